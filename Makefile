@@ -1,0 +1,32 @@
+# Every target but help starts with tools/setup, which takes a few milliseconds when there is nothing to do.
+SHELL := /bin/bash
+bin := .venv/bin
+
+.PHONY: help setup demo test lint format bench
+
+help: ## say what there is
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-7s %s\n", $$1, $$2 }' Makefile
+
+setup: ## make .venv with simferry in it, and install R where it is missing
+	@tools/setup
+
+demo: setup ## run a real sweep on all cores and print its summary
+	$(bin)/simferry run simulations/social_distancing/sweep.toml --fresh
+	@echo
+	$(bin)/simferry summary latest
+
+test: setup ## run every test
+	@$(bin)/python -m pytest
+
+lint: setup ## check style, format and types
+	@$(bin)/ruff check --quiet
+	@$(bin)/ruff format --check --quiet || { echo "not formatted (above): make format"; exit 1; }
+	@$(bin)/mypy
+
+format: setup ## put the Python files into ruff's format
+	@$(bin)/ruff check --quiet --select I --fix
+	@$(bin)/ruff format
+
+bench: ## measure simferry and its peers side by side
+	@tools/setup future.apply
+	@$(bin)/python benchmarks/run.py

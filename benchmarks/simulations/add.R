@@ -1,0 +1,1 @@
+simulate <- function(a, b) a + b

@@ -1,0 +1,87 @@
+"""What is installed and what is missing, for each thing that simferry can do."""
+
+import os
+import platform
+import shutil
+import subprocess
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from . import __version__
+from .store import Store
+
+
+@dataclass
+class Finding:
+    """ok: True, False, or None for something that only some users need."""
+
+    what: str
+    ok: bool | None
+    found: str
+    hint: str = ""
+
+
+def examine(store: str | Path | None = None) -> list[Finding]:
+    """Look at this machine. Starts R if it is there; changes nothing."""
+    from .backends.local import cores_here
+
+    found = [
+        Finding("simferry", True, __version__),
+        Finding("Python", True, f"{platform.python_version()} ({platform.system()} {platform.machine()})"),
+        Finding("cores", True, f"{cores_here()} to be used, of {os.cpu_count()}"),
+        _store(Store(store).path),
+        *_r(),
+    ]
+    for module, why in (("scipy", "latin_hypercube and sobol designs: pip install 'simferry[design]'"),):
+        import importlib.util
+
+        there = importlib.util.find_spec(module) is not None
+        found.append(
+            Finding(module, True if there else None, "installed" if there else "not installed", "" if there else why)
+        )
+    return found
+
+
+def _store(path: Path) -> Finding:
+    place = next(p for p in (path, *path.parents) if p.exists())
+    free = shutil.disk_usage(place).free / 1e9
+    try:
+        with tempfile.TemporaryFile(dir=place):
+            pass
+    except OSError as error:
+        return Finding(
+            "store", False, f"{path} can't be written: {error.strerror}", "Name another with --store or SIMFERRY_STORE."
+        )
+    return Finding(
+        "store", free > 1, f"{path} ({free:.0f} GB free)", "" if free > 1 else "There is hardly room for results."
+    )
+
+
+def _r() -> list[Finding]:
+    rscript = shutil.which("Rscript")
+    if not rscript:
+        hint = "For R simulations: apt-get install r-base-core, or https://cran.r-project.org"
+        return [Finding("R", None, "there is no Rscript on the PATH", hint)]
+    code = """
+    cat(as.character(getRversion()), "")
+    for (p in c("foreach", "doParallel")) cat(p, length(find.package(p, quiet = TRUE)), "")
+    """
+    try:
+        said = subprocess.run(
+            [rscript, "-e", code], capture_output=True, text=True, timeout=60, check=True
+        ).stdout.split()
+    except (OSError, subprocess.SubprocessError) as error:
+        return [Finding("R", False, f"{rscript} does not work: {error}")]
+    out = [Finding("R", True, f"{said[0]} ({rscript})")]
+    for name, there in zip(said[1::2], said[2::2], strict=True):
+        hint = f'For parallel scripts: install.packages("{name}"), or apt-get install r-cran-{name.lower()}'
+        out.append(
+            Finding(
+                f"R package {name}",
+                True if there == "1" else None,
+                "installed" if there == "1" else "not installed",
+                "" if there == "1" else hint,
+            )
+        )
+    return out

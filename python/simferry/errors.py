@@ -1,0 +1,76 @@
+"""Every error that simferry raises on purpose.
+
+    SimferryError                 something of simferry's went wrong                       exit code 1
+    ├── UsageError                what was asked for cannot be done as it was asked        exit code 2
+    │   ├── DesignError           the design: parameters, values, conditions
+    │   ├── SimulationError       the script or function: not there, unparsable, other arguments
+    │   └── SweepFileError        a sweep file: unknown keys, wrong types
+    ├── StoreError                a run folder cannot be read or written
+    │   └── RunNotFound           no run of that name
+    ├── RunBusy                   another process is computing this run
+    ├── WorkerError               the worker could not start or could not load the simulation
+    └── Interrupted               stopped by the user; the run can be resumed              exit code 4
+
+Each has a `code` (a word, stable, for programs), a message (what was wrong, with the value and the place) and a `hint`
+(what to do). They survive pickling.
+"""
+
+import difflib
+from collections.abc import Iterable
+
+
+class SimferryError(Exception):
+    code = "simferry"
+    exit_code = 1
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(message, hint)
+        self.message = message
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return f"{self.message}\n{self.hint}" if self.hint else self.message
+
+
+class UsageError(SimferryError):
+    code = "usage"
+    exit_code = 2
+
+
+class DesignError(UsageError):
+    code = "design"
+
+
+class SimulationError(UsageError):
+    code = "simulation"
+
+
+class SweepFileError(UsageError):
+    code = "sweep_file"
+
+
+class StoreError(SimferryError):
+    code = "store"
+
+
+class RunNotFound(StoreError):
+    code = "run_not_found"
+
+
+class RunBusy(SimferryError):
+    code = "run_busy"
+
+
+class WorkerError(SimferryError):
+    code = "worker"
+
+
+class Interrupted(SimferryError):
+    code = "interrupted"
+    exit_code = 4
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    """A sentence that offers the known words nearest to a mistyped one; empty if none is near."""
+    near = difflib.get_close_matches(word, list(known), n=3, cutoff=0.6)
+    return f"Did you mean {' or '.join(near)}?" if near else ""

@@ -1,0 +1,140 @@
+"""Plans: which replications are still to be done, cut into stretches and dealt to jobs.
+
+Nobody knows beforehand how long a replication of a condition takes, so stretches are cut and ordered such that it does
+not matter: in rounds, each of which gives every condition a share of what it has left, the shares shrinking to single
+replications; within a round the conditions stand in an order that their hashes give. Processes claim consecutive
+stretches, fewer and fewer at a time. See docs/decisions/dealing.md.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from . import job_file, streams
+from .design import Design
+from .simulation import rendered_arguments
+
+MOST_STRETCHES = 200_000
+
+
+@dataclass(frozen=True)
+class Work:
+    """Replications: `count` consecutive ones of `condition` (ids from 1), starting with `first`. Arrays of one length."""
+
+    condition: np.ndarray
+    first: np.ndarray
+    count: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.condition)
+
+    @property
+    def replications(self) -> int:
+        return int(self.count.sum())
+
+    def take(self, at: np.ndarray | slice) -> "Work":
+        return Work(self.condition[at], self.first[at], self.count[at])
+
+
+def all_work(conditions: int, replications: int) -> Work:
+    """Every replication of every condition."""
+    ids = np.arange(1, conditions + 1, dtype=np.int64)
+    return Work(ids, np.ones_like(ids), np.full_like(ids, replications))
+
+
+def missing_work(conditions: int, replications: int, done_condition: np.ndarray, done_replication: np.ndarray) -> Work:
+    """What of `all_work` is not among the (condition, replication) that are done."""
+    if len(done_condition) == 0:
+        return all_work(conditions, replications)
+    order = np.lexsort((done_replication, done_condition))
+    condition, replication = done_condition[order].astype(np.int64), done_replication[order].astype(np.int64)
+    within = replication <= replications
+    condition, replication = condition[within], replication[within]
+    # a gap lies between two neighbours in the list of what is done, with a fence before and after each condition
+    ids = np.arange(1, conditions + 1, dtype=np.int64)
+    condition = np.concatenate([condition, ids, ids])
+    replication = np.concatenate([replication, np.zeros_like(ids), np.full_like(ids, replications + 1)])
+    order = np.lexsort((replication, condition))
+    condition, replication = condition[order], replication[order]
+    gap = (replication[1:] - replication[:-1] - 1) * (condition[1:] == condition[:-1])
+    at = np.flatnonzero(gap > 0)
+    return Work(condition[at], replication[at] + 1, gap[at])
+
+
+def cut(work: Work, order: np.ndarray, cores: int) -> Work:
+    """Stretches, in the order in which they are to be begun, for so many cores.
+
+    order: of each condition (by id - 1), a number that says where in a round it stands.
+    """
+    work = work.take(np.argsort(order[work.condition - 1], kind="stable"))
+    share = 1 / (2 * max(cores, 1))
+    most = int(work.count.max(initial=0))
+    while share < 1 and len(work) * _rounds(most, share) > MOST_STRETCHES:
+        share *= 2
+    share = min(share, 1.0)
+    rounds = []
+    while len(work):
+        size = np.minimum(np.ceil(work.count * share).astype(np.int64), work.count)
+        rounds.append(Work(work.condition, work.first, size))
+        left = Work(work.condition, work.first + size, work.count - size)
+        work = left.take(left.count > 0)
+    parts = [np.concatenate([getattr(r, name) for r in rounds]) for name in ("condition", "first", "count")]
+    return Work(*parts)
+
+
+def _rounds(count: int, share: float) -> float:
+    """About how many rounds it takes to deal `count` replications in shares of what is left."""
+    if share >= 1:
+        return 1
+    return min(count, math.log(max(count * share, 1)) / -math.log(1 - share) + 1 / share)
+
+
+def deal(stretches: Work, jobs: int) -> list[Work]:
+    """Stretches dealt to jobs in turn, like cards. Never more jobs than stretches."""
+    return [stretches.take(slice(j, None, jobs)) for j in range(min(jobs, len(stretches)))]
+
+
+@dataclass
+class Streams:
+    """The random-number streams of a run's conditions."""
+
+    seed: int
+    canonical: Sequence[str]
+    whole_scripts: bool
+
+    def __post_init__(self) -> None:
+        self.numbers = streams.stream_numbers(self.canonical)
+        self.start = streams.initial_state(self.seed)
+        self.digests = streams.digests(self.seed, self.canonical)
+
+    def states(self, work: Work) -> np.ndarray:
+        """R's generator at the first replication of each stretch: int32 (stretches, 6)."""
+        first = work.first.astype(np.uint64)
+        numbers = self.numbers[work.condition - 1]
+        if self.whole_scripts:  # a replication owns a stream, and its parallel tasks its substreams
+            return streams.states(self.start, (numbers + first) & np.uint64(2**63 - 1), np.zeros_like(first))
+        return streams.states(self.start, numbers, first - np.uint64(1))
+
+    def conditions(self, ids: np.ndarray) -> dict[str, np.ndarray]:
+        """Seeds below 2^31 and Philox keys (four int32 words) of some conditions."""
+        digest = np.ascontiguousarray(self.digests[ids - 1])
+        keys = digest[:, :16].view("<i4")
+        seed = (digest[:, 16:24].copy().view(">u8")[:, 0] & np.uint64(2**31 - 1)).astype(np.int32)
+        return {"condition": ids, "seed": seed, **{f"key_{i + 1}": keys[:, i] for i in range(4)}}
+
+
+def job_bytes(
+    facts: Mapping[str, Any], work: Work, streams_: Streams, spec: Mapping[str, Any], design: Design
+) -> bytes:
+    """The job file of the stretches dealt to one job. spec: how the simulation is called."""
+    stretches = {"condition": work.condition, "first": work.first, "count": work.count}
+    states = streams_.states(work) if spec["language"] == "r" else np.zeros((len(work), 6), dtype=np.int32)
+    stretches |= {f"state_{i + 1}": states[:, i] for i in range(6)}
+    ids = np.unique(work.condition)
+    arguments = []
+    if spec["kind"] != "function":
+        arguments = [[column[i] for i in ids - 1] for column in rendered_arguments(spec, design)]
+    return job_file.encode(facts, stretches, streams_.conditions(ids), arguments, design.table.take(ids - 1))

@@ -1,0 +1,110 @@
+"""From what the user gave to a run folder in which nothing is computed yet, after every check that can be made beforehand."""
+
+import datetime
+import secrets
+import shutil
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from . import __version__, streams
+from .backends import backend as backend_of
+from .design import Design, table
+from .errors import UsageError, nearest
+from .simulation import Simulation
+from .store import RunFolder, Store, writing
+
+
+def create(
+    simulation: Simulation,
+    design: Design,
+    *,
+    replications: int,
+    seed: int | None,
+    common: str | Iterable[str] = (),
+    store: str | Path | None = None,
+    backend: str = "local",
+    workers: int | None = None,
+    cores: int | None = None,
+    on_error: str = "continue",
+    replication_timeout: float | None = None,
+    retries: int = 2,
+    pilot: bool = False,
+) -> RunFolder:
+    """A run folder in which nothing is computed yet, after every check that can be made beforehand."""
+    seed = secrets.randbelow(2**31) if seed is None else streams.check_seed(seed)
+    common = common if common == "all" else [common] if isinstance(common, str) else list(common)
+    for name in common if common != "all" else []:
+        if name not in design.types:
+            raise UsageError(f"common: there is no parameter {name!r} in the design", nearest(name, design.names))
+    if on_error not in ("continue", "stop"):
+        raise UsageError(f"on_error is {on_error!r}; it can be continue or stop")
+    for option, value in (("workers", workers), ("cores", cores), ("replication_timeout", replication_timeout)):
+        if value is not None and not value > 0:
+            raise UsageError(f"{option} is {value}; it has to be above 0")
+    place = backend_of(backend, workers=workers)
+    simulation.check(design)
+    spec = simulation.spec()
+    place.check(spec)
+    record = {
+        "simferry": __version__,
+        "created": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="microseconds"),
+        "simulation": spec,
+        "parameters": design.types,
+        "conditions": len(design),
+        "replications": replications,
+        "seed": seed,
+        "streams": streams.VERSION,
+        "common": common,
+        "code_hash": simulation.code_hash(),
+        "environment": simulation.environment,
+        "pilot": pilot,
+        "options": {
+            "backend": backend,
+            "workers": workers,
+            "cores": cores,
+            "on_error": on_error,
+            "replication_timeout": replication_timeout,
+            "retries": retries,
+        },
+    }
+    home = Store(store)
+    folder = home.create(simulation.name, record)
+    try:
+        folder.write_conditions(design.table)
+        with writing(folder.path):
+            simulation.write_code(folder.path / "code")
+    except BaseException:
+        shutil.rmtree(folder.path, ignore_errors=True)
+        raise
+    return folder
+
+
+def as_simulation(
+    simulation: Any,
+    function: str = "simulate",
+    args: str | None = None,
+    include: Iterable[str | Path] = (),
+    constants: Mapping[str, Any] | None = None,
+    results_file: str = "",
+) -> Simulation:
+    if isinstance(simulation, Simulation):
+        return simulation
+    include = (include,) if isinstance(include, (str, Path)) else tuple(include)
+    return Simulation(simulation, function, args, include, dict(constants or {}), results_file)
+
+
+def as_design(design: Any) -> Design:
+    if design is None:
+        return Design({})
+    if isinstance(design, Design):
+        return design
+    return table(design)
+
+
+def check_replications(replications: Any) -> None:
+    whole = isinstance(replications, (int, np.integer)) and not isinstance(replications, bool)
+    if not whole or not 1 <= replications < 2**31:
+        raise UsageError(f"replications is {replications!r}; it has to be a whole number from 1 to 2147483647")

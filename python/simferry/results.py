@@ -1,0 +1,312 @@
+"""From blocks to one table: what was done, what came out, what failed.
+
+The table has a row for each row that a replication returned: condition, replication, the parameters, the outputs. Doubles
+keep every bit (R's NA is the NaN with low word 1954, as in R); a null says that this condition has no such column.
+"""
+
+import hashlib
+import json
+import warnings
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from .outputs import output_columns
+from .store import RunFolder, write_whole
+from .worker import blocks
+from .worker.blocks import Column
+
+_ORDER = ("logical", "integer", "double", "string")
+_TEXTS = ("message", "call", "traceback")
+
+
+@dataclass
+class Collected:
+    """What the blocks of a run hold, sorted by condition and replication, each replication once.
+
+    replications: condition, replication, ok, seconds. results: condition, replication and the outputs. failures: condition,
+    replication, message, call, traceback. warnings: condition, replication, message, count.
+    """
+
+    replications: pa.Table
+    results: pa.Table
+    failures: pa.Table
+    warnings: pa.Table
+
+
+def read_blocks(run: RunFolder) -> Iterator[tuple[str, blocks.Block]]:
+    """The run's blocks. A damaged one is set aside with a warning that names it."""
+    for name in run.block_names():
+        try:
+            block = blocks.decode((run.blocks / name.name).read_bytes())
+        except blocks.DamagedBlock as damage:
+            place = run.set_aside(name.name)
+            warnings.warn(
+                f"block {name.name} of run {run.id} is damaged ({damage}) and was moved to {place}. "
+                f"Its {name.replications} replications count as not done: simferry resume {run.id}",
+                stacklevel=2,
+            )
+        else:
+            yield name.name, block
+
+
+def done(run: RunFolder, failed: bool = True) -> tuple[np.ndarray, np.ndarray]:
+    """(conditions, replications) that are in finished blocks; without those whose last attempt failed, unless `failed`."""
+    table = _replications([block.table("replications") for _, block in read_blocks(run)])
+    if not failed:
+        table = table.filter(table["ok"])
+    return table["condition"].to_numpy(), table["replication"].to_numpy()
+
+
+def collect(run: RunFolder) -> Collected:
+    """Everything that the blocks of a run hold."""
+    read = [block for _, block in read_blocks(run)]
+    status: list[blocks.Table] = [block.table("replications") for block in read]
+    kept = _kept(status)
+    parts: dict[str, list[tuple[int, blocks.Table]]] = {"results": [], "failures": [], "warnings": [], "outputs": []}
+    for number, block in enumerate(read):
+        for table in block.tables:
+            if table.name in parts and table.rows:
+                parts[table.name].append((number, table))
+    replications = _replications(status, kept)
+    results = parts["results"]
+    unreadable: list[tuple[int, int, str]] = []
+    if parts["outputs"]:
+        more, unreadable = output_columns(parts["outputs"], run.record["simulation"]["results_file"])
+        results = results + more
+    failures = _assemble(parts["failures"], kept, {name: "string" for name in _TEXTS})
+    if unreadable:
+        replications, failures = _failed_too(replications, failures, unreadable)
+    return Collected(
+        replications,
+        _assemble(results, kept, {}),
+        failures,
+        _assemble(parts["warnings"], kept, {"message": "string", "count": "integer"}),
+    )
+
+
+def table(run: RunFolder) -> pa.Table:
+    """The run's one table. Kept in results.parquet, and read from there as long as no block has come since."""
+    import pyarrow.parquet as pq
+
+    path = run.path / "results.parquet"
+    current = hashlib.sha256("\n".join(b.name for b in run.block_names()).encode()).hexdigest()
+    if path.exists():
+        try:
+            if (pq.read_schema(path).metadata or {}).get(b"simferry.blocks") == current.encode():
+                return pq.read_table(path)
+        except (OSError, pa.ArrowException):
+            pass
+    out = with_parameters(run, collect(run).results)
+    out = out.replace_schema_metadata({"simferry.run": run.id, "simferry.blocks": current})
+    if run.path.exists():
+        try:
+            sink = pa.BufferOutputStream()
+            pq.write_table(out, sink)
+            write_whole(path, sink.getvalue().to_pybytes())
+        except OSError:
+            pass  # it is a cache: a run that can be read but not written is read from its blocks
+    return out
+
+
+def with_parameters(run: RunFolder, rows: pa.Table) -> pa.Table:
+    """Rows that have a `condition`, with the condition's parameters after the replication.
+
+    An output of a parameter's name is left out where it repeats the parameter, else it is called <name>_result.
+    """
+    design = run.conditions()
+    at = pa.array(rows["condition"].to_numpy() - 1)
+    parameters = {name: design.table[name].take(at) for name in design.names}
+    for name in design.names:
+        if name in rows.column_names:
+            if rows[name].cast(parameters[name].type, safe=False).equals(parameters[name]):
+                rows = rows.drop_columns([name])
+            else:
+                rows = rows.rename_columns([f"{n}_result" if n == name else n for n in rows.column_names])
+    for i, (name, values) in enumerate(parameters.items()):
+        rows = rows.add_column(2 + i, name, values)
+    return rows
+
+
+def as_pandas(table: pa.Table, numbers: Iterable[str] = ()) -> Any:
+    """A pandas.DataFrame; columns with nulls get Arrow's own types, where a null is not a NaN.
+
+    numbers: parameters that become int64 columns where all of their values are whole.
+    """
+    import pandas as pd
+
+    columns: dict[str, Any] = {}
+    for name in table.column_names:
+        column = table[name]
+        if column.null_count == 0 and not pa.types.is_string(column.type):
+            values = column.to_numpy()
+            whole = name in numbers and values.dtype.kind == "f" and (values == np.trunc(values)).all()
+            columns[name] = values.astype("int64") if whole and (abs(values) < 2**53).all() else values
+        elif column.null_count == 0 or pa.types.is_string(column.type):
+            columns[name] = column.to_pandas()
+        else:
+            columns[name] = pd.array(column, dtype=pd.ArrowDtype(column.type))
+    return pd.DataFrame(columns, index=range(table.num_rows))
+
+
+# ---- putting columns of many blocks together ----
+
+
+def _kept(status: list[blocks.Table]) -> np.ndarray | None:
+    """Where a replication was computed twice: a sorted array of (condition, replication, block) to leave out; else None."""
+    if not status:
+        return None
+    condition, replication = (_joined(status, name) for name in ("condition", "replication"))
+    key = condition.astype(np.int64) << 32 | replication.astype(np.int64)
+    if len(np.unique(key)) == len(key):
+        return None
+    ok = _joined(status, "ok")
+    block = np.repeat(np.arange(len(status)), [t.rows for t in status])
+    order = np.lexsort((block, ok, key))  # the last of each key is kept: a success, if any, of the latest plan
+    last = np.r_[key[order][1:] != key[order][:-1], True]
+    out = order[~last]
+    return np.stack([key[out], block[out]])
+
+
+def _left_out(key: np.ndarray, block: np.ndarray, dropped: np.ndarray | None) -> np.ndarray:
+    if dropped is None:
+        return np.zeros(len(key), dtype=bool)
+    gone = set(zip(dropped[0].tolist(), dropped[1].tolist(), strict=True))
+    suspicious = np.isin(key, dropped[0])
+    out = np.zeros(len(key), dtype=bool)
+    at = np.flatnonzero(suspicious)
+    out[at] = [pair in gone for pair in zip(key[at].tolist(), block[at].tolist(), strict=True)]
+    return out
+
+
+def _joined(tables: Iterable[blocks.Table], name: str) -> np.ndarray:
+    return np.concatenate([t.columns[name].values for t in tables])
+
+
+def _replications(status: list[blocks.Table], dropped: np.ndarray | None = None) -> pa.Table:
+    if dropped is None:
+        dropped = _kept(status)
+    kinds = {"ok": "logical", "seconds": "double"}
+    return _assemble([(i, t) for i, t in enumerate(status)], dropped, kinds)
+
+
+def _assemble(parts: list[tuple[int, blocks.Table]], dropped: np.ndarray | None, kinds: dict[str, str]) -> pa.Table:
+    """One table out of those of many blocks. kinds: columns that are there even when no block has them."""
+    groups: dict[tuple[str, ...], list[tuple[int, blocks.Table]]] = {}
+    for number, part in parts:
+        groups.setdefault(tuple(part.columns), []).append((number, part))
+    if not groups:
+        nothing = Column("integer", np.empty(0, dtype="<i4"))
+        empty = {"condition": _arrow(nothing), "replication": _arrow(nothing)}
+        for name, kind in kinds.items():
+            empty[name] = _arrow(Column(kind, np.empty(0, dtype="<f8" if kind == "double" else "<i4")))
+        return pa.table(empty)
+    pieces = []
+    for names, members in groups.items():
+        columns = {name: _unified([t.columns[name] for _, t in members]) for name in names}
+        condition, replication = columns["condition"].values, columns["replication"].values
+        block = np.repeat([number for number, _ in members], [t.rows for _, t in members])
+        key = condition.astype(np.int64) << 32 | replication.astype(np.int64)
+        order = np.lexsort((np.arange(len(key)), key))
+        order = order[~_left_out(key[order], block[order], dropped)]
+        pieces.append((columns, key, order))
+    pieces = [piece for piece in pieces if len(piece[2])] or pieces[:1]
+    if len(pieces) == 1:
+        columns, _, order = pieces[0]
+        in_order = len(order) == len(pieces[0][1]) and bool((order[1:] > order[:-1]).all())
+        arrays = {name: _arrow(column) for name, column in columns.items()}
+        return pa.table(arrays if in_order else {name: a.take(pa.array(order)) for name, a in arrays.items()})
+    # different columns in different conditions: those that a condition does not have are null there
+    pieces.sort(key=lambda piece: int(piece[1][piece[2][0]]) if len(piece[2]) else 0)
+    every = list(dict.fromkeys(name for columns, _, _ in pieces for name in columns))
+    widest = {name: max((c[name].kind for c, _, _ in pieces if name in c), key=_ORDER.index) for name in every}
+    tables = []
+    for columns, _, order in pieces:
+        at = pa.array(order)
+        have = {name: _arrow(_as(column, widest[name])).take(at) for name, column in columns.items()}
+        nulls = {name: pa.nulls(len(order), _TYPES[widest[name]]) for name in every if name not in have}
+        tables.append(pa.table({name: {**have, **nulls}[name] for name in every}))
+    joined = pa.concat_tables(tables)
+    key = np.concatenate([key[order] for _, key, order in pieces])
+    return joined.take(pa.array(np.argsort(key, kind="stable"))).combine_chunks()
+
+
+_TYPES = {"double": pa.float64(), "integer": pa.int32(), "logical": pa.bool_(), "string": pa.string()}
+
+
+def _unified(columns: list[Column]) -> Column:
+    """Columns of several blocks as one, of the narrowest kind that holds them all."""
+    kind = max((c.kind for c in columns), key=_ORDER.index)
+    columns = [_as(c, kind) for c in columns]
+    return Column(kind, np.concatenate([c.values for c in columns]), b"".join(c.text for c in columns))
+
+
+def _as(column: Column, kind: str) -> Column:
+    if column.kind == kind:
+        return column
+    if kind == "string":
+        texts = _arrow(column).to_pylist()
+        return blocks.strings(
+            [None if v is None or v != v else str(v).upper() if v is True or v is False else repr(v) for v in texts]
+        )
+    if kind == "double":
+        values = column.values.astype("<f8")
+        values[column.values == blocks.NA_INTEGER] = blocks.NA_DOUBLE
+        return Column(kind, values)
+    return Column(kind, column.values)
+
+
+def _arrow(column: Column) -> pa.Array:
+    values = column.values
+    if column.kind == "double":
+        return pa.array(values)
+    if column.kind == "string":
+        sizes = np.maximum(values, 0)
+        offsets = np.concatenate([[0], np.cumsum(sizes, dtype=np.int64)])
+        wide = offsets[-1] >= 2**31
+        array = (pa.LargeStringArray if wide else pa.StringArray).from_buffers(
+            len(values),
+            pa.py_buffer(offsets.astype("<i8" if wide else "<i4")),
+            pa.py_buffer(column.text),
+            _validity(values >= 0),
+        )
+        return array
+    missing = values == blocks.NA_INTEGER
+    if column.kind == "logical":
+        return pa.array(values.astype(bool), mask=missing)
+    return pa.array(values, mask=missing if missing.any() else None)
+
+
+def _validity(valid: np.ndarray) -> pa.Buffer | None:
+    return None if valid.all() else pa.py_buffer(np.packbits(valid, bitorder="little").tobytes())
+
+
+def _failed_too(
+    replications: pa.Table, failures: pa.Table, unreadable: list[tuple[int, int, str]]
+) -> tuple[pa.Table, pa.Table]:
+    """Replications whose results file can't be read have failed, though their script did not know it."""
+    keys = {(c, r) for c, r, _ in unreadable}
+    pairs = zip(replications["condition"].to_pylist(), replications["replication"].to_pylist(), strict=True)
+    ok = [bool(good) and pair not in keys for good, pair in zip(replications["ok"].to_pylist(), pairs, strict=True)]
+    replications = replications.set_column(2, "ok", pa.array(ok, pa.bool_()))
+    c, r, message = zip(*unreadable, strict=True)
+    more = {"condition": pa.array(c, pa.int32()), "replication": pa.array(r, pa.int32()), "message": pa.array(message)}
+    more |= {name: pa.array([""] * len(c)) for name in ("call", "traceback")}
+    return replications, pa.concat_tables([failures, pa.table(more)])
+
+
+def digest(table: pa.Table) -> str:
+    """SHA-256 over every bit of a table: names, types, and each value with its missing ones."""
+    out = hashlib.sha256()
+    out.update(json.dumps([(f.name, str(f.type)) for f in table.schema]).encode())
+    for name in table.column_names:
+        column = table[name].combine_chunks()
+        out.update(np.packbits(column.is_null().to_numpy(zero_copy_only=False)).tobytes())
+        if pa.types.is_floating(column.type):
+            out.update(column.fill_null(0).to_numpy().view("<u8").tobytes())
+        else:
+            out.update(json.dumps(column.to_pylist()).encode())
+    return out.hexdigest()

@@ -1,0 +1,392 @@
+"""What to run: a function, a whole script or a command; how parameters reach it, and its snapshot and hash."""
+
+import hashlib
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from . import job_file
+from .design import Design
+from .errors import SimulationError, WorkerError, nearest
+from .streams import canonical_value
+from .worker import blocks
+
+WORKER = Path(__file__).parent / "worker"
+IGNORED = shutil.ignore_patterns("__pycache__", ".git", ".Rproj.user", "simferry-runs", ".venv")
+# what the worker puts in place of {replication}, {seed} and {condition} when it runs a script
+MARKS = {"replication": "\ue001", "seed": "\ue002", "condition": "\ue003"}
+
+
+@dataclass
+class Simulation:
+    """A simulation.
+
+    target: path of an R or Python script, a Python callable, or a program.
+    function: the function of the script to call once per replication.
+    args: a template such as "--args {n} {effect}"; it makes the target a whole script (or a command), run once per
+        replication. {replication}, {seed} and {condition} may be used as well.
+    include: files and folders that come along, relative to the script.
+    constants: objects given to a Python function in every replication, sent once.
+    results_file: what a script writes in its output folder to be read as rows: CSV, JSON, or bare numbers.
+    Raises SimulationError where the target is not there or can't be what it is asked to be.
+    """
+
+    target: str | Path | Callable[..., Any]
+    function: str = "simulate"
+    args: str | None = None
+    include: tuple[str | Path, ...] = ()
+    constants: Mapping[str, Any] = field(default_factory=dict)
+    results_file: str = ""
+
+    language: str = field(init=False)
+    kind: str = field(init=False)
+    script: str = field(init=False, default="")
+    environment: dict[str, str] = field(init=False, default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if isinstance(self.include, (str, Path)):
+            self.include = (self.include,)
+        if callable(self.target) and not isinstance(self.target, (str, Path)):
+            self.language, self.kind = "python", "function"
+            self.function = getattr(self.target, "__name__", type(self.target).__name__)
+            if self.args is not None:
+                raise SimulationError("a function takes no args: its arguments are the design's columns")
+            return
+        path = Path(str(self.target)).expanduser()
+        suffix = path.suffix.lower()
+        self.language = {".r": "r", ".py": "python"}.get(suffix, "command")
+        self.kind = "command" if self.language == "command" else "function" if self.args is None else "script"
+        if self.language == "command" and not path.is_file():
+            found = shutil.which(str(self.target))
+            if not found:
+                raise SimulationError(
+                    f"there is no script or program {self.target}", nearest(path.name, _beside(path)) or _where(path)
+                )
+            self.script = str(self.target)
+            self.path: Path | None = None
+            self.folder = Path.cwd()
+        else:
+            if not path.is_file():
+                what = "is a folder, not a script" if path.is_dir() else "is not there"
+                raise SimulationError(f"{self.target} {what}", nearest(path.name, _beside(path)) or _where(path))
+            self.path = path.resolve()
+            self.script = path.name
+            self.folder = self.path.parent
+            if self.kind == "command" and not os.access(path, os.X_OK):
+                raise SimulationError(
+                    f"{self.target} is neither an R script (.R), a Python script (.py) nor executable",
+                    f"chmod +x {self.target}  makes it a program.",
+                )
+        if self.constants and self.language != "python":
+            raise SimulationError(
+                "constants are given to Python functions only", "In R, use the R package's sim_run()."
+            )
+        if self.kind == "function" and self.results_file:
+            raise SimulationError("results_file is for whole scripts and commands: a function returns its results")
+
+    @property
+    def name(self) -> str:
+        """A short name, from which run ids are made."""
+        name = self.function if callable(self.target) else Path(self.script).stem
+        if name in ("simulate", "<lambda>") and not callable(self.target):
+            name = self.folder.name or name
+        return re.sub(r"[^A-Za-z0-9]+", "-", name).strip("-").lower()[:30] or "run"
+
+    @property
+    def objects(self) -> str:
+        return "objects.pkl" if self.language == "python" and (callable(self.target) or self.constants) else ""
+
+    def files(self) -> dict[str, Path | bytes]:
+        """The code's snapshot: what each file in the run's code folder holds, or where it is to be copied from."""
+        out: dict[str, Path | bytes] = {}
+        if callable(self.target):
+            out["objects.pkl"] = _pickled(self.target, dict(self.constants))
+        elif self.path is not None:
+            out[self.script] = self.path
+        for entry in self.include:
+            path = self._included(entry)
+            base = self.folder if path.is_relative_to(self.folder) else path.parent
+            for file in sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]:
+                if not {"__pycache__", ".git", "simferry-runs"} & set(file.parts):
+                    out[file.relative_to(base).as_posix()] = file
+        return out
+
+    def _included(self, entry: str | Path) -> Path:
+        for base in (self.folder if not callable(self.target) else Path.cwd(), Path.cwd()):
+            path = (base / Path(entry).expanduser()).resolve()
+            if path.exists():
+                return path
+        raise SimulationError(f"include: {entry} is not there", _where(base / entry))
+
+    def worker_files(self) -> list[Path]:
+        if self.language == "r":
+            names = ["worker.R", "profile.R", "private_mount.sh"]
+        else:
+            names = ["worker.py", "blocks.py", "private_mount.sh"]
+        return [WORKER / name for name in names]
+
+    def code_hash(self) -> str:
+        """SHA-256 over all that decides what is computed: code, included files, constants, template."""
+        digest = hashlib.sha256()
+
+        def add(*parts: str | bytes) -> None:
+            for part in parts:
+                data = part.encode() if isinstance(part, str) else part
+                digest.update(len(data).to_bytes(8, "big") + data)
+
+        add(
+            self.language,
+            self.kind,
+            self.function if self.kind == "function" else "",
+            self.args or "",
+            self.results_file,
+        )
+        if callable(self.target):
+            from .fingerprint import fingerprint
+
+            add(fingerprint((self.target, dict(self.constants))))
+        for name, content in sorted(self.files().items()):
+            if name != "objects.pkl":
+                add(name, content if isinstance(content, bytes) else content.read_bytes())
+        if self.kind == "command":
+            add(self.script)
+        return digest.hexdigest()
+
+    def spec(self) -> dict[str, Any]:
+        """How it is called, as the run folder keeps it: enough to go on with its snapshot, without the original."""
+        return {
+            "language": self.language, "kind": self.kind, "function": self.function, "script": self.script,
+            "args": self.args, "results_file": self.results_file, "objects": self.objects,
+            "path": str(self.path) if not callable(self.target) and self.path else "",
+            "private_mount": self.needs_private_mount(),
+        }  # fmt: skip
+
+    def check(self, design: Design) -> None:
+        """Whether the simulation can be run on this design, before anything starts: it is parsed, its packages are looked
+        for, its function's arguments compared with the design's columns. Fills `environment`."""
+        if self.kind != "function":
+            rendered_arguments(self.spec(), design)
+        if callable(self.target):
+            import inspect
+
+            from .worker import worker
+
+            if inspect.iscoroutinefunction(self.target):
+                raise SimulationError(f"{self.function} is a coroutine; give a plain function")
+            try:
+                arguments = worker.arguments_of(self.target)
+            except (TypeError, ValueError):  # a builtin that does not tell
+                arguments = [("...", True)]
+            self.environment = worker.facts_here()
+            self._check_arguments(arguments, design)
+            return
+        if self.kind == "command":
+            return
+        with tempfile.TemporaryDirectory(prefix="simferry-check-") as folder:
+            answer = self._ask_worker(Path(folder))
+        facts = answer.facts
+        names = answer.table("functions").columns["name"].strings()
+        self._raise_problem(facts["problem"], facts["detail"], [n for n in names if n])
+        self.environment = {k: facts[k] for k in ("interpreter", "packages", "blas", "cpu")}
+        table = answer.table("arguments").columns
+        arguments = [
+            (n or "", bool(d))
+            for n, d in zip(table["name"].strings(), table["has_default"].values.tolist(), strict=True)
+        ]
+        if self.kind == "function":
+            self._check_arguments(arguments, design)
+
+    def _ask_worker(self, root: Path) -> blocks.Block:
+        code = root / "input" / "code"
+        self.write_code(code)
+        job = {name: self.spec()[name] for name in ("kind", "language", "function", "script")}
+        (root / "input" / "plan").mkdir()
+        (root / "input" / "plan" / "job").write_bytes(job_file.encode(job))
+        done = subprocess.run(
+            [*interpreter(self.language), "check", str(root)], cwd=code, env=worker_environment(self.spec()),
+            capture_output=True, text=True,
+            stdin=subprocess.DEVNULL, check=False,
+        )  # fmt: skip
+        answer = root / "check"
+        if not answer.exists():
+            said = "\n".join((done.stderr or done.stdout).strip().splitlines()[-5:])
+            raise WorkerError(
+                f"the worker could not look at {self.target}: {said}", "simferry doctor  tells what is installed."
+            )
+        return blocks.decode(answer.read_bytes())
+
+    def _raise_problem(self, problem: str, detail: str, functions: list[str]) -> None:
+        if problem == "syntax":
+            raise SimulationError(f"{self.target} can't be parsed: {_tidy(detail)}")
+        if problem == "packages":
+            names = ", ".join(detail.split("\n"))
+            how = "install.packages" if self.language == "r" else "pip install"
+            raise SimulationError(
+                f"{self.target} needs packages that are not installed: {names}",
+                f"Install them ({how}), or run in an image that has them.",
+            )
+        if problem == "load":
+            raise SimulationError(
+                f"{self.target} fails when it is loaded: {_tidy(detail)}", "Files beside it come along with --include."
+            )
+        if problem == "function":
+            near = nearest(detail, functions)
+            near = near or (f"It defines {', '.join(functions)}: say which with --function." if functions else "")
+            raise SimulationError(
+                f"{self.target} defines no function {detail}",
+                near or 'To run the whole script once per replication give it arguments: --args "{n}" (or --args "").',
+            )
+
+    def _check_arguments(self, arguments: list[tuple[str, bool]], design: Design) -> None:
+        taken = [name for name, _ in arguments if name != "..."]
+        given = [*design.names, *self.constants, *(["rng"] if self.language == "python" else [])]
+        if twice := sorted(set(design.names) & set(self.constants)):
+            raise SimulationError(f"{twice[0]} is both a parameter of the design and a constant")
+        if self.language == "python" and "rng" in design.names:
+            raise SimulationError("a parameter can't be named 'rng': that argument is the random-number generator")
+        where = f"function {self.function}" + ("" if callable(self.target) else f" in {self.target}")
+        if ("...", True) not in arguments:
+            for name in [*design.names, *self.constants]:
+                if name not in taken:
+                    raise SimulationError(
+                        f"{where} has no argument {name!r}, which the design has",
+                        nearest(name, taken) or f"It takes: {', '.join(taken) or 'nothing'}.",
+                    )
+        for name, has_default in arguments:
+            if not has_default and name not in given:
+                raise SimulationError(
+                    f"argument {name!r} of {where} has no value",
+                    nearest(name, design.names) or f"Add it to the design, e.g. -p {name}=..., or give it a default.",
+                )
+
+    def write_code(self, folder: Path) -> None:
+        """The snapshot and the worker, as files in a folder."""
+        folder.mkdir(parents=True)
+        for name, content in self.files().items():
+            path = folder / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            if isinstance(content, bytes):
+                path.write_bytes(content)
+            else:
+                shutil.copy(content, path)
+        for file in self.worker_files():
+            shutil.copy(file, folder / file.name)
+
+    def needs_private_mount(self) -> bool:
+        """Whether the script names the absolute output folder of containers."""
+        return self.kind != "function" and self.path is not None and b"/opt/ml/processing" in self.path.read_bytes()
+
+
+def as_argument(value: Any, language: str) -> str:
+    """A parameter in a command line: 1000 is 1000, never 1e+03 or 1000.0; logicals as the language writes them."""
+    if value is None:
+        return "NA"
+    if isinstance(value, bool):
+        text = "TRUE" if value else "FALSE"
+        return {"r": text, "python": text.capitalize()}.get(language, text.lower())
+    if isinstance(value, float):
+        if value != value or value in (float("inf"), float("-inf")):
+            return canonical_value(value).split('"')[3]
+        if value == 0 or 1e-15 <= abs(value) < 1e21:
+            import numpy
+
+            return str(numpy.format_float_positional(value + 0.0, trim="-"))
+        return repr(value)
+    return str(value)
+
+
+def interpreter(language: str) -> list[str]:
+    """The command that runs the worker for simulations in a language, but for its arguments."""
+    if language != "r":
+        return [sys.executable, "worker.py"]
+    rscript = shutil.which("Rscript")
+    if not rscript:
+        raise WorkerError(
+            "R is not installed: there is no Rscript on the PATH",
+            "Install R (Debian, Ubuntu: apt-get install r-base-core; others: https://cran.r-project.org).",
+        )
+    return [rscript, "worker.R"]
+
+
+def worker_environment(spec: Mapping[str, Any]) -> dict[str, str]:
+    """The environment of a worker."""
+    out = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
+    if spec["kind"] == "function":  # the number of threads changes bits
+        out |= {f"{name}_NUM_THREADS": "1" for name in ("OMP", "OPENBLAS", "MKL", "NUMEXPR")}
+        out |= {"VECLIB_MAXIMUM_THREADS": "1"}
+    if spec["objects"]:  # what a function object imports, it finds where it was defined
+        out["PYTHONPATH"] = os.pathsep.join(p for p in sys.path if p)
+    return out
+
+
+def rendered_arguments(spec: Mapping[str, Any], design: Design) -> list[list[str]]:
+    """The arguments of a script or command: a column for each, a row for each condition.
+
+    Raises SimulationError for a placeholder without a parameter, and for a parameter that is used nowhere.
+    """
+    used: set[str] = set()
+    columns = []
+    for token in shlex.split(spec["args"] or ""):
+        column = [""] * len(design)
+        for part in re.split(r"(\{\{|\}\}|\{[^{}]*\})", token):
+            name = part[1:-1] if part.startswith("{") and part.endswith("}") else ""
+            if name in design.types:
+                used.add(name)
+                texts = [as_argument(v, spec["language"]) for v in design.table[name].to_pylist()]
+            elif name and name not in MARKS:
+                raise SimulationError(
+                    f"args: there is no parameter {name!r} in the design ({', '.join(design.names) or 'it has none'})",
+                    nearest(name, [*design.names, *MARKS]),
+                )
+            else:
+                texts = [MARKS[name] if name else part[0] if part in ("{{", "}}") else part] * len(design)
+            column = [before + text for before, text in zip(column, texts, strict=True)]
+        columns.append(column)
+    if unused := [name for name in design.names if name not in used]:
+        raise SimulationError(
+            f"parameter {unused[0]} of the design is not used in the arguments of the {spec['kind']}",
+            f"Put {{{unused[0]}}} in args, or leave the parameter out. args are now: {spec['args'] or '(none)'}",
+        )
+    return columns
+
+
+def _pickled(function: Callable[..., Any], constants: dict[str, Any]) -> bytes:
+    import cloudpickle
+
+    module = sys.modules.get(getattr(function, "__module__", None) or "")
+    path = getattr(module, "__file__", None) or ""
+    # a module of the user's own is sent along: the place where it will run need not have it
+    own = module is not None and module.__name__ != "__main__" and path and "site-packages" not in path
+    if own:
+        cloudpickle.register_pickle_by_value(module)
+    try:
+        return cloudpickle.dumps((function, constants))
+    except Exception as error:
+        raise SimulationError(
+            f"function {getattr(function, '__name__', function)} can't be sent to the workers: {error}",
+            "It refers to something that lives in this process only, such as an open file or a connection.",
+        ) from None
+    finally:
+        if own:
+            cloudpickle.unregister_pickle_by_value(module)
+
+
+def _tidy(text: str) -> str:
+    """R's parse errors carry the temporary path of the snapshot."""
+    return re.sub(r"\S*/input/code/", "", text).strip()
+
+
+def _beside(path: Path) -> Iterable[str]:
+    return [p.name for p in path.parent.iterdir()] if path.parent.is_dir() else []
+
+
+def _where(path: Path) -> str:
+    return f"Looked in {path.parent.resolve()}."

@@ -1,0 +1,140 @@
+"""Per condition: how many replications, how many failed, and mean, sd and Monte Carlo standard error of each output."""
+
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from .results import Collected, as_pandas, with_parameters
+from .store import RunFolder
+
+
+def summary(run: RunFolder, collected: Collected) -> Any:
+    """A pandas.DataFrame, a row per condition and numeric output (logicals count as 0 and 1):
+
+    condition, the parameters, replications (those with a value), failed, missing (replications whose value is NA or NaN),
+    warnings, output, mean, sd, mcse. The MCSE of a mean is sd / sqrt(n) (Morris, White & Crowther 2019, Table 6). Where
+    replications return several rows, text outputs (a method's name, say) tell rows apart, and what is left is averaged
+    within a replication first. A condition of which every replication failed keeps its rows, with replications = 0.
+    """
+    conditions = run.record["conditions"]
+    ids = np.arange(1, conditions + 1)
+    ok = collected.replications["ok"].to_numpy(zero_copy_only=False)
+    failed = np.bincount(collected.replications["condition"].to_numpy()[~ok], minlength=conditions + 1)[1:]
+    warned = np.bincount(
+        collected.warnings["condition"].to_numpy(), collected.warnings["count"].to_numpy(), minlength=conditions + 1
+    )[1:].astype(int)
+    rows = collected.results
+    keys, groups = _groups(rows)
+    parts = []
+    for labels, members in groups or [({}, rows)]:
+        for name in _numeric(rows):
+            parts.append({**labels, "output": name, **_moments(members, name, conditions)})
+    if not parts:
+        parts.append({"output": None, "n": np.zeros(conditions, int), "missing": np.zeros(conditions, int)})
+    tables = []
+    for order, part in enumerate(parts):
+        columns: dict[str, Any] = {
+            "condition": ids,
+            "replications": part["n"],
+            "failed": failed,
+            "missing": part["missing"],
+            "warnings": warned,
+        }
+        columns |= {key: [part.get(key)] * conditions for key in [*keys, "output"]}
+        columns |= {s: part.get(s, np.full(conditions, np.nan)) for s in ("mean", "sd", "mcse")}
+        columns["order"] = np.full(conditions, order)
+        tables.append(
+            pa.table({k: pa.array(v, pa.string()) if k in keys or k == "output" else v for k, v in columns.items()})
+        )
+    joined = (
+        pa.concat_tables(tables).sort_by([("condition", "ascending"), ("order", "ascending")]).drop_columns(["order"])
+    )
+    joined = joined.set_column(0, "condition", joined["condition"].cast(pa.int32()))
+    padded = joined.add_column(1, "replication", pa.nulls(joined.num_rows, pa.int32()))
+    return as_pandas(with_parameters(run, padded).drop_columns(["replication"]), run.record["parameters"])
+
+
+def same_values(run: RunFolder, collected: Collected) -> list[int]:
+    """Conditions whose replications all returned the same random-looking values, as they do after a set.seed()."""
+    rows = collected.results
+    names = [name for name in _numeric(rows) if pa.types.is_floating(rows[name].type)]
+    if rows.num_rows == 0 or not names:
+        return []
+    condition = rows["condition"].to_numpy()
+    starts = np.r_[0, np.flatnonzero(condition[1:] != condition[:-1]) + 1]
+    counts = np.diff(np.r_[starts, len(condition)])
+    constant, random_looking = counts >= 3, np.zeros(len(starts), dtype=bool)
+    for name in names:
+        values = rows[name].fill_null(np.nan).to_numpy()
+        constant &= np.minimum.reduceat(values, starts) == np.maximum.reduceat(values, starts)
+        first = values[starts]
+        random_looking |= np.array([f"{v:.6g}" != f"{v:.15g}" for v in first.tolist()])
+    return [int(c) for c in condition[starts][constant & random_looking]]
+
+
+def _numeric(rows: pa.Table) -> list[str]:
+    names = rows.column_names[2:]
+    return [n for n in names if not pa.types.is_string(rows[n].type) and not pa.types.is_large_string(rows[n].type)]
+
+
+def _groups(rows: pa.Table) -> tuple[list[str], list[tuple[dict[str, Any], pa.Table]]]:
+    """Text outputs that tell the several rows of a replication apart, and the rows of each of their values."""
+    names = [n for n in rows.column_names[2:] if n not in _numeric(rows)]
+    if not names or rows.num_rows == 0:
+        return [], []
+    condition, replication = rows["condition"].to_numpy(), rows["replication"].to_numpy()
+    if not ((condition[1:] == condition[:-1]) & (replication[1:] == replication[:-1])).any():
+        return [], []
+    distinct = rows.select(names).group_by(names, use_threads=False).aggregate([])
+    if distinct.num_rows > 50:
+        return [], []
+    out = []
+    for values in distinct.select(names).to_pylist():
+        mask = np.ones(rows.num_rows, dtype=bool)
+        for name, value in values.items():
+            same = pc.is_null(rows[name]) if value is None else pc.fill_null(pc.equal(rows[name], value), False)
+            mask &= (
+                same.to_numpy(zero_copy_only=False)
+                if isinstance(same, pa.Array)
+                else same.combine_chunks().to_numpy(zero_copy_only=False)
+            )
+        out.append((values, rows.filter(pa.array(mask))))
+    return names, out
+
+
+def _moments(rows: pa.Table, name: str, conditions: int) -> dict[str, np.ndarray]:
+    """n, missing, mean, sd and MCSE of one output for every condition."""
+    condition = rows["condition"].to_numpy()
+    column = rows[name].combine_chunks()
+    there = ~column.is_null().to_numpy(zero_copy_only=False) | (not pa.types.is_floating(column.type))
+    values = column.cast(pa.float64()).fill_null(np.nan).to_numpy()
+    condition, values, replication = condition[there], values[there], rows["replication"].to_numpy()[there]
+    condition, values = _replication_means(condition, replication, values)
+    valid = ~np.isnan(values)
+    missing = np.bincount(condition[~valid], minlength=conditions + 1)[1:]
+    condition, values = condition[valid], values[valid]
+    n = np.bincount(condition, minlength=conditions + 1)[1:]
+    with np.errstate(invalid="ignore", divide="ignore"):
+        mean = np.bincount(condition, values, minlength=conditions + 1)[1:] / n
+        deviation = np.where(np.isfinite(values), values - mean[condition - 1], np.nan)
+        sd = np.sqrt(np.bincount(condition, deviation**2, minlength=conditions + 1)[1:] / (n - 1))
+        return {
+            "n": n,
+            "missing": missing,
+            "mean": mean,
+            "sd": np.where(n > 1, sd, np.nan),
+            "mcse": np.where(n > 1, sd / np.sqrt(n), np.nan),
+        }
+
+
+def _replication_means(
+    condition: np.ndarray, replication: np.ndarray, values: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Several rows of one replication are not independent: they count as their mean."""
+    new = np.r_[True, (condition[1:] != condition[:-1]) | (replication[1:] != replication[:-1])]
+    if len(values) == 0 or new.all():
+        return condition, values
+    starts = np.flatnonzero(new)
+    return condition[starts], np.add.reduceat(values, starts) / np.diff(np.r_[starts, len(values)])

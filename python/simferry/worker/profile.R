@@ -1,0 +1,158 @@
+# Random numbers of a whole script, one replication: the R_PROFILE_USER of `Rscript script.R ...`; the script stays as it is.
+#
+# SIMFERRY_STREAM is the replication's .Random.seed (L'Ecuyer-CMRG). The main process draws from it; parallel tasks take its
+# substreams 1, 2, ... in order of submission, one per element or iteration, whatever the number of workers or chunks:
+# foreach's %dopar% (doParallel on sockets or forks, or no backend), mclapply, mcmapply, parLapply, parSapply, parApply,
+# clusterApply, clusterMap and their LB kinds. What else a script may do about random numbers:
+# - set.seed() has the last word where it is called, in the main process or in a task, and gives plain R's numbers. It does
+#   not reach from the main process into tasks, and neither does clusterSetRNGStream(): replications would be copies of each
+#   other, and so would two loops with a function between them that sets a seed of its own.
+# - set.seed(NULL), RNGkind("L'Ecuyer-CMRG") and rm(.Random.seed), after which R would make up a seed, take a substream.
+# - A task's own parallel tasks start at a point drawn from its stream (of 2^191: no two come near each other). So do jobs of
+#   mcparallel and pvec, and apart from the count of substreams: pvec and future make as many as there are workers.
+# - mc.set.seed = FALSE is heeded: R's own way. future.seed = TRUE and doRNG start from the main process's state and go on by
+#   nextRNGStream(): those streams must not be other replications'.
+# - Not covered: draws in clusterCall and clusterEvalQ, %dopar% on other backends, chunks that the script itself makes.
+local({
+  stream <- suppressWarnings(as.integer(strsplit(Sys.getenv("SIMFERRY_STREAM"), ",")[[1L]]))  # -2^31 is R's NA: legal here
+  if (length(stream) != 7L || !identical(stream[1L] %% 100L, 7L))
+    stop("SIMFERRY_STREAM is '", Sys.getenv("SIMFERRY_STREAM"), "', not the 7 integers of an L'Ecuyer-CMRG .Random.seed")
+  displaced <- Sys.getenv("SIMFERRY_R_PROFILE_USER", NA)
+  Sys.unsetenv(c("SIMFERRY_STREAM", "SIMFERRY_R_PROFILE_USER", "R_PROFILE_USER"))      # cluster workers inherit none of it
+  if (!is.na(displaced)) Sys.setenv(R_PROFILE_USER = displaced)
+  # A message to a socket worker that outgrows 4096 bytes waits 22 ms, and a substream's state adds 0.5 kB (R >= 4.1 heeds this)
+  if (is.null(getOption("socketOptions"))) options(socketOptions = "no-delay")
+
+  # Runs here, and with NULL in the socket workers that makeCluster() starts. Base R alone: it travels without surroundings.
+  keep_streams <- function(stream) {
+    itself <- sys.function()
+    process <- submitter <- Sys.getpid()
+    now <- list(task = is.null(stream),         # is it a task that runs in this process, or the script itself?
+                plain = RNGkind()[1L],          # the generator that a set.seed() here would meet in plain R
+                seeded = FALSE)                 # has a set.seed() had its word?
+    global <- globalenv()
+    begin <- function(seed) {                   # a task in this process or a fork of it; end() returns to what was before
+      before <- list(global[[".Random.seed"]], now)
+      global[[".Random.seed"]] <- seed
+      now <<- list(task = TRUE, plain = now$plain, seeded = FALSE)
+      before
+    }
+    end <- function(before) { global[[".Random.seed"]] <- before[[1L]]; now <<- before[[2L]] }
+    elsewhere <- function() c(10407L, sample.int(.Machine$integer.max, 6L))
+    dealer <- function() {                      # a function that gives a loop's substreams, one at each call
+      jump <- parallel::nextRNGSubStream
+      if (!now$task && Sys.getpid() == process) return(function() stream <<- jump(stream))
+      last <- elsewhere()
+      function() last <<- jump(last)
+    }
+    fresh <- function() { global[[".Random.seed"]] <- dealer()(); now$seeded <<- FALSE; invisible() }
+
+    # Code put in front of a function's own keeps its arguments, and the calls that its errors and warnings name.
+    put <- function(where, name, value) {
+      attached <- paste0("package:", environmentName(where))
+      for (env in c(where, if (attached %in% search()) as.environment(attached))) if (exists(name, env, inherits = FALSE)) {
+        unlockBinding(name, env); assign(name, value, envir = env); lockBinding(name, env)
+      }
+    }
+    inject <- function(where, name, code) {
+      value <- get(name, envir = where)
+      body(value) <- call("{", code, body(value))
+      put(where, name, value)
+    }
+    when_loaded <- function(package, change) {  # before any other package can import from it
+      if (isNamespaceLoaded(package)) change() else setHook(packageEvent(package, "onLoad"), function(...) change())
+    }
+
+    inject(baseenv(), "set.seed", bquote({
+      if (is.null(seed)) return(.(fresh)())
+      if (is.null(kind)) kind <- .(function() now$plain)()
+      on.exit(if (is.null(returnValue(FALSE))) .(function() { now$plain <<- RNGkind()[1L]; now$seeded <<- TRUE })())
+    }))
+    inject(baseenv(), "RNGkind", bquote(on.exit(if (length(kind) && is.character(returnValue())) .(function() {
+      now$plain <<- RNGkind()[1L]
+      if (!now$seeded && now$plain == "L'Ecuyer-CMRG") fresh()
+    })())))
+    for (name in c("rm", "remove"))
+      inject(baseenv(), name, bquote(on.exit(.(function() if (!now$task && is.null(global[[".Random.seed"]])) fresh())())))
+
+    when_loaded("parallel", function() {
+      ns <- asNamespace("parallel")
+      begin <<- compiler::cmpfun(begin); end <<- compiler::cmpfun(end)  # forks compile nothing
+      with_streams <- compiler::cmpfun(function(X, FUN) {
+        force(FUN); take <- dealer(); seeds <- lapply(seq_along(X), function(i) take())
+        function(.task, ...) { i <- .task; before <- begin(seeds[[i]]); on.exit(end(before)); FUN(X[[i]], ...) }
+      })
+      inject(ns, "mclapply", bquote(if (isTRUE(mc.set.seed)) {
+        mc.set.seed <- FALSE                    # each task sets its own
+        FUN <- match.fun(FUN)
+        if (!is.vector(X) || is.object(X)) X <- as.list(X)
+        FUN <- .(with_streams)(X, FUN)
+        X <- structure(seq_along(X), names = names(X))
+      }))
+
+      one <- function(seed, fun, args) { assign(".Random.seed", seed, envir = globalenv()); do.call(fun, args, quote = TRUE) }
+      # parLapply sends lapply(chunk, FUN = ), parRapply apply(chunk, MARGIN = , FUN = ), and doParallel with preschedule a
+      # function of a list of iterations and the expression that each evaluates.
+      chunk <- function(seeds, fun, args) {
+        i <- 0L
+        begin <- function() { i <<- i + 1L; assign(".Random.seed", seeds[[i]], envir = globalenv()) }
+        FUN <- args[["FUN"]]
+        if (is.null(FUN)) args[[2L]] <- call("{", as.call(list(begin)), args[[2L]])
+        else { FUN <- match.fun(FUN); args[["FUN"]] <- function(...) { begin(); FUN(...) } }
+        do.call(fun, args, quote = TRUE)
+      }
+      environment(one) <- environment(chunk) <- baseenv()
+      send <- function(message) { message[["fun"]] }
+      deal <- function(fun, argfun) {
+        force(argfun); take <- dealer(); rows <- identical(fun, apply); elements <- rows || identical(fun, lapply)
+        bundle <- is.function(fun) && identical(names(formals(fun))[1:2], c("largs", "expr"))
+        function(i) {
+          args <- argfun(i)
+          if (!bundle && !(elements && !is.null(args[["FUN"]]))) return(list(one, list(take(), fun, args)))
+          n <- if (rows) prod(dim(args[[1L]])[args[["MARGIN"]]]) else length(args[[1L]])
+          list(chunk, list(lapply(seq_len(n), function(j) take()), fun, args))
+        }
+      }
+      for (name in c("staticClusterApply", "dynamicClusterApply"))    # all cluster functions but clusterCall end there
+        inject(ns, name, bquote({ argfun <- .(deal)(fun, argfun); fun <- do.call }))
+      makePSOCKcluster <- ns$makePSOCKcluster
+      put(ns, "makePSOCKcluster", function(names, ...) {
+        cl <- makePSOCKcluster(names, ...)
+        parallel::clusterCall(cl, itself, NULL)
+        cl
+      })
+
+      if (.Platform$OS.type == "windows") return()
+      job <- if (!is.null(stream)) { before <- begin(stream); on.exit(end(before)); elsewhere() }
+      inject(ns, "mcfork", as.call(list(function() submitter <<- Sys.getpid())))
+      put(ns, "mc.advance.stream", function(reset = FALSE)            # called after a fork, on both sides of it
+        job <<- if (now$task || submitter != process) elsewhere() else parallel::nextRNGSubStream(job))
+      put(ns, "mc.set.stream", function() begin(job))                 # called in the child
+    })
+
+    when_loaded("foreach", function() {         # %dopar% without a backend is doSEQ: same streams as with one
+      ns <- asNamespace("foreach"); getDoPar <- ns$getDoPar
+      put(ns, "getDoPar", function() {
+        backend <- getDoPar()
+        if (identical(backend$fun, ns$doSEQ)) backend$fun <- function(obj, expr, envir, data) {
+          take <- dealer()
+          task <- as.call(list(function(value) { before <- begin(take()); on.exit(end(before)); value }, expr))
+          tryCatch(ns$doSEQ(obj, task, envir, data), error = function(e) {
+            if (identical(conditionCall(e), task)) e$call <- expr
+            stop(e)
+          })
+        }
+        backend
+      })
+    })
+    invisible()
+  }
+  environment(keep_streams) <- baseenv()
+  keep_streams(stream)
+
+  for (file in if (is.na(displaced)) c(".Rprofile", "~/.Rprofile") else displaced) if (nzchar(file) && file.exists(file)) {
+    source(file, local = globalenv(), print.eval = TRUE)
+    break
+  }
+  assign(".Random.seed", stream, envir = globalenv())                 # last: a profile may have drawn
+})

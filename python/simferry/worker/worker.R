@@ -1,0 +1,608 @@
+# The worker: runs the stretches of one job beside an R simulation, and writes blocks. It needs base R alone.
+#
+#   Rscript worker.R check ROOT     is the simulation fit to run? answers in ROOT/check
+#   Rscript worker.R run ROOT       runs ROOT/input/plan/job on all of the job's cores
+#   Rscript worker.R replay ROOT    runs that job's one replication in the foreground
+#
+# ROOT/input/code   the script and the files beside it         ROOT/blocks      finished blocks are moved here
+# ROOT/input/plan   job: what to run (a block file)             ROOT/artifacts   files that replications wrote
+# ROOT/scratch      claims, open files; of no worth afterwards  ROOT/message     why the job can't go on
+#
+# The same protocol in Python stands in worker.py; the block format is described in blocks.py.
+
+options(warn = 1)
+# Not in the global environment: that belongs to the simulation, which may clear it.
+local(envir = new.env(parent = baseenv()), {
+
+# ---- blocks ----
+
+escape <- function(x) gsub("\n", "\\n", gsub("\\", "\\\\", x, fixed = TRUE), fixed = TRUE)
+unescape <- function(x) gsub("\001", "\\", gsub("\\n", "\n", gsub("\\\\", "\001", x, fixed = TRUE), fixed = TRUE), fixed = TRUE)
+
+column_kind <- function(x) switch(typeof(x), double = "double", integer = "integer", logical = "logical", "string")
+
+column_bytes <- function(x) {
+  if (!is.character(x)) return(writeBin(if (is.logical(x)) as.integer(x) else x, raw(), endian = "little"))
+  x <- enc2utf8(x)
+  lengths <- nchar(x, "bytes", allowNA = TRUE)
+  lengths[is.na(x)] <- -1L
+  c(writeBin(as.integer(lengths), raw(), endian = "little"), charToRaw(paste(x[!is.na(x)], collapse = "")))
+}
+
+# facts: named character; tables: list of list(name =, columns = data frame or list of plain vectors)
+write_block <- function(path, facts, tables) {
+  header <- c("simferry block 1", paste0(names(facts), ": ", escape(facts)))
+  body <- list()
+  for (table in tables) {
+    columns <- lapply(unclass(table$columns), function(x) if (typeof(x) %in% c("double", "integer", "logical")) as.vector(x) else as.character(x))
+    header <- c(header, sprintf("table: %s %d", table$name, length(columns[[1]])),
+                paste0(vapply(columns, column_kind, ""), ": ", escape(enc2utf8(names(columns)))))
+    body <- c(body, lapply(columns, column_bytes))
+  }
+  bytes <- do.call(c, c(list(charToRaw(paste0(paste(header, collapse = "\n"), "\n\n"))), unname(body)))
+  con <- gzfile(path, "wb", compression = 1)
+  tryCatch(writeBin(bytes, con), finally = close(con))
+  # R does not say when a disk is full: read it back
+  con <- gzfile(path, "rb")
+  whole <- tryCatch(length(readBin(con, "raw", length(bytes) + 1)), error = function(e) -1, warning = function(w) -1, finally = close(con))
+  if (whole != length(bytes)) stop("could not be written whole: ", path, " (is there room on the disk?)", call. = FALSE)
+}
+
+read_block <- function(path) {
+  con <- gzfile(path, "rb")
+  on.exit(close(con))
+  facts <- list(); tables <- list(); order <- list()
+  if (readLines(con, 1L) != "simferry block 1") stop(path, " is not a block")
+  while (nzchar(line <- readLines(con, 1L, encoding = "UTF-8"))) {
+    at <- regexpr(": ", line, fixed = TRUE)
+    key <- substr(line, 1L, at - 1L); value <- substr(line, at + 2L, nchar(line))
+    if (key == "table") {
+      name <- sub(" [0-9]+$", "", value)
+      tables[[name]] <- list()
+      rows <- as.integer(sub("^.* ", "", value))
+    } else if (!length(tables)) facts[[key]] <- unescape(value)
+    else order <- c(order, list(list(table = name, column = unescape(value), kind = key, rows = rows)))
+  }
+  for (o in order) {
+    x <- if (o$kind == "double") readBin(con, "double", o$rows, endian = "little") else readBin(con, "integer", o$rows, endian = "little")
+    if (o$kind == "logical") x <- as.logical(x)
+    if (o$kind == "string") {
+      lengths <- x
+      bytes <- readBin(con, "raw", sum(pmax(lengths, 0L)))
+      x <- readChar(bytes, pmax(lengths, 0L), useBytes = TRUE)
+      Encoding(x) <- "UTF-8"
+      x[lengths < 0L] <- NA_character_
+    }
+    tables[[o$table]][[o$column]] <- x
+  }
+  list(facts = facts, tables = tables)
+}
+
+# ---- what a replication returned, as rows ----
+
+is_plain <- function(x) is.atomic(x) && !is.null(x)
+
+# A data frame's worth of columns (a list of vectors of equal length), NULL for nothing, or an "object" to be kept whole.
+as_columns <- function(value) {
+  if (is.null(value)) return(NULL)
+  if (is.function(value) || inherits(value, "connection") || typeof(value) %in% c("externalptr", "environment"))
+    refuse("the simulation returned a ", class(value)[1], ", which can't be kept: return numbers, a named vector, a list or a data frame")
+  if (is.matrix(value) && is_plain(value)) value <- as.data.frame(value, stringsAsFactors = FALSE)
+  if (is.data.frame(value)) {
+    if (!all(vapply(value, is_plain, NA)) || any(vapply(value, is.matrix, NA))) return("object")
+    columns <- lapply(value, plain)
+    return(if (length(columns)) structure(columns, names = make.unique(filled_names(value))) else NULL)
+  }
+  if (is_plain(value)) {
+    n <- length(value)
+    if (n == 0L) return(NULL)
+    labels <- filled_names(value)
+    return(structure(as.list(plain(value)), names = make.unique(labels)))
+  }
+  if (is.list(value)) {
+    if (any(bad <- vapply(value, function(v) is.function(v) || inherits(v, "connection") || typeof(v) == "externalptr", NA)))
+      refuse("the simulation returned a list with a ", class(value[bad][[1]])[1], ", which can't be kept: return numbers, strings and logicals")
+    if (!length(value)) return(NULL)
+    if (all(vapply(value, function(v) is_plain(v) && length(v) == 1L, NA)))
+      return(structure(lapply(value, plain), names = make.unique(filled_names(value))))
+  }
+  "object"
+}
+
+plain <- function(x) if (is.object(x) || is.complex(x)) as.character(x) else as.vector(x)   # factors, dates: as they print
+
+filled_names <- function(x) {
+  labels <- names(x)
+  if (is.null(labels)) return(if (length(x) == 1L) "value" else paste0("value_", seq_along(x)))
+  empty <- is.na(labels) | !nzchar(labels)
+  labels[empty] <- paste0("value_", which(empty))
+  labels
+}
+
+# One table for each distinct set of columns. condition, replication: integers; values: what the replications returned.
+result_tables <- function(condition, replication, values) {
+  first <- values[[1]]
+  # the common case, fast: every value is a double vector with the same names
+  if (is.double(first) && !is.object(first) && is.null(dim(first)) && length(first)) {
+    labels <- names(first); n <- length(first)
+    if (all(vapply(values, function(v) is.double(v) && length(v) == n && !is.object(v) && is.null(dim(v)) && identical(names(v), labels), NA))) {
+      all_values <- matrix(unlist(values, use.names = FALSE), nrow = n)
+      columns <- lapply(seq_len(n), function(i) all_values[i, ])
+      names(columns) <- make.unique(filled_names(first))
+      return(list(list(name = "results", columns = c(list(condition = condition, replication = replication), columns))))
+    }
+  }
+  rows <- lapply(values, as_columns)
+  keep <- which(vapply(rows, is.list, NA))
+  lapply(unname(split(keep, vapply(rows[keep], function(r) paste(escape(names(r)), collapse = "\n"), ""))), function(at) {
+    counts <- vapply(rows[at], function(r) length(r[[1]]), 1L)
+    columns <- lapply(seq_along(rows[[at[1]]]), function(j) unlist(lapply(rows[at], `[[`, j), use.names = FALSE))
+    names(columns) <- names(rows[[at[1]]])
+    list(name = "results", columns = c(list(condition = rep(condition[at], counts), replication = rep(replication[at], counts)), columns))
+  })
+}
+
+# ---- the job ----
+
+refuse <- function(...) stop(structure(class = c("simferry_refusal", "error", "condition"), list(message = paste0(...), call = NULL)))
+
+# Ends the whole job, from the supervisor or from one of its processes.
+give_up <- function(job, ...) {
+  cat(paste0(...), file = file.path(job$root, "message"))
+  if (Sys.getpid() != job$supervisor) tools::pskill(Sys.getpid(), tools::SIGKILL)
+  quit("no", status = 1)
+}
+
+stopping <- function(job) file.exists(file.path(job$root, "scratch", "stop"))
+
+read_job <- function(root) {
+  block <- read_block(file.path(root, "input", "plan", "job"))
+  job <- block$facts
+  job$root <- root
+  job$code <- file.path(root, "input", "code")
+  job$supervisor <- Sys.getpid()
+  for (number in c("workers", "cores", "jobs", "replication_timeout")) job[[number]] <- as.numeric(job[[number]])
+  job$stretches <- block$tables$stretches
+  job$conditions <- block$tables$conditions
+  job$parameters <- block$tables$parameters
+  job$row <- match(job$stretches$condition, job$conditions$condition)
+  job$states <- cbind(10407L, do.call(cbind, job$stretches[paste0("state_", 1:6)]))
+  job
+}
+
+is_function <- function(job) job$kind == "function"
+
+load_simulation <- function(job) {
+  space <- globalenv()
+  if (nzchar(job$objects)) {
+    objects <- readRDS(file.path(job$code, job$objects))
+    list2env(objects$globals, envir = space)
+    for (package in objects$packages) library(package, character.only = TRUE)
+    assign(job[["function"]], objects[["function"]], envir = space)
+    job$constants <- objects$constants
+  } else sys.source(file.path(job$code, job$script), envir = space)
+  job
+}
+
+# The call of one condition: simulate(n = 20, effect = 0.5)
+condition_call <- function(job, row) as.call(c(as.name(job[["function"]]), lapply(job$parameters, `[[`, row), job$constants))
+
+facts_here <- function() {
+  cpu <- tryCatch(grep("^model name", readLines("/proc/cpuinfo", n = 30L), value = TRUE)[1], error = function(e) NA, warning = function(w) NA)
+  packages <- sort(setdiff(loadedNamespaces(), c("base", "compiler", "parallel", "stats", "graphics", "grDevices", "utils", "datasets", "methods")))
+  c(interpreter = paste("R", getRversion()),
+    packages = paste(sprintf("%s %s", packages, vapply(packages, function(p) as.character(getNamespaceVersion(p)), "")), collapse = ", "),
+    blas = basename(extSoftVersion()[["BLAS"]]), cpu = if (is.na(cpu)) R.version$arch else sub("^[^:]*: *", "", cpu))
+}
+
+# ---- a process of the job: claims pieces, runs them, writes blocks ----
+
+# Pieces: consecutive stretches that processes claim one after the other, each about a share of what is left, so that
+# the last ones are small. Every process computes the same cut; `dir.create` decides who has a piece.
+cut_pieces <- function(counts, workers) {
+  ends <- integer(); n <- length(counts); total <- cumsum(as.numeric(counts)); at <- 0L
+  while (at < n) {
+    before <- if (at) total[at] else 0
+    share <- (total[n] - before) / (4 * workers)
+    at <- max(at + 1L, findInterval(before + share, total))
+    ends <- c(ends, at)
+  }
+  ends
+}
+
+# Runs stretches until there are none left to claim. `pieces` ends of pieces; NULL: all stretches, in order, as one piece.
+# careful: before each replication its name is written down, so that the supervisor knows which one crashed or hangs.
+work <- function(job, process, pieces, careful) {
+  root <- job$root
+  calls <- vector("list", length(job$conditions$condition))
+  run_script <- if (!is_function(job)) script_runner(job, process)
+  next_stream <- if (is_function(job)) parallel::nextRNGSubStream else parallel::nextRNGStream
+  facts <- c(run = job$run, facts_here())
+  space <- globalenv()
+  started <- proc.time()[[3L]]
+  block_started <- started
+  sequence <- 0L
+  fraction <- 0
+  condition <- integer(); replication <- integer(); seconds <- numeric(); values <- list(); ok <- logical()
+  failures <- list(); warned <- list(); texts <- list()
+  row <- 1L; r <- 0L; trace <- character()
+  marker <- file.path(root, "scratch", paste0("now-", process))
+
+  seconds_per_block <- function(now) {  # a second, but not more than 50,000 blocks for the whole run
+    total <- (now - started) * job$workers * job$jobs / max(fraction, 1e-9)
+    min(max(1, total / 50000), as.numeric(job$longest_block))
+  }
+  flush <- function() {
+    if (length(condition)) {
+      if (!tools::pskill(job$supervisor, 0L)) tools::pskill(Sys.getpid(), tools::SIGKILL)   # a run without a supervisor is taken up by another
+      sequence <<- sequence + 1L
+      tables <- list(list(name = "replications", columns = list(condition = condition, replication = replication, ok = ok, seconds = seconds)))
+      if (any(ok) && is_function(job)) tables <- c(tables, result_tables(condition[ok], replication[ok], values))
+      for (kept in list(list("failures", failures), list("warnings", warned), list("outputs", texts)))
+        if (length(kept[[2]])) tables <- c(tables, list(list(name = kept[[1]], columns = do.call(Map, c(list(c), kept[[2]])))))
+      save_block(job, process, sequence, length(condition), sum(!ok), facts, tables)
+    }
+    condition <<- integer(); replication <<- integer(); seconds <<- numeric(); values <<- list(); ok <<- logical()
+    failures <<- list(); warned <<- list(); texts <<- list()
+    block_started <<- proc.time()[[3L]]
+  }
+  failed <- function(e) {
+    failures[[length(failures) + 1L]] <<- list(
+      condition = job$conditions$condition[row], replication = r, message = conditionMessage(e),
+      call = paste(deparse(conditionCall(e), nlines = 3L), collapse = " "), traceback = paste(trace, collapse = "\n"))
+    trace <<- character()
+  }
+  on_warning <- function(w) {
+    n <- length(warned); text <- conditionMessage(w)
+    last <- if (n) warned[[n]]
+    if (n && last$condition == job$conditions$condition[row] && last$replication == r && last$message == text) warned[[n]]$count <<- last$count + 1L
+    else warned[[n + 1L]] <<- list(condition = job$conditions$condition[row], replication = r, message = text, count = 1L)
+    invokeRestart("muffleWarning")
+  }
+  on_error <- function(e) trace <<- tryCatch(user_calls(sys.calls()), error = function(e) character())
+
+  run_stretch <- function(s) {
+    row <<- job$row[s]
+    r <<- job$stretches$first[s]
+    last <- r + job$stretches$count[s] - 1L
+    state <- job$states[s, ]
+    id <- job$conditions$condition[row]
+    if (is.null(run_script) && is.null(calls[[row]])) calls[[row]] <<- condition_call(job, row)
+    call <- calls[[row]]
+    before <- proc.time()[[3L]]
+    n <- length(condition)
+    done <- function(success) {
+      now <- proc.time()[[3L]]
+      n <<- n + 1L
+      condition[n] <<- id; replication[n] <<- r; seconds[n] <<- now - before; ok[n] <<- success
+      before <<- now
+      state <<- next_stream(state)
+      r <<- r + 1L
+      if (now - block_started > 1 && now - block_started > seconds_per_block(now) || (!success && job$on_error == "stop")) { flush(); n <<- 0L }
+    }
+    while (r <= last) tryCatch(withCallingHandlers(
+      while (r <= last) {
+        if (careful) write_marker(marker, id, r)
+        if (is.null(run_script)) {
+          assign(".Random.seed", state, envir = space)
+          value <- eval(call, space)
+          if (!is.null(value) && !is.double(value)) value <- kept_value(job, id, r, value)
+          m <- length(values) + 1L
+          if (is.null(value)) values[m] <<- list(NULL) else values[[m]] <<- value
+        } else {
+          text <- run_script(row, r, state)
+          if (length(text)) texts[[length(texts) + 1L]] <<- list(condition = id, replication = r, text = text)
+        }
+        done(TRUE)
+      }, warning = on_warning, error = on_error),
+      simferry_refusal = function(e) give_up(job, "refused: ", conditionMessage(e), " (condition ", id, ", replication ", r, ")"),
+      error = function(e) if (stopping(job)) signalCondition(structure(class = c("interrupt", "condition"), list())) else { failed(e); done(FALSE) })
+  }
+
+  claim <- 0L
+  stretches <- length(job$row)
+  tryCatch({
+    repeat {
+      claim <- claim + 1L
+      if (claim > max(1L, length(pieces))) break
+      if (!is.null(pieces)) {
+        if (!dir.create(file.path(root, "scratch", "claims", claim), showWarnings = FALSE)) next
+        cat(claim, "\n", file = file.path(root, "scratch", paste0("claimed-", process)), append = TRUE)
+        span <- (if (claim > 1L) pieces[claim - 1L] + 1L else 1L):pieces[claim]
+        fraction <- pieces[claim] / stretches
+      } else { span <- seq_len(stretches); fraction <- 1 }
+      for (s in span) run_stretch(s)
+    }
+    flush()
+  }, interrupt = function(e) {   # keep what is whole
+    n <- min(length(condition), length(replication), length(seconds), length(ok))
+    condition <<- condition[seq_len(n)]; replication <<- replication[seq_len(n)]; seconds <<- seconds[seq_len(n)]; ok <<- ok[seq_len(n)]
+    values <<- values[seq_len(sum(ok))]
+    flush()
+  })
+}
+
+# Objects that are no table are kept whole, beside the block.
+kept_value <- function(job, id, r, value) {
+  if (!identical(as_columns(value), "object")) return(value)
+  folder <- file.path(job$root, "artifacts", id, r)
+  dir.create(folder, recursive = TRUE, showWarnings = FALSE)
+  open <- file.path(job$root, "scratch", paste0("object-", Sys.getpid()))
+  saveRDS(value, open)
+  if (!file.rename(open, file.path(folder, "value.rds"))) stop("could not be written: ", file.path(folder, "value.rds"))
+  NULL
+}
+
+write_marker <- function(path, id, r) {
+  cat(id, r, file = paste0(path, "~"))
+  file.rename(paste0(path, "~"), path)
+}
+
+save_block <- function(job, process, sequence, done, failed, facts, tables) {
+  name <- sprintf("%s-%s-%s-%02d.%06d-r%d-f%d", job$plan, job$job, job$attempt, process, sequence, done, failed)
+  open <- file.path(job$root, "scratch", name)
+  tryCatch({
+    write_block(open, facts, tables)
+    if (!file.rename(open, file.path(job$root, "blocks", name))) stop("could not be moved to ", file.path(job$root, "blocks"), call. = FALSE)
+  }, error = function(e) {
+    unlink(open)
+    give_up(job, "disk: block ", name, ": ", conditionMessage(e))
+  }, warning = function(w) { unlink(open); give_up(job, "disk: block ", name, ": ", conditionMessage(w)) })
+}
+
+# The user's part of a call stack, innermost last: what lies between the worker's own frames and its handlers.
+user_calls <- function(calls) {
+  text <- vapply(calls, function(call) paste(deparse(call, nlines = 2L), collapse = " "), "")
+  from <- which(startsWith(text, "eval(call, space)"))
+  if (length(from)) text <- text[-seq_len(max(from) + 1L)]
+  text <- text[!grepl("^(h\\(simpleError|\\.handleSimpleError|on_error\\(|user_calls\\(|tryCatch\\(user_calls|tryCatchList\\(|tryCatchOne\\(|doTryCatch\\()", text)]
+  rev(rev(text)[seq_len(min(length(text), 30L))])
+}
+
+# ---- whole scripts ----
+
+# A function that runs the script once and gives the text of its results file (or nothing).
+script_runner <- function(job, process) {
+  alone <- job$workers == 1
+  output <- if (nzchar(job$output)) job$output else file.path(job$root, "scratch", paste0("output-", process))
+  beside <- setdiff(list.files(job$code, all.files = TRUE, no.. = TRUE), c("worker.R", "worker.py", "blocks.py", "profile.R", "private_mount.sh"))
+  arguments <- job$conditions[grep("^argument_", names(job$conditions))]
+  displaced <- Sys.getenv("R_PROFILE_USER", NA)
+  function(row, r, state) {
+    unlink(list.files(output, all.files = TRUE, full.names = TRUE, no.. = TRUE), recursive = TRUE)
+    dir.create(output, recursive = TRUE, showWarnings = FALSE)
+    links <- file.path(output, beside)
+    file.symlink(file.path(normalizePath(job$code), beside), links)
+    seed <- (job$conditions$seed[row] + r) %% 2^31
+    given <- vapply(arguments, `[[`, "", row)
+    given <- gsub("\ue001", r, gsub("\ue002", format(seed, scientific = FALSE), given, fixed = TRUE), fixed = TRUE)
+    given <- gsub("\ue003", job$conditions$condition[row], given, fixed = TRUE)
+    settings <- c(SIMFERRY_OUTPUT = normalizePath(output), SIMFERRY_SEED = format(seed, scientific = FALSE), SIMFERRY_CORES = job$cores,
+                  MC_CORES = job$cores, R_PROFILE_USER = file.path(normalizePath(job$code), "profile.R"),
+                  SIMFERRY_STREAM = paste(state, collapse = ","))
+    if (!is.na(displaced)) settings[["SIMFERRY_R_PROFILE_USER"]] <- displaced
+    command <- c(file.path(R.home("bin"), "Rscript"), file.path(normalizePath(job$code), job$script), given)
+    if (nzchar(job$private_mount)) command <- c("sh", file.path(normalizePath(job$code), "private_mount.sh"), normalizePath(output), command)
+    log <- file.path(job$root, "scratch", paste0("log-", process))
+    old <- setwd(output)
+    on.exit(setwd(old))
+    status <- system2(command[1], shQuote(command[-1]), env = paste0(names(settings), "=", shQuote(settings)), stdout = log, stderr = log,
+                      timeout = job$replication_timeout)
+    setwd(old)
+    said <- readLines(log, warn = FALSE)
+    cat(said, sep = "\n")
+    unlink(links)   # links first, so that only what the script wrote is kept
+    text <- NULL
+    results <- file.path(output, job$results_file)
+    if (nzchar(job$results_file) && file.exists(results)) {
+      text <- readChar(results, file.size(results), useBytes = TRUE)
+      Encoding(text) <- "UTF-8"
+    }
+    keep_output(job, output, job$conditions$condition[row], r)
+    if (status == 124 && job$replication_timeout > 0) stop("timed out after ", job$replication_timeout, " s", call. = FALSE)
+    if (status != 0) stop("the script ended with status ", status, ": ", paste(utils::tail(said[nzchar(said)], 5L), collapse = "\n"), call. = FALSE)
+    if (nzchar(job$results_file) && is.null(text)) stop("the script ended without writing ", job$results_file, " in its output folder", call. = FALSE)
+    text
+  }
+}
+
+keep_output <- function(job, output, id, r) {
+  written <- list.files(output, all.files = TRUE, no.. = TRUE)
+  if (!length(written)) return(invisible())
+  folder <- file.path(job$root, "artifacts", id, r)
+  unlink(folder, recursive = TRUE)
+  dir.create(folder, recursive = TRUE, showWarnings = FALSE)
+  for (name in written) {
+    from <- file.path(output, name)
+    # a mount point, or another disk: copy
+    if (!suppressWarnings(file.rename(from, file.path(folder, name))) && !all(file.copy(from, folder, recursive = TRUE)))
+      stop("could not be kept: ", name, call. = FALSE)
+  }
+}
+
+# ---- the supervisor: forks processes, and outlives their crashes ----
+
+supervise <- function(job) {
+  job$workers <- max(1, floor(job$workers / job$cores))
+  careful <- job$replication_timeout > 0 && is_function(job)
+  pieces <- cut_pieces(job$stretches$count, job$workers)
+  dir.create(file.path(job$root, "scratch", "claims"), recursive = TRUE, showWarnings = FALSE)
+  driver <- as.integer(Sys.getenv("SIMFERRY_DRIVER", "0"))
+  children <- list()
+  seen <- list()     # of each careful process: which replication it is at, and since when
+  process <- 0L
+  start <- function(job, pieces, careful) {
+    process <<- process + 1L
+    number <- process
+    child <- parallel::mcparallel({ work(job, number, pieces, careful); TRUE }, mc.set.seed = FALSE)
+    child$number <- number
+    child$careful <- careful
+    child$job <- job
+    child$pieces <- pieces
+    children[[as.character(child$pid)]] <<- child
+  }
+  for (i in seq_len(min(job$workers, length(pieces)))) start(job, pieces, careful)
+  while (length(children)) {
+    if (file.exists(file.path(job$root, "message")) || driver > 0L && !tools::pskill(driver, 0L)) {
+      tools::pskill(as.integer(names(children)), tools::SIGKILL)
+      quit("no", status = 1)
+    }
+    # an interrupt is for the processes: they write what they have, and end
+    ended <- tryCatch(suppressWarnings(parallel::mccollect(unname(children), wait = FALSE, timeout = 0.2)), interrupt = function(e) NULL)
+    for (pid in names(ended)) {
+      child <- children[[pid]]
+      if (is.null(child)) next
+      children[[pid]] <- NULL
+      if (isTRUE(ended[[pid]]) || stopping(job) || file.exists(file.path(job$root, "message"))) next
+      if (inherits(ended[[pid]], "try-error")) give_up(job, "worker: ", conditionMessage(attr(ended[[pid]], "condition")))
+      recover(job, child, if (is.null(child$hung)) "the process died (a crash, or out of memory)" else child$hung, start, pieces)
+    }
+    if (any(vapply(children, function(c) c$careful, NA)) && job$replication_timeout > 0) for (pid in names(children)) {
+      now <- marker_of(job, children[[pid]])
+      if (!length(now)) next
+      if (!identical(seen[[pid]]$at, now)) seen[[pid]] <- list(at = now, since = proc.time()[[3L]])
+      else if (proc.time()[[3L]] - seen[[pid]]$since > job$replication_timeout) {
+        children[[pid]]$hung <- sprintf("timed out after %g s", job$replication_timeout)
+        tools::pskill(as.integer(pid), tools::SIGKILL)
+      }
+    }
+  }
+}
+
+marker_of <- function(job, child) {
+  path <- file.path(job$root, "scratch", paste0("now-", child$number))
+  if (file.exists(path)) scan(path, integer(), quiet = TRUE)
+}
+
+# A process died: what it had claimed and not finished is run again, carefully. One that was careful already names the culprit.
+recover <- function(job, child, why, start, pieces) {
+  left <- child$job
+  if (!is.null(child$pieces)) {
+    path <- file.path(job$root, "scratch", paste0("claimed-", child$number))
+    claimed <- if (file.exists(path)) scan(path, integer(), quiet = TRUE)
+    left <- only(left, unlist(lapply(claimed, function(k) (if (k > 1L) child$pieces[k - 1L] + 1L else 1L):child$pieces[k])))
+  }
+  finished <- lapply(list.files(file.path(job$root, "blocks"), sprintf("^%s-%s-%s-%02d\\.", job$plan, job$job, job$attempt, child$number), full.names = TRUE),
+                     function(path) read_block(path)$tables$replications)
+  done_condition <- unlist(lapply(finished, `[[`, "condition")); done_replication <- unlist(lapply(finished, `[[`, "replication"))
+  culprit <- if (child$careful) marker_of(job, child)
+  if (length(culprit)) {
+    tables <- list(list(name = "replications", columns = list(condition = culprit[1], replication = culprit[2], ok = FALSE, seconds = NA_real_)),
+                   list(name = "failures", columns = list(condition = culprit[1], replication = culprit[2], message = why, call = "", traceback = "")))
+    save_block(job, child$number, 999999L, 1L, 1L, c(run = job$run, facts_here()), tables)
+    done_condition <- c(done_condition, culprit[1]); done_replication <- c(done_replication, culprit[2])
+  }
+  left <- without(left, done_condition, done_replication)
+  if (length(left$row)) start(left, NULL, TRUE)
+  if (!is.null(child$pieces)) start(child$job, child$pieces, child$careful)
+}
+
+only <- function(job, at) {
+  job$stretches <- lapply(job$stretches, `[`, at)
+  job$row <- job$row[at]
+  job$states <- job$states[at, , drop = FALSE]
+  job
+}
+
+# The job's stretches without some replications, one stretch for each that is left.
+without <- function(job, condition, replication) {
+  gone <- paste(condition, replication)
+  step <- if (is_function(job)) parallel::nextRNGSubStream else parallel::nextRNGStream
+  at <- integer(); first <- integer(); states <- list()
+  for (s in seq_along(job$row)) {
+    state <- job$states[s, ]
+    for (r in job$stretches$first[s] + seq_len(job$stretches$count[s]) - 1L) {
+      if (!paste(job$stretches$condition[s], r) %in% gone) { at <- c(at, s); first <- c(first, r); states <- c(states, list(state)) }
+      state <- step(state)
+    }
+  }
+  job <- only(job, at)
+  job$stretches$first <- first
+  job$stretches$count <- rep(1L, length(at))
+  if (length(at)) job$states <- do.call(rbind, states)
+  job
+}
+
+# ---- is the simulation fit to run? ----
+
+called_packages <- function(code) {
+  found <- character()
+  walk <- function(x) {
+    if (is.call(x)) {
+      f <- if (is.name(x[[1]])) as.character(x[[1]]) else ""
+      if (f %in% c("library", "require") && length(x) > 1 && (is.name(x[[2]]) || is.character(x[[2]])) && is.null(x$character.only)) found <<- c(found, as.character(x[[2]]))
+      if (f %in% c("::", ":::")) found <<- c(found, as.character(x[[2]]))
+      if (f %in% c("quote", "try", "tryCatch", "suppressWarnings")) return()   # a package that is asked for politely may be missing
+      if (f == "if") x <- x[-2L]
+    }
+    if (is.call(x) || is.expression(x) || is.pairlist(x)) for (part in as.list(x)) if (!missing(part)) walk(part)
+  }
+  walk(code)
+  unique(found)
+}
+
+check <- function(root) {
+  job <- read_job(root)
+  facts <- c(problem = "", detail = "")
+  arguments <- list(name = character(), has_default = logical())
+  functions <- character()
+  problem <- function(kind, detail) { facts[["problem"]] <<- kind; facts[["detail"]] <<- paste(detail, collapse = "\n") }
+  code <- NULL
+  if (nzchar(job$script)) code <- tryCatch(parse(file.path(job$code, job$script), keep.source = FALSE, encoding = "UTF-8"), error = function(e) { problem("syntax", conditionMessage(e)); NULL })
+  if (facts[["problem"]] == "") {
+    wanted <- called_packages(code)
+    absent <- wanted[!vapply(wanted, function(p) length(find.package(p, quiet = TRUE)) > 0, NA)]
+    if (length(absent)) problem("packages", absent)
+  }
+  if (facts[["problem"]] == "" && is_function(job)) {
+    loaded <- tryCatch(load_simulation(job), error = function(e) { problem("load", conditionMessage(e)); NULL })
+    if (!is.null(loaded)) {
+      functions <- Filter(function(n) is.function(get(n, globalenv())), ls(globalenv()))
+      if (exists(job[["function"]], globalenv(), mode = "function", inherits = FALSE)) {
+        taken <- formals(args(get(job[["function"]], globalenv(), mode = "function")))
+        arguments <- list(name = names(taken), has_default = vapply(taken, function(d) !identical(d, quote(expr = )), NA, USE.NAMES = FALSE))
+        if (!length(taken)) arguments <- list(name = character(), has_default = logical())
+      } else problem("function", job[["function"]])
+    }
+  }
+  facts <- c(facts, facts_here(), foreach = if (length(find.package("foreach", quiet = TRUE))) "yes" else "no")
+  write_block(file.path(root, "check"), facts, list(list(name = "arguments", columns = arguments), list(name = "functions", columns = list(name = functions))))
+}
+
+# ---- one replication in the foreground ----
+
+replay <- function(root) {
+  job <- read_job(root)
+  if (is_function(job)) {
+    job <- load_simulation(job)
+    assign(".Random.seed", job$states[1, ], envir = globalenv())
+    trace <- character()
+    space <- globalenv()
+    call <- condition_call(job, job$row[1])
+    tryCatch({
+      value <- withCallingHandlers(eval(call, space), error = function(e) trace <<- user_calls(sys.calls()))
+      print(value)
+    }, error = function(e) {
+      cat("Error", if (!is.null(conditionCall(e))) paste(" in", paste(deparse(conditionCall(e), nlines = 3L), collapse = " ")), ": ", conditionMessage(e), "\n", sep = "")
+      if (length(trace)) cat("Traceback, innermost call last:", paste0("  ", trace), sep = "\n")
+      quit("no", status = 3)
+    })
+  } else tryCatch({
+    text <- script_runner(job, 0L)(job$row[1], job$stretches$first[1], job$states[1, ])
+    if (length(text)) cat(job$results_file, ":\n", text, "\n", sep = "")
+  }, error = function(e) { cat("Error: ", conditionMessage(e), "\n", sep = ""); quit("no", status = 3) })
+}
+
+run <- function(root) {
+  job <- read_job(root)
+  dir.create(file.path(root, "scratch"), showWarnings = FALSE)
+  if (is_function(job)) job <- tryCatch(load_simulation(job), error = function(e) give_up(job, "load: ", conditionMessage(e)))
+  supervise(job)
+}
+
+arguments <- commandArgs(trailingOnly = TRUE)
+root <- normalizePath(if (length(arguments) > 1L) arguments[2] else "/opt/ml/processing")
+# so that source("helpers.R") finds what came along with the script
+setwd(file.path(root, "input", "code"))
+switch(arguments[1], check = check(root), run = run(root), replay = replay(root), stop("worker.R check | run | replay ROOT"))
+})

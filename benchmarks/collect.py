@@ -23,7 +23,7 @@ CONDITIONS = 100
 def make_run(store: Path, blocks: int, rows: int) -> Path:
     """A finished run of so many rows in so many blocks. Returns its folder.
 
-    simferry cuts blocks by the clock, so a microsecond simulation has few: they are cut up afterwards, in its own format.
+    simferry cuts blocks by the clock, so a simulation this fast has few of them: they are cut up afterwards.
     """
     design = store.parent / "design.csv"
     design.write_text("a,b\n" + "".join(f"{a},{b}\n" for a in range(CONDITIONS // 10) for b in range(10)))

@@ -96,10 +96,16 @@ def in_turn(repeats: int, sides: Mapping[str, Callable[[], T]]) -> dict[str, lis
     taken: dict[str, list[T]] = {name: [] for name in sides}
     for repeat in range(1, repeats + 1):
         for name, side in sides.items():
-            print(f"\r\033[K{name} ({repeat} of {repeats})", end="", file=sys.stderr, flush=True)
+            tell(f"{name} ({repeat} of {repeats})")
             taken[name].append(side())
-    print("\r\033[K", end="", file=sys.stderr, flush=True)
+    tell("")
     return taken
+
+
+def tell(what: str) -> None:
+    """Shows on the terminal's last line what is being measured."""
+    if sys.stderr.isatty():
+        print(f"\r\033[K{what}", end="", file=sys.stderr, flush=True)
 
 
 def fresh_folder() -> tempfile.TemporaryDirectory[str]:

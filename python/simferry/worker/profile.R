@@ -90,31 +90,31 @@ local({
         X <- structure(seq_along(X), names = names(X))
       }))
 
+      # What a worker is sent is a task, or a chunk of them: parLapply sends lapply(chunk, FUN = ), parRapply apply(chunk,
+      # MARGIN = , FUN = ), doParallel's preschedule a function of a list of iterations and the expression that each evaluates.
       one <- function(seed, fun, args) { assign(".Random.seed", seed, envir = globalenv()); do.call(fun, args, quote = TRUE) }
-      # parLapply sends lapply(chunk, FUN = ), parRapply apply(chunk, MARGIN = , FUN = ), and doParallel with preschedule a
-      # function of a list of iterations and the expression that each evaluates.
       chunk <- function(seeds, fun, args) {
         i <- 0L
-        begin <- function() { i <<- i + 1L; assign(".Random.seed", seeds[[i]], envir = globalenv()) }
+        begin <- function() if (i < length(seeds)) assign(".Random.seed", seeds[[i <<- i + 1L]], envir = globalenv())
         FUN <- args[["FUN"]]
         if (is.null(FUN)) args[[2L]] <- call("{", as.call(list(begin)), args[[2L]])
         else { FUN <- match.fun(FUN); args[["FUN"]] <- function(...) { begin(); FUN(...) } }
         do.call(fun, args, quote = TRUE)
       }
-      environment(one) <- environment(chunk) <- baseenv()
-      send <- function(message) { message[["fun"]] }
-      deal <- function(fun, argfun) {
-        force(argfun); take <- dealer(); rows <- identical(fun, apply); elements <- rows || identical(fun, lapply)
-        bundle <- is.function(fun) && identical(names(formals(fun))[1:2], c("largs", "expr"))
-        function(i) {
-          args <- argfun(i)
-          if (!bundle && !(elements && !is.null(args[["FUN"]]))) return(list(one, list(take(), fun, args)))
-          n <- if (rows) prod(dim(args[[1L]])[args[["MARGIN"]]]) else length(args[[1L]])
-          list(chunk, list(lapply(seq_len(n), function(j) take()), fun, args))
-        }
+      environment(one) <- environment(chunk) <- .BaseNamespaceEnv      # from where a name of a function is looked up too
+      deal <- function(fun, n, argfun) {
+        force(argfun); take <- dealer(); first <- names(if (n > 0L) argfun(1L))
+        rows <- identical(fun, apply) && identical(first[1:3], c("", "MARGIN", "FUN"))
+        whole <- !rows && !(identical(fun, lapply) && identical(first[1:2], c("", "FUN"))) &&
+          !(is.function(fun) && identical(names(formals(fun))[1:2], c("largs", "expr")))
+        list(run = if (whole) one else chunk, argfun = function(i) {
+          args <- argfun(i); x <- args[[1L]]
+          size <- if (rows) prod(dim(x)[args[["MARGIN"]]]) else length(x)
+          list(if (whole) take() else lapply(seq_len(size), function(j) take()), fun, args)
+        })
       }
       for (name in c("staticClusterApply", "dynamicClusterApply"))    # all cluster functions but clusterCall end there
-        inject(ns, name, bquote({ argfun <- .(deal)(fun, argfun); fun <- do.call }))
+        inject(ns, name, bquote({ dealt <- .(deal)(fun, n, argfun); fun <- dealt$run; argfun <- dealt$argfun }))
       makePSOCKcluster <- ns$makePSOCKcluster
       put(ns, "makePSOCKcluster", function(names, ...) {
         cl <- makePSOCKcluster(names, ...)
@@ -147,7 +147,7 @@ local({
     })
     invisible()
   }
-  environment(keep_streams) <- baseenv()
+  environment(keep_streams) <- .BaseNamespaceEnv
   keep_streams(stream)
 
   for (file in if (is.na(displaced)) c(".Rprofile", "~/.Rprofile") else displaced) if (nzchar(file) && file.exists(file)) {

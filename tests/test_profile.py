@@ -234,12 +234,13 @@ def test_set_seed_in_the_main_process_makes_no_two_loops_or_replications_the_sam
 @pytest.mark.parametrize(
     "forget", ["rm(list = ls(all.names = TRUE))", "remove('.Random.seed')", "set.seed(NULL)", "RNGkind(\"L'Ecuyer-CMRG\")"]
 )
-@pytest.mark.parametrize("before", ["", "set.seed(1)"])
-def test_where_r_would_make_up_a_seed_the_numbers_are_the_replications_own(tmp_path, before, forget):
-    if before and "RNGkind" in forget:
-        pytest.skip("after set.seed() the seed is made from that one")
-    code = f'{before}; cat(sprintf("%a", runif(2)), ""); {forget}; cat(sprintf("%a", c(runif(2), unlist('
-    code += "parallel::mclapply(1:2, function(i) runif(1))))))"
+def test_where_r_would_make_up_a_seed_the_numbers_are_the_replications_own(tmp_path, forget):
+    code = f"""
+    {"" if "RNGkind" in forget else "set.seed(1)"}
+    cat(sprintf("%a", runif(2)), "")
+    {forget}
+    cat(sprintf("%a", c(runif(2), unlist(parallel::mclapply(1:2, function(i) runif(1))))))
+    """
     numbers = output(tmp_path, code)
     assert numbers == output(tmp_path, code)
     assert len({*numbers, *output(tmp_path, code, stream=ANOTHER)[2:]}) == 10
@@ -251,17 +252,32 @@ def test_mc_set_seed_false_is_heeded(tmp_path):
     assert first == second == main
 
 
+def test_workers_of_a_fork_cluster_do_not_start_from_the_main_process_state(tmp_path):
+    code = """
+    fork <- parallel::makeForkCluster(2)
+    cat(runif(1), unlist(parallel::clusterCall(fork, runif, 1)), unlist(parallel::mclapply(1:2, function(i) runif(1))))
+    """
+    numbers = output(tmp_path, code)
+    assert numbers == output(tmp_path, code) and len(set(numbers)) == 5
+
+
 def test_future_seeds_follow_from_the_stream(tmp_path):
     code = """
     library(future.apply); workers <- as.integer(commandArgs(TRUE)[1])
-    draw <- function() future_sapply(1:5, function(i) runif(1), future.seed = TRUE)
-    plan(multicore, workers = workers); cat(sprintf("%a", draw()), "")
-    plan(multisession, workers = workers); cat(sprintf("%a", draw()), "")
-    cat(sprintf("%a", c(runif(1), unlist(parallel::mclapply(1:5, function(i) runif(1), mc.cores = workers)))))
+    draw <- function() cat(sprintf("%a", future_sapply(1:3, function(i) runif(3), future.seed = TRUE)), "")
+    plan(multicore, workers = workers); draw(); draw()
+    plan(multisession, workers = workers); draw()
+    cat(sprintf("%a", c(value(future(runif(3), seed = TRUE)), value(future(runif(3), seed = TRUE)))), "")
+    cat(sprintf("%a", c(runif(3), unlist(parallel::mclapply(1:3, function(i) runif(3), mc.cores = workers)))))
     """
     numbers = output(tmp_path, code, 1)
     assert numbers == output(tmp_path, code, 3)
-    assert len({*numbers, *output(tmp_path, code, 2, stream=ANOTHER)}) == 32
+    assert len({*numbers, *output(tmp_path, code, 2, stream=ANOTHER)}) == 2 * 45
+
+
+def test_future_seeds_after_set_seed_are_those_of_plain_r(tmp_path):
+    code = "library(future.apply); set.seed(1); cat(future_sapply(1:3, function(i) runif(1), future.seed = TRUE))"
+    assert output(tmp_path, code) == output(tmp_path, code, stream=None)
 
 
 # The session that a script finds
@@ -290,7 +306,7 @@ def test_the_profile_that_it_displaced_is_sourced(tmp_path):
     own = tmp_path / "own.R"
     own.write_text("profile <- 'own'")
     assert output(tmp_path, code, SIMFERRY_R_PROFILE_USER=str(own)) == ["own", str(own), *number]
-    done = rscript(tmp_path, "cat(exists('profile'))", SIMFERRY_R_PROFILE_USER="")
+    done = rscript(tmp_path, "cat(exists('profile', globalenv(), inherits = FALSE))", SIMFERRY_R_PROFILE_USER="")
     assert done.stdout == "FALSE"
 
 
@@ -301,7 +317,7 @@ def test_a_package_that_the_users_profile_attaches_is_covered(tmp_path):
 
 
 def test_parallel_loaded_by_the_site_profile_is_covered(tmp_path):
-    (tmp_path / "site.R").write_text("library(parallel)")
+    (tmp_path / "site.R").write_text("library(parallel)\n")
     code = "cat(unlist(mclapply(1:5, function(i) runif(1), mc.cores = as.integer(commandArgs(TRUE)))))"
     site = str(tmp_path / "site.R")
     assert output(tmp_path, code, 1, R_PROFILE=site) == output(tmp_path, code, 3, R_PROFILE=site)

@@ -1,20 +1,21 @@
 """The command line: it parses arguments, calls the verbs, and prints."""
 
+import contextlib
+import inspect
 import json
 import os
 import re
 import sys
+import tempfile
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import click
 
 from . import __version__
-from .errors import Interrupted, SimferryError, UsageError
-
-RESUME = "simferry resume"
+from .errors import SimferryError, UsageError, nearest
 
 
 class Commands(click.Group):
@@ -27,11 +28,18 @@ class Commands(click.Group):
         try:
             return super().resolve_command(ctx, args)
         except click.UsageError:
-            from .errors import nearest
-
             raise UsageError(
                 f"there is no command {args[0]}", nearest(args[0], self.commands) or "simferry --help  lists them."
             ) from None
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            code = super().invoke(ctx)
+            sys.stdout.flush()
+        except BrokenPipeError:  # `simferry results latest | head` has seen enough
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return 0
+        return code
 
     def main(self, *args: Any, **kwargs: Any) -> Any:
         try:
@@ -47,9 +55,6 @@ class Commands(click.Group):
             fail(error.format_message(), hint, 2)
         except (click.Abort, KeyboardInterrupt):
             fail("stopped", "", 4)
-        except BrokenPipeError:
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            sys.exit(0)
         except OSError as error:
             fail(f"{error.filename or 'a file'}: {error.strerror or error}", "", 1)
         except Exception as error:
@@ -97,7 +102,7 @@ def example(*lines: str) -> Callable[[Any], Any]:
     """Puts examples at the end of a command's help."""
 
     def add(command: Any) -> Any:
-        command.help = f"{command.help}\n\n\b\nExample:\n" + "\n".join(f"  {line}" for line in lines)
+        command.help = f"{inspect.cleandoc(command.help)}\n\n\b\nExample:\n" + "\n".join(f"  {li}" for li in lines)
         return command
 
     return add
@@ -112,14 +117,20 @@ def with_options(*options: Callable[[Any], Any]) -> Callable[[Any], Any]:
     return decorate
 
 
+def at_least_one(_: click.Context, __: click.Parameter, value: int | None) -> int | None:
+    if value is not None and value < 1:
+        raise click.BadParameter(f"{value} is not 1 or above")
+    return value
+
+
 STORE = click.option("--store", metavar="DIR", help="Where runs live [$SIMFERRY_STORE, or ./simferry-runs].")
 JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 OUTPUT = click.option("-o", "--output", metavar="FILE", help="Write the whole table: .parquet or .csv.")
-WORKERS = click.option("--workers", type=int, metavar="N", help="Cores to use [all].")
+WORKERS = click.option("--workers", type=int, metavar="N", callback=at_least_one, help="Cores to use [all].")
 RUN = click.argument("name", metavar="RUN")
 VALUES = (
-    "Values of a parameter; every combination is run. 10 is a number, 10L an integer, TRUE a logical, "
-    "anything else (or what is quoted) a string."
+    "Values of a parameter; every combination of all of them is a condition. 10 is a number, 10L an integer, TRUE a "
+    'logical, NA missing, anything else (or what is quoted: \'"10","a,b"\') a string.'
 )
 SWEEP = with_options(
     click.argument("simulation", metavar="SIMULATION"),
@@ -128,7 +139,7 @@ SWEEP = with_options(
     click.option("-n", "--replications", type=int, metavar="N", help="Replications of each condition."),
     click.option("--seed", type=int, metavar="N", help="0 to 2147483647 [drawn, and printed]."),
     click.option("--function", metavar="NAME", help="The script's function [simulate]."),
-    click.option("--args", metavar="TEMPLATE", help='Run the whole script, with these arguments: "--args {n} {effect}".'),
+    click.option("--args", metavar="TEMPLATE", help='Run a whole script or a program with these arguments: "{n} {effect}".'),
     click.option("--include", multiple=True, metavar="PATH", help="A file or folder that comes along with the script."),
     click.option("--results-file", metavar="NAME", help="What a whole script writes to be read as rows (CSV, JSON, numbers)."),
     click.option("--common", metavar="NAMES", help="Parameters (comma separated, or all) that do not change the random numbers."),
@@ -149,14 +160,14 @@ def sweep_arguments(simulation: str, parameters: tuple[str, ...], table: str | N
 
         out = read_sweep(simulation)
     columns, types = parse_parameters(parameters)
-    if table and columns:
+    if table is not None and columns:
         raise UsageError("both --table and -p are given", "A design is made in one way.")
-    if table:
+    if table is not None:
         out["design"] = designs.table(table)
     elif columns:
         out["design"] = designs.grid(columns, types=types)
     common = given.pop("common")
-    if common:
+    if common is not None:
         out["common"] = "all" if common == "all" else [name.strip() for name in common.split(",")]
     for name, value in given.items():
         if value is not None and value != ():
@@ -166,6 +177,9 @@ def sweep_arguments(simulation: str, parameters: tuple[str, ...], table: str | N
             "how many replications?", "--replications 1000, or replications = 1000 in the [run] table of a sweep file"
         )
     return out
+
+
+TOKEN = re.compile(r"""\s*("(?:[^"\\]|\\.)*"|'[^']*'|[^"'\s,][^,]*|)\s*(,|$)""")
 
 
 def parse_parameters(texts: tuple[str, ...]) -> tuple[dict[str, list[Any]], dict[str, str]]:
@@ -179,21 +193,40 @@ def parse_parameters(texts: tuple[str, ...]) -> tuple[dict[str, list[Any]], dict
             raise UsageError(f"-p {text} is not of the form NAME=VALUE,VALUE", f"For instance: -p {name or 'n'}=10,20")
         if name in columns:
             raise UsageError(f"parameter {name} is given twice", f"Give all of its values at once: -p {name}=10,20")
-        tokens = re.findall(r'\s*("(?:[^"\\]|\\.)*"|\'[^\']*\'|[^,]*)\s*(?:,|$)', values)[: values.count(",") + 1]
-        if values and not values.endswith(",") and tokens and tokens[-1] == "":
-            tokens.pop()
-        if not values.strip() or any(token.strip() == "" for token in tokens):
-            raise UsageError(f"-p {text}: a value is empty", 'An empty string is written "".')
-        parsed = [parse_value(token.strip()) for token in tokens]
-        if any(kind == "integer" for _, kind in parsed):
+        parsed = [parse_value(token) for token in split_values(values, text)]
+        kinds = {kind for value, kind in parsed if value is not None}
+        if len({"number" if kind == "integer" else kind for kind in kinds}) > 1:
+            raise UsageError(
+                f"-p {text} mixes values of kind {' and '.join(sorted(kinds))}", "Quotes make strings: -p 'n=\"10\",a'"
+            )
+        if "integer" in kinds:
             types[name] = "integer"
         columns[name] = [value for value, _ in parsed]
     return columns, types
 
 
+def split_values(values: str, text: str) -> list[str]:
+    """Split at commas, but not at those within quotes."""
+    out: list[str] = []
+    end = 0
+    while True:
+        found = TOKEN.match(values, end)
+        if not found:
+            raise UsageError(
+                f"-p {text}: a quote is not closed, or text stands beside it", "For instance: -p 'n=\"a, b\",c'"
+            )
+        if not found[1]:
+            raise UsageError(f"-p {text}: a value is empty", "An empty string is written in quotes: -p 'n=\"\"'")
+        out.append(found[1].strip())
+        if not found[2]:
+            return out
+        end = found.end()
+
+
 def parse_value(text: str) -> tuple[Any, str]:
     if text[:1] in ("'", '"'):
-        return re.sub(r"\\(.)", r"\1", text[1:-1]), "string"
+        inside = text[1:-1]
+        return (re.sub(r'\\(["\\])', r"\1", inside) if text[0] == '"' else inside), "string"
     if re.fullmatch(r"[-+]?\d+L", text):
         return int(text[:-1]), "integer"
     words = {"TRUE": True, "True": True, "true": True, "FALSE": False, "False": False, "false": False, "NA": None}
@@ -225,18 +258,25 @@ def parse_value(text: str) -> tuple[Any, str]:
 @click.option("-o", "--output", metavar="FILE", help="Write the table of results when done: .parquet or .csv.")
 @JSON
 def run(output: str | None, as_json: bool, **given: Any) -> int:
-    """Run a simulation: a script's function, a whole script, a program, or a sweep file."""
+    """Run a simulation, or a sweep file.
+
+    SIMULATION is a script (.R or .py) whose function is called once per replication, or with --args a whole script or a
+    program that is run once per replication, or a sweep file (.toml). Options win over what a sweep file says; -p and
+    --table replace its design.
+    """
     from . import verbs
     from .screen import progress_bar
 
     arguments = sweep_arguments(**given)
+    if output and arguments.get("detach"):
+        raise UsageError("--output and --detach are both given", "When it is done: simferry results latest -o FILE")
     if output:
         check_output(output)
     with progress_bar(show=not as_json) as update:
         made = verbs.run(**arguments, on_progress=update, on_start=None if as_json else announce)
     if arguments.get("detach"):
         if as_json:
-            click.echo(json.dumps({"run": made.id, "folder": str(made.folder), "seed": made.seed, "state": "running"}))
+            print_json({**head_of(made), "state": "running"})
         else:
             click.echo(f"It goes on in the background: simferry watch {made.id}")
         return 0
@@ -249,29 +289,37 @@ def announce(made: Any, taken_over: int, seed_was_drawn: bool) -> None:
     record = made.record
     total = record["conditions"] * record["replications"]
     drawn = ", drawn" if seed_was_drawn else ""
-    click.echo(
-        f"run {made.id}: {record['conditions']:,} conditions x {record['replications']:,} replications, seed {made.seed}{drawn}"
-    )
+    size = f"{counted(record['conditions'], 'condition')} x {counted(record['replications'], 'replication')}"
+    click.echo(f"run {made.id}: {size}, seed {made.seed}{drawn}")
     if taken_over:
         click.echo(
             f"{taken_over:,} of {total:,} replications were computed by earlier runs and are taken over (--fresh computes anew)"
         )
 
 
+def counted(number: int, what: str) -> str:
+    return f"{number:,} {what}" if number == 1 else f"{number:,} {what}s"
+
+
 def finish(made: Any, as_json: bool) -> int:
     """The last lines of a run, and its exit code."""
     now = made.status()
     if as_json:
-        click.echo(json.dumps({"run": made.id, "folder": str(made.folder), "seed": made.seed, **status_of(now)}))
+        print_json({**head_of(made), **status_of(now)})
     else:
         click.echo(f"{now.done:,} of {now.total:,} replications done, {now.failed:,} failed, in {made.folder}")
         if now.failed:
             click.echo(f"simferry errors {made.id}  tells why")
+            click.echo(f"simferry resume {made.id} --retry-failed  tries them again")
         elif now.finished:
             click.echo(f"simferry summary {made.id}")
         if not now.finished:
-            click.echo(f"{RESUME} {made.id}  goes on", err=True)
+            click.echo(f"simferry resume {made.id}  goes on", err=True)
     return 3 if now.failed else 0 if now.finished else 1
+
+
+def head_of(made: Any) -> dict[str, Any]:
+    return {"run": made.id, "folder": str(made.folder), "seed": made.seed}
 
 
 def status_of(now: Any) -> dict[str, Any]:
@@ -284,7 +332,7 @@ def status_of(now: Any) -> dict[str, Any]:
 @click.option("--no-pilot", is_flag=True, help="Don't run anything: no forecast of the time.")
 @JSON
 def plan(no_pilot: bool, as_json: bool, **given: Any) -> None:
-    """What a run would compute, what is already there, and how long it should take.
+    """What a run would compute, and how long.
 
     A pilot of a few replications is run to see; they are kept, and a run with the same seed does not compute them again.
     """
@@ -296,17 +344,16 @@ def plan(no_pilot: bool, as_json: bool, **given: Any) -> None:
     arguments = {name: value for name, value in arguments.items() if name not in unused}
     out = forecast.plan(**arguments, pilot=not no_pilot)
     if as_json:
-        click.echo(json.dumps(vars(out)))
+        print_json(vars(out))
         return
-    click.echo(
-        f"{out.conditions:,} conditions x {out.replications:,} replications = {out.total:,}, in {out.stretches:,} stretches"
-    )
+    size = f"{counted(out.conditions, 'condition')} x {counted(out.replications, 'replication')}"
+    click.echo(f"{size} = {out.total:,}, in {out.stretches:,} stretch{'' if out.stretches == 1 else 'es'}")
     if not no_pilot:
         click.echo(f"already there: {out.already_there:,}")
     if out.seconds is not None and out.seconds_per_replication is not None and out.core_seconds is not None:
         click.echo(
             f"a replication takes {out.seconds_per_replication:.3g} s on average "
-            f"(a pilot of {out.pilot_replications:,}, kept: {out.pilot_run})"
+            f"(a pilot of {out.pilot_replications:,}, kept in {out.pilot_run})"
         )
         click.echo(
             f"all of it about {duration(out.seconds)} on {out.workers} cores ({duration(out.core_seconds)} of core time)"
@@ -329,13 +376,13 @@ def status(name: str, store: str | None, as_json: bool) -> None:
     found = verbs.open(name, store)
     now = found.status()
     if as_json:
-        click.echo(json.dumps({"run": found.id, "folder": str(found.folder), "seed": found.seed, **status_of(now)}))
+        print_json({**head_of(found), **status_of(now)})
         return
     click.echo(f"run {found.id}: {now.state}, {now.done:,} of {now.total:,} replications done, {now.failed:,} failed")
     for job, state in list(now.jobs.items())[-20:]:
         click.echo(f"  job {job}: {state}")
     if now.state == "incomplete":
-        click.echo(f"{RESUME} {found.id}  goes on")
+        click.echo(f"simferry resume {found.id}  goes on")
 
 
 @example("simferry watch latest")
@@ -344,7 +391,10 @@ def status(name: str, store: str | None, as_json: bool) -> None:
 @STORE
 @JSON
 def watch(name: str, store: str | None, as_json: bool) -> int:
-    """Follow a run that is being computed, from any shell. Ctrl-C stops watching, not the run."""
+    """Follow a run, from any shell.
+
+    Ctrl-C stops watching, not the run.
+    """
     from . import verbs
     from .screen import progress_bar
 
@@ -370,12 +420,15 @@ def logs(name: str, job: str | None, store: str | None, as_json: bool) -> None:
 
     texts = verbs.open(name, store).logs(job)
     if as_json:
-        click.echo(json.dumps(texts))
+        print_json(texts)
         return
     for label, text in texts.items():
         if len(texts) > 1:
             click.echo(f"==> job {label} <==")
-        click.echo(text, nl=not text.endswith("\n"))
+        if text:
+            click.echo(text, nl=not text.endswith("\n"))
+    if not any(texts.values()):
+        click.echo("nothing was printed", err=True)
 
 
 @example("simferry cancel latest")
@@ -384,15 +437,20 @@ def logs(name: str, job: str | None, store: str | None, as_json: bool) -> None:
 @STORE
 @JSON
 def cancel(name: str, store: str | None, as_json: bool) -> None:
-    """Stop computing a run. What is done is kept, and the run can be resumed."""
+    """Stop computing a run; it can be resumed.
+
+    What is done is kept.
+    """
     from . import verbs
 
     found = verbs.open(name, store)
+    before = found.status().state
     now = found.cancel()
     if as_json:
-        click.echo(json.dumps({"run": found.id, **status_of(now)}))
+        print_json({**head_of(found), **status_of(now)})
     else:
-        click.echo(f"run {found.id} is stopped; {now.done:,} of {now.total:,} replications are kept")
+        what = "is stopped" if before == "running" else "was not being computed"
+        click.echo(f"run {found.id} {what}; {now.done:,} of {now.total:,} replications are kept")
 
 
 @example("simferry resume latest", "simferry resume latest --retry-failed")
@@ -403,7 +461,10 @@ def cancel(name: str, store: str | None, as_json: bool) -> None:
 @STORE
 @JSON
 def resume(name: str, retry_failed: bool, workers: int | None, store: str | None, as_json: bool) -> int:
-    """Compute what is missing of a run, with the code that the run began with."""
+    """Compute what is missing of a run.
+
+    It goes on with its own snapshot of the code, whatever has become of the script since.
+    """
     from . import verbs
     from .screen import progress_bar
 
@@ -421,7 +482,10 @@ def resume(name: str, retry_failed: bool, workers: int | None, store: str | None
 @STORE
 @JSON
 def extend(name: str, replications: int, workers: int | None, store: str | None, as_json: bool) -> int:
-    """Add replications to a run; those that are there stay as they are."""
+    """Add replications to a run.
+
+    Those that are there stay as they are.
+    """
     from . import verbs
     from .screen import progress_bar
 
@@ -438,16 +502,17 @@ def extend(name: str, replications: int, workers: int | None, store: str | None,
 @STORE
 @JSON
 def results(name: str, output: str | None, store: str | None, as_json: bool) -> None:
-    """The run's one table: condition, replication, parameters, outputs."""
+    """All results of a run, in one table.
+
+    Its columns: condition, replication, the parameters, the outputs; a row per replication, or several where the
+    simulation returns several. The terminal shows the first 40.
+    """
     from . import verbs
 
     found = verbs.open(name, store)
     if output:
         check_output(output)
-        table = found.results_table()
-        write_table(table, output)
-        if not as_json:
-            click.echo(f"{table.num_rows:,} rows x {table.num_columns} columns in {output}")
+        write_table(found.results_table(), output, as_json)
         return
     show(found.results(), as_json)
 
@@ -459,7 +524,10 @@ def results(name: str, output: str | None, store: str | None, as_json: bool) -> 
 @STORE
 @JSON
 def summary(name: str, output: str | None, store: str | None, as_json: bool) -> None:
-    """Per condition and output: mean, sd and Monte Carlo standard error; failed replications and warnings counted."""
+    """Mean, sd and MCSE per condition and output.
+
+    Failed replications and warnings are counted for each condition; the MCSE is the Monte Carlo standard error of the mean.
+    """
     from . import verbs
 
     show(verbs.open(name, store).summary(), as_json, output)
@@ -473,7 +541,10 @@ def summary(name: str, output: str | None, store: str | None, as_json: bool) -> 
 @STORE
 @JSON
 def errors(name: str, warned: bool, output: str | None, store: str | None, as_json: bool) -> None:
-    """The failed replications, with message, call and traceback."""
+    """The failed replications, and why.
+
+    --json and -o tell the call and the traceback too.
+    """
     from . import verbs
 
     found = verbs.open(name, store)
@@ -499,16 +570,36 @@ def errors(name: str, warned: bool, output: str | None, store: str | None, as_js
 @STORE
 @JSON
 def replay(name: str, condition: int, replication: int, store: str | None, as_json: bool) -> int:
-    """Run one replication again in the foreground, on its own random numbers, with its output and traceback."""
+    """Run one replication again in the foreground.
+
+    It runs on its own random numbers, and shows its output, its value, and the traceback if it fails.
+    """
     from . import verbs
 
     found = verbs.open(name, store)
-    code = found.replay(condition, replication)
-    if as_json:
-        click.echo(
-            json.dumps({"run": found.id, "condition": condition, "replication": replication, "failed": code != 0})
-        )
+    if not as_json:
+        return int(found.replay(condition, replication))
+    with captured_output() as printed:
+        code = int(found.replay(condition, replication))
+    which = {"condition": condition, "replication": replication, "failed": code != 0, "output": printed[0]}
+    print_json({**head_of(found), **which})
     return code
+
+
+@contextlib.contextmanager
+def captured_output() -> Iterator[list[str]]:
+    """What this process and those that it starts print meanwhile, instead of on the terminal."""
+    printed: list[str] = []
+    before = os.dup(1)
+    with tempfile.TemporaryFile() as file:
+        try:
+            os.dup2(file.fileno(), 1)
+            yield printed
+        finally:
+            os.dup2(before, 1)
+            os.close(before)
+        file.seek(0)
+        printed.append(file.read().decode(errors="replace"))
 
 
 @example("simferry list --store ~/simulations")
@@ -527,7 +618,7 @@ def list_(store: str | None, as_json: bool) -> None:
         record |= {"conditions": found.record["conditions"], "done": now.done, "total": now.total}
         rows.append({**record, "failed": now.failed, "seed": found.seed})
     if as_json:
-        click.echo(json.dumps(rows))
+        print_json(rows)
     elif rows:
         import pandas as pd
 
@@ -543,12 +634,12 @@ def list_(store: str | None, as_json: bool) -> None:
 @STORE
 @JSON
 def doctor(store: str | None, as_json: bool) -> int:
-    """What is installed, what is missing, and what to do about it."""
+    """What is installed, and what is missing."""
     from .doctor import examine
 
     found = examine(store)
     if as_json:
-        click.echo(json.dumps([vars(f) for f in found]))
+        print_json([vars(f) for f in found])
     for f in [] if as_json else found:
         mark = {True: click.style("ok", fg="green"), False: click.style("!!", fg="red"), None: "--"}[f.ok]
         click.echo(f"{mark}  {f.what}: {f.found}")
@@ -562,18 +653,26 @@ def show(frame: Any, as_json: bool, output: str | None = None) -> None:
         import pyarrow as pa
 
         check_output(output)
-        write_table(pa.Table.from_pandas(frame, preserve_index=False), output)
+        write_table(pa.Table.from_pandas(frame, preserve_index=False), output, as_json)
     elif as_json:
-        click.echo(json.dumps([{k: plain(v) for k, v in row.items()} for row in frame.to_dict("records")]))
+        print_json(frame.to_dict("records"))
     else:
         from .screen import show_table
 
         show_table(frame)
 
 
+def print_json(value: Any) -> None:
+    click.echo(json.dumps(plain(value), allow_nan=False))
+
+
 def plain(value: Any) -> Any:
-    """A cell as JSON has it; what JSON lacks as text."""
-    if type(value).__name__ == "NAType":
+    """A value as JSON has it; what JSON lacks as text."""
+    if isinstance(value, dict):
+        return {str(k): plain(v) for k, v in value.items()}
+    if isinstance(value, list):
+        return [plain(v) for v in value]
+    if type(value).__name__ in ("NAType", "NaTType"):
         return None
     value = value.item() if hasattr(value, "item") else value
     if isinstance(value, float) and (value != value or value in (float("inf"), float("-inf"))):
@@ -582,13 +681,22 @@ def plain(value: Any) -> Any:
 
 
 def check_output(path: str) -> None:
+    """Whether a table can be written there, before anything is computed for it."""
+    folder = Path(path).absolute().parent
     if Path(path).suffix.lower() not in (".parquet", ".csv"):
-        raise UsageError(f"{path}: tables are written as .parquet or .csv")
-    if not Path(path).absolute().parent.is_dir():
-        raise UsageError(f"{path}: there is no folder {Path(path).absolute().parent}")
+        raise UsageError(f"{path}: tables are written as .parquet or .csv", f"For instance: -o {path}.parquet")
+    if not folder.is_dir():
+        raise UsageError(f"{path}: there is no folder {folder}", f"mkdir -p {folder}  makes it.")
+    try:
+        if Path(path).exists():
+            Path(path).open("ab").close()
+        else:
+            tempfile.TemporaryFile(dir=folder).close()
+    except OSError as error:
+        raise UsageError(f"{path} can't be written: {error.strerror}", "Choose another place for the table.") from None
 
 
-def write_table(table: Any, path: str) -> None:
+def write_table(table: Any, path: str, as_json: bool | None = None) -> None:
     from .store import writing
 
     with writing(Path(path), "Choose another place for the table."):
@@ -600,6 +708,7 @@ def write_table(table: Any, path: str) -> None:
             import pyarrow.parquet
 
             pyarrow.parquet.write_table(table, path)
-
-
-__all__ = ["Interrupted", "main"]
+    if as_json:
+        print_json({"file": path, "rows": table.num_rows, "columns": table.column_names})
+    elif as_json is not None:
+        click.echo(f"{counted(table.num_rows, 'row')} x {counted(table.num_columns, 'column')} in {path}")

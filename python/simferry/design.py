@@ -35,7 +35,9 @@ class Design:
     Raises DesignError for no rows, a reserved name, or two equal conditions.
     """
 
-    def __init__(self, columns: Mapping[str, Any], types: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, columns: Mapping[str, Any], types: Mapping[str, str] | None = None, *, known_distinct: bool = False
+    ) -> None:
         types = dict(types or {})
         for name, kind in types.items():
             if name not in columns:
@@ -43,6 +45,8 @@ class Design:
             if kind not in TYPES:
                 raise DesignError(f"types: {kind!r} (for {name}) is not a type", f"Types are {', '.join(TYPES)}.")
         for name in columns:
+            if not isinstance(name, str):
+                raise DesignError(f"a parameter's name is a string, not {name!r}")
             if name in RESERVED:
                 raise DesignError(
                     f"a parameter can't be named {name!r}: every table of results has such a column",
@@ -61,7 +65,8 @@ class Design:
         self.table = pa.table(arrays) if arrays else pa.table({})
         kinds = {arrow: kind for kind, arrow in TYPES.items()}
         self.types = {name: kinds[array.type] for name, array in arrays.items()}
-        self._check_distinct()
+        if not known_distinct:  # it was checked when the run began
+            self._check_distinct()
 
     def __len__(self) -> int:
         return self._length
@@ -141,7 +146,7 @@ def zipped(
 def table(source: Any, *, types: Mapping[str, str] | None = None) -> Design:
     """A design that exists as a table: the path of a CSV or Parquet file, a pandas.DataFrame, a pyarrow.Table or a dict."""
     if isinstance(source, (str, Path)):
-        frame = _read_table(Path(source))
+        frame = _read_table(Path(source), types or {})
     elif isinstance(source, pa.Table):
         frame = source
     elif isinstance(source, Mapping):
@@ -221,6 +226,8 @@ def _lists(parameters: Mapping[str, Any] | None, named: Mapping[str, Any]) -> di
 
 
 def _listed(values: Any) -> list[Any]:
+    if isinstance(values, (np.generic, np.ndarray)) and values.ndim == 0:
+        return [values.item()]
     if isinstance(values, (str, bytes)) or not isinstance(values, Iterable):
         return [values]
     return list(values)
@@ -263,7 +270,7 @@ def _scaled(name: str, source: Any, u: np.ndarray) -> list[Any]:
     return [float(v) for v in low + u * width]
 
 
-def _read_table(path: Path) -> pa.Table:
+def _read_table(path: Path, types: Mapping[str, str]) -> pa.Table:
     if not path.is_file():
         raise DesignError(f"there is no file {path} to read the design from")
     try:
@@ -271,15 +278,29 @@ def _read_table(path: Path) -> pa.Table:
             import pyarrow.parquet
 
             return pyarrow.parquet.read_table(path)
-        import pyarrow.csv
-
-        options = pyarrow.csv.ConvertOptions(
-            null_values=["", "NA"], strings_can_be_null=True, quoted_strings_can_be_null=False
-        )
-        parsing = pyarrow.csv.ParseOptions(newlines_in_values=True)
-        return pyarrow.csv.read_csv(path, parse_options=parsing, convert_options=options)
+        read = read_csv(path, types={name: pa.string() for name, kind in types.items() if kind == "string"})
+        # what looks like a date stays the text that it is
+        dates = {f.name: pa.string() for f in read.schema if pa.types.is_temporal(f.type)}
+        if dates:
+            read = read_csv(path, types={f.name: dates.get(f.name, f.type) for f in read.schema})
+        return read
     except (pa.ArrowException, OSError) as error:
         raise DesignError(f"{path} can't be read as a table: {error}") from None
+
+
+def read_csv(path: Path, types: Mapping[str, Any], missing: Sequence[str] = ("", "NA")) -> pa.Table:
+    """A CSV file. types: Arrow's, of the columns for which they are known. missing: what, unquoted, is NA."""
+    import pyarrow.csv
+
+    return pyarrow.csv.read_csv(
+        path,
+        # one block, since a column's type is found in the first one, and no row may cross into the next
+        read_options=pyarrow.csv.ReadOptions(block_size=min(max(path.stat().st_size, 1) + 1, 2**31 - 1)),
+        parse_options=pyarrow.csv.ParseOptions(newlines_in_values=True),
+        convert_options=pyarrow.csv.ConvertOptions(
+            column_types=types, null_values=missing, strings_can_be_null=True, quoted_strings_can_be_null=False
+        ),
+    )
 
 
 def _column(name: str, values: Any, declared: str | None) -> pa.Array:
@@ -292,13 +313,30 @@ def _column(name: str, values: Any, declared: str | None) -> pa.Array:
             raise DesignError(
                 f"parameter {name}: {wide[0]} is above 2^53, where doubles skip whole numbers", "Pass it as a string."
             )
-    if kind == "string" and not pa.types.is_string(array.type):
-        return pa.array([None if v is None else str(v) for v in array.to_pylist()], pa.string())
+    if kind == "string":
+        return _texts(name, array)
     try:
-        return array.cast(TYPES[kind])
-    except pa.ArrowInvalid:
+        out = array.cast(TYPES[kind])
+        exact = kind != "integer" or pc.min(out).as_py() != -(2**31)  # which is what R has for NA
+        exact &= kind != "logical" or not _is_number(array.type) or out.cast(array.type).equals(array)
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
+        exact = False
+    if not exact:
         whole = " (whole, and below 2^31)" if kind == "integer" else ""
-        raise DesignError(f"parameter {name} is declared {kind}, but not all of its values are{whole}") from None
+        raise DesignError(f"parameter {name} is declared {kind}, but not all of its values are{whole}")
+    return out
+
+
+def _is_number(arrow: pa.DataType) -> bool:
+    return bool(pa.types.is_integer(arrow) or pa.types.is_floating(arrow))
+
+
+def _texts(name: str, array: pa.Array) -> pa.Array:
+    if not pa.types.is_string(array.type):
+        array = pa.array([None if v is None else str(as_python(v)) for v in array.to_pylist()], pa.string())
+    if pc.any(pc.match_substring(array, "\0")).as_py():
+        raise DesignError(f"parameter {name} holds a string with a NUL character, which R and command lines can't take")
+    return array
 
 
 def _kind(name: str, array: pa.Array) -> str:
@@ -307,7 +345,7 @@ def _kind(name: str, array: pa.Array) -> str:
         return "logical"
     if arrow in (pa.int8(), pa.int16(), pa.int32(), pa.uint8(), pa.uint16()):
         return "integer"
-    if pa.types.is_integer(arrow) or pa.types.is_floating(arrow) or pa.types.is_null(arrow):
+    if _is_number(arrow) or pa.types.is_null(arrow):
         return "number"
     if pa.types.is_string(arrow) or pa.types.is_large_string(arrow) or pa.types.is_temporal(arrow):
         return "string"
@@ -320,9 +358,11 @@ def _kind(name: str, array: pa.Array) -> str:
 
 
 def _array(name: str, values: Sequence[Any]) -> pa.Array:
-    if isinstance(values, (pa.Array, np.ndarray)):
+    if isinstance(values, pa.Array):
+        return values
+    if isinstance(values, np.ndarray) and values.ndim == 1 and values.dtype.kind in "biuf":
         return pa.array(values)
-    values = [v.item() if isinstance(v, np.generic) else v for v in values]
+    values = [v.item() if isinstance(v, np.generic) else None if type(v).__name__ == "NAType" else v for v in values]
     kinds = {bool if isinstance(v, bool) else float if isinstance(v, (int, float)) else type(v) for v in values}
     kinds.discard(type(None))
     if len(kinds) > 1:
@@ -342,3 +382,5 @@ def _array(name: str, values: Sequence[Any]) -> pa.Array:
         return pa.array(values, from_pandas=False)
     except OverflowError:
         raise DesignError(f"parameter {name} holds a whole number above 2^53", "Pass it as a string.") from None
+    except UnicodeEncodeError:
+        raise DesignError(f"parameter {name} holds a string that is not Unicode text") from None

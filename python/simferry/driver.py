@@ -8,7 +8,7 @@ import signal
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 import psutil
@@ -68,26 +68,42 @@ def driver_of(run: RunFolder) -> psutil.Process | None:
 @contextlib.contextmanager
 def driving(run: RunFolder) -> Iterator[None]:
     """Claims the run for this process. SIGTERM then means what Ctrl-C does."""
-    other = driver_of(run)
-    if other is not None and other.pid != os.getpid():
-        raise RunBusy(
-            f"run {run.id} is being computed by process {other.pid}",
-            f"simferry watch {run.id}  follows it, simferry cancel {run.id}  stops it.",
-        )
     path = run.jobs / "driver.json"
-    with writing(run.path):
-        me = {"pid": os.getpid(), "started": psutil.Process().create_time()}
-        write_whole(path, json.dumps(me).encode())
     before = None
-    with contextlib.suppress(ValueError):  # not in the main thread: signals are somebody else's
-        before = signal.signal(signal.SIGTERM, _interrupt)
+    with contextlib.ExitStack() as until_done:
+        with writing(run.path):
+            lock = until_done.enter_context(open(run.jobs / "driver.lock", "wb"))
+        if not _locked(lock):
+            other = driver_of(run)
+            raise RunBusy(
+                f"run {run.id} is being computed by {f'process {other.pid}' if other else 'another process'}",
+                f"simferry watch {run.id}  follows it, simferry cancel {run.id}  stops it.",
+            )
+        me = {"pid": os.getpid(), "started": psutil.Process().create_time()}
+        with writing(run.path):
+            write_whole(path, json.dumps(me).encode())
+        with contextlib.suppress(ValueError):  # not in the main thread: signals are somebody else's
+            before = signal.signal(signal.SIGTERM, _interrupt)
+        try:
+            yield
+        finally:
+            if before is not None:
+                signal.signal(signal.SIGTERM, before)
+            with contextlib.suppress(OSError):
+                path.unlink()
+
+
+def _locked(file: IO[bytes]) -> bool:
+    """Whether this process now holds the lock of a file; the system lets go of it when the process ends, however it does."""
     try:
-        yield
-    finally:
-        if before is not None:
-            signal.signal(signal.SIGTERM, before)
-        with contextlib.suppress(OSError):
-            path.unlink()
+        import fcntl
+
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except (ImportError, OSError):  # no locks on this system: driver.json and the race for a plan's number have to do
+        pass
+    return True
 
 
 def _interrupt(*_: Any) -> None:
@@ -112,29 +128,57 @@ def drive(
     go on.
     """
     with driving(run):
-        stop_leftovers(run, backend)
-        options = run.record["options"]
-        for attempt in range(options["retries"] + 1):
-            done = results.done(run, failed=not (retry_failed and attempt == 0))
-            total = run.record["conditions"]
-            work = planning.missing_work(total, replications, *done)
-            if conditions is not None:
-                work = work.take(np.isin(work.condition, conditions))
-            if len(work) == 0:
-                break
-            names = _submit(run, backend, work, reason if attempt == 0 else "retry", replications, jobs)
-            stopped = _watch(run, backend, names, on_progress)
-            if stopped:
-                break
+        try:
+            stop_leftovers(run, backend)
+            _compute(run, backend, reason, replications, retry_failed, jobs, conditions, on_progress)
+        except KeyboardInterrupt:
+            _stop(run, backend)
+            raise Interrupted(
+                f"stopped; {progress(run, backend).done:,} replications of run {run.id} are kept",
+                f"simferry resume {run.id}",
+            ) from None
+        except BaseException:
+            with contextlib.suppress(SimferryError):
+                stop_leftovers(run, backend)
+            raise
         on_progress(progress(run, backend))
 
 
+def _compute(
+    run: RunFolder,
+    backend: Backend,
+    reason: str,
+    replications: int,
+    retry_failed: bool,
+    jobs: int,
+    conditions: np.ndarray | None,
+    on_progress: Callable[[Progress], None],
+) -> None:
+    names: list[str] = []
+    for attempt in range(run.record["options"]["retries"] + 2):
+        done = results.done(run, failed=not (retry_failed and attempt == 0))
+        work = planning.missing_work(run.record["conditions"], replications, *done)
+        if conditions is not None:
+            work = work.take(np.isin(work.condition, conditions))
+        if len(work) == 0:
+            return
+        if attempt > run.record["options"]["retries"]:
+            raise WorkerError(
+                f"{work.replications:,} replications of run {run.id} are still missing after {attempt} attempts. "
+                f"The last one's log ends: {_last_lines(run, backend, names)}",
+                f"simferry logs {run.id}  shows all of it, simferry resume {run.id}  tries again.",
+            )
+        names = _submit(run, backend, work, reason if attempt == 0 else "retry", replications, jobs)
+        if _watch(run, backend, names, on_progress):
+            return
+
+
 def stop_leftovers(run: RunFolder, backend: Backend) -> None:
-    """Jobs that outlived their driver are stopped, so that nothing is computed twice."""
-    names = job_names(run)
-    left = [job for job, state in backend.poll(run, names).items() if state not in (*ENDED, "pending")]
+    """Jobs that outlived their driver are stopped, and whatever processes they left, so that nothing is computed twice."""
+    states = backend.poll(run, job_names(run))
+    left = [job for job, state in states.items() if state in ("running", "lost")]
     backend.cancel(run, left, at_once=True)
-    while any(state == "running" for state in backend.poll(run, left).values()):
+    while "running" in backend.poll(run, left).values():
         time.sleep(0.05)
 
 
@@ -178,44 +222,33 @@ def _submit(
 def _watch(run: RunFolder, backend: Backend, jobs: list[str], on_progress: Callable[[Progress], None]) -> bool:
     """Waits for the jobs to end. True when the run is to go no further (--on-error stop)."""
     pause = 0.02
-    stopped = False
-    try:
-        while True:
-            states = backend.poll(run, jobs)
-            ended = all(state in ENDED for state in states.values())
-            now = progress(run, backend)
-            on_progress(now)
-            if run.record["options"]["on_error"] == "stop" and now.failed and not stopped:
-                stopped = True
-                backend.cancel(run, jobs, at_once=False)
-            if ended:
-                break
-            time.sleep(pause)
-            pause = min(pause * 1.3, 0.25)
-    except KeyboardInterrupt:
-        _stop(run, backend, jobs)
-        raise Interrupted(
-            f"stopped; {progress(run, backend).done:,} replications of run {run.id} are kept",
-            f"simferry resume {run.id}",
-        ) from None
-    if not stopped:
-        for job in jobs:
-            _raise_message(run, job)
-    return stopped
+    while True:
+        states = backend.poll(run, jobs)
+        now = progress(run, backend)
+        on_progress(now)
+        if run.record["options"]["on_error"] == "stop" and any(
+            b.failed for b in run.block_names() if f"{b.plan}-{b.job}" in jobs
+        ):
+            _stop(run, backend)
+            return True
+        if all(state in ENDED for state in states.values()):
+            break
+        time.sleep(pause)
+        pause = min(pause * 1.3, 0.25)
+    for job in jobs:
+        _raise_message(run, job)
+    return False
 
 
-def _stop(run: RunFolder, backend: Backend, jobs: list[str]) -> None:
+def _stop(run: RunFolder, backend: Backend) -> None:
     """Gently first, so that open blocks are written; at once on a second Ctrl-C, or after five seconds."""
-    try:
+    with contextlib.suppress(KeyboardInterrupt):
+        jobs = job_names(run)
         backend.cancel(run, jobs, at_once=False)
         until = time.monotonic() + 5
         while time.monotonic() < until and "running" in backend.poll(run, jobs).values():
-            time.sleep(0.05)
-    except KeyboardInterrupt:
-        pass
-    backend.cancel(run, jobs, at_once=True)
-    while "running" in backend.poll(run, jobs).values():
-        time.sleep(0.02)
+            time.sleep(0.02)
+    stop_leftovers(run, backend)
 
 
 def _raise_message(run: RunFolder, job: str) -> None:
@@ -223,7 +256,8 @@ def _raise_message(run: RunFolder, job: str) -> None:
     path = run.jobs / job / "message"
     if not path.exists():
         return
-    kind, _, text = path.read_text(errors="replace").partition(": ")
+    said = path.read_text(errors="replace") or "disk: the worker could not even write why it ended"
+    kind, _, text = said.partition(": ")
     where = f"jobs/{job}/log.txt in {run.path}"
     errors: dict[str, SimferryError] = {
         "refused": SimulationError(text),
@@ -231,6 +265,11 @@ def _raise_message(run: RunFolder, job: str) -> None:
         "load": SimulationError(f"the simulation fails when it is loaded: {text}", f"Its output is in {where}."),
     }
     raise errors.get(kind) or WorkerError(f"the worker failed: {text}", f"simferry logs {run.id}")
+
+
+def _last_lines(run: RunFolder, backend: Backend, jobs: list[str]) -> str:
+    texts = (backend.logs(run, job).strip() for job in jobs)
+    return next((" | ".join(text.splitlines()[-3:]) for text in texts if text), "(it is empty)")
 
 
 def left_out(names: list[str], common: str | list[str]) -> list[str]:

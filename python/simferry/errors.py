@@ -71,6 +71,16 @@ class Interrupted(SimferryError):
 
 
 def nearest(word: str, known: Iterable[str]) -> str:
-    """A sentence that offers the known words nearest to a mistyped one; empty if none is near."""
-    near = difflib.get_close_matches(word, list(known), n=3, cutoff=0.6)
+    """A sentence that offers the known words nearest to a mistyped one; empty if none is near.
+
+    Case does not matter, and neither does what follows in a longer word: run ids are given by their beginning.
+    """
+    likeness = {k: _likeness(word.lower(), k.lower()) for k in known}
+    enough = max(0.6, max(likeness.values(), default=0) - 0.2)
+    near = sorted((k for k in likeness if likeness[k] >= enough), key=lambda k: -likeness[k])[:3]
     return f"Did you mean {' or '.join(near)}?" if near else ""
+
+
+def _likeness(word: str, known: str) -> float:
+    shapes = [known, known[: len(word)]] if len(word) > 3 else [known]
+    return max(difflib.SequenceMatcher(None, word, shape).ratio() for shape in shapes)

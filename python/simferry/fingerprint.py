@@ -1,46 +1,74 @@
 """What a Python function is, as a hash: its compiled code and all that it refers to, without file names and line numbers.
 
-A pickle won't do: it changes with the line and the process. Two functions with one fingerprint compute the same.
+A pickle won't do: it changes with the line and the process, and it names classes and functions without their code. Two
+functions with one fingerprint compute the same.
 """
 
 import hashlib
 import inspect
-import pickle
 import sys
 import types
+from pathlib import Path
 from typing import Any
+
+_ATOMS = (type(None), bool, int, float, complex, str, bytes, type(Ellipsis), type(NotImplemented))
+_NO_CODE = {
+    "__dict__",
+    "__weakref__",
+    "__doc__",
+    "__module__",
+    "__qualname__",
+    "__firstlineno__",
+    "__static_attributes__",
+}
 
 
 def fingerprint(function: Any) -> str:
     """SHA-256 over a function (or any callable), its defaults, closure, and the globals that it uses."""
     digest = hashlib.sha256()
-    seen: set[int] = set()
+    seen: dict[int, tuple[int, Any]] = {}  # by id, which stays an object's own as long as it is kept here
 
     def add(*texts: str | bytes) -> None:
         for text in texts:
-            data = text.encode() if isinstance(text, str) else text
+            data = text.encode("utf-8", "surrogatepass") if isinstance(text, str) else text
             digest.update(len(data).to_bytes(8, "big") + data)
 
     def code(c: types.CodeType) -> None:
-        add("code", c.co_code, *c.co_names, *c.co_varnames, *c.co_freevars, str(c.co_flags), str(c.co_argcount))
+        add("code", c.co_code, getattr(c, "co_exceptiontable", b""), str(c.co_flags))
+        add(*map(str, (c.co_argcount, c.co_posonlyargcount, c.co_kwonlyargcount)))
+        for names in (c.co_names, c.co_varnames, c.co_freevars, c.co_cellvars):
+            add(str(len(names)), *names)
         for constant in c.co_consts:
-            code(constant) if isinstance(constant, types.CodeType) else add(repr(constant))
+            value(constant)
 
     def value(x: Any) -> None:
-        if id(x) in seen:
+        if isinstance(x, _ATOMS):
+            add(type(x).__qualname__, repr(x))
             return
-        seen.add(id(x))
-        if isinstance(x, types.ModuleType):
-            add("module", x.__name__, str(getattr(x, "__version__", "")))
-        elif inspect.isbuiltin(x) or _installed(x):
+        if id(x) in seen:
+            add("again", str(seen[id(x)][0]))
+            return
+        seen[id(x)] = (len(seen), x)
+        if isinstance(x, types.CodeType):
+            code(x)
+        elif isinstance(x, types.ModuleType):
+            module(x)
+        elif _installed(x):
             top = sys.modules.get(x.__module__.partition(".")[0]) if x.__module__ else None
             add("installed", str(x.__module__), x.__qualname__, str(getattr(top, "__version__", "")))
+            owner = getattr(x, "__self__", None)  # rng.normal is its generator's
+            if owner is not None and not isinstance(owner, types.ModuleType):
+                value(owner)
         elif isinstance(x, types.FunctionType):
             code(x.__code__)
-            for part in (x.__defaults__, x.__kwdefaults__):
+            for part in (x.__defaults__, x.__kwdefaults__, {k: v for k, v in vars(x).items() if k != "__wrapped__"}):
                 value(part)
             for cell in x.__closure__ or ():
-                value(cell.cell_contents)
+                add("cell")
+                try:
+                    value(cell.cell_contents)
+                except ValueError:  # not filled yet
+                    add("empty")
             for name in sorted(_names(x.__code__)):
                 if name in x.__globals__:
                     add("global", name)
@@ -48,26 +76,62 @@ def fingerprint(function: Any) -> str:
         elif isinstance(x, types.MethodType):
             value(x.__func__)
             value(x.__self__)
+        elif isinstance(x, (classmethod, staticmethod)):
+            add(type(x).__qualname__)
+            value(x.__func__)
+        elif isinstance(x, property):
+            add("property")
+            value((x.fget, x.fset, x.fdel))
         elif inspect.isclass(x):
             add("class", x.__qualname__)
+            value(x.__bases__)
             for name, member in sorted(vars(x).items()):
-                if isinstance(member, (types.FunctionType, classmethod, staticmethod)):
-                    add(name)
-                    value(getattr(member, "__func__", member))
-        elif isinstance(x, (list, tuple, dict, set, frozenset)):
-            add(type(x).__name__, str(len(x)))
-            items = x.items() if isinstance(x, dict) else sorted(x, key=repr) if isinstance(x, (set, frozenset)) else x
-            for item in items:
-                value(item)
-        else:
-            try:
-                add(type(x).__qualname__, pickle.dumps(x, protocol=4))
-            except Exception:
-                add(type(x).__qualname__)
-                value(type(x))
-                for name, member in sorted(getattr(x, "__dict__", {}).items()):
+                if name not in _NO_CODE:
                     add(name)
                     value(member)
+        elif type(x) in (list, tuple):
+            add(type(x).__qualname__, str(len(x)))
+            for item in x:
+                value(item)
+        elif type(x) is dict:
+            add("dict", str(len(x)))
+            for key, item in x.items():
+                value(key)
+                value(item)
+        elif type(x) in (set, frozenset):
+            add(type(x).__qualname__, str(len(x)))
+            for item in sorted(x, key=repr):
+                value(item)
+        elif hasattr(x, "__wrapped__"):  # what functools.cache and numba's compilers make of a function
+            add("wrapped", type(x).__qualname__)
+            value(x.__wrapped__)
+        else:
+            reduced(x)
+
+    def reduced(x: Any) -> None:
+        """Any other object: what it would be made anew from."""
+        add(type(x).__module__, type(x).__qualname__)
+        try:
+            parts = x.__reduce_ex__(4)
+        except Exception:  # it can't be copied
+            value(type(x))
+            value(getattr(x, "__dict__", None))
+            return
+        if isinstance(parts, str):
+            add(parts)
+            return
+        for part in parts:
+            value(list(part) if hasattr(part, "__next__") else part)
+
+    def module(x: types.ModuleType) -> None:
+        add("module", x.__name__, str(getattr(x, "__version__", "")))
+        if not _is_own(x):
+            return
+        add(Path(x.__file__ or "").read_bytes())
+        for _, member in sorted(vars(x).items()):  # the user's other modules that it uses
+            home = member if isinstance(member, types.ModuleType) else _module_of(member)
+            if home is not None and _is_own(home):
+                value(home)
 
     value(function)
     return digest.hexdigest()
@@ -78,12 +142,29 @@ def _names(code: types.CodeType) -> set[str]:
     return set(code.co_names).union(*map(_names, inner))
 
 
-def _installed(x: Any) -> bool:
-    """Whether it comes with Python or an installed package, whose version stands for it."""
-    if not (inspect.isclass(x) or inspect.isroutine(x)):
-        return False
-    module = sys.modules.get(getattr(x, "__module__", None) or "")
-    if module is None or module.__name__ == "__main__":
-        return False
+def _module_of(x: Any) -> types.ModuleType | None:
+    name = getattr(x, "__module__", None) if inspect.isclass(x) or inspect.isroutine(x) else None
+    return sys.modules.get(name) if isinstance(name, str) else None
+
+
+def _is_own(module: types.ModuleType) -> bool:
+    """Whether a module is a file of the user's, and neither Python's nor an installed package's, whose version stands for it."""
     path = getattr(module, "__file__", None)
-    return path is None or "site-packages" in path or module.__name__.partition(".")[0] in sys.stdlib_module_names
+    if module.__name__ == "__main__" or not path or not path.endswith(".py"):
+        return False
+    installed = "site-packages" in path or "dist-packages" in path
+    return not installed and module.__name__.partition(".")[0] not in sys.stdlib_module_names
+
+
+def _installed(x: Any) -> bool:
+    """Whether it is a function or a class that comes with Python or an installed package."""
+    if (
+        isinstance(x, types.MethodType)
+        or not (inspect.isclass(x) or inspect.isroutine(x))
+        or isinstance(x, (classmethod, staticmethod))
+    ):
+        return False
+    if inspect.isbuiltin(x):
+        return True
+    home = _module_of(x)
+    return home is not None and home.__name__ != "__main__" and not _is_own(home)

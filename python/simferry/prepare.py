@@ -38,12 +38,17 @@ def create(
     common = common if common == "all" else [common] if isinstance(common, str) else list(common)
     for name in common if common != "all" else []:
         if name not in design.types:
-            raise UsageError(f"common: there is no parameter {name!r} in the design", nearest(name, design.names))
+            raise UsageError(
+                f"common: there is no parameter {name!r} in the design",
+                nearest(name, design.names) or f"It has: {', '.join(design.names) or 'none'}.",
+            )
     if on_error not in ("continue", "stop"):
         raise UsageError(f"on_error is {on_error!r}; it can be continue or stop")
     for option, value in (("workers", workers), ("cores", cores), ("replication_timeout", replication_timeout)):
         if value is not None and not value > 0:
             raise UsageError(f"{option} is {value}; it has to be above 0")
+    if retries < 0:
+        raise UsageError(f"retries is {retries}; it has to be 0 or above")
     place = backend_of(backend, workers=workers)
     simulation.check(design)
     spec = simulation.spec()

@@ -4,6 +4,7 @@ The table has a row for each row that a replication returned: condition, replica
 keep every bit (R's NA is the NaN with low word 1954, as in R); a null says that this condition has no such column.
 """
 
+import contextlib
 import hashlib
 import json
 import warnings
@@ -14,6 +15,9 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from . import __version__
+from .design import Design
+from .errors import StoreError
 from .outputs import output_columns
 from .store import RunFolder, write_whole
 from .worker import blocks
@@ -37,15 +41,21 @@ class Collected:
     warnings: pa.Table
 
 
-def read_blocks(run: RunFolder) -> Iterator[tuple[str, blocks.Block]]:
-    """The run's blocks. A damaged one is set aside with a warning that names it."""
+def read_blocks(run: RunFolder, mend: bool = True) -> Iterator[tuple[str, blocks.Block]]:
+    """The run's blocks that are whole. With `mend`, a damaged one is set aside, with a warning that names it."""
     for name in run.block_names():
         try:
             block = blocks.decode((run.blocks / name.name).read_bytes())
+            block.table("replications")
         except blocks.DamagedBlock as damage:
-            place = run.set_aside(name.name)
+            if not mend:
+                continue
+            try:
+                where = f"was moved to {run.set_aside(name.name)}"
+            except StoreError:  # a run that can be read but not written
+                where = f"is left out (it lies in {run.blocks})"
             warnings.warn(
-                f"block {name.name} of run {run.id} is damaged ({damage}) and was moved to {place}. "
+                f"block {name.name} of run {run.id} is damaged ({damage}) and {where}. "
                 f"Its {name.replications} replications count as not done: simferry resume {run.id}",
                 stacklevel=2,
             )
@@ -55,15 +65,21 @@ def read_blocks(run: RunFolder) -> Iterator[tuple[str, blocks.Block]]:
 
 def done(run: RunFolder, failed: bool = True) -> tuple[np.ndarray, np.ndarray]:
     """(conditions, replications) that are in finished blocks; without those whose last attempt failed, unless `failed`."""
-    table = _replications([block.table("replications") for _, block in read_blocks(run)])
-    if not failed:
+    if failed:
+        status = [block.table("replications") for _, block in read_blocks(run)]
+        table = _replications(status, _kept(status))
+    else:  # a results file that can't be read is a failure that its block does not know of
+        table = collect(run).replications
         table = table.filter(table["ok"])
     return table["condition"].to_numpy(), table["replication"].to_numpy()
 
 
 def collect(run: RunFolder) -> Collected:
     """Everything that the blocks of a run hold."""
-    read = [block for _, block in read_blocks(run)]
+    return _collected(run, [block for _, block in read_blocks(run)])
+
+
+def _collected(run: RunFolder, read: list[blocks.Block]) -> Collected:
     status: list[blocks.Table] = [block.table("replications") for block in read]
     kept = _kept(status)
     parts: dict[str, list[tuple[int, blocks.Table]]] = {"results": [], "failures": [], "warnings": [], "outputs": []}
@@ -73,11 +89,14 @@ def collect(run: RunFolder) -> Collected:
                 parts[table.name].append((number, table))
     replications = _replications(status, kept)
     results = parts["results"]
-    unreadable: list[tuple[int, int, str]] = []
+    unreadable: list[tuple[int, int, int, str]] = []
     if parts["outputs"]:
         more, unreadable = output_columns(parts["outputs"], run.record["simulation"]["results_file"])
         results = results + more
     failures = _assemble(parts["failures"], kept, {name: "string" for name in _TEXTS})
+    at = np.array([row[:3] for row in unreadable], dtype=np.int64).reshape(-1, 3)
+    gone = _left_out(at[:, 1] << 32 | at[:, 2], at[:, 0], kept)
+    unreadable = [row for row, left_out in zip(unreadable, gone.tolist(), strict=True) if not left_out]
     if unreadable:
         replications, failures = _failed_too(replications, failures, unreadable)
     return Collected(
@@ -93,42 +112,61 @@ def table(run: RunFolder) -> pa.Table:
     import pyarrow.parquet as pq
 
     path = run.path / "results.parquet"
-    current = hashlib.sha256("\n".join(b.name for b in run.block_names()).encode()).hexdigest()
-    if path.exists():
-        try:
-            if (pq.read_schema(path).metadata or {}).get(b"simferry.blocks") == current.encode():
-                return pq.read_table(path)
-        except (OSError, pa.ArrowException):
-            pass
-    out = with_parameters(run, collect(run).results)
-    out = out.replace_schema_metadata({"simferry.run": run.id, "simferry.blocks": current})
-    if run.path.exists():
-        try:
-            sink = pa.BufferOutputStream()
-            pq.write_table(out, sink)
-            write_whole(path, sink.getvalue().to_pybytes())
-        except OSError:
-            pass  # it is a cache: a run that can be read but not written is read from its blocks
+    with contextlib.suppress(OSError, pa.ArrowException):
+        if (pq.read_schema(path).metadata or {}).get(b"simferry.blocks") == _key(b.name for b in run.block_names()):
+            return pq.read_table(path, page_checksum_verification=True)
+    read = dict(read_blocks(run))
+    out = with_parameters(run, _collected(run, list(read.values())).results)
+    out = out.replace_schema_metadata({b"simferry.run": run.id.encode(), b"simferry.blocks": _key(read)})
+    with contextlib.suppress(OSError):  # it is a cache: a run that can be read but not written is read from its blocks
+        sink = pa.BufferOutputStream()
+        texts = [f.name for f in out.schema if pa.types.is_string(f.type) or pa.types.is_large_string(f.type)]
+        # no dictionaries of doubles: those take NaN and NA for one value where they hash alike
+        pq.write_table(out, sink, use_dictionary=texts, write_page_checksum=True)
+        write_whole(path, sink.getvalue().to_pybytes())
     return out
 
 
-def with_parameters(run: RunFolder, rows: pa.Table) -> pa.Table:
+def _key(names: Iterable[str]) -> bytes:
+    """What results.parquet was made of: these blocks, by this version."""
+    return hashlib.sha256("\n".join([__version__, *names]).encode()).hexdigest().encode()
+
+
+def with_parameters(run: RunFolder, rows: pa.Table, keep: bool = False) -> pa.Table:
     """Rows that have a `condition`, with the condition's parameters after the replication.
 
-    An output of a parameter's name is left out where it repeats the parameter, else it is called <name>_result.
+    An output of a parameter's name is left out where it repeats the parameter (unless `keep`), else it is called
+    <name>_result.
     """
     design = run.conditions()
     at = pa.array(rows["condition"].to_numpy() - 1)
     parameters = {name: design.table[name].take(at) for name in design.names}
     for name in design.names:
         if name in rows.column_names:
-            if rows[name].cast(parameters[name].type, safe=False).equals(parameters[name]):
+            if not keep and _repeats(rows[name], parameters[name]):
                 rows = rows.drop_columns([name])
             else:
-                rows = rows.rename_columns([f"{n}_result" if n == name else n for n in rows.column_names])
+                rows = rows.rename_columns([_free(name, rows, design) if n == name else n for n in rows.column_names])
     for i, (name, values) in enumerate(parameters.items()):
         rows = rows.add_column(2 + i, name, values)
     return rows
+
+
+def _repeats(output: pa.ChunkedArray, parameter: pa.ChunkedArray) -> bool:
+    """Whether an output says nothing but the parameter's value."""
+    if output.type == parameter.type:
+        return bool(output.equals(parameter))
+    if {output.type, parameter.type} == {pa.int32(), pa.float64()}:
+        return bool(output.cast(pa.float64()).equals(parameter.cast(pa.float64())))
+    return False
+
+
+def _free(name: str, rows: pa.Table, design: Design) -> str:
+    """A name for an output that a parameter has taken the name of."""
+    name += "_result"
+    while name in rows.column_names or name in design.types:
+        name += "_result"
+    return name
 
 
 def as_pandas(table: pa.Table, numbers: Iterable[str] = ()) -> Any:
@@ -161,7 +199,8 @@ def _kept(status: list[blocks.Table]) -> np.ndarray | None:
         return None
     condition, replication = (_joined(status, name) for name in ("condition", "replication"))
     key = condition.astype(np.int64) << 32 | replication.astype(np.int64)
-    if len(np.unique(key)) == len(key):
+    in_order = np.sort(key)
+    if (in_order[1:] != in_order[:-1]).all():
         return None
     ok = _joined(status, "ok")
     block = np.repeat(np.arange(len(status)), [t.rows for t in status])
@@ -186,9 +225,7 @@ def _joined(tables: Iterable[blocks.Table], name: str) -> np.ndarray:
     return np.concatenate([t.columns[name].values for t in tables])
 
 
-def _replications(status: list[blocks.Table], dropped: np.ndarray | None = None) -> pa.Table:
-    if dropped is None:
-        dropped = _kept(status)
+def _replications(status: list[blocks.Table], dropped: np.ndarray | None) -> pa.Table:
     kinds = {"ok": "logical", "seconds": "double"}
     return _assemble([(i, t) for i, t in enumerate(status)], dropped, kinds)
 
@@ -229,7 +266,7 @@ def _assemble(parts: list[tuple[int, blocks.Table]], dropped: np.ndarray | None,
         have = {name: _arrow(_as(column, widest[name])).take(at) for name, column in columns.items()}
         nulls = {name: pa.nulls(len(order), _TYPES[widest[name]]) for name in every if name not in have}
         tables.append(pa.table({name: {**have, **nulls}[name] for name in every}))
-    joined = pa.concat_tables(tables)
+    joined = pa.concat_tables(tables, promote_options="permissive")  # strings of over 2 GB are of a type of their own
     key = np.concatenate([key[order] for _, key, order in pieces])
     return joined.take(pa.array(np.argsort(key, kind="stable"))).combine_chunks()
 
@@ -248,10 +285,11 @@ def _as(column: Column, kind: str) -> Column:
     if column.kind == kind:
         return column
     if kind == "string":
-        texts = _arrow(column).to_pylist()
-        return blocks.strings(
-            [None if v is None or v != v else str(v).upper() if v is True or v is False else repr(v) for v in texts]
-        )
+        given = _arrow(column).to_pylist()
+        if column.kind == "double":
+            missing = np.isnan(column.values) & (column.values.view("<u4")[::2] == 1954)  # R's NA
+            given = [None if na else v for na, v in zip(missing.tolist(), given, strict=True)]
+        return blocks.strings([None if v is None else blocks.as_text(v) for v in given])
     if kind == "double":
         values = column.values.astype("<f8")
         values[column.values == blocks.NA_INTEGER] = blocks.NA_DOUBLE
@@ -264,16 +302,19 @@ def _arrow(column: Column) -> pa.Array:
     if column.kind == "double":
         return pa.array(values)
     if column.kind == "string":
+        try:
+            column.text.decode()
+        except UnicodeDecodeError:
+            return _arrow(blocks.strings(column.strings()))
         sizes = np.maximum(values, 0)
         offsets = np.concatenate([[0], np.cumsum(sizes, dtype=np.int64)])
         wide = offsets[-1] >= 2**31
-        array = (pa.LargeStringArray if wide else pa.StringArray).from_buffers(
+        return (pa.LargeStringArray if wide else pa.StringArray).from_buffers(
             len(values),
             pa.py_buffer(offsets.astype("<i8" if wide else "<i4")),
             pa.py_buffer(column.text),
             _validity(values >= 0),
         )
-        return array
     missing = values == blocks.NA_INTEGER
     if column.kind == "logical":
         return pa.array(values.astype(bool), mask=missing)
@@ -285,17 +326,18 @@ def _validity(valid: np.ndarray) -> pa.Buffer | None:
 
 
 def _failed_too(
-    replications: pa.Table, failures: pa.Table, unreadable: list[tuple[int, int, str]]
+    replications: pa.Table, failures: pa.Table, unreadable: list[tuple[int, int, int, str]]
 ) -> tuple[pa.Table, pa.Table]:
     """Replications whose results file can't be read have failed, though their script did not know it."""
-    keys = {(c, r) for c, r, _ in unreadable}
+    keys = {(c, r) for _, c, r, _ in unreadable}
     pairs = zip(replications["condition"].to_pylist(), replications["replication"].to_pylist(), strict=True)
     ok = [bool(good) and pair not in keys for good, pair in zip(replications["ok"].to_pylist(), pairs, strict=True)]
     replications = replications.set_column(2, "ok", pa.array(ok, pa.bool_()))
-    c, r, message = zip(*unreadable, strict=True)
+    _, c, r, message = zip(*unreadable, strict=True)
     more = {"condition": pa.array(c, pa.int32()), "replication": pa.array(r, pa.int32()), "message": pa.array(message)}
     more |= {name: pa.array([""] * len(c)) for name in ("call", "traceback")}
-    return replications, pa.concat_tables([failures, pa.table(more)])
+    failures = pa.concat_tables([failures, pa.table(more)], promote_options="permissive")
+    return replications, failures.sort_by([("condition", "ascending"), ("replication", "ascending")])
 
 
 def digest(table: pa.Table) -> str:

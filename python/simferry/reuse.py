@@ -7,13 +7,13 @@ packages. Conditions are matched by their canonical form, so a larger design tak
 import json
 import os
 import shutil
-import warnings
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from .design import Design
+from .errors import StoreError
 from .results import read_blocks
 from .store import RunFolder, Store, write_whole, writing
 from .worker import blocks
@@ -21,8 +21,8 @@ from .worker import blocks
 
 def identity(record: dict[str, Any]) -> str:
     """All that decides what a replication of a condition returns, but for the condition."""
-    parts = [record[k] for k in ("code_hash", "seed", "streams", "common")]
-    environment = {k: record["environment"].get(k) for k in ("interpreter", "packages", "blas", "cpu")}
+    parts = [record.get(k) for k in ("code_hash", "seed", "streams", "common")]
+    environment = {k: record.get("environment", {}).get(k) for k in ("interpreter", "packages", "blas", "cpu")}
     return json.dumps([*parts, environment, record.get("image")], sort_keys=True)
 
 
@@ -34,11 +34,16 @@ def take_over(run: RunFolder, store: Store, design: Design) -> int:
     for earlier in store.folders():
         if earlier.id == run.id or identity(earlier.record) != same:
             continue
-        old_design = earlier.conditions()
+        try:
+            old_design = earlier.conditions()
+        except StoreError:  # that run's business, as a damaged block is
+            continue
         if any(design.types.get(name) != kind for name, kind in old_design.types.items()):
             continue
         # position: the earlier run's condition id; value: the new run's, or 0
         ids = np.array([0, *(wanted.get(text, 0) for text in old_design.canonical())], dtype=np.int64)
+        if "{condition}" in (run.record["simulation"]["args"] or ""):  # its number is seen by the script
+            ids[ids != np.arange(len(ids))] = 0
         if ids.any():
             _take_from(run, earlier, ids, taken)
     return len(taken)
@@ -46,27 +51,28 @@ def take_over(run: RunFolder, store: Store, design: Design) -> int:
 
 def _take_from(run: RunFolder, earlier: RunFolder, ids: np.ndarray, taken: set[tuple[int, int]]) -> None:
     number = len(list(run.blocks.iterdir()))
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # a damaged block of another run is that run's business
-        for _, block in read_blocks(earlier):
-            status = block.table("replications").columns
-            old = zip(*(status[c].values.tolist() for c in ("condition", "replication", "ok")), strict=True)
-            new = {
-                (c, r)
-                for c, r, ok in old
-                if ok and ids[c] and r <= run.record["replications"] and (int(ids[c]), r) not in taken
-            }
-            if not new:
-                continue
-            with writing(run.path):
-                tables = [t for t in (_only(table, ids, new) for table in block.tables) if t.rows]
-                number += 1
-                # plan 0000: computed before this run had one
-                name = f"0000-0000-1-00.{number:06d}-r{len(new)}-f0"
-                write_whole(run.blocks / name, blocks.encode(blocks.Block(block.facts, tables)))
-                for c, r in new:
-                    _link(earlier.path / "artifacts" / str(c) / str(r), run.path / "artifacts" / str(ids[c]) / str(r))
-            taken |= {(int(ids[c]), r) for c, r in new}
+    folders = earlier.path / "artifacts"
+    with_artifacts = {int(p.name) for p in folders.iterdir() if p.name.isdecimal()} if folders.is_dir() else set()
+    for _, block in read_blocks(earlier, mend=False):
+        status = block.table("replications").columns
+        old = zip(*(status[c].values.tolist() for c in ("condition", "replication", "ok")), strict=True)
+        new = {
+            (c, r)
+            for c, r, ok in old
+            if ok and ids[c] and r <= run.record["replications"] and (int(ids[c]), r) not in taken
+        }
+        if not new:
+            continue
+        with writing(run.path):
+            for c, r in new:  # before the block, which says that they are done
+                if c in with_artifacts:
+                    _link(folders / str(c) / str(r), run.path / "artifacts" / str(ids[c]) / str(r))
+            tables = [t for t in (_only(table, ids, new) for table in block.tables) if t.rows]
+            number += 1
+            # plan 0000: computed before this run had one
+            name = f"0000-0000-1-00.{number:06d}-r{len(new)}-f0"
+            write_whole(run.blocks / name, blocks.encode(blocks.Block(block.facts, tables)))
+        taken |= {(int(ids[c]), r) for c, r in new}
 
 
 def _only(table: blocks.Table, ids: np.ndarray, wanted: set[tuple[int, int]]) -> blocks.Table:
@@ -87,6 +93,7 @@ def _only(table: blocks.Table, ids: np.ndarray, wanted: set[tuple[int, int]]) ->
 def _link(source: Path, target: Path) -> None:
     if source.is_dir():
         try:
-            shutil.copytree(source, target, copy_function=os.link)
-        except (OSError, shutil.Error):
-            shutil.copytree(source, target, dirs_exist_ok=True)
+            shutil.copytree(source, target, symlinks=True, copy_function=os.link)
+        except OSError:  # another disk, or a file system without hard links
+            shutil.rmtree(target, ignore_errors=True)
+            shutil.copytree(source, target, symlinks=True)

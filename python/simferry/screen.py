@@ -1,11 +1,15 @@
 """What the terminal shows: a progress bar, tables, durations."""
 
 import math
+import shutil
 import sys
+import textwrap
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
+
+import click
 
 from .driver import Progress
 
@@ -47,13 +51,17 @@ def progress_bar(show: bool) -> Iterator[Callable[[Progress], None]]:
 
         console = Console(stderr=True)
         columns = (BarColumn(bar_width=30), MofNCompleteColumn(), TextColumn("{task.fields[said]}"))
-        with Bar(*columns, console=console, transient=True) as bar:
-            task = bar.add_task("", total=None, said="starting")
+        bar = Bar(*columns, console=console, transient=True)
+        task = bar.add_task("", total=None, said="")
 
-            def update(now: Progress) -> None:
-                bar.update(task, total=now.total, completed=now.done, said=said(now, rate.per_second(now.done)))
+        def update(now: Progress) -> None:
+            bar.start()  # now, below all that was printed before
+            bar.update(task, total=now.total, completed=now.done, said=said(now, rate.per_second(now.done)))
 
+        try:
             yield update
+        finally:
+            bar.stop()
     else:
         last = time.monotonic()
 
@@ -78,24 +86,66 @@ def said(now: Progress, per_second: float | None) -> str:
 
 
 def show_table(frame: Any, most_rows: int = 40) -> None:
-    """A pandas.DataFrame on the terminal, or as plain columns where there is none."""
-    from rich import box
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
+    """A pandas.DataFrame as columns of text.
 
-    plain = not sys.stdout.isatty()
-    console = Console(width=max(200, 22 * len(frame.columns)) if plain else None)
-    table = Table(box=None if plain else box.SIMPLE_HEAD, pad_edge=False)
-    for name in frame.columns:
-        table.add_column(
-            Text(str(name)), justify="right" if frame[name].dtype.kind in "ifub" else "left", no_wrap=plain
-        )
-    for row in frame.head(most_rows).itertuples(index=False):
-        table.add_row(*(Text(cell(value)) for value in row))
-    console.print(table)
+    On a terminal that is too narrow, columns that hold one value in all rows are named once, and the others continue below,
+    beside the first column again.
+    """
+    rows = frame.head(most_rows)
+    columns = [Column(str(name), rows.iloc[:, i]) for i, name in enumerate(frame.columns)]
+    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else sys.maxsize
+    for column in columns:
+        column.clip(max(20, width // 2))
+    if total_width(columns) > width and len(rows) > 1:
+        same = [c for c in columns[1:] if len(frame) == len(rows) and len(set(c.cells)) == 1]
+        columns = [c for c in columns if c not in same]
+        if same:
+            everywhere = "in all rows: " + ", ".join(f"{c.name} {c.cells[0] or '(empty)'}" for c in same)
+            click.echo(textwrap.fill(everywhere, width, subsequent_indent="  ") + "\n")
+    first, rest = columns[:1], columns[1:]
+    while True:
+        fitting = rest[:1]
+        while len(fitting) < len(rest) and total_width([*first, *rest[: len(fitting) + 1]]) <= width:
+            fitting = rest[: len(fitting) + 1]
+        rest = rest[len(fitting) :]
+        lines = zip(*(column.lines() for column in [*first, *fitting]), strict=True)
+        for number, line in enumerate(lines):
+            text = "  ".join(line).rstrip()
+            click.echo(text if number else click.style(text, bold=True))
+        if not rest:
+            break
+        click.echo()
     if len(frame) > most_rows:
-        console.print(f"... and {len(frame) - most_rows:,} more rows (-o FILE writes them all)")
+        click.echo(f"... and {len(frame) - most_rows:,} more rows (-o FILE writes them all)")
+
+
+class Column:
+    """A column's name and cells as text, right-aligned if they are numbers."""
+
+    def __init__(self, name: str, values: Any) -> None:
+        self.name = name
+        self.cells = [cell(value) for value in values]
+        self.right = values.dtype.kind in "ifub"
+
+    def clip(self, width: int) -> None:
+        self.cells = [text if len(text) <= width else f"{text[: width - 1]}…" for text in self.cells]
+
+    @property
+    def width(self) -> int:
+        from rich.cells import cell_len
+
+        return max(map(cell_len, [self.name, *self.cells]))
+
+    def lines(self) -> list[str]:
+        from rich.cells import cell_len
+
+        width = self.width
+        texts = [self.name, *self.cells]
+        return [" " * (width - cell_len(t)) + t if self.right else t + " " * (width - cell_len(t)) for t in texts]
+
+
+def total_width(columns: list[Column]) -> int:
+    return sum(column.width + 2 for column in columns) - 2
 
 
 def cell(value: Any) -> str:
@@ -103,4 +153,4 @@ def cell(value: Any) -> str:
         return ""
     if isinstance(value, float):
         return "NaN" if math.isnan(value) else f"{value:.6g}"
-    return str(value)
+    return " ".join(str(value).split("\n"))

@@ -1,5 +1,6 @@
 """What to run: a function, a whole script or a command; how parameters reach it, and its snapshot and hash."""
 
+import codecs
 import hashlib
 import os
 import re
@@ -20,7 +21,13 @@ from .streams import canonical_value
 from .worker import blocks
 
 WORKER = Path(__file__).parent / "worker"
-IGNORED = shutil.ignore_patterns("__pycache__", ".git", ".Rproj.user", "simferry-runs", ".venv")
+WORKER_FILES = {
+    "r": [WORKER / name for name in ("worker.R", "profile.R", "private_mount.sh")],
+    "python": [WORKER / name for name in ("worker.py", "blocks.py", "private_mount.sh")],
+}
+# in an image: the program, and the worker that it runs
+COMMANDS = {"r": ("Rscript", "worker.R"), "python": ("python3", "worker.py"), "command": ("python3", "worker.py")}
+IGNORED = {"__pycache__", ".git", ".Rproj.user", "simferry-runs", ".venv"}  # in folders that are included
 # what the worker puts in place of {replication}, {seed} and {condition} when it runs a script
 MARKS = {"replication": "\ue001", "seed": "\ue002", "condition": "\ue003"}
 
@@ -59,8 +66,13 @@ class Simulation:
             self.function = getattr(self.target, "__name__", type(self.target).__name__)
             if self.args is not None:
                 raise SimulationError("a function takes no args: its arguments are the design's columns")
+            self._check_results_file()
             return
         path = Path(str(self.target)).expanduser()
+        if path.is_dir():
+            raise SimulationError(
+                f"{str(self.target)!r} is a folder, not a script", f"Name the script in it: {path / 'simulate.R'}, say."
+            )
         suffix = path.suffix.lower()
         self.language = {".r": "r", ".py": "python"}.get(suffix, "command")
         self.kind = "command" if self.language == "command" else "function" if self.args is None else "script"
@@ -75,10 +87,10 @@ class Simulation:
             self.folder = Path.cwd()
         else:
             if not path.is_file():
-                what = "is a folder, not a script" if path.is_dir() else "is not there"
-                raise SimulationError(f"{self.target} {what}", nearest(path.name, _beside(path)) or _where(path))
+                raise SimulationError(f"{self.target} is not there", nearest(path.name, _beside(path)) or _where(path))
             self.path = path.resolve()
-            self.script = path.name
+            # Python imports no file that ends in .PY
+            self.script = path.stem + ".py" if self.language == "python" else path.name
             self.folder = self.path.parent
             if self.kind == "command" and not os.access(path, os.X_OK):
                 raise SimulationError(
@@ -89,6 +101,9 @@ class Simulation:
             raise SimulationError(
                 "constants are given to Python functions only", "In R, use the R package's sim_run()."
             )
+        self._check_results_file()
+
+    def _check_results_file(self) -> None:
         if self.kind == "function" and self.results_file:
             raise SimulationError("results_file is for whole scripts and commands: a function returns its results")
 
@@ -115,8 +130,19 @@ class Simulation:
             path = self._included(entry)
             base = self.folder if path.is_relative_to(self.folder) else path.parent
             for file in sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]:
-                if not {"__pycache__", ".git", "simferry-runs"} & set(file.parts):
-                    out[file.relative_to(base).as_posix()] = file
+                name = file.relative_to(base).as_posix()
+                if IGNORED & set(file.relative_to(path).parts):
+                    continue
+                if out.get(name, file) != file:
+                    raise SimulationError(
+                        f"include: {file} would take the place of another {name}", "Rename one of the two."
+                    )
+                out[name] = file
+        for own in self.worker_files():
+            if own.name in out:
+                raise SimulationError(
+                    f"{own.name} is the name of a file that simferry puts beside the script", "Rename yours."
+                )
         return out
 
     def _included(self, entry: str | Path) -> Path:
@@ -124,14 +150,11 @@ class Simulation:
             path = (base / Path(entry).expanduser()).resolve()
             if path.exists():
                 return path
-        raise SimulationError(f"include: {entry} is not there", _where(base / entry))
+        path = base / entry
+        raise SimulationError(f"include: {entry} is not there", nearest(path.name, _beside(path)) or _where(path))
 
     def worker_files(self) -> list[Path]:
-        if self.language == "r":
-            names = ["worker.R", "profile.R", "private_mount.sh"]
-        else:
-            names = ["worker.py", "blocks.py", "private_mount.sh"]
-        return [WORKER / name for name in names]
+        return WORKER_FILES.get(self.language, WORKER_FILES["python"])
 
     def code_hash(self) -> str:
         """SHA-256 over all that decides what is computed: code, included files, constants, template."""
@@ -190,11 +213,18 @@ class Simulation:
             return
         if self.kind == "command":
             return
+        text = self.path.read_bytes() if self.path is not None else b""
+        if b"\0" in text:
+            raise SimulationError(f"{self.target} is not a text file: it holds null bytes", "Scripts are UTF-8 text.")
+        if self.language == "r" and text.startswith(codecs.BOM_UTF8):
+            raise SimulationError(
+                f"{self.target} begins with a byte order mark, which R can't read", "Save it as UTF-8 without one."
+            )
         with tempfile.TemporaryDirectory(prefix="simferry-check-") as folder:
-            answer = self._ask_worker(Path(folder))
+            answer, printed = self._ask_worker(Path(folder))
         facts = answer.facts
         names = answer.table("functions").columns["name"].strings()
-        self._raise_problem(facts["problem"], facts["detail"], [n for n in names if n])
+        self._raise_problem(facts["problem"], facts["detail"], [n for n in names if n], printed)
         self.environment = {k: facts[k] for k in ("interpreter", "packages", "blas", "cpu")}
         table = answer.table("arguments").columns
         arguments = [
@@ -204,7 +234,8 @@ class Simulation:
         if self.kind == "function":
             self._check_arguments(arguments, design)
 
-    def _ask_worker(self, root: Path) -> blocks.Block:
+    def _ask_worker(self, root: Path) -> tuple[blocks.Block, str]:
+        """The worker's answer, and what was printed meanwhile."""
         code = root / "input" / "code"
         self.write_code(code)
         job = {name: self.spec()[name] for name in ("kind", "language", "function", "script")}
@@ -213,30 +244,48 @@ class Simulation:
         done = subprocess.run(
             [*interpreter(self.language), "check", str(root)], cwd=code, env=worker_environment(self.spec()),
             capture_output=True, text=True,
-            stdin=subprocess.DEVNULL, check=False,
+            errors="replace", stdin=subprocess.DEVNULL, check=False,
         )  # fmt: skip
         answer = root / "check"
         if not answer.exists():
-            said = "\n".join((done.stderr or done.stdout).strip().splitlines()[-5:])
-            raise WorkerError(
-                f"the worker could not look at {self.target}: {said}", "simferry doctor  tells what is installed."
-            )
-        return blocks.decode(answer.read_bytes())
-
-    def _raise_problem(self, problem: str, detail: str, functions: list[str]) -> None:
-        if problem == "syntax":
-            raise SimulationError(f"{self.target} can't be parsed: {_tidy(detail)}")
-        if problem == "packages":
-            names = ", ".join(detail.split("\n"))
-            how = "install.packages" if self.language == "r" else "pip install"
+            said = done.stderr.replace("Execution halted", "").strip() or done.stdout.strip()
+            printed = f" It printed: {said.splitlines()[-1].strip()}" if said and done.returncode else ""
+            how = f"exit code {done.returncode}" if done.returncode >= 0 else f"signal {-done.returncode}"
             raise SimulationError(
-                f"{self.target} needs packages that are not installed: {names}",
-                f"Install them ({how}), or run in an image that has them.",
+                f"{self.target} ended {Path(interpreter(self.language)[0]).name} while it was loaded ({how})",
+                f"Does it call quit() or exit?{printed}",
+            )
+        return blocks.decode(answer.read_bytes()), done.stderr
+
+    def _raise_problem(self, problem: str, detail: str, functions: list[str], printed: str) -> None:
+        if problem == "syntax":
+            # R: script.R:3:10: unexpected ')', then the lines up to there, the last under a caret
+            message, *lines = _tidy(detail).removeprefix(f"{self.script}:").splitlines()
+            place, _, message = message.strip().rpartition(": ") if self.language == "r" else ("", "", message)
+            where = f"line {place.split(':')[0]}: " if place else ""
+            shown = [line for line in lines if line.strip(" ^")]
+            raise SimulationError(f"{self.target} can't be parsed: {where}{message}", shown[-1] if shown else "")
+        if problem == "packages":
+            names = detail.split("\n")
+            beside = [n for n in names if (self.folder / f"{n}.py").exists() or (self.folder / n).is_dir()]
+            if beside and self.language == "python":
+                module = beside[0] if (self.folder / beside[0]).is_dir() else f"{beside[0]}.py"
+                raise SimulationError(f"{self.target} imports {beside[0]}, which is not installed", _bring(module))
+            how = "install.packages(c({}))" if self.language == "r" else f"{sys.executable} -m pip install {{}}"
+            listed = ", ".join(f'"{n}"' for n in names) if self.language == "r" else " ".join(names)
+            raise SimulationError(
+                f"{self.target} needs packages that are not installed: {', '.join(names)}",
+                f"Install them: {how.format(listed)}",
             )
         if problem == "load":
-            raise SimulationError(
-                f"{self.target} fails when it is loaded: {_tidy(detail)}", "Files beside it come along with --include."
+            found = re.search(
+                r"'([^'\n]+)': No such file|No such file or directory: '([^'\n]+)'", f"{detail}\n{printed}"
             )
+            hint = ""
+            if found:
+                absent = found[1] or found[2]
+                hint = _bring(absent) if (self.folder / absent).exists() else f"There is no {absent} in {self.folder}."
+            raise SimulationError(f"{self.target} fails when it is loaded: {_tidy(detail)}", hint)
         if problem == "function":
             near = nearest(detail, functions)
             near = near or (f"It defines {', '.join(functions)}: say which with --function." if functions else "")
@@ -334,7 +383,13 @@ def rendered_arguments(spec: Mapping[str, Any], design: Design) -> list[list[str
     """
     used: set[str] = set()
     columns = []
-    for token in shlex.split(spec["args"] or ""):
+    try:
+        tokens = shlex.split(spec["args"] or "")
+    except ValueError as error:
+        raise SimulationError(
+            f"args: {spec['args']} can't be split into arguments: {str(error).lower()}", "Quote as in a shell."
+        ) from None
+    for token in tokens:
         column = [""] * len(design)
         for part in re.split(r"(\{\{|\}\}|\{[^{}]*\})", token):
             name = part[1:-1] if part.startswith("{") and part.endswith("}") else ""
@@ -382,6 +437,10 @@ def _pickled(function: Callable[..., Any], constants: dict[str, Any]) -> bytes:
 def _tidy(text: str) -> str:
     """R's parse errors carry the temporary path of the snapshot."""
     return re.sub(r"\S*/input/code/", "", text).strip()
+
+
+def _bring(file: str) -> str:
+    return f"{file} lies beside the script: bring it along with --include {file}"
 
 
 def _beside(path: Path) -> Iterable[str]:

@@ -65,6 +65,15 @@ def write_whole(path: Path, data: bytes) -> None:
         raise
 
 
+def _sync(folder: Path) -> None:
+    """What was renamed in a folder stays renamed when the power goes."""
+    number = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(number)
+    finally:
+        os.close(number)
+
+
 @dataclass(frozen=True)
 class BlockName:
     """What a block file's name tells: plan-job-attempt-process.number-rREPLICATIONS-fFAILED."""
@@ -143,10 +152,9 @@ class RunFolder:
                 for name, make in jobs.items():
                     (draft / name).write_bytes(make(number))
                 write_whole(draft / "plan.json", json.dumps({"plan": number, **record}, indent=1).encode())
-                folder = os.open(draft, os.O_RDONLY)
-                os.fsync(folder)
-                os.close(folder)
+                _sync(draft)
                 os.rename(draft, self.path / "plan" / number)
+                _sync(self.path / "plan")
             except OSError as error:
                 shutil.rmtree(draft, ignore_errors=True)
                 if error.errno in (errno.EEXIST, errno.ENOTEMPTY):
@@ -165,28 +173,25 @@ class RunFolder:
 
         ids = pa.array(range(1, self.record["conditions"] + 1), pa.int32())
         table = table.add_column(0, "condition", ids) if table.num_columns else pa.table({"condition": ids})
+        sink = pa.BufferOutputStream()
+        pyarrow.csv.write_csv(table, sink)
         with writing(self.path):
-            pyarrow.csv.write_csv(table, self.path / "conditions.csv")
+            write_whole(self.path / "conditions.csv", sink.getvalue().to_pybytes())
 
     def conditions(self) -> Any:
         """The design, as it was."""
-        import pyarrow.csv
+        from .design import TYPES, Design, read_csv
 
-        from .design import TYPES, Design
-
+        path = self.path / "conditions.csv"
         types = self.record["parameters"]
-        options = pyarrow.csv.ConvertOptions(
-            column_types={"condition": "int32", **{name: TYPES[kind] for name, kind in types.items()}},
-            null_values=[""],
-            strings_can_be_null=True,
-            quoted_strings_can_be_null=False,
-        )
-        parsing = pyarrow.csv.ParseOptions(newlines_in_values=True)
+        columns = {"condition": "int32", **{name: TYPES[kind] for name, kind in types.items()}}
         try:
-            table = pyarrow.csv.read_csv(self.path / "conditions.csv", parse_options=parsing, convert_options=options)
+            table = read_csv(path, types=columns, missing=[""])
         except Exception as error:
-            raise StoreError(f"{self.path / 'conditions.csv'} can't be read: {error}") from None
-        return Design({name: table[name] for name in types}, types)
+            raise StoreError(f"{path} can't be read: {error}") from None
+        if table.num_rows != self.record["conditions"]:
+            raise StoreError(f"{path} has {table.num_rows} rows where run.json says {self.record['conditions']}")
+        return Design({name: table[name] for name in types}, types, known_distinct=True)
 
 
 class Store:
@@ -213,6 +218,7 @@ class Store:
                 write_whole(
                     path / "run.json", json.dumps({"id": path.name, "format": FORMAT, **record}, indent=1).encode()
                 )
+                _sync(path)
             except BaseException:
                 shutil.rmtree(path, ignore_errors=True)
                 raise
@@ -224,7 +230,7 @@ class Store:
         for path in self.path.glob("*/run.json"):
             with contextlib.suppress(StoreError):
                 found.append(RunFolder(path.parent))
-        return sorted(found, key=lambda run: (run.record["created"], run.id))
+        return sorted(found, key=lambda run: (run.record.get("created", ""), run.id))
 
     def find(self, name: str | Path) -> RunFolder:
         """A run by its id, the folder it lies in, the beginning of its id, or `latest`."""

@@ -9,6 +9,20 @@ import pyarrow.compute as pc
 from .results import Collected, as_pandas, with_parameters
 from .store import RunFolder
 
+FIXED = (
+    "condition",
+    "replication",
+    "replications",
+    "failed",
+    "missing",
+    "warnings",
+    "output",
+    "mean",
+    "sd",
+    "mcse",
+    "order",
+)
+
 
 def summary(run: RunFolder, collected: Collected) -> Any:
     """A pandas.DataFrame, a row per condition and numeric output (logicals count as 0 and 1):
@@ -17,6 +31,7 @@ def summary(run: RunFolder, collected: Collected) -> Any:
     warnings, output, mean, sd, mcse. The MCSE of a mean is sd / sqrt(n) (Morris, White & Crowther 2019, Table 6). Where
     replications return several rows, text outputs (a method's name, say) tell rows apart, and what is left is averaged
     within a replication first. A condition of which every replication failed keeps its rows, with replications = 0.
+    Where a parameter has the name of one of these columns, the column is called <name>_result.
     """
     conditions = run.record["conditions"]
     ids = np.arange(1, conditions + 1)
@@ -27,33 +42,31 @@ def summary(run: RunFolder, collected: Collected) -> Any:
     )[1:].astype(int)
     rows = collected.results
     keys, groups = _groups(rows)
-    parts = []
+    parts: list[tuple[dict[str, Any], str | None, dict[str, np.ndarray]]] = []
     for labels, members in groups or [({}, rows)]:
-        for name in _numeric(rows):
-            parts.append({**labels, "output": name, **_moments(members, name, conditions)})
+        parts += [(labels, name, _moments(members, name, conditions)) for name in _numeric(rows)]
     if not parts:
-        parts.append({"output": None, "n": np.zeros(conditions, int), "missing": np.zeros(conditions, int)})
+        nothing = np.zeros(conditions, dtype=np.int64)
+        parts.append(({}, None, {"n": nothing, "missing": nothing}))
     tables = []
-    for order, part in enumerate(parts):
+    for order, (labels, output, of) in enumerate(parts):
         columns: dict[str, Any] = {
-            "condition": ids,
-            "replications": part["n"],
+            "condition": pa.array(ids, pa.int32()),
+            "replication": pa.nulls(conditions, pa.int32()),  # which is where with_parameters looks for one
+            "replications": of["n"],
             "failed": failed,
-            "missing": part["missing"],
+            "missing": of["missing"],
             "warnings": warned,
         }
-        columns |= {key: [part.get(key)] * conditions for key in [*keys, "output"]}
-        columns |= {s: part.get(s, np.full(conditions, np.nan)) for s in ("mean", "sd", "mcse")}
+        for key in keys:
+            columns[f"{key}_result" if key in FIXED else key] = pa.array([labels.get(key)] * conditions, pa.string())
+        columns["output"] = pa.array([output] * conditions, pa.string())
+        columns |= {s: of.get(s, np.full(conditions, np.nan)) for s in ("mean", "sd", "mcse")}
         columns["order"] = np.full(conditions, order)
-        tables.append(
-            pa.table({k: pa.array(v, pa.string()) if k in keys or k == "output" else v for k, v in columns.items()})
-        )
-    joined = (
-        pa.concat_tables(tables).sort_by([("condition", "ascending"), ("order", "ascending")]).drop_columns(["order"])
-    )
-    joined = joined.set_column(0, "condition", joined["condition"].cast(pa.int32()))
-    padded = joined.add_column(1, "replication", pa.nulls(joined.num_rows, pa.int32()))
-    return as_pandas(with_parameters(run, padded).drop_columns(["replication"]), run.record["parameters"])
+        tables.append(pa.table(columns))
+    joined = pa.concat_tables(tables).sort_by([("condition", "ascending"), ("order", "ascending")])
+    joined = with_parameters(run, joined.drop_columns(["order"]), keep=True)
+    return as_pandas(joined.drop_columns(["replication"]), run.record["parameters"])
 
 
 def same_values(run: RunFolder, collected: Collected) -> list[int]:
@@ -62,16 +75,27 @@ def same_values(run: RunFolder, collected: Collected) -> list[int]:
     names = [name for name in _numeric(rows) if pa.types.is_floating(rows[name].type)]
     if rows.num_rows == 0 or not names:
         return []
-    condition = rows["condition"].to_numpy()
-    starts = np.r_[0, np.flatnonzero(condition[1:] != condition[:-1]) + 1]
-    counts = np.diff(np.r_[starts, len(condition)])
-    constant, random_looking = counts >= 3, np.zeros(len(starts), dtype=bool)
+    condition, replication = rows["condition"].to_numpy(), rows["replication"].to_numpy()
+    begins = np.r_[0, np.flatnonzero(condition[1:] != condition[:-1]) + 1]  # of each condition
+    of = np.repeat(np.arange(len(begins)), np.diff(np.r_[begins, len(condition)]))
+    new = np.r_[True, (of[1:] != of[:-1]) | (replication[1:] != replication[:-1])]
+    starts = np.flatnonzero(new)  # of each replication
+    position = np.arange(len(condition)) - np.repeat(starts, np.diff(np.r_[starts, len(condition)]))
+    constant = np.bincount(of[starts]) >= 3
+    if not constant.any():
+        return []
+    # each row against the row in its place of the condition's first replication
+    like = np.minimum(begins[of] + position, len(condition) - 1)
+    random_looking = np.zeros(len(begins), dtype=bool)
     for name in names:
         values = rows[name].fill_null(np.nan).to_numpy()
-        constant &= np.minimum.reduceat(values, starts) == np.maximum.reduceat(values, starts)
-        first = values[starts]
-        random_looking |= np.array([f"{v:.6g}" != f"{v:.15g}" for v in first.tolist()])
-    return [int(c) for c in condition[starts][constant & random_looking]]
+        constant[of[values.view("<i8") != values[like].view("<i8")]] = False
+    ends = np.r_[starts[1:], len(condition)][np.searchsorted(starts, begins)]  # of each condition's first replication
+    for name in names:
+        values = rows[name].fill_null(np.nan).to_numpy()
+        for c in np.flatnonzero(constant):
+            random_looking[c] |= any(f"{v:.6g}" != f"{v:.15g}" for v in values[begins[c] : ends[c]].tolist())
+    return [int(c) for c in condition[begins[constant & random_looking]]]
 
 
 def _numeric(rows: pa.Table) -> list[str]:
@@ -108,7 +132,9 @@ def _moments(rows: pa.Table, name: str, conditions: int) -> dict[str, np.ndarray
     """n, missing, mean, sd and MCSE of one output for every condition."""
     condition = rows["condition"].to_numpy()
     column = rows[name].combine_chunks()
-    there = ~column.is_null().to_numpy(zero_copy_only=False) | (not pa.types.is_floating(column.type))
+    there = ~column.is_null().to_numpy(zero_copy_only=False)
+    if not pa.types.is_floating(column.type):  # whose NA is null as well: a condition of nulls alone has no such column
+        there = (np.bincount(condition, there, minlength=conditions + 1) > 0)[condition]
     values = column.cast(pa.float64()).fill_null(np.nan).to_numpy()
     condition, values, replication = condition[there], values[there], rows["replication"].to_numpy()[there]
     condition, values = _replication_means(condition, replication, values)

@@ -21,12 +21,12 @@ workers = 2
 
 import sys
 from pathlib import Path
-from typing import Any, get_args
+from typing import Annotated, Any, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from . import design as designs
-from .errors import SweepFileError, nearest
+from .errors import DesignError, SweepFileError, nearest
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -35,6 +35,8 @@ else:
 
 Value = bool | int | float | str
 Values = Value | list[Value]
+Positive = Annotated[int, Field(ge=1)]
+Seed = Annotated[int, Field(ge=0, lt=2**31)]
 
 
 class _Table(BaseModel):
@@ -49,6 +51,12 @@ class SimulationTable(_Table):
     include: list[str] = []
     results_file: str = ""
 
+    @model_validator(mode="after")
+    def one_target(self) -> "SimulationTable":
+        if (self.script is None) == (self.program is None):
+            raise ValueError("a script or a program has to be named, and not both")
+        return self
+
 
 class FileTable(_Table):
     file: str
@@ -60,8 +68,8 @@ class Range(_Table):
 
 
 class SampledTable(_Table):
-    size: int
-    seed: int = 1
+    size: Positive
+    seed: Seed = 1
     parameters: dict[str, Range | list[Value]]
 
 
@@ -72,24 +80,35 @@ class DesignTable(_Table):
     random: SampledTable | None = None
     latin_hypercube: SampledTable | None = None
     sobol: SampledTable | None = None
-    types: dict[str, str] = {}
+    types: dict[str, Literal["number", "integer", "logical", "string"]] = {}
+
+    @property
+    def kinds(self) -> list[str]:
+        """The ways in which the design is made: there should be one."""
+        return [name for name in type(self).model_fields if name != "types" and getattr(self, name) is not None]
+
+    @model_validator(mode="after")
+    def one_kind(self) -> "DesignTable":
+        if len(self.kinds) > 1:
+            raise ValueError(f"a design is made in one way, not by {' and '.join(self.kinds)}")
+        return self
 
 
 class RunTable(_Table):
-    replications: int | None = None
-    seed: int | None = None
+    replications: Positive | None = None
+    seed: Seed | None = None
     common: str | list[str] = []
     store: str | None = None
     backend: str = "local"
-    on_error: str = "continue"
-    replication_timeout: float | int | None = None
-    retries: int = 2
-    cores: int | None = None
+    on_error: Literal["continue", "stop"] = "continue"
+    replication_timeout: Annotated[float, Field(gt=0)] | None = None
+    retries: Annotated[int, Field(ge=0)] = 2
+    cores: Positive | None = None
     fresh: bool = False
 
 
 class LocalTable(_Table):
-    workers: int | None = None
+    workers: Positive | None = None
 
 
 class SweepTable(_Table):
@@ -103,21 +122,23 @@ def read_sweep(path: str | Path) -> dict[str, Any]:
     """A sweep file as the arguments of `simferry.run`. Raises SweepFileError that names every fault at once."""
     path = Path(path)
     try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
+        content = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except FileNotFoundError:
-        raise SweepFileError(f"there is no sweep file {path}") from None
+        here = [p.name for p in path.parent.glob("*.toml")]
+        hint = nearest(path.name, here) or f"Looked in {path.parent.resolve()}."
+        raise SweepFileError(f"there is no sweep file {path}", hint) from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise SweepFileError(f"{path} is not TOML: {error}") from None
     try:
         sweep = SweepTable.model_validate(content)
     except ValidationError as error:
-        faults = "\n".join(f"  {_fault(e, content)}" for e in error.errors())
-        raise SweepFileError(f"{path} has faults:\n{faults}") from None
+        faults = list({place: fault for place, fault in map(_fault, reversed(error.errors()))}.values())[::-1]
+        if len(faults) == 1:
+            raise SweepFileError(f"{path}: {faults[0]}") from None
+        raise SweepFileError(f"{path} has {len(faults)} faults:\n" + "\n".join(f"  {f}" for f in faults)) from None
     simulation = sweep.simulation
-    if (simulation.script is None) == (simulation.program is None):
-        raise SweepFileError(f"{path}: [simulation] needs a script or a program, and not both")
     target = simulation.script or simulation.program or ""
-    beside = path.parent / target
+    beside = path.parent / Path(target).expanduser()
     out: dict[str, Any] = {
         "simulation": beside if simulation.script or beside.is_file() else target,
         "design": _design(sweep.design, path),
@@ -126,44 +147,61 @@ def read_sweep(path: str | Path) -> dict[str, Any]:
         "workers": sweep.local.workers,
     }
     if out["store"] and "://" not in out["store"]:
-        out["store"] = path.parent / out["store"]
+        out["store"] = path.parent / Path(out["store"]).expanduser()
     return out
 
 
 def _design(table: DesignTable, path: Path) -> Any:
-    kinds = [name for name in ("grid", "zipped", "table", "random", "latin_hypercube", "sobol") if getattr(table, name)]
-    if len(kinds) > 1:
-        raise SweepFileError(f"{path}: [design] has both {kinds[0]} and {kinds[1]}; a design is made in one way")
-    if not kinds:
+    if not table.kinds:
         return designs.Design({})
-    kind, given = kinds[0], getattr(table, kinds[0])
+    kind = table.kinds[0]
+    given = getattr(table, kind)
     make = getattr(designs, kind)
-    if kind == "table":
-        return make(path.parent / given.file, types=table.types)
-    if kind in ("grid", "zipped"):
-        return make(given, types=table.types)
-    sources = {n: (s.low, s.high) if isinstance(s, Range) else s for n, s in given.parameters.items()}
-    return make(given.size, sources, seed=given.seed, types=table.types)
+    try:
+        if kind == "table":
+            return make(path.parent / Path(given.file).expanduser(), types=table.types)
+        if kind in ("grid", "zipped"):
+            return make(given, types=table.types)
+        sources = {n: (s.low, s.high) if isinstance(s, Range) else s for n, s in given.parameters.items()}
+        return make(given.size, sources, seed=given.seed, types=table.types)
+    except DesignError as error:
+        raise DesignError(f"{path}, [design.{kind}]: {error.message}", error.hint) from None
 
 
-def _fault(error: Any, content: Any) -> str:
-    """One fault as `[table] key: what is wrong`, with the nearest known key."""
-    place = [str(part) for part in error["loc"] if str(part) not in ("bool", "int", "float", "str", "list", "Range")]
-    place = [p for p in place if "[" not in p]
+def _fault(error: Any) -> tuple[str, str]:
+    """A fault's place, and the fault as `[table] key: what is wrong`, with the nearest known key."""
+    known, place = _known([str(part) for part in error["loc"]])
     where = f"[{'.'.join(place[:-1])}] {place[-1]}" if len(place) > 1 else f"[{place[0]}]"
-    if error["type"] == "extra_forbidden":
-        known = list(_known(place[:-1]))
-        hint = nearest(place[-1], known) or "Known here: " + ", ".join(known) + "."
-        return f"{where} is not known. {hint}"
-    given = error.get("input")
-    value = f" (it is {given!r})" if not isinstance(given, dict) else ""
-    return f"{where}: {error['msg'].lower()}{value}"
+    if place[:-1] in (["design", "grid"], ["design", "zipped"]):
+        says = ": values are numbers, strings, true and false, or a list of those"
+    elif place[0] == "design" and place[-2:-1] == ["parameters"]:
+        says = ": a range is {low = 1, high = 2}, a choice a list of values"
+    elif error["type"] == "extra_forbidden":
+        says = f" is not known. {nearest(place[-1], known) or 'Known here: ' + ', '.join(known) + '.'}"
+    elif error["type"] == "missing":
+        says = " is missing"
+    elif error["type"] == "value_error":
+        says = f": {error['ctx']['error']}"
+    else:
+        table = error["type"] in ("model_type", "dict_type")
+        should = "should be a table" if table else error["msg"].removeprefix("Input ").lower()
+        says = f" {should} (it is {error['input']!r})"
+    return where, where + says
 
 
-def _known(place: list[str]) -> dict[str, Any]:
-    """The keys that a table may have."""
+def _known(location: list[str]) -> tuple[list[str], list[str]]:
+    """The keys that are known where a fault is, and its place in the file: pydantic's, which names the types it tried, up
+    to the first key below which a value stands."""
     model: Any = SweepTable
-    for name in place:
+    known: list[str] = []
+    for depth, name in enumerate(location):
+        known = list(model.model_fields)
+        if name not in known:
+            return known, location[: depth + 1]
         annotation = model.model_fields[name].annotation
-        model = next((a for a in (annotation, *get_args(annotation)) if hasattr(a, "model_fields")), model)
-    return dict(model.model_fields)
+        inner = next((a for a in (annotation, *get_args(annotation)) if hasattr(a, "model_fields")), None)
+        if inner is None:  # a value, or a table of parameters
+            of_parameters = "dict" in str(annotation)
+            return known, location[: depth + 2 if of_parameters else depth + 1]
+        model = inner
+    return known, location

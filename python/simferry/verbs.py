@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -185,7 +186,9 @@ class Run:
             sys.stdout.flush()
             command = [*interpreter(spec["language"]), "replay", name]
             done = subprocess.run(command, cwd=root / "input" / "code", env=worker_environment(spec), check=False)
-        return done.returncode
+        if done.returncode < 0:
+            print(f"it was ended by signal {signal.Signals(-done.returncode).name}")
+        return 3 if done.returncode else 0
 
     def _streams(self, design: Design) -> planning.Streams:
         common = driver.left_out(design.names, self.record["common"])

@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,9 @@ import psutil
 from ..errors import SimulationError
 from ..simulation import interpreter, worker_environment
 from ..store import RunFolder, write_whole, writing
+from .base import ENDED
+
+JOB = "SIMFERRY_JOB"  # in the environment of all processes of a job: its folder
 
 
 def cores_here() -> int:
@@ -59,7 +63,7 @@ class Local:
                     (root / folder).symlink_to(Path("..", "..", folder))
                 log = open(root / "log.txt", "wb")  # noqa: SIM115
             spec = run.record["simulation"]
-            environment = {**worker_environment(spec), "SIMFERRY_DRIVER": str(os.getpid())}
+            environment = {**worker_environment(spec), "SIMFERRY_DRIVER": str(os.getpid()), JOB: str(root)}
             if sys.platform == "darwin":
                 environment["OBJC_DISABLE_INITIALIZE_FORK_SAFETY"] = "YES"
             command = interpreter(spec["language"])
@@ -69,10 +73,7 @@ class Local:
                     stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, start_new_session=True,
                 )  # fmt: skip
             self._processes[root] = process
-            started = None
-            with contextlib.suppress(psutil.NoSuchProcess):
-                started = psutil.Process(process.pid).create_time()
-            self._record(root, {"pid": process.pid, "started": started, "state": "running"})
+            _record(root, {**_identity(process.pid), "driver": _identity(os.getpid()), "state": "running"})
 
     def poll(self, run: RunFolder, jobs: Sequence[str]) -> dict[str, str]:
         return {job: self._state(run.jobs / job) for job in jobs}
@@ -84,44 +85,80 @@ class Local:
     def cancel(self, run: RunFolder, jobs: Sequence[str], at_once: bool) -> None:
         for job in jobs:
             root = run.jobs / job
-            if self._state(root) == "running":
-                if not at_once:
+            record = _record_of(root)
+            if record["state"] == "pending" or record["state"] in ENDED:
+                continue
+            if not at_once:
+                with contextlib.suppress(OSError):
                     (root / "scratch" / "stop").touch()
-                self._signal(root, signal.SIGKILL if at_once else signal.SIGINT)
+                    os.killpg(record["pid"], signal.SIGINT)
+            elif root in self._processes:
+                _end_processes(root)
+            else:
+                _settle(root, record, "lost")
 
     def _state(self, root: Path) -> str:
-        try:
-            record = json.loads((root / "job.json").read_bytes())
-        except (FileNotFoundError, ValueError):
-            return "lost" if root.exists() else "pending"
+        record = _record_of(root)
         if record["state"] != "running":
-            return str(record["state"])
+            return "lost" if record["state"] == "unknown" else str(record["state"])
         process = self._processes.get(root)
-        if process is None:
-            if _alive(record):
-                return "running"
-            state = "lost"  # its driver ended before it did
-        else:
-            status = process.poll()
-            if status is None:
-                return "running"
-            stopped = (root / "scratch" / "stop").exists()
-            state = "cancelled" if stopped else "succeeded" if status == 0 else "failed"
-        self._signal(root, signal.SIGKILL)  # whatever the job's processes left behind
-        self._record(root, {**record, "state": state})
-        for folder in ("input", "scratch"):
-            shutil.rmtree(root / folder, ignore_errors=True)
-        return state
+        if process is None:  # another driver's: if that one lives, it will see to the job's end
+            return "running" if _alive(record) or _alive(record["driver"]) else "lost"
+        status = process.poll()
+        if status is None:
+            return "running"
+        stopped = (root / "scratch" / "stop").exists()
+        return _settle(root, record, "cancelled" if stopped else "succeeded" if status == 0 else "failed")
 
-    def _signal(self, root: Path, number: int) -> None:
-        with contextlib.suppress(OSError, ValueError):
-            record = json.loads((root / "job.json").read_bytes())
-            if root in self._processes or _alive(record) or (number == signal.SIGKILL and _same_group(record)):
-                os.killpg(record["pid"], number)
 
-    def _record(self, root: Path, record: dict[str, Any]) -> None:
-        with writing(root):
-            write_whole(root / "job.json", json.dumps(record).encode())
+def _record_of(root: Path) -> dict[str, Any]:
+    """What is known of a job: job.json. `unknown` is the state of one whose driver ended while it started the job."""
+    try:
+        record: dict[str, Any] = json.loads((root / "job.json").read_bytes())
+    except (FileNotFoundError, ValueError):
+        record = {"state": "unknown" if root.exists() else "pending"}
+    return record
+
+
+def _record(root: Path, record: dict[str, Any]) -> None:
+    with writing(root):
+        write_whole(root / "job.json", json.dumps(record).encode())
+
+
+def _settle(root: Path, record: dict[str, Any], state: str) -> str:
+    """The end of a job: nothing of it runs any more, and what it needed is gone."""
+    _end_processes(root)
+    for folder in ("input", "scratch"):
+        shutil.rmtree(root / folder, ignore_errors=True)
+    _record(root, {**record, "state": state})
+    return state
+
+
+def _end_processes(root: Path, seconds_to_wait: float = 10) -> None:
+    """Kills every process that a job started, also those that left its process group, and waits until they are gone.
+
+    They are known by their environment, which names the job's folder.
+    """
+    until = time.monotonic() + seconds_to_wait
+    while (left := [p for p in psutil.process_iter() if _job_of(p) == str(root)]) and time.monotonic() < until:
+        for process in left:
+            with contextlib.suppress(psutil.Error):
+                process.kill()
+        psutil.wait_procs(left, timeout=0.5)
+
+
+def _job_of(process: psutil.Process) -> str | None:
+    try:
+        return process.environ().get(JOB)
+    except (psutil.Error, OSError):
+        return None
+
+
+def _identity(pid: int) -> dict[str, Any]:
+    """A process's number and when it started, which no other process of that number shares."""
+    with contextlib.suppress(psutil.Error):
+        return {"pid": pid, "started": psutil.Process(pid).create_time()}
+    return {"pid": pid, "started": None}
 
 
 def _alive(record: dict[str, Any]) -> bool:
@@ -131,11 +168,3 @@ def _alive(record: dict[str, Any]) -> bool:
         return process.create_time() == record["started"] and process.status() != psutil.STATUS_ZOMBIE
     except psutil.Error:
         return False
-
-
-def _same_group(record: dict[str, Any]) -> bool:
-    """Whether processes of a job outlived its supervisor: they are in its group, and older than a new process of that number."""
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(record["pid"], 0)
-        return not psutil.pid_exists(record["pid"])
-    return False

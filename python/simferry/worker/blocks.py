@@ -14,6 +14,8 @@ byte length for each row (-1 is NA), then the UTF-8 of all rows. gzip's own chec
 This file travels with worker.py into images that have no simferry: it needs numpy alone.
 """
 
+import math
+import re
 import zlib
 from dataclasses import dataclass, field
 from typing import Any
@@ -39,10 +41,11 @@ class Column:
     text: bytes = b""
 
     def strings(self) -> list[str | None]:
+        """The texts of a string column; bytes that are no UTF-8 are shown as \\x and their hexadecimal digits."""
         out: list[str | None] = []
         start = 0
         for length in self.values.tolist():
-            out.append(None if length < 0 else self.text[start : start + length].decode())
+            out.append(None if length < 0 else self.text[start : start + length].decode(errors="backslashreplace"))
             start += max(length, 0)
         return out
 
@@ -60,12 +63,16 @@ class Block:
     tables: list[Table]
 
     def table(self, name: str) -> Table:
-        return next(t for t in self.tables if t.name == name)
+        """Its first table of that name. Raises DamagedBlock where it has none."""
+        for table in self.tables:
+            if table.name == name:
+                return table
+        raise DamagedBlock(f"it has no table {name!r}")
 
 
 def strings(values: Any) -> Column:
     """A string column from texts and None."""
-    encoded = [None if v is None else v.encode("utf-8", "surrogateescape") for v in values]
+    encoded = [None if v is None else _utf8(v) for v in values]
     lengths = np.array([-1 if v is None else len(v) for v in encoded], dtype="<i4")
     return Column("string", lengths, b"".join(v for v in encoded if v is not None))
 
@@ -73,6 +80,17 @@ def strings(values: Any) -> Column:
 def numbers(kind: str, values: Any) -> Column:
     """A double, integer or logical column from an array."""
     return Column(kind, np.ascontiguousarray(values, dtype=_DTYPES[kind]))
+
+
+def as_text(value: Any) -> str:
+    """A value that stands among texts, as R writes it, with all of its digits."""
+    if isinstance(value, bool):
+        return "TRUE" if value else "FALSE"
+    if isinstance(value, float):
+        if not math.isfinite(value):
+            return "NaN" if value != value else "Inf" if value > 0 else "-Inf"
+        return str(int(value)) if value.is_integer() and abs(value) < 2**53 else repr(value)
+    return str(value)
 
 
 def encode(block: Block) -> bytes:
@@ -91,13 +109,19 @@ def encode(block: Block) -> bytes:
 
 def decode(data: bytes) -> Block:
     """Raises DamagedBlock when the bytes are cut short, changed, or something else."""
-    expand = zlib.decompressobj(31)
     try:
-        raw = expand.decompress(data)
-    except zlib.error as error:
+        return _decoded(data)
+    except (zlib.error, ValueError, OverflowError) as error:
         raise DamagedBlock(str(error)) from None
+
+
+def _decoded(data: bytes) -> Block:
+    expand = zlib.decompressobj(31)
+    raw = expand.decompress(data)
     if not expand.eof:
         raise DamagedBlock("cut short")
+    if expand.unused_data:
+        raise DamagedBlock(f"{len(expand.unused_data)} bytes follow its end")
     head, _, _ = raw.partition(b"\n\n")
     lines = head.decode().split("\n")
     if lines[0] != MAGIC:
@@ -108,11 +132,15 @@ def decode(data: bytes) -> Block:
         key, _, value = line.partition(": ")
         if key == "table":
             name, _, rows = value.rpartition(" ")
+            if not rows.isdecimal():
+                raise DamagedBlock(f"table {name!r} has {rows!r} rows")
             block.tables.append(Table(name, int(rows)))
         elif not block.tables:
             block.facts[key] = _unescape(value)
         else:
             table = block.tables[-1]
+            if key != "string" and key not in _DTYPES:
+                raise DamagedBlock(f"a column of kind {key[:40]!r}")
             dtype = _DTYPES.get(key, _DTYPES["integer"])
             values = np.frombuffer(raw, dtype, table.rows, at)
             at += values.nbytes
@@ -121,7 +149,10 @@ def decode(data: bytes) -> Block:
                 size = int(values[values > 0].sum(dtype=np.int64))
                 text = raw[at : at + size]
                 at += size
-            table.columns[_unescape(value)] = Column(key, values, text)
+            name = _unescape(value)
+            while name in table.columns:  # none is lost, whatever a worker was given to write
+                name += "_result"
+            table.columns[name] = Column(key, values, text)
     if at != len(raw):
         raise DamagedBlock(f"{len(raw)} bytes where its header describes {at}")
     return block
@@ -132,4 +163,12 @@ def _escape(text: str) -> str:
 
 
 def _unescape(text: str) -> str:
-    return text if "\\" not in text else text.replace("\\\\", "\0").replace("\\n", "\n").replace("\0", "\\")
+    return text if "\\" not in text else re.sub(r"\\(.)", lambda m: "\n" if m[1] == "n" else m[1], text)
+
+
+def _utf8(text: str) -> bytes:
+    """What came in as bytes that are no UTF-8 (surrogateescape) goes out as those bytes; other lone surrogates as \\u and digits."""
+    try:
+        return text.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        return text.encode("utf-8", "backslashreplace")

@@ -2,16 +2,17 @@
 #
 # SIMFERRY_STREAM is the replication's .Random.seed (L'Ecuyer-CMRG). The main process draws from it; parallel tasks take its
 # substreams 1, 2, ... in order of submission, one per element or iteration, whatever the number of workers or chunks:
-# foreach's %dopar% (doParallel on sockets or forks, or no backend), mclapply, mcmapply, parLapply, parSapply, parApply,
+# foreach's %dopar% (doParallel on sockets or forks, doMC, or no backend), mclapply, mcmapply, parLapply, parSapply, parApply,
 # clusterApply, clusterMap and their LB kinds. What else a script may do about random numbers:
 # - set.seed() has the last word where it is called, in the main process or in a task, and gives plain R's numbers. It does
 #   not reach from the main process into tasks, and neither does clusterSetRNGStream(): replications would be copies of each
 #   other, and so would two loops with a function between them that sets a seed of its own.
 # - set.seed(NULL), RNGkind("L'Ecuyer-CMRG") and rm(.Random.seed), after which R would make up a seed, take a substream.
-# - A task's own parallel tasks start at a point drawn from its stream (of 2^191: no two come near each other). So do jobs of
-#   mcparallel and pvec, and apart from the count of substreams: pvec and future make as many as there are workers.
-# - mc.set.seed = FALSE is heeded: R's own way. future.seed = TRUE and doRNG start from the main process's state and go on by
-#   nextRNGStream(): those streams must not be other replications'.
+# - What has no place in that count starts at a point drawn from its parent's stream (of 2^191: no two come near each other):
+#   a task's own parallel tasks, future's and furrr's seed = TRUE, and jobs of mcparallel, pvec and makeForkCluster, of which
+#   there are as many as workers.
+# - mc.set.seed = FALSE is heeded: R's own way. So is doRNG, which goes on from the main process's state by nextRNGStream():
+#   those streams must not be other replications'.
 # - Not covered: draws in clusterCall and clusterEvalQ, %dopar% on other backends, chunks that the script itself makes.
 local({
   stream <- suppressWarnings(as.integer(strsplit(Sys.getenv("SIMFERRY_STREAM"), ",")[[1L]]))  # -2^31 is R's NA: legal here
@@ -20,17 +21,18 @@ local({
   displaced <- Sys.getenv("SIMFERRY_R_PROFILE_USER", NA)
   Sys.unsetenv(c("SIMFERRY_STREAM", "SIMFERRY_R_PROFILE_USER", "R_PROFILE_USER"))      # cluster workers inherit none of it
   if (!is.na(displaced)) Sys.setenv(R_PROFILE_USER = displaced)
-  # A message to a socket worker that outgrows 4096 bytes waits 22 ms, and a substream's state adds 0.5 kB (R >= 4.1 heeds this)
+  # A message to a socket worker that outgrows 4096 bytes waits 22 ms without it, and a task's state adds 0.4 kB to each.
   if (is.null(getOption("socketOptions"))) options(socketOptions = "no-delay")
 
   # Runs here, and with NULL in the socket workers that makeCluster() starts. Base R alone: it travels without surroundings.
   keep_streams <- function(stream) {
     itself <- sys.function()
-    process <- submitter <- Sys.getpid()
+    process <- Sys.getpid()
     now <- list(task = is.null(stream),         # is it a task that runs in this process, or the script itself?
                 plain = RNGkind()[1L],          # the generator that a set.seed() here would meet in plain R
                 seeded = FALSE)                 # has a set.seed() had its word?
     global <- globalenv()
+    if (!now$task) global[[".Random.seed"]] <- stream
     begin <- function(seed) {                   # a task in this process or a fork of it; end() returns to what was before
       before <- list(global[[".Random.seed"]], now)
       global[[".Random.seed"]] <- seed
@@ -46,6 +48,8 @@ local({
       function() last <<- jump(last)
     }
     fresh <- function() { global[[".Random.seed"]] <- dealer()(); now$seeded <<- FALSE; invisible() }
+    lecuyer <- function() identical(global[[".Random.seed"]][1L] %% 100L, 7L)
+    own <- function() !now$seeded || lecuyer() && now$plain != "L'Ecuyer-CMRG"    # is the state simferry's, not set.seed()'s?
 
     # Code put in front of a function's own keeps its arguments, and the calls that its errors and warnings name.
     put <- function(where, name, value) {
@@ -60,23 +64,30 @@ local({
       put(where, name, value)
     }
     when_loaded <- function(package, change) {  # before any other package can import from it
-      if (isNamespaceLoaded(package)) change() else setHook(packageEvent(package, "onLoad"), function(...) change())
+      if (isNamespaceLoaded(package)) change(asNamespace(package))
+      else setHook(packageEvent(package, "onLoad"), function(...) change(asNamespace(package)))
     }
 
     inject(baseenv(), "set.seed", bquote({
       if (is.null(seed)) return(.(fresh)())
-      if (is.null(kind)) kind <- .(function() now$plain)()
-      on.exit(if (is.null(returnValue(FALSE))) .(function() { now$plain <<- RNGkind()[1L]; now$seeded <<- TRUE })())
+      chosen <- !is.null(kind)
+      if (!chosen && .(lecuyer)()) kind <- .(function() now$plain)()
+      on.exit(if (is.null(returnValue(FALSE))) .(function(chosen) {
+        if (chosen) now$plain <<- RNGkind()[1L]
+        now$seeded <<- TRUE
+      })(chosen))
     }))
-    inject(baseenv(), "RNGkind", bquote(on.exit(if (length(kind) && is.character(returnValue())) .(function() {
-      now$plain <<- RNGkind()[1L]
-      if (!now$seeded && now$plain == "L'Ecuyer-CMRG") fresh()
-    })())))
-    for (name in c("rm", "remove"))
-      inject(baseenv(), name, bquote(on.exit(.(function() if (!now$task && is.null(global[[".Random.seed"]])) fresh())())))
+    inject(baseenv(), "RNGkind", bquote({
+      own <- .(own)()
+      on.exit(if (length(kind) && is.character(returnValue())) .(function(own) {
+        now$plain <<- RNGkind()[1L]
+        if (own && now$plain == "L'Ecuyer-CMRG") fresh()
+      })(own))
+    }))
+    for (name in c("rm", "remove")) inject(baseenv(), name, bquote(on.exit(.(function()
+      if (!now$task && is.null(global[[".Random.seed"]])) { global[[".Random.seed"]] <- stream; fresh() })())))
 
-    when_loaded("parallel", function() {
-      ns <- asNamespace("parallel")
+    when_loaded("parallel", function(ns) {
       begin <<- compiler::cmpfun(begin); end <<- compiler::cmpfun(end)  # forks compile nothing
       with_streams <- compiler::cmpfun(function(X, FUN) {
         force(FUN); take <- dealer(); seeds <- lapply(seq_along(X), function(i) take())
@@ -105,12 +116,13 @@ local({
       deal <- function(fun, n, argfun) {
         force(argfun); take <- dealer(); first <- names(if (n > 0L) argfun(1L))
         rows <- identical(fun, apply) && identical(first[1:3], c("", "MARGIN", "FUN"))
-        whole <- !rows && !(identical(fun, lapply) && identical(first[1:2], c("", "FUN"))) &&
-          !(is.function(fun) && identical(names(formals(fun))[1:2], c("largs", "expr")))
-        list(run = if (whole) one else chunk, argfun = function(i) {
+        chunks <- rows || identical(fun, lapply) && identical(first[1:2], c("", "FUN")) ||
+          is.function(fun) && identical(names(formals(fun))[1:2], c("largs", "expr"))
+        list(run = if (chunks) chunk else one, argfun = function(i) {
           args <- argfun(i); x <- args[[1L]]
+          if (!chunks) return(list(take(), fun, args))
           size <- if (rows) prod(dim(x)[args[["MARGIN"]]]) else length(x)
-          list(if (whole) take() else lapply(seq_len(size), function(j) take()), fun, args)
+          list(lapply(seq_len(size), function(j) take()), fun, args)
         })
       }
       for (name in c("staticClusterApply", "dynamicClusterApply"))    # all cluster functions but clusterCall end there
@@ -123,15 +135,28 @@ local({
       })
 
       if (.Platform$OS.type == "windows") return()
-      job <- if (!is.null(stream)) { before <- begin(stream); on.exit(end(before)); elsewhere() }
-      inject(ns, "mcfork", as.call(list(function() submitter <<- Sys.getpid())))
+      job <- node <- if (!is.null(stream)) {            # two draws away, because the first point may be future's
+        before <- begin(stream); on.exit(end(before)); begin(elsewhere()); elsewhere()
+      }
       put(ns, "mc.advance.stream", function(reset = FALSE)            # called after a fork, on both sides of it
-        job <<- if (now$task || submitter != process) elsewhere() else parallel::nextRNGSubStream(job))
+        job <<- if (now$task) elsewhere() else parallel::nextRNGSubStream(job))
       put(ns, "mc.set.stream", function() begin(job))                 # called in the child
+      serving <- FALSE                          # is the next fork a worker of makeForkCluster()?
+      inject(ns, "newForkNode", as.call(list(function() {
+        serving <<- TRUE
+        node <<- if (now$task) elsewhere() else parallel::nextRNGStream(node)
+      })))
+      mcfork <- ns$mcfork
+      put(ns, "mcfork", function(estranged = FALSE) {
+        child <- mcfork(estranged)
+        if (serving && inherits(child, "masterProcess")) begin(node)
+        serving <<- FALSE
+        child
+      })
     })
 
-    when_loaded("foreach", function() {         # %dopar% without a backend is doSEQ: same streams as with one
-      ns <- asNamespace("foreach"); getDoPar <- ns$getDoPar
+    when_loaded("foreach", function(ns) {       # %dopar% without a backend is doSEQ: same streams as with one
+      getDoPar <- ns$getDoPar
       put(ns, "getDoPar", function() {
         backend <- getDoPar()
         if (identical(backend$fun, ns$doSEQ)) backend$fun <- function(obj, expr, envir, data) {
@@ -145,6 +170,16 @@ local({
         backend
       })
     })
+
+    # These start from an L'Ecuyer state as it is, then move it by one draw: the tasks of the next call would repeat all but one
+    # of the draws of this call's.
+    for (package in c("future", "future.apply")) when_loaded(package, function(ns) {
+      inject(ns, "as_lecyer_cmrg_seed", bquote(if (isTRUE(seed) && .(own)()) return(.(elsewhere)())))
+      kept <- environment(ns$parallel_rng_kind)                       # future >= 1.49 keeps a copy of the function there
+      if (is.list(kept$config)) kept$config$as_seed <- ns$as_lecyer_cmrg_seed
+    })
+    when_loaded("furrr", function(ns)
+      inject(ns, "as_lecyer_cmrg_seed_from_base_r_seed", bquote(if (.(own)()) return(.(elsewhere)()))))
     invisible()
   }
   environment(keep_streams) <- .BaseNamespaceEnv
@@ -154,5 +189,5 @@ local({
     source(file, local = globalenv(), print.eval = TRUE)
     break
   }
-  assign(".Random.seed", stream, envir = globalenv())                 # last: a profile may have drawn
+  assign(".Random.seed", stream, envir = globalenv())                 # again: it may have drawn
 })

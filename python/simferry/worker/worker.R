@@ -24,6 +24,7 @@ column_kind <- function(x) switch(typeof(x), double = "double", integer = "integ
 column_bytes <- function(x) {
   if (!is.character(x)) return(writeBin(if (is.logical(x)) as.integer(x) else x, raw(), endian = "little"))
   x <- enc2utf8(x)
+  if (!all(valid <- validUTF8(x))) x[!valid] <- iconv(x[!valid], "UTF-8", "UTF-8", sub = "byte")
   lengths <- nchar(x, "bytes", allowNA = TRUE)
   lengths[is.na(x)] <- -1L
   c(writeBin(as.integer(lengths), raw(), endian = "little"), charToRaw(paste(x[!is.na(x)], collapse = "")))
@@ -91,32 +92,34 @@ as_columns <- function(value) {
   if (is.data.frame(value)) {
     if (!all(vapply(value, is_plain, NA)) || any(vapply(value, is.matrix, NA))) return("object")
     columns <- lapply(value, plain)
-    return(if (length(columns)) structure(columns, names = make.unique(filled_names(value))) else NULL)
+    return(if (length(columns)) structure(columns, names = output_names(value)) else NULL)
   }
   if (is_plain(value)) {
     n <- length(value)
     if (n == 0L) return(NULL)
-    labels <- filled_names(value)
-    return(structure(as.list(plain(value)), names = make.unique(labels)))
+    return(structure(as.list(plain(value)), names = output_names(value)))
   }
   if (is.list(value)) {
     if (any(bad <- vapply(value, function(v) is.function(v) || inherits(v, "connection") || typeof(v) == "externalptr", NA)))
       refuse("the simulation returned a list with a ", class(value[bad][[1]])[1], ", which can't be kept: return numbers, strings and logicals")
     if (!length(value)) return(NULL)
     if (all(vapply(value, function(v) is_plain(v) && length(v) == 1L, NA)))
-      return(structure(lapply(value, plain), names = make.unique(filled_names(value))))
+      return(structure(lapply(value, plain), names = output_names(value)))
   }
   "object"
 }
 
-plain <- function(x) if (is.object(x) || is.complex(x)) as.character(x) else as.vector(x)   # factors, dates: as they print
+# factors, dates: as they print
+plain <- function(x) if (is.object(x) && !inherits(x, "table") || is.complex(x)) as.character(x) else as.vector(x)
 
-filled_names <- function(x) {
+output_names <- function(x) {
   labels <- names(x)
   if (is.null(labels)) return(if (length(x) == 1L) "value" else paste0("value_", seq_along(x)))
   empty <- is.na(labels) | !nzchar(labels)
   labels[empty] <- paste0("value_", which(empty))
-  labels
+  taken <- labels %in% c("condition", "replication")   # every table of results has such columns
+  labels[taken] <- paste0(labels[taken], "_result")
+  make.unique(labels)
 }
 
 # One table for each distinct set of columns. condition, replication: integers; values: what the replications returned.
@@ -128,7 +131,7 @@ result_tables <- function(condition, replication, values) {
     if (all(vapply(values, function(v) is.double(v) && length(v) == n && !is.object(v) && is.null(dim(v)) && identical(names(v), labels), NA))) {
       all_values <- matrix(unlist(values, use.names = FALSE), nrow = n)
       columns <- lapply(seq_len(n), function(i) all_values[i, ])
-      names(columns) <- make.unique(filled_names(first))
+      names(columns) <- output_names(first)
       return(list(list(name = "results", columns = c(list(condition = condition, replication = replication), columns))))
     }
   }
@@ -180,7 +183,7 @@ load_simulation <- function(job) {
     for (package in objects$packages) library(package, character.only = TRUE)
     assign(job[["function"]], objects[["function"]], envir = space)
     job$constants <- objects$constants
-  } else sys.source(file.path(job$code, job$script), envir = space)
+  } else for (expression in parse(file.path(job$code, job$script), keep.source = FALSE, encoding = "UTF-8")) eval(expression, space)
   job
 }
 
@@ -232,7 +235,8 @@ work <- function(job, process, pieces, careful) {
     total <- (now - started) * job$workers * job$jobs / max(fraction, 1e-9)
     min(max(1, total / 50000), as.numeric(job$longest_block))
   }
-  flush <- function() {
+  flush <- function() suspendInterrupts({
+    if (careful) unlink(marker)
     if (length(condition)) {
       if (!tools::pskill(job$supervisor, 0L)) tools::pskill(Sys.getpid(), tools::SIGKILL)   # a run without a supervisor is taken up by another
       sequence <<- sequence + 1L
@@ -245,19 +249,34 @@ work <- function(job, process, pieces, careful) {
     condition <<- integer(); replication <<- integer(); seconds <<- numeric(); values <<- list(); ok <<- logical()
     failures <<- list(); warned <<- list(); texts <<- list()
     block_started <<- proc.time()[[3L]]
-  }
+  })
+  # An interrupt comes at any moment: what belongs to an unfinished replication is left out.
+  flush_what_is_whole <- function() suspendInterrupts({
+    whole <- seq_len(min(length(condition), length(replication), length(seconds), length(ok)))
+    condition <<- condition[whole]; replication <<- replication[whole]; seconds <<- seconds[whole]; ok <<- ok[whole]
+    values <<- values[seq_len(sum(ok))]
+    n <- length(whole)
+    at <- job$conditions$condition[row]
+    if (!n || condition[n] != at || replication[n] != r) {
+      others <- function(kept) Filter(function(k) k$condition != at || k$replication != r, kept)
+      failures <<- others(failures); warned <<- others(warned); texts <<- others(texts)
+    }
+    flush()
+  })
+  stop_here <- function() signalCondition(structure(class = c("interrupt", "condition"), list(message = "", call = NULL)))
   failed <- function(e) {
     failures[[length(failures) + 1L]] <<- list(
-      condition = job$conditions$condition[row], replication = r, message = conditionMessage(e),
+      condition = job$conditions$condition[row], replication = r, message = paste(conditionMessage(e), collapse = "\n"),
       call = paste(deparse(conditionCall(e), nlines = 3L), collapse = " "), traceback = paste(trace, collapse = "\n"))
     trace <<- character()
   }
   on_warning <- function(w) {
-    n <- length(warned); text <- conditionMessage(w)
+    if (getOption("warn") >= 2L || is.null(muffle <- findRestart("muffleWarning", w))) return()   # it becomes an error
+    n <- length(warned); text <- paste(conditionMessage(w), collapse = "\n")
     last <- if (n) warned[[n]]
     if (n && last$condition == job$conditions$condition[row] && last$replication == r && last$message == text) warned[[n]]$count <<- last$count + 1L
     else warned[[n + 1L]] <<- list(condition = job$conditions$condition[row], replication = r, message = text, count = 1L)
-    invokeRestart("muffleWarning")
+    invokeRestart(muffle)
   }
   on_error <- function(e) trace <<- tryCatch(user_calls(sys.calls()), error = function(e) character())
 
@@ -273,6 +292,8 @@ work <- function(job, process, pieces, careful) {
     n <- length(condition)
     done <- function(success) {
       now <- proc.time()[[3L]]
+      # a value that came after the interrupt may be one without the programs that the interrupt ended
+      if (now > before && stopping(job)) stop_here()
       n <<- n + 1L
       condition[n] <<- id; replication[n] <<- r; seconds[n] <<- now - before; ok[n] <<- success
       before <<- now
@@ -296,7 +317,7 @@ work <- function(job, process, pieces, careful) {
         done(TRUE)
       }, warning = on_warning, error = on_error),
       simferry_refusal = function(e) give_up(job, "refused: ", conditionMessage(e), " (condition ", id, ", replication ", r, ")"),
-      error = function(e) if (stopping(job)) signalCondition(structure(class = c("interrupt", "condition"), list())) else { failed(e); done(FALSE) })
+      error = function(e) { if (stopping(job)) stop_here(); failed(e); done(FALSE) })
   }
 
   claim <- 0L
@@ -306,7 +327,11 @@ work <- function(job, process, pieces, careful) {
       claim <- claim + 1L
       if (claim > max(1L, length(pieces))) break
       if (!is.null(pieces)) {
-        if (!dir.create(file.path(root, "scratch", "claims", claim), showWarnings = FALSE)) next
+        claims <- file.path(root, "scratch", "claims", claim)
+        if (!dir.create(claims, showWarnings = FALSE)) {
+          if (dir.exists(claims)) next
+          give_up(job, "disk: ", claims, " can't be made")
+        }
         cat(claim, "\n", file = file.path(root, "scratch", paste0("claimed-", process)), append = TRUE)
         span <- (if (claim > 1L) pieces[claim - 1L] + 1L else 1L):pieces[claim]
         fraction <- pieces[claim] / stretches
@@ -314,12 +339,7 @@ work <- function(job, process, pieces, careful) {
       for (s in span) run_stretch(s)
     }
     flush()
-  }, interrupt = function(e) {   # keep what is whole
-    n <- min(length(condition), length(replication), length(seconds), length(ok))
-    condition <<- condition[seq_len(n)]; replication <<- replication[seq_len(n)]; seconds <<- seconds[seq_len(n)]; ok <<- ok[seq_len(n)]
-    values <<- values[seq_len(sum(ok))]
-    flush()
-  })
+  }, interrupt = function(e) flush_what_is_whole())
 }
 
 # Objects that are no table are kept whole, beside the block.
@@ -328,8 +348,11 @@ kept_value <- function(job, id, r, value) {
   folder <- file.path(job$root, "artifacts", id, r)
   dir.create(folder, recursive = TRUE, showWarnings = FALSE)
   open <- file.path(job$root, "scratch", paste0("object-", Sys.getpid()))
-  saveRDS(value, open)
-  if (!file.rename(open, file.path(folder, "value.rds"))) stop("could not be written: ", file.path(folder, "value.rds"))
+  keep <- function() {
+    saveRDS(value, open)
+    if (!file.rename(open, file.path(folder, "value.rds"))) stop("it can't be written", call. = FALSE)
+  }
+  tryCatch(keep(), error = function(e) { unlink(open); give_up(job, "disk: ", file.path(folder, "value.rds"), ": ", conditionMessage(e)) })
   NULL
 }
 
@@ -354,7 +377,7 @@ save_block <- function(job, process, sequence, done, failed, facts, tables) {
 user_calls <- function(calls) {
   text <- vapply(calls, function(call) paste(deparse(call, nlines = 2L), collapse = " "), "")
   from <- which(startsWith(text, "eval(call, space)"))
-  if (length(from)) text <- text[-seq_len(max(from) + 1L)]
+  if (length(from)) text <- text[-seq_len(max(from))]
   text <- text[!grepl("^(h\\(simpleError|\\.handleSimpleError|on_error\\(|user_calls\\(|tryCatch\\(user_calls|tryCatchList\\(|tryCatchOne\\(|doTryCatch\\()", text)]
   rev(rev(text)[seq_len(min(length(text), 30L))])
 }
@@ -363,7 +386,6 @@ user_calls <- function(calls) {
 
 # A function that runs the script once and gives the text of its results file (or nothing).
 script_runner <- function(job, process) {
-  alone <- job$workers == 1
   output <- if (nzchar(job$output)) job$output else file.path(job$root, "scratch", paste0("output-", process))
   beside <- setdiff(list.files(job$code, all.files = TRUE, no.. = TRUE), c("worker.R", "worker.py", "blocks.py", "profile.R", "private_mount.sh"))
   arguments <- job$conditions[grep("^argument_", names(job$conditions))]
@@ -373,7 +395,7 @@ script_runner <- function(job, process) {
     dir.create(output, recursive = TRUE, showWarnings = FALSE)
     links <- file.path(output, beside)
     file.symlink(file.path(normalizePath(job$code), beside), links)
-    seed <- (job$conditions$seed[row] + r) %% 2^31
+    seed <- (as.numeric(job$conditions$seed[row]) + r) %% 2^31
     given <- vapply(arguments, `[[`, "", row)
     given <- gsub("\ue001", r, gsub("\ue002", format(seed, scientific = FALSE), given, fixed = TRUE), fixed = TRUE)
     given <- gsub("\ue003", job$conditions$condition[row], given, fixed = TRUE)
@@ -386,8 +408,9 @@ script_runner <- function(job, process) {
     log <- file.path(job$root, "scratch", paste0("log-", process))
     old <- setwd(output)
     on.exit(setwd(old))
-    status <- system2(command[1], shQuote(command[-1]), env = paste0(names(settings), "=", shQuote(settings)), stdout = log, stderr = log,
-                      timeout = job$replication_timeout)
+    # after the time limit system2 kills the script's process group, and warns; it counts in whole seconds
+    status <- suppressWarnings(system2(command[1], shQuote(command[-1]), env = paste0(names(settings), "=", shQuote(settings)),
+                                       stdout = log, stderr = log, timeout = ceiling(job$replication_timeout)))
     setwd(old)
     said <- readLines(log, warn = FALSE)
     cat(said, sep = "\n")
@@ -396,10 +419,10 @@ script_runner <- function(job, process) {
     results <- file.path(output, job$results_file)
     if (nzchar(job$results_file) && file.exists(results)) {
       text <- readChar(results, file.size(results), useBytes = TRUE)
-      Encoding(text) <- "UTF-8"
+      Encoding(text) <- if (validUTF8(text)) "UTF-8" else "latin1"
     }
     keep_output(job, output, job$conditions$condition[row], r)
-    if (status == 124 && job$replication_timeout > 0) stop("timed out after ", job$replication_timeout, " s", call. = FALSE)
+    if (status == 124 && job$replication_timeout > 0) stop("timed out after ", ceiling(job$replication_timeout), " s", call. = FALSE)
     if (status != 0) stop("the script ended with status ", status, ": ", paste(utils::tail(said[nzchar(said)], 5L), collapse = "\n"), call. = FALSE)
     if (nzchar(job$results_file) && is.null(text)) stop("the script ended without writing ", job$results_file, " in its output folder", call. = FALSE)
     text
@@ -416,13 +439,14 @@ keep_output <- function(job, output, id, r) {
     from <- file.path(output, name)
     # a mount point, or another disk: copy
     if (!suppressWarnings(file.rename(from, file.path(folder, name))) && !all(file.copy(from, folder, recursive = TRUE)))
-      stop("could not be kept: ", name, call. = FALSE)
+      give_up(job, "disk: ", file.path(folder, name), " can't be written")
   }
 }
 
 # ---- the supervisor: forks processes, and outlives their crashes ----
 
-supervise <- function(job) {
+# Interrupts are for the processes: they write what they have, and end.
+supervise <- function(job) suspendInterrupts({
   job$workers <- max(1, floor(job$workers / job$cores))
   careful <- job$replication_timeout > 0 && is_function(job)
   pieces <- cut_pieces(job$stretches$count, job$workers)
@@ -431,14 +455,17 @@ supervise <- function(job) {
   children <- list()
   seen <- list()     # of each careful process: which replication it is at, and since when
   process <- 0L
-  start <- function(job, pieces, careful) {
+  in_vain <- 0L      # how many processes, one after the other, died without having come any further
+  # then: the arguments of the process to be started when this one has done its part
+  start <- function(job, pieces, careful, then = NULL) {
     process <<- process + 1L
     number <- process
-    child <- parallel::mcparallel({ work(job, number, pieces, careful); TRUE }, mc.set.seed = FALSE)
+    child <- parallel::mcparallel({ allowInterrupts(work(job, number, pieces, careful)); TRUE }, mc.set.seed = FALSE)
     child$number <- number
     child$careful <- careful
     child$job <- job
     child$pieces <- pieces
+    child$then <- then
     children[[as.character(child$pid)]] <<- child
   }
   for (i in seq_len(min(job$workers, length(pieces)))) start(job, pieces, careful)
@@ -447,17 +474,22 @@ supervise <- function(job) {
       tools::pskill(as.integer(names(children)), tools::SIGKILL)
       quit("no", status = 1)
     }
-    # an interrupt is for the processes: they write what they have, and end
-    ended <- tryCatch(suppressWarnings(parallel::mccollect(unname(children), wait = FALSE, timeout = 0.2)), interrupt = function(e) NULL)
+    ended <- suppressWarnings(parallel::mccollect(unname(children), wait = FALSE, timeout = 0.2))
+    # a program that a dead process had started may keep its pipe open: R does not notice then
+    for (pid in setdiff(names(children), names(ended))) if (!tools::pskill(as.integer(pid), 0L)) {
+      if (is.null(children[[pid]]$gone)) children[[pid]]$gone <- TRUE else ended[pid] <- list(NULL)
+    }
     for (pid in names(ended)) {
       child <- children[[pid]]
       if (is.null(child)) next
       children[[pid]] <- NULL
-      if (isTRUE(ended[[pid]]) || stopping(job) || file.exists(file.path(job$root, "message"))) next
+      if (stopping(job) || file.exists(file.path(job$root, "message"))) next
       if (inherits(ended[[pid]], "try-error")) give_up(job, "worker: ", conditionMessage(attr(ended[[pid]], "condition")))
-      recover(job, child, if (is.null(child$hung)) "the process died (a crash, or out of memory)" else child$hung, start, pieces)
+      if (isTRUE(ended[[pid]])) { if (!is.null(child$then)) do.call(start, child$then) }
+      else if (recover(job, child, start)) in_vain <- 0L
+      else if ((in_vain <- in_vain + 1L) > 2L) give_up(job, "worker: its processes end before they have run anything (out of memory?)")
     }
-    if (any(vapply(children, function(c) c$careful, NA)) && job$replication_timeout > 0) for (pid in names(children)) {
+    for (pid in names(children)) if (children[[pid]]$careful && job$replication_timeout > 0) {
       now <- marker_of(job, children[[pid]])
       if (!length(now)) next
       if (!identical(seen[[pid]]$at, now)) seen[[pid]] <- list(at = now, since = proc.time()[[3L]])
@@ -467,34 +499,37 @@ supervise <- function(job) {
       }
     }
   }
-}
+})
 
 marker_of <- function(job, child) {
   path <- file.path(job$root, "scratch", paste0("now-", child$number))
-  if (file.exists(path)) scan(path, integer(), quiet = TRUE)
+  if (file.exists(path)) tryCatch(scan(path, integer(), quiet = TRUE), error = function(e) NULL, warning = function(w) NULL)   # it may just have gone
 }
 
-# A process died: what it had claimed and not finished is run again, carefully. One that was careful already names the culprit.
-recover <- function(job, child, why, start, pieces) {
+# A process died: what it had claimed and not finished is run again by one that is careful, which names the culprit if it dies
+# too. Whether the job has come any further.
+recover <- function(job, child, start) {
   left <- child$job
+  then <- child$then
   if (!is.null(child$pieces)) {
     path <- file.path(job$root, "scratch", paste0("claimed-", child$number))
     claimed <- if (file.exists(path)) scan(path, integer(), quiet = TRUE)
     left <- only(left, unlist(lapply(claimed, function(k) (if (k > 1L) child$pieces[k - 1L] + 1L else 1L):child$pieces[k])))
+    then <- list(child$job, child$pieces, child$careful)
   }
   finished <- lapply(list.files(file.path(job$root, "blocks"), sprintf("^%s-%s-%s-%02d\\.", job$plan, job$job, job$attempt, child$number), full.names = TRUE),
                      function(path) read_block(path)$tables$replications)
-  done_condition <- unlist(lapply(finished, `[[`, "condition")); done_replication <- unlist(lapply(finished, `[[`, "replication"))
-  culprit <- if (child$careful) marker_of(job, child)
+  left <- without(left, unlist(lapply(finished, `[[`, "condition")), unlist(lapply(finished, `[[`, "replication")))
+  culprit <- if (is.null(child$pieces) || !is.null(child$hung)) marker_of(job, child)
   if (length(culprit)) {
+    why <- if (is.null(child$hung)) "the process ended (a crash, quit(), or out of memory)" else child$hung
     tables <- list(list(name = "replications", columns = list(condition = culprit[1], replication = culprit[2], ok = FALSE, seconds = NA_real_)),
                    list(name = "failures", columns = list(condition = culprit[1], replication = culprit[2], message = why, call = "", traceback = "")))
     save_block(job, child$number, 999999L, 1L, 1L, c(run = job$run, facts_here()), tables)
-    done_condition <- c(done_condition, culprit[1]); done_replication <- c(done_replication, culprit[2])
+    left <- without(left, culprit[1], culprit[2])
   }
-  left <- without(left, done_condition, done_replication)
-  if (length(left$row)) start(left, NULL, TRUE)
-  if (!is.null(child$pieces)) start(child$job, child$pieces, child$careful)
+  if (length(left$row)) start(left, NULL, TRUE, then) else if (!is.null(then)) do.call(start, then)
+  length(culprit) || length(finished) || (!is.null(child$pieces) && length(left$row))
 }
 
 only <- function(job, at) {
@@ -504,22 +539,24 @@ only <- function(job, at) {
   job
 }
 
-# The job's stretches without some replications, one stretch for each that is left.
+# The job's stretches without some replications.
 without <- function(job, condition, replication) {
-  gone <- paste(condition, replication)
+  if (!length(condition)) return(job)
+  gone <- split(replication, condition)
   step <- if (is_function(job)) parallel::nextRNGSubStream else parallel::nextRNGStream
-  at <- integer(); first <- integer(); states <- list()
-  for (s in seq_along(job$row)) {
-    state <- job$states[s, ]
-    for (r in job$stretches$first[s] + seq_len(job$stretches$count[s]) - 1L) {
-      if (!paste(job$stretches$condition[s], r) %in% gone) { at <- c(at, s); first <- c(first, r); states <- c(states, list(state)) }
-      state <- step(state)
-    }
-  }
-  job <- only(job, at)
-  job$stretches$first <- first
-  job$stretches$count <- rep(1L, length(at))
-  if (length(at)) job$states <- do.call(rbind, states)
+  parts <- lapply(seq_along(job$row), function(s) {
+    every <- job$stretches$first[s] + seq_len(job$stretches$count[s]) - 1L
+    left <- setdiff(every, gone[[as.character(job$stretches$condition[s])]])
+    begins <- which(c(length(left) > 0L, diff(left) != 1L))
+    at <- every[1]; state <- job$states[s, ]
+    states <- lapply(left[begins], function(first) { while (at < first) { state <<- step(state); at <<- at + 1L }; state })
+    list(stretch = rep(s, length(begins)), first = left[begins], count = diff(c(begins, length(left) + 1L)), states = do.call(rbind, states))
+  })
+  every_part <- function(name) unlist(lapply(parts, `[[`, name))
+  job <- only(job, every_part("stretch"))
+  job$stretches$first <- every_part("first")
+  job$stretches$count <- every_part("count")
+  job$states <- do.call(rbind, lapply(parts, `[[`, "states"))
   job
 }
 
@@ -560,7 +597,8 @@ check <- function(root) {
       functions <- Filter(function(n) is.function(get(n, globalenv())), ls(globalenv()))
       if (exists(job[["function"]], globalenv(), mode = "function", inherits = FALSE)) {
         taken <- formals(args(get(job[["function"]], globalenv(), mode = "function")))
-        arguments <- list(name = names(taken), has_default = vapply(taken, function(d) !identical(d, quote(expr = )), NA, USE.NAMES = FALSE))
+        has_default <- vapply(taken, function(d) !identical(d, quote(expr = )), NA, USE.NAMES = FALSE)
+        arguments <- list(name = names(taken), has_default = has_default | names(taken) == "...")
         if (!length(taken)) arguments <- list(name = character(), has_default = logical())
       } else problem("function", job[["function"]])
     }

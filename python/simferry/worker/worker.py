@@ -10,6 +10,7 @@ object was sent; simferry itself need not be installed.
 
 import ast
 import contextlib
+import copy
 import importlib.util
 import inspect
 import multiprocessing
@@ -26,7 +27,8 @@ import time
 import traceback
 import types
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -34,11 +36,16 @@ sys.path.insert(0, str(Path(__file__).parent))
 import blocks  # type: ignore[import-not-found]
 import numpy as np
 
+Stretch = tuple[int, int, int]  # row of the condition, first replication, count
 WORKER_FILES = {"worker.R", "worker.py", "blocks.py", "profile.R", "private_mount.sh"}
 
 
 class Refused(Exception):
     """The simulation returned something that can't be kept."""
+
+
+class NotKept(Exception):
+    """What a replication wrote could not be kept: no room on the disk, say."""
 
 
 class ScriptFailed(Exception):
@@ -182,11 +189,18 @@ def column_of(values: list[Any]) -> blocks.Column:
         return blocks.numbers("logical", [blocks.NA_INTEGER if v is None else v for v in values])
     if kinds <= {bool, int} and all(v is None or -(2**31) < v < 2**31 for v in values):
         return blocks.numbers("integer", [blocks.NA_INTEGER if v is None else v for v in values])
-    if kinds <= {bool, int, float}:
+    if kinds <= {bool, int, float} and not any(type(v) is int and not _is_double(v) for v in values):
         out = np.array([0.0 if v is None else v for v in values], dtype="<f8")
         out[[v is None for v in values]] = blocks.NA_DOUBLE
         return blocks.numbers("double", out)
-    return blocks.strings([None if v is None else str(v) for v in values])
+    return blocks.strings([None if v is None else blocks.as_text(v) for v in values])
+
+
+def _is_double(value: int) -> bool:
+    """Whether a double holds it exactly; texts do where doubles don't."""
+    with contextlib.suppress(OverflowError):
+        return float(value) == value
+    return False
 
 
 def result_tables(condition: list[int], replication: list[int], values: list[Any]) -> list[blocks.Table]:
@@ -214,11 +228,9 @@ def result_tables(condition: list[int], replication: list[int], values: list[Any
 
 
 def results_table(condition: list[int], replication: list[int], columns: dict[str, blocks.Column]) -> blocks.Table:
-    return table(
-        "results",
-        {"condition": blocks.numbers("integer", condition), "replication": blocks.numbers("integer", replication)},
-        columns,
-    )
+    ids = ids_of(condition, replication)
+    outputs = {f"{name}_result" if name in ids else name: column for name, column in columns.items()}
+    return table("results", ids, outputs)
 
 
 def table(name: str, *columns: dict[str, blocks.Column]) -> blocks.Table:
@@ -312,7 +324,7 @@ class ScriptRunner:
         for link in links:
             link.unlink(missing_ok=True)
         results = output / job.results_file
-        self._text = results.read_text(errors="surrogateescape") if job.results_file and results.is_file() else None
+        self._text = read_text(results) if job.results_file and results.is_file() else None
         self.keep_output(self.job.ids[row], replication)
         if status is None:
             raise ScriptFailed(f"timed out after {job.timeout_seconds:g} s")
@@ -371,10 +383,27 @@ class ScriptRunner:
         written = sorted(self.output.iterdir())
         if written:
             folder = self.job.root / "artifacts" / str(condition) / str(replication)
-            shutil.rmtree(folder, ignore_errors=True)
-            folder.mkdir(parents=True)
-            for path in written:
-                shutil.move(str(path), str(folder / path.name))
+            with keeping():
+                shutil.rmtree(folder, ignore_errors=True)
+                folder.mkdir(parents=True)
+                for path in written:
+                    shutil.move(str(path), str(folder / path.name))
+
+
+@contextlib.contextmanager
+def keeping() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise NotKept(str(error)) from None
+
+
+def read_text(path: Path) -> str:
+    data = path.read_bytes()
+    try:
+        return data.decode()
+    except UnicodeDecodeError:
+        return data.decode("latin-1")
 
 
 def remove(path: Path) -> None:
@@ -412,6 +441,8 @@ class Process:
         self.job, self.number, self.pieces, self.careful = job, number, pieces, careful
         self.sequence = 0
         self.fraction = 1e-9
+        self.flushing = False
+        self.stopping = (job.scratch / "stop").exists()
         self.started = self.block_started = time.perf_counter()
         self.clear()
 
@@ -427,12 +458,13 @@ class Process:
 
     def work(self) -> None:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        signal.signal(signal.SIGINT, self.interrupt)
         job = self.job
         try:
-            self.run = FunctionRunner(job) if job.kind == "function" else ScriptRunner(job, self.number)
-            self.facts = {"run": job.run, **facts_here()}
             with warnings.catch_warnings():
-                warnings.simplefilter("always")
+                warnings.simplefilter("always")  # before the script is loaded: it may say which ones it ignores
+                self.run = FunctionRunner(job) if job.kind == "function" else ScriptRunner(job, self.number)
+                self.facts = {"run": job.run, **facts_here()}
                 warnings.showwarning = self.warn
                 for span in self.claims():
                     for stretch in span:
@@ -443,11 +475,26 @@ class Process:
             for kept in (self.condition, self.replication, self.ok, self.seconds):
                 del kept[n:]
             del self.values[sum(self.ok) :]
+            whole = set(zip(self.condition, self.replication, strict=True))
+            self.failures = [f for f in self.failures if f[:2] in whole]
+            self.texts = [t for t in self.texts if t[:2] in whole]
+            self.warned = {at: count for at, count in self.warned.items() if at[:2] in whole}
             self.flush()
         except Refused as error:
             give_up(job, f"refused: {error} (condition {job.ids[self.at[0]]}, replication {self.at[1]})")
-        except OSError as error:
+        except (OSError, NotKept) as error:
             give_up(job, f"disk: {error}")
+        except Exception as error:
+            traceback.print_exc()
+            message, where, _ = describe(error)
+            give_up(job, f"{'worker' if hasattr(self, 'run') else 'load'}: {message} ({where})")
+        finished(job, self.number).touch()
+
+    def interrupt(self, *_: Any) -> None:
+        """SIGINT: what is computed now does not count, even where the simulation goes on regardless; a block is finished."""
+        first, self.stopping = not self.stopping, True
+        if first and not self.flushing:
+            raise KeyboardInterrupt
 
     def claims(self) -> Any:
         if self.pieces is None:
@@ -472,19 +519,23 @@ class Process:
         condition = job.ids[row]
         before = clock()
         for replication in range(first, first + count):
+            if self.stopping:
+                raise KeyboardInterrupt
             self.at = (row, replication)
             if self.careful:
                 write_marker(job, self.number, condition, replication)
             ok = True
             try:
                 value = run(row, replication)
+                if self.stopping:
+                    raise KeyboardInterrupt
                 if type(value) is not float and as_rows(value) is None:
                     self.keep_object(condition, replication, value)
                     value = None
-            except (Refused, KeyboardInterrupt):
+            except (Refused, NotKept):
                 raise
             except BaseException as error:  # whatever it is, SystemExit too: it is recorded, and the rest goes on
-                if (job.scratch / "stop").exists():
+                if self.stopping:
                     raise KeyboardInterrupt from None
                 ok = False
                 self.failures.append((condition, replication, *describe(error)))
@@ -509,13 +560,15 @@ class Process:
         import cloudpickle
 
         folder = self.job.root / "artifacts" / str(condition) / str(replication)
-        folder.mkdir(parents=True, exist_ok=True)
         open_file = self.job.scratch / f"object-{self.number}"
         try:
-            open_file.write_bytes(cloudpickle.dumps(value))
-        except (TypeError, pickle.PicklingError) as error:
+            data = cloudpickle.dumps(value)
+        except Exception as error:
             raise Refused(f"the simulation returned a {type(value).__name__}, which can't be kept: {error}") from None
-        os.replace(open_file, folder / "value.pkl")
+        with keeping():
+            folder.mkdir(parents=True, exist_ok=True)
+            open_file.write_bytes(data)
+            os.replace(open_file, folder / "value.pkl")
 
     def warn(self, message: Any, category: Any, *_: Any, **__: Any) -> None:
         row, replication = self.at
@@ -528,64 +581,74 @@ class Process:
         return min(max(1.0, total / 50_000), self.job.longest_block_seconds)
 
     def flush(self) -> None:
+        self.flushing = True
+        if self.careful:
+            marker_file(self.job, self.number).unlink(missing_ok=True)
         if self.condition:
-            if os.getppid() != self.job.supervisor and os.getpid() != self.job.supervisor:
+            if os.getppid() != self.job.supervisor:
                 os._exit(1)  # a run without a supervisor is taken up by another
             self.sequence += 1
-            integer, double = "integer", "double"
-            tables = [
-                table(
-                    "replications",
-                    {
-                        "condition": blocks.numbers(integer, self.condition),
-                        "replication": blocks.numbers(integer, self.replication),
-                        "ok": blocks.numbers("logical", self.ok),
-                        "seconds": blocks.numbers(double, self.seconds),
-                    },
-                )
-            ]
-            if self.job.kind == "function" and self.values:
-                good = [i for i, ok in enumerate(self.ok) if ok]
-                tables += result_tables(
-                    [self.condition[i] for i in good], [self.replication[i] for i in good], self.values
-                )
-            if self.failures:
-                tables.append(records("failures", ("message", "call", "traceback"), self.failures))
-            if self.warned:
-                counts = blocks.numbers(integer, list(self.warned.values()))
-                tables.append(records("warnings", ("message",), list(self.warned)))
-                tables[-1].columns["count"] = counts
-            if self.texts:
-                tables.append(records("outputs", ("text",), self.texts))
-            save_block(self.job, self.number, self.sequence, len(self.ok), self.ok.count(False), self.facts, tables)
+            name = f"{self.sequence:06d}-r{len(self.ok)}-f{self.ok.count(False)}"
+            save_block(self.job, self.number, name, self.facts, self.tables())
         self.clear()
         self.block_started = time.perf_counter()
+        self.flushing = False
+
+    def tables(self) -> list[blocks.Table]:
+        status = {"ok": blocks.numbers("logical", self.ok), "seconds": blocks.numbers("double", self.seconds)}
+        tables = [table("replications", ids_of(self.condition, self.replication), status)]
+        if self.job.kind == "function" and self.values:
+            good = [i for i, ok in enumerate(self.ok) if ok]
+            tables += result_tables([self.condition[i] for i in good], [self.replication[i] for i in good], self.values)
+        if self.failures:
+            tables.append(records("failures", ("message", "call", "traceback"), self.failures))
+        if self.warned:
+            tables.append(records("warnings", ("message",), list(self.warned)))
+            tables[-1].columns["count"] = blocks.numbers("integer", list(self.warned.values()))
+        if self.texts:
+            tables.append(records("outputs", ("text",), self.texts))
+        return tables
+
+
+def ids_of(condition: Any, replication: Any) -> dict[str, blocks.Column]:
+    return {"condition": blocks.numbers("integer", condition), "replication": blocks.numbers("integer", replication)}
 
 
 def records(name: str, fields: tuple[str, ...], rows: list[Any]) -> blocks.Table:
     """A table of (condition, replication, *texts)."""
     columns = list(zip(*rows, strict=True))
-    return table(
-        name,
-        {"condition": blocks.numbers("integer", columns[0]), "replication": blocks.numbers("integer", columns[1])},
-        {field: blocks.strings(column) for field, column in zip(fields, columns[2:], strict=True)},
-    )
+    texts = {field: blocks.strings(column) for field, column in zip(fields, columns[2:], strict=True)}
+    return table(name, ids_of(columns[0], columns[1]), texts)
 
 
-def save_block(
-    job: Job, process: int, sequence: int, done: int, failed: int, facts: dict[str, str], tables: list[blocks.Table]
-) -> None:
-    name = f"{job.prefix}-{process:02d}.{sequence:06d}-r{done}-f{failed}"
+def save_block(job: Job, process: int, name: str, facts: dict[str, str], tables: list[blocks.Table]) -> None:
+    """name: number-rREPLICATIONS-fFAILED"""
+    name = f"{job.prefix}-{process:02d}.{name}"
+    data = blocks.encode(blocks.Block(facts, tables))
     open_file = job.scratch / name
-    open_file.write_bytes(blocks.encode(blocks.Block(facts, tables)))
-    os.rename(open_file, job.root / "blocks" / name)
+    try:
+        open_file.write_bytes(data)
+        os.rename(open_file, job.root / "blocks" / name)
+    except OSError:
+        open_file.unlink(missing_ok=True)  # makes room for the message that says so
+        raise
+
+
+def marker_file(job: Job, process: int) -> Path:
+    """Where a careful process says which replication it is at."""
+    return job.scratch / f"now-{process}"
 
 
 def write_marker(job: Job, process: int, condition: int, replication: int) -> None:
-    path = job.scratch / f"now-{process}"
+    path = marker_file(job, process)
     with open(f"{path}~", "w") as file:
         file.write(f"{condition} {replication}")
     os.rename(f"{path}~", path)
+
+
+def finished(job: Job, process: int) -> Path:
+    """A file that is there when a process came to its end: an exit status may be the simulation's own."""
+    return job.scratch / f"finished-{process}"
 
 
 def describe(error: BaseException) -> tuple[str, str, str]:
@@ -600,7 +663,9 @@ def describe(error: BaseException) -> tuple[str, str, str]:
 
 def give_up(job: Job, text: str) -> NoReturn:
     """Ends the whole job, from the supervisor or from one of its processes."""
-    (job.root / "message").write_text(text)
+    with contextlib.suppress(OSError):  # on a full disk, the file alone may be all that can be made
+        (job.root / "message").write_text(text, errors="backslashreplace")
+    sys.stdout.flush()
     os._exit(1)
 
 
@@ -608,55 +673,59 @@ def give_up(job: Job, text: str) -> NoReturn:
 
 
 class Supervisor:
+    """Forks the job's processes, ends those that hang, and has the work of those that died done by others."""
+
     def __init__(self, job: Job) -> None:
         job.workers = max(1, job.workers // job.cores)
         self.job = job
-        self.careful = job.timeout_seconds > 0 and job.kind == "function"
-        self.pieces = cut_pieces([count for _, _, count in job.stretches], job.workers)
-        self.children: dict[int, tuple[Process, Any]] = {}
+        careful = job.timeout_seconds > 0 and job.kind == "function"
+        self.everything = Part(
+            job.stretches, cut_pieces([count for _, _, count in job.stretches], job.workers), careful
+        )
+        self.children: dict[int, tuple[Part, Any]] = {}
         self.seen: dict[int, tuple[str, float]] = {}
         self.hung: set[int] = set()
         self.started = 0
+        self.in_vain = 0  # how many processes, one after the other, died without having come any further
         self.driver = int(os.environ.get("SIMFERRY_DRIVER", "0"))
 
-    def start(self, job: Job, pieces: list[int] | None, careful: bool) -> None:
+    def start(self, part: "Part") -> None:
         self.started += 1
-        process = Process(job, self.started, pieces, careful)
+        job = copy.copy(self.job)
+        job.stretches = part.stretches
+        process = Process(job, self.started, part.pieces, part.careful)
         # forked, so that a second process costs milliseconds; see docs/decisions/worker-processes.md
         child = multiprocessing.get_context("fork").Process(target=process.work)
         child.start()
-        self.children[self.started] = (process, child)
+        self.children[self.started] = (part, child)
 
     def run(self) -> None:
-        job = self.job
-        (job.scratch / "claims").mkdir(parents=True, exist_ok=True)
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # is for the processes: they write what they have, and end
+        (self.job.scratch / "claims").mkdir(parents=True, exist_ok=True)
         with contextlib.suppress(ImportError):
-            if job.objects:
+            if self.job.objects:
                 import cloudpickle  # noqa: F401  once, here, and not in every process
-        for _ in range(min(job.workers, len(self.pieces))):
-            self.start(job, self.pieces, self.careful)
+        for _ in range(min(self.job.workers, len(self.everything.pieces or ()))):
+            self.start(self.everything)
         while self.children:
-            try:
-                self.tend()
-            except KeyboardInterrupt:  # is for the processes: they write what they have, and end
-                continue
+            self.tend()
 
     def tend(self) -> None:
         job = self.job
         multiprocessing.connection.wait([child.sentinel for _, child in self.children.values()], timeout=0.2)
         if (job.root / "message").exists() or (self.driver and os.getppid() != self.driver):
             self.end_all()
-        for number, (process, child) in list(self.children.items()):
+        for number, (part, child) in list(self.children.items()):
             if child.exitcode is not None:
                 del self.children[number]
                 child.join()
-                if child.exitcode != 0 and not (job.scratch / "stop").exists():
-                    if child.exitcode == 1 and not (job.root / "message").exists():
-                        give_up(
-                            job, f"worker: a process of the job failed; its log ends with the reason (process {number})"
-                        )
-                    self.recover(process)
-            elif process.careful and job.timeout_seconds > 0 and number not in self.hung:
+                if (job.scratch / "stop").exists() or (job.root / "message").exists():
+                    continue
+                if not finished(job, number).exists():
+                    self.recover(number, part)
+                elif part.then:
+                    self.start(part.then)
+            elif part.careful and job.timeout_seconds > 0 and number not in self.hung:
                 now = marker(job, number)
                 if now and self.seen.get(number, ("", 0.0))[0] != now:
                     self.seen[number] = (now, time.monotonic())
@@ -669,56 +738,70 @@ class Supervisor:
             child.kill()
         sys.exit(1)
 
-    def recover(self, process: Process) -> None:
-        """A process died: what it had claimed and not finished is run again, carefully; a careful one names the culprit."""
-        job, number = process.job, process.number
-        left = job.stretches
-        if process.pieces is not None:
+    def recover(self, number: int, part: "Part") -> None:
+        """A process died: what it had claimed and not finished is run again by one that is careful, which names the culprit
+        if it dies too."""
+        job, left, then = self.job, part.stretches, part.then
+        if part.pieces is not None:
             claimed = job.scratch / f"claimed-{number}"
             spans = [map(int, line.split()) for line in claimed.read_text().splitlines()] if claimed.exists() else []
-            left = [stretch for before, end in spans for stretch in job.stretches[before:end]]
+            left, then = [stretch for before, end in spans for stretch in job.stretches[before:end]], part
         done: set[tuple[int, int]] = set()
         for path in (job.root / "blocks").glob(f"{job.prefix}-{number:02d}.*"):
             columns = blocks.decode(path.read_bytes()).table("replications").columns
             done |= set(zip(columns["condition"].values.tolist(), columns["replication"].values.tolist(), strict=True))
-        culprit = marker(job, number) if process.careful else ""
-        if culprit:
-            at = tuple(map(int, culprit.split()))
+        left = self.without(left, done)
+        at = marker(job, number) if part.pieces is None or number in self.hung else ""
+        if at:
+            culprit = tuple(map(int, at.split()))
             why = (
                 f"timed out after {job.timeout_seconds:g} s"
                 if number in self.hung
-                else "the process died (a crash, or out of memory)"
+                else "the process ended (a crash, an exit, or out of memory)"
             )
+            status = {"ok": blocks.numbers("logical", [False]), "seconds": blocks.numbers("double", [np.nan])}
             tables = [
-                table(
-                    "replications",
-                    {
-                        "condition": blocks.numbers("integer", [at[0]]),
-                        "replication": blocks.numbers("integer", [at[1]]),
-                    },
-                    {"ok": blocks.numbers("logical", [False]), "seconds": blocks.numbers("double", [np.nan])},
-                ),
-                records("failures", ("message", "call", "traceback"), [(*at, why, "", "")]),
+                table("replications", ids_of(*([v] for v in culprit)), status),
+                records("failures", ("message", "call", "traceback"), [(*culprit, why, "", "")]),
             ]
-            save_block(job, number, 999_999, 1, 1, {"run": job.run, **facts_here()}, tables)
-            done.add(at)  # type: ignore[arg-type]
-        todo = [
-            (row, r, 1)
-            for row, first, count in left
-            for r in range(first, first + count)
-            if (job.ids[row], r) not in done
-        ]
-        if todo:
-            rest = Job.__new__(Job)
-            rest.__dict__.update(job.__dict__, stretches=todo)
-            self.start(rest, None, True)
-        if process.pieces is not None:
-            self.start(job, process.pieces, process.careful)
+            save_block(job, number, "999999-r1-f1", {"run": job.run, **facts_here()}, tables)
+            left = self.without(left, {culprit})
+        self.in_vain = 0 if at or done or (part.pieces is not None and left) else self.in_vain + 1
+        if self.in_vain > 2:
+            give_up(job, "worker: its processes end before they have run anything (out of memory?)")
+        if left:
+            self.start(Part(left, None, True, then))
+        elif then:
+            self.start(then)
+
+    def without(self, stretches: list[Stretch], done: set[Any]) -> list[Stretch]:
+        """Stretches without some (condition, replication)."""
+        out: list[Stretch] = []
+        for row, first, count in stretches:
+            condition, begin = self.job.ids[row], first
+            for r in range(first, first + count + 1):
+                if r == first + count or (condition, r) in done:
+                    if r > begin:
+                        out.append((row, begin, r - begin))
+                    begin = r + 1
+        return out
 
 
-def marker(job: Job, number: int) -> str:
-    path = job.scratch / f"now-{number}"
-    return path.read_text() if path.exists() else ""
+@dataclass
+class Part:
+    """What one process is to do: claim pieces of the stretches, or else all of them; and what another is to do after it."""
+
+    stretches: list[Stretch]
+    pieces: list[int] | None
+    careful: bool
+    then: "Part | None" = None
+
+
+def marker(job: Job, process: int) -> str:
+    try:
+        return marker_file(job, process).read_text()
+    except FileNotFoundError:
+        return ""
 
 
 # ---- is the simulation fit to run? ----
@@ -820,7 +903,13 @@ def main(arguments: list[str]) -> int:
     else:
         (root / "scratch").mkdir(exist_ok=True)
         job = Job(root)
-        Supervisor(job).run()
+        supervisor = Supervisor(job)
+        try:
+            supervisor.run()
+        except OSError as error:
+            if not (root / "message").exists():
+                (root / "message").write_text(f"disk: {error}")
+            supervisor.end_all()
     return 0
 
 

@@ -1,0 +1,1 @@
+"""What is particular to AWS: its services' limits, instance types, sessions."""

@@ -1,0 +1,245 @@
+"""The docker backend: each job a container (or several hosts) here, under the contract of SageMaker Processing."""
+
+import contextlib
+import json
+import os
+import shutil
+import subprocess
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from .. import processing
+from ..aws.instances import Instance, instance
+from ..engine import EngineError, connect, find_image, run_once
+from ..errors import UsageError
+from ..processing import Outcome, ProcessingJob
+from ..simulation import COMMANDS
+from ..store import RunFolder, write_whole, writing
+
+ROOT = "/opt/ml/processing"
+ROLE = "arn:aws:iam::000000000000:role/simferry-local"  # nobody is asked for it here
+ENGINE_SECONDS = 120  # how long an engine that restarts is waited for
+
+
+class Docker:
+    name = "docker"
+
+    def __init__(
+        self,
+        image: str | None = None,
+        workers: int | None = None,
+        instance_type: str | None = None,
+        jobs: int | None = None,
+        max_runtime: float | None = None,
+        hosts: int | None = None,
+    ) -> None:
+        if not image:
+            raise UsageError(
+                "the docker backend needs an image", "--image simferry-r; simferry image build  makes one."
+            )
+        here = os.cpu_count() or 1
+        kind = instance(instance_type) if instance_type else None
+        self.instance = kind or Instance("ml.m5.24xlarge", here, 384)
+        self.workers = workers or processing.cores_of(self.instance, here)
+        self.jobs, self.hosts = jobs or 1, hosts or 1
+        self.note = ""
+        if kind and kind.cores > here:
+            self.note = f"{kind.name} has {kind.cores} cores; this machine's {here} are used (its memory limit holds)"
+        self.image, self.max_runtime = image, int(max_runtime or 777_600)
+        self.at_once = max(1, here // max(1, self.workers * self.hosts))
+        self._client: Any = None
+        self._waiting: list[tuple[RunFolder, str]] = []
+        self._running: dict[str, ProcessingJob] = {}
+        self._unreachable_since: float | None = None
+
+    @property
+    def client(self) -> Any:
+        if self._client is None:
+            self._client = connect()
+        return self._client
+
+    # ---- before anything starts ----
+
+    def check(self, spec: dict[str, Any]) -> None:
+        image = find_image(self.client, self.image)
+        if spec["kind"] == "function" and self.hosts > 1:
+            raise UsageError("hosts are for whole scripts", "A function's replications are dealt to jobs: --jobs.")
+        del image
+
+    def digest(self) -> str:
+        """What the image is, by its content."""
+        return str(find_image(self.client, self.image).id)
+
+    def ask(self, spec: dict[str, Any], root: Path, verb: str) -> "subprocess.CompletedProcess[str]":
+        """Run the worker's `check` or `replay` in the image, with `root` as its root."""
+        for path in [root, *root.rglob("*")]:  # the image's user is another than ours
+            path.chmod(0o777 if path.is_dir() else 0o666)
+        program, worker = COMMANDS[spec["language"]]
+        command = [program, f"{ROOT}/input/code/{worker}", verb]
+        volumes = {str(root): {"bind": ROOT, "mode": "rw"}}
+        status, out, err = run_once(
+            self.client, self.image, command, volumes=volumes, environment=self._environment(spec)
+        )
+        return subprocess.CompletedProcess(command, status, out, err)
+
+    # ---- jobs ----
+
+    def submit(self, run: RunFolder, jobs: Sequence[str]) -> None:
+        for job in jobs:
+            with writing(run.path):
+                (run.jobs / job).mkdir()
+            self._record(run, job, "pending")
+            self._waiting.append((run, job))
+        self._start_more()
+
+    def _start_more(self) -> None:
+        while self._waiting and len(self._running) < self.at_once:
+            run, job = self._waiting.pop(0)
+            made = ProcessingJob(self.client, self.request(run, job), run.jobs / job / "ml", processing.Files(), run.id)
+            try:
+                made.start()
+            except Exception:
+                self._waiting.insert(0, (run, job))
+                raise
+            self._running[job] = made
+            self._record(run, job, "running")
+
+    def request(self, run: RunFolder, job: str) -> dict[str, Any]:
+        """The job as CreateProcessingJob has it; addresses are folders here."""
+        spec = run.record["simulation"]
+        program, worker = COMMANDS[spec["language"]]
+        plan, _, number = job.partition("-")
+        handed_over = run.jobs / job / "plan"
+        with writing(run.path):
+            handed_over.mkdir(exist_ok=True)
+            shutil.copy(run.path / "plan" / plan / f"job-{number}", handed_over / "job")
+
+        def one(name: str, folder: Path) -> dict[str, Any]:
+            s3 = {"S3Uri": processing.local_uri(folder), "LocalPath": f"{ROOT}/input/{name}", "S3DataType": "S3Prefix"}
+            return {
+                "InputName": name,
+                "S3Input": {**s3, "S3InputMode": "File", "S3DataDistributionType": "FullyReplicated"},
+            }
+
+        def out(name: str, mode: str) -> dict[str, Any]:
+            s3 = {"S3Uri": processing.local_uri(run.path / name), "LocalPath": f"{ROOT}/{name}", "S3UploadMode": mode}
+            return {"OutputName": name, "S3Output": s3}
+
+        return {
+            "ProcessingJobName": f"{run.id[:40].rstrip('-')}-{job}",
+            "AppSpecification": {
+                "ImageUri": self.image,
+                "ContainerEntrypoint": [program, f"{ROOT}/input/code/{worker}"],
+                "ContainerArguments": ["run"],
+            },
+            "Environment": self._environment(spec),
+            "ProcessingInputs": [one("code", run.path / "code"), one("plan", handed_over)],
+            "ProcessingOutputConfig": {"Outputs": [out("blocks", "Continuous"), out("artifacts", "EndOfJob")]},
+            "ProcessingResources": {
+                "ClusterConfig": {
+                    "InstanceCount": self.hosts,
+                    "InstanceType": self.instance.name,
+                    "VolumeSizeInGB": 30,
+                }
+            },
+            "StoppingCondition": {"MaxRuntimeInSeconds": self.max_runtime},
+            "RoleArn": ROLE,
+        }
+
+    def _environment(self, spec: dict[str, Any]) -> dict[str, str]:
+        threads = (
+            {f"{name}_NUM_THREADS": "1" for name in ("OMP", "OPENBLAS", "MKL")} if spec["kind"] == "function" else {}
+        )
+        return {**threads, "PYTHONDONTWRITEBYTECODE": "1"}
+
+    def poll(self, run: RunFolder, jobs: Sequence[str]) -> dict[str, str]:
+        import docker.errors
+        import requests
+
+        try:
+            for job in [j for j in jobs if j in self._running]:
+                outcome = self._running[job].poll()
+                if outcome.status != "InProgress":
+                    self._end(run, job, outcome)
+            self._start_more()
+            self._unreachable_since = None
+        except (requests.exceptions.RequestException, docker.errors.APIError) as error:
+            # an engine that restarts: its containers are gone, and their jobs' blocks are here
+            now = time.monotonic()
+            self._unreachable_since = self._unreachable_since or now
+            if now - self._unreachable_since > ENGINE_SECONDS:
+                raise EngineError(
+                    f"Docker's engine has not answered for {ENGINE_SECONDS} s: {error}",
+                    f"When it runs again: simferry resume {run.id}",
+                ) from None
+            time.sleep(0.5)
+        return {job: self._state(run, job) for job in jobs}
+
+    def _end(self, run: RunFolder, job: str, outcome: Outcome) -> None:
+        made = self._running.pop(job)
+        folder = run.jobs / job
+        for host, text in made.kept_logs.items():
+            with contextlib.suppress(OSError):
+                (folder / f"{host}.log").write_text(text)
+        if outcome.exit_message:
+            (folder / "message").write_text(outcome.exit_message)
+        states = {"Completed": "succeeded", "Failed": "failed", "Stopped": "cancelled"}
+        state = "failed" if "MaxRuntime" in outcome.failure_reason else states[outcome.status]
+        self._record(run, job, state, outcome.failure_reason)
+        shutil.rmtree(folder / "plan", ignore_errors=True)
+
+    def logs(self, run: RunFolder, job: str) -> str:
+        folder = run.jobs / job
+        texts = {path.stem: path.read_text(errors="replace") for path in sorted(folder.glob("*.log"))}
+        if not texts and self._state(run, job) == "running":
+            name = f"{processing.JOB}={run.id[:40].rstrip('-')}-{job}"
+            for container in self.client.containers.list(filters={"label": name}):
+                texts[container.attrs["Config"]["Hostname"]] = container.logs().decode(errors="replace")
+        if len(texts) == 1:
+            return next(iter(texts.values()))
+        return "".join(f"[{host}] {line}\n" for host, text in texts.items() for line in text.splitlines())
+
+    def cancel(self, run: RunFolder, jobs: Sequence[str], at_once: bool) -> None:
+        for job in jobs:
+            if (run, job) in self._waiting:
+                self._waiting.remove((run, job))
+                self._record(run, job, "cancelled")
+            elif job in self._running and not at_once:
+                made = self._running[job]
+                made.stopped = "cancelled"
+                for host in made.hosts:
+                    with contextlib.suppress(OSError):
+                        (made.folder / host / "processing" / "scratch" / "stop").touch()
+                made.signal("SIGINT")
+            elif job in self._running:
+                self._running[job].stop("cancelled")
+        if not self._running:
+            self._clean_up(run, jobs)
+
+    def _clean_up(self, run: RunFolder, jobs: Sequence[str]) -> None:
+        """What a killed driver left behind: finished blocks are brought in, containers and folders removed."""
+        mine = [job for job in jobs if self._read(run, job).get("state") in ("pending", "running")]
+        if not mine:
+            return
+        processing.leftovers(self.client, run.id)
+        for job in mine:
+            ml = run.jobs / job / "ml"
+            for host in sorted(ml.glob("algo-*")):
+                processing.Files().send(host / "processing" / "blocks", processing.local_uri(run.blocks))
+            processing.remove_folder(self.client, self.image, ml)
+            shutil.rmtree(run.jobs / job / "plan", ignore_errors=True)
+            self._record(run, job, "lost")
+
+    def _state(self, run: RunFolder, job: str) -> str:
+        return str(self._read(run, job).get("state", "pending"))
+
+    def _read(self, run: RunFolder, job: str) -> dict[str, Any]:
+        with contextlib.suppress(OSError, ValueError):
+            return dict(json.loads((run.jobs / job / "job.json").read_bytes()))
+        return {}
+
+    def _record(self, run: RunFolder, job: str, state: str, reason: str = "") -> None:
+        with writing(run.path):
+            write_whole(run.jobs / job / "job.json", json.dumps({"state": state, "reason": reason}).encode())

@@ -1,0 +1,322 @@
+"""One SageMaker Processing job, run in local containers under the service's contract.
+
+The request is that of CreateProcessingJob. Where the service has S3 there is a `Storage`; everything else is as there:
+/opt/ml/processing/..., /opt/ml/config/*.json, the entry point and arguments, several hosts on one network, the limits of the
+instance type, exit codes, ExitMessage, the maximal run time. Nothing stays behind: `finish` and `discard` remove containers,
+network and folder, and what a killed process left is found by its labels (`leftovers`).
+"""
+
+import contextlib
+import json
+import os
+import shutil
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from .aws.instances import Instance, instance
+from .aws.limits import check_request
+from .engine import EngineError, find_image
+from .store import write_whole
+
+OWNER = "simferry.owner"  # label: who started it; all that an owner left behind is found by it
+JOB = "simferry.job"
+GIB = 2**30
+MESSAGE_BYTES = 1024
+
+
+class Storage(Protocol):
+    """Where a job's inputs come from and its outputs go."""
+
+    def fetch(self, uri: str, folder: Path, host: int, hosts: int, sharded: bool) -> None:
+        """Bring what is at (or under) a URI into a folder; sharded: only host number `host`'s share of the files."""
+
+    def send(self, folder: Path, uri: str) -> None:
+        """Bring the files of a folder that are new or have changed to a URI."""
+
+
+HERE = "s3://this-machine"  # the service knows no addresses but those of S3
+
+
+def local_uri(path: Path) -> str:
+    """A folder of this machine, as the request of a job that runs here names it."""
+    return f"{HERE}{path.absolute()}"
+
+
+class Files:
+    """Storage in folders of this machine."""
+
+    def fetch(self, uri: str, folder: Path, host: int, hosts: int, sharded: bool) -> None:
+        source = Path(uri.removeprefix(HERE))
+        if not source.exists():
+            raise FileNotFoundError(2, "there is no such input", str(source))
+        files = sorted(p for p in source.rglob("*") if p.is_file()) if source.is_dir() else [source]
+        base = source if source.is_dir() else source.parent
+        for number, file in enumerate(files):
+            if not sharded or number % hosts == host:
+                target = folder / file.relative_to(base)
+                target.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy(file, target)
+
+    def send(self, folder: Path, uri: str) -> None:
+        target = Path(uri.removeprefix(HERE))
+        for file in sorted(p for p in folder.rglob("*") if p.is_file() and not p.is_symlink()):
+            copy = target / file.relative_to(folder)
+            with contextlib.suppress(FileNotFoundError):  # it was moved on while we looked
+                if not copy.exists() or copy.stat().st_size != file.stat().st_size:
+                    copy.parent.mkdir(parents=True, exist_ok=True)
+                    write_whole(copy, file.read_bytes())
+
+
+@dataclass
+class Outcome:
+    """How a job stands: the service's ProcessingJobStatus, ExitMessage and FailureReason."""
+
+    status: str  # InProgress, Completed, Failed, Stopped
+    exit_message: str = ""
+    failure_reason: str = ""
+
+
+class ProcessingJob:
+    """A job in containers here.
+
+    request: as for CreateProcessingJob. folder: an empty one of the job's own, for what the containers see as /opt/ml.
+    """
+
+    def __init__(self, client: Any, request: dict[str, Any], folder: Path, storage: Storage, owner: str) -> None:
+        check_request("sagemaker", "CreateProcessingJob", request)
+        self.client, self.request, self.folder, self.storage = client, request, folder, storage
+        self.name = request["ProcessingJobName"]
+        self.labels = {OWNER: owner, JOB: self.name}
+        cluster = request["ProcessingResources"]["ClusterConfig"]
+        self.hosts = [f"algo-{i + 1}" for i in range(cluster["InstanceCount"])]
+        self.instance = instance(cluster["InstanceType"])
+        self.started = 0.0
+        self.stopped = ""  # why, once it is
+        self.containers: dict[str, Any] = {}
+        self.network: Any = None
+        self.outcome = Outcome("InProgress")
+
+    # ---- start ----
+
+    def start(self) -> None:
+        """Bring the inputs, write the configuration, start the hosts. What fails leaves nothing behind."""
+        image = self.request["AppSpecification"]["ImageUri"]
+        find_image(self.client, image)
+        try:
+            for number, host in enumerate(self.hosts):
+                self._prepare(number, host)
+            if len(self.hosts) > 1:
+                self.network = self.client.networks.create(
+                    f"{self.name}-{os.getpid()}", driver="bridge", labels=self.labels,
+                    internal=bool(self.request.get("NetworkConfig", {}).get("EnableNetworkIsolation")),
+                )  # fmt: skip
+            for host in self.hosts:
+                self.containers[host] = self._container(image, host)
+            for container in self.containers.values():
+                container.start()
+        except BaseException:
+            self.discard()
+            raise
+        self.started = time.monotonic()
+
+    def _inside(self, host: str, path: str) -> Path:
+        """Where a path of the container lies here."""
+        return self.folder / host / Path(path).relative_to("/opt/ml")
+
+    def _prepare(self, number: int, host: str) -> None:
+        for path in ("config", "output", "processing"):
+            (self.folder / host / path).mkdir(parents=True)
+        for one in self.request.get("ProcessingInputs", []):
+            source = one["S3Input"]
+            target = self._inside(host, source["LocalPath"])
+            target.mkdir(parents=True, exist_ok=True)
+            sharded = source.get("S3DataDistributionType") == "ShardedByS3Key"
+            self.storage.fetch(source["S3Uri"], target, number, len(self.hosts), sharded)
+        for one in self.request.get("ProcessingOutputConfig", {}).get("Outputs", []):
+            self._inside(host, one["S3Output"]["LocalPath"]).mkdir(parents=True, exist_ok=True)
+        self._configure(host)
+        for path in [self.folder / host, *(self.folder / host).rglob("*")]:  # the image's user is another than ours
+            path.chmod(0o777 if path.is_dir() else 0o666)
+
+    def _configure(self, host: str) -> None:
+        r = self.request
+        config = {
+            "ProcessingJobArn": f"arn:aws:sagemaker:us-east-1:000000000000:processing-job/{self.name}",
+            "ProcessingJobName": self.name,
+            "AppSpecification": r["AppSpecification"],
+            "Environment": r.get("Environment", {}),
+            "ProcessingInputs": r.get("ProcessingInputs", []),
+            "ProcessingOutputConfig": r.get("ProcessingOutputConfig", {"Outputs": []}),
+            "ProcessingResources": r["ProcessingResources"],
+            "RoleArn": r["RoleArn"],
+            "StoppingCondition": r.get("StoppingCondition", {"MaxRuntimeInSeconds": 86400}),
+        }
+        resources = {
+            "current_host": host,
+            "current_instance_type": self.instance.name,
+            "hosts": self.hosts,
+            "network_interface_name": "eth0",
+        }
+        folder = self.folder / host / "config"
+        (folder / "processingjobconfig.json").write_text(json.dumps(config))
+        (folder / "resourceconfig.json").write_text(json.dumps(resources))
+
+    def _container(self, image: str, host: str) -> Any:
+        application = self.request["AppSpecification"]
+        cores = cores_of(self.instance, os.cpu_count() or 1)
+        memory = int(self.instance.memory_gib * GIB)
+        isolated = self.request.get("NetworkConfig", {}).get("EnableNetworkIsolation") and not self.network
+        options: dict[str, Any] = {"network_mode": "none"} if isolated else {}
+        if self.network:
+            options = {
+                "network": self.network.name,
+                "networking_config": {
+                    self.network.name: self.client.api.create_endpoint_config(aliases=[host]),
+                },
+            }
+        return self.client.containers.create(
+            image,
+            entrypoint=application.get("ContainerEntrypoint"),
+            command=application.get("ContainerArguments"),
+            environment=self.request.get("Environment", {}),
+            hostname=host,
+            name=f"{self.name}-{host}",
+            volumes={str(self.folder / host): {"bind": "/opt/ml", "mode": "rw"}},
+            nano_cpus=cores * 10**9,
+            mem_limit=memory,
+            memswap_limit=memory,  # no swap there either
+            labels=self.labels,
+            **options,
+        )
+
+    # ---- watch ----
+
+    def poll(self) -> Outcome:
+        """How the job stands now; when it has ended, its outputs are there and its containers gone."""
+        if self.outcome.status != "InProgress":
+            return self.outcome
+        import docker.errors
+
+        states: dict[str, dict[str, Any]] = {}
+        for host, container in self.containers.items():
+            try:
+                container.reload()
+                states[host] = container.attrs["State"]
+            except docker.errors.NotFound:  # removed by somebody
+                states[host] = {"Running": False, "Status": "removed", "ExitCode": 137, "OOMKilled": False}
+        self._send("Continuous")
+        seconds = self.request.get("StoppingCondition", {}).get("MaxRuntimeInSeconds", 86400)
+        running = [host for host, s in states.items() if s.get("Running") or s.get("Status") == "created"]
+        bad = {host: s for host, s in states.items() if host not in running and s["ExitCode"] != 0}
+        if running and time.monotonic() - self.started > seconds:
+            self.stop(f"MaxRuntimeExceeded: the job ran longer than {seconds} s")
+            return self.poll()
+        leader_left = self.hosts[0] not in running
+        if running and (bad or leader_left):
+            # a host is lost, or the leader has finished: the others are of no use
+            for host in running:
+                with contextlib.suppress(docker.errors.APIError):
+                    self.containers[host].kill()
+            if not bad:
+                return self.finish({self.hosts[0]: states[self.hosts[0]]})
+            return self.finish(bad)
+        if running:
+            return self.outcome
+        return self.finish(bad or states)
+
+    def logs(self, host: str) -> str:
+        """What a host has printed so far."""
+        with contextlib.suppress(Exception):
+            return self.containers[host].logs().decode(errors="replace")
+        return ""
+
+    def signal(self, name: str) -> None:
+        """Send a signal to each host's first process."""
+        for container in self.containers.values():
+            with contextlib.suppress(Exception):
+                container.kill(signal=name)
+
+    def stop(self, why: str) -> None:
+        """End the job, as StopProcessingJob does."""
+        self.stopped = self.stopped or why
+        self.signal("SIGKILL")
+
+    # ---- end ----
+
+    def finish(self, states: dict[str, dict[str, Any]]) -> Outcome:
+        """Outputs out, containers gone. states: of the hosts that decide about the outcome."""
+        self.kept_logs = {host: self.logs(host) for host in self.hosts}
+        self._send("Continuous")
+        message = "".join(self._message(host) for host in self.hosts)
+        bad = {host: s for host, s in states.items() if s["ExitCode"] != 0}
+        if self.stopped:
+            self.outcome = Outcome("Stopped", message, self.stopped)
+        elif bad:
+            host, state = next(iter(bad.items()))
+            memory = f"{self.instance.memory_gib:g} GiB"
+            why = f"out of memory ({self.instance.name} has {memory})" if state.get("OOMKilled") else ""
+            which = f"host {host} " if len(self.hosts) > 1 else ""
+            reason = f"AlgorithmError: {which}exited with code {state['ExitCode']}{': ' + why if why else ''}"
+            if len(self.hosts) > 1 and state["ExitCode"] == 137 and not why:
+                reason = f"AlgorithmError: host {host} was lost (exit code 137)"
+            self.outcome = Outcome("Failed", message, reason)
+        else:
+            self._send("EndOfJob")
+            self.outcome = Outcome("Completed", message)
+        self.discard()
+        return self.outcome
+
+    def _send(self, mode: str) -> None:
+        for one in self.request.get("ProcessingOutputConfig", {}).get("Outputs", []):
+            output = one["S3Output"]
+            if output.get("S3UploadMode", "EndOfJob") == mode:
+                for host in self.hosts:
+                    local = self._inside(host, output["LocalPath"])
+                    if local.is_dir():
+                        self.storage.send(local, output["S3Uri"])
+
+    def _message(self, host: str) -> str:
+        path = self.folder / host / "output" / "message"
+        return path.read_bytes()[:MESSAGE_BYTES].decode(errors="replace") if path.is_file() else ""
+
+    def discard(self) -> None:
+        """Remove containers, network and folder, whatever state they are in."""
+        for container in self.containers.values():
+            with contextlib.suppress(Exception):
+                container.remove(force=True, v=True)
+        if self.network is not None:
+            with contextlib.suppress(Exception):
+                self.network.remove()
+        remove_folder(self.client, self.request["AppSpecification"]["ImageUri"], self.folder)
+
+
+def cores_of(kind: Instance, here: int) -> int:
+    """The cores that a job gets here: the instance's, or as many as there are."""
+    return min(kind.cores, here)
+
+
+def remove_folder(client: Any, image: str, folder: Path) -> None:
+    """Remove a folder in which a container's user, perhaps root, has written."""
+    shutil.rmtree(folder, ignore_errors=True)
+    if folder.exists():
+        with contextlib.suppress(Exception):
+            client.containers.run(
+                image, entrypoint=["chmod", "-R", "a+rwX", "/folder"], user="0", remove=True, network_mode="none",
+                volumes={str(folder): {"bind": "/folder", "mode": "rw"}},
+            )  # fmt: skip
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def leftovers(client: Any, owner: str) -> None:
+    """Remove the containers and networks that a killed process left behind."""
+    try:
+        for container in client.containers.list(all=True, filters={"label": f"{OWNER}={owner}"}):
+            with contextlib.suppress(Exception):
+                container.remove(force=True, v=True)
+        for network in client.networks.list(filters={"label": f"{OWNER}={owner}"}):
+            with contextlib.suppress(Exception):
+                network.remove()
+    except Exception as error:
+        raise EngineError(f"Docker's engine did not answer: {error}") from None

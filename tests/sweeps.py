@@ -1,0 +1,86 @@
+"""What several test modules need: small sweeps, the command line as a user starts it, and what runs leave behind."""
+
+import hashlib
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+
+import simferry as sf
+from simferry import results
+
+# Draws enough that a wrong stream shows; PAUSE (seconds) makes it slow without changing the code.
+R_DRAWS = """
+simulate <- function(n, effect = 0) {
+  Sys.sleep(as.numeric(Sys.getenv("PAUSE", "0")))
+  x <- rnorm(n, effect)
+  c(mean = mean(x), upper = max(x), pick = sample(1000, 1), u = runif(1))
+}
+"""
+PYTHON_DRAWS = """
+import os, time
+
+def simulate(n, rng, effect=0):
+    time.sleep(float(os.environ.get("PAUSE", "0")))
+    x = rng.normal(effect, size=n)
+    return {"mean": x.mean(), "upper": x.max(), "pick": int(rng.integers(1000)), "u": rng.random(dtype="float32")}
+"""
+DRAWS = {"r": ("simulate.R", R_DRAWS), "python": ("simulate.py", PYTHON_DRAWS)}
+
+
+def write(folder: Path, name: str, code: str) -> Path:
+    path = folder / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(code)
+    return path
+
+
+def digest(run: sf.Run) -> str:
+    return results.digest(run.results_table())
+
+
+def done_pairs(run: sf.Run) -> list[tuple[int, int]]:
+    """(condition, replication) of every finished block, also where two blocks have the same."""
+    pairs = []
+    for _, block in results.read_blocks(run._folder):
+        columns = block.table("replications").columns
+        pairs += zip(columns["condition"].values.tolist(), columns["replication"].values.tolist(), strict=True)
+    return pairs
+
+
+def block_hashes(run: sf.Run) -> dict[str, str]:
+    return {p.name: hashlib.sha256(p.read_bytes()).hexdigest() for p in (run.folder / "blocks").iterdir()}
+
+
+def simferry(*arguments: object, cwd: Path, start: bool = False, **environment: str):
+    """The command line: its CompletedProcess, or with `start` its Popen, in a process group of its own."""
+    command = [sys.executable, "-m", "simferry", *map(str, arguments)]
+    options = {"cwd": cwd, "env": {**os.environ, **environment}, "text": True, "stdin": subprocess.DEVNULL}
+    if start:
+        return subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True, **options
+        )
+    return subprocess.run(command, capture_output=True, timeout=60, check=False, **options)
+
+
+def left_behind(folder: Path) -> list[str]:
+    """Command lines of processes that a run in this folder has started and that still run."""
+    found = []
+    for process in psutil.process_iter():
+        try:
+            if process.environ().get("SIMFERRY_JOB", "").startswith(str(folder)):
+                found.append(" ".join(process.cmdline()))
+        except psutil.Error:
+            continue
+    return found
+
+
+def wait_until(condition, seconds: float = 20):
+    until = time.monotonic() + seconds
+    while not (value := condition()):
+        assert time.monotonic() < until, f"not so after {seconds} s"
+        time.sleep(0.02)
+    return value

@@ -1,0 +1,98 @@
+"""The project itself: one version, light imports, a documented command line."""
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import simferry
+from simferry import errors
+
+ROOT = Path(__file__).parents[1]
+HEAVY = ("pandas", "pyarrow", "scipy", "joblib", "rich", "pydantic", "numpy", "boto3")
+
+
+def test_the_version_stands_in_one_place():
+    manifest = (ROOT / "DESCRIPTION").read_text()
+    assert re.search(r"^Version: (.+)$", manifest, re.M)[1] == simferry.__version__
+    project = (ROOT / "pyproject.toml").read_text()
+    assert 'dynamic = ["version"]' in project and not re.search(r"^version =", project, re.M)
+    written = [
+        path.relative_to(ROOT).as_posix()
+        for path in (ROOT / "python").rglob("*.py")
+        if re.search(r"__version__ = ", path.read_text(encoding="utf-8"))
+    ]
+    assert written == ["python/simferry/__init__.py"]
+
+
+def test_the_changelog_tells_of_this_version():
+    assert re.search(rf"^## {re.escape(simferry.__version__)}", (ROOT / "CHANGELOG.md").read_text(), re.M)
+
+
+def imported_by(*arguments):
+    code = f"""
+import sys
+sys.argv = ["simferry", *{list(arguments)}]
+try:
+    import simferry
+    if sys.argv[1:]:
+        from simferry.cli import main
+        main()
+finally:
+    print("imported:", *sys.modules)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    return {name.partition(".")[0] for name in done.stdout.partition("imported: ")[2].split()}
+
+
+@pytest.mark.parametrize("arguments", [(), ("--help",), ("run", "--help"), ("--version",)])
+def test_importing_simferry_and_asking_for_help_load_nothing_heavy(arguments):
+    modules = imported_by(*arguments)
+    assert "simferry" in modules and not modules & set(HEAVY)
+
+
+def test_the_public_names_are_there():
+    for name in simferry.__all__:
+        assert getattr(simferry, name) is not None
+    assert set(dir(simferry)) == set(simferry.__all__)
+    with pytest.raises(AttributeError, match="no attribute 'runn'"):
+        simferry.runn  # noqa: B018
+
+
+def test_type_checkers_see_the_public_names():
+    text = (ROOT / "python/simferry/__init__.py").read_text()
+    part = text.partition("if TYPE_CHECKING:")[2].partition("def __getattr__")[0]
+    seen = {name.strip() for line in re.findall(r"import (.+)", part) for name in line.split(",")}
+    assert seen == set(simferry.__all__) - {"__version__"}
+
+
+def commands():
+    from simferry.cli import main
+
+    return main.commands
+
+
+@pytest.mark.parametrize("name", sorted(commands()))
+def test_every_command_is_in_the_readme_and_has_an_example(name):
+    assert f"simferry {name}" in (ROOT / "README.md").read_text()
+    assert "Example:" in commands()[name].help and f"simferry {name}" in commands()[name].help
+
+
+def test_every_error_is_drawn_in_the_tree_and_has_a_code():
+    kinds = [k for k in vars(errors).values() if isinstance(k, type) and issubclass(k, errors.SimferryError)]
+    assert all(k.__name__ in errors.__doc__ for k in kinds)
+    assert len({k.code for k in kinds}) == len(kinds)
+
+
+def test_errors_survive_pickling():
+    import pickle
+
+    error = pickle.loads(pickle.dumps(errors.DesignError("what", "do this")))
+    assert (type(error), error.message, error.hint, str(error)) == (errors.DesignError, "what", "do this", "what\ndo this")
+
+
+def test_json_of_a_version_is_plain():
+    done = subprocess.run([sys.executable, "-m", "simferry", "list", "--json"], capture_output=True, text=True, cwd="/", check=False)
+    assert done.returncode == 0 and json.loads(done.stdout) == []

@@ -1,0 +1,88 @@
+"""What the terminal shows."""
+
+import re
+import sys
+
+import pandas as pd
+import pytest
+from simferry import screen
+from simferry.driver import Progress
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"),
+    [(0.04, "0.0 s"), (9.9, "9.9 s"), (12, "12 s"), (119, "119 s"), (180, "3 min"), (7500, "2 h 05 min")],
+)
+def test_durations(seconds, said):
+    assert screen.duration(seconds) == said
+
+
+def test_progress_in_words():
+    now = Progress(total=1200, done=200, failed=3, state="running", jobs={})
+    assert screen.said(now, None) == "3 failed"
+    assert screen.said(now, 50.0) == "3 failed, 50/s, 20 s left"
+    assert screen.said(now, 0.125) == "3 failed, 0.12/s, 2 h 13 min left"
+    assert screen.said(Progress(1200, 1200, 3, "complete", {}), 50.0) == "3 failed"
+
+
+def test_without_a_terminal_there_is_no_bar(capsys):
+    with screen.progress_bar(show=True) as update:
+        update(Progress(10, 5, 0, "running", {}))
+    assert capsys.readouterr() == ("", "")
+
+
+FRAME = pd.DataFrame(
+    {
+        "condition": [1, 2],
+        "x_length": [1000.0, 1000.0],
+        "method": ["bootstrap", "a\nb"],
+        "failed": [0, 1],
+        "output": ["a_long_name_of_an_output"] * 2,
+        "mean": [0.123456789, float("nan")],
+        "mcse": [0.01, None],
+    }
+)
+
+
+def shown(frame, capsys, monkeypatch, width=None):
+    if width:
+        monkeypatch.setattr(sys.stdout, "isatty", lambda: True, raising=False)
+        monkeypatch.setenv("COLUMNS", str(width))
+    screen.show_table(frame)
+    return capsys.readouterr().out
+
+
+def test_tables_without_a_terminal_are_never_folded(capsys, monkeypatch):
+    assert shown(FRAME, capsys, monkeypatch).splitlines() == [
+        "condition  x_length  method     failed  output                        mean  mcse",
+        "        1      1000  bootstrap       0  a_long_name_of_an_output  0.123457  0.01",
+        "        2      1000  a b             1  a_long_name_of_an_output       NaN   NaN",
+    ]
+
+
+def test_a_narrow_terminal_names_constant_columns_once(capsys, monkeypatch):
+    lines = shown(FRAME, capsys, monkeypatch, 60).splitlines()
+    assert lines[0] == "in all rows: x_length 1000, output a_long_name_of_an_output"
+    assert lines[3] == "        1  bootstrap       0  0.123457  0.01"
+
+
+def test_a_narrower_one_goes_on_below(capsys, monkeypatch):
+    text = re.sub("\x1b[^m]*m", "", shown(FRAME, capsys, monkeypatch, 32))
+    assert max(map(len, text.splitlines())) <= 32
+    assert text.count("condition") == 2 and text.count("mcse") == 1
+
+
+def test_long_tables_are_cut(capsys, monkeypatch):
+    text = shown(pd.DataFrame({"n": range(100)}), capsys, monkeypatch)
+    assert text.endswith("... and 60 more rows (-o FILE writes them all)\n")
+
+
+def test_long_texts_are_clipped_on_a_terminal_only(capsys, monkeypatch):
+    frame = pd.DataFrame({"condition": [1], "message": ["x" * 500]})
+    assert "x" * 500 in shown(frame, capsys, monkeypatch)
+    assert "x" * 39 + "…" in shown(frame, capsys, monkeypatch, 80)
+
+
+def test_wide_characters_keep_columns_aligned(capsys, monkeypatch):
+    lines = shown(pd.DataFrame({"m": ["中文", "ab"], "n": [1, 2]}), capsys, monkeypatch).splitlines()
+    assert lines == ["m     n", "中文  1", "ab    2"]

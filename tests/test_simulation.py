@@ -1,0 +1,142 @@
+"""What to run: kinds of simulation, how parameters reach them, what is kept of the code, and its hash."""
+
+import shutil
+import threading
+
+import pytest
+from conftest import require
+from simferry import grid
+from simferry.errors import SimulationError
+from simferry.simulation import Simulation, as_argument, rendered_arguments
+
+PYTHON = "def simulate(n, rng):\n    return rng.normal(size=n).mean()\n"
+
+
+def written(folder, name="simulate.py", text=PYTHON):
+    path = folder / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+    return path
+
+
+def test_three_kinds(tmp_path):
+    function = Simulation(written(tmp_path))
+    script = Simulation(written(tmp_path), args="{n}")
+    command = Simulation("echo", args="{n}")
+    assert [(s.language, s.kind) for s in (function, script, command)] == [
+        ("python", "function"),
+        ("python", "script"),
+        ("command", "command"),
+    ]
+    assert Simulation(lambda n: n).kind == "function"
+
+
+def test_names_of_runs_come_from_the_script_or_its_folder(tmp_path):
+    assert Simulation(written(tmp_path, "my study/simulate.py")).name == "my-study"
+    assert Simulation(written(tmp_path, "Power of t.py")).name == "power-of-t"
+    assert Simulation("echo", args="").name == "echo"
+
+
+def test_the_snapshot_holds_the_script_and_what_is_included(tmp_path):
+    written(tmp_path / "project", "helpers.py", "")
+    written(tmp_path / "project", "data/one.csv", "x")
+    written(tmp_path / "project", "data/__pycache__/one.pyc", "x")
+    elsewhere = written(tmp_path, "shared/more.py", "")
+    simulation = Simulation(written(tmp_path / "project"), include=["helpers.py", "data", elsewhere])
+    assert sorted(simulation.files()) == ["data/one.csv", "helpers.py", "more.py", "simulate.py"]
+    simulation.write_code(tmp_path / "code")
+    assert (tmp_path / "code" / "data" / "one.csv").read_text() == "x"
+    assert (tmp_path / "code" / "worker.py").exists()
+
+
+def test_the_hash_is_that_of_the_code(tmp_path):
+    def hashed(text=PYTHON, **given):
+        return Simulation(written(tmp_path, text=text), **given).code_hash()
+
+    written(tmp_path, "helpers.py", "")
+    assert hashed() == hashed()
+    assert hashed() != hashed(text=PYTHON + "\n")
+    assert hashed() != hashed(include=["helpers.py"])
+    assert hashed() != hashed(args="{n}")
+    assert hashed(args="{n}") != hashed(args="{n} 0")
+    before = hashed(include=["helpers.py"])
+    written(tmp_path, "helpers.py", "a = 1")
+    assert hashed(include=["helpers.py"]) != before
+
+
+@pytest.mark.parametrize(
+    ("value", "language", "text"),
+    [
+        (1000, "r", "1000"),
+        (1000.0, "r", "1000"),
+        (100000.0, "r", "100000"),
+        (1e15, "r", "1000000000000000"),
+        (0.1, "r", "0.1"),
+        (-0.5, "python", "-0.5"),
+        (1e-5, "r", "0.00001"),
+        (1e-300, "r", "1e-300"),
+        (0.1 + 0.2, "r", "0.30000000000000004"),
+        (True, "r", "TRUE"),
+        (True, "python", "True"),
+        (False, "command", "false"),
+        (None, "r", "NA"),
+        (float("inf"), "r", "Inf"),
+        (float("-inf"), "command", "-Inf"),
+        (float("nan"), "r", "NaN"),
+        ("a b", "r", "a b"),
+    ],
+)
+def test_parameters_in_a_command_line(value, language, text):
+    assert as_argument(value, language) == text
+
+
+def test_arguments_are_made_from_the_template():
+    spec = {"args": "--args {n} --name='{method} {{x}}' 0", "language": "r", "kind": "script"}
+    columns = rendered_arguments(spec, grid(n=[10, 2.5], method=["a b"]))
+    assert list(zip(*columns, strict=True)) == [
+        ("--args", "10", "--name=a b {x}", "0"),
+        ("--args", "2.5", "--name=a b {x}", "0"),
+    ]
+
+
+def test_a_check_knows_the_interpreter(tmp_path):
+    simulation = Simulation(written(tmp_path))
+    simulation.check(grid(n=[10]))
+    assert simulation.environment["interpreter"].startswith("Python 3")
+
+
+def test_packages_that_are_asked_for_politely_may_be_missing(tmp_path):
+    require("r", shutil.which("Rscript") is not None, "Rscript is not on the PATH")
+    text = "if (!require(nothere)) try(library(nothere2))\nsimulate <- function(n, ...) n\n"
+    Simulation(written(tmp_path, "simulate.R", text)).check(grid(n=[10], anything=["goes"]))
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        ({"args": "{n}"}, "a function takes no args"),
+        ({"results_file": "x.csv"}, "results_file is for whole scripts"),
+        ({"include": ["nothere.py"]}, "nothere.py is not there"),
+        ({"constants": {"n": 3}}, "n is both a parameter of the design and a constant"),
+        ({"constants": {"m": 3}}, "no argument 'm'"),
+    ],
+)
+def test_functions_given_too_much(given, says):
+    with pytest.raises(SimulationError, match=says):
+        simulation = Simulation(lambda n: n, **given)
+        simulation.check(grid(n=[1]))
+        simulation.files()
+
+
+def test_a_coroutine_is_no_simulation():
+    async def simulate(n):
+        return n
+
+    with pytest.raises(SimulationError, match="coroutine"):
+        Simulation(simulate).check(grid(n=[1]))
+
+
+def test_a_function_that_cannot_be_sent():
+    lock = threading.Lock()
+    with pytest.raises(SimulationError, match=r"(?s)can't be sent .* lock"):
+        Simulation(lambda n: lock).files()

@@ -1,0 +1,168 @@
+"""Stores and run folders."""
+
+import json
+import math
+import os
+
+import pyarrow as pa
+import pytest
+import simferry as sf
+from simferry.errors import RunBusy, RunNotFound, StoreError
+from simferry.store import BlockName, RunFolder, Store, write_whole
+
+
+def test_conditions_come_back_exactly(hand_made):
+    design = sf.table(
+        {
+            "x": [1 / 3, 0.1 + 0.2, None, math.nan, math.inf, -math.inf, -0.0, 5e-324, 1e300, 123456789012345.0],
+            "text": ["plain", "", None, "NA", 'quote " comma ,', "two\nlines\r\n", "Åsa 東京", " space ", "2020-01-05", "007"],
+            "flag": [True, False, None] * 3 + [True],
+            "n": list(range(9)) + [None],
+            'odd "name",\n': [1.5] * 10,
+        },
+        types={"n": "integer"},
+    )
+    back = hand_made(design).run.conditions()
+    assert back.types == design.types and len(back) == 10
+    for name in design.names:
+        given, got = design.table[name].combine_chunks(), back.table[name].combine_chunks()
+        assert got.type == given.type and got.is_null().equals(given.is_null())
+        if pa.types.is_floating(given.type):
+            given, got = (a.fill_null(7).to_numpy().view("<u8") for a in (given, got))
+            assert given.tolist() == got.tolist()
+        else:
+            assert got.to_pylist() == given.to_pylist()
+    assert back.canonical() == design.canonical()
+
+
+def test_a_design_without_parameters_comes_back(hand_made):
+    back = hand_made(sf.grid()).run.conditions()
+    assert len(back) == 1 and back.names == []
+
+
+def test_a_string_of_megabytes_comes_back(hand_made):
+    text = 'long, "quoted"\n' * 200_000
+    assert hand_made(sf.grid(text=[text, "short"])).run.conditions().condition(0) == {"text": text}
+
+
+def test_conditions_that_were_cut_short_are_an_error(hand_made):
+    run = hand_made(sf.grid(n=[10, 20, 30])).run
+    path = run.path / "conditions.csv"
+    path.write_text("\n".join(path.read_text().splitlines()[:-1]) + "\n")
+    with pytest.raises(StoreError, match=r"conditions.csv has 2 rows where run.json says 3"):
+        run.conditions()
+
+
+@pytest.mark.parametrize(
+    "name, parsed",
+    [
+        ("0001-0002-1-03.000004-r17-f2", ("0001", "0002", 17, 2)),
+        ("0000-0000-1-00.000001-r1000000-f0", ("0000", "0000", 1000000, 0)),
+        (".0001-0002-1-03.000004-r17-f2", None),
+        ("0001-0002-1-03.000004-r17-f2~", None),
+        ("notes.txt", None),
+    ],
+)
+def test_a_blocks_name_tells_what_is_in_it(name, parsed):
+    block = BlockName.parse(name)
+    assert (block and (block.plan, block.job, block.replications, block.failed)) == parsed
+
+
+def test_a_file_is_written_whole_or_not_at_all(tmp_path, monkeypatch):
+    path = tmp_path / "file"
+    write_whole(path, b"first")
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError):
+        write_whole(path, b"second")
+    assert path.read_bytes() == b"first" and os.listdir(tmp_path) == ["file"]
+
+
+def test_plans_are_numbered_and_hold_their_jobs(hand_made):
+    run = hand_made(sf.grid(n=1)).run
+    for number, replications in (("0001", 10), ("0002", 25)):
+        given = {"replications": replications, "jobs": 1}
+        assert run.add_plan(given, {"job-0001": lambda n: f"job of plan {n}".encode()}) == number
+    assert [p["plan"] for p in run.plans()] == ["0001", "0002"]
+    assert (run.path / "plan" / "0002" / "job-0001").read_bytes() == b"job of plan 0002"
+    assert run.replications == 25
+
+
+def test_the_loser_of_a_race_for_a_plan_is_told(hand_made):
+    run = hand_made(sf.grid(n=1)).run
+    other = RunFolder(run.path)
+
+    def slow(number):
+        other.add_plan({"replications": 10, "jobs": 0}, {})
+        return b""
+
+    with pytest.raises(RunBusy, match=f"run {run.id} was just taken up"):
+        run.add_plan({"replications": 10, "jobs": 1}, {"job-0001": slow})
+    assert os.listdir(run.path / "plan") == ["0001"] and run.plans()[0]["jobs"] == 0
+
+
+# ---- finding runs ----
+
+
+def test_a_run_is_found_by_id_beginning_folder_and_latest(hand_made, tmp_path, monkeypatch):
+    first, second = (hand_made(sf.grid(n=1), created=f"2026-01-0{i}").run for i in (1, 2))
+    home = Store(tmp_path / "store")
+    monkeypatch.chdir(tmp_path)
+    for name in (first.id, first.path, f"store/{first.id}", first.id[:-1]):
+        assert home.find(name).id == first.id
+    assert home.find("latest").id == second.id
+    assert [run.id for run in home.folders()] == [first.id, second.id]
+
+
+def test_a_run_that_is_not_there_offers_the_nearest(hand_made, tmp_path):
+    run = hand_made(sf.grid(n=1)).run
+    home = Store(tmp_path / "store")
+    with pytest.raises(RunNotFound, match=f"Did you mean {run.id}"):
+        home.find(run.id.replace("made", "mode"))
+    with pytest.raises(RunNotFound, match="simferry list"):
+        home.find("xyz")
+    with pytest.raises(RunNotFound, match="there is no run in .* yet"):
+        Store(tmp_path / "empty").find("latest")
+
+
+def test_a_beginning_that_fits_several_runs_offers_them(hand_made, tmp_path):
+    runs = sorted(hand_made(sf.grid(n=1)).run.id for _ in range(2))
+    with pytest.raises(RunNotFound, match=f"Did you mean {runs[0]} or {runs[1]}"):
+        Store(tmp_path / "store").find("made")
+
+
+def test_a_folder_written_by_a_newer_version_says_so(hand_made):
+    run = hand_made(sf.grid(n=1)).run
+    (run.path / "run.json").write_text(json.dumps({**run.record, "format": 99, "simferry": "7.0"}))
+    with pytest.raises(StoreError, match=r"written by a newer simferry \(7.0, run folder format 99\)\nUpdate simferry"):
+        RunFolder(run.path)
+
+
+def test_a_run_file_that_is_no_json_is_named(hand_made, tmp_path):
+    run = hand_made(sf.grid(n=1)).run
+    (run.path / "run.json").write_text("{")
+    with pytest.raises(StoreError, match=r"run.json can't be read"):
+        RunFolder(run.path)
+    assert Store(tmp_path / "store").folders() == []
+
+
+def test_a_place_that_cannot_be_written_is_named(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(StoreError, match=r"can't write .*file"):
+        Store(tmp_path / "file" / "store").create("made", {})
+
+
+def test_addresses_are_refused_for_now():
+    with pytest.raises(StoreError, match="s3://bucket/runs is not a folder"):
+        Store("s3://bucket/runs")
+
+
+def test_the_store_comes_from_the_environment(tmp_path, monkeypatch):
+    monkeypatch.setenv("SIMFERRY_STORE", str(tmp_path / "elsewhere"))
+    assert Store().path == tmp_path / "elsewhere"
+    monkeypatch.delenv("SIMFERRY_STORE")
+    monkeypatch.chdir(tmp_path)
+    assert Store().path == tmp_path / "simferry-runs"

@@ -1,8 +1,8 @@
-# Every target but help starts with tools/setup, which takes a few milliseconds when there is nothing to do.
+# Every target but help and docker starts with tools/setup, which takes a few milliseconds when there is nothing to do.
 SHELL := /bin/bash
 bin := .venv/bin
 
-.PHONY: help setup demo test lint format bench
+.PHONY: help setup docker demo test lint format bench
 
 help: ## say what there is
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-7s %s\n", $$1, $$2 }' Makefile
@@ -10,12 +10,16 @@ help: ## say what there is
 setup: ## make .venv with simferry in it, and install R where it is missing
 	@tools/setup
 
+docker: ## make this machine able to run the container tests: installs and starts Docker
+	@tools/docker
+
 demo: setup ## run a real sweep on all cores and print its summary
 	$(bin)/simferry run simulations/social_distancing/sweep.toml --fresh
 	@echo
 	$(bin)/simferry summary latest
 
-test: setup ## run every test
+test: setup ## run every test; those of containers where Docker is (make docker)
+	@case ",$$SIMFERRY_REQUIRE," in *[,\ ]docker[,\ ]*) tools/docker ;; esac
 	@$(bin)/python -m pytest
 
 lint: setup ## check style, format and types

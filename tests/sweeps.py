@@ -8,7 +8,6 @@ import time
 from pathlib import Path
 
 import psutil
-
 import simferry as sf
 from simferry import results
 

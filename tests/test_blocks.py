@@ -17,7 +17,7 @@ R_NA = struct.unpack("<d", struct.pack("<Q", 0x7FF00000000007A2))[0]
 TINY = 5e-324  # the smallest denormal
 DOUBLES = [1 / 3, R_NA, math.nan, math.inf, -math.inf, -0.0, 0.0, TINY, 2.2e-308, 1.7976931348623157e308]
 INTEGERS = [0, -1, 2**31 - 1, blocks.NA_INTEGER, -(2**31) + 1]
-TEXTS = ["plain", "", None, "Åsa å 東京 😀", 'quotes " and \'', "two\nlines\r\n", "back\\slash \\n", "tab\t,;", "NA"]
+TEXTS = ["plain", "", None, "Åsa å 東京 😀", "quotes \" and '", "two\nlines\r\n", "back\\slash \\n", "tab\t,;", "NA"]
 NAMES = ["plain", "with space", 'quo"te', "back\\slash", "back\\n", "new\nline", "ünï東", "a: b", "\\"]
 
 
@@ -74,7 +74,11 @@ def test_whatever_is_written_comes_back(doubles, integers, texts, names, fact):
     columns = dict(
         zip(
             names,
-            [blocks.numbers("double", patterns.view("<f8")), blocks.numbers("integer", integers), blocks.strings(texts)],
+            [
+                blocks.numbers("double", patterns.view("<f8")),
+                blocks.numbers("integer", integers),
+                blocks.strings(texts),
+            ],
             strict=True,
         )
     )

@@ -48,7 +48,9 @@ def test_no_parameters_are_one_condition():
 
 def test_table_reads_csv_with_strings_newlines_and_na(tmp_path):
     path = tmp_path / "design.csv"
-    path.write_text('n,method,exact,when,x\n10,"t,\n""test""",TRUE,2020-01-05T10:00,0.1\n20,NA,FALSE,,NA\n30,"NA",NA,"",Inf\n')
+    path.write_text(
+        'n,method,exact,when,x\n10,"t,\n""test""",TRUE,2020-01-05T10:00,0.1\n20,NA,FALSE,,NA\n30,"NA",NA,"",Inf\n'
+    )
     design = sf.table(path)
     assert design.types == {"n": "number", "method": "string", "exact": "logical", "when": "string", "x": "number"}
     assert rows(design) == [
@@ -60,7 +62,9 @@ def test_table_reads_csv_with_strings_newlines_and_na(tmp_path):
 
 def test_a_csv_columns_type_is_that_of_all_of_its_rows(tmp_path):
     path = tmp_path / "design.csv"
-    path.write_text("n,x\n" + "".join(f"{i},1\n" for i in range(200_000)) + "200000,0.5\n")  # over a megabyte of whole numbers
+    path.write_text(
+        "n,x\n" + "".join(f"{i},1\n" for i in range(200_000)) + "200000,0.5\n"
+    )  # over a megabyte of whole numbers
     design = sf.table(path)
     assert design.types == {"n": "number", "x": "number"} and design.condition(200_000) == {"n": 200_000, "x": 0.5}
 
@@ -170,11 +174,20 @@ def test_declared_types_convert_what_can_be_converted_exactly(values, kind, expe
         (lambda: sf.grid(n=2**80), "parameter n holds a whole number above 2^53"),
         (lambda: sf.grid(s="\udc80"), "parameter s holds a string that is not Unicode text"),
         (lambda: sf.grid(s="a\0b"), "parameter s holds a string with a NUL character"),
-        (lambda: sf.grid(n=0.5, types={"n": "integer"}), "parameter n is declared integer, but not all of its values are"),
+        (
+            lambda: sf.grid(n=0.5, types={"n": "integer"}),
+            "parameter n is declared integer, but not all of its values are",
+        ),
         (lambda: sf.grid(n=2**31, types={"n": "integer"}), "(whole, and below 2^31)"),
         (lambda: sf.grid(n=-(2**31), types={"n": "integer"}), "(whole, and below 2^31)"),
-        (lambda: sf.grid(n="a", types={"n": "number"}), "parameter n is declared number, but not all of its values are"),
-        (lambda: sf.grid(n=2.5, types={"n": "logical"}), "parameter n is declared logical, but not all of its values are"),
+        (
+            lambda: sf.grid(n="a", types={"n": "number"}),
+            "parameter n is declared number, but not all of its values are",
+        ),
+        (
+            lambda: sf.grid(n=2.5, types={"n": "logical"}),
+            "parameter n is declared logical, but not all of its values are",
+        ),
         (lambda: sf.grid(num=1, types={"nun": "integer"}), "types: there is no parameter 'nun' in the design"),
         (lambda: sf.grid(n=1, types={"n": "int"}), "types: 'int' (for n) is not a type"),
         (lambda: sf.random(5, n=10), "parameter n: 10 is neither a range nor a choice"),
@@ -206,7 +219,7 @@ def test_a_file_that_is_no_table_is_named(content, tmp_path):
 
 
 def test_two_equal_rows_of_a_table_are_both_named():
-    with pytest.raises(DesignError, match="conditions 2 and 4 .* are equal"):
+    with pytest.raises(DesignError, match=r"conditions 2 and 4 .* are equal"):
         sf.table({"n": [1, 2, 3, 2], "m": ["a", "b", "c", "b"]})
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from conftest import require
 from scipy import integrate, stats
 from scipy.spatial.distance import pdist
 
@@ -19,13 +20,8 @@ DISTANCING = SIMULATIONS / "social_distancing"
 COVERAGE = SIMULATIONS / "interval_coverage"
 
 
-def _require(name):
-    """Skip where a tool is missing, or fail where SIMFERRY_REQUIRE says that it must be there."""
-    programs = {"r": "Rscript"}
-    if shutil.which(programs[name]):
-        return
-    required = os.environ.get("SIMFERRY_REQUIRE", "").replace(",", " ").split()
-    (pytest.fail if name in required else pytest.skip)(f"{programs[name]} is not installed")
+def _require_r():
+    require("r", shutil.which("Rscript") is not None, "Rscript is not installed")
 
 
 def load(path):
@@ -37,7 +33,7 @@ def load(path):
 
 def run_r(code, folder):
     """Run R code in a folder; what it prints is CSV."""
-    _require("r")
+    _require_r()
     script = folder / "test.R"
     script.write_text(code)
     done = subprocess.run(["Rscript", "--vanilla", script], cwd=folder, capture_output=True, text=True, timeout=60)
@@ -222,11 +218,10 @@ def test_the_replications_can_tell_that_walls_matter():
 
 
 def run_parallel_r(folder, *arguments, output=None):
-    _require("r")
+    _require_r()
     packages = 'quit(status = !all(c("foreach", "doParallel") %in% rownames(installed.packages())))'
-    if subprocess.run(["Rscript", "-e", packages]).returncode:
-        required = "r" in os.environ.get("SIMFERRY_REQUIRE", "").replace(",", " ").split()
-        (pytest.fail if required else pytest.skip)("foreach and doParallel are not installed")
+    there = subprocess.run(["Rscript", "-e", packages]).returncode == 0
+    require("r", there, "foreach and doParallel are not installed")
     environment = {name: value for name, value in os.environ.items() if name != "SIMFERRY_OUTPUT"}
     if output is not None:
         environment["SIMFERRY_OUTPUT"] = str(output)
@@ -370,7 +365,7 @@ def test_parameters_that_make_no_interval_are_refused(name, value):
 @pytest.mark.parametrize("language", ["R", "py"])
 def test_a_sweep_agrees_with_the_exact_expectation(language, tmp_path):
     if language == "R":
-        _require("r")
+        _require_r()
     import simferry as sf
 
     design = sf.grid(num_people=[100, 1000], x_length=1000, y_length=1000)

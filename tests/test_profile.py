@@ -6,20 +6,16 @@ Every test runs real Rscript processes, most of them twice: with the profile and
 import os
 import shutil
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from pathlib import Path
 
 import pytest
+from conftest import require
 
 PROFILE = Path(__file__).parents[1] / "python/simferry/worker/profile.R"
 STREAM = "10407,-1535484873,-894109702,-1639547768,-1872785764,-1535484873,-894109702"
 ANOTHER = "10407,407,1,-2147483648,20,-3,1995"  # -2147483648 is how R writes NA, and a legal word of a state
-
-
-def _require(part: str, present: bool, reason: str) -> None:
-    if not present:
-        needed = part in os.environ.get("SIMFERRY_REQUIRE", "").split(",")
-        (pytest.fail if needed else pytest.skip)(reason)
 
 
 @cache
@@ -35,7 +31,7 @@ def _lacking(packages: tuple[str, ...]) -> str:
 def _r(request: pytest.FixtureRequest) -> None:
     packages = ("parallel", "future.apply") if "future" in request.node.name else ("parallel", "foreach", "doParallel")
     lacking = _lacking(packages)
-    _require("r", not lacking, lacking)
+    require("r", not lacking, lacking)
 
 
 def rscript(
@@ -44,7 +40,9 @@ def rscript(
     """Run code as a script in folder, which is its home too; stream None runs it without the profile."""
     script = folder / "script.R"
     script.write_text(code)
-    environment = {k: v for k, v in os.environ.items() if not k.startswith(("R_PROFILE", "SIMFERRY_"))} | {"HOME": str(folder)}
+    environment = {k: v for k, v in os.environ.items() if not k.startswith(("R_PROFILE", "SIMFERRY_"))} | {
+        "HOME": str(folder)
+    }
     if stream is not None:
         environment |= {"R_PROFILE_USER": str(PROFILE), "SIMFERRY_STREAM": stream}
     return subprocess.run(
@@ -214,6 +212,8 @@ def test_set_seed_gives_the_numbers_of_plain_r(tmp_path):
     set.seed(3, kind = "default", sample.kind = "Rounding"); cat(sample(100, 3), "")
     RNGkind("L'Ecuyer-CMRG"); set.seed(4); cat(runif(1), "")
     RNGkind("Mersenne-Twister"); cat(runif(1), "")
+    clusterSetRNGStream(cl, 5); cat(unlist(clusterCall(cl, runif, 1)), "")
+    set.seed(6); cat(runif(1), "")
     """
     assert output(tmp_path, code) == output(tmp_path, code, stream=None)
 
@@ -232,7 +232,8 @@ def test_set_seed_in_the_main_process_makes_no_two_loops_or_replications_the_sam
 
 
 @pytest.mark.parametrize(
-    "forget", ["rm(list = ls(all.names = TRUE))", "remove('.Random.seed')", "set.seed(NULL)", "RNGkind(\"L'Ecuyer-CMRG\")"]
+    "forget",
+    ["rm(list = ls(all.names = TRUE))", "remove('.Random.seed')", "set.seed(NULL)", 'RNGkind("L\'Ecuyer-CMRG")'],
 )
 def test_where_r_would_make_up_a_seed_the_numbers_are_the_replications_own(tmp_path, forget):
     code = f"""
@@ -246,19 +247,28 @@ def test_where_r_would_make_up_a_seed_the_numbers_are_the_replications_own(tmp_p
     assert len({*numbers, *output(tmp_path, code, stream=ANOTHER)[2:]}) == 10
 
 
+def test_a_package_that_removes_the_state_for_a_while_takes_no_substream(tmp_path):
+    package = """
+    package <- new.env(parent = asNamespace("stats"))  # stands for a package's namespace: parallelly and future do this
+    package$identifier <- function() {
+      state <- globalenv()$.Random.seed; rm(".Random.seed", envir = globalenv())
+      identifier <- runif(1); assign(".Random.seed", state, globalenv()); identifier }
+    environment(package$identifier) <- package
+    identifiers <- c(package$identifier(), package$identifier())
+    """
+    tasks = 'cat(runif(1), unlist(parallel::mclapply(1:2, function(i) runif(1))), "")'
+    without, *identifiers = (
+        output(tmp_path, tasks),
+        *(output(tmp_path, f"{package}\ncat(identifiers, '')") for _ in range(2)),
+    )
+    assert output(tmp_path, f"{package}\n{tasks}") == without
+    assert len({*identifiers[0], *identifiers[1]}) == 4
+
+
 def test_mc_set_seed_false_is_heeded(tmp_path):
     code = "cat(unlist(parallel::mclapply(1:2, function(i) runif(1), mc.set.seed = FALSE)), runif(1))"
     first, second, main = output(tmp_path, code)
     assert first == second == main
-
-
-def test_workers_of_a_fork_cluster_do_not_start_from_the_main_process_state(tmp_path):
-    code = """
-    fork <- parallel::makeForkCluster(2)
-    cat(runif(1), unlist(parallel::clusterCall(fork, runif, 1)), unlist(parallel::mclapply(1:2, function(i) runif(1))))
-    """
-    numbers = output(tmp_path, code)
-    assert numbers == output(tmp_path, code) and len(set(numbers)) == 5
 
 
 def test_future_seeds_follow_from_the_stream(tmp_path):
@@ -321,6 +331,12 @@ def test_parallel_loaded_by_the_site_profile_is_covered(tmp_path):
     code = "cat(unlist(mclapply(1:5, function(i) runif(1), mc.cores = as.integer(commandArgs(TRUE)))))"
     site = str(tmp_path / "site.R")
     assert output(tmp_path, code, 1, R_PROFILE=site) == output(tmp_path, code, 3, R_PROFILE=site)
+
+
+def test_two_scripts_with_one_stream_can_start_clusters_at_once(tmp_path):
+    code = "cl <- parallel::makeCluster(1); Sys.sleep(0.5); cat(parallel::clusterCall(cl, identity, 7)[[1]])"
+    with ThreadPoolExecutor(2) as pool:
+        assert list(pool.map(lambda _: output(tmp_path, code), range(2))) == [["7"], ["7"]]
 
 
 def test_a_stream_that_is_none_is_an_error(tmp_path):

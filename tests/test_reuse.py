@@ -21,8 +21,13 @@ def finished(store, design, replications, **record):
     made = HandMade(store, design, replications, **record)
     for c, n in enumerate(design.table["n"].to_pylist(), start=1):
         r = list(range(1, replications + 1))
-        columns = {"condition": [c] * replications, "replication": r, "x": [1000.0 * n + i for i in r], "s": ["ü"] * replications}
-        made.add([(c, i) for i in r], [columns], warned=[(c, 1, f"n is {n}", 2)])
+        columns = {
+            "condition": [c] * replications,
+            "replication": r,
+            "x": [1000.0 * n + i for i in r],
+            "s": ["ü"] * replications,
+        }
+        made.add([(c, i) for i in r], [columns], warned=[(c, 1, f"n is {n:g}", 2)])
     return made
 
 
@@ -104,14 +109,10 @@ def test_artifacts_come_along_before_their_block(store, monkeypatch):
     (folder / "plots").mkdir(parents=True)
     (folder / "plots" / "figure.svg").write_text("<svg/>")
     (folder / "dangling").symlink_to("nowhere")
-    seen = []
-    real = os.replace
-    monkeypatch.setattr(os, "replace", lambda a, b: (seen.append((target / "dangling").is_symlink()), real(a, b)))
-    new = HandMade.__new__(HandMade)
-    target = store / "not yet"
     new = HandMade(store, sf.grid(n=[20]), 2).run
-    seen.clear()
     target = new.path / "artifacts" / "1" / "1"
+    seen, real = [], os.replace
+    monkeypatch.setattr(os, "replace", lambda *paths: (seen.append((target / "dangling").is_symlink()), real(*paths)))
     assert take_over(new, Store(store), sf.grid(n=[20])) == 2
     assert (target / "plots" / "figure.svg").read_text() == "<svg/>" and seen == [True]
 
@@ -142,7 +143,11 @@ def test_a_second_run_computes_only_what_is_new(tmp_path):
     started = []
 
     def run(design, **more):
-        path_and = {"store": tmp_path / "runs", "workers": 1, "on_start": lambda run, taken, drawn: started.append(taken)}
+        path_and = {
+            "store": tmp_path / "runs",
+            "workers": 1,
+            "on_start": lambda run, taken, drawn: started.append(taken),
+        }
         return sf.run(path, design, replications=4, **{"seed": 1, **path_and, **more})
 
     first = run(sf.grid(n=[5, 10]))

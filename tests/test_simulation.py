@@ -138,5 +138,5 @@ def test_a_coroutine_is_no_simulation():
 
 def test_a_function_that_cannot_be_sent():
     lock = threading.Lock()
-    with pytest.raises(SimulationError, match=r"(?s)can't be sent .* lock"):
+    with pytest.raises(SimulationError, match=r"(?s)can't be sent .*lock"):
         Simulation(lambda n: lock).files()

@@ -15,9 +15,20 @@ def test_conditions_come_back_exactly(hand_made):
     design = sf.table(
         {
             "x": [1 / 3, 0.1 + 0.2, None, math.nan, math.inf, -math.inf, -0.0, 5e-324, 1e300, 123456789012345.0],
-            "text": ["plain", "", None, "NA", 'quote " comma ,', "two\nlines\r\n", "Åsa 東京", " space ", "2020-01-05", "007"],
+            "text": [
+                "plain",
+                "",
+                None,
+                "NA",
+                'quote " comma ,',
+                "two\nlines\r\n",
+                "Åsa 東京",
+                " space ",
+                "2020-01-05",
+                "007",
+            ],
             "flag": [True, False, None] * 3 + [True],
-            "n": list(range(9)) + [None],
+            "n": [*range(9), None],
             'odd "name",\n': [1.5] * 10,
         },
         types={"n": "integer"},
@@ -124,7 +135,7 @@ def test_a_run_that_is_not_there_offers_the_nearest(hand_made, tmp_path):
         home.find(run.id.replace("made", "mode"))
     with pytest.raises(RunNotFound, match="simferry list"):
         home.find("xyz")
-    with pytest.raises(RunNotFound, match="there is no run in .* yet"):
+    with pytest.raises(RunNotFound, match=r"there is no run in .* yet"):
         Store(tmp_path / "empty").find("latest")
 
 

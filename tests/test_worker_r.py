@@ -7,18 +7,16 @@ import subprocess
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import require
-from sweeps import R_DRAWS, digest, done_pairs, write
-
 import simferry as sf
+from conftest import require
 from simferry import streams
 from simferry.errors import SimulationError
+from sweeps import R_DRAWS, digest, done_pairs, write
 
 
 @pytest.fixture(scope="module", autouse=True)
 def r():
     require("r", shutil.which("Rscript") is not None, "Rscript is not on the PATH")
-
 
 
 @pytest.fixture
@@ -208,7 +206,9 @@ def test_an_error_is_recorded_with_message_call_and_traceback(tmp_path):
     assert first["call"] == "inner(n)"
     lines = first["traceback"].splitlines()
     assert lines[0].startswith("simulate(n = ") and lines[1] == "inner(n)"
-    assert not any(word in first["traceback"] for word in ("tryCatch", "withCallingHandlers", "run_stretch", "h(simpleError"))
+    assert not any(
+        word in first["traceback"] for word in ("tryCatch", "withCallingHandlers", "run_stretch", "h(simpleError")
+    )
 
 
 def test_odd_errors_are_recorded_too(tmp_path):
@@ -244,20 +244,23 @@ def test_hangs_crashes_and_quits_are_narrowed_down_to_the_replication(tmp_path):
     code = """
     simulate <- function(kind) {
       u <- runif(1)
-      if (u < 0.3) switch(kind,
+      if (u < 0.4) switch(kind,
         sleep = Sys.sleep(100), busy = repeat {}, system = system("sleep 100"),
         crash = tools::pskill(Sys.getpid(), 11), quit = quit("no", status = 0), error = stop("it failed"))
       u
     }
     """
     kinds = ["fine", "sleep", "busy", "system", "crash", "quit", "error"]
-    run = go(write(tmp_path, "simulate.R", code), sf.grid(kind=kinds), 8, workers=2, replication_timeout=0.7, seed=6)
+    design = sf.grid(kind=kinds)
+    run = go(write(tmp_path, "simulate.R", code), design, 5, workers=2, replication_timeout=0.7, common="all", seed=6)
     pairs = done_pairs(run)
-    assert len(pairs) == len(set(pairs)) == 56
+    assert len(pairs) == len(set(pairs)) == 35
     errors, values = run.errors(), run.results()
-    assert set(errors["kind"]) == set(kinds) - {"fine"}
-    assert len(errors) + len(values) == 56
-    assert values[values["kind"] != "fine"]["value"].min() >= 0.3
+    failed = set(errors[errors["kind"] == "error"]["replication"])  # the same for all kinds, which share their draws
+    assert 0 < len(failed) < 5
+    assert all(set(errors[errors["kind"] == kind]["replication"]) == failed for kind in kinds[1:])
+    assert len(errors) + len(values) == 35
+    assert values[values["kind"] != "fine"]["value"].min() >= 0.4
     said = {kind: set(errors[errors["kind"] == kind]["message"]) for kind in set(errors["kind"])}
     assert said["sleep"] == said["busy"] == said["system"] == {"timed out after 0.7 s"}
     assert said["crash"] == said["quit"] == {"the process ended (a crash, quit(), or out of memory)"}
@@ -325,7 +328,9 @@ def test_included_files_state_and_attached_packages(tmp_path):
 
 
 def test_parameters_arrive_with_their_types(tmp_path):
-    code = 'simulate <- function(d, i, l, s) paste(typeof(d), d, typeof(i), i, typeof(l), l, typeof(s), s)'
-    design = sf.zipped(d=[1000, 0.5], i=[3, None], l=[True, None], s=["ü", None], types={"i": "integer", "l": "logical"})
+    code = "simulate <- function(d, i, l, s) paste(typeof(d), d, typeof(i), i, typeof(l), l, typeof(s), s)"
+    design = sf.zipped(
+        d=[1000, 0.5], i=[3, None], l=[True, None], s=["ü", None], types={"i": "integer", "l": "logical"}
+    )
     values = go(write(tmp_path, "simulate.R", code), design, 1).results()["value"].tolist()
     assert values == ["double 1000 integer 3 logical TRUE character ü", "double 0.5 integer NA logical NA character NA"]

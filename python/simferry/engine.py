@@ -1,6 +1,7 @@
 """The Docker engine: reached through the official client, its errors in words that say what to do."""
 
 import errno
+import os
 import shutil
 from typing import Any
 
@@ -33,11 +34,21 @@ def connect(timeout_seconds: int = 60) -> Any:
     except ImportError:
         raise EngineError("the Python package docker is not installed", "pip install 'simferry[docker]'") from None
     try:
-        client = docker.from_env(timeout=timeout_seconds)
+        where = os.environ.get("DOCKER_HOST") or _context_host()
+        environment = {**os.environ, **({"DOCKER_HOST": where} if where else {})}
+        client = docker.from_env(timeout=timeout_seconds, environment=environment)
         client.ping()
         return client
     except Exception as error:
         raise _why_not(error) from None
+
+
+def _context_host() -> str | None:
+    """Where `docker context use` says that the engine is: Docker Desktop and rootless Docker are told so."""
+    from docker.context import ContextAPI
+
+    context = ContextAPI.get_current_context()
+    return str(context.Host) if context and context.Name != "default" and context.Host else None
 
 
 def _why_not(error: BaseException) -> EngineError:
@@ -64,6 +75,12 @@ def _why_not(error: BaseException) -> EngineError:
     return EngineError(f"Docker's engine can't be reached: {text}", "DOCKER_HOST says where it is looked for.")
 
 
+def repository_of(name: str) -> str:
+    """An image's name without its tag or digest: the colon of a registry's port is none."""
+    name = name.partition("@")[0]
+    return name if "/" in name.rpartition(":")[2] or ":" not in name else name.rpartition(":")[0]
+
+
 def find_image(client: Any, name: str, pull: bool = True) -> Any:
     """An image by its name, pulled where it is not here. Raises ImageError, also for another architecture than the engine's."""
     import docker.errors
@@ -73,8 +90,8 @@ def find_image(client: Any, name: str, pull: bool = True) -> Any:
     except docker.errors.ImageNotFound:
         image = _pulled(client, name) if pull and "/" in name else None
         if image is None:
-            here = sorted({tag.partition(":")[0] for i in client.images.list() for tag in i.tags})
-            hint = nearest(name.partition(":")[0], here) or "simferry image build  makes one."
+            here = sorted({repository_of(tag) for i in client.images.list() for tag in i.tags})
+            hint = nearest(repository_of(name), here) or "simferry image build  makes one."
             raise ImageError(f"there is no image {name} here", hint) from None
     check_architecture(client, image, name)
     return image
@@ -84,7 +101,7 @@ def _pulled(client: Any, name: str) -> Any:
     import docker.errors
 
     try:
-        return client.images.pull(name if ":" in name.rpartition("/")[2] else f"{name}:latest")
+        return client.images.pull(f"{name}:latest" if name == repository_of(name) else name)
     except docker.errors.APIError as error:
         raise ImageError(f"image {name} is not here and can't be pulled: {error.explanation or error}") from None
 

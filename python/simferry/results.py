@@ -120,9 +120,7 @@ def table(run: RunFolder) -> pa.Table:
     out = out.replace_schema_metadata({b"simferry.run": run.id.encode(), b"simferry.blocks": _key(read)})
     with contextlib.suppress(OSError):  # it is a cache: a run that can be read but not written is read from its blocks
         sink = pa.BufferOutputStream()
-        texts = [f.name for f in out.schema if pa.types.is_string(f.type) or pa.types.is_large_string(f.type)]
-        # no dictionaries of doubles: those take NaN and NA for one value where they hash alike
-        pq.write_table(out, sink, use_dictionary=texts, write_page_checksum=True)
+        pq.write_table(out, sink, write_page_checksum=True)
         write_whole(path, sink.getvalue().to_pybytes())
     return out
 
@@ -247,8 +245,9 @@ def _assemble(parts: list[tuple[int, blocks.Table]], dropped: np.ndarray | None,
         condition, replication = columns["condition"].values, columns["replication"].values
         block = np.repeat([number for number, _ in members], [t.rows for _, t in members])
         key = condition.astype(np.int64) << 32 | replication.astype(np.int64)
-        order = np.lexsort((np.arange(len(key)), key))
-        order = order[~_left_out(key[order], block[order], dropped)]
+        order = np.argsort(key, kind="stable")
+        if dropped is not None:
+            order = order[~_left_out(key[order], block[order], dropped)]
         pieces.append((columns, key, order))
     pieces = [piece for piece in pieces if len(piece[2])] or pieces[:1]
     if len(pieces) == 1:

@@ -1,55 +1,57 @@
-"""SageMaker's instance types: cores and memory, as the EC2 documentation lists them (November 2026)."""
+"""SageMaker's instance types: cores and memory, as the EC2 documentation lists them; which there are, as botocore's models."""
 
 import re
 from dataclasses import dataclass
 
 from ..errors import UsageError, nearest
 
-# GiB of memory per vCPU, and the vCPUs of each size
-_SIZES = {
-    "large": 2,
-    "xlarge": 4,
-    "2xlarge": 8,
-    "4xlarge": 16,
-    "8xlarge": 32,
-    "12xlarge": 48,
-    "16xlarge": 64,
-    "24xlarge": 96,
+# sizes whose vCPUs are not four for each "x" of their names
+_VCPUS = {"medium": 2, "large": 2, "xlarge": 4}
+_TO_16 = "large xlarge 2xlarge 4xlarge 8xlarge 12xlarge 16xlarge"
+_TO_24 = f"{_TO_16} 24xlarge"
+_GPU = "xlarge 2xlarge 4xlarge 8xlarge 12xlarge 16xlarge"
+# GiB of memory per vCPU, families, sizes
+_FAMILIES = [
+    (4.0, "t3", "large xlarge 2xlarge"),
+    (4.0, "m4", "xlarge 2xlarge 4xlarge 10xlarge 16xlarge"),
+    (1.875, "c4", "xlarge 2xlarge 4xlarge"),
+    (4.0, "m5", "large xlarge 2xlarge 4xlarge 12xlarge 24xlarge"),
+    (2.0, "c5", "xlarge 2xlarge 4xlarge 9xlarge 18xlarge"),
+    (8.0, "r5 r5d", _TO_24),
+    (4.0, "m6i", f"{_TO_24} 32xlarge"),
+    (2.0, "c6i", f"{_TO_24} 32xlarge".removeprefix("large ")),
+    (8.0, "r6i", f"{_TO_24} 32xlarge"),
+    (4.0, "m7i", f"{_TO_24} 48xlarge"),
+    (2.0, "c7i", f"{_TO_24} 48xlarge"),
+    (8.0, "r7i", f"{_TO_24} 48xlarge"),
+    (4.0, "m8i", f"{_TO_24} 32xlarge 48xlarge 96xlarge"),
+    (2.0, "c8i", f"{_TO_24} 32xlarge 48xlarge 96xlarge".removeprefix("large ")),
+    (8.0, "r8i", f"{_TO_24} 32xlarge 48xlarge 96xlarge"),
+    (4.0, "m7i-flex m8i-flex", _TO_16),
+    (2.0, "c7i-flex c8i-flex", _TO_16.removeprefix("large ")),
+    (8.0, "r8i-flex", _TO_16),
+    (4.0, "g4dn", _GPU),
+    (4.0, "g5 g6", f"{_GPU} 24xlarge 48xlarge"),
+    (8.0, "g6e", f"{_GPU} 24xlarge 48xlarge"),
+]
+# vCPUs and GiB of those that follow no rule
+_ODD = {
+    "t3.medium": (2, 4.0),
+    "c4.8xlarge": (36, 60.0),
+    "p2.xlarge": (4, 61.0),
+    "p2.8xlarge": (32, 488.0),
+    "p2.16xlarge": (64, 732.0),
+    "p3.2xlarge": (8, 61.0),
+    "p3.8xlarge": (32, 244.0),
+    "p3.16xlarge": (64, 488.0),
+    "p5.4xlarge": (16, 256.0),
+    "g7e.2xlarge": (8, 64.0),
+    "g7e.4xlarge": (16, 128.0),
+    "g7e.8xlarge": (32, 256.0),
+    "g7e.12xlarge": (48, 512.0),
+    "g7e.24xlarge": (96, 1024.0),
+    "g7e.48xlarge": (192, 2048.0),
 }
-_MODERN = {**_SIZES, "32xlarge": 128, "48xlarge": 192}
-_FAMILIES: dict[str, tuple[float, dict[str, int]]] = {
-    "m5": (4, _SIZES),
-    "m5d": (4, _SIZES),
-    "m6i": (4, {**_SIZES, "32xlarge": 128}),
-    "m7i": (4, _MODERN),
-    "c5": (
-        2,
-        {
-            "large": 2,
-            "xlarge": 4,
-            "2xlarge": 8,
-            "4xlarge": 16,
-            "9xlarge": 36,
-            "12xlarge": 48,
-            "18xlarge": 72,
-            "24xlarge": 96,
-        },
-    ),
-    "c6i": (2, {**_SIZES, "32xlarge": 128}),
-    "c7i": (2, _MODERN),
-    "r5": (8, _SIZES),
-    "r5d": (8, _SIZES),
-    "r7i": (8, _MODERN),
-    "m4": (4, {"xlarge": 4, "2xlarge": 8, "4xlarge": 16, "10xlarge": 40, "16xlarge": 64}),
-    "c4": (1.875, {"xlarge": 4, "2xlarge": 8, "4xlarge": 16, "8xlarge": 36}),
-    "t3": (4, {"large": 2, "xlarge": 4, "2xlarge": 8}),
-    "g4dn": (4, {"xlarge": 4, "2xlarge": 8, "4xlarge": 16, "8xlarge": 32, "12xlarge": 48, "16xlarge": 64}),
-    "g5": (
-        4,
-        {"xlarge": 4, "2xlarge": 8, "4xlarge": 16, "8xlarge": 32, "12xlarge": 48, "16xlarge": 64, "24xlarge": 96},
-    ),
-}
-_ODD = {"ml.t3.medium": (2, 4.0), "ml.c4.8xlarge": (36, 60.0), "ml.p3.2xlarge": (8, 61.0), "ml.p3.8xlarge": (32, 244.0)}
 
 
 @dataclass(frozen=True)
@@ -65,9 +67,9 @@ def instance(name: str) -> Instance:
     """The instance type of that name, such as ml.m5.xlarge. Raises UsageError with the nearest ones."""
     table = instances()
     if name not in table:
-        near = nearest(name if name.startswith("ml.") else f"ml.{name}", table)
         family = re.sub(r"^(ml\.)?([^.]*)\..*$", r"ml.\2", name)
         known = [n for n in table if n.startswith(f"{family}.")]
+        near = f"Did you mean ml.{name}?" if f"ml.{name}" in table else nearest(name, [] if known else table)
         raise UsageError(
             f"there is no instance type {name!r}", near or f"Known: {', '.join(known or list(table)[:12])}, ..."
         )
@@ -76,9 +78,10 @@ def instance(name: str) -> Instance:
 
 def instances() -> dict[str, Instance]:
     """Every instance type that is known here."""
-    out = {
-        f"ml.{family}.{size}": Instance(f"ml.{family}.{size}", cores, cores * memory)
-        for family, (memory, sizes) in _FAMILIES.items()
-        for size, cores in sizes.items()
-    }
-    return {**out, **{name: Instance(name, *odd) for name, odd in _ODD.items()}}
+    out = {f"ml.{name}": Instance(f"ml.{name}", *odd) for name, odd in _ODD.items()}
+    for memory, families, sizes in _FAMILIES:
+        for name in (f"ml.{family}.{size}" for family in families.split() for size in sizes.split()):
+            size = name.rpartition(".")[2]
+            cores = _VCPUS.get(size) or 4 * int(size.removesuffix("xlarge"))
+            out[name] = Instance(name, cores, cores * memory)
+    return out

@@ -6,6 +6,8 @@ from typing import Any
 
 from ..errors import UsageError
 
+SHOWN = 120  # characters of a refused value
+
 
 class RequestRefused(UsageError):
     """The service would answer this request with a ValidationException."""
@@ -35,55 +37,92 @@ def check_request(service: str, operation: str, request: dict[str, Any]) -> None
 
 def _check(shape: Any, value: Any, path: str, faults: list[str]) -> None:
     def refuse(constraint: str) -> None:
-        shown = str(value) if len(str(value)) < 120 else f"{str(value)[:117]}..."
-        faults.append(f"Value '{shown}' at '{path}' failed to satisfy constraint: Member must {constraint}")
+        shown = _java(value)
+        shown = shown if len(shown) <= SHOWN else f"{shown[: SHOWN - 3]}..."
+        faults.append(f"Value '{shown}' at '{path}' failed to satisfy constraint: {constraint}")
 
-    limits = shape.metadata
     kind = shape.type_name
+    if not isinstance(value, _TYPES.get(kind, object)) or (isinstance(value, bool) and kind != "boolean"):
+        return refuse(f"Member must be a {kind}")
+    if broken := _broken(shape, value):
+        refuse(broken)
     if kind == "structure":
-        if not isinstance(value, dict):
-            return refuse("be a structure")
         for name in shape.required_members:
             if name not in value:
-                faults.append(
-                    f"Value null at '{_join(path, name)}' failed to satisfy constraint: Member must not be null"
-                )
+                where = _join(path, name)
+                faults.append(f"Value null at '{where}' failed to satisfy constraint: Member must not be null")
         for name, member in value.items():
             if name in shape.members:
                 _check(shape.members[name], member, _join(path, name), faults)
             else:
                 faults.append(f"Unknown parameter '{name}' at '{path or 'request'}'")
-        return None
-    if kind == "integer" or kind == "long":
-        size, noun = value, "value"
-        if not isinstance(value, int) or isinstance(value, bool):
-            return refuse("be an integer")
-    elif kind in ("string", "list", "map"):
-        size, noun = len(value), "length"
-    else:
-        return None
-    if "max" in limits and size > limits["max"]:
-        refuse(f"have {noun} less than or equal to {limits['max']}")
-    if "min" in limits and size < limits["min"]:
-        refuse(f"have {noun} greater than or equal to {limits['min']}")
-    if kind == "string":
-        if "enum" in limits and value not in limits["enum"]:
-            refuse(f"satisfy enum value set: [{', '.join(limits['enum'])}]")
-        if "pattern" in limits and not re.fullmatch(_pattern(limits["pattern"]), value, re.DOTALL):
-            refuse(f"satisfy regular expression pattern: {limits['pattern']}")
-    elif kind == "list":
+    elif kind == "list" and shape.member.type_name == "structure":
         for i, member in enumerate(value):
             _check(shape.member, member, f"{path}.{i + 1}.member", faults)
+    elif kind == "list":
+        # of simple values the service shows the whole list, and all that each must satisfy
+        if any(not isinstance(m, str) or _broken(shape.member, m) for m in value):
+            refuse(f"Member must satisfy constraint: [{', '.join(_constraints(shape.member))}]")
     elif kind == "map":
-        for key, member in value.items():
-            _check(shape.key, key, f"{path}.{key}", faults)
-            _check(shape.value, member, f"{path}.{key}", faults)
+        for of, shaped, members in (("key", shape.key, value.keys()), ("value", shape.value, value.values())):
+            if any(not isinstance(m, str) or _broken(shaped, m) for m in members):
+                refuse(f"Map {of} must satisfy constraint: [{', '.join(_constraints(shaped))}]")
     return None
+
+
+_TYPES = {"structure": dict, "list": list, "map": dict, "string": str, "integer": int, "long": int, "boolean": bool}
+
+
+def _constraints(shape: Any) -> list[str]:
+    """What a simple value must satisfy, in the service's order."""
+    limits = shape.metadata
+    noun = "value" if shape.type_name in ("integer", "long") else "length"
+    out = []
+    if "max" in limits:
+        out.append(f"Member must have {noun} less than or equal to {limits['max']}")
+    if "min" in limits:
+        out.append(f"Member must have {noun} greater than or equal to {limits['min']}")
+    if "pattern" in limits:
+        out.append(f"Member must satisfy regular expression pattern: {limits['pattern']}")
+    if "enum" in limits:
+        out.append(f"Member must satisfy enum value set: [{', '.join(limits['enum'])}]")
+    return out
+
+
+def _broken(shape: Any, value: Any) -> str:
+    """The first constraint that a value breaks; empty if none."""
+    limits = shape.metadata
+    kind = shape.type_name
+    size = value if kind in ("integer", "long") else len(value) if kind in ("string", "list", "map") else 0
+    said = {word: text for text in _constraints(shape) for word in _WORDS if word in text}
+    if "max" in limits and size > limits["max"]:
+        return said["less than"]
+    if "min" in limits and size < limits["min"]:
+        return said["greater than"]
+    if kind == "string" and "enum" in limits and value not in limits["enum"]:
+        return said["enum"]
+    if kind == "string" and "pattern" in limits and not re.fullmatch(_pattern(limits["pattern"]), value):
+        return said["regular expression"]
+    return ""
+
+
+_WORDS = ("less than", "greater than", "enum", "regular expression")
 
 
 def _pattern(pattern: str) -> str:
     """The models' patterns are Java's."""
-    return pattern.replace(r"\p{L}", "^\\W\\d_").replace(r"\p{Z}", r"\s").replace(r"\p{N}", r"\d")
+    for java, python in ((r"\p{L}", r"a-zA-Z\u00aa-\uffff"), (r"\p{Z}", r"\s"), (r"\p{N}", r"\d")):
+        pattern = pattern.replace(java, python)
+    return pattern
+
+
+def _java(value: Any) -> str:
+    """A value as the service shows it."""
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{key}={_java(member)}" for key, member in value.items()) + "}"
+    if isinstance(value, list):
+        return "[" + ", ".join(map(_java, value)) + "]"
+    return str(value)
 
 
 def _join(path: str, name: str) -> str:

@@ -9,11 +9,13 @@
 #   other, and so would two loops with a function between them that sets a seed of its own.
 # - set.seed(NULL), RNGkind("L'Ecuyer-CMRG") and rm(.Random.seed), after which R would make up a seed, take a substream.
 # - What has no place in that count starts at a point drawn from its parent's stream (of 2^191: no two come near each other):
-#   a task's own parallel tasks, future's and furrr's seed = TRUE, and jobs of mcparallel, pvec and makeForkCluster, of which
-#   there are as many as workers.
+#   a task's own parallel tasks, future's and furrr's seed = TRUE, and jobs of mcparallel and pvec, of which there may be as
+#   many as workers.
 # - mc.set.seed = FALSE is heeded: R's own way. So is doRNG, which goes on from the main process's state by nextRNGStream():
 #   those streams must not be other replications'.
 # - Not covered: draws in clusterCall and clusterEvalQ, %dopar% on other backends, chunks that the script itself makes.
+# Packages switch generators for a while and remove the state to draw a port or an identifier: only what the script's own code
+# does about its generator is taken for its wish.
 local({
   stream <- suppressWarnings(as.integer(strsplit(Sys.getenv("SIMFERRY_STREAM"), ",")[[1L]]))  # -2^31 is R's NA: legal here
   if (length(stream) != 7L || !identical(stream[1L] %% 100L, 7L))
@@ -27,16 +29,18 @@ local({
   # Runs here, and with NULL in the socket workers that makeCluster() starts. Base R alone: it travels without surroundings.
   keep_streams <- function(stream) {
     itself <- sys.function()
-    process <- Sys.getpid()
+    process <- submitter <- Sys.getpid()
     now <- list(task = is.null(stream),         # is it a task that runs in this process, or the script itself?
                 plain = RNGkind()[1L],          # the generator that a set.seed() here would meet in plain R
-                seeded = FALSE)                 # has a set.seed() had its word?
+                switched = NULL,                # the generator that a package has switched to for its next set.seed()
+                seeded = FALSE)                 # has the script's set.seed() had its word?
     global <- globalenv()
+    script <- function(frame) identical(topenv(frame), global)
     if (!now$task) global[[".Random.seed"]] <- stream
     begin <- function(seed) {                   # a task in this process or a fork of it; end() returns to what was before
       before <- list(global[[".Random.seed"]], now)
       global[[".Random.seed"]] <- seed
-      now <<- list(task = TRUE, plain = now$plain, seeded = FALSE)
+      now <<- list(task = TRUE, plain = now$plain, switched = NULL, seeded = FALSE)
       before
     }
     end <- function(before) { global[[".Random.seed"]] <- before[[1L]]; now <<- before[[2L]] }
@@ -69,23 +73,27 @@ local({
     }
 
     inject(baseenv(), "set.seed", bquote({
-      if (is.null(seed)) return(.(fresh)())
-      chosen <- !is.null(kind)
-      if (!chosen && .(lecuyer)()) kind <- .(function() now$plain)()
-      on.exit(if (is.null(returnValue(FALSE))) .(function(chosen) {
-        if (chosen) now$plain <<- RNGkind()[1L]
-        now$seeded <<- TRUE
-      })(chosen))
+      wish <- .(script)(parent.frame()); chosen <- !is.null(kind)
+      if (wish && is.null(seed)) return(.(fresh)())
+      if (!chosen && .(lecuyer)()) kind <- .(function(wish) if (wish || is.null(now$switched)) now$plain else now$switched)(wish)
+      on.exit(if (is.null(returnValue(FALSE))) .(function(wish, chosen) {
+        now["switched"] <<- list(NULL)
+        if (wish && chosen) now$plain <<- RNGkind()[1L]
+        if (wish) now$seeded <<- TRUE
+      })(wish, chosen))
     }))
     inject(baseenv(), "RNGkind", bquote({
-      own <- .(own)()
-      on.exit(if (length(kind) && is.character(returnValue())) .(function(own) {
-        now$plain <<- RNGkind()[1L]
-        if (own && now$plain == "L'Ecuyer-CMRG") fresh()
-      })(own))
+      wish <- .(script)(parent.frame()); own <- .(own)()
+      on.exit(if (length(kind) && is.character(returnValue())) .(function(wish, own) {
+        now[[if (wish) "plain" else "switched"]] <<- RNGkind()[1L]
+        if (wish && own && now$plain == "L'Ecuyer-CMRG") fresh()
+      })(wish, own))
     }))
-    for (name in c("rm", "remove")) inject(baseenv(), name, bquote(on.exit(.(function()
-      if (!now$task && is.null(global[[".Random.seed"]])) { global[[".Random.seed"]] <- stream; fresh() })())))
+    for (name in c("rm", "remove")) inject(baseenv(), name, bquote(on.exit(.(function(frame)
+      if (!now$task && is.null(global[[".Random.seed"]]) && script(frame)) {
+        global[[".Random.seed"]] <- stream      # for parallel, which may have to be loaded to make the next
+        fresh()
+      })(parent.frame()))))
 
     when_loaded("parallel", function(ns) {
       begin <<- compiler::cmpfun(begin); end <<- compiler::cmpfun(end)  # forks compile nothing
@@ -134,25 +142,18 @@ local({
         cl
       })
 
+      # The port that parallel has picked follows from .Random.seed and the time: the same in another condition's process
+      if (!grepl("^[0-9]+$", Sys.getenv("R_PARALLEL_PORT")))
+        ns$setDefaultClusterOptions(port = 11000L + Sys.getpid() %% 1000L)
+
       if (.Platform$OS.type == "windows") return()
-      job <- node <- if (!is.null(stream)) {            # two draws away, because the first point may be future's
+      job <- if (!is.null(stream)) {            # two draws away, because the first point may be future's
         before <- begin(stream); on.exit(end(before)); begin(elsewhere()); elsewhere()
       }
+      inject(ns, "mcfork", as.call(list(function() submitter <<- Sys.getpid())))
       put(ns, "mc.advance.stream", function(reset = FALSE)            # called after a fork, on both sides of it
-        job <<- if (now$task) elsewhere() else parallel::nextRNGSubStream(job))
+        job <<- if (now$task || submitter != process) elsewhere() else parallel::nextRNGSubStream(job))
       put(ns, "mc.set.stream", function() begin(job))                 # called in the child
-      serving <- FALSE                          # is the next fork a worker of makeForkCluster()?
-      inject(ns, "newForkNode", as.call(list(function() {
-        serving <<- TRUE
-        node <<- if (now$task) elsewhere() else parallel::nextRNGStream(node)
-      })))
-      mcfork <- ns$mcfork
-      put(ns, "mcfork", function(estranged = FALSE) {
-        child <- mcfork(estranged)
-        if (serving && inherits(child, "masterProcess")) begin(node)
-        serving <<- FALSE
-        child
-      })
     })
 
     when_loaded("foreach", function(ns) {       # %dopar% without a backend is doSEQ: same streams as with one
@@ -180,14 +181,14 @@ local({
     })
     when_loaded("furrr", function(ns)
       inject(ns, "as_lecyer_cmrg_seed_from_base_r_seed", bquote(if (.(own)()) return(.(elsewhere)()))))
-    invisible()
+    if (!is.null(stream)) function(seed) { global[[".Random.seed"]] <- seed; now$seeded <<- FALSE }
   }
   environment(keep_streams) <- .BaseNamespaceEnv
-  keep_streams(stream)
+  start <- keep_streams(stream)
 
   for (file in if (is.na(displaced)) c(".Rprofile", "~/.Rprofile") else displaced) if (nzchar(file) && file.exists(file)) {
     source(file, local = globalenv(), print.eval = TRUE)
     break
   }
-  assign(".Random.seed", stream, envir = globalenv())                 # again: it may have drawn
+  start(stream)                                 # whatever it did about random numbers
 })

@@ -476,7 +476,7 @@ supervise <- function(job) suspendInterrupts({
     }
     ended <- suppressWarnings(parallel::mccollect(unname(children), wait = FALSE, timeout = 0.2))
     # a program that a dead process had started may keep its pipe open: R does not notice then
-    for (pid in setdiff(names(children), names(ended))) if (!tools::pskill(as.integer(pid), 0L)) {
+    for (pid in setdiff(names(children), names(ended))) if (is_dead(pid)) {
       if (is.null(children[[pid]]$gone)) children[[pid]]$gone <- TRUE else ended[pid] <- list(NULL)
     }
     for (pid in names(ended)) {
@@ -495,11 +495,23 @@ supervise <- function(job) suspendInterrupts({
       if (!identical(seen[[pid]]$at, now)) seen[[pid]] <- list(at = now, since = proc.time()[[3L]])
       else if (proc.time()[[3L]] - seen[[pid]]$since > job$replication_timeout) {
         children[[pid]]$hung <- sprintf("timed out after %g s", job$replication_timeout)
-        tools::pskill(as.integer(pid), tools::SIGKILL)
+        tools::pskill(family(as.integer(pid)), tools::SIGKILL)
       }
     }
   }
 })
+
+is_dead <- function(pid) {
+  if (!file.exists("/proc/self/stat")) return(grepl("^Z|^$", suppressWarnings(system(paste("ps -o stat= -p", pid), intern = TRUE))[1]))
+  stat <- tryCatch(readLines(file.path("/proc", pid, "stat")), error = function(e) ") Z", warning = function(w) ") Z")
+  any(grepl(") Z", stat, fixed = TRUE))
+}
+
+# A process and the programs that it has started, as far as the system tells.
+family <- function(pid) {
+  path <- sprintf("/proc/%d/task/%d/children", pid, pid)
+  c(pid, unlist(lapply(if (file.exists(path)) scan(path, integer(), quiet = TRUE), family)))
+}
 
 marker_of <- function(job, child) {
   path <- file.path(job$root, "scratch", paste0("now-", child$number))

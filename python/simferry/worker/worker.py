@@ -731,7 +731,9 @@ class Supervisor:
                     self.seen[number] = (now, time.monotonic())
                 elif now and time.monotonic() - self.seen[number][1] > job.timeout_seconds:
                     self.hung.add(number)
-                    child.kill()
+                    for pid in family(child.pid):
+                        with contextlib.suppress(OSError):
+                            os.kill(pid, signal.SIGKILL)
 
     def end_all(self) -> NoReturn:
         for _, child in self.children.values():
@@ -795,6 +797,15 @@ class Part:
     pieces: list[int] | None
     careful: bool
     then: "Part | None" = None
+
+
+def family(pid: int) -> list[int]:
+    """A process and the programs that it has started, as far as the system tells."""
+    found = [pid]
+    with contextlib.suppress(OSError):
+        for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
+            found += family(int(child))
+    return found
 
 
 def marker(job: Job, process: int) -> str:

@@ -6,10 +6,11 @@ from pathlib import Path
 
 import click
 
-from .errors import UsageError
+from ..errors import UsageError
+from .app import main
 
 
-@click.group()
+@main.group()
 def image() -> None:
     """Images: build, check and push them."""
 
@@ -51,7 +52,7 @@ def build(
       simferry image build containers/r --build-arg "PACKAGES=lme4 survival"
       simferry image build --for simulations/social_distancing/parallel.R
     """
-    from . import images
+    from .. import images
 
     if (folder is None) == (script is None):
         raise UsageError("give a folder with a Dockerfile, or --for SCRIPT", "simferry image build containers/r")
@@ -62,7 +63,7 @@ def build(
             raise UsageError(f"--build-arg {text} is not of the form NAME=VALUE")
         given[key] = value
     if script is not None:
-        from .infer import recipe_for
+        from ..infer import recipe_for
 
         made_of = recipe_for(script, name, packages)
         made_of.build_args = given
@@ -94,7 +95,7 @@ def check(name: str, as_json: bool) -> int:
     Example:
       simferry image check simferry-r
     """
-    from . import images
+    from .. import images
 
     found = images.check(name)
     if as_json:
@@ -120,7 +121,7 @@ def push(name: str, to: str, as_json: bool) -> None:
     Example:
       simferry image push simferry-r --to 123456789012.dkr.ecr.us-west-2.amazonaws.com
     """
-    from . import registry
+    from .. import registry
 
     pushed = registry.push(name, to, on_progress(as_json))
     if as_json:

@@ -1,0 +1,126 @@
+"""The command `simferry`: how it ends, what its commands share."""
+
+import inspect
+import os
+import sys
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from .. import __version__
+from ..errors import SimferryError, UsageError, nearest
+
+
+class Commands(click.Group):
+    """Errors of simferry's end the command in one or two lines; a mistyped command is offered its nearest neighbours."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(self.commands)  # in the order in which a user meets them
+
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError:
+            raise UsageError(
+                f"there is no command {args[0]}", nearest(args[0], self.commands) or "simferry --help  lists them."
+            ) from None
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            code = super().invoke(ctx)
+            sys.stdout.flush()
+        except BrokenPipeError:  # `simferry results latest | head` has seen enough
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return 0
+        return code
+
+    def main(self, *args: Any, **kwargs: Any) -> Any:
+        try:
+            code = super().main(*args, **{**kwargs, "standalone_mode": False})
+        except SimferryError as error:
+            fail(error.message, error.hint, error.exit_code)
+        except click.ClickException as error:
+            hint = (
+                f"simferry {error.ctx.info_name} --help"
+                if isinstance(error, click.UsageError) and error.ctx and error.ctx.parent
+                else ""
+            )
+            fail(error.format_message(), hint, 2)
+        except (click.Abort, KeyboardInterrupt):
+            fail("stopped", "", 4)
+        except OSError as error:
+            fail(f"{error.filename or 'a file'}: {error.strerror or error}", "", 1)
+        except Exception as error:
+            if os.environ.get("SIMFERRY_DEBUG"):
+                raise
+            where = error.__traceback__
+            while where and where.tb_next:
+                where = where.tb_next
+            line = f"{Path(where.tb_frame.f_code.co_filename).name}:{where.tb_lineno}" if where else ""
+            fail(
+                f"a fault of simferry's own: {type(error).__name__}: {error} ({line})",
+                "SIMFERRY_DEBUG=1 shows all of it; please report it.",
+                1,
+            )
+        sys.exit(code if isinstance(code, int) else 0)
+
+
+def fail(message: str, hint: str, code: int) -> None:
+    click.echo(f"{click.style('simferry:', fg='red', bold=True)} {message}", err=True)
+    if hint:
+        click.echo(hint, err=True)
+    sys.exit(code)
+
+
+def show_warning(message: Any, *_: Any, **__: Any) -> None:
+    click.echo(f"{click.style('warning:', fg='yellow')} {message}", err=True)
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(__version__, message="simferry %(version)s")
+def main() -> None:
+    """Run a statistical simulation a million times with varied parameters, and get one table back.
+
+    \b
+      simferry run simulate.R -p n=10,20,50 -p effect=0,0.5 --replications 1000 --seed 2026
+      simferry summary latest
+      simferry results latest -o results.parquet
+
+    RUN is a run's id (or the beginning of it), its folder, or `latest`.
+    """
+    warnings.showwarning = show_warning
+
+
+def example(*lines: str) -> Callable[[Any], Any]:
+    """Puts examples at the end of a command's help."""
+
+    def add(command: Any) -> Any:
+        command.help = f"{inspect.cleandoc(command.help)}\n\n\b\nExample:\n" + "\n".join(f"  {li}" for li in lines)
+        return command
+
+    return add
+
+
+def with_options(*options: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    def decorate(function: Any) -> Any:
+        for option in reversed(options):
+            function = option(function)
+        return function
+
+    return decorate
+
+
+def at_least_one(_: click.Context, __: click.Parameter, value: int | None) -> int | None:
+    if value is not None and value < 1:
+        raise click.BadParameter(f"{value} is not 1 or above")
+    return value
+
+
+STORE = click.option("--store", metavar="DIR", help="Where runs live [$SIMFERRY_STORE, or ./simferry-runs].")
+JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+OUTPUT = click.option("-o", "--output", metavar="FILE", help="Write the whole table: .parquet or .csv.")
+WORKERS = click.option("--workers", type=int, metavar="N", callback=at_least_one, help="Cores to use [all].")
+RUN = click.argument("name", metavar="RUN")

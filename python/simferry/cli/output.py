@@ -1,0 +1,119 @@
+"""What commands print: tables, JSON, and the last lines of a run."""
+
+import json
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import click
+
+from ..errors import UsageError
+
+
+def announce(made: Any, taken_over: int, seed_was_drawn: bool) -> None:
+    record = made.record
+    total = record["conditions"] * record["replications"]
+    drawn = ", drawn" if seed_was_drawn else ""
+    size = f"{counted(record['conditions'], 'condition')} x {counted(record['replications'], 'replication')}"
+    click.echo(f"run {made.id}: {size}, seed {made.seed}{drawn}")
+    if taken_over:
+        click.echo(
+            f"{taken_over:,} of {total:,} replications were computed by earlier runs and are taken over (--fresh computes anew)"
+        )
+
+
+def counted(number: int, what: str) -> str:
+    return f"{number:,} {what}" if number == 1 else f"{number:,} {what}s"
+
+
+def finish(made: Any, as_json: bool) -> int:
+    """The last lines of a run, and its exit code."""
+    now = made.status()
+    if as_json:
+        print_json({**head_of(made), **status_of(now)})
+    else:
+        click.echo(f"{now.done:,} of {now.total:,} replications done, {now.failed:,} failed, in {made.folder}")
+        if now.failed:
+            click.echo(f"simferry errors {made.id}  tells why")
+            click.echo(f"simferry resume {made.id} --retry-failed  tries them again")
+        elif now.finished:
+            click.echo(f"simferry summary {made.id}")
+        if not now.finished:
+            if now.failed and made.record["options"]["on_error"] == "stop":
+                click.echo("stopped at a failed replication (--on-error stop)", err=True)
+            click.echo(f"simferry resume {made.id}  goes on", err=True)
+    return 3 if now.failed else 0 if now.finished else 1
+
+
+def head_of(made: Any) -> dict[str, Any]:
+    return {"run": made.id, "folder": str(made.folder), "seed": made.seed}
+
+
+def status_of(now: Any) -> dict[str, Any]:
+    return {"state": now.state, "total": now.total, "done": now.done, "failed": now.failed, "jobs": now.jobs}
+
+
+def show(frame: Any, as_json: bool, output: str | None = None) -> None:
+    if output:
+        import pyarrow as pa
+
+        check_output(output)
+        write_table(pa.Table.from_pandas(frame, preserve_index=False), output, as_json)
+    elif as_json:
+        print_json(frame.to_dict("records"))
+    else:
+        from ..screen import show_table
+
+        show_table(frame)
+
+
+def print_json(value: Any) -> None:
+    click.echo(json.dumps(plain(value), allow_nan=False))
+
+
+def plain(value: Any) -> Any:
+    """A value as JSON has it; what JSON lacks as text."""
+    if isinstance(value, dict):
+        return {str(k): plain(v) for k, v in value.items()}
+    if isinstance(value, list):
+        return [plain(v) for v in value]
+    if type(value).__name__ in ("NAType", "NaTType"):
+        return None
+    value = value.item() if hasattr(value, "item") else value
+    if isinstance(value, float) and (value != value or value in (float("inf"), float("-inf"))):
+        return {"nan": "NaN", "inf": "Inf", "-inf": "-Inf"}[str(value)]
+    return value
+
+
+def check_output(path: str) -> None:
+    """Whether a table can be written there, before anything is computed for it."""
+    folder = Path(path).absolute().parent
+    if Path(path).suffix.lower() not in (".parquet", ".csv"):
+        raise UsageError(f"{path}: tables are written as .parquet or .csv", f"For instance: -o {path}.parquet")
+    if not folder.is_dir():
+        raise UsageError(f"{path}: there is no folder {folder}", f"mkdir -p {folder}  makes it.")
+    try:
+        if Path(path).exists():
+            Path(path).open("ab").close()
+        else:
+            tempfile.TemporaryFile(dir=folder).close()
+    except OSError as error:
+        raise UsageError(f"{path} can't be written: {error.strerror}", "Choose another place for the table.") from None
+
+
+def write_table(table: Any, path: str, as_json: bool | None = None) -> None:
+    from ..store import writing
+
+    with writing(Path(path), "Choose another place for the table."):
+        if path.lower().endswith(".csv"):
+            import pyarrow.csv
+
+            pyarrow.csv.write_csv(table, path)
+        else:
+            import pyarrow.parquet
+
+            pyarrow.parquet.write_table(table, path)
+    if as_json:
+        print_json({"file": path, "rows": table.num_rows, "columns": table.column_names})
+    elif as_json is not None:
+        click.echo(f"{counted(table.num_rows, 'row')} x {counted(table.num_columns, 'column')} in {path}")

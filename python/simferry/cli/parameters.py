@@ -1,0 +1,65 @@
+"""Values of parameters, as they are written on the command line: -p n=10,20 -p method="a,b",c."""
+
+import re
+from typing import Any
+
+from ..errors import UsageError
+
+TOKEN = re.compile(r"""\s*("(?:[^"\\]|\\.)*"|'[^']*'|[^"'\s,][^,]*|)\s*(,|$)""")
+
+
+def parse_parameters(texts: tuple[str, ...]) -> tuple[dict[str, list[Any]], dict[str, str]]:
+    """-p n=10,20 -p method="a,b",c as columns, and the types of those with integers (10L)."""
+    columns: dict[str, list[Any]] = {}
+    types: dict[str, str] = {}
+    for text in texts:
+        name, equals, values = text.partition("=")
+        name = name.strip()
+        if not equals or not name:
+            raise UsageError(f"-p {text} is not of the form NAME=VALUE,VALUE", f"For instance: -p {name or 'n'}=10,20")
+        if name in columns:
+            raise UsageError(f"parameter {name} is given twice", f"Give all of its values at once: -p {name}=10,20")
+        parsed = [parse_value(token) for token in split_values(values, text)]
+        kinds = {kind for value, kind in parsed if value is not None}
+        if len({"number" if kind == "integer" else kind for kind in kinds}) > 1:
+            raise UsageError(
+                f"-p {text} mixes values of kind {' and '.join(sorted(kinds))}", "Quotes make strings: -p 'n=\"10\",a'"
+            )
+        if "integer" in kinds:
+            types[name] = "integer"
+        columns[name] = [value for value, _ in parsed]
+    return columns, types
+
+
+def split_values(values: str, text: str) -> list[str]:
+    """Split at commas, but not at those within quotes."""
+    out: list[str] = []
+    end = 0
+    while True:
+        found = TOKEN.match(values, end)
+        if not found:
+            raise UsageError(
+                f"-p {text}: a quote is not closed, or text stands beside it", "For instance: -p 'n=\"a, b\",c'"
+            )
+        if not found[1]:
+            raise UsageError(f"-p {text}: a value is empty", "An empty string is written in quotes: -p 'n=\"\"'")
+        out.append(found[1].strip())
+        if not found[2]:
+            return out
+        end = found.end()
+
+
+def parse_value(text: str) -> tuple[Any, str]:
+    if text[:1] in ("'", '"'):
+        inside = text[1:-1]
+        return (re.sub(r'\\(["\\])', r"\1", inside) if text[0] == '"' else inside), "string"
+    if re.fullmatch(r"[-+]?\d+L", text):
+        return int(text[:-1]), "integer"
+    words = {"TRUE": True, "True": True, "true": True, "FALSE": False, "False": False, "false": False, "NA": None}
+    if text in words:
+        return words[text], "logical"
+    if re.fullmatch(r"[-+]?\d+", text):
+        return int(text), "number"
+    if re.fullmatch(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?|[-+]?(Inf|inf)|NaN|nan", text):
+        return float(text), "number"
+    return text, "string"

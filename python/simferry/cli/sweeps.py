@@ -1,0 +1,144 @@
+"""The commands that begin a sweep: run and plan."""
+
+from typing import Any
+
+import click
+
+from ..errors import UsageError
+from .app import JSON, STORE, WORKERS, example, main, with_options
+from .output import announce, check_output, counted, finish, head_of, print_json, write_table
+from .parameters import parse_parameters
+
+VALUES = (
+    "Values of a parameter; every combination of all of them is a condition. 10 is a number, 10L an integer, TRUE a "
+    'logical, NA missing, anything else (or what is quoted: \'"10","a,b"\') a string.'
+)
+SWEEP = with_options(
+    click.argument("simulation", metavar="SIMULATION"),
+    click.option("-p", "--parameter", "parameters", multiple=True, metavar="NAME=V1,V2", help=VALUES),
+    click.option("--table", metavar="FILE", help="The conditions: a CSV or Parquet file, a row each."),
+    click.option("-n", "--replications", type=int, metavar="N", help="Replications of each condition."),
+    click.option("--seed", type=int, metavar="N", help="0 to 2147483647 [drawn, and printed]."),
+    click.option("--function", metavar="NAME", help="The script's function [simulate]."),
+    click.option("--args", metavar="TEMPLATE", help='Run a whole script or a program with these arguments: "{n} {effect}".'),
+    click.option("--include", multiple=True, metavar="PATH", help="A file or folder that comes along with the script."),
+    click.option("--results-file", metavar="NAME", help="What a whole script writes to be read as rows (CSV, JSON, numbers)."),
+    click.option("--common", metavar="NAMES", help="Parameters (comma separated, or all) that do not change the random numbers."),
+    click.option("--backend", metavar="NAME", help="Where jobs run [local]."),
+    WORKERS,
+    click.option("--cores", type=int, metavar="N", help="Cores that one replication uses [1; whole scripts: all]."),
+    STORE,
+)  # fmt: skip
+
+
+def sweep_arguments(simulation: str, parameters: tuple[str, ...], table: str | None, **given: Any) -> dict[str, Any]:
+    """The arguments of `run` and `plan`: those of a sweep file, if there is one, with the options over them."""
+    from .. import design as designs
+
+    out: dict[str, Any] = {"simulation": simulation}
+    if simulation.lower().endswith(".toml"):
+        from ..sweep import read_sweep
+
+        out = read_sweep(simulation)
+    columns, types = parse_parameters(parameters)
+    if table is not None and columns:
+        raise UsageError("both --table and -p are given", "A design is made in one way.")
+    if table is not None:
+        out["design"] = designs.table(table)
+    elif columns:
+        out["design"] = designs.grid(columns, types=types)
+    common = given.pop("common")
+    if common is not None:
+        out["common"] = "all" if common == "all" else [name.strip() for name in common.split(",")]
+    for name, value in given.items():
+        if value is not None and value != ():
+            out[name] = value
+    if out.get("replications") is None:
+        raise UsageError(
+            "how many replications?", "--replications 1000, or replications = 1000 in the [run] table of a sweep file"
+        )
+    return out
+
+
+@example(
+    "simferry run simulate.R -p n=10,20,50 --replications 1000 --seed 2026",
+    'simferry run parallel.R --args "--args {n}" -p n=100 --replications 10 --results-file result.csv',
+    "simferry run sweep.toml --workers 2 -o results.parquet",
+)
+@main.command()
+@SWEEP
+@click.option(
+    "--on-error", type=click.Choice(["continue", "stop"]), help="What a failed replication does to the rest [continue]."
+)
+@click.option(
+    "--replication-timeout", type=float, metavar="SECONDS", help="End and record a replication that takes longer."
+)
+@click.option("--retries", type=int, metavar="N", help="How often what a lost job left undone is tried again [2].")
+@click.option("--fresh", is_flag=True, default=None, help="Compute anew what an earlier run has computed.")
+@click.option("--detach", is_flag=True, default=None, help="Go on in the background; `simferry watch` follows.")
+@click.option("-o", "--output", metavar="FILE", help="Write the table of results when done: .parquet or .csv.")
+@JSON
+def run(output: str | None, as_json: bool, **given: Any) -> int:
+    """Run a simulation, or a sweep file.
+
+    SIMULATION is a script (.R or .py) whose function is called once per replication, or with --args a whole script or a
+    program that is run once per replication, or a sweep file (.toml). Options win over what a sweep file says; -p and
+    --table replace its design.
+    """
+    from .. import verbs
+    from ..screen import progress_bar
+
+    arguments = sweep_arguments(**given)
+    if output and arguments.get("detach"):
+        raise UsageError("--output and --detach are both given", "When it is done: simferry results latest -o FILE")
+    if output:
+        check_output(output)
+    with progress_bar(show=not as_json) as update:
+        made = verbs.run(**arguments, on_progress=update, on_start=None if as_json else announce)
+    if arguments.get("detach"):
+        if as_json:
+            print_json({**head_of(made), "state": "running"})
+        else:
+            click.echo(f"It goes on in the background: simferry watch {made.id}")
+        return 0
+    if output:
+        write_table(made.results_table(), output)
+    return finish(made, as_json)
+
+
+@example("simferry plan sweep.toml --workers 16")
+@main.command()
+@SWEEP
+@click.option("--no-pilot", is_flag=True, help="Don't run anything: no forecast of the time.")
+@JSON
+def plan(no_pilot: bool, as_json: bool, **given: Any) -> None:
+    """What a run would compute, and how long.
+
+    A pilot of a few replications is run to see; they are kept, and a run with the same seed does not compute them again.
+    """
+    from .. import forecast
+    from ..screen import duration
+
+    arguments = sweep_arguments(**given)
+    unused = ("on_error", "replication_timeout", "retries", "fresh")
+    arguments = {name: value for name, value in arguments.items() if name not in unused}
+    out = forecast.plan(**arguments, pilot=not no_pilot)
+    if as_json:
+        print_json(vars(out))
+        return
+    size = f"{counted(out.conditions, 'condition')} x {counted(out.replications, 'replication')}"
+    click.echo(f"{size} = {out.total:,}, in {out.stretches:,} stretch{'' if out.stretches == 1 else 'es'}")
+    if not no_pilot:
+        click.echo(f"already there: {out.already_there:,}")
+    if out.seconds is not None and out.seconds_per_replication is not None and out.core_seconds is not None:
+        click.echo(
+            f"a replication takes {out.seconds_per_replication:.3g} s on average "
+            f"(a pilot of {out.pilot_replications:,}, kept in {out.pilot_run})"
+        )
+        click.echo(
+            f"all of it about {duration(out.seconds)} on {out.workers} cores ({duration(out.core_seconds)} of core time)"
+        )
+        slow = dict(out.slowest_condition or {})
+        seconds = slow.pop("seconds")
+        click.echo(f"slowest: {', '.join(f'{k} {v}' for k, v in slow.items())}: {seconds:.3g} s a replication")
+        click.echo(f"simferry run ... --seed {out.seed}  uses the pilot's replications")

@@ -117,7 +117,6 @@ def drive(
     *,
     replications: int,
     retry_failed: bool = False,
-    jobs: int = 1,
     conditions: np.ndarray | None = None,
     on_progress: Callable[[Progress], None] = lambda _: None,
 ) -> None:
@@ -130,7 +129,7 @@ def drive(
     with driving(run):
         try:
             stop_leftovers(run, backend)
-            _compute(run, backend, reason, replications, retry_failed, jobs, conditions, on_progress)
+            _compute(run, backend, reason, replications, retry_failed, conditions, on_progress)
         except KeyboardInterrupt:
             _stop(run, backend)
             raise Interrupted(
@@ -150,7 +149,6 @@ def _compute(
     reason: str,
     replications: int,
     retry_failed: bool,
-    jobs: int,
     conditions: np.ndarray | None,
     on_progress: Callable[[Progress], None],
 ) -> None:
@@ -168,7 +166,7 @@ def _compute(
                 f"The last one's log ends: {_last_lines(run, backend, names)}",
                 f"simferry logs {run.id}  shows all of it, simferry resume {run.id}  tries again.",
             )
-        names = _submit(run, backend, work, reason if attempt == 0 else "retry", replications, jobs)
+        names = _submit(run, backend, work, reason if attempt == 0 else "retry", replications)
         if _watch(run, backend, names, on_progress):
             return
 
@@ -182,9 +180,7 @@ def stop_leftovers(run: RunFolder, backend: Backend) -> None:
         time.sleep(0.05)
 
 
-def _submit(
-    run: RunFolder, backend: Backend, work: planning.Work, reason: str, replications: int, jobs: int
-) -> list[str]:
+def _submit(run: RunFolder, backend: Backend, work: planning.Work, reason: str, replications: int) -> list[str]:
     record, options = run.record, run.record["options"]
     spec = record["simulation"]
     design = run.conditions()
@@ -193,11 +189,15 @@ def _submit(
     )
     cores = options["cores"] or (1 if spec["kind"] == "function" else backend.workers)
     order = streams.numbers.argsort().argsort()
-    dealt = planning.deal(planning.cut(work, order, jobs * max(1, backend.workers // cores)), jobs)
+    stretches = planning.cut(work, order, backend.jobs * max(1, backend.workers // cores))
+    dealt = planning.deal(stretches, backend.jobs)
     facts = {
         **{name: spec[name] for name in ("language", "kind", "function", "script", "objects", "results_file")},
         "run": run.id, "workers": backend.workers, "cores": cores, "jobs": len(dealt), "on_error": options["on_error"],
-        "replication_timeout": options["replication_timeout"] or 0, "private_mount": "yes" if spec["private_mount"] else "",
+        "replication_timeout": options["replication_timeout"] or 0, "longest_block": backend.seconds_at_most / 20,
+        # the contract's output folder, where one replication at a time has it for itself
+        "output": "/opt/ml/processing/output" if backend.contract and backend.workers // cores <= 1 else "",
+        "private_mount": "yes" if spec["private_mount"] and not backend.contract else "",
     }  # fmt: skip
 
     def job(j: int) -> Callable[[str], bytes]:

@@ -57,6 +57,11 @@ def plan(
     store: str | Path | None = None,
     backend: str = "local",
     workers: int | None = None,
+    image: str | None = None,
+    instance_type: str | None = None,
+    jobs: int | None = None,
+    max_runtime: float | None = None,
+    hosts: int | None = None,
     cores: int | None = None,
     pilot: bool = True,
 ) -> Forecast:
@@ -68,11 +73,19 @@ def plan(
     simulation = as_simulation(simulation, function, args, include, constants, results_file)
     design = as_design(design)
     check_replications(replications)
-    place = backend_of(backend, workers=workers)
-    options: dict[str, Any] = {"common": common, "backend": backend, "workers": workers, "cores": cores}
+    given: dict[str, Any] = {
+        "workers": workers,
+        "image": image,
+        "instance_type": instance_type,
+        "jobs": jobs,
+        "hosts": hosts,
+    }
+    given["max_runtime"] = max_runtime
+    place = backend_of(backend, **given)
+    options: dict[str, Any] = {"common": common, "backend": backend, "place": given, "cores": cores}
     if not pilot:
-        simulation.check(design)
         place.check(simulation.spec())
+        simulation.check(design, place)
         seed = streams.check_seed(0 if seed is None else seed)
         work = _stretches(simulation, design, seed, replications, common, place.workers)
         total = len(design) * replications

@@ -1,12 +1,15 @@
 """Images: built, tagged by the hash of everything that goes in, checked against the contract."""
 
+import contextlib
 import fnmatch
 import hashlib
 import io
 import json
+import re
 import tarfile
 import tempfile
 import time
+import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,7 +17,7 @@ from typing import Any
 
 from . import planning
 from .design import grid
-from .engine import ImageError, connect, find_image, run_once
+from .engine import EngineError, ImageError, connect, find_image, run_once
 from .errors import nearest
 from .processing import Files, ProcessingJob, local_uri
 from .simulation import COMMANDS, WORKER_FILES
@@ -22,6 +25,7 @@ from .worker import blocks
 
 LABEL = "simferry.recipe"
 LAST_LINES = 20
+_LAYER = re.compile(r" ---> ([0-9a-f]{12,})")
 Progress = Callable[[str], None]
 
 
@@ -53,7 +57,8 @@ class Recipe:
         with tarfile.open(fileobj=out, mode="w") as tar:
             for name, content in sorted(self.files.items()):
                 info = tarfile.TarInfo(name)
-                info.size, info.mode = len(content), 0o755 if name.endswith(".sh") else 0o644
+                # what git or a file system says of modes differs between machines
+                info.size, info.mode = len(content), 0o755 if content.startswith(b"#!") else 0o644
                 tar.addfile(info, io.BytesIO(content))
         out.seek(0)
         return out
@@ -92,48 +97,83 @@ def recipe(folder: str | Path, name: str | None = None, build_args: Mapping[str,
 
 
 def build(made_of: Recipe, on_progress: Progress = lambda _: None, rebuild: bool = False) -> Built:
-    """Build an image, unless one of this recipe is here. Raises ImageError with the failing step and its last lines."""
+    """Build an image, unless one of this recipe is here. Raises ImageError with the failing step and its last lines.
+
+    rebuild: from the first step on. What fails, or is interrupted, leaves no container and no nameless image.
+    """
     import docker.errors
+    import requests
 
     client = connect()
-    if not rebuild:
-        try:
-            image = client.images.get(made_of.tag)
-            image.tag(made_of.name, "latest")
-            return Built(made_of.tag, str(image.id), True)
-        except docker.errors.ImageNotFound:
-            pass
+    before = _id(client, made_of.tag)
+    if before and not rebuild:
+        client.images.get(made_of.tag).tag(made_of.name, "latest")
+        return Built(made_of.tag, before, True)
     said: list[str] = []
-    step = ""
+    step, newest = "", ""
     try:
-        # what a failing step leaves behind is removed
         stream = client.api.build(
             fileobj=made_of.context(), custom_context=True, tag=made_of.tag, rm=True, forcerm=True, decode=True,
             buildargs=made_of.build_args, labels={LABEL: made_of.hash}, network_mode="host", platform=made_of.platform,
+            nocache=rebuild,
         )  # fmt: skip
-        for event in stream:
-            for line in (event.get("stream") or event.get("status") or "").splitlines():
-                if line.startswith("Step "):
-                    step, said = line, []
-                elif line.strip():
-                    said.append(line)
-                if line.strip():
-                    on_progress(line)
-            if "error" in event:
-                raise ImageError(_failed_step(step, event["error"], said))
+        with contextlib.closing(stream):
+            for event in stream:
+                for line in (event.get("stream") or event.get("status") or "").splitlines():
+                    if line.startswith("Step "):
+                        step, said = line, []
+                    elif made := _LAYER.fullmatch(line):
+                        newest = made[1]
+                    elif line.strip():
+                        said.append(line)
+                    if line.strip():
+                        on_progress(line)
+                if "error" in event:
+                    raise _cant_build(made_of.name, step, event["error"], said)
+        built = _id(client, made_of.tag)
+        if built is None:
+            raise EngineError(f"Docker's engine broke off the build of {made_of.name} at {step or 'its start'}")
+        client.images.get(built).tag(made_of.name, "latest")
     except docker.errors.APIError as error:
-        raise ImageError(f"{made_of.name} can't be built: {error.explanation or error}") from None
-    image = client.images.get(made_of.tag)
-    image.tag(made_of.name, "latest")
-    return Built(made_of.tag, str(image.id), False)
+        raise _cant_build(made_of.name, step, str(error.explanation or error), said) from None
+    except requests.exceptions.RequestException as error:
+        raise EngineError(f"Docker's engine broke off the build of {made_of.name}: {error}") from None
+    finally:
+        for nameless in {newest, before or ""} - {""}:
+            _remove_nameless(client, nameless)
+    return Built(made_of.tag, built, False)
 
 
-def _failed_step(step: str, error: str, said: list[str]) -> str:
-    command = step.partition(": ")[2] or step
-    lines = [line for line in said if not line.startswith((" --->", "Removing intermediate"))]
-    shown = "\n".join(f"  {line}" for line in lines[-LAST_LINES:])
-    place = "; there is no room left on the disk" if "no space left" in error.lower() else ""
-    return f"the build failed at {command or 'its start'}: {error.strip()}{place}" + (f"\n{shown}" if shown else "")
+def _id(client: Any, name: str) -> str | None:
+    import docker.errors
+
+    try:
+        return str(client.images.get(name).id)
+    except docker.errors.ImageNotFound:
+        return None
+
+
+def _remove_nameless(client: Any, image: str) -> None:
+    """Remove an image that has no name, and nothing built upon it."""
+    import docker.errors
+    import requests
+
+    with contextlib.suppress(docker.errors.APIError, requests.exceptions.RequestException):
+        if not client.images.get(image).tags:
+            client.images.remove(image)
+
+
+def _cant_build(name: str, step: str, error: str, said: list[str]) -> ImageError:
+    command = step.partition(": ")[2] or "its start"
+    lines = [line for line in said if not line.startswith((" --->", "Removing intermediate"))][-LAST_LINES:]
+    shown = "".join(f"\n  {line}" for line in lines)
+    text = f"the build of {name} failed at {command}: {error.strip()}{shown}"
+    if "no space left on device" in text.lower():
+        return ImageError(
+            f"no room is left on the disk of Docker's engine: {text}",
+            "docker system df  shows what fills it, and  docker system prune  frees what is not in use.",
+        )
+    return ImageError(text)
 
 
 @dataclass
@@ -145,26 +185,58 @@ class Finding:
     found: str
 
 
+# what is installed, besides what comes with the interpreter
+_LIST = {
+    "r": """p <- installed.packages(priority = "NA"); cat(paste(p[, 1], p[, 3]), sep = ", ")""",
+    "python": "import importlib.metadata as m; "
+    "print(', '.join(sorted({f'{d.name} {d.version}' for d in m.distributions()}, key=str.lower)))",
+}
+_FLAG = {"r": "-e", "python": "-c"}
+_LABEL = {"r": "R", "python": "Python"}
+_LACKS = (
+    "from importlib.util import find_spec\n"
+    "print(*(p for p in ('numpy', 'joblib', 'cloudpickle') if find_spec(p) is None), sep=', ')"
+)
+
+
 def check(name: str) -> list[Finding]:
-    """Look at an image as a job would: interpreter, packages, user, folders, a block of the worker, exit codes."""
+    """Look at an image as a job would: interpreter, packages, user, folders, a block of the worker, exit codes.
+
+    Raises ImageError where it can't be looked at: it isn't here, is for another architecture, has no interpreter.
+    """
     client = connect()
     image = find_image(client, name)
-    out = [
-        Finding("architecture", True, str(image.attrs.get("Architecture"))),
-        Finding("size", True, f"{image.attrs['Size'] / 1e6:.0f} MB"),
-        Finding("user", True, image.attrs["Config"].get("User") or "root"),
-    ]
+    user = image.attrs["Config"].get("User") or "root"
     languages = [
-        lang
-        for lang, program in (("r", "Rscript"), ("python", "python3"))
-        if _runs(client, name, [program, "--version"])
+        lang for lang, (program, _) in COMMANDS.items() if lang in _LIST and _runs(client, name, [program, "--version"])
     ]
     if not languages:
         raise ImageError(
             f"image {name} has neither Rscript nor python3", "simferry image build containers/r  makes one that has."
         )
+    out = [
+        Finding("architecture", True, str(image.attrs.get("Architecture"))),
+        Finding("size", True, f"{image.attrs['Size'] / 1e6:.0f} MB"),
+        Finding("user", True, user),
+    ]
+    if _runs(client, name, ["sh", "-c", "mkdir -p /opt/ml/output && : >/opt/ml/output/message"]):
+        out.append(Finding("/opt/ml", True, f"{user} can write it"))
+    else:
+        out.append(
+            Finding(
+                "/opt/ml", False, f"{user} can't write it: RUN mkdir -p /opt/ml && chmod 777 /opt/ml  in the Dockerfile"
+            )
+        )
     for language in languages:
-        out += _check_language(client, name, language)
+        lacks = [
+            p
+            for p in _PYTHON_NEEDS
+            if language == "python" and not _runs(client, name, ["python3", "-c", f"import {p}"])
+        ]
+        if lacks and languages != ["python"]:  # an R image in which some package wanted Python
+            out.append(Finding("Python", True, f"lacks {', '.join(lacks)}: this image runs R simulations only"))
+        else:
+            out += _check_language(client, name, language)
     return out
 
 
@@ -176,7 +248,7 @@ def _runs(client: Any, name: str, command: list[str]) -> bool:
 
 
 def _check_language(client: Any, name: str, language: str) -> list[Finding]:
-    """A sweep of two replications, and a script that fails, in the image."""
+    """What is installed, a sweep of two replications, and a script that fails, in the image."""
     scripts = {
         "r": ("simulate.R", "simulate <- function(n) mean(rnorm(n))\n", "fail.R", "quit(status = 7)\n"),
         "python": (
@@ -187,8 +259,8 @@ def _check_language(client: Any, name: str, language: str) -> list[Finding]:
         ),
     }[language]
     program, worker = COMMANDS[language]
-    label = {"r": "R", "python": "Python"}[language]
-    out: list[Finding] = []
+    label = _LABEL[language]
+    installed = run_once(client, name, [program, _FLAG[language], _LIST[language]])[1].strip()
     with tempfile.TemporaryDirectory(prefix="simferry-image-") as folder:
         code, plan, results = Path(folder, "code"), Path(folder, "plan"), Path(folder, "blocks")
         for path in (code, plan, results):
@@ -218,14 +290,11 @@ def _check_language(client: Any, name: str, language: str) -> list[Finding]:
             said = (outcome.exit_message or job.kept_logs["algo-1"] or outcome.failure_reason).strip()
             return [Finding(f"{label} worker", False, said[-400:])]
         facts = blocks.decode(written[0].read_bytes()).facts
-        out.append(
-            Finding(
-                label,
-                True,
-                f"{facts['interpreter']}; packages: {facts['packages'] or 'none loaded'}; BLAS {facts['blas']}",
-            )
-        )
-        out.append(Finding(f"{label} worker", True, "ran a block; /opt/ml can be written"))
+        out = [
+            Finding(label, True, f"{facts['interpreter']}; BLAS {facts['blas']}"),
+            Finding(f"{label} packages", True, installed or "none"),
+            Finding(f"{label} worker", True, "ran a block"),
+        ]
         outcome, _ = run(scripts[2], [])
         out.append(
             Finding(
@@ -266,7 +335,7 @@ def _request(
         return {"InputName": name, "S3Input": s3}
 
     return {
-        "ProcessingJobName": "simferry-image-check",
+        "ProcessingJobName": f"simferry-image-check-{uuid.uuid4().hex[:8]}",
         "AppSpecification": {
             "ImageUri": image,
             "ContainerEntrypoint": entry,

@@ -26,7 +26,7 @@ def create(
     common: str | Iterable[str] = (),
     store: str | Path | None = None,
     backend: str = "local",
-    workers: int | None = None,
+    place: Mapping[str, Any] | None = None,
     cores: int | None = None,
     on_error: str = "continue",
     replication_timeout: float | None = None,
@@ -44,15 +44,17 @@ def create(
             )
     if on_error not in ("continue", "stop"):
         raise UsageError(f"on_error is {on_error!r}; it can be continue or stop")
-    for option, value in (("workers", workers), ("cores", cores), ("replication_timeout", replication_timeout)):
-        if value is not None and not value > 0:
+    place = {name: value for name, value in (place or {}).items() if value is not None}
+    numbers = {"cores": cores, "replication_timeout": replication_timeout, **place}
+    for option, value in numbers.items():
+        if isinstance(value, (int, float)) and not value > 0:
             raise UsageError(f"{option} is {value}; it has to be above 0")
     if retries < 0:
         raise UsageError(f"retries is {retries}; it has to be 0 or above")
-    place = backend_of(backend, workers=workers)
-    simulation.check(design)
+    where = backend_of(backend, **place)
+    where.check(simulation.spec())
+    simulation.check(design, where)
     spec = simulation.spec()
-    place.check(spec)
     record = {
         "simferry": __version__,
         "created": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="microseconds"),
@@ -65,10 +67,11 @@ def create(
         "common": common,
         "code_hash": simulation.code_hash(),
         "environment": simulation.environment,
+        "image": where.image_digest(),
         "pilot": pilot,
         "options": {
             "backend": backend,
-            "workers": workers,
+            "place": place,
             "cores": cores,
             "on_error": on_error,
             "replication_timeout": replication_timeout,

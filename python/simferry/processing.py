@@ -126,8 +126,8 @@ class ProcessingJob:
         return self.folder / host / Path(path).relative_to("/opt/ml")
 
     def _prepare(self, number: int, host: str) -> None:
-        for path in ("config", "output", "processing"):
-            (self.folder / host / path).mkdir(parents=True)
+        for name in ("config", "output", "processing"):
+            (self.folder / host / name).mkdir(parents=True)
         for one in self.request.get("ProcessingInputs", []):
             source = one["S3Input"]
             target = self._inside(host, source["LocalPath"])

@@ -1,18 +1,23 @@
 """Pushing images: to ECR, whose repository is made where it is missing, or to any registry Docker knows."""
 
 import base64
+import contextlib
 import json
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from .engine import ImageError, connect, find_image
+from .engine import ImageError, connect, find_image, repository_of
 from .errors import SimferryError
+from .images import LABEL
 
 _ECR = re.compile(r"(\d{12})\.dkr\.ecr(?:-fips)?\.([a-z0-9-]+)\.amazonaws\.com(?:\.cn)?")
-_ECR_NAME = re.compile(r"(?:[a-z0-9]+(?:[._-][a-z0-9]+)*/)*[a-z0-9]+(?:[._-][a-z0-9]+)*")
+_HOST = re.compile(r"(?=.*[.:]|localhost)[A-Za-z0-9][A-Za-z0-9.-]*(?::\d+)?")
+_PART = r"[a-z0-9]+(?:(?:[._-]|__|-+)[a-z0-9]+)*"
+_NAME = re.compile(rf"(?:{_PART}/)*{_PART}")
 KEPT_IMAGES = 30
+PUSH_SECONDS = 600  # for which a registry may say nothing: it looks through what it was sent
 Progress = Callable[[str], None]
 
 
@@ -34,41 +39,57 @@ class Pushed:
 def push(name: str, to: str, on_progress: Progress = lambda _: None) -> Pushed:
     """Push a local image. to: a registry (host[:port], perhaps with a path), or an account's ECR host.
 
-    The tag is that of the recipe's hash, so that a tag never changes its meaning. Raises RegistryError.
+    The tag is that of the recipe's hash, so that a tag never changes its meaning. Raises RegistryError; what is not pushed
+    leaves no name here.
     """
-    client = connect()
-    image = find_image(client, name, pull=False)
-    tag = _tag_of(image, name)
-    base = name.partition(":")[0].rpartition("/")[2]
+    import docker.errors
+
     host, _, path = to.removeprefix("https://").rstrip("/").partition("/")
+    base = repository_of(name).rpartition("/")[2]
     repository = f"{path}/{base}" if path else base
-    credentials = None
-    if ecr := _ECR.fullmatch(host):
-        _check_ecr_name(repository)
-        credentials = _ecr_login(ecr[1], ecr[2], repository, on_progress)
+    ecr = _ECR.fullmatch(host)
+    check_names(host, repository, bool(ecr))
+    client = connect(PUSH_SECONDS)
+    image = find_image(client, name, pull=False)
+    credentials = ecr_login(ecr[1], ecr[2], repository, on_progress) if ecr else None
+    tag = _tag_of(image)
     uri = f"{host}/{repository}:{tag}"
     there = _digest_there(client, uri, credentials)
-    if there and there in {d.rpartition("@")[2] for d in image.attrs.get("RepoDigests", [])}:
+    if there and f"{host}/{repository}@{there}" in image.attrs.get("RepoDigests", []):
         return Pushed(uri, there, True)
-    image.tag(f"{host}/{repository}", tag)
-    return Pushed(uri, _push(client, f"{host}/{repository}", tag, credentials, on_progress), False)
+    had_name = uri in image.tags
+    try:
+        image.tag(f"{host}/{repository}", tag)
+        digest = _push(client, f"{host}/{repository}", tag, credentials, on_progress)
+    except BaseException:
+        if not had_name:
+            with contextlib.suppress(docker.errors.APIError):
+                client.images.remove(uri, noprune=True)
+        raise
+    return Pushed(uri, digest or _digest_there(client, uri, credentials) or "", False)
 
 
-def _tag_of(image: Any, name: str) -> str:
-    from .images import LABEL
-
-    made_of = (image.labels or {}).get(LABEL)
-    if made_of:
-        return str(made_of)[:12]
-    return str(image.id).removeprefix("sha256:")[:12]
-
-
-def _check_ecr_name(name: str) -> None:
-    if not _ECR_NAME.fullmatch(name) or not 2 <= len(name) <= 256:
+def check_names(host: str, repository: str, ecr: bool) -> None:
+    """Raise ImageError for what no registry, or ECR, would take as a name."""
+    if not _HOST.fullmatch(host):
         raise ImageError(
-            f"ECR does not take the repository name {name!r}",
+            f"{host!r} is no registry's name", "It is a host, such as 123456789012.dkr.ecr.us-west-2.amazonaws.com."
+        )
+    if not ecr and ("amazonaws" in host or ".dkr.ecr" in host):
+        raise ImageError(
+            f"{host} looks like ECR's, but is not of the form ACCOUNT.dkr.ecr.REGION.amazonaws.com",
+            "ACCOUNT is the account's number, with 12 digits.",
+        )
+    if not _NAME.fullmatch(repository) or not 2 <= len(repository) <= (256 if ecr else 255):
+        raise ImageError(
+            f"{'ECR' if ecr else host} does not take the repository name {repository!r}",
             "Names have 2 to 256 characters: lower case letters, digits, and - _ . / between them.",
         )
+
+
+def _tag_of(image: Any) -> str:
+    made_of = (image.labels or {}).get(LABEL)
+    return str(made_of)[:12] if made_of else str(image.id).removeprefix("sha256:")[:12]
 
 
 def _push(client: Any, repository: str, tag: str, credentials: dict[str, str] | None, on_progress: Progress) -> str:
@@ -76,36 +97,49 @@ def _push(client: Any, repository: str, tag: str, credentials: dict[str, str] | 
     import requests
 
     digest = ""
-    layers: dict[str, str] = {}
+    shown: dict[str, str] = {}
     try:
         for event in client.api.push(repository, tag=tag, stream=True, decode=True, auth_config=credentials):
             if "error" in event:
                 raise _refused(repository, event["error"])
             digest = event.get("aux", {}).get("Digest", digest)
-            if "id" in event and event.get("status") != layers.get(event["id"]):
-                layers[event["id"]] = event["status"]
-                on_progress(f"{event['id']}: {event['status']}")
-    except (docker.errors.APIError, requests.exceptions.RequestException) as error:
+            text = _progress(event)
+            if text and text != shown.get(event["id"]):
+                shown[event["id"]] = text
+                on_progress(f"{event['id']}: {text}")
+    except (docker.errors.DockerException, requests.exceptions.RequestException) as error:
         raise _refused(repository, str(error)) from None
     return digest
+
+
+def _progress(event: dict[str, Any]) -> str:
+    """What an event says of a layer: its state, and while it is sent how much of it, in tenths."""
+    if "id" not in event or "status" not in event:
+        return ""
+    sent = event.get("progressDetail") or {}
+    if not sent.get("total"):
+        return str(event["status"])
+    tenths = min(10, 10 * sent.get("current", 0) // sent["total"])
+    return f"{event['status']} {10 * tenths} % of {sent['total'] / 1e6:.1f} MB"
+
+
+_LOGIN = ("no basic auth", "unauthorized", "denied", "authentication required", "401", "403", "token has expired")
+_AWAY = ("refused", "no such host", "timeout", "i/o", "unreachable", "server gave http response", "certificate")
 
 
 def _refused(repository: str, text: str) -> RegistryError:
     host = repository.partition("/")[0]
     low = text.lower()
-    if (
-        "no basic auth" in low
-        or "unauthorized" in low
-        or "denied" in low
-        or "authentication required" in low
-        or "401" in low
-    ):
-        return RegistryError(f"{host} refuses the login: {text}", f"docker login {host}")
     if "immutable" in low:
-        return RegistryError(f"{repository} has another image of this tag, and its tags are immutable")
-    if "refused" in low or "no such host" in low or "timeout" in low:
-        return RegistryError(f"{host} can't be reached: {text}", "Is the name right, and the registry running?")
-    return RegistryError(f"{repository} did not take the image: {text}")
+        return RegistryError(
+            f"{repository} has another image of this tag, and its tags are immutable",
+            "It was built of the same recipe, elsewhere or earlier: docker pull  brings it here.",
+        )
+    if any(word in low for word in _LOGIN):
+        return RegistryError(f"{host} refuses the login: {text.strip()}", f"docker login {host}")
+    if any(word in low for word in _AWAY):
+        return RegistryError(f"{host} can't be reached: {text.strip()}", "Is the name right, and the registry running?")
+    return RegistryError(f"{repository} did not take the image: {text.strip()}")
 
 
 def _digest_there(client: Any, uri: str, credentials: dict[str, str] | None) -> str | None:
@@ -114,12 +148,12 @@ def _digest_there(client: Any, uri: str, credentials: dict[str, str] | None) -> 
 
     try:
         return str(client.images.get_registry_data(uri, auth_config=credentials).id)
-    except docker.errors.APIError:
+    except docker.errors.DockerException:
         return None
 
 
-def _ecr_login(account: str, region: str, repository: str, on_progress: Progress) -> dict[str, str]:
-    """Make the repository where it is missing; user and password for this registry."""
+def ecr_login(account: str, region: str, repository: str, on_progress: Progress) -> dict[str, str]:
+    """Make the repository where it is missing; user and password for this registry. Raises RegistryError."""
     import boto3
     from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
 
@@ -129,25 +163,48 @@ def _ecr_login(account: str, region: str, repository: str, on_progress: Progress
             ecr.describe_repositories(registryId=account, repositoryNames=[repository])
         except ecr.exceptions.RepositoryNotFoundException:
             on_progress(f"making repository {repository}")
-            ecr.create_repository(
-                registryId=account, repositoryName=repository, imageTagMutability="IMMUTABLE",
-                imageScanningConfiguration={"scanOnPush": True}, tags=[{"Key": "made-by", "Value": "simferry"}],
-            )  # fmt: skip
-            rule = {
-                "rulePriority": 1,
-                "description": f"keep the newest {KEPT_IMAGES} images",
-                "selection": {"tagStatus": "any", "countType": "imageCountMoreThan", "countNumber": KEPT_IMAGES},
-                "action": {"type": "expire"},
-            }
-            ecr.put_lifecycle_policy(
-                registryId=account, repositoryName=repository, lifecyclePolicyText=json.dumps({"rules": [rule]})
-            )
+            _make_repository(ecr, account, repository)
         token = ecr.get_authorization_token()["authorizationData"][0]["authorizationToken"]
     except NoCredentialsError:
         raise RegistryError(
-            f"there are no AWS credentials for {account} in {region}", "aws configure, aws sso login, or AWS_PROFILE."
+            f"there are no AWS credentials for account {account} in {region}",
+            "aws configure, aws sso login, or AWS_PROFILE.",
         ) from None
-    except (ClientError, BotoCoreError) as error:
-        raise RegistryError(f"ECR of account {account} in {region} refuses: {error}") from None
+    except ClientError as error:
+        said = error.response.get("Error", {})
+        raise RegistryError(
+            f"ECR of account {account} in {region} refuses {error.operation_name}: "
+            f"{said.get('Message') or said.get('Code')} ({said.get('Code')})",
+            "aws sts get-caller-identity  says as whom you ask.",
+        ) from None
+    except BotoCoreError as error:
+        raise RegistryError(f"ECR of account {account} in {region} can't be asked: {error}") from None
     user, _, password = base64.b64decode(token).decode().partition(":")
     return {"username": user, "password": password}
+
+
+def _make_repository(ecr: Any, account: str, repository: str) -> None:
+    """A repository of immutable tags that are scanned, in which the newest images are kept; or none."""
+    from botocore.exceptions import ClientError
+
+    try:
+        ecr.create_repository(
+            registryId=account, repositoryName=repository, imageTagMutability="IMMUTABLE",
+            imageScanningConfiguration={"scanOnPush": True}, tags=[{"Key": "made-by", "Value": "simferry"}],
+        )  # fmt: skip
+    except ecr.exceptions.RepositoryAlreadyExistsException:
+        return  # another was faster
+    rule = {
+        "rulePriority": 1,
+        "description": f"keep the newest {KEPT_IMAGES} images",
+        "selection": {"tagStatus": "any", "countType": "imageCountMoreThan", "countNumber": KEPT_IMAGES},
+        "action": {"type": "expire"},
+    }
+    try:
+        ecr.put_lifecycle_policy(
+            registryId=account, repositoryName=repository, lifecyclePolicyText=json.dumps({"rules": [rule]})
+        )
+    except ClientError:
+        with contextlib.suppress(ClientError):  # without its rule it would be half made
+            ecr.delete_repository(registryId=account, repositoryName=repository)
+        raise

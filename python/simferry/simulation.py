@@ -12,7 +12,9 @@ import tempfile
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
+
+import numpy as np
 
 from . import job_file
 from .design import Design
@@ -30,6 +32,17 @@ COMMANDS = {"r": ("Rscript", "worker.R"), "python": ("python3", "worker.py"), "c
 IGNORED = {"__pycache__", ".git", ".Rproj.user", "simferry-runs", ".venv"}  # in folders that are included
 # what the worker puts in place of {replication}, {seed} and {condition} when it runs a script
 MARKS = {"replication": "\ue001", "seed": "\ue002", "condition": "\ue003"}
+
+
+class Place(Protocol):
+    """Where a simulation is to run, and where it is looked at before: a backend."""
+
+    contract: bool
+
+    def ask(
+        self, spec: dict[str, Any], root: Path, verb: str, show: bool = False
+    ) -> "subprocess.CompletedProcess[str]":
+        """Run the worker's verb there, with `root` as its root."""
 
 
 @dataclass
@@ -192,7 +205,7 @@ class Simulation:
             "private_mount": self.needs_private_mount(),
         }  # fmt: skip
 
-    def check(self, design: Design) -> None:
+    def check(self, design: Design, place: "Place") -> None:
         """Whether the simulation can be run on this design, before anything starts: it is parsed, its packages are looked
         for, its function's arguments compared with the design's columns. Fills `environment`."""
         if self.kind != "function":
@@ -208,7 +221,13 @@ class Simulation:
                 arguments = worker.arguments_of(self.target)
             except (TypeError, ValueError):  # a builtin that does not tell
                 arguments = [("...", True)]
-            self.environment = worker.facts_here()
+            # which packages it uses is in its fingerprint; what else this process has imported does not matter
+            self.environment = {**worker.facts_here(), "packages": f"numpy {np.__version__}"}
+            if place.contract:
+                with tempfile.TemporaryDirectory(prefix="simferry-check-") as folder:
+                    answer, printed = self._ask_worker(Path(folder), place)
+                self._raise_problem(answer.facts["problem"], answer.facts["detail"], [], printed)
+                self.environment = {k: answer.facts[k] for k in ("interpreter", "packages", "blas", "cpu")}
             self._check_arguments(arguments, design)
             return
         if self.kind == "command":
@@ -221,7 +240,7 @@ class Simulation:
                 f"{self.target} begins with a byte order mark, which R can't read", "Save it as UTF-8 without one."
             )
         with tempfile.TemporaryDirectory(prefix="simferry-check-") as folder:
-            answer, printed = self._ask_worker(Path(folder))
+            answer, printed = self._ask_worker(Path(folder), place)
         facts = answer.facts
         names = answer.table("functions").columns["name"].strings()
         self._raise_problem(facts["problem"], facts["detail"], [n for n in names if n], printed)
@@ -234,25 +253,21 @@ class Simulation:
         if self.kind == "function":
             self._check_arguments(arguments, design)
 
-    def _ask_worker(self, root: Path) -> tuple[blocks.Block, str]:
+    def _ask_worker(self, root: Path, place: "Place") -> tuple[blocks.Block, str]:
         """The worker's answer, and what was printed meanwhile."""
         code = root / "input" / "code"
         self.write_code(code)
-        job = {name: self.spec()[name] for name in ("kind", "language", "function", "script")}
+        job = {name: self.spec()[name] for name in ("kind", "language", "function", "script", "objects")}
         (root / "input" / "plan").mkdir()
         (root / "input" / "plan" / "job").write_bytes(job_file.encode(job))
-        done = subprocess.run(
-            [*interpreter(self.language), "check", str(root)], cwd=code, env=worker_environment(self.spec()),
-            capture_output=True, text=True,
-            errors="replace", stdin=subprocess.DEVNULL, check=False,
-        )  # fmt: skip
+        done = place.ask(self.spec(), root, "check")
         answer = root / "check"
         if not answer.exists():
             said = done.stderr.replace("Execution halted", "").strip() or done.stdout.strip()
             printed = f" It printed: {said.splitlines()[-1].strip()}" if said and done.returncode else ""
             how = f"exit code {done.returncode}" if done.returncode >= 0 else f"signal {-done.returncode}"
             raise SimulationError(
-                f"{self.target} ended {Path(interpreter(self.language)[0]).name} while it was loaded ({how})",
+                f"{self.target} ended {COMMANDS[self.language][0]} while it was loaded ({how})",
                 f"Does it call quit() or exit?{printed}",
             )
         return blocks.decode(answer.read_bytes()), done.stderr
@@ -414,12 +429,18 @@ def rendered_arguments(spec: Mapping[str, Any], design: Design) -> list[list[str
 
 
 def _pickled(function: Callable[..., Any], constants: dict[str, Any]) -> bytes:
+    import functools
+
     import cloudpickle
 
-    module = sys.modules.get(getattr(function, "__module__", None) or "")
+    inner: Any = function
+    while isinstance(inner, functools.partial):
+        inner = inner.func
+    module = sys.modules.get(getattr(inner, "__module__", None) or "")
     path = getattr(module, "__file__", None) or ""
     # a module of the user's own is sent along: the place where it will run need not have it
     own = module is not None and module.__name__ != "__main__" and path and "site-packages" not in path
+    own = own and module is not None and module.__name__.partition(".")[0] not in sys.stdlib_module_names
     if own:
         cloudpickle.register_pickle_by_value(module)
     try:

@@ -1,5 +1,6 @@
 """Per condition: how many replications, how many failed, and mean, sd and Monte Carlo standard error of each output."""
 
+from collections.abc import Collection
 from typing import Any
 
 import numpy as np
@@ -69,10 +70,9 @@ def summary(run: RunFolder, collected: Collected) -> Any:
     return as_pandas(joined.drop_columns(["replication"]), run.record["parameters"])
 
 
-def same_values(run: RunFolder, collected: Collected) -> list[int]:
+def same_values(rows: pa.Table, parameters: Collection[str] = ()) -> list[int]:
     """Conditions whose replications all returned the same random-looking values, as they do after a set.seed()."""
-    rows = collected.results
-    names = [name for name in _numeric(rows) if pa.types.is_floating(rows[name].type)]
+    names = [n for n in _numeric(rows) if n not in parameters and pa.types.is_floating(rows[n].type)]
     if rows.num_rows == 0 or not names:
         return []
     condition, replication = rows["condition"].to_numpy(), rows["replication"].to_numpy()

@@ -111,15 +111,28 @@ class LocalTable(_Table):
     workers: Positive | None = None
 
 
+class DockerTable(_Table):
+    image: str | None = None
+    workers: Positive | None = None
+    instance_type: str | None = None
+    jobs: Positive | None = None
+    max_runtime: Annotated[float, Field(gt=0)] | None = None
+    hosts: Positive | None = None
+
+
 class SweepTable(_Table):
     simulation: SimulationTable
     design: DesignTable = DesignTable()
     run: RunTable = RunTable()
     local: LocalTable = LocalTable()
+    docker: DockerTable = DockerTable()
 
 
-def read_sweep(path: str | Path) -> dict[str, Any]:
-    """A sweep file as the arguments of `simferry.run`. Raises SweepFileError that names every fault at once."""
+def read_sweep(path: str | Path, backend: str | None = None) -> dict[str, Any]:
+    """A sweep file as the arguments of `simferry.run`. Raises SweepFileError that names every fault at once.
+
+    backend: another one than the file's; the file's table of that name then counts.
+    """
     path = Path(path)
     try:
         content = tomllib.loads(path.read_text(encoding="utf-8-sig"))
@@ -144,8 +157,11 @@ def read_sweep(path: str | Path) -> dict[str, Any]:
         "design": _design(sweep.design, path),
         **simulation.model_dump(include={"function", "args", "include", "results_file"}),
         **sweep.run.model_dump(),
-        "workers": sweep.local.workers,
     }
+    out["backend"] = backend or sweep.run.backend
+    place = getattr(sweep, out["backend"], None)
+    if isinstance(place, _Table):
+        out |= place.model_dump()
     if out["store"] and "://" not in out["store"]:
         out["store"] = path.parent / Path(out["store"]).expanduser()
     return out

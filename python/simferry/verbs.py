@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import signal
 import subprocess
 import sys
 import tempfile
@@ -21,7 +20,7 @@ from .design import Design
 from .driver import Progress
 from .errors import SimferryError, UsageError, nearest
 from .prepare import as_design, as_simulation, check_replications, create
-from .simulation import Simulation, interpreter, worker_environment
+from .simulation import Simulation
 from .store import RunFolder, Store, writing
 from .summary import same_values, summary
 
@@ -64,6 +63,11 @@ class Run:
         return (
             f"<Run {self.id}: {now.state}, {now.done:,} of {now.total:,} replications{failed}, in {self.folder.parent}>"
         )
+
+    @property
+    def note(self) -> str:
+        """What to know about where it runs, if there is anything."""
+        return str(self._backend().note)
 
     def design(self) -> Any:
         """The conditions: pandas.DataFrame of condition (from 1) and the parameters."""
@@ -137,8 +141,9 @@ class Run:
 
     def results(self) -> Any:
         """The run's one table, as a pandas.DataFrame: condition, replication, the parameters, the outputs."""
-        self._warn_about_same_values()
-        return results_.as_pandas(results_.table(self._folder), self.record["parameters"])
+        table = results_.table(self._folder)
+        self._warn_about_same_values(table)
+        return results_.as_pandas(table, self.record["parameters"])
 
     def results_table(self) -> Any:
         """The same as a pyarrow.Table."""
@@ -146,8 +151,9 @@ class Run:
 
     def summary(self) -> Any:
         """Per condition and numeric output: n, failed, missing, warnings, mean, sd and MCSE, as a pandas.DataFrame."""
-        self._warn_about_same_values()
-        return summary(self._folder, self._collect())
+        collected = self._collect()
+        self._warn_about_same_values(collected.results)
+        return summary(self._folder, collected)
 
     def errors(self) -> Any:
         """The failed replications: condition, replication, parameters, message, call, traceback, as a pandas.DataFrame."""
@@ -183,12 +189,7 @@ class Run:
             facts |= {"private_mount": "yes" if spec["private_mount"] else "", "cores": self._backend().workers}
             job = planning.job_bytes(facts, one, self._streams(design), spec, design)
             (root / "input" / "plan" / "job").write_bytes(job)
-            sys.stdout.flush()
-            command = [*interpreter(spec["language"]), "replay", name]
-            done = subprocess.run(command, cwd=root / "input" / "code", env=worker_environment(spec), check=False)
-        if done.returncode < 0:
-            print(f"it was ended by signal {signal.Signals(-done.returncode).name}")
-        return 3 if done.returncode else 0
+            return int(self._backend().ask(spec, root, "replay", show=True).returncode)
 
     def _streams(self, design: Design) -> planning.Streams:
         common = driver.left_out(design.names, self.record["common"])
@@ -196,7 +197,8 @@ class Run:
 
     def _backend(self, workers: int | None = None) -> Any:
         options = self.record["options"]
-        return backend_of(options["backend"], workers=workers or options["workers"])
+        place = {**options["place"], **({"workers": workers} if workers else {})}
+        return backend_of(options["backend"], **place)
 
     def _drive(
         self,
@@ -221,8 +223,8 @@ class Run:
             self._collected = (names, results_.collect(self._folder))
         return self._collected[1]
 
-    def _warn_about_same_values(self) -> None:
-        for condition in same_values(self._folder, self._collect())[:3]:
+    def _warn_about_same_values(self, rows: Any) -> None:
+        for condition in same_values(rows, self.record["parameters"])[:3]:
             warnings.warn(
                 f"condition {condition} of run {self.id} returned the same values in every replication. Does the simulation "
                 "call set.seed() (or seed its generator itself)? simferry gives each replication its own stream: leave it out.",
@@ -245,6 +247,11 @@ def run(
     store: str | Path | None = None,
     backend: str = "local",
     workers: int | None = None,
+    image: str | None = None,
+    instance_type: str | None = None,
+    jobs: int | None = None,
+    max_runtime: float | None = None,
+    hosts: int | None = None,
     cores: int | None = None,
     on_error: str = "continue",
     replication_timeout: float | None = None,
@@ -263,6 +270,9 @@ def run(
     common: names of parameters (or "all") that do not change the random numbers: conditions that differ only there share them.
     workers: cores to use; all of them unless told otherwise. cores: how many one replication uses (1 for functions, all
         workers for scripts and commands).
+    backend: "local", or "docker": containers of `image` here, under the contract of SageMaker Processing, with the cores and
+        memory of `instance_type` (such as ml.m5.xlarge; all of this machine's otherwise), `jobs` of them, each for at most
+        `max_runtime` seconds; `hosts` containers to a job give a whole script one cluster over all of them.
     on_error: "continue", or "stop" to end the run at the first failed replication.
     replication_timeout: seconds after which a replication is ended and recorded as failed.
     retries: how often what a lost job left undone is tried again.
@@ -278,7 +288,9 @@ def run(
     check_replications(replications)
     folder = create(
         simulation, design, replications=replications, seed=seed, common=common, store=store, backend=backend,
-        workers=workers, cores=cores, on_error=on_error, replication_timeout=replication_timeout, retries=retries,
+        place={"workers": workers, "image": image, "instance_type": instance_type, "jobs": jobs,
+               "max_runtime": max_runtime, "hosts": hosts},
+        cores=cores, on_error=on_error, replication_timeout=replication_timeout, retries=retries,
     )  # fmt: skip
     new = Run(folder)
     taken_over = 0 if fresh else reuse.take_over(folder, Store(store), design)

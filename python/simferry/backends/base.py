@@ -1,6 +1,8 @@
 """What the driver asks of a backend, and nothing more."""
 
 from collections.abc import Sequence
+from pathlib import Path
+from subprocess import CompletedProcess
 from typing import Any, Protocol
 
 from ..store import RunFolder
@@ -14,9 +16,19 @@ class Backend(Protocol):
 
     name: str
     workers: int  # cores of one job
+    jobs: int  # at the most
+    seconds_at_most: float  # for one job
+    contract: bool  # whether jobs see /opt/ml/processing as SageMaker's containers do
+    note: str  # what the user should know about where it runs
 
     def check(self, spec: dict[str, Any]) -> None:
         """Raise what would keep the simulation from running here, before anything starts."""
+
+    def image_digest(self) -> str | None:
+        """The content of the image in which jobs run, if they do."""
+
+    def ask(self, spec: dict[str, Any], root: Path, verb: str, show: bool = False) -> "CompletedProcess[str]":
+        """Run the worker's `check` or `replay` where jobs run, with `root` as its root; show: print as it goes."""
 
     def submit(self, run: RunFolder, jobs: Sequence[str]) -> None:
         """Start the jobs whose files lie in the run's plan."""

@@ -5,6 +5,7 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -25,6 +26,7 @@ ENGINE_SECONDS = 120  # how long an engine that restarts is waited for
 
 class Docker:
     name = "docker"
+    contract = True
 
     def __init__(
         self,
@@ -48,6 +50,7 @@ class Docker:
         if kind and kind.cores > here:
             self.note = f"{kind.name} has {kind.cores} cores; this machine's {here} are used (its memory limit holds)"
         self.image, self.max_runtime = image, int(max_runtime or 777_600)
+        self.seconds_at_most = float(self.max_runtime)
         self.at_once = max(1, here // max(1, self.workers * self.hosts))
         self._client: Any = None
         self._waiting: list[tuple[RunFolder, str]] = []
@@ -63,17 +66,16 @@ class Docker:
     # ---- before anything starts ----
 
     def check(self, spec: dict[str, Any]) -> None:
-        image = find_image(self.client, self.image)
+        find_image(self.client, self.image)
         if spec["kind"] == "function" and self.hosts > 1:
             raise UsageError("hosts are for whole scripts", "A function's replications are dealt to jobs: --jobs.")
-        del image
 
-    def digest(self) -> str:
-        """What the image is, by its content."""
+    def image_digest(self) -> str:
         return str(find_image(self.client, self.image).id)
 
-    def ask(self, spec: dict[str, Any], root: Path, verb: str) -> "subprocess.CompletedProcess[str]":
-        """Run the worker's `check` or `replay` in the image, with `root` as its root."""
+    def ask(
+        self, spec: dict[str, Any], root: Path, verb: str, show: bool = False
+    ) -> "subprocess.CompletedProcess[str]":
         for path in [root, *root.rglob("*")]:  # the image's user is another than ours
             path.chmod(0o777 if path.is_dir() else 0o666)
         program, worker = COMMANDS[spec["language"]]
@@ -82,6 +84,9 @@ class Docker:
         status, out, err = run_once(
             self.client, self.image, command, volumes=volumes, environment=self._environment(spec)
         )
+        if show:
+            sys.stdout.write(out)
+            sys.stderr.write(err)
         return subprocess.CompletedProcess(command, status, out, err)
 
     # ---- jobs ----

@@ -31,6 +31,10 @@ def cores_here() -> int:
 
 class Local:
     name = "local"
+    jobs = 1
+    seconds_at_most = float("inf")
+    contract = False
+    note = ""
 
     def __init__(self, workers: int | None = None) -> None:
         self.workers = workers or cores_here()
@@ -48,6 +52,20 @@ class Local:
                 f"{spec['script']} writes to /opt/ml/processing/output, and this system does not allow a private mount there",
                 "Let it write to the folder that the environment variable SIMFERRY_OUTPUT names, or run it with --backend docker.",
             )
+
+    def image_digest(self) -> None:
+        return None
+
+    def ask(
+        self, spec: dict[str, Any], root: Path, verb: str, show: bool = False
+    ) -> "subprocess.CompletedProcess[str]":
+        sys.stdout.flush()
+        pipe = None if show else subprocess.PIPE
+        return subprocess.run(
+            [*interpreter(spec["language"]), verb, str(root)], cwd=root / "input" / "code",
+            env=worker_environment(spec), stdin=subprocess.DEVNULL, stdout=pipe, stderr=pipe,
+            text=True, errors="replace", check=False,
+        )  # fmt: skip
 
     def submit(self, run: RunFolder, jobs: Sequence[str]) -> None:
         for job in jobs:

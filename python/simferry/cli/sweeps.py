@@ -24,8 +24,13 @@ SWEEP = with_options(
     click.option("--include", multiple=True, metavar="PATH", help="A file or folder that comes along with the script."),
     click.option("--results-file", metavar="NAME", help="What a whole script writes to be read as rows (CSV, JSON, numbers)."),
     click.option("--common", metavar="NAMES", help="Parameters (comma separated, or all) that do not change the random numbers."),
-    click.option("--backend", metavar="NAME", help="Where jobs run [local]."),
+    click.option("--backend", metavar="NAME", help="Where jobs run: local, or docker [local]."),
     WORKERS,
+    click.option("--image", metavar="NAME", help="docker: the image that jobs run in."),
+    click.option("--instance-type", metavar="TYPE", help="docker: cores and memory of a job, such as ml.m5.xlarge [all]."),
+    click.option("--jobs", type=int, metavar="N", help="docker: how many containers share the work [1]."),
+    click.option("--max-runtime", type=float, metavar="SECONDS", help="docker: the longest that a job may run."),
+    click.option("--hosts", type=int, metavar="N", help="docker: hosts of a job; a whole script sees one cluster [1]."),
     click.option("--cores", type=int, metavar="N", help="Cores that one replication uses [1; whole scripts: all]."),
     STORE,
 )  # fmt: skip
@@ -39,7 +44,7 @@ def sweep_arguments(simulation: str, parameters: tuple[str, ...], table: str | N
     if simulation.lower().endswith(".toml"):
         from ..sweep import read_sweep
 
-        out = read_sweep(simulation)
+        out = read_sweep(simulation, given["backend"])
     columns, types = parse_parameters(parameters)
     if table is not None and columns:
         raise UsageError("both --table and -p are given", "A design is made in one way.")

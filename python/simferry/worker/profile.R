@@ -9,10 +9,9 @@
 #   other, and so would two loops with a function between them that sets a seed of its own.
 # - set.seed(NULL), RNGkind("L'Ecuyer-CMRG") and rm(.Random.seed), after which R would make up a seed, take a substream.
 # - What has no place in that count starts at a point drawn from its parent's stream (of 2^191: no two come near each other):
-#   a task's own parallel tasks, future's and furrr's seed = TRUE, and jobs of mcparallel and pvec, of which there may be as
+#   a task's own parallel tasks, what future, furrr and doRNG seed, and jobs of mcparallel and pvec, of which there may be as
 #   many as workers.
-# - mc.set.seed = FALSE is heeded: R's own way. So is doRNG, which goes on from the main process's state by nextRNGStream():
-#   those streams must not be other replications'.
+# - mc.set.seed = FALSE is heeded: R's own way.
 # - Not covered: draws in clusterCall and clusterEvalQ, %dopar% on other backends, chunks that the script itself makes.
 # Packages switch generators for a while and remove the state to draw a port or an identifier: only what the script's own code
 # does about its generator is taken for its wish.
@@ -172,8 +171,8 @@ local({
       })
     })
 
-    # These start from an L'Ecuyer state as it is, then move it by one draw: the tasks of the next call would repeat all but one
-    # of the draws of this call's.
+    # These start from an L'Ecuyer state as it is: doRNG goes on to the streams of other replications, and future and furrr move
+    # the state by one draw, so that the tasks of their next call would repeat all but one of the draws of this call's.
     for (package in c("future", "future.apply")) when_loaded(package, function(ns) {
       inject(ns, "as_lecyer_cmrg_seed", bquote(if (isTRUE(seed) && .(own)()) return(.(elsewhere)())))
       kept <- environment(ns$parallel_rng_kind)                       # future >= 1.49 keeps a copy of the function there
@@ -181,6 +180,9 @@ local({
     })
     when_loaded("furrr", function(ns)
       inject(ns, "as_lecyer_cmrg_seed_from_base_r_seed", bquote(if (.(own)()) return(.(elsewhere)()))))
+    when_loaded("rngtools", function(ns)                              # doRNG's
+      inject(ns, "RNGseq_seed", bquote(if (is.null(seed) && .(own)()) return(.(elsewhere)()))))
+
     if (!is.null(stream)) function(seed) { global[[".Random.seed"]] <- seed; now$seeded <<- FALSE }
   }
   environment(keep_streams) <- .BaseNamespaceEnv

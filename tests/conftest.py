@@ -114,3 +114,6 @@ class HandMade:
 def hand_made(tmp_path):
     """Makes run folders by hand: hand_made(design, replications=10, **what run.json says)."""
     return lambda design, *args, **record: HandMade(tmp_path / "store", design, *args, **record)
+
+
+from docker_fixtures import engine, image_python, image_r, registry, scrap  # noqa: E402, F401

@@ -64,7 +64,9 @@ WAYS = {
         "registerDoParallel(cl); foreach(v = x, .options.snow = list(preschedule = TRUE), .export = 'f') %dopar% f(v)"
     ),
     "forks": "registerDoParallel(cores = workers); foreach(v = x) %dopar% f(v)",
-    "no backend": "registerDoSEQ(); foreach(v = x) %dopar% f(v)",
+    "forks or no backend": (
+        "if (workers == 1) registerDoSEQ() else registerDoParallel(cores = workers); foreach(v = x) %dopar% f(v)"
+    ),
     "nested loops": (
         "registerDoParallel(cl); foreach(v = x[1:3]) %:% foreach(w = x[1:2], .combine = c) %dopar% f(v + w)"
     ),
@@ -87,7 +89,10 @@ WAYS = {
     "clusterApply": "clusterApply(cl, x, f)",
     "clusterApplyLB": "clusterApplyLB(cl, x, 'f')",
     "clusterMap": "clusterMap(cl, function(v, w, m) f(v + w + m), x, 5:1, MoreArgs = list(m = 2))",
-    "fork cluster": "fork <- makeForkCluster(workers); on.exit(stopCluster(fork)); parLapplyLB(fork, x, f)",
+    "fork cluster, tasks with tasks": (
+        "fork <- makeForkCluster(workers); on.exit(stopCluster(fork)); "
+        "parLapplyLB(fork, x, function(v) c(f(v), unlist(mclapply(1:3, f)), unlist(unname(mccollect(list(mcparallel(f(v))))))))"
+    ),
     "tasks with tasks": "mclapply(x, function(v) c(f(v), unlist(mclapply(1:3, f, mc.cores = 2)), f(v)), mc.cores = workers)",
     "tasks of sockets with tasks": (
         "clusterApplyLB(cl, x, function(v) c(f(v), unlist(parallel::mclapply(1:3, f, mc.cores = 2)), f(v)))"
@@ -247,6 +252,12 @@ def test_where_r_would_make_up_a_seed_the_numbers_are_the_replications_own(tmp_p
     assert len({*numbers, *output(tmp_path, code, stream=ANOTHER)[2:]}) == 10
 
 
+def test_choosing_lecuyer_moves_the_main_process_to_a_substream(tmp_path):
+    code = 'RNGkind("L\'Ecuyer-CMRG"); cat(.Random.seed)'
+    oracle = f"cat(parallel::nextRNGSubStream(c({STREAM.replace(',', 'L,')}L)))"
+    assert output(tmp_path, code) == output(tmp_path, oracle, stream=None)
+
+
 def test_a_package_that_removes_the_state_for_a_while_takes_no_substream(tmp_path):
     package = """
     package <- new.env(parent = asNamespace("stats"))  # stands for a package's namespace: parallelly and future do this
@@ -333,10 +344,10 @@ def test_parallel_loaded_by_the_site_profile_is_covered(tmp_path):
     assert output(tmp_path, code, 1, R_PROFILE=site) == output(tmp_path, code, 3, R_PROFILE=site)
 
 
-def test_two_scripts_with_one_stream_can_start_clusters_at_once(tmp_path):
-    code = "cl <- parallel::makeCluster(1); Sys.sleep(0.5); cat(parallel::clusterCall(cl, identity, 7)[[1]])"
-    with ThreadPoolExecutor(2) as pool:
-        assert list(pool.map(lambda _: output(tmp_path, code), range(2))) == [["7"], ["7"]]
+def test_scripts_with_one_stream_can_start_clusters_at_once(tmp_path):
+    code = "cl <- parallel::makeCluster(1); Sys.sleep(1); cat(parallel::clusterCall(cl, identity, 7)[[1]])"
+    with ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(lambda _: output(tmp_path, code), range(4))) == [["7"]] * 4
 
 
 def test_a_stream_that_is_none_is_an_error(tmp_path):

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 import simferry as sf
-from simferry.simulation import WORKER
 from conftest import require
+from simferry.simulation import WORKER
 from sweeps import digest, done_pairs, left_behind, write
 
 
@@ -41,7 +41,9 @@ def files(run, condition=1, replication=1):
 
 # ---- arguments ----
 
-DESIGN = sf.zipped(n=[1000, 100000], x=[0.1, 1e-7], flag=[True, None], s=["a b", "it's $HOME"], types={"flag": "logical"})
+DESIGN = sf.zipped(
+    n=[1000, 100000], x=[0.1, 1e-7], flag=[True, None], s=["a b", "it's $HOME"], types={"flag": "logical"}
+)
 TEMPLATE = "--args {n} {x} {flag} {s} '{s}={n}' {{n}} last"
 
 
@@ -89,7 +91,7 @@ def test_helpers_and_data_lie_beside_the_script(tmp_path, go, language):
     write(tmp_path, "data/a.txt", "21")
     code = {
         "R": 'source("helpers.R"); dir.create("sub"); cat(twice(scan("data/a.txt", quiet = TRUE)), file = "sub/out.txt")',
-        "py": 'import helpers, os\nos.mkdir("sub")\nprint(helpers.twice(int(open("data/a.txt").read())), end="", file=open("sub/out.txt", "w"))',
+        "py": "import helpers, os\nos.mkdir('sub')\nx = helpers.twice(int(open('data/a.txt').read()))\nopen('sub/out.txt', 'w').write(f'{x}')",
     }[language]
     run = go(write(tmp_path, f"s.{language}", code), args="", include=[f"helpers.{language}", "data"])
     assert files(run, 1, 1) == files(run, 1, 2) == {"sub/out.txt": "42"}
@@ -178,7 +180,9 @@ def test_parallel_r_scripts_give_the_same_for_any_number_of_workers(tmp_path, go
     runs = []
     for workers, cores in ((1, 1), (2, 2), (2, 1)):
         design = sf.grid(kind=["sockets", "forks"])
-        runs.append(go(script, design, 1, args="{kind}", results_file="r.csv", workers=workers, cores=cores, fresh=True))
+        runs.append(
+            go(script, design, 1, args="{kind}", results_file="r.csv", workers=workers, cores=cores, fresh=True)
+        )
     assert [run.status().failed for run in runs] == [0, 0, 0], runs[0].errors()["message"].tolist()
     assert len({digest(run) for run in runs}) == 1
     assert runs[0].results()["x"].nunique() == 2 * 9
@@ -221,7 +225,10 @@ def test_a_failed_script_is_recorded_with_its_last_lines(tmp_path, go, language)
 
 @pytest.mark.parametrize("language", ["sh", "R"])
 def test_a_script_that_hangs_is_ended_with_what_it_started(tmp_path, go, language):
-    code = {"sh": "[ $1 != 2 ] || { sleep 99 & sleep 98; }", "R": "if (commandArgs(TRUE)[1] == 2) system('sleep 99 & sleep 98')"}
+    code = {
+        "sh": "[ $1 != 2 ] || { sleep 99 & sleep 98; }",
+        "R": "if (commandArgs(TRUE)[1] == 2) system('sleep 99 & sleep 98')",
+    }
     if language == "R":
         require("r", shutil.which("Rscript") is not None, "Rscript is not on the PATH")
     script = shell(tmp_path, code["sh"]) if language == "sh" else write(tmp_path, "s.R", code["R"])

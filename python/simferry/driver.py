@@ -73,8 +73,12 @@ def driving(run: RunFolder) -> Iterator[None]:
     with contextlib.ExitStack() as until_done:
         with writing(run.path):
             lock = until_done.enter_context(open(run.jobs / "driver.lock", "wb"))
-        if not _locked(lock):
+        until = time.monotonic() + 2
+        while not _locked(lock):
             other = driver_of(run)
+            if other is None and time.monotonic() < until:  # one that has just begun, or whose last threads are dying
+                time.sleep(0.02)
+                continue
             raise RunBusy(
                 f"run {run.id} is being computed by {f'process {other.pid}' if other else 'another process'}",
                 f"simferry watch {run.id}  follows it, simferry cancel {run.id}  stops it.",
@@ -256,7 +260,7 @@ def _raise_message(run: RunFolder, job: str) -> None:
     path = run.jobs / job / "message"
     if not path.exists():
         return
-    said = path.read_text(errors="replace") or "disk: the worker could not even write why it ended"
+    said = path.read_text(errors="replace") or "disk: there is no room left on its disk"  # not even to say so
     kind, _, text = said.partition(": ")
     where = f"jobs/{job}/log.txt in {run.path}"
     errors: dict[str, SimferryError] = {

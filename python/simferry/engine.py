@@ -26,13 +26,17 @@ class ImageError(UsageError):
     exit_code = 1
 
 
+def no_client() -> EngineError:
+    return EngineError("the Python package docker is not installed", "pip install 'simferry[docker]'")
+
+
 def connect(timeout_seconds: int = 60) -> Any:
     """A docker client whose engine answers. Raises EngineError: not installed, not running, or no permission."""
     try:
         import docker
         import docker.errors
     except ImportError:
-        raise EngineError("the Python package docker is not installed", "pip install 'simferry[docker]'") from None
+        raise no_client() from None
     try:
         where = os.environ.get("DOCKER_HOST") or _context_host()
         environment = {**os.environ, **({"DOCKER_HOST": where} if where else {})}

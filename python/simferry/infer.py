@@ -1,6 +1,7 @@
 """What a script needs to run, found in its text, and a readable Dockerfile made of it."""
 
 import ast
+import hashlib
 import json
 import re
 import sys
@@ -8,16 +9,11 @@ from collections.abc import Iterable
 from importlib.metadata import packages_distributions
 from pathlib import Path
 
-from .errors import SimulationError, nearest
+from .errors import SimulationError, UsageError, nearest
 from .images import Recipe
 
-# R packages that come with R
-_WITH_R = {
-    "base", "boot", "class", "cluster", "codetools", "compiler", "datasets", "foreign", "graphics", "grDevices", "grid",
-    "KernSmooth", "lattice", "MASS", "Matrix", "methods", "mgcv", "nlme", "nnet", "parallel", "rpart", "spatial", "splines",
-    "stats", "stats4", "survival", "tcltk", "tools", "utils",
-}  # fmt: skip
-_RECOMMENDED = _WITH_R - {
+# R packages that come with R; Debian packages the recommended ones apart
+_BASE_R = {
     "base", "compiler", "datasets", "graphics", "grDevices", "grid", "methods", "parallel", "splines", "stats", "stats4",
     "tcltk", "tools", "utils",
 }  # fmt: skip
@@ -26,36 +22,101 @@ _PACKAGES = {
     "sklearn": "scikit-learn", "skimage": "scikit-image", "PIL": "pillow", "yaml": "pyyaml", "cv2": "opencv-python-headless",
     "bs4": "beautifulsoup4", "dateutil": "python-dateutil", "Bio": "biopython",
 }  # fmt: skip
+WORKER_NEEDS = ["numpy", "joblib", "cloudpickle"]
+
+# ---- R ----
+
+_NAME = r"[A-Za-z][A-Za-z0-9.]*"
+# comments and strings, raw ones among them
+_R_TEXT = re.compile(
+    r"""\#[^\n]* | [rR]"(?P<dash>-*)[(].*?[)](?P=dash)" | [rR]'(?P<dash2>-*)[(].*?[)](?P=dash2)'
+    | "(?:[^"\\]|\\.)*" | '(?:[^'\\]|\\.)*'""",
+    re.VERBOSE | re.DOTALL,
+)
+_STRING = "\ue000"  # stands before a string's number, and after it
 
 
 def r_packages(text: str) -> list[str]:
-    """Packages that R code names: library(), require(), requireNamespace(), loadNamespace() and ::."""
-    code = re.sub(r"(?m)^([^\"'#]*)#.*$", r"\1", text)
-    name = r"([A-Za-z][A-Za-z0-9.]*)"
-    found = re.findall(rf"\b(?:library|require|requireNamespace|loadNamespace)\s*\(\s*[\"']?{name}[\"']?\s*[,)]", code)
-    found += re.findall(rf"\b{name}:::?[A-Za-z.`]", code)
-    return sorted(set(found) - (_WITH_R - _RECOMMENDED), key=str.lower)
+    """Packages that R code names: library(), require(), requireNamespace(), loadNamespace(), ::, and foreach's .packages.
+
+    What comments and strings say does not count.
+    """
+    strings: list[str] = []
+
+    def put_aside(match: re.Match[str]) -> str:
+        if match[0].startswith("#"):
+            return ""
+        strings.append(match[0])
+        return f"{_STRING}{len(strings) - 1}{_STRING}"
+
+    code = _R_TEXT.sub(put_aside, text)
+    string = rf"{_STRING}(\d+){_STRING}"
+    found = []
+    functions = r"\b(?:library|require|requireNamespace|loadNamespace)"
+    calls = rf"{functions}\s*\(\s*(?:package\s*=\s*)?(?:({_NAME})|{string})\s*(?=(,[^\n)]*|\)))"
+    for name, number, rest in re.findall(calls, code):
+        if number:
+            found.append(strings[int(number)][1:-1])
+        elif not re.match(r",.*character\.only\s*=\s*T", rest):
+            found.append(name)
+    for given in re.findall(rf"\.packages\s*=\s*(?:c\s*\(([^)]*)\)|({string}))", code):
+        found += [strings[int(n)][1:-1] for n in re.findall(string, given[0] or given[1])]
+    found += re.findall(rf"(?<![\w.])({_NAME}):::?[A-Za-z.`]", code)
+    return sorted({f for f in found if re.fullmatch(_NAME, f)} - _BASE_R, key=str.lower)
+
+
+def _r_sources(path: Path, seen: set[Path]) -> str:
+    """A script's text, and that of the files that it sources by their names."""
+    seen.add(path.resolve())
+    text = path.read_text(encoding="utf-8", errors="replace")
+    out = [text]
+    for name in re.findall(r"(?m)^[^#\n]*\b(?:source|sys\.source)\s*\(\s*[\"']([^\"'\n]+)[\"']", text):
+        other = path.parent / name
+        if other.is_file() and other.resolve() not in seen:
+            out.append(_r_sources(other, seen))
+    return "\n".join(out)
+
+
+# ---- Python ----
 
 
 def python_packages(text: str, beside: Path) -> list[str]:
-    """Packages that Python code imports, by the names that pip knows; modules beside the script are the user's own."""
+    """Packages that Python code imports, by the names that pip knows.
+
+    Modules beside the script are the user's own: what they import is found too. Raises SyntaxError.
+    """
+    needed = _imports(text, "the script", beside, set()) - set(sys.stdlib_module_names) - {"simferry"}
+    known = packages_distributions()
+    return sorted({known[m][0] if m in known else _PACKAGES.get(m, m) for m in needed}, key=str.lower)
+
+
+def _imports(text: str, name: str, beside: Path, seen: set[Path]) -> set[str]:
     modules: set[str] = set()
-    for node in ast.walk(ast.parse(text)):
+    for node in ast.walk(ast.parse(text, name)):
         if isinstance(node, ast.Import):
             modules |= {alias.name.partition(".")[0] for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
             modules.add(node.module.partition(".")[0])
-    own = {m for m in modules if (beside / f"{m}.py").exists() or (beside / m).is_dir()}
-    known = packages_distributions()
-    needed = modules - own - set(sys.stdlib_module_names) - {"simferry"}
-    return sorted({known[m][0] if m in known else _PACKAGES.get(m, m) for m in needed}, key=str.lower)
+    out = set()
+    for module in modules:
+        files = [p for p in (beside / f"{module}.py", *sorted((beside / module).rglob("*.py"))) if p.is_file()]
+        if not files:
+            out.add(module)
+        for file in files:
+            if file not in seen:
+                seen.add(file)
+                out |= _imports(file.read_text(encoding="utf-8", errors="replace"), file.name, beside, seen)
+    return out
+
+
+# ---- the recipe ----
 
 
 def recipe_for(script: str | Path, name: str | None = None, packages: Iterable[str] = ()) -> Recipe:
     """The recipe of an image in which a script can run.
 
     renv.lock or requirements.txt beside the script win over what is found in it; a setup.sh there is run when the image is
-    built. packages: more of them.
+    built, and certificate authorities, *.crt, are installed before. packages: more of them.
     """
     path = Path(script)
     if not path.is_file():
@@ -66,68 +127,105 @@ def recipe_for(script: str | Path, name: str | None = None, packages: Iterable[s
         raise SimulationError(
             f"{script} is neither an R nor a Python script", "Write a Dockerfile, and build its folder."
         )
-    text = path.read_text(encoding="utf-8", errors="replace")
-    lines = [
-        f"# An image in which {path.name} can run. simferry wrote it; change it as you like, and build its folder."
-    ]
-    files: dict[str, bytes] = {}
-    if language == "r":
-        lines += _r_lines(path, text, files, list(packages))
-    else:
-        lines += _python_lines(path, text, files, list(packages))
+    files = {"install.sh": (recipes() / language / "install.sh").read_bytes()}
+    files |= {crt.name: crt.read_bytes() for crt in sorted(path.parent.glob("*.crt"))}
+    make_lines = _r_lines if language == "r" else _python_lines
+    lines = make_lines(path, files, list(packages))
     setup = path.parent / "setup.sh"
     if setup.is_file():
         files["setup.sh"] = setup.read_bytes()
-        lines += ["COPY setup.sh /tmp/setup.sh", "RUN cd /tmp && bash setup.sh"]
+        trusted = "/etc/ssl/certs/ca-certificates.crt"
+        own = f"PIP_CERT={trusted} SSL_CERT_FILE={trusted} " if any(f.endswith(".crt") for f in files) else ""
+        lines += [
+            "COPY setup.sh /tmp/recipe/",
+            f"RUN apt-get update -qq && cd /tmp/recipe && {own}bash setup.sh && rm -rf /var/lib/apt/lists/*",
+        ]
     lines += [
-        "RUN mkdir -p /opt/ml && chmod 777 /opt/ml && useradd --create-home simulation",
+        "# The contract's folders belong to everybody, so that the image need not run as root.",
+        "RUN mkdir -p /opt/ml && chmod 777 /opt/ml && (id simulation >/dev/null 2>&1 || useradd --create-home simulation)",
         "USER simulation",
         "WORKDIR /home/simulation",
         f'ENTRYPOINT ["{"Rscript" if language == "r" else "python3"}"]',
     ]
-    files["Dockerfile"] = ("\n".join(lines) + "\n").encode()
+    text = "\n".join(lines) + "\n"
+    files["Dockerfile"] = (
+        f"# An image in which {path.name} can run. Change it as you like, and build its folder.\n"
+        f"# {_WRITTEN} {_short_hash(text)}\n{text}"
+    ).encode()
     stem = re.sub(r"[^a-z0-9]+", "-", path.stem.lower()).strip("-") or "simulation"
     return Recipe(name or f"simferry-{stem}", files)
 
 
-def _r_lines(path: Path, text: str, files: dict[str, bytes], more: list[str]) -> list[str]:
-    files["install.sh"] = (recipes() / "r" / "install.sh").read_bytes()
-    lines = ["ARG BASE=debian:bookworm-slim", "FROM ${BASE}", "COPY install.sh /tmp/install.sh"]
+_WRITTEN = "written by simferry, and unchanged while this is the hash of what follows:"
+
+
+def _short_hash(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def write_recipe(made_of: Recipe, folder: Path) -> None:
+    """Write a recipe's files into a folder. Raises UsageError where the Dockerfile there was changed by hand."""
+    dockerfile = folder / "Dockerfile"
+    if dockerfile.is_file():
+        _, _, rest = dockerfile.read_text(encoding="utf-8").partition(f"# {_WRITTEN} ")
+        noted, _, text = rest.partition("\n")
+        if noted != _short_hash(text):
+            raise UsageError(
+                f"{dockerfile} was changed by hand, and is not overwritten",
+                f"simferry image build {folder}  builds it as it is; --write DIR  writes a new one elsewhere.",
+            )
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, content in made_of.files.items():
+        (folder / name).write_bytes(content)
+
+
+def _head(base: str, *copied: str) -> list[str]:
+    return [
+        f"ARG BASE={base}",
+        "FROM ${BASE}",
+        "ENV LANG=C.UTF-8",
+        "# *.crt: certificate authorities, if there are any beside this file",
+        f"COPY install.sh {' '.join([*copied, '*.crt'])} /tmp/recipe/",
+    ]
+
+
+def _r_lines(path: Path, files: dict[str, bytes], more: list[str]) -> list[str]:
+    for package in more:
+        if not re.fullmatch(_NAME, package):
+            raise SimulationError(f"{package!r} is no R package's name")
     lock = path.parent / "renv.lock"
-    if lock.is_file():
-        files["renv.lock"] = lock.read_bytes()
-        version = json.loads(lock.read_text()).get("R", {}).get("Version", "4.4.2")
-        lines[0] = f"ARG BASE=rocker/r-ver:{version}"
-        lines += [
-            "# renv.lock says which packages, in which versions",
-            "COPY renv.lock /tmp/renv.lock",
-            f"RUN sh /tmp/install.sh renv {' '.join(more)}".rstrip(),
-            "RUN Rscript -e \"renv::restore(lockfile = '/tmp/renv.lock', library = .libPaths()[1], prompt = FALSE)\"",
-        ]
-    else:
-        found = [*dict.fromkeys([*r_packages(text), *more])]
-        lines.append(f"RUN sh /tmp/install.sh {' '.join(found)}".rstrip())
-    return lines
+    if not lock.is_file():
+        found = dict.fromkeys([*r_packages(_r_sources(path, set())), *more])
+        return [*_head("debian:bookworm-slim"), " ".join(["RUN sh /tmp/recipe/install.sh", *found])]
+    files["renv.lock"] = lock.read_bytes()
+    try:
+        version = str(json.loads(files["renv.lock"])["R"]["Version"])
+    except (ValueError, KeyError, TypeError):
+        raise SimulationError(f"{lock} does not say which R it is for", "renv::snapshot()  writes it anew.") from None
+    return [
+        *_head(f"rocker/r-ver:{version}", "renv.lock"),
+        " ".join(["RUN sh /tmp/recipe/install.sh renv", *more]),
+        "# renv.lock says which packages, in which versions",
+        "RUN Rscript -e \"renv::restore(lockfile = '/tmp/recipe/renv.lock', library = .libPaths()[1], prompt = FALSE)\"",
+    ]
 
 
-def _python_lines(path: Path, text: str, files: dict[str, bytes], more: list[str]) -> list[str]:
+def _python_lines(path: Path, files: dict[str, bytes], more: list[str]) -> list[str]:
     given = path.parent / "requirements.txt"
     if given.is_file():
-        needed = given.read_text()
+        needed = given.read_text(encoding="utf-8").splitlines()
     else:
-        needed = "".join(f"{package}\n" for package in python_packages(text, path.parent))
-    worker = ["numpy", "joblib", "cloudpickle"]
-    named = {re.split(r"[^A-Za-z0-9_.-]", line.strip(), maxsplit=1)[0].lower() for line in needed.splitlines()}
-    files["requirements.txt"] = (needed + "".join(f"{p}\n" for p in [*worker, *more] if p not in named)).encode()
+        try:
+            needed = python_packages(path.read_text(encoding="utf-8", errors="replace"), path.parent)
+        except SyntaxError as error:
+            place = f"{error.filename}, line {error.lineno}"
+            raise SimulationError(f"{path}: what it imports can't be found out: {error.msg} ({place})") from None
+    named = {re.split(r"[^A-Za-z0-9_.-]", line.strip(), maxsplit=1)[0].lower().replace("_", "-") for line in needed}
+    needed += [p for p in dict.fromkeys([*WORKER_NEEDS, *more]) if p.lower().replace("_", "-") not in named]
+    files["requirements.txt"] = "".join(f"{line}\n" for line in needed).encode()
     return [
-        "ARG BASE=debian:bookworm-slim",
-        "FROM ${BASE}",
-        "RUN apt-get update -qq \\",
-        " && apt-get install -y -qq --no-install-recommends python3 python3-venv ca-certificates \\",
-        " && rm -rf /var/lib/apt/lists/*",
-        "COPY requirements.txt /tmp/requirements.txt",
-        "RUN python3 -m venv /opt/simulation \\",
-        " && /opt/simulation/bin/pip install --no-cache-dir --quiet -r /tmp/requirements.txt",
+        *_head("debian:bookworm-slim", "requirements.txt"),
+        "RUN sh /tmp/recipe/install.sh",
         "ENV PATH=/opt/simulation/bin:$PATH",
     ]
 

@@ -213,14 +213,10 @@ class ProcessingJob:
         if running and time.monotonic() - self.started > seconds:
             self.stop(f"MaxRuntimeExceeded: the job ran longer than {seconds} s")
             return self.poll()
-        leader_left = self.hosts[0] not in running
-        if running and (bad or leader_left):
-            # a host is lost, or the leader has finished: the others are of no use
+        if running and bad:  # a host is lost: the others are of no use
             for host in running:
                 with contextlib.suppress(docker.errors.APIError):
                     self.containers[host].kill()
-            if not bad:
-                return self.finish({self.hosts[0]: states[self.hosts[0]]})
             return self.finish(bad)
         if running:
             return self.outcome

@@ -55,7 +55,7 @@ def push(name: str, to: str, on_progress: Progress = lambda _: None) -> Pushed:
     tag = _tag_of(image)
     uri = f"{host}/{repository}:{tag}"
     there = _digest_there(client, uri, credentials)
-    if there and f"{host}/{repository}@{there}" in image.attrs.get("RepoDigests", []):
+    if there and there in {d.rpartition("@")[2] for d in image.attrs.get("RepoDigests", [])}:
         return Pushed(uri, there, True)
     had_name = uri in image.tags
     try:
@@ -123,7 +123,7 @@ def _progress(event: dict[str, Any]) -> str:
     return f"{event['status']} {10 * tenths} % of {sent['total'] / 1e6:.1f} MB"
 
 
-_LOGIN = ("no basic auth", "unauthorized", "denied", "authentication required", "401", "403", "token has expired")
+_LOGIN = ("no basic auth", "unauthorized", "denied", "authentication required", "forbidden", "token has expired")
 _AWAY = ("refused", "no such host", "timeout", "i/o", "unreachable", "server gave http response", "certificate")
 
 
@@ -136,7 +136,10 @@ def _refused(repository: str, text: str) -> RegistryError:
             "It was built of the same recipe, elsewhere or earlier: docker pull  brings it here.",
         )
     if any(word in low for word in _LOGIN):
-        return RegistryError(f"{host} refuses the login: {text.strip()}", f"docker login {host}")
+        hint = f"docker login {host}"
+        if _ECR.fullmatch(host):
+            hint = "Whoever pushes needs ecr:PutImage, and the other rights of AmazonEC2ContainerRegistryPowerUser."
+        return RegistryError(f"{host} refuses the login: {text.strip()}", hint)
     if any(word in low for word in _AWAY):
         return RegistryError(f"{host} can't be reached: {text.strip()}", "Is the name right, and the registry running?")
     return RegistryError(f"{repository} did not take the image: {text.strip()}")

@@ -24,7 +24,7 @@ from .worker import blocks
 
 WORKER = Path(__file__).parent / "worker"
 WORKER_FILES = {
-    "r": [WORKER / name for name in ("worker.R", "profile.R", "private_mount.sh")],
+    "r": [WORKER / name for name in ("worker.R", "profile.R", "cluster.R", "private_mount.sh")],
     "python": [WORKER / name for name in ("worker.py", "blocks.py", "private_mount.sh")],
 }
 # in an image: the program, and the worker that it runs
@@ -45,11 +45,28 @@ class Place(Protocol):
         """Run the worker's verb there, with `root` as its root."""
 
 
+@dataclass(frozen=True)
+class RFunction:
+    """An R function that the R package has written down.
+
+    file: its .rds, list(function, globals, packages, constants), as worker.R reads it. constants: their names.
+    fingerprint: what decides what it computes, as text: an R closure's serialisation changes after five calls.
+    """
+
+    name: str
+    file: Path
+    fingerprint: str
+    constants: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        return f"function {self.name}"
+
+
 @dataclass
 class Simulation:
     """A simulation.
 
-    target: path of an R or Python script, a Python callable, or a program.
+    target: path of an R or Python script, a Python callable, an R function (see `RFunction`), or a program.
     function: the function of the script to call once per replication.
     args: a template such as "--args {n} {effect}"; it makes the target a whole script (or a command), run once per
         replication. {replication}, {seed} and {condition} may be used as well.
@@ -59,7 +76,7 @@ class Simulation:
     Raises SimulationError where the target is not there or can't be what it is asked to be.
     """
 
-    target: str | Path | Callable[..., Any]
+    target: str | Path | Callable[..., Any] | RFunction
     function: str = "simulate"
     args: str | None = None
     include: tuple[str | Path, ...] = ()
@@ -72,11 +89,15 @@ class Simulation:
     environment: dict[str, str] = field(init=False, default_factory=dict)
 
     def __post_init__(self) -> None:
+        self.path: Path | None = None
         if isinstance(self.include, (str, Path)):
             self.include = (self.include,)
-        if callable(self.target) and not isinstance(self.target, (str, Path)):
-            self.language, self.kind = "python", "function"
+        if self.is_object:
+            self.language, self.kind, self.folder = "python", "function", Path.cwd()
             self.function = getattr(self.target, "__name__", type(self.target).__name__)
+            if isinstance(self.target, RFunction):
+                self.language, self.function = "r", self.target.name
+                self.constants = dict.fromkeys(self.target.constants)
             if self.args is not None:
                 raise SimulationError("a function takes no args: its arguments are the design's columns")
             self._check_results_file()
@@ -96,7 +117,6 @@ class Simulation:
                     f"there is no script or program {self.target}", nearest(path.name, _beside(path)) or _where(path)
                 )
             self.script = str(self.target)
-            self.path: Path | None = None
             self.folder = Path.cwd()
         else:
             if not path.is_file():
@@ -116,6 +136,11 @@ class Simulation:
             )
         self._check_results_file()
 
+    @property
+    def is_object(self) -> bool:
+        """Whether it is a function object, not a script or a program."""
+        return isinstance(self.target, RFunction) or callable(self.target)
+
     def _check_results_file(self) -> None:
         if self.kind == "function" and self.results_file:
             raise SimulationError("results_file is for whole scripts and commands: a function returns its results")
@@ -123,19 +148,23 @@ class Simulation:
     @property
     def name(self) -> str:
         """A short name, from which run ids are made."""
-        name = self.function if callable(self.target) else Path(self.script).stem
-        if name in ("simulate", "<lambda>") and not callable(self.target):
+        name = self.function if self.is_object else Path(self.script).stem
+        if name in ("simulate", "<lambda>") and not self.is_object:
             name = self.folder.name or name
         return re.sub(r"[^A-Za-z0-9]+", "-", name).strip("-").lower()[:30] or "run"
 
     @property
     def objects(self) -> str:
+        if isinstance(self.target, RFunction):
+            return "objects.rds"
         return "objects.pkl" if self.language == "python" and (callable(self.target) or self.constants) else ""
 
     def files(self) -> dict[str, Path | bytes]:
         """The code's snapshot: what each file in the run's code folder holds, or where it is to be copied from."""
         out: dict[str, Path | bytes] = {}
-        if callable(self.target):
+        if isinstance(self.target, RFunction):
+            out["objects.rds"] = self.target.file
+        elif callable(self.target):
             out["objects.pkl"] = _pickled(self.target, dict(self.constants))
         elif self.path is not None:
             out[self.script] = self.path
@@ -159,7 +188,7 @@ class Simulation:
         return out
 
     def _included(self, entry: str | Path) -> Path:
-        for base in (self.folder if not callable(self.target) else Path.cwd(), Path.cwd()):
+        for base in (self.folder, Path.cwd()):
             path = (base / Path(entry).expanduser()).resolve()
             if path.exists():
                 return path
@@ -185,12 +214,14 @@ class Simulation:
             self.args or "",
             self.results_file,
         )
-        if callable(self.target):
+        if isinstance(self.target, RFunction):
+            add(self.target.fingerprint)
+        elif callable(self.target):
             from .fingerprint import fingerprint
 
             add(fingerprint((self.target, dict(self.constants))))
         for name, content in sorted(self.files().items()):
-            if name != "objects.pkl":
+            if not self.is_object or name != self.objects:
                 add(name, content if isinstance(content, bytes) else content.read_bytes())
         if self.kind == "command":
             add(self.script)
@@ -201,7 +232,7 @@ class Simulation:
         return {
             "language": self.language, "kind": self.kind, "function": self.function, "script": self.script,
             "args": self.args, "results_file": self.results_file, "objects": self.objects,
-            "path": str(self.path) if not callable(self.target) and self.path else "",
+            "path": str(self.path or ""),
             "private_mount": self.needs_private_mount(),
         }  # fmt: skip
 
@@ -316,7 +347,7 @@ class Simulation:
             raise SimulationError(f"{twice[0]} is both a parameter of the design and a constant")
         if self.language == "python" and "rng" in design.names:
             raise SimulationError("a parameter can't be named 'rng': that argument is the random-number generator")
-        where = f"function {self.function}" + ("" if callable(self.target) else f" in {self.target}")
+        where = f"function {self.function}" + ("" if self.is_object else f" in {self.target}")
         if ("...", True) not in arguments:
             for name in [*design.names, *self.constants]:
                 if name not in taken:

@@ -259,7 +259,7 @@ def run(
     fresh: bool = False,
     on_progress: ProgressCallback | None = None,
     on_start: Callable[[Run, int, bool], None] | None = None,
-    detach: bool = False,
+    detach: bool | Callable[[Run], Any] = False,
 ) -> Run:
     """Run a simulation: `replications` times for each condition of a design.
 
@@ -279,7 +279,7 @@ def run(
     fresh: compute anew what an earlier run in the same store has computed.
     on_progress: called with a `Progress` while it runs. on_start: called once with the run, how many replications earlier
         runs had computed, and whether the seed was drawn.
-    detach: return at once; the run goes on in the background.
+    detach: return at once; the run goes on in the background (or with a function that is given it, and sees to that).
 
     Raises SimulationError, DesignError or UsageError before anything starts, Interrupted on Ctrl-C (the run can be resumed).
     """
@@ -297,7 +297,7 @@ def run(
     if on_start:
         on_start(new, taken_over, seed is None)
     if detach:
-        start_detached(new)
+        (detach if callable(detach) else start_detached)(new)
     else:
         new._drive("run", replications, False, None, on_progress)
     return new

@@ -69,7 +69,7 @@ def instance(name: str) -> Instance:
     if name not in table:
         family = re.sub(r"^(ml\.)?([^.]*)\..*$", r"ml.\2", name)
         known = [n for n in table if n.startswith(f"{family}.")]
-        near = f"Did you mean ml.{name}?" if f"ml.{name}" in table else nearest(name, [] if known else table)
+        near = f"Did you mean ml.{name}?" if f"ml.{name}" in table else nearest(name, known or table)
         raise UsageError(
             f"there is no instance type {name!r}", near or f"Known: {', '.join(known or list(table)[:12])}, ..."
         )

@@ -70,7 +70,15 @@ def _check(shape: Any, value: Any, path: str, faults: list[str]) -> None:
     return None
 
 
-_TYPES = {"structure": dict, "list": list, "map": dict, "string": str, "integer": int, "long": int, "boolean": bool}
+_TYPES: dict[str, Any] = {
+    "structure": dict,
+    "list": list,
+    "map": dict,
+    "string": str,
+    "integer": int,
+    "long": int,
+    "boolean": bool,
+}
 
 
 def _constraints(shape: Any) -> list[str]:

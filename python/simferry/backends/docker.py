@@ -18,6 +18,7 @@ from ..errors import UsageError
 from ..processing import Outcome, ProcessingJob
 from ..simulation import COMMANDS
 from ..store import RunFolder, write_whole, writing
+from .local import alive, identity
 
 ROOT = "/opt/ml/processing"
 ROLE = "arn:aws:iam::000000000000:role/simferry-local"  # nobody is asked for it here
@@ -238,7 +239,11 @@ class Docker:
             self._record(run, job, "lost")
 
     def _state(self, run: RunFolder, job: str) -> str:
-        return str(self._read(run, job).get("state", "pending"))
+        record = self._read(run, job)
+        state = str(record.get("state", "pending"))
+        if state in ("pending", "running") and job not in self._running and (run, job) not in self._waiting:
+            return state if alive(record.get("driver", {})) else "lost"  # another driver's, or a dead one's
+        return state
 
     def _read(self, run: RunFolder, job: str) -> dict[str, Any]:
         with contextlib.suppress(OSError, ValueError):
@@ -246,5 +251,6 @@ class Docker:
         return {}
 
     def _record(self, run: RunFolder, job: str, state: str, reason: str = "") -> None:
+        record = {"state": state, "reason": reason, "driver": identity(os.getpid())}
         with writing(run.path):
-            write_whole(run.jobs / job / "job.json", json.dumps({"state": state, "reason": reason}).encode())
+            write_whole(run.jobs / job / "job.json", json.dumps(record).encode())

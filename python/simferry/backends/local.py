@@ -76,7 +76,7 @@ class Local:
                 (root / "scratch").mkdir()
                 shutil.copy(run.path / "plan" / plan / f"job-{number}", root / "input" / "plan" / "job")
                 # a copy, so that what the simulation writes beside its script does not change the snapshot
-                shutil.copytree(run.path / "code", root / "input" / "code")
+                _copy(run.path / "code", root / "input" / "code")
                 for folder in ("blocks", "artifacts"):
                     (root / folder).symlink_to(Path("..", "..", folder))
                 log = open(root / "log.txt", "wb")  # noqa: SIM115
@@ -91,7 +91,7 @@ class Local:
                     stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, start_new_session=True,
                 )  # fmt: skip
             self._processes[root] = process
-            _record(root, {**_identity(process.pid), "driver": _identity(os.getpid()), "state": "running"})
+            _record(root, {**identity(process.pid), "driver": identity(os.getpid()), "state": "running"})
 
     def poll(self, run: RunFolder, jobs: Sequence[str]) -> dict[str, str]:
         return {job: self._state(run.jobs / job) for job in jobs}
@@ -121,12 +121,23 @@ class Local:
             return "lost" if record["state"] == "unknown" else str(record["state"])
         process = self._processes.get(root)
         if process is None:  # another driver's: if that one lives, it will see to the job's end
-            return "running" if _alive(record) or _alive(record["driver"]) else "lost"
+            return "running" if alive(record) or alive(record["driver"]) else "lost"
         status = process.poll()
         if status is None:
             return "running"
         stopped = (root / "scratch" / "stop").exists()
         return _settle(root, record, "cancelled" if stopped else "succeeded" if status == 0 else "failed")
+
+
+def _copy(source: Path, target: Path) -> None:
+    """shutil.copytree, whose errors do not tell a full disk from other faults."""
+    target.mkdir()
+    for path in sorted(source.rglob("*")):
+        copy = target / path.relative_to(source)
+        if path.is_dir():
+            copy.mkdir()
+        else:
+            shutil.copy(path, copy)
 
 
 def _record_of(root: Path) -> dict[str, Any]:
@@ -162,7 +173,7 @@ def _end_processes(root: Path, seconds_to_wait: float = 10) -> None:
         for process in left:
             with contextlib.suppress(psutil.Error):
                 process.kill()
-        psutil.wait_procs(left, timeout=0.5)
+        time.sleep(0.01)  # without reaping them: that is for whoever started them
 
 
 def _job_of(process: psutil.Process) -> str | None:
@@ -172,17 +183,17 @@ def _job_of(process: psutil.Process) -> str | None:
         return None
 
 
-def _identity(pid: int) -> dict[str, Any]:
+def identity(pid: int) -> dict[str, Any]:
     """A process's number and when it started, which no other process of that number shares."""
     with contextlib.suppress(psutil.Error):
         return {"pid": pid, "started": psutil.Process(pid).create_time()}
     return {"pid": pid, "started": None}
 
 
-def _alive(record: dict[str, Any]) -> bool:
+def alive(record: dict[str, Any]) -> bool:
     """Whether that very process, and not another with its number, still runs."""
     try:
         process = psutil.Process(record["pid"])
         return process.create_time() == record["started"] and process.status() != psutil.STATUS_ZOMBIE
-    except psutil.Error:
+    except (psutil.Error, KeyError):
         return False

@@ -1,7 +1,10 @@
 """The commands of `simferry image`: they parse arguments, call `images`, `infer` and `registry`, and print."""
 
+import contextlib
 import json
+import shutil
 import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import click
@@ -63,20 +66,19 @@ def build(
             raise UsageError(f"--build-arg {text} is not of the form NAME=VALUE")
         given[key] = value
     if script is not None:
-        from ..infer import recipe_for
+        from ..infer import recipe_for, write_recipe
 
         made_of = recipe_for(script, name, packages)
         made_of.build_args = given
         place = Path(write) if write else Path(script).with_suffix(".image")
-        place.mkdir(parents=True, exist_ok=True)
-        for file, content in made_of.files.items():
-            (place / file).write_bytes(content)
+        write_recipe(made_of, place)
         if not as_json:
             click.echo(f"wrote {place / 'Dockerfile'}")
     else:
         made_of = images.recipe(folder or ".", name, given)
     made_of.platform = platform
-    built = images.build(made_of, on_progress(as_json), rebuild)
+    with progress(as_json) as on_progress:
+        built = images.build(made_of, on_progress, rebuild)
     if as_json:
         click.echo(json.dumps(vars(built)))
     elif built.skipped:
@@ -95,9 +97,9 @@ def check(name: str, as_json: bool) -> int:
     Example:
       simferry image check simferry-r
     """
-    from .. import images
+    from .. import image_check
 
-    found = images.check(name)
+    found = image_check.check(name)
     if as_json:
         click.echo(json.dumps([vars(f) for f in found]))
     for f in [] if as_json else found:
@@ -123,17 +125,24 @@ def push(name: str, to: str, as_json: bool) -> None:
     """
     from .. import registry
 
-    pushed = registry.push(name, to, on_progress(as_json))
+    with progress(as_json) as on_progress:
+        pushed = registry.push(name, to, on_progress)
     if as_json:
         click.echo(json.dumps(vars(pushed)))
     else:
         click.echo(f"{pushed.uri} {'is there already' if pushed.skipped else 'is pushed'} ({pushed.digest[:19]})")
 
 
-def on_progress(quiet: bool):  # type: ignore[no-untyped-def]
-    """Lines of progress on the terminal: the last one only, where it is one."""
+@contextlib.contextmanager
+def progress(quiet: bool) -> Iterator[Callable[[str], None]]:
+    """A function that shows a line of progress: on a terminal the last one only, and none when all is done."""
     if quiet:
-        return lambda _: None
-    if not sys.stderr.isatty():
-        return lambda line: click.echo(f"  {line}", err=True)
-    return lambda line: click.echo(f"\r\033[K  {line[:100]}", err=True, nl=False)
+        yield lambda _: None
+    elif not sys.stderr.isatty():
+        yield lambda line: click.echo(f"  {line}", err=True)
+    else:
+        width = shutil.get_terminal_size().columns - 3
+        try:
+            yield lambda line: click.echo(f"\r\033[K  {line[:width]}", err=True, nl=False)
+        finally:
+            click.echo("\r\033[K", err=True, nl=False)

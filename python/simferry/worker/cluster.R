@@ -55,7 +55,7 @@ span_hosts <- function(hosts, cores, itself) {
   for (place in list(namespace, if ("package:parallel" %in% search()) as.environment("package:parallel"))) if (!is.null(place)) {
     unlockBinding("makeCluster", place); assign("makeCluster", spanning, place); lockBinding("makeCluster", place)
   }
-  setHook(packageEvent("doParallel", "onLoad"), function(...) {
+  if (length(hosts) > 1L) setHook(packageEvent("doParallel", "onLoad"), function(...) {
     ns <- asNamespace("doParallel")
     register <- ns$registerDoParallel
     body(register) <- call("{", quote(if (missing(cl) && missing(cores)) cl <- parallel::makeCluster()), body(register))
@@ -63,8 +63,8 @@ span_hosts <- function(hosts, cores, itself) {
   })
 }
 
-arguments <- commandArgs(trailingOnly = TRUE)
-if (identical(arguments[1L], "start")) {   # ... -l USER HOST COMMAND
+if (any(grepl("^--file=.*cluster[.]R$", commandArgs()))) {   # Rscript cluster.R start -l USER HOST COMMAND
+  arguments <- commandArgs(trailingOnly = TRUE)
   host <- arguments[length(arguments) - 1L]
   for (attempt in 1:50) {
     asked <- tryCatch(suppressWarnings(socketConnection(host, control_port, open = "r+", blocking = TRUE, timeout = 10)), error = function(e) NULL)

@@ -194,3 +194,9 @@ local({
   }
   start(stream)                                 # whatever it did about random numbers
 })
+
+# Several hosts: makeCluster() and registerDoParallel() without arguments span them.
+if (nzchar(Sys.getenv("SIMFERRY_CLUSTER"))) local({
+  source(Sys.getenv("SIMFERRY_CLUSTER"), local = TRUE)
+  span_hosts(strsplit(Sys.getenv("SIMFERRY_HOSTS"), ",")[[1L]], as.integer(Sys.getenv("SIMFERRY_CORES")), Sys.getenv("SIMFERRY_CLUSTER"))
+})

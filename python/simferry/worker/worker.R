@@ -151,10 +151,13 @@ refuse <- function(...) stop(structure(class = c("simferry_refusal", "error", "c
 
 # Ends the whole job, from the supervisor or from one of its processes.
 give_up <- function(job, ...) {
-  cat(paste0(...), file = file.path(job$root, "message"))
+  # in a container under SageMaker's contract, the second place becomes the job's ExitMessage
+  for (place in c(job$root, if (in_container(job)) "/opt/ml/output")) cat(paste0(...), file = file.path(place, "message"))
   if (Sys.getpid() != job$supervisor) tools::pskill(Sys.getpid(), tools::SIGKILL)
   quit("no", status = 1)
 }
+
+in_container <- function(job) job$root == "/opt/ml/processing" && dir.exists("/opt/ml/output")
 
 stopping <- function(job) file.exists(file.path(job$root, "scratch", "stop"))
 
@@ -217,6 +220,8 @@ cut_pieces <- function(counts, workers) {
 # careful: before each replication its name is written down, so that the supervisor knows which one crashed or hangs.
 work <- function(job, process, pieces, careful) {
   root <- job$root
+  # where memory runs out this process is to end, and not its supervisor
+  tryCatch(suppressWarnings(cat("1000", file = "/proc/self/oom_score_adj")), error = function(e) NULL)
   calls <- vector("list", length(job$conditions$condition))
   run_script <- if (!is_function(job)) script_runner(job, process)
   next_stream <- if (is_function(job)) parallel::nextRNGSubStream else parallel::nextRNGStream
@@ -387,7 +392,7 @@ user_calls <- function(calls) {
 # A function that runs the script once and gives the text of its results file (or nothing).
 script_runner <- function(job, process) {
   output <- if (nzchar(job$output)) job$output else file.path(job$root, "scratch", paste0("output-", process))
-  beside <- setdiff(list.files(job$code, all.files = TRUE, no.. = TRUE), c("worker.R", "worker.py", "blocks.py", "profile.R", "private_mount.sh"))
+  beside <- setdiff(list.files(job$code, all.files = TRUE, no.. = TRUE), c("worker.R", "worker.py", "blocks.py", "profile.R", "cluster.R", "private_mount.sh"))
   arguments <- job$conditions[grep("^argument_", names(job$conditions))]
   displaced <- Sys.getenv("R_PROFILE_USER", NA)
   function(row, r, state) {
@@ -403,6 +408,9 @@ script_runner <- function(job, process) {
                   MC_CORES = job$cores, R_PROFILE_USER = file.path(normalizePath(job$code), "profile.R"),
                   SIMFERRY_STREAM = paste(state, collapse = ","))
     if (!is.na(displaced)) settings[["SIMFERRY_R_PROFILE_USER"]] <- displaced
+    if (in_container(job))
+      settings <- c(settings, SIMFERRY_HOSTS = paste(job$hosts, collapse = ","), SIMFERRY_TOKEN = job$run,
+                    SIMFERRY_CLUSTER = file.path(normalizePath(job$code), "cluster.R"))
     command <- c(file.path(R.home("bin"), "Rscript"), file.path(normalizePath(job$code), job$script), given)
     if (nzchar(job$private_mount)) command <- c("sh", file.path(normalizePath(job$code), "private_mount.sh"), normalizePath(output), command)
     log <- file.path(job$root, "scratch", paste0("log-", process))
@@ -452,6 +460,7 @@ supervise <- function(job) suspendInterrupts({
   pieces <- cut_pieces(job$stretches$count, job$workers)
   dir.create(file.path(job$root, "scratch", "claims"), recursive = TRUE, showWarnings = FALSE)
   driver <- as.integer(Sys.getenv("SIMFERRY_DRIVER", "0"))
+  killed_before <- memory_kills()
   children <- list()
   seen <- list()     # of each careful process: which replication it is at, and since when
   process <- 0L
@@ -474,7 +483,12 @@ supervise <- function(job) suspendInterrupts({
       tools::pskill(as.integer(names(children)), tools::SIGKILL)
       quit("no", status = 1)
     }
-    ended <- suppressWarnings(parallel::mccollect(unname(children), wait = FALSE, timeout = 0.2))
+    # it lets interrupts through
+    ended <- tryCatch(suppressWarnings(parallel::mccollect(unname(children), wait = FALSE, timeout = 0.2)), interrupt = function(e) {
+      # a signal to a container reaches its first process alone
+      if (in_container(job)) tools::pskill(as.integer(names(children)), tools::SIGINT)
+      NULL
+    })
     # a program that a dead process had started may keep its pipe open: R does not notice then
     for (pid in setdiff(names(children), names(ended))) if (is_dead(pid)) {
       if (is.null(children[[pid]]$gone)) children[[pid]]$gone <- TRUE else ended[pid] <- list(NULL)
@@ -486,7 +500,7 @@ supervise <- function(job) suspendInterrupts({
       if (stopping(job) || file.exists(file.path(job$root, "message"))) next
       if (inherits(ended[[pid]], "try-error")) give_up(job, "worker: ", conditionMessage(attr(ended[[pid]], "condition")))
       if (isTRUE(ended[[pid]])) { if (!is.null(child$then)) do.call(start, child$then) }
-      else if (recover(job, child, start)) in_vain <- 0L
+      else if (recover(job, child, start, memory_kills() > killed_before)) in_vain <- 0L
       else if ((in_vain <- in_vain + 1L) > 2L) give_up(job, "worker: its processes end before they have run anything (out of memory?)")
     }
     for (pid in names(children)) if (children[[pid]]$careful && job$replication_timeout > 0) {
@@ -518,9 +532,18 @@ marker_of <- function(job, child) {
   if (file.exists(path)) tryCatch(scan(path, integer(), quiet = TRUE), error = function(e) NULL, warning = function(w) NULL)   # it may just have gone
 }
 
+# How many processes have been ended for want of memory, here or in this container (cgroup v2, v1); 0 where nobody says.
+memory_kills <- function() {
+  for (path in c("/sys/fs/cgroup/memory.events", "/sys/fs/cgroup/memory/memory.oom_control")) {
+    found <- grep("^oom_kill ", tryCatch(suppressWarnings(readLines(path)), error = function(e) ""), value = TRUE)
+    if (length(found)) return(as.numeric(sub("^oom_kill ", "", found[1L])))
+  }
+  0
+}
+
 # A process died: what it had claimed and not finished is run again by one that is careful, which names the culprit if it dies
 # too. Whether the job has come any further.
-recover <- function(job, child, start) {
+recover <- function(job, child, start, out_of_memory) {
   left <- child$job
   then <- child$then
   if (!is.null(child$pieces)) {
@@ -534,7 +557,7 @@ recover <- function(job, child, start) {
   left <- without(left, unlist(lapply(finished, `[[`, "condition")), unlist(lapply(finished, `[[`, "replication")))
   culprit <- if (is.null(child$pieces) || !is.null(child$hung)) marker_of(job, child)
   if (length(culprit)) {
-    why <- if (is.null(child$hung)) "the process ended (a crash, quit(), or out of memory)" else child$hung
+    why <- if (!is.null(child$hung)) child$hung else if (out_of_memory) "out of memory" else "the process ended (a crash, quit(), or out of memory)"
     tables <- list(list(name = "replications", columns = list(condition = culprit[1], replication = culprit[2], ok = FALSE, seconds = NA_real_)),
                    list(name = "failures", columns = list(condition = culprit[1], replication = culprit[2], message = why, call = "", traceback = "")))
     save_block(job, child$number, 999999L, 1L, 1L, c(run = job$run, facts_here()), tables)
@@ -619,6 +642,18 @@ check <- function(root) {
   write_block(file.path(root, "check"), facts, list(list(name = "arguments", columns = arguments), list(name = "functions", columns = list(name = functions))))
 }
 
+# ---- several hosts ----
+
+# The hosts of the job, the leader first, and which of them this one is; /opt/ml/config/resourceconfig.json says so.
+hosts_of <- function(job) {
+  path <- "/opt/ml/config/resourceconfig.json"
+  if (!in_container(job) || !file.exists(path)) return(list(all = "localhost", current = "localhost"))
+  text <- paste(readLines(path, warn = FALSE), collapse = "")
+  names_in <- function(x) regmatches(x, gregexpr("algo-[0-9]+", x))[[1L]]
+  all <- names_in(sub('.*"hosts": *\\[([^]]*)\\].*', "\\1", text))
+  list(all = all, current = names_in(sub('.*"current_host": *("[^"]*").*', "\\1", text)))
+}
+
 # ---- one replication in the foreground ----
 
 replay <- function(root) {
@@ -645,6 +680,13 @@ replay <- function(root) {
 
 run <- function(root) {
   job <- read_job(root)
+  hosts <- hosts_of(job)
+  job$hosts <- hosts$all
+  if (length(job$hosts) > 1L) {
+    source(file.path(job$code, "cluster.R"), local = TRUE)
+    if (hosts$current != job$hosts[1L]) serve_host(job$hosts[1L], job$run)
+    lifeline <- lead_hosts()   # the other hosts end when this process does
+  }
   dir.create(file.path(root, "scratch"), showWarnings = FALSE)
   if (is_function(job)) job <- tryCatch(load_simulation(job), error = function(e) give_up(job, "load: ", conditionMessage(e)))
   supervise(job)

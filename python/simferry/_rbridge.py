@@ -1,0 +1,663 @@
+"""The only functions that the R package calls.
+
+    call(request) -> answer       both bytearrays, in R's own serialisation (see rdata.py), so that neither reticulate's nor
+                                  numpy's conversions touch a value
+    request                       list(verb =, arguments = list(...), environment = c(NAME = "value", ...))
+    answer                        list(ok = TRUE, value =, warnings =) or
+                                  list(ok = FALSE, error = list(code =, message =, hint =), warnings =)
+
+A run is computed by a process of its own, a driver, so that R stays free to be interrupted and signals are not R's. It is
+this module run as a program: it reads one order (JSON) from its standard input, and answers when it is done.
+"""
+
+import atexit
+import contextlib
+import hashlib
+import json
+import os
+import re
+import subprocess
+import sys
+import traceback
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .errors import DesignError, Interrupted, RunBusy, SimferryError, UsageError, WorkerError, nearest
+from .rdata import NotPlain, Vector, data_frame, decode, encode
+
+Arguments = dict[str, Any]
+_VERBS: dict[str, Callable[[Arguments], Any]] = {}
+_WHOLE = ("replications", "seed", "workers", "cores", "retries", "size", "condition", "replication", "jobs", "hosts")
+
+
+def call(request: bytearray) -> bytearray:
+    """Do what R asks for."""
+    with warnings.catch_warnings(record=True) as warned:
+        warnings.simplefilter("ignore")
+        warnings.simplefilter("always", UserWarning)
+        try:
+            asked: Arguments = dict(decode(request).items())  # type: ignore[union-attr]
+            with _environment(dict(zip(asked["environment"].names, asked["environment"].values, strict=True))):
+                value = _VERBS[asked["verb"].plain()](dict(asked["arguments"].items()))
+                return _answer({"ok": True, "value": value}, warned)
+        except BaseException as error:
+            return _answer({"ok": False, "error": described(error)}, warned)
+
+
+def _answer(answer: dict[str, Any], warned: list[warnings.WarningMessage]) -> bytearray:
+    texts = [in_r(str(w.message)) for w in warned]
+    return encode({**answer, "warnings": Vector("string", texts)})
+
+
+def described(error: BaseException) -> dict[str, str]:
+    """An error as R gets it."""
+    if isinstance(error, SimferryError):
+        return {"code": error.code, "message": in_r(error.message), "hint": in_r(error.hint)}
+    if isinstance(error, KeyboardInterrupt):
+        return {"code": Interrupted.code, "message": "stopped", "hint": ""}
+    if isinstance(error, NotPlain):
+        return {"code": "usage", "message": f"an argument is {error}, which can't be used here", "hint": ""}
+    if isinstance(error, OSError):
+        return {"code": "system", "message": f"{error.filename or 'a file'}: {error.strerror or error}", "hint": ""}
+    where = traceback.extract_tb(error.__traceback__)[-1]
+    place = f"{Path(where.filename).name}:{where.lineno}"
+    shown = "".join(traceback.format_exception(error)) if os.environ.get("SIMFERRY_DEBUG") else ""
+    hint = shown or 'Sys.setenv(SIMFERRY_DEBUG = "1")  shows all of it; please report it.'
+    return {
+        "code": "internal",
+        "message": f"a fault of simferry's own: {type(error).__name__}: {error} ({place})",
+        "hint": hint,
+    }
+
+
+@contextlib.contextmanager
+def _environment(now: Mapping[str, str]) -> Iterator[None]:
+    """The environment as R has it: Python's copy is from when it started."""
+    before = dict(os.environ)
+    _become(now)
+    try:
+        yield
+    finally:
+        _become(before)
+
+
+def _become(environment: Mapping[str, str]) -> None:
+    for name in set(os.environ) - set(environment):
+        del os.environ[name]
+    for name, value in environment.items():
+        if os.environ.get(name) != value:
+            os.environ[name] = value
+
+
+# ---- words: what messages say in shells and in Python, as R users write it ----
+
+_COMMAND = r"simferry (status|watch|logs|cancel|resume|extend|results|summary|errors|replay)"
+_IN_R: list[tuple[re.Pattern[str], str]] = [
+    (re.compile(rf"{_COMMAND} (?!RUN\b|--)(\S+) --retry-failed"), r'sim_\1("\2", retry_failed = TRUE)'),
+    (re.compile(rf"{_COMMAND} (?!RUN\b|--)(\S+)"), r'sim_\1("\2")'),
+    (re.compile(r"simferry list\b"), "sim_list()"),
+    (re.compile(r"simferry doctor\b"), "simferry_doctor()"),
+    (re.compile(r"simferry run --help"), "?sim_run"),
+    (re.compile(r"simferry image (build|push|check)\b"), r"image_\1()"),
+    (re.compile(r"pip install (--upgrade )?'?simferry(\[\w+\])?'?"), "simferry_install()"),
+    (re.compile(r"--function\b"), "function_name"),
+    (re.compile(r'--(store|args|include|backend|image|jobs) ("[^"]*"|\S+)'), r"\1 = \2"),
+    (re.compile(r"--(store|args|include|backend|image|jobs|fresh)\b"), r"\1"),
+    (re.compile(r"e\.g\. -p (\w+)=\.\.\."), r"e.g. \1 = c(...)"),
+]  # fmt: skip
+
+
+def in_r(text: str) -> str:
+    for pattern, words in _IN_R:
+        text = pattern.sub(words, text)
+    return text
+
+
+# ---- arguments ----
+
+
+def _plain(arguments: Arguments) -> Arguments:
+    """As Python has them. Counts and seeds are whole, whether R wrote 1 or 1L."""
+    out = {name: None if value is None else value.plain() for name, value in arguments.items()}
+    return {name: _whole(value) if name in _WHOLE else value for name, value in out.items()}
+
+
+def _whole(value: Any) -> Any:
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+def _text_list(value: Any) -> list[str]:
+    return [] if value is None else [value] if isinstance(value, str) else list(value)
+
+
+def _column(name: str, vector: Vector | None) -> Any:
+    """A design's column: an R vector as an Arrow array. Its type is R's, so integers are declared to be integers."""
+    import pyarrow as pa
+
+    if vector is None or vector.kind in ("list", "raw"):
+        what = "NULL" if vector is None else f"of type {vector.kind}"
+        raise DesignError(
+            f"parameter {name} is {what}",
+            "Parameters are numbers, integers, logicals and strings. Pass other objects as constants.",
+        )
+    classes = [c for c in vector.classes if c not in ("ordered", "AsIs")]
+    if "factor" in classes:
+        codes, levels = vector.elements(), vector.texts("levels")
+        return pa.array([None if code is None else levels[code - 1] for code in codes], pa.string())
+    if classes:
+        raise DesignError(
+            f"parameter {name} is of class {classes[0]}",
+            "Parameters are numbers, integers, logicals and strings: convert it with as.numeric() or as.character().",
+        )
+    if vector.kind == "string":
+        return pa.array(vector.values, pa.string())
+    values = vector.values.astype(bool) if vector.kind == "logical" else vector.values
+    return pa.array(values, mask=vector.missing(), from_pandas=False)
+
+
+def _columns(vector: Vector) -> dict[str, Any]:
+    names = vector.names
+    if vector.kind != "list" or (len(vector) and not all(names)):
+        raise DesignError("a parameter has no name", "Write sim_grid(n = c(10, 20), effect = 0.5).")
+    if twice := [name for name in names if names.count(name) > 1]:
+        raise DesignError(f"parameter {twice[0]} is given twice")
+    return {name: _column(name, value) for name, value in vector.items()}
+
+
+def _design(vector: Vector | None) -> Any:
+    from . import design
+
+    if vector is None:
+        return design.Design({})
+    if vector.kind == "string":
+        return design.table(vector.plain())
+    rows = vector.attributes.get("row.names")
+    if (
+        vector.kind == "list" and not len(vector) and rows is not None and len(rows) in (1, 2)
+    ):  # a grid of no parameters
+        return design.Design({})
+    columns = _columns(vector)
+    if columns and not any(len(column) for column in columns.values()):
+        raise DesignError("the design has no rows", "A design needs at least one condition.")
+    return design.Design(columns)
+
+
+def _design_frame(made: Any) -> Vector:
+    frame: Vector = data_frame({name: made.table[name] for name in made.names}, len(made), ["simferry_design"])
+    return frame
+
+
+def _verb(function: Callable[[Arguments], Any]) -> Callable[[Arguments], Any]:
+    _VERBS[function.__name__.rstrip("_")] = function
+    return function
+
+
+# ---- designs ----
+
+
+@_verb
+def design(given: Arguments) -> Vector:
+    """kind, parameters (a list of vectors) and options."""
+    from . import design as designs
+
+    kind = given["kind"].plain()
+    options = _plain(dict(given["options"].items())) if given.get("options") else {}
+    if kind == "table":
+        return _design_frame(_typed(given["parameters"], options.get("types")))
+    if kind in ("grid", "zipped"):
+        columns = _columns(given["parameters"])
+        types = {name: "integer" for name, c in columns.items() if str(c.type) == "int32"} | (
+            options.get("types") or {}
+        )
+        return _design_frame(getattr(designs, kind)({name: c.to_pylist() for name, c in columns.items()}, types=types))
+    sources, types = {}, {}
+    for name, vector in given["parameters"].items():
+        sources[name] = _source(name, vector)
+        if vector is not None and vector.kind == "integer":
+            types[name] = "integer"
+    if "" in sources:
+        raise DesignError("a parameter has no name", "Write sim_random(100, n = c(10L, 50L)).")
+    return _design_frame(getattr(designs, kind)(options["size"], sources, seed=options["seed"], types=types))
+
+
+def _typed(vector: Vector | None, types: Any) -> Any:
+    from . import design as designs
+
+    if vector is not None and vector.kind == "string":
+        return designs.table(vector.plain(), types=types)
+    made = _design(vector)
+    return designs.table(made.table, types=types) if types else made
+
+
+def _source(name: str, vector: Vector | None) -> Any:
+    """A pair of numbers is a range (of integers: of whole numbers), texts, logicals and a list are a choice."""
+    if vector is not None and vector.kind in ("double", "integer"):
+        values = vector.elements()
+        if len(values) != 2 or vector.classes:
+            raise DesignError(
+                f"parameter {name} is neither a range nor a choice",
+                f"A range has two ends, {name} = c(10, 50); a choice of numbers is a list, {name} = list(10, 20, 50).",
+            )
+        return tuple(values)
+    if vector is None:
+        raise DesignError(f"parameter {name} is NULL")
+    values = vector.plain()
+    return values if isinstance(values, list) else [values]
+
+
+# ---- runs ----
+
+
+def _simulation(given: Arguments) -> Any:
+    """A script's path, or what R has written down of a function: list(name, file, fingerprint, constants)."""
+    vector = given["simulation"]
+    if vector is not None and vector.kind == "list" and "fingerprint" in vector.names:
+        from .simulation import RFunction
+
+        told = vector.plain()
+        return RFunction(told["name"], Path(told["file"]), told["fingerprint"], tuple(_text_list(told["constants"])))
+    if vector is None or vector.kind != "string" or len(vector) != 1:
+        raise UsageError("simulation is neither a function nor the path of a script", 'sim_run("simulate.R", ...)')
+    return vector.values[0]
+
+
+def _sweep(given: Arguments) -> Arguments:
+    """The arguments of `run` and `plan`; what R left out is left out here."""
+    simulation = _simulation(given)
+    rest = {name: value for name, value in given.items() if name not in ("simulation", "design", "backend")}
+    out = {name: value for name, value in _plain(rest).items() if value is not None}
+    sweep: Arguments = {"simulation": simulation}
+    if isinstance(simulation, str) and simulation.lower().endswith(".toml"):
+        from .sweep import read_sweep
+
+        sweep = read_sweep(simulation)
+    for name in ("include", "common"):
+        if name in out and out[name] != "all":
+            out[name] = _text_list(out[name])
+    if "function_name" in out:
+        out["function"] = out.pop("function_name")
+    if given.get("backend") is not None:
+        backend = (
+            _plain(dict(given["backend"].items()))
+            if given["backend"].kind == "list"
+            else {"name": given["backend"].plain()}
+        )
+        out["backend"] = backend.pop("name")
+        out |= {name: value for name, value in backend.items() if value is not None}
+    if given.get("design") is not None or "design" not in sweep:
+        sweep["design"] = _design(given.get("design"))
+    sweep |= out
+    if sweep.get("replications") is None:
+        raise UsageError("how many replications?", "replications = 1000")
+    return sweep
+
+
+def _known(function: Callable[..., Any], arguments: Arguments) -> Arguments:
+    """Raises for options that a verb does not have, such as another backend's."""
+    import inspect
+
+    known = inspect.signature(function).parameters
+    for name in arguments:
+        if name not in known:
+            raise UsageError(f"there is no option {name} for this", nearest(name, known))
+    return arguments
+
+
+@_verb
+def run(given: Arguments) -> Arguments:
+    """Makes a run and starts its driver."""
+    from . import verbs
+
+    told: Arguments = {}
+
+    def started(_: Any, taken_over: int, drawn: bool) -> None:
+        told.update(taken_over=taken_over, drawn=drawn)
+
+    def drive(new: Any) -> None:
+        _drivers[str(new.folder)] = _order(new, {"reason": "run"})
+
+    new = verbs.run(**_known(verbs.run, _sweep(given)), on_start=started, detach=drive)
+    return {**_head(new), **told}
+
+
+@_verb
+def plan(given: Arguments) -> Arguments:
+    from . import forecast
+
+    out = asdict(forecast.plan(**_known(forecast.plan, _sweep(given))))
+    return {name: value for name, value in out.items() if value is not None}
+
+
+def _open(given: Arguments) -> Any:
+    from . import verbs
+
+    vector = given["run"]
+    name = vector.plain() if vector is not None else None
+    if not isinstance(name, str):
+        raise UsageError("run is neither a run nor the name of one", 'sim_open("latest")')
+    store = given.get("store")
+    return verbs.open(name, store.plain() if store is not None else None)
+
+
+def _head(found: Any) -> Arguments:
+    record = found.record
+    return {
+        "id": found.id, "folder": str(found.folder), "seed": found.seed, "conditions": record["conditions"],
+        "replications": found.replications, "parameters": list(record["parameters"]),
+    }  # fmt: skip
+
+
+@_verb
+def open_(given: Arguments) -> Arguments:
+    return _head(_open(given))
+
+
+@_verb
+def list_(given: Arguments) -> Vector:
+    from . import verbs
+
+    store = given.get("store")
+    heads, states = [], []
+    for found in verbs.runs(store.plain() if store is not None else None):
+        heads.append(found)
+        states.append(found.status())
+    columns: Arguments = {
+        "run": Vector("string", [found.id for found in heads]),
+        "created": Vector("string", [found.record["created"][:19] for found in heads]),
+        "state": Vector("string", [now.state for now in states]),
+    }
+    counts = {"conditions": [found.record["conditions"] for found in heads]}
+    counts |= {name: [getattr(now, name) for now in states] for name in ("done", "total", "failed")}
+    counts["seed"] = [found.seed for found in heads]
+    columns |= {name: np.array(values, dtype=np.int64) for name, values in counts.items()}
+    columns["folder"] = Vector("string", [str(found.folder) for found in heads])
+    return data_frame(columns, len(heads))
+
+
+@_verb
+def status(given: Arguments) -> Arguments:
+    """How far a run is. `outcome` once the driver that R started has ended: what it warned of, and its error."""
+    found = _open(given)
+    process = _drivers.get(str(found.folder))
+    ended = process is not None and process.poll() is not None
+    now = found.status()
+    out: Arguments = {
+        **_head(found),
+        "total": now.total,
+        "done": now.done,
+        "failed": now.failed,
+        "state": now.state,
+        "jobs": now.jobs,
+    }
+    if process is None:
+        return out
+    if not ended:
+        return out | {"state": "running"}
+    del _drivers[str(found.folder)]
+    out["outcome"] = _outcome(process, found)
+    for text in out["outcome"].pop("warnings"):
+        warnings.warn(text, stacklevel=1)
+    _keep_spare()
+    return out
+
+
+@_verb
+def progress(given: Arguments) -> Arguments:
+    """The same, from a listing alone as long as the driver that R started is at work: it is asked for often."""
+    found = _open(given)
+    process = _drivers.get(str(found.folder))
+    if process is None or process.poll() is not None:
+        return status(given)
+    blocks = found._folder.block_names()
+    total = found.record["conditions"] * found.replications
+    done = min(sum(b.replications for b in blocks), total)
+    return {"total": total, "done": done, "failed": sum(b.failed for b in blocks), "state": "running"}
+
+
+@_verb
+def resume(given: Arguments) -> Arguments:
+    """Starts a driver: with `replications` it extends the run."""
+    found = _open(given)
+    process = _drivers.get(str(found.folder))
+    if process is not None and process.poll() is None:
+        raise RunBusy(
+            f"run {found.id} is being computed",
+            f"simferry watch {found.id}  follows it, simferry cancel {found.id}  stops it.",
+        )
+    options = {
+        name: value
+        for name, value in _plain(given).items()
+        if name in ("retry_failed", "workers", "replications") and value is not None
+    }
+    if "replications" in options:
+        from .prepare import check_replications
+
+        check_replications(options["replications"])
+    verb = "extend" if "replications" in options else "resume"
+    _drivers[str(found.folder)] = _order(found, {"verb": verb, "options": options})
+    return _head(found)
+
+
+@_verb
+def cancel(given: Arguments) -> Arguments:
+    found = _open(given)
+    process = _drivers.pop(str(found.folder), None)
+    if process is not None and process.poll() is None:
+        process.terminate()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.communicate(timeout=15)
+    found.cancel()
+    return status(given)
+
+
+@_verb
+def logs(given: Arguments) -> Arguments:
+    job = given.get("job")
+    return dict(_open(given).logs(job.plain() if job is not None else None))
+
+
+@_verb
+def design_of(given: Arguments) -> Vector:
+    return _design_frame(_open(given)._folder.conditions())
+
+
+@_verb
+def results(given: Arguments) -> Any:
+    found = _open(given)
+    table = found.results_table()
+    found._warn_about_same_values(table)
+    return table
+
+
+@_verb
+def summary(given: Arguments) -> Any:
+    found = _open(given)
+    return _frame(found, found.summary())
+
+
+@_verb
+def errors(given: Arguments) -> Any:
+    found = _open(given)
+    return _frame(found, found.errors())
+
+
+@_verb
+def warnings_(given: Arguments) -> Any:
+    found = _open(given)
+    return _frame(found, found.warnings())
+
+
+def _frame(found: Any, frame: Any) -> Any:
+    """Parameters that are numbers are doubles in R, where pandas shows whole ones as integers."""
+    for name, kind in found.record["parameters"].items():
+        if kind == "number" and name in frame.columns and frame[name].dtype.kind == "i":
+            frame[name] = frame[name].astype("float64")
+    return frame
+
+
+@_verb
+def replay(given: Arguments) -> Arguments:
+    """Runs one replication again; returns what it printed."""
+    from .cli.verbs import captured_output
+
+    found = _open(given)
+    options = _plain(given)
+    with captured_output() as printed:
+        code = found.replay(options["condition"], options["replication"])
+    return {"failed": code != 0, "output": printed[0]}
+
+
+@_verb
+def artifacts(given: Arguments) -> list[str]:
+    options = _plain(given)
+    return [str(p) for p in _open(given).artifacts(options["condition"], options["replication"])]
+
+
+@_verb
+def hash_(given: Arguments) -> str:
+    """SHA-256 of a raw vector."""
+    return hashlib.sha256(given["bytes"].values.data).hexdigest()
+
+
+@_verb
+def doctor(given: Arguments) -> Vector:
+    from .doctor import examine
+
+    store = given.get("store")
+    return _findings([vars(f) for f in examine(store.plain() if store is not None else None)])
+
+
+# ---- images ----
+
+
+@_verb
+def image_build(given: Arguments) -> Arguments:
+    from . import images
+
+    options = _plain(given)
+    if (options["folder"] is None) == (options["script"] is None):
+        raise UsageError("give a folder with a Dockerfile, or a script", 'image_build("containers/r")')
+    if options["script"] is not None:
+        from .infer import recipe_for, write_recipe
+
+        made_of = recipe_for(options["script"], options["name"], _text_list(options["packages"]))
+        made_of.build_args = options["build_args"] or {}
+        write_recipe(made_of, Path(options["script"]).with_suffix(".image"))
+    else:
+        made_of = images.recipe(options["folder"], options["name"], options["build_args"] or {})
+    made_of.platform = options["platform"]
+    return vars(images.build(made_of, rebuild=options["rebuild"]))
+
+
+@_verb
+def image_check(given: Arguments) -> Vector:
+    from . import image_check as checks
+
+    return _findings([vars(f) for f in checks.check(given["name"].plain())])
+
+
+@_verb
+def image_push(given: Arguments) -> Arguments:
+    from . import registry
+
+    return vars(registry.push(given["name"].plain(), given["to"].plain()))
+
+
+def _findings(found: list[dict[str, Any]]) -> Vector:
+    ok = Vector("logical", [-(2**31) if f["ok"] is None else f["ok"] for f in found])
+    columns: Arguments = {"what": Vector("string", [f["what"] for f in found]), "ok": ok}
+    columns["found"] = Vector("string", [f["found"] for f in found])
+    columns["hint"] = Vector("string", [in_r(f.get("hint", "")) for f in found])
+    return data_frame(columns, len(found))
+
+
+@_verb
+def version(_: Arguments) -> Arguments:
+    from . import __version__
+
+    return {"simferry": __version__, "python": sys.version.split()[0], "executable": sys.executable}
+
+
+# ---- drivers ----
+
+_drivers: dict[str, "subprocess.Popen[str]"] = {}  # by the folder of their run
+_spare: "list[subprocess.Popen[str]]" = []  # one that has loaded all that it needs, and waits for an order
+
+
+def _start_process() -> "subprocess.Popen[str]":
+    return subprocess.Popen(
+        [sys.executable, "-m", "simferry._rbridge"],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, start_new_session=True,
+    )  # fmt: skip
+
+
+def _keep_spare() -> None:
+    if not _spare:
+        _spare.append(_start_process())
+
+
+@atexit.register
+def _let_go() -> None:
+    for process in _spare:
+        process.kill()
+
+
+def _order(found: Any, order: Arguments) -> "subprocess.Popen[str]":
+    """Hand a run to a driver."""
+    process = _spare.pop() if _spare else _start_process()
+    if process.poll() is not None:
+        process = _start_process()
+    assert process.stdin is not None
+    order = {"folder": str(found.folder), "cwd": os.getcwd(), "environment": dict(os.environ), **order}
+    process.stdin.write(json.dumps(order) + "\n")
+    process.stdin.close()
+    process.stdin = None
+    return process
+
+
+def _outcome(process: "subprocess.Popen[str]", found: Any) -> Arguments:
+    said, _ = process.communicate()
+    try:
+        return dict(json.loads(said))
+    except ValueError:
+        how = f"exit code {process.returncode}"
+        error = WorkerError(f"the process that computed run {found.id} ended ({how})", f"simferry resume {found.id}")
+        return {"error": described(error), "warnings": []}
+
+
+def main() -> None:
+    """A driver: load everything, wait for an order, carry it out."""
+    from . import verbs
+
+    text = sys.stdin.readline()
+    if not text:
+        return
+    order = json.loads(text)
+    _become(order["environment"])
+    os.chdir(order["cwd"])
+    answer: Arguments = {"error": None}
+    with warnings.catch_warnings(record=True) as warned:
+        warnings.simplefilter("ignore")
+        warnings.simplefilter("always", UserWarning)
+        try:
+            found = verbs.open(order["folder"])
+            with open(found.folder / "jobs" / "driver.log", "ab") as log:
+                os.dup2(log.fileno(), 2)
+            if "reason" in order:
+                found._drive(order["reason"], found.replications, False, None, None)
+            else:
+                getattr(found, order["verb"])(**order["options"])
+        except BaseException as error:
+            answer["error"] = described(error)
+    answer["warnings"] = [in_r(str(w.message)) for w in warned]
+    with contextlib.suppress(OSError):
+        print(json.dumps(answer), flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,47 @@
+# The bridge: one function of Python's, _rbridge.call, to and from which R's own serialisation travels as raw vectors.
+
+session <- new.env(parent = emptyenv())   # bridge: the Python module, once it is there; python: which, and why
+
+# What a verb of the bridge answers. Its warnings become R's, its errors conditions of class simferry_error_<code>.
+bridge <- function(verb, ...) {
+  request <- list(verb = verb, arguments = list(...), environment = environment_now())
+  asked <- serialize(request, NULL, xdr = FALSE, version = 2L)
+  if (length(asked) >= 2^31 - 1) raise("usage", "what is to be sent is larger than 2 GB")
+  answer <- unserialize(python()$call(asked))
+  for (text in answer$warnings) warning(text, call. = FALSE)
+  if (!answer$ok) raise(answer$error$code, answer$error$message, answer$error$hint)
+  answer$value
+}
+
+# What a process that is started from R should find: this R first, its libraries, and no library path of R's own.
+environment_now <- function() {
+  now <- Sys.getenv()
+  out <- stats::setNames(as.character(now), names(now))
+  out[["PATH"]] <- paste(c(R.home("bin"), if ("PATH" %in% names(out)) out[["PATH"]]), collapse = .Platform$path.sep)
+  out[["R_LIBS"]] <- paste(.libPaths(), collapse = .Platform$path.sep)
+  path <- without_r(Sys.getenv("LD_LIBRARY_PATH"))
+  out <- out[!names(out) %in% c("LD_LIBRARY_PATH", "R_TESTS", "R_PROFILE_USER", "R_DEFAULT_PACKAGES")]
+  if (nzchar(path)) out[["LD_LIBRARY_PATH"]] <- path
+  out
+}
+
+# R puts its own folders before those of LD_LIBRARY_PATH, with which another Python takes the system's libraries.
+without_r <- function(path) {
+  if (!nzchar(path)) return(path)
+  if (is.null(session$ld_path)) {
+    script <- file.path(R.home("etc"), "ldpaths")
+    code <- sprintf("unset LD_LIBRARY_PATH R_LD_LIBRARY_PATH; R_HOME=%s; . %s; printf %%s \"$R_LD_LIBRARY_PATH\"",
+                    shQuote(R.home()), shQuote(script))
+    session$ld_path <- if (file.exists(script)) suppressWarnings(system2("sh", c("-c", shQuote(code)), stdout = TRUE)) else character()
+  }
+  added <- session$ld_path
+  if (!length(added)) return("")
+  while (path == added || startsWith(path, paste0(added, ":"))) path <- substring(path, nchar(added) + 2L)
+  path
+}
+
+# The Python module behind everything, started at the first use.
+python <- function() {
+  if (is.null(session$bridge)) session$bridge <- start_python()
+  session$bridge
+}

@@ -1,0 +1,84 @@
+#' Designs: the table of conditions
+#'
+#' A design is a data frame with a row per condition and a column per parameter. Any data frame can be given to [sim_run()]
+#' instead; these make the usual ones.
+#'
+#' Parameters are numbers, integers, logicals and strings. What is written `20L` arrives in the simulation as an integer, what
+#' is written `20` as a double. Factors, and dates and times (as they print), are taken for strings. Other objects are passed
+#' as `constants` of [sim_run()].
+#'
+#' @param ... the parameters, by name. For `sim_grid()` and `sim_zip()` a vector of values each. For `sim_random()`,
+#'   `sim_lhs()` and `sim_sobol()` a range or a choice each: two doubles, `c(0, 1)`, are a range of real numbers; two integers,
+#'   `c(10L, 50L)`, a range of whole numbers, both ends included; a list, a character or a logical vector is a choice.
+#' @param size `[numeric(1)]` how many conditions. For `sim_sobol()` a power of 2 keeps the sequence's balance.
+#' @param seed `[numeric(1)]` seed of the design (not of the run), from 0 to 2^31 - 1.
+#' @param table a data frame, a named list of vectors of one length, or the path of a CSV or Parquet file.
+#' @param types `[character]` or a named list: the types of parameters that are to be other than their values tell, such as
+#'   `c(n = "integer")`. One of `"number"`, `"integer"`, `"logical"`, `"string"`.
+#' @return A data frame of class `simferry_design`. `sim_grid()`: every combination, the last parameter varies fastest.
+#'   `sim_zip()`: the first values together, then the second, and so on; a single value is used in every condition.
+#'   `sim_table()`: the table itself. `sim_random()`: values drawn at random. `sim_lhs()`: on a Latin hypercube. `sim_sobol()`: on a
+#'   scrambled Sobol' sequence.
+#' @section Errors:
+#' `simferry_error_design`: no rows, equal conditions, columns of different lengths, list columns, reserved names.
+#' @examplesIf simferry:::python_is_there()
+#' sim_grid(n = c(10, 20, 50), effect = c(0, 0.5))
+#' sim_zip(n = c(10, 20), method = c("a", "b"), alpha = 0.05)
+#' sim_random(3, n = c(10L, 50L), effect = c(0, 1), method = c("a", "b"), seed = 7)
+#' @export
+sim_grid <- function(..., types = NULL) make_design("grid", list(...), types = types)
+
+#' @rdname sim_grid
+#' @export
+sim_zip <- function(..., types = NULL) make_design("zipped", list(...), types = types)
+
+#' @rdname sim_grid
+#' @export
+sim_table <- function(table, types = NULL) make_design("table", table, types = types)
+
+#' @rdname sim_grid
+#' @export
+sim_random <- function(size, ..., seed = 1) make_design("random", list(...), size = size, seed = seed)
+
+#' @rdname sim_grid
+#' @export
+sim_lhs <- function(size, ..., seed = 1) make_design("latin_hypercube", list(...), size = size, seed = seed)
+
+#' @rdname sim_grid
+#' @export
+sim_sobol <- function(size, ..., seed = 1) make_design("sobol", list(...), size = size, seed = seed)
+
+make_design <- function(kind, parameters, types = NULL, ...) {
+  options <- list(types = if (length(types)) as.list(types), ...)
+  bridge("design", kind = kind, parameters = as_columns(parameters), options = options)
+}
+
+# A design on its way to Python: dates and times as they print.
+as_columns <- function(design) {
+  if (is.list(design)) design[] <- lapply(design, function(x) if (inherits(x, c("Date", "POSIXt"))) format(x) else x)
+  if (is.data.frame(design)) {
+    attributes(design) <- attributes(design)[c("names", "class", "row.names")]
+    row.names(design) <- NULL
+  }
+  design
+}
+
+#' @export
+format.simferry_design <- function(x, ...) {
+  types <- vapply(x, function(column) switch(typeof(column), double = "number", integer = "integer", logical = "logical", "string"), "")
+  paste0("a design of ", counted(nrow(x), "condition"), if (length(types)) paste0(": ", paste0(names(x), " (", types, ")", collapse = ", ")))
+}
+
+#' @export
+print.simferry_design <- function(x, n = 10, ...) {
+  cat(format(x), "\n", sep = "")
+  if (length(x)) print(utils::head(as.data.frame(x), n))
+  if (nrow(x) > n && length(x)) cat("... and ", counted(nrow(x) - n, "more condition"), "\n", sep = "")
+  invisible(x)
+}
+
+#' @export
+as.data.frame.simferry_design <- function(x, ...) {
+  class(x) <- "data.frame"
+  x
+}

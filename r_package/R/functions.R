@@ -1,0 +1,204 @@
+# R functions on their way to the workers: with the objects they refer to, and the packages those come from.
+#
+# What a function finds in the global environment is put into the worker's global environment. What it finds in the
+# environment in which it was made (another function's, say) goes into a copy of that which holds nothing else. What it finds
+# in an attached package is found there again: the package is attached.
+
+# A file for the worker, list(function, globals, packages, constants), and what Python has to know of it.
+# max_mb: of the largest object. what: what the function is called in errors.
+write_function <- function(f, name, constants = list(), packages = character(), max_mb = getOption("simferry.max_mb", 500)) {
+  check_constants(constants)
+  if (is.primitive(f)) f <- eval(call("function", as.pairlist(formals(args(f))), primitive_call(f)), globalenv())
+  found <- collect(f, name)
+  packages <- unique(c(found$packages, packages))
+  missing <- packages[!nzchar(vapply(packages, function(p) system.file(package = p), ""))]
+  if (length(missing))
+    raise("simulation", paste0("packages: ", paste(missing, collapse = ", "), if (length(missing) > 1) " are" else " is", " not installed"),
+          paste0("install.packages(c(", paste0("\"", missing, "\"", collapse = ", "), "))"))
+  for (object in c(found$data, list_of("constant ", constants))) check_sendable(object$value, object$label, max_mb)
+  file <- tempfile("simferry-", fileext = ".rds")
+  con <- gzfile(file, "wb", compression = 1L)
+  tryCatch(
+    saveRDS(list(`function` = found[["function"]], globals = found$globals, packages = packages, constants = constants), con, version = 2L),
+    finally = close(con)
+  )
+  list(name = name, file = file, fingerprint = fingerprint(found, packages, constants), constants = as.character(names(constants)))
+}
+
+primitive_call <- function(f) {
+  taken <- names(formals(args(f)))
+  as.call(c(f, lapply(taken, as.name)))
+}
+
+list_of <- function(before, values) Map(function(name, value) list(label = paste0(before, name), value = value), as.character(names(values)), values)
+
+check_constants <- function(constants) {
+  if (!is.list(constants) || length(constants) && (is.null(names(constants)) || !all(nzchar(names(constants)))))
+    raise("usage", "constants is not a list whose elements all have names", "constants = list(data = d, weights = w)")
+}
+
+# The function as it is to be sent, its globals, its packages, and `data`: every object that is not a function, with a label.
+collect <- function(f, name) {
+  globals <- list()
+  packages <- character()
+  data <- list()
+  copies <- list()   # pairs of environments: the one in which a function was made, and its copy
+  methods <- ls(globalenv())
+
+  copy_of <- function(environment) {
+    if (is_top(environment)) return(environment)
+    for (pair in copies) if (identical(pair[[1]], environment)) return(pair[[2]])
+    copy <- new.env(parent = emptyenv())
+    copies[[length(copies) + 1L]] <<- list(environment, copy)
+    parent.env(copy) <- copy_of(parent.env(environment))
+    copy
+  }
+  add <- function(variable, from) {
+    where <- where_is(variable, from)
+    if (is.null(where)) return()
+    if (identical(where, globalenv()) || is_attached_data(where)) {
+      if (variable %in% names(globals)) return()
+      globals[variable] <<- list(NULL)   # first, since functions call each other
+      globals[variable] <<- list(adapted(get(variable, where), variable))
+    } else if (is_top(where)) {
+      package <- package_of(where)
+      if (length(package)) packages <<- unique(c(package, packages))
+    } else {
+      copy <- copy_of(where)
+      if (exists(variable, copy, inherits = FALSE)) return()
+      assign(variable, NULL, copy)
+      value <- tryCatch(get(variable, where), error = function(e) where)   # an argument that was not given has no value
+      if (identical(value, where)) rm(list = variable, envir = copy) else assign(variable, adapted(value, variable), copy)
+    }
+  }
+  adapted <- function(value, label) {
+    if (is.function(value)) return(if (is.primitive(value)) value else function_of(value))
+    if (is.list(value) && holds_functions(value)) {
+      kept <- attributes(value)
+      value <- lapply(unclass(value), adapted, label = label)
+      attributes(value) <- kept
+      return(value)
+    }
+    data[[length(data) + 1L]] <<- list(label = label, value = value)
+    value
+  }
+  function_of <- function(g) {
+    made_in <- environment(g)
+    if (isNamespace(made_in)) return(g)
+    copy <- as.function(c(formals(g), list(body(g))), envir = copy_of(made_in))
+    attributes(copy) <- attributes(g)[setdiff(names(attributes(g)), "srcref")]
+    for (variable in variables_of(g)) {
+      add(variable, made_in)
+      # methods for its generics, typed in the global environment
+      for (method in methods[startsWith(methods, paste0(variable, "."))]) if (is.function(globalenv()[[method]])) add(method, globalenv())
+    }
+    copy
+  }
+  sent <- function_of(f)
+  list(`function` = sent, globals = globals, packages = setdiff(packages, c("base", "methods", "datasets", "utils", "grDevices", "graphics", "stats")),
+       data = data, copies = lapply(copies, `[[`, 2L))
+}
+
+holds_functions <- function(x) any(vapply(unclass(x), function(v) is.function(v) || is.list(v) && holds_functions(v), NA))
+
+# Both ways of looking: at names in order (x <- x + 1 needs x), and at what is assigned nowhere in the function.
+variables_of <- function(f) {
+  e <- environment(f)
+  if (is.null(e)) e <- baseenv()
+  look <- function(method) tryCatch(globals::findGlobals(f, envir = e, method = method, dotdotdot = "ignore"), error = function(e) character())
+  sort(unique(c(look("ordered"), look("conservative"))))
+}
+
+is_top <- function(e) identical(e, globalenv()) || identical(e, emptyenv()) || identical(e, baseenv()) || isNamespace(e) || !is.null(attr(e, "name"))
+
+where_is <- function(name, from) {
+  e <- from
+  while (!identical(e, emptyenv())) {
+    if (exists(name, e, inherits = FALSE)) return(e)
+    e <- parent.env(e)
+  }
+  NULL
+}
+
+# attach(data) puts an environment of its own on the search path
+is_attached_data <- function(e) {
+  name <- attr(e, "name")
+  !is.null(name) && name %in% setdiff(search(), c("Autoloads", "CheckExEnv", "tools:rstudio", "tools:callr")) && !startsWith(name, "package:")
+}
+
+package_of <- function(e) {
+  name <- if (isNamespace(e)) getNamespaceName(e) else attr(e, "name")
+  if (is.null(name)) return(character())
+  sub("^package:", "", name[isNamespace(e) || startsWith(name, "package:")])
+}
+
+# ---- what can't be sent ----
+
+check_sendable <- function(x, label, max_mb) {
+  seen <- new.env()
+  mb <- function(x) as.numeric(utils::object.size(x)) / 1e6
+  total <- mb(x)
+  if (total <= max_mb && is.atomic(x) && !is.object(x)) return(invisible())
+  walk <- function(x, label) {
+    kind <- typeof(x)
+    if (inherits(x, "connection")) refuse(label, "a connection, which lives in this session only", "Open it in the simulation.")
+    if (inherits(x, "python.builtin.object")) refuse(label, "a Python object, which lives in this session only", "Import it in the simulation.")
+    if (kind %in% c("externalptr", "weakref"))
+      refuse(label, "an external pointer, which lives in this session only", "Make the object in the simulation.")
+    if (kind == "environment") {
+      id <- format.default(x)
+      if (is_top(x) || exists(id, seen, inherits = FALSE)) return()
+      assign(id, TRUE, seen)
+      for (name in ls(x, all.names = TRUE)) if (!bindingIsActive(name, x)) {
+        total <<- total + mb(x[[name]])
+        walk(x[[name]], paste0(label, "$", name))
+      }
+    }
+    if (kind == "closure") walk(environment(x), label)
+    if (kind == "list") for (i in seq_along(x)) {
+      element <- names(x)[i]
+      walk(.subset2(x, i), paste0(label, if (is.null(element) || is.na(element) || !nzchar(element)) paste0("[[", i, "]]") else paste0("$", element)))
+    }
+    kept <- attributes(x)
+    for (name in setdiff(names(kept), c("names", "class", "levels", "dim", "dimnames", "row.names", "tzone", ".internal.selfref")))
+      walk(kept[[name]], paste0("attribute ", name, " of ", label))
+  }
+  walk(x, label)
+  if (total > max_mb)
+    raise("simulation", sprintf("%s is %s MB, more than the %s MB that are sent with a function", label, number(round(total)), number(max_mb)),
+          "Read it from a file in the simulation, or: options(simferry.max_mb = ...)")
+}
+
+refuse <- function(label, what, hint) raise("simulation", paste0(label, " is ", what), hint)
+
+# ---- what decides what is computed ----
+
+# Text of the function, its globals and constants. Not of their serialisation: a closure's changes when it is compiled.
+fingerprint <- function(found, packages, constants) {
+  seen <- list()
+  of <- function(x) {
+    if (is.function(x)) return(c("function", code_of(x), in_environment(environment(x))))
+    if (is.list(x) && holds_functions(x)) return(c("list", unlist(Map(function(n, v) c(n, of(v)), names(x) %||% seq_along(x), unclass(x)))))
+    bytes <- serialize(x, NULL, xdr = TRUE, version = 2L)
+    c("data", bridge("hash", bytes = bytes[-seq_len(14L)]))   # without the header, which tells R's version
+  }
+  in_environment <- function(e) {
+    if (is.null(e) || is_top(e)) return(package_or_global(e))
+    for (i in seq_along(seen)) if (identical(seen[[i]], e)) return(c("again", i))
+    seen[[length(seen) + 1L]] <<- e
+    names <- sort(ls(e, all.names = TRUE), method = "radix")
+    c("environment", unlist(lapply(names, function(n) c(n, of(e[[n]])))), in_environment(parent.env(e)))
+  }
+  each <- function(values) unlist(lapply(sort(as.character(names(values)), method = "radix"), function(n) c(n, of(values[[n]]))))
+  paste(c(of(found[["function"]]), "globals", each(found$globals), "packages", packages, "constants", each(constants)), collapse = "\n")
+}
+
+package_or_global <- function(e) if (is.null(e)) "base" else environmentName(e)
+
+code_of <- function(f) {
+  if (is.primitive(f)) return(paste(deparse(f), collapse = "\n"))
+  bare <- as.function(c(formals(f), list(body(f))), envir = globalenv())
+  paste(deparse(bare, width.cutoff = 500L, control = c("keepNA", "keepInteger", "niceNames", "showAttributes", "hexNumeric")), collapse = "\n")
+}
+
+`%||%` <- function(x, y) if (is.null(x)) y else x

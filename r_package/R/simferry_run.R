@@ -1,0 +1,83 @@
+# A run: where it lives. All that it is stands in its folder.
+new_run <- function(told)
+  structure(class = "simferry_run", list(id = told$id, folder = told$folder, seed = told$seed))
+
+#' @export
+format.simferry_run <- function(x, ...) {
+  now <- tryCatch(ask("status", x), simferry_error_run_not_found = function(e) NULL)
+  if (is.null(now)) return(c(paste("<simferry run>", x$id), paste("its folder is gone:", x$folder)))
+  parameters <- if (length(now$parameters)) paste0(" (", paste(now$parameters, collapse = ", "), ")")
+  c(paste("<simferry run>", x$id),
+    paste0(counted(now$conditions, "condition"), parameters, " x ", counted(now$replications, "replication"), ", seed ", x$seed),
+    paste0(now$state, ": ", number(now$done), " of ", number(now$total), " replications done, ", number(now$failed), " failed"),
+    paste("in", x$folder))
+}
+
+#' @export
+print.simferry_run <- function(x, ...) {
+  cat(format(x), sep = "\n")
+  invisible(x)
+}
+
+#' @export
+summary.simferry_run <- function(object, ...) sim_summary(object)
+
+#' @export
+as.data.frame.simferry_run <- function(x, ...) as.data.frame(sim_results(x))
+
+#' Plot a run
+#'
+#' A panel for each output: its mean in each condition, with 1.96 Monte Carlo standard errors to each side. The first parameter
+#' with several values is the axis; the combinations of the others are lines.
+#'
+#' @param x a run.
+#' @param output `[character]` the outputs to draw. `NULL`: all.
+#' @param parameter `[character(1)]` the parameter on the axis. `NULL`: the first numeric one with several values.
+#' @param ... given to [graphics::plot.default()].
+#' @return The summary that was drawn, invisibly: see [sim_summary()].
+#' @examplesIf simferry:::python_is_there()
+#' run <- sim_run(function(n, mu) mean(rnorm(n, mu)), sim_grid(n = c(10, 20, 40), mu = 0:1), replications = 20, seed = 1,
+#'                store = tempfile())
+#' plot(run)
+#' @export
+plot.simferry_run <- function(x, output = NULL, parameter = NULL, ...) {
+  table <- as.data.frame(sim_summary(x))
+  parameters <- as.character(ask("open", x)$parameters)
+  outputs <- unique(stats::na.omit(table$output))
+  if (!is.null(output)) {
+    if (length(unknown <- setdiff(output, outputs)))
+      raise("usage", paste0("there is no output ", unknown[1]), paste0("The outputs are: ", paste(outputs, collapse = ", ")))
+    outputs <- output
+  }
+  if (!length(outputs)) raise("usage", "there is no numeric output to plot", "sim_results(run) shows what came out.")
+  several <- Filter(function(name) length(unique(table[[name]])) > 1, parameters)
+  if (is.null(parameter)) parameter <- c(Filter(function(name) is.numeric(table[[name]]), several), several, "condition")[1]
+  if (!parameter %in% c(parameters, "condition"))
+    raise("usage", paste0("there is no parameter ", parameter), paste0("The parameters are: ", paste(parameters, collapse = ", ")))
+  others <- setdiff(several, parameter)
+  told_apart <- setdiff(names(table), c(parameters, "condition", "replications", "failed", "missing", "warnings", "output", "mean", "sd", "mcse"))
+  old <- graphics::par(mfrow = grDevices::n2mfrow(length(outputs)))
+  on.exit(graphics::par(old))
+  for (name in outputs) draw_output(table[which(table$output == name), ], name, parameter, c(others, told_apart), ...)
+  invisible(table)
+}
+
+draw_output <- function(table, output, parameter, others, ...) {
+  at <- table[[parameter]]
+  levels <- if (!is.numeric(at)) unique(at)
+  at <- if (is.null(levels)) at else match(at, levels)
+  half <- 1.96 * ifelse(is.na(table$mcse), 0, table$mcse)
+  settings <- utils::modifyList(list(xlab = parameter, ylab = paste("mean of", output), ylim = range(table$mean - half, table$mean + half, finite = TRUE)),
+                                list(...))
+  do.call(graphics::plot, c(list(range(at), range(table$mean, finite = TRUE), type = "n", xaxt = if (is.null(levels)) "s" else "n"), settings))
+  if (!is.null(levels)) graphics::axis(1, seq_along(levels), levels)
+  lines <- if (length(others)) interaction(table[others], sep = ", ", drop = TRUE, lex.order = TRUE) else factor(rep("", nrow(table)))
+  for (i in seq_along(levels(lines))) {
+    rows <- which(lines == levels(lines)[i])
+    rows <- rows[order(at[rows])]
+    graphics::points(at[rows], table$mean[rows], type = "b", pch = 19, col = i)
+    spread <- rows[half[rows] > 0]
+    graphics::segments(at[spread], table$mean[spread] - half[spread], y1 = table$mean[spread] + half[spread], col = i)
+  }
+  if (length(others)) graphics::legend("topright", levels(lines), title = paste(others, collapse = ", "), col = seq_along(levels(lines)), lty = 1, pch = 19, bty = "n")
+}

@@ -1,0 +1,164 @@
+#' What you do with a run
+#'
+#' `sim_status()`: how far it is. `sim_watch()`: follow it until it is no longer computed; interrupting that stops watching, not the run.
+#' `sim_logs()`: what its jobs printed. `sim_cancel()`: stop it; what is done stays. `sim_resume()`: compute what is missing, with the
+#' run's own snapshot of the code. `sim_extend()`: more replications; those that are there stay as they are.
+#'
+#' @param run a run of [sim_run()] or [sim_open()], or `[character(1)]` its id, the beginning of it, its folder, or `"latest"`.
+#' @param store `[character(1)]` the folder in which runs live, where `run` is an id. `NULL`: `SIMFERRY_STORE`, or `./simferry-runs`.
+#' @param job `[character(1)]` one job's name, as `sim_status()` lists them. `NULL`: all.
+#' @param retry_failed `[logical(1)]` run failed replications again too, on their own streams.
+#' @param workers `[numeric(1)]` cores to use. `NULL`: as when the run began.
+#' @param replications `[numeric(1)]` how many replications of each condition there should be in all.
+#' @param detach `[logical(1)]` return at once; the run goes on in the background.
+#' @return `sim_status()`: a list of class `simferry_status` with `run`, `state` (`"running"`, `"complete"`, `"incomplete"`), `total`,
+#'   `done`, `failed` and `jobs`, the states of the jobs. `sim_logs()`: a named character vector, an element per job. The others:
+#'   the run, invisibly.
+#' @section Errors:
+#' `simferry_error_run_not_found`: there is no such run; the nearest ones are named. `simferry_error_run_busy`: another process is
+#' computing it. `simferry_error_interrupted`: it was stopped, and can be resumed.
+#' @examplesIf simferry:::python_is_there()
+#' run <- sim_run(function(n) mean(rnorm(n)), sim_grid(n = c(10, 20)), replications = 10, seed = 1, store = tempfile())
+#' sim_status(run)
+#' sim_extend(run, 20)
+#' @name verbs
+NULL
+
+#' @rdname verbs
+#' @export
+sim_status <- function(run, store = NULL) {
+  now <- ask("status", run, store)
+  structure(class = "simferry_status", list(run = now$id, state = now$state, total = now$total, done = now$done, failed = now$failed,
+                                            jobs = unlist(now$jobs)))
+}
+
+#' @export
+format.simferry_status <- function(x, ...)
+  paste0("run ", x$run, ": ", x$state, ", ", number(x$done), " of ", number(x$total), " replications done, ", number(x$failed), " failed")
+
+#' @export
+print.simferry_status <- function(x, ...) {
+  cat(format(x), "\n", sep = "")
+  jobs <- utils::tail(x$jobs, 20L)
+  if (length(jobs)) cat(paste0("  job ", names(jobs), ": ", jobs), sep = "\n")
+  if (x$state == "incomplete") cat("sim_resume(\"", x$run, "\")  goes on\n", sep = "")
+  invisible(x)
+}
+
+#' @rdname verbs
+#' @export
+sim_watch <- function(run, store = NULL) {
+  run <- as_run(run, store)
+  tryCatch(
+    follow(run, on_interrupt = function(run) message("run ", run$id, " goes on; sim_cancel(\"", run$id, "\")  stops it"))
+  )
+  invisible(run)
+}
+
+#' @rdname verbs
+#' @export
+sim_logs <- function(run, job = NULL, store = NULL) {
+  texts <- ask("logs", run, store, job = job)
+  stats::setNames(as.character(unlist(texts)), names(texts))
+}
+
+#' @rdname verbs
+#' @export
+sim_cancel <- function(run, store = NULL) {
+  run <- as_run(run, store)
+  now <- ask("cancel", run)
+  message("run ", run$id, " is stopped; ", number(now$done), " of ", number(now$total), " replications are kept")
+  invisible(run)
+}
+
+#' @rdname verbs
+#' @export
+sim_resume <- function(run, retry_failed = FALSE, workers = NULL, detach = FALSE, store = NULL)
+  go_on(run, store, detach, retry_failed = retry_failed, workers = workers)
+
+#' @rdname verbs
+#' @export
+sim_extend <- function(run, replications, workers = NULL, detach = FALSE, store = NULL)
+  go_on(run, store, detach, replications = replications, workers = workers)
+
+go_on <- function(run, store, detach, ...) {
+  run <- as_run(run, store)
+  ask("resume", run, ...)
+  if (!detach) follow(run)
+  invisible(run)
+}
+
+#' Results of a run
+#'
+#' `sim_results()`: the run's one table. `sim_summary()`: mean, standard deviation and Monte Carlo standard error of each numeric output.
+#' `sim_errors()` and `sim_warnings()`: the replications that failed, and what replications warned of.
+#'
+#' @inheritParams verbs
+#' @return A data frame (a tibble where the package tibble is loaded).
+#'   `sim_results()`: `condition`, `replication`, the parameters, the outputs; a row per replication, or several where the simulation
+#'   returned several. `sim_summary()`: `condition`, the parameters, `replications` (those with a value), `failed`, `missing` (NA or
+#'   NaN), `warnings`, `output`, `mean`, `sd`, `mcse` (the sd divided by the square root of `replications`). `sim_errors()`:
+#'   `condition`, `replication`, the parameters, `message`, `call`, `traceback`. `sim_warnings()`: `condition`, `replication`,
+#'   the parameters, `message`, `count`.
+#' @section Errors: `simferry_error_run_not_found`: there is no such run; the nearest ones are named.
+#' @examplesIf simferry:::python_is_there()
+#' run <- sim_run(function(n) c(m = mean(rnorm(n))), sim_grid(n = c(10, 20)), replications = 10, seed = 1, store = tempfile())
+#' head(sim_results(run))
+#' sim_summary(run)
+#' sim_errors(run)
+#' @export
+sim_results <- function(run, store = NULL) as_table(ask("results", run, store))
+
+#' @rdname sim_results
+#' @export
+sim_summary <- function(run, store = NULL) as_table(ask("summary", run, store))
+
+#' @rdname sim_results
+#' @export
+sim_errors <- function(run, store = NULL) as_table(ask("errors", run, store))
+
+#' @rdname sim_results
+#' @export
+sim_warnings <- function(run, store = NULL) as_table(ask("warnings", run, store))
+
+as_table <- function(x) if (isNamespaceLoaded("tibble")) tibble::as_tibble(x) else x
+
+#' Run one replication again
+#'
+#' It runs in the foreground, on its own random numbers, and what it prints is shown: its value, or its error and traceback.
+#'
+#' @inheritParams verbs
+#' @param condition `[numeric(1)]` the condition's number.
+#' @param replication `[numeric(1)]` the replication's number.
+#' @return What it printed, `[character(1)]`, invisibly; with the attribute `failed`, `[logical(1)]`.
+#' @section Errors:
+#' `simferry_error_usage`: there is no such condition or replication. That the replication fails is no error of this function.
+#' @examplesIf simferry:::python_is_there()
+#' run <- sim_run(function(n) mean(rnorm(n)), sim_grid(n = c(10, 20)), replications = 10, seed = 1, store = tempfile())
+#' sim_replay(run, condition = 2, replication = 7)
+#' @export
+sim_replay <- function(run, condition, replication, store = NULL) {
+  said <- ask("replay", run, store, condition = condition, replication = replication)
+  cat(said$output)
+  invisible(structure(said$output, failed = said$failed))
+}
+
+#' The runs of a store
+#'
+#' @inheritParams verbs
+#' @return `sim_list()`: a data frame, a row per run, oldest first: `run`, `created`, `state`, `conditions`, `done`, `total`, `failed`,
+#'   `seed`, `folder`. `sim_open()`: the run.
+#' @section Errors: `simferry_error_run_not_found`: there is no such run; the nearest ones are named.
+#' @examplesIf simferry:::python_is_there()
+#' sim_list(store = tempfile())
+#' @export
+sim_list <- function(store = NULL) as_table(bridge("list", store = store))
+
+#' @rdname sim_list
+#' @export
+sim_open <- function(run, store = NULL) new_run(ask("open", run, store))
+
+# A verb on a run: a run object, by its folder, or a name.
+ask <- function(verb, run, store = NULL, ...) bridge(verb, run = if (inherits(run, "simferry_run")) run$folder else run, store = store, ...)
+
+as_run <- function(run, store = NULL) if (inherits(run, "simferry_run")) run else sim_open(run, store)

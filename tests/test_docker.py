@@ -1,0 +1,246 @@
+"""Sweeps in local containers: the same numbers as without, the same survival, nothing left behind."""
+
+import random
+import signal
+import subprocess
+import threading
+import time
+
+import pytest
+import simferry as sf
+from containers_here import ROOT, client, left_behind, r_image
+from simferry import errors
+from sweeps import DRAWS, block_hashes, digest, done_pairs, simferry, wait_until, write
+
+# written in the way in which such scripts are: arguments by position, a fifth one of 0 for all cores and an output file
+WORKSHOP = """
+library(doParallel)
+args <- commandArgs(trailingOnly = TRUE)
+side_a <- as.integer(args[2]); side_b <- as.integer(args[3]); people <- as.integer(args[4])
+rounds <- as.integer(args[5]); at_home <- as.integer(args[6])
+cores <- if (at_home == 1) 1 else detectCores()
+cl <- makeCluster(cores)
+registerDoParallel(cl)
+one_room <- function() {
+  near <- dist(cbind(runif(people, 0, side_a), runif(people, 0, side_b))) < 6
+  2 * sum(near) / people
+}
+per_person <- foreach(i = 1:rounds) %dopar% one_room()
+cat("mean", mean(unlist(per_person)), "on", cores, "cores\\n")
+if (at_home != 1) write(as.character(mean(unlist(per_person))), file = "/opt/ml/processing/output/mean.txt", append = TRUE)
+"""
+WORKSHOP_ARGS = "--args {x_length} {y_length} {num_people} {max_iterations} 0"
+
+
+def test_the_same_table_as_on_this_machine(tmp_path):
+    script = write(tmp_path, *DRAWS["r"])
+    design = sf.grid(n=[5, 10], effect=[0, 0.1])
+    given = {"replications": 40, "seed": 7, "store": tmp_path / "store"}
+    here = sf.run(script, design, workers=2, **given)
+    for jobs in (1, 3):
+        there = sf.run(script, design, backend="docker", image=r_image(), jobs=jobs, fresh=True, **given)
+        assert digest(there) == digest(here)
+        assert len(done_pairs(there)) == 160
+        assert left_behind(there.id) == []
+        assert not list(there.folder.glob("jobs/*/ml"))
+        assert there.record["image"].startswith("sha256:")
+
+
+def test_runs_in_different_images_share_nothing(tmp_path):
+    script = write(tmp_path, *DRAWS["r"])
+    given = {"replications": 5, "seed": 7, "store": tmp_path / "store"}
+    sf.run(script, sf.grid(n=5), workers=1, **given)
+    there = sf.run(script, sf.grid(n=5), backend="docker", image=r_image(), **given)
+    assert all(name.plan != "0000" for name in there._folder.block_names())
+
+
+def test_a_script_of_the_workshops_kind_runs_unmodified(tmp_path):
+    script = write(tmp_path, "rooms.R", WORKSHOP)
+    design = sf.grid(x_length=1000, y_length=1000, num_people=[100, 300], max_iterations=20)
+    given = {
+        "args": WORKSHOP_ARGS,
+        "results_file": "mean.txt",
+        "replications": 2,
+        "seed": 1,
+        "store": tmp_path / "store",
+    }
+    there = sf.run(script, design, backend="docker", image=r_image(), **given)
+    table = there.results()
+    assert len(table) == 4
+    assert table["value"].between(0.001, 0.2).all()
+    assert [p.name for p in there.artifacts(1, 1)] == ["mean.txt"]
+    assert "mean" in next(iter(there.logs().values()))
+    assert digest(sf.run(script, design, workers=2, fresh=True, **given)) == digest(there)
+
+
+def test_one_cluster_spans_all_hosts(tmp_path):
+    code = """
+    library(doParallel)
+    registerDoParallel()
+    hosts <- foreach(i = 1:30, .combine = c) %dopar% { Sys.sleep(0.01); Sys.info()[["nodename"]] }
+    cl <- parallel::makeCluster()
+    x <- unlist(parallel::parLapply(cl, 1:8, function(i) rnorm(1)))
+    write.csv(data.frame(hosts = length(unique(hosts)), workers = length(cl), sum = sum(x)), "out.csv")
+    """
+    script = write(tmp_path, "span.R", code)
+    given = {"args": "", "results_file": "out.csv", "replications": 1, "seed": 1, "store": tmp_path / "store"}
+    run = sf.run(script, backend="docker", image=r_image(), hosts=2, workers=2, **given)
+    row = run.results().iloc[0]
+    assert (row["hosts"], row["workers"]) == (2, 4)
+    assert left_behind(run.id) == []
+    one = sf.run(script, backend="docker", image=r_image(), hosts=1, workers=2, **given, fresh=True)
+    assert one.results()["sum"][0] == row["sum"]
+
+
+def test_a_replication_that_takes_too_much_memory(tmp_path):
+    code = "simulate <- function(n) { if (n == 3) { x <- numeric(1e9); x[] <- 1 }; rnorm(1) }"
+    script = write(tmp_path, "greedy.R", code)
+    given = {"replications": 2, "seed": 1, "store": tmp_path / "store", "retries": 0}
+    run = sf.run(
+        script, sf.grid(n=[1, 2, 3, 4]), backend="docker", image=r_image(), instance_type="ml.t3.medium", **given
+    )
+    failed = run.errors()
+    assert set(failed["condition"]) == {3}
+    assert set(failed["message"]) == {"out of memory"}
+    assert len(run.results()) == 6
+
+
+def test_thirty_jobs_killed_at_random_are_completed(tmp_path):
+    script = write(tmp_path, *DRAWS["r"])
+    design = sf.grid(n=list(range(5, 11)))
+    given = {"replications": 100, "seed": 7, "store": tmp_path / "store"}
+    undisturbed = sf.run(script, design, workers=2, fresh=True, **given)
+    chance = random.Random(1)
+    killed = []
+    over = threading.Event()
+
+    def mine():
+        return [run.id for run in sf.runs(tmp_path / "store")]
+
+    def kill():
+        engine = client()
+        while not over.is_set():
+            time.sleep(chance.uniform(0.3, 1.2))
+            for container in engine.containers.list(filters={"label": "simferry.owner"}):
+                if container.labels["simferry.owner"] in mine() and len(killed) < 8:
+                    try:
+                        container.kill()
+                        killed.append(container.name)
+                    except Exception:
+                        continue
+
+    killer = threading.Thread(target=kill)
+    killer.start()
+    try:
+        try:
+            run = sf.run(
+                script, design, backend="docker", image=r_image(), workers=1, jobs=30, retries=5, fresh=True, **given
+            )
+        except errors.WorkerError:
+            run = sf.open("latest", tmp_path / "store").resume()
+    finally:
+        over.set()
+        killer.join()
+    assert killed
+    assert digest(run) == digest(undisturbed)
+    pairs = done_pairs(run)
+    assert len(pairs) == len(set(pairs))
+    assert left_behind(run.id) == []
+
+
+def test_a_killed_driver_leaves_nothing_after_resume(tmp_path):
+    script = write(tmp_path, *DRAWS["r"])
+    arguments = [
+        "run",
+        script,
+        "-p",
+        "n=5,6",
+        "-n",
+        40,
+        "--seed",
+        7,
+        "--backend",
+        "docker",
+        "--image",
+        r_image(),
+        "--json",
+    ]
+    process = simferry(*arguments, "--store", tmp_path / "store", "--replication-timeout", 30, cwd=tmp_path, start=True)
+    run = wait_until(lambda: next(iter(sf.runs(tmp_path / "store")), None))
+    wait_until(lambda: left_behind(run.id))
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    before = block_hashes(run)
+    run.resume()
+    after = block_hashes(run)
+    assert before.items() <= after.items()
+    assert run.status().state == "complete"
+    pairs = done_pairs(run)
+    assert len(pairs) == len(set(pairs)) == 80
+    assert left_behind(run.id) == []
+    assert not list(run.folder.glob("jobs/*/ml"))
+
+
+def test_an_interrupted_run_leaves_nothing_and_can_be_resumed(tmp_path):
+    code = "simulate <- function(n) { Sys.sleep(0.1); rnorm(n) }"
+    script = write(tmp_path, "slow.R", code)
+    arguments = ["run", script, "-p", "n=1", "-n", 200, "--seed", 7, "--backend", "docker", "--image", r_image()]
+    process = simferry(*arguments, "--store", tmp_path / "store", cwd=tmp_path, start=True)
+    run = wait_until(lambda: next(iter(sf.runs(tmp_path / "store")), None))
+    wait_until(lambda: run.status().done)
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=30)
+    assert process.returncode == 4, said
+    assert "simferry resume" in said
+    assert left_behind(run.id) == []
+    assert 0 < run.status().done < 200
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--backend", "docker"], "needs an image"),
+        (["--backend", "docker", "--image", "simferry-rr"], "there is no image simferry-rr"),
+        (["--backend", "docker", "--image", "debian:bookworm-slim"], "has no Rscript"),
+        (
+            ["--backend", "docker", "--image", "simferry-r", "--instance-type", "ml.m5.xlarg"],
+            "Did you mean ml.m5.xlarge",
+        ),
+        (["--backend", "docker", "--image", "simferry-r", "--hosts", "2"], "hosts are for whole scripts"),
+        (["--image", "simferry-r"], "the local backend has no option image"),
+        (["--backend", "dokcer"], "Did you mean docker"),
+    ],
+)
+def test_bad_input_is_one_clear_error(tmp_path, arguments, message):
+    r_image()
+    script = write(tmp_path, *DRAWS["r"])
+    done = simferry("run", script, "-p", "n=5", "-n", 2, *arguments, "--store", tmp_path / "store", cwd=tmp_path)
+    assert done.returncode in (1, 2)
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr
+    assert len(done.stderr.strip().splitlines()) <= 2
+    assert not list((tmp_path / "store").glob("*/run.json"))
+
+
+def test_the_command_line_as_the_readme_has_it(tmp_path):
+    folder = ROOT / "simulations" / "social_distancing"
+    arguments = ["run", folder / "parallel.R", "--args", WORKSHOP_ARGS, "-p", "x_length=500", "-p", "y_length=500"]
+    arguments += [
+        "-p",
+        "num_people=50",
+        "-p",
+        "max_iterations=10",
+        "-n",
+        1,
+        "--backend",
+        "docker",
+        "--image",
+        r_image(),
+    ]
+    done = simferry(*arguments, "--results-file", "result.csv", "--instance-type", "ml.m5.4xlarge", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "ml.m5.4xlarge has 16 cores; this machine's" in done.stdout
+    shown = subprocess.run(
+        ["docker", "ps", "-aq", "--filter", "label=simferry.owner"], capture_output=True, check=False
+    )
+    assert shown.stdout == b""

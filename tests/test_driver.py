@@ -1,0 +1,198 @@
+"""Who computes a run: claims, progress, detaching, watching and cancelling from elsewhere, retries."""
+
+import contextlib
+import json
+import os
+import pty
+import threading
+import time
+
+import psutil
+import pytest
+import simferry as sf
+from simferry import driver
+from simferry.errors import Interrupted, RunBusy, WorkerError
+from sweeps import DRAWS, digest, done_pairs, left_behind, simferry, wait_until, write
+
+SWEEP = ("-p", "n=5,10", "-n", "40", "--seed", "7", "--workers", "2", "--store", "runs")
+
+
+@pytest.fixture
+def script(tmp_path):
+    return write(tmp_path, *DRAWS["python"])
+
+
+@pytest.fixture
+def expected(script, tmp_path):
+    return digest(sf.run(script, sf.grid(n=[5, 10]), replications=40, seed=7, store=tmp_path / "expected"))
+
+
+def detached(tmp_path, script, pause="0.06"):
+    done = simferry("run", script, *SWEEP, "--detach", "--json", cwd=tmp_path, PAUSE=pause)
+    assert done.returncode == 0, done.stderr
+    run = sf.open(json.loads(done.stdout)["run"], tmp_path / "runs")
+    wait_until(lambda: list(run.folder.glob("jobs/*/scratch/claims/*")))
+    return run
+
+
+def test_a_detached_run_is_found_and_followed_from_elsewhere(tmp_path, script, expected):
+    run = detached(tmp_path, script)
+    assert run.status().state == "running" and run.status().jobs == {"0001-0001": "running"}
+    assert driver.driver_of(run._folder).pid != os.getpid()
+    seen = []
+    assert run.watch(seen.append).state == "complete"
+    assert [p.done for p in seen] == sorted(p.done for p in seen) and seen[-1].done == 80
+    assert run.status().jobs == {"0001-0001": "succeeded"}  # looking on has not changed what its driver says
+    assert digest(run) == expected
+
+
+def test_a_run_is_cancelled_from_elsewhere_and_resumed(tmp_path, script, expected):
+    run = detached(tmp_path, script)
+    time.sleep(0.4)
+    stopped = simferry("cancel", run.id, "--store", "runs", cwd=tmp_path)
+    assert stopped.returncode == 0
+    now = run.status()
+    assert now.state == "incomplete" and 0 < now.done < 80
+    assert left_behind(tmp_path) == [] and driver.driver_of(run._folder) is None
+    assert "replications of run" in (run.folder / "jobs" / "driver.log").read_text()
+    assert digest(run.resume()) == expected
+    assert len(done_pairs(run)) == len(set(done_pairs(run))) == 80
+
+
+def test_the_second_of_two_resumes_is_told_who_holds_the_run(tmp_path, script):
+    run = detached(tmp_path, script)
+    with pytest.raises(RunBusy, match=rf"run {run.id} is being computed by process \d+\n.*simferry watch"):
+        run.resume()
+    refused = simferry("resume", run.id, "--store", "runs", cwd=tmp_path)
+    assert refused.returncode == 1 and "is being computed by process" in refused.stderr
+    assert run.status().state == "running"
+    run.cancel()
+
+
+def test_of_many_resumes_at_once_one_wins(tmp_path, script, expected, monkeypatch):
+    run = detached(tmp_path, script)
+    run.cancel()
+    losers = []
+    start = threading.Barrier(6)
+
+    def resume():
+        start.wait()
+        try:
+            sf.open(run.id, tmp_path / "runs").resume()
+        except RunBusy:
+            losers.append(1)
+
+    monkeypatch.setenv("PAUSE", "0.02")
+    threads = [threading.Thread(target=resume) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(losers) == 5
+    assert digest(run) == expected and len(done_pairs(run)) == 80
+
+
+def test_a_dead_driver_does_not_hold_the_run(tmp_path, script):
+    run = detached(tmp_path, script)
+    driver.driver_of(run._folder).kill()
+    wait_until(lambda: driver.driver_of(run._folder) is None)
+    assert run.status().state == "incomplete"
+    run.resume()
+    assert run.status().state == "complete" and set(run.status().jobs.values()) == {"lost", "succeeded"}
+
+
+def test_jobs_end_soon_after_their_driver(tmp_path, script):
+    run = detached(tmp_path, script)
+    driver.driver_of(run._folder).kill()
+    wait_until(lambda: not left_behind(tmp_path), 3)
+
+
+def test_ctrl_c_on_a_terminal(tmp_path, script):
+    """A pseudo-terminal, on which Ctrl-C is a byte."""
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.environ["PAUSE"] = "0.06"
+        os.chdir(tmp_path)
+        os.execv(os.sys.executable, [os.sys.executable, "-m", "simferry", "run", str(script), *SWEEP])
+    run = wait_until(lambda: sf.runs(tmp_path / "runs"))[0]
+    wait_until(lambda: list(run.folder.glob("jobs/*/scratch/claims/*")))
+    time.sleep(0.4)
+    os.write(terminal, b"\x03")
+    said = b""
+    with contextlib.suppress(OSError):  # its end
+        while data := os.read(terminal, 4096):
+            said += data
+    _, status = os.waitpid(pid, 0)
+    assert os.waitstatus_to_exitcode(status) == 4
+    assert f"simferry resume {run.id}".encode() in said
+    assert left_behind(tmp_path) == [] and 0 < len(done_pairs(run)) < 80
+
+
+def test_interrupted_in_a_session_the_run_can_go_on(tmp_path, script, expected, monkeypatch):
+    monkeypatch.setenv("PAUSE", "0.06")
+
+    def stop(progress):
+        if progress.jobs and list(tmp_path.glob("runs/*/jobs/*/scratch/claims/*")):
+            raise KeyboardInterrupt
+
+    with pytest.raises(Interrupted, match="simferry resume"):
+        sf.run(script, sf.grid(n=[5, 10]), replications=40, seed=7, store=tmp_path / "runs", on_progress=stop)
+    assert left_behind(tmp_path) == []
+    assert digest(sf.open("latest", tmp_path / "runs").resume()) == expected
+
+
+def test_an_error_of_the_callers_own_leaves_nothing_running(tmp_path, script, monkeypatch):
+    monkeypatch.setenv("PAUSE", "0.06")
+    with pytest.raises(ZeroDivisionError):
+        sf.run(script, sf.grid(n=[5]), replications=40, seed=7, store=tmp_path / "runs", on_progress=lambda _: 1 / 0)
+    assert left_behind(tmp_path) == []
+
+
+def test_work_that_jobs_leave_undone_is_dealt_again_and_then_reported(tmp_path, monkeypatch):
+    code = """
+import os, time
+def simulate(rng):
+    if not os.path.exists(os.environ["TRIED"]):  # the first process of a job ends the supervisor
+        open(os.environ["TRIED"], "w").close()
+        os.kill(os.getppid(), 9)
+        time.sleep(9)
+    return rng.random()
+"""
+    monkeypatch.setenv("TRIED", str(tmp_path / "tried"))
+    run = sf.run(write(tmp_path, "simulate.py", code), replications=10, seed=1, store=tmp_path / "runs", workers=1)
+    assert list(run.status().jobs.values()) == ["failed", "succeeded"] and len(run.results()) == 10
+    always = (
+        "import os, time\ndef simulate(rng):\n    print('the end')\n    os.kill(os.getppid(), 9)\n    time.sleep(9)"
+    )
+    with pytest.raises(WorkerError, match=r"10 replications .* still missing after 2 attempts"):
+        sf.run(write(tmp_path, "always.py", always), replications=10, seed=1, store=tmp_path / "runs", retries=1)
+
+
+def test_retry_failed_runs_them_again_on_their_own_streams(tmp_path, monkeypatch):
+    code = """
+import os
+def simulate(rng):
+    u = rng.random()
+    if u < 0.5 and "FAIL" in os.environ:
+        raise OSError("no licence")
+    return u
+"""
+    script = write(tmp_path, "simulate.py", code)
+    whole = sf.run(script, replications=10, seed=1, store=tmp_path / "whole")
+    monkeypatch.setenv("FAIL", "1")
+    run = sf.run(script, replications=10, seed=1, store=tmp_path / "runs")
+    failed = run.status().failed
+    assert 0 < failed < 10
+    assert run.resume().status().failed == failed  # a failed replication is done
+    monkeypatch.delenv("FAIL")
+    assert run.resume(retry_failed=True).status().failed == 0
+    assert digest(run) == digest(whole)
+
+
+def test_no_zombies_and_no_open_files(tmp_path, script):
+    me = psutil.Process()
+    sf.run(script, sf.grid(n=[5]), replications=2, seed=7, store=tmp_path / "runs")
+    before = me.num_fds()
+    sf.run(script, sf.grid(n=[5]), replications=2, seed=8, store=tmp_path / "runs")
+    assert me.num_fds() == before
+    assert [c for c in me.children() if c.status() == psutil.STATUS_ZOMBIE] == []

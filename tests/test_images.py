@@ -1,0 +1,280 @@
+"""Images: built once for a recipe, failing steps shown, checked against the contract. With the real engine."""
+
+import json
+import shutil
+import threading
+import time
+
+import pytest
+from click.testing import CliRunner
+from docker_fixtures import with_authorities
+from simferry import images
+from simferry.cli import main
+from simferry.engine import EngineError, ImageError
+from simferry.image_check import check
+from simferry.infer import recipes
+
+DOCKERFILE = "FROM debian:bookworm-slim\nCOPY note.txt /note.txt\nRUN cat /note.txt\n"
+
+
+def folder_with(path, **files):
+    path.mkdir(parents=True)
+    for name, content in {"Dockerfile": DOCKERFILE, "note.txt": "hello\n", **files}.items():
+        (path / name).write_text(content)
+    return path
+
+
+# ---- recipes ----
+
+
+def test_a_recipe_is_a_folder_and_its_hash_the_same_everywhere(tmp_path):
+    here = images.recipe(folder_with(tmp_path / "My Lab"))
+    there = images.recipe(folder_with(tmp_path / "elsewhere" / "My Lab"))
+    assert here.name == "simferry-my-lab"
+    assert here.tag == there.tag == f"simferry-my-lab:{here.hash[:12]}"
+
+
+@pytest.mark.parametrize("change", ["file", "name", "argument", "platform"])
+def test_whatever_goes_in_changes_the_hash(tmp_path, change):
+    folder = folder_with(tmp_path / "a")
+    before = images.recipe(folder, build_args={"X": "1"})
+    if change == "file":
+        (folder / "note.txt").write_text("hello!\n")
+    elif change == "name":
+        (folder / "note.txt").rename(folder / "note2.txt")
+    after = images.recipe(folder, build_args={"X": "2" if change == "argument" else "1"})
+    if change == "platform":
+        after.platform = "linux/arm64"
+    assert after.hash != before.hash
+
+
+def test_what_does_not_go_in_does_not(tmp_path):
+    folder = folder_with(tmp_path / "a", **{".dockerignore": "# mine\n*.csv\n!kept.csv\ndata/\n"})
+    (folder / "data").mkdir()
+    (folder / "__pycache__").mkdir()
+    for name in ("data/big.bin", "__pycache__/x.pyc", "results.csv", "kept.csv"):
+        (folder / name).write_text("x")
+    assert sorted(images.recipe(folder).files) == [".dockerignore", "Dockerfile", "kept.csv", "note.txt"]
+
+
+def test_a_folder_without_a_dockerfile(tmp_path):
+    folder_with(tmp_path / "r")
+    with pytest.raises(ImageError) as caught:
+        images.recipe(tmp_path / "rr")
+    assert caught.value.message == f"there is no Dockerfile in {tmp_path / 'rr'}"
+    assert caught.value.hint == "Did you mean r?"
+
+
+# ---- build ----
+
+
+def test_an_unchanged_build_is_skipped(scrap, tmp_path):
+    first = images.build(images.recipe(folder_with(tmp_path / "a"), scrap.name))
+    started = time.monotonic()
+    again = images.build(images.recipe(folder_with(tmp_path / "b"), scrap.name))  # a copy, elsewhere
+    assert time.monotonic() - started < 1
+    assert not first.skipped and again.skipped
+    assert (again.tag, again.id) == (first.tag, first.id)
+    assert scrap.client.images.get(f"{scrap.name}:latest").id == first.id
+    assert scrap.client.images.get(first.tag).labels[images.LABEL].startswith(first.tag.partition(":")[2])
+
+
+def test_another_argument_is_another_image(scrap):
+    text = "FROM debian:bookworm-slim\nARG X=0\nRUN echo $X >/x\n"
+    one, two = scrap.recipe(text), scrap.recipe(text)
+    two.build_args = {"X": "1"}
+    first, second = images.build(one), images.build(two)
+    assert first.tag != second.tag and first.id != second.id
+    assert scrap.client.images.get(f"{scrap.name}:latest").id == second.id
+    assert images.build(one).skipped  # and is the latest again
+    assert scrap.client.images.get(f"{scrap.name}:latest").id == first.id
+
+
+def test_a_rebuild_leaves_no_nameless_image(scrap):
+    recipe = scrap.recipe("FROM debian:bookworm-slim\nRUN date +%N >/when\n")
+    first = images.build(recipe)
+    second = images.build(recipe, rebuild=True)
+    assert not second.skipped and second.id != first.id
+    assert scrap.left() == []
+
+
+def test_progress_is_shown(scrap):
+    lines = []
+    images.build(scrap.recipe("FROM debian:bookworm-slim\nRUN echo counting; seq 3\n"), lines.append)
+    assert "Step 1/" in lines[0] and "counting" in lines and "3" in lines
+
+
+def test_a_failing_step(scrap):
+    text = (
+        "FROM debian:bookworm-slim\nRUN echo fine >/fine\nRUN echo begin; seq 1 50; echo nowhere to be found; exit 9\n"
+    )
+    with pytest.raises(ImageError) as caught:
+        images.build(scrap.recipe(text))
+    first, *rest = caught.value.message.splitlines()
+    assert first.startswith(
+        f"the build of {scrap.name} failed at RUN echo begin; seq 1 50; echo nowhere to be found; exit 9: "
+    )
+    assert first.endswith("returned a non-zero code: 9")
+    assert [line.strip() for line in rest] == [*(str(i) for i in range(32, 51)), "nowhere to be found"]
+    assert caught.value.exit_code == 1
+    assert scrap.left() == []
+    with pytest.raises(ImageError):
+        images.build(scrap.recipe(text))  # what was not finished isn't taken for finished
+
+
+@pytest.mark.parametrize(
+    "dockerfile, words",
+    [
+        ("FROM debian:bookworm-slim\nCOPY missing.txt /\n", "failed at COPY missing.txt /"),
+        ("FROM debian:bookworm-slim\nRUNN echo\n", "unknown instruction: RUNN"),
+        ("FROM 127.0.0.1:9/nobody/nothing\nRUN echo\n", "failed at FROM 127.0.0.1:9/nobody/nothing"),
+    ],
+)
+def test_a_dockerfile_with_a_fault(scrap, dockerfile, words):
+    with pytest.raises(ImageError) as caught:
+        images.build(scrap.recipe(dockerfile))
+    assert words in caught.value.message
+    assert scrap.left() == []
+
+
+def test_a_disk_without_room(scrap):
+    text = "FROM debian:bookworm-slim\nRUN echo 'tar: x: Cannot write: No space left on device' >&2; exit 2\n"
+    with pytest.raises(ImageError) as caught:
+        images.build(scrap.recipe(text))
+    assert caught.value.message.startswith("no room is left on the disk of Docker's engine: ")
+    assert "docker system df" in caught.value.hint
+    assert scrap.left() == []
+
+
+@pytest.mark.parametrize("name, words", [("Not A Name", "is no image's name"), ("a:1", "has a tag")])
+def test_a_name_that_no_image_can_have(engine, tmp_path, name, words):
+    with pytest.raises(ImageError, match=words):
+        images.build(images.recipe(folder_with(tmp_path / "a"), name))
+
+
+def test_an_interrupted_build_leaves_nothing(scrap):
+    recipe = scrap.recipe("FROM debian:bookworm-slim\nRUN echo first >/first\nRUN sleep 60\n")
+    stop_at = threading.Event()
+
+    def interrupt(line):
+        if "sleep" in line or stop_at.is_set():
+            stop_at.set()
+            if line.startswith(" ---> Running"):
+                raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        images.build(recipe, interrupt)
+    assert scrap.left() == []
+    assert not scrap.client.images.list(scrap.name)
+
+
+# ---- the command ----
+
+
+def simferry(*args):
+    return CliRunner().invoke(main, [str(a) for a in args])
+
+
+def test_the_command_says_that_a_build_is_skipped(scrap, tmp_path):
+    folder = folder_with(tmp_path / "a")
+    first = simferry("image", "build", folder, "--name", scrap.name)
+    assert first.exit_code == 0 and f"built {scrap.name}:" in first.output
+    again = simferry("image", "build", folder, "--name", scrap.name)
+    assert again.exit_code == 0 and "is here already: nothing in its recipe has changed" in again.output
+    told = json.loads(simferry("image", "build", folder, "--name", scrap.name, "--json").stdout)
+    assert told["skipped"] is True and told["tag"].startswith(f"{scrap.name}:")
+
+
+def test_the_command_without_docker(monkeypatch, tmp_path):
+    monkeypatch.setenv("DOCKER_HOST", "unix:///nowhere/docker.sock")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    for args in (
+        ("build", folder_with(tmp_path / "a")),
+        ("push", "simferry-r", "--to", "127.0.0.1:5000"),
+        ("check", "simferry-r"),
+    ):
+        done = simferry("image", *args)
+        assert done.exit_code == 1
+        assert "simferry: Docker is not installed" in done.stderr and "--backend local" in done.stderr
+
+
+def test_the_command_with_neither_folder_nor_script():
+    assert simferry("image", "build").exit_code == 2
+
+
+# ---- check ----
+
+
+def found(name):
+    return {f.what: f for f in check(name)}
+
+
+def test_the_recipe_for_r_keeps_the_contract(image_r):
+    findings = found(image_r)
+    assert [f.what for f in findings.values() if not f.ok] == []
+    assert findings["user"].found == "simulation"
+    assert findings["R"].found.startswith("R 4.")
+    assert {"foreach", "doParallel"} <= {p.split()[0] for p in findings["R packages"].found.split(", ")}
+    assert findings["R worker"].found == "ran a block"
+    assert "exited with code 7" in findings["R exit code"].found
+
+
+def test_the_recipe_for_python_keeps_the_contract(image_python):
+    findings = found(image_python)
+    assert [f.what for f in findings.values() if not f.ok] == []
+    assert findings["user"].found == "simulation"
+    assert {"numpy", "scipy", "joblib", "cloudpickle"} <= {
+        p.split()[0] for p in findings["Python packages"].found.split(", ")
+    }
+
+
+def test_more_packages_are_an_argument(image_r):
+    """A recipe with packages is another image; an unchanged one is not."""
+    folder = recipes() / "r"
+    assert images.recipe(folder).hash == images.recipe(folder).hash
+    assert images.recipe(folder, build_args={"PACKAGES": "lme4"}).hash != images.recipe(folder).hash
+
+
+def test_an_image_without_an_interpreter(engine):
+    with pytest.raises(ImageError) as caught:
+        check("debian:bookworm-slim")
+    assert caught.value.message == "image debian:bookworm-slim has neither Rscript nor python3"
+    assert "containers/r" in caught.value.hint and caught.value.exit_code == 1
+
+
+def test_an_image_for_another_architecture(scrap):
+    with pytest.raises(ImageError, match="is for s390x, and this machine is"):
+        check(scrap.image_for("s390x"))
+
+
+def test_an_image_that_breaks_the_contract(scrap, image_r):
+    """Its user can't write /opt/ml, and its Rscript swallows exit codes."""
+    wrapper = '#!/bin/sh\nRscript.real "$@"\nexit 0\n'
+    name = scrap.build(
+        f"FROM {image_r}\nUSER root\nRUN chmod 755 /opt/ml && mv /usr/bin/Rscript /usr/bin/Rscript.real\n"
+        "COPY Rscript /usr/bin/Rscript\nUSER simulation\n",
+        Rscript=wrapper,
+    )
+    findings = found(name)
+    assert [f.what for f in findings.values() if not f.ok] == ["/opt/ml", "R exit code"]
+    assert findings["/opt/ml"].found.startswith("simulation can't write it: RUN mkdir -p /opt/ml && chmod 777")
+    done = simferry("image", "check", name)
+    assert done.exit_code == 1 and "!!  /opt/ml: simulation can't write it" in done.output
+
+
+def test_an_image_whose_python_lacks_what_the_worker_needs(scrap, image_python):
+    name = scrap.build(f"FROM {image_python}\nUSER root\nRUN pip uninstall -q -y cloudpickle numpy\nUSER simulation\n")
+    findings = found(name)
+    assert [f.what for f in findings.values() if not f.ok] == ["Python worker"]
+    assert "No module named 'numpy'" in findings["Python worker"].found
+
+
+def test_certificate_authorities_beside_the_dockerfile(scrap, tmp_path):
+    """They are trusted when packages are fetched; without any the recipe is the same."""
+    shutil.copytree(recipes() / "python", tmp_path / "python")
+    without = images.recipe(tmp_path / "python")
+    assert images.recipe(with_authorities(tmp_path / "python")).hash != without.hash
+
+
+def test_the_engine_is_named_where_it_is_at_fault():
+    assert issubclass(EngineError, Exception) and EngineError("x").exit_code == 1

@@ -1,0 +1,187 @@
+"""One job under SageMaker Processing's contract, in real containers: what a script finds there, and how jobs end."""
+
+import json
+import time
+from pathlib import Path
+
+import pytest
+from containers_here import client, left_behind, r_image
+from simferry.aws.limits import RequestRefused
+from simferry.processing import Files, ProcessingJob, local_uri
+
+P = "/opt/ml/processing"
+
+
+def request(code: Path, name: str = "a-job", hosts: int = 1, instance: str = "ml.t3.medium", **more) -> dict:
+    """A job that runs the script in a folder, as ScriptProcessor asks for it."""
+    source = {"S3Uri": local_uri(code), "LocalPath": f"{P}/input/code", "S3DataType": "S3Prefix", "S3InputMode": "File"}
+    return {
+        "ProcessingJobName": name,
+        "AppSpecification": {
+            "ImageUri": r_image(),
+            "ContainerEntrypoint": ["Rscript", f"{P}/input/code/script.R"],
+            "ContainerArguments": ["--args", "1000"],
+        },
+        "ProcessingInputs": [{"InputName": "code", "S3Input": source}],
+        "ProcessingResources": {
+            "ClusterConfig": {"InstanceCount": hosts, "InstanceType": instance, "VolumeSizeInGB": 1}
+        },
+        "RoleArn": "arn:aws:iam::000000000000:role/some-role",
+        **more,
+    }
+
+
+def output(folder: Path, name: str = "output", mode: str = "EndOfJob") -> dict:
+    s3 = {"S3Uri": local_uri(folder), "LocalPath": f"{P}/{name}", "S3UploadMode": mode}
+    return {"OutputName": name, "S3Output": s3}
+
+
+@pytest.fixture
+def job(tmp_path):
+    """Makes a job out of a script and what else the request says; its outcome when it has ended, the job itself."""
+    (tmp_path / "code").mkdir()
+
+    def make(script: str, **more) -> ProcessingJob:
+        client()
+        (tmp_path / "code" / "script.R").write_text(script)
+        return ProcessingJob(client(), request(tmp_path / "code", **more), tmp_path / "ml", Files(), tmp_path.name)
+
+    yield make
+    assert left_behind(tmp_path.name) == []
+    assert not (tmp_path / "ml").exists()
+
+
+def run(job: ProcessingJob):
+    job.start()
+    while (outcome := job.poll()).status == "InProgress":
+        time.sleep(0.05)
+    return outcome
+
+
+def test_a_script_finds_what_the_contract_says(job, tmp_path):
+    script = f"""
+    cat(commandArgs(trailingOnly = TRUE), Sys.getenv("GREETING"), Sys.info()[["nodename"]], "\\n")
+    options(warn = -1)
+    config <- paste(readLines("/opt/ml/config/processingjobconfig.json"), collapse = "")
+    resources <- paste(readLines("/opt/ml/config/resourceconfig.json"), collapse = "")
+    writeLines(config, "{P}/output/config.json")
+    writeLines(resources, "{P}/output/resources.json")
+    writeLines("well done", "/opt/ml/output/message")
+    """
+    given = {"Environment": {"GREETING": "hello"}, "ProcessingOutputConfig": {"Outputs": [output(tmp_path / "out")]}}
+    made = job(script, **given)
+    outcome = run(made)
+    assert (outcome.status, outcome.exit_message) == ("Completed", "well done\n")
+    assert made.kept_logs["algo-1"].split() == ["--args", "1000", "hello", "algo-1"]
+    config = json.loads((tmp_path / "out" / "config.json").read_text())
+    assert config["ProcessingJobName"] == "a-job"
+    assert config["AppSpecification"]["ContainerArguments"] == ["--args", "1000"]
+    assert config["Environment"] == {"GREETING": "hello"}
+    assert json.loads((tmp_path / "out" / "resources.json").read_text()) == {
+        "current_host": "algo-1",
+        "current_instance_type": "ml.t3.medium",
+        "hosts": ["algo-1"],
+        "network_interface_name": "eth0",
+    }
+
+
+def test_a_non_zero_exit_is_a_failure(job):
+    outcome = run(job('writeLines("no convergence", "/opt/ml/output/message"); quit(status = 3)'))
+    assert outcome.status == "Failed"
+    assert outcome.exit_message == "no convergence\n"
+    assert "exited with code 3" in outcome.failure_reason
+
+
+def test_the_exit_message_is_cut_at_a_kilobyte(job):
+    outcome = run(job('cat(strrep("x", 5000), file = "/opt/ml/output/message")'))
+    assert outcome.exit_message == "x" * 1024
+
+
+def test_a_job_that_runs_too_long_is_stopped(job):
+    limit = {"StoppingCondition": {"MaxRuntimeInSeconds": 1}}
+    outcome = run(job("Sys.sleep(60)", **limit))
+    assert outcome.status == "Stopped"
+    assert "longer than 1 s" in outcome.failure_reason
+
+
+def test_memory_is_the_instances(job):
+    # a t3.medium has 4 GiB: half of this is too much. The process that asks is the first one, so the job ends.
+    outcome = run(job("x <- numeric(1e9); x[] <- 1; print(length(x))"))
+    assert outcome.status == "Failed"
+    assert "out of memory" in outcome.failure_reason
+    assert "ml.t3.medium has 4 GiB" in outcome.failure_reason
+
+
+def test_continuous_outputs_appear_while_the_job_runs(job, tmp_path):
+    script = f'writeLines("early", "{P}/now/a.txt"); Sys.sleep(30)'
+    outputs = [output(tmp_path / "now", "now", "Continuous"), output(tmp_path / "then", "then")]
+    made = job(script, ProcessingOutputConfig={"Outputs": outputs})
+    made.start()
+    until = time.monotonic() + 20
+    while not (tmp_path / "now" / "a.txt").exists():
+        assert made.poll().status == "InProgress"
+        assert time.monotonic() < until
+        time.sleep(0.05)
+    made.stop("enough")
+    assert made.poll().status in ("InProgress", "Stopped")
+    while made.poll().status == "InProgress":
+        time.sleep(0.05)
+    assert (tmp_path / "now" / "a.txt").read_text() == "early\n"
+
+
+def test_hosts_see_each_other_and_their_share_of_the_inputs(job, tmp_path):
+    data = tmp_path / "data"
+    data.mkdir()
+    for name in "abcd":
+        (data / f"{name}.txt").write_text(name)
+    script = f"""
+    host <- Sys.info()[["nodename"]]
+    other <- setdiff(c("algo-1", "algo-2"), host)
+    Sys.sleep(1)  # both are there
+    stopifnot(length(system2("getent", c("hosts", other), stdout = TRUE)) == 1)
+    writeLines(c(list.files("{P}/input/shared"), "|", list.files("{P}/input/all")), file.path("{P}/output", host))
+    """
+    source = {"S3Uri": local_uri(data), "S3DataType": "S3Prefix", "S3InputMode": "File"}
+    shared = {**source, "LocalPath": f"{P}/input/shared", "S3DataDistributionType": "ShardedByS3Key"}
+    everything = {**source, "LocalPath": f"{P}/input/all", "S3DataDistributionType": "FullyReplicated"}
+    (tmp_path / "code").mkdir(exist_ok=True)
+    code = request(tmp_path / "code")["ProcessingInputs"]
+    inputs = [*code, {"InputName": "shared", "S3Input": shared}, {"InputName": "all", "S3Input": everything}]
+    outputs = {"Outputs": [output(tmp_path / "out")]}
+    made = job(script, hosts=2, ProcessingInputs=inputs, ProcessingOutputConfig=outputs)
+    outcome = run(made)
+    assert outcome.status == "Completed", made.kept_logs
+    seen = {host: (tmp_path / "out" / host).read_text().split("|") for host in ("algo-1", "algo-2")}
+    assert [s[0].split() for s in seen.values()] == [["a.txt", "c.txt"], ["b.txt", "d.txt"]]
+    assert all(s[1].split() == ["a.txt", "b.txt", "c.txt", "d.txt"] for s in seen.values())
+
+
+def test_a_lost_host_fails_the_job_and_is_named(job):
+    made = job("Sys.sleep(60)", hosts=2)
+    made.start()
+    made.containers["algo-2"].kill()
+    while (outcome := made.poll()).status == "InProgress":
+        time.sleep(0.05)
+    assert outcome.status == "Failed"
+    assert "host algo-2 was lost" in outcome.failure_reason
+
+
+def test_what_cannot_start_leaves_nothing_behind(job):
+    made = job("1")
+    made.request["AppSpecification"]["ContainerEntrypoint"] = ["no-such-program"]
+    with pytest.raises(Exception, match="no-such-program"):
+        made.start()
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"ProcessingJobName": "x" * 64}, "less than or equal to 63"),
+        ({"Environment": {"A": "x" * 257}}, "at 'environment"),
+        ({"StoppingCondition": {"MaxRuntimeInSeconds": 777_601}}, "less than or equal to 777600"),
+    ],
+)
+def test_the_services_limits_hold(tmp_path, change, message):
+    (tmp_path / "code").mkdir()
+    with pytest.raises(RequestRefused, match=message):
+        ProcessingJob(client(), {**request(tmp_path / "code"), **change}, tmp_path / "ml", Files(), "nobody")

@@ -116,6 +116,8 @@ class Scrap:
             for tag in image.tags:
                 if self.name in tag:
                     self.client.images.remove(tag, force=True)
+        for image in self.client.images.list(filters={"label": f"simferry.test={self.name}"}):  # known by a digest
+            self.client.images.remove(image.id, force=True)
 
 
 @pytest.fixture

@@ -137,9 +137,10 @@ def test_hosts_see_each_other_and_their_share_of_the_inputs(job, tmp_path):
     script = f"""
     host <- Sys.info()[["nodename"]]
     other <- setdiff(c("algo-1", "algo-2"), host)
-    Sys.sleep(1)  # both are there
-    stopifnot(length(system2("getent", c("hosts", other), stdout = TRUE)) == 1)
+    until <- Sys.time() + 10
+    while (suppressWarnings(system2("getent", c("hosts", other), stdout = FALSE)) != 0) stopifnot(Sys.time() < until)
     writeLines(c(list.files("{P}/input/shared"), "|", list.files("{P}/input/all")), file.path("{P}/output", host))
+    Sys.sleep(3)  # until the other has seen this one
     """
     source = {"S3Uri": local_uri(data), "S3DataType": "S3Prefix", "S3InputMode": "File"}
     shared = {**source, "LocalPath": f"{P}/input/shared", "S3DataDistributionType": "ShardedByS3Key"}

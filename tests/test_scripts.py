@@ -91,7 +91,8 @@ def test_helpers_and_data_lie_beside_the_script(tmp_path, go, language):
     write(tmp_path, "data/a.txt", "21")
     code = {
         "R": 'source("helpers.R"); dir.create("sub"); cat(twice(scan("data/a.txt", quiet = TRUE)), file = "sub/out.txt")',
-        "py": "import helpers, os\nos.mkdir('sub')\nx = helpers.twice(int(open('data/a.txt').read()))\nopen('sub/out.txt', 'w').write(f'{x}')",
+        "py": "import helpers, os\nos.mkdir('sub')\nx = helpers.twice(int(open('data/a.txt').read()))\n"
+        "open('sub/out.txt', 'w').write(str(x))",
     }[language]
     run = go(write(tmp_path, f"s.{language}", code), args="", include=[f"helpers.{language}", "data"])
     assert files(run, 1, 1) == files(run, 1, 2) == {"sub/out.txt": "42"}

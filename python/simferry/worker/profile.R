@@ -143,7 +143,7 @@ local({
 
       # The port that parallel has picked follows from .Random.seed and the time: the same in another condition's process
       if (!grepl("^[0-9]+$", Sys.getenv("R_PARALLEL_PORT")))
-        ns$setDefaultClusterOptions(port = 11000L + Sys.getpid() %% 1000L)
+        ns$setDefaultClusterOptions(port = 11000L + Sys.getpid() %% 700L)      # cluster.R has 11711 and 11712
 
       if (.Platform$OS.type == "windows") return()
       job <- if (!is.null(stream)) {            # two draws away, because the first point may be future's

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 from conftest import require
 from simferry import engine as engine_module
-from simferry import images
+from simferry import images, processing
 from simferry.infer import recipes
 
 BASE = "debian:bookworm-slim"
@@ -183,3 +183,10 @@ def docker_config(folder: Path, host: str, login: str) -> Path:
     auth = base64.b64encode(login.encode()).decode()
     (folder / "config.json").write_text(json.dumps({"auths": {host: {"auth": auth}}}))
     return folder
+
+
+def left_behind(engine, owner: str) -> list[str]:
+    """Containers and networks of a run that are still there."""
+    labels = {"label": f"{processing.OWNER}={owner}"}
+    found = [c.name for c in engine.containers.list(all=True, filters=labels)]
+    return found + [n.name for n in engine.networks.list(filters=labels)]

@@ -5,12 +5,16 @@ import signal
 import subprocess
 import threading
 import time
+from pathlib import Path
 
 import pytest
 import simferry as sf
-from containers_here import ROOT, client, left_behind, r_image
+from docker_fixtures import left_behind
 from simferry import errors
 from sweeps import DRAWS, block_hashes, digest, done_pairs, simferry, wait_until, write
+
+ROOT = Path(__file__).parents[1]
+
 
 # written in the way in which such scripts are: arguments by position, a fifth one of 0 for all cores and an output file
 WORKSHOP = """
@@ -32,29 +36,29 @@ if (at_home != 1) write(as.character(mean(unlist(per_person))), file = "/opt/ml/
 WORKSHOP_ARGS = "--args {x_length} {y_length} {num_people} {max_iterations} 0"
 
 
-def test_the_same_table_as_on_this_machine(tmp_path):
+def test_the_same_table_as_on_this_machine(tmp_path, engine, image_r):
     script = write(tmp_path, *DRAWS["r"])
     design = sf.grid(n=[5, 10], effect=[0, 0.1])
     given = {"replications": 40, "seed": 7, "store": tmp_path / "store"}
     here = sf.run(script, design, workers=2, **given)
     for jobs in (1, 3):
-        there = sf.run(script, design, backend="docker", image=r_image(), jobs=jobs, fresh=True, **given)
+        there = sf.run(script, design, backend="docker", image=image_r, jobs=jobs, fresh=True, **given)
         assert digest(there) == digest(here)
         assert len(done_pairs(there)) == 160
-        assert left_behind(there.id) == []
+        assert left_behind(engine, there.id) == []
         assert not list(there.folder.glob("jobs/*/ml"))
         assert there.record["image"].startswith("sha256:")
 
 
-def test_runs_in_different_images_share_nothing(tmp_path):
+def test_runs_in_different_images_share_nothing(tmp_path, image_r):
     script = write(tmp_path, *DRAWS["r"])
     given = {"replications": 5, "seed": 7, "store": tmp_path / "store"}
     sf.run(script, sf.grid(n=5), workers=1, **given)
-    there = sf.run(script, sf.grid(n=5), backend="docker", image=r_image(), **given)
+    there = sf.run(script, sf.grid(n=5), backend="docker", image=image_r, **given)
     assert all(name.plan != "0000" for name in there._folder.block_names())
 
 
-def test_a_script_of_the_workshops_kind_runs_unmodified(tmp_path):
+def test_a_script_of_the_workshops_kind_runs_unmodified(tmp_path, image_r):
     script = write(tmp_path, "rooms.R", WORKSHOP)
     design = sf.grid(x_length=1000, y_length=1000, num_people=[100, 300], max_iterations=20)
     given = {
@@ -64,7 +68,7 @@ def test_a_script_of_the_workshops_kind_runs_unmodified(tmp_path):
         "seed": 1,
         "store": tmp_path / "store",
     }
-    there = sf.run(script, design, backend="docker", image=r_image(), **given)
+    there = sf.run(script, design, backend="docker", image=image_r, **given)
     table = there.results()
     assert len(table) == 4
     assert table["value"].between(0.001, 0.2).all()
@@ -73,7 +77,7 @@ def test_a_script_of_the_workshops_kind_runs_unmodified(tmp_path):
     assert digest(sf.run(script, design, workers=2, fresh=True, **given)) == digest(there)
 
 
-def test_one_cluster_spans_all_hosts(tmp_path):
+def test_one_cluster_spans_all_hosts(tmp_path, engine, image_r):
     code = """
     library(doParallel)
     registerDoParallel()
@@ -84,20 +88,20 @@ def test_one_cluster_spans_all_hosts(tmp_path):
     """
     script = write(tmp_path, "span.R", code)
     given = {"args": "", "results_file": "out.csv", "replications": 1, "seed": 1, "store": tmp_path / "store"}
-    run = sf.run(script, backend="docker", image=r_image(), hosts=2, workers=2, **given)
+    run = sf.run(script, backend="docker", image=image_r, hosts=2, workers=2, **given)
     row = run.results().iloc[0]
     assert (row["hosts"], row["workers"]) == (2, 4)
-    assert left_behind(run.id) == []
-    one = sf.run(script, backend="docker", image=r_image(), hosts=1, workers=2, **given, fresh=True)
+    assert left_behind(engine, run.id) == []
+    one = sf.run(script, backend="docker", image=image_r, hosts=1, workers=2, **given, fresh=True)
     assert one.results()["sum"][0] == row["sum"]
 
 
-def test_a_replication_that_takes_too_much_memory(tmp_path):
+def test_a_replication_that_takes_too_much_memory(tmp_path, image_r):
     code = "simulate <- function(n) { if (n == 3) { x <- numeric(1e9); x[] <- 1 }; rnorm(1) }"
     script = write(tmp_path, "greedy.R", code)
     given = {"replications": 2, "seed": 1, "store": tmp_path / "store", "retries": 0}
     run = sf.run(
-        script, sf.grid(n=[1, 2, 3, 4]), backend="docker", image=r_image(), instance_type="ml.t3.medium", **given
+        script, sf.grid(n=[1, 2, 3, 4]), backend="docker", image=image_r, instance_type="ml.t3.medium", **given
     )
     failed = run.errors()
     assert set(failed["condition"]) == {3}
@@ -105,7 +109,7 @@ def test_a_replication_that_takes_too_much_memory(tmp_path):
     assert len(run.results()) == 6
 
 
-def test_thirty_jobs_killed_at_random_are_completed(tmp_path):
+def test_thirty_jobs_killed_at_random_are_completed(tmp_path, engine, image_r):
     script = write(tmp_path, *DRAWS["r"])
     design = sf.grid(n=list(range(5, 11)))
     given = {"replications": 100, "seed": 7, "store": tmp_path / "store"}
@@ -118,7 +122,6 @@ def test_thirty_jobs_killed_at_random_are_completed(tmp_path):
         return [run.id for run in sf.runs(tmp_path / "store")]
 
     def kill():
-        engine = client()
         while not over.is_set():
             time.sleep(chance.uniform(0.3, 1.2))
             for container in engine.containers.list(filters={"label": "simferry.owner"}):
@@ -134,7 +137,7 @@ def test_thirty_jobs_killed_at_random_are_completed(tmp_path):
     try:
         try:
             run = sf.run(
-                script, design, backend="docker", image=r_image(), workers=1, jobs=30, retries=5, fresh=True, **given
+                script, design, backend="docker", image=image_r, workers=1, jobs=30, retries=5, fresh=True, **given
             )
         except errors.WorkerError:
             run = sf.open("latest", tmp_path / "store").resume()
@@ -145,10 +148,10 @@ def test_thirty_jobs_killed_at_random_are_completed(tmp_path):
     assert digest(run) == digest(undisturbed)
     pairs = done_pairs(run)
     assert len(pairs) == len(set(pairs))
-    assert left_behind(run.id) == []
+    assert left_behind(engine, run.id) == []
 
 
-def test_a_killed_driver_leaves_nothing_after_resume(tmp_path):
+def test_a_killed_driver_leaves_nothing_after_resume(tmp_path, engine, image_r):
     script = write(tmp_path, *DRAWS["r"])
     arguments = [
         "run",
@@ -162,12 +165,12 @@ def test_a_killed_driver_leaves_nothing_after_resume(tmp_path):
         "--backend",
         "docker",
         "--image",
-        r_image(),
+        image_r,
         "--json",
     ]
     process = simferry(*arguments, "--store", tmp_path / "store", "--replication-timeout", 30, cwd=tmp_path, start=True)
     run = wait_until(lambda: next(iter(sf.runs(tmp_path / "store")), None))
-    wait_until(lambda: left_behind(run.id))
+    wait_until(lambda: left_behind(engine, run.id))
     process.send_signal(signal.SIGKILL)
     process.wait()
     before = block_hashes(run)
@@ -177,14 +180,14 @@ def test_a_killed_driver_leaves_nothing_after_resume(tmp_path):
     assert run.status().state == "complete"
     pairs = done_pairs(run)
     assert len(pairs) == len(set(pairs)) == 80
-    assert left_behind(run.id) == []
+    assert left_behind(engine, run.id) == []
     assert not list(run.folder.glob("jobs/*/ml"))
 
 
-def test_an_interrupted_run_leaves_nothing_and_can_be_resumed(tmp_path):
+def test_an_interrupted_run_leaves_nothing_and_can_be_resumed(tmp_path, engine, image_r):
     code = "simulate <- function(n) { Sys.sleep(0.1); rnorm(n) }"
     script = write(tmp_path, "slow.R", code)
-    arguments = ["run", script, "-p", "n=1", "-n", 200, "--seed", 7, "--backend", "docker", "--image", r_image()]
+    arguments = ["run", script, "-p", "n=1", "-n", 200, "--seed", 7, "--backend", "docker", "--image", image_r]
     process = simferry(*arguments, "--store", tmp_path / "store", cwd=tmp_path, start=True)
     run = wait_until(lambda: next(iter(sf.runs(tmp_path / "store")), None))
     wait_until(lambda: run.status().done)
@@ -192,7 +195,7 @@ def test_an_interrupted_run_leaves_nothing_and_can_be_resumed(tmp_path):
     _, said = process.communicate(timeout=30)
     assert process.returncode == 4, said
     assert "simferry resume" in said
-    assert left_behind(run.id) == []
+    assert left_behind(engine, run.id) == []
     assert 0 < run.status().done < 200
 
 
@@ -203,17 +206,17 @@ def test_an_interrupted_run_leaves_nothing_and_can_be_resumed(tmp_path):
         (["--backend", "docker", "--image", "simferry-rr"], "there is no image simferry-rr"),
         (["--backend", "docker", "--image", "debian:bookworm-slim"], "has no Rscript"),
         (
-            ["--backend", "docker", "--image", "simferry-r", "--instance-type", "ml.m5.xlarg"],
+            ["--backend", "docker", "--image", "IMAGE", "--instance-type", "ml.m5.xlarg"],
             "Did you mean ml.m5.xlarge",
         ),
-        (["--backend", "docker", "--image", "simferry-r", "--hosts", "2"], "hosts are for whole scripts"),
-        (["--image", "simferry-r"], "the local backend has no option image"),
+        (["--backend", "docker", "--image", "IMAGE", "--hosts", "2"], "hosts are for whole scripts"),
+        (["--image", "IMAGE"], "the local backend has no option image"),
         (["--backend", "dokcer"], "Did you mean docker"),
     ],
 )
-def test_bad_input_is_one_clear_error(tmp_path, arguments, message):
-    r_image()
+def test_bad_input_is_one_clear_error(tmp_path, arguments, message, image_r):
     script = write(tmp_path, *DRAWS["r"])
+    arguments = [image_r if a == "IMAGE" else a for a in arguments]
     done = simferry("run", script, "-p", "n=5", "-n", 2, *arguments, "--store", tmp_path / "store", cwd=tmp_path)
     assert done.returncode in (1, 2)
     assert message in done.stderr
@@ -222,7 +225,7 @@ def test_bad_input_is_one_clear_error(tmp_path, arguments, message):
     assert not list((tmp_path / "store").glob("*/run.json"))
 
 
-def test_the_command_line_as_the_readme_has_it(tmp_path):
+def test_the_command_line_as_the_readme_has_it(tmp_path, image_r):
     folder = ROOT / "simulations" / "social_distancing"
     arguments = ["run", folder / "parallel.R", "--args", WORKSHOP_ARGS, "-p", "x_length=500", "-p", "y_length=500"]
     arguments += [
@@ -235,7 +238,7 @@ def test_the_command_line_as_the_readme_has_it(tmp_path):
         "--backend",
         "docker",
         "--image",
-        r_image(),
+        image_r,
     ]
     done = simferry(*arguments, "--results-file", "result.csv", "--instance-type", "ml.m5.4xlarge", cwd=tmp_path)
     assert done.returncode == 0, done.stderr

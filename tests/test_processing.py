@@ -5,20 +5,22 @@ import time
 from pathlib import Path
 
 import pytest
-from containers_here import client, left_behind, r_image
+from docker_fixtures import left_behind
 from simferry.aws.limits import RequestRefused
 from simferry.processing import Files, ProcessingJob, local_uri
 
 P = "/opt/ml/processing"
 
 
-def request(code: Path, name: str = "a-job", hosts: int = 1, instance: str = "ml.t3.medium", **more) -> dict:
+def request(
+    image: str, code: Path, name: str = "a-job", hosts: int = 1, instance: str = "ml.t3.medium", **more
+) -> dict:
     """A job that runs the script in a folder, as ScriptProcessor asks for it."""
     source = {"S3Uri": local_uri(code), "LocalPath": f"{P}/input/code", "S3DataType": "S3Prefix", "S3InputMode": "File"}
     return {
         "ProcessingJobName": name,
         "AppSpecification": {
-            "ImageUri": r_image(),
+            "ImageUri": image,
             "ContainerEntrypoint": ["Rscript", f"{P}/input/code/script.R"],
             "ContainerArguments": ["--args", "1000"],
         },
@@ -37,17 +39,18 @@ def output(folder: Path, name: str = "output", mode: str = "EndOfJob") -> dict:
 
 
 @pytest.fixture
-def job(tmp_path):
+def job(tmp_path, engine, image_r):
     """Makes a job out of a script and what else the request says; its outcome when it has ended, the job itself."""
     (tmp_path / "code").mkdir()
 
     def make(script: str, **more) -> ProcessingJob:
-        client()
         (tmp_path / "code" / "script.R").write_text(script)
-        return ProcessingJob(client(), request(tmp_path / "code", **more), tmp_path / "ml", Files(), tmp_path.name)
+        return ProcessingJob(
+            engine, request(image_r, tmp_path / "code", **more), tmp_path / "ml", Files(), tmp_path.name
+        )
 
     yield make
-    assert left_behind(tmp_path.name) == []
+    assert left_behind(engine, tmp_path.name) == []
     assert not (tmp_path / "ml").exists()
 
 
@@ -146,7 +149,7 @@ def test_hosts_see_each_other_and_their_share_of_the_inputs(job, tmp_path):
     shared = {**source, "LocalPath": f"{P}/input/shared", "S3DataDistributionType": "ShardedByS3Key"}
     everything = {**source, "LocalPath": f"{P}/input/all", "S3DataDistributionType": "FullyReplicated"}
     (tmp_path / "code").mkdir(exist_ok=True)
-    code = request(tmp_path / "code")["ProcessingInputs"]
+    code = request("an-image", tmp_path / "code")["ProcessingInputs"]
     inputs = [*code, {"InputName": "shared", "S3Input": shared}, {"InputName": "all", "S3Input": everything}]
     outputs = {"Outputs": [output(tmp_path / "out")]}
     made = job(script, hosts=2, ProcessingInputs=inputs, ProcessingOutputConfig=outputs)
@@ -185,4 +188,4 @@ def test_what_cannot_start_leaves_nothing_behind(job):
 def test_the_services_limits_hold(tmp_path, change, message):
     (tmp_path / "code").mkdir()
     with pytest.raises(RequestRefused, match=message):
-        ProcessingJob(client(), {**request(tmp_path / "code"), **change}, tmp_path / "ml", Files(), "nobody")
+        ProcessingJob(None, {**request("an-image", tmp_path / "code"), **change}, tmp_path / "ml", Files(), "nobody")

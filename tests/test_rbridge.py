@@ -10,13 +10,12 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
+import simferry as sf
 from conftest import bits, rscript
 from simferry import _rbridge, results
 from simferry.rdata import NotPlain, Vector, decode, encode
 from simferry.worker.blocks import NA_DOUBLE
 from sweeps import digest, write
-
-import simferry as sf
 
 # Every kind of column that a data frame can have, with what gets lost easily.
 EVERYTHING = """

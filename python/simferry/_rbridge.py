@@ -106,7 +106,7 @@ _IN_R: list[tuple[re.Pattern[str], str]] = [
     (re.compile(r"simferry image (build|push|check)\b"), r"image_\1()"),
     (re.compile(r"pip install (--upgrade )?'?simferry(\[\w+\])?'?"), "simferry_install()"),
     (re.compile(r"--function\b"), "function_name"),
-    (re.compile(r'--(store|args|include|backend|image|jobs) ("[^"]*"|\S+)'), r"\1 = \2"),
+    (re.compile(r'--(store|args|include|backend|image|jobs) ("[^"]*"|[^\s(]\S*)'), r"\1 = \2"),
     (re.compile(r"--(store|args|include|backend|image|jobs|fresh)\b"), r"\1"),
     (re.compile(r"e\.g\. -p (\w+)=\.\.\."), r"e.g. \1 = c(...)"),
 ]  # fmt: skip

@@ -210,7 +210,8 @@ class Simulation:
         add(
             self.language,
             self.kind,
-            self.function if self.kind == "function" else "",
+            # what an R function was called by its caller does not matter
+            self.function if self.kind == "function" and not isinstance(self.target, RFunction) else "",
             self.args or "",
             self.results_file,
         )

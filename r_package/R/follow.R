@@ -48,7 +48,7 @@ progress_of <- function(run) {
         if (in_rstudio) job <<- rstudioapi::jobAdd(paste("simferry", run$id), progressUnits = as.integer(max(now$total, 1)), running = TRUE, show = FALSE)
       }
       failed <- if (now$failed > 0) paste0(number(now$failed), " failed, ") else ""
-      cli::cli_progress_update(set = now$done, extra = list(failed = failed), id = bar, .envir = home)
+      cli::cli_progress_update(set = now$done, total = now$total, extra = list(failed = failed), id = bar, .envir = home)
       if (!is.null(job)) {
         rstudioapi::jobSetProgress(job, as.integer(now$done))
         if (now$state != "running") rstudioapi::jobSetState(job, if (now$state == "complete") "succeeded" else "failed")

@@ -160,7 +160,7 @@ check_sendable <- function(x, label, max_mb) {
       walk(.subset2(x, i), paste0(label, if (is.null(element) || is.na(element) || !nzchar(element)) paste0("[[", i, "]]") else paste0("$", element)))
     }
     kept <- attributes(x)
-    for (name in setdiff(names(kept), c("names", "class", "levels", "dim", "dimnames", "row.names", "tzone", ".internal.selfref")))
+    for (name in setdiff(names(kept), c("names", "class", "levels", "dim", "dimnames", "row.names", "tzone", "srcref", ".Environment", ".internal.selfref")))
       walk(kept[[name]], paste0("attribute ", name, " of ", label))
   }
   walk(x, label)

@@ -23,12 +23,8 @@ find_python <- function() {
     path <- Sys.getenv(variable)
     if (nzchar(path) && path != "managed") return(list(path = named_python(path, variable), why = variable))
   }
-  if (isNamespaceLoaded("reticulate")) {
-    if (reticulate::py_available()) return(list(path = reticulate::py_config()$python, why = "it runs in this session already"))
-    told <- tryCatch(reticulate::py_discover_config(), error = function(e) NULL)
-    if (!is.null(told$forced) && !identical(told$forced, "RETICULATE_PYTHON"))
-      return(list(path = told$python, why = "reticulate was told to use it"))
-  }
+  found <- python_of_reticulate()
+  if (!is.null(found)) return(found)
   for (variable in c("CONDA_PREFIX", "VIRTUAL_ENV")) {
     path <- python_in(Sys.getenv(variable, NA))
     if (length(path) && isTRUE(probe_python(path)$simferry != "")) return(list(path = path, why = paste(variable, "is active")))
@@ -37,6 +33,13 @@ find_python <- function() {
   if (length(path)) return(list(path = path, why = "simferry_install() made it"))
   raise("python", "there is no Python environment with simferry yet",
         "simferry_install() makes one; SIMFERRY_PYTHON names one that exists.")
+}
+
+python_of_reticulate <- function() {
+  if (!isNamespaceLoaded("reticulate")) return(NULL)
+  if (reticulate::py_available()) return(list(path = reticulate::py_config()$python, why = "it runs in this session already"))
+  told <- tryCatch(reticulate::py_discover_config(), error = function(e) NULL)
+  if (!is.null(told$forced) && !identical(told$forced, "RETICULATE_PYTHON")) list(path = told$python, why = "reticulate was told to use it")
 }
 
 named_python <- function(path, variable) {

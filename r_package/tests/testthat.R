@@ -1,0 +1,4 @@
+library(testthat)
+library(simferry)
+
+test_check("simferry")

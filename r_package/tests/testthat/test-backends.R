@@ -1,0 +1,9 @@
+test_that("backends are descriptions", {
+  expect_equal(unclass(sim_local(workers = 2)), list(name = "local", workers = 2))
+  expect_output(print(sim_docker("simferry-r", jobs = 2)), "backend docker: image = simferry-r, jobs = 2", fixed = TRUE)
+})
+
+test_that("options of another backend are refused", {
+  needs_python()
+  expect_error(sim_run(draws, data.frame(n = 1), 1, backend = list(name = "local", image_name = "x")), "no option image_name", class = "simferry_error_usage")
+})

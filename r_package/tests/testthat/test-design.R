@@ -1,0 +1,54 @@
+test_that("a grid has every combination, the last parameter varying fastest", {
+  needs_python()
+  design <- sim_grid(n = c(10, 20), method = c("a", "b"))
+  expect_s3_class(design, c("simferry_design", "data.frame"), exact = TRUE)
+  expect_equal(as.data.frame(design), data.frame(n = c(10, 10, 20, 20), method = c("a", "b", "a", "b")))
+})
+
+test_that("types are those of R", {
+  needs_python()
+  design <- sim_zip(n = c(10L, NA), x = c(NaN, NA), l = c(TRUE, NA), s = c("\u00fc", NA), f = factor(c("v", "u")), d = as.Date("2026-01-01") + 0:1)
+  expect_identical(as.list(as.data.frame(design)), list(n = c(10L, NA), x = c(NaN, NA), l = c(TRUE, NA), s = c("\u00fc", NA), f = c("v", "u"),
+                                                        d = c("2026-01-01", "2026-01-02")))
+  expect_type(sim_table(data.frame(n = 1:2), types = c(n = "number"))$n, "double")
+  expect_type(sim_grid(n = c(1, 2), types = c(n = "integer"))$n, "integer")
+})
+
+test_that("two integers are a range of whole numbers, two doubles one of real numbers, others a choice", {
+  needs_python()
+  design <- sim_random(200, n = c(1L, 3L), x = c(1, 3), m = c("a", "b"), k = list(1, 2.5), seed = 7)
+  expect_setequal(design$n, 1:3)
+  expect_type(design$n, "integer")
+  expect_gt(length(unique(design$x)), 190)
+  expect_setequal(design$m, c("a", "b"))
+  expect_setequal(design$k, c(1, 2.5))
+  expect_identical(design, sim_random(200, n = c(1L, 3L), x = c(1, 3), m = c("a", "b"), k = list(1, 2.5), seed = 7L))
+})
+
+test_that("a table can be a data frame, a list, or a file", {
+  needs_python()
+  file <- tempfile(fileext = ".csv")
+  write.csv(data.frame(n = c(10, 20)), file, row.names = FALSE)
+  expect_equal(sim_table(file)$n, c(10, 20))
+  expect_equal(sim_table(list(n = c(10, 20))), sim_table(data.frame(n = c(10, 20), row.names = c("a", "b"))))
+})
+
+test_that("bad designs are told", {
+  needs_python()
+  expect_error(sim_grid(n = list(1, "a")), "parameter n is of type list", class = "simferry_error_design")
+  expect_error(sim_grid(n = numeric()), "no values", class = "simferry_error_design")
+  expect_error(sim_grid(c(1, 2)), "no name", class = "simferry_error_design")
+  expect_error(sim_grid(n = 1, n = 2), "given twice", class = "simferry_error_design")
+  expect_error(sim_grid(n = c(1, 1)), "are equal", class = "simferry_error_design")
+  expect_error(sim_grid(replication = 1), "can't be named", class = "simferry_error_design")
+  expect_error(sim_zip(n = 1:2, m = 1:3), "different lengths", class = "simferry_error_design")
+  expect_error(sim_random(3, n = 1:3), "neither a range nor a choice", class = "simferry_error_design")
+  expect_error(sim_random(0, n = c(0, 1)), "no rows", class = "simferry_error_design")
+  expect_error(sim_table(data.frame(n = 1)[0, , drop = FALSE]), "no rows", class = "simferry_error_design")
+})
+
+test_that("a design prints what it is", {
+  needs_python()
+  expect_output(print(sim_grid(n = 1:12)), "a design of 12 conditions: n (integer)", fixed = TRUE)
+  expect_output(print(sim_grid(n = 1:12)), "2 more conditions", fixed = TRUE)
+})

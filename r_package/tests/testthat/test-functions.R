@@ -1,0 +1,89 @@
+found_in <- function(f) collect(f, "f")
+
+test_that("globals, and those of the functions among them, are found", {
+  at_console(list(k = 3, helper = typed("function(x) x * k + other(x)"), other = typed("function(y) y")), {
+    found <- found_in(typed("function(n) { k2 <- 1; helper(n) + k2 }"))
+    expect_setequal(names(found$globals), c("helper", "k", "other"))
+    expect_identical(found$globals$k, 3)
+  })
+})
+
+test_that("a variable that is changed in the function is found, one that is only its own is not", {
+  at_console(list(x = 1, z = 2), {
+    expect_equal(names(found_in(typed("function(n) { x <- x + 1; x }"))$globals), "x")
+    expect_length(found_in(typed("function(n) { z <- n; z }"))$globals, 0)
+  })
+})
+
+test_that("of the environment in which a function was made only what it uses is sent", {
+  make <- typed("function(mu) { junk <- textConnection('a'); on.exit(close(junk)); inner <- function(z) z + mu; function(n) inner(n) }")
+  sent <- found_in(make(5))$`function`
+  expect_setequal(ls(environment(sent)), c("inner", "mu"))
+  expect_identical(environment(environment(sent)$inner), environment(sent))
+  expect_identical(parent.env(environment(sent)), globalenv())
+  expect_equal(sent(1), 6)
+})
+
+test_that("functions in lists keep their globals, and methods are sent with their generics", {
+  at_console(list(k = 3, methods = list(a = typed("function(x) x * k"))), {
+    expect_setequal(names(found_in(typed("function(n) methods$a(n)"))$globals), c("methods", "k"))
+  })
+  at_console(list(summary.mine = typed("function(object, ...) 'mine'")), {
+    expect_equal(names(found_in(typed("function(n) summary(structure(n, class = 'mine'))"))$globals), "summary.mine")
+  })
+})
+
+test_that("packages are those that are attached and used", {
+  expect_length(found_in(typed("function(n) mean(rnorm(n))"))$packages, 0)
+  expect_equal(found_in(typed("function(n) expect_true(n)"))$packages, "testthat")
+})
+
+test_that("what can't be sent is named", {
+  con <- textConnection("a")
+  on.exit(close(con))
+  expect_error(check_sendable(con, "con", 500), "con is a connection", class = "simferry_error_simulation")
+  expect_error(check_sendable(list(a = list(b = con)), "x", 500), "x$a$b is a connection", fixed = TRUE)
+  e <- new.env()
+  e$con <- con
+  e$self <- e
+  expect_error(check_sendable(e, "e", 500), "e$con is a connection", fixed = TRUE)
+  expect_error(check_sendable(list(function() con), "x", 500), "is a connection", fixed = TRUE)
+  expect_silent(check_sendable(list(1, "a", quote(x + y), y ~ x), "x", 500))
+})
+
+test_that("an object that is too large is named, with its size", {
+  expect_error(check_sendable(1:5e8, "big", 500), "big is 2,000 MB, more than the 500 MB", class = "simferry_error_simulation")
+  expect_error(check_sendable(list(a = 1:5e8), "big", 500), "big is 2,000 MB")
+})
+
+test_that("a fingerprint does not change when the function is compiled or has its source", {
+  needs_python()
+  of <- function(f) write_function(f, "f")$fingerprint
+  f <- typed("function(n) { s <- 0; for (i in 1:10) s <- s + n; s }")
+  g <- eval(parse(text = "function(n) {\n  s <- 0 # a comment\n  for (i in 1:10) s <- s + n; s }", keep.source = TRUE), globalenv())
+  before <- of(f)
+  for (i in 1:10) f(1)
+  expect_equal(of(f), before)
+  expect_equal(of(g), before)
+  expect_false(of(typed("function(n) { s <- 0; for (i in 1:11) s <- s + n; s }")) == before)
+})
+
+test_that("a fingerprint changes with globals, enclosed variables and constants", {
+  needs_python()
+  f <- typed("function(n) n * k")
+  of <- function(k) at_console(list(k = k), write_function(f, "f")$fingerprint)
+  expect_equal(of(1), of(1))
+  expect_false(of(1) == of(2))
+  expect_false(of(1) == of(1L))
+  make <- typed("function(mu) function(n) n + mu")
+  enclosed <- function(mu) write_function(make(mu), "f")$fingerprint
+  expect_equal(enclosed(1), enclosed(1))
+  expect_false(enclosed(1) == enclosed(2))
+  with <- function(...) write_function(f, "f", list(...))$fingerprint
+  expect_false(with(a = 1) == with(a = 2))
+})
+
+test_that("constants need names, packages have to be there", {
+  expect_error(write_function(draws, "f", constants = list(1)), "names", class = "simferry_error_usage")
+  expect_error(write_function(draws, "f", packages = "no.such.package"), "not installed", class = "simferry_error_simulation")
+})

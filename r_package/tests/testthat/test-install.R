@@ -1,0 +1,47 @@
+test_that("the source that the package carries is of its version", {
+  file <- file.path(bundled_source(), "python", "simferry", "__init__.py")
+  expect_true(file.exists(file))
+  expect_match(grep("^__version__", readLines(file), value = TRUE), paste0("\"", utils::packageVersion("simferry"), "\""), fixed = TRUE)
+  expect_true(all(file.exists(file.path(bundled_source(), c("pyproject.toml", "README.md", "LICENSE", "containers/r/Dockerfile")))))
+})
+
+test_that("the doctor tells what is used, and why", {
+  needs_python()
+  found <- simferry_doctor()
+  expect_output(print(found), "ok  Python used: .*python.*: ")
+  expect_true(all(c("reticulate", "simferry", "cores", "store") %in% found$what))
+})
+
+test_that("the doctor tells what is missing, where there is no Python", {
+  none <- list(start_python = function() raise("python", "there is no Python", "simferry_install() makes one"))
+  before <- session$bridge
+  session$bridge <- NULL
+  on.exit(session$bridge <- before)
+  expect_output(with_mocks(none, print(simferry_doctor())), "!!  Python used: there is no Python\n    simferry_install() makes one", fixed = TRUE)
+})
+
+test_that("no Python, or a wrong one, is told before anything is made", {
+  with_path <- function(path, code) {
+    old <- Sys.getenv("PATH")
+    Sys.setenv(PATH = path)
+    on.exit(Sys.setenv(PATH = old))
+    force(code)
+  }
+  folder <- tempfile()
+  dir.create(folder)
+  with_path(folder, expect_error(simferry_install(), "there is no Python on this machine", class = "simferry_error_python"))
+  skip_on_os("windows")
+  writeLines(c("#!/bin/sh", "echo 'simferry: 3.7.1 1 - -'"), file.path(folder, "python3"))
+  Sys.chmod(file.path(folder, "python3"), "755")
+  with_path(folder, expect_error(simferry_install(), "is Python 3.7.1; simferry and reticulate .* need Python 3.10", class = "simferry_error_python"))
+  expect_error(simferry_install(python = "/nowhere/python"), "no such program", class = "simferry_error_python")
+})
+
+test_that("uninstalling removes what installing made", {
+  folder <- tempfile()
+  dir.create(folder)
+  uninstall <- function() with_mocks(list(environment_folder = function() folder), simferry_uninstall())
+  expect_message(there <- uninstall(), "Removed")
+  expect_true(there)
+  expect_message(expect_false(uninstall()), "no environment")
+})

@@ -1,0 +1,87 @@
+test_that("the example of the manual works from beginning to end", {
+  needs_python()
+  design <- sim_grid(n = c(10, 20), effect = c(0, 0.5))
+  power <- typed("function(n, effect) { x <- rnorm(n, effect); c(p = t.test(x)$p.value, est = mean(x)) }")
+  store <- tempfile()
+  expect_message(run <- sim_run(power, design, replications = 20, seed = 2026, store = store), "4 conditions x 20 replications, seed 2026")
+  rows <- sim_results(run)
+  expect_equal(dim(rows), c(80, 6))
+  expect_equal(names(rows), c("condition", "replication", "n", "effect", "p", "est"))
+  # replication 2 of condition 3: its stream, its arguments
+  expect_output(sim_replay(run, 3, 2), format(rows$p[42], digits = 7), fixed = TRUE)
+})
+
+test_that("the same seed gives the same table as a script, bit for bit, whatever the workers", {
+  needs_python()
+  folder <- tempfile()
+  dir.create(folder)
+  script <- file.path(folder, "draws.R")
+  writeLines(c("simulate <-", deparse(draws)), script)
+  design <- data.frame(n = c(5, 10), effect = c(0.1, 0.2))
+  one <- sim_results(quiet_run(draws, design, 30, seed = 5, workers = 1))
+  two <- sim_results(quiet_run(draws, design, 30, seed = 5, backend = sim_local(workers = 2)))
+  from_script <- sim_results(quiet_run(script, design, 30, seed = 5))
+  expect_identical(one, two)
+  expect_identical(one, from_script)
+})
+
+test_that("globals, packages and constants are there", {
+  needs_python()
+  data <- data.frame(x = c(1, 2, 6))
+  at_console(list(k = 100), {
+    run <- quiet_run(typed("function(n, data) c(v = mean(data$x) + n * k, attached = 'package:testthat' %in% search())"), data.frame(n = 1:2), 1,
+                     seed = 1, constants = list(data = data), packages = "testthat")
+  })
+  expect_equal(sim_results(run)$v, c(103, 203))
+  expect_true(all(sim_results(run)$attached == 1))
+})
+
+test_that("what a function returns keeps its types", {
+  needs_python()
+  f <- typed("function(n) data.frame(d = c(NA, NaN), i = c(1L, NA), l = c(NA, TRUE), s = c(NA, '\\u00fc'), f = factor(c('v', NA)))")
+  rows <- as.data.frame(sim_results(quiet_run(f, data.frame(n = 1), 1, seed = 1)))
+  expect_identical(rows[4:8], data.frame(d = c(NA, NaN), i = c(1L, NA), l = c(NA, TRUE), s = c(NA, "\u00fc"), f = c("v", NA)))
+  expect_true(is.nan(rows$d[2]) && !is.nan(rows$d[1]))
+})
+
+test_that("what an earlier run computed is taken over, and computed anew with fresh", {
+  needs_python()
+  store <- tempfile()
+  quiet_run(draws, data.frame(n = 3), 10, seed = 1, store = store)
+  said <- function(...) any(grepl("10 of 20 replications were computed by earlier runs", capture_messages(sim_run(...))))
+  expect_true(said(draws, data.frame(n = c(3, 4)), 10, seed = 1, store = store))
+  expect_false(said(draws, data.frame(n = c(3, 4)), 10, seed = 1, store = store, fresh = TRUE))
+})
+
+test_that("bad input is told before anything starts", {
+  needs_python()
+  design <- data.frame(n = 1, effect = 2)
+  store <- tempfile()
+  told <- function(..., class = "usage", text) expect_error(sim_run(..., store = store), text, class = paste0("simferry_error_", class))
+  told(typed("function(n, effect, other) 1"), design, 10, class = "simulation", text = "argument 'other'")
+  told(typed("function(n) 1"), design, 10, class = "simulation", text = "no argument 'effect'")
+  told(draws, design, replications = "many", text = "replications is 'many'")
+  told(draws, design, replications = 1.5, text = "replications is 1.5")
+  told(draws, design, text = "how many replications")
+  told(draws, design, 10, seed = -1, text = "seed")
+  told(draws, design, 10, backend = "dockr", text = "Did you mean docker")
+  told(draws, design, 10, on_error = "stp", text = "continue or stop")
+  told(draws, design, 10, constants = list(n = 1), class = "simulation", text = "both a parameter")
+  told("nowhere.R", design, 10, class = "simulation", text = "not there")
+  told("nowhere.R", design, 10, constants = list(a = 1), text = "go with a function")
+  told(42, design, 10, text = "neither a function")
+  at_console(list(big = 1:5e8), told(typed("function(n, effect) sum(big)"), design, 10, class = "simulation", text = "big is 2,000 MB"))
+  expect_length(list.files(store), 0)
+})
+
+test_that("a plan says what would be computed", {
+  needs_python()
+  plan <- sim_plan(draws, data.frame(n = c(3, 4)), 1000, seed = 3, store = tempfile())
+  expect_equal(c(plan$conditions, plan$total, plan$seed), c(2, 2000, 3))
+  expect_output(print(plan), "2 conditions x 1,000 replications = 2,000; 0 already there", fixed = TRUE)
+  expect_output(print(sim_plan(draws, data.frame(n = 3), 10, pilot = FALSE)), "^1 condition x 10 replications = 10$")
+})
+
+test_that("durations are said as a person would", {
+  expect_equal(vapply(c(0.4, 12, 180, 7500), duration, ""), c("0.4 s", "12 s", "3 min", "2 h 05 min"))
+})

@@ -183,7 +183,7 @@ def test_cores_and_memory(name, cores, memory_gib):
     "name, hint",
     [
         ("m5.xlarge", "Did you mean ml.m5.xlarge?"),
-        ("ml.m5.8xlarge", "Known: ml.m5.large, ml.m5.xlarge, ml.m5.2xlarge, ml.m5.4xlarge, "),
+        ("ml.m5.8xlarge", "Did you mean ml.m5."),
         ("ml.m5x.large", "Did you mean ml.m5.large"),
         ("huge", "Known: "),
     ],

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pytest
 import simferry as sf
 from conftest import bits, rscript
-from simferry import _rbridge, results
+from simferry import _rbridge, _rdrivers, results
 from simferry.rdata import NotPlain, Vector, decode, encode
 from simferry.worker.blocks import NA_DOUBLE
 from sweeps import digest, write
@@ -150,16 +150,16 @@ def test_a_fault_of_its_own_says_where():
 
 
 def test_words_of_the_shell_become_those_of_r():
-    assert _rbridge.in_r("simferry resume power-1 --retry-failed  goes on") == (
+    assert _rdrivers.in_r("simferry resume power-1 --retry-failed  goes on") == (
         'sim_resume("power-1", retry_failed = TRUE)  goes on'
     )
-    assert _rbridge.in_r("simferry watch p-1  follows it, simferry cancel p-1  stops it.") == (
+    assert _rdrivers.in_r("simferry watch p-1  follows it, simferry cancel p-1  stops it.") == (
         'sim_watch("p-1")  follows it, sim_cancel("p-1")  stops it.'
     )
-    assert _rbridge.in_r("choose another place with --store (SIMFERRY_STORE)") == (
+    assert _rdrivers.in_r("choose another place with --store (SIMFERRY_STORE)") == (
         "choose another place with store (SIMFERRY_STORE)"
     )
-    assert _rbridge.in_r("bring it along with --include helpers.R") == "bring it along with include = helpers.R"
+    assert _rdrivers.in_r("bring it along with --include helpers.R") == "bring it along with include = helpers.R"
 
 
 def test_the_environment_is_rs_for_the_time_of_a_call(tmp_path, monkeypatch):
@@ -286,13 +286,13 @@ def test_a_killed_driver_is_told_and_the_run_resumable(tmp_path):
     made = value_of(
         "run", simulation=script, design={"n": 1.0}, replications=40.0, seed=1.0, store=str(tmp_path)
     ).plain()
-    _rbridge._drivers[made["folder"]].kill()
+    _rdrivers.drivers[made["folder"]].kill()
     outcome = finished(made["folder"])["outcome"]
     assert outcome["error"]["code"] == "worker" and outcome["error"]["hint"].startswith('sim_resume("')
 
 
 def test_an_idle_driver_ends_with_the_session():
-    code = "import time; from simferry import _rbridge as b; b._keep_spare(); print(b._spare[0].pid, flush=True); time.sleep(1)"
+    code = "import time; from simferry import _rdrivers as b; b.keep_spare(); print(b._spare[0].pid, flush=True); time.sleep(1)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     time.sleep(0.2)
     with pytest.raises(OSError):
@@ -331,7 +331,7 @@ def test_the_answer_of_a_driver_is_one_line_of_json(tmp_path):
         "options": {},
     }
     done = subprocess.run(
-        [sys.executable, "-m", "simferry._rbridge"],
+        [sys.executable, "-m", "simferry._rdrivers"],
         input=json.dumps(order) + "\n",
         capture_output=True,
         text=True,

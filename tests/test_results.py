@@ -494,4 +494,4 @@ def test_the_same_random_looking_values_everywhere_are_suspicious(x, suspicious,
     replications = range(1, 1 + min(len(x), 3))
     made.add(pairs(1, replications), [outputs_of(1, replications, x=x)])
     made.add(pairs(2, [1, 2, 3]), [outputs_of(2, [1, 2, 3], y=[0.1234567891] * 3)])  # other columns do not hide it
-    assert same_values(made.run, collect(made.run)) == [1, 2][not suspicious :]
+    assert same_values(collect(made.run).results) == [1, 2][not suspicious :]

@@ -6,6 +6,7 @@ import threading
 import pytest
 from conftest import require
 from simferry import grid
+from simferry.backends.local import Local
 from simferry.errors import SimulationError
 from simferry.simulation import Simulation, as_argument, rendered_arguments
 
@@ -101,14 +102,14 @@ def test_arguments_are_made_from_the_template():
 
 def test_a_check_knows_the_interpreter(tmp_path):
     simulation = Simulation(written(tmp_path))
-    simulation.check(grid(n=[10]))
+    simulation.check(grid(n=[10]), Local())
     assert simulation.environment["interpreter"].startswith("Python 3")
 
 
 def test_packages_that_are_asked_for_politely_may_be_missing(tmp_path):
     require("r", shutil.which("Rscript") is not None, "Rscript is not on the PATH")
     text = "if (!require(nothere)) try(library(nothere2))\nsimulate <- function(n, ...) n\n"
-    Simulation(written(tmp_path, "simulate.R", text)).check(grid(n=[10], anything=["goes"]))
+    Simulation(written(tmp_path, "simulate.R", text)).check(grid(n=[10], anything=["goes"]), Local())
 
 
 @pytest.mark.parametrize(
@@ -124,7 +125,7 @@ def test_packages_that_are_asked_for_politely_may_be_missing(tmp_path):
 def test_functions_given_too_much(given, says):
     with pytest.raises(SimulationError, match=says):
         simulation = Simulation(lambda n: n, **given)
-        simulation.check(grid(n=[1]))
+        simulation.check(grid(n=[1]), Local())
         simulation.files()
 
 
@@ -133,7 +134,7 @@ def test_a_coroutine_is_no_simulation():
         return n
 
     with pytest.raises(SimulationError, match="coroutine"):
-        Simulation(simulate).check(grid(n=[1]))
+        Simulation(simulate).check(grid(n=[1]), Local())
 
 
 def test_a_function_that_cannot_be_sent():

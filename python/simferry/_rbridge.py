@@ -6,19 +6,14 @@
     answer                        list(ok = TRUE, value =, warnings =) or
                                   list(ok = FALSE, error = list(code =, message =, hint =), warnings =)
 
-A run is computed by a process of its own, a driver, so that R stays free to be interrupted and signals are not R's. It is
-this module run as a program: it reads one order (JSON) from its standard input, and answers when it is done.
+A run is computed by a process of its own, see _rdrivers.py.
 """
 
-import atexit
 import contextlib
 import hashlib
-import json
 import os
-import re
 import subprocess
 import sys
-import traceback
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict
@@ -27,8 +22,9 @@ from typing import Any
 
 import numpy as np
 
-from .errors import DesignError, Interrupted, RunBusy, SimferryError, UsageError, WorkerError, nearest
-from .rdata import NotPlain, Vector, data_frame, decode, encode
+from ._rdrivers import become, described, drivers, in_r, keep_spare, order, outcome
+from .errors import DesignError, RunBusy, UsageError, nearest
+from .rdata import Vector, data_frame, decode, encode
 
 Arguments = dict[str, Any]
 _VERBS: dict[str, Callable[[Arguments], Any]] = {}
@@ -54,68 +50,15 @@ def _answer(answer: dict[str, Any], warned: list[warnings.WarningMessage]) -> by
     return encode({**answer, "warnings": Vector("string", texts)})
 
 
-def described(error: BaseException) -> dict[str, str]:
-    """An error as R gets it."""
-    if isinstance(error, SimferryError):
-        return {"code": error.code, "message": in_r(error.message), "hint": in_r(error.hint)}
-    if isinstance(error, KeyboardInterrupt):
-        return {"code": Interrupted.code, "message": "stopped", "hint": ""}
-    if isinstance(error, NotPlain):
-        return {"code": "usage", "message": f"an argument is {error}, which can't be used here", "hint": ""}
-    if isinstance(error, OSError):
-        return {"code": "system", "message": f"{error.filename or 'a file'}: {error.strerror or error}", "hint": ""}
-    where = traceback.extract_tb(error.__traceback__)[-1]
-    place = f"{Path(where.filename).name}:{where.lineno}"
-    shown = "".join(traceback.format_exception(error)) if os.environ.get("SIMFERRY_DEBUG") else ""
-    hint = shown or 'Sys.setenv(SIMFERRY_DEBUG = "1")  shows all of it; please report it.'
-    return {
-        "code": "internal",
-        "message": f"a fault of simferry's own: {type(error).__name__}: {error} ({place})",
-        "hint": hint,
-    }
-
-
 @contextlib.contextmanager
 def _environment(now: Mapping[str, str]) -> Iterator[None]:
     """The environment as R has it: Python's copy is from when it started."""
     before = dict(os.environ)
-    _become(now)
+    become(now)
     try:
         yield
     finally:
-        _become(before)
-
-
-def _become(environment: Mapping[str, str]) -> None:
-    for name in set(os.environ) - set(environment):
-        del os.environ[name]
-    for name, value in environment.items():
-        if os.environ.get(name) != value:
-            os.environ[name] = value
-
-
-# ---- words: what messages say in shells and in Python, as R users write it ----
-
-_COMMAND = r"simferry (status|watch|logs|cancel|resume|extend|results|summary|errors|replay)"
-_IN_R: list[tuple[re.Pattern[str], str]] = [
-    (re.compile(rf"{_COMMAND} (?!RUN\b|--)(\S+) --retry-failed"), r'sim_\1("\2", retry_failed = TRUE)'),
-    (re.compile(rf"{_COMMAND} (?!RUN\b|--)(\S+)"), r'sim_\1("\2")'),
-    (re.compile(r"simferry list\b"), "sim_list()"),
-    (re.compile(r"simferry doctor\b"), "simferry_doctor()"),
-    (re.compile(r"simferry run --help"), "?sim_run"),
-    (re.compile(r"simferry image (build|push|check)\b"), r"image_\1()"),
-    (re.compile(r"pip install (--upgrade )?'?simferry(\[\w+\])?'?"), "simferry_install()"),
-    (re.compile(r"--function\b"), "function_name"),
-    (re.compile(r'--(store|args|include|backend|image|jobs) ("[^"]*"|[^\s(]\S*)'), r"\1 = \2"),
-    (re.compile(r"--(store|args|include|backend|image|jobs|fresh)\b"), r"\1"),
-    (re.compile(r"e\.g\. -p (\w+)=\.\.\."), r"e.g. \1 = c(...)"),
-]  # fmt: skip
-
-
-def in_r(text: str) -> str:
-    for pattern, words in _IN_R:
-        text = pattern.sub(words, text)
-    return text
+        become(before)
 
 
 # ---- arguments ----
@@ -319,7 +262,7 @@ def run(given: Arguments) -> Arguments:
         told.update(taken_over=taken_over, drawn=drawn)
 
     def drive(new: Any) -> None:
-        _drivers[str(new.folder)] = _order(new, {"reason": "run"})
+        drivers[str(new.folder)] = order(new, {"reason": "run"})
 
     new = verbs.run(**_known(verbs.run, _sweep(given)), on_start=started, detach=drive)
     return {**_head(new), **told}
@@ -383,7 +326,7 @@ def list_(given: Arguments) -> Vector:
 def status(given: Arguments) -> Arguments:
     """How far a run is. `outcome` once the driver that R started has ended: what it warned of, and its error."""
     found = _open(given)
-    process = _drivers.get(str(found.folder))
+    process = drivers.get(str(found.folder))
     ended = process is not None and process.poll() is not None
     now = found.status()
     out: Arguments = {
@@ -398,11 +341,11 @@ def status(given: Arguments) -> Arguments:
         return out
     if not ended:
         return out | {"state": "running"}
-    del _drivers[str(found.folder)]
-    out["outcome"] = _outcome(process, found)
+    del drivers[str(found.folder)]
+    out["outcome"] = outcome(process, found)
     for text in out["outcome"].pop("warnings"):
         warnings.warn(text, stacklevel=1)
-    _keep_spare()
+    keep_spare()
     return out
 
 
@@ -410,7 +353,7 @@ def status(given: Arguments) -> Arguments:
 def progress(given: Arguments) -> Arguments:
     """The same, from a listing alone as long as the driver that R started is at work: it is asked for often."""
     found = _open(given)
-    process = _drivers.get(str(found.folder))
+    process = drivers.get(str(found.folder))
     if process is None or process.poll() is not None:
         return status(given)
     blocks = found._folder.block_names()
@@ -423,7 +366,7 @@ def progress(given: Arguments) -> Arguments:
 def resume(given: Arguments) -> Arguments:
     """Starts a driver: with `replications` it extends the run."""
     found = _open(given)
-    process = _drivers.get(str(found.folder))
+    process = drivers.get(str(found.folder))
     if process is not None and process.poll() is None:
         raise RunBusy(
             f"run {found.id} is being computed",
@@ -439,14 +382,14 @@ def resume(given: Arguments) -> Arguments:
 
         check_replications(options["replications"])
     verb = "extend" if "replications" in options else "resume"
-    _drivers[str(found.folder)] = _order(found, {"verb": verb, "options": options})
+    drivers[str(found.folder)] = order(found, {"verb": verb, "options": options})
     return _head(found)
 
 
 @_verb
 def cancel(given: Arguments) -> Arguments:
     found = _open(given)
-    process = _drivers.pop(str(found.folder), None)
+    process = drivers.pop(str(found.folder), None)
     if process is not None and process.poll() is None:
         process.terminate()
         with contextlib.suppress(subprocess.TimeoutExpired):
@@ -459,11 +402,6 @@ def cancel(given: Arguments) -> Arguments:
 def logs(given: Arguments) -> Arguments:
     job = given.get("job")
     return dict(_open(given).logs(job.plain() if job is not None else None))
-
-
-@_verb
-def design_of(given: Arguments) -> Vector:
-    return _design_frame(_open(given)._folder.conditions())
 
 
 @_verb
@@ -510,12 +448,6 @@ def replay(given: Arguments) -> Arguments:
     with captured_output() as printed:
         code = found.replay(options["condition"], options["replication"])
     return {"failed": code != 0, "output": printed[0]}
-
-
-@_verb
-def artifacts(given: Arguments) -> list[str]:
-    options = _plain(given)
-    return [str(p) for p in _open(given).artifacts(options["condition"], options["replication"])]
 
 
 @_verb
@@ -581,83 +513,3 @@ def version(_: Arguments) -> Arguments:
     from . import __version__
 
     return {"simferry": __version__, "python": sys.version.split()[0], "executable": sys.executable}
-
-
-# ---- drivers ----
-
-_drivers: dict[str, "subprocess.Popen[str]"] = {}  # by the folder of their run
-_spare: "list[subprocess.Popen[str]]" = []  # one that has loaded all that it needs, and waits for an order
-
-
-def _start_process() -> "subprocess.Popen[str]":
-    return subprocess.Popen(
-        [sys.executable, "-m", "simferry._rbridge"],
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, start_new_session=True,
-    )  # fmt: skip
-
-
-def _keep_spare() -> None:
-    if not _spare:
-        _spare.append(_start_process())
-
-
-@atexit.register
-def _let_go() -> None:
-    for process in _spare:
-        process.kill()
-
-
-def _order(found: Any, order: Arguments) -> "subprocess.Popen[str]":
-    """Hand a run to a driver."""
-    process = _spare.pop() if _spare else _start_process()
-    if process.poll() is not None:
-        process = _start_process()
-    assert process.stdin is not None
-    order = {"folder": str(found.folder), "cwd": os.getcwd(), "environment": dict(os.environ), **order}
-    process.stdin.write(json.dumps(order) + "\n")
-    process.stdin.close()
-    process.stdin = None
-    return process
-
-
-def _outcome(process: "subprocess.Popen[str]", found: Any) -> Arguments:
-    said, _ = process.communicate()
-    try:
-        return dict(json.loads(said))
-    except ValueError:
-        how = f"exit code {process.returncode}"
-        error = WorkerError(f"the process that computed run {found.id} ended ({how})", f"simferry resume {found.id}")
-        return {"error": described(error), "warnings": []}
-
-
-def main() -> None:
-    """A driver: load everything, wait for an order, carry it out."""
-    from . import verbs
-
-    text = sys.stdin.readline()
-    if not text:
-        return
-    order = json.loads(text)
-    _become(order["environment"])
-    os.chdir(order["cwd"])
-    answer: Arguments = {"error": None}
-    with warnings.catch_warnings(record=True) as warned:
-        warnings.simplefilter("ignore")
-        warnings.simplefilter("always", UserWarning)
-        try:
-            found = verbs.open(order["folder"])
-            with open(found.folder / "jobs" / "driver.log", "ab") as log:
-                os.dup2(log.fileno(), 2)
-            if "reason" in order:
-                found._drive(order["reason"], found.replications, False, None, None)
-            else:
-                getattr(found, order["verb"])(**order["options"])
-        except BaseException as error:
-            answer["error"] = described(error)
-    answer["warnings"] = [in_r(str(w.message)) for w in warned]
-    with contextlib.suppress(OSError):
-        print(json.dumps(answer), flush=True)
-
-
-if __name__ == "__main__":
-    main()

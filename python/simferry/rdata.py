@@ -18,7 +18,12 @@ from .worker.blocks import NA_DOUBLE, NA_INTEGER
 _HEADER = b"B\n" + struct.pack("<3i", 2, 0x40202, 0x20300)
 _TYPES = {"logical": 10, "integer": 13, "double": 14, "string": 16, "list": 19, "raw": 24}
 _KINDS = {number: kind for kind, number in _TYPES.items()}
-_DTYPES: dict[str, np.dtype[Any]] = {"logical": np.dtype("<i4"), "integer": np.dtype("<i4"), "double": np.dtype("<f8"), "raw": np.dtype("u1")}
+_DTYPES: dict[str, np.dtype[Any]] = {
+    "logical": np.dtype("<i4"),
+    "integer": np.dtype("<i4"),
+    "double": np.dtype("<f8"),
+    "raw": np.dtype("u1"),
+}
 _NULL, _REFERENCE, _SYMBOL, _PAIRLIST, _CHAR = (0, 254), 255, 1, 2, 9
 _OBJECT, _ATTRIBUTES, _TAG = 0x100, 0x200, 0x400
 _LATIN1, _UTF8 = 1 << 14, 1 << 15

@@ -101,12 +101,11 @@ collect <- function(f, name) {
 
 holds_functions <- function(x) any(vapply(unclass(x), function(v) is.function(v) || is.list(v) && holds_functions(v), NA))
 
-# Both ways of looking: at names in order (x <- x + 1 needs x), and at what is assigned nowhere in the function.
+# In the order of evaluation: x <- x + 1 needs x, and x <- n does not, so that a global of a local variable's name stays here.
 variables_of <- function(f) {
   e <- environment(f)
   if (is.null(e)) e <- baseenv()
-  look <- function(method) tryCatch(globals::findGlobals(f, envir = e, method = method, dotdotdot = "ignore"), error = function(e) character())
-  sort(unique(c(look("ordered"), look("conservative"))))
+  sort(unique(globals::findGlobals(f, envir = e, method = "ordered", dotdotdot = "ignore")))
 }
 
 is_top <- function(e) identical(e, globalenv()) || identical(e, emptyenv()) || identical(e, baseenv()) || isNamespace(e) || !is.null(attr(e, "name"))

@@ -22,10 +22,10 @@
 #' }
 #' @export
 simferry_install <- function(python = NULL, quiet = FALSE) {
-  if (is.null(python)) python <- suitable_python() else check_version(named_python(python, "python"))
   folder <- environment_folder()
   if (!is.null(session$bridge) && identical(normalizePath(session$python$path, mustWork = FALSE), normalizePath(c(python_in(folder), "")[1], mustWork = FALSE)))
     raise("python", "the environment is in use by this session", "Restart R, then: simferry_install()")
+  if (is.null(python)) python <- suitable_python() else check_version(named_python(python, "python"))
   message("Making ", folder, " with ", python, " (Python ", probe_python(python)$version, ").\nsimferry_uninstall() removes it.")
   unlink(folder, recursive = TRUE)
   dir.create(dirname(folder), recursive = TRUE, showWarnings = FALSE)
@@ -35,13 +35,15 @@ simferry_install <- function(python = NULL, quiet = FALSE) {
   dir.create(copy)
   on.exit(unlink(copy, recursive = TRUE))
   file.copy(source, copy, recursive = TRUE)
-  # an old reticulate converts no arrays of numpy 2: not needed here, but where this environment is used for other things
-  old <- if (utils::packageVersion("reticulate") < "1.38") c(shQuote("numpy<2"), shQuote("pandas<3"))
+  # an old reticulate converts no arrays of numpy 2: not needed here, but where this environment is used for other things;
+  # newer versions of the others need numpy 2
+  old <- if (utils::packageVersion("reticulate") < "1.38") shQuote(c("numpy<2", "pandas<3", "pyarrow<20"))
   message("Installing simferry ", utils::packageVersion("simferry"), " and the Python packages that it needs.")
   complete <- FALSE
   on.exit(if (!complete) unlink(folder, recursive = TRUE), add = TRUE)
   step(python_in(folder), c("-m", "pip", "install", "--disable-pip-version-check", shQuote(paste0(file.path(copy, basename(source)), "[design,docker]")), old),
        quiet, hint = "Is there a network? What pip said stands above.")
+  step(python_in(folder), c("-c", shQuote("import simferry.verbs")), quiet = TRUE, hint = "These versions do not go together: please report it.")
   check_python(list(path = python_in(folder), why = "simferry_install() made it"))
   complete <- TRUE
   message("Done. simferry_doctor() tells what is used.")
@@ -51,7 +53,7 @@ simferry_install <- function(python = NULL, quiet = FALSE) {
 step <- function(python, arguments, quiet, hint) {
   said <- run_python(python, arguments)
   status <- attr(said, "status")
-  if (!quiet) message(paste(utils::tail(said, 1L), collapse = "\n"))
+  if (!quiet && length(said)) message(utils::tail(said, 1L))
   if (!is.null(status) && status != 0)
     raise("python", paste0(paste(c(python, arguments), collapse = " "), " failed: ", paste(utils::tail(said, 5L), collapse = "\n")), hint)
 }
@@ -104,7 +106,8 @@ suitable_python <- function() {
   newest <- newest_python(utils::packageVersion("reticulate"))
   minor <- 10:if (is.na(newest)) 13 else as.integer(sub("3.", "", newest, fixed = TRUE))
   candidates <- unname(Sys.which(c(paste0("python3.", rev(minor)), "python3", "python")))
-  candidates <- unique(candidates[nzchar(candidates)])
+  own <- paste0(normalizePath(environment_folder(), mustWork = FALSE), "/")   # on the PATH once reticulate has started it
+  candidates <- unique(candidates[nzchar(candidates) & !startsWith(candidates, own)])
   if (!length(candidates))
     raise("python", "there is no Python on this machine", "Debian, Ubuntu: apt-get install python3 python3-venv; others: https://www.python.org")
   for (path in candidates) if (is.null(tryCatch(check_version(path), simferry_error = function(e) e))) return(path)

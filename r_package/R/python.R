@@ -75,13 +75,14 @@ probe_python <- function(path) {
 }
 
 # What a Python prints, started without R's library path.
-run_python <- function(path, arguments, ...) {
+run_python <- function(path, arguments) {
   before <- Sys.getenv(c("LD_LIBRARY_PATH", "PYTHONHOME", "PYTHONPATH"), NA)
   on.exit(do.call(Sys.setenv, as.list(before[!is.na(before)])))
   cleaned <- without_r(Sys.getenv("LD_LIBRARY_PATH"))
   if (nzchar(cleaned)) Sys.setenv(LD_LIBRARY_PATH = cleaned) else Sys.unsetenv("LD_LIBRARY_PATH")
   Sys.unsetenv("PYTHONHOME")
-  suppressWarnings(system2(path, arguments, stdout = TRUE, stderr = TRUE, ...))
+  tryCatch(suppressWarnings(system2(path, arguments, stdout = TRUE, stderr = TRUE)),
+           error = function(e) structure(conditionMessage(e), status = 127L))
 }
 
 # The newest Python that a reticulate can load, or NA where there is no limit known.

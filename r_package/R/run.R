@@ -47,7 +47,8 @@
 #'   x <- rnorm(n, effect)
 #'   c(p = t.test(x)$p.value, estimate = mean(x))
 #' }
-#' run <- sim_run(power, sim_grid(n = c(10, 20), effect = c(0, 0.5)), replications = 20, seed = 2026, store = tempfile())
+#' design <- sim_grid(n = c(10, 20), effect = c(0, 0.5))
+#' run <- sim_run(power, design, replications = 20, seed = 2026, store = tempfile())
 #' run
 #' head(sim_results(run))
 #' summary(run)
@@ -95,7 +96,8 @@ as_simulation <- function(simulation, expression, constants, packages) {
 #'   `core_seconds`, `seconds` (of wall time), `slowest_condition`.
 #' @section Errors: Those of [sim_run()].
 #' @examplesIf simferry:::python_is_there()
-#' sim_plan(function(n) mean(rnorm(n)), sim_grid(n = c(10, 20)), replications = 1000, store = tempfile())
+#' draw <- function(n) mean(rnorm(n))
+#' sim_plan(draw, sim_grid(n = c(10, 20)), replications = 1000, store = tempfile())
 #' @export
 sim_plan <- function(simulation, design = NULL, replications = NULL, seed = NULL, function_name = NULL, args = NULL,
                      include = NULL, constants = list(), packages = character(), results_file = NULL, common = NULL,

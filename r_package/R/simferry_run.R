@@ -36,8 +36,9 @@ as.data.frame.simferry_run <- function(x, ...) as.data.frame(sim_results(x))
 #' @param ... given to [graphics::plot.default()].
 #' @return The summary that was drawn, invisibly: see [sim_summary()].
 #' @examplesIf simferry:::python_is_there()
-#' run <- sim_run(function(n, mu) mean(rnorm(n, mu)), sim_grid(n = c(10, 20, 40), mu = 0:1), replications = 20, seed = 1,
-#'                store = tempfile())
+#' draw <- function(n, mu) mean(rnorm(n, mu))
+#' design <- sim_grid(n = c(10, 20, 40), mu = 0:1)
+#' run <- sim_run(draw, design, replications = 20, seed = 1, store = tempfile())
 #' plot(run)
 #' @export
 plot.simferry_run <- function(x, output = NULL, parameter = NULL, ...) {

@@ -18,7 +18,8 @@
 #' `simferry_error_run_not_found`: there is no such run; the nearest ones are named. `simferry_error_run_busy`: another process is
 #' computing it. `simferry_error_interrupted`: it was stopped, and can be resumed.
 #' @examplesIf simferry:::python_is_there()
-#' run <- sim_run(function(n) mean(rnorm(n)), sim_grid(n = c(10, 20)), replications = 10, seed = 1, store = tempfile())
+#' draw <- function(n) mean(rnorm(n))
+#' run <- sim_run(draw, sim_grid(n = c(10, 20)), replications = 10, seed = 1, store = tempfile())
 #' sim_status(run)
 #' sim_extend(run, 20)
 #' @name verbs
@@ -102,7 +103,8 @@ go_on <- function(run, store, detach, ...) {
 #'   the parameters, `message`, `count`.
 #' @section Errors: `simferry_error_run_not_found`: there is no such run; the nearest ones are named.
 #' @examplesIf simferry:::python_is_there()
-#' run <- sim_run(function(n) c(m = mean(rnorm(n))), sim_grid(n = c(10, 20)), replications = 10, seed = 1, store = tempfile())
+#' draw <- function(n) c(m = mean(rnorm(n)))
+#' run <- sim_run(draw, sim_grid(n = c(10, 20)), replications = 10, seed = 1, store = tempfile())
 #' head(sim_results(run))
 #' sim_summary(run)
 #' sim_errors(run)
@@ -134,7 +136,8 @@ as_table <- function(x) if (isNamespaceLoaded("tibble")) tibble::as_tibble(x) el
 #' @section Errors:
 #' `simferry_error_usage`: there is no such condition or replication. That the replication fails is no error of this function.
 #' @examplesIf simferry:::python_is_there()
-#' run <- sim_run(function(n) mean(rnorm(n)), sim_grid(n = c(10, 20)), replications = 10, seed = 1, store = tempfile())
+#' draw <- function(n) mean(rnorm(n))
+#' run <- sim_run(draw, sim_grid(n = c(10, 20)), replications = 10, seed = 1, store = tempfile())
 #' sim_replay(run, condition = 2, replication = 7)
 #' @export
 sim_replay <- function(run, condition, replication, store = NULL) {

@@ -15,7 +15,12 @@ from .app import main
 
 @main.group()
 def image() -> None:
-    """Images: build, check and push them."""
+    """Images: build, check and push them.
+
+    \b
+    Example:
+      simferry image build containers/r
+    """
 
 
 JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")

@@ -231,10 +231,11 @@ work <- function(job, process, pieces, careful) {
   block_started <- started
   sequence <- 0L
   fraction <- 0
-  condition <- integer(); replication <- integer(); seconds <- numeric(); values <- list(); ok <- logical()
-  failures <- list(); warned <- list(); texts <- list()
-  row <- 1L; r <- 0L; trace <- character()
   marker <- file.path(root, "scratch", paste0("now-", process))
+  # What the next block will hold: parts, one of each stretch; of the stretch that is being run `open_part` tells what is whole.
+  parts <- list(); open_part <- NULL
+  failures <- list(); warned <- list(); texts <- list()
+  trace <- character()
 
   seconds_per_block <- function(now) {  # a second, but not more than 50,000 blocks for the whole run
     total <- (now - started) * job$workers * job$jobs / max(fraction, 1e-9)
@@ -242,88 +243,101 @@ work <- function(job, process, pieces, careful) {
   }
   flush <- function() suspendInterrupts({
     if (careful) unlink(marker)
+    if (!is.null(open_part)) parts <<- c(parts, list(open_part()))
+    of <- function(name) unlist(lapply(parts, `[[`, name), recursive = FALSE, use.names = FALSE)
+    condition <- of("condition"); replication <- of("replication"); ok <- of("ok")
     if (length(condition)) {
       if (!tools::pskill(job$supervisor, 0L)) tools::pskill(Sys.getpid(), tools::SIGKILL)   # a run without a supervisor is taken up by another
       sequence <<- sequence + 1L
-      tables <- list(list(name = "replications", columns = list(condition = condition, replication = replication, ok = ok, seconds = seconds)))
-      if (any(ok) && is_function(job)) tables <- c(tables, result_tables(condition[ok], replication[ok], values))
+      tables <- list(list(name = "replications", columns = list(condition = condition, replication = replication, ok = ok, seconds = of("seconds"))))
+      if (any(ok) && is_function(job)) tables <- c(tables, result_tables(condition[ok], replication[ok], of("values")))
       for (kept in list(list("failures", failures), list("warnings", warned), list("outputs", texts)))
         if (length(kept[[2]])) tables <- c(tables, list(list(name = kept[[1]], columns = do.call(Map, c(list(c), kept[[2]])))))
       save_block(job, process, sequence, length(condition), sum(!ok), facts, tables)
     }
-    condition <<- integer(); replication <<- integer(); seconds <<- numeric(); values <<- list(); ok <<- logical()
-    failures <<- list(); warned <<- list(); texts <<- list()
+    parts <<- list(); failures <<- list(); warned <<- list(); texts <<- list()
     block_started <<- proc.time()[[3L]]
   })
+  stop_here <- function() signalCondition(structure(class = c("interrupt", "condition"), list(message = "", call = NULL)))
+  on_error <- function(e) trace <<- tryCatch(user_calls(sys.calls()), error = function(e) character())
+
+  # This loop is what a sweep's time goes into, besides the simulation. Its state is in local variables, and `i` is counted
+  # up last, so that what belongs to the first `i` replications is whole at any moment.
+  run_stretch <- function(s) {
+    row <- job$row[s]
+    id <- job$conditions$condition[row]
+    first <- job$stretches$first[s]
+    count <- job$stretches$count[s]
+    state <- job$states[s, ]
+    if (is.null(run_script) && is.null(calls[[row]])) calls[[row]] <<- condition_call(job, row)
+    call <- calls[[row]]
+    i <- 0L
+    ok <- logical(count); ends <- numeric(count); values <- vector("list", count)
+    began <- now <- proc.time()[[3L]]
+    open_part <<- function() {
+      whole <- seq_len(i)
+      list(condition = rep(id, i), replication = first + whole - 1L, ok = ok[whole], seconds = diff(c(began, ends[whole])), values = values[whole][ok[whole]])
+    }
+    failed <- function(e) failures[[length(failures) + 1L]] <<- list(
+      condition = id, replication = first + i, message = paste(conditionMessage(e), collapse = "\n"),
+      call = paste(deparse(conditionCall(e), nlines = 3L), collapse = " "), traceback = paste(trace, collapse = "\n"))
+    on_warning <- function(w) {
+      if (getOption("warn") >= 2L || is.null(muffle <- findRestart("muffleWarning", w))) return()   # it becomes an error
+      n <- length(warned); text <- paste(conditionMessage(w), collapse = "\n")
+      last <- if (n) warned[[n]]
+      if (n && last$condition == id && last$replication == first + i && last$message == text) warned[[n]]$count <<- last$count + 1L
+      else warned[[n + 1L]] <<- list(condition = id, replication = first + i, message = text, count = 1L)
+      invokeRestart(muffle)
+    }
+    while (i < count) tryCatch(withCallingHandlers(
+      while (i < count) {
+        if (careful) write_marker(marker, id, first + i)
+        if (is.null(run_script)) {
+          assign(".Random.seed", state, envir = space)
+          value <- eval(call, space)
+          if (!is.double(value) && !is.null(value)) value <- kept_value(job, id, first + i, value)
+          if (!is.null(value)) values[[i + 1L]] <- value
+        } else {
+          text <- run_script(row, first + i, state)
+          if (length(text)) texts[[length(texts) + 1L]] <<- list(condition = id, replication = first + i, text = text)
+        }
+        before <- now
+        now <- proc.time()[[3L]]
+        # a value that came after the interrupt may be one without the programs that the interrupt ended
+        if (now > before && stopping(job)) stop_here()
+        ok[i + 1L] <- TRUE
+        ends[i + 1L] <- now
+        state <- next_stream(state)
+        i <- i + 1L
+        if (now - block_started > 1 && now - block_started > seconds_per_block(now)) suspendInterrupts({
+          flush()
+          first <- first + i; count <- count - i; i <- 0L; began <- now
+          ok <- logical(count); ends <- numeric(count); values <- vector("list", count)
+        })
+      }, warning = on_warning, error = on_error),
+      simferry_refusal = function(e) give_up(job, "refused: ", conditionMessage(e), " (condition ", id, ", replication ", first + i, ")"),
+      error = function(e) {
+        if (stopping(job)) stop_here()
+        suspendInterrupts({
+          failed(e)
+          trace <<- character()
+          ends[i + 1L] <<- now <<- proc.time()[[3L]]
+          state <<- next_stream(state)
+          i <<- i + 1L
+        })
+        if (job$on_error == "stop") stop_here()   # what is whole is written at once, and seen
+      })
+    suspendInterrupts({ parts[[length(parts) + 1L]] <<- open_part(); open_part <<- NULL })
+  }
   # An interrupt comes at any moment: what belongs to an unfinished replication is left out.
   flush_what_is_whole <- function() suspendInterrupts({
-    whole <- seq_len(min(length(condition), length(replication), length(seconds), length(ok)))
-    condition <<- condition[whole]; replication <<- replication[whole]; seconds <<- seconds[whole]; ok <<- ok[whole]
-    values <<- values[seq_len(sum(ok))]
-    n <- length(whole)
-    at <- job$conditions$condition[row]
-    if (!n || condition[n] != at || replication[n] != r) {
-      others <- function(kept) Filter(function(k) k$condition != at || k$replication != r, kept)
+    if (!is.null(open_part)) {
+      at <- environment(open_part)
+      others <- function(kept) Filter(function(k) k$condition != at$id || k$replication != at$first + at$i, kept)
       failures <<- others(failures); warned <<- others(warned); texts <<- others(texts)
     }
     flush()
   })
-  stop_here <- function() signalCondition(structure(class = c("interrupt", "condition"), list(message = "", call = NULL)))
-  failed <- function(e) {
-    failures[[length(failures) + 1L]] <<- list(
-      condition = job$conditions$condition[row], replication = r, message = paste(conditionMessage(e), collapse = "\n"),
-      call = paste(deparse(conditionCall(e), nlines = 3L), collapse = " "), traceback = paste(trace, collapse = "\n"))
-    trace <<- character()
-  }
-  on_warning <- function(w) {
-    if (getOption("warn") >= 2L || is.null(muffle <- findRestart("muffleWarning", w))) return()   # it becomes an error
-    n <- length(warned); text <- paste(conditionMessage(w), collapse = "\n")
-    last <- if (n) warned[[n]]
-    if (n && last$condition == job$conditions$condition[row] && last$replication == r && last$message == text) warned[[n]]$count <<- last$count + 1L
-    else warned[[n + 1L]] <<- list(condition = job$conditions$condition[row], replication = r, message = text, count = 1L)
-    invokeRestart(muffle)
-  }
-  on_error <- function(e) trace <<- tryCatch(user_calls(sys.calls()), error = function(e) character())
-
-  run_stretch <- function(s) {
-    row <<- job$row[s]
-    r <<- job$stretches$first[s]
-    last <- r + job$stretches$count[s] - 1L
-    state <- job$states[s, ]
-    id <- job$conditions$condition[row]
-    if (is.null(run_script) && is.null(calls[[row]])) calls[[row]] <<- condition_call(job, row)
-    call <- calls[[row]]
-    before <- proc.time()[[3L]]
-    n <- length(condition)
-    done <- function(success) {
-      now <- proc.time()[[3L]]
-      # a value that came after the interrupt may be one without the programs that the interrupt ended
-      if (now > before && stopping(job)) stop_here()
-      n <<- n + 1L
-      condition[n] <<- id; replication[n] <<- r; seconds[n] <<- now - before; ok[n] <<- success
-      before <<- now
-      state <<- next_stream(state)
-      r <<- r + 1L
-      if (now - block_started > 1 && now - block_started > seconds_per_block(now) || (!success && job$on_error == "stop")) { flush(); n <<- 0L }
-    }
-    while (r <= last) tryCatch(withCallingHandlers(
-      while (r <= last) {
-        if (careful) write_marker(marker, id, r)
-        if (is.null(run_script)) {
-          assign(".Random.seed", state, envir = space)
-          value <- eval(call, space)
-          if (!is.null(value) && !is.double(value)) value <- kept_value(job, id, r, value)
-          m <- length(values) + 1L
-          if (is.null(value)) values[m] <<- list(NULL) else values[[m]] <<- value
-        } else {
-          text <- run_script(row, r, state)
-          if (length(text)) texts[[length(texts) + 1L]] <<- list(condition = id, replication = r, text = text)
-        }
-        done(TRUE)
-      }, warning = on_warning, error = on_error),
-      simferry_refusal = function(e) give_up(job, "refused: ", conditionMessage(e), " (condition ", id, ", replication ", r, ")"),
-      error = function(e) { if (stopping(job)) stop_here(); failed(e); done(FALSE) })
-  }
 
   claim <- 0L
   stretches <- length(job$row)
@@ -689,6 +703,7 @@ run <- function(root) {
   }
   dir.create(file.path(root, "scratch"), showWarnings = FALSE)
   if (is_function(job)) job <- tryCatch(load_simulation(job), error = function(e) give_up(job, "load: ", conditionMessage(e)))
+  work <<- compiler::cmpfun(work)   # R would do so at its second call only, and there is one
   supervise(job)
 }
 

@@ -127,7 +127,7 @@ def used_packages() -> list[tuple[str, str]]:
     own = {"blocks", "worker", "simferry"}
     found = []
     for name, module in list(sys.modules.items()):
-        version = getattr(module, "__version__", None) if "." not in name and name not in own else None
+        version = vars(module).get("__version__") if "." not in name and name not in own else None
         if isinstance(version, str) and name not in sys.stdlib_module_names and not name.startswith("_"):
             found.append((name, version))
     return sorted(found)

@@ -1,0 +1,155 @@
+"""Drivers: processes that compute runs for R, which stays free to be interrupted, and whose signals stay its own.
+
+A driver is this module run as a program: it loads everything, reads one order (a line of JSON) from its standard input, and
+answers with another when it is done: what was warned of, and its error.
+"""
+
+import atexit
+import contextlib
+import json
+import os
+import re
+import subprocess
+import sys
+import traceback
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from .errors import Interrupted, SimferryError, WorkerError
+from .rdata import NotPlain
+
+Driver = subprocess.Popen[str]
+drivers: dict[str, Driver] = {}  # by the folder of their run
+_spare: list[Driver] = []  # one that has loaded all that it needs, and waits for an order
+
+
+def _start() -> Driver:
+    return subprocess.Popen(
+        [sys.executable, "-m", "simferry._rdrivers"],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, start_new_session=True,
+    )  # fmt: skip
+
+
+def keep_spare() -> None:
+    """Have a driver ready for the next run: starting one takes the better part of a second."""
+    if not _spare:
+        _spare.append(_start())
+
+
+@atexit.register
+def _let_go() -> None:
+    for process in _spare:
+        process.kill()
+
+
+def order(found: Any, told: dict[str, Any]) -> Driver:
+    """Hand a run to a driver."""
+    process = _spare.pop() if _spare else _start()
+    if process.poll() is not None:
+        process = _start()
+    assert process.stdin is not None
+    told = {"folder": str(found.folder), "cwd": os.getcwd(), "environment": dict(os.environ), **told}
+    process.stdin.write(json.dumps(told) + "\n")
+    process.stdin.close()
+    process.stdin = None
+    return process
+
+
+def outcome(process: Driver, found: Any) -> dict[str, Any]:
+    """What a driver that has ended says: its error, or None, and what was warned of."""
+    said, _ = process.communicate()
+    try:
+        return dict(json.loads(said))
+    except ValueError:
+        how = f"exit code {process.returncode}"
+        error = WorkerError(f"the process that computed run {found.id} ended ({how})", f"simferry resume {found.id}")
+        return {"error": described(error), "warnings": []}
+
+
+def main() -> None:
+    """A driver: load everything, wait for an order, carry it out."""
+    from . import verbs
+
+    text = sys.stdin.readline()
+    if not text:
+        return
+    order = json.loads(text)
+    become(order["environment"])
+    os.chdir(order["cwd"])
+    answer: dict[str, Any] = {"error": None}
+    with warnings.catch_warnings(record=True) as warned:
+        warnings.simplefilter("ignore")
+        warnings.simplefilter("always", UserWarning)
+        try:
+            found = verbs.open(order["folder"])
+            with open(found.folder / "jobs" / "driver.log", "ab") as log:
+                os.dup2(log.fileno(), 2)
+            if "reason" in order:
+                found._drive(order["reason"], found.replications, False, None, None)
+            else:
+                getattr(found, order["verb"])(**order["options"])
+        except BaseException as error:
+            answer["error"] = described(error)
+    answer["warnings"] = [in_r(str(w.message)) for w in warned]
+    with contextlib.suppress(OSError):
+        print(json.dumps(answer), flush=True)
+
+
+def become(environment: Mapping[str, str]) -> None:
+    for name in set(os.environ) - set(environment):
+        del os.environ[name]
+    for name, value in environment.items():
+        if os.environ.get(name) != value:
+            os.environ[name] = value
+
+
+# ---- errors and their words, as R users write them ----
+
+
+def described(error: BaseException) -> dict[str, str]:
+    """An error as R gets it."""
+    if isinstance(error, SimferryError):
+        return {"code": error.code, "message": in_r(error.message), "hint": in_r(error.hint)}
+    if isinstance(error, KeyboardInterrupt):
+        return {"code": Interrupted.code, "message": "stopped", "hint": ""}
+    if isinstance(error, NotPlain):
+        return {"code": "usage", "message": f"an argument is {error}, which can't be used here", "hint": ""}
+    if isinstance(error, OSError):
+        return {"code": "system", "message": f"{error.filename or 'a file'}: {error.strerror or error}", "hint": ""}
+    where = traceback.extract_tb(error.__traceback__)[-1]
+    place = f"{Path(where.filename).name}:{where.lineno}"
+    shown = "".join(traceback.format_exception(error)) if os.environ.get("SIMFERRY_DEBUG") else ""
+    hint = shown or 'Sys.setenv(SIMFERRY_DEBUG = "1")  shows all of it; please report it.'
+    return {
+        "code": "internal",
+        "message": f"a fault of simferry's own: {type(error).__name__}: {error} ({place})",
+        "hint": hint,
+    }
+
+
+_COMMAND = r"simferry (status|watch|logs|cancel|resume|extend|results|summary|errors|replay)"
+_IN_R: list[tuple[re.Pattern[str], str]] = [
+    (re.compile(rf"{_COMMAND} (?!RUN\b|--)(\S+) --retry-failed"), r'sim_\1("\2", retry_failed = TRUE)'),
+    (re.compile(rf"{_COMMAND} (?!RUN\b|--)(\S+)"), r'sim_\1("\2")'),
+    (re.compile(r"simferry list\b"), "sim_list()"),
+    (re.compile(r"simferry doctor\b"), "simferry_doctor()"),
+    (re.compile(r"simferry run --help"), "?sim_run"),
+    (re.compile(r"simferry image (build|push|check)\b"), r"image_\1()"),
+    (re.compile(r"pip install (--upgrade )?'?simferry(\[\w+\])?'?"), "simferry_install()"),
+    (re.compile(r"--function\b"), "function_name"),
+    (re.compile(r'--(store|args|include|backend|image|jobs) ("[^"]*"|[^\s(]\S*)'), r"\1 = \2"),
+    (re.compile(r"--(store|args|include|backend|image|jobs|fresh)\b"), r"\1"),
+    (re.compile(r"e\.g\. -p (\w+)=\.\.\."), r"e.g. \1 = c(...)"),
+]  # fmt: skip
+
+
+def in_r(text: str) -> str:
+    for pattern, words in _IN_R:
+        text = pattern.sub(words, text)
+    return text
+
+
+if __name__ == "__main__":
+    main()

@@ -18,7 +18,8 @@ demo: setup ## run a real sweep on all cores and print its summary
 	@echo
 	$(bin)/simferry summary latest
 
-test: setup ## run every test; those of containers where Docker is (make docker)
+test: ## run every test; those of containers where Docker is (make docker)
+	@tools/setup cli foreach future.apply globals iterators reticulate rstudioapi testthat tibble
 	@case ",$$SIMFERRY_REQUIRE," in *[,\ ]docker[,\ ]*) tools/docker ;; esac
 	@$(bin)/python -m pytest
 

@@ -23,7 +23,7 @@ wait_for <- function(run, progress) {
     progress$update(now)
     if (now$state != "running" || !is.null(now$outcome)) return(now)
     Sys.sleep(pause)
-    pause <- min(pause * 1.3, 0.25)
+    pause <- min(pause * 1.3, 0.1)
   }
 }
 

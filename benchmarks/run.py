@@ -24,6 +24,8 @@ import plan
 import ttest
 from timing import SIMFERRY, Row
 
+import containers
+
 BENCHMARKS: dict[str, Callable[[int], list[Row]]] = {
     "ttest": ttest.benchmark,
     "numpy": numpy_batches.benchmark,
@@ -32,6 +34,7 @@ BENCHMARKS: dict[str, Callable[[int], list[Row]]] = {
     "conditions": conditions.benchmark,
     "collect": collect.benchmark,
     "help": help.benchmark,
+    "containers": containers.benchmark,
 }
 WIDTHS = (18, 16, 14, 14, 8, 20, 4)
 

@@ -193,7 +193,11 @@ def _submit(run: RunFolder, backend: Backend, work: planning.Work, reason: str, 
     )
     cores = options["cores"] or (1 if spec["kind"] == "function" else backend.workers)
     order = streams.numbers.argsort().argsort()
-    stretches = planning.cut(work, order, backend.jobs * max(1, backend.workers // cores))
+    chunk_size = options.get("chunk_size")
+    if chunk_size:
+        stretches = planning.chunks(work, chunk_size)
+    else:
+        stretches = planning.cut(work, order, backend.jobs * max(1, backend.workers // cores))
     dealt = planning.deal(stretches, backend.jobs)
     facts = {
         **{name: spec[name] for name in ("language", "kind", "function", "script", "objects", "results_file")},
@@ -202,6 +206,7 @@ def _submit(run: RunFolder, backend: Backend, work: planning.Work, reason: str, 
         # the contract's output folder, where one replication at a time has it for itself
         "output": "/opt/ml/processing/output" if backend.contract and backend.workers // cores <= 1 else "",
         "private_mount": "yes" if spec["private_mount"] and not backend.contract else "",
+        "chunked": "yes" if chunk_size else "",
     }  # fmt: skip
 
     def job(j: int) -> Callable[[str], bytes]:

@@ -85,6 +85,15 @@ def cut(work: Work, order: np.ndarray, cores: int) -> Work:
     return Work(*parts)
 
 
+def chunks(work: Work, size: int) -> Work:
+    """Stretches of `size` replications, and what is left of a condition in a smaller one."""
+    size = max(size, math.ceil(work.replications / MOST_STRETCHES))
+    number = -(-work.count // size)
+    at = np.repeat(np.arange(len(work)), number)
+    before = size * (np.arange(len(at)) - np.repeat(np.cumsum(number) - number, number))
+    return Work(work.condition[at], work.first[at] + before, np.minimum(work.count[at] - before, size))
+
+
 def _rounds(count: int, share: float) -> float:
     """About how many rounds it takes to deal `count` replications in shares of what is left."""
     if share >= 1:

@@ -32,6 +32,7 @@ def create(
     replication_timeout: float | None = None,
     retries: int = 2,
     pilot: bool = False,
+    chunk_size: int | None = None,
 ) -> RunFolder:
     """A run folder in which nothing is computed yet, after every check that can be made beforehand."""
     seed = secrets.randbelow(2**31) if seed is None else streams.check_seed(seed)
@@ -45,7 +46,7 @@ def create(
     if on_error not in ("continue", "stop"):
         raise UsageError(f"on_error is {on_error!r}; it can be continue or stop")
     place = {name: value for name, value in (place or {}).items() if value is not None}
-    numbers = {"cores": cores, "replication_timeout": replication_timeout, **place}
+    numbers = {"cores": cores, "replication_timeout": replication_timeout, "chunk_size": chunk_size, **place}
     for option, value in numbers.items():
         if isinstance(value, (int, float)) and not value > 0:
             raise UsageError(f"{option} is {value}; it has to be above 0")
@@ -76,6 +77,7 @@ def create(
             "on_error": on_error,
             "replication_timeout": replication_timeout,
             "retries": retries,
+            "chunk_size": chunk_size,
         },
     }
     home = Store(store)

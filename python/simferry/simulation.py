@@ -51,12 +51,14 @@ class RFunction:
 
     file: its .rds, list(function, globals, packages, constants), as worker.R reads it. constants: their names.
     fingerprint: what decides what it computes, as text: an R closure's serialisation changes after five calls.
+    environment: of the R session that it comes from, where that has looked whether it can be run.
     """
 
     name: str
     file: Path
     fingerprint: str
     constants: tuple[str, ...] = ()
+    environment: Mapping[str, str] = field(default_factory=dict)
 
     def __str__(self) -> str:
         return f"function {self.name}"
@@ -263,6 +265,9 @@ class Simulation:
             self._check_arguments(arguments, design)
             return
         if self.kind == "command":
+            return
+        if isinstance(self.target, RFunction) and self.target.environment and not place.contract:
+            self.environment = dict(self.target.environment)
             return
         text = self.path.read_bytes() if self.path is not None else b""
         if b"\0" in text:

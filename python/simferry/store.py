@@ -239,7 +239,7 @@ class Store:
             folders = self.folders()
             if not folders:
                 raise RunNotFound(f"there is no run in {self.path} yet", "simferry run --help")
-            return folders[-1]
+            return next((run for run in reversed(folders) if not run.record.get("pilot")), folders[-1])
         for path in (self.path / text, Path(text).expanduser().absolute()):
             if (path / "run.json").exists():
                 return RunFolder(path)

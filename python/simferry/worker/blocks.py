@@ -9,7 +9,7 @@ After decompression: a text header, an empty line, then the columns one after th
     double: mean
 
 double is 8 bytes (R's NA is the NaN with low word 1954); integer and logical are int32 (-2^31 is NA); string is an int32
-byte length for each row (-1 is NA), then the UTF-8 of all rows. gzip's own checksum and length prove the file whole.
+byte length for each row (-1 is NA), then the UTF-8 of all rows; raw the same with any bytes (none is NA). gzip's own checksum and length prove the file whole.
 
 This file travels with worker.py into images that have no simferry: it needs numpy alone.
 """
@@ -34,7 +34,7 @@ class DamagedBlock(Exception):
 
 @dataclass
 class Column:
-    """One column. kind: double, integer, logical or string. values: an array of that kind; for strings the byte lengths."""
+    """One column. kind: double, integer, logical, string or raw. values: an array of that kind; for the last two the byte lengths."""
 
     kind: str
     values: np.ndarray
@@ -139,13 +139,13 @@ def _decoded(data: bytes) -> Block:
             block.facts[key] = _unescape(value)
         else:
             table = block.tables[-1]
-            if key != "string" and key not in _DTYPES:
+            if key not in ("string", "raw") and key not in _DTYPES:
                 raise DamagedBlock(f"a column of kind {key[:40]!r}")
             dtype = _DTYPES.get(key, _DTYPES["integer"])
             values = np.frombuffer(raw, dtype, table.rows, at)
             at += values.nbytes
             text = b""
-            if key == "string":
+            if key in ("string", "raw"):
                 size = int(values[values > 0].sum(dtype=np.int64))
                 text = raw[at : at + size]
                 at += size

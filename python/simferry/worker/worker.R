@@ -19,9 +19,10 @@ local(envir = new.env(parent = baseenv()), {
 escape <- function(x) gsub("\n", "\\n", gsub("\\", "\\\\", x, fixed = TRUE), fixed = TRUE)
 unescape <- function(x) gsub("\001", "\\", gsub("\\n", "\n", gsub("\\\\", "\001", x, fixed = TRUE), fixed = TRUE), fixed = TRUE)
 
-column_kind <- function(x) switch(typeof(x), double = "double", integer = "integer", logical = "logical", "string")
+column_kind <- function(x) switch(typeof(x), double = "double", integer = "integer", logical = "logical", list = "raw", "string")
 
 column_bytes <- function(x) {
+  if (is.list(x)) return(c(writeBin(lengths(x), raw(), endian = "little"), unlist(x)))
   if (!is.character(x)) return(writeBin(if (is.logical(x)) as.integer(x) else x, raw(), endian = "little"))
   x <- enc2utf8(x)
   if (!all(valid <- validUTF8(x))) x[!valid] <- iconv(x[!valid], "UTF-8", "UTF-8", sub = "byte")
@@ -30,12 +31,12 @@ column_bytes <- function(x) {
   c(writeBin(as.integer(lengths), raw(), endian = "little"), charToRaw(paste(x[!is.na(x)], collapse = "")))
 }
 
-# facts: named character; tables: list of list(name =, columns = data frame or list of plain vectors)
+# facts: named character; tables: list of list(name =, columns = data frame or list of plain vectors, or of lists of raw vectors)
 write_block <- function(path, facts, tables) {
   header <- c("simferry block 1", paste0(names(facts), ": ", escape(facts)))
   body <- list()
   for (table in tables) {
-    columns <- lapply(unclass(table$columns), function(x) if (typeof(x) %in% c("double", "integer", "logical")) as.vector(x) else as.character(x))
+    columns <- lapply(unclass(table$columns), function(x) if (typeof(x) %in% c("double", "integer", "logical", "list")) as.vector(x) else as.character(x))
     header <- c(header, sprintf("table: %s %d", table$name, length(columns[[1]])),
                 paste0(vapply(columns, column_kind, ""), ": ", escape(enc2utf8(names(columns)))))
     body <- c(body, lapply(columns, column_bytes))
@@ -74,6 +75,7 @@ read_block <- function(path) {
       Encoding(x) <- "UTF-8"
       x[lengths < 0L] <- NA_character_
     }
+    if (o$kind == "raw") x <- lapply(x, function(length) readBin(con, "raw", length))
     tables[[o$table]][[o$column]] <- x
   }
   list(facts = facts, tables = tables)
@@ -186,12 +188,13 @@ load_simulation <- function(job) {
     for (package in objects$packages) library(package, character.only = TRUE)
     assign(job[["function"]], objects[["function"]], envir = space)
     job$constants <- objects$constants
+    job$loop <- isTRUE(objects$loop)   # of foreach: the function is given the iteration's number, and may return anything
   } else for (expression in parse(file.path(job$code, job$script), keep.source = FALSE, encoding = "UTF-8")) eval(expression, space)
   job
 }
 
-# The call of one condition: simulate(n = 20, effect = 0.5)
-condition_call <- function(job, row) as.call(c(as.name(job[["function"]]), lapply(job$parameters, `[[`, row), job$constants))
+# The call of one condition: simulate(n = 20, effect = 0.5); in a loop that of an iteration, whose number is put in
+condition_call <- function(job, row) if (isTRUE(job$loop)) as.call(list(as.name(job[["function"]]), 0L)) else as.call(c(as.name(job[["function"]]), lapply(job$parameters, `[[`, row), job$constants))
 
 facts_here <- function() {
   cpu <- tryCatch(grep("^model name", readLines("/proc/cpuinfo", n = 30L), value = TRUE)[1], error = function(e) NA, warning = function(w) NA)
@@ -224,6 +227,7 @@ work <- function(job, process, pieces, careful) {
   tryCatch(suppressWarnings(cat("1000", file = "/proc/self/oom_score_adj")), error = function(e) NULL)
   calls <- vector("list", length(job$conditions$condition))
   run_script <- if (!is_function(job)) script_runner(job, process)
+  loop <- isTRUE(job$loop)
   next_stream <- if (is_function(job)) parallel::nextRNGSubStream else parallel::nextRNGStream
   facts <- c(run = job$run, facts_here())
   space <- globalenv()
@@ -235,6 +239,7 @@ work <- function(job, process, pieces, careful) {
   # What the next block will hold: parts, one of each stretch; of the stretch that is being run `open_part` tells what is whole.
   parts <- list(); open_part <- NULL
   failures <- list(); warned <- list(); texts <- list()
+  held <- 0   # bytes of a loop's values; R writes less than 2^31 at a time
   trace <- character()
 
   seconds_per_block <- function(now) {  # a second, but not more than 50,000 blocks for the whole run
@@ -250,12 +255,13 @@ work <- function(job, process, pieces, careful) {
       if (!tools::pskill(job$supervisor, 0L)) tools::pskill(Sys.getpid(), tools::SIGKILL)   # a run without a supervisor is taken up by another
       sequence <<- sequence + 1L
       tables <- list(list(name = "replications", columns = list(condition = condition, replication = replication, ok = ok, seconds = of("seconds"))))
-      if (any(ok) && is_function(job)) tables <- c(tables, result_tables(condition[ok], replication[ok], of("values")))
+      if (loop) tables <- c(tables, list(list(name = "values", columns = list(condition = condition, replication = replication, value = of("values")))))
+      else if (any(ok) && is_function(job)) tables <- c(tables, result_tables(condition[ok], replication[ok], of("values")))
       for (kept in list(list("failures", failures), list("warnings", warned), list("outputs", texts)))
         if (length(kept[[2]])) tables <- c(tables, list(list(name = kept[[1]], columns = do.call(Map, c(list(c), kept[[2]])))))
       save_block(job, process, sequence, length(condition), sum(!ok), facts, tables)
     }
-    parts <<- list(); failures <<- list(); warned <<- list(); texts <<- list()
+    parts <<- list(); failures <<- list(); warned <<- list(); texts <<- list(); held <<- 0
     block_started <<- proc.time()[[3L]]
   })
   stop_here <- function() signalCondition(structure(class = c("interrupt", "condition"), list(message = "", call = NULL)))
@@ -276,7 +282,7 @@ work <- function(job, process, pieces, careful) {
     began <- now <- proc.time()[[3L]]
     open_part <<- function() {
       whole <- seq_len(i)
-      list(condition = rep(id, i), replication = first + whole - 1L, ok = ok[whole], seconds = diff(c(began, ends[whole])), values = values[whole][ok[whole]])
+      list(condition = rep(id, i), replication = first + whole - 1L, ok = ok[whole], seconds = diff(c(began, ends[whole])), values = values[whole][loop | ok[whole]])
     }
     failed <- function(e) failures[[length(failures) + 1L]] <<- list(
       condition = id, replication = first + i, message = paste(conditionMessage(e), collapse = "\n"),
@@ -294,8 +300,12 @@ work <- function(job, process, pieces, careful) {
         if (careful) write_marker(marker, id, first + i)
         if (is.null(run_script)) {
           assign(".Random.seed", state, envir = space)
+          if (loop) call[[2L]] <- first + i
           value <- eval(call, space)
-          if (!is.double(value) && !is.null(value)) value <- kept_value(job, id, first + i, value)
+          if (loop) {
+            value <- serialize(value, NULL, xdr = FALSE)
+            held <<- held + length(value)
+          } else if (!is.double(value) && !is.null(value)) value <- kept_value(job, id, first + i, value)
           if (!is.null(value)) values[[i + 1L]] <- value
         } else {
           text <- run_script(row, first + i, state)
@@ -309,7 +319,7 @@ work <- function(job, process, pieces, careful) {
         ends[i + 1L] <- now
         state <- next_stream(state)
         i <- i + 1L
-        if (now - block_started > 1 && now - block_started > seconds_per_block(now)) suspendInterrupts({
+        if (held > 2^28 || now - block_started > 1 && now - block_started > seconds_per_block(now)) suspendInterrupts({
           flush()
           first <- first + i; count <- count - i; i <- 0L; began <- now
           ok <- logical(count); ends <- numeric(count); values <- vector("list", count)
@@ -320,6 +330,7 @@ work <- function(job, process, pieces, careful) {
         if (stopping(job)) stop_here()
         suspendInterrupts({
           failed(e)
+          if (loop) values[[i + 1L]] <<- serialize(e, NULL, xdr = FALSE)
           trace <<- character()
           ends[i + 1L] <<- now <<- proc.time()[[3L]]
           state <<- next_stream(state)
@@ -471,7 +482,7 @@ keep_output <- function(job, output, id, r) {
 supervise <- function(job) suspendInterrupts({
   job$workers <- max(1, floor(job$workers / job$cores))
   careful <- job$replication_timeout > 0 && is_function(job)
-  pieces <- cut_pieces(job$stretches$count, job$workers)
+  pieces <- if (nzchar(job$chunked)) seq_along(job$row) else cut_pieces(job$stretches$count, job$workers)
   dir.create(file.path(job$root, "scratch", "claims"), recursive = TRUE, showWarnings = FALSE)
   driver <- as.integer(Sys.getenv("SIMFERRY_DRIVER", "0"))
   killed_before <- memory_kills()
@@ -678,6 +689,7 @@ replay <- function(root) {
     trace <- character()
     space <- globalenv()
     call <- condition_call(job, job$row[1])
+    if (job$loop) call[[2L]] <- job$stretches$first[1]
     tryCatch({
       value <- withCallingHandlers(eval(call, space), error = function(e) trace <<- user_calls(sys.calls()))
       print(value)

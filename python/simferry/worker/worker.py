@@ -37,6 +37,7 @@ import blocks  # type: ignore[import-not-found]
 import numpy as np
 
 Stretch = tuple[int, int, int]  # row of the condition, first replication, count
+CONTRACT = Path("/opt/ml")
 WORKER_FILES = {"worker.R", "worker.py", "blocks.py", "profile.R", "private_mount.sh"}
 
 
@@ -460,6 +461,8 @@ class Process:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         signal.signal(signal.SIGINT, self.interrupt)
         job = self.job
+        with contextlib.suppress(OSError):  # where memory runs out this process is to end, and not its supervisor
+            Path("/proc/self/oom_score_adj").write_text("1000")
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("always")  # before the script is loaded: it may say which ones it ignores
@@ -661,10 +664,26 @@ def describe(error: BaseException) -> tuple[str, str, str]:
     return f"{type(error).__name__}: {error}", call, text
 
 
+def in_container(job: Job) -> bool:
+    return job.root == CONTRACT / "processing" and (CONTRACT / "output").is_dir()
+
+
+def memory_kills() -> int:
+    """How many processes have been ended for want of memory, here or in this container (cgroup v2, v1)."""
+    for path in ("/sys/fs/cgroup/memory.events", "/sys/fs/cgroup/memory/memory.oom_control"):
+        with contextlib.suppress(OSError):
+            for line in Path(path).read_text().splitlines():
+                if line.startswith("oom_kill "):
+                    return int(line.split()[1])
+    return 0
+
+
 def give_up(job: Job, text: str) -> NoReturn:
     """Ends the whole job, from the supervisor or from one of its processes."""
-    with contextlib.suppress(OSError):  # on a full disk, the file alone may be all that can be made
-        (job.root / "message").write_text(text, errors="backslashreplace")
+    # in a container under SageMaker's contract, the second place becomes the job's ExitMessage
+    for place in [job.root, *([CONTRACT / "output"] if in_container(job) else [])]:
+        with contextlib.suppress(OSError):  # on a full disk, the file alone may be all that can be made
+            (place / "message").write_text(text, errors="backslashreplace")
     sys.stdout.flush()
     os._exit(1)
 
@@ -700,15 +719,23 @@ class Supervisor:
         self.children[self.started] = (part, child)
 
     def run(self) -> None:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # is for the processes: they write what they have, and end
+        # an interrupt is for the processes: they write what they have, and end
+        signal.signal(signal.SIGINT, self.hand_on if in_container(self.job) else signal.SIG_IGN)
         (self.job.scratch / "claims").mkdir(parents=True, exist_ok=True)
         with contextlib.suppress(ImportError):
             if self.job.objects:
                 import cloudpickle  # noqa: F401  once, here, and not in every process
+        self.killed_before = memory_kills()
         for _ in range(min(self.job.workers, len(self.everything.pieces or ()))):
             self.start(self.everything)
         while self.children:
             self.tend()
+
+    def hand_on(self, number: int, _frame: Any) -> None:
+        """A signal to a container reaches its first process alone."""
+        for _, child in list(self.children.values()):
+            with contextlib.suppress(OSError):
+                os.kill(child.pid, number)
 
     def tend(self) -> None:
         job = self.job
@@ -759,6 +786,8 @@ class Supervisor:
             why = (
                 f"timed out after {job.timeout_seconds:g} s"
                 if number in self.hung
+                else "out of memory"
+                if memory_kills() > self.killed_before
                 else "the process ended (a crash, an exit, or out of memory)"
             )
             status = {"ok": blocks.numbers("logical", [False]), "seconds": blocks.numbers("double", [np.nan])}

@@ -25,7 +25,9 @@ def registry() -> Iterator[str]:
         config = Path(folder, "config.yml")
         storage = f"storage: {{filesystem: {{rootdirectory: {folder}/data}}}}"
         config.write_text(f"version: 0.1\nlog: {{level: error}}\n{storage}\nhttp: {{addr: '{host}'}}\n")
-        process = subprocess.Popen(["docker-registry", "serve", config], stderr=subprocess.DEVNULL)
+        process = subprocess.Popen(
+            ["docker-registry", "serve", config], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
         try:
             time.sleep(1)
             yield host

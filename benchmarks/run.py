@@ -17,6 +17,7 @@ from pathlib import Path
 
 import collect
 import conditions
+import foreach
 import help
 import mixture
 import numpy_batches
@@ -33,6 +34,7 @@ BENCHMARKS: dict[str, Callable[[int], list[Row]]] = {
     "plan": plan.benchmark,
     "conditions": conditions.benchmark,
     "collect": collect.benchmark,
+    "foreach": foreach.benchmark,
     "help": help.benchmark,
     "containers": containers.benchmark,
 }

@@ -160,6 +160,21 @@ def with_r_functions(code, folder):
     return rscript(f'source("blocks.R", encoding = "UTF-8")\n{code}', folder)
 
 
+def test_bytes_of_any_kind_from_r_and_back(tmp_path):
+    code = """
+    columns <- list(replication = 1:3, value = list(as.raw(c(0, 10, 255)), raw(), serialize("x", NULL, xdr = FALSE)), after = 4:6)
+    write_block("block", c(run = "a"), list(list(name = "values", columns = columns)))
+    again <- read_block("block")$tables$values
+    stopifnot(identical(again, columns))
+    """
+    with_r_functions(code, tmp_path)
+    columns = blocks.decode((tmp_path / "block").read_bytes()).table("values").columns
+    value = columns["value"]
+    assert (value.kind, value.values.tolist()[:2], value.text[:3]) == ("raw", [3, 0], b"\0\n\xff")
+    assert len(value.text) == value.values.sum()
+    assert columns["after"].values.tolist() == [4, 5, 6]
+
+
 def test_what_r_writes_python_reads(tmp_path):
     code = r"""
     tiny <- 5e-324

@@ -98,3 +98,11 @@ def test_parameters_keep_nan_apart_from_na():
     block = blocks.decode(planning.job_bytes({}, planning.all_work(4, 1), made, spec, design))
     na, nan, number, zero = worker.as_python(block.table("parameters").columns["x"])
     assert na is None and math.isnan(nan) and number == 1.5 and zero == 0
+
+
+def test_chunks_are_of_the_size_asked_for():
+    work = planning.Work(np.array([1, 2]), np.array([1, 4]), np.array([5, 2]))
+    out = planning.chunks(work, 2)
+    assert out.condition.tolist() == [1, 1, 1, 2]
+    assert out.first.tolist() == [1, 3, 5, 4]
+    assert out.count.tolist() == [2, 2, 1, 2]

@@ -286,13 +286,13 @@ def test_a_killed_driver_is_told_and_the_run_resumable(tmp_path):
     made = value_of(
         "run", simulation=script, design={"n": 1.0}, replications=40.0, seed=1.0, store=str(tmp_path)
     ).plain()
-    _rdrivers.drivers[made["folder"]].kill()
+    _rdrivers.drivers[made["folder"]].process.kill()
     outcome = finished(made["folder"])["outcome"]
     assert outcome["error"]["code"] == "worker" and outcome["error"]["hint"].startswith('sim_resume("')
 
 
 def test_an_idle_driver_ends_with_the_session():
-    code = "import time; from simferry import _rdrivers as b; b.keep_spare(); print(b._spare[0].pid, flush=True); time.sleep(1)"
+    code = "import time; from simferry import _rdrivers as b; b.keep_spare(); print(b._spare[0].process.pid, flush=True); time.sleep(1)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     time.sleep(0.2)
     with pytest.raises(OSError):

@@ -20,11 +20,13 @@ _PUBLIC = {
     "forecast": ("Forecast", "plan"),
     "sweep": ("read_sweep",),
     "errors": ("SimferryError",),
+    "rpy": ("r",),  # the module itself
 }
 _HOME = {name: module for module, names in _PUBLIC.items() for name in names}
 __all__ = ["__version__", *sorted(_HOME)]
 
 if TYPE_CHECKING:
+    from . import rpy as r
     from .design import Design, grid, latin_hypercube, random, sobol, table, zipped
     from .errors import SimferryError
     from .forecast import Forecast, plan
@@ -36,7 +38,8 @@ if TYPE_CHECKING:
 def __getattr__(name: str) -> Any:
     if name not in _HOME:
         raise AttributeError(f"module 'simferry' has no attribute {name!r}")
-    value = getattr(import_module(f".{_HOME[name]}", __name__), name)
+    module = import_module(f".{_HOME[name]}", __name__)
+    value = module if name == "r" else getattr(module, name)
     globals()[name] = value
     return value
 

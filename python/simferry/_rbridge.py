@@ -12,7 +12,6 @@ A run is computed by a process of its own, see _rdrivers.py.
 import contextlib
 import hashlib
 import os
-import subprocess
 import sys
 import warnings
 from collections.abc import Callable, Iterator, Mapping
@@ -22,7 +21,7 @@ from typing import Any
 
 import numpy as np
 
-from ._rdrivers import become, described, drivers, in_r, keep_spare, order, outcome
+from ._rdrivers import become, described, drivers, in_r, keep_spare, order
 from .errors import DesignError, RunBusy, UsageError, nearest
 from .rdata import Vector, data_frame, decode, encode
 
@@ -327,7 +326,7 @@ def status(given: Arguments) -> Arguments:
     """How far a run is. `outcome` once the driver that R started has ended: what it warned of, and its error."""
     found = _open(given)
     process = drivers.get(str(found.folder))
-    ended = process is not None and process.poll() is not None
+    ended = process is not None and process.has_ended()
     now = found.status()
     out: Arguments = {
         **_head(found),
@@ -342,10 +341,10 @@ def status(given: Arguments) -> Arguments:
     if not ended:
         return out | {"state": "running"}
     del drivers[str(found.folder)]
-    out["outcome"] = outcome(process, found)
+    out["outcome"] = process.outcome(found)
     for text in out["outcome"].pop("warnings"):
         warnings.warn(text, stacklevel=1)
-    keep_spare()
+    keep_spare(process)
     return out
 
 
@@ -354,7 +353,7 @@ def progress(given: Arguments) -> Arguments:
     """The same, from a listing alone as long as the driver that R started is at work: it is asked for often."""
     found = _open(given)
     process = drivers.get(str(found.folder))
-    if process is None or process.poll() is not None:
+    if process is None or process.has_ended():
         return status(given)
     blocks = found._folder.block_names()
     total = found.record["conditions"] * found.replications
@@ -367,7 +366,7 @@ def resume(given: Arguments) -> Arguments:
     """Starts a driver: with `replications` it extends the run."""
     found = _open(given)
     process = drivers.get(str(found.folder))
-    if process is not None and process.poll() is None:
+    if process is not None and not process.has_ended():
         raise RunBusy(
             f"run {found.id} is being computed",
             f"simferry watch {found.id}  follows it, simferry cancel {found.id}  stops it.",
@@ -390,10 +389,8 @@ def resume(given: Arguments) -> Arguments:
 def cancel(given: Arguments) -> Arguments:
     found = _open(given)
     process = drivers.pop(str(found.folder), None)
-    if process is not None and process.poll() is None:
-        process.terminate()
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            process.communicate(timeout=15)
+    if process is not None and not process.has_ended():
+        process.stop(15)
     found.cancel()
     return status(given)
 
@@ -513,3 +510,124 @@ def version(_: Arguments) -> Arguments:
     from . import __version__
 
     return {"simferry": __version__, "python": sys.version.split()[0], "executable": sys.executable}
+
+
+# ---- loops of foreach ----
+
+_PAGE_BYTES = 200_000_000  # of values that are handed to R at once
+
+
+def _loop_place(given: Arguments) -> Arguments:
+    """A backend's name, its other settings as `place`."""
+    place = _plain(dict(given["backend"].items()))
+    return {"backend": place.pop("name"), "place": place}
+
+
+@_verb
+def loop_backend(given: Arguments) -> Arguments:
+    """How many workers loops have on a backend. What can't be is an error; a driver is got ready for the first loop."""
+    from .backends import backend
+    from .streams import check_seed
+
+    seed = given.get("seed")
+    if seed is not None:
+        check_seed(seed.plain())
+    asked = _loop_place(given)
+    for name, value in asked["place"].items():
+        if isinstance(value, (int, float)) and not value > 0:
+            raise UsageError(f"{name} is {value}; it has to be above 0")
+    where = backend(asked["backend"], **asked["place"])
+    keep_spare()
+    return {"workers": where.workers * where.jobs}
+
+
+@_verb
+def loop(given: Arguments) -> Arguments:
+    """Makes the run of a loop and starts its driver. With `named`, goes on with the run that has the same name, code and data,
+    where there is one that is not complete; one that is and has the seed that was asked for is the answer itself.
+
+    label: the loop's name or number, which enters the hash. drawn: whether the seed is only for a new run.
+    """
+    from dataclasses import replace
+
+    from . import prepare, verbs
+    from .design import Design
+    from .simulation import Simulation
+
+    told = given["simulation"]
+    environment = dict(told.items())["environment"]
+    simulation = Simulation(replace(_simulation(given), environment=environment.plain()))
+    rest = ("label", "replications", "seed", "drawn", "named", "store", "on_error", "chunk_size")
+    options = {name: value for name, value in _plain({n: given.get(n) for n in rest}).items() if value is not None}
+    label, drawn, named = options.pop("label"), options.pop("drawn"), options.pop("named")
+    options |= _loop_place(given)
+    earlier = _earlier_loop(simulation, None if drawn else options["seed"], options) if named else None
+    if earlier is not None:
+        found, whole = earlier
+        if not whole:
+            again = {"verb": "resume", "options": {"retry_failed": True}}
+            drivers[str(found.folder)] = order(found, again)
+        return {**_head(found), "complete": whole}
+    if "chunk_size" in options:
+        options["chunk_size"] = int(options["chunk_size"])
+    new = verbs.Run(prepare.create(simulation, Design({"loop": [label]}), **options))
+    drivers[str(new.folder)] = order(new, {"reason": "run"})
+    return {**_head(new), "complete": False}
+
+
+def _earlier_loop(simulation: Any, seed: Any, options: Arguments) -> "tuple[Any, bool] | None":
+    """The latest run of the same loop, and whether each of its iterations has succeeded."""
+    from . import results, verbs
+    from .store import Store
+
+    code_hash, environment = simulation.code_hash(), dict(simulation.target.environment)
+    for folder in reversed(Store(options.get("store")).folders()):
+        record = folder.record
+        same = record["code_hash"] == code_hash and record["replications"] == options["replications"]
+        same = same and record["options"]["backend"] == options["backend"]
+        same = same and (options["backend"] != "local" or record["environment"] == environment)
+        if same and seed in (None, record["seed"]):
+            whole = len(results.done(folder, failed=False)[0]) >= record["replications"]
+            return None if whole and seed is None else (verbs.Run(folder), whole)
+    return None
+
+
+@_verb
+def loop_values(given: Arguments) -> Arguments:
+    """What iterations returned, from the run's blocks after the one named `after`: values in R's serialisation, one behind the
+    other; and which failed or warned. after: the block to go on behind, empty where there is none left."""
+    from . import results
+    from .worker.blocks import Block, Table
+
+    folder = _open(given)._folder
+    read: list[Block] = []
+    size, last = 0, ""
+    for name, block in results.read_blocks(folder, after=given["after"].plain()):
+        read.append(block)
+        size += sum(len(t.columns["value"].text) for t in block.tables if t.name == "values")
+        if size >= _PAGE_BYTES:
+            last = name
+            break
+
+    def tables(name: str) -> list[Table]:
+        return [table for block in read for table in block.tables if table.name == name]
+
+    def joined(name: str, column: str) -> np.ndarray:
+        parts = [table.columns[column].values for table in tables(name)]
+        return np.concatenate(parts) if parts else np.empty(0, dtype="<i4")
+
+    def texts(name: str) -> Vector:
+        return Vector("string", [text for table in tables(name) for text in table.columns["message"].strings()])
+
+    return {
+        "iteration": joined("values", "replication"),
+        "bytes": b"".join(table.columns["value"].text for table in tables("values")),
+        "done": joined("replications", "replication"),
+        "ok": joined("replications", "ok").astype(bool),
+        "failed": joined("failures", "replication"),
+        "messages": texts("failures"),
+        "warned": joined("warnings", "replication"),
+        "warnings": texts("warnings"),
+        "counts": joined("warnings", "count"),
+        "after": last,
+    }

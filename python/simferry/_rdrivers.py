@@ -1,7 +1,7 @@
 """Drivers: processes that compute runs for R, which stays free to be interrupted, and whose signals stay its own.
 
-A driver is this module run as a program: it loads everything, reads one order (a line of JSON) from its standard input, and
-answers with another when it is done: what was warned of, and its error.
+A driver is this module run as a program: it loads everything, reads an order (a line of JSON) from its standard input,
+answers with another when it is done (what was warned of, and its error), and waits for the next. It ends with its input.
 """
 
 import atexit
@@ -9,8 +9,10 @@ import contextlib
 import json
 import os
 import re
+import select
 import subprocess
 import sys
+import time
 import traceback
 import warnings
 from collections.abc import Mapping
@@ -20,81 +22,125 @@ from typing import Any
 from .errors import Interrupted, SimferryError, WorkerError
 from .rdata import NotPlain
 
-Driver = subprocess.Popen[str]
-drivers: dict[str, Driver] = {}  # by the folder of their run
-_spare: list[Driver] = []  # one that has loaded all that it needs, and waits for an order
+
+class Driver:
+    """A process that computes a run when it is told to, and then waits for the next."""
+
+    def __init__(self) -> None:
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "simferry._rdrivers"],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, start_new_session=True,
+        )  # fmt: skip
+        self._said = b""
+
+    def tell(self, order: dict[str, Any]) -> None:
+        assert self.process.stdin is not None
+        self._said = b""
+        self.process.stdin.write(json.dumps(order).encode() + b"\n")
+        self.process.stdin.flush()
+
+    def has_ended(self, seconds_to_wait: float = 0) -> bool:
+        """Whether it is done with its run, or has come to an end itself."""
+        assert self.process.stdout is not None
+        until = time.monotonic() + seconds_to_wait
+        while not self._said.endswith(b"\n"):
+            ready, _, _ = select.select([self.process.stdout], [], [], max(0, until - time.monotonic()))
+            if not ready:
+                return False
+            more = os.read(self.process.stdout.fileno(), 65536)
+            if not more:
+                self.process.wait()
+                return True
+            self._said += more
+        return True
+
+    @property
+    def alive(self) -> bool:
+        return self.process.poll() is None
+
+    def stop(self, seconds_to_wait: float) -> None:
+        """Interrupt its run, and let it end."""
+        self.process.terminate()
+        self.has_ended(seconds_to_wait)
+        self.let_go()
+
+    def let_go(self) -> None:
+        """It ends when it has nothing more to do."""
+        assert self.process.stdin is not None
+        with contextlib.suppress(OSError):
+            self.process.stdin.close()
+
+    def outcome(self, found: Any) -> dict[str, Any]:
+        """What it said when it was done with a run: its error, or None, and what was warned of."""
+        try:
+            return dict(json.loads(self._said))
+        except ValueError:
+            how = f"exit code {self.process.wait()}"
+            error = WorkerError(
+                f"the process that computed run {found.id} ended ({how})", f"simferry resume {found.id}"
+            )
+            return {"error": described(error), "warnings": []}
 
 
-def _start() -> Driver:
-    return subprocess.Popen(
-        [sys.executable, "-m", "simferry._rdrivers"],
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, start_new_session=True,
-    )  # fmt: skip
+drivers: dict[str, Driver] = {}  # by the folder of the run that they compute
+_spare: list[Driver] = []  # one that has loaded all that it needs, and waits
 
 
-def keep_spare() -> None:
+def keep_spare(used: Driver | None = None) -> None:
     """Have a driver ready for the next run: starting one takes the better part of a second."""
+    if _spare or (used is not None and not used.alive):
+        if used is not None:
+            used.let_go()
+        used = None
     if not _spare:
-        _spare.append(_start())
+        _spare.append(used or Driver())
 
 
 @atexit.register
 def _let_go() -> None:
-    for process in _spare:
-        process.kill()
+    for driver in _spare:
+        driver.process.kill()
+        driver.process.wait()
 
 
 def order(found: Any, told: dict[str, Any]) -> Driver:
     """Hand a run to a driver."""
-    process = _spare.pop() if _spare else _start()
-    if process.poll() is not None:
-        process = _start()
-    assert process.stdin is not None
-    told = {"folder": str(found.folder), "cwd": os.getcwd(), "environment": dict(os.environ), **told}
-    process.stdin.write(json.dumps(told) + "\n")
-    process.stdin.close()
-    process.stdin = None
-    return process
-
-
-def outcome(process: Driver, found: Any) -> dict[str, Any]:
-    """What a driver that has ended says: its error, or None, and what was warned of."""
-    said, _ = process.communicate()
-    try:
-        return dict(json.loads(said))
-    except ValueError:
-        how = f"exit code {process.returncode}"
-        error = WorkerError(f"the process that computed run {found.id} ended ({how})", f"simferry resume {found.id}")
-        return {"error": described(error), "warnings": []}
+    driver = _spare.pop() if _spare else Driver()
+    if not driver.alive:
+        driver = Driver()
+    driver.tell({"folder": str(found.folder), "cwd": os.getcwd(), "environment": dict(os.environ), **told})
+    return driver
 
 
 def main() -> None:
-    """A driver: load everything, wait for an order, carry it out."""
+    """A driver: load everything, wait for an order, carry it out, and so on until there are no more."""
+    import pandas  # noqa: F401  pyarrow would, at its first array
+
     from . import verbs
 
-    text = sys.stdin.readline()
-    if not text:
-        return
-    order = json.loads(text)
-    become(order["environment"])
-    os.chdir(order["cwd"])
-    answer: dict[str, Any] = {"error": None}
-    with warnings.catch_warnings(record=True) as warned:
-        warnings.simplefilter("ignore")
-        warnings.simplefilter("always", UserWarning)
+    for text in sys.stdin:
+        order = json.loads(text)
+        become(order["environment"])
+        os.chdir(order["cwd"])
+        answer: dict[str, Any] = {"error": None}
+        with warnings.catch_warnings(record=True) as warned:
+            warnings.simplefilter("ignore")
+            warnings.simplefilter("always", UserWarning)
+            try:
+                found = verbs.open(order["folder"])
+                with open(found.folder / "jobs" / "driver.log", "ab") as log:
+                    os.dup2(log.fileno(), 2)
+                if "reason" in order:
+                    found._drive(order["reason"], found.replications, False, None, None)
+                else:
+                    getattr(found, order["verb"])(**order["options"])
+            except BaseException as error:
+                answer["error"] = described(error)
+        answer["warnings"] = [in_r(str(w.message)) for w in warned]
         try:
-            found = verbs.open(order["folder"])
-            with open(found.folder / "jobs" / "driver.log", "ab") as log:
-                os.dup2(log.fileno(), 2)
-            if "reason" in order:
-                found._drive(order["reason"], found.replications, False, None, None)
-            else:
-                getattr(found, order["verb"])(**order["options"])
-        except BaseException as error:
-            answer["error"] = described(error)
-    answer["warnings"] = [in_r(str(w.message)) for w in warned]
-    with contextlib.suppress(OSError):
-        print(json.dumps(answer), flush=True)
+            print(json.dumps(answer), flush=True)
+        except OSError:  # R has ended
+            return
 
 
 def become(environment: Mapping[str, str]) -> None:

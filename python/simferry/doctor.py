@@ -33,7 +33,10 @@ def examine(store: str | Path | None = None) -> list[Finding]:
         _store(Store(store).path),
         *_r(),
     ]
-    for module, why in (("scipy", "latin_hypercube and sobol designs: pip install 'simferry[design]'"),):
+    for module, why in (
+        ("scipy", "latin_hypercube and sobol designs: pip install 'simferry[design]'"),
+        ("rpy2", "R functions in Python's process: pip install 'simferry[r]'"),
+    ):
         import importlib.util
 
         there = importlib.util.find_spec(module) is not None

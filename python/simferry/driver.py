@@ -35,15 +35,16 @@ class Progress:
 
 
 def progress(run: RunFolder, backend: Backend) -> Progress:
-    """How far a run is, from listings alone."""
+    """How far a run is: from listings alone, but for a run at rest of which names do not tell all."""
     names = run.block_names()
     plans = run.plans()
     total = run.record["conditions"] * max([run.record["replications"], *(p["replications"] for p in plans)])
     done, failed = sum(b.replications for b in names), sum(b.failed for b in names)
-    if any(p["reason"] == "retry failed" for p in plans):  # some were done twice: look inside
+    running = driver_of(run) is not None
+    twice = any(p["reason"] == "retry failed" for p in plans)
+    if not running and (twice or run.record["simulation"]["results_file"]):  # that file may turn out to be unreadable
         done = len(results.done(run)[0])
         failed = done - len(results.done(run, failed=False)[0])
-    running = driver_of(run) is not None
     jobs = backend.poll(run, job_names(run))
     state = "running" if running else "complete" if done >= total else "incomplete"
     return Progress(total, min(done, total), failed, state, jobs)
@@ -230,7 +231,7 @@ def _submit(run: RunFolder, backend: Backend, work: planning.Work, reason: str, 
 
 def _watch(run: RunFolder, backend: Backend, jobs: list[str], on_progress: Callable[[Progress], None]) -> bool:
     """Waits for the jobs to end. True when the run is to go no further (--on-error stop)."""
-    pause = 0.02
+    began = time.monotonic()
     while True:
         states = backend.poll(run, jobs)
         now = progress(run, backend)
@@ -242,8 +243,7 @@ def _watch(run: RunFolder, backend: Backend, jobs: list[str], on_progress: Calla
             return True
         if all(state in ENDED for state in states.values()):
             break
-        time.sleep(pause)
-        pause = min(pause * 1.3, 0.25)
+        time.sleep(min(0.02 + (time.monotonic() - began) / 20, 0.25))
     for job in jobs:
         _raise_message(run, job)
     return False

@@ -9,6 +9,7 @@
     │   └── RunNotFound           no run of that name
     ├── RunBusy                   another process is computing this run
     ├── WorkerError               the worker could not start or could not load the simulation
+    ├── RError                    an R function called from Python stopped with an error
     └── Interrupted               stopped by the user; the run can be resumed              exit code 4
 
 Each has a `code` (a word, stable, for programs), a message (what was wrong, with the value and the place) and a `hint`
@@ -63,6 +64,22 @@ class RunBusy(SimferryError):
 
 class WorkerError(SimferryError):
     code = "worker"
+
+
+class RError(SimferryError):
+    """call: the call that R names; traceback: the calls that led there, one a line, innermost last. Both as in Run.errors()."""
+
+    code = "r"
+
+    def __init__(self, message: str, hint: str = "", call: str = "", traceback: str = "") -> None:
+        super().__init__(message, hint)
+        self.call = call
+        self.traceback = traceback
+
+    def __str__(self) -> str:
+        text = f"{self.message} (in {self.call})" if self.call else self.message
+        trace = f"Traceback in R, innermost call last:\n{self.traceback}" if self.traceback else ""
+        return "\n".join(part for part in (text, trace, self.hint) if part)
 
 
 class Interrupted(SimferryError):

@@ -3,7 +3,9 @@
 import datetime
 import secrets
 import shutil
+import threading
 from collections.abc import Iterable, Mapping
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +56,8 @@ def create(
         raise UsageError(f"retries is {retries}; it has to be 0 or above")
     where = backend_of(backend, **place)
     where.check(simulation.spec())
+    # pyarrow loads pandas at its first use: meanwhile, while the simulation is looked at
+    threading.Thread(target=import_module, args=["pandas"], daemon=True).start()
     simulation.check(design, where)
     spec = simulation.spec()
     record = {

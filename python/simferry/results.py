@@ -41,9 +41,14 @@ class Collected:
     warnings: pa.Table
 
 
-def read_blocks(run: RunFolder, mend: bool = True) -> Iterator[tuple[str, blocks.Block]]:
-    """The run's blocks that are whole. With `mend`, a damaged one is set aside, with a warning that names it."""
+def read_blocks(run: RunFolder, mend: bool = True, after: str = "") -> Iterator[tuple[str, blocks.Block]]:
+    """The run's blocks that are whole. With `mend`, a damaged one is set aside, with a warning that names it.
+
+    after: only blocks whose names sort behind this one.
+    """
     for name in run.block_names():
+        if name.name <= after:
+            continue
         try:
             block = blocks.decode((run.blocks / name.name).read_bytes())
             block.table("replications")

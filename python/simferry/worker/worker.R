@@ -11,8 +11,14 @@
 # The same protocol in Python stands in worker.py; the block format is described in blocks.py.
 
 options(warn = 1)
-# Not in the global environment: that belongs to the simulation, which may clear it.
-local(envir = new.env(parent = baseenv()), {
+# Not in the global environment: that belongs to the simulation, which may clear it. And by parse(): Rscript parses a script's
+# expression anew at each of its lines, which took half a second when all of this stood in one.
+local({
+  own <- gsub("~+~", " ", sub("^--file=", "", grep("^--file=", commandArgs(), value = TRUE)[1L]), fixed = TRUE)
+  space <- new.env(parent = baseenv())
+  for (expression in parse(own, keep.source = FALSE)[-(1:3)]) eval(expression, space)
+})
+quit("no")
 
 # ---- blocks ----
 
@@ -130,7 +136,8 @@ result_tables <- function(condition, replication, values) {
   # the common case, fast: every value is a double vector with the same names
   if (is.double(first) && !is.object(first) && is.null(dim(first)) && length(first)) {
     labels <- names(first); n <- length(first)
-    if (all(vapply(values, function(v) is.double(v) && length(v) == n && !is.object(v) && is.null(dim(v)) && identical(names(v), labels), NA))) {
+    if (length(attributes(first)) == !is.null(labels) && all(lengths(values) == n) && all(vapply(values, is.double, NA)) &&
+        length(unique(lapply(values, attributes))) == 1L) {
       all_values <- matrix(unlist(values, use.names = FALSE), nrow = n)
       columns <- lapply(seq_len(n), function(i) all_values[i, ])
       names(columns) <- output_names(first)
@@ -169,6 +176,7 @@ read_job <- function(root) {
   job$root <- root
   job$code <- file.path(root, "input", "code")
   job$supervisor <- Sys.getpid()
+  job$loop <- FALSE
   for (number in c("workers", "cores", "jobs", "replication_timeout")) job[[number]] <- as.numeric(job[[number]])
   job$stretches <- block$tables$stretches
   job$conditions <- block$tables$conditions
@@ -194,7 +202,7 @@ load_simulation <- function(job) {
 }
 
 # The call of one condition: simulate(n = 20, effect = 0.5); in a loop that of an iteration, whose number is put in
-condition_call <- function(job, row) if (isTRUE(job$loop)) as.call(list(as.name(job[["function"]]), 0L)) else as.call(c(as.name(job[["function"]]), lapply(job$parameters, `[[`, row), job$constants))
+condition_call <- function(job, row) if (job$loop) as.call(list(as.name(job[["function"]]), 0L)) else as.call(c(as.name(job[["function"]]), lapply(job$parameters, `[[`, row), job$constants))
 
 facts_here <- function() {
   cpu <- tryCatch(grep("^model name", readLines("/proc/cpuinfo", n = 30L), value = TRUE)[1], error = function(e) NA, warning = function(w) NA)
@@ -227,7 +235,7 @@ work <- function(job, process, pieces, careful) {
   tryCatch(suppressWarnings(cat("1000", file = "/proc/self/oom_score_adj")), error = function(e) NULL)
   calls <- vector("list", length(job$conditions$condition))
   run_script <- if (!is_function(job)) script_runner(job, process)
-  loop <- isTRUE(job$loop)
+  loop <- job$loop
   next_stream <- if (is_function(job)) parallel::nextRNGSubStream else parallel::nextRNGStream
   facts <- c(run = job$run, facts_here())
   space <- globalenv()
@@ -280,8 +288,10 @@ work <- function(job, process, pieces, careful) {
     i <- 0L
     ok <- logical(count); ends <- numeric(count); values <- vector("list", count)
     began <- now <- proc.time()[[3L]]
+    looked <- 0L; look <- 1L   # after how many replications the clock was looked at last, and will be next
     open_part <<- function() {
       whole <- seq_len(i)
+      if (looked < i) ends[(looked + 1L):i] <<- proc.time()[[3L]]
       list(condition = rep(id, i), replication = first + whole - 1L, ok = ok[whole], seconds = diff(c(began, ends[whole])), values = values[whole][loop | ok[whole]])
     }
     failed <- function(e) failures[[length(failures) + 1L]] <<- list(
@@ -299,7 +309,7 @@ work <- function(job, process, pieces, careful) {
       while (i < count) {
         if (careful) write_marker(marker, id, first + i)
         if (is.null(run_script)) {
-          assign(".Random.seed", state, envir = space)
+          space[[".Random.seed"]] <- state
           if (loop) call[[2L]] <- first + i
           value <- eval(call, space)
           if (loop) {
@@ -311,17 +321,23 @@ work <- function(job, process, pieces, careful) {
           text <- run_script(row, first + i, state)
           if (length(text)) texts[[length(texts) + 1L]] <<- list(condition = id, replication = first + i, text = text)
         }
-        before <- now
-        now <- proc.time()[[3L]]
-        # a value that came after the interrupt may be one without the programs that the interrupt ended
-        if (now > before && stopping(job)) stop_here()
         ok[i + 1L] <- TRUE
-        ends[i + 1L] <- now
+        if (i + 1L >= look) {   # at the clock; not at every replication of a few microseconds
+          before <- now
+          now <- proc.time()[[3L]]
+          # a value that came after the interrupt may be one without the programs that the interrupt ended
+          if (now > before && stopping(job)) stop_here()
+          since <- (looked + 1L):(i + 1L)
+          ends[since] <- before + (now - before) * seq_along(since) / length(since)
+          looked <- i + 1L
+          look <- looked + if (now - before > 0.002) max(1L, length(since) %/% 2L) else 2L * length(since)
+        }
         state <- next_stream(state)
         i <- i + 1L
-        if (held > 2^28 || now - block_started > 1 && now - block_started > seconds_per_block(now)) suspendInterrupts({
+        if (held > 2^28 || i == looked && now - block_started > 1 && now - block_started > seconds_per_block(now)) suspendInterrupts({
           flush()
           first <- first + i; count <- count - i; i <- 0L; began <- now
+          look <- look - looked; looked <- 0L
           ok <- logical(count); ends <- numeric(count); values <- vector("list", count)
         })
       }, warning = on_warning, error = on_error),
@@ -332,7 +348,11 @@ work <- function(job, process, pieces, careful) {
           failed(e)
           if (loop) values[[i + 1L]] <<- serialize(e, NULL, xdr = FALSE)
           trace <<- character()
-          ends[i + 1L] <<- now <<- proc.time()[[3L]]
+          before <- now
+          now <<- proc.time()[[3L]]
+          since <- (looked + 1L):(i + 1L)
+          ends[since] <<- before + (now - before) * seq_along(since) / length(since)
+          looked <<- i + 1L; look <<- looked + 1L
           state <<- next_stream(state)
           i <<- i + 1L
         })
@@ -344,7 +364,8 @@ work <- function(job, process, pieces, careful) {
   flush_what_is_whole <- function() suspendInterrupts({
     if (!is.null(open_part)) {
       at <- environment(open_part)
-      others <- function(kept) Filter(function(k) k$condition != at$id || k$replication != at$first + at$i, kept)
+      at$i <- at$looked   # what came since the last look at the clock may have come after the interrupt
+      others <- function(kept) Filter(function(k) k$condition != at$id || k$replication < at$first + at$i, kept)
       failures <<- others(failures); warned <<- others(warned); texts <<- others(texts)
     }
     flush()
@@ -724,4 +745,3 @@ root <- normalizePath(if (length(arguments) > 1L) arguments[2] else "/opt/ml/pro
 # so that source("helpers.R") finds what came along with the script
 setwd(file.path(root, "input", "code"))
 switch(arguments[1], check = check(root), run = run(root), replay = replay(root), stop("worker.R check | run | replay ROOT"))
-})

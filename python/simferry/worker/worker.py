@@ -174,6 +174,16 @@ def as_rows(value: Any) -> dict[str, list[Any]] | None:
     return None
 
 
+def is_simple(value: Any) -> bool:
+    """Whether it is a number, or a dict of numbers: what most simulations return, found out fast."""
+    if type(value) is dict:
+        return all(type(v) in _NUMBERS for v in value.values())
+    return type(value) in _NUMBERS
+
+
+_NUMBERS = (float, int, bool, np.float64)
+
+
 def is_plain(value: Any) -> bool:
     if isinstance(value, (bool, int, float, str, np.number, np.bool_)):
         return not isinstance(value, np.complexfloating)
@@ -183,6 +193,8 @@ def is_plain(value: Any) -> bool:
 
 def column_of(values: list[Any]) -> blocks.Column:
     """Plain values as one column: logical, integer, double or string, whichever holds them all."""
+    if all(type(v) is float or type(v) is np.float64 for v in values):  # most columns, fast
+        return blocks.numbers("double", values)
     values = [v.item() if isinstance(v, np.generic) else v for v in values]
     values = [None if type(v).__name__ in ("NAType", "NaTType") else v for v in values]
     kinds = {type(v) for v in values if v is not None}
@@ -207,9 +219,9 @@ def _is_double(value: int) -> bool:
 def result_tables(condition: list[int], replication: list[int], values: list[Any]) -> list[blocks.Table]:
     """One table for each distinct set of columns."""
     first = values[0] if values else None
-    if type(first) is dict and first and all(type(v) is float for v in first.values()):
+    if type(first) is dict and first and is_simple(first):
         names = list(first)
-        if all(type(v) is dict and list(v) == names for v in values):  # the common case, fast
+        if all(type(v) is dict and list(v) == names and is_simple(v) for v in values):  # the common case, fast
             columns = [column_of([v[name] for v in values]) for name in names]
             return [results_table(condition, replication, dict(zip(map(str, names), columns, strict=True)))]
     groups: dict[tuple[str, ...], tuple[list[int], list[int], list[list[Any]]]] = {}
@@ -532,7 +544,7 @@ class Process:
                 value = run(row, replication)
                 if self.stopping:
                     raise KeyboardInterrupt
-                if type(value) is not float and as_rows(value) is None:
+                if not is_simple(value) and as_rows(value) is None:
                     self.keep_object(condition, replication, value)
                     value = None
             except (Refused, NotKept):

@@ -1,0 +1,64 @@
+# R's side of rpy.py, in the R that runs inside Python: loads scripts and calls their functions. Requests and answers are raw
+# vectors: R's own serialisation, of which rdata.py is the other end.
+local(envir = new.env(parent = baseenv()), {
+
+loaded <- NULL   # the environment of the script that was loaded last
+
+# between the scripts and the global environment
+shield <- new.env(parent = globalenv())
+shield$q <- shield$quit <- function(...) stop("quit() would end Python, in whose process this R runs", call. = FALSE)
+
+# The user's part of a call stack, innermost last: what lies between the frames and the handlers of this file.
+user_calls <- function(calls) {
+  text <- vapply(calls, function(call) paste(deparse(call, nlines = 2L), collapse = " "), "")
+  from <- which(startsWith(text, "eval(call, space)") | startsWith(text, "eval(expression, space)"))
+  if (length(from)) text <- text[-seq_len(from[1] + 1L)]   # eval() has two frames
+  text <- text[!grepl("^(h\\(simpleError|\\.handleSimpleError|\\(function \\(e\\)|user_calls\\(|tryCatch\\(user_calls|tryCatchList\\(|tryCatchOne\\(|doTryCatch\\()", text)]
+  rev(rev(text)[seq_len(min(length(text), 30L))])
+}
+
+# work: a function of what was asked for. The answer is a list: value; or error, call and traceback; or interrupted; and
+# warnings, if there were any.
+answering <- function(work) function(request) {
+  trace <- warned <- character()
+  said <- tryCatch(withCallingHandlers(list(value = work(unserialize(request))),
+    warning = function(w) {
+      if (getOption("warn") >= 2L || is.null(muffle <- findRestart("muffleWarning", w))) return()   # it becomes an error
+      warned <<- unique(c(warned, paste(conditionMessage(w), collapse = "\n")))
+      invokeRestart(muffle)
+    },
+    error = function(e) trace <<- tryCatch(user_calls(sys.calls()), error = function(e) character())),
+    error = function(e) list(error = paste(conditionMessage(e), collapse = "\n"),
+      call = if (is.null(conditionCall(e))) "" else paste(deparse(conditionCall(e), nlines = 3L), collapse = " "),
+      traceback = paste(trace, collapse = "\n")),
+    interrupt = function(i) list(interrupted = TRUE))
+  if (length(warned)) said$warnings <- warned
+  serialize(said, NULL, xdr = FALSE, version = 2L)
+}
+
+# Runs a script in an environment of its own.
+load <- function(given) {
+  expressions <- tryCatch(parse(given$script, keep.source = FALSE, encoding = "UTF-8"), error = function(e) conditionMessage(e))
+  if (is.character(expressions)) return(list(unparsable = expressions))
+  space <- new.env(parent = shield)
+  old <- setwd(dirname(given$script))
+  on.exit(setwd(old))
+  for (expression in expressions) eval(expression, space)
+  loaded <<- space
+  defined <- ls(space)
+  list(found = exists(given[["function"]], envir = space, mode = "function"),
+    functions = as.list(defined[vapply(defined, function(n) is.function(get(n, space)), NA)]))
+}
+
+# Of the script that was loaded last: a function of a list of arguments.
+callable <- function(name) {
+  space <- loaded
+  name <- as.name(name)
+  answering(function(arguments) {
+    call <- as.call(c(name, arguments))
+    eval(call, space)
+  })
+}
+
+list(load = answering(load), callable = callable)
+})

@@ -1,0 +1,323 @@
+#' Run foreach loops with simferry
+#'
+#' After `registerDoSimferry()`, each `%dopar%` loop of the foreach package is computed as a run: its iterations are the
+#' replications of one condition, in chunks, each on a random-number stream of its own. The numbers depend on the seed, on the
+#' loop's name (or its number since the registration) and on the iteration alone: they are the same for any number of workers,
+#' without doRNG. The run stays in the store, where [sim_list()], [sim_errors()] and [sim_logs()] find it.
+#'
+#' Everything that `foreach()` offers works as it does sequentially: `.combine`, `.init`, `.final`, `.inorder`,
+#' `.multicombine`, `.maxcombine`, `.packages`, `.export`, `.noexport`, `.errorhandling`, loops nested with `%:%`, `when()`,
+#' iterators of any kind. Each iteration is evaluated in an environment of its own, so that none sees another's variables. What
+#' the loop's body refers to is exported; in contrast to other backends also from the functions around the loop, and from the
+#' global environment when the loop stands in a function. Warnings are given again at the console, with
+#' the iterations' messages in the run's log.
+#'
+#' One loop may say more, with `foreach(..., .options.simferry = list(...))`:
+#' * `name`: `[character(1)]` the loop's name. A loop that was interrupted, or of which an iteration failed, goes on where it
+#'   stopped when it is run again under the same name, with the same code and data.
+#' * `chunk_size`: `[numeric(1)]` how many iterations a worker takes at a time. Unless told otherwise they are many at first
+#'   and fewer towards the end.
+#' * `backend`: where this loop runs, see `backend`.
+#'
+#' @param workers `[numeric(1)]` cores to use. `NULL`: all of them.
+#' @param seed `[numeric(1)]` from 0 to 2^31 - 1. The same script gives the same numbers when it is run again, and two loops
+#'   under one registration get different ones. `NULL`: each loop draws its seed from R's own generator, so that `set.seed()`
+#'   before a loop makes it reproducible.
+#' @param backend where loops run: [sim_local()], [sim_docker()], or a backend's name.
+#' @param store `[character(1)]` the folder in which runs live. `NULL`: `SIMFERRY_STORE`, or `./simferry-runs`.
+#' @return `NULL`, invisibly. `foreach::getDoParWorkers()` then tells how many workers there are.
+#' @section Errors:
+#' Of the registration: `simferry_error_usage` for a seed, a backend or a number of workers that can't be. Of a loop: what
+#' foreach itself raises where an iteration fails (`task 3 failed - "..."`); `simferry_error_simulation`: the loop refers to something that can't be
+#' sent, which is named, or to a package that is not installed; `simferry_error_interrupted`: it was stopped;
+#' `simferry_error_worker`, `simferry_error_store`: it can't go on.
+#' @examplesIf simferry:::python_is_there() && requireNamespace("foreach", quietly = TRUE)
+#' library(foreach)
+#' registerDoSimferry(workers = 2, seed = 1, store = tempfile())
+#' foreach(i = 1:4, .combine = rbind) %dopar% {
+#'   x <- rnorm(20)
+#'   c(mean = mean(x), var = var(x))
+#' }
+#' registerDoSEQ()
+#' @export
+registerDoSimferry <- function(workers = NULL, seed = NULL, backend = "local", store = NULL) {
+  if (!requireNamespace("foreach", quietly = TRUE))
+    raise("usage", "the R package foreach is not installed", "install.packages(\"foreach\")")
+  told <- new.env(parent = emptyenv())
+  told$backend <- loop_backend(backend, workers)
+  told$seed <- seed
+  told$store <- store
+  told$loops <- 0
+  told$workers <- bridge("loop_backend", backend = told$backend, seed = seed)$workers
+  foreach::setDoPar(do_simferry, told, function(data, item)
+    switch(item, workers = data$workers, name = "doSimferry", version = utils::packageDescription("simferry", fields = "Version")))
+  invisible()
+}
+
+loop_backend <- function(backend, workers) {
+  backend <- if (is.list(backend)) unclass(backend) else list(name = backend)
+  if (!is.null(workers)) backend$workers <- workers
+  backend
+}
+
+# What %dopar% calls. obj: what foreach() made; expr: the body; envir: where the loop stands; data: the registration.
+do_simferry <- function(obj, expr, envir, data) {
+  options <- loop_options(obj$options$simferry)
+  data$loops <- data$loops + 1
+  iterator <- iterators::iter(obj)
+  columns <- iterations_of(iterator)
+  count <- attr(columns, "count")
+  results <- list()
+  if (count > 0) {
+    sent <- write_loop(obj, expr, envir, columns, options$name, data$loops)
+    results <- compute_loop(sent, count, options, data, stops = obj$errorHandling == "stop", verbose = isTRUE(obj$verbose))
+  }
+  combine_loop(obj, iterator, results, expr)
+}
+
+loop_options <- function(options) {
+  known <- c("name", "chunk_size", "backend")
+  unknown <- setdiff(names(options), known)
+  if (length(unknown) || length(options) && is.null(names(options)))
+    raise("usage", paste0(".options.simferry: there is no option ", c(unknown, "without a name")[1]), paste0("There are: ", paste(known, collapse = ", "), "."))
+  name <- options$name
+  if (!is.null(name) && !(is.character(name) && length(name) == 1L && !is.na(name) && nzchar(name)))
+    raise("usage", ".options.simferry: name is not a text", "list(name = \"first loop\")")
+  size <- options$chunk_size
+  if (!is.null(size) && !(is.numeric(size) && length(size) == 1L && isTRUE(size >= 1 && size < 2^31 && size == round(size))))
+    raise("usage", paste0(".options.simferry: chunk_size is ", paste(format(size), collapse = " "), "; it has to be a whole number from 1"))
+  options
+}
+
+# ---- what the iterations are given ----
+
+# A vector or list for each variable of the loop, with its values in all iterations; how many these are is an attribute.
+iterations_of <- function(iterator) {
+  columns <- plain_iterations(iterator)
+  if (!is.null(columns)) return(columns)
+  given <- as.list(iterator)
+  names <- if (length(given)) unique(names(given[[1L]]))
+  columns <- lapply(stats::setNames(names, names), function(name) compact(lapply(given, `[[`, name)))
+  structure(columns, count = length(given))
+}
+
+# Loops over plain vectors, of which it is known what their iterators would give: 40 microseconds an iteration are saved.
+plain_iterations <- function(iterator) {
+  if (!identical(class(iterator), c("iforeach", "iter")) || !all(vapply(iterator$iargs, is_untouched, NA))) return(NULL)
+  count <- min(vapply(iterator$iargs, function(it) it$length, 1))
+  columns <- lapply(iterator$iargs, function(it) it$state$obj)
+  names(columns) <- iterator$argnames
+  structure(columns[nzchar(iterator$argnames)], count = count)
+}
+
+is_untouched <- function(it) {
+  identical(class(it), c("containeriter", "iter")) && identical(it$state$i, 0L) && !it$recycle && identical(body(it$checkFunc), TRUE) &&
+    is.vector(it$state$obj) && !is.object(it$state$obj) && it$length == length(it$state$obj)
+}
+
+# Single numbers or texts of one type as a vector.
+compact <- function(values) {
+  single <- function(v) is.atomic(v) && length(v) == 1L && is.null(attributes(v))
+  if (all(vapply(values, single, NA)) && length(unique(vapply(values, typeof, ""))) == 1L) unlist(values) else values
+}
+
+# ---- what is sent ----
+
+# As write_function does for a function: a file for the worker, and what Python has to know of it.
+write_loop <- function(obj, expr, envir, columns, name, number) {
+  packages <- unique(as.character(obj$packages))
+  missing <- packages[!nzchar(vapply(packages, function(p) system.file(package = p), ""))]
+  if (length(missing)) raise("simulation", paste0(".packages: ", missing[1], " is not installed"), paste0("install.packages(\"", missing[1], "\")"))
+  if (is.language(expr)) expr <- utils::removeSource(expr)
+  exports <- loop_exports(obj, expr, envir)
+  for (variable in setdiff(ls(exports, all.names = TRUE), "...")) {
+    value <- exports[[variable]]
+    if (!is.function(value)) check_sendable(value, variable, getOption("simferry.max_mb", 500))
+  }
+  for (variable in names(columns)) if (is.list(columns[[variable]])) check_sendable(columns[[variable]], variable, Inf)
+  attr(columns, "count") <- NULL
+  file <- tempfile("simferry-", fileext = ".rds")
+  compiled <- compiler::compile(expr, exports, list(suppressAll = TRUE))
+  saveRDS(list(`function` = iteration_function(compiled, columns, exports), globals = list(), packages = packages, constants = list(), loop = TRUE),
+          file, compress = FALSE)
+  called <- if (is.null(name)) paste("loop", number) else paste("loop", name)
+  list(name = called, file = file, fingerprint = loop_fingerprint(called, expr, exports, packages, columns, !is.null(name)),
+       constants = character(), environment = session_facts(packages))
+}
+
+# It runs without this package: base R is all that it sees.
+iteration_function <- function(expr, columns, exports) {
+  iteration <- function(number) {
+    here <- new.env(parent = exports)
+    for (name in names(columns)) assign(name, columns[[name]][[number]], envir = here)
+    eval(expr, here)
+  }
+  home <- list2env(list(expr = expr, columns = columns, exports = exports), parent = baseenv())
+  as.function(c(formals(iteration), body(utils::removeSource(iteration))), envir = home)
+}
+
+# The environment in which iterations are evaluated: what the body refers to, found where the loop stands and outwards.
+loop_exports <- function(obj, expr, envir) {
+  exports <- new.env(parent = globalenv())
+  if ("..." %in% all.names(expr)) {
+    given <- tryCatch(eval(quote(list(...)), envir), error = function(e) NULL)
+    if (!is.null(given)) {
+      exports <- do.call(function(...) environment(), given)
+      parent.env(exports) <- globalenv()
+    }
+  }
+  unwanted <- union(obj$noexport, obj$argnames)
+  around <- list(envir)
+  while (!is_top(envir) && !is_top(parent.env(around[[length(around)]]))) around <- c(around, parent.env(around[[length(around)]]))
+  top <- topenv(envir)
+  nearer <- if (isNamespace(top)) c(ls(top, all.names = TRUE), ls(parent.env(top), all.names = TRUE), ls(baseenv(), all.names = TRUE))
+  if (!identical(envir, globalenv())) around <- c(around, globalenv())
+  foreach::getexports(expr, exports, envir, bad = unwanted)
+  for (variable in setdiff(unique(obj$export), ls(exports, all.names = TRUE))) {
+    if (!exists(variable, envir)) raise("usage", paste0(".export: there is no variable ", variable))
+    value <- get(variable, envir)
+    if (is.function(value) && (identical(environment(value), globalenv()) || identical(environment(value), envir))) environment(value) <- exports
+    assign(variable, value, exports)
+  }
+  for (outer in around[-1L]) {
+    here <- Filter(function(value) is.function(value) && identical(environment(value), exports), as.list(exports, all.names = TRUE, sorted = TRUE))
+    everything <- as.call(c(as.name("{"), expr, unname(lapply(here, body))))
+    foreach::getexports(everything, exports, outer, bad = c(unwanted, ls(exports, all.names = TRUE), if (is_top(outer)) nearer))
+  }
+  if (isNamespace(top)) parent.env(exports) <- top
+  exports
+}
+
+# Of a loop without a name it need not say more than that it is another one than all before.
+loop_fingerprint <- function(called, expr, exports, packages, columns, named) {
+  code <- as.function(list(expr), envir = globalenv())
+  if (!named) return(paste(called, format(Sys.time(), "%Y-%m-%d %H:%M:%OS6"), Sys.getpid(), code_of(code), sep = "\n"))
+  globals <- as.list(exports, all.names = TRUE)
+  if ("..." %in% names(globals)) globals[["..."]] <- eval(quote(list(...)), exports)
+  paste(called, fingerprint(list(`function` = code, globals = globals), packages, columns), sep = "\n")
+}
+
+# As worker.R records them: what is here is what a worker on this machine has.
+session_facts <- function(packages) {
+  cpu <- tryCatch(grep("^model name", readLines("/proc/cpuinfo", n = 30L), value = TRUE)[1], error = function(e) NA, warning = function(w) NA)
+  packages <- sort(packages)
+  c(interpreter = paste("R", getRversion()),
+    packages = paste(packages, vapply(packages, function(p) as.character(utils::packageVersion(p)), ""), collapse = ", "),
+    blas = basename(extSoftVersion()[["BLAS"]]), cpu = if (is.na(cpu)) R.version$arch else sub("^[^:]*: *", "", cpu))
+}
+
+# ---- running it ----
+
+# What each iteration returned; an error is one's value where it failed.
+compute_loop <- function(sent, count, options, data, stops, verbose) {
+  on.exit(unlink(sent$file))
+  seed <- data$seed
+  drawn <- is.null(seed)
+  label <- if (!is.null(options$name)) options$name else if (drawn) 0 else data$loops
+  backend <- if (is.null(options$backend)) data$backend else loop_backend(options$backend, if (identical(data$backend$name, "local")) data$backend$workers)
+  if (drawn) seed <- floor(stats::runif(1) * 2^31)
+  made <- bridge("loop", simulation = sent, label = label, replications = count, seed = seed, drawn = drawn, named = !is.null(options$name),
+                 store = data$store, backend = backend, chunk_size = options$chunk_size, on_error = if (stops) "stop" else "continue")
+  run <- new_run(made)
+  if (verbose) message("run ", run$id, ": ", counted(count, "iteration"), ", seed ", run$seed)
+  if (!made$complete) follow_loop(run, !is.null(options$name))
+  loop_values(run, count)
+}
+
+follow_loop <- function(run, named) {
+  progress <- progress_of(run)
+  on.exit(progress$end())
+  began <- proc.time()[[3L]]
+  look <- function() repeat {   # more often than for other runs: a script may have many short loops
+    now <- ask("progress", run)
+    progress$update(now)
+    if (now$state != "running" || !is.null(now$outcome)) return(now)
+    Sys.sleep(min(0.02 + (proc.time()[[3L]] - began) / 20, 0.25))
+  }
+  now <- tryCatch(look(), interrupt = function(e) NULL, simferry_error_interrupted = function(e) NULL)
+  if (is.null(now)) {
+    now <- suspendInterrupts(ask("cancel", run))
+    raise("interrupted", paste0("stopped; ", number(now$done), " of ", number(now$total), " iterations are kept in run ", run$id),
+          if (named) "The same loop, run again, goes on where it stopped."
+          else "A loop with a name goes on where it stopped: .options.simferry = list(name = ...)")
+  }
+  error <- now$outcome$error
+  if (!is.null(error)) raise(error$code, error$message, error$hint)
+}
+
+# Read from the run's blocks, some at a time. What was tried again counts where it succeeded.
+loop_values <- function(run, count) {
+  values <- vector("list", count)
+  there <- ok <- logical(count)
+  warned <- list()
+  after <- ""
+  repeat {
+    page <- bridge("loop_values", run = run$folder, after = after)
+    succeeded <- page$done[page$ok]
+    con <- rawConnection(page$bytes)
+    # a crash of the process has left a message alone, and no value
+    crashed <- setdiff(page$failed, page$iteration)
+    for (i in crashed[!ok[crashed]]) values[[i]] <- simpleError(page$messages[match(i, page$failed)])
+    for (k in seq_along(page$iteration)) {
+      value <- unserialize(con)
+      i <- page$iteration[k]
+      if (!ok[i]) values[i] <- list(value)
+    }
+    close(con)
+    ok[succeeded] <- TRUE
+    there[page$done] <- TRUE
+    warned <- c(warned, list(page[c("warned", "warnings", "counts")]))
+    after <- page$after
+    if (!nzchar(after)) break
+  }
+  every <- function(name) unlist(lapply(warned, `[[`, name))
+  for (k in order(every("warned"))) for (again in seq_len(min(every("counts")[k], 50))) warning(every("warnings")[k], call. = FALSE)
+  attr(values, "left") <- which(!there)   # after an iteration has failed, where that stops the loop
+  values
+}
+
+# ---- putting the results together ----
+
+combine_loop <- function(obj, iterator, results, expr) {
+  left <- attr(results, "left")
+  attr(results, "left") <- NULL
+  stops <- obj$errorHandling == "stop"
+  failed <- if (stops) which(vapply(results, inherits, NA, "error"))
+  if (length(failed))
+    stop(simpleError(sprintf("task %d failed - \"%s\"", failed[1L], conditionMessage(results[[failed[1L]]])), call = expr))
+  if (length(left)) raise("worker", paste0("iteration ", left[1], " has no result"))
+  if (identical(class(obj), "foreach")) return(combine_plain(obj, results))
+  add <- foreach::makeAccum(iterator)
+  tryCatch(add(results, seq_along(results)), error = combine_failed)
+  foreach::getResult(iterator)
+}
+
+combine_failed <- function(e) {
+  cat("error calling combine function:\n")
+  print(e)
+}
+
+# What foreach's own accumulator does, which takes 40 microseconds a result, and much more where .maxcombine is large: calls
+# of the combining function with up to .maxcombine arguments, by names that rbind() makes row names of.
+combine_plain <- function(obj, results) {
+  how <- obj$combineInfo
+  home <- new.env(parent = emptyenv())
+  home$fun <- how$fun
+  home$accum <- if (how$has.init) eval(how$init, list(), obj$evalenv)
+  first <- !how$has.init
+  dropped <- if (obj$errorHandling == "pass") logical(length(results)) else vapply(results, inherits, NA, "error")
+  at <- 0
+  tryCatch(while (at < length(results)) {
+    group <- at + seq_len(min(how$max.combine - !first, length(results) - at))
+    at <- group[length(group)]
+    group <- group[!dropped[group]]
+    if (!length(group)) next
+    names <- paste0("result.", group)
+    list2env(stats::setNames(results[group], names), home)
+    call <- if (first && length(group) == 1L) as.name(names) else as.call(lapply(c("fun", if (!first) "accum", names), as.name))
+    home$accum <- eval(call, home)
+    first <- FALSE
+    rm(list = names, envir = home)
+  }, error = combine_failed)
+  if (is.null(how$final)) home$accum else how$final(home$accum)
+}

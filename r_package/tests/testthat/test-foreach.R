@@ -1,0 +1,240 @@
+# Loops with a registration of their own, and foreach's sequential one back afterwards.
+with_loops <- function(code, ..., workers = 2, seed = 1, store = tempfile("store-")) {
+  needs_python()
+  skip_if_not_installed("foreach")
+  registerDoSimferry(workers = workers, seed = seed, store = store, ...)
+  on.exit(foreach::registerDoSEQ())
+  force(code)
+}
+
+`%dopar%` <- foreach::`%dopar%`
+`%:%` <- foreach::`%:%`
+foreach <- foreach::foreach
+when <- foreach::when
+
+# What a loop gives here and sequentially is the same.
+expect_as_sequential <- function(loop) {
+  loop <- substitute(loop)
+  where <- parent.frame()
+  foreach::registerDoSEQ()
+  sequential <- suppressWarnings(eval(loop, new.env(parent = where)))
+  expect_identical(with_loops(suppressWarnings(eval(loop, new.env(parent = where)))), sequential, label = deparse(loop)[1])
+}
+
+test_that("it tells its name and its workers", {
+  with_loops({
+    expect_equal(foreach::getDoParName(), "doSimferry")
+    expect_equal(foreach::getDoParWorkers(), 2)
+    expect_equal(foreach::getDoParVersion(), as.character(utils::packageVersion("simferry")))
+  })
+})
+
+test_that("loops give what they give sequentially", {
+  y <- 10
+  twice <- function(x) 2 * x + y
+  expect_as_sequential(foreach(i = 1:3) %dopar% sqrt(i))
+  expect_as_sequential(foreach(i = 1:250, .combine = rbind) %dopar% c(a = i, b = i^2))
+  expect_as_sequential(foreach(i = 1:7, .combine = rbind, .maxcombine = 3) %dopar% i)
+  expect_as_sequential(foreach(i = 1:7, .combine = cbind, .maxcombine = 1e5) %dopar% i)
+  expect_as_sequential(foreach(i = 1:7, j = letters[1:3], .combine = "c") %dopar% paste(j, i))
+  expect_as_sequential(foreach(i = 1:7, .combine = "+", .init = 100) %dopar% i)
+  expect_as_sequential(foreach(i = 1:7, .combine = list, .multicombine = TRUE, .maxcombine = 4) %dopar% i)
+  expect_as_sequential(foreach(i = 1:7, .combine = function(a, b) a - b, .final = function(x) list(x)) %dopar% twice(i))
+  expect_as_sequential(foreach(i = 1:30, .combine = max, .inorder = FALSE) %dopar% i)
+  expect_as_sequential(foreach(i = list(a = 1, b = NULL, c = "x")) %dopar% list(i, class(i), NULL))
+  expect_as_sequential(foreach(i = factor(c("u", "v"))) %dopar% i)
+  expect_as_sequential(foreach(d = as.Date("2024-02-28") + 0:2) %dopar% d)
+  expect_as_sequential(foreach(1:4, x = 5:6) %dopar% x)
+  expect_as_sequential(foreach(i = integer()) %dopar% i)
+  expect_as_sequential(foreach(i = integer(), .combine = c) %dopar% i)
+  expect_as_sequential(foreach(i = 1:3) %dopar% NULL)
+  expect_as_sequential(foreach(i = 1:2) %dopar% list(quote(a + b), as.name("s"), c(x = NA, y = NaN), 1i, raw(2), data.frame(k = i)))
+})
+
+test_that("iterators of any kind are carried along", {
+  skip_if_not_installed("iterators")
+  m <- matrix(1:12, 3)
+  expect_as_sequential(foreach(column = iterators::iter(m, by = "col"), .combine = c) %dopar% sum(column))
+  expect_as_sequential(foreach(part = iterators::isplit(1:10, rep(1:3, length.out = 10))) %dopar% part)
+  expect_as_sequential(foreach(i = iterators::iter(1:10, checkFunc = function(v) v > 7), .combine = c) %dopar% i)
+  expect_as_sequential(foreach(i = iterators::icount(4), j = iterators::icount(), .combine = c) %dopar% (i * j))
+  count <- function() {
+    n <- 0
+    iterators::iter(function() { n <<- n + 1; if (n > 5) stop("StopIteration", call. = FALSE); n })
+  }
+  expect_as_sequential(foreach(i = count(), .combine = c) %dopar% i)
+})
+
+test_that("nested loops and when()", {
+  expect_as_sequential(foreach(i = 1:3, .combine = rbind) %:% foreach(j = 1:4, .combine = c) %dopar% (10 * i + j))
+  expect_as_sequential(foreach(i = 1:3) %:% foreach(j = seq_len(i), .combine = c) %dopar% (10 * i + j))
+  expect_as_sequential(foreach(i = 1:6, .combine = c) %:% when(i %% 2 == 0) %dopar% i)
+  expect_as_sequential(foreach(a = 1:3, .combine = rbind) %:% foreach(b = 1:3, .combine = c) %:% when(a < b) %dopar% (a + b))
+  expect_as_sequential({
+    qsort <- function(x) {
+      if (length(x) <= 1) return(x)
+      p <- x[1]
+      c(foreach(y = x, .combine = c) %:% when(y < p) %dopar% y, foreach(y = x, .combine = c) %:% when(y == p) %dopar% y)
+    }
+    qsort(c(3, 1, 2, 3))
+  })
+})
+
+test_that("errors: stop, remove, pass", {
+  loop <- function(how, combine = c) foreach(i = 1:6, .combine = combine, .errorhandling = how) %dopar% if (i %in% c(2, 5)) stop("no ", i) else i
+  expect_as_sequential(loop("remove"))
+  with_loops({
+    expect_error(loop("stop"), "task 2 failed - \"no 2\"", fixed = TRUE)
+    passed <- loop("pass", list)
+    expect_error(loop("no"))
+    passed <- foreach(i = 1:3, .errorhandling = "pass") %dopar% if (i == 2) stop("no ", i) else i
+    expect_equal(passed[c(1, 3)], list(1L, 3L))
+    expect_s3_class(passed[[2]], "simpleError")
+    expect_equal(conditionMessage(passed[[2]]), "no 2")
+    own <- foreach(i = 1, .errorhandling = "pass") %dopar% stop(structure(class = c("mine", "error", "condition"), list(message = "m", call = NULL, data = 1:3)))
+    expect_s3_class(own[[1]], "mine")
+    expect_equal(own[[1]]$data, 1:3)
+  })
+})
+
+test_that("a process that crashes loses its iteration alone", {
+  with_loops({
+    out <- foreach(i = 1:5, .errorhandling = "pass") %dopar% if (i == 3) tools::pskill(Sys.getpid(), 9) else i
+    expect_equal(out[-3], list(1L, 2L, 4L, 5L))
+    expect_match(conditionMessage(out[[3]]), "the process ended")
+  })
+})
+
+test_that("warnings come back to the console", {
+  with_loops({
+    expect_warning(out <- foreach(i = 1:3, .combine = c) %dopar% { if (i == 2) warning("beware of ", i); i }, "beware of 2")
+    expect_equal(out, 1:3)
+  })
+})
+
+test_that("what the body refers to is exported, and .packages are attached", {
+  add <- function(x) x + offset()
+  offset <- function() 5
+  at_console(list(far = 100, further = typed("function(x) x + far")), with_loops({
+    inner <- function(k) foreach(i = 1:2, .combine = c) %dopar% (further(i) + k + add(0))
+    expect_equal(inner(1000), c(1106, 1107))
+    dots <- function(...) foreach(i = 1:2, .combine = c) %dopar% (i + sum(...))
+    expect_equal(dots(1, 2), c(4, 5))
+    hidden <- 1
+    expect_error(foreach(i = 1, .noexport = "hidden") %dopar% hidden, "object 'hidden' not found")
+    expect_equal(unlist(foreach(i = 1, .export = "hidden") %dopar% get("hidden")), 1)
+    expect_equal(error_of(foreach(i = 1, .export = "nowhere") %dopar% i)$code, "usage")
+    expect_true(unlist(foreach(i = 1, .packages = "splines") %dopar% is.function(bs)))
+    expect_match(conditionMessage(error_of(foreach(i = 1, .packages = "no.such") %dopar% i)), "no.such is not installed")
+    con <- textConnection("x")
+    expect_match(conditionMessage(error_of(foreach(i = 1) %dopar% readLines(con))), "con is a connection")
+    close(con)
+    variable <- 1
+    expect_equal(foreach(i = 1:3, .combine = c) %dopar% { variable <- variable + i; variable }, 2:4)   # an environment for each
+  }))
+})
+
+test_that("numbers depend on the seed and the loop, and not on the workers", {
+  draw <- function() foreach(i = 1:50, .combine = c) %dopar% rnorm(1)
+  first <- with_loops(list(draw(), draw()))
+  expect_false(any(first[[1]] %in% first[[2]]))
+  expect_identical(with_loops(list(draw(), draw()), workers = 1), first)
+  expect_false(identical(with_loops(draw(), seed = 2), first[[1]]))
+  chunked <- function(size) foreach(i = 1:50, .combine = c, .options.simferry = list(chunk_size = size)) %dopar% rnorm(1)
+  expect_identical(with_loops(list(chunked(1), chunked(7))), first)
+  drawn <- function() { set.seed(3); one <- draw(); list(one, draw()) }
+  with_loops(seed = NULL, {
+    both <- drawn()
+    expect_identical(drawn(), both)
+    expect_false(any(both[[1]] %in% both[[2]]))
+  })
+})
+
+test_that("a loop is a run of its store", {
+  store <- tempfile("store-")
+  with_loops(store = store, {
+    foreach(i = 1:4, .errorhandling = "remove", .options.simferry = list(name = "my loop")) %dopar% if (i == 3) stop("three") else i
+    runs <- sim_list(store)
+    expect_match(runs$run, "^loop-my-loop-")
+    expect_equal(runs[c("total", "failed", "seed")], data.frame(total = 4L, failed = 1L, seed = 1L), ignore_attr = TRUE)
+    expect_equal(sim_errors(runs$folder)[c("loop", "replication", "message")], data.frame(loop = "my loop", replication = 3L, message = "three"), ignore_attr = TRUE)
+    replayed <- capture.output(suppressMessages(sim_replay(runs$folder, 1, 4)))
+    expect_match(replayed, "4", all = FALSE)
+  })
+})
+
+test_that("a loop with a name goes on where it stopped", {
+  folder <- tempfile("seen-")
+  dir.create(folder)
+  loop <- function(n = 6, name = "again") foreach(i = seq_len(n), .combine = c, .options.simferry = list(name = name, chunk_size = 1)) %dopar% {
+    cat("x", file = file.path(folder, i), append = TRUE)
+    if (i == 4 && !file.exists(file.path(folder, "mended"))) stop("not yet")
+    rnorm(1)
+  }
+  times <- function() file.size(file.path(folder, 1:6))
+  for (seed in list(1, NULL)) {
+    unlink(list.files(folder, full.names = TRUE))
+    with_loops(seed = seed, {
+      expect_error(loop(), "task 4 failed")
+      once <- which(times() == 1)
+      file.create(file.path(folder, "mended"))
+      out <- loop()
+      expect_length(unique(out), 6)
+      expect_equal(times()[1:3], c(1, 1, 1))
+      again <- loop()
+      if (is.null(seed)) expect_false(any(again %in% out)) else expect_identical(again, out)
+    })
+  }
+})
+
+test_that("an interrupted loop says what is kept", {
+  skip_on_os("windows")
+  folder <- tempfile()
+  dir.create(folder)
+  loop <- "r <- foreach(i = 1:60, .combine = c, .options.simferry = list(name = 'long')) %dopar% { Sys.sleep(if (file.exists('fast')) 0 else 0.1); cat('x', file = paste0('seen-', i), append = TRUE); i }"
+  needs_python()
+  script <- tempfile(fileext = ".R")
+  writeLines(c(sprintf(".libPaths(%s)", paste(deparse(.libPaths()), collapse = "")), sprintf("setwd(%s)", deparse(folder)), "library(simferry); library(foreach)",
+    sprintf("setwd(%s)", deparse(folder)), "registerDoSimferry(2, store = 'store')", sprintf("loop <- quote(%s)", loop),
+    "cat(Sys.getpid(), file = 'pid')", "e <- tryCatch(eval(loop), error = identity)", "file.create('fast')",
+    "writeLines(c(class(e)[1], conditionMessage(e), length(list.files(pattern = 'seen')), eval(loop)), 'told')"), script)
+  writeLines(sub("paste0('seen-', i)", sprintf("paste0('%s/seen-', i)", folder), gsub("'fast'", sprintf("'%s/fast'", folder), readLines(script), fixed = TRUE), fixed = TRUE), script)
+  system2(file.path(R.home("bin"), "Rscript"), script, wait = FALSE, stdout = FALSE, stderr = FALSE)
+  wait <- function(until) for (i in 1:300) if (until()) break else Sys.sleep(0.1)
+  wait(function() length(list.files(folder, "seen")) > 12)
+  tools::pskill(as.integer(readLines(file.path(folder, "pid"), warn = FALSE)), tools::SIGINT)
+  wait(function() file.exists(file.path(folder, "told")))
+  Sys.sleep(0.2)
+  told <- readLines(file.path(folder, "told"))
+  expect_equal(told[1], "simferry_error_interrupted")
+  expect_match(told[2], "^stopped; [0-9]+ of 60 iterations are kept in run loop-long")
+  expect_match(told[3], "goes on where it stopped")
+  expect_equal(tail(told, 60), as.character(1:60))
+  seen <- file.size(list.files(folder, "seen", full.names = TRUE))
+  expect_length(seen, 60)
+  expect_lt(sum(seen), 60 + 5)
+})
+
+test_that("many iterations need little memory and time", {
+  with_loops({
+    began <- proc.time()[[3]]
+    out <- foreach(i = 1:20000, .combine = c) %dopar% i
+    expect_identical(out, 1:20000)
+    expect_lt(proc.time()[[3]] - began, 20)
+  })
+})
+
+test_that("what can't be is one clear error", {
+  needs_python()
+  skip_if_not_installed("foreach")
+  expect_equal(error_of(registerDoSimferry(seed = -1))$code, "usage")
+  expect_equal(error_of(registerDoSimferry(workers = 0))$code, "usage")
+  expect_match(conditionMessage(error_of(registerDoSimferry(backend = "locl"))), "local")
+  with_loops({
+    options <- function(...) error_of(foreach(i = 1, .options.simferry = list(...)) %dopar% i)
+    expect_match(conditionMessage(options(chunks = 3)), "no option chunks")
+    expect_match(conditionMessage(options(chunk_size = 0)), "chunk_size is 0")
+    expect_match(conditionMessage(options(name = 3)), "name is not a text")
+    expect_equal(options(backend = "nowhere")$code, "usage")
+  })
+})

@@ -101,6 +101,10 @@ def _let_go() -> None:
     for driver in _spare:
         driver.process.kill()
         driver.process.wait()
+    for driver in drivers.values():  # one that still computes goes on without us
+        driver.let_go()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            driver.process.wait(0.5)
 
 
 def order(found: Any, told: dict[str, Any]) -> Driver:

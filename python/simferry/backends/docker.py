@@ -57,6 +57,7 @@ class Docker:
         self._waiting: list[tuple[RunFolder, str]] = []
         self._running: dict[str, ProcessingJob] = {}
         self._unreachable_since: float | None = None
+        self._to_tidy = False
 
     @property
     def client(self) -> Any:
@@ -98,6 +99,7 @@ class Docker:
                 (run.jobs / job).mkdir()
             self._record(run, job, "pending")
             self._waiting.append((run, job))
+        self._to_tidy = True
         self._start_more()
 
     def _start_more(self) -> None:
@@ -181,7 +183,22 @@ class Docker:
                     f"When it runs again: simferry resume {run.id}",
                 ) from None
             time.sleep(0.5)
+        if self._to_tidy and not self._running and not self._waiting:
+            self._tidy(run)
         return {job: self._state(run, job) for job in jobs}
+
+    def _tidy(self, run: RunFolder) -> None:
+        """All jobs have ended: containers that an engine which was restarting did not remove are removed now."""
+        until = time.monotonic() + ENGINE_SECONDS
+        while True:
+            try:
+                processing.leftovers(self.client, run.id)
+                self._to_tidy = False
+                return
+            except EngineError:
+                if time.monotonic() > until:
+                    raise
+                time.sleep(0.5)
 
     def _end(self, run: RunFolder, job: str, outcome: Outcome) -> None:
         made = self._running.pop(job)

@@ -9,7 +9,7 @@ After decompression: a text header, an empty line, then the columns one after th
     double: mean
 
 double is 8 bytes (R's NA is the NaN with low word 1954); integer and logical are int32 (-2^31 is NA); string is an int32
-byte length for each row (-1 is NA), then the UTF-8 of all rows; raw the same with any bytes (none is NA). gzip's own
+byte length for each row (-1 is NA), then the UTF-8 of all rows; raw is the same with any bytes, and no NA. gzip's own
 checksum and length prove the file whole.
 
 This file travels with worker.py into images that have no simferry: it needs numpy alone.

@@ -7,8 +7,8 @@ import os
 import pyarrow as pa
 import pytest
 import simferry as sf
-from simferry.errors import RunBusy, RunNotFound, StoreError
-from simferry.store import BlockName, RunFolder, Store, write_whole
+from simferry.errors import RunBusy, RunNotFound, StoreError, UsageError
+from simferry.store import BlockName, RunFolder, Store, store_at, write_whole
 
 
 def test_conditions_come_back_exactly(hand_made):
@@ -96,9 +96,9 @@ def test_plans_are_numbered_and_hold_their_jobs(hand_made):
     run = hand_made(sf.grid(n=1)).run
     for number, replications in (("0001", 10), ("0002", 25)):
         given = {"replications": replications, "jobs": 1}
-        assert run.add_plan(given, {"job-0001": lambda n: f"job of plan {n}".encode()}) == number
+        assert run.add_plan(given, {"0001": lambda n: f"job of plan {n}".encode()}) == number
     assert [p["plan"] for p in run.plans()] == ["0001", "0002"]
-    assert (run.path / "plan" / "0002" / "job-0001").read_bytes() == b"job of plan 0002"
+    assert (run.path / "plan" / "0002" / "0001" / "job").read_bytes() == b"job of plan 0002"
     assert run.replications == 25
 
 
@@ -111,7 +111,7 @@ def test_the_loser_of_a_race_for_a_plan_is_told(hand_made):
         return b""
 
     with pytest.raises(RunBusy, match=f"run {run.id} was just taken up"):
-        run.add_plan({"replications": 10, "jobs": 1}, {"job-0001": slow})
+        run.add_plan({"replications": 10, "jobs": 1}, {"0001": slow})
     assert os.listdir(run.path / "plan") == ["0001"] and run.plans()[0]["jobs"] == 0
 
 
@@ -166,14 +166,14 @@ def test_a_place_that_cannot_be_written_is_named(tmp_path):
         Store(tmp_path / "file" / "store").create("made", {})
 
 
-def test_addresses_are_refused_for_now():
-    with pytest.raises(StoreError, match="s3://bucket/runs is not a folder"):
-        Store("s3://bucket/runs")
+def test_an_address_of_an_unknown_kind_is_refused():
+    with pytest.raises(UsageError, match=r"s4://bucket/runs is no store\nDid you mean s3"):
+        store_at("s4://bucket/runs")
 
 
 def test_the_store_comes_from_the_environment(tmp_path, monkeypatch):
     monkeypatch.setenv("SIMFERRY_STORE", str(tmp_path / "elsewhere"))
-    assert Store().path == tmp_path / "elsewhere"
+    assert store_at().path == tmp_path / "elsewhere"
     monkeypatch.delenv("SIMFERRY_STORE")
     monkeypatch.chdir(tmp_path)
-    assert Store().path == tmp_path / "simferry-runs"
+    assert store_at().path == tmp_path / "simferry-runs"

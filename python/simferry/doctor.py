@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from . import __version__
-from .store import Store
+from .store import store_at
 
 
 @dataclass
@@ -30,7 +30,7 @@ def examine(store: str | Path | None = None) -> list[Finding]:
         Finding("simferry", True, __version__),
         Finding("Python", True, f"{platform.python_version()} ({platform.system()} {platform.machine()})"),
         Finding("cores", True, f"{cores_here()} to be used, of {os.cpu_count()}"),
-        _store(Store(store).path),
+        _store(store_at(store).path),
         *_r(),
     ]
     for module, why in (

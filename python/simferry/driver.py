@@ -14,6 +14,7 @@ import numpy as np
 import psutil
 
 from . import planning, results
+from .aws.session import AwsError
 from .backends.base import ENDED, Backend
 from .errors import Interrupted, RunBusy, SimferryError, SimulationError, StoreError, WorkerError
 from .store import RunFolder, write_whole, writing
@@ -28,6 +29,8 @@ class Progress:
     failed: int
     state: str  # running, complete, incomplete
     jobs: dict[str, str]
+    dollars: float | None = None  # so far, where jobs cost money
+    note: str = ""  # what a backend waits for
 
     @property
     def finished(self) -> bool:
@@ -36,18 +39,19 @@ class Progress:
 
 def progress(run: RunFolder, backend: Backend) -> Progress:
     """How far a run is: from listings alone, but for a run at rest of which names do not tell all."""
+    jobs = backend.poll(run, job_names(run))  # before the look: what had ended by now has its blocks there
+    run.look()
     names = run.block_names()
     plans = run.plans()
     total = run.record["conditions"] * max([run.record["replications"], *(p["replications"] for p in plans)])
     done, failed = sum(b.replications for b in names), sum(b.failed for b in names)
-    running = driver_of(run) is not None
+    running = driver_of(run) is not None or (backend.jobs_go_on and "running" in jobs.values())
     twice = any(p["reason"] == "retry failed" for p in plans)
     if not running and (twice or run.record["simulation"]["results_file"]):  # that file may turn out to be unreadable
         done = len(results.done(run)[0])
         failed = done - len(results.done(run, failed=False)[0])
-    jobs = backend.poll(run, job_names(run))
     state = "running" if running else "complete" if done >= total else "incomplete"
-    return Progress(total, min(done, total), failed, state, jobs)
+    return Progress(total, min(done, total), failed, state, jobs, backend.dollars(run), backend.waits_for)
 
 
 def job_names(run: RunFolder) -> list[str]:
@@ -133,19 +137,53 @@ def drive(
     """
     with driving(run):
         try:
-            stop_leftovers(run, backend)
+            if backend.jobs_go_on:
+                _adopt(run, backend, on_progress)
+            else:
+                stop_leftovers(run, backend)
+                run.push()
             _compute(run, backend, reason, replications, retry_failed, conditions, on_progress)
         except KeyboardInterrupt:
+            if backend.jobs_go_on:
+                raise _detached(run, backend) from None
             _stop(run, backend)
+            run.push()
             raise Interrupted(
                 f"stopped; {progress(run, backend).done:,} replications of run {run.id} are kept",
                 f"simferry resume {run.id}",
             ) from None
         except BaseException:
-            with contextlib.suppress(SimferryError):
-                stop_leftovers(run, backend)
+            if not backend.jobs_go_on:
+                with contextlib.suppress(SimferryError):
+                    stop_leftovers(run, backend)
+                    run.push()
             raise
         on_progress(progress(run, backend))
+
+
+def _adopt(run: RunFolder, backend: Backend, on_progress: Callable[[Progress], None]) -> None:
+    """Jobs that went on without a driver are waited for, and those of the last plan that were not begun are begun."""
+    run.look()
+    names = job_names(run)
+    states = backend.poll(run, names)
+    last = run.plans()[-1]["plan"] if names else ""
+    not_begun = [job for job in names if states[job] == "pending" and job.startswith(f"{last}-")]
+    going_on = [job for job in names if states[job] == "running"]
+    if not_begun:
+        backend.submit(run, not_begun)
+    if not_begun or going_on:
+        _watch(run, backend, [*going_on, *not_begun], on_progress)
+
+
+def _detached(run: RunFolder, backend: Backend) -> Interrupted:
+    states = backend.poll(run, job_names(run)).values()
+    running, pending = (sum(s == state for s in states) for state in ("running", "pending"))
+    waiting = f", {pending} more are not begun" if pending else ""
+    return Interrupted(
+        f"detached from run {run.id}: its {running} jobs go on{waiting}",
+        f"simferry watch {run.id}  follows them, simferry resume {run.id}  takes it up again, "
+        f"simferry cancel {run.id}  stops them.",
+    )
 
 
 def _compute(
@@ -159,6 +197,7 @@ def _compute(
 ) -> None:
     names: list[str] = []
     for attempt in range(run.record["options"]["retries"] + 2):
+        run.look()
         done = results.done(run, failed=not (retry_failed and attempt == 0))
         work = planning.missing_work(run.record["conditions"], replications, *done)
         if conditions is not None:
@@ -223,7 +262,7 @@ def _submit(run: RunFolder, backend: Backend, work: planning.Work, reason: str, 
         "workers": backend.workers,
         "created": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
     }
-    number = run.add_plan(plan_record, {f"job-{j + 1:04d}": job(j) for j in range(len(dealt))})
+    number = run.add_plan(plan_record, {f"{j + 1:04d}": job(j) for j in range(len(dealt))})
     names = [f"{number}-{j + 1:04d}" for j in range(len(dealt))]
     backend.submit(run, names)
     return names
@@ -231,19 +270,25 @@ def _submit(run: RunFolder, backend: Backend, work: planning.Work, reason: str, 
 
 def _watch(run: RunFolder, backend: Backend, jobs: list[str], on_progress: Callable[[Progress], None]) -> bool:
     """Waits for the jobs to end. True when the run is to go no further (--on-error stop)."""
-    began = time.monotonic()
+    began = looked = time.monotonic()
+    between_looks = max(run.seconds_between_looks, backend.seconds_between_polls)
     while True:
         states = backend.poll(run, jobs)
-        now = progress(run, backend)
-        on_progress(now)
-        if run.record["options"]["on_error"] == "stop" and any(
-            b.failed for b in run.block_names() if f"{b.plan}-{b.job}" in jobs
-        ):
-            _stop(run, backend)
-            return True
-        if all(state in ENDED for state in states.values()):
+        ended = all(state in ENDED for state in states.values())
+        elapsed = time.monotonic() - began
+        if ended or between_looks < 1 or time.monotonic() - looked >= between_looks - 0.01:
+            looked = time.monotonic()
+            run.push()
+            now = progress(run, backend)
+            on_progress(now)
+            if run.record["options"]["on_error"] == "stop" and any(
+                b.failed for b in run.block_names() if f"{b.plan}-{b.job}" in jobs
+            ):
+                _stop(run, backend)
+                return True
+        if ended:
             break
-        time.sleep(min(0.02 + (time.monotonic() - began) / 20, 0.25))
+        time.sleep(min(0.02 + elapsed / 20, backend.seconds_between_polls))
     for job in jobs:
         _raise_message(run, job)
     return False
@@ -271,6 +316,7 @@ def _raise_message(run: RunFolder, job: str) -> None:
     errors: dict[str, SimferryError] = {
         "refused": SimulationError(text),
         "disk": StoreError(f"{text} (in {run.path})", f"Make room there, then: simferry resume {run.id}"),
+        "service": AwsError(f"SageMaker could not run job {job} of run {run.id}: {text}", f"simferry logs {run.id}"),
         "load": SimulationError(f"the simulation fails when it is loaded: {text}", f"Its output is in {where}."),
     }
     raise errors.get(kind) or WorkerError(f"the worker failed: {text}", f"simferry logs {run.id}")

@@ -9,7 +9,9 @@
     │   └── RunNotFound           no run of that name
     ├── RunBusy                   another process is computing this run
     ├── WorkerError               the worker could not start or could not load the simulation
-    ├── RError                    an R function called from Python stopped with an error
+    ├── ReplicationError          a replication that was run again failed                      exit code 3
+    │   └── RError                an R function failed: one called from Python, or a replication's
+    ├── BudgetReached                 more jobs would cost more than the budget                exit code 4
     └── Interrupted               stopped by the user; the run can be resumed              exit code 4
 
 Each has a `code` (a word, stable, for programs), a message (what was wrong, with the value and the place) and a `hint`
@@ -66,10 +68,11 @@ class WorkerError(SimferryError):
     code = "worker"
 
 
-class RError(SimferryError):
-    """call: the call that R names; traceback: the calls that led there, one a line, innermost last. Both as in Run.errors()."""
+class ReplicationError(SimferryError):
+    """call: where it happened; traceback: the calls that led there, innermost last. Both as in Run.errors()."""
 
-    code = "r"
+    code = "replication"
+    exit_code = 3
 
     def __init__(self, message: str, hint: str = "", call: str = "", traceback: str = "") -> None:
         super().__init__(message, hint)
@@ -78,8 +81,17 @@ class RError(SimferryError):
 
     def __str__(self) -> str:
         text = f"{self.message} (in {self.call})" if self.call else self.message
-        trace = f"Traceback in R, innermost call last:\n{self.traceback}" if self.traceback else ""
+        trace = f"Traceback, innermost call last:\n{self.traceback}" if self.traceback else ""
         return "\n".join(part for part in (text, trace, self.hint) if part)
+
+
+class RError(ReplicationError):
+    code = "r"
+
+
+class BudgetReached(SimferryError):
+    code = "budget"
+    exit_code = 4
 
 
 class Interrupted(SimferryError):

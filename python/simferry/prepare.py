@@ -2,7 +2,6 @@
 
 import datetime
 import secrets
-import shutil
 import threading
 from collections.abc import Iterable, Mapping
 from importlib import import_module
@@ -15,8 +14,9 @@ from . import __version__, streams
 from .backends import backend as backend_of
 from .design import Design, table
 from .errors import UsageError, nearest
+from .inputs import record_of, write_inputs
 from .simulation import Simulation
-from .store import RunFolder, Store, writing
+from .store import RunFolder, store_at, writing
 
 
 def create(
@@ -55,11 +55,13 @@ def create(
     if retries < 0:
         raise UsageError(f"retries is {retries}; it has to be 0 or above")
     where = backend_of(backend, **place)
-    where.check(simulation.spec())
+    home = store_at(store, where.default_store())
+    where.check(simulation.spec(), home.address)
     # pyarrow loads pandas at its first use: meanwhile, while the simulation is looked at
     threading.Thread(target=import_module, args=["pandas"], daemon=True).start()
     simulation.check(design, where)
     spec = simulation.spec()
+    image = where.image_digest()
     record = {
         "simferry": __version__,
         "created": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="microseconds"),
@@ -70,13 +72,14 @@ def create(
         "seed": seed,
         "streams": streams.VERSION,
         "common": common,
+        "inputs": record_of(simulation.inputs),
         "code_hash": simulation.code_hash(),
         "environment": simulation.environment,
-        "image": where.image_digest(),
+        "image": image,
         "pilot": pilot,
         "options": {
             "backend": backend,
-            "place": place,
+            "place": {**place, **where.found()},
             "cores": cores,
             "on_error": on_error,
             "replication_timeout": replication_timeout,
@@ -84,14 +87,15 @@ def create(
             "chunk_size": chunk_size,
         },
     }
-    home = Store(store)
     folder = home.create(simulation.name, record)
     try:
         folder.write_conditions(design.table)
         with writing(folder.path):
             simulation.write_code(folder.path / "code")
+            write_inputs(simulation.inputs, folder.path / "input")
+        folder.publish()
     except BaseException:
-        shutil.rmtree(folder.path, ignore_errors=True)
+        folder.remove()
         raise
     return folder
 
@@ -103,11 +107,12 @@ def as_simulation(
     include: Iterable[str | Path] = (),
     constants: Mapping[str, Any] | None = None,
     results_file: str = "",
+    inputs: Mapping[str, Any] | None = None,
 ) -> Simulation:
     if isinstance(simulation, Simulation):
         return simulation
     include = (include,) if isinstance(include, (str, Path)) else tuple(include)
-    return Simulation(simulation, function, args, include, dict(constants or {}), results_file)
+    return Simulation(simulation, function, args, include, dict(constants or {}), results_file, dict(inputs or {}))
 
 
 def as_design(design: Any) -> Design:

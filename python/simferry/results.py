@@ -46,26 +46,25 @@ def read_blocks(run: RunFolder, mend: bool = True, after: str = "") -> Iterator[
 
     after: only blocks whose names sort behind this one.
     """
-    for name in run.block_names():
-        if name.name <= after:
-            continue
+    names = {name.name: name for name in run.block_names() if name.name > after}
+    for name, content in run.read_blocks(names):
         try:
-            block = blocks.decode((run.blocks / name.name).read_bytes())
+            block = blocks.decode(content)
             block.table("replications")
         except blocks.DamagedBlock as damage:
             if not mend:
                 continue
             try:
-                where = f"was moved to {run.set_aside(name.name)}"
+                where = f"was moved to {run.set_aside(name)}"
             except StoreError:  # a run that can be read but not written
-                where = f"is left out (it lies in {run.blocks})"
+                where = f"is left out (it lies in {run.address}/blocks)"
             warnings.warn(
-                f"block {name.name} of run {run.id} is damaged ({damage}) and {where}. "
-                f"Its {name.replications} replications count as not done: simferry resume {run.id}",
+                f"block {name} of run {run.id} is damaged ({damage}) and {where}. "
+                f"Its {names[name].replications} replications count as not done: simferry resume {run.id}",
                 stacklevel=2,
             )
         else:
-            yield name.name, block
+            yield name, block
 
 
 def done(run: RunFolder, failed: bool = True) -> tuple[np.ndarray, np.ndarray]:

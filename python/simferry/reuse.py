@@ -46,12 +46,14 @@ def take_over(run: RunFolder, store: Store, design: Design) -> int:
             ids[ids != np.arange(len(ids))] = 0
         if ids.any():
             _take_from(run, earlier, ids, taken)
+    if taken:
+        run.push()
     return len(taken)
 
 
 def _take_from(run: RunFolder, earlier: RunFolder, ids: np.ndarray, taken: set[tuple[int, int]]) -> None:
     number = len(list(run.blocks.iterdir()))
-    folders = earlier.path / "artifacts"
+    folders = earlier.bring_artifacts()
     with_artifacts = {int(p.name) for p in folders.iterdir() if p.name.isdecimal()} if folders.is_dir() else set()
     for _, block in read_blocks(earlier, mend=False):
         status = block.table("replications").columns

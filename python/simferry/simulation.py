@@ -19,6 +19,7 @@ import numpy as np
 from . import job_file
 from .design import Design
 from .errors import SimulationError, WorkerError, nearest
+from .inputs import as_inputs, show_inputs
 from .streams import canonical_value
 from .worker import blocks
 
@@ -75,6 +76,8 @@ class Simulation:
     include: files and folders that come along, relative to the script.
     constants: objects given to a Python function in every replication, sent once.
     results_file: what a script writes in its output folder to be read as rows: CSV, JSON, or bare numbers.
+    inputs: files that it reads in the folder $SIMFERRY_INPUT/NAME, by name: a file or folder here, an address in S3, or a dict
+        of place, mode ("File", or "Pipe") and sharded (each host its share). See inputs.py.
     Raises SimulationError where the target is not there or can't be what it is asked to be.
     """
 
@@ -84,6 +87,7 @@ class Simulation:
     include: tuple[str | Path, ...] = ()
     constants: Mapping[str, Any] = field(default_factory=dict)
     results_file: str = ""
+    inputs: Mapping[str, Any] = field(default_factory=dict)
 
     language: str = field(init=False)
     kind: str = field(init=False)
@@ -91,6 +95,7 @@ class Simulation:
     environment: dict[str, str] = field(init=False, default_factory=dict)
 
     def __post_init__(self) -> None:
+        self.inputs = as_inputs(self.inputs)
         self.path: Path | None = None
         if isinstance(self.include, (str, Path)):
             self.include = (self.include,)
@@ -228,6 +233,8 @@ class Simulation:
                 add(name, content if isinstance(content, bytes) else content.read_bytes())
         if self.kind == "command":
             add(self.script)
+        for name, one in sorted(self.inputs.items()):
+            add(name, f"{one.sharded} {one.version}".encode())
         return digest.hexdigest()
 
     def spec(self) -> dict[str, Any]:
@@ -282,6 +289,8 @@ class Simulation:
         names = answer.table("functions").columns["name"].strings()
         self._raise_problem(facts["problem"], facts["detail"], [n for n in names if n], printed)
         self.environment = {k: facts[k] for k in ("interpreter", "packages", "blas", "cpu")}
+        if facts["problem"]:  # it reads what is not here
+            return
         table = answer.table("arguments").columns
         arguments = [
             (n or "", bool(d))
@@ -297,6 +306,7 @@ class Simulation:
         job = {name: self.spec()[name] for name in ("kind", "language", "function", "script", "objects")}
         (root / "input" / "plan").mkdir()
         (root / "input" / "plan" / "job").write_bytes(job_file.encode(job))
+        show_inputs(self.inputs, root, copied=place.contract)
         done = place.ask(self.spec(), root, "check")
         answer = root / "check"
         if not answer.exists():
@@ -329,7 +339,7 @@ class Simulation:
                 f"{self.target} needs packages that are not installed: {', '.join(names)}",
                 f"Install them: {how.format(listed)}",
             )
-        if problem == "load":
+        if problem == "load" and all(one.comes_along for one in self.inputs.values()):
             found = re.search(
                 r"'([^'\n]+)': No such file|No such file or directory: '([^'\n]+)'", f"{detail}\n{printed}"
             )

@@ -2,8 +2,9 @@
 
 run.json            what the run is; never changes
 conditions.csv      id and parameters
-plan/NNNN/          one per submission: plan.json, and a file per job
+plan/NNNN/          one per submission: plan.json, and a folder with a file `job` per job
 code/               the script, its helper files, constants, the worker
+input/              files of the user's that came along (see inputs.py)
 blocks/             one file per finished block
 artifacts/          files that replications wrote: artifacts/<condition>/<replication>/
 jobs/               per job: what was asked of the backend, its state, its log
@@ -18,14 +19,15 @@ import os
 import re
 import secrets
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from .errors import RunBusy, RunNotFound, StoreError, nearest
 
-FORMAT = 1  # of run folders; a folder with a higher one was written by a newer simferry
+DEFAULT_STORE = "simferry-runs"
+FORMAT = 2  # of run folders; a folder with a higher one was written by a newer simferry
 _REASONS = {
     errno.ENOSPC: "there is no room left on its disk",
     errno.EDQUOT: "the disk quota is used up",
@@ -33,6 +35,11 @@ _REASONS = {
     errno.EPERM: "permission denied",
     errno.EROFS: "its file system is read-only",
 }
+
+
+def is_address(place: object) -> bool:
+    """Whether a place is an object store's address, and not a folder."""
+    return isinstance(place, str) and "://" in place
 
 
 @contextlib.contextmanager
@@ -91,7 +98,13 @@ class BlockName:
 
 
 class RunFolder:
-    """One run's folder on this machine."""
+    """One run's folder on this machine.
+
+    What a store elsewhere does otherwise is in remote_store.py: there this folder is a mirror, and `look`, `publish`, `push`
+    and `bring_artifacts`, which have nothing to do here, carry files between the two.
+    """
+
+    seconds_between_looks = 0.25
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -110,6 +123,41 @@ class RunFolder:
             )
 
     @property
+    def address(self) -> str:
+        """Where the run lives, as a user would write it."""
+        return str(self.path)
+
+    @property
+    def home(self) -> "Store":
+        """The store that it lives in."""
+        return store_at(self.address.rpartition("/")[0])
+
+    def look(self) -> None:
+        """Learn what has come since the last look."""
+
+    def publish(self) -> None:
+        """The folder has all that a run begins with: from now on it can be found."""
+
+    def push(self) -> None:
+        """Bring to the store what was computed on this machine."""
+
+    def bring_artifacts(self, below: str = "") -> Path:
+        """Bring artifacts to this machine, of one replication (`3/17`) or all; returns their folder."""
+        return self.path / "artifacts" / below
+
+    def bring_input(self, name: str) -> Path:
+        """Bring an input that came along to this machine; returns its folder."""
+        return self.path / "input" / name
+
+    def remove(self) -> None:
+        """Remove the run, whatever of it is there."""
+        shutil.rmtree(self.path, ignore_errors=True)
+
+    @property
+    def code(self) -> Path:
+        return self.path / "code"
+
+    @property
     def blocks(self) -> Path:
         return self.path / "blocks"
 
@@ -123,49 +171,68 @@ class RunFolder:
             found = (BlockName.parse(entry.name) for entry in entries)
             return sorted((b for b in found if b), key=lambda b: b.name)
 
-    def set_aside(self, block: str) -> Path:
-        """Move a damaged block where nobody reads it."""
+    def read_blocks(self, names: Iterable[str]) -> Iterator[tuple[str, bytes]]:
+        """The bytes of blocks, with their names."""
+        for name in names:
+            yield name, (self.blocks / name).read_bytes()
+
+    def set_aside(self, block: str) -> str:
+        """Move a damaged block where nobody reads it; returns its new address."""
         folder = self.path / "damaged"
         with writing(folder):
             folder.mkdir(exist_ok=True)
-            return (self.blocks / block).rename(folder / block)
+            return str((self.blocks / block).rename(folder / block))
 
     def plans(self) -> list[dict[str, Any]]:
         """What was asked in each submission, oldest first."""
         return [json.loads(path.read_bytes()) for path in sorted((self.path / "plan").glob("[0-9]*/plan.json"))]
+
+    def job_folder(self, job: str) -> Path:
+        """The folder with a job's file. job: plan-job, such as 0001-0003."""
+        plan, _, number = job.partition("-")
+        return self.path / "plan" / plan / number
 
     @property
     def replications(self) -> int:
         """How many replications of each condition are wanted, after all extensions."""
         return max([self.record["replications"], *(plan["replications"] for plan in self.plans())])
 
-    def add_plan(self, record: Mapping[str, Any], jobs: Mapping[str, Any]) -> str:
+    def add_plan(self, record: Mapping[str, Any], jobs: Mapping[str, Callable[[str], bytes]]) -> str:
         """Put a plan into the folder, whole; returns its number. Raises RunBusy when somebody else was faster.
 
-        jobs: the bytes of each job file by its name, or functions that make them.
+        jobs: by its number (0001) a function that makes a job's file, given the number of the plan.
         """
-        number = f"{len(list((self.path / 'plan').glob('[0-9]*'))) + 1:04d}"
+        number = f"{len(self.plans()) + 1:04d}"
+        self._write_plan({"plan": number, **record}, {name: make(number) for name, make in jobs.items()})
+        return number
+
+    def _write_plan(self, record: Mapping[str, Any], files: Mapping[str, bytes]) -> None:
         draft = self.path / "plan" / f".draft-{secrets.token_hex(4)}"
         with writing(self.path):
-            draft.mkdir()
             try:
-                for name, make in jobs.items():
-                    (draft / name).write_bytes(make(number))
-                write_whole(draft / "plan.json", json.dumps({"plan": number, **record}, indent=1).encode())
+                draft.mkdir()
+                for name, content in files.items():
+                    (draft / name).mkdir()
+                    (draft / name / "job").write_bytes(content)
+                write_whole(draft / "plan.json", json.dumps(record, indent=1).encode())
                 _sync(draft)
-                os.rename(draft, self.path / "plan" / number)
+                os.rename(draft, self.path / "plan" / record["plan"])
                 _sync(self.path / "plan")
             except OSError as error:
                 shutil.rmtree(draft, ignore_errors=True)
                 if error.errno in (errno.EEXIST, errno.ENOTEMPTY):
-                    raise RunBusy(
-                        f"run {self.id} was just taken up by another process", f"simferry watch {self.id}"
-                    ) from None
+                    raise self.busy() from None
                 raise
             except BaseException:
                 shutil.rmtree(draft, ignore_errors=True)
                 raise
-        return number
+
+    def busy(self) -> RunBusy:
+        return RunBusy(f"run {self.id} was just taken up by another process", f"simferry watch {self.id}")
+
+    def job_address(self, job: str) -> str:
+        """Where that folder is in the store."""
+        return f"{self.job_folder(job)}/"
 
     def write_conditions(self, table: Any) -> None:
         import pyarrow as pa
@@ -194,13 +261,34 @@ class RunFolder:
         return Design({name: table[name] for name in types}, types, known_distinct=True)
 
 
-class Store:
-    """A folder of run folders. The default is $SIMFERRY_STORE or ./simferry-runs."""
+def store_at(place: str | Path | None = None, default: str = DEFAULT_STORE) -> "Store":
+    """The store at a folder or an address (s3://bucket/folder): $SIMFERRY_STORE or the default unless told otherwise."""
+    place = place or os.environ.get("SIMFERRY_STORE") or default
+    if not is_address(place):
+        return Store(place)
+    from .remote_store import RemoteStore
 
-    def __init__(self, place: str | Path | None = None) -> None:
-        self.path = Path(place or os.environ.get("SIMFERRY_STORE") or "simferry-runs").expanduser().absolute()
-        if "://" in str(place):
-            raise StoreError(f"{place} is not a folder on this machine", "Stores are local folders in this version.")
+    return RemoteStore(str(place))
+
+
+def find_run(name: str | Path, place: str | Path | None = None) -> RunFolder:
+    """A run by its id, the beginning of it, `latest`, its folder or its address."""
+    if is_address(name):
+        above, _, run_id = str(name).rstrip("/").rpartition("/")
+        return store_at(above).find(run_id)
+    return store_at(place).find(name)
+
+
+class Store:
+    """A folder of run folders."""
+
+    def __init__(self, place: str | Path) -> None:
+        self.path = Path(place).expanduser().absolute()
+
+    @property
+    def address(self) -> str:
+        """The store, as a user would write it."""
+        return str(self.path)
 
     def create(self, name: str, record: Mapping[str, Any]) -> RunFolder:
         """A new run folder, with everything but its conditions and code."""
@@ -219,17 +307,25 @@ class Store:
                     path / "run.json", json.dumps({"id": path.name, "format": FORMAT, **record}, indent=1).encode()
                 )
                 _sync(path)
+                return self.folder(path.name)
             except BaseException:
                 shutil.rmtree(path, ignore_errors=True)
                 raise
-        return RunFolder(path)
+
+    def folder(self, run_id: str) -> RunFolder:
+        """The run of exactly this id."""
+        return RunFolder(self.path / run_id)
+
+    def ids(self) -> list[str]:
+        """The ids of all runs."""
+        return [path.parent.name for path in self.path.glob("*/run.json")]
 
     def folders(self) -> list[RunFolder]:
         """Every run in the store, oldest first; what can't be read is left out."""
         found = []
-        for path in self.path.glob("*/run.json"):
+        for run_id in self.ids():
             with contextlib.suppress(StoreError):
-                found.append(RunFolder(path.parent))
+                found.append(self.folder(run_id))
         return sorted(found, key=lambda run: (run.record.get("created", ""), run.id))
 
     def find(self, name: str | Path) -> RunFolder:
@@ -238,16 +334,16 @@ class Store:
         if text == "latest":
             folders = self.folders()
             if not folders:
-                raise RunNotFound(f"there is no run in {self.path} yet", "simferry run --help")
+                raise RunNotFound(f"there is no run in {self.address} yet", "simferry run --help")
             return next((run for run in reversed(folders) if not run.record.get("pilot")), folders[-1])
-        for path in (self.path / text, Path(text).expanduser().absolute()):
-            if (path / "run.json").exists():
-                return RunFolder(path)
-        ids = [path.parent.name for path in self.path.glob("*/run.json")]
+        ids = self.ids()
+        folder = Path(text).expanduser().absolute()
+        if text not in ids and (folder / "run.json").exists():
+            return RunFolder(folder)
         begin = [run_id for run_id in ids if text and run_id.startswith(text)]
-        if len(begin) == 1:
-            return RunFolder(self.path / begin[0])
+        if text in ids or len(begin) == 1:
+            return self.folder(text if text in ids else begin[0])
         hint = f"Did you mean {' or '.join(sorted(begin)[:3])}?" if begin else nearest(text, ids)
         raise RunNotFound(
-            f"there is no run {text} in {self.path}", hint or "simferry list  shows the runs that are there."
+            f"there is no run {text} in {self.address}", hint or "simferry list  shows the runs that are there."
         )

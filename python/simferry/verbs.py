@@ -1,10 +1,8 @@
 """The verbs: run, status, watch, logs, cancel, resume, extend, results, summary, errors, replay."""
 
 import os
-import shutil
 import subprocess
 import sys
-import tempfile
 import time
 import warnings
 from collections.abc import Callable, Iterable, Mapping
@@ -21,7 +19,7 @@ from .driver import Progress
 from .errors import SimferryError, UsageError, nearest
 from .prepare import as_design, as_simulation, check_replications, create
 from .simulation import Simulation
-from .store import RunFolder, Store, writing
+from .store import RunFolder, find_run, store_at, writing
 from .summary import same_values, summary
 
 ProgressCallback = Callable[[Progress], None]
@@ -40,8 +38,13 @@ class Run:
 
     @property
     def folder(self) -> Path:
-        """The run folder on this machine."""
+        """The run folder on this machine; of a run that lives elsewhere, its mirror."""
         return self._folder.path
+
+    @property
+    def address(self) -> str:
+        """Where the run lives: its folder, or its address in an object store."""
+        return self._folder.address
 
     @property
     def record(self) -> dict[str, Any]:
@@ -60,9 +63,7 @@ class Run:
     def __repr__(self) -> str:
         now = self.status()
         failed = f", {now.failed:,} failed" if now.failed else ""
-        return (
-            f"<Run {self.id}: {now.state}, {now.done:,} of {now.total:,} replications{failed}, in {self.folder.parent}>"
-        )
+        return f"<Run {self.id}: {now.state}, {now.done:,} of {now.total:,} replications{failed}, in {self.address.rpartition(os.sep)[0]}>"
 
     @property
     def note(self) -> str:
@@ -87,7 +88,7 @@ class Run:
                 on_progress(now)
             if now.state != "running":
                 return now
-            time.sleep(seconds_between_looks)
+            time.sleep(max(seconds_between_looks, self._folder.seconds_between_looks))
 
     def logs(self, job: str | None = None) -> dict[str, str]:
         """What the jobs have printed, by the job's name (plan-job, such as 0001-0001)."""
@@ -113,22 +114,21 @@ class Run:
         driver.stop_leftovers(self._folder, self._backend())
         return self.status()
 
-    def resume(
-        self, *, retry_failed: bool = False, workers: int | None = None, on_progress: ProgressCallback | None = None
-    ) -> "Run":
-        """Compute what is missing, with the run's own snapshot of the code; with `retry_failed` failed replications too."""
-        if changed_since(self.record, self.folder / "code"):
+    def resume(self, *, retry_failed: bool = False, on_progress: ProgressCallback | None = None, **place: Any) -> "Run":
+        """Compute what is missing, with the run's own snapshot of the code; with `retry_failed` failed replications too.
+
+        place: options of the backend that are to be others from now on, such as workers, or for sagemaker jobs and budget.
+        """
+        if changed_since(self.record, self._folder.code):
             warnings.warn(
                 f"{self.record['simulation']['path']} has changed since run {self.id} began; the run goes on with its own snapshot",
                 stacklevel=2,
             )
         reason = "retry failed" if retry_failed else "resume"
-        self._drive(reason, self.replications, retry_failed, workers, on_progress)
+        self._drive(reason, self.replications, retry_failed, place, on_progress)
         return self
 
-    def extend(
-        self, replications: int, *, workers: int | None = None, on_progress: ProgressCallback | None = None
-    ) -> "Run":
+    def extend(self, replications: int, *, on_progress: ProgressCallback | None = None, **place: Any) -> "Run":
         """Bring every condition to `replications` in all; those that are there already stay as they are."""
         check_replications(replications)
         if replications < self.replications:
@@ -136,7 +136,7 @@ class Run:
                 f"run {self.id} has {self.replications} replications of each condition, more than {replications}",
                 "extend names the number that there should be in all.",
             )
-        self._drive("extend", replications, False, workers, on_progress)
+        self._drive("extend", replications, False, place, on_progress)
         return self
 
     def results(self) -> Any:
@@ -169,48 +169,43 @@ class Run:
 
     def artifacts(self, condition: int, replication: int) -> list[Path]:
         """The files that a replication left: those of a script's output folder, value.rds or value.pkl of a function."""
-        folder = self.folder / "artifacts" / str(condition) / str(replication)
+        folder = self._folder.bring_artifacts(f"{condition}/{replication}")
         return sorted(p for p in folder.rglob("*") if p.is_file()) if folder.is_dir() else []
 
-    def replay(self, condition: int, replication: int) -> int:
-        """Run one replication again in the foreground, on its stream, with its output shown. Returns 0, or 3 if it failed."""
-        if not 1 <= condition <= self.record["conditions"]:
-            raise UsageError(f"run {self.id} has conditions 1 to {self.record['conditions']}, not {condition}")
-        check_replications(replication)
-        spec = self.record["simulation"]
-        one = planning.Work(*(np.array([v], dtype=np.int64) for v in (condition, replication, 1)))
-        design = self._folder.conditions()
-        with tempfile.TemporaryDirectory(prefix="simferry-replay-") as name:
-            root = Path(name)
-            shutil.copytree(self.folder / "code", root / "input" / "code")
-            (root / "input" / "plan").mkdir()
-            (root / "scratch").mkdir()
-            facts = {k: spec[k] for k in ("language", "kind", "function", "script", "objects", "results_file")}
-            facts |= {"private_mount": "yes" if spec["private_mount"] else "", "cores": self._backend().workers}
-            job = planning.job_bytes(facts, one, self._streams(design), spec, design)
-            (root / "input" / "plan" / "job").write_bytes(job)
-            return int(self._backend().ask(spec, root, "replay", show=True).returncode)
+    def replay(self, condition: int, replication: int) -> Any:
+        """Run one replication again in the foreground, on its stream, with the run's own snapshot of the code.
+
+        Returns what the simulation returned (of R's values `rvalues` tells what they become; of a script or a command it is
+        the text of its results file, if it has one). What it prints is shown.
+
+        With rpy2 an R function runs in this process, where `browser()` stops and asks; a crash of R's would end it.
+
+        Raises ReplicationError with call and traceback where it fails; of a simulation in R that is an RError.
+        """
+        from .replay import replay
+
+        return replay(self, condition, replication).value()
 
     def _streams(self, design: Design) -> planning.Streams:
         common = driver.left_out(design.names, self.record["common"])
         return planning.Streams(self.seed, design.canonical(common), self.record["simulation"]["kind"] == "script")
 
-    def _backend(self, workers: int | None = None) -> Any:
+    def _backend(self, **place: Any) -> Any:
         options = self.record["options"]
-        place = {**options["place"], **({"workers": workers} if workers else {})}
-        return backend_of(options["backend"], **place)
+        given = {name: value for name, value in place.items() if value is not None}
+        return backend_of(options["backend"], **{**options["place"], **given})
 
     def _drive(
         self,
         reason: str,
         replications: int,
         retry_failed: bool,
-        workers: int | None,
+        place: Mapping[str, Any],
         on_progress: ProgressCallback | None,
     ) -> None:
         driver.drive(
             self._folder,
-            self._backend(workers),
+            self._backend(**place),
             reason,
             replications=replications,
             retry_failed=retry_failed,
@@ -243,15 +238,10 @@ def run(
     include: Iterable[str | Path] = (),
     constants: Mapping[str, Any] | None = None,
     results_file: str = "",
+    inputs: Mapping[str, Any] | None = None,
     common: str | Iterable[str] = (),
     store: str | Path | None = None,
     backend: str = "local",
-    workers: int | None = None,
-    image: str | None = None,
-    instance_type: str | None = None,
-    jobs: int | None = None,
-    max_runtime: float | None = None,
-    hosts: int | None = None,
     cores: int | None = None,
     on_error: str = "continue",
     replication_timeout: float | None = None,
@@ -260,6 +250,7 @@ def run(
     on_progress: ProgressCallback | None = None,
     on_start: Callable[[Run, int, bool], None] | None = None,
     detach: bool | Callable[[Run], Any] = False,
+    **place: Any,
 ) -> Run:
     """Run a simulation: `replications` times for each condition of a design.
 
@@ -268,11 +259,14 @@ def run(
         condition without parameters.
     seed: whole number from 0 to 2^31 - 1. Without one, one is drawn; it stands in `run.seed`.
     common: names of parameters (or "all") that do not change the random numbers: conditions that differ only there share them.
-    workers: cores to use; all of them unless told otherwise. cores: how many one replication uses (1 for functions, all
-        workers for scripts and commands).
-    backend: "local", or "docker": containers of `image` here, under the contract of SageMaker Processing, with the cores and
-        memory of `instance_type` (such as ml.m5.xlarge; all of this machine's otherwise), `jobs` of them, each for at most
-        `max_runtime` seconds; `hosts` containers to a job give a whole script one cluster over all of them.
+    inputs: files that it reads, by name; see `Simulation`.
+    store: a folder, or an address such as s3://bucket/folder [$SIMFERRY_STORE; ./simferry-runs, or for sagemaker a folder of
+        the account's default bucket].
+    cores: how many one replication uses (1 for functions, all workers for scripts and commands).
+    backend: "local", "docker" (containers here) or "sagemaker" (SageMaker Processing). Its options are further arguments:
+        workers (cores of a job to use; all of them unless told otherwise); for the last two image, instance_type (such as
+        ml.m5.xlarge), jobs, max_runtime (seconds, of a job) and hosts (containers to a job, which give a whole script one
+        cluster); for sagemaker also role, budget (US dollars) and those of `simferry.backends.sagemaker.Sagemaker`.
     on_error: "continue", or "stop" to end the run at the first failed replication.
     replication_timeout: seconds after which a replication is ended and recorded as failed.
     retries: how often what a lost job left undone is tried again.
@@ -283,34 +277,32 @@ def run(
 
     Raises SimulationError, DesignError or UsageError before anything starts, Interrupted on Ctrl-C (the run can be resumed).
     """
-    simulation = as_simulation(simulation, function, args, include, constants, results_file)
+    simulation = as_simulation(simulation, function, args, include, constants, results_file, inputs)
     design = as_design(design)
     check_replications(replications)
     folder = create(
         simulation, design, replications=replications, seed=seed, common=common, store=store, backend=backend,
-        place={"workers": workers, "image": image, "instance_type": instance_type, "jobs": jobs,
-               "max_runtime": max_runtime, "hosts": hosts},
-        cores=cores, on_error=on_error, replication_timeout=replication_timeout, retries=retries,
+        place=place, cores=cores, on_error=on_error, replication_timeout=replication_timeout, retries=retries,
     )  # fmt: skip
     new = Run(folder)
-    taken_over = 0 if fresh else reuse.take_over(folder, Store(store), design)
+    taken_over = 0 if fresh else reuse.take_over(folder, folder.home, design)
     if on_start:
         on_start(new, taken_over, seed is None)
     if detach:
         (detach if callable(detach) else start_detached)(new)
     else:
-        new._drive("run", replications, False, None, on_progress)
+        new._drive("run", replications, False, {}, on_progress)
     return new
 
 
 def open(name: str | Path, store: str | Path | None = None) -> Run:
     """The run of that id (or the beginning of it), folder, or `latest`. Raises RunNotFound, with the nearest ones."""
-    return Run(Store(store).find(name))
+    return Run(find_run(name, store))
 
 
 def runs(store: str | Path | None = None) -> list[Run]:
     """Every run in a store, oldest first."""
-    return [Run(folder) for folder in Store(store).folders()]
+    return [Run(folder) for folder in store_at(store).folders()]
 
 
 def start_detached(new: Run) -> None:
@@ -318,7 +310,7 @@ def start_detached(new: Run) -> None:
     log = new.folder / "jobs" / "driver.log"
     with writing(new.folder), log.open("ab") as stream:
         process = subprocess.Popen(
-            [sys.executable, "-m", "simferry", "resume", str(new.folder)],
+            [sys.executable, "-m", "simferry", "resume", new.address],
             stdin=subprocess.DEVNULL, stdout=stream, stderr=stream, start_new_session=True,
         )  # fmt: skip
     until = time.monotonic() + 10

@@ -20,9 +20,18 @@ class Backend(Protocol):
     seconds_at_most: float  # for one job
     contract: bool  # whether jobs see /opt/ml/processing as SageMaker's containers do
     note: str  # what the user should know about where it runs
+    jobs_go_on: bool  # without their driver, on other machines
+    seconds_between_polls: float  # at the least
+    waits_for: str  # what jobs wait for, in words, while they do
 
-    def check(self, spec: dict[str, Any]) -> None:
-        """Raise what would keep the simulation from running here, before anything starts."""
+    def default_store(self) -> str:
+        """Where runs live unless the user says."""
+
+    def check(self, spec: dict[str, Any], store: str) -> None:
+        """Raise what would keep the simulation from running here, before anything starts. store: its address."""
+
+    def found(self) -> dict[str, Any]:
+        """The options that `check` has found where the user gave none, to be kept with the run."""
 
     def image_digest(self) -> str | None:
         """The content of the image in which jobs run, if they do."""
@@ -38,6 +47,9 @@ class Backend(Protocol):
 
     def logs(self, run: RunFolder, job: str) -> str:
         """What a job has printed so far."""
+
+    def dollars(self, run: RunFolder) -> float | None:
+        """What a run's jobs have cost so far; None where they cost nothing."""
 
     def cancel(self, run: RunFolder, jobs: Sequence[str], at_once: bool) -> None:
         """Stop jobs; unless `at_once`, they may write what they have first."""

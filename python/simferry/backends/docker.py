@@ -3,7 +3,6 @@
 import contextlib
 import json
 import os
-import shutil
 import subprocess
 import sys
 import time
@@ -15,12 +14,13 @@ from .. import processing
 from ..aws.instances import Instance, instance
 from ..engine import EngineError, connect, find_image, run_once
 from ..errors import UsageError
+from ..inputs import bring
 from ..processing import Outcome, ProcessingJob
-from ..simulation import COMMANDS
-from ..store import RunFolder, write_whole, writing
+from ..store import DEFAULT_STORE, RunFolder, write_whole, writing
+from . import contract
+from .contract import ROOT
 from .local import alive, identity
 
-ROOT = "/opt/ml/processing"
 ROLE = "arn:aws:iam::000000000000:role/simferry-local"  # nobody is asked for it here
 ENGINE_SECONDS = 120  # how long an engine that restarts is waited for
 
@@ -28,6 +28,9 @@ ENGINE_SECONDS = 120  # how long an engine that restarts is waited for
 class Docker:
     name = "docker"
     contract = True
+    jobs_go_on = False
+    seconds_between_polls = 0.25
+    waits_for = ""
 
     def __init__(
         self,
@@ -50,7 +53,7 @@ class Docker:
         self.note = ""
         if kind and kind.cores > here:
             self.note = f"{kind.name} has {kind.cores} cores; this machine's {here} are used (its memory limit holds)"
-        self.image, self.max_runtime = image, int(max_runtime or 777_600)
+        self.image, self.max_runtime = image, int(max_runtime or contract.SECONDS_AT_MOST)
         self.seconds_at_most = float(self.max_runtime)
         self.at_once = max(1, here // max(1, self.workers * self.hosts))
         self._client: Any = None
@@ -67,7 +70,13 @@ class Docker:
 
     # ---- before anything starts ----
 
-    def check(self, spec: dict[str, Any]) -> None:
+    def default_store(self) -> str:
+        return DEFAULT_STORE
+
+    def found(self) -> dict[str, Any]:
+        return {}
+
+    def check(self, spec: dict[str, Any], store: str = "") -> None:
         find_image(self.client, self.image)
         if spec["kind"] == "function" and self.hosts > 1:
             raise UsageError("hosts are for whole scripts", "A function's replications are dealt to jobs: --jobs.")
@@ -80,11 +89,11 @@ class Docker:
     ) -> "subprocess.CompletedProcess[str]":
         for path in [root, *root.rglob("*")]:  # the image's user is another than ours
             path.chmod(0o777 if path.is_dir() else 0o666)
-        program, worker = COMMANDS[spec["language"]]
+        program, worker = contract.command_of(spec)
         command = [program, f"{ROOT}/input/code/{worker}", verb]
         volumes = {str(root): {"bind": ROOT, "mode": "rw"}}
         status, out, err = run_once(
-            self.client, self.image, command, volumes=volumes, environment=self._environment(spec)
+            self.client, self.image, command, volumes=volumes, environment=contract.environment_of(spec)
         )
         if show:
             sys.stdout.write(out)
@@ -117,24 +126,19 @@ class Docker:
     def request(self, run: RunFolder, job: str) -> dict[str, Any]:
         """The job as CreateProcessingJob has it; addresses are folders here."""
         spec = run.record["simulation"]
-        program, worker = COMMANDS[spec["language"]]
-        plan, _, number = job.partition("-")
-        handed_over = run.jobs / job / "plan"
-        with writing(run.path):
-            handed_over.mkdir(exist_ok=True)
-            shutil.copy(run.path / "plan" / plan / f"job-{number}", handed_over / "job")
-
-        def one(name: str, folder: Path) -> dict[str, Any]:
-            s3 = {"S3Uri": processing.local_uri(folder), "LocalPath": f"{ROOT}/input/{name}", "S3DataType": "S3Prefix"}
-            return {
-                "InputName": name,
-                "S3Input": {**s3, "S3InputMode": "File", "S3DataDistributionType": "FullyReplicated"},
-            }
-
-        def out(name: str, mode: str) -> dict[str, Any]:
-            s3 = {"S3Uri": processing.local_uri(run.path / name), "LocalPath": f"{ROOT}/{name}", "S3UploadMode": mode}
-            return {"OutputName": name, "S3Output": s3}
-
+        program, worker = contract.command_of(spec)
+        inputs = [
+            contract.input_of("code", processing.local_uri(run.code)),
+            contract.input_of("plan", processing.local_uri(run.job_folder(job))),
+        ]
+        for name, one in run.record.get("inputs", {}).items():
+            folder = processing.local_uri(bring(name, one, run))
+            inputs.append(contract.input_of(name, folder, one["mode"], one["sharded"]))
+        outputs = [
+            contract.output_of("blocks", processing.local_uri(run.blocks), "Continuous"),
+            contract.output_of("artifacts", processing.local_uri(run.path / "artifacts"), "EndOfJob"),
+        ]
+        cluster = {"InstanceCount": self.hosts, "InstanceType": self.instance.name, "VolumeSizeInGB": 30}
         return {
             "ProcessingJobName": f"{run.id[:40].rstrip('-')}-{job}",
             "AppSpecification": {
@@ -142,25 +146,13 @@ class Docker:
                 "ContainerEntrypoint": [program, f"{ROOT}/input/code/{worker}"],
                 "ContainerArguments": ["run"],
             },
-            "Environment": self._environment(spec),
-            "ProcessingInputs": [one("code", run.path / "code"), one("plan", handed_over)],
-            "ProcessingOutputConfig": {"Outputs": [out("blocks", "Continuous"), out("artifacts", "EndOfJob")]},
-            "ProcessingResources": {
-                "ClusterConfig": {
-                    "InstanceCount": self.hosts,
-                    "InstanceType": self.instance.name,
-                    "VolumeSizeInGB": 30,
-                }
-            },
+            "Environment": contract.environment_of(spec),
+            "ProcessingInputs": inputs,
+            "ProcessingOutputConfig": {"Outputs": outputs},
+            "ProcessingResources": {"ClusterConfig": cluster},
             "StoppingCondition": {"MaxRuntimeInSeconds": self.max_runtime},
             "RoleArn": ROLE,
         }
-
-    def _environment(self, spec: dict[str, Any]) -> dict[str, str]:
-        threads = (
-            {f"{name}_NUM_THREADS": "1" for name in ("OMP", "OPENBLAS", "MKL")} if spec["kind"] == "function" else {}
-        )
-        return {**threads, "PYTHONDONTWRITEBYTECODE": "1"}
 
     def poll(self, run: RunFolder, jobs: Sequence[str]) -> dict[str, str]:
         import docker.errors
@@ -211,7 +203,6 @@ class Docker:
         states = {"Completed": "succeeded", "Failed": "failed", "Stopped": "cancelled"}
         state = "failed" if "MaxRuntime" in outcome.failure_reason else states[outcome.status]
         self._record(run, job, state, outcome.failure_reason)
-        shutil.rmtree(folder / "plan", ignore_errors=True)
 
     def logs(self, run: RunFolder, job: str) -> str:
         folder = run.jobs / job
@@ -223,6 +214,9 @@ class Docker:
         if len(texts) == 1:
             return next(iter(texts.values()))
         return "".join(f"[{host}] {line}\n" for host, text in texts.items() for line in text.splitlines())
+
+    def dollars(self, run: RunFolder) -> None:
+        return None
 
     def cancel(self, run: RunFolder, jobs: Sequence[str], at_once: bool) -> None:
         for job in jobs:
@@ -252,7 +246,6 @@ class Docker:
             for host in sorted(ml.glob("algo-*")):
                 processing.Files().send(host / "processing" / "blocks", processing.local_uri(run.blocks))
             processing.remove_folder(self.client, self.image, ml)
-            shutil.rmtree(run.jobs / job / "plan", ignore_errors=True)
             self._record(run, job, "lost")
 
     def _state(self, run: RunFolder, job: str) -> str:

@@ -15,8 +15,9 @@ from typing import Any
 import psutil
 
 from ..errors import SimulationError
+from ..inputs import bring
 from ..simulation import interpreter, worker_environment
-from ..store import RunFolder, write_whole, writing
+from ..store import DEFAULT_STORE, RunFolder, write_whole, writing
 from .base import ENDED
 
 JOB = "SIMFERRY_JOB"  # in the environment of all processes of a job: its folder
@@ -35,12 +36,21 @@ class Local:
     seconds_at_most = float("inf")
     contract = False
     note = ""
+    jobs_go_on = False
+    seconds_between_polls = 0.25
+    waits_for = ""
 
     def __init__(self, workers: int | None = None) -> None:
         self.workers = workers or cores_here()
         self._processes: dict[Path, subprocess.Popen[bytes]] = {}
 
-    def check(self, spec: dict[str, Any]) -> None:
+    def default_store(self) -> str:
+        return DEFAULT_STORE
+
+    def found(self) -> dict[str, Any]:
+        return {}
+
+    def check(self, spec: dict[str, Any], store: str = "") -> None:
         if spec["private_mount"]:
             command = ["unshare", "--mount", "true"]
             if os.getuid() != 0:
@@ -63,25 +73,27 @@ class Local:
         pipe = None if show else subprocess.PIPE
         return subprocess.run(
             [*interpreter(spec["language"]), verb, str(root)], cwd=root / "input" / "code",
-            env=worker_environment(spec), stdin=subprocess.DEVNULL, stdout=pipe, stderr=pipe,
+            env={**worker_environment(spec), "SIMFERRY_INPUT": str(root / "input")}, stdin=subprocess.DEVNULL, stdout=pipe, stderr=pipe,
             text=True, errors="replace", check=False,
         )  # fmt: skip
 
     def submit(self, run: RunFolder, jobs: Sequence[str]) -> None:
         for job in jobs:
             root = run.jobs / job
-            plan, _, number = job.partition("-")
             with writing(run.path):
                 (root / "input" / "plan").mkdir(parents=True)
                 (root / "scratch").mkdir()
-                shutil.copy(run.path / "plan" / plan / f"job-{number}", root / "input" / "plan" / "job")
+                shutil.copy(run.job_folder(job) / "job", root / "input" / "plan" / "job")
                 # a copy, so that what the simulation writes beside its script does not change the snapshot
-                _copy(run.path / "code", root / "input" / "code")
+                _copy(run.code, root / "input" / "code")
+                for name, one in run.record.get("inputs", {}).items():
+                    (root / "input" / name).symlink_to(bring(name, one, run))
                 for folder in ("blocks", "artifacts"):
                     (root / folder).symlink_to(Path("..", "..", folder))
                 log = open(root / "log.txt", "wb")  # noqa: SIM115
             spec = run.record["simulation"]
             environment = {**worker_environment(spec), "SIMFERRY_DRIVER": str(os.getpid()), JOB: str(root)}
+            environment["SIMFERRY_INPUT"] = str(root / "input")
             if sys.platform == "darwin":
                 environment["OBJC_DISABLE_INITIALIZE_FORK_SAFETY"] = "YES"
             command = interpreter(spec["language"])
@@ -99,6 +111,9 @@ class Local:
     def logs(self, run: RunFolder, job: str) -> str:
         path = run.jobs / job / "log.txt"
         return path.read_text(errors="replace") if path.exists() else ""
+
+    def dollars(self, run: RunFolder) -> None:
+        return None
 
     def cancel(self, run: RunFolder, jobs: Sequence[str], at_once: bool) -> None:
         for job in jobs:

@@ -1,0 +1,185 @@
+"""Prices of SageMaker Processing on demand, and what jobs have cost. See docs/decisions/prices.md for where they are from.
+
+They stand in a dated table in the package. `refresh` asks AWS's price list API, when the user says so, and keeps the answer
+in the user's cache folder, where it wins over the package's table.
+"""
+
+import csv
+import datetime
+import io
+import json
+import os
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from ..errors import StoreError, UsageError
+from . import session
+from .instances import instance
+
+REGION = "us-east-1"  # whose prices stand in for those of a region that the table does not have
+START_UP_SECONDS = 240.0  # until a job's first replication begins: an instance, the image, R. Counted as paid for
+_REFRESH = "simferry plan ... --backend sagemaker --refresh-prices  asks AWS for today's prices."
+_COLUMNS = ("region", "instance_type", "dollars_per_hour", "date")
+
+
+@dataclass(frozen=True)
+class Price:
+    """What an instance costs. region: whose price it is; date: YYYY-MM-DD; source: the table it stands in."""
+
+    dollars_per_hour: float
+    region: str
+    date: str
+    source: str
+
+
+@dataclass(frozen=True)
+class Prices:
+    """The prices of one region, in US dollars an hour, by instance type. asked: the region that they are to stand for."""
+
+    asked: str
+    region: str
+    date: str
+    source: str
+    dollars_per_hour: dict[str, float]
+
+    @property
+    def note(self) -> str:
+        """Whose prices, and from when."""
+        other = "" if self.asked == self.region else f" ({self.asked} is not in the table)"
+        return f"prices of {self.region}{other}, {self.date}, {self.source}"
+
+    def of(self, instance_type: str) -> float:
+        """US dollars an hour. Raises UsageError for a type that doesn't exist or has no price here."""
+        if instance_type not in self.dollars_per_hour:
+            instance(instance_type)  # does it exist? The nearest one is named
+            raise UsageError(f"there is no price for {instance_type} among the {self.note}", _REFRESH)
+        return self.dollars_per_hour[instance_type]
+
+
+def price(instance_type: str, region: str) -> Price:
+    """What an hour of an instance costs. Raises UsageError for a type that doesn't exist or has no price there."""
+    table = prices(region)
+    return Price(table.of(instance_type), table.region, table.date, table.source)
+
+
+def prices(region: str) -> Prices:
+    """The newest prices that are known for a region, or those of us-east-1."""
+    found = _packaged(region)
+    refreshed = _cached(region)
+    if refreshed and (found is None or refreshed.date >= found.date):
+        return refreshed
+    if found is None:
+        other = prices(REGION)
+        return Prices(region, other.region, other.date, other.source, other.dollars_per_hour)
+    return found
+
+
+@cache
+def _packaged(region: str) -> Prices | None:
+    text = files(__package__).joinpath("prices.csv").read_text(encoding="utf-8")
+    return _read(text, region, "simferry's table")
+
+
+def _cached(region: str) -> Prices | None:
+    path = cache_file(region)
+    try:
+        found = _read(path.read_text(encoding="utf-8"), region, "AWS's price list")
+        if found is None:
+            raise ValueError(f"no rows of {region}")
+        return found
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise StoreError(f"{path} is no table of prices ({error})", f"Remove it, or  {_REFRESH}") from None
+
+
+def _read(text: str, region: str, source: str) -> Prices | None:
+    rows = [row for row in csv.DictReader(io.StringIO(text)) if row.get("region") == region]
+    if not rows:
+        return None
+    dollars = {row["instance_type"]: float(row["dollars_per_hour"]) for row in rows}
+    date = min(datetime.date.fromisoformat(row["date"]) for row in rows)
+    return Prices(region, region, date.isoformat(), source, dollars)
+
+
+def cache_file(region: str) -> Path:
+    """Where refreshed prices are kept."""
+    home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(home) / "simferry" / f"prices-{region}.csv"
+
+
+# ---- the price list API ----
+
+
+def refresh(region: str) -> Prices:
+    """Ask AWS for today's prices of a region, and keep them. Needs credentials that allow pricing:GetProducts."""
+    from ..store import write_whole, writing
+
+    dollars: dict[str, float] = {}
+    # the API has three endpoints, for the prices of all regions
+    client = session.client("pricing", "us-east-1")
+    filters = {"productFamily": "ML Instance", "component": "Processing", "regionCode": region}
+    with session.asking("the price list"):
+        pages = client.get_paginator("get_products").paginate(
+            ServiceCode="AmazonSageMaker",
+            Filters=[{"Type": "TERM_MATCH", "Field": name, "Value": value} for name, value in filters.items()],
+        )
+        for page in pages:
+            for product in map(json.loads, page["PriceList"]):
+                name = product["product"]["attributes"].get("instanceName", "")
+                for hourly in _hourly(product):
+                    dollars[name] = max(hourly, dollars.get(name, 0.0))
+    dollars.pop("", None)
+    if not dollars:
+        raise session.AwsError(
+            f"the price list has no prices of SageMaker Processing in {region}",
+            "Is the region's name right?  AWS_DEFAULT_REGION=us-west-2",
+        )
+    date = datetime.datetime.now(datetime.timezone.utc).date().isoformat()
+    table = io.StringIO()
+    writer = csv.writer(table, lineterminator="\n")
+    writer.writerows([_COLUMNS, *((region, name, f"{dollars[name]:g}", date) for name in sorted(dollars))])
+    path = cache_file(region)
+    with writing(path, "XDG_CACHE_HOME names another folder."):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_whole(path, table.getvalue().encode())
+    return prices(region)
+
+
+def _hourly(product: dict[str, Any]) -> Iterator[float]:
+    """A product's prices on demand. One-off fees have another unit, and free tiers cost nothing."""
+    for term in product.get("terms", {}).get("OnDemand", {}).values():
+        for dimension in term["priceDimensions"].values():
+            dollars = float(dimension["pricePerUnit"].get("USD", 0))
+            if dimension["unit"] in ("Hrs", "Hours") and dollars > 0:
+                yield dollars
+
+
+# ---- money ----
+
+# when it started, when it ended, its instance type, how many of those
+Job = tuple[datetime.datetime | None, datetime.datetime | None, str, int]
+
+
+def cost_so_far(jobs: Iterable[Job], now: datetime.datetime, region: str) -> float:
+    """What jobs have cost until now, in US dollars: each second from when it started. Raises UsageError as `price` does."""
+    table = prices(region)
+    dollars = 0.0
+    for started, ended, instance_type, count in jobs:
+        if started is not None:
+            seconds = max(0.0, ((ended or now) - started).total_seconds())
+            dollars += seconds / 3600 * count * table.of(instance_type)
+    return dollars
+
+
+def affordable_seconds(
+    remaining_dollars: float, jobs: int, instance_type: str, region: str, start_up_seconds: float = START_UP_SECONDS
+) -> float:
+    """How long each of so many jobs may run for all of them to cost no more than what remains, in seconds; 0 if they can't
+    even start. The start-up of each is paid from it too. Raises UsageError as `price` does."""
+    per_second = jobs * price(instance_type, region).dollars_per_hour / 3600
+    return max(0.0, remaining_dollars / per_second - start_up_seconds)

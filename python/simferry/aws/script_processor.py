@@ -1,0 +1,222 @@
+"""One submission through the SageMaker SDK's own ScriptProcessor, with the SDK's faults stepped around.
+
+sagemaker-core changes the inputs that it is given, tells its makers about every call, makes buckets, reads its own
+configuration files, and forgets the job's ARN. Here it gets copies, its documented opt-out, explicit addresses, our clients.
+"""
+
+import contextlib
+import copy
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
+from types import SimpleNamespace
+from typing import Any
+
+from ..errors import UsageError
+from . import session as aws
+from .limits import check_request
+
+# the SDK's own configuration, in place of the user's files: what a job is made of is what it was given here
+_CONFIGURATION = {"SchemaVersion": "1.0", "SageMaker": {"PythonSDK": {"Modules": {"TelemetryOptOut": True}}}}
+
+
+def start_script(
+    *,
+    job_name: str,
+    role: str,
+    image_uri: str,
+    command: Sequence[str],
+    code: str,
+    inputs: Sequence[Mapping[str, Any]],
+    outputs: Sequence[Mapping[str, Any]],
+    max_runtime_seconds: int | None,
+    arguments: Sequence[str] | None = None,
+    environment: Mapping[str, str] | None = None,
+    instance_type: str | Sequence[str] = "ml.m5.xlarge",
+    instance_count: int = 1,
+    volume_gb: int = 30,
+    volume_kms_key: str | None = None,
+    output_kms_key: str | None = None,
+    network: Mapping[str, Any] | None = None,
+    tags: Mapping[str, str] | Sequence[Mapping[str, str]] | None = None,
+    experiment: Mapping[str, str] | None = None,
+    code_folder: bool = False,
+    session: Any = None,
+) -> str:
+    """Start a processing job that runs `command` with a script; returns the job's ARN. Nothing passed in is changed.
+
+    code: the script's S3 address; it is at /opt/ml/processing/input/code in the container, with all that lies beside it in S3
+    where code_folder. inputs, outputs, network: as CreateProcessingJob has ProcessingInputs, ProcessingOutputConfig.Outputs and
+    NetworkConfig, every address one of S3. instance_type: several are tried in their order. max_runtime_seconds: None is the
+    service's default, a day. session: of `sdk_session`; None is the configured AWS session.
+
+    Raises UsageError without the SDK, RequestRefused where a limit of the service is broken (nothing is sent then), and
+    botocore's own errors as they are.
+    """
+    sdk = _sdk()
+    _check_addresses(code, inputs, outputs)
+    if isinstance(instance_type, str):
+        instances: dict[str, Any] = {"instance_type": instance_type}
+    else:
+        instances = {"instance_preferences": [{"InstanceType": name} for name in instance_type]}
+    kept = copy.copy(session or sdk_session())
+    kept.sagemaker_client = client = _Client(kept.sagemaker_client)
+    processor = sdk.folder_processor if code_folder else sdk.processing.ScriptProcessor
+    processor(
+        role=role,
+        image_uri=image_uri,
+        command=list(command),
+        instance_count=instance_count,
+        volume_size_in_gb=volume_gb,
+        volume_kms_key=volume_kms_key,
+        output_kms_key=output_kms_key,
+        max_runtime_in_seconds=max_runtime_seconds,
+        env=dict(environment) if environment else None,
+        tags=dict(tags) if isinstance(tags, Mapping) else copy.deepcopy(tags),
+        network_config=_network(network),
+        sagemaker_session=kept,
+        **instances,
+    ).run(
+        code=code,
+        inputs=[_input(one) for one in inputs],
+        outputs=[_output(one) for one in outputs],
+        arguments=list(arguments) if arguments else None,
+        experiment_config=dict(experiment) if experiment else None,
+        job_name=job_name,
+        wait=False,
+        logs=False,
+    )
+    return client.arn
+
+
+def sdk_session(boto_session: Any = None, sagemaker_client: Any = None) -> Any:
+    """A session of the SDK that uses our clients, has its telemetry off, and reads no configuration file. Costs no request."""
+    return _made_session(boto_session or aws.session(), sagemaker_client or aws.client("sagemaker"))
+
+
+@cache
+def _made_session(boto_session: Any, client: Any) -> Any:
+    return _sdk().helper.Session(
+        boto_session=boto_session,
+        sagemaker_client=client,
+        sagemaker_runtime_client=client,  # of no use here: this one saves the making of three
+        sagemaker_featurestore_runtime_client=client,
+        sagemaker_metrics_client=client,
+        sagemaker_config=_CONFIGURATION,
+    )
+
+
+class _Client:
+    """A sagemaker client for one submission: checks the request before it is sent, and keeps the ARN that the SDK drops."""
+
+    def __init__(self, client: Any) -> None:
+        self._client, self.arn = client, ""
+
+    def create_processing_job(self, **request: Any) -> Any:
+        check_request("sagemaker", "CreateProcessingJob", request)
+        answer = self._client.create_processing_job(**request)
+        self.arn = answer["ProcessingJobArn"]
+        return answer
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._client, name)
+
+
+def _check_addresses(code: str, inputs: Sequence[Mapping[str, Any]], outputs: Sequence[Mapping[str, Any]]) -> None:
+    """For what is not in S3 the SDK would make a bucket, and upload."""
+    named = {"code": code}
+    named |= {one["InputName"]: one["S3Input"]["S3Uri"] for one in inputs}
+    named |= {one["OutputName"]: one["S3Output"]["S3Uri"] for one in outputs}
+    for name, address in named.items():
+        if not address.startswith("s3://"):
+            raise UsageError(f"{name}: {address!r} is not an address in S3", "s3://bucket/folder")
+
+
+@cache
+def _sdk() -> Any:
+    """The SDK's modules, as attributes; imported quietly."""
+    try:
+        with _root_logger_kept():
+            from sagemaker.core import network, processing, shapes
+            from sagemaker.core.helper import session_helper
+    except ImportError as error:
+        hint = 'pip install "simferry[sagemaker]"'
+        raise UsageError(f"the Python package sagemaker-core is needed for SageMaker, and {error}", hint) from None
+    logger = logging.getLogger("sagemaker")
+    if logger.level == logging.NOTSET:
+        logger.setLevel(logging.CRITICAL)  # errors are raised, and told by us
+    _validate_once()
+
+    class FolderProcessor(processing.ScriptProcessor):
+        """A ScriptProcessor whose code is the folder that the script lies in."""
+
+        def _convert_code_and_add_to_inputs(self, inputs: Any, s3_uri: str) -> Any:
+            return super()._convert_code_and_add_to_inputs(inputs, s3_uri.rpartition("/")[0] + "/")
+
+    return SimpleNamespace(
+        network=network, processing=processing, shapes=shapes, helper=session_helper, folder_processor=FolderProcessor
+    )
+
+
+@contextlib.contextmanager
+def _root_logger_kept() -> Iterator[None]:
+    """The SDK's import gives the root logger a handler and a level."""
+    root = logging.getLogger()
+    handlers, level = list(root.handlers), root.level
+    yield
+    root.handlers[:] = handlers
+    root.setLevel(level)
+
+
+def _validate_once() -> None:
+    """The SDK validates its configuration anew for each of its 20 settings, 0.7 s a job; ours is known to be valid.
+
+    Where a version of the SDK has moved this, submissions are slower, and the opt-out still holds.
+    """
+    with contextlib.suppress(ImportError, AttributeError):
+        from sagemaker.core.config.config_manager import SageMakerConfig
+
+        validate = SageMakerConfig.validate_sagemaker_config
+
+        def unless_ours(sagemaker_config: Any = None) -> None:
+            if sagemaker_config is not _CONFIGURATION:
+                validate(sagemaker_config)
+
+        SageMakerConfig.validate_sagemaker_config = staticmethod(unless_ours)
+
+
+def _input(request: Mapping[str, Any]) -> Any:
+    shapes, s3 = _sdk().shapes, request["S3Input"]
+    return shapes.ProcessingInput(
+        input_name=request["InputName"],
+        s3_input=shapes.ProcessingS3Input(
+            s3_uri=s3["S3Uri"],
+            local_path=s3["LocalPath"],
+            s3_data_type=s3.get("S3DataType", "S3Prefix"),
+            s3_input_mode=s3.get("S3InputMode", "File"),
+            s3_data_distribution_type=s3.get("S3DataDistributionType", "FullyReplicated"),
+            s3_compression_type=s3.get("S3CompressionType", "None"),
+        ),
+    )
+
+
+def _output(request: Mapping[str, Any]) -> Any:
+    shapes, s3 = _sdk().shapes, request["S3Output"]
+    return shapes.ProcessingOutput(
+        output_name=request["OutputName"],
+        s3_output=shapes.ProcessingS3Output(
+            s3_uri=s3["S3Uri"], local_path=s3["LocalPath"], s3_upload_mode=s3.get("S3UploadMode", "EndOfJob")
+        ),
+    )
+
+
+def _network(request: Mapping[str, Any] | None) -> Any:
+    if request is None:
+        return None
+    vpc = request.get("VpcConfig", {})
+    return _sdk().network.NetworkConfig(
+        enable_network_isolation=request.get("EnableNetworkIsolation"),
+        encrypt_inter_container_traffic=request.get("EnableInterContainerTrafficEncryption"),
+        security_group_ids=copy.copy(vpc.get("SecurityGroupIds")),
+        subnets=copy.copy(vpc.get("Subnets")),
+    )

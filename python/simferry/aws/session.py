@@ -1,0 +1,123 @@
+"""AWS sessions: credentials, region and endpoint from the usual configuration; the services' errors in our words."""
+
+import contextlib
+import ipaddress
+from collections.abc import Iterator
+from functools import cache
+from typing import Any
+from urllib.parse import urlparse
+
+from ..errors import SimferryError
+
+ATTEMPTS = 12  # adaptive: the client slows itself down when it is throttled
+
+
+class AwsError(SimferryError):
+    """An AWS service refused, or could not be asked. service_code: its own word for it, such as AccessDeniedException."""
+
+    code = "aws"
+
+    def __init__(self, message: str, hint: str = "", service_code: str = "") -> None:
+        super().__init__(message, hint)
+        self.service_code = service_code
+
+
+class CredentialsError(AwsError):
+    """There are no credentials, or they have expired."""
+
+    code = "credentials"
+
+
+@cache
+def session() -> Any:
+    """The boto3 session that AWS_PROFILE, the configuration files, SSO or the instance's role describe."""
+    import boto3
+
+    with asking("the AWS configuration"):
+        return boto3.session.Session()
+
+
+def region() -> str:
+    """The region that is configured. Raises AwsError where none is."""
+    name = session().region_name
+    if not name:
+        raise AwsError("no AWS region is set", "AWS_DEFAULT_REGION=us-west-2, or  aws configure set region us-west-2")
+    return str(name)
+
+
+@cache
+def client(service: str, in_region: str | None = None) -> Any:
+    """A boto3 client that answers throttling with adaptive back-off. AWS_ENDPOINT_URL is heeded."""
+    from botocore.config import Config
+
+    config = Config(retries={"mode": "adaptive", "max_attempts": ATTEMPTS}, connect_timeout=10, read_timeout=60)
+    with asking(service):
+        return session().client(service, region_name=in_region or region(), config=config)
+
+
+def emulated(service: str = "sagemaker") -> bool:
+    """Whether a service is asked at this very machine: `simferry emulator`."""
+    return is_loopback(client(service).meta.endpoint_url)
+
+
+def is_loopback(url: str | None) -> bool:
+    host = urlparse(url or "").hostname or ""
+    with contextlib.suppress(ValueError):
+        return ipaddress.ip_address(host).is_loopback
+    return host == "localhost"
+
+
+@cache
+def account() -> str:
+    """The account's number, as STS tells it."""
+    with asking("STS"):
+        return str(client("sts").get_caller_identity()["Account"])
+
+
+_EXPIRED = {"ExpiredToken", "ExpiredTokenException", "RequestExpired", "TokenRefreshRequired"}
+_UNKNOWN = {"InvalidClientTokenId", "UnrecognizedClientException", "InvalidAccessKeyId", "SignatureDoesNotMatch",
+            "AuthFailure", "InvalidToken"}  # fmt: skip
+_DENIED = {"AccessDenied", "AccessDeniedException", "AllAccessDisabled", "UnauthorizedOperation", "403"}
+LOGIN = "aws sso login, aws configure, or AWS_PROFILE;  aws sts get-caller-identity  tells who you are."
+
+
+@contextlib.contextmanager
+def asking(what: str) -> Iterator[None]:
+    """Turns the errors of boto3 into one that names what was asked for, and the way out. what: the resource or service."""
+    from botocore import exceptions as b
+
+    try:
+        yield
+    except b.ClientError as error:
+        raise refused(what, error) from None
+    except (b.NoCredentialsError, b.PartialCredentialsError):
+        raise CredentialsError(f"there are no AWS credentials to ask for {what}", LOGIN) from None
+    except (b.SSOError, b.CredentialRetrievalError) as error:
+        raise CredentialsError(f"the AWS credentials can't be renewed: {_sentence(error)}", LOGIN) from None
+    except (b.ProfileNotFound, b.ConfigParseError, b.NoRegionError, b.InvalidRegionError) as error:
+        raise AwsError(_sentence(error), "aws configure list  shows what is set.") from None
+    except b.HTTPClientError as error:
+        url = error.kwargs.get("endpoint_url")
+        hint = "Does  simferry emulator  run?" if is_loopback(url) else "Is this machine online?"
+        raise AwsError(f"{what} can't be asked: {url or 'AWS'} does not answer", hint) from None
+    except b.BotoCoreError as error:
+        raise AwsError(f"{what} can't be asked: {_sentence(error)}") from None
+
+
+def refused(what: str, error: Any) -> AwsError:
+    """A service's refusal (botocore's ClientError) as an error of ours."""
+    said = error.response.get("Error", {})
+    code = str(said.get("Code", ""))
+    message = str(said.get("Message") or code).strip()
+    if code in _EXPIRED:
+        return CredentialsError("the AWS credentials have expired", LOGIN, code)
+    if code in _UNKNOWN:
+        return CredentialsError("AWS does not accept these credentials", LOGIN, code)
+    if code in _DENIED:
+        hint = "docs/iam/ has the policies that simferry needs, each action with what it is for."
+        return AwsError(f"access to {what} is denied ({error.operation_name}): {message}", hint, code)
+    return AwsError(f"{what}: AWS refuses {error.operation_name}: {message} ({code})", "", code)
+
+
+def _sentence(error: Any) -> str:
+    return str(error).strip().splitlines()[0][:300]

@@ -1,0 +1,390 @@
+"""The sagemaker backend: each job one processing job of SageMaker, submitted by ScriptProcessor.
+
+Nothing is kept here of what the service knows: a job's name tells its run, plan and number, so the service's own list says
+which were submitted and how they stand, from any machine; and since a name can be used only once, none is submitted twice.
+"""
+
+import datetime
+import hashlib
+import re
+import subprocess
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ..aws import logs, session
+from ..aws.buckets import check_bucket, default_bucket, public_by
+from ..aws.images import Image, find_or_push
+from ..aws.instances import instance
+from ..aws.prices import affordable_seconds, cost_so_far
+from ..aws.script_processor import start_script
+from ..errors import BudgetReached, UsageError
+from ..store import RunFolder, write_whole, writing
+from . import contract
+
+NAME_LENGTH = 63
+_IMAGES = {"r": "simferry-r", "python": "simferry-python"}
+_STATES = {"InProgress": "running", "Stopping": "running", "Completed": "succeeded", "Failed": "failed"}
+_WAIT = {"ResourceLimitExceeded": 30.0, "ThrottlingException": 10.0}  # seconds before another job is tried
+LEAST_SECONDS = 60  # of run time that a budget has to allow
+
+
+class QuotaError(session.AwsError):
+    """The account's quota does not allow a single job of this kind."""
+
+    code = "quota"
+
+
+@dataclass(frozen=True)
+class Standing:
+    """How a job stands, as ListProcessingJobs tells it."""
+
+    status: str
+    created: datetime.datetime
+    ended: datetime.datetime | None
+    reason: str
+    message: str
+
+
+class Sagemaker:
+    """Options:
+
+    image: an image here, which is pushed to the account's ECR, or an image's address there [simferry-r or simferry-python].
+    role: the jobs' IAM role, by name or ARN [$SIMFERRY_ROLE]. See docs/iam/.
+    instance_type: one, or several (as a list, or with commas between) of which the first that is to be had is taken.
+    jobs: how many share the work. max_runtime: seconds, of each. hosts: instances of each, which give a whole script one cluster.
+    workers: cores of a job to use [all of the smallest instance type]. volume: GB of its disk.
+    budget: US dollars that the run may cost in all, by on-demand prices; the service itself ends jobs that would exceed it.
+    subnets, security_groups: of a VPC. kms_key: for what is stored, on disks and in S3. network_isolation: jobs reach no
+    network. encrypt_traffic: between hosts. tags: of the jobs, a dict or NAME=VALUE with commas between.
+    """
+
+    name = "sagemaker"
+    contract = True
+    jobs_go_on = True
+
+    def __init__(
+        self,
+        image: str | None = None,
+        role: str | None = None,
+        instance_type: str | Sequence[str] = "ml.m5.xlarge",
+        jobs: int = 1,
+        max_runtime: float = 86_400,
+        hosts: int = 1,
+        workers: int | None = None,
+        volume: int = 30,
+        budget: float | None = None,
+        subnets: str | Sequence[str] = (),
+        security_groups: str | Sequence[str] = (),
+        kms_key: str | None = None,
+        network_isolation: bool = False,
+        encrypt_traffic: bool = False,
+        tags: "str | dict[str, str]" = "",
+    ) -> None:
+        self.image, self.role = image, role
+        self.types = [instance(name) for name in _several(instance_type)]
+        self.jobs, self.hosts, self.volume, self.budget = int(jobs), int(hosts), int(volume), budget
+        self.workers = int(workers or min(kind.cores for kind in self.types))
+        self.max_runtime = int(max_runtime)
+        self.seconds_at_most = float(self.max_runtime)
+        self.subnets, self.security_groups, self.kms_key = _several(subnets), _several(security_groups), kms_key
+        self.network_isolation, self.encrypt_traffic = bool(network_isolation), bool(encrypt_traffic)
+        self.tags = tags if isinstance(tags, dict) else dict(tag.split("=", 1) for tag in _several(tags) if "=" in tag)
+        self.note = ""
+        self.waits_for = ""
+        self._image: Image | None = None
+        self._waiting: list[str] = []
+        self._submitted: set[str] = set()
+        self._not_before = 0.0
+        self._listed: tuple[float, dict[str, Standing]] = (-1e9, {})
+
+    @property
+    def seconds_between_polls(self) -> float:
+        return 1.0 if session.emulated() else 10.0
+
+    # ---- before anything starts ----
+
+    def default_store(self) -> str:
+        return f"s3://{default_bucket()}/simferry"
+
+    def check(self, spec: dict[str, Any], store: str) -> None:
+        if not store.startswith("s3://"):
+            raise UsageError(
+                f"the store {store} is not in S3, where SageMaker's jobs read and write",
+                "--store s3://my-bucket/simferry",
+            )
+        if self.max_runtime > contract.SECONDS_AT_MOST:
+            raise UsageError(
+                f"max_runtime is {self.max_runtime} s; SageMaker allows {contract.SECONDS_AT_MOST} (nine days)",
+                "More jobs make each shorter: --jobs.",
+            )
+        if spec["kind"] == "function" and self.hosts > 1:
+            raise UsageError("hosts are for whole scripts", "A function's replications are dealt to jobs: --jobs.")
+        if bool(self.subnets) != bool(self.security_groups):
+            raise UsageError(
+                "a VPC takes both subnets and security groups", "--subnets subnet-1,subnet-2 --security-groups sg-1"
+            )
+        self.role = self._role()
+        bucket = store.removeprefix("s3://").partition("/")[0]
+        check_bucket(bucket)
+        if how := public_by(bucket):
+            raise UsageError(
+                f"bucket {bucket} is open to the public by {how}: a stranger could read the run, or change it",
+                "Block public access to it, or choose another --store.",
+            )
+        self._image = find_or_push(self.image or _IMAGES.get(spec["language"], "simferry-r"))
+
+    def _role(self) -> str:
+        import os
+
+        role = self.role or os.environ.get("SIMFERRY_ROLE")
+        if not role:
+            raise UsageError(
+                "the sagemaker backend needs the IAM role that its jobs run with",
+                "--role arn:aws:iam::123456789012:role/simferry, or SIMFERRY_ROLE; docs/iam/ tells how to make one.",
+            )
+        if role.startswith("arn:"):
+            return role
+        return f"arn:aws:iam::{session.account()}:role/{role}"
+
+    def found(self) -> dict[str, Any]:
+        assert self._image is not None
+        return {"image": self._image.uri, "role": self.role}
+
+    def image_digest(self) -> str:
+        assert self._image is not None
+        return self._image.digest
+
+    def ask(
+        self, spec: dict[str, Any], root: Path, verb: str, show: bool = False
+    ) -> "subprocess.CompletedProcess[str]":
+        """In the image where Docker has it here, else by the interpreter that is here."""
+        from ..engine import EngineError, ImageError, connect, find_image
+        from .docker import Docker
+        from .local import Local
+
+        image = (self._image.local if self._image else None) or self.image or ""
+        try:
+            find_image(connect(), image, pull=False)
+        except (EngineError, ImageError, UsageError):
+            return Local().ask(spec, root, verb, show)
+        return Docker(image).ask(spec, root, verb, show)
+
+    # ---- jobs ----
+
+    def submit(self, run: RunFolder, jobs: Sequence[str]) -> None:
+        self._waiting += jobs
+        self._submit_more(run)
+
+    def _submit_more(self, run: RunFolder) -> None:
+        from botocore.exceptions import ClientError
+
+        if not self._waiting or time.monotonic() < self._not_before:
+            return
+        max_runtime = self._affordable(run)
+        self.waits_for = ""
+        while self._waiting:
+            job = self._waiting[0]
+            try:
+                with session.asking("SageMaker"):
+                    try:
+                        start_script(**self.request(run, job, max_runtime))
+                    except ClientError as error:
+                        if not self._is_there(error) and self._has_to_wait(error):
+                            return
+            except session.AwsError:
+                self._waiting.clear()
+                raise
+            self._submitted.add(self._waiting.pop(0))
+
+    def _is_there(self, error: Any) -> bool:
+        """Whether a job of this name was submitted before: by whoever ended before it could be noted."""
+        return str(error.response["Error"].get("Code")) == "ResourceInUse"
+
+    def _has_to_wait(self, error: Any) -> bool:
+        said = error.response["Error"]
+        code, message = str(said.get("Code")), str(said.get("Message"))
+        if code not in _WAIT:
+            raise error
+        if re.search(r"is 0 Instances", message):
+            names = ", ".join(kind.name for kind in self.types)
+            raise QuotaError(
+                f"this account's quota for processing jobs on {names} is 0",
+                "Ask for more (Service Quotas, Amazon SageMaker), or take another --instance-type.", code,
+            ) from None  # fmt: skip
+        self.waits_for = (
+            "SageMaker, which is throttling"
+            if code == "ThrottlingException"
+            else f"the quota ({message.partition('. ')[0]})"
+        )
+        self._not_before = time.monotonic() + (1.0 if session.emulated() else _WAIT[code])
+        return True
+
+    def _affordable(self, run: RunFolder) -> int:
+        """How long each job may run: the budget, where there is one, is kept even if nobody watches."""
+        if self.budget is None:
+            return self.max_runtime
+        left = self.budget - self._committed(run)
+        instances = len(self._waiting) * self.hosts
+        seconds = min(affordable_seconds(left, instances, name, session.region()) for name in self._types())
+        if seconds < LEAST_SECONDS:
+            jobs = len(self._waiting)
+            self._waiting.clear()
+            raise BudgetReached(
+                f"the budget of ${self.budget:g} does not allow {jobs} more job{'s' if jobs > 1 else ''} of run {run.id}: "
+                f"${self.dollars(run):.2f} are spent",
+                f"simferry resume {run.id} --budget {2 * self.budget:g}  goes on; fewer --jobs start up more cheaply.",
+            )
+        return min(self.max_runtime, int(seconds))
+
+    def _types(self) -> list[str]:
+        return [kind.name for kind in self.types]
+
+    def request(self, run: RunFolder, job: str, max_runtime: int) -> dict[str, Any]:
+        """What start_script is told."""
+        spec = run.record["simulation"]
+        program, worker = contract.command_of(spec)
+        inputs = [contract.input_of("plan", run.job_address(job))]
+        for name, one in run.record.get("inputs", {}).items():
+            address = one["place"] or f"{run.address}/input/{name}/"
+            inputs.append(contract.input_of(name, address, one["mode"], one["sharded"]))
+        outputs = [contract.output_of(name, f"{run.address}/{name}", "Continuous") for name in ("blocks", "artifacts")]
+        network: dict[str, Any] = {}
+        if self.subnets:
+            network["VpcConfig"] = {"Subnets": self.subnets, "SecurityGroupIds": self.security_groups}
+        if self.network_isolation:
+            network["EnableNetworkIsolation"] = True
+        if self.encrypt_traffic:
+            network["EnableInterContainerTrafficEncryption"] = True
+        types = self._types()
+        return {
+            "job_name": job_name(run, job),
+            "role": self._role(),
+            "image_uri": self.image,
+            "command": [program],
+            "code": f"{run.address}/code/{worker}",
+            "code_folder": True,
+            "inputs": inputs,
+            "outputs": outputs,
+            "arguments": ["run"],
+            "environment": contract.environment_of(spec),
+            "instance_type": types[0] if len(types) == 1 else types,
+            "instance_count": self.hosts,
+            "volume_gb": self.volume,
+            "max_runtime_seconds": max_runtime,
+            "volume_kms_key": self.kms_key,
+            "output_kms_key": self.kms_key,
+            "network": network or None,
+            "tags": {"simferry:run": run.id, **self.tags},
+        }
+
+    def poll(self, run: RunFolder, jobs: Sequence[str]) -> dict[str, str]:
+        if not jobs:
+            return {}
+        self._submit_more(run)
+        standing = self._list(run)
+        return {job: self._state(run, job, standing.get(job_name(run, job))) for job in jobs}
+
+    def _state(self, run: RunFolder, job: str, now: Standing | None) -> str:
+        if now is None:
+            return "running" if job in self._submitted else "pending"
+        if now.status == "Failed":
+            self._tell(run, job, now)
+        if now.status != "Stopped":
+            return _STATES[now.status]
+        too_long = now.ended is not None and (now.ended - now.created).total_seconds() >= self.max_runtime
+        return "failed" if too_long else "cancelled"
+
+    def _tell(self, run: RunFolder, job: str, now: Standing) -> None:
+        """Leaves beside the run why a job could not go on, where that would be so for every other."""
+        path = run.jobs / job / "message"
+        final = now.reason.startswith("ClientError")
+        text = now.message or (f"service: {now.reason}" if final else "")
+        if text and not path.exists():
+            with writing(run.path):
+                path.parent.mkdir(exist_ok=True)
+                write_whole(path, text.encode())
+
+    def _list(self, run: RunFolder) -> dict[str, Standing]:
+        """Every job of the run that the service knows; looked up once for each poll."""
+        when, found = self._listed
+        if time.monotonic() - when < self.seconds_between_polls / 2:
+            return found
+        pages = session.client("sagemaker").get_paginator("list_processing_jobs")
+        found = {}
+        with session.asking("SageMaker"):
+            for page in pages.paginate(NameContains=f"-{tag_of(run)}-", PaginationConfig={"PageSize": 100}):
+                for one in page["ProcessingJobSummaries"]:
+                    found[one["ProcessingJobName"]] = Standing(
+                        one["ProcessingJobStatus"], one["CreationTime"], one.get("ProcessingEndTime"),
+                        one.get("FailureReason", ""), one.get("ExitMessage", ""),
+                    )  # fmt: skip
+        self._listed = (time.monotonic(), found)
+        return found
+
+    def logs(self, run: RunFolder, job: str) -> str:
+        hosts = logs.read(job_name(run, job))
+        reason = getattr(self._list(run).get(job_name(run, job)), "reason", "")
+        lines = [text if len(hosts) == 1 else _prefixed(host, text) for host, text in hosts.items()]
+        return "".join([*lines, f"{reason}\n" if reason else ""])
+
+    def cancel(self, run: RunFolder, jobs: Sequence[str], at_once: bool) -> None:
+        from botocore.exceptions import ClientError
+
+        self._waiting = [job for job in self._waiting if job not in jobs]
+        self._listed = (-1e9, {})
+        standing = self._list(run)
+        for name in (job_name(run, job) for job in jobs):
+            if name in standing and standing[name].status == "InProgress":
+                with session.asking(f"processing job {name}"):
+                    try:
+                        session.client("sagemaker").stop_processing_job(ProcessingJobName=name)
+                    except ClientError as error:
+                        if error.response["Error"].get("Code") not in ("ValidationException", "ResourceNotFound"):
+                            raise  # else it has just ended
+        self._listed = (-1e9, {})
+
+    # ---- money ----
+
+    def dollars(self, run: RunFolder) -> float:
+        """By on-demand prices, from when jobs were created: a little more than is billed."""
+        return self._cost(run, datetime.datetime.now(datetime.timezone.utc))
+
+    def _committed(self, run: RunFolder) -> float:
+        """What the jobs that were begun will have cost when they have run as long as they may."""
+        return self._cost(
+            run, datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(seconds=self.max_runtime)
+        )
+
+    def _cost(self, run: RunFolder, until: datetime.datetime) -> float:
+        try:
+            jobs = self._list(run).values()
+            return max(
+                cost_so_far([(job.created, job.ended, name, self.hosts) for job in jobs], until, session.region())
+                for name in self._types()
+            )
+        except UsageError:  # a type that has no price here
+            if self.budget is None:
+                return float("nan")
+            raise
+
+
+def tag_of(run: RunFolder) -> str:
+    """What the names of a run's jobs have in common, and those of no other run."""
+    return hashlib.sha256(run.address.encode()).hexdigest()[:10]
+
+
+def job_name(run: RunFolder, job: str) -> str:
+    """The name of a job in SageMaker: the run's id, its tag, and plan-job."""
+    end = f"-{tag_of(run)}-{job}"
+    return re.sub(r"[^A-Za-z0-9]+", "-", run.id)[: NAME_LENGTH - len(end)].strip("-") + end
+
+
+def _several(given: str | Sequence[str]) -> list[str]:
+    return [part.strip() for part in given.split(",") if part.strip()] if isinstance(given, str) else list(given)
+
+
+def _prefixed(host: str, text: str) -> str:
+    return "".join(f"[{host}] {line}\n" for line in text.splitlines())

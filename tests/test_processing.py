@@ -100,6 +100,12 @@ def test_the_exit_message_is_cut_at_a_kilobyte(job):
     assert outcome.exit_message == "x" * 1024
 
 
+def test_an_exit_message_that_is_no_text_is_the_clients_fault(job):
+    outcome = run(job('writeBin(as.raw(c(0xff, 0x41)), "/opt/ml/output/message")'))
+    assert (outcome.status, outcome.exit_message) == ("Failed", "A")
+    assert outcome.failure_reason == "ClientError: /opt/ml/output/message is not encoded in UTF-8"
+
+
 def test_a_job_that_runs_too_long_is_stopped(job):
     limit = {"StoppingCondition": {"MaxRuntimeInSeconds": 1}}
     outcome = run(job("Sys.sleep(60)", **limit))

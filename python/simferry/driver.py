@@ -86,7 +86,7 @@ def driving(run: RunFolder) -> Iterator[None]:
                 continue
             raise RunBusy(
                 f"run {run.id} is being computed by {f'process {other.pid}' if other else 'another process'}",
-                f"simferry watch {run.id}  follows it, simferry cancel {run.id}  stops it.",
+                f"simferry watch {run.handle}  follows it, simferry cancel {run.handle}  stops it.",
             )
         me = {"pid": os.getpid(), "started": psutil.Process().create_time()}
         with writing(run.path):
@@ -150,7 +150,7 @@ def drive(
             run.push()
             raise Interrupted(
                 f"stopped; {progress(run, backend).done:,} replications of run {run.id} are kept",
-                f"simferry resume {run.id}",
+                f"simferry resume {run.handle}",
             ) from None
         except BaseException:
             if not backend.jobs_go_on:
@@ -181,8 +181,8 @@ def _detached(run: RunFolder, backend: Backend) -> Interrupted:
     waiting = f", {pending} more are not begun" if pending else ""
     return Interrupted(
         f"detached from run {run.id}: its {running} jobs go on{waiting}",
-        f"simferry watch {run.id}  follows them, simferry resume {run.id}  takes it up again, "
-        f"simferry cancel {run.id}  stops them.",
+        f"simferry watch {run.handle}  follows them, simferry resume {run.handle}  takes it up again, "
+        f"simferry cancel {run.handle}  stops them.",
     )
 
 
@@ -208,11 +208,13 @@ def _compute(
             raise WorkerError(
                 f"{work.replications:,} replications of run {run.id} are still missing after {attempt} attempts. "
                 f"The last one's log ends: {_last_lines(run, backend, names)}",
-                f"simferry logs {run.id}  shows all of it, simferry resume {run.id}  tries again.",
+                f"simferry logs {run.handle}  shows all of it, simferry resume {run.handle}  tries again.",
             )
         names = _submit(run, backend, work, reason if attempt == 0 else "retry", replications)
         if _watch(run, backend, names, on_progress):
             return
+        if backend.jobs_go_on and "cancelled" in backend.poll(run, names).values():
+            raise Interrupted(f"the jobs of run {run.id} were stopped by somebody", f"simferry resume {run.handle}")
 
 
 def stop_leftovers(run: RunFolder, backend: Backend) -> None:
@@ -315,11 +317,13 @@ def _raise_message(run: RunFolder, job: str) -> None:
     where = f"jobs/{job}/log.txt in {run.path}"
     errors: dict[str, SimferryError] = {
         "refused": SimulationError(text),
-        "disk": StoreError(f"{text} (in {run.path})", f"Make room there, then: simferry resume {run.id}"),
-        "service": AwsError(f"SageMaker could not run job {job} of run {run.id}: {text}", f"simferry logs {run.id}"),
+        "disk": StoreError(f"{text} (in {run.path})", f"Make room there, then: simferry resume {run.handle}"),
+        "service": AwsError(
+            f"SageMaker could not run job {job} of run {run.id}: {text}", f"simferry logs {run.handle}"
+        ),
         "load": SimulationError(f"the simulation fails when it is loaded: {text}", f"Its output is in {where}."),
     }
-    raise errors.get(kind) or WorkerError(f"the worker failed: {text}", f"simferry logs {run.id}")
+    raise errors.get(kind) or WorkerError(f"the worker failed: {text}", f"simferry logs {run.handle}")
 
 
 def _last_lines(run: RunFolder, backend: Backend, jobs: list[str]) -> str:

@@ -1,6 +1,7 @@
-"""The verb plan: what a run would compute, what is already there, and how long it should take."""
+"""The verb plan: what a run would compute, what is already there, how long it should take, and in the cloud what it costs."""
 
-import shutil
+import contextlib
+import tempfile
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -9,23 +10,28 @@ from typing import Any
 
 import numpy as np
 
-from . import driver, planning, results, reuse, streams
+from . import cloud_forecast, driver, planning, results, reuse, streams
+from .aws import prices, session
 from .backends import backend as backend_of
 from .backends.base import Backend
 from .design import Design
-from .errors import Interrupted
+from .errors import Interrupted, SimferryError, SimulationError, UsageError, WorkerError
 from .prepare import as_design, as_simulation, check_replications, create
 from .simulation import Simulation
-from .store import RunFolder, Store
+from .store import RunFolder, store_at
 
 PILOT_SECONDS = 20.0  # of wall time, at the most
 PILOT_CONDITIONS = 200
 PILOT_REPLICATIONS = 3
+NOT_PLANNED = ("on_error", "replication_timeout", "retries", "fresh")  # of a sweep file: they matter only to a run
 
 
 @dataclass
 class Forecast:
-    """What a run would be. seconds are None without a pilot; those of the pilot's replications are core-seconds each."""
+    """What a run would be. seconds are None without a pilot, and in the cloud, where `cloud` has them and stretches is 0.
+
+    What a pilot told is of this machine: workers, core_seconds, the seconds of its replications.
+    """
 
     conditions: int
     replications: int
@@ -40,6 +46,8 @@ class Forecast:
     core_seconds: float | None = None
     seconds: float | None = None
     slowest_condition: dict[str, Any] | None = None
+    longest_replication: float | None = None
+    cloud: cloud_forecast.CloudForecast | None = None
 
 
 def plan(
@@ -53,63 +61,162 @@ def plan(
     include: Iterable[str | Path] = (),
     constants: Mapping[str, Any] | None = None,
     results_file: str = "",
+    inputs: Mapping[str, Any] | None = None,
     common: str | Iterable[str] = (),
     store: str | Path | None = None,
     backend: str = "local",
-    workers: int | None = None,
-    image: str | None = None,
-    instance_type: str | None = None,
-    jobs: int | None = None,
-    max_runtime: float | None = None,
-    hosts: int | None = None,
     cores: int | None = None,
     pilot: bool = True,
+    deadline: float | str | None = None,
+    budget: float | None = None,
+    refresh_prices: bool = False,
+    **place: Any,
 ) -> Forecast:
     """What `run` would do with the same arguments, without doing it.
 
     With `pilot`, a few replications of (up to 200 of) the conditions are run for at most 20 seconds to see how long they
     take. They are kept: a run with the same seed does not compute them again.
+
+    backend "sagemaker": the pilot runs on this machine, or in `image` on this machine where the simulation can't run without
+    it, and is not kept; `cloud` of what is returned has time and cost by instance type and number of jobs, the cheapest within
+    `deadline` ("2h", or seconds) and the fastest within `budget` (US dollars). refresh_prices: ask AWS for today's prices first.
     """
-    simulation = as_simulation(simulation, function, args, include, constants, results_file)
+    simulation = as_simulation(simulation, function, args, include, constants, results_file, inputs)
     design = as_design(design)
     check_replications(replications)
-    given: dict[str, Any] = {
-        "workers": workers,
-        "image": image,
-        "instance_type": instance_type,
-        "jobs": jobs,
-        "hosts": hosts,
-    }
-    given["max_runtime"] = max_runtime
-    place = backend_of(backend, **given)
-    options: dict[str, Any] = {"common": common, "backend": backend, "place": given, "cores": cores}
+    if backend == "sagemaker":
+        asked: dict[str, Any] = {"deadline": deadline, "budget": budget, "refresh_prices": refresh_prices}
+        of_pilot = {"seed": seed, "common": common, "cores": cores}
+        return _in_the_cloud(simulation, design, replications, of_pilot, place, pilot, **asked)
+    if deadline is not None or budget is not None or refresh_prices:
+        raise UsageError(
+            f"deadline, budget and prices are for the cloud, and the backend is {backend}", "--backend sagemaker"
+        )
+    where = backend_of(backend, **place)
+    options: dict[str, Any] = {"common": common, "backend": backend, "place": place, "cores": cores}
     if not pilot:
-        place.check(simulation.spec())
-        simulation.check(design, place)
+        where.check(simulation.spec(), store_at(store).address)
+        simulation.check(design, where)
         seed = streams.check_seed(0 if seed is None else seed)
-        work = _stretches(simulation, design, seed, replications, common, place.workers)
+        work = _stretches(simulation, design, seed, replications, common, where.workers)
         total = len(design) * replications
-        return Forecast(len(design), replications, total, 0, len(work), place.workers, seed)
+        return Forecast(len(design), replications, total, 0, len(work), where.workers, seed)
     few = min(replications, PILOT_REPLICATIONS)
     folder = create(simulation, design, replications=few, seed=seed, store=store, pilot=True, **options)
-    there = reuse.take_over(_as_if(folder, replications), Store(store), design)
-    _pilot(folder, place)
-    work = _stretches(simulation, design, folder.record["seed"], replications, common, place.workers)
+    there = reuse.take_over(_as_if(folder, replications), store_at(store), design)
+    _pilot(folder, where)
+    work = _stretches(simulation, design, folder.record["seed"], replications, common, where.workers)
     out = Forecast(
         len(design),
         replications,
         len(design) * replications,
         there,
         len(work),
-        place.workers,
+        where.workers,
         folder.record["seed"],
         folder.id,
     )
-    _forecast(out, folder, design, cores or (1 if simulation.kind == "function" else place.workers))
+    _forecast(out, folder, design, cores or (1 if simulation.kind == "function" else where.workers))
     if out.pilot_replications == 0:
-        shutil.rmtree(folder.path, ignore_errors=True)
+        folder.remove()
         out.pilot_run = None
     return out
+
+
+def _in_the_cloud(
+    simulation: Simulation,
+    design: Design,
+    replications: int,
+    options: dict[str, Any],
+    place: Mapping[str, Any],
+    pilot: bool,
+    *,
+    deadline: float | str | None,
+    budget: float | None,
+    refresh_prices: bool,
+) -> Forecast:
+    """options: of the pilot's run folder. place: the backend's, as the user gave them."""
+    given = {name: value for name, value in {**place, "budget": budget}.items() if value is not None}
+    for name, number in given.items():
+        if isinstance(number, (int, float)) and not isinstance(number, bool) and not number > 0:
+            raise UsageError(f"{name} is {number}; it has to be above 0")
+    sagemaker: Any = backend_of("sagemaker", **given)  # which knows its options
+    if given.get("hosts", 1) > 1:
+        raise UsageError(
+            f"hosts is {given['hosts']}; a pilot on this machine can't tell how fast a script is on several hosts",
+            "Leave hosts out to plan for one.",
+        )
+    seconds = None if deadline is None else cloud_forecast.seconds_of(deadline)
+    region, notes = _region()
+    table = prices.refresh(region) if refresh_prices else prices.prices(region)
+    types = [kind.name for kind in sagemaker.types] if "instance_type" in given else []
+    for name in types:
+        table.of(name)  # known before anything runs
+    total = len(design) * replications
+    if not pilot:
+        seed = streams.check_seed(options["seed"] or 0)
+        nothing = cloud_forecast.CloudForecast([], None, None, ["without a pilot no time and no cost can be told"])
+        return Forecast(len(design), replications, total, 0, 0, given.get("workers", 0), seed, cloud=nothing)
+    options = {**options, "replications": min(replications, PILOT_REPLICATIONS), "pilot": True}
+    with tempfile.TemporaryDirectory(prefix="simferry-pilot-", ignore_cleanup_errors=True) as store:
+        folder, here, where = _pilot_here(simulation, design, given.get("image"), {**options, "store": store})
+        _pilot(folder, here)
+        out = Forecast(len(design), replications, total, 0, 0, here.workers, folder.record["seed"])
+        cores = options["cores"] or (1 if simulation.kind == "function" else here.workers)
+        _forecast(out, folder, design, cores)
+        failed = sum(name.failed for name in folder.block_names())
+    if failed:
+        notes.append(
+            f"{failed} of the pilot's {out.pilot_replications} replications failed: their time may mean nothing"
+        )
+    if out.core_seconds is None or out.longest_replication is None:
+        said = f"no replication ended within the pilot's {PILOT_SECONDS:.0f} s, so no time and no cost can be told"
+        out.cloud = cloud_forecast.CloudForecast([], None, None, [said])
+        return out
+    out.seconds = None
+    whole_instance = simulation.kind != "function" and not options["cores"]
+    if whole_instance:
+        notes.append(
+            "an instance runs a whole script one at a time, taken to be no faster on more cores: --cores tells how many it uses"
+        )
+    work = cloud_forecast.Work(total, out.core_seconds / cores, out.longest_replication, cores, whole_instance)
+    out.cloud = cloud_forecast.forecast(
+        work,
+        table,
+        deadline=seconds,
+        budget=budget,
+        instance_types=types,
+        jobs=given.get("jobs"),
+        workers=given.get("workers"),
+    )
+    out.cloud.notes += [*notes, where]
+    return out
+
+
+def _region() -> tuple[str, list[str]]:
+    """The region that is configured, or the one whose prices are known; and then a note of it."""
+    name = None
+    with contextlib.suppress(ImportError):  # without boto3 nothing is configured
+        name = session.session().region_name
+    return name or prices.REGION, [] if name else [f"no AWS region is set, so {prices.REGION} is taken"]
+
+
+def _pilot_here(
+    simulation: Simulation, design: Design, image: str | None, options: dict[str, Any]
+) -> tuple[RunFolder, Backend, str]:
+    """A pilot's folder, its backend, and a note of where it runs: on this machine, or else in the image on this machine."""
+    try:
+        return create(simulation, design, **options), backend_of("local"), "the pilot ran on this machine"
+    except (SimulationError, WorkerError) as error:  # WorkerError: R isn't installed here
+        if not image:
+            raise
+        try:
+            folder = create(simulation, design, backend="docker", place={"image": image}, **options)
+        except SimferryError as there:
+            hint = f"{error.hint} In the image {image} on this machine: {there.message}".strip()
+            raise type(error)(error.message, hint) from None
+        where = f"the pilot ran in the image {image} on this machine: without it, {error.message}"
+        return folder, backend_of("docker", image=image), where
 
 
 def _stretches(
@@ -162,4 +269,5 @@ def _forecast(out: Forecast, folder: RunFolder, design: Design, cores: int) -> N
     out.seconds_per_replication = float(each.mean())
     out.core_seconds = float(each.sum() * out.replications * (1 - out.already_there / out.total)) * cores
     out.seconds = out.core_seconds / out.workers + 1.0
+    out.longest_replication = float(seconds.max())
     out.slowest_condition = {"condition": slowest + 1, **design.condition(slowest), "seconds": float(mean[slowest])}

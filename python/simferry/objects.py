@@ -1,10 +1,10 @@
 """Objects in a bucket, through obstore: S3 with the usual AWS configuration, and gs:// and az:// as obstore reads theirs."""
 
-import asyncio
 import contextlib
 import os
-from collections.abc import Awaitable, Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
@@ -12,6 +12,8 @@ from typing import Any, TypeVar
 from .errors import StoreError, UsageError, nearest
 
 AT_ONCE = 64  # requests under way: S3 answers each in tens of milliseconds
+IN_MEMORY = 2000  # objects that are fetched before the first of them is taken
+RETRIES = {"max_retries": 10, "retry_timeout": timedelta(seconds=30)}  # of obstore, for what is worth another try
 SCHEMES = ("s3", "gs", "az")
 T = TypeVar("T")
 Content = bytes | Path
@@ -24,7 +26,8 @@ class ObjectNotFound(StoreError):
 class Objects:
     """The objects below an address such as s3://bucket/folder. Names are relative to it."""
 
-    def __init__(self, address: str, kms_key: str | None = None) -> None:
+    def __init__(self, address: str, kms_key: str | None = None, above: "Objects | None" = None) -> None:
+        self._above = above
         self.address = address.rstrip("/")
         self.kms_key = kms_key or os.environ.get("SIMFERRY_KMS_KEY")
         self.scheme, _, rest = self.address.partition("://")
@@ -38,8 +41,8 @@ class Objects:
             raise UsageError(f"{address} names no bucket", f"For instance: --store {self.scheme}://my-bucket/simferry")
 
     def below(self, name: str) -> "Objects":
-        """The objects of a folder in this one."""
-        return Objects(f"{self.address}/{name}", self.kms_key)
+        """The objects of a folder in this one, over the same connections."""
+        return Objects(f"{self.address}/{name}", self.kms_key, self)
 
     @classmethod
     def split(cls, address: str) -> tuple["Objects", str]:
@@ -50,6 +53,9 @@ class Objects:
 
     @cached_property
     def _store(self) -> Any:
+        """obstore's store of the whole bucket."""
+        if self._above:
+            return self._above._store
         try:
             from obstore.store import S3Store, from_url
         except ImportError:
@@ -59,7 +65,7 @@ class Objects:
             ) from None
         if self.scheme != "s3":
             with self._explained():
-                return from_url(self.address)
+                return from_url(f"{self.scheme}://{self.bucket}", retry_config=RETRIES)
         from obstore.auth.boto3 import Boto3CredentialProvider
 
         from .aws import session
@@ -68,14 +74,20 @@ class Objects:
             if session.session().get_credentials() is None:
                 raise session.CredentialsError(f"there are no AWS credentials to ask for {self.address}", session.LOGIN)
         endpoint = session.client("s3").meta.endpoint_url
-        options: dict[str, Any] = {} if "amazonaws.com" in endpoint else {"endpoint": endpoint}
-        if self.kms_key:
-            options |= {"server_side_encryption": "aws:kms", "sse_kms_key_id": self.kms_key}
+        encryption = {"server_side_encryption": "aws:kms", "sse_kms_key_id": self.kms_key} if self.kms_key else {}
         return S3Store(
-            self.bucket, prefix=self.prefix or None, region=session.region(),
-            credential_provider=Boto3CredentialProvider(session.session()),
-            client_options={"allow_http": endpoint.startswith("http://"), "timeout": "120s"}, **options,
+            self.bucket, region=session.region(), endpoint=endpoint, retry_config=RETRIES,
+            # boto3 renews credentials ten minutes before they expire
+            credential_provider=Boto3CredentialProvider(session.session(), ttl=timedelta(minutes=5)),
+            client_options={"allow_http": endpoint.startswith("http://"), "timeout": "120s"}, **encryption,
         )  # fmt: skip
+
+    def _full(self, name: str) -> str:
+        """An object's name in the bucket."""
+        return f"{self.prefix}/{name}" if self.prefix else name
+
+    def _short(self, meta: Mapping[str, Any]) -> str:
+        return str(meta["path"]).removeprefix(f"{self.prefix}/")
 
     # ---- one object ----
 
@@ -87,93 +99,84 @@ class Objects:
         self.put_many([(name, data)])
 
     def create(self, name: str, data: bytes) -> bool:
-        """Put an object where there is none; False where there is one."""
-        import obstore
+        """Put an object where there is none; False where there is another."""
         from obstore.exceptions import AlreadyExistsError, PreconditionError
 
         with self._explained():
             try:
-                obstore.put(self._store, name, data, mode="create")
+                self._store.put(self._full(name), data, mode="create")
             except (AlreadyExistsError, PreconditionError):
-                return False
+                # it is ours where an answer was lost on its way, and the request made again
+                return self.get(name) == data
         return True
 
     # ---- many ----
 
-    def get_many(self, names: Iterable[str]) -> Iterator[tuple[str, bytes]]:
-        """The objects of these names, in this order. Raises ObjectNotFound for the first that is not there."""
+    def find_many(self, names: Iterable[str]) -> Iterator[tuple[str, bytes]]:
+        """Those of these objects that are there, in this order."""
 
-        async def one(name: str) -> bytes | None:
+        def one(name: str) -> bytes | None:
             try:
-                got = await self._store.get_async(name)
-                return bytes(await got.bytes_async())
+                return bytes(self._store.get(self._full(name)).bytes())
             except FileNotFoundError:
                 return None
 
         names = list(names)
-        for start in range(0, len(names), 2000):  # so that not all of them are in memory at once
-            some = names[start : start + 2000]
+        for start in range(0, len(names), IN_MEMORY):
+            some = names[start : start + IN_MEMORY]
             with self._explained():
                 contents = _concurrently(one, some)
-            for name, content in zip(some, contents, strict=True):
-                if content is None:
-                    self._check_bucket()
-                    raise ObjectNotFound(f"there is no {self.address}/{name}")
-                yield name, content
+            yield from ((name, content) for name, content in zip(some, contents, strict=True) if content is not None)
+
+    def get_many(self, names: Iterable[str]) -> Iterator[tuple[str, bytes]]:
+        """The objects of these names, in this order. Raises ObjectNotFound for the first that is not there."""
+        names = list(names)
+        found = self.find_many(names)
+        for name in names:
+            got = next(found, None)
+            if got is None or got[0] != name:
+                self._check_bucket()
+                raise ObjectNotFound(f"there is no {self.address}/{name}")
+            yield got
 
     def put_many(self, contents: Iterable[tuple[str, Content]]) -> None:
         """Put objects, the bytes themselves or a file's."""
-
-        async def one(item: tuple[str, Content]) -> None:
-            await self._store.put_async(item[0], item[1])
-
         with self._explained():
-            _concurrently(one, list(contents))
+            _concurrently(lambda item: self._store.put(self._full(item[0]), item[1]), list(contents))
 
-    def listing(self, prefix: str = "") -> list[tuple[str, int]]:
-        """Names and sizes of all objects whose names lie below a folder, sorted."""
-        import obstore
-
+    def listing(self, folder: str = "") -> list[tuple[str, int]]:
+        """Names and sizes of all objects below a folder (`blocks/`), sorted."""
         with self._explained():
-            found = [
-                (meta["path"], int(meta["size"]))
-                for page in obstore.list(self._store, prefix or None, chunk_size=1000)
-                for meta in page
-            ]
-        if not found:
-            self._check_bucket()
-        return sorted(found)
+            return sorted((self._short(meta), int(meta["size"])) for meta in self._below(folder))
 
     def versions(self, name: str) -> list[tuple[str, int, str]]:
         """Names, sizes and ETags of the object of a name, or of all below the folder of that name."""
-        import obstore
-
         with self._explained():
             try:
-                found = [] if not name or name.endswith("/") else [obstore.head(self._store, name)]
+                found = [] if not name or name.endswith("/") else [self._store.head(self._full(name))]
             except FileNotFoundError:
                 found = []
-            found += [meta for page in obstore.list(self._store, name.rstrip("/") or None) for meta in page]
+            found += self._below(name)
         if not found:
             self._check_bucket()
-        return sorted((meta["path"], int(meta["size"]), str(meta["e_tag"])) for meta in found)
+        return sorted((self._short(meta), int(meta["size"]), str(meta["e_tag"])) for meta in found)
 
-    def folders(self) -> list[str]:
-        """The names of the folders directly below."""
-        import obstore
+    def _below(self, folder: str) -> Iterator[Mapping[str, Any]]:
+        for page in self._store.list(self._full(folder) or None, chunk_size=1000):
+            yield from page
 
+    def folders(self, folder: str = "") -> list[str]:
+        """The names of the folders directly below one."""
         with self._explained():
-            found = obstore.list_with_delimiter(self._store, None)
-        if not found["common_prefixes"]:
+            found = self._store.list_with_delimiter(self._full(folder) or None)["common_prefixes"]
+        if not found:
             self._check_bucket()
-        return sorted(path.rstrip("/").rpartition("/")[2] for path in found["common_prefixes"])
+        return sorted(path.rstrip("/").rpartition("/")[2] for path in found)
 
     def delete(self, names: Iterable[str]) -> None:
-        import obstore
-
-        if names := list(names):
+        if names := [self._full(name) for name in names]:
             with self._explained():
-                obstore.delete(self._store, names)
+                self._store.delete(names)
 
     # ---- errors ----
 
@@ -183,6 +186,7 @@ class Objects:
         try:
             yield
         except OSError as error:
+            self._check_bucket()
             raise StoreError(f"{self.address} can't be reached: {error.strerror or type(error).__name__}") from None
         except Exception as error:
             if not type(error).__module__.startswith("obstore"):
@@ -202,19 +206,9 @@ class Objects:
             check_bucket(self.bucket)
 
 
-def _concurrently(work: Callable[[Any], Awaitable[T]], items: list[Any]) -> list[T]:
-    """work of each item, up to AT_ONCE at a time. In a thread: notebooks have an event loop of their own."""
-
-    async def all_of_them() -> list[T]:
-        free = asyncio.Semaphore(AT_ONCE)
-
-        async def one(item: Any) -> T:
-            async with free:
-                return await work(item)
-
-        return await asyncio.gather(*map(one, items))
-
-    if not items:
-        return []
-    with ThreadPoolExecutor(1) as thread:
-        return thread.submit(asyncio.run, all_of_them()).result()
+def _concurrently(work: Callable[[Any], T], items: list[Any]) -> list[T]:
+    """work of each item, up to AT_ONCE at a time. The first error is raised, and what is not begun by then is left."""
+    if len(items) < 2:
+        return [work(item) for item in items]
+    with ThreadPoolExecutor(min(AT_ONCE, len(items))) as threads:
+        return list(threads.map(work, items))

@@ -29,8 +29,8 @@ MESSAGE_BYTES = 1024
 class Storage(Protocol):
     """Where a job's inputs come from and its outputs go."""
 
-    def fetch(self, uri: str, folder: Path, host: int, hosts: int, sharded: bool) -> None:
-        """Bring what is at (or under) a URI into a folder; sharded: only host number `host`'s share of the files."""
+    def fetch(self, source: dict[str, Any], folder: Path, host: int, hosts: int) -> None:
+        """Bring what an S3Input of the request names into a folder; of sharded data only host number `host`'s share."""
 
     def send(self, folder: Path, uri: str) -> None:
         """Bring the files of a folder that are new or have changed to a URI."""
@@ -44,20 +44,24 @@ def local_uri(path: Path) -> str:
     return f"{HERE}{path.absolute()}"
 
 
+def share(files: list[Any], source: dict[str, Any], host: int, hosts: int) -> list[Any]:
+    """What host number `host` gets of an input's files: all of them, or every so many where they are sharded."""
+    return files[host::hosts] if source.get("S3DataDistributionType") == "ShardedByS3Key" else files
+
+
 class Files:
     """Storage in folders of this machine."""
 
-    def fetch(self, uri: str, folder: Path, host: int, hosts: int, sharded: bool) -> None:
-        source = Path(uri.removeprefix(HERE))
-        if not source.exists():
-            raise FileNotFoundError(2, "there is no such input", str(source))
-        files = sorted(p for p in source.rglob("*") if p.is_file()) if source.is_dir() else [source]
-        base = source if source.is_dir() else source.parent
-        for number, file in enumerate(files):
-            if not sharded or number % hosts == host:
-                target = folder / file.relative_to(base)
-                target.parent.mkdir(parents=True, exist_ok=True)
-                shutil.copy(file, target)
+    def fetch(self, source: dict[str, Any], folder: Path, host: int, hosts: int) -> None:
+        path = Path(source["S3Uri"].removeprefix(HERE))
+        if not path.exists():
+            raise FileNotFoundError(2, "there is no such input", str(path))
+        files = sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]
+        base = path if path.is_dir() else path.parent
+        for file in share(files, source, host, hosts):
+            target = folder / file.relative_to(base)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(file, target)
 
     def send(self, folder: Path, uri: str) -> None:
         target = Path(uri.removeprefix(HERE))
@@ -82,15 +86,27 @@ class ProcessingJob:
     """A job in containers here.
 
     request: as for CreateProcessingJob. folder: an empty one of the job's own, for what the containers see as /opt/ml.
+    arn: what the containers are told that the job is. image: the engine's own name for what the request's ImageUri means.
     """
 
-    def __init__(self, client: Any, request: dict[str, Any], folder: Path, storage: Storage, owner: str) -> None:
+    def __init__(
+        self,
+        client: Any,
+        request: dict[str, Any],
+        folder: Path,
+        storage: Storage,
+        owner: str,
+        arn: str = "",
+        image: str = "",
+    ) -> None:
         check_request("sagemaker", "CreateProcessingJob", request)
         self.client, self.request, self.folder, self.storage = client, request, folder, storage
         self.name = request["ProcessingJobName"]
+        self.arn = arn or f"arn:aws:sagemaker:us-east-1:000000000000:processing-job/{self.name}"
+        self.image = image or request["AppSpecification"]["ImageUri"]
         self.labels = {OWNER: owner, JOB: self.name}
         cluster = request["ProcessingResources"]["ClusterConfig"]
-        self.hosts = [f"algo-{i + 1}" for i in range(cluster["InstanceCount"])]
+        self.hosts = [f"algo-{i + 1}" for i in range(cluster.get("InstanceCount", 1))]
         self.instance = instance(cluster["InstanceType"])
         self.started = 0.0
         self.stopped = ""  # why, once it is
@@ -102,8 +118,7 @@ class ProcessingJob:
 
     def start(self) -> None:
         """Bring the inputs, write the configuration, start the hosts. What fails leaves nothing behind."""
-        image = self.request["AppSpecification"]["ImageUri"]
-        find_image(self.client, image)
+        find_image(self.client, self.image)
         try:
             for number, host in enumerate(self.hosts):
                 self._prepare(number, host)
@@ -113,7 +128,7 @@ class ProcessingJob:
                     internal=bool(self.request.get("NetworkConfig", {}).get("EnableNetworkIsolation")),
                 )  # fmt: skip
             for host in self.hosts:
-                self.containers[host] = self._container(image, host)
+                self.containers[host] = self._container(host)
             for container in self.containers.values():
                 container.start()
         except BaseException:
@@ -132,8 +147,7 @@ class ProcessingJob:
             source = one["S3Input"]
             target = self._inside(host, source["LocalPath"])
             target.mkdir(parents=True, exist_ok=True)
-            sharded = source.get("S3DataDistributionType") == "ShardedByS3Key"
-            self.storage.fetch(source["S3Uri"], target, number, len(self.hosts), sharded)
+            self.storage.fetch(source, target, number, len(self.hosts))
         for one in self.request.get("ProcessingOutputConfig", {}).get("Outputs", []):
             self._inside(host, one["S3Output"]["LocalPath"]).mkdir(parents=True, exist_ok=True)
         self._configure(host)
@@ -143,7 +157,7 @@ class ProcessingJob:
     def _configure(self, host: str) -> None:
         r = self.request
         config = {
-            "ProcessingJobArn": f"arn:aws:sagemaker:us-east-1:000000000000:processing-job/{self.name}",
+            "ProcessingJobArn": self.arn,
             "ProcessingJobName": self.name,
             "AppSpecification": r["AppSpecification"],
             "Environment": r.get("Environment", {}),
@@ -163,7 +177,7 @@ class ProcessingJob:
         (folder / "processingjobconfig.json").write_text(json.dumps(config))
         (folder / "resourceconfig.json").write_text(json.dumps(resources))
 
-    def _container(self, image: str, host: str) -> Any:
+    def _container(self, host: str) -> Any:
         application = self.request["AppSpecification"]
         cores = cores_of(self.instance, os.cpu_count() or 1)
         memory = int(self.instance.memory_gib * GIB)
@@ -177,7 +191,7 @@ class ProcessingJob:
                 },
             }
         return self.client.containers.create(
-            image,
+            self.image,
             entrypoint=application.get("ContainerEntrypoint"),
             command=application.get("ContainerArguments"),
             environment=self.request.get("Environment", {}),
@@ -245,7 +259,8 @@ class ProcessingJob:
         """Outputs out, containers gone. states: of the hosts that decide about the outcome."""
         self.kept_logs = {host: self.logs(host) for host in self.hosts}
         self._send("Continuous")
-        message = "".join(self._message(host) for host in self.hosts)
+        written = b"".join(self._message(host) for host in self.hosts)
+        message = written[:MESSAGE_BYTES].decode(errors="ignore")
         bad = {host: s for host, s in states.items() if s["ExitCode"] != 0}
         if self.stopped:
             self.outcome = Outcome("Stopped", message, self.stopped)
@@ -258,6 +273,8 @@ class ProcessingJob:
             if len(self.hosts) > 1 and state["ExitCode"] == 137 and not why:
                 reason = f"AlgorithmError: host {host} was lost (exit code 137)"
             self.outcome = Outcome("Failed", message, reason)
+        elif not is_text(written):
+            self.outcome = Outcome("Failed", message, "ClientError: /opt/ml/output/message is not encoded in UTF-8")
         else:
             self._send("EndOfJob")
             self.outcome = Outcome("Completed", message)
@@ -273,9 +290,9 @@ class ProcessingJob:
                     if local.is_dir():
                         self.storage.send(local, output["S3Uri"])
 
-    def _message(self, host: str) -> str:
+    def _message(self, host: str) -> bytes:
         path = self.folder / host / "output" / "message"
-        return path.read_bytes()[:MESSAGE_BYTES].decode(errors="replace") if path.is_file() else ""
+        return path.read_bytes() if path.is_file() else b""
 
     def discard(self) -> None:
         """Remove containers, network and folder, whatever state they are in."""
@@ -285,7 +302,15 @@ class ProcessingJob:
         if self.network is not None:
             with contextlib.suppress(Exception):
                 self.network.remove()
-        remove_folder(self.client, self.request["AppSpecification"]["ImageUri"], self.folder)
+        remove_folder(self.client, self.image, self.folder)
+
+
+def is_text(content: bytes) -> bool:
+    try:
+        content.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def cores_of(kind: Instance, here: int) -> int:

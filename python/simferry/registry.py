@@ -2,20 +2,23 @@
 
 import base64
 import contextlib
+import hashlib
 import json
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from .aws.session import is_loopback
 from .engine import ImageError, connect, find_image, repository_of
 from .errors import SimferryError
 from .images import LABEL
 
-_ECR = re.compile(r"(\d{12})\.dkr\.ecr(?:-fips)?\.([a-z0-9-]+)\.amazonaws\.com(?:\.cn)?")
+ECR = re.compile(r"(\d{12})\.dkr\.ecr(?:-fips)?\.([a-z0-9-]+)\.amazonaws\.com(?:\.cn)?")
 _HOST = re.compile(r"(?=.*[.:]|localhost)[A-Za-z0-9][A-Za-z0-9.-]*(?::\d+)?")
 _PART = r"[a-z0-9]+(?:(?:[._-]|__|-+)[a-z0-9]+)*"
 _NAME = re.compile(rf"(?:{_PART}/)*{_PART}")
+_MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
 KEPT_IMAGES = 30
 PUSH_SECONDS = 600  # for which a registry may say nothing: it looks through what it was sent
 Progress = Callable[[str], None]
@@ -47,13 +50,15 @@ def push(name: str, to: str, on_progress: Progress = lambda _: None) -> Pushed:
     host, _, path = to.removeprefix("https://").rstrip("/").partition("/")
     base = repository_of(name).rpartition("/")[2]
     repository = f"{path}/{base}" if path else base
-    ecr = _ECR.fullmatch(host)
+    ecr = ECR.fullmatch(host)
     check_names(host, repository, bool(ecr))
     client = connect(PUSH_SECONDS)
     image = find_image(client, name, pull=False)
     credentials = ecr_login(ecr[1], ecr[2], repository, on_progress) if ecr else None
     tag = _tag_of(image)
     uri = f"{host}/{repository}:{tag}"
+    if ecr and (emulator := _emulated_ecr(ecr[2])):
+        return _tell(emulator, ecr[1], repository, tag, image, uri)
     there = _digest_there(client, uri, credentials)
     if there and there in {d.rpartition("@")[2] for d in image.attrs.get("RepoDigests", [])}:
         return Pushed(uri, there, True)
@@ -67,6 +72,29 @@ def push(name: str, to: str, on_progress: Progress = lambda _: None) -> Pushed:
                 client.images.remove(uri, noprune=True)
         raise
     return Pushed(uri, digest or _digest_there(client, uri, credentials) or "", False)
+
+
+def _emulated_ecr(region: str) -> Any:
+    """A client of ECR where `simferry emulator` plays it; None elsewhere."""
+    import boto3
+
+    ecr = boto3.session.Session(region_name=region).client("ecr")
+    return ecr if is_loopback(ecr.meta.endpoint_url) else None
+
+
+def _tell(ecr: Any, account: str, repository: str, tag: str, image: Any, uri: str) -> Pushed:
+    """The emulator's jobs run in the engine that has the image: it needs to know only which one the tag means."""
+    config = {"mediaType": "application/vnd.docker.container.image.v1+json", "size": 0, "digest": image.id}
+    manifest = json.dumps({"schemaVersion": 2, "mediaType": _MANIFEST, "config": config, "layers": []})
+    digest = f"sha256:{hashlib.sha256(manifest.encode()).hexdigest()}"
+    name = {"registryId": account, "repositoryName": repository}
+    if ecr.batch_get_image(**name, imageIds=[{"imageTag": tag, "imageDigest": digest}])["images"]:
+        return Pushed(uri, digest, True)
+    try:
+        ecr.put_image(**name, imageManifest=manifest, imageTag=tag, imageDigest=digest)
+    except ecr.exceptions.ImageTagAlreadyExistsException as error:
+        raise _refused(uri.rpartition(":")[0], f"immutable: {error}") from None
+    return Pushed(uri, digest, False)
 
 
 def check_names(host: str, repository: str, ecr: bool) -> None:
@@ -137,7 +165,7 @@ def _refused(repository: str, text: str) -> RegistryError:
         )
     if any(word in low for word in _LOGIN):
         hint = f"docker login {host}"
-        if _ECR.fullmatch(host):
+        if ECR.fullmatch(host):
             hint = "Whoever pushes needs ecr:PutImage, and the other rights of AmazonEC2ContainerRegistryPowerUser."
         return RegistryError(f"{host} refuses the login: {text.strip()}", hint)
     if any(word in low for word in _AWAY):

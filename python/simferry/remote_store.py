@@ -15,11 +15,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from .errors import RunNotFound, StoreError
+from .errors import RunNotFound, SimferryError, StoreError
 from .objects import ObjectNotFound, Objects
 from .store import BlockName, RunFolder, Store, writing
 
-PLAN_RECORD = "plan.json"
+RECORD, PLAN_RECORD = "run.json", "plan.json"
 
 
 def cache_folder() -> Path:
@@ -49,6 +49,12 @@ class RemoteStore(Store):
     def ids(self) -> list[str]:
         return self.objects.folders()
 
+    def folders(self) -> list[RunFolder]:
+        """As for any store, with all that is not mirrored yet brought at once."""
+        missing = [f"{run_id}/{RECORD}" for run_id in self.ids() if not (self.path / run_id / RECORD).exists()]
+        write_files(self.path, self.objects.find_many(missing))
+        return super().folders()
+
 
 class RemoteRunFolder(RunFolder):
     """One run's folder in an object store; `path` is its mirror."""
@@ -58,22 +64,27 @@ class RemoteRunFolder(RunFolder):
     def __init__(self, store: Objects, run_id: str) -> None:
         self.objects = store.below(run_id)
         path = mirror_of(store.address) / run_id
-        if not (path / "run.json").exists():
+        if not (path / RECORD).exists():
             try:
-                record = self.objects.get("run.json")
+                record = self.objects.get(RECORD)
             except ObjectNotFound:
                 raise RunNotFound(f"{self.objects.address} is not a run folder: it has no run.json") from None
-            write_files(path, [("run.json", record)])
+            write_files(path, [(RECORD, record)])
         for folder in ("plan", "blocks", "artifacts", "jobs"):
             (path / folder).mkdir(exist_ok=True)
         super().__init__(path)
         self._plans: list[str] | None = None
-        self._blocks: set[str] | None = None
+        self._blocks: dict[str, int] | None = None  # with their sizes
         self._artifacts: set[str] | None = None
 
     @property
     def address(self) -> str:
         return self.objects.address
+
+    @property
+    def handle(self) -> str:
+        """Its address, which any command finds; its id where the environment names the store."""
+        return self.id if os.environ.get("SIMFERRY_STORE", "").rstrip("/") == self.home.address else self.address
 
     @property
     def code(self) -> Path:
@@ -83,40 +94,43 @@ class RemoteRunFolder(RunFolder):
     # ---- what is there ----
 
     def look(self) -> None:
-        self._plans = sorted(
-            number
-            for number, _, name in (
-                path.removeprefix("plan/").partition("/") for path, _ in self.objects.listing("plan/")
-            )
-            if name == PLAN_RECORD
-        )
-        found = (BlockName.parse(path.removeprefix("blocks/")) for path, _ in self.objects.listing("blocks/"))
-        self._blocks = {block.name for block in found if block}
+        self._plans = [name for name in self.objects.folders("plan") if name.isdecimal()]
+        found = ((name.removeprefix("blocks/"), size) for name, size in self.objects.listing("blocks/"))
+        self._blocks = {name: size for name, size in found if BlockName.parse(name)}
 
-    def block_names(self) -> list[BlockName]:
+    def _there(self) -> dict[str, int]:
         if self._blocks is None:
             self.look()
-        names = (self._blocks or set()) | {block.name for block in super().block_names()}
+        assert self._blocks is not None
+        return self._blocks
+
+    def block_names(self) -> list[BlockName]:
+        names = {*self._there(), *(block.name for block in super().block_names())}
         return [block for block in map(BlockName.parse, sorted(names)) if block]
 
     def read_blocks(self, names: Iterable[str]) -> Iterator[tuple[str, bytes]]:
-        names = list(names)
-        missing = iter(self.objects.get_many(f"blocks/{name}" for name in names if not self._has(f"blocks/{name}")))
+        names, there = list(names), self._there()
+        with os.scandir(self.blocks) as entries:
+            here = {entry.name: entry.stat().st_size for entry in entries}
+        # one of another size was cut short when the power went
+        missing = {name for name in names if there.get(name, here.get(name)) != here.get(name)}
+        fetched = self.objects.get_many(f"blocks/{name}" for name in names if name in missing)
         for name in names:
-            if self._has(f"blocks/{name}"):
-                yield name, (self.blocks / name).read_bytes()
+            if name in missing:
+                _, content = next(fetched)
+                with writing(self.blocks):
+                    _write(self.blocks / name, content)
             else:
-                _, content = next(missing)
-                write_files(self.path, [(f"blocks/{name}", content)])
-                yield name, content
+                content = (self.blocks / name).read_bytes()
+            yield name, content
 
     def set_aside(self, block: str) -> str:
-        if self._has(f"blocks/{block}"):
-            super().set_aside(block)
-        if self._blocks and block in self._blocks:
-            self.objects.put(f"damaged/{block}", self.objects.get(f"blocks/{block}"))
-            self.objects.delete([f"blocks/{block}"])
-            self._blocks.remove(block)
+        if block not in self._there():  # computed here, and not pushed yet
+            return super().set_aside(block)
+        self.objects.put(f"damaged/{block}", self.objects.get(f"blocks/{block}"))
+        self.objects.delete([f"blocks/{block}"])
+        del self._there()[block]
+        (self.blocks / block).unlink(missing_ok=True)
         return f"{self.address}/damaged/{block}"
 
     def conditions(self) -> Any:
@@ -173,28 +187,26 @@ class RemoteRunFolder(RunFolder):
     def publish(self) -> None:
         """Everything, then run.json, which makes it a run."""
         files = sorted(p.relative_to(self.path).as_posix() for p in self.path.rglob("*") if p.is_file())
-        self._put(name for name in files if name != "run.json" and not name.startswith("jobs/"))
-        if not self.objects.create("run.json", (self.path / "run.json").read_bytes()):
+        self._put(name for name in files if name != RECORD and not name.startswith("jobs/"))
+        if not self.objects.create(RECORD, (self.path / RECORD).read_bytes()):
             raise StoreError(f"there is a run {self.id} in the store already", "Run it again: the id is drawn anew.")
 
     def push(self) -> None:
         """Artifacts before the blocks that say that they are there."""
-        blocks = [block.name for block in super().block_names()]
-        if self._blocks is None:
-            self.look()
+        there = self._there()
+        missing = [block.name for block in super().block_names() if block.name not in there]
         here = {p.relative_to(self.path).as_posix() for p in (self.path / "artifacts").rglob("*") if p.is_file()}
         if here and self._artifacts is None:
             self._artifacts = {name for name, _ in self.objects.listing("artifacts/")}
         self._put(sorted(here - (self._artifacts or set())))
         self._artifacts = (self._artifacts or set()) | here
-        assert self._blocks is not None
-        self._put(f"blocks/{name}" for name in blocks if name not in self._blocks)
-        self._blocks |= set(blocks)
+        self._put(f"blocks/{name}" for name in missing)
+        there |= {name: (self.blocks / name).stat().st_size for name in missing}
 
     def remove(self) -> None:
         """run.json first: what is left of a run that was not removed whole is none."""
-        with contextlib.suppress(StoreError):
-            self.objects.delete(["run.json"])
+        with contextlib.suppress(SimferryError):
+            self.objects.delete([RECORD])
             self.objects.delete([name for name, _ in self.objects.listing()])
         super().remove()
 
@@ -227,13 +239,19 @@ class RemoteRunFolder(RunFolder):
 
 
 def write_files(folder: Path, contents: Iterable[tuple[str, bytes]]) -> None:
-    """Write files of a mirror, each whole or not at all. Without fsync: they are in the store."""
+    """Write files of a mirror."""
     with writing(folder):
         for name, content in contents:
             path = folder / name
             if ".." in path.parts or not path.is_relative_to(folder):  # whoever can write to a store names its objects
                 raise StoreError(f"{name} is no name for a file of a run folder")
             path.parent.mkdir(parents=True, exist_ok=True)
-            open_file = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-            open_file.write_bytes(content)
-            os.replace(open_file, path)
+            _write(path, content)
+
+
+def _write(path: Path, content: bytes) -> None:
+    """Write a file whole or not at all. Without fsync: it is in the store."""
+    open_file = f"{path.parent}/.{path.name}.{secrets.token_hex(4)}"
+    with open(open_file, "wb", buffering=0) as file:
+        file.write(content)
+    os.replace(open_file, path)

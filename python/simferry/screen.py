@@ -5,12 +5,14 @@ import shutil
 import sys
 import textwrap
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import click
 
+from .backends.base import ENDED
 from .driver import Progress
 
 
@@ -82,7 +84,19 @@ def said(now: Progress, per_second: float | None) -> str:
     if per_second and not now.finished:
         parts += [f"{per_second:,.0f}/s" if per_second >= 10 else f"{per_second:.2g}/s"]
         parts += [f"{duration((now.total - now.done) / per_second)} left"]
+    if now.dollars is not None:
+        parts += [jobs_said(now)]
+    if now.note:
+        parts += [f"waiting for {now.note}"]
     return ", ".join(parts)
+
+
+def jobs_said(now: Progress) -> str:
+    """How many jobs are in each state, and what they have cost."""
+    counts = Counter(now.jobs.values())
+    parts = [f"{counts[state]} {state}" for state in ("pending", "running", *ENDED) if counts[state]]
+    cost = "" if now.dollars is None or now.dollars != now.dollars else f", ${now.dollars:.2f} so far"
+    return f"{', '.join(parts) or 'none yet'}{cost}"
 
 
 def show_table(frame: Any, most_rows: int = 40) -> None:

@@ -128,6 +128,11 @@ class RunFolder:
         return str(self.path)
 
     @property
+    def handle(self) -> str:
+        """What a user calls it by in a command."""
+        return self.id
+
+    @property
     def home(self) -> "Store":
         """The store that it lives in."""
         return store_at(self.address.rpartition("/")[0])
@@ -228,7 +233,7 @@ class RunFolder:
                 raise
 
     def busy(self) -> RunBusy:
-        return RunBusy(f"run {self.id} was just taken up by another process", f"simferry watch {self.id}")
+        return RunBusy(f"run {self.id} was just taken up by another process", f"simferry watch {self.handle}")
 
     def job_address(self, job: str) -> str:
         """Where that folder is in the store."""

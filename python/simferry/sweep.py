@@ -15,8 +15,11 @@ n = "integer"
 replications = 1000
 seed = 2026
 
-[local]
+[local]                        # a table for each backend, with its options
 workers = 2
+
+[inputs]                       # files that it reads in $SIMFERRY_INPUT/NAME
+data = "data.csv"              # or "s3://bucket/folder/", or {place = ..., mode = "Pipe", sharded = true}
 """
 
 import sys
@@ -27,6 +30,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from . import design as designs
 from .errors import DesignError, SweepFileError, nearest
+from .store import is_address
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -120,12 +124,38 @@ class DockerTable(_Table):
     hosts: Positive | None = None
 
 
+class SagemakerTable(_Table):
+    image: str | None = None
+    role: str | None = None
+    instance_type: str | list[str] | None = None
+    jobs: Positive | None = None
+    max_runtime: Annotated[float, Field(gt=0)] | None = None
+    hosts: Positive | None = None
+    workers: Positive | None = None
+    volume: Positive | None = None
+    budget: Annotated[float, Field(gt=0)] | None = None
+    subnets: list[str] | None = None
+    security_groups: list[str] | None = None
+    kms_key: str | None = None
+    network_isolation: bool | None = None
+    encrypt_traffic: bool | None = None
+    tags: dict[str, str] | None = None
+
+
+class InputTable(_Table):
+    place: str
+    mode: Literal["File", "Pipe"] = "File"
+    sharded: bool = False
+
+
 class SweepTable(_Table):
     simulation: SimulationTable
+    inputs: dict[str, str | InputTable] = {}
     design: DesignTable = DesignTable()
     run: RunTable = RunTable()
     local: LocalTable = LocalTable()
     docker: DockerTable = DockerTable()
+    sagemaker: SagemakerTable = SagemakerTable()
 
 
 def read_sweep(path: str | Path, backend: str | None = None) -> dict[str, Any]:
@@ -162,9 +192,17 @@ def read_sweep(path: str | Path, backend: str | None = None) -> dict[str, Any]:
     place = getattr(sweep, out["backend"], None)
     if isinstance(place, _Table):
         out |= place.model_dump()
-    if out["store"] and "://" not in out["store"]:
+    if out["store"] and not is_address(out["store"]):
         out["store"] = path.parent / Path(out["store"]).expanduser()
+    out["inputs"] = {name: _input(given, path.parent) for name, given in sweep.inputs.items()}
     return out
+
+
+def _input(given: str | InputTable, folder: Path) -> dict[str, Any]:
+    """An input's fields; paths are relative to the sweep file."""
+    fields = {"place": given} if isinstance(given, str) else given.model_dump()
+    place = fields["place"]
+    return {**fields, "place": place if is_address(place) else str(folder / Path(place).expanduser())}
 
 
 def _design(table: DesignTable, path: Path) -> Any:

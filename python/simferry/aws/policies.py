@@ -13,5 +13,5 @@ def folder() -> Path:
 
 
 def policy(name: str, **values: str) -> dict[str, Any]:
-    """A policy document. name: "user", "role" or "trust"; values: Account, Bucket, Region, Role."""
+    """A policy document. name: "user", "role" or "trust"; values: Account, Bucket, Prefix, Region, Role."""
     return dict(json.loads(Template((folder() / f"{name}.json").read_text()).substitute(values)))

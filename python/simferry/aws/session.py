@@ -96,7 +96,7 @@ def asking(what: str) -> Iterator[None]:
         raise CredentialsError(f"the AWS credentials can't be renewed: {_sentence(error)}", LOGIN) from None
     except (b.ProfileNotFound, b.ConfigParseError, b.NoRegionError, b.InvalidRegionError) as error:
         raise AwsError(_sentence(error), "aws configure list  shows what is set.") from None
-    except b.HTTPClientError as error:
+    except (b.HTTPClientError, b.ConnectionError) as error:
         url = error.kwargs.get("endpoint_url")
         hint = "Does  simferry emulator  run?" if is_loopback(url) else "Is this machine online?"
         raise AwsError(f"{what} can't be asked: {url or 'AWS'} does not answer", hint) from None

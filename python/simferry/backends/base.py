@@ -1,6 +1,7 @@
 """What the driver asks of a backend, and nothing more."""
 
-from collections.abc import Sequence
+import time
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from subprocess import CompletedProcess
 from typing import Any, Protocol
@@ -48,8 +49,28 @@ class Backend(Protocol):
     def logs(self, run: RunFolder, job: str) -> str:
         """What a job has printed so far."""
 
+    def follow(self, run: RunFolder, jobs: Sequence[str]) -> Iterator[tuple[str, str]]:
+        """The lines that jobs print, with the job's name, until they have ended."""
+
     def dollars(self, run: RunFolder) -> float | None:
         """What a run's jobs have cost so far; None where they cost nothing."""
 
     def cancel(self, run: RunFolder, jobs: Sequence[str], at_once: bool) -> None:
         """Stop jobs; unless `at_once`, they may write what they have first."""
+
+
+def follow_here(backend: Backend, run: RunFolder, jobs: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """`follow` for jobs on this machine, whose logs cost nothing to read again."""
+    shown = dict.fromkeys(jobs, 0)
+    while True:
+        states = backend.poll(run, jobs)
+        over = all(state in ENDED for state in states.values())
+        for job in jobs:
+            lines = backend.logs(run, job).splitlines(keepends=True)
+            whole = lines if over or not lines or lines[-1].endswith("\n") else lines[:-1]
+            for line in whole[shown[job] :]:
+                yield job, line.rstrip("\n")
+            shown[job] = max(shown[job], len(whole))
+        if over:
+            return
+        time.sleep(0.5)

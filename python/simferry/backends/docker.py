@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from ..inputs import bring
 from ..processing import Outcome, ProcessingJob
 from ..store import DEFAULT_STORE, RunFolder, write_whole, writing
 from . import contract
+from .base import follow_here
 from .contract import ROOT
 from .local import alive, identity
 
@@ -214,6 +215,9 @@ class Docker:
         if len(texts) == 1:
             return next(iter(texts.values()))
         return "".join(f"[{host}] {line}\n" for host, text in texts.items() for line in text.splitlines())
+
+    def follow(self, run: RunFolder, jobs: Sequence[str]) -> Iterator[tuple[str, str]]:
+        return follow_here(self, run, jobs)
 
     def dollars(self, run: RunFolder) -> None:
         return None

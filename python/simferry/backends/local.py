@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from ..errors import SimulationError
 from ..inputs import bring
 from ..simulation import interpreter, worker_environment
 from ..store import DEFAULT_STORE, RunFolder, write_whole, writing
-from .base import ENDED
+from .base import ENDED, follow_here
 
 JOB = "SIMFERRY_JOB"  # in the environment of all processes of a job: its folder
 
@@ -111,6 +111,9 @@ class Local:
     def logs(self, run: RunFolder, job: str) -> str:
         path = run.jobs / job / "log.txt"
         return path.read_text(errors="replace") if path.exists() else ""
+
+    def follow(self, run: RunFolder, jobs: Sequence[str]) -> Iterator[tuple[str, str]]:
+        return follow_here(self, run, jobs)
 
     def dollars(self, run: RunFolder) -> None:
         return None

@@ -6,10 +6,11 @@ which were submitted and how they stand, from any machine; and since a name can 
 
 import datetime
 import hashlib
+import os
 import re
 import subprocess
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,13 +19,15 @@ from ..aws import logs, session
 from ..aws.buckets import check_bucket, default_bucket, public_by
 from ..aws.images import Image, find_or_push
 from ..aws.instances import instance
-from ..aws.prices import affordable_seconds, cost_so_far
+from ..aws.prices import affordable_seconds, cost_so_far, prices
 from ..aws.script_processor import start_script
 from ..errors import BudgetReached, UsageError
 from ..store import RunFolder, write_whole, writing
 from . import contract
+from .base import ENDED
 
 NAME_LENGTH = 63
+DATE_LENGTH = len("-20260102-c0de")  # with which ids end
 _IMAGES = {"r": "simferry-r", "python": "simferry-python"}
 _STATES = {"InProgress": "running", "Stopping": "running", "Completed": "succeeded", "Failed": "failed"}
 _WAIT = {"ResourceLimitExceeded": 30.0, "ThrottlingException": 10.0}  # seconds before another job is tried
@@ -92,12 +95,12 @@ class Sagemaker:
         self.subnets, self.security_groups, self.kms_key = _several(subnets), _several(security_groups), kms_key
         self.network_isolation, self.encrypt_traffic = bool(network_isolation), bool(encrypt_traffic)
         self.tags = tags if isinstance(tags, dict) else dict(tag.split("=", 1) for tag in _several(tags) if "=" in tag)
-        self.note = ""
         self.waits_for = ""
         self._image: Image | None = None
         self._waiting: list[str] = []
         self._submitted: set[str] = set()
         self._not_before = 0.0
+        self._stopped: dict[str, bool] = {}
         self._listed: tuple[float, dict[str, Standing]] = (-1e9, {})
 
     @property
@@ -134,11 +137,21 @@ class Sagemaker:
                 f"bucket {bucket} is open to the public by {how}: a stranger could read the run, or change it",
                 "Block public access to it, or choose another --store.",
             )
+        for kind in self.types if self.budget is not None else []:
+            prices(session.region()).of(kind.name)  # a budget needs one
         self._image = find_or_push(self.image or _IMAGES.get(spec["language"], "simferry-r"))
 
-    def _role(self) -> str:
-        import os
+    @property
+    def note(self) -> str:
+        """Where prices of another region stand in for those of the budget."""
+        table = prices(session.region()) if self.budget is not None else None
+        if table is None or table.region == table.asked:
+            return ""
+        return (
+            f"the budget is kept by {table.note}; simferry plan --backend sagemaker --refresh-prices  asks for today's"
+        )
 
+    def _role(self) -> str:
         role = self.role or os.environ.get("SIMFERRY_ROLE")
         if not role:
             raise UsageError(
@@ -235,7 +248,7 @@ class Sagemaker:
             raise BudgetReached(
                 f"the budget of ${self.budget:g} does not allow {jobs} more job{'s' if jobs > 1 else ''} of run {run.id}: "
                 f"${self.dollars(run):.2f} are spent",
-                f"simferry resume {run.id} --budget {2 * self.budget:g}  goes on; fewer --jobs start up more cheaply.",
+                f"simferry resume {run.handle} --budget {2 * self.budget:g}  goes on; fewer --jobs start up more cheaply.",
             )
         return min(self.max_runtime, int(seconds))
 
@@ -294,8 +307,20 @@ class Sagemaker:
             self._tell(run, job, now)
         if now.status != "Stopped":
             return _STATES[now.status]
-        too_long = now.ended is not None and (now.ended - now.created).total_seconds() >= self.max_runtime
-        return "failed" if too_long else "cancelled"
+        if self._ran_too_long(job_name(run, job)):
+            return "failed"
+        self._waiting.clear()  # somebody stops the run
+        return "cancelled"
+
+    def _ran_too_long(self, name: str) -> bool:
+        """Whether a job that was stopped was so for its maximal run time, and not by somebody."""
+        if name not in self._stopped:
+            with session.asking(f"processing job {name}"):
+                job = session.client("sagemaker").describe_processing_job(ProcessingJobName=name)
+            allowed = job.get("StoppingCondition", {}).get("MaxRuntimeInSeconds", 86_400)
+            ran = job["ProcessingEndTime"] - job.get("ProcessingStartTime", job["ProcessingEndTime"])
+            self._stopped[name] = ran.total_seconds() >= allowed
+        return self._stopped[name]
 
     def _tell(self, run: RunFolder, job: str, now: Standing) -> None:
         """Leaves beside the run why a job could not go on, where that would be so for every other."""
@@ -329,6 +354,21 @@ class Sagemaker:
         reason = getattr(self._list(run).get(job_name(run, job)), "reason", "")
         lines = [text if len(hosts) == 1 else _prefixed(host, text) for host, text in hosts.items()]
         return "".join([*lines, f"{reason}\n" if reason else ""])
+
+    def follow(self, run: RunFolder, jobs: Sequence[str]) -> Iterator[tuple[str, str]]:
+        names = {job_name(run, job): job for job in jobs}
+
+        def ended_jobs() -> list[str]:
+            states = self.poll(run, jobs)
+            return [name for name, job in names.items() if states[job] in ENDED]
+
+        for name, host, line in logs.follow(
+            list(names),
+            lambda: len(ended_jobs()) == len(names),
+            ended_jobs=ended_jobs,
+            poll_seconds=self.seconds_between_polls / 2,
+        ):
+            yield names[name], line if self.hosts == 1 else f"[{host}] {line}"
 
     def cancel(self, run: RunFolder, jobs: Sequence[str], at_once: bool) -> None:
         from botocore.exceptions import ClientError
@@ -378,8 +418,9 @@ def tag_of(run: RunFolder) -> str:
 
 def job_name(run: RunFolder, job: str) -> str:
     """The name of a job in SageMaker: the run's id, its tag, and plan-job."""
-    end = f"-{tag_of(run)}-{job}"
-    return re.sub(r"[^A-Za-z0-9]+", "-", run.id)[: NAME_LENGTH - len(end)].strip("-") + end
+    name, drawn = run.id[:-DATE_LENGTH], run.id[-DATE_LENGTH:]
+    end = f"{drawn}-{tag_of(run)}-{job}"
+    return re.sub(r"[^A-Za-z0-9]+", "-", name)[: NAME_LENGTH - len(end)].strip("-") + end
 
 
 def _several(given: str | Sequence[str]) -> list[str]:

@@ -89,7 +89,7 @@ def main() -> None:
       simferry summary latest
       simferry results latest -o results.parquet
 
-    RUN is a run's id (or the beginning of it), its folder, or `latest`.
+    RUN is a run's id (or the beginning of it), its folder or address (s3://...), or `latest`.
     """
     warnings.showwarning = show_warning
 
@@ -119,7 +119,11 @@ def at_least_one(_: click.Context, __: click.Parameter, value: int | None) -> in
     return value
 
 
-STORE = click.option("--store", metavar="DIR", help="Where runs live [$SIMFERRY_STORE, or ./simferry-runs].")
+STORE = click.option(
+    "--store",
+    metavar="PLACE",
+    help="Where runs live: a folder, or s3://bucket/folder [$SIMFERRY_STORE, or ./simferry-runs].",
+)
 JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 OUTPUT = click.option("-o", "--output", metavar="FILE", help="Write the whole table: .parquet or .csv.")
 WORKERS = click.option("--workers", type=int, metavar="N", callback=at_least_one, help="Cores to use [all].")

@@ -34,25 +34,32 @@ def finish(made: Any, as_json: bool) -> int:
     if as_json:
         print_json({**head_of(made), **status_of(now)})
     else:
-        click.echo(f"{now.done:,} of {now.total:,} replications done, {now.failed:,} failed, in {made.folder}")
+        click.echo(f"{now.done:,} of {now.total:,} replications done, {now.failed:,} failed, in {made.address}")
         if now.failed:
-            click.echo(f"simferry errors {made.id}  tells why")
-            click.echo(f"simferry resume {made.id} --retry-failed  tries them again")
+            click.echo(f"simferry errors {made.handle}  tells why")
+            click.echo(f"simferry resume {made.handle} --retry-failed  tries them again")
         elif now.finished:
-            click.echo(f"simferry summary {made.id}")
+            click.echo(f"simferry summary {made.handle}")
         if not now.finished:
             if now.failed and made.record["options"]["on_error"] == "stop":
                 click.echo("stopped at a failed replication (--on-error stop)", err=True)
-            click.echo(f"simferry resume {made.id}  goes on", err=True)
+            click.echo(f"simferry resume {made.handle}  goes on", err=True)
     return 3 if now.failed else 0 if now.finished else 1
 
 
 def head_of(made: Any) -> dict[str, Any]:
-    return {"run": made.id, "folder": str(made.folder), "seed": made.seed}
+    return {"run": made.id, "folder": str(made.folder), "address": made.address, "seed": made.seed}
 
 
 def status_of(now: Any) -> dict[str, Any]:
-    return {"state": now.state, "total": now.total, "done": now.done, "failed": now.failed, "jobs": now.jobs}
+    return {
+        "state": now.state,
+        "total": now.total,
+        "done": now.done,
+        "failed": now.failed,
+        "jobs": now.jobs,
+        "dollars": now.dollars,
+    }
 
 
 def show(frame: Any, as_json: bool, output: str | None = None) -> None:

@@ -63,3 +63,19 @@ def parse_value(text: str) -> tuple[Any, str]:
     if re.fullmatch(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?|[-+]?(Inf|inf)|NaN|nan", text):
         return float(text), "number"
     return text, "string"
+
+
+def parse_inputs(given: tuple[str, ...]) -> dict[str, dict[str, Any]]:
+    """--input NAME=PLACE,mode=Pipe,sharded as the fields of each input."""
+    out = {}
+    for text in given:
+        name, equals, rest = text.partition("=")
+        place, *more = rest.split(",")
+        if not equals or not place:
+            raise UsageError(f"--input {text} is not of the form NAME=PLACE", "--input data=s3://my-bucket/data/")
+        fields: dict[str, Any] = {"place": place}
+        for option in more:
+            key, _, value = option.partition("=")
+            fields[key] = True if key == "sharded" and not value else value
+        out[name] = fields
+    return out

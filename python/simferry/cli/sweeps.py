@@ -7,7 +7,7 @@ import click
 from ..errors import UsageError
 from .app import JSON, STORE, WORKERS, example, main, with_options
 from .output import announce, check_output, counted, finish, head_of, print_json, write_table
-from .parameters import parse_parameters
+from .parameters import parse_inputs, parse_parameters
 
 VALUES = (
     "Values of a parameter; every combination of all of them is a condition. 10 is a number, 10L an integer, TRUE a "
@@ -24,13 +24,24 @@ SWEEP = with_options(
     click.option("--include", multiple=True, metavar="PATH", help="A file or folder that comes along with the script."),
     click.option("--results-file", metavar="NAME", help="What a whole script writes to be read as rows (CSV, JSON, numbers)."),
     click.option("--common", metavar="NAMES", help="Parameters (comma separated, or all) that do not change the random numbers."),
-    click.option("--backend", metavar="NAME", help="Where jobs run: local, or docker [local]."),
+    click.option("--input", "inputs", multiple=True, metavar="NAME=PLACE",
+                 help="Files that it reads in $SIMFERRY_INPUT/NAME: a file, a folder, an address in S3 (,mode=Pipe ,sharded)."),
+    click.option("--backend", metavar="NAME", help="Where jobs run: local, docker or sagemaker [local]."),
     WORKERS,
-    click.option("--image", metavar="NAME", help="docker: the image that jobs run in."),
-    click.option("--instance-type", metavar="TYPE", help="docker: cores and memory of a job, such as ml.m5.xlarge [all]."),
-    click.option("--jobs", type=int, metavar="N", help="docker: how many containers share the work [1]."),
-    click.option("--max-runtime", type=float, metavar="SECONDS", help="docker: the longest that a job may run."),
-    click.option("--hosts", type=int, metavar="N", help="docker: hosts of a job; a whole script sees one cluster [1]."),
+    click.option("--image", metavar="NAME", help="docker, sagemaker: the image that jobs run in."),
+    click.option("--instance-type", metavar="TYPE", help="docker, sagemaker: of a job, such as ml.m5.xlarge; several with commas."),
+    click.option("--jobs", type=int, metavar="N", help="docker, sagemaker: how many share the work [1]."),
+    click.option("--max-runtime", type=float, metavar="SECONDS", help="docker, sagemaker: the longest that a job may run."),
+    click.option("--hosts", type=int, metavar="N", help="docker, sagemaker: hosts of a job; a whole script sees one cluster [1]."),
+    click.option("--role", metavar="ARN", help="sagemaker: the IAM role of the jobs [$SIMFERRY_ROLE]."),
+    click.option("--budget", type=float, metavar="DOLLARS", help="sagemaker: what the run may cost in all; plan: the fastest way for it."),
+    click.option("--volume", type=int, metavar="GB", help="sagemaker: the disk of a job [30]."),
+    click.option("--subnets", metavar="IDS", help="sagemaker: of a VPC, with --security-groups."),
+    click.option("--security-groups", metavar="IDS", help="sagemaker: of a VPC, with --subnets."),
+    click.option("--kms-key", metavar="ID", help="sagemaker: encrypts disks and outputs."),
+    click.option("--network-isolation", is_flag=True, default=None, help="sagemaker: jobs reach no network."),
+    click.option("--encrypt-traffic", is_flag=True, default=None, help="sagemaker: between the hosts of a job."),
+    click.option("--tags", metavar="NAME=VALUE,...", help="sagemaker: tags of the jobs."),
     click.option("--cores", type=int, metavar="N", help="Cores that one replication uses [1; whole scripts: all]."),
     STORE,
 )  # fmt: skip
@@ -52,6 +63,8 @@ def sweep_arguments(simulation: str, parameters: tuple[str, ...], table: str | N
         out["design"] = designs.table(table)
     elif columns:
         out["design"] = designs.grid(columns, types=types)
+    if inputs := parse_inputs(given.pop("inputs")):
+        out["inputs"] = {**out.get("inputs", {}), **inputs}
     common = given.pop("common")
     if common is not None:
         out["common"] = "all" if common == "all" else [name.strip() for name in common.split(",")]
@@ -104,34 +117,47 @@ def run(output: str | None, as_json: bool, **given: Any) -> int:
         if as_json:
             print_json({**head_of(made), "state": "running"})
         else:
-            click.echo(f"It goes on in the background: simferry watch {made.id}")
+            click.echo(f"It goes on in the background: simferry watch {made.handle}")
         return 0
     if output:
         write_table(made.results_table(), output)
     return finish(made, as_json)
 
 
-@example("simferry plan sweep.toml --workers 16")
+@example(
+    "simferry plan sweep.toml --workers 16",
+    "simferry plan sweep.toml --backend sagemaker --deadline 2h --budget 20",
+)
 @main.command()
 @SWEEP
 @click.option("--no-pilot", is_flag=True, help="Don't run anything: no forecast of the time.")
+@click.option(
+    "--deadline", metavar="TIME", help="sagemaker: the cheapest way to be done within 2h, 90m or so many seconds."
+)
+@click.option("--refresh-prices", is_flag=True, help="sagemaker: ask AWS for today's prices, and keep them.")
 @JSON
 def plan(no_pilot: bool, as_json: bool, **given: Any) -> None:
     """What a run would compute, and how long.
 
     A pilot of a few replications is run to see; they are kept, and a run with the same seed does not compute them again.
+    For the cloud: what it would take and cost, by instance type and number of jobs.
     """
+    from dataclasses import asdict
+
     from .. import forecast
     from ..screen import duration
 
     arguments = sweep_arguments(**given)
-    unused = ("on_error", "replication_timeout", "retries", "fresh")
-    arguments = {name: value for name, value in arguments.items() if name not in unused}
+    arguments = {name: value for name, value in arguments.items() if name not in forecast.NOT_PLANNED}
     out = forecast.plan(**arguments, pilot=not no_pilot)
     if as_json:
-        print_json(vars(out))
+        print_json(asdict(out))
         return
     size = f"{counted(out.conditions, 'condition')} x {counted(out.replications, 'replication')}"
+    if out.cloud:
+        click.echo(f"{size} = {out.total:,}")
+        show_ways(out)
+        return
     click.echo(f"{size} = {out.total:,}, in {out.stretches:,} stretch{'' if out.stretches == 1 else 'es'}")
     if not no_pilot:
         click.echo(f"already there: {out.already_there:,}")
@@ -147,3 +173,25 @@ def plan(no_pilot: bool, as_json: bool, **given: Any) -> None:
         seconds = slow.pop("seconds")
         click.echo(f"slowest: {', '.join(f'{k} {v}' for k, v in slow.items())}: {seconds:.3g} s a replication")
         click.echo(f"simferry run ... --seed {out.seed}  uses the pilot's replications")
+
+
+def show_ways(out: Any) -> None:
+    """The forecast for the cloud: a line of the pilot, the table, what to know."""
+    from ..screen import duration, show_table
+
+    if out.core_seconds is not None:
+        click.echo(
+            f"a replication takes {out.seconds_per_replication:.3g} s on average, {out.longest_replication:.3g} s at most "
+            f"(a pilot of {out.pilot_replications:,}); {duration(out.core_seconds)} of core time in all\n"
+        )
+    if out.cloud.rows:
+        import pandas as pd
+
+        rows = [
+            (r.instance_type, r.jobs, r.cores, duration(r.seconds), f"${r.dollars:,.2f}", r.remark)
+            for r in out.cloud.rows
+        ]
+        show_table(pd.DataFrame(rows, columns=["instance type", "jobs", "vCPUs each", "time", "cost", ""]))
+        click.echo()
+    for note in out.cloud.notes:
+        click.echo(note)

@@ -1,14 +1,25 @@
 """The commands that do something with a run, and doctor."""
 
 import contextlib
+import json
 import os
+import sys
 import tempfile
 from collections.abc import Iterator
+from typing import Any
 
 import click
 
-from .app import JSON, OUTPUT, RUN, STORE, WORKERS, example, main
+from .app import JSON, OUTPUT, RUN, STORE, WORKERS, example, main, with_options
 from .output import check_output, finish, head_of, print_json, show, status_of, write_table
+
+OTHER_PLACE = with_options(
+    WORKERS,
+    click.option("--jobs", type=int, metavar="N", help="docker, sagemaker: how many share what is left."),
+    click.option("--instance-type", metavar="TYPE", help="docker, sagemaker: another one from now on."),
+    click.option("--max-runtime", type=float, metavar="SECONDS", help="docker, sagemaker: another one from now on."),
+    click.option("--budget", type=float, metavar="DOLLARS", help="sagemaker: what the run may cost in all."),
+)
 
 
 @example("simferry status latest --json")
@@ -19,6 +30,7 @@ from .output import check_output, finish, head_of, print_json, show, status_of, 
 def status(name: str, store: str | None, as_json: bool) -> None:
     """How far a run is."""
     from .. import verbs
+    from ..screen import jobs_said
 
     found = verbs.open(name, store)
     now = found.status()
@@ -26,10 +38,12 @@ def status(name: str, store: str | None, as_json: bool) -> None:
         print_json({**head_of(found), **status_of(now)})
         return
     click.echo(f"run {found.id}: {now.state}, {now.done:,} of {now.total:,} replications done, {now.failed:,} failed")
+    if len(now.jobs) > 20 or now.dollars is not None:
+        click.echo(f"  jobs: {jobs_said(now)}")
     for job, state in list(now.jobs.items())[-20:]:
         click.echo(f"  job {job}: {state}")
     if now.state == "incomplete":
-        click.echo(f"simferry resume {found.id}  goes on")
+        click.echo(f"simferry resume {found.handle}  goes on")
 
 
 @example("simferry watch latest")
@@ -50,22 +64,35 @@ def watch(name: str, store: str | None, as_json: bool) -> int:
         with progress_bar(show=not as_json) as update:
             found.watch(update)
     except KeyboardInterrupt:
-        click.echo(f"run {found.id} goes on; simferry cancel {found.id}  stops it", err=True)
+        click.echo(f"run {found.id} goes on; simferry cancel {found.handle}  stops it", err=True)
         return 0
     return finish(found, as_json)
 
 
-@example("simferry logs latest", "simferry logs latest --job 0001-0001")
+@example("simferry logs latest", "simferry logs latest --job 0001-0001", "simferry logs latest --follow")
 @main.command()
 @RUN
 @click.option("--job", metavar="JOB", help="One job: plan-job, as `simferry status` lists them.")
+@click.option("-f", "--follow", is_flag=True, help="Show lines as they come, until the jobs have ended.")
 @STORE
 @JSON
-def logs(name: str, job: str | None, store: str | None, as_json: bool) -> None:
+def logs(name: str, job: str | None, follow: bool, store: str | None, as_json: bool) -> None:
     """What the jobs of a run have printed."""
     from .. import verbs
 
-    texts = verbs.open(name, store).logs(job)
+    found = verbs.open(name, store)
+    if follow:
+        with contextlib.suppress(KeyboardInterrupt):
+            for label, line in found.follow(job):
+                click.echo(
+                    json.dumps({"job": label, "line": line})
+                    if as_json
+                    else f"{label} | {line}"
+                    if job is None
+                    else line
+                )
+        return
+    texts = found.logs(job)
     if as_json:
         print_json(texts)
         return
@@ -104,10 +131,10 @@ def cancel(name: str, store: str | None, as_json: bool) -> None:
 @main.command()
 @RUN
 @click.option("--retry-failed", is_flag=True, help="Run failed replications again too, on their own streams.")
-@WORKERS
+@OTHER_PLACE
 @STORE
 @JSON
-def resume(name: str, retry_failed: bool, workers: int | None, store: str | None, as_json: bool) -> int:
+def resume(name: str, retry_failed: bool, store: str | None, as_json: bool, **place: Any) -> int:
     """Compute what is missing of a run.
 
     It goes on with its own snapshot of the code, whatever has become of the script since.
@@ -117,7 +144,7 @@ def resume(name: str, retry_failed: bool, workers: int | None, store: str | None
 
     found = verbs.open(name, store)
     with progress_bar(show=not as_json) as update:
-        found.resume(retry_failed=retry_failed, workers=workers, on_progress=update)
+        found.resume(retry_failed=retry_failed, on_progress=update, **place)
     return finish(found, as_json)
 
 
@@ -125,10 +152,10 @@ def resume(name: str, retry_failed: bool, workers: int | None, store: str | None
 @main.command()
 @RUN
 @click.option("-n", "--replications", type=int, required=True, metavar="N", help="How many there should be in all.")
-@WORKERS
+@OTHER_PLACE
 @STORE
 @JSON
-def extend(name: str, replications: int, workers: int | None, store: str | None, as_json: bool) -> int:
+def extend(name: str, replications: int, store: str | None, as_json: bool, **place: Any) -> int:
     """Add replications to a run.
 
     Those that are there stay as they are.
@@ -138,7 +165,7 @@ def extend(name: str, replications: int, workers: int | None, store: str | None,
 
     found = verbs.open(name, store)
     with progress_bar(show=not as_json) as update:
-        found.extend(replications, workers=workers, on_progress=update)
+        found.extend(replications, on_progress=update, **place)
     return finish(found, as_json)
 
 
@@ -165,7 +192,7 @@ def results(name: str, output: str | None, store: str | None, as_json: bool) -> 
     show(frame, as_json)
     if len(frame) == 0:
         click.echo(
-            f"no rows: what replications wrote is in {found.folder / 'artifacts'}; simferry logs {found.id}  shows what they printed",
+            f"no rows: what replications wrote is in {found.address}/artifacts; simferry logs {found.handle}  shows what they printed",
             err=True,
         )
 
@@ -210,44 +237,51 @@ def errors(name: str, warned: bool, output: str | None, store: str | None, as_js
         show(frame.drop(columns=["call", "traceback"], errors="ignore"), False)
         first = frame.iloc[0]
         click.echo(
-            f"simferry replay {found.id} --condition {first['condition']} --replication {first['replication']}"
+            f"simferry replay {found.handle} --condition {first['condition']} --replication {first['replication']}"
             "  shows one with its traceback"
         )
 
 
 @example("simferry replay latest --condition 3 --replication 17")
-@main.command()
+@main.command("replay")
 @RUN
 @click.option("--condition", type=int, required=True, metavar="ID", help="The condition's id.")
 @click.option("--replication", type=int, required=True, metavar="N", help="The replication's number.")
 @STORE
 @JSON
-def replay(name: str, condition: int, replication: int, store: str | None, as_json: bool) -> int:
+def replay_(name: str, condition: int, replication: int, store: str | None, as_json: bool) -> int:
     """Run one replication again in the foreground.
 
     It runs on its own random numbers, and shows its output, its value, and the traceback if it fails.
     """
     from .. import verbs
+    from ..replay import replay
 
     found = verbs.open(name, store)
-    if not as_json:
-        return int(found.replay(condition, replication))
-    with captured_output() as printed:
-        code = int(found.replay(condition, replication))
-    which = {"condition": condition, "replication": replication, "failed": code != 0, "output": printed[0]}
-    print_json({**head_of(found), **which})
-    return code
+    with captured_output() if as_json else contextlib.nullcontext([""]) as printed:
+        said = replay(found, condition, replication)
+    error = {key: getattr(said.error, key) for key in ("message", "call", "traceback")} if said.error else None
+    if as_json:
+        told = {"condition": condition, "replication": replication, "failed": error is not None}
+        print_json({**head_of(found), **told, "output": printed[0], "value": said.shown, "error": error})
+    elif said.error:
+        click.echo(f"failed: {said.error}", err=True)
+    else:
+        click.echo(said.shown)
+    return said.error.exit_code if said.error else 0
 
 
 @contextlib.contextmanager
 def captured_output() -> Iterator[list[str]]:
     """What this process and those that it starts print meanwhile, instead of on the terminal."""
     printed: list[str] = []
+    sys.stdout.flush()
     before = os.dup(1)
     with tempfile.TemporaryFile() as file:
         try:
             os.dup2(file.fileno(), 1)
-            yield printed
+            with open(1, "w", closefd=False) as out, contextlib.redirect_stdout(out):
+                yield printed
         finally:
             os.dup2(before, 1)
             os.close(before)
@@ -277,9 +311,9 @@ def list_(store: str | None, as_json: bool) -> None:
 
         show(pd.DataFrame(rows), False)
     else:
-        from ..store import Store
+        from ..store import store_at
 
-        click.echo(f"there is no run in {Store(store).path} yet")
+        click.echo(f"there is no run in {store_at(store).address} yet")
 
 
 @example("simferry doctor")

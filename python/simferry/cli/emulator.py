@@ -1,0 +1,124 @@
+"""The command `simferry emulator`: AWS on this machine, until Ctrl-C."""
+
+import json
+import signal
+import threading
+import time
+from typing import Any
+
+import click
+
+from .app import JSON, example, main
+
+PROBABILITY = click.FloatRange(0, 1)
+
+
+def quotas_of(_: click.Context, __: click.Parameter, given: tuple[str, ...]) -> dict[str, int]:
+    from ..aws.instances import instance
+
+    quotas = {}
+    for text in given:
+        kind, equals, count = text.partition("=")
+        if not equals or not count.isdigit():
+            raise click.BadParameter(f"{text!r} is not of the form TYPE=N, such as ml.c5.4xlarge=2")
+        quotas[instance(kind).name] = int(count)
+    return quotas
+
+
+@example("simferry emulator", "simferry emulator --quota ml.c5.4xlarge=2 --lost-hosts 0.1")
+@main.command()
+@click.option(
+    "--port", type=click.IntRange(0, 65535), default=5555, show_default=True, help="Where; 0 for any that is free."
+)
+@click.option(
+    "--quota", "quotas", multiple=True, callback=quotas_of, metavar="TYPE=N", help="Instances of a type in use at once."
+)
+@click.option("--throttle", type=PROBABILITY, default=0.0, metavar="P", help="Requests that are throttled.")
+@click.option(
+    "--capacity-errors", type=PROBABILITY, default=0.0, metavar="P", help="Jobs for which there is no capacity."
+)
+@click.option("--lost-hosts", type=PROBABILITY, default=0.0, metavar="P", help="Jobs that lose a host midway.")
+@click.option("--start-seconds", type=click.FloatRange(0), default=0.2, show_default=True, help="Until a job starts.")
+@click.option("--seed", type=int, default=0, help="Of the faults.")
+@click.option("--iam", is_flag=True, help="Enforce the policies of docs/iam.")
+@click.option("--region", default="us-east-1", show_default=True)
+@JSON
+def emulator(
+    port: int,
+    quotas: dict[str, int],
+    throttle: float,
+    capacity_errors: float,
+    lost_hosts: float,
+    start_seconds: float,
+    seed: int,
+    iam: bool,
+    region: str,
+    as_json: bool,
+) -> None:
+    """Rehearse with AWS on this machine, at no cost: S3, IAM, ECR, logs, and SageMaker Processing jobs in Docker.
+
+    Prints the variables that lead every AWS SDK here, then a line for all that happens to a job. Ctrl-C ends it: then jobs,
+    containers and everything in S3 are gone. P is a probability.
+    """
+    from ..emulator import Emulator, Faults
+
+    stop = threading.Event()
+
+    def end(number: int, _: Any) -> None:
+        signal.signal(number, signal.SIG_DFL)  # whoever asks again does not want to wait
+        stop.set()
+
+    def event(text: str) -> None:
+        click.echo(json.dumps({"time": time.time(), "event": text}) if as_json else f"{time.strftime('%X')}  {text}")
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, end)
+    faults = Faults(seed, throttle, capacity_errors, lost_hosts, start_seconds)
+    with Emulator(port, quotas, faults, iam, region, event) as started:
+        click.echo(json.dumps(described(started)) if as_json else greeting(started))
+        while not stop.wait(3600):
+            pass
+
+
+def described(emulator: Any) -> dict[str, Any]:
+    from ..emulator.server import CLEARED
+
+    return {
+        "url": emulator.url,
+        "environment": emulator.environment,
+        "unset": list(CLEARED),
+        "bucket": emulator.bucket,
+        "role": emulator.role,
+    }
+
+
+def greeting(emulator: Any) -> str:
+    from ..emulator.server import CLEARED
+    from ..engine import EngineError, connect
+
+    variables = emulator.environment
+    quoted = ", ".join(f'{name} = "{value}"' for name, value in variables.items())
+    unset = ", ".join(f'"{name}"' for name in CLEARED)
+    lines = [
+        f"AWS is at {emulator.url} until Ctrl-C. For another shell:",
+        "",
+        *(f"export {name}={value}" for name, value in variables.items()),
+        f"unset {' '.join(CLEARED)}",
+        "",
+        "Or in R:",
+        "",
+        f"Sys.setenv({quoted})",
+        f"Sys.unsetenv(c({unset}))",
+        "",
+        f"bucket  s3://{emulator.bucket}",
+        f"role    {emulator.role}",
+        "",
+        "simferry run simulate.R -p n=10,20,50 --replications 1000 --backend sagemaker --instance-type ml.m5.xlarge "
+        f"--image simferry-r --role {emulator.role} --store s3://{emulator.bucket}/simferry",
+        "",
+    ]
+    try:
+        connect()
+    except EngineError as error:
+        lines += [f"Jobs need Docker, all else does not. {error.message}. {error.hint}", ""]
+    return "\n".join(lines)

@@ -1,0 +1,50 @@
+"""What a host prints, as events of its stream in CloudWatch Logs."""
+
+import contextlib
+import threading
+import time
+from typing import Any
+
+GROUP = "/aws/sagemaker/ProcessingJobs"
+EVENTS_AT_ONCE = 5000  # PutLogEvents takes 10,000, of 1 MB together
+EVENT_CHARACTERS = 60_000
+
+
+class HostLog:
+    """Follows a container; `flush` sends the lines that are complete, `close` all that are left."""
+
+    def __init__(self, logs: Any, stream: str, container: Any) -> None:
+        self.logs, self.stream, self.container = logs, stream, container
+        self._pending = b""
+        self._lines = 0  # that have been sent
+        self._lock = threading.Lock()
+        with contextlib.suppress(logs.exceptions.ResourceAlreadyExistsException):
+            logs.create_log_group(logGroupName=GROUP)
+        logs.create_log_stream(logGroupName=GROUP, logStreamName=stream)
+        threading.Thread(target=self._follow, daemon=True).start()
+
+    def _follow(self) -> None:
+        with contextlib.suppress(Exception):  # the container is gone
+            for piece in self.container.logs(stream=True, follow=True):
+                with self._lock:
+                    self._pending += piece
+
+    def flush(self) -> None:
+        with self._lock:
+            complete, _, self._pending = self._pending.rpartition(b"\n")
+        if complete:
+            self._send(complete.decode(errors="replace").split("\n"))
+
+    def close(self, text: str) -> None:
+        """text: all that the host has printed."""
+        self._send(text.split("\n")[self._lines :])
+
+    def _send(self, lines: list[str]) -> None:
+        self._lines += len(lines)
+        now = round(time.time() * 1000)
+        # the service takes no empty events
+        events = [{"timestamp": now, "message": line[:EVENT_CHARACTERS]} for line in lines if line.strip()]
+        for first in range(0, len(events), EVENTS_AT_ONCE):
+            self.logs.put_log_events(
+                logGroupName=GROUP, logStreamName=self.stream, logEvents=events[first : first + EVENTS_AT_ONCE]
+            )

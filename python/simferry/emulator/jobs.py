@@ -1,0 +1,200 @@
+"""An emulated processing job: its states and times as the service shows them, and the thread that runs it."""
+
+import contextlib
+import random
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+from ..errors import SimferryError
+from ..processing import Outcome, ProcessingJob, cores_of
+from .host_log import HostLog
+from .images import NoImage, local_image
+from .machine import Machine
+from .storage import S3Storage, TransferError
+
+POLL_SECONDS = 0.25
+LOG_SECONDS = 1.0
+NO_CAPACITY = (
+    "CapacityError: Unable to provision requested ML compute capacity. Please retry using a different ML instance type."
+)
+INTERNAL = "InternalServerError: We encountered an internal error.  Please try again."
+ENDED = ("Completed", "Failed", "Stopped")
+
+
+class Job:
+    """request: as it came. selected: the instance type and count that it gets. clients: makes a boto3 client for a service and a
+    region as the job's role. seconds_until_lost: after its start; None if it keeps its hosts."""
+
+    def __init__(
+        self,
+        request: dict[str, Any],
+        arn: str,
+        selected: tuple[str, int],
+        has_capacity: bool,
+        seconds_until_lost: float | None,
+        machine: Machine,
+        clients: Callable[..., Any],
+        on_event: Callable[[str], None],
+    ) -> None:
+        self.request, self.arn, self.selected, self.has_capacity = request, arn, selected, has_capacity
+        self.seconds_until_lost, self.machine, self.clients, self.on_event = (
+            seconds_until_lost,
+            machine,
+            clients,
+            on_event,
+        )
+        self.name: str = request["ProcessingJobName"]
+        self.region = arn.split(":")[3]
+        self.tags: dict[str, str] = {tag["Key"]: tag["Value"] for tag in request.get("Tags", [])}
+        self.status, self.outcome = "InProgress", Outcome("InProgress")
+        self.created = self.modified = time.time()
+        self.started = self.ended = 0.0
+        self._changing = threading.Lock()
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name=self.name, daemon=True)
+
+    # ---- what the service does with it ----
+
+    def start(self, after_seconds: float) -> None:
+        self._start_seconds = after_seconds
+        self.on_event(f"{self.name}  accepted, {self.selected[1]} x {self.selected[0]}")
+        self._thread.start()
+
+    def stop(self) -> None:
+        with self._changing:
+            if self.status not in ENDED:
+                self.status, self.modified = "Stopping", time.time()
+        self._stop.set()
+        self.machine.cores.look_again()
+
+    def join(self, seconds: float) -> None:
+        self._thread.join(seconds)
+
+    def summary(self) -> dict[str, Any]:
+        """As ListProcessingJobs shows it."""
+        out = {
+            "ProcessingJobName": self.name,
+            "ProcessingJobArn": self.arn,
+            "CreationTime": self.created,
+            "LastModifiedTime": self.modified,
+            "ProcessingJobStatus": self.status,
+        }
+        if self.ended:
+            out["ProcessingEndTime"] = self.ended
+            if self.status == "Failed":
+                out["FailureReason"] = self.outcome.failure_reason[:1024]
+            if self.outcome.exit_message:
+                out["ExitMessage"] = self.outcome.exit_message
+        return out
+
+    def describe(self) -> dict[str, Any]:
+        """As DescribeProcessingJob shows it."""
+        out = {key: value for key, value in self.request.items() if key != "Tags"} | self.summary()
+        out.setdefault("StoppingCondition", {"MaxRuntimeInSeconds": 86400})
+        if self.started:
+            out["ProcessingStartTime"] = self.started
+            cluster = self.request["ProcessingResources"]["ClusterConfig"]
+            if "InstancePreferences" in cluster:
+                which = {"SelectedInstanceType": self.selected[0], "SelectedInstanceCount": self.selected[1]}
+                out["ProcessingResources"] = {"ClusterConfig": {**cluster, **which}}
+        return out
+
+    # ---- how it runs ----
+
+    def _run(self) -> None:
+        try:
+            outcome = self._outcome()
+        except (TransferError, NoImage) as error:
+            outcome = Outcome("Failed", "", str(error))
+        except SimferryError as error:  # such as: Docker is not running
+            outcome = Outcome("Failed", "", f"InternalServerError: simferry emulator: {error}")
+        except Exception as error:
+            outcome = Outcome("Failed", "", f"InternalServerError: simferry emulator: {type(error).__name__}: {error}")
+        if self._stop.is_set() and outcome.status == "Failed":  # it was ended while it began
+            outcome = Outcome("Stopped", outcome.exit_message)
+        with self._changing:
+            self.outcome = outcome
+            self.ended = self.modified = time.time()
+            self.status = outcome.status
+        seconds = f" after {self.ended - self.started:.1f} s" if self.started else ""
+        why = f": {outcome.failure_reason}" if outcome.failure_reason else ""
+        self.on_event(f"{self.name}  {outcome.status}{seconds}{why}")
+
+    def _outcome(self) -> Outcome:
+        from ..aws.instances import instance
+
+        if self._stop.wait(self._start_seconds):
+            return Outcome("Stopped")
+        if not self.has_capacity:
+            return Outcome("Failed", "", NO_CAPACITY)
+        kind, hosts = self.selected
+        cores = cores_of(instance(kind), self.machine.cores.count) * hosts
+        with self.machine.cores.lent(cores, self._stop.is_set) as mine:
+            if not mine:
+                return Outcome("Stopped")
+            self.started = self.modified = time.time()
+            return self._in_containers(kind, hosts)
+
+    def _in_containers(self, kind: str, hosts: int) -> Outcome:
+        cluster = {
+            **self.request["ProcessingResources"]["ClusterConfig"], "InstanceType": kind, "InstanceCount": hosts
+        }  # fmt: skip
+        cluster.pop("InstancePreferences", None)
+        request = {**self.request, "ProcessingResources": {"ClusterConfig": cluster}}
+        key = request.get("ProcessingOutputConfig", {}).get("KmsKeyId")
+        encryption = {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": key} if key else {}
+        storage = S3Storage(self.clients("s3", self.region), request["RoleArn"], encryption)
+        image = local_image(
+            request["AppSpecification"]["ImageUri"], lambda region: self.clients("ecr", region), self.machine.client
+        )
+        folder = self.machine.folder / self.name
+        folder.mkdir()
+        (folder / "image").write_text(image)  # it removes what its user wrote, also after this process was killed
+        job = ProcessingJob(self.machine.client, request, folder / "ml", storage, self.machine.owner, self.arn, image)
+        try:
+            self._begin(job)
+            self.on_event(f"{self.name}  running")
+            return self._follow(job, storage)
+        finally:
+            if job.outcome.status == "InProgress":
+                job.discard()
+
+    def _begin(self, job: ProcessingJob) -> None:
+        import docker.errors
+
+        try:
+            job.start()
+        except docker.errors.APIError as error:
+            said = str(error.explanation or error)
+            raise TransferError(f"AlgorithmError: the container can't be started: {said}") from None
+
+    def _follow(self, job: ProcessingJob, storage: S3Storage) -> Outcome:
+        logs = self._logs(job)
+        lost, next_log = False, time.monotonic() + LOG_SECONDS
+        while (outcome := job.poll()).status == "InProgress":
+            if self._stop.is_set():
+                job.stop("stopped")
+            age = time.monotonic() - job.started
+            if self.seconds_until_lost is not None and age >= self.seconds_until_lost and not lost:
+                lost = storage.lost = True
+                random.Random(self.name).choice(list(job.containers.values())).kill()
+            if time.monotonic() > next_log:
+                next_log = time.monotonic() + LOG_SECONDS
+                for log in logs.values():
+                    log.flush()
+            time.sleep(POLL_SECONDS)
+        for host, log in logs.items():
+            log.close(job.kept_logs[host])
+        return Outcome("Failed", "", INTERNAL) if lost and outcome.status == "Failed" else outcome
+
+    def _logs(self, job: ProcessingJob) -> dict[str, HostLog]:
+        """None where the role may not write any, as on the service."""
+        from botocore.exceptions import ClientError
+
+        client = self.clients("logs", self.region)
+        now = round(time.time() * 1000)
+        with contextlib.suppress(ClientError):
+            return {h: HostLog(client, f"{self.name}/{h}-{now}", c) for h, c in job.containers.items()}
+        return {}

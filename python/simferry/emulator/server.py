@@ -1,0 +1,229 @@
+"""The emulator: one HTTP server on loopback, moto's backends behind it, and our own SageMaker in front of them."""
+
+import contextlib
+import json
+import os
+import secrets
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from ..aws.limits import check_request
+from ..aws.policies import policy
+from ..errors import SimferryError
+from . import calls
+from .access import ACCOUNT, authorize
+from .calls import Refusal
+from .faults import Faults
+from .machine import Machine, clean_up_after_killed_ones
+from .sagemaker import ProcessingJobs
+
+HOST = "127.0.0.1"
+ROLE, USER = "simferry", "simferry-user"
+STOP_SECONDS = 30
+# what in a user's environment would lead elsewhere than here
+CLEARED = ("AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS")
+
+
+class EmulatorError(SimferryError):
+    code = "emulator"
+
+
+class Emulator:
+    """AWS at http://127.0.0.1:port, from `start` (or entering it) until `stop` (or leaving it). One at a time in a process.
+
+    quotas: instances of a type that may be in use at once; a type that isn't named has no limit. iam: whether policies are
+    enforced; `environment` then holds the keys of a user who has those of docs/iam. on_event: told a line for each thing that
+    happens to a job. requests counts those of users by (service, operation); of S3, ("s3", HTTP method). actions: with iam, those of
+    IAM that users needed and were allowed.
+    """
+
+    def __init__(
+        self,
+        port: int = 0,
+        quotas: dict[str, int] | None = None,
+        faults: Faults | None = None,
+        iam: bool = False,
+        region: str = "us-east-1",
+        on_event: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        self.port, self.iam, self.region = port, iam, region
+        self.quotas, self.faults = dict(quotas or {}), faults or Faults()
+        self.on_event = on_event
+        self.bucket = f"sagemaker-{region}-{ACCOUNT}"
+        self.role = f"arn:aws:iam::{ACCOUNT}:role/{ROLE}"
+        self.url = ""
+        self.requests: Counter[tuple[str, str]] = Counter()
+        self.actions: set[str] = set()
+        self._key = ("simferry", "emulator")  # anything is accepted where no policies are enforced
+        # moto's backends are not made for several threads; and with this an If-None-Match is exact
+        self._one_at_a_time = threading.RLock()
+
+    # ---- start and end ----
+
+    def __enter__(self) -> "Emulator":
+        self.start()
+        return self
+
+    def __exit__(self, *_: Any) -> None:
+        self.stop()
+
+    def start(self) -> None:
+        """Raises EmulatorError: moto is not installed, the port is taken."""
+        try:
+            from moto.moto_api._internal.models import moto_api_backend
+            from moto.server import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
+            from werkzeug.serving import make_server
+        except ImportError as error:
+            raise EmulatorError(
+                f"the emulator's parts are not installed ({error.name})", "pip install 'simferry[emulator]'"
+            ) from None
+
+        class Quiet(MotoRequestHandler):
+            def log(self, *_: Any, **__: Any) -> None:
+                pass
+
+        clean_up_after_killed_ones()
+        self._reset = moto_api_backend.reset
+        self._reset()
+        self._moto = DomainDispatcherApplication(create_backend_app)
+        try:
+            with contextlib.redirect_stderr(None):  # it says itself what is wrong, and exits
+                self._server = make_server(HOST, self.port, self._respond, threaded=True, request_handler=Quiet)
+        except (OSError, SystemExit):
+            raise EmulatorError(f"port {self.port} is in use", "simferry emulator --port 5556") from None
+        self.port = self._server.server_port
+        self.url = f"http://{HOST}:{self.port}"
+        self._machine = Machine()
+        self.processing_jobs = ProcessingJobs(
+            self.quotas, self.faults, self._machine, self._has_role, self._clients_of, self.on_event
+        )
+        self._service_key = f"SIMFERRY{secrets.token_hex(6).upper()}"
+        self._own_keys = {self._service_key}
+        self._session = _session()
+        check_request("sagemaker", "ListProcessingJobs", {})  # reads the model, so that no user's request waits for it
+        self._thread = threading.Thread(target=self._server.serve_forever, name="emulator", daemon=True)
+        self._thread.start()
+        try:
+            self._prepare()
+        except BaseException:
+            self.stop()
+            raise
+
+    def stop(self) -> None:
+        """Stop the jobs, remove what they left, close the port."""
+        self.processing_jobs.stop(STOP_SECONDS)
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
+        self._machine.clean_up()
+        self._reset()
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The variables to set (and CLEARED are those to unset), so that any SDK finds its way here."""
+        return {
+            "AWS_ENDPOINT_URL": self.url,
+            "AWS_ACCESS_KEY_ID": self._key[0],
+            "AWS_SECRET_ACCESS_KEY": self._key[1],
+            "AWS_DEFAULT_REGION": self.region,
+            "AWS_EC2_METADATA_DISABLED": "true",
+            "SIMFERRY_ROLE": self.role,
+        }
+
+    def _prepare(self) -> None:
+        """The bucket, the role, and with iam the user."""
+        values = {"Account": ACCOUNT, "Bucket": self.bucket, "Prefix": "", "Region": self.region, "Role": ROLE}
+        here = {} if self.region == "us-east-1" else {"CreateBucketConfiguration": {"LocationConstraint": self.region}}
+        self._client("s3", self.region).create_bucket(Bucket=self.bucket, **here)
+        iam = self._client("iam", self.region)
+        iam.create_role(RoleName=ROLE, AssumeRolePolicyDocument=json.dumps(policy("trust")))
+        iam.put_role_policy(RoleName=ROLE, PolicyName="simferry", PolicyDocument=json.dumps(policy("role", **values)))
+        if self.iam:
+            iam.create_user(UserName=USER)
+            iam.put_user_policy(
+                UserName=USER, PolicyName="simferry", PolicyDocument=json.dumps(policy("user", **values))
+            )
+            made = iam.create_access_key(UserName=USER)["AccessKey"]
+            self._key = (made["AccessKeyId"], made["SecretAccessKey"])
+
+    # ---- what the emulator asks itself, as the service or as a role ----
+
+    def _client(self, service: str, region: str, **credentials: str) -> Any:
+        from botocore.config import Config
+
+        key = {"aws_access_key_id": self._service_key, "aws_secret_access_key": "of-the-service"}
+        config = Config(proxies={}, s3={"addressing_style": "path"}, retries={"total_max_attempts": 2})
+        with self._one_at_a_time:  # a session is not made for several threads
+            return self._session.client(
+                service, region_name=region, endpoint_url=self.url, config=config, **{**key, **credentials}
+            )
+
+    def _clients_of(self, role: str) -> Callable[..., Any]:
+        """Makes clients with the credentials of a role, which is assumed when the first one is asked for."""
+        made: dict[str, str] = {}
+
+        def client(service: str, region: str) -> Any:
+            if not made:
+                sts = self._client("sts", self.region)
+                got = sts.assume_role(RoleArn=role, RoleSessionName="SageMaker")["Credentials"]
+                self._own_keys.add(got["AccessKeyId"])
+                made["aws_access_key_id"] = got["AccessKeyId"]
+                made["aws_secret_access_key"] = got["SecretAccessKey"]
+                made["aws_session_token"] = got["SessionToken"]
+            return self._client(service, region, **made)
+
+        return client
+
+    def _has_role(self, arn: str) -> bool:
+        """Whether there is this role, and SageMaker may assume it."""
+        from moto.iam.exceptions import NotFoundException
+        from moto.iam.models import iam_backends
+
+        try:
+            with self._one_at_a_time:
+                trust = iam_backends[ACCOUNT]["aws"].get_role_by_arn(arn).assume_role_policy_document
+        except NotFoundException:
+            return False
+        return "sagemaker.amazonaws.com" in trust
+
+    # ---- requests ----
+
+    def _respond(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        """The WSGI application."""
+        call = calls.read(environ)
+        mine = call.access_key in self._own_keys
+        if not mine:
+            self.requests[call.service, call.operation] += 1
+        try:
+            if not mine and call.service in ("sagemaker", "logs") and self.faults.throttles():
+                raise Refusal("ThrottlingException", "Rate exceeded")
+            if self.iam and call.access_key != self._service_key:
+                with self._one_at_a_time:
+                    actions = authorize(call)
+                if not mine:
+                    self.actions.update(actions)
+            if self.processing_jobs.answers(call):
+                status, headers, body = calls.answer(self.processing_jobs.answer(call))
+            else:
+                with self._one_at_a_time:
+                    return list(self._moto(environ, start_response))
+        except Refusal as refusal:
+            status, headers, body = calls.refuse(call, refusal)
+        start_response(str(status), [*headers, ("Content-Length", str(len(body)))])
+        return [body]
+
+
+def _session() -> Any:
+    """A boto3 session that knows nothing of the user's configuration."""
+    import boto3
+    import botocore.session
+
+    none = (None, None, None, None)
+    variables = {
+        "profile": none,
+        "config_file": (None, None, os.devnull, None),
+        "credentials_file": (None, None, os.devnull, None),
+    }
+    return boto3.session.Session(botocore_session=botocore.session.Session(session_vars=variables))

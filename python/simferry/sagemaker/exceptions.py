@@ -1,0 +1,33 @@
+"""What waiting for a job raises."""
+
+from typing import Any
+
+from ..errors import SimferryError
+
+
+class UnexpectedStatusException(SimferryError, ValueError):
+    """A job has failed. actual_status: of the service."""
+
+    code = "job_failed"
+    allowed_statuses = ("Completed", "Stopped")
+
+    def __init__(self, message: str, hint: str = "", actual_status: str = "Failed") -> None:
+        super().__init__(message, hint)
+        self.actual_status = actual_status
+
+
+class CapacityError(UnexpectedStatusException):
+    """There were no instances of the type to be had."""
+
+    code = "capacity"
+
+
+def check_status(description: dict[str, Any], hint: str = "") -> None:
+    """Raise where a job, as DescribeProcessingJob tells it, has failed."""
+    status = description["ProcessingJobStatus"]
+    if status == "Failed":
+        reason = description.get("FailureReason") or "no reason is told"
+        message = f"processing job {description['ProcessingJobName']} has failed: {reason}"
+        if said := description.get("ExitMessage"):
+            message += f"\nIts exit message: {said}"
+        raise (CapacityError if "CapacityError" in reason else UnexpectedStatusException)(message, hint, status)

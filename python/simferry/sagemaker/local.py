@@ -1,0 +1,99 @@
+"""instance_type = "local": the job in Docker on this machine; its inputs and outputs in S3, or in folders here."""
+
+import contextlib
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from datetime import datetime, timezone
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from .. import processing
+from ..engine import connect
+from ..errors import UsageError
+from .session import Session
+
+LARGEST = "ml.m5.24xlarge"  # no limit but this machine's
+ROLE = "arn:aws:iam::000000000000:role/simferry-local"  # nobody is asked for it here
+POLL_SECONDS = 0.3
+
+
+def run_here(request: dict[str, Any], session: Session, show_logs: bool) -> dict[str, Any]:
+    """Run a job to its end; returns what DescribeProcessingJob would tell."""
+    engine = connect()
+    owner = f"local-{os.getpid()}"
+    kms_key = request.get("ProcessingOutputConfig", {}).get("KmsKeyId")
+    storage = FoldersAndS3(session, kms_key)
+    created = datetime.now(timezone.utc)
+    with tempfile.TemporaryDirectory(prefix="simferry-", ignore_cleanup_errors=True) as folder:
+        job = processing.ProcessingJob(engine, request, Path(folder, "ml"), storage, owner)
+        printed = dict.fromkeys(job.hosts, 0)
+        try:
+            job.start()
+            while job.poll().status == "InProgress":
+                if show_logs:
+                    _print_new(job, {host: job.logs(host) for host in job.hosts}, printed, last=False)
+                time.sleep(POLL_SECONDS)
+        except KeyboardInterrupt:
+            print(f"\nProcessing job {job.name} is stopped.", file=sys.stderr, flush=True)
+            raise
+        finally:
+            job.discard()
+        if show_logs:
+            _print_new(job, job.kept_logs, printed, last=True)
+    return {
+        **request,
+        "ProcessingJobArn": job.arn,
+        "ProcessingJobStatus": job.outcome.status,
+        "ExitMessage": job.outcome.exit_message,
+        "FailureReason": job.outcome.failure_reason,
+        "CreationTime": created,
+        "ProcessingStartTime": created,
+        "ProcessingEndTime": datetime.now(timezone.utc),
+    }
+
+
+def _print_new(job: processing.ProcessingJob, texts: dict[str, str], printed: dict[str, int], last: bool) -> None:
+    """Print the lines that are new; one that isn't finished waits, until the job has ended."""
+    for host, text in texts.items():
+        new = text[printed[host] :]
+        new = new if last else new[: new.rfind("\n") + 1]
+        printed[host] += len(new)
+        for line in new.splitlines():
+            print(f"[{host}] {line}" if len(job.hosts) > 1 else line, flush=True)
+
+
+class FoldersAndS3(processing.Files):
+    """Storage in folders of this machine and in S3, each by its address."""
+
+    def __init__(self, session: Session, kms_key: str | None) -> None:
+        self.session = session
+        self.encryption = {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": kms_key} if kms_key else {}
+
+    @cached_property
+    def s3(self) -> Any:  # only where it is needed: folders need no account
+        from ..emulator.storage import S3Storage
+
+        return S3Storage(self.session.s3_client, "whose credentials are used here", self.encryption)
+
+    def fetch(self, source: dict[str, Any], folder: Path, host: int, hosts: int) -> None:
+        here = source["S3Uri"].startswith(processing.HERE)
+        with _told():
+            super().fetch(source, folder, host, hosts) if here else self.s3.fetch(source, folder, host, hosts)
+
+    def send(self, folder: Path, uri: str) -> None:
+        with _told():
+            super().send(folder, uri) if uri.startswith(processing.HERE) else self.s3.send(folder, uri)
+
+
+@contextlib.contextmanager
+def _told() -> Iterator[None]:
+    from ..emulator.storage import TransferError
+
+    try:
+        yield
+    except TransferError as error:
+        raise UsageError(str(error).removeprefix("ClientError: ")) from None

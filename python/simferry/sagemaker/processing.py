@@ -1,0 +1,458 @@
+"""Processing jobs in the shape of version 2: processors, their inputs and outputs, the jobs that they start."""
+
+import copy
+import re
+import sys
+import time
+from pathlib import PurePosixPath
+from typing import Any
+
+from .. import processing as engine_processing
+from ..aws import session as aws
+from ..aws.limits import check_request
+from ..aws.script_processor import sdk_session, start_script
+from ..errors import UsageError
+from . import local
+from .exceptions import check_status
+from .network import NetworkConfig
+from .s3 import S3Uploader, s3_path_join
+from .session import Session
+from .values import is_s3, listed, local_path, named_texts, texts, whole
+
+__all__ = ["NetworkConfig", "ProcessingInput", "ProcessingJob", "ProcessingOutput", "Processor", "ScriptProcessor"]
+
+CODE = "/opt/ml/processing/input/code"
+LOCAL = ("local", "local_gpu")
+NAME_LENGTH = 63
+
+
+class ProcessingInput:
+    """Data for a job. source: an address in S3, or a file or folder here, which is uploaded. destination: in the container."""
+
+    def __init__(
+        self,
+        source: str | None = None,
+        destination: str | None = None,
+        input_name: str | None = None,
+        s3_data_type: str = "S3Prefix",
+        s3_input_mode: str = "File",
+        s3_data_distribution_type: str = "FullyReplicated",
+        s3_compression_type: str = "None",
+        s3_input: Any = None,
+        dataset_definition: Any = None,
+        app_managed: bool = False,
+    ) -> None:
+        if dataset_definition is not None or app_managed:
+            raise UsageError("dataset_definition and app_managed are not supported", "source names data in S3 or here.")
+        if s3_input is not None:  # the same in an object
+            source, destination = s3_input.s3_uri, s3_input.local_path
+            s3_data_type, s3_input_mode = s3_input.s3_data_type, s3_input.s3_input_mode
+            s3_data_distribution_type = s3_input.s3_data_distribution_type or s3_data_distribution_type
+            s3_compression_type = s3_input.s3_compression_type or s3_compression_type
+        self.source, self.destination, self.input_name = source, destination, input_name
+        self.s3_data_type, self.s3_input_mode = s3_data_type, s3_input_mode
+        self.s3_data_distribution_type, self.s3_compression_type = s3_data_distribution_type, s3_compression_type
+
+    def _request(self, address: str) -> dict[str, Any]:
+        if self.s3_compression_type == "Gzip" and self.s3_input_mode != "Pipe":
+            raise UsageError(f"input {self.input_name}: Gzip is for s3_input_mode 'Pipe', not {self.s3_input_mode!r}")
+        s3 = {
+            "S3Uri": address,
+            "LocalPath": self.destination,
+            "S3DataType": self.s3_data_type,
+            "S3InputMode": self.s3_input_mode,
+            "S3DataDistributionType": self.s3_data_distribution_type,
+            "S3CompressionType": self.s3_compression_type,
+        }
+        return {"InputName": self.input_name, "S3Input": s3}
+
+
+class ProcessingOutput:
+    """What a job leaves. source: a folder of the container. destination: an address in S3; the default bucket's if None."""
+
+    def __init__(
+        self,
+        source: str | None = None,
+        destination: str | None = None,
+        output_name: str | None = None,
+        s3_upload_mode: str = "EndOfJob",
+        app_managed: bool = False,
+        feature_store_output: Any = None,
+    ) -> None:
+        if feature_store_output is not None or app_managed:
+            raise UsageError(
+                "feature_store_output and app_managed are not supported", "destination names a place in S3."
+            )
+        self.source, self.destination, self.output_name = source, destination, output_name
+        self.s3_upload_mode = s3_upload_mode
+
+    def _request(self, address: str) -> dict[str, Any]:
+        s3 = {"S3Uri": address, "LocalPath": self.source, "S3UploadMode": self.s3_upload_mode}
+        return {"OutputName": self.output_name, "S3Output": s3}
+
+
+class ProcessingJob:
+    """A job that was started. inputs, outputs: with their names and addresses. description: of one that has run here."""
+
+    def __init__(
+        self,
+        sagemaker_session: Session | None,
+        job_name: str,
+        inputs: list[ProcessingInput] | None = None,
+        outputs: list[ProcessingOutput] | None = None,
+        output_kms_key: str | None = None,
+        description: dict[str, Any] | None = None,
+    ) -> None:
+        self.sagemaker_session = sagemaker_session or Session()
+        self.job_name = job_name
+        self.inputs, self.outputs, self.output_kms_key = inputs or [], outputs or [], output_kms_key
+        self._description = description
+
+    @property
+    def name(self) -> str:
+        return self.job_name
+
+    @property
+    def output_config(self) -> dict[str, Any]:
+        """The outputs as CreateProcessingJob has them."""
+        config: dict[str, Any] = {"Outputs": [one._request(str(one.destination)) for one in self.outputs]}
+        return config | ({"KmsKeyId": self.output_kms_key} if self.output_kms_key else {})
+
+    @classmethod
+    def from_processing_name(cls, sagemaker_session: Session, processing_job_name: str) -> "ProcessingJob":
+        """The job of that name."""
+        told = sagemaker_session.describe_processing_job(processing_job_name)
+        inputs = []
+        for one in told.get("ProcessingInputs", []):
+            if s3 := one.get("S3Input"):
+                mode = s3.get("S3InputMode", "File")
+                inputs.append(
+                    ProcessingInput(s3["S3Uri"], s3.get("LocalPath"), one["InputName"], s3["S3DataType"], mode)
+                )
+        config = told.get("ProcessingOutputConfig", {})
+        outputs = [
+            ProcessingOutput(s3.get("LocalPath"), s3["S3Uri"], one["OutputName"], s3["S3UploadMode"])
+            for one in config.get("Outputs", [])
+            if (s3 := one.get("S3Output"))
+        ]
+        return cls(sagemaker_session, processing_job_name, inputs, outputs, config.get("KmsKeyId"))
+
+    @classmethod
+    def from_processing_arn(cls, sagemaker_session: Session, processing_job_arn: str) -> "ProcessingJob":
+        """The job of that ARN."""
+        return cls.from_processing_name(sagemaker_session, processing_job_arn.rpartition("/")[2])
+
+    def describe(self) -> dict[str, Any]:
+        """What DescribeProcessingJob tells."""
+        return self._description or self.sagemaker_session.describe_processing_job(self.job_name)
+
+    def wait(self, logs: bool = True) -> None:
+        """Wait for the end, and print what the job prints. Raises exceptions.UnexpectedStatusException where it has failed."""
+        if self._description:
+            check_status(self._description)
+        elif logs:
+            self.sagemaker_session.logs_for_processing_job(self.job_name, wait=True)
+        else:
+            self.sagemaker_session.wait_for_processing_job(self.job_name)
+
+    def stop(self) -> None:
+        """Ask for the job to be stopped."""
+        if not self._description:
+            self.sagemaker_session.stop_processing_job(self.job_name)
+
+
+class Processor:
+    """Starts jobs of an image, with an entry point of its own or the image's. instance_type "local": in Docker here.
+
+    instance_type: a list of several is tried in its order.
+    """
+
+    def __init__(
+        self,
+        role: str | None = None,
+        image_uri: str | None = None,
+        instance_count: Any = None,
+        instance_type: Any = None,
+        entrypoint: Any = None,
+        volume_size_in_gb: Any = 30,
+        volume_kms_key: str | None = None,
+        output_kms_key: str | None = None,
+        max_runtime_in_seconds: Any = None,
+        base_job_name: str | None = None,
+        sagemaker_session: Session | None = None,
+        env: Any = None,
+        tags: Any = None,
+        network_config: Any = None,
+    ) -> None:
+        types = texts(instance_type)
+        missing = [name for name, given in {"image_uri": image_uri, "instance_type": types}.items() if not given]
+        self._local = types[:1] in ([name] for name in LOCAL)
+        if not role and not self._local:
+            missing.insert(0, "role")
+        if missing:
+            raise UsageError(f"{type(self).__name__} needs {' and '.join(missing)}")
+        self.role, self.image_uri = role, str(image_uri)
+        self.instance_count = whole(instance_count, "instance_count") or 1
+        self.instance_type = types[0] if len(types) == 1 else types
+        self.entrypoint = texts(entrypoint) or None
+        self.volume_size_in_gb = whole(volume_size_in_gb, "volume_size_in_gb")
+        self.volume_kms_key, self.output_kms_key = volume_kms_key, output_kms_key
+        self.max_runtime_in_seconds = whole(max_runtime_in_seconds, "max_runtime_in_seconds")
+        self.base_job_name, self.env, self.tags = base_job_name, named_texts(env), _tags(tags)
+        self.network_config = network_config
+        self.sagemaker_session = sagemaker_session or Session()
+        self.jobs: list[ProcessingJob] = []
+        self.latest_job: ProcessingJob | None = None
+
+    def run(
+        self,
+        inputs: Any = None,
+        outputs: Any = None,
+        arguments: Any = None,
+        wait: bool = True,
+        logs: bool = True,
+        job_name: str | None = None,
+        experiment_config: Any = None,
+        kms_key: str | None = None,
+    ) -> None:
+        """Start a job; wait: until it has ended, with what it prints if logs. The job is `latest_job` then.
+
+        Raises UsageError and aws.limits.RequestRefused before anything is sent, AwsError where AWS refuses, and
+        exceptions.UnexpectedStatusException where the job that was waited for has failed.
+        """
+        self._start(_Preparation(self, job_name), inputs, outputs, arguments, experiment_config, kms_key, wait, logs)
+
+    def _start(
+        self,
+        preparation: "_Preparation",
+        inputs: Any,
+        outputs: Any,
+        arguments: Any,
+        experiment_config: Any,
+        kms_key: str | None,
+        wait: bool,
+        logs: bool,
+    ) -> None:
+        for number, one in enumerate(listed(inputs), 1):
+            preparation.add_input(one, f"input-{number}")
+        for number, one in enumerate(listed(outputs), 1):
+            preparation.add_output(one, f"output-{number}")
+        request = preparation.request(texts(arguments), named_texts(experiment_config))
+        check_request("sagemaker", "CreateProcessingJob", request)
+        preparation.upload(kms_key)
+        description = None
+        if self._local:
+            description = local.run_here(request, self.sagemaker_session, logs)
+        else:
+            with aws.asking(f"processing job {preparation.job_name}"):
+                self._send(request)
+        self.latest_job = ProcessingJob(
+            self.sagemaker_session,
+            preparation.job_name,
+            preparation.inputs + preparation.code,
+            preparation.outputs,
+            self.output_kms_key,
+            description,
+        )
+        self.jobs.append(self.latest_job)
+        if wait or self._local:
+            self.latest_job.wait(logs=logs)
+
+    def _send(self, request: dict[str, Any]) -> None:
+        self.sagemaker_session.sagemaker_client.create_processing_job(**request)
+
+
+class ScriptProcessor(Processor):
+    """Starts jobs that run a script with a command, such as "/usr/bin/Rscript"."""
+
+    def __init__(
+        self,
+        role: str | None = None,
+        image_uri: str | None = None,
+        command: Any = None,
+        instance_count: Any = None,
+        instance_type: Any = None,
+        volume_size_in_gb: Any = 30,
+        **options: Any,
+    ) -> None:
+        super().__init__(role, image_uri, instance_count, instance_type, volume_size_in_gb=volume_size_in_gb, **options)
+        self.command = texts(command)
+        if not self.command:
+            raise UsageError("ScriptProcessor needs a command", 'For instance: command = ["/usr/bin/Rscript"]')
+
+    def run(  # type: ignore[override]  # version 2's, too, has the script first
+        self,
+        code: str,
+        inputs: Any = None,
+        outputs: Any = None,
+        arguments: Any = None,
+        wait: bool = True,
+        logs: bool = True,
+        job_name: str | None = None,
+        experiment_config: Any = None,
+        kms_key: str | None = None,
+    ) -> None:
+        """Start a job that runs a script, of this machine or in S3; otherwise as Processor.run."""
+        preparation = _Preparation(self, job_name)
+        preparation.add_code(code, self.command)
+        self._start(preparation, inputs, outputs, arguments, experiment_config, kms_key, wait, logs)
+
+    def _send(self, request: dict[str, Any]) -> None:
+        application, cluster = request["AppSpecification"], request["ProcessingResources"]["ClusterConfig"]
+        code = next(one for one in request["ProcessingInputs"] if one["InputName"] == "code")
+        session = self.sagemaker_session
+        start_script(
+            job_name=request["ProcessingJobName"],
+            role=request["RoleArn"],
+            image_uri=application["ImageUri"],
+            command=self.command,
+            code=code["S3Input"]["S3Uri"],
+            inputs=[one for one in request["ProcessingInputs"] if one is not code],
+            outputs=request.get("ProcessingOutputConfig", {}).get("Outputs", []),
+            arguments=application.get("ContainerArguments"),
+            environment=request.get("Environment"),
+            instance_type=self.instance_type,
+            instance_count=cluster["InstanceCount"],
+            volume_gb=cluster["VolumeSizeInGB"],
+            max_runtime_seconds=self.max_runtime_in_seconds,
+            volume_kms_key=self.volume_kms_key,
+            output_kms_key=self.output_kms_key,
+            network=request.get("NetworkConfig"),
+            tags=request.get("Tags"),
+            experiment=request.get("ExperimentConfig"),
+            session=sdk_session(session.boto_session, session.sagemaker_client),
+        )
+
+
+class _Preparation:
+    """One job on its way: its copies of the inputs and outputs, its request, and what is to be uploaded for it."""
+
+    def __init__(self, processor: Processor, job_name: str | None) -> None:
+        self.processor, self.session = processor, processor.sagemaker_session
+        self.here = processor._local
+        self.job_name = job_name or timed_name(processor.base_job_name or image_name(processor.image_uri))
+        self.inputs: list[ProcessingInput] = []
+        self.outputs: list[ProcessingOutput] = []
+        self.entrypoint = processor.entrypoint
+        self._input_requests: list[dict[str, Any]] = []
+        self.code: list[ProcessingInput] = []  # the last input
+        self._code_requests: list[dict[str, Any]] = []
+        self._output_requests: list[dict[str, Any]] = []
+        self._uploads: list[tuple[str, str]] = []
+
+    def _default_address(self, *parts: str) -> str:
+        session = self.session
+        return s3_path_join("s3://", session.default_bucket(), session.default_bucket_prefix, self.job_name, *parts)
+
+    def add_input(self, given: Any, default_name: str) -> None:
+        if not isinstance(given, ProcessingInput):
+            raise UsageError(f"{default_name} is {given!r}", "Inputs are ProcessingInput(source, destination).")
+        one = copy.copy(given)
+        self._input_requests.append(self._placed(one, default_name))
+        self.inputs.append(one)
+
+    def add_code(self, code: str, command: list[str]) -> None:
+        if not is_s3(code) and not local_path(code).is_file():
+            raise UsageError(f"there is no script {code}", "code is a file here, or its address s3://...")
+        name = PurePosixPath(code).name if is_s3(code) else local_path(code).name
+        self.entrypoint = [*command, f"{CODE}/{name}"]
+        self.code = [ProcessingInput(code, CODE, "code")]
+        self._code_requests = [self._placed(self.code[0], "code")]
+
+    def _placed(self, one: ProcessingInput, default_name: str) -> dict[str, Any]:
+        """The request of an input that has its name and address now."""
+        one.input_name = one.input_name or default_name
+        if not one.source or not one.destination:
+            raise UsageError(
+                f"input {one.input_name} has no {'destination' if one.source else 'source'}",
+                'For instance: ProcessingInput(source="s3://bucket/data", destination="/opt/ml/processing/input")',
+            )
+        if is_s3(one.source):
+            return one._request(one.source)
+        path = local_path(one.source)
+        if not path.exists():
+            raise UsageError(f"input {one.input_name}: there is no file or folder {one.source}")
+        if self.here:
+            return one._request(engine_processing.local_uri(path))
+        folder = self._default_address("input", one.input_name)
+        self._uploads.append((str(path), folder))
+        one.source = folder if path.is_dir() else f"{folder}/{path.name}"
+        return one._request(one.source)
+
+    def add_output(self, given: Any, default_name: str) -> None:
+        if not isinstance(given, ProcessingOutput):
+            raise UsageError(f"{default_name} is {given!r}", "Outputs are ProcessingOutput(source, destination).")
+        one = copy.copy(given)
+        one.output_name = one.output_name or default_name
+        self.outputs.append(one)
+        if self.here and one.destination and not is_s3(one.destination):
+            self._output_requests.append(one._request(engine_processing.local_uri(local_path(one.destination))))
+            return
+        if not is_s3(one.destination):
+            address = self._default_address("output", one.output_name)
+            if one.destination:  # version 2 did so without a word
+                print(
+                    f"output {one.output_name}: {one.destination!r} is not in S3; it goes to {address}", file=sys.stderr
+                )
+            one.destination = address
+        self._output_requests.append(one._request(str(one.destination)))
+
+    def request(self, arguments: list[str], experiment: dict[str, str]) -> dict[str, Any]:
+        """The job as CreateProcessingJob has it."""
+        of = self.processor
+        types = of.instance_type
+        kinds: dict[str, Any] = {"InstanceType": local.LARGEST if self.here else types}
+        if not isinstance(types, str):
+            kinds = {"InstancePreferences": [{"InstanceType": name} for name in types]}
+        role = of.role if not self.here else of.role if "/" in str(of.role) else local.ROLE
+        network = of.network_config
+        outputs = {"Outputs": self._output_requests} | _given(KmsKeyId=of.output_kms_key)
+        return {
+            "ProcessingJobName": self.job_name,
+            "AppSpecification": {"ImageUri": of.image_uri}
+            | _given(ContainerEntrypoint=self.entrypoint, ContainerArguments=arguments),
+            "ProcessingResources": {
+                "ClusterConfig": {**kinds, "InstanceCount": of.instance_count, "VolumeSizeInGB": of.volume_size_in_gb}
+                | _given(VolumeKmsKeyId=of.volume_kms_key)
+            },
+            "RoleArn": self.session.expand_role(str(role)),
+        } | _given(
+            ProcessingInputs=self._input_requests + self._code_requests,
+            ProcessingOutputConfig=outputs if self._output_requests else None,
+            Environment=of.env,
+            NetworkConfig=network._to_request_dict()
+            if hasattr(network, "_to_request_dict")
+            else copy.deepcopy(network),
+            StoppingCondition=_given(MaxRuntimeInSeconds=of.max_runtime_in_seconds),
+            Tags=of.tags,
+            ExperimentConfig=experiment,
+        )
+
+    def upload(self, kms_key: str | None) -> None:
+        for path, folder in self._uploads:
+            S3Uploader.upload(path, folder, kms_key, self.session)
+
+
+def _given(**members: Any) -> dict[str, Any]:
+    """The members that have a value."""
+    return {name: value for name, value in members.items() if value}
+
+
+def _tags(tags: Any) -> list[dict[str, str]]:
+    """Tags as the service has them, of a list of Key and Value, or of a named list."""
+    if isinstance(tags, dict) and set(tags) != {"Key", "Value"}:
+        return [{"Key": name, "Value": value} for name, value in named_texts(tags).items()]
+    return [named_texts(tag) for tag in listed(tags)]
+
+
+def timed_name(base: str) -> str:
+    """base-YYYY-MM-DD-HH-MM-SS-mmm, in UTC; the base is cut so that the service takes the name."""
+    now = time.time()
+    stamp = time.strftime("%Y-%m-%d-%H-%M-%S", time.gmtime(now)) + f"-{int(now % 1 * 1000):03d}"
+    base = re.sub("[^a-zA-Z0-9-]", "-", base).strip("-")
+    return f"{base[: NAME_LENGTH - len(stamp) - 1]}-{stamp}"
+
+
+def image_name(image_uri: str) -> str:
+    """The image's own name: simferry-r of 123456789012.dkr.ecr.us-west-2.amazonaws.com/simferry-r:1."""
+    return image_uri.partition("@")[0].rpartition("/")[2].partition(":")[0]

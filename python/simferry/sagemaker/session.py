@@ -1,0 +1,343 @@
+"""The session of version 2: the default bucket, files in S3, the caller's role, processing jobs' states and logs."""
+
+import contextlib
+import json
+import os
+import re
+import sys
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+from ..aws import logs
+from ..aws import session as aws
+from ..errors import UsageError
+from .exceptions import check_status
+from .values import local_path
+
+METADATA = "/opt/ml/metadata/resource-metadata.json"  # of SageMaker's notebooks and Studio
+AT_ONCE = 16  # files under way
+ENDED = ("Completed", "Failed", "Stopped")
+
+
+class Session:
+    """Of a boto3 session: the configured one unless told otherwise.
+
+    default_bucket: in place of sagemaker-<region>-<account>. default_bucket_prefix: of all default addresses. The other clients
+    and settings of version 2 are accepted, and of no effect: processing jobs don't need them.
+    """
+
+    local_mode = False
+    config = None
+
+    def __init__(
+        self,
+        boto_session: Any = None,
+        sagemaker_client: Any = None,
+        sagemaker_runtime_client: Any = None,
+        sagemaker_featurestore_runtime_client: Any = None,
+        default_bucket: str | None = None,
+        settings: Any = None,
+        sagemaker_metrics_client: Any = None,
+        sagemaker_config: Any = None,
+        default_bucket_prefix: str | None = None,
+    ) -> None:
+        self.boto_session = boto_session or aws.session()
+        self._clients: dict[str, Any] = {"sagemaker": sagemaker_client} if sagemaker_client else {}
+        self._bucket, self._bucket_is_there = default_bucket, False
+        self._own_bucket = default_bucket is None
+        self._account = ""
+        self.default_bucket_prefix = default_bucket_prefix
+
+    # ---- who and where ----
+
+    @property
+    def boto_region_name(self) -> str:
+        return str(self.boto_session.region_name or aws.region())
+
+    @property
+    def sagemaker_client(self) -> Any:
+        return self.client("sagemaker")
+
+    @property
+    def s3_client(self) -> Any:
+        return self.client("s3")
+
+    @property
+    def s3_resource(self) -> Any:
+        return self.boto_session.resource("s3", region_name=self.boto_region_name)
+
+    def client(self, service: str) -> Any:
+        """A boto3 client of this session."""
+        if service not in self._clients and self.boto_session is aws.session():
+            self._clients[service] = aws.client(service)
+        elif service not in self._clients:
+            from botocore.config import Config
+
+            retries = Config(retries={"mode": "adaptive", "max_attempts": aws.ATTEMPTS})
+            self._clients[service] = self.boto_session.client(
+                service, region_name=self.boto_region_name, config=retries
+            )
+        return self._clients[service]
+
+    def account_id(self) -> str:
+        """The account's number."""
+        if not self._account:
+            with aws.asking("STS"):
+                self._account = str(self.client("sts").get_caller_identity()["Account"])
+        return self._account
+
+    def get_caller_identity_arn(self) -> str:
+        """The ARN of the role that is acting, or of the user; in a notebook or Studio: of its execution role."""
+        if arn := self._notebook_role():
+            return arn
+        with aws.asking("STS"):
+            identity = str(self.client("sts").get_caller_identity()["Arn"])
+        assumed = re.fullmatch(r"(arn:[^:]+:)sts(::\d+:)assumed-role/([^/]+)/.*", identity)
+        if not assumed:
+            return identity
+        name = assumed.group(3)
+        from botocore.exceptions import ClientError
+
+        try:  # its path is told by IAM alone
+            return str(self.client("iam").get_role(RoleName=name)["Role"]["Arn"])
+        except ClientError:
+            path = "service-role/" if name.startswith("AmazonSageMaker-ExecutionRole") else ""
+            return f"{assumed.group(1)}iam{assumed.group(2)}role/{path}{name}"
+
+    def _notebook_role(self) -> str:
+        from botocore.exceptions import ClientError
+
+        with contextlib.suppress(OSError, ValueError, ClientError):
+            facts = json.loads(Path(METADATA).read_bytes())
+            if role := facts.get("ExecutionRoleArn"):
+                return str(role)
+            asked = self.sagemaker_client
+            if not (domain := facts.get("DomainId")):
+                return str(asked.describe_notebook_instance(NotebookInstanceName=facts["ResourceName"])["RoleArn"])
+            if user := facts.get("UserProfileName"):
+                profile = asked.describe_user_profile(DomainId=domain, UserProfileName=user)
+                if role := profile.get("UserSettings", {}).get("ExecutionRole"):
+                    return str(role)
+            return str(asked.describe_domain(DomainId=domain)["DefaultUserSettings"]["ExecutionRole"])
+        return ""
+
+    def expand_role(self, role: str) -> str:
+        """The ARN of a role that is given by its name; an ARN as it is."""
+        if "/" in role:
+            return role
+        with aws.asking(f"role {role}"):
+            return str(self.client("iam").get_role(RoleName=role)["Role"]["Arn"])
+
+    # ---- the default bucket ----
+
+    def default_bucket(self) -> str:
+        """The default bucket's name; it is made, and closed to the public, where it is not there."""
+        name = self._bucket = self._bucket or f"sagemaker-{self.boto_region_name}-{self.account_id()}"
+        if not self._bucket_is_there:
+            from botocore.exceptions import ClientError
+
+            with aws.asking(f"the default bucket {name}"):
+                try:
+                    self.s3_client.head_bucket(Bucket=name, **self._owner(name))
+                except ClientError as error:
+                    status = error.response["ResponseMetadata"]["HTTPStatusCode"]
+                    if status == 403 and self._own_bucket:
+                        raise aws.AwsError(
+                            f"the default bucket {name} is another account's, or this identity may not use it",
+                            'Session(default_bucket="a-bucket-of-yours")  uses another one.',
+                        ) from None
+                    if status != 404:
+                        raise
+                    self._make_bucket(name)
+            self._bucket_is_there = True
+        return name
+
+    def _make_bucket(self, name: str) -> None:
+        from botocore.exceptions import ClientError
+
+        region = self.boto_region_name
+        where = {} if region == "us-east-1" else {"CreateBucketConfiguration": {"LocationConstraint": region}}
+        try:
+            self.s3_client.create_bucket(Bucket=name, **where)
+        except ClientError as error:
+            if error.response["Error"]["Code"] not in ("OperationAborted", "BucketAlreadyOwnedByYou"):
+                raise  # those two: somebody makes it at this very moment
+        closed = dict.fromkeys(
+            ("BlockPublicAcls", "IgnorePublicAcls", "BlockPublicPolicy", "RestrictPublicBuckets"), True
+        )
+        with contextlib.suppress(ClientError):  # buckets made since 2023 are closed anyway
+            self.s3_client.put_public_access_block(Bucket=name, PublicAccessBlockConfiguration=closed)
+
+    def _owner(self, bucket: str) -> dict[str, str]:
+        """The default bucket's name can be foreseen, and taken by a stranger: S3 is told whose it has to be."""
+        return {"ExpectedBucketOwner": self.account_id()} if self._own_bucket and bucket == self._bucket else {}
+
+    # ---- files ----
+
+    def upload_data(
+        self,
+        path: str,
+        bucket: str | None = None,
+        key_prefix: str = "data",
+        callback: Any = None,
+        extra_args: dict[str, Any] | None = None,
+    ) -> str:
+        """Upload a file, or a folder with all that is in it, below a prefix of a bucket (the default bucket).
+
+        Returns the file's address, or the folder's.
+        """
+        source = local_path(path)
+        if not source.exists():
+            raise UsageError(f"there is no file or folder {path}", f"Paths are relative to {os.getcwd()}.")
+        if bucket is None:
+            bucket = self.default_bucket()
+            key_prefix = "/".join(part for part in (self.default_bucket_prefix, key_prefix) if part)
+        key_prefix = key_prefix.rstrip("/")
+        base = source if source.is_dir() else source.parent
+        files = [p for p in source.rglob("*") if p.is_file()] if source.is_dir() else [source]
+        options = {"ExtraArgs": {**(extra_args or {}), **self._owner(bucket)}, "Callback": callback}
+
+        def send(file: Path) -> None:
+            key = f"{key_prefix}/{file.relative_to(base).as_posix()}".lstrip("/")
+            with aws.asking(f"s3://{bucket}/{key}"), open(file, "rb") as content:
+                self.s3_client.upload_fileobj(content, bucket, key, **options)
+
+        with ThreadPoolExecutor(AT_ONCE) as pool:
+            list(pool.map(send, files))
+        return "/".join(part for part in (f"s3://{bucket}", key_prefix, "" if source.is_dir() else source.name) if part)
+
+    def upload_string_as_file_body(self, body: str | bytes, bucket: str, key: str, kms_key: str | None = None) -> str:
+        """Write a text to S3; returns its address."""
+        key_of = {"SSEKMSKeyId": kms_key, "ServerSideEncryption": "aws:kms"} if kms_key else {}
+        content = body.encode() if isinstance(body, str) else body
+        with aws.asking(f"s3://{bucket}/{key}"):
+            self.s3_client.put_object(Bucket=bucket, Key=key, Body=content, **key_of, **self._owner(bucket))
+        return f"s3://{bucket}/{key}"
+
+    def download_data(
+        self, path: str, bucket: str, key_prefix: str = "", extra_args: dict[str, Any] | None = None
+    ) -> list[str]:
+        """Download all that is below a prefix into a folder, a single file under its own name. Returns the files' paths."""
+        folder = local_path(path)
+        one_file = bool(os.path.splitext(key_prefix)[1])
+        options = {"ExtraArgs": {**(extra_args or {}), **self._owner(bucket)}}
+
+        def bring(key: str) -> str:
+            name = os.path.basename(key) if one_file or key == key_prefix else os.path.relpath(key, key_prefix or ".")
+            if ".." in Path(name).parts:
+                raise UsageError(f"s3://{bucket}/{key} would be written outside of {folder}")
+            target = folder / name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            with aws.asking(f"s3://{bucket}/{key}"):
+                self.s3_client.download_file(bucket, key, str(target), **options)
+            return str(target)
+
+        keys = [key for key in self.list_s3_files(bucket, key_prefix) if not key.endswith("/")]
+        with ThreadPoolExecutor(AT_ONCE) as pool:
+            return list(pool.map(bring, keys))
+
+    def read_s3_file(self, bucket: str, key_prefix: str) -> str:
+        """The text of a file in S3."""
+        return self.read_s3_bytes(bucket, key_prefix).decode()
+
+    def read_s3_bytes(self, bucket: str, key: str) -> bytes:
+        with aws.asking(f"s3://{bucket}/{key}"):
+            return bytes(self.s3_client.get_object(Bucket=bucket, Key=key, **self._owner(bucket))["Body"].read())
+
+    def list_s3_files(self, bucket: str, key_prefix: str) -> list[str]:
+        """The keys of all files below a prefix."""
+        with aws.asking(f"s3://{bucket}/{key_prefix}"):
+            pages = self.s3_client.get_paginator("list_objects_v2")
+            asked = pages.paginate(Bucket=bucket, Prefix=key_prefix, **self._owner(bucket))
+            return [one["Key"] for page in asked for one in page.get("Contents", [])]
+
+    # ---- processing jobs ----
+
+    def describe_processing_job(self, job_name: str) -> dict[str, Any]:
+        """What DescribeProcessingJob tells."""
+        with aws.asking(f"processing job {job_name}"):
+            return dict(self.sagemaker_client.describe_processing_job(ProcessingJobName=job_name))
+
+    def was_processing_job_successful(self, job_name: str) -> bool:
+        return bool(self.describe_processing_job(job_name)["ProcessingJobStatus"] == "Completed")
+
+    def stop_processing_job(self, job_name: str) -> None:
+        """Ask for a job to be stopped."""
+        with aws.asking(f"processing job {job_name}"):
+            self.sagemaker_client.stop_processing_job(ProcessingJobName=job_name)
+
+    def wait_for_processing_job(self, job: str, poll: float = 5) -> dict[str, Any]:
+        """Wait until a job has ended; returns its description. Raises UnexpectedStatusException where it has failed."""
+        with _detaching(job):
+            while (description := self.describe_processing_job(job))["ProcessingJobStatus"] not in ENDED:
+                time.sleep(poll)
+        return self._judged(description)
+
+    def logs_for_processing_job(self, job_name: str, wait: bool = False, poll: float = 5) -> None:
+        """Print what a job prints; wait: until it has ended. Raises UnexpectedStatusException where it has failed then."""
+        state = _State(lambda: self.describe_processing_job(job_name), poll)
+        cluster = state.description.get("ProcessingResources", {}).get("ClusterConfig", {})
+        several = cluster.get("SelectedInstanceCount", cluster.get("InstanceCount", 1)) > 1
+        with _detaching(job_name):
+            lines = logs.follow([job_name], lambda: not wait or state.ended(), client=self.client("logs"))
+            for _, host, line in lines:
+                print(f"[{host}] {line}" if several else line, flush=True)
+        if wait:
+            self._judged(state.description)
+
+    def _judged(self, description: dict[str, Any]) -> dict[str, Any]:
+        name = description["ProcessingJobName"]
+        check_status(description, f'Session().logs_for_processing_job("{name}")  prints what it has printed.')
+        if description["ProcessingJobStatus"] == "Stopped":
+            reason = description.get("FailureReason") or "by somebody, or because its time was over"
+            print(f"processing job {name} was stopped before its end: {reason}", file=sys.stderr, flush=True)
+        return description
+
+
+class _State:
+    """A job's description, asked for again when it is older than some seconds, until the job has ended."""
+
+    def __init__(self, describe: Callable[[], dict[str, Any]], seconds: float) -> None:
+        self._describe, self._seconds = describe, seconds
+        self.description, self._asked = describe(), time.monotonic()
+
+    def ended(self) -> bool:
+        if self.description["ProcessingJobStatus"] not in ENDED and time.monotonic() - self._asked >= self._seconds:
+            self.description, self._asked = self._describe(), time.monotonic()
+        return self.description["ProcessingJobStatus"] in ENDED
+
+
+@contextlib.contextmanager
+def _detaching(job_name: str) -> Iterator[None]:
+    """Ctrl-C ends the waiting, and not the job. This is said here: of an interrupt R passes on no words."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        print(
+            f"\nNo longer waiting for processing job {job_name}, which goes on and costs money. It is stopped by\n"
+            f'    Session().stop_processing_job("{job_name}")\n'
+            f"    aws sagemaker stop-processing-job --processing-job-name {job_name}",
+            file=sys.stderr,
+            flush=True,
+        )
+        raise
+
+
+def get_execution_role(sagemaker_session: Session | None = None, use_default: bool = False) -> str:
+    """The ARN of the role that jobs are to have: SIMFERRY_ROLE where it is set, otherwise that whose credentials are used.
+
+    Raises UsageError where these are a user's. use_default: version 2 made a role that may do anything; none is made here.
+    """
+    session = sagemaker_session or Session()
+    if role := os.environ.get("SIMFERRY_ROLE"):
+        return session.expand_role(role)
+    arn = session.get_caller_identity_arn()
+    if ":role/" in arn:
+        return arn
+    raise UsageError(
+        f"{arn} is not a role, and jobs need one that SageMaker can assume",
+        'role="arn:aws:iam::<account>:role/<name>" names one, or SIMFERRY_ROLE in the environment.',
+    )

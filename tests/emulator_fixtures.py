@@ -1,0 +1,166 @@
+"""What tests against the emulator share: one that lives as long as a test, with the environment that leads to it; jobs."""
+
+import os
+import time
+from collections.abc import Callable
+
+import pytest
+from conftest import require
+
+P = "/opt/ml/processing"
+GROUP = "/aws/sagemaker/ProcessingJobs"
+
+
+@pytest.fixture
+def emulate(monkeypatch, tmp_path):
+    """Starts an emulator: emulate(quotas=..., faults=..., iam=True). The environment is its own until the test ends."""
+    try:
+        import boto3
+        import moto.server  # noqa: F401
+        from simferry.emulator import Emulator
+        from simferry.emulator.server import CLEARED
+    except ImportError as error:
+        require("emulator", False, f"{error.name} is not installed (pip install '.[emulator]')")
+    started = []
+
+    def start(**settings) -> Emulator:
+        for one in started:  # moto's state is the process's
+            one.stop()
+        started[:] = []
+        made = Emulator(**settings)
+        made.start()
+        started.append(made)
+        for name in {*CLEARED, *(n for n in os.environ if n.startswith("AWS_"))}:
+            monkeypatch.delenv(name, raising=False)
+        for name, value in made.environment.items():
+            monkeypatch.setenv(name, value)
+        for name in ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"):
+            monkeypatch.setenv(name, str(tmp_path / "no-such-file"))
+        forget()
+        return made
+
+    def forget() -> None:
+        """What knows credentials and addresses of another test."""
+        from simferry.aws import session
+
+        boto3.DEFAULT_SESSION = None
+        for function in vars(session).values():
+            if hasattr(function, "cache_clear"):
+                function.cache_clear()
+
+    yield start
+    for one in started:
+        one.stop()
+    forget()
+
+
+@pytest.fixture
+def emulator(emulate):
+    """An emulator without quotas, faults or policies."""
+    return emulate()
+
+
+@pytest.fixture
+def jobs(emulator, image_r):
+    return Jobs(emulator, image_r)
+
+
+class Jobs:
+    """Submits R scripts as jobs to an emulator, with boto3, and looks after them."""
+
+    def __init__(self, emulator, image: str) -> None:
+        import boto3
+
+        self.emulator, self.image = emulator, image
+        self.s3, self.sagemaker, self.logs = (boto3.client(name) for name in ("s3", "sagemaker", "logs"))
+
+    def put(self, key: str, text: str) -> None:
+        self.s3.put_object(Bucket=self.emulator.bucket, Key=key, Body=text.encode())
+
+    def get(self, key: str) -> str:
+        return self.s3.get_object(Bucket=self.emulator.bucket, Key=key)["Body"].read().decode()
+
+    def keys(self, prefix: str) -> list[str]:
+        listed = self.s3.list_objects_v2(Bucket=self.emulator.bucket, Prefix=prefix)
+        return [one["Key"] for one in listed.get("Contents", [])]
+
+    def submit(
+        self,
+        name: str,
+        script: str,
+        inputs: dict[str, str] | None = None,
+        outputs: dict[str, str] | None = None,
+        image: str = "",
+        instance_type: str = "ml.t3.medium",
+        count: int = 1,
+        preferences: list[str] | None = None,
+        role: str = "",
+        distribution: str = "FullyReplicated",
+        mode: str = "File",
+        local_path: str = "",
+        **more,
+    ) -> str:
+        """inputs: prefixes by name; outputs: upload modes by name, sent to NAME/OUTPUT. Returns the job's ARN."""
+        bucket = self.emulator.bucket
+        self.put(f"code/{name}/script.R", script)
+
+        def source(prefix: str, path: str) -> dict:
+            where = {"S3Uri": f"s3://{bucket}/{prefix}", "LocalPath": path, "S3DataType": "S3Prefix"}
+            return {**where, "S3InputMode": mode, "S3DataDistributionType": distribution}
+
+        code = {
+            **source(f"code/{name}", f"{P}/input/code"),
+            "S3InputMode": "File",
+            "S3DataDistributionType": "FullyReplicated",
+        }
+        given = [
+            {"InputName": key, "S3Input": source(prefix, local_path or f"{P}/input/{key}")}
+            for key, prefix in (inputs or {}).items()
+        ]
+        taken = [
+            {
+                "OutputName": key,
+                "S3Output": {"S3Uri": f"s3://{bucket}/{name}/{key}", "LocalPath": f"{P}/{key}", "S3UploadMode": when},
+            }
+            for key, when in (outputs or {}).items()
+        ]
+        cluster = {"InstanceCount": count, "VolumeSizeInGB": 1}
+        if preferences:
+            cluster["InstancePreferences"] = [{"InstanceType": one} for one in preferences]
+        else:
+            cluster["InstanceType"] = instance_type
+        return self.sagemaker.create_processing_job(
+            ProcessingJobName=name,
+            AppSpecification={
+                "ImageUri": image or self.image,
+                "ContainerEntrypoint": ["Rscript", f"{P}/input/code/script.R"],
+            },
+            ProcessingInputs=[{"InputName": "code", "S3Input": code}, *given],
+            ProcessingOutputConfig={"Outputs": taken},
+            ProcessingResources={"ClusterConfig": cluster},
+            RoleArn=role or self.emulator.role,
+            **more,
+        )["ProcessingJobArn"]
+
+    def describe(self, name: str) -> dict:
+        return self.sagemaker.describe_processing_job(ProcessingJobName=name)
+
+    def wait(self, name: str) -> dict:
+        """The job's description when it has ended."""
+        self.until(lambda: self.describe(name)["ProcessingJobStatus"] in ("Completed", "Failed", "Stopped"))
+        return self.describe(name)
+
+    def log(self, name: str) -> list[str]:
+        """The lines of a job's first host."""
+        streams = self.logs.describe_log_streams(logGroupName=GROUP, logStreamNamePrefix=f"{name}/")["logStreams"]
+        if not streams:
+            return []
+        which = {"logGroupName": GROUP, "logStreamName": streams[0]["logStreamName"], "startFromHead": True}
+        return [event["message"] for event in self.logs.get_log_events(**which)["events"]]
+
+    @staticmethod
+    def until(true: Callable[[], object], seconds: float = 40) -> None:
+        end = time.monotonic() + seconds
+        while not true():
+            assert time.monotonic() < end, "it did not happen in time"
+            time.sleep(0.1)

@@ -1,0 +1,400 @@
+"""Sweeps as SageMaker Processing jobs, on the emulator: HTTP on loopback, jobs in real containers."""
+
+import contextlib
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import boto3
+import pytest
+import simferry as sf
+from simferry import errors, verbs
+from simferry.aws import session
+from simferry.aws.images import find_or_push
+from simferry.backends import sagemaker as backend
+from simferry.emulator import Faults
+from sweeps import DRAWS, digest, done_pairs, simferry, wait_until, write
+
+DESIGN = {"n": [5, 10], "effect": [0, 0.1]}
+SMALL = "ml.t3.medium"
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.delenv("SIMFERRY_STORE", raising=False)
+    monkeypatch.delenv("SIMFERRY_ROLE", raising=False)
+
+
+def submit(emulator, script, image, design=DESIGN, **given):
+    given = {"replications": 20, "seed": 7, "instance_type": SMALL, "role": emulator.role, "image": image, **given}
+    return sf.run(script, sf.grid(design), backend="sagemaker", **given)
+
+
+def described(emulator):
+    """Every job that the service knows, newest last."""
+    sagemaker = boto3.client("sagemaker")
+    names = [
+        one["ProcessingJobName"] for one in sagemaker.list_processing_jobs(MaxResults=100)["ProcessingJobSummaries"]
+    ]
+    jobs = [sagemaker.describe_processing_job(ProcessingJobName=name) for name in names]
+    return sorted(jobs, key=lambda job: (job["CreationTime"], job["ProcessingJobName"]))
+
+
+# ---- the same numbers everywhere ----
+
+
+@pytest.mark.parametrize("language", ["r", "python"])
+def test_the_same_table_local_docker_and_sagemaker(tmp_path, emulator, image_r, image_python, language):
+    script = write(tmp_path, *DRAWS[language])
+    image = {"r": image_r, "python": image_python}[language]
+    given = {"replications": 20, "seed": 7}
+    here = sf.run(script, sf.grid(DESIGN), store=tmp_path / "store", **given)
+    docker = sf.run(script, sf.grid(DESIGN), store=tmp_path / "store", backend="docker", image=image, **given)
+    there = submit(emulator, script, image, jobs=3)
+    assert digest(there) == digest(docker) == digest(here)
+    assert sorted(done_pairs(there)) == sorted(set(done_pairs(there))) and len(done_pairs(there)) == 80
+    assert there.address.startswith(f"s3://{emulator.bucket}/simferry/")
+    assert emulator.requests["sagemaker", "CreateProcessingJob"] == 3
+
+
+def test_what_the_service_is_asked_for(tmp_path, emulator, image_r):
+    run = submit(
+        emulator, write(tmp_path, *DRAWS["r"]), image_r, instance_type=[SMALL, "ml.m5.large"], volume=12, max_runtime=600,
+        tags="project=ferry, cost=low", kms_key="alias/runs", network_isolation=True,
+    )  # fmt: skip
+    (job,) = described(emulator)
+    assert job["ProcessingJobName"] == backend.job_name(run._folder, "0001-0001")
+    assert job["ProcessingJobName"].startswith("test-what") and job["ProcessingJobName"].endswith("-0001-0001")
+    assert len(job["ProcessingJobName"]) == 63 and run.id[-13:] in job["ProcessingJobName"]
+    assert [i["InputName"] for i in job["ProcessingInputs"]] == ["plan", "code"]
+    assert {o["OutputName"]: o["S3Output"]["S3UploadMode"] for o in job["ProcessingOutputConfig"]["Outputs"]} == {
+        "blocks": "Continuous",
+        "artifacts": "Continuous",
+    }
+    assert job["AppSpecification"]["ContainerEntrypoint"] == ["Rscript", "/opt/ml/processing/input/code/worker.R"]
+    assert ".dkr.ecr.us-east-1.amazonaws.com/simferry-test-r:" in job["AppSpecification"]["ImageUri"]
+    cluster = job["ProcessingResources"]["ClusterConfig"]
+    assert [p["InstanceType"] for p in cluster["InstancePreferences"]] == [SMALL, "ml.m5.large"]
+    assert cluster["VolumeSizeInGB"] == 12 and cluster["VolumeKmsKeyId"] == "alias/runs"
+    assert job["NetworkConfig"]["EnableNetworkIsolation"] is True
+    assert job["StoppingCondition"] == {"MaxRuntimeInSeconds": 600}
+    tags = boto3.client("sagemaker").list_tags(ResourceArn=job["ProcessingJobArn"])["Tags"]
+    assert {t["Key"]: t["Value"] for t in tags} == {"simferry:run": run.id, "project": "ferry", "cost": "low"}
+
+
+SCRIPT = """
+args <- commandArgs(TRUE)
+data <- read.csv(file.path(Sys.getenv("SIMFERRY_INPUT"), "data", "data.csv"))
+more <- readLines(file.path(Sys.getenv("SIMFERRY_INPUT"), "more", "text.txt"))
+library(foreach); library(doParallel); registerDoParallel(2)
+m <- foreach(i = 1:4, .combine = c) %dopar% mean(rnorm(as.integer(args[1])) + data$x[1])
+write.csv(data.frame(m = mean(m), more = more), "/opt/ml/processing/output/result.csv", row.names = FALSE)
+writeLines("kept", "/opt/ml/processing/output/note.txt")
+"""
+
+
+def test_a_whole_script_its_inputs_and_what_it_leaves(tmp_path, emulator, image_r):
+    script = write(tmp_path, "parallel.R", SCRIPT)
+    boto3.client("s3").put_object(Bucket=emulator.bucket, Key="texts/text.txt", Body=b"from S3\n")
+    inputs = {"data": write(tmp_path, "data.csv", "x\n3\n"), "more": f"s3://{emulator.bucket}/texts/"}
+    whole = {"args": "{n}", "results_file": "result.csv", "inputs": inputs, "replications": 2}
+    run = submit(emulator, script, image_r, {"n": [10, 20]}, jobs=2, **whole)
+    docker = sf.run(
+        script, sf.grid(n=[10, 20]), seed=7, backend="docker", image=image_r, store=tmp_path / "store", **whole
+    )
+    assert digest(run) == digest(docker)
+    assert set(run.results()["more"]) == {"from S3"}
+    assert [p.name for p in run.artifacts(1, 2)] == ["note.txt", "result.csv"]
+    assert run.artifacts(2, 1)[0].read_text() == "kept\n"
+    own = [i for i in described(emulator)[0]["ProcessingInputs"] if i["InputName"] == "data"][0]
+    assert own["S3Input"]["S3Uri"] == f"{run.address}/input/data/"
+
+
+def test_a_script_over_several_hosts(tmp_path, emulator, image_r):
+    script = write(tmp_path, "hosts.R", "cat(Sys.getenv('SIMFERRY_CORES'), file = '/opt/ml/processing/output/n.txt')")
+    run = submit(emulator, script, image_r, {"n": 1}, args="{n}", results_file="n.txt", replications=1, hosts=2)
+    assert described(emulator)[0]["ProcessingResources"]["ClusterConfig"]["InstanceCount"] == 2
+    assert run.status().finished and len(run.results()) == 1
+
+
+# ---- following, detaching, stopping ----
+
+
+def test_detach_watch_follow_cancel_resume_extend(tmp_path, emulator, image_r):
+    script = write(
+        tmp_path, "slow.R", 'simulate <- function(n) { Sys.sleep(0.3); cat("line of", n, "\\n"); mean(rnorm(n)) }'
+    )
+    sweep = (
+        "-p",
+        "n=5,10",
+        "-n",
+        "16",
+        "--seed",
+        "7",
+        "--backend",
+        "sagemaker",
+        "--image",
+        image_r,
+        "--role",
+        emulator.role,
+    )
+    driver = simferry("run", script, *sweep, "--instance-type", SMALL, "--jobs", "2", cwd=tmp_path, start=True)
+    wait_until(lambda: emulator.requests["sagemaker", "CreateProcessingJob"] == 2, 40)
+    time.sleep(1)
+    os.killpg(driver.pid, signal.SIGINT)
+    _, said = driver.communicate(timeout=30)
+    assert driver.returncode == 4
+    assert "its 2 jobs go on" in said and "simferry watch s3://" in said
+
+    elsewhere = {"XDG_CACHE_HOME": str(tmp_path / "another-machine")}
+    address = said.split("simferry watch ")[1].split()[0]
+    now = simferry("status", address, cwd=tmp_path, **elsewhere)
+    assert "2 running" in now.stdout and "$0.0" in now.stdout, now.stderr
+    lines = simferry("logs", address, "--follow", cwd=tmp_path, **elsewhere).stdout.splitlines()
+    assert sorted(lines) == sorted(["0001-0001 | line of 5 ", "0001-0002 | line of 10 "] * 16) or len(lines) == 32
+    watched = simferry("watch", address, cwd=tmp_path, **elsewhere)
+    assert watched.returncode == 0 and "32 of 32 replications done, 0 failed" in watched.stdout
+
+    run = sf.open(address)
+    driver = simferry("extend", address, "-n", "40", "--jobs", "1", cwd=tmp_path, start=True)
+    wait_until(lambda: emulator.requests["sagemaker", "CreateProcessingJob"] == 3, 40)
+    wait_until(lambda: "running" in sf.open(address).status().jobs.values())
+    stopped = simferry("cancel", address, cwd=tmp_path, **elsewhere)
+    assert "is stopped" in stopped.stdout, stopped.stderr
+    _, said = driver.communicate(timeout=30)
+    assert driver.returncode == 4 and "were stopped by somebody" in said
+    assert run.status().jobs["0002-0001"] == "cancelled"
+    done = run.resume(jobs=1).status()
+    assert (done.state, done.done) == ("complete", 80)
+    whole = sf.run(script, sf.grid(n=[5, 10]), replications=40, seed=7, store=tmp_path / "store", workers=8)
+    assert digest(run) == digest(whole)
+
+
+def test_jobs_beyond_the_quota_go_in_waves(tmp_path, emulate, image_r):
+    emulator = emulate(quotas={SMALL: 1})
+    said = []
+    run = submit(emulator, write(tmp_path, *DRAWS["r"]), image_r, jobs=3, on_progress=said.append)
+    assert run.status().state == "complete" and len(described(emulator)) == 3
+    assert any("service limit" in now.note and now.jobs["0001-0003"] == "pending" for now in said)
+
+
+def test_the_first_type_that_is_to_be_had(tmp_path, emulate, image_r):
+    emulator = emulate(quotas={SMALL: 0})
+    run = submit(emulator, write(tmp_path, *DRAWS["r"]), image_r, instance_type=f"{SMALL},ml.t3.large")
+    assert run.status().state == "complete"
+    assert described(emulator)[0]["ProcessingResources"]["ClusterConfig"]["SelectedInstanceType"] == "ml.t3.large"
+
+
+# ---- faults ----
+
+
+def test_a_job_that_ran_too_long_is_dealt_out_again(tmp_path, emulator, image_r):
+    script = write(tmp_path, "slow.R", "simulate <- function(n) { Sys.sleep(0.4); mean(rnorm(n)) }")
+    run = submit(emulator, script, image_r, {"n": 5}, replications=30, max_runtime=4)
+    assert run.status().state == "complete"
+    assert run.status().jobs["0001-0001"] == "failed" and len(run.status().jobs) > 1
+    assert len(done_pairs(run)) == len(set(done_pairs(run))) == 30
+
+
+def test_a_simulation_that_can_not_be_loaded_there(tmp_path, emulator, image_r):
+    script = write(
+        tmp_path, "only_here.R", 'if (dir.exists("/opt/ml/config")) stop("not there"); simulate <- function(n) n'
+    )
+    with pytest.raises(errors.SimulationError, match="fails when it is loaded: .*not there"):
+        submit(emulator, script, image_r, {"n": 5})
+    assert emulator.requests["sagemaker", "CreateProcessingJob"] == 1
+
+
+def test_twenty_jobs_through_throttling_lost_hosts_no_capacity_and_a_killed_submitter(tmp_path, emulate, image_r):
+    emulator = emulate(faults=Faults(seed=3, throttle=0.1, capacity=0.15, lost_host=0.15), quotas={SMALL: 12})
+    script = write(tmp_path, *DRAWS["r"])
+    draw = random.Random(11)
+    sweep = ("-p", "n=5,10", "-p", "effect=0,0.1", "-n", "50", "--seed", "7", "--retries", "1")
+    place = (
+        "--backend",
+        "sagemaker",
+        "--image",
+        image_r,
+        "--role",
+        emulator.role,
+        "--instance-type",
+        SMALL,
+        "--jobs",
+        "20",
+    )
+    store = f"s3://{emulator.bucket}/simferry"
+    command = ["run", script, *sweep, *place, "--store", store]
+    kills = 0
+    for _ in range(30):
+        driver = simferry(*command, cwd=tmp_path, start=True)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            driver.communicate(timeout=draw.uniform(2, 9) if kills < 4 else 120)
+            if driver.returncode == 0:
+                break
+        if driver.poll() is None:
+            os.killpg(driver.pid, signal.SIGKILL)
+            driver.communicate()
+            kills += 1
+        if sf.runs(store):
+            command = ["resume", "latest", "--store", store]
+    assert kills == 4
+    (run,) = sf.runs(store)
+    assert run.status().state == "complete"
+    here = sf.run(script, sf.grid(DESIGN), replications=50, seed=7, store=tmp_path / "store")
+    assert digest(run) == digest(here)
+    pairs = done_pairs(run)
+    assert len(pairs) == len(set(pairs)) == 200  # no finished replication was computed twice
+    names = [job["ProcessingJobName"] for job in described(emulator)]
+    planned = {backend.job_name(run._folder, job) for job in run.status().jobs}
+    assert len(names) == len(set(names)) and set(names) <= planned
+
+
+# ---- money ----
+
+
+def test_a_budget_is_kept_by_the_service_itself(tmp_path, emulator, image_r):
+    script = write(tmp_path, "slow.R", "simulate <- function(n) { Sys.sleep(0.2); mean(rnorm(n)) }")
+    run = submit(emulator, script, image_r, {"n": [5, 10]}, jobs=2, budget=0.02)
+    for job in described(emulator):  # 2 x (start-up of 240 s and this) at 0.05 dollars an hour
+        assert job["StoppingCondition"]["MaxRuntimeInSeconds"] == int(0.02 / (2 * 0.05 / 3600) - 240) == 480
+    assert 0 < run.status().dollars < 0.02
+    with pytest.raises(errors.BudgetReached, match=r"the budget of \$0\.001 does not allow 2 more jobs"):
+        run.extend(30, budget=0.001, jobs=2)
+    assert len(described(emulator)) == 2
+    assert run.extend(30, budget=0.1, jobs=1).status().state == "complete"
+
+
+# ---- few requests ----
+
+
+def test_requests_of_a_large_sweep(tmp_path, emulate, image_r, monkeypatch):
+    emulator = emulate(faults=Faults(start_seconds=1000))
+    uri = find_or_push(image_r).uri
+    counts = []
+    start_script = backend.start_script
+
+    def counting(**job):
+        start_script(**job)
+        counts.append(emulator.requests.copy())
+        if len(counts) == 10:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(backend, "start_script", counting)
+    emulator.requests.clear()
+    given = {"replications": 1, "jobs": 10, "store": f"s3://{emulator.bucket}/many"}
+    with pytest.raises(errors.Interrupted, match="its 10 jobs go on"):
+        submit(emulator, write(tmp_path, *DRAWS["r"]), uri, {"n": range(1, 10_001)}, **given)
+    s3 = sum(n for (service, _), n in counts[-1].items() if service == "s3")
+    assert counts[-1].total() - s3 <= 12 and s3 <= 40, counts[-1]
+
+
+# ---- bad input ----
+
+
+def refused(emulator, script, image, **given):
+    with pytest.raises(errors.SimferryError) as error:
+        submit(emulator, script, image, **given)
+    assert emulator.requests["sagemaker", "CreateProcessingJob"] <= 1
+    return str(error.value)
+
+
+def test_what_is_refused_before_money_is_spent(tmp_path, emulator, image_r, monkeypatch):
+    script = write(tmp_path, *DRAWS["r"])
+    s3 = boto3.client("s3")
+
+    def says(image=image_r, **given):
+        return refused(emulator, script, image, **given)
+
+    assert "there is no bucket nowhere-at-all" in says(store="s3://nowhere-at-all/runs")
+    s3.create_bucket(Bucket="far-away", CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
+    assert "far-away lies in eu-west-1, and the configured region is us-east-1" in says(store="s3://far-away/runs")
+    s3.create_bucket(Bucket="open-to-all")
+    s3.put_bucket_acl(Bucket="open-to-all", ACL="public-read")
+    assert "open-to-all is open to the public by its access control list" in says(store="s3://open-to-all/runs")
+    assert "is not in S3" in says(store=str(tmp_path / "runs"))
+    assert "Did you mean ml.c5.4xlarge" in says(instance_type="ml.c5.4xlareg")
+    absent = "123456789012.dkr.ecr.us-east-1.amazonaws.com/nothing:1"
+    assert f"there is no image {absent} in ECR" in says(image=absent)
+    assert "there is no image simferry-nothing in this account's ECR" in says(image="simferry-nothing")
+    assert "needs the IAM role" in says(role=None)
+    assert "there is nothing at s3://" in says(inputs={"data": f"s3://{emulator.bucket}/not/there.csv"})
+    assert "has no option rule" in says(rule="x")
+    assert "SageMaker allows 777600" in says(max_runtime=1_000_000)
+    assert not described(emulator)
+    wrong_role = says(role="arn:aws:iam::123456789012:role/nobody")
+    assert "nobody" in wrong_role and "assume" in wrong_role
+
+
+def test_a_quota_of_zero(tmp_path, emulate, image_r):
+    emulator = emulate(quotas={SMALL: 0})
+    script = write(tmp_path, *DRAWS["r"])
+    assert f"quota for processing jobs on {SMALL} is 0" in refused(emulator, script, image_r)
+
+
+@pytest.mark.parametrize(
+    ("variables", "words"),
+    [
+        ({"AWS_ACCESS_KEY_ID": None, "AWS_SECRET_ACCESS_KEY": None}, "there are no AWS credentials"),
+        ({"AWS_DEFAULT_REGION": None}, "no AWS region is set"),
+        ({"AWS_ENDPOINT_URL": "http://127.0.0.1:9"}, "does not answer"),
+        ({"AWS_PROFILE": "nobody"}, "nobody"),
+    ],
+)
+def test_a_configuration_that_does_not_work(tmp_path, emulator, image_r, variables, words):
+    script = write(tmp_path, *DRAWS["r"])
+    environment = {**os.environ, **{k: v for k, v in variables.items() if v}}
+    for name in [k for k, v in variables.items() if v is None]:
+        del environment[name]
+    done = subprocess.run(
+        [sys.executable, "-m", "simferry", "run", script, "-p", "n=5", "-n", "2", "--backend", "sagemaker",
+         "--image", image_r, "--role", emulator.role],
+        cwd=tmp_path, env=environment, capture_output=True, text=True, check=False, timeout=120,
+    )  # fmt: skip
+    assert done.returncode == 1 and words in done.stderr, done.stderr
+    assert "Traceback" not in done.stderr and "emulator\n" not in done.stderr
+
+
+# ---- least privilege ----
+
+
+def test_every_verb_with_the_documented_policies_alone(tmp_path, emulate, image_r):
+    emulator = emulate(iam=True)
+    script = write(tmp_path, *DRAWS["r"])
+    boto3.client("s3").put_object(Bucket=emulator.bucket, Key="texts/text.txt", Body=b"from S3\n")
+    run = submit(emulator, script, image_r, jobs=2, inputs={"more": f"s3://{emulator.bucket}/texts/"})
+    assert run.status().state == "complete"
+    assert len(run.results()) == 80 and len(run.summary()) and run.logs() is not None
+    assert run.extend(22, jobs=1).status().done == 88
+    assert list(run.follow("0001-0001")) is not None
+    run.cancel()
+    run.resume()
+    assert [found.id for found in sf.runs(f"s3://{emulator.bucket}/simferry")] == [run.id]
+    assert run.replay(1, 1) is not None
+    shutil.rmtree(Path(os.environ["XDG_CACHE_HOME"]))
+    assert digest(sf.open(run.address)) == digest(run)
+
+
+def test_without_them_access_is_denied(tmp_path, emulate, image_r):
+    emulator = emulate(iam=True)
+    iam = session.session().client("iam", aws_access_key_id="of-nobody", aws_secret_access_key="x")
+    assert iam is not None
+    with pytest.raises(session.AwsError, match="denied"):
+        submit(emulator, write(tmp_path, *DRAWS["r"]), image_r, store="s3://somebody-elses-bucket/runs")
+
+
+def test_it_is_a_backend_of_a_sweep_file(tmp_path, emulator, image_r):
+    write(tmp_path, *DRAWS["r"])
+    sweep = write(
+        tmp_path, "sweep.toml",
+        f'[simulation]\nscript = "simulate.R"\n[design.grid]\nn = [5]\n[run]\nreplications = 4\nseed = 1\nbackend = "sagemaker"\n'
+        f'[sagemaker]\nimage = "{image_r}"\nrole = "{emulator.role}"\ninstance_type = ["{SMALL}"]\n',
+    )  # fmt: skip
+    done = simferry("run", sweep, cwd=tmp_path)
+    assert done.returncode == 0 and "4 of 4 replications done" in done.stdout, done.stderr
+    assert verbs.open("latest", f"s3://{emulator.bucket}/simferry").status().done == 4

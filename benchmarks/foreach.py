@@ -1,12 +1,8 @@
 """foreach loops from R: 10,000 short iterations, 2,000 that carry 40 kB each, 200,000 of nothing."""
 
-import subprocess
-import tempfile
 from pathlib import Path
 
-from timing import HERE, PEERS, PYTHON, SIMULATIONS, Process, Row, fresh_folder, in_turn, run_process
-
-R_PACKAGE = HERE.parent / "r_package"
+from timing import PEERS, PYTHON, SIMULATIONS, Process, Row, fresh_folder, in_turn, r_library, run_process
 
 
 def sockets(loop: str) -> float:
@@ -25,10 +21,7 @@ def simferry(loop: str, library: Path) -> float:
 
 def benchmark(repeats: int) -> list[Row]:
     rows = []
-    with tempfile.TemporaryDirectory(prefix="simferry-benchmark-") as folder:
-        library = Path(folder)
-        install = ["R", "CMD", "INSTALL", "--no-docs", "--no-test-load", "-l", folder, str(R_PACKAGE)]
-        subprocess.run(install, check=True, capture_output=True)
+    with r_library() as library:
         for name, loop, share in (("foreach", "foreach_small.R", 0.4), ("foreach, 40 kB", "foreach_40kb.R", 1 / 3)):
             taken = in_turn(
                 repeats,

@@ -16,12 +16,15 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import collect
+import collect_s3
 import conditions
 import foreach
 import help
 import mixture
 import numpy_batches
 import plan
+import r_session
+import sagemaker
 import ttest
 from timing import SIMFERRY, Row
 
@@ -34,9 +37,12 @@ BENCHMARKS: dict[str, Callable[[int], list[Row]]] = {
     "plan": plan.benchmark,
     "conditions": conditions.benchmark,
     "collect": collect.benchmark,
+    "collect_s3": collect_s3.benchmark,
     "foreach": foreach.benchmark,
+    "r": r_session.benchmark,
     "help": help.benchmark,
     "containers": containers.benchmark,
+    "sagemaker": sagemaker.benchmark,
 }
 WIDTHS = (18, 16, 14, 14, 8, 20, 4)
 

@@ -6,7 +6,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -111,6 +112,15 @@ def tell(what: str) -> None:
 def fresh_folder() -> tempfile.TemporaryDirectory[str]:
     """An empty folder for a store. A run in a store that knew the same run already would find it computed."""
     return tempfile.TemporaryDirectory(prefix="simferry-benchmark-")
+
+
+@contextmanager
+def r_library() -> Iterator[Path]:
+    """A library in which the R package is installed."""
+    with fresh_folder() as folder:
+        package = HERE.parent / "r_package"
+        run_process(["R", "CMD", "INSTALL", "--no-docs", "--no-test-load", "-l", folder, package])
+        yield Path(folder)
 
 
 def rows_of_parquet(file: Path) -> int:

@@ -144,7 +144,11 @@ def test_a_sweep_from_run_to_table(folder):
     assert "nothing to draw" in said("errors", name, "--warnings")
     failed = json.loads(said("errors", name, "--json"))[0]
     which = ("--condition", str(failed["condition"]), "--replication", str(failed["replication"]))
-    assert json.loads(said("replay", name, *which, "--json", code=3))["output"].endswith("no luck\nthis time\n")
+    assert said("replay", name, *which, code=3) == ""
+    assert (
+        json.loads(said("replay", name, *which, "--json", code=3))["error"]["message"]
+        == "ValueError: no luck\nthis time"
+    )
     assert said("resume", name, "--retry-failed", code=3).startswith("80 of 80")
     assert said("extend", name, "-n", "25", code=3).startswith("100 of 100")
     assert said("cancel", name).startswith(f"run {name} was not being computed; 100 of 100")
@@ -165,9 +169,7 @@ def test_every_verb_speaks_json(folder):
     assert json.loads(said("errors", "latest", "--warnings", "--json"))[0]["count"] == 1
     assert json.loads(said("summary", "latest", "-o", "s.csv", "--json"))["rows"] == 4
     replayed = json.loads(said("replay", "latest", "--condition", "3", "--replication", "1", "--json"))
-    assert float(replayed["output"].split("(")[-1].strip(")\n")) == next(
-        r["value"] for r in rows if r["condition"] == 3
-    )
+    assert float(replayed["value"].split("(")[-1].strip(")")) == next(r["value"] for r in rows if r["condition"] == 3)
     assert json.loads(said("list", "--json"))[0]["run"] == made["run"]
     assert {f["what"] for f in json.loads(said("doctor", "--json"))} >= {"simferry", "Python", "cores", "store"}
     forecast = json.loads(said("plan", "simulate.py", "-p", "n=Inf,1", "-n", "3", "--no-pilot", "--json"))

@@ -34,7 +34,8 @@ def call(verb, _environment=None, **arguments):
     environment = {"PATH": os.environ["PATH"], **(_environment or {})}
     names = Vector("string", list(environment))
     given = Vector("string", list(environment.values()), {"names": names})
-    request = encode({"verb": verb, "arguments": arguments, "environment": given})
+    session = Vector("string", list(os.environ.values()), {"names": Vector("string", list(os.environ))})
+    request = encode({"verb": verb, "arguments": arguments, "environment": given, "session": session})
     assert type(request) is bytearray
     answer = _rbridge.call(request)
     assert type(answer) is bytearray
@@ -347,3 +348,39 @@ def test_results_are_the_table_itself(tmp_path, hand_made):
     assert out.names == ["condition", "replication", "n", "x"]
     assert out.values[3].missing().tolist() == [False, True]
     assert bits(out.values[3].values) == bits(results.table(folder.run)["x"].to_numpy())
+
+
+def test_a_plan_for_the_cloud_has_its_rows_as_a_data_frame(tmp_path):
+    write(tmp_path, "simulate.py", "def simulate(n, rng):\n    return rng.normal()\n")
+    sweep = write(tmp_path, "sweep.toml", '[simulation]\nscript = "simulate.py"\n[run]\nretries = 3\n')
+    environment = {"AWS_DEFAULT_REGION": "us-east-1", "XDG_CACHE_HOME": str(tmp_path)}
+    design = {"n": numbers(10, 20)}
+    answer = call(
+        "plan", environment, simulation=str(sweep), design=design, replications=numbers(1e6), deadline="2h", budget=numbers(20),
+        backend={"name": "sagemaker", "instance_type": "ml.c5.xlarge", "jobs": numbers(10)},
+    )  # fmt: skip
+    assert answer["ok"].plain(), answer["error"].plain()
+    cloud = dict(dict(answer["value"].items())["cloud"].items())
+    rows = dict(cloud["rows"].items())
+    assert cloud["rows"].classes == ["data.frame"]
+    assert list(rows) == ["instance_type", "jobs", "cores", "seconds", "dollars", "remark"]
+    assert rows["instance_type"].plain()[0] == "ml.c5.xlarge" and rows["jobs"].plain()[0] == 10
+    assert dict(cloud["fastest"].items())["dollars"].plain() <= 20
+    assert any("the pilot ran on this machine" in note for note in cloud["notes"].plain())
+
+
+def test_a_replication_again(tmp_path):
+    script = write(
+        tmp_path, "r.R", 'simulate <- function(n) { cat("drawn\\n"); if (n > 1) stop("too big"); c(a = 1/3) }'
+    )
+    run = sf.run(script, sf.grid(n=[1, 2]), replications=1, seed=1, store=tmp_path / "store")
+    good = value_of("replay", run=str(run.folder), condition=numbers(1), replication=numbers(1))
+    assert good.plain() | {"value": None} == {
+        "failed": False,
+        "output": "drawn\n        a \n0.3333333 \n",
+        "value": None,
+    }
+    value = decode(dict(good.items())["value"].values.data)
+    assert value.names == ["a"] and bits(value.values) == bits([1 / 3])
+    bad = value_of("replay", run=str(run.folder), condition=numbers(2), replication=numbers(1)).plain()
+    assert bad["failed"] and bad["output"].startswith("drawn\nError: too big (in simulate(n = 2))\nTraceback")

@@ -2,6 +2,7 @@
 
 import contextlib
 import importlib.util
+import multiprocessing
 import os
 import pickle
 import shutil
@@ -275,6 +276,14 @@ def test_a_script_runs_in_its_own_folder_and_environment(r, tmp_path):
     assert sf.r.function(other, "same")(1) == "other" and same(1) == 1
 
 
+def test_what_a_script_sources_is_its_own(r, tmp_path):
+    (tmp_path / "shared.R").write_text("shifted <- function(x) x + offset\n")
+    for name, offset in (("one", 1), ("ten", 10)):
+        (tmp_path / f"{name}.R").write_text(f"source('shared.R')\noffset <- {offset}\nadd <- function(x) shifted(x)\n")
+    one, ten = (sf.r.function(tmp_path / f"{name}.R", "add") for name in ("one", "ten"))
+    assert (one(1), ten(1)) == (2, 11)
+
+
 def test_the_environment_is_left_as_it_was(r):
     r("same")
     code = "import os, sys, simferry as sf\nbefore = dict(os.environ)\nsf.r.function(sys.argv[1], 'same')\n"
@@ -310,6 +319,8 @@ def test_threads_and_forked_processes_are_refused(r):
         finally:
             os._exit(0)
     os.waitpid(child, 0)
+    with pytest.raises(UsageError, match="was forked"), multiprocessing.get_context("fork").Pool(1) as pool:
+        pool.apply_async(power, (10,)).get(timeout=20)
     assert b"was forked from one in which R runs" in os.read(reader, 1000)
 
 
@@ -334,6 +345,11 @@ BOTH = "With R older than 4.5: pip install 'rpy2>=3.6' 'rpy2-rinterface<3.6.6'. 
 def test_without_r(tmp_path):
     said = refused(tmp_path, environment={"PATH": "/nowhere"})
     assert said.startswith("SimferryError there is no R on the PATH | Install it") and BOTH in said
+
+
+def test_with_an_r_home_that_is_none(tmp_path):
+    code = f"import os\nos.environ['R_HOME'] = {str(tmp_path)!r}"
+    assert f"R_HOME is {tmp_path}, and there is no R | Unset it" in refused(tmp_path, before=code)
 
 
 def test_without_rpy2(tmp_path):

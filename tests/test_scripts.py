@@ -1,6 +1,5 @@
 """Whole scripts and commands: arguments, folders, results files, artifacts, streams, failures."""
 
-import json
 import os
 import shutil
 import subprocess
@@ -247,13 +246,3 @@ def test_a_command_that_cannot_be_started(tmp_path, go):
     path.chmod(0o755)
     messages = go(path, None, 1, args="").errors()["message"]
     assert "can't be started: No such file or directory" in messages[0]
-
-
-def test_replay_of_a_script_shows_its_output(tmp_path, go, capfd):
-    script = shell(tmp_path, "echo said $1; echo 4 > r.txt; [ $1 != 2 ] || exit 5")
-    run = go(script, None, 2, args="{replication}", results_file="r.txt")
-    assert run.replay(1, 1) == 0
-    assert capfd.readouterr().out == "said 1\nr.txt:\n4\n\n"
-    assert run.replay(1, 2) == 3
-    assert "the command ended with status 5: said 2" in capfd.readouterr().out
-    assert json.dumps(files(run)) == '{"r.txt": "4\\n"}'  # as they were

@@ -287,21 +287,6 @@ def test_on_error_stop_ends_early_and_goes_on_when_resumed(tmp_path):
     assert len(run.resume().errors()) > now.failed
 
 
-# ---- replay ----
-
-
-def test_replay_shows_the_value_or_the_traceback(tmp_path, capfd):
-    code = 'inner <- function(u) if (u < 0.5) stop("too small") else u\nsimulate <- function() { warning("hm"); inner(runif(1)) }'
-    run = go(write(tmp_path, "simulate.R", code), None, 6)
-    good = run.results().iloc[0]
-    assert run.replay(1, int(good["replication"])) == 0
-    assert f"{good['value']:.7g}" in capfd.readouterr().out
-    bad = run.errors().iloc[0]
-    assert run.replay(1, int(bad["replication"])) == 3
-    out = capfd.readouterr().out
-    assert "Error in inner(runif(1)): too small" in out and "  simulate()\n  inner(runif(1))" in out
-
-
 # ---- what the function finds around it ----
 
 

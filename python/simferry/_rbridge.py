@@ -2,7 +2,8 @@
 
     call(request) -> answer       both bytearrays, in R's own serialisation (see rdata.py), so that neither reticulate's nor
                                   numpy's conversions touch a value
-    request                       list(verb =, arguments = list(...), environment = c(NAME = "value", ...))
+    request                       list(verb =, arguments = list(...), environment = c(NAME = "value", ...), session = c(...)): the
+                                  environment variables for what is done, and those that R has itself
     answer                        list(ok = TRUE, value =, warnings =) or
                                   list(ok = FALSE, error = list(code =, message =, hint =), warnings =)
 
@@ -11,23 +12,34 @@ A run is computed by a process of its own, see _rdrivers.py.
 
 import contextlib
 import hashlib
-import os
 import sys
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
+from types import NoneType
 from typing import Any
 
 import numpy as np
 
+from . import _rinterrupts
 from ._rdrivers import become, described, drivers, in_r, keep_spare, order
 from .errors import DesignError, RunBusy, UsageError, nearest
 from .rdata import Vector, data_frame, decode, encode
 
 Arguments = dict[str, Any]
 _VERBS: dict[str, Callable[[Arguments], Any]] = {}
+# verbs that may take long, and leave nothing half done when they are interrupted
+_INTERRUPTIBLE = (
+    "design", "plan", "results", "summary", "errors", "warnings", "replay", "doctor", "image_build", "image_check", "image_push",
+    "loop_values",
+)  # fmt: skip
 _WHOLE = ("replications", "seed", "workers", "cores", "retries", "size", "condition", "replication", "jobs", "hosts")
+_NUMBERS = ("replication_timeout", "max_runtime")
+_TEXTS = (
+    "store", "backend", "function_name", "args", "results_file", "on_error", "job", "folder", "script", "name", "platform", "to",
+    "include", "common", "packages",
+)  # fmt: skip
 
 
 def call(request: bytearray) -> bytearray:
@@ -37,8 +49,14 @@ def call(request: bytearray) -> bytearray:
         warnings.simplefilter("always", UserWarning)
         try:
             asked: Arguments = dict(decode(request).items())  # type: ignore[union-attr]
-            with _environment(dict(zip(asked["environment"].names, asked["environment"].values, strict=True))):
-                value = _VERBS[asked["verb"].plain()](dict(asked["arguments"].items()))
+            verb = asked["verb"].plain()
+            environment, session = (
+                dict(zip(asked[n].names, asked[n].values, strict=True)) for n in ("environment", "session")
+            )
+            arguments = dict(asked["arguments"].items())
+            _check_texts(arguments)
+            with _environment(environment, session), _rinterrupts.allowed(verb in _INTERRUPTIBLE):
+                value = _VERBS[verb](arguments)
                 return _answer({"ok": True, "value": value}, warned)
         except BaseException as error:
             return _answer({"ok": False, "error": described(error)}, warned)
@@ -50,27 +68,37 @@ def _answer(answer: dict[str, Any], warned: list[warnings.WarningMessage]) -> by
 
 
 @contextlib.contextmanager
-def _environment(now: Mapping[str, str]) -> Iterator[None]:
-    """The environment as R has it: Python's copy is from when it started."""
-    before = dict(os.environ)
+def _environment(now: Mapping[str, str], session: Mapping[str, str]) -> Iterator[None]:
+    """The environment variables, which Python knows as they were when it started; then R's own again, whose process this is."""
     become(now)
     try:
         yield
     finally:
-        become(before)
+        become(session)
 
 
 # ---- arguments ----
 
 
 def _plain(arguments: Arguments) -> Arguments:
-    """As Python has them. Counts and seeds are whole, whether R wrote 1 or 1L."""
+    """As Python has them. Counts and seeds are whole, whether R wrote 1 or 1L; other numbers are numbers."""
     out = {name: None if value is None else value.plain() for name, value in arguments.items()}
-    return {name: _whole(value) if name in _WHOLE else value for name, value in out.items()}
+    for name, value in out.items():
+        if name in _WHOLE and isinstance(value, float) and value.is_integer():
+            out[name] = int(value)
+        elif name in _WHOLE and not isinstance(value, (int, NoneType)):
+            raise UsageError(f"{name} is {value!r}; it has to be a whole number", f"{name} = 10")
+        elif name in _NUMBERS and not isinstance(value, (int, float, NoneType)):
+            raise UsageError(f"{name} is {value!r}; it has to be a number", f"{name} = 10")
+    return out
 
 
-def _whole(value: Any) -> Any:
-    return int(value) if isinstance(value, float) and value.is_integer() else value
+def _check_texts(arguments: Arguments) -> None:
+    for name in _TEXTS:
+        value = arguments.get(name)
+        if value is None or value.kind == "string" or (name == "backend" and value.kind == "list"):
+            continue
+        raise UsageError(f"{name} is not a text", f'{name} = "..."')
 
 
 def _text_list(value: Any) -> list[str]:
@@ -245,7 +273,7 @@ def _known(function: Callable[..., Any], arguments: Arguments) -> Arguments:
 
     known = inspect.signature(function).parameters
     for name in arguments:
-        if name not in known:
+        if name not in known and "place" not in known:  # a backend's own options, which it knows itself
             raise UsageError(f"there is no option {name} for this", nearest(name, known))
     return arguments
 
@@ -271,8 +299,14 @@ def run(given: Arguments) -> Arguments:
 def plan(given: Arguments) -> Arguments:
     from . import forecast
 
-    out = asdict(forecast.plan(**_known(forecast.plan, _sweep(given))))
-    return {name: value for name, value in out.items() if value is not None}
+    asked = {name: value for name, value in _sweep(given).items() if name not in forecast.NOT_PLANNED}
+    out = asdict(forecast.plan(**_known(forecast.plan, asked)))
+    out = {name: value for name, value in out.items() if value is not None}
+    if "cloud" in out:
+        import pandas as pd
+
+        out["cloud"]["rows"] = pd.DataFrame(out["cloud"]["rows"])
+    return out
 
 
 def _open(given: Arguments) -> Any:
@@ -437,20 +471,22 @@ def _frame(found: Any, frame: Any) -> Any:
 
 @_verb
 def replay(given: Arguments) -> Arguments:
-    """Runs one replication again; returns what it printed."""
+    """Runs one replication again. output: what it printed, and its value or its error; value: in R's serialisation."""
     from .cli.verbs import captured_output
+    from .replay import replay
 
     found = _open(given)
     options = _plain(given)
     with captured_output() as printed:
-        code = found.replay(options["condition"], options["replication"])
-    return {"failed": code != 0, "output": printed[0]}
+        said = replay(found, options["condition"], options["replication"], in_process=False)
+    output = f"{printed[0]}Error: {said.error}\n" if said.error else f"{printed[0]}{said.shown}\n"
+    return {"failed": said.error is not None, "output": output, "value": said.data if said.language == "r" else None}
 
 
 @_verb
 def hash_(given: Arguments) -> str:
-    """SHA-256 of a raw vector."""
-    return hashlib.sha256(given["bytes"].values.data).hexdigest()
+    """SHA-256 of what R has serialised, without the header, which tells R's version."""
+    return hashlib.sha256(given["bytes"].values[14:].data).hexdigest()
 
 
 @_verb
@@ -458,7 +494,8 @@ def doctor(given: Arguments) -> Vector:
     from .doctor import examine
 
     store = given.get("store")
-    return _findings([vars(f) for f in examine(store.plain() if store is not None else None)])
+    found = examine(store.plain() if store is not None else None)
+    return _findings([vars(f) for f in found if f.what != "rpy2"])  # which is for R from Python
 
 
 # ---- images ----
@@ -578,10 +615,10 @@ def loop(given: Arguments) -> Arguments:
 def _earlier_loop(simulation: Any, seed: Any, options: Arguments) -> "tuple[Any, bool] | None":
     """The latest run of the same loop, and whether each of its iterations has succeeded."""
     from . import results, verbs
-    from .store import Store
+    from .store import store_at
 
     code_hash, environment = simulation.code_hash(), dict(simulation.target.environment)
-    for folder in reversed(Store(options.get("store")).folders()):
+    for folder in reversed(store_at(options.get("store")).folders()):
         record = folder.record
         same = record["code_hash"] == code_hash and record["replications"] == options["replications"]
         same = same and record["options"]["backend"] == options["backend"]

@@ -66,9 +66,10 @@ class Driver:
 
     def let_go(self) -> None:
         """It ends when it has nothing more to do."""
-        assert self.process.stdin is not None
-        with contextlib.suppress(OSError):
-            self.process.stdin.close()
+        for pipe in (self.process.stdin, self.process.stdout):
+            assert pipe is not None
+            with contextlib.suppress(OSError):
+                pipe.close()
 
     def outcome(self, found: Any) -> dict[str, Any]:
         """What it said when it was done with a run: its error, or None, and what was warned of."""
@@ -101,6 +102,7 @@ def _let_go() -> None:
     for driver in _spare:
         driver.process.kill()
         driver.process.wait()
+        driver.let_go()
     for driver in drivers.values():  # one that still computes goes on without us
         driver.let_go()
         with contextlib.suppress(subprocess.TimeoutExpired):
@@ -111,6 +113,7 @@ def order(found: Any, told: dict[str, Any]) -> Driver:
     """Hand a run to a driver."""
     driver = _spare.pop() if _spare else Driver()
     if not driver.alive:
+        driver.let_go()
         driver = Driver()
     driver.tell({"folder": str(found.folder), "cwd": os.getcwd(), "environment": dict(os.environ), **told})
     return driver
@@ -135,7 +138,7 @@ def main() -> None:
                 with open(found.folder / "jobs" / "driver.log", "ab") as log:
                     os.dup2(log.fileno(), 2)
                 if "reason" in order:
-                    found._drive(order["reason"], found.replications, False, None, None)
+                    found._drive(order["reason"], found.replications, False, {}, None)
                 else:
                     getattr(found, order["verb"])(**order["options"])
             except BaseException as error:
@@ -186,9 +189,11 @@ _IN_R: list[tuple[re.Pattern[str], str]] = [
     (re.compile(r"simferry list\b"), "sim_list()"),
     (re.compile(r"simferry doctor\b"), "simferry_doctor()"),
     (re.compile(r"simferry run --help"), "?sim_run"),
+    (re.compile(r"simferry image (build|push|check) ([\w./:-]*\w)"), r'image_\1("\2")'),
     (re.compile(r"simferry image (build|push|check)\b"), r"image_\1()"),
     (re.compile(r"pip install (--upgrade )?'?simferry(\[\w+\])?'?"), "simferry_install()"),
     (re.compile(r"--function\b"), "function_name"),
+    (re.compile(r"--image ([\w./:-]*\w)"), r'sim_docker("\1")'),
     (re.compile(r'--(store|args|include|backend|image|jobs) ("[^"]*"|[^\s(]\S*)'), r"\1 = \2"),
     (re.compile(r"--(store|args|include|backend|image|jobs|fresh)\b"), r"\1"),
     (re.compile(r"e\.g\. -p (\w+)=\.\.\."), r"e.g. \1 = c(...)"),

@@ -18,12 +18,12 @@ user_calls <- function(calls) {
 }
 
 # work: a function of what was asked for. The answer is a list: value; or error, call and traceback; or interrupted; and
-# warnings, if there were any.
-answering <- function(work) function(request) {
+# warnings, if there were any and R does not print them itself.
+answering <- function(work, prints_warnings = FALSE) function(request) {
   trace <- warned <- character()
   said <- tryCatch(withCallingHandlers(list(value = work(unserialize(request))),
     warning = function(w) {
-      if (getOption("warn") >= 2L || is.null(muffle <- findRestart("muffleWarning", w))) return()   # it becomes an error
+      if (prints_warnings || getOption("warn") >= 2L || is.null(muffle <- findRestart("muffleWarning", w))) return()   # it becomes an error
       warned <<- unique(c(warned, paste(conditionMessage(w), collapse = "\n")))
       invokeRestart(muffle)
     },
@@ -40,7 +40,10 @@ answering <- function(work) function(request) {
 load <- function(given) {
   expressions <- tryCatch(parse(given$script, keep.source = FALSE, encoding = "UTF-8"), error = function(e) conditionMessage(e))
   if (is.character(expressions)) return(list(unparsable = expressions))
-  space <- new.env(parent = shield)
+  around <- new.env(parent = shield)
+  space <- new.env(parent = around)
+  # what a script sources goes where the script's own objects are, not into the global environment
+  around$source <- function(file, local = space, ...) base::source(file, if (isTRUE(local)) parent.frame() else local, ...)
   old <- setwd(dirname(given$script))
   on.exit(setwd(old))
   for (expression in expressions) eval(expression, space)
@@ -60,5 +63,37 @@ callable <- function(name) {
   })
 }
 
-list(load = answering(load), callable = callable)
+# Lets worker.R run one replication again, in this R. A simulation has the global environment to itself: what is there is put
+# aside meanwhile, and so are options, the generator and what is attached.
+replay <- function(root) {
+  code <- file.path(root, "input", "code")
+  worker <- new.env(parent = baseenv())
+  is_function <- function(e) length(e) == 3L && is.call(e[[3L]]) && identical(e[[3L]][[1L]], quote(`function`))
+  for (expression in Filter(is_function, parse(file.path(code, "worker.R"), keep.source = FALSE, encoding = "UTF-8"))) eval(expression, worker)
+  global <- globalenv()
+  empty <- function() rm(list = ls(global, all.names = TRUE), envir = global)
+  generator <- RNGkind()
+  held <- as.list(global, all.names = TRUE)
+  attached <- search()
+  old <- options()
+  folder <- setwd(code)
+  input <- Sys.getenv("SIMFERRY_INPUT", NA)
+  Sys.setenv(SIMFERRY_INPUT = file.path(root, "input"))
+  on.exit({
+    setwd(folder)
+    if (is.na(input)) Sys.unsetenv("SIMFERRY_INPUT") else Sys.setenv(SIMFERRY_INPUT = input)
+    options(old)
+    for (name in setdiff(search(), attached)) detach(name, character.only = TRUE)
+    suppressWarnings(do.call(RNGkind, as.list(generator)))
+    empty()
+    list2env(held, global)
+  })
+  empty()
+  attach(shield, name = "simferry:shield", warn.conflicts = FALSE)
+  options(warn = 1L)
+  worker$replay(root)
+  NULL
+}
+
+list(load = answering(load), callable = callable, replay = answering(replay, prints_warnings = TRUE))
 })

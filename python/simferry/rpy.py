@@ -40,6 +40,9 @@ VERSIONS = (
     "With R 4.5 or newer: pip install 'rpy2>=3.6' 'rpy2-rinterface>=3.6.6'."
 )
 
+# linear algebra runs on one thread, as in workers, unless the environment says otherwise: their number changes bits
+ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+
 __all__ = ["Function", "function", "read_rds"]
 
 
@@ -51,10 +54,10 @@ class Function:
     Raises RError with R's message, call and traceback; its warnings are Python's. Ctrl-C raises KeyboardInterrupt.
     """
 
-    def __init__(self, script: str, name: str, call: Any) -> None:
+    def __init__(self, script: str, name: str, call: Any = None) -> None:
         self.script = script
         self.__name__ = name
-        self._call = call
+        self._call = call  # none yet in a process that has received it: an error there would leave a pool hanging
 
     def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
         names = [""] * len(args) + list(kwargs)
@@ -66,8 +69,9 @@ class Function:
                 which = f"argument {names[i] or i + 1}"
                 raise UsageError(f"{self.__name__}(): {which}: {error}") from None
         arguments = rdata.Vector("list", values, {"names": rdata.Vector("string", names)} if kwargs else {})
+        call = self._call or _received(self.script, self.__name__)
         try:
-            return from_r(_R.here().ask(self._call, arguments))
+            return from_r(_R.here().ask(call, arguments))
         except ValueError as error:
             raise UsageError(f"{self.__name__}() returned what Python has nothing like: {error}") from None
 
@@ -75,7 +79,7 @@ class Function:
         return f"<R function {self.__name__} of {self.script}>"
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _received, (self.script, self.__name__)
+        return Function, (self.script, self.__name__)
 
 
 def function(script: str | Path, name: str = "simulate") -> Function:
@@ -105,17 +109,17 @@ def function(script: str | Path, name: str = "simulate") -> Function:
     return Function(str(path), name, r.verbs["callable"](name))
 
 
-_loaded: dict[tuple[str, str, str], Function] = {}
+_loaded: dict[tuple[str, str, str], Any] = {}
 
 
-def _received(script: str, name: str) -> Function:
-    """A function that came from another process; loaded once, though it may come with every task."""
+def _received(script: str, name: str) -> Any:
+    """R's end of a function that came from another process; loaded once, though it may come with every task."""
     try:
         key = script, name, hashlib.sha256(Path(script).read_bytes()).hexdigest()
     except OSError as error:
         raise SimulationError(f"the script {script} can't be read here: {error.strerror}") from None
     if key not in _loaded:
-        _loaded[key] = function(script, name)
+        _loaded[key] = function(script, name)._call
     return _loaded[key]
 
 
@@ -137,6 +141,16 @@ def read_rds(path: str | Path) -> Any:
         return from_r(rdata.decode_any(data))
     except (ValueError, OSError, EOFError, zlib.error, lzma.LZMAError) as error:
         raise UsageError(f"{path} can't be read as an .rds file: {error}") from None
+
+
+def replay(root: Path) -> bool:
+    """worker.R's replay of the job in a folder, in this process. False where that can have no R."""
+    try:
+        r = _R.here()
+    except SimferryError:
+        return False
+    r.ask(r.verbs["replay"], str(root))
+    return True
 
 
 def _gunzip(data: bytes) -> bytes:
@@ -225,6 +239,7 @@ def _started() -> Any:
 
             if not embedded.isinitialized():
                 before = dict(os.environ)
+                os.environ.update({name: "1" for name in ONE_THREAD if name not in before})
                 embedded.set_initoptions(("rpy2", "--quiet", "--no-save", "--no-restore"))
                 rinterface.initr(interactive=False, _c_stack_limit=_stack_bytes())
                 callbacks.consolewrite_warnerror = lambda text: print(text, end="", file=sys.stderr)
@@ -260,6 +275,8 @@ def _rpy2_version() -> str:
 
 def _r_home() -> Path:
     given = os.environ.get("R_HOME", "")
+    if given and not Path(given, "bin", "R").exists():
+        raise SimferryError(f"R_HOME is {given}, and there is no R", "Unset it, or set it to what R RHOME says.")
     if given:
         return Path(given)
     if not shutil.which("R"):

@@ -5,7 +5,7 @@ import subprocess
 import sys
 import time
 import warnings
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +45,11 @@ class Run:
     def address(self) -> str:
         """Where the run lives: its folder, or its address in an object store."""
         return self._folder.address
+
+    @property
+    def handle(self) -> str:
+        """What it is called by in a command: its id, or its address where that is needed to find it."""
+        return self._folder.handle
 
     @property
     def record(self) -> dict[str, Any]:
@@ -92,13 +97,20 @@ class Run:
 
     def logs(self, job: str | None = None) -> dict[str, str]:
         """What the jobs have printed, by the job's name (plan-job, such as 0001-0001)."""
+        backend = self._backend()
+        return {name: backend.logs(self._folder, name) for name in self._jobs(job)}
+
+    def follow(self, job: str | None = None) -> Iterator[tuple[str, str]]:
+        """The lines that jobs print, as they come: the job's name and a line. Ends when the jobs have ended."""
+        return self._backend().follow(self._folder, self._jobs(job))
+
+    def _jobs(self, job: str | None) -> list[str]:
         jobs = driver.job_names(self._folder)
         if job is not None and job not in jobs:
             raise UsageError(
                 f"run {self.id} has no job {job}", nearest(job, jobs) or f"Its jobs: {', '.join(jobs[:10])}"
             )
-        backend = self._backend()
-        return {name: backend.logs(self._folder, name) for name in ([job] if job else jobs)}
+        return [job] if job else jobs
 
     def cancel(self, seconds_to_wait: float = 10) -> Progress:
         """Stop computing; what is done stays, and the run can be resumed."""

@@ -702,27 +702,32 @@ hosts_of <- function(job) {
 
 # ---- one replication in the foreground ----
 
+# What it prints is shown. ROOT/replay is left behind, a block that tells how it ended, and ROOT/value.rds.
 replay <- function(root) {
   job <- read_job(root)
-  if (is_function(job)) {
-    job <- load_simulation(job)
-    assign(".Random.seed", job$states[1, ], envir = globalenv())
-    trace <- character()
-    space <- globalenv()
-    call <- condition_call(job, job$row[1])
-    if (job$loop) call[[2L]] <- job$stretches$first[1]
-    tryCatch({
-      value <- withCallingHandlers(eval(call, space), error = function(e) trace <<- user_calls(sys.calls()))
-      print(value)
-    }, error = function(e) {
-      cat("Error", if (!is.null(conditionCall(e))) paste(" in", paste(deparse(conditionCall(e), nlines = 3L), collapse = " ")), ": ", conditionMessage(e), "\n", sep = "")
-      if (length(trace)) cat("Traceback, innermost call last:", paste0("  ", trace), sep = "\n")
-      quit("no", status = 3)
-    })
-  } else tryCatch({
-    text <- script_runner(job, 0L)(job$row[1], job$stretches$first[1], job$states[1, ])
-    if (length(text)) cat(job$results_file, ":\n", text, "\n", sep = "")
-  }, error = function(e) { cat("Error: ", conditionMessage(e), "\n", sep = ""); quit("no", status = 3) })
+  row <- job$row[1L]; r <- job$stretches$first[1L]; state <- job$states[1L, ]
+  trace <- character()
+  answer <- function(failed, shown = "", message = "", call = "", traceback = "")
+    write_block(file.path(root, "replay"), c(failed = failed), list(list(name = "replay",
+      columns = list(shown = shown, message = message, call = call, traceback = traceback))))
+  tryCatch({
+    if (is_function(job)) {
+      job <- load_simulation(job)
+      space <- globalenv()
+      call <- condition_call(job, row)
+      if (job$loop) call[[2L]] <- r
+      assign(".Random.seed", state, envir = space)
+      value <- withCallingHandlers(eval(call, space), error = function(e) trace <<- tryCatch(user_calls(sys.calls()), error = function(e) character()))
+      if (!job$loop) as_columns(value)   # refuses what a run would not keep
+      shown <- utils::capture.output(print(value))
+    } else {
+      value <- script_runner(job, 0L)(row, r, state)
+      shown <- if (length(value)) c(paste0(job$results_file, ":"), value)
+    }
+    saveRDS(value, file.path(root, "value.rds"), compress = FALSE)
+    answer("", shown = paste(shown, collapse = "\n"))
+  }, error = function(e) answer("yes", message = paste(conditionMessage(e), collapse = "\n"),
+    call = if (is.null(conditionCall(e))) "" else paste(deparse(conditionCall(e), nlines = 3L), collapse = " "), traceback = paste(trace, collapse = "\n")))
 }
 
 run <- function(root) {

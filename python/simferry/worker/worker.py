@@ -174,6 +174,18 @@ def as_rows(value: Any) -> dict[str, list[Any]] | None:
     return None
 
 
+def pickled(value: Any) -> bytes:
+    dumps: Callable[[Any], bytes] = pickle.dumps
+    with contextlib.suppress(ImportError):  # an image that runs scripts need not have it
+        import cloudpickle
+
+        dumps = cloudpickle.dumps
+    try:
+        return dumps(value)
+    except Exception as error:
+        raise Refused(f"the simulation returned a {type(value).__name__}, which can't be kept: {error}") from None
+
+
 def is_simple(value: Any) -> bool:
     """Whether it is a number, or a dict of numbers: what most simulations return, found out fast."""
     if type(value) is dict:
@@ -572,14 +584,9 @@ class Process:
 
     def keep_object(self, condition: int, replication: int, value: Any) -> None:
         """Objects that are no table are kept whole, beside the block."""
-        import cloudpickle
-
         folder = self.job.root / "artifacts" / str(condition) / str(replication)
         open_file = self.job.scratch / f"object-{self.number}"
-        try:
-            data = cloudpickle.dumps(value)
-        except Exception as error:
-            raise Refused(f"the simulation returned a {type(value).__name__}, which can't be kept: {error}") from None
+        data = pickled(value)
         with keeping():
             folder.mkdir(parents=True, exist_ok=True)
             open_file.write_bytes(data)
@@ -919,26 +926,35 @@ def missing_modules(tree: ast.AST, code: Path) -> list[str]:
 # ---- one replication in the foreground ----
 
 
-def replay(root: Path) -> int:
+def replay(root: Path) -> None:
+    """What it prints is shown. ROOT/replay is left behind, a block that tells how it ended, and ROOT/value.pkl."""
     job = Job(root)
     row, replication, _ = job.stretches[0]
     job.scratch.mkdir(exist_ok=True)
+    shown, failure = "", ("", "", "")
     try:
         if job.kind == "function":
-            print(repr(FunctionRunner(job)(row, replication)))
+            value = FunctionRunner(job)(row, replication)
+            as_rows(value)  # refuses what a run would not keep
+            shown = repr(value)
+            with contextlib.suppress(ImportError):  # the reader has no module that the script was
+                import cloudpickle
+
+                if job.script:
+                    cloudpickle.register_pickle_by_value(sys.modules[Path(job.script).stem])
         else:
             runner = ScriptRunner(job, 0)
             runner(row, replication)
-            if runner.text() is not None:
-                print(f"{job.results_file}:\n{runner.text()}")
-    except Exception as error:
-        message, _, trace = describe(error)
-        print(
-            f"Traceback (most recent call last):\n{trace}" if trace else f"Error: {message}",
-            end="\n" if not trace else "",
-        )
-        return 3
-    return 0
+            value = runner.text()
+            shown = "" if value is None else f"{job.results_file}:\n{value}"
+        (root / "value.pkl").write_bytes(pickled(value))
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # SystemExit too, as in a run
+        failure = describe(error)
+    columns = dict(zip(("shown", "message", "call", "traceback"), (shown, *failure), strict=True))
+    said = table("replay", {name: blocks.strings([text]) for name, text in columns.items()})
+    (root / "replay").write_bytes(blocks.encode(blocks.Block({"failed": "yes" if any(failure) else ""}, [said])))
 
 
 def main(arguments: list[str]) -> int:
@@ -951,7 +967,7 @@ def main(arguments: list[str]) -> int:
     if verb == "check":
         check(root)
     elif verb == "replay":
-        return replay(root)
+        replay(root)
     else:
         (root / "scratch").mkdir(exist_ok=True)
         job = Job(root)

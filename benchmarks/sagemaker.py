@@ -1,0 +1,142 @@
+"""SageMaker on the emulator: a sweep of 10,000 conditions is submitted, and a run of 500 jobs is asked how it stands."""
+
+import json
+import os
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from timing import (
+    HERE,
+    PEERS,
+    PYTHON,
+    SIMFERRY,
+    Row,
+    fresh_folder,
+    in_turn,
+    must_be_equal,
+    run_simferry,
+)
+
+CONDITIONS, TRIED = 10_000, 200
+IMAGE = "simferry-r"
+
+
+class Service:
+    """The emulator, in a process of its own; jobs are accepted and never begin."""
+
+    def __init__(self, process: "subprocess.Popen[str]") -> None:
+        self.process = process
+        self.environment = self.line()
+        self.bucket = self.environment.pop("bucket")
+
+    def line(self) -> dict[str, Any]:
+        assert self.process.stdout is not None
+        return json.loads(self.process.stdout.readline())
+
+    def ask(self, what: str) -> dict[str, Any]:
+        """What it has counted. what: count, or forget."""
+        assert self.process.stdin is not None
+        self.process.stdin.write(f"{what}\n")
+        self.process.stdin.flush()
+        return self.line()
+
+
+@contextmanager
+def service() -> Iterator[Service]:
+    command = [PYTHON, PEERS / "emulator.py"]
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    try:
+        yield Service(process)
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def submit(aws: Service, store: str, jobs: int, conditions: int) -> dict[str, Any]:
+    """Starts a sweep, and stops simferry when the last job was accepted; seconds, and the requests of each kind."""
+    table = HERE / "simulations" / "ttest.R"
+    values = ",".join(map(str, range(10, 10 + conditions)))
+    with fresh_folder() as cache:
+        sweep = [
+            "run",
+            table,
+            "-p",
+            f"n={values}",
+            "-n",
+            "1",
+            "--seed",
+            "1",
+            "--backend",
+            "sagemaker",
+            "--image",
+            IMAGE,
+        ]
+        place = ["--instance-type", "ml.m5.xlarge", "--jobs", str(jobs), "--store", store]
+        aws.ask("forget")
+        began = time.time()
+        process = subprocess.Popen(
+            [SIMFERRY, *map(str, sweep), *place], env={**os.environ, **aws.environment, "XDG_CACHE_HOME": cache},
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        )  # fmt: skip
+        while (counted := aws.line())["created"] < jobs:
+            pass
+        process.kill()
+        process.wait()
+    return {**counted, "seconds": counted["time"] - began}
+
+
+def status(aws: Service, store: str) -> dict[str, Any]:
+    """What `simferry status` of the last run takes from a machine that knows nothing of it."""
+    with fresh_folder() as cache:
+        aws.ask("forget")
+        began = time.time()
+        done = subprocess.run(
+            [SIMFERRY, "status", "latest", "--store", store, "--json"], capture_output=True, check=True,
+            env={**os.environ, **aws.environment, "XDG_CACHE_HOME": cache},
+        )  # fmt: skip
+        seconds = time.time() - began
+    must_be_equal("jobs", sum(s == "running" for s in json.loads(done.stdout)["jobs"].values()), 500)
+    counted = aws.ask("count")
+    return {"seconds": seconds, "requests": counted["control"] + counted["s3"]}
+
+
+def benchmark(repeats: int) -> list[Row]:
+    run_simferry("image", "build", HERE.parent / "containers" / "r")
+    with service() as aws:
+        numbers = iter(range(1000))
+
+        def ours() -> dict[str, Any]:
+            return submit(aws, f"s3://{aws.bucket}/sweep-{next(numbers)}", 10, CONDITIONS)
+
+        def plain() -> float:
+            role = aws.environment["SIMFERRY_ROLE"]
+            command = [PYTHON, PEERS / "submit_boto3.py", IMAGE, role, aws.bucket, str(TRIED)]
+            done = subprocess.run(
+                list(map(str, command)),
+                env={**os.environ, **aws.environment},
+                capture_output=True,
+                text=True,
+                check=True,
+            )
+            for _ in range(TRIED):
+                aws.line()
+            return float(done.stdout) * CONDITIONS / TRIED
+
+        taken = in_turn(repeats, {"boto3": plain, "simferry": ours})
+        store = f"s3://{aws.bucket}/many-jobs"
+        submit(aws, store, 500, 1000)
+        asked = in_turn(repeats, {"status": lambda: status(aws, store)})["status"]
+    sweeps = taken["simferry"]
+    return [
+        Row(
+            "10,000 conditions", "s", f"boto3 x {CONDITIONS // TRIED}", taken["boto3"], [s["seconds"] for s in sweeps],
+            "10 jobs: 6 s", lambda _, ours: ours < 6,
+        ),
+        Row("  control plane", "requests", "", [], [s["control"] for s in sweeps], "at most 12", lambda _, ours: ours <= 12),
+        Row("  S3", "requests", "", [], [s["s3"] for s in sweeps], "at most 40", lambda _, ours: ours <= 40),
+        Row("status, 500 jobs", "requests", "", [], [a["requests"] for a in asked], "at most 10", lambda _, ours: ours <= 10),
+        Row("  time", "s", "", [], [a["seconds"] for a in asked], "-", lambda _, ours: True),
+    ]  # fmt: skip

@@ -4,19 +4,30 @@ session <- new.env(parent = emptyenv())   # bridge: the Python module, once it i
 
 # What a verb of the bridge answers. Its warnings become R's, its errors conditions of class simferry_error_<code>.
 bridge <- function(verb, ...) {
-  request <- list(verb = verb, arguments = list(...), environment = environment_now())
+  request <- list(verb = verb, arguments = list(...), environment = environment_now(), session = variables())
   asked <- serialize(request, NULL, xdr = FALSE, version = 2L)
   if (length(asked) >= 2^31 - 1) raise("usage", "what is to be sent is larger than 2 GB")
-  answer <- unserialize(python()$call(asked))
+  call <- python()$call
+  answer <- unserialize(suspendInterrupts(call(asked)))   # Python calls R at each import: an interrupt there is not Python's to handle
   for (text in answer$warnings) warning(text, call. = FALSE)
-  if (!answer$ok) raise(answer$error$code, answer$error$message, answer$error$hint)
+  if (!answer$ok) {
+    if (answer$error$code == "interrupted") forget_interrupt()
+    raise(answer$error$code, answer$error$message, answer$error$hint)
+  }
   answer$value
+}
+
+# For a Ctrl-C that has been answered: R may have been told of it as well as Python, and who is impatient presses twice.
+forget_interrupt <- function() tryCatch(allowInterrupts(Sys.sleep(0)), interrupt = function(e) NULL)
+
+variables <- function() {
+  now <- Sys.getenv()
+  stats::setNames(as.character(now), names(now))
 }
 
 # What a process that is started from R should find: this R first, its libraries, and no library path of R's own.
 environment_now <- function() {
-  now <- Sys.getenv()
-  out <- stats::setNames(as.character(now), names(now))
+  out <- variables()
   out[["PATH"]] <- paste(c(R.home("bin"), if ("PATH" %in% names(out)) out[["PATH"]]), collapse = .Platform$path.sep)
   out[["R_LIBS"]] <- paste(.libPaths(), collapse = .Platform$path.sep)
   path <- without_r(Sys.getenv("LD_LIBRARY_PATH"))

@@ -2,44 +2,53 @@
 
 # on_interrupt: what is done when the user stops here; unless told otherwise the run is stopped too.
 follow <- function(run, on_interrupt = stop_run) {
-  progress <- progress_of(run)
-  on.exit(progress$end())
-  now <- tryCatch(wait_for(run, progress), interrupt = function(e) NULL, simferry_error_interrupted = function(e) NULL)
-  progress$end()
-  if (is.null(now)) return(invisible(on_interrupt(run)))
-  error <- now$outcome$error
-  if (!is.null(error)) raise(error$code, error$message, error$hint)
+  now <- wait_for(run, on_interrupt)
+  if (is.null(now)) return(invisible())
   if (now$failed > 0)
-    message(number(now$failed), " of ", number(now$total), " replications failed: sim_errors(\"", run$id, "\") tells why, sim_resume(\"",
-            run$id, "\", retry_failed = TRUE) tries them again")
+    message(number(now$failed), " of ", number(now$total), " replications failed\nsim_errors(\"", run$id, "\")  tells why\nsim_resume(\"",
+            run$id, "\", retry_failed = TRUE)  tries them again")
   if (now$state != "complete") message("run ", run$id, " is ", now$state, ": sim_resume(\"", run$id, "\") goes on")
   invisible(now)
 }
 
-wait_for <- function(run, progress) {
-  pause <- 0.02
-  repeat {
+# How a run ended: what its progress says, an error, or NULL where the user stopped. Only the waiting can be interrupted.
+wait_for <- function(run, on_interrupt) suspendInterrupts({
+  progress <- progress_of(run)
+  on.exit(progress$end())   # the function's, which this block is evaluated in
+  began <- proc.time()[[3L]]
+  look <- function() repeat {   # often at first: a script may have many short loops
     now <- ask("progress", run)
     progress$update(now)
     if (now$state != "running" || !is.null(now$outcome)) return(now)
-    Sys.sleep(pause)
-    pause <- min(pause * 1.3, 0.1)
+    allowInterrupts(Sys.sleep(min(0.02 + (proc.time()[[3L]] - began) / 20, 0.25)))
   }
-}
+  now <- tryCatch(look(), interrupt = function(e) NULL)
+  progress$end()
+  if (is.null(now)) on_interrupt(run)
+  error <- now$outcome$error
+  if (!is.null(error)) raise(error$code, error$message, error$hint)
+  now
+})
 
-# A second Ctrl-C while it stops changes nothing.
 stop_run <- function(run) {
-  now <- suspendInterrupts(ask("cancel", run))
+  now <- cancel(run)
   raise("interrupted", paste0("stopped; ", number(now$done), " of ", number(now$total), " replications of run ", run$id, " are kept"),
         paste0("sim_resume(\"", run$id, "\")  goes on"))
 }
 
-# list(update, end): a bar of cli's, and an entry in RStudio's jobs pane where there is one.
+cancel <- function(run) {
+  now <- ask("cancel", run)
+  forget_interrupt()
+  now
+}
+
+# list(update, end): a bar of cli's, unless in a document that knitr makes, and an entry in RStudio's jobs pane where there is one.
 progress_of <- function(run) {
   home <- environment()
   bar <- NULL
   job <- NULL
   in_rstudio <- has_jobs_pane()
+  if (isTRUE(getOption("knitr.in.progress"))) return(list(update = function(now) NULL, end = function() NULL))
   list(
     update = function(now) {
       if (is.null(bar)) {

@@ -3,14 +3,15 @@
 #' After `registerDoSimferry()`, each `%dopar%` loop of the foreach package is computed as a run: its iterations are the
 #' replications of one condition, in chunks, each on a random-number stream of its own. The numbers depend on the seed, on the
 #' loop's name (or its number since the registration) and on the iteration alone: they are the same for any number of workers,
-#' without doRNG. The run stays in the store, where [sim_list()], [sim_errors()] and [sim_logs()] find it.
+#' without doRNG. The run of a loop that has a name, or that did not end well, stays in the store, where [sim_list()], [sim_errors()]
+#' and [sim_logs()] find it; the others leave nothing there.
 #'
 #' Everything that `foreach()` offers works as it does sequentially: `.combine`, `.init`, `.final`, `.inorder`,
 #' `.multicombine`, `.maxcombine`, `.packages`, `.export`, `.noexport`, `.errorhandling`, loops nested with `%:%`, `when()`,
 #' iterators of any kind. Each iteration is evaluated in an environment of its own, so that none sees another's variables. What
 #' the loop's body refers to is exported; in contrast to other backends also from the functions around the loop, and from the
-#' global environment when the loop stands in a function. Warnings are given again at the console, with
-#' the iterations' messages in the run's log.
+#' global environment when the loop stands in a function. Attached packages that it uses are attached there. Warnings are given again at the console;
+#' what iterations print is in the run's log.
 #'
 #' One loop may say more, with `foreach(..., .options.simferry = list(...))`:
 #' * `name`: `[character(1)]` the loop's name. A loop that was interrupted, or of which an iteration failed, goes on where it
@@ -125,14 +126,14 @@ compact <- function(values) {
 
 # As write_function does for a function: a file for the worker, and what Python has to know of it.
 write_loop <- function(obj, expr, envir, columns, name, number) {
-  packages <- unique(as.character(obj$packages))
+  packages <- unique(c(as.character(obj$packages), collect(as.function(list(expr), envir = envir), "loop")$packages))
   missing <- packages[!nzchar(vapply(packages, function(p) system.file(package = p), ""))]
   if (length(missing)) raise("simulation", paste0(".packages: ", missing[1], " is not installed"), paste0("install.packages(\"", missing[1], "\")"))
   if (is.language(expr)) expr <- utils::removeSource(expr)
   exports <- loop_exports(obj, expr, envir)
   for (variable in setdiff(ls(exports, all.names = TRUE), "...")) {
     value <- exports[[variable]]
-    if (!is.function(value)) check_sendable(value, variable, getOption("simferry.max_mb", 500))
+    if (!is.function(value)) check_sendable(value, variable, max_mb())
   }
   for (variable in names(columns)) if (is.list(columns[[variable]])) check_sendable(columns[[variable]], variable, Inf)
   attr(columns, "count") <- NULL
@@ -145,9 +146,10 @@ write_loop <- function(obj, expr, envir, columns, name, number) {
        constants = character(), environment = session_facts(packages))
 }
 
-# It runs without this package: base R is all that it sees.
+# It is called with the iteration's number, and runs without this package: base R is all that it sees.
 iteration_function <- function(expr, columns, exports) {
-  iteration <- function(number) {
+  iteration <- function(...) {   # the worker's check looks for an argument for each column of the design
+    number <- ..1
     here <- new.env(parent = exports)
     for (name in names(columns)) assign(name, columns[[name]][[number]], envir = here)
     eval(expr, here)
@@ -216,33 +218,25 @@ compute_loop <- function(sent, count, options, data, stops, verbose) {
   label <- if (!is.null(options$name)) options$name else if (drawn) 0 else data$loops
   backend <- if (is.null(options$backend)) data$backend else loop_backend(options$backend, if (identical(data$backend$name, "local")) data$backend$workers)
   if (drawn) seed <- floor(stats::runif(1) * 2^31)
-  made <- bridge("loop", simulation = sent, label = label, replications = count, seed = seed, drawn = drawn, named = !is.null(options$name),
-                 store = data$store, backend = backend, chunk_size = options$chunk_size, on_error = if (stops) "stop" else "continue")
-  run <- new_run(made)
-  if (verbose) message("run ", run$id, ": ", counted(count, "iteration"), ", seed ", run$seed)
-  if (!made$complete) follow_loop(run, !is.null(options$name))
-  loop_values(run, count)
+  named <- !is.null(options$name)
+  suspendInterrupts({
+    made <- bridge("loop", simulation = sent, label = label, replications = count, seed = seed, drawn = drawn, named = named,
+                   store = data$store, backend = backend, chunk_size = options$chunk_size, on_error = if (stops) "stop" else "continue")
+    run <- new_run(made)
+    if (verbose) message("run ", run$id, ": ", counted(count, "iteration"), ", seed ", run$seed)
+    if (!made$complete) wait_for(run, function(run) stop_loop(run, named))
+  })
+  values <- loop_values(run, count)
+  # nothing finds a loop without a name again; one that went wrong is there to be looked at
+  if (!named && !attr(values, "failed")) suspendInterrupts(unlink(run$folder, recursive = TRUE))
+  values
 }
 
-follow_loop <- function(run, named) {
-  progress <- progress_of(run)
-  on.exit(progress$end())
-  began <- proc.time()[[3L]]
-  look <- function() repeat {   # more often than for other runs: a script may have many short loops
-    now <- ask("progress", run)
-    progress$update(now)
-    if (now$state != "running" || !is.null(now$outcome)) return(now)
-    Sys.sleep(min(0.02 + (proc.time()[[3L]] - began) / 20, 0.25))
-  }
-  now <- tryCatch(look(), interrupt = function(e) NULL, simferry_error_interrupted = function(e) NULL)
-  if (is.null(now)) {
-    now <- suspendInterrupts(ask("cancel", run))
-    raise("interrupted", paste0("stopped; ", number(now$done), " of ", number(now$total), " iterations are kept in run ", run$id),
-          if (named) "The same loop, run again, goes on where it stopped."
-          else "A loop with a name goes on where it stopped: .options.simferry = list(name = ...)")
-  }
-  error <- now$outcome$error
-  if (!is.null(error)) raise(error$code, error$message, error$hint)
+stop_loop <- function(run, named) {
+  now <- cancel(run)
+  raise("interrupted", paste0("stopped; ", number(now$done), " of ", number(now$total), " iterations are kept in run ", run$id),
+        if (named) "The same loop, run again, goes on where it stopped."
+        else "A loop with a name goes on where it stopped: .options.simferry = list(name = ...)")
 }
 
 # Read from the run's blocks, some at a time. What was tried again counts where it succeeded.
@@ -272,15 +266,14 @@ loop_values <- function(run, count) {
   }
   every <- function(name) unlist(lapply(warned, `[[`, name))
   for (k in order(every("warned"))) for (again in seq_len(min(every("counts")[k], 50))) warning(every("warnings")[k], call. = FALSE)
-  attr(values, "left") <- which(!there)   # after an iteration has failed, where that stops the loop
-  values
+  structure(values, left = which(!there), failed = !all(ok))   # left: after an iteration has failed, where that stops the loop
 }
 
 # ---- putting the results together ----
 
 combine_loop <- function(obj, iterator, results, expr) {
   left <- attr(results, "left")
-  attr(results, "left") <- NULL
+  attributes(results) <- NULL
   stops <- obj$errorHandling == "stop"
   failed <- if (stops) which(vapply(results, inherits, NA, "error"))
   if (length(failed))

@@ -5,8 +5,7 @@
 # in an attached package is found there again: the package is attached.
 
 # A file for the worker, list(function, globals, packages, constants), and what Python has to know of it.
-# max_mb: of the largest object. what: what the function is called in errors.
-write_function <- function(f, name, constants = list(), packages = character(), max_mb = getOption("simferry.max_mb", 500)) {
+write_function <- function(f, name, constants = list(), packages = character()) {
   check_constants(constants)
   if (is.primitive(f)) f <- eval(call("function", as.pairlist(formals(args(f))), primitive_call(f)), globalenv())
   found <- collect(f, name)
@@ -15,7 +14,7 @@ write_function <- function(f, name, constants = list(), packages = character(), 
   if (length(missing))
     raise("simulation", paste0("packages: ", paste(missing, collapse = ", "), if (length(missing) > 1) " are" else " is", " not installed"),
           paste0("install.packages(c(", paste0("\"", missing, "\"", collapse = ", "), "))"))
-  for (object in c(found$data, list_of("constant ", constants))) check_sendable(object$value, object$label, max_mb)
+  for (object in c(found$data, list_of("constant ", constants))) check_sendable(object$value, object$label, max_mb())
   file <- tempfile("simferry-", fileext = ".rds")
   con <- gzfile(file, "wb", compression = 1L)
   tryCatch(
@@ -102,10 +101,39 @@ collect <- function(f, name) {
 holds_functions <- function(x) any(vapply(unclass(x), function(v) is.function(v) || is.list(v) && holds_functions(v), NA))
 
 # In the order of evaluation: x <- x + 1 needs x, and x <- n does not, so that a global of a local variable's name stays here.
+# What is assigned on one way only, as in { if (a) x <- 1; x }, is needed too.
 variables_of <- function(f) {
   e <- environment(f)
   if (is.null(e)) e <- baseenv()
-  sort(unique(globals::findGlobals(f, envir = e, method = "ordered", dotdotdot = "ignore")))
+  find <- function(method) unique(globals::findGlobals(f, envir = e, method = method, dotdotdot = "ignore"))
+  surely <- find("ordered")
+  perhaps <- setdiff(find("liberal"), surely)
+  sort(c(surely, Filter(function(variable) identical(first_use(body(f), variable), "read"), perhaps)))
+}
+
+# What comes first on some way through an expression: "read"; "set" where that comes first on every way; or neither, "".
+first_use <- function(e, variable) {
+  of <- function(e) first_use(e, variable)
+  or <- function(first, second) if (nzchar(first)) first else second
+  is_it <- function(name) is.name(name) && identical(as.character(name), variable)
+  set <- function(name) if (is_it(name)) "set" else ""
+  perhaps <- function(ways) if ("read" %in% ways) "read" else ""
+  given <- function(e) as.list(e)[nzchar(as.character(e))]   # an empty argument can't be looked at
+  if (is_it(e)) return("read")
+  if (!is.call(e)) return("")
+  switch(if (is.name(e[[1L]])) as.character(e[[1L]]) else "",
+    `<-` = , `=` = or(of(e[[3L]]), if (is.name(e[[2L]])) set(e[[2L]]) else of(e[[2L]])),
+    `if` = {
+      ways <- c(of(e[[3L]]), if (length(e) > 3L) of(e[[4L]]) else "")
+      or(of(e[[2L]]), if (all(ways == "set")) "set" else perhaps(ways))
+    },
+    `for` = or(of(e[[3L]]), or(set(e[[2L]]), of(e[[4L]]))),
+    `&&` = , `||` = or(of(e[[2L]]), perhaps(of(e[[3L]]))),
+    switch = or(of(e[[2L]]), perhaps(vapply(given(e)[-(1:2)], of, ""))),
+    `function` = if (variable %in% names(e[[2L]])) "" else perhaps(of(e[[3L]])),
+    `~` = , quote = "",
+    Reduce(function(found, part) or(found, of(part)), given(e), "")
+  )
 }
 
 is_top <- function(e) identical(e, globalenv()) || identical(e, emptyenv()) || identical(e, baseenv()) || isNamespace(e) || !is.null(attr(e, "name"))
@@ -132,6 +160,9 @@ package_of <- function(e) {
 }
 
 # ---- what can't be sent ----
+
+# of the largest object; a raw vector of more than 2 GB can't cross the bridge
+max_mb <- function() min(getOption("simferry.max_mb", 500), 2000)
 
 check_sendable <- function(x, label, max_mb) {
   seen <- new.env()
@@ -178,8 +209,7 @@ fingerprint <- function(found, packages, constants) {
   of <- function(x) {
     if (is.function(x)) return(c("function", code_of(x), in_environment(environment(x))))
     if (is.list(x) && holds_functions(x)) return(c("list", unlist(Map(function(n, v) c(n, of(v)), names(x) %||% seq_along(x), unclass(x)))))
-    bytes <- serialize(x, NULL, xdr = TRUE, version = 2L)
-    c("data", bridge("hash", bytes = bytes[-seq_len(14L)]))   # without the header, which tells R's version
+    c("data", bridge("hash", bytes = serialize(x, NULL, xdr = TRUE, version = 2L)))
   }
   in_environment <- function(e) {
     if (is.null(e) || is_top(e)) return(package_or_global(e))

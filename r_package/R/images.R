@@ -14,8 +14,8 @@
 #' @param rebuild `[logical(1)]` build although an image of this recipe is here.
 #' @param to `[character(1)]` a registry, such as `"123456789012.dkr.ecr.us-west-2.amazonaws.com"`.
 #' @return `image_build()`: a list with `tag`, `id`, and `skipped` (it was here already), among others. `image_check()`: a data frame
-#'   with `what`, `ok`, `found`, `hint`. `image_push()`: a list with `uri`, `digest`, `skipped`.
-#' @section Errors: `simferry_error_image`, `simferry_error_engine`, `simferry_error_registry`: the build failed, Docker does not
+#'   of class `simferry_doctor`, as [simferry_doctor()] gives it. `image_push()`: a list with `uri`, `digest`, `skipped`.
+#' @section Errors: `simferry_error_image`, `simferry_error_docker`, `simferry_error_registry`: the build failed, Docker does not
 #' answer, the registry refuses.
 #' @examples
 #' \dontrun{
@@ -30,7 +30,7 @@ image_build <- function(folder = NULL, script = NULL, name = NULL, packages = NU
 
 #' @rdname image_build
 #' @export
-image_check <- function(name) bridge("image_check", name = name)
+image_check <- function(name) structure(bridge("image_check", name = name), class = c("simferry_doctor", "data.frame"))
 
 #' @rdname image_build
 #' @export

@@ -23,7 +23,7 @@
 #' @export
 simferry_install <- function(python = NULL, quiet = FALSE) {
   folder <- environment_folder()
-  if (!is.null(session$bridge) && identical(normalizePath(session$python$path, mustWork = FALSE), normalizePath(c(python_in(folder), "")[1], mustWork = FALSE)))
+  if (!is.null(session$python) && startsWith(normalizePath(dirname(session$python$path), mustWork = FALSE), normalizePath(folder, mustWork = FALSE)))
     raise("python", "the environment is in use by this session", "Restart R, then: simferry_install()")
   if (is.null(python)) python <- suitable_python() else check_version(named_python(python, "python"))
   message("Making ", folder, " with ", python, " (Python ", probe_python(python)$version, ").\nsimferry_uninstall() removes it.")

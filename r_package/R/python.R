@@ -9,9 +9,15 @@ start_python <- function() {
   found <- find_python()
   check_python(found)
   session$python <- found
-  if (!reticulate::py_available()) reticulate::use_python(found$path, required = TRUE)
+  # Named for the moment: otherwise reticulate looks at poetry's environments first, or makes one of its own.
+  before <- Sys.getenv("RETICULATE_PYTHON", NA)
+  Sys.setenv(RETICULATE_PYTHON = found$path)
+  on.exit(if (is.na(before)) Sys.unsetenv("RETICULATE_PYTHON") else Sys.setenv(RETICULATE_PYTHON = before))
   tryCatch(
-    reticulate::import("simferry._rbridge"),
+    suspendInterrupts({   # numpy can't be loaded again when its loading was broken off
+      reticulate::import("simferry._rinterrupts")$leave_to_r()
+      reticulate::import("simferry._rbridge")
+    }),
     error = function(e) raise("python", paste0("Python (", found$path, ") could not be started: ", conditionMessage(e)),
                               "simferry_doctor() tells more.")
   )
@@ -38,8 +44,9 @@ find_python <- function() {
 python_of_reticulate <- function() {
   if (!isNamespaceLoaded("reticulate")) return(NULL)
   if (reticulate::py_available()) return(list(path = reticulate::py_config()$python, why = "it runs in this session already"))
-  told <- tryCatch(reticulate::py_discover_config(), error = function(e) NULL)
-  if (!is.null(told$forced) && !identical(told$forced, "RETICULATE_PYTHON")) list(path = told$python, why = "reticulate was told to use it")
+  # not py_discover_config(): it looks for poetry's and conda's, and from reticulate 1.41 on it downloads a Python where none is named
+  told <- asNamespace("reticulate")$.globals$required_python_version
+  if (length(told)) list(path = told, why = "reticulate was told to use it")
 }
 
 named_python <- function(path, variable) {

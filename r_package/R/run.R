@@ -58,19 +58,21 @@ sim_run <- function(simulation, design = NULL, replications = NULL, seed = NULL,
                     store = NULL, backend = NULL, workers = NULL, cores = NULL, on_error = NULL,
                     replication_timeout = NULL, retries = NULL, fresh = FALSE, detach = FALSE) {
   simulation <- as_simulation(simulation, substitute(simulation), constants, packages)
-  made <- bridge("run",
-    simulation = simulation, design = as_columns(design), replications = replications, seed = seed, function_name = function_name,
-    args = args, include = include, results_file = results_file, common = common, store = store, backend = backend,
-    workers = workers, cores = cores, on_error = on_error, replication_timeout = replication_timeout, retries = retries,
-    fresh = fresh
-  )
-  run <- new_run(made)
-  message("run ", run$id, ": ", counted(made$conditions, "condition"), " x ", counted(made$replications, "replication"),
-          ", seed ", made$seed, if (made$drawn) ", drawn")
-  if (made$taken_over > 0)
-    message(number(made$taken_over), " of ", number(made$conditions * made$replications),
-            " replications were computed by earlier runs and are taken over (fresh = TRUE computes anew)")
-  if (detach) message("It goes on in the background: sim_watch(\"", run$id, "\")") else follow(run)
+  suspendInterrupts({   # what has begun is followed, and stopped in good order
+    made <- bridge("run",
+      simulation = simulation, design = as_columns(design), replications = replications, seed = seed, function_name = function_name,
+      args = args, include = include, results_file = results_file, common = common, store = store, backend = backend,
+      workers = workers, cores = cores, on_error = on_error, replication_timeout = replication_timeout, retries = retries,
+      fresh = fresh
+    )
+    run <- new_run(made)
+    message("run ", run$id, ": ", counted(made$conditions, "condition"), " x ", counted(made$replications, "replication"),
+            ", seed ", made$seed, if (made$drawn) ", drawn")
+    if (made$taken_over > 0)
+      message(number(made$taken_over), " of ", number(made$conditions * made$replications),
+              " replications were computed by earlier runs and are taken over (fresh = TRUE computes anew)")
+    if (detach) message("It goes on in the background: sim_watch(\"", run$id, "\")") else follow(run)
+  })
   invisible(run)
 }
 

@@ -14,7 +14,7 @@
 #' that can be used), and others that each function's page names. `condition$hint` says what to do.
 #'
 #' @section Options:
-#' * `simferry.max_mb`: the largest object that is sent along with a function, in MB; 500 unless told otherwise.
+#' * `simferry.max_mb`: the largest object that is sent along with a function, in MB; 500 unless told otherwise, 2000 at most.
 #'
 #' @section Environment variables:
 #' * `SIMFERRY_STORE`: where runs live, unless `store` says so; `./simferry-runs` without it.

@@ -57,7 +57,8 @@ plot.simferry_run <- function(x, output = NULL, parameter = NULL, ...) {
     raise("usage", paste0("there is no parameter ", parameter), paste0("The parameters are: ", paste(parameters, collapse = ", ")))
   others <- setdiff(several, parameter)
   told_apart <- setdiff(names(table), c(parameters, "condition", "replications", "failed", "missing", "warnings", "output", "mean", "sd", "mcse"))
-  old <- graphics::par(mfrow = grDevices::n2mfrow(length(outputs)))
+  panels <- grDevices::n2mfrow(length(outputs), asp = do.call(`/`, as.list(graphics::par("din"))))
+  old <- graphics::par(mfrow = panels, mar = c(4.1, 4.1, 2.1, 1.1))
   on.exit(graphics::par(old))
   for (name in outputs) draw_output(table[which(table$output == name), ], name, parameter, c(others, told_apart), ...)
   invisible(table)
@@ -68,11 +69,12 @@ draw_output <- function(table, output, parameter, others, ...) {
   levels <- if (!is.numeric(at)) unique(at)
   at <- if (is.null(levels)) at else match(at, levels)
   half <- 1.96 * ifelse(is.na(table$mcse), 0, table$mcse)
-  settings <- utils::modifyList(list(xlab = parameter, ylab = paste("mean of", output), ylim = range(table$mean - half, table$mean + half, finite = TRUE)),
-                                list(...))
+  span <- range(table$mean - half, table$mean + half, finite = TRUE)
+  lines <- if (length(others)) interaction(table[others], sep = ", ", drop = TRUE, lex.order = TRUE) else factor(rep("", nrow(table)))
+  if (length(others)) span[2L] <- span[2L] + diff(span) * min(0.1 * (nlevels(lines) + 1), 1)   # for the legend
+  settings <- utils::modifyList(list(xlab = parameter, ylab = paste("mean of", output), ylim = span), list(...))
   do.call(graphics::plot, c(list(range(at), range(table$mean, finite = TRUE), type = "n", xaxt = if (is.null(levels)) "s" else "n"), settings))
   if (!is.null(levels)) graphics::axis(1, seq_along(levels), levels)
-  lines <- if (length(others)) interaction(table[others], sep = ", ", drop = TRUE, lex.order = TRUE) else factor(rep("", nrow(table)))
   for (i in seq_along(levels(lines))) {
     rows <- which(lines == levels(lines)[i])
     rows <- rows[order(at[rows])]

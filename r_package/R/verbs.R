@@ -50,9 +50,7 @@ print.simferry_status <- function(x, ...) {
 #' @export
 sim_watch <- function(run, store = NULL) {
   run <- as_run(run, store)
-  tryCatch(
-    follow(run, on_interrupt = function(run) message("run ", run$id, " goes on; sim_cancel(\"", run$id, "\")  stops it"))
-  )
+  follow(run, on_interrupt = function(run) message("run ", run$id, " goes on; sim_cancel(\"", run$id, "\")  stops it"))
   invisible(run)
 }
 
@@ -84,8 +82,10 @@ sim_extend <- function(run, replications, workers = NULL, detach = FALSE, store 
 
 go_on <- function(run, store, detach, ...) {
   run <- as_run(run, store)
-  ask("resume", run, ...)
-  if (!detach) follow(run)
+  suspendInterrupts({
+    ask("resume", run, ...)
+    if (!detach) follow(run)
+  })
   invisible(run)
 }
 

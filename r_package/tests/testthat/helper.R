@@ -40,3 +40,19 @@ with_mocks <- function(mocks, code, package = "simferry") {
 }
 
 typed <- function(text) eval(parse(text = text, keep.source = FALSE), globalenv())
+
+# Loops with a registration of their own, and foreach's sequential one back afterwards.
+with_loops <- function(code, ..., workers = 2, seed = 1, store = tempfile("store-")) {
+  needs_python()
+  testthat::skip_if_not_installed("foreach")
+  registerDoSimferry(workers = workers, seed = seed, store = store, ...)
+  on.exit(foreach::registerDoSEQ())
+  force(code)
+}
+
+# Another process with this package, as a user has it at a terminal; `lines` run in it.
+session_of <- function(lines, folder) {
+  script <- tempfile(fileext = ".R")
+  writeLines(c(sprintf(".libPaths(%s)", paste(deparse(.libPaths()), collapse = "")), sprintf("setwd(%s)", deparse(folder)), "library(simferry)", lines), script)
+  script
+}

@@ -46,8 +46,16 @@ test_that("R goes on working after an error", {
   expect_equal(nrow(sim_grid(n = 1:2)), 2)
 })
 
-test_that("environment variables that R sets later are seen", {
+test_that("environment variables that R sets later are seen, and stay as they are", {
   needs_python()
+  old_path <- Sys.getenv("PATH")
+  Sys.setenv(SIMFERRY_TEST = "later", PATH = paste0(old_path, ":/later"))
+  sim_grid(n = 1)
+  expect_equal(Sys.getenv(c("SIMFERRY_TEST", "PATH"), names = FALSE), c("later", paste0(old_path, ":/later")))
+  Sys.unsetenv("SIMFERRY_TEST")
+  sim_grid(n = 1)
+  expect_equal(Sys.getenv("SIMFERRY_TEST", NA), NA_character_)
+  Sys.setenv(PATH = old_path)
   store <- tempfile()
   old <- Sys.getenv("SIMFERRY_STORE", NA)
   Sys.setenv(SIMFERRY_STORE = store)

@@ -1,10 +1,3 @@
-# Another process with this package, as a user has it at a terminal; `lines` run in it.
-session_of <- function(lines, folder) {
-  script <- tempfile(fileext = ".R")
-  writeLines(c(sprintf(".libPaths(%s)", paste(deparse(.libPaths()), collapse = "")), sprintf("setwd(%s)", deparse(folder)), "library(simferry)", lines), script)
-  script
-}
-
 test_that("Ctrl-C leaves a run that can be resumed, and says how", {
   needs_python()
   skip_on_os("windows")
@@ -26,6 +19,42 @@ test_that("Ctrl-C leaves a run that can be resumed, and says how", {
   expect_match(told[2], "^stopped; [0-9]+ of 2,000 replications of run .* are kept")
   expect_match(told[3], "sim_resume(", fixed = TRUE)
   expect_equal(told[4], "incomplete")
+})
+
+test_that("at whatever moment Ctrl-C comes, R says that it was stopped and goes on working", {
+  needs_python()
+  skip_on_os("windows")
+  folder <- tempfile()
+  dir.create(folder)
+  script <- session_of(c(
+    "run <- suppressMessages(sim_run(function(n) data.frame(x = rnorm(20000)), data.frame(n = 1:4), 5, seed = 1, store = 'store'))",
+    "work <- function() repeat { sim_results(run); sim_grid(n = 1:3); sim_summary(run); suppressMessages(sim_run(rnorm, data.frame(n = 1), 2, store = 'store')) }",
+    "stopped <- function(e) paste(class(e), collapse = ' ')",
+    "said <- character()",
+    "suspendInterrupts({",
+    "  cat(Sys.getpid(), file = 'pid')",
+    "  for (k in 1:20) {",
+    "    said <- c(said, tryCatch(allowInterrupts({ file.create(paste0('ready-', k)); work() }), interrupt = stopped, error = stopped))",
+    "    while (!file.exists(paste0('sent-', k))) Sys.sleep(0.01)",
+    "  }",
+    "})",
+    "writeLines(c(said, nrow(sim_results(run)), sim_status(run)$state), 'told')"), folder)
+  system2(file.path(R.home("bin"), "Rscript"), c("-e", shQuote(sprintf("source('%s')", script))), wait = FALSE, stdout = FALSE, stderr = FALSE)
+  file <- function(...) file.path(folder, paste0(...))
+  wait <- function(until) for (i in 1:600) if (until()) break else Sys.sleep(0.1)
+  set.seed(NULL)
+  for (k in 1:20) {
+    wait(function() file.exists(file("ready-", k)))
+    Sys.sleep(stats::runif(1, 0, 0.5))
+    tools::pskill(as.integer(readLines(file("pid"), warn = FALSE)), tools::SIGINT)
+    file.create(file("sent-", k))
+  }
+  wait(function() file.exists(file("told")))
+  Sys.sleep(0.2)
+  told <- readLines(file("told"))
+  expect_length(told, 22)
+  expect_true(all(told[1:20] %in% c("interrupt condition", "simferry_error_interrupted simferry_error error condition")), info = unique(told))
+  expect_equal(told[21:22], c("400000", "complete"))
 })
 
 test_that("progress is shown in RStudio's jobs pane where there is one", {

@@ -1,12 +1,3 @@
-# Loops with a registration of their own, and foreach's sequential one back afterwards.
-with_loops <- function(code, ..., workers = 2, seed = 1, store = tempfile("store-")) {
-  needs_python()
-  skip_if_not_installed("foreach")
-  registerDoSimferry(workers = workers, seed = seed, store = store, ...)
-  on.exit(foreach::registerDoSEQ())
-  force(code)
-}
-
 `%dopar%` <- foreach::`%dopar%`
 `%:%` <- foreach::`%:%`
 foreach <- foreach::foreach
@@ -125,6 +116,8 @@ test_that("what the body refers to is exported, and .packages are attached", {
     expect_equal(unlist(foreach(i = 1, .export = "hidden") %dopar% get("hidden")), 1)
     expect_equal(error_of(foreach(i = 1, .export = "nowhere") %dopar% i)$code, "usage")
     expect_true(unlist(foreach(i = 1, .packages = "splines") %dopar% is.function(bs)))
+    expect_true(unlist(foreach(i = 1) %dopar% { if (i > 1) expect_true(i); "package:testthat" %in% search() }))   # it uses one that is attached
+    expect_false(unlist(foreach(i = 1) %dopar% ("package:testthat" %in% search())))
     expect_match(conditionMessage(error_of(foreach(i = 1, .packages = "no.such") %dopar% i)), "no.such is not installed")
     con <- textConnection("x")
     expect_match(conditionMessage(error_of(foreach(i = 1) %dopar% readLines(con))), "con is a connection")
@@ -153,6 +146,8 @@ test_that("numbers depend on the seed and the loop, and not on the workers", {
 test_that("a loop is a run of its store", {
   store <- tempfile("store-")
   with_loops(store = store, {
+    foreach(i = 1:4) %dopar% i
+    expect_equal(nrow(sim_list(store)), 0)   # without a name it leaves nothing
     foreach(i = 1:4, .errorhandling = "remove", .options.simferry = list(name = "my loop")) %dopar% if (i == 3) stop("three") else i
     runs <- sim_list(store)
     expect_match(runs$run, "^loop-my-loop-")

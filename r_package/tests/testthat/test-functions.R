@@ -15,6 +15,18 @@ test_that("a variable that is changed in the function is found, one that is only
   })
 })
 
+test_that("a variable that is assigned on one way only is found", {
+  at_console(list(x = 1), {
+    sent <- function(code) names(found_in(typed(paste("function(n, ...)", code)))$globals)
+    for (code in c("{ if (n) x <- 1; x }", "{ if (n) 1 else x <- 1; x }", "{ n && (x <- 1); x }", "{ switch(n, a = , b = x <- 1); x }",
+                   "{ f <- function() x <- 1; x }", "{ x[n, ] <- 1; n }"))
+      expect_equal(sent(code), "x", info = code)
+    for (code in c("{ if (n) x <- 1 else x <- 2; x }", "{ for (i in n) x <- i; x }", "{ for (x in n) n; x }", "{ if (x <- n) 1; x }",
+                   "{ f <- function(x) x; f(n) }", "{ x <- 1; if (n) x <- 2; x }"))
+      expect_null(sent(code), info = code)
+  })
+})
+
 test_that("of the environment in which a function was made only what it uses is sent", {
   make <- typed("function(mu) { junk <- textConnection('a'); on.exit(close(junk)); inner <- function(z) z + mu; function(n) inner(n) }")
   sent <- found_in(make(5))$`function`
@@ -52,6 +64,9 @@ test_that("what can't be sent is named", {
 })
 
 test_that("an object that is too large is named, with its size", {
+  old <- options(simferry.max_mb = 1e5)
+  on.exit(options(old))
+  expect_equal(max_mb(), 2000)   # more can't cross the bridge
   expect_error(check_sendable(1:5e8, "big", 500), "big is 2,000 MB, more than the 500 MB", class = "simferry_error_simulation")
   expect_error(check_sendable(list(a = 1:5e8), "big", 500), "big is 2,000 MB")
 })

@@ -37,6 +37,18 @@ test_that("no Python, or a wrong one, is told before anything is made", {
   expect_error(simferry_install(python = "/nowhere/python"), "no such program", class = "simferry_error_python")
 })
 
+test_that("the environment in use is not made anew, another one of the same Python is no reason", {
+  folder <- tempfile()
+  dir.create(file.path(folder, "bin"), recursive = TRUE)
+  before <- session$python
+  on.exit(session$python <- before)
+  install <- function() with_mocks(list(environment_folder = function() folder, suitable_python = function() raise("python", "it is looked for")), simferry_install())
+  session$python <- list(path = file.path(folder, "bin", "python"))
+  expect_error(install(), "in use by this session", class = "simferry_error_python")
+  session$python <- list(path = file.path(tempdir(), "bin", "python"))
+  expect_error(install(), "it is looked for")
+})
+
 test_that("uninstalling removes what installing made", {
   folder <- tempfile()
   dir.create(folder)

@@ -49,6 +49,32 @@ test_that("an environment's folder names the Python in it", {
   with_environment(c(SIMFERRY_PYTHON = folder), expect_equal(find_python()$path, file.path(folder, "bin/python")))
 })
 
+# What another R session with this package says, and what it shows.
+said_by <- function(lines, folder = tempdir(), variables = character())
+  system2(file.path(R.home("bin"), "Rscript"), session_of(lines, folder), stdout = TRUE, stderr = TRUE, env = variables)
+
+test_that("a project with a pyproject.toml does not change which Python is used, and nothing is said of it", {
+  needs_python()
+  folder <- tempfile()
+  dir.create(folder)
+  writeLines(c("[tool.poetry]", "name = \"another\""), file.path(folder, "pyproject.toml"))
+  code <- c("invisible(loadNamespace('reticulate'))", "cat(nrow(sim_grid(n = 1:3)), Sys.getenv('RETICULATE_PYTHON', 'not set'))")
+  expect_equal(said_by(code, folder, paste0("SIMFERRY_PYTHON=", session$python$path)), "3 not set")
+})
+
+test_that("a Python that reticulate was told to use is used, and reticulate makes no environment of its own", {
+  needs_python()
+  path <- session$python$path
+  code <- c(sprintf("reticulate::use_python(%s, required = TRUE)", deparse(path)), "simferry:::python()", "cat(unlist(simferry:::session$python), sep = '\\n')")
+  said <- said_by(code, variables = c("SIMFERRY_PYTHON=", "RETICULATE_PYTHON="))
+  expect_equal(tail(said, 2), c(path, "reticulate was told to use it"))
+  folder <- tempfile()   # of a user for whom nothing is installed yet
+  nothing <- c("SIMFERRY_PYTHON=", "RETICULATE_PYTHON=managed", "VIRTUAL_ENV=", "CONDA_PREFIX=", paste0(c("R_USER_DATA_DIR=", "R_USER_CACHE_DIR=", "XDG_CACHE_HOME=", "HOME="), folder))
+  said <- said_by(c("invisible(loadNamespace('reticulate'))", "tryCatch(simferry:::python(), error = function(e) cat(conditionMessage(e)))"), variables = nothing)
+  expect_match(said[1], "there is no Python environment with simferry yet")
+  expect_false(dir.exists(folder))
+})
+
 test_that("without any Python the error says what to do", {
   none <- list(environment_folder = function() tempfile(), python_of_reticulate = function() NULL)
   with_environment(c(SIMFERRY_PYTHON = "", RETICULATE_PYTHON = "", CONDA_PREFIX = "", VIRTUAL_ENV = ""), with_mocks(

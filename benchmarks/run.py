@@ -24,7 +24,7 @@ import mixture
 import numpy_batches
 import plan
 import r_session
-import sagemaker
+import sagemaker_jobs
 import ttest
 from timing import SIMFERRY, Row
 
@@ -42,7 +42,7 @@ BENCHMARKS: dict[str, Callable[[int], list[Row]]] = {
     "r": r_session.benchmark,
     "help": help.benchmark,
     "containers": containers.benchmark,
-    "sagemaker": sagemaker.benchmark,
+    "sagemaker": sagemaker_jobs.benchmark,
 }
 WIDTHS = (18, 16, 14, 14, 8, 20, 4)
 

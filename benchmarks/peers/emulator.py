@@ -1,4 +1,4 @@
-"""An emulator whose jobs never begin. Prints its environment, then a line for every request counted: the time and the counts."""
+"""An emulator whose jobs never begin. Prints its environment, then counts of requests, and when the last job was accepted, as asked."""
 
 import json
 import sys
@@ -6,18 +6,23 @@ import time
 
 from simferry.emulator import Emulator, Faults
 
-
-def tell(line: str) -> None:
-    counts = {"control": 0, "s3": 0, "created": emulator.requests["sagemaker", "CreateProcessingJob"]}
-    for (service, _), count in emulator.requests.items():
-        counts["s3" if service == "s3" else "control"] += count
-    print(json.dumps({"time": time.time(), **counts}), flush=True)
+accepted = {"last": 0.0, "created": 0}
 
 
-emulator = Emulator(faults=Faults(start_seconds=1e6), on_event=tell)
+def note(line: str) -> None:
+    if "accepted" in line:
+        accepted["last"] = time.time()
+        accepted["created"] += 1
+
+
+emulator = Emulator(faults=Faults(start_seconds=1e6), on_event=note)
 with emulator:
     print(json.dumps({**emulator.environment, "bucket": emulator.bucket}), flush=True)
     for line in sys.stdin:  # "count" asks how many, "forget" begins anew
         if line.strip() == "forget":
             emulator.requests.clear()
-        tell(line)
+            accepted["created"] = 0
+        counts = {"control": 0, "s3": 0, **accepted}
+        for (service, _), count in emulator.requests.copy().items():
+            counts["s3" if service == "s3" else "control"] += count
+        print(json.dumps(counts), flush=True)

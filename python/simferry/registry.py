@@ -55,7 +55,7 @@ def push(name: str, to: str, on_progress: Progress = lambda _: None) -> Pushed:
     client = connect(PUSH_SECONDS)
     image = find_image(client, name, pull=False)
     credentials = ecr_login(ecr[1], ecr[2], repository, on_progress) if ecr else None
-    tag = _tag_of(image)
+    tag = tag_of(image)
     uri = f"{host}/{repository}:{tag}"
     if ecr and (emulator := _emulated_ecr(ecr[2])):
         return _tell(emulator, ecr[1], repository, tag, image, uri)
@@ -115,7 +115,7 @@ def check_names(host: str, repository: str, ecr: bool) -> None:
         )
 
 
-def _tag_of(image: Any) -> str:
+def tag_of(image: Any) -> str:
     made_of = (image.labels or {}).get(LABEL)
     return str(made_of)[:12] if made_of else str(image.id).removeprefix("sha256:")[:12]
 

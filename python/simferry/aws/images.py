@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from ..errors import UsageError
-from ..registry import ECR, push
+from ..registry import ECR, push, tag_of
 from .session import account, asking, client, region
 
 
@@ -18,38 +18,38 @@ class Image:
 
 def find_or_push(name: str) -> Image:
     """An image by its address in ECR, or by its name here: it is pushed to the account's ECR. Raises where it is in neither."""
-    from ..engine import EngineError, ImageError, connect, find_image
+    from ..engine import EngineError, ImageError, connect, find_image, repository_of
 
     host, _, rest = name.partition("/")
-    ecr = ECR.fullmatch(host)
-    if ecr:
-        repository, tag = (
-            (rest.split("@") if "@" in rest else rest.rsplit(":", 1))
-            if "@" in rest or ":" in rest
-            else (rest, "latest")
-        )
-        return Image(name, _digest_in_ecr(ecr[1], ecr[2], repository, tag, name))
+    if ecr := ECR.fullmatch(host):
+        repository, _, tag = rest.partition("@" if "@" in rest else ":")
+        digest = _found(ecr[1], ecr[2], repository, tag or "latest", name)
+        if not digest:
+            hint = f"simferry image push {repository.rpartition('/')[2]} --to {host}  brings one there."
+            raise UsageError(f"there is no image {name} in ECR", hint)
+        return Image(name, digest)
     try:
         here = find_image(connect(), name, pull=False)
     except EngineError as error:
         return _newest_in_ecr(name, f"Docker does not run here ({error.message})")
     except (ImageError, UsageError):
         return _newest_in_ecr(name, "it is not here either")
-    pushed = push(name, f"{account()}.dkr.ecr.{region()}.amazonaws.com")
-    return Image(pushed.uri, str(here.id), name)
+    registry = f"{account()}.dkr.ecr.{region()}.amazonaws.com"
+    repository, tag = repository_of(name).rpartition("/")[2], tag_of(here)
+    if _found(account(), region(), repository, tag, name):  # a tag there never changes its meaning
+        return Image(f"{registry}/{repository}:{tag}", str(here.id), name)
+    return Image(push(name, registry).uri, str(here.id), name)
 
 
-def _digest_in_ecr(registry: str, where: str, repository: str, tag: str, name: str) -> str:
+def _found(owner: str, where: str, repository: str, tag: str, name: str) -> str:
+    """The digest of an image in ECR; empty where there is none."""
     ecr = client("ecr", where)
     image_id = {"imageDigest": tag} if tag.startswith("sha256:") else {"imageTag": tag}
     with asking(f"image {name}"):
         try:
-            found = ecr.describe_images(registryId=registry, repositoryName=repository, imageIds=[image_id])
+            found = ecr.describe_images(registryId=owner, repositoryName=repository, imageIds=[image_id])
         except (ecr.exceptions.RepositoryNotFoundException, ecr.exceptions.ImageNotFoundException):
-            raise UsageError(
-                f"there is no image {name} in ECR",
-                f"simferry image push {repository.rpartition('/')[2]} --to {name.partition('/')[0]}  brings one there.",
-            ) from None
+            return ""
     return str(found["imageDetails"][0]["imageDigest"])
 
 

@@ -2,20 +2,23 @@
 
 import json
 import re
+import shutil
 
 import boto3
 import pytest
+import simferry as sf
 from botocore.exceptions import ClientError
 from emulator_fixtures import Jobs
-from simferry import registry
+from simferry import sagemaker
 from simferry.aws.policies import folder, policy
 from simferry.emulator.access import allows
+from sweeps import digest, write
 
 VALUES = {"Account": "123456789012", "Bucket": "lab", "Prefix": "simferry/", "Region": "us-east-1", "Role": "simferry"}
-# what pushing to ECR itself needs and the emulator's registry does not; what only costs and quotas need
+# what pushing to ECR itself needs and the emulator's registry does not; what only prices need
 ELSEWHERE = {
     "ecr:BatchCheckLayerAvailability", "ecr:CompleteLayerUpload", "ecr:DeleteRepository", "ecr:InitiateLayerUpload",
-    "ecr:UploadLayerPart", "pricing:GetProducts", "s3:AbortMultipartUpload", "servicequotas:ListServiceQuotas",
+    "ecr:UploadLayerPart", "pricing:GetProducts", "s3:AbortMultipartUpload",
 }  # fmt: skip
 
 
@@ -32,33 +35,42 @@ def test_each_action_is_explained(name):
     assert set(re.findall(r"`(\w+:\w+)`", rows)) == actions(name)
 
 
-def test_a_run_needs_all_of_these_actions_and_no_more(emulate, image_r):
-    """What simferry's verbs ask of AWS, with the keys of a user who has no policy but docs/iam/user.json."""
+def test_the_verbs_need_all_of_these_actions_and_no_more(emulate, image_r, tmp_path, monkeypatch):
+    """Every verb, with the keys of a user who has no policy but docs/iam/user.json; jobs have docs/iam/role.json."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     emulator = emulate(iam=True)
-    jobs = Jobs(emulator, image_r)
-    jobs.image = registry.push(image_r, "123456789012.dkr.ecr.us-east-1.amazonaws.com").uri
-    repository = jobs.image.rpartition("/")[2].partition(":")[0]
-    boto3.client("ecr").describe_images(repositoryName=repository)
-    boto3.client("sts").get_caller_identity()
-    boto3.client("iam").get_role(RoleName="simferry")
-    jobs.submit("one", 'cat("hello")', outputs={"output": "Continuous"}, Tags=[{"Key": "run", "Value": "power"}])
-    done = jobs.wait("one")
-    assert done["ProcessingJobStatus"] == "Completed", done
-    assert jobs.log("one") == ["hello"]
-    assert jobs.sagemaker.list_processing_jobs()["ProcessingJobSummaries"]
-    jobs.submit("two", "Sys.sleep(60)")
-    jobs.sagemaker.stop_processing_job(ProcessingJobName="two")
-    jobs.wait("two")
-    assert jobs.keys("code/") == ["code/one/script.R", "code/two/script.R"]
-    jobs.get("code/one/script.R")
-    jobs.s3.delete_objects(Bucket=emulator.bucket, Delete={"Objects": [{"Key": "code/one/script.R"}]})
-    jobs.s3.head_bucket(Bucket=emulator.bucket)
-    jobs.s3.get_bucket_location(Bucket=emulator.bucket)
-    jobs.s3.get_bucket_acl(Bucket=emulator.bucket)
-    for look in (jobs.s3.get_bucket_policy_status, jobs.s3.get_public_access_block):
-        with pytest.raises(ClientError, match="NoSuch"):  # allowed, and there is none
-            look(Bucket=emulator.bucket)
+    s3 = boto3.client("s3")
+    s3.put_object(Bucket=emulator.bucket, Key="texts/text.txt", Body=b"from S3\n")
+    script = write(tmp_path, "pause.R", "simulate <- function(n) { if (n > 50) Sys.sleep(n); mean(rnorm(n)) }")
+    place = {"backend": "sagemaker", "image": image_r, "role": emulator.role, "instance_type": "ml.t3.medium"}
+    inputs = {"more": f"s3://{emulator.bucket}/texts/"}
+    run = sf.run(script, sf.grid(n=[5, 10]), replications=20, seed=7, jobs=2, inputs=inputs, **place)
+    assert run.status().state == "complete"
+    assert len(run.results()) == 40 and len(run.summary()) == 2 and len(run.errors()) == 0
+    assert set(run.logs()) == {"0001-0001", "0001-0002"} and list(run.follow("0001-0001")) == []
+    assert run.extend(22, jobs=1).status().done == 44
+    assert isinstance(run.replay(1, 1), float)
+    assert [found.id for found in sf.runs(f"s3://{emulator.bucket}/simferry")] == [run.id]
+    assert emulator.environment["SIMFERRY_ROLE"] == sagemaker.Session().expand_role("simferry")
+
+    whole = digest(run)
+    (name, *_) = (block.name for block in run._folder.block_names())
+    s3.put_object(Bucket=emulator.bucket, Key=f"simferry/{run.id}/blocks/{name}", Body=b"damaged")
+    shutil.rmtree(tmp_path / "cache")
+    with pytest.warns(UserWarning, match="is damaged"):
+        again = sf.open(run.address).resume(jobs=1)
+    assert digest(again) == whole
+
+    slow = sf.run(script, sf.grid(n=60), replications=1, seed=7, detach=lambda run: None, **place)
+    with pytest.raises(sf.SimferryError, match="1 job goes on"):
+        slow.resume(on_progress=interrupt)
+    assert slow.cancel().state in ("running", "incomplete")
+    Jobs.until(lambda: slow.status().jobs["0001-0001"] == "cancelled")
     assert emulator.actions == actions("user") - ELSEWHERE
+
+
+def interrupt(now):
+    raise KeyboardInterrupt
 
 
 @pytest.mark.parametrize(

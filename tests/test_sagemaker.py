@@ -3,12 +3,10 @@
 import contextlib
 import os
 import random
-import shutil
 import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import boto3
 import pytest
@@ -112,7 +110,7 @@ def test_a_whole_script_its_inputs_and_what_it_leaves(tmp_path, emulator, image_
     assert set(run.results()["more"]) == {"from S3"}
     assert [p.name for p in run.artifacts(1, 2)] == ["note.txt", "result.csv"]
     assert run.artifacts(2, 1)[0].read_text() == "kept\n"
-    own = [i for i in described(emulator)[0]["ProcessingInputs"] if i["InputName"] == "data"][0]
+    own = next(i for i in described(emulator)[0]["ProcessingInputs"] if i["InputName"] == "data")
     assert own["S3Input"]["S3Uri"] == f"{run.address}/input/data/"
 
 
@@ -150,7 +148,7 @@ def test_detach_watch_follow_cancel_resume_extend(tmp_path, emulator, image_r):
     os.killpg(driver.pid, signal.SIGINT)
     _, said = driver.communicate(timeout=30)
     assert driver.returncode == 4
-    assert "its 2 jobs go on" in said and "simferry watch s3://" in said
+    assert "2 jobs go on" in said and "simferry watch s3://" in said
 
     elsewhere = {"XDG_CACHE_HOME": str(tmp_path / "another-machine")}
     address = said.split("simferry watch ")[1].split()[0]
@@ -206,7 +204,7 @@ def test_a_simulation_that_can_not_be_loaded_there(tmp_path, emulator, image_r):
     script = write(
         tmp_path, "only_here.R", 'if (dir.exists("/opt/ml/config")) stop("not there"); simulate <- function(n) n'
     )
-    with pytest.raises(errors.SimulationError, match="fails when it is loaded: .*not there"):
+    with pytest.raises(errors.SimulationError, match=r"fails when it is loaded: .*not there"):
         submit(emulator, script, image_r, {"n": 5})
     assert emulator.requests["sagemaker", "CreateProcessingJob"] == 1
 
@@ -288,7 +286,7 @@ def test_requests_of_a_large_sweep(tmp_path, emulate, image_r, monkeypatch):
     monkeypatch.setattr(backend, "start_script", counting)
     emulator.requests.clear()
     given = {"replications": 1, "jobs": 10, "store": f"s3://{emulator.bucket}/many"}
-    with pytest.raises(errors.Interrupted, match="its 10 jobs go on"):
+    with pytest.raises(errors.Interrupted, match="10 jobs go on"):
         submit(emulator, write(tmp_path, *DRAWS["r"]), uri, {"n": range(1, 10_001)}, **given)
     s3 = sum(n for (service, _), n in counts[-1].items() if service == "s3")
     assert counts[-1].total() - s3 <= 12 and s3 <= 40, counts[-1]
@@ -322,6 +320,7 @@ def test_what_is_refused_before_money_is_spent(tmp_path, emulator, image_r, monk
     absent = "123456789012.dkr.ecr.us-east-1.amazonaws.com/nothing:1"
     assert f"there is no image {absent} in ECR" in says(image=absent)
     assert "there is no image simferry-nothing in this account's ECR" in says(image="simferry-nothing")
+    monkeypatch.delenv("SIMFERRY_ROLE")
     assert "needs the IAM role" in says(role=None)
     assert "there is nothing at s3://" in says(inputs={"data": f"s3://{emulator.bucket}/not/there.csv"})
     assert "has no option rule" in says(rule="x")
@@ -363,28 +362,9 @@ def test_a_configuration_that_does_not_work(tmp_path, emulator, image_r, variabl
 # ---- least privilege ----
 
 
-def test_every_verb_with_the_documented_policies_alone(tmp_path, emulate, image_r):
+def test_what_the_documented_policies_do_not_allow_is_denied(tmp_path, emulate, image_r):
     emulator = emulate(iam=True)
-    script = write(tmp_path, *DRAWS["r"])
-    boto3.client("s3").put_object(Bucket=emulator.bucket, Key="texts/text.txt", Body=b"from S3\n")
-    run = submit(emulator, script, image_r, jobs=2, inputs={"more": f"s3://{emulator.bucket}/texts/"})
-    assert run.status().state == "complete"
-    assert len(run.results()) == 80 and len(run.summary()) and run.logs() is not None
-    assert run.extend(22, jobs=1).status().done == 88
-    assert list(run.follow("0001-0001")) is not None
-    run.cancel()
-    run.resume()
-    assert [found.id for found in sf.runs(f"s3://{emulator.bucket}/simferry")] == [run.id]
-    assert run.replay(1, 1) is not None
-    shutil.rmtree(Path(os.environ["XDG_CACHE_HOME"]))
-    assert digest(sf.open(run.address)) == digest(run)
-
-
-def test_without_them_access_is_denied(tmp_path, emulate, image_r):
-    emulator = emulate(iam=True)
-    iam = session.session().client("iam", aws_access_key_id="of-nobody", aws_secret_access_key="x")
-    assert iam is not None
-    with pytest.raises(session.AwsError, match="denied"):
+    with pytest.raises(session.AwsError, match="access to bucket somebody-elses-bucket is denied"):
         submit(emulator, write(tmp_path, *DRAWS["r"]), image_r, store="s3://somebody-elses-bucket/runs")
 
 

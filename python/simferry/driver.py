@@ -178,9 +178,10 @@ def _adopt(run: RunFolder, backend: Backend, on_progress: Callable[[Progress], N
 def _detached(run: RunFolder, backend: Backend) -> Interrupted:
     states = backend.poll(run, job_names(run)).values()
     running, pending = (sum(s == state for s in states) for state in ("running", "pending"))
-    waiting = f", {pending} more are not begun" if pending else ""
+    going_on = "1 job goes on" if running == 1 else f"{running} jobs go on"
+    waiting = f", {pending} more {'is' if pending == 1 else 'are'} not begun" if pending else ""
     return Interrupted(
-        f"detached from run {run.id}: its {running} jobs go on{waiting}",
+        f"detached from run {run.id}: {going_on}{waiting}",
         f"simferry watch {run.handle}  follows them, simferry resume {run.handle}  takes it up again, "
         f"simferry cancel {run.handle}  stops them.",
     )

@@ -115,10 +115,15 @@ def test_a_whole_script_its_inputs_and_what_it_leaves(tmp_path, emulator, image_
 
 
 def test_a_script_over_several_hosts(tmp_path, emulator, image_r):
-    script = write(tmp_path, "hosts.R", "cat(Sys.getenv('SIMFERRY_CORES'), file = '/opt/ml/processing/output/n.txt')")
-    run = submit(emulator, script, image_r, {"n": 1}, args="{n}", results_file="n.txt", replications=1, hosts=2)
+    code = """
+    library(doParallel); registerDoParallel()
+    host <- foreach(i = 1:40, .combine = c) %dopar% { Sys.sleep(0.01); Sys.info()[["nodename"]] }
+    write.csv(data.frame(hosts = length(unique(host))), "/opt/ml/processing/output/out.csv", row.names = FALSE)
+    """
+    script = write(tmp_path, "hosts.R", code)
+    run = submit(emulator, script, image_r, {"n": 1}, args="{n}", results_file="out.csv", replications=1, hosts=2)
     assert described(emulator)[0]["ProcessingResources"]["ClusterConfig"]["InstanceCount"] == 2
-    assert run.status().finished and len(run.results()) == 1
+    assert run.results()["hosts"].tolist() == [2]
 
 
 # ---- following, detaching, stopping ----

@@ -59,6 +59,8 @@ def main() -> None:
             ask = request.query
             after = ask.get("continuation-token", "")
             return listing(name.rstrip("/"), ask.get("prefix", ""), after, ask.get("delimiter", ""))
+        elif request.method == "HEAD" and "/" not in name:
+            return web.Response()  # there is any bucket
         elif name not in objects:
             return web.Response(status=404)
         return web.Response(body=b"" if request.method == "PUT" else objects[name], headers=headers)

@@ -1,4 +1,5 @@
-"""What tests against the emulator share: one that lives as long as a test, with the environment that leads to it; jobs."""
+"""What tests against the emulator share: one that lives as long as a test, with the environment that leads to it; stores in
+its S3; jobs."""
 
 import os
 import time
@@ -58,6 +59,31 @@ def emulate(monkeypatch, tmp_path):
 def emulator(emulate):
     """An emulator without quotas, faults or policies."""
     return emulate()
+
+
+@pytest.fixture
+def machine(tmp_path, monkeypatch):
+    """Makes this process another machine: machine("second") has no mirror that the first has."""
+
+    def become(name: str) -> None:
+        monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "machines" / name))
+
+    become("first")
+    return become
+
+
+@pytest.fixture
+def place(emulator, machine, monkeypatch):
+    """The address of an empty store."""
+    monkeypatch.delenv("SIMFERRY_STORE", raising=False)
+    return f"s3://{emulator.bucket}/simferry"
+
+
+@pytest.fixture
+def s3(place):
+    import boto3
+
+    return boto3.client("s3")
 
 
 @pytest.fixture

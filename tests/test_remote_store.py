@@ -5,13 +5,17 @@ import json
 import multiprocessing
 import os
 import random
+import sys
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 import simferry as sf
 from aws_fixtures import forget_clients
-from simferry.errors import Interrupted, RunBusy, RunNotFound, StoreError
+from simferry.aws.buckets import public_by
+from simferry.errors import Interrupted, RunBusy, RunNotFound, SimferryError, StoreError, UsageError
 from simferry.objects import Objects
 from simferry.remote_store import write_files
 from sweeps import DRAWS, digest, done_pairs, simferry, wait_until, write
@@ -20,33 +24,8 @@ SWEEP = {"design": sf.grid(n=[5, 10]), "replications": 20, "seed": 7, "workers":
 
 
 @pytest.fixture
-def machine(tmp_path, monkeypatch):
-    """Makes this process another machine: machine("second") has no mirror that the first has."""
-
-    def become(name: str) -> None:
-        monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "machines" / name))
-
-    become("first")
-    return become
-
-
-@pytest.fixture
-def place(emulator, machine, monkeypatch):
-    """The address of an empty store."""
-    monkeypatch.delenv("SIMFERRY_STORE", raising=False)
-    return f"s3://{emulator.bucket}/simferry"
-
-
-@pytest.fixture
 def script(tmp_path):
     return write(tmp_path, *DRAWS["python"])
-
-
-@pytest.fixture
-def s3(place):
-    import boto3
-
-    return boto3.client("s3")
 
 
 def keys(s3, place: str, run: str = "") -> list[str]:
@@ -117,8 +96,8 @@ def test_errors_warnings_and_replay_from_another_machine(place, machine, tmp_pat
     run = sf.run(write(tmp_path, "f.py", code), sf.grid(n=[1, 2]), replications=3, seed=1, store=place)
     machine("second")
     there = sf.open(run.address)
-    assert there.errors()["message"].tolist() == ["two"] * 3
-    assert set(there.warnings()["message"]) == {"hm"}
+    assert there.errors()["message"].tolist() == ["ValueError: two"] * 3
+    assert set(there.warnings()["message"]) == {"UserWarning: hm"}
     assert there.replay(1, 2) == 1
     assert "0001-0001" in there.logs()
 
@@ -128,7 +107,7 @@ def test_the_command_line_names_the_run_so_that_it_can_be_found(place, script, t
     done = simferry("run", script, *sweep, "--store", place, "--json", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     address = f"{place}/{json.loads(done.stdout)['run']}"
-    assert address in simferry("list", "--store", place, cwd=tmp_path).stdout or "list" in done.stdout
+    assert address.rpartition("/")[2] in simferry("list", "--store", place, cwd=tmp_path).stdout
     out = tmp_path / "out.parquet"
     done = simferry("results", address, "-o", out, cwd=tmp_path)
     assert done.returncode == 0 and out.exists(), done.stderr
@@ -145,13 +124,13 @@ def test_another_machine_sees_all_of_it_in_few_requests(place, script, machine, 
     forget_clients()
     emulator.requests.clear()
     assert sf.open(run.address).status().done == 40
-    # is the bucket there; which runs, run.json, which plans, plan.json, which blocks
+    # is the bucket there; run.json, which plans, plan.json, and after the jobs' states which plans and blocks
     assert emulator.requests == {("s3", "HEAD"): 1, ("s3", "GET"): 5}
     emulator.requests.clear()
     there = sf.open(run.address)
     assert digest(there) == expected
     blocks = len(there._folder.block_names())
-    assert emulator.requests[("s3", "GET")] <= 4 + blocks  # runs, plans, blocks; conditions; no plan or run.json again
+    assert emulator.requests[("s3", "GET")] <= 4 + blocks  # run.json, blocks, conditions, and no plan again
     emulator.requests.clear()
     assert digest(there) == expected and not emulator.requests  # the mirror has it
 
@@ -169,7 +148,7 @@ def test_a_run_that_another_machine_computes_is_watched(place, script, machine, 
 
 def test_another_machine_goes_on_with_it(place, script, machine, tmp_path, monkeypatch):
     expected = digest(sf.run(script, store=tmp_path / "local", **SWEEP))
-    monkeypatch.setenv("PAUSE", "0.05")
+    monkeypatch.setenv("PAUSE", "0.4")
 
     def stop(progress):
         if progress.done:
@@ -179,6 +158,7 @@ def test_another_machine_goes_on_with_it(place, script, machine, tmp_path, monke
         sf.run(script, store=place, on_progress=stop, **SWEEP)
     kept = sf.open("latest", place)
     before = done_pairs(kept)
+    monkeypatch.delenv("PAUSE")
     machine("second")
     run = sf.open("latest", place)
     assert sorted(done_pairs(run)) == sorted(before) and 0 < len(before) < 40
@@ -252,16 +232,16 @@ def test_a_driver_killed_at_random_moments_loses_nothing(place, script, tmp_path
     expected = digest(sf.run(script, store=tmp_path / "local", **SWEEP))
     chance = random.Random(11)
     sweep = ("-p", "n=5,10", "-n", "20", "--seed", "7", "--workers", "2", "--store", place)
-    process = simferry("run", script, *sweep, cwd=tmp_path, start=True, PAUSE="0.1")
+    process = simferry("run", script, *sweep, cwd=tmp_path, start=True, PAUSE="0.2")
     for _ in range(4):
         time.sleep(chance.uniform(0.8, 3))
         os.killpg(process.pid, 9)
         process.communicate()
         if not (found := sf.runs(place)):
-            process = simferry("run", script, *sweep, cwd=tmp_path, start=True, PAUSE="0.1")
+            process = simferry("run", script, *sweep, cwd=tmp_path, start=True, PAUSE="0.2")
             continue
         done = set(done_pairs(found[-1]))
-        process = simferry("resume", found[-1].address, cwd=tmp_path, start=True, PAUSE="0.1")
+        process = simferry("resume", found[-1].address, cwd=tmp_path, start=True, PAUSE="0.2")
     _, said = process.communicate(timeout=60)
     assert process.returncode == 0, said
     (run,) = sf.runs(place)
@@ -273,8 +253,16 @@ def test_a_run_that_was_not_created_whole_is_none(place, script, s3, monkeypatch
     Objects(place).put("half-20260101-abcd/conditions.csv", b"condition\n1\n")
     assert [run.id for run in sf.runs(place)] == [whole.id]
     assert sf.open("latest", place).id == whole.id
-    with pytest.raises(RunNotFound, match="half-20260101-abcd is not a run folder: it has no run.json"):
+    with pytest.raises(RunNotFound, match=r"half-20260101-abcd is not a run folder: it has no run.json"):
         sf.open("half", place)
+
+
+def test_a_run_that_was_removed_from_the_bucket_is_not_found_in_its_mirror(place, script):
+    run = sf.run(script, store=place, **SWEEP)
+    run._folder.objects.delete([name for name, _ in run._folder.objects.listing()])
+    assert (run.folder / "run.json").exists()
+    with pytest.raises(RunNotFound, match=f"there is no run {run.id} in {place}"):
+        sf.open(run.address)
 
 
 def test_a_run_that_fails_to_be_created_leaves_nothing(place, script, s3, monkeypatch, tmp_path):
@@ -319,12 +307,205 @@ def test_a_notebook_and_several_threads_read_at_once(place, script, machine):
         assert set(threads.map(lambda i: digest(shared if i % 2 else sf.open(run.address)), range(16))) == {expected}
 
 
-def test_a_process_that_has_read_from_s3_can_fork(place, script):
-    """multiprocessing forks on Linux; the child asks S3 by itself."""
+def test_a_forked_process_says_that_it_cannot_ask(place, script):
+    """obstore's threads stay behind, so it would wait for ever; the processes of runs are started afresh."""
     run = sf.run(script, store=place, **SWEEP)
-    with multiprocessing.get_context("fork").Pool(2) as pool:
-        assert pool.map(_rows, [run.address] * 2) == [40, 40]
+    with multiprocessing.get_context("fork").Pool(1) as pool:
+        said = pool.apply_async(_said, [run.address]).get(20)
+    assert "can't be asked by a process that was forked" in said and "spawn" in said
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        assert pool.apply_async(_said, [run.address]).get(40) == "40"
 
 
-def _rows(address: str) -> int:
-    return len(sf.open(address).results())
+def _said(address: str) -> str:
+    try:
+        return str(sf.open(address).status().done)
+    except StoreError as error:
+        return str(error)
+
+
+# ---- the usual AWS configuration ----
+
+
+def configure(monkeypatch, **environment: str | None) -> None:
+    for name, value in environment.items():
+        if value is None:
+            monkeypatch.delenv(name, raising=False)
+        else:
+            monkeypatch.setenv(name, value)
+    forget_clients()
+
+
+@pytest.fixture
+def answering(monkeypatch):
+    """An AWS that refuses everything: answering(status, code), which returns the headers of the requests that came."""
+    servers = []
+
+    def start(status: int, code: str) -> list[dict[str, str]]:
+        seen = []
+
+        class Handler(BaseHTTPRequestHandler):
+            def answer(self) -> None:
+                seen.append({name.lower(): value for name, value in self.headers.items()})
+                self.rfile.read(int(self.headers.get("Content-Length", 0)))
+                error = f"<Error><Code>{code}</Code><Message>no</Message></Error>"
+                if "sts" in self.headers.get("Authorization", ""):
+                    error = f"<ErrorResponse>{error}</ErrorResponse>"
+                body = b"" if self.command == "HEAD" else error.encode()
+                self.send_response(status)
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            do_GET = do_HEAD = do_PUT = do_POST = answer
+
+            def log_message(self, *_) -> None:
+                pass
+
+        server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        servers.append(server)
+        configure(monkeypatch, AWS_ENDPOINT_URL=f"http://127.0.0.1:{server.server_port}", **KEYS)
+        return seen
+
+    yield start
+    for server in servers:
+        server.shutdown()
+        server.server_close()
+    forget_clients()
+
+
+KEYS = {
+    "AWS_ACCESS_KEY_ID": "AKIAOFATEST",
+    "AWS_SECRET_ACCESS_KEY": "top-secret-key",
+    "AWS_SESSION_TOKEN": "top-secret-token",
+    "AWS_DEFAULT_REGION": "us-east-1",
+    "AWS_PROFILE": None,
+    "AWS_CONFIG_FILE": "/no-such-file",
+    "AWS_SHARED_CREDENTIALS_FILE": "/no-such-file",
+}
+
+
+def test_a_profile_says_keys_region_and_endpoint(place, s3, emulator, monkeypatch, tmp_path):
+    (tmp_path / "credentials").write_text("[ferry]\naws_access_key_id = a\naws_secret_access_key = b\n")
+    (tmp_path / "config").write_text(f"[profile ferry]\nregion = us-east-1\nendpoint_url = {emulator.url}\n")
+    configure(
+        monkeypatch,
+        **dict.fromkeys((*emulator.environment, "AWS_EC2_METADATA_DISABLED")),
+        AWS_SHARED_CREDENTIALS_FILE=str(tmp_path / "credentials"),
+        AWS_CONFIG_FILE=str(tmp_path / "config"),
+        AWS_PROFILE="ferry",
+    )
+    Objects(place).put("there", b"x")
+    assert keys(s3, place) == ["there"]
+
+
+def test_a_session_token_is_sent_with_every_request(answering):
+    seen = answering(403, "AccessDenied")
+    with pytest.raises(SimferryError):
+        Objects("s3://bucket/x").get("there")
+    assert any("object_store" in headers["user-agent"] for headers in seen)
+    assert all(headers["x-amz-security-token"] == "top-secret-token" for headers in seen)
+
+
+def test_objects_are_encrypted_with_the_key_of_the_environment(place, s3, emulator, monkeypatch):
+    monkeypatch.setenv("SIMFERRY_KMS_KEY", "alias/ferry")
+    objects = Objects(place).below("run")
+    objects.put("put", b"x")
+    assert objects.create("created", b"x")
+    for name in ("put", "created"):
+        head = s3.head_object(Bucket=emulator.bucket, Key=f"simferry/run/{name}")
+        assert head["ServerSideEncryption"] == "aws:kms" and head["SSEKMSKeyId"].endswith("alias/ferry")
+
+
+# ---- bad input: one clear error each ----
+
+
+@pytest.mark.parametrize(
+    "status, code, words, way_out",
+    [
+        (400, "ExpiredToken", "the AWS credentials have expired", "aws sso login"),
+        (403, "InvalidClientTokenId", "AWS does not accept these credentials", "aws configure"),
+        (403, "AccessDenied", "access to bucket some-bucket is denied", "docs/iam/"),
+        (404, "NoSuchBucket", "there is no bucket some-bucket", "aws s3 mb s3://some-bucket"),
+    ],
+)
+def test_credentials_that_do_not_do(answering, machine, script, status, code, words, way_out):
+    answering(status, code)
+    for use in (
+        lambda: Objects("s3://some-bucket/x").listing(),
+        lambda: Objects("s3://some-bucket/x").put("y", b""),
+        lambda: Objects("s3://some-bucket/x").create("y", b""),
+        lambda: sf.open("s3://some-bucket/x/run"),
+        lambda: sf.run(script, store="s3://some-bucket/x", **SWEEP),
+    ):
+        with pytest.raises(SimferryError, match=words) as caught:
+            use()
+        assert way_out in caught.value.hint and bare(str(caught.value))
+
+
+@pytest.mark.parametrize(
+    "environment, words, way_out",
+    [
+        ({"AWS_ACCESS_KEY_ID": None, "AWS_SECRET_ACCESS_KEY": None}, "there are no AWS credentials", "aws sso login"),
+        ({"AWS_PROFILE": "nobody"}, r"profile \(nobody\) could not be found", "aws configure list"),
+        ({"AWS_DEFAULT_REGION": None}, "no AWS region is set", "AWS_DEFAULT_REGION="),
+        ({"AWS_ENDPOINT_URL": "http://127.0.0.1:9"}, "http://127.0.0.1:9.* does not answer", "simferry emulator"),
+        ({"AWS_DEFAULT_REGION": "eu-west-1"}, "lies in us-east-1, and the configured region is eu-west-1", "us-east-1"),
+    ],
+)
+def test_a_configuration_that_does_not_do(place, script, monkeypatch, environment, words, way_out):
+    configure(monkeypatch, **environment)
+    began = time.monotonic()
+    with pytest.raises(SimferryError, match=words) as caught:
+        sf.run(script, store=place, **SWEEP)
+    assert way_out in caught.value.hint and bare(str(caught.value))
+    assert time.monotonic() - began < 8
+
+
+def test_without_obstore_it_says_what_to_install(place, monkeypatch):
+    monkeypatch.setitem(sys.modules, "obstore.store", None)
+    with pytest.raises(
+        UsageError, match=r"the package obstore is not installed\npip install \"simferry\[sagemaker\]\""
+    ):
+        Objects(place).listing()
+
+
+@pytest.mark.parametrize("address", ["gs://some-bucket/x", "az://some-container/x"])
+def test_stores_of_others_say_who_has_to_ask(address, monkeypatch):
+    for name in [n for n in os.environ if n.startswith(("AZURE_", "GOOGLE_"))]:
+        monkeypatch.delenv(name)
+    began = time.monotonic()
+    with pytest.raises(StoreError, match=rf"{address} can't be read or written") as caught:
+        Objects(address).get("there")
+    assert "who asks" in caught.value.hint and bare(str(caught.value))
+    assert time.monotonic() - began < 30
+
+
+# ---- who else can read a bucket ----
+
+EVERYBODY = "http://acs.amazonaws.com/groups/global/AllUsers"
+BLOCK = dict.fromkeys(("BlockPublicAcls", "IgnorePublicAcls", "BlockPublicPolicy", "RestrictPublicBuckets"), True)
+
+
+def open_policy(bucket: str) -> str:
+    statement = {"Effect": "Allow", "Principal": "*", "Action": "s3:GetObject", "Resource": f"arn:aws:s3:::{bucket}/*"}
+    return json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+
+
+def test_a_bucket_is_nobody_elses(emulator):
+    assert public_by(emulator.bucket) == ""
+
+
+def test_a_bucket_is_public_by_its_access_control_list(emulator, s3):
+    s3.put_bucket_acl(Bucket=emulator.bucket, ACL="public-read")
+    assert public_by(emulator.bucket) == "its access control list"
+    s3.put_public_access_block(Bucket=emulator.bucket, PublicAccessBlockConfiguration=BLOCK)
+    assert public_by(emulator.bucket) == ""
+
+
+def test_a_bucket_is_public_by_its_policy(emulator, s3):
+    s3.put_bucket_policy(Bucket=emulator.bucket, Policy=open_policy(emulator.bucket))
+    assert public_by(emulator.bucket) == "its policy"
+    s3.put_public_access_block(Bucket=emulator.bucket, PublicAccessBlockConfiguration=BLOCK)
+    assert public_by(emulator.bucket) == ""

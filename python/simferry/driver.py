@@ -182,8 +182,8 @@ def _detached(run: RunFolder, backend: Backend) -> Interrupted:
     waiting = f", {pending} more {'is' if pending == 1 else 'are'} not begun" if pending else ""
     return Interrupted(
         f"detached from run {run.id}: {going_on}{waiting}",
-        f"simferry watch {run.handle}  follows them, simferry resume {run.handle}  takes it up again, "
-        f"simferry cancel {run.handle}  stops them.",
+        f"simferry watch {run.handle}  follows\nsimferry resume {run.handle}  takes it up again\n"
+        f"simferry cancel {run.handle}  stops all",
     )
 
 

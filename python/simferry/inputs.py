@@ -2,6 +2,7 @@
 /opt/ml/processing/input/NAME. They lie in a folder here, and come along, or are named by their address in S3.
 """
 
+import contextlib
 import hashlib
 import os
 import re
@@ -12,8 +13,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from .errors import UsageError, nearest
-from .store import is_address
+from .errors import StoreError, UsageError, nearest
+from .store import is_address, writing
 
 MODES = ("File", "Pipe")
 _TAKEN = ("code", "plan")
@@ -39,36 +40,51 @@ def as_inputs(given: Mapping[str, Any]) -> dict[str, Input]:
     """Inputs by their names, checked: they are there. given: by name a place, or the fields of `Input`."""
     out = {}
     for name, what in given.items():
-        fields = {"place": str(what)} if isinstance(what, (str, Path)) else dict(what)
-        if wrong := [key for key in fields if key not in ("place", "mode", "sharded")]:
+        if isinstance(what, (str, Path)):
+            what = {"place": what}
+        if not isinstance(what, Mapping) or not isinstance(what.get("place"), (str, Path)):
+            raise UsageError(f"input {name} is {what!r}; it has to be a place, or a dict of place, mode and sharded")
+        if wrong := [key for key in what if key not in ("place", "mode", "sharded")]:
             raise UsageError(f"input {name}: {wrong[0]} is not known", nearest(wrong[0], ["place", "mode", "sharded"]))
-        one = Input(**fields)
+        one = Input(**{**what, "place": str(what["place"])})
         if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_-]{0,60}", name) or name in _TAKEN:
             raise UsageError(f"input {name!r}: names are letters, digits, - and _; {' and '.join(_TAKEN)} are taken")
         if one.mode not in MODES:
             raise UsageError(f"input {name}: mode is {one.mode!r}; it can be {' or '.join(MODES)}")
-        out[name] = Input(one.place, one.mode, bool(one.sharded), _version(name, one))
+        place, version = (_here if one.comes_along else _in_s3)(name, one.place)
+        out[name] = Input(place, one.mode, bool(one.sharded), version)
     return out
 
 
-def _version(name: str, one: Input) -> str:
-    """SHA-256 of the names and contents of its files; of those in S3 their names, sizes and ETags."""
+def _here(name: str, place: str) -> tuple[str, str]:
+    """The place and its version: SHA-256 of the names and contents of its files."""
     digest = hashlib.sha256()
-    if one.comes_along:
-        for relative, path in _files(name, Path(one.place).expanduser()):
-            digest.update(f"{relative}\0{path.stat().st_size}\0".encode())
-            with path.open("rb") as file:
-                while part := file.read(1 << 20):
-                    digest.update(part)
-    else:
-        from .objects import Objects
+    files = _files(name, Path(place).expanduser())
+    if not files:
+        raise UsageError(f"input {name}: there is no file in {place}")
+    for relative, path in files:
+        digest.update(f"{relative}\0{path.stat().st_size}\0".encode())
+        with path.open("rb") as file:
+            while part := file.read(1 << 20):
+                digest.update(part)
+    return place, digest.hexdigest()
 
-        objects, below = Objects.split(one.place)
-        found = objects.versions(below)
-        if not found:
-            raise UsageError(f"input {name}: there is nothing at {one.place}", f"aws s3 ls {one.place}")
-        digest.update("\n".join(f"{n} {size} {tag}" for n, size, tag in found).encode())
-    return digest.hexdigest()
+
+def _in_s3(name: str, address: str) -> tuple[str, str]:
+    """The address, of a folder with a slash at its end, since SageMaker takes all that begins with it; and its version."""
+    from .objects import Objects
+
+    objects, below = Objects.split(address)
+    found = objects.versions(below)
+    if not found:
+        raise UsageError(f"input {name}: there is nothing at {address}", f"aws s3 ls {address}")
+    one_object = [n for n, _, _ in found] == [below]
+    return address if one_object else address.rstrip("/") + "/", _version(found)
+
+
+def _version(found: list[tuple[str, int, str]]) -> str:
+    """SHA-256 of names, sizes and ETags of objects."""
+    return hashlib.sha256("\n".join(f"{n} {size} {tag}" for n, size, tag in found).encode()).hexdigest()
 
 
 def _files(name: str, place: Path) -> list[tuple[str, Path]]:
@@ -107,21 +123,27 @@ def bring(name: str, record: Mapping[str, Any], run_folder: Any) -> Path:
 
 def bring_address(address: str, version: str) -> Path:
     from .objects import Objects
-    from .remote_store import cache_folder, write_files
+    from .remote_store import below, cache_folder
 
     folder = cache_folder() / "inputs" / version
-    if not folder.exists():
-        objects, below = Objects.split(address)
-        names = [n for n, _, _ in objects.versions(below)]
+    if folder.exists():
+        return folder
+    objects, name = Objects.split(address)
+    found = objects.versions(name)
+    if _version(found) != version:
+        raise StoreError(
+            f"what lies at {address} is not what the run began with",
+            "Put that back, or begin a new run with what is there now.",
+        )
+    with writing(folder):
         folder.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=folder.parent) as draft:
             inside = Path(draft) / "files"
             inside.mkdir()
             # as the service does: relative to the folder, and a single object by its own name
-            named = ((n.removeprefix(below).lstrip("/") or n.rpartition("/")[2], n) for n in names)
-            places = {n: name for name, n in named}
-            write_files(inside, ((places[n], content) for n, content in objects.get_many(names)))
-            if not folder.exists():
+            cut = len(name) if name.endswith("/") or not name else len(name.rpartition("/")[0])
+            objects.download((n, below(inside, n[cut:].lstrip("/"))) for n, _, _ in found if n[cut:].strip("/"))
+            with contextlib.suppress(OSError):  # another process was faster
                 os.rename(inside, folder)
     return folder
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import secrets
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
@@ -10,11 +11,16 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from .errors import StoreError, UsageError, nearest
+from .store import writing
 
 AT_ONCE = 64  # requests under way: S3 answers each in tens of milliseconds
 IN_MEMORY = 2000  # objects that are fetched before the first of them is taken
-RETRIES = {"max_retries": 10, "retry_timeout": timedelta(seconds=30)}  # of obstore, for what is worth another try
 SCHEMES = ("s3", "gs", "az")
+WHO_ASKS = {
+    "gs": "gcloud auth application-default login, or GOOGLE_APPLICATION_CREDENTIALS, tells it who asks.",
+    "az": "AZURE_STORAGE_ACCOUNT_NAME and AZURE_STORAGE_ACCOUNT_KEY tell it who asks.",
+}
+_used_in: int | None = None  # the process in which obstore's threads run
 T = TypeVar("T")
 Content = bytes | Path
 
@@ -33,10 +39,9 @@ class Objects:
         self.scheme, _, rest = self.address.partition("://")
         self.bucket, _, self.prefix = rest.partition("/")
         if self.scheme not in SCHEMES:
-            known = " ".join(f"{s}://" for s in SCHEMES)
-            raise UsageError(
-                f"{address} is no store", nearest(self.scheme, SCHEMES) or f"Stores are folders, or {known}"
-            )
+            known = [f"{scheme}://" for scheme in SCHEMES]
+            hint = nearest(f"{self.scheme}://", known) or f"Stores are folders, or {' '.join(known)}"
+            raise UsageError(f"{address} is no store", hint)
         if not self.bucket:
             raise UsageError(f"{address} names no bucket", f"For instance: --store {self.scheme}://my-bucket/simferry")
 
@@ -65,7 +70,9 @@ class Objects:
             ) from None
         if self.scheme != "s3":
             with self._explained():
-                return from_url(f"{self.scheme}://{self.bucket}", retry_config=RETRIES)
+                # without credentials it asks the machine's metadata service, which few machines have
+                retries: Any = {"max_retries": 3, "retry_timeout": timedelta(seconds=10)}
+                return from_url(f"{self.scheme}://{self.bucket}", retry_config=retries)
         from obstore.auth.boto3 import Boto3CredentialProvider
 
         from .aws import session
@@ -73,10 +80,12 @@ class Objects:
         with session.asking(self.address):
             if session.session().get_credentials() is None:
                 raise session.CredentialsError(f"there are no AWS credentials to ask for {self.address}", session.LOGIN)
+        with contextlib.suppress(session.AccessDenied):  # who may not ask about the bucket may read what is in it
+            self._check_bucket()  # now: obstore tries for minutes
         endpoint = session.client("s3").meta.endpoint_url
-        encryption = {"server_side_encryption": "aws:kms", "sse_kms_key_id": self.kms_key} if self.kms_key else {}
+        encryption: Any = {"server_side_encryption": "aws:kms", "sse_kms_key_id": self.kms_key} if self.kms_key else {}
         return S3Store(
-            self.bucket, region=session.region(), endpoint=endpoint, retry_config=RETRIES,
+            self.bucket, region=session.region(), endpoint=endpoint,
             # boto3 renews credentials ten minutes before they expire
             credential_provider=Boto3CredentialProvider(session.session(), ttl=timedelta(minutes=5)),
             client_options={"allow_http": endpoint.startswith("http://"), "timeout": "120s"}, **encryption,
@@ -135,14 +144,34 @@ class Objects:
         for name in names:
             got = next(found, None)
             if got is None or got[0] != name:
-                self._check_bucket()
                 raise ObjectNotFound(f"there is no {self.address}/{name}")
             yield got
 
     def put_many(self, contents: Iterable[tuple[str, Content]]) -> None:
         """Put objects, the bytes themselves or a file's."""
         with self._explained():
-            _concurrently(lambda item: self._store.put(self._full(item[0]), item[1]), list(contents))
+            _concurrently(lambda item: self._store.put(self._full(item[0]), item[1], max_concurrency=2), list(contents))
+
+    def download(self, files: Iterable[tuple[str, Path]]) -> None:
+        """Write objects of any size to files, each whole or not at all. Those that are not there are left out: what S3's
+        console makes of a folder is listed without the slash at the end of its name."""
+
+        def one(item: tuple[str, Path]) -> None:
+            name, path = item
+            try:
+                content = self._store.get(self._full(name))
+            except FileNotFoundError:
+                return
+            with writing(path):
+                path.parent.mkdir(parents=True, exist_ok=True)
+                open_file = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+                with open(open_file, "wb") as file:
+                    for part in content.stream(min_chunk_size=1 << 20):
+                        file.write(part)
+                os.replace(open_file, path)
+
+        with self._explained():
+            _concurrently(one, list(files))
 
     def listing(self, folder: str = "") -> list[tuple[str, int]]:
         """Names and sizes of all objects below a folder (`blocks/`), sorted."""
@@ -150,15 +179,12 @@ class Objects:
             return sorted((self._short(meta), int(meta["size"])) for meta in self._below(folder))
 
     def versions(self, name: str) -> list[tuple[str, int, str]]:
-        """Names, sizes and ETags of the object of a name, or of all below the folder of that name."""
+        """Names, sizes and ETags of all objects below the folder of a name, or of the one object of that name."""
         with self._explained():
-            try:
-                found = [] if not name or name.endswith("/") else [self._store.head(self._full(name))]
-            except FileNotFoundError:
-                found = []
-            found += self._below(name)
-        if not found:
-            self._check_bucket()
+            found = list(self._below(name))
+            if not found and name and not name.endswith("/"):
+                with contextlib.suppress(FileNotFoundError):
+                    found = [self._store.head(self._full(name))]
         return sorted((self._short(meta), int(meta["size"]), str(meta["e_tag"])) for meta in found)
 
     def _below(self, folder: str) -> Iterator[Mapping[str, Any]]:
@@ -169,8 +195,6 @@ class Objects:
         """The names of the folders directly below one."""
         with self._explained():
             found = self._store.list_with_delimiter(self._full(folder) or None)["common_prefixes"]
-        if not found:
-            self._check_bucket()
         return sorted(path.rstrip("/").rpartition("/")[2] for path in found)
 
     def delete(self, names: Iterable[str]) -> None:
@@ -183,20 +207,35 @@ class Objects:
     @contextlib.contextmanager
     def _explained(self) -> Iterator[None]:
         """Turns obstore's errors, whose texts are for its developers, into one in our words."""
+        global _used_in
+        _used_in = _used_in or os.getpid()
+        if _used_in != os.getpid():  # it would wait for ever
+            raise StoreError(
+                f"{self.address} can't be asked by a process that was forked from one that has asked such a store",
+                'multiprocessing.set_start_method("spawn")  starts processes afresh.',
+            )
         try:
             yield
-        except OSError as error:
-            self._check_bucket()
-            raise StoreError(f"{self.address} can't be reached: {error.strerror or type(error).__name__}") from None
         except Exception as error:
-            if not type(error).__module__.startswith("obstore"):
+            kind = type(error)
+            if kind.__name__ == "InvalidPathError" or (kind is ValueError and "parse path" in str(error)):
+                raise StoreError(
+                    f"{self.address}: there is a name that no file could have, with an empty part, .. or a line break",
+                    f"Find it, and rename it: aws s3 ls --recursive {self.address}/",
+                ) from None
+            if not kind.__module__.startswith("obstore") and not isinstance(error, OSError):
                 raise
             self._check_bucket()
             reason = {
                 "PermissionDeniedError": "permission denied",
                 "UnauthenticatedError": "the credentials are not accepted",
-            }.get(type(error).__name__, "its service did not answer as it should")
-            raise StoreError(f"{self.address} can't be read or written: {reason}") from None
+            }.get(kind.__name__, "its service did not answer as it should")
+            hint = WHO_ASKS.get(self.scheme, "")
+            if self.kms_key:
+                hint = (
+                    f"May whoever asks use the key {self.kms_key} (SIMFERRY_KMS_KEY), and does it lie in this region?"
+                )
+            raise StoreError(f"{self.address} can't be read or written: {reason}", hint) from None
 
     def _check_bucket(self) -> None:
         """Ask about the bucket itself, which tells what is wrong where it is the bucket, the region, or who asks."""
@@ -210,5 +249,7 @@ def _concurrently(work: Callable[[Any], T], items: list[Any]) -> list[T]:
     """work of each item, up to AT_ONCE at a time. The first error is raised, and what is not begun by then is left."""
     if len(items) < 2:
         return [work(item) for item in items]
-    with ThreadPoolExecutor(min(AT_ONCE, len(items))) as threads:
-        return list(threads.map(work, items))
+    several = max(1, len(items) // (4 * AT_ONCE))  # to a task, as each costs as much as half a request
+    parts = [items[start : start + several] for start in range(0, len(items), several)]
+    with ThreadPoolExecutor(min(AT_ONCE, len(parts))) as threads:
+        return [done for part in threads.map(lambda part: [work(item) for item in part], parts) for done in part]

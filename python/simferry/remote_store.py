@@ -9,6 +9,7 @@ import contextlib
 import hashlib
 import json
 import os
+import re
 import secrets
 import shutil
 from collections.abc import Iterable, Iterator, Mapping
@@ -45,6 +46,15 @@ class RemoteStore(Store):
 
     def folder(self, run_id: str) -> RunFolder:
         return RemoteRunFolder(self.objects, run_id)
+
+    def find(self, name: str | Path) -> RunFolder:
+        # for a whole id nothing needs to be listed; it is asked for also where there is a mirror, as the run may be gone
+        whole = re.search(r"-\d{8}-[0-9a-f]{4}$", str(name))
+        found = list(self.objects.find_many([f"{name}/{RECORD}"])) if whole else []
+        if found:
+            write_files(self.path, found)
+            return self.folder(str(name))
+        return super().find(name)
 
     def ids(self) -> list[str]:
         return self.objects.folders()
@@ -94,15 +104,20 @@ class RemoteRunFolder(RunFolder):
     # ---- what is there ----
 
     def look(self) -> None:
+        self._look_for_plans()
+        self._look_for_blocks()
+
+    def _look_for_plans(self) -> list[str]:
         self._plans = [name for name in self.objects.folders("plan") if name.isdecimal()]
+        return self._plans
+
+    def _look_for_blocks(self) -> dict[str, int]:
         found = ((name.removeprefix("blocks/"), size) for name, size in self.objects.listing("blocks/"))
         self._blocks = {name: size for name, size in found if BlockName.parse(name)}
+        return self._blocks
 
     def _there(self) -> dict[str, int]:
-        if self._blocks is None:
-            self.look()
-        assert self._blocks is not None
-        return self._blocks
+        return self._look_for_blocks() if self._blocks is None else self._blocks
 
     def block_names(self) -> list[BlockName]:
         names = {*self._there(), *(block.name for block in super().block_names())}
@@ -148,9 +163,8 @@ class RemoteRunFolder(RunFolder):
     # ---- plans ----
 
     def plans(self) -> list[dict[str, Any]]:
-        if self._plans is None:
-            self.look()
-        names = [f"plan/{number}/{PLAN_RECORD}" for number in self._plans or []]
+        numbers = self._look_for_plans() if self._plans is None else self._plans
+        names = [f"plan/{number}/{PLAN_RECORD}" for number in numbers]
         missing = [name for name in names if not self._has(name)]
         write_files(self.path, self.objects.get_many(missing))
         return [json.loads((self.path / name).read_bytes()) for name in names]
@@ -227,13 +241,20 @@ class RemoteRunFolder(RunFolder):
             return
         names = [found for found, _ in self.objects.listing(name) if not self._has(found)]
         if not whole:
-            write_files(self.path, self.objects.get_many(names))
+            self.objects.download((found, below(self.path, found)) for found in names)
             return
+        if not names:
+            raise StoreError(f"there is nothing at {self.address}/{name}")
         draft = self.path / f".draft-{secrets.token_hex(4)}"
         try:
-            write_files(draft, self.objects.get_many(names))
-            with contextlib.suppress(OSError):  # another process was faster
-                os.rename(draft / name, self.path / name)
+            self.objects.download((found, below(draft, found)) for found in names)
+            with writing(self.path):
+                (self.path / name).parent.mkdir(parents=True, exist_ok=True)
+                try:
+                    os.rename(draft / name, self.path / name)
+                except OSError:
+                    if not self._has(name):  # else another process was faster
+                        raise
         finally:
             shutil.rmtree(draft, ignore_errors=True)
 
@@ -242,11 +263,17 @@ def write_files(folder: Path, contents: Iterable[tuple[str, bytes]]) -> None:
     """Write files of a mirror."""
     with writing(folder):
         for name, content in contents:
-            path = folder / name
-            if ".." in path.parts or not path.is_relative_to(folder):  # whoever can write to a store names its objects
-                raise StoreError(f"{name} is no name for a file of a run folder")
+            path = below(folder, name)
             path.parent.mkdir(parents=True, exist_ok=True)
             _write(path, content)
+
+
+def below(folder: Path, name: str) -> Path:
+    """The file of a name below a folder. Whoever can write to a store names its objects."""
+    path = folder / name
+    if ".." in path.parts or not path.is_relative_to(folder):
+        raise StoreError(f"{name} is no name for a file of a run folder")
+    return path
 
 
 def _write(path: Path, content: bytes) -> None:

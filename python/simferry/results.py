@@ -17,7 +17,7 @@ import pyarrow as pa
 
 from . import __version__
 from .design import Design
-from .errors import StoreError
+from .errors import SimferryError
 from .outputs import output_columns
 from .store import RunFolder, write_whole
 from .worker import blocks
@@ -56,7 +56,7 @@ def read_blocks(run: RunFolder, mend: bool = True, after: str = "") -> Iterator[
                 continue
             try:
                 where = f"was moved to {run.set_aside(name)}"
-            except StoreError:  # a run that can be read but not written
+            except SimferryError:  # a run that can be read but not written
                 where = f"is left out (it lies in {run.address}/blocks)"
             warnings.warn(
                 f"block {name} of run {run.id} is damaged ({damage}) and {where}. "

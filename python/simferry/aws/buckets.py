@@ -2,7 +2,7 @@
 
 import contextlib
 
-from .session import AwsError, account, asking, client, refused, region, session
+from .session import AwsError, CredentialsError, account, asking, client, refused, region, session
 
 _OPEN_GROUPS = ("AllUsers", "AuthenticatedUsers")
 
@@ -15,7 +15,8 @@ def check_bucket(name: str) -> str:
     try:
         with asking(f"bucket {name}"):
             try:
-                answer = client("s3").head_bucket(Bucket=name)["ResponseMetadata"]
+                # few attempts: it is asked to learn why S3 does not answer
+                answer = client("s3", attempts=3).head_bucket(Bucket=name)["ResponseMetadata"]
             except ClientError as error:
                 answer = error.response["ResponseMetadata"]
                 found = answer.get("HTTPHeaders", {}).get("x-amz-bucket-region", "")
@@ -27,9 +28,14 @@ def check_bucket(name: str) -> str:
                 if not found or found == wanted:
                     raise refused(f"bucket {name}", error) from None
     except AwsError as error:
-        if error.service_code == "400":  # HEAD has no body: the token's age is not told
-            with asking("STS"):
-                client("sts").get_caller_identity()
+        if error.service_code in ("400", "403"):  # HEAD has no body: whether it is the credentials is not told
+            try:
+                with asking("STS"):
+                    client("sts", attempts=3).get_caller_identity()
+            except CredentialsError:
+                raise
+            except AwsError:  # STS can't be asked from here
+                pass
         raise
     found = answer.get("HTTPHeaders", {}).get("x-amz-bucket-region", "") or wanted
     if wanted and found != wanted:

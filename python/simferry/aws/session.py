@@ -22,6 +22,10 @@ class AwsError(SimferryError):
         self.service_code = service_code
 
 
+class AccessDenied(AwsError):
+    """The credentials are good, and do not allow it."""
+
+
 class CredentialsError(AwsError):
     """There are no credentials, or they have expired."""
 
@@ -46,11 +50,11 @@ def region() -> str:
 
 
 @cache
-def client(service: str, in_region: str | None = None) -> Any:
+def client(service: str, in_region: str | None = None, attempts: int = ATTEMPTS) -> Any:
     """A boto3 client that answers throttling with adaptive back-off. AWS_ENDPOINT_URL is heeded."""
     from botocore.config import Config
 
-    config = Config(retries={"mode": "adaptive", "max_attempts": ATTEMPTS}, connect_timeout=10, read_timeout=60)
+    config = Config(retries={"mode": "adaptive", "max_attempts": attempts}, connect_timeout=10, read_timeout=60)
     with asking(service):
         return session().client(service, region_name=in_region or region(), config=config)
 
@@ -115,7 +119,7 @@ def refused(what: str, error: Any) -> AwsError:
         return CredentialsError("AWS does not accept these credentials", LOGIN, code)
     if code in _DENIED:
         hint = "docs/iam/ has the policies that simferry needs, each action with what it is for."
-        return AwsError(f"access to {what} is denied ({error.operation_name}): {message}", hint, code)
+        return AccessDenied(f"access to {what} is denied ({error.operation_name}): {message}", hint, code)
     return AwsError(f"{what}: AWS refuses {error.operation_name}: {message} ({code})", "", code)
 
 

@@ -301,8 +301,10 @@ class Sagemaker:
         return {job: self._state(run, job, standing.get(job_name(run, job))) for job in jobs}
 
     def _state(self, run: RunFolder, job: str, now: Standing | None) -> str:
-        if now is None:
-            return "running" if job in self._submitted else "pending"
+        if now is None and job in self._submitted:  # the list lags behind
+            return "running"
+        if now is None:  # those of earlier plans will not be begun any more
+            return "pending" if job.startswith(f"{run.plans()[-1]['plan']}-") else "cancelled"
         if now.status == "Failed":
             self._tell(run, job, now)
         if now.status != "Stopped":

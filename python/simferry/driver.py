@@ -39,8 +39,8 @@ class Progress:
 
 def progress(run: RunFolder, backend: Backend) -> Progress:
     """How far a run is: from listings alone, but for a run at rest of which names do not tell all."""
-    jobs = backend.poll(run, job_names(run))  # before the look: what had ended by now has its blocks there
     run.look()
+    jobs = backend.poll(run, job_names(run))  # before the blocks are listed: those of jobs that have ended are there by then
     names = run.block_names()
     plans = run.plans()
     total = run.record["conditions"] * max([run.record["replications"], *(p["replications"] for p in plans)])

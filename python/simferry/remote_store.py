@@ -104,8 +104,7 @@ class RemoteRunFolder(RunFolder):
     # ---- what is there ----
 
     def look(self) -> None:
-        self._look_for_plans()
-        self._look_for_blocks()
+        self._plans = self._blocks = None  # listed anew when they are asked for
 
     def _look_for_plans(self) -> list[str]:
         self._plans = [name for name in self.objects.folders("plan") if name.isdecimal()]

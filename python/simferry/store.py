@@ -138,7 +138,7 @@ class RunFolder:
         return store_at(self.address.rpartition("/")[0])
 
     def look(self) -> None:
-        """Learn what has come since the last look."""
+        """Forget what was there at the last look: more may have come."""
 
     def publish(self) -> None:
         """The folder has all that a run begins with: from now on it can be found."""

@@ -160,7 +160,21 @@ def test_words_of_the_shell_become_those_of_r():
     assert _rdrivers.in_r("choose another place with --store (SIMFERRY_STORE)") == (
         "choose another place with store (SIMFERRY_STORE)"
     )
-    assert _rdrivers.in_r("bring it along with --include helpers.R") == "bring it along with include = helpers.R"
+    for said, in_r in {
+        "bring it along with --include helpers.R": 'bring it along with include = "helpers.R"',
+        "--store s3://my-bucket/simferry": 'store = "s3://my-bucket/simferry"',
+        "--subnets subnet-1,subnet-2 --security-groups sg-1": 'subnets = "subnet-1,subnet-2", security_groups = "sg-1"',
+        "--role arn:aws:iam::123456789012:role/simferry, or SIMFERRY_ROLE": 'role = "arn:aws:iam::123456789012:role/simferry", or SIMFERRY_ROLE',
+        "Is another --backend meant?": "Is another backend meant?",
+        "simferry resume s3://b/runs/p-1 --budget 40  goes on; fewer --jobs start up more cheaply.": 'sim_resume("s3://b/runs/p-1", budget = 40)  goes on; fewer jobs start up more cheaply.',
+        "simferry plan ... --backend sagemaker --refresh-prices  asks": "sim_plan(..., refresh_prices = TRUE)  asks",
+        "simferry image push power --to 1.dkr.ecr.us-west-2.amazonaws.com  brings one there.": 'image_push("power", to = "1.dkr.ecr.us-west-2.amazonaws.com")  brings one there.',
+        "pip install 'simferry[sagemaker]'": 'simferry_install(extras = "sagemaker")',
+        "pip install 'simferry[docker]'": "simferry_install()",
+        "AWS_DEFAULT_REGION=us-west-2, or": 'Sys.setenv(AWS_DEFAULT_REGION = "us-west-2"), or',
+        "aws s3 ls --recursive s3://b/x": "aws s3 ls --recursive s3://b/x",
+    }.items():
+        assert _rdrivers.in_r(said) == in_r
 
 
 def test_the_environment_is_rs_for_the_time_of_a_call(tmp_path, monkeypatch):
@@ -262,7 +276,7 @@ def test_a_run_that_is_stopped_is_kept_and_gone_on_with(tmp_path):
     ).plain()
     assert error_of("resume", run=made["folder"])["code"] == "run_busy"
     until = time.monotonic() + 20
-    while value_of("progress", run=made["folder"]).plain()["done"] == 0 and time.monotonic() < until:
+    while not value_of("progress", run=made["folder"]).plain().get("done") and time.monotonic() < until:
         time.sleep(0.05)
     now = value_of("cancel", run=made["folder"]).plain()
     assert now["state"] == "incomplete" and 0 < now["done"] < 500
@@ -325,7 +339,7 @@ def test_a_sweep_file_is_run_with_what_r_gives_over_it(tmp_path, monkeypatch):
 
 def test_the_answer_of_a_driver_is_one_line_of_json(tmp_path):
     order = {
-        "folder": str(tmp_path),
+        "run": str(tmp_path),
         "cwd": str(tmp_path),
         "environment": dict(os.environ),
         "verb": "resume",

@@ -110,6 +110,9 @@ def test_a_whole_script_its_inputs_and_what_it_leaves(tmp_path, emulator, image_
     assert set(run.results()["more"]) == {"from S3"}
     assert [p.name for p in run.artifacts(1, 2)] == ["note.txt", "result.csv"]
     assert run.artifacts(2, 1)[0].read_text() == "kept\n"
+    boto3.client("s3").put_object(Bucket=emulator.bucket, Key="texts/text.txt", Body=b"another\n")
+    with pytest.raises(errors.StoreError, match="is not what the run began with"):
+        run.extend(3)
     own = next(i for i in described(emulator)[0]["ProcessingInputs"] if i["InputName"] == "data")
     assert own["S3Input"]["S3Uri"] == f"{run.address}/input/data/"
 

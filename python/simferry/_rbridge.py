@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 
 from . import _rinterrupts
-from ._rdrivers import become, described, drivers, in_r, keep_spare, order
+from ._rdrivers import Driver, Told, become, described, drivers, far, forget_aws, in_r, keep_spare, order
 from .errors import DesignError, RunBusy, UsageError, nearest
 from .rdata import Vector, data_frame, decode, encode
 
@@ -31,14 +31,26 @@ Arguments = dict[str, Any]
 _VERBS: dict[str, Callable[[Arguments], Any]] = {}
 # verbs that may take long, and leave nothing half done when they are interrupted
 _INTERRUPTIBLE = (
-    "design", "plan", "results", "summary", "errors", "warnings", "replay", "doctor", "image_build", "image_check", "image_push",
-    "loop_values",
+    "design", "plan", "results", "summary", "errors", "warnings", "artifacts", "replay", "doctor", "image_build", "image_check",
+    "image_push", "loop_values",
 )  # fmt: skip
-_WHOLE = ("replications", "seed", "workers", "cores", "retries", "size", "condition", "replication", "jobs", "hosts")
-_NUMBERS = ("replication_timeout", "max_runtime")
+_WHOLE = (
+    "replications",
+    "seed",
+    "workers",
+    "cores",
+    "retries",
+    "size",
+    "condition",
+    "replication",
+    "jobs",
+    "hosts",
+    "volume",
+)
+_NUMBERS = ("replication_timeout", "max_runtime", "budget")
 _TEXTS = (
     "store", "backend", "function_name", "args", "results_file", "on_error", "job", "folder", "script", "name", "platform", "to",
-    "include", "common", "packages",
+    "include", "common", "packages", "image", "instance_type", "role", "subnets", "security_groups", "kms_key", "tags",
 )  # fmt: skip
 
 
@@ -59,6 +71,7 @@ def call(request: bytearray) -> bytearray:
                 value = _VERBS[verb](arguments)
                 return _answer({"ok": True, "value": value}, warned)
         except BaseException as error:
+            forget_aws()  # before it is tried again
             return _answer({"ok": False, "error": described(error)}, warned)
 
 
@@ -99,6 +112,13 @@ def _check_texts(arguments: Arguments) -> None:
         if value is None or value.kind == "string" or (name == "backend" and value.kind == "list"):
             continue
         raise UsageError(f"{name} is not a text", f'{name} = "..."')
+
+
+def _place(vector: Vector) -> Arguments:
+    """A backend's name and its options, from its name alone or what R's sim_*() functions make."""
+    given = dict(vector.items()) if vector.kind == "list" else {"name": vector}
+    _check_texts(given)
+    return {name: value for name, value in _plain(given).items() if value is not None}
 
 
 def _text_list(value: Any) -> list[str]:
@@ -239,7 +259,7 @@ def _simulation(given: Arguments) -> Any:
 def _sweep(given: Arguments) -> Arguments:
     """The arguments of `run` and `plan`; what R left out is left out here."""
     simulation = _simulation(given)
-    rest = {name: value for name, value in given.items() if name not in ("simulation", "design", "backend")}
+    rest = {name: value for name, value in given.items() if name not in ("simulation", "design", "backend", "inputs")}
     out = {name: value for name, value in _plain(rest).items() if value is not None}
     sweep: Arguments = {"simulation": simulation}
     if isinstance(simulation, str) and simulation.lower().endswith(".toml"):
@@ -252,19 +272,23 @@ def _sweep(given: Arguments) -> Arguments:
     if "function_name" in out:
         out["function"] = out.pop("function_name")
     if given.get("backend") is not None:
-        backend = (
-            _plain(dict(given["backend"].items()))
-            if given["backend"].kind == "list"
-            else {"name": given["backend"].plain()}
-        )
-        out["backend"] = backend.pop("name")
-        out |= {name: value for name, value in backend.items() if value is not None}
+        place = _place(given["backend"])
+        out["backend"] = place.pop("name")
+        out = {**place, **out}
     if given.get("design") is not None or "design" not in sweep:
         sweep["design"] = _design(given.get("design"))
+    if given.get("inputs") is not None:
+        sweep["inputs"] = {**sweep.get("inputs", {}), **_inputs(given["inputs"])}
     sweep |= out
     if sweep.get("replications") is None:
         raise UsageError("how many replications?", "replications = 1000")
     return sweep
+
+
+def _inputs(vector: Vector) -> Arguments:
+    if not vector.names or not all(vector.names):
+        raise UsageError("an input has no name", 'inputs = c(data = "data.csv")')
+    return dict(zip(vector.names, vector.elements() if vector.kind != "list" else vector.plain().values(), strict=True))
 
 
 def _known(function: Callable[..., Any], arguments: Arguments) -> Arguments:
@@ -289,10 +313,10 @@ def run(given: Arguments) -> Arguments:
         told.update(taken_over=taken_over, drawn=drawn)
 
     def drive(new: Any) -> None:
-        drivers[str(new.folder)] = order(new, {"reason": "run"})
+        drivers[new.address] = order(new, {"verb": "run"})
 
     new = verbs.run(**_known(verbs.run, _sweep(given)), on_start=started, detach=drive)
-    return {**_head(new), **told}
+    return {**_head(new), **told, "note": in_r(new.note)}
 
 
 @_verb
@@ -323,7 +347,7 @@ def _open(given: Arguments) -> Any:
 def _head(found: Any) -> Arguments:
     record = found.record
     return {
-        "id": found.id, "folder": str(found.folder), "seed": found.seed, "conditions": record["conditions"],
+        "id": found.id, "folder": found.address, "handle": found.handle, "seed": found.seed, "conditions": record["conditions"],
         "replications": found.replications, "parameters": list(record["parameters"]),
     }  # fmt: skip
 
@@ -351,7 +375,7 @@ def list_(given: Arguments) -> Vector:
     counts |= {name: [getattr(now, name) for now in states] for name in ("done", "total", "failed")}
     counts["seed"] = [found.seed for found in heads]
     columns |= {name: np.array(values, dtype=np.int64) for name, values in counts.items()}
-    columns["folder"] = Vector("string", [str(found.folder) for found in heads])
+    columns["folder"] = Vector("string", [found.address for found in heads])
     return data_frame(columns, len(heads))
 
 
@@ -359,70 +383,78 @@ def list_(given: Arguments) -> Vector:
 def status(given: Arguments) -> Arguments:
     """How far a run is. `outcome` once the driver that R started has ended: what it warned of, and its error."""
     found = _open(given)
-    process = drivers.get(str(found.folder))
+    process = drivers.get(found.address)
     ended = process is not None and process.has_ended()
     now = found.status()
-    out: Arguments = {
-        **_head(found),
-        "total": now.total,
-        "done": now.done,
-        "failed": now.failed,
-        "state": now.state,
-        "jobs": now.jobs,
-    }
+    out = {**_head(found), **far(now), "jobs": now.jobs, "dollars": now.dollars}
+    out["pause"] = found._folder.seconds_between_looks
     if process is None:
         return out
     if not ended:
         return out | {"state": "running"}
-    del drivers[str(found.folder)]
-    out["outcome"] = process.outcome(found)
-    for text in out["outcome"].pop("warnings"):
-        warnings.warn(text, stacklevel=1)
+    del drivers[found.address]
+    out["outcome"] = _outcome(process, found)
     keep_spare(process)
+    return out
+
+
+def _outcome(process: Driver, found: Any) -> Arguments:
+    out = process.outcome(found)
+    for text in out.pop("warnings"):
+        warnings.warn(text, stacklevel=1)
     return out
 
 
 @_verb
 def progress(given: Arguments) -> Arguments:
-    """The same, from a listing alone as long as the driver that R started is at work: it is asked for often."""
-    found = _open(given)
-    process = drivers.get(str(found.folder))
+    """The same, from what the driver that R started has told as long as it is at work: it is asked for often."""
+    process = drivers.get(given["run"].plain())
     if process is None or process.has_ended():
         return status(given)
-    blocks = found._folder.block_names()
-    total = found.record["conditions"] * found.replications
-    done = min(sum(b.replications for b in blocks), total)
-    return {"total": total, "done": done, "failed": sum(b.failed for b in blocks), "state": "running"}
+    del process.heard[:-1]
+    return {**(process.heard[0] if process.heard else {}), "state": "running", "pause": 0}
 
 
 @_verb
 def resume(given: Arguments) -> Arguments:
-    """Starts a driver: with `replications` it extends the run."""
+    """Starts a driver: with `replications` it extends the run. What else is given are options of the backend."""
     found = _open(given)
-    process = drivers.get(str(found.folder))
+    process = drivers.get(found.address)
     if process is not None and not process.has_ended():
         raise RunBusy(
             f"run {found.id} is being computed",
-            f"simferry watch {found.id}  follows it, simferry cancel {found.id}  stops it.",
+            f"simferry watch {found.handle}  follows it, simferry cancel {found.handle}  stops it.",
         )
-    options = {
-        name: value
-        for name, value in _plain(given).items()
-        if name in ("retry_failed", "workers", "replications") and value is not None
-    }
+    options = {n: v for n, v in _plain(given).items() if n not in ("run", "store") and v is not None}
+    found._backend(**{n: v for n, v in options.items() if n not in ("retry_failed", "replications")})
     if "replications" in options:
         from .prepare import check_replications
 
         check_replications(options["replications"])
     verb = "extend" if "replications" in options else "resume"
-    drivers[str(found.folder)] = order(found, {"verb": verb, "options": options})
+    drivers[found.address] = order(found, {"verb": verb, "options": options})
     return _head(found)
+
+
+@_verb
+def interrupt(given: Arguments) -> None:
+    """Ctrl-C: the driver that R started stops its run in good order, or leaves alone the jobs that go on without it; the error
+    says which."""
+    found = _open(given)
+    process = drivers.pop(found.address)
+    if not process.stop(15):
+        process.process.kill()
+        if not found._backend().jobs_go_on:
+            found.cancel()
+    error = _outcome(process, found)["error"]
+    if error:
+        raise Told(error)
 
 
 @_verb
 def cancel(given: Arguments) -> Arguments:
     found = _open(given)
-    process = drivers.pop(str(found.folder), None)
+    process = drivers.pop(found.address, None)
     if process is not None and not process.has_ended():
         process.stop(15)
     found.cancel()
@@ -433,6 +465,42 @@ def cancel(given: Arguments) -> Arguments:
 def logs(given: Arguments) -> Arguments:
     job = given.get("job")
     return dict(_open(given).logs(job.plain() if job is not None else None))
+
+
+_following: list[Driver] = []  # the process that follows the logs which R shows
+
+
+@_verb
+def logs_follow(given: Arguments) -> None:
+    """Starts a process that follows the logs of a run."""
+    job = given.get("job")
+    name = job.plain() if job is not None else None
+    found = _open(given)
+    found._jobs(name)
+    logs_leave(given)
+    _following.append(order(found, {"verb": "follow", "job": name}))
+
+
+@_verb
+def logs_lines(given: Arguments) -> Arguments:
+    """The lines that have come since the last call; whether they were the last ones."""
+    process = _following[0]
+    ended = process.has_ended(0.1)
+    heard, process.heard = process.heard, process.heard[-1:] if ended else []
+    lines = [
+        f"{told['job']} | {told['line']}" if given.get("job") is None else told["line"]
+        for told in heard
+        if "line" in told
+    ]
+    if ended and (error := _outcome(process, _open(given))["error"]):
+        raise Told(error)
+    return {"lines": Vector("string", lines), "ended": ended}
+
+
+@_verb
+def logs_leave(_: Arguments) -> None:
+    while _following:
+        _following.pop().stop(2)
 
 
 @_verb
@@ -467,6 +535,19 @@ def _frame(found: Any, frame: Any) -> Any:
         if kind == "number" and name in frame.columns and frame[name].dtype.kind == "i":
             frame[name] = frame[name].astype("float64")
     return frame
+
+
+@_verb
+def artifacts(given: Arguments) -> Vector:
+    options = _plain(given)
+    return Vector(
+        "string", [str(path) for path in _open(given).artifacts(options["condition"], options["replication"])]
+    )
+
+
+@_verb
+def remove(given: Arguments) -> None:
+    _open(given)._folder.remove()
 
 
 @_verb
@@ -549,6 +630,12 @@ def version(_: Arguments) -> Arguments:
     return {"simferry": __version__, "python": sys.version.split()[0], "executable": sys.executable}
 
 
+@_verb
+def sagemaker_module(_: Arguments) -> None:
+    """Raises what keeps it from being imported; from now on the environment variables are those that R has now."""
+    from . import sagemaker  # noqa: F401
+
+
 # ---- loops of foreach ----
 
 _PAGE_BYTES = 200_000_000  # of values that are handed to R at once
@@ -556,7 +643,7 @@ _PAGE_BYTES = 200_000_000  # of values that are handed to R at once
 
 def _loop_place(given: Arguments) -> Arguments:
     """A backend's name, its other settings as `place`."""
-    place = _plain(dict(given["backend"].items()))
+    place = _place(given["backend"])
     return {"backend": place.pop("name"), "place": place}
 
 
@@ -603,22 +690,24 @@ def loop(given: Arguments) -> Arguments:
         found, whole = earlier
         if not whole:
             again = {"verb": "resume", "options": {"retry_failed": True}}
-            drivers[str(found.folder)] = order(found, again)
+            drivers[found.address] = order(found, again)
         return {**_head(found), "complete": whole}
     if "chunk_size" in options:
         options["chunk_size"] = int(options["chunk_size"])
     new = verbs.Run(prepare.create(simulation, Design({"loop": [label]}), **options))
-    drivers[str(new.folder)] = order(new, {"reason": "run"})
+    drivers[new.address] = order(new, {"verb": "run"})
     return {**_head(new), "complete": False}
 
 
 def _earlier_loop(simulation: Any, seed: Any, options: Arguments) -> "tuple[Any, bool] | None":
     """The latest run of the same loop, and whether each of its iterations has succeeded."""
     from . import results, verbs
+    from .backends import backend
     from .store import store_at
 
     code_hash, environment = simulation.code_hash(), dict(simulation.target.environment)
-    for folder in reversed(store_at(options.get("store")).folders()):
+    home = store_at(options.get("store"), backend(options["backend"], **options["place"]).default_store())
+    for folder in reversed(home.folders()):
         record = folder.record
         same = record["code_hash"] == code_hash and record["replications"] == options["replications"]
         same = same and record["options"]["backend"] == options["backend"]

@@ -1,7 +1,8 @@
 """Drivers: processes that compute runs for R, which stays free to be interrupted, and whose signals stay its own.
 
-A driver is this module run as a program: it loads everything, reads an order (a line of JSON) from its standard input,
-answers with another when it is done (what was warned of, and its error), and waits for the next. It ends with its input.
+A driver is this module run as a program: it loads everything, reads an order (a line of JSON) from its standard input, tells
+how far it is now and then, answers when it is done (what was warned of, and its error), and waits for the next. It ends
+with its input. One may also be told to follow a run's logs.
 """
 
 import atexit
@@ -23,19 +24,28 @@ from .errors import Interrupted, SimferryError, WorkerError
 from .rdata import NotPlain
 
 
+class Told(Exception):
+    """An error of another process, as it was described there."""
+
+    def __init__(self, error: dict[str, str]) -> None:
+        super().__init__(error)
+        self.error = error
+
+
 class Driver:
-    """A process that computes a run when it is told to, and then waits for the next."""
+    """A process that computes a run when it is told to, and then waits for the next. heard: what it told, oldest first."""
 
     def __init__(self) -> None:
         self.process = subprocess.Popen(
             [sys.executable, "-m", "simferry._rdrivers"],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, start_new_session=True,
         )  # fmt: skip
-        self._said = b""
+        self.heard: list[dict[str, Any]] = []
+        self._rest = b""
 
     def tell(self, order: dict[str, Any]) -> None:
         assert self.process.stdin is not None
-        self._said = b""
+        self.heard = []
         self.process.stdin.write(json.dumps(order).encode() + b"\n")
         self.process.stdin.flush()
 
@@ -43,7 +53,7 @@ class Driver:
         """Whether it is done with its run, or has come to an end itself."""
         assert self.process.stdout is not None
         until = time.monotonic() + seconds_to_wait
-        while not self._said.endswith(b"\n"):
+        while not self._answered():
             ready, _, _ = select.select([self.process.stdout], [], [], max(0, until - time.monotonic()))
             if not ready:
                 return False
@@ -51,18 +61,23 @@ class Driver:
             if not more:
                 self.process.wait()
                 return True
-            self._said += more
+            *lines, self._rest = (self._rest + more).split(b"\n")
+            self.heard += map(json.loads, lines)
         return True
+
+    def _answered(self) -> bool:
+        return bool(self.heard) and "error" in self.heard[-1]
 
     @property
     def alive(self) -> bool:
         return self.process.poll() is None
 
-    def stop(self, seconds_to_wait: float) -> None:
-        """Interrupt its run, and let it end."""
+    def stop(self, seconds_to_wait: float) -> bool:
+        """Interrupt its run, and let it end. Whether it has stopped."""
         self.process.terminate()
-        self.has_ended(seconds_to_wait)
+        stopped = self.has_ended(seconds_to_wait)
         self.let_go()
+        return stopped
 
     def let_go(self) -> None:
         """It ends when it has nothing more to do."""
@@ -73,17 +88,16 @@ class Driver:
 
     def outcome(self, found: Any) -> dict[str, Any]:
         """What it said when it was done with a run: its error, or None, and what was warned of."""
-        try:
-            return dict(json.loads(self._said))
-        except ValueError:
-            how = f"exit code {self.process.wait()}"
-            error = WorkerError(
-                f"the process that computed run {found.id} ended ({how})", f"simferry resume {found.id}"
-            )
-            return {"error": described(error), "warnings": []}
+        if self._answered():
+            return self.heard[-1]
+        how = f"exit code {self.process.wait()}"
+        error = WorkerError(
+            f"the process that computed run {found.id} ended ({how})", f"simferry resume {found.handle}"
+        )
+        return {"error": described(error), "warnings": []}
 
 
-drivers: dict[str, Driver] = {}  # by the folder of the run that they compute
+drivers: dict[str, Driver] = {}  # by the address of the run that they compute
 _spare: list[Driver] = []  # one that has loaded all that it needs, and waits
 
 
@@ -115,7 +129,7 @@ def order(found: Any, told: dict[str, Any]) -> Driver:
     if not driver.alive:
         driver.let_go()
         driver = Driver()
-    driver.tell({"folder": str(found.folder), "cwd": os.getcwd(), "environment": dict(os.environ), **told})
+    driver.tell({"run": found.address, "cwd": os.getcwd(), "environment": dict(os.environ), **told})
     return driver
 
 
@@ -123,24 +137,17 @@ def main() -> None:
     """A driver: load everything, wait for an order, carry it out, and so on until there are no more."""
     import pandas  # noqa: F401  pyarrow would, at its first array
 
-    from . import verbs
-
     for text in sys.stdin:
         order = json.loads(text)
         become(order["environment"])
+        forget_aws()
         os.chdir(order["cwd"])
         answer: dict[str, Any] = {"error": None}
         with warnings.catch_warnings(record=True) as warned:
             warnings.simplefilter("ignore")
             warnings.simplefilter("always", UserWarning)
             try:
-                found = verbs.open(order["folder"])
-                with open(found.folder / "jobs" / "driver.log", "ab") as log:
-                    os.dup2(log.fileno(), 2)
-                if "reason" in order:
-                    found._drive(order["reason"], found.replications, False, {}, None)
-                else:
-                    getattr(found, order["verb"])(**order["options"])
+                _carry_out(order)
             except BaseException as error:
                 answer["error"] = described(error)
         answer["warnings"] = [in_r(str(w.message)) for w in warned]
@@ -150,7 +157,42 @@ def main() -> None:
             return
 
 
+def _carry_out(order: dict[str, Any]) -> None:
+    from . import verbs
+
+    found = verbs.open(order["run"])
+    if order["verb"] == "follow":
+        for job, line in found.follow(order["job"]):
+            print(json.dumps({"job": job, "line": line}), flush=True)
+        return
+    with open(found.folder / "jobs" / "driver.log", "ab") as log:
+        os.dup2(log.fileno(), 2)
+    if order["verb"] == "run":
+        found._drive("run", found.replications, False, {}, _tell)
+    else:
+        getattr(found, order["verb"])(**order["options"], on_progress=_tell)
+
+
+def _tell(now: Any) -> None:
+    """Say how far the run is, unless what was said before has not been heard yet: R may not listen, or have ended."""
+    if select.select([], [sys.stdout], [], 0)[1]:
+        with contextlib.suppress(OSError):
+            print(json.dumps(far(now)), flush=True)
+
+
+def far(now: Any) -> dict[str, Any]:
+    """How far a run is; where jobs cost money also how they stand."""
+    from .screen import jobs_said
+
+    waits = f", waiting for {now.note}" if now.note else ""
+    said = "" if now.dollars is None and len(now.jobs) <= 20 else f"{jobs_said(now)}{in_r(waits)}"
+    return {"total": now.total, "done": now.done, "failed": now.failed, "state": now.state, "said": said}
+
+
 def become(environment: Mapping[str, str]) -> None:
+    """Have these environment variables; where they tell something else of AWS, forget what they told before."""
+    if _of_aws(environment) != _of_aws(os.environ):
+        forget_aws()
     for name in set(os.environ) - set(environment):
         del os.environ[name]
     for name, value in environment.items():
@@ -158,17 +200,33 @@ def become(environment: Mapping[str, str]) -> None:
             os.environ[name] = value
 
 
+def _of_aws(environment: Mapping[str, str]) -> dict[str, str]:
+    return {name: value for name, value in environment.items() if name.startswith("AWS_")}
+
+
+def forget_aws() -> None:
+    """Who asks AWS and where: R lives on when the user has logged in, changed the profile, or left the emulator."""
+    session = sys.modules.get("simferry.aws.session")
+    for kept in (session.session, session.client, session.account) if session else ():
+        kept.cache_clear()
+
+
 # ---- errors and their words, as R users write them ----
 
 
 def described(error: BaseException) -> dict[str, str]:
     """An error as R gets it."""
+    if isinstance(error, Told):
+        return error.error
     if isinstance(error, SimferryError):
         return {"code": error.code, "message": in_r(error.message), "hint": in_r(error.hint)}
     if isinstance(error, KeyboardInterrupt):
         return {"code": Interrupted.code, "message": "stopped", "hint": ""}
     if isinstance(error, NotPlain):
         return {"code": "usage", "message": f"an argument is {error}, which can't be used here", "hint": ""}
+    if isinstance(error, ModuleNotFoundError) and not str(error.name).startswith("simferry"):
+        message = f"the Python package {error.name} is not installed"
+        return {"code": "python", "message": message, "hint": in_r("pip install 'simferry[sagemaker]'")}
     if isinstance(error, OSError):
         return {"code": "system", "message": f"{error.filename or 'a file'}: {error.strerror or error}", "hint": ""}
     where = traceback.extract_tb(error.__traceback__)[-1]
@@ -185,25 +243,40 @@ def described(error: BaseException) -> dict[str, str]:
 _COMMAND = r"simferry (status|watch|logs|cancel|resume|extend|results|summary|errors|replay)"
 _IN_R: list[tuple[re.Pattern[str], str]] = [
     (re.compile(rf"{_COMMAND} (?!RUN\b|--)(\S+) --retry-failed"), r'sim_\1("\2", retry_failed = TRUE)'),
+    (re.compile(rf"{_COMMAND} (?!RUN\b|--)(\S+) --budget (\S+)"), r'sim_\1("\2", budget = \3)'),
     (re.compile(rf"{_COMMAND} (?!RUN\b|--)(\S+)"), r'sim_\1("\2")'),
+    (re.compile(r"simferry plan \.\.\. --backend sagemaker --refresh-prices"), "sim_plan(..., refresh_prices = TRUE)"),
+    (re.compile(r"simferry plan --backend sagemaker --refresh-prices"), "sim_plan(..., refresh_prices = TRUE)"),
     (re.compile(r"simferry list\b"), "sim_list()"),
     (re.compile(r"simferry doctor\b"), "simferry_doctor()"),
     (re.compile(r"simferry run --help"), "?sim_run"),
+    (re.compile(r"simferry image push (\S+) --to (\S+)"), r'image_push("\1", to = "\2")'),
     (re.compile(r"simferry image (build|push|check) ([\w./:-]*\w)"), r'image_\1("\2")'),
     (re.compile(r"simferry image (build|push|check)\b"), r"image_\1()"),
+    (re.compile(r"""pip install ['"]?simferry\[(sagemaker|emulator)\]['"]?"""), r'simferry_install(extras = "\1")'),
     (re.compile(r"pip install (--upgrade )?'?simferry(\[\w+\])?'?"), "simferry_install()"),
+    (re.compile(r"AWS_DEFAULT_REGION=([\w-]+)"), r'Sys.setenv(AWS_DEFAULT_REGION = "\1")'),
     (re.compile(r"--function\b"), "function_name"),
     (re.compile(r"--image ([\w./:-]*\w)"), r'sim_docker("\1")'),
-    (re.compile(r'--(store|args|include|backend|image|jobs) ("[^"]*"|[^\s(]\S*)'), r"\1 = \2"),
-    (re.compile(r"--(store|args|include|backend|image|jobs|fresh)\b"), r"\1"),
     (re.compile(r"e\.g\. -p (\w+)=\.\.\."), r"e.g. \1 = c(...)"),
 ]  # fmt: skip
+# an option of ours, its value (a word of prose has letters alone), and whether another one follows
+_OPTION = re.compile(
+    r"--(store|args|include|backend|image|jobs|fresh|hosts|workers|cores|role|instance-type|max-runtime|volume|budget|subnets"
+    r'|security-groups|kms-key|platform)\b(?: ("[^"]*"|local|docker|sagemaker|[^\s("]*[\d./:-]\S*[\w/]|\d+))?( (?=--))?'
+)
 
 
 def in_r(text: str) -> str:
     for pattern, words in _IN_R:
         text = pattern.sub(words, text)
-    return text
+    return _OPTION.sub(_option, text)
+
+
+def _option(found: re.Match[str]) -> str:
+    name, value = found[1].replace("-", "_"), found[2] or ""
+    quoted = value if re.fullmatch(r'[\d.]+|".*"', value) else f'"{value}"'
+    return f"{name} = {quoted}{', ' if found[3] else ''}" if value else name + (found[3] or "")
 
 
 if __name__ == "__main__":

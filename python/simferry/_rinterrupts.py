@@ -1,23 +1,30 @@
 """Ctrl-C while R runs Python in its own process.
 
 reticulate's signal handler tells both R and Python. R is the one to answer: to Python an interrupt that R has answered already
-would come again, in whatever it does next. So Python takes notice only where it says that it can be interrupted.
+would come again, in whatever it does next. So Python takes notice only where it says that it can be interrupted, and in
+`simferry.sagemaker`, which scripts call without the bridge.
 """
 
 import contextlib
 import ctypes
 import signal
 from collections.abc import Iterator
-from typing import Any
+from types import FrameType
 
 _allowed = False
 
 
-def _interrupt(*_: Any) -> None:
+def _interrupt(_: int, frame: FrameType | None) -> None:
     global _allowed
-    if _allowed:
+    if _allowed or _in_version_2s_names(frame):
         _allowed = False
         raise KeyboardInterrupt
+
+
+def _in_version_2s_names(frame: FrameType | None) -> bool:
+    while frame is not None and not frame.f_globals.get("__name__", "").startswith("simferry.sagemaker"):
+        frame = frame.f_back
+    return frame is not None
 
 
 @contextlib.contextmanager

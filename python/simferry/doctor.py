@@ -1,5 +1,6 @@
 """What is installed and what is missing, for each thing that simferry can do."""
 
+import importlib.util
 import os
 import platform
 import shutil
@@ -9,7 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from . import __version__
-from .store import store_at
+from .errors import SimferryError
+from .store import DEFAULT_STORE, Store, is_address
 
 
 @dataclass
@@ -23,30 +25,51 @@ class Finding:
 
 
 def examine(store: str | Path | None = None) -> list[Finding]:
-    """Look at this machine. Starts R if it is there; changes nothing."""
+    """Look at this machine. Starts R if it is there; changes nothing, and asks nobody else."""
     from .backends.local import cores_here
 
     found = [
         Finding("simferry", True, __version__),
         Finding("Python", True, f"{platform.python_version()} ({platform.system()} {platform.machine()})"),
         Finding("cores", True, f"{cores_here()} to be used, of {os.cpu_count()}"),
-        _store(store_at(store).path),
+        _store(store or os.environ.get("SIMFERRY_STORE") or DEFAULT_STORE),
         *_r(),
+        _aws(),
     ]
-    for module, why in (
-        ("scipy", "latin_hypercube and sobol designs: pip install 'simferry[design]'"),
-        ("rpy2", "R functions in Python's process: pip install 'simferry[r]'"),
+    for module, name, why in (
+        ("sagemaker", "sagemaker-core", "SageMaker: pip install 'simferry[sagemaker]'"),
+        ("obstore", "obstore", "runs in S3: pip install 'simferry[sagemaker]'"),
+        ("scipy", "scipy", "latin_hypercube and sobol designs: pip install 'simferry[design]'"),
+        ("rpy2", "rpy2", "R functions in Python's process: pip install 'simferry[r]'"),
     ):
-        import importlib.util
-
         there = importlib.util.find_spec(module) is not None
         found.append(
-            Finding(module, True if there else None, "installed" if there else "not installed", "" if there else why)
+            Finding(name, True if there else None, "installed" if there else "not installed", "" if there else why)
         )
     return found
 
 
-def _store(path: Path) -> Finding:
+def _aws() -> Finding:
+    """Whether there are credentials and a region; whether they are good is not asked."""
+    try:
+        from .aws import session
+
+        with session.asking("the AWS configuration"):
+            credentials = session.session().get_credentials()
+        if credentials is None:
+            return Finding("AWS", None, "no credentials", f"For SageMaker and S3: {session.LOGIN}")
+        place = f" at {url}" if (url := os.environ.get("AWS_ENDPOINT_URL")) else ""
+        return Finding("AWS", True, f"credentials ({credentials.method}), region {session.region()}{place}")
+    except ImportError as error:
+        return Finding("AWS", None, f"the package {error.name} is not installed", "pip install 'simferry[sagemaker]'")
+    except SimferryError as error:
+        return Finding("AWS", False, error.message, error.hint)
+
+
+def _store(given: str | Path) -> Finding:
+    if is_address(given):
+        return Finding("store", None, f"{given} (not asked)")
+    path = Store(given).path
     place = next(p for p in (path, *path.parents) if p.exists())
     free = shutil.disk_usage(place).free / 1e9
     try:

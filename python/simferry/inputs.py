@@ -128,13 +128,8 @@ def bring_address(address: str, version: str) -> Path:
     folder = cache_folder() / "inputs" / version
     if folder.exists():
         return folder
+    found = unchanged(address, version)
     objects, name = Objects.split(address)
-    found = objects.versions(name)
-    if _version(found) != version:
-        raise StoreError(
-            f"what lies at {address} is not what the run began with",
-            "Put that back, or begin a new run with what is there now.",
-        )
     with writing(folder):
         folder.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=folder.parent) as draft:
@@ -146,6 +141,20 @@ def bring_address(address: str, version: str) -> Path:
             with contextlib.suppress(OSError):  # another process was faster
                 os.rename(inside, folder)
     return folder
+
+
+def unchanged(address: str, version: str) -> list[tuple[str, int, str]]:
+    """What lies at an address: names, sizes, ETags. Raises StoreError where it is not what the run began with."""
+    from .objects import Objects
+
+    objects, name = Objects.split(address)
+    found = objects.versions(name)
+    if _version(found) != version:
+        raise StoreError(
+            f"what lies at {address} is not what the run began with",
+            "Put that back, or begin a new run with what is there now.",
+        )
+    return found
 
 
 def show_inputs(inputs: Mapping[str, Input], root: Path, copied: bool) -> None:

@@ -5,9 +5,9 @@ follow <- function(run, on_interrupt = stop_run) {
   now <- wait_for(run, on_interrupt)
   if (is.null(now)) return(invisible())
   if (now$failed > 0)
-    message(number(now$failed), " of ", number(now$total), " replications failed\nsim_errors(\"", run$id, "\")  tells why\nsim_resume(\"",
-            run$id, "\", retry_failed = TRUE)  tries them again")
-  if (now$state != "complete") message("run ", run$id, " is ", now$state, ": sim_resume(\"", run$id, "\") goes on")
+    message(number(now$failed), " of ", number(now$total), " replications failed\nsim_errors(\"", run$handle, "\")  tells why\nsim_resume(\"",
+            run$handle, "\", retry_failed = TRUE)  tries them again")
+  if (now$state != "complete") message("run ", run$id, " is ", now$state, ": sim_resume(\"", run$handle, "\") goes on")
   invisible(now)
 }
 
@@ -18,9 +18,9 @@ wait_for <- function(run, on_interrupt) suspendInterrupts({
   began <- proc.time()[[3L]]
   look <- function() repeat {   # often at first: a script may have many short loops
     now <- ask("progress", run)
-    progress$update(now)
+    if (!is.null(now$total)) progress$update(now)   # its driver has said something
     if (now$state != "running" || !is.null(now$outcome)) return(now)
-    allowInterrupts(Sys.sleep(min(0.02 + (proc.time()[[3L]] - began) / 20, 0.25)))
+    allowInterrupts(Sys.sleep(max(now$pause, min(0.02 + (proc.time()[[3L]] - began) / 20, 0.25))))
   }
   now <- tryCatch(look(), interrupt = function(e) NULL)
   progress$end()
@@ -30,10 +30,10 @@ wait_for <- function(run, on_interrupt) suspendInterrupts({
   now
 })
 
+# In good order, or detaching from jobs that go on elsewhere: the error says which. There is none where it ended just then.
 stop_run <- function(run) {
-  now <- cancel(run)
-  raise("interrupted", paste0("stopped; ", number(now$done), " of ", number(now$total), " replications of run ", run$id, " are kept"),
-        paste0("sim_resume(\"", run$id, "\")  goes on"))
+  ask("interrupt", run)
+  forget_interrupt()
 }
 
 cancel <- function(run) {
@@ -52,12 +52,12 @@ progress_of <- function(run) {
   list(
     update = function(now) {
       if (is.null(bar)) {
-        bar <<- cli::cli_progress_bar(total = now$total, format = "{cli::pb_bar} {cli::pb_current}/{cli::pb_total} {cli::pb_extra$failed}{cli::pb_eta_str}",
-                                      extra = list(failed = ""), .envir = home, .auto_close = FALSE, auto_terminate = FALSE)
+        bar <<- cli::cli_progress_bar(total = now$total, format = "{cli::pb_bar} {cli::pb_current}/{cli::pb_total} {cli::pb_extra$said}{cli::pb_eta_str}",
+                                      extra = list(said = ""), .envir = home, .auto_close = FALSE, auto_terminate = FALSE)
         if (in_rstudio) job <<- rstudioapi::jobAdd(paste("simferry", run$id), progressUnits = as.integer(max(now$total, 1)), running = TRUE, show = FALSE)
       }
-      failed <- if (now$failed > 0) paste0(number(now$failed), " failed, ") else ""
-      cli::cli_progress_update(set = now$done, total = now$total, extra = list(failed = failed), id = bar, .envir = home)
+      said <- c(if (now$failed > 0) paste(number(now$failed), "failed"), if (nzchar(now$said)) now$said)
+      cli::cli_progress_update(set = now$done, total = now$total, extra = list(said = paste(c(said, ""), collapse = ", ")), id = bar, .envir = home)
       if (!is.null(job)) {
         rstudioapi::jobSetProgress(job, as.integer(now$done))
         if (now$state != "running") rstudioapi::jobSetState(job, if (now$state == "complete") "succeeded" else "failed")

@@ -24,8 +24,10 @@
 #' @param seed `[numeric(1)]` from 0 to 2^31 - 1. The same script gives the same numbers when it is run again, and two loops
 #'   under one registration get different ones. `NULL`: each loop draws its seed from R's own generator, so that `set.seed()`
 #'   before a loop makes it reproducible.
-#' @param backend where loops run: [sim_local()], [sim_docker()], or a backend's name.
-#' @param store `[character(1)]` the folder in which runs live. `NULL`: `SIMFERRY_STORE`, or `./simferry-runs`.
+#' @param backend where loops run: [sim_local()], [sim_docker()], [sim_sagemaker()], or a backend's name. A loop that is interrupted stops its jobs,
+#'   wherever they are.
+#' @param store `[character(1)]` the folder in which runs live, or an address such as `"s3://bucket/folder"`. `NULL`: `SIMFERRY_STORE`, or
+#'   `./simferry-runs`; for SageMaker the folder simferry of the account's default bucket.
 #' @return `NULL`, invisibly. `foreach::getDoParWorkers()` then tells how many workers there are.
 #' @section Errors:
 #' Of the registration: `simferry_error_usage` for a seed, a backend or a number of workers that can't be. Of a loop: what
@@ -228,7 +230,7 @@ compute_loop <- function(sent, count, options, data, stops, verbose) {
   })
   values <- loop_values(run, count)
   # nothing finds a loop without a name again; one that went wrong is there to be looked at
-  if (!named && !attr(values, "failed")) suspendInterrupts(unlink(run$folder, recursive = TRUE))
+  if (!named && !attr(values, "failed")) suspendInterrupts(ask("remove", run))
   values
 }
 

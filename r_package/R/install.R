@@ -9,6 +9,8 @@
 #' `simferry_install()` made. One that you name is used as it is, and checked.
 #'
 #' @param python `[character(1)]` the Python to make the environment with. `NULL`: the newest on the `PATH` that fits.
+#' @param extras `[character]` what is installed beside what runs on this machine and containers need: `"sagemaker"` for [sim_sagemaker()] and
+#'   runs in S3 (some 450 MB), `"emulator"` for rehearsals without an account.
 #' @param quiet `[logical(1)]` don't show what pip says.
 #' @param store `[character(1)]` the folder in which runs live. `NULL`: `SIMFERRY_STORE`, or `./simferry-runs`.
 #' @return `simferry_install()`: the folder of the environment, invisibly. `simferry_uninstall()`: whether there was one, invisibly.
@@ -18,10 +20,13 @@
 #' @examples
 #' \dontrun{
 #' simferry_install()
+#' simferry_install(extras = c("sagemaker", "emulator"))
 #' simferry_doctor()
 #' }
 #' @export
-simferry_install <- function(python = NULL, quiet = FALSE) {
+simferry_install <- function(python = NULL, quiet = FALSE, extras = NULL) {
+  unknown <- setdiff(extras, c("sagemaker", "emulator"))
+  if (length(unknown)) raise("usage", paste0("there is no extra ", unknown[1]), "There are: sagemaker, emulator.")
   folder <- environment_folder()
   if (!is.null(session$python) && startsWith(normalizePath(dirname(session$python$path), mustWork = FALSE), normalizePath(folder, mustWork = FALSE)))
     raise("python", "the environment is in use by this session", "Restart R, then: simferry_install()")
@@ -41,7 +46,7 @@ simferry_install <- function(python = NULL, quiet = FALSE) {
   message("Installing simferry ", utils::packageVersion("simferry"), " and the Python packages that it needs.")
   complete <- FALSE
   on.exit(if (!complete) unlink(folder, recursive = TRUE), add = TRUE)
-  step(python_in(folder), c("-m", "pip", "install", "--disable-pip-version-check", shQuote(paste0(file.path(copy, basename(source)), "[design,docker]")), old),
+  step(python_in(folder), c("-m", "pip", "install", "--disable-pip-version-check", shQuote(sprintf("%s[%s]", file.path(copy, basename(source)), paste(c("design", "docker", extras), collapse = ","))), old),
        quiet, hint = "Is there a network? What pip said stands above.")
   step(python_in(folder), c("-c", shQuote("import simferry.verbs")), quiet = TRUE, hint = "These versions do not go together: please report it.")
   check_python(list(path = python_in(folder), why = "simferry_install() made it"))

@@ -1,6 +1,6 @@
-# A run: where it lives. All that it is stands in its folder.
+# A run: where it lives, a folder or an address in S3, where all that it is stands; handle: what it is called by.
 new_run <- function(told)
-  structure(class = "simferry_run", list(id = told$id, folder = told$folder, seed = told$seed))
+  structure(class = "simferry_run", list(id = told$id, folder = told$folder, handle = told$handle, seed = told$seed))
 
 #' @export
 format.simferry_run <- function(x, ...) {
@@ -10,6 +10,7 @@ format.simferry_run <- function(x, ...) {
   c(paste("<simferry run>", x$id),
     paste0(counted(now$conditions, "condition"), parameters, " x ", counted(now$replications, "replication"), ", seed ", x$seed),
     paste0(now$state, ": ", number(now$done), " of ", number(now$total), " replications done, ", number(now$failed), " failed"),
+    if (nzchar(now$said)) paste("jobs:", now$said),
     paste("in", x$folder))
 }
 

@@ -1,22 +1,28 @@
 #' What you do with a run
 #'
 #' `sim_status()`: how far it is. `sim_watch()`: follow it until it is no longer computed; interrupting that stops watching, not the run.
-#' `sim_logs()`: what its jobs printed. `sim_cancel()`: stop it; what is done stays. `sim_resume()`: compute what is missing, with the
+#' `sim_logs()`: what its jobs printed; with `follow` lines are shown as they come until the jobs have ended, or the user interrupts.
+#' `sim_cancel()`: stop it; what is done stays. `sim_resume()`: compute what is missing, with the
 #' run's own snapshot of the code. `sim_extend()`: more replications; those that are there stay as they are.
 #'
-#' @param run a run of [sim_run()] or [sim_open()], or `[character(1)]` its id, the beginning of it, its folder, or `"latest"`.
-#' @param store `[character(1)]` the folder in which runs live, where `run` is an id. `NULL`: `SIMFERRY_STORE`, or `./simferry-runs`.
+#' @param run a run of [sim_run()] or [sim_open()], or `[character(1)]` its id, the beginning of it, its folder or address
+#'   (`"s3://bucket/folder/RUN"`), or `"latest"`.
+#' @param store `[character(1)]` the folder in which runs live, or an address such as `"s3://bucket/folder"`, where `run` is an id. `NULL`:
+#'   `SIMFERRY_STORE`, or `./simferry-runs`.
 #' @param job `[character(1)]` one job's name, as `sim_status()` lists them. `NULL`: all.
+#' @param follow `[logical(1)]` show lines as they come.
 #' @param retry_failed `[logical(1)]` run failed replications again too, on their own streams.
 #' @param workers `[numeric(1)]` cores to use. `NULL`: as when the run began.
 #' @param replications `[numeric(1)]` how many replications of each condition there should be in all.
 #' @param detach `[logical(1)]` return at once; the run goes on in the background.
+#' @param ... options of the run's backend that are to be others from now on, such as `jobs`, `instance_type`, `max_runtime` or `budget`:
+#'   see [sim_docker()] and [sim_sagemaker()].
 #' @return `sim_status()`: a list of class `simferry_status` with `run`, `state` (`"running"`, `"complete"`, `"incomplete"`), `total`,
-#'   `done`, `failed` and `jobs`, the states of the jobs. `sim_logs()`: a named character vector, an element per job. The others:
-#'   the run, invisibly.
+#'   `done`, `failed`, `jobs`, the states of the jobs, and `dollars`, what they have cost so far by on-demand prices (`NULL` where they cost nothing).
+#'   `sim_logs()`: a named character vector, an element per job; `NULL` with `follow`. The others: the run, invisibly.
 #' @section Errors:
 #' `simferry_error_run_not_found`: there is no such run; the nearest ones are named. `simferry_error_run_busy`: another process is
-#' computing it. `simferry_error_interrupted`: it was stopped, and can be resumed.
+#' computing it. `simferry_error_interrupted`: it was stopped, and can be resumed; or its jobs go on, see [sim_sagemaker()].
 #' @examplesIf simferry:::python_is_there()
 #' draw <- function(n) mean(rnorm(n))
 #' run <- sim_run(draw, sim_grid(n = c(10, 20)), replications = 10, seed = 1, store = tempfile())
@@ -30,7 +36,7 @@ NULL
 sim_status <- function(run, store = NULL) {
   now <- ask("status", run, store)
   structure(class = "simferry_status", list(run = now$id, state = now$state, total = now$total, done = now$done, failed = now$failed,
-                                            jobs = unlist(now$jobs)))
+                                            jobs = unlist(now$jobs), dollars = now$dollars, said = now$said, handle = now$handle))
 }
 
 #' @export
@@ -40,9 +46,10 @@ format.simferry_status <- function(x, ...)
 #' @export
 print.simferry_status <- function(x, ...) {
   cat(format(x), "\n", sep = "")
+  if (nzchar(x$said)) cat("  jobs: ", x$said, "\n", sep = "")
   jobs <- utils::tail(x$jobs, 20L)
   if (length(jobs)) cat(paste0("  job ", names(jobs), ": ", jobs), sep = "\n")
-  if (x$state == "incomplete") cat("sim_resume(\"", x$run, "\")  goes on\n", sep = "")
+  if (x$state == "incomplete") cat("sim_resume(\"", x$handle, "\")  goes on\n", sep = "")
   invisible(x)
 }
 
@@ -50,16 +57,30 @@ print.simferry_status <- function(x, ...) {
 #' @export
 sim_watch <- function(run, store = NULL) {
   run <- as_run(run, store)
-  follow(run, on_interrupt = function(run) message("run ", run$id, " goes on; sim_cancel(\"", run$id, "\")  stops it"))
+  follow(run, on_interrupt = function(run) message("run ", run$id, " goes on; sim_cancel(\"", run$handle, "\")  stops it"))
   invisible(run)
 }
 
 #' @rdname verbs
 #' @export
-sim_logs <- function(run, job = NULL, store = NULL) {
+sim_logs <- function(run, job = NULL, follow = FALSE, store = NULL) {
+  if (follow) return(follow_logs(as_run(run, store), job))
   texts <- ask("logs", run, store, job = job)
   stats::setNames(as.character(unlist(texts)), names(texts))
 }
+
+follow_logs <- function(run, job) suspendInterrupts({
+  ask("logs_follow", run, job = job)
+  on.exit(bridge("logs_leave"))
+  look <- function() repeat {
+    now <- ask("logs_lines", run, job = job)
+    for (line in now$lines) cat(line, "\n", sep = "")
+    if (now$ended) return()
+    allowInterrupts(Sys.sleep(0.1))
+  }
+  tryCatch(look(), interrupt = function(e) NULL)
+  invisible()
+})
 
 #' @rdname verbs
 #' @export
@@ -72,13 +93,13 @@ sim_cancel <- function(run, store = NULL) {
 
 #' @rdname verbs
 #' @export
-sim_resume <- function(run, retry_failed = FALSE, workers = NULL, detach = FALSE, store = NULL)
-  go_on(run, store, detach, retry_failed = retry_failed, workers = workers)
+sim_resume <- function(run, retry_failed = FALSE, workers = NULL, detach = FALSE, store = NULL, ...)
+  go_on(run, store, detach, retry_failed = retry_failed, workers = workers, ...)
 
 #' @rdname verbs
 #' @export
-sim_extend <- function(run, replications, workers = NULL, detach = FALSE, store = NULL)
-  go_on(run, store, detach, replications = replications, workers = workers)
+sim_extend <- function(run, replications, workers = NULL, detach = FALSE, store = NULL, ...)
+  go_on(run, store, detach, replications = replications, workers = workers, ...)
 
 go_on <- function(run, store, detach, ...) {
   run <- as_run(run, store)
@@ -127,14 +148,16 @@ as_table <- function(x) if (isNamespaceLoaded("tibble")) tibble::as_tibble(x) el
 
 #' Run one replication again
 #'
-#' It runs in the foreground, on its own random numbers, and what it prints is shown: its value, or its error and traceback.
+#' It runs in the foreground, on its own random numbers, and what it prints is shown, then its value, or its error and traceback. It runs on this machine,
+#' in the run's image where it has one that is here. Replications that the run does not have, beyond its last, can be looked at too.
 #'
 #' @inheritParams verbs
 #' @param condition `[numeric(1)]` the condition's number.
-#' @param replication `[numeric(1)]` the replication's number.
-#' @return What it printed, `[character(1)]`, invisibly; with the attribute `failed`, `[logical(1)]`.
+#' @param replication `[numeric(1)]` the replication's number, from 1.
+#' @return A list, invisibly: `value`, what the simulation returned, of a script the text of its results file (`NULL` where it failed, and of
+#'   simulations in Python); `failed`, `[logical(1)]`; `output`, `[character(1)]`, what was shown.
 #' @section Errors:
-#' `simferry_error_usage`: there is no such condition or replication. That the replication fails is no error of this function.
+#' `simferry_error_usage`: there is no such condition. That the replication fails is no error of this function.
 #' @examplesIf simferry:::python_is_there()
 #' draw <- function(n) mean(rnorm(n))
 #' run <- sim_run(draw, sim_grid(n = c(10, 20)), replications = 10, seed = 1, store = tempfile())
@@ -143,14 +166,29 @@ as_table <- function(x) if (isNamespaceLoaded("tibble")) tibble::as_tibble(x) el
 sim_replay <- function(run, condition, replication, store = NULL) {
   said <- ask("replay", run, store, condition = condition, replication = replication)
   cat(said$output)
-  invisible(structure(said$output, failed = said$failed))
+  invisible(list(value = if (length(said$value)) unserialize(said$value), failed = said$failed, output = said$output))
 }
+
+#' The files that a replication left
+#'
+#' Those that a whole script wrote into its output folder, or `value.rds`, which has what a function returned where that is no row of a
+#' table. Of a run in S3 they are brought to this machine.
+#'
+#' @inheritParams sim_replay
+#' @return `[character]` their paths.
+#' @section Errors: `simferry_error_run_not_found`: there is no such run; the nearest ones are named.
+#' @examplesIf simferry:::python_is_there()
+#' run <- sim_run(function(n) lm(y ~ x, data.frame(x = 1:n, y = rnorm(n))), sim_grid(n = 20), replications = 2, seed = 1, store = tempfile())
+#' readRDS(sim_artifacts(run, condition = 1, replication = 2))
+#' @export
+sim_artifacts <- function(run, condition, replication, store = NULL)
+  ask("artifacts", run, store, condition = condition, replication = replication)
 
 #' The runs of a store
 #'
 #' @inheritParams verbs
 #' @return `sim_list()`: a data frame, a row per run, oldest first: `run`, `created`, `state`, `conditions`, `done`, `total`, `failed`,
-#'   `seed`, `folder`. `sim_open()`: the run.
+#'   `seed`, `folder` (or address). `sim_open()`: the run.
 #' @section Errors: `simferry_error_run_not_found`: there is no such run; the nearest ones are named.
 #' @examplesIf simferry:::python_is_there()
 #' sim_list(store = tempfile())

@@ -22,6 +22,7 @@ from ..aws.instances import instance
 from ..aws.prices import affordable_seconds, cost_so_far, prices
 from ..aws.script_processor import start_script
 from ..errors import BudgetReached, UsageError
+from ..inputs import unchanged
 from ..store import RunFolder, write_whole, writing
 from . import contract
 from .base import ENDED
@@ -188,6 +189,9 @@ class Sagemaker:
     # ---- jobs ----
 
     def submit(self, run: RunFolder, jobs: Sequence[str]) -> None:
+        for one in run.record.get("inputs", {}).values():
+            if one["place"]:
+                unchanged(one["place"], one["version"])
         self._waiting += jobs
         self._submit_more(run)
 

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from simferry.worker import blocks
 
-WORKER_R = Path(blocks.__file__).with_name("worker.R")
+BLOCKS_R = Path(blocks.__file__).with_name("blocks.R")
 R_NA = struct.unpack("<d", struct.pack("<Q", 0x7FF00000000007A2))[0]
 TINY = 5e-324  # the smallest denormal
 DOUBLES = [1 / 3, R_NA, math.nan, math.inf, -math.inf, -0.0, 0.0, TINY, 2.2e-308, 1.7976931348623157e308]
@@ -152,12 +152,8 @@ def test_two_columns_of_one_name_are_both_kept():
 
 
 def with_r_functions(code, folder):
-    """Run code with worker.R's read_block and write_block."""
-    lines = WORKER_R.read_text(encoding="utf-8").split("\n")
-    begin = lines.index("# ---- blocks ----")
-    end = next(i for i, line in enumerate(lines) if i > begin and line.startswith("# ----"))
-    (folder / "blocks.R").write_text("\n".join(lines[begin:end]), encoding="utf-8")
-    return rscript(f'source("blocks.R", encoding = "UTF-8")\n{code}', folder)
+    """Run code with the R worker's read_block and write_block."""
+    return rscript(f'source("{BLOCKS_R}", encoding = "UTF-8")\n{code}', folder)
 
 
 def test_bytes_of_any_kind_from_r_and_back(tmp_path):

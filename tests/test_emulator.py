@@ -14,7 +14,7 @@ from docker_fixtures import left_behind
 from emulator_fixtures import Jobs, P
 from simferry import registry
 from simferry.emulator import Faults
-from simferry.emulator.storage import S3Storage, TransferError
+from simferry.aws.job_storage import S3Storage, TransferError
 
 GROUP = "/aws/sagemaker/ProcessingJobs"
 
@@ -182,6 +182,24 @@ def test_many_jobs_are_accepted_at_once_and_listed_by_page(emulate):
     assert [job["ProcessingJobName"] for job in stopped] == ["other"]
 
 
+def test_names_are_looked_at_when_pages_are_cut(emulate):
+    """As the service is reported to do it (boto3#3347): a page may be short, or empty, and not the last."""
+    jobs = Jobs(emulate(faults=Faults(start_seconds=60)), "no-image")
+    for name in ("a-mine", "b-1", "c-1", "d-1", "e-mine"):
+        jobs.submit(name, "1")
+    before = jobs.describe("e-mine")["CreationTime"]
+
+    def pages(**asked):
+        told = jobs.sagemaker.get_paginator("list_processing_jobs").paginate(
+            NameContains="mine", PaginationConfig={"PageSize": 2}, **asked
+        )
+        return [[job["ProcessingJobName"] for job in page["ProcessingJobSummaries"]] for page in told]
+
+    assert pages() == [["a-mine"], [], ["e-mine"]]
+    assert pages(CreationTimeBefore=before) == [["a-mine"], []]  # times, and states, are looked at first
+    assert pages(StatusEquals="Completed") == [[]]
+
+
 # ---- images ----
 
 
@@ -304,6 +322,18 @@ def test_a_host_that_is_lost(emulate, image_r):
     jobs.submit("lost", "Sys.sleep(60)")
     done = jobs.wait("lost")
     assert done["FailureReason"] == "InternalServerError: We encountered an internal error.  Please try again."
+
+
+def test_a_list_that_is_behind(emulate):
+    jobs = Jobs(emulate(faults=Faults(start_seconds=60, list_lag_seconds=1)), "no-image")
+    jobs.submit("new", "1")
+
+    def listed():
+        return [job["ProcessingJobName"] for job in jobs.sagemaker.list_processing_jobs()["ProcessingJobSummaries"]]
+
+    assert listed() == [] and jobs.describe("new")["ProcessingJobStatus"] == "InProgress"
+    jobs.until(lambda: listed() == ["new"])
+    assert time.time() - jobs.describe("new")["CreationTime"].timestamp() >= 1
 
 
 def test_faults_are_drawn_for_each_kind_apart():

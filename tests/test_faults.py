@@ -6,6 +6,7 @@ import random
 import shutil
 import signal
 import subprocess
+import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 
@@ -14,6 +15,7 @@ import pytest
 import simferry as sf
 from conftest import require
 from simferry.errors import StoreError
+from simferry.simulation import WORKER
 from sweeps import DRAWS, block_hashes, digest, done_pairs, left_behind, simferry, wait_until, write
 
 SWEEP = ("-p", "n=5,10,20", "-p", "effect=0,0.5", "-n", "20", "--seed", "7", "--workers", "2")
@@ -145,6 +147,24 @@ def test_a_full_disk_is_named_and_the_run_resumes_when_there_is_room(tmp_path, s
     assert simferry("resume", run.id, "--store", small_disk, cwd=tmp_path).returncode == 0
     assert digest(sf.open(run.id, small_disk)) == undisturbed[language]
     assert left_behind(small_disk) == []
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("killed", [False, True])
+def test_why_a_job_can_not_go_on_is_there_whole_or_not_at_all(tmp_path, language, killed):
+    """An empty message would tell of a full disk."""
+    needs(language)
+    if language == "r":
+        early = 'file.rename <- function(...) quit("no")\n' if killed else ""
+        code = f'source("{WORKER / "job.R"}")\n{early}give_up(list(root = ".", supervisor = Sys.getpid()), "load: ", "no such file")'
+        command = ["Rscript", "--vanilla", "-e", code]
+    else:
+        early = "os.replace = lambda *_: os._exit(1)\n" if killed else ""
+        code = f"import os\nfrom pathlib import Path\nfrom simferry.worker.job import leave_message\n{early}"
+        command = [sys.executable, "-c", f"{code}leave_message(Path(), 'load: no such file')"]
+    subprocess.run(command, cwd=tmp_path, capture_output=True, timeout=60, check=False)
+    said = {path.name: path.read_text() for path in tmp_path.iterdir()}
+    assert list(said.values()) == ["load: no such file"] and ("message" in said) is not killed
 
 
 def test_a_disk_too_small_for_artifacts(tmp_path, small_disk):

@@ -5,7 +5,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from simferry import planning
 from simferry.design import grid
-from simferry.worker import blocks, worker
+from simferry.worker import blocks
+from simferry.worker.job import as_python
 
 
 def replications_of(work):
@@ -85,7 +86,7 @@ def test_a_job_file_tells_a_worker_all_that_it_needs():
     assert block.table("stretches").columns["condition"].values.tolist() == [4, 2]
     assert block.table("conditions").columns["condition"].values.tolist() == [2, 4]
     assert block.table("conditions").columns["argument_4"].strings() == ["NA", "NA"]
-    values = {name: worker.as_python(column) for name, column in block.table("parameters").columns.items()}
+    values = {name: as_python(column) for name, column in block.table("parameters").columns.items()}
     assert values == {"n": [10, 20], "effect": [0.5] * 2, "method": ["t"] * 2, "exact": [None] * 2, "size": [7] * 2}
 
 
@@ -96,7 +97,7 @@ def test_parameters_keep_nan_apart_from_na():
     made = planning.Streams(1, design.canonical(), whole_scripts=False)
     spec = {"language": "python", "kind": "function"}
     block = blocks.decode(planning.job_bytes({}, planning.all_work(4, 1), made, spec, design))
-    na, nan, number, zero = worker.as_python(block.table("parameters").columns["x"])
+    na, nan, number, zero = as_python(block.table("parameters").columns["x"])
     assert na is None and math.isnan(nan) and number == 1.5 and zero == 0
 
 

@@ -61,6 +61,18 @@ def run(job: ProcessingJob):
     return outcome
 
 
+@pytest.mark.parametrize("path", [f"{P}/../../../escaped", "/tmp/escaped", "/opt/ml/../escaped", "escaped"])
+def test_a_request_can_not_write_outside_of_the_jobs_folder(job, tmp_path, path):
+    source = {"S3Uri": local_uri(tmp_path / "code"), "LocalPath": path, "S3DataType": "S3Prefix"}
+    refused = pytest.raises(RequestRefused, match=rf"LocalPath must begin with /opt/ml/ .*'{path}'")
+    with refused:
+        job("1", ProcessingInputs=[{"InputName": "data", "S3Input": source}]).start()
+    out = {"S3Uri": local_uri(tmp_path / "out"), "LocalPath": path, "S3UploadMode": "EndOfJob"}
+    with refused:
+        job("1", ProcessingOutputConfig={"Outputs": [{"OutputName": "out", "S3Output": out}]}).start()
+    assert not list(tmp_path.rglob("escaped"))
+
+
 def test_a_script_finds_what_the_contract_says(job, tmp_path):
     script = f"""
     cat(commandArgs(trailingOnly = TRUE), Sys.getenv("GREETING"), Sys.info()[["nodename"]], "\\n")

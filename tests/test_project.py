@@ -1,6 +1,8 @@
 """The project itself: one version, light imports, a documented command line."""
 
+import importlib
 import json
+import pkgutil
 import re
 import subprocess
 import sys
@@ -81,9 +83,27 @@ def test_every_command_is_in_the_readme_and_has_an_example(name):
 
 
 def test_every_error_is_drawn_in_the_tree_and_has_a_code():
-    kinds = [k for k in vars(errors).values() if isinstance(k, type) and issubclass(k, errors.SimferryError)]
-    assert all(k.__name__ in errors.__doc__ for k in kinds)
-    assert len({k.code for k in kinds}) == len(kinds)
+    """Each line: where it hangs, its name, its meaning, and the exit code where it is not that of what it hangs on."""
+    for module in pkgutil.walk_packages(simferry.__path__, "simferry."):
+        if not module.name.endswith("__main__"):
+            importlib.import_module(module.name)
+    kinds, drawn = [errors.SimferryError], {}
+    for kind in kinds:  # it grows
+        kinds += kind.__subclasses__()
+    above: list[str] = []
+    for branch, name, exit_code in re.findall(
+        r"^    ([ │├└─]*)(\w+) {2,}.*?(?:exit code (\d))?$|^$", errors.__doc__, re.M
+    ):
+        if name:
+            above[len(branch) // 4 :] = [name]
+            drawn[name] = (above[-2] if len(above) > 1 else "Exception", exit_code)
+    ours = [kind for kind in kinds if kind.__module__.startswith("simferry.")]
+    assert {kind.__name__: kind.__bases__[0].__name__ for kind in ours} == {n: above for n, (above, _) in drawn.items()}
+    for kind in ours:
+        told = drawn[kind.__name__][1]
+        assert kind.exit_code == (int(told) if told else kind.__bases__[0].exit_code), kind
+    here = [kind for kind in ours if kind.__module__ == "simferry.errors"]
+    assert len({kind.code for kind in here}) == len(here)
 
 
 def test_errors_survive_pickling():

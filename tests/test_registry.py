@@ -6,7 +6,9 @@ import time
 import urllib.request
 
 import pytest
+from aws_fixtures import forget_clients
 from docker_fixtures import docker_config
+from simferry.aws.session import AwsError, CredentialsError
 from simferry.engine import ImageError
 from simferry.registry import KEPT_IMAGES, RegistryError, check_names, ecr_login, push
 
@@ -144,10 +146,13 @@ def aws(monkeypatch, tmp_path):
         "AWS_SHARED_CREDENTIALS_FILE": str(tmp_path / "none"),
     }.items():
         monkeypatch.setenv(name, value)
-    monkeypatch.delenv("AWS_PROFILE", raising=False)
+    for name in ("AWS_PROFILE", "AWS_DEFAULT_REGION", "AWS_REGION"):  # the region is that of the registry's address
+        monkeypatch.delenv(name, raising=False)
+    forget_clients()
     urllib.request.urlopen(urllib.request.Request(f"http://{host}:{port}/moto-api/reset", method="POST")).close()
     yield boto3.client("ecr", region_name=REGION)
     server.stop()
+    forget_clients()
 
 
 def test_a_repository_is_made(aws):
@@ -174,9 +179,9 @@ def test_a_repository_that_is_there_is_left_as_it_is(aws):
 
 
 def test_what_ecr_refuses_is_said_in_its_words(aws):
-    with pytest.raises(RegistryError) as caught:
+    with pytest.raises(AwsError) as caught:
         ecr_login(ACCOUNT, REGION, "not a name", lambda _: None)
-    assert caught.value.message.startswith(f"ECR of account {ACCOUNT} in {REGION} refuses CreateRepository: ")
+    assert caught.value.message.startswith(f"ECR of account {ACCOUNT} in {REGION}: AWS refuses CreateRepository: ")
     assert caught.value.message.endswith("(InvalidParameterException)")
     assert aws.describe_repositories()["repositories"] == []
 
@@ -187,14 +192,15 @@ def test_no_credentials(aws, monkeypatch):
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     for name in ("AWS_CONTAINER_CREDENTIALS_FULL_URI", "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI"):
         monkeypatch.delenv(name, raising=False)
-    with pytest.raises(RegistryError) as caught:
+    forget_clients()
+    with pytest.raises(CredentialsError) as caught:
         ecr_login(ACCOUNT, REGION, "simferry-r", lambda _: None)
-    assert caught.value.message == f"there are no AWS credentials for account {ACCOUNT} in {REGION}"
+    assert caught.value.message == f"there are no AWS credentials to ask for ECR of account {ACCOUNT} in {REGION}"
     assert "aws sso login" in caught.value.hint and caught.value.exit_code == 1
 
 
 def test_aws_can_not_be_reached(aws, monkeypatch):
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
-    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
-    with pytest.raises(RegistryError, match=f"ECR of account {ACCOUNT} in {REGION} can't be asked"):
+    forget_clients()
+    with pytest.raises(AwsError, match=f"ECR of account {ACCOUNT} in {REGION} can't be asked"):
         ecr_login(ACCOUNT, REGION, "simferry-r", lambda _: None)

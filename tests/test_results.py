@@ -14,7 +14,8 @@ from simferry import results
 from simferry.outputs import read_output
 from simferry.results import as_pandas, collect, digest, done, table
 from simferry.summary import same_values, summary
-from simferry.worker import blocks, worker
+from simferry.worker import blocks
+from simferry.worker.rows import column_of, result_tables
 
 NA = float(blocks.NA_DOUBLE)
 DOUBLES = [1 / 3, NA, math.nan, math.inf, -math.inf, -0.0, 5e-324, 0.1 + 0.2]
@@ -112,7 +113,7 @@ def test_it_does_not_matter_which_blocks_hold_what(hand_made):
         order = [every[i] for i in rng.permutation(60)]
         for at in range(0, 60, size):
             part = order[at : at + size]
-            tables = worker.result_tables(
+            tables = result_tables(
                 [c for c, _ in part],
                 [r for _, r in part],
                 [pd.DataFrame({k: pd.Series(v, dtype=object) for k, v in row(*p).items()}) for p in part],
@@ -147,15 +148,15 @@ def test_kinds_are_widened_without_loss(hand_made):
 
 
 def test_python_integers_that_no_double_holds_are_kept_as_text():
-    assert worker.column_of([1, 2**31 - 1]).kind == "integer"
-    assert worker.column_of([1, 2**60, None]).values.tolist()[:2] == [1.0, 2.0**60]
-    assert worker.column_of([1, 2**53 + 1]).strings() == ["1", "9007199254740993"]
-    assert worker.column_of([10**400]).strings() == [str(10**400)]
-    assert worker.column_of([0.5, True, "a", 20.0]).strings() == ["0.5", "TRUE", "a", "20"]
+    assert column_of([1, 2**31 - 1]).kind == "integer"
+    assert column_of([1, 2**60, None]).values.tolist()[:2] == [1.0, 2.0**60]
+    assert column_of([1, 2**53 + 1]).strings() == ["1", "9007199254740993"]
+    assert column_of([10**400]).strings() == [str(10**400)]
+    assert column_of([0.5, True, "a", 20.0]).strings() == ["0.5", "TRUE", "a", "20"]
 
 
 def test_outputs_named_like_the_ids_do_not_take_their_place():
-    (made,) = worker.result_tables([1, 1], [1, 2], [{"condition": 5.0, "replication": 6.0}] * 2)
+    (made,) = result_tables([1, 1], [1, 2], [{"condition": 5.0, "replication": 6.0}] * 2)
     assert {n: c.values.tolist() for n, c in made.columns.items()} == {
         "condition": [1, 1], "replication": [1, 2], "condition_result": [5, 5], "replication_result": [6, 6],
     }  # fmt: skip

@@ -11,6 +11,7 @@ import simferry.sagemaker as sagemaker
 from aws_fixtures import ACCOUNT, REGION, ROLE
 from sagemaker_fixtures import BUCKET, processor
 from simferry.aws import logs
+from simferry.aws.buckets import default_bucket
 from simferry.aws.session import AwsError, CredentialsError
 from simferry.errors import SimferryError, UsageError
 from simferry.sagemaker.exceptions import CapacityError, UnexpectedStatusException
@@ -26,6 +27,20 @@ def test_the_default_bucket_is_version_2s_and_is_made_closed_to_the_public(sessi
     assert account("s3").get_bucket_location(Bucket=BUCKET)["LocationConstraint"] == REGION
     assert all(account("s3").get_public_access_block(Bucket=BUCKET)["PublicAccessBlockConfiguration"].values())
     assert sagemaker.Session().default_bucket() == BUCKET  # it is there by now
+
+
+def test_a_default_bucket_is_one_for_all_and_may_be_made_by_somebody_else_meanwhile(session, account):
+    """The sagemaker backend takes the same one; and in a race for it nobody fails."""
+    client, seen = account("s3"), []
+
+    def faster(**_):
+        if not seen:
+            seen.append(BUCKET)
+            client.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": REGION})
+
+    client.meta.events.register("before-parameter-build.s3.CreateBucket", faster)
+    assert default_bucket() == session.default_bucket() == BUCKET and seen
+    assert all(client.get_public_access_block(Bucket=BUCKET)["PublicAccessBlockConfiguration"].values())
 
 
 def test_a_default_bucket_of_anothers_is_refused(session, account):
@@ -46,6 +61,8 @@ def test_a_default_bucket_of_anothers_is_refused(session, account):
     client.meta.events.register("before-parameter-build.s3.HeadBucket", forbidden)
     with pytest.raises(AwsError, match=rf"default bucket {BUCKET} is another account's.*\n.*default_bucket="):
         sagemaker.Session().default_bucket()
+    with pytest.raises(AwsError, match=rf"default bucket {BUCKET} is another account's.*\n.*--store s3://"):
+        default_bucket()
 
 
 def test_files_go_to_s3_and_come_back(session, account, tmp_path):

@@ -15,7 +15,7 @@ from botocore.exceptions import ClientError
 from simferry.aws import script_processor
 from simferry.aws.limits import RequestRefused
 from simferry.aws.script_processor import sdk_session, start_script
-from simferry.errors import UsageError
+from simferry.errors import SimferryError, UsageError
 
 PLAN = {
     "InputName": "plan",
@@ -121,6 +121,17 @@ def test_the_code_may_be_the_whole_folder_of_the_script(sent):
     code = sent[0]["ProcessingInputs"][1]["S3Input"]
     assert (code["S3Uri"], code["LocalPath"]) == ("s3://bucket/run/code/", "/opt/ml/processing/input/code")
     assert sent[0]["AppSpecification"]["ContainerEntrypoint"][1] == "/opt/ml/processing/input/code/worker.R"
+
+
+def test_an_sdk_that_would_start_jobs_without_their_folder_is_refused(sent, monkeypatch):
+    """A later one may have another name for the method by which the folder gets into the request."""
+    folder_processor = script_processor._sdk().folder_processor
+    monkeypatch.delattr(folder_processor, "_convert_code_and_add_to_inputs")
+    with pytest.raises(SimferryError, match=r"run-0001 is not started: sagemaker-core [0-9.]+ .*worker.R") as caught:
+        start_script(**job(code_folder=True))
+    assert sent == [] and "sagemaker-core<" in caught.value.hint
+    start_script(**job())
+    assert len(sent) == 1
 
 
 def test_nothing_that_was_passed_in_is_changed(sent):

@@ -6,9 +6,10 @@ import threading
 import pytest
 from conftest import require
 from simferry import grid
+from simferry.arguments import as_argument, rendered_arguments
 from simferry.backends.local import Local
 from simferry.errors import SimulationError
-from simferry.simulation import Simulation, as_argument, rendered_arguments
+from simferry.simulation import Simulation
 
 PYTHON = "def simulate(n, rng):\n    return rng.normal(size=n).mean()\n"
 
@@ -47,7 +48,15 @@ def test_the_snapshot_holds_the_script_and_what_is_included(tmp_path):
     assert sorted(simulation.files()) == ["data/one.csv", "helpers.py", "more.py", "simulate.py"]
     simulation.write_code(tmp_path / "code")
     assert (tmp_path / "code" / "data" / "one.csv").read_text() == "x"
-    assert (tmp_path / "code" / "worker.py").exists()
+    assert (tmp_path / "code" / "worker.py").exists() and (tmp_path / "code" / "simferry_worker" / "main.py").exists()
+
+
+def test_what_would_take_the_place_of_the_worker_is_refused(tmp_path):
+    written(tmp_path, "simferry_worker/rows.py", "")
+    written(tmp_path, "worker.py", "")
+    for name, what in [("simferry_worker", "folder"), ("worker.py", "file")]:
+        with pytest.raises(SimulationError, match=rf"{name} is the name of a {what} that simferry puts beside"):
+            Simulation(written(tmp_path), include=[name]).files()
 
 
 def test_the_hash_is_that_of_the_code(tmp_path):

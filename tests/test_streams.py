@@ -171,7 +171,8 @@ def test_seeds_of_a_condition_are_below_2_to_the_31_and_distinct():
 
 def test_python_replications_draw_from_philox_with_the_replication_as_counter(tmp_path):
     from simferry import job_file, planning
-    from simferry.worker import worker
+    from simferry.worker.functions import FunctionRunner
+    from simferry.worker.job import Job
 
     design, code = grid(n=[10, 20]), tmp_path / "input" / "code"
     code.mkdir(parents=True)
@@ -184,7 +185,7 @@ def test_python_replications_draw_from_philox_with_the_replication_as_counter(tm
     (tmp_path / "input" / "plan" / "job").write_bytes(job)
     assert job_file.blocks.decode(job).facts["function"] == "simulate"
 
-    run = worker.FunctionRunner(worker.Job(tmp_path))
+    run = FunctionRunner(Job(tmp_path))
     for row, replication in [(1, 3), (0, 1), (0, 2), (1, 3)]:  # in any order, and again
         key = made.digests[row, :16].copy().view("<u8")
         expected = np.random.Generator(np.random.Philox(key=key, counter=[0, 0, 0, replication])).normal(

@@ -16,6 +16,7 @@ import pandas as pd
 import pytest
 import simferry as sf
 from simferry.errors import SimulationError
+from simferry.simulation import WORKER
 from sweeps import PYTHON_DRAWS, digest, done_pairs, write
 
 
@@ -234,6 +235,28 @@ def test_values_that_cannot_be_kept_are_refused_at_once(tmp_path, go, code):
     assert len(sf.runs(tmp_path / "runs")[0].logs()) == 1  # not tried again
 
 
+@pytest.mark.parametrize("kind", ["function", "script"])
+def test_modules_of_the_users_may_have_the_names_of_the_workers_own(tmp_path, go, kind):
+    names = sorted(path.name for path in WORKER.glob("*.py") if path.stem not in ("worker", "__init__"))
+    for name in names:
+        write(tmp_path, name, f"number = {len(name)}\n")
+    code = "".join(f"import {name[:-3]}\n" for name in names)
+    total = f"sum(m.number for m in ({', '.join(name[:-3] for name in names)}))"
+    if kind == "function":
+        run = go(
+            write(tmp_path, "simulate.py", f"{code}\ndef simulate(n):\n    return n + {total}\n"),
+            {"n": [1]},
+            include=names,
+        )
+        values = run.results()["value"]
+    else:
+        code += f"import os\nopen(os.environ['SIMFERRY_OUTPUT'] + '/x.txt', 'w').write(str({total}))\n"
+        script = write(tmp_path, "script.py", code)
+        run = go(script, args="", include=names, results_file="x.txt")
+        values = run.results()["value"] + 1
+    assert values.tolist() == [1 + sum(map(len, names))] * 3
+
+
 # ---- failures ----
 
 
@@ -254,7 +277,7 @@ def simulate(n, rng):
     assert first["message"] == f"ValueError: no convergence:\n{first['n']}"
     assert first["call"] == "inner, line 4"
     assert "in simulate" in first["traceback"] and "return inner(n, rng)" in first["traceback"]
-    assert "worker.py" not in first["traceback"]
+    assert "simferry_worker" not in first["traceback"] and "worker.py" not in first["traceback"]
 
 
 def test_warnings_are_counted_and_those_that_the_script_ignores_are_not(tmp_path, go):

@@ -24,7 +24,7 @@ import numpy as np
 
 from . import _rinterrupts
 from ._rdrivers import Driver, Told, become, described, drivers, far, forget_aws, in_r, keep_spare, order
-from .errors import DesignError, RunBusy, UsageError, nearest
+from .errors import DesignError, Interrupted, RunBusy, UsageError, nearest
 from .rdata import Vector, data_frame, decode, encode
 
 Arguments = dict[str, Any]
@@ -438,17 +438,27 @@ def resume(given: Arguments) -> Arguments:
 
 @_verb
 def interrupt(given: Arguments) -> None:
-    """Ctrl-C: the driver that R started stops its run in good order, or leaves alone the jobs that go on without it; the error
-    says which."""
+    """Ctrl-C: the run is stopped in good order, or detached from where its jobs go on without a driver; the error says which."""
+    from .driver import _detached
+
     found = _open(given)
     process = drivers.pop(found.address)
+    if process.has_ended():  # just now
+        error = _outcome(process, found)["error"]
+        keep_spare(process)
+        if error:
+            raise Told(error)
+        return
     if not process.stop(15):
         process.process.kill()
-        if not found._backend().jobs_go_on:
-            found.cancel()
-    error = _outcome(process, found)["error"]
-    if error:
-        raise Told(error)
+    backend = found._backend()
+    if backend.jobs_go_on:
+        raise _detached(found._folder, backend)
+    now = found.cancel()
+    raise Interrupted(
+        f"stopped; {now.done:,} of {now.total:,} replications of run {found.id} are kept",
+        f"simferry resume {found.handle}  goes on",
+    )
 
 
 @_verb

@@ -40,12 +40,15 @@ class Progress:
 def progress(run: RunFolder, backend: Backend) -> Progress:
     """How far a run is: from listings alone, but for a run at rest of which names do not tell all."""
     run.look()
-    jobs = backend.poll(run, job_names(run))  # before the blocks are listed: those of jobs that have ended are there by then
+    jobs = backend.poll(
+        run, job_names(run)
+    )  # before the blocks are listed: those of jobs that have ended are there by then
     names = run.block_names()
     plans = run.plans()
     total = run.record["conditions"] * max([run.record["replications"], *(p["replications"] for p in plans)])
     done, failed = sum(b.replications for b in names), sum(b.failed for b in names)
-    running = driver_of(run) is not None or (backend.jobs_go_on and "running" in jobs.values())
+    goes_on = "running" in jobs.values() or (done < total and backend.just_now(run))
+    running = driver_of(run) is not None or (backend.jobs_go_on and goes_on)
     twice = any(p["reason"] == "retry failed" for p in plans)
     if not running and (twice or run.record["simulation"]["results_file"]):  # that file may turn out to be unreadable
         done = len(results.done(run)[0])
@@ -137,12 +140,14 @@ def drive(
     """
     with driving(run):
         try:
-            if backend.jobs_go_on:
-                _adopt(run, backend, on_progress)
-            else:
+            run.look()
+            plans = len(run.plans())
+            if not backend.jobs_go_on:
                 stop_leftovers(run, backend)
                 run.push()
-            _compute(run, backend, reason, replications, retry_failed, conditions, on_progress)
+            elif _adopt(run, backend, on_progress):
+                return
+            _compute(run, backend, reason, replications, retry_failed, conditions, plans, on_progress)
         except KeyboardInterrupt:
             if backend.jobs_go_on:
                 raise _detached(run, backend) from None
@@ -161,18 +166,30 @@ def drive(
         on_progress(progress(run, backend))
 
 
-def _adopt(run: RunFolder, backend: Backend, on_progress: Callable[[Progress], None]) -> None:
-    """Jobs that went on without a driver are waited for, and those of the last plan that were not begun are begun."""
-    run.look()
+def _adopt(run: RunFolder, backend: Backend, on_progress: Callable[[Progress], None]) -> bool:
+    """Jobs that went on without a driver are waited for, and those of the last plan that were not begun are begun, unless
+    they are to run otherwise now, or it was cancelled, or their work is done. True when the run is to go no further."""
     names = job_names(run)
     states = backend.poll(run, names)
-    last = run.plans()[-1]["plan"] if names else ""
-    not_begun = [job for job in names if states[job] == "pending" and job.startswith(f"{last}-")]
     going_on = [job for job in names if states[job] == "running"]
+    not_begun = []
+    if names:
+        last = run.plans()[-1]
+        if last["place"] == backend.options and not run.is_cancelled(last["plan"]):
+            not_begun = [job for job in names if states[job] == "pending" and job.startswith(f"{last['plan']}-")]
+            not_begun = _untouched(run, not_begun)
     if not_begun:
         backend.submit(run, not_begun)
-    if not_begun or going_on:
-        _watch(run, backend, [*going_on, *not_begun], on_progress)
+    return bool(not_begun or going_on) and _watch(run, backend, [*going_on, *not_begun], on_progress)
+
+
+def _untouched(run: RunFolder, jobs: list[str]) -> list[str]:
+    """Those jobs of whose work nothing is done: of a run that was moved, the service does not know what ran."""
+    if not jobs:
+        return []
+    condition, replication = (column.astype(np.int64) for column in results.done(run))
+    done = condition << 32 | replication
+    return [job for job in jobs if not np.isin(planning.keys_of(run.job_folder(job) / "job"), done).any()]
 
 
 def _detached(run: RunFolder, backend: Backend) -> Interrupted:
@@ -194,11 +211,15 @@ def _compute(
     replications: int,
     retry_failed: bool,
     conditions: np.ndarray | None,
+    plans: int,
     on_progress: Callable[[Progress], None],
 ) -> None:
     names: list[str] = []
+    jobs = backend.jobs
     for attempt in range(run.record["options"]["retries"] + 2):
         run.look()
+        if len(run.plans()) != plans:  # another driver, on another machine, has dealt out what is missing
+            raise run.busy()
         done = results.done(run, failed=not (retry_failed and attempt == 0))
         work = planning.missing_work(run.record["conditions"], replications, *done)
         if conditions is not None:
@@ -211,23 +232,30 @@ def _compute(
                 f"The last one's log ends: {_last_lines(run, backend, names)}",
                 f"simferry logs {run.handle}  shows all of it, simferry resume {run.handle}  tries again.",
             )
-        names = _submit(run, backend, work, reason if attempt == 0 else "retry", replications)
+        names = _submit(run, backend, work, reason if attempt == 0 else "retry", replications, jobs)
+        plans += 1
         if _watch(run, backend, names, on_progress):
             return
-        if backend.jobs_go_on and "cancelled" in backend.poll(run, names).values():
-            raise Interrupted(f"the jobs of run {run.id} were stopped by somebody", f"simferry resume {run.handle}")
+        # what a few of many jobs left is not worth the start of many again
+        jobs = max(1, sum(state != "succeeded" for state in backend.poll(run, names).values()))
 
 
 def stop_leftovers(run: RunFolder, backend: Backend) -> None:
     """Jobs that outlived their driver are stopped, and whatever processes they left, so that nothing is computed twice."""
+    if backend.jobs_go_on:
+        run.cancel_plan()  # whoever drives it begins no more
     states = backend.poll(run, job_names(run))
-    left = [job for job, state in states.items() if state in ("running", "lost")]
+    # the service's list lags behind: a job that is not in it may run
+    of_interest = ("running", "pending") if backend.jobs_go_on else ("running", "lost")
+    left = [job for job, state in states.items() if state in of_interest]
     backend.cancel(run, left, at_once=True)
     while "running" in backend.poll(run, left).values():
         time.sleep(0.05)
 
 
-def _submit(run: RunFolder, backend: Backend, work: planning.Work, reason: str, replications: int) -> list[str]:
+def _submit(
+    run: RunFolder, backend: Backend, work: planning.Work, reason: str, replications: int, jobs: int
+) -> list[str]:
     record, options = run.record, run.record["options"]
     spec = record["simulation"]
     design = run.conditions()
@@ -240,8 +268,9 @@ def _submit(run: RunFolder, backend: Backend, work: planning.Work, reason: str, 
     if chunk_size:
         stretches = planning.chunks(work, chunk_size)
     else:
-        stretches = planning.cut(work, order, backend.jobs * max(1, backend.workers // cores))
-    dealt = planning.deal(stretches, backend.jobs)
+        stretches = planning.cut(work, order, jobs * max(1, backend.workers // cores))
+    dealt = planning.deal(stretches, jobs)
+    terms = backend.terms(run, len(dealt))
     facts = {
         **{name: spec[name] for name in ("language", "kind", "function", "script", "objects", "results_file")},
         "run": run.id, "workers": backend.workers, "cores": cores, "jobs": len(dealt), "on_error": options["on_error"],
@@ -264,6 +293,8 @@ def _submit(run: RunFolder, backend: Backend, work: planning.Work, reason: str, 
         "to_do": work.replications,
         "workers": backend.workers,
         "created": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
+        "place": backend.options,
+        **terms,
     }
     number = run.add_plan(plan_record, {f"{j + 1:04d}": job(j) for j in range(len(dealt))})
     names = [f"{number}-{j + 1:04d}" for j in range(len(dealt))]
@@ -276,7 +307,11 @@ def _watch(run: RunFolder, backend: Backend, jobs: list[str], on_progress: Calla
     began = looked = time.monotonic()
     between_looks = max(run.seconds_between_looks, backend.seconds_between_polls)
     while True:
+        backend.go_on(run)
         states = backend.poll(run, jobs)
+        if backend.jobs_go_on and ("cancelled" in states.values() or run.is_cancelled(jobs[-1].partition("-")[0])):
+            backend.cancel(run, jobs, at_once=True)
+            raise Interrupted(f"the jobs of run {run.id} were stopped by somebody", f"simferry resume {run.handle}")
         ended = all(state in ENDED for state in states.values())
         elapsed = time.monotonic() - began
         if ended or between_looks < 1 or time.monotonic() - looked >= between_looks - 0.01:
@@ -292,8 +327,11 @@ def _watch(run: RunFolder, backend: Backend, jobs: list[str], on_progress: Calla
         if ended:
             break
         time.sleep(min(0.02 + elapsed / 20, backend.seconds_between_polls))
-    for job in jobs:
-        _raise_message(run, job)
+    messages = {job: _message(run, job) for job in jobs}
+    for job, message in messages.items():
+        # what the service says of one job may be an accident; what it says of all is not
+        if message and (not message.startswith("service: ") or all(messages.values())):
+            raise _as_error(run, job, message)
     return False
 
 
@@ -308,12 +346,15 @@ def _stop(run: RunFolder, backend: Backend) -> None:
     stop_leftovers(run, backend)
 
 
-def _raise_message(run: RunFolder, job: str) -> None:
-    """Why a job could not go on, where it said so, as an error."""
+def _message(run: RunFolder, job: str) -> str:
+    """Why a job could not go on, where it said so."""
     path = run.jobs / job / "message"
     if not path.exists():
-        return
-    said = path.read_text(errors="replace") or "disk: there is no room left on its disk"  # not even to say so
+        return ""
+    return path.read_text(errors="replace") or "disk: there is no room left on its disk"  # not even to say so
+
+
+def _as_error(run: RunFolder, job: str, said: str) -> SimferryError:
     kind, _, text = said.partition(": ")
     where = f"jobs/{job}/log.txt in {run.path}"
     errors: dict[str, SimferryError] = {
@@ -324,7 +365,7 @@ def _raise_message(run: RunFolder, job: str) -> None:
         ),
         "load": SimulationError(f"the simulation fails when it is loaded: {text}", f"Its output is in {where}."),
     }
-    raise errors.get(kind) or WorkerError(f"the worker failed: {text}", f"simferry logs {run.handle}")
+    return errors.get(kind) or WorkerError(f"the worker failed: {text}", f"simferry logs {run.handle}")
 
 
 def _last_lines(run: RunFolder, backend: Backend, jobs: list[str]) -> str:

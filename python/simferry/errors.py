@@ -1,16 +1,28 @@
-"""Every error that simferry raises on purpose.
+"""Every error that simferry raises on purpose; those of a part of its own (Docker, AWS) are defined there.
 
     SimferryError                 something of simferry's went wrong                       exit code 1
     ├── UsageError                what was asked for cannot be done as it was asked        exit code 2
     │   ├── DesignError           the design: parameters, values, conditions
     │   ├── SimulationError       the script or function: not there, unparsable, other arguments
-    │   └── SweepFileError        a sweep file: unknown keys, wrong types
+    │   ├── SweepFileError        a sweep file: unknown keys, wrong types
+    │   ├── RequestRefused        SageMaker would not take a job that is described so
+    │   └── ImageError            an image is not here, or can't do what it is asked       exit code 1
     ├── StoreError                a run folder cannot be read or written
-    │   └── RunNotFound           no run of that name
+    │   ├── RunNotFound           no run of that name
+    │   └── ObjectNotFound        an object of the store is not there
     ├── RunBusy                   another process is computing this run
     ├── WorkerError               the worker could not start or could not load the simulation
     ├── ReplicationError          a replication that was run again failed                      exit code 3
     │   └── RError                an R function failed: one called from Python, or a replication's
+    ├── EngineError               Docker is not there, or refused something
+    ├── RegistryError             a registry refuses the login or the image, or can't be reached
+    ├── AwsError                  an AWS service refused, or could not be asked
+    │   ├── CredentialsError      there are no credentials, or they have expired
+    │   ├── AccessDenied          the credentials are good, and do not allow it
+    │   └── QuotaError            the account's quota does not allow a single such job
+    ├── UnexpectedStatusException a job of simferry.sagemaker has failed
+    │   └── CapacityError         there were no instances of the type to be had
+    ├── EmulatorError             the emulator is not installed, or its port is taken
     ├── BudgetReached                 more jobs would cost more than the budget                exit code 4
     └── Interrupted               stopped by the user; the run can be resumed              exit code 4
 

@@ -11,7 +11,7 @@ from . import planning
 from .design import grid
 from .engine import ImageError, connect, find_image, run_once
 from .processing import Files, ProcessingJob, local_uri
-from .simulation import COMMANDS, WORKER_FILES
+from .simulation import COMMANDS, write_worker
 from .worker import blocks
 
 
@@ -100,8 +100,7 @@ def _check_language(client: Any, name: str, language: str) -> list[Finding]:
         code, plan, results = Path(folder, "code"), Path(folder, "plan"), Path(folder, "blocks")
         for path in (code, plan, results):
             path.mkdir()
-        for file in WORKER_FILES[language]:
-            (code / file.name).write_bytes(file.read_bytes())
+        write_worker(language, code)
         (code / scripts[0]).write_text(scripts[1])
         (code / scripts[2]).write_text(scripts[3])
         (plan / "job").write_bytes(_small_job(language, scripts[0]))

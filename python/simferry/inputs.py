@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from .errors import StoreError, UsageError, nearest
-from .store import is_address, writing
+from .store import INPUT_NAME, is_address, writing
 
 MODES = ("File", "Pipe")
-_TAKEN = ("code", "plan")
+MOST = 8  # SageMaker takes ten, with the code and the plan
 
 
 @dataclass(frozen=True)
@@ -39,6 +39,10 @@ class Input:
 def as_inputs(given: Mapping[str, Any]) -> dict[str, Input]:
     """Inputs by their names, checked: they are there. given: by name a place, or the fields of `Input`."""
     out = {}
+    if len(given) > MOST:
+        raise UsageError(
+            f"there are {len(given)} inputs; a job takes {MOST}", "A folder with several files is one input."
+        )
     for name, what in given.items():
         if isinstance(what, (str, Path)):
             what = {"place": what}
@@ -47,8 +51,8 @@ def as_inputs(given: Mapping[str, Any]) -> dict[str, Input]:
         if wrong := [key for key in what if key not in ("place", "mode", "sharded")]:
             raise UsageError(f"input {name}: {wrong[0]} is not known", nearest(wrong[0], ["place", "mode", "sharded"]))
         one = Input(**{**what, "place": str(what["place"])})
-        if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_-]{0,60}", name) or name in _TAKEN:
-            raise UsageError(f"input {name!r}: names are letters, digits, - and _; {' and '.join(_TAKEN)} are taken")
+        if not re.fullmatch(INPUT_NAME, name):
+            raise UsageError(f"input {name!r}: names are letters, digits, - and _; code and plan are taken")
         if one.mode not in MODES:
             raise UsageError(f"input {name}: mode is {one.mode!r}; it can be {' or '.join(MODES)}")
         place, version = (_here if one.comes_along else _in_s3)(name, one.place)
@@ -79,6 +83,13 @@ def _in_s3(name: str, address: str) -> tuple[str, str]:
     if not found:
         raise UsageError(f"input {name}: there is nothing at {address}", f"aws s3 ls {address}")
     one_object = [n for n, _, _ in found] == [below]
+    if one_object:
+        beside = [n for n, _ in objects.listing(below.rpartition("/")[0]) if n.startswith(below) and n != below]
+        if beside:  # SageMaker takes all that begins with the name
+            raise UsageError(
+                f"input {name}: {beside[0].rpartition('/')[2]} would come along with {address}, whose name it begins with",
+                "Put the one file into a folder of its own, and name the folder.",
+            )
     return address if one_object else address.rstrip("/") + "/", _version(found)
 
 

@@ -2,10 +2,11 @@
 
 import contextlib
 import os
+import re
 import secrets
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
@@ -42,6 +43,8 @@ class Objects:
             known = [f"{scheme}://" for scheme in SCHEMES]
             hint = nearest(f"{self.scheme}://", known) or f"Stores are folders, or {' '.join(known)}"
             raise UsageError(f"{address} is no store", hint)
+        if "//" in self.prefix:
+            raise UsageError(f"{address} has an empty part", f"Is {re.sub('(?<!:)/+', '/', self.address)} meant?")
         if not self.bucket:
             raise UsageError(f"{address} names no bucket", f"For instance: --store {self.scheme}://my-bucket/simferry")
 
@@ -177,6 +180,11 @@ class Objects:
         """Names and sizes of all objects below a folder (`blocks/`), sorted."""
         with self._explained():
             return sorted((self._short(meta), int(meta["size"])) for meta in self._below(folder))
+
+    def listing_with_times(self, folder: str) -> list[tuple[str, int, datetime]]:
+        """Names and sizes of all objects below a folder, and when each was put."""
+        with self._explained():
+            return [(self._short(meta), int(meta["size"]), meta["last_modified"]) for meta in self._below(folder)]
 
     def versions(self, name: str) -> list[tuple[str, int, str]]:
         """Names, sizes and ETags of all objects below the folder of a name, or of the one object of that name."""

@@ -6,7 +6,8 @@ import json
 import math
 from typing import Any
 
-from .worker import blocks, worker
+from .worker import blocks
+from .worker.rows import as_rows, column_of, results_table
 
 _MISSING = ("", "NA")
 _LOGICALS = ("TRUE", "FALSE", "True", "False", "true", "false")
@@ -48,8 +49,8 @@ def output_columns(
     is_json = name.lower().endswith(".json")
     for block, groups in read:
         for names, (cs, rs, columns) in groups.items():
-            made = {n: worker.column_of(_typed(c, kinds[n], is_json)) for n, c in zip(names, columns, strict=True)}
-            tables.append((block, worker.results_table(cs, rs, made)))
+            made = {n: column_of(_typed(c, kinds[n], is_json)) for n, c in zip(names, columns, strict=True)}
+            tables.append((block, results_table(cs, rs, made)))
     return tables, unreadable
 
 
@@ -66,7 +67,7 @@ def read_output(text: str, name: str) -> dict[str, list[Any]]:
             if len({len(v) for v in value.values()}) > 1:
                 raise ValueError("its columns have different lengths")
             value = [dict(zip(value, row, strict=True)) for row in zip(*value.values(), strict=True)]
-        rows = worker.as_rows(value)
+        rows = as_rows(value)
         if rows is None:
             raise ValueError("it is neither a number, nor an object of plain values, nor a list of those")
         return rows

@@ -9,13 +9,15 @@ stretches, fewer and fewer at a time. See docs/decisions/dealing.md.
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from . import job_file, streams
+from .arguments import rendered_arguments
 from .design import Design
-from .simulation import rendered_arguments
+from .worker import blocks
 
 MOST_STRETCHES = 200_000
 
@@ -133,6 +135,14 @@ class Streams:
         keys = digest[:, :16].view("<i4")
         seed = (digest[:, 16:24].copy().view(">u8")[:, 0] & np.uint64(2**31 - 1)).astype(np.int32)
         return {"condition": ids, "seed": seed, **{f"key_{i + 1}": keys[:, i] for i in range(4)}}
+
+
+def keys_of(path: Path) -> np.ndarray:
+    """What a job is to do, by its file: condition << 32 | replication of each, as int64."""
+    columns = blocks.decode(path.read_bytes()).table("stretches").columns
+    condition, first, count = (columns[n].values.astype(np.int64) for n in ("condition", "first", "count"))
+    before = np.arange(count.sum()) - np.repeat(np.cumsum(count) - count, count)
+    return np.repeat(condition << 32 | first, count) + before
 
 
 def job_bytes(

@@ -13,7 +13,7 @@ import numpy as np
 from . import __version__, streams
 from .backends import backend as backend_of
 from .design import Design, table
-from .errors import UsageError, nearest
+from .errors import UsageError, WorkerError, nearest
 from .inputs import record_of, write_inputs
 from .simulation import Simulation
 from .store import RunFolder, store_at, writing
@@ -48,18 +48,23 @@ def create(
     if on_error not in ("continue", "stop"):
         raise UsageError(f"on_error is {on_error!r}; it can be continue or stop")
     place = {name: value for name, value in (place or {}).items() if value is not None}
-    numbers = {"cores": cores, "replication_timeout": replication_timeout, "chunk_size": chunk_size, **place}
+    numbers = {"cores": cores, "replication_timeout": replication_timeout, "chunk_size": chunk_size}
     for option, value in numbers.items():
-        if isinstance(value, (int, float)) and not value > 0:
+        if value is not None and not value > 0:
             raise UsageError(f"{option} is {value}; it has to be above 0")
     if retries < 0:
         raise UsageError(f"retries is {retries}; it has to be 0 or above")
     where = backend_of(backend, **place)
     home = store_at(store, where.default_store())
+    home.check()
     where.check(simulation.spec(), home.address)
     # pyarrow loads pandas at its first use: meanwhile, while the simulation is looked at
     threading.Thread(target=import_module, args=["pandas"], daemon=True).start()
-    simulation.check(design, where)
+    try:
+        simulation.check(design, where)
+    except WorkerError:  # no interpreter here
+        if not where.asks_elsewhere:
+            raise
     spec = simulation.spec()
     image = where.image_digest()
     record = {
@@ -74,7 +79,7 @@ def create(
         "common": common,
         "inputs": record_of(simulation.inputs),
         "code_hash": simulation.code_hash(),
-        "environment": simulation.environment,
+        "environment": {} if where.asks_elsewhere else simulation.environment,
         "image": image,
         "pilot": pilot,
         "options": {

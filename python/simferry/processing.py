@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from .aws.instances import Instance, instance
-from .aws.limits import check_request
+from .aws.limits import RequestRefused, check_request
 from .engine import EngineError, find_image
 from .store import write_whole
 
@@ -24,6 +24,7 @@ OWNER = "simferry.owner"  # label: who started it; all that an owner left behind
 JOB = "simferry.job"
 GIB = 2**30
 MESSAGE_BYTES = 1024
+ROLE = "arn:aws:iam::000000000000:role/simferry-local"  # of jobs that run here: nobody is asked for it
 
 
 class Storage(Protocol):
@@ -137,7 +138,9 @@ class ProcessingJob:
         self.started = time.monotonic()
 
     def _inside(self, host: str, path: str) -> Path:
-        """Where a path of the container lies here."""
+        """Where a path of the container lies here. Raises RequestRefused for one that would lie outside of the job's folder."""
+        if not path.startswith("/opt/ml/") or ".." in path.split("/"):
+            raise RequestRefused(f"LocalPath must begin with /opt/ml/ and not lead out of it, and is '{path}'")
         return self.folder / host / Path(path).relative_to("/opt/ml")
 
     def _prepare(self, number: int, host: str) -> None:

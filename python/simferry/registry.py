@@ -9,12 +9,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from .aws.session import is_loopback
+from .aws.session import asking, is_loopback
+from .aws.session import client as aws_client
 from .engine import ImageError, connect, find_image, repository_of
 from .errors import SimferryError
 from .images import LABEL
 
 ECR = re.compile(r"(\d{12})\.dkr\.ecr(?:-fips)?\.([a-z0-9-]+)\.amazonaws\.com(?:\.cn)?")
+ATTEMPTS = 3  # somebody watches: an ECR that does not answer is told soon
 _HOST = re.compile(r"(?=.*[.:]|localhost)[A-Za-z0-9][A-Za-z0-9.-]*(?::\d+)?")
 _PART = r"[a-z0-9]+(?:(?:[._-]|__|-+)[a-z0-9]+)*"
 _NAME = re.compile(rf"(?:{_PART}/)*{_PART}")
@@ -25,7 +27,7 @@ Progress = Callable[[str], None]
 
 
 class RegistryError(SimferryError):
-    """A registry that refuses the login or the image, or can't be reached."""
+    """A registry that refuses the login or the image, or can't be reached. What AWS itself refuses is an AwsError."""
 
     code = "registry"
 
@@ -42,8 +44,8 @@ class Pushed:
 def push(name: str, to: str, on_progress: Progress = lambda _: None) -> Pushed:
     """Push a local image. to: a registry (host[:port], perhaps with a path), or an account's ECR host.
 
-    The tag is that of the recipe's hash, so that a tag never changes its meaning. Raises RegistryError; what is not pushed
-    leaves no name here.
+    The tag is that of the recipe's hash, so that a tag never changes its meaning. Raises RegistryError, and for ECR AwsError; what
+    is not pushed leaves no name here.
     """
     import docker.errors
 
@@ -57,10 +59,10 @@ def push(name: str, to: str, on_progress: Progress = lambda _: None) -> Pushed:
     credentials = ecr_login(ecr[1], ecr[2], repository, on_progress) if ecr else None
     tag = tag_of(image)
     uri = f"{host}/{repository}:{tag}"
-    if ecr and (emulator := _emulated_ecr(ecr[2])):
-        return _tell(emulator, ecr[1], repository, tag, image, uri)
+    if ecr and is_loopback(_ecr(ecr[2]).meta.endpoint_url):
+        return _tell(_ecr(ecr[2]), ecr[1], repository, tag, image, uri)
     there = _digest_there(client, uri, credentials)
-    if there and there in {d.rpartition("@")[2] for d in image.attrs.get("RepoDigests", [])}:
+    if there and there in digests_of(image):
         return Pushed(uri, there, True)
     had_name = uri in image.tags
     try:
@@ -74,26 +76,46 @@ def push(name: str, to: str, on_progress: Progress = lambda _: None) -> Pushed:
     return Pushed(uri, digest or _digest_there(client, uri, credentials) or "", False)
 
 
-def _emulated_ecr(region: str) -> Any:
-    """A client of ECR where `simferry emulator` plays it; None elsewhere."""
-    import boto3
+def ecr_host(account: str, region: str) -> str:
+    """The address of an account's ECR: in China it has an ending of its own."""
+    return f"{account}.dkr.ecr.{region}.amazonaws.com{'.cn' if region.startswith('cn-') else ''}"
 
-    ecr = boto3.session.Session(region_name=region).client("ecr")
-    return ecr if is_loopback(ecr.meta.endpoint_url) else None
+
+def named_in_ecr(name: str) -> tuple[str, dict[str, str]]:
+    """The repository of a name without its host, and which of its images is meant, as ECR's requests have it."""
+    repository = repository_of(name)
+    tag, _, digest = name[len(repository) :].lstrip(":").partition("@")
+    return repository, {"imageDigest": digest} if digest else {"imageTag": tag or "latest"}
+
+
+def digests_of(image: Any) -> set[str]:
+    """By which registries know this very image: those that it came from or went to, and ECR as `simferry emulator` plays it."""
+    here = {digest.rpartition("@")[2] for digest in image.attrs.get("RepoDigests", [])}
+    return here | {_emulators_manifest(image)[1]}
+
+
+def _ecr(region: str) -> Any:
+    return aws_client("ecr", region, ATTEMPTS)
+
+
+def _emulators_manifest(image: Any) -> tuple[str, str]:
+    """What stands for an image in the emulator's ECR, and its digest."""
+    config = {"mediaType": "application/vnd.docker.container.image.v1+json", "size": 0, "digest": image.id}
+    manifest = json.dumps({"schemaVersion": 2, "mediaType": _MANIFEST, "config": config, "layers": []})
+    return manifest, f"sha256:{hashlib.sha256(manifest.encode()).hexdigest()}"
 
 
 def _tell(ecr: Any, account: str, repository: str, tag: str, image: Any, uri: str) -> Pushed:
     """The emulator's jobs run in the engine that has the image: it needs to know only which one the tag means."""
-    config = {"mediaType": "application/vnd.docker.container.image.v1+json", "size": 0, "digest": image.id}
-    manifest = json.dumps({"schemaVersion": 2, "mediaType": _MANIFEST, "config": config, "layers": []})
-    digest = f"sha256:{hashlib.sha256(manifest.encode()).hexdigest()}"
+    manifest, digest = _emulators_manifest(image)
     name = {"registryId": account, "repositoryName": repository}
-    if ecr.batch_get_image(**name, imageIds=[{"imageTag": tag, "imageDigest": digest}])["images"]:
-        return Pushed(uri, digest, True)
-    try:
-        ecr.put_image(**name, imageManifest=manifest, imageTag=tag, imageDigest=digest)
-    except ecr.exceptions.ImageTagAlreadyExistsException as error:
-        raise _refused(uri.rpartition(":")[0], f"immutable: {error}") from None
+    with asking(f"image {uri}"):
+        if ecr.batch_get_image(**name, imageIds=[{"imageTag": tag, "imageDigest": digest}])["images"]:
+            return Pushed(uri, digest, True)
+        try:
+            ecr.put_image(**name, imageManifest=manifest, imageTag=tag, imageDigest=digest)
+        except ecr.exceptions.ImageTagAlreadyExistsException as error:
+            raise _refused(uri.rpartition(":")[0], f"immutable: {error}") from None
     return Pushed(uri, digest, False)
 
 
@@ -161,7 +183,7 @@ def _refused(repository: str, text: str) -> RegistryError:
     if "immutable" in low:
         return RegistryError(
             f"{repository} has another image of this tag, and its tags are immutable",
-            "It was built of the same recipe, elsewhere or earlier: docker pull  brings it here.",
+            "It was built of the same recipe, elsewhere or earlier. To use that one, give its address there as the image.",
         )
     if any(word in low for word in _LOGIN):
         hint = f"docker login {host}"
@@ -184,32 +206,15 @@ def _digest_there(client: Any, uri: str, credentials: dict[str, str] | None) -> 
 
 
 def ecr_login(account: str, region: str, repository: str, on_progress: Progress) -> dict[str, str]:
-    """Make the repository where it is missing; user and password for this registry. Raises RegistryError."""
-    import boto3
-    from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
-
-    try:
-        ecr = boto3.session.Session(region_name=region).client("ecr")
+    """Make the repository where it is missing; user and password for this registry. Raises AwsError."""
+    with asking(f"ECR of account {account} in {region}"):
+        ecr = _ecr(region)
         try:
             ecr.describe_repositories(registryId=account, repositoryNames=[repository])
         except ecr.exceptions.RepositoryNotFoundException:
             on_progress(f"making repository {repository}")
             _make_repository(ecr, account, repository)
         token = ecr.get_authorization_token()["authorizationData"][0]["authorizationToken"]
-    except NoCredentialsError:
-        raise RegistryError(
-            f"there are no AWS credentials for account {account} in {region}",
-            "aws configure, aws sso login, or AWS_PROFILE.",
-        ) from None
-    except ClientError as error:
-        said = error.response.get("Error", {})
-        raise RegistryError(
-            f"ECR of account {account} in {region} refuses {error.operation_name}: "
-            f"{said.get('Message') or said.get('Code')} ({said.get('Code')})",
-            "aws sts get-caller-identity  says as whom you ask.",
-        ) from None
-    except BotoCoreError as error:
-        raise RegistryError(f"ECR of account {account} in {region} can't be asked: {error}") from None
     user, _, password = base64.b64decode(token).decode().partition(":")
     return {"username": user, "password": password}
 

@@ -6,6 +6,7 @@ mirror is a cache (~/.cache/simferry/stores): it can be removed when nothing is 
 """
 
 import contextlib
+import datetime
 import hashlib
 import json
 import os
@@ -16,11 +17,14 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from .errors import RunNotFound, SimferryError, StoreError
+from .aws.buckets import check_bucket, public_by
+from .errors import RunNotFound, SimferryError, StoreError, UsageError
 from .objects import ObjectNotFound, Objects
-from .store import BlockName, RunFolder, Store, writing
+from .store import CANCELLED, BlockName, RunFolder, Store, read_plan, writing
+from .worker import blocks
 
 RECORD, PLAN_RECORD = "run.json", "plan.json"
+UNPUBLISHED = "run.json.unpublished"
 
 
 def cache_folder() -> Path:
@@ -56,6 +60,21 @@ class RemoteStore(Store):
             return self.folder(str(name))
         return super().find(name)
 
+    def check(self) -> None:
+        if self.objects.scheme != "s3":
+            return
+        check_bucket(self.objects.bucket)
+        if how := public_by(self.objects.bucket):
+            raise UsageError(
+                f"bucket {self.objects.bucket} is open to the public by {how}: a stranger could read the run, or change it",
+                "Block public access to it, or choose another --store.",
+            )
+
+    def create(self, name: str, record: Mapping[str, Any]) -> RunFolder:
+        run = super().create(name, record)
+        os.rename(run.path / RECORD, run.path / UNPUBLISHED)  # until all of it is in the store it is no run
+        return run
+
     def ids(self) -> list[str]:
         return self.objects.folders()
 
@@ -85,7 +104,6 @@ class RemoteRunFolder(RunFolder):
         super().__init__(path)
         self._plans: list[str] | None = None
         self._blocks: dict[str, int] | None = None  # with their sizes
-        self._artifacts: set[str] | None = None
 
     @property
     def address(self) -> str:
@@ -166,7 +184,22 @@ class RemoteRunFolder(RunFolder):
         names = [f"plan/{number}/{PLAN_RECORD}" for number in numbers]
         missing = [name for name in names if not self._has(name)]
         write_files(self.path, self.objects.get_many(missing))
-        return [json.loads((self.path / name).read_bytes()) for name in names]
+        return [self._plan(self.path / name) for name in names]
+
+    def _plan(self, path: Path) -> dict[str, Any]:
+        record = read_plan(path)
+        if not re.fullmatch(rf"plan/{record['plan']}-[0-9a-f]{{8}}", record["files"]):  # a store's texts are anybody's
+            raise StoreError(
+                f"plan {record['plan']} of run {self.id} names {record['files']!r} as the place of its jobs"
+            )
+        return record
+
+    def cancel_plan(self) -> None:
+        if plans := self.plans():
+            self.objects.put(f"plan/{plans[-1]['plan']}/{CANCELLED}", b"")
+
+    def is_cancelled(self, plan: str) -> bool:
+        return bool(list(self.objects.find_many([f"plan/{plan}/{CANCELLED}"])))
 
     def _write_plan(self, record: Mapping[str, Any], files: Mapping[str, bytes]) -> None:
         """First the jobs' files, then the record that names their place, put if absent: a plan is there whole or not at all."""
@@ -200,21 +233,27 @@ class RemoteRunFolder(RunFolder):
     def publish(self) -> None:
         """Everything, then run.json, which makes it a run."""
         files = sorted(p.relative_to(self.path).as_posix() for p in self.path.rglob("*") if p.is_file())
-        self._put(name for name in files if name != RECORD and not name.startswith("jobs/"))
-        if not self.objects.create(RECORD, (self.path / RECORD).read_bytes()):
+        self._put(name for name in files if name != UNPUBLISHED and not name.startswith("jobs/"))
+        if not self.objects.create(RECORD, (self.path / UNPUBLISHED).read_bytes()):
             raise StoreError(f"there is a run {self.id} in the store already", "Run it again: the id is drawn anew.")
+        os.rename(self.path / UNPUBLISHED, self.path / RECORD)
 
     def push(self) -> None:
         """Artifacts before the blocks that say that they are there."""
         there = self._there()
         missing = [block.name for block in super().block_names() if block.name not in there]
-        here = {p.relative_to(self.path).as_posix() for p in (self.path / "artifacts").rglob("*") if p.is_file()}
-        if here and self._artifacts is None:
-            self._artifacts = {name for name, _ in self.objects.listing("artifacts/")}
-        self._put(sorted(here - (self._artifacts or set())))
-        self._artifacts = (self._artifacts or set()) | here
+        for name in missing:
+            self._put(self._artifacts_of(name))
         self._put(f"blocks/{name}" for name in missing)
         there |= {name: (self.blocks / name).stat().st_size for name in missing}
+
+    def _artifacts_of(self, block: str) -> list[str]:
+        """The files of a block's replications; they may replace those of an earlier attempt."""
+        columns = blocks.decode((self.blocks / block).read_bytes()).table("replications").columns
+        pairs = zip(columns["condition"].values.tolist(), columns["replication"].values.tolist(), strict=True)
+        folders = (self.path / "artifacts" / str(c) / str(r) for c, r in pairs)
+        files = (path for folder in folders if folder.is_dir() for path in folder.rglob("*") if path.is_file())
+        return [path.relative_to(self.path).as_posix() for path in files]
 
     def remove(self) -> None:
         """run.json first: what is left of a run that was not removed whole is none."""
@@ -231,6 +270,11 @@ class RemoteRunFolder(RunFolder):
     def _has(self, name: str) -> bool:
         return (self.path / name).exists()
 
+    def _has_since(self, name: str, size: int, when: datetime.datetime) -> bool:
+        """Whether the mirror has a file as it was put at that time: a replication that is tried again replaces its files."""
+        path = self.path / name
+        return path.exists() and path.stat().st_size == size and path.stat().st_mtime >= when.timestamp()
+
     def _bring(self, name: str, whole: bool = True) -> None:
         """Bring a file, or all below a folder (`code/`). whole: a folder that is here at all is here whole."""
         if whole and self._has(name):
@@ -238,10 +282,13 @@ class RemoteRunFolder(RunFolder):
         if not name.endswith("/"):
             write_files(self.path, [(name, self.objects.get(name))])
             return
-        names = [found for found, _ in self.objects.listing(name) if not self._has(found)]
         if not whole:
-            self.objects.download((found, below(self.path, found)) for found in names)
+            changed = (
+                n for n, size, when in self.objects.listing_with_times(name) if not self._has_since(n, size, when)
+            )
+            self.objects.download([(found, below(self.path, found)) for found in changed])
             return
+        names = [found for found, _ in self.objects.listing(name)]
         if not names:
             raise StoreError(f"there is nothing at {self.address}/{name}")
         draft = self.path / f".draft-{secrets.token_hex(4)}"

@@ -1,5 +1,5 @@
 # R's side of rpy.py, in the R that runs inside Python: loads scripts and calls their functions. Requests and answers are raw
-# vectors: R's own serialisation, of which rdata.py is the other end.
+# vectors: R's own serialisation, of which rdata is the other end.
 local(envir = new.env(parent = baseenv()), {
 
 loaded <- NULL   # the environment of the script that was loaded last
@@ -63,13 +63,13 @@ callable <- function(name) {
   })
 }
 
-# Lets worker.R run one replication again, in this R. A simulation has the global environment to itself: what is there is put
+# Lets the worker run one replication again, in this R. A simulation has the global environment to itself: what is there is put
 # aside meanwhile, and so are options, the generator and what is attached.
 replay <- function(root) {
   code <- file.path(root, "input", "code")
   worker <- new.env(parent = baseenv())
-  is_function <- function(e) length(e) == 3L && is.call(e[[3L]]) && identical(e[[3L]][[1L]], quote(`function`))
-  for (expression in Filter(is_function, parse(file.path(code, "worker.R"), keep.source = FALSE, encoding = "UTF-8"))) eval(expression, worker)
+  for (file in list.files(file.path(code, "simferry_worker"), "[.]R$", full.names = TRUE))
+    for (expression in parse(file, keep.source = FALSE, encoding = "UTF-8")) eval(expression, worker)
   global <- globalenv()
   empty <- function() rm(list = ls(global, all.names = TRUE), envir = global)
   generator <- RNGkind()

@@ -1,6 +1,6 @@
 """R functions as Python callables, in this process: `sf.r.function("power.R", "simulate")`. Needs R and rpy2 (extra `r`).
 
-Arguments and values cross as R's own serialisation (rdata.py), in one raw vector that is moved by memory view: every bit
+Arguments and values cross as R's own serialisation (rdata), in one raw vector that is moved by memory view: every bit
 survives, NA too. A million rows of two numbers, there and back, take 0.06 s; a column of texts 0.9 s.
 What becomes of what stands in rvalues.py.
 
@@ -144,7 +144,7 @@ def read_rds(path: str | Path) -> Any:
 
 
 def replay(root: Path) -> bool:
-    """worker.R's replay of the job in a folder, in this process. False where that can have no R."""
+    """The worker's replay of the job in a folder, in this process. False where that can have no R."""
     try:
         r = _R.here()
     except SimferryError:

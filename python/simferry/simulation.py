@@ -1,10 +1,9 @@
-"""What to run: a function, a whole script or a command; how parameters reach it, and its snapshot and hash."""
+"""What to run: a function, a whole script or a command; its snapshot and hash, and whether it is fit to run."""
 
 import codecs
 import hashlib
 import os
 import re
-import shlex
 import shutil
 import subprocess
 import sys
@@ -17,22 +16,21 @@ from typing import Any, Protocol
 import numpy as np
 
 from . import job_file
+from .arguments import rendered_arguments
 from .design import Design
 from .errors import SimulationError, WorkerError, nearest
 from .inputs import as_inputs, show_inputs
-from .streams import canonical_value
 from .worker import blocks
 
 WORKER = Path(__file__).parent / "worker"
-WORKER_FILES = {
-    "r": [WORKER / name for name in ("worker.R", "profile.R", "cluster.R", "private_mount.sh")],
-    "python": [WORKER / name for name in ("worker.py", "blocks.py", "private_mount.sh")],
-}
+_PARTS = ("blocks", "rows", "job", "functions", "scripts", "process", "supervisor", "check", "main")
+_IN_R = ("worker.R", "profile.R", "cluster.R", "private_mount.sh", *(f"simferry_worker/{part}.R" for part in _PARTS))
+_IN_PYTHON = ("worker.py", "private_mount.sh", *(f"simferry_worker/{part}.py" for part in ("__init__", *_PARTS)))
+# what lies beside the script: the program that runs it, and the folder of that program's parts
+WORKER_FILES = {"r": _IN_R, "python": _IN_PYTHON, "command": _IN_PYTHON}
 # in an image: the program, and the worker that it runs
 COMMANDS = {"r": ("Rscript", "worker.R"), "python": ("python3", "worker.py"), "command": ("python3", "worker.py")}
 IGNORED = {"__pycache__", ".git", ".Rproj.user", "simferry-runs", ".venv"}  # in folders that are included
-# what the worker puts in place of {replication}, {seed} and {condition} when it runs a script
-MARKS = {"replication": "\ue001", "seed": "\ue002", "condition": "\ue003"}
 
 
 class Place(Protocol):
@@ -187,10 +185,13 @@ class Simulation:
                         f"include: {file} would take the place of another {name}", "Rename one of the two."
                     )
                 out[name] = file
-        for own in self.worker_files():
-            if own.name in out:
+        taken = {name.partition("/")[0] for name in out}
+        for own in WORKER_FILES[self.language]:
+            name, folder, _ = own.partition("/")
+            if name in taken:
                 raise SimulationError(
-                    f"{own.name} is the name of a file that simferry puts beside the script", "Rename yours."
+                    f"{name} is the name of a {'folder' if folder else 'file'} that simferry puts beside the script",
+                    "Rename yours.",
                 )
         return out
 
@@ -201,9 +202,6 @@ class Simulation:
                 return path
         path = base / entry
         raise SimulationError(f"include: {entry} is not there", nearest(path.name, _beside(path)) or _where(path))
-
-    def worker_files(self) -> list[Path]:
-        return WORKER_FILES.get(self.language, WORKER_FILES["python"])
 
     def code_hash(self) -> str:
         """SHA-256 over all that decides what is computed: code, included files, constants, template."""
@@ -254,16 +252,17 @@ class Simulation:
         if callable(self.target):
             import inspect
 
-            from .worker import worker
+            from .worker.functions import arguments_of
+            from .worker.job import facts_here
 
             if inspect.iscoroutinefunction(self.target):
                 raise SimulationError(f"{self.function} is a coroutine; give a plain function")
             try:
-                arguments = worker.arguments_of(self.target)
+                arguments = arguments_of(self.target)
             except (TypeError, ValueError):  # a builtin that does not tell
                 arguments = [("...", True)]
             # which packages it uses is in its fingerprint; what else this process has imported does not matter
-            self.environment = {**worker.facts_here(), "packages": f"numpy {np.__version__}"}
+            self.environment = {**facts_here(), "packages": f"numpy {np.__version__}"}
             if place.contract:
                 with tempfile.TemporaryDirectory(prefix="simferry-check-") as folder:
                     answer, printed = self._ask_worker(Path(folder), place)
@@ -388,30 +387,18 @@ class Simulation:
                 path.write_bytes(content)
             else:
                 shutil.copy(content, path)
-        for file in self.worker_files():
-            shutil.copy(file, folder / file.name)
+        write_worker(self.language, folder)
 
     def needs_private_mount(self) -> bool:
         """Whether the script names the absolute output folder of containers."""
         return self.kind != "function" and self.path is not None and b"/opt/ml/processing" in self.path.read_bytes()
 
 
-def as_argument(value: Any, language: str) -> str:
-    """A parameter in a command line: 1000 is 1000, never 1e+03 or 1000.0; logicals as the language writes them."""
-    if value is None:
-        return "NA"
-    if isinstance(value, bool):
-        text = "TRUE" if value else "FALSE"
-        return {"r": text, "python": text.capitalize()}.get(language, text.lower())
-    if isinstance(value, float):
-        if value != value or value in (float("inf"), float("-inf")):
-            return canonical_value(value).split('"')[3]
-        if value == 0 or 1e-15 <= abs(value) < 1e21:
-            import numpy
-
-            return str(numpy.format_float_positional(value + 0.0, trim="-"))
-        return repr(value)
-    return str(value)
+def write_worker(language: str, folder: Path) -> None:
+    """The worker's files, in a folder beside the script."""
+    (folder / "simferry_worker").mkdir()
+    for name in WORKER_FILES[language]:
+        shutil.copy(WORKER / Path(name).name, folder / name)
 
 
 def interpreter(language: str) -> list[str]:
@@ -436,43 +423,6 @@ def worker_environment(spec: Mapping[str, Any]) -> dict[str, str]:
     if spec["objects"]:  # what a function object imports, it finds where it was defined
         out["PYTHONPATH"] = os.pathsep.join(p for p in sys.path if p)
     return out
-
-
-def rendered_arguments(spec: Mapping[str, Any], design: Design) -> list[list[str]]:
-    """The arguments of a script or command: a column for each, a row for each condition.
-
-    Raises SimulationError for a placeholder without a parameter, and for a parameter that is used nowhere.
-    """
-    used: set[str] = set()
-    columns = []
-    try:
-        tokens = shlex.split(spec["args"] or "")
-    except ValueError as error:
-        raise SimulationError(
-            f"args: {spec['args']} can't be split into arguments: {str(error).lower()}", "Quote as in a shell."
-        ) from None
-    for token in tokens:
-        column = [""] * len(design)
-        for part in re.split(r"(\{\{|\}\}|\{[^{}]*\})", token):
-            name = part[1:-1] if part.startswith("{") and part.endswith("}") else ""
-            if name in design.types:
-                used.add(name)
-                texts = [as_argument(v, spec["language"]) for v in design.table[name].to_pylist()]
-            elif name and name not in MARKS:
-                raise SimulationError(
-                    f"args: there is no parameter {name!r} in the design ({', '.join(design.names) or 'it has none'})",
-                    nearest(name, [*design.names, *MARKS]),
-                )
-            else:
-                texts = [MARKS[name] if name else part[0] if part in ("{{", "}}") else part] * len(design)
-            column = [before + text for before, text in zip(column, texts, strict=True)]
-        columns.append(column)
-    if unused := [name for name in design.names if name not in used]:
-        raise SimulationError(
-            f"parameter {unused[0]} of the design is not used in the arguments of the {spec['kind']}",
-            f"Put {{{unused[0]}}} in args, or leave the parameter out. args are now: {spec['args'] or '(none)'}",
-        )
-    return columns
 
 
 def _pickled(function: Callable[..., Any], constants: dict[str, Any]) -> bytes:

@@ -26,6 +26,8 @@ from typing import Any
 
 from .errors import RunBusy, RunNotFound, StoreError, nearest
 
+CANCELLED = "cancelled"
+INPUT_NAME = r"(?!code$|plan$)[A-Za-z][A-Za-z0-9_-]{0,60}"
 DEFAULT_STORE = "simferry-runs"
 FORMAT = 2  # of run folders; a folder with a higher one was written by a newer simferry
 _REASONS = {
@@ -79,6 +81,12 @@ def _sync(folder: Path) -> None:
         os.fsync(number)
     finally:
         os.close(number)
+
+
+def read_plan(path: Path) -> dict[str, Any]:
+    """A plan's record; its number is that of its folder, whatever it says."""
+    record: dict[str, Any] = json.loads(path.read_bytes())
+    return {"place": {}, **record, "plan": path.parent.name}
 
 
 @dataclass(frozen=True)
@@ -190,7 +198,26 @@ class RunFolder:
 
     def plans(self) -> list[dict[str, Any]]:
         """What was asked in each submission, oldest first."""
-        return [json.loads(path.read_bytes()) for path in sorted((self.path / "plan").glob("[0-9]*/plan.json"))]
+        paths = sorted((self.path / "plan").glob("[0-9]*/plan.json"))
+        return [read_plan(path) for path in paths]
+
+    def cancel_plan(self) -> None:
+        """Tell whoever drives the last plan, wherever, to begin no more of its jobs."""
+        if plans := self.plans():
+            with writing(self.path):
+                (self.path / "plan" / plans[-1]["plan"] / CANCELLED).touch()
+
+    def is_cancelled(self, plan: str) -> bool:
+        return (self.path / "plan" / plan / CANCELLED).exists()
+
+    @property
+    def inputs(self) -> dict[str, dict[str, Any]]:
+        """The run's inputs (see inputs.py): by name place, mode, sharded, version. Raises StoreError for names that lead elsewhere."""
+        found: dict[str, dict[str, Any]] = self.record.get("inputs", {})
+        for name, one in found.items():  # whoever can write to a store has written this
+            if not re.fullmatch(INPUT_NAME, name) or not re.fullmatch(r"[0-9a-f]{64}", one["version"]):
+                raise StoreError(f"run {self.id} has an input {name!r}, which is no input's name or version")
+        return found
 
     def job_folder(self, job: str) -> Path:
         """The folder with a job's file. job: plan-job, such as 0001-0003."""
@@ -294,6 +321,9 @@ class Store:
     def address(self) -> str:
         """The store, as a user would write it."""
         return str(self.path)
+
+    def check(self) -> None:
+        """Raise what would keep runs from living here, before anything is made."""
 
     def create(self, name: str, record: Mapping[str, Any]) -> RunFolder:
         """A new run folder, with everything but its conditions and code."""

@@ -204,8 +204,10 @@ class Run:
 
     def _backend(self, **place: Any) -> Any:
         options = self.record["options"]
+        plans = self._folder.plans()
+        before = plans[-1]["place"] if plans else {}  # what a resume changed holds from then on
         given = {name: value for name, value in place.items() if value is not None}
-        return backend_of(options["backend"], **{**options["place"], **given})
+        return backend_of(options["backend"], **{**options["place"], **before, **given})
 
     def _drive(
         self,

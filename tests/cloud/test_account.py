@@ -1,9 +1,12 @@
 """A sweep on a real account; see README.md beside this file. Without SIMFERRY_CLOUD_ROLE and SIMFERRY_CLOUD_STORE nothing runs."""
 
 import os
+import warnings
 
+import pandas as pd
 import pytest
 import simferry as sf
+from simferry import results
 from sweeps import DRAWS, digest, done_pairs, write
 
 ROLE, STORE = os.environ.get("SIMFERRY_CLOUD_ROLE"), os.environ.get("SIMFERRY_CLOUD_STORE")
@@ -24,10 +27,16 @@ def test_the_same_table_as_in_a_container_here(tmp_path, image_r):
     )
     assert there.status().state == "complete" and 0 < there.status().dollars < 0.05
     assert len(done_pairs(there)) == len(set(done_pairs(there))) == 80
-    # bits need the same kind of processor; the report names both where they differ
-    same_cpu = there.record["environment"].get("cpu") == here.record["environment"].get("cpu")
-    assert digest(there) == digest(here) or not same_cpu
-    assert any("algo-1" in text or text == "" for text in there.logs().values()) or there.logs()
+    if (elsewhere := cpus(there)) == (ours := cpus(here)):
+        assert digest(there) == digest(here)
+    else:  # the last bits of a sum or a logarithm are the processor's
+        warnings.warn(f"compared to 9 digits, not bit for bit: {elsewhere} there, {ours} here", stacklevel=1)
+        pd.testing.assert_frame_equal(there.results(), here.results(), rtol=1e-9)
+
+
+def cpus(run):
+    """The processors that computed a run, as its blocks say."""
+    return {block.facts["cpu"] for _, block in results.read_blocks(run._folder)}
 
 
 def test_detached_cancelled_resumed(tmp_path, image_r):
@@ -49,7 +58,7 @@ def interrupt_when_running(now):
 
 def test_a_whole_script_and_its_input(tmp_path, image_r):
     code = """
-    data <- read.csv("/opt/ml/processing/input/data/data.csv")
+    data <- read.csv("/opt/ml/processing/input/data/data.csv"); cat("x is", data$x, "\\n")
     write.csv(data.frame(m = mean(rnorm(10)) + data$x), "/opt/ml/processing/output/result.csv", row.names = FALSE)
     """
     script = write(tmp_path, "whole.R", code)
@@ -57,3 +66,4 @@ def test_a_whole_script_and_its_input(tmp_path, image_r):
     run = submit(script, image_r, args="{n} {effect}", results_file="result.csv", inputs=inputs)
     assert run.status().finished and run.results()["m"].between(-2, 8).all()
     assert [path.name for path in run.artifacts(1, 1)] == ["result.csv"]
+    assert all("x is 3" in text for text in run.logs().values()) and run.logs()

@@ -1,6 +1,7 @@
 """S3 buckets: whether they are there, where they lie, who can write to them."""
 
 import contextlib
+from typing import Any
 
 from .session import AwsError, CredentialsError, account, asking, client, refused, region, session
 
@@ -66,17 +67,48 @@ def public_by(name: str) -> str:
 
 
 def default_bucket() -> str:
-    """SageMaker's default bucket of this account and region, made where it is missing: nobody else can read it."""
+    """SageMaker's default bucket of this account and region, made where it is missing."""
+    name = default_name(region(), account())
+    make_where_missing(name, client("s3"), region(), account())
+    return name
+
+
+def default_name(in_region: str, owner: str) -> str:
+    return f"sagemaker-{in_region}-{owner}"
+
+
+def make_where_missing(name: str, s3: Any, in_region: str, owner: str = "") -> None:
+    """Make a bucket, closed to the public, where it is not there. s3: a client for it. owner: the account whose it has to be.
+
+    A default bucket's name can be foreseen, and taken by a stranger who would then read what is written there.
+    """
     from botocore.exceptions import ClientError
 
-    name = f"sagemaker-{region()}-{account()}"
-    s3 = client("s3")
-    with asking(f"bucket {name}"):
+    with asking(f"the default bucket {name}"):
         try:
-            s3.head_bucket(Bucket=name, ExpectedBucketOwner=account())
+            s3.head_bucket(Bucket=name, **({"ExpectedBucketOwner": owner} if owner else {}))
         except ClientError as error:
-            if error.response["ResponseMetadata"].get("HTTPStatusCode") != 404:
+            status = error.response["ResponseMetadata"].get("HTTPStatusCode")
+            if status == 403 and owner:
+                raise AwsError(
+                    f"the default bucket {name} is another account's, or this identity may not use it",
+                    "--store s3://a-bucket-of-yours/simferry  uses another one; so does "
+                    'Session(default_bucket="a-bucket-of-yours") of simferry.sagemaker.',
+                ) from None
+            if status != 404:
                 raise
-            where = {} if region() == "us-east-1" else {"CreateBucketConfiguration": {"LocationConstraint": region()}}
-            s3.create_bucket(Bucket=name, **where)
-    return name
+            _make(name, s3, in_region)
+
+
+def _make(name: str, s3: Any, in_region: str) -> None:
+    from botocore.exceptions import ClientError
+
+    where = {} if in_region == "us-east-1" else {"CreateBucketConfiguration": {"LocationConstraint": in_region}}
+    try:
+        s3.create_bucket(Bucket=name, **where)
+    except ClientError as error:
+        if error.response["Error"]["Code"] not in ("OperationAborted", "BucketAlreadyOwnedByYou"):
+            raise  # those two: somebody of this account makes it at this very moment
+    closed = dict.fromkeys(("BlockPublicAcls", "IgnorePublicAcls", "BlockPublicPolicy", "RestrictPublicBuckets"), True)
+    with contextlib.suppress(ClientError):  # buckets made since 2023 are closed anyway
+        s3.put_public_access_block(Bucket=name, PublicAccessBlockConfiguration=closed)

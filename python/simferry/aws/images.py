@@ -1,15 +1,17 @@
 """Images that SageMaker can run: those in ECR. One that is here is pushed there."""
 
 from dataclasses import dataclass
+from typing import Any
 
 from ..errors import UsageError
-from ..registry import ECR, push, tag_of
+from ..registry import ECR, digests_of, ecr_host, named_in_ecr, push, tag_of
 from .session import account, asking, client, region
 
 
 @dataclass(frozen=True)
 class Image:
-    """uri: its address in ECR. digest: what decides its content. local: its name here, where it is here."""
+    """uri: its address in ECR, by its digest, so that what is pushed later changes nothing. digest: what decides its content.
+    local: its name here, where it is here."""
 
     uri: str
     digest: str
@@ -22,52 +24,65 @@ def find_or_push(name: str) -> Image:
 
     host, _, rest = name.partition("/")
     if ecr := ECR.fullmatch(host):
-        repository, _, tag = rest.partition("@" if "@" in rest else ":")
-        digest = _found(ecr[1], ecr[2], repository, tag or "latest", name)
+        repository, which = named_in_ecr(rest)
+        digest = _found(ecr[1], ecr[2], repository, which, name)
         if not digest:
             hint = f"simferry image push {repository.rpartition('/')[2]} --to {host}  brings one there."
             raise UsageError(f"there is no image {name} in ECR", hint)
-        return Image(name, digest)
+        return Image(f"{host}/{repository}@{digest}", digest)
     try:
         here = find_image(connect(), name, pull=False)
     except EngineError as error:
-        return _newest_in_ecr(name, f"Docker does not run here ({error.message})")
+        return _only_in_ecr(name, f"Docker does not run here ({error.message})")
     except (ImageError, UsageError):
-        return _newest_in_ecr(name, "it is not here either")
-    registry = f"{account()}.dkr.ecr.{region()}.amazonaws.com"
-    repository, tag = repository_of(name).rpartition("/")[2], tag_of(here)
-    if _found(account(), region(), repository, tag, name):  # a tag there never changes its meaning
-        return Image(f"{registry}/{repository}:{tag}", str(here.id), name)
-    return Image(push(name, registry).uri, str(here.id), name)
+        return _only_in_ecr(name, "it is not here either")
+    registry, repository = ecr_host(account(), region()), repository_of(name).rpartition("/")[2]
+    digest = _found(account(), region(), repository, {"imageTag": tag_of(here)}, name)
+    if digest not in digests_of(here):  # the tag is the recipe's: it may be another machine's image of the same recipe
+        digest = push(name, registry).digest
+    return Image(f"{registry}/{repository}@{digest}", str(here.id), name)
 
 
-def _found(owner: str, where: str, repository: str, tag: str, name: str) -> str:
+def _found(owner: str, where: str, repository: str, which: dict[str, str], name: str) -> str:
     """The digest of an image in ECR; empty where there is none."""
     ecr = client("ecr", where)
-    image_id = {"imageDigest": tag} if tag.startswith("sha256:") else {"imageTag": tag}
     with asking(f"image {name}"):
         try:
-            found = ecr.describe_images(registryId=owner, repositoryName=repository, imageIds=[image_id])
-        except (ecr.exceptions.RepositoryNotFoundException, ecr.exceptions.ImageNotFoundException):
+            found = ecr.describe_images(registryId=owner, repositoryName=repository, imageIds=[which])
+        except _absent(ecr):
             return ""
     return str(found["imageDetails"][0]["imageDigest"])
 
 
-def _newest_in_ecr(name: str, why: str) -> Image:
-    """The image of that name that was pushed last."""
-    ecr = client("ecr")
-    repository = name.partition(":")[0]
-    with asking(f"image {name}"):
-        try:
-            pages = ecr.get_paginator("describe_images").paginate(repositoryName=repository)
-            found = [one for page in pages for one in page["imageDetails"]]
-        except (ecr.exceptions.RepositoryNotFoundException, ecr.exceptions.InvalidParameterException):
-            found = []
-    if not found:
+def _only_in_ecr(name: str, why: str) -> Image:
+    """The image of that name and tag in the account's ECR; without a tag the tagged one that was pushed last."""
+    repository, which = named_in_ecr(name)
+    if name == repository:
+        digest = _newest(repository)
+    else:
+        digest = _found(account(), region(), repository, which, name)
+    if not digest:
         raise UsageError(
             f"there is no image {name} in this account's ECR, and {why}",
             "simferry image build containers/r  makes one.",
         )
-    newest = max(found, key=lambda one: one["imagePushedAt"])
-    uri = f"{account()}.dkr.ecr.{region()}.amazonaws.com/{repository}@{newest['imageDigest']}"
-    return Image(uri, str(newest["imageDigest"]))
+    return Image(f"{ecr_host(account(), region())}/{repository}@{digest}", digest)
+
+
+def _newest(repository: str) -> str:
+    """The digest of the image that was pushed last. One without a tag is part of another, or another has taken its tag."""
+    ecr = client("ecr")
+    with asking(f"image {repository}"):
+        try:
+            pages = ecr.get_paginator("describe_images")
+            asked = pages.paginate(repositoryName=repository, filter={"tagStatus": "TAGGED"})
+            found = [one for page in asked for one in page["imageDetails"]]
+        except _absent(ecr):
+            return ""
+    return str(max(found, key=lambda one: one["imagePushedAt"])["imageDigest"]) if found else ""
+
+
+def _absent(ecr: Any) -> tuple[type[Exception], ...]:
+    """What ECR answers where there is no such image, or where none can have such a name."""
+    names = ("RepositoryNotFoundException", "ImageNotFoundException", "InvalidParameterException")
+    return tuple(getattr(ecr.exceptions, name) for name in names)

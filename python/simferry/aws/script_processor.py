@@ -9,10 +9,11 @@ import copy
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
+from importlib import metadata
 from types import SimpleNamespace
 from typing import Any
 
-from ..errors import UsageError
+from ..errors import SimferryError, UsageError
 from . import session as aws
 from .limits import check_request
 
@@ -60,7 +61,7 @@ def start_script(
     else:
         instances = {"instance_preferences": [{"InstanceType": name} for name in instance_type]}
     kept = copy.copy(session or sdk_session())
-    kept.sagemaker_client = client = _Client(kept.sagemaker_client)
+    kept.sagemaker_client = client = _Client(kept.sagemaker_client, code_folder)
     processor = sdk.folder_processor if code_folder else sdk.processing.ScriptProcessor
     processor(
         role=role,
@@ -109,17 +110,32 @@ def _made_session(boto_session: Any, client: Any) -> Any:
 class _Client:
     """A sagemaker client for one submission: checks the request before it is sent, and keeps the ARN that the SDK drops."""
 
-    def __init__(self, client: Any) -> None:
-        self._client, self.arn = client, ""
+    def __init__(self, client: Any, code_folder: bool) -> None:
+        self._client, self._code_folder, self.arn = client, code_folder, ""
 
     def create_processing_job(self, **request: Any) -> Any:
         check_request("sagemaker", "CreateProcessingJob", request)
+        if self._code_folder:
+            _check_code_folder(request)
         answer = self._client.create_processing_job(**request)
         self.arn = answer["ProcessingJobArn"]
         return answer
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._client, name)
+
+
+def _check_code_folder(request: Mapping[str, Any]) -> None:
+    """FolderProcessor overrides a method that is the SDK's own business: another version may not call it."""
+    inputs = {one["InputName"]: one for one in request.get("ProcessingInputs", [])}
+    address = inputs["code"]["S3Input"]["S3Uri"] if "code" in inputs else ""
+    if not address.endswith("/"):
+        version = metadata.version("sagemaker-core")
+        raise SimferryError(
+            f"job {request['ProcessingJobName']} is not started: sagemaker-core {version} would give it {address or 'no code'} "
+            "in place of the whole folder of its code",
+            f"pip install --upgrade simferry, or an earlier SDK: pip install 'sagemaker-core<{version}'",
+        )
 
 
 def _check_addresses(code: str, inputs: Sequence[Mapping[str, Any]], outputs: Sequence[Mapping[str, Any]]) -> None:

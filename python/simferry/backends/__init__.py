@@ -25,5 +25,9 @@ def backend(name: str, **options: Any) -> Backend:
             raise UsageError(
                 f"the {name} backend has no option {option}", f"It has: {', '.join(known)}. Is another --backend meant?"
             )
-    place: Backend = made(**{option: value for option, value in options.items() if option in known})
+        if isinstance(value, (int, float)) and not isinstance(value, bool) and not value > 0:
+            raise UsageError(f"{option} is {value}; it has to be above 0")
+    given = {option: value for option, value in options.items() if value is not None}
+    place: Backend = made(**given)
+    place.options = given
     return place

@@ -24,6 +24,8 @@ class Backend(Protocol):
     jobs_go_on: bool  # without their driver, on other machines
     seconds_between_polls: float  # at the least
     waits_for: str  # what jobs wait for, in words, while they do
+    options: dict[str, Any]  # with which it was made
+    asks_elsewhere: bool  # `ask` may answer for another machine or image than the one in which jobs run
 
     def default_store(self) -> str:
         """Where runs live unless the user says."""
@@ -43,6 +45,12 @@ class Backend(Protocol):
     def submit(self, run: RunFolder, jobs: Sequence[str]) -> None:
         """Start the jobs whose files lie in the run's plan."""
 
+    def terms(self, run: RunFolder, jobs: int) -> dict[str, Any]:
+        """What holds for so many jobs that are about to be planned, to be kept in their plan."""
+
+    def go_on(self, run: RunFolder) -> None:
+        """Begin jobs that have been waiting, where they can be begun now."""
+
     def poll(self, run: RunFolder, jobs: Sequence[str]) -> dict[str, str]:
         """The state of each job."""
 
@@ -51,6 +59,9 @@ class Backend(Protocol):
 
     def follow(self, run: RunFolder, jobs: Sequence[str]) -> Iterator[tuple[str, str]]:
         """The lines that jobs print, with the job's name, until they have ended."""
+
+    def just_now(self, run: RunFolder) -> bool:
+        """Whether jobs ended, or were planned, so short a time ago that a driver elsewhere may be about to begin more."""
 
     def dollars(self, run: RunFolder) -> float | None:
         """What a run's jobs have cost so far; None where they cost nothing."""

@@ -32,6 +32,7 @@ class Docker:
     jobs_go_on = False
     seconds_between_polls = 0.25
     waits_for = ""
+    asks_elsewhere = False
 
     def __init__(
         self,
@@ -46,6 +47,7 @@ class Docker:
             raise UsageError(
                 "the docker backend needs an image", "--image simferry-r; simferry image build  makes one."
             )
+        self.options: dict[str, Any] = {}
         here = os.cpu_count() or 1
         kind = instance(instance_type) if instance_type else None
         self.instance = kind or Instance("ml.m5.24xlarge", here, 384)
@@ -110,9 +112,9 @@ class Docker:
             self._record(run, job, "pending")
             self._waiting.append((run, job))
         self._to_tidy = True
-        self._start_more()
+        self.go_on(run)
 
-    def _start_more(self) -> None:
+    def go_on(self, run: RunFolder) -> None:
         while self._waiting and len(self._running) < self.at_once:
             run, job = self._waiting.pop(0)
             made = ProcessingJob(self.client, self.request(run, job), run.jobs / job / "ml", processing.Files(), run.id)
@@ -132,7 +134,7 @@ class Docker:
             contract.input_of("code", processing.local_uri(run.code)),
             contract.input_of("plan", processing.local_uri(run.job_folder(job))),
         ]
-        for name, one in run.record.get("inputs", {}).items():
+        for name, one in run.inputs.items():
             folder = processing.local_uri(bring(name, one, run))
             inputs.append(contract.input_of(name, folder, one["mode"], one["sharded"]))
         outputs = [
@@ -164,7 +166,7 @@ class Docker:
                 outcome = self._running[job].poll()
                 if outcome.status != "InProgress":
                     self._end(run, job, outcome)
-            self._start_more()
+            self.go_on(run)
             self._unreachable_since = None
         except (requests.exceptions.RequestException, docker.errors.APIError) as error:
             # an engine that restarts: its containers are gone, and their jobs' blocks are here
@@ -215,6 +217,12 @@ class Docker:
         if len(texts) == 1:
             return next(iter(texts.values()))
         return "".join(f"[{host}] {line}\n" for host, text in texts.items() for line in text.splitlines())
+
+    def terms(self, run: RunFolder, jobs: int) -> dict[str, Any]:
+        return {}
+
+    def just_now(self, run: RunFolder) -> bool:
+        return False
 
     def follow(self, run: RunFolder, jobs: Sequence[str]) -> Iterator[tuple[str, str]]:
         return follow_here(self, run, jobs)

@@ -39,9 +39,11 @@ class Local:
     jobs_go_on = False
     seconds_between_polls = 0.25
     waits_for = ""
+    asks_elsewhere = False
 
     def __init__(self, workers: int | None = None) -> None:
         self.workers = workers or cores_here()
+        self.options: dict[str, Any] = {}
         self._processes: dict[Path, subprocess.Popen[bytes]] = {}
 
     def default_store(self) -> str:
@@ -86,7 +88,7 @@ class Local:
                 shutil.copy(run.job_folder(job) / "job", root / "input" / "plan" / "job")
                 # a copy, so that what the simulation writes beside its script does not change the snapshot
                 _copy(run.code, root / "input" / "code")
-                for name, one in run.record.get("inputs", {}).items():
+                for name, one in run.inputs.items():
                     (root / "input" / name).symlink_to(bring(name, one, run))
                 for folder in ("blocks", "artifacts"):
                     (root / folder).symlink_to(Path("..", "..", folder))
@@ -111,6 +113,15 @@ class Local:
     def logs(self, run: RunFolder, job: str) -> str:
         path = run.jobs / job / "log.txt"
         return path.read_text(errors="replace") if path.exists() else ""
+
+    def terms(self, run: RunFolder, jobs: int) -> dict[str, Any]:
+        return {}
+
+    def just_now(self, run: RunFolder) -> bool:
+        return False
+
+    def go_on(self, run: RunFolder) -> None:
+        pass
 
     def follow(self, run: RunFolder, jobs: Sequence[str]) -> Iterator[tuple[str, str]]:
         return follow_here(self, run, jobs)

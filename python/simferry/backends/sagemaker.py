@@ -16,10 +16,10 @@ from pathlib import Path
 from typing import Any
 
 from ..aws import logs, session
-from ..aws.buckets import check_bucket, default_bucket, public_by
+from ..aws.buckets import default_bucket
 from ..aws.images import Image, find_or_push
 from ..aws.instances import instance
-from ..aws.prices import affordable_seconds, cost_so_far, prices
+from ..aws.prices import START_UP_SECONDS, affordable_seconds, cost_so_far, prices
 from ..aws.script_processor import start_script
 from ..errors import BudgetReached, UsageError
 from ..inputs import unchanged
@@ -61,7 +61,7 @@ class Sagemaker:
     jobs: how many share the work. max_runtime: seconds, of each. hosts: instances of each, which give a whole script one cluster.
     workers: cores of a job to use [all of the smallest instance type]. volume: GB of its disk.
     budget: US dollars that the run may cost in all, by on-demand prices; the service itself ends jobs that would exceed it.
-    subnets, security_groups: of a VPC. kms_key: for what is stored, on disks and in S3. network_isolation: jobs reach no
+    subnets, security_groups: of a VPC. kms_key: for what is stored, on disks and in S3 [$SIMFERRY_KMS_KEY, which what is put from here takes too]. network_isolation: jobs reach no
     network. encrypt_traffic: between hosts. tags: of the jobs, a dict or NAME=VALUE with commas between.
     """
 
@@ -88,20 +88,22 @@ class Sagemaker:
         tags: "str | dict[str, str]" = "",
     ) -> None:
         self.image, self.role = image, role
+        self.options: dict[str, Any] = {}
         self.types = [instance(name) for name in _several(instance_type)]
         self.jobs, self.hosts, self.volume, self.budget = int(jobs), int(hosts), int(volume), budget
         self.workers = int(workers or min(kind.cores for kind in self.types))
         self.max_runtime = int(max_runtime)
         self.seconds_at_most = float(self.max_runtime)
-        self.subnets, self.security_groups, self.kms_key = _several(subnets), _several(security_groups), kms_key
+        self.subnets, self.security_groups = _several(subnets), _several(security_groups)
+        self.kms_key = kms_key or os.environ.get("SIMFERRY_KMS_KEY")
         self.network_isolation, self.encrypt_traffic = bool(network_isolation), bool(encrypt_traffic)
-        self.tags = tags if isinstance(tags, dict) else dict(tag.split("=", 1) for tag in _several(tags) if "=" in tag)
+        self.tags = dict(tags) if isinstance(tags, dict) else dict(map(_tag, _several(tags)))
         self.waits_for = ""
+        self.asks_elsewhere = False
         self._image: Image | None = None
         self._waiting: list[str] = []
         self._submitted: set[str] = set()
         self._not_before = 0.0
-        self._stopped: dict[str, bool] = {}
         self._listed: tuple[float, dict[str, Standing]] = (-1e9, {})
 
     @property
@@ -131,13 +133,6 @@ class Sagemaker:
                 "a VPC takes both subnets and security groups", "--subnets subnet-1,subnet-2 --security-groups sg-1"
             )
         self.role = self._role()
-        bucket = store.removeprefix("s3://").partition("/")[0]
-        check_bucket(bucket)
-        if how := public_by(bucket):
-            raise UsageError(
-                f"bucket {bucket} is open to the public by {how}: a stranger could read the run, or change it",
-                "Block public access to it, or choose another --store.",
-            )
         for kind in self.types if self.budget is not None else []:
             prices(session.region()).of(kind.name)  # a budget needs one
         self._image = find_or_push(self.image or _IMAGES.get(spec["language"], "simferry-r"))
@@ -161,7 +156,8 @@ class Sagemaker:
             )
         if role.startswith("arn:"):
             return role
-        return f"arn:aws:iam::{session.account()}:role/{role}"
+        with session.asking(f"role {role}"):
+            return str(session.client("iam").get_role(RoleName=role)["Role"]["Arn"])
 
     def found(self) -> dict[str, Any]:
         assert self._image is not None
@@ -174,7 +170,7 @@ class Sagemaker:
     def ask(
         self, spec: dict[str, Any], root: Path, verb: str, show: bool = False
     ) -> "subprocess.CompletedProcess[str]":
-        """In the image where Docker has it here, else by the interpreter that is here."""
+        """In the image, where Docker has it here; a check else by the interpreter that is here."""
         from ..engine import EngineError, ImageError, connect, find_image
         from .docker import Docker
         from .local import Local
@@ -183,35 +179,56 @@ class Sagemaker:
         try:
             find_image(connect(), image, pull=False)
         except (EngineError, ImageError, UsageError):
+            if verb == "replay":  # another R or Python would give other numbers, and is no container
+                raise UsageError(
+                    f"image {image} is not here, and a replay runs in it", f"docker pull {image}"
+                ) from None
+            self.asks_elsewhere = True
             return Local().ask(spec, root, verb, show)
         return Docker(image).ask(spec, root, verb, show)
 
     # ---- jobs ----
 
+    def terms(self, run: RunFolder, jobs: int) -> dict[str, Any]:
+        """The types and hosts of so many jobs, and how long each may run: a budget is kept even if nobody watches."""
+        limit = self.max_runtime
+        if self.budget is not None:
+            left = self.budget - self._cost(run, committed=True)
+            seconds = min(
+                affordable_seconds(left, jobs * self.hosts, kind.name, session.region()) for kind in self.types
+            )
+            if seconds < LEAST_SECONDS:
+                raise BudgetReached(
+                    f"the budget of ${self.budget:g} does not allow {jobs} more job{'s' if jobs > 1 else ''} of run {run.id}: "
+                    f"${self.dollars(run):.2f} are spent",
+                    f"simferry resume {run.handle} --budget {2 * self.budget:g}  goes on; fewer --jobs start up more cheaply.",
+                )
+            limit = min(limit, int(seconds))
+        self.seconds_at_most = float(limit)
+        return {"limit": limit, "types": [kind.name for kind in self.types], "hosts": self.hosts}
+
     def submit(self, run: RunFolder, jobs: Sequence[str]) -> None:
-        for one in run.record.get("inputs", {}).values():
+        for one in run.inputs.values():
             if one["place"]:
                 unchanged(one["place"], one["version"])
         self._waiting += jobs
-        self._submit_more(run)
+        self.go_on(run)
 
-    def _submit_more(self, run: RunFolder) -> None:
+    def go_on(self, run: RunFolder) -> None:
         from botocore.exceptions import ClientError
 
         if not self._waiting or time.monotonic() < self._not_before:
             return
-        max_runtime = self._affordable(run)
         self.waits_for = ""
         while self._waiting:
-            job = self._waiting[0]
             try:
                 with session.asking("SageMaker"):
                     try:
-                        start_script(**self.request(run, job, max_runtime))
+                        start_script(**self.request(run, self._waiting[0]))
                     except ClientError as error:
                         if not self._is_there(error) and self._has_to_wait(error):
                             return
-            except session.AwsError:
+            except BaseException:
                 self._waiting.clear()
                 raise
             self._submitted.add(self._waiting.pop(0))
@@ -225,12 +242,16 @@ class Sagemaker:
         code, message = str(said.get("Code")), str(said.get("Message"))
         if code not in _WAIT:
             raise error
-        if re.search(r"is 0 Instances", message):
+        allowed = re.search(r"is (\d+) Instances", message)
+        asked = re.search(r"request delta of (\d+)", message)
+        # a job that is larger than the quota waits in vain; of several types the message tells of one
+        if allowed and asked and int(allowed[1]) < int(asked[1]) and (len(self.types) == 1 or not self._submitted):
             names = ", ".join(kind.name for kind in self.types)
             raise QuotaError(
-                f"this account's quota for processing jobs on {names} is 0",
-                "Ask for more (Service Quotas, Amazon SageMaker), or take another --instance-type.", code,
-            ) from None  # fmt: skip
+                f"this account's quota for processing jobs on {names} is {allowed[1]}, and a job takes {asked[1]}",
+                "Ask for more (Service Quotas, Amazon SageMaker), or take another --instance-type.",
+                code,
+            ) from None
         self.waits_for = (
             "SageMaker, which is throttling"
             if code == "ThrottlingException"
@@ -239,32 +260,13 @@ class Sagemaker:
         self._not_before = time.monotonic() + (1.0 if session.emulated() else _WAIT[code])
         return True
 
-    def _affordable(self, run: RunFolder) -> int:
-        """How long each job may run: the budget, where there is one, is kept even if nobody watches."""
-        if self.budget is None:
-            return self.max_runtime
-        left = self.budget - self._committed(run)
-        instances = len(self._waiting) * self.hosts
-        seconds = min(affordable_seconds(left, instances, name, session.region()) for name in self._types())
-        if seconds < LEAST_SECONDS:
-            jobs = len(self._waiting)
-            self._waiting.clear()
-            raise BudgetReached(
-                f"the budget of ${self.budget:g} does not allow {jobs} more job{'s' if jobs > 1 else ''} of run {run.id}: "
-                f"${self.dollars(run):.2f} are spent",
-                f"simferry resume {run.handle} --budget {2 * self.budget:g}  goes on; fewer --jobs start up more cheaply.",
-            )
-        return min(self.max_runtime, int(seconds))
-
-    def _types(self) -> list[str]:
-        return [kind.name for kind in self.types]
-
-    def request(self, run: RunFolder, job: str, max_runtime: int) -> dict[str, Any]:
+    def request(self, run: RunFolder, job: str) -> dict[str, Any]:
         """What start_script is told."""
         spec = run.record["simulation"]
+        plan = next(p for p in run.plans() if p["plan"] == job.partition("-")[0])
         program, worker = contract.command_of(spec)
         inputs = [contract.input_of("plan", run.job_address(job))]
-        for name, one in run.record.get("inputs", {}).items():
+        for name, one in run.inputs.items():
             address = one["place"] or f"{run.address}/input/{name}/"
             inputs.append(contract.input_of(name, address, one["mode"], one["sharded"]))
         outputs = [contract.output_of(name, f"{run.address}/{name}", "Continuous") for name in ("blocks", "artifacts")]
@@ -275,7 +277,7 @@ class Sagemaker:
             network["EnableNetworkIsolation"] = True
         if self.encrypt_traffic:
             network["EnableInterContainerTrafficEncryption"] = True
-        types = self._types()
+        types = plan["types"]
         return {
             "job_name": job_name(run, job),
             "role": self._role(),
@@ -288,9 +290,9 @@ class Sagemaker:
             "arguments": ["run"],
             "environment": contract.environment_of(spec),
             "instance_type": types[0] if len(types) == 1 else types,
-            "instance_count": self.hosts,
+            "instance_count": plan["hosts"],
             "volume_gb": self.volume,
-            "max_runtime_seconds": max_runtime,
+            "max_runtime_seconds": plan["limit"],
             "volume_kms_key": self.kms_key,
             "output_kms_key": self.kms_key,
             "network": network or None,
@@ -298,35 +300,28 @@ class Sagemaker:
         }
 
     def poll(self, run: RunFolder, jobs: Sequence[str]) -> dict[str, str]:
-        if not jobs:
-            return {}
-        self._submit_more(run)
-        standing = self._list(run)
-        return {job: self._state(run, job, standing.get(job_name(run, job))) for job in jobs}
+        standing = self._list(run) if jobs else {}
+        plans = run.plans() if jobs else []
+        limits = {plan["plan"]: plan.get("limit", self.max_runtime) for plan in plans}
+        return {
+            job: self._state(
+                run, job, standing.get(job_name(run, job)), limits[job.partition("-")[0]], plans[-1]["plan"]
+            )
+            for job in jobs
+        }
 
-    def _state(self, run: RunFolder, job: str, now: Standing | None) -> str:
+    def _state(self, run: RunFolder, job: str, now: Standing | None, limit: int, last: str) -> str:
         if now is None and job in self._submitted:  # the list lags behind
             return "running"
         if now is None:  # those of earlier plans will not be begun any more
-            return "pending" if job.startswith(f"{run.plans()[-1]['plan']}-") else "cancelled"
+            return "pending" if job.startswith(f"{last}-") else "cancelled"
         if now.status == "Failed":
             self._tell(run, job, now)
         if now.status != "Stopped":
             return _STATES[now.status]
-        if self._ran_too_long(job_name(run, job)):
-            return "failed"
-        self._waiting.clear()  # somebody stops the run
-        return "cancelled"
-
-    def _ran_too_long(self, name: str) -> bool:
-        """Whether a job that was stopped was so for its maximal run time, and not by somebody."""
-        if name not in self._stopped:
-            with session.asking(f"processing job {name}"):
-                job = session.client("sagemaker").describe_processing_job(ProcessingJobName=name)
-            allowed = job.get("StoppingCondition", {}).get("MaxRuntimeInSeconds", 86_400)
-            ran = job["ProcessingEndTime"] - job.get("ProcessingStartTime", job["ProcessingEndTime"])
-            self._stopped[name] = ran.total_seconds() >= allowed
-        return self._stopped[name]
+        # with some room: the service counts from a little after a job's creation, and is not exact
+        ran_too_long = now.ended is not None and (now.ended - now.created).total_seconds() >= 0.9 * limit
+        return "failed" if ran_too_long else "cancelled"
 
     def _tell(self, run: RunFolder, job: str, now: Standing) -> None:
         """Leaves beside the run why a job could not go on, where that would be so for every other."""
@@ -345,8 +340,11 @@ class Sagemaker:
             return found
         pages = session.client("sagemaker").get_paginator("list_processing_jobs")
         found = {}
+        # the service filters by name what it has found by time, page after page
+        begin = datetime.datetime.fromisoformat(run.record["created"]) - datetime.timedelta(hours=1)
+        asked = {"NameContains": f"-{tag_of(run)}-", "CreationTimeAfter": begin}
         with session.asking("SageMaker"):
-            for page in pages.paginate(NameContains=f"-{tag_of(run)}-", PaginationConfig={"PageSize": 100}):
+            for page in pages.paginate(**asked, PaginationConfig={"PageSize": 100}):
                 for one in page["ProcessingJobSummaries"]:
                     found[one["ProcessingJobName"]] = Standing(
                         one["ProcessingJobStatus"], one["CreationTime"], one.get("ProcessingEndTime"),
@@ -383,38 +381,50 @@ class Sagemaker:
         self._listed = (-1e9, {})
         standing = self._list(run)
         for name in (job_name(run, job) for job in jobs):
-            if name in standing and standing[name].status == "InProgress":
+            if name not in standing or standing[name].status == "InProgress":  # the list lags behind
                 with session.asking(f"processing job {name}"):
                     try:
                         session.client("sagemaker").stop_processing_job(ProcessingJobName=name)
                     except ClientError as error:
                         if error.response["Error"].get("Code") not in ("ValidationException", "ResourceNotFound"):
-                            raise  # else it has just ended
+                            raise  # else it has just ended, or was never begun
         self._listed = (-1e9, {})
 
     # ---- money ----
 
     def dollars(self, run: RunFolder) -> float:
         """By on-demand prices, from when jobs were created: a little more than is billed."""
-        return self._cost(run, datetime.datetime.now(datetime.timezone.utc))
+        return self._cost(run, committed=False)
 
-    def _committed(self, run: RunFolder) -> float:
-        """What the jobs that were begun will have cost when they have run as long as they may."""
-        return self._cost(
-            run, datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(seconds=self.max_runtime)
-        )
-
-    def _cost(self, run: RunFolder, until: datetime.datetime) -> float:
-        try:
-            jobs = self._list(run).values()
-            return max(
-                cost_so_far([(job.created, job.ended, name, self.hosts) for job in jobs], until, session.region())
-                for name in self._types()
-            )
-        except UsageError:  # a type that has no price here
-            if self.budget is None:
+    def _cost(self, run: RunFolder, committed: bool) -> float:
+        """What the run's jobs have cost; committed: will have cost, if those that still run do so for as long as they may."""
+        now, dollars = datetime.datetime.now(datetime.timezone.utc), 0.0
+        standing = self._list(run)
+        for plan in run.plans():
+            longest = datetime.timedelta(seconds=START_UP_SECONDS + plan["limit"])
+            jobs = []
+            for job in (f"{plan['plan']}-{j + 1:04d}" for j in range(plan["jobs"])):
+                known = standing.get(job_name(run, job))
+                begun = known.created if known else now if job in self._submitted else None
+                if begun:
+                    ended = known.ended if known else None
+                    jobs.append((begun, ended or (begun + longest if committed else now), plan["hosts"]))
+            try:
+                dollars += max(
+                    cost_so_far([(b, e, name, hosts) for b, e, hosts in jobs], now, session.region())
+                    for name in plan["types"]
+                )
+            except UsageError:  # a type that has no price here
+                if self.budget is not None:
+                    raise
                 return float("nan")
-            raise
+        return dollars
+
+    def just_now(self, run: RunFolder) -> bool:
+        now = datetime.datetime.now(datetime.timezone.utc)
+        times = [job.ended for job in self._list(run).values() if job.ended]
+        times += [datetime.datetime.fromisoformat(plan["created"]) for plan in run.plans()[-1:]]
+        return any((now - when).total_seconds() < 6 * self.seconds_between_polls for when in times)
 
 
 def tag_of(run: RunFolder) -> str:
@@ -427,6 +437,13 @@ def job_name(run: RunFolder, job: str) -> str:
     name, drawn = run.id[:-DATE_LENGTH], run.id[-DATE_LENGTH:]
     end = f"{drawn}-{tag_of(run)}-{job}"
     return re.sub(r"[^A-Za-z0-9]+", "-", name)[: NAME_LENGTH - len(end)].strip("-") + end
+
+
+def _tag(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise UsageError(f"tag {text!r} is not of the form NAME=VALUE")
+    return name, value
 
 
 def _several(given: str | Sequence[str]) -> list[str]:

@@ -39,6 +39,7 @@ def quotas_of(_: click.Context, __: click.Parameter, given: tuple[str, ...]) -> 
 )
 @click.option("--lost-hosts", type=PROBABILITY, default=0.0, metavar="P", help="Jobs that lose a host midway.")
 @click.option("--start-seconds", type=click.FloatRange(0), default=0.2, show_default=True, help="Until a job starts.")
+@click.option("--list-lag", type=click.FloatRange(0), default=0.0, metavar="SECONDS", help="Until a job is listed.")
 @click.option("--seed", type=int, default=0, help="Of the faults.")
 @click.option("--iam", is_flag=True, help="Enforce the policies of docs/iam.")
 @click.option("--region", default="us-east-1", show_default=True)
@@ -50,6 +51,7 @@ def emulator(
     capacity_errors: float,
     lost_hosts: float,
     start_seconds: float,
+    list_lag: float,
     seed: int,
     iam: bool,
     region: str,
@@ -73,7 +75,7 @@ def emulator(
 
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, end)
-    faults = Faults(seed, throttle, capacity_errors, lost_hosts, start_seconds)
+    faults = Faults(seed, throttle, capacity_errors, lost_hosts, start_seconds, list_lag)
     with Emulator(port, quotas, faults, iam, region, event) as started:
         click.echo(json.dumps(described(started)) if as_json else greeting(started))
         while not stop.wait(3600):

@@ -9,11 +9,12 @@ LOST_WITHIN_SECONDS = 3.0  # a host that gets lost does so within these seconds 
 
 @dataclass
 class Faults:
-    """Probabilities of each fault, and how long a job takes to start. May be changed while the emulator runs.
+    """Probabilities of each fault, and how long jobs take to start and to be listed. May be changed while the emulator runs.
 
     throttle: of a request to SageMaker or Logs being answered with ThrottlingException. capacity: of an instance type not being
-    there for a job. lost_host: of a job losing a host. start_seconds: from CreateProcessingJob until the job starts. seed: with
-    the same one, and requests in the same order, the same requests and jobs are hit.
+    there for a job. lost_host: of a job losing a host. start_seconds: from CreateProcessingJob until the job starts.
+    list_lag_seconds: from there until ListProcessingJobs shows it. seed: with the same one, and requests in the same order, the
+    same requests and jobs are hit.
     """
 
     seed: int = 0
@@ -21,6 +22,7 @@ class Faults:
     capacity: float = 0.0
     lost_host: float = 0.0
     start_seconds: float = 0.2
+    list_lag_seconds: float = 0.0
     _draws: dict[str, random.Random] = field(default_factory=dict, repr=False)
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False, compare=False)
 

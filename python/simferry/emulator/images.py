@@ -1,15 +1,10 @@
 """Which of this machine's images a job means."""
 
 import json
-import re
 from typing import Any
 
 from ..engine import ImageError, find_image
-
-_ECR = re.compile(
-    r"(?P<account>\d{12})\.dkr\.ecr\.(?P<region>[a-z0-9-]+)\.amazonaws\.com/"
-    r"(?P<repository>[^:@]+)(:(?P<tag>[^@]+))?(@(?P<digest>sha256:.+))?"
-)
+from ..registry import ECR, named_in_ecr
 
 
 class NoImage(Exception):
@@ -21,27 +16,26 @@ def local_image(name: str, ecr_in: Any, client: Any) -> str:
 
     ecr_in: a function that makes a client of ECR for a region.
     """
-    address = _ECR.fullmatch(name)
+    host, _, rest = name.partition("/")
+    registry = ECR.fullmatch(host)
     try:
-        local = _in_ecr(name, address, ecr_in(address["region"])) if address else name
+        local = _in_ecr(name, registry[1], rest, ecr_in(registry[2])) if registry else name
         return str(find_image(client, local, pull=False).id)
     except ImageError as error:
         raise NoImage(f"ClientError: The image '{name}' does not exist: {error.message}") from None
 
 
-def _in_ecr(name: str, address: Any, ecr: Any) -> str:
+def _in_ecr(name: str, account: str, rest: str, ecr: Any) -> str:
     from botocore.exceptions import ClientError
 
-    which = {"imageDigest": address["digest"]} if address["digest"] else {"imageTag": address["tag"] or "latest"}
+    repository, which = named_in_ecr(rest)
     try:
-        found = ecr.batch_get_image(
-            registryId=address["account"], repositoryName=address["repository"], imageIds=[which]
-        )["images"]
+        found = ecr.batch_get_image(registryId=account, repositoryName=repository, imageIds=[which])["images"]
     except ClientError as error:
         said = error.response["Error"]
         if said["Code"] == "RepositoryNotFoundException":
             raise NoImage(
-                f"ClientError: Cannot find repository: {address['repository']} in registry ID: {address['account']} "
+                f"ClientError: Cannot find repository: {repository} in registry ID: {account} "
                 f"Please check if your ECR repository and image exist: the image '{name}' does not exist"
             ) from None
         raise NoImage(f"ClientError: The image '{name}' can't be pulled: {said['Message']}") from None

@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import Any
 
 from .. import processing
+from ..aws.job_storage import S3Storage, TransferError
 from ..engine import connect
 from ..errors import UsageError
 from .session import Session
 
 LARGEST = "ml.m5.24xlarge"  # no limit but this machine's
-ROLE = "arn:aws:iam::000000000000:role/simferry-local"  # nobody is asked for it here
 POLL_SECONDS = 0.3
 
 
@@ -75,8 +75,6 @@ class FoldersAndS3(processing.Files):
 
     @cached_property
     def s3(self) -> Any:  # only where it is needed: folders need no account
-        from ..emulator.storage import S3Storage
-
         return S3Storage(self.session.s3_client, "whose credentials are used here", self.encryption)
 
     def fetch(self, source: dict[str, Any], folder: Path, host: int, hosts: int) -> None:
@@ -91,8 +89,6 @@ class FoldersAndS3(processing.Files):
 
 @contextlib.contextmanager
 def _told() -> Iterator[None]:
-    from ..emulator.storage import TransferError
-
     try:
         yield
     except TransferError as error:

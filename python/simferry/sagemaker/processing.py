@@ -404,7 +404,7 @@ class _Preparation:
         kinds: dict[str, Any] = {"InstanceType": local.LARGEST if self.here else types}
         if not isinstance(types, str):
             kinds = {"InstancePreferences": [{"InstanceType": name} for name in types]}
-        role = of.role if not self.here else of.role if "/" in str(of.role) else local.ROLE
+        role = of.role if not self.here else of.role if "/" in str(of.role) else engine_processing.ROLE
         network = of.network_config
         outputs = {"Outputs": self._output_requests} | _given(KmsKeyId=of.output_kms_key)
         return {

@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from ..aws import logs
+from ..aws import buckets, logs
 from ..aws import session as aws
 from ..errors import UsageError
 from .exceptions import check_status
@@ -135,41 +135,12 @@ class Session:
 
     def default_bucket(self) -> str:
         """The default bucket's name; it is made, and closed to the public, where it is not there."""
-        name = self._bucket = self._bucket or f"sagemaker-{self.boto_region_name}-{self.account_id()}"
+        name = self._bucket = self._bucket or buckets.default_name(self.boto_region_name, self.account_id())
         if not self._bucket_is_there:
-            from botocore.exceptions import ClientError
-
-            with aws.asking(f"the default bucket {name}"):
-                try:
-                    self.s3_client.head_bucket(Bucket=name, **self._owner(name))
-                except ClientError as error:
-                    status = error.response["ResponseMetadata"]["HTTPStatusCode"]
-                    if status == 403 and self._own_bucket:
-                        raise aws.AwsError(
-                            f"the default bucket {name} is another account's, or this identity may not use it",
-                            'Session(default_bucket="a-bucket-of-yours")  uses another one.',
-                        ) from None
-                    if status != 404:
-                        raise
-                    self._make_bucket(name)
+            owner = self.account_id() if self._own_bucket else ""
+            buckets.make_where_missing(name, self.s3_client, self.boto_region_name, owner)
             self._bucket_is_there = True
         return name
-
-    def _make_bucket(self, name: str) -> None:
-        from botocore.exceptions import ClientError
-
-        region = self.boto_region_name
-        where = {} if region == "us-east-1" else {"CreateBucketConfiguration": {"LocationConstraint": region}}
-        try:
-            self.s3_client.create_bucket(Bucket=name, **where)
-        except ClientError as error:
-            if error.response["Error"]["Code"] not in ("OperationAborted", "BucketAlreadyOwnedByYou"):
-                raise  # those two: somebody makes it at this very moment
-        closed = dict.fromkeys(
-            ("BlockPublicAcls", "IgnorePublicAcls", "BlockPublicPolicy", "RestrictPublicBuckets"), True
-        )
-        with contextlib.suppress(ClientError):  # buckets made since 2023 are closed anyway
-            self.s3_client.put_public_access_block(Bucket=name, PublicAccessBlockConfiguration=closed)
 
     def _owner(self, bucket: str) -> dict[str, str]:
         """The default bucket's name can be foreseen, and taken by a stranger: S3 is told whose it has to be."""

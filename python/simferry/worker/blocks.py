@@ -12,7 +12,7 @@ double is 8 bytes (R's NA is the NaN with low word 1954); integer and logical ar
 byte length for each row (-1 is NA), then the UTF-8 of all rows; raw is the same with any bytes, and no NA. gzip's own
 checksum and length prove the file whole.
 
-This file travels with worker.py into images that have no simferry: it needs numpy alone.
+This file travels with the worker into images that have no simferry: it needs numpy alone.
 """
 
 import math

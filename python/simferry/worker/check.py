@@ -1,0 +1,57 @@
+"""Is the simulation fit to run?"""
+
+import ast
+import importlib.util
+from pathlib import Path
+
+from . import blocks
+from .functions import arguments_of, load_script
+from .job import Job, facts_here
+from .process import describe
+from .rows import table
+
+
+def check(root: Path) -> None:
+    job = Job(root)
+    facts = {"problem": "", "detail": ""}
+    arguments: list[tuple[str, bool]] = []
+    functions: list[str] = []
+    try:
+        if job.script and job.language == "python":
+            source = (job.code / job.script).read_bytes()
+            tree = ast.parse(source, job.script)
+            if absent := missing_modules(tree, job.code):
+                facts.update(problem="packages", detail="\n".join(absent))
+            elif job.kind == "function":
+                module = load_script(job)
+                functions = [
+                    n
+                    for n, f in vars(module).items()
+                    if callable(f) and getattr(f, "__module__", "") == module.__name__
+                ]
+                if callable(getattr(module, job.function, None)):
+                    arguments = arguments_of(getattr(module, job.function))
+                else:
+                    facts.update(problem="function", detail=job.function)
+    except SyntaxError as error:
+        facts.update(problem="syntax", detail=f"{job.script}, line {error.lineno}: {error.msg}")
+    except BaseException as error:
+        facts.update(problem="load", detail=describe(error)[0] + f" (in {describe(error)[1]})")
+    facts |= facts_here()
+    flags = blocks.numbers("logical", [has_default for _, has_default in arguments])
+    tables = [
+        table("arguments", {"name": blocks.strings([name for name, _ in arguments]), "has_default": flags}),
+        table("functions", {"name": blocks.strings(functions)}),
+    ]
+    (root / "check").write_bytes(blocks.encode(blocks.Block(facts, tables)))
+
+
+def missing_modules(tree: ast.AST, code: Path) -> list[str]:
+    """Modules that the script imports unconditionally, and that are not to be had."""
+    names = []
+    for node in getattr(tree, "body", []):
+        if isinstance(node, ast.Import):
+            names += [alias.name.partition(".")[0] for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
+            names.append(node.module.partition(".")[0])
+    return sorted({n for n in names if importlib.util.find_spec(n) is None})

@@ -1,0 +1,26 @@
+# Simulations that are functions.
+
+load_simulation <- function(job) {
+  space <- globalenv()
+  if (nzchar(job$objects)) {
+    objects <- readRDS(file.path(job$code, job$objects))
+    list2env(objects$globals, envir = space)
+    for (package in objects$packages) library(package, character.only = TRUE)
+    assign(job[["function"]], objects[["function"]], envir = space)
+    job$constants <- objects$constants
+    job$loop <- isTRUE(objects$loop)   # of foreach: the function is given the iteration's number, and may return anything
+  } else for (expression in parse(file.path(job$code, job$script), keep.source = FALSE, encoding = "UTF-8")) eval(expression, space)
+  job
+}
+
+# The call of one condition: simulate(n = 20, effect = 0.5); in a loop that of an iteration, whose number is put in
+condition_call <- function(job, row) if (job$loop) as.call(list(as.name(job[["function"]]), 0L)) else as.call(c(as.name(job[["function"]]), lapply(job$parameters, `[[`, row), job$constants))
+
+# The user's part of a call stack, innermost last: what lies between the worker's own frames and its handlers.
+user_calls <- function(calls) {
+  text <- vapply(calls, function(call) paste(deparse(call, nlines = 2L), collapse = " "), "")
+  from <- which(startsWith(text, "eval(call, space)"))
+  if (length(from)) text <- text[-seq_len(max(from))]
+  text <- text[!grepl("^(h\\(simpleError|\\.handleSimpleError|on_error\\(|user_calls\\(|tryCatch\\(user_calls|tryCatchList\\(|tryCatchOne\\(|doTryCatch\\()", text)]
+  rev(rev(text)[seq_len(min(length(text), 30L))])
+}

@@ -1,0 +1,83 @@
+"""Simulations that are functions."""
+
+import contextlib
+import importlib.util
+import inspect
+import pickle
+import random
+import sys
+import types
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .job import Job
+
+
+def load_function(job: Job) -> tuple[Callable[..., Any], dict[str, Any]]:
+    """The function, of the script in ROOT/input/code or sent as an object, and the constants that it is given every time."""
+    if job.objects:
+        with open(job.code / job.objects, "rb") as file:
+            return pickle.load(file)  # written by the user who started the run
+    return getattr(load_script(job), job.function), {}
+
+
+def load_script(job: Job) -> types.ModuleType:
+    spec = importlib.util.spec_from_file_location(Path(job.script).stem, job.code / job.script)
+    assert spec and spec.loader
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[module.__name__] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+def takes_rng(function: Callable[..., Any]) -> bool:
+    with contextlib.suppress(TypeError, ValueError):
+        return "rng" in inspect.signature(function).parameters
+    return False
+
+
+def arguments_of(function: Callable[..., Any]) -> list[tuple[str, bool]]:
+    """Names of a function's arguments and whether each may be left out; `**` is called `...`, as R has it."""
+    out = []
+    for p in inspect.signature(function).parameters.values():
+        if p.kind is p.VAR_KEYWORD:
+            out.append(("...", True))
+        elif p.kind is not p.VAR_POSITIONAL:
+            out.append((p.name, p.default is not p.empty))
+    return out
+
+
+class FunctionRunner:
+    """Calls the function, each replication on its own stream."""
+
+    def __init__(self, job: Job) -> None:
+        self.job = job
+        self.function, self.constants = load_function(job)
+        self.rng = takes_rng(self.function)
+        self.bits = np.random.Philox(key=[0, 0])
+        self.generator = np.random.Generator(self.bits)
+        self.state = self.bits.state
+        self.row = -1
+
+    def __call__(self, row: int, replication: int) -> Any:
+        if row != self.row:
+            self.row, self.parameters = row, {**self.constants, **self.job.values(row)}
+            if self.rng:
+                self.parameters["rng"] = self.generator
+                self.state["state"]["key"] = self.job.keys[row]
+        if self.rng:
+            state = self.state
+            state["state"]["counter"][:] = (0, 0, 0, replication)
+            state["buffer_pos"], state["has_uint32"], state["uinteger"] = 4, 0, 0
+            self.bits.state = state
+        else:
+            words = [*self.job.keys[row].view("<u4").tolist(), replication]
+            np.random.seed(words)
+            random.seed(int.from_bytes(np.array(words, dtype="<u4").tobytes(), "little"))
+        return self.function(**self.parameters)
+
+    def text(self) -> None:
+        return None

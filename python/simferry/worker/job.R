@@ -1,0 +1,54 @@
+# The job: what is to be run, where, what the numbers may depend on besides the code, and why the job can't go on.
+
+read_job <- function(root) {
+  block <- read_block(file.path(root, "input", "plan", "job"))
+  job <- block$facts
+  job$root <- root
+  job$code <- file.path(root, "input", "code")
+  job$supervisor <- Sys.getpid()
+  job$loop <- FALSE
+  for (number in c("workers", "cores", "jobs", "replication_timeout")) job[[number]] <- as.numeric(job[[number]])
+  job$stretches <- block$tables$stretches
+  job$conditions <- block$tables$conditions
+  job$parameters <- block$tables$parameters
+  job$row <- match(job$stretches$condition, job$conditions$condition)
+  job$states <- cbind(10407L, do.call(cbind, job$stretches[paste0("state_", 1:6)]))
+  job
+}
+
+is_function <- function(job) job$kind == "function"
+
+# The hosts of the job, the leader first, and which of them this one is; /opt/ml/config/resourceconfig.json says so.
+hosts_of <- function(job) {
+  path <- "/opt/ml/config/resourceconfig.json"
+  if (!in_container(job) || !file.exists(path)) return(list(all = "localhost", current = "localhost"))
+  text <- paste(readLines(path, warn = FALSE), collapse = "")
+  names_in <- function(x) regmatches(x, gregexpr("algo-[0-9]+", x))[[1L]]
+  all <- names_in(sub('.*"hosts": *\\[([^]]*)\\].*', "\\1", text))
+  list(all = all, current = names_in(sub('.*"current_host": *("[^"]*").*', "\\1", text)))
+}
+
+facts_here <- function() {
+  cpu <- tryCatch(grep("^model name", readLines("/proc/cpuinfo", n = 30L), value = TRUE)[1], error = function(e) NA, warning = function(w) NA)
+  packages <- sort(setdiff(loadedNamespaces(), c("base", "compiler", "parallel", "stats", "graphics", "grDevices", "utils", "datasets", "methods")))
+  c(interpreter = paste("R", getRversion()),
+    packages = paste(sprintf("%s %s", packages, vapply(packages, function(p) as.character(getNamespaceVersion(p)), "")), collapse = ", "),
+    blas = basename(extSoftVersion()[["BLAS"]]), cpu = if (is.na(cpu)) R.version$arch else sub("^[^:]*: *", "", cpu))
+}
+
+in_container <- function(job) job$root == "/opt/ml/processing" && dir.exists("/opt/ml/output")
+
+stopping <- function(job) file.exists(file.path(job$root, "scratch", "stop"))
+
+# Ends the whole job, from the supervisor or from one of its processes.
+give_up <- function(job, ...) {
+  # in a container under SageMaker's contract, the second place becomes the job's ExitMessage
+  for (place in c(job$root, if (in_container(job)) "/opt/ml/output")) {
+    # whole or not at all: as soon as there is one, the supervisor ends all processes
+    part <- file.path(place, paste0("message-", Sys.getpid(), "~"))
+    cat(paste0(...), file = part)
+    file.rename(part, file.path(place, "message"))
+  }
+  if (Sys.getpid() != job$supervisor) tools::pskill(Sys.getpid(), tools::SIGKILL)
+  quit("no", status = 1)
+}

@@ -1,0 +1,118 @@
+"""The job: what is to be run, what the numbers may depend on besides the code, and why the job can't go on."""
+
+import contextlib
+import os
+import platform
+import sys
+from pathlib import Path
+from typing import Any, NoReturn
+
+import numpy as np
+
+from . import blocks
+
+Stretch = tuple[int, int, int]  # row of the condition, first replication, count
+CONTRACT = Path("/opt/ml")
+
+
+class Job:
+    """What is to be run: ROOT/input/plan/job, read."""
+
+    def __init__(self, root: Path) -> None:
+        block = blocks.decode((root / "input" / "plan" / "job").read_bytes())
+        facts = block.facts
+        self.root, self.code, self.scratch = root, root / "input" / "code", root / "scratch"
+        self.run, self.prefix = facts["run"], f"{facts['plan']}-{facts['job']}-{facts['attempt']}"
+        self.language, self.kind, self.function = facts["language"], facts["kind"], facts["function"]
+        self.script, self.objects, self.results_file = facts["script"], facts["objects"], facts["results_file"]
+        self.workers, self.cores, self.jobs = int(facts["workers"]), int(facts["cores"]), int(facts["jobs"])
+        self.timeout_seconds = float(facts["replication_timeout"])
+        self.longest_block_seconds = float(facts["longest_block"])
+        self.stop_on_error = facts["on_error"] == "stop"
+        self.output, self.private_mount = facts["output"], bool(facts["private_mount"])
+        self.supervisor = os.getpid()
+        stretches, conditions = block.table("stretches").columns, block.table("conditions").columns
+        self.ids = conditions["condition"].values.tolist()
+        row = {condition: i for i, condition in enumerate(self.ids)}
+        self.stretches = [
+            (row[c], first, count)
+            for c, first, count in zip(
+                *(stretches[name].values.tolist() for name in ("condition", "first", "count")), strict=True
+            )
+        ]
+        self.seeds = conditions["seed"].values.tolist()
+        keys = np.stack([conditions[f"key_{i}"].values for i in (1, 2, 3, 4)], axis=1)
+        self.keys = np.ascontiguousarray(keys).view("<u8")
+        self.arguments = [c.strings() for name, c in conditions.items() if name.startswith("argument_")]
+        self.parameters = {name: as_python(column) for name, column in block.table("parameters").columns.items()}
+
+    def values(self, row: int) -> dict[str, Any]:
+        return {name: values[row] for name, values in self.parameters.items()}
+
+
+def as_python(column: blocks.Column) -> list[Any]:
+    """A parameter's values as Python code expects them: whole numbers below 2^53 as int, NA as None."""
+    if column.kind == "string":
+        return column.strings()
+    values = column.values.tolist()
+    if column.kind == "double":
+        na = (column.values.view("<u8") == blocks.NA_DOUBLE.view("<u8")).tolist()
+        whole = [
+            None if missing else int(v) if v.is_integer() and abs(v) < 2**53 else v
+            for v, missing in zip(values, na, strict=True)
+        ]
+        return whole
+    if column.kind == "logical":
+        return [None if v == blocks.NA_INTEGER else bool(v) for v in values]
+    return [None if v == blocks.NA_INTEGER else v for v in values]
+
+
+def facts_here() -> dict[str, str]:
+    """What the numbers may depend on besides the code."""
+    cpu = platform.machine()
+    with contextlib.suppress(OSError, StopIteration):
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        cpu = next(line for line in lines if line.startswith("model name")).partition(": ")[2]
+    blas = ""
+    with contextlib.suppress(Exception):  # numpy's description of its build has no fixed form
+        config: Any = np.show_config(mode="dicts")
+        blas = " ".join(str(config["Build Dependencies"]["blas"][k]) for k in ("name", "version"))
+    return {
+        "interpreter": f"Python {platform.python_version()}",
+        "packages": ", ".join(f"{name} {version}" for name, version in used_packages()),
+        "blas": blas,
+        "cpu": cpu,
+    }
+
+
+def used_packages() -> list[tuple[str, str]]:
+    """Imported top-level packages that say their version."""
+    own = {"simferry_worker", "worker", "simferry"}
+    found = []
+    for name, module in list(sys.modules.items()):
+        version = vars(module).get("__version__") if "." not in name and name not in own else None
+        if isinstance(version, str) and name not in sys.stdlib_module_names and not name.startswith("_"):
+            found.append((name, version))
+    return sorted(found)
+
+
+def in_container(job: Job) -> bool:
+    return job.root == CONTRACT / "processing" and (CONTRACT / "output").is_dir()
+
+
+def give_up(job: Job, text: str) -> NoReturn:
+    """Ends the whole job, from the supervisor or from one of its processes."""
+    # in a container under SageMaker's contract, the second place becomes the job's ExitMessage
+    for place in [job.root, *([CONTRACT / "output"] if in_container(job) else [])]:
+        leave_message(place, text)
+    sys.stdout.flush()
+    os._exit(1)
+
+
+def leave_message(place: Path, text: str) -> None:
+    """Whole or not at all: as soon as there is one, the supervisor ends all processes. An empty one tells of a full disk."""
+    part = place / f"message-{os.getpid()}~"
+    with contextlib.suppress(OSError):  # on a full disk, the file alone may be all that can be made
+        part.write_text(text, errors="backslashreplace")
+    with contextlib.suppress(OSError):
+        os.replace(part, place / "message")

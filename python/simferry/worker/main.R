@@ -1,0 +1,51 @@
+# The worker's verbs: check, run, and replay, which runs one replication in the foreground.
+
+# What it prints is shown. ROOT/replay is left behind, a block that tells how it ended, and ROOT/value.rds.
+replay <- function(root) {
+  job <- read_job(root)
+  row <- job$row[1L]; r <- job$stretches$first[1L]; state <- job$states[1L, ]
+  trace <- character()
+  answer <- function(failed, shown = "", message = "", call = "", traceback = "")
+    write_block(file.path(root, "replay"), c(failed = failed), list(list(name = "replay",
+      columns = list(shown = shown, message = message, call = call, traceback = traceback))))
+  tryCatch({
+    if (is_function(job)) {
+      job <- load_simulation(job)
+      space <- globalenv()
+      call <- condition_call(job, row)
+      if (job$loop) call[[2L]] <- r
+      assign(".Random.seed", state, envir = space)
+      value <- withCallingHandlers(eval(call, space), error = function(e) trace <<- tryCatch(user_calls(sys.calls()), error = function(e) character()))
+      if (!job$loop) as_columns(value)   # refuses what a run would not keep
+      shown <- utils::capture.output(print(value))
+    } else {
+      value <- script_runner(job, 0L)(row, r, state)
+      shown <- if (length(value)) c(paste0(job$results_file, ":"), value)
+    }
+    saveRDS(value, file.path(root, "value.rds"), compress = FALSE)
+    answer("", shown = paste(shown, collapse = "\n"))
+  }, error = function(e) answer("yes", message = paste(conditionMessage(e), collapse = "\n"),
+    call = if (is.null(conditionCall(e))) "" else paste(deparse(conditionCall(e), nlines = 3L), collapse = " "), traceback = paste(trace, collapse = "\n")))
+}
+
+run <- function(root) {
+  job <- read_job(root)
+  hosts <- hosts_of(job)
+  job$hosts <- hosts$all
+  if (length(job$hosts) > 1L) {
+    source(file.path(job$code, "cluster.R"), local = TRUE)
+    if (hosts$current != job$hosts[1L]) serve_host(job$hosts[1L], job$run)
+    lifeline <- lead_hosts()   # the other hosts end when this process does
+  }
+  dir.create(file.path(root, "scratch"), showWarnings = FALSE)
+  if (is_function(job)) job <- tryCatch(load_simulation(job), error = function(e) give_up(job, "load: ", conditionMessage(e)))
+  work <<- compiler::cmpfun(work)   # R would do so at its second call only, and there is one
+  supervise(job)
+}
+
+main <- function(arguments) {
+  root <- normalizePath(if (length(arguments) > 1L) arguments[2] else "/opt/ml/processing")
+  # so that source("helpers.R") finds what came along with the script
+  setwd(file.path(root, "input", "code"))
+  switch(arguments[1], check = check(root), run = run(root), replay = replay(root), stop("worker.R check | run | replay ROOT"))
+}

@@ -1,0 +1,250 @@
+"""A process of the job: claims pieces, runs them, writes blocks."""
+
+import contextlib
+import os
+import signal
+import time
+import traceback
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from . import blocks
+from .functions import FunctionRunner
+from .job import Job, facts_here, give_up
+from .rows import Refused, as_rows, ids_of, is_simple, pickled, records, result_tables, table
+from .scripts import NotKept, ScriptFailed, ScriptRunner, keeping
+
+
+def cut_pieces(counts: list[int], workers: int) -> list[int]:
+    """Ends of pieces: consecutive stretches that processes claim in turn, each about a share of what is left.
+
+    Every process computes the same cut; making a folder decides who has a piece.
+    """
+    total = np.cumsum(np.asarray(counts, dtype=float))
+    ends: list[int] = []
+    at = 0
+    while at < len(counts):
+        before = total[at - 1] if at else 0.0
+        at = max(at + 1, int(np.searchsorted(total, before + (total[-1] - before) / (4 * workers), side="right")))
+        ends.append(at)
+    return ends
+
+
+class Process:
+    """Runs stretches until there are none left to claim, and writes a block every second or so.
+
+    careful: before each replication its name is written down, so that the supervisor knows which one crashed or hangs.
+    """
+
+    def __init__(self, job: Job, number: int, pieces: list[int] | None, careful: bool) -> None:
+        self.job, self.number, self.pieces, self.careful = job, number, pieces, careful
+        self.sequence = 0
+        self.fraction = 1e-9
+        self.flushing = False
+        self.stopping = (job.scratch / "stop").exists()
+        self.started = self.block_started = time.perf_counter()
+        self.clear()
+
+    def clear(self) -> None:
+        self.condition: list[int] = []
+        self.replication: list[int] = []
+        self.ok: list[bool] = []
+        self.seconds: list[float] = []
+        self.values: list[Any] = []
+        self.failures: list[tuple[int, int, str, str, str]] = []
+        self.warned: dict[tuple[int, int, str], int] = {}
+        self.texts: list[tuple[int, int, str]] = []
+
+    def work(self) -> None:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        signal.signal(signal.SIGINT, self.interrupt)
+        job = self.job
+        with contextlib.suppress(OSError):  # where memory runs out this process is to end, and not its supervisor
+            Path("/proc/self/oom_score_adj").write_text("1000")
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("always")  # before the script is loaded: it may say which ones it ignores
+                self.run = FunctionRunner(job) if job.kind == "function" else ScriptRunner(job, self.number)
+                self.facts = {"run": job.run, **facts_here()}
+                warnings.showwarning = self.warn
+                for span in self.claims():
+                    for stretch in span:
+                        self.stretch(*stretch)
+            self.flush()
+        except KeyboardInterrupt:  # keep what is whole
+            n = min(len(self.condition), len(self.replication), len(self.ok), len(self.seconds))
+            for kept in (self.condition, self.replication, self.ok, self.seconds):
+                del kept[n:]
+            del self.values[sum(self.ok) :]
+            whole = set(zip(self.condition, self.replication, strict=True))
+            self.failures = [f for f in self.failures if f[:2] in whole]
+            self.texts = [t for t in self.texts if t[:2] in whole]
+            self.warned = {at: count for at, count in self.warned.items() if at[:2] in whole}
+            self.flush()
+        except Refused as error:
+            give_up(job, f"refused: {error} (condition {job.ids[self.at[0]]}, replication {self.at[1]})")
+        except (OSError, NotKept) as error:
+            give_up(job, f"disk: {error}")
+        except Exception as error:
+            traceback.print_exc()
+            message, where, _ = describe(error)
+            give_up(job, f"{'worker' if hasattr(self, 'run') else 'load'}: {message} ({where})")
+        finished(job, self.number).touch()
+
+    def interrupt(self, *_: Any) -> None:
+        """SIGINT: what is computed now does not count, even where the simulation goes on regardless; a block is finished."""
+        first, self.stopping = not self.stopping, True
+        if first and not self.flushing:
+            raise KeyboardInterrupt
+
+    def claims(self) -> Any:
+        if self.pieces is None:
+            self.fraction = 1.0
+            yield self.job.stretches
+            return
+        before = 0
+        for number, end in enumerate(self.pieces):
+            try:
+                os.mkdir(self.job.scratch / "claims" / str(number))
+            except FileExistsError:
+                pass
+            else:
+                with open(self.job.scratch / f"claimed-{self.number}", "a") as file:
+                    file.write(f"{before} {end}\n")
+                self.fraction = end / len(self.job.stretches)
+                yield self.job.stretches[before:end]
+            before = end
+
+    def stretch(self, row: int, first: int, count: int) -> None:
+        job, clock, run = self.job, time.perf_counter, self.run
+        condition = job.ids[row]
+        before = clock()
+        for replication in range(first, first + count):
+            if self.stopping:
+                raise KeyboardInterrupt
+            self.at = (row, replication)
+            if self.careful:
+                write_marker(job, self.number, condition, replication)
+            ok = True
+            try:
+                value = run(row, replication)
+                if self.stopping:
+                    raise KeyboardInterrupt
+                if not is_simple(value) and as_rows(value) is None:
+                    self.keep_object(condition, replication, value)
+                    value = None
+            except (Refused, NotKept):
+                raise
+            except BaseException as error:  # whatever it is, SystemExit too: it is recorded, and the rest goes on
+                if self.stopping:
+                    raise KeyboardInterrupt from None
+                ok = False
+                self.failures.append((condition, replication, *describe(error)))
+            else:
+                self.values.append(value)
+                text = run.text()
+                if text is not None:
+                    self.texts.append((condition, replication, text))
+            now = clock()
+            self.condition.append(condition)
+            self.replication.append(replication)
+            self.seconds.append(now - before)
+            self.ok.append(ok)
+            before = now
+            if (now - self.block_started > 1 and now - self.block_started > self.seconds_per_block(now)) or (
+                not ok and job.stop_on_error
+            ):
+                self.flush()
+
+    def keep_object(self, condition: int, replication: int, value: Any) -> None:
+        """Objects that are no table are kept whole, beside the block."""
+        folder = self.job.root / "artifacts" / str(condition) / str(replication)
+        open_file = self.job.scratch / f"object-{self.number}"
+        data = pickled(value)
+        with keeping():
+            folder.mkdir(parents=True, exist_ok=True)
+            open_file.write_bytes(data)
+            os.replace(open_file, folder / "value.pkl")
+
+    def warn(self, message: Any, category: Any, *_: Any, **__: Any) -> None:
+        row, replication = self.at
+        key = (self.job.ids[row], replication, f"{category.__name__}: {message}")
+        self.warned[key] = self.warned.get(key, 0) + 1
+
+    def seconds_per_block(self, now: float) -> float:
+        """A second, but not more than 50,000 blocks for the whole run."""
+        total = (now - self.started) * self.job.workers * self.job.jobs / self.fraction
+        return min(max(1.0, total / 50_000), self.job.longest_block_seconds)
+
+    def flush(self) -> None:
+        self.flushing = True
+        if self.careful:
+            marker_file(self.job, self.number).unlink(missing_ok=True)
+        if self.condition:
+            if os.getppid() != self.job.supervisor:
+                os._exit(1)  # a run without a supervisor is taken up by another
+            self.sequence += 1
+            name = f"{self.sequence:06d}-r{len(self.ok)}-f{self.ok.count(False)}"
+            save_block(self.job, self.number, name, self.facts, self.tables())
+        self.clear()
+        self.block_started = time.perf_counter()
+        self.flushing = False
+
+    def tables(self) -> list[blocks.Table]:
+        status = {"ok": blocks.numbers("logical", self.ok), "seconds": blocks.numbers("double", self.seconds)}
+        tables = [table("replications", ids_of(self.condition, self.replication), status)]
+        if self.job.kind == "function" and self.values:
+            good = [i for i, ok in enumerate(self.ok) if ok]
+            tables += result_tables([self.condition[i] for i in good], [self.replication[i] for i in good], self.values)
+        if self.failures:
+            tables.append(records("failures", ("message", "call", "traceback"), self.failures))
+        if self.warned:
+            tables.append(records("warnings", ("message",), list(self.warned)))
+            tables[-1].columns["count"] = blocks.numbers("integer", list(self.warned.values()))
+        if self.texts:
+            tables.append(records("outputs", ("text",), self.texts))
+        return tables
+
+
+def save_block(job: Job, process: int, name: str, facts: dict[str, str], tables: list[blocks.Table]) -> None:
+    """name: number-rREPLICATIONS-fFAILED"""
+    name = f"{job.prefix}-{process:02d}.{name}"
+    data = blocks.encode(blocks.Block(facts, tables))
+    open_file = job.scratch / name
+    try:
+        open_file.write_bytes(data)
+        os.rename(open_file, job.root / "blocks" / name)
+    except OSError:
+        open_file.unlink(missing_ok=True)  # makes room for the message that says so
+        raise
+
+
+def marker_file(job: Job, process: int) -> Path:
+    """Where a careful process says which replication it is at."""
+    return job.scratch / f"now-{process}"
+
+
+def write_marker(job: Job, process: int, condition: int, replication: int) -> None:
+    path = marker_file(job, process)
+    with open(f"{path}~", "w") as file:
+        file.write(f"{condition} {replication}")
+    os.rename(f"{path}~", path)
+
+
+def finished(job: Job, process: int) -> Path:
+    """A file that is there when a process came to its end: an exit status may be the simulation's own."""
+    return job.scratch / f"finished-{process}"
+
+
+def describe(error: BaseException) -> tuple[str, str, str]:
+    """Message, call and traceback of a failed replication, without the worker's own frames."""
+    if isinstance(error, ScriptFailed):
+        return str(error), "", ""
+    own = Path(__file__).parent
+    frames = [f for f in traceback.extract_tb(error.__traceback__) if Path(f.filename).parent != own]
+    call = f"{frames[-1].name}, line {frames[-1].lineno}" if frames else ""
+    text = "".join(traceback.format_list(frames[-30:]) + traceback.format_exception_only(error))
+    return f"{type(error).__name__}: {error}", call, text

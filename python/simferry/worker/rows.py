@@ -1,0 +1,152 @@
+"""What replications returned, as rows: tables of a block, one for each distinct set of columns."""
+
+import contextlib
+import inspect
+import pickle
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from . import blocks
+
+
+class Refused(Exception):
+    """The simulation returned something that can't be kept."""
+
+
+def as_rows(value: Any) -> dict[str, list[Any]] | None:
+    """Columns of equal length; None where the value is no table and has to be kept whole."""
+    if value is None:
+        return {}
+    if inspect.isroutine(value) or inspect.isclass(value) or hasattr(value, "fileno") or inspect.isgenerator(value):
+        raise Refused(
+            f"the simulation returned a {type(value).__name__}, which can't be kept: "
+            "return numbers, a dict, a tuple or a data frame"
+        )
+    if is_plain(value):
+        return {"value": [value]}
+    if hasattr(value, "_asdict"):
+        value = value._asdict()
+    if hasattr(value, "to_frame") and hasattr(value, "to_dict"):  # a pandas.Series: its index are names
+        value = {str(k): v for k, v in value.to_dict().items()}
+    if isinstance(value, dict):
+        for item in value.values():
+            if inspect.isroutine(item) or hasattr(item, "fileno"):
+                raise Refused(f"the simulation returned a dict with a {type(item).__name__}, which can't be kept")
+        return {str(k): [v] for k, v in value.items()} if all(map(is_plain, value.values())) else None
+    if hasattr(value, "columns") and hasattr(value, "itertuples"):  # a pandas.DataFrame
+        columns = {str(name): value.iloc[:, i].tolist() for i, name in enumerate(value.columns)}
+        return columns if all(is_plain(v) for column in columns.values() for v in column) else None
+    if isinstance(value, np.ndarray) and value.dtype != object and value.ndim in (0, 1, 2):
+        if value.ndim == 2:
+            return {f"value_{j + 1}": value[:, j].tolist() for j in range(value.shape[1])}
+        value = value.tolist() if value.ndim else [value.item()]
+    if isinstance(value, (list, tuple)):
+        if value and all(isinstance(v, dict) for v in value):
+            names = list(dict.fromkeys(name for v in value for name in v))
+            columns = {str(name): [v.get(name) for v in value] for name in names}
+            return columns if all(is_plain(v) for column in columns.values() for v in column) else None
+        if all(map(is_plain, value)):
+            return {f"value_{i + 1}" if len(value) > 1 else "value": [v] for i, v in enumerate(value)}
+    return None
+
+
+def pickled(value: Any) -> bytes:
+    dumps: Callable[[Any], bytes] = pickle.dumps
+    with contextlib.suppress(ImportError):  # an image that runs scripts need not have it
+        import cloudpickle
+
+        dumps = cloudpickle.dumps
+    try:
+        return dumps(value)
+    except Exception as error:
+        raise Refused(f"the simulation returned a {type(value).__name__}, which can't be kept: {error}") from None
+
+
+def is_simple(value: Any) -> bool:
+    """Whether it is a number, or a dict of numbers: what most simulations return, found out fast."""
+    if type(value) is dict:
+        return all(type(v) in _NUMBERS for v in value.values())
+    return type(value) in _NUMBERS
+
+
+_NUMBERS = (float, int, bool, np.float64)
+
+
+def is_plain(value: Any) -> bool:
+    if isinstance(value, (bool, int, float, str, np.number, np.bool_)):
+        return not isinstance(value, np.complexfloating)
+    # pandas' missing values and times; neither is worth an import here
+    return value is None or type(value).__name__ in ("NAType", "NaTType", "Timestamp", "date", "datetime")
+
+
+def column_of(values: list[Any]) -> blocks.Column:
+    """Plain values as one column: logical, integer, double or string, whichever holds them all."""
+    if all(type(v) is float or type(v) is np.float64 for v in values):  # most columns, fast
+        return blocks.numbers("double", values)
+    values = [v.item() if isinstance(v, np.generic) else v for v in values]
+    values = [None if type(v).__name__ in ("NAType", "NaTType") else v for v in values]
+    kinds = {type(v) for v in values if v is not None}
+    if kinds <= {bool}:
+        return blocks.numbers("logical", [blocks.NA_INTEGER if v is None else v for v in values])
+    if kinds <= {bool, int} and all(v is None or -(2**31) < v < 2**31 for v in values):
+        return blocks.numbers("integer", [blocks.NA_INTEGER if v is None else v for v in values])
+    if kinds <= {bool, int, float} and not any(type(v) is int and not _is_double(v) for v in values):
+        out = np.array([0.0 if v is None else v for v in values], dtype="<f8")
+        out[[v is None for v in values]] = blocks.NA_DOUBLE
+        return blocks.numbers("double", out)
+    return blocks.strings([None if v is None else blocks.as_text(v) for v in values])
+
+
+def _is_double(value: int) -> bool:
+    """Whether a double holds it exactly; texts do where doubles don't."""
+    with contextlib.suppress(OverflowError):
+        return float(value) == value
+    return False
+
+
+def result_tables(condition: list[int], replication: list[int], values: list[Any]) -> list[blocks.Table]:
+    """One table for each distinct set of columns."""
+    first = values[0] if values else None
+    if type(first) is dict and first and is_simple(first):
+        names = list(first)
+        if all(type(v) is dict and list(v) == names and is_simple(v) for v in values):  # the common case, fast
+            made = [column_of([v[name] for v in values]) for name in names]
+            return [results_table(condition, replication, dict(zip(map(str, names), made, strict=True)))]
+    groups: dict[tuple[str, ...], tuple[list[int], list[int], list[list[Any]]]] = {}
+    for c, r, value in zip(condition, replication, values, strict=True):
+        rows = as_rows(value)
+        if rows:
+            cs, rs, columns = groups.setdefault(tuple(rows), ([], [], [[] for _ in rows]))
+            n = len(next(iter(rows.values())))
+            cs += [c] * n
+            rs += [r] * n
+            for column, more in zip(columns, rows.values(), strict=True):
+                column += more
+    return [
+        results_table(cs, rs, {name: column_of(c) for name, c in zip(names, columns, strict=True)})
+        for names, (cs, rs, columns) in groups.items()
+    ]
+
+
+def results_table(condition: list[int], replication: list[int], columns: dict[str, blocks.Column]) -> blocks.Table:
+    ids = ids_of(condition, replication)
+    outputs = {f"{name}_result" if name in ids else name: column for name, column in columns.items()}
+    return table("results", ids, outputs)
+
+
+def records(name: str, fields: tuple[str, ...], rows: list[Any]) -> blocks.Table:
+    """A table of (condition, replication, *texts)."""
+    columns = list(zip(*rows, strict=True))
+    texts = {field: blocks.strings(column) for field, column in zip(fields, columns[2:], strict=True)}
+    return table(name, ids_of(columns[0], columns[1]), texts)
+
+
+def ids_of(condition: Any, replication: Any) -> dict[str, blocks.Column]:
+    return {"condition": blocks.numbers("integer", condition), "replication": blocks.numbers("integer", replication)}
+
+
+def table(name: str, *columns: dict[str, blocks.Column]) -> blocks.Table:
+    merged = {key: column for part in columns for key, column in part.items()}
+    return blocks.Table(name, len(next(iter(merged.values())).values), merged)

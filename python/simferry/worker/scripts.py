@@ -1,0 +1,142 @@
+"""Simulations that are whole scripts or commands, each run a program of its own."""
+
+import contextlib
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from .job import Job
+
+# what simferry puts beside the script
+WORKER_FILES = {"worker.R", "worker.py", "simferry_worker", "profile.R", "private_mount.sh"}
+# what stands in the arguments of a script for what only the worker knows
+MARKS = {"replication": "\ue001", "seed": "\ue002", "condition": "\ue003"}
+
+
+class ScriptFailed(Exception):
+    """A whole script or a command did not end well."""
+
+
+class NotKept(Exception):
+    """What a replication wrote could not be kept: no room on the disk, say."""
+
+
+class ScriptRunner:
+    """Runs a whole script or a command once, in an output folder of its own; `text` is then its results file."""
+
+    def __init__(self, job: Job, process: int) -> None:
+        self.job, self.process = job, process
+        self.output = Path(job.output) if job.output else job.scratch / f"output-{process}"
+        self.beside = (
+            [p for p in job.code.resolve().iterdir() if p.name not in WORKER_FILES] if job.code.is_dir() else []
+        )
+
+    def __call__(self, row: int, replication: int) -> None:
+        job, output = self.job, self.output
+        output.mkdir(parents=True, exist_ok=True)
+        for old in output.iterdir():
+            remove(old)
+        links = [output / p.name for p in self.beside]
+        for link, target in zip(links, self.beside, strict=True):
+            link.symlink_to(target)
+        log = job.scratch / f"log-{self.process}"
+        with open(log, "wb") as stream:
+            status = self.run(self.command(row, replication), self.environment(row, replication), stream)
+        said = log.read_text(errors="replace")
+        sys.stdout.write(said)
+        sys.stdout.flush()
+        for link in links:
+            link.unlink(missing_ok=True)
+        results = output / job.results_file
+        self._text = read_text(results) if job.results_file and results.is_file() else None
+        self.keep_output(self.job.ids[row], replication)
+        if status is None:
+            raise ScriptFailed(f"timed out after {job.timeout_seconds:g} s")
+        if status != 0:
+            tail = "\n".join([line for line in said.splitlines() if line.strip()][-5:])
+            raise ScriptFailed(f"the {job.kind} ended with status {status}: {tail}")
+        if job.results_file and self._text is None:
+            raise ScriptFailed(f"the {job.kind} ended without writing {job.results_file} in its output folder")
+
+    def text(self) -> str | None:
+        return self._text
+
+    def seed(self, row: int, replication: int) -> int:
+        return (self.job.seeds[row] + replication) % 2**31
+
+    def command(self, row: int, replication: int) -> list[str]:
+        job = self.job
+        known = {"replication": replication, "seed": self.seed(row, replication), "condition": job.ids[row]}
+        given = [column[row] or "" for column in job.arguments]
+        for name, value in known.items():
+            given = [text.replace(MARKS[name], str(value)) for text in given]
+        beside = job.code / job.script
+        program = str(beside.resolve()) if beside.is_file() else job.script
+        start = [sys.executable, program] if job.language == "python" else [program]
+        if job.private_mount:
+            start = ["sh", str((job.code / "private_mount.sh").resolve()), str(self.output.resolve()), *start]
+        return [*start, *given]
+
+    def environment(self, row: int, replication: int) -> dict[str, str]:
+        return {
+            **os.environ,
+            "SIMFERRY_OUTPUT": str(self.output.resolve()),
+            "SIMFERRY_SEED": str(self.seed(row, replication)),
+            "SIMFERRY_CORES": str(self.job.cores),
+        }
+
+    def run(self, command: list[str], environment: dict[str, str], stream: Any) -> int | None:
+        """The exit status, or None after the time limit. It runs in a session of its own, so that its children end with it."""
+        try:
+            child = subprocess.Popen(
+                command, cwd=self.output, env=environment, stdin=subprocess.DEVNULL,
+                stdout=stream, stderr=subprocess.STDOUT, start_new_session=True,
+            )  # fmt: skip
+        except OSError as error:
+            raise ScriptFailed(f"{command[0]} can't be started: {error.strerror}") from None
+        try:
+            return child.wait(self.job.timeout_seconds or None)
+        except subprocess.TimeoutExpired:
+            return None
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(child.pid, signal.SIGKILL)
+            child.wait()
+
+    def keep_output(self, condition: int, replication: int) -> None:
+        written = sorted(self.output.iterdir())
+        if written:
+            folder = self.job.root / "artifacts" / str(condition) / str(replication)
+            with keeping():
+                shutil.rmtree(folder, ignore_errors=True)
+                folder.mkdir(parents=True)
+                for path in written:
+                    shutil.move(str(path), str(folder / path.name))
+
+
+@contextlib.contextmanager
+def keeping() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise NotKept(str(error)) from None
+
+
+def read_text(path: Path) -> str:
+    data = path.read_bytes()
+    try:
+        return data.decode()
+    except UnicodeDecodeError:
+        return data.decode("latin-1")
+
+
+def remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink()

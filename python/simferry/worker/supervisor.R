@@ -1,0 +1,143 @@
+# The supervisor: forks the processes of a job, and outlives their crashes.
+
+# Interrupts are for the processes: they write what they have, and end.
+supervise <- function(job) suspendInterrupts({
+  job$workers <- max(1, floor(job$workers / job$cores))
+  careful <- job$replication_timeout > 0 && is_function(job)
+  pieces <- if (nzchar(job$chunked)) seq_along(job$row) else cut_pieces(job$stretches$count, job$workers)
+  dir.create(file.path(job$root, "scratch", "claims"), recursive = TRUE, showWarnings = FALSE)
+  driver <- as.integer(Sys.getenv("SIMFERRY_DRIVER", "0"))
+  killed_before <- memory_kills()
+  children <- list()
+  seen <- list()     # of each careful process: which replication it is at, and since when
+  process <- 0L
+  in_vain <- 0L      # how many processes, one after the other, died without having come any further
+  # then: the arguments of the process to be started when this one has done its part
+  start <- function(job, pieces, careful, then = NULL) {
+    process <<- process + 1L
+    number <- process
+    child <- parallel::mcparallel({ allowInterrupts(work(job, number, pieces, careful)); TRUE }, mc.set.seed = FALSE)
+    child$number <- number
+    child$careful <- careful
+    child$job <- job
+    child$pieces <- pieces
+    child$then <- then
+    children[[as.character(child$pid)]] <<- child
+  }
+  for (i in seq_len(min(job$workers, length(pieces)))) start(job, pieces, careful)
+  while (length(children)) {
+    if (file.exists(file.path(job$root, "message")) || driver > 0L && !tools::pskill(driver, 0L)) {
+      tools::pskill(as.integer(names(children)), tools::SIGKILL)
+      quit("no", status = 1)
+    }
+    # it lets interrupts through
+    ended <- tryCatch(suppressWarnings(parallel::mccollect(unname(children), wait = FALSE, timeout = 0.2)), interrupt = function(e) {
+      # a signal to a container reaches its first process alone
+      if (in_container(job)) tools::pskill(as.integer(names(children)), tools::SIGINT)
+      NULL
+    })
+    # a program that a dead process had started may keep its pipe open: R does not notice then
+    for (pid in setdiff(names(children), names(ended))) if (is_dead(pid)) {
+      if (is.null(children[[pid]]$gone)) children[[pid]]$gone <- TRUE else ended[pid] <- list(NULL)
+    }
+    for (pid in names(ended)) {
+      child <- children[[pid]]
+      if (is.null(child)) next
+      children[[pid]] <- NULL
+      if (stopping(job) || file.exists(file.path(job$root, "message"))) next
+      if (inherits(ended[[pid]], "try-error")) give_up(job, "worker: ", conditionMessage(attr(ended[[pid]], "condition")))
+      if (isTRUE(ended[[pid]])) { if (!is.null(child$then)) do.call(start, child$then) }
+      else if (recover(job, child, start, memory_kills() > killed_before)) in_vain <- 0L
+      else if ((in_vain <- in_vain + 1L) > 2L) give_up(job, "worker: its processes end before they have run anything (out of memory?)")
+    }
+    for (pid in names(children)) if (children[[pid]]$careful && job$replication_timeout > 0) {
+      now <- marker_of(job, children[[pid]])
+      if (!length(now)) next
+      if (!identical(seen[[pid]]$at, now)) seen[[pid]] <- list(at = now, since = proc.time()[[3L]])
+      else if (proc.time()[[3L]] - seen[[pid]]$since > job$replication_timeout) {
+        children[[pid]]$hung <- sprintf("timed out after %g s", job$replication_timeout)
+        tools::pskill(family(as.integer(pid)), tools::SIGKILL)
+      }
+    }
+  }
+})
+
+is_dead <- function(pid) {
+  if (!file.exists("/proc/self/stat")) return(grepl("^Z|^$", suppressWarnings(system(paste("ps -o stat= -p", pid), intern = TRUE))[1]))
+  stat <- tryCatch(readLines(file.path("/proc", pid, "stat")), error = function(e) ") Z", warning = function(w) ") Z")
+  any(grepl(") Z", stat, fixed = TRUE))
+}
+
+# A process and the programs that it has started, as far as the system tells.
+family <- function(pid) {
+  path <- sprintf("/proc/%d/task/%d/children", pid, pid)
+  c(pid, unlist(lapply(if (file.exists(path)) scan(path, integer(), quiet = TRUE), family)))
+}
+
+marker_of <- function(job, child) {
+  path <- file.path(job$root, "scratch", paste0("now-", child$number))
+  if (file.exists(path)) tryCatch(scan(path, integer(), quiet = TRUE), error = function(e) NULL, warning = function(w) NULL)   # it may just have gone
+}
+
+# How many processes have been ended for want of memory, here or in this container (cgroup v2, v1); 0 where nobody says.
+memory_kills <- function() {
+  for (path in c("/sys/fs/cgroup/memory.events", "/sys/fs/cgroup/memory/memory.oom_control")) {
+    found <- grep("^oom_kill ", tryCatch(suppressWarnings(readLines(path)), error = function(e) ""), value = TRUE)
+    if (length(found)) return(as.numeric(sub("^oom_kill ", "", found[1L])))
+  }
+  0
+}
+
+# A process died: what it had claimed and not finished is run again by one that is careful, which names the culprit if it dies
+# too. Whether the job has come any further.
+recover <- function(job, child, start, out_of_memory) {
+  left <- child$job
+  then <- child$then
+  if (!is.null(child$pieces)) {
+    path <- file.path(job$root, "scratch", paste0("claimed-", child$number))
+    claimed <- if (file.exists(path)) scan(path, integer(), quiet = TRUE)
+    left <- only(left, unlist(lapply(claimed, function(k) (if (k > 1L) child$pieces[k - 1L] + 1L else 1L):child$pieces[k])))
+    then <- list(child$job, child$pieces, child$careful)
+  }
+  finished <- lapply(list.files(file.path(job$root, "blocks"), sprintf("^%s-%s-%s-%02d\\.", job$plan, job$job, job$attempt, child$number), full.names = TRUE),
+                     function(path) read_block(path)$tables$replications)
+  left <- without(left, unlist(lapply(finished, `[[`, "condition")), unlist(lapply(finished, `[[`, "replication")))
+  culprit <- if (is.null(child$pieces) || !is.null(child$hung)) marker_of(job, child)
+  if (length(culprit)) {
+    why <- if (!is.null(child$hung)) child$hung else if (out_of_memory) "out of memory" else "the process ended (a crash, quit(), or out of memory)"
+    tables <- list(list(name = "replications", columns = list(condition = culprit[1], replication = culprit[2], ok = FALSE, seconds = NA_real_)),
+                   list(name = "failures", columns = list(condition = culprit[1], replication = culprit[2], message = why, call = "", traceback = "")))
+    save_block(job, child$number, 999999L, 1L, 1L, c(run = job$run, facts_here()), tables)
+    left <- without(left, culprit[1], culprit[2])
+  }
+  if (length(left$row)) start(left, NULL, TRUE, then) else if (!is.null(then)) do.call(start, then)
+  length(culprit) || length(finished) || (!is.null(child$pieces) && length(left$row))
+}
+
+only <- function(job, at) {
+  job$stretches <- lapply(job$stretches, `[`, at)
+  job$row <- job$row[at]
+  job$states <- job$states[at, , drop = FALSE]
+  job
+}
+
+# The job's stretches without some replications.
+without <- function(job, condition, replication) {
+  if (!length(condition)) return(job)
+  gone <- split(replication, condition)
+  step <- if (is_function(job)) parallel::nextRNGSubStream else parallel::nextRNGStream
+  parts <- lapply(seq_along(job$row), function(s) {
+    every <- job$stretches$first[s] + seq_len(job$stretches$count[s]) - 1L
+    left <- setdiff(every, gone[[as.character(job$stretches$condition[s])]])
+    begins <- which(c(length(left) > 0L, diff(left) != 1L))
+    at <- every[1]; state <- job$states[s, ]
+    states <- lapply(left[begins], function(first) { while (at < first) { state <<- step(state); at <<- at + 1L }; state })
+    list(stretch = rep(s, length(begins)), first = left[begins], count = diff(c(begins, length(left) + 1L)), states = do.call(rbind, states))
+  })
+  every_part <- function(name) unlist(lapply(parts, `[[`, name))
+  job <- only(job, every_part("stretch"))
+  job$stretches$first <- every_part("first")
+  job$stretches$count <- every_part("count")
+  job$states <- do.call(rbind, lapply(parts, `[[`, "states"))
+  job
+}

@@ -13,8 +13,8 @@ from botocore.exceptions import ClientError
 from docker_fixtures import left_behind
 from emulator_fixtures import Jobs, P
 from simferry import registry
-from simferry.emulator import Faults
 from simferry.aws.job_storage import S3Storage, TransferError
+from simferry.emulator import Faults
 
 GROUP = "/aws/sagemaker/ProcessingJobs"
 

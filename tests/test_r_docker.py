@@ -37,6 +37,9 @@ def test_a_run_in_containers_gives_the_table_of_one_here(image_r, in_r):
         there <- sim_run(draws, sim_grid(n = c(10, 20)), 20, seed = 1, backend = sim_docker("{image_r}", jobs = 2), store = "docker")
         here <- sim_run(draws, sim_grid(n = c(10, 20)), 20, seed = 1, store = "local")
         stopifnot(identical(sim_results(there), sim_results(here)), identical(unname(sim_status(there)$jobs), rep("succeeded", 2)))
+        replayed <- sim_replay(there, 2, 20)
+        last <- sim_results(there)[40, ]
+        stopifnot(identical(replayed$value, c(mean = last$mean, median = last$median)), !replayed$failed)
     """)
 
 

@@ -75,10 +75,6 @@ def test_a_function_typed_in_r_gives_the_table_of_a_run_here(emulator, image_r, 
         now <- sim_status(there)
         stopifnot(now$state == "complete", now$done == 80, identical(unname(now$jobs), rep("succeeded", 2)), now$dollars > 0)
         print(there); print(now)
-        replayed <- sim_replay(there, 4, 20)
-        rows <- sim_results(there)
-        stopifnot(identical(replayed$value, c(p = rows$p[80], mean = rows$mean[80])), !replayed$failed)
-
         sim_extend(there, 30, jobs = 1)
         stopifnot(identical(sim_results(there), sim_results(sim_extend(here, 30))), length(sim_status(there)$jobs) == 3)
         store <- "s3://{emulator.bucket}/simferry"
@@ -190,7 +186,9 @@ def test_cancelling_from_another_machine_and_resuming_with_other_options(emulato
         run <- sim_open("latest", store = "s3://{emulator.bucket}/simferry")
         for (i in 1:300) if ("running" %in% sim_status(run)$jobs) break else Sys.sleep(0.1)
         sim_cancel(run)
-        stopifnot(identical(unname(sim_status(run)$jobs), rep("cancelled", 2)), sim_status(run)$state == "incomplete")
+        stopifnot(identical(unname(sim_status(run)$jobs), rep("cancelled", 2)))
+        sim_watch(run)   # for a moment its driver might deal out again what is left
+        stopifnot(sim_status(run)$state == "incomplete")
         e <- tryCatch(sim_resume(run, volum = 5), simferry_error_usage = conditionMessage)
         stopifnot(startsWith(e, "the sagemaker backend has no option volum"))
         e <- tryCatch(sim_resume(run, jobs = 1, budget = 0.001), simferry_error_budget = conditionMessage)

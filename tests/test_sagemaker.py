@@ -3,6 +3,7 @@
 import contextlib
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -163,7 +164,7 @@ def test_detach_watch_follow_cancel_resume_extend(tmp_path, emulator, image_r):
     now = simferry("status", address, cwd=tmp_path, **elsewhere)
     assert "2 running" in now.stdout and "$0.0" in now.stdout, now.stderr
     lines = simferry("logs", address, "--follow", cwd=tmp_path, **elsewhere).stdout.splitlines()
-    assert sorted(lines) == sorted(["0001-0001 | line of 5 ", "0001-0002 | line of 10 "] * 16) or len(lines) == 32
+    assert len(lines) == 32 and all(re.fullmatch(r"0001-000[12] \| line of (5|10) ", line) for line in lines)
     watched = simferry("watch", address, cwd=tmp_path, **elsewhere)
     assert watched.returncode == 0 and "32 of 32 replications done, 0 failed" in watched.stdout
 
@@ -261,19 +262,182 @@ def test_twenty_jobs_through_throttling_lost_hosts_no_capacity_and_a_killed_subm
     assert len(names) == len(set(names)) and set(names) <= planned
 
 
+# ---- others at the same time ----
+
+SLOW = "simulate <- function(n) { Sys.sleep(0.2); mean(rnorm(n)) }"
+
+
+def interrupt(_):
+    raise KeyboardInterrupt
+
+
+def detached(emulator, script, image, design, **given):
+    """A run whose submitter has left; the jobs go on."""
+    started = []
+    with pytest.raises(errors.Interrupted, match="detached"):
+        submit(
+            emulator,
+            script,
+            image,
+            design,
+            on_start=lambda run, *_: started.append(run),
+            on_progress=interrupt,
+            **given,
+        )
+    return started[0]
+
+
+def test_two_drivers_do_not_deal_out_the_same_work(tmp_path, emulator, image_r, machine):
+    script = write(tmp_path, "slow.R", SLOW)
+    run = detached(emulator, script, image_r, {"n": 5}, replications=30, max_runtime=3)
+    sweep = {"cwd": tmp_path, "start": True}
+    drivers = [
+        simferry("resume", run.address, XDG_CACHE_HOME=str(tmp_path / name), **sweep) for name in ("first", "second")
+    ]
+    said = [driver.communicate(timeout=120) for driver in drivers]
+    assert sorted(driver.returncode for driver in drivers) == [0, 1], said
+    assert any("was just taken up by another process" in err for _, err in said)
+    pairs = done_pairs(sf.open(run.address))
+    assert len(pairs) == len(set(pairs)) == 30
+
+
+def test_a_cancel_while_jobs_wait_for_the_quota(tmp_path, emulate, image_r):
+    emulator = emulate(quotas={SMALL: 1})
+    script = write(tmp_path, "slow.R", SLOW)
+    sweep = ("-p", "n=5,10,20", "-n", "100", "--seed", "7", "--backend", "sagemaker", "--image", image_r)
+    place = ("--role", emulator.role, "--instance-type", SMALL, "--jobs", "3")
+    driver = simferry("run", script, *sweep, *place, cwd=tmp_path, start=True)
+    wait_until(lambda: emulator.requests["sagemaker", "CreateProcessingJob"] >= 2, 40)
+    (run,) = sf.runs(f"s3://{emulator.bucket}/simferry")
+    simferry("cancel", run.address, cwd=tmp_path, XDG_CACHE_HOME=str(tmp_path / "elsewhere"))
+    _, said = driver.communicate(timeout=60)
+    assert driver.returncode == 4 and "were stopped by somebody" in said
+    wait_until(lambda: "running" not in run.status().jobs.values())
+    assert len(described(emulator)) <= 2
+    submitted = emulator.requests["sagemaker", "CreateProcessingJob"]
+    with pytest.raises(errors.Interrupted):  # the old jobs, stopped, do not stop the new ones
+        run.resume(on_progress=interrupt_when("0002-0002", "pending"))
+    assert emulator.requests["sagemaker", "CreateProcessingJob"] > submitted
+    run.cancel()
+
+
+def interrupt_when(job, state):
+    def look(now):
+        if now.jobs.get(job) == state:
+            raise KeyboardInterrupt
+
+    return look
+
+
+def test_a_cancel_reaches_jobs_that_the_list_does_not_show_yet(tmp_path, emulate, image_r):
+    emulator = emulate(faults=Faults(list_lag_seconds=6))
+    run = detached(emulator, write(tmp_path, "slow.R", SLOW), image_r, {"n": [5, 10]}, replications=100, jobs=2)
+    sf.open(run.address).cancel()
+    states = [job["ProcessingJobStatus"] for job in (describe(name) for name in names_of(run, 2))]
+    assert set(states) <= {"Stopping", "Stopped"}
+
+
+def names_of(run, jobs):
+    return [backend.job_name(run._folder, f"0001-{i + 1:04d}") for i in range(jobs)]
+
+
+def describe(name):
+    return boto3.client("sagemaker").describe_processing_job(ProcessingJobName=name)
+
+
+def test_on_error_stop_holds_for_jobs_that_are_taken_up_again(tmp_path, emulator, image_r):
+    script = write(tmp_path, "fails.R", "simulate <- function(n) { Sys.sleep(0.3); if (runif(1) < 0.5) stop('no'); n }")
+    run = detached(emulator, script, image_r, {"n": [5, 10]}, replications=40, jobs=2, on_error="stop")
+    run.resume()
+    assert run.status().failed and len(described(emulator)) == 2
+
+
+def test_a_run_that_was_moved_does_not_compute_again_what_it_has(tmp_path, emulator, image_r):
+    script = write(tmp_path, *DRAWS["r"])
+    run = submit(emulator, script, image_r, jobs=2)
+    s3 = boto3.client("s3")
+    for one in s3.list_objects_v2(Bucket=emulator.bucket, Prefix=f"simferry/{run.id}/")["Contents"]:
+        s3.copy(
+            {"Bucket": emulator.bucket, "Key": one["Key"]}, emulator.bucket, one["Key"].replace("simferry/", "moved/")
+        )
+    moved = sf.open(f"s3://{emulator.bucket}/moved/{run.id}")
+    moved.resume()
+    assert len(described(emulator)) == 2 and digest(moved) == digest(run)
+    with pytest.raises(errors.UsageError, match="has an empty part"):
+        sf.open(f"s3://{emulator.bucket}//simferry/{run.id}")
+
+
+def test_a_submitter_killed_before_all_of_a_run_is_there_leaves_none(tmp_path, emulator, image_r, monkeypatch):
+    from simferry.remote_store import Objects
+
+    put = Objects.put_many
+
+    def half(self, contents):
+        put(self, list(contents)[:2])
+        raise SystemExit  # as if killed: nothing that follows is done
+
+    with monkeypatch.context() as killed:
+        killed.setattr(Objects, "put_many", half)
+        killed.setattr("simferry.remote_store.RemoteRunFolder.remove", lambda self: None)
+        with pytest.raises(SystemExit):
+            submit(emulator, write(tmp_path, *DRAWS["r"]), image_r)
+    store = f"s3://{emulator.bucket}/simferry"
+    assert boto3.client("s3").list_objects_v2(Bucket=emulator.bucket, Prefix="simferry/")["KeyCount"] == 2
+    assert sf.runs(store) == []
+    with pytest.raises(errors.RunNotFound):
+        sf.open("latest", store)
+
+
+def test_what_one_of_many_jobs_left_is_not_dealt_to_many(tmp_path, emulate, image_r):
+    emulator = emulate(faults=Faults(seed=1, capacity=0.3))
+    run = submit(emulator, write(tmp_path, *DRAWS["r"]), image_r, jobs=6)
+    plans = run._folder.plans()
+    failed = sum(job["ProcessingJobStatus"] == "Failed" for job in described(emulator)[:6])
+    assert 0 < failed < 6 and plans[1]["jobs"] <= failed
+
+
+@pytest.mark.parametrize("change", [{"plan": "../../../outside"}, {"files": "../../outside"}])
+def test_a_plan_that_leads_elsewhere_is_refused(tmp_path, emulator, image_r, change, monkeypatch):
+    import json
+
+    run = detached(emulator, write(tmp_path, "slow.R", SLOW), image_r, {"n": 5}, replications=4)
+    s3, key = boto3.client("s3"), f"simferry/{run.id}/plan/0001/plan.json"
+    plan = json.loads(s3.get_object(Bucket=emulator.bucket, Key=key)["Body"].read())
+    s3.put_object(Bucket=emulator.bucket, Key=key, Body=json.dumps({**plan, **change}).encode())
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "elsewhere"))
+    found = sf.open(run.address)
+    if "plan" in change:
+        assert list(found.status().jobs) == ["0001-0001"]
+    else:
+        with pytest.raises(errors.StoreError, match="as the place of its jobs"):
+            found.status()
+
+
 # ---- money ----
 
 
 def test_a_budget_is_kept_by_the_service_itself(tmp_path, emulator, image_r):
-    script = write(tmp_path, "slow.R", "simulate <- function(n) { Sys.sleep(0.2); mean(rnorm(n)) }")
+    script = write(tmp_path, "slow.R", SLOW)
     run = submit(emulator, script, image_r, {"n": [5, 10]}, jobs=2, budget=0.02)
     for job in described(emulator):  # 2 x (start-up of 240 s and this) at 0.05 dollars an hour
         assert job["StoppingCondition"]["MaxRuntimeInSeconds"] == int(0.02 / (2 * 0.05 / 3600) - 240) == 480
     assert 0 < run.status().dollars < 0.02
     with pytest.raises(errors.BudgetReached, match=r"the budget of \$0\.001 does not allow 2 more jobs"):
         run.extend(30, budget=0.001, jobs=2)
-    assert len(described(emulator)) == 2
+    assert len(described(emulator)) == 2 and len(run._folder.plans()) == 1
     assert run.extend(30, budget=0.1, jobs=1).status().state == "complete"
+    assert run._backend().budget == 0.1  # from then on
+    spent = run.status().dollars
+    dear = sf.open(run.address)._backend(instance_type="ml.m5.24xlarge")
+    assert dear.dollars(run._folder) == pytest.approx(spent, rel=0.2)  # what ran has the price of what it ran on
+
+
+def test_a_budget_under_a_quota(tmp_path, emulate, image_r):
+    emulator = emulate(quotas={SMALL: 1})
+    run = submit(emulator, write(tmp_path, *DRAWS["r"]), image_r, jobs=3, budget=0.5)
+    assert run.status().state == "complete" and len(described(emulator)) == 3
+    worst = sum(240 + job["StoppingCondition"]["MaxRuntimeInSeconds"] for job in described(emulator)) * 0.05 / 3600
+    assert worst <= 0.5
 
 
 # ---- few requests ----
@@ -303,10 +467,11 @@ def test_requests_of_a_large_sweep(tmp_path, emulate, image_r, monkeypatch):
 # ---- bad input ----
 
 
-def refused(emulator, script, image, **given):
+def refused(emulator, script, image, asked=0, **given):
+    before = emulator.requests["sagemaker", "CreateProcessingJob"]
     with pytest.raises(errors.SimferryError) as error:
         submit(emulator, script, image, **given)
-    assert emulator.requests["sagemaker", "CreateProcessingJob"] <= 1
+    assert emulator.requests["sagemaker", "CreateProcessingJob"] - before == asked
     return str(error.value)
 
 
@@ -334,14 +499,16 @@ def test_what_is_refused_before_money_is_spent(tmp_path, emulator, image_r, monk
     assert "has no option rule" in says(rule="x")
     assert "SageMaker allows 777600" in says(max_runtime=1_000_000)
     assert not described(emulator)
-    wrong_role = says(role="arn:aws:iam::123456789012:role/nobody")
+    wrong_role = says(role="arn:aws:iam::123456789012:role/nobody", asked=1)
     assert "nobody" in wrong_role and "assume" in wrong_role
 
 
 def test_a_quota_of_zero(tmp_path, emulate, image_r):
     emulator = emulate(quotas={SMALL: 0})
     script = write(tmp_path, *DRAWS["r"])
-    assert f"quota for processing jobs on {SMALL} is 0" in refused(emulator, script, image_r)
+    assert f"quota for processing jobs on {SMALL} is 0" in refused(emulator, script, image_r, asked=1)
+    assert "and a job takes 2" in refused(emulate(quotas={SMALL: 1}), write(tmp_path, "all.R", "1"), image_r, asked=1,
+                                          hosts=2, args="{n} {effect}")  # fmt: skip
 
 
 @pytest.mark.parametrize(

@@ -43,7 +43,7 @@ class Objects:
             known = [f"{scheme}://" for scheme in SCHEMES]
             hint = nearest(f"{self.scheme}://", known) or f"Stores are folders, or {' '.join(known)}"
             raise UsageError(f"{address} is no store", hint)
-        if "//" in self.prefix:
+        if "//" in f"/{self.prefix}":
             raise UsageError(f"{address} has an empty part", f"Is {re.sub('(?<!:)/+', '/', self.address)} meant?")
         if not self.bucket:
             raise UsageError(f"{address} names no bucket", f"For instance: --store {self.scheme}://my-bucket/simferry")

@@ -110,11 +110,12 @@ def _tell(ecr: Any, account: str, repository: str, tag: str, image: Any, uri: st
     manifest, digest = _emulators_manifest(image)
     name = {"registryId": account, "repositoryName": repository}
     with asking(f"image {uri}"):
-        if ecr.batch_get_image(**name, imageIds=[{"imageTag": tag, "imageDigest": digest}])["images"]:
+        there = ecr.batch_get_image(**name, imageIds=[{"imageTag": tag}])["images"]
+        if any(one["imageId"]["imageDigest"] == digest for one in there):
             return Pushed(uri, digest, True)
         try:
             ecr.put_image(**name, imageManifest=manifest, imageTag=tag, imageDigest=digest)
-        except ecr.exceptions.ImageTagAlreadyExistsException as error:
+        except (ecr.exceptions.ImageTagAlreadyExistsException, ecr.exceptions.ImageAlreadyExistsException) as error:
             raise _refused(uri.rpartition(":")[0], f"immutable: {error}") from None
     return Pushed(uri, digest, False)
 

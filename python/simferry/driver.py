@@ -38,12 +38,9 @@ class Progress:
 
 
 def progress(run: RunFolder, backend: Backend) -> Progress:
-    """How far a run is: from listings alone, but for a run at rest of which names do not tell all."""
-    run.look()
-    jobs = backend.poll(
-        run, job_names(run)
-    )  # before the blocks are listed: those of jobs that have ended are there by then
-    names = run.block_names()
+    """How far a run was at the last look: from listings alone, but for a run at rest of which names do not tell all."""
+    jobs = backend.poll(run, job_names(run))
+    names = run.block_names()  # after the jobs: the blocks of those that have ended are there by then
     plans = run.plans()
     total = run.record["conditions"] * max([run.record["replications"], *(p["replications"] for p in plans)])
     done, failed = sum(b.replications for b in names), sum(b.failed for b in names)
@@ -163,6 +160,7 @@ def drive(
                     stop_leftovers(run, backend)
                     run.push()
             raise
+        run.look()
         on_progress(progress(run, backend))
 
 
@@ -317,6 +315,7 @@ def _watch(run: RunFolder, backend: Backend, jobs: list[str], on_progress: Calla
         if ended or between_looks < 1 or time.monotonic() - looked >= between_looks - 0.01:
             looked = time.monotonic()
             run.push()
+            run.look()
             now = progress(run, backend)
             on_progress(now)
             if run.record["options"]["on_error"] == "stop" and any(

@@ -83,6 +83,7 @@ class Run:
 
     def status(self) -> Progress:
         """How far the run is: total, done and failed replications, its state, and the states of its jobs."""
+        self._folder.look()
         return driver.progress(self._folder, self._backend())
 
     def watch(self, on_progress: ProgressCallback | None = None, seconds_between_looks: float = 0.25) -> Progress:

@@ -29,7 +29,7 @@
 #' @examples
 #' sim_local(workers = 2)
 #' sim_docker("simferry-r", jobs = 2)
-#' sim_sagemaker(c("ml.c5.4xlarge", "ml.m5.4xlarge"), jobs = 10, budget = 20, tags = c(project = "ferry"))
+#' sim_sagemaker(c("ml.c5.4xlarge", "ml.m5.4xlarge"), jobs = 10, tags = c(project = "ferry"))
 #' @export
 sim_local <- function(workers = NULL) new_backend("local", workers = workers)
 

@@ -116,7 +116,7 @@ as_simulation <- function(simulation, expression, constants, packages) {
 #' draw <- function(n) mean(rnorm(n))
 #' sim_plan(draw, sim_grid(n = c(10, 20)), replications = 1000, store = tempfile())
 #' \dontrun{
-#' sim_plan(draw, sim_grid(n = c(10, 20)), replications = 1e8, backend = "sagemaker", deadline = "2h", budget = 20)
+#' sim_plan(draw, sim_grid(n = c(10, 20)), replications = 1e8, backend = "sagemaker", deadline = "2h")
 #' }
 #' @export
 sim_plan <- function(simulation, design = NULL, replications = NULL, seed = NULL, function_name = NULL, args = NULL,

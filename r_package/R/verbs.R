@@ -178,7 +178,8 @@ sim_replay <- function(run, condition, replication, store = NULL) {
 #' @return `[character]` their paths.
 #' @section Errors: `simferry_error_run_not_found`: there is no such run; the nearest ones are named.
 #' @examplesIf simferry:::python_is_there()
-#' run <- sim_run(function(n) lm(y ~ x, data.frame(x = 1:n, y = rnorm(n))), sim_grid(n = 20), replications = 2, seed = 1, store = tempfile())
+#' fit <- function(n) lm(y ~ x, data.frame(x = 1:n, y = rnorm(n)))
+#' run <- sim_run(fit, sim_grid(n = 20), replications = 2, seed = 1, store = tempfile())
 #' readRDS(sim_artifacts(run, condition = 1, replication = 2))
 #' @export
 sim_artifacts <- function(run, condition, replication, store = NULL)

@@ -3,6 +3,13 @@ test_that("backends are descriptions", {
   expect_output(print(sim_docker("simferry-r", jobs = 2)), "backend docker: image = simferry-r, jobs = 2", fixed = TRUE)
 })
 
+test_that("several values of an option stay several", {
+  place <- sim_sagemaker(c("ml.c5.xlarge", "ml.m5.xlarge"), jobs = 2, tags = c(project = "ferry"), network_isolation = TRUE)
+  expect_equal(unclass(place), list(name = "sagemaker", instance_type = c("ml.c5.xlarge", "ml.m5.xlarge"), jobs = 2,
+                                    network_isolation = TRUE, tags = c(project = "ferry")))
+  expect_output(print(place), "backend sagemaker: instance_type = c(\"ml.c5.xlarge\", \"ml.m5.xlarge\"), jobs = 2", fixed = TRUE)
+})
+
 test_that("options of another backend are refused", {
   needs_python()
   expect_error(sim_run(draws, data.frame(n = 1), 1, backend = list(name = "local", image_name = "x")), "no option image_name", class = "simferry_error_usage")

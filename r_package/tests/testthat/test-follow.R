@@ -64,8 +64,8 @@ test_that("progress is shown in RStudio's jobs pane where there is one", {
   pane <- list(jobAdd = note("add", "job"), jobSetProgress = note("progress"), jobSetState = note("state"), jobRemove = note("remove"))
   with_mocks(list(has_jobs_pane = function() TRUE), with_mocks(pane, package = "rstudioapi", {
     progress <- progress_of(list(id = "power-1"))
-    progress$update(list(total = 10, done = 2, failed = 0, state = "running"))
-    progress$update(list(total = 10, done = 10, failed = 1, state = "complete"))
+    progress$update(list(total = 10, done = 2, failed = 0, state = "running", said = ""))
+    progress$update(list(total = 10, done = 10, failed = 1, state = "complete", said = "2 succeeded, $0.10 so far"))
     progress$end()
     progress$end()
   }))

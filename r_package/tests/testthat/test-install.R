@@ -2,14 +2,14 @@ test_that("the source that the package carries is of its version", {
   file <- file.path(bundled_source(), "python", "simferry", "__init__.py")
   expect_true(file.exists(file))
   expect_match(grep("^__version__", readLines(file), value = TRUE), paste0("\"", utils::packageVersion("simferry"), "\""), fixed = TRUE)
-  expect_true(all(file.exists(file.path(bundled_source(), c("pyproject.toml", "README.md", "LICENSE", "containers/r/Dockerfile")))))
+  expect_true(all(file.exists(file.path(bundled_source(), c("pyproject.toml", "README.md", "LICENSE", "containers/r/Dockerfile", "docs/iam/user.json")))))
 })
 
 test_that("the doctor tells what is used, and why", {
   needs_python()
   found <- simferry_doctor()
   expect_output(print(found), "ok  Python used: .*python.*: ")
-  expect_true(all(c("reticulate", "simferry", "cores", "store") %in% found$what))
+  expect_true(all(c("reticulate", "simferry", "cores", "store", "AWS", "sagemaker-core", "obstore") %in% found$what))
 })
 
 test_that("the doctor tells what is missing, where there is no Python", {

@@ -74,6 +74,18 @@ test_that("bad input is told before anything starts", {
   expect_length(list.files(store), 0)
 })
 
+test_that("inputs come along", {
+  needs_python()
+  folder <- tempfile()
+  dir.create(folder)
+  write.csv(data.frame(x = c(1, 2, 6)), file.path(folder, "data.csv"), row.names = FALSE)
+  f <- typed("function(n) mean(read.csv(file.path(Sys.getenv('SIMFERRY_INPUT'), 'data', 'data.csv'))$x) + n")
+  run <- quiet_run(f, data.frame(n = 1), 2, seed = 1, inputs = c(data = file.path(folder, "data.csv")))
+  expect_equal(sim_results(run)[[4]], c(4, 4))
+  expect_error(quiet_run(f, data.frame(n = 1), 2, inputs = list(data = list(place = folder, mod = "File"))), "Did you mean mode", class = "simferry_error_usage")
+  expect_error(quiet_run(f, data.frame(n = 1), 2, inputs = 5), "an input has no name", class = "simferry_error_usage")
+})
+
 test_that("a plan says what would be computed", {
   needs_python()
   plan <- sim_plan(draws, data.frame(n = c(3, 4)), 1000, seed = 3, store = tempfile())

@@ -21,7 +21,10 @@ test_that("failures and warnings are tables, and replayed", {
   expect_equal(sim_errors(run)$message, rep("too much: 2", 3))
   expect_equal(sim_warnings(run)$message, rep("careful", 3))
   expect_output(said <- sim_replay(run, 2, 1), "too much: 2")
-  expect_true(attr(said, "failed"))
+  expect_true(said$failed)
+  expect_null(said$value)
+  expect_output(said <- sim_replay(run, 1, 99), "1")   # beyond the last replication
+  expect_identical(said[c("value", "failed")], list(value = 1, failed = FALSE))
   expect_error(sim_replay(run, 9, 1), "conditions 1 to 2", class = "simferry_error_usage")
 })
 
@@ -37,6 +40,22 @@ test_that("a run in the background is watched and cancelled", {
   expect_output(print(now), "sim_resume(", fixed = TRUE)
   sim_watch(run)
   expect_type(sim_logs(run), "character")
+})
+
+test_that("logs are followed until the jobs have ended", {
+  needs_python()
+  run <- quiet_run(typed("function(n) { Sys.sleep(0.1); cat('line of', n, '\\n'); n }"), data.frame(n = 7), 10, seed = 1, workers = 1, detach = TRUE)
+  for (i in 1:100) if (length(sim_status(run)$jobs)) break else Sys.sleep(0.1)
+  expect_equal(capture.output(sim_logs(run, follow = TRUE)), rep("0001-0001 | line of 7 ", 10))
+  expect_equal(capture.output(sim_logs(run, job = "0001-0001", follow = TRUE)), rep("line of 7 ", 10))
+  expect_error(sim_logs(run, job = "0002-0001", follow = TRUE), "has no job 0002-0001", class = "simferry_error_usage")
+})
+
+test_that("what a replication left is found", {
+  needs_python()
+  run <- quiet_run(typed("function(n) list(kept = as.list(1:n))"), data.frame(n = 3), 2, seed = 1)
+  expect_equal(readRDS(sim_artifacts(run, 1, 2)), list(kept = as.list(1:3)))
+  expect_equal(sim_artifacts(run, 1, 3), character())
 })
 
 test_that("a run that is gone, or another one's, is told", {

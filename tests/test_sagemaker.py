@@ -553,3 +553,13 @@ def test_it_is_a_backend_of_a_sweep_file(tmp_path, emulator, image_r):
     done = simferry("run", sweep, cwd=tmp_path)
     assert done.returncode == 0 and "4 of 4 replications done" in done.stdout, done.stderr
     assert verbs.open("latest", f"s3://{emulator.bucket}/simferry").status().done == 4
+
+
+def test_a_replay_runs_in_the_runs_own_image(tmp_path, emulator, image_r):
+    code = 'simulate <- function(n) c(m = mean(rnorm(n)), inside = file.exists("/opt/ml"))'
+    run = submit(emulator, write(tmp_path, "where.R", code), image_r, {"n": 5}, replications=3)
+    row = run.results().iloc[1]
+    assert sf.open(run.address).replay(1, 2) == {"m": row["m"], "inside": True}
+    elsewhere = run._backend(image_id="sha256:" + "0" * 64)
+    with pytest.raises(errors.UsageError, match=r"is not here, and a replay runs in it\ndocker pull"):
+        elsewhere.ask(run.record["simulation"], tmp_path, "replay")

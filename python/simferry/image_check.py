@@ -10,7 +10,7 @@ from typing import Any
 from . import planning
 from .design import grid
 from .engine import ImageError, connect, find_image, run_once
-from .processing import Files, ProcessingJob, local_uri
+from .processing import ROLE, Files, ProcessingJob, local_uri
 from .simulation import COMMANDS, write_worker
 from .worker import blocks
 
@@ -191,5 +191,5 @@ def _request(
         "ProcessingResources": {
             "ClusterConfig": {"InstanceCount": 1, "InstanceType": "ml.t3.medium", "VolumeSizeInGB": 1}
         },
-        "RoleArn": "arn:aws:iam::000000000000:role/simferry-local",
+        "RoleArn": ROLE,
     }

@@ -43,7 +43,7 @@ def test_detached_cancelled_resumed(tmp_path, image_r):
     script = write(tmp_path, "slow.R", "simulate <- function(n, effect) { Sys.sleep(3); mean(rnorm(n, effect)) }")
     started = []
     run = submit(script, image_r, jobs=1, on_start=lambda run, *_: started.append(run.address), detach=lambda run: None)
-    with pytest.raises(sf.SimferryError, match="go on"):
+    with pytest.raises(sf.SimferryError, match="1 job goes on"):
         run.resume(on_progress=interrupt_when_running)
     again = sf.open(started[0])
     assert again.status().state == "running"

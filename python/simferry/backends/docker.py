@@ -22,7 +22,6 @@ from .base import follow_here
 from .contract import ROOT
 from .local import alive, identity
 
-ROLE = "arn:aws:iam::000000000000:role/simferry-local"  # nobody is asked for it here
 ENGINE_SECONDS = 120  # how long an engine that restarts is waited for
 
 
@@ -154,7 +153,7 @@ class Docker:
             "ProcessingOutputConfig": {"Outputs": outputs},
             "ProcessingResources": {"ClusterConfig": cluster},
             "StoppingCondition": {"MaxRuntimeInSeconds": self.max_runtime},
-            "RoleArn": ROLE,
+            "RoleArn": processing.ROLE,
         }
 
     def poll(self, run: RunFolder, jobs: Sequence[str]) -> dict[str, str]:

@@ -136,7 +136,7 @@ class Local:
             if record["state"] == "pending" or record["state"] in ENDED:
                 continue
             if not at_once:
-                with contextlib.suppress(OSError):
+                with contextlib.suppress(OSError, KeyError):  # one that was only just begun has no number yet
                     (root / "scratch" / "stop").touch()
                     os.killpg(record["pid"], signal.SIGINT)
             elif root in self._processes:

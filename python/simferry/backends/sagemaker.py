@@ -6,6 +6,7 @@ which were submitted and how they stand, from any machine; and since a name can 
 
 import datetime
 import hashlib
+import importlib.util
 import os
 import re
 import subprocess
@@ -61,8 +62,9 @@ class Sagemaker:
     jobs: how many share the work. max_runtime: seconds, of each. hosts: instances of each, which give a whole script one cluster.
     workers: cores of a job to use [all of the smallest instance type]. volume: GB of its disk.
     budget: US dollars that the run may cost in all, by on-demand prices; the service itself ends jobs that would exceed it.
-    subnets, security_groups: of a VPC. kms_key: for what is stored, on disks and in S3 [$SIMFERRY_KMS_KEY, which what is put from here takes too]. network_isolation: jobs reach no
-    network. encrypt_traffic: between hosts. tags: of the jobs, a dict or NAME=VALUE with commas between.
+    subnets, security_groups: of a VPC. kms_key: for disks and outputs [$SIMFERRY_KMS_KEY, which is for what is put from here
+    too]. network_isolation: jobs reach no network. encrypt_traffic: between hosts. tags: of the jobs, a dict or NAME=VALUE with commas between.
+    image_id: what Docker calls the image where it is here; a run notes it down, for replays.
     """
 
     name = "sagemaker"
@@ -86,8 +88,9 @@ class Sagemaker:
         network_isolation: bool = False,
         encrypt_traffic: bool = False,
         tags: "str | dict[str, str]" = "",
+        image_id: str | None = None,
     ) -> None:
-        self.image, self.role = image, role
+        self.image, self.image_id, self.role = image, image_id, role
         self.options: dict[str, Any] = {}
         self.types = [instance(name) for name in _several(instance_type)]
         self.jobs, self.hosts, self.volume, self.budget = int(jobs), int(hosts), int(volume), budget
@@ -132,6 +135,8 @@ class Sagemaker:
             raise UsageError(
                 "a VPC takes both subnets and security groups", "--subnets subnet-1,subnet-2 --security-groups sg-1"
             )
+        if importlib.util.find_spec("sagemaker") is None:
+            raise UsageError("the Python package sagemaker-core is not installed", 'pip install "simferry[sagemaker]"')
         self.role = self._role()
         for kind in self.types if self.budget is not None else []:
             prices(session.region()).of(kind.name)  # a budget needs one
@@ -161,7 +166,8 @@ class Sagemaker:
 
     def found(self) -> dict[str, Any]:
         assert self._image is not None
-        return {"image": self._image.uri, "role": self.role}
+        here = {"image_id": self._image.digest} if self._image.local else {}
+        return {"image": self._image.uri, "role": self.role, **here}
 
     def image_digest(self) -> str:
         assert self._image is not None
@@ -175,7 +181,7 @@ class Sagemaker:
         from .docker import Docker
         from .local import Local
 
-        image = (self._image.local if self._image else None) or self.image or ""
+        image = (self._image.local if self._image else None) or self.image_id or self.image or ""
         try:
             find_image(connect(), image, pull=False)
         except (EngineError, ImageError, UsageError):
@@ -423,8 +429,10 @@ class Sagemaker:
     def just_now(self, run: RunFolder) -> bool:
         now = datetime.datetime.now(datetime.timezone.utc)
         times = [job.ended for job in self._list(run).values() if job.ended]
-        times += [datetime.datetime.fromisoformat(plan["created"]) for plan in run.plans()[-1:]]
-        return any((now - when).total_seconds() < 6 * self.seconds_between_polls for when in times)
+        last = run.plans()[-1:]
+        times += [datetime.datetime.fromisoformat(plan["created"]) for plan in last]
+        recent = any((now - when).total_seconds() < 6 * self.seconds_between_polls for when in times)
+        return recent and not any(run.is_cancelled(plan["plan"]) for plan in last)
 
 
 def tag_of(run: RunFolder) -> str:

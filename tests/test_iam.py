@@ -11,6 +11,7 @@ from botocore.exceptions import ClientError
 from emulator_fixtures import Jobs
 from simferry import sagemaker
 from simferry.aws.policies import folder, policy
+from simferry.backends.sagemaker import job_name
 from simferry.emulator.access import allows
 from sweeps import digest, write
 
@@ -51,7 +52,10 @@ def test_the_verbs_need_all_of_these_actions_and_no_more(emulate, image_r, tmp_p
     assert run.extend(22, jobs=1).status().done == 44
     assert isinstance(run.replay(1, 1), float)
     assert [found.id for found in sf.runs(f"s3://{emulator.bucket}/simferry")] == [run.id]
-    assert emulator.environment["SIMFERRY_ROLE"] == sagemaker.Session().expand_role("simferry")
+    session = sagemaker.Session()
+    assert emulator.environment["SIMFERRY_ROLE"] == session.expand_role("simferry")
+    job = job_name(run._folder, "0001-0001")
+    assert session.describe_processing_job(job)["ProcessingJobStatus"] == "Completed"
 
     whole = digest(run)
     (name, *_) = (block.name for block in run._folder.block_names())

@@ -63,7 +63,8 @@ class Sagemaker:
     workers: cores of a job to use [all of the smallest instance type]. volume: GB of its disk.
     budget: US dollars that the run may cost in all, by on-demand prices; the service itself ends jobs that would exceed it.
     subnets, security_groups: of a VPC. kms_key: for disks and outputs [$SIMFERRY_KMS_KEY, which is for what is put from here
-    too]. network_isolation: jobs reach no network. encrypt_traffic: between hosts. tags: of the jobs, a dict or NAME=VALUE with commas between.
+    too]. network_isolation: jobs reach no network. encrypt_traffic: between hosts.
+    tags: of the jobs, a dict or NAME=VALUE with commas between.
     image_id: what Docker calls the image where it is here; a run notes it down, for replays.
     """
 

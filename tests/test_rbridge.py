@@ -147,7 +147,7 @@ def test_errors_have_a_code_a_message_and_a_hint():
 
 def test_a_fault_of_its_own_says_where():
     error = error_of("design")
-    assert error["code"] == "internal" and "_rbridge.py:" in error["message"]
+    assert error["code"] == "internal" and "designs.py:" in error["message"]
 
 
 def test_words_of_the_shell_become_those_of_r():

@@ -1,0 +1,123 @@
+"""What R's values are as arguments of Python's verbs, and back."""
+
+from collections.abc import Callable
+from types import NoneType
+from typing import Any
+
+from .._rdrivers import in_r
+from ..errors import DesignError, UsageError
+from ..rdata import Vector, data_frame
+
+Arguments = dict[str, Any]
+VERBS: dict[str, Callable[[Arguments], Any]] = {}
+_WHOLE = (
+    "replications", "seed", "workers", "cores", "retries", "size", "condition", "replication", "jobs", "hosts", "volume",
+)  # fmt: skip
+_NUMBERS = ("replication_timeout", "max_runtime", "budget")
+_TEXTS = (
+    "store", "backend", "function_name", "args", "results_file", "on_error", "job", "folder", "script", "name", "platform", "to",
+    "include", "common", "packages", "image", "instance_type", "role", "subnets", "security_groups", "kms_key", "tags",
+)  # fmt: skip
+
+
+def plain(arguments: Arguments) -> Arguments:
+    """As Python has them. Counts and seeds are whole, whether R wrote 1 or 1L; other numbers are numbers."""
+    out = {name: None if value is None else value.plain() for name, value in arguments.items()}
+    for name, value in out.items():
+        if name in _WHOLE and isinstance(value, float) and value.is_integer():
+            out[name] = int(value)
+        elif name in _WHOLE and not isinstance(value, (int, NoneType)):
+            raise UsageError(f"{name} is {value!r}; it has to be a whole number", f"{name} = 10")
+        elif name in _NUMBERS and not isinstance(value, (int, float, NoneType)):
+            raise UsageError(f"{name} is {value!r}; it has to be a number", f"{name} = 10")
+    return out
+
+
+def check_texts(arguments: Arguments) -> None:
+    for name in _TEXTS:
+        value = arguments.get(name)
+        if value is None or value.kind == "string" or (name == "backend" and value.kind == "list"):
+            continue
+        raise UsageError(f"{name} is not a text", f'{name} = "..."')
+
+
+def place_of(vector: Vector) -> Arguments:
+    """A backend's name and its options, from its name alone or what R's sim_*() functions make."""
+    given = dict(vector.items()) if vector.kind == "list" else {"name": vector}
+    check_texts(given)
+    return {name: value for name, value in plain(given).items() if value is not None}
+
+
+def text_list(value: Any) -> list[str]:
+    return [] if value is None else [value] if isinstance(value, str) else list(value)
+
+
+def column(name: str, vector: Vector | None) -> Any:
+    """A design's column: an R vector as an Arrow array. Its type is R's, so integers are declared to be integers."""
+    import pyarrow as pa
+
+    if vector is None or vector.kind in ("list", "raw"):
+        what = "NULL" if vector is None else f"of type {vector.kind}"
+        raise DesignError(
+            f"parameter {name} is {what}",
+            "Parameters are numbers, integers, logicals and strings. Pass other objects as constants.",
+        )
+    classes = [c for c in vector.classes if c not in ("ordered", "AsIs")]
+    if "factor" in classes:
+        codes, levels = vector.elements(), vector.texts("levels")
+        return pa.array([None if code is None else levels[code - 1] for code in codes], pa.string())
+    if classes:
+        raise DesignError(
+            f"parameter {name} is of class {classes[0]}",
+            "Parameters are numbers, integers, logicals and strings: convert it with as.numeric() or as.character().",
+        )
+    if vector.kind == "string":
+        return pa.array(vector.values, pa.string())
+    values = vector.values.astype(bool) if vector.kind == "logical" else vector.values
+    return pa.array(values, mask=vector.missing(), from_pandas=False)
+
+
+def columns_of(vector: Vector) -> dict[str, Any]:
+    names = vector.names
+    if vector.kind != "list" or (len(vector) and not all(names)):
+        raise DesignError("a parameter has no name", "Write sim_grid(n = c(10, 20), effect = 0.5).")
+    if twice := [name for name in names if names.count(name) > 1]:
+        raise DesignError(f"parameter {twice[0]} is given twice")
+    return {name: column(name, value) for name, value in vector.items()}
+
+
+def design_of(vector: Vector | None) -> Any:
+    from .. import design
+
+    if vector is None:
+        return design.Design({})
+    if vector.kind == "string":
+        return design.table(vector.plain())
+    rows = vector.attributes.get("row.names")
+    if (
+        vector.kind == "list" and not len(vector) and rows is not None and len(rows) in (1, 2)
+    ):  # a grid of no parameters
+        return design.Design({})
+    columns = columns_of(vector)
+    if columns and not any(len(column) for column in columns.values()):
+        raise DesignError("the design has no rows", "A design needs at least one condition.")
+    return design.Design(columns)
+
+
+def design_frame(made: Any) -> Vector:
+    frame: Vector = data_frame({name: made.table[name] for name in made.names}, len(made), ["simferry_design"])
+    return frame
+
+
+def verb(function: Callable[[Arguments], Any]) -> Callable[[Arguments], Any]:
+    VERBS[function.__name__.rstrip("_")] = function
+    return function
+
+
+def findings(found: list[dict[str, Any]]) -> Vector:
+    """What the doctor and the check of images find, as a data frame."""
+    ok = Vector("logical", [-(2**31) if f["ok"] is None else f["ok"] for f in found])
+    columns: Arguments = {"what": Vector("string", [f["what"] for f in found]), "ok": ok}
+    columns["found"] = Vector("string", [f["found"] for f in found])
+    columns["hint"] = Vector("string", [in_r(f.get("hint", "")) for f in found])
+    return data_frame(columns, len(found))

@@ -1,0 +1,131 @@
+"""Loops of foreach."""
+
+from typing import Any
+
+import numpy as np
+
+from .._rdrivers import drivers, keep_spare, order
+from ..errors import UsageError
+from ..rdata import Vector
+from .arguments import Arguments, place_of, plain, verb
+from .runs import head_of, open_run, simulation_of
+
+_PAGE_BYTES = 200_000_000  # of values that are handed to R at once
+
+
+def _loop_place(given: Arguments) -> Arguments:
+    """A backend's name, its other settings as `place`."""
+    place = place_of(given["backend"])
+    return {"backend": place.pop("name"), "place": place}
+
+
+@verb
+def loop_backend(given: Arguments) -> Arguments:
+    """How many workers loops have on a backend. What can't be is an error; a driver is got ready for the first loop."""
+    from ..backends import backend
+    from ..streams import check_seed
+
+    seed = given.get("seed")
+    if seed is not None:
+        check_seed(seed.plain())
+    asked = _loop_place(given)
+    for name, value in asked["place"].items():
+        if isinstance(value, (int, float)) and not value > 0:
+            raise UsageError(f"{name} is {value}; it has to be above 0")
+    where = backend(asked["backend"], **asked["place"])
+    keep_spare()
+    return {"workers": where.workers * where.jobs}
+
+
+@verb
+def loop(given: Arguments) -> Arguments:
+    """Makes the run of a loop and starts its driver. With `named`, goes on with the run that has the same name, code and data,
+    where there is one that is not complete; one that is and has the seed that was asked for is the answer itself.
+
+    label: the loop's name or number, which enters the hash. drawn: whether the seed is only for a new run.
+    """
+    from dataclasses import replace
+
+    from .. import prepare, verbs
+    from ..design import Design
+    from ..simulation import Simulation
+
+    told = given["simulation"]
+    environment = dict(told.items())["environment"]
+    simulation = Simulation(replace(simulation_of(given), environment=environment.plain()))
+    rest = ("label", "replications", "seed", "drawn", "named", "store", "on_error", "chunk_size")
+    options = {name: value for name, value in plain({n: given.get(n) for n in rest}).items() if value is not None}
+    label, drawn, named = options.pop("label"), options.pop("drawn"), options.pop("named")
+    options |= _loop_place(given)
+    earlier = _earlier_loop(simulation, None if drawn else options["seed"], options) if named else None
+    if earlier is not None:
+        found, whole = earlier
+        if not whole:
+            again = {"verb": "resume", "options": {"retry_failed": True}}
+            drivers[found.address] = order(found, again)
+        return {**head_of(found), "complete": whole}
+    if "chunk_size" in options:
+        options["chunk_size"] = int(options["chunk_size"])
+    new = verbs.Run(prepare.create(simulation, Design({"loop": [label]}), **options))
+    drivers[new.address] = order(new, {"verb": "run"})
+    return {**head_of(new), "complete": False}
+
+
+def _earlier_loop(simulation: Any, seed: Any, options: Arguments) -> "tuple[Any, bool] | None":
+    """The latest run of the same loop, and whether each of its iterations has succeeded."""
+    from .. import results, verbs
+    from ..backends import backend
+    from ..store import store_at
+
+    code_hash, environment = simulation.code_hash(), dict(simulation.target.environment)
+    home = store_at(options.get("store"), backend(options["backend"], **options["place"]).default_store())
+    for folder in reversed(home.folders()):
+        record = folder.record
+        same = record["code_hash"] == code_hash and record["replications"] == options["replications"]
+        same = same and record["options"]["backend"] == options["backend"]
+        same = same and (options["backend"] != "local" or record["environment"] == environment)
+        if same and seed in (None, record["seed"]):
+            whole = len(results.done(folder, failed=False)[0]) >= record["replications"]
+            return None if whole and seed is None else (verbs.Run(folder), whole)
+    return None
+
+
+@verb
+def loop_values(given: Arguments) -> Arguments:
+    """What iterations returned, from the run's blocks after the one named `after`: values in R's serialisation, one behind the
+    other; and which failed or warned. after: the block to go on behind, empty where there is none left."""
+    from .. import results
+    from ..worker.blocks import Block, Table
+
+    folder = open_run(given)._folder
+    read: list[Block] = []
+    size, last = 0, ""
+    for name, block in results.read_blocks(folder, after=given["after"].plain()):
+        read.append(block)
+        size += sum(len(t.columns["value"].text) for t in block.tables if t.name == "values")
+        if size >= _PAGE_BYTES:
+            last = name
+            break
+
+    def tables(name: str) -> list[Table]:
+        return [table for block in read for table in block.tables if table.name == name]
+
+    def joined(name: str, column: str) -> np.ndarray:
+        parts = [table.columns[column].values for table in tables(name)]
+        return np.concatenate(parts) if parts else np.empty(0, dtype="<i4")
+
+    def texts(name: str) -> Vector:
+        return Vector("string", [text for table in tables(name) for text in table.columns["message"].strings()])
+
+    return {
+        "iteration": joined("values", "replication"),
+        "bytes": b"".join(table.columns["value"].text for table in tables("values")),
+        "done": joined("replications", "replication"),
+        "ok": joined("replications", "ok").astype(bool),
+        "failed": joined("failures", "replication"),
+        "messages": texts("failures"),
+        "warned": joined("warnings", "replication"),
+        "warnings": texts("warnings"),
+        "counts": joined("warnings", "count"),
+        "after": last,
+    }

@@ -1,0 +1,375 @@
+"""Runs, from the sweep that R describes to its tables; and what there is besides."""
+
+import hashlib
+import sys
+import warnings
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .._rdrivers import Driver, Told, drivers, far, in_r, keep_spare, order
+from ..errors import Interrupted, RunBusy, UsageError, nearest
+from ..rdata import Vector, data_frame
+from .arguments import Arguments, design_of, findings, place_of, plain, text_list, verb
+
+
+def simulation_of(given: Arguments) -> Any:
+    """A script's path, or what R has written down of a function: list(name, file, fingerprint, constants)."""
+    vector = given["simulation"]
+    if vector is not None and vector.kind == "list" and "fingerprint" in vector.names:
+        from ..simulation import RFunction
+
+        told = vector.plain()
+        return RFunction(told["name"], Path(told["file"]), told["fingerprint"], tuple(text_list(told["constants"])))
+    if vector is None or vector.kind != "string" or len(vector) != 1:
+        raise UsageError("simulation is neither a function nor the path of a script", 'sim_run("simulate.R", ...)')
+    return vector.values[0]
+
+
+def sweep_of(given: Arguments) -> Arguments:
+    """The arguments of `run` and `plan`; what R left out is left out here."""
+    simulation = simulation_of(given)
+    rest = {name: value for name, value in given.items() if name not in ("simulation", "design", "backend", "inputs")}
+    out = {name: value for name, value in plain(rest).items() if value is not None}
+    sweep: Arguments = {"simulation": simulation}
+    if isinstance(simulation, str) and simulation.lower().endswith(".toml"):
+        from ..sweep import read_sweep
+
+        sweep = read_sweep(simulation)
+    for name in ("include", "common"):
+        if name in out and out[name] != "all":
+            out[name] = text_list(out[name])
+    if "function_name" in out:
+        out["function"] = out.pop("function_name")
+    if given.get("backend") is not None:
+        place = place_of(given["backend"])
+        out["backend"] = place.pop("name")
+        out = {**place, **out}
+    if given.get("design") is not None or "design" not in sweep:
+        sweep["design"] = design_of(given.get("design"))
+    if given.get("inputs") is not None:
+        sweep["inputs"] = {**sweep.get("inputs", {}), **inputs_of(given["inputs"])}
+    sweep |= out
+    if sweep.get("replications") is None:
+        raise UsageError("how many replications?", "replications = 1000")
+    return sweep
+
+
+def inputs_of(vector: Vector) -> Arguments:
+    if not vector.names or not all(vector.names):
+        raise UsageError("an input has no name", 'inputs = c(data = "data.csv")')
+    return dict(zip(vector.names, vector.elements() if vector.kind != "list" else vector.plain().values(), strict=True))
+
+
+def known_of(function: Callable[..., Any], arguments: Arguments) -> Arguments:
+    """Raises for options that a verb does not have, such as another backend's."""
+    import inspect
+
+    known = inspect.signature(function).parameters
+    for name in arguments:
+        if name not in known and "place" not in known:  # a backend's own options, which it knows itself
+            raise UsageError(f"there is no option {name} for this", nearest(name, known))
+    return arguments
+
+
+@verb
+def run(given: Arguments) -> Arguments:
+    """Makes a run and starts its driver."""
+    from .. import verbs
+
+    told: Arguments = {}
+
+    def started(_: Any, taken_over: int, drawn: bool) -> None:
+        told.update(taken_over=taken_over, drawn=drawn)
+
+    def drive(new: Any) -> None:
+        drivers[new.address] = order(new, {"verb": "run"})
+
+    new = verbs.run(**known_of(verbs.run, sweep_of(given)), on_start=started, detach=drive)
+    return {**head_of(new), **told, "note": in_r(new.note)}
+
+
+@verb
+def plan(given: Arguments) -> Arguments:
+    from .. import forecast
+
+    asked = {name: value for name, value in sweep_of(given).items() if name not in forecast.NOT_PLANNED}
+    out = asdict(forecast.plan(**known_of(forecast.plan, asked)))
+    out = {name: value for name, value in out.items() if value is not None}
+    if "cloud" in out:
+        import pandas as pd
+
+        out["cloud"]["rows"] = pd.DataFrame(out["cloud"]["rows"])
+    return out
+
+
+def open_run(given: Arguments) -> Any:
+    from .. import verbs
+
+    vector = given["run"]
+    name = vector.plain() if vector is not None else None
+    if not isinstance(name, str):
+        raise UsageError("run is neither a run nor the name of one", 'sim_open("latest")')
+    store = given.get("store")
+    return verbs.open(name, store.plain() if store is not None else None)
+
+
+def head_of(found: Any) -> Arguments:
+    record = found.record
+    return {
+        "id": found.id, "folder": found.address, "handle": found.handle, "seed": found.seed, "conditions": record["conditions"],
+        "replications": found.replications, "parameters": list(record["parameters"]),
+    }  # fmt: skip
+
+
+@verb
+def open_(given: Arguments) -> Arguments:
+    return head_of(open_run(given))
+
+
+@verb
+def list_(given: Arguments) -> Vector:
+    from .. import verbs
+
+    store = given.get("store")
+    heads, states = [], []
+    for found in verbs.runs(store.plain() if store is not None else None):
+        heads.append(found)
+        states.append(found.status())
+    columns: Arguments = {
+        "run": Vector("string", [found.id for found in heads]),
+        "created": Vector("string", [found.record["created"][:19] for found in heads]),
+        "state": Vector("string", [now.state for now in states]),
+    }
+    counts = {"conditions": [found.record["conditions"] for found in heads]}
+    counts |= {name: [getattr(now, name) for now in states] for name in ("done", "total", "failed")}
+    counts["seed"] = [found.seed for found in heads]
+    columns |= {name: np.array(values, dtype=np.int64) for name, values in counts.items()}
+    columns["folder"] = Vector("string", [found.address for found in heads])
+    return data_frame(columns, len(heads))
+
+
+@verb
+def status(given: Arguments) -> Arguments:
+    """How far a run is. `outcome` once the driver that R started has ended: what it warned of, and its error."""
+    found = open_run(given)
+    process = drivers.get(found.address)
+    ended = process is not None and process.has_ended()
+    now = found.status()
+    out = {**head_of(found), **far(now), "jobs": now.jobs, "dollars": now.dollars}
+    out["pause"] = found._folder.seconds_between_looks
+    if process is None:
+        return out
+    if not ended:
+        return out | {"state": "running"}
+    del drivers[found.address]
+    out["outcome"] = _outcome(process, found)
+    keep_spare(process)
+    return out
+
+
+def _outcome(process: Driver, found: Any) -> Arguments:
+    out = process.outcome(found)
+    for text in out.pop("warnings"):
+        warnings.warn(text, stacklevel=1)
+    return out
+
+
+@verb
+def progress(given: Arguments) -> Arguments:
+    """The same, from what the driver that R started has told as long as it is at work: it is asked for often."""
+    process = drivers.get(given["run"].plain())
+    if process is None or process.has_ended():
+        return status(given)
+    del process.heard[:-1]
+    return {**(process.heard[0] if process.heard else {}), "state": "running", "pause": 0}
+
+
+@verb
+def resume(given: Arguments) -> Arguments:
+    """Starts a driver: with `replications` it extends the run. What else is given are options of the backend."""
+    found = open_run(given)
+    process = drivers.get(found.address)
+    if process is not None and not process.has_ended():
+        raise RunBusy(
+            f"run {found.id} is being computed",
+            f"simferry watch {found.handle}  follows it, simferry cancel {found.handle}  stops it.",
+        )
+    options = {n: v for n, v in plain(given).items() if n not in ("run", "store") and v is not None}
+    found._backend(**{n: v for n, v in options.items() if n not in ("retry_failed", "replications")})
+    if "replications" in options:
+        from ..prepare import check_replications
+
+        check_replications(options["replications"])
+    verb = "extend" if "replications" in options else "resume"
+    drivers[found.address] = order(found, {"verb": verb, "options": options})
+    return head_of(found)
+
+
+@verb
+def interrupt(given: Arguments) -> None:
+    """Ctrl-C: the run is stopped in good order, or detached from where its jobs go on without a driver; the error says which."""
+    from ..driver import _detached
+
+    found = open_run(given)
+    process = drivers.pop(found.address)
+    if process.has_ended():  # just now
+        error = _outcome(process, found)["error"]
+        keep_spare(process)
+        if error:
+            raise Told(error)
+        return
+    if not process.stop(15):
+        process.process.kill()
+    backend = found._backend()
+    if backend.jobs_go_on:
+        raise _detached(found._folder, backend)
+    now = found.cancel()
+    raise Interrupted(
+        f"stopped; {now.done:,} of {now.total:,} replications of run {found.id} are kept",
+        f"simferry resume {found.handle}  goes on",
+    )
+
+
+@verb
+def cancel(given: Arguments) -> Arguments:
+    found = open_run(given)
+    process = drivers.pop(found.address, None)
+    if process is not None and not process.has_ended():
+        process.stop(15)
+    found.cancel()
+    return status(given)
+
+
+@verb
+def logs(given: Arguments) -> Arguments:
+    job = given.get("job")
+    return dict(open_run(given).logs(job.plain() if job is not None else None))
+
+
+_following: list[Driver] = []  # the process that follows the logs which R shows
+
+
+@verb
+def logs_follow(given: Arguments) -> None:
+    """Starts a process that follows the logs of a run."""
+    job = given.get("job")
+    name = job.plain() if job is not None else None
+    found = open_run(given)
+    found._jobs(name)
+    logs_leave(given)
+    _following.append(order(found, {"verb": "follow", "job": name}))
+
+
+@verb
+def logs_lines(given: Arguments) -> Arguments:
+    """The lines that have come since the last call; whether they were the last ones."""
+    process = _following[0]
+    ended = process.has_ended(0.1)
+    heard, process.heard = process.heard, process.heard[-1:] if ended else []
+    lines = [
+        f"{told['job']} | {told['line']}" if given.get("job") is None else told["line"]
+        for told in heard
+        if "line" in told
+    ]
+    if ended and (error := _outcome(process, open_run(given))["error"]):
+        raise Told(error)
+    return {"lines": Vector("string", lines), "ended": ended}
+
+
+@verb
+def logs_leave(_: Arguments) -> None:
+    while _following:
+        _following.pop().stop(2)
+
+
+@verb
+def results(given: Arguments) -> Any:
+    found = open_run(given)
+    table = found.results_table()
+    found._warn_about_same_values(table)
+    return table
+
+
+@verb
+def summary(given: Arguments) -> Any:
+    found = open_run(given)
+    return _frame(found, found.summary())
+
+
+@verb
+def errors(given: Arguments) -> Any:
+    found = open_run(given)
+    return _frame(found, found.errors())
+
+
+@verb
+def warnings_(given: Arguments) -> Any:
+    found = open_run(given)
+    return _frame(found, found.warnings())
+
+
+def _frame(found: Any, frame: Any) -> Any:
+    """Parameters that are numbers are doubles in R, where pandas shows whole ones as integers."""
+    for name, kind in found.record["parameters"].items():
+        if kind == "number" and name in frame.columns and frame[name].dtype.kind == "i":
+            frame[name] = frame[name].astype("float64")
+    return frame
+
+
+@verb
+def artifacts(given: Arguments) -> Vector:
+    options = plain(given)
+    return Vector(
+        "string", [str(path) for path in open_run(given).artifacts(options["condition"], options["replication"])]
+    )
+
+
+@verb
+def remove(given: Arguments) -> None:
+    open_run(given)._folder.remove()
+
+
+@verb
+def replay(given: Arguments) -> Arguments:
+    """Runs one replication again. output: what it printed, and its value or its error; value: in R's serialisation."""
+    from ..cli.verbs import captured_output
+    from ..replay import replay
+
+    found = open_run(given)
+    options = plain(given)
+    with captured_output() as printed:
+        said = replay(found, options["condition"], options["replication"], in_process=False)
+    output = f"{printed[0]}Error: {said.error}\n" if said.error else f"{printed[0]}{said.shown}\n"
+    return {"failed": said.error is not None, "output": output, "value": said.data if said.language == "r" else None}
+
+
+@verb
+def hash_(given: Arguments) -> str:
+    """SHA-256 of what R has serialised, without the header, which tells R's version."""
+    return hashlib.sha256(given["bytes"].values[14:].data).hexdigest()
+
+
+@verb
+def doctor(given: Arguments) -> Vector:
+    from ..doctor import examine
+
+    store = given.get("store")
+    found = examine(store.plain() if store is not None else None)
+    return findings([vars(f) for f in found if f.what != "rpy2"])  # which is for R from Python
+
+
+@verb
+def version(_: Arguments) -> Arguments:
+    from .. import __version__
+
+    return {"simferry": __version__, "python": sys.version.split()[0], "executable": sys.executable}
+
+
+@verb
+def sagemaker_module(_: Arguments) -> None:
+    """Raises what keeps it from being imported; from now on the environment variables are those that R has now."""
+    from .. import sagemaker  # noqa: F401

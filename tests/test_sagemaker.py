@@ -77,7 +77,7 @@ def test_what_the_service_is_asked_for(tmp_path, emulator, image_r):
         "artifacts": "Continuous",
     }
     assert job["AppSpecification"]["ContainerEntrypoint"] == ["Rscript", "/opt/ml/processing/input/code/worker.R"]
-    assert ".dkr.ecr.us-east-1.amazonaws.com/simferry-test-r:" in job["AppSpecification"]["ImageUri"]
+    assert ".dkr.ecr.us-east-1.amazonaws.com/simferry-test-r@sha256:" in job["AppSpecification"]["ImageUri"]
     cluster = job["ProcessingResources"]["ClusterConfig"]
     assert [p["InstanceType"] for p in cluster["InstancePreferences"]] == [SMALL, "ml.m5.large"]
     assert cluster["VolumeSizeInGB"] == 12 and cluster["VolumeKmsKeyId"] == "alias/runs"

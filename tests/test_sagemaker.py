@@ -563,3 +563,37 @@ def test_a_replay_runs_in_the_runs_own_image(tmp_path, emulator, image_r):
     elsewhere = run._backend(image_id="sha256:" + "0" * 64)
     with pytest.raises(errors.UsageError, match=r"is not here, and a replay runs in it\ndocker pull"):
         elsewhere.ask(run.record["simulation"], tmp_path, "replay")
+
+
+def test_what_is_refused_leaves_nothing_in_the_store(tmp_path, emulator, image_r):
+    script = write(tmp_path, *DRAWS["r"])
+    assert "or SIMFERRY_ROLE" in refused(
+        emulator, script, image_r, role="arn:aws:iam::123456789012:role/nobody", asked=1
+    )
+    assert "is not a role" in refused(emulator, script, image_r, role="arn:aws:iam::123456789012:user/me")
+    said = refused(emulator, script, image_r, budget=0.0001, jobs=2)
+    assert "to start up costs $0.0083" in said and "--budget 0.01, or more" in said
+    assert sf.runs(f"s3://{emulator.bucket}/simferry") == []
+
+
+def test_a_service_that_is_away_for_a_while_is_waited_for(tmp_path, emulator, image_r, monkeypatch):
+    poll, away = backend.Sagemaker._list, iter([False, True, True, False, True] + [False] * 1000)
+
+    def sometimes(self, run):
+        if next(away):
+            raise session.NoAnswer("AWS can't be asked")
+        return poll(self, run)
+
+    monkeypatch.setattr(backend.Sagemaker, "_list", sometimes)
+    assert submit(emulator, write(tmp_path, *DRAWS["r"]), image_r, jobs=2).status().state == "complete"
+    monkeypatch.setattr("simferry.driver.PATIENCE", 2)
+    script = write(tmp_path, "slow.R", SLOW)
+    with monkeypatch.context() as away_for_good:
+        away_for_good.setattr(backend.Sagemaker, "_list", lambda *_: away_always())
+        with pytest.raises(errors.Interrupted, match=r"The jobs of run slow.* go on"):
+            submit(emulator, script, image_r, {"n": 5})
+    assert len(sf.runs(f"s3://{emulator.bucket}/simferry")) == 2
+
+
+def away_always():
+    raise session.NoAnswer("AWS can't be asked")

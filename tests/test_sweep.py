@@ -47,6 +47,7 @@ def test_a_whole_sweep(tmp_path):
     assert design.types == {"n": "integer", "effect": "number"}
     assert [design.condition(row) for row in range(2)] == [{"n": 10, "effect": 0.5}, {"n": 20, "effect": 0.5}]
     assert out == {
+        "inputs": {},
         "simulation": tmp_path / "code" / "simulate.R",  # paths are relative to the sweep file
         "store": tmp_path / "runs",
         "function": "simulate",

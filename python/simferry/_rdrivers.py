@@ -168,7 +168,7 @@ def _carry_out(order: dict[str, Any]) -> None:
     with open(found.folder / "jobs" / "driver.log", "ab") as log:
         os.dup2(log.fileno(), 2)
     if order["verb"] == "run":
-        found._drive("run", found.replications, False, {}, _tell)
+        found._drive("run", found.replications, False, found._backend(), _tell)
     else:
         getattr(found, order["verb"])(**order["options"], on_progress=_tell)
 

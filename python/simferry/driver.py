@@ -14,10 +14,12 @@ import numpy as np
 import psutil
 
 from . import planning, results
-from .aws.session import AwsError
+from .aws.session import AwsError, NoAnswer
 from .backends.base import ENDED, Backend
 from .errors import Interrupted, RunBusy, SimferryError, SimulationError, StoreError, WorkerError
 from .store import RunFolder, write_whole, writing
+
+PATIENCE = 100  # polls for which a service that does not answer is waited for
 
 
 @dataclass
@@ -304,25 +306,39 @@ def _watch(run: RunFolder, backend: Backend, jobs: list[str], on_progress: Calla
     """Waits for the jobs to end. True when the run is to go no further (--on-error stop)."""
     began = looked = time.monotonic()
     between_looks = max(run.seconds_between_looks, backend.seconds_between_polls)
+    silent_since = None
     while True:
-        backend.go_on(run)
-        states = backend.poll(run, jobs)
-        if backend.jobs_go_on and ("cancelled" in states.values() or run.is_cancelled(jobs[-1].partition("-")[0])):
-            backend.cancel(run, jobs, at_once=True)
-            raise Interrupted(f"the jobs of run {run.id} were stopped by somebody", f"simferry resume {run.handle}")
-        ended = all(state in ENDED for state in states.values())
-        elapsed = time.monotonic() - began
-        if ended or between_looks < 1 or time.monotonic() - looked >= between_looks - 0.01:
-            looked = time.monotonic()
-            run.push()
-            run.look()
-            now = progress(run, backend)
-            on_progress(now)
-            if run.record["options"]["on_error"] == "stop" and any(
-                b.failed for b in run.block_names() if f"{b.plan}-{b.job}" in jobs
-            ):
-                _stop(run, backend)
-                return True
+        try:
+            backend.go_on(run)
+            states = backend.poll(run, jobs)
+            if backend.jobs_go_on and ("cancelled" in states.values() or run.is_cancelled(jobs[-1].partition("-")[0])):
+                backend.cancel(run, jobs, at_once=True)
+                raise Interrupted(f"the jobs of run {run.id} were stopped by somebody", f"simferry resume {run.handle}")
+            ended = all(state in ENDED for state in states.values())
+            elapsed = time.monotonic() - began
+            if ended or between_looks < 1 or time.monotonic() - looked >= between_looks - 0.01:
+                looked = time.monotonic()
+                run.push()
+                run.look()
+                now = progress(run, backend)
+                on_progress(now)
+                if run.record["options"]["on_error"] == "stop" and any(
+                    b.failed for b in run.block_names() if f"{b.plan}-{b.job}" in jobs
+                ):
+                    _stop(run, backend)
+                    return True
+            silent_since = None
+        except NoAnswer as error:  # the jobs go on while this machine is cut off from them
+            silent_since = silent_since or time.monotonic()
+            if not backend.jobs_go_on:
+                raise
+            if time.monotonic() - silent_since > PATIENCE * backend.seconds_between_polls:
+                raise Interrupted(
+                    f"{error.message}. The jobs of run {run.id} go on",
+                    f"simferry watch {run.handle}  follows\nsimferry resume {run.handle}  takes it up again",
+                ) from None
+            time.sleep(backend.seconds_between_polls)
+            continue
         if ended:
             break
         time.sleep(min(0.02 + elapsed / 20, backend.seconds_between_polls))

@@ -91,11 +91,16 @@ def said(now: Progress, per_second: float | None) -> str:
     return ", ".join(parts)
 
 
+def dollars(cost: float) -> str:
+    """US dollars, as a person would say them: $1.25, less than $0.01."""
+    return "less than $0.01" if 0 < cost < 0.01 else f"${cost:.2f}"
+
+
 def jobs_said(now: Progress) -> str:
     """How many jobs are in each state, and what they have cost."""
     counts = Counter(now.jobs.values())
     parts = [f"{counts[state]} {state}" for state in ("pending", "running", *ENDED) if counts[state]]
-    cost = "" if now.dollars is None or now.dollars != now.dollars else f", ${now.dollars:.2f} so far"
+    cost = "" if now.dollars is None or now.dollars != now.dollars else f", {dollars(now.dollars)} so far"
     return f"{', '.join(parts) or 'none yet'}{cost}"
 
 

@@ -13,10 +13,11 @@ import numpy as np
 
 from . import driver, planning, reuse
 from . import results as results_
+from .aws.session import AwsError
 from .backends import backend as backend_of
 from .design import Design
 from .driver import Progress
-from .errors import SimferryError, UsageError, nearest
+from .errors import BudgetReached, SimferryError, UsageError, nearest
 from .prepare import as_design, as_simulation, check_replications, create
 from .simulation import Simulation
 from .store import RunFolder, find_run, store_at, writing
@@ -138,7 +139,7 @@ class Run:
                 stacklevel=2,
             )
         reason = "retry failed" if retry_failed else "resume"
-        self._drive(reason, self.replications, retry_failed, place, on_progress)
+        self._drive(reason, self.replications, retry_failed, self._backend(**place), on_progress)
         return self
 
     def extend(self, replications: int, *, on_progress: ProgressCallback | None = None, **place: Any) -> "Run":
@@ -149,7 +150,7 @@ class Run:
                 f"run {self.id} has {self.replications} replications of each condition, more than {replications}",
                 "extend names the number that there should be in all.",
             )
-        self._drive("extend", replications, False, place, on_progress)
+        self._drive("extend", replications, False, self._backend(**place), on_progress)
         return self
 
     def results(self) -> Any:
@@ -215,12 +216,12 @@ class Run:
         reason: str,
         replications: int,
         retry_failed: bool,
-        place: Mapping[str, Any],
+        backend: Any,
         on_progress: ProgressCallback | None,
     ) -> None:
         driver.drive(
             self._folder,
-            self._backend(**place),
+            backend,
             reason,
             replications=replications,
             retry_failed=retry_failed,
@@ -306,7 +307,13 @@ def run(
     if detach:
         (detach if callable(detach) else start_detached)(new)
     else:
-        new._drive("run", replications, False, {}, on_progress)
+        where = new._backend()
+        try:
+            new._drive("run", replications, False, where, on_progress)
+        except (AwsError, BudgetReached):
+            if not where.begun and not taken_over:
+                folder.remove()  # what was refused leaves nothing
+            raise
     return new
 
 

@@ -64,7 +64,7 @@ def _only_in_ecr(name: str, why: str) -> Image:
     if not digest:
         raise UsageError(
             f"there is no image {name} in this account's ECR, and {why}",
-            "simferry image build containers/r  makes one.",
+            f"simferry image build containers/{'python' if 'python' in name else 'r'}  makes one.",
         )
     return Image(f"{ecr_host(account(), region())}/{repository}@{digest}", digest)
 

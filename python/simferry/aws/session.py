@@ -2,6 +2,7 @@
 
 import contextlib
 import ipaddress
+import socket
 from collections.abc import Iterator
 from functools import cache
 from typing import Any
@@ -24,6 +25,12 @@ class AwsError(SimferryError):
 
 class AccessDenied(AwsError):
     """The credentials are good, and do not allow it."""
+
+
+class NoAnswer(AwsError):
+    """A service can't be reached."""
+
+    code = "no_answer"
 
 
 class CredentialsError(AwsError):
@@ -56,7 +63,19 @@ def client(service: str, in_region: str | None = None, attempts: int = ATTEMPTS)
 
     config = Config(retries={"mode": "adaptive", "max_attempts": attempts}, connect_timeout=10, read_timeout=60)
     with asking(service):
-        return session().client(service, region_name=in_region or region(), config=config)
+        made = session().client(service, region_name=in_region or region(), config=config)
+    _knock(made.meta.endpoint_url)
+    return made
+
+
+def _knock(url: str) -> None:
+    """A server on this machine that is not there is told at once, and not after the patience that AWS gets."""
+    if is_loopback(url):
+        place = urlparse(url)
+        try:
+            socket.create_connection((place.hostname, place.port or 80), timeout=5).close()
+        except OSError:
+            raise NoAnswer(f"AWS can't be asked: {url} does not answer", "Does  simferry emulator  run?") from None
 
 
 def emulated(service: str = "sagemaker") -> bool:
@@ -74,7 +93,7 @@ def is_loopback(url: str | None) -> bool:
 @cache
 def account() -> str:
     """The account's number, as STS tells it."""
-    with asking("STS"):
+    with asking("this AWS account"):
         return str(client("sts").get_caller_identity()["Account"])
 
 
@@ -103,7 +122,7 @@ def asking(what: str) -> Iterator[None]:
     except (b.HTTPClientError, b.ConnectionError) as error:
         url = error.kwargs.get("endpoint_url")
         hint = "Does  simferry emulator  run?" if is_loopback(url) else "Is this machine online?"
-        raise AwsError(f"{what} can't be asked: {url or 'AWS'} does not answer", hint) from None
+        raise NoAnswer(f"{what} can't be asked: {url or 'AWS'} does not answer", hint) from None
     except b.BotoCoreError as error:
         raise AwsError(f"{what} can't be asked: {_sentence(error)}") from None
 
@@ -120,7 +139,8 @@ def refused(what: str, error: Any) -> AwsError:
     if code in _DENIED:
         hint = "docs/iam/ has the policies that simferry needs, each action with what it is for."
         return AccessDenied(f"access to {what} is denied ({error.operation_name}): {message}", hint, code)
-    return AwsError(f"{what}: AWS refuses {error.operation_name}: {message} ({code})", "", code)
+    hint = "--role, or SIMFERRY_ROLE; docs/iam/ tells how to make one." if "ssume role" in message else ""
+    return AwsError(f"{what}: AWS refuses {error.operation_name}: {message} ({code})", hint, code)
 
 
 def _sentence(error: Any) -> str:

@@ -32,6 +32,7 @@ class Docker:
     seconds_between_polls = 0.25
     waits_for = ""
     asks_elsewhere = False
+    begun = True
 
     def __init__(
         self,

@@ -40,6 +40,7 @@ class Local:
     seconds_between_polls = 0.25
     waits_for = ""
     asks_elsewhere = False
+    begun = True
 
     def __init__(self, workers: int | None = None) -> None:
         self.workers = workers or cores_here()

@@ -7,6 +7,7 @@ which were submitted and how they stand, from any machine; and since a name can 
 import datetime
 import hashlib
 import importlib.util
+import math
 import os
 import re
 import subprocess
@@ -111,6 +112,10 @@ class Sagemaker:
         self._listed: tuple[float, dict[str, Standing]] = (-1e9, {})
 
     @property
+    def begun(self) -> bool:
+        return bool(self._submitted)
+
+    @property
     def seconds_between_polls(self) -> float:
         return 1.0 if session.emulated() else 10.0
 
@@ -161,6 +166,10 @@ class Sagemaker:
                 "--role arn:aws:iam::123456789012:role/simferry, or SIMFERRY_ROLE; docs/iam/ tells how to make one.",
             )
         if role.startswith("arn:"):
+            if not re.fullmatch(r"arn:aws[a-z-]*:iam::\d{12}:role/.+", role):
+                raise UsageError(
+                    f"{role} is not a role", "A role is arn:aws:iam::123456789012:role/NAME; docs/iam/ makes one."
+                )
             return role
         with session.asking(f"role {role}"):
             return str(session.client("iam").get_role(RoleName=role)["Role"]["Arn"])
@@ -205,10 +214,14 @@ class Sagemaker:
                 affordable_seconds(left, jobs * self.hosts, kind.name, session.region()) for kind in self.types
             )
             if seconds < LEAST_SECONDS:
+                hours = jobs * self.hosts * (START_UP_SECONDS + LEAST_SECONDS) / 3600
+                least = hours * max(prices(session.region()).of(kind.name) for kind in self.types)
+                need = math.ceil(100 * (self.budget - left + 1.05 * least)) / 100
+                fewer = " Fewer --jobs start up more cheaply." if jobs > 1 else ""
                 raise BudgetReached(
                     f"the budget of ${self.budget:g} does not allow {jobs} more job{'s' if jobs > 1 else ''} of run {run.id}: "
-                    f"${self.dollars(run):.2f} are spent",
-                    f"simferry resume {run.handle} --budget {2 * self.budget:g}  goes on; fewer --jobs start up more cheaply.",
+                    f"${self.dollars(run):.2f} are spent, and to start up costs ${least:.2g}",
+                    f"--budget {need:g}, or more.{fewer}",
                 )
             limit = min(limit, int(seconds))
         self.seconds_at_most = float(limit)
@@ -235,6 +248,8 @@ class Sagemaker:
                     except ClientError as error:
                         if not self._is_there(error) and self._has_to_wait(error):
                             return
+            except session.NoAnswer:  # it is asked again
+                raise
             except BaseException:
                 self._waiting.clear()
                 raise

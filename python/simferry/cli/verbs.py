@@ -18,6 +18,7 @@ OTHER_PLACE = with_options(
     click.option("--jobs", type=int, metavar="N", help="docker, sagemaker: how many share what is left."),
     click.option("--instance-type", metavar="TYPE", help="docker, sagemaker: another one from now on."),
     click.option("--max-runtime", type=float, metavar="SECONDS", help="docker, sagemaker: another one from now on."),
+    click.option("--role", metavar="ARN", help="sagemaker: another one from now on."),
     click.option("--budget", type=float, metavar="DOLLARS", help="sagemaker: what the run may cost in all."),
 )
 

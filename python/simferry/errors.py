@@ -17,6 +17,7 @@
     ├── EngineError               Docker is not there, or refused something
     ├── RegistryError             a registry refuses the login or the image, or can't be reached
     ├── AwsError                  an AWS service refused, or could not be asked
+    │   ├── NoAnswer              a service can't be reached
     │   ├── CredentialsError      there are no credentials, or they have expired
     │   ├── AccessDenied          the credentials are good, and do not allow it
     │   └── QuotaError            the account's quota does not allow a single such job

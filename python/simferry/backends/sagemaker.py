@@ -355,15 +355,15 @@ class Sagemaker:
                 path.parent.mkdir(exist_ok=True)
                 write_whole(path, text.encode())
 
-    def _list(self, run: RunFolder) -> dict[str, Standing]:
+    def _list(self, run: RunFolder, seconds_old: float = 0.0) -> dict[str, Standing]:
         """Every job of the run that the service knows; looked up once for each poll."""
         when, found = self._listed
-        if time.monotonic() - when < self.seconds_between_polls / 2:
+        if time.monotonic() - when < max(seconds_old, self.seconds_between_polls / 2):
             return found
         pages = session.client("sagemaker").get_paginator("list_processing_jobs")
         found = {}
         # the service filters by name what it has found by time, page after page
-        begin = datetime.datetime.fromisoformat(run.record["created"]) - datetime.timedelta(hours=1)
+        begin = datetime.datetime.fromisoformat(run.record["created"]) - datetime.timedelta(minutes=5)
         asked = {"NameContains": f"-{tag_of(run)}-", "CreationTimeAfter": begin}
         with session.asking("SageMaker"):
             for page in pages.paginate(**asked, PaginationConfig={"PageSize": 100}):
@@ -421,7 +421,7 @@ class Sagemaker:
     def _cost(self, run: RunFolder, committed: bool) -> float:
         """What the run's jobs have cost; committed: will have cost, if those that still run do so for as long as they may."""
         now, dollars = datetime.datetime.now(datetime.timezone.utc), 0.0
-        standing = self._list(run)
+        standing = self._list(run, 60)  # which a poll has just asked for
         for plan in run.plans():
             longest = datetime.timedelta(seconds=START_UP_SECONDS + plan["limit"])
             jobs = []
@@ -444,7 +444,7 @@ class Sagemaker:
 
     def just_now(self, run: RunFolder) -> bool:
         now = datetime.datetime.now(datetime.timezone.utc)
-        times = [job.ended for job in self._list(run).values() if job.ended]
+        times = [job.ended for job in self._list(run, 60).values() if job.ended]
         last = run.plans()[-1:]
         times += [datetime.datetime.fromisoformat(plan["created"]) for plan in last]
         recent = any((now - when).total_seconds() < 6 * self.seconds_between_polls for when in times)

@@ -579,10 +579,10 @@ def test_what_is_refused_leaves_nothing_in_the_store(tmp_path, emulator, image_r
 def test_a_service_that_is_away_for_a_while_is_waited_for(tmp_path, emulator, image_r, monkeypatch):
     poll, away = backend.Sagemaker._list, iter([False, True, True, False, True] + [False] * 1000)
 
-    def sometimes(self, run):
+    def sometimes(self, run, seconds_old=0.0):
         if next(away):
             raise session.NoAnswer("AWS can't be asked")
-        return poll(self, run)
+        return poll(self, run, seconds_old)
 
     monkeypatch.setattr(backend.Sagemaker, "_list", sometimes)
     assert submit(emulator, write(tmp_path, *DRAWS["r"]), image_r, jobs=2).status().state == "complete"

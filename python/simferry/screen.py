@@ -52,7 +52,11 @@ def progress_bar(show: bool) -> Iterator[Callable[[Progress], None]]:
         from rich.progress import Progress as Bar
 
         console = Console(stderr=True)
-        columns = (BarColumn(bar_width=30 if console.width >= 110 else 8), MofNCompleteColumn(), TextColumn("{task.fields[said]}"))
+        columns = (
+            BarColumn(bar_width=30 if console.width >= 110 else 8),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[said]}"),
+        )
         bar = Bar(*columns, console=console, transient=True)
         task = bar.add_task("", total=None, said="")
 

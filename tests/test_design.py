@@ -102,7 +102,6 @@ def test_random_designs_draw_ranges_and_choices():
 
 @pytest.mark.parametrize("make", [sf.latin_hypercube, sf.sobol])
 def test_space_filling_designs_cover_each_range_evenly(make):
-    pytest.importorskip("scipy")
     design = make(16, x=(0.0, 16.0), n=(1, 16), seed=1)
     assert sorted(math.floor(v) for v in design.table["x"].to_pylist()) == list(range(16))
     assert sorted(design.table["n"].to_pylist()) == list(range(1, 17))

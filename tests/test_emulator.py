@@ -60,7 +60,7 @@ def test_the_sdks_script_processor(jobs, tmp_path, monkeypatch, capsys):
     config = tmp_path / "config.yaml"
     config.write_text("SchemaVersion: '1.0'\nSageMaker:\n  PythonSDK:\n    Modules:\n      TelemetryOptOut: true\n")
     monkeypatch.setenv("SAGEMAKER_USER_CONFIG_OVERRIDE", str(config))
-    helper = pytest.importorskip("sagemaker.core.helper.session_helper")
+    from sagemaker.core.helper import session_helper as helper
     from sagemaker.core.processing import ScriptProcessor
     from sagemaker.core.shapes import ProcessingInput, ProcessingOutput, ProcessingS3Input, ProcessingS3Output
 

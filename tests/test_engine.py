@@ -12,8 +12,6 @@ from pathlib import Path
 import pytest
 from simferry.engine import EngineError, ImageError, connect, find_image, repository_of, run_once
 
-pytest.importorskip("docker")
-
 
 @pytest.fixture(autouse=True)
 def no_settings(monkeypatch, tmp_path):

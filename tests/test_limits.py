@@ -5,8 +5,6 @@ from simferry.aws.instances import instance, instances
 from simferry.aws.limits import RequestRefused, check_request
 from simferry.errors import UsageError
 
-pytest.importorskip("botocore")
-
 
 def request(**changes):
     base = {

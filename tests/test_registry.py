@@ -134,8 +134,10 @@ def test_names_that_a_registry_would_refuse(name, to, words):
 @pytest.fixture
 def aws(monkeypatch, tmp_path):
     """A client of an ECR of moto's."""
-    boto3 = pytest.importorskip("boto3")
-    server = pytest.importorskip("moto.server").ThreadedMotoServer(port=0, verbose=False)
+    import boto3
+    from moto.server import ThreadedMotoServer
+
+    server = ThreadedMotoServer(port=0, verbose=False)
     server.start()
     host, port = server.get_host_and_port()
     for name, value in {

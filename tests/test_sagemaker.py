@@ -35,6 +35,12 @@ def submit(emulator, script, image, design=DESIGN, **given):
     return sf.run(script, sf.grid(design), backend="sagemaker", **given)
 
 
+def place_of(emulator, image, jobs):
+    """The options of the command line that submit there."""
+    place = ["--backend", "sagemaker", "--image", image, "--role", emulator.role]
+    return [*place, "--instance-type", SMALL, "--jobs", str(jobs)]
+
+
 def described(emulator):
     """Every job that the service knows, newest last."""
     sagemaker = boto3.client("sagemaker")
@@ -137,21 +143,8 @@ def test_detach_watch_follow_cancel_resume_extend(tmp_path, emulator, image_r):
     script = write(
         tmp_path, "slow.R", 'simulate <- function(n) { Sys.sleep(0.3); cat("line of", n, "\\n"); mean(rnorm(n)) }'
     )
-    sweep = (
-        "-p",
-        "n=5,10",
-        "-n",
-        "16",
-        "--seed",
-        "7",
-        "--backend",
-        "sagemaker",
-        "--image",
-        image_r,
-        "--role",
-        emulator.role,
-    )
-    driver = simferry("run", script, *sweep, "--instance-type", SMALL, "--jobs", "2", cwd=tmp_path, start=True)
+    sweep = ("-p", "n=5,10", "-n", "16", "--seed", "7")
+    driver = simferry("run", script, *sweep, *place_of(emulator, image_r, 2), cwd=tmp_path, start=True)
     wait_until(lambda: emulator.requests["sagemaker", "CreateProcessingJob"] == 2, 40)
     time.sleep(1)
     os.killpg(driver.pid, signal.SIGINT)
@@ -223,18 +216,7 @@ def test_twenty_jobs_through_throttling_lost_hosts_no_capacity_and_a_killed_subm
     script = write(tmp_path, *DRAWS["r"])
     draw = random.Random(11)
     sweep = ("-p", "n=5,10", "-p", "effect=0,0.1", "-n", "50", "--seed", "7", "--retries", "1")
-    place = (
-        "--backend",
-        "sagemaker",
-        "--image",
-        image_r,
-        "--role",
-        emulator.role,
-        "--instance-type",
-        SMALL,
-        "--jobs",
-        "20",
-    )
+    place = place_of(emulator, image_r, 20)
     store = f"s3://{emulator.bucket}/simferry"
     command = ["run", script, *sweep, *place, "--store", store]
     kills = 0
@@ -304,15 +286,21 @@ def test_two_drivers_do_not_deal_out_the_same_work(tmp_path, emulator, image_r, 
 def test_a_cancel_while_jobs_wait_for_the_quota(tmp_path, emulate, image_r):
     emulator = emulate(quotas={SMALL: 1})
     script = write(tmp_path, "slow.R", SLOW)
-    sweep = ("-p", "n=5,10,20", "-n", "100", "--seed", "7", "--backend", "sagemaker", "--image", image_r)
-    place = ("--role", emulator.role, "--instance-type", SMALL, "--jobs", "3")
+    sweep = (
+        "-p",
+        "n=5,10,20",
+        "-n",
+        "100",
+        "--seed",
+        "7",
+    )
+    place = place_of(emulator, image_r, 3)
     driver = simferry("run", script, *sweep, *place, cwd=tmp_path, start=True)
     wait_until(lambda: emulator.requests["sagemaker", "CreateProcessingJob"] >= 2, 40)
     (run,) = sf.runs(f"s3://{emulator.bucket}/simferry")
     simferry("cancel", run.address, cwd=tmp_path, XDG_CACHE_HOME=str(tmp_path / "elsewhere"))
     _, said = driver.communicate(timeout=60)
     assert driver.returncode == 4 and "were stopped by somebody" in said
-    wait_until(lambda: "running" not in run.status().jobs.values())
     assert len(described(emulator)) <= 2
     submitted = emulator.requests["sagemaker", "CreateProcessingJob"]
     with pytest.raises(errors.Interrupted):  # the old jobs, stopped, do not stop the new ones

@@ -1,7 +1,6 @@
 """One submission through the SDK's ScriptProcessor: what arrives at the service, and that nothing else leaves."""
 
 import copy
-import json
 import socket
 import subprocess
 import sys
@@ -51,16 +50,6 @@ def job(**options):
         "max_runtime_seconds": 3600,
         **options,
     }
-
-
-@pytest.fixture
-def sent(account):
-    """The requests that go to SageMaker from here on."""
-    seen = []
-    account("sagemaker").meta.events.register(
-        "before-call.sagemaker.CreateProcessingJob", lambda params, **_: seen.append(json.loads(params["body"]))
-    )
-    return seen
 
 
 def test_the_job_arrives_as_it_was_described(sent):

@@ -170,14 +170,18 @@ def _adopt(run: RunFolder, backend: Backend, on_progress: Callable[[Progress], N
     """Jobs that went on without a driver are waited for, and those of the last plan that were not begun are begun, unless
     they are to run otherwise now, or it was cancelled, or their work is done. True when the run is to go no further."""
     names = job_names(run)
+    if not names:
+        return False
+    last = run.plans()[-1]
+    if run.is_cancelled(last["plan"]):  # its jobs may still be stopping
+        stop_leftovers(run, backend)
+        return False
     states = backend.poll(run, names)
     going_on = [job for job in names if states[job] == "running"]
     not_begun = []
-    if names:
-        last = run.plans()[-1]
-        if last["place"] == backend.options and not run.is_cancelled(last["plan"]):
-            not_begun = [job for job in names if states[job] == "pending" and job.startswith(f"{last['plan']}-")]
-            not_begun = _untouched(run, not_begun)
+    if last["place"] == backend.options:
+        not_begun = [job for job in names if states[job] == "pending" and job.startswith(f"{last['plan']}-")]
+        not_begun = _untouched(run, not_begun)
     if not_begun:
         backend.submit(run, not_begun)
     return bool(not_begun or going_on) and _watch(run, backend, [*going_on, *not_begun], on_progress)

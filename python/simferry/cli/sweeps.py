@@ -28,10 +28,10 @@ SWEEP = with_options(
                  help="Files that it reads in $SIMFERRY_INPUT/NAME: a file, a folder, an address in S3 (,mode=Pipe ,sharded)."),
     click.option("--backend", metavar="NAME", help="Where jobs run: local, docker or sagemaker [local]."),
     WORKERS,
-    click.option("--image", metavar="NAME", help="docker, sagemaker: the image that jobs run in."),
-    click.option("--instance-type", metavar="TYPE", help="docker, sagemaker: of a job, such as ml.m5.xlarge; several with commas."),
+    click.option("--image", metavar="NAME", help="docker, sagemaker: the image of jobs [sagemaker: simferry-r or simferry-python]."),
+    click.option("--instance-type", metavar="TYPE", help="docker, sagemaker: of a job; several with commas [sagemaker: ml.m5.xlarge]."),
     click.option("--jobs", type=int, metavar="N", help="docker, sagemaker: how many share the work [1]."),
-    click.option("--max-runtime", type=float, metavar="SECONDS", help="docker, sagemaker: the longest that a job may run."),
+    click.option("--max-runtime", type=float, metavar="SECONDS", help="docker, sagemaker: the longest of a job [sagemaker: a day]."),
     click.option("--hosts", type=int, metavar="N", help="docker, sagemaker: hosts of a job; a whole script sees one cluster [1]."),
     click.option("--role", metavar="ARN", help="sagemaker: the IAM role of the jobs [$SIMFERRY_ROLE]."),
     click.option("--budget", type=float, metavar="DOLLARS", help="sagemaker: what the run may cost in all; plan: the fastest way for it."),
@@ -139,8 +139,9 @@ def run(output: str | None, as_json: bool, **given: Any) -> int:
 def plan(no_pilot: bool, as_json: bool, **given: Any) -> None:
     """What a run would compute, and how long.
 
-    A pilot of a few replications is run to see; they are kept, and a run with the same seed does not compute them again.
-    For the cloud: what it would take and cost, by instance type and number of jobs.
+    A pilot of a few replications is run to see; they are kept, and a run with the same seed does not compute them again
+    For sagemaker the pilot runs here, and is not kept; what the sweep would take and cost is told by instance type and
+    number of jobs.
     """
     from dataclasses import asdict
 

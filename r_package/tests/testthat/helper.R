@@ -1,8 +1,11 @@
 # Skips with the reason where there is no Python that can be used; fails instead where SIMFERRY_REQUIRE names python.
 needs_python <- function() {
   problem <- tryCatch({ python(); NULL }, simferry_error = conditionMessage)
-  if (is.null(problem)) return(invisible())
-  if (grepl("python", Sys.getenv("SIMFERRY_REQUIRE"))) stop("SIMFERRY_REQUIRE names python: ", problem) else testthat::skip(problem)
+  if (!is.null(problem)) lacking("python", problem)
+}
+
+lacking <- function(part, problem) {
+  if (grepl(part, Sys.getenv("SIMFERRY_REQUIRE"))) stop("SIMFERRY_REQUIRE names ", part, ": ", problem) else testthat::skip(problem)
 }
 
 # A run in a store of its own, without messages.

@@ -1,6 +1,7 @@
 """Stores in S3 and the like: each run folder has a mirror on this machine.
 
-All that a run folder holds, but for jobs/, is written once and never changes, so what the mirror has is what the store has.
+All that a run folder holds, but for jobs/ and the artifacts of a replication that is tried again, is written once and never
+changes, so what the mirror has is what the store has.
 What is needed is brought when it is needed; what is computed on this machine is written to the mirror, and pushed. The
 mirror is a cache (~/.cache/simferry/stores): it can be removed when nothing is computed here.
 """

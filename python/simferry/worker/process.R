@@ -1,5 +1,8 @@
 # A process of the job: claims pieces, runs them, writes blocks.
 
+# Seconds. Finer than proc.time(), whose milliseconds are long beside a replication's.
+clock <- function() unclass(Sys.time())
+
 # Pieces: consecutive stretches that processes claim one after the other, each about a share of what is left, so that
 # the last ones are small. Every process computes the same cut; `dir.create` decides who has a piece.
 cut_pieces <- function(counts, workers) {
@@ -25,7 +28,7 @@ work <- function(job, process, pieces, careful) {
   next_stream <- if (is_function(job)) parallel::nextRNGSubStream else parallel::nextRNGStream
   facts <- c(run = job$run, facts_here())
   space <- globalenv()
-  started <- proc.time()[[3L]]
+  started <- clock()
   block_started <- started
   sequence <- 0L
   fraction <- 0
@@ -56,7 +59,7 @@ work <- function(job, process, pieces, careful) {
       save_block(job, process, sequence, length(condition), sum(!ok), facts, tables)
     }
     parts <<- list(); failures <<- list(); warned <<- list(); texts <<- list(); held <<- 0
-    block_started <<- proc.time()[[3L]]
+    block_started <<- clock()
   })
   stop_here <- function() signalCondition(structure(class = c("interrupt", "condition"), list(message = "", call = NULL)))
   on_error <- function(e) trace <<- tryCatch(user_calls(sys.calls()), error = function(e) character())
@@ -73,11 +76,11 @@ work <- function(job, process, pieces, careful) {
     call <- calls[[row]]
     i <- 0L
     ok <- logical(count); ends <- numeric(count); values <- vector("list", count)
-    began <- now <- proc.time()[[3L]]
+    began <- now <- clock()
     looked <- 0L; look <- 1L   # after how many replications the clock was looked at last, and will be next
     open_part <<- function() {
       whole <- seq_len(i)
-      if (looked < i) ends[(looked + 1L):i] <<- proc.time()[[3L]]
+      if (looked < i) ends[(looked + 1L):i] <<- clock()
       list(condition = rep(id, i), replication = first + whole - 1L, ok = ok[whole], seconds = diff(c(began, ends[whole])), values = values[whole][loop | ok[whole]])
     }
     failed <- function(e) failures[[length(failures) + 1L]] <<- list(
@@ -110,7 +113,7 @@ work <- function(job, process, pieces, careful) {
         ok[i + 1L] <- TRUE
         if (i + 1L >= look) {   # at the clock; not at every replication of a few microseconds
           before <- now
-          now <- proc.time()[[3L]]
+          now <- clock()
           # a value that came after the interrupt may be one without the programs that the interrupt ended
           if (now > before && stopping(job)) stop_here()
           since <- (looked + 1L):(i + 1L)
@@ -135,7 +138,7 @@ work <- function(job, process, pieces, careful) {
           if (loop) values[[i + 1L]] <<- serialize(e, NULL, xdr = FALSE)
           trace <<- character()
           before <- now
-          now <<- proc.time()[[3L]]
+          now <<- clock()
           since <- (looked + 1L):(i + 1L)
           ends[since] <<- before + (now - before) * seq_along(since) / length(since)
           looked <<- i + 1L; look <<- looked + 1L

@@ -2,7 +2,6 @@
 
 import random
 import signal
-import subprocess
 import threading
 import time
 from pathlib import Path
@@ -11,6 +10,7 @@ import pytest
 import simferry as sf
 from docker_fixtures import left_behind
 from simferry import errors
+from simferry.store import DEFAULT_STORE
 from sweeps import DRAWS, block_hashes, digest, done_pairs, simferry, wait_until, write
 
 ROOT = Path(__file__).parents[1]
@@ -225,7 +225,7 @@ def test_bad_input_is_one_clear_error(tmp_path, arguments, message, image_r):
     assert not list((tmp_path / "store").glob("*/run.json"))
 
 
-def test_the_command_line_as_the_readme_has_it(tmp_path, image_r):
+def test_the_command_line_as_the_readme_has_it(tmp_path, engine, image_r):
     folder = ROOT / "simulations" / "social_distancing"
     arguments = ["run", folder / "parallel.R", "--args", WORKSHOP_ARGS, "-p", "x_length=500", "-p", "y_length=500"]
     arguments += [
@@ -243,7 +243,5 @@ def test_the_command_line_as_the_readme_has_it(tmp_path, image_r):
     done = simferry(*arguments, "--results-file", "result.csv", "--instance-type", "ml.m5.4xlarge", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "ml.m5.4xlarge has 16 cores; this machine's" in done.stdout
-    shown = subprocess.run(
-        ["docker", "ps", "-aq", "--filter", "label=simferry.owner"], capture_output=True, check=False
-    )
-    assert shown.stdout == b""
+    (run,) = sf.runs(tmp_path / DEFAULT_STORE)
+    assert left_behind(engine, run.id) == []

@@ -11,7 +11,7 @@ from botocore.exceptions import ClientError
 from emulator_fixtures import Jobs
 from simferry import sagemaker
 from simferry.aws.policies import folder, policy
-from simferry.backends.sagemaker import job_name
+from simferry.backends.contract import job_name
 from simferry.emulator.access import allows
 from sweeps import digest, write
 

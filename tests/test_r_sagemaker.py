@@ -194,7 +194,7 @@ def test_cancelling_from_another_machine_and_resuming_with_other_options(emulato
         e <- tryCatch(sim_resume(run, volum = 5), simferry_error_usage = conditionMessage)
         stopifnot(startsWith(e, "the sagemaker backend has no option volum"))
         e <- tryCatch(sim_resume(run, jobs = 1, budget = 0.001), simferry_error_budget = conditionMessage)
-        stopifnot(grepl("^the budget of .0.001 does not allow 1 more job", e), grepl(", budget = 0.002)  goes on", e, fixed = TRUE))
+        stopifnot(grepl("^the budget of .0.001 does not allow 1 more job", e), grepl("budget = 0[.][0-9]+, or more", e))
         sim_resume(run, jobs = 1, detach = TRUE)
         for (i in 1:300) if ("running" %in% sim_status(run)$jobs) break else Sys.sleep(0.1)
         sim_cancel(run)

@@ -15,6 +15,7 @@ import simferry as sf
 from simferry import errors, verbs
 from simferry.aws import session
 from simferry.aws.images import find_or_push
+from simferry.backends import contract
 from simferry.backends import sagemaker as backend
 from simferry.emulator import Faults
 from sweeps import DRAWS, digest, done_pairs, simferry, wait_until, write
@@ -74,7 +75,7 @@ def test_what_the_service_is_asked_for(tmp_path, emulator, image_r):
         tags="project=ferry, cost=low", kms_key="alias/runs", network_isolation=True,
     )  # fmt: skip
     (job,) = described(emulator)
-    assert job["ProcessingJobName"] == backend.job_name(run._folder, "0001-0001")
+    assert job["ProcessingJobName"] == contract.job_name(run._folder, "0001-0001")
     assert job["ProcessingJobName"].startswith("test-what") and job["ProcessingJobName"].endswith("-0001-0001")
     assert len(job["ProcessingJobName"]) == 63 and run.id[-13:] in job["ProcessingJobName"]
     assert [i["InputName"] for i in job["ProcessingInputs"]] == ["plan", "code"]
@@ -240,7 +241,7 @@ def test_twenty_jobs_through_throttling_lost_hosts_no_capacity_and_a_killed_subm
     pairs = done_pairs(run)
     assert len(pairs) == len(set(pairs)) == 200  # no finished replication was computed twice
     names = [job["ProcessingJobName"] for job in described(emulator)]
-    planned = {backend.job_name(run._folder, job) for job in run.status().jobs}
+    planned = {contract.job_name(run._folder, job) for job in run.status().jobs}
     assert len(names) == len(set(names)) and set(names) <= planned
 
 
@@ -326,7 +327,7 @@ def test_a_cancel_reaches_jobs_that_the_list_does_not_show_yet(tmp_path, emulate
 
 
 def names_of(run, jobs):
-    return [backend.job_name(run._folder, f"0001-{i + 1:04d}") for i in range(jobs)]
+    return [contract.job_name(run._folder, f"0001-{i + 1:04d}") for i in range(jobs)]
 
 
 def describe(name):
@@ -581,6 +582,20 @@ def test_a_service_that_is_away_for_a_while_is_waited_for(tmp_path, emulator, im
         with pytest.raises(errors.Interrupted, match=r"The jobs of run slow.* go on"):
             submit(emulator, script, image_r, {"n": 5})
     assert len(sf.runs(f"s3://{emulator.bucket}/simferry")) == 2
+
+
+def test_an_answer_that_is_lost_submits_no_job_twice_and_removes_no_run(tmp_path, emulator, image_r, monkeypatch):
+    start_script, lost = backend.start_script, iter([True, False, True] + [False] * 100)
+
+    def heard(**job):
+        start_script(**job)
+        if next(lost):
+            raise session.NoAnswer("AWS can't be asked")
+
+    monkeypatch.setattr(backend, "start_script", heard)
+    run = submit(emulator, write(tmp_path, *DRAWS["r"]), image_r, jobs=3)
+    assert run.status().state == "complete" and len(described(emulator)) == 3
+    assert len(done_pairs(run)) == len(set(done_pairs(run))) == 80
 
 
 def away_always():

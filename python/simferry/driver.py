@@ -7,7 +7,7 @@ import os
 import signal
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import IO, Any
 
 import numpy as np
@@ -310,6 +310,7 @@ def _watch(run: RunFolder, backend: Backend, jobs: list[str], on_progress: Calla
     """Waits for the jobs to end. True when the run is to go no further (--on-error stop)."""
     began = looked = time.monotonic()
     between_looks = max(run.seconds_between_looks, backend.seconds_between_polls)
+    now: Progress | None = None
     silent_since = None
     while True:
         try:
@@ -336,6 +337,8 @@ def _watch(run: RunFolder, backend: Backend, jobs: list[str], on_progress: Calla
             silent_since = silent_since or time.monotonic()
             if not backend.jobs_go_on:
                 raise
+            if now is not None:
+                on_progress(replace(now, note="AWS, which does not answer"))
             if time.monotonic() - silent_since > PATIENCE * backend.seconds_between_polls:
                 raise Interrupted(
                     f"{error.message}. The jobs of run {run.id} go on",

@@ -299,12 +299,8 @@ class ProcessingJob:
 
     def discard(self) -> None:
         """Remove containers, network and folder, whatever state they are in."""
-        for container in self.containers.values():
-            with contextlib.suppress(Exception):
-                container.remove(force=True, v=True)
-        if self.network is not None:
-            with contextlib.suppress(Exception):
-                self.network.remove()
+        with contextlib.suppress(EngineError):  # by label: one that was made may not have been told of
+            leftovers(self.client, self.labels)
         remove_folder(self.client, self.image, self.folder)
 
 
@@ -333,13 +329,14 @@ def remove_folder(client: Any, image: str, folder: Path) -> None:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def leftovers(client: Any, owner: str) -> None:
-    """Remove the containers and networks that a killed process left behind."""
+def leftovers(client: Any, labels: dict[str, str]) -> None:
+    """Remove the containers and networks that have all these labels."""
+    filters = {"label": [f"{name}={value}" for name, value in labels.items()]}
     try:
-        for container in client.containers.list(all=True, filters={"label": f"{OWNER}={owner}"}):
+        for container in client.containers.list(all=True, filters=filters, ignore_removed=True):
             with contextlib.suppress(Exception):
                 container.remove(force=True, v=True)
-        for network in client.networks.list(filters={"label": f"{OWNER}={owner}"}):
+        for network in client.networks.list(filters=filters):
             with contextlib.suppress(Exception):
                 network.remove()
     except Exception as error:

@@ -13,7 +13,7 @@ import numpy as np
 
 from . import driver, planning, reuse
 from . import results as results_
-from .aws.session import AwsError
+from .aws.session import AwsError, NoAnswer
 from .backends import backend as backend_of
 from .design import Design
 from .driver import Progress
@@ -310,9 +310,10 @@ def run(
         where = new._backend()
         try:
             new._drive("run", replications, False, where, on_progress)
-        except (AwsError, BudgetReached):
-            if not where.begun and not taken_over:
-                folder.remove()  # what was refused leaves nothing
+        except (AwsError, BudgetReached) as error:
+            # what was refused leaves nothing; where no answer came, a job may have begun
+            if not where.begun and not taken_over and not isinstance(error, NoAnswer):
+                folder.remove()
             raise
     return new
 

@@ -1,11 +1,16 @@
 """What jobs in containers see, wherever those run: the contract of SageMaker Processing."""
 
+import hashlib
+import re
 from typing import Any
 
 from ..simulation import COMMANDS
+from ..store import RunFolder
 
 ROOT = "/opt/ml/processing"
 SECONDS_AT_MOST = 777_600  # that a job may run
+NAME_LENGTH = 63  # of a job's name
+DATE_LENGTH = len("-20260102-c0de")  # with which ids end
 THREADS = ("OMP", "OPENBLAS", "MKL")
 
 
@@ -30,3 +35,15 @@ def input_of(name: str, address: str, mode: str = "File", sharded: bool = False)
 def output_of(name: str, address: str, mode: str) -> dict[str, Any]:
     """One of its outputs, from ROOT/NAME."""
     return {"OutputName": name, "S3Output": {"S3Uri": address, "LocalPath": f"{ROOT}/{name}", "S3UploadMode": mode}}
+
+
+def tag_of(run: RunFolder) -> str:
+    """What the names of a run's jobs have in common, and those of no other run."""
+    return hashlib.sha256(run.address.encode()).hexdigest()[:10]
+
+
+def job_name(run: RunFolder, job: str) -> str:
+    """The name of a job: the run's id, its tag, and plan-job."""
+    name, drawn = run.id[:-DATE_LENGTH], run.id[-DATE_LENGTH:]
+    end = f"{drawn}-{tag_of(run)}-{job}"
+    return re.sub(r"[^A-Za-z0-9]+", "-", name)[: NAME_LENGTH - len(end)].strip("-") + end

@@ -143,7 +143,7 @@ class Docker:
         ]
         cluster = {"InstanceCount": self.hosts, "InstanceType": self.instance.name, "VolumeSizeInGB": 30}
         return {
-            "ProcessingJobName": f"{run.id[:40].rstrip('-')}-{job}",
+            "ProcessingJobName": contract.job_name(run, job),
             "AppSpecification": {
                 "ImageUri": self.image,
                 "ContainerEntrypoint": [program, f"{ROOT}/input/code/{worker}"],
@@ -187,7 +187,7 @@ class Docker:
         until = time.monotonic() + ENGINE_SECONDS
         while True:
             try:
-                processing.leftovers(self.client, run.id)
+                processing.leftovers(self.client, {processing.OWNER: run.id})
                 self._to_tidy = False
                 return
             except EngineError:
@@ -211,7 +211,7 @@ class Docker:
         folder = run.jobs / job
         texts = {path.stem: path.read_text(errors="replace") for path in sorted(folder.glob("*.log"))}
         if not texts and self._state(run, job) == "running":
-            name = f"{processing.JOB}={run.id[:40].rstrip('-')}-{job}"
+            name = f"{processing.JOB}={contract.job_name(run, job)}"
             for container in self.client.containers.list(filters={"label": name}):
                 texts[container.attrs["Config"]["Hostname"]] = container.logs().decode(errors="replace")
         if len(texts) == 1:
@@ -252,7 +252,7 @@ class Docker:
         mine = [job for job in jobs if self._read(run, job).get("state") in ("pending", "running")]
         if not mine:
             return
-        processing.leftovers(self.client, run.id)
+        processing.leftovers(self.client, {processing.OWNER: run.id})
         for job in mine:
             ml = run.jobs / job / "ml"
             for host in sorted(ml.glob("algo-*")):

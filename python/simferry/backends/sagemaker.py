@@ -4,8 +4,8 @@ Nothing is kept here of what the service knows: a job's name tells its run, plan
 which were submitted and how they stand, from any machine; and since a name can be used only once, none is submitted twice.
 """
 
+import contextlib
 import datetime
-import hashlib
 import importlib.util
 import math
 import os
@@ -29,8 +29,6 @@ from ..store import RunFolder, write_whole, writing
 from . import contract
 from .base import ENDED
 
-NAME_LENGTH = 63
-DATE_LENGTH = len("-20260102-c0de")  # with which ids end
 _IMAGES = {"r": "simferry-r", "python": "simferry-python"}
 _STATES = {"InProgress": "running", "Stopping": "running", "Completed": "succeeded", "Failed": "failed"}
 _WAIT = {"ResourceLimitExceeded": 30.0, "ThrottlingException": 10.0}  # seconds before another job is tried
@@ -232,7 +230,8 @@ class Sagemaker:
             if one["place"]:
                 unchanged(one["place"], one["version"])
         self._waiting += jobs
-        self.go_on(run)
+        with contextlib.suppress(session.NoAnswer):  # it may have been heard: whoever watches asks again
+            self.go_on(run)
 
     def go_on(self, run: RunFolder) -> None:
         from botocore.exceptions import ClientError
@@ -301,7 +300,7 @@ class Sagemaker:
             network["EnableInterContainerTrafficEncryption"] = True
         types = plan["types"]
         return {
-            "job_name": job_name(run, job),
+            "job_name": contract.job_name(run, job),
             "role": self._role(),
             "image_uri": self.image,
             "command": [program],
@@ -327,7 +326,7 @@ class Sagemaker:
         limits = {plan["plan"]: plan.get("limit", self.max_runtime) for plan in plans}
         return {
             job: self._state(
-                run, job, standing.get(job_name(run, job)), limits[job.partition("-")[0]], plans[-1]["plan"]
+                run, job, standing.get(contract.job_name(run, job)), limits[job.partition("-")[0]], plans[-1]["plan"]
             )
             for job in jobs
         }
@@ -364,7 +363,7 @@ class Sagemaker:
         found = {}
         # the service filters by name what it has found by time, page after page
         begin = datetime.datetime.fromisoformat(run.record["created"]) - datetime.timedelta(minutes=5)
-        asked = {"NameContains": f"-{tag_of(run)}-", "CreationTimeAfter": begin}
+        asked = {"NameContains": f"-{contract.tag_of(run)}-", "CreationTimeAfter": begin}
         with session.asking("SageMaker"):
             for page in pages.paginate(**asked, PaginationConfig={"PageSize": 100}):
                 for one in page["ProcessingJobSummaries"]:
@@ -376,13 +375,13 @@ class Sagemaker:
         return found
 
     def logs(self, run: RunFolder, job: str) -> str:
-        hosts = logs.read(job_name(run, job))
-        reason = getattr(self._list(run).get(job_name(run, job)), "reason", "")
+        hosts = logs.read(contract.job_name(run, job))
+        reason = getattr(self._list(run).get(contract.job_name(run, job)), "reason", "")
         lines = [text if len(hosts) == 1 else _prefixed(host, text) for host, text in hosts.items()]
         return "".join([*lines, f"{reason}\n" if reason else ""])
 
     def follow(self, run: RunFolder, jobs: Sequence[str]) -> Iterator[tuple[str, str]]:
-        names = {job_name(run, job): job for job in jobs}
+        names = {contract.job_name(run, job): job for job in jobs}
 
         def ended_jobs() -> list[str]:
             states = self.poll(run, jobs)
@@ -402,7 +401,7 @@ class Sagemaker:
         self._waiting = [job for job in self._waiting if job not in jobs]
         self._listed = (-1e9, {})
         standing = self._list(run)
-        for name in (job_name(run, job) for job in jobs):
+        for name in (contract.job_name(run, job) for job in jobs):
             if name not in standing or standing[name].status == "InProgress":  # the list lags behind
                 with session.asking(f"processing job {name}"):
                     try:
@@ -426,7 +425,7 @@ class Sagemaker:
             longest = datetime.timedelta(seconds=START_UP_SECONDS + plan["limit"])
             jobs = []
             for job in (f"{plan['plan']}-{j + 1:04d}" for j in range(plan["jobs"])):
-                known = standing.get(job_name(run, job))
+                known = standing.get(contract.job_name(run, job))
                 begun = known.created if known else now if job in self._submitted else None
                 if begun:
                     ended = known.ended if known else None
@@ -449,18 +448,6 @@ class Sagemaker:
         times += [datetime.datetime.fromisoformat(plan["created"]) for plan in last]
         recent = any((now - when).total_seconds() < 6 * self.seconds_between_polls for when in times)
         return recent and not any(run.is_cancelled(plan["plan"]) for plan in last)
-
-
-def tag_of(run: RunFolder) -> str:
-    """What the names of a run's jobs have in common, and those of no other run."""
-    return hashlib.sha256(run.address.encode()).hexdigest()[:10]
-
-
-def job_name(run: RunFolder, job: str) -> str:
-    """The name of a job in SageMaker: the run's id, its tag, and plan-job."""
-    name, drawn = run.id[:-DATE_LENGTH], run.id[-DATE_LENGTH:]
-    end = f"{drawn}-{tag_of(run)}-{job}"
-    return re.sub(r"[^A-Za-z0-9]+", "-", name)[: NAME_LENGTH - len(end)].strip("-") + end
 
 
 def _tag(text: str) -> tuple[str, str]:

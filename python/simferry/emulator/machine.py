@@ -66,7 +66,7 @@ class Machine:
     def clean_up(self) -> None:
         """Remove what this emulator's jobs left behind."""
         with contextlib.suppress(EngineError):
-            processing.leftovers(self.client, self.owner)
+            processing.leftovers(self.client, {processing.OWNER: self.owner})
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
@@ -76,7 +76,7 @@ def clean_up_after_killed_ones() -> None:
         with contextlib.suppress(OSError, ValueError, EngineError):
             if not alive(json.loads(record.read_bytes())):
                 client = connect()
-                processing.leftovers(client, "-".join(record.parent.name.split("-")[:3]))
+                processing.leftovers(client, {processing.OWNER: "-".join(record.parent.name.split("-")[:3])})
                 for folder in record.parent.glob("*/"):
                     image = (folder / "image").read_text() if (folder / "image").is_file() else ""
                     processing.remove_folder(client, image, folder)

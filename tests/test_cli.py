@@ -251,6 +251,9 @@ def test_a_detached_run_is_watched_and_cancelled_from_elsewhere(folder):
     made = json.loads(ended(started(*words))[1])
     assert made["state"] == "running"
     until(lambda: status()["done"] > 0)
+    now = status()
+    assert now["seconds_left"] == pytest.approx((now["total"] - now["done"]) / now["per_second"])
+    assert re.search(r" failed, \S+/s, .* left$", said("status", made["run"]), re.MULTILINE)
     watcher = started("watch", made["run"])
     time.sleep(1.5)
     watcher.send_signal(signal.SIGINT)

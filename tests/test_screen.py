@@ -2,6 +2,7 @@
 
 import re
 import sys
+from dataclasses import replace
 
 import pandas as pd
 import pytest
@@ -19,10 +20,10 @@ def test_durations(seconds, said):
 
 def test_progress_in_words():
     now = Progress(total=1200, done=200, failed=3, state="running", jobs={})
-    assert screen.said(now, None) == "3 failed"
-    assert screen.said(now, 50.0) == "3 failed, 50/s, 20 s left"
-    assert screen.said(now, 0.125) == "3 failed, 0.12/s, 2 h 13 min left"
-    assert screen.said(Progress(1200, 1200, 3, "complete", {}), 50.0) == "3 failed"
+    assert screen.said(now) == "3 failed"
+    assert screen.said(replace(now, per_second=50.0)) == "3 failed, 50/s, 20 s left"
+    assert screen.said(replace(now, per_second=0.125)) == "3 failed, 0.12/s, 2 h 13 min left"
+    assert screen.said(Progress(1200, 1200, 3, "complete", {}, per_second=50.0)) == "3 failed"
 
 
 def test_without_a_terminal_there_is_no_bar(capsys):

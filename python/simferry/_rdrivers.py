@@ -182,11 +182,12 @@ def _tell(now: Any) -> None:
 
 def far(now: Any) -> dict[str, Any]:
     """How far a run is; where jobs cost money also how they stand."""
-    from .screen import jobs_said
+    from .screen import jobs_said, pace
 
     waits = f", waiting for {now.note}" if now.note else ""
     said = "" if now.dollars is None and len(now.jobs) <= 20 else f"{jobs_said(now)}{in_r(waits)}"
-    return {"total": now.total, "done": now.done, "failed": now.failed, "state": now.state, "said": said}
+    far = {"total": now.total, "done": now.done, "failed": now.failed, "state": now.state, "said": said}
+    return {**far, "pace": ", ".join(pace(now))}
 
 
 def become(environment: Mapping[str, str]) -> None:

@@ -17,7 +17,7 @@ from . import planning, results
 from .aws.session import AwsError, NoAnswer
 from .backends.base import ENDED, Backend
 from .errors import Interrupted, RunBusy, SimferryError, SimulationError, StoreError, WorkerError
-from .store import RunFolder, write_whole, writing
+from .store import BlockName, RunFolder, write_whole, writing
 
 PATIENCE = 100  # polls for which a service that does not answer is waited for
 
@@ -33,10 +33,15 @@ class Progress:
     jobs: dict[str, str]
     dollars: float | None = None  # so far, where jobs cost money
     note: str = ""  # what a backend waits for
+    per_second: float | None = None  # replications, since the last plan began; None where it has brought none yet
 
     @property
     def finished(self) -> bool:
         return self.done >= self.total
+
+    @property
+    def seconds_left(self) -> float | None:
+        return (self.total - self.done) / self.per_second if self.per_second and not self.finished else None
 
 
 def progress(run: RunFolder, backend: Backend) -> Progress:
@@ -53,7 +58,15 @@ def progress(run: RunFolder, backend: Backend) -> Progress:
         done = len(results.done(run)[0])
         failed = done - len(results.done(run, failed=False)[0])
     state = "running" if running else "complete" if done >= total else "incomplete"
-    return Progress(total, min(done, total), failed, state, jobs, backend.dollars(run), backend.waits_for)
+    per_second = _pace(plans[-1], names) if running and plans else None
+    return Progress(total, min(done, total), failed, state, jobs, backend.dollars(run), backend.waits_for, per_second)
+
+
+def _pace(plan: dict[str, Any], names: list[BlockName]) -> float | None:
+    began = datetime.datetime.fromisoformat(plan["created"])
+    seconds = (datetime.datetime.now(datetime.timezone.utc) - began).total_seconds()
+    done = sum(b.replications for b in names if b.plan == plan["plan"])
+    return done / seconds if done and seconds > 0 else None  # the clock that wrote `created` may be ahead of this one
 
 
 def job_names(run: RunFolder) -> list[str]:
@@ -296,7 +309,7 @@ def _submit(
         "jobs": len(dealt),
         "to_do": work.replications,
         "workers": backend.workers,
-        "created": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
+        "created": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="milliseconds"),
         "place": backend.options,
         **terms,
     }

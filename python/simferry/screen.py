@@ -26,24 +26,9 @@ def duration(seconds: float) -> str:
     return f"{minutes} min" if minutes < 120 else f"{minutes // 60} h {minutes % 60:02d} min"
 
 
-class Rate:
-    """Replications per second, from what has appeared since the beginning."""
-
-    def __init__(self) -> None:
-        self.start: tuple[float, int] | None = None
-
-    def per_second(self, done: int) -> float | None:
-        now = time.monotonic()
-        if self.start is None:
-            self.start = (now, done)
-        since, before = now - self.start[0], done - self.start[1]
-        return before / since if since > 0.2 and before > 0 else None
-
-
 @contextmanager
 def progress_bar(show: bool) -> Iterator[Callable[[Progress], None]]:
     """A callback that shows replications done, rate, failures and time left; on a terminal as a bar, else as a line at times."""
-    rate = Rate()
     if not show:
         yield lambda _: None
     elif sys.stderr.isatty():
@@ -62,7 +47,7 @@ def progress_bar(show: bool) -> Iterator[Callable[[Progress], None]]:
 
         def update(now: Progress) -> None:
             bar.start()  # now, below all that was printed before
-            bar.update(task, total=now.total, completed=now.done, said=said(now, rate.per_second(now.done)))
+            bar.update(task, total=now.total, completed=now.done, said=said(now))
 
         try:
             yield update
@@ -73,21 +58,23 @@ def progress_bar(show: bool) -> Iterator[Callable[[Progress], None]]:
 
         def line(now: Progress) -> None:
             nonlocal last
-            per_second = rate.per_second(now.done)
             if time.monotonic() - last > 10:
                 last = time.monotonic()
-                print(
-                    f"{now.done:,} of {now.total:,} replications, {said(now, per_second)}", file=sys.stderr, flush=True
-                )
+                print(f"{now.done:,} of {now.total:,} replications, {said(now)}", file=sys.stderr, flush=True)
 
         yield line
 
 
-def said(now: Progress, per_second: float | None) -> str:
-    parts = [f"{now.failed:,} failed"]
-    if per_second and not now.finished:
-        parts += [f"{per_second:,.0f}/s" if per_second >= 10 else f"{per_second:.2g}/s"]
-        parts += [f"{duration((now.total - now.done) / per_second)} left"]
+def pace(now: Progress) -> list[str]:
+    """Replications per second, and the time left, as far as they are known."""
+    if now.per_second is None or now.seconds_left is None:
+        return []
+    each = f"{now.per_second:,.0f}/s" if now.per_second >= 10 else f"{now.per_second:.2g}/s"
+    return [each, f"{duration(now.seconds_left)} left"]
+
+
+def said(now: Progress) -> str:
+    parts = [f"{now.failed:,} failed", *pace(now)]
     if now.dollars is not None:
         parts += [jobs_said(now)]
     if now.note:

@@ -18,7 +18,8 @@
 #' @param ... options of the run's backend that are to be others from now on, such as `jobs`, `instance_type`, `max_runtime` or `budget`:
 #'   see [sim_docker()] and [sim_sagemaker()].
 #' @return `sim_status()`: a list of class `simferry_status` with `run`, `state` (`"running"`, `"complete"`, `"incomplete"`), `total`,
-#'   `done`, `failed`, `jobs`, the states of the jobs, and `dollars`, what they have cost so far by on-demand prices (`NULL` where they cost nothing).
+#'   `done`, `failed`, `jobs`, the states of the jobs, and `dollars`, what they have cost so far by on-demand prices (`NULL` where they cost nothing);
+#'   while it is computed also `per_second`, replications since the last plan began, and `seconds_left`.
 #'   `sim_logs()`: a named character vector, an element per job; `NULL` with `follow`. The others: the run, invisibly.
 #' @section Errors:
 #' `simferry_error_run_not_found`: there is no such run; the nearest ones are named. `simferry_error_run_busy`: another process is
@@ -36,12 +37,14 @@ NULL
 sim_status <- function(run, store = NULL) {
   now <- ask("status", run, store)
   structure(class = "simferry_status", list(run = now$id, state = now$state, total = now$total, done = now$done, failed = now$failed,
-                                            jobs = unlist(now$jobs), dollars = now$dollars, said = now$said, handle = now$handle))
+                                            jobs = unlist(now$jobs), dollars = now$dollars, per_second = now$per_second, seconds_left = now$seconds_left,
+                                            pace = now$pace, said = now$said, handle = now$handle))
 }
 
 #' @export
 format.simferry_status <- function(x, ...)
-  paste0("run ", x$run, ": ", x$state, ", ", number(x$done), " of ", number(x$total), " replications done, ", number(x$failed), " failed")
+  paste(c(paste0("run ", x$run, ": ", x$state), paste(number(x$done), "of", number(x$total), "replications done"), paste(number(x$failed), "failed"),
+          x$pace[nzchar(x$pace)]), collapse = ", ")
 
 #' @export
 print.simferry_status <- function(x, ...) {

@@ -160,6 +160,7 @@ def status(given: Arguments) -> Arguments:
     ended = process is not None and process.has_ended()
     now = found.status()
     out = {**head_of(found), **far(now), "jobs": now.jobs, "dollars": now.dollars}
+    out |= {"per_second": now.per_second, "seconds_left": now.seconds_left}
     out["pause"] = found._folder.seconds_between_looks
     if process is None:
         return out

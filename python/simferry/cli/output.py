@@ -59,6 +59,8 @@ def status_of(now: Any) -> dict[str, Any]:
         "failed": now.failed,
         "jobs": now.jobs,
         "dollars": now.dollars,
+        "per_second": now.per_second,
+        "seconds_left": now.seconds_left,
     }
 
 

@@ -31,14 +31,15 @@ OTHER_PLACE = with_options(
 def status(name: str, store: str | None, as_json: bool) -> None:
     """How far a run is."""
     from .. import verbs
-    from ..screen import jobs_said
+    from ..screen import jobs_said, pace
 
     found = verbs.open(name, store)
     now = found.status()
     if as_json:
         print_json({**head_of(found), **status_of(now)})
         return
-    click.echo(f"run {found.id}: {now.state}, {now.done:,} of {now.total:,} replications done, {now.failed:,} failed")
+    far = [f"{now.done:,} of {now.total:,} replications done", f"{now.failed:,} failed", *pace(now)]
+    click.echo(f"run {found.id}: {now.state}, {', '.join(far)}")
     if len(now.jobs) > 20 or now.dollars is not None:
         click.echo(f"  jobs: {jobs_said(now)}")
     for job, state in list(now.jobs.items())[-20:]:

@@ -266,10 +266,19 @@ def test_a_detached_run_is_watched_and_cancelled_from_elsewhere(folder):
     assert status()["state"] == "incomplete"
 
 
-def test_a_terminal_gets_a_progress_bar(folder):
+FROM_PYTHON = """
+import simferry as sf
+run = sf.run("simulate.py", {"n": -10}, replications=300, workers=1)
+print(run.status().done, "done")
+"""
+
+
+@pytest.mark.parametrize("typed", ["shell", "python"])
+def test_a_terminal_gets_a_progress_bar(folder, typed):
     master, slave = pty.openpty()
     environment = {**os.environ, "COLUMNS": "60", "TERM": "xterm-256color"}
-    command = [sys.executable, "-m", "simferry", "run", "simulate.py", "-p", "n=-10", "-n", "300", "--workers", "1"]
+    shell = ["-m", "simferry", "run", "simulate.py", "-p", "n=-10", "-n", "300", "--workers", "1"]
+    command = [sys.executable, *(shell if typed == "shell" else ["-c", FROM_PYTHON])]
     process = subprocess.Popen(command, stdin=slave, stdout=slave, stderr=slave, env=environment)
     os.close(slave)
     seen = b""
@@ -285,8 +294,11 @@ def test_a_terminal_gets_a_progress_bar(folder):
     assert process.wait(30) == 0
     text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", seen.decode())
     assert re.search(r"━+.* +\d+/300 0 failed, \d+/s, \S+ s left", text)
-    assert "300 of 300 replications done, 0 failed" in text
-    assert text.index("1 condition x 300 replications") < text.index("━")
+    if typed == "shell":
+        assert "300 of 300 replications done, 0 failed" in text
+        assert text.index("1 condition x 300 replications") < text.index("━")
+    else:
+        assert "300 done" in text
 
 
 @pytest.mark.skipif(os.environ.get("SIMFERRY_DEBUG") is not None, reason="SIMFERRY_DEBUG shows the traceback")

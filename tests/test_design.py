@@ -229,3 +229,9 @@ def test_conftest_require_skips_or_fails(monkeypatch):
     with pytest.raises(pytest.skip.Exception, match="no key"):
         require("aws", False, "no key")
     require("r", True, "never seen")
+
+
+def test_a_dict_of_single_values_is_one_condition():
+    assert sf.table({"n": 10, "method": "wilcox"}).condition(0) == {"n": 10, "method": "wilcox"}
+    assert len(sf.table({"n": 10, "method": "wilcox"})) == 1
+    assert sf.table({"n": [10, 20], "method": "wilcox"}).to_pandas()["method"].tolist() == ["wilcox"] * 2

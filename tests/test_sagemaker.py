@@ -584,6 +584,26 @@ def test_a_service_that_is_away_for_a_while_is_waited_for(tmp_path, emulator, im
     assert len(sf.runs(f"s3://{emulator.bucket}/simferry")) == 2
 
 
+def test_credentials_that_expire_while_jobs_run(tmp_path, emulator, image_r, monkeypatch):
+    polls = []
+
+    def expire(self, run, seconds_old=0.0):
+        polls.append(run)
+        if len(polls) > 2:
+            raise session.CredentialsError("the AWS credentials have expired", session.LOGIN)
+        return poll(self, run, seconds_old)
+
+    poll = backend.Sagemaker._list
+    monkeypatch.setattr(backend.Sagemaker, "_list", expire)
+    with pytest.raises(session.CredentialsError) as caught:
+        submit(emulator, write(tmp_path, *DRAWS["r"]), image_r, jobs=1)
+    run = polls[0]
+    assert f"The jobs of run {run.id} go on.\nsimferry watch {run.handle}  follows" in str(caught.value)
+    monkeypatch.setattr(backend.Sagemaker, "_list", poll)
+    assert sf.open(run.address).resume().status().state == "complete"
+    assert len(described(emulator)) == 1
+
+
 def test_an_answer_that_is_lost_submits_no_job_twice_and_removes_no_run(tmp_path, emulator, image_r, monkeypatch):
     start_script, lost = backend.start_script, iter([True, False, True] + [False] * 100)
 

@@ -144,13 +144,15 @@ def zipped(
 
 
 def table(source: Any, *, types: Mapping[str, str] | None = None) -> Design:
-    """A design that exists as a table: the path of a CSV or Parquet file, a pandas.DataFrame, a pyarrow.Table or a dict."""
+    """A design that exists as a table: the path of a CSV or Parquet file, a pandas.DataFrame, a pyarrow.Table or a dict.
+
+    In a dict a single value is used in every condition, as in `zipped`."""
     if isinstance(source, (str, Path)):
         frame = _read_table(Path(source), types or {})
     elif isinstance(source, pa.Table):
         frame = source
     elif isinstance(source, Mapping):
-        return Design({name: list(values) for name, values in source.items()}, types)
+        return zipped(source, types=types)
     elif hasattr(source, "columns") and hasattr(source, "to_dict"):
         frame = pa.Table.from_pandas(source, preserve_index=False)
     else:

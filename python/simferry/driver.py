@@ -216,9 +216,12 @@ def _detached(run: RunFolder, backend: Backend) -> Interrupted:
     waiting = f", {pending} more {'is' if pending == 1 else 'are'} not begun" if pending else ""
     return Interrupted(
         f"detached from run {run.id}: {going_on}{waiting}",
-        f"simferry watch {run.handle}  follows\nsimferry resume {run.handle}  takes it up again\n"
-        f"simferry cancel {run.handle}  stops all",
+        f"{_take_up_again(run)}\nsimferry cancel {run.handle}  stops all",
     )
+
+
+def _take_up_again(run: RunFolder) -> str:
+    return f"simferry watch {run.handle}  follows\nsimferry resume {run.handle}  takes it up again"
 
 
 def _compute(
@@ -353,12 +356,13 @@ def _watch(run: RunFolder, backend: Backend, jobs: list[str], on_progress: Calla
             if now is not None:
                 on_progress(replace(now, note="AWS, which does not answer"))
             if time.monotonic() - silent_since > PATIENCE * backend.seconds_between_polls:
-                raise Interrupted(
-                    f"{error.message}. The jobs of run {run.id} go on",
-                    f"simferry watch {run.handle}  follows\nsimferry resume {run.handle}  takes it up again",
-                ) from None
+                raise Interrupted(f"{error.message}. The jobs of run {run.id} go on", _take_up_again(run)) from None
             time.sleep(backend.seconds_between_polls)
             continue
+        except (AwsError, StoreError) as error:  # credentials that expire, for instance
+            if backend.jobs_go_on and backend.begun:
+                error.hint = f"{error.hint}\nThe jobs of run {run.id} go on.\n{_take_up_again(run)}".strip()
+            raise
         if ended:
             break
         time.sleep(min(0.02 + elapsed / 20, backend.seconds_between_polls))

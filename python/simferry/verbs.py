@@ -1,5 +1,6 @@
 """The verbs: run, status, watch, logs, cancel, resume, extend, results, summary, errors, replay."""
 
+import contextlib
 import os
 import subprocess
 import sys
@@ -24,6 +25,18 @@ from .store import RunFolder, find_run, store_at, writing
 from .summary import same_values, summary
 
 ProgressCallback = Callable[[Progress], None]
+
+
+@contextlib.contextmanager
+def _shown(on_progress: ProgressCallback | None) -> Iterator[ProgressCallback]:
+    """The user's callback; without one, a bar on a terminal."""
+    if on_progress is not None:
+        yield on_progress
+        return
+    from .screen import progress_bar
+
+    with progress_bar(show=sys.stderr is not None and sys.stderr.isatty()) as bar:
+        yield bar
 
 
 class Run:
@@ -89,13 +102,13 @@ class Run:
 
     def watch(self, on_progress: ProgressCallback | None = None, seconds_between_looks: float = 0.25) -> Progress:
         """Wait until the run is no longer being computed, telling `on_progress` about it; returns the last progress."""
-        while True:
-            now = self.status()
-            if on_progress:
-                on_progress(now)
-            if now.state != "running":
-                return now
-            time.sleep(max(seconds_between_looks, self._folder.seconds_between_looks))
+        with _shown(on_progress) as tell:
+            while True:
+                now = self.status()
+                tell(now)
+                if now.state != "running":
+                    return now
+                time.sleep(max(seconds_between_looks, self._folder.seconds_between_looks))
 
     def logs(self, job: str | None = None) -> dict[str, str]:
         """What the jobs have printed, by the job's name (plan-job, such as 0001-0001)."""
@@ -219,14 +232,10 @@ class Run:
         backend: Any,
         on_progress: ProgressCallback | None,
     ) -> None:
-        driver.drive(
-            self._folder,
-            backend,
-            reason,
-            replications=replications,
-            retry_failed=retry_failed,
-            on_progress=on_progress or (lambda _: None),
-        )
+        with _shown(on_progress) as tell:
+            driver.drive(
+                self._folder, backend, reason, replications=replications, retry_failed=retry_failed, on_progress=tell
+            )
 
     def _collect(self) -> results_.Collected:
         names = [b.name for b in self._folder.block_names()]
@@ -287,8 +296,8 @@ def run(
     replication_timeout: seconds after which a replication is ended and recorded as failed.
     retries: how often what a lost job left undone is tried again.
     fresh: compute anew what an earlier run in the same store has computed.
-    on_progress: called with a `Progress` while it runs. on_start: called once with the run, how many replications earlier
-        runs had computed, and whether the seed was drawn.
+    on_progress: called with a `Progress` while it runs; None shows a bar where standard error is a terminal.
+    on_start: called once with the run, how many replications earlier runs had computed, and whether the seed was drawn.
     detach: return at once; the run goes on in the background (or with a function that is given it, and sees to that).
 
     Raises SimulationError, DesignError or UsageError before anything starts, Interrupted on Ctrl-C (the run can be resumed).

@@ -34,6 +34,7 @@ def examine(store: str | Path | None = None) -> list[Finding]:
         Finding("cores", True, f"{cores_here()} to be used, of {os.cpu_count()}"),
         _store(store or os.environ.get("SIMFERRY_STORE") or DEFAULT_STORE),
         *_r(),
+        _docker(),
         _aws(),
     ]
     for module, name, why in (
@@ -47,6 +48,15 @@ def examine(store: str | Path | None = None) -> list[Finding]:
             Finding(name, True if there else None, "installed" if there else "not installed", "" if there else why)
         )
     return found
+
+
+def _docker() -> Finding:
+    from .engine import EngineError, connect
+
+    try:
+        return Finding("Docker", True, str(connect(timeout_seconds=5).version()["Version"]))
+    except EngineError as error:
+        return Finding("Docker", None, error.message, error.hint)
 
 
 def _aws() -> Finding:

@@ -171,7 +171,14 @@ def test_every_verb_speaks_json(folder):
     replayed = json.loads(said("replay", "latest", "--condition", "3", "--replication", "1", "--json"))
     assert float(replayed["value"].split("(")[-1].strip(")")) == next(r["value"] for r in rows if r["condition"] == 3)
     assert json.loads(said("list", "--json"))[0]["run"] == made["run"]
-    assert {f["what"] for f in json.loads(said("doctor", "--json"))} >= {"simferry", "Python", "cores", "store", "Docker", "AWS"}
+    assert {f["what"] for f in json.loads(said("doctor", "--json"))} >= {
+        "simferry",
+        "Python",
+        "cores",
+        "store",
+        "Docker",
+        "AWS",
+    }
     forecast = json.loads(said("plan", "simulate.py", "-p", "n=Inf,1", "-n", "3", "--no-pilot", "--json"))
     assert forecast["total"] == 6
 

@@ -65,6 +65,26 @@ def progress_bar(show: bool) -> Iterator[Callable[[Progress], None]]:
         yield line
 
 
+@contextmanager
+def last_line(show: bool) -> Iterator[Callable[[str], None]]:
+    """A callback that shows what is being done: on a terminal the last line only, and none when all is done."""
+    if not show:
+        yield lambda _: None
+    elif not sys.stderr.isatty():
+        yield lambda line: click.echo(f"  {line}", err=True)
+    else:
+        width = shutil.get_terminal_size().columns - 3
+        try:
+            yield lambda line: click.echo(f"\r\033[K  {line[:width]}", err=True, nl=False)
+        finally:
+            click.echo("\r\033[K", err=True, nl=False)
+
+
+def on_terminal() -> bool:
+    """Whether somebody sees what is written to standard error as it comes."""
+    return sys.stderr is not None and sys.stderr.isatty()
+
+
 def pace(now: Progress) -> list[str]:
     """Replications per second, and the time left, as far as they are known."""
     if now.per_second is None or now.seconds_left is None:

@@ -33,9 +33,9 @@ def _shown(on_progress: ProgressCallback | None) -> Iterator[ProgressCallback]:
     if on_progress is not None:
         yield on_progress
         return
-    from .screen import progress_bar
+    from .screen import on_terminal, progress_bar
 
-    with progress_bar(show=sys.stderr is not None and sys.stderr.isatty()) as bar:
+    with progress_bar(show=on_terminal()) as bar:
         yield bar
 
 

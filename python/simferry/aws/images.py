@@ -1,5 +1,6 @@
 """Images that SageMaker can run: those in ECR. One that is here is pushed there."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,7 +19,7 @@ class Image:
     local: str | None = None
 
 
-def find_or_push(name: str) -> Image:
+def find_or_push(name: str, on_progress: Callable[[str], None] = lambda _: None) -> Image:
     """An image by its address in ECR, or by its name here: it is pushed to the account's ECR. Raises where it is in neither."""
     from ..engine import EngineError, ImageError, connect, find_image, repository_of
 
@@ -39,7 +40,7 @@ def find_or_push(name: str) -> Image:
     registry, repository = ecr_host(account(), region()), repository_of(name).rpartition("/")[2]
     digest = _found(account(), region(), repository, {"imageTag": tag_of(here)}, name)
     if digest not in digests_of(here):  # the tag is the recipe's: it may be another machine's image of the same recipe
-        digest = push(name, registry).digest
+        digest = push(name, registry, on_progress).digest
     return Image(f"{registry}/{repository}@{digest}", str(here.id), name)
 
 

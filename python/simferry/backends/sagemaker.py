@@ -144,7 +144,10 @@ class Sagemaker:
         self.role = self._role()
         for kind in self.types if self.budget is not None else []:
             prices(session.region()).of(kind.name)  # a budget needs one
-        self._image = find_or_push(self.image or _IMAGES.get(spec["language"], "simferry-r"))
+        from ..screen import last_line, on_terminal
+
+        with last_line(show=on_terminal()) as on_progress:  # a first push takes minutes
+            self._image = find_or_push(self.image or _IMAGES.get(spec["language"], "simferry-r"), on_progress)
 
     @property
     def note(self) -> str:

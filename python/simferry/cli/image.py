@@ -1,10 +1,6 @@
 """The commands of `simferry image`: they parse arguments, call `images`, `infer` and `registry`, and print."""
 
-import contextlib
 import json
-import shutil
-import sys
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import click
@@ -61,6 +57,7 @@ def build(
       simferry image build --for simulations/social_distancing/parallel.R
     """
     from .. import images
+    from ..screen import last_line
 
     if (folder is None) == (script is None):
         raise UsageError("give a folder with a Dockerfile, or --for SCRIPT", "simferry image build containers/r")
@@ -82,7 +79,7 @@ def build(
     else:
         made_of = images.recipe(folder or ".", name, given)
     made_of.platform = platform
-    with progress(as_json) as on_progress:
+    with last_line(show=not as_json) as on_progress:
         built = images.build(made_of, on_progress, rebuild)
     if as_json:
         click.echo(json.dumps(vars(built)))
@@ -129,25 +126,11 @@ def push(name: str, to: str, as_json: bool) -> None:
       simferry image push simferry-r --to 123456789012.dkr.ecr.us-west-2.amazonaws.com
     """
     from .. import registry
+    from ..screen import last_line
 
-    with progress(as_json) as on_progress:
+    with last_line(show=not as_json) as on_progress:
         pushed = registry.push(name, to, on_progress)
     if as_json:
         click.echo(json.dumps(vars(pushed)))
     else:
         click.echo(f"{pushed.uri} {'is there already' if pushed.skipped else 'is pushed'} ({pushed.digest[:19]})")
-
-
-@contextlib.contextmanager
-def progress(quiet: bool) -> Iterator[Callable[[str], None]]:
-    """A function that shows a line of progress: on a terminal the last one only, and none when all is done."""
-    if quiet:
-        yield lambda _: None
-    elif not sys.stderr.isatty():
-        yield lambda line: click.echo(f"  {line}", err=True)
-    else:
-        width = shutil.get_terminal_size().columns - 3
-        try:
-            yield lambda line: click.echo(f"\r\033[K  {line[:width]}", err=True, nl=False)
-        finally:
-            click.echo("\r\033[K", err=True, nl=False)

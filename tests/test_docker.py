@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import simferry as sf
 from docker_fixtures import left_behind
-from simferry import errors
+from simferry import errors, processing
 from simferry.store import DEFAULT_STORE
 from sweeps import DRAWS, block_hashes, digest, done_pairs, simferry, wait_until, write
 
@@ -223,6 +223,39 @@ def test_bad_input_is_one_clear_error(tmp_path, arguments, message, image_r):
     assert "Traceback" not in done.stderr
     assert len(done.stderr.strip().splitlines()) <= 2
     assert not list((tmp_path / "store").glob("*/run.json"))
+
+
+def test_objects_are_kept_however_a_job_ends(tmp_path, engine, image_r):
+    script = write(tmp_path, "objects.R", "simulate <- function(n) { Sys.sleep(0.05); list(matrix(rnorm(4), 2), n) }")
+
+    def stop(now):
+        if now.done >= 5:
+            raise KeyboardInterrupt
+
+    with pytest.raises(errors.Interrupted):
+        sf.run(
+            script, {"n": [1, 2]}, replications=50, seed=1, backend="docker", image=image_r, workers=1,
+            store=tmp_path / "store", on_progress=stop,
+        )  # fmt: skip
+    (run,) = sf.runs(tmp_path / "store")
+    before = run.status().done
+    assert 5 <= before < 100
+    run.resume()
+    assert run.status().done == 100
+    without = [pair for pair in done_pairs(run) if [p.name for p in run.artifacts(*pair)] != ["value.rds"]]
+    assert without == []
+
+
+def test_a_file_of_the_same_size_is_sent_again(tmp_path):
+    files, here, there = processing.Files(), tmp_path / "here", tmp_path / "there"
+    here.mkdir()
+    for content in ("AAAA", "BBBB"):
+        (here / "kept").write_text(content)
+        files.send(here, processing.local_uri(there))
+        assert (there / "kept").read_text() == content
+    (there / "kept").write_text("an earlier attempt's"[:4])
+    processing.Files().send(here, processing.local_uri(there))
+    assert (there / "kept").read_text() == "BBBB"
 
 
 def test_the_command_line_as_the_readme_has_it(tmp_path, engine, image_r):

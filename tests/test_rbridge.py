@@ -13,6 +13,9 @@ import pytest
 import simferry as sf
 from conftest import bits, rscript
 from simferry import _rbridge, _rdrivers, results
+from simferry._rbridge.runs import sweep_of
+from simferry.cli import main
+from simferry.cli.sweeps import sweep_arguments
 from simferry.rdata import NotPlain, Vector, decode, encode
 from simferry.worker.blocks import NA_DOUBLE
 from sweeps import digest, write
@@ -336,6 +339,27 @@ def test_a_sweep_file_is_run_with_what_r_gives_over_it(tmp_path, monkeypatch):
     made = value_of("run", simulation="sweep.toml", replications=6.0).plain()
     assert (made["conditions"], made["replications"], made["seed"]) == (2, 6, 3)
     finished(made["folder"])
+
+
+@pytest.mark.parametrize("backend", [None, "docker", "sagemaker"])
+def test_a_sweep_file_means_the_same_in_r_and_in_the_shell(tmp_path, backend):
+    write(tmp_path, "s.R", "simulate <- function(n) rnorm(1)\n")
+    sweep = write(
+        tmp_path,
+        "sweep.toml",
+        '[simulation]\nscript = "s.R"\n[run]\nreplications = 4\n[local]\nworkers = 1\n[docker]\nimage = "mine"\n'
+        "[sagemaker]\nbudget = 20.0\njobs = 10\nmax_runtime = 3600\nworkers = 3\n",
+    )
+    from_r = sweep_of(
+        {"simulation": Vector("string", [str(sweep)]), "backend": backend and Vector("string", [backend])}
+    )
+    with main.commands["run"].make_context(
+        "run", [str(sweep), *(["--backend", backend] if backend else [])]
+    ) as context:
+        names = ("as_json", "output", "detach", "fresh")
+        from_shell = sweep_arguments(**{k: v for k, v in context.params.items() if k not in names})
+    assert {**from_r, "design": None} == {**from_shell, "design": None}
+    assert from_r.get("budget") == (20 if backend == "sagemaker" else None)
 
 
 def test_the_answer_of_a_driver_is_one_line_of_json(tmp_path):

@@ -257,6 +257,16 @@ def test_a_run_that_was_not_created_whole_is_none(place, script, s3, monkeypatch
         sf.open("half", place)
 
 
+def test_two_machines_that_draw_one_id_do_not_remove_each_others_run(place, script, machine, monkeypatch):
+    monkeypatch.setattr("simferry.store.secrets.token_hex", lambda _: "c0dec0de")
+    first = sf.run(script, store=place, **SWEEP)
+    machine("another")
+    with pytest.raises(StoreError, match=r"there is a run .*c0dec0de in the store already"):
+        sf.run(script, store=place, **{**SWEEP, "seed": 2})
+    machine("a third")
+    assert done_pairs(sf.open(first.id, place)) == done_pairs(first)
+
+
 def test_a_run_that_was_removed_from_the_bucket_is_not_found_in_its_mirror(place, script):
     run = sf.run(script, store=place, **SWEEP)
     run._folder.objects.delete([name for name, _ in run._folder.objects.listing()])

@@ -53,6 +53,9 @@ def share(files: list[Any], source: dict[str, Any], host: int, hosts: int) -> li
 class Files:
     """Storage in folders of this machine."""
 
+    def __init__(self) -> None:
+        self.sent: dict[Path, tuple[int, int]] = {}
+
     def fetch(self, source: dict[str, Any], folder: Path, host: int, hosts: int) -> None:
         path = Path(source["S3Uri"].removeprefix(HERE))
         if not path.exists():
@@ -69,9 +72,11 @@ class Files:
         for file in sorted(p for p in folder.rglob("*") if p.is_file() and not p.is_symlink()):
             copy = target / file.relative_to(folder)
             with contextlib.suppress(FileNotFoundError):  # it was moved on while we looked
-                if not copy.exists() or copy.stat().st_size != file.stat().st_size:
+                state = (file.stat().st_mtime_ns, file.stat().st_size)
+                if self.sent.get(file) != state:
                     copy.parent.mkdir(parents=True, exist_ok=True)
                     write_whole(copy, file.read_bytes())
+                    self.sent[file] = state
 
 
 @dataclass
@@ -110,6 +115,7 @@ class ProcessingJob:
         self.hosts = [f"algo-{i + 1}" for i in range(cluster.get("InstanceCount", 1))]
         self.instance = instance(cluster["InstanceType"])
         self.started = 0.0
+        self.send_again = 0.0
         self.stopped = ""  # why, once it is
         self.containers: dict[str, Any] = {}
         self.network: Any = None
@@ -223,7 +229,11 @@ class ProcessingJob:
                 states[host] = container.attrs["State"]
             except docker.errors.NotFound:  # removed by somebody
                 states[host] = {"Running": False, "Status": "removed", "ExitCode": 137, "OOMKilled": False}
-        self._send("Continuous")
+        if time.monotonic() >= self.send_again:
+            began = time.monotonic()
+            self._send("Continuous")
+            # to look through many files is to be a small part of the time
+            self.send_again = time.monotonic() + 4 * (time.monotonic() - began)
         seconds = self.request.get("StoppingCondition", {}).get("MaxRuntimeInSeconds", 86400)
         running = [host for host, s in states.items() if s.get("Running") or s.get("Status") == "created"]
         bad = {host: s for host, s in states.items() if host not in running and s["ExitCode"] != 0}

@@ -54,7 +54,7 @@ class RemoteStore(Store):
 
     def find(self, name: str | Path) -> RunFolder:
         # for a whole id nothing needs to be listed; it is asked for also where there is a mirror, as the run may be gone
-        whole = re.search(r"-\d{8}-[0-9a-f]{4}$", str(name))
+        whole = re.search(r"-\d{8}-[0-9a-f]{8}$", str(name))
         found = list(self.objects.find_many([f"{name}/{RECORD}"])) if whole else []
         if found:
             write_files(self.path, found)
@@ -105,6 +105,7 @@ class RemoteRunFolder(RunFolder):
         super().__init__(path)
         self._plans: list[str] | None = None
         self._blocks: dict[str, int] | None = None  # with their sizes
+        self._anothers = False  # what is in the store under this id was made by another process
 
     @property
     def address(self) -> str:
@@ -236,6 +237,7 @@ class RemoteRunFolder(RunFolder):
         files = sorted(p.relative_to(self.path).as_posix() for p in self.path.rglob("*") if p.is_file())
         self._put(name for name in files if name != UNPUBLISHED and not name.startswith("jobs/"))
         if not self.objects.create(RECORD, (self.path / UNPUBLISHED).read_bytes()):
+            self._anothers = True
             raise StoreError(f"there is a run {self.id} in the store already", "Run it again: the id is drawn anew.")
         os.rename(self.path / UNPUBLISHED, self.path / RECORD)
 
@@ -259,8 +261,9 @@ class RemoteRunFolder(RunFolder):
     def remove(self) -> None:
         """run.json first: what is left of a run that was not removed whole is none."""
         with contextlib.suppress(SimferryError):
-            self.objects.delete([RECORD])
-            self.objects.delete([name for name, _ in self.objects.listing()])
+            if not self._anothers:
+                self.objects.delete([RECORD])
+                self.objects.delete([name for name, _ in self.objects.listing()])
         super().remove()
 
     def _put(self, names: Iterable[str]) -> None:

@@ -330,11 +330,8 @@ class Store:
         with writing(self.path):
             self.path.mkdir(parents=True, exist_ok=True)
             today = datetime.date.today().strftime("%Y%m%d")
-            for _ in range(100):
-                path = self.path / f"{name}-{today}-{secrets.token_hex(2)}"
-                with contextlib.suppress(FileExistsError):
-                    path.mkdir()
-                    break
+            path = self.path / f"{name}-{today}-{secrets.token_hex(4)}"
+            path.mkdir()
             try:
                 for folder in ("plan", "blocks", "artifacts", "jobs"):
                     (path / folder).mkdir()

@@ -35,19 +35,18 @@ def sweep_of(given: Arguments) -> Arguments:
     rest = {name: value for name, value in given.items() if name not in ("simulation", "design", "backend", "inputs")}
     out = {name: value for name, value in plain(rest).items() if value is not None}
     sweep: Arguments = {"simulation": simulation}
+    place = place_of(given["backend"]) if given.get("backend") is not None else {}
     if isinstance(simulation, str) and simulation.lower().endswith(".toml"):
         from ..sweep import read_sweep
 
-        sweep = read_sweep(simulation)
+        sweep = read_sweep(simulation, place.get("name"))
     for name in ("include", "common"):
         if name in out and out[name] != "all":
             out[name] = text_list(out[name])
     if "function_name" in out:
         out["function"] = out.pop("function_name")
-    if given.get("backend") is not None:
-        place = place_of(given["backend"])
-        out["backend"] = place.pop("name")
-        out = {**place, **out}
+    if place:
+        out = {"backend": place.pop("name"), **place, **out}
     if given.get("design") is not None or "design" not in sweep:
         sweep["design"] = design_of(given.get("design"))
     if given.get("inputs") is not None:

@@ -8,9 +8,10 @@ from ..simulation import COMMANDS
 from ..store import RunFolder
 
 ROOT = "/opt/ml/processing"
+OUTPUTS = ("artifacts", "blocks")  # in this order: a block says that its replications' artifacts are there
 SECONDS_AT_MOST = 777_600  # that a job may run
 NAME_LENGTH = 63  # of a job's name
-DATE_LENGTH = len("-20260102-c0de")  # with which ids end
+DATE_LENGTH = len("-20260102-c0dec0de")  # with which ids end
 THREADS = ("OMP", "OPENBLAS", "MKL")
 
 

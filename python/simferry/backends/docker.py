@@ -138,8 +138,7 @@ class Docker:
             folder = processing.local_uri(bring(name, one, run))
             inputs.append(contract.input_of(name, folder, one["mode"], one["sharded"]))
         outputs = [
-            contract.output_of("blocks", processing.local_uri(run.blocks), "Continuous"),
-            contract.output_of("artifacts", processing.local_uri(run.path / "artifacts"), "EndOfJob"),
+            contract.output_of(name, processing.local_uri(run.path / name), "Continuous") for name in contract.OUTPUTS
         ]
         cluster = {"InstanceCount": self.hosts, "InstanceType": self.instance.name, "VolumeSizeInGB": 30}
         return {
@@ -256,7 +255,8 @@ class Docker:
         for job in mine:
             ml = run.jobs / job / "ml"
             for host in sorted(ml.glob("algo-*")):
-                processing.Files().send(host / "processing" / "blocks", processing.local_uri(run.blocks))
+                for name in contract.OUTPUTS:
+                    processing.Files().send(host / "processing" / name, processing.local_uri(run.path / name))
             processing.remove_folder(self.client, self.image, ml)
             self._record(run, job, "lost")
 

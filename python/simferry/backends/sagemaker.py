@@ -293,7 +293,7 @@ class Sagemaker:
         for name, one in run.inputs.items():
             address = one["place"] or f"{run.address}/input/{name}/"
             inputs.append(contract.input_of(name, address, one["mode"], one["sharded"]))
-        outputs = [contract.output_of(name, f"{run.address}/{name}", "Continuous") for name in ("blocks", "artifacts")]
+        outputs = [contract.output_of(name, f"{run.address}/{name}", "Continuous") for name in contract.OUTPUTS]
         network: dict[str, Any] = {}
         if self.subnets:
             network["VpcConfig"] = {"Subnets": self.subnets, "SecurityGroupIds": self.security_groups}

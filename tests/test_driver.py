@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import pty
+import shutil
 import threading
 import time
 
@@ -187,6 +188,61 @@ def simulate(rng):
     monkeypatch.delenv("FAIL")
     assert run.resume(retry_failed=True).status().failed == 0
     assert digest(run) == digest(whole)
+
+
+def test_retry_failed_goes_on_after_a_job_is_lost(tmp_path, monkeypatch):
+    code = """
+import os, pathlib, time
+def simulate(rng):
+    u = rng.random()
+    if "FAIL" in os.environ:
+        raise OSError("no licence")
+    if "LOST" in os.environ and not pathlib.Path(os.environ["LOST"]).exists():
+        pathlib.Path(os.environ["LOST"]).touch()
+        os.kill(os.getppid(), 9)
+        time.sleep(9)
+    return u
+"""
+    script = write(tmp_path, "simulate.py", code)
+    whole = sf.run(script, replications=10, seed=1, store=tmp_path / "whole")
+    monkeypatch.setenv("FAIL", "1")
+    run = sf.run(script, replications=10, seed=1, store=tmp_path / "runs")
+    assert run.status().failed == 10
+    monkeypatch.delenv("FAIL")
+    monkeypatch.setenv("LOST", str(tmp_path / "lost"))
+    now = run.resume(retry_failed=True).status()
+    assert (now.done, now.failed, len(run._folder.plans())) == (10, 0, 3)
+    assert digest(run) == digest(whole)
+
+
+def test_a_failed_replication_is_tried_again_once(tmp_path):
+    script = write(tmp_path, "simulate.py", "def simulate(rng):\n    raise OSError('always')")
+    run = sf.run(script, replications=10, seed=1, store=tmp_path / "runs")
+    assert run.resume(retry_failed=True).status().failed == 10
+    assert len(run._folder.plans()) == 2
+
+
+def test_replications_that_two_plans_computed_count_once(tmp_path, script, monkeypatch):
+    def stop(now):
+        if now.done:
+            raise KeyboardInterrupt
+
+    monkeypatch.setenv("PAUSE", "0.1")
+    with pytest.raises(Interrupted):
+        sf.run(
+            script, sf.grid(n=[5, 10]), replications=20, seed=7, store=tmp_path / "runs", workers=2, on_progress=stop
+        )
+    monkeypatch.delenv("PAUSE")
+    run = sf.open("latest", tmp_path / "runs").resume()
+    assert run.status().state == "complete"
+    # a job of the first plan that was thought to be lost brings what is there already, while a block of the second is missing
+    other, *_, one = sorted((run.folder / "blocks").iterdir())
+    lost = int(one.name.rpartition("-r")[2].partition("-")[0])
+    shutil.copy(other, other.with_name(f"0001-0001-1-9.1-r{lost}-f0"))
+    one.unlink()
+    now = run.status()
+    assert (now.done, now.state) == (40 - lost, "incomplete")
+    assert run.resume().status().state == "complete" and len(done_pairs(run)) == 40
 
 
 def test_no_zombies_and_no_open_files(tmp_path, script):

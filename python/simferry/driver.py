@@ -53,13 +53,26 @@ def progress(run: RunFolder, backend: Backend) -> Progress:
     done, failed = sum(b.replications for b in names), sum(b.failed for b in names)
     goes_on = "running" in jobs.values() or (done < total and backend.just_now(run))
     running = driver_of(run) is not None or (backend.jobs_go_on and goes_on)
-    twice = any(p["reason"] == "retry failed" for p in plans)
-    if not running and (twice or run.record["simulation"]["results_file"]):  # that file may turn out to be unreadable
+    # a results file may turn out to be unreadable
+    if not running and (
+        _tried_twice(plans, names, run.record["conditions"]) or run.record["simulation"]["results_file"]
+    ):
         done = len(results.done(run)[0])
         failed = done - len(results.done(run, failed=False)[0])
     state = "running" if running else "complete" if done >= total else "incomplete"
     per_second = _pace(plans[-1], names) if running and plans else None
     return Progress(total, min(done, total), failed, state, jobs, backend.dollars(run), backend.waits_for, per_second)
+
+
+def _tried_twice(plans: list[dict[str, Any]], names: list[BlockName], conditions: int) -> bool:
+    """Whether blocks may hold a replication twice: failed ones were tried again, or blocks of earlier plans came after the last
+    one had dealt what was missing."""
+    if len(plans) < 2:
+        return False
+    last = plans[-1]
+    before = sum(b.replications for b in names if b.plan != last["plan"])
+    known = conditions * last["replications"] - last["to_do"]
+    return before > known or any(p["reason"] == "retry failed" for p in plans)
 
 
 def _pace(plan: dict[str, Any], names: list[BlockName]) -> float | None:
@@ -235,12 +248,13 @@ def _compute(
     on_progress: Callable[[Progress], None],
 ) -> None:
     names: list[str] = []
+    dealt: set[str] = set()  # plans
     jobs = backend.jobs
     for attempt in range(run.record["options"]["retries"] + 2):
         run.look()
         if len(run.plans()) != plans:  # another driver, on another machine, has dealt out what is missing
             raise run.busy()
-        done = results.done(run, failed=not (retry_failed and attempt == 0))
+        done = results.done(run, failed=not retry_failed, plans=dealt)
         work = planning.missing_work(run.record["conditions"], replications, *done)
         if conditions is not None:
             work = work.take(np.isin(work.condition, conditions))
@@ -253,6 +267,7 @@ def _compute(
                 f"simferry logs {run.handle}  shows all of it, simferry resume {run.handle}  tries again.",
             )
         names = _submit(run, backend, work, reason if attempt == 0 else "retry", replications, jobs)
+        dealt.add(names[0].partition("-")[0])
         plans += 1
         if _watch(run, backend, names, on_progress):
             return

@@ -8,7 +8,7 @@ import contextlib
 import hashlib
 import json
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -67,15 +67,23 @@ def read_blocks(run: RunFolder, mend: bool = True, after: str = "") -> Iterator[
             yield name, block
 
 
-def done(run: RunFolder, failed: bool = True) -> tuple[np.ndarray, np.ndarray]:
-    """(conditions, replications) that are in finished blocks; without those whose last attempt failed, unless `failed`."""
+def done(run: RunFolder, failed: bool = True, plans: Container[str] = ()) -> tuple[np.ndarray, np.ndarray]:
+    """(conditions, replications) that are in finished blocks; without those that failed, unless `failed`, or one of these
+    plans has tried them."""
     if failed:
         status = [block.table("replications") for _, block in read_blocks(run)]
         table = _replications(status, _kept(status))
-    else:  # a results file that can't be read is a failure that its block does not know of
-        table = collect(run).replications
-        table = table.filter(table["ok"])
-    return table["condition"].to_numpy(), table["replication"].to_numpy()
+        return table["condition"].to_numpy(), table["replication"].to_numpy()
+    read = dict(read_blocks(run))
+    table = _collected(run, list(read.values())).replications  # which knows of results files that can't be read
+    table = table.filter(table["ok"])
+    found = [(table["condition"].to_numpy(), table["replication"].to_numpy())]
+    for name in run.block_names():
+        if name.plan in plans and name.name in read:
+            columns = read[name.name].table("replications").columns
+            found.append((columns["condition"].values, columns["replication"].values))
+    keys = np.unique(np.concatenate([c.astype(np.int64) << 32 | r.astype(np.int64) for c, r in found]))
+    return keys >> 32, keys & 0xFFFFFFFF
 
 
 def collect(run: RunFolder) -> Collected:

@@ -242,7 +242,7 @@ def test_replications_that_two_plans_computed_count_once(tmp_path, script, monke
     one.unlink()
     now = run.status()
     assert (now.done, now.state) == (40 - lost, "incomplete")
-    assert run.resume().status().state == "complete" and len(done_pairs(run)) == 40
+    assert run.resume().status().state == "complete" and len(run.results()) == 40
 
 
 def test_no_zombies_and_no_open_files(tmp_path, script):

@@ -326,6 +326,17 @@ def test_a_cancel_reaches_jobs_that_the_list_does_not_show_yet(tmp_path, emulate
     assert set(states) <= {"Stopping", "Stopped"}
 
 
+def test_a_resume_with_other_options_stops_jobs_that_the_list_does_not_show_yet(tmp_path, emulate, image_r):
+    emulator = emulate(faults=Faults(list_lag_seconds=6))
+    run = detached(emulator, write(tmp_path, "slow.R", SLOW), image_r, {"n": [5, 10]}, replications=100, jobs=2)
+    again = sf.open(run.address)
+    with pytest.raises(errors.Interrupted):
+        again.resume(jobs=1, on_progress=interrupt_when("0002-0001", "running"))
+    states = [job["ProcessingJobStatus"] for job in (describe(name) for name in names_of(run, 2))]
+    assert set(states) <= {"Stopping", "Stopped"}
+    again.cancel()
+
+
 def names_of(run, jobs):
     return [contract.job_name(run._folder, f"0001-{i + 1:04d}") for i in range(jobs)]
 

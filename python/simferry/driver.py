@@ -204,10 +204,11 @@ def _adopt(run: RunFolder, backend: Backend, on_progress: Callable[[Progress], N
         return False
     states = backend.poll(run, names)
     going_on = [job for job in names if states[job] == "running"]
-    not_begun = []
-    if last["place"] == backend.options:
-        not_begun = [job for job in names if states[job] == "pending" and job.startswith(f"{last['plan']}-")]
-        not_begun = _untouched(run, not_begun)
+    pending = [job for job in names if states[job] == "pending" and job.startswith(f"{last['plan']}-")]
+    not_begun = _untouched(run, pending) if last["place"] == backend.options else []
+    dealt_again = [job for job in pending if job not in not_begun]
+    if backend.jobs_go_on and dealt_again:  # the service's list lags behind: they may have begun
+        backend.cancel(run, dealt_again, at_once=True)
     if not_begun:
         backend.submit(run, not_begun)
     return bool(not_begun or going_on) and _watch(run, backend, [*going_on, *not_begun], on_progress)

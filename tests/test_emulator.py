@@ -7,6 +7,8 @@ import signal
 import subprocess
 import sys
 import time
+import urllib.error
+import urllib.request
 
 import boto3
 import pytest
@@ -247,6 +249,16 @@ def by_tag(pushed) -> str:
 def test_requests_that_the_service_refuses(emulator, change, words):
     with refused("ValidationException", words):
         Jobs(emulator, "no-image").submit("bad", "1", inputs={"data": "in"}, **change)
+
+
+@pytest.mark.parametrize("header", [{"Origin": "https://a-page.example"}, {"Host": "a-page.example"}])
+def test_a_web_page_cannot_start_a_job(emulator, header):
+    """Without signature or special headers, as a browser sends it without asking first."""
+    query = "X-Amz-Credential=x/20260101/us-east-1/sagemaker/aws4_request&Action=CreateProcessingJob"
+    request = urllib.request.Request(f"{emulator.url}/?{query}", b"{}", {"Content-Type": "text/plain", **header})
+    with pytest.raises(urllib.error.HTTPError) as caught:
+        urllib.request.urlopen(request)
+    assert caught.value.code == 403 and "no web pages" in caught.value.read().decode()
 
 
 def test_names_are_unique_for_ever(emulate):

@@ -9,6 +9,8 @@ from urllib.parse import parse_qsl, unquote
 from uuid import uuid4
 from xml.sax.saxutils import escape
 
+from ..aws.session import is_loopback
+
 _CREDENTIAL = re.compile(r"(?P<key>[^/]+)/\d+/(?P<region>[^/]+)/(?P<service>[^/]+)/aws4_request")
 
 
@@ -66,6 +68,15 @@ def read(environ: dict[str, Any]) -> Call:
     operation = method if service == "s3" else target or form.get("Action") or method
     path = unquote(environ.get("PATH_INFO", "/").encode("latin-1").decode(errors="replace"))
     return Call(service, operation, region, key, method, path, {**query, **form}, headers, body)
+
+
+def refuse_pages(call: Call) -> None:
+    """Refuse what a page in a browser sends: it could start containers here. Pages say where they come from, or, if the page's
+    own name was made to lead here, ask another host."""
+    host = call.headers.get("Host", "")
+    here = is_loopback(f"//{host}") or host.partition(":")[0].endswith(".localhost")
+    if "Origin" in call.headers or not here:
+        raise Refusal("AccessDenied", "the emulator answers programs on this machine, no web pages", 403)
 
 
 def answer(content: Any) -> tuple[int, list[tuple[str, str]], bytes]:

@@ -197,6 +197,7 @@ class Emulator:
         if not mine:
             self.requests[call.service, call.operation] += 1
         try:
+            calls.refuse_pages(call)
             if not mine and call.service in ("sagemaker", "logs") and self.faults.throttles():
                 raise Refusal("ThrottlingException", "Rate exceeded")
             if self.iam and call.access_key != self._service_key:

@@ -11,9 +11,10 @@ import pytest
 import simferry as sf
 from conftest import bits
 from simferry import results
+from simferry.oddities import same_values
 from simferry.outputs import read_output
 from simferry.results import as_pandas, collect, digest, done, table
-from simferry.summary import same_values, summary
+from simferry.summary import summary
 from simferry.worker import blocks
 from simferry.worker.rows import column_of, result_tables
 

@@ -1,6 +1,5 @@
 """Per condition: how many replications, how many failed, and mean, sd and Monte Carlo standard error of each output."""
 
-from collections.abc import Collection
 from typing import Any
 
 import numpy as np
@@ -28,16 +27,19 @@ FIXED = (
 def summary(run: RunFolder, collected: Collected) -> Any:
     """A pandas.DataFrame, a row per condition and numeric output (logicals count as 0 and 1):
 
-    condition, the parameters, replications (those with a value), failed, missing (replications whose value is NA or NaN),
-    warnings, output, mean, sd, mcse. The MCSE of a mean is sd / sqrt(n) (Morris, White & Crowther 2019, Table 6). Where
-    replications return several rows, text outputs (a method's name, say) tell rows apart, and what is left is averaged
-    within a replication first. A condition of which every replication failed keeps its rows, with replications = 0.
+    condition, the parameters, replications (those with a value), failed, missing (those that did not fail and have none: NA,
+    NaN, or nothing was returned), warnings, output, mean, sd, mcse. The MCSE of a mean is sd / sqrt(n) (Morris, White &
+    Crowther 2019, Table 6). Where replications return several rows, text outputs (a method's name, say) tell rows apart, and
+    what is left is averaged within a replication first. A condition of which every replication failed keeps its rows, with
+    replications = 0.
     Where a parameter has the name of one of these columns, the column is called <name>_result.
     """
     conditions = run.record["conditions"]
     ids = np.arange(1, conditions + 1)
     ok = collected.replications["ok"].to_numpy(zero_copy_only=False)
-    failed = np.bincount(collected.replications["condition"].to_numpy()[~ok], minlength=conditions + 1)[1:]
+    done = collected.replications["condition"].to_numpy()
+    failed = np.bincount(done[~ok], minlength=conditions + 1)[1:]
+    came_out = np.bincount(done[ok], minlength=conditions + 1)[1:]
     warned = np.bincount(
         collected.warnings["condition"].to_numpy(), collected.warnings["count"].to_numpy(), minlength=conditions + 1
     )[1:].astype(int)
@@ -45,7 +47,7 @@ def summary(run: RunFolder, collected: Collected) -> Any:
     keys, groups = _groups(rows)
     parts: list[tuple[dict[str, Any], str | None, dict[str, np.ndarray]]] = []
     for labels, members in groups or [({}, rows)]:
-        parts += [(labels, name, _moments(members, name, conditions)) for name in _numeric(rows)]
+        parts += [(labels, name, _moments(members, name, came_out)) for name in numeric(rows)]
     if not parts:
         nothing = np.zeros(conditions, dtype=np.int64)
         parts.append(({}, None, {"n": nothing, "missing": nothing}))
@@ -70,42 +72,14 @@ def summary(run: RunFolder, collected: Collected) -> Any:
     return as_pandas(joined.drop_columns(["replication"]), run.record["parameters"])
 
 
-def same_values(rows: pa.Table, parameters: Collection[str] = ()) -> list[int]:
-    """Conditions whose replications all returned the same random-looking values, as they do after a set.seed()."""
-    names = [n for n in _numeric(rows) if n not in parameters and pa.types.is_floating(rows[n].type)]
-    if rows.num_rows == 0 or not names:
-        return []
-    condition, replication = rows["condition"].to_numpy(), rows["replication"].to_numpy()
-    begins = np.r_[0, np.flatnonzero(condition[1:] != condition[:-1]) + 1]  # of each condition
-    of = np.repeat(np.arange(len(begins)), np.diff(np.r_[begins, len(condition)]))
-    new = np.r_[True, (of[1:] != of[:-1]) | (replication[1:] != replication[:-1])]
-    starts = np.flatnonzero(new)  # of each replication
-    position = np.arange(len(condition)) - np.repeat(starts, np.diff(np.r_[starts, len(condition)]))
-    constant = np.bincount(of[starts]) >= 3
-    if not constant.any():
-        return []
-    # each row against the row in its place of the condition's first replication
-    like = np.minimum(begins[of] + position, len(condition) - 1)
-    random_looking = np.zeros(len(begins), dtype=bool)
-    for name in names:
-        values = rows[name].fill_null(np.nan).to_numpy()
-        constant[of[values.view("<i8") != values[like].view("<i8")]] = False
-    ends = np.r_[starts[1:], len(condition)][np.searchsorted(starts, begins)]  # of each condition's first replication
-    for name in names:
-        values = rows[name].fill_null(np.nan).to_numpy()
-        for c in np.flatnonzero(constant):
-            random_looking[c] |= any(f"{v:.6g}" != f"{v:.15g}" for v in values[begins[c] : ends[c]].tolist())
-    return [int(c) for c in condition[begins[constant & random_looking]]]
-
-
-def _numeric(rows: pa.Table) -> list[str]:
+def numeric(rows: pa.Table) -> list[str]:
     names = rows.column_names[2:]
     return [n for n in names if not pa.types.is_string(rows[n].type) and not pa.types.is_large_string(rows[n].type)]
 
 
 def _groups(rows: pa.Table) -> tuple[list[str], list[tuple[dict[str, Any], pa.Table]]]:
     """Text outputs that tell the several rows of a replication apart, and the rows of each of their values."""
-    names = [n for n in rows.column_names[2:] if n not in _numeric(rows)]
+    names = [n for n in rows.column_names[2:] if n not in numeric(rows)]
     if not names or rows.num_rows == 0:
         return [], []
     condition, replication = rows["condition"].to_numpy(), rows["replication"].to_numpy()
@@ -128,18 +102,19 @@ def _groups(rows: pa.Table) -> tuple[list[str], list[tuple[dict[str, Any], pa.Ta
     return names, out
 
 
-def _moments(rows: pa.Table, name: str, conditions: int) -> dict[str, np.ndarray]:
-    """n, missing, mean, sd and MCSE of one output for every condition."""
+def _moments(rows: pa.Table, name: str, came_out: np.ndarray) -> dict[str, np.ndarray]:
+    """n, missing, mean, sd and MCSE of one output for every condition. came_out: how many replications did not fail, of each."""
+    conditions = len(came_out)
     condition = rows["condition"].to_numpy()
     column = rows[name].combine_chunks()
     there = ~column.is_null().to_numpy(zero_copy_only=False)
     if not pa.types.is_floating(column.type):  # whose NA is null as well: a condition of nulls alone has no such column
-        there = (np.bincount(condition, there, minlength=conditions + 1) > 0)[condition]
+        there = (np.bincount(condition, there, minlength=conditions + 1) > 0)[condition] | (not there.any())
     values = column.cast(pa.float64()).fill_null(np.nan).to_numpy()
     condition, values, replication = condition[there], values[there], rows["replication"].to_numpy()[there]
+    has_it = np.bincount(condition, minlength=conditions + 1)[1:] > 0
     condition, values = _replication_means(condition, replication, values)
     valid = ~np.isnan(values)
-    missing = np.bincount(condition[~valid], minlength=conditions + 1)[1:]
     condition, values = condition[valid], values[valid]
     n = np.bincount(condition, minlength=conditions + 1)[1:]
     with np.errstate(invalid="ignore", divide="ignore"):
@@ -148,7 +123,7 @@ def _moments(rows: pa.Table, name: str, conditions: int) -> dict[str, np.ndarray
         sd = np.sqrt(np.bincount(condition, deviation**2, minlength=conditions + 1)[1:] / (n - 1))
         return {
             "n": n,
-            "missing": missing,
+            "missing": np.where(has_it, came_out - n, 0),
             "mean": mean,
             "sd": np.where(n > 1, sd, np.nan),
             "mcse": np.where(n > 1, sd / np.sqrt(n), np.nan),

@@ -19,10 +19,11 @@ from .backends import backend as backend_of
 from .design import Design
 from .driver import Progress
 from .errors import BudgetReached, SimferryError, UsageError, nearest
+from .oddities import oddities
 from .prepare import as_design, as_simulation, check_replications, create
 from .simulation import Simulation
 from .store import RunFolder, find_run, store_at, writing
-from .summary import same_values, summary
+from .summary import summary
 
 ProgressCallback = Callable[[Progress], None]
 
@@ -169,7 +170,7 @@ class Run:
     def results(self) -> Any:
         """The run's one table, as a pandas.DataFrame: condition, replication, the parameters, the outputs."""
         table = results_.table(self._folder)
-        self._warn_about_same_values(table)
+        self._warn_of_oddities(table)
         return results_.as_pandas(table, self.record["parameters"])
 
     def results_table(self) -> Any:
@@ -179,7 +180,7 @@ class Run:
     def summary(self) -> Any:
         """Per condition and numeric output: n, failed, missing, warnings, mean, sd and MCSE, as a pandas.DataFrame."""
         collected = self._collect()
-        self._warn_about_same_values(collected.results)
+        self._warn_of_oddities(collected.results)
         return summary(self._folder, collected)
 
     def errors(self) -> Any:
@@ -243,13 +244,9 @@ class Run:
             self._collected = (names, results_.collect(self._folder))
         return self._collected[1]
 
-    def _warn_about_same_values(self, rows: Any) -> None:
-        for condition in same_values(rows, self.record["parameters"])[:3]:
-            warnings.warn(
-                f"condition {condition} of run {self.id} returned the same values in every replication. Does the simulation "
-                "call set.seed() (or seed its generator itself)? simferry gives each replication its own stream: leave it out.",
-                stacklevel=3,
-            )
+    def _warn_of_oddities(self, rows: Any) -> None:
+        for said in oddities(self._folder, rows):
+            warnings.warn(said, stacklevel=3)
 
 
 def run(

@@ -290,7 +290,7 @@ def logs_leave(_: Arguments) -> None:
 def results(given: Arguments) -> Any:
     found = open_run(given)
     table = found.results_table()
-    found._warn_about_same_values(table)
+    found._warn_of_oddities(table)
     return table
 
 

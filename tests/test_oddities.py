@@ -1,0 +1,66 @@
+"""What a table suggests that a simulation does wrong, said when the table is looked at."""
+
+import warnings
+
+import pytest
+import simferry as sf
+from sweeps import write
+
+R = {
+    "nothing": "simulate <- function(n) { x <- rnorm(1); if (x > 0) c(m = x) }",
+    "object": "simulate <- function(n) list(rnorm(1), 1:3)",
+    "text": "simulate <- function(n) { x <- rnorm(1); list(m = if (x > 1) 'NA' else x) }",
+    "coerced": "simulate <- function(n) c(m = rnorm(1), method = 'lm')",
+    "missing": "simulate <- function(n) c(m = NA)",
+    "methods": "simulate <- function(n) data.frame(method = c('1', '2', 'all'), m = rnorm(3))",
+}
+
+
+def made(tmp_path, code):
+    return sf.run(write(tmp_path, "simulate.R", code), {"n": [1, 2]}, replications=50, seed=1, store=tmp_path / "runs")
+
+
+@pytest.mark.parametrize("look", ["results", "summary"])
+def test_replications_without_a_row(tmp_path, look):
+    run = made(tmp_path, R["nothing"])
+    with pytest.warns(UserWarning, match=r"replications of run \S+ did not fail, and returned nothing") as told:
+        frame = getattr(run, look)()
+    assert len(told) == 1
+    rows = run.results_table()
+    assert 20 < rows.num_rows < 80 and f"{100 - rows.num_rows} replications" in str(told[0].message)
+    if look == "summary":
+        assert (frame["replications"] + frame["missing"]).tolist() == [50, 50]
+        assert frame["replications"].sum() == rows.num_rows
+
+
+def test_objects_are_said_to_be_kept(tmp_path):
+    run = made(tmp_path, R["object"])
+    with pytest.warns(UserWarning, match="100 replications .* an object, .*The first is condition 1, replication 1"):
+        assert len(run.results()) == 0
+    assert [path.name for path in run.artifacts(1, 1)] == ["value.rds"]
+
+
+def test_text_among_numbers(tmp_path):
+    run = made(tmp_path, R["text"])
+    texts = [r for r in run.results_table().to_pylist() if r["m"] == "NA"]
+    where = rf"text in {len(texts)} \(condition {texts[0]['condition']}, replication {texts[0]['replication']}: 'NA'\)"
+    with pytest.warns(UserWarning, match=rf"output m of run .* is a number in most rows and {where}"):
+        run.summary()
+
+
+def test_numbers_that_were_made_text(tmp_path):
+    run = made(tmp_path, R["coerced"])
+    with pytest.warns(UserWarning, match=r"output m of run .* reads as numbers, but is text"):
+        run.summary()
+
+
+def test_what_is_as_it_should_be_is_not_remarked_on(tmp_path):
+    run = made(tmp_path, R["methods"])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert run.summary()["method"].tolist() == ["1", "2", "all"] * 2
+        run.results()
+
+
+def test_a_logical_na_is_missing(tmp_path):
+    assert made(tmp_path, R["missing"]).summary()[["replications", "missing"]].values.tolist() == [[0, 50], [0, 50]]

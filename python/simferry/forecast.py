@@ -3,6 +3,7 @@
 import contextlib
 import tempfile
 import time
+import warnings
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -117,6 +118,12 @@ def plan(
         folder.id,
     )
     _forecast(out, folder, design, cores or (1 if simulation.kind == "function" else where.workers))
+    if failed := sum(name.failed for name in folder.block_names()):
+        warnings.warn(
+            f"{failed} of the pilot's {out.pilot_replications} replications failed, so their time may mean nothing: "
+            f"simferry errors {folder.id}",
+            stacklevel=2,
+        )
     if out.pilot_replications == 0:
         folder.remove()
         out.pilot_run = None

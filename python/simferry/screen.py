@@ -96,7 +96,7 @@ def pace(now: Progress) -> list[str]:
 def said(now: Progress) -> str:
     parts = [f"{now.failed:,} failed", *pace(now)]
     if now.dollars is not None:
-        parts += [jobs_said(now)]
+        parts += [f"jobs: {jobs_said(now)}"]
     if now.note:
         parts += [f"waiting for {now.note}"]
     return ", ".join(parts)

@@ -69,7 +69,7 @@ class Simulation:
 
     target: path of an R or Python script, a Python callable, an R function (see `RFunction`), or a program.
     function: the function of the script to call once per replication.
-    args: a template such as "--args {n} {effect}"; it makes the target a whole script (or a command), run once per
+    args: a template such as "{n} {effect}"; it makes the target a whole script (or a command), run once per
         replication. {replication}, {seed} and {condition} may be used as well.
     include: files and folders that come along, relative to the script.
     constants: objects given to a Python function in every replication, sent once.

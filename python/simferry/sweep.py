@@ -4,7 +4,7 @@
 script = "simulate.R"          # or program = "./simulate"; paths are relative to this file
 function = "simulate"
 include = ["helpers.R"]
-# args = "--args {n} {effect}"  makes it a whole script; results_file = "result.csv"
+# args = "{n} {effect}"  makes it a whole script; results_file = "result.csv"
 
 [design.grid]                  # or .zipped, .table (file = "conditions.csv"), .random, .latin_hypercube, .sobol
 n = [10, 20, 50]

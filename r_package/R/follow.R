@@ -52,12 +52,12 @@ progress_of <- function(run) {
   list(
     update = function(now) {
       if (is.null(bar)) {
-        bar <<- cli::cli_progress_bar(total = now$total, format = "{cli::pb_bar} {cli::pb_current}/{cli::pb_total} {cli::pb_extra$said}{cli::pb_eta_str}",
+        bar <<- cli::cli_progress_bar(total = now$total, format = "{cli::pb_bar} {cli::pb_current}/{cli::pb_total} {cli::pb_extra$said}",
                                       extra = list(said = ""), .envir = home, .auto_close = FALSE, auto_terminate = FALSE)
         if (in_rstudio) job <<- rstudioapi::jobAdd(paste("simferry", run$id), progressUnits = as.integer(max(now$total, 1)), running = TRUE, show = FALSE)
       }
-      said <- c(if (now$failed > 0) paste(number(now$failed), "failed"), if (nzchar(now$said)) now$said)
-      cli::cli_progress_update(set = now$done, total = now$total, extra = list(said = paste(c(said, ""), collapse = ", ")), id = bar, .envir = home)
+      said <- c(if (now$failed > 0) paste(number(now$failed), "failed"), now$pace[nzchar(now$pace)], if (nzchar(now$said)) paste("jobs:", now$said))
+      cli::cli_progress_update(set = now$done, total = now$total, extra = list(said = paste(said, collapse = ", ")), id = bar, .envir = home)
       if (!is.null(job)) {
         rstudioapi::jobSetProgress(job, as.integer(now$done))
         if (now$state != "running") rstudioapi::jobSetState(job, if (now$state == "complete") "succeeded" else "failed")

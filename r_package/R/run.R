@@ -17,8 +17,9 @@
 #' @param replications `[numeric(1)]` how many replications of each condition.
 #' @param seed `[numeric(1)]` from 0 to 2^31 - 1. Without one, one is drawn, printed and recorded.
 #' @param function_name `[character(1)]` the function of the script.
-#' @param args `[character(1)]` a template such as `"--args {n} {effect}"`. It makes the target a whole script (or a program),
-#'   run once per replication; `{replication}`, `{seed}` and `{condition}` may be used as well.
+#' @param args `[character(1)]` a template such as `"{n} {effect}"`. It makes the target a whole script (or a program),
+#'   run once per replication with these arguments, which R scripts find with `commandArgs(trailingOnly = TRUE)`;
+#'   `{replication}`, `{seed}` and `{condition}` may be used as well.
 #' @param include `[character]` files and folders that come along, relative to the script.
 #' @param constants `[named list]` objects given to the function in every replication, sent once.
 #' @param packages `[character]` packages that are attached for a function besides those that it is seen to use.

@@ -58,30 +58,44 @@ plot.simferry_run <- function(x, output = NULL, parameter = NULL, ...) {
     raise("usage", paste0("there is no parameter ", parameter), paste0("The parameters are: ", paste(parameters, collapse = ", ")))
   others <- setdiff(several, parameter)
   told_apart <- setdiff(names(table), c(parameters, "condition", "replications", "failed", "missing", "warnings", "output", "mean", "sd", "mcse"))
-  panels <- grDevices::n2mfrow(length(outputs), asp = do.call(`/`, as.list(graphics::par("din"))))
-  old <- graphics::par(mfrow = panels, mar = c(4.1, 4.1, 2.1, 1.1))
+  lines <- c(others, told_apart)
+  old <- graphics::par(mar = c(4.1, 4.1, 2.1, 1.1))
+  # of a single panel the user's own layout is kept
+  if (length(outputs) > 1) old <- c(graphics::par(mfrow = grDevices::n2mfrow(length(outputs), asp = do.call(`/`, as.list(graphics::par("din"))))), old)
   on.exit(graphics::par(old))
-  for (name in outputs) draw_output(table[which(table$output == name), ], name, parameter, c(others, told_apart), ...)
+  for (name in outputs) draw_output(table[which(table$output == name), ], name, parameter, lines, ...)
   invisible(table)
 }
 
 draw_output <- function(table, output, parameter, others, ...) {
   at <- table[[parameter]]
-  levels <- if (!is.numeric(at)) unique(at)
+  levels <- if (is.character(at)) unique(at) else if (!is.numeric(at) || !all(is.finite(at))) sort(unique(at), na.last = TRUE)
   at <- if (is.null(levels)) at else match(at, levels)
   half <- 1.96 * ifelse(is.na(table$mcse), 0, table$mcse)
   span <- range(table$mean - half, table$mean + half, finite = TRUE)
   lines <- if (length(others)) interaction(table[others], sep = ", ", drop = TRUE, lex.order = TRUE) else factor(rep("", nrow(table)))
-  if (length(others)) span[2L] <- span[2L] + diff(span) * min(0.1 * (nlevels(lines) + 1), 1)   # for the legend
+  kind <- seq_len(nlevels(lines)) - 1L
+  colour <- kind %% 8L + 1L
+  symbol <- c(19L, 17L, 15L, 4L, 1L, 2L, 0L, 3L)[kind %/% 8L %% 8L + 1L]
+  columns <- 1L
+  if (length(others)) {   # the legend stands above the panel, where it covers nothing
+    inches <- graphics::par("fin")[1L] - sum(graphics::par("mai")[c(2L, 4L)])
+    columns <- min(nlevels(lines), max(1L, as.integer(inches / (0.4 + 0.8 * graphics::par("cin")[1L] * (2 + max(nchar(levels(lines))))))))
+    old <- graphics::par(mar = c(4.1, 4.1, 2.1 + 0.9 * (1 + ceiling(nlevels(lines) / columns)), 1.1))
+    on.exit(graphics::par(old))
+  }
   settings <- utils::modifyList(list(xlab = parameter, ylab = paste("mean of", output), ylim = span), list(...))
   do.call(graphics::plot, c(list(range(at), range(table$mean, finite = TRUE), type = "n", xaxt = if (is.null(levels)) "s" else "n"), settings))
-  if (!is.null(levels)) graphics::axis(1, seq_along(levels), levels)
+  if (!is.null(levels)) graphics::axis(1, seq_along(levels), ifelse(is.na(levels), "NA", as.character(levels)))
   for (i in seq_along(levels(lines))) {
     rows <- which(lines == levels(lines)[i])
     rows <- rows[order(at[rows])]
-    graphics::points(at[rows], table$mean[rows], type = "b", pch = 19, col = i)
+    graphics::points(at[rows], table$mean[rows], type = "b", pch = symbol[i], col = colour[i])
     spread <- rows[half[rows] > 0]
-    graphics::segments(at[spread], table$mean[spread] - half[spread], y1 = table$mean[spread] + half[spread], col = i)
+    graphics::segments(at[spread], table$mean[spread] - half[spread], y1 = table$mean[spread] + half[spread], col = colour[i])
   }
-  if (length(others)) graphics::legend("topright", levels(lines), title = paste(others, collapse = ", "), col = seq_along(levels(lines)), lty = 1, pch = 19, bty = "n")
+  corner <- graphics::par("usr")[c(1L, 4L)]
+  if (length(others))
+    graphics::legend(corner[1L], corner[2L], levels(lines), title = paste(others, collapse = ", "), col = colour, lty = 1, pch = symbol, bty = "n",
+                     ncol = columns, yjust = 0, xpd = NA, cex = 0.8)
 }

@@ -219,10 +219,17 @@ class Sagemaker:
                 least = hours * max(prices(session.region()).of(kind.name) for kind in self.types)
                 need = math.ceil(100 * (self.budget - left + 1.05 * least)) / 100
                 fewer = " Fewer --jobs start up more cheaply." if jobs > 1 else ""
+                way_out = f"--budget {need:g}, or more."
+                if run.plans():
+                    kept = sum(block.replications for block in run.block_names())
+                    way_out = (
+                        f"simferry resume {run.handle} --budget {need:g}  goes on; {kept:,} replications are kept."
+                    )
+                spent = self.budget - left
                 raise BudgetReached(
                     f"the budget of ${self.budget:g} does not allow {jobs} more job{'s' if jobs > 1 else ''} of run {run.id}: "
-                    f"${self.dollars(run):.2f} are spent, and to start up costs ${least:.2g}",
-                    f"--budget {need:g}, or more.{fewer}",
+                    f"${spent:.{2 if spent == 0 or spent >= 0.1 else 4}f} are spent, and to start up costs ${least:.2g}",
+                    way_out + fewer,
                 )
             limit = min(limit, int(seconds))
         self.seconds_at_most = float(limit)

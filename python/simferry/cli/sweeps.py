@@ -80,7 +80,7 @@ def sweep_arguments(simulation: str, parameters: tuple[str, ...], table: str | N
 
 @example(
     "simferry run simulate.R -p n=10,20,50 --replications 1000 --seed 2026",
-    'simferry run parallel.R --args "--args {n}" -p n=100 --replications 10 --results-file result.csv',
+    'simferry run parallel.R --args "{n}" -p n=100 --replications 10 --results-file result.csv',
     "simferry run sweep.toml --workers 2 -o results.parquet",
 )
 @main.command()

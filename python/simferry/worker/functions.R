@@ -21,6 +21,7 @@ user_calls <- function(calls) {
   text <- vapply(calls, function(call) paste(deparse(call, nlines = 2L), collapse = " "), "")
   from <- which(startsWith(text, "eval(call, space)"))
   if (length(from)) text <- text[-seq_len(max(from))]
-  text <- text[!grepl("^(h\\(simpleError|\\.handleSimpleError|on_error\\(|user_calls\\(|tryCatch\\(user_calls|tryCatchList\\(|tryCatchOne\\(|doTryCatch\\()", text)]
+  ours <- grep("user_calls(sys.calls())", text, fixed = TRUE)   # the handler, and what it calls
+  if (length(ours)) text <- text[seq_len(min(ours) - 1L)]
   rev(rev(text)[seq_len(min(length(text), 30L))])
 }

@@ -102,6 +102,26 @@ def test_a_dead_driver_does_not_hold_the_run(tmp_path, script):
     assert run.status().state == "complete" and set(run.status().jobs.values()) == {"lost", "succeeded"}
 
 
+def test_a_driver_on_another_machine_that_shares_the_folder(tmp_path, script, expected):
+    run = detached(tmp_path, script)
+    process = driver.driver_of(run._folder)
+    for path in (run.folder / "jobs" / "driver.json", *run.folder.glob("jobs/*/job.json")):
+        record = json.loads(path.read_text())
+        text = path.read_text().replace(record["space"], "another start of another machine")
+        path.write_text(text.replace(record["host"], "login-7"))
+    now = run.status()
+    assert (now.state, now.jobs) == ("running", {"0001-0001": "running"})
+    with pytest.raises(RunBusy, match=rf"run {run.id} is being computed on login-7\nIt can be stopped only there."):
+        run.cancel()
+    with pytest.raises(RunBusy, match=rf"run {run.id} is being computed on login-7\nsimferry watch"):
+        run.resume()
+    assert (run.folder / "jobs" / "0001-0001" / "scratch").is_dir()  # nothing of it was touched
+    process.kill()
+    wait_until(lambda: run.status().state == "incomplete")
+    assert run.status().jobs == {"0001-0001": "lost"}
+    assert digest(run.resume()) == expected
+
+
 def test_jobs_end_soon_after_their_driver(tmp_path, script):
     run = detached(tmp_path, script)
     driver.driver_of(run._folder).kill()

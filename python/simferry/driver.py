@@ -8,7 +8,7 @@ import signal
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 import psutil
@@ -17,7 +17,8 @@ from . import planning, results
 from .aws.session import AwsError, NoAnswer
 from .backends.base import ENDED, Backend
 from .errors import Interrupted, RunBusy, SimferryError, SimulationError, StoreError, WorkerError
-from .store import BlockName, RunFolder, write_whole, writing
+from .processes import claim, identity, is_held, is_here, process_of
+from .store import LOCK, BlockName, RunFolder, write_whole, writing
 
 PATIENCE = 100  # polls for which a service that does not answer is waited for
 
@@ -52,7 +53,7 @@ def progress(run: RunFolder, backend: Backend) -> Progress:
     total = run.record["conditions"] * max([run.record["replications"], *(p["replications"] for p in plans)])
     done, failed = sum(b.replications for b in names), sum(b.failed for b in names)
     goes_on = "running" in jobs.values() or (done < total and backend.just_now(run))
-    running = driver_of(run) is not None or (backend.jobs_go_on and goes_on)
+    running = driver_of(run) is not None or bool(driven_elsewhere(run)) or (backend.jobs_go_on and goes_on)
     # a results file may turn out to be unreadable
     if not running and (
         _tried_twice(plans, names, run.record["conditions"]) or run.record["simulation"]["results_file"]
@@ -89,13 +90,19 @@ def job_names(run: RunFolder) -> list[str]:
 
 def driver_of(run: RunFolder) -> psutil.Process | None:
     """The process on this machine that computes the run now, if there is one."""
-    try:
-        record = json.loads((run.jobs / "driver.json").read_bytes())
-        process = psutil.Process(record["pid"])
-        alive = process.create_time() == record["started"] and process.status() != psutil.STATUS_ZOMBIE
-    except (OSError, ValueError, KeyError, psutil.Error):
-        return None
-    return process if alive else None
+    return process_of(_driver_record(run))
+
+
+def driven_elsewhere(run: RunFolder) -> str:
+    """The name of another machine that shares the folder and computes the run now; empty where there is none."""
+    record = _driver_record(run)
+    return str(record["host"]) if not is_here(record) and is_held(run.jobs / LOCK) else ""
+
+
+def _driver_record(run: RunFolder) -> dict[str, Any]:
+    with contextlib.suppress(OSError, ValueError):
+        return dict(json.loads((run.jobs / "driver.json").read_bytes()))
+    return {}
 
 
 @contextlib.contextmanager
@@ -105,20 +112,22 @@ def driving(run: RunFolder) -> Iterator[None]:
     before = None
     with contextlib.ExitStack() as until_done:
         with writing(run.path):
-            lock = until_done.enter_context(open(run.jobs / "driver.lock", "wb"))
+            lock = until_done.enter_context(open(run.jobs / LOCK, "wb"))
         until = time.monotonic() + 2
-        while not _locked(lock):
-            other = driver_of(run)
-            if other is None and time.monotonic() < until:  # one that has just begun, or whose last threads are dying
+        while not claim(lock):
+            other, host = driver_of(run), driven_elsewhere(run)
+            if (
+                other is None and not host and time.monotonic() < until
+            ):  # one that has just begun, or whose last threads are dying
                 time.sleep(0.02)
                 continue
+            who = f"by process {other.pid}" if other else f"on {host}" if host else "by another process"
             raise RunBusy(
-                f"run {run.id} is being computed by {f'process {other.pid}' if other else 'another process'}",
+                f"run {run.id} is being computed {who}",
                 f"simferry watch {run.handle}  follows it, simferry cancel {run.handle}  stops it.",
             )
-        me = {"pid": os.getpid(), "started": psutil.Process().create_time()}
         with writing(run.path):
-            write_whole(path, json.dumps(me).encode())
+            write_whole(path, json.dumps(identity(os.getpid())).encode())
         with contextlib.suppress(ValueError):  # not in the main thread: signals are somebody else's
             before = signal.signal(signal.SIGTERM, _interrupt)
         try:
@@ -128,19 +137,6 @@ def driving(run: RunFolder) -> Iterator[None]:
                 signal.signal(signal.SIGTERM, before)
             with contextlib.suppress(OSError):
                 path.unlink()
-
-
-def _locked(file: IO[bytes]) -> bool:
-    """Whether this process now holds the lock of a file; the system lets go of it when the process ends, however it does."""
-    try:
-        import fcntl
-
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    except (ImportError, OSError):  # no locks on this system: driver.json and the race for a plan's number have to do
-        pass
-    return True
 
 
 def _interrupt(*_: Any) -> None:

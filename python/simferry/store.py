@@ -27,6 +27,7 @@ from typing import Any
 from .errors import RunBusy, RunNotFound, StoreError, nearest
 
 CANCELLED = "cancelled"
+LOCK = "driver.lock"  # in jobs/: whoever computes the run holds it
 INPUT_NAME = r"(?!code$|plan$)[A-Za-z][A-Za-z0-9_-]{0,60}"
 DEFAULT_STORE = "simferry-runs"
 FORMAT = 2  # of run folders; a folder with a higher one was written by a newer simferry

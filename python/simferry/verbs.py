@@ -18,7 +18,7 @@ from .aws.session import AwsError, NoAnswer
 from .backends import backend as backend_of
 from .design import Design
 from .driver import Progress
-from .errors import BudgetReached, SimferryError, UsageError, nearest
+from .errors import BudgetReached, RunBusy, SimferryError, UsageError, nearest
 from .oddities import oddities
 from .prepare import as_design, as_simulation, check_replications, create
 from .simulation import Simulation
@@ -130,6 +130,8 @@ class Run:
 
     def cancel(self, seconds_to_wait: float = 10) -> Progress:
         """Stop computing; what is done stays, and the run can be resumed."""
+        if host := driver.driven_elsewhere(self._folder):
+            raise RunBusy(f"run {self.id} is being computed on {host}", "It can be stopped only there.")
         process = driver.driver_of(self._folder)
         if process is not None and process.pid != os.getpid():
             process.terminate()

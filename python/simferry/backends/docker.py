@@ -15,12 +15,12 @@ from ..aws.instances import Instance, instance
 from ..engine import EngineError, connect, find_image, run_once
 from ..errors import UsageError
 from ..inputs import bring
+from ..processes import alive, identity
 from ..processing import Outcome, ProcessingJob
-from ..store import DEFAULT_STORE, RunFolder, write_whole, writing
+from ..store import DEFAULT_STORE, LOCK, RunFolder, write_whole, writing
 from . import contract
 from .base import follow_here
 from .contract import ROOT
-from .local import alive, identity
 
 ENGINE_SECONDS = 120  # how long an engine that restarts is waited for
 
@@ -264,7 +264,9 @@ class Docker:
         record = self._read(run, job)
         state = str(record.get("state", "pending"))
         if state in ("pending", "running") and job not in self._running and (run, job) not in self._waiting:
-            return state if alive(record.get("driver", {})) else "lost"  # another driver's, or a dead one's
+            return (
+                state if alive(record.get("driver", {}), run.jobs / LOCK) else "lost"
+            )  # another driver's, or a dead one's
         return state
 
     def _read(self, run: RunFolder, job: str) -> dict[str, Any]:

@@ -16,8 +16,9 @@ import psutil
 
 from ..errors import SimulationError
 from ..inputs import bring
+from ..processes import alive, identity
 from ..simulation import interpreter, worker_environment
-from ..store import DEFAULT_STORE, RunFolder, write_whole, writing
+from ..store import DEFAULT_STORE, LOCK, RunFolder, write_whole, writing
 from .base import ENDED, follow_here
 
 JOB = "SIMFERRY_JOB"  # in the environment of all processes of a job: its folder
@@ -151,7 +152,8 @@ class Local:
             return "lost" if record["state"] == "unknown" else str(record["state"])
         process = self._processes.get(root)
         if process is None:  # another driver's: if that one lives, it will see to the job's end
-            return "running" if alive(record) or alive(record["driver"]) else "lost"
+            lock = root.parent / LOCK
+            return "running" if alive(record, lock) or alive(record["driver"], lock) else "lost"
         status = process.poll()
         if status is None:
             return "running"
@@ -211,19 +213,3 @@ def _job_of(process: psutil.Process) -> str | None:
         return process.environ().get(JOB)
     except (psutil.Error, OSError):
         return None
-
-
-def identity(pid: int) -> dict[str, Any]:
-    """A process's number and when it started, which no other process of that number shares."""
-    with contextlib.suppress(psutil.Error):
-        return {"pid": pid, "started": psutil.Process(pid).create_time()}
-    return {"pid": pid, "started": None}
-
-
-def alive(record: dict[str, Any]) -> bool:
-    """Whether that very process, and not another with its number, still runs."""
-    try:
-        process = psutil.Process(record["pid"])
-        return process.create_time() == record["started"] and process.status() != psutil.STATUS_ZOMBIE
-    except (psutil.Error, KeyError):
-        return False

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from .. import processing
-from ..backends.local import alive, identity
 from ..engine import EngineError, connect
+from ..processes import alive, identity
 
 OWNER = "simferry-emulator"
 

@@ -12,6 +12,7 @@ import time
 import boto3
 import pytest
 import simferry as sf
+from botocore.exceptions import ClientError
 from simferry import errors, verbs
 from simferry.aws import session
 from simferry.aws.images import find_or_push
@@ -615,13 +616,20 @@ def test_credentials_that_expire_while_jobs_run(tmp_path, emulator, image_r, mon
     assert len(described(emulator)) == 1
 
 
-def test_an_answer_that_is_lost_submits_no_job_twice_and_removes_no_run(tmp_path, emulator, image_r, monkeypatch):
+FAILED = {"Error": {"Code": "InternalFailure", "Message": "oops"}, "ResponseMetadata": {"HTTPStatusCode": 500}}
+LOST = [session.NoAnswer("AWS can't be asked"), ClientError(FAILED, "CreateProcessingJob")]
+
+
+@pytest.mark.parametrize("answer", LOST, ids=["none", "500"])
+def test_an_answer_that_is_lost_submits_no_job_twice_and_removes_no_run(
+    tmp_path, emulator, image_r, monkeypatch, answer
+):
     start_script, lost = backend.start_script, iter([True, False, True] + [False] * 100)
 
     def heard(**job):
         start_script(**job)
         if next(lost):
-            raise session.NoAnswer("AWS can't be asked")
+            raise answer
 
     monkeypatch.setattr(backend, "start_script", heard)
     run = submit(emulator, write(tmp_path, *DRAWS["r"]), image_r, jobs=3)

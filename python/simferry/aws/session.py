@@ -139,6 +139,10 @@ def refused(what: str, error: Any) -> AwsError:
     if code in _DENIED:
         hint = "docs/iam/ has the policies that simferry needs, each action with what it is for."
         return AccessDenied(f"access to {what} is denied ({error.operation_name}): {message}", hint, code)
+    if error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0) >= 500:  # it may have been done all the same
+        return NoAnswer(
+            f"{what}: AWS could not say whether {error.operation_name} was done: {message} ({code})", "", code
+        )
     hint = "--role, or SIMFERRY_ROLE; docs/iam/ tells how to make one." if "ssume role" in message else ""
     return AwsError(f"{what}: AWS refuses {error.operation_name}: {message} ({code})", hint, code)
 

@@ -236,9 +236,6 @@ class Sagemaker:
         return {"limit": limit, "types": [kind.name for kind in self.types], "hosts": self.hosts}
 
     def submit(self, run: RunFolder, jobs: Sequence[str]) -> None:
-        for one in run.inputs.values():
-            if one["place"]:
-                unchanged(one["place"], one["version"])
         self._waiting += jobs
         with contextlib.suppress(session.NoAnswer):  # it may have been heard: whoever watches asks again
             self.go_on(run)
@@ -249,6 +246,9 @@ class Sagemaker:
         if not self._waiting or time.monotonic() < self._not_before:
             return
         self.waits_for = ""
+        for one in run.inputs.values():  # now, as jobs may have waited for hours
+            if one["place"]:
+                unchanged(one["place"], one["version"])
         while self._waiting:
             try:
                 with session.asking("SageMaker"):

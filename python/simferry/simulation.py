@@ -367,7 +367,8 @@ class Simulation:
             for name in [*design.names, *self.constants]:
                 if name not in taken:
                     raise SimulationError(
-                        f"{where} has no argument {name!r}, which the design has",
+                        f"{where} has no argument {name!r}, which "
+                        + ("the design has" if name in design.names else "is among the constants"),
                         nearest(name, taken) or f"It takes: {', '.join(taken) or 'nothing'}.",
                     )
         for name, has_default in arguments:

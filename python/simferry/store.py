@@ -18,6 +18,7 @@ import json
 import os
 import re
 import secrets
+import shlex
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -378,5 +379,6 @@ class Store:
             return self.folder(text if text in ids else begin[0])
         hint = f"Did you mean {' or '.join(sorted(begin)[:3])}?" if begin else nearest(text, ids)
         raise RunNotFound(
-            f"there is no run {text} in {self.address}", hint or "simferry list  shows the runs that are there."
+            f"there is no run {text} in {self.address}",
+            hint or f"simferry list --store {shlex.quote(self.address)}  shows the runs that are there.",
         )

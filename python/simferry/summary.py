@@ -43,7 +43,8 @@ def summary(run: RunFolder, collected: Collected) -> Any:
     warned = np.bincount(
         collected.warnings["condition"].to_numpy(), collected.warnings["count"].to_numpy(), minlength=conditions + 1
     )[1:].astype(int)
-    rows = collected.results
+    rows = with_parameters(run, collected.results)  # so that outputs are called what they are called there
+    rows = rows.drop_columns([name for name in run.record["parameters"]])
     keys, groups = _groups(rows)
     parts: list[tuple[dict[str, Any], str | None, dict[str, np.ndarray]]] = []
     for labels, members in groups or [({}, rows)]:

@@ -47,6 +47,7 @@ progress_of <- function(run) {
   home <- environment()
   bar <- NULL
   job <- NULL
+  told <- proc.time()[[3L]]
   in_rstudio <- has_jobs_pane()
   if (isTRUE(getOption("knitr.in.progress"))) return(list(update = function(now) NULL, end = function() NULL))
   list(
@@ -56,12 +57,16 @@ progress_of <- function(run) {
                                       extra = list(said = ""), .envir = home, .auto_close = FALSE, auto_terminate = FALSE)
         if (in_rstudio) job <<- rstudioapi::jobAdd(paste("simferry", run$id), progressUnits = as.integer(max(now$total, 1)), running = TRUE, show = FALSE)
       }
-      said <- c(if (now$failed > 0) paste(number(now$failed), "failed"), now$pace[nzchar(now$pace)], if (nzchar(now$said)) paste("jobs:", now$said))
-      cli::cli_progress_update(set = now$done, total = now$total, extra = list(said = paste(said, collapse = ", ")), id = bar, .envir = home)
       if (!is.null(job)) {
         rstudioapi::jobSetProgress(job, as.integer(now$done))
         if (now$state != "running") rstudioapi::jobSetState(job, if (now$state == "complete") "succeeded" else "failed")
       }
+      if (!cli::is_dynamic_tty() && now$state == "running") {   # a file, where every look would be a line
+        if (proc.time()[[3L]] - told < 10) return()
+        told <<- proc.time()[[3L]]
+      }
+      said <- c(if (now$failed > 0) paste(number(now$failed), "failed"), now$pace[nzchar(now$pace)], if (nzchar(now$said)) paste("jobs:", now$said))
+      cli::cli_progress_update(set = now$done, total = now$total, extra = list(said = paste(said, collapse = ", ")), id = bar, .envir = home)
     },
     end = function() {
       if (!is.null(bar)) cli::cli_progress_done(id = bar, .envir = home)

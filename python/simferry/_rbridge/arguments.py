@@ -79,7 +79,10 @@ def column(name: str, vector: Vector | None) -> Any:
 
 def columns_of(vector: Vector) -> dict[str, Any]:
     names = vector.names
-    if vector.kind != "list" or (len(vector) and not all(names)):
+    if vector.kind != "list":
+        what = "a matrix" if "dim" in vector.attributes else "a vector"
+        raise DesignError(f"{what} is no design", "Write sim_grid(n = c(10, 20), effect = 0.5), or give a data frame.")
+    if len(vector) and not all(names):
         raise DesignError("a parameter has no name", "Write sim_grid(n = c(10, 20), effect = 0.5).")
     if twice := [name for name in names if names.count(name) > 1]:
         raise DesignError(f"parameter {twice[0]} is given twice")

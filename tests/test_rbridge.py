@@ -12,7 +12,7 @@ import pyarrow as pa
 import pytest
 import simferry as sf
 from conftest import bits, rscript
-from simferry import _rbridge, _rdrivers, results
+from simferry import _rbridge, _rdrivers, _rwords, results
 from simferry._rbridge.runs import sweep_of
 from simferry.cli import main
 from simferry.cli.sweeps import sweep_arguments
@@ -153,13 +153,13 @@ def test_a_fault_of_its_own_says_where():
 
 
 def test_words_of_the_shell_become_those_of_r():
-    assert _rdrivers.in_r("simferry resume power-1 --retry-failed  goes on") == (
+    assert _rwords.in_r("simferry resume power-1 --retry-failed  goes on") == (
         'sim_resume("power-1", retry_failed = TRUE)  goes on'
     )
-    assert _rdrivers.in_r("simferry watch p-1  follows it, simferry cancel p-1  stops it.") == (
+    assert _rwords.in_r("simferry watch p-1  follows it, simferry cancel p-1  stops it.") == (
         'sim_watch("p-1")  follows it, sim_cancel("p-1")  stops it.'
     )
-    assert _rdrivers.in_r("choose another place with --store (SIMFERRY_STORE)") == (
+    assert _rwords.in_r("choose another place with --store (SIMFERRY_STORE)") == (
         "choose another place with store (SIMFERRY_STORE)"
     )
     for said, in_r in {
@@ -177,7 +177,7 @@ def test_words_of_the_shell_become_those_of_r():
         "AWS_DEFAULT_REGION=us-west-2, or": 'Sys.setenv(AWS_DEFAULT_REGION = "us-west-2"), or',
         "aws s3 ls --recursive s3://b/x": "aws s3 ls --recursive s3://b/x",
     }.items():
-        assert _rdrivers.in_r(said) == in_r
+        assert _rwords.in_r(said) == in_r
 
 
 def test_the_environment_is_rs_for_the_time_of_a_call(tmp_path, monkeypatch):

@@ -9,30 +9,19 @@ import atexit
 import contextlib
 import json
 import os
-import re
 import select
 import subprocess
 import sys
 import time
-import traceback
 import warnings
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
-from .errors import Interrupted, SimferryError, WorkerError
-from .rdata import NotPlain
+from ._rwords import described, in_r
+from .errors import WorkerError
 
 
-class Told(Exception):
-    """An error of another process, as it was described there."""
-
-    def __init__(self, error: dict[str, str]) -> None:
-        super().__init__(error)
-        self.error = error
-
-
-class Driver:
+class DriverProcess:
     """A process that computes a run when it is told to, and then waits for the next. heard: what it told, oldest first."""
 
     def __init__(self) -> None:
@@ -97,18 +86,18 @@ class Driver:
         return {"error": described(error), "warnings": []}
 
 
-drivers: dict[str, Driver] = {}  # by the address of the run that they compute
-_spare: list[Driver] = []  # one that has loaded all that it needs, and waits
+drivers: dict[str, DriverProcess] = {}  # by the address of the run that they compute
+_spare: list[DriverProcess] = []  # one that has loaded all that it needs, and waits
 
 
-def keep_spare(used: Driver | None = None) -> None:
+def keep_spare(used: DriverProcess | None = None) -> None:
     """Have a driver ready for the next run: starting one takes the better part of a second."""
     if _spare or (used is not None and not used.alive):
         if used is not None:
             used.let_go()
         used = None
     if not _spare:
-        _spare.append(used or Driver())
+        _spare.append(used or DriverProcess())
 
 
 @atexit.register
@@ -123,12 +112,12 @@ def _let_go() -> None:
             driver.process.wait(0.5)
 
 
-def order(found: Any, told: dict[str, Any]) -> Driver:
+def order(found: Any, told: dict[str, Any]) -> DriverProcess:
     """Hand a run to a driver."""
-    driver = _spare.pop() if _spare else Driver()
+    driver = _spare.pop() if _spare else DriverProcess()
     if not driver.alive:
         driver.let_go()
-        driver = Driver()
+        driver = DriverProcess()
     driver.tell({"run": found.address, "cwd": os.getcwd(), "environment": dict(os.environ), **told})
     return driver
 
@@ -210,75 +199,6 @@ def forget_aws() -> None:
     session = sys.modules.get("simferry.aws.session")
     for kept in (session.session, session.client, session.account) if session else ():
         kept.cache_clear()
-
-
-# ---- errors and their words, as R users write them ----
-
-
-def described(error: BaseException) -> dict[str, str]:
-    """An error as R gets it."""
-    if isinstance(error, Told):
-        return error.error
-    if isinstance(error, SimferryError):
-        return {"code": error.code, "message": in_r(error.message), "hint": in_r(error.hint)}
-    if isinstance(error, KeyboardInterrupt):
-        return {"code": Interrupted.code, "message": "stopped", "hint": ""}
-    if isinstance(error, NotPlain):
-        return {"code": "usage", "message": f"an argument is {error}, which can't be used here", "hint": ""}
-    if isinstance(error, ModuleNotFoundError) and not str(error.name).startswith("simferry"):
-        message = f"the Python package {error.name} is not installed"
-        return {"code": "python", "message": message, "hint": in_r("pip install 'simferry[sagemaker]'")}
-    if isinstance(error, OSError):
-        return {"code": "system", "message": f"{error.filename or 'a file'}: {error.strerror or error}", "hint": ""}
-    where = traceback.extract_tb(error.__traceback__)[-1]
-    place = f"{Path(where.filename).name}:{where.lineno}"
-    shown = "".join(traceback.format_exception(error)) if os.environ.get("SIMFERRY_DEBUG") else ""
-    hint = shown or 'Sys.setenv(SIMFERRY_DEBUG = "1")  shows all of it; please report it.'
-    return {
-        "code": "internal",
-        "message": f"a fault of simferry's own: {type(error).__name__}: {error} ({place})",
-        "hint": hint,
-    }
-
-
-_COMMAND = r"simferry (status|watch|logs|cancel|resume|extend|results|summary|errors|replay)"
-_IN_R: list[tuple[re.Pattern[str], str]] = [
-    (re.compile(rf"{_COMMAND} (?!RUN\b|--)(\S+) --retry-failed"), r'sim_\1("\2", retry_failed = TRUE)'),
-    (re.compile(rf"{_COMMAND} (?!RUN\b|--)(\S+) --budget (\S+)"), r'sim_\1("\2", budget = \3)'),
-    (re.compile(rf"{_COMMAND} (?!RUN\b|--)(\S+)"), r'sim_\1("\2")'),
-    (re.compile(r"simferry plan \.\.\. --backend sagemaker --refresh-prices"), "sim_plan(..., refresh_prices = TRUE)"),
-    (re.compile(r"simferry plan --backend sagemaker --refresh-prices"), "sim_plan(..., refresh_prices = TRUE)"),
-    (re.compile(r"simferry list --store (\S+)"), r'sim_list("\1")'),
-    (re.compile(r"simferry list\b"), "sim_list()"),
-    (re.compile(r"simferry doctor\b"), "simferry_doctor()"),
-    (re.compile(r"simferry run --help"), "?sim_run"),
-    (re.compile(r"simferry image push (\S+) --to (\S+)"), r'image_push("\1", to = "\2")'),
-    (re.compile(r"simferry image (build|push|check) ([\w./:-]*\w)"), r'image_\1("\2")'),
-    (re.compile(r"simferry image (build|push|check)\b"), r"image_\1()"),
-    (re.compile(r"""pip install ['"]?simferry\[(sagemaker|emulator)\]['"]?"""), r'simferry_install(extras = "\1")'),
-    (re.compile(r"pip install (--upgrade )?'?simferry(\[\w+\])?'?"), "simferry_install()"),
-    (re.compile(r"AWS_DEFAULT_REGION=([\w-]+)"), r'Sys.setenv(AWS_DEFAULT_REGION = "\1")'),
-    (re.compile(r"--function\b"), "function_name"),
-    (re.compile(r"--image ([\w./:-]*\w)"), r'sim_docker("\1")'),
-    (re.compile(r"e\.g\. -p (\w+)=\.\.\."), r"e.g. \1 = c(...)"),
-]  # fmt: skip
-# an option of ours, its value (a word of prose has letters alone), and whether another one follows
-_OPTION = re.compile(
-    r"--(store|args|include|backend|image|jobs|fresh|hosts|workers|cores|role|instance-type|max-runtime|volume|budget|subnets"
-    r'|security-groups|kms-key|platform)\b(?: ("[^"]*"|local|docker|sagemaker|[^\s("]*[\d./:-]\S*[\w/]|\d+))?( (?=--))?'
-)
-
-
-def in_r(text: str) -> str:
-    for pattern, words in _IN_R:
-        text = pattern.sub(words, text)
-    return _OPTION.sub(_option, text)
-
-
-def _option(found: re.Match[str]) -> str:
-    name, value = found[1].replace("-", "_"), found[2] or ""
-    quoted = value if re.fullmatch(r'[\d.]+|".*"', value) else f'"{value}"'
-    return f"{name} = {quoted}{', ' if found[3] else ''}" if value else name + (found[3] or "")
 
 
 if __name__ == "__main__":

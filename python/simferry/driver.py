@@ -291,9 +291,7 @@ def _submit(
     record, options = run.record, run.record["options"]
     spec = record["simulation"]
     design = run.conditions()
-    streams = planning.Streams(
-        record["seed"], design.canonical(left_out(design.names, record["common"])), spec["kind"] == "script"
-    )
+    streams = planning.streams_of(design, record["seed"], record["common"], spec["kind"])
     cores = options["cores"] or (1 if spec["kind"] == "function" else backend.workers)
     order = streams.numbers.argsort().argsort()
     chunk_size = options.get("chunk_size")
@@ -422,8 +420,3 @@ def _as_error(run: RunFolder, job: str, said: str) -> SimferryError:
 def _last_lines(run: RunFolder, backend: Backend, jobs: list[str]) -> str:
     texts = (backend.logs(run, job).strip() for job in jobs)
     return next((" | ".join(text.splitlines()[-3:]) for text in texts if text), "(it is empty)")
-
-
-def left_out(names: list[str], common: str | list[str]) -> list[str]:
-    """The parameters that do not enter a condition's streams."""
-    return names if common == "all" else [name for name in names if name in common]

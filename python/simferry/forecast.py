@@ -229,8 +229,7 @@ def _pilot_here(
 def _stretches(
     simulation: Simulation, design: Design, seed: int, replications: int, common: Any, cores: int
 ) -> planning.Work:
-    common = driver.left_out(design.names, common if isinstance(common, str) else list(common))
-    made = planning.Streams(seed, design.canonical(common), simulation.kind == "script")
+    made = planning.streams_of(design, seed, common, simulation.kind)
     stretches = planning.cut(planning.all_work(len(design), replications), made.numbers.argsort().argsort(), cores)
     if simulation.language == "r":
         made.states(stretches)

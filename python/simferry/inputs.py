@@ -134,7 +134,8 @@ def bring(name: str, record: Mapping[str, Any], run_folder: Any) -> Path:
 
 def bring_address(address: str, version: str) -> Path:
     from .objects import Objects
-    from .remote_store import below, cache_folder
+    from .remote_store import below
+    from .store import cache_folder
 
     folder = cache_folder() / "inputs" / version
     if folder.exists():

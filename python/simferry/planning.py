@@ -7,7 +7,7 @@ stretches, fewer and fewer at a time. See docs/decisions/dealing.md.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -135,6 +135,12 @@ class Streams:
         keys = digest[:, :16].view("<i4")
         seed = (digest[:, 16:24].copy().view(">u8")[:, 0] & np.uint64(2**31 - 1)).astype(np.int32)
         return {"condition": ids, "seed": seed, **{f"key_{i + 1}": keys[:, i] for i in range(4)}}
+
+
+def streams_of(design: Design, seed: int, common: str | Iterable[str], kind: str) -> Streams:
+    """The streams of a design. common: the parameters, or "all", that do not enter them. kind: of the simulation."""
+    names = design.names if common == "all" else [common] if isinstance(common, str) else common
+    return Streams(seed, design.canonical(names), kind == "script")
 
 
 def keys_of(path: Path) -> np.ndarray:

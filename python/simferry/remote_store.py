@@ -21,16 +21,11 @@ from typing import Any
 from .aws.buckets import check_bucket, public_by
 from .errors import RunNotFound, SimferryError, StoreError, UsageError
 from .objects import ObjectNotFound, Objects
-from .store import CANCELLED, BlockName, RunFolder, Store, read_plan, writing
+from .store import CANCELLED, BlockName, RunFolder, Store, cache_folder, read_plan, writing
 from .worker import blocks
 
 RECORD, PLAN_RECORD = "run.json", "plan.json"
 UNPUBLISHED = "run.json.unpublished"
-
-
-def cache_folder() -> Path:
-    """simferry's folder among the user's caches."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "simferry"
 
 
 def mirror_of(address: str) -> Path:

@@ -305,6 +305,11 @@ def store_at(place: str | Path | None = None, default: str = DEFAULT_STORE) -> "
     return RemoteStore(str(place))
 
 
+def cache_folder() -> Path:
+    """simferry's folder among the user's caches."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "simferry"
+
+
 def find_run(name: str | Path, place: str | Path | None = None) -> RunFolder:
     """A run by its id, the beginning of it, `latest`, its folder or its address."""
     if is_address(name):

@@ -217,8 +217,7 @@ class Run:
         return replay(self, condition, replication).value()
 
     def _streams(self, design: Design) -> planning.Streams:
-        common = driver.left_out(design.names, self.record["common"])
-        return planning.Streams(self.seed, design.canonical(common), self.record["simulation"]["kind"] == "script")
+        return planning.streams_of(design, self.seed, self.record["common"], self.record["simulation"]["kind"])
 
     def _backend(self, **place: Any) -> Any:
         options = self.record["options"]

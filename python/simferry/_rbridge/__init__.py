@@ -16,7 +16,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from .. import _rinterrupts
-from .._rdrivers import become, described, forget_aws, in_r
+from .._rdrivers import become, forget_aws
+from .._rwords import described, in_r
 from ..rdata import Vector, decode, encode
 from . import designs, images, loops, runs  # noqa: F401  for their verbs
 from .arguments import VERBS, Arguments, check_texts

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from types import NoneType
 from typing import Any
 
-from .._rdrivers import in_r
+from .._rwords import in_r
 from ..errors import DesignError, UsageError
 from ..rdata import Vector, data_frame
 

@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from .._rdrivers import Driver, Told, drivers, far, in_r, keep_spare, order
+from .._rdrivers import DriverProcess, drivers, far, keep_spare, order
+from .._rwords import Told, in_r
 from ..errors import Interrupted, RunBusy, UsageError, nearest
 from ..rdata import Vector, data_frame
 from .arguments import Arguments, design_of, findings, place_of, plain, text_list, verb
@@ -171,7 +172,7 @@ def status(given: Arguments) -> Arguments:
     return out
 
 
-def _outcome(process: Driver, found: Any) -> Arguments:
+def _outcome(process: DriverProcess, found: Any) -> Arguments:
     out = process.outcome(found)
     for text in out.pop("warnings"):
         warnings.warn(text, stacklevel=1)
@@ -250,7 +251,7 @@ def logs(given: Arguments) -> Arguments:
     return dict(open_run(given).logs(job.plain() if job is not None else None))
 
 
-_following: list[Driver] = []  # the process that follows the logs which R shows
+_following: list[DriverProcess] = []  # the process that follows the logs which R shows
 
 
 @verb

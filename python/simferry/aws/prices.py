@@ -8,7 +8,6 @@ import csv
 import datetime
 import io
 import json
-import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
@@ -17,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import StoreError, UsageError
+from ..store import cache_folder
 from . import session
 from .instances import instance
 
@@ -108,8 +108,7 @@ def _read(text: str, region: str, source: str) -> Prices | None:
 
 def cache_file(region: str) -> Path:
     """Where refreshed prices are kept."""
-    home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(home) / "simferry" / f"prices-{region}.csv"
+    return cache_folder() / f"prices-{region}.csv"
 
 
 # ---- the price list API ----

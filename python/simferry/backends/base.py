@@ -23,7 +23,7 @@ class Backend(Protocol):
     note: str  # what the user should know about where it runs
     jobs_go_on: bool  # without their driver, on other machines
     seconds_between_polls: float  # at the least
-    begun: bool  # whether it has begun any job
+    begun: bool  # whether a run is to stay although it could not be driven: jobs may have begun
     waits_for: str  # what jobs wait for, in words, while they do
     options: dict[str, Any]  # with which it was made
     asks_elsewhere: bool  # `ask` may answer for another machine or image than the one in which jobs run

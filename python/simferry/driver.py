@@ -116,9 +116,8 @@ def driving(run: RunFolder) -> Iterator[None]:
         until = time.monotonic() + 2
         while not claim(lock):
             other, host = driver_of(run), driven_elsewhere(run)
-            if (
-                other is None and not host and time.monotonic() < until
-            ):  # one that has just begun, or whose last threads are dying
+            # one that has just begun, or whose last threads are dying
+            if other is None and not host and time.monotonic() < until:
                 time.sleep(0.02)
                 continue
             who = f"by process {other.pid}" if other else f"on {host}" if host else "by another process"

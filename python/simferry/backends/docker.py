@@ -264,9 +264,8 @@ class Docker:
         record = self._read(run, job)
         state = str(record.get("state", "pending"))
         if state in ("pending", "running") and job not in self._running and (run, job) not in self._waiting:
-            return (
-                state if alive(record.get("driver", {}), run.jobs / LOCK) else "lost"
-            )  # another driver's, or a dead one's
+            # another driver's, or a dead one's
+            return state if alive(record.get("driver", {}), run.jobs / LOCK) else "lost"
         return state
 
     def _read(self, run: RunFolder, job: str) -> dict[str, Any]:

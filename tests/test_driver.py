@@ -145,7 +145,7 @@ def test_ctrl_c_on_a_terminal(tmp_path, script):
             said += data
     _, status = os.waitpid(pid, 0)
     assert os.waitstatus_to_exitcode(status) == 4
-    assert f"simferry resume {run.id}".encode() in said
+    assert f"simferry resume {run._folder.handle}".encode() in said
     assert left_behind(tmp_path) == [] and 0 < len(done_pairs(run)) < 80
 
 

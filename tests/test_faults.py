@@ -233,7 +233,7 @@ def test_ctrl_c_writes_the_open_blocks_and_says_how_to_go_on(tmp_path, language,
     _, said = driver.communicate(timeout=20)
     assert driver.returncode == 4
     assert time.monotonic() - began < 5
-    assert f"simferry resume {run.id}" in said and "Traceback" not in said
+    assert f"simferry resume {run._folder.handle}" in said and "Traceback" not in said
     assert left_behind(tmp_path) == []
     pairs = done_pairs(run)
     assert 4 <= len(pairs) == len(set(pairs)) < 120

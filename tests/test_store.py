@@ -177,3 +177,12 @@ def test_the_store_comes_from_the_environment(tmp_path, monkeypatch):
     monkeypatch.delenv("SIMFERRY_STORE")
     monkeypatch.chdir(tmp_path)
     assert store_at().path == tmp_path / "simferry-runs"
+
+
+def test_a_run_is_called_by_what_finds_it(tmp_path, monkeypatch):
+    run = sf.run(lambda n, rng: rng.random(), {"n": 1}, replications=2, store=tmp_path / "runs")
+    assert sf.open(run.handle).id == run.id and run.handle == str(run.folder)
+    monkeypatch.setenv("SIMFERRY_STORE", str(tmp_path / "runs"))
+    assert run.handle == run.id and sf.open(run.handle).id == run.id
+    with pytest.raises(UsageError, match="store is 5"):
+        sf.runs(store=5)

@@ -380,3 +380,30 @@ def test_parameters_arrive_with_their_types(tmp_path, go):
     )
     values = go(write(tmp_path, "simulate.py", code), design, 1).results()["value"].tolist()
     assert values == ["int 1000; int 3; bool True; str ü", "float 0.5; NoneType None; NoneType None; NoneType None"]
+
+
+def test_the_two_global_generators_are_not_one(tmp_path):
+    code = (
+        "import random\nimport numpy as np\ndef simulate():\n    return {'np': np.random.rand(), 'py': random.random()}"
+    )
+    run = sf.run(write(tmp_path, "simulate.py", code), replications=20, seed=1, store=tmp_path / "runs")
+    again = sf.run(write(tmp_path, "simulate.py", code), replications=20, seed=1, store=tmp_path / "again")
+    rows = run.results()
+    assert digest(run) == digest(again) and not set(rows["np"]) & set(rows["py"])
+
+
+def test_masked_values_are_missing(tmp_path):
+    code = """
+import numpy as np
+def simulate(n):
+    return [np.ma.masked, np.ma.array([1.0, 2.0], mask=[1, 1]).mean(), {"value": np.ma.masked}][int(n)]
+"""
+    run = sf.run(write(tmp_path, "simulate.py", code), {"n": [0, 1, 2]}, replications=2, store=tmp_path / "runs")
+    assert run.results()["value"].isna().tolist() == [True] * 6
+
+
+@pytest.mark.parametrize("value", ["DataFrame([[1, 2]], columns=['a', 'a'])", "Series([1.0, 2.0], index=['a', 'a'])"])
+def test_two_values_of_one_name_are_refused(tmp_path, value):
+    code = f"import pandas as pd\ndef simulate():\n    return pd.{value}"
+    with pytest.raises(SimulationError, match=r"returned two values of the name 'a': rename one of them"):
+        sf.run(write(tmp_path, "simulate.py", code), replications=2, store=tmp_path / "runs")

@@ -189,6 +189,8 @@ def as_pandas(table: pa.Table, numbers: Iterable[str] = ()) -> Any:
     columns: dict[str, Any] = {}
     for name in table.column_names:
         column = table[name]
+        if pa.types.is_int32(column.type):  # R's integers; in pandas a product of two would overflow without a word
+            column = column.cast(pa.int64())
         if column.null_count == 0 and not pa.types.is_string(column.type):
             values = column.to_numpy()
             whole = name in numbers and values.dtype.kind == "f" and (values == np.trunc(values)).all()

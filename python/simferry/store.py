@@ -25,7 +25,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from .errors import RunBusy, RunNotFound, StoreError, nearest
+from .errors import RunBusy, RunNotFound, StoreError, UsageError, nearest
 
 CANCELLED = "cancelled"
 LOCK = "driver.lock"  # in jobs/: whoever computes the run holds it
@@ -139,8 +139,10 @@ class RunFolder:
 
     @property
     def handle(self) -> str:
-        """What a user calls it by in a command."""
-        return self.id
+        """What a user calls it by in a command: its id where that store is looked into, else its folder."""
+        looked_into = Store(os.environ.get("SIMFERRY_STORE") or DEFAULT_STORE)
+        path = str(self.path)
+        return self.id if self.path.parent == looked_into.path or shlex.quote(path) != path else path
 
     @property
     def home(self) -> "Store":
@@ -298,6 +300,8 @@ class RunFolder:
 def store_at(place: str | Path | None = None, default: str = DEFAULT_STORE) -> "Store":
     """The store at a folder or an address (s3://bucket/folder): $SIMFERRY_STORE or the default unless told otherwise."""
     place = place or os.environ.get("SIMFERRY_STORE") or default
+    if not isinstance(place, (str, Path)):
+        raise UsageError(f"store is {place!r}", 'A store is a folder, or an address such as "s3://bucket/folder".')
     if not is_address(place):
         return Store(place)
     from .remote_store import RemoteStore

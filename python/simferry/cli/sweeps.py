@@ -139,7 +139,7 @@ def run(output: str | None, as_json: bool, **given: Any) -> int:
 def plan(no_pilot: bool, as_json: bool, **given: Any) -> None:
     """What a run would compute, and how long.
 
-    A pilot of a few replications is run to see; they are kept, and a run with the same seed does not compute them again
+    A pilot of a few replications is run to see; they are kept, and a run with the same seed does not compute them again.
     For sagemaker the pilot runs here, and is not kept; what the sweep would take and cost is told by instance type and
     number of jobs.
     """

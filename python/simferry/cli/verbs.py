@@ -193,10 +193,11 @@ def results(name: str, output: str | None, store: str | None, as_json: bool) -> 
     frame = found.results()
     show(frame, as_json)
     if len(frame) == 0:
-        click.echo(
-            f"no rows: what replications wrote is in {found.address}/artifacts; simferry logs {found.handle}  shows what they printed",
-            err=True,
-        )
+        now = found.status()
+        why = f"what replications wrote is in {found.address}/artifacts; simferry logs {found.handle}  shows what they printed"
+        if now.done == now.failed:
+            why = f"simferry errors {found.handle}  tells why" if now.failed else "nothing has been computed yet"
+        click.echo(f"no rows: {why}", err=True)
 
 
 @example("simferry summary latest")

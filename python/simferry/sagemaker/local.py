@@ -70,6 +70,7 @@ class FoldersAndS3(processing.Files):
     """Storage in folders of this machine and in S3, each by its address."""
 
     def __init__(self, session: Session, kms_key: str | None) -> None:
+        super().__init__()
         self.session = session
         self.encryption = {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": kms_key} if kms_key else {}
 

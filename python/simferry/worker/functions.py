@@ -76,7 +76,8 @@ class FunctionRunner:
         else:
             words = [*self.job.keys[row].view("<u4").tolist(), replication]
             np.random.seed(words)
-            random.seed(int.from_bytes(np.array(words, dtype="<u4").tobytes(), "little"))
+            # another number: both are Mersenne twisters, and would give the same numbers
+            random.seed(int.from_bytes(b"random" + np.array(words, dtype="<u4").tobytes(), "little"))
         return self.function(**self.parameters)
 
     def text(self) -> None:

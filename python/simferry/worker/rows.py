@@ -29,19 +29,23 @@ def as_rows(value: Any) -> dict[str, list[Any]] | None:
     if hasattr(value, "_asdict"):
         value = value._asdict()
     if hasattr(value, "to_frame") and hasattr(value, "to_dict"):  # a pandas.Series: its index are names
-        value = {str(k): v for k, v in value.to_dict().items()}
+        value = dict(zip(_names(value.index), value.tolist(), strict=True))
     if isinstance(value, dict):
         for item in value.values():
             if inspect.isroutine(item) or hasattr(item, "fileno"):
                 raise Refused(f"the simulation returned a dict with a {type(item).__name__}, which can't be kept")
-        return {str(k): [v] for k, v in value.items()} if all(map(is_plain, value.values())) else None
+        return (
+            {k: [v] for k, v in zip(_names(value), value.values(), strict=True)}
+            if all(map(is_plain, value.values()))
+            else None
+        )
     if hasattr(value, "columns") and hasattr(value, "itertuples"):  # a pandas.DataFrame
-        columns = {str(name): value.iloc[:, i].tolist() for i, name in enumerate(value.columns)}
+        columns = {name: value.iloc[:, i].tolist() for i, name in enumerate(_names(value.columns))}
         return columns if all(is_plain(v) for column in columns.values() for v in column) else None
     if isinstance(value, np.ndarray) and value.dtype != object and value.ndim in (0, 1, 2):
         if value.ndim == 2:
             return {f"value_{j + 1}": value[:, j].tolist() for j in range(value.shape[1])}
-        value = value.tolist() if value.ndim else [value.item()]
+        value = value.tolist() if value.ndim else [value.tolist()]  # in which masked values are None
     if isinstance(value, (list, tuple)):
         if value and all(isinstance(v, dict) for v in value):
             names = list(dict.fromkeys(name for v in value for name in v))
@@ -50,6 +54,13 @@ def as_rows(value: Any) -> dict[str, list[Any]] | None:
         if all(map(is_plain, value)):
             return {f"value_{i + 1}" if len(value) > 1 else "value": [v] for i, v in enumerate(value)}
     return None
+
+
+def _names(names: Any) -> list[str]:
+    out = [str(name) for name in names]
+    if twice := next((name for name in out if out.count(name) > 1), None):
+        raise Refused(f"the simulation returned two values of the name {twice!r}: rename one of them")
+    return out
 
 
 def pickled(value: Any) -> bytes:
@@ -71,6 +82,7 @@ def is_simple(value: Any) -> bool:
     return type(value) in _NUMBERS
 
 
+_MISSING = ("NAType", "NaTType", "MaskedConstant")
 _NUMBERS = (float, int, bool, np.float64)
 
 
@@ -78,7 +90,7 @@ def is_plain(value: Any) -> bool:
     if isinstance(value, (bool, int, float, str, np.number, np.bool_)):
         return not isinstance(value, np.complexfloating)
     # pandas' missing values and times; neither is worth an import here
-    return value is None or type(value).__name__ in ("NAType", "NaTType", "Timestamp", "date", "datetime")
+    return value is None or type(value).__name__ in (*_MISSING, "Timestamp", "date", "datetime")
 
 
 def column_of(values: list[Any]) -> blocks.Column:
@@ -86,7 +98,7 @@ def column_of(values: list[Any]) -> blocks.Column:
     if all(type(v) is float or type(v) is np.float64 for v in values):  # most columns, fast
         return blocks.numbers("double", values)
     values = [v.item() if isinstance(v, np.generic) else v for v in values]
-    values = [None if type(v).__name__ in ("NAType", "NaTType") else v for v in values]
+    values = [None if type(v).__name__ in _MISSING else v for v in values]
     kinds = {type(v) for v in values if v is not None}
     if kinds <= {bool}:
         return blocks.numbers("logical", [blocks.NA_INTEGER if v is None else v for v in values])

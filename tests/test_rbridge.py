@@ -127,11 +127,17 @@ def test_what_is_no_plain_data_is_refused(tmp_path):
         decode(b"something else, and longer than a header")
 
 
-def test_a_million_rows_of_six_columns_are_written_whole():
+def test_a_million_rows_of_six_columns_are_written_whole_and_fast():
     rows = 1_000_000
     table = pa.table({f"x{i}": np.random.default_rng(i).normal(size=rows) for i in range(5)})
     table = table.append_column("s", pa.array(np.arange(rows)).cast(pa.string()))
-    back = dict(decode(encode(table)).items())
+    seconds = []
+    for _ in range(3):  # the fastest: others work on this machine too
+        started = time.process_time()
+        data = encode(table)
+        seconds.append(time.process_time() - started)
+    assert min(seconds) < 1 and len(data) > 6 * 8 * rows * 0.9
+    back = dict(decode(data).items())
     assert list(back) == table.column_names and back["s"].values[rows - 1] == str(rows - 1)
     assert all(bits(back[name].values) == bits(table[name].to_numpy()) for name in table.column_names[:5])
 

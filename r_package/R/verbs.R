@@ -121,8 +121,8 @@ go_on <- function(run, store, detach, ...) {
 #' @inheritParams verbs
 #' @return A data frame (a tibble where the package tibble is loaded).
 #'   `sim_results()`: `condition`, `replication`, the parameters, the outputs; a row per replication, or several where the simulation
-#'   returned several. `sim_summary()`: `condition`, the parameters, `replications` (those with a value), `failed`, `missing` (NA or
-#'   NaN), `warnings`, `output`, `mean`, `sd`, `mcse` (the sd divided by the square root of `replications`). `sim_errors()`:
+#'   returned several. `sim_summary()`: `condition`, the parameters, `replications` (those with a value), `failed`, `missing` (those that did
+#'   not fail and have none: NA, NaN, or nothing was returned), `warnings`, `output`, `mean`, `sd`, `mcse` (the sd divided by the square root of `replications`). `sim_errors()`:
 #'   `condition`, `replication`, the parameters, `message`, `call`, `traceback`. `sim_warnings()`: `condition`, `replication`,
 #'   the parameters, `message`, `count`.
 #' @section Errors: `simferry_error_run_not_found`: there is no such run; the nearest ones are named.

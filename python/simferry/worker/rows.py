@@ -34,11 +34,9 @@ def as_rows(value: Any) -> dict[str, list[Any]] | None:
         for item in value.values():
             if inspect.isroutine(item) or hasattr(item, "fileno"):
                 raise Refused(f"the simulation returned a dict with a {type(item).__name__}, which can't be kept")
-        return (
-            {k: [v] for k, v in zip(_names(value), value.values(), strict=True)}
-            if all(map(is_plain, value.values()))
-            else None
-        )
+        if not all(map(is_plain, value.values())):
+            return None
+        return {name: [v] for name, v in zip(_names(value), value.values(), strict=True)}
     if hasattr(value, "columns") and hasattr(value, "itertuples"):  # a pandas.DataFrame
         columns = {name: value.iloc[:, i].tolist() for i, name in enumerate(_names(value.columns))}
         return columns if all(is_plain(v) for column in columns.values() for v in column) else None
@@ -58,7 +56,8 @@ def as_rows(value: Any) -> dict[str, list[Any]] | None:
 
 def _names(names: Any) -> list[str]:
     out = [str(name) for name in names]
-    if twice := next((name for name in out if out.count(name) > 1), None):
+    if len(set(out)) < len(out):
+        twice = next(name for name in out if out.count(name) > 1)
         raise Refused(f"the simulation returned two values of the name {twice!r}: rename one of them")
     return out
 

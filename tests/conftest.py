@@ -96,7 +96,7 @@ class HandMade:
                 "parameters": design.types,
                 "simulation": simulation,
                 "seed": 1,
-                "streams": streams.VERSION,
+                "streams": streams.version_of(simulation),
                 "common": [],
                 "code_hash": "c0de",
                 "environment": {"interpreter": "R 4.2.2"},

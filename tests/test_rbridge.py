@@ -12,7 +12,7 @@ import pyarrow as pa
 import pytest
 import simferry as sf
 from conftest import bits, rscript
-from simferry import _rbridge, _rdrivers, _rwords, results
+from simferry import _rbridge, _rdrivers, _rwords, results, streams
 from simferry._rbridge.runs import sweep_of
 from simferry.cli import main
 from simferry.cli.sweeps import sweep_arguments
@@ -323,14 +323,17 @@ def test_an_idle_driver_ends_with_the_session():
         os.kill(int(done.stdout), 0)
 
 
-def test_warnings_are_told_once_each(tmp_path):
+def test_warnings_and_notes_are_told_once_each(tmp_path, monkeypatch):
     script = str(write(tmp_path, "s.R", "simulate <- function(n) { set.seed(1); rnorm(1) }\n"))
     made = value_of(
         "run", simulation=script, design={"n": 1.0}, replications=5.0, seed=1.0, store=str(tmp_path)
     ).plain()
     finished(made["folder"])
     answer = call("results", run=made["folder"])
-    assert "set.seed()" in answer["warnings"].plain()
+    assert "set.seed()" in answer["warnings"].plain() and len(answer["notes"].values) == 0
+    monkeypatch.setitem(streams.VERSIONS, ("r", "function"), 99)
+    answer = call("replay", run=made["folder"], condition=1.0, replication=1.0)
+    assert "by version 1 of their rules" in answer["notes"].plain() and len(answer["warnings"].values) == 0
 
 
 def test_a_sweep_file_is_run_with_what_r_gives_over_it(tmp_path, monkeypatch):

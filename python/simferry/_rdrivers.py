@@ -17,7 +17,7 @@ import warnings
 from collections.abc import Mapping
 from typing import Any
 
-from ._rwords import described, in_r
+from ._rwords import described, in_r, told_by
 from .errors import WorkerError
 
 
@@ -83,7 +83,7 @@ class DriverProcess:
         error = WorkerError(
             f"the process that computed run {found.id} ended ({how})", f"simferry resume {found.handle}"
         )
-        return {"error": described(error), "warnings": []}
+        return {"error": described(error), "warnings": [], "notes": []}
 
 
 drivers: dict[str, DriverProcess] = {}  # by the address of the run that they compute
@@ -139,7 +139,7 @@ def main() -> None:
                 _carry_out(order)
             except BaseException as error:
                 answer["error"] = described(error)
-        answer["warnings"] = [in_r(str(w.message)) for w in warned]
+        answer |= told_by(warned)
         try:
             print(json.dumps(answer), flush=True)
         except OSError:  # R has ended

@@ -3,9 +3,11 @@
 import os
 import re
 import traceback
+import warnings
+from collections.abc import Iterable
 from pathlib import Path
 
-from .errors import Interrupted, SimferryError
+from .errors import Interrupted, Note, SimferryError
 from .rdata import NotPlain
 
 
@@ -41,6 +43,14 @@ def described(error: BaseException) -> dict[str, str]:
         "message": f"a fault of simferry's own: {type(error).__name__}: {error} ({place})",
         "hint": hint,
     }
+
+
+def told_by(warned: Iterable[warnings.WarningMessage]) -> dict[str, list[str]]:
+    """What Python warned of, for R: what are warnings there, and what are messages."""
+    told: dict[str, list[str]] = {"warnings": [], "notes": []}
+    for one in warned:
+        told["notes" if issubclass(one.category, Note) else "warnings"].append(in_r(str(one.message)))
+    return told
 
 
 _COMMAND = r"simferry (status|watch|logs|cancel|resume|extend|results|summary|errors|replay)"

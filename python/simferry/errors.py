@@ -27,7 +27,11 @@
     ├── BudgetReached                 more jobs would cost more than the budget                exit code 4
     └── Interrupted               stopped by the user; the run can be resumed              exit code 4
 
-Each has a `code` (a word, stable, for programs), a message (what was wrong, with the value and the place) and a `hint`
+And one that is no error:
+
+    Note                          a warning of something that is good to know: nothing is wrong
+
+Each error has a `code` (a word, stable, for programs), a message (what was wrong, with the value and the place) and a `hint`
 (what to do). They survive pickling.
 """
 
@@ -110,6 +114,10 @@ class BudgetReached(SimferryError):
 class Interrupted(SimferryError):
     code = "interrupted"
     exit_code = 4
+
+
+class Note(UserWarning):
+    """Something that is good to know. The shell says `note:` where it says `warning:` of others; in R it is a message."""
 
 
 def nearest(word: str, known: Iterable[str]) -> str:

@@ -75,7 +75,7 @@ def create(
         "conditions": len(design),
         "replications": replications,
         "seed": seed,
-        "streams": streams.VERSION,
+        "streams": streams.version_of(spec),
         "common": common,
         "inputs": record_of(simulation.inputs),
         "code_hash": simulation.code_hash(),

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from . import planning, rpy
+from . import planning, rpy, streams
 from .errors import ReplicationError, RError, UsageError
 from .inputs import bring
 from .prepare import check_replications
@@ -46,6 +46,7 @@ def replay(run: Any, condition: int, replication: int, in_process: bool = True) 
     if not 1 <= condition <= run.record["conditions"]:
         raise UsageError(f"run {run.id} has conditions 1 to {run.record['conditions']}, not {condition}")
     check_replications(replication)
+    streams.note_other_version(run.record, run.id)
     spec, backend, design = run.record["simulation"], run._backend(), run._folder.conditions()
     one = planning.Work(*(np.array([v], dtype=np.int64) for v in (condition, replication, 1)))
     with tempfile.TemporaryDirectory(prefix="simferry-replay-") as name:

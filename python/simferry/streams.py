@@ -11,14 +11,24 @@ Python simulations draw from numpy's Philox: its key is a hash of seed and condi
 import hashlib
 import json
 import math
-from collections.abc import Iterable, Sequence
+import warnings
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
+from typing import Any
 
 import numpy as np
 
-from .errors import UsageError
+from .errors import Note, UsageError
 
-VERSION = 1  # of everything in this file: results of runs with different versions are never mixed
+# By language and kind, the version of all that decides the numbers: this file, job files, the worker. It is raised where
+# numbers can change. Results of different versions are never mixed; a run keeps its own, whose worker lies in its code folder.
+VERSIONS = {
+    ("r", "function"): 1,  # foreach loops too
+    ("r", "script"): 1,
+    ("python", "function"): 1,
+    ("python", "script"): 1,
+    ("command", "command"): 1,
+}
 KIND = 10407  # .Random.seed[1] for L'Ecuyer-CMRG, normals by inversion, sample() by rejection
 
 _M1, _M2 = 4294967087, 4294944443
@@ -34,6 +44,24 @@ def check_seed(seed: object) -> int:
     if not whole or not 0 <= int(seed) < 2**31:  # type: ignore[call-overload]
         raise UsageError(f"seed {seed!r} is not a whole number from 0 to 2147483647")
     return int(seed)  # type: ignore[call-overload]
+
+
+def version_of(simulation: Mapping[str, Any]) -> int:
+    """The version of the streams that a new run of a simulation has. simulation: its language and kind."""
+    return VERSIONS[simulation["language"], simulation["kind"]]
+
+
+def note_other_version(record: Mapping[str, Any], run: str) -> None:
+    """Tells, as a Note, of a run that draws by other rules than a new one would. record: its run.json."""
+    own, now = record["streams"], version_of(record["simulation"])
+    if own != now:
+        warnings.warn(
+            Note(
+                f"run {run} draws its random numbers by version {own} of their rules, and keeps it; "
+                f"a new run would draw by version {now}"
+            ),
+            stacklevel=3,
+        )
 
 
 def canonical_value(value: object) -> str:

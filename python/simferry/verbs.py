@@ -23,6 +23,7 @@ from .oddities import oddities
 from .prepare import as_design, as_simulation, check_replications, create
 from .simulation import Simulation
 from .store import RunFolder, find_run, store_at, writing
+from .streams import note_other_version
 from .summary import summary
 
 ProgressCallback = Callable[[Progress], None]
@@ -234,6 +235,7 @@ class Run:
         backend: Any,
         on_progress: ProgressCallback | None,
     ) -> None:
+        note_other_version(self.record, self.id)
         with _shown(on_progress) as tell:
             driver.drive(
                 self._folder, backend, reason, replications=replications, retry_failed=retry_failed, on_progress=tell

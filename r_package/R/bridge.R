@@ -2,13 +2,14 @@
 
 session <- new.env(parent = emptyenv())   # bridge: the Python module, once it is there; python: which, and why
 
-# What a verb of the bridge answers. Its warnings become R's, its errors conditions of class simferry_error_<code>.
+# What a verb of the bridge answers. Its warnings become R's, its notes messages, its errors conditions of class simferry_error_<code>.
 bridge <- function(verb, ...) {
   request <- list(verb = verb, arguments = list(...), environment = environment_now(), session = variables())
   asked <- serialize(request, NULL, xdr = FALSE, version = 2L)
   if (length(asked) >= 2^31 - 1) raise("usage", "what is to be sent is larger than 2 GB")
   call <- python()$call
   answer <- unserialize(suspendInterrupts(call(asked)))   # Python calls R at each import: an interrupt there is not Python's to handle
+  for (text in answer$notes) message("note: ", text)
   for (text in answer$warnings) warning(text, call. = FALSE)
   if (!answer$ok) {
     if (answer$error$code == "interrupted") forget_interrupt()

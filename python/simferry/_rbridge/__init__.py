@@ -4,8 +4,8 @@
                                   numpy's conversions touch a value
     request                       list(verb =, arguments = list(...), environment = c(NAME = "value", ...), session = c(...)): the
                                   environment variables for what is done, and those that R has itself
-    answer                        list(ok = TRUE, value =, warnings =) or
-                                  list(ok = FALSE, error = list(code =, message =, hint =), warnings =)
+    answer                        list(ok = TRUE, value =, warnings =, notes =) or
+                                  list(ok = FALSE, error = list(code =, message =, hint =), warnings =, notes =)
 
 A run is computed by a process of its own, see _rdrivers.py.
 """
@@ -17,7 +17,7 @@ from typing import Any
 
 from .. import _rinterrupts
 from .._rdrivers import become, forget_aws
-from .._rwords import described, in_r
+from .._rwords import described, told_by
 from ..rdata import Vector, decode, encode
 from . import designs, images, loops, runs  # noqa: F401  for their verbs
 from .arguments import VERBS, Arguments, check_texts
@@ -51,8 +51,7 @@ def call(request: bytearray) -> bytearray:
 
 
 def _answer(answer: dict[str, Any], warned: list[warnings.WarningMessage]) -> bytearray:
-    texts = [in_r(str(w.message)) for w in warned]
-    return encode({**answer, "warnings": Vector("string", texts)})
+    return encode({**answer, **{kind: Vector("string", texts) for kind, texts in told_by(warned).items()}})
 
 
 @contextlib.contextmanager

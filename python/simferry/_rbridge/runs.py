@@ -12,7 +12,7 @@ import numpy as np
 
 from .._rdrivers import DriverProcess, drivers, far, keep_spare, order
 from .._rwords import Told, in_r
-from ..errors import Interrupted, RunBusy, UsageError, nearest
+from ..errors import Interrupted, Note, RunBusy, UsageError, nearest
 from ..rdata import Vector, data_frame
 from .arguments import Arguments, design_of, findings, place_of, plain, text_list, verb
 
@@ -176,6 +176,8 @@ def _outcome(process: DriverProcess, found: Any) -> Arguments:
     out = process.outcome(found)
     for text in out.pop("warnings"):
         warnings.warn(text, stacklevel=1)
+    for text in out.pop("notes"):
+        warnings.warn(Note(text), stacklevel=1)
     return out
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from .. import __version__
-from ..errors import SimferryError, UsageError, nearest
+from ..errors import Note, SimferryError, UsageError, nearest
 
 
 class Commands(click.Group):
@@ -75,8 +75,9 @@ def fail(message: str, hint: str, code: int) -> None:
     sys.exit(code)
 
 
-def show_warning(message: Any, *_: Any, **__: Any) -> None:
-    click.echo(f"{click.style('warning:', fg='yellow')} {message}", err=True)
+def show_warning(message: Any, category: type[Warning], *_: Any, **__: Any) -> None:
+    word = click.style("note:", fg="cyan") if issubclass(category, Note) else click.style("warning:", fg="yellow")
+    click.echo(f"{word} {message}", err=True)
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})

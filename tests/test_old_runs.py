@@ -1,0 +1,79 @@
+"""Runs that earlier versions of simferry began go on with the rules under which they began.
+
+runs_of_version_1.tar.xz holds two runs that simferry made when the streams of all simulations were of version 1, with two
+replications each: a script in R and a command. What they would have gone on with was computed by that simferry.
+"""
+
+import shutil
+import tarfile
+import warnings
+from pathlib import Path
+
+import pytest
+import simferry as sf
+from conftest import require
+from simferry import streams
+from simferry.errors import Note
+
+SEEDS = [2061841710, 2061841711, 2061841712, 1377412110, 1377412111, 1377412112]
+DRAWS = [
+    -0.9657972446414219, -2.12848728724861, -1.6703131912991604,
+    -0.13076570118878705, -1.1084003896156451, 1.3651880854219225,
+]  # fmt: skip
+
+
+@pytest.fixture
+def runs(tmp_path, monkeypatch):
+    """The store that they lie in. In it the version of a new run's streams is another, as it is sooner or later."""
+    with tarfile.open(Path(__file__).parent / "runs_of_version_1.tar.xz") as file:
+        file.extractall(tmp_path, filter="data")
+    for one in streams.VERSIONS:
+        monkeypatch.setitem(streams.VERSIONS, one, 99)
+    return tmp_path
+
+
+def notes(act):
+    """What `act` returns, and the notes that it gave."""
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        value = act()
+    assert all(one.category is Note for one in told)
+    return value, [str(one.message) for one in told]
+
+
+@pytest.mark.parametrize("name", ["r-script", "command"])
+def test_they_are_extended_and_replayed_with_the_numbers_that_they_would_have_had(name, runs):
+    require("r", name == "command" or shutil.which("Rscript") is not None, "Rscript is not on the PATH")
+    run = sf.open(name, runs)
+    note = [
+        f"run {name} draws its random numbers by version 1 of their rules, and keeps it; a new run would draw by version 99"
+    ]
+    assert notes(lambda: run.extend(3))[1] == note
+    table = run.results()
+    assert table["seed"].tolist() == SEEDS
+    if name == "r-script":
+        assert table["x"].tolist() == DRAWS
+    else:
+        assert table["given"].tolist() == [f"{seed}_{1 + i // 3}" for i, seed in enumerate(SEEDS)]
+    again, told = notes(lambda: run.replay(2, 3))
+    assert str(SEEDS[5]) in again and told == note
+    assert notes(run.resume)[1] == note
+
+
+def test_another_version_ends_reuse_of_its_own_kind_only(tmp_path, monkeypatch):
+    (tmp_path / "draw.sh").write_text('#!/bin/sh\necho "$SIMFERRY_SEED" > out.csv\n')
+    (tmp_path / "draw.sh").chmod(0o755)
+    (tmp_path / "draw.py").write_text("def simulate(rng):\n    return rng.random()\n")
+    taken = []
+
+    def run():
+        for script, args, file in (("draw.sh", "", "out.csv"), ("draw.py", None, "")):
+            sf.run(
+                tmp_path / script, replications=2, seed=1, args=args, results_file=file, workers=1, store=tmp_path / "runs",
+                on_start=lambda run, count, drawn: taken.append(count),
+            )  # fmt: skip
+
+    run()
+    monkeypatch.setitem(streams.VERSIONS, ("python", "function"), 99)
+    run()
+    assert taken == [0, 0, 2, 0]

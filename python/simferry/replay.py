@@ -11,12 +11,14 @@ from typing import Any
 import numpy as np
 
 from . import planning, rpy, streams
+from .backends.local import JOB, end_processes
 from .errors import ReplicationError, RError, UsageError
 from .inputs import bring
 from .prepare import check_replications
 from .rdata import decode_any
 from .rvalues import from_r
 from .worker import blocks
+from .worker.family import family, kill
 
 
 @dataclass(frozen=True)
@@ -68,10 +70,22 @@ def replay(run: Any, condition: int, replication: int, in_process: bool = True) 
 
 def _run(root: Path, spec: dict[str, Any], backend: Any, in_process: bool) -> str:
     """How the process ended, where it was another."""
-    if in_process and rpy.replay(root):
+    if in_process and _in_process(root):
         return ""
     status = backend.ask(spec, root, "replay", show=True).returncode
     return f"exit code {status}" if status >= 0 else f"signal {-status}"
+
+
+def _in_process(root: Path) -> bool:
+    """Whether R could run in this process; it is then left with the children that it had."""
+    before = family(os.getpid())
+    os.environ[JOB] = str(root)
+    try:
+        return rpy.replay(root)
+    finally:
+        del os.environ[JOB]
+        kill([pid for pid in family(os.getpid()) if pid not in before])
+        end_processes(root)
 
 
 def _answer(root: Path, language: str, how: str) -> Replayed:

@@ -22,7 +22,7 @@ import sys
 import threading
 import warnings
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from importlib import import_module, metadata
 from importlib.resources import files
 from pathlib import Path
@@ -149,8 +149,36 @@ def replay(root: Path) -> bool:
         r = _R.here()
     except SimferryError:
         return False
-    r.ask(r.verbs["replay"], str(root))
+    with _empty_input():
+        r.ask(r.verbs["replay"], str(root))
     return True
+
+
+@contextlib.contextmanager
+def _empty_input() -> Iterator[None]:
+    """What reads R's file("stdin") finds its end, as in a run; browser() asks at Python's sys.stdin as before."""
+    asking, kept = sys.stdin, None
+    with contextlib.suppress(OSError, AttributeError, ValueError):  # a notebook's, or closed
+        if asking.fileno() == 0:
+            kept = os.dup(0)
+            sys.stdin = open(os.dup(0), encoding=asking.encoding, errors=asking.errors)  # noqa: SIM115
+            with open(os.devnull, "rb") as nothing:
+                os.dup2(nothing.fileno(), 0)
+    try:
+        yield
+    finally:
+        if kept is not None:
+            sys.stdin.close()
+            sys.stdin = asking
+            os.dup2(kept, 0)
+            os.close(kept)
+
+
+def _ask(prompt: str) -> str:
+    try:
+        return input(prompt)
+    except EOFError:  # rpy2 prints a traceback, where R has a word for it
+        return ""
 
 
 def _gunzip(data: bytes) -> bytes:
@@ -242,6 +270,7 @@ def _started() -> Any:
                 os.environ.update({name: "1" for name in ONE_THREAD if name not in before})
                 embedded.set_initoptions(("rpy2", "--quiet", "--no-save", "--no-restore"))
                 rinterface.initr(interactive=False, _c_stack_limit=_stack_bytes())
+                callbacks.consoleread = _ask
                 callbacks.consolewrite_warnerror = lambda text: print(text, end="", file=sys.stderr)
                 rinterface.evalr("options(error = expression(NULL))")  # without it an error ends R, as in Rscript
                 _put_back(before)

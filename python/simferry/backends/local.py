@@ -7,10 +7,11 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import psutil
 
@@ -74,12 +75,18 @@ class Local:
         self, spec: dict[str, Any], root: Path, verb: str, show: bool = False
     ) -> "subprocess.CompletedProcess[str]":
         sys.stdout.flush()
-        pipe = None if show else subprocess.PIPE
-        return subprocess.run(
-            [*interpreter(spec["language"]), verb, str(root)], cwd=root / "input" / "code",
-            env={**worker_environment(spec), "SIMFERRY_INPUT": str(root / "input")}, stdin=subprocess.DEVNULL, stdout=pipe, stderr=pipe,
-            text=True, errors="replace", check=False,
-        )  # fmt: skip
+        command = [*interpreter(spec["language"]), verb, str(root)]
+        environment = {**worker_environment(spec), JOB: str(root), "SIMFERRY_INPUT": str(root / "input")}
+        with contextlib.ExitStack() as until_done:
+            # files: a pipe would be waited for as long as a program that was left running holds it
+            out, err = (None if show else until_done.enter_context(tempfile.TemporaryFile()) for _ in range(2))
+            status = subprocess.run(
+                command, cwd=root / "input" / "code", env=environment,
+                stdin=subprocess.DEVNULL, stdout=out, stderr=err, check=False,
+            ).returncode  # fmt: skip
+            end_processes(root)
+            said = [_text(file) if file else "" for file in (out, err)]
+        return subprocess.CompletedProcess(command, status, *said)
 
     def submit(self, run: RunFolder, jobs: Sequence[str]) -> None:
         for job in jobs:
@@ -142,7 +149,7 @@ class Local:
                     (root / "scratch" / "stop").touch()
                     os.killpg(record["pid"], signal.SIGINT)
             elif root in self._processes:
-                _end_processes(root)
+                end_processes(root)
             else:
                 _settle(root, record, "lost")
 
@@ -159,6 +166,11 @@ class Local:
             return "running"
         stopped = (root / "scratch" / "stop").exists()
         return _settle(root, record, "cancelled" if stopped else "succeeded" if status == 0 else "failed")
+
+
+def _text(file: IO[bytes]) -> str:
+    file.seek(0)
+    return file.read().decode(errors="replace")
 
 
 def _copy(source: Path, target: Path) -> None:
@@ -188,14 +200,14 @@ def _record(root: Path, record: dict[str, Any]) -> None:
 
 def _settle(root: Path, record: dict[str, Any], state: str) -> str:
     """The end of a job: nothing of it runs any more, and what it needed is gone."""
-    _end_processes(root)
+    end_processes(root)
     for folder in ("input", "scratch"):
         shutil.rmtree(root / folder, ignore_errors=True)
     _record(root, {**record, "state": state})
     return state
 
 
-def _end_processes(root: Path, seconds_to_wait: float = 10) -> None:
+def end_processes(root: Path, seconds_to_wait: float = 10) -> None:
     """Kills every process that a job started, also those that left its process group, and waits until they are gone.
 
     They are known by their environment, which names the job's folder.

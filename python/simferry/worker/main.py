@@ -4,9 +4,11 @@ import contextlib
 import os
 import sys
 from pathlib import Path
+from typing import NoReturn
 
 from . import blocks
 from .check import check
+from .family import leave
 from .functions import FunctionRunner
 from .job import Job, leave_message
 from .process import describe
@@ -46,7 +48,7 @@ def replay(root: Path) -> None:
     (root / "replay").write_bytes(blocks.encode(blocks.Block({"failed": "yes" if any(failure) else ""}, [said])))
 
 
-def main(arguments: list[str]) -> int:
+def main(arguments: list[str]) -> NoReturn:
     verb = arguments[0]
     root = Path(arguments[1] if len(arguments) > 1 else "/opt/ml/processing").resolve()
     # so that open("data.csv") and `import helpers` find what came along with the script
@@ -67,4 +69,4 @@ def main(arguments: list[str]) -> int:
             if not (root / "message").exists():
                 leave_message(root, f"disk: {error}")
             supervisor.end_all()
-    return 0
+    leave()

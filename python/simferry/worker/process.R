@@ -20,6 +20,7 @@ cut_pieces <- function(counts, workers) {
 # careful: before each replication its name is written down, so that the supervisor knows which one crashed or hangs.
 work <- function(job, process, pieces, careful) {
   root <- job$root
+  input <- empty_input()
   # where memory runs out this process is to end, and not its supervisor
   tryCatch(suppressWarnings(cat("1000", file = "/proc/self/oom_score_adj")), error = function(e) NULL)
   calls <- vector("list", length(job$conditions$condition))

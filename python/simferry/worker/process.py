@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from . import blocks
+from .family import leave
 from .functions import FunctionRunner
 from .job import Job, facts_here, give_up
 from .rows import Refused, as_rows, ids_of, is_simple, pickled, records, result_tables, table
@@ -93,6 +94,7 @@ class Process:
             message, where, _ = describe(error)
             give_up(job, f"{'worker' if hasattr(self, 'run') else 'load'}: {message} ({where})")
         finished(job, self.number).touch()
+        leave()
 
     def interrupt(self, *_: Any) -> None:
         """SIGINT: what is computed now does not count, even where the simulation goes on regardless; a block is finished."""

@@ -27,9 +27,7 @@ script_runner <- function(job, process) {
     log <- file.path(job$root, "scratch", paste0("log-", process))
     old <- setwd(output)
     on.exit(setwd(old))
-    # after the time limit system2 kills the script's process group, and warns; it counts in whole seconds
-    status <- suppressWarnings(system2(command[1], shQuote(command[-1]), env = paste0(names(settings), "=", shQuote(settings)),
-                                       stdout = log, stderr = log, timeout = ceiling(job$replication_timeout)))
+    status <- run_alone(command, settings, log, job$replication_timeout)
     setwd(old)
     said <- readLines(log, warn = FALSE)
     cat(said, sep = "\n")

@@ -16,7 +16,7 @@ supervise <- function(job) suspendInterrupts({
   start <- function(job, pieces, careful, then = NULL) {
     process <<- process + 1L
     number <- process
-    child <- parallel::mcparallel({ allowInterrupts(work(job, number, pieces, careful)); TRUE }, mc.set.seed = FALSE)
+    child <- parallel::mcparallel({ allowInterrupts(work(job, number, pieces, careful)); end_children(); TRUE }, mc.set.seed = FALSE)
     child$number <- number
     child$careful <- careful
     child$job <- job
@@ -27,7 +27,7 @@ supervise <- function(job) suspendInterrupts({
   for (i in seq_len(min(job$workers, length(pieces)))) start(job, pieces, careful)
   while (length(children)) {
     if (file.exists(file.path(job$root, "message")) || driver > 0L && !tools::pskill(driver, 0L)) {
-      tools::pskill(as.integer(names(children)), tools::SIGKILL)
+      tools::pskill(unlist(lapply(as.integer(names(children)), family)), tools::SIGKILL)
       quit("no", status = 1)
     }
     # it lets interrupts through
@@ -66,12 +66,6 @@ is_dead <- function(pid) {
   if (!file.exists("/proc/self/stat")) return(grepl("^Z|^$", suppressWarnings(system(paste("ps -o stat= -p", pid), intern = TRUE))[1]))
   stat <- tryCatch(readLines(file.path("/proc", pid, "stat")), error = function(e) ") Z", warning = function(w) ") Z")
   any(grepl(") Z", stat, fixed = TRUE))
-}
-
-# A process and the programs that it has started, as far as the system tells.
-family <- function(pid) {
-  path <- sprintf("/proc/%d/task/%d/children", pid, pid)
-  c(pid, unlist(lapply(if (file.exists(path)) scan(path, integer(), quiet = TRUE), family)))
 }
 
 marker_of <- function(job, child) {

@@ -15,6 +15,7 @@ from typing import Any, NoReturn
 import numpy as np
 
 from . import blocks
+from .family import family, kill
 from .job import Job, Stretch, facts_here, give_up, in_container
 from .process import Process, cut_pieces, finished, marker_file, save_block
 from .rows import ids_of, records, table
@@ -87,13 +88,11 @@ class Supervisor:
                     self.seen[number] = (now, time.monotonic())
                 elif now and time.monotonic() - self.seen[number][1] > job.timeout_seconds:
                     self.hung.add(number)
-                    for pid in family(child.pid):
-                        with contextlib.suppress(OSError):
-                            os.kill(pid, signal.SIGKILL)
+                    kill(family(child.pid))
 
     def end_all(self) -> NoReturn:
         for _, child in self.children.values():
-            child.kill()
+            kill(family(child.pid))
         sys.exit(1)
 
     def recover(self, number: int, part: "Part") -> None:
@@ -155,15 +154,6 @@ class Part:
     pieces: list[int] | None
     careful: bool
     then: "Part | None" = None
-
-
-def family(pid: int) -> list[int]:
-    """A process and the programs that it has started, as far as the system tells."""
-    found = [pid]
-    with contextlib.suppress(OSError):
-        for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
-            found += family(int(child))
-    return found
 
 
 def marker(job: Job, process: int) -> str:

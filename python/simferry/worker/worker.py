@@ -14,4 +14,4 @@ sys.path.insert(0, str(Path(__file__).parent))
 from simferry_worker.main import main  # type: ignore[import-not-found]
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    main(sys.argv[1:])

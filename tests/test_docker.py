@@ -11,6 +11,7 @@ import simferry as sf
 from docker_fixtures import left_behind
 from simferry import errors, processing
 from simferry.store import DEFAULT_STORE
+from simferry.untrusted import Tree
 from sweeps import DRAWS, block_hashes, digest, done_pairs, simferry, wait_until, write
 
 ROOT = Path(__file__).parents[1]
@@ -251,10 +252,10 @@ def test_a_file_of_the_same_size_is_sent_again(tmp_path):
     here.mkdir()
     for content in ("AAAA", "BBBB"):
         (here / "kept").write_text(content)
-        files.send(here, processing.local_uri(there))
+        files.send(Tree(here), processing.local_uri(there))
         assert (there / "kept").read_text() == content
     (there / "kept").write_text("an earlier attempt's"[:4])
-    processing.Files().send(here, processing.local_uri(there))
+    processing.Files().send(Tree(here), processing.local_uri(there))
     assert (there / "kept").read_text() == "BBBB"
 
 

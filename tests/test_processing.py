@@ -207,3 +207,43 @@ def test_the_services_limits_hold(tmp_path, change, message):
     (tmp_path / "code").mkdir()
     with pytest.raises(RequestRefused, match=message):
         ProcessingJob(None, {**request("an-image", tmp_path / "code"), **change}, tmp_path / "ml", Files(), "nobody")
+
+
+def test_no_file_of_the_host_comes_out_of_a_container(job, tmp_path):
+    """Links in every place that is read, set while the job runs and at its end, and what is no file at all."""
+    secret = tmp_path / "host" / "secret"
+    secret.parent.mkdir()
+    secret.write_text("the host's")
+    other = f"{P}/continuous"
+    script = f"""
+    host <- "{secret.parent}"
+    file.symlink(file.path(host, "secret"), "/opt/ml/output/message")
+    dir.create("{P}/output/kept"); writeLines("mine", "{P}/output/kept/file"); file.link("{P}/output/kept/file", "{P}/output/second")
+    file.symlink(file.path(host, "secret"), "{P}/output/link")
+    file.symlink(host, "{P}/output/folder")
+    system("mkfifo {P}/output/fifo; truncate -s 10T {P}/output/holes")
+    unlink("{other}", recursive = TRUE); file.symlink(host, "{other}")
+    Sys.sleep(1)
+    """
+    outputs = [output(tmp_path / "out"), output(tmp_path / "meanwhile", "continuous", "Continuous")]
+    made = job(script, ProcessingOutputConfig={"Outputs": outputs})
+    outcome = run(made)
+    assert (outcome.status, outcome.exit_message) == ("Completed", "")
+    written = {p.relative_to(tmp_path / "out").as_posix() for p in (tmp_path / "out").rglob("*") if not p.is_dir()}
+    assert written == {"kept/file", "second"}
+    assert (tmp_path / "out" / "second").read_text() == "mine\n"
+    assert list((tmp_path / "meanwhile").iterdir()) == []
+    for name, why in {
+        "output/link": "link",
+        "output/folder": "link",
+        "output/fifo": "fifo",
+        "continuous": "link",
+    }.items():
+        assert f"simferry: '{P}/{name}' is left out: it is a {why}" in made.kept_logs["algo-1"]
+    assert "holes' is left out: it has 10,995,116,277,760 bytes" in made.kept_logs["algo-1"]
+    assert secret.read_text() == "the host's"
+
+
+def test_a_message_is_read_as_far_as_it_is_wanted(job):
+    outcome = run(job('system("truncate -s 10T /opt/ml/output/message")'))
+    assert (outcome.status, outcome.exit_message) == ("Completed", "\0" * 1024)

@@ -5,6 +5,7 @@ import json
 import os
 import shutil
 import stat
+import struct
 
 import numpy as np
 import pandas as pd
@@ -12,8 +13,11 @@ import pytest
 import simferry as sf
 from conftest import bits, require
 from simferry import rpy
+from simferry.backends.local import Local
 from simferry.cli import main
 from simferry.errors import ReplicationError, RError, UsageError
+from simferry.rdata import encode
+from simferry.replay import Replayed
 from sweeps import write
 
 
@@ -266,3 +270,32 @@ def test_there_is_no_such_replication(tmp_path, go):
         run.replay(2, 1)
     with pytest.raises(UsageError):
         run.replay(1, 0)
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ("1.5", 1.5),
+        ("None", None),
+        ("{'a': 1.5, 'b': 'x', 'c': None}", {"a": 1.5, "b": "x", "c": None}),
+        ("[0.5, 2.5]", {"value_1": [0.5], "value_2": [2.5]}),
+        ("{'nested': [1, 2]}", "{'nested': [1, 2]}"),
+    ],
+)
+def test_what_a_container_pickled_is_not_unpickled(tmp_path, go, monkeypatch, value, expected):
+    """The worker tells the value in its block too: a table comes back, anything else as Python shows it."""
+    script = tmp_path / "simulate.py"
+    script.write_text(f"def simulate():\n    return {value}\n")
+    run = go(script)
+    monkeypatch.setattr("simferry.replay.pickle.loads", lambda data: pytest.fail("it was unpickled"))
+    monkeypatch.setattr(Local, "contract", True)  # as of a backend whose replays are a container's
+    got = run.replay(1, 1)
+    assert (got.to_dict("list") if isinstance(expected, dict) and not isinstance(got, dict) else got) == expected
+
+
+def test_what_a_container_serialised_for_r_is_written_anew():
+    """R's unserialize runs code that it is given: only vectors, lists and data frames reach it."""
+    plain = encode({"a": [1.5, None]})
+    assert Replayed("r", "shown", bytes(plain), None, in_container=True).for_r() == bytes(plain)
+    promise = bytes(plain[:14]) + struct.pack("<4i", 5, 254, 254, 254)
+    assert Replayed("r", "shown", promise, None, in_container=True).for_r() == bytes(encode("shown"))

@@ -1,6 +1,5 @@
 """Whether an image keeps the contract: a look at it as a job would have."""
 
-import tempfile
 import time
 import uuid
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from .design import grid
 from .engine import ImageError, connect, find_image, run_once
 from .processing import ROLE, Files, ProcessingJob, local_uri
 from .simulation import COMMANDS, write_worker
+from .untrusted import scrap_folder
 from .worker import blocks
 
 
@@ -96,8 +96,8 @@ def _check_language(client: Any, name: str, language: str) -> list[Finding]:
     program, worker = COMMANDS[language]
     label = _LABEL[language]
     installed = run_once(client, name, [program, _FLAG[language], _LIST[language]])[1].strip()
-    with tempfile.TemporaryDirectory(prefix="simferry-image-") as folder:
-        code, plan, results = Path(folder, "code"), Path(folder, "plan"), Path(folder, "blocks")
+    with scrap_folder("simferry-image-") as folder:
+        code, plan, results = folder / "code", folder / "plan", folder / "blocks"
         for path in (code, plan, results):
             path.mkdir()
         write_worker(language, code)
@@ -109,7 +109,7 @@ def _check_language(client: Any, name: str, language: str) -> list[Finding]:
             request = _request(
                 name, [program, f"/opt/ml/processing/input/code/{entry}"], arguments, code, plan, results
             )
-            job = ProcessingJob(client, request, Path(folder, entry), Files(), "image-check")
+            job = ProcessingJob(client, request, folder / entry, Files(), "image-check")
             job.start()
             try:
                 while (outcome := job.poll()).status == "InProgress":

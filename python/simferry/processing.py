@@ -6,6 +6,7 @@ instance type, exit codes, ExitMessage, the maximal run time. Nothing stays behi
 network and folder, and what a killed process left is found by its labels (`leftovers`).
 """
 
+import codecs
 import contextlib
 import json
 import os
@@ -15,15 +16,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+from . import untrusted
 from .aws.instances import Instance, instance
 from .aws.limits import RequestRefused, check_request
 from .engine import EngineError, find_image
-from .store import write_whole
+from .untrusted import Tree
 
 OWNER = "simferry.owner"  # label: who started it; all that an owner left behind is found by it
 JOB = "simferry.job"
 GIB = 2**30
 MESSAGE_BYTES = 1024
+LONGEST_MESSAGE = 1 << 16  # of which so much is looked at
 ROLE = "arn:aws:iam::000000000000:role/simferry-local"  # of jobs that run here: nobody is asked for it
 
 
@@ -33,8 +36,8 @@ class Storage(Protocol):
     def fetch(self, source: dict[str, Any], folder: Path, host: int, hosts: int) -> None:
         """Bring what an S3Input of the request names into a folder; of sharded data only host number `host`'s share."""
 
-    def send(self, folder: Path, uri: str) -> None:
-        """Bring the files of a folder that are new or have changed to a URI."""
+    def send(self, tree: Tree, uri: str) -> None:
+        """Bring the files of a tree that are new or have changed to a URI; what can't be brought is passed over."""
 
 
 HERE = "s3://this-machine"  # the service knows no addresses but those of S3
@@ -54,7 +57,7 @@ class Files:
     """Storage in folders of this machine."""
 
     def __init__(self) -> None:
-        self.sent: dict[Path, tuple[int, int]] = {}
+        self.sent: untrusted.Sent = {}
 
     def fetch(self, source: dict[str, Any], folder: Path, host: int, hosts: int) -> None:
         path = Path(source["S3Uri"].removeprefix(HERE))
@@ -67,16 +70,10 @@ class Files:
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(file, target)
 
-    def send(self, folder: Path, uri: str) -> None:
+    def send(self, tree: Tree, uri: str) -> None:
         target = Path(uri.removeprefix(HERE))
-        for file in sorted(p for p in folder.rglob("*") if p.is_file() and not p.is_symlink()):
-            copy = target / file.relative_to(folder)
-            with contextlib.suppress(FileNotFoundError):  # it was moved on while we looked
-                state = (file.stat().st_mtime_ns, file.stat().st_size)
-                if self.sent.get(file) != state:
-                    copy.parent.mkdir(parents=True, exist_ok=True)
-                    write_whole(copy, file.read_bytes())
-                    self.sent[file] = state
+        target.mkdir(parents=True, exist_ok=True)
+        tree.send(self.sent, lambda file, stream: untrusted.write(target, file.name, stream, file.size))
 
 
 @dataclass
@@ -114,9 +111,11 @@ class ProcessingJob:
         cluster = request["ProcessingResources"]["ClusterConfig"]
         self.hosts = [f"algo-{i + 1}" for i in range(cluster.get("InstanceCount", 1))]
         self.instance = instance(cluster["InstanceType"])
+        self.volume_bytes = cluster["VolumeSizeInGB"] * GIB
         self.started = 0.0
         self.send_again = 0.0
         self.stopped = ""  # why, once it is
+        self.left_out: dict[str, dict[str, str]] = {host: {} for host in self.hosts}  # of the outputs, and why
         self.containers: dict[str, Any] = {}
         self.network: Any = None
         self.outcome = Outcome("InProgress")
@@ -127,6 +126,7 @@ class ProcessingJob:
         """Bring the inputs, write the configuration, start the hosts. What fails leaves nothing behind."""
         find_image(self.client, self.image)
         try:
+            self.folder.mkdir(mode=0o700, exist_ok=True)  # the hosts' folders below are anybody's
             for number, host in enumerate(self.hosts):
                 self._prepare(number, host)
             if len(self.hosts) > 1:
@@ -270,7 +270,6 @@ class ProcessingJob:
 
     def finish(self, states: dict[str, dict[str, Any]]) -> Outcome:
         """Outputs out, containers gone. states: of the hosts that decide about the outcome."""
-        self.kept_logs = {host: self.logs(host) for host in self.hosts}
         self._send("Continuous")
         written = b"".join(self._message(host) for host in self.hosts)
         message = written[:MESSAGE_BYTES].decode(errors="ignore")
@@ -291,6 +290,7 @@ class ProcessingJob:
         else:
             self._send("EndOfJob")
             self.outcome = Outcome("Completed", message)
+        self.kept_logs = {host: self.logs(host) + self._left_out(host) for host in self.hosts}
         self.discard()
         return self.outcome
 
@@ -299,13 +299,17 @@ class ProcessingJob:
             output = one["S3Output"]
             if output.get("S3UploadMode", "EndOfJob") == mode:
                 for host in self.hosts:
-                    local = self._inside(host, output["LocalPath"])
-                    if local.is_dir():
-                        self.storage.send(local, output["S3Uri"])
+                    parts = self._inside(host, output["LocalPath"]).relative_to(self.folder / host).parts
+                    tree = Tree(self.folder / host, parts, self.volume_bytes, self.left_out[host])
+                    self.storage.send(tree, output["S3Uri"])
 
     def _message(self, host: str) -> bytes:
-        path = self.folder / host / "output" / "message"
-        return path.read_bytes() if path.is_file() else b""
+        return untrusted.read(self.folder / host, "output/message", LONGEST_MESSAGE) or b""
+
+    def _left_out(self, host: str) -> str:
+        return "".join(
+            f"simferry: {f'/opt/ml/{name}'!r} is left out: {why}\n" for name, why in self.left_out[host].items()
+        )
 
     def discard(self) -> None:
         """Remove containers, network and folder, whatever state they are in."""
@@ -315,8 +319,9 @@ class ProcessingJob:
 
 
 def is_text(content: bytes) -> bool:
+    """Whether it is UTF-8, as far as it was read: its last character may be cut."""
     try:
-        content.decode()
+        codecs.getincrementaldecoder("utf-8")().decode(content, final=len(content) % LONGEST_MESSAGE != 0)
     except UnicodeDecodeError:
         return False
     return True

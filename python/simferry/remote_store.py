@@ -22,6 +22,7 @@ from .aws.buckets import check_bucket, public_by
 from .errors import RunNotFound, SimferryError, StoreError, UsageError
 from .objects import ObjectNotFound, Objects
 from .store import CANCELLED, BlockName, RunFolder, Store, cache_folder, read_plan, writing
+from .untrusted import Tree
 from .worker import blocks
 
 RECORD, PLAN_RECORD = "run.json", "plan.json"
@@ -229,7 +230,7 @@ class RemoteRunFolder(RunFolder):
 
     def publish(self) -> None:
         """Everything, then run.json, which makes it a run."""
-        files = sorted(p.relative_to(self.path).as_posix() for p in self.path.rglob("*") if p.is_file())
+        files = [file.name for file in Tree(self.path).files()]
         self._put(name for name in files if name != UNPUBLISHED and not name.startswith("jobs/"))
         if not self.objects.create(RECORD, (self.path / UNPUBLISHED).read_bytes()):
             self._anothers = True
@@ -249,9 +250,8 @@ class RemoteRunFolder(RunFolder):
         """The files of a block's replications; they may replace those of an earlier attempt."""
         columns = blocks.decode((self.blocks / block).read_bytes()).table("replications").columns
         pairs = zip(columns["condition"].values.tolist(), columns["replication"].values.tolist(), strict=True)
-        folders = (self.path / "artifacts" / str(c) / str(r) for c, r in pairs)
-        files = (path for folder in folders if folder.is_dir() for path in folder.rglob("*") if path.is_file())
-        return [path.relative_to(self.path).as_posix() for path in files]
+        folders = (("artifacts", str(c), str(r)) for c, r in pairs)
+        return ["/".join([*folder, file.name]) for folder in folders for file in Tree(self.path, folder).files()]
 
     def remove(self) -> None:
         """run.json first: what is left of a run that was not removed whole is none."""

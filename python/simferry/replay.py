@@ -3,44 +3,78 @@
 import os
 import pickle
 import shutil
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from . import planning, rpy, streams
+from . import planning, rpy, streams, untrusted
 from .backends.local import JOB, end_processes
 from .errors import ReplicationError, RError, UsageError
 from .inputs import bring
 from .prepare import check_replications
-from .rdata import decode_any
+from .rdata import decode_any, encode
+from .results import as_pandas, plain_rows
 from .rvalues import from_r
+from .untrusted import scrap_folder
 from .worker import blocks
 from .worker.family import family, kill
+
+MOST_BYTES = 1 << 31  # of a value
+_SAID = ("shown", "message", "call", "traceback")
 
 
 @dataclass(frozen=True)
 class Replayed:
-    """How a replication ended. shown: its value as its language prints it; data: as R or Python serialises it; or its error."""
+    """How a replication ended. shown: its value as its language prints it; data: as R or Python serialises it; or its error.
+
+    Of what a container wrote nothing is unpickled: there `form` tells what the value was (none, value, dict, table), `rows` has
+    its columns, and what is no table is what Python shows of it.
+    """
 
     language: str
     shown: str
     data: bytes
     error: ReplicationError | None
+    in_container: bool = False
+    form: str = ""
+    rows: blocks.Table | None = None
 
     def value(self) -> Any:
         """Raises its error where it failed."""
         if self.error:
             raise self.error
         try:
-            return from_r(decode_any(self.data)) if self.language == "r" else pickle.loads(self.data)
+            if self.language == "r":
+                return from_r(decode_any(self.data))
+            return self._from_rows() if self.in_container else pickle.loads(self.data)
         except Exception as error:
             raise UsageError(
                 f"Python can't have what the replication returned: {error}",
                 "simferry replay  shows it as it is printed.",
             ) from None
+
+    def for_r(self) -> bytes:
+        """The value for R's unserialize, which can run code: of a container's only vectors, lists and data frames, written anew;
+        else the text that R shows of it."""
+        if not self.in_container or not self.data:
+            return self.data
+        try:
+            return bytes(encode(decode_any(self.data)))
+        except (TypeError, ValueError, AttributeError, RecursionError):
+            return bytes(encode(self.shown))
+
+    def _from_rows(self) -> Any:
+        if self.form == "none":
+            return None
+        if self.rows is None:
+            return self.shown
+        rows = plain_rows(self.rows)
+        if self.form == "table" or rows.num_rows != 1:
+            return as_pandas(rows)
+        row = rows.to_pylist()[0]
+        return row if self.form == "dict" else next(iter(row.values()))
 
 
 def replay(run: Any, condition: int, replication: int, in_process: bool = True) -> Replayed:
@@ -51,8 +85,8 @@ def replay(run: Any, condition: int, replication: int, in_process: bool = True) 
     streams.note_other_version(run.record, run.id)
     spec, backend, design = run.record["simulation"], run._backend(), run._folder.conditions()
     one = planning.Work(*(np.array([v], dtype=np.int64) for v in (condition, replication, 1)))
-    with tempfile.TemporaryDirectory(prefix="simferry-replay-") as name:
-        root = Path(name) / "root"  # nobody else can write there: the folder around it is ours alone
+    with scrap_folder("simferry-replay-") as folder:
+        root = folder / "root"  # nobody else can write there: the folder around it is ours alone
         shutil.copytree(run._folder.code, root / "input" / "code")
         (root / "input" / "plan").mkdir()
         (root / "scratch").mkdir()
@@ -65,7 +99,7 @@ def replay(run: Any, condition: int, replication: int, in_process: bool = True) 
         (root / "input" / "plan" / "job").write_bytes(job)
         in_process = in_process and backend.name == "local" and (spec["language"], spec["kind"]) == ("r", "function")
         how = _run(root, spec, backend, in_process)
-        return _answer(root, spec["language"], how)
+        return _answer(root, spec["language"], how, backend.contract)
 
 
 def _run(root: Path, spec: dict[str, Any], backend: Any, in_process: bool) -> str:
@@ -88,15 +122,22 @@ def _in_process(root: Path) -> bool:
         end_processes(root)
 
 
-def _answer(root: Path, language: str, how: str) -> Replayed:
+def _answer(root: Path, language: str, how: str, in_container: bool) -> Replayed:
     kind = RError if language == "r" else ReplicationError
-    if not (root / "replay").exists():
+    answer = untrusted.read(root, "replay", MOST_BYTES)
+    if answer is None:
         error = kind(f"the process ended without a result ({how}): a crash, quit() or exit, or out of memory")
         return Replayed(language, "", b"", error)
-    block = blocks.decode((root / "replay").read_bytes())
-    said = {name: column.strings()[0] or "" for name, column in block.table("replay").columns.items()}
+    try:
+        block = blocks.decode(answer)
+        said = {name: block.table("replay").columns[name].strings()[0] or "" for name in _SAID}
+        failed, form = bool(block.facts["failed"]), block.facts.get("form", "")
+    except (blocks.DamagedBlock, LookupError) as error:
+        return Replayed(language, "", b"", kind(f"what the worker said of the replication can't be read: {error}"))
     shown = said.pop("shown")
-    if block.facts["failed"]:
+    if failed:
         return Replayed(language, shown, b"", kind(**said))
-    data = (root / f"value.{'rds' if language == 'r' else 'pkl'}").read_bytes()
-    return Replayed(language, shown, data, None)
+    rows = next((table for table in block.tables if table.name == "value"), None)
+    name = "value.rds" if language == "r" else "value.pkl"
+    data = b"" if in_container and language != "r" else untrusted.read(root, name, MOST_BYTES) or b""
+    return Replayed(language, shown, data, None, in_container, form, rows)

@@ -334,6 +334,11 @@ def _arrow(column: Column) -> pa.Array:
     return pa.array(values, mask=missing if missing.any() else None)
 
 
+def plain_rows(table: blocks.Table) -> pa.Table:
+    """A table of a block as it is."""
+    return pa.table({name: _arrow(column) for name, column in table.columns.items()})
+
+
 def _validity(valid: np.ndarray) -> pa.Buffer | None:
     return None if valid.all() else pa.py_buffer(np.packbits(valid, bitorder="little").tobytes())
 

@@ -5,8 +5,6 @@ packages. Conditions are matched by their canonical form, so a larger design tak
 """
 
 import json
-import os
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +14,7 @@ from .design import Design
 from .errors import StoreError
 from .results import read_blocks
 from .store import RunFolder, Store, write_whole, writing
+from .untrusted import Tree
 from .worker import blocks
 
 
@@ -68,7 +67,7 @@ def _take_from(run: RunFolder, earlier: RunFolder, ids: np.ndarray, taken: set[t
         with writing(run.path):
             for c, r in new:  # before the block, which says that they are done
                 if c in with_artifacts:
-                    _link(folders / str(c) / str(r), run.path / "artifacts" / str(ids[c]) / str(r))
+                    _link(Tree(folders, (str(c), str(r))), run.path / "artifacts" / str(ids[c]) / str(r))
             tables = [t for t in (_only(table, ids, new) for table in block.tables) if t.rows]
             number += 1
             # plan 0000: computed before this run had one
@@ -92,10 +91,8 @@ def _only(table: blocks.Table, ids: np.ndarray, wanted: set[tuple[int, int]]) ->
     return blocks.Table(table.name, int(keep.sum()), out)
 
 
-def _link(source: Path, target: Path) -> None:
-    if source.is_dir():
-        try:
-            shutil.copytree(source, target, symlinks=True, copy_function=os.link)
-        except OSError:  # another disk, or a file system without hard links
-            shutil.rmtree(target, ignore_errors=True)
-            shutil.copytree(source, target, symlinks=True)
+def _link(source: Tree, target: Path) -> None:
+    for file in source.files():
+        path = target / file.name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        file.keep(path)

@@ -7,7 +7,6 @@ import re
 import shutil
 import subprocess
 import sys
-import tempfile
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,11 +14,12 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from . import job_file
+from . import job_file, untrusted
 from .arguments import rendered_arguments
 from .design import Design
 from .errors import SimulationError, WorkerError, nearest
 from .inputs import as_inputs, show_inputs
+from .untrusted import scrap_folder
 from .worker import blocks
 
 WORKER = Path(__file__).parent / "worker"
@@ -264,8 +264,8 @@ class Simulation:
             # which packages it uses is in its fingerprint; what else this process has imported does not matter
             self.environment = {**facts_here(), "packages": f"numpy {np.__version__}"}
             if place.contract:
-                with tempfile.TemporaryDirectory(prefix="simferry-check-") as folder:
-                    answer, printed = self._ask_worker(Path(folder), place)
+                with scrap_folder("simferry-check-") as folder:
+                    answer, printed = self._ask_worker(folder, place)
                 self._raise_problem(answer.facts["problem"], answer.facts["detail"], [], printed)
                 self.environment = {k: answer.facts[k] for k in ("interpreter", "packages", "blas", "cpu")}
             self._check_arguments(arguments, design)
@@ -282,8 +282,8 @@ class Simulation:
             raise SimulationError(
                 f"{self.target} begins with a byte order mark, which R can't read", "Save it as UTF-8 without one."
             )
-        with tempfile.TemporaryDirectory(prefix="simferry-check-") as folder:
-            answer, printed = self._ask_worker(Path(folder), place)
+        with scrap_folder("simferry-check-") as folder:
+            answer, printed = self._ask_worker(folder, place)
         facts = answer.facts
         names = answer.table("functions").columns["name"].strings()
         self._raise_problem(facts["problem"], facts["detail"], [n for n in names if n], printed)
@@ -307,8 +307,8 @@ class Simulation:
         (root / "input" / "plan" / "job").write_bytes(job_file.encode(job))
         show_inputs(self.inputs, root, copied=place.contract)
         done = place.ask(self.spec(), root, "check")
-        answer = root / "check"
-        if not answer.exists():
+        answer = untrusted.read(root, "check", 1 << 26)
+        if answer is None:
             said = done.stderr.replace("Execution halted", "").strip() or done.stdout.strip()
             printed = f" It printed: {said.splitlines()[-1].strip()}" if said and done.returncode else ""
             how = f"exit code {done.returncode}" if done.returncode >= 0 else f"signal {-done.returncode}"
@@ -316,7 +316,7 @@ class Simulation:
                 f"{self.target} ended {COMMANDS[self.language][0]} while it was loaded ({how})",
                 f"Does it call quit() or exit?{printed}",
             )
-        return blocks.decode(answer.read_bytes()), done.stderr
+        return blocks.decode(answer), done.stderr
 
     def _raise_problem(self, problem: str, detail: str, functions: list[str], printed: str) -> None:
         if problem == "syntax":

@@ -25,6 +25,7 @@ from .simulation import Simulation
 from .store import RunFolder, find_run, store_at, writing
 from .streams import note_other_version
 from .summary import summary
+from .untrusted import Tree
 
 ProgressCallback = Callable[[Progress], None]
 
@@ -199,9 +200,12 @@ class Run:
         )
 
     def artifacts(self, condition: int, replication: int) -> list[Path]:
-        """The files that a replication left: those of a script's output folder, value.rds or value.pkl of a function."""
+        """The files that a replication left: those of a script's output folder, value.rds or value.pkl of a function.
+
+        Links among them are not followed and not listed.
+        """
         folder = self._folder.bring_artifacts(f"{condition}/{replication}")
-        return sorted(p for p in folder.rglob("*") if p.is_file()) if folder.is_dir() else []
+        return [folder / file.name for file in Tree(folder).files()]
 
     def replay(self, condition: int, replication: int) -> Any:
         """Run one replication again in the foreground, on its stream, with the run's own snapshot of the code.

@@ -347,7 +347,7 @@ def replay(given: Arguments) -> Arguments:
     with captured_output() as printed:
         said = replay(found, options["condition"], options["replication"], in_process=False)
     output = f"{printed[0]}Error: {said.error}\n" if said.error else f"{printed[0]}{said.shown}\n"
-    return {"failed": said.error is not None, "output": output, "value": said.data if said.language == "r" else None}
+    return {"failed": said.error is not None, "output": output, "value": said.for_r() if said.language == "r" else None}
 
 
 @verb

@@ -2,11 +2,13 @@
 
 import contextlib
 import json
+import os
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, BinaryIO
 
 from ..processing import share
+from ..untrusted import File, Sent, Tree
 
 
 class TransferError(Exception):
@@ -27,7 +29,7 @@ class S3Storage:
 
     def __init__(self, s3: Any, role: str, encryption: dict[str, str]) -> None:
         self.s3, self.role, self.encryption = s3, role, encryption
-        self.sent: dict[Path, tuple[int, int]] = {}
+        self.sent: Sent = {}
         self.lost = False  # the host is gone, and with it what it had not sent
 
     def fetch(self, source: dict[str, Any], folder: Path, host: int, hosts: int) -> None:
@@ -69,17 +71,17 @@ class S3Storage:
         except (ValueError, KeyError, TypeError):
             raise TransferError(f"ClientError: Data download failed:{uri} is not a valid manifest") from None
 
-    def send(self, folder: Path, uri: str) -> None:
+    def send(self, tree: Tree, uri: str) -> None:
         bucket, prefix = split(uri)
+
+        def put(file: File, stream: BinaryIO) -> None:
+            if not self.lost:
+                key = f"{prefix.rstrip('/')}/{as_key(file.name)}".lstrip("/")
+                with file.copy(stream) as content:
+                    self.s3.put_object(Bucket=bucket, Key=key, Body=content, **self.encryption)
+
         with transferring("Failed to upload output data", uri):
-            for file in sorted(p for p in folder.rglob("*") if p.is_file() and not p.is_symlink()):
-                with contextlib.suppress(FileNotFoundError):  # it was moved on while we looked
-                    state = (file.stat().st_mtime_ns, file.stat().st_size)
-                    if self.sent.get(file) == state or self.lost:
-                        continue
-                    key = f"{prefix.rstrip('/')}/{file.relative_to(folder).as_posix()}".lstrip("/")
-                    self.s3.put_object(Bucket=bucket, Key=key, Body=file.read_bytes(), **self.encryption)
-                    self.sent[file] = state
+            tree.send(self.sent, put)
 
 
 @contextlib.contextmanager
@@ -92,6 +94,11 @@ def transferring(what: str, uri: str) -> Any:
         said = error.response["Error"]
         reason = f"{error.operation_name} failed for {uri}: {said.get('Message') or said['Code']} ({said['Code']})"
         raise TransferError(f"ClientError: {what}. {reason}") from None
+
+
+def as_key(name: str) -> str:
+    """A file's name as an object's key: bytes that are no UTF-8 become \\x and their digits."""
+    return os.fsencode(name).decode(errors="backslashreplace")
 
 
 def split(uri: str) -> tuple[str, str]:

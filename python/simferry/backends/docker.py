@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from .. import processing
+from .. import processing, untrusted
 from ..aws.instances import Instance, instance
 from ..engine import EngineError, connect, find_image, run_once
 from ..errors import UsageError
@@ -18,6 +18,7 @@ from ..inputs import bring
 from ..processes import alive, identity
 from ..processing import Outcome, ProcessingJob
 from ..store import DEFAULT_STORE, LOCK, RunFolder, write_whole, writing
+from ..untrusted import Tree
 from . import contract
 from .base import follow_here
 from .contract import ROOT
@@ -90,7 +91,10 @@ class Docker:
     def ask(
         self, spec: dict[str, Any], root: Path, verb: str, show: bool = False
     ) -> "subprocess.CompletedProcess[str]":
-        for path in [root, *root.rglob("*")]:  # the image's user is another than ours
+        for path in [
+            root,
+            *(p for p in root.rglob("*") if not p.is_symlink()),
+        ]:  # the image's user is another than ours
             path.chmod(0o777 if path.is_dir() else 0o666)
         program, worker = contract.command_of(spec)
         command = [program, f"{ROOT}/input/code/{worker}", verb]
@@ -140,7 +144,7 @@ class Docker:
         outputs = [
             contract.output_of(name, processing.local_uri(run.path / name), "Continuous") for name in contract.OUTPUTS
         ]
-        cluster = {"InstanceCount": self.hosts, "InstanceType": self.instance.name, "VolumeSizeInGB": 30}
+        cluster = {"InstanceCount": self.hosts, "InstanceType": self.instance.name, "VolumeSizeInGB": 16_384}
         return {
             "ProcessingJobName": contract.job_name(run, job),
             "AppSpecification": {
@@ -239,7 +243,7 @@ class Docker:
                 made.stopped = "cancelled"
                 for host in made.hosts:
                     with contextlib.suppress(OSError):
-                        (made.folder / host / "processing" / "scratch" / "stop").touch()
+                        untrusted.touch(made.folder / host, "processing/scratch/stop")
                 made.signal("SIGINT")
             elif job in self._running:
                 self._running[job].stop("cancelled")
@@ -256,7 +260,8 @@ class Docker:
             ml = run.jobs / job / "ml"
             for host in sorted(ml.glob("algo-*")):
                 for name in contract.OUTPUTS:
-                    processing.Files().send(host / "processing" / name, processing.local_uri(run.path / name))
+                    tree = Tree(ml, (host.name, "processing", name))
+                    processing.Files().send(tree, processing.local_uri(run.path / name))
             processing.remove_folder(self.client, self.image, ml)
             self._record(run, job, "lost")
 

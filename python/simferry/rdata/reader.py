@@ -21,6 +21,7 @@ _CONSTANTS = {241: "environment", 242: "environment", 247: "environment", 253: "
 _BYTECODE_PAIRS = {2: False, 6: False, 239: True, 240: True}  # with attributes?
 _REPEATED, _TO_REPEAT = 243, 244
 _LATIN1 = 1 << 14
+_LONGEST_SEQUENCE = 1 << 27  # a few bytes stand for all of it
 _UTF8_OR_ASCII = UTF8 | 1 << 18
 
 
@@ -224,8 +225,8 @@ class _Reader:
         about, state, attributes = self.item_of_class(), self.item(), self.integer()
         if about in ("compact_intseq", "compact_realseq"):
             count, start, step = state.values.tolist()
-            if not (0 <= count < 2**31 and abs(start) < 2**53 and abs(step) == 1):
-                raise ValueError("a sequence that R does not make")
+            if not (0 <= count < _LONGEST_SEQUENCE and abs(start) < 2**53 and abs(step) == 1):
+                raise ValueError("a sequence that R does not make, or too long a one to be written out")
             kind = "integer" if about == "compact_intseq" else "double"
             found = Vector(kind, (start + step * np.arange(int(count))).astype(DTYPES[kind]))
         elif about == "deferred_string":

@@ -3,7 +3,6 @@
 import contextlib
 import os
 import sys
-import tempfile
 import time
 from collections.abc import Iterator
 from datetime import datetime, timezone
@@ -15,6 +14,7 @@ from .. import processing
 from ..aws.job_storage import S3Storage, TransferError
 from ..engine import connect
 from ..errors import UsageError
+from ..untrusted import Tree, scrap_folder
 from .session import Session
 
 LARGEST = "ml.m5.24xlarge"  # no limit but this machine's
@@ -28,8 +28,8 @@ def run_here(request: dict[str, Any], session: Session, show_logs: bool) -> dict
     kms_key = request.get("ProcessingOutputConfig", {}).get("KmsKeyId")
     storage = FoldersAndS3(session, kms_key)
     created = datetime.now(timezone.utc)
-    with tempfile.TemporaryDirectory(prefix="simferry-", ignore_cleanup_errors=True) as folder:
-        job = processing.ProcessingJob(engine, request, Path(folder, "ml"), storage, owner)
+    with scrap_folder("simferry-") as folder:
+        job = processing.ProcessingJob(engine, request, folder / "ml", storage, owner)
         printed = dict.fromkeys(job.hosts, 0)
         try:
             job.start()
@@ -83,9 +83,9 @@ class FoldersAndS3(processing.Files):
         with _told():
             super().fetch(source, folder, host, hosts) if here else self.s3.fetch(source, folder, host, hosts)
 
-    def send(self, folder: Path, uri: str) -> None:
+    def send(self, tree: Tree, uri: str) -> None:
         with _told():
-            super().send(folder, uri) if uri.startswith(processing.HERE) else self.s3.send(folder, uri)
+            super().send(tree, uri) if uri.startswith(processing.HERE) else self.s3.send(tree, uri)
 
 
 @contextlib.contextmanager

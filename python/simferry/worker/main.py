@@ -12,7 +12,7 @@ from .family import leave
 from .functions import FunctionRunner
 from .job import Job, leave_message
 from .process import describe
-from .rows import as_rows, pickled, table
+from .rows import as_rows, column_of, is_plain, pickled, table
 from .scripts import ScriptRunner
 from .supervisor import Supervisor
 
@@ -23,11 +23,13 @@ def replay(root: Path) -> None:
     row, replication, _ = job.stretches[0]
     job.scratch.mkdir(exist_ok=True)
     shown, failure = "", ("", "", "")
+    form, rows = "", {}  # of a value that is a table, for readers that unpickle nothing of a container's
     try:
         if job.kind == "function":
             value = FunctionRunner(job)(row, replication)
-            as_rows(value)  # refuses what a run would not keep
+            rows = as_rows(value) or {}  # refuses what a run would not keep
             shown = repr(value)
+            form = form_of(value) if rows or value is None else ""
             with contextlib.suppress(ImportError):  # the reader has no module that the script was
                 import cloudpickle
 
@@ -38,6 +40,7 @@ def replay(root: Path) -> None:
             runner(row, replication)
             value = runner.text()
             shown = "" if value is None else f"{job.results_file}:\n{value}"
+            form, rows = ("none", {}) if value is None else ("value", {"value": [value]})
         (root / "value.pkl").write_bytes(pickled(value))
     except KeyboardInterrupt:
         raise
@@ -45,7 +48,14 @@ def replay(root: Path) -> None:
         failure = describe(error)
     columns = dict(zip(("shown", "message", "call", "traceback"), (shown, *failure), strict=True))
     said = table("replay", {name: blocks.strings([text]) for name, text in columns.items()})
-    (root / "replay").write_bytes(blocks.encode(blocks.Block({"failed": "yes" if any(failure) else ""}, [said])))
+    tables = [said, table("value", {name: column_of(values) for name, values in rows.items()})] if rows else [said]
+    facts = {"failed": "yes" if any(failure) else "", "form": form}
+    (root / "replay").write_bytes(blocks.encode(blocks.Block(facts, tables)))
+
+
+def form_of(value: object) -> str:
+    """What a table of one value's rows stands for: none, value, dict or table."""
+    return "none" if value is None else "value" if is_plain(value) else "dict" if type(value) is dict else "table"
 
 
 def main(arguments: list[str]) -> NoReturn:

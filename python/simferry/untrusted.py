@@ -1,0 +1,245 @@
+"""Files that somebody else wrote, and may be writing still: what containers leave in their folders, what lies in shared stores.
+
+A root folder is named by us; what lies below it is anybody's. Folders are opened one in the other, no link is followed, and what
+is neither a plain file nor a folder (links, devices, fifos, sockets) is passed over. A file is looked at when it is open, so that
+a change meanwhile leads nowhere else.
+"""
+
+import contextlib
+import errno
+import os
+import secrets
+import shutil
+import stat
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import BinaryIO
+
+Sent = dict[tuple[Path, str], tuple[int, int]]  # of a file in a folder, when it was written and its size
+DEEPEST = 100  # folders in folders: each is open while what is in it is read
+MOST_TOLD = 100  # names of what is passed over
+_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_FILE = (
+    os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
+)  # an open fifo would wait for its writer
+_UNFIT = (errno.ELOOP, errno.ENOTDIR, errno.EISDIR, errno.EMLINK, errno.ENAMETOOLONG, errno.ENXIO)
+
+
+class Unfit(OSError):
+    """What lies there is no plain file, or no folder of plain files."""
+
+
+@contextlib.contextmanager
+def opened(folder: Path, *parts: str, make: bool = False) -> Iterator[int]:
+    """The descriptor of a folder below one of ours. make: folders that are not there. Raises FileNotFoundError, or Unfit."""
+    number = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        for part in parts:
+            inner = _inside(number, part, _FOLDER, make)
+            os.close(number)
+            number = inner
+        yield number
+    finally:
+        os.close(number)
+
+
+def _checked(name: str) -> str:
+    if name in ("", ".", "..") or "/" in name or "\0" in name:
+        raise Unfit(errno.EINVAL, "it is no name of a file", name)
+    return name
+
+
+def _inside(folder: int, name: str, flags: int, make: bool = False) -> int:
+    _checked(name)
+    try:
+        if make:
+            with contextlib.suppress(FileExistsError):
+                os.mkdir(name, dir_fd=folder)
+        return os.open(name, flags, dir_fd=folder)
+    except OSError as error:
+        if error.errno in _UNFIT:
+            raise Unfit(error.errno, "it is a link, or no plain file or folder", name) from None
+        raise
+
+
+@dataclass(frozen=True)
+class File:
+    """A plain file, as long as the folder that it was found in is being read. name: below the tree, with slashes."""
+
+    name: str
+    mtime_ns: int
+    size: int
+    _folder: int
+
+    @contextlib.contextmanager
+    def open(self) -> Iterator[BinaryIO]:
+        """Raises FileNotFoundError where it is gone, Unfit where something else has come into its place."""
+        number = _inside(self._folder, self.name.rpartition("/")[2], _FILE)
+        with os.fdopen(number, "rb") as stream:
+            if not stat.S_ISREG(os.fstat(number).st_mode):
+                raise Unfit(errno.EINVAL, "it is no plain file", self.name)
+            yield stream
+
+    def copy(self, stream: BinaryIO) -> BinaryIO:
+        """Its content of now, no longer than it was when it was found: a whole that nobody can change while it is sent."""
+        content: BinaryIO = tempfile.SpooledTemporaryFile(max_size=1 << 26)  # type: ignore[assignment]  # noqa: SIM115
+        left = self.size
+        while left and (part := stream.read(min(left, 1 << 20))):
+            content.write(part)
+            left -= len(part)
+        content.seek(0)
+        return content
+
+    def keep(self, path: Path) -> None:
+        """Have it at a path of ours too: as a second name of the same file where it is our own, else as a copy."""
+        with self.open() as stream:
+            if os.fstat(stream.fileno()).st_uid == os.geteuid():
+                with contextlib.suppress(OSError):  # another disk, or a file system without hard links
+                    short = self.name.rpartition("/")[2]
+                    os.link(short, path, src_dir_fd=self._folder, follow_symlinks=False)
+                    return
+            with open(path, "xb") as out:
+                shutil.copyfileobj(stream, out, 1 << 20)
+
+
+@dataclass
+class Tree:
+    """The folder root/parts[0]/parts[1]/..., of which root is ours. at_most: bytes of a file.
+
+    passed_over: what `files` has left out, with the reason, by its name.
+    """
+
+    root: Path
+    parts: tuple[str, ...] = ()
+    at_most: int | None = None
+    passed_over: dict[str, str] = field(default_factory=dict)
+
+    def files(self) -> Iterator[File]:
+        """Every plain file, sorted; nothing where there is no such folder. Each is to be used before the next is asked for."""
+        try:
+            with opened(self.root, *self.parts) as folder:
+                yield from self._walk(folder, "", 1)
+        except FileNotFoundError:
+            return
+        except Unfit as error:
+            self.pass_over("", error)
+
+    def send(self, sent: Sent, take: Callable[[File, BinaryIO], None]) -> None:
+        """Give each file that is new or has changed to `take`, with its open content; `sent` remembers how it was.
+
+        take: raises Unfit where the other side can't have it.
+        """
+        for file in self.files():
+            key, state = (self.root.joinpath(*self.parts), file.name), (file.mtime_ns, file.size)
+            if sent.get(key) == state:
+                continue
+            with contextlib.ExitStack() as until_sent:
+                try:
+                    stream = until_sent.enter_context(file.open())
+                except FileNotFoundError:  # it was moved on while we looked
+                    continue
+                except (Unfit, PermissionError) as error:
+                    self.pass_over(file.name, error)
+                    continue
+                try:
+                    take(file, stream)
+                    sent[key] = state
+                except Unfit as error:
+                    self.pass_over(file.name, error)
+
+    def pass_over(self, name: str, why: OSError) -> None:
+        if len(self.passed_over) < MOST_TOLD:
+            self.passed_over["/".join([*self.parts, name]).rstrip("/")] = why.strerror or str(why)
+
+    def _walk(self, folder: int, above: str, depth: int) -> Iterator[File]:
+        with os.scandir(folder) as entries:
+            names = sorted(entry.name for entry in entries)
+        for short in names:
+            name = f"{above}{short}"
+            try:
+                found = os.stat(short, dir_fd=folder, follow_symlinks=False)
+                if stat.S_ISREG(found.st_mode):
+                    if self.at_most is not None and found.st_size > self.at_most:
+                        raise Unfit(
+                            errno.EFBIG, f"it has {found.st_size:,} bytes, and no more than {self.at_most:,} fit"
+                        )
+                    yield File(name, found.st_mtime_ns, found.st_size, folder)
+                elif stat.S_ISDIR(found.st_mode):
+                    if depth == DEEPEST:
+                        raise Unfit(errno.ELOOP, f"it lies more than {DEEPEST} folders deep")
+                    inner = _inside(folder, short, _FOLDER)
+                    try:
+                        yield from self._walk(inner, f"{name}/", depth + 1)
+                    finally:
+                        os.close(inner)
+                else:
+                    raise Unfit(errno.EINVAL, _KINDS.get(stat.S_IFMT(found.st_mode), "it is no plain file"))
+            except FileNotFoundError:  # it was moved on while we looked
+                continue
+            except (Unfit, PermissionError) as error:
+                self.pass_over(name, error)
+
+
+_KINDS = {
+    stat.S_IFLNK: "it is a link",
+    stat.S_IFIFO: "it is a fifo",
+    stat.S_IFSOCK: "it is a socket",
+    stat.S_IFBLK: "it is a device",
+    stat.S_IFCHR: "it is a device",
+}
+
+
+def read(root: Path, name: str, at_most: int) -> bytes | None:
+    """The first bytes of the plain file root/name; None where there is none."""
+    *parts, short = name.split("/")
+    try:
+        with opened(root, *parts) as folder, File(short, 0, 0, folder).open() as stream:
+            return stream.read(at_most)
+    except (FileNotFoundError, Unfit):
+        return None
+
+
+def write(root: Path, name: str, stream: BinaryIO, size: int) -> None:
+    """Write the file root/name, whole or not at all. size: how much room it may take."""
+    *parts, short = name.split("/")
+    with opened(root, *parts, make=True) as folder:
+        room = os.fstatvfs(folder)
+        if size > room.f_bavail * room.f_frsize:  # a file of holes takes room only when it is copied
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(root / name))
+        draft = f".{secrets.token_hex(8)}"
+        number = os.open(
+            draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666, dir_fd=folder
+        )
+        try:
+            with os.fdopen(number, "wb") as out:
+                shutil.copyfileobj(stream, out, 1 << 20)
+                out.flush()
+                os.fsync(number)
+            try:
+                os.replace(draft, _checked(short), src_dir_fd=folder, dst_dir_fd=folder)
+            except IsADirectoryError as error:
+                raise Unfit(errno.EISDIR, "a folder has its name", short) from error
+        except BaseException:
+            with contextlib.suppress(OSError):
+                os.unlink(draft, dir_fd=folder)
+            raise
+
+
+def touch(root: Path, name: str) -> None:
+    """Make the empty file root/name, if there is nothing of that name."""
+    *parts, short = name.split("/")
+    with opened(root, *parts) as folder, contextlib.suppress(FileExistsError):
+        os.close(os.open(_checked(short), os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o666, dir_fd=folder))
+
+
+@contextlib.contextmanager
+def scrap_folder(prefix: str) -> Iterator[Path]:
+    """A temporary folder in which containers may write. What can't be removed stays: tempfile's own way of removing changes the
+    permissions of what links point to."""
+    folder = Path(tempfile.mkdtemp(prefix=prefix))
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)

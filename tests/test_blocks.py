@@ -3,6 +3,8 @@
 import gzip
 import math
 import struct
+import tracemalloc
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -122,12 +124,18 @@ def test_a_changed_byte_is_noticed(at):
     [
         (b"condition,replication\n1,1\n", "header"),
         (gzip.compress(b"condition,replication\n1,1\n"), "begins with 'condition,replication'"),
-        (gzip.compress(b"\xff\xfe\n\n"), "decode"),
+        (gzip.compress(b"\xff\xfe\n\n"), r"begins with '\\\\xff"),
+        (gzip.compress(b"simferry block 1\n\xff\xfe\n\n"), "decode"),
+        (gzip.compress(b"simferry block 1\n" + b"x" * 2**27), "no header that ends"),
+        (gzip.compress(b"simferry block 1"), "no header that ends"),
         (gzip.compress(b"simferry block 1\ntable: results many\ninteger: x\n\n"), "'many' rows"),
         (gzip.compress(b"simferry block 1\ntable: results -1\ninteger: x\n\n\0\0\0\0"), "'-1' rows"),
         (gzip.compress(b"simferry block 1\ntable: results 1\ncomplex: x\n\n\0\0\0\0"), "'complex'"),
-        (gzip.compress(b"simferry block 1\ntable: results 9\ninteger: x\n\n\0\0\0\0"), "buffer"),
-        (gzip.compress(b"simferry block 1\ntable: results 1\ninteger: x\n\n\0\0\0\0more"), "more|bytes"),
+        (
+            gzip.compress(b"simferry block 1\ntable: results 9\ninteger: x\n\n\0\0\0\0"),
+            "4 bytes of a column where its header describes 36",
+        ),
+        (gzip.compress(b"simferry block 1\ntable: results 1\ninteger: x\n\n\0\0\0\0more"), "more than its header"),
         (WHOLE + b"more", "4 bytes follow"),
         (WHOLE + WHOLE, "bytes follow"),
     ],
@@ -135,6 +143,36 @@ def test_a_changed_byte_is_noticed(at):
 def test_something_else_than_a_block_is_damaged(data, why):
     with pytest.raises(blocks.DamagedBlock, match=why):
         blocks.decode(data)
+
+
+def memory_of(data: bytes) -> tuple[str, int]:
+    """What decode says of some bytes, and how much memory it took at the most."""
+    tracemalloc.start()
+    try:
+        with pytest.raises(blocks.DamagedBlock) as raised:
+            blocks.decode(data)
+        return str(raised.value), tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize(
+    "header, why",
+    [
+        (b"table: results 10\ndouble: x\n", "more than its header describes"),
+        (b"table: results 10\nstring: x\n", "more than its header describes"),
+        (b"table: results 99999999999999\ndouble: x\n", "bytes of a column where its header describes"),
+    ],
+)
+def test_a_block_is_unpacked_no_further_than_its_header_declares(header, why):
+    squeeze = zlib.compressobj(9, zlib.DEFLATED, 31)
+    size = 2**26
+    bomb = squeeze.compress(b"simferry block 1\n" + header + b"\n")
+    bomb += b"".join(squeeze.compress(bytes(2**20)) for _ in range(size // 2**20)) + squeeze.flush()
+    said, memory = memory_of(bomb)
+    assert why in said and len(bomb) < size // 500
+    # a header that declares all that comes takes as much memory as comes, and some room to grow
+    assert memory < (1.5 * size if "99999" in header.decode() else 2**21)
 
 
 def test_a_table_that_is_not_there_is_damage():
@@ -223,3 +261,22 @@ def test_what_python_writes_r_reads_and_writes_again(tmp_path):
     assert out["integer"].values.tolist() == INTEGERS * 2
     assert out["logical"].values.tolist() == [0, 1, blocks.NA_INTEGER, 1, 0] * 2
     assert out["string"].strings() == texts
+
+
+@pytest.mark.parametrize(
+    "header, content",
+    [
+        (b"table: results 10\ndouble: x\n", bytes(88)),
+        (b"table: results 10\ndouble: x\n", bytes(72)),
+        (b"table: results 10\nstring: x\n", struct.pack("<10i", *[9] * 10) + b"short"),
+        (b"table: results 2000000000\ndouble: x\n", b""),
+        (b"table: results many\ndouble: x\n", b""),
+    ],
+)
+def test_r_refuses_what_its_header_does_not_describe(tmp_path, header, content):
+    (tmp_path / "block").write_bytes(gzip.compress(b"simferry block 1\n" + header + b"\n" + content))
+    code = """
+    said <- tryCatch({ read_block("block"); "read" }, error = conditionMessage, warning = conditionMessage)
+    cat(said, gc()["Vcells", "max used"] * 8 < 2^28)
+    """
+    assert with_r_functions(code, tmp_path) == "block is damaged: it does not hold what its header describes TRUE"

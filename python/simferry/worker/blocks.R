@@ -45,22 +45,31 @@ read_block <- function(path) {
     if (key == "table") {
       name <- sub(" [0-9]+$", "", value)
       tables[[name]] <- list()
-      rows <- as.integer(sub("^.* ", "", value))
+      rows <- suppressWarnings(as.integer(sub("^.* ", "", value)))
     } else if (!length(tables)) facts[[key]] <- unescape(value)
     else order <- c(order, list(list(table = name, column = unescape(value), kind = key, rows = rows)))
   }
+  damaged <- function() stop(path, " is damaged: it does not hold what its header describes", call. = FALSE)
+  # gzip makes a byte of 1,032 at the most: what can't be there is given no memory
+  left <- 1100 * file.size(path)
+  take <- function(what, n, size) {
+    if (is.na(n) || (left <<- left - n * size) < 0) damaged()
+    x <- readBin(con, what, n, endian = "little")
+    if (length(x) == n) x else damaged()
+  }
   for (o in order) {
-    x <- if (o$kind == "double") readBin(con, "double", o$rows, endian = "little") else readBin(con, "integer", o$rows, endian = "little")
+    x <- if (o$kind == "double") take("double", o$rows, 8) else take("integer", o$rows, 4)
     if (o$kind == "logical") x <- as.logical(x)
     if (o$kind == "string") {
       lengths <- x
-      bytes <- readBin(con, "raw", sum(pmax(lengths, 0L)))
+      bytes <- take("raw", sum(as.numeric(pmax(lengths, 0L))), 1)
       x <- readChar(bytes, pmax(lengths, 0L), useBytes = TRUE)
       Encoding(x) <- "UTF-8"
       x[lengths < 0L] <- NA_character_
     }
-    if (o$kind == "raw") x <- lapply(x, function(length) readBin(con, "raw", length))
+    if (o$kind == "raw") x <- lapply(x, function(length) take("raw", length, 1))
     tables[[o$table]][[o$column]] <- x
   }
+  if (length(readBin(con, "raw", 1L))) damaged()
   list(facts = facts, tables = tables)
 }

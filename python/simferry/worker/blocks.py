@@ -26,6 +26,7 @@ import numpy as np
 MAGIC = "simferry block 1"
 NA_INTEGER = -(2**31)
 NA_DOUBLE = np.array([0x7FF00000000007A2], dtype="<u8").view("<f8")[0]
+_STEP, _PART, _LONGEST_HEADER = 1 << 16, 1 << 22, 1 << 26  # bytes
 _DTYPES: dict[str, np.dtype[Any]] = {"double": np.dtype("<f8"), "integer": np.dtype("<i4"), "logical": np.dtype("<i4")}
 
 
@@ -109,32 +110,84 @@ def encode(block: Block) -> bytes:
 
 
 def decode(data: bytes) -> Block:
-    """Raises DamagedBlock when the bytes are cut short, changed, or something else."""
+    """Takes the memory that the header declares, and no more.
+
+    Raises DamagedBlock when the bytes are cut short, changed, or something else, or hold more or less than the header declares.
+    """
     try:
-        return _decoded(data)
+        return _decoded(_Unpacked(data))
     except (zlib.error, ValueError, OverflowError) as error:
         raise DamagedBlock(str(error)) from None
 
 
-def _decoded(data: bytes) -> Block:
-    expand = zlib.decompressobj(31)
-    raw = expand.decompress(data)
-    if not expand.eof:
-        raise DamagedBlock("cut short")
-    if expand.unused_data:
-        raise DamagedBlock(f"{len(expand.unused_data)} bytes follow its end")
-    head, _, _ = raw.partition(b"\n\n")
-    lines = head.decode().split("\n")
+class _Unpacked:
+    """The content of a gzip member, as far as it is asked for."""
+
+    def __init__(self, data: bytes) -> None:
+        self.data, self.at = memoryview(data), 0
+        self.expand = zlib.decompressobj(31)
+        self.ahead = memoryview(b"")  # unpacked, and not taken yet
+
+    def some(self, most: int) -> bytes | memoryview:
+        """Up to so many bytes; none at the end, which is there and right."""
+        if self.ahead:
+            ready, self.ahead = self.ahead[:most], self.ahead[most:]
+            return ready
+        while not self.expand.eof:
+            packed = self.expand.unconsumed_tail or self.data[self.at : self.at + _STEP]
+            if not self.expand.unconsumed_tail:
+                self.at += len(packed)
+            if out := self.expand.decompress(packed, most):
+                return out
+            if not packed:
+                raise DamagedBlock("cut short")
+        return b""
+
+    def header(self) -> bytes:
+        """All before the first empty line."""
+        head, end, magic = bytearray(), -1, MAGIC.encode()
+        while end < 0:
+            more = self.some(_STEP)
+            head += more
+            if head[: len(magic)] != magic[: len(head)]:
+                raise DamagedBlock(f"begins with {_first_words(head)!r}, not {MAGIC!r}")
+            if not more or len(head) > _LONGEST_HEADER:
+                raise DamagedBlock("it has no header that ends")
+            end = head.find(b"\n\n", max(0, len(head) - len(more) - 1))
+        self.ahead = memoryview(bytes(head[end + 2 :]))
+        return bytes(head[:end])
+
+    def take(self, size: int) -> bytearray:
+        """So many bytes. What a header says that there are takes memory only as it comes."""
+        out = bytearray()
+        while (left := size - len(out)) > 0:
+            if not (more := self.some(min(left, _PART))):
+                raise DamagedBlock(f"{len(out)} bytes of a column where its header describes {size}")
+            out += more
+        return out
+
+    def end(self) -> None:
+        if self.some(1):
+            raise DamagedBlock("it holds more than its header describes")
+        if after := len(self.expand.unused_data) + len(self.data) - self.at:
+            raise DamagedBlock(f"{after} bytes follow its end")
+
+
+def _first_words(head: bytearray) -> str:
+    return head.partition(b"\n")[0][:40].decode(errors="backslashreplace")
+
+
+def _decoded(content: _Unpacked) -> Block:
+    lines = content.header().decode().split("\n")
     if lines[0] != MAGIC:
         raise DamagedBlock(f"begins with {lines[0][:40]!r}, not {MAGIC!r}")
-    at = len(head) + 2
     block = Block({}, [])
     for line in lines[1:]:
         key, _, value = line.partition(": ")
         if key == "table":
             name, _, rows = value.rpartition(" ")
             if not rows.isdecimal():
-                raise DamagedBlock(f"table {name!r} has {rows!r} rows")
+                raise DamagedBlock(f"table {name!r} has {rows[:40]!r} rows")
             block.tables.append(Table(name, int(rows)))
         elif not block.tables:
             block.facts[key] = _unescape(value)
@@ -143,19 +196,15 @@ def _decoded(data: bytes) -> Block:
             if key not in ("string", "raw") and key not in _DTYPES:
                 raise DamagedBlock(f"a column of kind {key[:40]!r}")
             dtype = _DTYPES.get(key, _DTYPES["integer"])
-            values = np.frombuffer(raw, dtype, table.rows, at)
-            at += values.nbytes
+            values = np.frombuffer(content.take(table.rows * dtype.itemsize), dtype)
             text = b""
             if key in ("string", "raw"):
-                size = int(values[values > 0].sum(dtype=np.int64))
-                text = raw[at : at + size]
-                at += size
+                text = bytes(content.take(int(values[values > 0].sum(dtype=np.int64))))
             name = _unescape(value)
             while name in table.columns:  # none is lost, whatever a worker was given to write
                 name += "_result"
             table.columns[name] = Column(key, values, text)
-    if at != len(raw):
-        raise DamagedBlock(f"{len(raw)} bytes where its header describes {at}")
+    content.end()
     return block
 
 

@@ -124,5 +124,5 @@ def hand_made(tmp_path):
 
 from aws_fixtures import account, moto_server  # noqa: E402, F401
 from docker_fixtures import engine, image_python, image_r, registry, scrap  # noqa: E402, F401
-from emulator_fixtures import emulate, emulator, jobs, machine, place, s3  # noqa: E402, F401
+from emulator_fixtures import emulate, emulator, gate, jobs, machine, place, s3  # noqa: E402, F401
 from sagemaker_fixtures import r_script, sent, session  # noqa: E402, F401

@@ -1,12 +1,16 @@
 """What tests against the emulator share: one that lives as long as a test, with the environment that leads to it; stores in
 its S3; jobs."""
 
+import contextlib
 import os
+import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from conftest import require
+from simferry.processing import OWNER
 
 P = "/opt/ml/processing"
 GROUP = "/aws/sagemaker/ProcessingJobs"
@@ -84,6 +88,40 @@ def s3(place):
     import boto3
 
     return boto3.client("s3")
+
+
+class Gate:
+    """Keeps simulations in R waiting in their containers until `open`. A simulation that calls WAIT goes on at once elsewhere."""
+
+    WAIT = 'while (dir.exists("/opt/ml/config") && !file.exists("/tmp/open")) Sys.sleep(0.05)'
+
+    def __init__(self, engine) -> None:
+        self.engine = engine
+        self.closed = threading.Event()
+
+    def open(self, when: Path | None = None) -> None:
+        """In every container that runs now or later; with `when` as soon as that file is there."""
+        self.closed.clear()
+        threading.Thread(target=self._keep_open, args=[when], daemon=True).start()
+
+    def close(self) -> None:
+        """For containers that start from now on."""
+        self.closed.set()
+
+    def _keep_open(self, when: Path | None) -> None:
+        mine = {"label": f"{OWNER}=simferry-emulator-{os.getpid()}"}
+        while not self.closed.wait(0.2):
+            if when is None or when.exists():
+                for container in self.engine.containers.list(filters=mine):
+                    with contextlib.suppress(Exception):  # it has just ended
+                        container.exec_run(["touch", "/tmp/open"])
+
+
+@pytest.fixture
+def gate(engine):
+    made = Gate(engine)
+    yield made
+    made.close()
 
 
 @pytest.fixture
@@ -185,7 +223,7 @@ class Jobs:
         return [event["message"] for event in self.logs.get_log_events(**which)["events"]]
 
     @staticmethod
-    def until(true: Callable[[], object], seconds: float = 40) -> None:
+    def until(true: Callable[[], object], seconds: float = 90) -> None:
         end = time.monotonic() + seconds
         while not true():
             assert time.monotonic() < end, "it did not happen in time"

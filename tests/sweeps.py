@@ -11,19 +11,34 @@ import psutil
 import simferry as sf
 from simferry import results
 
-# Draws enough that a wrong stream shows; PAUSE (seconds) makes it slow without changing the code.
+# Draws enough that a wrong stream shows. Without changing the code, PAUSE (seconds) makes it slow, and HOLD (a file) makes
+# each process stop after 10 replications, make a file of that name and its number, and wait until HOLD is gone.
 R_DRAWS = """
+calls <- 0
 simulate <- function(n, effect = 0) {
   Sys.sleep(as.numeric(Sys.getenv("PAUSE", "0")))
+  calls <<- calls + 1
+  hold <- Sys.getenv("HOLD")
+  if (calls > 10 && file.exists(hold)) file.create(paste0(hold, Sys.getpid()))
+  while (calls > 10 && file.exists(hold)) Sys.sleep(0.02)
   x <- rnorm(n, effect)
   c(mean = mean(x), upper = max(x), pick = sample(1000, 1), u = runif(1))
 }
 """
 PYTHON_DRAWS = """
-import os, time
+import os, pathlib, time
+
+calls = 0
 
 def simulate(n, rng, effect=0):
+    global calls
     time.sleep(float(os.environ.get("PAUSE", "0")))
+    calls += 1
+    hold = os.environ.get("HOLD", "")
+    if calls > 10 and os.path.exists(hold):
+        pathlib.Path(f"{hold}{os.getpid()}").touch()
+    while calls > 10 and os.path.exists(hold):
+        time.sleep(0.02)
     x = rng.normal(effect, size=n)
     return {"mean": x.mean(), "upper": x.max(), "pick": int(rng.integers(1000)), "u": rng.random(dtype="float32")}
 """
@@ -77,9 +92,28 @@ def left_behind(folder: Path) -> list[str]:
     return found
 
 
-def wait_until(condition, seconds: float = 20):
+def wait_until(condition, seconds: float = 60):
     until = time.monotonic() + seconds
     while not (value := condition()):
         assert time.monotonic() < until, f"not so after {seconds} s"
         time.sleep(0.02)
     return value
+
+
+class Hold:
+    """Keeps the processes of DRAWS waiting in the middle of their work, with something done and something left."""
+
+    def __init__(self, folder: Path) -> None:
+        self.file = folder / "hold"
+        self.file.touch()
+        self.environment = {"HOLD": str(self.file)}
+
+    def reached(self) -> bool:
+        """Whether one of them waits."""
+        return any(self.file.parent.glob("hold?*"))
+
+    def wait(self) -> None:
+        wait_until(self.reached)
+
+    def release(self) -> None:
+        self.file.unlink()

@@ -1,5 +1,6 @@
 """The command line, as a user types it. What it says to bad input is in test_bad_input.py."""
 
+import contextlib
 import json
 import os
 import pty
@@ -261,11 +262,17 @@ def test_a_detached_run_is_watched_and_cancelled_from_elsewhere(folder):
     now = status()
     assert now["seconds_left"] == pytest.approx((now["total"] - now["done"]) / now["per_second"])
     assert re.search(r" failed, \S+/s, .* left$", said("status", made["run"]), re.MULTILINE)
-    watcher = started("watch", made["run"])
-    time.sleep(1.5)
+    master, slave = pty.openpty()
+    watcher = subprocess.Popen([sys.executable, "-m", "simferry", "watch", made["run"]], stdout=slave, stderr=slave)
+    os.close(slave)
+    text = os.read(master, 1)  # it has begun to show
     watcher.send_signal(signal.SIGINT)
-    code, _, err = ended(watcher)
-    assert (code, f"run {made['run']} goes on; simferry cancel {made['run']}  stops it" in err) == (0, True)
+    with contextlib.suppress(OSError):  # its end
+        while part := os.read(master, 65536):
+            text += part
+    os.close(master)
+    assert watcher.wait(60) == 0, text.decode()
+    assert f"run {made['run']} goes on; simferry cancel {made['run']}  stops it" in text.decode()
     assert status()["state"] == "running"
     busy = ended(started("resume", made["run"]))
     assert busy[0] == 1 and "is being computed by process" in busy[2]

@@ -6,14 +6,13 @@ import os
 import pty
 import shutil
 import threading
-import time
 
 import psutil
 import pytest
 import simferry as sf
 from simferry import driver
 from simferry.errors import Interrupted, RunBusy, WorkerError
-from sweeps import DRAWS, digest, done_pairs, left_behind, simferry, wait_until, write
+from sweeps import DRAWS, Hold, digest, done_pairs, left_behind, simferry, wait_until, write
 
 SWEEP = ("-p", "n=5,10", "-n", "40", "--seed", "7", "--workers", "2", "--store", "runs")
 
@@ -28,18 +27,26 @@ def expected(script, tmp_path):
     return digest(sf.run(script, sf.grid(n=[5, 10]), replications=40, seed=7, store=tmp_path / "expected"))
 
 
-def detached(tmp_path, script, pause="0.06"):
-    done = simferry("run", script, *SWEEP, "--detach", "--json", cwd=tmp_path, PAUSE=pause)
+@pytest.fixture
+def hold(tmp_path):
+    return Hold(tmp_path)
+
+
+@pytest.fixture
+def detached(tmp_path, script, hold):
+    """A run in the background that has done something and goes on when `hold` is released."""
+    done = simferry("run", script, *SWEEP, "--detach", "--json", cwd=tmp_path, **hold.environment)
     assert done.returncode == 0, done.stderr
     run = sf.open(json.loads(done.stdout)["run"], tmp_path / "runs")
-    wait_until(lambda: list(run.folder.glob("jobs/*/scratch/claims/*")))
+    hold.wait()
     return run
 
 
-def test_a_detached_run_is_found_and_followed_from_elsewhere(tmp_path, script, expected):
-    run = detached(tmp_path, script)
+def test_a_detached_run_is_found_and_followed_from_elsewhere(detached, hold, expected):
+    run = detached
     assert run.status().state == "running" and run.status().jobs == {"0001-0001": "running"}
     assert driver.driver_of(run._folder).pid != os.getpid()
+    hold.release()
     seen = []
     assert run.watch(seen.append).state == "complete"
     assert [p.done for p in seen] == sorted(p.done for p in seen) and seen[-1].done == 80
@@ -47,9 +54,8 @@ def test_a_detached_run_is_found_and_followed_from_elsewhere(tmp_path, script, e
     assert digest(run) == expected
 
 
-def test_a_run_is_cancelled_from_elsewhere_and_resumed(tmp_path, script, expected):
-    run = detached(tmp_path, script)
-    time.sleep(0.4)
+def test_a_run_is_cancelled_from_elsewhere_and_resumed(tmp_path, detached, expected):
+    run = detached
     stopped = simferry("cancel", run.id, "--store", "runs", cwd=tmp_path)
     assert stopped.returncode == 0
     now = run.status()
@@ -60,8 +66,8 @@ def test_a_run_is_cancelled_from_elsewhere_and_resumed(tmp_path, script, expecte
     assert len(done_pairs(run)) == len(set(done_pairs(run))) == 80
 
 
-def test_the_second_of_two_resumes_is_told_who_holds_the_run(tmp_path, script):
-    run = detached(tmp_path, script)
+def test_the_second_of_two_resumes_is_told_who_holds_the_run(tmp_path, detached):
+    run = detached
     with pytest.raises(RunBusy, match=rf"run {run.id} is being computed by process \d+\n.*simferry watch"):
         run.resume()
     refused = simferry("resume", run.id, "--store", "runs", cwd=tmp_path)
@@ -70,8 +76,8 @@ def test_the_second_of_two_resumes_is_told_who_holds_the_run(tmp_path, script):
     run.cancel()
 
 
-def test_of_many_resumes_at_once_one_wins(tmp_path, script, expected, monkeypatch):
-    run = detached(tmp_path, script)
+def test_of_many_resumes_at_once_one_wins(tmp_path, detached, hold, expected, monkeypatch):
+    run = detached
     run.cancel()
     losers = []
     start = threading.Barrier(6)
@@ -83,18 +89,20 @@ def test_of_many_resumes_at_once_one_wins(tmp_path, script, expected, monkeypatc
         except RunBusy:
             losers.append(1)
 
-    monkeypatch.setenv("PAUSE", "0.02")
+    monkeypatch.setenv("HOLD", hold.environment["HOLD"])  # the winner is still at it when the last one asks
     threads = [threading.Thread(target=resume) for _ in range(6)]
     for thread in threads:
         thread.start()
+    wait_until(lambda: len(losers) == 5)
+    hold.release()
     for thread in threads:
         thread.join()
     assert len(losers) == 5
     assert digest(run) == expected and len(done_pairs(run)) == 80
 
 
-def test_a_dead_driver_does_not_hold_the_run(tmp_path, script):
-    run = detached(tmp_path, script)
+def test_a_dead_driver_does_not_hold_the_run(detached):
+    run = detached
     driver.driver_of(run._folder).kill()
     wait_until(lambda: driver.driver_of(run._folder) is None)
     assert run.status().state == "incomplete"
@@ -102,8 +110,8 @@ def test_a_dead_driver_does_not_hold_the_run(tmp_path, script):
     assert run.status().state == "complete" and set(run.status().jobs.values()) == {"lost", "succeeded"}
 
 
-def test_a_driver_on_another_machine_that_shares_the_folder(tmp_path, script, expected):
-    run = detached(tmp_path, script)
+def test_a_driver_on_another_machine_that_shares_the_folder(detached, expected):
+    run = detached
     process = driver.driver_of(run._folder)
     for path in (run.folder / "jobs" / "driver.json", *run.folder.glob("jobs/*/job.json")):
         record = json.loads(path.read_text())
@@ -122,22 +130,20 @@ def test_a_driver_on_another_machine_that_shares_the_folder(tmp_path, script, ex
     assert digest(run.resume()) == expected
 
 
-def test_jobs_end_soon_after_their_driver(tmp_path, script):
-    run = detached(tmp_path, script)
-    driver.driver_of(run._folder).kill()
-    wait_until(lambda: not left_behind(tmp_path), 3)
+def test_jobs_end_after_their_driver(tmp_path, detached):
+    driver.driver_of(detached._folder).kill()
+    wait_until(lambda: not left_behind(tmp_path))
 
 
-def test_ctrl_c_on_a_terminal(tmp_path, script):
+def test_ctrl_c_on_a_terminal(tmp_path, script, hold):
     """A pseudo-terminal, on which Ctrl-C is a byte."""
     pid, terminal = pty.fork()
     if pid == 0:
-        os.environ["PAUSE"] = "0.06"
+        os.environ.update(hold.environment)
         os.chdir(tmp_path)
         os.execv(os.sys.executable, [os.sys.executable, "-m", "simferry", "run", str(script), *SWEEP])
-    run = wait_until(lambda: sf.runs(tmp_path / "runs"))[0]
-    wait_until(lambda: list(run.folder.glob("jobs/*/scratch/claims/*")))
-    time.sleep(0.4)
+    hold.wait()
+    (run,) = sf.runs(tmp_path / "runs")
     os.write(terminal, b"\x03")
     said = b""
     with contextlib.suppress(OSError):  # its end
@@ -149,21 +155,22 @@ def test_ctrl_c_on_a_terminal(tmp_path, script):
     assert left_behind(tmp_path) == [] and 0 < len(done_pairs(run)) < 80
 
 
-def test_interrupted_in_a_session_the_run_can_go_on(tmp_path, script, expected, monkeypatch):
-    monkeypatch.setenv("PAUSE", "0.06")
+def test_interrupted_in_a_session_the_run_can_go_on(tmp_path, script, hold, expected, monkeypatch):
+    monkeypatch.setenv("HOLD", hold.environment["HOLD"])
 
     def stop(progress):
-        if progress.jobs and list(tmp_path.glob("runs/*/jobs/*/scratch/claims/*")):
+        if hold.reached():
             raise KeyboardInterrupt
 
     with pytest.raises(Interrupted, match="simferry resume"):
         sf.run(script, sf.grid(n=[5, 10]), replications=40, seed=7, store=tmp_path / "runs", on_progress=stop)
     assert left_behind(tmp_path) == []
+    hold.release()
     assert digest(sf.open("latest", tmp_path / "runs").resume()) == expected
 
 
-def test_an_error_of_the_callers_own_leaves_nothing_running(tmp_path, script, monkeypatch):
-    monkeypatch.setenv("PAUSE", "0.06")
+def test_an_error_of_the_callers_own_leaves_nothing_running(tmp_path, script, hold, monkeypatch):
+    monkeypatch.setenv("HOLD", hold.environment["HOLD"])
     with pytest.raises(ZeroDivisionError):
         sf.run(script, sf.grid(n=[5]), replications=40, seed=7, store=tmp_path / "runs", on_progress=lambda _: 1 / 0)
     assert left_behind(tmp_path) == []

@@ -164,10 +164,8 @@ def test_an_input_that_is_not_there(jobs):
 
 def test_many_jobs_are_accepted_at_once_and_listed_by_page(emulate):
     jobs = Jobs(emulate(faults=Faults(start_seconds=60)), "no-image")
-    started = time.monotonic()
     for i in range(25):
         jobs.submit(f"sweep-{i:02}", "1")
-    assert (time.monotonic() - started) / 25 < 0.1
     jobs.submit("other", "1")
     pages = list(
         jobs.sagemaker.get_paginator("list_processing_jobs").paginate(

@@ -3,7 +3,6 @@
 import json
 import shutil
 import threading
-import time
 
 import pytest
 from click.testing import CliRunner
@@ -70,9 +69,7 @@ def test_a_folder_without_a_dockerfile(tmp_path):
 
 def test_an_unchanged_build_is_skipped(scrap, tmp_path):
     first = images.build(images.recipe(folder_with(tmp_path / "a"), scrap.name))
-    started = time.monotonic()
     again = images.build(images.recipe(folder_with(tmp_path / "b"), scrap.name))  # a copy, elsewhere
-    assert time.monotonic() - started < 1
     assert not first.skipped and again.skipped
     assert (again.tag, again.id) == (first.tag, first.id)
     assert scrap.client.images.get(f"{scrap.name}:latest").id == first.id

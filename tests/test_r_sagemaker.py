@@ -6,10 +6,10 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 
 import boto3
 import pytest
+import simferry as sf
 from conftest import require
 from emulator_fixtures import Jobs
 from test_r_docker import library  # noqa: F401
@@ -135,14 +135,14 @@ def test_a_script_its_input_and_what_it_leaves(emulator, image_r, in_r, tmp_path
 # ---- detaching, watching, stopping ----
 
 SLOW = """
-    slow <- function(n) {{ Sys.sleep(0.3); cat("line of", n, "\\n"); mean(rnorm(n)) }}
+    slow <- function(n) {{ {wait}; cat(sprintf("line of %g \\n", n)); mean(rnorm(n)) }}
     place <- sim_sagemaker("{small}", jobs = 2, image = "{image}")
     run <- function(...) sim_run(slow, sim_grid(n = c(5, 10)), {replications}, seed = 7, ...)
 """
 
 
-def test_interrupting_detaches_and_another_session_goes_on(emulator, image_r, session, in_r, tmp_path):
-    slow = SLOW.format(small=SMALL, image=image_r, replications=30)
+def test_interrupting_detaches_and_another_session_goes_on(emulator, image_r, session, in_r, tmp_path, gate):
+    slow = SLOW.format(small=SMALL, image=image_r, replications=30, wait=gate.WAIT)
     first = session(
         slow
         + """
@@ -150,8 +150,9 @@ def test_interrupting_detaches_and_another_session_goes_on(emulator, image_r, se
         cat(conditionMessage(e), "\\n", nrow(sim_grid(n = 1:3)), "\\n", sep = "")
     """
     )
-    Jobs.until(lambda: emulator.requests["sagemaker", "CreateProcessingJob"] == 2, 60)
-    time.sleep(1)
+    Jobs.until(lambda: emulator.requests["sagemaker", "CreateProcessingJob"] == 2)
+    (run,) = sf.runs(f"s3://{emulator.bucket}/simferry")
+    Jobs.until(lambda: set(run.status().jobs.values()) == {"running"})
     first.send_signal(signal.SIGINT)
     said = output(first).splitlines()
     assert re.fullmatch("detached from run .*: 2 jobs go on", said[0]), said
@@ -160,11 +161,13 @@ def test_interrupting_detaches_and_another_session_goes_on(emulator, image_r, se
     run = re.search(r'sim_watch\("(.*?)"\)', said[1])[1]
 
     elsewhere = {"XDG_CACHE_HOME": str(tmp_path / "another-machine")}
+    gate.open(when=tmp_path / "seen")
     following = in_r(
         slow
         + f"""
         there <- sim_open("{run}")
         stopifnot(sim_status(there)$state == "running")
+        invisible(file.create("seen"))
         sim_logs(there, follow = TRUE)
         sim_watch(there)
         stopifnot(sim_status(there)$state == "complete", sim_status(there)$done == 60)
@@ -177,12 +180,14 @@ def test_interrupting_detaches_and_another_session_goes_on(emulator, image_r, se
     assert sorted(set(lines)) == ["0001-0001 | line of 5 ", "0001-0002 | line of 10 "] and len(lines) == 60
 
 
-def test_cancelling_from_another_machine_and_resuming_with_other_options(emulator, image_r, session, in_r, tmp_path):
+def test_cancelling_from_another_machine_and_resuming_with_other_options(
+    emulator, image_r, session, in_r, tmp_path, gate
+):
     first = session(
-        SLOW.format(small=SMALL, image=image_r, replications=100)
+        SLOW.format(small=SMALL, image=image_r, replications=100, wait=gate.WAIT)
         + "e <- tryCatch(run(backend = place), simferry_error_interrupted = identity); cat(conditionMessage(e))"
     )
-    Jobs.until(lambda: emulator.requests["sagemaker", "CreateProcessingJob"] == 2, 60)
+    Jobs.until(lambda: emulator.requests["sagemaker", "CreateProcessingJob"] == 2)
     elsewhere = {"XDG_CACHE_HOME": str(tmp_path / "another-machine")}
     code = f"""
         run <- sim_open("latest", store = "s3://{emulator.bucket}/simferry")

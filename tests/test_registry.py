@@ -2,7 +2,6 @@
 
 import json
 import os
-import time
 import urllib.request
 
 import pytest
@@ -42,9 +41,7 @@ def test_push_and_push_again(registry, scrap, image):
     assert len(layers) == 2
     assert any(" % of 4.0 MB" in line for line in lines)
 
-    started = time.monotonic()
     again = push(scrap.name, f"{host}/lab")
-    assert time.monotonic() - started < 2
     assert again.skipped and (again.uri, again.digest) == (pushed.uri, pushed.digest)
 
 

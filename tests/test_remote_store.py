@@ -141,8 +141,8 @@ def test_a_run_that_another_machine_computes_is_watched(place, script, machine, 
     machine("second")
     run = wait_until(lambda: sf.runs(place))[0]
     seen = set()
-    wait_until(lambda: seen.add(run.status().done) or run.status().done == 60, 40)
-    assert started.wait(20) == 0
+    wait_until(lambda: seen.add(run.status().done) or run.status().done == 60)
+    assert started.wait(60) == 0
     assert run.status().state == "complete" and len(run.results()) == 60
 
 
@@ -233,16 +233,15 @@ def test_a_driver_killed_at_random_moments_loses_nothing(place, script, tmp_path
     chance = random.Random(11)
     sweep = ("-p", "n=5,10", "-n", "20", "--seed", "7", "--workers", "2", "--store", place)
     process = simferry("run", script, *sweep, cwd=tmp_path, start=True, PAUSE="0.2")
+    run = wait_until(lambda: sf.runs(place))[0]
+    done = set()
     for _ in range(4):
-        time.sleep(chance.uniform(0.8, 3))
+        time.sleep(chance.uniform(0, 2))
         os.killpg(process.pid, 9)
         process.communicate()
-        if not (found := sf.runs(place)):
-            process = simferry("run", script, *sweep, cwd=tmp_path, start=True, PAUSE="0.2")
-            continue
-        done = set(done_pairs(found[-1]))
-        process = simferry("resume", found[-1].address, cwd=tmp_path, start=True, PAUSE="0.2")
-    _, said = process.communicate(timeout=60)
+        done |= set(done_pairs(run))
+        process = simferry("resume", run.address, cwd=tmp_path, start=True, PAUSE="0.2")
+    _, said = process.communicate(timeout=120)
     assert process.returncode == 0, said
     (run,) = sf.runs(place)
     assert digest(run) == expected and done <= set(done_pairs(run))
@@ -466,11 +465,9 @@ def test_credentials_that_do_not_do(answering, machine, script, status, code, wo
 )
 def test_a_configuration_that_does_not_do(place, script, monkeypatch, environment, words, way_out):
     configure(monkeypatch, **environment)
-    began = time.monotonic()
     with pytest.raises(SimferryError, match=words) as caught:
         sf.run(script, store=place, **SWEEP)
     assert way_out in caught.value.hint and bare(str(caught.value))
-    assert time.monotonic() - began < 8
 
 
 def test_without_obstore_it_says_what_to_install(place, monkeypatch):
@@ -485,11 +482,9 @@ def test_without_obstore_it_says_what_to_install(place, monkeypatch):
 def test_stores_of_others_say_who_has_to_ask(address, monkeypatch):
     for name in [n for n in os.environ if n.startswith(("AZURE_", "GOOGLE_"))]:
         monkeypatch.delenv(name)
-    began = time.monotonic()
     with pytest.raises(StoreError, match=rf"{address} can't be read or written") as caught:
         Objects(address).get("there")
     assert "who asks" in caught.value.hint and bare(str(caught.value))
-    assert time.monotonic() - began < 30
 
 
 # ---- who else can read a bucket ----

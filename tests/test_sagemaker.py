@@ -7,7 +7,6 @@ import re
 import signal
 import subprocess
 import sys
-import time
 
 import boto3
 import pytest
@@ -141,16 +140,16 @@ def test_a_script_over_several_hosts(tmp_path, emulator, image_r):
 # ---- following, detaching, stopping ----
 
 
-def test_detach_watch_follow_cancel_resume_extend(tmp_path, emulator, image_r):
-    script = write(
-        tmp_path, "slow.R", 'simulate <- function(n) { Sys.sleep(0.3); cat("line of", n, "\\n"); mean(rnorm(n)) }'
-    )
+def test_detach_watch_follow_cancel_resume_extend(tmp_path, emulator, image_r, gate):
+    code = f'simulate <- function(n) {{ {gate.WAIT}; cat(sprintf("line of %g \\n", n)); mean(rnorm(n)) }}'
+    script = write(tmp_path, "slow.R", code)
     sweep = ("-p", "n=5,10", "-n", "16", "--seed", "7")
     driver = simferry("run", script, *sweep, *place_of(emulator, image_r, 2), cwd=tmp_path, start=True)
-    wait_until(lambda: emulator.requests["sagemaker", "CreateProcessingJob"] == 2, 40)
-    time.sleep(1)
+    wait_until(lambda: emulator.requests["sagemaker", "CreateProcessingJob"] == 2)
+    (run,) = sf.runs(f"s3://{emulator.bucket}/simferry")
+    wait_until(lambda: set(run.status().jobs.values()) == {"running"})
     os.killpg(driver.pid, signal.SIGINT)
-    _, said = driver.communicate(timeout=30)
+    _, said = driver.communicate(timeout=60)
     assert driver.returncode == 4
     assert "2 jobs go on" in said and "simferry watch s3://" in said
 
@@ -158,20 +157,23 @@ def test_detach_watch_follow_cancel_resume_extend(tmp_path, emulator, image_r):
     address = said.split("simferry watch ")[1].split()[0]
     now = simferry("status", address, cwd=tmp_path, **elsewhere)
     assert "2 running" in now.stdout and "$0.0" in now.stdout, now.stderr
+    gate.open()
     lines = simferry("logs", address, "--follow", cwd=tmp_path, **elsewhere).stdout.splitlines()
     assert len(lines) == 32 and all(re.fullmatch(r"0001-000[12] \| line of (5|10) ", line) for line in lines)
     watched = simferry("watch", address, cwd=tmp_path, **elsewhere)
     assert watched.returncode == 0 and "32 of 32 replications done, 0 failed" in watched.stdout
 
+    gate.close()
     run = sf.open(address)
     driver = simferry("extend", address, "-n", "40", "--jobs", "1", cwd=tmp_path, start=True)
-    wait_until(lambda: emulator.requests["sagemaker", "CreateProcessingJob"] == 3, 40)
+    wait_until(lambda: emulator.requests["sagemaker", "CreateProcessingJob"] == 3)
     wait_until(lambda: "running" in sf.open(address).status().jobs.values())
     stopped = simferry("cancel", address, cwd=tmp_path, **elsewhere)
     assert "is stopped" in stopped.stdout, stopped.stderr
-    _, said = driver.communicate(timeout=30)
+    _, said = driver.communicate(timeout=60)
     assert driver.returncode == 4 and "were stopped by somebody" in said
     assert run.status().jobs["0002-0001"] == "cancelled"
+    gate.open()
     done = run.resume(jobs=1).status()
     assert (done.state, done.done) == ("complete", 80)
     whole = sf.run(script, sf.grid(n=[5, 10]), replications=40, seed=7, store=tmp_path / "store", workers=8)
@@ -197,8 +199,14 @@ def test_the_first_type_that_is_to_be_had(tmp_path, emulate, image_r):
 
 
 def test_a_job_that_ran_too_long_is_dealt_out_again(tmp_path, emulator, image_r):
-    script = write(tmp_path, "slow.R", "simulate <- function(n) { Sys.sleep(0.4); mean(rnorm(n)) }")
-    run = submit(emulator, script, image_r, {"n": 5}, replications=30, max_runtime=4)
+    # the first job, which its container's configuration names, hangs after some replications
+    code = """
+    config <- "/opt/ml/config/processingjobconfig.json"
+    first <- file.exists(config) && any(grepl("0001-0001", readLines(config, warn = FALSE)))
+    simulate <- function(n) { x <- rnorm(n); if (first && runif(1) < 0.1) Sys.sleep(600); mean(x) }
+    """
+    script = write(tmp_path, "hangs.R", code)
+    run = submit(emulator, script, image_r, {"n": 5}, replications=30, max_runtime=10)
     assert run.status().state == "complete"
     assert run.status().jobs["0001-0001"] == "failed" and len(run.status().jobs) > 1
     assert len(done_pairs(run)) == len(set(done_pairs(run))) == 30
@@ -271,13 +279,16 @@ def detached(emulator, script, image, design, **given):
     return started[0]
 
 
-def test_two_drivers_do_not_deal_out_the_same_work(tmp_path, emulator, image_r, machine):
-    script = write(tmp_path, "slow.R", SLOW)
-    run = detached(emulator, script, image_r, {"n": 5}, replications=30, max_runtime=3)
+def test_two_drivers_do_not_deal_out_the_same_work(tmp_path, emulator, image_r, machine, gate):
+    script = write(tmp_path, "slow.R", f"simulate <- function(n) {{ {gate.WAIT}; mean(rnorm(n)) }}")
+    # its job runs into its limit, and what it left undone is dealt out again, by one of two
+    run = detached(emulator, script, image_r, {"n": 5}, replications=30, max_runtime=6)
     sweep = {"cwd": tmp_path, "start": True}
     drivers = [
         simferry("resume", run.address, XDG_CACHE_HOME=str(tmp_path / name), **sweep) for name in ("first", "second")
     ]
+    wait_until(lambda: any(driver.poll() is not None for driver in drivers))
+    gate.open()
     said = [driver.communicate(timeout=120) for driver in drivers]
     assert sorted(driver.returncode for driver in drivers) == [0, 1], said
     assert any("was just taken up by another process" in err for _, err in said)

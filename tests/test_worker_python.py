@@ -314,7 +314,7 @@ def test_hangs_crashes_and_exits_are_narrowed_down_to_the_replication(go):
         return u
 
     kinds = ["fine", "sleep", "busy", "program", "crash", "exit 0", "exit 1", "sys.exit"]
-    run = go(simulate, sf.grid(kind=kinds), 5, workers=2, replication_timeout=0.7, common="all", seed=4)
+    run = go(simulate, sf.grid(kind=kinds), 5, workers=2, replication_timeout=1.5, common="all", seed=4)
     pairs = done_pairs(run)
     assert len(pairs) == len(set(pairs)) == 40
     errors, values = run.errors(), run.results()
@@ -323,7 +323,7 @@ def test_hangs_crashes_and_exits_are_narrowed_down_to_the_replication(go):
     assert all(set(errors[errors["kind"] == kind]["replication"]) == failed for kind in kinds[1:])
     assert len(errors) + len(values) == 40
     said = {kind: set(errors[errors["kind"] == kind]["message"]) for kind in kinds}
-    assert said["sleep"] == said["busy"] == said["program"] == {"timed out after 0.7 s"}
+    assert said["sleep"] == said["busy"] == said["program"] == {"timed out after 1.5 s"}
     assert (
         said["crash"] == said["exit 0"] == said["exit 1"] == {"the process ended (a crash, an exit, or out of memory)"}
     )

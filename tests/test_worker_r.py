@@ -245,7 +245,7 @@ def test_hangs_crashes_and_quits_are_narrowed_down_to_the_replication(tmp_path):
     """
     kinds = ["fine", "sleep", "busy", "system", "crash", "quit", "error"]
     design = sf.grid(kind=kinds)
-    run = go(write(tmp_path, "simulate.R", code), design, 5, workers=2, replication_timeout=0.7, common="all", seed=6)
+    run = go(write(tmp_path, "simulate.R", code), design, 5, workers=2, replication_timeout=1.5, common="all", seed=6)
     pairs = done_pairs(run)
     assert len(pairs) == len(set(pairs)) == 35
     errors, values = run.errors(), run.results()
@@ -255,7 +255,7 @@ def test_hangs_crashes_and_quits_are_narrowed_down_to_the_replication(tmp_path):
     assert len(errors) + len(values) == 35
     assert values[values["kind"] != "fine"]["value"].min() >= 0.4
     said = {kind: set(errors[errors["kind"] == kind]["message"]) for kind in set(errors["kind"])}
-    assert said["sleep"] == said["busy"] == said["system"] == {"timed out after 0.7 s"}
+    assert said["sleep"] == said["busy"] == said["system"] == {"timed out after 1.5 s"}
     assert said["crash"] == said["quit"] == {"the process ended (a crash, quit(), or out of memory)"}
     assert said["error"] == {"it failed"}
     assert run.status().failed == len(errors)

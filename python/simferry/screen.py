@@ -52,7 +52,10 @@ def progress_bar(show: bool) -> Iterator[Callable[[Progress], None]]:
         try:
             yield update
         finally:
-            bar.stop()
+            try:
+                bar.stop()
+            except IndexError:  # Ctrl-C came while it was starting, and rich finds only half of it
+                console.show_cursor()
     else:
         last = time.monotonic()
 

@@ -162,13 +162,6 @@ def test_another_seed_is_another_everything():
     assert (one.start != other.start).any() and (one.digests != other.digests).any()
 
 
-def test_seeds_of_a_condition_are_below_2_to_the_31_and_distinct():
-    made = Streams(1, grid(n=list(range(500))).canonical(), whole_scripts=False).conditions(np.arange(1, 501))
-    assert (made["seed"] >= 0).all() and len(set(made["seed"].tolist())) == 500
-    seeds = (made["seed"][0].astype(np.int64) + np.arange(1, 100_001)) % 2**31  # SIMFERRY_SEED of its replications
-    assert len(np.unique(seeds)) == 100_000
-
-
 def test_python_replications_draw_from_philox_with_the_replication_as_counter(tmp_path):
     from simferry import job_file, planning
     from simferry.worker.functions import FunctionRunner

@@ -27,12 +27,8 @@
     ├── BudgetReached                 more jobs would cost more than the budget                exit code 4
     └── Interrupted               stopped by the user; the run can be resumed              exit code 4
 
-And one that is no error:
-
-    Note                          a warning of something that is good to know: nothing is wrong
-
-Each error has a `code` (a word, stable, for programs), a message (what was wrong, with the value and the place) and a `hint`
-(what to do). They survive pickling.
+Each has a `code` (a word, stable, for programs), a message (what was wrong, with the value and the place) and a `hint`
+(what to do). They survive pickling. Note is no error but a warning, of something that is good to know.
 """
 
 import difflib

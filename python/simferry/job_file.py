@@ -2,8 +2,11 @@
 
 facts        which run, plan and job; the kind of simulation; cores and limits
 stretches    condition, first replication, count, and for R the generator's state at the first replication
-conditions   id, 31-bit seed, 128-bit key (four integers), and the rendered arguments of whole scripts
+conditions   id, 128-bit key (four integers); of whole scripts and commands the keys of their seeds and the rendered arguments;
+             and the 31-bit seed to which workers of version 1 add the replication
 parameters   the design's columns, a row for each of `conditions`
+
+No table and no column is taken away: a run goes on with the worker that lies in its code folder, of an earlier version too.
 """
 
 from collections.abc import Mapping
@@ -33,7 +36,8 @@ def encode(
     """The bytes of a job file. What is left out is that of a job which runs nothing, as checks use."""
     nothing = np.empty(0, dtype=np.int32)
     first = {name: blocks.numbers("integer", (stretches or {}).get(name, nothing)) for name in _STRETCHES}
-    second = {name: blocks.numbers("integer", (conditions or {}).get(name, nothing)) for name in _CONDITIONS}
+    second = {name: nothing for name in _CONDITIONS} | dict(conditions or {})
+    second = {name: blocks.numbers("integer", values) for name, values in second.items()}
     for i, column in enumerate(arguments or []):
         second[f"argument_{i + 1}"] = blocks.strings(column)
     third = (

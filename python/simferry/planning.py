@@ -17,7 +17,7 @@ import numpy as np
 from . import job_file, streams
 from .arguments import rendered_arguments
 from .design import Design
-from .worker import blocks
+from .worker import blocks, seeds
 
 MOST_STRETCHES = 200_000
 
@@ -130,11 +130,17 @@ class Streams:
         return streams.states(self.start, numbers, first - np.uint64(1))
 
     def conditions(self, ids: np.ndarray) -> dict[str, np.ndarray]:
-        """Seeds below 2^31 and Philox keys (four int32 words) of some conditions."""
+        """Philox keys (four int32 words) of some conditions, and the seeds of version 1."""
         digest = np.ascontiguousarray(self.digests[ids - 1])
         keys = digest[:, :16].view("<i4")
         seed = (digest[:, 16:24].copy().view(">u8")[:, 0] & np.uint64(2**31 - 1)).astype(np.int32)
         return {"condition": ids, "seed": seed, **{f"key_{i + 1}": keys[:, i] for i in range(4)}}
+
+    def seed_keys(self, ids: np.ndarray) -> dict[str, np.ndarray]:
+        """The keys by which seeds of some conditions' replications are made (see worker/seeds.py), each below 2^31 - 1."""
+        words = streams.digests(self.seed, [f"seeds\n{self.canonical[i - 1]}" for i in ids]).view("<u4")
+        keys = (words % (seeds.PRIME - 1) + 1).astype(np.int32)
+        return {f"seed_key_{i + 1}": keys[:, i] for i in range(keys.shape[1])}
 
 
 def streams_of(design: Design, seed: int, common: str | Iterable[str], kind: str) -> Streams:
@@ -159,7 +165,8 @@ def job_bytes(
     states = streams_.states(work) if spec["language"] == "r" else np.zeros((len(work), 6), dtype=np.int32)
     stretches |= {f"state_{i + 1}": states[:, i] for i in range(6)}
     ids = np.unique(work.condition)
-    arguments = []
+    conditions, arguments = streams_.conditions(ids), []
     if spec["kind"] != "function":
+        conditions |= streams_.seed_keys(ids)
         arguments = [[column[i] for i in ids - 1] for column in rendered_arguments(spec, design)]
-    return job_file.encode(facts, stretches, streams_.conditions(ids), arguments, design.table.take(ids - 1))
+    return job_file.encode(facts, stretches, conditions, arguments, design.table.take(ids - 1))

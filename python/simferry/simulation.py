@@ -23,7 +23,9 @@ from .untrusted import scrap_folder
 from .worker import blocks
 
 WORKER = Path(__file__).parent / "worker"
-_PARTS = ("blocks", "rows", "job", "family", "functions", "scripts", "process", "supervisor", "check", "main")
+_PARTS = (
+    "blocks", "rows", "job", "family", "functions", "seeds", "scripts", "process", "supervisor", "check", "main",
+)  # fmt: skip
 _IN_R = ("worker.R", "profile.R", "cluster.R", "private_mount.sh", *(f"simferry_worker/{part}.R" for part in _PARTS))
 _IN_PYTHON = ("worker.py", "private_mount.sh", *(f"simferry_worker/{part}.py" for part in ("__init__", *_PARTS)))
 # what lies beside the script: the program that runs it, and the folder of that program's parts

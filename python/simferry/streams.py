@@ -24,10 +24,10 @@ from .errors import Note, UsageError
 # numbers can change. Results of different versions are never mixed; a run keeps its own, whose worker lies in its code folder.
 VERSIONS = {
     ("r", "function"): 1,  # foreach loops too
-    ("r", "script"): 1,
+    ("r", "script"): 2,
     ("python", "function"): 1,
-    ("python", "script"): 1,
-    ("command", "command"): 1,
+    ("python", "script"): 2,
+    ("command", "command"): 2,
 }
 KIND = 10407  # .Random.seed[1] for L'Ecuyer-CMRG, normals by inversion, sample() by rejection
 

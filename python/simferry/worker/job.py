@@ -40,7 +40,8 @@ class Job:
                 *(stretches[name].values.tolist() for name in ("condition", "first", "count")), strict=True
             )
         ]
-        self.seeds = conditions["seed"].values.tolist()
+        seed_keys = [c.values for name, c in conditions.items() if name.startswith("seed_key_")]
+        self.seed_keys = np.stack(seed_keys, axis=1).tolist() if seed_keys else []
         keys = np.stack([conditions[f"key_{i}"].values for i in (1, 2, 3, 4)], axis=1)
         self.keys = np.ascontiguousarray(keys).view("<u8")
         self.arguments = [c.strings() for name, c in conditions.items() if name.startswith("argument_")]

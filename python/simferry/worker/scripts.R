@@ -11,11 +11,11 @@ script_runner <- function(job, process) {
     dir.create(output, recursive = TRUE, showWarnings = FALSE)
     links <- file.path(output, beside)
     file.symlink(file.path(normalizePath(job$code), beside), links)
-    seed <- (as.numeric(job$conditions$seed[row]) + r) %% 2^31
+    seeds <- seeds_of(r, job$seed_keys[row, ])
     given <- vapply(arguments, `[[`, "", row)
-    given <- gsub("\ue001", r, gsub("\ue002", format(seed, scientific = FALSE), given, fixed = TRUE), fixed = TRUE)
+    given <- gsub("\ue001", r, gsub("\ue002", seeds[["SIMFERRY_SEED"]], given, fixed = TRUE), fixed = TRUE)
     given <- gsub("\ue003", job$conditions$condition[row], given, fixed = TRUE)
-    settings <- c(SIMFERRY_OUTPUT = normalizePath(output), SIMFERRY_SEED = format(seed, scientific = FALSE), SIMFERRY_CORES = job$cores,
+    settings <- c(SIMFERRY_OUTPUT = normalizePath(output), seeds, SIMFERRY_CORES = job$cores,
                   MC_CORES = job$cores, R_PROFILE_USER = file.path(normalizePath(job$code), "profile.R"),
                   SIMFERRY_STREAM = paste(state, collapse = ","))
     if (!is.na(displaced)) settings[["SIMFERRY_R_PROFILE_USER"]] <- displaced

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from .job import Job
+from .seeds import seed_hex_of, seed_of
 
 # what simferry puts beside the script
 WORKER_FILES = {"worker.R", "worker.py", "simferry_worker", "profile.R", "private_mount.sh"}
@@ -67,7 +68,7 @@ class ScriptRunner:
         return self._text
 
     def seed(self, row: int, replication: int) -> int:
-        return (self.job.seeds[row] + replication) % 2**31
+        return seed_of(replication, self.job.seed_keys[row])
 
     def command(self, row: int, replication: int) -> list[str]:
         job = self.job
@@ -87,6 +88,7 @@ class ScriptRunner:
             **os.environ,
             "SIMFERRY_OUTPUT": str(self.output.resolve()),
             "SIMFERRY_SEED": str(self.seed(row, replication)),
+            "SIMFERRY_SEED_HEX": seed_hex_of(replication, self.job.seed_keys[row]),
             "SIMFERRY_CORES": str(self.job.cores),
         }
 

@@ -17,6 +17,7 @@ import pytest
 import simferry as sf
 from simferry.errors import SimulationError
 from simferry.simulation import WORKER
+from simferry.worker.rows import as_rows
 from sweeps import PYTHON_DRAWS, digest, done_pairs, write
 
 
@@ -407,3 +408,24 @@ def test_two_values_of_one_name_are_refused(tmp_path, value):
     code = f"import pandas as pd\ndef simulate():\n    return pd.{value}"
     with pytest.raises(SimulationError, match=r"returned two values of the name 'a': rename one of them"):
         sf.run(write(tmp_path, "simulate.py", code), replications=2, store=tmp_path / "runs")
+
+
+FRAME = "pd.DataFrame({'arm': ['b', 'a', 'b'], 'n': [5, 6, 7], 'm': [1.0, 2.0, 4.0]})"
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        (f"{FRAME}", {"arm": ["b", "a", "b"], "n": [5, 6, 7], "m": [1, 2, 4]}),
+        (f"{FRAME}.query('n > 5')[['m']]", {"m": [2, 4]}),
+        (f"{FRAME}.groupby('arm').mean()", {"arm": ["a", "b"], "n": [6, 6], "m": [2, 2.5]}),
+        (f"{FRAME}.groupby(['arm', 'n']).mean()", {"arm": ["a", "b", "b"], "n": [6, 5, 7], "m": [2, 1, 4]}),
+        (f"{FRAME}.groupby('arm').agg(arm=('m', 'size'))", {"arm_1": ["a", "b"], "arm": [1, 2]}),
+        (f"{FRAME}[['m']].quantile([0.5, 1])", {"row_name": [0.5, 1], "m": [2, 4]}),
+        ("pd.DataFrame({'row_name': [1, 2]}, index=['u', 'v'])", {"row_name_1": ["u", "v"], "row_name": [1, 2]}),
+        ("pd.DataFrame({'m': [1, 2]}, index=pd.RangeIndex(2, name='day'))", {"day": [0, 1], "m": [1, 2]}),
+        ("pd.Series([1, 2], pd.cut([1, 2], [0, 1, 2])).to_frame('m')", {"row_name": ["(0, 1]", "(1, 2]"], "m": [1, 2]}),
+    ],
+)  # fmt: skip
+def test_what_an_index_tells_becomes_columns(value, expected):
+    assert as_rows(eval(value, {"pd": pd})) == expected

@@ -87,6 +87,9 @@ simulate <- function(kind) switch(kind,
   rows = data.frame(a = 1:2, x = c(0.5, NA)),
   matrix = matrix(1:4, 2),
   table = table(c("yes", "yes", "no")),
+  row_names = data.frame(x = c(b = 1, a = 2)),
+  matrix_rows = matrix(1:4, 2, dimnames = list(c("(Intercept)", "x"), c("a", "row_name"))),
+  picked = data.frame(a = 1:3)[2:3, , drop = FALSE],
   ids = c(condition = 7, replication = 8),
   duplicated = c(a = 1, a = 2),
   partly_named = c(a = 1, 2),
@@ -118,6 +121,12 @@ def numbers(tmp_path_factory, r):
         ("rows", [{"a": 1, "x": 0.5}, {"a": 2, "x": math.nan}]),
         ("matrix", [{"V1": 1, "V2": 3}, {"V1": 2, "V2": 4}]),
         ("table", [{"no": 1, "yes": 2}]),
+        ("row_names", [{"x": 1, "row_name": "b"}, {"x": 2, "row_name": "a"}]),
+        (
+            "matrix_rows",
+            [{"a": 1, "row_name_1": "(Intercept)", "row_name": "3"}, {"a": 2, "row_name_1": "x", "row_name": "4"}],
+        ),
+        ("picked", [{"a": 2}, {"a": 3}]),
         ("ids", [{"condition_result": 7, "replication_result": 8}]),
         ("duplicated", [{"a": 1, "a.1": 2}]),
         ("partly_named", [{"a": 1, "value_2": 2}]),
@@ -134,6 +143,8 @@ def test_numbers_come_back_as_they_were(numbers, kind, expected):
     own = ("condition", "replication", "kind")
     rows = [row for row in table.to_pylist() if row["kind"] == kind and row["replication"] == 3]
     rows = [{k: v for k, v in row.items() if v is not None and k not in own} for row in rows]
+    assert [sorted(row) for row in rows] == [sorted(row) for row in expected]
+    rows = [{name: row[name] for name in like} for row, like in zip(rows, expected, strict=True)]
     assert str(rows).replace(".0", "") == str(expected).replace(".0", "")
 
 

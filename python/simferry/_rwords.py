@@ -2,9 +2,10 @@
 
 import os
 import re
+import shlex
 import traceback
 import warnings
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from .errors import Interrupted, Note, SimferryError
@@ -53,10 +54,17 @@ def told_by(warned: Iterable[warnings.WarningMessage]) -> dict[str, list[str]]:
     return told
 
 
+def _summary_by(found: re.Match[str]) -> str:
+    names = [f'"{name}"' for name in shlex.split(found[2])[0].split(",")]
+    by = names[0] if len(names) == 1 else f"c({', '.join(names)})"
+    return f'sim_summary("{found[1]}", by = {by})  keeps'
+
+
 _COMMAND = r"simferry (status|watch|logs|cancel|resume|extend|results|summary|errors|replay)"
-_IN_R: list[tuple[re.Pattern[str], str]] = [
+_IN_R: list[tuple[re.Pattern[str], str | Callable[[re.Match[str]], str]]] = [
     (re.compile(rf"{_COMMAND} (?!RUN\b|--)(\S+) --retry-failed"), r'sim_\1("\2", retry_failed = TRUE)'),
     (re.compile(rf"{_COMMAND} (?!RUN\b|--)(\S+) --budget (\S+)"), r'sim_\1("\2", budget = \3)'),
+    (re.compile(r"simferry summary (\S+) --by (.+?)  keeps"), _summary_by),
     (re.compile(rf"{_COMMAND} (?!RUN\b|--)(\S+)"), r'sim_\1("\2")'),
     (re.compile(r"simferry plan \.\.\. --backend sagemaker --refresh-prices"), "sim_plan(..., refresh_prices = TRUE)"),
     (re.compile(r"simferry plan --backend sagemaker --refresh-prices"), "sim_plan(..., refresh_prices = TRUE)"),

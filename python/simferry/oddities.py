@@ -1,5 +1,6 @@
 """What in a table suggests that a simulation does not do what its author thinks: each in a sentence."""
 
+import shlex
 from collections.abc import Collection
 from typing import NamedTuple
 
@@ -7,8 +8,9 @@ import numpy as np
 import pyarrow as pa
 
 from .results import done
+from .row_keys import groups, overlooked, several_rows
 from .store import RunFolder
-from .summary import numeric
+from .summary import numeric, outputs
 
 
 def oddities(run: RunFolder, rows: pa.Table) -> list[str]:
@@ -39,6 +41,23 @@ def oddities(run: RunFolder, rows: pa.Table) -> list[str]:
                 f"replication {text.replication}: {text.value!r}), so all of it is text, and has no mean. NA stands for a missing number."
             )
     return said
+
+
+def averaged_keys(run: RunFolder, results: pa.Table, by: Collection[str] | None) -> list[str]:
+    """What a summary by these outputs averages, and should perhaps not. results: condition, replication and the outputs."""
+    if not several_rows(results):
+        return []
+    rows = outputs(run, results)
+    found = groups(rows, by)
+    names = overlooked(rows, found)
+    if not names:
+        return []
+    asked = shlex.quote(",".join([*found.keys, names[0]]))
+    some, look = ("output", "looks") if len(names) == 1 else ("outputs", "look")
+    return [
+        f"{some} {', '.join(names)} of run {run.id} {look} like what tells the rows of a replication apart, and those rows are "
+        f"averaged: simferry summary {run.handle} --by {asked}  keeps them apart"
+    ]
 
 
 def same_values(rows: pa.Table, parameters: Collection[str] = ()) -> list[int]:
@@ -97,7 +116,7 @@ def texts_among_numbers(rows: pa.Table, parameters: Collection[str] = ()) -> dic
     """Outputs that are text although most of it reads as fractional numbers; None where all of it does."""
     out: dict[str, Text | None] = {}
     for name in rows.column_names[2:]:
-        if name in parameters or name in numeric(rows):
+        if name in parameters or name in numeric(rows) or name == "row_name":
             continue
         encoded = rows[name].combine_chunks().dictionary_encode()
         values = encoded.dictionary.to_pylist()

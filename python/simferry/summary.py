@@ -1,12 +1,13 @@
 """Per condition: how many replications, how many failed, and mean, sd and Monte Carlo standard error of each output."""
 
+from collections.abc import Collection, Iterator
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from .results import Collected, as_pandas, with_parameters
+from .row_keys import Groups, groups, texts
 from .store import RunFolder
 
 FIXED = (
@@ -24,14 +25,19 @@ FIXED = (
 )
 
 
-def summary(run: RunFolder, collected: Collected) -> Any:
+def outputs(run: RunFolder, results: pa.Table) -> pa.Table:
+    """Condition, replication and the outputs, called what they are called in the table of results."""
+    return with_parameters(run, results).drop_columns(list(run.record["parameters"]))
+
+
+def summary(run: RunFolder, collected: Collected, by: Collection[str] | None = None) -> Any:
     """A pandas.DataFrame, a row per condition and numeric output (logicals count as 0 and 1):
 
     condition, the parameters, replications (those with a value), failed, missing (those that did not fail and have none: NA,
     NaN, or nothing was returned), warnings, output, mean, sd, mcse. The MCSE of a mean is sd / sqrt(n) (Morris, White &
-    Crowther 2019, Table 6). Where replications return several rows, text outputs (a method's name, say) tell rows apart, and
-    what is left is averaged within a replication first. A condition of which every replication failed keeps its rows, with
-    replications = 0.
+    Crowther 2019, Table 6). Where replications return several rows, text outputs (a method's name, say) tell rows apart, or
+    else the outputs in `by`, and what is left is averaged within a replication first. A condition of which every replication
+    failed keeps its rows, with replications = 0.
     Where a parameter has the name of one of these columns, the column is called <name>_result.
     """
     conditions = run.record["conditions"]
@@ -43,12 +49,12 @@ def summary(run: RunFolder, collected: Collected) -> Any:
     warned = np.bincount(
         collected.warnings["condition"].to_numpy(), collected.warnings["count"].to_numpy(), minlength=conditions + 1
     )[1:].astype(int)
-    rows = with_parameters(run, collected.results)  # so that outputs are called what they are called there
-    rows = rows.drop_columns([name for name in run.record["parameters"]])
-    keys, groups = _groups(rows)
+    rows = outputs(run, collected.results)
+    found = groups(rows, by)
+    averaged = [name for name in numeric(rows) if name not in found.keys]
     parts: list[tuple[dict[str, Any], str | None, dict[str, np.ndarray]]] = []
-    for labels, members in groups or [({}, rows)]:
-        parts += [(labels, name, _moments(members, name, came_out)) for name in numeric(rows)]
+    for labels, members in _members(rows, found):
+        parts += [(labels, name, _moments(members, name, came_out)) for name in averaged]
     if not parts:
         nothing = np.zeros(conditions, dtype=np.int64)
         parts.append(({}, None, {"n": nothing, "missing": nothing}))
@@ -62,8 +68,9 @@ def summary(run: RunFolder, collected: Collected) -> Any:
             "missing": of["missing"],
             "warnings": warned,
         }
-        for key in keys:
-            columns[f"{key}_result" if key in FIXED else key] = pa.array([labels.get(key)] * conditions, pa.string())
+        for key in found.keys:
+            name = f"{key}_result" if key in FIXED else key
+            columns[name] = pa.array([labels.get(key)] * conditions, rows[key].type)
         columns["output"] = pa.array([output] * conditions, pa.string())
         columns |= {s: of.get(s, np.full(conditions, np.nan)) for s in ("mean", "sd", "mcse")}
         columns["order"] = np.full(conditions, order)
@@ -74,33 +81,20 @@ def summary(run: RunFolder, collected: Collected) -> Any:
 
 
 def numeric(rows: pa.Table) -> list[str]:
-    names = rows.column_names[2:]
-    return [n for n in names if not pa.types.is_string(rows[n].type) and not pa.types.is_large_string(rows[n].type)]
+    text = texts(rows)
+    return [name for name in rows.column_names[2:] if name not in text]
 
 
-def _groups(rows: pa.Table) -> tuple[list[str], list[tuple[dict[str, Any], pa.Table]]]:
-    """Text outputs that tell the several rows of a replication apart, and the rows of each of their values."""
-    names = [n for n in rows.column_names[2:] if n not in numeric(rows)]
-    if not names or rows.num_rows == 0:
-        return [], []
-    condition, replication = rows["condition"].to_numpy(), rows["replication"].to_numpy()
-    if not ((condition[1:] == condition[:-1]) & (replication[1:] == replication[:-1])).any():
-        return [], []
-    distinct = rows.select(names).group_by(names, use_threads=False).aggregate([])
-    if distinct.num_rows > 50:
-        return [], []
-    out = []
-    for values in distinct.select(names).to_pylist():
-        mask = np.ones(rows.num_rows, dtype=bool)
-        for name, value in values.items():
-            same = pc.is_null(rows[name]) if value is None else pc.fill_null(pc.equal(rows[name], value), False)
-            mask &= (
-                same.to_numpy(zero_copy_only=False)
-                if isinstance(same, pa.Array)
-                else same.combine_chunks().to_numpy(zero_copy_only=False)
-            )
-        out.append((values, rows.filter(pa.array(mask))))
-    return names, out
+def _members(rows: pa.Table, found: Groups) -> Iterator[tuple[dict[str, Any], pa.Table]]:
+    """The keys' values and the rows of each group."""
+    if len(found.values) == 1:
+        yield found.values[0], rows
+        return
+    order = np.argsort(found.group, kind="stable")
+    rows = rows.take(pa.array(order))
+    ends = np.cumsum(np.bincount(found.group, minlength=len(found.values))).tolist()
+    for labels, begin, end in zip(found.values, [0, *ends[:-1]], ends, strict=True):
+        yield labels, rows.slice(begin, end - begin)
 
 
 def _moments(rows: pa.Table, name: str, came_out: np.ndarray) -> dict[str, np.ndarray]:

@@ -19,7 +19,7 @@ from .backends import backend as backend_of
 from .design import Design
 from .driver import Progress
 from .errors import BudgetReached, RunBusy, SimferryError, UsageError, nearest
-from .oddities import oddities
+from .oddities import averaged_keys, oddities
 from .prepare import as_design, as_simulation, check_replications, create
 from .simulation import Simulation
 from .store import RunFolder, find_run, store_at, writing
@@ -181,11 +181,19 @@ class Run:
         """The same as a pyarrow.Table."""
         return results_.table(self._folder)
 
-    def summary(self) -> Any:
-        """Per condition and numeric output: n, failed, missing, warnings, mean, sd and MCSE, as a pandas.DataFrame."""
+    def summary(self, by: str | Iterable[str] | None = None) -> Any:
+        """Per condition and numeric output: n, failed, missing, warnings, mean, sd and MCSE, as a pandas.DataFrame.
+
+        by: outputs that tell the rows of one replication apart, such as "method"; without it, those that are text.
+        Raises UsageError where there is no such output.
+        """
         collected = self._collect()
         self._warn_of_oddities(collected.results)
-        return summary(self._folder, collected)
+        by = [by] if isinstance(by, str) else None if by is None else list(by)
+        out = summary(self._folder, collected, by)
+        for said in averaged_keys(self._folder, collected.results, by):
+            warnings.warn(said, stacklevel=2)
+        return out
 
     def errors(self) -> Any:
         """The failed replications: condition, replication, parameters, message, call, traceback, as a pandas.DataFrame."""

@@ -21,7 +21,7 @@ print.simferry_run <- function(x, ...) {
 }
 
 #' @export
-summary.simferry_run <- function(object, ...) sim_summary(object)
+summary.simferry_run <- function(object, by = NULL, ...) sim_summary(object, by = by)
 
 #' @export
 as.data.frame.simferry_run <- function(x, ...) as.data.frame(sim_results(x))
@@ -34,6 +34,7 @@ as.data.frame.simferry_run <- function(x, ...) as.data.frame(sim_results(x))
 #' @param x a run.
 #' @param output `[character]` the outputs to draw. `NULL`: all.
 #' @param parameter `[character(1)]` the parameter on the axis. `NULL`: the first numeric one with several values.
+#' @param by `[character]` outputs that tell the rows of one replication apart: each of their values has a line. See [sim_summary()].
 #' @param ... given to [graphics::plot.default()].
 #' @return The summary that was drawn, invisibly: see [sim_summary()].
 #' @examplesIf simferry:::python_is_there()
@@ -42,8 +43,8 @@ as.data.frame.simferry_run <- function(x, ...) as.data.frame(sim_results(x))
 #' run <- sim_run(draw, design, replications = 20, seed = 1, store = tempfile())
 #' plot(run)
 #' @export
-plot.simferry_run <- function(x, output = NULL, parameter = NULL, ...) {
-  table <- as.data.frame(sim_summary(x))
+plot.simferry_run <- function(x, output = NULL, parameter = NULL, by = NULL, ...) {
+  table <- as.data.frame(sim_summary(x, by = by))
   parameters <- as.character(ask("open", x)$parameters)
   outputs <- unique(stats::na.omit(table$output))
   if (!is.null(output)) {

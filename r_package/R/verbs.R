@@ -119,13 +119,16 @@ go_on <- function(run, store, detach, ...) {
 #' `sim_errors()` and `sim_warnings()`: the replications that failed, and what replications warned of.
 #'
 #' @inheritParams verbs
+#' @param by `[character]` outputs that tell the rows of one replication apart, such as `"method"`: each of their values has a mean of its own.
+#'   `NULL`: outputs that are text. Rows that nothing tells apart count as their mean.
 #' @return A data frame (a tibble where the package tibble is loaded).
 #'   `sim_results()`: `condition`, `replication`, the parameters, the outputs; a row per replication, or several where the simulation
 #'   returned several. `sim_summary()`: `condition`, the parameters, `replications` (those with a value), `failed`, `missing` (those that did
 #'   not fail and have none: NA, NaN, or nothing was returned), `warnings`, `output`, `mean`, `sd`, `mcse` (the sd divided by the square root of `replications`). `sim_errors()`:
 #'   `condition`, `replication`, the parameters, `message`, `call`, `traceback`. `sim_warnings()`: `condition`, `replication`,
 #'   the parameters, `message`, `count`.
-#' @section Errors: `simferry_error_run_not_found`: there is no such run; the nearest ones are named.
+#' @section Errors: `simferry_error_run_not_found`: there is no such run; the nearest ones are named. `simferry_error_usage`: there is no output
+#'   of a name in `by`.
 #' @examplesIf simferry:::python_is_there()
 #' draw <- function(n) c(m = mean(rnorm(n)))
 #' run <- sim_run(draw, sim_grid(n = c(10, 20)), replications = 10, seed = 1, store = tempfile())
@@ -137,7 +140,7 @@ sim_results <- function(run, store = NULL) as_table(ask("results", run, store))
 
 #' @rdname sim_results
 #' @export
-sim_summary <- function(run, store = NULL) as_table(ask("summary", run, store))
+sim_summary <- function(run, by = NULL, store = NULL) as_table(ask("summary", run, store, by = by))
 
 #' @rdname sim_results
 #' @export

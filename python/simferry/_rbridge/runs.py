@@ -300,7 +300,8 @@ def results(given: Arguments) -> Any:
 @verb
 def summary(given: Arguments) -> Any:
     found = open_run(given)
-    return _frame(found, found.summary())
+    by = given.get("by")
+    return _frame(found, found.summary(None if by is None else text_list(by.plain())))
 
 
 @verb

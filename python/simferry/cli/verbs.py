@@ -200,20 +200,23 @@ def results(name: str, output: str | None, store: str | None, as_json: bool) -> 
         click.echo(f"no rows: {why}", err=True)
 
 
-@example("simferry summary latest")
+@example("simferry summary latest", "simferry summary latest --by method,size")
 @main.command()
 @RUN
+@click.option("--by", metavar="NAMES", help="Outputs that tell the rows of a replication apart [those that are text].")
 @OUTPUT
 @STORE
 @JSON
-def summary(name: str, output: str | None, store: str | None, as_json: bool) -> None:
+def summary(name: str, by: str | None, output: str | None, store: str | None, as_json: bool) -> None:
     """Mean, sd and MCSE per condition and output.
 
-    Failed replications and warnings are counted for each condition; the MCSE is the Monte Carlo standard error of the mean.
+    Rows of a replication that nothing tells apart count as their mean. Failed replications and warnings are counted for
+    each condition; the MCSE is the Monte Carlo standard error of the mean.
     """
     from .. import verbs
 
-    show(verbs.open(name, store).summary(), as_json, output)
+    names = [one.strip() for one in by.split(",")] if by is not None else None
+    show(verbs.open(name, store).summary(names), as_json, output)
 
 
 @example("simferry errors latest", "simferry errors latest --warnings")

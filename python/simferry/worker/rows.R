@@ -9,7 +9,7 @@ as_columns <- function(value) {
   if (is.data.frame(value)) {
     if (!all(vapply(value, is_plain, NA)) || any(vapply(value, is.matrix, NA))) return("object")
     columns <- lapply(value, plain)
-    return(if (length(columns)) structure(columns, names = output_names(value)) else NULL)
+    return(if (length(columns)) with_row_names(structure(columns, names = output_names(value)), attr(value, "row.names")) else NULL)
   }
   if (is_plain(value)) {
     n <- length(value)
@@ -24,6 +24,13 @@ as_columns <- function(value) {
       return(structure(lapply(value, plain), names = output_names(value)))
   }
   "object"
+}
+
+# Row names that are numbers are R's own, or were when the rows were picked; those that are text tell rows apart.
+with_row_names <- function(columns, rows) {
+  if (!is.character(rows)) return(columns)
+  labels <- make.unique(c(names(columns), "row_name"), sep = "_")
+  c(structure(list(rows), names = labels[length(labels)]), columns)
 }
 
 is_plain <- function(x) is.atomic(x) && !is.null(x)

@@ -3,7 +3,7 @@
 import contextlib
 import inspect
 import pickle
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 import numpy as np
@@ -39,6 +39,7 @@ def as_rows(value: Any) -> dict[str, list[Any]] | None:
         return {name: [v] for name, v in zip(_names(value), value.values(), strict=True)}
     if hasattr(value, "columns") and hasattr(value, "itertuples"):  # a pandas.DataFrame
         columns = {name: value.iloc[:, i].tolist() for i, name in enumerate(_names(value.columns))}
+        columns = {**index_columns(value.index, columns), **columns} if columns else columns
         return columns if all(is_plain(v) for column in columns.values() for v in column) else None
     if isinstance(value, np.ndarray) and value.dtype != object and value.ndim in (0, 1, 2):
         if value.ndim == 2:
@@ -52,6 +53,25 @@ def as_rows(value: Any) -> dict[str, list[Any]] | None:
         if all(map(is_plain, value)):
             return {f"value_{i + 1}" if len(value) > 1 else "value": [v] for i, v in enumerate(value)}
     return None
+
+
+def index_columns(index: Any, taken: Collection[str]) -> dict[str, list[Any]]:
+    """What a pandas index tells of the rows, as columns: levels that have a name, and labels that are no numbers of rows.
+
+    Labels without a name are called row_name, as R's are, and with a number behind it where a column is called so.
+    """
+    out: dict[str, list[Any]] = {}
+    for i, label in enumerate(index.names):
+        level = index.get_level_values(i)
+        if label is None and (len(level) == 0 or (index.nlevels == 1 and level.dtype.kind in "iu")):
+            continue  # numbers of rows, also of those that were picked
+        first = name = "row_name" if label is None else str(label)
+        number = 0
+        while name in taken or name in out:
+            number += 1
+            name = f"{first}_{number}"
+        out[name] = [v if is_plain(v) else str(v) for v in level.tolist()]
+    return out
 
 
 def _names(names: Any) -> list[str]:

@@ -1,11 +1,12 @@
 """What a table suggests that a simulation does wrong, said when the table is looked at."""
 
+import json
 import warnings
 
 import pytest
 import simferry as sf
 from simferry.errors import UsageError
-from sweeps import write
+from sweeps import simferry, write
 
 R = {
     "nothing": "simulate <- function(n) { x <- rnorm(1); if (x > 0) c(m = x) }",
@@ -83,6 +84,8 @@ def test_rows_that_only_numbers_tell_apart(tmp_path):
     shown = frame[frame["output"] == "m"].set_index(["condition", "method", "size"])["mean"]
     assert shown.to_dict() == pytest.approx(expected.to_dict()) and len(shown) == 8
     assert sorted(set(frame["output"])) == ["b", "m", "one"]
+    done = simferry("summary", run.folder, "--by", "method, size", "--json", cwd=tmp_path)
+    assert json.loads(done.stdout) == frame.to_dict("records") and not done.stderr
     with pytest.raises(UsageError, match=r"by: there is no output 'metod'\nDid you mean method\?"):
         run.summary("metod")
 

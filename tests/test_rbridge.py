@@ -397,6 +397,19 @@ def test_results_are_the_table_itself(tmp_path, hand_made):
     assert bits(out.values[3].values) == bits(results.table(folder.run)["x"].to_numpy())
 
 
+def test_a_summary_by_what_tells_rows_apart(tmp_path, hand_made):
+    folder = hand_made(sf.grid(n=[1]), replications=3)
+    ids = {"condition": [1] * 6, "replication": [1, 1, 2, 2, 3, 3]}
+    folder.add([(1, r) for r in (1, 2, 3)], [{**ids, "method": [1, 2] * 3, "x": [0.5, 10.5, 1.5, 11.5, 2.5, 12.5]}])
+    answer = call("summary", run=str(folder.run.path))
+    means = dict(answer["value"].items())["mean"].plain()
+    assert means == [1.5, 6.5]
+    assert f'sim_summary("{folder.run.path}", by = "method")  keeps' in answer["warnings"].plain()
+    rows = dict(value_of("summary", run=str(folder.run.path), by="method").items())
+    assert rows["method"].plain() == [1, 2] and rows["mean"].plain() == [1.5, 11.5]
+    assert call("summary", run=str(folder.run.path), by=["method", "k"])["error"].plain()["code"] == "usage"
+
+
 def test_a_plan_for_the_cloud_has_its_rows_as_a_data_frame(tmp_path):
     write(tmp_path, "simulate.py", "def simulate(n, rng):\n    return rng.normal()\n")
     sweep = write(tmp_path, "sweep.toml", '[simulation]\nscript = "simulate.py"\n[run]\nretries = 3\n')

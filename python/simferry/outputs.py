@@ -1,11 +1,10 @@
 """Results files: what whole scripts and commands wrote, as columns. CSV, JSON, or bare numbers, by the file's name."""
 
-import csv
-import io
 import json
 import math
 from typing import Any
 
+from .delimited import read_delimited
 from .worker import blocks
 from .worker.rows import as_rows, column_of, results_table
 
@@ -72,10 +71,7 @@ def read_output(text: str, name: str) -> dict[str, list[Any]]:
             raise ValueError("it is neither a number, nor an object of plain values, nor a list of those")
         return rows
     if kind in ("csv", "tsv"):
-        try:
-            lines = [row for row in csv.reader(io.StringIO(text), delimiter="\t" if kind == "tsv" else ",") if row]
-        except csv.Error as error:
-            raise ValueError(str(error)) from None
+        lines = read_delimited(text, _is_value, "\t" if kind == "tsv" else ",")
         if not lines:
             return {}
         names, rows_ = lines[0], lines[1:]
@@ -101,6 +97,10 @@ def _are_values(first: list[str]) -> bool:
     """Whether a file's first line is no header: it holds numbers. 0, 1, 2, ... are the names that pandas gives."""
     numbered = len(first) > 1 and first == [str(i) for i in range(len(first))]
     return not numbered and all(_number(cell) is not None for cell in first)
+
+
+def _is_value(cell: str) -> bool:
+    return cell in _MISSING or cell in _LOGICALS or _number(cell) is not None
 
 
 def _number(text: str) -> float | None:

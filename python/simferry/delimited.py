@@ -1,0 +1,158 @@
+"""Files of separated values: which character separates, and which one is the decimal mark. What could be read in two ways is
+refused.
+
+Commas separate in CSV, unless semicolons, tabs or spaces alone make rows of equal length. Where they do, a comma is a decimal mark:
+so it is in what R's write.csv2() and spreadsheets of half the world write.
+"""
+
+import csv
+import io
+import re
+from collections.abc import Callable
+
+_COMMA = re.compile(r"[+-]?\d*,\d+(?:[eE][+-]?\d+)?")  # 0,25
+_GROUPS = re.compile(r"[+-]?[1-9]\d{0,2}(?:,\d{3})+(?:\.\d+)?")  # 1,234 and 1,234.5
+_POINT_GROUPS = re.compile(r"[+-]?[1-9]\d{0,2}(?:\.\d{3})+,\d+")  # 1.234,5
+_POINT = re.compile(r"[+-]?\d*\.\d+(?:[eE][+-]?\d+)?")
+_NAMES = {",": "commas", ";": "semicolons", "\t": "tabs", " ": "spaces"}
+
+
+class Quoted(str):
+    """A cell that stood in quotes."""
+
+
+def read_delimited(text: str, is_value: Callable[[str], bool], separator: str = ",") -> list[list[str]]:
+    """The rows of a file, the header among them; numbers have points. separator: the one that the file's name speaks of.
+
+    is_value: whether a cell is a number, or a missing one. Raises ValueError, with what is wrong.
+    """
+    if "\0" in text or text.startswith(("\xff\xfe", "\xfe\xff")):
+        raise ValueError("it is not UTF-8 (UTF-16?)")
+    text = text.removeprefix("\xef\xbb\xbf")
+    try:
+        usual = [row for row in csv.reader(io.StringIO(text), delimiter=separator) if row]
+    except csv.Error as error:
+        raise ValueError(str(error)) from None
+    if separator == "," and ";" not in text and "\t" not in text and _fit(usual) == "whole":
+        return usual  # nearly every file there is
+    if not usual:
+        return []
+    found, rows = _separated(text, separator, usual, is_value)
+    return rows if found == "," else _with_points(rows, found)
+
+
+def _separated(
+    text: str, usual_separator: str, usual: list[list[str]], is_value: Callable[[str], bool]
+) -> tuple[str, list[list[str]]]:
+    """The separator that makes rows of one length, and the rows."""
+    ways = {s: _cells(text, s) for s in _NAMES if s in text}
+    spaced = ways.pop(" ", None)
+    for fit in ("whole", "row names"):
+        fitting = {s: rows for s, rows in ways.items() if _fit(rows) == fit}
+        if len(fitting) > 1:  # cells that hold another one's separator speak against it
+            fitting = {s: rows for s, rows in fitting.items() if not _holds_others(rows, s)} or fitting
+        if fit == "row names" and spaced is not None and _are_spaced(spaced, is_value):
+            fitting = {" ": spaced}
+        if len(fitting) > 1:
+            raise ValueError(f"{' or '.join(_NAMES[s] for s in fitting)} could separate its columns")
+        for found, rows in fitting.items():
+            if _fit(rows) == "row names" and found in ", ":
+                _one_number_or_two(rows, found)
+            return found, rows
+    return usual_separator, usual
+
+
+def _are_spaced(rows: list[list[str]], is_value: Callable[[str], bool]) -> bool:
+    """Whether spaces separate: texts have some too, but not if they stand in quotes."""
+    if not _fit(rows):
+        return False
+    names, *rest = rows
+    values = [cell for row in rest for cell in row[len(row) - len(names) :]]
+    return any(isinstance(cell, Quoted) for cell in names) or all(is_value(c) or _COMMA.fullmatch(c) for c in values)
+
+
+def _fit(rows: list[list[str]]) -> str:
+    """Whether rows are as long as the header ("whole"), one longer ("row names", whose header R leaves out), or neither."""
+    if not rows:
+        return ""
+    width = len(rows[0])
+    widths = {len(row) for row in rows[1:]}
+    if width > 1 and widths <= {width}:
+        return "whole"
+    return "row names" if widths == {width + 1} else ""
+
+
+def _holds_others(rows: list[list[str]], separator: str) -> bool:
+    others = [s for s in (",", ";", "\t") if s != separator]
+    return any(
+        other in cell and not (other == "," and _COMMA.fullmatch(cell))
+        for row in rows
+        for cell in row
+        if not isinstance(cell, Quoted)
+        for other in others
+    )
+
+
+def _one_number_or_two(rows: list[list[str]], separator: str) -> None:
+    """Raises where what would be a row's name and its first number could be one number: 0,25 or 1 234."""
+    second = r"\d+(?:[eE][+-]?\d+)?" if separator == "," else r"\d{3}(?:[.,]\d+)?"
+    for row in rows[1:]:
+        parts = zip(row[:2], (r"[+-]?\d+", second), strict=True)
+        if all(not isinstance(cell, Quoted) and re.fullmatch(like, cell) for cell, like in parts):
+            raise ValueError(
+                f"{separator.join(row[:2])!r} could be one number, or two: the header has a name less than there are cells. "
+                "Write decimal points, and a name for each column"
+            )
+
+
+def _cells(text: str, separator: str) -> list[list[str]]:
+    """What csv.reader makes of it, but for cells that know whether they stood in quotes. Several spaces separate as one does."""
+    mark = re.escape(separator)
+    cell = re.compile(
+        rf'(?:"((?:[^"]|"")*)"|((?:[^"{mark}\r\n][^{mark}\r\n]*)?))({mark}{"+" if separator == " " else ""}|\r?\n|\r|\Z)'
+    )
+    rows: list[list[str]] = []
+    row: list[str] = []
+    at = 0
+    while at < len(text):
+        match = cell.match(text, at)
+        if match is None:  # text behind a quote
+            return []
+        quoted, plain, end = match.groups()
+        if not (separator == " " and plain == "" and (not row or end[:1] != " ")):  # spaces that begin or end a line
+            row.append(Quoted(quoted.replace('""', '"')) if quoted is not None else plain)
+        at = match.end()
+        if end[:1] != separator:
+            if row != [""]:
+                rows.append(row)
+            row = []
+    if row:  # the last line ended with a separator
+        rows.append([*row, ""])
+    return [row for row in rows if row]
+
+
+def _with_points(rows: list[list[str]], separator: str) -> list[list[str]]:
+    """Cells with decimal commas, or commas between thousands, as numbers with points."""
+    plain = [cell for row in rows for cell in row if not isinstance(cell, Quoted)]
+    if len(plain) == 0 or not any(not isinstance(c, Quoted) for row in rows[1:] or rows for c in row):
+        plain = [cell for row in rows for cell in row]  # all is in quotes: they tell nothing
+    informative = set(plain)
+    commas = [cell for cell in informative if "," in cell]
+    decimal = [c for c in commas if _POINT_GROUPS.fullmatch(c) or (_COMMA.fullmatch(c) and not _GROUPS.fullmatch(c))]
+    thousands = [c for c in commas if _GROUPS.fullmatch(c) and ("." in c or c.count(",") > 1)]
+    either = [c for c in commas if _GROUPS.fullmatch(c) and c not in thousands]
+    if not (decimal or thousands or either):
+        return rows
+    points = [c for c in informative if _POINT.fullmatch(c)]
+    if decimal and (thousands or points):
+        raise ValueError(f"it has decimal commas, as in {decimal[0]!r}, and points, as in {(thousands + points)[0]!r}")
+    if either and not thousands and (points or (not decimal and separator != ";")):
+        raise ValueError(
+            f"{either[0]!r} could be a number with a decimal comma, or one of thousands. Write decimal points"
+        )
+    if thousands:
+        made = {c: c.replace(",", "") for c in [*thousands, *either]}
+    else:
+        made = {c: c.replace(".", "").replace(",", ".") for c in [*decimal, *either]}
+    all_plain = len(plain) == sum(map(len, rows))
+    return [[made.get(c, c) if all_plain or not isinstance(c, Quoted) else c for c in row] for row in rows]

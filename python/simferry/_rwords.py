@@ -84,7 +84,7 @@ _IN_R: list[tuple[re.Pattern[str], str | Callable[[re.Match[str]], str]]] = [
 ]  # fmt: skip
 # an option of ours, its value (a word of prose has letters alone), and whether another one follows
 _OPTION = re.compile(
-    r"--(store|args|include|backend|image|jobs|fresh|hosts|workers|cores|role|instance-type|max-runtime|volume|budget|subnets"
+    r"--(store|args|include|keep-files|backend|image|jobs|fresh|hosts|workers|cores|role|instance-type|max-runtime|volume|budget|subnets"
     r'|security-groups|kms-key|platform)\b(?: ("[^"]*"|local|docker|sagemaker|[^\s("]*[\d./:-]\S*[\w/]|\d+))?( (?=--))?'
 )
 

@@ -20,6 +20,7 @@ from .errors import Interrupted, RunBusy, SimferryError, SimulationError, StoreE
 from .processes import claim, identity, is_held, is_here, process_of
 from .store import LOCK, BlockName, RunFolder, write_whole, writing
 
+SHARED = "shared: "  # so begins a job's message that one of the files which its processes share was written to
 PATIENCE = 100  # polls for which a service that does not answer is waited for
 
 
@@ -267,6 +268,9 @@ def _compute(
         plans += 1
         if _watch(run, backend, names, on_progress):
             return
+        if _shared_is_written(run, names):  # no failure: from now on processes have copies of all files that came along
+            _compute(run, backend, "retry", replications, retry_failed, conditions, plans, on_progress)
+            return
         # what a few of many jobs left is not worth the start of many again
         jobs = max(1, sum(state != "succeeded" for state in backend.poll(run, names).values()))
 
@@ -307,7 +311,8 @@ def _submit(
         # the contract's output folder, where one replication at a time has it for itself
         "output": "/opt/ml/processing/output" if backend.contract and backend.workers // cores <= 1 else "",
         "private_mount": "yes" if spec["private_mount"] and not backend.contract else "",
-        "chunked": "yes" if chunk_size else "",
+        "chunked": "yes" if chunk_size else "", "keep_files": "yes" if options.get("keep_files") else "",
+        "copies": "yes" if _shared_is_written(run, job_names(run)) else "",
     }  # fmt: skip
 
     def job(j: int) -> Callable[[str], bytes]:
@@ -378,7 +383,11 @@ def _watch(run: RunFolder, backend: Backend, jobs: list[str], on_progress: Calla
     messages = {job: _message(run, job) for job in jobs}
     for job, message in messages.items():
         # what the service says of one job may be an accident; what it says of all is not
-        if message and (not message.startswith("service: ") or all(messages.values())):
+        if (
+            message
+            and not message.startswith(SHARED)
+            and (not message.startswith("service: ") or all(messages.values()))
+        ):
             raise _as_error(run, job, message)
     return False
 
@@ -400,6 +409,11 @@ def _message(run: RunFolder, job: str) -> str:
     if not path.exists():
         return ""
     return path.read_text(errors="replace") or "disk: there is no room left on its disk"  # not even to say so
+
+
+def _shared_is_written(run: RunFolder, jobs: list[str]) -> bool:
+    """Whether a replication of these jobs wrote to a large file that processes share; see worker/folders.py."""
+    return any(_message(run, job).startswith(SHARED) for job in jobs)
 
 
 def _as_error(run: RunFolder, job: str, said: str) -> SimferryError:

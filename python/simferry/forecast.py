@@ -24,7 +24,13 @@ from .store import RunFolder, store_at
 PILOT_SECONDS = 20.0  # of wall time, at the most
 PILOT_CONDITIONS = 200
 PILOT_REPLICATIONS = 3
-NOT_PLANNED = ("on_error", "replication_timeout", "retries", "fresh")  # of a sweep file: they matter only to a run
+NOT_PLANNED = (
+    "on_error",
+    "replication_timeout",
+    "retries",
+    "keep_files",
+    "fresh",
+)  # of a sweep file: they matter only to a run
 
 
 @dataclass

@@ -1,6 +1,8 @@
 """What in a table suggests that a simulation does not do what its author thinks: each in a sentence."""
 
+import contextlib
 import shlex
+import zlib
 from collections.abc import Collection
 from typing import NamedTuple
 
@@ -11,6 +13,9 @@ from .results import done
 from .row_keys import groups, overlooked, several_rows
 from .store import RunFolder
 from .summary import numeric, outputs
+from .worker import blocks
+
+_HEADER_BYTES = 65_536  # of a block: its facts and its first tables
 
 
 def oddities(run: RunFolder, rows: pa.Table) -> list[str]:
@@ -58,6 +63,32 @@ def averaged_keys(run: RunFolder, results: pa.Table, by: Collection[str] | None)
         f"{some} {', '.join(names)} of run {run.id} {look} like what tells the rows of a replication apart, and those rows are "
         f"averaged: simferry summary {run.handle} --by {asked}  keeps them apart"
     ]
+
+
+def files_not_kept(run: RunFolder, plans: int = 0) -> str:
+    """Says so where a function's files were dropped, in blocks of later plans than so many; empty where none were.
+
+    A block that holds a table of them has it among the first.
+    """
+    record = run.record
+    if record["simulation"]["kind"] != "function" or record["options"].get("keep_files"):
+        return ""
+    for _, data in run.read_blocks([b.name for b in run.block_names() if int(b.plan) > plans]):
+        with contextlib.suppress(zlib.error, blocks.DamagedBlock):
+            if b"\ntable: dropped " not in zlib.decompressobj(31).decompress(data, _HEADER_BYTES):
+                continue
+            found = blocks.decode(data).table("dropped").columns
+            name, replication = found["file"].strings()[0], found["replication"].values[0]
+            if list(record["parameters"]) == ["loop"]:
+                return (
+                    f"files that iterations wrote into their working directory are not kept (first {name}, by iteration {replication}); "
+                    "they write to an absolute path what is to stay"
+                )
+            return (
+                f"files that replications wrote into their working directory are not kept (first {name}, by condition "
+                f"{found['condition'].values[0]}, replication {replication}); --keep-files keeps them as artifacts"
+            )
+    return ""
 
 
 def same_values(rows: pa.Table, parameters: Collection[str] = ()) -> list[int]:

@@ -35,6 +35,7 @@ def create(
     retries: int = 2,
     pilot: bool = False,
     chunk_size: int | None = None,
+    keep_files: bool = False,
 ) -> RunFolder:
     """A run folder in which nothing is computed yet, after every check that can be made beforehand."""
     seed = secrets.randbelow(2**31) if seed is None else streams.check_seed(seed)
@@ -90,6 +91,7 @@ def create(
             "replication_timeout": replication_timeout,
             "retries": retries,
             "chunk_size": chunk_size,
+            "keep_files": keep_files,
         },
     }
     folder = home.create(simulation.name, record)

@@ -33,6 +33,8 @@ def take_over(run: RunFolder, store: Store, design: Design) -> int:
     for earlier in store.folders():
         if earlier.id == run.id or identity(earlier.record) != same:
             continue
+        if run.record["options"].get("keep_files") and not earlier.record["options"].get("keep_files"):
+            continue
         try:
             old_design = earlier.conditions()
         except StoreError:  # that run's business, as a damaged block is

@@ -24,7 +24,7 @@ from .worker import blocks
 
 WORKER = Path(__file__).parent / "worker"
 _PARTS = (
-    "blocks", "rows", "job", "family", "functions", "seeds", "scripts", "process", "supervisor", "check", "main",
+    "blocks", "rows", "job", "family", "folders", "functions", "seeds", "scripts", "process", "supervisor", "check", "main",
 )  # fmt: skip
 _IN_R = ("worker.R", "profile.R", "cluster.R", "private_mount.sh", *(f"simferry_worker/{part}.R" for part in _PARTS))
 _IN_PYTHON = ("worker.py", "private_mount.sh", *(f"simferry_worker/{part}.py" for part in ("__init__", *_PARTS)))

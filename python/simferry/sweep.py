@@ -108,6 +108,7 @@ class RunTable(_Table):
     replication_timeout: Annotated[float, Field(gt=0)] | None = None
     retries: Annotated[int, Field(ge=0)] = 2
     cores: Positive | None = None
+    keep_files: bool = False
     fresh: bool = False
 
 

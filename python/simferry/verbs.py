@@ -18,8 +18,8 @@ from .aws.session import AwsError, NoAnswer
 from .backends import backend as backend_of
 from .design import Design
 from .driver import Progress
-from .errors import BudgetReached, RunBusy, SimferryError, UsageError, nearest
-from .oddities import averaged_keys, oddities
+from .errors import BudgetReached, Note, RunBusy, SimferryError, UsageError, nearest
+from .oddities import averaged_keys, files_not_kept, oddities
 from .prepare import as_design, as_simulation, check_replications, create
 from .simulation import Simulation
 from .store import RunFolder, find_run, store_at, writing
@@ -208,7 +208,8 @@ class Run:
         )
 
     def artifacts(self, condition: int, replication: int) -> list[Path]:
-        """The files that a replication left: those of a script's output folder, value.rds or value.pkl of a function.
+        """The files that a replication left: those of a script's working directory; of a function value.rds
+        or value.pkl, and with `keep_files` those of its working directory.
 
         Links among them are not followed and not listed.
         """
@@ -249,9 +250,12 @@ class Run:
     ) -> None:
         note_other_version(self.record, self.id)
         with _shown(on_progress) as tell:
+            plans = len(self._folder.plans())
             driver.drive(
                 self._folder, backend, reason, replications=replications, retry_failed=retry_failed, on_progress=tell
             )
+        if said := files_not_kept(self._folder, plans):
+            warnings.warn(Note(said), stacklevel=4)
 
     def _collect(self) -> results_.Collected:
         names = [b.name for b in self._folder.block_names()]
@@ -283,6 +287,7 @@ def run(
     on_error: str = "continue",
     replication_timeout: float | None = None,
     retries: int = 2,
+    keep_files: bool = False,
     fresh: bool = False,
     on_progress: ProgressCallback | None = None,
     on_start: Callable[[Run, int, bool], None] | None = None,
@@ -307,6 +312,7 @@ def run(
     on_error: "continue", or "stop" to end the run at the first failed replication.
     replication_timeout: seconds after which a replication is ended and recorded as failed.
     retries: how often what a lost job left undone is tried again.
+    keep_files: keep as artifacts what a function writes into its working directory, too; of scripts and commands it always is.
     fresh: compute anew what an earlier run in the same store has computed.
     on_progress: called with a `Progress` while it runs; None shows a bar where standard error is a terminal.
     on_start: called once with the run, how many replications earlier runs had computed, and whether the seed was drawn.
@@ -320,6 +326,7 @@ def run(
     folder = create(
         simulation, design, replications=replications, seed=seed, common=common, store=store, backend=backend,
         place=place, cores=cores, on_error=on_error, replication_timeout=replication_timeout, retries=retries,
+        keep_files=keep_files,
     )  # fmt: skip
     new = Run(folder)
     taken_over = 0 if fresh else reuse.take_over(folder, folder.home, design)

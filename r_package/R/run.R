@@ -38,6 +38,7 @@
 #' @param on_error `"continue"`, or `"stop"` to end the run at the first failed replication.
 #' @param replication_timeout `[numeric(1)]` seconds after which a replication is ended and recorded as failed.
 #' @param retries `[numeric(1)]` how often what a lost job left undone is tried again.
+#' @param keep_files `[logical(1)]` keep as artifacts what a function writes into its working directory, too; of scripts and commands it always is.
 #' @param fresh `[logical(1)]` compute anew what an earlier run in the same store has computed.
 #' @param detach `[logical(1)]` return at once; the run goes on in the background, and R may end. [sim_watch()] follows it.
 #' @return A run: an object of class `simferry_run`. `print()` tells how far it is, `as.data.frame()` is [sim_results()], `summary()`
@@ -64,14 +65,14 @@
 sim_run <- function(simulation, design = NULL, replications = NULL, seed = NULL, function_name = NULL, args = NULL,
                     include = NULL, constants = list(), packages = character(), results_file = NULL, inputs = NULL, common = NULL,
                     store = NULL, backend = NULL, workers = NULL, cores = NULL, on_error = NULL,
-                    replication_timeout = NULL, retries = NULL, fresh = FALSE, detach = FALSE) {
+                    replication_timeout = NULL, retries = NULL, keep_files = FALSE, fresh = FALSE, detach = FALSE) {
   simulation <- as_simulation(simulation, substitute(simulation), constants, packages)
   suspendInterrupts({   # what has begun is followed, and stopped in good order
     made <- bridge("run",
       simulation = simulation, design = as_columns(design), replications = replications, seed = seed, function_name = function_name,
       args = args, include = include, results_file = results_file, inputs = inputs, common = common, store = store, backend = backend,
       workers = workers, cores = cores, on_error = on_error, replication_timeout = replication_timeout, retries = retries,
-      fresh = fresh
+      keep_files = if (keep_files) TRUE, fresh = fresh
     )
     run <- new_run(made)
     message("run ", run$id, ": ", counted(made$conditions, "condition"), " x ", counted(made$replications, "replication"),

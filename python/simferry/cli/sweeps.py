@@ -92,6 +92,9 @@ def sweep_arguments(simulation: str, parameters: tuple[str, ...], table: str | N
     "--replication-timeout", type=float, metavar="SECONDS", help="End and record a replication that takes longer."
 )
 @click.option("--retries", type=int, metavar="N", help="How often what a lost job left undone is tried again [2].")
+@click.option(
+    "--keep-files", is_flag=True, default=None, help="Keep what a function writes into its working directory."
+)
 @click.option("--fresh", is_flag=True, default=None, help="Compute anew what an earlier run has computed.")
 @click.option("--detach", is_flag=True, default=None, help="Go on in the background; `simferry watch` follows.")
 @click.option("-o", "--output", metavar="FILE", help="Write the table of results when done: .parquet or .csv.")

@@ -25,7 +25,8 @@ def load_function(job: Job) -> tuple[Callable[..., Any], dict[str, Any]]:
 
 
 def load_script(job: Job) -> types.ModuleType:
-    spec = importlib.util.spec_from_file_location(Path(job.script).stem, job.code / job.script)
+    """The script as a module, from the working directory: what it does relative to its own place stays there too."""
+    spec = importlib.util.spec_from_file_location(Path(job.script).stem, Path(job.script).resolve())
     assert spec and spec.loader
     module = importlib.util.module_from_spec(spec)
     sys.modules[module.__name__] = module

@@ -10,6 +10,7 @@ from typing import Any, NoReturn
 import numpy as np
 
 from . import blocks
+from .folders import Included
 
 Stretch = tuple[int, int, int]  # row of the condition, first replication, count
 CONTRACT = Path("/opt/ml")
@@ -30,6 +31,8 @@ class Job:
         self.longest_block_seconds = float(facts["longest_block"])
         self.stop_on_error = facts["on_error"] == "stop"
         self.output, self.private_mount = facts["output"], bool(facts["private_mount"])
+        self.keep_files = bool(facts["keep_files"])
+        self.included = Included(self.code, self.objects, copies=bool(facts["copies"]))
         self.supervisor = os.getpid()
         stretches, conditions = block.table("stretches").columns, block.table("conditions").columns
         self.ids = conditions["condition"].values.tolist()

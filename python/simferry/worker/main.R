@@ -12,6 +12,8 @@ replay <- function(root) {
     if (is_function(job)) {
       job <- load_simulation(job)
       space <- globalenv()
+      job$included <- included_files(job)
+      working_folder(job, file.path(root, "scratch", "folder-0"))
       call <- condition_call(job, row)
       if (job$loop) call[[2L]] <- r
       assign(".Random.seed", state, envir = space)
@@ -19,6 +21,7 @@ replay <- function(root) {
       if (!job$loop) as_columns(value)   # refuses what a run would not keep
       shown <- utils::capture.output(print(value))
     } else {
+      job$included <- included_files(job)
       value <- script_runner(job, 0L)(row, r, state)
       shown <- if (length(value)) c(paste0(job$results_file, ":"), value)
     }
@@ -39,6 +42,7 @@ run <- function(root) {
   }
   dir.create(file.path(root, "scratch"), showWarnings = FALSE)
   if (is_function(job)) job <- tryCatch(load_simulation(job), error = function(e) give_up(job, "load: ", conditionMessage(e)))
+  job$included <- included_files(job)   # with what the script wrote while it was loaded
   work <<- compiler::cmpfun(work)   # R would do so at its second call only, and there is one
   supervise(job)
 }

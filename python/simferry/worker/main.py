@@ -9,6 +9,7 @@ from typing import NoReturn
 from . import blocks
 from .check import check
 from .family import leave
+from .folders import enter
 from .functions import FunctionRunner
 from .job import Job, leave_message
 from .process import describe
@@ -26,7 +27,10 @@ def replay(root: Path) -> None:
     form, rows = "", {}  # of a value that is a table, for readers that unpickle nothing of a container's
     try:
         if job.kind == "function":
-            value = FunctionRunner(job)(row, replication)
+            folder = enter(job.scratch / "folder-0", job.scratch / "loaded-0", job.included)
+            run = FunctionRunner(job)
+            folder.adopt()
+            value = run(row, replication)
             rows = as_rows(value) or {}  # refuses what a run would not keep
             shown = repr(value)
             form = form_of(value) if rows or value is None else ""

@@ -28,6 +28,8 @@ work <- function(job, process, pieces, careful) {
   loop <- job$loop
   next_stream <- if (is_function(job)) parallel::nextRNGSubStream else parallel::nextRNGStream
   facts <- c(run = job$run, facts_here())
+  folder <- if (is_function(job)) working_folder(job, file.path(root, "scratch", paste0("folder-", process)))
+  each <- FALSE      # whether the folder is looked at after each replication
   space <- globalenv()
   started <- clock()
   block_started <- started
@@ -36,7 +38,7 @@ work <- function(job, process, pieces, careful) {
   marker <- file.path(root, "scratch", paste0("now-", process))
   # What the next block will hold: parts, one of each stretch; of the stretch that is being run `open_part` tells what is whole.
   parts <- list(); open_part <- NULL
-  failures <- list(); warned <- list(); texts <- list()
+  failures <- list(); warned <- list(); texts <- list(); dropped <- list()
   held <- 0   # bytes of a loop's values; R writes less than 2^31 at a time
   trace <- character()
 
@@ -51,15 +53,18 @@ work <- function(job, process, pieces, careful) {
     condition <- of("condition"); replication <- of("replication"); ok <- of("ok")
     if (length(condition)) {
       if (!tools::pskill(job$supervisor, 0L)) tools::pskill(Sys.getpid(), tools::SIGKILL)   # a run without a supervisor is taken up by another
+      if (nzchar(name <- shared_changed(job$included))) give_up(job, "shared: ", name)
       sequence <<- sequence + 1L
       tables <- list(list(name = "replications", columns = list(condition = condition, replication = replication, ok = ok, seconds = of("seconds"))))
+      # before the others: it is looked for in a block's first bytes
+      if (length(dropped)) tables <- c(tables, list(list(name = "dropped", columns = dropped[[1L]])))
       if (loop) tables <- c(tables, list(list(name = "values", columns = list(condition = condition, replication = replication, value = of("values")))))
       else if (any(ok) && is_function(job)) tables <- c(tables, result_tables(condition[ok], replication[ok], of("values")))
       for (kept in list(list("failures", failures), list("warnings", warned), list("outputs", texts)))
         if (length(kept[[2]])) tables <- c(tables, list(list(name = kept[[1]], columns = do.call(Map, c(list(c), kept[[2]])))))
       save_block(job, process, sequence, length(condition), sum(!ok), facts, tables)
     }
-    parts <<- list(); failures <<- list(); warned <<- list(); texts <<- list(); held <<- 0
+    parts <<- list(); failures <<- list(); warned <<- list(); texts <<- list(); dropped <<- list(); held <<- 0
     block_started <<- clock()
   })
   stop_here <- function() signalCondition(structure(class = c("interrupt", "condition"), list(message = "", call = NULL)))
@@ -79,10 +84,32 @@ work <- function(job, process, pieces, careful) {
     ok <- logical(count); ends <- numeric(count); values <- vector("list", count)
     began <- now <- clock()
     looked <- 0L; look <- 1L   # after how many replications the clock was looked at last, and will be next
+    looked_state <- state; a_while <- 0.002   # seconds between looks
     open_part <<- function() {
       whole <- seq_len(i)
       if (looked < i) ends[(looked + 1L):i] <<- clock()
       list(condition = rep(id, i), replication = first + whole - 1L, ok = ok[whole], seconds = diff(c(began, ends[whole])), values = values[whole][loop | ok[whole]])
+    }
+    # Has any replication since the last look written into the working directory? If there was one, what it wrote is its own.
+    # Several may have read each other's files: they are run again (TRUE), and from then on each is followed by a look.
+    look_around <- function() {
+      if (is.null(folder)) return(FALSE)
+      at <- clock()
+      changed <- folder$changed()
+      a_while <<- max(0.002, 100 * (clock() - at))
+      if (!changed) return(FALSE)
+      if (i > looked) {
+        folder$tidy()
+        since <- (looked + 1L):(i + 1L)
+        ok[since] <<- FALSE; values[since] <<- list(NULL); trace <<- character()
+        warned <<- Filter(function(w) w$condition != id || w$replication < first + looked, warned)
+        i <<- looked; state <<- looked_state; look <<- looked + 1L; each <<- TRUE
+        return(TRUE)
+      }
+      found <- folder$tidy(if (nzchar(job$keep_files)) file.path(root, "artifacts", id, first + i))
+      each <<- each || length(found)
+      if (length(found) && !nzchar(job$keep_files) && !length(dropped)) dropped <<- list(list(condition = id, replication = first + i, file = found[1L]))
+      FALSE
     }
     failed <- function(e) failures[[length(failures) + 1L]] <<- list(
       condition = id, replication = first + i, message = paste(conditionMessage(e), collapse = "\n"),
@@ -112,7 +139,8 @@ work <- function(job, process, pieces, careful) {
           if (length(text)) texts[[length(texts) + 1L]] <<- list(condition = id, replication = first + i, text = text)
         }
         ok[i + 1L] <- TRUE
-        if (i + 1L >= look) {   # at the clock; not at every replication of a few microseconds
+        if (i + 1L >= look || held > 2^28) {   # at the clock and the folder; not at every replication of a few microseconds
+          if (look_around()) next
           before <- now
           now <- clock()
           # a value that came after the interrupt may be one without the programs that the interrupt ended
@@ -120,10 +148,11 @@ work <- function(job, process, pieces, careful) {
           since <- (looked + 1L):(i + 1L)
           ends[since] <- before + (now - before) * seq_along(since) / length(since)
           looked <- i + 1L
-          look <- looked + if (now - before > 0.002) max(1L, length(since) %/% 2L) else 2L * length(since)
+          look <- min(count, looked + if (each) 1L else if (now - before > a_while) max(1L, length(since) %/% 2L) else 2L * length(since))
         }
         state <- next_stream(state)
         i <- i + 1L
+        if (i == looked) looked_state <- state
         if (held > 2^28 || i == looked && now - block_started > 1 && now - block_started > seconds_per_block(now)) suspendInterrupts({
           flush()
           first <- first + i; count <- count - i; i <- 0L; began <- now
@@ -134,6 +163,7 @@ work <- function(job, process, pieces, careful) {
       simferry_refusal = function(e) give_up(job, "refused: ", conditionMessage(e), " (condition ", id, ", replication ", first + i, ")"),
       error = function(e) {
         if (stopping(job)) stop_here()
+        if (look_around()) return()
         suspendInterrupts({
           failed(e)
           if (loop) values[[i + 1L]] <<- serialize(e, NULL, xdr = FALSE)
@@ -143,7 +173,7 @@ work <- function(job, process, pieces, careful) {
           since <- (looked + 1L):(i + 1L)
           ends[since] <<- before + (now - before) * seq_along(since) / length(since)
           looked <<- i + 1L; look <<- looked + 1L
-          state <<- next_stream(state)
+          looked_state <<- state <<- next_stream(state)
           i <<- i + 1L
         })
         if (job$on_error == "stop") stop_here()   # what is whole is written at once, and seen

@@ -13,6 +13,7 @@ import numpy as np
 
 from . import blocks
 from .family import leave
+from .folders import Folder, enter
 from .functions import FunctionRunner
 from .job import Job, facts_here, give_up
 from .rows import Refused, as_rows, ids_of, is_simple, pickled, records, result_tables, table
@@ -47,6 +48,9 @@ class Process:
         self.flushing = False
         self.stopping = (job.scratch / "stop").exists()
         self.started = self.block_started = time.perf_counter()
+        self.folder: Folder | None = None  # a function's; a script's is its runner's
+        self.each = False  # whether the folder is looked at after each replication
+        self.look_at = 0.0
         self.clear()
 
     def clear(self) -> None:
@@ -58,6 +62,8 @@ class Process:
         self.failures: list[tuple[int, int, str, str, str]] = []
         self.warned: dict[tuple[int, int, str], int] = {}
         self.texts: list[tuple[int, int, str]] = []
+        self.dropped: list[tuple[int, int, str]] = []
+        self.looked = 0  # so many of these have been looked at
 
     def work(self) -> None:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
@@ -68,7 +74,15 @@ class Process:
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("always")  # before the script is loaded: it may say which ones it ignores
-                self.run = FunctionRunner(job) if job.kind == "function" else ScriptRunner(job, self.number)
+                if job.kind == "function":
+                    scratch = job.scratch
+                    self.folder = enter(
+                        scratch / f"folder-{self.number}", scratch / f"loaded-{self.number}", job.included
+                    )
+                    self.run: FunctionRunner | ScriptRunner = FunctionRunner(job)
+                    self.folder.adopt()
+                else:
+                    self.run = ScriptRunner(job, self.number)
                 self.facts = {"run": job.run, **facts_here()}
                 warnings.showwarning = self.warn
                 for span in self.claims():
@@ -76,14 +90,8 @@ class Process:
                         self.stretch(*stretch)
             self.flush()
         except KeyboardInterrupt:  # keep what is whole
-            n = min(len(self.condition), len(self.replication), len(self.ok), len(self.seconds))
-            for kept in (self.condition, self.replication, self.ok, self.seconds):
-                del kept[n:]
-            del self.values[sum(self.ok) :]
-            whole = set(zip(self.condition, self.replication, strict=True))
-            self.failures = [f for f in self.failures if f[:2] in whole]
-            self.texts = [t for t in self.texts if t[:2] in whole]
-            self.warned = {at: count for at, count in self.warned.items() if at[:2] in whole}
+            whole = min(len(self.condition), len(self.replication), len(self.ok), len(self.seconds))
+            self.keep_first(self.looked if self.folder else whole)
             self.flush()
         except Refused as error:
             give_up(job, f"refused: {error} (condition {job.ids[self.at[0]]}, replication {self.at[1]})")
@@ -95,6 +103,16 @@ class Process:
             give_up(job, f"{'worker' if hasattr(self, 'run') else 'load'}: {message} ({where})")
         finished(job, self.number).touch()
         leave()
+
+    def keep_first(self, n: int) -> None:
+        """Of the replications since the last block."""
+        for kept in (self.condition, self.replication, self.ok, self.seconds):
+            del kept[n:]
+        del self.values[sum(self.ok) :]
+        whole = set(zip(self.condition, self.replication, strict=True))
+        self.failures = [f for f in self.failures if f[:2] in whole]
+        self.texts = [t for t in self.texts if t[:2] in whole]
+        self.warned = {at: count for at, count in self.warned.items() if at[:2] in whole}
 
     def interrupt(self, *_: Any) -> None:
         """SIGINT: what is computed now does not count, even where the simulation goes on regardless; a block is finished."""
@@ -124,7 +142,8 @@ class Process:
         job, clock, run = self.job, time.perf_counter, self.run
         condition = job.ids[row]
         before = clock()
-        for replication in range(first, first + count):
+        replication, end = first, first + count
+        while replication < end:
             if self.stopping:
                 raise KeyboardInterrupt
             self.at = (row, replication)
@@ -144,7 +163,9 @@ class Process:
                 if self.stopping:
                     raise KeyboardInterrupt from None
                 ok = False
-                self.failures.append((condition, replication, *describe(error)))
+                place = f"{self.folder.path}{os.sep}" if self.folder else ""  # another one in each process
+                said = (text.replace(place, "") if place else text for text in describe(error))
+                self.failures.append((condition, replication, *said))
             else:
                 self.values.append(value)
                 text = run.text()
@@ -156,10 +177,41 @@ class Process:
             self.seconds.append(now - before)
             self.ok.append(ok)
             before = now
+            replication += 1
+            if self.folder and (now >= self.look_at or replication == end or not ok):
+                replication -= self.look(self.folder, now)
+                before = clock()
+            elif self.folder:
+                continue
             if (now - self.block_started > 1 and now - self.block_started > self.seconds_per_block(now)) or (
                 not ok and job.stop_on_error
             ):
                 self.flush()
+
+    def look(self, folder: Folder, now: float) -> int:
+        """How many replications are to be run again.
+
+        Looks whether any since the last look wrote into the working directory. If there was one, what it wrote is its own.
+        Several may have read each other's files: they are taken back, and from then on each is followed by a look.
+        """
+        since, again = len(self.condition) - self.looked, 0
+        if folder.changed():
+            condition, replication = self.condition[-1], self.replication[-1]
+            if since > 1:
+                again, self.each = since, True
+                self.keep_first(self.looked)
+                folder.tidy()
+            else:
+                keep = self.job.root / "artifacts" / str(condition) / str(replication) if self.job.keep_files else None
+                with keeping():
+                    names = folder.tidy(keep)
+                self.each = self.each or bool(names)
+                if names and keep is None and not self.dropped:
+                    self.dropped.append((condition, replication, names[0]))
+        self.looked = len(self.condition)
+        cost = time.perf_counter() - now
+        self.look_at = 0.0 if self.each else now + max(0.001, 50 * cost)
+        return again
 
     def keep_object(self, condition: int, replication: int, value: Any) -> None:
         """Objects that are no table are kept whole, beside the block."""
@@ -188,6 +240,8 @@ class Process:
         if self.condition:
             if os.getppid() != self.job.supervisor:
                 os._exit(1)  # a run without a supervisor is taken up by another
+            if name := self.job.included.shared_changed():
+                give_up(self.job, f"shared: {name}")
             self.sequence += 1
             name = f"{self.sequence:06d}-r{len(self.ok)}-f{self.ok.count(False)}"
             save_block(self.job, self.number, name, self.facts, self.tables())
@@ -198,6 +252,8 @@ class Process:
     def tables(self) -> list[blocks.Table]:
         status = {"ok": blocks.numbers("logical", self.ok), "seconds": blocks.numbers("double", self.seconds)}
         tables = [table("replications", ids_of(self.condition, self.replication), status)]
+        if self.dropped:  # before the others: it is looked for in a block's first bytes
+            tables.append(records("dropped", ("file",), self.dropped))
         if self.job.kind == "function" and self.values:
             good = [i for i, ok in enumerate(self.ok) if ok]
             tables += result_tables([self.condition[i] for i in good], [self.replication[i] for i in good], self.values)

@@ -10,11 +10,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from .folders import Folder, stamp
 from .job import Job
 from .seeds import seed_hex_of, seed_of
 
-# what simferry puts beside the script
-WORKER_FILES = {"worker.R", "worker.py", "simferry_worker", "profile.R", "private_mount.sh"}
 # what stands in the arguments of a script for what only the worker knows
 MARKS = {"replication": "\ue001", "seed": "\ue002", "condition": "\ue003"}
 
@@ -28,33 +27,22 @@ class NotKept(Exception):
 
 
 class ScriptRunner:
-    """Runs a whole script or a command once, in an output folder of its own; `text` is then its results file."""
+    """Runs a whole script or a command once, in a working directory of its own; `text` is then its results file."""
 
     def __init__(self, job: Job, process: int) -> None:
         self.job, self.process = job, process
         self.output = Path(job.output) if job.output else job.scratch / f"output-{process}"
-        self.beside = (
-            [p for p in job.code.resolve().iterdir() if p.name not in WORKER_FILES] if job.code.is_dir() else []
-        )
+        self.folder = Folder(self.output, job.scratch / f"loaded-{process}", job.included)
 
     def __call__(self, row: int, replication: int) -> None:
-        job, output = self.job, self.output
-        output.mkdir(parents=True, exist_ok=True)
-        for old in output.iterdir():
-            remove(old)
-        links = [output / p.name for p in self.beside]
-        for link, target in zip(links, self.beside, strict=True):
-            link.symlink_to(target)
+        job = self.job
         log = job.scratch / f"log-{self.process}"
         with open(log, "wb") as stream:
             status = self.run(self.command(row, replication), self.environment(row, replication), stream)
         said = log.read_text(errors="replace")
         sys.stdout.write(said)
         sys.stdout.flush()
-        for link in links:
-            link.unlink(missing_ok=True)
-        results = output / job.results_file
-        self._text = read_text(results) if job.results_file and results.is_file() else None
+        self._text = self.read_results() if job.results_file else None
         self.keep_output(self.job.ids[row], replication)
         if status is None:
             raise ScriptFailed(f"timed out after {job.timeout_seconds:g} s")
@@ -76,8 +64,8 @@ class ScriptRunner:
         given = [column[row] or "" for column in job.arguments]
         for name, value in known.items():
             given = [text.replace(MARKS[name], str(value)) for text in given]
-        beside = job.code / job.script
-        program = str(beside.resolve()) if beside.is_file() else job.script
+        beside = self.output / job.script
+        program = str(beside.resolve().parent / beside.name) if beside.is_file() else job.script
         start = [sys.executable, program] if job.language == "python" else [program]
         if job.private_mount:
             start = ["sh", str((job.code / "private_mount.sh").resolve()), str(self.output.resolve()), *start]
@@ -110,15 +98,19 @@ class ScriptRunner:
                 os.killpg(child.pid, signal.SIGKILL)
             child.wait()
 
+    def read_results(self) -> str | None:
+        """The text of the results file, where the script has written it."""
+        name = os.path.normpath(self.job.results_file)
+        path = self.output / name
+        came_along = path.is_file() and self.folder.stamps.get(name) == stamp(path)
+        return read_text(path) if path.is_file() and not came_along else None
+
     def keep_output(self, condition: int, replication: int) -> None:
-        written = sorted(self.output.iterdir())
-        if written:
-            folder = self.job.root / "artifacts" / str(condition) / str(replication)
-            with keeping():
-                shutil.rmtree(folder, ignore_errors=True)
-                folder.mkdir(parents=True)
-                for path in written:
-                    shutil.move(str(path), str(folder / path.name))
+        """What the script wrote becomes the replication's artifacts, in the place of those of an earlier attempt."""
+        folder = self.job.root / "artifacts" / str(condition) / str(replication)
+        with keeping():
+            shutil.rmtree(folder, ignore_errors=True)
+            self.folder.tidy(folder)
 
 
 @contextlib.contextmanager
@@ -135,10 +127,3 @@ def read_text(path: Path) -> str:
         return data.decode()
     except UnicodeDecodeError:
         return data.decode("latin-1")
-
-
-def remove(path: Path) -> None:
-    if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path)
-    else:
-        path.unlink()

@@ -1,0 +1,211 @@
+"""Working directories: each process has one of its own, which shows the files that came along with the script.
+
+They are copies, made once for a process. What a replication wrote there is found by names, sizes and times, moved away, and
+what it had changed is made anew. Of large files only one copy is shared by all processes: a link. A process that finds one
+of those written to keeps nothing of what it has not saved yet, and the job is done again with copies of all.
+docs/decisions/working-directories.md tells why.
+"""
+
+import contextlib
+import filecmp
+import os
+import shutil
+import stat
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+# what simferry puts beside the script
+WORKER_FILES = {"worker.R", "worker.py", "simferry_worker", "profile.R", "cluster.R", "private_mount.sh"}
+COPIED_BYTES, COPIED_FILES = (
+    16 * 2**20,
+    1000,
+)  # of the included files together, for each process; what is above is shared
+LONG_AGO = 1_000_000_000 * 10**9  # the time of all folders: whatever is made in one now gives it another
+CLOCK_STEP = 0.02  # seconds; the times that a file system writes down are coarser than the clock
+
+Stamp = tuple[int, ...]
+
+
+def stamp(path: str | Path) -> Stamp:
+    """What changes when a file does. Times alone would not tell of two changes within a step of the clock."""
+    s = os.stat(path, follow_symlinks=False)
+    return (s.st_ino, s.st_mode, s.st_size, s.st_mtime_ns, s.st_ctime_ns)
+
+
+def is_cache(name: str) -> bool:
+    """Of compiled code: Python's and numba's, Rcpp's."""
+    return name == "__pycache__" or name.startswith("sourceCpp-")
+
+
+class Included:
+    """What came along with the script, by its name in a working directory: folders, files to copy, and files to share."""
+
+    def __init__(self, code: Path, hidden: str = "", copies: bool = False) -> None:
+        self.folders: list[str] = []
+        sizes: list[tuple[int, str]] = []
+        self.files: dict[str, Path] = {}
+        for folder, below, names in os.walk(code):
+            place = Path(folder).relative_to(code)
+            skip = {*WORKER_FILES, hidden} if folder == str(code) else set()
+            below[:] = sorted(name for name in below if name not in skip and not is_cache(name))
+            self.folders += [str(place / name) for name in below]
+            for name in sorted(set(names) - skip):
+                self.files[str(place / name)] = code / place / name
+                sizes.append((os.path.getsize(code / place / name), str(place / name)))
+        total, self.shared = 0, dict[Path, Stamp]()
+        for n, (size, name) in enumerate(sorted(sizes), start=1):
+            total += size
+            if not copies and (total > COPIED_BYTES or n > COPIED_FILES):
+                self.shared[self.files[name]] = stamp(self.files[name])
+
+    def shared_changed(self) -> str:
+        """The name of a shared file that was written to, if there is one."""
+        for path, was in self.shared.items():
+            with contextlib.suppress(OSError):
+                if stamp(path) == was:
+                    continue
+            return next(name for name, source in self.files.items() if source == path)
+        return ""
+
+
+class Folder:
+    """A working directory. path: emptied if it is there. spare: where copies are kept of what a script wrote while it was loaded."""
+
+    def __init__(self, path: Path, spare: Path, included: Included) -> None:
+        self.path, self.spare, self.shared = path, spare, included.shared
+        self.folders, self.files = list(included.folders), dict(included.files)
+        self.stamps: dict[str, Stamp] = {}
+        self.home = path.resolve()  # where functions begin
+        path.mkdir(parents=True, exist_ok=True)
+        for entry in list(path.iterdir()):
+            remove(entry)
+        self.make()
+
+    def make(self) -> None:
+        """Make what is not there."""
+        for name in ["", *self.folders]:
+            path = self.path / name
+            if not path.is_dir():
+                path.mkdir(parents=True)
+        for name, source in self.files.items():
+            path = self.path / name
+            if not os.path.lexists(path):
+                if source in self.shared:
+                    path.symlink_to(source)
+                else:
+                    shutil.copy2(source, path, follow_symlinks=False)
+                self.stamps[name] = stamp(path)
+        for name in ["", *self.folders]:
+            if os.stat(self.path / name).st_mtime_ns != LONG_AGO:
+                with contextlib.suppress(PermissionError):  # a folder of somebody else's, such as a container's output
+                    os.utime(self.path / name, ns=(LONG_AGO, LONG_AGO))
+
+    def changed(self) -> bool:
+        """Whether anything was written since it was made. A microsecond for each folder and file."""
+        try:
+            if os.getcwd() != str(self.home):
+                return True
+            for name in ["", *self.folders]:
+                if os.stat(self.path / name).st_mtime_ns != LONG_AGO:
+                    return True
+            return any(stamp(self.path / name) != was for name, was in self.stamps.items())
+        except OSError:
+            return True
+
+    def written(self, below: str = "") -> Iterator[str]:
+        """The names of what is there and does not belong there as it is; of a folder its own name alone."""
+        for entry in sorted(os.scandir(self.path / below), key=lambda entry: entry.name):
+            name = os.path.join(below, entry.name)
+            if is_cache(entry.name):
+                continue
+            if name in self.folders and entry.is_dir(follow_symlinks=False):
+                make_writable(Path(entry.path))
+                yield from self.written(name)
+            elif self.stamps.get(name) != stamp(entry.path):
+                yield name
+
+    def tidy(self, keep: Path | None = None) -> list[str]:
+        """Make it as it was. keep: the folder into which all is moved that was written. Returns its names."""
+        found = []
+        make_writable(self.path)
+        for name in list(self.written()):
+            path = self.path / name
+            if self._is_as_it_came(name):  # it was touched, or written to with what it held
+                remove(path)
+                continue
+            found.append(name)
+            if keep is None:
+                remove(path)
+            else:
+                target = keep / name
+                target.parent.mkdir(parents=True, exist_ok=True)
+                if is_folder(path):
+                    make_writable(path)
+                if os.path.lexists(target):
+                    remove(target)
+                shutil.move(path, target)
+        self.make()
+        with contextlib.suppress(OSError):
+            os.chdir(self.home)
+        return found
+
+    def _is_as_it_came(self, name: str) -> bool:
+        path, source = self.path / name, self.files.get(name)
+        if source is None or path.is_symlink() or not path.is_file():
+            return False
+        same = stat.S_IMODE(path.stat().st_mode) == stat.S_IMODE(source.stat().st_mode)
+        return same and filecmp.cmp(source, path, shallow=False)
+
+    def adopt(self) -> None:
+        """What is there now belongs to it: what a script wrote while it was loaded, and where it went."""
+        self.home = Path.cwd()
+        fresh = [name for name in self.written() if (self.path / name).is_file() or (self.path / name).is_dir()]
+        for name in fresh:
+            path, copy = self.path / name, self.spare / name
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            if is_folder(path):
+                shutil.copytree(path, copy, symlinks=True)
+                self.folders += [name, *(str(p.relative_to(self.spare)) for p in copy.rglob("*") if is_folder(p))]
+                within = [p for p in copy.rglob("*") if not is_folder(p)]
+            else:
+                shutil.copy2(path, copy, follow_symlinks=False)
+                within = [copy]
+            self.files |= {str(p.relative_to(self.spare)): p for p in within}
+        self.folders = [name for name in self.folders if (self.path / name).is_dir()]
+        self.files = {name: source for name, source in self.files.items() if os.path.lexists(self.path / name)}
+        self.stamps = {name: stamp(self.path / name) for name in self.files}
+        if fresh:
+            time.sleep(CLOCK_STEP)
+        self.make()
+
+
+def enter(path: Path, spare: Path, included: Included) -> Folder:
+    """The working directory of a process that calls a function; from now on modules are imported from there."""
+    folder = Folder(path, spare, included)
+    before, folder.home = os.getcwd(), folder.path.resolve()
+    sys.path[:] = [str(folder.home) if place == before else place for place in sys.path]
+    os.chdir(folder.home)
+    return folder
+
+
+def is_folder(path: Path) -> bool:
+    return path.is_dir() and not path.is_symlink()
+
+
+def make_writable(folder: Path) -> None:
+    mode = folder.stat().st_mode
+    if mode & stat.S_IRWXU != stat.S_IRWXU:
+        folder.chmod(stat.S_IMODE(mode) | stat.S_IRWXU)
+
+
+def remove(path: Path) -> None:
+    if not is_folder(path):
+        path.unlink()
+        return
+    for folder, below, _ in os.walk(path):
+        for name in ["", *below]:
+            if is_folder(Path(folder, name)):
+                make_writable(Path(folder, name))
+    shutil.rmtree(path)

@@ -26,8 +26,9 @@ WORKER = Path(__file__).parent / "worker"
 _PARTS = (
     "blocks", "rows", "job", "family", "folders", "functions", "seeds", "scripts", "process", "supervisor", "check", "main",
 )  # fmt: skip
-_IN_R = ("worker.R", "profile.R", "cluster.R", "private_mount.sh", *(f"simferry_worker/{part}.R" for part in _PARTS))
-_IN_PYTHON = ("worker.py", "private_mount.sh", *(f"simferry_worker/{part}.py" for part in ("__init__", *_PARTS)))
+_BELOW = ("profile.R", "simferry_worker/below.R", "private_mount.sh")  # for processes that a script or a command starts
+_IN_R = ("worker.R", "cluster.R", *_BELOW, *(f"simferry_worker/{part}.R" for part in _PARTS))
+_IN_PYTHON = ("worker.py", *_BELOW, *(f"simferry_worker/{part}.py" for part in ("__init__", *_PARTS)))
 # what lies beside the script: the program that runs it, and the folder of that program's parts
 WORKER_FILES = {"r": _IN_R, "python": _IN_PYTHON, "command": _IN_PYTHON}
 # in an image: the program, and the worker that it runs
@@ -425,6 +426,10 @@ def worker_environment(spec: Mapping[str, Any]) -> dict[str, str]:
         out |= {"VECLIB_MAXIMUM_THREADS": "1"}
     if spec["objects"]:  # what a function object imports, it finds where it was defined
         out["PYTHONPATH"] = os.pathsep.join(p for p in sys.path if p)
+    if out.pop("SIMFERRY_PROCESSES", ""):  # a simulation that runs simferry: the worker's R is none of its processes
+        displaced = out.pop("SIMFERRY_R_PROFILE_USER", None)
+        out.pop("R_PROFILE_USER", None)
+        out |= {} if displaced is None else {"R_PROFILE_USER": displaced}
     return out
 
 

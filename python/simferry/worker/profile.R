@@ -1,4 +1,5 @@
 # Random numbers of a whole script, one replication: the R_PROFILE_USER of `Rscript script.R ...`; the script stays as it is.
+# Also of each R process that a script or a command starts, whose stream is another one (below.R).
 #
 # SIMFERRY_STREAM is the replication's .Random.seed (L'Ecuyer-CMRG). The main process draws from it; parallel tasks take its
 # substreams 1, 2, ... in order of submission, one per element or iteration, whatever the number of workers or chunks:
@@ -16,12 +17,20 @@
 # Packages switch generators for a while and remove the state to draw a port or an identifier: only what the script's own code
 # does about its generator is taken for its wish.
 local({
-  stream <- suppressWarnings(as.integer(strsplit(Sys.getenv("SIMFERRY_STREAM"), ",")[[1L]]))  # -2^31 is R's NA: legal here
-  if (length(stream) != 7L || !identical(stream[1L] %% 100L, 7L))
-    stop("SIMFERRY_STREAM is '", Sys.getenv("SIMFERRY_STREAM"), "', not the 7 integers of an L'Ecuyer-CMRG .Random.seed")
+  given <- Sys.getenv("SIMFERRY_STREAM")
   displaced <- Sys.getenv("SIMFERRY_R_PROFILE_USER", NA)
-  Sys.unsetenv(c("SIMFERRY_STREAM", "SIMFERRY_R_PROFILE_USER", "R_PROFILE_USER"))      # cluster workers inherit none of it
-  if (!is.na(displaced)) Sys.setenv(R_PROFILE_USER = displaced)
+  Sys.unsetenv("SIMFERRY_STREAM")
+  stream <- if (nzchar(given)) suppressWarnings(as.integer(strsplit(given, ",")[[1L]]))    # -2^31 is R's NA: legal here
+  if (nzchar(Sys.getenv("SIMFERRY_PROCESSES"))) {
+    source(file.path(dirname(Sys.getenv("R_PROFILE_USER")), "simferry_worker", "below.R"), local = TRUE)
+    if (!nzchar(given)) stream <- stream_below()
+    hand_down_streams()
+  } else {
+    Sys.unsetenv(c("SIMFERRY_R_PROFILE_USER", "R_PROFILE_USER"))
+    if (!is.na(displaced)) Sys.setenv(R_PROFILE_USER = displaced)
+  }
+  if (nzchar(given) && (length(stream) != 7L || !identical(stream[1L] %% 100L, 7L)))
+    stop("SIMFERRY_STREAM is '", given, "', not the 7 integers of an L'Ecuyer-CMRG .Random.seed")
   # A message to a socket worker that outgrows 4096 bytes waits 22 ms without it, and a task's state adds 0.4 kB to each.
   if (is.null(getOption("socketOptions"))) options(socketOptions = "no-delay")
 
@@ -186,17 +195,18 @@ local({
     if (!is.null(stream)) function(seed) { global[[".Random.seed"]] <- seed; now$seeded <<- FALSE }
   }
   environment(keep_streams) <- .BaseNamespaceEnv
-  start <- keep_streams(stream)
+  start <- if (!is.null(stream)) keep_streams(stream)
 
   for (file in if (is.na(displaced)) c(".Rprofile", "~/.Rprofile") else displaced) if (nzchar(file) && file.exists(file)) {
     source(file, local = globalenv(), print.eval = TRUE)
     break
   }
-  start(stream)                                 # whatever it did about random numbers
-})
+  if (!is.null(stream)) start(stream)           # whatever it did about random numbers
 
-# Several hosts: makeCluster() and registerDoParallel() without arguments span them.
-if (nzchar(Sys.getenv("SIMFERRY_CLUSTER"))) local({
-  source(Sys.getenv("SIMFERRY_CLUSTER"), local = TRUE)
-  span_hosts(strsplit(Sys.getenv("SIMFERRY_HOSTS"), ",")[[1L]], as.integer(Sys.getenv("SIMFERRY_CORES")), Sys.getenv("SIMFERRY_CLUSTER"))
+  # Several hosts: makeCluster() and registerDoParallel() without arguments span them.
+  if (nzchar(given) && nzchar(Sys.getenv("SIMFERRY_CLUSTER"))) {
+    source(Sys.getenv("SIMFERRY_CLUSTER"), local = TRUE)
+    hosts <- strsplit(Sys.getenv("SIMFERRY_HOSTS"), ",")[[1L]]
+    span_hosts(hosts, as.integer(Sys.getenv("SIMFERRY_CORES")), Sys.getenv("SIMFERRY_CLUSTER"))
+  }
 })

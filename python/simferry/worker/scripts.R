@@ -5,15 +5,19 @@ script_runner <- function(job, process) {
   output <- if (nzchar(job$output)) job$output else file.path(job$root, "scratch", paste0("output-", process))
   folder <- working_folder(job, output, own = FALSE)
   arguments <- job$conditions[grep("^argument_", names(job$conditions))]
+  processes <- file.path(job$root, "scratch", paste0("processes-", process))   # where those that the script starts are counted
   displaced <- Sys.getenv("R_PROFILE_USER", NA)
   function(row, r, state) {
+    unlink(processes, recursive = TRUE)
+    dir.create(processes)
     seeds <- seeds_of(r, job$seed_keys[row, ])
     given <- vapply(arguments, `[[`, "", row)
     given <- gsub("\ue001", r, gsub("\ue002", seeds[["SIMFERRY_SEED"]], given, fixed = TRUE), fixed = TRUE)
     given <- gsub("\ue003", job$conditions$condition[row], given, fixed = TRUE)
     settings <- c(SIMFERRY_OUTPUT = folder$path, seeds, SIMFERRY_CORES = job$cores,
                   MC_CORES = job$cores, R_PROFILE_USER = file.path(normalizePath(job$code), "profile.R"),
-                  SIMFERRY_STREAM = paste(state, collapse = ","))
+                  SIMFERRY_STREAM = paste(state, collapse = ","), SIMFERRY_PROCESSES = processes,
+                  SIMFERRY_PARENT = seeds[["SIMFERRY_SEED_HEX"]])
     if (!is.na(displaced)) settings[["SIMFERRY_R_PROFILE_USER"]] <- displaced
     if (in_container(job))
       settings <- c(settings, SIMFERRY_HOSTS = paste(job$hosts, collapse = ","), SIMFERRY_TOKEN = job$run,

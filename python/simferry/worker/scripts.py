@@ -33,9 +33,12 @@ class ScriptRunner:
         self.job, self.process = job, process
         self.output = Path(job.output) if job.output else job.scratch / f"output-{process}"
         self.folder = Folder(self.output, job.scratch / f"loaded-{process}", job.included)
+        self.processes = job.scratch / f"processes-{process}"  # where those that it starts are counted
 
     def __call__(self, row: int, replication: int) -> None:
         job = self.job
+        shutil.rmtree(self.processes, ignore_errors=True)
+        self.processes.mkdir()
         log = job.scratch / f"log-{self.process}"
         with open(log, "wb") as stream:
             status = self.run(self.command(row, replication), self.environment(row, replication), stream)
@@ -72,11 +75,18 @@ class ScriptRunner:
         return [*start, *given]
 
     def environment(self, row: int, replication: int) -> dict[str, str]:
+        seed_hex = seed_hex_of(replication, self.job.seed_keys[row])
+        displaced = os.environ.get("R_PROFILE_USER")
         return {
             **os.environ,
             "SIMFERRY_OUTPUT": str(self.output.resolve()),
             "SIMFERRY_SEED": str(self.seed(row, replication)),
-            "SIMFERRY_SEED_HEX": seed_hex_of(replication, self.job.seed_keys[row]),
+            "SIMFERRY_SEED_HEX": seed_hex,
+            # for R processes that it starts
+            "SIMFERRY_PROCESSES": str(self.processes),
+            "SIMFERRY_PARENT": seed_hex,
+            "R_PROFILE_USER": str(self.job.code.resolve() / "profile.R"),
+            **({} if displaced is None else {"SIMFERRY_R_PROFILE_USER": displaced}),
             "SIMFERRY_CORES": str(self.job.cores),
         }
 

@@ -86,6 +86,8 @@ class HandMade:
             "language": "r",
             "results_file": "",
             "args": None,
+            **dict.fromkeys(("function", "script", "path", "objects"), ""),
+            "private_mount": False,
             **record.pop("simulation", {}),
         }
         self.run = self.store.create(
@@ -100,6 +102,15 @@ class HandMade:
                 "common": [],
                 "code_hash": "c0de",
                 "environment": {"interpreter": "R 4.2.2"},
+                "options": {
+                    "backend": "local",
+                    "place": {},
+                    "cores": None,
+                    "on_error": "continue",
+                    "replication_timeout": None,
+                    "retries": 2,
+                    "chunk_size": None,
+                },
                 "created": "2026-01-01T00:00:00",
                 **record,
             },

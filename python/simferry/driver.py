@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import psutil
 
-from . import planning, results
+from . import planning, records, results, untrusted
 from .aws.session import AwsError, NoAnswer
 from .backends.base import ENDED, Backend
 from .errors import Interrupted, RunBusy, SimferryError, SimulationError, StoreError, WorkerError
@@ -21,6 +21,7 @@ from .processes import claim, identity, is_held, is_here, process_of
 from .store import LOCK, BlockName, RunFolder, write_whole, writing
 
 SHARED = "shared: "  # so begins a job's message that one of the files which its processes share was written to
+LONGEST_MESSAGE = 1 << 16  # bytes
 PATIENCE = 100  # polls for which a service that does not answer is waited for
 
 
@@ -101,9 +102,7 @@ def driven_elsewhere(run: RunFolder) -> str:
 
 
 def _driver_record(run: RunFolder) -> dict[str, Any]:
-    with contextlib.suppress(OSError, ValueError):
-        return dict(json.loads((run.jobs / "driver.json").read_bytes()))
-    return {}
+    return records.read_job(run.jobs, "driver.json")
 
 
 @contextlib.contextmanager
@@ -405,10 +404,10 @@ def _stop(run: RunFolder, backend: Backend) -> None:
 
 def _message(run: RunFolder, job: str) -> str:
     """Why a job could not go on, where it said so."""
-    path = run.jobs / job / "message"
-    if not path.exists():
+    said = untrusted.read(run.jobs, f"{job}/message", LONGEST_MESSAGE)
+    if said is None:
         return ""
-    return path.read_text(errors="replace") or "disk: there is no room left on its disk"  # not even to say so
+    return said.decode(errors="replace") or "disk: there is no room left on its disk"  # not even to say so
 
 
 def _shared_is_written(run: RunFolder, jobs: list[str]) -> bool:

@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from .errors import StoreError, UsageError, nearest
-from .store import INPUT_NAME, is_address, writing
+from .records import INPUT_NAME
+from .store import is_address, writing
 
 MODES = ("File", "Pipe")
 MOST = 8  # SageMaker takes ten, with the code and the plan

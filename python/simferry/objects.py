@@ -124,12 +124,13 @@ class Objects:
 
     # ---- many ----
 
-    def find_many(self, names: Iterable[str]) -> Iterator[tuple[str, bytes]]:
-        """Those of these objects that are there, in this order."""
+    def find_many(self, names: Iterable[str], at_most: int | None = None) -> Iterator[tuple[str, bytes]]:
+        """Those of these objects that are there, in this order. at_most: bytes; a larger one is taken for empty."""
 
         def one(name: str) -> bytes | None:
             try:
-                return bytes(self._store.get(self._full(name)).bytes())
+                found = self._store.get(self._full(name))
+                return b"" if at_most is not None and found.meta["size"] > at_most else bytes(found.bytes())
             except FileNotFoundError:
                 return None
 

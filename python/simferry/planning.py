@@ -17,6 +17,7 @@ import numpy as np
 from . import job_file, streams
 from .arguments import rendered_arguments
 from .design import Design
+from .errors import StoreError
 from .worker import blocks, seeds
 
 MOST_STRETCHES = 200_000
@@ -151,8 +152,13 @@ def streams_of(design: Design, seed: int, common: str | Iterable[str], kind: str
 
 def keys_of(path: Path) -> np.ndarray:
     """What a job is to do, by its file: condition << 32 | replication of each, as int64."""
-    columns = blocks.decode(path.read_bytes()).table("stretches").columns
-    condition, first, count = (columns[n].values.astype(np.int64) for n in ("condition", "first", "count"))
+    try:
+        columns = blocks.decode(path.read_bytes()).table("stretches").columns
+        condition, first, count = (columns[n].values.astype(np.int64) for n in ("condition", "first", "count"))
+        if not (len(condition) == len(first) == len(count) and (count >= 0).all() and count.sum() < 2**31):
+            raise blocks.DamagedBlock("its stretches are none")
+    except (OSError, blocks.DamagedBlock, KeyError) as error:
+        raise StoreError(f"{path} can't be read: {error}") from None
     before = np.arange(count.sum()) - np.repeat(np.cumsum(count) - count, count)
     return np.repeat(condition << 32 | first, count) + before
 

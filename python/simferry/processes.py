@@ -33,7 +33,7 @@ def is_here(record: dict[str, Any]) -> bool:
 
 def process_of(record: dict[str, Any]) -> psutil.Process | None:
     """That very process, and not another with its number, if it runs, and here."""
-    with contextlib.suppress(psutil.Error, KeyError):
+    with contextlib.suppress(psutil.Error, KeyError, OverflowError):
         process = psutil.Process(record["pid"])
         if is_here(record) and process.create_time() == record["started"] and process.status() != psutil.STATUS_ZOMBIE:
             return process

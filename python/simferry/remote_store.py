@@ -18,10 +18,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from . import records
 from .aws.buckets import check_bucket, public_by
 from .errors import RunNotFound, SimferryError, StoreError, UsageError
 from .objects import ObjectNotFound, Objects
-from .store import CANCELLED, BlockName, RunFolder, Store, cache_folder, read_plan, writing
+from .store import CANCELLED, BlockName, RunFolder, Store, cache_folder, read_block, read_plan, writing
 from .untrusted import Tree
 from .worker import blocks
 
@@ -73,12 +74,12 @@ class RemoteStore(Store):
         return run
 
     def ids(self) -> list[str]:
-        return self.objects.folders()
+        return [name for name in self.objects.folders() if _is_name(name)]
 
     def folders(self) -> list[RunFolder]:
         """As for any store, with all that is not mirrored yet brought at once."""
         missing = [f"{run_id}/{RECORD}" for run_id in self.ids() if not (self.path / run_id / RECORD).exists()]
-        write_files(self.path, self.objects.find_many(missing))
+        write_files(self.path, self.objects.find_many(missing, records.MOST_BYTES))
         return super().folders()
 
 
@@ -98,7 +99,11 @@ class RemoteRunFolder(RunFolder):
             write_files(path, [(RECORD, record)])
         for folder in ("plan", "blocks", "artifacts", "jobs"):
             (path / folder).mkdir(exist_ok=True)
-        super().__init__(path)
+        try:
+            super().__init__(path)
+        except StoreError:
+            (path / RECORD).unlink(missing_ok=True)  # it is asked for again, as it may be mended
+            raise
         self._plans: list[str] | None = None
         self._blocks: dict[str, int] | None = None  # with their sizes
         self._anothers = False  # what is in the store under this id was made by another process
@@ -123,7 +128,7 @@ class RemoteRunFolder(RunFolder):
         self._plans = self._blocks = None  # listed anew when they are asked for
 
     def _look_for_plans(self) -> list[str]:
-        self._plans = [name for name in self.objects.folders("plan") if name.isdecimal()]
+        self._plans = [name for name in self.objects.folders("plan") if re.fullmatch("[0-9]{4,9}", name)]
         return self._plans
 
     def _look_for_blocks(self) -> dict[str, int]:
@@ -151,7 +156,7 @@ class RemoteRunFolder(RunFolder):
                 with writing(self.blocks):
                     _write(self.blocks / name, content)
             else:
-                content = (self.blocks / name).read_bytes()
+                content = read_block(self.path, name)
             yield name, content
 
     def set_aside(self, block: str) -> str:
@@ -186,9 +191,11 @@ class RemoteRunFolder(RunFolder):
 
     def _plan(self, path: Path) -> dict[str, Any]:
         record = read_plan(path)
-        if not re.fullmatch(rf"plan/{record['plan']}-[0-9a-f]{{8}}", record["files"]):  # a store's texts are anybody's
+        if not re.fullmatch(
+            rf"plan/{record['plan']}-[0-9a-f]{{8}}", record.get("files", "")
+        ):  # a store's texts are anybody's
             raise StoreError(
-                f"plan {record['plan']} of run {self.id} names {record['files']!r} as the place of its jobs"
+                f"plan {record['plan']} of run {self.id} names {record.get('files')!r} as the place of its jobs"
             )
         return record
 
@@ -224,7 +231,7 @@ class RemoteRunFolder(RunFolder):
 
     def _place_of(self, job: str) -> str:
         plan, _, number = job.partition("-")
-        return f"{next(p['files'] for p in self.plans() if p['plan'] == plan)}/{number}"
+        return f"{self.plan(plan)['files']}/{number}"
 
     # ---- from here to there ----
 
@@ -316,9 +323,14 @@ def write_files(folder: Path, contents: Iterable[tuple[str, bytes]]) -> None:
 def below(folder: Path, name: str) -> Path:
     """The file of a name below a folder. Whoever can write to a store names its objects."""
     path = folder / name
-    if ".." in path.parts or not path.is_relative_to(folder):
-        raise StoreError(f"{name} is no name for a file of a run folder")
+    if not all(map(_is_name, name.split("/"))) or not path.is_relative_to(folder):
+        raise StoreError(f"{name!r} is no name for a file of a run folder")
     return path
+
+
+def _is_name(part: str) -> bool:
+    """Whether it names a file or folder, and nothing above it, on any system."""
+    return part not in ("", ".", "..") and not re.search(r"[\\\x00-\x1f\x7f]", part)
 
 
 def _write(path: Path, content: bytes) -> None:

@@ -8,7 +8,7 @@ import contextlib
 import hashlib
 import json
 import warnings
-from collections.abc import Container, Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,10 +16,11 @@ import numpy as np
 import pyarrow as pa
 
 from . import __version__
-from .design import Design
+from .design import TYPES, Design
 from .errors import SimferryError
 from .outputs import output_columns
-from .store import RunFolder, write_whole
+from .store import MOST_BYTES, BlockName, RunFolder, write_whole
+from .untrusted import is_plain
 from .worker import blocks
 from .worker.blocks import Column
 
@@ -50,7 +51,7 @@ def read_blocks(run: RunFolder, mend: bool = True, after: str = "") -> Iterator[
     for name, content in run.read_blocks(names):
         try:
             block = blocks.decode(content)
-            block.table("replications")
+            check_block(block, names[name], run.record["conditions"])
         except blocks.DamagedBlock as damage:
             if not mend:
                 continue
@@ -65,6 +66,43 @@ def read_blocks(run: RunFolder, mend: bool = True, after: str = "") -> Iterator[
             )
         else:
             yield name, block
+
+
+_KINDS: dict[str, dict[str, tuple[str, ...]]] = {
+    "replications": {"ok": ("logical",), "seconds": ("double",)},
+    "results": {},
+    "failures": {name: ("string",) for name in _TEXTS},
+    "warnings": {"message": ("string",), "count": ("integer",)},
+    "outputs": {"text": ("string",)},
+    "values": {"value": ("raw",)},
+}  # of a block's tables, besides condition and replication
+
+
+def check_block(block: blocks.Block, name: BlockName, conditions: int) -> None:
+    """Raises DamagedBlock where it does not hold what its name says, or what a block's tables have to have."""
+    for table in block.tables:
+        kinds: dict[str, tuple[str, ...]] = {
+            "condition": ("integer",),
+            "replication": ("integer",),
+            **_KINDS.get(table.name, {}),
+        }
+        if table.name not in _KINDS:  # which nobody reads
+            continue
+        if table.name == "results":
+            kinds |= {output: _ORDER for output in table.columns if output not in kinds}
+        for column, kind in kinds.items():
+            if column not in table.columns or table.columns[column].kind not in kind:
+                raise blocks.DamagedBlock(
+                    f"its table {table.name!r} has no column {column!r} of kind {' or '.join(kind)}"
+                )
+        ids, numbers = table.columns["condition"].values, table.columns["replication"].values
+        if table.rows and not (ids.min() >= 1 and ids.max() <= conditions and numbers.min() >= 1):
+            raise blocks.DamagedBlock(
+                f"conditions or replications in its table {table.name!r} that the run does not have"
+            )
+    status = block.table("replications")
+    if (status.rows, int((status.columns["ok"].values == 0).sum())) != (name.replications, name.failed):
+        raise blocks.DamagedBlock("it does not hold the replications that its name tells of")
 
 
 def done(run: RunFolder, failed: bool = True, plans: Container[str] = ()) -> tuple[np.ndarray, np.ndarray]:
@@ -124,8 +162,12 @@ def table(run: RunFolder) -> pa.Table:
     import pyarrow.parquet as pq
 
     path = run.path / "results.parquet"
-    with contextlib.suppress(OSError, pa.ArrowException):
-        if (pq.read_schema(path).metadata or {}).get(b"simferry.blocks") == _key(b.name for b in run.block_names()):
+    with contextlib.suppress(OSError, pa.ArrowException, ValueError):
+        if not is_plain(path, MOST_BYTES):
+            raise FileNotFoundError(path)
+        schema = pq.read_schema(path)
+        known = (schema.metadata or {}).get(b"simferry.blocks") == _key(b.name for b in run.block_names())
+        if known and _is_results(schema, run.record["parameters"]):
             return pq.read_table(path, page_checksum_verification=True)
     read = dict(read_blocks(run))
     out = with_parameters(run, _collected(run, list(read.values())).results)
@@ -135,6 +177,16 @@ def table(run: RunFolder) -> pa.Table:
         pq.write_table(out, sink, write_page_checksum=True)
         write_whole(path, sink.getvalue().to_pybytes())
     return out
+
+
+def _is_results(schema: pa.Schema, parameters: Mapping[str, str]) -> bool:
+    """Whether a table has what those of this run have: a store's files are anybody's."""
+    kinds = [pa.int32(), pa.int32(), *(TYPES[kind] for kind in parameters.values())]
+    expected = list(zip(["condition", "replication", *parameters], kinds, strict=True))
+    outputs = {*_TYPES.values(), pa.large_string()}
+    return [(f.name, f.type) for f in schema][: len(expected)] == expected and all(
+        f.type in outputs for f in list(schema)[len(expected) :]
+    )
 
 
 def _key(names: Iterable[str]) -> bytes:

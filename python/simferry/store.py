@@ -20,17 +20,19 @@ import re
 import secrets
 import shlex
 import shutil
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from .errors import RunBusy, RunNotFound, StoreError, UsageError, nearest
+from . import records, untrusted
+from .errors import RunBusy, RunNotFound, SimferryError, StoreError, UsageError, nearest
 
 CANCELLED = "cancelled"
 LOCK = "driver.lock"  # in jobs/: whoever computes the run holds it
-INPUT_NAME = r"(?!code$|plan$)[A-Za-z][A-Za-z0-9_-]{0,60}"
 DEFAULT_STORE = "simferry-runs"
+MOST_BYTES = 1 << 32  # of a block, and of conditions.csv
 FORMAT = 2  # of run folders; a folder with a higher one was written by a newer simferry
 _REASONS = {
     errno.ENOSPC: "there is no room left on its disk",
@@ -87,8 +89,17 @@ def _sync(folder: Path) -> None:
 
 def read_plan(path: Path) -> dict[str, Any]:
     """A plan's record; its number is that of its folder, whatever it says."""
-    record: dict[str, Any] = json.loads(path.read_bytes())
-    return {"place": {}, **record, "plan": path.parent.name}
+    record = records.read(path.parent, path.name)
+    return {**records.check_plan(record, path), "plan": path.parent.name}
+
+
+def read_block(run: Path, name: str) -> bytes:
+    """The bytes of a block; none, which are no block, where something else has its name. Raises StoreError where nothing has."""
+    try:
+        data = untrusted.read(run, f"blocks/{name}", MOST_BYTES + 1, absent=True)
+    except OSError as error:
+        raise StoreError(f"{run / 'blocks' / name} can't be read: {error.strerror}") from None
+    return data if data is not None and len(data) <= MOST_BYTES else b""
 
 
 @dataclass(frozen=True)
@@ -103,7 +114,7 @@ class BlockName:
 
     @classmethod
     def parse(cls, name: str) -> "BlockName | None":
-        m = re.fullmatch(r"(\d{4,})-(\d{4,})-\d+-\d+\.\d+-r(\d+)-f(\d+)", name)
+        m = re.fullmatch(r"([0-9]{4,9})-([0-9]{4,9})-[0-9]+-[0-9]+\.[0-9]+-r([0-9]{1,9})-f([0-9]{1,9})", name)
         return cls(name, m[1], m[2], int(m[3]), int(m[4])) if m else None
 
 
@@ -120,17 +131,16 @@ class RunFolder:
         self.path = path
         self.id = path.name
         try:
-            self.record: dict[str, Any] = json.loads((path / "run.json").read_bytes())
+            record = records.read(path, "run.json")
         except FileNotFoundError:
             raise RunNotFound(f"{path} is not a run folder: it has no run.json") from None
-        except (OSError, ValueError) as error:
-            raise StoreError(f"{path / 'run.json'} can't be read: {error}") from None
-        written = self.record.get("format", 0)
-        if written > FORMAT:
+        written = record.get("format", 0) if isinstance(record, dict) else 0
+        if isinstance(written, int) and written > FORMAT:
             raise StoreError(
-                f"run {self.id} was written by a newer simferry ({self.record.get('simferry')}, run folder format {written})",
+                f"run {self.id} was written by a newer simferry ({record.get('simferry')}, run folder format {written})",
                 "Update simferry to read it: pip install --upgrade simferry",
             )
+        self.record = records.check_run(record, path / "run.json")
 
     @property
     def address(self) -> str:
@@ -184,14 +194,16 @@ class RunFolder:
 
     def block_names(self) -> list[BlockName]:
         """The finished blocks, from a listing alone."""
-        with os.scandir(self.blocks) as entries:
-            found = (BlockName.parse(entry.name) for entry in entries)
-            return sorted((b for b in found if b), key=lambda b: b.name)
+        try:
+            names = os.listdir(self.blocks)
+        except OSError as error:
+            raise StoreError(f"{self.blocks} can't be read: {error.strerror}") from None
+        return sorted((b for b in map(BlockName.parse, names) if b), key=lambda b: b.name)
 
     def read_blocks(self, names: Iterable[str]) -> Iterator[tuple[str, bytes]]:
         """The bytes of blocks, with their names."""
         for name in names:
-            yield name, (self.blocks / name).read_bytes()
+            yield name, read_block(self.path, name)
 
     def set_aside(self, block: str) -> str:
         """Move a damaged block where nobody reads it; returns its new address."""
@@ -202,8 +214,15 @@ class RunFolder:
 
     def plans(self) -> list[dict[str, Any]]:
         """What was asked in each submission, oldest first."""
-        paths = sorted((self.path / "plan").glob("[0-9]*/plan.json"))
-        return [read_plan(path) for path in paths]
+        paths = (self.path / "plan").glob("[0-9]*/plan.json")
+        return [read_plan(path) for path in sorted(paths) if re.fullmatch("[0-9]{4,9}", path.parent.name)]
+
+    def plan(self, number: str) -> dict[str, Any]:
+        """The plan of that number (0001)."""
+        for plan in self.plans():
+            if plan["plan"] == number:
+                return plan
+        raise StoreError(f"plan {number} of run {self.id} is no longer in {self.address}")
 
     def cancel_plan(self) -> None:
         """Tell whoever drives the last plan, wherever, to begin no more of its jobs."""
@@ -216,11 +235,8 @@ class RunFolder:
 
     @property
     def inputs(self) -> dict[str, dict[str, Any]]:
-        """The run's inputs (see inputs.py): by name place, mode, sharded, version. Raises StoreError for names that lead elsewhere."""
+        """The run's inputs (see inputs.py): by name place, mode, sharded, version."""
         found: dict[str, dict[str, Any]] = self.record.get("inputs", {})
-        for name, one in found.items():  # whoever can write to a store has written this
-            if not re.fullmatch(INPUT_NAME, name) or not re.fullmatch(r"[0-9a-f]{64}", one["version"]):
-                raise StoreError(f"run {self.id} has an input {name!r}, which is no input's name or version")
         return found
 
     def job_folder(self, job: str) -> Path:
@@ -289,12 +305,17 @@ class RunFolder:
         types = self.record["parameters"]
         columns = {"condition": "int32", **{name: TYPES[kind] for name, kind in types.items()}}
         try:
+            if not untrusted.is_plain(path, MOST_BYTES):
+                raise ValueError("it is no plain file, or too large")
             table = read_csv(path, types=columns, missing=[""])
+            if wrong := next((name for name in types if name not in table.column_names), None):
+                raise ValueError(f"it has no column {wrong!r}")
+            design = Design({name: table[name] for name in types}, types, known_distinct=True)
         except Exception as error:
             raise StoreError(f"{path} can't be read: {error}") from None
         if table.num_rows != self.record["conditions"]:
             raise StoreError(f"{path} has {table.num_rows} rows where run.json says {self.record['conditions']}")
-        return Design({name: table[name] for name in types}, types, known_distinct=True)
+        return design
 
 
 def store_at(place: str | Path | None = None, default: str = DEFAULT_STORE) -> "Store":
@@ -320,6 +341,10 @@ def find_run(name: str | Path, place: str | Path | None = None) -> RunFolder:
         above, _, run_id = str(name).rstrip("/").rpartition("/")
         return store_at(above).find(run_id)
     return store_at(place).find(name)
+
+
+def pass_over(run_id: str, error: SimferryError) -> None:
+    warnings.warn(f"run {run_id} is passed over: {error.message}", stacklevel=3)
 
 
 class Store:
@@ -364,12 +389,14 @@ class Store:
         return [path.parent.name for path in self.path.glob("*/run.json")]
 
     def folders(self) -> list[RunFolder]:
-        """Every run in the store, oldest first; what can't be read is left out."""
+        """Every run in the store, oldest first; what can't be read is named in a warning, and passed over."""
         found = []
         for run_id in self.ids():
-            with contextlib.suppress(StoreError):
+            try:
                 found.append(self.folder(run_id))
-        return sorted(found, key=lambda run: (run.record.get("created", ""), run.id))
+            except StoreError as error:
+                pass_over(run_id, error)
+        return sorted(found, key=lambda run: (run.record["created"], run.id))
 
     def find(self, name: str | Path) -> RunFolder:
         """A run by its id, the folder it lies in, the beginning of its id, or `latest`."""

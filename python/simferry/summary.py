@@ -40,7 +40,7 @@ def summary(run: RunFolder, collected: Collected, by: Collection[str] | None = N
     failed keeps its rows, with replications = 0.
     Where a parameter has the name of one of these columns, the column is called <name>_result.
     """
-    conditions = run.record["conditions"]
+    conditions = len(run.conditions())  # which are as many as run.json says
     ids = np.arange(1, conditions + 1)
     ok = collected.replications["ok"].to_numpy(zero_copy_only=False)
     done = collected.replications["condition"].to_numpy()

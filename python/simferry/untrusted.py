@@ -191,14 +191,26 @@ _KINDS = {
 }
 
 
-def read(root: Path, name: str, at_most: int) -> bytes | None:
-    """The first bytes of the plain file root/name; None where there is none."""
+def read(root: Path, name: str, at_most: int, absent: bool = False) -> bytes | None:
+    """The first bytes of the plain file root/name; None where there is none. absent: raise FileNotFoundError if nothing is."""
     *parts, short = name.split("/")
     try:
         with opened(root, *parts) as folder, File(short, 0, 0, folder).open() as stream:
             return stream.read(at_most)
-    except (FileNotFoundError, Unfit):
+    except FileNotFoundError:
+        if absent:
+            raise
         return None
+    except Unfit:
+        return None
+
+
+def is_plain(path: Path, at_most: int) -> bool:
+    """Whether there is a plain file of no more than so many bytes."""
+    with contextlib.suppress(OSError):
+        found = os.lstat(path)
+        return stat.S_ISREG(found.st_mode) and found.st_size <= at_most
+    return False
 
 
 def write(root: Path, name: str, stream: BinaryIO, size: int) -> None:

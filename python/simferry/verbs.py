@@ -18,11 +18,11 @@ from .aws.session import AwsError, NoAnswer
 from .backends import backend as backend_of
 from .design import Design
 from .driver import Progress
-from .errors import BudgetReached, Note, RunBusy, SimferryError, UsageError, nearest
+from .errors import BudgetReached, Note, RunBusy, SimferryError, StoreError, UsageError, nearest
 from .oddities import averaged_keys, files_not_kept, oddities
 from .prepare import as_design, as_simulation, check_replications, create
 from .simulation import Simulation
-from .store import RunFolder, find_run, store_at, writing
+from .store import RunFolder, find_run, pass_over, store_at, writing
 from .streams import note_other_version
 from .summary import summary
 from .untrusted import Tree
@@ -238,7 +238,16 @@ class Run:
         plans = self._folder.plans()
         before = plans[-1]["place"] if plans else {}  # what a resume changed holds from then on
         given = {name: value for name, value in place.items() if value is not None}
-        return backend_of(options["backend"], **{**options["place"], **before, **given})
+        kept = {**options["place"], **before}
+        try:
+            backend_of(options["backend"], **kept)
+        except (SimferryError, TypeError, ValueError, AttributeError, LookupError, OverflowError) as error:
+            said = error.message if isinstance(error, SimferryError) else str(error)
+            raise StoreError(
+                f"the options of run {self.id} can't be used: {said}",
+                f"They stand in run.json and plan/ of {self.address}",
+            ) from None
+        return backend_of(options["backend"], **{**kept, **given})
 
     def _drive(
         self,
@@ -352,8 +361,19 @@ def open(name: str | Path, store: str | Path | None = None) -> Run:
 
 
 def runs(store: str | Path | None = None) -> list[Run]:
-    """Every run in a store, oldest first."""
+    """Every run in a store, oldest first. What can't be read is named in a warning, and passed over."""
     return [Run(folder) for folder in store_at(store).folders()]
+
+
+def standing(store: str | Path | None = None) -> list[tuple[Run, Progress]]:
+    """Every run in a store, as `runs` has them, and how far each is."""
+    found = []
+    for one in runs(store):
+        try:
+            found.append((one, one.status()))
+        except StoreError as error:
+            pass_over(one.id, error)
+    return found
 
 
 def start_detached(new: Run) -> None:

@@ -135,10 +135,8 @@ def list_(given: Arguments) -> Vector:
     from .. import verbs
 
     store = given.get("store")
-    heads, states = [], []
-    for found in verbs.runs(store.plain() if store is not None else None):
-        heads.append(found)
-        states.append(found.status())
+    there = verbs.standing(store.plain() if store is not None else None)
+    heads, states = [found for found, _ in there], [now for _, now in there]
     columns: Arguments = {
         "run": Vector("string", [found.id for found in heads]),
         "created": Vector("string", [found.record["created"][:19] for found in heads]),

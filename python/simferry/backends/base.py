@@ -9,6 +9,7 @@ from typing import Any, Protocol
 from ..store import RunFolder
 
 # pending -> running -> succeeded | failed | cancelled | lost. That a job ended does not mean that its results are there.
+LONGEST_LOG = 1 << 30  # bytes of a job's log that are read
 ENDED = ("succeeded", "failed", "cancelled", "lost")
 
 

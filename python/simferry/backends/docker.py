@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from .. import processing, untrusted
+from .. import processing, records, untrusted
 from ..aws.instances import Instance, instance
 from ..engine import EngineError, connect, find_image, run_once
 from ..errors import UsageError
@@ -20,7 +20,7 @@ from ..processing import Outcome, ProcessingJob
 from ..store import DEFAULT_STORE, LOCK, RunFolder, write_whole, writing
 from ..untrusted import Tree
 from . import contract
-from .base import follow_here
+from .base import LONGEST_LOG, follow_here
 from .contract import ROOT
 
 ENGINE_SECONDS = 120  # how long an engine that restarts is waited for
@@ -212,7 +212,9 @@ class Docker:
 
     def logs(self, run: RunFolder, job: str) -> str:
         folder = run.jobs / job
-        texts = {path.stem: path.read_text(errors="replace") for path in sorted(folder.glob("*.log"))}
+        names = sorted(path.name for path in folder.glob("*.log"))
+        logs = {name.removesuffix(".log"): untrusted.read(folder, name, LONGEST_LOG) or b"" for name in names}
+        texts = {host: log.decode(errors="replace") for host, log in logs.items()}
         if not texts and self._state(run, job) == "running":
             name = f"{processing.JOB}={contract.job_name(run, job)}"
             for container in self.client.containers.list(filters={"label": name}):
@@ -274,9 +276,7 @@ class Docker:
         return state
 
     def _read(self, run: RunFolder, job: str) -> dict[str, Any]:
-        with contextlib.suppress(OSError, ValueError):
-            return dict(json.loads((run.jobs / job / "job.json").read_bytes()))
-        return {}
+        return records.read_job(run.jobs, f"{job}/job.json")
 
     def _record(self, run: RunFolder, job: str, state: str, reason: str = "") -> None:
         record = {"state": state, "reason": reason, "driver": identity(os.getpid())}

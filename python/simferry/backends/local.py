@@ -15,12 +15,13 @@ from typing import IO, Any
 
 import psutil
 
+from .. import records, untrusted
 from ..errors import SimulationError
 from ..inputs import bring
-from ..processes import alive, identity
+from ..processes import alive, identity, process_of
 from ..simulation import interpreter, worker_environment
 from ..store import DEFAULT_STORE, LOCK, RunFolder, write_whole, writing
-from .base import ENDED, follow_here
+from .base import ENDED, LONGEST_LOG, follow_here
 
 JOB = "SIMFERRY_JOB"  # in the environment of all processes of a job: its folder
 
@@ -120,8 +121,7 @@ class Local:
         return {job: self._state(run.jobs / job) for job in jobs}
 
     def logs(self, run: RunFolder, job: str) -> str:
-        path = run.jobs / job / "log.txt"
-        return path.read_text(errors="replace") if path.exists() else ""
+        return (untrusted.read(run.jobs, f"{job}/log.txt", LONGEST_LOG) or b"").decode(errors="replace")
 
     def terms(self, run: RunFolder, jobs: int) -> dict[str, Any]:
         return {}
@@ -147,7 +147,8 @@ class Local:
             if not at_once:
                 with contextlib.suppress(OSError, KeyError):  # one that was only just begun has no number yet
                     (root / "scratch" / "stop").touch()
-                    os.killpg(record["pid"], signal.SIGINT)
+                    if process_of(record):
+                        os.killpg(record["pid"], signal.SIGINT)
             elif root in self._processes:
                 end_processes(root)
             else:
@@ -160,7 +161,7 @@ class Local:
         process = self._processes.get(root)
         if process is None:  # another driver's: if that one lives, it will see to the job's end
             lock = root.parent / LOCK
-            return "running" if alive(record, lock) or alive(record["driver"], lock) else "lost"
+            return "running" if alive(record, lock) or alive(record.get("driver", {}), lock) else "lost"
         status = process.poll()
         if status is None:
             return "running"
@@ -186,11 +187,7 @@ def _copy(source: Path, target: Path) -> None:
 
 def _record_of(root: Path) -> dict[str, Any]:
     """What is known of a job: job.json. `unknown` is the state of one whose driver ended while it started the job."""
-    try:
-        record: dict[str, Any] = json.loads((root / "job.json").read_bytes())
-    except (FileNotFoundError, ValueError):
-        record = {"state": "unknown" if root.exists() else "pending"}
-    return record
+    return records.read_job(root, "job.json") or {"state": "unknown" if root.exists() else "pending"}
 
 
 def _record(root: Path, record: dict[str, Any]) -> None:

@@ -294,7 +294,7 @@ class Sagemaker:
     def request(self, run: RunFolder, job: str) -> dict[str, Any]:
         """What start_script is told."""
         spec = run.record["simulation"]
-        plan = next(p for p in run.plans() if p["plan"] == job.partition("-")[0])
+        plan = run.plan(job.partition("-")[0])
         program, worker = contract.command_of(spec)
         inputs = [contract.input_of("plan", run.job_address(job))]
         for name, one in run.inputs.items():
@@ -334,6 +334,9 @@ class Sagemaker:
         standing = self._list(run) if jobs else {}
         plans = run.plans() if jobs else []
         limits = {plan["plan"]: plan.get("limit", self.max_runtime) for plan in plans}
+        for job in jobs:
+            if job.partition("-")[0] not in limits:
+                run.plan(job.partition("-")[0])  # which tells that it is gone
         return {
             job: self._state(
                 run, job, standing.get(contract.job_name(run, job)), limits[job.partition("-")[0]], plans[-1]["plan"]

@@ -304,8 +304,7 @@ def list_(store: str | None, as_json: bool) -> None:
     from .. import verbs
 
     rows = []
-    for found in verbs.runs(store):
-        now = found.status()
+    for found, now in verbs.standing(store):
         state = f"{now.state} (pilot)" if found.record.get("pilot") else now.state
         record = {"run": found.id, "created": found.record["created"][:19], "state": state}
         record |= {"conditions": found.record["conditions"], "done": now.done, "total": now.total}

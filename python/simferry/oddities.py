@@ -74,7 +74,7 @@ def files_not_kept(run: RunFolder, plans: int = 0) -> str:
     if record["simulation"]["kind"] != "function" or record["options"].get("keep_files"):
         return ""
     for _, data in run.read_blocks([b.name for b in run.block_names() if int(b.plan) > plans]):
-        with contextlib.suppress(zlib.error, blocks.DamagedBlock):
+        with contextlib.suppress(zlib.error, blocks.DamagedBlock, LookupError):
             if b"\ntable: dropped " not in zlib.decompressobj(31).decompress(data, _HEADER_BYTES):
                 continue
             found = blocks.decode(data).table("dropped").columns

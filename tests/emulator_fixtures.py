@@ -136,7 +136,8 @@ class Jobs:
         import boto3
 
         self.emulator, self.image = emulator, image
-        self.s3, self.sagemaker, self.logs = (boto3.client(name) for name in ("s3", "sagemaker", "logs"))
+        session = boto3.Session()  # the keys of an emulator before this one are no good
+        self.s3, self.sagemaker, self.logs = (session.client(name) for name in ("s3", "sagemaker", "logs"))
 
     def put(self, key: str, text: str) -> None:
         self.s3.put_object(Bucket=self.emulator.bucket, Key=key, Body=text.encode())

@@ -397,7 +397,8 @@ KEYS = {
 
 
 def test_a_profile_says_keys_region_and_endpoint(place, s3, emulator, monkeypatch, tmp_path):
-    (tmp_path / "credentials").write_text("[ferry]\naws_access_key_id = a\naws_secret_access_key = b\n")
+    key, secret = (emulator.environment[f"AWS_{name}"] for name in ("ACCESS_KEY_ID", "SECRET_ACCESS_KEY"))
+    (tmp_path / "credentials").write_text(f"[ferry]\naws_access_key_id = {key}\naws_secret_access_key = {secret}\n")
     (tmp_path / "config").write_text(f"[profile ferry]\nregion = us-east-1\nendpoint_url = {emulator.url}\n")
     configure(
         monkeypatch,

@@ -99,7 +99,8 @@ def account() -> str:
 
 _EXPIRED = {"ExpiredToken", "ExpiredTokenException", "RequestExpired", "TokenRefreshRequired"}
 _UNKNOWN = {"InvalidClientTokenId", "UnrecognizedClientException", "InvalidAccessKeyId", "SignatureDoesNotMatch",
-            "AuthFailure", "InvalidToken"}  # fmt: skip
+            "AuthFailure", "InvalidSignatureException", "InvalidToken"}  # fmt: skip
+EMULATOR = "simferry-emulator"  # the name of its server
 _DENIED = {"AccessDenied", "AccessDeniedException", "AllAccessDisabled", "UnauthorizedOperation", "403"}
 LOGIN = "aws sso login, aws configure, or AWS_PROFILE;  aws sts get-caller-identity  tells who you are."
 
@@ -135,6 +136,9 @@ def refused(what: str, error: Any) -> AwsError:
     if code in _EXPIRED:
         return CredentialsError("the AWS credentials have expired", LOGIN, code)
     if code in _UNKNOWN:
+        if error.response.get("ResponseMetadata", {}).get("HTTPHeaders", {}).get("server") == EMULATOR:
+            hint = "simferry emulator  draws new keys at each start: set the variables that it has printed."
+            return CredentialsError("the emulator does not accept these credentials", hint, code)
         return CredentialsError("AWS does not accept these credentials", LOGIN, code)
     if code in _DENIED:
         hint = "docs/iam/ has the policies that simferry needs, each action with what it is for."

@@ -4,15 +4,14 @@ moto keeps users, roles and policies, but its own check knows resources only of 
 policies as tight as docs/iam would be refused. The actions are those of AWS's service authorization reference.
 """
 
+import json
 import re
 from collections.abc import Iterator
 from typing import Any
-from urllib.parse import unquote
-from xml.etree import ElementTree
 
-from .calls import Call, Refusal
+from .calls import ACCOUNT, Call, Refusal
+from .operations import POLICY, ROLE, USER, action, copied, deleted, part
 
-ACCOUNT = "123456789012"  # moto's
 # an action, the ARN that it is about, the values of condition keys
 Need = tuple[str, str, dict[str, str]]
 
@@ -23,36 +22,47 @@ class Principal:
     def __init__(self, call: Call) -> None:
         from moto.iam import access_control
 
+        token = {"X-Amz-Security-Token": call.token} if call.token else {}
         try:
-            known = access_control.create_access_key(ACCOUNT, "aws", call.access_key, _headers(call))
+            known = access_control.create_access_key(ACCOUNT, "aws", call.access_key, token)
         except access_control.CreateAccessKeyFailure:
-            code = "InvalidAccessKeyId" if call.service == "s3" else "InvalidClientTokenId"
-            code = "UnrecognizedClientException" if "X-Amz-Target" in call.headers else code
-            raise Refusal(code, "The security token included in the request is invalid.", 403) from None
+            raise Refusal("InvalidAccessKeyId", "The security token included in the request is invalid.", 403) from None
         self.arn = known.arn
         policies: list[Any] = list(known.collect_policies())
         self.policies = [access_control.IAMPolicy(policy)._policy_json for policy in policies]
 
 
-def _headers(call: Call) -> dict[str, str]:
-    return {"X-Amz-Security-Token": token} if (token := call.headers.get("X-Amz-Security-Token")) else {}
-
-
 def authorize(call: Call) -> list[str]:
     """The actions that a request needs. Raises Refusal unless all are allowed to whom it comes from."""
-    if not call.access_key:
-        raise Refusal("AccessDenied", "Access Denied", 403)
     principal = Principal(call)
-    needed = list(needs(call))
-    for action, resource, context in needed:
-        if not allows(principal.policies, action, resource, context):
-            raise Refusal(
-                "AccessDeniedException" if "X-Amz-Target" in call.headers else "AccessDenied",
-                f"User: {principal.arn} is not authorized to perform: {action} on resource: {resource} "
-                f"because no identity-based policy allows the {action} action",
-                403 if call.service in ("s3", "iam", "sts") else 400,
-            )
-    return [action for action, _, _ in needed]
+    needed = list(needs(call, principal.arn))
+    for wanted, resource, context in needed:
+        if not allows(principal.policies, wanted, resource, context):
+            raise _denied(principal, wanted, resource, f"no identity-based policy allows the {wanted} action")
+    if call.operation == "AssumeRole" and not _trusts(call.parameters["RoleArn"], principal.arn):
+        raise _denied(
+            principal, "sts:AssumeRole", call.parameters["RoleArn"], "the role's trust policy does not allow it"
+        )
+    return [wanted for wanted, _, _ in needed]
+
+
+def _denied(principal: Principal, wanted: str, resource: str, why: str) -> Refusal:
+    message = f"User: {principal.arn} is not authorized to perform: {wanted} on resource: {resource} because {why}"
+    return Refusal("AccessDenied", message, 403)
+
+
+def _trusts(role: str, arn: str) -> bool:
+    """Whether a role may be assumed by a user or another role. moto does not ask its trust policy."""
+    from moto.iam.models import iam_backends
+
+    document = json.loads(iam_backends[ACCOUNT]["aws"].get_role_by_arn(role).assume_role_policy_document)
+    trusted = {"*", ACCOUNT, f"arn:aws:iam::{ACCOUNT}:root", arn}
+    for statement in _listed(document["Statement"]):
+        principals = statement.get("Principal", {})
+        named = _listed(principals.get("AWS", [])) if isinstance(principals, dict) else _listed(principals)
+        if trusted & set(named):
+            return str(statement["Effect"]) == "Allow" and not statement.get("Condition")
+    return False
 
 
 # ---- policies ----
@@ -70,31 +80,37 @@ def allows(policies: list[dict[str, Any]], action: str, resource: str, context: 
 
 
 def _concerns(statement: dict[str, Any], action: str, resource: str, context: dict[str, str]) -> bool:
+    """Whether a statement holds here. What is not known of it here, such as a condition's operator or a variable, allows nothing
+    and denies everything."""
+    denies = statement["Effect"] == "Deny"
+
     def named(element: str, value: str) -> bool:
-        return any(_like(pattern, value) for pattern in _listed(statement[element]))
+        return any(_like(pattern, value) or (denies and "${" in pattern) for pattern in _listed(statement[element]))
 
     # the case of an action does not matter, that of a resource does
     lower = {key: [p.lower() for p in _listed(statement[key])] for key in ("Action", "NotAction") if key in statement}
     actions = any(_like(p, action.lower()) for one in lower.values() for p in one) != ("NotAction" in lower)
     resources = named("Resource", resource) if "Resource" in statement else not named("NotResource", resource)
-    return actions and resources and _holds(statement.get("Condition", {}), context)
+    return actions and resources and _holds(statement.get("Condition", {}), context, denies)
 
 
-def _holds(conditions: dict[str, dict[str, Any]], context: dict[str, str]) -> bool:
+def _holds(conditions: dict[str, dict[str, Any]], context: dict[str, str], where_unknown: bool) -> bool:
     for operator, keys in conditions.items():
         name = operator.removesuffix("IfExists")
-        if name not in ("StringEquals", "StringLike", "ArnLike", "ArnEquals"):
-            return False
         for key, patterns in keys.items():
-            value = context.get(key)
-            if value is None:
-                if operator.endswith("IfExists"):
-                    continue
-                return False
-            equal = name == "StringEquals"
-            if not any(value == p if equal else _like(p, value) for p in _listed(patterns)):
+            if name not in ("StringEquals", "StringLike", "ArnLike", "ArnEquals") or key.lower() not in _CONTEXT:
+                held = where_unknown
+            elif (value := context.get(_CONTEXT[key.lower()])) is None:
+                held = operator.endswith("IfExists")
+            else:
+                held = any(value == p if name == "StringEquals" else _like(p, value) for p in _listed(patterns))
+            if not held:
                 return False
     return True
+
+
+# the keys of conditions whose values are known here
+_CONTEXT = {key.lower(): key for key in ("iam:PassedToService", "iam:PolicyARN", "s3:prefix")}
 
 
 def _like(pattern: str, value: str) -> bool:
@@ -108,88 +124,80 @@ def _listed(value: Any) -> list[Any]:
 # ---- what an operation needs ----
 
 
-def needs(call: Call) -> Iterator[Need]:
-    """The actions of a request, each with its resource."""
+def needs(call: Call, caller: str) -> Iterator[Need]:
+    """The actions of a request, each with its resource. caller: the ARN of whom it is from."""
     if call.service == "s3":
         yield from _s3(call)
     elif call.operation != "GetCallerIdentity":  # everybody may know who they are
-        context: dict[str, str] = {}
-        yield f"{call.service}:{call.operation}", _resource(call), context
-        if call.operation == "CreateRepository" and call.json.get("tags"):
-            yield "ecr:TagResource", _resource(call), context
-        if call.service == "sagemaker" and call.operation.startswith("Create"):
-            if call.json.get("Tags"):
-                yield "sagemaker:AddTags", _resource(call), context
-            if role := call.json.get("RoleArn"):
-                yield "iam:PassRole", str(role), {"iam:PassedToService": "sagemaker.amazonaws.com"}
+        given = call.parameters
+        for resource in _resources(call, caller):
+            attached = {"iam:PolicyARN": str(given["PolicyArn"])} if "PolicyArn" in given else {}
+            yield f"{call.service}:{call.operation}", resource, attached
+            if call.operation == "CreateRepository" and given.get("tags"):
+                yield "ecr:TagResource", resource, {}
+            if call.operation == "CreateProcessingJob" and given.get("Tags"):
+                yield "sagemaker:AddTags", resource, {}
+        if call.operation == "CreateProcessingJob" and given.get("RoleArn"):
+            yield "iam:PassRole", str(given["RoleArn"]), {"iam:PassedToService": "sagemaker.amazonaws.com"}
 
 
-def _resource(call: Call) -> str:
-    """The ARN that a request is about; "*" for an operation on nothing in particular."""
-    asked = call.json if "X-Amz-Target" in call.headers else call.query
+def _resources(call: Call, caller: str) -> list[str]:
+    """The ARNs that a request is about; "*" for an operation on nothing in particular."""
+    given = call.parameters
     here = f"{call.region}:{ACCOUNT}"
-    if call.service == "sagemaker":
-        if "ResourceArn" in asked:
-            return str(asked["ResourceArn"])
-        if "ProcessingJobName" in asked:
-            return f"arn:aws:sagemaker:{here}:processing-job/{asked['ProcessingJobName']}"
-    if call.service == "logs" and "logGroupName" in asked:
-        return f"arn:aws:logs:{here}:log-group:{asked['logGroupName']}:log-stream:{asked.get('logStreamName', '')}"
-    if call.service == "ecr" and "repositoryName" in asked:
-        return f"arn:aws:ecr:{here}:repository/{asked['repositoryName']}"
-    if call.service == "ecr" and len(asked.get("repositoryNames", [])) == 1:
-        return f"arn:aws:ecr:{here}:repository/{asked['repositoryNames'][0]}"
-    if call.service == "iam" and "RoleName" in asked:
-        return f"arn:aws:iam::{ACCOUNT}:role/{asked['RoleName']}"
-    if call.service == "sts" and "RoleArn" in asked:
-        return str(asked["RoleArn"])
-    return "*"
+    if call.service == "sagemaker" and "ResourceArn" in given:
+        return [str(given["ResourceArn"])]
+    if call.service == "sagemaker" and "ProcessingJobName" in given:
+        return [f"arn:aws:sagemaker:{here}:processing-job/{given['ProcessingJobName']}"]
+    if call.service == "logs" and call.operation != "DescribeLogGroups":
+        stream = given.get("logStreamName", "")
+        return [f"arn:aws:logs:{here}:log-group:{given.get('logGroupName', '')}:log-stream:{stream}"]
+    if call.service == "ecr" and call.operation != "GetAuthorizationToken":
+        names = [given["repositoryName"]] if "repositoryName" in given else given.get("repositoryNames") or ["*"]
+        return [f"arn:aws:ecr:{here}:repository/{name}" for name in names]
+    if call.operation in ROLE:
+        return [_identity("role", str(given.get("RoleName", "")))]
+    if call.operation in USER:
+        return [_identity("user", given["UserName"]) if given.get("UserName") else caller]
+    if call.operation == "CreatePolicy":
+        return [f"arn:aws:iam::{ACCOUNT}:policy{given.get('Path', '/')}{given.get('PolicyName', '')}"]
+    if call.operation in POLICY:
+        return [str(given.get("PolicyArn", ""))]
+    if call.operation == "AssumeRole":
+        return [str(given.get("RoleArn", ""))]
+    return ["*"]
 
 
-# actions on a bucket by method and the part of it that the query names, and those on an object
-_BUCKET = {
-    "GET": {
-        "": "ListBucket", "location": "GetBucketLocation", "policyStatus": "GetBucketPolicyStatus", "acl": "GetBucketAcl",
-        "publicAccessBlock": "GetBucketPublicAccessBlock", "policy": "GetBucketPolicy", "tagging": "GetBucketTagging",
-        "encryption": "GetEncryptionConfiguration", "versioning": "GetBucketVersioning", "versions": "ListBucketVersions",
-        "uploads": "ListBucketMultipartUploads", "lifecycle": "GetLifecycleConfiguration",
-    },
-    "HEAD": {"": "ListBucket"},
-    "PUT": {
-        "": "CreateBucket", "acl": "PutBucketAcl", "publicAccessBlock": "PutBucketPublicAccessBlock",
-        "policy": "PutBucketPolicy", "tagging": "PutBucketTagging", "encryption": "PutEncryptionConfiguration",
-        "versioning": "PutBucketVersioning", "lifecycle": "PutLifecycleConfiguration",
-    },
-    "DELETE": {"": "DeleteBucket", "policy": "DeleteBucketPolicy"},
-}  # fmt: skip
-_OBJECT = {
-    "GET": {"": "GetObject", "acl": "GetObjectAcl", "tagging": "GetObjectTagging", "versionId": "GetObjectVersion",
-            "uploadId": "ListMultipartUploadParts"},
-    "HEAD": {"": "GetObject", "versionId": "GetObjectVersion"},
-    "PUT": {"": "PutObject", "acl": "PutObjectAcl", "tagging": "PutObjectTagging"},
-    "POST": {"": "PutObject"},
-    "DELETE": {"": "DeleteObject", "uploadId": "AbortMultipartUpload", "versionId": "DeleteObjectVersion"},
-}  # fmt: skip
+def _identity(kind: str, name: str) -> str:
+    """The ARN of a user or a role, with its path where there is one of that name."""
+    from moto.iam.models import iam_backends
+
+    kept = iam_backends[ACCOUNT]["aws"]
+    found = [one.arn for one in (kept.roles if kind == "role" else kept.users).values() if one.name == name]
+    return found[0] if found else f"arn:aws:iam::{ACCOUNT}:{kind}/{name}"
 
 
 def _s3(call: Call) -> Iterator[Need]:
-    bucket, _, key = call.path.lstrip("/").partition("/")
-    arn = f"arn:aws:s3:::{bucket}"
-    if not bucket:
-        yield "s3:ListAllMyBuckets", "*", {}
-    elif call.method == "POST" and "delete" in call.query:
-        for one in ElementTree.fromstring(call.body).iter():
-            if one.tag.rpartition("}")[2] == "Key":
-                yield "s3:DeleteObject", f"{arn}/{one.text}", {}
-    elif key:
-        yield f"s3:{_action(_OBJECT, call)}", f"{arn}/{key}", {}
-        if source := call.headers.get("X-Amz-Copy-Source"):
-            yield "s3:GetObject", f"arn:aws:s3:::{unquote(source).lstrip('/')}", {}
+    arn = f"arn:aws:s3:::{call.bucket}"
+    wanted = f"s3:{action(call)}"
+    if not call.bucket:
+        yield wanted, "*", {}
+    elif part(call) == "delete" and not call.key:
+        for key, version in deleted(call):
+            yield f"s3:DeleteObject{'Version' if version else ''}", f"{arn}/{key}", {}
+    elif call.key:
+        yield wanted, f"{arn}/{call.key}", {}
+        if source := copied(call):
+            yield f"s3:GetObject{'Version' if source.version else ''}", f"arn:aws:s3:::{source.bucket}/{source.key}", {}
+        if "x-amz-tagging" in call.headers and wanted == "s3:PutObject":
+            yield "s3:PutObjectTagging", f"{arn}/{call.key}", {}
+        if _grants(call) and wanted == "s3:PutObject":
+            yield "s3:PutObjectAcl", f"{arn}/{call.key}", {}
     else:
-        context = {"s3:prefix": call.query["prefix"]} if "prefix" in call.query else {}
-        yield f"s3:{_action(_BUCKET, call)}", arn, context
+        yield wanted, arn, {"s3:prefix": call.parameters["prefix"]} if "prefix" in call.parameters else {}
+        if _grants(call) and wanted == "s3:CreateBucket":
+            yield "s3:PutBucketAcl", arn, {}
 
 
-def _action(table: dict[str, dict[str, str]], call: Call) -> str:
-    actions = table.get(call.method, {})
-    return next((actions[part] for part in actions if part and part in call.query), actions.get("", call.method))
+def _grants(call: Call) -> bool:
+    return any(name == "x-amz-acl" or name.startswith("x-amz-grant-") for name in call.headers)

@@ -8,8 +8,7 @@ from typing import Any
 
 from ..aws.instances import instances
 from ..aws.limits import RequestRefused, check_request
-from .access import ACCOUNT
-from .calls import Call, Refusal
+from .calls import ACCOUNT, Call, Refusal
 from .faults import Faults
 from .jobs import ENDED, Job
 from .machine import Machine
@@ -50,14 +49,8 @@ class ProcessingJobs:
             "DeleteTags": self._delete_tags,
         }
 
-    def answers(self, call: Call) -> bool:
-        """Whether a request is one of ours."""
-        if call.service != "sagemaker" or call.operation not in self._operations:
-            return False
-        return "Tags" not in call.operation or ":processing-job/" in str(call.json.get("ResourceArn"))
-
     def answer(self, call: Call) -> dict[str, Any]:
-        request = call.json
+        request = call.parameters
         try:
             check_request("sagemaker", call.operation, request)
         except RequestRefused as error:

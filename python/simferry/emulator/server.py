@@ -7,17 +7,20 @@ import secrets
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterable
+from functools import cache
 from typing import Any
 
 from ..aws.limits import check_request
 from ..aws.policies import policy
+from ..aws.session import EMULATOR
 from ..errors import SimferryError
-from . import calls
-from .access import ACCOUNT, authorize
-from .calls import Refusal
+from . import calls, operations, signature
+from .access import authorize
+from .calls import ACCOUNT, Call, Refusal
 from .faults import Faults
 from .machine import Machine, clean_up_after_killed_ones
 from .sagemaker import ProcessingJobs
+from .signature import Key
 
 HOST = "127.0.0.1"
 ROLE, USER = "simferry", "simferry-user"
@@ -56,7 +59,7 @@ class Emulator:
         self.url = ""
         self.requests: Counter[tuple[str, str]] = Counter()
         self.actions: set[str] = set()
-        self._key = ("simferry", "emulator")  # anything is accepted where no policies are enforced
+        self._key = ("", "")
         # moto's backends are not made for several threads; and with this an If-None-Match is exact
         self._one_at_a_time = threading.RLock()
 
@@ -72,9 +75,10 @@ class Emulator:
     def start(self) -> None:
         """Raises EmulatorError: moto is not installed, the port is taken."""
         try:
-            from moto.moto_api._internal.models import moto_api_backend
-            from moto.server import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
+            from moto.server import MotoRequestHandler
             from werkzeug.serving import make_server
+
+            from .backends import Backends
         except ImportError as error:
             raise EmulatorError(
                 f"the emulator's parts are not installed ({error.name})", "pip install 'simferry[emulator]'"
@@ -84,10 +88,10 @@ class Emulator:
             def log(self, *_: Any, **__: Any) -> None:
                 pass
 
+            def version_string(self) -> str:
+                return EMULATOR
+
         clean_up_after_killed_ones()
-        self._reset = moto_api_backend.reset
-        self._reset()
-        self._moto = DomainDispatcherApplication(create_backend_app)
         try:
             with contextlib.redirect_stderr(None):  # it says itself what is wrong, and exits
                 self._server = make_server(HOST, self.port, self._respond, threaded=True, request_handler=Quiet)
@@ -95,12 +99,13 @@ class Emulator:
             raise EmulatorError(f"port {self.port} is in use", "simferry emulator --port 5556") from None
         self.port = self._server.server_port
         self.url = f"http://{HOST}:{self.port}"
+        self._backends = Backends(f"{HOST}:{self.port}")
         self._machine = Machine()
         self.processing_jobs = ProcessingJobs(
             self.quotas, self.faults, self._machine, self._has_role, self._clients_of, self.on_event
         )
-        self._service_key = f"SIMFERRY{secrets.token_hex(6).upper()}"
-        self._own_keys = {self._service_key}
+        self._service_key = Key(f"SIMFERRY{secrets.token_hex(6).upper()}", secrets.token_urlsafe(30))
+        self._own_keys = {self._service_key.id}
         self._session = _session()
         check_request("sagemaker", "ListProcessingJobs", {})  # reads the model, so that no user's request waits for it
         self._thread = threading.Thread(target=self._server.serve_forever, name="emulator", daemon=True)
@@ -118,7 +123,7 @@ class Emulator:
         self._server.server_close()
         self._thread.join()
         self._machine.clean_up()
-        self._reset()
+        self._backends.reset()
 
     @property
     def environment(self) -> dict[str, str]:
@@ -133,27 +138,26 @@ class Emulator:
         }
 
     def _prepare(self) -> None:
-        """The bucket, the role, and with iam the user."""
+        """The bucket, the role, and the user, with keys that are drawn at each start."""
         values = {"Account": ACCOUNT, "Bucket": self.bucket, "Prefix": "", "Region": self.region, "Role": ROLE}
         here = {} if self.region == "us-east-1" else {"CreateBucketConfiguration": {"LocationConstraint": self.region}}
         self._client("s3", self.region).create_bucket(Bucket=self.bucket, **here)
         iam = self._client("iam", self.region)
         iam.create_role(RoleName=ROLE, AssumeRolePolicyDocument=json.dumps(policy("trust")))
         iam.put_role_policy(RoleName=ROLE, PolicyName="simferry", PolicyDocument=json.dumps(policy("role", **values)))
+        iam.create_user(UserName=USER)
         if self.iam:
-            iam.create_user(UserName=USER)
-            iam.put_user_policy(
-                UserName=USER, PolicyName="simferry", PolicyDocument=json.dumps(policy("user", **values))
-            )
-            made = iam.create_access_key(UserName=USER)["AccessKey"]
-            self._key = (made["AccessKeyId"], made["SecretAccessKey"])
+            document = json.dumps(policy("user", **values))
+            iam.put_user_policy(UserName=USER, PolicyName="simferry", PolicyDocument=document)
+        made = iam.create_access_key(UserName=USER)["AccessKey"]
+        self._key = (made["AccessKeyId"], made["SecretAccessKey"])
 
     # ---- what the emulator asks itself, as the service or as a role ----
 
     def _client(self, service: str, region: str, **credentials: str) -> Any:
         from botocore.config import Config
 
-        key = {"aws_access_key_id": self._service_key, "aws_secret_access_key": "of-the-service"}
+        key = {"aws_access_key_id": self._service_key.id, "aws_secret_access_key": self._service_key.secret}
         config = Config(proxies={}, s3={"addressing_style": "path"}, retries={"total_max_attempts": 2})
         with self._one_at_a_time:  # a session is not made for several threads
             return self._session.client(
@@ -178,44 +182,57 @@ class Emulator:
 
     def _has_role(self, arn: str) -> bool:
         """Whether there is this role, and SageMaker may assume it."""
-        from moto.iam.exceptions import NotFoundException
-        from moto.iam.models import iam_backends
-
-        try:
-            with self._one_at_a_time:
-                trust = iam_backends[ACCOUNT]["aws"].get_role_by_arn(arn).assume_role_policy_document
-        except NotFoundException:
-            return False
-        return "sagemaker.amazonaws.com" in trust
+        with self._one_at_a_time:
+            role = self._backends.role(arn)
+            return role is not None and "sagemaker.amazonaws.com" in role.assume_role_policy_document
 
     # ---- requests ----
 
     def _respond(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         """The WSGI application."""
-        call = calls.read(environ)
-        mine = call.access_key in self._own_keys
-        if not mine:
-            self.requests[call.service, call.operation] += 1
+        request, service = calls.Request(environ["REQUEST_METHOD"], "/", [], {}), ""
         try:
-            calls.refuse_pages(call)
-            if not mine and call.service in ("sagemaker", "logs") and self.faults.throttles():
-                raise Refusal("ThrottlingException", "Rate exceeded")
-            if self.iam and call.access_key != self._service_key:
-                with self._one_at_a_time:
-                    actions = authorize(call)
+            request = calls.read(environ)
+            calls.refuse_pages(request)
+            claim = signature.claimed(request)
+            service = claim.service
+            own = claim.key == self._service_key.id
+            key = self._service_key if own else self._backends.key(claim)
+            body = signature.check(request, claim, key, lambda: calls.read_body(environ))
+            call = calls.understand(request, service, claim.region, claim.key, claim.token, body)
+            if call.access_key not in self._own_keys:
+                self.requests[call.service, call.operation] += 1
+            operations.check(call)
+            return self._do(call, start_response)
+        except Refusal as refusal:
+            status, headers, content = calls.refuse(request, service, refusal)
+        except Exception as error:
+            self.on_event(f"{service}  a fault of the emulator: {type(error).__name__}: {error}")
+            failure = Refusal("InternalFailure", f"simferry emulator: {type(error).__name__}: {error}", 500)
+            status, headers, content = calls.refuse(request, service, failure)
+        start_response(str(status), [*headers, ("Content-Length", str(len(content)))])
+        return [content]
+
+    def _do(self, call: Call, start_response: Callable[..., Any]) -> Iterable[bytes]:
+        mine = call.access_key in self._own_keys
+        if not mine and call.service in ("sagemaker", "logs") and self.faults.throttles():
+            raise Refusal("ThrottlingException", "Rate exceeded")
+        with self._one_at_a_time:
+            if call.operation == "AssumeRole" and self._backends.role(call.parameters.get("RoleArn", "")) is None:
+                raise Refusal("AccessDenied", f"There is no role {call.parameters.get('RoleArn')}", 403)
+            if self.iam and call.access_key != self._service_key.id:
+                actions = authorize(call)
                 if not mine:
                     self.actions.update(actions)
-            if self.processing_jobs.answers(call):
-                status, headers, body = calls.answer(self.processing_jobs.answer(call))
-            else:
-                with self._one_at_a_time:
-                    return list(self._moto(environ, start_response))
-        except Refusal as refusal:
-            status, headers, body = calls.refuse(call, refusal)
-        start_response(str(status), [*headers, ("Content-Length", str(len(body)))])
-        return [body]
+            if call.service != "sagemaker":
+                self._backends.check_upload(call)
+                return self._backends.answer(call, start_response)
+        status, headers, content = calls.answer(self.processing_jobs.answer(call))
+        start_response(str(status), [*headers, ("Content-Length", str(len(content)))])
+        return [content]
 
 
+@cache  # it keeps the services' models, which take half a second to read
 def _session() -> Any:
     """A boto3 session that knows nothing of the user's configuration."""
     import boto3

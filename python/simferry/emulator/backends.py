@@ -1,0 +1,133 @@
+"""moto's backends: asked for what a call means, in a request that is written anew, so that nothing else of what came can decide
+what is done; and the keys that they keep."""
+
+import io
+import json
+import secrets
+from calendar import timegm
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import quote, urlencode
+from xml.sax.saxutils import escape
+
+from .calls import ACCOUNT, JSON, Call, Refusal, quoted
+from .operations import copied, deleted, meant_headers, part
+from .signature import Claim, Key
+
+FORM = "application/x-www-form-urlencoded"
+_MAKE_SECRETS = ("AssumeRole", "CreateAccessKey")
+
+
+class Backends:
+    """host: such as 127.0.0.1:5555. Not made for several threads."""
+
+    def __init__(self, host: str) -> None:
+        from moto.moto_api._internal import mock_random
+        from moto.moto_api._internal.models import moto_api_backend
+        from moto.server import create_backend_app
+
+        self._host, self._random, self.reset = host, mock_random, moto_api_backend.reset
+        self.reset()
+        self._apps = {service: create_backend_app(service) for service in ("ecr", "iam", "logs", "s3", "sts")}
+        self._roles: dict[str, Any] = {}  # by the keys that are theirs for a while
+
+    def answer(self, call: Call, start_response: Callable[..., Any]) -> list[bytes]:
+        if call.operation in _MAKE_SECRETS:  # what moto draws could be told from what it drew before
+            self._random.seed(secrets.randbits(256))
+        try:
+            return list(self._apps[call.service](self._environment(call), start_response))
+        finally:
+            if call.operation in _MAKE_SECRETS:
+                self._random.seed(secrets.randbits(256))
+
+    def _environment(self, call: Call) -> dict[str, Any]:
+        """The WSGI environment of a call."""
+        method, path, query, body, headers = "POST", "/", "", call.body, {}
+        if call.service == "s3":
+            method, query = call.operation, urlencode(call.parameters, quote_via=quote)
+            path = f"/{call.bucket}/{call.key}" if call.bucket else "/"
+            headers = meant_headers(call)
+            if source := copied(call):
+                version = f"?versionId={quote(source.version)}" if source.version else ""
+                headers["x-amz-copy-source"] = f"{quoted(f'/{source.bucket}/{source.key}')}{version}"
+            if part(call) == "delete":
+                body = _delete(deleted(call))
+            if headers.get("content-type", "").startswith((FORM, "multipart/")):  # moto would look for parameters there
+                headers["content-type"] = "binary/octet-stream"
+            if coding := headers.pop("content-encoding", ""):
+                codings = [one.strip() for one in coding.split(",") if one.strip() != "aws-chunked"]
+                headers |= {"content-encoding": ",".join(codings)} if codings else {}
+        elif call.service in JSON:
+            body = json.dumps(call.parameters).encode()
+            headers = {"content-type": "application/x-amz-json-1.1"}
+            headers["x-amz-target"] = f"{JSON[call.service]}.{call.operation}"
+        else:
+            body = urlencode({"Action": call.operation, **call.parameters}).encode()
+            headers = {"content-type": FORM}
+        scope = f"{call.access_key}/20000101/{call.region}/{call.service}/aws4_request"
+        headers |= {
+            "host": self._host,
+            "authorization": f"AWS4-HMAC-SHA256 Credential={scope}, SignedHeaders=host, Signature=0",
+        }
+        raw = quoted(path)
+        name, _, port = self._host.partition(":")
+        return {
+            "REQUEST_METHOD": method, "SCRIPT_NAME": "", "PATH_INFO": path.encode().decode("latin-1"), "QUERY_STRING": query,
+            "RAW_URI": f"{raw}?{query}" if query else raw, "REQUEST_URI": f"{raw}?{query}" if query else raw,
+            "SERVER_NAME": name, "SERVER_PORT": port, "SERVER_PROTOCOL": "HTTP/1.1", "CONTENT_LENGTH": str(len(body)),
+            "wsgi.version": (1, 0), "wsgi.url_scheme": "http", "wsgi.input": io.BytesIO(body), "wsgi.errors": io.StringIO(),
+            "wsgi.multithread": False, "wsgi.multiprocess": False, "wsgi.run_once": False, "wsgi.input_terminated": True,
+            "moto.preserved_header_names": {_key(name): name for name in headers if "_" in name},
+            **{_key(name): value.encode().decode("latin-1") for name, value in headers.items()},
+        }  # fmt: skip
+
+    # ---- what it keeps ----
+
+    def key(self, claim: Claim) -> Key:
+        """Raises Refusal for one that nobody has."""
+        from moto.iam.models import iam_backends
+        from moto.sts.models import sts_backends
+
+        kept = iam_backends[ACCOUNT]["aws"].access_keys.get(claim.key)
+        if kept and kept.user_name in self._users() and kept.status == "Active":
+            return Key(claim.key, kept.secret_access_key)
+        if kept and not kept.user_name and claim.key not in self._roles:
+            self._roles = {one.access_key_id: one for one in sts_backends[ACCOUNT]["aws"].assumed_roles}
+        if role := self._roles.get(claim.key):
+            expires = timegm(role.expiration.utctimetuple())
+            return Key(claim.key, role.secret_access_key, role.session_token, expires)
+        raise Refusal("InvalidAccessKeyId", "The security token included in the request is invalid.", 403)
+
+    def _users(self) -> list[str]:
+        from moto.iam.models import iam_backends
+
+        return [user.name for user in list(iam_backends[ACCOUNT]["aws"].users.values())]
+
+    def role(self, arn: str) -> Any:
+        """A role of moto's, or None."""
+        from moto.iam.models import iam_backends
+
+        return next((role for role in iam_backends[ACCOUNT]["aws"].get_roles() if role.arn == arn), None)
+
+    def check_upload(self, call: Call) -> None:
+        """Refuse the id of a multipart upload to another object, which moto would go by."""
+        from moto.s3.models import s3_backends
+
+        if call.service == "s3" and (upload := call.parameters.get("uploadId")) is not None:
+            bucket = s3_backends[ACCOUNT]["aws"].buckets.get(call.bucket)
+            begun = bucket.multiparts.get(upload) if bucket else None
+            if begun is None or begun.key_name != call.key:
+                raise Refusal("NoSuchUpload", "The specified upload does not exist.", 404)
+
+
+def _delete(objects: list[tuple[str, str]]) -> bytes:
+    def element(name: str, text: str) -> str:
+        return f"<{name}>{escape(text, {chr(13): '&#13;'})}</{name}>" if text else ""
+
+    members = "".join(f"<Object>{element('Key', k)}{element('VersionId', v)}</Object>" for k, v in objects)
+    return f"<Delete>{members}</Delete>".encode()
+
+
+def _key(name: str) -> str:
+    key = name.upper().replace("-", "_")
+    return key if key in ("CONTENT_TYPE", "CONTENT_LENGTH") else f"HTTP_{key}"

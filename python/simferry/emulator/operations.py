@@ -1,0 +1,219 @@
+"""What the emulator answers. moto, which is behind it, has more: other services start containers with the host's folders in
+them (Batch, Lambda), or say that a job has completed that never ran. Whatever is not named here is refused by its name."""
+
+import base64
+import hashlib
+import re
+import zlib
+from typing import NamedTuple
+from urllib.parse import unquote
+from xml.etree import ElementTree
+
+from .calls import ACCOUNT, BUCKET_NAME, Call, Refusal, unanswered
+
+_REGION = re.compile(r"(af|ap|ca|eu|il|me|mx|sa|us)-[a-z]+-\d")  # of AWS's main partition
+
+# of IAM, by what they are about
+ROLE = {
+    "AttachRolePolicy", "CreateRole", "DeleteRole", "DeleteRolePolicy", "DetachRolePolicy", "GetRole", "GetRolePolicy",
+    "ListAttachedRolePolicies", "ListRolePolicies", "PutRolePolicy", "UpdateAssumeRolePolicy",
+}  # fmt: skip
+USER = {
+    "AttachUserPolicy", "CreateAccessKey", "CreateUser", "DeleteAccessKey", "DeleteUser", "DeleteUserPolicy", "DetachUserPolicy",
+    "GetUser", "GetUserPolicy", "ListAccessKeys", "ListAttachedUserPolicies", "ListUserPolicies", "PutUserPolicy",
+    "UpdateAccessKey",
+}  # fmt: skip
+POLICY = {"CreatePolicy", "DeletePolicy", "GetPolicy", "GetPolicyVersion"}
+
+OPERATIONS = {
+    "ecr": {
+        "BatchDeleteImage", "BatchGetImage", "CreateRepository", "DeleteRepository", "DescribeImages",
+        "DescribeRepositories", "GetAuthorizationToken", "GetLifecyclePolicy", "ListImages", "PutImage", "PutLifecyclePolicy",
+    },
+    "iam": ROLE | USER | POLICY | {"ListPolicies", "ListRoles", "ListUsers"},
+    "logs": {
+        "CreateLogGroup", "CreateLogStream", "DeleteLogGroup", "DeleteLogStream", "DescribeLogGroups", "DescribeLogStreams",
+        "FilterLogEvents", "GetLogEvents", "PutLogEvents",
+    },
+    "sagemaker": {
+        "AddTags", "CreateProcessingJob", "DeleteTags", "DescribeProcessingJob", "ListProcessingJobs", "ListTags",
+        "StopProcessingJob",
+    },
+    "sts": {"AssumeRole", "GetCallerIdentity"},
+}  # fmt: skip
+
+# of S3: the action of IAM by method and the part of a bucket or an object that the query names ("": itself)
+BUCKET = {
+    "GET": {
+        "": "ListBucket", "acl": "GetBucketAcl", "encryption": "GetEncryptionConfiguration",
+        "lifecycle": "GetLifecycleConfiguration", "location": "GetBucketLocation", "policy": "GetBucketPolicy",
+        "policyStatus": "GetBucketPolicyStatus", "publicAccessBlock": "GetBucketPublicAccessBlock",
+        "tagging": "GetBucketTagging", "uploads": "ListBucketMultipartUploads", "versioning": "GetBucketVersioning",
+        "versions": "ListBucketVersions",
+    },
+    "HEAD": {"": "ListBucket"},
+    "PUT": {
+        "": "CreateBucket", "acl": "PutBucketAcl", "encryption": "PutEncryptionConfiguration",
+        "lifecycle": "PutLifecycleConfiguration", "policy": "PutBucketPolicy",
+        "publicAccessBlock": "PutBucketPublicAccessBlock", "tagging": "PutBucketTagging", "versioning": "PutBucketVersioning",
+    },
+    "POST": {"delete": "DeleteObject"},
+    "DELETE": {
+        "": "DeleteBucket", "encryption": "PutEncryptionConfiguration", "lifecycle": "PutLifecycleConfiguration",
+        "policy": "DeleteBucketPolicy", "publicAccessBlock": "PutBucketPublicAccessBlock", "tagging": "PutBucketTagging",
+    },
+}  # fmt: skip
+OBJECT = {
+    "GET": {
+        "": "GetObject", "acl": "GetObjectAcl", "tagging": "GetObjectTagging", "uploadId": "ListMultipartUploadParts",
+        "versionId": "GetObjectVersion",
+    },
+    "HEAD": {"": "GetObject", "versionId": "GetObjectVersion"},
+    "PUT": {"": "PutObject", "acl": "PutObjectAcl", "tagging": "PutObjectTagging", "uploadId": "PutObject"},
+    "POST": {"uploads": "PutObject", "uploadId": "PutObject"},
+    "DELETE": {
+        "": "DeleteObject", "tagging": "DeleteObjectTagging", "uploadId": "AbortMultipartUpload",
+        "versionId": "DeleteObjectVersion",
+    },
+}  # fmt: skip
+ACCOUNT_WIDE = {"GET": {"": "ListAllMyBuckets"}}
+# what a query may say besides
+_PARAMETERS = {
+    "bucket-region", "continuation-token", "delimiter", "encoding-type", "fetch-owner", "key-marker", "list-type", "marker",
+    "max-buckets", "max-keys", "max-parts", "max-uploads", "part-number-marker", "partNumber", "prefix",
+    "response-cache-control", "response-content-disposition", "response-content-encoding", "response-content-language",
+    "response-content-type", "response-expires", "start-after", "upload-id-marker", "version-id-marker", "x-id",
+}  # fmt: skip
+# headers that mean something to S3; those in _TRANSPORT have done their work when a request is understood
+_MEANT = {
+    "cache-control", "content-disposition", "content-encoding", "content-language", "content-md5", "content-type", "expires",
+    "if-match", "if-modified-since", "if-none-match", "if-unmodified-since", "range", "x-amz-acl",
+    "x-amz-metadata-directive", "x-amz-mp-object-size", "x-amz-sdk-checksum-algorithm", "x-amz-storage-class",
+    "x-amz-tagging", "x-amz-tagging-directive",
+}  # fmt: skip
+_MEANT_PREFIXES = (
+    "x-amz-checksum-", "x-amz-copy-source", "x-amz-grant-", "x-amz-meta-", "x-amz-server-side-encryption"
+)  # fmt: skip
+_TRANSPORT = {
+    "x-amz-content-sha256", "x-amz-date", "x-amz-decoded-content-length", "x-amz-expected-bucket-owner",
+    "x-amz-optional-object-attributes", "x-amz-request-payer", "x-amz-security-token", "x-amz-source-expected-bucket-owner",
+    "x-amz-te", "x-amz-trailer", "x-amz-user-agent",
+}  # fmt: skip
+
+
+def check(call: Call) -> None:
+    """Raise Refusal unless the emulator answers this."""
+    if not _REGION.fullmatch(call.region):
+        raise Refusal(
+            "InvalidRequest", f"simferry's emulator has the regions of AWS's main partition, not {call.region}"
+        )
+    if call.service == "s3":
+        _check_s3(call)
+    elif call.operation not in OPERATIONS[call.service]:
+        raise unanswered(call.service, call.operation)
+    elif call.service == "sagemaker" and "Tags" in call.operation:
+        arn = str(call.parameters.get("ResourceArn", ""))
+        if arn.startswith("arn:") and ":processing-job/" not in arn:
+            raise unanswered("sagemaker", f"{call.operation} of {arn}")
+    elif call.service == "logs" and (other := [name for name in call.parameters if "Identifier" in name]):
+        raise unanswered("logs", f"{call.operation} with {other[0]} in place of logGroupName")
+    elif call.service == "ecr" and {*_registries(call)} - {ACCOUNT}:
+        raise Refusal("AccessDenied", f"simferry's emulator has no account but {ACCOUNT}", 403)
+    elif call.operation == "AssumeRole" and any(name.startswith("Policy") for name in call.parameters):
+        raise unanswered("sts", "AssumeRole with policies for the session")
+
+
+def _registries(call: Call) -> list[str]:
+    given = [call.parameters.get("registryId"), *(call.parameters.get("registryIds") or [])]
+    return [str(one) for one in given if one is not None]
+
+
+# ---- S3 ----
+
+
+def part(call: Call) -> str:
+    """Which part of a bucket or an object a request to S3 is about; "" for itself."""
+    return next((name for name in call.parameters if name not in _PARAMETERS), "")
+
+
+def action(call: Call) -> str | None:
+    """The action of IAM that a request to S3 needs; None if it is none that is answered."""
+    level = OBJECT if call.key else BUCKET if call.bucket else ACCOUNT_WIDE
+    return level.get(call.operation, {}).get(part(call))
+
+
+def _check_s3(call: Call) -> None:
+    parts = [name for name in call.parameters if name not in _PARAMETERS]
+    if len(parts) > 1 or action(call) is None:
+        what = "an object" if call.key else "a bucket" if call.bucket else "S3"
+        raise unanswered("s3", f"{call.operation} {' and '.join(parts)}".strip() + f" of {what}")
+    for name, value in call.headers.items():
+        if name.endswith("expected-bucket-owner") and value != ACCOUNT:
+            raise Refusal("AccessDenied", "Access Denied", 403)
+        if name.startswith("x-amz-") and not (_is_meant(name) or name in _TRANSPORT):
+            raise unanswered("s3", f"the header {name}")
+    if copied(call) and not (call.operation == "PUT" and call.key and parts in ([], ["uploadId"])):
+        raise unanswered("s3", f"{call.operation} with the header x-amz-copy-source")
+
+    for name, digest in _DIGESTS.items():
+        told = call.headers.get(name)
+        if told and call.operation == "PUT" and told != base64.b64encode(digest(call.body)).decode():
+            raise Refusal("BadDigest", f"The {name} you specified did not match the calculated checksum.")
+
+
+# what an upload may say of its body, of the sums that Python has itself
+_DIGESTS = {
+    "content-md5": lambda body: hashlib.md5(body, usedforsecurity=False).digest(),
+    "x-amz-checksum-crc32": lambda body: zlib.crc32(body).to_bytes(4, "big"),
+    "x-amz-checksum-sha1": lambda body: hashlib.sha1(body, usedforsecurity=False).digest(),
+    "x-amz-checksum-sha256": lambda body: hashlib.sha256(body).digest(),
+}
+
+
+def _is_meant(name: str) -> bool:
+    return name in _MEANT or name.startswith(_MEANT_PREFIXES)
+
+
+def meant_headers(call: Call) -> dict[str, str]:
+    """Those that S3 is to see."""
+    return {name: value for name, value in call.headers.items() if _is_meant(name)}
+
+
+class Source(NamedTuple):
+    bucket: str
+    key: str
+    version: str
+
+
+def copied(call: Call) -> Source | None:
+    """The object that a request copies from."""
+    given = call.headers.get("x-amz-copy-source")
+    if given is None:
+        return None
+    path, _, query = given.partition("?")
+    bucket, _, key = unquote(path).removeprefix("/").partition("/")
+    if not BUCKET_NAME.fullmatch(bucket) or not key or (query and not query.startswith("versionId=")):
+        raise Refusal("InvalidArgument", f"x-amz-copy-source is no BUCKET/KEY: {given}")
+    return Source(bucket, key, unquote(query.removeprefix("versionId=")))
+
+
+def deleted(call: Call) -> list[tuple[str, str]]:
+    """Keys and versions that a request to delete several objects names."""
+    try:
+        root = ElementTree.fromstring(call.body)
+    except ElementTree.ParseError:
+        raise Refusal("MalformedXML", "The XML you provided was not well-formed.") from None
+    out = []
+    for one in root:
+        said = {_name(member): member.text or "" for member in one}
+        if _name(one) == "Object" and said.get("Key") and len(said) == len(one) and set(said) <= {"Key", "VersionId"}:
+            out.append((said["Key"], said.get("VersionId", "")))
+        elif _name(one) != "Quiet":
+            raise Refusal("MalformedXML", "Objects have a Key, and perhaps a VersionId.")
+    if not out or len(out) > 1000:
+        raise Refusal("MalformedXML", "1 to 1,000 objects can be deleted at once.")
+    return out
+
+
+def _name(element: ElementTree.Element) -> str:
+    return element.tag.rpartition("}")[2]

@@ -59,8 +59,8 @@ def emulator(
 ) -> None:
     """Rehearse at no cost: AWS on this machine, with jobs in Docker.
 
-    S3, IAM, ECR and logs, and SageMaker Processing. Prints the variables that lead every AWS SDK here, then a line for
-    all that happens to a job. Ctrl-C ends it: then jobs,
+    S3, IAM, ECR and logs, and SageMaker Processing. Prints the variables that lead every AWS SDK here, with a key that is
+    drawn at each start, then a line for all that happens to a job. Ctrl-C ends it: then jobs,
     containers and everything in S3 are gone. P is a probability.
     """
     from ..emulator import Emulator, Faults

@@ -15,7 +15,6 @@ import numpy as np
 import pandas as pd
 import pytest
 import simferry as sf
-from simferry.errors import SimulationError
 from simferry.simulation import WORKER
 from simferry.worker.rows import as_rows
 from sweeps import PYTHON_DRAWS, digest, done_pairs, write
@@ -229,11 +228,22 @@ def test_texts_come_back_as_they_were(go):
 @pytest.mark.parametrize(
     "code", ["lambda: 1", "open('f', 'w')", "{'f': print}", "(i for i in 'ab')", "__import__('threading').Lock()"]
 )
-def test_values_that_cannot_be_kept_are_refused_at_once(tmp_path, go, code):
-    script = write(tmp_path, "simulate.py", f"def simulate(n):\n    return {code} if n == 2 else n")
-    with pytest.raises(SimulationError, match=r"the simulation returned a .* can't be kept"):
-        go(script, sf.grid(n=[1, 2]), 200)
-    assert len(sf.runs(tmp_path / "runs")[0].logs()) == 1  # not tried again
+def test_a_value_that_cannot_be_kept_fails_its_replication(tmp_path, go, code):
+    script = write(tmp_path, "simulate.py", f"def simulate(n):\n    return ({code}) if n == 2 else n")
+    run = go(script, sf.grid(n=[1, 2]), 20)
+    assert run.results()["value"].tolist() == [1] * 20 and run.errors()["n"].tolist() == [2] * 20
+    assert run.errors()["message"].str.match(r"the simulation returned a .* can't be kept.* return ", case=False).all()
+    assert len(run.logs()) == 1  # not tried again
+
+
+def test_a_dict_that_is_filled_again_keeps_what_it_was(tmp_path, go):
+    code = "found = {}\ndef simulate(n):\n    found['value'] = n\n    return found"
+    assert go(write(tmp_path, "s.py", code), sf.grid(n=[1, 2]), 2, workers=1).results()["value"].tolist() == [
+        1,
+        1,
+        2,
+        2,
+    ]
 
 
 @pytest.mark.parametrize("kind", ["function", "script"])
@@ -406,8 +416,9 @@ def simulate(n):
 @pytest.mark.parametrize("value", ["DataFrame([[1, 2]], columns=['a', 'a'])", "Series([1.0, 2.0], index=['a', 'a'])"])
 def test_two_values_of_one_name_are_refused(tmp_path, value):
     code = f"import pandas as pd\ndef simulate():\n    return pd.{value}"
-    with pytest.raises(SimulationError, match=r"returned two values of the name 'a': rename one of them"):
-        sf.run(write(tmp_path, "simulate.py", code), replications=2, store=tmp_path / "runs")
+    run = sf.run(write(tmp_path, "simulate.py", code), replications=2, store=tmp_path / "runs")
+    says = "the simulation returned two values of the name 'a': rename one of them"
+    assert run.errors()["message"].tolist() == [says] * 2
 
 
 FRAME = "pd.DataFrame({'arm': ['b', 'a', 'b'], 'n': [5, 6, 7], 'm': [1.0, 2.0, 4.0]})"

@@ -10,7 +10,6 @@ import pytest
 import simferry as sf
 from conftest import require
 from simferry import streams
-from simferry.errors import SimulationError
 from sweeps import R_DRAWS, digest, done_pairs, write
 
 
@@ -186,11 +185,12 @@ def test_texts_come_back_as_they_were(tmp_path):
 
 
 @pytest.mark.parametrize("value", ["function(x) x", "stdout()", "list(a = 1, f = mean)", "globalenv()"])
-def test_values_that_cannot_be_kept_are_refused_at_once(tmp_path, value):
-    script = write(tmp_path, "simulate.R", f"simulate <- function(n) {{ Sys.sleep(0.01); if (n == 2) {value} else n }}")
-    with pytest.raises(SimulationError, match=r"the simulation returned a .* can't be kept"):
-        go(script, sf.grid(n=[1, 2]), 2000)
-    assert len(sf.runs(tmp_path / "runs")[0].logs()) == 1  # not tried again
+def test_a_value_that_cannot_be_kept_fails_its_replication(tmp_path, value):
+    script = write(tmp_path, "simulate.R", f"simulate <- function(n) if (n == 2) {value} else n")
+    run = go(script, sf.grid(n=[1, 2]), 20)
+    assert run.results()["value"].tolist() == [1] * 20 and run.errors()["n"].tolist() == [2] * 20
+    assert run.errors()["message"].str.match(r"the simulation returned a .* can't be kept: return ").all()
+    assert len(run.logs()) == 1  # not tried again
 
 
 # ---- failures ----

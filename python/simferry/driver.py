@@ -419,7 +419,6 @@ def _as_error(run: RunFolder, job: str, said: str) -> SimferryError:
     kind, _, text = said.partition(": ")
     where = f"jobs/{job}/log.txt in {run.path}"
     errors: dict[str, SimferryError] = {
-        "refused": SimulationError(text),
         "disk": StoreError(f"{text} (in {run.path})", f"Make room there, then: simferry resume {run.handle}"),
         "service": AwsError(
             f"SageMaker could not run job {job} of run {run.id}: {text}", f"simferry logs {run.handle}"

@@ -24,7 +24,7 @@ from .worker import blocks
 
 WORKER = Path(__file__).parent / "worker"
 _PARTS = (
-    "blocks", "rows", "job", "family", "folders", "functions", "seeds", "scripts", "process", "supervisor", "check", "main",
+    "blocks", "rows", "values", "job", "family", "folders", "functions", "seeds", "scripts", "process", "supervisor", "check", "main",
 )  # fmt: skip
 _BELOW = ("profile.R", "simferry_worker/below.R", "private_mount.sh")  # for processes that a script or a command starts
 _IN_R = ("worker.R", "cluster.R", *_BELOW, *(f"simferry_worker/{part}.R" for part in _PARTS))

@@ -36,6 +36,9 @@ def finish(made: Any, as_json: bool) -> int:
     else:
         click.echo(f"{now.done:,} of {now.total:,} replications done, {now.failed:,} failed, in {made.address}")
         if now.failed:
+            if now.failed == now.done:
+                first = made.errors()["message"].iloc[0].strip().partition("\n")[0]
+                click.echo(f"all have failed, the first with: {first[:300]}")
             click.echo(f"simferry errors {made.handle}  tells why")
             click.echo(f"simferry resume {made.handle} --retry-failed  tries them again")
         elif now.finished:

@@ -8,8 +8,7 @@ column_kind <- function(x) switch(typeof(x), double = "double", integer = "integ
 column_bytes <- function(x) {
   if (is.list(x)) return(c(writeBin(lengths(x), raw(), endian = "little"), unlist(x)))
   if (!is.character(x)) return(writeBin(if (is.logical(x)) as.integer(x) else x, raw(), endian = "little"))
-  x <- enc2utf8(x)
-  if (!all(valid <- validUTF8(x))) x[!valid] <- iconv(x[!valid], "UTF-8", "UTF-8", sub = "byte")
+  x <- utf8(x)
   lengths <- nchar(x, "bytes", allowNA = TRUE)
   lengths[is.na(x)] <- -1L
   c(writeBin(as.integer(lengths), raw(), endian = "little"), charToRaw(paste(x[!is.na(x)], collapse = "")))

@@ -92,7 +92,10 @@ def as_text(value: Any) -> str:
         if not math.isfinite(value):
             return "NaN" if value != value else "Inf" if value > 0 else "-Inf"
         return str(int(value)) if value.is_integer() and abs(value) < 2**53 else repr(value)
-    return str(value)
+    try:
+        return str(value)
+    except ValueError:  # a whole number of more digits than Python writes
+        return hex(value)
 
 
 def encode(block: Block) -> bytes:
@@ -104,7 +107,7 @@ def encode(block: Block) -> bytes:
             header.append(f"{column.kind}: {_escape(name)}")
             body += [column.values.tobytes(), column.text]
     squeeze = zlib.compressobj(1, zlib.DEFLATED, 31)
-    parts = [squeeze.compress(("\n".join(header) + "\n\n").encode())]
+    parts = [squeeze.compress(("\n".join(header) + "\n\n").encode(errors="backslashreplace"))]
     parts += [squeeze.compress(data) for data in body]
     return b"".join([*parts, squeeze.flush()])
 

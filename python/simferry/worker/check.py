@@ -7,8 +7,8 @@ from pathlib import Path
 from . import blocks
 from .functions import arguments_of, load_script
 from .job import Job, facts_here
-from .process import describe
 from .rows import table
+from .values import describe
 
 
 def check(root: Path) -> None:

@@ -94,8 +94,10 @@ def used_packages() -> list[tuple[str, str]]:
     own = {"simferry_worker", "worker", "simferry"}
     found = []
     for name, module in list(sys.modules.items()):
-        version = vars(module).get("__version__") if "." not in name and name not in own else None
-        if isinstance(version, str) and name not in sys.stdlib_module_names and not name.startswith("_"):
+        version = None
+        with contextlib.suppress(Exception):  # anything may stand there
+            version = vars(module).get("__version__") if "." not in name and name not in own else None
+        if type(version) is str and name not in sys.stdlib_module_names and not name.startswith("_"):
             found.append((name, version))
     return sorted(found)
 

@@ -18,8 +18,8 @@ replay <- function(root) {
       if (job$loop) call[[2L]] <- r
       assign(".Random.seed", state, envir = space)
       value <- withCallingHandlers(eval(call, space), error = function(e) trace <<- tryCatch(user_calls(sys.calls()), error = function(e) character()))
-      if (!job$loop) as_columns(value)   # refuses what a run would not keep
-      shown <- utils::capture.output(print(value))
+      if (!job$loop) rows_of(value)   # refuses what a run would not keep
+      shown <- tryCatch(utils::capture.output(print(value)), error = function(e) paste0("(a ", class(value)[1L], " whose print method fails: ", message_of(e), ")"))
     } else {
       job$included <- included_files(job)
       value <- script_runner(job, 0L)(row, r, state)
@@ -27,8 +27,8 @@ replay <- function(root) {
     }
     saveRDS(value, file.path(root, "value.rds"), compress = FALSE)
     answer("", shown = paste(shown, collapse = "\n"))
-  }, error = function(e) answer("yes", message = paste(conditionMessage(e), collapse = "\n"),
-    call = if (is.null(conditionCall(e))) "" else paste(deparse(conditionCall(e), nlines = 3L), collapse = " "), traceback = paste(trace, collapse = "\n")))
+  }, error = function(e) answer("yes", message = message_of(e),
+    call = call_of(e), traceback = paste(trace, collapse = "\n")))
 }
 
 run <- function(root) {

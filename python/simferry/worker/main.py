@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import signal
 import sys
 from pathlib import Path
 from typing import NoReturn
@@ -12,10 +13,10 @@ from .family import leave
 from .folders import enter
 from .functions import FunctionRunner
 from .job import Job, leave_message
-from .process import describe
-from .rows import as_rows, column_of, is_plain, pickled, table
+from .rows import column_of, is_plain, pickled, table
 from .scripts import ScriptRunner
 from .supervisor import Supervisor
+from .values import Rows, cannot_be_kept, describe, rows_of, shown
 
 
 def replay(root: Path) -> None:
@@ -23,16 +24,17 @@ def replay(root: Path) -> None:
     job = Job(root)
     row, replication, _ = job.stretches[0]
     job.scratch.mkdir(exist_ok=True)
-    shown, failure = "", ("", "", "")
-    form, rows = "", {}  # of a value that is a table, for readers that unpickle nothing of a container's
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # a KeyboardInterrupt is then the simulation's own
+    text, failure = "", ("", "", "")
+    form, rows = "", Rows()  # of a value that is a table, for readers that unpickle nothing of a container's
     try:
         if job.kind == "function":
             folder = enter(job.scratch / "folder-0", job.scratch / "loaded-0", job.included)
             run = FunctionRunner(job)
             folder.adopt()
             value = run(row, replication)
-            rows = as_rows(value) or {}  # refuses what a run would not keep
-            shown = repr(value)
+            rows = rows_of(value) or Rows()  # refuses what a run would not keep
+            text = shown(value)
             form = form_of(value) if rows or value is None else ""
             with contextlib.suppress(ImportError):  # the reader has no module that the script was
                 import cloudpickle
@@ -43,14 +45,16 @@ def replay(root: Path) -> None:
             runner = ScriptRunner(job, 0)
             runner(row, replication)
             value = runner.text()
-            shown = "" if value is None else f"{job.results_file}:\n{value}"
-            form, rows = ("none", {}) if value is None else ("value", {"value": [value]})
-        (root / "value.pkl").write_bytes(pickled(value))
-    except KeyboardInterrupt:
-        raise
+            text = "" if value is None else f"{job.results_file}:\n{value}"
+            form, rows = ("none", Rows()) if value is None else ("value", Rows(value=[value]))
+        try:
+            data = pickled(value)
+        except Exception as error:
+            raise cannot_be_kept(value, error) from None
+        (root / "value.pkl").write_bytes(data)
     except BaseException as error:  # SystemExit too, as in a run
         failure = describe(error)
-    columns = dict(zip(("shown", "message", "call", "traceback"), (shown, *failure), strict=True))
+    columns = dict(zip(("shown", "message", "call", "traceback"), (text, *failure), strict=True))
     said = table("replay", {name: blocks.strings([text]) for name, text in columns.items()})
     tables = [said, table("value", {name: column_of(values) for name, values in rows.items()})] if rows else [said]
     facts = {"failed": "yes" if any(failure) else "", "form": form}

@@ -21,6 +21,8 @@ cut_pieces <- function(counts, workers) {
 work <- function(job, process, pieces, careful) {
   root <- job$root
   input <- empty_input()
+  at_start <- terms_at_start()
+  diverted <- sink.number()
   # where memory runs out this process is to end, and not its supervisor
   tryCatch(suppressWarnings(cat("1000", file = "/proc/self/oom_score_adj")), error = function(e) NULL)
   calls <- vector("list", length(job$conditions$condition))
@@ -47,6 +49,7 @@ work <- function(job, process, pieces, careful) {
     min(max(1, total / 50000), as.numeric(job$longest_block))
   }
   flush <- function() suspendInterrupts({
+    options_then <- own_terms(at_start)
     if (careful) unlink(marker)
     if (!is.null(open_part)) parts <<- c(parts, list(open_part()))
     of <- function(name) unlist(lapply(parts, `[[`, name), recursive = FALSE, use.names = FALSE)
@@ -65,6 +68,7 @@ work <- function(job, process, pieces, careful) {
       save_block(job, process, sequence, length(condition), sum(!ok), facts, tables)
     }
     parts <<- list(); failures <<- list(); warned <<- list(); texts <<- list(); dropped <<- list(); held <<- 0
+    options(options_then)
     block_started <<- clock()
   })
   stop_here <- function() signalCondition(structure(class = c("interrupt", "condition"), list(message = "", call = NULL)))
@@ -112,15 +116,33 @@ work <- function(job, process, pieces, careful) {
       FALSE
     }
     failed <- function(e) failures[[length(failures) + 1L]] <<- list(
-      condition = id, replication = first + i, message = paste(conditionMessage(e), collapse = "\n"),
-      call = paste(deparse(conditionCall(e), nlines = 3L), collapse = " "), traceback = paste(trace, collapse = "\n"))
+      condition = id, replication = first + i, message = message_of(e), call = call_of(e), traceback = paste(trace, collapse = "\n"))
     on_warning <- function(w) {
-      if (getOption("warn") >= 2L || is.null(muffle <- findRestart("muffleWarning", w))) return()   # it becomes an error
-      n <- length(warned); text <- paste(conditionMessage(w), collapse = "\n")
+      if (isTRUE(getOption("warn") >= 2L) || is.null(muffle <- findRestart("muffleWarning", w))) return()   # it becomes an error
+      n <- length(warned); text <- message_of(w)
       last <- if (n) warned[[n]]
       if (n && last$condition == id && last$replication == first + i && last$message == text) warned[[n]]$count <<- last$count + 1L
       else warned[[n + 1L]] <<- list(condition = id, replication = first + i, message = text, count = 1L)
       invokeRestart(muffle)
+    }
+    # the replication has failed
+    not_done <- function(e) {
+      suspendInterrupts({
+        options_then <- own_terms(at_start)
+        while (sink.number() > diverted) sink()
+        failed(e)
+        if (loop) values[[i + 1L]] <<- tryCatch(serialize(e, NULL, xdr = FALSE), error = function(other) serialize(simpleError(message_of(e)), NULL, xdr = FALSE))
+        trace <<- character()
+        before <- now
+        now <<- clock()
+        since <- (looked + 1L):(i + 1L)
+        ends[since] <<- before + (now - before) * seq_along(since) / length(since)
+        looked <<- i + 1L; look <<- looked + 1L
+        looked_state <<- state <<- next_stream(state)
+        i <<- i + 1L
+        if (identical(options_then$expressions, 5000L)) options(options_then)
+      })
+      if (job$on_error == "stop") stop_here()   # what is whole is written at once, and seen
     }
     while (i < count) tryCatch(withCallingHandlers(
       while (i < count) {
@@ -132,7 +154,12 @@ work <- function(job, process, pieces, careful) {
           if (loop) {
             value <- serialize(value, NULL, xdr = FALSE)
             held <<- held + length(value)
-          } else if (!is.double(value) && !is.null(value)) value <- kept_value(job, id, first + i, value)
+          } else if (!is.null(value)) {
+            # a plain vector of doubles is kept as it is; whatever else the simulation made is asked for its rows now
+            if (!is.double(value) || is.object(value) || !is.null(attr(value, "dim"))) value <- kept_value(job, id, first + i, value)
+            if (length(value) > 1000L || is.list(value)) held <<- held + 8 * sum(lengths(value))
+          }
+          if (.Internal(sink.number(TRUE)) > diverted) while (sink.number() > diverted) sink()
           if (!is.null(value)) values[[i + 1L]] <- value
         } else {
           text <- run_script(row, first + i, state)
@@ -160,23 +187,15 @@ work <- function(job, process, pieces, careful) {
           ok <- logical(count); ends <- numeric(count); values <- vector("list", count)
         })
       }, warning = on_warning, error = on_error),
-      simferry_refusal = function(e) give_up(job, "refused: ", conditionMessage(e), " (condition ", id, ", replication ", first + i, ")"),
+      interrupt = function(e) {
+        if (stopping(job)) stop_here()
+        if (look_around()) return()
+        not_done(simpleError("an interrupt was signalled"))
+      },
       error = function(e) {
         if (stopping(job)) stop_here()
         if (look_around()) return()
-        suspendInterrupts({
-          failed(e)
-          if (loop) values[[i + 1L]] <<- serialize(e, NULL, xdr = FALSE)
-          trace <<- character()
-          before <- now
-          now <<- clock()
-          since <- (looked + 1L):(i + 1L)
-          ends[since] <<- before + (now - before) * seq_along(since) / length(since)
-          looked <<- i + 1L; look <<- looked + 1L
-          looked_state <<- state <<- next_stream(state)
-          i <<- i + 1L
-        })
-        if (job$on_error == "stop") stop_here()   # what is whole is written at once, and seen
+        not_done(e)
       })
     suspendInterrupts({ parts[[length(parts) + 1L]] <<- open_part(); open_part <<- NULL })
   }
@@ -215,7 +234,8 @@ work <- function(job, process, pieces, careful) {
 
 # Objects that are no table are kept whole, beside the block.
 kept_value <- function(job, id, r, value) {
-  if (!identical(as_columns(value), "object")) return(value)
+  rows <- rows_of(value)
+  if (!identical(rows, "object")) return(rows)
   folder <- file.path(job$root, "artifacts", id, r)
   dir.create(folder, recursive = TRUE, showWarnings = FALSE)
   open <- file.path(job$root, "scratch", paste0("object-", Sys.getpid()))
@@ -223,7 +243,11 @@ kept_value <- function(job, id, r, value) {
     saveRDS(value, open)
     if (!file.rename(open, file.path(folder, "value.rds"))) stop("it can't be written", call. = FALSE)
   }
-  tryCatch(keep(), error = function(e) { unlink(open); give_up(job, "disk: ", file.path(folder, "value.rds"), ": ", conditionMessage(e)) })
+  tryCatch(keep(), error = function(e) {
+    unlink(open)
+    tryCatch(serialize(value, NULL), error = function(e) refuse_value(value, e))
+    give_up(job, "disk: ", file.path(folder, "value.rds"), ": ", message_of(e))
+  })
   NULL
 }
 

@@ -3,6 +3,7 @@
 import contextlib
 import os
 import signal
+import sys
 import time
 import traceback
 import warnings
@@ -16,8 +17,9 @@ from .family import leave
 from .folders import Folder, enter
 from .functions import FunctionRunner
 from .job import Job, facts_here, give_up
-from .rows import Refused, as_rows, ids_of, is_simple, pickled, records, result_tables, table
-from .scripts import NotKept, ScriptFailed, ScriptRunner, keeping
+from .rows import ids_of, is_simple, pickled, records, result_tables, table
+from .scripts import NotKept, ScriptRunner, keeping
+from .values import cannot_be_kept, describe, message_of, rows_of
 
 
 def cut_pieces(counts: list[int], workers: int) -> list[int]:
@@ -46,6 +48,9 @@ class Process:
         self.sequence = 0
         self.fraction = 1e-9
         self.flushing = False
+        self.out = sys.stdout
+        self.umask, self.recursion_limit = os.umask(0), sys.getrecursionlimit()
+        os.umask(self.umask)
         self.stopping = (job.scratch / "stop").exists()
         self.started = self.block_started = time.perf_counter()
         self.folder: Folder | None = None  # a function's; a script's is its runner's
@@ -83,6 +88,7 @@ class Process:
                     self.folder.adopt()
                 else:
                     self.run = ScriptRunner(job, self.number)
+                self.out = sys.stdout or self.out
                 self.facts = {"run": job.run, **facts_here()}
                 warnings.showwarning = self.warn
                 for span in self.claims():
@@ -93,8 +99,6 @@ class Process:
             whole = min(len(self.condition), len(self.replication), len(self.ok), len(self.seconds))
             self.keep_first(self.looked if self.folder else whole)
             self.flush()
-        except Refused as error:
-            give_up(job, f"refused: {error} (condition {job.ids[self.at[0]]}, replication {self.at[1]})")
         except (OSError, NotKept) as error:
             give_up(job, f"disk: {error}")
         except Exception as error:
@@ -115,8 +119,9 @@ class Process:
         self.warned = {at: count for at, count in self.warned.items() if at[:2] in whole}
 
     def interrupt(self, *_: Any) -> None:
-        """SIGINT: what is computed now does not count, even where the simulation goes on regardless; a block is finished."""
-        first, self.stopping = not self.stopping, True
+        """SIGINT: what is computed now does not count, even where the simulation goes on regardless; a block is finished.
+        Where nobody has asked to stop it is the simulation's own, and the replication fails."""
+        first, self.stopping = not self.stopping, (self.job.scratch / "stop").exists()
         if first and not self.flushing:
             raise KeyboardInterrupt
 
@@ -154,13 +159,15 @@ class Process:
                 value = run(row, replication)
                 if self.stopping:
                     raise KeyboardInterrupt
-                if not is_simple(value) and as_rows(value) is None:
-                    self.keep_object(condition, replication, value)
-                    value = None
-            except (Refused, NotKept):
+                if not is_simple(value):
+                    value = self.kept(condition, replication, value)
+                elif type(value) is dict:
+                    value = value.copy()  # the simulation may fill the same one again
+            except NotKept:
                 raise
             except BaseException as error:  # whatever it is, SystemExit too: it is recorded, and the rest goes on
-                if self.stopping:
+                self.own_terms()
+                if self.stopping or (job.scratch / "stop").exists():
                     raise KeyboardInterrupt from None
                 ok = False
                 place = f"{self.folder.path}{os.sep}" if self.folder else ""  # another one in each process
@@ -171,6 +178,8 @@ class Process:
                 text = run.text()
                 if text is not None:
                     self.texts.append((condition, replication, text))
+            if sys.stdout is not self.out or self.out.closed:
+                self.own_terms()
             now = clock()
             self.condition.append(condition)
             self.replication.append(replication)
@@ -213,19 +222,35 @@ class Process:
         self.look_at = 0.0 if self.each else now + max(0.001, 50 * cost)
         return again
 
-    def keep_object(self, condition: int, replication: int, value: Any) -> None:
-        """Objects that are no table are kept whole, beside the block."""
+    def kept(self, condition: int, replication: int, value: Any) -> Any:
+        """The rows of a value; objects that are no table are kept whole, beside the block."""
+        rows = rows_of(value)
+        if rows is not None:
+            return rows
+        try:
+            data = pickled(value)
+        except Exception as error:
+            raise cannot_be_kept(value, error) from None
+        self.own_terms()
         folder = self.job.root / "artifacts" / str(condition) / str(replication)
         open_file = self.job.scratch / f"object-{self.number}"
-        data = pickled(value)
         with keeping():
             folder.mkdir(parents=True, exist_ok=True)
             open_file.write_bytes(data)
             os.replace(open_file, folder / "value.pkl")
+        return None
+
+    def own_terms(self) -> None:
+        """What the simulation may have set, and what the worker itself depends on."""
+        os.umask(self.umask)
+        sys.setrecursionlimit(max(sys.getrecursionlimit(), self.recursion_limit))
+        if self.out is not None and self.out.closed:
+            self.out = open(1, "w", closefd=False, errors="backslashreplace")  # noqa: SIM115
+        sys.stdout = self.out
 
     def warn(self, message: Any, category: Any, *_: Any, **__: Any) -> None:
         row, replication = self.at
-        key = (self.job.ids[row], replication, f"{category.__name__}: {message}")
+        key = (self.job.ids[row], replication, message_of(message, category))
         self.warned[key] = self.warned.get(key, 0) + 1
 
     def seconds_per_block(self, now: float) -> float:
@@ -235,6 +260,7 @@ class Process:
 
     def flush(self) -> None:
         self.flushing = True
+        self.own_terms()
         if self.careful:
             marker_file(self.job, self.number).unlink(missing_ok=True)
         if self.condition:
@@ -244,7 +270,9 @@ class Process:
                 give_up(self.job, f"shared: {name}")
             self.sequence += 1
             name = f"{self.sequence:06d}-r{len(self.ok)}-f{self.ok.count(False)}"
-            save_block(self.job, self.number, name, self.facts, self.tables())
+            with warnings.catch_warnings(), np.errstate(all="ignore"):
+                warnings.simplefilter("ignore")  # they are not the simulation's, which may have made errors of them
+                save_block(self.job, self.number, name, self.facts, self.tables())
         self.clear()
         self.block_started = time.perf_counter()
         self.flushing = False
@@ -295,14 +323,3 @@ def write_marker(job: Job, process: int, condition: int, replication: int) -> No
 def finished(job: Job, process: int) -> Path:
     """A file that is there when a process came to its end: an exit status may be the simulation's own."""
     return job.scratch / f"finished-{process}"
-
-
-def describe(error: BaseException) -> tuple[str, str, str]:
-    """Message, call and traceback of a failed replication, without the worker's own frames."""
-    if isinstance(error, ScriptFailed):
-        return str(error), "", ""
-    own = Path(__file__).parent
-    frames = [f for f in traceback.extract_tb(error.__traceback__) if Path(f.filename).parent != own]
-    call = f"{frames[-1].name}, line {frames[-1].lineno}" if frames else ""
-    text = "".join(traceback.format_list(frames[-30:]) + traceback.format_exception_only(error))
-    return f"{type(error).__name__}: {error}", call, text

@@ -41,6 +41,7 @@ plain <- function(x) if (is.object(x) && !inherits(x, "table") || is.complex(x))
 output_names <- function(x) {
   labels <- names(x)
   if (is.null(labels)) return(if (length(x) == 1L) "value" else paste0("value_", seq_along(x)))
+  labels <- utf8(labels)
   empty <- is.na(labels) | !nzchar(labels)
   labels[empty] <- paste0("value_", which(empty))
   taken <- labels %in% c("condition", "replication")   # every table of results has such columns
@@ -64,7 +65,7 @@ result_tables <- function(condition, replication, values) {
       return(list(list(name = "results", columns = c(list(condition = condition, replication = replication), columns))))
     }
   }
-  rows <- lapply(values, as_columns)
+  rows <- lapply(values, function(value) if (is.list(value)) value else as_columns(value))
   keep <- which(vapply(rows, is.list, NA))
   lapply(unname(split(keep, vapply(rows[keep], function(r) paste(escape(names(r)), collapse = "\n"), ""))), function(at) {
     counts <- vapply(rows[at], function(r) length(r[[1]]), 1L)

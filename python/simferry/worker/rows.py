@@ -12,7 +12,7 @@ from . import blocks
 
 
 class Refused(Exception):
-    """The simulation returned something that can't be kept."""
+    """A replication returned something that can't be kept: it has failed."""
 
 
 def as_rows(value: Any) -> dict[str, list[Any]] | None:
@@ -33,7 +33,10 @@ def as_rows(value: Any) -> dict[str, list[Any]] | None:
     if isinstance(value, dict):
         for item in value.values():
             if inspect.isroutine(item) or hasattr(item, "fileno"):
-                raise Refused(f"the simulation returned a dict with a {type(item).__name__}, which can't be kept")
+                raise Refused(
+                    f"the simulation returned a dict with a {type(item).__name__}, which can't be kept: "
+                    "return numbers, texts and logicals"
+                )
         if not all(map(is_plain, value.values())):
             return None
         return {name: [v] for name, v in zip(_names(value), value.values(), strict=True)}
@@ -88,28 +91,26 @@ def pickled(value: Any) -> bytes:
         import cloudpickle
 
         dumps = cloudpickle.dumps
-    try:
-        return dumps(value)
-    except Exception as error:
-        raise Refused(f"the simulation returned a {type(value).__name__}, which can't be kept: {error}") from None
+    return dumps(value)
 
 
 def is_simple(value: Any) -> bool:
     """Whether it is a number, or a dict of numbers: what most simulations return, found out fast."""
     if type(value) is dict:
-        return all(type(v) in _NUMBERS for v in value.values())
+        return _NUMBERS.issuperset(map(type, value.values())) and _TEXT.issuperset(map(type, value))
     return type(value) in _NUMBERS
 
 
-_MISSING = ("NAType", "NaTType", "MaskedConstant")
-_NUMBERS = (float, int, bool, np.float64)
+MISSING = ("NAType", "NaTType", "MaskedConstant")
+_NUMBERS = {float, int, bool, np.float64}
+_TEXT = {str}
 
 
 def is_plain(value: Any) -> bool:
     if isinstance(value, (bool, int, float, str, np.number, np.bool_)):
         return not isinstance(value, np.complexfloating)
     # pandas' missing values and times; neither is worth an import here
-    return value is None or type(value).__name__ in (*_MISSING, "Timestamp", "date", "datetime")
+    return value is None or type(value).__name__ in (*MISSING, "Timestamp", "date", "datetime")
 
 
 def column_of(values: list[Any]) -> blocks.Column:
@@ -117,7 +118,7 @@ def column_of(values: list[Any]) -> blocks.Column:
     if all(type(v) is float or type(v) is np.float64 for v in values):  # most columns, fast
         return blocks.numbers("double", values)
     values = [v.item() if isinstance(v, np.generic) else v for v in values]
-    values = [None if type(v).__name__ in _MISSING else v for v in values]
+    values = [None if type(v).__name__ in MISSING else v for v in values]
     kinds = {type(v) for v in values if v is not None}
     if kinds <= {bool}:
         return blocks.numbers("logical", [blocks.NA_INTEGER if v is None else v for v in values])
@@ -138,7 +139,8 @@ def _is_double(value: int) -> bool:
 
 
 def result_tables(condition: list[int], replication: list[int], values: list[Any]) -> list[blocks.Table]:
-    """One table for each distinct set of columns."""
+    """One table for each distinct set of columns. values: of each replication a number, or a dict of numbers, or its rows
+    (values.Rows), or None."""
     first = values[0] if values else None
     if type(first) is dict and first and is_simple(first):
         names = list(first)
@@ -147,7 +149,9 @@ def result_tables(condition: list[int], replication: list[int], values: list[Any
             return [results_table(condition, replication, dict(zip(map(str, names), made, strict=True)))]
     groups: dict[tuple[str, ...], tuple[list[int], list[int], list[list[Any]]]] = {}
     for c, r, value in zip(condition, replication, values, strict=True):
-        rows = as_rows(value)
+        if type(value) in _NUMBERS:
+            value = {"value": value}
+        rows = {name: [v] for name, v in value.items()} if type(value) is dict else value
         if rows:
             cs, rs, columns = groups.setdefault(tuple(rows), ([], [], [[] for _ in rows]))
             n = len(next(iter(rows.values())))
@@ -163,7 +167,13 @@ def result_tables(condition: list[int], replication: list[int], values: list[Any
 
 def results_table(condition: list[int], replication: list[int], columns: dict[str, blocks.Column]) -> blocks.Table:
     ids = ids_of(condition, replication)
-    outputs = {f"{name}_result" if name in ids else name: column for name, column in columns.items()}
+    outputs: dict[str, blocks.Column] = {}
+    for name, column in columns.items():
+        if name in ids:
+            name += "_result"
+            while name in columns:
+                name += "_result"
+        outputs[name] = column
     return table("results", ids, outputs)
 
 

@@ -45,7 +45,8 @@ supervise <- function(job) suspendInterrupts({
       if (is.null(child)) next
       children[[pid]] <- NULL
       if (stopping(job) || file.exists(file.path(job$root, "message"))) next
-      if (inherits(ended[[pid]], "try-error")) give_up(job, "worker: ", conditionMessage(attr(ended[[pid]], "condition")))
+      # without a condition R was at its limits, which the simulation may have set
+      if (!is.null(failure <- attr(ended[[pid]], "condition"))) give_up(job, "worker: ", message_of(failure))
       if (isTRUE(ended[[pid]])) { if (!is.null(child$then)) do.call(start, child$then) }
       else if (recover(job, child, start, memory_kills() > killed_before)) in_vain <- 0L
       else if ((in_vain <- in_vain + 1L) > 2L) give_up(job, "worker: its processes end before they have run anything (out of memory?)")

@@ -1,0 +1,107 @@
+"""What replications returned and raised, made safe at once: no code of the simulation runs when a block is written.
+
+Classes of the simulation's may do anything when they are asked: raise, lie, end the process.
+"""
+
+import contextlib
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .rows import MISSING, Refused, as_rows
+from .scripts import ScriptFailed
+
+MOST = 100_000  # characters of a message
+_EXACT = (float, int, bool, str, type(None))
+
+
+class Rows(dict[str, list[Any]]):
+    """Columns of equal length, of texts, numbers, logicals and None of Python's own types."""
+
+
+def rows_of(value: Any) -> Rows | None:
+    """A value's rows; None where it is no table and has to be kept whole. Raises Refused where it can't be kept."""
+    try:
+        columns = as_rows(value)
+        if columns is None:
+            return None
+        rows = Rows()
+        for name, column in columns.items():
+            rows[str.__str__(name)] = [v if type(v) in _EXACT else plain(v) for v in column]
+        if len({len(column) for column in rows.values()}) > 1:
+            raise Refused(f"the simulation returned {a_kind_of(value)} whose columns are of different lengths")
+        if any(type(v) is str and len(v) > 2**29 for column in rows.values() for v in column):
+            raise Refused("the simulation returned a text of more than 500 million characters: write it to a file")
+    except Refused:
+        raise
+    except Exception as error:
+        raise cannot_be_kept(value, error) from None
+    return rows
+
+
+def plain(value: Any) -> Any:
+    """A number or text as one of Python's own types: a class of the simulation's may do anything when it is asked later."""
+    if isinstance(value, np.generic):
+        value = value.item()
+    kind = type(value)
+    if kind.__name__ in MISSING:
+        return None
+    for exact in (bool, int, float, str):
+        if issubclass(kind, exact):
+            return _OWN[exact](value)
+    return str.__str__(str(value))
+
+
+_OWN: dict[type, Callable[[Any], Any]] = {
+    bool: bool, int: int.__int__, float: float.__float__, str: str.__str__,
+}  # fmt: skip
+
+
+def cannot_be_kept(value: Any, error: BaseException) -> Refused:
+    return Refused(
+        f"the simulation returned {a_kind_of(value)}, which can't be kept: {message_of(error)}. "
+        "Return numbers, a dict, a tuple or a data frame"
+    )
+
+
+def a_kind_of(value: Any) -> str:
+    return f"a {_said(lambda: type(value).__name__, 'value')}"
+
+
+def message_of(error: BaseException, category: type | None = None) -> str:
+    kind = _said(lambda: (category or type(error)).__name__, "exception")
+    return cut(f"{kind}: {_said(lambda: str(error), '(its text can not be had: its __str__ raises)')}")
+
+
+def shown(value: Any) -> str:
+    return _said(lambda: repr(value), f"({a_kind_of(value)} whose __repr__ raises)")
+
+
+def describe(error: BaseException) -> tuple[str, str, str]:
+    """Message, call and traceback of a failed replication, without the worker's own frames."""
+    if type(error) in (ScriptFailed, Refused):
+        return cut(str(error)), "", ""
+    message = message_of(error)
+    call = text = ""
+    with contextlib.suppress(BaseException):  # the exception's own class may say anything, or raise
+        own = Path(__file__).parent
+        found = traceback.extract_tb(vars(BaseException)["__traceback__"].__get__(error))
+        frames = [f for f in found if Path(f.filename).parent != own]
+        call = f"{frames[-1].name}, line {frames[-1].lineno}" if frames else ""
+        text = "".join(traceback.format_list(frames[-30:]))
+    last = _said(lambda: "".join(traceback.format_exception_only(error)), f"{message}\n")
+    return message, call, cut(text + last)
+
+
+def cut(text: str) -> str:
+    return text if len(text) <= MOST else f"{text[:MOST]} ... ({len(text):,} characters in all)"
+
+
+def _said(say: Callable[[], Any], otherwise: str) -> str:
+    """What the simulation's own code says of a value; `otherwise` where it raises, or says no text."""
+    with contextlib.suppress(BaseException):
+        return str.__str__(say())
+    return otherwise

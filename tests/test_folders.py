@@ -41,6 +41,31 @@ def included(folder):
     return {"include": ["in.txt", "data"]}
 
 
+def test_empty_folders_come_along(tmp_path, go, language):
+    (tmp_path / "empty" / "deep").mkdir(parents=True)
+    (tmp_path / "data" / "none").mkdir(parents=True)
+    write(tmp_path, "data/a.txt", "1")
+    code = {
+        "R": """
+cat("1", file = "empty/loaded.txt")
+simulate <- function(n) {
+  cat("x", file = "data/none/x.txt")
+  length(dir("empty/deep"))
+}
+""",
+        "py": """
+import os
+open("empty/loaded.txt", "w").close()
+def simulate(n):
+    open("data/none/x.txt", "w").close()
+    return len(os.listdir("empty/deep"))
+""",
+    }[language]
+    run = go(write(tmp_path, f"s.{language}", code), sf.grid(n=[1]), include=["empty", "data"], keep_files=True)
+    assert run.errors()["message"].tolist() == [] and run.results()["value"].tolist() == [0, 0]
+    assert list(files(run)) == ["data/none/x.txt"]
+
+
 def contents(folder):
     return {str(p.relative_to(folder)): p.read_bytes() for p in Path(folder).rglob("*") if p.is_file()}
 

@@ -38,6 +38,7 @@ def test_a_whole_sweep(tmp_path):
         replication_timeout = 60
         retries = 0
         cores = 1
+        keep_files = true
         fresh = true
         [local]
         workers = 2
@@ -62,6 +63,7 @@ def test_a_whole_sweep(tmp_path):
         "replication_timeout": 60,
         "retries": 0,
         "cores": 1,
+        "keep_files": True,
         "fresh": True,
         "workers": 2,
     }

@@ -188,7 +188,13 @@ class Simulation:
                         f"include: {file} would take the place of another {name}", "Rename one of the two."
                     )
                 out[name] = file
-        taken = {name.partition("/")[0] for name in out}
+        empty = self.empty_folders()
+        for name in empty:
+            if name in out:
+                raise SimulationError(
+                    f"include: folder {name} would take the place of a file {name}", "Rename one of the two."
+                )
+        taken = {name.partition("/")[0] for name in [*out, *empty]}
         for own in WORKER_FILES[self.language]:
             name, folder, _ = own.partition("/")
             if name in taken:
@@ -197,6 +203,19 @@ class Simulation:
                     "Rename yours.",
                 )
         return out
+
+    def empty_folders(self) -> list[str]:
+        """Included folders in which nothing lies, and those around them, as the snapshot names them."""
+        out = set()
+        for entry in self.include:
+            path = self._included(entry)
+            base = self.folder if path.is_relative_to(self.folder) else path.parent
+            for folder in [path, *path.rglob("*")] if path.is_dir() else []:
+                parts = set(folder.relative_to(path).parts)
+                if folder.is_dir() and not IGNORED & parts and all(f.name in IGNORED for f in folder.iterdir()):
+                    place = folder.relative_to(base)
+                    out |= {one.as_posix() for one in (place, *place.parents)}
+        return sorted(out - {"."})
 
     def _included(self, entry: str | Path) -> Path:
         for base in (self.folder, Path.cwd()):
@@ -232,6 +251,8 @@ class Simulation:
         for name, content in sorted(self.files().items()):
             if not self.is_object or name != self.objects:
                 add(name, content if isinstance(content, bytes) else content.read_bytes())
+        if empty := self.empty_folders():
+            add("folders", *empty)
         if self.kind == "command":
             add(self.script)
         for name, one in sorted(self.inputs.items()):
@@ -392,6 +413,8 @@ class Simulation:
             else:
                 shutil.copy(content, path)
         write_worker(self.language, folder)
+        # stores and the service carry files alone
+        (folder / "simferry_worker" / "folders").write_text("".join(f"{name}\n" for name in self.empty_folders()))
 
     def needs_private_mount(self) -> bool:
         """Whether the script names the absolute output folder of containers."""

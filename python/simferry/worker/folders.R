@@ -16,6 +16,14 @@ is_link <- function(paths) { to <- Sys.readlink(paths); !is.na(to) & nzchar(to) 
 is_folder <- function(paths) dir.exists(paths) & !is_link(paths)
 is_cache <- function(names) names == "__pycache__" | startsWith(names, "sourceCpp-")   # of compiled code
 
+# Folders that came along with the script by their names alone; they are made beside it where that can be written to.
+empty_folders <- function(code) {
+  listed <- file.path(code, "simferry_worker", "folders")
+  names <- if (file.exists(listed)) readLines(listed, encoding = "UTF-8")
+  for (name in names) dir.create(file.path(code, name), recursive = TRUE, showWarnings = FALSE)
+  names
+}
+
 # What came along with the script, by its name in a working directory: folders, files to copy, and files to share.
 included_files <- function(job) {
   names <- list.files(job$code, all.files = TRUE, recursive = TRUE, include.dirs = TRUE, no.. = TRUE)
@@ -30,7 +38,7 @@ included_files <- function(job) {
   if (any(as.numeric(Sys.time()) - as.numeric(info$mtime) < 0.02)) Sys.sleep(0.02)
   code <- normalizePath(job$code)
   shared <- file.path(code, names[files[!copied]])
-  list(code = code, folders = names[info$isdir], copied = names[files[copied]], shared = names[files[!copied]], was = stamps(shared))
+  list(code = code, folders = union(names[info$isdir], empty_folders(job$code)), copied = names[files[copied]], shared = names[files[!copied]], was = stamps(shared))
 }
 
 # The name of a shared file that was written to, if there is one.

@@ -39,10 +39,21 @@ def is_cache(name: str) -> bool:
     return name == "__pycache__" or name.startswith("sourceCpp-")
 
 
+def empty_folders(code: Path) -> list[str]:
+    """Those that came along with the script by their names alone; they are made beside it where that can be written to."""
+    listed = code / "simferry_worker" / "folders"
+    names = listed.read_text().splitlines() if listed.exists() else []
+    for name in names:
+        with contextlib.suppress(OSError):
+            (code / name).mkdir(parents=True, exist_ok=True)
+    return names
+
+
 class Included:
     """What came along with the script, by its name in a working directory: folders, files to copy, and files to share."""
 
     def __init__(self, code: Path, hidden: str = "", copies: bool = False) -> None:
+        empty = empty_folders(code)
         self.folders: list[str] = []
         sizes: list[tuple[int, str]] = []
         self.files: dict[str, Path] = {}
@@ -54,6 +65,7 @@ class Included:
             for name in sorted(set(names) - skip):
                 self.files[str(place / name)] = code / place / name
                 sizes.append((os.path.getsize(code / place / name), str(place / name)))
+        self.folders += [name for name in empty if name not in self.folders]
         total, self.shared = 0, dict[Path, Stamp]()
         for n, (size, name) in enumerate(sorted(sizes), start=1):
             total += size

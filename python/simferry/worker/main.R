@@ -51,5 +51,6 @@ main <- function(arguments) {
   root <- normalizePath(if (length(arguments) > 1L) arguments[2] else "/opt/ml/processing")
   # so that source("helpers.R") finds what came along with the script
   setwd(file.path(root, "input", "code"))
+  empty_folders(".")
   switch(arguments[1], check = check(root), run = run(root), replay = replay(root), stop("worker.R check | run | replay ROOT"))
 }

@@ -88,7 +88,7 @@ work <- function(job, process, pieces, careful) {
     ok <- logical(count); ends <- numeric(count); values <- vector("list", count)
     began <- now <- clock()
     looked <- 0L; look <- 1L   # after how many replications the clock was looked at last, and will be next
-    looked_state <- state; a_while <- 0.002   # seconds between looks
+    looked_state <- state; a_while <- 0.005   # seconds between looks
     open_part <<- function() {
       whole <- seq_len(i)
       if (looked < i) ends[(looked + 1L):i] <<- clock()
@@ -100,7 +100,7 @@ work <- function(job, process, pieces, careful) {
       if (is.null(folder)) return(FALSE)
       at <- clock()
       changed <- folder$changed()
-      a_while <<- max(0.002, 100 * (clock() - at))
+      a_while <<- max(0.005, 250 * (clock() - at))
       if (!changed) return(FALSE)
       if (i > looked) {
         folder$tidy()

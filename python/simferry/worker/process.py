@@ -219,7 +219,7 @@ class Process:
                     self.dropped.append((condition, replication, names[0]))
         self.looked = len(self.condition)
         cost = time.perf_counter() - now
-        self.look_at = 0.0 if self.each else now + max(0.001, 50 * cost)
+        self.look_at = 0.0 if self.each else now + max(0.002, 250 * cost)
         return again
 
     def kept(self, condition: int, replication: int, value: Any) -> Any:

@@ -167,6 +167,14 @@ def test_a_service_is_the_one_that_is_signed_for(limited):
         assert status in (400, 403, 404, 501) and "UserName" not in said and "logGroups" not in said
 
 
+def test_headers_that_mean_something_to_moto(emulator):
+    """Of another account, and another region."""
+    headers = {"x-moto-account-id": "999999999999", "User-Agent": "region/cn-north-1", **FORM}
+    body = b"Action=GetCallerIdentity&Version=2011-06-15"
+    status, said = send(emulator, "POST", "/", signed(emulator, "sts", "POST", "/", body, headers), body)
+    assert status == 200 and f"arn:aws:iam::{ACCOUNT}:user/simferry-user" in said
+
+
 def test_keys_are_judged_one_by_one(limited):
     """Several in one request, copies, uploads in parts that were begun for another key, buckets in a host's name."""
     mine = "arn:aws:s3:::sagemaker-us-east-1-123456789012/mine/*"
@@ -261,6 +269,10 @@ def test_roles_are_assumed_by_those_whom_they_trust(limited):
     sts.assume_role(RoleArn=f"arn:aws:iam::{ACCOUNT}:role/mine", RoleSessionName="me")
     with pytest.raises(ClientError, match="trust policy does not allow it"):
         sts.assume_role(RoleArn=emulator.role, RoleSessionName="me")  # SageMaker only
+    trust["Statement"].append({"Effect": "Deny", "Principal": "*", "Action": "sts:AssumeRole"})
+    service["iam"].update_assume_role_policy(RoleName="mine", PolicyDocument=json.dumps(trust))
+    with pytest.raises(ClientError, match="trust policy does not allow it"):
+        sts.assume_role(RoleArn=f"arn:aws:iam::{ACCOUNT}:role/mine", RoleSessionName="me")
     for missing in (f"arn:aws:iam::{ACCOUNT}:role/none", "arn:aws:iam::999999999999:role/mine"):
         with pytest.raises(ClientError, match="There is no role"):
             sts.assume_role(RoleArn=missing, RoleSessionName="me")

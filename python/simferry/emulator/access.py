@@ -57,12 +57,17 @@ def _trusts(role: str, arn: str) -> bool:
 
     document = json.loads(iam_backends[ACCOUNT]["aws"].get_role_by_arn(role).assume_role_policy_document)
     trusted = {"*", ACCOUNT, f"arn:aws:iam::{ACCOUNT}:root", arn}
+    if ":assumed-role/" in arn:  # a role's session is the role
+        trusted.add(f"arn:aws:iam::{ACCOUNT}:role/{arn.split('/')[1]}")
+    effects = set()
     for statement in _listed(document["Statement"]):
-        principals = statement.get("Principal", {})
+        principals = statement.get("Principal", "*")
         named = _listed(principals.get("AWS", [])) if isinstance(principals, dict) else _listed(principals)
-        if trusted & set(named):
-            return str(statement["Effect"]) == "Allow" and not statement.get("Condition")
-    return False
+        actions = [str(one).lower() for one in _listed(statement.get("Action", "*"))]
+        concerns = trusted & set(named) and any(_like(one, "sts:assumerole") for one in actions)
+        if concerns and _holds(statement.get("Condition", {}), {}, statement["Effect"] == "Deny"):
+            effects.add(statement["Effect"])
+    return effects == {"Allow"}
 
 
 # ---- policies ----

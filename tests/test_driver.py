@@ -6,12 +6,14 @@ import os
 import pty
 import shutil
 import threading
+import warnings
 
 import psutil
 import pytest
 import simferry as sf
 from simferry import driver
-from simferry.errors import Interrupted, RunBusy, WorkerError
+from simferry.backends.local import Local
+from simferry.errors import Interrupted, Note, RunBusy, WorkerError
 from sweeps import DRAWS, Hold, digest, done_pairs, left_behind, simferry, wait_until, write
 
 SWEEP = ("-p", "n=5,10", "-n", "40", "--seed", "7", "--workers", "2", "--store", "runs")
@@ -194,6 +196,46 @@ def simulate(rng):
     )
     with pytest.raises(WorkerError, match=r"10 replications .* still missing after 2 attempts"):
         sf.run(write(tmp_path, "always.py", always), replications=10, seed=1, store=tmp_path / "runs", retries=1)
+
+
+@pytest.mark.parametrize(("cut_short", "retries"), [(True, 1), (False, 1), (True, 0)])
+def test_an_attempt_that_was_cut_short_is_no_failure_if_it_brought_a_tenth(tmp_path, monkeypatch, cut_short, retries):
+    class ShortJobs(Local):
+        """Each job is ended as soon as it has written a block, which is of four replications at the most."""
+
+        def poll(self, run, jobs):
+            for job, state in super().poll(run, jobs).items():
+                if state == "running" and any(f"{b.plan}-{b.job}" == job for b in run.block_names()):
+                    self.cancel(run, [job], at_once=True)
+            return super().poll(run, jobs)
+
+        def cut_short(self, run, job):
+            return cut_short
+
+    monkeypatch.setattr("simferry.backends.local.Local", ShortJobs)
+    code = """
+import time
+begun = []
+def simulate(rng):
+    begun.append(time.sleep(0.35))
+    if len(begun) > 4:
+        time.sleep(3600)
+    return rng.random()
+"""
+    script = write(tmp_path, "simulate.py", code)
+    options = {"replications": 10, "seed": 1, "store": tmp_path / "runs", "workers": 1, "retries": retries}
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        if cut_short and retries:
+            run = sf.run(script, **options)
+        else:
+            with pytest.raises(WorkerError, match=f"are still missing after {1 + retries} attempt"):
+                sf.run(script, **options)
+            (run,) = sf.runs(tmp_path / "runs")
+    attempts = len(run._folder.plans())
+    said = [str(warning.message) for warning in told if warning.category is Note]
+    assert len(said) == attempts - 1 and all("replications are left" in text for text in said)
+    assert (attempts >= 3 and run.status().state == "complete") if cut_short and retries else attempts == 1 + retries
 
 
 def test_retry_failed_runs_them_again_on_their_own_streams(tmp_path, monkeypatch):

@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import time
+import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
@@ -16,7 +17,7 @@ import psutil
 from . import planning, records, results, untrusted
 from .aws.session import AwsError, NoAnswer
 from .backends.base import ENDED, Backend
-from .errors import Interrupted, RunBusy, SimferryError, SimulationError, StoreError, WorkerError
+from .errors import Interrupted, Note, RunBusy, SimferryError, SimulationError, StoreError, WorkerError
 from .processes import claim, identity, is_held, is_here, process_of
 from .store import LOCK, BlockName, RunFolder, write_whole, writing
 
@@ -246,7 +247,8 @@ def _compute(
     names: list[str] = []
     dealt: set[str] = set()  # plans
     jobs = backend.jobs
-    for attempt in range(run.record["options"]["retries"] + 2):
+    retries, failures = run.record["options"]["retries"], 0
+    while True:
         run.look()
         if len(run.plans()) != plans:  # another driver, on another machine, has dealt out what is missing
             raise run.busy()
@@ -256,13 +258,17 @@ def _compute(
             work = work.take(np.isin(work.condition, conditions))
         if len(work) == 0:
             return
-        if attempt > run.record["options"]["retries"]:
+        if failures > retries or (names and retries == 0):
+            tried = "1 attempt" if len(dealt) == 1 else f"{len(dealt)} attempts"
             raise WorkerError(
-                f"{work.replications:,} replications of run {run.id} are still missing after {attempt} attempts. "
+                f"{work.replications:,} replications of run {run.id} are still missing after {tried}. "
                 f"The last one's log ends: {_last_lines(run, backend, names)}",
                 f"simferry logs {run.handle}  shows all of it, simferry resume {run.handle}  tries again.",
             )
-        names = _submit(run, backend, work, reason if attempt == 0 else "retry", replications, jobs)
+        if names:
+            said = f"attempt {len(dealt) + 1} of run {run.id}: {work.replications:,} replications are left"
+            warnings.warn(Note(said), stacklevel=5)
+        names = _submit(run, backend, work, "retry" if names else reason, replications, jobs)
         dealt.add(names[0].partition("-")[0])
         plans += 1
         if _watch(run, backend, names, on_progress):
@@ -270,8 +276,17 @@ def _compute(
         if _shared_is_written(run, names):  # no failure: from now on processes have copies of all files that came along
             _compute(run, backend, "retry", replications, retry_failed, conditions, plans, on_progress)
             return
+        failures += not _only_too_short(run, backend, names, work.replications)
         # what a few of many jobs left is not worth the start of many again
         jobs = max(1, sum(state != "succeeded" for state in backend.poll(run, names).values()))
+
+
+def _only_too_short(run: RunFolder, backend: Backend, jobs: list[str], given: int) -> bool:
+    """Whether an attempt is no failure: only time limits or lost hosts ended its jobs, and it brought a tenth of what it was given."""
+    plan = jobs[0].partition("-")[0]
+    brought = sum(block.replications for block in run.block_names() if block.plan == plan)
+    ended = [job for job, state in backend.poll(run, jobs).items() if state != "succeeded"]
+    return 10 * brought >= given and bool(ended) and all(backend.cut_short(run, job) for job in ended)
 
 
 def stop_leftovers(run: RunFolder, backend: Backend) -> None:

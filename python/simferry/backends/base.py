@@ -68,6 +68,9 @@ class Backend(Protocol):
     def dollars(self, run: RunFolder) -> float | None:
         """What a run's jobs have cost so far; None where they cost nothing."""
 
+    def cut_short(self, run: RunFolder, job: str) -> bool:
+        """Whether a job ended by its time limit or with its host, and not by what it ran."""
+
     def cancel(self, run: RunFolder, jobs: Sequence[str], at_once: bool) -> None:
         """Stop jobs; unless `at_once`, they may write what they have first."""
 

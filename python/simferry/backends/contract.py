@@ -38,6 +38,12 @@ def output_of(name: str, address: str, mode: str) -> dict[str, Any]:
     return {"OutputName": name, "S3Output": {"S3Uri": address, "LocalPath": f"{ROOT}/{name}", "S3UploadMode": mode}}
 
 
+def cut_short(reason: str) -> bool:
+    """Whether a FailureReason tells of a time limit or a lost host: the first process of a container is killed from outside alone."""
+    lost = re.search(r"MaxRuntimeExceeded|InternalServerError|host \S+ was lost|exited with code 137", reason)
+    return lost is not None and "out of memory" not in reason
+
+
 def tag_of(run: RunFolder) -> str:
     """What the names of a run's jobs have in common, and those of no other run."""
     return hashlib.sha256(run.address.encode()).hexdigest()[:10]

@@ -226,6 +226,9 @@ class Docker:
     def terms(self, run: RunFolder, jobs: int) -> dict[str, Any]:
         return {}
 
+    def cut_short(self, run: RunFolder, job: str) -> bool:
+        return contract.cut_short(str(self._read(run, job).get("reason", ""))) or self._state(run, job) == "lost"
+
     def just_now(self, run: RunFolder) -> bool:
         return False
 

@@ -126,6 +126,9 @@ class Local:
     def terms(self, run: RunFolder, jobs: int) -> dict[str, Any]:
         return {}
 
+    def cut_short(self, run: RunFolder, job: str) -> bool:
+        return self._state(run.jobs / job) == "lost"
+
     def just_now(self, run: RunFolder) -> bool:
         return False
 

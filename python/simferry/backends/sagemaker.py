@@ -408,6 +408,10 @@ class Sagemaker:
         ):
             yield names[name], line if self.hosts == 1 else f"[{host}] {line}"
 
+    def cut_short(self, run: RunFolder, job: str) -> bool:
+        now = self._list(run).get(contract.job_name(run, job))
+        return now is not None and (now.status == "Stopped" or contract.cut_short(now.reason))
+
     def cancel(self, run: RunFolder, jobs: Sequence[str], at_once: bool) -> None:
         from botocore.exceptions import ClientError
 

@@ -79,6 +79,7 @@ _IN_R: list[tuple[re.Pattern[str], str | Callable[[re.Match[str]], str]]] = [
     (re.compile(r"pip install (--upgrade )?'?simferry(\[\w+\])?'?"), "simferry_install()"),
     (re.compile(r"AWS_DEFAULT_REGION=([\w-]+)"), r'Sys.setenv(AWS_DEFAULT_REGION = "\1")'),
     (re.compile(r"--function\b"), "function_name"),
+    (re.compile(r"--changed-code\b"), "changed_code = TRUE"),
     (re.compile(r"--image ([\w./:-]*\w)"), r'sim_docker("\1")'),
     (re.compile(r"e\.g\. -p (\w+)=\.\.\."), r"e.g. \1 = c(...)"),
 ]  # fmt: skip

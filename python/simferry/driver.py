@@ -7,14 +7,14 @@ import os
 import signal
 import time
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import psutil
 
-from . import planning, records, results, untrusted
+from . import own_code, planning, records, results, untrusted
 from .aws.session import AwsError, NoAnswer
 from .backends.base import ENDED, Backend
 from .errors import Interrupted, Note, RunBusy, SimferryError, SimulationError, StoreError, WorkerError
@@ -151,11 +151,13 @@ def drive(
     replications: int,
     retry_failed: bool = False,
     conditions: np.ndarray | None = None,
+    changed_code: Mapping[str, str] | None = None,
     on_progress: Callable[[Progress], None] = lambda _: None,
 ) -> None:
     """Compute what is missing of a run.
 
     replications: how many of each condition are wanted. conditions: only these (ids), for pilots.
+    changed_code: what of the user's own code is not what the run began with, and its hashes: the plans tell.
     Raises Interrupted (Ctrl-C, or SIGTERM), with the run resumable; SimulationError, StoreError or WorkerError when it can't
     go on.
     """
@@ -168,7 +170,8 @@ def drive(
                 run.push()
             elif _adopt(run, backend, on_progress):
                 return
-            _compute(run, backend, reason, replications, retry_failed, conditions, plans, on_progress)
+            changed = dict(changed_code or {})
+            _compute(run, backend, reason, replications, retry_failed, conditions, plans, changed, on_progress)
         except KeyboardInterrupt:
             if backend.jobs_go_on:
                 raise _detached(run, backend) from None
@@ -242,6 +245,7 @@ def _compute(
     retry_failed: bool,
     conditions: np.ndarray | None,
     plans: int,
+    changed_code: dict[str, str],
     on_progress: Callable[[Progress], None],
 ) -> None:
     names: list[str] = []
@@ -268,13 +272,13 @@ def _compute(
         if names:
             said = f"attempt {len(dealt) + 1} of run {run.id}: {work.replications:,} replications are left"
             warnings.warn(Note(said), stacklevel=5)
-        names = _submit(run, backend, work, "retry" if names else reason, replications, jobs)
+        names = _submit(run, backend, work, "retry" if names else reason, replications, jobs, changed_code)
         dealt.add(names[0].partition("-")[0])
         plans += 1
         if _watch(run, backend, names, on_progress):
             return
         if _shared_is_written(run, names):  # no failure: from now on processes have copies of all files that came along
-            _compute(run, backend, "retry", replications, retry_failed, conditions, plans, on_progress)
+            _compute(run, backend, "retry", replications, retry_failed, conditions, plans, changed_code, on_progress)
             return
         failures += not _only_too_short(run, backend, names, work.replications)
         # what a few of many jobs left is not worth the start of many again
@@ -303,7 +307,13 @@ def stop_leftovers(run: RunFolder, backend: Backend) -> None:
 
 
 def _submit(
-    run: RunFolder, backend: Backend, work: planning.Work, reason: str, replications: int, jobs: int
+    run: RunFolder,
+    backend: Backend,
+    work: planning.Work,
+    reason: str,
+    replications: int,
+    jobs: int,
+    changed_code: dict[str, str],
 ) -> list[str]:
     record, options = run.record, run.record["options"]
     spec = record["simulation"]
@@ -327,6 +337,7 @@ def _submit(
         "private_mount": "yes" if spec["private_mount"] and not backend.contract else "",
         "chunked": "yes" if chunk_size else "", "keep_files": "yes" if options.get("keep_files") else "",
         "copies": "yes" if _shared_is_written(run, job_names(run)) else "",
+        "own_code": own_code.known_to(record),
     }  # fmt: skip
 
     def job(j: int) -> Callable[[str], bytes]:
@@ -342,6 +353,7 @@ def _submit(
         "workers": backend.workers,
         "created": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="milliseconds"),
         "place": backend.options,
+        **({"changed_code": changed_code} if changed_code else {}),
         **terms,
     }
     number = run.add_plan(plan_record, {f"{j + 1:04d}": job(j) for j in range(len(dealt))})

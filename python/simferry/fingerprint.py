@@ -4,12 +4,15 @@ A pickle won't do: it changes with the line and the process, and it names classe
 functions with one fingerprint compute the same.
 """
 
+import dis
 import hashlib
 import inspect
 import sys
 import types
 from pathlib import Path
 from typing import Any
+
+from .worker.own import is_own
 
 _ATOMS = (type(None), bool, int, float, complex, str, bytes, type(Ellipsis), type(NotImplemented))
 _NO_CODE = {
@@ -23,8 +26,11 @@ _NO_CODE = {
 }
 
 
-def fingerprint(function: Any) -> str:
-    """SHA-256 over a function (or any callable), its defaults, closure, and the globals that it uses."""
+def fingerprint(function: Any, modules: set[str] | None = None) -> str:
+    """SHA-256 over a function (or any callable), its defaults, closure, and the globals that it uses.
+
+    modules: to which the names of modules are added that it refers to (the user's own) or imports (any).
+    """
     digest = hashlib.sha256()
     seen: dict[int, tuple[int, Any]] = {}  # by id, which stays an object's own as long as it is kept here
 
@@ -33,7 +39,13 @@ def fingerprint(function: Any) -> str:
             data = text.encode("utf-8", "surrogatepass") if isinstance(text, str) else text
             digest.update(len(data).to_bytes(8, "big") + data)
 
+    def uses(home: types.ModuleType | None) -> None:
+        if modules is not None and home is not None and _is_own(home):
+            modules.add(home.__name__)
+
     def code(c: types.CodeType) -> None:
+        if modules is not None:
+            modules.update(_imports(c))
         add("code", c.co_code, getattr(c, "co_exceptiontable", b""), str(c.co_flags))
         add(*map(str, (c.co_argcount, c.co_posonlyargcount, c.co_kwonlyargcount)))
         for names in (c.co_names, c.co_varnames, c.co_freevars, c.co_cellvars):
@@ -49,6 +61,7 @@ def fingerprint(function: Any) -> str:
             add("again", str(seen[id(x)][0]))
             return
         seen[id(x)] = (len(seen), x)
+        uses(x if isinstance(x, types.ModuleType) else _module_of(x))
         if isinstance(x, types.CodeType):
             code(x)
         elif isinstance(x, types.ModuleType):
@@ -137,6 +150,16 @@ def fingerprint(function: Any) -> str:
     return digest.hexdigest()
 
 
+def _imports(code: types.CodeType) -> set[str]:
+    """Names that code may import: what import says, and where it calls import_module(), its texts."""
+    found = {i.argval for i in dis.get_instructions(code) if i.opname == "IMPORT_NAME"}
+    listed = [names for names in code.co_consts if isinstance(names, tuple)]  # from package import these
+    found |= {f"{name}.{part}" for name in found for names in listed for part in names if isinstance(part, str)}
+    if {"import_module", "__import__"} & set(code.co_names):
+        found |= {text for text in code.co_consts if isinstance(text, str) and text.replace(".", "").isidentifier()}
+    return found
+
+
 def _names(code: types.CodeType) -> set[str]:
     inner = [c for c in code.co_consts if isinstance(c, types.CodeType)]
     return set(code.co_names).union(*map(_names, inner))
@@ -150,10 +173,7 @@ def _module_of(x: Any) -> types.ModuleType | None:
 def _is_own(module: types.ModuleType) -> bool:
     """Whether a module is a file of the user's, and neither Python's nor an installed package's, whose version stands for it."""
     path = getattr(module, "__file__", None)
-    if module.__name__ == "__main__" or not path or not path.endswith(".py"):
-        return False
-    installed = "site-packages" in path or "dist-packages" in path
-    return not installed and module.__name__.partition(".")[0] not in sys.stdlib_module_names
+    return isinstance(path, str) and path.endswith(".py") and is_own(module.__name__, path, Path("/nowhere"))
 
 
 def _installed(x: Any) -> bool:

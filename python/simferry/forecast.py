@@ -5,7 +5,7 @@ import tempfile
 import time
 import warnings
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +37,8 @@ NOT_PLANNED = (
 class Forecast:
     """What a run would be. seconds are None without a pilot, and in the cloud, where `cloud` has them and stretches is 0.
 
-    What a pilot told is of this machine: workers, core_seconds, the seconds of its replications.
+    What a pilot told is of this machine: workers, core_seconds, the seconds of its replications. code: name and path of what the
+    hash covers, by which results of earlier runs are known again: the script, included files, your own modules and packages.
     """
 
     conditions: int
@@ -55,6 +56,7 @@ class Forecast:
     slowest_condition: dict[str, Any] | None = None
     longest_replication: float | None = None
     cloud: cloud_forecast.CloudForecast | None = None
+    code: list[dict[str, str]] = field(default_factory=list)
 
 
 def plan(
@@ -107,7 +109,7 @@ def plan(
         seed = streams.check_seed(0 if seed is None else seed)
         work = _stretches(simulation, design, seed, replications, common, where.workers)
         total = len(design) * replications
-        return Forecast(len(design), replications, total, 0, len(work), where.workers, seed)
+        return Forecast(len(design), replications, total, 0, len(work), where.workers, seed, code=simulation.code())
     few = min(replications, PILOT_REPLICATIONS)
     folder = create(simulation, design, replications=few, seed=seed, store=store, pilot=True, **options)
     there = reuse.take_over(_as_if(folder, replications), store_at(store), design)
@@ -122,6 +124,7 @@ def plan(
         where.workers,
         folder.record["seed"],
         folder.id,
+        code=simulation.code(),
     )
     _forecast(out, folder, design, cores or (1 if simulation.kind == "function" else where.workers))
     if failed := sum(name.failed for name in folder.block_names()):
@@ -169,12 +172,15 @@ def _in_the_cloud(
     if not pilot:
         seed = streams.check_seed(options["seed"] or 0)
         nothing = cloud_forecast.CloudForecast([], None, None, ["without a pilot no time and no cost can be told"])
-        return Forecast(len(design), replications, total, 0, 0, given.get("workers", 0), seed, cloud=nothing)
+        workers = given.get("workers", 0)
+        return Forecast(len(design), replications, total, 0, 0, workers, seed, cloud=nothing, code=simulation.code())
     options = {**options, "replications": min(replications, PILOT_REPLICATIONS), "pilot": True}
     with tempfile.TemporaryDirectory(prefix="simferry-pilot-", ignore_cleanup_errors=True) as store:
         folder, here, where = _pilot_here(simulation, design, given.get("image"), {**options, "store": store})
         _pilot(folder, here)
-        out = Forecast(len(design), replications, total, 0, 0, here.workers, folder.record["seed"])
+        out = Forecast(
+            len(design), replications, total, 0, 0, here.workers, folder.record["seed"], code=simulation.code()
+        )
         cores = options["cores"] or (1 if simulation.kind == "function" else here.workers)
         _forecast(out, folder, design, cores)
         failed = sum(name.failed for name in folder.block_names())

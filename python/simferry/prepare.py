@@ -80,6 +80,7 @@ def create(
         "common": common,
         "inputs": record_of(simulation.inputs),
         "code_hash": simulation.code_hash(),
+        "own_code": [one._asdict() for one in simulation.own_code],
         "environment": {} if where.asks_elsewhere else simulation.environment,
         "image": image,
         "pilot": pilot,

@@ -80,6 +80,12 @@ def _inputs(value: Any) -> str:
     return ""
 
 
+def _own_code(value: Any) -> str:
+    if not isinstance(value, list):
+        return "a list"
+    return next(filter(None, (_fields(one, {"name": _text, "path": _text, "hash": _text}) for one in value)), "")
+
+
 _text, _logical = _a(str, "a text"), lambda value: "" if isinstance(value, bool) else "true or false"
 _object = _a(dict, "an object")
 _number = _a((int, float), "a number")
@@ -102,10 +108,12 @@ _RUN: dict[str, Check] = {
     "streams": _or_none(_a((int, str, dict, list), "a version")), "parameters": _parameters, "common": _common,
     "simulation": lambda value: _simulation(value), "options": lambda value: _fields(value, _OPTIONS),
     "environment": _object, "inputs?": lambda value: _inputs(value), "code_hash": _text, "image?": _or_none(_text),
+    "own_code?": lambda value: _own_code(value),
 }  # fmt: skip
 _PLAN: dict[str, Check] = {
     "reason": _text, "replications": _whole(1), "jobs": _whole(0, MOST_JOBS), "to_do": _whole(0, 2**63),
     "created": _moment, "place": _object, "files?": _text, "limit?": _whole(0), "hosts?": _whole(1),
+    "changed_code?": lambda value: "" if isinstance(value, dict) and all(map(_is_text, value.values())) else "hashes by name",
     "types?": lambda value: "" if isinstance(value, list) and value and all(map(_is_text, value)) else "instance types",
 }  # fmt: skip
 _PROCESS: dict[str, Check] = {

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from . import own_code
 from .design import Design
 from .errors import StoreError
 from .results import read_blocks
@@ -30,6 +31,7 @@ def take_over(run: RunFolder, store: Store, design: Design) -> int:
     same = identity(run.record)
     wanted = {text: i + 1 for i, text in enumerate(design.canonical())}
     taken: set[tuple[int, int]] = set()
+    now = own_code.Now()
     for earlier in store.folders():
         if earlier.id == run.id or identity(earlier.record) != same:
             continue
@@ -46,17 +48,22 @@ def take_over(run: RunFolder, store: Store, design: Design) -> int:
         if "{condition}" in (run.record["simulation"]["args"] or ""):  # its number is seen by the script
             ids[ids != np.arange(len(ids))] = 0
         if ids.any():
-            _take_from(run, earlier, ids, taken)
+            _take_from(run, earlier, ids, taken, now)
     if taken:
         run.push()
     return len(taken)
 
 
-def _take_from(run: RunFolder, earlier: RunFolder, ids: np.ndarray, taken: set[tuple[int, int]]) -> None:
+def _take_from(
+    run: RunFolder, earlier: RunFolder, ids: np.ndarray, taken: set[tuple[int, int]], now: own_code.Now
+) -> None:
     number = len(list(run.blocks.iterdir()))
     folders = earlier.bring_artifacts()
     with_artifacts = {int(p.name) for p in folders.iterdir() if p.name.isdecimal()} if folders.is_dir() else set()
-    for _, block in read_blocks(earlier, mend=False):
+    others = {plan["plan"] for plan in earlier.plans() if plan.get("changed_code")}  # went on with other code
+    for name, block in read_blocks(earlier, mend=False):
+        if name.partition("-")[0] in others or any(map(now.differs, own_code.news_of(block))):
+            continue
         status = block.table("replications").columns
         old = zip(*(status[c].values.tolist() for c in ("condition", "replication", "ok")), strict=True)
         new = {
@@ -73,8 +80,8 @@ def _take_from(run: RunFolder, earlier: RunFolder, ids: np.ndarray, taken: set[t
             tables = [t for t in (_only(table, ids, new) for table in block.tables) if t.rows]
             number += 1
             # plan 0000: computed before this run had one
-            name = f"0000-0000-1-00.{number:06d}-r{len(new)}-f0"
-            write_whole(run.blocks / name, blocks.encode(blocks.Block(block.facts, tables)))
+            new_name = f"0000-0000-1-00.{number:06d}-r{len(new)}-f0"
+            write_whole(run.blocks / new_name, blocks.encode(blocks.Block(block.facts, tables)))
         taken |= {(int(ids[c]), r) for c, r in new}
 
 

@@ -1,9 +1,11 @@
 """What to run: a function, a whole script or a command; its snapshot and hash, and whether it is fit to run."""
 
 import codecs
+import functools
 import hashlib
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -14,17 +16,19 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from . import job_file, untrusted
+from . import job_file, own_code, untrusted
 from .arguments import rendered_arguments
 from .design import Design
 from .errors import SimulationError, WorkerError, nearest
 from .inputs import as_inputs, show_inputs
 from .untrusted import scrap_folder
 from .worker import blocks
+from .worker.own import Own, is_own
 
 WORKER = Path(__file__).parent / "worker"
 _PARTS = (
-    "blocks", "rows", "values", "job", "family", "folders", "functions", "seeds", "scripts", "process", "supervisor", "check", "main",
+    "blocks", "rows", "values", "job", "family", "folders", "functions", "seeds", "scripts", "own", "process",
+    "supervisor", "check", "main",
 )  # fmt: skip
 _BELOW = ("profile.R", "simferry_worker/below.R", "private_mount.sh")  # for processes that a script or a command starts
 _IN_R = ("worker.R", "cluster.R", *_BELOW, *(f"simferry_worker/{part}.R" for part in _PARTS))
@@ -53,7 +57,7 @@ class RFunction:
 
     file: its .rds, list(function, globals, packages, constants), as worker.R reads it. constants: their names.
     fingerprint: what decides what it computes, as text: an R closure's serialisation changes after five calls.
-    environment: of the R session that it comes from, where that has looked whether it can be run.
+    environment, own_code: of the R session that it comes from, where that has looked whether it can be run.
     """
 
     name: str
@@ -61,6 +65,7 @@ class RFunction:
     fingerprint: str
     constants: tuple[str, ...] = ()
     environment: Mapping[str, str] = field(default_factory=dict)
+    own_code: tuple[Own, ...] = ()  # where that session has looked for it
 
     def __str__(self) -> str:
         return f"function {self.name}"
@@ -94,6 +99,7 @@ class Simulation:
     kind: str = field(init=False)
     script: str = field(init=False, default="")
     environment: dict[str, str] = field(init=False, default_factory=dict)
+    own_code: list[Own] = field(init=False, default_factory=list)  # outside of the snapshot; known after `check`
 
     def __post_init__(self) -> None:
         self.inputs = as_inputs(self.inputs)
@@ -106,6 +112,7 @@ class Simulation:
             if isinstance(self.target, RFunction):
                 self.language, self.function = "r", self.target.name
                 self.constants = dict.fromkeys(self.target.constants)
+                self.own_code = list(self.target.own_code)
             if self.args is not None:
                 raise SimulationError("a function takes no args: its arguments are the design's columns")
             self._check_results_file()
@@ -257,7 +264,19 @@ class Simulation:
             add(self.script)
         for name, one in sorted(self.inputs.items()):
             add(name, f"{one.sharded} {one.version}".encode())
+        for name, hash_ in own_code.of_hash(self.own_code):
+            add("own", name, hash_)
         return digest.hexdigest()
+
+    def code(self) -> list[dict[str, str]]:
+        """What the hash covers, name and path: the script or function, included files, and own code from elsewhere."""
+        files = {name: str(content) for name, content in self.files().items() if isinstance(content, Path)}
+        if self.is_object or (self.kind == "command" and self.path is None):
+            files = {self.function if self.is_object else self.script: "", **files}
+            files.pop(self.objects, None)
+        return [{"name": name, "path": path} for name, path in files.items()] + [
+            {"name": one.name, "path": one.path} for one in self.own_code
+        ]
 
     def spec(self) -> dict[str, Any]:
         """How it is called, as the run folder keeps it: enough to go on with its snapshot, without the original."""
@@ -270,7 +289,7 @@ class Simulation:
 
     def check(self, design: Design, place: "Place") -> None:
         """Whether the simulation can be run on this design, before anything starts: it is parsed, its packages are looked
-        for, its function's arguments compared with the design's columns. Fills `environment`."""
+        for, its function's arguments compared with the design's columns. Fills `environment` and `own_code`."""
         if self.kind != "function":
             rendered_arguments(self.spec(), design)
         if callable(self.target):
@@ -285,6 +304,7 @@ class Simulation:
                 arguments = arguments_of(self.target)
             except (TypeError, ValueError):  # a builtin that does not tell
                 arguments = [("...", True)]
+            self.own_code = own_code.of_callable(self.target, self.constants, _sent_along(self.target))
             # which packages it uses is in its fingerprint; what else this process has imported does not matter
             self.environment = {**facts_here(), "packages": f"numpy {np.__version__}"}
             if place.contract:
@@ -295,6 +315,8 @@ class Simulation:
             self._check_arguments(arguments, design)
             return
         if self.kind == "command":
+            program = "" if self.path is not None else shutil.which(self.script) or ""
+            self.own_code = own_code.of_command(program, shlex.split(self.args or ""))
             return
         if isinstance(self.target, RFunction) and self.target.environment and not place.contract:
             self.environment = dict(self.target.environment)
@@ -312,6 +334,7 @@ class Simulation:
         names = answer.table("functions").columns["name"].strings()
         self._raise_problem(facts["problem"], facts["detail"], [n for n in names if n], printed)
         self.environment = {k: facts[k] for k in ("interpreter", "packages", "blas", "cpu")}
+        self.own_code = own_code.from_block(answer)
         if facts["problem"]:  # it reads what is not here
             return
         table = answer.table("arguments").columns
@@ -457,20 +480,11 @@ def worker_environment(spec: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _pickled(function: Callable[..., Any], constants: dict[str, Any]) -> bytes:
-    import functools
-
     import cloudpickle
 
-    inner: Any = function
-    while isinstance(inner, functools.partial):
-        inner = inner.func
-    module = sys.modules.get(getattr(inner, "__module__", None) or "")
-    path = getattr(module, "__file__", None) or ""
-    # a module of the user's own is sent along: the place where it will run need not have it
-    own = module is not None and module.__name__ != "__main__" and path and "site-packages" not in path
-    own = own and module is not None and module.__name__.partition(".")[0] not in sys.stdlib_module_names
+    own = sys.modules.get(_sent_along(function))
     if own:
-        cloudpickle.register_pickle_by_value(module)
+        cloudpickle.register_pickle_by_value(own)
     try:
         return cloudpickle.dumps((function, constants))
     except Exception as error:
@@ -480,7 +494,17 @@ def _pickled(function: Callable[..., Any], constants: dict[str, Any]) -> bytes:
         ) from None
     finally:
         if own:
-            cloudpickle.unregister_pickle_by_value(module)
+            cloudpickle.unregister_pickle_by_value(own)
+
+
+def _sent_along(function: Callable[..., Any]) -> str:
+    """The function's module, where it is the user's own: it is sent along, since the place where it will run need not have it."""
+    inner: Any = function
+    while isinstance(inner, functools.partial):
+        inner = inner.func
+    name = getattr(inner, "__module__", None) or ""
+    path = getattr(sys.modules.get(name), "__file__", None) or ""
+    return name if path and is_own(name, path, Path("/nowhere")) else ""
 
 
 def _tidy(text: str) -> str:

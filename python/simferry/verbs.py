@@ -12,13 +12,13 @@ from typing import Any
 
 import numpy as np
 
-from . import driver, planning, reuse
+from . import driver, own_code, planning, reuse
 from . import results as results_
 from .aws.session import AwsError, NoAnswer
 from .backends import backend as backend_of
 from .design import Design
 from .driver import Progress
-from .errors import BudgetReached, Note, RunBusy, SimferryError, StoreError, UsageError, nearest
+from .errors import BudgetReached, Note, RunBusy, SimferryError, SimulationError, StoreError, UsageError, nearest
 from .oddities import averaged_keys, files_not_kept, oddities
 from .prepare import as_design, as_simulation, check_replications, create
 from .simulation import Simulation
@@ -146,9 +146,17 @@ class Run:
         driver.stop_leftovers(self._folder, self._backend())
         return self.status()
 
-    def resume(self, *, retry_failed: bool = False, on_progress: ProgressCallback | None = None, **place: Any) -> "Run":
+    def resume(
+        self,
+        *,
+        retry_failed: bool = False,
+        changed_code: bool = False,
+        on_progress: ProgressCallback | None = None,
+        **place: Any,
+    ) -> "Run":
         """Compute what is missing, with the run's own snapshot of the code; with `retry_failed` failed replications too.
 
+        changed_code: go on although code of yours that is not in the snapshot has changed; else that is a SimulationError.
         place: options of the backend that are to be others from now on, such as workers, or for sagemaker jobs and budget.
         """
         if changed_since(self.record, self._folder.code):
@@ -156,20 +164,46 @@ class Run:
                 f"{self.record['simulation']['path']} has changed since run {self.id} began; the run goes on with its own snapshot",
                 stacklevel=2,
             )
+        others = self.changed_code(allowed=changed_code)
         reason = "retry failed" if retry_failed else "resume"
-        self._drive(reason, self.replications, retry_failed, self._backend(**place), on_progress)
+        self._drive(reason, self.replications, retry_failed, self._backend(**place), on_progress, others)
         return self
 
-    def extend(self, replications: int, *, on_progress: ProgressCallback | None = None, **place: Any) -> "Run":
-        """Bring every condition to `replications` in all; those that are there already stay as they are."""
+    def extend(
+        self,
+        replications: int,
+        *,
+        changed_code: bool = False,
+        on_progress: ProgressCallback | None = None,
+        **place: Any,
+    ) -> "Run":
+        """Bring every condition to `replications` in all; those that are there already stay as they are.
+
+        changed_code: as of `resume`.
+        """
         check_replications(replications)
         if replications < self.replications:
             raise UsageError(
                 f"run {self.id} has {self.replications} replications of each condition, more than {replications}",
                 "extend names the number that there should be in all.",
             )
-        self._drive("extend", replications, False, self._backend(**place), on_progress)
+        others = self.changed_code(allowed=changed_code)
+        self._drive("extend", replications, False, self._backend(**place), on_progress, others)
         return self
+
+    def changed_code(self, allowed: bool = True) -> dict[str, str]:
+        """Code of yours, outside of the snapshot, that is not what the run began with: names and hashes as they are now.
+
+        Raises SimulationError where some of it has changed since the run was computed last, unless that is `allowed`.
+        """
+        changed, others = own_code.changes(self._folder)
+        if changed and not allowed:
+            more = f" and {len(changed) - 5} more" if len(changed) > 5 else ""
+            raise SimulationError(
+                f"code that run {self.id} uses, and that is not in its snapshot, has changed since: {', '.join(changed[:5])}{more}",
+                "A new run computes all of it with what is there now; --changed-code goes on, and the table is then of both.",
+            )
+        return others
 
     def results(self) -> Any:
         """The run's one table, as a pandas.DataFrame: condition, replication, the parameters, the outputs."""
@@ -256,13 +290,15 @@ class Run:
         retry_failed: bool,
         backend: Any,
         on_progress: ProgressCallback | None,
+        changed_code: Mapping[str, str] | None = None,
     ) -> None:
         note_other_version(self.record, self.id)
         with _shown(on_progress) as tell:
             plans = len(self._folder.plans())
             driver.drive(
-                self._folder, backend, reason, replications=replications, retry_failed=retry_failed, on_progress=tell
-            )
+                self._folder, backend, reason, replications=replications, retry_failed=retry_failed,
+                changed_code=changed_code, on_progress=tell,
+            )  # fmt: skip
         if said := files_not_kept(self._folder, plans):
             warnings.warn(Note(said), stacklevel=4)
 

@@ -145,7 +145,7 @@ write_loop <- function(obj, expr, envir, columns, name, number) {
           file, compress = FALSE)
   called <- if (is.null(name)) paste("loop", number) else paste("loop", name)
   list(name = called, file = file, fingerprint = loop_fingerprint(called, expr, exports, packages, columns, !is.null(name)),
-       constants = character(), environment = session_facts(packages))
+       constants = character(), environment = session_facts(packages), own = if (!is.null(name)) own_of_loop(packages, expr, exports))
 }
 
 # It is called with the iteration's number, and runs without this package: base R is all that it sees.
@@ -199,6 +199,16 @@ loop_fingerprint <- function(called, expr, exports, packages, columns, named) {
   globals <- as.list(exports, all.names = TRUE)
   if ("..." %in% names(globals)) globals[["..."]] <- eval(quote(list(...)), exports)
   paste(called, fingerprint(list(`function` = code, globals = globals), packages, columns), sep = "\n")
+}
+
+# The user's own packages and files that a loop uses besides what is sent: as the worker's check finds them out for functions.
+own_of_loop <- function(packages, expr, exports) {
+  worker <- new.env(parent = baseenv())
+  sys.source(bridge("worker_file", name = "own.R"), worker)
+  body <- as.function(list(expr), envir = exports)
+  job <- list(root = R.home(), code = R.home())   # there is no snapshot of files
+  mentioned <- worker$own_code_mentioned(job, worker$code_of_objects(list(`function` = body)))
+  as.list(worker$own_code(job, unique(c(packages, mentioned$packages)), mentioned$files))
 }
 
 # As worker.R records them: what is here is what a worker on this machine has.

@@ -108,7 +108,9 @@ as_simulation <- function(simulation, expression, constants, packages) {
 #' @param budget `[numeric(1)]` US dollars: for SageMaker, the fastest way for them.
 #' @param refresh_prices `[logical(1)]` ask AWS for today's prices, and keep them.
 #' @return A list of class `simferry_forecast`: `conditions`, `replications`, `total`, `already_there` (replications that earlier
-#'   runs have), `workers`, `seed`, and with a pilot `pilot_run`, `pilot_replications`, `seconds_per_replication`,
+#'   runs have), `workers`, `seed`, `code` (a data frame of `name` and `path`: what enters the hash by which results of earlier runs are known
+#'   again: the function or script, included files, and code of yours from elsewhere, such as files that are sourced and packages that were built
+#'   here), and with a pilot `pilot_run`, `pilot_replications`, `seconds_per_replication`,
 #'   `longest_replication` (in seconds), `core_seconds`, `seconds` (of wall time), `slowest_condition`. For SageMaker instead of `seconds`
 #'   a list `cloud`: `rows`, a data frame with `instance_type`, `jobs`, `cores` (of one instance), `seconds`, `dollars` and `remark`, which is
 #'   also what `as.data.frame()` gives; `cheapest` within the deadline and `fastest` within the budget, a row each, as a list; `notes`,
@@ -136,11 +138,12 @@ sim_plan <- function(simulation, design = NULL, replications = NULL, seed = NULL
 #' @export
 format.simferry_forecast <- function(x, ...) {
   size <- paste0(counted(x$conditions, "condition"), " x ", counted(x$replications, "replication"), " = ", number(x$total))
-  if (!is.null(x$cloud)) return(c(size, format_cloud(x)))
-  if (is.null(x$seconds)) return(size)
+  code <- paste("code:", x$code_shown)
+  if (!is.null(x$cloud)) return(c(size, code, format_cloud(x)))
+  if (is.null(x$seconds)) return(c(size, code))
   slow <- x$slowest_condition
   slow$seconds <- NULL
-  c(paste0(size, "; ", number(x$already_there), " already there"),
+  c(paste0(size, "; ", number(x$already_there), " already there"), code,
     sprintf("a replication takes %.3g s on average (a pilot of %s, kept in %s)", x$seconds_per_replication, number(x$pilot_replications), x$pilot_run),
     sprintf("all of it about %s on %s (%s of core time)", duration(x$seconds), counted(x$workers, "core"), duration(x$core_seconds)),
     sprintf("slowest: %s: %.3g s a replication", paste(names(slow), slow, collapse = ", "), x$slowest_condition$seconds),

@@ -12,6 +12,8 @@
 #' @param job `[character(1)]` one job's name, as `sim_status()` lists them. `NULL`: all.
 #' @param follow `[logical(1)]` show lines as they come.
 #' @param retry_failed `[logical(1)]` run failed replications again too, on their own streams.
+#' @param changed_code `[logical(1)]` go on although code of yours that is not in the run's snapshot has changed: files that are sourced from
+#'   elsewhere, packages that were built here, Python modules. The table is then of both.
 #' @param workers `[numeric(1)]` cores to use. `NULL`: as when the run began.
 #' @param replications `[numeric(1)]` how many replications of each condition there should be in all.
 #' @param detach `[logical(1)]` return at once; the run goes on in the background.
@@ -23,7 +25,7 @@
 #'   `sim_logs()`: a named character vector, an element per job; `NULL` with `follow`. The others: the run, invisibly.
 #' @section Errors:
 #' `simferry_error_run_not_found`: there is no such run; the nearest ones are named. `simferry_error_run_busy`: another process is
-#' computing it. `simferry_error_interrupted`: it was stopped, and can be resumed; or its jobs go on, see [sim_sagemaker()].
+#' computing it. `simferry_error_simulation`: code of yours that is not in the run's snapshot has changed, and is named. `simferry_error_interrupted`: it was stopped, and can be resumed; or its jobs go on, see [sim_sagemaker()].
 #' @examplesIf simferry:::python_is_there()
 #' draw <- function(n) mean(rnorm(n))
 #' run <- sim_run(draw, sim_grid(n = c(10, 20)), replications = 10, seed = 1, store = tempfile())
@@ -96,13 +98,13 @@ sim_cancel <- function(run, store = NULL) {
 
 #' @rdname verbs
 #' @export
-sim_resume <- function(run, retry_failed = FALSE, workers = NULL, detach = FALSE, store = NULL, ...)
-  go_on(run, store, detach, retry_failed = retry_failed, workers = workers, ...)
+sim_resume <- function(run, retry_failed = FALSE, changed_code = FALSE, workers = NULL, detach = FALSE, store = NULL, ...)
+  go_on(run, store, detach, retry_failed = retry_failed, changed_code = changed_code, workers = workers, ...)
 
 #' @rdname verbs
 #' @export
-sim_extend <- function(run, replications, workers = NULL, detach = FALSE, store = NULL, ...)
-  go_on(run, store, detach, replications = replications, workers = workers, ...)
+sim_extend <- function(run, replications, changed_code = FALSE, workers = NULL, detach = FALSE, store = NULL, ...)
+  go_on(run, store, detach, replications = replications, changed_code = changed_code, workers = workers, ...)
 
 go_on <- function(run, store, detach, ...) {
   run <- as_run(run, store)

@@ -21,10 +21,15 @@ def simulation_of(given: Arguments) -> Any:
     """A script's path, or what R has written down of a function: list(name, file, fingerprint, constants)."""
     vector = given["simulation"]
     if vector is not None and vector.kind == "list" and "fingerprint" in vector.names:
-        from ..simulation import RFunction
+        from ..simulation import Own, RFunction
 
         told = vector.plain()
-        return RFunction(told["name"], Path(told["file"]), told["fingerprint"], tuple(text_list(told["constants"])))
+        own = told.get("own") or {}
+        found = zip(*(text_list(own.get(name)) for name in ("name", "path", "hash")), strict=True)
+        return RFunction(
+            told["name"], Path(told["file"]), told["fingerprint"], tuple(text_list(told["constants"])),
+            own_code=tuple(Own(*one) for one in found),
+        )  # fmt: skip
     if vector is None or vector.kind != "string" or len(vector) != 1:
         raise UsageError("simulation is neither a function nor the path of a script", 'sim_run("simulate.R", ...)')
     return vector.values[0]
@@ -94,14 +99,17 @@ def run(given: Arguments) -> Arguments:
 
 @verb
 def plan(given: Arguments) -> Arguments:
+    import pandas as pd
+
     from .. import forecast
+    from ..own_code import shown
 
     asked = {name: value for name, value in sweep_of(given).items() if name not in forecast.NOT_PLANNED}
     out = asdict(forecast.plan(**known_of(forecast.plan, asked)))
     out = {name: value for name, value in out.items() if value is not None}
+    out["code_shown"] = shown(out["code"])
+    out["code"] = pd.DataFrame(out["code"], columns=["name", "path"], dtype="string")
     if "cloud" in out:
-        import pandas as pd
-
         out["cloud"]["rows"] = pd.DataFrame(out["cloud"]["rows"])
     return out
 
@@ -200,7 +208,8 @@ def resume(given: Arguments) -> Arguments:
             f"simferry watch {found.handle}  follows it, simferry cancel {found.handle}  stops it.",
         )
     options = {n: v for n, v in plain(given).items() if n not in ("run", "store") and v is not None}
-    found._backend(**{n: v for n, v in options.items() if n not in ("retry_failed", "replications")})
+    found._backend(**{n: v for n, v in options.items() if n not in ("retry_failed", "replications", "changed_code")})
+    found.changed_code(allowed=options.get("changed_code", False))
     if "replications" in options:
         from ..prepare import check_replications
 
@@ -353,6 +362,14 @@ def replay(given: Arguments) -> Arguments:
 def hash_(given: Arguments) -> str:
     """SHA-256 of what R has serialised, without the header, which tells R's version."""
     return hashlib.sha256(given["bytes"].values[14:].data).hexdigest()
+
+
+@verb
+def worker_file(given: Arguments) -> str:
+    """Where a part of the worker lies."""
+    from ..simulation import WORKER
+
+    return str(WORKER / given["name"].plain())
 
 
 @verb

@@ -149,6 +149,7 @@ def plan(no_pilot: bool, as_json: bool, **given: Any) -> None:
     from dataclasses import asdict
 
     from .. import forecast
+    from ..own_code import shown
     from ..screen import duration
 
     arguments = sweep_arguments(**given)
@@ -159,10 +160,11 @@ def plan(no_pilot: bool, as_json: bool, **given: Any) -> None:
         return
     size = f"{counted(out.conditions, 'condition')} x {counted(out.replications, 'replication')}"
     if out.cloud:
-        click.echo(f"{size} = {out.total:,}")
+        click.echo(f"{size} = {out.total:,}\ncode: {shown(out.code)}")
         show_ways(out)
         return
     click.echo(f"{size} = {out.total:,}, in {out.stretches:,} stretch{'' if out.stretches == 1 else 'es'}")
+    click.echo(f"code: {shown(out.code)}")
     if not no_pilot:
         click.echo(f"already there: {out.already_there:,}")
     if out.seconds is not None and out.seconds_per_replication is not None and out.core_seconds is not None:

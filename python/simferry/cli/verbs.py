@@ -13,6 +13,9 @@ import click
 from .app import JSON, OUTPUT, RUN, STORE, WORKERS, example, main, with_options
 from .output import check_output, finish, head_of, print_json, show, status_of, write_table
 
+CHANGED_CODE = click.option(
+    "--changed-code", is_flag=True, help="Go on although your own code outside of the snapshot has changed."
+)
 OTHER_PLACE = with_options(
     WORKERS,
     click.option("--jobs", type=int, metavar="N", help="docker, sagemaker: how many share what is left."),
@@ -133,20 +136,22 @@ def cancel(name: str, store: str | None, as_json: bool) -> None:
 @main.command()
 @RUN
 @click.option("--retry-failed", is_flag=True, help="Run failed replications again too, on their own streams.")
+@CHANGED_CODE
 @OTHER_PLACE
 @STORE
 @JSON
-def resume(name: str, retry_failed: bool, store: str | None, as_json: bool, **place: Any) -> int:
+def resume(name: str, retry_failed: bool, changed_code: bool, store: str | None, as_json: bool, **place: Any) -> int:
     """Compute what is missing of a run.
 
-    It goes on with its own snapshot of the code, whatever has become of the script since.
+    It goes on with its own snapshot of the code, whatever has become of the script since. Your own modules and packages are
+    not in it: where they have changed, this is refused.
     """
     from .. import verbs
     from ..screen import progress_bar
 
     found = verbs.open(name, store)
     with progress_bar(show=not as_json) as update:
-        found.resume(retry_failed=retry_failed, on_progress=update, **place)
+        found.resume(retry_failed=retry_failed, changed_code=changed_code, on_progress=update, **place)
     return finish(found, as_json)
 
 
@@ -154,10 +159,11 @@ def resume(name: str, retry_failed: bool, store: str | None, as_json: bool, **pl
 @main.command()
 @RUN
 @click.option("-n", "--replications", type=int, required=True, metavar="N", help="How many there should be in all.")
+@CHANGED_CODE
 @OTHER_PLACE
 @STORE
 @JSON
-def extend(name: str, replications: int, store: str | None, as_json: bool, **place: Any) -> int:
+def extend(name: str, replications: int, changed_code: bool, store: str | None, as_json: bool, **place: Any) -> int:
     """Add replications to a run.
 
     Those that are there stay as they are.
@@ -167,7 +173,7 @@ def extend(name: str, replications: int, store: str | None, as_json: bool, **pla
 
     found = verbs.open(name, store)
     with progress_bar(show=not as_json) as update:
-        found.extend(replications, on_progress=update, **place)
+        found.extend(replications, changed_code=changed_code, on_progress=update, **place)
     return finish(found, as_json)
 
 

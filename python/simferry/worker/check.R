@@ -7,6 +7,7 @@ check <- function(root) {
   functions <- character()
   problem <- function(kind, detail) { facts[["problem"]] <<- kind; facts[["detail"]] <<- paste(detail, collapse = "\n") }
   code <- NULL
+  watch_source()
   if (nzchar(job$script)) code <- tryCatch(parse(file.path(job$code, job$script), keep.source = FALSE, encoding = "UTF-8"), error = function(e) { problem("syntax", conditionMessage(e)); NULL })
   if (facts[["problem"]] == "") {
     wanted <- called_packages(code)
@@ -14,7 +15,7 @@ check <- function(root) {
     if (length(absent)) problem("packages", absent)
   }
   if (facts[["problem"]] == "" && is_function(job)) {
-    loaded <- tryCatch(load_simulation(job), error = function(e) { problem("load", conditionMessage(e)); NULL })
+    loaded <- tryCatch(job <- load_simulation(job), error = function(e) { problem("load", conditionMessage(e)); NULL })
     if (!is.null(loaded)) {
       functions <- Filter(function(n) is.function(get(n, globalenv())), ls(globalenv()))
       if (exists(job[["function"]], globalenv(), mode = "function", inherits = FALSE)) {
@@ -25,8 +26,10 @@ check <- function(root) {
       } else problem("function", job[["function"]])
     }
   }
+  mentioned <- own_code_mentioned(job, c(as.list(code), code_of_objects(job$sent)))
   facts <- c(facts, facts_here(), foreach = if (length(find.package("foreach", quiet = TRUE))) "yes" else "no")
-  write_block(file.path(root, "check"), facts, list(list(name = "arguments", columns = arguments), list(name = "functions", columns = list(name = functions))))
+  write_block(file.path(root, "check"), facts, list(list(name = "arguments", columns = arguments), list(name = "functions", columns = list(name = functions)),
+    list(name = "own", columns = as.list(own_code(job, c(loadedNamespaces(), mentioned$packages), mentioned$files)))))
 }
 
 called_packages <- function(code) {

@@ -4,7 +4,7 @@ import ast
 import importlib.util
 from pathlib import Path
 
-from . import blocks
+from . import blocks, own
 from .functions import arguments_of, load_script
 from .job import Job, facts_here
 from .rows import table
@@ -16,6 +16,7 @@ def check(root: Path) -> None:
     facts = {"problem": "", "detail": ""}
     arguments: list[tuple[str, bool]] = []
     functions: list[str] = []
+    found: list[own.Own] = []
     try:
         if job.script and job.language == "python":
             source = (job.code / job.script).read_bytes()
@@ -33,6 +34,8 @@ def check(root: Path) -> None:
                     arguments = arguments_of(getattr(module, job.function))
                 else:
                     facts.update(problem="function", detail=job.function)
+            # after it was loaded, which may have changed sys.path
+            found = own.with_hashes(own.reachable(job.root, [job.code / job.script]) | own.loaded(job.root))
     except SyntaxError as error:
         facts.update(problem="syntax", detail=f"{job.script}, line {error.lineno}: {error.msg}")
     except BaseException as error:
@@ -42,6 +45,7 @@ def check(root: Path) -> None:
     tables = [
         table("arguments", {"name": blocks.strings([name for name, _ in arguments]), "has_default": flags}),
         table("functions", {"name": blocks.strings(functions)}),
+        table("own", {name: blocks.strings([getattr(one, name) for one in found]) for name in own.Own._fields}),
     ]
     (root / "check").write_bytes(blocks.encode(blocks.Block(facts, tables)))
 

@@ -8,6 +8,7 @@ load_simulation <- function(job) {
     for (package in objects$packages) library(package, character.only = TRUE)
     assign(job[["function"]], objects[["function"]], envir = space)
     job$constants <- objects$constants
+    job$sent <- objects[c("function", "globals")]
     job$loop <- isTRUE(objects$loop)   # of foreach: the function is given the iteration's number, and may return anything
   } else for (expression in parse(file.path(job$code, job$script), keep.source = FALSE, encoding = "UTF-8")) eval(expression, space)
   job

@@ -24,6 +24,7 @@ class Job:
         facts = block.facts
         self.root, self.code, self.scratch = root, root / "input" / "code", root / "scratch"
         self.run, self.prefix = facts["run"], f"{facts['plan']}-{facts['job']}-{facts['attempt']}"
+        self.own_code = facts.get("own_code", "")
         self.language, self.kind, self.function = facts["language"], facts["kind"], facts["function"]
         self.script, self.objects, self.results_file = facts["script"], facts["objects"], facts["results_file"]
         self.workers, self.cores, self.jobs = int(facts["workers"]), int(facts["cores"]), int(facts["jobs"])

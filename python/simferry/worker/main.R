@@ -41,6 +41,7 @@ run <- function(root) {
     lifeline <- lead_hosts()   # the other hosts end when this process does
   }
   dir.create(file.path(root, "scratch"), showWarnings = FALSE)
+  watch_source()
   if (is_function(job)) job <- tryCatch(load_simulation(job), error = function(e) give_up(job, "load: ", conditionMessage(e)))
   job$included <- included_files(job)   # with what the script wrote while it was loaded
   work <<- compiler::cmpfun(work)   # R would do so at its second call only, and there is one

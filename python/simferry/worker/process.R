@@ -32,6 +32,7 @@ work <- function(job, process, pieces, careful) {
   facts <- c(run = job$run, facts_here())
   folder <- if (is_function(job)) working_folder(job, file.path(root, "scratch", paste0("folder-", process)))
   each <- FALSE      # whether the folder is looked at after each replication
+  own_news <- if (is_function(job)) own_code_news(job) else function() ""
   space <- globalenv()
   started <- clock()
   block_started <- started
@@ -65,6 +66,7 @@ work <- function(job, process, pieces, careful) {
       else if (any(ok) && is_function(job)) tables <- c(tables, result_tables(condition[ok], replication[ok], of("values")))
       for (kept in list(list("failures", failures), list("warnings", warned), list("outputs", texts)))
         if (length(kept[[2]])) tables <- c(tables, list(list(name = kept[[1]], columns = do.call(Map, c(list(c), kept[[2]])))))
+      if (nzchar(news <- own_news())) facts[["own_code"]] <<- news
       save_block(job, process, sequence, length(condition), sum(!ok), facts, tables)
     }
     parts <<- list(); failures <<- list(); warned <<- list(); texts <<- list(); dropped <<- list(); held <<- 0

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from . import blocks
+from . import blocks, own
 from .family import leave
 from .folders import Folder, enter
 from .functions import FunctionRunner
@@ -90,6 +90,7 @@ class Process:
                     self.run = ScriptRunner(job, self.number)
                 self.out = sys.stdout or self.out
                 self.facts = {"run": job.run, **facts_here()}
+                self.own = own.News(job.root, job.own_code)
                 warnings.showwarning = self.warn
                 for span in self.claims():
                     for stretch in span:
@@ -270,6 +271,8 @@ class Process:
                 give_up(self.job, f"shared: {name}")
             self.sequence += 1
             name = f"{self.sequence:06d}-r{len(self.ok)}-f{self.ok.count(False)}"
+            if self.job.kind == "function" and (news := self.own.look()):
+                self.facts["own_code"] = news
             with warnings.catch_warnings(), np.errstate(all="ignore"):
                 warnings.simplefilter("ignore")  # they are not the simulation's, which may have made errors of them
                 save_block(self.job, self.number, name, self.facts, self.tables())

@@ -233,3 +233,14 @@ test_that("what can't be is one clear error", {
     expect_equal(options(backend = "nowhere")$code, "usage")
   })
 })
+
+test_that("a loop with a name is another one when a file that it sources has changed", {
+  file <- normalizePath(tempfile(fileext = ".R"), mustWork = FALSE)
+  loop <- bquote(foreach(i = 1:2, .combine = c, .options.simferry = list(name = "own")) %dopar% { source(.(file), local = TRUE); found })
+  store <- tempfile()
+  with_loops(store = store, for (value in c(1, 1, 2)) {
+    writeLines(paste("found <-", value), file)
+    expect_equal(eval(loop), rep(value, 2))
+  })
+  expect_equal(nrow(sim_list(store)), 2)
+})

@@ -1,0 +1,180 @@
+"""The user's own code beside the snapshot: modules that a simulation imports from elsewhere, and that no version stands for.
+
+Python's own modules, those in site- and dist-packages, and simferry itself are not the user's; what is installed editable is.
+"""
+
+import ast
+import contextlib
+import hashlib
+import importlib.util
+import os
+import sys
+import sysconfig
+from collections.abc import Iterable
+from importlib.machinery import ModuleSpec, PathFinder
+from pathlib import Path
+from typing import NamedTuple
+
+_INSTALLED = tuple(f"{os.sep}{folder}{os.sep}" for folder in ("site-packages", "dist-packages"))
+_PYTHON = tuple({os.path.join(sysconfig.get_path(which), "") for which in ("stdlib", "platstdlib")})
+_NOT_THEIRS = {"simferry", "simferry_worker", "__main__", "__mp_main__"}
+_IMPORTERS = {"import_module", "__import__", "run_module"}
+
+
+class Own(NamedTuple):
+    """name: of a module or an R package; of any other file its path. hash: MD5 of its content, which R can make too."""
+
+    name: str
+    path: str
+    hash: str
+
+
+def is_own(name: str, path: str, code: Path) -> bool:
+    """code: a folder that holds the snapshot, whose files are known."""
+    whole = path if os.path.isabs(path) else os.path.abspath(path)
+    if name.partition(".")[0] in _NOT_THEIRS or whole.startswith(_PYTHON) or any(part in whole for part in _INSTALLED):
+        return False
+    return not Path(os.path.realpath(whole)).is_relative_to(os.path.realpath(code))
+
+
+def hash_of(path: str | Path) -> str:
+    """Of a file; of a module in a zip file the archive's; empty where there is none."""
+    place = Path(path)
+    while not place.exists() and place != place.parent:
+        place = place.parent
+    with contextlib.suppress(OSError):
+        if place.is_file():
+            digest = hashlib.md5(usedforsecurity=False)
+            with open(place, "rb") as file:
+                while part := file.read(1 << 20):
+                    digest.update(part)
+            return digest.hexdigest()
+    return ""
+
+
+def locate(name: str, folders: Iterable[str] = ()) -> ModuleSpec | None:
+    """Where a module would be imported from, without importing it. folders: where modules are looked for besides sys.path."""
+    with contextlib.suppress(Exception):  # finders of others, and modules that were made by hand
+        parent, _, _ = name.rpartition(".")
+        if parent:
+            above = locate(parent, folders)
+            inside = above.submodule_search_locations if above else None
+            return PathFinder.find_spec(name, list(inside)) if inside else None
+        found = importlib.util.find_spec(name)
+        return found or (PathFinder.find_spec(name, list(folders)) if folders else None)
+    return None
+
+
+def reachable(
+    code: Path, scripts: Iterable[Path] = (), names: Iterable[str] = (), folders: Iterable[str] = ()
+) -> dict[str, str]:
+    """Own modules that may be imported, also in functions and by others of them: name -> path. What is said in the text counts:
+    import, import_module("name"), sys.path.append("folder"), and a file's whole path.
+    """
+    out: dict[str, str] = {}
+    seen: set[str] = set()
+    known: dict[str, None] = dict.fromkeys(folders)
+    todo = list(names)
+
+    def read(path: Path, package: str) -> None:
+        if str(path) in seen or path.suffix != ".py":
+            return
+        seen.add(str(path))
+        with contextlib.suppress(OSError, SyntaxError, ValueError, RecursionError):
+            found, more, files = _mentioned(ast.parse(path.read_bytes()), package)
+            known.update(dict.fromkeys(more))
+            todo.extend(found)
+            for file in files:
+                if is_own("", file, code):
+                    out[file] = file
+                    read(Path(file), "")
+
+    for script in scripts:
+        read(script, "")
+    while todo:
+        name = todo.pop()
+        if not name or name in seen:
+            continue
+        seen.add(name)
+        todo.append(name.rpartition(".")[0])
+        spec = locate(name, known)
+        if spec is None or not spec.has_location or not spec.origin:
+            continue
+        own = is_own(name, spec.origin, code)
+        if own:
+            out[name] = spec.origin
+        if own or Path(spec.origin).is_relative_to(code):
+            read(Path(spec.origin), name if spec.submodule_search_locations is not None else name.rpartition(".")[0])
+    return out
+
+
+def _mentioned(tree: ast.AST, package: str) -> tuple[set[str], list[str], list[str]]:
+    """Names of modules, folders that are put on sys.path, and whole paths of Python files. package: what relative imports begin at."""
+    names: set[str] = set()
+    folders, files = [], []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            base = _resolved("." * node.level + (node.module or ""), package)
+            names |= {base} | {f"{base}.{alias.name}" for alias in node.names}
+        elif isinstance(node, ast.Call):
+            texts = [a.value for a in node.args if isinstance(a, ast.Constant) and isinstance(a.value, str)]
+            called = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+            if texts and called in _IMPORTERS:
+                names.add(_resolved(texts[0], package))
+            if texts and ast.unparse(node.func) in ("sys.path.append", "sys.path.insert"):
+                folders.append(os.path.expanduser(texts[0]))
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value.endswith(".py"):
+            path = os.path.expanduser(node.value)
+            if os.path.isabs(path) and os.path.isfile(path):
+                files.append(path)
+    return {name for name in names if name}, folders, files
+
+
+def _resolved(name: str, package: str) -> str:
+    if not name.startswith("."):
+        return name
+    with contextlib.suppress(ImportError, ValueError):
+        return importlib.util.resolve_name(name, package)
+    return ""
+
+
+def loaded(code: Path) -> dict[str, str]:
+    """Own modules that this process has imported: name -> path."""
+    out = {}
+    for name, module in list(sys.modules.items()):
+        with contextlib.suppress(
+            Exception
+        ):  # whatever stands in sys.modules; and not vars(), which would load a lazy module
+            path = object.__getattribute__(module, "__dict__").get("__file__")
+            if isinstance(path, str) and is_own(name, path, code):
+                out[name] = path
+    return out
+
+
+def with_hashes(found: dict[str, str]) -> list[Own]:
+    return [Own(name, path, hash_of(path)) for name, path in sorted(found.items())]
+
+
+class News:
+    """Own modules that this process has loaded and the run does not know, or knows with another content; as text.
+
+    known: of the job file, a line for each: hash, name.
+    """
+
+    def __init__(self, code: Path, known: str) -> None:
+        self.code, self.known = code, set(known.splitlines())
+        self.hashed: dict[str, Own] = {}
+        self.modules = 0
+        self.text = ""
+
+    def look(self) -> str:
+        if len(sys.modules) != self.modules:
+            self.modules = len(sys.modules)
+            for name, path in loaded(self.code).items():
+                if name not in self.hashed:  # at its first sight, soon after it was read
+                    self.hashed[name] = Own(name, path, hash_of(path))
+            new = [one for one in self.hashed.values() if f"{one.hash} {one.name}" not in self.known]
+            self.text = "\n".join("\t".join((one.hash, one.name, one.path)) for one in sorted(new))
+        return self.text

@@ -8,6 +8,8 @@ import pyarrow as pa
 import pytest
 import simferry as sf
 from simferry.errors import RunBusy, RunNotFound, StoreError, UsageError
+from simferry.inputs import as_inputs
+from simferry.sagemaker.values import is_s3
 from simferry.store import BlockName, RunFolder, Store, store_at, write_whole
 
 PLAN = {
@@ -169,6 +171,31 @@ def test_a_place_that_cannot_be_written_is_named(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(StoreError, match=r"can't write .*file"):
         Store(tmp_path / "file" / "store").create("made", {})
+
+
+@pytest.mark.parametrize(
+    "address, why",
+    [
+        ("s3:///folder", "names no bucket"),
+        ("s3://", "names no bucket"),
+        ("s3://bucket/a?b", r"has a '\?'"),
+        ("s3://bucket/a#b", "has a '#'"),
+        ("s3://bucket/../other", r"a part '.' or '..'"),
+        ("s3://bucket/a/./b", r"a part '.' or '..'"),
+        ("s3://bucket/a\\b", "which no address can have"),
+        ("s3://bucket/a\nb", "which no address can have"),
+        ("s3://buc ket/a", "is no bucket's name"),
+    ],
+)
+def test_an_address_that_could_be_read_as_another_is_refused(address, why):
+    """As a store, an input, and what simferry.sagemaker is given; before anybody is asked."""
+    with pytest.raises(UsageError, match=why):
+        store_at(address)
+    with pytest.raises(UsageError, match=why):
+        as_inputs({"data": address})
+    if "\n" not in address:  # which its parser removes
+        with pytest.raises(UsageError, match=why):
+            is_s3(address)
 
 
 def test_an_address_of_an_unknown_kind_is_refused():

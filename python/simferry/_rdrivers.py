@@ -80,9 +80,7 @@ class DriverProcess:
         if self._answered():
             return self.heard[-1]
         how = f"exit code {self.process.wait()}"
-        error = WorkerError(
-            f"the process that computed run {found.id} ended ({how})", f"simferry resume {found.handle}"
-        )
+        error = WorkerError(f"the process that computed run {found.id} ended ({how})", f"{found.command('resume')}")
         return {"error": described(error), "warnings": [], "notes": []}
 
 

@@ -124,7 +124,7 @@ def driving(run: RunFolder) -> Iterator[None]:
             who = f"by process {other.pid}" if other else f"on {host}" if host else "by another process"
             raise RunBusy(
                 f"run {run.id} is being computed {who}",
-                f"simferry watch {run.handle}  follows it, simferry cancel {run.handle}  stops it.",
+                f"{run.command('watch')}  follows it, {run.command('cancel')}  stops it.",
             )
         with writing(run.path):
             write_whole(path, json.dumps(identity(os.getpid())).encode())
@@ -179,7 +179,7 @@ def drive(
             run.push()
             raise Interrupted(
                 f"stopped; {progress(run, backend).done:,} replications of run {run.id} are kept",
-                f"simferry resume {run.handle}",
+                run.command("resume"),
             ) from None
         except BaseException:
             if not backend.jobs_go_on:
@@ -229,12 +229,12 @@ def _detached(run: RunFolder, backend: Backend) -> Interrupted:
     waiting = f", {pending} more {'is' if pending == 1 else 'are'} not begun" if pending else ""
     return Interrupted(
         f"detached from run {run.id}: {going_on}{waiting}",
-        f"{_take_up_again(run)}\nsimferry cancel {run.handle}  stops all",
+        f"{_take_up_again(run)}\n{run.command('cancel')}  stops all",
     )
 
 
 def _take_up_again(run: RunFolder) -> str:
-    return f"simferry watch {run.handle}  follows\nsimferry resume {run.handle}  takes it up again"
+    return f"{run.command('watch')}  follows\n{run.command('resume')}  takes it up again"
 
 
 def _compute(
@@ -267,7 +267,7 @@ def _compute(
             raise WorkerError(
                 f"{work.replications:,} replications of run {run.id} are still missing after {tried}. "
                 f"The last one's log ends: {_last_lines(run, backend, names)}",
-                f"simferry logs {run.handle}  shows all of it, simferry resume {run.handle}  tries again.",
+                f"{run.command('logs')}  shows all of it, {run.command('resume')}  tries again.",
             )
         if names:
             said = f"attempt {len(dealt) + 1} of run {run.id}: {work.replications:,} replications are left"
@@ -374,7 +374,7 @@ def _watch(run: RunFolder, backend: Backend, jobs: list[str], on_progress: Calla
             states = backend.poll(run, jobs)
             if backend.jobs_go_on and ("cancelled" in states.values() or run.is_cancelled(jobs[-1].partition("-")[0])):
                 backend.cancel(run, jobs, at_once=True)
-                raise Interrupted(f"the jobs of run {run.id} were stopped by somebody", f"simferry resume {run.handle}")
+                raise Interrupted(f"the jobs of run {run.id} were stopped by somebody", run.command("resume"))
             ended = all(state in ENDED for state in states.values())
             elapsed = time.monotonic() - began
             if ended or between_looks < 1 or time.monotonic() - looked >= between_looks - 0.01:
@@ -446,13 +446,11 @@ def _as_error(run: RunFolder, job: str, said: str) -> SimferryError:
     kind, _, text = said.partition(": ")
     where = f"jobs/{job}/log.txt in {run.path}"
     errors: dict[str, SimferryError] = {
-        "disk": StoreError(f"{text} (in {run.path})", f"Make room there, then: simferry resume {run.handle}"),
-        "service": AwsError(
-            f"SageMaker could not run job {job} of run {run.id}: {text}", f"simferry logs {run.handle}"
-        ),
+        "disk": StoreError(f"{text} (in {run.path})", f"Make room there, then: {run.command('resume')}"),
+        "service": AwsError(f"SageMaker could not run job {job} of run {run.id}: {text}", run.command("logs")),
         "load": SimulationError(f"the simulation fails when it is loaded: {text}", f"Its output is in {where}."),
     }
-    return errors.get(kind) or WorkerError(f"the worker failed: {text}", f"simferry logs {run.handle}")
+    return errors.get(kind) or WorkerError(f"the worker failed: {text}", run.command("logs"))
 
 
 def _last_lines(run: RunFolder, backend: Backend, jobs: list[str]) -> str:

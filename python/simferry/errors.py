@@ -34,6 +34,8 @@ Each has a `code` (a word, stable, for programs), a message (what was wrong, wit
 import difflib
 from collections.abc import Iterable
 
+from .terminal import shown
+
 
 class SimferryError(Exception):
     code = "simferry"
@@ -45,7 +47,7 @@ class SimferryError(Exception):
         self.hint = hint
 
     def __str__(self) -> str:
-        return f"{self.message}\n{self.hint}" if self.hint else self.message
+        return shown(f"{self.message}\n{self.hint}" if self.hint else self.message)
 
 
 class UsageError(SimferryError):
@@ -95,7 +97,7 @@ class ReplicationError(SimferryError):
     def __str__(self) -> str:
         text = f"{self.message} (in {self.call})" if self.call else self.message
         trace = f"Traceback, innermost call last:\n{self.traceback}" if self.traceback else ""
-        return "\n".join(part for part in (text, trace, self.hint) if part)
+        return shown("\n".join(part for part in (text, trace, self.hint) if part))
 
 
 class RError(ReplicationError):

@@ -130,7 +130,7 @@ def plan(
     if failed := sum(name.failed for name in folder.block_names()):
         warnings.warn(
             f"{failed} of the pilot's {out.pilot_replications} replications failed, so their time may mean nothing: "
-            f"simferry errors {folder.id}",
+            f"{folder.command('errors')}",
             stacklevel=2,
         )
     if out.pilot_replications == 0:

@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 import os
 import re
+import shlex
 import shutil
 import tempfile
 from collections.abc import Mapping
@@ -82,7 +83,7 @@ def _in_s3(name: str, address: str) -> tuple[str, str]:
     objects, below = Objects.split(address)
     found = objects.versions(below)
     if not found:
-        raise UsageError(f"input {name}: there is nothing at {address}", f"aws s3 ls {address}")
+        raise UsageError(f"input {name}: there is nothing at {address}", f"aws s3 ls {shlex.quote(address)}")
     one_object = [n for n, _, _ in found] == [below]
     if one_object:
         beside = [n for n, _ in objects.listing(below.rpartition("/")[0]) if n.startswith(below) and n != below]

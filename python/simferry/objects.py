@@ -4,6 +4,7 @@ import contextlib
 import os
 import re
 import secrets
+import shlex
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
@@ -30,6 +31,26 @@ class ObjectNotFound(StoreError):
     """There is no object of that name."""
 
 
+def check_address(address: str) -> None:
+    """Raise UsageError for what is no address of an object store, or one that some service or tool would read as another."""
+    scheme, _, rest = address.partition("://")
+    bucket, _, name = rest.partition("/")
+    if scheme not in SCHEMES:
+        known = [f"{scheme}://" for scheme in SCHEMES]
+        hint = nearest(f"{scheme}://", known) or f"Stores are folders, or {' '.join(known)}"
+        raise UsageError(f"{address} is no store", hint)
+    if not bucket:
+        raise UsageError(f"{address} names no bucket", f"For instance: {scheme}://my-bucket/simferry")
+    if found := re.search(r"[?#\\\x00-\x1f\x7f]", address):
+        raise UsageError(f"{address!r} has a {found[0]!r}, which no address can have", "Choose another name.")
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", bucket):
+        raise UsageError(f"{address}: {bucket!r} is no bucket's name", f"For instance: {scheme}://my-bucket/simferry")
+    if {".", ".."} & set(name.split("/")):
+        raise UsageError(
+            f"{address} has a part '.' or '..', which mean nothing in an address", "Write it without them."
+        )
+
+
 class Objects:
     """The objects below an address such as s3://bucket/folder. Names are relative to it."""
 
@@ -39,14 +60,10 @@ class Objects:
         self.kms_key = kms_key or os.environ.get("SIMFERRY_KMS_KEY")
         self.scheme, _, rest = self.address.partition("://")
         self.bucket, _, self.prefix = rest.partition("/")
-        if self.scheme not in SCHEMES:
-            known = [f"{scheme}://" for scheme in SCHEMES]
-            hint = nearest(f"{self.scheme}://", known) or f"Stores are folders, or {' '.join(known)}"
-            raise UsageError(f"{address} is no store", hint)
+        if above is None:  # else it was checked
+            check_address(address)
         if "//" in f"/{self.prefix}":
             raise UsageError(f"{address} has an empty part", f"Is {re.sub('(?<!:)/+', '/', self.address)} meant?")
-        if not self.bucket:
-            raise UsageError(f"{address} names no bucket", f"For instance: --store {self.scheme}://my-bucket/simferry")
 
     def below(self, name: str) -> "Objects":
         """The objects of a folder in this one, over the same connections."""
@@ -55,6 +72,7 @@ class Objects:
     @classmethod
     def split(cls, address: str) -> tuple["Objects", str]:
         """The bucket of an address, and the rest of it."""
+        check_address(address)
         scheme, _, rest = address.partition("://")
         bucket, _, name = rest.partition("/")
         return cls(f"{scheme}://{bucket}"), name
@@ -230,7 +248,7 @@ class Objects:
             if kind.__name__ == "InvalidPathError" or (kind is ValueError and "parse path" in str(error)):
                 raise StoreError(
                     f"{self.address}: there is a name that no file could have, with an empty part, .. or a line break",
-                    f"Find it, and rename it: aws s3 ls --recursive {self.address}/",
+                    f"Find it, and rename it: aws s3 ls --recursive {shlex.quote(f'{self.address}/')}",
                 ) from None
             if not kind.__module__.startswith("obstore") and not isinstance(error, OSError):
                 raise

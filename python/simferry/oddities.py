@@ -61,7 +61,7 @@ def averaged_keys(run: RunFolder, results: pa.Table, by: Collection[str] | None)
     some, look = ("output", "looks") if len(names) == 1 else ("outputs", "look")
     return [
         f"{some} {', '.join(names)} of run {run.id} {look} like what tells the rows of a replication apart, and those rows are "
-        f"averaged: simferry summary {run.handle} --by {asked}  keeps them apart"
+        f"averaged: {run.command('summary')} --by {asked}  keeps them apart"
     ]
 
 

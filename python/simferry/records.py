@@ -116,6 +116,7 @@ _PLAN: dict[str, Check] = {
     "changed_code?": lambda value: "" if isinstance(value, dict) and all(map(_is_text, value.values())) else "hashes by name",
     "types?": lambda value: "" if isinstance(value, list) and value and all(map(_is_text, value)) else "instance types",
 }  # fmt: skip
+_STATES = ("pending", "running", "succeeded", "failed", "cancelled", "lost")
 _PROCESS: dict[str, Check] = {
     "pid": _whole(2), "started": _number, "host?": _text, "space?": _text,
 }  # fmt: skip
@@ -197,4 +198,9 @@ def read_job(folder: Path, name: str) -> dict[str, Any]:
     found = found if not _fields(found, _PROCESS) else {k: v for k, v in found.items() if k not in ("pid", "started")}
     if _fields(found.get("driver", {}), _PROCESS):
         found["driver"] = {}
-    return {**found, "state": str(found.get("state", "unknown")), "host": str(found.get("host", ""))}
+    state = found.get("state")
+    return {
+        **found,
+        "state": state if isinstance(state, str) and state in _STATES else "unknown",
+        "host": str(found.get("host", "")),
+    }

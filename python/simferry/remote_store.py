@@ -22,7 +22,7 @@ from . import records
 from .aws.buckets import check_bucket, public_by
 from .errors import RunNotFound, SimferryError, StoreError, UsageError
 from .objects import ObjectNotFound, Objects
-from .store import CANCELLED, BlockName, RunFolder, Store, cache_folder, read_block, read_plan, writing
+from .store import CANCELLED, BlockName, RunFolder, Store, cache_folder, pass_over, read_block, read_plan, writing
 from .untrusted import Tree
 from .worker import blocks
 
@@ -74,7 +74,11 @@ class RemoteStore(Store):
         return run
 
     def ids(self) -> list[str]:
-        return [name for name in self.objects.folders() if _is_name(name)]
+        names = self.objects.folders()
+        for name in names:
+            if not _is_id(name):
+                pass_over(repr(name), StoreError("it is no name of a run"))
+        return list(filter(_is_id, names))
 
     def folders(self) -> list[RunFolder]:
         """As for any store, with all that is not mirrored yet brought at once."""
@@ -326,6 +330,11 @@ def below(folder: Path, name: str) -> Path:
     if not all(map(_is_name, name.split("/"))) or not path.is_relative_to(folder):
         raise StoreError(f"{name!r} is no name for a file of a run folder")
     return path
+
+
+def _is_id(name: str) -> bool:
+    """Whether a run can have that name, which is a part of addresses."""
+    return _is_name(name) and not re.search("[?#]", name)
 
 
 def _is_name(part: str) -> bool:

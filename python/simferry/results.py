@@ -61,7 +61,7 @@ def read_blocks(run: RunFolder, mend: bool = True, after: str = "") -> Iterator[
                 where = f"is left out (it lies in {run.address}/blocks)"
             warnings.warn(
                 f"block {name} of run {run.id} is damaged ({damage}) and {where}. "
-                f"Its {names[name].replications} replications count as not done: simferry resume {run.handle}",
+                f"Its {names[name].replications} replications count as not done: {run.command('resume')}",
                 stacklevel=2,
             )
         else:

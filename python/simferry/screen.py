@@ -14,6 +14,7 @@ import click
 
 from .backends.base import ENDED
 from .driver import Progress
+from .terminal import shown, styled, unguarded, visible
 
 
 def duration(seconds: float) -> str:
@@ -36,18 +37,18 @@ def progress_bar(show: bool) -> Iterator[Callable[[Progress], None]]:
         from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
         from rich.progress import Progress as Bar
 
-        console = Console(stderr=True)
+        console = Console(file=unguarded(sys.stderr))
         columns = (
             BarColumn(bar_width=30 if console.width >= 110 else 8),
             MofNCompleteColumn(),
-            TextColumn("{task.fields[said]}"),
+            TextColumn("{task.fields[said]}", markup=False),
         )
         bar = Bar(*columns, console=console, transient=True)
         task = bar.add_task("", total=None, said="")
 
         def update(now: Progress) -> None:
             bar.start()  # now, below all that was printed before
-            bar.update(task, total=now.total, completed=now.done, said=said(now))
+            bar.update(task, total=now.total, completed=now.done, said=visible(said(now)))
 
         try:
             yield update
@@ -77,10 +78,11 @@ def last_line(show: bool) -> Iterator[Callable[[str], None]]:
         yield lambda line: click.echo(f"  {line}", err=True)
     else:
         width = shutil.get_terminal_size().columns - 3
+        terminal = unguarded(sys.stderr)
         try:
-            yield lambda line: click.echo(f"\r\033[K  {line[:width]}", err=True, nl=False)
+            yield lambda line: print(f"\r\033[K  {visible(line)[:width]}", end="", file=terminal, flush=True)
         finally:
-            click.echo("\r\033[K", err=True, nl=False)
+            print("\r\033[K", end="", file=terminal, flush=True)
 
 
 def on_terminal() -> bool:
@@ -144,7 +146,7 @@ def show_table(frame: Any, most_rows: int = 40) -> None:
         lines = zip(*(column.lines() for column in [*first, *fitting]), strict=True)
         for number, line in enumerate(lines):
             text = "  ".join(line).rstrip()
-            click.echo(text if number else click.style(text, bold=True))
+            click.echo(text if number else styled(text, sys.stdout, bold=True))
         if not rest:
             break
         click.echo()
@@ -156,8 +158,8 @@ class Column:
     """A column's name and cells as text, right-aligned if they are numbers."""
 
     def __init__(self, name: str, values: Any) -> None:
-        self.name = name
-        self.cells = [cell(value) for value in values]
+        self.name = shown(name, sys.stdout)
+        self.cells = [shown(cell(value), sys.stdout) for value in values]  # as wide as it is shown
         self.right = values.dtype.kind in "ifub"
 
     def clip(self, width: int) -> None:

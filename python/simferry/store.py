@@ -28,6 +28,7 @@ from typing import Any
 
 from . import records, untrusted
 from .errors import RunBusy, RunNotFound, SimferryError, StoreError, UsageError, nearest
+from .terminal import shown
 
 CANCELLED = "cancelled"
 LOCK = "driver.lock"  # in jobs/: whoever computes the run holds it
@@ -151,8 +152,11 @@ class RunFolder:
     def handle(self) -> str:
         """What a user calls it by in a command: its id where that store is looked into, else its folder."""
         looked_into = Store(os.environ.get("SIMFERRY_STORE") or DEFAULT_STORE)
-        path = str(self.path)
-        return self.id if self.path.parent == looked_into.path or shlex.quote(path) != path else path
+        return self.id if self.path.parent == looked_into.path else str(self.path)
+
+    def command(self, verb: str) -> str:
+        """A command of the shell about it, to be shown and pasted."""
+        return f"simferry {verb} {shlex.quote(self.handle)}"
 
     @property
     def home(self) -> "Store":
@@ -280,7 +284,7 @@ class RunFolder:
                 raise
 
     def busy(self) -> RunBusy:
-        return RunBusy(f"run {self.id} was just taken up by another process", f"simferry watch {self.handle}")
+        return RunBusy(f"run {self.id} was just taken up by another process", f"{self.command('watch')}")
 
     def job_address(self, job: str) -> str:
         """Where that folder is in the store."""
@@ -344,7 +348,7 @@ def find_run(name: str | Path, place: str | Path | None = None) -> RunFolder:
 
 
 def pass_over(run_id: str, error: SimferryError) -> None:
-    warnings.warn(f"run {run_id} is passed over: {error.message}", stacklevel=3)
+    warnings.warn(shown(f"run {run_id} is passed over: {error.message}"), stacklevel=3)
 
 
 class Store:

@@ -68,6 +68,10 @@ class Run:
         """What it is called by in a command: its id, or its address where that is needed to find it."""
         return self._folder.handle
 
+    def command(self, verb: str) -> str:
+        """A command of the shell about it, to be shown and pasted: simferry resume ID."""
+        return self._folder.command(verb)
+
     @property
     def record(self) -> dict[str, Any]:
         """run.json: simulation, parameters, seed, versions, code hash; it never changes."""

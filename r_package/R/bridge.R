@@ -9,8 +9,8 @@ bridge <- function(verb, ...) {
   if (length(asked) >= 2^31 - 1) raise("usage", "what is to be sent is larger than 2 GB")
   call <- python()$call
   answer <- unserialize(suspendInterrupts(call(asked)))   # Python calls R at each import: an interrupt there is not Python's to handle
-  for (text in answer$notes) message("note: ", text)
-  for (text in answer$warnings) warning(text, call. = FALSE)
+  for (text in answer$notes) message("note: ", shown(text))
+  for (text in answer$warnings) warning(shown(text), call. = FALSE)
   if (!answer$ok) {
     if (answer$error$code == "interrupted") forget_interrupt()
     raise(answer$error$code, answer$error$message, answer$error$hint)

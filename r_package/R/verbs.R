@@ -54,7 +54,7 @@ print.simferry_status <- function(x, ...) {
   if (nzchar(x$said)) cat("  jobs: ", x$said, "\n", sep = "")
   jobs <- utils::tail(x$jobs, 20L)
   if (length(jobs)) cat(paste0("  job ", names(jobs), ": ", jobs), sep = "\n")
-  if (x$state == "incomplete") cat("sim_resume(\"", x$handle, "\")  goes on\n", sep = "")
+  if (x$state == "incomplete") cat("sim_resume(", quoted(x$handle), ")  goes on\n", sep = "")
   invisible(x)
 }
 
@@ -62,7 +62,7 @@ print.simferry_status <- function(x, ...) {
 #' @export
 sim_watch <- function(run, store = NULL) {
   run <- as_run(run, store)
-  follow(run, on_interrupt = function(run) message("run ", run$id, " goes on; sim_cancel(\"", run$handle, "\")  stops it"))
+  follow(run, on_interrupt = function(run) message("run ", run$id, " goes on; sim_cancel(", quoted(run$handle), ")  stops it"))
   invisible(run)
 }
 
@@ -79,7 +79,7 @@ follow_logs <- function(run, job) suspendInterrupts({
   on.exit(bridge("logs_leave"))
   look <- function() repeat {
     now <- ask("logs_lines", run, job = job)
-    for (line in now$lines) cat(line, "\n", sep = "")
+    for (line in now$lines) cat(shown(line, stdout()), "\n", sep = "")
     if (now$ended) return()
     allowInterrupts(Sys.sleep(0.1))
   }
@@ -173,7 +173,7 @@ as_table <- function(x) if (isNamespaceLoaded("tibble")) tibble::as_tibble(x) el
 #' @export
 sim_replay <- function(run, condition, replication, store = NULL) {
   said <- ask("replay", run, store, condition = condition, replication = replication)
-  cat(said$output)
+  cat(shown(said$output, stdout()))
   invisible(list(value = if (length(said$value)) unserialize(said$value), failed = said$failed, output = said$output))
 }
 

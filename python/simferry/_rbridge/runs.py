@@ -205,7 +205,7 @@ def resume(given: Arguments) -> Arguments:
     if process is not None and not process.has_ended():
         raise RunBusy(
             f"run {found.id} is being computed",
-            f"simferry watch {found.handle}  follows it, simferry cancel {found.handle}  stops it.",
+            f"{found.command('watch')}  follows it, {found.command('cancel')}  stops it.",
         )
     options = {n: v for n, v in plain(given).items() if n not in ("run", "store") and v is not None}
     found._backend(**{n: v for n, v in options.items() if n not in ("retry_failed", "replications", "changed_code")})
@@ -240,7 +240,7 @@ def interrupt(given: Arguments) -> None:
     now = found.cancel()
     raise Interrupted(
         f"stopped; {now.done:,} of {now.total:,} replications of run {found.id} are kept",
-        f"simferry resume {found.handle}  goes on",
+        f"{found.command('resume')}  goes on",
     )
 
 

@@ -18,6 +18,7 @@ from ..inputs import bring
 from ..processes import alive, identity
 from ..processing import Outcome, ProcessingJob
 from ..store import DEFAULT_STORE, LOCK, RunFolder, write_whole, writing
+from ..terminal import shown
 from ..untrusted import Tree
 from . import contract
 from .base import LONGEST_LOG, follow_here
@@ -103,8 +104,8 @@ class Docker:
             self.client, self.image, command, volumes=volumes, environment=contract.environment_of(spec)
         )
         if show:
-            sys.stdout.write(out)
-            sys.stderr.write(err)
+            sys.stdout.write(shown(out, sys.stdout))
+            sys.stderr.write(shown(err))
         return subprocess.CompletedProcess(command, status, out, err)
 
     # ---- jobs ----
@@ -178,7 +179,7 @@ class Docker:
             if now - self._unreachable_since > ENGINE_SECONDS:
                 raise EngineError(
                     f"Docker's engine has not answered for {ENGINE_SECONDS} s: {error}",
-                    f"When it runs again: simferry resume {run.id}",
+                    f"When it runs again: {run.command('resume')}",
                 ) from None
             time.sleep(0.5)
         if self._to_tidy and not self._running and not self._waiting:

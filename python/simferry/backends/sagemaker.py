@@ -10,6 +10,7 @@ import importlib.util
 import math
 import os
 import re
+import shlex
 import subprocess
 import time
 from collections.abc import Iterator, Sequence
@@ -198,7 +199,7 @@ class Sagemaker:
         except (EngineError, ImageError, UsageError):
             if verb == "replay":  # another R or Python would give other numbers, and is no container
                 raise UsageError(
-                    f"image {image} is not here, and a replay runs in it", f"docker pull {image}"
+                    f"image {image} is not here, and a replay runs in it", f"docker pull {shlex.quote(image)}"
                 ) from None
             self.asks_elsewhere = True
             return Local().ask(spec, root, verb, show)
@@ -222,9 +223,7 @@ class Sagemaker:
                 way_out = f"--budget {need:g}, or more."
                 if run.plans():
                     kept = sum(block.replications for block in run.block_names())
-                    way_out = (
-                        f"simferry resume {run.handle} --budget {need:g}  goes on; {kept:,} replications are kept."
-                    )
+                    way_out = f"{run.command('resume')} --budget {need:g}  goes on; {kept:,} replications are kept."
                 spent = self.budget - left
                 raise BudgetReached(
                     f"the budget of ${self.budget:g} does not allow {jobs} more job{'s' if jobs > 1 else ''} of run {run.id}: "

@@ -12,6 +12,7 @@ import click
 
 from .. import __version__
 from ..errors import Note, SimferryError, UsageError, nearest
+from ..terminal import guarded, shown, styled
 
 
 class Commands(click.Group):
@@ -38,6 +39,10 @@ class Commands(click.Group):
         return code
 
     def main(self, *args: Any, **kwargs: Any) -> Any:
+        with guarded():
+            self._main(*args, **kwargs)
+
+    def _main(self, *args: Any, **kwargs: Any) -> None:
         try:
             code = super().main(*args, **{**kwargs, "standalone_mode": False})
         except SimferryError as error:
@@ -69,18 +74,21 @@ class Commands(click.Group):
 
 
 def fail(message: str, hint: str, code: int) -> None:
-    click.echo(f"{click.style('simferry:', fg='red', bold=True)} {message}", err=True)
+    click.echo(f"{styled('simferry:', sys.stderr, fg='red', bold=True)} {message}", err=True, color=True)
     if hint:
-        click.echo(hint, err=True)
+        click.echo(hint, err=True, color=True)
     sys.exit(code)
 
 
 def show_warning(message: Any, category: type[Warning], *_: Any, **__: Any) -> None:
-    word = click.style("note:", fg="cyan") if issubclass(category, Note) else click.style("warning:", fg="yellow")
-    click.echo(f"{word} {message}", err=True)
+    is_note = issubclass(category, Note)
+    word = styled("note:", sys.stderr, fg="cyan") if is_note else styled("warning:", sys.stderr, fg="yellow")
+    click.echo(f"{word} {shown(str(message))}", err=True, color=True)  # rich shows it itself, beside a progress bar
 
 
-@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.group(
+    cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110, "color": True}
+)
 @click.version_option(__version__, message="simferry %(version)s")
 def main() -> None:
     """Run a statistical simulation a million times with varied parameters, and get one table back.

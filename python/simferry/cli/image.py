@@ -1,11 +1,13 @@
 """The commands of `simferry image`: they parse arguments, call `images`, `infer` and `registry`, and print."""
 
 import json
+import sys
 from pathlib import Path
 
 import click
 
 from ..errors import UsageError
+from ..terminal import styled
 from .app import main
 
 
@@ -105,7 +107,7 @@ def check(name: str, as_json: bool) -> int:
     if as_json:
         click.echo(json.dumps([vars(f) for f in found]))
     for f in [] if as_json else found:
-        mark = click.style("ok", fg="green") if f.ok else click.style("!!", fg="red")
+        mark = styled("ok", sys.stdout, fg="green") if f.ok else styled("!!", sys.stdout, fg="red")
         click.echo(f"{mark}  {f.what}: {f.found}")
     return 0 if all(f.ok for f in found) else 1
 

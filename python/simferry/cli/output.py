@@ -1,6 +1,7 @@
 """What commands print: tables, JSON, and the last lines of a run."""
 
 import json
+import shlex
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -39,14 +40,14 @@ def finish(made: Any, as_json: bool) -> int:
             if now.failed == now.done:
                 first = made.errors()["message"].iloc[0].strip().partition("\n")[0]
                 click.echo(f"all have failed, the first with: {first[:300]}")
-            click.echo(f"simferry errors {made.handle}  tells why")
-            click.echo(f"simferry resume {made.handle} --retry-failed  tries them again")
+            click.echo(f"{made.command('errors')}  tells why")
+            click.echo(f"{made.command('resume')} --retry-failed  tries them again")
         elif now.finished:
-            click.echo(f"simferry summary {made.handle}")
+            click.echo(f"{made.command('summary')}")
         if not now.finished:
             if now.failed and made.record["options"]["on_error"] == "stop":
                 click.echo("stopped at a failed replication (--on-error stop)", err=True)
-            click.echo(f"simferry resume {made.handle}  goes on", err=True)
+            click.echo(f"{made.command('resume')}  goes on", err=True)
     return 3 if now.failed else 0 if now.finished else 1
 
 
@@ -105,7 +106,7 @@ def check_output(path: str) -> None:
     if Path(path).suffix.lower() not in (".parquet", ".csv"):
         raise UsageError(f"{path}: tables are written as .parquet or .csv", f"For instance: -o {path}.parquet")
     if not folder.is_dir():
-        raise UsageError(f"{path}: there is no folder {folder}", f"mkdir -p {folder}  makes it.")
+        raise UsageError(f"{path}: there is no folder {folder}", f"mkdir -p {shlex.quote(str(folder))}  makes it.")
     try:
         if Path(path).exists():
             Path(path).open("ab").close()

@@ -120,7 +120,7 @@ def run(output: str | None, as_json: bool, **given: Any) -> int:
         if as_json:
             print_json({**head_of(made), "state": "running"})
         else:
-            click.echo(f"It goes on in the background: simferry watch {made.handle}")
+            click.echo(f"It goes on in the background: {made.command('watch')}")
         return 0
     if output:
         write_table(made.results_table(), output)

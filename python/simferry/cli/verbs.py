@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 
+from ..terminal import styled
 from .app import JSON, OUTPUT, RUN, STORE, WORKERS, example, main, with_options
 from .output import check_output, finish, head_of, print_json, show, status_of, write_table
 
@@ -48,7 +49,7 @@ def status(name: str, store: str | None, as_json: bool) -> None:
     for job, state in list(now.jobs.items())[-20:]:
         click.echo(f"  job {job}: {state}")
     if now.state == "incomplete":
-        click.echo(f"simferry resume {found.handle}  goes on")
+        click.echo(f"{found.command('resume')}  goes on")
 
 
 @example("simferry watch latest")
@@ -69,7 +70,7 @@ def watch(name: str, store: str | None, as_json: bool) -> int:
         with progress_bar(show=not as_json) as update:
             found.watch(update)
     except KeyboardInterrupt:
-        click.echo(f"run {found.id} goes on; simferry cancel {found.handle}  stops it", err=True)
+        click.echo(f"run {found.id} goes on; {found.command('cancel')}  stops it", err=True)
         return 0
     return finish(found, as_json)
 
@@ -200,9 +201,11 @@ def results(name: str, output: str | None, store: str | None, as_json: bool) -> 
     show(frame, as_json)
     if len(frame) == 0:
         now = found.status()
-        why = f"what replications wrote is in {found.address}/artifacts; simferry logs {found.handle}  shows what they printed"
+        why = (
+            f"what replications wrote is in {found.address}/artifacts; {found.command('logs')}  shows what they printed"
+        )
         if now.done == now.failed:
-            why = f"simferry errors {found.handle}  tells why" if now.failed else "nothing has been computed yet"
+            why = f"{found.command('errors')}  tells why" if now.failed else "nothing has been computed yet"
         click.echo(f"no rows: {why}", err=True)
 
 
@@ -249,7 +252,7 @@ def errors(name: str, warned: bool, output: str | None, store: str | None, as_js
         show(frame.drop(columns=["call", "traceback"], errors="ignore"), False)
         first = frame.iloc[0]
         click.echo(
-            f"simferry replay {found.handle} --condition {first['condition']} --replication {first['replication']}"
+            f"{found.command('replay')} --condition {first['condition']} --replication {first['replication']}"
             "  shows one with its traceback"
         )
 
@@ -339,7 +342,7 @@ def doctor(store: str | None, as_json: bool) -> int:
     if as_json:
         print_json([vars(f) for f in found])
     for f in [] if as_json else found:
-        mark = {True: click.style("ok", fg="green"), False: click.style("!!", fg="red"), None: "--"}[f.ok]
+        mark = {True: styled("ok", sys.stdout, fg="green"), False: styled("!!", sys.stdout, fg="red"), None: "--"}[f.ok]
         click.echo(f"{mark}  {f.what}: {f.found}")
         if f.hint:
             click.echo(f"    {f.hint}")

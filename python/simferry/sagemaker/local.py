@@ -14,6 +14,7 @@ from .. import processing
 from ..aws.job_storage import S3Storage, TransferError
 from ..engine import connect
 from ..errors import UsageError
+from ..terminal import shown
 from ..untrusted import Tree, scrap_folder
 from .session import Session
 
@@ -63,7 +64,7 @@ def _print_new(job: processing.ProcessingJob, texts: dict[str, str], printed: di
         new = new if last else new[: new.rfind("\n") + 1]
         printed[host] += len(new)
         for line in new.splitlines():
-            print(f"[{host}] {line}" if len(job.hosts) > 1 else line, flush=True)
+            print(shown(f"[{host}] {line}" if len(job.hosts) > 1 else line, sys.stdout), flush=True)
 
 
 class FoldersAndS3(processing.Files):

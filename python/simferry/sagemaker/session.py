@@ -14,6 +14,7 @@ from typing import Any
 from ..aws import buckets, logs
 from ..aws import session as aws
 from ..errors import UsageError
+from ..terminal import shown
 from .exceptions import check_status
 from .values import local_path
 
@@ -255,7 +256,7 @@ class Session:
         with _detaching(job_name):
             lines = logs.follow([job_name], lambda: not wait or state.ended(), client=self.client("logs"))
             for _, host, line in lines:
-                print(f"[{host}] {line}" if several else line, flush=True)
+                print(shown(f"[{host}] {line}" if several else line, sys.stdout), flush=True)
         if wait:
             self._judged(state.description)
 
@@ -264,7 +265,7 @@ class Session:
         check_status(description, f'Session().logs_for_processing_job("{name}")  prints what it has printed.')
         if description["ProcessingJobStatus"] == "Stopped":
             reason = description.get("FailureReason") or "by somebody, or because its time was over"
-            print(f"processing job {name} was stopped before its end: {reason}", file=sys.stderr, flush=True)
+            print(shown(f"processing job {name} was stopped before its end: {reason}"), file=sys.stderr, flush=True)
         return description
 
 

@@ -6,6 +6,7 @@ from urllib.parse import urlparse
 from urllib.request import url2pathname
 
 from ..errors import UsageError
+from ..objects import check_address
 
 
 def whole(value: Any, name: str) -> Any:
@@ -43,7 +44,10 @@ def named_texts(value: Any) -> dict[str, str]:
 
 
 def is_s3(address: Any) -> bool:
-    return isinstance(address, str) and urlparse(address).scheme == "s3"
+    if not (isinstance(address, str) and urlparse(address).scheme == "s3"):
+        return False
+    check_address(address)
+    return True
 
 
 def local_path(source: Any) -> Path:

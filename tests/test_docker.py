@@ -51,6 +51,38 @@ def test_the_same_table_as_on_this_machine(tmp_path, engine, image_r):
         assert there.record["image"].startswith("sha256:")
 
 
+FOLDERS = """
+cat("loaded", file = "empty/loaded.txt")
+simulate <- function(n) {
+  seen <- paste(c(dir(recursive = TRUE), readBin("large.bin", "integer", 1L, 1L)), collapse = " ")
+  x <- sample.int(1e9, 1)
+  cat(x, file = "in.txt"); cat(x, file = "empty/deep/x.txt")
+  if (n == 2) { f <- file("large.bin", "r+b"); writeBin(as.raw(7L), f); close(f) }
+  list(seen = seen, right = scan("in.txt", quiet = TRUE) == x && scan("empty/deep/x.txt", quiet = TRUE) == x, x = x)
+}
+"""
+
+
+def test_working_directories_are_as_on_this_machine(tmp_path, engine, image_r):
+    script = write(tmp_path, "s.R", FOLDERS)
+    (tmp_path / "empty" / "deep").mkdir(parents=True)
+    write(tmp_path, "in.txt", "5")
+    with open(tmp_path / "large.bin", "wb") as file:  # shared by the processes, until the second condition writes to it
+        file.write(b"\3")
+        file.truncate(17 * 2**20)
+    there = sf.run(
+        script, sf.grid(n=[1, 2]), replications=6, seed=1, store=tmp_path / "store", keep_files=True, retries=0,
+        include=["empty", "in.txt", "large.bin"], backend="docker", image=image_r, workers=2,
+    )  # fmt: skip
+    assert there.errors()["message"].tolist() == []
+    rows = there.results()
+    assert rows["seen"].unique().tolist() == ["empty/loaded.txt in.txt large.bin s.R 3"]
+    assert rows["right"].all() and rows["x"].nunique() == 12
+    names = [{p.name for p in there.artifacts(c, 6)} for c in (1, 2)]
+    assert names == [{"in.txt", "x.txt"}, {"in.txt", "x.txt", "large.bin"}]
+    assert (there.folder / "code" / "large.bin").read_bytes()[:1] == b"\3"
+
+
 def test_runs_in_different_images_share_nothing(tmp_path, image_r):
     script = write(tmp_path, *DRAWS["r"])
     given = {"replications": 5, "seed": 7, "store": tmp_path / "store"}

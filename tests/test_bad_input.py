@@ -93,7 +93,7 @@ PYTHON_SCRIPTS = [
 
 RETURNS = [
     script("function.R", "simulate <- function(n) mean\n", ["returned a function, which can't be kept", "data frame"]),
-    script("connection.R", "simulate <- function(n) stdin()\n", ["which can't be kept", "condition 1, replication"]),
+    script("connection.R", "simulate <- function(n) stdin()\n", ["which can't be kept: return numbers"]),
     script("function.py", "def simulate(n):\n    return print\n", ["which can't be kept", "dict"]),
     script(
         "file.py", "def simulate(n):\n    return open('/dev/null')\n", ["returned a TextIOWrapper", "can't be kept"]
@@ -223,7 +223,9 @@ def test_scripts(case, tmp_path, monkeypatch):
 def test_results_that_cannot_be_kept(case, tmp_path, monkeypatch):
     if case.words[1].endswith(".R"):
         require("r", shutil.which("Rscript") is not None, "Rscript is not on the PATH")
-    check(case, typed(case, tmp_path, monkeypatch))
+    result = typed(case, tmp_path, monkeypatch)
+    (said,) = [line for line in result.stdout.splitlines() if line.startswith("all have failed, the first with: ")]
+    assert result.exit_code == 3 and all(fragment in said for fragment in case.says)
 
 
 def test_r_is_not_installed(tmp_path, monkeypatch):

@@ -296,12 +296,13 @@ def test_a_run_that_is_stopped_is_kept_and_gone_on_with(tmp_path):
 
 
 def test_an_error_of_the_driver_arrives(tmp_path):
-    script = str(write(tmp_path, "s.R", "simulate <- function(n) { if (runif(1) < 2) globalenv() }\n"))
+    only_here = "if (nzchar(Sys.getenv('SIMFERRY_DRIVER'))) stop('not there')\nsimulate <- function(n) n\n"
+    script = str(write(tmp_path, "s.R", only_here))
     made = value_of(
         "run", simulation=script, design={"n": 1.0}, replications=5.0, seed=1.0, store=str(tmp_path)
     ).plain()
     outcome = finished(made["folder"])["outcome"]
-    assert outcome["error"]["code"] == "simulation" and "can't be kept" in outcome["error"]["message"]
+    assert outcome["error"]["code"] == "simulation" and "not there" in outcome["error"]["message"]
     value_of("run", simulation=script, design={"n": 1.0}, replications=5.0, seed=1.0, store=str(tmp_path))
 
 

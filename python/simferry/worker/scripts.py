@@ -42,9 +42,12 @@ class ScriptRunner:
         log = job.scratch / f"log-{self.process}"
         with open(log, "wb") as stream:
             status = self.run(self.command(row, replication), self.environment(row, replication), stream)
-        said = log.read_text(errors="replace")
-        sys.stdout.write(said)
         sys.stdout.flush()
+        with open(log, "rb") as printed:  # which may not fit into memory
+            shutil.copyfileobj(printed, sys.stdout.buffer)
+            sys.stdout.buffer.flush()
+            printed.seek(max(0, printed.tell() - 100_000))
+            said = printed.read().decode(errors="replace")
         self._text = self.read_results() if job.results_file else None
         self.keep_output(self.job.ids[row], replication)
         if status is None:

@@ -186,6 +186,17 @@ def test_resume_and_extend_refuse_what_has_changed(tmp_path, library):
     assert (value, taken) == (11, 2)
 
 
+def test_what_changes_after_it_was_looked_at(tmp_path, library):
+    helper = write(library, "helper.py", "value = 1\n")
+    script = write(tmp_path / "project", "simulate.py", USES["import in the function"][0])
+    edit = {"on_start": lambda run, taken, drawn: helper.write_text("value = 2\n")}
+    with pytest.warns(UserWarning, match="helper changed while run .* was computed"):
+        made = sf.run(script, replications=2, seed=1, workers=1, store=tmp_path / "project" / "runs", **edit)
+    assert made.results()["value"].tolist() == [2, 2]
+    helper.write_text("value = 1\n")
+    assert run(script)[1] == (1, 0)
+
+
 def test_a_run_of_an_earlier_version_goes_on(tmp_path, library):
     import json
 
@@ -227,6 +238,20 @@ def test_an_edited_r_file_is_other_code(tmp_path, r, monkeypatch, use):
     with pytest.raises(SimulationError, match=f"has changed since: {file}"):
         made.extend(3)
     assert run(script)[1] == (2, 0)
+
+
+def test_a_whole_r_script_that_sources_another(tmp_path, r):
+    file = write(tmp_path / "elsewhere", "file.R", f"source('{tmp_path}/elsewhere/below.R')\n")
+    below = write(tmp_path / "elsewhere", "below.R", "value <- 1\n")
+    text = f"run <- function() {{ source('{file}'); cat(value, file = 'out.txt') }}\nrun()\n"
+    script = write(tmp_path / "project", "script.R", text)
+    how = {"args": "", "results_file": "out.txt"}
+    made, first = run(script, **how)
+    assert (first, names(made)) == ((1, 0), [str(file), str(below)])
+    write(below.parent, "below.R", "value <- 2\n")
+    with pytest.raises(SimulationError, match=f"has changed since: {below}"):
+        made.resume()
+    assert run(script, **how)[1] == (2, 0)
 
 
 def install(folder, library, value):

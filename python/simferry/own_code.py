@@ -128,8 +128,21 @@ def changes(run: RunFolder) -> tuple[list[str], dict[str, str]]:
             if name in last:
                 last[name] = last[name]._replace(hash=hash_)
     now = Now()
-    others = {one.name: now.hashes[one.name, one.path] for one in began if now.differs(one)}
-    return sorted(name for name, one in last.items() if now.differs(one)), others
+    changed = sorted(name for name, one in last.items() if now.differs(one))
+    differing = [one for one in began if now.differs(one)] + [last[name] for name in changed]
+    return changed, {one.name: now.hashes[one.name, one.path] for one in differing}
+
+
+def changed_meanwhile(run: RunFolder) -> str:
+    """Says which own code was not the same for all of a run, unless somebody has agreed to that; empty where all was."""
+    found: dict[str, set[str]] = {}
+    for one in [*(Own(**one) for one in run.record.get("own_code") or ()), *_news(run)]:
+        found.setdefault(one.name, set()).add(one.hash)
+    agreed = {name for plan in run.plans() for name in plan.get("changed_code") or ()}
+    mixed = sorted(name for name, hashes in found.items() if len(hashes) > 1 and name not in agreed)
+    if not mixed:
+        return ""
+    return f"{', '.join(mixed)} changed while run {run.id} was computed: its replications may be of different code"
 
 
 def _news(run: RunFolder) -> list[Own]:

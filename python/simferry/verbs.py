@@ -303,6 +303,8 @@ class Run:
                 self._folder, backend, reason, replications=replications, retry_failed=retry_failed,
                 changed_code=changed_code, on_progress=tell,
             )  # fmt: skip
+        if said := own_code.changed_meanwhile(self._folder):
+            warnings.warn(said, stacklevel=4)
         if said := files_not_kept(self._folder, plans):
             warnings.warn(Note(said), stacklevel=4)
 

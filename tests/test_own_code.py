@@ -139,8 +139,15 @@ def test_whole_python_scripts_and_commands(tmp_path, library):
     write(library, "helper.py", "value = 1\n")
     script = write(tmp_path / "project", "script.py", "import helper\nprint(helper.value, file=open('out.txt', 'w'))\n")
     tool = write(tmp_path / "bin", "tool.sh", "echo 1 > out.txt\n")
-    both = {"args": "", "results_file": "out.txt"}, {"args": f"{tool} {{replication}}", "results_file": "out.txt"}
-    for target, options, edited in ((script, both[0], library / "helper.py"), ("sh", both[1], tool)):
+    wrapper = write(tmp_path / "project", "run.sh", f"#!/bin/sh\nexec sh '{tool}'\n")
+    wrapper.chmod(0o755)
+    for target, args, edited in (
+        (script, "", library / "helper.py"),
+        ("sh", f"{tool} {{replication}}", tool),
+        (wrapper, "", tool),
+    ):
+        edited.write_text(edited.read_text().replace("2", "1"))
+        options = {"args": args, "results_file": "out.txt"}
         taken = []
         for _ in range(2):
             for _ in range(2):

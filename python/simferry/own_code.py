@@ -3,6 +3,7 @@
 import contextlib
 import hashlib
 import os
+import re
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from importlib.machinery import PathFinder
@@ -18,6 +19,7 @@ from .worker.own import Own, hash_of, reachable, with_hashes
 _NOWHERE = Path("/nowhere")  # the snapshot of a function object is its pickle
 # what in an R package is not code, or tells when it was built
 _NOT_CODE = {"help", "html", "Meta", "doc", "man", "tests", "vignettes", "demo", "INDEX", "MD5", "DESCRIPTION"}
+_SCRIPTS = {".r", ".py", ".sh", ".jl", ".m", ".pl", ".do", ".sas", ".stan", ".js", ".lua", ".rb", ".awk", ".sql"}
 _SYSTEM = tuple(
     f"{place}/" for place in ("/bin", "/sbin", "/usr/bin", "/usr/sbin", "/usr/lib", "/usr/libexec", "/snap")
 )
@@ -31,12 +33,20 @@ def of_callable(function: Callable[..., Any], constants: Mapping[str, Any], sent
     return with_hashes(reachable(_NOWHERE, names=sorted(modules)))
 
 
-def of_command(program: str, arguments: Sequence[str]) -> list[Own]:
-    """The program, where it is neither in the snapshot nor the system's, and files that its arguments name by their whole path."""
-    files = [file for file in arguments if os.path.isabs(file) and os.path.isfile(file)]
-    if program and not os.path.realpath(program).startswith(_SYSTEM):
-        files.append(program)
-    return with_hashes({file: file for file in files})
+def of_command(program: str, arguments: Sequence[str], text: bytes) -> list[Own]:
+    """The program, where it is neither in the snapshot nor the system's, and code that its arguments, or its own text, name by a
+    whole path. text: of a program in the snapshot."""
+    named = [*arguments, program]
+    if b"\0" not in text[:1000]:
+        named += [os.fsdecode(path) for path in re.findall(rb"(?<![\w.~/-])/[^\s\"'`;|&()<>$]+", text[:1_000_000])]
+    files = {path: path for path in named if os.path.isabs(path) and _is_code(path)}
+    return with_hashes(files)
+
+
+def _is_code(path: str) -> bool:
+    """Whether it is code of the user's: a script by its name, or a program. What else a command reads may be large, and is data."""
+    theirs = os.path.isfile(path) and not os.path.realpath(path).startswith(_SYSTEM)
+    return theirs and (os.path.splitext(path)[1].lower() in _SCRIPTS or os.access(path, os.X_OK))
 
 
 def from_block(answer: blocks.Block) -> list[Own]:

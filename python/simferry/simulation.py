@@ -316,12 +316,12 @@ class Simulation:
             return
         if self.kind == "command":
             program = "" if self.path is not None else shutil.which(self.script) or ""
-            self.own_code = own_code.of_command(program, shlex.split(self.args or ""))
+            self.own_code = own_code.of_command(program, shlex.split(self.args or ""), self._text())
             return
         if isinstance(self.target, RFunction) and self.target.environment and not place.contract:
             self.environment = dict(self.target.environment)
             return
-        text = self.path.read_bytes() if self.path is not None else b""
+        text = self._text()
         if b"\0" in text:
             raise SimulationError(f"{self.target} is not a text file: it holds null bytes", "Scripts are UTF-8 text.")
         if self.language == "r" and text.startswith(codecs.BOM_UTF8):
@@ -424,6 +424,9 @@ class Simulation:
                     f"argument {name!r} of {where} has no value",
                     nearest(name, design.names) or f"Add it to the design, e.g. -p {name}=..., or give it a default.",
                 )
+
+    def _text(self) -> bytes:
+        return self.path.read_bytes() if self.path is not None else b""
 
     def write_code(self, folder: Path) -> None:
         """The snapshot and the worker, as files in a folder."""

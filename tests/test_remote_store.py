@@ -286,7 +286,7 @@ def test_a_run_that_fails_to_be_created_leaves_nothing(place, script, s3, monkey
     assert not list(tmp_path.glob("machines/first/simferry/stores/*/*"))
 
 
-@pytest.mark.parametrize("name", ["../../x", "/etc/x", "a/../../../x"])
+@pytest.mark.parametrize("name", ["../../x", "/etc/x", "a/../../../x", "a/..\\..\\x", "x\n", "a//x", "./x", "\0x"])
 def test_a_name_in_a_bucket_cannot_lead_out_of_the_mirror(tmp_path, name):
     with pytest.raises(StoreError, match="is no name for a file"):
         write_files(tmp_path / "mirror", [(name, b"")])
@@ -300,6 +300,41 @@ def test_an_object_whose_name_no_file_can_have_is_an_error(place, script, s3, em
         run.artifacts(1, 1) and run._folder.bring_artifacts()
         run._folder.bring_artifacts()
     assert bare(str(caught.value))
+
+
+def test_strange_objects_in_a_store_end_no_verb(place, script, s3, emulator):
+    """Names that no run can have, records that hold something else or are too large: each is named, and passed over."""
+    run = sf.run(script, store=place, **SWEEP)
+    strange = {
+        "..": b"{}",
+        "what?": b"{}",
+        "hash#": b"{}",
+        "list": b"[]",
+        "empty": b"",
+        "no-json": b"\xff",
+    }
+    for name, content in strange.items():
+        s3.put_object(Bucket=emulator.bucket, Key=f"simferry/{name}/run.json", Body=content)
+    with pytest.warns(UserWarning) as warned:
+        assert [found.id for found in sf.runs(place)] == [run.id]
+    said = "\n".join(str(w.message) for w in warned)
+    assert all(f"run {name} is passed over" in said for name in ("list", "empty", "no-json"))
+    assert all(f"run {name!r} is passed over: it is no name of a run" in said for name in ("..", "what?", "hash#"))
+    s3.put_object(Bucket=emulator.bucket, Key="simferry/list/run.json", Body=(run.folder / "run.json").read_bytes())
+    assert sf.open("list", place).seed == run.seed  # which was mended
+    with pytest.raises(StoreError, match=r"run.json can't be read"):
+        sf.open("empty", place)
+
+
+def test_objects_that_vanish_end_in_a_store_error(place, script, s3, emulator, machine):
+    run = sf.run(script, store=place, **SWEEP)
+    machine("second")
+    other = sf.open(run.address)
+    for name in keys(s3, place, f"{run.id}/"):
+        s3.delete_object(Bucket=emulator.bucket, Key=f"simferry/{run.id}/{name}")
+    for verb in (other.results, other.summary, other.errors, lambda: other._folder.job_folder("0001-0001")):
+        with pytest.raises(StoreError):
+            verb()
 
 
 def test_a_notebook_and_several_threads_read_at_once(place, script, machine):

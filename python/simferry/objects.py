@@ -31,6 +31,10 @@ class ObjectNotFound(StoreError):
     """There is no object of that name."""
 
 
+class UnfitName(StoreError):
+    """An object has a name that no file could have."""
+
+
 def check_address(address: str) -> None:
     """Raise UsageError for what is no address of an object store, or one that some service or tool would read as another."""
     scheme, _, rest = address.partition("://")
@@ -220,9 +224,24 @@ class Objects:
 
     def folders(self, folder: str = "") -> list[str]:
         """The names of the folders directly below one."""
-        with self._explained():
-            found = self._store.list_with_delimiter(self._full(folder) or None)["common_prefixes"]
+        try:
+            with self._explained():
+                found = self._store.list_with_delimiter(self._full(folder) or None)["common_prefixes"]
+        except UnfitName:
+            if self.scheme != "s3":
+                raise
+            found = self._folders_by_boto3(folder)
         return sorted(path.rstrip("/").rpartition("/")[2] for path in found)
+
+    def _folders_by_boto3(self, folder: str) -> list[str]:
+        """The same where obstore refuses a whole listing because of one name in it."""
+        from .aws import session
+
+        above = self._full(folder)
+        pages = session.client("s3").get_paginator("list_objects_v2")
+        asked = {"Bucket": self.bucket, "Prefix": f"{above.rstrip('/')}/" if above else "", "Delimiter": "/"}
+        with session.asking(self.address):
+            return [one["Prefix"] for page in pages.paginate(**asked) for one in page.get("CommonPrefixes", [])]
 
     def delete(self, names: Iterable[str]) -> None:
         if names := [self._full(name) for name in names]:
@@ -246,7 +265,7 @@ class Objects:
         except Exception as error:
             kind = type(error)
             if kind.__name__ == "InvalidPathError" or (kind is ValueError and "parse path" in str(error)):
-                raise StoreError(
+                raise UnfitName(
                     f"{self.address}: there is a name that no file could have, with an empty part, .. or a line break",
                     f"Find it, and rename it: aws s3 ls --recursive {shlex.quote(f'{self.address}/')}",
                 ) from None

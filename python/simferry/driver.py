@@ -330,7 +330,8 @@ def _submit(
     terms = backend.terms(run, len(dealt))
     facts = {
         **{name: spec[name] for name in ("language", "kind", "function", "script", "objects", "results_file")},
-        "run": run.id, "workers": backend.workers, "cores": cores, "jobs": len(dealt), "on_error": options["on_error"],
+        "run": run.id, "seed": record["seed"], "workers": backend.workers, "cores": cores, "jobs": len(dealt),
+        "on_error": options["on_error"],
         "replication_timeout": options["replication_timeout"] or 0, "longest_block": backend.seconds_at_most / 20,
         # the contract's output folder, where one replication at a time has it for itself
         "output": "/opt/ml/processing/output" if backend.contract and backend.workers // cores <= 1 else "",

@@ -21,7 +21,7 @@ _NO_JOB = {
     "run": "", "plan": "", "job": "", "attempt": 1, "language": "", "kind": "", "function": "", "script": "",
     "objects": "", "results_file": "", "workers": 1, "cores": 1, "jobs": 1, "replication_timeout": 0,
     "longest_block": 1e9, "on_error": "continue", "output": "", "private_mount": "", "chunked": "", "keep_files": "",
-    "copies": "", "own_code": "",
+    "copies": "", "own_code": "", "seed": "",
 }  # fmt: skip
 _STRETCHES = ("condition", "first", "count", *(f"state_{i}" for i in range(1, 7)))
 _CONDITIONS = ("condition", "seed", *(f"key_{i}" for i in range(1, 5)))

@@ -94,7 +94,11 @@ def replay(run: Any, condition: int, replication: int, in_process: bool = True) 
             place = bring(input_, record, run._folder).resolve()
             (shutil.copytree if backend.contract else os.symlink)(place, root / "input" / input_)
         facts = {k: spec[k] for k in ("language", "kind", "function", "script", "objects", "results_file")}
-        facts |= {"private_mount": "yes" if spec["private_mount"] else "", "cores": backend.workers}
+        facts |= {
+            "private_mount": "yes" if spec["private_mount"] else "",
+            "cores": backend.workers,
+            "seed": run.record["seed"],
+        }
         job = planning.job_bytes(facts, one, run._streams(design), spec, design)
         (root / "input" / "plan" / "job").write_bytes(job)
         in_process = in_process and backend.name == "local" and (spec["language"], spec["kind"]) == ("r", "function")

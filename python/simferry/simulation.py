@@ -32,7 +32,8 @@ _PARTS = (
 )  # fmt: skip
 _BELOW = ("profile.R", "simferry_worker/below.R", "private_mount.sh")  # for processes that a script or a command starts
 _IN_R = ("worker.R", "cluster.R", *_BELOW, *(f"simferry_worker/{part}.R" for part in _PARTS))
-_IN_PYTHON = ("worker.py", *_BELOW, *(f"simferry_worker/{part}.py" for part in ("__init__", *_PARTS)))
+_OF_PYTHON = ("__init__", "streams", "tasks", "first_use", "startup/sitecustomize")
+_IN_PYTHON = ("worker.py", *_BELOW, *(f"simferry_worker/{part}.py" for part in (*_OF_PYTHON, *_PARTS)))
 # what lies beside the script: the program that runs it, and the folder of that program's parts
 WORKER_FILES = {"r": _IN_R, "python": _IN_PYTHON, "command": _IN_PYTHON}
 # in an image: the program, and the worker that it runs
@@ -449,9 +450,9 @@ class Simulation:
 
 def write_worker(language: str, folder: Path) -> None:
     """The worker's files, in a folder beside the script."""
-    (folder / "simferry_worker").mkdir()
     for name in WORKER_FILES[language]:
-        shutil.copy(WORKER / Path(name).name, folder / name)
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(WORKER / name.removeprefix("simferry_worker/"), folder / name)
 
 
 def interpreter(language: str) -> list[str]:
@@ -469,7 +470,7 @@ def interpreter(language: str) -> list[str]:
 
 def worker_environment(spec: Mapping[str, Any]) -> dict[str, str]:
     """The environment of a worker."""
-    out = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
+    out = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1", "PYTHONHASHSEED": "0"}
     if spec["kind"] == "function":  # the number of threads changes bits
         out |= {f"{name}_NUM_THREADS": "1" for name in ("OMP", "OPENBLAS", "MKL", "NUMEXPR")}
         out |= {"VECLIB_MAXIMUM_THREADS": "1"}

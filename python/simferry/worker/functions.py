@@ -13,6 +13,8 @@ from typing import Any
 
 import numpy as np
 
+from . import streams
+from .first_use import RandomAtFirstUse, numpy_at_first_use
 from .job import Job
 
 
@@ -56,29 +58,48 @@ class FunctionRunner:
 
     def __init__(self, job: Job) -> None:
         self.job = job
+        # what the script draws when it is loaded is the same in every process
+        loading = streams.derive(b"load", job.seed)
+        streams.start(loading)
+        streams.hand_down(loading)
+        self.random = RandomAtFirstUse()  # before the script takes functions of that module for its own
         self.function, self.constants = load_function(job)
         self.rng = takes_rng(self.function)
-        self.bits = np.random.Philox(key=[0, 0])
-        self.generator = np.random.Generator(self.bits)
-        self.state = self.bits.state
+        self.stream = streams.Replications()
+        if self.rng:
+            self.numpy = numpy_at_first_use()
+            sequence = streams.sequence_type()(0)
+            sequence.of_replication = True
+            self.bits = np.random.Philox(sequence)
+            self.generator = np.random.Generator(self.bits)
+            self.state = self.bits.state
+        else:
+            self.random.remove()
         self.row = -1
 
     def __call__(self, row: int, replication: int) -> Any:
         if row != self.row:
             self.row, self.parameters = row, {**self.constants, **self.job.values(row)}
+            self.key = self.job.keys[row].tobytes()
             if self.rng:
                 self.parameters["rng"] = self.generator
                 self.state["state"]["key"] = self.job.keys[row]
+        streams.wide = self.stream
+        self.stream.at(self.key, replication)
         if self.rng:
             state = self.state
             state["state"]["counter"][:] = (0, 0, 0, replication)
             state["buffer_pos"], state["has_uint32"], state["uinteger"] = 4, 0, 0
             self.bits.state = state
+            self.random.renew()
+            self.numpy.unseeded = True
         else:
             words = [*self.job.keys[row].view("<u4").tolist(), replication]
             np.random.seed(words)
             # another number: both are Mersenne twisters, and would give the same numbers
             random.seed(int.from_bytes(b"random" + np.array(words, dtype="<u4").tobytes(), "little"))
+        if streams.made:
+            streams.renew_made()
         return self.function(**self.parameters)
 
     def text(self) -> None:

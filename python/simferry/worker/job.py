@@ -28,6 +28,7 @@ class Job:
         self.language, self.kind, self.function = facts["language"], facts["kind"], facts["function"]
         self.script, self.objects, self.results_file = facts["script"], facts["objects"], facts["results_file"]
         self.workers, self.cores, self.jobs = int(facts["workers"]), int(facts["cores"]), int(facts["jobs"])
+        self.seed = facts["seed"]  # the run's
         self.timeout_seconds = float(facts["replication_timeout"])
         self.longest_block_seconds = float(facts["longest_block"])
         self.stop_on_error = facts["on_error"] == "stop"

@@ -49,6 +49,7 @@ run <- function(root) {
 }
 
 main <- function(arguments) {
+  Sys.setenv(PYTHONHASHSEED = "0")   # of Python that a simulation starts
   root <- normalizePath(if (length(arguments) > 1L) arguments[2] else "/opt/ml/processing")
   # so that source("helpers.R") finds what came along with the script
   setwd(file.path(root, "input", "code"))

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from . import streams
 from .folders import Folder, stamp
 from .job import Job
 from .seeds import seed_hex_of, seed_of
@@ -80,8 +81,13 @@ class ScriptRunner:
     def environment(self, row: int, replication: int) -> dict[str, str]:
         seed_hex = seed_hex_of(replication, self.job.seed_keys[row])
         displaced = os.environ.get("R_PROFILE_USER")
+        own = {}
+        if self.job.language == "python":
+            key = streams.derive(self.job.keys[row].tobytes(), f"script {replication}")
+            own = streams.at_start(key, str(self.job.code.resolve()))
         return {
             **os.environ,
+            **own,
             "SIMFERRY_OUTPUT": str(self.output.resolve()),
             "SIMFERRY_SEED": str(self.seed(row, replication)),
             "SIMFERRY_SEED_HEX": seed_hex,

@@ -1,0 +1,133 @@
+"""`random` and `np.random`, seeded at their first use in a replication: where nobody uses them this costs nothing."""
+
+import random
+from typing import Any
+
+import numpy as np
+
+from . import streams
+
+_NAMES = ("random", "getrandbits", "seed", "getstate", "setstate")
+
+
+class RandomAtFirstUse:
+    """Python's own generator. Its class is another one until it is used: most of its methods call a few, which that one has."""
+
+    def __init__(self) -> None:
+        inst: Any = random._inst
+        self.inst = inst
+        settled = self.settled = type(inst)
+
+        class Unseeded(settled):  # type: ignore[misc,valid-type]
+            def random(self) -> float:
+                first_use()
+                return inst.random()
+
+            def getrandbits(self, k: int) -> int:
+                first_use()
+                return inst.getrandbits(k)
+
+            def getstate(self) -> Any:
+                first_use()
+                return inst.getstate()
+
+            def seed(self, *args: Any, **kwargs: Any) -> None:
+                inst.__class__ = settled
+                inst.seed(*args, **kwargs)
+
+            def setstate(self, state: Any) -> None:
+                inst.__class__ = settled
+                inst.setstate(state)
+
+        def first_use() -> None:
+            if stream := streams.wide:
+                streams.seed_random(random, stream)
+
+        self.unseeded = Unseeded
+        # the module's functions are methods that are bound already: these are the ones that call no other
+        self.before = {name: getattr(random, name) for name in _NAMES}
+        seed = self.before["seed"]
+        for name in _NAMES:
+            setattr(random, name, self.late(name))
+
+        def seed_again(a: Any = None, version: int = 2) -> None:
+            inst.__class__ = settled
+            seed(a, version)
+
+        streams.takes_the_place(seed_again, seed, "random")
+        random.seed = seed_again
+
+    def late(self, name: str) -> Any:
+        inst = self.inst
+
+        def call(*args: Any, **kwargs: Any) -> Any:
+            return getattr(inst, name)(*args, **kwargs)
+
+        if name == "random":
+
+            def call() -> float:  # type: ignore[misc]
+                return inst.random()
+
+        streams.takes_the_place(call, self.before[name], "random")
+        return call
+
+    def renew(self) -> None:
+        inst = self.inst
+        if inst.__class__ is not self.unseeded:
+            inst.__class__ = self.unseeded
+            inst.gauss_next = None  # the second of a pair of draws
+
+    def remove(self) -> None:
+        self.inst.__class__ = self.settled
+        for name, function in self.before.items():
+            setattr(random, name, function)
+
+
+class Lock:
+    """The lock that each function of np.random takes."""
+
+    def __init__(self, lock: Any) -> None:
+        self.lock, self.unseeded = lock, False
+
+    def __enter__(self) -> Any:
+        if self.unseeded:
+            self.first_use()
+        return self.lock.__enter__()
+
+    def __exit__(self, *args: Any) -> Any:
+        return self.lock.__exit__(*args)
+
+    def first_use(self) -> None:
+        self.unseeded = False
+        if stream := streams.wide:
+            streams.seed_numpy(np.random.mtrand, stream)
+
+
+def numpy_at_first_use() -> Lock:
+    """Sets its `unseeded` and np.random is seeded when it is used."""
+
+    class MT19937(np.random.MT19937):
+        @property
+        def lock(self) -> Any:  # type: ignore[override]
+            return lock
+
+        @property
+        def state(self) -> Any:
+            if lock.unseeded:
+                lock.first_use()
+            return np.random.MT19937.state.__get__(self)
+
+        @state.setter
+        def state(self, value: Any) -> None:
+            lock.unseeded = False
+            np.random.MT19937.state.__set__(self, value)  # type: ignore[attr-defined]
+
+        def __reduce__(self) -> Any:
+            plain = np.random.MT19937(0)
+            plain.state = self.state
+            return plain.__reduce__()
+
+    bits = MT19937(0)
+    lock = Lock(np.random.MT19937.lock.__get__(bits))  # type: ignore[attr-defined]
+    np.random.mtrand.set_bit_generator(bits)
+    return lock

@@ -1,0 +1,49 @@
+"""The hook at the start of a Python interpreter: its folder stands first in PYTHONPATH (see streams.py).
+
+SIMFERRY_PYTHON_STREAM in the environment is the key of this process's stream; no process that it starts has the same. Processes
+that work for it (a pool's workers, fork servers) take SIMFERRY_PYTHON_HELPERS: what they import again they draw as it did.
+The sitecustomize that this one displaces runs afterwards, and sys.path is as without it.
+"""
+
+import os
+import sys
+
+
+def _start():
+    key, helpers = os.environ.pop("SIMFERRY_PYTHON_STREAM", ""), os.environ.get("SIMFERRY_PYTHON_HELPERS", "")
+    if not (key or helpers) or sys.version_info < (3, 10):
+        return
+    begun_as = " ".join(sys.orig_argv[1:6])
+    works_for_its_parent = "multiprocessing" in begun_as or "loky.backend" in begun_as
+    if not key and not works_for_its_parent:
+        return
+    code = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+    sys.path.insert(0, code)
+    try:
+        from simferry_worker import streams  # type: ignore[import-not-found]
+    finally:
+        sys.path.remove(code)
+    if works_for_its_parent:
+        streams.start(bytes.fromhex(helpers or key), works_for_its_parent=True)
+    else:
+        streams.start(bytes.fromhex(key))
+        streams.hand_down(bytes.fromhex(key))
+
+
+def _go_on():
+    folder = os.path.dirname(os.path.abspath(__file__))
+    sys.path[:] = [p for p in sys.path if os.path.abspath(p) != folder]
+    ours = sys.modules.pop(__name__)
+    try:
+        import sitecustomize  # type: ignore[import-not-found]  # noqa: F401
+    except ImportError as error:
+        if error.name != __name__:
+            raise
+    finally:
+        sys.modules.setdefault(__name__, ours)
+
+
+try:
+    _start()
+finally:
+    _go_on()

@@ -1,0 +1,263 @@
+"""Tasks that a simulation starts itself, in Python: each draws from a stream of its own, numbered by order of submission.
+
+The function of a task is wrapped where it is submitted: by joblib's Parallel, multiprocessing's Process and Pool, and
+concurrent.futures' executors. So neither the worker that runs a task nor the number of workers, nor the chunks that tasks are
+sent in, make a difference. A call takes one number of its submitter's, its tasks count up from there.
+
+In a process of its own, and in the main thread, a task sets the process-wide generators; what was there comes back after it. In
+other threads it cannot: only what has a stream of its own there is the task's.
+"""
+
+import functools
+import itertools
+import os
+import threading
+import warnings
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+from . import streams
+
+# their threads, processes and submissions are means to run tasks, and no tasks themselves
+MEANS = {"concurrent", "multiprocessing", "joblib", "loky", "threading"}
+SHARED = (
+    "np.random, random and generators made outside the task are shared by all threads: what a task draws from them depends on "
+    "scheduling. Use numpy.random.default_rng() in the task, or rng.spawn(1)[0]: these are its own."
+)
+
+
+class Task:
+    """A function that draws from a stream of its own, wherever it is called."""
+
+    def __init__(self, function: Callable[..., Any], key: bytes) -> None:
+        self.function, self.key, self.process = function, key, os.getpid()
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        return run(self.key, self.process, self.function, args, kwargs)
+
+
+class Numbered:
+    """The function of many tasks, called with a task's number before its arguments; pair: with both in one tuple."""
+
+    def __init__(self, function: Callable[..., Any], key: bytes, pair: bool = False) -> None:
+        self.function, self.key, self.pair, self.process = function, key, pair, os.getpid()
+
+    def __call__(self, number: Any, *args: Any) -> Any:
+        if self.pair:
+            number, *args = number
+        return run(streams.derive(self.key, f"task {number}"), self.process, self.function, tuple(args), {})
+
+
+def run(key: bytes, submitter: int, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    streams.install()
+    stream = streams.Stream(key, task=True)
+    if threading.current_thread() is not threading.main_thread():
+        return run_in_thread(stream, function, args, kwargs)
+    # in a worker process the next task sets its own
+    before = (streams.wide, streams.saved_globals()) if os.getpid() == submitter else None
+    try:
+        streams.begin(stream)
+        return function(*args, **kwargs)
+    finally:
+        if before and before[0]:
+            streams.wide = before[0]
+            streams.restore_globals(before[1])
+
+
+def run_in_thread(
+    stream: streams.Stream, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> Any:
+    outer, process = getattr(streams._here, "stream", None), streams.wide
+    look = process is not None and not process.warned
+    before = shared_state() if look else None
+    streams._here.stream = stream
+    try:
+        return function(*args, **kwargs)
+    finally:
+        streams._here.stream = outer
+        if process and look and not process.warned and streams.wide is process and shared_state() != before:
+            process.warned = True
+            warnings.warn(SHARED, stacklevel=2)
+
+
+def shared_state() -> Any:
+    saved = streams.saved_globals()
+    numpy = saved.get("numpy.random.mtrand", {})
+    numpy = (
+        {k: v.tobytes() if hasattr(v, "tobytes") else v for k, v in numpy.get("state", {}).items()},
+        numpy.get("gauss"),
+    )
+    return saved.get("random"), numpy, [str(state) for _, state in saved["made"]]
+
+
+def is_means(thing: Any) -> bool:
+    """Whether a function, or an object that is called, belongs to what runs tasks."""
+    while isinstance(thing, functools.partial):
+        thing = thing.func
+    if isinstance(thing, (Task, Numbered)):
+        return True
+    module = getattr(thing, "__module__", None) or type(thing).__module__
+    return str(module).partition(".")[0] in MEANS
+
+
+def task(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The function as the next task, unless it is one already or runs others."""
+    stream = streams.current()
+    return function if stream is None or is_means(function) else Task(function, stream.next("task"))
+
+
+def put(owner: Any, name: str, make: Callable[[Any], Any]) -> None:
+    original = getattr(owner, name)
+    setattr(owner, name, functools.wraps(original)(make(original)))
+
+
+# ---- what they are submitted to ----
+
+
+class Items:
+    """What joblib's Parallel is given: (function, arguments, keywords) of each task."""
+
+    def __init__(self, given: Iterable[Any], key: bytes) -> None:
+        self.given, self.key = given, key
+        if hasattr(given, "__len__"):
+            self.__class__ = CountedItems
+
+    def __iter__(self) -> Iterator[Any]:
+        for number, (function, *rest) in enumerate(self.given):
+            yield (Task(function, streams.derive(self.key, f"task {number}")), *rest)
+
+
+class CountedItems(Items):
+    def __len__(self) -> int:
+        return len(self.given)  # type: ignore[arg-type]
+
+
+def guard_joblib(module: Any) -> None:
+    def make(call: Any) -> Any:
+        def __call__(self: Any, iterable: Iterable[Any]) -> Any:
+            stream = streams.current()
+            return call(self, Items(iterable, stream.next("task")) if stream else iterable)
+
+        return __call__
+
+    put(module.Parallel, "__call__", make)
+
+
+def guard_pools(module: Any) -> None:
+    def apply_async(original: Any) -> Any:
+        return lambda self, func, *args, **kwargs: original(self, task(func), *args, **kwargs)
+
+    def imap(original: Any) -> Any:
+        def imap(self: Any, func: Any, iterable: Any, *args: Any, **kwargs: Any) -> Any:
+            stream = streams.current()
+            if stream and not is_means(func):
+                func, iterable = Numbered(func, stream.next("task"), pair=True), enumerate(iterable)
+            return original(self, func, iterable, *args, **kwargs)
+
+        return imap
+
+    def _map_async(original: Any) -> Any:
+        def _map_async(self: Any, func: Any, iterable: Any, mapper: Any, *args: Any, **kwargs: Any) -> Any:
+            stream = streams.current()
+            if stream and not is_means(func):
+                func = Numbered(func, stream.next("task"), pair=mapper is module.mapstar)
+                numbered = enumerate(iterable)
+                iterable = list(numbered) if func.pair else [(number, *given) for number, given in numbered]
+            return original(self, func, iterable, mapper, *args, **kwargs)
+
+        return _map_async
+
+    put(module.Pool, "apply_async", apply_async)
+    put(module.Pool, "imap", imap)
+    put(module.Pool, "imap_unordered", imap)
+    put(module.Pool, "_map_async", _map_async)
+
+
+def guard_thread_executors(module: Any) -> None:
+    put(module.ThreadPoolExecutor, "submit", _submit)
+
+
+def guard_process_executors(module: Any) -> None:
+    def make(original: Any) -> Any:
+        def map(self: Any, fn: Any, *iterables: Any, **kwargs: Any) -> Any:
+            stream = streams.current()
+            if stream and iterables and not is_means(fn):
+                fn, iterables = Numbered(fn, stream.next("task")), (itertools.count(), *iterables)
+            return original(self, fn, *iterables, **kwargs)
+
+        return map
+
+    put(module.ProcessPoolExecutor, "submit", _submit)
+    put(module.ProcessPoolExecutor, "map", make)
+
+
+def _submit(original: Any) -> Any:
+    return lambda self, fn, /, *args, **kwargs: original(self, task(fn), *args, **kwargs)
+
+
+# ---- processes and threads ----
+
+
+class Run:
+    """A process's run(), on a stream of its own."""
+
+    def __init__(self, process: Any, key: bytes) -> None:
+        self.process, self.key = process, key
+
+    def __call__(self) -> Any:
+        streams.install()
+        streams.begin(streams.Stream(self.key, label="process"))
+        return type(self.process).run(self.process)
+
+
+class Initializer:
+    """A pool's initializer, on a stream of its own in each worker; what it makes with default_rng() starts anew in each task."""
+
+    def __init__(self, function: Callable[..., Any], key: bytes) -> None:
+        self.function, self.key = function, key
+
+    def __call__(self, *args: Any) -> None:
+        streams.install()
+        before = streams.wide
+        streams.begin(streams.Stream(self.key, label="worker"))
+        self.function(*args)
+        if before:
+            streams.begin(before)
+
+
+def guard_processes(module: Any) -> None:
+    def make(original: Any) -> Any:
+        def start(self: Any) -> Any:
+            stream = streams.current()
+            if stream is None:
+                return original(self)
+            worker = getattr(self, "_target", None) is not None and is_means(self._target)
+            key = streams._here.starting = stream.next("worker" if worker else "process")
+            if not worker:
+                self.run = Run(self, key)
+            elif len(self._args) > 2 and callable(self._args[2]):  # of pools and executors, loky's too
+                self._args = (*self._args[:2], Initializer(self._args[2], key), *self._args[3:])
+            try:
+                return original(self)
+            finally:
+                del streams._here.starting
+                self.__dict__.pop("run", None)
+
+        return start
+
+    put(module.BaseProcess, "start", make)
+
+
+def guard_threads(module: Any) -> None:
+    def make(original: Any) -> Any:
+        def start(self: Any) -> Any:
+            target = getattr(self, "_target", None)
+            stream = streams.current()
+            if stream and not is_means(target if target is not None else type(self)):
+                own = streams.Stream(stream.next("thread"), task=True)
+                self.run = functools.partial(run_in_thread, own, self.run, (), {})
+            return original(self)
+
+        return start
+
+    put(module.Thread, "start", make)

@@ -32,7 +32,6 @@ class Stream:
     def __init__(self, key: bytes, task: bool = False, label: str = "") -> None:
         self.key, self.task, self.label = key, task, label
         self.counts: dict[str, Any] = {}
-        self.warned = False
 
     def number(self, purpose: str) -> int:
         return next(self.counts.get(purpose) or self.counts.setdefault(purpose, itertools.count()))
@@ -50,7 +49,6 @@ class Replications(Stream):
 
     def at(self, condition: bytes, replication: int) -> None:
         self.condition, self.replication, self.known = condition, replication, b""
-        self.warned = False
         if self.counts:
             self.counts.clear()
 

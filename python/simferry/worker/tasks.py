@@ -68,15 +68,15 @@ def run_in_thread(
     stream: streams.Stream, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> Any:
     outer, process = getattr(streams._here, "stream", None), streams.wide
-    look = process is not None and not process.warned
+    look = process is not None and not process.counts.get("warned")
     before = shared_state() if look else None
     streams._here.stream = stream
     try:
         return function(*args, **kwargs)
     finally:
         streams._here.stream = outer
-        if process and look and not process.warned and streams.wide is process and shared_state() != before:
-            process.warned = True
+        moved = process and look and streams.wide is process and shared_state() != before
+        if moved and process.number("warned") == 0:  # of several threads, one
             warnings.warn(SHARED, stacklevel=2)
 
 

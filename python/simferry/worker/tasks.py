@@ -75,8 +75,8 @@ def run_in_thread(
         return function(*args, **kwargs)
     finally:
         streams._here.stream = outer
-        moved = process and look and streams.wide is process and shared_state() != before
-        if moved and process.number("warned") == 0:  # of several threads, one
+        moved = look and streams.wide is process and shared_state() != before
+        if process and moved and process.number("warned") == 0:  # of several threads, one
             warnings.warn(SHARED, stacklevel=2)
 
 

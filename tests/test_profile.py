@@ -6,14 +6,18 @@ Every test runs real Rscript processes, most of them twice: with the profile and
 import os
 import shutil
 import subprocess
+import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from pathlib import Path
 
 import pytest
 from conftest import require
+from simferry.simulation import write_worker
 
-PROFILE = Path(__file__).parents[1] / "python/simferry/worker/profile.R"
+WORKER = tempfile.TemporaryDirectory()  # as it lies beside a script
+write_worker("r", Path(WORKER.name))
+PROFILE = Path(WORKER.name) / "profile.R"
 STREAM = "10407,-1535484873,-894109702,-1639547768,-1872785764,-1535484873,-894109702"
 ANOTHER = "10407,407,1,-2147483648,20,-3,1995"  # -2147483648 is how R writes NA, and a legal word of a state
 

@@ -284,12 +284,6 @@ def test_crashes_without_a_time_limit(tmp_path):
     assert run.results()["value"].tolist() == expected[expected >= 0.02].tolist()
 
 
-def test_set_seed_in_the_function_is_warned_of(tmp_path):
-    run = go(write(tmp_path, "simulate.R", "simulate <- function() { set.seed(1); rnorm(1) }"), None, 5)
-    with pytest.warns(UserWarning, match=r"set\.seed"):
-        run.results()
-
-
 def test_on_error_stop_ends_early_and_goes_on_when_resumed(tmp_path):
     code = 'simulate <- function() { Sys.sleep(0.01); if (runif(1) < 0.02) stop("no") else 1 }'
     run = go(write(tmp_path, "simulate.R", code), None, 600, workers=2, on_error="stop", seed=3)

@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 import pyarrow as pa
 
+from . import same_seeds
 from .results import done
 from .row_keys import groups, overlooked, several_rows
 from .store import RunFolder
@@ -22,7 +23,8 @@ def oddities(run: RunFolder, rows: pa.Table) -> list[str]:
     """rows: all that came out, with or without the parameters."""
     parameters = run.record["parameters"]
     said = []
-    if same := same_values(rows, parameters):
+    known = {one[0] for one in same_seeds.conditions(rows.schema.metadata)}  # a note tells of those
+    if same := [condition for condition in same_values(rows, parameters) if condition not in known]:
         which = f"condition {same[0]}" + (f" (and {len(same) - 1:,} others)" if len(same) > 1 else "")
         said.append(
             f"{which} of run {run.id} returned the same values in every replication. Does the simulation call set.seed() (or "

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from . import __version__
+from . import __version__, same_seeds
 from .design import TYPES, Design
 from .errors import SimferryError
 from .outputs import output_columns
@@ -133,6 +133,7 @@ def _collected(run: RunFolder, read: list[blocks.Block]) -> Collected:
     status: list[blocks.Table] = [block.table("replications") for block in read]
     kept = _kept(status)
     parts: dict[str, list[tuple[int, blocks.Table]]] = {"results": [], "failures": [], "warnings": [], "outputs": []}
+    seeds = [table for block in read for table in block.tables if table.name == "seeds"]
     for number, block in enumerate(read):
         for table in block.tables:
             if table.name in parts and table.rows:
@@ -151,7 +152,7 @@ def _collected(run: RunFolder, read: list[blocks.Block]) -> Collected:
         replications, failures = _failed_too(replications, failures, unreadable)
     return Collected(
         replications,
-        _assemble(results, kept, {}),
+        _assemble(results, kept, {}).replace_schema_metadata(same_seeds.found(seeds)),
         failures,
         _assemble(parts["warnings"], kept, {"message": "string", "count": "integer"}),
     )
@@ -171,7 +172,8 @@ def table(run: RunFolder) -> pa.Table:
             return pq.read_table(path, page_checksum_verification=True)
     read = dict(read_blocks(run))
     out = with_parameters(run, _collected(run, list(read.values())).results)
-    out = out.replace_schema_metadata({b"simferry.run": run.id.encode(), b"simferry.blocks": _key(read)})
+    known = {b"simferry.run": run.id.encode(), b"simferry.blocks": _key(read)}
+    out = out.replace_schema_metadata({**(out.schema.metadata or {}), **known})
     with contextlib.suppress(OSError):  # it is a cache: a run that can be read but not written is read from its blocks
         sink = pa.BufferOutputStream()
         pq.write_table(out, sink, write_page_checksum=True)

@@ -30,7 +30,11 @@ _PARTS = (
     "blocks", "rows", "values", "job", "family", "folders", "functions", "seeds", "scripts", "own", "process",
     "supervisor", "check", "main",
 )  # fmt: skip
-_BELOW = ("profile.R", "simferry_worker/below.R", "private_mount.sh")  # for processes that a script or a command starts
+_BELOW = (
+    "profile.R",
+    *(f"simferry_worker/{part}.R" for part in ("below", "tasks")),
+    "private_mount.sh",
+)  # for processes that a script or a command starts
 _IN_R = ("worker.R", "cluster.R", *_BELOW, *(f"simferry_worker/{part}.R" for part in _PARTS))
 _OF_PYTHON = ("__init__", "streams", "tasks", "first_use", "startup/sitecustomize")
 _IN_PYTHON = ("worker.py", *_BELOW, *(f"simferry_worker/{part}.py" for part in (*_OF_PYTHON, *_PARTS)))

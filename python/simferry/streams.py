@@ -23,7 +23,7 @@ from .errors import Note, UsageError
 # By language and kind, the version of all that decides the numbers: this file, job files, the worker. It is raised where
 # numbers can change. Results of different versions are never mixed; a run keeps its own, whose worker lies in its code folder.
 VERSIONS = {
-    ("r", "function"): 1,  # foreach loops too
+    ("r", "function"): 2,  # foreach loops too
     ("r", "script"): 2,
     ("python", "function"): 1,
     ("python", "script"): 2,

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from . import driver, own_code, planning, reuse
+from . import driver, own_code, planning, reuse, same_seeds
 from . import results as results_
 from .aws.session import AwsError, NoAnswer
 from .backends import backend as backend_of
@@ -315,6 +315,8 @@ class Run:
         return self._collected[1]
 
     def _warn_of_oddities(self, rows: Any) -> None:
+        if same := same_seeds.conditions(rows.schema.metadata):
+            warnings.warn(Note(same_seeds.note(self.id, same)), stacklevel=3)
         for said in oddities(self._folder, rows):
             warnings.warn(said, stacklevel=3)
 

@@ -1,11 +1,12 @@
 """Loops of foreach."""
 
+import warnings
 from typing import Any
 
 import numpy as np
 
 from .._rdrivers import drivers, keep_spare, order
-from ..errors import UsageError
+from ..errors import Note, UsageError
 from ..rdata import Vector
 from .arguments import Arguments, place_of, plain, verb
 from .runs import head_of, open_run, simulation_of
@@ -94,7 +95,7 @@ def _earlier_loop(simulation: Any, seed: Any, options: Arguments) -> "tuple[Any,
 def loop_values(given: Arguments) -> Arguments:
     """What iterations returned, from the run's blocks after the one named `after`: values in R's serialisation, one behind the
     other; and which failed or warned. after: the block to go on behind, empty where there is none left."""
-    from .. import results
+    from .. import results, same_seeds
     from ..worker.blocks import Block, Table
 
     folder = open_run(given)._folder
@@ -117,6 +118,8 @@ def loop_values(given: Arguments) -> Arguments:
     def texts(name: str) -> Vector:
         return Vector("string", [text for table in tables(name) for text in table.columns["message"].strings()])
 
+    if same := same_seeds.conditions(same_seeds.found(tables("seeds"))):
+        warnings.warn(Note(same_seeds.note(folder.id, same, "iterations")), stacklevel=1)
     return {
         "iteration": joined("values", "replication"),
         "bytes": b"".join(table.columns["value"].text for table in tables("values")),

@@ -10,7 +10,11 @@ replay <- function(root) {
       columns = list(shown = shown, message = message, call = call, traceback = traceback))))
   tryCatch({
     if (is_function(job)) {
+      streams <- guard_tasks()
+      on.exit(streams$stop())
       job <- load_simulation(job)
+      streams$loaded()
+      streams$tell(function() list(name = r, state = state, seeded = function(seed) NULL))
       space <- globalenv()
       job$included <- included_files(job)
       working_folder(job, file.path(root, "scratch", "folder-0"))
@@ -42,7 +46,12 @@ run <- function(root) {
   }
   dir.create(file.path(root, "scratch"), showWarnings = FALSE)
   watch_source()
-  if (is_function(job)) job <- tryCatch(load_simulation(job), error = function(e) give_up(job, "load: ", conditionMessage(e)))
+  if (is_function(job)) {
+    streams <- guard_tasks()
+    job <- tryCatch(load_simulation(job), error = function(e) give_up(job, "load: ", conditionMessage(e)))
+    streams$loaded()
+    job$streams <- streams
+  }
   job$included <- included_files(job)   # with what the script wrote while it was loaded
   work <<- compiler::cmpfun(work)   # R would do so at its second call only, and there is one
   supervise(job)

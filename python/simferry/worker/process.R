@@ -42,6 +42,7 @@ work <- function(job, process, pieces, careful) {
   # What the next block will hold: parts, one of each stretch; of the stretch that is being run `open_part` tells what is whole.
   parts <- list(); open_part <- NULL
   failures <- list(); warned <- list(); texts <- list(); dropped <- list()
+  seeds <- list(); seeds_for <- 0L; known <- NULL   # that replications set themselves: those of one condition at a time
   held <- 0   # bytes of a loop's values; R writes less than 2^31 at a time
   trace <- character()
 
@@ -64,16 +65,26 @@ work <- function(job, process, pieces, careful) {
       if (length(dropped)) tables <- c(tables, list(list(name = "dropped", columns = dropped[[1L]])))
       if (loop) tables <- c(tables, list(list(name = "values", columns = list(condition = condition, replication = replication, value = of("values")))))
       else if (any(ok) && is_function(job)) tables <- c(tables, result_tables(condition[ok], replication[ok], of("values")))
-      for (kept in list(list("failures", failures), list("warnings", warned), list("outputs", texts)))
+      for (kept in list(list("failures", failures), list("warnings", warned), list("outputs", texts), list("seeds", seeds)))
         if (length(kept[[2]])) tables <- c(tables, list(list(name = kept[[1]], columns = do.call(Map, c(list(c), kept[[2]])))))
       if (nzchar(news <- own_news())) facts[["own_code"]] <<- news
       save_block(job, process, sequence, length(condition), sum(!ok), facts, tables)
     }
-    parts <<- list(); failures <<- list(); warned <<- list(); texts <<- list(); dropped <<- list(); held <<- 0
+    parts <<- list(); failures <<- list(); warned <<- list(); texts <<- list(); dropped <<- list(); seeds <<- list(); held <<- 0
     options(options_then)
     block_started <<- clock()
   })
   stop_here <- function() signalCondition(structure(class = c("interrupt", "condition"), list(message = "", call = NULL)))
+  # Written down is the first seed of each condition in this process, and the first that came twice, with who set them.
+  set_seed <- function(id, r, seed) {
+    if (seeds_for != id) { seeds_for <<- id; known <<- new.env() }
+    seed <- paste(format(seed, digits = 15L), collapse = " ")
+    before <- known[[seed]]
+    if (is.null(before) && length(known) < 1e4) known[[seed]] <<- r
+    note <- function(r) seeds[[length(seeds) + 1L]] <<- list(condition = id, replication = r, seed = seed)
+    if (length(known) == 1L && is.null(before)) note(r)
+    else if (is.null(known$twice) && !is.null(before) && before != r) { known$twice <<- 0L; note(before); note(r) }
+  }
   on_error <- function(e) trace <<- tryCatch(user_calls(sys.calls()), error = function(e) character())
 
   # This loop is what a sweep's time goes into, besides the simulation. Its state is in local variables, and `i` is counted
@@ -87,6 +98,7 @@ work <- function(job, process, pieces, careful) {
     if (is.null(run_script) && is.null(calls[[row]])) calls[[row]] <<- condition_call(job, row)
     call <- calls[[row]]
     i <- 0L
+    if (is_function(job)) job$streams$tell(function() list(name = c(id, first + i), state = state, seeded = function(seed) set_seed(id, first + i, seed)))
     ok <- logical(count); ends <- numeric(count); values <- vector("list", count)
     began <- now <- clock()
     looked <- 0L; look <- 1L   # after how many replications the clock was looked at last, and will be next
@@ -207,7 +219,7 @@ work <- function(job, process, pieces, careful) {
       at <- environment(open_part)
       at$i <- at$looked   # what came since the last look at the clock may have come after the interrupt
       others <- function(kept) Filter(function(k) k$condition != at$id || k$replication < at$first + at$i, kept)
-      failures <<- others(failures); warned <<- others(warned); texts <<- others(texts)
+      failures <<- others(failures); warned <<- others(warned); texts <<- others(texts); seeds <<- others(seeds)
     }
     flush()
   })

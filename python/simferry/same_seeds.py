@@ -1,0 +1,43 @@
+"""Replications of one condition that set the same seed themselves, so that their draws are the same: a note tells.
+
+Workers write down, in the table `seeds` of a block (condition, replication, seed as text), the first seed that a condition's
+replications set in each process, and the first that comes twice there.
+"""
+
+import json
+from collections.abc import Iterable
+from typing import Any
+
+from .worker import blocks
+
+KEY = b"simferry.same_seeds"  # in the metadata of a table of results
+
+
+def found(tables: Iterable[blocks.Table]) -> dict[bytes, bytes]:
+    """What the tables `seeds` of a run's blocks tell, as metadata: [condition, seed, two replications] of each such condition."""
+    first: dict[tuple[int, str | None], int] = {}
+    same: dict[int, tuple[int, str | None, int, int]] = {}
+    for table in tables:
+        columns = table.columns
+        rows = zip(
+            columns["condition"].values.tolist(), columns["replication"].values.tolist(), columns["seed"].strings(),
+            strict=True,
+        )  # fmt: skip
+        for condition, replication, seed in rows:
+            before = first.setdefault((condition, seed), replication)
+            if before != replication:
+                same.setdefault(condition, (condition, seed, *sorted((before, replication))))
+    return {KEY: json.dumps(sorted(same.values())).encode()} if same else {}
+
+
+def conditions(metadata: dict[bytes, bytes] | None) -> list[list[Any]]:
+    """What `found` has put into the metadata of a table."""
+    return list(json.loads((metadata or {}).get(KEY, b"[]")))
+
+
+def note(run: str, same: list[list[Any]], unit: str = "replications") -> str:
+    """The sentence that tells. same: of `conditions`; unit: what a replication is called there."""
+    condition, seed, one, another = same[0]
+    where = f" of condition {condition}" if unit == "replications" else ""
+    more = f" (and some of {len(same) - 1:,} other conditions)" if len(same) > 1 else ""
+    return f"{unit} {one} and {another}{where} of run {run} set the same seed, {seed}{more}: what they draw after it is the same"

@@ -1,0 +1,329 @@
+# Random numbers of the tasks that a simulation starts itself, in parallel, and of its own set.seed().
+#
+# The main process of a replication draws from its stream. Its tasks take streams that nothing else uses, in order of submission,
+# one per element or iteration, whatever the number of workers or chunks: foreach's %dopar% (on any backend, or none), mclapply,
+# mcmapply, parLapply, parSapply, parApply, clusterApply, clusterMap and their LB kinds, future, future.apply and furrr without a
+# seed. In a whole script, whose replication has a stream of its own, they are its substreams 1, 2, ... In a function replication r is
+# substream r - 1 of its condition's stream k, and its tasks are substream r - 1 of the streams k + 1, k + 2, ... (the next
+# substreams are the next replications'). What else a simulation may do about random numbers:
+# - set.seed() has the last word where it is called, in the main process or in a task, and gives plain R's numbers. It does
+#   not reach from the main process into tasks, and neither does clusterSetRNGStream(): replications would be copies of each
+#   other, and so would two loops with a function between them that sets a seed of its own.
+# - set.seed(NULL), RNGkind("L'Ecuyer-CMRG") and rm(.Random.seed), after which R would make up a seed, take a task's stream.
+# - What has no place in that count starts at a point drawn from its parent's stream (of 2^191: no two come near each other):
+#   a task's own parallel tasks, what future, furrr and doRNG seed, and jobs of mcparallel and pvec, of which there may be as
+#   many as workers.
+# - mc.set.seed = FALSE is heeded: R's own way.
+# - Not covered: draws in clusterCall and clusterEvalQ, chunks that the simulation itself makes.
+# Packages switch generators for a while and remove the state to draw a port or an identifier: only what the simulation's own code
+# does about its generator is taken for its wish.
+
+# stream: .Random.seed of a script's main process, where this runs; NULL in the socket workers that makeCluster() starts, and in the
+# worker of functions, which gives
+# running: a function that tells which replication this process runs: list(name, state, seeded), a name of any type, its .Random.seed,
+# and a function that is told the seeds that it sets; NULL where there is none, while the simulation is loaded. R's own way holds then.
+# Base R alone: it travels to socket workers without surroundings.
+keep_streams <- function(stream, running = NULL) {
+  itself <- sys.function()
+  start <- stream                             # of the main process
+  process <- submitter <- Sys.getpid()
+  at_first <- now <- list(
+    task = is.null(stream) && is.null(running),   # is it a task that runs in this process, or the simulation itself?
+    plain = RNGkind(),                        # the generator that a set.seed() here would meet in plain R
+    switched = NULL,                          # the generator that a package has switched to for its next set.seed()
+    seeded = FALSE)                           # has the simulation's set.seed() had its word?
+  job <- replication <- NULL
+  over <- FALSE
+  global <- globalenv()
+  rngkind <- RNGkind
+  own_code <- function(frame) identical(topenv(frame), global)
+  if (!is.null(stream)) global[[".Random.seed"]] <- stream
+  # Whether streams are kept here. Where another replication has begun it starts from its own: no replication pays for that which
+  # calls nothing of what is guarded.
+  kept <- if (is.null(running)) function() !over else function() {
+    if (over || is.null(it <- running())) return(FALSE)
+    if (!identical(it$name, replication)) {
+      replication <<- it$name
+      start <<- stream <<- it$state
+      process <<- submitter <<- Sys.getpid()
+      now <<- at_first
+      job <<- NULL
+    }
+    TRUE
+  }
+  begin <- function(seed) {                   # a task in this process or a fork of it; end() returns to what was before
+    before <- list(global[[".Random.seed"]], now)
+    global[[".Random.seed"]] <- seed
+    now <<- list(task = TRUE, plain = now$plain, switched = NULL, seeded = FALSE)
+    before
+  }
+  end <- function(before) { global[[".Random.seed"]] <- before[[1L]]; now <<- before[[2L]] }
+  main <- function() !now$task && Sys.getpid() == process
+  elsewhere <- function() c(10407L, sample.int(.Machine$integer.max, 6L))
+  dealer <- function() {                      # a function that gives the tasks' streams, one at each call
+    if (main()) {
+      jump <- if (is.null(running)) parallel::nextRNGSubStream else parallel::nextRNGStream
+      return(function() stream <<- jump(stream))
+    }
+    jump <- parallel::nextRNGSubStream
+    last <- elsewhere()
+    function() last <<- jump(last)
+  }
+  deal_out <- function(n) { take <- dealer(); lapply(seq_len(n), function(i) take()) }
+  fresh <- function() { global[[".Random.seed"]] <- dealer()(); now$seeded <<- FALSE; invisible() }
+  lecuyer <- function() identical(global[[".Random.seed"]][1L] %% 100L, 7L)
+  own <- function() !now$seeded || lecuyer() && now$plain[1L] != "L'Ecuyer-CMRG"    # is the state simferry's, not set.seed()'s?
+
+  # Code put in front of a function's own keeps its arguments, and the calls that its errors and warnings name.
+  changed <- list()
+  put <- function(where, name, value) {
+    old <- get(name, envir = where)
+    changed[[length(changed) + 1L]] <<- list(where, name, old)
+    exchange(where, name, old, value)
+  }
+  exchange <- function(where, name, old, value) {
+    attached <- paste0("package:", environmentName(where))
+    places <- c(where, if (attached %in% search()) as.environment(attached))
+    # what has imported it
+    if (isNamespace(where)) places <- c(places, lapply(loadedNamespaces(), function(package) parent.env(asNamespace(package))))
+    for (env in places) if (exists(name, env, inherits = FALSE) && identical(get(name, envir = env), old)) {
+      locked <- bindingIsLocked(name, env)
+      if (locked) unlockBinding(name, env)
+      assign(name, value, envir = env)
+      if (locked) lockBinding(name, env)
+    }
+  }
+  inject <- function(where, name, code) {
+    old <- value <- get(name, envir = where)
+    body(value) <- call("{", code, body(value))
+    attributes(value) <- attributes(old)[setdiff(names(attributes(old)), "srcref")]
+    put(where, name, value)
+  }
+  when_loaded <- function(package, change) {  # before any other package can import from it
+    if (isNamespaceLoaded(package)) change(asNamespace(package))
+    else setHook(packageEvent(package, "onLoad"), function(...) if (!over) change(asNamespace(package)))
+  }
+
+  # Seeds and kinds. A call of the simulation's own code tells its wish; `given` says of kind, normal.kind and sample.kind which.
+  as_plain <- function(wish) {                # the kinds that plain R would have where set.seed() is called; the state before
+    before <- global[[".Random.seed"]]
+    if (lecuyer()) suppressWarnings(do.call(rngkind, as.list(if (wish || is.null(now$switched)) now$plain else now$switched)))
+    before
+  }
+  was_seeded <- function(ok, wish, given, before, seed) {
+    if (!ok) { global[[".Random.seed"]] <- before; return() }
+    now["switched"] <<- list(NULL)
+    if (!wish) return()
+    now$plain[given] <<- rngkind()[given]
+    now$seeded <<- TRUE
+    if (!is.null(running) && main()) running()$seeded(seed)
+  }
+  was_chosen <- function(wish, own, given) {
+    kinds <- if (wish || is.null(now$switched)) now$plain else now$switched
+    kinds[given] <- rngkind()[given]
+    now[[if (wish) "plain" else "switched"]] <<- kinds
+    if (wish && own && given[1L] && kinds[1L] == "L'Ecuyer-CMRG") fresh()
+  }
+  inject(baseenv(), "set.seed", bquote(if (.(kept)()) {
+    wish <- .(own_code)(parent.frame())
+    given <- c(!is.null(kind), !is.null(normal.kind), !is.null(sample.kind))
+    if (wish && is.null(seed)) return(.(fresh)())
+    before <- .(as_plain)(wish)
+    on.exit(.(was_seeded)(is.null(returnValue(FALSE)), wish, given, before, seed))
+  }))
+  inject(baseenv(), "RNGkind", bquote(if ((length(kind) || length(normal.kind) || length(sample.kind)) && .(kept)()) {
+    wish <- .(own_code)(parent.frame()); own <- .(own)()
+    given <- c(length(kind), length(normal.kind), length(sample.kind)) > 0L
+    on.exit(if (is.character(returnValue())) .(was_chosen)(wish, own, given))
+  }))
+  for (name in c("rm", "remove")) inject(baseenv(), name, bquote(on.exit(.(function(frame)
+    if (is.null(global[[".Random.seed"]]) && own_code(frame) && kept() && !now$task) {
+      global[[".Random.seed"]] <- start       # for parallel, which may have to be loaded to make the next
+      fresh()
+    })(parent.frame()))))
+
+  when_loaded("parallel", function(ns) {
+    begin <<- compiler::cmpfun(begin); end <<- compiler::cmpfun(end)  # forks compile nothing
+    with_streams <- compiler::cmpfun(function(X, FUN) {
+      force(FUN); take <- dealer(); seeds <- lapply(seq_along(X), function(i) take())
+      function(.task, ...) { i <- .task; before <- begin(seeds[[i]]); on.exit(end(before)); FUN(X[[i]], ...) }
+    })
+    inject(ns, "mclapply", bquote(if (isTRUE(mc.set.seed) && .(kept)()) {
+      mc.set.seed <- FALSE                    # each task sets its own
+      FUN <- match.fun(FUN)
+      if (!is.vector(X) || is.object(X)) X <- as.list(X)
+      FUN <- .(with_streams)(X, FUN)
+      X <- structure(seq_along(X), names = names(X))
+    }))
+
+    # What a worker is sent is a task, or a chunk of them: parLapply sends lapply(chunk, FUN = ), parRapply apply(chunk,
+    # MARGIN = , FUN = ), doParallel's preschedule a function of a list of iterations and the expression that each evaluates.
+    one <- function(seed, fun, args) { assign(".Random.seed", seed, envir = globalenv()); do.call(fun, args, quote = TRUE) }
+    chunk <- function(seeds, fun, args) {
+      i <- 0L
+      begin <- function() if (i < length(seeds)) assign(".Random.seed", seeds[[i <<- i + 1L]], envir = globalenv())
+      FUN <- args[["FUN"]]
+      if (is.null(FUN)) args[[2L]] <- call("{", as.call(list(begin)), args[[2L]])
+      else { FUN <- match.fun(FUN); args[["FUN"]] <- function(...) { begin(); FUN(...) } }
+      do.call(fun, args, quote = TRUE)
+    }
+    environment(one) <- environment(chunk) <- .BaseNamespaceEnv      # from where a name of a function is looked up too
+    deal <- function(fun, n, argfun) {
+      force(argfun)
+      if (!kept()) return(list(run = fun, argfun = argfun))
+      take <- dealer(); first <- names(if (n > 0L) argfun(1L))
+      rows <- identical(fun, apply) && identical(first[1:3], c("", "MARGIN", "FUN"))
+      chunks <- rows || identical(fun, lapply) && identical(first[1:2], c("", "FUN")) ||
+        is.function(fun) && identical(names(formals(fun))[1:2], c("largs", "expr"))
+      list(run = if (chunks) chunk else one, argfun = function(i) {
+        args <- argfun(i); x <- args[[1L]]
+        if (!chunks) return(list(take(), fun, args))
+        size <- if (rows) prod(dim(x)[args[["MARGIN"]]]) else length(x)
+        list(lapply(seq_len(size), function(j) take()), fun, args)
+      })
+    }
+    for (name in c("staticClusterApply", "dynamicClusterApply"))    # all cluster functions but clusterCall end there
+      inject(ns, name, bquote({ dealt <- .(deal)(fun, n, argfun); fun <- dealt$run; argfun <- dealt$argfun }))
+
+    # The port that parallel has picked is the same in all forks of a process, and follows from .Random.seed and the time: here each
+    # process has its own, and takes another where that is taken, be it by a replication that names the same one.
+    opened <- NULL
+    at_free_port <- function(make, port, ...) {
+      if (!is.null(running) && !identical(opened, replication)) {   # closes what earlier replications left open, and nobody knows
+        suppressWarnings(gc(verbose = FALSE))
+        opened <<- replication
+      }
+      ports <- c(port, suppressWarnings(as.integer(Sys.getenv("R_PARALLEL_PORT"))), 11000L + (Sys.getpid() + 37L * 0:49) %% 700L)
+      for (port in ports[!is.na(ports)]) {      # cluster.R has 11711 and 11712
+        taken <- FALSE
+        tryCatch(close(serverSocket(port)), error = function(e) taken <<- TRUE)
+        if (!taken) {
+          cl <- tryCatch(make(..., port = port), error = function(e) {
+            if (grepl(port, conditionMessage(e), fixed = TRUE)) taken <<- TRUE else stop(e)
+          })
+          if (!taken) return(cl)
+        }
+      }
+      make(..., port = port)
+    }
+    makePSOCKcluster <- ns$makePSOCKcluster
+    put(ns, "makePSOCKcluster", function(names, ..., port = NULL) {
+      if (over) return(if (is.null(port)) makePSOCKcluster(names, ...) else makePSOCKcluster(names, ..., port = port))
+      on <- kept()
+      cl <- at_free_port(makePSOCKcluster, port, names, ...)
+      if (on) parallel::clusterCall(cl, itself, NULL)
+      cl
+    })
+
+    if (.Platform$OS.type == "windows") return()
+    makeForkCluster <- ns$makeForkCluster
+    put(ns, "makeForkCluster", function(nnodes = getOption("mc.cores", 2L), ..., port = NULL) {
+      if (over) return(if (is.null(port)) makeForkCluster(nnodes, ...) else makeForkCluster(nnodes, ..., port = port))
+      kept()
+      at_free_port(makeForkCluster, port, nnodes, ...)
+    })
+    first_job <- function() {                 # two draws away, because the first point may be future's
+      before <- begin(start); on.exit(end(before)); begin(elsewhere()); elsewhere()
+    }
+    advance <- ns$mc.advance.stream
+    set <- ns$mc.set.stream
+    inject(ns, "mcfork", as.call(list(function() if (kept()) submitter <<- Sys.getpid())))
+    put(ns, "mc.advance.stream", function(reset = FALSE) {          # called after a fork, on both sides of it
+      if (!kept()) return(advance(reset))
+      if (is.null(job) && !is.null(start)) job <<- first_job()
+      job <<- if (now$task || submitter != process) elsewhere() else parallel::nextRNGSubStream(job)
+    })
+    put(ns, "mc.set.stream", function() if (kept()) begin(job) else set())   # called in the child
+  })
+
+  when_loaded("foreach", function(ns) {       # %dopar% without a backend is doSEQ: same streams as with one
+    task <- function(seed, value) {
+      space <- globalenv()
+      before <- space[[".Random.seed"]]
+      on.exit(if (is.null(before)) rm(".Random.seed", envir = space) else assign(".Random.seed", before, envir = space))
+      assign(".Random.seed", seed, envir = space)
+      value
+    }
+    environment(task) <- .BaseNamespaceEnv
+    # a further variable of the innermost loop
+    add_seeds <- function(obj, take) {
+      if (inherits(obj, "xforeach")) obj$e2 <- add_seeds(obj$e2, take)
+      else {
+        obj$args <- c(obj$args, list(.simferry_seed = as.call(list(iterators::iter, take))))
+        obj$argnames <- c(obj$argnames, ".simferry_seed")
+      }
+      obj
+    }
+    getDoPar <- ns$getDoPar
+    put(ns, "getDoPar", function() {
+      backend <- getDoPar()
+      if (!kept()) return(backend)
+      real <- backend$fun
+      if (identical(real, ns$doSEQ)) backend$fun <- function(obj, expr, envir, data) {
+        take <- dealer()
+        task <- as.call(list(function(value) { before <- begin(take()); on.exit(end(before)); value }, expr))
+        tryCatch(ns$doSEQ(obj, task, envir, data), error = function(e) {
+          if (identical(conditionCall(e), task)) e$call <- expr
+          stop(e)
+        })
+      } else if (!identical(environmentName(topenv(environment(real))), "doParallel"))   # whose tasks parallel's functions start
+        backend$fun <- function(obj, expr, envir, data)
+          real(add_seeds(obj, dealer()), as.call(list(task, quote(.simferry_seed), expr)), envir, data)
+      backend
+    })
+  })
+
+  # These start from an L'Ecuyer state as it is: doRNG goes on to the streams of other replications, and future and furrr move
+  # the state by one draw, so that the tasks of their next call would repeat all but one of the draws of this call's.
+  for (package in c("future", "future.apply")) when_loaded(package, function(ns) {
+    inject(ns, "as_lecyer_cmrg_seed", bquote(if (isTRUE(seed) && .(kept)() && .(own)()) return(.(elsewhere)())))
+    environment_of_kind <- environment(ns$parallel_rng_kind)          # future >= 1.49 keeps a copy of the function there
+    if (is.list(environment_of_kind$config)) environment_of_kind$config$as_seed <- ns$as_lecyer_cmrg_seed
+  })
+  when_loaded("furrr", function(ns)
+    inject(ns, "as_lecyer_cmrg_seed_from_base_r_seed", bquote(if (.(kept)() && .(own)()) return(.(elsewhere)()))))
+  when_loaded("rngtools", function(ns)                              # doRNG's
+    inject(ns, "RNGseq_seed", bquote(if (is.null(seed) && .(kept)() && .(own)()) return(.(elsewhere)()))))
+
+  # Without a seed their tasks would draw from states that the system makes up, or all from the main process's.
+  unseeded <- function(seed) (is.null(seed) || identical(seed, FALSE)) && kept()
+  keep_state <- function(value) { before <- global[[".Random.seed"]]; on.exit(global[[".Random.seed"]] <- before); value }
+  when_loaded("future", function(ns) inject(ns, "future", bquote(if (identical(seed, FALSE) && .(kept)()) {
+    seed <- .(deal_out)(1L)[[1L]]
+    before <- .(global)[[".Random.seed"]]
+    on.exit(assign(".Random.seed", before, envir = .(global)))
+  })))
+  when_loaded("future.apply", function(ns) if (exists("future_xapply", ns, inherits = FALSE)) {
+    future_xapply <- ns$future_xapply
+    put(ns, "future_xapply", function(..., nX, future.seed) {
+      if (!unseeded(future.seed)) return(future_xapply(..., nX = nX, future.seed = future.seed))
+      seeds <- deal_out(nX)
+      keep_state(future_xapply(..., nX = nX, future.seed = seeds))
+    })
+  })
+  when_loaded("furrr", function(ns) if (exists("furrr_template", ns, inherits = FALSE)) {
+    furrr_template <- ns$furrr_template
+    put(ns, "furrr_template", function(..., n, options) {
+      if (!unseeded(options$seed)) return(furrr_template(..., n = n, options = options))
+      options$seed <- deal_out(n)
+      keep_state(furrr_template(..., n = n, options = options))
+    })
+  })
+
+  list(
+    restart = function() { global[[".Random.seed"]] <- start; now$seeded <<- FALSE },   # of a script, as if it had drawn nothing
+    loaded = function() at_first$plain <<- rngkind(),   # of functions: what they chose while they were loaded is plain R's kind
+    stop = function() {
+      over <<- TRUE
+      for (one in rev(changed)) exchange(one[[1L]], one[[2L]], get(one[[2L]], envir = one[[1L]]), one[[3L]])
+    })
+}
+environment(keep_streams) <- .BaseNamespaceEnv
+
+# In the worker of functions, before it loads one. tell: sets the function that tells which replication runs in this process.
+guard_tasks <- function() {
+  running <- function() NULL
+  # a message to a socket worker that outgrows 4096 bytes waits 22 ms without it, and a task's state adds 0.4 kB to each
+  if (is.null(getOption("socketOptions"))) options(socketOptions = "no-delay")
+  c(keep_streams(NULL, function() running()), tell = function(f) running <<- f)
+}

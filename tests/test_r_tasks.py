@@ -1,0 +1,144 @@
+"""Random numbers of the tasks that R functions and loop iterations start themselves, and of their own set.seed()."""
+
+import subprocess
+import warnings
+
+import numpy as np
+import pytest
+import simferry as sf
+from conftest import require
+from simferry import planning
+from simferry.errors import Note
+from sweeps import write
+from test_profile import _lacking
+
+PACKAGES = ("doParallel", "future.apply", "furrr", "boot", "pbapply", "doRNG")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def r():
+    lacking = _lacking(PACKAGES)
+    require("r", not lacking, lacking)
+
+
+# Draws in the main process and in tasks, in every way, twice, and in tasks of tasks.
+FORKS = """
+suppressPackageStartupMessages({ library(parallel); library(doParallel); library(doRNG) })
+options(future.rng.onMisuse = "error")
+draw <- function(i) rnorm(2)
+deep <- function(i) c(rnorm(1), unlist(mclapply(1:2, draw, mc.cores = 2)), rnorm(1), unlist(mclapply(1:2, draw)))
+bootstrap <- function() c(boot::boot(rnorm(3), mean, R = 3, sim = "parametric", ran.gen = function(data, mle) rnorm(1),
+                                     parallel = "multicore", ncpus = 2)$t)
+ways <- function() c(
+  rnorm(1), unlist(mclapply(1:2, draw, mc.cores = 2)), rnorm(1), unlist(mclapply(1:2, deep, mc.cores = 2)),
+  unlist(mcmapply(function(a, b) rnorm(1), 1:2, 3:4, mc.cores = 2)), bootstrap(),
+  unlist(lapply(unname(mccollect(list(mcparallel(rnorm(1)), mcparallel(deep(1))))), identity)),
+  { registerDoParallel(cores = 2); unlist(foreach(i = 1:2) %dopar% deep(i)) }, unlist(foreach(i = 1:2) %dorng% rnorm(1)),
+  unlist(foreach(i = 1:2) %:% foreach(j = 1:2) %dopar% rnorm(1)), { registerDoSEQ(); unlist(foreach(i = 1:2) %dopar% deep(i)) },
+  unlist(pbapply::pblapply(1:3, draw, cl = 2L)),
+  { future::plan(future::multicore, workers = 2); unlist(future.apply::future_lapply(1:2, deep, future.seed = TRUE)) },
+  unlist(future.apply::future_lapply(1:3, draw)), unlist(furrr::future_map(1:3, draw)), rnorm(1),
+  unlist(furrr::future_map(1:2, deep, .options = furrr::furrr_options(seed = TRUE))),
+  { f <- future::future(rnorm(1)); g <- future::future(rnorm(1), seed = TRUE); c(future::value(f), future::value(g)) },
+  rnorm(1))
+simulate <- function(n) { pbapply::pboptions(type = "none"); x <- c(ways(), ways()); names(x) <- seq_along(x); x }
+"""
+SOCKETS = """
+suppressPackageStartupMessages({ library(parallel); library(doParallel) })
+draw <- function(i) rnorm(2)
+deep <- function(i) c(rnorm(1), unlist(parallel::mclapply(1:2, function(i) rnorm(2), mc.cores = 2)), rnorm(1))
+simulate <- function(n) {
+  cl <- makeCluster(2)
+  registerDoParallel(cl)
+  both <- function() c(unlist(parLapply(cl, 1:3, deep)), unlist(foreach(i = 1:3, .export = "deep") %dopar% deep(i)), unlist(clusterMap(cl, deep, 1:2)),
+                       unlist(pbapply::pblapply(1:2, draw, cl = cl)), parSapply(cl, 1:2, function(i) rnorm(1)), rnorm(1))
+  x <- c(both(), both())
+  names(x) <- seq_along(x)
+  x
+}
+"""
+
+
+@pytest.mark.parametrize(
+    ("code", "replications"), [(FORKS, {3: 25, 2: 1, 1: 1}), (SOCKETS, {3: 2, 2: 1})], ids=["forks", "sockets"]
+)
+def test_no_draw_occurs_twice_and_workers_do_not_matter(tmp_path, code, replications):
+    frames = {}
+    for workers, count in replications.items():
+        run = sf.run(
+            write(tmp_path, "simulate.R", code), {"n": [1, 2]}, replications=count, seed=1, workers=workers,
+            store=tmp_path / f"runs-{workers}",
+        )  # fmt: skip
+        assert not len(run.errors()), run.errors()["message"][0]
+        frames[workers] = run.results().set_index(["condition", "replication", "n"])
+    draws = frames[3].to_numpy().ravel()
+    assert len(draws) > 50 * len(frames[3]) and len(np.unique(draws)) == len(draws)
+    for frame in frames.values():
+        assert frame.equals(frames[3].loc[frame.index])
+
+
+ORACLE = """
+simulate <- function(n) {
+  tasks <- unlist(parallel::mclapply(1:2, function(i) runif(1), mc.cores = 2))
+  c(main = runif(1), task = tasks, task3 = parallel::mclapply(1, function(i) runif(1))[[1]])
+}
+"""
+
+
+def test_task_j_draws_from_the_jth_next_stream_also_when_replayed(tmp_path):
+    run = sf.run(
+        write(tmp_path, "simulate.R", ORACLE), {"n": [1]}, replications=3, seed=1, workers=2, store=tmp_path / "runs"
+    )
+    first = planning.Work(*(np.array([1]) for _ in range(3)))
+    state = ", ".join(f"{v}L" for v in run._streams(run._folder.conditions()).states(first)[0])
+    code = f"""
+    RNGkind("L'Ecuyer-CMRG"); set.seed(1)
+    at <- parallel::nextRNGSubStream(parallel::nextRNGSubStream(c(10407L, {state})))
+    draw <- function() {{ assign(".Random.seed", at, globalenv()); cat(sprintf("%a", runif(1)), "") }}
+    for (j in 1:4) {{ draw(); at <- parallel::nextRNGStream(at) }}
+    """
+    told = subprocess.run(["Rscript", "-e", code], capture_output=True, text=True, check=True).stdout.split()
+    row = run.results().iloc[2]
+    assert [float.fromhex(v) for v in told] == row[["main", "task1", "task2", "task3"]].tolist()
+    assert run.replay(1, 3) == row[["main", "task1", "task2", "task3"]].to_dict()
+
+
+SEEDS = """
+RNGkind(sample.kind = "Rounding")
+simulate <- function(n, what) {
+  before <- runif(1)
+  kinds <- RNGkind()
+  x <- switch(what,
+    plain = { set.seed(101); c(rnorm(1), sample(100, 1)) },
+    kind = { set.seed(5, kind = "Wichmann-Hill", normal.kind = "Box-Muller"); c(rnorm(1), runif(1)) },
+    rejection = { set.seed(7, sample.kind = "Rejection"); c(sample(100, 1), rnorm(1)) },
+    chosen = { RNGkind("Knuth-TAOCP-2002"); set.seed(9); c(runif(1), rnorm(1)) })
+  list(before = before, kinds = paste(kinds, collapse = " "), a = x[1], b = x[2])
+}
+"""
+
+
+def test_set_seed_gives_the_numbers_of_plain_r_and_the_next_replication_is_simferrys(tmp_path):
+    ways = ["plain", "kind", "rejection", "chosen"]
+    script = write(tmp_path, "simulate.R", SEEDS)
+    run = sf.run(script, {"n": [1], "what": ways}, replications=20, seed=1, workers=2, store=tmp_path / "runs")
+    with pytest.warns(
+        Note, match=r"replications 1 and \d+ of condition 1 of run .* set the same seed, 101 \(and some of 3"
+    ):
+        frame = run.results()
+    assert frame["before"].nunique() == 80
+    assert set(frame["kinds"]) == {"L'Ecuyer-CMRG Inversion Rejection"}
+    for way in ways:
+        code = f"source('{script}'); x <- simulate(1, '{way}'); cat(sprintf('%a', c(x$a, x$b)))"
+        by_hand = subprocess.run(["Rscript", "-e", code], capture_output=True, text=True, check=True).stdout.split()
+        rows = frame[frame["what"] == way]
+        assert {*rows["a"]} == {float.fromhex(by_hand[0])} and {*rows["b"]} == {float.fromhex(by_hand[1])}
+    assert not len(run.warnings())
+
+
+def test_seeds_that_differ_are_no_matter_for_a_note(tmp_path):
+    code = "i <- 0; simulate <- function(n) { set.seed(1e6 * runif(1)); rnorm(1) }"
+    run = sf.run(write(tmp_path, "simulate.R", code), {"n": [1]}, replications=20, seed=1, store=tmp_path / "runs")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert run.results()["value"].nunique() == 20

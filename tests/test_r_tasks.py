@@ -50,7 +50,8 @@ deep <- function(i) c(rnorm(1), unlist(parallel::mclapply(1:2, function(i) rnorm
 simulate <- function(n) {
   cl <- makeCluster(2)
   registerDoParallel(cl)
-  both <- function() c(unlist(parLapply(cl, 1:3, deep)), unlist(foreach(i = 1:3, .export = "deep") %dopar% deep(i)), unlist(clusterMap(cl, deep, 1:2)),
+  both <- function() c(unlist(parLapply(cl, 1:3, deep)), unlist(foreach(i = 1:3, .export = "deep") %dopar% deep(i)),
+                       unlist(clusterMap(cl, deep, 1:2)),
                        unlist(pbapply::pblapply(1:2, draw, cl = cl)), parSapply(cl, 1:2, function(i) rnorm(1)), rnorm(1))
   x <- c(both(), both())
   names(x) <- seq_along(x)

@@ -81,3 +81,82 @@ def test_r_processes_below_an_r_script_have_streams_of_their_own(tmp_path, draws
     """
     write(tmp_path, "script.R", code)
     assert draws("script.R")[0]["x"].nunique() == 8 * 3
+
+
+DRAW_PY = """
+import random, sys
+import numpy as np
+with open(sys.argv[2] + ".one", "w") as file:
+    for x in (random.random(), np.random.random(), np.random.default_rng().random()):
+        print(sys.argv[1], repr(x), sep=",", file=file)
+"""
+IN_PYTHON = """#!/bin/sh
+here=$(dirname "$0")
+python3 "$here/draw.py" twice 1
+python3 "$here/draw.py" twice 2
+printf 'a\\nb\\nc\\nd\\n' | xargs -P 3 -I@ python3 "$here/draw.py" @ @
+python3 - <<'END'
+import os, random, subprocess, sys, tempfile
+from concurrent.futures import ThreadPoolExecutor
+source = open("draw.py").read()
+with tempfile.NamedTemporaryFile("w", suffix=".py") as file:
+    print(source, file=file, flush=True)
+    subprocess.run([sys.executable, file.name, "temporary", "3"], check=True)
+subprocess.run(["Rscript", "draw.R", "R", "4"], check=True, env=dict(os.environ))
+with ThreadPoolExecutor(2) as pool:
+    list(pool.map(lambda i: subprocess.run(["python3", "draw.py", "task", str(i)], check=True), (5, 6)))
+random.seed(42)
+print("own", random.random(), sep=",", file=open("7.one", "w"))
+END
+"""
+
+
+def test_python_processes_below_a_command_have_streams_of_their_own(tmp_path, draws):
+    write(tmp_path, "draw.R", DRAW)
+    write(tmp_path, "draw.py", DRAW_PY)
+    write(tmp_path, "run.sh", IN_PYTHON + TOGETHER).chmod(0o755)
+    table, run = draws("run.sh")
+    three = [what for what in ("twice", "twice", "temporary") for _ in range(3)]
+    tasks = [what for what in ("task", "task") for _ in range(3)]
+    assert table["what"].tolist() == [*three, "R", *tasks, "own", *[w for w in "abcd" for _ in range(3)]] * 3
+    own = table["what"] == "own"
+    assert table["x"][~own].nunique() == (~own).sum() == 28 * 3
+    assert table["x"][own].tolist() == [0.6394267984578837] * 3  # plain Python's
+    again = run.replay(1, 2).splitlines()[1:]
+    assert [float(line.split(",")[1]) for line in again] == table["x"].tolist()[-29:]
+
+
+def test_python_below_r_and_r_below_functions_of_python_have_streams_of_their_own(tmp_path, draws):
+    write(tmp_path, "draw.R", DRAW)
+    # of the standard library alone: R's LD_LIBRARY_PATH can hide another Python's packages
+    write(
+        tmp_path,
+        "draw.py",
+        'import random, sys\nopen(sys.argv[2] + ".one", "w").write(f"{sys.argv[1]},{random.random()!r}\\n")\n',
+    )
+    code = """
+    for (i in 1:2) system(paste("python3 draw.py same", i))
+    writeLines(c("what,x", unlist(lapply(paste0(1:2, ".one"), readLines))), "out.csv")
+    unlink(paste0(1:2, ".one"))
+    """
+    write(tmp_path, "script.R", code)
+    assert draws("script.R")[0]["x"].nunique() == 2 * 3
+    function = """
+import subprocess
+def simulate(n, rng):
+    out = {"own": rng.random()}
+    for i, program in enumerate((["Rscript", "draw.R"], ["Rscript", "draw.R"], ["python3", "draw.py"])):
+        subprocess.run([*program, "same", "1"], check=True)
+        out[f"x{i}"] = float(open("1.one").readline().split(",")[1])
+    return out
+"""
+    write(tmp_path, "function.py", function)
+    tables = [
+        sf.run(
+            tmp_path / "function.py", sf.grid(n=[1, 2]), replications=2, seed=1, workers=workers, include=["draw.R", "draw.py"],
+            store=tmp_path / "runs", fresh=True,
+        ).results()
+        for workers in (1, 2)
+    ]  # fmt: skip
+    drawn = tables[0][["own", "x0", "x1", "x2"]].to_numpy()
+    assert (drawn == tables[1][["own", "x0", "x1", "x2"]].to_numpy()).all() and len(set(drawn.ravel())) == 16

@@ -110,6 +110,26 @@ def test_a_script_of_the_workshops_kind_runs_unmodified(tmp_path, image_r):
     assert digest(sf.run(script, design, workers=2, fresh=True, **given)) == digest(there)
 
 
+def test_processes_below_a_script_draw_what_they_draw_here(tmp_path, image_r):
+    write(tmp_path, "draw.R", "cat(rnorm(1))")
+    code = """
+    draw <- function(...) as.numeric(system2("Rscript", c(...), stdout = TRUE))
+    write(c(draw("draw.R"), draw(file.path(getwd(), "draw.R")), draw("draw.R", tempfile())), "out.txt", ncolumns = 1)
+    """
+    given = {
+        "args": "",
+        "results_file": "out.txt",
+        "replications": 1,
+        "seed": 1,
+        "store": tmp_path / "store",
+        "include": ["draw.R"],
+    }
+    script = write(tmp_path, "script.R", code)
+    there = sf.run(script, backend="docker", image=image_r, **given)
+    assert there.results().filter(like="value").iloc[0].nunique() == 3
+    assert digest(sf.run(script, workers=2, fresh=True, **given)) == digest(there)
+
+
 def test_one_cluster_spans_all_hosts(tmp_path, engine, image_r):
     code = """
     library(doParallel)

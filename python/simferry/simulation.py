@@ -30,14 +30,16 @@ _PARTS = (
     "blocks", "rows", "values", "job", "family", "folders", "functions", "seeds", "scripts", "own", "process",
     "supervisor", "check", "main",
 )  # fmt: skip
+_OF_PYTHON = ("__init__", "streams", "tasks", "below", "startup/sitecustomize")
+# for processes of either language that a script or a command starts
 _BELOW = (
     "profile.R",
     *(f"simferry_worker/{part}.R" for part in ("below", "tasks")),
     "private_mount.sh",
-)  # for processes that a script or a command starts
+    *(f"simferry_worker/{part}.py" for part in _OF_PYTHON),
+)
 _IN_R = ("worker.R", "cluster.R", *_BELOW, *(f"simferry_worker/{part}.R" for part in _PARTS))
-_OF_PYTHON = ("__init__", "streams", "tasks", "first_use", "startup/sitecustomize")
-_IN_PYTHON = ("worker.py", *_BELOW, *(f"simferry_worker/{part}.py" for part in (*_OF_PYTHON, *_PARTS)))
+_IN_PYTHON = ("worker.py", *_BELOW, *(f"simferry_worker/{part}.py" for part in ("first_use", *_PARTS)))
 # what lies beside the script: the program that runs it, and the folder of that program's parts
 WORKER_FILES = {"r": _IN_R, "python": _IN_PYTHON, "command": _IN_PYTHON}
 # in an image: the program, and the worker that it runs

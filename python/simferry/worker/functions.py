@@ -6,6 +6,7 @@ import inspect
 import pickle
 import random
 import sys
+import tempfile
 import types
 from collections.abc import Callable
 from pathlib import Path
@@ -13,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from . import streams
+from . import below, streams
 from .first_use import RandomAtFirstUse, numpy_at_first_use
 from .job import Job
 
@@ -62,6 +63,9 @@ class FunctionRunner:
         loading = streams.derive(b"load", job.seed)
         streams.start(loading)
         streams.hand_down(loading)
+        below.count_processes(
+            tempfile.mkdtemp(prefix="processes-", dir=job.scratch), str(job.code.resolve() / "profile.R")
+        )
         self.random = RandomAtFirstUse()  # before the script takes functions of that module for its own
         self.function, self.constants = load_function(job)
         self.rng = takes_rng(self.function)

@@ -11,7 +11,7 @@ local({
   stream <- if (nzchar(given)) suppressWarnings(as.integer(strsplit(given, ",")[[1L]]))    # -2^31 is R's NA: legal here
   if (nzchar(Sys.getenv("SIMFERRY_PROCESSES"))) {
     source(file.path(beside, "below.R"), local = TRUE)
-    if (!nzchar(given)) stream <- stream_below()
+    if (!nzchar(given) && nzchar(Sys.getenv("SIMFERRY_PARENT"))) stream <- stream_below()
     hand_down_streams()
   } else {
     Sys.unsetenv(c("SIMFERRY_R_PROFILE_USER", "R_PROFILE_USER"))

@@ -18,6 +18,8 @@ script_runner <- function(job, process) {
                   MC_CORES = job$cores, R_PROFILE_USER = file.path(normalizePath(job$code), "profile.R"),
                   SIMFERRY_STREAM = paste(state, collapse = ","), SIMFERRY_PROCESSES = processes,
                   SIMFERRY_PARENT = seeds[["SIMFERRY_SEED_HEX"]])
+    settings[["PYTHONPATH"]] <- paste(c(file.path(normalizePath(job$code), "simferry_worker", "startup"),
+                                        if (nzchar(Sys.getenv("PYTHONPATH"))) Sys.getenv("PYTHONPATH")), collapse = .Platform$path.sep)
     if (!is.na(displaced)) settings[["SIMFERRY_R_PROFILE_USER"]] <- displaced
     if (in_container(job))
       settings <- c(settings, SIMFERRY_HOSTS = paste(job$hosts, collapse = ","), SIMFERRY_TOKEN = job$run,

@@ -79,19 +79,19 @@ class ScriptRunner:
         return [*start, *given]
 
     def environment(self, row: int, replication: int) -> dict[str, str]:
+        code = str(self.job.code.resolve())
+        own = {"PYTHONPATH": streams.with_hook(code)}
+        if self.job.language == "python":
+            own = streams.at_start(streams.derive(self.job.keys[row].tobytes(), f"script {replication}"), code)
         seed_hex = seed_hex_of(replication, self.job.seed_keys[row])
         displaced = os.environ.get("R_PROFILE_USER")
-        own = {}
-        if self.job.language == "python":
-            key = streams.derive(self.job.keys[row].tobytes(), f"script {replication}")
-            own = streams.at_start(key, str(self.job.code.resolve()))
         return {
             **os.environ,
             **own,
             "SIMFERRY_OUTPUT": str(self.output.resolve()),
             "SIMFERRY_SEED": str(self.seed(row, replication)),
             "SIMFERRY_SEED_HEX": seed_hex,
-            # for R processes that it starts
+            # for R and Python processes that it starts
             "SIMFERRY_PROCESSES": str(self.processes),
             "SIMFERRY_PARENT": seed_hex,
             "R_PROFILE_USER": str(self.job.code.resolve() / "profile.R"),

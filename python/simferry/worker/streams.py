@@ -18,6 +18,8 @@ from _thread import _local
 from collections.abc import Callable
 from typing import Any
 
+from .below import PARENT, PROCESSES
+
 # in the environment: the key of a process's stream, and that of the processes which work for it
 STREAM, HELPERS = "SIMFERRY_PYTHON_STREAM", "SIMFERRY_PYTHON_HELPERS"
 HOOK = os.path.join("simferry_worker", "startup")
@@ -375,6 +377,22 @@ def with_hook(code: str) -> str:
     return os.pathsep.join([folder, *others])
 
 
+def _change_subprocess(module: Any) -> None:
+    """R and Python processes that Popen starts are numbered by its calls, in each task of its own (see below.py)."""
+    original = module.Popen.__init__
+
+    def __init__(self: Any, *args: Any, **kwargs: Any) -> None:
+        stream = current()
+        if stream and PROCESSES in os.environ and len(args) < 11:  # the eleventh is env
+            own = os.environ if kwargs.get("env") is None else kwargs["env"]
+            kwargs["env"] = {**own, PARENT: stream.next("program").hex()}
+        original(self, *args, **kwargs)
+
+    takes_the_place(__init__, original, "subprocess")
+    __init__.__dict__["__wrapped__"] = original  # its signature
+    module.Popen.__init__ = __init__
+
+
 def _guard(name: str) -> Callable[[Any], None]:
     def change(module: Any) -> None:
         from . import tasks
@@ -385,6 +403,7 @@ def _guard(name: str) -> Callable[[Any], None]:
 
 
 CHANGES |= {
+    "subprocess": _change_subprocess,
     "threading": _guard("threads"),
     "multiprocessing.process": _guard("processes"),
     "multiprocessing.pool": _guard("pools"),

@@ -2,6 +2,7 @@
 
 SIMFERRY_PYTHON_STREAM in the environment is the key of this process's stream; no process that it starts has the same. Processes
 that work for it (a pool's workers, fork servers) take SIMFERRY_PYTHON_HELPERS: what they import again they draw as it did.
+Below a command, where there is neither, the key follows from what the process is called with (below.py).
 The sitecustomize that this one displaces runs afterwards, and sys.path is as without it.
 """
 
@@ -11,21 +12,24 @@ import sys
 
 def _start():
     key, helpers = os.environ.pop("SIMFERRY_PYTHON_STREAM", ""), os.environ.get("SIMFERRY_PYTHON_HELPERS", "")
-    if not (key or helpers) or sys.version_info < (3, 10):
+    counted = bool(os.environ.get("SIMFERRY_PROCESSES") and os.environ.get("SIMFERRY_PARENT"))
+    if not (key or helpers or counted) or sys.version_info < (3, 10):
         return
     begun_as = " ".join(sys.orig_argv[1:6])
     works_for_its_parent = "multiprocessing" in begun_as or "loky.backend" in begun_as
-    if not key and not works_for_its_parent:
+    if not key and not (helpers if works_for_its_parent else counted):
         return
     code = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
     sys.path.insert(0, code)
     try:
-        from simferry_worker import streams  # type: ignore[import-not-found]
+        from simferry_worker import below, streams  # type: ignore[import-not-found]
     finally:
         sys.path.remove(code)
     if works_for_its_parent:
         streams.start(bytes.fromhex(helpers or key), works_for_its_parent=True)
-    else:
+        return
+    key = key or below.key_below()
+    if key:
         streams.start(bytes.fromhex(key))
         streams.hand_down(bytes.fromhex(key))
 

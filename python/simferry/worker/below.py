@@ -1,0 +1,56 @@
+"""The stream of a Python process that a simulation starts, below a command, a script or a function; below.R tells how it is numbered."""
+
+import os
+import sys
+from _blake2 import blake2b
+
+PROCESSES, PARENT = "SIMFERRY_PROCESSES", "SIMFERRY_PARENT"
+
+
+def key_below() -> str:
+    """The key of its stream, in hexadecimal digits; empty where it can't be counted, which it says."""
+    folder = os.environ[PROCESSES]
+    same = _digest("Python", os.environ.get(PARENT, ""), *known_arguments(sys.orig_argv[1:]))
+    try:
+        count = sum(name.startswith(same) for name in os.listdir(folder)) + 1
+        while not _made(os.path.join(folder, f"{same}-{count}")):
+            count += 1
+    except OSError as error:
+        print(f"simferry: this Python process has no random numbers of its own: {error}", file=sys.stderr)
+        return ""
+    own = _digest(same, str(count))
+    os.environ[PARENT] = own
+    return own
+
+
+def count_processes(folder: str, profile: str) -> None:
+    """Processes that this one starts have streams of their own, of which each Popen is the parent (see streams.py)."""
+    os.environ[PROCESSES] = folder
+    if "R_PROFILE_USER" in os.environ:
+        os.environ["SIMFERRY_R_PROFILE_USER"] = os.environ["R_PROFILE_USER"]
+    os.environ["R_PROFILE_USER"] = profile
+
+
+def known_arguments(arguments: list[str]) -> list[str]:
+    """Without what differs between workers, machines and runs: where the replication's folders are, names of temporary files."""
+    root = os.path.dirname(os.path.dirname(os.environ[PROCESSES]))
+    code = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+    for place in (os.environ.get("SIMFERRY_OUTPUT"), code, os.path.join(root, "input", "code"), root):
+        arguments = [text.replace(place, ".") for text in arguments] if place else arguments
+    import re  # not before: few processes begin below others
+
+    arguments = [re.sub(r"tmp[.][A-Za-z0-9]{6,}", "tmp", text) for text in arguments]  # mktemp's
+    arguments = [re.sub(r"/tmp[a-z0-9_]{8}(?![A-Za-z0-9_])", "/tmp", text) for text in arguments]  # Python's
+    return [re.sub(r"Rtmp[A-Za-z0-9]{6}(/[^/\s]*?[0-9a-f]{7,})?", "Rtmp", text) for text in arguments]  # R's
+
+
+def _digest(*parts: str) -> str:
+    return blake2b("\n".join(parts).encode(errors="surrogateescape"), digest_size=16).hexdigest()
+
+
+def _made(folder: str) -> bool:
+    try:
+        os.mkdir(folder)
+    except FileExistsError:
+        return False
+    return True

@@ -3,6 +3,7 @@
 import datetime
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -18,6 +19,8 @@ from emulator_fixtures import Jobs, P
 from simferry import registry
 from simferry.aws.job_storage import S3Storage, TransferError
 from simferry.emulator import Faults
+from simferry.emulator import machine as machine_module
+from simferry.untrusted import Tree
 
 GROUP = "/aws/sagemaker/ProcessingJobs"
 
@@ -395,8 +398,27 @@ def test_a_manifest_and_names_that_lead_elsewhere(emulator, tmp_path):
     assert [p.name for p in tmp_path.rglob("*.csv")] == ["b.csv"]
     with pytest.raises(TransferError, match="is no file's name"):
         storage.fetch({"S3Uri": f"s3://{emulator.bucket}/x", "S3DataType": "S3Prefix"}, tmp_path, 0, 1)
+    for name in (str(tmp_path / "outside"), "../outside", ""):
+        manifest = json.dumps([{"prefix": f"s3://{emulator.bucket}/data/a.csv"}, name])
+        s3.put_object(Bucket=emulator.bucket, Key="m.json", Body=manifest.encode())
+        s3.put_object(Bucket=emulator.bucket, Key=f"data/a.csv{name}", Body=b"planted")
+        with pytest.raises(TransferError, match="is no file's name"):
+            storage.fetch(source, tmp_path / "job", 0, 1)
+    assert not (tmp_path / "outside").exists()
     with pytest.raises(TransferError, match=r"ListObjectsV2 failed .* \(NoSuchBucket\)"):
         storage.fetch({"S3Uri": "s3://nowhere/x", "S3DataType": "S3Prefix"}, tmp_path, 0, 1)
+
+
+def test_an_output_whose_name_no_list_can_show_is_passed_over(emulator, tmp_path):
+    for name in ("a", "a\nb", "\x1b[2Jc"):
+        (tmp_path / name).write_text(name)
+    tree, s3 = Tree(tmp_path), boto3.client("s3")
+    S3Storage(s3, emulator.role, {}).send(tree, f"s3://{emulator.bucket}/out")
+    listed = s3.list_objects_v2(Bucket=emulator.bucket, Prefix="out/")["Contents"]
+    assert [one["Key"] for one in listed] == ["out/\x1b[2Jc", "out/a"]
+    assert list(tree.passed_over) == ["a\nb"]
+    with pytest.raises(ClientError, match="does not answer s3:keys with a line break"):
+        s3.put_object(Bucket=emulator.bucket, Key="a\nb", Body=b"")
 
 
 # ---- the command ----
@@ -447,6 +469,25 @@ def test_what_a_killed_emulator_leaves_is_removed_by_the_next(emulate, monkeypat
     assert left_behind(engine, owner) == ["one-algo-1"]
     emulate()
     assert left_behind(engine, owner) == []
+
+
+def test_what_others_put_beside_it_is_left_alone(tmp_path, monkeypatch):
+    """Whoever can write to /tmp could have the next emulator open a folder of the host's, or end another one's containers."""
+    asked = []
+    monkeypatch.setattr(machine_module.tempfile, "gettempdir", lambda: str(tmp_path))
+    monkeypatch.setattr(machine_module, "connect", lambda: asked.append("engine"))
+    monkeypatch.setattr(machine_module.processing, "leftovers", lambda *_: None)
+    host = tmp_path / "host"
+    host.mkdir()
+    (host / "emulator.json").write_text('{"pid": 999999, "started": 1.0}')
+    (tmp_path / "simferry-emulator-1-link").symlink_to(host)
+    shutil.copytree(host, tmp_path / "simferry-emulator-2-theirs")
+    with monkeypatch.context() as other:
+        other.setattr(os, "geteuid", lambda: os.getuid() + 1)
+        machine_module.clean_up_after_killed_ones()
+    assert asked == [] and (tmp_path / "simferry-emulator-2-theirs").exists()
+    machine_module.clean_up_after_killed_ones()
+    assert asked == ["engine"] and host.exists() and not (tmp_path / "simferry-emulator-2-theirs").exists()
 
 
 def test_a_port_that_is_taken(emulator):

@@ -333,9 +333,9 @@ def cores_of(kind: Instance, here: int) -> int:
 
 
 def remove_folder(client: Any, image: str, folder: Path) -> None:
-    """Remove a folder in which a container's user, perhaps root, has written."""
+    """Remove a folder in which a container's user, perhaps root, has written. The engine would follow a link in its place."""
     shutil.rmtree(folder, ignore_errors=True)
-    if folder.exists():
+    if folder.exists() and not folder.is_symlink():
         with contextlib.suppress(Exception):
             client.containers.run(
                 image, entrypoint=["chmod", "-R", "a+rwX", "/folder"], user="0", remove=True, network_mode="none",

@@ -1,6 +1,7 @@
 """A job's inputs and outputs in S3, as SageMaker Processing brings and takes them."""
 
 import contextlib
+import errno
 import json
 import os
 from dataclasses import dataclass
@@ -8,7 +9,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO
 
 from ..processing import share
-from ..untrusted import File, Sent, Tree
+from ..untrusted import File, Sent, Tree, Unfit
 
 
 class TransferError(Exception):
@@ -37,8 +38,8 @@ class S3Storage:
         with transferring("Data download failed:Failed to download data", uri):
             items = self._manifest(uri) if source["S3DataType"] == "ManifestFile" else self._under(uri)
             for item in share(items, source, host, hosts):
-                if ".." in PurePosixPath(item.name).parts:
-                    raise TransferError(f"ClientError: Data download failed:{item.key} is no file's name")
+                if not is_inside(item.name):
+                    raise TransferError(f"ClientError: Data download failed:{item.key!r} is no file's name")
                 target = folder / item.name
                 target.parent.mkdir(parents=True, exist_ok=True)
                 body = self.s3.get_object(Bucket=item.bucket, Key=item.key)["Body"]
@@ -75,6 +76,8 @@ class S3Storage:
         bucket, prefix = split(uri)
 
         def put(file: File, stream: BinaryIO) -> None:
+            if "\n" in file.name:
+                raise Unfit(errno.EINVAL, "its name has a line break, with which lists of objects can't be read")
             if not self.lost:
                 key = f"{prefix.rstrip('/')}/{as_key(file.name)}".lstrip("/")
                 with file.copy(stream) as content:
@@ -94,6 +97,12 @@ def transferring(what: str, uri: str) -> Any:
         said = error.response["Error"]
         reason = f"{error.operation_name} failed for {uri}: {said.get('Message') or said['Code']} ({said['Code']})"
         raise TransferError(f"ClientError: {what}. {reason}") from None
+
+
+def is_inside(name: str) -> bool:
+    """Whether a name below a folder names a file that lies in it: a manifest's names are anybody's."""
+    path = PurePosixPath(name)
+    return bool(path.parts) and not path.is_absolute() and ".." not in path.parts and "\0" not in name
 
 
 def as_key(name: str) -> str:

@@ -186,6 +186,8 @@ def _place(request: Request) -> tuple[str, str]:
         bucket, _, key = key.partition("/")
     if not BUCKET_NAME.fullmatch(bucket) and (bucket or key):
         raise Refusal("InvalidBucketName", "The specified bucket is not valid.")
+    if "\n" in key:
+        raise unanswered("s3", "keys with a line break")
     return bucket, key
 
 

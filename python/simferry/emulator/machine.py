@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import shutil
+import stat
 import tempfile
 import threading
 from collections import deque
@@ -71,9 +72,12 @@ class Machine:
 
 
 def clean_up_after_killed_ones() -> None:
-    """Remove containers and folders of emulators that have ended without doing it."""
+    """Remove containers and folders of emulators of this user that have ended without doing it."""
     for record in Path(tempfile.gettempdir()).glob(f"{OWNER}-*/emulator.json"):
         with contextlib.suppress(OSError, ValueError, EngineError):
+            found = record.parent.lstat()  # others may put there what they like: a link to a folder of the host's, say
+            if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid():
+                continue
             if not alive(json.loads(record.read_bytes())):
                 client = connect()
                 processing.leftovers(client, {processing.OWNER: "-".join(record.parent.name.split("-")[:3])})

@@ -1,5 +1,6 @@
 """Reading what somebody else wrote, and may be changing meanwhile: nothing leads out of the folder."""
 
+import errno
 import io
 import os
 import socket
@@ -119,6 +120,39 @@ def test_depth_and_size_have_a_limit(root):
         "it has 10,995,116,277,760 bytes, and no more than 1,073,741,824 fit",
         f"it lies more than {untrusted.DEEPEST} folders deep",
     ]
+
+
+def test_a_file_of_holes_does_not_keep_others_back(root, outside):
+    """It has room in its folder, and none anywhere else."""
+    for name in ("a", "z"):
+        (root / "out" / name).write_text(name)
+    with open(root / "out" / "holes", "wb") as file:
+        file.truncate(15 * 2**40)
+    tree = Tree(root, ("out",))
+    tree.send({}, lambda file, stream: untrusted.write(outside, file.name, stream, file.size))
+    assert sorted(os.listdir(outside)) == ["a", "secret", "z"] and list(tree.passed_over) == ["out/holes"]
+    copied = []
+    tree.send({}, lambda file, stream: copied.append(file.copy(stream).read()))
+    assert copied == [b"a", b"z"]
+
+    def full(file, stream):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    (root / "out" / "holes").unlink()
+    with pytest.raises(OSError, match="No space left"):
+        tree.send({}, full)
+
+
+def test_a_file_that_grows_is_taken_as_it_was_found(root, outside):
+    with open(root / "out" / "log", "wb") as writer:
+        writer.write(b"found")
+        writer.flush()
+        for file in Tree(root, ("out",)).files():
+            writer.write(b" and more")
+            writer.flush()
+            with file.open() as stream:
+                untrusted.write(outside, "log", stream, file.size)
+    assert (outside / "log").read_bytes() == b"found"
 
 
 def test_a_file_of_holes_does_not_fill_the_disk(root):

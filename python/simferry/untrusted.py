@@ -72,6 +72,7 @@ class File:
     mtime_ns: int
     size: int
     _folder: int
+    on_disk: int = 0  # bytes; fewer than its size where it has holes
 
     @contextlib.contextmanager
     def open(self) -> Iterator[BinaryIO]:
@@ -84,11 +85,9 @@ class File:
 
     def copy(self, stream: BinaryIO) -> BinaryIO:
         """Its content of now, no longer than it was when it was found: a whole that nobody can change while it is sent."""
+        check_room(tempfile.gettempdir(), self.size)
         content: BinaryIO = tempfile.SpooledTemporaryFile(max_size=1 << 26)  # type: ignore[assignment]  # noqa: SIM115
-        left = self.size
-        while left and (part := stream.read(min(left, 1 << 20))):
-            content.write(part)
-            left -= len(part)
+        _copy(stream, content, self.size)
         content.seek(0)
         return content
 
@@ -101,7 +100,7 @@ class File:
                     os.link(short, path, src_dir_fd=self._folder, follow_symlinks=False)
                     return
             with open(path, "xb") as out:
-                shutil.copyfileobj(stream, out, 1 << 20)
+                _copy(stream, out, self.size)
 
 
 @dataclass
@@ -146,7 +145,10 @@ class Tree:
                 try:
                     take(file, stream)
                     sent[key] = state
-                except Unfit as error:
+                except OSError as error:
+                    # a disk that is full is ours to mend; that holes do not fit on it is the file's own fault
+                    if not (isinstance(error, Unfit) or (error.errno == errno.ENOSPC and file.on_disk < file.size)):
+                        raise
                     self.pass_over(file.name, error)
 
     def pass_over(self, name: str, why: OSError) -> None:
@@ -165,7 +167,7 @@ class Tree:
                         raise Unfit(
                             errno.EFBIG, f"it has {found.st_size:,} bytes, and no more than {self.at_most:,} fit"
                         )
-                    yield File(name, found.st_mtime_ns, found.st_size, folder)
+                    yield File(name, found.st_mtime_ns, found.st_size, folder, found.st_blocks * 512)
                 elif stat.S_ISDIR(found.st_mode):
                     if depth == DEEPEST:
                         raise Unfit(errno.ELOOP, f"it lies more than {DEEPEST} folders deep")
@@ -214,19 +216,17 @@ def is_plain(path: Path, at_most: int) -> bool:
 
 
 def write(root: Path, name: str, stream: BinaryIO, size: int) -> None:
-    """Write the file root/name, whole or not at all. size: how much room it may take."""
+    """Write the file root/name, whole or not at all. size: bytes, of which no more are read."""
     *parts, short = name.split("/")
     with opened(root, *parts, make=True) as folder:
-        room = os.fstatvfs(folder)
-        if size > room.f_bavail * room.f_frsize:  # a file of holes takes room only when it is copied
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(root / name))
+        check_room(folder, size, str(root / name))
         draft = f".{secrets.token_hex(8)}"
         number = os.open(
             draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666, dir_fd=folder
         )
         try:
             with os.fdopen(number, "wb") as out:
-                shutil.copyfileobj(stream, out, 1 << 20)
+                _copy(stream, out, size)
                 out.flush()
                 os.fsync(number)
             try:
@@ -237,6 +237,20 @@ def write(root: Path, name: str, stream: BinaryIO, size: int) -> None:
             with contextlib.suppress(OSError):
                 os.unlink(draft, dir_fd=folder)
             raise
+
+
+def _copy(stream: BinaryIO, out: BinaryIO, size: int) -> None:
+    """No more than it had when it was found: its writer may be adding to it for ever."""
+    while size and (part := stream.read(min(size, 1 << 20))):
+        out.write(part)
+        size -= len(part)
+
+
+def check_room(folder: str | int, size: int, name: str = "") -> None:
+    """Raise OSError where so many bytes do not fit on a folder's disk: a file of holes takes room only when it is copied."""
+    room = os.statvfs(folder)
+    if size > room.f_bavail * room.f_frsize:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), name)
 
 
 def touch(root: Path, name: str) -> None:

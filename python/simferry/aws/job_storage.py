@@ -73,7 +73,10 @@ class S3Storage:
             raise TransferError(f"ClientError: Data download failed:{uri} is not a valid manifest") from None
 
     def send(self, tree: Tree, uri: str) -> None:
+        from boto3.s3.transfer import TransferConfig
+
         bucket, prefix = split(uri)
+        whole = TransferConfig(multipart_threshold=1 << 30, multipart_chunksize=1 << 28, use_threads=False)
 
         def put(file: File, stream: BinaryIO) -> None:
             if "\n" in file.name:
@@ -81,7 +84,7 @@ class S3Storage:
             if not self.lost:
                 key = f"{prefix.rstrip('/')}/{as_key(file.name)}".lstrip("/")
                 with file.copy(stream) as content:
-                    self.s3.put_object(Bucket=bucket, Key=key, Body=content, **self.encryption)
+                    self.s3.upload_fileobj(content, bucket, key, self.encryption, Config=whole)
 
         with transferring("Failed to upload output data", uri):
             tree.send(self.sent, put)

@@ -54,6 +54,9 @@ def test_a_loop_in_containers_gives_what_it_gives_here(image_r, in_r):
         docker <- sim_docker("{image_r}", jobs = 2, workers = 1)
         there <- loop(backend = docker)
         stopifnot(getDoParWorkers() == 2, identical(there, loop(workers = 2)))
+        lazy <- foreach(i = 1:2, .errorhandling = "pass", .options.simferry = list(backend = docker)) %dopar%
+          (if (i == 1) 7 else (function(x) function() x)(stop("it runs here")))
+        stopifnot(identical(lazy[[1]], 7), grepl("could run code in this session", conditionMessage(lazy[[2]])))
         failing <- function() foreach(i = 1:3, .options.simferry = list(backend = docker)) %dopar% if (i == 2) stop("no") else i
         stopifnot(identical(tryCatch(failing(), error = conditionMessage), 'task 2 failed - "no"'))
     """)

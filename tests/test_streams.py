@@ -171,6 +171,7 @@ def test_python_replications_draw_from_philox_with_the_replication_as_counter(tm
     code.mkdir(parents=True)
     (code / "draw.py").write_text("def simulate(n, rng):\n    return rng.normal(size=n)\n")
     (tmp_path / "input" / "plan").mkdir()
+    (tmp_path / "scratch").mkdir()
     made = Streams(9, design.canonical(), whole_scripts=False)
     spec = {"language": "python", "kind": "function"}
     facts = {**spec, "function": "simulate", "script": "draw.py"}

@@ -9,7 +9,8 @@
     │   └── ImageError            an image is not here, or can't do what it is asked       exit code 1
     ├── StoreError                a run folder cannot be read or written
     │   ├── RunNotFound           no run of that name
-    │   └── ObjectNotFound        an object of the store is not there
+    │   ├── ObjectNotFound        an object of the store is not there
+    │   └── UnfitName             an object has a name that no file could have
     ├── RunBusy                   another process is computing this run
     ├── WorkerError               the worker could not start or could not load the simulation
     ├── ReplicationError          a replication that was run again failed                      exit code 3

@@ -25,7 +25,7 @@ from .errors import Note, UsageError
 VERSIONS = {
     ("r", "function"): 2,  # foreach loops too
     ("r", "script"): 2,
-    ("python", "function"): 1,
+    ("python", "function"): 2,
     ("python", "script"): 2,
     ("command", "command"): 2,
 }

@@ -7,10 +7,15 @@ import numpy as np
 
 from .._rdrivers import drivers, keep_spare, order
 from ..errors import Note, UsageError
-from ..rdata import Vector
+from ..rdata import Vector, runs_code
+from ..worker.blocks import Column
 from .arguments import Arguments, place_of, plain, verb
 from .runs import head_of, open_run, simulation_of
 
+_RUNS_CODE = (
+    "its value, made in a container, could run code in this session (it holds an argument that was not evaluated yet, "
+    "of a function that was returned, say): return numbers, lists or data frames, or force() the arguments"
+)
 _PAGE_BYTES = 200_000_000  # of values that are handed to R at once
 
 
@@ -98,7 +103,8 @@ def loop_values(given: Arguments) -> Arguments:
     from .. import results, same_seeds
     from ..worker.blocks import Block, Table
 
-    folder = open_run(given)._folder
+    run = open_run(given)
+    folder = run._folder
     read: list[Block] = []
     size, last = 0, ""
     for name, block in results.read_blocks(folder, after=given["after"].plain()):
@@ -115,20 +121,32 @@ def loop_values(given: Arguments) -> Arguments:
         parts = [table.columns[column].values for table in tables(name)]
         return np.concatenate(parts) if parts else np.empty(0, dtype="<i4")
 
-    def texts(name: str) -> Vector:
-        return Vector("string", [text for table in tables(name) for text in table.columns["message"].strings()])
+    def texts(name: str) -> list[str | None]:
+        return [text for table in tables(name) for text in table.columns["message"].strings()]
 
     if same := same_seeds.conditions(same_seeds.found(tables("seeds"))):
         warnings.warn(Note(same_seeds.note(folder.id, same, "iterations")), stacklevel=1)
+    iteration, done = joined("values", "replication"), joined("replications", "replication")
+    parts = [table.columns["value"].text for table in tables("values")]
+    refused = np.zeros(len(iteration), dtype=bool)
+    if run._backend().contract:  # what a container wrote is not to run here
+        parts = [part for table in tables("values") for part in _slices(table.columns["value"])]
+        refused = np.array([runs_code(part) for part in parts], dtype=bool)
+        parts = [part for part, out in zip(parts, refused, strict=True) if not out]
     return {
-        "iteration": joined("values", "replication"),
-        "bytes": b"".join(table.columns["value"].text for table in tables("values")),
-        "done": joined("replications", "replication"),
-        "ok": joined("replications", "ok").astype(bool),
-        "failed": joined("failures", "replication"),
-        "messages": texts("failures"),
+        "iteration": iteration[~refused],
+        "bytes": b"".join(parts),
+        "done": done,
+        "ok": joined("replications", "ok").astype(bool) & ~np.isin(done, iteration[refused]),
+        "failed": np.concatenate([joined("failures", "replication"), iteration[refused]]),
+        "messages": Vector("string", [*texts("failures"), *[_RUNS_CODE] * int(refused.sum())]),
         "warned": joined("warnings", "replication"),
-        "warnings": texts("warnings"),
+        "warnings": Vector("string", texts("warnings")),
         "counts": joined("warnings", "count"),
         "after": last,
     }
+
+
+def _slices(column: Column) -> list[bytes]:
+    ends = np.cumsum(column.values.astype(np.int64)).tolist()
+    return [column.text[begin:end] for begin, end in zip([0, *ends], ends, strict=False)]

@@ -7,8 +7,8 @@ NA, factors, dates, times, lists. The format is described in "R Internals", sect
     bytes of R -> decode_any -> Vector, Other or None   calls, functions and environments are named, not rebuilt
 """
 
-from .reader import decode, decode_any
+from .reader import decode, decode_any, runs_code
 from .vectors import NotPlain, Other, Vector
 from .writer import data_frame, encode, vector
 
-__all__ = ["NotPlain", "Other", "Vector", "data_frame", "decode", "decode_any", "encode", "vector"]
+__all__ = ["NotPlain", "Other", "Vector", "data_frame", "decode", "decode_any", "encode", "runs_code", "vector"]

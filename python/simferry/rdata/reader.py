@@ -14,7 +14,8 @@ from .vectors import ATTRIBUTES, DTYPES, KINDS, PAIRLIST, SYMBOL, TAG, UTF8, Not
 
 _NULL, _REFERENCE = (0, 254), 255
 _ENVIRONMENT, _POINTER, _WEAK, _S4, _EXPRESSION, _BYTECODE, _ALTREP = 4, 22, 23, 25, 20, 21, 238
-_PAIRS = {2: "pairlist", 3: "function", 5: "promise", 6: "call", 17: "dots"}
+_PROMISE = 5
+_PAIRS = {2: "pairlist", 3: "function", _PROMISE: "promise", 6: "call", 17: "dots"}
 _BUILTIN = (7, 8)
 _NAMED_SPACES = (248, 249, 250)  # persistent, namespace, package
 _CONSTANTS = {241: "environment", 242: "environment", 247: "environment", 253: "environment", 251: "missing argument"}
@@ -46,6 +47,16 @@ def decode_any(data: "bytes | bytearray | memoryview") -> "Vector | Other | None
     ) as error:
         raise ValueError(f"these bytes are no whole object of R's ({error})") from None
     return found
+
+
+def runs_code(data: "bytes | bytearray | memoryview") -> bool:
+    """Whether R could run code when it looks at an object: it holds a promise, or its bytes are no whole object."""
+    kinds: set[int] = set()
+    try:
+        _Reader(data, kinds.add).item()
+    except Exception:  # whatever a stranger's bytes lead to
+        return True
+    return _PROMISE in kinds
 
 
 def _refuse(number: int) -> None:

@@ -162,32 +162,6 @@ def test_another_seed_is_another_everything():
     assert (one.start != other.start).any() and (one.digests != other.digests).any()
 
 
-def test_python_replications_draw_from_philox_with_the_replication_as_counter(tmp_path):
-    from simferry import job_file, planning
-    from simferry.worker.functions import FunctionRunner
-    from simferry.worker.job import Job
-
-    design, code = grid(n=[10, 20]), tmp_path / "input" / "code"
-    code.mkdir(parents=True)
-    (code / "draw.py").write_text("def simulate(n, rng):\n    return rng.normal(size=n)\n")
-    (tmp_path / "input" / "plan").mkdir()
-    (tmp_path / "scratch").mkdir()
-    made = Streams(9, design.canonical(), whole_scripts=False)
-    spec = {"language": "python", "kind": "function"}
-    facts = {**spec, "function": "simulate", "script": "draw.py"}
-    job = planning.job_bytes(facts, planning.all_work(2, 5), made, spec, design)
-    (tmp_path / "input" / "plan" / "job").write_bytes(job)
-    assert job_file.blocks.decode(job).facts["function"] == "simulate"
-
-    run = FunctionRunner(Job(tmp_path))
-    for row, replication in [(1, 3), (0, 1), (0, 2), (1, 3)]:  # in any order, and again
-        key = made.digests[row, :16].copy().view("<u8")
-        expected = np.random.Generator(np.random.Philox(key=key, counter=[0, 0, 0, replication])).normal(
-            size=[10, 20][row]
-        )
-        assert (run(row, replication) == expected).all()
-
-
 # ---- seeds ----
 
 

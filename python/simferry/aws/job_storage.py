@@ -4,6 +4,7 @@ import contextlib
 import errno
 import json
 import os
+import re
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO
@@ -79,8 +80,8 @@ class S3Storage:
         whole = TransferConfig(multipart_threshold=1 << 30, multipart_chunksize=1 << 28, use_threads=False)
 
         def put(file: File, stream: BinaryIO) -> None:
-            if "\n" in file.name:
-                raise Unfit(errno.EINVAL, "its name has a line break, with which lists of objects can't be read")
+            if re.search(r"[\x00-\x1f\x7f]", file.name):
+                raise Unfit(errno.EINVAL, "its name has a control character, with which lists of objects can't be read")
             if not self.lost:
                 key = f"{prefix.rstrip('/')}/{as_key(file.name)}".lstrip("/")
                 with file.copy(stream) as content:

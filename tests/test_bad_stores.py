@@ -4,6 +4,7 @@ import copy
 import json
 import os
 import shutil
+import subprocess
 import warnings
 from pathlib import Path
 
@@ -13,8 +14,10 @@ import simferry as sf
 from conftest import HandMade
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from simferry.backends.local import Local
 from simferry.cli import main
 from simferry.errors import SimferryError
+from simferry.processes import identity
 from simferry.worker import blocks
 
 SCRIPT = "def simulate(n, rng):\n    return {'x': float(rng.normal()), 'what': 'text'}\n"
@@ -181,3 +184,34 @@ def test_latest_reuse_and_extend_pass_over_what_cannot_be_read(store, capsys, tm
     assert [name.plan for name in again._folder.block_names()] == ["0000"]  # it was taken over
     with pytest.raises(SimferryError, match=r"strange.run.json can't be read: it has to be an object"):
         sf.open("strange", there)
+
+
+def test_no_record_and_no_link_leads_a_verb_to_what_is_not_the_runs(store, capsys, tmp_path):
+    folder, _, bad = store
+    shutil.rmtree(bad, ignore_errors=True)
+    shutil.copytree(folder / "whole", bad)
+    mine = tmp_path / "mine"
+    (mine / "input").mkdir(parents=True)
+    (mine / "notes").write_text("mine")
+    stores = ("--store", folder / "store")
+    other = subprocess.Popen(["sleep", "60"], start_new_session=True)
+    try:
+        named = identity(other.pid)
+        (bad / "jobs" / "driver.json").write_text(json.dumps(named))
+        code, _, err = command(capsys, "cancel", bad.name, *stores)
+        assert code == 1 and f"names process {other.pid}" in err
+        (bad / "jobs" / "driver.json").unlink()
+        (bad / "jobs" / "0001-0001" / "job.json").write_text(json.dumps({**named, "state": "running"}))
+        Local().cancel(sf.open(bad)._folder, ["0001-0001"], at_once=False)
+        assert other.poll() is None
+    finally:
+        other.kill()
+        other.wait()
+    shutil.rmtree(bad / "jobs" / "0001-0001")
+    (bad / "jobs" / "0001-0001").symlink_to(mine)
+    assert command(capsys, "cancel", bad.name, *stores)[0] == 0
+    (bad / "jobs" / "driver.lock").unlink(missing_ok=True)
+    (bad / "jobs" / "driver.lock").symlink_to(mine / "notes")
+    code, _, err = command(capsys, "resume", bad.name, *stores)
+    assert code == 1 and "driver.lock" in err
+    assert {p.name for p in mine.iterdir()} == {"input", "notes"} and (mine / "notes").read_text() == "mine"

@@ -96,6 +96,13 @@ def driver_of(run: RunFolder) -> psutil.Process | None:
     return process_of(_driver_record(run))
 
 
+def computes(process: psutil.Process, run: RunFolder) -> bool:
+    """Whether a process has the run's lock open: driver.json may name any, and only this one is to be stopped."""
+    with contextlib.suppress(psutil.Error, OSError):
+        return str((run.jobs / LOCK).resolve()) in [file.path for file in process.open_files()]
+    return False
+
+
 def driven_elsewhere(run: RunFolder) -> str:
     """The name of another machine that shares the folder and computes the run now; empty where there is none."""
     record = _driver_record(run)
@@ -113,7 +120,8 @@ def driving(run: RunFolder) -> Iterator[None]:
     before = None
     with contextlib.ExitStack() as until_done:
         with writing(run.path):
-            lock = until_done.enter_context(open(run.jobs / LOCK, "wb"))
+            no_link = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+            lock = until_done.enter_context(open(os.open(run.jobs / LOCK, no_link, 0o666), "r+b"))
         until = time.monotonic() + 2
         while not claim(lock):
             other, host = driver_of(run), driven_elsewhere(run)

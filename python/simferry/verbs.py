@@ -140,6 +140,11 @@ class Run:
             raise RunBusy(f"run {self.id} is being computed on {host}", "It can be stopped only there.")
         process = driver.driver_of(self._folder)
         if process is not None and process.pid != os.getpid():
+            if not driver.computes(process, self._folder) and driver.driver_of(self._folder):  # it has not just ended
+                raise RunBusy(
+                    f"run {self.id} names process {process.pid} as the one that computes it, and that does not, or is another user's",
+                    f"It was not stopped. Where nobody computes the run, remove {self.folder / 'jobs' / 'driver.json'}",
+                )
             process.terminate()
             until = time.monotonic() + seconds_to_wait
             while time.monotonic() < until and driver.driver_of(self._folder) is not None:

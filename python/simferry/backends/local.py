@@ -150,7 +150,8 @@ class Local:
             if not at_once:
                 with contextlib.suppress(OSError, KeyError):  # one that was only just begun has no number yet
                     (root / "scratch" / "stop").touch()
-                    if process_of(record):
+                    process = process_of(record)
+                    if process and _job_of(process) == str(root):  # a record may name any process
                         os.killpg(record["pid"], signal.SIGINT)
             elif root in self._processes:
                 end_processes(root)
@@ -200,6 +201,8 @@ def _record(root: Path, record: dict[str, Any]) -> None:
 
 def _settle(root: Path, record: dict[str, Any], state: str) -> str:
     """The end of a job: nothing of it runs any more, and what it needed is gone."""
+    if root.is_symlink():  # it is no job's folder, and what lies there is somebody's
+        return state
     end_processes(root)
     for folder in ("input", "scratch"):
         shutil.rmtree(root / folder, ignore_errors=True)

@@ -224,7 +224,7 @@ def r():
 
 
 R_USES = {
-    "sourced at the top": ("source('{file}')\nsimulate <- function() value", True),
+    "sourced at the top": ("m <- matrix(, 2, 2)\nsource(, file = '{file}')\nsimulate <- function() value", True),
     "sourced in the function": ("simulate <- function() {{ source('{file}', local = TRUE); value }}", True),
     "from a name that is computed": ("simulate <- function() {{ sys.source(paste0('{file}'), environment()); value }}", True),
     "from the environment": ("simulate <- function() {{ source(Sys.getenv('OWN_FILE'), local = TRUE); value }}", False),

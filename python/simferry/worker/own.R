@@ -83,11 +83,11 @@ own_code_mentioned <- function(job, code) {
   walk <- function(x) {
     if (is.call(x)) {
       f <- if (is.name(x[[1L]])) as.character(x[[1L]]) else if (is.call(x[[1L]]) && length(x[[1L]]) == 3L) as.character(x[[1L]][[3L]]) else ""
-      first <- if (length(x) > 1L) x[[2L]] else NULL
+      first <- if (length(x) > 1L && !identical(x[[2L]], quote(expr = ))) x[[2L]]   # of matrix(, 2, 2) there is none
       name <- if (is.name(first) || is.character(first) && length(first) == 1L) as.character(first) else ""
       if (f %in% c("::", ":::", "library", "require", "requireNamespace", "loadNamespace", "attachNamespace") && nzchar(name)) packages <<- union(packages, name)
-      if (f %in% c("source", "sys.source", "parse", "sourceCpp", "dyn.load")) for (given in as.list(x)[-1L])
-        if (is.character(given) && length(given) == 1L) read(given)
+      if (f %in% c("source", "sys.source", "parse", "sourceCpp", "dyn.load")) for (given in Filter(is.character, as.list(x)[-1L]))
+        if (length(given) == 1L) read(given)
     }
     if (is.call(x) || is.expression(x) || is.pairlist(x)) for (part in as.list(x)) if (!missing(part)) walk(part)
   }
@@ -111,7 +111,7 @@ code_of_objects <- function(objects) {
     if (!is.function(x) || is.primitive(x)) return()
     found <<- c(found, list(body(x)))
     home <- environment(x)
-    while (!is.null(home) && !identical(home, globalenv()) && !identical(home, emptyenv()) && !isNamespace(home) && is.null(attr(home, "name"))) {
+    while (!is.null(home) && !identical(home, globalenv()) && !identical(home, emptyenv()) && !identical(home, baseenv()) && !isNamespace(home) && is.null(attr(home, "name"))) {
       for (e in seen) if (identical(e, home)) return()
       seen <<- c(seen, list(home))
       for (name in ls(home, all.names = TRUE)) if (!identical(home[[name]], quote(expr = ))) look(home[[name]])

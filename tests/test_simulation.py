@@ -9,6 +9,7 @@ from simferry import grid
 from simferry.arguments import as_argument, rendered_arguments
 from simferry.backends.local import Local
 from simferry.errors import SimulationError
+from simferry.inputs import as_inputs, write_inputs
 from simferry.simulation import Simulation
 
 PYTHON = "def simulate(n, rng):\n    return rng.normal(size=n).mean()\n"
@@ -49,6 +50,24 @@ def test_the_snapshot_holds_the_script_and_what_is_included(tmp_path):
     simulation.write_code(tmp_path / "code")
     assert (tmp_path / "code" / "data" / "one.csv").read_text() == "x"
     assert (tmp_path / "code" / "worker.py").exists() and (tmp_path / "code" / "simferry_worker" / "main.py").exists()
+
+
+def test_links_come_along_under_their_own_names(tmp_path):
+    written(tmp_path / "store", "v3/one.csv", "x")
+    written(tmp_path / "project", "data/two.csv", "x")
+    (tmp_path / "store" / "empty").mkdir()
+    links = {"v3": "../../store/v3", "again": ".", "gone": "nowhere", "empty": "../../store/empty"}
+    for name, to in links.items():
+        (tmp_path / "project" / "data" / name).symlink_to(to)
+    (tmp_path / "project" / "current").symlink_to("../store/v3")
+    (tmp_path / "project" / "in.csv").symlink_to("data/two.csv")
+    script = written(tmp_path / "project")
+    simulation = Simulation(script, include=["data", "current", "in.csv", tmp_path / "store" / "v3", "./data/two.csv"])
+    names = ["current/one.csv", "data/two.csv", "data/v3/one.csv", "in.csv", "simulate.py", "v3/one.csv"]
+    assert sorted(simulation.files()) == names and simulation.empty_folders() == ["data", "data/empty"]
+    given = as_inputs({"data": str(tmp_path / "project" / "data")})
+    write_inputs(given, tmp_path / "inputs")
+    assert sorted(p.name for p in (tmp_path / "inputs").rglob("*.csv")) == ["one.csv", "two.csv"]
 
 
 def test_what_would_take_the_place_of_the_worker_is_refused(tmp_path):

@@ -9,7 +9,7 @@ import re
 import shlex
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -105,7 +105,16 @@ def _files(name: str, place: Path) -> list[tuple[str, Path]]:
         raise UsageError(f"input {name}: there is no {place}", nearest(place.name, _beside(place)))
     if place.is_file():
         return [(place.name, place)]
-    return sorted((p.relative_to(place).as_posix(), p) for p in place.rglob("*") if p.is_file())
+    return sorted((p.relative_to(place).as_posix(), p) for p in below(place) if p.is_file())
+
+
+def below(folder: Path, around: frozenset[str] = frozenset()) -> Iterator[Path]:
+    """What lies in a folder of the user's, and in those that it links to; but not in one that lies in itself."""
+    here = around | {os.path.realpath(folder)}
+    for path in folder.iterdir():
+        yield path
+        if path.is_dir() and os.path.realpath(path) not in here:
+            yield from below(path, here)
 
 
 def _beside(place: Path) -> list[str]:

@@ -20,7 +20,7 @@ from . import job_file, own_code, untrusted
 from .arguments import rendered_arguments
 from .design import Design
 from .errors import SimulationError, WorkerError, nearest
-from .inputs import as_inputs, show_inputs
+from .inputs import as_inputs, below, show_inputs
 from .untrusted import scrap_folder
 from .worker import blocks
 from .worker.own import Own, is_own
@@ -193,11 +193,12 @@ class Simulation:
         for entry in self.include:
             path = self._included(entry)
             base = self.folder if path.is_relative_to(self.folder) else path.parent
-            for file in sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]:
+            for file in sorted(p for p in below(path) if p.is_file()) if path.is_dir() else [path]:
                 name = file.relative_to(base).as_posix()
                 if IGNORED & set(file.relative_to(path).parts):
                     continue
-                if out.get(name, file) != file:
+                other = out.get(name, file)
+                if isinstance(other, bytes) or not file.samefile(other):
                     raise SimulationError(
                         f"include: {file} would take the place of another {name}", "Rename one of the two."
                     )
@@ -224,7 +225,7 @@ class Simulation:
         for entry in self.include:
             path = self._included(entry)
             base = self.folder if path.is_relative_to(self.folder) else path.parent
-            for folder in [path, *path.rglob("*")] if path.is_dir() else []:
+            for folder in [path, *below(path)] if path.is_dir() else []:
                 parts = set(folder.relative_to(path).parts)
                 if folder.is_dir() and not IGNORED & parts and all(f.name in IGNORED for f in folder.iterdir()):
                     place = folder.relative_to(base)
@@ -233,9 +234,9 @@ class Simulation:
 
     def _included(self, entry: str | Path) -> Path:
         for base in (self.folder, Path.cwd()):
-            path = (base / Path(entry).expanduser()).resolve()
-            if path.exists():
-                return path
+            path = base / Path(entry).expanduser()
+            if path.exists():  # a link keeps its name
+                return path if path.is_relative_to(base) and ".." not in path.parts else path.resolve()
         path = base / entry
         raise SimulationError(f"include: {entry} is not there", nearest(path.name, _beside(path)) or _where(path))
 

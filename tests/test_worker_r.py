@@ -184,6 +184,12 @@ def test_texts_come_back_as_they_were(tmp_path):
     assert "a\nb \\ ü: x" in table.column_names
 
 
+def test_a_number_keeps_its_digits_beside_texts(tmp_path):
+    code = 'simulate <- function() list(x = if (runif(1) < 0.5) "no" else 1 / 3, k = if (runif(1) < 0.5) 1L else 1 / 3)'
+    rows = go(write(tmp_path, "simulate.R", code), None, 12, workers=1).results()
+    assert set(rows["x"]) == {"no", "0.3333333333333333"} and set(rows["k"]) == {1, 1 / 3}
+
+
 @pytest.mark.parametrize("value", ["function(x) x", "stdout()", "list(a = 1, f = mean)", "globalenv()"])
 def test_a_value_that_cannot_be_kept_fails_its_replication(tmp_path, value):
     script = write(tmp_path, "simulate.R", f"simulate <- function(n) if (n == 2) {value} else n")

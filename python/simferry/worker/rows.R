@@ -51,7 +51,8 @@ output_names <- function(x) {
 
 refuse <- function(...) stop(structure(class = c("simferry_refusal", "error", "condition"), list(message = paste0(...), call = NULL)))
 
-# One table for each distinct set of columns. condition, replication: integers; values: what the replications returned.
+# One table for each distinct set of columns and their kinds (beside a text R would write a number with 15 digits).
+# condition, replication: integers; values: what the replications returned.
 result_tables <- function(condition, replication, values) {
   first <- values[[1]]
   # the common case, fast: every value is a double vector with the same names
@@ -67,7 +68,7 @@ result_tables <- function(condition, replication, values) {
   }
   rows <- lapply(values, function(value) if (is.list(value)) value else as_columns(value))
   keep <- which(vapply(rows, is.list, NA))
-  lapply(unname(split(keep, vapply(rows[keep], function(r) paste(escape(names(r)), collapse = "\n"), ""))), function(at) {
+  lapply(unname(split(keep, vapply(rows[keep], function(r) paste(escape(names(r)), vapply(r, typeof, ""), collapse = "\n"), ""))), function(at) {
     counts <- vapply(rows[at], function(r) length(r[[1]]), 1L)
     columns <- lapply(seq_along(rows[[at[1]]]), function(j) unlist(lapply(rows[at], `[[`, j), use.names = FALSE))
     names(columns) <- names(rows[[at[1]]])

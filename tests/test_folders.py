@@ -129,6 +129,19 @@ def test_functions_see_nothing_of_other_replications(tmp_path, go, language):
     assert run.replay(2, 40)["x"] == rows["x"].iloc[-1]
 
 
+def test_a_file_does_not_take_the_place_of_what_was_returned(tmp_path, go, language):
+    code = {
+        "R": 'simulate <- function(n) {{ if (n == 1) cat("x", file = "value.{end}"); lm(dist ~ speed, cars) }}',
+        "py": "def simulate(n):\n    if n == 1: open('value.{end}', 'w').close()\n    return [object]",
+    }[language]
+    end = {"R": "rds", "py": "pkl"}[language]
+    run = go(write(tmp_path, f"s.{language}", code.format(end=end)), sf.grid(n=[1, 2]), 2, keep_files=True)
+    errors = run.errors()
+    assert errors["condition"].tolist() == [1, 1] and "wrote a file of that name" in errors["message"].iloc[0]
+    assert list(files(run, 1, 1)) == [f"value.{end}"]
+    assert (run.folder / "artifacts" / "2" / "2" / f"value.{end}").stat().st_size > 10
+
+
 SELDOM = {
     "R": """
 simulate <- function(n) {

@@ -170,7 +170,7 @@ work <- function(job, process, pieces, careful) {
             held <<- held + length(value)
           } else if (!is.null(value)) {
             # a plain vector of doubles is kept as it is; whatever else the simulation made is asked for its rows now
-            if (!is.double(value) || is.object(value) || !is.null(attr(value, "dim"))) value <- kept_value(job, id, first + i, value)
+            if (!is.double(value) || is.object(value) || !is.null(attr(value, "dim"))) value <- kept_value(job, id, first + i, value, folder$path)
             if (length(value) > 1000L || is.list(value)) held <<- held + 8 * sum(lengths(value))
           }
           if (.Internal(sink.number(TRUE)) > diverted) while (sink.number() > diverted) sink()
@@ -246,10 +246,12 @@ work <- function(job, process, pieces, careful) {
   }, interrupt = function(e) flush_what_is_whole())
 }
 
-# Objects that are no table are kept whole, beside the block.
-kept_value <- function(job, id, r, value) {
+# Objects that are no table are kept whole, beside the block. place: the working directory.
+kept_value <- function(job, id, r, value, place) {
   rows <- rows_of(value)
   if (!identical(rows, "object")) return(rows)
+  if (nzchar(job$keep_files) && file.exists(file.path(place, "value.rds")))
+    refuse("the simulation returned a ", class(value)[1L], ", which is kept as value.rds, and wrote a file of that name: call the file otherwise")
   folder <- file.path(job$root, "artifacts", id, r)
   dir.create(folder, recursive = TRUE, showWarnings = FALSE)
   open <- file.path(job$root, "scratch", paste0("object-", Sys.getpid()))

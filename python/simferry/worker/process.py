@@ -17,9 +17,9 @@ from .family import leave
 from .folders import Folder, enter
 from .functions import FunctionRunner
 from .job import Job, facts_here, give_up
-from .rows import ids_of, is_simple, pickled, records, result_tables, table
+from .rows import Refused, ids_of, is_simple, pickled, records, result_tables, table
 from .scripts import NotKept, ScriptRunner, keeping
-from .values import cannot_be_kept, describe, message_of, rows_of
+from .values import a_kind_of, cannot_be_kept, describe, message_of, rows_of
 
 
 def cut_pieces(counts: list[int], workers: int) -> list[int]:
@@ -228,6 +228,11 @@ class Process:
         rows = rows_of(value)
         if rows is not None:
             return rows
+        if self.job.keep_files and self.folder and os.path.lexists(self.folder.path / "value.pkl"):
+            raise Refused(
+                f"the simulation returned {a_kind_of(value)}, which is kept as value.pkl, and wrote a file of that name: "
+                "call the file otherwise"
+            )
         try:
             data = pickled(value)
         except Exception as error:

@@ -186,6 +186,20 @@ def test_latest_reuse_and_extend_pass_over_what_cannot_be_read(store, capsys, tm
         sf.open("strange", there)
 
 
+def test_a_folder_whose_name_is_no_text_is_passed_over(store, capsys, tmp_path):
+    folder, good, _ = store
+    names = [os.fsdecode(b"\xff-20260101-deadbeef"), "\x1b[2J\nx-20260101-deadbeef"]
+    for name in (good, *names):
+        shutil.copytree(folder / "store" / good, tmp_path / name)
+    code, out, err = command(capsys, "list", "--store", tmp_path)
+    assert code == 0 and good in out and len(out.splitlines()) == 2
+    for name in names:
+        assert f"run {name!r} is passed over" in err
+        code, out, err_of_one = command(capsys, "status", tmp_path / name)
+        assert code == 1 and "can't be that of a run" in err_of_one
+    assert sf.open("latest", tmp_path).id == good
+
+
 def test_no_record_and_no_link_leads_a_verb_to_what_is_not_the_runs(store, capsys, tmp_path):
     folder, _, bad = store
     shutil.rmtree(bad, ignore_errors=True)

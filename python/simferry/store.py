@@ -131,6 +131,8 @@ class RunFolder:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.id = path.name
+        if not self.id.isprintable():  # also bytes that are no UTF-8
+            raise StoreError(f"the name of the folder {str(path)!r} can't be that of a run", "Rename it.")
         try:
             record = records.read(path, "run.json")
         except FileNotFoundError:
@@ -348,7 +350,8 @@ def find_run(name: str | Path, place: str | Path | None = None) -> RunFolder:
 
 
 def pass_over(run_id: str, error: SimferryError) -> None:
-    warnings.warn(shown(f"run {run_id} is passed over: {error.message}"), stacklevel=3)
+    name = run_id if run_id.isprintable() else repr(run_id)
+    warnings.warn(shown(f"run {name} is passed over: {error.message}"), stacklevel=3)
 
 
 class Store:

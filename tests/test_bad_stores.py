@@ -14,6 +14,7 @@ import simferry as sf
 from conftest import HandMade
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from simferry import planning
 from simferry.backends.local import Local
 from simferry.cli import main
 from simferry.errors import SimferryError
@@ -184,6 +185,18 @@ def test_latest_reuse_and_extend_pass_over_what_cannot_be_read(store, capsys, tm
     assert [name.plan for name in again._folder.block_names()] == ["0000"]  # it was taken over
     with pytest.raises(SimferryError, match=r"strange.run.json can't be read: it has to be an object"):
         sf.open("strange", there)
+
+
+def test_more_conditions_than_there_are_take_no_memory(store, capsys, monkeypatch):
+    folder, _, bad = store
+    shutil.rmtree(bad, ignore_errors=True)
+    shutil.copytree(folder / "whole", bad)
+    record = json.loads((bad / "run.json").read_text())
+    (bad / "run.json").write_text(json.dumps({**record, "conditions": 2**31 - 1}))
+    monkeypatch.setattr(planning, "missing_work", lambda *_: pytest.fail("it takes 8 bytes for each"))
+    for verb in (["resume"], ["extend", "-n", "3"]):
+        code, _, err = command(capsys, *verb[:1], bad.name, *verb[1:], "--store", folder / "store")
+        assert code == 1 and "has 2 rows where run.json says 2147483647" in err
 
 
 def test_a_folder_whose_name_is_no_text_is_passed_over(store, capsys, tmp_path):

@@ -173,6 +173,7 @@ def drive(
         try:
             run.look()
             plans = len(run.plans())
+            run.conditions()  # run.json may say that there are more than there are, and what is missing would fill the memory
             if not backend.jobs_go_on:
                 stop_leftovers(run, backend)
                 run.push()

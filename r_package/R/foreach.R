@@ -13,6 +13,9 @@
 #' global environment when the loop stands in a function. Attached packages that it uses are attached there. Warnings are given again at the console;
 #' what iterations print is in the run's log.
 #'
+#' Iterations have a working directory of their own, without the session's files: read those before the loop, or in it by their
+#' whole path, which `normalizePath()` gives, and write to a whole path what is to stay.
+#'
 #' One loop may say more, with `foreach(..., .options.simferry = list(...))`:
 #' * `name`: `[character(1)]` the loop's name. A loop that was interrupted, or of which an iteration failed, goes on where it
 #'   stopped when it is run again under the same name, with the same code and data.

@@ -161,6 +161,22 @@ def test_whole_python_scripts_and_commands(tmp_path, library):
 # ---- resume and extend ----
 
 
+def test_a_python_program_that_imports_by_a_computed_name(tmp_path, library):
+    text = "import importlib\nvalue = importlib.import_module('hel' + 'per').value\nprint(value, file=open('out.txt', 'w'))\n"
+    script = write(tmp_path / "project", "script.py", text)
+    wrapper = write(tmp_path / "project", "run.sh", f"#!/bin/sh\nexec {sys.executable} script.py\n")
+    wrapper.chmod(0o755)
+    for target, include in ((script, []), (wrapper, ["script.py"])):
+        options = {"args": "", "results_file": "out.txt", "include": include}
+        write(library, "helper.py", "value = 1\n")
+        made, first = run(target, **options)
+        assert (first, run(target, **options)[1]) == ((1, 0), (1, 2))
+        write(library, "helper.py", "value = 2\n")
+        with pytest.raises(SimulationError, match="has changed since: helper"):
+            made.extend(3)
+        assert run(target, **options)[1] == (2, 0)
+
+
 def test_resume_and_extend_refuse_what_has_changed(tmp_path, library):
     write(library, "helper.py", "value = 1\n")
     write(library, "late.py", "value = 10\n")
@@ -259,6 +275,29 @@ def test_a_whole_r_script_that_sources_another(tmp_path, r):
     with pytest.raises(SimulationError, match=f"has changed since: {below}"):
         made.resume()
     assert run(script, **how)[1] == (2, 0)
+
+
+def test_an_r_program_whose_text_does_not_name_what_it_loads(tmp_path, r, monkeypatch):
+    library = tmp_path / "library"
+    library.mkdir()
+    monkeypatch.setenv("R_LIBS", str(library))
+    install(tmp_path / "ownkit", library, 1)
+    file = write(tmp_path / "elsewhere", "file.R", "more <- 0\n")
+    text = f"""
+        source(file.path({str(file.parent)!r}, "file.R"))
+        for (package in paste0("own", "kit")) library(package, character.only = TRUE)
+        cat(value() + more, file = "out.txt")
+    """
+    script = write(tmp_path / "project", "script.R", text)
+    how = {"args": "", "results_file": "out.txt"}
+    made, first = run(script, **how)
+    assert (first, run(script, **how)[1]) == ((1, 0), (1, 2))
+    write(file.parent, "file.R", "more <- 1\n")
+    with pytest.raises(SimulationError, match=f"has changed since: {file}"):
+        made.resume()
+    assert run(script, **how)[1] == (2, 0)
+    install(tmp_path / "ownkit", library, 2)
+    assert run(script, **how)[1] == (3, 0)
 
 
 def install(folder, library, value):

@@ -62,7 +62,9 @@ def _take_from(
     with_artifacts = {int(p.name) for p in folders.iterdir() if p.name.isdecimal()} if folders.is_dir() else set()
     others = {plan["plan"] for plan in earlier.plans() if plan.get("changed_code")}  # went on with other code
     for name, block in read_blocks(earlier, mend=False):
-        if name.partition("-")[0] in others or any(map(now.differs, own_code.news_of(block))):
+        if name.partition("-")[0] in others or (
+            not run.record.get("image") and any(map(now.differs, own_code.news_of(block)))
+        ):
             continue
         status = block.table("replications").columns
         old = zip(*(status[c].values.tolist() for c in ("condition", "replication", "ok")), strict=True)

@@ -45,6 +45,19 @@ hand_down_streams <- function() {
   unlockBinding("system", base); assign("system", value, envir = base); lockBinding("system", base)
 }
 
+# The worker is told of files that are sourced, and in the end of packages that are loaded: they may be the user's own code (own.R).
+tell_own_code <- function() {
+  folder <- Sys.getenv("SIMFERRY_PROCESSES")
+  tell <- function(file, what) tryCatch(cat(paste0(what, "\n"), file = file.path(folder, file), sep = "", append = TRUE), error = function(e) NULL, warning = function(w) NULL)
+  note <- function(file) tryCatch(if (is.character(file) && length(file) == 1L && file.exists(file)) tell("sourced", normalizePath(file)), error = function(e) NULL)
+  for (name in c("source", "sys.source")) {
+    value <- get(name, baseenv())
+    body(value) <- call("{", bquote(.(note)(file)), body(value))
+    unlockBinding(name, baseenv()); assign(name, value, envir = baseenv()); lockBinding(name, baseenv())
+  }
+  reg.finalizer(environment(), function(e) tell("packages", loadedNamespaces()), onexit = TRUE)
+}
+
 # Without what differs between workers, machines and runs: where the replication's folders are, names of temporary files.
 known_arguments <- function(arguments) {
   root <- dirname(dirname(Sys.getenv("SIMFERRY_PROCESSES")))

@@ -1,5 +1,6 @@
 """The stream of a Python process that a simulation starts, below a command, a script or a function; below.R tells how it is numbered."""
 
+import atexit
 import os
 import sys
 from _blake2 import blake2b
@@ -29,6 +30,23 @@ def count_processes(folder: str, profile: str) -> None:
     if "R_PROFILE_USER" in os.environ:
         os.environ["SIMFERRY_R_PROFILE_USER"] = os.environ["R_PROFILE_USER"]
     os.environ["R_PROFILE_USER"] = profile
+
+
+def tell_own_code() -> None:
+    """In the end the worker is told of the modules that this process has loaded: they may be the user's own code (own.py)."""
+    folder, process, library = os.environ[PROCESSES], os.getpid(), os.path.dirname(os.__file__)
+
+    def tell() -> None:
+        lines = []
+        for name, module in list(sys.modules.items()):
+            path = getattr(module, "__dict__", {}).get("__file__")
+            if isinstance(path, str) and not path.startswith(library) and name != "__main__":
+                lines.append(f"{name}\t{os.path.abspath(path)}\n")
+        if lines and os.getpid() == process:
+            with open(os.path.join(folder, "modules"), "a", encoding="utf-8", errors="surrogateescape") as file:
+                file.write("".join(lines))
+
+    atexit.register(tell)
 
 
 def known_arguments(arguments: list[str]) -> list[str]:

@@ -2,6 +2,7 @@
 # content no version stands. Packages that come with R, with Debian or from a repository are not the user's; simferry is not.
 
 sourced <- new.env()   # of files that source() and sys.source() have read, by path: when they were changed last
+told_packages <- new.env()   # those that a script has loaded, by name
 of_packages <- new.env()   # where an own package lies, by name; "" of others
 
 # From now on source() and sys.source() note what they read.
@@ -19,6 +20,13 @@ note_source <- function(file) tryCatch(
     # read twice, and changed in between: neither content is the file's
     sourced[[path]] <- if (is.null(sourced[[path]]) || sourced[[path]] == changed) changed else -1
   }, error = function(e) NULL)
+
+# What a script has told of (below.R) counts as if this process had read and loaded it.
+note_told <- function(folder) {
+  told <- function(file) if (file.exists(path <- file.path(folder, file))) unique(readLines(path, warn = FALSE))
+  for (path in told("sourced")) note_source(path)
+  for (package in told("packages")) told_packages[[package]] <- TRUE
+}
 
 file_hash <- function(path) unname(tools::md5sum(path))
 
@@ -63,7 +71,7 @@ own_packages <- function(packages) {
 }
 
 # A data frame of name, path and hash. files: besides those that were sourced.
-own_code <- function(job, packages = loadedNamespaces(), files = character()) {
+own_code <- function(job, packages = c(loadedNamespaces(), ls(told_packages)), files = character()) {
   before <- compiler::enableJIT(0L)   # compiling this takes 40 ms, and running it 1
   on.exit(compiler::enableJIT(before))
   files <- union(files, ls(sourced, all.names = TRUE))
@@ -128,7 +136,7 @@ own_code_news <- function(job) {
   counted <- NULL
   text <- ""
   function() {
-    now <- c(length(loadedNamespaces()), length(sourced), sum(as.numeric(mget(ls(sourced), sourced))))
+    now <- c(length(loadedNamespaces()), length(told_packages), length(sourced), sum(as.numeric(mget(ls(sourced), sourced))))
     if (!identical(now, counted)) {
       counted <<- now
       own <- own_code(job)

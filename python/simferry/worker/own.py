@@ -169,11 +169,15 @@ class News:
         self.modules = 0
         self.text = ""
 
-    def look(self) -> str:
-        if len(sys.modules) != self.modules:
-            self.modules = len(sys.modules)
-            for name, path in loaded(self.code).items():
-                if name not in self.hashed:  # at its first sight, soon after it was read
+    def look(self, told: dict[str, str] | None = None) -> str:
+        """told: what programs have loaded, name -> path, where it is not this process that counts."""
+        count = len(sys.modules if told is None else told)
+        if count != self.modules:
+            self.modules = count
+            for name, path in (loaded(self.code) if told is None else told).items():
+                if name not in self.hashed and is_own(
+                    name, path, self.code
+                ):  # at its first sight, soon after it was read
                     self.hashed[name] = Own(name, path, hash_of(path))
             new = [one for one in self.hashed.values() if f"{one.hash} {one.name}" not in self.known]
             self.text = "\n".join("\t".join((one.hash, one.name, one.path)) for one in sorted(new))

@@ -32,7 +32,7 @@ work <- function(job, process, pieces, careful) {
   facts <- c(run = job$run, facts_here())
   folder <- if (is_function(job)) working_folder(job, file.path(root, "scratch", paste0("folder-", process)))
   each <- FALSE      # whether the folder is looked at after each replication
-  own_news <- if (is_function(job)) own_code_news(job) else function() ""
+  own_news <- own_code_news(job)
   space <- globalenv()
   started <- clock()
   block_started <- started

@@ -276,7 +276,7 @@ class Process:
                 give_up(self.job, f"shared: {name}")
             self.sequence += 1
             name = f"{self.sequence:06d}-r{len(self.ok)}-f{self.ok.count(False)}"
-            if self.job.kind == "function" and (news := self.own.look()):
+            if news := self.own.look(self.run.used if isinstance(self.run, ScriptRunner) else None):
                 self.facts["own_code"] = news
             with warnings.catch_warnings(), np.errstate(all="ignore"):
                 warnings.simplefilter("ignore")  # they are not the simulation's, which may have made errors of them

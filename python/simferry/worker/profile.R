@@ -32,6 +32,7 @@ local({
     source(file, local = globalenv(), print.eval = TRUE)
     break
   }
+  if (nzchar(Sys.getenv("SIMFERRY_PROCESSES"))) tell_own_code()
   if (!is.null(stream)) streams$restart()       # whatever it did about random numbers
 
   # Several hosts: makeCluster() and registerDoParallel() without arguments span them.

@@ -31,6 +31,7 @@ script_runner <- function(job, process) {
     on.exit(setwd(old))
     status <- run_alone(command, settings, log, job$replication_timeout)
     setwd(old)
+    note_told(processes)
     said <- readLines(log, warn = FALSE)
     cat(said, sep = "\n")
     text <- NULL

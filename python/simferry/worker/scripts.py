@@ -35,6 +35,7 @@ class ScriptRunner:
         self.output = Path(job.output) if job.output else job.scratch / f"output-{process}"
         self.folder = Folder(self.output, job.scratch / f"loaded-{process}", job.included)
         self.processes = job.scratch / f"processes-{process}"  # where those that it starts are counted
+        self.used: dict[str, str] = {}  # what they told of: see below.tell_own_code
 
     def __call__(self, row: int, replication: int) -> None:
         job = self.job
@@ -43,6 +44,7 @@ class ScriptRunner:
         log = job.scratch / f"log-{self.process}"
         with open(log, "wb") as stream:
             status = self.run(self.command(row, replication), self.environment(row, replication), stream)
+        self.used |= told(self.processes)
         sys.stdout.flush()
         with open(log, "rb") as printed:  # which may not fit into memory
             shutil.copyfileobj(printed, sys.stdout.buffer)
@@ -146,3 +148,14 @@ def read_text(path: Path) -> str:
         return data.decode()
     except UnicodeDecodeError:
         return data.decode("latin-1")
+
+
+def told(folder: Path) -> dict[str, str]:
+    """Modules that Python processes have loaded, and files that R processes have sourced: name -> path."""
+    out = {}
+    for file in ("modules", "sourced"):
+        with contextlib.suppress(OSError):
+            for line in (folder / file).read_text(encoding="utf-8", errors="surrogateescape").splitlines():
+                name, _, path = line.partition("\t")
+                out[name] = path or name
+    return out

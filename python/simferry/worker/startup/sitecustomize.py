@@ -28,6 +28,8 @@ def _start():
     if works_for_its_parent:
         streams.start(bytes.fromhex(helpers or key), works_for_its_parent=True)
         return
+    if counted:
+        below.tell_own_code()
     key = key or below.key_below()
     if key:
         streams.start(bytes.fromhex(key))

@@ -142,6 +142,15 @@ def test_a_file_does_not_take_the_place_of_what_was_returned(tmp_path, go, langu
     assert (run.folder / "artifacts" / "2" / "2" / f"value.{end}").stat().st_size > 10
 
 
+def test_a_file_that_is_open_from_when_a_script_is_loaded_is_told(tmp_path, go, language):
+    code = {
+        "R": 'own <- file("log.txt", "w"); read <- file("s.R")\nopen(read, "r")\nsimulate <- function() 1',
+        "py": "own, read = open('log.txt', 'w'), open(__file__)\ndef simulate(): return 1",
+    }[language]
+    with pytest.warns(UserWarning, match=rf"s\.{language} keeps log\.txt open from when it is loaded"):
+        go(write(tmp_path, f"s.{language}", code), None)
+
+
 SELDOM = {
     "R": """
 simulate <- function(n) {

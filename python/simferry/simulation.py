@@ -9,6 +9,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+import warnings
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -343,6 +344,9 @@ class Simulation:
         self._raise_problem(facts["problem"], facts["detail"], [n for n in names if n], printed)
         self.environment = {k: facts[k] for k in ("interpreter", "packages", "blas", "cpu")}
         self.own_code = own_code.from_block(answer)
+        if held := facts.get("open"):
+            said = f"{self.script} keeps {held} open from when it is loaded, for all replications"
+            warnings.warn(f"{said}: open it in the function, lest one sees what another wrote", stacklevel=3)
         if facts["problem"]:  # it reads what is not here
             return
         table = answer.table("arguments").columns

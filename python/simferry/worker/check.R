@@ -26,6 +26,7 @@ check <- function(root) {
       } else problem("function", job[["function"]])
     }
   }
+  facts[["open"]] <- if (is_function(job)) paste(held_open(job$code), collapse = ", ") else ""
   mentioned <- own_code_mentioned(job, c(as.list(code), code_of_objects(job$sent)))
   facts <- c(facts, facts_here(), foreach = if (length(find.package("foreach", quiet = TRUE))) "yes" else "no")
   write_block(file.path(root, "check"), facts, list(list(name = "arguments", columns = arguments), list(name = "functions", columns = list(name = functions)),

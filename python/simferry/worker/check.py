@@ -5,6 +5,7 @@ import importlib.util
 from pathlib import Path
 
 from . import blocks, own
+from .folders import held_open
 from .functions import arguments_of, load_script
 from .job import Job, facts_here
 from .rows import table
@@ -25,6 +26,7 @@ def check(root: Path) -> None:
                 facts.update(problem="packages", detail="\n".join(absent))
             elif job.kind == "function":
                 module = load_script(job)
+                facts["open"] = ", ".join(held_open(job.code))
                 functions = [
                     n
                     for n, f in vars(module).items()

@@ -24,6 +24,18 @@ empty_folders <- function(code) {
   names
 }
 
+# Names of files in it to which this process may write, as far as the system tells: a database that a script opened.
+held_open <- function(folder) {
+  paths <- Sys.readlink(numbers <- list.files("/proc/self/fd", full.names = TRUE))
+  folder <- paste0(normalizePath(folder), "/")
+  inside <- startsWith(paths, folder)
+  writes <- vapply(sub("/fd/", "/fdinfo/", numbers[inside], fixed = TRUE), function(info) {
+    flags <- grep("^flags:", tryCatch(readLines(info), error = function(e) ""), value = TRUE)
+    any(strtoi(sub("^flags:[[:space:]]*0*", "", flags), 8L) %% 4L > 0L)
+  }, NA)
+  unique(substring(paths[inside][writes], nchar(folder) + 1L))
+}
+
 # What came along with the script, by its name in a working directory: folders, files to copy, and files to share.
 included_files <- function(job) {
   names <- list.files(job$code, all.files = TRUE, recursive = TRUE, include.dirs = TRUE, no.. = TRUE)

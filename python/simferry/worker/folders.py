@@ -49,6 +49,19 @@ def empty_folders(code: Path) -> list[str]:
     return names
 
 
+def held_open(folder: Path) -> list[str]:
+    """Names of files in it to which this process may write, as far as the system tells: a database that a script opened."""
+    found = set()
+    with contextlib.suppress(OSError):
+        for number in os.listdir("/proc/self/fd"):
+            with contextlib.suppress(OSError, ValueError):
+                path = Path(os.readlink(f"/proc/self/fd/{number}")).relative_to(folder.resolve())
+                flags = Path(f"/proc/self/fdinfo/{number}").read_text().partition("flags:")[2].split()[0]
+                if int(flags, 8) & os.O_ACCMODE:
+                    found.add(str(path))
+    return sorted(found)
+
+
 class Included:
     """What came along with the script, by its name in a working directory: folders, files to copy, and files to share."""
 

@@ -156,3 +156,68 @@ def test_seeds_that_differ_are_no_matter_for_a_note(tmp_path):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert run.results()["value"].nunique() == 20
+
+
+LOADED = """
+rm(list = ls(all.names = TRUE))
+kinds <- RNGkind("Mersenne-Twister", sample.kind = "Rounding")
+data <- c(rnorm(2), unlist(parallel::mclapply(1:2, function(i) rnorm(1), mc.cores = 2)))
+set.seed(101)
+own <- rnorm(1)
+simulate <- function(n) {
+  x <- c(data, rnorm(1), unlist(parallel::mclapply(1:2, function(i) rnorm(1), mc.cores = 2)))
+  names(x) <- c("x1", "x2", "task1", "task2", "now", "now1", "now2")
+  set.seed(7)
+  as.list(c(x, own = own, sample = sample(1e6, 1)))
+}
+"""
+
+
+def test_what_a_script_draws_while_it_is_loaded_follows_from_the_seed(tmp_path):
+    script = write(tmp_path, "simulate.R", LOADED)
+    runs = [
+        sf.run(script, {"n": [1, 2]}, replications=3, seed=seed, workers=workers, store=tmp_path / f"{seed}-{workers}")
+        for seed, workers in ((1, 1), (1, 2), (2, 2))
+    ]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", Note)  # of the same seed, 7
+        first, again, other = (run.results() for run in runs)
+    assert first.equals(again)
+    loaded, drawn = ["x1", "x2", "task1", "task2"], ["now", "now1", "now2"]
+    values = [*first[loaded].to_numpy()[0], *other[loaded].to_numpy()[0], *first[drawn].to_numpy().ravel()]
+    assert len(first[loaded].drop_duplicates()) == 1 and len(set(values)) == len(values)
+    row = first.iloc[5].drop(["condition", "replication", "n"]).to_dict()
+    assert runs[0].replay(2, 3) == row
+    code = 'RNGkind(sample.kind = "Rounding"); set.seed(101); cat(sprintf("%a", rnorm(1)), ""); set.seed(7); cat(sample(1e6, 1))'
+    own, sample = subprocess.run(["Rscript", "-e", code], capture_output=True, text=True, check=True).stdout.split()
+    assert (row["own"], row["sample"]) == (float.fromhex(own), int(sample))
+
+
+# At the top level: each process has its own, else all of them read from the same sockets.
+OPENED = """
+suppressPackageStartupMessages(library(doParallel))
+base <- rnorm(1)
+cl <- makeCluster(2)
+clusterExport(cl, "base")
+registerDoParallel(cl)
+simulate <- function(n) {
+  if (n == 2 && !file.exists(mark)) { file.create(mark); tools::pskill(Sys.getpid(), tools::SIGKILL) }
+  x <- parSapply(cl, 1:2, function(i) c(base, i * n, rnorm(1)))
+  y <- foreach(i = 1:2, .combine = c) %dopar% rnorm(1)
+  c(ok = all(x[1, ] == base, x[2, ] == 1:2 * n), base = base, a = x[3, ], b = y, d = rnorm(1))
+}
+"""
+
+
+def test_a_cluster_that_a_script_opens_while_it_is_loaded_belongs_to_one_process(tmp_path):
+    frames = []
+    for workers in (1, 2):
+        code = f"mark <- '{tmp_path / str(workers)}'\n{OPENED}"  # a process that crashed once is replaced
+        store = tmp_path / f"runs-{workers}"
+        run = sf.run(
+            write(tmp_path, "simulate.R", code), {"n": [1, 2]}, replications=6, seed=1, workers=workers, store=store
+        )
+        frames.append(run.results())
+    assert frames[0]["ok"].all() and frames[0].equals(frames[1])
+    draws = frames[0][["a1", "a2", "b1", "b2", "d"]].to_numpy().ravel()
+    assert len(np.unique(draws)) == len(draws) == 60

@@ -15,7 +15,7 @@ check <- function(root) {
     if (length(absent)) problem("packages", absent)
   }
   if (facts[["problem"]] == "" && is_function(job)) {
-    loaded <- tryCatch(job <- load_simulation(job), error = function(e) { problem("load", conditionMessage(e)); NULL })
+    loaded <- tryCatch(job <- guard_tasks(job$seed)$load(function() load_simulation(job)), error = function(e) { problem("load", conditionMessage(e)); NULL })
     if (!is.null(loaded)) {
       functions <- Filter(function(n) is.function(get(n, globalenv())), ls(globalenv()))
       if (exists(job[["function"]], globalenv(), mode = "function", inherits = FALSE)) {

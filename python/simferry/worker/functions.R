@@ -14,6 +14,33 @@ load_simulation <- function(job) {
   job
 }
 
+# Loads the simulation, for the processes that are forked then; on$load_here(job) does in each of them what could not be done before.
+# That is all of it where the script opens a socket while it is loaded, to workers of a cluster say: forks that share it would read
+# each other's answers. At the first socket loading ends, what it has made is removed, and each process loads the script itself.
+load_for_forks <- function(job) {
+  space <- globalenv()
+  before <- list(names = ls(space, all.names = TRUE), folder = getwd())
+  loading <- Sys.getpid()
+  put_before(c("socketConnection", "serverSocket"), bquote(.(function()
+    if (identical(loading, Sys.getpid())) invokeRestart("simferry_load_in_each_process"))()))
+  load <- function() job$streams$load(function() tryCatch(load_simulation(job), error = function(e) give_up(job, "load: ", conditionMessage(e))))
+  loaded <- withRestarts(load(), simferry_load_in_each_process = function() NULL)
+  loading <- NULL
+  if (!is.null(loaded)) {
+    loaded$load_here <- identity
+    return(loaded)
+  }
+  rm(list = setdiff(ls(space, all.names = TRUE), before$names), envir = space)
+  setwd(before$folder)
+  job$load_here <- function(job) {
+    loaded <- load()
+    job[names(loaded)] <- loaded
+    job$included <- included_files(job)
+    job
+  }
+  job
+}
+
 # The call of one condition: simulate(n = 20, effect = 0.5); in a loop that of an iteration, whose number is put in
 condition_call <- function(job, row) if (job$loop) as.call(list(as.name(job[["function"]]), 0L)) else as.call(c(as.name(job[["function"]]), lapply(job$parameters, `[[`, row), job$constants))
 

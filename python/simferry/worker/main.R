@@ -10,10 +10,9 @@ replay <- function(root) {
       columns = list(shown = shown, message = message, call = call, traceback = traceback))))
   tryCatch({
     if (is_function(job)) {
-      streams <- guard_tasks()
+      streams <- guard_tasks(job$seed)
       on.exit(streams$stop())
-      job <- load_simulation(job)
-      streams$loaded()
+      job <- streams$load(function() load_simulation(job))
       streams$tell(function() list(name = r, state = state, seeded = function(seed) NULL))
       space <- globalenv()
       job$included <- included_files(job)
@@ -47,10 +46,8 @@ run <- function(root) {
   dir.create(file.path(root, "scratch"), showWarnings = FALSE)
   watch_source()
   if (is_function(job)) {
-    streams <- guard_tasks()
-    job <- tryCatch(load_simulation(job), error = function(e) give_up(job, "load: ", conditionMessage(e)))
-    streams$loaded()
-    job$streams <- streams
+    job$streams <- guard_tasks(job$seed)
+    job <- load_for_forks(job)
   }
   job$included <- included_files(job)   # with what the script wrote while it was loaded
   work <<- compiler::cmpfun(work)   # R would do so at its second call only, and there is one

@@ -6,11 +6,14 @@ told_packages <- new.env()   # those that a script has loaded, by name
 of_packages <- new.env()   # where an own package lies, by name; "" of others
 
 # From now on source() and sys.source() note what they read.
-watch_source <- function() for (name in c("source", "sys.source")) {
-  watched <- get(name, baseenv())
-  body(watched) <- call("{", bquote(.(note_source)(file)), body(watched))
+watch_source <- function() put_before(c("source", "sys.source"), bquote(.(note_source)(file)))
+
+# Code that functions of base R run first.
+put_before <- function(names, code) for (name in names) {
+  value <- get(name, baseenv())
+  body(value) <- call("{", code, body(value))
   unlockBinding(name, baseenv())
-  assign(name, watched, envir = baseenv())
+  assign(name, value, envir = baseenv())
   lockBinding(name, baseenv())
 }
 

@@ -16,7 +16,7 @@ supervise <- function(job) suspendInterrupts({
   start <- function(job, pieces, careful, then = NULL) {
     process <<- process + 1L
     number <- process
-    child <- parallel::mcparallel({ allowInterrupts(work(job, number, pieces, careful)); end_children(); TRUE }, mc.set.seed = FALSE)
+    child <- parallel::mcparallel({ if (is_function(job)) job <- job$load_here(job); allowInterrupts(work(job, number, pieces, careful)); end_children(); TRUE }, mc.set.seed = FALSE)
     child$number <- number
     child$careful <- careful
     child$job <- job

@@ -21,7 +21,7 @@
 # stream: .Random.seed of a script's main process, where this runs; NULL in the socket workers that makeCluster() starts, and in the
 # worker of functions, which gives
 # running: a function that tells which replication this process runs: list(name, state, seeded), a name of any type, its .Random.seed,
-# and a function that is told the seeds that it sets; NULL where there is none, while the simulation is loaded. R's own way holds then.
+# and a function that is told the seeds that it sets; NULL where there is none, and R's own way holds.
 # Base R alone: it travels to socket workers without surroundings.
 keep_streams <- function(stream, running = NULL) {
   itself <- sys.function()
@@ -312,7 +312,7 @@ keep_streams <- function(stream, running = NULL) {
 
   list(
     restart = function() { global[[".Random.seed"]] <- start; now$seeded <<- FALSE },   # of a script, as if it had drawn nothing
-    loaded = function() at_first$plain <<- rngkind(),   # of functions: what they chose while they were loaded is plain R's kind
+    loaded = function() at_first$plain <<- now$plain,   # of functions: what they chose while they were loaded is plain R's kind
     stop = function() {
       over <<- TRUE
       for (one in rev(changed)) exchange(one[[1L]], one[[2L]], get(one[[2L]], envir = one[[1L]]), one[[3L]])
@@ -321,9 +321,23 @@ keep_streams <- function(stream, running = NULL) {
 environment(keep_streams) <- .BaseNamespaceEnv
 
 # In the worker of functions, before it loads one. tell: sets the function that tells which replication runs in this process.
-guard_tasks <- function() {
+# load: what a function that loads the simulation draws, and its tasks, follows from the run's seed, as if it were a replication: it is
+# the same in every process of every job. It begins at a point of 186 bits, drawn from where the streams of all conditions are
+# counted from: it is none of theirs.
+guard_tasks <- function(seed) {
   running <- function() NULL
   # a message to a socket worker that outgrows 4096 bytes waits 22 ms without it, and a task's state adds 0.4 kB to each
   if (is.null(getOption("socketOptions"))) options(socketOptions = "no-delay")
-  c(keep_streams(NULL, function() running()), tell = function(f) running <<- f)
+  streams <- keep_streams(NULL, function() running())
+  load <- function(simulation) {
+    running <<- function() NULL
+    set.seed(if (nzchar(seed)) as.integer(seed) else 0L, "L'Ecuyer-CMRG", "Inversion", "Rejection")
+    state <- c(10407L, sample.int(.Machine$integer.max, 6L))
+    running <<- function() list(name = c("loading", Sys.getpid()), state = state, seeded = function(seed) NULL)
+    assign(".Random.seed", state, envir = globalenv())
+    loaded <- simulation()
+    streams$loaded()
+    loaded
+  }
+  c(streams, tell = function(f) running <<- f, load = load)
 }

@@ -118,7 +118,8 @@ class Local:
             _record(root, {**identity(process.pid), "driver": identity(os.getpid()), "state": "running"})
 
     def poll(self, run: RunFolder, jobs: Sequence[str]) -> dict[str, str]:
-        return {job: self._state(run.jobs / job) for job in jobs}
+        there = set(os.listdir(run.jobs))  # a plan may name very many that were never begun
+        return {job: self._state(run.jobs / job) if job in there else "pending" for job in jobs}
 
     def logs(self, run: RunFolder, job: str) -> str:
         return (untrusted.read(run.jobs, f"{job}/log.txt", LONGEST_LOG) or b"").decode(errors="replace")

@@ -300,6 +300,27 @@ def test_an_r_program_whose_text_does_not_name_what_it_loads(tmp_path, r, monkey
     assert run(script, **how)[1] == (3, 0)
 
 
+@pytest.mark.parametrize("kind", ["function", "script", "python"])
+def test_what_is_written_for_the_moment_is_no_code_of_the_users(tmp_path, r, kind):
+    text = "file <- tempfile(); cat('value <- 1', file = file); source(file, local = TRUE); unlink(file)"
+    name, text, how = {
+        "function": ("s.R", f"simulate <- function() {{ {text}; value }}", {}),
+        "script": ("s.R", f"{text}; cat(value, file = 'out.txt')", {"args": "", "results_file": "out.txt"}),
+        "python": ("s.py", """
+import pathlib, sys, tempfile
+def simulate():
+    with tempfile.TemporaryDirectory() as folder:
+        sys.path.insert(0, folder)
+        pathlib.Path(folder, "made_up.py").write_text("value = 1")
+        import made_up
+        return made_up.value
+""", {}),
+    }[kind]  # fmt: skip
+    made, _ = run(write(tmp_path, name, text), **how)
+    assert made.extend(3).results()["value"].tolist() == [1, 1, 1]
+    assert run(tmp_path / name, **how)[1] == (1, 2)
+
+
 def install(folder, library, value):
     write(folder, "DESCRIPTION", "Package: ownkit\nVersion: 1.0\nTitle: Kit\nDescription: Kit.\nLicense: none\n")
     write(folder, "NAMESPACE", "export(value)\n")

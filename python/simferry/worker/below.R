@@ -49,7 +49,10 @@ hand_down_streams <- function() {
 tell_own_code <- function() {
   folder <- Sys.getenv("SIMFERRY_PROCESSES")
   tell <- function(file, what) tryCatch(cat(paste0(what, "\n"), file = file.path(folder, file), sep = "", append = TRUE), error = function(e) NULL, warning = function(w) NULL)
-  note <- function(file) tryCatch(if (is.character(file) && length(file) == 1L && file.exists(file)) tell("sourced", normalizePath(file)), error = function(e) NULL)
+  note <- function(file) tryCatch(if (is.character(file) && length(file) == 1L && file.exists(file)) {
+    path <- normalizePath(file)
+    if (!startsWith(path, paste0(normalizePath(tempdir()), "/"))) tell("sourced", path)
+  }, error = function(e) NULL)
   for (name in c("source", "sys.source")) {
     value <- get(name, baseenv())
     body(value) <- call("{", bquote(.(note)(file)), body(value))

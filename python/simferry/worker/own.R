@@ -20,6 +20,7 @@ put_before <- function(names, code) for (name in names) {
 note_source <- function(file) tryCatch(
   if (is.character(file) && length(file) == 1L && !is.na(changed <- as.numeric(file.mtime(file)))) {
     path <- normalizePath(file)
+    if (startsWith(path, paste0(normalizePath(tempdir()), "/"))) return()   # written by what is known, as by Rcpp's sourceCpp()
     # read twice, and changed in between: neither content is the file's
     sourced[[path]] <- if (is.null(sourced[[path]]) || sourced[[path]] == changed) changed else -1
   }, error = function(e) NULL)

@@ -8,8 +8,10 @@ import contextlib
 import hashlib
 import importlib.util
 import os
+import re
 import sys
 import sysconfig
+import tempfile
 from collections.abc import Iterable
 from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
@@ -32,6 +34,8 @@ class Own(NamedTuple):
 def is_own(name: str, path: str, code: Path) -> bool:
     """code: a folder that holds the snapshot, whose files are known."""
     whole = path if os.path.isabs(path) else os.path.abspath(path)
+    if re.match(f"{re.escape(tempfile.gettempdir())}/tmp[a-z0-9_]{{8}}/", whole):  # written by code that is known
+        return False
     if name.partition(".")[0] in _NOT_THEIRS or whole.startswith(_PYTHON) or any(part in whole for part in _INSTALLED):
         return False
     return not Path(os.path.realpath(whole)).is_relative_to(os.path.realpath(code))

@@ -13,7 +13,7 @@ read_job <- function(root) {
   job$parameters <- block$tables$parameters
   job$row <- match(job$stretches$condition, job$conditions$condition)
   job$seed_keys <- do.call(cbind, job$conditions[grep("^seed_key_", names(job$conditions))])
-  job$states <- cbind(10407L, do.call(cbind, job$stretches[paste0("state_", 1:6)]))
+  job$states <- unname(cbind(10407L, do.call(cbind, job$stretches[paste0("state_", 1:6)])))
   job
 }
 

@@ -71,7 +71,7 @@ keep_streams <- function(stream, running = NULL) {
   }
   deal_out <- function(n) { take <- dealer(); lapply(seq_len(n), function(i) take()) }
   fresh <- function() { global[[".Random.seed"]] <- dealer()(); now$seeded <<- FALSE; invisible() }
-  lecuyer <- function() identical(global[[".Random.seed"]][1L] %% 100L, 7L)
+  lecuyer <- function() isTRUE(global[[".Random.seed"]][1L] %% 100L == 7L)
   own <- function() !now$seeded || lecuyer() && now$plain[1L] != "L'Ecuyer-CMRG"    # is the state simferry's, not set.seed()'s?
 
   # Code put in front of a function's own keeps its arguments, and the calls that its errors and warnings name.

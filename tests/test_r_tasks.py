@@ -135,7 +135,7 @@ simulate <- function(n, what) {
 def test_set_seed_gives_the_numbers_of_plain_r_and_the_next_replication_is_simferrys(tmp_path):
     ways = ["plain", "kind", "rejection", "chosen"]
     script = write(tmp_path, "simulate.R", SEEDS)
-    run = sf.run(script, {"n": [1, 2], "what": ways}, replications=10, seed=1, workers=2, store=tmp_path / "runs")
+    run = sf.run(script, sf.grid(n=[1, 2], what=ways), replications=10, seed=1, workers=2, store=tmp_path / "runs")
     with pytest.warns(
         Note, match=r"replications 1 and \d+ of condition 1 of run .* set the same seed, 101 \(and some of 7"
     ):

@@ -50,7 +50,8 @@ def two(i, j):
     return draws()
 
 def nested(i):
-    return draws() + sum(Parallel(n_jobs=2, backend="threading")(delayed(thread)(own, j) for j in range(2)), [])
+    again = sum(Parallel(n_jobs=2)(delayed(draws)(j) for j in range(2)), [])
+    return draws() + again + sum(Parallel(n_jobs=2, backend="threading")(delayed(thread)(own, j) for j in range(2)), [])
 
 def thread(rng, j):
     return [np.random.default_rng().normal(), rng.spawn(1)[0].normal()]

@@ -140,7 +140,17 @@ def guard_joblib(module: Any) -> None:
 
         return __call__
 
+    def in_turn(nested: Any) -> Any:
+        """joblib would run what a worker process starts in threads, which share the process-wide generators."""
+
+        def get_nested_backend(self: Any) -> Any:
+            return (module.SequentialBackend(nesting_level=1), None) if streams.current() else nested(self)
+
+        return get_nested_backend
+
     put(module.Parallel, "__call__", make)
+    for kind in (module.LokyBackend, module.MultiprocessingBackend):
+        put(kind, "get_nested_backend", in_turn)
 
 
 def guard_pools(module: Any) -> None:

@@ -260,6 +260,36 @@ def test_sets_of_strings_have_one_order(tmp_path, go, monkeypatch):
     assert len(orders) == 1
 
 
+def test_sets_in_a_function_object_have_one_order_whatever_the_sender_had(tmp_path):
+    code = """
+import sys, cloudpickle
+words = {f"word{i}" for i in range(3000)}
+inner = lambda: [list(words), list({"a", "b", "c", "d", "e"}), [list(s) for s in {frozenset("abcdef"), frozenset("ghijkl")}]]
+sys.stdout.buffer.write(cloudpickle.dumps((inner, {"given": set("abcdefghij"), "ints": {8, 0, 16, 32}})))
+"""
+    sender = write(tmp_path, "send.py", code)
+    receive = (
+        "import sys; from simferry.worker.functions import unpickled\n"
+        "function, constants = unpickled(sys.stdin.buffer.read())\n"
+        "print(function(), *map(list, constants.values()))"
+    )
+    orders = set()
+    for seed in "123":
+        sent = subprocess.run(
+            [sys.executable, sender], env={**os.environ, "PYTHONHASHSEED": seed}, stdout=subprocess.PIPE, check=True
+        ).stdout
+        orders.add(
+            subprocess.run(
+                [sys.executable, "-c", receive],
+                env={**os.environ, "PYTHONHASHSEED": "0"},
+                input=sent,
+                stdout=-1,
+                check=True,
+            ).stdout
+        )
+    assert len(orders) == 1 and len(next(iter(orders))) > 30_000
+
+
 def test_the_worker_sets_the_hash_seed_itself_where_its_environment_has_another(tmp_path):
     script = write(tmp_path, "simulate.py", "print(hash('a'))\ndef simulate():\n    pass")
     Simulation(script).write_code(tmp_path / "root/input/code")

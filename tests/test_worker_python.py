@@ -299,6 +299,7 @@ def simulate(n):
     for _ in range(n):
         warnings.warn("careful")
     warnings.warn("known")
+    open(__file__).read()  # of which plain Python says nothing either
     return n
 """
     run = go(write(tmp_path, "simulate.py", code), sf.grid(n=[1, 3]), 4)

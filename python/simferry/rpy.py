@@ -262,7 +262,8 @@ def _started() -> Any:
     home = _r_home()
     try:
         with contextlib.redirect_stdout(io.StringIO()):  # it prints what it tries
-            modules: list[Any] = [import_module(f"rpy2.{name}") for name in _RPY2]
+            with contextlib.redirect_stderr(io.StringIO()):
+                modules: list[Any] = [import_module(f"rpy2.{name}") for name in _RPY2]
             rinterface, callbacks, embedded = modules
 
             if not embedded.isinitialized():

@@ -104,7 +104,9 @@ def check_output(path: str) -> None:
     """Whether a table can be written there, before anything is computed for it."""
     folder = Path(path).absolute().parent
     if Path(path).suffix.lower() not in (".parquet", ".csv"):
-        raise UsageError(f"{path}: tables are written as .parquet or .csv", f"For instance: -o {path}.parquet")
+        raise UsageError(
+            f"{path}: tables are written as .parquet or .csv", f"For instance: -o {Path(path).with_suffix('.parquet')}"
+        )
     if not folder.is_dir():
         raise UsageError(f"{path}: there is no folder {folder}", f"mkdir -p {shlex.quote(str(folder))}  makes it.")
     try:

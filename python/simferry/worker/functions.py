@@ -3,6 +3,7 @@
 import contextlib
 import importlib.util
 import inspect
+import io
 import pickle
 import random
 import sys
@@ -22,9 +23,45 @@ from .job import Job
 def load_function(job: Job) -> tuple[Callable[..., Any], dict[str, Any]]:
     """The function, of the script in ROOT/input/code or sent as an object, and the constants that it is given every time."""
     if job.objects:
-        with open(job.code / job.objects, "rb") as file:
-            return pickle.load(file)  # written by the user who started the run
+        return unpickled((job.code / job.objects).read_bytes())  # written by the user who started the run
     return getattr(load_script(job), job.function), {}
+
+
+_SORTED = (str, bytes, int, float, complex, bool, type(None), tuple, frozenset)
+
+
+# Python's own: the one in C takes no other way to fill a set
+_Unpickler: Any = pickle._Unpickler
+
+
+class _SetsInOrder(_Unpickler):
+    """A set's order follows from that in which it was filled: a pickle has the sending process's, which is another each time."""
+
+    def in_order(self, items: list[Any]) -> list[Any]:
+        with contextlib.suppress(Exception):  # a repr that raises
+            if all(type(item) in _SORTED for item in items):
+                return sorted(items, key=lambda item: (type(item).__name__, repr(item)))
+        return items
+
+    def load_additems(self) -> None:  # some of a set's items
+        items, whole = self.pop_mark(), self.stack[-1]
+        items = self.in_order([*whole, *items])
+        whole.clear()
+        whole.update(items)
+
+    def load_frozenset(self) -> None:
+        items = self.pop_mark()
+        self.append(frozenset(self.in_order(items)))
+
+    dispatch = dict(_Unpickler.dispatch)  # noqa: RUF012
+    dispatch[pickle.ADDITEMS[0]] = load_additems
+    dispatch[pickle.FROZENSET[0]] = load_frozenset
+
+
+def unpickled(data: bytes) -> Any:
+    if pickle.ADDITEMS in data or pickle.FROZENSET in data:  # else the fast way
+        return _SetsInOrder(io.BytesIO(data)).load()
+    return pickle.loads(data)
 
 
 def load_script(job: Job) -> types.ModuleType:

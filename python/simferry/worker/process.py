@@ -79,6 +79,7 @@ class Process:
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("always")  # before the script is loaded: it may say which ones it ignores
+                warnings.simplefilter("ignore", ResourceWarning)  # as in plain Python: open(...).write(...) is common
                 if job.kind == "function":
                     scratch = job.scratch
                     self.folder = enter(

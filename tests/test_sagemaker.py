@@ -233,7 +233,7 @@ def test_twenty_jobs_through_throttling_lost_hosts_no_capacity_and_a_killed_subm
     for _ in range(30):
         driver = simferry(*command, cwd=tmp_path, start=True)
         with contextlib.suppress(subprocess.TimeoutExpired):
-            driver.communicate(timeout=draw.uniform(2, 9) if kills < 4 else 120)
+            driver.communicate(timeout=draw.uniform(2, 9) if kills < 4 else 600)
             if driver.returncode == 0:
                 break
         if driver.poll() is None:

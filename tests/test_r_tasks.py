@@ -119,6 +119,14 @@ def test_task_j_draws_from_the_jth_next_stream_also_when_replayed(tmp_path):
 
 SEEDS = """
 RNGkind(sample.kind = "Rounding")
+package <- new.env(parent = asNamespace("stats"))    # a package that seeds for a while, as withr does
+seeded <- function(seed) {
+  kinds <- RNGkind(); state <- get0(".Random.seed", globalenv(), inherits = FALSE)
+  on.exit({ do.call(RNGkind, as.list(kinds)); if (!is.null(state)) assign(".Random.seed", state, globalenv()) })
+  set.seed(seed)
+  c(rnorm(1), sample(100, 1))
+}
+environment(seeded) <- package
 simulate <- function(n, what) {
   before <- if (n == 1) runif(1) else .Random.seed[2]    # or the seed is set before anything is drawn
   kinds <- RNGkind()
@@ -126,21 +134,22 @@ simulate <- function(n, what) {
     plain = { set.seed(101); c(rnorm(1), sample(100, 1)) },
     kind = { set.seed(5, kind = "Wichmann-Hill", normal.kind = "Box-Muller"); c(rnorm(1), runif(1)) },
     rejection = { set.seed(7, sample.kind = "Rejection"); c(sample(100, 1), rnorm(1)) },
-    chosen = { RNGkind("Knuth-TAOCP-2002"); set.seed(9); c(runif(1), rnorm(1)) })
+    chosen = { RNGkind("Knuth-TAOCP-2002"); set.seed(9); c(runif(1), rnorm(1)) },
+    package = { seeded(3); seeded(4) })
   list(before = before, kinds = paste(kinds, collapse = " "), a = x[1], b = x[2])
 }
 """
 
 
 def test_set_seed_gives_the_numbers_of_plain_r_and_the_next_replication_is_simferrys(tmp_path):
-    ways = ["plain", "kind", "rejection", "chosen"]
+    ways = ["plain", "kind", "rejection", "chosen", "package"]
     script = write(tmp_path, "simulate.R", SEEDS)
     run = sf.run(script, sf.grid(n=[1, 2], what=ways), replications=10, seed=1, workers=2, store=tmp_path / "runs")
     with pytest.warns(
         Note, match=r"replications 1 and \d+ of condition 1 of run .* set the same seed, 101 \(and some of 7"
     ):
         frame = run.results()
-    assert frame["before"].nunique() == 80
+    assert frame["before"].nunique() == 100
     assert set(frame["kinds"]) == {"L'Ecuyer-CMRG Inversion Rejection"}
     for way in ways:
         code = f"source('{script}'); x <- simulate(1, '{way}'); cat(sprintf('%a', c(x$a, x$b)))"

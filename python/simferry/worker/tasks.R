@@ -30,7 +30,7 @@ keep_streams <- function(stream, running = NULL) {
   at_first <- now <- list(
     task = is.null(stream) && is.null(running),   # is it a task that runs in this process, or the simulation itself?
     plain = RNGkind(),                        # the generator that a set.seed() here would meet in plain R
-    switched = NULL,                          # the generator that a package has switched to for its next set.seed()
+    switched = NULL,                          # the generator that a package has switched to for its next set.seed(), and the state
     seeded = FALSE)                           # has the simulation's set.seed() had its word?
   job <- replication <- NULL
   over <- FALSE
@@ -105,9 +105,12 @@ keep_streams <- function(stream, running = NULL) {
   }
 
   # Seeds and kinds. A call of the simulation's own code tells its wish; `given` says of kind, normal.kind and sample.kind which.
-  as_plain <- function(wish) {                # the kinds that plain R would have where set.seed() is called; the state before
+  # The kinds that plain R would have now. A package that puts a state back which it has kept, as withr does, has switched to nothing.
+  met <- function(wish)
+    if (wish || is.null(now$switched) || !identical(global[[".Random.seed"]], now$switched$state)) now$plain else now$switched$kinds
+  as_plain <- function(wish) {                # where set.seed() is called; the state before
     before <- global[[".Random.seed"]]
-    if (lecuyer()) suppressWarnings(do.call(rngkind, as.list(if (wish || is.null(now$switched)) now$plain else now$switched)))
+    if (lecuyer()) suppressWarnings(do.call(rngkind, as.list(met(wish))))
     before
   }
   was_seeded <- function(ok, wish, given, before, seed) {
@@ -118,10 +121,9 @@ keep_streams <- function(stream, running = NULL) {
     now$seeded <<- TRUE
     if (!is.null(running) && main()) running()$seeded(seed)
   }
-  was_chosen <- function(wish, own, given) {
-    kinds <- if (wish || is.null(now$switched)) now$plain else now$switched
+  was_chosen <- function(wish, own, kinds, given) {
     kinds[given] <- rngkind()[given]
-    now[[if (wish) "plain" else "switched"]] <<- kinds
+    if (wish) now$plain <<- kinds else now$switched <<- list(kinds = kinds, state = global[[".Random.seed"]])
     if (wish && own && given[1L] && kinds[1L] == "L'Ecuyer-CMRG") fresh()
   }
   inject(baseenv(), "set.seed", bquote(if (.(kept)()) {
@@ -132,9 +134,9 @@ keep_streams <- function(stream, running = NULL) {
     on.exit(.(was_seeded)(is.null(returnValue(FALSE)), wish, given, before, seed))
   }))
   inject(baseenv(), "RNGkind", bquote(if ((length(kind) || length(normal.kind) || length(sample.kind)) && .(kept)()) {
-    wish <- .(own_code)(parent.frame()); own <- .(own)()
+    wish <- .(own_code)(parent.frame()); own <- .(own)(); met <- .(met)(wish)
     given <- c(length(kind), length(normal.kind), length(sample.kind)) > 0L
-    on.exit(if (is.character(returnValue())) .(was_chosen)(wish, own, given))
+    on.exit(if (is.character(returnValue())) .(was_chosen)(wish, own, met, given))
   }))
   for (name in c("rm", "remove")) inject(baseenv(), name, bquote(on.exit(.(function(frame)
     if (is.null(global[[".Random.seed"]]) && own_code(frame) && kept() && !now$task) {

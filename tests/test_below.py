@@ -1,6 +1,8 @@
 """Random numbers of R and Python processes that a command, a script or a function starts: real ones, one after the other and at once."""
 
+import os
 import shutil
+import sys
 
 import pandas as pd
 import pytest
@@ -10,8 +12,11 @@ from sweeps import write
 
 
 @pytest.fixture(autouse=True)
-def _r():
+def _programs(monkeypatch):
     require("r", shutil.which("Rscript") is not None, "Rscript is not on the PATH")
+    monkeypatch.setenv(
+        "PATH", os.pathsep.join([os.path.dirname(sys.executable), os.environ["PATH"]])
+    )  # a python3 with numpy
 
 
 @pytest.fixture

@@ -31,7 +31,7 @@ def rscript(code: str, folder: Path) -> str:
     script = folder / "code.R"
     script.write_text(code, encoding="utf-8")
     done = subprocess.run(
-        ["Rscript", "--vanilla", script], cwd=folder, capture_output=True, text=True, timeout=60, check=False
+        ["Rscript", "--vanilla", script], cwd=folder, capture_output=True, text=True, timeout=600, check=False
     )
     assert done.returncode == 0, done.stderr
     return done.stdout

@@ -72,3 +72,11 @@ read_block <- function(path) {
   if (length(readBin(con, "raw", 1L))) damaged()
   list(facts = facts, tables = tables)
 }
+
+# Texts as UTF-8, whatever encoding they say they have; bytes that are none are shown as <and their digits>.
+utf8 <- function(x) {
+  if (any(bytes <- Encoding(x) == "bytes")) Encoding(x)[bytes] <- "unknown"
+  x <- enc2utf8(x)
+  if (!all(valid <- validUTF8(x))) x[!valid] <- iconv(x[!valid], "UTF-8", "UTF-8", sub = "byte")
+  x
+}

@@ -24,13 +24,6 @@ said <- function(text, otherwise) {
   if (nchar(text, "bytes") <= 1e5) text else paste0(utf8(substr(text, 1L, 1e5)), " ... (", nchar(text, "bytes"), " bytes in all)")
 }
 
-utf8 <- function(x) {
-  if (any(bytes <- Encoding(x) == "bytes")) Encoding(x)[bytes] <- "unknown"
-  x <- enc2utf8(x)
-  if (!all(valid <- validUTF8(x))) x[!valid] <- iconv(x[!valid], "UTF-8", "UTF-8", sub = "byte")
-  x
-}
-
 # What the simulation may have set, and what the worker itself depends on; put back by what it returns.
 own_terms <- function(at_start) {
   if (!identical(Sys.umask(NA), at_start$umask)) Sys.umask(at_start$umask)

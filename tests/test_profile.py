@@ -33,7 +33,11 @@ def _lacking(packages: tuple[str, ...]) -> str:
 
 @pytest.fixture(autouse=True)
 def _r(request: pytest.FixtureRequest) -> None:
-    packages = ("parallel", "future.apply") if "future" in request.node.name else ("parallel", "foreach", "doParallel")
+    packages = (
+        ("parallel", "future.apply")
+        if "future" in request.node.name
+        else ("parallel", "foreach", "doParallel", "boot", "pbapply", "furrr")
+    )
     lacking = _lacking(packages)
     require("r", not lacking, lacking)
 
@@ -101,6 +105,12 @@ WAYS = {
     "tasks of sockets with tasks": (
         "clusterApplyLB(cl, x, function(v) c(f(v), unlist(parallel::mclapply(1:3, f, mc.cores = 2)), f(v)))"
     ),
+    "boot": (
+        "boot::boot(x, function(d) f(d[[1]]), R = 4, sim = 'parametric', ran.gen = function(d, p) d, "
+        "parallel = 'multicore', ncpus = max(2, workers))$t"
+    ),
+    "pbapply": "pbapply::pboptions(type = 'none'); pbapply::pblapply(x, f, cl = max(2L, workers))",
+    "furrr": "future::plan(future::multicore, workers = workers); suppressWarnings(furrr::future_map(x, f))",
     "jobs": "lapply(unname(mccollect(lapply(x, function(v) mcparallel(f(v))))), identity)",
 }
 TOUR = """

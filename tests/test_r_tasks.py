@@ -36,7 +36,11 @@ ways <- function() c(
   { registerDoParallel(cores = 2); unlist(foreach(i = 1:2) %dopar% deep(i)) }, unlist(foreach(i = 1:2) %dorng% rnorm(1)),
   unlist(foreach(i = 1:2) %:% foreach(j = 1:2) %dopar% rnorm(1)), { registerDoSEQ(); unlist(foreach(i = 1:2) %dopar% deep(i)) },
   unlist(pbapply::pblapply(1:3, draw, cl = 2L)), rnorm(1))
-simulate <- function(n) { pbapply::pboptions(type = "none"); x <- c(ways(), ways()); names(x) <- seq_along(x); x }
+again <- function() {
+  registerDoParallel(cores = 2)
+  c(unlist(mclapply(1:2, draw, mc.cores = 2)), unlist(foreach(i = 1:2) %dopar% rnorm(1)), bootstrap(), rnorm(1))
+}
+simulate <- function(n) { pbapply::pboptions(type = "none"); x <- c(ways(), again(), again()); names(x) <- seq_along(x); x }
 """
 FUTURES = """
 suppressPackageStartupMessages({ library(parallel); library(furrr) })

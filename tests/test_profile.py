@@ -110,7 +110,7 @@ WAYS = {
         "parallel = 'multicore', ncpus = max(2, workers))$t"
     ),
     "pbapply": "pbapply::pboptions(type = 'none'); pbapply::pblapply(x, f, cl = max(2L, workers))",
-    "furrr": "future::plan(future::multicore, workers = workers); suppressWarnings(furrr::future_map(x, f))",
+    "furrr": "future::plan(future::multicore, workers = max(2, workers)); suppressWarnings(furrr::future_map(x, f))",
     "jobs": "lapply(unname(mccollect(lapply(x, function(v) mcparallel(f(v))))), identity)",
 }
 TOUR = """
@@ -308,6 +308,15 @@ def test_future_seeds_follow_from_the_stream(tmp_path):
     numbers = output(tmp_path, code, 1)
     assert numbers == output(tmp_path, code, 3)
     assert len({*numbers, *output(tmp_path, code, 2, stream=ANOTHER)}) == 2 * 45
+
+
+def test_futures_without_a_seed_in_one_process_repeat_no_draw(tmp_path):
+    code = """
+    library(future.apply); plan(sequential)
+    draw <- function(lapply) unlist(suppressWarnings(lapply(1:2, function(i) runif(2))))
+    cat(sprintf("%a", c(draw(future_lapply), draw(future_lapply), draw(furrr::future_map), draw(furrr::future_map), runif(9))))
+    """
+    assert len(set(output(tmp_path, code))) == 25
 
 
 def test_future_seeds_after_set_seed_are_those_of_plain_r(tmp_path):

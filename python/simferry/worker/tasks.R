@@ -289,7 +289,13 @@ keep_streams <- function(stream, running = NULL) {
 
   # Without a seed their tasks would draw from states that the system makes up, or all from the main process's.
   unseeded <- function(seed) (is.null(seed) || identical(seed, FALSE)) && kept()
-  keep_state <- function(value) { before <- global[[".Random.seed"]]; on.exit(global[[".Random.seed"]] <- before); value }
+  # seeds: where tasks run in this process and don't set theirs, they draw from the first, and not what the next loop draws again
+  keep_state <- function(seeds, value) {
+    before <- global[[".Random.seed"]]
+    on.exit(global[[".Random.seed"]] <- before)
+    if (length(seeds)) global[[".Random.seed"]] <- seeds[[1L]]
+    value
+  }
   when_loaded("future", function(ns) inject(ns, "future", bquote(if (identical(seed, FALSE) && .(kept)()) {
     seed <- .(deal_out)(1L)[[1L]]
     before <- .(global)[[".Random.seed"]]
@@ -300,7 +306,7 @@ keep_streams <- function(stream, running = NULL) {
     put(ns, "future_xapply", function(..., nX, future.seed) {
       if (!unseeded(future.seed)) return(future_xapply(..., nX = nX, future.seed = future.seed))
       seeds <- deal_out(nX)
-      keep_state(future_xapply(..., nX = nX, future.seed = seeds))
+      keep_state(seeds, future_xapply(..., nX = nX, future.seed = seeds))
     })
   })
   when_loaded("furrr", function(ns) if (exists("furrr_template", ns, inherits = FALSE)) {
@@ -308,7 +314,7 @@ keep_streams <- function(stream, running = NULL) {
     put(ns, "furrr_template", function(..., n, options) {
       if (!unseeded(options$seed)) return(furrr_template(..., n = n, options = options))
       options$seed <- deal_out(n)
-      keep_state(furrr_template(..., n = n, options = options))
+      keep_state(options$seed, furrr_template(..., n = n, options = options))
     })
   })
 

@@ -313,8 +313,9 @@ def test_future_seeds_follow_from_the_stream(tmp_path):
 def test_futures_without_a_seed_in_one_process_repeat_no_draw(tmp_path):
     code = """
     library(future.apply); plan(sequential)
-    draw <- function(lapply) unlist(suppressWarnings(lapply(1:2, function(i) runif(2))))
-    cat(sprintf("%a", c(draw(future_lapply), draw(future_lapply), draw(furrr::future_map), draw(furrr::future_map), runif(9))))
+    f <- function(i) runif(2)
+    draw <- function() suppressWarnings(c(unlist(future_lapply(1:2, f)), unlist(furrr::future_map(1:2, f))))
+    cat(sprintf("%a", c(draw(), draw(), runif(9))))
     """
     assert len(set(output(tmp_path, code))) == 25
 

@@ -36,7 +36,7 @@ def _r(request: pytest.FixtureRequest) -> None:
     packages = (
         ("parallel", "future.apply")
         if "future" in request.node.name
-        else ("parallel", "foreach", "doParallel", "boot", "pbapply", "furrr")
+        else ("parallel", "foreach", "doParallel", "boot", "pbapply")
     )
     lacking = _lacking(packages)
     require("r", not lacking, lacking)
@@ -110,7 +110,6 @@ WAYS = {
         "parallel = 'multicore', ncpus = max(2, workers))$t"
     ),
     "pbapply": "pbapply::pboptions(type = 'none'); pbapply::pblapply(x, f, cl = max(2L, workers))",
-    "furrr": "future::plan(future::multicore, workers = max(2, workers)); suppressWarnings(furrr::future_map(x, f))",
     "jobs": "lapply(unname(mccollect(lapply(x, function(v) mcparallel(f(v))))), identity)",
 }
 TOUR = """

@@ -2,8 +2,7 @@
 #
 # The main process of a replication draws from its stream. Its tasks take streams that nothing else uses, in order of submission,
 # one per element or iteration, whatever the number of workers or chunks: foreach's %dopar% (on any backend, or none), mclapply,
-# mcmapply, parLapply, parSapply, parApply, clusterApply, clusterMap and their LB kinds, future, future.apply and furrr without a
-# seed. In a whole script, whose replication has a stream of its own, they are its substreams 1, 2, ... In a function replication r is
+# mcmapply, parLapply, parSapply, parApply, clusterApply, clusterMap and their LB kinds. In a whole script, whose replication has a stream of its own, they are its substreams 1, 2, ... In a function replication r is
 # substream r - 1 of its condition's stream k, and its tasks are substream r - 1 of the streams k + 1, k + 2, ... (the next
 # substreams are the next replications'). What else a simulation may do about random numbers:
 # - set.seed() has the last word where it is called, in the main process or in a task, and gives plain R's numbers. It does
@@ -14,6 +13,7 @@
 #   a task's own parallel tasks, what future, furrr and doRNG seed, and jobs of mcparallel and pvec, of which there may be as
 #   many as workers.
 # - mc.set.seed = FALSE is heeded: R's own way.
+# - Futures without a seed, of which future warns, take tasks' streams, but by chunks: their numbers depend on the plan's workers.
 # - Not covered: draws in clusterCall and clusterEvalQ, chunks that the simulation itself makes.
 # Packages switch generators for a while and remove the state to draw a port or an identifier: only what the simulation's own code
 # does about its generator is taken for its wish.

@@ -261,7 +261,7 @@ class RunFolder:
         jobs: by its number (0001) a function that makes a job's file, given the number of the plan.
         """
         number = f"{len(self.plans()) + 1:04d}"
-        self._write_plan({"plan": number, **record}, {name: make(number) for name, make in jobs.items()})
+        self._write_plan({**record, "plan": number}, {name: make(number) for name, make in jobs.items()})
         return number
 
     def _write_plan(self, record: Mapping[str, Any], files: Mapping[str, bytes]) -> None:

@@ -334,7 +334,7 @@ def test_a_package_that_was_built_here(tmp_path, r, monkeypatch):
     library.mkdir()
     monkeypatch.setenv("R_LIBS", str(library))
     install(tmp_path / "ownkit", library, 1)
-    script = write(tmp_path / "project", "simulate.R", "library(MASS)\nsimulate <- function() ownkit::value()")
+    script = write(tmp_path / "project", "simulate.R", "library(boot)\nsimulate <- function() ownkit::value()")
     made, first = run(script)
     assert (first, names(made)) == ((1, 0), ["ownkit"])
     [recorded] = [own_code.Own(**one) for one in made.record["own_code"]]

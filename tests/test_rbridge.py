@@ -331,10 +331,10 @@ def test_warnings_and_notes_are_told_once_each(tmp_path, monkeypatch):
     ).plain()
     finished(made["folder"])
     answer = call("results", run=made["folder"])
-    assert "set.seed()" in answer["warnings"].plain() and len(answer["notes"].values) == 0
+    assert "set the same seed, 1" in answer["notes"].plain() and len(answer["warnings"].values) == 0
     monkeypatch.setitem(streams.VERSIONS, ("r", "function"), 99)
     answer = call("replay", run=made["folder"], condition=1.0, replication=1.0)
-    assert "by version 1 of their rules" in answer["notes"].plain() and len(answer["warnings"].values) == 0
+    assert "by version 2 of their rules" in answer["notes"].plain() and len(answer["warnings"].values) == 0
 
 
 def test_a_sweep_file_is_run_with_what_r_gives_over_it(tmp_path, monkeypatch):

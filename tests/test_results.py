@@ -17,6 +17,7 @@ from simferry.results import as_pandas, collect, digest, done, table
 from simferry.summary import summary
 from simferry.worker import blocks
 from simferry.worker.rows import column_of, result_tables
+from simferry.worker.values import rows_of
 
 NA = float(blocks.NA_DOUBLE)
 DOUBLES = [1 / 3, NA, math.nan, math.inf, -math.inf, -0.0, 5e-324, 0.1 + 0.2]
@@ -117,7 +118,7 @@ def test_it_does_not_matter_which_blocks_hold_what(hand_made):
             tables = result_tables(
                 [c for c, _ in part],
                 [r for _, r in part],
-                [pd.DataFrame({k: pd.Series(v, dtype=object) for k, v in row(*p).items()}) for p in part],
+                [rows_of(pd.DataFrame({k: pd.Series(v, dtype=object) for k, v in row(*p).items()})) for p in part],
             )
             made.add(
                 part,

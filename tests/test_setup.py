@@ -13,7 +13,8 @@ WORKDIR /simferry
 RUN mv tools/Makefile . && mkdir python && touch pyproject.toml \
  && apt-get update -qq && apt-get install -y -qq --no-install-recommends git make python3 >/dev/null
 RUN for target in demo lint bench test; do make -n $target; done | sed -n 's|^tools/setup|& --system|p' >needed \
- && cat needed && bash -e needed && pandoc --version && ps
+ && cat needed && bash -e needed && pandoc --version && ps \
+ && python3 -c 'import ctypes, sysconfig; ctypes.CDLL(sysconfig.get_config_var("INSTSONAME"))'
 RUN mkdir -p small/inst/doc && touch small/NAMESPACE small/inst/doc/a.txt \
  && printf '%s\n' 'Package: small' 'Version: 1.0.0' 'Title: Small' 'Description: Small.' 'License: MIT' \
       'Author: A' 'Maintainer: A <a@b.org>' >small/DESCRIPTION \

@@ -115,7 +115,9 @@ def test_depth_and_size_have_a_limit(root):
     with open(root / "out" / "holes", "wb") as file:
         file.truncate(10 * 2**40)
     tree = Tree(root, ("out",), at_most=2**30)
-    assert content_of(tree) == {}
+    found = content_of(tree)
+    (root / "out" / "holes").unlink()  # who copies what tests leave would write all of it
+    assert found == {}
     assert sorted(tree.passed_over.values()) == [
         "it has 10,995,116,277,760 bytes, and no more than 1,073,741,824 fit",
         f"it lies more than {untrusted.DEEPEST} folders deep",

@@ -228,7 +228,8 @@ def test_a_plan_tells_time_and_cost(emulator, in_r):
         told(as.data.frame(sim_plan(function(n) n, data.frame(n = 1), 10, pilot = FALSE)))
     """)
     assert re.search(
-        r"^2 conditions x 1,000,000 replications = 2,000,000\ncode: simulation\na replication takes \S+ s on average, ", said
+        r"^2 conditions x 1,000,000 replications = 2,000,000\ncode: simulation\na replication takes \S+ s on average, ",
+        said,
     ), said
     assert re.search(r"^ *ml\.c5\.xlarge +10 +4 +\S.*\$\d+\.\d\d +as asked for", said, re.MULTILINE), said
     assert "assumed: a core there is as fast as one here" in said and "without a pilot no time" in said

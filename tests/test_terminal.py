@@ -85,7 +85,9 @@ def test_no_surface_passes_on_what_steers(evil):
     verbs = ["list", *(f"{v} {evil.run.id}" for v in ("status", "logs", "logs -f", "results", "errors", "errors --warnings", "summary")),
              "status strange"]  # fmt: skip
     said = on_terminal(sys.executable, "-c", program, str(evil.store.path), *verbs, folder=evil.store.path)
-    assert said.count("\\x1b]52;c;aGk=\\x07\\x1b[2J\\x9b1A\\u202e\\x08oh\x1b[31mno") >= 9
+    assert (
+        said.count("\\x1b]52;c;aGk=\\x07\\x1b[2J\\x9b1A\\u202e\\x08oh\x1b[31mno") == 7
+    )  # logs twice, results twice, errors, warnings, summary
     assert visible(said) == said
     # not on a terminal
     start = [sys.executable, "-c", program, evil.store.path]

@@ -15,8 +15,7 @@ KEY = b"simferry.same_seeds"  # in the metadata of a table of results
 
 def found(tables: Iterable[blocks.Table]) -> dict[bytes, bytes]:
     """What the tables `seeds` of a run's blocks tell, as metadata: [condition, seed, two replications] of each such condition."""
-    first: dict[tuple[int, str | None], int] = {}
-    same: dict[int, tuple[int, str | None, int, int]] = {}
+    lowest: dict[tuple[int, str | None], list[int]] = {}  # the two lowest replications, whichever block comes first
     for table in tables:
         columns = table.columns
         rows = zip(
@@ -24,9 +23,13 @@ def found(tables: Iterable[blocks.Table]) -> dict[bytes, bytes]:
             strict=True,
         )  # fmt: skip
         for condition, replication, seed in rows:
-            before = first.setdefault((condition, seed), replication)
-            if before != replication:
-                same.setdefault(condition, (condition, seed, *sorted((before, replication))))
+            of_seed = lowest.get((condition, seed), [])
+            lowest[condition, seed] = sorted({*of_seed, replication})[:2]
+    same: dict[int, tuple[int, str | None, int, int]] = {}
+    for (condition, seed), pair in lowest.items():
+        if len(pair) == 2:
+            candidate = (condition, seed, *pair)
+            same[condition] = min(same.get(condition, candidate), candidate, key=lambda c: c[2:])
     return {KEY: json.dumps(sorted(same.values())).encode()} if same else {}
 
 

@@ -1,6 +1,9 @@
 # Simulations that are functions.
 
+jit <- compiler::enableJIT(-1L)   # how much R compiles: as the user has it
+
 load_simulation <- function(job) {
+  compiler::enableJIT(jit)
   space <- globalenv()
   if (nzchar(job$objects)) {
     objects <- readRDS(file.path(job$code, job$objects))

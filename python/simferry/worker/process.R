@@ -170,8 +170,12 @@ work <- function(job, process, pieces, careful) {
             held <<- held + length(value)
           } else if (!is.null(value)) {
             # a plain vector of doubles is kept as it is; whatever else the simulation made is asked for its rows now
-            if (!is.double(value) || is.object(value) || !is.null(attr(value, "dim"))) value <- kept_value(job, id, first + i, value, folder$path)
-            if (length(value) > 1000L || is.list(value)) held <<- held + 8 * sum(lengths(value))
+            if (is.double(value) && !is.array(value) && !is.object(value)) {
+              if (length(value) > 1000L) held <<- held + 8 * length(value)
+            } else {
+              value <- kept_value(job, id, first + i, value, folder$path)
+              held <<- held + 8 * sum(lengths(value))
+            }
           }
           if (.Internal(sink.number(TRUE)) > diverted) while (sink.number() > diverted) sink()
           if (!is.null(value)) values[[i + 1L]] <- value

@@ -4,6 +4,7 @@
 # SIMFERRY_STREAM is the replication's .Random.seed (L'Ecuyer-CMRG). The main process draws from it; parallel tasks take its
 # substreams 1, 2, ... in order of submission. How, and what else a script may do about random numbers, stands in tasks.R.
 local({
+  jit <- compiler::enableJIT(0L)   # compiling what runs once takes longer than running it
   given <- Sys.getenv("SIMFERRY_STREAM")
   beside <- file.path(dirname(Sys.getenv("R_PROFILE_USER")), "simferry_worker")
   displaced <- Sys.getenv("SIMFERRY_R_PROFILE_USER", NA)
@@ -28,6 +29,7 @@ local({
     space$keep_streams(stream)
   }
 
+  compiler::enableJIT(jit)
   for (file in if (is.na(displaced)) c(".Rprofile", "~/.Rprofile") else displaced) if (nzchar(file) && file.exists(file)) {
     source(file, local = globalenv(), print.eval = TRUE)
     break

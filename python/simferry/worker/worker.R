@@ -18,6 +18,7 @@ local({
   space <- new.env(parent = baseenv())
   for (file in list.files(file.path(dirname(own), "simferry_worker"), "[.]R$", full.names = TRUE))
     for (expression in parse(file, keep.source = FALSE)) eval(expression, space)
+  compiler::enableJIT(0L)   # until the simulation begins: compiling what runs once takes longer than running it
   space$main(commandArgs(trailingOnly = TRUE))
   space$end_children()
   quit("no")   # here: of a script, what follows the expression that is run is what readLines() reads

@@ -28,7 +28,7 @@ def found(tables: Iterable[blocks.Table]) -> dict[bytes, bytes]:
     same: dict[int, tuple[int, str | None, int, int]] = {}
     for (condition, seed), pair in lowest.items():
         if len(pair) == 2:
-            candidate = (condition, seed, *pair)
+            candidate = (condition, seed, pair[0], pair[1])
             same[condition] = min(same.get(condition, candidate), candidate, key=lambda c: c[2:])
     return {KEY: json.dumps(sorted(same.values())).encode()} if same else {}
 

@@ -19,7 +19,7 @@ demo: setup ## run a real sweep on all cores and print its summary
 	$(bin)/simferry summary latest
 
 test: ## run every test; those of containers where Docker is (make docker)
-	@tools/setup boot cli doRNG foreach furrr future.apply globals iterators knitr pbapply randomForest reticulate rmarkdown RSQLite rstudioapi testthat tibble -- git pandoc ps=procps qpdf
+	@tools/setup boot cli doRNG doSNOW foreach furrr future.apply globals iterators knitr pbapply randomForest reticulate rmarkdown RSQLite rstudioapi testthat tibble -- git pandoc ps=procps qpdf
 	@case ",$$SIMFERRY_REQUIRE," in *[,\ ]docker[,\ ]*) tools/docker ;; esac
 	@$(bin)/python -m pytest
 

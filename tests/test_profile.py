@@ -36,7 +36,7 @@ def _r(request: pytest.FixtureRequest) -> None:
     packages = (
         ("parallel", "future.apply")
         if "future" in request.node.name
-        else ("parallel", "foreach", "doParallel", "boot", "pbapply")
+        else ("parallel", "foreach", "doParallel", "doSNOW", "furrr", "boot", "pbapply")
     )
     lacking = _lacking(packages)
     require("r", not lacking, lacking)
@@ -110,6 +110,11 @@ WAYS = {
         "parallel = 'multicore', ncpus = max(2, workers))$t"
     ),
     "pbapply": "pbapply::pboptions(type = 'none'); pbapply::pblapply(x, f, cl = max(2L, workers))",
+    "doSNOW": "doSNOW::registerDoSNOW(cl); foreach(i = 1:5, .combine = c) %dopar% f(i)",
+    "furrr": (
+        "future::plan(future::multicore, workers = workers); "
+        "furrr::future_map(x, f, .options = furrr::furrr_options(seed = TRUE))"
+    ),
     "jobs": "lapply(unname(mccollect(lapply(x, function(v) mcparallel(f(v))))), identity)",
 }
 TOUR = """

@@ -49,7 +49,8 @@ def test_a_loop_in_containers_gives_what_it_gives_here(image_r, in_r):
         k <- 100
         loop <- function(...) {{
           registerDoSimferry(seed = 1, ...)
-          foreach(i = 1:9, .combine = rbind, .packages = "splines") %dopar% c(i, k + rnorm(1), is.function(bs))
+          foreach(i = 1:9, .combine = rbind, .packages = "splines") %dopar% 
+            c(i, k + rnorm(1), is.function(bs), unlist(parallel::mclapply(1:2, function(j) rnorm(1), mc.cores = 2)))
         }}
         docker <- sim_docker("{image_r}", jobs = 2, workers = 1)
         there <- loop(backend = docker)

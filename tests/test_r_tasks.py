@@ -12,7 +12,7 @@ from simferry.errors import Note
 from sweeps import write
 from test_profile import _lacking
 
-PACKAGES = ("doParallel", "future.apply", "furrr", "boot", "pbapply", "doRNG")
+PACKAGES = ("doParallel", "future.apply", "furrr", "boot", "pbapply", "doRNG", "doSNOW")
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -61,8 +61,8 @@ draw <- function(i) rnorm(2)
 deep <- function(i) c(rnorm(1), unlist(parallel::mclapply(1:2, function(i) rnorm(2), mc.cores = 2)), rnorm(1))
 simulate <- function(n) {
   cl <- makeCluster(2)
-  registerDoParallel(cl)
-  both <- function() c(unlist(parLapply(cl, 1:3, deep)), unlist(foreach(i = 1:3, .export = "deep") %dopar% deep(i)),
+  loop <- function() unlist(foreach(i = 1:3, .export = "deep") %dopar% deep(i))
+  both <- function() c(unlist(parLapply(cl, 1:3, deep)), { registerDoParallel(cl); loop() }, { doSNOW::registerDoSNOW(cl); loop() },
                        unlist(clusterMap(cl, deep, 1:2)),
                        unlist(pbapply::pblapply(1:2, draw, cl = cl)), parSapply(cl, 1:2, function(i) rnorm(1)), rnorm(1))
   x <- c(both(), both())

@@ -3,7 +3,10 @@
 from itertools import permutations
 
 import numpy as np
+import pytest
+import simferry as sf
 from simferry import same_seeds
+from simferry.errors import Note
 from simferry.worker import blocks
 
 
@@ -27,3 +30,28 @@ def test_the_order_of_blocks_does_not_matter():
 
 def test_seeds_that_differ_are_not_named():
     assert same_seeds.found([seeds((1, 1, "1"), (2, 2, "1"), (1, 3, "2"))]) == {}
+
+
+SEEDED = """
+import random
+import numpy as np
+def simulate(n, rng=None):
+    if n == 1: random.seed(7)
+    if n == 2: np.random.seed(7)
+    if n == 3: return np.random.default_rng(7).random()
+    if n == 4: np.random.seed(rng.integers(2**31)); random.seed(); np.random.seed()
+    return random.random() + np.random.random()
+"""
+
+
+@pytest.mark.parametrize("without", ["", "rng"])
+def test_a_note_tells_of_python_functions_that_set_the_same_seed(tmp_path, without):
+    script = tmp_path / "simulate.py"
+    script.write_text(
+        SEEDED.replace(", rng=None", "").replace("rng.integers(2**31)", "random.getrandbits(30)") if without else SEEDED
+    )
+    run = sf.run(script, sf.grid(n=[1, 2, 3, 4]), replications=6, seed=1, workers=2, store=tmp_path / "runs")
+    with pytest.warns(Note, match=r"replications 1 and \d of condition 1 .* the same seed, 7 \(and some of 2 other"):
+        frame = run.results()
+    drawn = frame.groupby("n")["value"].nunique().tolist()
+    assert drawn == [6, 6, 1, 6]  # the other module's generator is simferry's

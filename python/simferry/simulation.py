@@ -40,7 +40,7 @@ _BELOW = (
     *(f"simferry_worker/{part}.py" for part in _OF_PYTHON),
 )
 _IN_R = ("worker.R", "cluster.R", *_BELOW, *(f"simferry_worker/{part}.R" for part in _PARTS))
-_IN_PYTHON = ("worker.py", *_BELOW, *(f"simferry_worker/{part}.py" for part in ("first_use", *_PARTS)))
+_IN_PYTHON = ("worker.py", *_BELOW, *(f"simferry_worker/{part}.py" for part in ("first_use", "set_seeds", *_PARTS)))
 # what lies beside the script: the program that runs it, and the folder of that program's parts
 WORKER_FILES = {"r": _IN_R, "python": _IN_PYTHON, "command": _IN_PYTHON}
 # in an image: the program, and the worker that it runs

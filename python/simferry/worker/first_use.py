@@ -52,7 +52,11 @@ class RandomAtFirstUse:
 
         def seed_again(a: Any = None, version: int = 2) -> None:
             inst.__class__ = settled
-            seed(a, version)
+            if a is None:
+                seed(a, version)
+            else:
+                streams.told("random", a)
+                inst.seed(a, version)
 
         streams.takes_the_place(seed_again, seed, "random")
         random.seed = seed_again

@@ -136,9 +136,9 @@ class FunctionRunner:
             self.numpy.unseeded = True
         else:
             words = [*self.job.keys[row].view("<u4").tolist(), replication]
-            np.random.seed(words)
+            np.random.mtrand._rand.seed(words)
             # another number: both are Mersenne twisters, and would give the same numbers
-            random.seed(int.from_bytes(b"random" + np.array(words, dtype="<u4").tobytes(), "little"))
+            random._inst.seed(int.from_bytes(b"random" + np.array(words, dtype="<u4").tobytes(), "little"))  # type: ignore[attr-defined]
         if streams.made:
             streams.renew_made()
         return self.function(**self.parameters)

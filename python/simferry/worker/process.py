@@ -12,13 +12,14 @@ from typing import Any
 
 import numpy as np
 
-from . import blocks, own
+from . import blocks, own, streams
 from .family import leave
 from .folders import Folder, enter
 from .functions import FunctionRunner
 from .job import Job, facts_here, give_up
 from .rows import Refused, ids_of, is_simple, pickled, records, result_tables, table
 from .scripts import NotKept, ScriptRunner, keeping
+from .set_seeds import SetSeeds
 from .values import a_kind_of, cannot_be_kept, describe, message_of, rows_of
 
 
@@ -56,6 +57,7 @@ class Process:
         self.folder: Folder | None = None  # a function's; a script's is its runner's
         self.each = False  # whether the folder is looked at after each replication
         self.look_at = 0.0
+        self.set_seeds = SetSeeds()
         self.clear()
 
     def clear(self) -> None:
@@ -67,6 +69,7 @@ class Process:
         self.failures: list[tuple[int, int, str, str, str]] = []
         self.warned: dict[tuple[int, int, str], int] = {}
         self.texts: list[tuple[int, int, str]] = []
+        self.set_seeds.rows.clear()
         self.dropped: list[tuple[int, int, str]] = []
         self.looked = 0  # so many of these have been looked at
 
@@ -93,6 +96,7 @@ class Process:
                 self.facts = {"run": job.run, **facts_here()}
                 self.own = own.News(job.root, job.own_code)
                 warnings.showwarning = self.warn
+                streams.seeded = self.seeded
                 for span in self.claims():
                     for stretch in span:
                         self.stretch(*stretch)
@@ -260,6 +264,10 @@ class Process:
         key = (self.job.ids[row], replication, message_of(message, category))
         self.warned[key] = self.warned.get(key, 0) + 1
 
+    def seeded(self, function: str, seed: Any) -> None:
+        row, replication = self.at
+        self.set_seeds.add(self.job.ids[row], replication, function, seed)
+
     def seconds_per_block(self, now: float) -> float:
         """A second, but not more than 50,000 blocks for the whole run."""
         total = (now - self.started) * self.job.workers * self.job.jobs / self.fraction
@@ -299,6 +307,8 @@ class Process:
         if self.warned:
             tables.append(records("warnings", ("message",), list(self.warned)))
             tables[-1].columns["count"] = blocks.numbers("integer", list(self.warned.values()))
+        if self.set_seeds.rows:
+            tables.append(records("seeds", ("seed",), self.set_seeds.rows))
         if self.texts:
             tables.append(records("outputs", ("text",), self.texts))
         return tables

@@ -76,6 +76,7 @@ def words(data: bytes) -> list[int]:
 
 wide: Stream | None = None  # what the process-wide generators draw from, and threads that are no task
 helper = False  # whether this process works for the one that started it: a worker of a pool, say
+seeded: Callable[[str, Any], None] | None = None  # is told of the seeds that a replication's own code sets, and by what
 _here = _local()  # stream: of the task that runs in this thread; starting: of the process that this thread starts
 _fork = b""
 made: list[tuple[Any, str]] = []  # (generator, its name) of default_rng() outside tasks, and copies of them
@@ -167,7 +168,10 @@ def marked(number: int) -> int:
 
 def entropy(bits: int) -> int:
     """In the place of secrets.randbits, where numpy asks for it."""
-    return entropy_for(sys._getframe(1).f_globals.get("__name__", ""), bits)
+    frame: Any = sys._getframe(1)
+    if frame.f_code is _of_seed:
+        frame = frame.f_back
+    return entropy_for(frame.f_globals.get("__name__", ""), bits)
 
 
 def entropy_for(module: str, bits: int) -> int:
@@ -179,6 +183,14 @@ def entropy_for(module: str, bits: int) -> int:
     else:
         data = derive(stream.next(f"generator {of_main(module)}"), "entropy", bits)
     return int.from_bytes(data, "little") >> (-bits % 8)
+
+
+def told(function: str, seed: Any) -> None:
+    """Whoever calls what calls this gives a seed of its own; what is installed does so for its own purposes."""
+    if seeded and isinstance(current(), Replications):
+        file = sys._getframe(2).f_globals.get("__file__") or ""
+        if not any(f"{os.sep}{folder}{os.sep}" in file for folder in ("site-packages", "dist-packages")):
+            seeded(function, seed)
 
 
 def of_main(module: str) -> str:
@@ -210,7 +222,9 @@ def _change_random(module: Any) -> None:
 
     def seed(a: Any = None, version: int = 2) -> None:
         stream = current()
-        if a is None and stream:
+        if a is not None:
+            told("random", a)
+        elif stream:
             a = int.from_bytes(stream.next("random.seed"), "little")
         original(a, version)
 
@@ -226,7 +240,23 @@ def _change_bit_generator(module: Any) -> None:
     module.randbits = entropy
 
 
+_of_seed: Any = None  # the code that stands before np.random.seed(): it is no caller
+
+
 def _change_mtrand(module: Any) -> None:
+    global _of_seed
+    original = module.seed
+
+    def seed(seed: Any = None) -> None:
+        if seed is not None:
+            told("np.random", seed)
+        original(seed)
+
+    _of_seed = seed.__code__
+    takes_the_place(seed, original, "numpy.random.mtrand")
+    module.seed = seed
+    if hasattr(package := sys.modules["numpy.random"], "seed"):
+        package.seed = seed  # type: ignore[attr-defined]
     if wide:
         seed_numpy(module, wide)
 
@@ -239,6 +269,8 @@ def _change_generator(module: Any) -> None:
         stream = current()
         if not stream or not (seed is None or isinstance(seed, int)):
             return original(seed)
+        if seed is not None:
+            told("default_rng", seed)
         shared = seed is None and stream is wide and not stream.task  # tasks may use it too
         module = sys._getframe(1).f_globals.get("__name__", "")
         number = seed

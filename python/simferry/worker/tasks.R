@@ -239,19 +239,11 @@ keep_streams <- function(stream, running = NULL) {
   })
 
   when_loaded("foreach", function(ns) {       # %dopar% without a backend is doSEQ: same streams as with one
-    task <- function(seed, value) {
-      space <- globalenv()
-      before <- space[[".Random.seed"]]
-      on.exit(if (is.null(before)) rm(".Random.seed", envir = space) else assign(".Random.seed", before, envir = space))
-      assign(".Random.seed", seed, envir = space)
-      value
-    }
-    environment(task) <- .BaseNamespaceEnv
     # a further variable of the innermost loop
     add_seeds <- function(obj, take) {
       if (inherits(obj, "xforeach")) obj$e2 <- add_seeds(obj$e2, take)
       else {
-        obj$args <- c(obj$args, list(.simferry_seed = as.call(list(iterators::iter, take))))
+        obj$args <- c(as.list(obj$args), list(.simferry_seed = as.call(list(iterators::iter, take))))
         obj$argnames <- c(obj$argnames, ".simferry_seed")
       }
       obj
@@ -269,8 +261,11 @@ keep_streams <- function(stream, running = NULL) {
           stop(e)
         })
       } else if (!identical(environmentName(topenv(environment(real))), "doParallel"))   # whose tasks parallel's functions start
-        backend$fun <- function(obj, expr, envir, data)
-          real(add_seeds(obj, dealer()), as.call(list(task, quote(.simferry_seed), expr)), envir, data)
+        backend$fun <- function(obj, expr, envir, data) {
+          # in plain words: backends look through it for what they must send along
+          seeded <- bquote({ assign(".Random.seed", .simferry_seed, envir = globalenv()); .(expr) })
+          keep_state(NULL, real(add_seeds(obj, dealer()), seeded, envir, data))
+        }
       backend
     })
   })

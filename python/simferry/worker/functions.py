@@ -138,7 +138,7 @@ class FunctionRunner:
             words = [*self.job.keys[row].view("<u4").tolist(), replication]
             np.random.mtrand._rand.seed(words)
             # another number: both are Mersenne twisters, and would give the same numbers
-            random._inst.seed(int.from_bytes(b"random" + np.array(words, dtype="<u4").tobytes(), "little"))  # type: ignore[attr-defined]
+            random._inst.seed(int.from_bytes(b"random" + np.array(words, dtype="<u4").tobytes(), "little"))
         if streams.made:
             streams.renew_made()
         return self.function(**self.parameters)

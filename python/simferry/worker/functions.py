@@ -141,6 +141,8 @@ class FunctionRunner:
             random._inst.seed(int.from_bytes(b"random" + np.array(words, dtype="<u4").tobytes(), "little"))
         if streams.made:
             streams.renew_made()
+        if streams.libraries:
+            streams.seed_libraries(self.stream)
         return self.function(**self.parameters)
 
     def text(self) -> None:

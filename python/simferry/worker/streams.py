@@ -81,6 +81,7 @@ _here = _local()  # stream: of the task that runs in this thread; starting: of t
 _fork = b""
 made: list[tuple[Any, str]] = []  # (generator, its name) of default_rng() outside tasks, and copies of them
 _most = 64
+libraries: list[Any] = []  # those with generators of their own that are loaded (libraries.py)
 
 
 def current() -> Stream | None:
@@ -107,6 +108,8 @@ def seed_globals() -> None:
     for name in ("random", "numpy.random.mtrand"):
         if wide and name in sys.modules:
             _SEEDERS[name](sys.modules[name], wide)
+    if wide and libraries:
+        seed_libraries(wide)
 
 
 def seed_random(module: Any, stream: Stream) -> None:
@@ -122,12 +125,20 @@ def seed_numpy(module: Any, stream: Stream) -> None:
             module.set_bit_generator(type(rand._bit_generator)(seed))
 
 
+def seed_libraries(stream: Stream, of_thread: bool = False) -> None:
+    """of_thread: only those generators that each thread has for itself."""
+    for library in libraries:
+        if library.of_thread or not of_thread:
+            library.seed(derive(stream.key, library.name))
+
+
 _SEEDERS = {"random": seed_random, "numpy.random.mtrand": seed_numpy}
 
 
 def saved_globals() -> dict[str, Any]:
     """The state of the process-wide generators, and of those that default_rng() made outside tasks."""
     out: dict[str, Any] = {"made": [(generator.bit_generator, generator.bit_generator.state) for generator, _ in made]}
+    out["libraries"] = [(library, library.state()) for library in libraries]
     if "random" in sys.modules:
         out["random"] = sys.modules["random"]._inst.getstate()
     if rand := getattr(sys.modules.get("numpy.random.mtrand"), "_rand", None):
@@ -136,11 +147,14 @@ def saved_globals() -> dict[str, Any]:
 
 
 def restore_globals(saved: dict[str, Any]) -> None:
-    seed_globals() if len(saved) < 3 else None  # what was loaded meanwhile begins as it would have
+    if len(saved) < 4 or len(saved["libraries"]) < len(libraries):
+        seed_globals()  # what was loaded meanwhile begins as it would have
     if "random" in saved:
         sys.modules["random"]._inst.setstate(saved["random"])
     if state := saved.get("numpy.random.mtrand"):
         sys.modules["numpy.random.mtrand"]._rand.set_state(state)
+    for library, state in saved["libraries"]:
+        library.set_state(state)
     for bits, state in saved["made"]:
         bits.state = state
 
@@ -434,7 +448,20 @@ def _guard(name: str) -> Callable[[Any], None]:
     return change
 
 
+def _library(name: str) -> Callable[[Any], None]:
+    def change(module: Any) -> None:
+        from . import libraries as known
+
+        libraries.append(library := getattr(known, name)(module))
+        if wide:
+            library.seed(derive(wide.key, library.name))
+
+    return change
+
+
 CHANGES |= {
+    "torch": _library("Torch"),
+    "numba._helperlib": _library("Numba"),
     "subprocess": _change_subprocess,
     "threading": _guard("threads"),
     "multiprocessing.process": _guard("processes"),

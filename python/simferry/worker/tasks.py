@@ -68,6 +68,8 @@ def run_in_thread(
     stream: streams.Stream, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> Any:
     outer, process = getattr(streams._here, "stream", None), streams.wide
+    if streams.libraries:
+        streams.seed_libraries(stream, of_thread=True)
     look = process is not None and not process.counts.get("warned")
     before = shared_state() if look else None
     streams._here.stream = stream
@@ -87,7 +89,8 @@ def shared_state() -> Any:
         {k: v.tobytes() if hasattr(v, "tobytes") else v for k, v in numpy.get("state", {}).items()},
         numpy.get("gauss"),
     )
-    return saved.get("random"), numpy, [str(state) for _, state in saved["made"]]
+    libraries = [state for library, state in saved["libraries"] if not library.of_thread]
+    return saved.get("random"), numpy, libraries, [str(state) for _, state in saved["made"]]
 
 
 def is_means(thing: Any) -> bool:

@@ -1,0 +1,67 @@
+"""Libraries with process-wide generators of their own: PyTorch's of the CPU, and numba's, which compiled functions draw from.
+
+Left alone, both take a seed from the system in each process. Here they are seeded where np.random is, each from a stream of its
+own, once they are loaded. What the simulation seeds itself has the last word.
+"""
+
+import ctypes
+import hashlib
+from typing import Any
+
+from . import streams
+
+
+class Torch:
+    """Its Mersenne twister is given a whole state: of a seed it takes 32 bits, which 100,000 replications would share by chance."""
+
+    name, of_thread = "torch", False
+
+    def __init__(self, torch: Any) -> None:
+        self.torch, self.generator = torch, torch.default_generator
+        # the first seed (64 bits), two flags, the place in the state, 624 words of 64 bits with 32 in use, and normal draws
+        self.bytes = bytearray(torch.Generator().get_state().tolist())
+        self.state_of_bytes = torch.frombuffer(self.bytes, dtype=torch.uint8)
+        halves = memoryview(self.bytes).cast("I")
+        self.first_seed, self.words = halves[:2], halves[6 : 6 + 2 * 624 : 2]
+        original = torch.manual_seed
+
+        def manual_seed(seed: Any) -> Any:
+            streams.told("torch.manual_seed", seed)
+            return original(seed)
+
+        streams.takes_the_place(manual_seed, original, "torch.random")
+        torch.manual_seed = torch.random.manual_seed = manual_seed
+
+    def seed(self, key: bytes) -> None:
+        words = memoryview(hashlib.shake_128(key).digest(4 * 626)).cast("I")
+        self.first_seed[:], self.words[:] = words[:2], words[2:]
+        self.generator.set_state(self.state_of_bytes)
+
+    def state(self) -> bytes:
+        state = self.generator.get_state()
+        return ctypes.string_at(state.data_ptr(), state.numel())
+
+    def set_state(self, state: bytes) -> None:
+        self.generator.set_state(self.torch.frombuffer(bytearray(state), dtype=self.torch.uint8))
+
+
+class Numba:
+    """Two Mersenne twisters in each thread: of `np.random` and of `random` in compiled functions."""
+
+    name, of_thread = "numba", True
+    size = 2520  # of a state: place, 624 words, whether there is a second normal draw, which, whether it is seeded
+
+    def __init__(self, helperlib: Any) -> None:
+        self.rnd_seed = helperlib.rnd_seed
+        self.places = (helperlib.rnd_get_np_state_ptr, helperlib.rnd_get_py_state_ptr)
+
+    def seed(self, key: bytes) -> None:
+        for place, own in zip(self.places, (key, key[::-1]), strict=True):
+            self.rnd_seed(place(), own)
+
+    def state(self) -> list[bytes]:
+        return [ctypes.string_at(place(), self.size) for place in self.places]
+
+    def set_state(self, state: list[bytes]) -> None:
+        for place, own in zip(self.places, state, strict=True):
+            ctypes.memmove(place(), own, self.size)

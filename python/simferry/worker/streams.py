@@ -466,6 +466,8 @@ CHANGES |= {
     "threading": _guard("threads"),
     "multiprocessing.process": _guard("processes"),
     "multiprocessing.pool": _guard("pools"),
+    "multiprocess.process": _guard("processes"),  # pathos' copy of it, which pickles with dill
+    "multiprocess.pool": _guard("pools"),
     "concurrent.futures.thread": _guard("thread_executors"),
     "concurrent.futures.process": _guard("process_executors"),
     "loky.process_executor": _guard("process_executors"),

@@ -19,7 +19,7 @@ from typing import Any
 from . import streams
 
 # their threads, processes and submissions are means to run tasks, and no tasks themselves
-MEANS = {"concurrent", "multiprocessing", "joblib", "loky", "threading"}
+MEANS = {"concurrent", "multiprocess", "multiprocessing", "joblib", "loky", "threading"}
 SHARED = (
     "np.random, random and generators made outside the task are shared by all threads: what a task draws from them depends on "
     "scheduling. Use numpy.random.default_rng() in the task, or rng.spawn(1)[0]: these are its own."

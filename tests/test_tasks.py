@@ -93,6 +93,10 @@ def ways(how, n, rng):
         for process in processes:
             process.start()
         yield sorted(queue.get() for process in processes)
+    elif how == "multiprocess":  # pathos' copy of multiprocessing
+        import multiprocess
+        with multiprocess.get_context("spawn").Pool(n) as pool_:
+            yield pool_.map(draws, range(5), n)
     else:
         yield from pool(how, n)
 
@@ -120,9 +124,9 @@ if __name__ == "__main__":
 
 def test_no_draw_of_a_function_or_its_tasks_occurs_twice_for_any_number_of_workers(tmp_path, go):
     script = write(tmp_path, "simulate.py", TASKS + FUNCTION)
-    hows = ["loky", "multiprocessing", "threading", "fork", "executor", "process"]
+    hows = ["loky", "multiprocessing", "threading", "fork", "executor", "process", "multiprocess"]
     tables = []
-    for workers, replications in ((2, 9), (1, 2), (3, 2)):  # 54 replications
+    for workers, replications in ((2, 9), (1, 2), (3, 2)):  # 63 replications
         run = go(script, sf.grid(how=hows, n=[workers]), replications, workers=workers, common="n")
         tables.append(run.results().query("replication <= 2").drop(columns="n").reset_index(drop=True))
         if replications == 9:

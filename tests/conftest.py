@@ -8,8 +8,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from simferry import store, streams
-from simferry.design import Design
+from simferry.jobs import streams
+from simferry.store import run_folder as store
+from simferry.sweep.design import Design
 from simferry.worker import blocks
 
 if (

@@ -15,9 +15,10 @@ from pathlib import Path
 
 import pytest
 from conftest import require
-from simferry import engine as engine_module
-from simferry import images, processing
-from simferry.infer import recipes
+from simferry.containers import engine as engine_module
+from simferry.containers import job as container_job
+from simferry.images import recipes as images
+from simferry.images.infer import recipes
 
 BASE = "debian:bookworm-slim"
 # what htpasswd says of user "ferry", password "secret"
@@ -187,6 +188,6 @@ def docker_config(folder: Path, host: str, login: str) -> Path:
 
 def left_behind(engine, owner: str) -> list[str]:
     """Containers and networks of a run that are still there."""
-    labels = {"label": f"{processing.OWNER}={owner}"}
+    labels = {"label": f"{container_job.OWNER}={owner}"}
     found = [c.name for c in engine.containers.list(all=True, filters=labels)]
     return found + [n.name for n in engine.networks.list(filters=labels)]

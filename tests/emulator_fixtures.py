@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from conftest import require
-from simferry.processing import OWNER
+from simferry.containers.job import OWNER
 
 P = "/opt/ml/processing"
 GROUP = "/aws/sagemaker/ProcessingJobs"

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import psutil
 import simferry as sf
-from simferry import results
+from simferry.results import collect
 
 # Draws enough that a wrong stream shows. Without changing the code, PAUSE (seconds) makes it slow, and HOLD (a file) makes
 # each process stop after 10 replications, make a file of that name and its number, and wait until HOLD is gone.
@@ -53,13 +53,13 @@ def write(folder: Path, name: str, code: str) -> Path:
 
 
 def digest(run: sf.Run) -> str:
-    return results.digest(run.results_table())
+    return collect.digest(run.results_table())
 
 
 def done_pairs(run: sf.Run) -> list[tuple[int, int]]:
     """(condition, replication) of every finished block, also where two blocks have the same."""
     pairs = []
-    for _, block in results.read_blocks(run._folder):
+    for _, block in collect.read_blocks(run._folder):
         columns = block.table("replications").columns
         pairs += zip(columns["condition"].values.tolist(), columns["replication"].values.tolist(), strict=True)
     return pairs

@@ -14,10 +14,10 @@ import simferry as sf
 from conftest import HandMade
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from simferry import planning
 from simferry.backends.local import Local
 from simferry.cli import main
 from simferry.errors import SimferryError
+from simferry.jobs import stretches
 from simferry.processes import identity
 from simferry.worker import blocks
 
@@ -193,7 +193,7 @@ def test_more_conditions_than_there_are_take_no_memory(store, capsys, monkeypatc
     shutil.copytree(folder / "whole", bad)
     record = json.loads((bad / "run.json").read_text())
     (bad / "run.json").write_text(json.dumps({**record, "conditions": 2**31 - 1}))
-    monkeypatch.setattr(planning, "missing_work", lambda *_: pytest.fail("it takes 8 bytes for each"))
+    monkeypatch.setattr(stretches, "missing_work", lambda *_: pytest.fail("it takes 8 bytes for each"))
     for verb in (["resume"], ["extend", "-n", "3"]):
         code, _, err = command(capsys, *verb[:1], bad.name, *verb[1:], "--store", folder / "store")
         assert code == 1 and "has 2 rows where run.json says 2147483647" in err

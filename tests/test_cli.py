@@ -317,7 +317,7 @@ def test_a_terminal_gets_a_progress_bar(folder, typed):
 
 @pytest.mark.skipif(os.environ.get("SIMFERRY_DEBUG") is not None, reason="SIMFERRY_DEBUG shows the traceback")
 def test_a_fault_of_our_own_is_one_line_and_a_place(folder, monkeypatch):
-    from simferry import verbs
+    from simferry.verbs import run as verbs
 
     def broken(*_):
         raise KeyError("oops")

@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from simferry.aws.prices import START_UP_SECONDS, Prices
 from simferry.cli import main
-from simferry.cloud_forecast import JOBS_AT_MOST, VCPU_SPEED, Work, forecast, seconds_of, seconds_on
 from simferry.errors import SimulationError, UsageError, WorkerError
+from simferry.verbs.forecast import JOBS_AT_MOST, VCPU_SPEED, Work, forecast, seconds_of, seconds_on
 
 TABLE = {
     "ml.c5.xlarge": 0.204,
@@ -228,7 +228,7 @@ def test_what_is_wrong_is_told_before_the_pilot(here, monkeypatch):
     def plan(**options):
         return sf.plan(sleepy, sf.grid(n=[10]), replications=10, **options)
 
-    monkeypatch.setattr("simferry.forecast._pilot", lambda *_: pytest.fail("the pilot ran"))
+    monkeypatch.setattr("simferry.verbs.plan._pilot", lambda *_: pytest.fail("the pilot ran"))
     with pytest.raises(UsageError, match="for the cloud, and the backend is local"):
         plan(deadline="2h")
     for wrong in ({"deadline": "soon"}, {"budget": 0}, {"jobs": 0}, {"instance_type": "ml.c5.5xlarge"}, {"hosts": 2},

@@ -1,7 +1,7 @@
 """What the reasons tell that a job ended for."""
 
 import pytest
-from simferry.backends import contract
+from simferry.aws.contracts import processing as contract
 
 
 @pytest.mark.parametrize(

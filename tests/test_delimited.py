@@ -5,7 +5,7 @@ import subprocess
 
 import pytest
 from conftest import require
-from simferry.outputs import output_columns, read_output
+from simferry.results.outputs import output_columns, read_output
 from simferry.worker import blocks
 from simferry.worker.rows import ids_of, table
 

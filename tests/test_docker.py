@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 import simferry as sf
 from docker_fixtures import left_behind
-from simferry import errors, processing
-from simferry.store import DEFAULT_STORE
+from simferry import errors
+from simferry.containers import job as container_job
+from simferry.store.run_folder import DEFAULT_STORE
 from simferry.untrusted import Tree
 from sweeps import DRAWS, block_hashes, digest, done_pairs, simferry, wait_until, write
 
@@ -300,14 +301,14 @@ def test_objects_are_kept_however_a_job_ends(tmp_path, engine, image_r):
 
 
 def test_a_file_of_the_same_size_is_sent_again(tmp_path):
-    files, here, there = processing.Files(), tmp_path / "here", tmp_path / "there"
+    files, here, there = container_job.Files(), tmp_path / "here", tmp_path / "there"
     here.mkdir()
     for content in ("AAAA", "BBBB"):
         (here / "kept").write_text(content)
-        files.send(Tree(here), processing.local_uri(there))
+        files.send(Tree(here), container_job.local_uri(there))
         assert (there / "kept").read_text() == content
     (there / "kept").write_text("an earlier attempt's"[:4])
-    processing.Files().send(Tree(here), processing.local_uri(there))
+    container_job.Files().send(Tree(here), container_job.local_uri(there))
     assert (there / "kept").read_text() == "BBBB"
 
 

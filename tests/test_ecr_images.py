@@ -4,11 +4,11 @@ import json
 
 import boto3
 import pytest
-from simferry.aws.images import Image, find_or_push
 from simferry.aws.session import client
 from simferry.emulator.images import local_image
 from simferry.errors import UsageError
-from simferry.registry import _MANIFEST, RegistryError, ecr_host, push, tag_of
+from simferry.images.find import Image, find_or_push
+from simferry.images.registry import _MANIFEST, RegistryError, ecr_host, push, tag_of
 
 HOST = "123456789012.dkr.ecr.us-east-1.amazonaws.com"
 

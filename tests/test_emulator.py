@@ -16,10 +16,10 @@ import pytest
 from botocore.exceptions import ClientError
 from docker_fixtures import left_behind
 from emulator_fixtures import Jobs, P
-from simferry import registry
-from simferry.aws.job_storage import S3Storage, TransferError
+from simferry.containers.storage import S3Storage, TransferError
 from simferry.emulator import Faults
 from simferry.emulator import machine as machine_module
+from simferry.images import registry
 from simferry.untrusted import Tree
 
 GROUP = "/aws/sagemaker/ProcessingJobs"

@@ -10,7 +10,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from simferry.engine import EngineError, ImageError, connect, find_image, repository_of, run_once
+from simferry.containers.engine import EngineError, ImageError, connect, find_image, repository_of, run_once
 
 
 @pytest.fixture(autouse=True)

@@ -7,7 +7,7 @@ import sys
 import textwrap
 
 import pytest
-from simferry.fingerprint import fingerprint
+from simferry.sweep.fingerprint import fingerprint
 
 
 def of(source, name="f", **known):
@@ -144,7 +144,8 @@ def test_functions_that_call_themselves_and_each_other_have_one():
 
 def test_it_is_the_same_in_every_process(tmp_path):
     script = tmp_path / "script.py"
-    tail = "\nfrom simferry.fingerprint import fingerprint\nimport numpy as np\nprint(fingerprint((f, {'x', 'y', 'z'}, np.arange(9))))"
+    tail = "\nfrom simferry.sweep.fingerprint import fingerprint\nimport numpy as np\n"
+    tail += "print(fingerprint((f, {'x', 'y', 'z'}, np.arange(9))))"
     script.write_text(textwrap.dedent(BASE) + tail)
     found = set()
     for seed in ("0", "1", "2"):

@@ -7,11 +7,11 @@ import threading
 import pytest
 from click.testing import CliRunner
 from docker_fixtures import with_authorities
-from simferry import images
 from simferry.cli import main
-from simferry.engine import EngineError, ImageError
-from simferry.image_check import check
-from simferry.infer import recipes
+from simferry.containers.engine import EngineError, ImageError
+from simferry.images import recipes as images
+from simferry.images.check import check
+from simferry.images.infer import recipes
 
 DOCKERFILE = "FROM debian:bookworm-slim\nCOPY note.txt /note.txt\nRUN cat /note.txt\n"
 

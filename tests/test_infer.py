@@ -4,10 +4,10 @@ import json
 
 import pytest
 from docker_fixtures import with_authorities
-from simferry import images
-from simferry.engine import run_once
+from simferry.containers.engine import run_once
 from simferry.errors import SimulationError, UsageError
-from simferry.infer import python_packages, r_packages, recipe_for, write_recipe
+from simferry.images import recipes as images
+from simferry.images.infer import python_packages, r_packages, recipe_for, write_recipe
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import os
 import pytest
 import simferry as sf
 from simferry.errors import StoreError, UsageError
-from simferry.inputs import as_inputs
+from simferry.sweep.inputs import as_inputs
 from sweeps import simferry, write
 
 FUNCTIONS = {

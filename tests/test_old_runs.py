@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 import simferry as sf
 from conftest import require
-from simferry import streams
 from simferry.errors import Note
+from simferry.jobs import streams
 
 SEEDS = [2061841710, 2061841711, 2061841712, 1377412110, 1377412111, 1377412112]
 DRAWS = [
@@ -86,3 +86,18 @@ def test_another_version_ends_reuse_of_its_own_kind_only(tmp_path, monkeypatch):
     monkeypatch.setitem(streams.VERSIONS, ("python", "function"), 99)
     run()
     assert taken == [0, 0, 2, 0]
+
+
+@pytest.mark.parametrize("name", ["rows", "common", "function"])
+def test_runs_from_before_the_modules_lay_in_packages(name, tmp_path):
+    """Factors, NA and dates in R; common random numbers; a function object of Python that calls R, pickled with `simferry.rpy`.
+
+    The tables beside them were made by the simferry that began these runs.
+    """
+    require("r", shutil.which("Rscript") is not None, "Rscript is not on the PATH")
+    with tarfile.open(Path(__file__).parent / "runs_of_the_flat_layout.tar.xz") as file:
+        file.extractall(tmp_path)  # our own
+    run = sf.open(name, tmp_path)
+    run.extend(3)
+    run.results().to_csv(tmp_path / "now.csv", index=False)
+    assert (tmp_path / "now.csv").read_text() == (tmp_path / f"{name}.csv").read_text()

@@ -9,11 +9,11 @@ import textwrap
 import pytest
 import simferry as sf
 from conftest import require
-from simferry import own_code
 from simferry.backends import backend
-from simferry.design import Design
 from simferry.errors import SimulationError
-from simferry.results import read_blocks
+from simferry.results.collect import read_blocks
+from simferry.sweep import own_code
+from simferry.sweep.design import Design
 from simferry.worker import own
 from sweeps import simferry, write
 
@@ -374,7 +374,7 @@ def test_what_is_own(tmp_path):
     assert not own.is_own("helper", str(code / "helper.py"), code)
     assert not own.is_own("json", os.__file__, code)
     assert not own.is_own("numpy", sys.modules["numpy"].__file__, code)
-    assert not own.is_own("simferry.design", sf.design.__file__, code)
+    assert not own.is_own("simferry.sweep.design", sf.design.__file__, code)
 
 
 def test_a_block_tells_of_what_its_run_did_not_know(tmp_path, library):

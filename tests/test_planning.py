@@ -3,8 +3,8 @@
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from simferry import planning
-from simferry.design import grid
+from simferry.jobs import stretches
+from simferry.sweep.design import grid
 from simferry.worker import blocks
 from simferry.worker.job import as_python
 
@@ -28,7 +28,7 @@ sizes = {"conditions": st.integers(1, 12), "replications": st.integers(1, 60)}
 @given(**sizes, cores=st.integers(1, 64), jobs=st.integers(1, 9), data=st.data())
 def test_cutting_and_dealing_cover_every_replication_exactly_once(conditions, replications, cores, jobs, data):
     order = np.array(data.draw(st.permutations(range(conditions))))
-    dealt = planning.deal(planning.cut(planning.all_work(conditions, replications), order, cores), jobs)
+    dealt = stretches.deal(stretches.cut(stretches.all_work(conditions, replications), order, cores), jobs)
     found = [pair for work in dealt for pair in replications_of(work)]
     assert len(found) == len(set(found)) and set(found) == everything(conditions, replications)
     assert all(len(work) for work in dealt) and len(dealt) <= jobs
@@ -39,7 +39,7 @@ def test_cutting_and_dealing_cover_every_replication_exactly_once(conditions, re
 def test_what_is_missing_is_what_is_not_done(conditions, replications, data):
     pairs = st.tuples(st.integers(1, conditions), st.integers(1, replications + 5))
     done = data.draw(st.lists(pairs, max_size=80))  # in any order, some twice, some beyond what is asked
-    missing = planning.missing_work(conditions, replications, *np.array(done, dtype=np.int32).reshape(-1, 2).T)
+    missing = stretches.missing_work(conditions, replications, *np.array(done, dtype=np.int32).reshape(-1, 2).T)
     found = replications_of(missing)
     assert len(found) == len(set(found)) and set(found) == everything(conditions, replications) - set(done)
     assert (missing.count > 0).all()
@@ -47,41 +47,41 @@ def test_what_is_missing_is_what_is_not_done(conditions, replications, data):
 
 def test_nothing_is_missing_when_all_is_done():
     done = np.array(sorted(everything(3, 4)))
-    assert len(planning.missing_work(3, 4, *done.T)) == 0
+    assert len(stretches.missing_work(3, 4, *done.T)) == 0
 
 
 def test_stretches_become_small_towards_the_end():
-    stretches = planning.cut(planning.all_work(3, 10_000), np.array([2, 0, 1]), cores=2)
-    assert stretches.condition[:3].tolist() == [2, 3, 1]  # in the order that was given
-    assert stretches.count[:3].tolist() == [2500] * 3
-    assert stretches.count[-3:].tolist() == [1] * 3
-    assert len(stretches) < 200
+    work = stretches.cut(stretches.all_work(3, 10_000), np.array([2, 0, 1]), cores=2)
+    assert work.condition[:3].tolist() == [2, 3, 1]  # in the order that was given
+    assert work.count[:3].tolist() == [2500] * 3
+    assert work.count[-3:].tolist() == [1] * 3
+    assert len(work) < 200
 
 
 def test_there_are_not_too_many_stretches():
     for conditions, replications, cores in [(40, 20, 2), (10_000, 10_000, 64), (100, 10**7, 10_000), (300_000, 50, 8)]:
-        stretches = planning.cut(planning.all_work(conditions, replications), np.arange(conditions), cores)
-        assert len(stretches) <= max(1.1 * planning.MOST_STRETCHES, conditions)
-        assert stretches.replications == conditions * replications
+        work = stretches.cut(stretches.all_work(conditions, replications), np.arange(conditions), cores)
+        assert len(work) <= max(1.1 * stretches.MOST_STRETCHES, conditions)
+        assert work.replications == conditions * replications
 
 
 def test_a_million_conditions_are_a_million_stretches():
-    stretches = planning.cut(planning.all_work(1_000_000, 1), np.arange(1_000_000)[::-1], cores=2)
-    assert len(stretches) == 1_000_000 and stretches.condition[0] == 1_000_000
+    work = stretches.cut(stretches.all_work(1_000_000, 1), np.arange(1_000_000)[::-1], cores=2)
+    assert len(work) == 1_000_000 and work.condition[0] == 1_000_000
 
 
 def test_jobs_get_stretches_in_turn():
-    work = planning.Work(np.arange(1, 8), np.ones(7, int), np.ones(7, int))
-    assert [w.condition.tolist() for w in planning.deal(work, 3)] == [[1, 4, 7], [2, 5], [3, 6]]
-    assert len(planning.deal(work, 100)) == 7
+    work = stretches.Work(np.arange(1, 8), np.ones(7, int), np.ones(7, int))
+    assert [w.condition.tolist() for w in stretches.deal(work, 3)] == [[1, 4, 7], [2, 5], [3, 6]]
+    assert len(stretches.deal(work, 100)) == 7
 
 
 def test_a_job_file_tells_a_worker_all_that_it_needs():
     design = grid(n=[10, 20], effect=[0.5], method=["t"], exact=[True, None], size=[7], types={"size": "integer"})
-    made = planning.Streams(1, design.canonical(), whole_scripts=False)
-    work = planning.all_work(4, 5).take(np.array([3, 1]))
+    made = stretches.Streams(1, design.canonical(), whole_scripts=False)
+    work = stretches.all_work(4, 5).take(np.array([3, 1]))
     spec = {"language": "python", "kind": "command", "args": "{n} {effect} {method} {exact} {size} x{replication}"}
-    block = blocks.decode(planning.job_bytes({"run": "r", "plan": "0001"}, work, made, spec, design))
+    block = blocks.decode(stretches.job_bytes({"run": "r", "plan": "0001"}, work, made, spec, design))
     assert block.facts["run"] == "r"
     assert block.table("stretches").columns["condition"].values.tolist() == [4, 2]
     assert block.table("conditions").columns["condition"].values.tolist() == [2, 4]
@@ -94,16 +94,16 @@ def test_parameters_keep_nan_apart_from_na():
     import math
 
     design = grid(x=[None, math.nan, 1.5, -0.0])
-    made = planning.Streams(1, design.canonical(), whole_scripts=False)
+    made = stretches.Streams(1, design.canonical(), whole_scripts=False)
     spec = {"language": "python", "kind": "function"}
-    block = blocks.decode(planning.job_bytes({}, planning.all_work(4, 1), made, spec, design))
+    block = blocks.decode(stretches.job_bytes({}, stretches.all_work(4, 1), made, spec, design))
     na, nan, number, zero = as_python(block.table("parameters").columns["x"])
     assert na is None and math.isnan(nan) and number == 1.5 and zero == 0
 
 
 def test_chunks_are_of_the_size_asked_for():
-    work = planning.Work(np.array([1, 2]), np.array([1, 4]), np.array([5, 2]))
-    out = planning.chunks(work, 2)
+    work = stretches.Work(np.array([1, 2]), np.array([1, 4]), np.array([5, 2]))
+    out = stretches.chunks(work, 2)
     assert out.condition.tolist() == [1, 1, 1, 2]
     assert out.first.tolist() == [1, 3, 5, 4]
     assert out.count.tolist() == [2, 2, 1, 2]

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from docker_fixtures import left_behind
 from simferry.aws.limits import RequestRefused
-from simferry.processing import Files, ProcessingJob, local_uri
+from simferry.containers.job import Files, ProcessingJob, local_uri
 
 P = "/opt/ml/processing"
 

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import simferry as sf
 from conftest import require
-from simferry import planning
 from simferry.errors import Note
+from simferry.jobs import stretches
 from sweeps import write
 from test_profile import _lacking
 
@@ -107,7 +107,7 @@ def test_task_j_draws_from_the_jth_next_stream_also_when_replayed(tmp_path):
     run = sf.run(
         write(tmp_path, "simulate.R", ORACLE), {"n": [1]}, replications=3, seed=1, workers=2, store=tmp_path / "runs"
     )
-    first = planning.Work(*(np.array([1]) for _ in range(3)))
+    first = stretches.Work(*(np.array([1]) for _ in range(3)))
     state = ", ".join(f"{v}L" for v in run._streams(run._folder.conditions()).states(first)[0])
     code = f"""
     RNGkind("L'Ecuyer-CMRG"); set.seed(1)

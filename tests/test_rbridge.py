@@ -12,11 +12,15 @@ import pyarrow as pa
 import pytest
 import simferry as sf
 from conftest import bits, rscript
-from simferry import _rbridge, _rdrivers, _rwords, results, streams
+from simferry._rbridge import call as _rbridge
+from simferry._rbridge import drivers as _rdrivers
+from simferry._rbridge import words as _rwords
 from simferry._rbridge.runs import sweep_of
 from simferry.cli import main
 from simferry.cli.sweeps import sweep_arguments
-from simferry.rdata import NotPlain, Vector, decode, encode
+from simferry.jobs import streams
+from simferry.r.serialization import NotPlain, Vector, decode, encode
+from simferry.results import collect
 from simferry.worker.blocks import NA_DOUBLE
 from sweeps import digest, write
 
@@ -317,7 +321,8 @@ def test_a_killed_driver_is_told_and_the_run_resumable(tmp_path):
 
 
 def test_an_idle_driver_ends_with_the_session():
-    code = "import time; from simferry import _rdrivers as b; b.keep_spare(); print(b._spare[0].process.pid, flush=True); time.sleep(1)"
+    code = "import time; from simferry._rbridge import drivers as b; b.keep_spare(); print(b._spare[0].process.pid, flush=True); "
+    code += "time.sleep(1)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     time.sleep(0.2)
     with pytest.raises(OSError):
@@ -380,7 +385,7 @@ def test_the_answer_of_a_driver_is_one_line_of_json(tmp_path):
         "options": {},
     }
     done = subprocess.run(
-        [sys.executable, "-m", "simferry._rdrivers"],
+        [sys.executable, "-m", "simferry._rbridge.drivers"],
         input=json.dumps(order) + "\n",
         capture_output=True,
         text=True,
@@ -395,7 +400,7 @@ def test_results_are_the_table_itself(tmp_path, hand_made):
     out = value_of("results", run=str(folder.run.path))
     assert out.names == ["condition", "replication", "n", "x"]
     assert out.values[3].missing().tolist() == [False, True]
-    assert bits(out.values[3].values) == bits(results.table(folder.run)["x"].to_numpy())
+    assert bits(out.values[3].values) == bits(collect.table(folder.run)["x"].to_numpy())
 
 
 def test_a_summary_by_what_tells_rows_apart(tmp_path, hand_made):

@@ -16,8 +16,8 @@ import simferry as sf
 from aws_fixtures import forget_clients
 from simferry.aws.buckets import public_by
 from simferry.errors import Interrupted, RunBusy, RunNotFound, SimferryError, StoreError, UsageError
-from simferry.objects import Objects
-from simferry.remote_store import write_files
+from simferry.store.mirror import write_files
+from simferry.store.objects import Objects
 from sweeps import DRAWS, digest, done_pairs, simferry, wait_until, write
 
 SWEEP = {"design": sf.grid(n=[5, 10]), "replications": 20, "seed": 7, "workers": 2}
@@ -258,7 +258,7 @@ def test_a_run_that_was_not_created_whole_is_none(place, script, s3, monkeypatch
 
 
 def test_two_machines_that_draw_one_id_do_not_remove_each_others_run(place, script, machine, monkeypatch):
-    monkeypatch.setattr("simferry.store.secrets.token_hex", lambda _: "c0dec0de")
+    monkeypatch.setattr("simferry.store.run_folder.secrets.token_hex", lambda _: "c0dec0de")
     first = sf.run(script, store=place, **SWEEP)
     machine("another")
     with pytest.raises(StoreError, match=r"there is a run .*c0dec0de in the store already"):

@@ -12,12 +12,12 @@ import pandas as pd
 import pytest
 import simferry as sf
 from conftest import bits, require
-from simferry import rpy
 from simferry.backends.local import Local
 from simferry.cli import main
 from simferry.errors import ReplicationError, RError, UsageError
-from simferry.rdata import encode
-from simferry.replay import Replayed
+from simferry.r import functions as rpy
+from simferry.r.serialization import encode
+from simferry.verbs.replay import Replayed
 from sweeps import write
 
 
@@ -287,7 +287,7 @@ def test_what_a_container_pickled_is_not_unpickled(tmp_path, go, monkeypatch, va
     script = tmp_path / "simulate.py"
     script.write_text(f"def simulate():\n    return {value}\n")
     run = go(script)
-    monkeypatch.setattr("simferry.replay.pickle.loads", lambda data: pytest.fail("it was unpickled"))
+    monkeypatch.setattr("simferry.verbs.replay.pickle.loads", lambda data: pytest.fail("it was unpickled"))
     monkeypatch.setattr(Local, "contract", True)  # as of a backend whose replays are a container's
     got = run.replay(1, 1)
     assert (got.to_dict("list") if isinstance(expected, dict) and not isinstance(got, dict) else got) == expected

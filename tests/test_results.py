@@ -10,11 +10,10 @@ import pyarrow.parquet as pq
 import pytest
 import simferry as sf
 from conftest import bits
-from simferry import results
-from simferry.oddities import same_values
-from simferry.outputs import read_output
-from simferry.results import as_pandas, collect, digest, done, table
-from simferry.summary import summary
+from simferry.analysis.oddities import same_values
+from simferry.analysis.summary import summary
+from simferry.results.collect import as_pandas, collect, digest, done, table
+from simferry.results.outputs import read_output
 from simferry.worker import blocks
 from simferry.worker.rows import column_of, result_tables
 from simferry.worker.values import rows_of
@@ -278,7 +277,7 @@ def test_a_file_that_is_no_block_is_set_aside_too(hand_made):
         assert len(done(made.run)[0]) == 0
 
 
-# ---- results.parquet ----
+# ---- collect.parquet ----
 
 
 def test_results_parquet_is_made_again_when_it_is_gone_old_or_damaged(hand_made):
@@ -297,7 +296,7 @@ def test_results_parquet_is_read_as_long_as_no_block_has_come(hand_made, monkeyp
     made = hand_made(sf.grid(n=1))
     made.add(pairs(1, [1]), [outputs_of(1, [1], x=[1.5])])
     before = table(made.run)
-    monkeypatch.setattr(results, "read_blocks", None)
+    monkeypatch.setattr("simferry.results.collect.read_blocks", None)
     assert digest(table(made.run)) == digest(before)
 
 

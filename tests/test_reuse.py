@@ -6,9 +6,9 @@ import warnings
 import pytest
 import simferry as sf
 from conftest import HandMade
-from simferry.results import collect, done, table
-from simferry.reuse import take_over
-from simferry.store import Store
+from simferry.results.collect import collect, done, table
+from simferry.store.run_folder import Store
+from simferry.verbs.reuse import take_over
 
 
 @pytest.fixture

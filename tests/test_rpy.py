@@ -19,7 +19,7 @@ import pytest
 import simferry as sf
 from conftest import bits, require, rscript
 from simferry.errors import RError, SimferryError, SimulationError, UsageError
-from simferry.rdata import Other
+from simferry.r.serialization import Other
 from simferry.worker.blocks import NA_DOUBLE
 
 SCRIPT = """

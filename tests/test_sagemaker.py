@@ -12,12 +12,13 @@ import boto3
 import pytest
 import simferry as sf
 from botocore.exceptions import ClientError
-from simferry import errors, verbs
+from simferry import errors
 from simferry.aws import session
-from simferry.aws.images import find_or_push
-from simferry.backends import contract
-from simferry.backends import sagemaker as backend
+from simferry.aws.contracts import processing as contract
+from simferry.backends import processing as backend
 from simferry.emulator import Faults
+from simferry.images.find import find_or_push
+from simferry.verbs import run as verbs
 from sweeps import DRAWS, digest, done_pairs, simferry, wait_until, write
 
 DESIGN = {"n": [5, 10], "effect": [0, 0.1]}
@@ -380,7 +381,7 @@ def test_a_run_that_was_moved_does_not_compute_again_what_it_has(tmp_path, emula
 
 
 def test_a_submitter_killed_before_all_of_a_run_is_there_leaves_none(tmp_path, emulator, image_r, monkeypatch):
-    from simferry.remote_store import Objects
+    from simferry.store.mirror import Objects
 
     put = Objects.put_many
 
@@ -390,7 +391,7 @@ def test_a_submitter_killed_before_all_of_a_run_is_there_leaves_none(tmp_path, e
 
     with monkeypatch.context() as killed:
         killed.setattr(Objects, "put_many", half)
-        killed.setattr("simferry.remote_store.RemoteRunFolder.remove", lambda self: None)
+        killed.setattr("simferry.store.mirror.RemoteRunFolder.remove", lambda self: None)
         with pytest.raises(SystemExit):
             submit(emulator, write(tmp_path, *DRAWS["r"]), image_r)
     store = f"s3://{emulator.bucket}/simferry"
@@ -600,7 +601,7 @@ def test_a_service_that_is_away_for_a_while_is_waited_for(tmp_path, emulator, im
 
     monkeypatch.setattr(backend.Sagemaker, "_list", sometimes)
     assert submit(emulator, write(tmp_path, *DRAWS["r"]), image_r, jobs=2).status().state == "complete"
-    monkeypatch.setattr("simferry.driver.PATIENCE", 2)
+    monkeypatch.setattr("simferry.driver.drive.PATIENCE", 2)
     script = write(tmp_path, "slow.R", SLOW)
     with monkeypatch.context() as away_for_good:
         away_for_good.setattr(backend.Sagemaker, "_list", lambda *_: away_always())

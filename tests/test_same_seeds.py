@@ -5,8 +5,8 @@ from itertools import permutations
 import numpy as np
 import pytest
 import simferry as sf
-from simferry import same_seeds
 from simferry.errors import Note
+from simferry.results import same_seeds
 from simferry.worker import blocks
 
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pandas as pd
 import pytest
 from simferry import screen
-from simferry.driver import Progress
+from simferry.driver.drive import Progress
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from docker_fixtures import with_authorities
-from simferry import images
+from simferry.images import recipes as images
 
 ROOT = Path(__file__).parents[1]
 # README asks for git, make and Python. R's check of a package with documents names the programs that it misses.

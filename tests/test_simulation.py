@@ -6,11 +6,11 @@ import threading
 import pytest
 from conftest import require
 from simferry import grid
-from simferry.arguments import as_argument, rendered_arguments
 from simferry.backends.local import Local
 from simferry.errors import SimulationError
-from simferry.inputs import as_inputs, write_inputs
-from simferry.simulation import Simulation
+from simferry.sweep.inputs import as_inputs, write_inputs
+from simferry.sweep.simulation import Simulation
+from simferry.sweep.template import as_argument, rendered_arguments
 
 PYTHON = "def simulate(n, rng):\n    return rng.normal(size=n).mean()\n"
 

@@ -8,9 +8,9 @@ import pyarrow as pa
 import pytest
 import simferry as sf
 from simferry.errors import RunBusy, RunNotFound, StoreError, UsageError
-from simferry.inputs import as_inputs
 from simferry.sagemaker.values import is_s3
-from simferry.store import BlockName, RunFolder, Store, store_at, write_whole
+from simferry.store.run_folder import BlockName, RunFolder, Store, store_at, write_whole
+from simferry.sweep.inputs import as_inputs
 
 PLAN = {
     "reason": "run", "replications": 10, "jobs": 1, "to_do": 10, "created": "2026-01-01T00:00:00+00:00", "place": {}

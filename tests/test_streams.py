@@ -6,10 +6,10 @@ import math
 import numpy as np
 import pytest
 from conftest import rscript
-from simferry import streams
-from simferry.design import Design, grid, table
 from simferry.errors import UsageError
-from simferry.planning import Streams, Work
+from simferry.jobs import streams
+from simferry.jobs.stretches import Streams, Work
+from simferry.sweep.design import Design, grid, table
 
 
 def r_states(code, folder):

@@ -9,8 +9,8 @@ import sys
 import numpy as np
 import pytest
 import simferry as sf
-from simferry import job_file
-from simferry.simulation import Simulation
+from simferry.jobs import job_file
+from simferry.sweep.simulation import Simulation
 from sweeps import digest, write
 
 

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 import simferry as sf
 from conftest import require
-from simferry import streams
+from simferry.jobs import streams
 from sweeps import R_DRAWS, digest, done_pairs, write
 
 

@@ -7,32 +7,35 @@ run.results()      # pandas.DataFrame: condition, replication, parameters, outpu
 run.summary()      # per condition: n, failed, mean, sd and Monte Carlo standard error of each numeric output
 """
 
+import sys
 from importlib import import_module
+from importlib.machinery import ModuleSpec
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
 
 # The public face, by the module that holds it. Loaded at first use, so that `import simferry` is instant.
 _PUBLIC = {
-    "design": ("Design", "grid", "zipped", "table", "random", "latin_hypercube", "sobol"),
-    "simulation": ("Simulation",),
-    "verbs": ("Run", "run", "open", "runs"),
-    "forecast": ("Forecast", "plan"),
-    "sweep": ("read_sweep",),
+    "sweep.design": ("Design", "grid", "zipped", "table", "random", "latin_hypercube", "sobol"),
+    "sweep.simulation": ("Simulation",),
+    "verbs.run": ("Run", "run", "open", "runs"),
+    "verbs.plan": ("Forecast", "plan"),
+    "sweep.file": ("read_sweep",),
     "errors": ("SimferryError",),
-    "rpy": ("r",),  # the module itself
+    "r": ("r",),  # the module itself
 }
 _HOME = {name: module for module, names in _PUBLIC.items() for name in names}
 __all__ = ["__version__", *sorted(_HOME)]
 
 if TYPE_CHECKING:
-    from . import rpy as r
-    from .design import Design, grid, latin_hypercube, random, sobol, table, zipped
+    from . import r
     from .errors import SimferryError
-    from .forecast import Forecast, plan
-    from .simulation import Simulation
-    from .sweep import read_sweep
-    from .verbs import Run, open, run, runs
+    from .sweep.design import Design, grid, latin_hypercube, random, sobol, table, zipped
+    from .sweep.file import read_sweep
+    from .sweep.simulation import Simulation
+    from .verbs.plan import Forecast, plan
+    from .verbs.run import Run, open, run, runs
 
 
 def __getattr__(name: str) -> Any:
@@ -42,6 +45,28 @@ def __getattr__(name: str) -> Any:
     value = module if name == "r" else getattr(module, name)
     globals()[name] = value
     return value
+
+
+class _Renamed:
+    """Modules by the names that they had before: functions that were pickled for earlier runs refer to them."""
+
+    names = dict(  # noqa: RUF012
+        rpy="r", design="sweep.design", simulation="sweep.simulation", forecast="verbs.plan", registry="images.registry"
+    )
+
+    def find_spec(self, name: str, path: Any = None, target: Any = None) -> ModuleSpec | None:
+        known = name.removeprefix(f"{__name__}.") in self.names and name.startswith(f"{__name__}.")
+        return ModuleSpec(name, self) if known else None  # type: ignore[arg-type]
+
+    def create_module(self, spec: ModuleSpec) -> None:
+        return None
+
+    def exec_module(self, module: ModuleType) -> None:
+        own = self.names[module.__name__.removeprefix(f"{__name__}.")]
+        sys.modules[module.__name__] = import_module(f"{__name__}.{own}")
+
+
+sys.meta_path.append(_Renamed())
 
 
 def __dir__() -> list[str]:

@@ -13,7 +13,7 @@ from typing import Any
 import click
 
 from .backends.base import ENDED
-from .driver import Progress
+from .driver.drive import Progress
 from .terminal import shown, styled, unguarded, visible
 
 

@@ -1,4 +1,4 @@
-# The bridge: one function of Python's, _rbridge.call, to and from which R's own serialisation travels as raw vectors.
+# The bridge: one function of Python's, _rbridge/call.py, to and from which R's own serialisation travels as raw vectors.
 
 session <- new.env(parent = emptyenv())   # bridge: the Python module, once it is there; python: which, and why
 

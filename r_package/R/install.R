@@ -48,7 +48,7 @@ simferry_install <- function(python = NULL, quiet = FALSE, extras = NULL) {
   on.exit(if (!complete) unlink(folder, recursive = TRUE), add = TRUE)
   step(python_in(folder), c("-m", "pip", "install", "--disable-pip-version-check", shQuote(sprintf("%s[%s]", file.path(copy, basename(source)), paste(c("design", "docker", extras), collapse = ","))), old),
        quiet, hint = "Is there a network? What pip said stands above.")
-  step(python_in(folder), c("-c", shQuote("import simferry.verbs")), quiet = TRUE, hint = "These versions do not go together: please report it.")
+  step(python_in(folder), c("-c", shQuote("import simferry.verbs.run")), quiet = TRUE, hint = "These versions do not go together: please report it.")
   check_python(list(path = python_in(folder), why = "simferry_install() made it"))
   complete <- TRUE
   message("Done. simferry_doctor() tells what is used.")

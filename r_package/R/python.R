@@ -15,8 +15,8 @@ start_python <- function() {
   on.exit(if (is.na(before)) Sys.unsetenv("RETICULATE_PYTHON") else Sys.setenv(RETICULATE_PYTHON = before))
   tryCatch(
     suspendInterrupts({   # numpy can't be loaded again when its loading was broken off
-      reticulate::import("simferry._rinterrupts")$leave_to_r()
-      reticulate::import("simferry._rbridge")
+      reticulate::import("simferry._rbridge.interrupts")$leave_to_r()
+      reticulate::import("simferry._rbridge.call")
     }),
     error = function(e) raise("python", paste0("Python (", found$path, ") could not be started: ", conditionMessage(e)),
                               "simferry_doctor() tells more.")
@@ -71,7 +71,7 @@ probe_python <- function(path) {
     "    try: return m.version(name)",
     "    except Exception: return ''",
     "shared = sysconfig.get_config_var('Py_ENABLE_SHARED') or sysconfig.get_config_var('PYTHONFRAMEWORK') or sys.platform == 'win32'",
-    "try: from simferry import __version__ as simferry, _rbridge",
+    "try: from simferry import __version__ as simferry; from simferry._rbridge import call",
     "except ImportError: simferry = ''",
     "print('simferry:', '%d.%d.%d' % sys.version_info[:3], int(bool(shared)), simferry or '-', version('numpy') or '-')", sep = "\n")
   said <- run_python(path, c("-c", shQuote(code)))

@@ -4,9 +4,9 @@ from collections.abc import Callable
 from types import NoneType
 from typing import Any
 
-from .._rwords import in_r
 from ..errors import DesignError, UsageError
-from ..rdata import Vector, data_frame
+from ..r.serialization import Vector, data_frame
+from .words import in_r
 
 Arguments = dict[str, Any]
 VERBS: dict[str, Callable[[Arguments], Any]] = {}
@@ -90,7 +90,7 @@ def columns_of(vector: Vector) -> dict[str, Any]:
 
 
 def design_of(vector: Vector | None) -> Any:
-    from .. import design
+    from ..sweep import design
 
     if vector is None:
         return design.Design({})

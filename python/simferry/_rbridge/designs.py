@@ -3,14 +3,14 @@
 from typing import Any
 
 from ..errors import DesignError
-from ..rdata import Vector
+from ..r.serialization import Vector
 from .arguments import Arguments, columns_of, design_frame, design_of, plain, verb
 
 
 @verb
 def design(given: Arguments) -> Vector:
     """kind, parameters (a list of vectors) and options."""
-    from .. import design as designs
+    from ..sweep import design as designs
 
     kind = given["kind"].plain()
     options = plain(dict(given["options"].items())) if given.get("options") else {}
@@ -33,7 +33,7 @@ def design(given: Arguments) -> Vector:
 
 
 def _typed(vector: Vector | None, types: Any) -> Any:
-    from .. import design as designs
+    from ..sweep import design as designs
 
     if vector is not None and vector.kind == "string":
         return designs.table(vector.plain(), types=types)

@@ -3,19 +3,19 @@
 from pathlib import Path
 
 from ..errors import UsageError
-from ..rdata import Vector
+from ..r.serialization import Vector
 from .arguments import Arguments, findings, plain, text_list, verb
 
 
 @verb
 def image_build(given: Arguments) -> Arguments:
-    from .. import images
+    from ..images import recipes as images
 
     options = plain(given)
     if (options["folder"] is None) == (options["script"] is None):
         raise UsageError("give a folder with a Dockerfile, or a script", 'image_build("containers/r")')
     if options["script"] is not None:
-        from ..infer import recipe_for, write_recipe
+        from ..images.infer import recipe_for, write_recipe
 
         made_of = recipe_for(options["script"], options["name"], text_list(options["packages"]))
         made_of.build_args = options["build_args"] or {}
@@ -28,13 +28,13 @@ def image_build(given: Arguments) -> Arguments:
 
 @verb
 def image_check(given: Arguments) -> Vector:
-    from .. import image_check as checks
+    from ..images import check as checks
 
     return findings([vars(f) for f in checks.check(given["name"].plain())])
 
 
 @verb
 def image_push(given: Arguments) -> Arguments:
-    from .. import registry
+    from ..images import registry
 
     return vars(registry.push(given["name"].plain(), given["to"].plain()))

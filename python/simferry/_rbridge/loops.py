@@ -5,11 +5,11 @@ from typing import Any
 
 import numpy as np
 
-from .._rdrivers import drivers, keep_spare, order
 from ..errors import Note, UsageError
-from ..rdata import Vector, runs_code
+from ..r.serialization import Vector, runs_code
 from ..worker.blocks import Column
 from .arguments import Arguments, place_of, plain, verb
+from .drivers import drivers, keep_spare, order
 from .runs import head_of, open_run, simulation_of
 
 _RUNS_CODE = (
@@ -29,7 +29,7 @@ def _loop_place(given: Arguments) -> Arguments:
 def loop_backend(given: Arguments) -> Arguments:
     """How many workers loops have on a backend. What can't be is an error; a driver is got ready for the first loop."""
     from ..backends import backend
-    from ..streams import check_seed
+    from ..jobs.streams import check_seed
 
     seed = given.get("seed")
     if seed is not None:
@@ -52,9 +52,10 @@ def loop(given: Arguments) -> Arguments:
     """
     from dataclasses import replace
 
-    from .. import prepare, verbs
-    from ..design import Design
-    from ..simulation import Simulation
+    from ..sweep.design import Design
+    from ..sweep.simulation import Simulation
+    from ..verbs import create
+    from ..verbs import run as verbs
 
     told = given["simulation"]
     environment = dict(told.items())["environment"]
@@ -72,16 +73,17 @@ def loop(given: Arguments) -> Arguments:
         return {**head_of(found), "complete": whole}
     if "chunk_size" in options:
         options["chunk_size"] = int(options["chunk_size"])
-    new = verbs.Run(prepare.create(simulation, Design({"loop": [label]}), **options))
+    new = verbs.Run(create.create(simulation, Design({"loop": [label]}), **options))
     drivers[new.address] = order(new, {"verb": "run"})
     return {**head_of(new), "complete": False}
 
 
 def _earlier_loop(simulation: Any, seed: Any, options: Arguments) -> "tuple[Any, bool] | None":
     """The latest run of the same loop, and whether each of its iterations has succeeded."""
-    from .. import results, verbs
     from ..backends import backend
-    from ..store import store_at
+    from ..results import collect
+    from ..store.run_folder import store_at
+    from ..verbs import run as verbs
 
     code_hash, environment = simulation.code_hash(), dict(simulation.target.environment)
     home = store_at(options.get("store"), backend(options["backend"], **options["place"]).default_store())
@@ -91,7 +93,7 @@ def _earlier_loop(simulation: Any, seed: Any, options: Arguments) -> "tuple[Any,
         same = same and record["options"]["backend"] == options["backend"]
         same = same and (options["backend"] != "local" or record["environment"] == environment)
         if same and seed in (None, record["seed"]):
-            whole = len(results.done(folder, failed=False)[0]) >= record["replications"]
+            whole = len(collect.done(folder, failed=False)[0]) >= record["replications"]
             return None if whole and seed is None else (verbs.Run(folder), whole)
     return None
 
@@ -100,14 +102,14 @@ def _earlier_loop(simulation: Any, seed: Any, options: Arguments) -> "tuple[Any,
 def loop_values(given: Arguments) -> Arguments:
     """What iterations returned, from the run's blocks after the one named `after`: values in R's serialisation, one behind the
     other; and which failed or warned. after: the block to go on behind, empty where there is none left."""
-    from .. import results, same_seeds
+    from ..results import collect, same_seeds
     from ..worker.blocks import Block, Table
 
     run = open_run(given)
     folder = run._folder
     read: list[Block] = []
     size, last = 0, ""
-    for name, block in results.read_blocks(folder, after=given["after"].plain()):
+    for name, block in collect.read_blocks(folder, after=given["after"].plain()):
         read.append(block)
         size += sum(len(t.columns["value"].text) for t in block.tables if t.name == "values")
         if size >= _PAGE_BYTES:

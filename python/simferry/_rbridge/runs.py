@@ -10,18 +10,18 @@ from typing import Any
 
 import numpy as np
 
-from .._rdrivers import DriverProcess, drivers, far, keep_spare, order
-from .._rwords import Told, in_r
 from ..errors import Interrupted, Note, RunBusy, UsageError, nearest
-from ..rdata import Vector, data_frame
+from ..r.serialization import Vector, data_frame
 from .arguments import Arguments, design_of, findings, place_of, plain, text_list, verb
+from .drivers import DriverProcess, drivers, far, keep_spare, order
+from .words import Told, in_r
 
 
 def simulation_of(given: Arguments) -> Any:
     """A script's path, or what R has written down of a function: list(name, file, fingerprint, constants)."""
     vector = given["simulation"]
     if vector is not None and vector.kind == "list" and "fingerprint" in vector.names:
-        from ..simulation import Own, RFunction
+        from ..sweep.simulation import Own, RFunction
 
         told = vector.plain()
         own = told.get("own") or {}
@@ -43,7 +43,7 @@ def sweep_of(given: Arguments) -> Arguments:
     sweep: Arguments = {"simulation": simulation}
     place = place_of(given["backend"]) if given.get("backend") is not None else {}
     if isinstance(simulation, str) and simulation.lower().endswith(".toml"):
-        from ..sweep import read_sweep
+        from ..sweep.file import read_sweep
 
         sweep = read_sweep(simulation, place.get("name"))
     for name in ("include", "common"):
@@ -83,7 +83,7 @@ def known_of(function: Callable[..., Any], arguments: Arguments) -> Arguments:
 @verb
 def run(given: Arguments) -> Arguments:
     """Makes a run and starts its driver."""
-    from .. import verbs
+    from ..verbs import run as verbs
 
     told: Arguments = {}
 
@@ -101,8 +101,8 @@ def run(given: Arguments) -> Arguments:
 def plan(given: Arguments) -> Arguments:
     import pandas as pd
 
-    from .. import forecast
-    from ..own_code import shown
+    from ..sweep.own_code import shown
+    from ..verbs import plan as forecast
 
     asked = {name: value for name, value in sweep_of(given).items() if name not in forecast.NOT_PLANNED}
     out = asdict(forecast.plan(**known_of(forecast.plan, asked)))
@@ -115,7 +115,7 @@ def plan(given: Arguments) -> Arguments:
 
 
 def open_run(given: Arguments) -> Any:
-    from .. import verbs
+    from ..verbs import run as verbs
 
     vector = given["run"]
     name = vector.plain() if vector is not None else None
@@ -140,7 +140,7 @@ def open_(given: Arguments) -> Arguments:
 
 @verb
 def list_(given: Arguments) -> Vector:
-    from .. import verbs
+    from ..verbs import run as verbs
 
     store = given.get("store")
     there = verbs.standing(store.plain() if store is not None else None)
@@ -211,7 +211,7 @@ def resume(given: Arguments) -> Arguments:
     found._backend(**{n: v for n, v in options.items() if n not in ("retry_failed", "replications", "changed_code")})
     found.changed_code(allowed=options.get("changed_code", False))
     if "replications" in options:
-        from ..prepare import check_replications
+        from ..verbs.create import check_replications
 
         check_replications(options["replications"])
     verb = "extend" if "replications" in options else "resume"
@@ -222,7 +222,7 @@ def resume(given: Arguments) -> Arguments:
 @verb
 def interrupt(given: Arguments) -> None:
     """Ctrl-C: the run is stopped in good order, or detached from where its jobs go on without a driver; the error says which."""
-    from ..driver import _detached
+    from ..driver.drive import _detached
 
     found = open_run(given)
     process = drivers.pop(found.address)
@@ -348,7 +348,7 @@ def remove(given: Arguments) -> None:
 def replay(given: Arguments) -> Arguments:
     """Runs one replication again. output: what it printed, and its value or its error; value: in R's serialisation."""
     from ..cli.verbs import captured_output
-    from ..replay import replay
+    from ..verbs.replay import replay
 
     found = open_run(given)
     options = plain(given)
@@ -367,14 +367,14 @@ def hash_(given: Arguments) -> str:
 @verb
 def worker_file(given: Arguments) -> str:
     """Where a part of the worker lies."""
-    from ..simulation import WORKER
+    from ..sweep.simulation import WORKER
 
     return str(WORKER / given["name"].plain())
 
 
 @verb
 def doctor(given: Arguments) -> Vector:
-    from ..doctor import examine
+    from ..verbs.doctor import examine
 
     store = given.get("store")
     found = examine(store.plain() if store is not None else None)

@@ -6,7 +6,7 @@ from typing import Any
 from ..errors import UsageError, nearest
 from .base import Backend
 
-_KNOWN = {"local": ("local", "Local"), "docker": ("docker", "Docker"), "sagemaker": ("sagemaker", "Sagemaker")}
+_KNOWN = {"local": ("local", "Local"), "docker": ("docker", "Docker"), "sagemaker": ("processing", "Sagemaker")}
 
 
 def backend(name: str, **options: Any) -> Backend:

@@ -6,7 +6,7 @@ from pathlib import Path
 from subprocess import CompletedProcess
 from typing import Any, Protocol
 
-from ..store import RunFolder
+from ..store.run_folder import RunFolder
 
 # pending -> running -> succeeded | failed | cancelled | lost. That a job ended does not mean that its results are there.
 LONGEST_LOG = 1 << 30  # bytes of a job's log that are read

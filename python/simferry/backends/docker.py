@@ -10,19 +10,21 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from .. import processing, records, untrusted
+from .. import untrusted
+from ..aws.contracts import processing as contract
+from ..aws.contracts.processing import ROOT
 from ..aws.instances import Instance, instance
-from ..engine import EngineError, connect, find_image, run_once
+from ..containers import job as container_job
+from ..containers.engine import EngineError, connect, find_image, run_once
+from ..containers.job import Outcome, ProcessingJob
 from ..errors import UsageError
-from ..inputs import bring
 from ..processes import alive, identity
-from ..processing import Outcome, ProcessingJob
-from ..store import DEFAULT_STORE, LOCK, RunFolder, write_whole, writing
+from ..store import records
+from ..store.run_folder import DEFAULT_STORE, LOCK, RunFolder, write_whole, writing
+from ..sweep.inputs import bring
 from ..terminal import shown
 from ..untrusted import Tree
-from . import contract
 from .base import LONGEST_LOG, follow_here
-from .contract import ROOT
 
 ENGINE_SECONDS = 120  # how long an engine that restarts is waited for
 
@@ -53,7 +55,7 @@ class Docker:
         here = os.cpu_count() or 1
         kind = instance(instance_type) if instance_type else None
         self.instance = kind or Instance("ml.m5.24xlarge", here, 384)
-        self.workers = workers or processing.cores_of(self.instance, here)
+        self.workers = workers or container_job.cores_of(self.instance, here)
         self.jobs, self.hosts = jobs or 1, hosts or 1
         self.note = ""
         if kind and kind.cores > here:
@@ -122,7 +124,9 @@ class Docker:
     def go_on(self, run: RunFolder) -> None:
         while self._waiting and len(self._running) < self.at_once:
             run, job = self._waiting.pop(0)
-            made = ProcessingJob(self.client, self.request(run, job), run.jobs / job / "ml", processing.Files(), run.id)
+            made = ProcessingJob(
+                self.client, self.request(run, job), run.jobs / job / "ml", container_job.Files(), run.id
+            )
             try:
                 made.start()
             except Exception:
@@ -136,14 +140,15 @@ class Docker:
         spec = run.record["simulation"]
         program, worker = contract.command_of(spec)
         inputs = [
-            contract.input_of("code", processing.local_uri(run.code)),
-            contract.input_of("plan", processing.local_uri(run.job_folder(job))),
+            contract.input_of("code", container_job.local_uri(run.code)),
+            contract.input_of("plan", container_job.local_uri(run.job_folder(job))),
         ]
         for name, one in run.inputs.items():
-            folder = processing.local_uri(bring(name, one, run))
+            folder = container_job.local_uri(bring(name, one, run))
             inputs.append(contract.input_of(name, folder, one["mode"], one["sharded"]))
         outputs = [
-            contract.output_of(name, processing.local_uri(run.path / name), "Continuous") for name in contract.OUTPUTS
+            contract.output_of(name, container_job.local_uri(run.path / name), "Continuous")
+            for name in contract.OUTPUTS
         ]
         cluster = {"InstanceCount": self.hosts, "InstanceType": self.instance.name, "VolumeSizeInGB": 16_384}
         return {
@@ -158,7 +163,7 @@ class Docker:
             "ProcessingOutputConfig": {"Outputs": outputs},
             "ProcessingResources": {"ClusterConfig": cluster},
             "StoppingCondition": {"MaxRuntimeInSeconds": self.max_runtime},
-            "RoleArn": processing.ROLE,
+            "RoleArn": container_job.ROLE,
         }
 
     def poll(self, run: RunFolder, jobs: Sequence[str]) -> dict[str, str]:
@@ -191,7 +196,7 @@ class Docker:
         until = time.monotonic() + ENGINE_SECONDS
         while True:
             try:
-                processing.leftovers(self.client, {processing.OWNER: run.id})
+                container_job.leftovers(self.client, {container_job.OWNER: run.id})
                 self._to_tidy = False
                 return
             except EngineError:
@@ -217,7 +222,7 @@ class Docker:
         logs = {name.removesuffix(".log"): untrusted.read(folder, name, LONGEST_LOG) or b"" for name in names}
         texts = {host: log.decode(errors="replace") for host, log in logs.items()}
         if not texts and self._state(run, job) == "running":
-            name = f"{processing.JOB}={contract.job_name(run, job)}"
+            name = f"{container_job.JOB}={contract.job_name(run, job)}"
             for container in self.client.containers.list(filters={"label": name}):
                 texts[container.attrs["Config"]["Hostname"]] = container.logs().decode(errors="replace")
         if len(texts) == 1:
@@ -261,14 +266,14 @@ class Docker:
         mine = [job for job in jobs if self._read(run, job).get("state") in ("pending", "running")]
         if not mine:
             return
-        processing.leftovers(self.client, {processing.OWNER: run.id})
+        container_job.leftovers(self.client, {container_job.OWNER: run.id})
         for job in mine:
             ml = run.jobs / job / "ml"
             for host in sorted(ml.glob("algo-*")):
                 for name in contract.OUTPUTS:
                     tree = Tree(ml, (host.name, "processing", name))
-                    processing.Files().send(tree, processing.local_uri(run.path / name))
-            processing.remove_folder(self.client, self.image, ml)
+                    container_job.Files().send(tree, container_job.local_uri(run.path / name))
+            container_job.remove_folder(self.client, self.image, ml)
             self._record(run, job, "lost")
 
     def _state(self, run: RunFolder, job: str) -> str:

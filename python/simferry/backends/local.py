@@ -15,12 +15,13 @@ from typing import IO, Any
 
 import psutil
 
-from .. import records, untrusted
+from .. import untrusted
 from ..errors import SimulationError
-from ..inputs import bring
 from ..processes import alive, identity, process_of
-from ..simulation import interpreter, worker_environment
-from ..store import DEFAULT_STORE, LOCK, RunFolder, write_whole, writing
+from ..store import records
+from ..store.run_folder import DEFAULT_STORE, LOCK, RunFolder, write_whole, writing
+from ..sweep.inputs import bring
+from ..sweep.simulation import interpreter, worker_environment
 from .base import ENDED, LONGEST_LOG, follow_here
 
 JOB = "SIMFERRY_JOB"  # in the environment of all processes of a job: its folder

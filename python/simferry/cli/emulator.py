@@ -96,8 +96,8 @@ def described(emulator: Any) -> dict[str, Any]:
 
 
 def greeting(emulator: Any) -> str:
+    from ..containers.engine import EngineError, connect
     from ..emulator.server import CLEARED
-    from ..engine import EngineError, connect
 
     variables = emulator.environment
     quoted = ", ".join(f'{name} = "{value}"' for name, value in variables.items())

@@ -58,7 +58,7 @@ def build(
       simferry image build containers/r --build-arg "PACKAGES=lme4 survival"
       simferry image build --for simulations/social_distancing/parallel.R
     """
-    from .. import images
+    from ..images import recipes as images
     from ..screen import last_line
 
     if (folder is None) == (script is None):
@@ -70,7 +70,7 @@ def build(
             raise UsageError(f"--build-arg {text} is not of the form NAME=VALUE")
         given[key] = value
     if script is not None:
-        from ..infer import recipe_for, write_recipe
+        from ..images.infer import recipe_for, write_recipe
 
         made_of = recipe_for(script, name, packages)
         made_of.build_args = given
@@ -101,7 +101,7 @@ def check(name: str, as_json: bool) -> int:
     Example:
       simferry image check simferry-r
     """
-    from .. import image_check
+    from ..images import check as image_check
 
     found = image_check.check(name)
     if as_json:
@@ -127,7 +127,7 @@ def push(name: str, to: str, as_json: bool) -> None:
     Example:
       simferry image push simferry-r --to 123456789012.dkr.ecr.us-west-2.amazonaws.com
     """
-    from .. import registry
+    from ..images import registry
     from ..screen import last_line
 
     with last_line(show=not as_json) as on_progress:

@@ -49,11 +49,11 @@ SWEEP = with_options(
 
 def sweep_arguments(simulation: str, parameters: tuple[str, ...], table: str | None, **given: Any) -> dict[str, Any]:
     """The arguments of `run` and `plan`: those of a sweep file, if there is one, with the options over them."""
-    from .. import design as designs
+    from ..sweep import design as designs
 
     out: dict[str, Any] = {"simulation": simulation}
     if simulation.lower().endswith(".toml"):
-        from ..sweep import read_sweep
+        from ..sweep.file import read_sweep
 
         out = read_sweep(simulation, given["backend"])
     columns, types = parse_parameters(parameters)
@@ -106,8 +106,8 @@ def run(output: str | None, as_json: bool, **given: Any) -> int:
     program that is run once per replication, or a sweep file (.toml). Options win over what a sweep file says; -p and
     --table replace its design.
     """
-    from .. import verbs
     from ..screen import progress_bar
+    from ..verbs import run as verbs
 
     arguments = sweep_arguments(**given)
     if output and arguments.get("detach"):
@@ -148,9 +148,9 @@ def plan(no_pilot: bool, as_json: bool, **given: Any) -> None:
     """
     from dataclasses import asdict
 
-    from .. import forecast
-    from ..own_code import shown
     from ..screen import duration
+    from ..sweep.own_code import shown
+    from ..verbs import plan as forecast
 
     arguments = sweep_arguments(**given)
     arguments = {name: value for name, value in arguments.items() if name not in forecast.NOT_PLANNED}

@@ -34,8 +34,8 @@ OTHER_PLACE = with_options(
 @JSON
 def status(name: str, store: str | None, as_json: bool) -> None:
     """How far a run is."""
-    from .. import verbs
     from ..screen import jobs_said, pace
+    from ..verbs import run as verbs
 
     found = verbs.open(name, store)
     now = found.status()
@@ -62,8 +62,8 @@ def watch(name: str, store: str | None, as_json: bool) -> int:
 
     Ctrl-C stops watching, not the run.
     """
-    from .. import verbs
     from ..screen import progress_bar
+    from ..verbs import run as verbs
 
     found = verbs.open(name, store)
     try:
@@ -84,7 +84,7 @@ def watch(name: str, store: str | None, as_json: bool) -> int:
 @JSON
 def logs(name: str, job: str | None, follow: bool, store: str | None, as_json: bool) -> None:
     """What the jobs of a run have printed."""
-    from .. import verbs
+    from ..verbs import run as verbs
 
     found = verbs.open(name, store)
     if follow:
@@ -121,7 +121,7 @@ def cancel(name: str, store: str | None, as_json: bool) -> None:
 
     What is done is kept.
     """
-    from .. import verbs
+    from ..verbs import run as verbs
 
     found = verbs.open(name, store)
     before = found.status().state
@@ -147,8 +147,8 @@ def resume(name: str, retry_failed: bool, changed_code: bool, store: str | None,
     It goes on with its own snapshot of the code, whatever has become of the script since. Your own modules and packages are
     not in it: where they have changed, this is refused.
     """
-    from .. import verbs
     from ..screen import progress_bar
+    from ..verbs import run as verbs
 
     found = verbs.open(name, store)
     with progress_bar(show=not as_json) as update:
@@ -169,8 +169,8 @@ def extend(name: str, replications: int, changed_code: bool, store: str | None, 
 
     Those that are there stay as they are.
     """
-    from .. import verbs
     from ..screen import progress_bar
+    from ..verbs import run as verbs
 
     found = verbs.open(name, store)
     with progress_bar(show=not as_json) as update:
@@ -190,7 +190,7 @@ def results(name: str, output: str | None, store: str | None, as_json: bool) -> 
     Its columns: condition, replication, the parameters, the outputs; a row per replication, or several where the
     simulation returns several. The terminal shows the first 40.
     """
-    from .. import verbs
+    from ..verbs import run as verbs
 
     found = verbs.open(name, store)
     if output:
@@ -222,7 +222,7 @@ def summary(name: str, by: str | None, output: str | None, store: str | None, as
     Rows of a replication that nothing tells apart count as their mean. Failed replications and warnings are counted for
     each condition; the MCSE is the Monte Carlo standard error of the mean.
     """
-    from .. import verbs
+    from ..verbs import run as verbs
 
     names = [one.strip() for one in by.split(",")] if by is not None else None
     show(verbs.open(name, store).summary(names), as_json, output)
@@ -240,7 +240,7 @@ def errors(name: str, warned: bool, output: str | None, store: str | None, as_js
 
     --json and -o tell the call and the traceback too.
     """
-    from .. import verbs
+    from ..verbs import run as verbs
 
     found = verbs.open(name, store)
     frame = found.warnings() if warned else found.errors()
@@ -269,8 +269,8 @@ def replay_(name: str, condition: int, replication: int, store: str | None, as_j
 
     It runs on its own random numbers, and shows its output, its value, and the traceback if it fails.
     """
-    from .. import verbs
-    from ..replay import replay
+    from ..verbs import run as verbs
+    from ..verbs.replay import replay
 
     found = verbs.open(name, store)
     with captured_output() if as_json else contextlib.nullcontext([""]) as printed:
@@ -310,7 +310,7 @@ def captured_output() -> Iterator[list[str]]:
 @JSON
 def list_(store: str | None, as_json: bool) -> None:
     """The runs in a store."""
-    from .. import verbs
+    from ..verbs import run as verbs
 
     rows = []
     for found, now in verbs.standing(store):
@@ -325,7 +325,7 @@ def list_(store: str | None, as_json: bool) -> None:
 
         show(pd.DataFrame(rows), False)
     else:
-        from ..store import store_at
+        from ..store.run_folder import store_at
 
         click.echo(f"there is no run in {store_at(store).address} yet")
 
@@ -336,7 +336,7 @@ def list_(store: str | None, as_json: bool) -> None:
 @JSON
 def doctor(store: str | None, as_json: bool) -> int:
     """What is installed, and what is missing."""
-    from ..doctor import examine
+    from ..verbs.doctor import examine
 
     found = examine(store)
     if as_json:

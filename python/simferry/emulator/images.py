@@ -3,8 +3,8 @@
 import json
 from typing import Any
 
-from ..engine import ImageError, find_image
-from ..registry import ECR, named_in_ecr
+from ..containers.engine import ImageError, find_image
+from ..images.registry import ECR, named_in_ecr
 
 
 class NoImage(Exception):

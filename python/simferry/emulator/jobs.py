@@ -7,9 +7,9 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from ..aws.job_storage import S3Storage, TransferError
+from ..containers.job import Outcome, ProcessingJob, cores_of
+from ..containers.storage import S3Storage, TransferError
 from ..errors import SimferryError
-from ..processing import Outcome, ProcessingJob, cores_of
 from .host_log import HostLog
 from .images import NoImage, local_image
 from .machine import Machine

@@ -13,8 +13,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from .. import processing
-from ..engine import EngineError, connect
+from ..containers import job as container_job
+from ..containers.engine import EngineError, connect
 from ..processes import alive, identity
 
 OWNER = "simferry-emulator"
@@ -67,7 +67,7 @@ class Machine:
     def clean_up(self) -> None:
         """Remove what this emulator's jobs left behind."""
         with contextlib.suppress(EngineError):
-            processing.leftovers(self.client, {processing.OWNER: self.owner})
+            container_job.leftovers(self.client, {container_job.OWNER: self.owner})
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
@@ -80,8 +80,8 @@ def clean_up_after_killed_ones() -> None:
                 continue
             if not alive(json.loads(record.read_bytes())):
                 client = connect()
-                processing.leftovers(client, {processing.OWNER: "-".join(record.parent.name.split("-")[:3])})
+                container_job.leftovers(client, {container_job.OWNER: "-".join(record.parent.name.split("-")[:3])})
                 for folder in record.parent.glob("*/"):
                     image = (folder / "image").read_text() if (folder / "image").is_file() else ""
-                    processing.remove_folder(client, image, folder)
+                    container_job.remove_folder(client, image, folder)
                 shutil.rmtree(record.parent)

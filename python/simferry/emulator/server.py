@@ -19,7 +19,7 @@ from .access import authorize
 from .calls import ACCOUNT, Call, Refusal
 from .faults import Faults
 from .machine import Machine, clean_up_after_killed_ones
-from .sagemaker import ProcessingJobs
+from .services.processing import ProcessingJobs
 from .signature import Key
 
 HOST = "127.0.0.1"

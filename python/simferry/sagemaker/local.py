@@ -10,9 +10,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from .. import processing
-from ..aws.job_storage import S3Storage, TransferError
-from ..engine import connect
+from ..containers import job as container_job
+from ..containers.engine import connect
+from ..containers.storage import S3Storage, TransferError
 from ..errors import UsageError
 from ..terminal import shown
 from ..untrusted import Tree, scrap_folder
@@ -30,7 +30,7 @@ def run_here(request: dict[str, Any], session: Session, show_logs: bool) -> dict
     storage = FoldersAndS3(session, kms_key)
     created = datetime.now(timezone.utc)
     with scrap_folder("simferry-") as folder:
-        job = processing.ProcessingJob(engine, request, folder / "ml", storage, owner)
+        job = container_job.ProcessingJob(engine, request, folder / "ml", storage, owner)
         printed = dict.fromkeys(job.hosts, 0)
         try:
             job.start()
@@ -57,7 +57,7 @@ def run_here(request: dict[str, Any], session: Session, show_logs: bool) -> dict
     }
 
 
-def _print_new(job: processing.ProcessingJob, texts: dict[str, str], printed: dict[str, int], last: bool) -> None:
+def _print_new(job: container_job.ProcessingJob, texts: dict[str, str], printed: dict[str, int], last: bool) -> None:
     """Print the lines that are new; one that isn't finished waits, until the job has ended."""
     for host, text in texts.items():
         new = text[printed[host] :]
@@ -67,7 +67,7 @@ def _print_new(job: processing.ProcessingJob, texts: dict[str, str], printed: di
             print(shown(f"[{host}] {line}" if len(job.hosts) > 1 else line, sys.stdout), flush=True)
 
 
-class FoldersAndS3(processing.Files):
+class FoldersAndS3(container_job.Files):
     """Storage in folders of this machine and in S3, each by its address."""
 
     def __init__(self, session: Session, kms_key: str | None) -> None:
@@ -80,13 +80,13 @@ class FoldersAndS3(processing.Files):
         return S3Storage(self.session.s3_client, "whose credentials are used here", self.encryption)
 
     def fetch(self, source: dict[str, Any], folder: Path, host: int, hosts: int) -> None:
-        here = source["S3Uri"].startswith(processing.HERE)
+        here = source["S3Uri"].startswith(container_job.HERE)
         with _told():
             super().fetch(source, folder, host, hosts) if here else self.s3.fetch(source, folder, host, hosts)
 
     def send(self, tree: Tree, uri: str) -> None:
         with _told():
-            super().send(tree, uri) if uri.startswith(processing.HERE) else self.s3.send(tree, uri)
+            super().send(tree, uri) if uri.startswith(container_job.HERE) else self.s3.send(tree, uri)
 
 
 @contextlib.contextmanager

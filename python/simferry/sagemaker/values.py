@@ -6,7 +6,7 @@ from urllib.parse import urlparse
 from urllib.request import url2pathname
 
 from ..errors import UsageError
-from ..objects import check_address
+from ..store.objects import check_address
 
 
 def whole(value: Any, name: str) -> Any:

@@ -1,0 +1,203 @@
+"""Drivers: processes that compute runs for R, which stays free to be interrupted, and whose signals stay its own.
+
+A driver is this module run as a program: it loads everything, reads an order (a line of JSON) from its standard input, tells
+how far it is now and then, answers when it is done (what was warned of, and its error), and waits for the next. It ends
+with its input. One may also be told to follow a run's logs.
+"""
+
+import atexit
+import contextlib
+import json
+import os
+import select
+import subprocess
+import sys
+import time
+import warnings
+from collections.abc import Mapping
+from typing import Any
+
+from ..errors import WorkerError
+from .words import described, in_r, told_by
+
+
+class DriverProcess:
+    """A process that computes a run when it is told to, and then waits for the next. heard: what it told, oldest first."""
+
+    def __init__(self) -> None:
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "simferry._rbridge.drivers"],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, start_new_session=True,
+        )  # fmt: skip
+        self.heard: list[dict[str, Any]] = []
+        self._rest = b""
+
+    def tell(self, order: dict[str, Any]) -> None:
+        assert self.process.stdin is not None
+        self.heard = []
+        self.process.stdin.write(json.dumps(order).encode() + b"\n")
+        self.process.stdin.flush()
+
+    def has_ended(self, seconds_to_wait: float = 0) -> bool:
+        """Whether it is done with its run, or has come to an end itself."""
+        assert self.process.stdout is not None
+        until = time.monotonic() + seconds_to_wait
+        while not self._answered():
+            ready, _, _ = select.select([self.process.stdout], [], [], max(0, until - time.monotonic()))
+            if not ready:
+                return False
+            more = os.read(self.process.stdout.fileno(), 65536)
+            if not more:
+                self.process.wait()
+                return True
+            *lines, self._rest = (self._rest + more).split(b"\n")
+            self.heard += map(json.loads, lines)
+        return True
+
+    def _answered(self) -> bool:
+        return bool(self.heard) and "error" in self.heard[-1]
+
+    @property
+    def alive(self) -> bool:
+        return self.process.poll() is None
+
+    def stop(self, seconds_to_wait: float) -> bool:
+        """Interrupt its run, and let it end. Whether it has stopped."""
+        self.process.terminate()
+        stopped = self.has_ended(seconds_to_wait)
+        self.let_go()
+        return stopped
+
+    def let_go(self) -> None:
+        """It ends when it has nothing more to do."""
+        for pipe in (self.process.stdin, self.process.stdout):
+            assert pipe is not None
+            with contextlib.suppress(OSError):
+                pipe.close()
+
+    def outcome(self, found: Any) -> dict[str, Any]:
+        """What it said when it was done with a run: its error, or None, and what was warned of."""
+        if self._answered():
+            return self.heard[-1]
+        how = f"exit code {self.process.wait()}"
+        error = WorkerError(f"the process that computed run {found.id} ended ({how})", f"{found.command('resume')}")
+        return {"error": described(error), "warnings": [], "notes": []}
+
+
+drivers: dict[str, DriverProcess] = {}  # by the address of the run that they compute
+_spare: list[DriverProcess] = []  # one that has loaded all that it needs, and waits
+
+
+def keep_spare(used: DriverProcess | None = None) -> None:
+    """Have a driver ready for the next run: starting one takes the better part of a second."""
+    if _spare or (used is not None and not used.alive):
+        if used is not None:
+            used.let_go()
+        used = None
+    if not _spare:
+        _spare.append(used or DriverProcess())
+
+
+@atexit.register
+def _let_go() -> None:
+    for driver in _spare:
+        driver.process.kill()
+        driver.process.wait()
+        driver.let_go()
+    for driver in drivers.values():  # one that still computes goes on without us
+        driver.let_go()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            driver.process.wait(0.5)
+
+
+def order(found: Any, told: dict[str, Any]) -> DriverProcess:
+    """Hand a run to a driver."""
+    driver = _spare.pop() if _spare else DriverProcess()
+    if not driver.alive:
+        driver.let_go()
+        driver = DriverProcess()
+    driver.tell({"run": found.address, "cwd": os.getcwd(), "environment": dict(os.environ), **told})
+    return driver
+
+
+def main() -> None:
+    """A driver: load everything, wait for an order, carry it out, and so on until there are no more."""
+    import pandas  # noqa: F401  pyarrow would, at its first array
+
+    for text in sys.stdin:
+        order = json.loads(text)
+        become(order["environment"])
+        forget_aws()
+        os.chdir(order["cwd"])
+        answer: dict[str, Any] = {"error": None}
+        with warnings.catch_warnings(record=True) as warned:
+            warnings.simplefilter("ignore")
+            warnings.simplefilter("always", UserWarning)
+            try:
+                _carry_out(order)
+            except BaseException as error:
+                answer["error"] = described(error)
+        answer |= told_by(warned)
+        try:
+            print(json.dumps(answer), flush=True)
+        except OSError:  # R has ended
+            return
+
+
+def _carry_out(order: dict[str, Any]) -> None:
+    from ..verbs import run as verbs
+
+    found = verbs.open(order["run"])
+    if order["verb"] == "follow":
+        for job, line in found.follow(order["job"]):
+            print(json.dumps({"job": job, "line": line}), flush=True)
+        return
+    with open(found.folder / "jobs" / "driver.log", "ab") as log:
+        os.dup2(log.fileno(), 2)
+    if order["verb"] == "run":
+        found._drive("run", found.replications, False, found._backend(), _tell)
+    else:
+        getattr(found, order["verb"])(**order["options"], on_progress=_tell)
+
+
+def _tell(now: Any) -> None:
+    """Say how far the run is, unless what was said before has not been heard yet: R may not listen, or have ended."""
+    if select.select([], [sys.stdout], [], 0)[1]:
+        with contextlib.suppress(OSError):
+            print(json.dumps(far(now)), flush=True)
+
+
+def far(now: Any) -> dict[str, Any]:
+    """How far a run is; where jobs cost money also how they stand."""
+    from ..screen import jobs_said, pace
+
+    waits = f", waiting for {now.note}" if now.note else ""
+    said = "" if now.dollars is None and len(now.jobs) <= 20 else f"{jobs_said(now)}{in_r(waits)}"
+    far = {"total": now.total, "done": now.done, "failed": now.failed, "state": now.state, "said": said}
+    return {**far, "pace": ", ".join(pace(now))}
+
+
+def become(environment: Mapping[str, str]) -> None:
+    """Have these environment variables; where they tell something else of AWS, forget what they told before."""
+    if _of_aws(environment) != _of_aws(os.environ):
+        forget_aws()
+    for name in set(os.environ) - set(environment):
+        del os.environ[name]
+    for name, value in environment.items():
+        if os.environ.get(name) != value:
+            os.environ[name] = value
+
+
+def _of_aws(environment: Mapping[str, str]) -> dict[str, str]:
+    return {name: value for name, value in environment.items() if name.startswith("AWS_")}
+
+
+def forget_aws() -> None:
+    """Who asks AWS and where: R lives on when the user has logged in, changed the profile, or left the emulator."""
+    session = sys.modules.get("simferry.aws.session")
+    for kept in (session.session, session.client, session.account) if session else ():
+        kept.cache_clear()
+
+
+if __name__ == "__main__":
+    main()

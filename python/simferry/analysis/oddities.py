@@ -1,0 +1,178 @@
+"""What in a table suggests that a simulation does not do what its author thinks: each in a sentence."""
+
+import contextlib
+import shlex
+import zlib
+from collections.abc import Collection
+from typing import NamedTuple
+
+import numpy as np
+import pyarrow as pa
+
+from ..results import same_seeds
+from ..results.collect import done
+from ..store.run_folder import RunFolder
+from ..worker import blocks
+from .row_keys import groups, overlooked, several_rows
+from .summary import numeric, outputs
+
+_HEADER_BYTES = 65_536  # of a block: its facts and its first tables
+
+
+def oddities(run: RunFolder, rows: pa.Table) -> list[str]:
+    """rows: all that came out, with or without the parameters."""
+    parameters = run.record["parameters"]
+    said = []
+    known = {one[0] for one in same_seeds.conditions(rows.schema.metadata)}  # a note tells of those
+    if same := [condition for condition in same_values(rows, parameters) if condition not in known]:
+        which = f"condition {same[0]}" + (f" (and {len(same) - 1:,} others)" if len(same) > 1 else "")
+        said.append(
+            f"{which} of run {run.id} returned the same values in every replication. Does the simulation call set.seed() (or "
+            "seed its generator itself)? simferry gives each replication its own stream: leave it out."
+        )
+    if run.record["simulation"]["kind"] == "function" and (gone := without_a_row(run, rows)):
+        condition, replication = gone[0]
+        said.append(
+            f"{len(gone):,} replications of run {run.id} did not fail, and returned nothing that makes a row of the table: NULL (None), "
+            f"or an object, which is kept as the replication's artifact. The first is condition {condition}, replication {replication}"
+        )
+    for name, text in texts_among_numbers(rows, parameters).items():
+        if text is None:
+            said.append(
+                f"output {name} of run {run.id} reads as numbers, but is text, so it has no mean. "
+                "In R c(1.5, 'a') turns both into text; list() or data.frame() keeps the number."
+            )
+        else:
+            said.append(
+                f"output {name} of run {run.id} is a number in most rows and text in {text.rows:,} (condition {text.condition}, "
+                f"replication {text.replication}: {text.value!r}), so all of it is text, and has no mean. NA stands for a missing number."
+            )
+    return said
+
+
+def averaged_keys(run: RunFolder, results: pa.Table, by: Collection[str] | None) -> list[str]:
+    """What a summary by these outputs averages, and should perhaps not. results: condition, replication and the outputs."""
+    if not several_rows(results):
+        return []
+    rows = outputs(run, results)
+    found = groups(rows, by)
+    names = overlooked(rows, found)
+    if not names:
+        return []
+    asked = shlex.quote(",".join([*found.keys, names[0]]))
+    some, look = ("output", "looks") if len(names) == 1 else ("outputs", "look")
+    return [
+        f"{some} {', '.join(names)} of run {run.id} {look} like what tells the rows of a replication apart, and those rows are "
+        f"averaged: {run.command('summary')} --by {asked}  keeps them apart"
+    ]
+
+
+def files_not_kept(run: RunFolder, plans: int = 0) -> str:
+    """Says so where a function's files were dropped, in blocks of later plans than so many; empty where none were.
+
+    A block that holds a table of them has it among the first.
+    """
+    record = run.record
+    if record["simulation"]["kind"] != "function" or record["options"].get("keep_files"):
+        return ""
+    for _, data in run.read_blocks([b.name for b in run.block_names() if int(b.plan) > plans]):
+        with contextlib.suppress(zlib.error, blocks.DamagedBlock, LookupError):
+            if b"\ntable: dropped " not in zlib.decompressobj(31).decompress(data, _HEADER_BYTES):
+                continue
+            found = blocks.decode(data).table("dropped").columns
+            name, replication = found["file"].strings()[0], found["replication"].values[0]
+            if list(record["parameters"]) == ["loop"]:
+                return (
+                    f"files that iterations wrote into their working directory are not kept (first {name}, by iteration {replication}); "
+                    "they write to an absolute path what is to stay"
+                )
+            return (
+                f"files that replications wrote into their working directory are not kept (first {name}, by condition "
+                f"{found['condition'].values[0]}, replication {replication}); --keep-files keeps them as artifacts"
+            )
+    return ""
+
+
+def same_values(rows: pa.Table, parameters: Collection[str] = ()) -> list[int]:
+    """Conditions whose replications all returned the same random-looking values, as they do after a set.seed()."""
+    names = [n for n in numeric(rows) if n not in parameters and pa.types.is_floating(rows[n].type)]
+    if rows.num_rows == 0 or not names:
+        return []
+    condition, replication = rows["condition"].to_numpy(), rows["replication"].to_numpy()
+    begins = np.r_[0, np.flatnonzero(condition[1:] != condition[:-1]) + 1]  # of each condition
+    of = np.repeat(np.arange(len(begins)), np.diff(np.r_[begins, len(condition)]))
+    new = np.r_[True, (of[1:] != of[:-1]) | (replication[1:] != replication[:-1])]
+    starts = np.flatnonzero(new)  # of each replication
+    position = np.arange(len(condition)) - np.repeat(starts, np.diff(np.r_[starts, len(condition)]))
+    constant = np.bincount(of[starts]) >= 3
+    if not constant.any():
+        return []
+    # each row against the row in its place of the condition's first replication
+    like = np.minimum(begins[of] + position, len(condition) - 1)
+    random_looking = np.zeros(len(begins), dtype=bool)
+    for name in names:
+        values = rows[name].fill_null(np.nan).to_numpy()
+        constant[of[values.view("<i8") != values[like].view("<i8")]] = False
+    ends = np.r_[starts[1:], len(condition)][np.searchsorted(starts, begins)]  # of each condition's first replication
+    for name in names:
+        values = rows[name].fill_null(np.nan).to_numpy()
+        for c in np.flatnonzero(constant):
+            random_looking[c] |= any(f"{v:.6g}" != f"{v:.15g}" for v in values[begins[c] : ends[c]].tolist())
+    return [int(c) for c in condition[begins[constant & random_looking]]]
+
+
+def without_a_row(run: RunFolder, rows: pa.Table) -> list[tuple[int, int]]:
+    """(condition, replication) of those that did not fail, and have no row."""
+    there = np.unique(_keys(rows["condition"].to_numpy(), rows["replication"].to_numpy()))
+    if sum(b.replications - b.failed for b in run.block_names()) <= len(
+        there
+    ):  # the names of blocks say so without reading them
+        return []
+    gone = np.setdiff1d(_keys(*done(run, failed=False)), there)
+    return [divmod(key, 2**32) for key in gone.tolist()]
+
+
+def _keys(condition: np.ndarray, replication: np.ndarray) -> np.ndarray:
+    return condition.astype(np.int64) << 32 | replication.astype(np.int64)
+
+
+class Text(NamedTuple):
+    """Text where most rows have a number: in how many, and the first of them."""
+
+    rows: int
+    condition: int
+    replication: int
+    value: str
+
+
+def texts_among_numbers(rows: pa.Table, parameters: Collection[str] = ()) -> dict[str, Text | None]:
+    """Outputs that are text although most of it reads as fractional numbers; None where all of it does."""
+    out: dict[str, Text | None] = {}
+    for name in rows.column_names[2:]:
+        if name in parameters or name in numeric(rows) or name == "row_name":
+            continue
+        encoded = rows[name].combine_chunks().dictionary_encode()
+        values = encoded.dictionary.to_pylist()
+        at = encoded.indices.drop_null().to_numpy()
+        numbers = np.array([_is_number(value) for value in values], dtype=bool)
+        if not numbers[at].mean() > 0.5 or not any(
+            "." in v for v, number in zip(values, numbers, strict=True) if number
+        ):
+            continue
+        out[name] = None
+        if not numbers.all():
+            among = np.flatnonzero(
+                ~numbers[encoded.indices.fill_null(0).to_numpy()] & encoded.is_valid().to_numpy(zero_copy_only=False)
+            )
+            first = int(among[0])
+            condition, replication = (int(rows[key][first].as_py()) for key in ("condition", "replication"))
+            out[name] = Text(len(among), condition, replication, rows[name][first].as_py())
+    return out
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True

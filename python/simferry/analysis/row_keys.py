@@ -1,0 +1,127 @@
+"""What tells the several rows of a replication apart: outputs such as a method's name or a sample size, the rows' keys."""
+
+from collections.abc import Collection
+from typing import Any, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+
+from ..errors import UsageError, nearest
+
+MOST_TEXTS = 50  # combinations of texts: more are no keys, unless they are asked for
+MOST_ASKED = 10_000
+
+
+class Groups(NamedTuple):
+    """The rows that belong together, over all replications.
+
+    keys: outputs that tell them apart. values: of the keys, of each group, in the order of their first rows. group: of each row.
+    """
+
+    keys: list[str]
+    values: list[dict[str, Any]]
+    group: np.ndarray
+
+
+def texts(rows: pa.Table) -> list[str]:
+    """Outputs that are text."""
+    names = rows.column_names[2:]
+    return [n for n in names if pa.types.is_string(rows[n].type) or pa.types.is_large_string(rows[n].type)]
+
+
+def groups(rows: pa.Table, by: Collection[str] | None) -> Groups:
+    """by: the keys; without them, texts are, where replications have several rows.
+
+    Raises UsageError where there is no such output, or it has more than ten thousand values.
+    """
+    none = Groups([], [{}], np.zeros(rows.num_rows, dtype=np.int64))
+    if by is not None:
+        for name in by:
+            if name not in rows.column_names[2:]:
+                known = ", ".join(rows.column_names[2:]) or "none"
+                raise UsageError(
+                    f"by: there is no output {name!r}", nearest(name, rows.column_names[2:]) or f"There are: {known}."
+                )
+    keys = list(dict.fromkeys(texts(rows) if by is None else by))
+    if not keys or rows.num_rows == 0 or (by is None and not several_rows(rows)):
+        return none if by is None else none._replace(keys=keys)
+    at = np.zeros(rows.num_rows, dtype=np.int64)
+    for name in keys:
+        codes = _codes(rows[name])
+        at = np.unique(at * (codes.max() + 1) + codes, return_inverse=True)[1]
+    _, first, group = np.unique(at, return_index=True, return_inverse=True)
+    if by is None and len(first) > MOST_TEXTS:
+        return none
+    if len(first) > MOST_ASKED:
+        raise UsageError(
+            f"by: {' and '.join(keys)} {'has' if len(keys) == 1 else 'have'} {len(first):,} values",
+            f"by names what tells the rows of a replication apart; at most {MOST_ASKED:,} values can be.",
+        )
+    order = np.argsort(first)
+    rank = np.empty(len(order), dtype=np.int64)
+    rank[order] = np.arange(len(order))
+    return Groups(keys, rows.select(keys).take(pa.array(first[order])).to_pylist(), rank[group])
+
+
+def overlooked(rows: pa.Table, found: Groups) -> list[str]:
+    """Outputs that look like keys of rows which are averaged, since they were not taken for keys.
+
+    They are the same in every replication, row by row, or differ between all rows of each replication and have few values;
+    three replications of a condition are the least that can tell.
+    """
+    if rows.num_rows == 0:
+        return []
+    condition, replication = rows["condition"].to_numpy(), rows["replication"].to_numpy()
+    order = np.lexsort((found.group, replication, condition))  # which keeps the order of the rows within a replication
+    condition, replication, group = condition[order], replication[order], found.group[order]
+    new = np.r_[True, (np.diff(condition) != 0) | (np.diff(replication) != 0) | (np.diff(group) != 0)]
+    begins = np.flatnonzero(new)  # of each unit: the rows of a replication and a group
+    size = np.diff(np.r_[begins, len(order)])
+    unit = np.repeat(np.arange(len(begins)), size)
+    if not (size > 1).any():
+        return []
+    position = np.arange(len(order)) - begins[unit]
+    cell = np.unique(condition.astype(np.int64) * (group.max() + 1) + group, return_inverse=True)[1]
+    several = (np.bincount(cell[begins]) >= 3)[cell] & (size > 1)[unit]
+    if not several.any():
+        return []
+    most = np.zeros(cell.max() + 1, dtype=np.int64)
+    np.maximum.at(most, cell[begins], size)
+    return [
+        name
+        for name in rows.column_names[2:]
+        if name not in found.keys and _tells_apart(_codes(rows[name])[order], several, cell, unit, position, most)
+    ]
+
+
+def _tells_apart(
+    codes: np.ndarray,
+    several: np.ndarray,
+    cell: np.ndarray,
+    unit: np.ndarray,
+    position: np.ndarray,
+    most: np.ndarray,
+) -> bool:
+    """codes: an output's values. several: rows of units that count; cell: their condition and group; most: rows of a unit."""
+    codes, cell, unit, position = codes[several], cell[several], unit[several], position[several]
+    values = codes.max() + 1
+    differ = len(np.unique(unit * values + codes))  # pairs of a unit and a value
+    if differ == len(np.unique(unit)):  # one value in each unit
+        return False
+    places = cell * (position.max() + 1) + position
+    if len(np.unique(places * values + codes)) == len(np.unique(places)):
+        return True
+    of_cell = np.unique(cell * values + codes) // values
+    return differ == len(codes) and bool((np.bincount(of_cell, minlength=len(most)) <= most).all())
+
+
+def several_rows(rows: pa.Table) -> bool:
+    """Whether a replication has more than one."""
+    condition, replication = rows["condition"].to_numpy(), rows["replication"].to_numpy()
+    return bool(((condition[1:] == condition[:-1]) & (replication[1:] == replication[:-1])).any())
+
+
+def _codes(column: pa.ChunkedArray) -> np.ndarray:
+    """A number for each value, 0 for a null; NA and NaN have the same."""
+    encoded = column.combine_chunks().dictionary_encode()
+    return encoded.indices.cast(pa.int64()).fill_null(-1).to_numpy() + 1

@@ -1,0 +1,472 @@
+"""The driver: takes a run from what is missing to nothing missing. Plan, submit, watch, and again for what jobs left undone."""
+
+import contextlib
+import datetime
+import json
+import os
+import signal
+import time
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import psutil
+
+from .. import untrusted
+from ..aws.session import AwsError, NoAnswer
+from ..backends.base import ENDED, Backend
+from ..errors import Interrupted, Note, RunBusy, SimferryError, SimulationError, StoreError, WorkerError
+from ..jobs import stretches
+from ..processes import claim, identity, is_held, is_here, process_of
+from ..results import collect
+from ..store import records
+from ..store.run_folder import LOCK, BlockName, RunFolder, write_whole, writing
+from ..sweep import own_code
+
+SHARED = "shared: "  # so begins a job's message that one of the files which its processes share was written to
+LONGEST_MESSAGE = 1 << 16  # bytes
+PATIENCE = 100  # polls for which a service that does not answer is waited for
+
+
+@dataclass
+class Progress:
+    """How far a run is. Replications are counted from the names of finished blocks."""
+
+    total: int
+    done: int
+    failed: int
+    state: str  # running, complete, incomplete
+    jobs: dict[str, str]
+    dollars: float | None = None  # so far, where jobs cost money
+    note: str = ""  # what a backend waits for
+    per_second: float | None = None  # replications, since the last plan began; None where it has brought none yet
+
+    @property
+    def finished(self) -> bool:
+        return self.done >= self.total
+
+    @property
+    def seconds_left(self) -> float | None:
+        return (self.total - self.done) / self.per_second if self.per_second and not self.finished else None
+
+
+def progress(run: RunFolder, backend: Backend) -> Progress:
+    """How far a run was at the last look: from listings alone, but for a run at rest of which names do not tell all."""
+    jobs = backend.poll(run, job_names(run))
+    names = run.block_names()  # after the jobs: the blocks of those that have ended are there by then
+    plans = run.plans()
+    total = run.record["conditions"] * max([run.record["replications"], *(p["replications"] for p in plans)])
+    done, failed = sum(b.replications for b in names), sum(b.failed for b in names)
+    goes_on = "running" in jobs.values() or (done < total and backend.just_now(run))
+    running = driver_of(run) is not None or bool(driven_elsewhere(run)) or (backend.jobs_go_on and goes_on)
+    # a results file may turn out to be unreadable
+    if not running and (
+        _tried_twice(plans, names, run.record["conditions"]) or run.record["simulation"]["results_file"]
+    ):
+        done = len(collect.done(run)[0])
+        failed = done - len(collect.done(run, failed=False)[0])
+    state = "running" if running else "complete" if done >= total else "incomplete"
+    per_second = _pace(plans[-1], names) if running and plans else None
+    return Progress(total, min(done, total), failed, state, jobs, backend.dollars(run), backend.waits_for, per_second)
+
+
+def _tried_twice(plans: list[dict[str, Any]], names: list[BlockName], conditions: int) -> bool:
+    """Whether blocks may hold a replication twice: failed ones were tried again, or blocks of earlier plans came after the last
+    one had dealt what was missing."""
+    if len(plans) < 2:
+        return False
+    last = plans[-1]
+    before = sum(b.replications for b in names if b.plan != last["plan"])
+    known = conditions * last["replications"] - last["to_do"]
+    return before > known or any(p["reason"] == "retry failed" for p in plans)
+
+
+def _pace(plan: dict[str, Any], names: list[BlockName]) -> float | None:
+    began = datetime.datetime.fromisoformat(plan["created"])
+    seconds = (datetime.datetime.now(datetime.timezone.utc) - began).total_seconds()
+    done = sum(b.replications for b in names if b.plan == plan["plan"])
+    return done / seconds if done and seconds > 0 else None  # the clock that wrote `created` may be ahead of this one
+
+
+def job_names(run: RunFolder) -> list[str]:
+    """The jobs of every plan so far: plan-job."""
+    return [f"{p['plan']}-{j + 1:04d}" for p in run.plans() for j in range(p["jobs"])]
+
+
+def driver_of(run: RunFolder) -> psutil.Process | None:
+    """The process on this machine that computes the run now, if there is one."""
+    return process_of(_driver_record(run))
+
+
+def computes(process: psutil.Process, run: RunFolder) -> bool:
+    """Whether a process has the run's lock open: driver.json may name any, and only this one is to be stopped."""
+    with contextlib.suppress(psutil.Error, OSError):
+        return str((run.jobs / LOCK).resolve()) in [file.path for file in process.open_files()]
+    return False
+
+
+def driven_elsewhere(run: RunFolder) -> str:
+    """The name of another machine that shares the folder and computes the run now; empty where there is none."""
+    record = _driver_record(run)
+    return str(record["host"]) if not is_here(record) and is_held(run.jobs / LOCK) else ""
+
+
+def _driver_record(run: RunFolder) -> dict[str, Any]:
+    return records.read_job(run.jobs, "driver.json")
+
+
+@contextlib.contextmanager
+def driving(run: RunFolder) -> Iterator[None]:
+    """Claims the run for this process. SIGTERM then means what Ctrl-C does."""
+    path = run.jobs / "driver.json"
+    before = None
+    with contextlib.ExitStack() as until_done:
+        with writing(run.path):
+            no_link = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+            lock = until_done.enter_context(open(os.open(run.jobs / LOCK, no_link, 0o666), "r+b"))
+        until = time.monotonic() + 2
+        while not claim(lock):
+            other, host = driver_of(run), driven_elsewhere(run)
+            # one that has just begun, or whose last threads are dying
+            if other is None and not host and time.monotonic() < until:
+                time.sleep(0.02)
+                continue
+            who = f"by process {other.pid}" if other else f"on {host}" if host else "by another process"
+            raise RunBusy(
+                f"run {run.id} is being computed {who}",
+                f"{run.command('watch')}  follows it, {run.command('cancel')}  stops it.",
+            )
+        with writing(run.path):
+            write_whole(path, json.dumps(identity(os.getpid())).encode())
+        with contextlib.suppress(ValueError):  # not in the main thread: signals are somebody else's
+            before = signal.signal(signal.SIGTERM, _interrupt)
+        try:
+            yield
+        finally:
+            if before is not None:
+                signal.signal(signal.SIGTERM, before)
+            with contextlib.suppress(OSError):
+                path.unlink()
+
+
+def _interrupt(*_: Any) -> None:
+    raise KeyboardInterrupt
+
+
+def drive(
+    run: RunFolder,
+    backend: Backend,
+    reason: str,
+    *,
+    replications: int,
+    retry_failed: bool = False,
+    conditions: np.ndarray | None = None,
+    changed_code: Mapping[str, str] | None = None,
+    on_progress: Callable[[Progress], None] = lambda _: None,
+) -> None:
+    """Compute what is missing of a run.
+
+    replications: how many of each condition are wanted. conditions: only these (ids), for pilots.
+    changed_code: what of the user's own code is not what the run began with, and its hashes: the plans tell.
+    Raises Interrupted (Ctrl-C, or SIGTERM), with the run resumable; SimulationError, StoreError or WorkerError when it can't
+    go on.
+    """
+    with driving(run):
+        try:
+            run.look()
+            plans = len(run.plans())
+            run.conditions()  # run.json may say that there are more than there are, and what is missing would fill the memory
+            if not backend.jobs_go_on:
+                stop_leftovers(run, backend)
+                run.push()
+            elif _adopt(run, backend, on_progress):
+                return
+            changed = dict(changed_code or {})
+            _compute(run, backend, reason, replications, retry_failed, conditions, plans, changed, on_progress)
+        except KeyboardInterrupt:
+            if backend.jobs_go_on:
+                raise _detached(run, backend) from None
+            _stop(run, backend)
+            run.push()
+            raise Interrupted(
+                f"stopped; {progress(run, backend).done:,} replications of run {run.id} are kept",
+                run.command("resume"),
+            ) from None
+        except BaseException:
+            if not backend.jobs_go_on:
+                with contextlib.suppress(SimferryError):
+                    stop_leftovers(run, backend)
+                    run.push()
+            raise
+        run.look()
+        on_progress(progress(run, backend))
+
+
+def _adopt(run: RunFolder, backend: Backend, on_progress: Callable[[Progress], None]) -> bool:
+    """Jobs that went on without a driver are waited for, and those of the last plan that were not begun are begun, unless
+    they are to run otherwise now, or it was cancelled, or their work is done. True when the run is to go no further."""
+    names = job_names(run)
+    if not names:
+        return False
+    last = run.plans()[-1]
+    if run.is_cancelled(last["plan"]):  # its jobs may still be stopping
+        stop_leftovers(run, backend)
+        return False
+    states = backend.poll(run, names)
+    going_on = [job for job in names if states[job] == "running"]
+    pending = [job for job in names if states[job] == "pending" and job.startswith(f"{last['plan']}-")]
+    not_begun = _untouched(run, pending) if last["place"] == backend.options else []
+    dealt_again = [job for job in pending if job not in not_begun]
+    if backend.jobs_go_on and dealt_again:  # the service's list lags behind: they may have begun
+        backend.cancel(run, dealt_again, at_once=True)
+    if not_begun:
+        backend.submit(run, not_begun)
+    return bool(not_begun or going_on) and _watch(run, backend, [*going_on, *not_begun], on_progress)
+
+
+def _untouched(run: RunFolder, jobs: list[str]) -> list[str]:
+    """Those jobs of whose work nothing is done: of a run that was moved, the service does not know what ran."""
+    if not jobs:
+        return []
+    condition, replication = (column.astype(np.int64) for column in collect.done(run))
+    done = condition << 32 | replication
+    return [job for job in jobs if not np.isin(stretches.keys_of(run.job_folder(job) / "job"), done).any()]
+
+
+def _detached(run: RunFolder, backend: Backend) -> Interrupted:
+    states = backend.poll(run, job_names(run)).values()
+    running, pending = (sum(s == state for s in states) for state in ("running", "pending"))
+    going_on = "1 job goes on" if running == 1 else f"{running} jobs go on"
+    waiting = f", {pending} more {'is' if pending == 1 else 'are'} not begun" if pending else ""
+    return Interrupted(
+        f"detached from run {run.id}: {going_on}{waiting}",
+        f"{_take_up_again(run)}\n{run.command('cancel')}  stops all",
+    )
+
+
+def _take_up_again(run: RunFolder) -> str:
+    return f"{run.command('watch')}  follows\n{run.command('resume')}  takes it up again"
+
+
+def _compute(
+    run: RunFolder,
+    backend: Backend,
+    reason: str,
+    replications: int,
+    retry_failed: bool,
+    conditions: np.ndarray | None,
+    plans: int,
+    changed_code: dict[str, str],
+    on_progress: Callable[[Progress], None],
+) -> None:
+    names: list[str] = []
+    dealt: set[str] = set()  # plans
+    jobs = backend.jobs
+    retries, failures = run.record["options"]["retries"], 0
+    while True:
+        run.look()
+        if len(run.plans()) != plans:  # another driver, on another machine, has dealt out what is missing
+            raise run.busy()
+        done = collect.done(run, failed=not retry_failed, plans=dealt)
+        work = stretches.missing_work(run.record["conditions"], replications, *done)
+        if conditions is not None:
+            work = work.take(np.isin(work.condition, conditions))
+        if len(work) == 0:
+            return
+        if failures > retries or (names and retries == 0):
+            tried = "1 attempt" if len(dealt) == 1 else f"{len(dealt)} attempts"
+            raise WorkerError(
+                f"{work.replications:,} replications of run {run.id} are still missing after {tried}. "
+                f"The last one's log ends: {_last_lines(run, backend, names)}",
+                f"{run.command('logs')}  shows all of it, {run.command('resume')}  tries again.",
+            )
+        if names:
+            said = f"attempt {len(dealt) + 1} of run {run.id}: {work.replications:,} replications are left"
+            warnings.warn(Note(said), stacklevel=5)
+        names = _submit(run, backend, work, "retry" if names else reason, replications, jobs, changed_code)
+        dealt.add(names[0].partition("-")[0])
+        plans += 1
+        if _watch(run, backend, names, on_progress):
+            return
+        if _shared_is_written(run, names):  # no failure: from now on processes have copies of all files that came along
+            _compute(run, backend, "retry", replications, retry_failed, conditions, plans, changed_code, on_progress)
+            return
+        failures += not _only_too_short(run, backend, names, work.replications)
+        # what a few of many jobs left is not worth the start of many again
+        jobs = max(1, sum(state != "succeeded" for state in backend.poll(run, names).values()))
+
+
+def _only_too_short(run: RunFolder, backend: Backend, jobs: list[str], given: int) -> bool:
+    """Whether an attempt is no failure: only time limits or lost hosts ended its jobs, and it brought a tenth of what it was given."""
+    plan = jobs[0].partition("-")[0]
+    brought = sum(block.replications for block in run.block_names() if block.plan == plan)
+    ended = [job for job, state in backend.poll(run, jobs).items() if state != "succeeded"]
+    return 10 * brought >= given and bool(ended) and all(backend.cut_short(run, job) for job in ended)
+
+
+def stop_leftovers(run: RunFolder, backend: Backend) -> None:
+    """Jobs that outlived their driver are stopped, and whatever processes they left, so that nothing is computed twice."""
+    if backend.jobs_go_on:
+        run.cancel_plan()  # whoever drives it begins no more
+    states = backend.poll(run, job_names(run))
+    # the service's list lags behind: a job that is not in it may run
+    of_interest = ("running", "pending") if backend.jobs_go_on else ("running", "lost")
+    left = [job for job, state in states.items() if state in of_interest]
+    backend.cancel(run, left, at_once=True)
+    while "running" in backend.poll(run, left).values():
+        time.sleep(0.05)
+
+
+def _submit(
+    run: RunFolder,
+    backend: Backend,
+    work: stretches.Work,
+    reason: str,
+    replications: int,
+    jobs: int,
+    changed_code: dict[str, str],
+) -> list[str]:
+    record, options = run.record, run.record["options"]
+    spec = record["simulation"]
+    design = run.conditions()
+    streams = stretches.streams_of(design, record["seed"], record["common"], spec["kind"])
+    cores = options["cores"] or (1 if spec["kind"] == "function" else backend.workers)
+    order = streams.numbers.argsort().argsort()
+    chunk_size = options.get("chunk_size")
+    if chunk_size:
+        cut = stretches.chunks(work, chunk_size)
+    else:
+        cut = stretches.cut(work, order, jobs * max(1, backend.workers // cores))
+    dealt = stretches.deal(cut, jobs)
+    terms = backend.terms(run, len(dealt))
+    facts = {
+        **{name: spec[name] for name in ("language", "kind", "function", "script", "objects", "results_file")},
+        "run": run.id, "seed": record["seed"], "workers": backend.workers, "cores": cores, "jobs": len(dealt),
+        "on_error": options["on_error"],
+        "replication_timeout": options["replication_timeout"] or 0, "longest_block": backend.seconds_at_most / 20,
+        # the contract's output folder, where one replication at a time has it for itself
+        "output": "/opt/ml/processing/output" if backend.contract and backend.workers // cores <= 1 else "",
+        "private_mount": "yes" if spec["private_mount"] and not backend.contract else "",
+        "chunked": "yes" if chunk_size else "", "keep_files": "yes" if options.get("keep_files") else "",
+        "copies": "yes" if _shared_is_written(run, job_names(run)) else "",
+        "own_code": own_code.known_to(record),
+    }  # fmt: skip
+
+    def job(j: int) -> Callable[[str], bytes]:
+        return lambda number: stretches.job_bytes(
+            {**facts, "plan": number, "job": f"{j + 1:04d}"}, dealt[j], streams, spec, design
+        )
+
+    plan_record = {
+        "reason": reason,
+        "replications": replications,
+        "jobs": len(dealt),
+        "to_do": work.replications,
+        "workers": backend.workers,
+        "created": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="milliseconds"),
+        "place": backend.options,
+        **({"changed_code": changed_code} if changed_code else {}),
+        **terms,
+    }
+    number = run.add_plan(plan_record, {f"{j + 1:04d}": job(j) for j in range(len(dealt))})
+    names = [f"{number}-{j + 1:04d}" for j in range(len(dealt))]
+    backend.submit(run, names)
+    return names
+
+
+def _watch(run: RunFolder, backend: Backend, jobs: list[str], on_progress: Callable[[Progress], None]) -> bool:
+    """Waits for the jobs to end. True when the run is to go no further (--on-error stop)."""
+    began = looked = time.monotonic()
+    between_looks = max(run.seconds_between_looks, backend.seconds_between_polls)
+    now: Progress | None = None
+    silent_since = None
+    while True:
+        try:
+            backend.go_on(run)
+            states = backend.poll(run, jobs)
+            if backend.jobs_go_on and ("cancelled" in states.values() or run.is_cancelled(jobs[-1].partition("-")[0])):
+                backend.cancel(run, jobs, at_once=True)
+                raise Interrupted(f"the jobs of run {run.id} were stopped by somebody", run.command("resume"))
+            ended = all(state in ENDED for state in states.values())
+            elapsed = time.monotonic() - began
+            if ended or between_looks < 1 or time.monotonic() - looked >= between_looks - 0.01:
+                looked = time.monotonic()
+                run.push()
+                run.look()
+                now = progress(run, backend)
+                on_progress(now)
+                if run.record["options"]["on_error"] == "stop" and any(
+                    b.failed for b in run.block_names() if f"{b.plan}-{b.job}" in jobs
+                ):
+                    _stop(run, backend)
+                    return True
+            silent_since = None
+        except NoAnswer as error:  # the jobs go on while this machine is cut off from them
+            silent_since = silent_since or time.monotonic()
+            if not backend.jobs_go_on:
+                raise
+            if now is not None:
+                on_progress(replace(now, note="AWS, which does not answer"))
+            if time.monotonic() - silent_since > PATIENCE * backend.seconds_between_polls:
+                raise Interrupted(f"{error.message}. The jobs of run {run.id} go on", _take_up_again(run)) from None
+            time.sleep(backend.seconds_between_polls)
+            continue
+        except (AwsError, StoreError) as error:  # credentials that expire, for instance
+            if backend.jobs_go_on and backend.begun:
+                error.hint = f"{error.hint}\nThe jobs of run {run.id} go on.\n{_take_up_again(run)}".strip()
+            raise
+        if ended:
+            break
+        time.sleep(min(0.02 + elapsed / 20, backend.seconds_between_polls))
+    messages = {job: _message(run, job) for job in jobs}
+    for job, message in messages.items():
+        # what the service says of one job may be an accident; what it says of all is not
+        if (
+            message
+            and not message.startswith(SHARED)
+            and (not message.startswith("service: ") or all(messages.values()))
+        ):
+            raise _as_error(run, job, message)
+    return False
+
+
+def _stop(run: RunFolder, backend: Backend) -> None:
+    """Gently first, so that open blocks are written; at once on a second Ctrl-C, or after five seconds."""
+    with contextlib.suppress(KeyboardInterrupt):
+        jobs = job_names(run)
+        backend.cancel(run, jobs, at_once=False)
+        until = time.monotonic() + 5
+        while time.monotonic() < until and "running" in backend.poll(run, jobs).values():
+            time.sleep(0.02)
+    stop_leftovers(run, backend)
+
+
+def _message(run: RunFolder, job: str) -> str:
+    """Why a job could not go on, where it said so."""
+    said = untrusted.read(run.jobs, f"{job}/message", LONGEST_MESSAGE)
+    if said is None:
+        return ""
+    return said.decode(errors="replace") or "disk: there is no room left on its disk"  # not even to say so
+
+
+def _shared_is_written(run: RunFolder, jobs: list[str]) -> bool:
+    """Whether a replication of these jobs wrote to a large file that processes share; see worker/folders.py."""
+    return any(_message(run, job).startswith(SHARED) for job in jobs)
+
+
+def _as_error(run: RunFolder, job: str, said: str) -> SimferryError:
+    kind, _, text = said.partition(": ")
+    where = f"jobs/{job}/log.txt in {run.path}"
+    errors: dict[str, SimferryError] = {
+        "disk": StoreError(f"{text} (in {run.path})", f"Make room there, then: {run.command('resume')}"),
+        "service": AwsError(f"SageMaker could not run job {job} of run {run.id}: {text}", run.command("logs")),
+        "load": SimulationError(f"the simulation fails when it is loaded: {text}", f"Its output is in {where}."),
+    }
+    return errors.get(kind) or WorkerError(f"the worker failed: {text}", run.command("logs"))
+
+
+def _last_lines(run: RunFolder, backend: Backend, jobs: list[str]) -> str:
+    texts = (backend.logs(run, job).strip() for job in jobs)
+    return next((" | ".join(text.splitlines()[-3:]) for text in texts if text), "(it is empty)")

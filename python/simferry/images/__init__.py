@@ -1,0 +1,19 @@
+"""Images: written from a simulation, built, checked, found and pushed.
+
+simferry.images.build(simferry.images.recipe("folder"))      simferry.images.registry.push(name, to)
+"""
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .recipes import Built, Recipe, build, recipe
+
+__all__ = ["Built", "Recipe", "build", "recipe"]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from . import recipes
+
+    return getattr(recipes, name)

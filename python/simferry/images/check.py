@@ -1,0 +1,195 @@
+"""Whether an image keeps the contract: a look at it as a job would have."""
+
+import time
+import uuid
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ..containers.engine import ImageError, connect, find_image, run_once
+from ..containers.job import ROLE, Files, ProcessingJob, local_uri
+from ..jobs import stretches
+from ..sweep.design import grid
+from ..sweep.simulation import COMMANDS, write_worker
+from ..untrusted import scrap_folder
+from ..worker import blocks
+
+
+@dataclass
+class Finding:
+    """One thing that `check` looked at."""
+
+    what: str
+    ok: bool
+    found: str
+
+
+# what is installed, besides what comes with the interpreter
+_LIST = {
+    "r": """p <- installed.packages(priority = "NA"); cat(paste(p[, 1], p[, 3]), sep = ", ")""",
+    "python": "import importlib.metadata as m; "
+    "print(', '.join(sorted({f'{d.name} {d.version}' for d in m.distributions()}, key=str.lower)))",
+}
+_FLAG = {"r": "-e", "python": "-c"}
+_LABEL = {"r": "R", "python": "Python"}
+_LACKS = (
+    "from importlib.util import find_spec\n"
+    "print(*(p for p in ('numpy', 'joblib', 'cloudpickle') if find_spec(p) is None), sep=', ')"
+)
+
+
+def check(name: str) -> list[Finding]:
+    """Look at an image as a job would: interpreter, packages, user, folders, a block of the worker, exit codes.
+
+    Raises ImageError where it can't be looked at: it isn't here, is for another architecture, has no interpreter.
+    """
+    client = connect()
+    image = find_image(client, name)
+    user = image.attrs["Config"].get("User") or "root"
+    languages = [
+        lang for lang, (program, _) in COMMANDS.items() if lang in _LIST and _runs(client, name, [program, "--version"])
+    ]
+    if not languages:
+        raise ImageError(
+            f"image {name} has neither Rscript nor python3", "simferry image build containers/r  makes one that has."
+        )
+    out = [
+        Finding("architecture", True, str(image.attrs.get("Architecture"))),
+        Finding("size", True, f"{image.attrs['Size'] / 1e6:.0f} MB"),
+        Finding("user", True, user),
+    ]
+    if _runs(client, name, ["sh", "-c", "mkdir -p /opt/ml/output && : >/opt/ml/output/message"]):
+        out.append(Finding("/opt/ml", True, f"{user} can write it"))
+    else:
+        out.append(
+            Finding(
+                "/opt/ml", False, f"{user} can't write it: RUN mkdir -p /opt/ml && chmod 777 /opt/ml  in the Dockerfile"
+            )
+        )
+    for language in languages:
+        lacks = run_once(client, name, ["python3", "-c", _LACKS])[1].strip() if languages == ["r", "python"] else ""
+        if language == "python" and lacks:  # an R image in which some package wanted Python
+            out.append(Finding("Python", True, f"lacks {lacks}: this image runs R simulations only"))
+        else:
+            out += _check_language(client, name, language)
+    return out
+
+
+def _runs(client: Any, name: str, command: list[str]) -> bool:
+    try:
+        return run_once(client, name, command)[0] == 0
+    except ImageError:
+        return False
+
+
+def _check_language(client: Any, name: str, language: str) -> list[Finding]:
+    """What is installed, a sweep of two replications, and a script that fails, in the image."""
+    scripts = {
+        "r": ("simulate.R", "simulate <- function(n) mean(rnorm(n))\n", "fail.R", "quit(status = 7)\n"),
+        "python": (
+            "simulate.py",
+            "def simulate(n, rng):\n    return float(rng.normal(size=n).mean())\n",
+            "fail.py",
+            "raise SystemExit(7)\n",
+        ),
+    }[language]
+    program, worker = COMMANDS[language]
+    label = _LABEL[language]
+    installed = run_once(client, name, [program, _FLAG[language], _LIST[language]])[1].strip()
+    with scrap_folder("simferry-image-") as folder:
+        code, plan, results = folder / "code", folder / "plan", folder / "blocks"
+        for path in (code, plan, results):
+            path.mkdir()
+        write_worker(language, code)
+        (code / scripts[0]).write_text(scripts[1])
+        (code / scripts[2]).write_text(scripts[3])
+        (plan / "job").write_bytes(_small_job(language, scripts[0]))
+
+        def run(entry: str, arguments: list[str]) -> tuple[Any, ProcessingJob]:
+            request = _request(
+                name, [program, f"/opt/ml/processing/input/code/{entry}"], arguments, code, plan, results
+            )
+            job = ProcessingJob(client, request, folder / entry, Files(), "image-check")
+            job.start()
+            try:
+                while (outcome := job.poll()).status == "InProgress":
+                    time.sleep(0.05)
+            finally:
+                job.discard()
+            return outcome, job
+
+        outcome, job = run(worker, ["run"])
+        written = sorted(results.iterdir())
+        if outcome.status != "Completed" or not written:
+            said = (outcome.exit_message or job.kept_logs["algo-1"] or outcome.failure_reason).strip()
+            return [Finding(f"{label} worker", False, said[-400:])]
+        facts = blocks.decode(written[0].read_bytes()).facts
+        out = [
+            Finding(label, True, f"{facts['interpreter']}; BLAS {facts['blas']}"),
+            Finding(f"{label} packages", True, installed or "none"),
+            Finding(f"{label} worker", True, "ran a block"),
+        ]
+        outcome, _ = run(scripts[2], [])
+        out.append(
+            Finding(
+                f"{label} exit code",
+                "code 7" in outcome.failure_reason,
+                f"a script that fails: {outcome.failure_reason or outcome.status}",
+            )
+        )
+    return out
+
+
+def _small_job(language: str, script: str) -> bytes:
+    spec = {"language": language, "kind": "function", "args": None}
+    design = grid(n=5)
+    streams = stretches.Streams(1, design.canonical(), False)
+    facts = {
+        "run": "check",
+        "plan": "0001",
+        "job": "0001",
+        "language": language,
+        "kind": "function",
+        "function": "simulate",
+        "script": script,
+    }
+    return stretches.job_bytes(facts, stretches.all_work(1, 2), streams, spec, design)
+
+
+def _request(
+    image: str, entry: list[str], arguments: list[str], code: Path, plan: Path, results: Path
+) -> dict[str, Any]:
+    def one(name: str, folder: Path) -> dict[str, Any]:
+        s3 = {
+            "S3Uri": local_uri(folder),
+            "LocalPath": f"/opt/ml/processing/input/{name}",
+            "S3DataType": "S3Prefix",
+            "S3InputMode": "File",
+        }
+        return {"InputName": name, "S3Input": s3}
+
+    return {
+        "ProcessingJobName": f"simferry-image-check-{uuid.uuid4().hex[:8]}",
+        "AppSpecification": {
+            "ImageUri": image,
+            "ContainerEntrypoint": entry,
+            **({"ContainerArguments": arguments} if arguments else {}),
+        },
+        "ProcessingInputs": [one("code", code), one("plan", plan)],
+        "ProcessingOutputConfig": {
+            "Outputs": [
+                {
+                    "OutputName": "blocks",
+                    "S3Output": {
+                        "S3Uri": local_uri(results),
+                        "LocalPath": "/opt/ml/processing/blocks",
+                        "S3UploadMode": "EndOfJob",
+                    },
+                }
+            ]
+        },
+        "ProcessingResources": {
+            "ClusterConfig": {"InstanceCount": 1, "InstanceType": "ml.t3.medium", "VolumeSizeInGB": 1}
+        },
+        "RoleArn": ROLE,
+    }

@@ -1,0 +1,89 @@
+"""Images that SageMaker can run: those in ECR. One that is here is pushed there."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from ..aws.session import account, asking, client, region
+from ..errors import UsageError
+from .registry import ECR, digests_of, ecr_host, named_in_ecr, push, tag_of
+
+
+@dataclass(frozen=True)
+class Image:
+    """uri: its address in ECR, by its digest, so that what is pushed later changes nothing. digest: what decides its content.
+    local: its name here, where it is here."""
+
+    uri: str
+    digest: str
+    local: str | None = None
+
+
+def find_or_push(name: str, on_progress: Callable[[str], None] = lambda _: None) -> Image:
+    """An image by its address in ECR, or by its name here: it is pushed to the account's ECR. Raises where it is in neither."""
+    from ..containers.engine import EngineError, ImageError, connect, find_image, repository_of
+
+    host, _, rest = name.partition("/")
+    if ecr := ECR.fullmatch(host):
+        repository, which = named_in_ecr(rest)
+        digest = _found(ecr[1], ecr[2], repository, which, name)
+        if not digest:
+            hint = f"simferry image push {repository.rpartition('/')[2]} --to {host}  brings one there."
+            raise UsageError(f"there is no image {name} in ECR", hint)
+        return Image(f"{host}/{repository}@{digest}", digest)
+    try:
+        here = find_image(connect(), name, pull=False)
+    except EngineError as error:
+        return _only_in_ecr(name, f"Docker does not run here ({error.message})")
+    except (ImageError, UsageError):
+        return _only_in_ecr(name, "it is not here either")
+    registry, repository = ecr_host(account(), region()), repository_of(name).rpartition("/")[2]
+    digest = _found(account(), region(), repository, {"imageTag": tag_of(here)}, name)
+    if digest not in digests_of(here):  # the tag is the recipe's: it may be another machine's image of the same recipe
+        digest = push(name, registry, on_progress).digest
+    return Image(f"{registry}/{repository}@{digest}", str(here.id), name)
+
+
+def _found(owner: str, where: str, repository: str, which: dict[str, str], name: str) -> str:
+    """The digest of an image in ECR; empty where there is none."""
+    ecr = client("ecr", where)
+    with asking(f"image {name}"):
+        try:
+            found = ecr.describe_images(registryId=owner, repositoryName=repository, imageIds=[which])
+        except _absent(ecr):
+            return ""
+    return str(found["imageDetails"][0]["imageDigest"])
+
+
+def _only_in_ecr(name: str, why: str) -> Image:
+    """The image of that name and tag in the account's ECR; without a tag the tagged one that was pushed last."""
+    repository, which = named_in_ecr(name)
+    if name == repository:
+        digest = _newest(repository)
+    else:
+        digest = _found(account(), region(), repository, which, name)
+    if not digest:
+        raise UsageError(
+            f"there is no image {name} in this account's ECR, and {why}",
+            f"simferry image build containers/{'python' if 'python' in name else 'r'}  makes one.",
+        )
+    return Image(f"{ecr_host(account(), region())}/{repository}@{digest}", digest)
+
+
+def _newest(repository: str) -> str:
+    """The digest of the image that was pushed last. One without a tag is part of another, or another has taken its tag."""
+    ecr = client("ecr")
+    with asking(f"image {repository}"):
+        try:
+            pages = ecr.get_paginator("describe_images")
+            asked = pages.paginate(repositoryName=repository, filter={"tagStatus": "TAGGED"})
+            found = [one for page in asked for one in page["imageDetails"]]
+        except _absent(ecr):
+            return ""
+    return str(max(found, key=lambda one: one["imagePushedAt"])["imageDigest"]) if found else ""
+
+
+def _absent(ecr: Any) -> tuple[type[Exception], ...]:
+    """What ECR answers where there is no such image, or where none can have such a name."""
+    names = ("RepositoryNotFoundException", "ImageNotFoundException", "InvalidParameterException")
+    return tuple(getattr(ecr.exceptions, name) for name in names)

@@ -1,0 +1,190 @@
+"""Images: built, and tagged by the hash of everything that goes in."""
+
+import contextlib
+import hashlib
+import io
+import json
+import re
+import tarfile
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ..containers.engine import EngineError, ImageError, connect, no_client, repository_of
+from ..errors import nearest
+
+LABEL = "simferry.recipe"
+IGNORED = {".git", ".venv", "__pycache__"}
+LAST_LINES = 20
+STEP_ENDS_SECONDS = 10
+_LAYER = re.compile(r" ---> ([0-9a-f]{12,})")
+Progress = Callable[[str], None]
+
+
+@dataclass
+class Recipe:
+    """What an image is made of: a name, the files of its build context (Dockerfile among them), build arguments."""
+
+    name: str
+    files: dict[str, bytes]
+    build_args: dict[str, str] = field(default_factory=dict)
+    platform: str | None = None
+
+    @property
+    def hash(self) -> str:
+        """SHA-256 of everything that goes in, the same on every machine: 12 digits of it are the tag."""
+        digest = hashlib.sha256(json.dumps([self.build_args, self.platform], sort_keys=True).encode())
+        for name, content in sorted(self.files.items()):
+            for part in (name.encode(), content):
+                digest.update(len(part).to_bytes(8, "big") + part)
+        return digest.hexdigest()
+
+    @property
+    def tag(self) -> str:
+        return f"{self.name}:{self.hash[:12]}"
+
+    def context(self) -> io.BytesIO:
+        """The build context as a tar."""
+        out = io.BytesIO()
+        with tarfile.open(fileobj=out, mode="w") as tar:
+            for name, content in sorted(self.files.items()):
+                info = tarfile.TarInfo(name)
+                # what git or a file system says of modes differs between machines
+                info.size, info.mode = len(content), 0o755 if content.startswith(b"#!") else 0o644
+                tar.addfile(info, io.BytesIO(content))
+        out.seek(0)
+        return out
+
+
+@dataclass
+class Built:
+    """tag: name and recipe hash. skipped: it was there already."""
+
+    tag: str
+    id: str
+    skipped: bool
+
+
+def recipe(folder: str | Path, name: str | None = None, build_args: Mapping[str, str] | None = None) -> Recipe:
+    """The recipe in a folder: its Dockerfile and what lies beside it, but for what .dockerignore names."""
+    folder = Path(folder)
+    if folder.is_file():
+        folder = folder.parent
+    if not (folder / "Dockerfile").is_file():
+        there = [p.parent.name for p in folder.parent.glob("*/Dockerfile")] if folder.parent.is_dir() else []
+        raise ImageError(f"there is no Dockerfile in {folder}", nearest(folder.name, there))
+    ignored = folder / ".dockerignore"
+    patterns = ignored.read_text().splitlines() if ignored.is_file() else []
+    files = {}
+    for inside in _not_ignored(folder, [p.strip() for p in patterns if p.strip()[:1] not in ("", "#")]):
+        path = folder / inside
+        if path.is_file() and not IGNORED & set(path.relative_to(folder).parts):
+            files[path.relative_to(folder).as_posix()] = path.read_bytes()
+    stem = folder.resolve().name.lower().removesuffix(".image")  # `--for parallel.R` writes parallel.image
+    return Recipe(name or f"simferry-{re.sub(r'[^a-z0-9]+', '-', stem).strip('-')}", files, dict(build_args or {}))
+
+
+def _not_ignored(folder: Path, patterns: list[str]) -> list[str]:
+    try:
+        from docker.utils import exclude_paths
+    except ImportError:
+        raise no_client() from None
+    return sorted(exclude_paths(str(folder), patterns))
+
+
+def build(made_of: Recipe, on_progress: Progress = lambda _: None, rebuild: bool = False) -> Built:
+    """Build an image, unless one of this recipe is here. Raises ImageError with the failing step and its last lines.
+
+    rebuild: from the first step on. What fails, or is interrupted, leaves no container and no nameless image.
+    """
+    import docker.errors
+    import requests
+
+    if repository_of(made_of.name) != made_of.name:
+        raise ImageError(f"the name {made_of.name!r} has a tag", "The tag is made of the recipe's hash.")
+    client = connect()
+    before = _id(client, made_of.tag)
+    if before and not rebuild:
+        client.images.get(made_of.tag).tag(made_of.name, "latest")
+        return Built(made_of.tag, before, True)
+    said: list[str] = []
+    step, newest = "", ""
+    try:
+        stream = client.api.build(
+            fileobj=made_of.context(), custom_context=True, tag=made_of.tag, rm=True, forcerm=True, decode=True,
+            buildargs=made_of.build_args, labels={LABEL: made_of.hash}, network_mode="host", platform=made_of.platform,
+            nocache=rebuild,
+        )  # fmt: skip
+        with contextlib.closing(stream):
+            for event in stream:
+                for line in (event.get("stream") or event.get("status") or "").splitlines():
+                    if line.startswith("Step "):
+                        step, said = line, []
+                    elif made := _LAYER.fullmatch(line):
+                        newest = made[1]
+                    elif line.strip():
+                        said.append(line)
+                    if line.strip():
+                        on_progress(line)
+                if "error" in event:
+                    raise _cant_build(made_of.name, step, event["error"], said)
+        built = _id(client, made_of.tag)
+        if built is None:
+            raise EngineError(f"Docker's engine broke off the build of {made_of.name} at {step or 'its start'}")
+        client.images.get(built).tag(made_of.name, "latest")
+    except docker.errors.APIError as error:
+        raise _cant_build(made_of.name, step, str(error.explanation or error), said) from None
+    except requests.exceptions.RequestException as error:
+        raise EngineError(f"Docker's engine broke off the build of {made_of.name}: {error}") from None
+    finally:
+        for nameless in {newest, before or ""} - {""}:
+            _remove_nameless(client, nameless)
+    return Built(made_of.tag, built, False)
+
+
+def _id(client: Any, name: str) -> str | None:
+    import docker.errors
+
+    try:
+        return str(client.images.get(name).id)
+    except docker.errors.ImageNotFound:
+        return None
+    except docker.errors.APIError as error:
+        raise ImageError(f"{name!r} is no image's name: {error.explanation or error}") from None
+
+
+def _remove_nameless(client: Any, image: str) -> None:
+    """Remove an image that has no name, and nothing built upon it.
+
+    Of a build that was interrupted the engine first ends the step that runs on it.
+    """
+    import docker.errors
+    import requests
+
+    until = time.monotonic() + STEP_ENDS_SECONDS
+    while True:
+        try:
+            if not client.images.get(image).tags:
+                client.images.remove(image)
+            return
+        except docker.errors.APIError as error:
+            if "container" not in str(error.explanation) or time.monotonic() > until:
+                return
+        except requests.exceptions.RequestException:
+            return
+        time.sleep(0.1)
+
+
+def _cant_build(name: str, step: str, error: str, said: list[str]) -> ImageError:
+    command = step.partition(": ")[2] or "its start"
+    lines = [line for line in said if not line.startswith((" --->", "Removing intermediate"))][-LAST_LINES:]
+    shown = "".join(f"\n  {line}" for line in lines)
+    text = f"the build of {name} failed at {command}: {error.strip()}{shown}"
+    if "no space left on device" in text.lower():
+        return ImageError(
+            f"no room is left on the disk of Docker's engine: {text}",
+            "docker system df  shows what fills it, and  docker system prune  frees what is not in use.",
+        )
+    return ImageError(text)

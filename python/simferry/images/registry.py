@@ -1,0 +1,247 @@
+"""Pushing images: to ECR, whose repository is made where it is missing, or to any registry Docker knows."""
+
+import base64
+import contextlib
+import hashlib
+import json
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from ..aws.session import asking, is_loopback
+from ..aws.session import client as aws_client
+from ..containers.engine import ImageError, connect, find_image, repository_of
+from ..errors import SimferryError
+from .recipes import LABEL
+
+ECR = re.compile(r"(\d{12})\.dkr\.ecr(?:-fips)?\.([a-z0-9-]+)\.amazonaws\.com(?:\.cn)?")
+ATTEMPTS = 3  # somebody watches: an ECR that does not answer is told soon
+_HOST = re.compile(r"(?=.*[.:]|localhost)[A-Za-z0-9][A-Za-z0-9.-]*(?::\d+)?")
+_PART = r"[a-z0-9]+(?:(?:[._-]|__|-+)[a-z0-9]+)*"
+_NAME = re.compile(rf"(?:{_PART}/)*{_PART}")
+_MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
+KEPT_IMAGES = 30
+PUSH_SECONDS = 600  # for which a registry may say nothing: it looks through what it was sent
+Progress = Callable[[str], None]
+
+
+class RegistryError(SimferryError):
+    """A registry that refuses the login or the image, or can't be reached. What AWS itself refuses is an AwsError."""
+
+    code = "registry"
+
+
+@dataclass
+class Pushed:
+    """uri: with the tag; digest: by which the registry knows it; skipped: it had it already."""
+
+    uri: str
+    digest: str
+    skipped: bool
+
+
+def push(name: str, to: str, on_progress: Progress = lambda _: None) -> Pushed:
+    """Push a local image. to: a registry (host[:port], perhaps with a path), or an account's ECR host.
+
+    The tag is that of the recipe's hash, so that a tag never changes its meaning. Raises RegistryError, and for ECR AwsError; what
+    is not pushed leaves no name here.
+    """
+    import docker.errors
+
+    host, _, path = to.removeprefix("https://").rstrip("/").partition("/")
+    base = repository_of(name).rpartition("/")[2]
+    repository = f"{path}/{base}" if path else base
+    ecr = ECR.fullmatch(host)
+    check_names(host, repository, bool(ecr))
+    client = connect(PUSH_SECONDS)
+    image = find_image(client, name, pull=False)
+    credentials = ecr_login(ecr[1], ecr[2], repository, on_progress) if ecr else None
+    tag = tag_of(image)
+    uri = f"{host}/{repository}:{tag}"
+    if ecr and is_loopback(_ecr(ecr[2]).meta.endpoint_url):
+        return _tell(_ecr(ecr[2]), ecr[1], repository, tag, image, uri)
+    there = _digest_there(client, uri, credentials)
+    if there and there in digests_of(image):
+        return Pushed(uri, there, True)
+    had_name = uri in image.tags
+    try:
+        image.tag(f"{host}/{repository}", tag)
+        digest = _push(client, f"{host}/{repository}", tag, credentials, on_progress)
+    except BaseException:
+        if not had_name:
+            with contextlib.suppress(docker.errors.APIError):
+                client.images.remove(uri, noprune=True)
+        raise
+    return Pushed(uri, digest or _digest_there(client, uri, credentials) or "", False)
+
+
+def ecr_host(account: str, region: str) -> str:
+    """The address of an account's ECR: in China it has an ending of its own."""
+    return f"{account}.dkr.ecr.{region}.amazonaws.com{'.cn' if region.startswith('cn-') else ''}"
+
+
+def named_in_ecr(name: str) -> tuple[str, dict[str, str]]:
+    """The repository of a name without its host, and which of its images is meant, as ECR's requests have it."""
+    repository = repository_of(name)
+    tag, _, digest = name[len(repository) :].lstrip(":").partition("@")
+    return repository, {"imageDigest": digest} if digest else {"imageTag": tag or "latest"}
+
+
+def digests_of(image: Any) -> set[str]:
+    """By which registries know this very image: those that it came from or went to, and ECR as `simferry emulator` plays it."""
+    here = {digest.rpartition("@")[2] for digest in image.attrs.get("RepoDigests", [])}
+    return here | {_emulators_manifest(image)[1]}
+
+
+def _ecr(region: str) -> Any:
+    return aws_client("ecr", region, ATTEMPTS)
+
+
+def _emulators_manifest(image: Any) -> tuple[str, str]:
+    """What stands for an image in the emulator's ECR, and its digest."""
+    config = {"mediaType": "application/vnd.docker.container.image.v1+json", "size": 0, "digest": image.id}
+    manifest = json.dumps({"schemaVersion": 2, "mediaType": _MANIFEST, "config": config, "layers": []})
+    return manifest, f"sha256:{hashlib.sha256(manifest.encode()).hexdigest()}"
+
+
+def _tell(ecr: Any, account: str, repository: str, tag: str, image: Any, uri: str) -> Pushed:
+    """The emulator's jobs run in the engine that has the image: it needs to know only which one the tag means."""
+    manifest, digest = _emulators_manifest(image)
+    name = {"registryId": account, "repositoryName": repository}
+    with asking(f"image {uri}"):
+        there = ecr.batch_get_image(**name, imageIds=[{"imageTag": tag}])["images"]
+        if any(one["imageId"]["imageDigest"] == digest for one in there):
+            return Pushed(uri, digest, True)
+        try:
+            ecr.put_image(**name, imageManifest=manifest, imageTag=tag, imageDigest=digest)
+        except (ecr.exceptions.ImageTagAlreadyExistsException, ecr.exceptions.ImageAlreadyExistsException) as error:
+            raise _refused(uri.rpartition(":")[0], f"immutable: {error}") from None
+    return Pushed(uri, digest, False)
+
+
+def check_names(host: str, repository: str, ecr: bool) -> None:
+    """Raise ImageError for what no registry, or ECR, would take as a name."""
+    if not _HOST.fullmatch(host):
+        raise ImageError(
+            f"{host!r} is no registry's name", "It is a host, such as 123456789012.dkr.ecr.us-west-2.amazonaws.com."
+        )
+    if not ecr and ("amazonaws" in host or ".dkr.ecr" in host):
+        raise ImageError(
+            f"{host} looks like ECR's, but is not of the form ACCOUNT.dkr.ecr.REGION.amazonaws.com",
+            "ACCOUNT is the account's number, with 12 digits.",
+        )
+    if not _NAME.fullmatch(repository) or not 2 <= len(repository) <= (256 if ecr else 255):
+        raise ImageError(
+            f"{'ECR' if ecr else host} does not take the repository name {repository!r}",
+            "Names have 2 to 256 characters: lower case letters, digits, and - _ . / between them.",
+        )
+
+
+def tag_of(image: Any) -> str:
+    made_of = (image.labels or {}).get(LABEL)
+    return str(made_of)[:12] if made_of else str(image.id).removeprefix("sha256:")[:12]
+
+
+def _push(client: Any, repository: str, tag: str, credentials: dict[str, str] | None, on_progress: Progress) -> str:
+    import docker.errors
+    import requests
+
+    digest = ""
+    shown: dict[str, str] = {}
+    try:
+        for event in client.api.push(repository, tag=tag, stream=True, decode=True, auth_config=credentials):
+            if "error" in event:
+                raise _refused(repository, event["error"])
+            digest = event.get("aux", {}).get("Digest", digest)
+            text = _progress(event)
+            if text and text != shown.get(event["id"]):
+                shown[event["id"]] = text
+                on_progress(f"{event['id']}: {text}")
+    except (docker.errors.DockerException, requests.exceptions.RequestException) as error:
+        raise _refused(repository, str(error)) from None
+    return digest
+
+
+def _progress(event: dict[str, Any]) -> str:
+    """What an event says of a layer: its state, and while it is sent how much of it, in tenths."""
+    if "id" not in event or "status" not in event:
+        return ""
+    sent = event.get("progressDetail") or {}
+    if not sent.get("total"):
+        return str(event["status"])
+    tenths = min(10, 10 * sent.get("current", 0) // sent["total"])
+    return f"{event['status']} {10 * tenths} % of {sent['total'] / 1e6:.1f} MB"
+
+
+_LOGIN = ("no basic auth", "unauthorized", "denied", "authentication required", "forbidden", "token has expired")
+_AWAY = ("refused", "no such host", "timeout", "i/o", "unreachable", "server gave http response", "certificate")
+
+
+def _refused(repository: str, text: str) -> RegistryError:
+    host = repository.partition("/")[0]
+    low = text.lower()
+    if "immutable" in low:
+        return RegistryError(
+            f"{repository} has another image of this tag, and its tags are immutable",
+            "It was built of the same recipe, elsewhere or earlier. To use that one, give its address there as the image.",
+        )
+    if any(word in low for word in _LOGIN):
+        hint = f"docker login {host}"
+        if ECR.fullmatch(host):
+            hint = "Whoever pushes needs ecr:PutImage, and the other rights of AmazonEC2ContainerRegistryPowerUser."
+        return RegistryError(f"{host} refuses the login: {text.strip()}", hint)
+    if any(word in low for word in _AWAY):
+        return RegistryError(f"{host} can't be reached: {text.strip()}", "Is the name right, and the registry running?")
+    return RegistryError(f"{repository} did not take the image: {text.strip()}")
+
+
+def _digest_there(client: Any, uri: str, credentials: dict[str, str] | None) -> str | None:
+    """The digest under which the registry has this tag; None where it has not, or does not say."""
+    import docker.errors
+
+    try:
+        return str(client.images.get_registry_data(uri, auth_config=credentials).id)
+    except docker.errors.DockerException:
+        return None
+
+
+def ecr_login(account: str, region: str, repository: str, on_progress: Progress) -> dict[str, str]:
+    """Make the repository where it is missing; user and password for this registry. Raises AwsError."""
+    with asking(f"ECR of account {account} in {region}"):
+        ecr = _ecr(region)
+        try:
+            ecr.describe_repositories(registryId=account, repositoryNames=[repository])
+        except ecr.exceptions.RepositoryNotFoundException:
+            on_progress(f"making repository {repository}")
+            _make_repository(ecr, account, repository)
+        token = ecr.get_authorization_token()["authorizationData"][0]["authorizationToken"]
+    user, _, password = base64.b64decode(token).decode().partition(":")
+    return {"username": user, "password": password}
+
+
+def _make_repository(ecr: Any, account: str, repository: str) -> None:
+    """A repository of immutable tags that are scanned, in which the newest images are kept; or none."""
+    from botocore.exceptions import ClientError
+
+    try:
+        ecr.create_repository(
+            registryId=account, repositoryName=repository, imageTagMutability="IMMUTABLE",
+            imageScanningConfiguration={"scanOnPush": True}, tags=[{"Key": "made-by", "Value": "simferry"}],
+        )  # fmt: skip
+    except ecr.exceptions.RepositoryAlreadyExistsException:
+        return  # another was faster
+    rule = {
+        "rulePriority": 1,
+        "description": f"keep the newest {KEPT_IMAGES} images",
+        "selection": {"tagStatus": "any", "countType": "imageCountMoreThan", "countNumber": KEPT_IMAGES},
+        "action": {"type": "expire"},
+    }
+    try:
+        ecr.put_lifecycle_policy(
+            registryId=account, repositoryName=repository, lifecyclePolicyText=json.dumps({"rules": [rule]})
+        )
+    except ClientError:
+        with contextlib.suppress(ClientError):  # without its rule it would be half made
+            ecr.delete_repository(registryId=account, repositoryName=repository)
+        raise

@@ -1,0 +1,1 @@
+"""What a job is given: stretches of replications, their streams, the job file."""

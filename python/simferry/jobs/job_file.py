@@ -1,0 +1,66 @@
+"""Job files: all that a worker is told, in one block file (see worker/blocks.py).
+
+facts        which run, plan and job; the kind of simulation; cores and limits
+stretches    condition, first replication, count, and for R the generator's state at the first replication
+conditions   id, 128-bit key (four integers); of whole scripts and commands the keys of their seeds and the rendered arguments;
+             and the 31-bit seed to which workers of version 1 add the replication
+parameters   the design's columns, a row for each of `conditions`
+
+No table and no column is taken away: a run goes on with the worker that lies in its code folder, of an earlier version too.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from ..worker import blocks
+
+_NO_JOB = {
+    "run": "", "plan": "", "job": "", "attempt": 1, "language": "", "kind": "", "function": "", "script": "",
+    "objects": "", "results_file": "", "workers": 1, "cores": 1, "jobs": 1, "replication_timeout": 0,
+    "longest_block": 1e9, "on_error": "continue", "output": "", "private_mount": "", "chunked": "", "keep_files": "",
+    "copies": "", "own_code": "", "seed": "",
+}  # fmt: skip
+_STRETCHES = ("condition", "first", "count", *(f"state_{i}" for i in range(1, 7)))
+_CONDITIONS = ("condition", "seed", *(f"key_{i}" for i in range(1, 5)))
+
+
+def encode(
+    facts: Mapping[str, Any],
+    stretches: Mapping[str, np.ndarray] | None = None,
+    conditions: Mapping[str, np.ndarray] | None = None,
+    arguments: list[list[str]] | None = None,
+    parameters: pa.Table | None = None,
+) -> bytes:
+    """The bytes of a job file. What is left out is that of a job which runs nothing, as checks use."""
+    nothing = np.empty(0, dtype=np.int32)
+    first = {name: blocks.numbers("integer", (stretches or {}).get(name, nothing)) for name in _STRETCHES}
+    second = {name: nothing for name in _CONDITIONS} | dict(conditions or {})
+    second = {name: blocks.numbers("integer", values) for name, values in second.items()}
+    for i, column in enumerate(arguments or []):
+        second[f"argument_{i + 1}"] = blocks.strings(column)
+    third = (
+        {name: column_of(parameters[name].combine_chunks()) for name in parameters.column_names} if parameters else {}
+    )
+    tables = [("stretches", first), ("conditions", second), ("parameters", third)]
+    rows = [len(c["condition"].values) for c in (first, second)]
+    return blocks.encode(
+        blocks.Block(
+            {key: str(value) for key, value in {**_NO_JOB, **facts}.items()},
+            [blocks.Table(name, n, columns) for (name, columns), n in zip(tables, [*rows, rows[1]], strict=True)],
+        )
+    )
+
+
+def column_of(array: pa.Array) -> blocks.Column:
+    """A design's column in the block format, its nulls as NA."""
+    if pa.types.is_string(array.type):
+        return blocks.strings(array.to_pylist())
+    kind = "double" if pa.types.is_floating(array.type) else "logical" if pa.types.is_boolean(array.type) else "integer"
+    missing = array.is_null().to_numpy(zero_copy_only=False)
+    zero = False if kind == "logical" else 0
+    values = array.fill_null(zero).to_numpy(zero_copy_only=False).astype("<f8" if kind == "double" else "<i4")
+    values[missing] = blocks.NA_DOUBLE if kind == "double" else blocks.NA_INTEGER
+    return blocks.numbers(kind, values)

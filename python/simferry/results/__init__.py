@@ -1,0 +1,1 @@
+"""From the blocks that jobs wrote to tables."""

@@ -1,0 +1,350 @@
+"""Stores in S3 and the like: each run folder has a mirror on this machine.
+
+All that a run folder holds, but for jobs/ and the artifacts of a replication that is tried again, is written once and never
+changes, so what the mirror has is what the store has.
+What is needed is brought when it is needed; what is computed on this machine is written to the mirror, and pushed. The
+mirror is a cache (~/.cache/simferry/stores): it can be removed when nothing is computed here.
+"""
+
+import contextlib
+import datetime
+import hashlib
+import json
+import os
+import re
+import secrets
+import shutil
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from ..aws.buckets import check_bucket, public_by
+from ..errors import RunNotFound, SimferryError, StoreError, UsageError
+from ..untrusted import Tree
+from ..worker import blocks
+from . import records
+from .objects import ObjectNotFound, Objects
+from .run_folder import CANCELLED, BlockName, RunFolder, Store, cache_folder, pass_over, read_block, read_plan, writing
+
+RECORD, PLAN_RECORD = "run.json", "plan.json"
+UNPUBLISHED = "run.json.unpublished"
+
+
+def mirror_of(address: str) -> Path:
+    """Where the mirrors of a store's runs lie."""
+    return cache_folder() / "stores" / hashlib.sha256(address.encode()).hexdigest()[:16]
+
+
+class RemoteStore(Store):
+    """Run folders below an address such as s3://bucket/folder."""
+
+    def __init__(self, address: str) -> None:
+        self.objects = Objects(address)
+        super().__init__(mirror_of(self.objects.address))
+
+    @property
+    def address(self) -> str:
+        return self.objects.address
+
+    def folder(self, run_id: str) -> RunFolder:
+        return RemoteRunFolder(self.objects, run_id)
+
+    def find(self, name: str | Path) -> RunFolder:
+        # for a whole id nothing needs to be listed; it is asked for also where there is a mirror, as the run may be gone
+        whole = re.search(r"-\d{8}-[0-9a-f]{8}$", str(name))
+        found = list(self.objects.find_many([f"{name}/{RECORD}"])) if whole else []
+        if found:
+            write_files(self.path, found)
+            return self.folder(str(name))
+        return super().find(name)
+
+    def check(self) -> None:
+        if self.objects.scheme != "s3":
+            return
+        check_bucket(self.objects.bucket)
+        if how := public_by(self.objects.bucket):
+            raise UsageError(
+                f"bucket {self.objects.bucket} is open to the public by {how}: a stranger could read the run, or change it",
+                "Block public access to it, or choose another --store.",
+            )
+
+    def create(self, name: str, record: Mapping[str, Any]) -> RunFolder:
+        run = super().create(name, record)
+        os.rename(run.path / RECORD, run.path / UNPUBLISHED)  # until all of it is in the store it is no run
+        return run
+
+    def ids(self) -> list[str]:
+        names = self.objects.folders()
+        for name in names:
+            if not _is_id(name):
+                pass_over(repr(name), StoreError("it is no name of a run"))
+        return list(filter(_is_id, names))
+
+    def folders(self) -> list[RunFolder]:
+        """As for any store, with all that is not mirrored yet brought at once."""
+        missing = [f"{run_id}/{RECORD}" for run_id in self.ids() if not (self.path / run_id / RECORD).exists()]
+        write_files(self.path, self.objects.find_many(missing, records.MOST_BYTES))
+        return super().folders()
+
+
+class RemoteRunFolder(RunFolder):
+    """One run's folder in an object store; `path` is its mirror."""
+
+    seconds_between_looks = 2.0
+
+    def __init__(self, store: Objects, run_id: str) -> None:
+        self.objects = store.below(run_id)
+        path = mirror_of(store.address) / run_id
+        if not (path / RECORD).exists():
+            try:
+                record = self.objects.get(RECORD)
+            except ObjectNotFound:
+                raise RunNotFound(f"{self.objects.address} is not a run folder: it has no run.json") from None
+            write_files(path, [(RECORD, record)])
+        for folder in ("plan", "blocks", "artifacts", "jobs"):
+            (path / folder).mkdir(exist_ok=True)
+        try:
+            super().__init__(path)
+        except StoreError:
+            (path / RECORD).unlink(missing_ok=True)  # it is asked for again, as it may be mended
+            raise
+        self._plans: list[str] | None = None
+        self._blocks: dict[str, int] | None = None  # with their sizes
+        self._anothers = False  # what is in the store under this id was made by another process
+
+    @property
+    def address(self) -> str:
+        return self.objects.address
+
+    @property
+    def handle(self) -> str:
+        """Its address, which any command finds; its id where the environment names the store."""
+        return self.id if os.environ.get("SIMFERRY_STORE", "").rstrip("/") == self.home.address else self.address
+
+    @property
+    def code(self) -> Path:
+        self._bring("code/")
+        return super().code
+
+    # ---- what is there ----
+
+    def look(self) -> None:
+        self._plans = self._blocks = None  # listed anew when they are asked for
+
+    def _look_for_plans(self) -> list[str]:
+        self._plans = [name for name in self.objects.folders("plan") if re.fullmatch("[0-9]{4,9}", name)]
+        return self._plans
+
+    def _look_for_blocks(self) -> dict[str, int]:
+        found = ((name.removeprefix("blocks/"), size) for name, size in self.objects.listing("blocks/"))
+        self._blocks = {name: size for name, size in found if BlockName.parse(name)}
+        return self._blocks
+
+    def _there(self) -> dict[str, int]:
+        return self._look_for_blocks() if self._blocks is None else self._blocks
+
+    def block_names(self) -> list[BlockName]:
+        names = {*self._there(), *(block.name for block in super().block_names())}
+        return [block for block in map(BlockName.parse, sorted(names)) if block]
+
+    def read_blocks(self, names: Iterable[str]) -> Iterator[tuple[str, bytes]]:
+        names, there = list(names), self._there()
+        with os.scandir(self.blocks) as entries:
+            here = {entry.name: entry.stat().st_size for entry in entries}
+        # one of another size was cut short when the power went
+        missing = {name for name in names if there.get(name, here.get(name)) != here.get(name)}
+        fetched = self.objects.get_many(f"blocks/{name}" for name in names if name in missing)
+        for name in names:
+            if name in missing:
+                _, content = next(fetched)
+                with writing(self.blocks):
+                    _write(self.blocks / name, content)
+            else:
+                content = read_block(self.path, name)
+            yield name, content
+
+    def set_aside(self, block: str) -> str:
+        if block not in self._there():  # computed here, and not pushed yet
+            return super().set_aside(block)
+        self.objects.put(f"damaged/{block}", self.objects.get(f"blocks/{block}"))
+        self.objects.delete([f"blocks/{block}"])
+        del self._there()[block]
+        (self.blocks / block).unlink(missing_ok=True)
+        return f"{self.address}/damaged/{block}"
+
+    def conditions(self) -> Any:
+        self._bring("conditions.csv")
+        return super().conditions()
+
+    def bring_artifacts(self, below: str = "") -> Path:
+        self._bring(f"artifacts/{below}/" if below else "artifacts/", whole=False)
+        return super().bring_artifacts(below)
+
+    def bring_input(self, name: str) -> Path:
+        self._bring(f"input/{name}/")
+        return super().bring_input(name)
+
+    # ---- plans ----
+
+    def plans(self) -> list[dict[str, Any]]:
+        numbers = self._look_for_plans() if self._plans is None else self._plans
+        names = [f"plan/{number}/{PLAN_RECORD}" for number in numbers]
+        missing = [name for name in names if not self._has(name)]
+        write_files(self.path, self.objects.get_many(missing))
+        return [self._plan(self.path / name) for name in names]
+
+    def _plan(self, path: Path) -> dict[str, Any]:
+        record = read_plan(path)
+        if not re.fullmatch(
+            rf"plan/{record['plan']}-[0-9a-f]{{8}}", record.get("files", "")
+        ):  # a store's texts are anybody's
+            raise StoreError(
+                f"plan {record['plan']} of run {self.id} names {record.get('files')!r} as the place of its jobs"
+            )
+        return record
+
+    def cancel_plan(self) -> None:
+        if plans := self.plans():
+            self.objects.put(f"plan/{plans[-1]['plan']}/{CANCELLED}", b"")
+
+    def is_cancelled(self, plan: str) -> bool:
+        return bool(list(self.objects.find_many([f"plan/{plan}/{CANCELLED}"])))
+
+    def _write_plan(self, record: Mapping[str, Any], files: Mapping[str, bytes]) -> None:
+        """First the jobs' files, then the record that names their place, put if absent: a plan is there whole or not at all."""
+        place = f"plan/{record['plan']}-{secrets.token_hex(4)}"
+        names = [f"{place}/{name}/job" for name in files]
+        self.objects.put_many(list(zip(names, files.values(), strict=True)))
+        record = {**record, "files": place}
+        written = json.dumps(record, indent=1).encode()
+        if not self.objects.create(f"plan/{record['plan']}/{PLAN_RECORD}", written):
+            self.objects.delete(names)
+            raise self.busy()
+        mirrored = [(f"plan/{record['plan']}/{name}/job", content) for name, content in files.items()]
+        write_files(self.path, [*mirrored, (f"plan/{record['plan']}/{PLAN_RECORD}", written)])
+        self._plans = [*(self._plans or []), record["plan"]]
+
+    def job_folder(self, job: str) -> Path:
+        folder = super().job_folder(job)
+        if not (folder / "job").exists():
+            write_files(folder, [("job", self.objects.get(f"{self._place_of(job)}/job"))])
+        return folder
+
+    def job_address(self, job: str) -> str:
+        return f"{self.address}/{self._place_of(job)}/"
+
+    def _place_of(self, job: str) -> str:
+        plan, _, number = job.partition("-")
+        return f"{self.plan(plan)['files']}/{number}"
+
+    # ---- from here to there ----
+
+    def publish(self) -> None:
+        """Everything, then run.json, which makes it a run."""
+        files = [file.name for file in Tree(self.path).files()]
+        self._put(name for name in files if name != UNPUBLISHED and not name.startswith("jobs/"))
+        if not self.objects.create(RECORD, (self.path / UNPUBLISHED).read_bytes()):
+            self._anothers = True
+            raise StoreError(f"there is a run {self.id} in the store already", "Run it again: the id is drawn anew.")
+        os.rename(self.path / UNPUBLISHED, self.path / RECORD)
+
+    def push(self) -> None:
+        """Artifacts before the blocks that say that they are there."""
+        there = self._there()
+        missing = [block.name for block in super().block_names() if block.name not in there]
+        for name in missing:
+            self._put(self._artifacts_of(name))
+        self._put(f"blocks/{name}" for name in missing)
+        there |= {name: (self.blocks / name).stat().st_size for name in missing}
+
+    def _artifacts_of(self, block: str) -> list[str]:
+        """The files of a block's replications; they may replace those of an earlier attempt."""
+        columns = blocks.decode((self.blocks / block).read_bytes()).table("replications").columns
+        pairs = zip(columns["condition"].values.tolist(), columns["replication"].values.tolist(), strict=True)
+        folders = (("artifacts", str(c), str(r)) for c, r in pairs)
+        return ["/".join([*folder, file.name]) for folder in folders for file in Tree(self.path, folder).files()]
+
+    def remove(self) -> None:
+        """run.json first: what is left of a run that was not removed whole is none."""
+        with contextlib.suppress(SimferryError):
+            if not self._anothers:
+                self.objects.delete([RECORD])
+                self.objects.delete([name for name, _ in self.objects.listing()])
+        super().remove()
+
+    def _put(self, names: Iterable[str]) -> None:
+        self.objects.put_many([(name, self.path / name) for name in names])
+
+    # ---- from there to here ----
+
+    def _has(self, name: str) -> bool:
+        return (self.path / name).exists()
+
+    def _has_since(self, name: str, size: int, when: datetime.datetime) -> bool:
+        """Whether the mirror has a file as it was put at that time: a replication that is tried again replaces its files."""
+        path = self.path / name
+        return path.exists() and path.stat().st_size == size and path.stat().st_mtime >= when.timestamp()
+
+    def _bring(self, name: str, whole: bool = True) -> None:
+        """Bring a file, or all below a folder (`code/`). whole: a folder that is here at all is here whole."""
+        if whole and self._has(name):
+            return
+        if not name.endswith("/"):
+            write_files(self.path, [(name, self.objects.get(name))])
+            return
+        if not whole:
+            changed = (
+                n for n, size, when in self.objects.listing_with_times(name) if not self._has_since(n, size, when)
+            )
+            self.objects.download([(found, below(self.path, found)) for found in changed])
+            return
+        names = [found for found, _ in self.objects.listing(name)]
+        if not names:
+            raise StoreError(f"there is nothing at {self.address}/{name}")
+        draft = self.path / f".draft-{secrets.token_hex(4)}"
+        try:
+            self.objects.download((found, below(draft, found)) for found in names)
+            with writing(self.path):
+                (self.path / name).parent.mkdir(parents=True, exist_ok=True)
+                try:
+                    os.rename(draft / name, self.path / name)
+                except OSError:
+                    if not self._has(name):  # else another process was faster
+                        raise
+        finally:
+            shutil.rmtree(draft, ignore_errors=True)
+
+
+def write_files(folder: Path, contents: Iterable[tuple[str, bytes]]) -> None:
+    """Write files of a mirror."""
+    with writing(folder):
+        for name, content in contents:
+            path = below(folder, name)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            _write(path, content)
+
+
+def below(folder: Path, name: str) -> Path:
+    """The file of a name below a folder. Whoever can write to a store names its objects."""
+    path = folder / name
+    if not all(map(_is_name, name.split("/"))) or not path.is_relative_to(folder):
+        raise StoreError(f"{name!r} is no name for a file of a run folder")
+    return path
+
+
+def _is_id(name: str) -> bool:
+    """Whether a run can have that name, which is a part of addresses."""
+    return _is_name(name) and not re.search("[?#]", name)
+
+
+def _is_name(part: str) -> bool:
+    """Whether it names a file or folder, and nothing above it, on any system."""
+    return part not in ("", ".", "..") and not re.search(r"[\\\x00-\x1f\x7f]", part)
+
+
+def _write(path: Path, content: bytes) -> None:
+    """Write a file whole or not at all. Without fsync: it is in the store."""
+    open_file = f"{path.parent}/.{path.name}.{secrets.token_hex(4)}"
+    with open(open_file, "wb", buffering=0) as file:
+        file.write(content)
+    os.replace(open_file, path)

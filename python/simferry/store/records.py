@@ -1,0 +1,206 @@
+"""The records of a run folder, run.json, plan.json and those of jobs: read, and checked. Whoever can write to a store has
+written them, so each field is looked at before it is used."""
+
+import datetime
+import json
+import re
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from .. import untrusted
+from ..errors import StoreError
+
+MOST_BYTES = 1 << 26  # of a record
+MOST_JOBS = 100_000  # of a plan
+INPUT_NAME = r"(?!code$|plan$)[A-Za-z][A-Za-z0-9_-]{0,60}"
+Check = Callable[[Any], str]  # what is wrong with a value, in words; empty where nothing is
+
+
+def _whole(least: int, most: int = 2**31 - 1) -> Check:
+    def check(value: Any) -> str:
+        fits = isinstance(value, int) and not isinstance(value, bool) and least <= value <= most
+        return "" if fits else f"a whole number from {least} to {most}"
+
+    return check
+
+
+def _a(kind: type | tuple[type, ...], words: str) -> Check:
+    return lambda value: "" if isinstance(value, kind) and not isinstance(value, bool) else words
+
+
+def _or_none(check: Check) -> Check:
+    return lambda value: "" if value is None else check(value)
+
+
+def _one_of(*known: Any) -> Check:
+    return lambda value: "" if isinstance(value, str) and value in known else f"one of {', '.join(map(repr, known))}"
+
+
+def _time(value: Any) -> str:
+    try:
+        datetime.datetime.fromisoformat(value)
+    except (TypeError, ValueError):
+        return "a time"
+    return ""
+
+
+def _moment(value: Any) -> str:
+    return _time(value) or ("" if datetime.datetime.fromisoformat(value).tzinfo else "a time with its zone")
+
+
+def _simulation(value: Any) -> str:
+    from ..jobs.streams import VERSIONS
+
+    if problem := _fields(value, _SIMULATION):
+        return problem
+    known = (value["language"], value["kind"]) in VERSIONS
+    return "" if known else f"no {value['kind']!r} of language {value['language']!r}"
+
+
+def _parameters(value: Any) -> str:
+    known = ("number", "integer", "logical", "string")
+    fits = isinstance(value, dict) and all(isinstance(kind, str) and kind in known for kind in value.values())
+    return "" if fits else f"the type of each parameter, {', '.join(known)}"
+
+
+def _common(value: Any) -> str:
+    fits = value == "all" or (isinstance(value, list) and all(isinstance(name, str) for name in value))
+    return "" if fits else "names of parameters"
+
+
+def _inputs(value: Any) -> str:
+    if not isinstance(value, dict):
+        return "inputs by name"
+    for name, one in value.items():
+        if not re.fullmatch(INPUT_NAME, name):
+            return f"inputs by name, and {name!r} is no input's name"
+        if problem := _fields(one, _INPUT):
+            return problem
+    return ""
+
+
+def _own_code(value: Any) -> str:
+    if not isinstance(value, list):
+        return "a list"
+    return next(filter(None, (_fields(one, {"name": _text, "path": _text, "hash": _text}) for one in value)), "")
+
+
+_text, _logical = _a(str, "a text"), lambda value: "" if isinstance(value, bool) else "true or false"
+_object = _a(dict, "an object")
+_number = _a((int, float), "a number")
+
+_SIMULATION: dict[str, Check] = {
+    "language": _text, "kind": _text, "function": _text, "script": _text, "args": _or_none(_text), "path": _text,
+    "results_file": _text, "objects": _text, "private_mount": _logical,
+}  # fmt: skip
+_INPUT: dict[str, Check] = {
+    "place": _text, "mode": _one_of("File", "Pipe"), "sharded": _logical,
+    "version": lambda value: "" if re.fullmatch("[0-9a-f]{64}", str(value)) else "a SHA-256",
+}  # fmt: skip
+_OPTIONS: dict[str, Check] = {
+    "backend": _text, "place": _object, "cores": _or_none(_whole(1)), "on_error": _one_of("continue", "stop"),
+    "replication_timeout": _or_none(_number), "retries": _whole(0), "chunk_size?": _or_none(_whole(1)),
+}  # fmt: skip
+# a question mark: it may be absent
+_RUN: dict[str, Check] = {
+    "format?": _whole(0), "created": _time, "conditions": _whole(1), "replications": _whole(1), "seed": _whole(0),
+    "streams": _or_none(_a((int, str, dict, list), "a version")), "parameters": _parameters, "common": _common,
+    "simulation": lambda value: _simulation(value), "options": lambda value: _fields(value, _OPTIONS),
+    "environment": _object, "inputs?": lambda value: _inputs(value), "code_hash": _text, "image?": _or_none(_text),
+    "own_code?": lambda value: _own_code(value),
+}  # fmt: skip
+_PLAN: dict[str, Check] = {
+    "reason": _text, "replications": _whole(1), "jobs": _whole(0, MOST_JOBS), "to_do": _whole(0, 2**63),
+    "created": _moment, "place": _object, "files?": _text, "limit?": _whole(0), "hosts?": _whole(1),
+    "changed_code?": lambda value: "" if isinstance(value, dict) and all(map(_is_text, value.values())) else "hashes by name",
+    "types?": lambda value: "" if isinstance(value, list) and value and all(map(_is_text, value)) else "instance types",
+}  # fmt: skip
+_STATES = ("pending", "running", "succeeded", "failed", "cancelled", "lost")
+_PROCESS: dict[str, Check] = {
+    "pid": _whole(2), "started": _number, "host?": _text, "space?": _text,
+}  # fmt: skip
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str)
+
+
+def _fields(value: Any, fields: Mapping[str, Check]) -> str:
+    """What the first wrong field of an object has to be; empty where all are right."""
+    if not isinstance(value, dict):
+        return "an object"
+    for key, check in fields.items():
+        name = key.rstrip("?")
+        if name not in value:
+            if key == name:
+                return f"an object with {name!r}"
+        elif problem := check(value[name]):
+            return problem if problem.startswith("an object with") else f"an object whose {name!r} is {problem}"
+    return ""
+
+
+def parsed(data: bytes | None) -> Any:
+    """JSON, of which nothing is too long, too deep or no number. Raises ValueError that says what is wrong."""
+    if data is None:
+        raise ValueError("it is no plain file")
+    if len(data) > MOST_BYTES:
+        raise ValueError(f"it has more than {MOST_BYTES >> 20} MB")
+    try:
+        return json.loads(data, parse_constant=_no_number)
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
+
+
+def _no_number(text: str) -> None:
+    raise ValueError(f"{text} is no number of JSON's")
+
+
+def read(folder: Path, name: str) -> Any:
+    """The JSON in a file of a folder. Raises FileNotFoundError; StoreError where it can't be read."""
+    try:
+        return parsed(untrusted.read(folder, name, MOST_BYTES + 1, absent=True))
+    except FileNotFoundError:
+        raise
+    except (OSError, ValueError) as error:
+        raise StoreError(f"{folder / name} can't be read: {error}") from None
+
+
+def check_run(record: Any, place: object) -> dict[str, Any]:
+    """run.json, as it has to be. place: what it is called in an error."""
+    return _checked(record, _RUN, place)
+
+
+def check_plan(record: Any, place: object) -> dict[str, Any]:
+    """plan.json, as it has to be."""
+    return _checked(record, _PLAN, place)
+
+
+def _checked(record: Any, fields: Mapping[str, Check], place: object) -> dict[str, Any]:
+    if problem := _fields(record, fields):
+        raise StoreError(
+            f"{place} can't be read: it has to be {problem}", "It was damaged, or written by something else."
+        )
+    return dict(record)
+
+
+def read_job(folder: Path, name: str) -> dict[str, Any]:
+    """What is known of a job or a driver: its state, and the process that sees to it. Empty where that can't be read.
+
+    What is there but is no process's number and time is left out: nothing is done to a process that a record does not name.
+    """
+    try:
+        found = read(folder, name)
+    except (OSError, StoreError):
+        return {}
+    if not isinstance(found, dict):
+        return {}
+    found = found if not _fields(found, _PROCESS) else {k: v for k, v in found.items() if k not in ("pid", "started")}
+    if _fields(found.get("driver", {}), _PROCESS):
+        found["driver"] = {}
+    state = found.get("state")
+    return {
+        **found,
+        "state": state if isinstance(state, str) and state in _STATES else "unknown",
+        "host": str(found.get("host", "")),
+    }

@@ -1,0 +1,428 @@
+"""Stores: where run folders live, and what lies where in one.
+
+run.json            what the run is; never changes
+conditions.csv      id and parameters
+plan/NNNN/          one per submission: plan.json, and a folder with a file `job` per job
+code/               the script, its helper files, constants, the worker
+input/              files of the user's that came along (see inputs.py)
+blocks/             one file per finished block
+artifacts/          files that replications wrote: artifacts/<condition>/<replication>/
+jobs/               per job: what was asked of the backend, its state, its log
+results.parquet     the collected table; can always be rebuilt
+"""
+
+import contextlib
+import datetime
+import errno
+import json
+import os
+import re
+import secrets
+import shlex
+import shutil
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from .. import untrusted
+from ..errors import RunBusy, RunNotFound, SimferryError, StoreError, UsageError, nearest
+from ..terminal import shown
+from . import records
+
+CANCELLED = "cancelled"
+LOCK = "driver.lock"  # in jobs/: whoever computes the run holds it
+DEFAULT_STORE = "simferry-runs"
+MOST_BYTES = 1 << 32  # of a block, and of conditions.csv
+FORMAT = 2  # of run folders; a folder with a higher one was written by a newer simferry
+_REASONS = {
+    errno.ENOSPC: "there is no room left on its disk",
+    errno.EDQUOT: "the disk quota is used up",
+    errno.EACCES: "permission denied",
+    errno.EPERM: "permission denied",
+    errno.EROFS: "its file system is read-only",
+}
+
+
+def is_address(place: object) -> bool:
+    """Whether a place is an object store's address, and not a folder."""
+    return isinstance(place, str) and "://" in place
+
+
+@contextlib.contextmanager
+def writing(place: Path, hint: str = "") -> Iterator[None]:
+    """Turns the operating system's errors into one that names the place and what to do."""
+    try:
+        yield
+    except OSError as error:
+        where = error.filename or place
+        if error.errno in _REASONS:
+            raise StoreError(
+                f"can't write {where}: {_REASONS[error.errno]}",
+                hint or "Mend that, or choose another place with --store (SIMFERRY_STORE).",
+            ) from None
+        raise StoreError(f"can't write {where}: {error.strerror or error}", hint) from None
+
+
+def write_whole(path: Path, data: bytes) -> None:
+    """Write a file so that it is there whole, on disk, or not at all."""
+    open_file = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    try:
+        with open(open_file, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(open_file, path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            open_file.unlink(missing_ok=True)
+        raise
+
+
+def _sync(folder: Path) -> None:
+    """What was renamed in a folder stays renamed when the power goes."""
+    number = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(number)
+    finally:
+        os.close(number)
+
+
+def read_plan(path: Path) -> dict[str, Any]:
+    """A plan's record; its number is that of its folder, whatever it says."""
+    record = records.read(path.parent, path.name)
+    return {**records.check_plan(record, path), "plan": path.parent.name}
+
+
+def read_block(run: Path, name: str) -> bytes:
+    """The bytes of a block; none, which are no block, where something else has its name. Raises StoreError where nothing has."""
+    try:
+        data = untrusted.read(run, f"blocks/{name}", MOST_BYTES + 1, absent=True)
+    except OSError as error:
+        raise StoreError(f"{run / 'blocks' / name} can't be read: {error.strerror}") from None
+    return data if data is not None and len(data) <= MOST_BYTES else b""
+
+
+@dataclass(frozen=True)
+class BlockName:
+    """What a block file's name tells: plan-job-attempt-process.number-rREPLICATIONS-fFAILED."""
+
+    name: str
+    plan: str
+    job: str
+    replications: int
+    failed: int
+
+    @classmethod
+    def parse(cls, name: str) -> "BlockName | None":
+        m = re.fullmatch(r"([0-9]{4,9})-([0-9]{4,9})-[0-9]+-[0-9]+\.[0-9]+-r([0-9]{1,9})-f([0-9]{1,9})", name)
+        return cls(name, m[1], m[2], int(m[3]), int(m[4])) if m else None
+
+
+class RunFolder:
+    """One run's folder on this machine.
+
+    What a store elsewhere does otherwise is in mirror.py: there this folder is a mirror, and `look`, `publish`, `push`
+    and `bring_artifacts`, which have nothing to do here, carry files between the two.
+    """
+
+    seconds_between_looks = 0.25
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.id = path.name
+        if not self.id.isprintable():  # also bytes that are no UTF-8
+            raise StoreError(f"the name of the folder {str(path)!r} can't be that of a run", "Rename it.")
+        try:
+            record = records.read(path, "run.json")
+        except FileNotFoundError:
+            raise RunNotFound(f"{path} is not a run folder: it has no run.json") from None
+        written = record.get("format", 0) if isinstance(record, dict) else 0
+        if isinstance(written, int) and written > FORMAT:
+            raise StoreError(
+                f"run {self.id} was written by a newer simferry ({record.get('simferry')}, run folder format {written})",
+                "Update simferry to read it: pip install --upgrade simferry",
+            )
+        self.record = records.check_run(record, path / "run.json")
+
+    @property
+    def address(self) -> str:
+        """Where the run lives, as a user would write it."""
+        return str(self.path)
+
+    @property
+    def handle(self) -> str:
+        """What a user calls it by in a command: its id where that store is looked into, else its folder."""
+        looked_into = Store(os.environ.get("SIMFERRY_STORE") or DEFAULT_STORE)
+        return self.id if self.path.parent == looked_into.path else str(self.path)
+
+    def command(self, verb: str) -> str:
+        """A command of the shell about it, to be shown and pasted."""
+        return f"simferry {verb} {shlex.quote(self.handle)}"
+
+    @property
+    def home(self) -> "Store":
+        """The store that it lives in."""
+        return store_at(self.address.rpartition("/")[0])
+
+    def look(self) -> None:
+        """Forget what was there at the last look: more may have come."""
+
+    def publish(self) -> None:
+        """The folder has all that a run begins with: from now on it can be found."""
+
+    def push(self) -> None:
+        """Bring to the store what was computed on this machine."""
+
+    def bring_artifacts(self, below: str = "") -> Path:
+        """Bring artifacts to this machine, of one replication (`3/17`) or all; returns their folder."""
+        return self.path / "artifacts" / below
+
+    def bring_input(self, name: str) -> Path:
+        """Bring an input that came along to this machine; returns its folder."""
+        return self.path / "input" / name
+
+    def remove(self) -> None:
+        """Remove the run, whatever of it is there."""
+        shutil.rmtree(self.path, ignore_errors=True)
+
+    @property
+    def code(self) -> Path:
+        return self.path / "code"
+
+    @property
+    def blocks(self) -> Path:
+        return self.path / "blocks"
+
+    @property
+    def jobs(self) -> Path:
+        return self.path / "jobs"
+
+    def block_names(self) -> list[BlockName]:
+        """The finished blocks, from a listing alone."""
+        try:
+            names = os.listdir(self.blocks)
+        except OSError as error:
+            raise StoreError(f"{self.blocks} can't be read: {error.strerror}") from None
+        return sorted((b for b in map(BlockName.parse, names) if b), key=lambda b: b.name)
+
+    def read_blocks(self, names: Iterable[str]) -> Iterator[tuple[str, bytes]]:
+        """The bytes of blocks, with their names."""
+        for name in names:
+            yield name, read_block(self.path, name)
+
+    def set_aside(self, block: str) -> str:
+        """Move a damaged block where nobody reads it; returns its new address."""
+        folder = self.path / "damaged"
+        with writing(folder):
+            folder.mkdir(exist_ok=True)
+            return str((self.blocks / block).rename(folder / block))
+
+    def plans(self) -> list[dict[str, Any]]:
+        """What was asked in each submission, oldest first."""
+        paths = (self.path / "plan").glob("[0-9]*/plan.json")
+        return [read_plan(path) for path in sorted(paths) if re.fullmatch("[0-9]{4,9}", path.parent.name)]
+
+    def plan(self, number: str) -> dict[str, Any]:
+        """The plan of that number (0001)."""
+        for plan in self.plans():
+            if plan["plan"] == number:
+                return plan
+        raise StoreError(f"plan {number} of run {self.id} is no longer in {self.address}")
+
+    def cancel_plan(self) -> None:
+        """Tell whoever drives the last plan, wherever, to begin no more of its jobs."""
+        if plans := self.plans():
+            with writing(self.path):
+                (self.path / "plan" / plans[-1]["plan"] / CANCELLED).touch()
+
+    def is_cancelled(self, plan: str) -> bool:
+        return (self.path / "plan" / plan / CANCELLED).exists()
+
+    @property
+    def inputs(self) -> dict[str, dict[str, Any]]:
+        """The run's inputs (see inputs.py): by name place, mode, sharded, version."""
+        found: dict[str, dict[str, Any]] = self.record.get("inputs", {})
+        return found
+
+    def job_folder(self, job: str) -> Path:
+        """The folder with a job's file. job: plan-job, such as 0001-0003."""
+        plan, _, number = job.partition("-")
+        return self.path / "plan" / plan / number
+
+    @property
+    def replications(self) -> int:
+        """How many replications of each condition are wanted, after all extensions."""
+        return max([self.record["replications"], *(plan["replications"] for plan in self.plans())])
+
+    def add_plan(self, record: Mapping[str, Any], jobs: Mapping[str, Callable[[str], bytes]]) -> str:
+        """Put a plan into the folder, whole; returns its number. Raises RunBusy when somebody else was faster.
+
+        jobs: by its number (0001) a function that makes a job's file, given the number of the plan.
+        """
+        number = f"{len(self.plans()) + 1:04d}"
+        self._write_plan({**record, "plan": number}, {name: make(number) for name, make in jobs.items()})
+        return number
+
+    def _write_plan(self, record: Mapping[str, Any], files: Mapping[str, bytes]) -> None:
+        draft = self.path / "plan" / f".draft-{secrets.token_hex(4)}"
+        with writing(self.path):
+            try:
+                draft.mkdir()
+                for name, content in files.items():
+                    (draft / name).mkdir()
+                    (draft / name / "job").write_bytes(content)
+                write_whole(draft / "plan.json", json.dumps(record, indent=1).encode())
+                _sync(draft)
+                os.rename(draft, self.path / "plan" / record["plan"])
+                _sync(self.path / "plan")
+            except OSError as error:
+                shutil.rmtree(draft, ignore_errors=True)
+                if error.errno in (errno.EEXIST, errno.ENOTEMPTY):
+                    raise self.busy() from None
+                raise
+            except BaseException:
+                shutil.rmtree(draft, ignore_errors=True)
+                raise
+
+    def busy(self) -> RunBusy:
+        return RunBusy(f"run {self.id} was just taken up by another process", f"{self.command('watch')}")
+
+    def job_address(self, job: str) -> str:
+        """Where that folder is in the store."""
+        return f"{self.job_folder(job)}/"
+
+    def write_conditions(self, table: Any) -> None:
+        import pyarrow as pa
+        import pyarrow.csv
+
+        ids = pa.array(range(1, self.record["conditions"] + 1), pa.int32())
+        table = table.add_column(0, "condition", ids) if table.num_columns else pa.table({"condition": ids})
+        sink = pa.BufferOutputStream()
+        pyarrow.csv.write_csv(table, sink)
+        with writing(self.path):
+            write_whole(self.path / "conditions.csv", sink.getvalue().to_pybytes())
+
+    def conditions(self) -> Any:
+        """The design, as it was."""
+        from ..sweep.design import TYPES, Design, read_csv
+
+        path = self.path / "conditions.csv"
+        types = self.record["parameters"]
+        columns = {"condition": "int32", **{name: TYPES[kind] for name, kind in types.items()}}
+        try:
+            if not untrusted.is_plain(path, MOST_BYTES):
+                raise ValueError("it is no plain file, or too large")
+            table = read_csv(path, types=columns, missing=[""])
+            if wrong := next((name for name in types if name not in table.column_names), None):
+                raise ValueError(f"it has no column {wrong!r}")
+            design = Design({name: table[name] for name in types}, types, known_distinct=True)
+        except Exception as error:
+            raise StoreError(f"{path} can't be read: {error}") from None
+        if table.num_rows != self.record["conditions"]:
+            raise StoreError(f"{path} has {table.num_rows} rows where run.json says {self.record['conditions']}")
+        return design
+
+
+def store_at(place: str | Path | None = None, default: str = DEFAULT_STORE) -> "Store":
+    """The store at a folder or an address (s3://bucket/folder): $SIMFERRY_STORE or the default unless told otherwise."""
+    place = place or os.environ.get("SIMFERRY_STORE") or default
+    if not isinstance(place, (str, Path)):
+        raise UsageError(f"store is {place!r}", 'A store is a folder, or an address such as "s3://bucket/folder".')
+    if not is_address(place):
+        return Store(place)
+    from .mirror import RemoteStore
+
+    return RemoteStore(str(place))
+
+
+def cache_folder() -> Path:
+    """simferry's folder among the user's caches."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "simferry"
+
+
+def find_run(name: str | Path, place: str | Path | None = None) -> RunFolder:
+    """A run by its id, the beginning of it, `latest`, its folder or its address."""
+    if is_address(name):
+        above, _, run_id = str(name).rstrip("/").rpartition("/")
+        return store_at(above).find(run_id)
+    return store_at(place).find(name)
+
+
+def pass_over(run_id: str, error: SimferryError) -> None:
+    name = run_id if run_id.isprintable() else repr(run_id)
+    warnings.warn(shown(f"run {name} is passed over: {error.message}"), stacklevel=3)
+
+
+class Store:
+    """A folder of run folders."""
+
+    def __init__(self, place: str | Path) -> None:
+        self.path = Path(place).expanduser().absolute()
+
+    @property
+    def address(self) -> str:
+        """The store, as a user would write it."""
+        return str(self.path)
+
+    def check(self) -> None:
+        """Raise what would keep runs from living here, before anything is made."""
+
+    def create(self, name: str, record: Mapping[str, Any]) -> RunFolder:
+        """A new run folder, with everything but its conditions and code."""
+        with writing(self.path):
+            self.path.mkdir(parents=True, exist_ok=True)
+            today = datetime.date.today().strftime("%Y%m%d")
+            path = self.path / f"{name}-{today}-{secrets.token_hex(4)}"
+            path.mkdir()
+            try:
+                for folder in ("plan", "blocks", "artifacts", "jobs"):
+                    (path / folder).mkdir()
+                write_whole(
+                    path / "run.json", json.dumps({"id": path.name, "format": FORMAT, **record}, indent=1).encode()
+                )
+                _sync(path)
+                return self.folder(path.name)
+            except BaseException:
+                shutil.rmtree(path, ignore_errors=True)
+                raise
+
+    def folder(self, run_id: str) -> RunFolder:
+        """The run of exactly this id."""
+        return RunFolder(self.path / run_id)
+
+    def ids(self) -> list[str]:
+        """The ids of all runs."""
+        return [path.parent.name for path in self.path.glob("*/run.json")]
+
+    def folders(self) -> list[RunFolder]:
+        """Every run in the store, oldest first; what can't be read is named in a warning, and passed over."""
+        found = []
+        for run_id in self.ids():
+            try:
+                found.append(self.folder(run_id))
+            except StoreError as error:
+                pass_over(run_id, error)
+        return sorted(found, key=lambda run: (run.record["created"], run.id))
+
+    def find(self, name: str | Path) -> RunFolder:
+        """A run by its id, the folder it lies in, the beginning of its id, or `latest`."""
+        text = str(name)
+        if text == "latest":
+            folders = self.folders()
+            if not folders:
+                raise RunNotFound(f"there is no run in {self.address} yet", "simferry run --help")
+            return next((run for run in reversed(folders) if not run.record.get("pilot")), folders[-1])
+        ids = self.ids()
+        folder = Path(text).expanduser().absolute()
+        if text not in ids and (folder / "run.json").exists():
+            return RunFolder(folder)
+        begin = [run_id for run_id in ids if text and run_id.startswith(text)]
+        if text in ids or len(begin) == 1:
+            return self.folder(text if text in ids else begin[0])
+        hint = f"Did you mean {' or '.join(sorted(begin)[:3])}?" if begin else nearest(text, ids)
+        raise RunNotFound(
+            f"there is no run {text} in {self.address}",
+            hint or f"simferry list --store {shlex.quote(self.address)}  shows the runs that are there.",
+        )

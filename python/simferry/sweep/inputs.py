@@ -1,0 +1,193 @@
+"""A run's inputs: files of the user's that a simulation reads in $SIMFERRY_INPUT/NAME, which in containers is
+/opt/ml/processing/input/NAME. They lie in a folder here, and come along, or are named by their address in S3.
+"""
+
+import contextlib
+import hashlib
+import os
+import re
+import shlex
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from ..errors import StoreError, UsageError, nearest
+from ..store.records import INPUT_NAME
+from ..store.run_folder import is_address, writing
+
+MODES = ("File", "Pipe")
+MOST = 8  # SageMaker takes ten, with the code and the plan
+
+
+@dataclass(frozen=True)
+class Input:
+    """place: a file or folder here, or an address in S3. mode: File, or Pipe (named pipes that are read once; containers
+    of SageMaker only). sharded: each host gets its share of the files. version: changes with the content."""
+
+    place: str
+    mode: str = "File"
+    sharded: bool = False
+    version: str = ""
+
+    @property
+    def comes_along(self) -> bool:
+        """Whether it is copied into the run folder."""
+        return not is_address(self.place)
+
+
+def as_inputs(given: Mapping[str, Any]) -> dict[str, Input]:
+    """Inputs by their names, checked: they are there. given: by name a place, or the fields of `Input`."""
+    out = {}
+    if len(given) > MOST:
+        raise UsageError(
+            f"there are {len(given)} inputs; a job takes {MOST}", "A folder with several files is one input."
+        )
+    for name, what in given.items():
+        if isinstance(what, (str, Path)):
+            what = {"place": what}
+        if not isinstance(what, Mapping) or not isinstance(what.get("place"), (str, Path)):
+            raise UsageError(f"input {name} is {what!r}; it has to be a place, or a dict of place, mode and sharded")
+        if wrong := [key for key in what if key not in ("place", "mode", "sharded")]:
+            raise UsageError(f"input {name}: {wrong[0]} is not known", nearest(wrong[0], ["place", "mode", "sharded"]))
+        one = Input(**{**what, "place": str(what["place"])})
+        if not re.fullmatch(INPUT_NAME, name):
+            raise UsageError(f"input {name!r}: names are letters, digits, - and _; code and plan are taken")
+        if one.mode not in MODES:
+            raise UsageError(f"input {name}: mode is {one.mode!r}; it can be {' or '.join(MODES)}")
+        place, version = (_here if one.comes_along else _in_s3)(name, one.place)
+        out[name] = Input(place, one.mode, bool(one.sharded), version)
+    return out
+
+
+def _here(name: str, place: str) -> tuple[str, str]:
+    """The place and its version: SHA-256 of the names and contents of its files."""
+    digest = hashlib.sha256()
+    files = _files(name, Path(place).expanduser())
+    if not files:
+        raise UsageError(f"input {name}: there is no file in {place}")
+    for relative, path in files:
+        digest.update(f"{relative}\0{path.stat().st_size}\0".encode())
+        with path.open("rb") as file:
+            while part := file.read(1 << 20):
+                digest.update(part)
+    return place, digest.hexdigest()
+
+
+def _in_s3(name: str, address: str) -> tuple[str, str]:
+    """The address, of a folder with a slash at its end, since SageMaker takes all that begins with it; and its version."""
+    from ..store.objects import Objects
+
+    objects, below = Objects.split(address)
+    found = objects.versions(below)
+    if not found:
+        raise UsageError(f"input {name}: there is nothing at {address}", f"aws s3 ls {shlex.quote(address)}")
+    one_object = [n for n, _, _ in found] == [below]
+    if one_object:
+        beside = [n for n, _ in objects.listing(below.rpartition("/")[0]) if n.startswith(below) and n != below]
+        if beside:  # SageMaker takes all that begins with the name
+            raise UsageError(
+                f"input {name}: {beside[0].rpartition('/')[2]} would come along with {address}, whose name it begins with",
+                "Put the one file into a folder of its own, and name the folder.",
+            )
+    return address if one_object else address.rstrip("/") + "/", _version(found)
+
+
+def _version(found: list[tuple[str, int, str]]) -> str:
+    """SHA-256 of names, sizes and ETags of objects."""
+    return hashlib.sha256("\n".join(f"{n} {size} {tag}" for n, size, tag in found).encode()).hexdigest()
+
+
+def _files(name: str, place: Path) -> list[tuple[str, Path]]:
+    if not place.exists():
+        raise UsageError(f"input {name}: there is no {place}", nearest(place.name, _beside(place)))
+    if place.is_file():
+        return [(place.name, place)]
+    return sorted((p.relative_to(place).as_posix(), p) for p in below(place) if p.is_file())
+
+
+def below(folder: Path, around: frozenset[str] = frozenset()) -> Iterator[Path]:
+    """What lies in a folder of the user's, and in those that it links to; but not in one that lies in itself."""
+    here = around | {os.path.realpath(folder)}
+    for path in folder.iterdir():
+        yield path
+        if path.is_dir() and os.path.realpath(path) not in here:
+            yield from below(path, here)
+
+
+def _beside(place: Path) -> list[str]:
+    return [p.name for p in place.parent.iterdir()] if place.parent.is_dir() else []
+
+
+def record_of(inputs: Mapping[str, Input]) -> dict[str, dict[str, Any]]:
+    """What run.json says of them. The place of what came along is the run folder's input/NAME."""
+    return {name: {**asdict(one), "place": "" if one.comes_along else one.place} for name, one in inputs.items()}
+
+
+def write_inputs(inputs: Mapping[str, Input], folder: Path) -> None:
+    """Copy those that come along to folder/NAME."""
+    for name, one in inputs.items():
+        if one.comes_along:
+            for relative, path in _files(name, Path(one.place).expanduser()):
+                target = folder / name / relative
+                target.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy(path, target)
+
+
+def bring(name: str, record: Mapping[str, Any], run_folder: Any) -> Path:
+    """The folder on this machine with the files of a run's input; those in S3 are brought, once for each version."""
+    if not record["place"]:
+        return Path(run_folder.bring_input(name))
+    return bring_address(record["place"], record["version"])
+
+
+def bring_address(address: str, version: str) -> Path:
+    from ..store.mirror import below
+    from ..store.objects import Objects
+    from ..store.run_folder import cache_folder
+
+    folder = cache_folder() / "inputs" / version
+    if folder.exists():
+        return folder
+    found = unchanged(address, version)
+    objects, name = Objects.split(address)
+    with writing(folder):
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=folder.parent) as draft:
+            inside = Path(draft) / "files"
+            inside.mkdir()
+            # as the service does: relative to the folder, and a single object by its own name
+            cut = len(name) if name.endswith("/") or not name else len(name.rpartition("/")[0])
+            objects.download((n, below(inside, n[cut:].lstrip("/"))) for n, _, _ in found if n[cut:].strip("/"))
+            with contextlib.suppress(OSError):  # another process was faster
+                os.rename(inside, folder)
+    return folder
+
+
+def unchanged(address: str, version: str) -> list[tuple[str, int, str]]:
+    """What lies at an address: names, sizes, ETags. Raises StoreError where it is not what the run began with."""
+    from ..store.objects import Objects
+
+    objects, name = Objects.split(address)
+    found = objects.versions(name)
+    if _version(found) != version:
+        raise StoreError(
+            f"what lies at {address} is not what the run began with",
+            "Put that back, or begin a new run with what is there now.",
+        )
+    return found
+
+
+def show_inputs(inputs: Mapping[str, Input], root: Path, copied: bool) -> None:
+    """Put the inputs that are here below a root folder in which a simulation is looked at, copied or as links."""
+    if copied:
+        return write_inputs(inputs, root / "input")
+    for name, one in inputs.items():
+        place = Path(one.place).expanduser().resolve()
+        if one.comes_along and place.is_dir():
+            (root / "input" / name).symlink_to(place)
+        elif one.comes_along:
+            (root / "input" / name).mkdir()
+            (root / "input" / name / place.name).symlink_to(place)

@@ -1,0 +1,184 @@
+"""The user's own code outside of a run's snapshot: what it was when the run was made, and whether it still is."""
+
+import contextlib
+import hashlib
+import os
+import re
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from importlib.machinery import PathFinder
+from pathlib import Path
+from typing import Any
+
+from ..errors import SimferryError
+from ..store.run_folder import RunFolder
+from ..worker import blocks
+from ..worker.own import Own, hash_of, reachable, with_hashes
+from .fingerprint import fingerprint
+
+_NOWHERE = Path("/nowhere")  # the snapshot of a function object is its pickle
+# what in an R package is not code, or tells when it was built
+_NOT_CODE = {"help", "html", "Meta", "doc", "man", "tests", "vignettes", "demo", "INDEX", "MD5", "DESCRIPTION"}
+_SCRIPTS = {".r", ".py", ".sh", ".jl", ".m", ".pl", ".do", ".sas", ".stan", ".js", ".lua", ".rb", ".awk", ".sql"}
+_SYSTEM = tuple(
+    f"{place}/" for place in ("/bin", "/sbin", "/usr/bin", "/usr/sbin", "/usr/lib", "/usr/libexec", "/snap")
+)
+
+
+def of_callable(function: Callable[..., Any], constants: Mapping[str, Any], sent_along: str = "") -> list[Own]:
+    """Own modules that a function refers to, imports, or that those import. sent_along: the module that its pickle holds."""
+    modules: set[str] = set()
+    fingerprint((function, dict(constants)), modules)
+    modules.discard(sent_along)
+    return with_hashes(reachable(_NOWHERE, names=sorted(modules)))
+
+
+def of_command(program: str, arguments: Sequence[str], text: bytes) -> list[Own]:
+    """The program, where it is neither in the snapshot nor the system's, and code that its arguments, or its own text, name by a
+    whole path. text: of a program in the snapshot."""
+    named = [*arguments, program]
+    if b"\0" not in text[:1000]:
+        named += [os.fsdecode(path) for path in re.findall(rb"(?<![\w.~/-])/[^\s\"'`;|&()<>$]+", text[:1_000_000])]
+    files = {path: path for path in named if os.path.isabs(path) and _is_code(path)}
+    return with_hashes(files)
+
+
+def _is_code(path: str) -> bool:
+    """Whether it is code of the user's: a script by its name, or a program. What else a command reads may be large, and is data."""
+    theirs = os.path.isfile(path) and not os.path.realpath(path).startswith(_SYSTEM)
+    return theirs and (os.path.splitext(path)[1].lower() in _SCRIPTS or os.access(path, os.X_OK))
+
+
+def from_block(answer: blocks.Block) -> list[Own]:
+    """What the worker's check has found."""
+    columns = answer.table("own").columns
+    rows = zip(*(columns[name].strings() for name in ("name", "path", "hash")), strict=True)
+    return [Own(*(text or "" for text in row)) for row in rows]
+
+
+def news_of(block: blocks.Block) -> list[Own]:
+    """What a block tells: own code that was loaded for its replications, and that the run did not know, or not so."""
+    lines = [line.split("\t") for line in block.facts.get("own_code", "").splitlines()]
+    return [Own(line[1], line[2], line[0]) if len(line) == 3 else Own("what a block tells", "", "?") for line in lines]
+
+
+def known_to(record: Mapping[str, Any]) -> str:
+    """What a run knows, as its jobs are told."""
+    return "\n".join(f"{one['hash']} {one['name']}" for one in record.get("own_code", ()))
+
+
+def of_hash(own: Iterable[Own]) -> list[tuple[str, str]]:
+    """What of it enters a code hash: the folder that it lies in does not."""
+    return sorted((os.path.basename(one.name), one.hash) for one in own)
+
+
+def hash_now(one: Own) -> str:
+    """Of the module that would be imported by its name now, or of the package, or file, where it was; empty if it is gone."""
+    if one.name == one.path:
+        return hash_of(one.path)
+    if Path(one.path, "DESCRIPTION").exists():
+        return package_hash(Path(one.path))
+    return hash_of(_located(one.name) or one.path)
+
+
+def _located(name: str) -> str:
+    """Where a worker would find a module: other than this process it has no folder of a script, but what PYTHONPATH says."""
+    asked = [os.path.abspath(p) for p in os.environ.get("PYTHONPATH", "").split(os.pathsep) if p]
+    started_in = {"", os.getcwd(), os.path.dirname(os.path.abspath(sys.argv[0]))}
+    folders = [p for p in sys.path if p not in started_in or p in asked]
+    top, *below = name.split(".")
+    with contextlib.suppress(Exception):  # finders of others
+        spec = PathFinder.find_spec(top, folders)
+        for finder in [] if spec else sys.meta_path:  # of packages that are installed editable
+            if finder is not PathFinder and (spec := finder.find_spec(top, None)):
+                break
+        for i in range(len(below)):
+            inside = spec.submodule_search_locations if spec else None
+            spec = PathFinder.find_spec(".".join([top, *below[: i + 1]]), list(inside)) if inside else None
+        return str(spec.origin) if spec and spec.has_location else ""
+    return ""
+
+
+def package_hash(path: Path) -> str:
+    """Of an R package, as the worker makes it (own.R)."""
+    lines = []
+    for folder, inner, files in os.walk(path, followlinks=True):
+        inner[:] = [name for name in inner if not name.startswith(".")]
+        at = Path(folder).relative_to(path)
+        names = [(at / name).as_posix() for name in files if not name.startswith(".") and not name.endswith(".o")]
+        lines += [f"{name} {hash_of(path / name)}\n" for name in names if name.partition("/")[0] not in _NOT_CODE]
+    return hashlib.md5("".join(sorted(lines, key=str.encode)).encode(), usedforsecurity=False).hexdigest()
+
+
+class Now:
+    """What own code is now, each looked at once."""
+
+    def __init__(self) -> None:
+        self.hashes: dict[tuple[str, str], str] = {}
+
+    def differs(self, one: Own) -> bool:
+        key = (one.name, one.path)
+        if key not in self.hashes:
+            self.hashes[key] = hash_now(one)
+        return self.hashes[key] != one.hash
+
+
+def changes(run: RunFolder) -> tuple[list[str], dict[str, str]]:
+    """What of a run's own code is another now: the names of what has changed since it was computed last; and the hashes of all
+    that is not what the run began with. In containers it is the image's, and nothing here counts."""
+    record = run.record
+    if record.get("image") or not isinstance(record.get("own_code"), list):
+        return [], {}
+    began = [Own(one["name"], one["path"], one["hash"]) for one in record["own_code"]]
+    last = {one.name: one for one in began}
+    news = _news(run)
+    last |= {one.name: one for one in news}
+    for plan in run.plans():
+        for name, hash_ in (plan.get("changed_code") or {}).items():
+            if name in last:
+                last[name] = last[name]._replace(hash=hash_)
+    now = Now()
+    changed = sorted(name for name, one in last.items() if now.differs(one))
+    differing = [one for one in began if now.differs(one)] + [last[name] for name in changed]
+    return changed, {one.name: now.hashes[one.name, one.path] for one in differing}
+
+
+def changed_meanwhile(run: RunFolder) -> str:
+    """Says which own code was not the same for all of a run, unless somebody has agreed to that; empty where all was."""
+    found: dict[str, set[str]] = {}
+    for one in [*(Own(**one) for one in run.record.get("own_code") or ()), *_news(run)]:
+        found.setdefault(one.name, set()).add(one.hash)
+    agreed = {name for plan in run.plans() for name in plan.get("changed_code") or ()}
+    mixed = sorted(name for name, hashes in found.items() if len(hashes) > 1 and name not in agreed)
+    if not mixed:
+        return ""
+    return f"{', '.join(mixed)} changed while run {run.id} was computed: its replications may be of different code"
+
+
+def _news(run: RunFolder) -> list[Own]:
+    """Of each process that wrote blocks, what its last one tells: it tells all that came before. Oldest first."""
+    last = {name.name.rpartition(".")[0]: name.name for name in sorted(run.block_names(), key=lambda b: b.name)}
+    found: list[Own] = []
+    with contextlib.suppress(SimferryError, blocks.DamagedBlock):  # which others will tell of
+        for _, content in run.read_blocks(last.values()):
+            with contextlib.suppress(blocks.DamagedBlock):
+                found += news_of(blocks.decode(content))
+    return found
+
+
+def shown(code: Sequence[Mapping[str, str]]) -> str:
+    """For people, name and path of what a hash covers: where it lies, if it is not by the name; modules of a package together."""
+    groups: dict[str, list[Mapping[str, str]]] = {}
+    for one in code:
+        is_file = os.path.basename(one["path"]) == os.path.basename(one["name"])
+        groups.setdefault(one["name"] if is_file else one["name"].partition(".")[0], []).append(one)
+    out = []
+    for name, members in groups.items():
+        path = members[0]["path"]
+        if len(members) > 1:
+            out.append(f"{name} ({len(members)} modules in {os.path.commonpath([one['path'] for one in members])})")
+        elif not path or os.path.basename(path) == os.path.basename(name):
+            out.append(name)
+        else:
+            out.append(f"{members[0]['name']} ({path})")
+    return ", ".join(out)

@@ -1,0 +1,541 @@
+"""What to run: a function, a whole script or a command; its snapshot and hash, and whether it is fit to run."""
+
+import codecs
+import functools
+import hashlib
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+import warnings
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+from .. import untrusted
+from ..errors import SimulationError, WorkerError, nearest
+from ..jobs import job_file
+from ..untrusted import scrap_folder
+from ..worker import blocks
+from ..worker.own import Own, is_own
+from . import own_code
+from .design import Design
+from .inputs import as_inputs, below, show_inputs
+from .template import rendered_arguments
+
+WORKER = Path(__file__).parents[1] / "worker"
+_PARTS = (
+    "blocks", "rows", "values", "job", "family", "folders", "functions", "seeds", "scripts", "own", "process",
+    "supervisor", "check", "main",
+)  # fmt: skip
+_OF_PYTHON = ("__init__", "streams", "tasks", "libraries", "below", "startup/sitecustomize")
+# for processes of either language that a script or a command starts
+_BELOW = (
+    "profile.R",
+    *(f"simferry_worker/{part}.R" for part in ("below", "tasks")),
+    "private_mount.sh",
+    *(f"simferry_worker/{part}.py" for part in _OF_PYTHON),
+)
+_IN_R = ("worker.R", "cluster.R", *_BELOW, *(f"simferry_worker/{part}.R" for part in _PARTS))
+_IN_PYTHON = ("worker.py", *_BELOW, *(f"simferry_worker/{part}.py" for part in ("first_use", "set_seeds", *_PARTS)))
+# what lies beside the script: the program that runs it, and the folder of that program's parts
+WORKER_FILES = {"r": _IN_R, "python": _IN_PYTHON, "command": _IN_PYTHON}
+# in an image: the program, and the worker that it runs
+COMMANDS = {"r": ("Rscript", "worker.R"), "python": ("python3", "worker.py"), "command": ("python3", "worker.py")}
+IGNORED = {"__pycache__", ".git", ".Rproj.user", "simferry-runs", ".venv"}  # in folders that are included
+
+
+class Place(Protocol):
+    """Where a simulation is to run, and where it is looked at before: a backend."""
+
+    contract: bool
+
+    def ask(
+        self, spec: dict[str, Any], root: Path, verb: str, show: bool = False
+    ) -> "subprocess.CompletedProcess[str]":
+        """Run the worker's verb there, with `root` as its root."""
+
+
+@dataclass(frozen=True)
+class RFunction:
+    """An R function that the R package has written down.
+
+    file: its .rds, list(function, globals, packages, constants), as worker.R reads it. constants: their names.
+    fingerprint: what decides what it computes, as text: an R closure's serialisation changes after five calls.
+    environment, own_code: of the R session that it comes from, where that has looked whether it can be run.
+    """
+
+    name: str
+    file: Path
+    fingerprint: str
+    constants: tuple[str, ...] = ()
+    environment: Mapping[str, str] = field(default_factory=dict)
+    own_code: tuple[Own, ...] = ()  # where that session has looked for it
+
+    def __str__(self) -> str:
+        return f"function {self.name}"
+
+
+@dataclass
+class Simulation:
+    """A simulation.
+
+    target: path of an R or Python script, a Python callable, an R function (see `RFunction`), or a program.
+    function: the function of the script to call once per replication.
+    args: a template such as "{n} {effect}"; it makes the target a whole script (or a command), run once per
+        replication. {replication}, {seed} and {condition} may be used as well.
+    include: files and folders that come along, relative to the script.
+    constants: objects given to a Python function in every replication, sent once.
+    results_file: what a script writes in its output folder to be read as rows: CSV, JSON, or bare numbers.
+    inputs: files that it reads in the folder $SIMFERRY_INPUT/NAME, by name: a file or folder here, an address in S3, or a dict
+        of place, mode ("File", or "Pipe") and sharded (each host its share). See inputs.py.
+    Raises SimulationError where the target is not there or can't be what it is asked to be.
+    """
+
+    target: str | Path | Callable[..., Any] | RFunction
+    function: str = "simulate"
+    args: str | None = None
+    include: tuple[str | Path, ...] = ()
+    constants: Mapping[str, Any] = field(default_factory=dict)
+    results_file: str = ""
+    inputs: Mapping[str, Any] = field(default_factory=dict)
+
+    language: str = field(init=False)
+    kind: str = field(init=False)
+    script: str = field(init=False, default="")
+    environment: dict[str, str] = field(init=False, default_factory=dict)
+    own_code: list[Own] = field(init=False, default_factory=list)  # outside of the snapshot; known after `check`
+
+    def __post_init__(self) -> None:
+        self.inputs = as_inputs(self.inputs)
+        self.path: Path | None = None
+        if isinstance(self.include, (str, Path)):
+            self.include = (self.include,)
+        if self.is_object:
+            self.language, self.kind, self.folder = "python", "function", Path.cwd()
+            self.function = getattr(self.target, "__name__", type(self.target).__name__)
+            if isinstance(self.target, RFunction):
+                self.language, self.function = "r", self.target.name
+                self.constants = dict.fromkeys(self.target.constants)
+                self.own_code = list(self.target.own_code)
+            if self.args is not None:
+                raise SimulationError("a function takes no args: its arguments are the design's columns")
+            self._check_results_file()
+            return
+        path = Path(str(self.target)).expanduser()
+        if path.is_dir():
+            raise SimulationError(
+                f"{str(self.target)!r} is a folder, not a script", f"Name the script in it: {path / 'simulate.R'}, say."
+            )
+        suffix = path.suffix.lower()
+        self.language = {".r": "r", ".py": "python"}.get(suffix, "command")
+        self.kind = "command" if self.language == "command" else "function" if self.args is None else "script"
+        if self.language == "command" and not path.is_file():
+            found = shutil.which(str(self.target))
+            if not found:
+                raise SimulationError(
+                    f"there is no script or program {self.target}", nearest(path.name, _beside(path)) or _where(path)
+                )
+            self.script = str(self.target)
+            self.folder = Path.cwd()
+        else:
+            if not path.is_file():
+                raise SimulationError(f"{self.target} is not there", nearest(path.name, _beside(path)) or _where(path))
+            self.path = path.resolve()
+            # Python imports no file that ends in .PY
+            self.script = path.stem + ".py" if self.language == "python" else path.name
+            self.folder = self.path.parent
+            if self.kind == "command" and not os.access(path, os.X_OK):
+                raise SimulationError(
+                    f"{self.target} is neither an R script (.R), a Python script (.py) nor executable",
+                    f"chmod +x {self.target}  makes it a program.",
+                )
+        if self.constants and self.language != "python":
+            raise SimulationError(
+                "constants are given to Python functions only", "In R, use the R package's sim_run()."
+            )
+        self._check_results_file()
+
+    @property
+    def is_object(self) -> bool:
+        """Whether it is a function object, not a script or a program."""
+        return isinstance(self.target, RFunction) or callable(self.target)
+
+    def _check_results_file(self) -> None:
+        if self.kind == "function" and self.results_file:
+            raise SimulationError("results_file is for whole scripts and commands: a function returns its results")
+
+    @property
+    def name(self) -> str:
+        """A short name, from which run ids are made."""
+        name = self.function if self.is_object else Path(self.script).stem
+        if name in ("simulate", "<lambda>") and not self.is_object:
+            name = self.folder.name or name
+        return re.sub(r"[^A-Za-z0-9]+", "-", name).strip("-").lower()[:30] or "run"
+
+    @property
+    def objects(self) -> str:
+        if isinstance(self.target, RFunction):
+            return "objects.rds"
+        return "objects.pkl" if self.language == "python" and (callable(self.target) or self.constants) else ""
+
+    def files(self) -> dict[str, Path | bytes]:
+        """The code's snapshot: what each file in the run's code folder holds, or where it is to be copied from."""
+        out: dict[str, Path | bytes] = {}
+        if isinstance(self.target, RFunction):
+            out["objects.rds"] = self.target.file
+        elif callable(self.target):
+            out["objects.pkl"] = _pickled(self.target, dict(self.constants))
+        elif self.path is not None:
+            out[self.script] = self.path
+        for entry in self.include:
+            path = self._included(entry)
+            base = self.folder if path.is_relative_to(self.folder) else path.parent
+            for file in sorted(p for p in below(path) if p.is_file()) if path.is_dir() else [path]:
+                name = file.relative_to(base).as_posix()
+                if IGNORED & set(file.relative_to(path).parts):
+                    continue
+                other = out.get(name, file)
+                if isinstance(other, bytes) or not file.samefile(other):
+                    raise SimulationError(
+                        f"include: {file} would take the place of another {name}", "Rename one of the two."
+                    )
+                out[name] = file
+        empty = self.empty_folders()
+        for name in empty:
+            if name in out:
+                raise SimulationError(
+                    f"include: folder {name} would take the place of a file {name}", "Rename one of the two."
+                )
+        taken = {name.partition("/")[0] for name in [*out, *empty]}
+        for own in WORKER_FILES[self.language]:
+            name, folder, _ = own.partition("/")
+            if name in taken:
+                raise SimulationError(
+                    f"{name} is the name of a {'folder' if folder else 'file'} that simferry puts beside the script",
+                    "Rename yours.",
+                )
+        return out
+
+    def empty_folders(self) -> list[str]:
+        """Included folders in which nothing lies, and those around them, as the snapshot names them."""
+        out = set()
+        for entry in self.include:
+            path = self._included(entry)
+            base = self.folder if path.is_relative_to(self.folder) else path.parent
+            for folder in [path, *below(path)] if path.is_dir() else []:
+                parts = set(folder.relative_to(path).parts)
+                if folder.is_dir() and not IGNORED & parts and all(f.name in IGNORED for f in folder.iterdir()):
+                    place = folder.relative_to(base)
+                    out |= {one.as_posix() for one in (place, *place.parents)}
+        return sorted(out - {"."})
+
+    def _included(self, entry: str | Path) -> Path:
+        for base in (self.folder, Path.cwd()):
+            path = base / Path(entry).expanduser()
+            if path.exists():  # a link keeps its name
+                return path if path.is_relative_to(base) and ".." not in path.parts else path.resolve()
+        path = base / entry
+        raise SimulationError(f"include: {entry} is not there", nearest(path.name, _beside(path)) or _where(path))
+
+    def code_hash(self) -> str:
+        """SHA-256 over all that decides what is computed: code, included files, constants, template."""
+        digest = hashlib.sha256()
+
+        def add(*parts: str | bytes) -> None:
+            for part in parts:
+                data = part.encode() if isinstance(part, str) else part
+                digest.update(len(data).to_bytes(8, "big") + data)
+
+        add(
+            self.language,
+            self.kind,
+            # what an R function was called by its caller does not matter
+            self.function if self.kind == "function" and not isinstance(self.target, RFunction) else "",
+            self.args or "",
+            self.results_file,
+        )
+        if isinstance(self.target, RFunction):
+            add(self.target.fingerprint)
+        elif callable(self.target):
+            from .fingerprint import fingerprint
+
+            add(fingerprint((self.target, dict(self.constants))))
+        for name, content in sorted(self.files().items()):
+            if not self.is_object or name != self.objects:
+                add(name, content if isinstance(content, bytes) else content.read_bytes())
+        if empty := self.empty_folders():
+            add("folders", *empty)
+        if self.kind == "command":
+            add(self.script)
+        for name, one in sorted(self.inputs.items()):
+            add(name, f"{one.sharded} {one.version}".encode())
+        for name, hash_ in own_code.of_hash(self.own_code):
+            add("own", name, hash_)
+        return digest.hexdigest()
+
+    def code(self) -> list[dict[str, str]]:
+        """What the hash covers, name and path: the script or function, included files, and own code from elsewhere."""
+        files = {name: str(content) for name, content in self.files().items() if isinstance(content, Path)}
+        if self.is_object or (self.kind == "command" and self.path is None):
+            files = {self.function if self.is_object else self.script: "", **files}
+            files.pop(self.objects, None)
+        return [{"name": name, "path": path} for name, path in files.items()] + [
+            {"name": one.name, "path": one.path} for one in self.own_code
+        ]
+
+    def spec(self) -> dict[str, Any]:
+        """How it is called, as the run folder keeps it: enough to go on with its snapshot, without the original."""
+        return {
+            "language": self.language, "kind": self.kind, "function": self.function, "script": self.script,
+            "args": self.args, "results_file": self.results_file, "objects": self.objects,
+            "path": str(self.path or ""),
+            "private_mount": self.needs_private_mount(),
+        }  # fmt: skip
+
+    def check(self, design: Design, place: "Place") -> None:
+        """Whether the simulation can be run on this design, before anything starts: it is parsed, its packages are looked
+        for, its function's arguments compared with the design's columns. Fills `environment` and `own_code`."""
+        if self.kind != "function":
+            rendered_arguments(self.spec(), design)
+        if callable(self.target):
+            import inspect
+
+            from ..worker.functions import arguments_of
+            from ..worker.job import facts_here
+
+            if inspect.iscoroutinefunction(self.target):
+                raise SimulationError(f"{self.function} is a coroutine; give a plain function")
+            try:
+                arguments = arguments_of(self.target)
+            except (TypeError, ValueError):  # a builtin that does not tell
+                arguments = [("...", True)]
+            self.own_code = own_code.of_callable(self.target, self.constants, _sent_along(self.target))
+            # which packages it uses is in its fingerprint; what else this process has imported does not matter
+            self.environment = {**facts_here(), "packages": f"numpy {np.__version__}"}
+            if place.contract:
+                with scrap_folder("simferry-check-") as folder:
+                    answer, printed = self._ask_worker(folder, place)
+                self._raise_problem(answer.facts["problem"], answer.facts["detail"], [], printed)
+                self.environment = {k: answer.facts[k] for k in ("interpreter", "packages", "blas", "cpu")}
+            self._check_arguments(arguments, design)
+            return
+        if self.kind == "command":
+            program = "" if self.path is not None else shutil.which(self.script) or ""
+            self.own_code = own_code.of_command(program, shlex.split(self.args or ""), self._text())
+            return
+        if isinstance(self.target, RFunction) and self.target.environment and not place.contract:
+            self.environment = dict(self.target.environment)
+            return
+        text = self._text()
+        if b"\0" in text:
+            raise SimulationError(f"{self.target} is not a text file: it holds null bytes", "Scripts are UTF-8 text.")
+        if self.language == "r" and text.startswith(codecs.BOM_UTF8):
+            raise SimulationError(
+                f"{self.target} begins with a byte order mark, which R can't read", "Save it as UTF-8 without one."
+            )
+        with scrap_folder("simferry-check-") as folder:
+            answer, printed = self._ask_worker(folder, place)
+        facts = answer.facts
+        names = answer.table("functions").columns["name"].strings()
+        self._raise_problem(facts["problem"], facts["detail"], [n for n in names if n], printed)
+        self.environment = {k: facts[k] for k in ("interpreter", "packages", "blas", "cpu")}
+        self.own_code = own_code.from_block(answer)
+        if held := facts.get("open"):
+            said = f"{self.script} keeps {held} open from when it is loaded, for all replications"
+            warnings.warn(f"{said}: open it in the function, lest one sees what another wrote", stacklevel=3)
+        if facts["problem"]:  # it reads what is not here
+            return
+        table = answer.table("arguments").columns
+        arguments = [
+            (n or "", bool(d))
+            for n, d in zip(table["name"].strings(), table["has_default"].values.tolist(), strict=True)
+        ]
+        if self.kind == "function":
+            self._check_arguments(arguments, design)
+
+    def _ask_worker(self, root: Path, place: "Place") -> tuple[blocks.Block, str]:
+        """The worker's answer, and what was printed meanwhile."""
+        code = root / "input" / "code"
+        self.write_code(code)
+        job = {name: self.spec()[name] for name in ("kind", "language", "function", "script", "objects")}
+        (root / "input" / "plan").mkdir()
+        (root / "input" / "plan" / "job").write_bytes(job_file.encode(job))
+        show_inputs(self.inputs, root, copied=place.contract)
+        done = place.ask(self.spec(), root, "check")
+        answer = untrusted.read(root, "check", 1 << 26)
+        if answer is None:
+            said = done.stderr.replace("Execution halted", "").strip() or done.stdout.strip()
+            printed = f" It printed: {said.splitlines()[-1].strip()}" if said and done.returncode else ""
+            how = f"exit code {done.returncode}" if done.returncode >= 0 else f"signal {-done.returncode}"
+            raise SimulationError(
+                f"{self.target} ended {COMMANDS[self.language][0]} while it was loaded ({how})",
+                f"Does it call quit() or exit?{printed}",
+            )
+        return blocks.decode(answer), done.stderr
+
+    def _raise_problem(self, problem: str, detail: str, functions: list[str], printed: str) -> None:
+        if problem == "syntax":
+            # R: script.R:3:10: unexpected ')', then the lines up to there, the last under a caret
+            message, *lines = _tidy(detail).removeprefix(f"{self.script}:").splitlines()
+            place, _, message = message.strip().rpartition(": ") if self.language == "r" else ("", "", message)
+            where = f"line {place.split(':')[0]}: " if place else ""
+            shown = [line for line in lines if line.strip(" ^")]
+            raise SimulationError(f"{self.target} can't be parsed: {where}{message}", shown[-1] if shown else "")
+        if problem == "packages":
+            names = detail.split("\n")
+            beside = [n for n in names if (self.folder / f"{n}.py").exists() or (self.folder / n).is_dir()]
+            if beside and self.language == "python":
+                module = beside[0] if (self.folder / beside[0]).is_dir() else f"{beside[0]}.py"
+                raise SimulationError(f"{self.target} imports {beside[0]}, which is not installed", _bring(module))
+            how = "install.packages(c({}))" if self.language == "r" else f"{sys.executable} -m pip install {{}}"
+            listed = ", ".join(f'"{n}"' for n in names) if self.language == "r" else " ".join(names)
+            raise SimulationError(
+                f"{self.target} needs packages that are not installed: {', '.join(names)}",
+                f"Install them: {how.format(listed)}",
+            )
+        if problem == "load" and all(one.comes_along for one in self.inputs.values()):
+            found = re.search(
+                r"'([^'\n]+)': No such file|No such file or directory: '([^'\n]+)'", f"{detail}\n{printed}"
+            )
+            hint = ""
+            if found:
+                absent = found[1] or found[2]
+                hint = _bring(absent) if (self.folder / absent).exists() else f"There is no {absent} in {self.folder}."
+            raise SimulationError(f"{self.target} fails when it is loaded: {_tidy(detail)}", hint)
+        if problem == "function":
+            near = nearest(detail, functions)
+            near = near or (f"It defines {', '.join(functions)}: say which with --function." if functions else "")
+            raise SimulationError(
+                f"{self.target} defines no function {detail}",
+                near or 'To run the whole script once per replication give it arguments: --args "{n}" (or --args "").',
+            )
+
+    def _check_arguments(self, arguments: list[tuple[str, bool]], design: Design) -> None:
+        taken = [name for name, _ in arguments if name != "..."]
+        given = [*design.names, *self.constants, *(["rng"] if self.language == "python" else [])]
+        if twice := sorted(set(design.names) & set(self.constants)):
+            raise SimulationError(f"{twice[0]} is both a parameter of the design and a constant")
+        if self.language == "python" and "rng" in design.names:
+            raise SimulationError("a parameter can't be named 'rng': that argument is the random-number generator")
+        where = f"function {self.function}" + ("" if self.is_object else f" in {self.target}")
+        if ("...", True) not in arguments:
+            for name in [*design.names, *self.constants]:
+                if name not in taken:
+                    raise SimulationError(
+                        f"{where} has no argument {name!r}, which "
+                        + ("the design has" if name in design.names else "is among the constants"),
+                        nearest(name, taken) or f"It takes: {', '.join(taken) or 'nothing'}.",
+                    )
+        for name, has_default in arguments:
+            if not has_default and name not in given:
+                raise SimulationError(
+                    f"argument {name!r} of {where} has no value",
+                    nearest(name, design.names) or f"Add it to the design, e.g. -p {name}=..., or give it a default.",
+                )
+
+    def _text(self) -> bytes:
+        return self.path.read_bytes() if self.path is not None else b""
+
+    def write_code(self, folder: Path) -> None:
+        """The snapshot and the worker, as files in a folder."""
+        folder.mkdir(parents=True)
+        for name, content in self.files().items():
+            path = folder / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            if isinstance(content, bytes):
+                path.write_bytes(content)
+            else:
+                shutil.copy(content, path)
+        write_worker(self.language, folder)
+        # stores and the service carry files alone
+        (folder / "simferry_worker" / "folders").write_text("".join(f"{name}\n" for name in self.empty_folders()))
+
+    def needs_private_mount(self) -> bool:
+        """Whether the script names the absolute output folder of containers."""
+        return self.kind != "function" and self.path is not None and b"/opt/ml/processing" in self.path.read_bytes()
+
+
+def write_worker(language: str, folder: Path) -> None:
+    """The worker's files, in a folder beside the script."""
+    for name in WORKER_FILES[language]:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(WORKER / name.removeprefix("simferry_worker/"), folder / name)
+
+
+def interpreter(language: str) -> list[str]:
+    """The command that runs the worker for simulations in a language, but for its arguments."""
+    if language != "r":
+        return [sys.executable, "worker.py"]
+    rscript = shutil.which("Rscript")
+    if not rscript:
+        raise WorkerError(
+            "R is not installed: there is no Rscript on the PATH",
+            "Install R (Debian, Ubuntu: apt-get install r-base-core; others: https://cran.r-project.org).",
+        )
+    return [rscript, "worker.R"]
+
+
+def worker_environment(spec: Mapping[str, Any]) -> dict[str, str]:
+    """The environment of a worker."""
+    out = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1", "PYTHONHASHSEED": "0"}
+    if spec["kind"] == "function":  # the number of threads changes bits
+        out |= {f"{name}_NUM_THREADS": "1" for name in ("OMP", "OPENBLAS", "MKL", "NUMEXPR")}
+        out |= {"VECLIB_MAXIMUM_THREADS": "1"}
+    if spec["objects"]:  # what a function object imports, it finds where it was defined
+        out["PYTHONPATH"] = os.pathsep.join(p for p in sys.path if p)
+    if out.pop("SIMFERRY_PROCESSES", ""):  # a simulation that runs simferry: the worker's R is none of its processes
+        displaced = out.pop("SIMFERRY_R_PROFILE_USER", None)
+        out.pop("R_PROFILE_USER", None)
+        out |= {} if displaced is None else {"R_PROFILE_USER": displaced}
+    return out
+
+
+def _pickled(function: Callable[..., Any], constants: dict[str, Any]) -> bytes:
+    import cloudpickle
+
+    own = sys.modules.get(_sent_along(function))
+    if own:
+        cloudpickle.register_pickle_by_value(own)
+    try:
+        return cloudpickle.dumps((function, constants))
+    except Exception as error:
+        raise SimulationError(
+            f"function {getattr(function, '__name__', function)} can't be sent to the workers: {error}",
+            "It refers to something that lives in this process only, such as an open file or a connection.",
+        ) from None
+    finally:
+        if own:
+            cloudpickle.unregister_pickle_by_value(own)
+
+
+def _sent_along(function: Callable[..., Any]) -> str:
+    """The function's module, where it is the user's own: it is sent along, since the place where it will run need not have it."""
+    inner: Any = function
+    while isinstance(inner, functools.partial):
+        inner = inner.func
+    name = getattr(inner, "__module__", None) or ""
+    path = getattr(sys.modules.get(name), "__file__", None) or ""
+    return name if path and is_own(name, path, Path("/nowhere")) else ""
+
+
+def _tidy(text: str) -> str:
+    """R's parse errors carry the temporary path of the snapshot."""
+    return re.sub(r"\S*/input/code/", "", text).strip()
+
+
+def _bring(file: str) -> str:
+    return f"{file} lies beside the script: bring it along with --include {file}"
+
+
+def _beside(path: Path) -> Iterable[str]:
+    return [p.name for p in path.parent.iterdir()] if path.parent.is_dir() else []
+
+
+def _where(path: Path) -> str:
+    return f"Looked in {path.parent.resolve()}."

@@ -1,0 +1,123 @@
+"""What is installed and what is missing, for each thing that simferry can do."""
+
+import importlib.util
+import os
+import platform
+import shutil
+import subprocess
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from .. import __version__
+from ..errors import SimferryError
+from ..store.run_folder import DEFAULT_STORE, Store, is_address
+
+
+@dataclass
+class Finding:
+    """ok: True, False, or None for something that only some users need."""
+
+    what: str
+    ok: bool | None
+    found: str
+    hint: str = ""
+
+
+def examine(store: str | Path | None = None) -> list[Finding]:
+    """Look at this machine. Starts R if it is there; changes nothing, and asks nobody else."""
+    from ..backends.local import cores_here
+
+    found = [
+        Finding("simferry", True, __version__),
+        Finding("Python", True, f"{platform.python_version()} ({platform.system()} {platform.machine()})"),
+        Finding("cores", True, f"{cores_here()} to be used, of {os.cpu_count()}"),
+        _store(store or os.environ.get("SIMFERRY_STORE") or DEFAULT_STORE),
+        *_r(),
+        _docker(),
+        _aws(),
+    ]
+    for module, name, why in (
+        ("sagemaker", "sagemaker-core", "SageMaker: pip install 'simferry[sagemaker]'"),
+        ("obstore", "obstore", "runs in S3: pip install 'simferry[sagemaker]'"),
+        ("scipy", "scipy", "latin_hypercube and sobol designs: pip install 'simferry[design]'"),
+        ("rpy2", "rpy2", "R functions in Python's process: pip install 'simferry[r]'"),
+    ):
+        there = importlib.util.find_spec(module) is not None
+        found.append(
+            Finding(name, True if there else None, "installed" if there else "not installed", "" if there else why)
+        )
+    return found
+
+
+def _docker() -> Finding:
+    from ..containers.engine import EngineError, connect
+
+    try:
+        return Finding("Docker", True, str(connect(timeout_seconds=5).version()["Version"]))
+    except EngineError as error:
+        return Finding("Docker", None, error.message, error.hint)
+
+
+def _aws() -> Finding:
+    """Whether there are credentials and a region; whether they are good is not asked."""
+    try:
+        from ..aws import session
+
+        with session.asking("the AWS configuration"):
+            credentials = session.session().get_credentials()
+        if credentials is None:
+            return Finding("AWS", None, "no credentials", f"For SageMaker and S3: {session.LOGIN}")
+        place = f" at {url}" if (url := os.environ.get("AWS_ENDPOINT_URL")) else ""
+        return Finding("AWS", True, f"credentials ({credentials.method}), region {session.region()}{place}")
+    except ImportError as error:
+        return Finding("AWS", None, f"the package {error.name} is not installed", "pip install 'simferry[sagemaker]'")
+    except SimferryError as error:
+        return Finding("AWS", False, error.message, error.hint)
+
+
+def _store(given: str | Path) -> Finding:
+    if is_address(given):
+        return Finding("store", None, f"{given} (not asked)")
+    path = Store(given).path
+    place = next(p for p in (path, *path.parents) if p.exists())
+    free = shutil.disk_usage(place).free / 1e9
+    try:
+        with tempfile.TemporaryFile(dir=place):
+            pass
+    except OSError as error:
+        return Finding(
+            "store", False, f"{path} can't be written: {error.strerror}", "Name another with --store or SIMFERRY_STORE."
+        )
+    return Finding(
+        "store", free > 1, f"{path} ({free:.0f} GB free)", "" if free > 1 else "There is hardly room for results."
+    )
+
+
+def _r() -> list[Finding]:
+    rscript = shutil.which("Rscript")
+    if not rscript:
+        hint = "For R simulations: apt-get install r-base-core, or https://cran.r-project.org"
+        return [Finding("R", None, "there is no Rscript on the PATH", hint)]
+    code = """
+    cat(as.character(getRversion()), "")
+    for (p in c("foreach", "doParallel")) cat(p, length(find.package(p, quiet = TRUE)), "")
+    """
+    try:
+        said = subprocess.run(
+            [rscript, "-e", code], capture_output=True, text=True, timeout=60, check=True
+        ).stdout.split()
+    except (OSError, subprocess.SubprocessError) as error:
+        return [Finding("R", False, f"{rscript} does not work: {error}")]
+    out = [Finding("R", True, f"{said[0]} ({rscript})")]
+    for name, there in zip(said[1::2], said[2::2], strict=True):
+        hint = f'For parallel scripts: install.packages("{name}"), or apt-get install r-cran-{name.lower()}'
+        out.append(
+            Finding(
+                f"R package {name}",
+                True if there == "1" else None,
+                "installed" if there == "1" else "not installed",
+                "" if there == "1" else hint,
+            )
+        )
+    return out

@@ -1,0 +1,209 @@
+"""The forecast for the cloud: what a sweep would take and cost on SageMaker Processing, by instance type and number of jobs.
+
+A pilot on this machine has told how long replications take. What is assumed beyond that is cautious, so that the forecast is
+rather too long and too dear than too short and too cheap, and is told to the user (`ASSUMED`):
+
+- A core there is as fast as one here. Generations of instance types are not told apart.
+- Two vCPUs are the two hyper-threads of one core, and together do 1.3 times what one does alone: a vCPU does 0.65.
+- On m places the work takes work / m + (1 - 1/m) x the longest replication: the most that it can take where a free place
+  always takes what is next (Graham 1969, 10.1137/0117039), as within a job; between jobs the work is dealt evenly.
+- All jobs start at once, take START_UP_SECONDS for it, run until the last has ended, and are paid for all of that.
+- A whole script is not faster where there are more cores than it had here.
+"""
+
+import math
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from ..aws.instances import instance, instances
+from ..aws.prices import START_UP_SECONDS, Prices
+from ..errors import UsageError
+from ..screen import duration
+
+FAMILIES = (
+    "c6i",
+    "c5",
+    "c7i",
+    "m6i",
+    "m5",
+    "m7i",
+)  # those to choose from; the first is taken of two that cost the same
+JOBS_AT_MOST = 100  # more need quotas that few accounts have
+VCPU_SPEED = 0.65
+ROWS = 8  # beside those that were asked for
+ROUND = (1, 2, 5, 10, 20, 50, 100)  # numbers of jobs that are shown
+ASSUMED = (
+    f"assumed: a core there is as fast as one here; a vCPU, half a core, does {VCPU_SPEED} of its work",
+    f"assumed: a job starts in {duration(START_UP_SECONDS)}, which is paid for; your quotas let all jobs run at once",
+    "not counted: storage and transfer. Not looked at: memory (GiB for a vCPU: 2 in types c, 4 in m, 8 in r)",
+)
+
+
+@dataclass(frozen=True)
+class Work:
+    """What is still to be computed. seconds: of all replications together, and of the longest one, each on `cores` cores here.
+
+    whole_instance: an instance runs one replication at a time, however many cores it has.
+    """
+
+    replications: int
+    seconds: float
+    longest: float
+    cores: int = 1
+    whole_instance: bool = False
+
+
+@dataclass(frozen=True)
+class Row:
+    """A way to run the sweep: so many jobs, each on an instance with so many vCPUs. remark: what it is best at."""
+
+    instance_type: str
+    jobs: int
+    cores: int
+    seconds: float
+    dollars: float
+    remark: str = ""
+
+
+@dataclass
+class CloudForecast:
+    """rows: the ways that were asked for, if any were, then the best ones from cheap to fast. cheapest: within the deadline;
+    fastest: within the budget; None if neither was given or nothing is. notes: what to know, a sentence each."""
+
+    rows: list[Row]
+    cheapest: Row | None
+    fastest: Row | None
+    notes: list[str]
+
+
+def forecast(
+    work: Work,
+    prices: Prices,
+    *,
+    deadline: float | None = None,
+    budget: float | None = None,
+    instance_types: Sequence[str] = (),
+    jobs: int | None = None,
+    workers: int | None = None,
+) -> CloudForecast:
+    """deadline: in seconds; budget: in US dollars; workers: cores to use of each instance, if not all.
+
+    Instance types or a number of jobs narrow the choice; both together are the first rows, and all others follow.
+    """
+    if not work.replications:
+        return CloudForecast([], None, None, ["there is nothing left to compute"])
+    asked: list[Row] = []
+    if instance_types and jobs:
+        ways = _ways(work, prices, instance_types, jobs, workers)
+        asked = [replace(row, remark="as asked for") for row in ways]
+        instance_types, jobs = (), None
+    rows = sorted(_ways(work, prices, instance_types, jobs, workers), key=_by_dollars)
+    cheapest = next((row for row in rows if deadline and row.seconds <= deadline), None)
+    fastest = min((row for row in rows if budget and row.dollars <= budget), key=_by_seconds, default=None)
+    notes = [*_impossible(rows, cheapest, fastest, deadline, budget), prices.note, *ASSUMED]
+    if cheapest and deadline:
+        cheapest = replace(cheapest, remark=f"cheapest within {duration(deadline)}")
+    if fastest and budget:
+        fastest = replace(fastest, remark=f"fastest within ${budget:,.2f}")
+    best = [row for row in (cheapest, fastest) if row]
+    return CloudForecast(_shown(rows, asked, best), cheapest, fastest, notes)
+
+
+def seconds_on(work: Work, cores: int, jobs: int) -> float:
+    """How long so many jobs take, each on an instance with so many vCPUs: from submission to the end of the last one."""
+    alone = max(1.0, work.cores / cores) / VCPU_SPEED  # how much longer a replication takes than here
+    places = min(jobs * _at_once(work, cores), work.replications)
+    return START_UP_SECONDS + alone * (work.seconds / places + (1 - 1 / places) * work.longest)
+
+
+def _ways(
+    work: Work, prices: Prices, instance_types: Sequence[str], jobs: int | None, workers: int | None
+) -> Iterator[Row]:
+    """Every instance type with every number of jobs that makes sense; the types and the number alone that are given."""
+    known = instances()
+    types = [n for n in prices.dollars_per_hour if n in known and _family(n) in FAMILIES]
+    for name in instance_types or types:
+        hourly, vcpus = prices.of(name), instance(name).cores
+        cores = min(vcpus, workers or vcpus)
+        useful = math.ceil(work.replications / _at_once(work, cores))
+        counts = [min(jobs, work.replications)] if jobs else range(1, min(JOBS_AT_MOST, useful) + 1)
+        for count in counts:
+            seconds = seconds_on(work, cores, count)
+            yield Row(name, count, vcpus, seconds, round(count * seconds / 3600 * hourly, 4))
+
+
+def _at_once(work: Work, cores: int) -> int:
+    """How many replications an instance runs at a time."""
+    return 1 if work.whole_instance else max(1, cores // work.cores)
+
+
+def _family(instance_type: str) -> str:
+    return instance_type.split(".")[1]
+
+
+def _preference(row: Row) -> tuple[Any, ...]:
+    family = _family(row.instance_type)
+    return (row.jobs, FAMILIES.index(family) if family in FAMILIES else len(FAMILIES))
+
+
+def _by_dollars(row: Row) -> tuple[Any, ...]:
+    return (row.dollars, row.seconds, *_preference(row))
+
+
+def _by_seconds(row: Row) -> tuple[Any, ...]:
+    return (row.seconds, row.dollars, *_preference(row))
+
+
+def _impossible(
+    rows: list[Row], cheapest: Row | None, fastest: Row | None, deadline: float | None, budget: float | None
+) -> Iterator[str]:
+    """What can't be had, and what comes nearest to it."""
+    if deadline and not cheapest:
+        enough = 1.05 * min(row.seconds for row in rows)  # the last second of all may cost a fortune
+        nearest = next(row for row in rows if row.seconds <= enough)
+        yield f"nothing ends within {duration(deadline)}; about the nearest to it is {_said(nearest)}"
+    if budget and not fastest:
+        yield f"nothing costs at most ${budget:,.2f}; the nearest to it is {_said(rows[0])}"
+    if deadline and budget and cheapest and fastest and cheapest.dollars > budget:
+        yield (
+            f"nothing ends within {duration(deadline)} and costs at most ${budget:,.2f}: the cheapest within the one is "
+            f"{_said(cheapest)}, the fastest within the other {_said(fastest)}"
+        )
+
+
+def _said(row: Row) -> str:
+    return f"{row.jobs} x {row.instance_type}, {duration(row.seconds)}, ${row.dollars:,.2f}"
+
+
+def _shown(rows: list[Row], asked: list[Row], best: Iterable[Row]) -> list[Row]:
+    """The ways that were asked for; then, from cheap to fast, the best ones and some between, each a tenth faster at least."""
+    between: list[Row] = []
+    for row in rows:
+        if row.jobs in ROUND and (not between or row.seconds < 0.9 * between[-1].seconds):
+            between.append(row)
+    if len(between) > ROWS:
+        between = [between[round(i * (len(between) - 1) / (ROWS - 1))] for i in range(ROWS)]
+    by_way: dict[tuple[str, int], Row] = {}
+    for row in [*asked, *best, *between]:
+        way = (row.instance_type, row.jobs)
+        remarks = [r for r in (by_way[way].remark if way in by_way else "", row.remark) if r]
+        by_way[way] = replace(row, remark=", ".join(remarks))
+    first = [by_way.pop((row.instance_type, row.jobs)) for row in asked]
+    return [*first, *sorted(by_way.values(), key=_by_dollars)]
+
+
+_NUMBER = r"(\d+(?:\.\d+)?) *"
+_DEADLINE = re.compile(rf"(?:{_NUMBER}d)? *(?:{_NUMBER}h)? *(?:{_NUMBER}m(?:in)?)? *(?:{_NUMBER}s)?")
+
+
+def seconds_of(deadline: float | str) -> float:
+    """A deadline in seconds: a number of them, or a text such as 2h, 90m, 1h 30m, 45s or 1d. Raises UsageError."""
+    text = str(deadline).strip()
+    found = _DEADLINE.fullmatch(f"{text}s" if re.fullmatch(_NUMBER, text) else text)
+    parts = zip(found.groups("0"), (86_400, 3600, 60, 1), strict=True) if found else []
+    seconds = sum(float(part) * unit for part, unit in parts)
+    if not seconds > 0:
+        raise UsageError(f"deadline is {deadline!r}", "Write it as 2h, 90m, 1h 30m or a number of seconds.")
+    return seconds

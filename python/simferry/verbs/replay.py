@@ -1,0 +1,149 @@
+"""One replication again, in the foreground: a function of R in this process's R where there is one, else by the worker."""
+
+import os
+import pickle
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .. import untrusted
+from ..backends.local import JOB, end_processes
+from ..errors import ReplicationError, RError, UsageError
+from ..jobs import streams, stretches
+from ..r import functions as rpy
+from ..r.serialization import decode_any, encode
+from ..r.values import from_r
+from ..results.collect import as_pandas, plain_rows
+from ..sweep.inputs import bring
+from ..untrusted import scrap_folder
+from ..worker import blocks
+from ..worker.family import family, kill
+from .create import check_replications
+
+MOST_BYTES = 1 << 31  # of a value
+_SAID = ("shown", "message", "call", "traceback")
+
+
+@dataclass(frozen=True)
+class Replayed:
+    """How a replication ended. shown: its value as its language prints it; data: as R or Python serialises it; or its error.
+
+    Of what a container wrote nothing is unpickled: there `form` tells what the value was (none, value, dict, table), `rows` has
+    its columns, and what is no table is what Python shows of it.
+    """
+
+    language: str
+    shown: str
+    data: bytes
+    error: ReplicationError | None
+    in_container: bool = False
+    form: str = ""
+    rows: blocks.Table | None = None
+
+    def value(self) -> Any:
+        """Raises its error where it failed."""
+        if self.error:
+            raise self.error
+        try:
+            if self.language == "r":
+                return from_r(decode_any(self.data))
+            return self._from_rows() if self.in_container else pickle.loads(self.data)
+        except Exception as error:
+            raise UsageError(
+                f"Python can't have what the replication returned: {error}",
+                "simferry replay  shows it as it is printed.",
+            ) from None
+
+    def for_r(self) -> bytes:
+        """The value for R's unserialize, which can run code: of a container's only vectors, lists and data frames, written anew;
+        else the text that R shows of it."""
+        if not self.in_container or not self.data:
+            return self.data
+        try:
+            return bytes(encode(decode_any(self.data)))
+        except (TypeError, ValueError, AttributeError, RecursionError):
+            return bytes(encode(self.shown))
+
+    def _from_rows(self) -> Any:
+        if self.form == "none":
+            return None
+        if self.rows is None:
+            return self.shown
+        rows = plain_rows(self.rows)
+        if self.form == "table" or rows.num_rows != 1:
+            return as_pandas(rows)
+        row = rows.to_pylist()[0]
+        return row if self.form == "dict" else next(iter(row.values()))
+
+
+def replay(run: Any, condition: int, replication: int, in_process: bool = True) -> Replayed:
+    """Run.replay, also where it failed. in_process: whether R may run in this process."""
+    if not 1 <= condition <= run.record["conditions"]:
+        raise UsageError(f"run {run.id} has conditions 1 to {run.record['conditions']}, not {condition}")
+    check_replications(replication)
+    streams.note_other_version(run.record, run.id)
+    spec, backend, design = run.record["simulation"], run._backend(), run._folder.conditions()
+    one = stretches.Work(*(np.array([v], dtype=np.int64) for v in (condition, replication, 1)))
+    with scrap_folder("simferry-replay-") as folder:
+        root = folder / "root"  # nobody else can write there: the folder around it is ours alone
+        shutil.copytree(run._folder.code, root / "input" / "code")
+        (root / "input" / "plan").mkdir()
+        (root / "scratch").mkdir()
+        for input_, record in run.record.get("inputs", {}).items():
+            place = bring(input_, record, run._folder).resolve()
+            (shutil.copytree if backend.contract else os.symlink)(place, root / "input" / input_)
+        facts = {k: spec[k] for k in ("language", "kind", "function", "script", "objects", "results_file")}
+        facts |= {
+            "private_mount": "yes" if spec["private_mount"] else "",
+            "cores": backend.workers,
+            "seed": run.record["seed"],
+        }
+        job = stretches.job_bytes(facts, one, run._streams(design), spec, design)
+        (root / "input" / "plan" / "job").write_bytes(job)
+        in_process = in_process and backend.name == "local" and (spec["language"], spec["kind"]) == ("r", "function")
+        how = _run(root, spec, backend, in_process)
+        return _answer(root, spec["language"], how, backend.contract)
+
+
+def _run(root: Path, spec: dict[str, Any], backend: Any, in_process: bool) -> str:
+    """How the process ended, where it was another."""
+    if in_process and _in_process(root):
+        return ""
+    status = backend.ask(spec, root, "replay", show=True).returncode
+    return f"exit code {status}" if status >= 0 else f"signal {-status}"
+
+
+def _in_process(root: Path) -> bool:
+    """Whether R could run in this process; it is then left with the children that it had."""
+    before = family(os.getpid())
+    os.environ[JOB] = str(root)
+    try:
+        return rpy.replay(root)
+    finally:
+        del os.environ[JOB]
+        kill([pid for pid in family(os.getpid()) if pid not in before])
+        end_processes(root)
+
+
+def _answer(root: Path, language: str, how: str, in_container: bool) -> Replayed:
+    kind = RError if language == "r" else ReplicationError
+    answer = untrusted.read(root, "replay", MOST_BYTES)
+    if answer is None:
+        error = kind(f"the process ended without a result ({how}): a crash, quit() or exit, or out of memory")
+        return Replayed(language, "", b"", error)
+    try:
+        block = blocks.decode(answer)
+        said = {name: block.table("replay").columns[name].strings()[0] or "" for name in _SAID}
+        failed, form = bool(block.facts["failed"]), block.facts.get("form", "")
+    except (blocks.DamagedBlock, LookupError) as error:
+        return Replayed(language, "", b"", kind(f"what the worker said of the replication can't be read: {error}"))
+    shown = said.pop("shown")
+    if failed:
+        return Replayed(language, shown, b"", kind(**said))
+    rows = next((table for table in block.tables if table.name == "value"), None)
+    name = "value.rds" if language == "r" else "value.pkl"
+    data = b"" if in_container and language != "r" else untrusted.read(root, name, MOST_BYTES) or b""
+    return Replayed(language, shown, data, None, in_container, form, rows)

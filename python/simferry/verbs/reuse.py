@@ -1,0 +1,109 @@
+"""Reuse across runs: what an earlier run in the same store computed is not computed again.
+
+It is taken over only where all that decides the numbers agrees: code, seed, streams, parameter types, interpreter,
+packages. Conditions are matched by their canonical form, so a larger design takes what a smaller one has.
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..errors import StoreError
+from ..results.collect import read_blocks
+from ..store.run_folder import RunFolder, Store, write_whole, writing
+from ..sweep import own_code
+from ..sweep.design import Design
+from ..untrusted import Tree
+from ..worker import blocks
+
+
+def identity(record: dict[str, Any]) -> str:
+    """All that decides what a replication of a condition returns, but for the condition."""
+    parts = [record.get(k) for k in ("code_hash", "seed", "streams", "common")]
+    environment = {k: record.get("environment", {}).get(k) for k in ("interpreter", "packages", "blas", "cpu")}
+    return json.dumps([*parts, environment, record.get("image")], sort_keys=True)
+
+
+def take_over(run: RunFolder, store: Store, design: Design) -> int:
+    """Write into a new run the blocks that earlier runs have computed of it; returns how many replications that was."""
+    same = identity(run.record)
+    wanted = {text: i + 1 for i, text in enumerate(design.canonical())}
+    taken: set[tuple[int, int]] = set()
+    now = own_code.Now()
+    for earlier in store.folders():
+        if earlier.id == run.id or identity(earlier.record) != same:
+            continue
+        if run.record["options"].get("keep_files") and not earlier.record["options"].get("keep_files"):
+            continue
+        try:
+            old_design = earlier.conditions()
+        except StoreError:  # that run's business, as a damaged block is
+            continue
+        if any(design.types.get(name) != kind for name, kind in old_design.types.items()):
+            continue
+        # position: the earlier run's condition id; value: the new run's, or 0
+        ids = np.array([0, *(wanted.get(text, 0) for text in old_design.canonical())], dtype=np.int64)
+        if "{condition}" in (run.record["simulation"]["args"] or ""):  # its number is seen by the script
+            ids[ids != np.arange(len(ids))] = 0
+        if ids.any():
+            _take_from(run, earlier, ids, taken, now)
+    if taken:
+        run.push()
+    return len(taken)
+
+
+def _take_from(
+    run: RunFolder, earlier: RunFolder, ids: np.ndarray, taken: set[tuple[int, int]], now: own_code.Now
+) -> None:
+    number = len(list(run.blocks.iterdir()))
+    folders = earlier.bring_artifacts()
+    with_artifacts = {int(p.name) for p in folders.iterdir() if p.name.isdecimal()} if folders.is_dir() else set()
+    others = {plan["plan"] for plan in earlier.plans() if plan.get("changed_code")}  # went on with other code
+    for name, block in read_blocks(earlier, mend=False):
+        if name.partition("-")[0] in others or (
+            not run.record.get("image") and any(map(now.differs, own_code.news_of(block)))
+        ):
+            continue
+        status = block.table("replications").columns
+        old = zip(*(status[c].values.tolist() for c in ("condition", "replication", "ok")), strict=True)
+        new = {
+            (c, r)
+            for c, r, ok in old
+            if ok and ids[c] and r <= run.record["replications"] and (int(ids[c]), r) not in taken
+        }
+        if not new:
+            continue
+        with writing(run.path):
+            for c, r in new:  # before the block, which says that they are done
+                if c in with_artifacts:
+                    _link(Tree(folders, (str(c), str(r))), run.path / "artifacts" / str(ids[c]) / str(r))
+            tables = [t for t in (_only(table, ids, new) for table in block.tables) if t.rows]
+            number += 1
+            # plan 0000: computed before this run had one
+            new_name = f"0000-0000-1-00.{number:06d}-r{len(new)}-f0"
+            write_whole(run.blocks / new_name, blocks.encode(blocks.Block(block.facts, tables)))
+        taken |= {(int(ids[c]), r) for c, r in new}
+
+
+def _only(table: blocks.Table, ids: np.ndarray, wanted: set[tuple[int, int]]) -> blocks.Table:
+    """The rows of a table that belong to some replications, under their new condition ids."""
+    columns = table.columns
+    pairs = zip(columns["condition"].values.tolist(), columns["replication"].values.tolist(), strict=True)
+    keep = np.fromiter((pair in wanted for pair in pairs), dtype=bool, count=table.rows)
+    out = {}
+    for name, column in columns.items():
+        if column.kind == "string":
+            out[name] = blocks.strings([s for s, k in zip(column.strings(), keep.tolist(), strict=True) if k])
+        else:
+            values = column.values[keep]
+            out[name] = blocks.numbers(column.kind, ids[values] if name == "condition" else values)
+    return blocks.Table(table.name, int(keep.sum()), out)
+
+
+def _link(source: Tree, target: Path) -> None:
+    for file in source.files():
+        path = target / file.name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        file.keep(path)

@@ -1,0 +1,452 @@
+"""The verbs: run, status, watch, logs, cancel, resume, extend, results, summary, errors, replay."""
+
+import contextlib
+import os
+import subprocess
+import sys
+import time
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..analysis.oddities import averaged_keys, files_not_kept, oddities
+from ..analysis.summary import summary
+from ..aws.session import AwsError, NoAnswer
+from ..backends import backend as backend_of
+from ..driver import drive
+from ..driver.drive import Progress
+from ..errors import BudgetReached, Note, RunBusy, SimferryError, SimulationError, StoreError, UsageError, nearest
+from ..jobs import stretches
+from ..jobs.streams import note_other_version
+from ..results import collect, same_seeds
+from ..store.run_folder import RunFolder, find_run, pass_over, store_at, writing
+from ..sweep import own_code
+from ..sweep.design import Design
+from ..sweep.simulation import Simulation
+from ..untrusted import Tree
+from . import reuse
+from .create import as_design, as_simulation, check_replications, create
+
+ProgressCallback = Callable[[Progress], None]
+
+
+@contextlib.contextmanager
+def _shown(on_progress: ProgressCallback | None) -> Iterator[ProgressCallback]:
+    """The user's callback; without one, a bar on a terminal."""
+    if on_progress is not None:
+        yield on_progress
+        return
+    from ..screen import on_terminal, progress_bar
+
+    with progress_bar(show=on_terminal()) as bar:
+        yield bar
+
+
+class Run:
+    """One sweep, from design to results. Made by `run()`, `open()` and `runs()`."""
+
+    def __init__(self, folder: RunFolder) -> None:
+        self._folder = folder
+        self._collected: tuple[list[str], collect.Collected] | None = None
+
+    @property
+    def id(self) -> str:
+        return self._folder.id
+
+    @property
+    def folder(self) -> Path:
+        """The run folder on this machine; of a run that lives elsewhere, its mirror."""
+        return self._folder.path
+
+    @property
+    def address(self) -> str:
+        """Where the run lives: its folder, or its address in an object store."""
+        return self._folder.address
+
+    @property
+    def handle(self) -> str:
+        """What it is called by in a command: its id, or its address where that is needed to find it."""
+        return self._folder.handle
+
+    def command(self, verb: str) -> str:
+        """A command of the shell about it, to be shown and pasted: simferry resume ID."""
+        return self._folder.command(verb)
+
+    @property
+    def record(self) -> dict[str, Any]:
+        """run.json: simulation, parameters, seed, versions, code hash; it never changes."""
+        return self._folder.record
+
+    @property
+    def seed(self) -> int:
+        return int(self.record["seed"])
+
+    @property
+    def replications(self) -> int:
+        """How many replications of each condition are wanted, after all extensions."""
+        return self._folder.replications
+
+    def __repr__(self) -> str:
+        now = self.status()
+        failed = f", {now.failed:,} failed" if now.failed else ""
+        return f"<Run {self.id}: {now.state}, {now.done:,} of {now.total:,} replications{failed}, in {self.address.rpartition(os.sep)[0]}>"
+
+    @property
+    def note(self) -> str:
+        """What to know about where it runs, if there is anything."""
+        return str(self._backend().note)
+
+    def design(self) -> Any:
+        """The conditions: pandas.DataFrame of condition (from 1) and the parameters."""
+        frame = self._folder.conditions().to_pandas()
+        frame.insert(0, "condition", np.arange(1, self.record["conditions"] + 1, dtype=np.int32))
+        return frame
+
+    def status(self) -> Progress:
+        """How far the run is: total, done and failed replications, its state, and the states of its jobs."""
+        self._folder.look()
+        return drive.progress(self._folder, self._backend())
+
+    def watch(self, on_progress: ProgressCallback | None = None, seconds_between_looks: float = 0.25) -> Progress:
+        """Wait until the run is no longer being computed, telling `on_progress` about it; returns the last progress."""
+        with _shown(on_progress) as tell:
+            while True:
+                now = self.status()
+                tell(now)
+                if now.state != "running":
+                    return now
+                time.sleep(max(seconds_between_looks, self._folder.seconds_between_looks))
+
+    def logs(self, job: str | None = None) -> dict[str, str]:
+        """What the jobs have printed, by the job's name (plan-job, such as 0001-0001)."""
+        backend = self._backend()
+        return {name: backend.logs(self._folder, name) for name in self._jobs(job)}
+
+    def follow(self, job: str | None = None) -> Iterator[tuple[str, str]]:
+        """The lines that jobs print, as they come: the job's name and a line. Ends when the jobs have ended."""
+        return self._backend().follow(self._folder, self._jobs(job))
+
+    def _jobs(self, job: str | None) -> list[str]:
+        jobs = drive.job_names(self._folder)
+        if job is not None and job not in jobs:
+            raise UsageError(
+                f"run {self.id} has no job {job}", nearest(job, jobs) or f"Its jobs: {', '.join(jobs[:10])}"
+            )
+        return [job] if job else jobs
+
+    def cancel(self, seconds_to_wait: float = 10) -> Progress:
+        """Stop computing; what is done stays, and the run can be resumed."""
+        if host := drive.driven_elsewhere(self._folder):
+            raise RunBusy(f"run {self.id} is being computed on {host}", "It can be stopped only there.")
+        process = drive.driver_of(self._folder)
+        if process is not None and process.pid != os.getpid():
+            if not drive.computes(process, self._folder) and drive.driver_of(self._folder):  # it has not just ended
+                raise RunBusy(
+                    f"run {self.id} names process {process.pid} as the one that computes it, and that does not, or is another user's",
+                    f"It was not stopped. Where nobody computes the run, remove {self.folder / 'jobs' / 'driver.json'}",
+                )
+            process.terminate()
+            until = time.monotonic() + seconds_to_wait
+            while time.monotonic() < until and drive.driver_of(self._folder) is not None:
+                time.sleep(0.05)
+            if drive.driver_of(self._folder) is not None:
+                process.kill()
+                process.wait(seconds_to_wait)
+        drive.stop_leftovers(self._folder, self._backend())
+        return self.status()
+
+    def resume(
+        self,
+        *,
+        retry_failed: bool = False,
+        changed_code: bool = False,
+        on_progress: ProgressCallback | None = None,
+        **place: Any,
+    ) -> "Run":
+        """Compute what is missing, with the run's own snapshot of the code; with `retry_failed` failed replications too.
+
+        changed_code: go on although code of yours that is not in the snapshot has changed; else that is a SimulationError.
+        place: options of the backend that are to be others from now on, such as workers, or for sagemaker jobs and budget.
+        """
+        if changed_since(self.record, self._folder.code):
+            warnings.warn(
+                f"{self.record['simulation']['path']} has changed since run {self.id} began; the run goes on with its own snapshot",
+                stacklevel=2,
+            )
+        others = self.changed_code(allowed=changed_code)
+        reason = "retry failed" if retry_failed else "resume"
+        self._drive(reason, self.replications, retry_failed, self._backend(**place), on_progress, others)
+        return self
+
+    def extend(
+        self,
+        replications: int,
+        *,
+        changed_code: bool = False,
+        on_progress: ProgressCallback | None = None,
+        **place: Any,
+    ) -> "Run":
+        """Bring every condition to `replications` in all; those that are there already stay as they are.
+
+        changed_code: as of `resume`.
+        """
+        check_replications(replications)
+        if replications < self.replications:
+            raise UsageError(
+                f"run {self.id} has {self.replications} replications of each condition, more than {replications}",
+                "extend names the number that there should be in all.",
+            )
+        others = self.changed_code(allowed=changed_code)
+        self._drive("extend", replications, False, self._backend(**place), on_progress, others)
+        return self
+
+    def changed_code(self, allowed: bool = True) -> dict[str, str]:
+        """Code of yours, outside of the snapshot, that is not what the run began with: names and hashes as they are now.
+
+        Raises SimulationError where some of it has changed since the run was computed last, unless that is `allowed`.
+        """
+        changed, others = own_code.changes(self._folder)
+        if changed and not allowed:
+            more = f" and {len(changed) - 5} more" if len(changed) > 5 else ""
+            raise SimulationError(
+                f"code that run {self.id} uses, and that is not in its snapshot, has changed since: {', '.join(changed[:5])}{more}",
+                "A new run computes all of it with what is there now; --changed-code goes on, and the table is then of both.",
+            )
+        return others
+
+    def results(self) -> Any:
+        """The run's one table, as a pandas.DataFrame: condition, replication, the parameters, the outputs."""
+        table = collect.table(self._folder)
+        self._warn_of_oddities(table)
+        return collect.as_pandas(table, self.record["parameters"])
+
+    def results_table(self) -> Any:
+        """The same as a pyarrow.Table."""
+        return collect.table(self._folder)
+
+    def summary(self, by: str | Iterable[str] | None = None) -> Any:
+        """Per condition and numeric output: n, failed, missing, warnings, mean, sd and MCSE, as a pandas.DataFrame.
+
+        by: outputs that tell the rows of one replication apart, such as "method"; without it, those that are text.
+        Raises UsageError where there is no such output.
+        """
+        collected = self._collect()
+        self._warn_of_oddities(collected.results)
+        by = [by] if isinstance(by, str) else None if by is None else list(by)
+        out = summary(self._folder, collected, by)
+        for said in averaged_keys(self._folder, collected.results, by):
+            warnings.warn(said, stacklevel=2)
+        return out
+
+    def errors(self) -> Any:
+        """The failed replications: condition, replication, parameters, message, call, traceback, as a pandas.DataFrame."""
+        return collect.as_pandas(
+            collect.with_parameters(self._folder, self._collect().failures), self.record["parameters"]
+        )
+
+    def warnings(self) -> Any:
+        """What replications warned of: condition, replication, parameters, message, count, as a pandas.DataFrame."""
+        return collect.as_pandas(
+            collect.with_parameters(self._folder, self._collect().warnings), self.record["parameters"]
+        )
+
+    def artifacts(self, condition: int, replication: int) -> list[Path]:
+        """The files that a replication left: those of a script's working directory; of a function value.rds
+        or value.pkl, and with `keep_files` those of its working directory.
+
+        Links among them are not followed and not listed.
+        """
+        folder = self._folder.bring_artifacts(f"{condition}/{replication}")
+        return [folder / file.name for file in Tree(folder).files()]
+
+    def replay(self, condition: int, replication: int) -> Any:
+        """Run one replication again in the foreground, on its stream, with the run's own snapshot of the code.
+
+        Returns what the simulation returned (of R's values r/values.py tells what they become; of a script or a command it is
+        the text of its results file, if it has one). What it prints is shown.
+
+        With rpy2 an R function runs in this process, where `browser()` stops and asks; a crash of R's would end it.
+
+        Raises ReplicationError with call and traceback where it fails; of a simulation in R that is an RError.
+        """
+        from .replay import replay
+
+        return replay(self, condition, replication).value()
+
+    def _streams(self, design: Design) -> stretches.Streams:
+        return stretches.streams_of(design, self.seed, self.record["common"], self.record["simulation"]["kind"])
+
+    def _backend(self, **place: Any) -> Any:
+        options = self.record["options"]
+        plans = self._folder.plans()
+        before = plans[-1]["place"] if plans else {}  # what a resume changed holds from then on
+        given = {name: value for name, value in place.items() if value is not None}
+        kept = {**options["place"], **before}
+        try:
+            backend_of(options["backend"], **kept)
+        except (SimferryError, TypeError, ValueError, AttributeError, LookupError, OverflowError) as error:
+            said = error.message if isinstance(error, SimferryError) else str(error)
+            raise StoreError(
+                f"the options of run {self.id} can't be used: {said}",
+                f"They stand in run.json and plan/ of {self.address}",
+            ) from None
+        return backend_of(options["backend"], **{**kept, **given})
+
+    def _drive(
+        self,
+        reason: str,
+        replications: int,
+        retry_failed: bool,
+        backend: Any,
+        on_progress: ProgressCallback | None,
+        changed_code: Mapping[str, str] | None = None,
+    ) -> None:
+        note_other_version(self.record, self.id)
+        with _shown(on_progress) as tell:
+            plans = len(self._folder.plans())
+            drive.drive(
+                self._folder, backend, reason, replications=replications, retry_failed=retry_failed,
+                changed_code=changed_code, on_progress=tell,
+            )  # fmt: skip
+        if said := own_code.changed_meanwhile(self._folder):
+            warnings.warn(said, stacklevel=4)
+        if said := files_not_kept(self._folder, plans):
+            warnings.warn(Note(said), stacklevel=4)
+
+    def _collect(self) -> collect.Collected:
+        names = [b.name for b in self._folder.block_names()]
+        if self._collected is None or self._collected[0] != names:
+            self._collected = (names, collect.collect(self._folder))
+        return self._collected[1]
+
+    def _warn_of_oddities(self, rows: Any) -> None:
+        if same := same_seeds.conditions(rows.schema.metadata):
+            warnings.warn(Note(same_seeds.note(self.id, same)), stacklevel=3)
+        for said in oddities(self._folder, rows):
+            warnings.warn(said, stacklevel=3)
+
+
+def run(
+    simulation: "str | Path | Callable[..., Any] | Simulation",
+    design: "Design | Mapping[str, Any] | Any | None" = None,
+    *,
+    replications: int,
+    seed: int | None = None,
+    function: str = "simulate",
+    args: str | None = None,
+    include: Iterable[str | Path] = (),
+    constants: Mapping[str, Any] | None = None,
+    results_file: str = "",
+    inputs: Mapping[str, Any] | None = None,
+    common: str | Iterable[str] = (),
+    store: str | Path | None = None,
+    backend: str = "local",
+    cores: int | None = None,
+    on_error: str = "continue",
+    replication_timeout: float | None = None,
+    retries: int = 2,
+    keep_files: bool = False,
+    fresh: bool = False,
+    on_progress: ProgressCallback | None = None,
+    on_start: Callable[[Run, int, bool], None] | None = None,
+    detach: bool | Callable[[Run], Any] = False,
+    **place: Any,
+) -> Run:
+    """Run a simulation: `replications` times for each condition of a design.
+
+    simulation: path of a script, a function, or a program (with `args`); see `Simulation`.
+    design: a Design (grid, zipped, table, random, latin_hypercube, sobol), or anything that `table` reads; None is one
+        condition without parameters.
+    seed: whole number from 0 to 2^31 - 1. Without one, one is drawn; it stands in `run.seed`.
+    common: names of parameters (or "all") that do not change the random numbers: conditions that differ only there share them.
+    inputs: files that it reads, by name; see `Simulation`.
+    store: a folder, or an address such as s3://bucket/folder [$SIMFERRY_STORE; ./simferry-runs, or for sagemaker a folder of
+        the account's default bucket].
+    cores: how many one replication uses (1 for functions, all workers for scripts and commands).
+    backend: "local", "docker" (containers here) or "sagemaker" (SageMaker Processing). Its options are further arguments:
+        workers (cores of a job to use; all of them unless told otherwise); for the last two image, instance_type (such as
+        ml.m5.xlarge), jobs, max_runtime (seconds, of a job) and hosts (containers to a job, which give a whole script one
+        cluster); for sagemaker also role, budget (US dollars) and those of `simferry.backends.sagemaker.Sagemaker`.
+    on_error: "continue", or "stop" to end the run at the first failed replication.
+    replication_timeout: seconds after which a replication is ended and recorded as failed.
+    retries: how often what a lost job left undone is tried again.
+    keep_files: keep as artifacts what a function writes into its working directory, too; of scripts and commands it always is.
+    fresh: compute anew what an earlier run in the same store has computed.
+    on_progress: called with a `Progress` while it runs; None shows a bar where standard error is a terminal.
+    on_start: called once with the run, how many replications earlier runs had computed, and whether the seed was drawn.
+    detach: return at once; the run goes on in the background (or with a function that is given it, and sees to that).
+
+    Raises SimulationError, DesignError or UsageError before anything starts, Interrupted on Ctrl-C (the run can be resumed).
+    """
+    simulation = as_simulation(simulation, function, args, include, constants, results_file, inputs)
+    design = as_design(design)
+    check_replications(replications)
+    folder = create(
+        simulation, design, replications=replications, seed=seed, common=common, store=store, backend=backend,
+        place=place, cores=cores, on_error=on_error, replication_timeout=replication_timeout, retries=retries,
+        keep_files=keep_files,
+    )  # fmt: skip
+    new = Run(folder)
+    taken_over = 0 if fresh else reuse.take_over(folder, folder.home, design)
+    if on_start:
+        on_start(new, taken_over, seed is None)
+    if detach:
+        (detach if callable(detach) else start_detached)(new)
+    else:
+        where = new._backend()
+        try:
+            new._drive("run", replications, False, where, on_progress)
+        except (AwsError, BudgetReached) as error:
+            # what was refused leaves nothing; where no answer came, a job may have begun
+            if not where.begun and not taken_over and not isinstance(error, NoAnswer):
+                folder.remove()
+            raise
+    return new
+
+
+def open(name: str | Path, store: str | Path | None = None) -> Run:
+    """The run of that id (or the beginning of it), folder, or `latest`. Raises RunNotFound, with the nearest ones."""
+    return Run(find_run(name, store))
+
+
+def runs(store: str | Path | None = None) -> list[Run]:
+    """Every run in a store, oldest first. What can't be read is named in a warning, and passed over."""
+    return [Run(folder) for folder in store_at(store).folders()]
+
+
+def standing(store: str | Path | None = None) -> list[tuple[Run, Progress]]:
+    """Every run in a store, as `runs` has them, and how far each is."""
+    found = []
+    for one in runs(store):
+        try:
+            found.append((one, one.status()))
+        except StoreError as error:
+            pass_over(one.id, error)
+    return found
+
+
+def start_detached(new: Run) -> None:
+    """Go on with a run in the background; `watch` and `cancel` find it from any shell."""
+    log = new.folder / "jobs" / "driver.log"
+    with writing(new.folder), log.open("ab") as stream:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "simferry", "resume", new.address],
+            stdin=subprocess.DEVNULL, stdout=stream, stderr=stream, start_new_session=True,
+        )  # fmt: skip
+    until = time.monotonic() + 10
+    while time.monotonic() < until and process.poll() is None and drive.driver_of(new._folder) is None:
+        time.sleep(0.02)
+    if process.poll() not in (None, 0) and drive.driver_of(new._folder) is None:
+        raise SimferryError(
+            f"the run could not go on in the background: {log.read_text().strip()[-500:]}", f"Its log is {log}"
+        )
+
+
+def changed_since(record: Mapping[str, Any], code: Path) -> bool:
+    """Whether the script is another one now than when the run began."""
+    path = Path(record["simulation"]["path"] or "/nowhere")
+    snapshot = code / record["simulation"]["script"]
+    return path.is_file() and snapshot.is_file() and path.read_bytes() != snapshot.read_bytes()

@@ -1,0 +1,76 @@
+"""The package's layout: bands that import only from those below, and no circle between modules."""
+
+import ast
+from graphlib import CycleError, TopologicalSorter
+from pathlib import Path
+
+PACKAGE = Path(__file__).parent.parent / "python" / "simferry"
+BANDS = [  # from the ground up
+    {"errors", "processes", "terminal", "untrusted", "worker"},
+    {"aws", "containers", "emulator", "images", "r"},
+    {"analysis", "backends", "driver", "jobs", "results", "store", "sweep"},
+    {"screen", "verbs"},
+    {"_rbridge", "cli", "sagemaker"},
+]
+# imports that still run up, by module and the part that it imports from: none may be added
+UPWARD = {
+    ("aws.contracts.processing", "store"),
+    ("aws.contracts.processing", "sweep"),
+    ("aws.prices", "store"),
+    ("backends.processing", "screen"),
+    ("images.check", "jobs"),
+    ("images.check", "sweep"),
+}
+# what a module imports when it is called, to be quick where that is not needed, or because its needs go both ways
+LATE = {
+    ("store.run_folder", "store.mirror"),
+    ("store.run_folder", "store.objects"),
+    ("worker.streams", "worker.tasks"),
+    ("worker.streams", "worker.libraries"),
+}
+
+
+def modules():
+    """Each module's path by its name, without the package's own."""
+    named = {".".join(path.relative_to(PACKAGE).with_suffix("").parts): path for path in PACKAGE.rglob("*.py")}
+    return {name.removesuffix(".__init__"): path for name, path in named.items() if not name.startswith("__")}
+
+
+def imports():
+    """Pairs of modules, the first of which imports the second, wherever in its code."""
+    known = modules()
+    for name, path in known.items():
+        package = ["simferry", *(name.split(".") if path.name == "__init__.py" else name.split(".")[:-1])]
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.ImportFrom):
+                base = package[: len(package) - node.level + 1] if node.level else []
+                base = [*base, *(node.module.split(".") if node.module else [])]
+                for alias in node.names if base[:1] == ["simferry"] else ():
+                    whole, part = ".".join([*base[1:], alias.name]), ".".join(base[1:])
+                    if whole in known or part in known:
+                        yield name, whole if whole in known else part
+
+
+def test_every_part_has_a_band_and_there_are_few():
+    parts = {name.split(".")[0] for name in modules()}
+    assert parts == set().union(*BANDS)
+    assert len([path for path in PACKAGE.iterdir() if path.name != "__pycache__"]) <= 30
+
+
+def test_imports_run_down():
+    band = {part: number for number, parts in enumerate(BANDS) for part in parts}
+    up = {
+        (name, other.split(".")[0]) for name, other in imports() if band[name.split(".")[0]] < band[other.split(".")[0]]
+    }
+    assert up == UPWARD
+
+
+def test_there_is_no_circle():
+    graph = {}
+    for name, other in imports():
+        if name != other and (name, other) not in LATE:
+            graph.setdefault(name, set()).add(other)
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        raise AssertionError(" -> ".join(error.args[1])) from None

@@ -374,7 +374,7 @@ def test_what_is_own(tmp_path):
     assert not own.is_own("helper", str(code / "helper.py"), code)
     assert not own.is_own("json", os.__file__, code)
     assert not own.is_own("numpy", sys.modules["numpy"].__file__, code)
-    assert not own.is_own("simferry.sweep.design", sf.design.__file__, code)
+    assert not own.is_own("simferry.errors", sf.errors.__file__, code)
 
 
 def test_a_block_tells_of_what_its_run_did_not_know(tmp_path, library):

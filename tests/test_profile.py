@@ -111,12 +111,11 @@ WAYS = {
     ),
     "pbapply": "pbapply::pboptions(type = 'none'); pbapply::pblapply(x, f, cl = max(2L, workers))",
     "doSNOW": "doSNOW::registerDoSNOW(cl); foreach(i = 1:5, .combine = c) %dopar% f(i)",
-    "jobs": "lapply(unname(mccollect(lapply(x, function(v) mcparallel(f(v))))), identity)",
-    # last: jobs of mcparallel count the forks of futures, which depend on the plan
     "furrr": (
         "future::plan(future::multicore, workers = workers); "
         "furrr::future_map(x, f, .options = furrr::furrr_options(seed = TRUE))"
     ),
+    "jobs": "lapply(unname(mccollect(lapply(x, function(v) mcparallel(f(v))))), identity)",
 }
 TOUR = """
 suppressPackageStartupMessages({ library(doParallel); library(parallel) })

@@ -32,7 +32,7 @@ keep_streams <- function(stream, running = NULL) {
     plain = RNGkind(),                        # the generator that a set.seed() here would meet in plain R
     switched = NULL,                          # the generator that a package has switched to for its next set.seed(), and the state
     seeded = FALSE)                           # has the simulation's set.seed() had its word?
-  job <- replication <- NULL
+  job <- future_job <- given <- replication <- NULL   # the streams of the last mcparallel(), of the last future that forked, of either
   over <- FALSE
   global <- globalenv()
   rngkind <- RNGkind
@@ -47,7 +47,7 @@ keep_streams <- function(stream, running = NULL) {
       start <<- stream <<- it$state
       process <<- submitter <<- Sys.getpid()
       now <<- at_first
-      job <<- NULL
+      job <<- future_job <<- NULL
     }
     TRUE
   }
@@ -233,9 +233,13 @@ keep_streams <- function(stream, running = NULL) {
     put(ns, "mc.advance.stream", function(reset = FALSE) {          # called after a fork, on both sides of it
       if (!kept()) return(advance(reset))
       if (is.null(job) && !is.null(start)) job <<- first_job()
-      job <<- if (now$task || submitter != process) elsewhere() else parallel::nextRNGSubStream(job)
+      # How many futures fork depends on the workers of their plan: they move no job on, and by do.call(mcparallel, ...) they do.
+      of_future <- (at <- sys.nframe() - 3L) > 0L && identical(environmentName(topenv(sys.frame(at))), "future")
+      if (now$task || submitter != process) given <<- job <<- elsewhere()
+      else if (of_future) given <<- future_job <<- if (is.null(future_job)) parallel::nextRNGStream(job) else parallel::nextRNGSubStream(future_job)
+      else given <<- job <<- parallel::nextRNGSubStream(job)
     })
-    put(ns, "mc.set.stream", function() if (kept()) begin(job) else set())   # called in the child
+    put(ns, "mc.set.stream", function() if (kept()) begin(given) else set())   # called in the child
   })
 
   when_loaded("foreach", function(ns) {       # %dopar% without a backend is doSEQ: same streams as with one

@@ -169,3 +169,16 @@ def test_a_function_that_cannot_be_sent():
     lock = threading.Lock()
     with pytest.raises(SimulationError, match=r"(?s)can't be sent .*lock"):
         Simulation(lambda n: lock).files()
+
+
+@pytest.mark.parametrize("language", ["R", "py"])
+def test_packages_whose_tasks_have_no_streams_are_warned_of(tmp_path, language):
+    name = "snow" if language == "R" else "mpire"
+    code = {
+        "R": "simulate <- function(n) { if (n > 9) snow::parLapply(cl, 1:2, rnorm); mean(rnorm(n)) }",
+        "py": "def simulate(n, rng):\n    if n > 9:\n        import mpire\n    return rng.random()",
+    }[language]
+    script = written(tmp_path, f"simulate.{language}", code)
+    require("r", language == "py" or shutil.which("Rscript") is not None, "Rscript is not on the PATH")
+    with pytest.warns(UserWarning, match=f"uses {name}: tasks that it starts have no streams of their own"):
+        Simulation(script).check(grid(n=[1]), Local())

@@ -148,7 +148,7 @@ write_loop <- function(obj, expr, envir, columns, name, number) {
           file, compress = FALSE)
   called <- if (is.null(name)) paste("loop", number) else paste("loop", name)
   list(name = called, file = file, fingerprint = loop_fingerprint(called, expr, exports, packages, columns, !is.null(name)),
-       constants = character(), environment = session_facts(packages), own = if (!is.null(name)) own_of_loop(packages, expr, exports))
+       constants = character(), packages = packages, environment = session_facts(packages), own = if (!is.null(name)) own_of_loop(packages, expr, exports))
 }
 
 # It is called with the iteration's number, and runs without this package: base R is all that it sees.

@@ -21,7 +21,8 @@ write_function <- function(f, name, constants = list(), packages = character()) 
     saveRDS(list(`function` = found[["function"]], globals = found$globals, packages = packages, constants = constants), con, version = 2L),
     finally = close(con)
   )
-  list(name = name, file = file, fingerprint = fingerprint(found, packages, constants), constants = as.character(names(constants)))
+  list(name = name, file = file, fingerprint = fingerprint(found, packages, constants), constants = as.character(names(constants)),
+       packages = packages)
 }
 
 primitive_call <- function(f) {

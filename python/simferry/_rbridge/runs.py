@@ -18,7 +18,7 @@ from .words import Told, in_r
 
 
 def simulation_of(given: Arguments) -> Any:
-    """A script's path, or what R has written down of a function: list(name, file, fingerprint, constants)."""
+    """A script's path, or what R has written down of a function: list(name, file, fingerprint, constants, packages)."""
     vector = given["simulation"]
     if vector is not None and vector.kind == "list" and "fingerprint" in vector.names:
         from ..sweep.simulation import Own, RFunction
@@ -28,7 +28,7 @@ def simulation_of(given: Arguments) -> Any:
         found = zip(*(text_list(own.get(name)) for name in ("name", "path", "hash")), strict=True)
         return RFunction(
             told["name"], Path(told["file"]), told["fingerprint"], tuple(text_list(told["constants"])),
-            own_code=tuple(Own(*one) for one in found),
+            packages=tuple(text_list(told.get("packages"))), own_code=tuple(Own(*one) for one in found),
         )  # fmt: skip
     if vector is None or vector.kind != "string" or len(vector) != 1:
         raise UsageError("simulation is neither a function nor the path of a script", 'sim_run("simulate.R", ...)')

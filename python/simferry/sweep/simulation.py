@@ -47,6 +47,8 @@ _IN_PYTHON = ("worker.py", *_BELOW, *(f"simferry_worker/{part}.py" for part in (
 WORKER_FILES = {"r": _IN_R, "python": _IN_PYTHON, "command": _IN_PYTHON}
 # in an image: the program, and the worker that it runs
 COMMANDS = {"r": ("Rscript", "worker.R"), "python": ("python3", "worker.py"), "command": ("python3", "worker.py")}
+# packages whose tasks are given no streams: docs/decisions/task-streams.md, python-task-streams.md
+UNGUARDED = {"BiocParallel", "snow", "snowfall", "dask", "mpire"}
 IGNORED = {"__pycache__", ".git", ".Rproj.user", "simferry-runs", ".venv"}  # in folders that are included
 
 
@@ -65,7 +67,7 @@ class Place(Protocol):
 class RFunction:
     """An R function that the R package has written down.
 
-    file: its .rds, list(function, globals, packages, constants), as worker.R reads it. constants: their names.
+    file: its .rds, list(function, globals, packages, constants), as worker.R reads it. constants: their names. packages: that it uses.
     fingerprint: what decides what it computes, as text: an R closure's serialisation changes after five calls.
     environment, own_code: of the R session that it comes from, where that has looked whether it can be run.
     """
@@ -74,6 +76,7 @@ class RFunction:
     file: Path
     fingerprint: str
     constants: tuple[str, ...] = ()
+    packages: tuple[str, ...] = ()
     environment: Mapping[str, str] = field(default_factory=dict)
     own_code: tuple[Own, ...] = ()  # where that session has looked for it
 
@@ -329,7 +332,9 @@ class Simulation:
             program = "" if self.path is not None else shutil.which(self.script) or ""
             self.own_code = own_code.of_command(program, shlex.split(self.args or ""), self._text())
             return
+        packages = self.target.packages if isinstance(self.target, RFunction) else ()
         if isinstance(self.target, RFunction) and self.target.environment and not place.contract:
+            self._warn_of_tasks(packages)
             self.environment = dict(self.target.environment)
             return
         text = self._text()
@@ -349,6 +354,7 @@ class Simulation:
         if held := facts.get("open"):
             said = f"{self.script} keeps {held} open from when it is loaded, for all replications"
             warnings.warn(f"{said}: open it in the function, lest one sees what another wrote", stacklevel=3)
+        self._warn_of_tasks([*packages, *facts.get("mentioned", "").split(", ")])
         if facts["problem"]:  # it reads what is not here
             return
         table = answer.table("arguments").columns
@@ -358,6 +364,14 @@ class Simulation:
         ]
         if self.kind == "function":
             self._check_arguments(arguments, design)
+
+    def _warn_of_tasks(self, packages: Iterable[str]) -> None:
+        if named := sorted(UNGUARDED & {*packages}):
+            warnings.warn(
+                f"{self.target} uses {', '.join(named)}: tasks that it starts have no streams of their own. What they draw may repeat, "
+                "or depend on the number of workers. Draw in the main process, or give each task a seed that was drawn there",
+                stacklevel=4,
+            )
 
     def _ask_worker(self, root: Path, place: "Place") -> tuple[blocks.Block, str]:
         """The worker's answer, and what was printed meanwhile."""

@@ -28,6 +28,7 @@ check <- function(root) {
   }
   facts[["open"]] <- if (is_function(job)) paste(held_open(job$code), collapse = ", ") else ""
   mentioned <- own_code_mentioned(job, c(as.list(code), code_of_objects(job$sent)))
+  facts[["mentioned"]] <- paste(mentioned$packages, collapse = ", ")
   facts <- c(facts, facts_here(), foreach = if (length(find.package("foreach", quiet = TRUE))) "yes" else "no")
   write_block(file.path(root, "check"), facts, list(list(name = "arguments", columns = arguments), list(name = "functions", columns = list(name = functions)),
     list(name = "own", columns = as.list(own_code(job, c(loadedNamespaces(), mentioned$packages), mentioned$files)))))

@@ -2,6 +2,7 @@
 
 import ast
 import importlib.util
+from collections.abc import Iterable
 from pathlib import Path
 
 from . import blocks, own
@@ -22,6 +23,7 @@ def check(root: Path) -> None:
         if job.script and job.language == "python":
             source = (job.code / job.script).read_bytes()
             tree = ast.parse(source, job.script)
+            facts["mentioned"] = ", ".join(sorted(imported(ast.walk(tree))))
             if absent := missing_modules(tree, job.code):
                 facts.update(problem="packages", detail="\n".join(absent))
             elif job.kind == "function":
@@ -54,10 +56,15 @@ def check(root: Path) -> None:
 
 def missing_modules(tree: ast.AST, code: Path) -> list[str]:
     """Modules that the script imports unconditionally, and that are not to be had."""
-    names = []
-    for node in getattr(tree, "body", []):
+    return sorted(n for n in imported(getattr(tree, "body", [])) if importlib.util.find_spec(n) is None)
+
+
+def imported(nodes: Iterable[ast.AST]) -> set[str]:
+    """The packages that import statements among these name."""
+    names: set[str] = set()
+    for node in nodes:
         if isinstance(node, ast.Import):
-            names += [alias.name.partition(".")[0] for alias in node.names]
+            names.update(alias.name.partition(".")[0] for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
-            names.append(node.module.partition(".")[0])
-    return sorted({n for n in names if importlib.util.find_spec(n) is None})
+            names.add(node.module.partition(".")[0])
+    return names

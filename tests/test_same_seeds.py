@@ -22,6 +22,7 @@ def test_the_order_of_blocks_does_not_matter():
     tables = [seeds((2, 1, "101"), (1, 5, "7")), seeds((2, 8, "101"), (2, 9, "101")), seeds((2, 4, "3"), (2, 6, "3"))]
     for order in permutations(tables):
         metadata = same_seeds.found(order)
+        assert list(metadata) == [b"simferry.same_seeds"]  # tables that are kept have it
         assert same_seeds.conditions(metadata) == [[2, "101", 1, 8]]
     assert same_seeds.note("r", [[2, "101", 1, 8]]) == (
         "replications 1 and 8 of condition 2 of run r set the same seed, 101: what they draw after it is the same"
@@ -55,3 +56,14 @@ def test_a_note_tells_of_python_functions_that_set_the_same_seed(tmp_path, witho
         frame = run.results()
     drawn = frame.groupby("n")["value"].nunique().tolist()
     assert drawn == [6, 6, 1, 6]  # the other module's generator is simferry's
+
+
+def test_a_seed_that_cannot_be_shown_fails_nothing(tmp_path):
+    script = tmp_path / "simulate.py"
+    script.write_text(
+        "import random\nclass Odd(int):\n    def __format__(self, how): raise ValueError\n    __str__ = __repr__ = __format__\n"
+        "def simulate(n):\n    random.seed(Odd(3))\n    return random.random()\n"
+    )
+    run = sf.run(script, {"n": [1]}, replications=3, seed=1, store=tmp_path / "runs")
+    with pytest.warns(UserWarning, match="same values in every replication"):
+        assert run.status().failed == 0 and run.results()["value"].nunique() == 1

@@ -10,7 +10,7 @@ from typing import Any
 
 from ..worker import blocks
 
-KEY = b"simferry.results.same_seeds"  # in the metadata of a table of results
+KEY = b"simferry.same_seeds"  # in the metadata of a table of results
 
 
 def found(tables: Iterable[blocks.Table]) -> dict[bytes, bytes]:

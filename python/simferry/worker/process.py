@@ -266,7 +266,9 @@ class Process:
 
     def seeded(self, function: str, seed: Any) -> None:
         row, replication = self.at
-        self.set_seeds.add(self.job.ids[row], replication, function, seed)
+        if isinstance(seed, (int, float, str, bytes, np.integer)):  # not arrays, which may be long
+            with contextlib.suppress(Exception):  # an integer of the user's own kind may refuse to be shown
+                self.set_seeds.add(self.job.ids[row], replication, function, seed)
 
     def seconds_per_block(self, now: float) -> float:
         """A second, but not more than 50,000 blocks for the whole run."""

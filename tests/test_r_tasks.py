@@ -234,3 +234,13 @@ def test_a_cluster_that_a_script_opens_while_it_is_loaded_belongs_to_one_process
     assert frames[0]["ok"].all() and frames[0].equals(frames[1])
     draws = frames[0][["a1", "a2", "b1", "b2", "d"]].to_numpy().ravel()
     assert len(np.unique(draws)) == len(draws) == 60
+
+
+def test_what_a_package_draws_when_it_is_loaded_moves_no_replication(tmp_path):
+    """snow draws a port; in each process only the first replication loads it."""
+    frames = []
+    for load in ("loadNamespace('snow')", "NULL"):
+        code = f"simulate <- function(n) {{ a <- rnorm(1); {load}; c(a = a, b = rnorm(1)) }}"
+        run = sf.run(write(tmp_path, "simulate.R", code), {"n": [1]}, replications=4, seed=1, store=tmp_path / "runs")
+        frames.append(run.results())
+    assert frames[0].equals(frames[1])

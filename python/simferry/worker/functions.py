@@ -98,6 +98,7 @@ class FunctionRunner:
         self.job = job
         # what the script draws when it is loaded is the same in every process
         loading = streams.derive(b"load", job.seed)
+        streams.loading = loading
         streams.start(loading)
         streams.hand_down(loading)
         below.count_processes(

@@ -75,6 +75,7 @@ def words(data: bytes) -> list[int]:
 
 
 wide: Stream | None = None  # what the process-wide generators draw from, and threads that are no task
+loading = b""  # the key from which a function's script draws while it is loaded
 helper = False  # whether this process works for the one that started it: a worker of a pool, say
 seeded: Callable[[str, Any], None] | None = None  # is told of the seeds that a replication's own code sets, and by what
 _here = _local()  # stream: of the task that runs in this thread; starting: of the process that this thread starts
@@ -90,8 +91,10 @@ def current() -> Stream | None:
 
 def start(key: bytes, works_for_its_parent: bool = False) -> None:
     """This process draws from the stream of this key, from now on: the hook of its start (startup/sitecustomize.py)."""
-    global helper
+    global helper, loading
     helper = works_for_its_parent
+    if helper:
+        loading = key
     install()
     begin(Stream(key))
 
@@ -372,23 +375,39 @@ CHANGES: dict[str, Callable[[Any], None]] = {
 }
 
 
+def run_aside(name: str, run: Callable[[Any], None], module: Any) -> None:
+    """What a module draws while it is imported follows from the run's seed and its name, and moves nobody's state."""
+    global wide
+    outer, of_thread, saved = wide, getattr(_here, "stream", None), saved_globals()
+    wide, _here.stream = Stream(derive(loading, f"import {name}")), None
+    try:
+        seed_globals()
+        run(module)
+    finally:
+        wide, _here.stream = outer, of_thread
+        renew_made()
+        restore_globals(saved)
+
+
 class Finder:
     """Changes a module when it is imported, right after its code has run."""
 
     def find_spec(self, name: str, path: Any = None, target: Any = None) -> Any:
         change = CHANGES.get(name)
-        if not change:
+        late = loading and wide and wide.key != loading  # by a replication or a task, in each process another
+        if not change and not late:
             return None
         finders = (finder for finder in sys.meta_path if finder is not self)
         spec = next((s for f in finders if (s := f.find_spec(name, path, target))), None)
-        if spec and spec.loader:
-            loader = spec.loader
+        loader = spec and spec.loader
+        if loader and (change or type(loader).__name__ == "SourceFileLoader"):
             run = loader.exec_module
 
             def exec_module(module: Any) -> None:
                 del loader.exec_module
-                run(module)
-                change(module)
+                run_aside(name, run, module) if late else run(module)
+                if change:
+                    change(module)
 
             loader.exec_module = exec_module  # type: ignore[method-assign]
         return spec

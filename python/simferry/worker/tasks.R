@@ -104,6 +104,21 @@ keep_streams <- function(stream, running = NULL) {
     else setHook(packageEvent(package, "onLoad"), function(...) if (!over) change(asNamespace(package)))
   }
 
+  # What a package draws when it is loaded or attached, snow a port for one, moves no state: in each process only one replication
+  # loads it. The package's hooks are what R runs next.
+  unmoved <- function(package, event) tryCatch({
+    name <- if (is.environment(package)) getNamespaceName(package) else as.character(package)[[1L]]
+    if ((event == "attach" || !isNamespaceLoaded(name)) && kept()) {
+      before <- global[[".Random.seed"]]
+      done <- FALSE
+      setHook(packageEvent(name, event), function(...) if (!done) { done <<- TRUE; global[[".Random.seed"]] <- before })
+    }
+  }, error = function(e) NULL)
+  if (!is.null(running)) {
+    inject(baseenv(), "loadNamespace", as.call(list(unmoved, quote(package), "onLoad")))
+    inject(baseenv(), "attachNamespace", as.call(list(unmoved, quote(ns), "attach")))
+  }
+
   # Seeds and kinds. A call of the simulation's own code tells its wish; `given` says of kind, normal.kind and sample.kind which.
   # The kinds that plain R would have now. A package that puts a state back which it has kept, as withr does, has switched to nothing.
   met <- function(wish)

@@ -72,7 +72,7 @@ def pool(how, n):
         yield pool.starmap(two, zip(range(3), range(3)), n)
         yield list(pool.imap(draws, range(5), n))
         yield pool.apply(draws)
-        yield pool.map(draw_of_worker, range(4))
+        yield pool.map(draw_of_worker, range(4), n)  # without a size, Python divides by the processes alive: 0 as one is replaced
 
 def ways(how, n, rng):
     if how in ("loky", "multiprocessing"):

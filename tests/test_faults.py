@@ -15,7 +15,7 @@ import pytest
 import simferry as sf
 from conftest import require
 from simferry.errors import StoreError
-from simferry.sweep.simulation import WORKER
+from simferry.jobs.launch import WORKER
 from sweeps import DRAWS, Hold, block_hashes, digest, done_pairs, left_behind, simferry, wait_until, write
 
 SWEEP = ("-p", "n=5,10,20", "-p", "effect=0,0.5", "-n", "20", "--seed", "7", "--workers", "2")

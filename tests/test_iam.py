@@ -10,8 +10,8 @@ import simferry as sf
 from botocore.exceptions import ClientError
 from emulator_fixtures import Jobs
 from simferry import sagemaker
-from simferry.aws.contracts.processing import job_name
 from simferry.aws.policies import folder, policy
+from simferry.backends.names import job_name
 from simferry.emulator.access import allows
 from sweeps import digest, write
 

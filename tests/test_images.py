@@ -10,8 +10,8 @@ from docker_fixtures import with_authorities
 from simferry.cli import main
 from simferry.containers.engine import EngineError, ImageError
 from simferry.images import recipes as images
-from simferry.images.check import check
 from simferry.images.infer import recipes
+from simferry.verbs.image_check import check
 
 DOCKERFILE = "FROM debian:bookworm-slim\nCOPY note.txt /note.txt\nRUN cat /note.txt\n"
 

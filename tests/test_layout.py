@@ -14,12 +14,8 @@ BANDS = [  # from the ground up
 ]
 # imports that still run up, by module and the part that it imports from: none may be added
 UPWARD = {
-    ("aws.contracts.processing", "store"),
-    ("aws.contracts.processing", "sweep"),
     ("aws.prices", "store"),
     ("backends.processing", "screen"),
-    ("images.check", "jobs"),
-    ("images.check", "sweep"),
 }
 # what a module imports when it is called, to be quick where that is not needed, or because its needs go both ways
 LATE = {

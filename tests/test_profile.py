@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 from conftest import require
-from simferry.sweep.simulation import write_worker
+from simferry.jobs.launch import write_worker
 
 WORKER = tempfile.TemporaryDirectory()  # as it lies beside a script
 write_worker("r", Path(WORKER.name))

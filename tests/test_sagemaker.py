@@ -14,8 +14,8 @@ import simferry as sf
 from botocore.exceptions import ClientError
 from simferry import errors
 from simferry.aws import session
-from simferry.aws.contracts import processing as contract
 from simferry.backends import processing as backend
+from simferry.backends.names import job_name
 from simferry.emulator import Faults
 from simferry.images.find import find_or_push
 from simferry.verbs import run as verbs
@@ -76,7 +76,7 @@ def test_what_the_service_is_asked_for(tmp_path, emulator, image_r):
         tags="project=ferry, cost=low", kms_key="alias/runs", network_isolation=True,
     )  # fmt: skip
     (job,) = described(emulator)
-    assert job["ProcessingJobName"] == contract.job_name(run._folder, "0001-0001")
+    assert job["ProcessingJobName"] == job_name(run._folder, "0001-0001")
     assert job["ProcessingJobName"].startswith("test-what") and job["ProcessingJobName"].endswith("-0001-0001")
     assert len(job["ProcessingJobName"]) == 63 and run.id[-13:] in job["ProcessingJobName"]
     assert [i["InputName"] for i in job["ProcessingInputs"]] == ["plan", "code"]
@@ -251,7 +251,7 @@ def test_twenty_jobs_through_throttling_lost_hosts_no_capacity_and_a_killed_subm
     pairs = done_pairs(run)
     assert len(pairs) == len(set(pairs)) == 200  # no finished replication was computed twice
     names = [job["ProcessingJobName"] for job in described(emulator)]
-    planned = {contract.job_name(run._folder, job) for job in run.status().jobs}
+    planned = {job_name(run._folder, job) for job in run.status().jobs}
     assert len(names) == len(set(names)) and set(names) <= planned
 
 
@@ -351,7 +351,7 @@ def test_a_resume_with_other_options_stops_jobs_that_the_list_does_not_show_yet(
 
 
 def names_of(run, jobs):
-    return [contract.job_name(run._folder, f"0001-{i + 1:04d}") for i in range(jobs)]
+    return [job_name(run._folder, f"0001-{i + 1:04d}") for i in range(jobs)]
 
 
 def describe(name):

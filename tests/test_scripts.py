@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import simferry as sf
 from conftest import require
-from simferry.sweep.simulation import WORKER
+from simferry.jobs.launch import WORKER
 from sweeps import digest, done_pairs, left_behind, write
 
 

@@ -16,7 +16,7 @@ import pandas as pd
 import pytest
 import simferry as sf
 from simferry.errors import Note
-from simferry.sweep.simulation import WORKER
+from simferry.jobs.launch import WORKER
 from simferry.worker.rows import as_rows
 from sweeps import PYTHON_DRAWS, digest, done_pairs, write
 

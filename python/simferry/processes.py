@@ -9,6 +9,12 @@ from typing import IO, Any
 
 import psutil
 
+# of a process whose linear algebra is to have the same bits on any machine: the number of threads changes them
+ONE_THREAD = {
+    **{f"{name}_NUM_THREADS": "1" for name in ("OMP", "OPENBLAS", "MKL", "NUMEXPR")},
+    "VECLIB_MAXIMUM_THREADS": "1",
+}
+
 
 def identity(pid: int) -> dict[str, Any]:
     """A process's number, when it started, which no other process of that number shares, and where its number counts."""

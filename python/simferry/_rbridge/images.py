@@ -28,7 +28,7 @@ def image_build(given: Arguments) -> Arguments:
 
 @verb
 def image_check(given: Arguments) -> Vector:
-    from ..images import check as checks
+    from ..verbs import image_check as checks
 
     return findings([vars(f) for f in checks.check(given["name"].plain())])
 

@@ -367,7 +367,7 @@ def hash_(given: Arguments) -> str:
 @verb
 def worker_file(given: Arguments) -> str:
     """Where a part of the worker lies."""
-    from ..sweep.simulation import WORKER
+    from ..jobs.launch import WORKER
 
     return str(WORKER / given["name"].plain())
 

@@ -18,6 +18,7 @@ from ..containers import job as container_job
 from ..containers.engine import EngineError, connect, find_image, run_once
 from ..containers.job import Outcome, ProcessingJob
 from ..errors import UsageError
+from ..jobs.launch import command_in_container, environment_of
 from ..processes import alive, identity
 from ..store import records
 from ..store.run_folder import DEFAULT_STORE, LOCK, RunFolder, write_whole, writing
@@ -25,6 +26,7 @@ from ..sweep.inputs import bring
 from ..terminal import shown
 from ..untrusted import Tree
 from .base import LONGEST_LOG, follow_here
+from .names import job_name
 
 ENGINE_SECONDS = 120  # how long an engine that restarts is waited for
 
@@ -99,11 +101,10 @@ class Docker:
             *(p for p in root.rglob("*") if not p.is_symlink()),
         ]:  # the image's user is another than ours
             path.chmod(0o777 if path.is_dir() else 0o666)
-        program, worker = contract.command_of(spec)
-        command = [program, f"{ROOT}/input/code/{worker}", verb]
+        command = [*command_in_container(spec["language"], contract.CODE), verb]
         volumes = {str(root): {"bind": ROOT, "mode": "rw"}}
         status, out, err = run_once(
-            self.client, self.image, command, volumes=volumes, environment=contract.environment_of(spec)
+            self.client, self.image, command, volumes=volumes, environment=environment_of(spec, contract.INPUTS)
         )
         if show:
             sys.stdout.write(shown(out, sys.stdout))
@@ -138,7 +139,6 @@ class Docker:
     def request(self, run: RunFolder, job: str) -> dict[str, Any]:
         """The job as CreateProcessingJob has it; addresses are folders here."""
         spec = run.record["simulation"]
-        program, worker = contract.command_of(spec)
         inputs = [
             contract.input_of("code", container_job.local_uri(run.code)),
             contract.input_of("plan", container_job.local_uri(run.job_folder(job))),
@@ -152,13 +152,13 @@ class Docker:
         ]
         cluster = {"InstanceCount": self.hosts, "InstanceType": self.instance.name, "VolumeSizeInGB": 16_384}
         return {
-            "ProcessingJobName": contract.job_name(run, job),
+            "ProcessingJobName": job_name(run, job),
             "AppSpecification": {
                 "ImageUri": self.image,
-                "ContainerEntrypoint": [program, f"{ROOT}/input/code/{worker}"],
+                "ContainerEntrypoint": command_in_container(spec["language"], contract.CODE),
                 "ContainerArguments": ["run"],
             },
-            "Environment": contract.environment_of(spec),
+            "Environment": environment_of(spec, contract.INPUTS),
             "ProcessingInputs": inputs,
             "ProcessingOutputConfig": {"Outputs": outputs},
             "ProcessingResources": {"ClusterConfig": cluster},
@@ -222,7 +222,7 @@ class Docker:
         logs = {name.removesuffix(".log"): untrusted.read(folder, name, LONGEST_LOG) or b"" for name in names}
         texts = {host: log.decode(errors="replace") for host, log in logs.items()}
         if not texts and self._state(run, job) == "running":
-            name = f"{container_job.JOB}={contract.job_name(run, job)}"
+            name = f"{container_job.JOB}={job_name(run, job)}"
             for container in self.client.containers.list(filters={"label": name}):
                 texts[container.attrs["Config"]["Hostname"]] = container.logs().decode(errors="replace")
         if len(texts) == 1:

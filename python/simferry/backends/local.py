@@ -17,11 +17,11 @@ import psutil
 
 from .. import untrusted
 from ..errors import SimulationError
+from ..jobs.launch import command_here, environment_here
 from ..processes import alive, identity, process_of
 from ..store import records
 from ..store.run_folder import DEFAULT_STORE, LOCK, RunFolder, write_whole, writing
 from ..sweep.inputs import bring
-from ..sweep.simulation import interpreter, worker_environment
 from .base import ENDED, LONGEST_LOG, follow_here
 
 JOB = "SIMFERRY_JOB"  # in the environment of all processes of a job: its folder
@@ -77,8 +77,8 @@ class Local:
         self, spec: dict[str, Any], root: Path, verb: str, show: bool = False
     ) -> "subprocess.CompletedProcess[str]":
         sys.stdout.flush()
-        command = [*interpreter(spec["language"]), verb, str(root)]
-        environment = {**worker_environment(spec), JOB: str(root), "SIMFERRY_INPUT": str(root / "input")}
+        command = [*command_here(spec["language"]), verb, str(root)]
+        environment = {**environment_here(spec, str(root / "input")), JOB: str(root)}
         with contextlib.ExitStack() as until_done:
             # files: a pipe would be waited for as long as a program that was left running holds it
             out, err = (None if show else until_done.enter_context(tempfile.TemporaryFile()) for _ in range(2))
@@ -105,11 +105,11 @@ class Local:
                     (root / folder).symlink_to(Path("..", "..", folder))
                 log = open(root / "log.txt", "wb")  # noqa: SIM115
             spec = run.record["simulation"]
-            environment = {**worker_environment(spec), "SIMFERRY_DRIVER": str(os.getpid()), JOB: str(root)}
-            environment["SIMFERRY_INPUT"] = str(root / "input")
+            environment = environment_here(spec, str(root / "input"))
+            environment |= {"SIMFERRY_DRIVER": str(os.getpid()), JOB: str(root)}
             if sys.platform == "darwin":
                 environment["OBJC_DISABLE_INITIALIZE_FORK_SAFETY"] = "YES"
-            command = interpreter(spec["language"])
+            command = command_here(spec["language"])
             with log:
                 process = subprocess.Popen(
                     [*command, "run", str(root)], cwd=root / "input" / "code", env=environment,

@@ -26,9 +26,11 @@ from ..aws.prices import START_UP_SECONDS, affordable_seconds, cost_so_far, pric
 from ..aws.script_processor import start_script
 from ..errors import BudgetReached, UsageError
 from ..images.find import Image, find_or_push
+from ..jobs.launch import COMMANDS, environment_of
 from ..store.run_folder import RunFolder, write_whole, writing
 from ..sweep.inputs import unchanged
 from .base import ENDED
+from .names import job_name, tag_of
 
 _IMAGES = {"r": "simferry-r", "python": "simferry-python"}
 _STATES = {"InProgress": "running", "Stopping": "running", "Completed": "succeeded", "Failed": "failed"}
@@ -294,7 +296,7 @@ class Sagemaker:
         """What start_script is told."""
         spec = run.record["simulation"]
         plan = run.plan(job.partition("-")[0])
-        program, worker = contract.command_of(spec)
+        program, worker = COMMANDS[spec["language"]]
         inputs = [contract.input_of("plan", run.job_address(job))]
         for name, one in run.inputs.items():
             address = one["place"] or f"{run.address}/input/{name}/"
@@ -309,7 +311,7 @@ class Sagemaker:
             network["EnableInterContainerTrafficEncryption"] = True
         types = plan["types"]
         return {
-            "job_name": contract.job_name(run, job),
+            "job_name": job_name(run, job),
             "role": self._role(),
             "image_uri": self.image,
             "command": [program],
@@ -318,7 +320,7 @@ class Sagemaker:
             "inputs": inputs,
             "outputs": outputs,
             "arguments": ["run"],
-            "environment": contract.environment_of(spec),
+            "environment": environment_of(spec, contract.INPUTS),
             "instance_type": types[0] if len(types) == 1 else types,
             "instance_count": plan["hosts"],
             "volume_gb": self.volume,
@@ -338,7 +340,7 @@ class Sagemaker:
                 run.plan(job.partition("-")[0])  # which tells that it is gone
         return {
             job: self._state(
-                run, job, standing.get(contract.job_name(run, job)), limits[job.partition("-")[0]], plans[-1]["plan"]
+                run, job, standing.get(job_name(run, job)), limits[job.partition("-")[0]], plans[-1]["plan"]
             )
             for job in jobs
         }
@@ -375,7 +377,7 @@ class Sagemaker:
         found = {}
         # the service filters by name what it has found by time, page after page
         begin = datetime.datetime.fromisoformat(run.record["created"]) - datetime.timedelta(minutes=5)
-        asked = {"NameContains": f"-{contract.tag_of(run)}-", "CreationTimeAfter": begin}
+        asked = {"NameContains": f"-{tag_of(run)}-", "CreationTimeAfter": begin}
         with session.asking("SageMaker"):
             for page in pages.paginate(**asked, PaginationConfig={"PageSize": 100}):
                 for one in page["ProcessingJobSummaries"]:
@@ -387,13 +389,13 @@ class Sagemaker:
         return found
 
     def logs(self, run: RunFolder, job: str) -> str:
-        hosts = logs.read(contract.job_name(run, job))
-        reason = getattr(self._list(run).get(contract.job_name(run, job)), "reason", "")
+        hosts = logs.read(job_name(run, job))
+        reason = getattr(self._list(run).get(job_name(run, job)), "reason", "")
         lines = [text if len(hosts) == 1 else _prefixed(host, text) for host, text in hosts.items()]
         return "".join([*lines, f"{reason}\n" if reason else ""])
 
     def follow(self, run: RunFolder, jobs: Sequence[str]) -> Iterator[tuple[str, str]]:
-        names = {contract.job_name(run, job): job for job in jobs}
+        names = {job_name(run, job): job for job in jobs}
 
         def ended_jobs() -> list[str]:
             states = self.poll(run, jobs)
@@ -408,7 +410,7 @@ class Sagemaker:
             yield names[name], line if self.hosts == 1 else f"[{host}] {line}"
 
     def cut_short(self, run: RunFolder, job: str) -> bool:
-        now = self._list(run).get(contract.job_name(run, job))
+        now = self._list(run).get(job_name(run, job))
         return now is not None and (now.status == "Stopped" or contract.cut_short(now.reason))
 
     def cancel(self, run: RunFolder, jobs: Sequence[str], at_once: bool) -> None:
@@ -417,7 +419,7 @@ class Sagemaker:
         self._waiting = [job for job in self._waiting if job not in jobs]
         self._listed = (-1e9, {})
         standing = self._list(run)
-        for name in (contract.job_name(run, job) for job in jobs):
+        for name in (job_name(run, job) for job in jobs):
             if name not in standing or standing[name].status == "InProgress":  # the list lags behind
                 with session.asking(f"processing job {name}"):
                     try:
@@ -441,7 +443,7 @@ class Sagemaker:
             longest = datetime.timedelta(seconds=START_UP_SECONDS + plan["limit"])
             jobs = []
             for job in (f"{plan['plan']}-{j + 1:04d}" for j in range(plan["jobs"])):
-                known = standing.get(contract.job_name(run, job))
+                known = standing.get(job_name(run, job))
                 begun = known.created if known else now if job in self._submitted else None
                 if begun:
                     ended = known.ended if known else None

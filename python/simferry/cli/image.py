@@ -101,7 +101,7 @@ def check(name: str, as_json: bool) -> int:
     Example:
       simferry image check simferry-r
     """
-    from ..images import check as image_check
+    from ..verbs import image_check
 
     found = image_check.check(name)
     if as_json:

@@ -31,6 +31,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import RError, SimferryError, SimulationError, UsageError, nearest
+from ..processes import ONE_THREAD
 from . import serialization
 from .values import from_r, to_r
 
@@ -39,9 +40,6 @@ VERSIONS = (
     "With R older than 4.5: pip install 'rpy2>=3.6' 'rpy2-rinterface<3.6.6'. "
     "With R 4.5 or newer: pip install 'rpy2>=3.6' 'rpy2-rinterface>=3.6.6'."
 )
-
-# linear algebra runs on one thread, as in workers, unless the environment says otherwise: their number changes bits
-ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 __all__ = ["Function", "function", "read_rds"]
 
@@ -270,7 +268,7 @@ def _started() -> Any:
 
             if not embedded.isinitialized():
                 before = dict(os.environ)
-                os.environ.update({name: "1" for name in ONE_THREAD if name not in before})
+                os.environ.update({**ONE_THREAD, **before})  # as in workers, unless the environment says otherwise
                 embedded.set_initoptions(("rpy2", "--quiet", "--no-save", "--no-restore"))
                 rinterface.initr(interactive=False, _c_stack_limit=_stack_bytes())
                 callbacks.consoleread = _ask

@@ -18,8 +18,9 @@ from typing import Any, Protocol
 import numpy as np
 
 from .. import untrusted
-from ..errors import SimulationError, WorkerError, nearest
+from ..errors import SimulationError, nearest
 from ..jobs import job_file
+from ..jobs.launch import COMMANDS, WORKER_FILES, write_code
 from ..untrusted import scrap_folder
 from ..worker import blocks
 from ..worker.own import Own, is_own
@@ -28,25 +29,6 @@ from .design import Design
 from .inputs import as_inputs, below, show_inputs
 from .template import rendered_arguments
 
-WORKER = Path(__file__).parents[1] / "worker"
-_PARTS = (
-    "blocks", "rows", "values", "job", "family", "folders", "functions", "seeds", "scripts", "own", "process",
-    "supervisor", "check", "main",
-)  # fmt: skip
-_OF_PYTHON = ("__init__", "streams", "tasks", "libraries", "below", "startup/sitecustomize")
-# for processes of either language that a script or a command starts
-_BELOW = (
-    "profile.R",
-    *(f"simferry_worker/{part}.R" for part in ("below", "tasks")),
-    "private_mount.sh",
-    *(f"simferry_worker/{part}.py" for part in _OF_PYTHON),
-)
-_IN_R = ("worker.R", "cluster.R", *_BELOW, *(f"simferry_worker/{part}.R" for part in _PARTS))
-_IN_PYTHON = ("worker.py", *_BELOW, *(f"simferry_worker/{part}.py" for part in ("first_use", "set_seeds", *_PARTS)))
-# what lies beside the script: the program that runs it, and the folder of that program's parts
-WORKER_FILES = {"r": _IN_R, "python": _IN_PYTHON, "command": _IN_PYTHON}
-# in an image: the program, and the worker that it runs
-COMMANDS = {"r": ("Rscript", "worker.R"), "python": ("python3", "worker.py"), "command": ("python3", "worker.py")}
 # packages whose tasks are given no streams: docs/decisions/task-streams.md, python-task-streams.md
 UNGUARDED = {"BiocParallel", "snow", "snowfall", "dask", "mpire"}
 IGNORED = {"__pycache__", ".git", ".Rproj.user", "simferry-runs", ".venv"}  # in folders that are included
@@ -458,56 +440,11 @@ class Simulation:
 
     def write_code(self, folder: Path) -> None:
         """The snapshot and the worker, as files in a folder."""
-        folder.mkdir(parents=True)
-        for name, content in self.files().items():
-            path = folder / name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            if isinstance(content, bytes):
-                path.write_bytes(content)
-            else:
-                shutil.copy(content, path)
-        write_worker(self.language, folder)
-        # stores and the service carry files alone
-        (folder / "simferry_worker" / "folders").write_text("".join(f"{name}\n" for name in self.empty_folders()))
+        write_code(self.language, self.files(), self.empty_folders(), folder)
 
     def needs_private_mount(self) -> bool:
         """Whether the script names the absolute output folder of containers."""
         return self.kind != "function" and self.path is not None and b"/opt/ml/processing" in self.path.read_bytes()
-
-
-def write_worker(language: str, folder: Path) -> None:
-    """The worker's files, in a folder beside the script."""
-    for name in WORKER_FILES[language]:
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(WORKER / name.removeprefix("simferry_worker/"), folder / name)
-
-
-def interpreter(language: str) -> list[str]:
-    """The command that runs the worker for simulations in a language, but for its arguments."""
-    if language != "r":
-        return [sys.executable, "worker.py"]
-    rscript = shutil.which("Rscript")
-    if not rscript:
-        raise WorkerError(
-            "R is not installed: there is no Rscript on the PATH",
-            "Install R (Debian, Ubuntu: apt-get install r-base-core; others: https://cran.r-project.org).",
-        )
-    return [rscript, "worker.R"]
-
-
-def worker_environment(spec: Mapping[str, Any]) -> dict[str, str]:
-    """The environment of a worker."""
-    out = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1", "PYTHONHASHSEED": "0"}
-    if spec["kind"] == "function":  # the number of threads changes bits
-        out |= {f"{name}_NUM_THREADS": "1" for name in ("OMP", "OPENBLAS", "MKL", "NUMEXPR")}
-        out |= {"VECLIB_MAXIMUM_THREADS": "1"}
-    if spec["objects"]:  # what a function object imports, it finds where it was defined
-        out["PYTHONPATH"] = os.pathsep.join(p for p in sys.path if p)
-    if out.pop("SIMFERRY_PROCESSES", ""):  # a simulation that runs simferry: the worker's R is none of its processes
-        displaced = out.pop("SIMFERRY_R_PROFILE_USER", None)
-        out.pop("R_PROFILE_USER", None)
-        out |= {} if displaced is None else {"R_PROFILE_USER": displaced}
-    return out
 
 
 def _pickled(function: Callable[..., Any], constants: dict[str, Any]) -> bytes:

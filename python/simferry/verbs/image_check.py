@@ -9,8 +9,8 @@ from typing import Any
 from ..containers.engine import ImageError, connect, find_image, run_once
 from ..containers.job import ROLE, Files, ProcessingJob, local_uri
 from ..jobs import stretches
+from ..jobs.launch import COMMANDS, write_worker
 from ..sweep.design import grid
-from ..sweep.simulation import COMMANDS, write_worker
 from ..untrusted import scrap_folder
 from ..worker import blocks
 

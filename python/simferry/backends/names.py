@@ -1,0 +1,21 @@
+"""The names of a run's jobs, by which services know them."""
+
+import hashlib
+import re
+
+from ..store.run_folder import RunFolder
+
+NAME_LENGTH = 63  # of a job's name
+DATE_LENGTH = len("-20260102-c0dec0de")  # with which ids end
+
+
+def tag_of(run: RunFolder) -> str:
+    """What the names of a run's jobs have in common, and those of no other run."""
+    return hashlib.sha256(run.address.encode()).hexdigest()[:10]
+
+
+def job_name(run: RunFolder, job: str) -> str:
+    """The name of a job: the run's id, its tag, and plan-job."""
+    name, drawn = run.id[:-DATE_LENGTH], run.id[-DATE_LENGTH:]
+    end = f"{drawn}-{tag_of(run)}-{job}"
+    return re.sub(r"[^A-Za-z0-9]+", "-", name)[: NAME_LENGTH - len(end)].strip("-") + end

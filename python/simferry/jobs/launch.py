@@ -1,0 +1,90 @@
+"""How a job's worker is started: its files beside the simulation, its command and its environment, here and in containers."""
+
+import os
+import shutil
+import sys
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from ..errors import WorkerError
+from ..processes import ONE_THREAD
+
+WORKER = Path(__file__).parents[1] / "worker"
+_PARTS = (
+    "blocks", "rows", "values", "job", "family", "folders", "functions", "seeds", "scripts", "own", "process",
+    "supervisor", "check", "main",
+)  # fmt: skip
+_OF_PYTHON = ("__init__", "streams", "tasks", "libraries", "below", "startup/sitecustomize")
+# for processes of either language that a script or a command starts
+_BELOW = (
+    "profile.R",
+    *(f"simferry_worker/{part}.R" for part in ("below", "tasks")),
+    "private_mount.sh",
+    *(f"simferry_worker/{part}.py" for part in _OF_PYTHON),
+)
+_IN_R = ("worker.R", "cluster.R", *_BELOW, *(f"simferry_worker/{part}.R" for part in _PARTS))
+_IN_PYTHON = ("worker.py", *_BELOW, *(f"simferry_worker/{part}.py" for part in ("first_use", "set_seeds", *_PARTS)))
+# what lies beside the script: the program that runs it, and the folder of that program's parts
+WORKER_FILES = {"r": _IN_R, "python": _IN_PYTHON, "command": _IN_PYTHON}
+# in an image: the program, and the worker that it runs
+COMMANDS = {"r": ("Rscript", "worker.R"), "python": ("python3", "worker.py"), "command": ("python3", "worker.py")}
+
+
+def write_worker(language: str, folder: Path) -> None:
+    """The worker's files, in a folder beside the script."""
+    for name in WORKER_FILES[language]:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(WORKER / name.removeprefix("simferry_worker/"), folder / name)
+
+
+def write_code(language: str, files: Mapping[str, Path | bytes], empty_folders: Iterable[str], folder: Path) -> None:
+    """A simulation's files (by name what each holds, or where it is copied from) and the worker's, in a new folder."""
+    folder.mkdir(parents=True)
+    for name, content in files.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if isinstance(content, bytes):
+            path.write_bytes(content)
+        else:
+            shutil.copy(content, path)
+    write_worker(language, folder)
+    # stores and the service carry files alone
+    (folder / "simferry_worker" / "folders").write_text("".join(f"{name}\n" for name in empty_folders))
+
+
+def command_here(language: str) -> list[str]:
+    """The command that runs the worker on this machine, in the folder of the code, but for its arguments."""
+    if language != "r":
+        return [sys.executable, "worker.py"]
+    rscript = shutil.which("Rscript")
+    if not rscript:
+        raise WorkerError(
+            "R is not installed: there is no Rscript on the PATH",
+            "Install R (Debian, Ubuntu: apt-get install r-base-core; others: https://cran.r-project.org).",
+        )
+    return [rscript, "worker.R"]
+
+
+def command_in_container(language: str, code: str) -> list[str]:
+    """The same in a container. code: the folder of the code there."""
+    program, worker = COMMANDS[language]
+    return [program, f"{code}/{worker}"]
+
+
+def environment_of(spec: Mapping[str, Any], inputs: str) -> dict[str, str]:
+    """What a job's environment has, wherever it runs. spec: the simulation, as run.json has it. inputs: the folder of its inputs."""
+    threads = ONE_THREAD if spec["kind"] == "function" else {}  # the number of threads changes bits
+    return {**threads, "PYTHONDONTWRITEBYTECODE": "1", "PYTHONHASHSEED": "0", "SIMFERRY_INPUT": inputs}
+
+
+def environment_here(spec: Mapping[str, Any], inputs: str) -> dict[str, str]:
+    """The whole environment of a job on this machine: this process's own, and that of `environment_of`."""
+    out = {**os.environ, **environment_of(spec, inputs)}
+    if spec["objects"]:  # what a function object imports, it finds where it was defined
+        out["PYTHONPATH"] = os.pathsep.join(p for p in sys.path if p)
+    if out.pop("SIMFERRY_PROCESSES", ""):  # a simulation that runs simferry: the worker's R is none of its processes
+        displaced = out.pop("SIMFERRY_R_PROFILE_USER", None)
+        out.pop("R_PROFILE_USER", None)
+        out |= {} if displaced is None else {"R_PROFILE_USER": displaced}
+    return out

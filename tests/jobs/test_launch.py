@@ -1,0 +1,16 @@
+"""How jobs are started: the same environment here and in containers."""
+
+import pytest
+from simferry.jobs.launch import environment_here, environment_of
+
+
+@pytest.mark.parametrize("kind", ["function", "script"])
+def test_jobs_have_the_same_environment_everywhere(kind, monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "7")
+    spec = {"kind": kind, "objects": ""}
+    fixed, here = environment_of(spec, "/inputs"), environment_here(spec, "/inputs")
+    assert fixed.items() <= here.items() and here["PYTHONHASHSEED"] == "0" and here["SIMFERRY_INPUT"] == "/inputs"
+    threads = {name: value for name, value in fixed.items() if name.endswith("_THREADS")}
+    # scripts own their job's cores
+    assert set(threads.values()) == ({"1"} if kind == "function" else set())
+    assert here["OMP_NUM_THREADS"] == ("1" if kind == "function" else "7")

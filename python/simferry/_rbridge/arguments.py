@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from types import NoneType
-from typing import Any
+from typing import Any, TypeVar
 
 from ..errors import DesignError, UsageError
 from ..r.serialization import Vector, data_frame
@@ -112,7 +112,10 @@ def design_frame(made: Any) -> Vector:
     return frame
 
 
-def verb(function: Callable[[Arguments], Any]) -> Callable[[Arguments], Any]:
+Verb = TypeVar("Verb", bound=Callable[[Arguments], Any])
+
+
+def verb(function: Verb) -> Verb:
     VERBS[function.__name__.rstrip("_")] = function
     return function
 

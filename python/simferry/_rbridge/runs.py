@@ -21,7 +21,8 @@ def simulation_of(given: Arguments) -> Any:
     """A script's path, or what R has written down of a function: list(name, file, fingerprint, constants, packages)."""
     vector = given["simulation"]
     if vector is not None and vector.kind == "list" and "fingerprint" in vector.names:
-        from ..sweep.simulation import Own, RFunction
+        from ..sweep.simulation import RFunction
+        from ..worker.own import Own
 
         told = vector.plain()
         own = told.get("own") or {}

@@ -124,4 +124,4 @@ def several_rows(rows: pa.Table) -> bool:
 def _codes(column: pa.ChunkedArray) -> np.ndarray:
     """A number for each value, 0 for a null; NA and NaN have the same."""
     encoded = column.combine_chunks().dictionary_encode()
-    return encoded.indices.cast(pa.int64()).fill_null(-1).to_numpy() + 1
+    return np.asarray(encoded.indices.cast(pa.int64()).fill_null(-1)) + 1

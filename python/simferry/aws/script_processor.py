@@ -163,7 +163,7 @@ def _sdk() -> Any:
         logger.setLevel(logging.CRITICAL)  # errors are raised, and told by us
     _validate_once()
 
-    class FolderProcessor(processing.ScriptProcessor):
+    class FolderProcessor(processing.ScriptProcessor):  # type: ignore[misc]  # the SDK has no types
         """A ScriptProcessor whose code is the folder that the script lies in."""
 
         def _convert_code_and_add_to_inputs(self, inputs: Any, s3_uri: str) -> Any:

@@ -227,6 +227,7 @@ def end_processes(root: Path, seconds_to_wait: float = 10) -> None:
 
 def _job_of(process: psutil.Process) -> str | None:
     try:
-        return process.environ().get(JOB)
+        job: str | None = process.environ().get(JOB)
+        return job
     except (psutil.Error, OSError):
         return None

@@ -252,7 +252,8 @@ class ProcessingJob:
     def logs(self, host: str) -> str:
         """What a host has printed so far."""
         with contextlib.suppress(Exception):
-            return self.containers[host].logs().decode(errors="replace")
+            printed: bytes = self.containers[host].logs()
+            return printed.decode(errors="replace")
         return ""
 
     def signal(self, name: str) -> None:

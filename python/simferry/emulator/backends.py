@@ -24,7 +24,7 @@ class Backends:
     def __init__(self, host: str) -> None:
         from moto.moto_api._internal import mock_random
         from moto.moto_api._internal.models import moto_api_backend
-        from moto.server import create_backend_app
+        from moto.moto_server.werkzeug_app import create_backend_app
 
         self._host, self._random, self.reset = host, mock_random, moto_api_backend.reset
         self.reset()

@@ -5,6 +5,7 @@ import base64
 import hashlib
 import re
 import zlib
+from collections.abc import Callable
 from typing import NamedTuple
 from urllib.parse import unquote
 from xml.etree import ElementTree
@@ -162,7 +163,7 @@ def _check_s3(call: Call) -> None:
 
 
 # what an upload may say of its body, of the sums that Python has itself
-_DIGESTS = {
+_DIGESTS: dict[str, Callable[[bytes], bytes]] = {
     "content-md5": lambda body: hashlib.md5(body, usedforsecurity=False).digest(),
     "x-amz-checksum-crc32": lambda body: zlib.crc32(body).to_bytes(4, "big"),
     "x-amz-checksum-sha1": lambda body: hashlib.sha1(body, usedforsecurity=False).digest(),

@@ -75,7 +75,7 @@ class Emulator:
     def start(self) -> None:
         """Raises EmulatorError: moto is not installed, the port is taken."""
         try:
-            from moto.server import MotoRequestHandler
+            from moto.moto_server.werkzeug_app import MotoRequestHandler
             from werkzeug.serving import make_server
 
             from .backends import Backends

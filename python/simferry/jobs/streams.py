@@ -39,11 +39,11 @@ _STREAM, _SUBSTREAM = 127, 76  # log2 of the distance between neighbours
 
 def check_seed(seed: object) -> int:
     """A seed as a Python int from 0 to 2^31 - 1; anything else is an error that says so."""
-    whole = isinstance(seed, int) and not isinstance(seed, bool)
-    whole = whole or (isinstance(seed, (float, np.integer, np.floating)) and float(seed).is_integer())
-    if not whole or not 0 <= int(seed) < 2**31:  # type: ignore[call-overload]
+    is_number = isinstance(seed, (int, float, np.integer, np.floating)) and not isinstance(seed, bool)
+    value: Any = seed
+    if not is_number or not 0 <= value < 2**31 or int(value) != value:
         raise UsageError(f"seed {seed!r} is not a whole number from 0 to 2147483647")
-    return int(seed)  # type: ignore[call-overload]
+    return int(value)
 
 
 def version_of(simulation: Mapping[str, Any]) -> int:
@@ -110,8 +110,8 @@ def initial_state(seed: int) -> np.ndarray:
 def _times(a: np.ndarray, b: np.ndarray, modulus: int) -> np.ndarray:
     """Product of (stacks of) matrices of residues below 2^32: each product fits uint64, so reduce before adding."""
     m = np.uint64(modulus)
-    terms = (a[..., :, :, None] * b[..., None, :, :]) % m
-    return terms.sum(axis=-2) % m
+    products: np.ndarray = (a[..., :, :, None] * b[..., None, :, :]) % m
+    return np.asarray(products.sum(axis=-2) % m)
 
 
 @cache

@@ -160,7 +160,7 @@ def keys_of(path: Path) -> np.ndarray:
     except (OSError, blocks.DamagedBlock, KeyError) as error:
         raise StoreError(f"{path} can't be read: {error}") from None
     before = np.arange(count.sum()) - np.repeat(np.cumsum(count) - count, count)
-    return np.repeat(condition << 32 | first, count) + before
+    return np.asarray(np.repeat(condition << 32 | first, count) + before)
 
 
 def job_bytes(

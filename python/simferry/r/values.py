@@ -72,9 +72,9 @@ def _shape(value: Vector) -> list[int]:
 
 def _shaped(value: Vector, shape: list[int]) -> np.ndarray:
     if value.kind in ("list", "string"):
-        values = _objects([from_r(v) for v in value.values] if value.kind == "list" else value.values)
-        return values.reshape(shape, order="F")
-    values = value.values.astype(bool) if value.kind == "logical" else value.values.copy()
+        objects = _objects([from_r(v) for v in value.values] if value.kind == "list" else value.values)
+        return objects.reshape(shape, order="F")
+    values: np.ndarray = value.values.astype(bool) if value.kind == "logical" else value.values.copy()
     missing = value.missing()
     if value.kind in ("integer", "logical") and missing.any():
         return np.ma.MaskedArray(values, missing).reshape(shape, order="F")

@@ -254,7 +254,7 @@ class RunFolder:
     @property
     def replications(self) -> int:
         """How many replications of each condition are wanted, after all extensions."""
-        return max([self.record["replications"], *(plan["replications"] for plan in self.plans())])
+        return max(int(record["replications"]) for record in (self.record, *self.plans()))
 
     def add_plan(self, record: Mapping[str, Any], jobs: Mapping[str, Callable[[str], bytes]]) -> str:
         """Put a plan into the folder, whole; returns its number. Raises RunBusy when somebody else was faster.

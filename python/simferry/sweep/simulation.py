@@ -454,7 +454,8 @@ def _pickled(function: Callable[..., Any], constants: dict[str, Any]) -> bytes:
     if own:
         cloudpickle.register_pickle_by_value(own)
     try:
-        return cloudpickle.dumps((function, constants))
+        pickled: bytes = cloudpickle.dumps((function, constants))
+        return pickled
     except Exception as error:
         raise SimulationError(
             f"function {getattr(function, '__name__', function)} can't be sent to the workers: {error}",

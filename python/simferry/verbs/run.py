@@ -16,6 +16,7 @@ from ..analysis.oddities import averaged_keys, files_not_kept, oddities
 from ..analysis.summary import summary
 from ..aws.session import AwsError, NoAnswer
 from ..backends import backend as backend_of
+from ..backends.base import Backend
 from ..driver import drive
 from ..driver.drive import Progress
 from ..errors import BudgetReached, Note, RunBusy, SimferryError, SimulationError, StoreError, UsageError, nearest
@@ -279,7 +280,7 @@ class Run:
     def _streams(self, design: Design) -> stretches.Streams:
         return stretches.streams_of(design, self.seed, self.record["common"], self.record["simulation"]["kind"])
 
-    def _backend(self, **place: Any) -> Any:
+    def _backend(self, **place: Any) -> Backend:
         options = self.record["options"]
         plans = self._folder.plans()
         before = plans[-1]["place"] if plans else {}  # what a resume changed holds from then on

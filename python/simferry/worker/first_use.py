@@ -14,7 +14,7 @@ class RandomAtFirstUse:
     """Python's own generator. Its class is another one until it is used: most of its methods call a few, which that one has."""
 
     def __init__(self) -> None:
-        inst: Any = random._inst
+        inst: random.Random = random._inst
         self.inst = inst
         settled = self.settled = type(inst)
 
@@ -79,7 +79,7 @@ class RandomAtFirstUse:
         inst = self.inst
         if inst.__class__ is not self.unseeded:
             inst.__class__ = self.unseeded
-            inst.gauss_next = None  # the second of a pair of draws
+            inst.gauss_next = None  # type: ignore[attr-defined]  # the second of a pair of draws
 
     def remove(self) -> None:
         self.inst.__class__ = self.settled

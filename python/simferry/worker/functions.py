@@ -23,7 +23,10 @@ from .job import Job
 def load_function(job: Job) -> tuple[Callable[..., Any], dict[str, Any]]:
     """The function, of the script in ROOT/input/code or sent as an object, and the constants that it is given every time."""
     if job.objects:
-        return unpickled((job.code / job.objects).read_bytes())  # written by the user who started the run
+        sent: tuple[Callable[..., Any], dict[str, Any]] = unpickled(
+            (job.code / job.objects).read_bytes()  # written by the user who started the run
+        )
+        return sent
     return getattr(load_script(job), job.function), {}
 
 
@@ -34,7 +37,7 @@ _SORTED = (str, bytes, int, float, complex, bool, type(None), tuple, frozenset)
 _Unpickler: Any = pickle._Unpickler
 
 
-class _SetsInOrder(_Unpickler):
+class _SetsInOrder(_Unpickler):  # type: ignore[misc]  # typeshed has only the class in C
     """A set's order follows from that in which it was filled: a pickle has the sending process's, which is another each time."""
 
     def in_order(self, items: list[Any]) -> list[Any]:

@@ -33,7 +33,7 @@ class Stream:
 
     def __init__(self, key: bytes, task: bool = False, label: str = "") -> None:
         self.key, self.task, self.label = key, task, label
-        self.counts: dict[str, Any] = {}
+        self.counts: dict[str, itertools.count[int]] = {}
 
     def number(self, purpose: str) -> int:
         return next(self.counts.get(purpose) or self.counts.setdefault(purpose, itertools.count()))

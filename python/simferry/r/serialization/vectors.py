@@ -78,10 +78,12 @@ class Vector:
     def missing(self) -> np.ndarray:
         """Which values are NA; NaN is not."""
         if self.kind == "double":
-            return np.isnan(self.values) & (self.values.view("<u4")[::2] == 1954)
+            return np.asarray(np.isnan(self.values) & (self.values.view("<u4")[::2] == 1954))
         if self.kind == "string":
             return np.array([v is None for v in self.values], dtype=bool)
-        return self.values == NA_INTEGER if self.kind in ("integer", "logical") else np.zeros(len(self), dtype=bool)
+        if self.kind in ("integer", "logical"):
+            return np.asarray(self.values == NA_INTEGER)
+        return np.zeros(len(self), dtype=bool)
 
 
 @dataclass

@@ -10,7 +10,7 @@ import os
 import sys
 
 
-def _start():
+def _start() -> None:
     key, helpers = os.environ.pop("SIMFERRY_PYTHON_STREAM", ""), os.environ.get("SIMFERRY_PYTHON_HELPERS", "")
     counted = bool(os.environ.get("SIMFERRY_PROCESSES") and os.environ.get("SIMFERRY_PARENT"))
     if not (key or helpers or counted) or sys.version_info < (3, 10):
@@ -36,7 +36,7 @@ def _start():
         streams.hand_down(bytes.fromhex(key))
 
 
-def _go_on():
+def _go_on() -> None:
     folder = os.path.dirname(os.path.abspath(__file__))
     sys.path[:] = [p for p in sys.path if os.path.abspath(p) != folder]
     ours = sys.modules.pop(__name__)

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from simferry.jobs import streams
-from simferry.store import run_folder as store
+from simferry.store import folder_store as store
 from simferry.sweep.design import Design
 from simferry.worker import blocks
 

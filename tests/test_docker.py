@@ -11,7 +11,7 @@ import simferry as sf
 from docker_fixtures import left_behind
 from simferry import errors
 from simferry.containers import job as container_job
-from simferry.store.run_folder import DEFAULT_STORE
+from simferry.store.folder_store import DEFAULT_STORE
 from simferry.untrusted import Tree
 from sweeps import DRAWS, block_hashes, digest, done_pairs, simferry, wait_until, write
 

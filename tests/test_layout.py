@@ -6,7 +6,7 @@ from pathlib import Path
 
 PACKAGE = Path(__file__).parent.parent / "python" / "simferry"
 BANDS = [  # from the ground up
-    {"errors", "processes", "terminal", "untrusted", "worker"},
+    {"errors", "files", "processes", "terminal", "untrusted", "worker"},
     {"aws", "containers", "emulator", "images", "r"},
     {"analysis", "backends", "driver", "jobs", "results", "store", "sweep"},
     {"screen", "verbs"},
@@ -14,13 +14,10 @@ BANDS = [  # from the ground up
 ]
 # imports that still run up, by module and the part that it imports from: none may be added
 UPWARD = {
-    ("aws.prices", "store"),
     ("backends.processing", "screen"),
 }
 # what a module imports when it is called, to be quick where that is not needed, or because its needs go both ways
 LATE = {
-    ("store.run_folder", "store.mirror"),
-    ("store.run_folder", "store.objects"),
     ("worker.streams", "worker.tasks"),
     ("worker.streams", "worker.libraries"),
 }

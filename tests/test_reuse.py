@@ -7,7 +7,7 @@ import pytest
 import simferry as sf
 from conftest import HandMade
 from simferry.results.collect import collect, done, table
-from simferry.store.run_folder import Store
+from simferry.store.folder_store import Store
 from simferry.verbs.reuse import take_over
 
 

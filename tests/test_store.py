@@ -8,8 +8,11 @@ import pyarrow as pa
 import pytest
 import simferry as sf
 from simferry.errors import RunBusy, RunNotFound, StoreError, UsageError
+from simferry.files import write_whole
 from simferry.sagemaker.values import is_s3
-from simferry.store.run_folder import BlockName, RunFolder, Store, store_at, write_whole
+from simferry.store.folder_store import Store
+from simferry.store.places import store_at
+from simferry.store.run_folder import BlockName
 from simferry.sweep.inputs import as_inputs
 
 PLAN = {
@@ -110,7 +113,7 @@ def test_plans_are_numbered_and_hold_their_jobs(hand_made):
 
 def test_the_loser_of_a_race_for_a_plan_is_told(hand_made):
     run = hand_made(sf.grid(n=1)).run
-    other = RunFolder(run.path)
+    other = run.home.folder(run.id)
 
     def slow(number):
         other.add_plan({**PLAN, "jobs": 0}, {})
@@ -155,14 +158,14 @@ def test_a_folder_written_by_a_newer_version_says_so(hand_made):
     run = hand_made(sf.grid(n=1)).run
     (run.path / "run.json").write_text(json.dumps({**run.record, "format": 99, "simferry": "7.0"}))
     with pytest.raises(StoreError, match=r"written by a newer simferry \(7.0, run folder format 99\)\nUpdate simferry"):
-        RunFolder(run.path)
+        run.home.folder(run.id)
 
 
 def test_a_run_file_that_is_no_json_is_named(hand_made, tmp_path):
     run = hand_made(sf.grid(n=1)).run
     (run.path / "run.json").write_text("{")
     with pytest.raises(StoreError, match=r"run.json can't be read"):
-        RunFolder(run.path)
+        run.home.folder(run.id)
     with pytest.warns(UserWarning, match="is passed over: .*run.json can.t be read"):
         assert Store(tmp_path / "store").folders() == []
 

@@ -10,7 +10,7 @@ import sys
 import pytest
 import simferry as sf
 from simferry.errors import StoreError
-from simferry.store.run_folder import Store
+from simferry.store.folder_store import Store
 from simferry.terminal import visible
 
 EVIL = "\x1b]52;c;aGk=\x07\x1b[2J\x9b1A\u202e\x08oh\x1b[31mno\x1b[0m\t!"

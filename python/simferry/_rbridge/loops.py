@@ -82,7 +82,7 @@ def _earlier_loop(simulation: Any, seed: Any, options: Arguments) -> "tuple[Any,
     """The latest run of the same loop, and whether each of its iterations has succeeded."""
     from ..backends import backend
     from ..results import collect
-    from ..store.run_folder import store_at
+    from ..store.places import store_at
     from ..verbs import run as verbs
 
     code_hash, environment = simulation.code_hash(), dict(simulation.target.environment)

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import StoreError, UsageError
-from ..store.run_folder import cache_folder
+from ..files import cache_folder
 from . import session
 from .instances import instance
 
@@ -116,7 +116,7 @@ def cache_file(region: str) -> Path:
 
 def refresh(region: str) -> Prices:
     """Ask AWS for today's prices of a region, and keep them. Needs credentials that allow pricing:GetProducts."""
-    from ..store.run_folder import write_whole, writing
+    from ..files import write_whole, writing
 
     dollars: dict[str, float] = {}
     # the API has three endpoints, for the prices of all regions

@@ -18,10 +18,12 @@ from ..containers import job as container_job
 from ..containers.engine import EngineError, connect, find_image, run_once
 from ..containers.job import Outcome, ProcessingJob
 from ..errors import UsageError
+from ..files import write_whole, writing
 from ..jobs.launch import command_in_container, environment_of
 from ..processes import alive, identity
 from ..store import records
-from ..store.run_folder import DEFAULT_STORE, LOCK, RunFolder, write_whole, writing
+from ..store.folder_store import DEFAULT_STORE
+from ..store.run_folder import LOCK, RunFolder
 from ..sweep.inputs import bring
 from ..terminal import shown
 from ..untrusted import Tree

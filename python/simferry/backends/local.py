@@ -17,10 +17,12 @@ import psutil
 
 from .. import untrusted
 from ..errors import SimulationError
+from ..files import write_whole, writing
 from ..jobs.launch import command_here, environment_here
 from ..processes import alive, identity, process_of
 from ..store import records
-from ..store.run_folder import DEFAULT_STORE, LOCK, RunFolder, write_whole, writing
+from ..store.folder_store import DEFAULT_STORE
+from ..store.run_folder import LOCK, RunFolder
 from ..sweep.inputs import bring
 from .base import ENDED, LONGEST_LOG, follow_here
 

@@ -25,9 +25,10 @@ from ..aws.instances import instance
 from ..aws.prices import START_UP_SECONDS, affordable_seconds, cost_so_far, prices
 from ..aws.script_processor import start_script
 from ..errors import BudgetReached, UsageError
+from ..files import write_whole, writing
 from ..images.find import Image, find_or_push
 from ..jobs.launch import COMMANDS, environment_of
-from ..store.run_folder import RunFolder, write_whole, writing
+from ..store.run_folder import RunFolder
 from ..sweep.inputs import unchanged
 from .base import ENDED
 from .names import job_name, tag_of

@@ -119,7 +119,7 @@ def check_output(path: str) -> None:
 
 
 def write_table(table: Any, path: str, as_json: bool | None = None) -> None:
-    from ..store.run_folder import writing
+    from ..files import writing
 
     with writing(Path(path), "Choose another place for the table."):
         if path.lower().endswith(".csv"):

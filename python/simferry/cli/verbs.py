@@ -325,7 +325,7 @@ def list_(store: str | None, as_json: bool) -> None:
 
         show(pd.DataFrame(rows), False)
     else:
-        from ..store.run_folder import store_at
+        from ..store.places import store_at
 
         click.echo(f"there is no run in {store_at(store).address} yet")
 

@@ -18,11 +18,12 @@ from .. import untrusted
 from ..aws.session import AwsError, NoAnswer
 from ..backends.base import ENDED, Backend
 from ..errors import Interrupted, Note, RunBusy, SimferryError, SimulationError, StoreError, WorkerError
+from ..files import write_whole, writing
 from ..jobs import stretches
 from ..processes import claim, identity, is_held, is_here, process_of
 from ..results import collect
 from ..store import records
-from ..store.run_folder import LOCK, BlockName, RunFolder, write_whole, writing
+from ..store.run_folder import LOCK, BlockName, RunFolder
 from ..sweep import own_code
 
 SHARED = "shared: "  # so begins a job's message that one of the files which its processes share was written to

@@ -17,7 +17,8 @@ import pyarrow as pa
 
 from .. import __version__
 from ..errors import SimferryError
-from ..store.run_folder import MOST_BYTES, BlockName, RunFolder, write_whole
+from ..files import write_whole
+from ..store.run_folder import MOST_BYTES, BlockName, RunFolder
 from ..sweep.design import TYPES, Design
 from ..untrusted import is_plain
 from ..worker import blocks

@@ -20,11 +20,13 @@ from typing import Any
 
 from ..aws.buckets import check_bucket, public_by
 from ..errors import RunNotFound, SimferryError, StoreError, UsageError
+from ..files import below, cache_folder, is_name, writing
 from ..untrusted import Tree
 from ..worker import blocks
 from . import records
+from .folder_store import Store, pass_over
 from .objects import ObjectNotFound, Objects
-from .run_folder import CANCELLED, BlockName, RunFolder, Store, cache_folder, pass_over, read_block, read_plan, writing
+from .run_folder import CANCELLED, BlockName, RunFolder, read_block, read_plan
 
 RECORD, PLAN_RECORD = "run.json", "plan.json"
 UNPUBLISHED = "run.json.unpublished"
@@ -46,8 +48,12 @@ class RemoteStore(Store):
     def address(self) -> str:
         return self.objects.address
 
+    @property
+    def is_default(self) -> bool:
+        return os.environ.get("SIMFERRY_STORE", "").rstrip("/") == self.address
+
     def folder(self, run_id: str) -> RunFolder:
-        return RemoteRunFolder(self.objects, run_id)
+        return RemoteRunFolder(self, run_id)
 
     def find(self, name: str | Path) -> RunFolder:
         # for a whole id nothing needs to be listed; it is asked for also where there is a mirror, as the run may be gone
@@ -92,9 +98,9 @@ class RemoteRunFolder(RunFolder):
 
     seconds_between_looks = 2.0
 
-    def __init__(self, store: Objects, run_id: str) -> None:
-        self.objects = store.below(run_id)
-        path = mirror_of(store.address) / run_id
+    def __init__(self, home: RemoteStore, run_id: str) -> None:
+        self.objects = home.objects.below(run_id)
+        path = home.path / run_id
         if not (path / RECORD).exists():
             try:
                 record = self.objects.get(RECORD)
@@ -104,7 +110,7 @@ class RemoteRunFolder(RunFolder):
         for folder in ("plan", "blocks", "artifacts", "jobs"):
             (path / folder).mkdir(exist_ok=True)
         try:
-            super().__init__(path)
+            super().__init__(path, home)
         except StoreError:
             (path / RECORD).unlink(missing_ok=True)  # it is asked for again, as it may be mended
             raise
@@ -115,11 +121,6 @@ class RemoteRunFolder(RunFolder):
     @property
     def address(self) -> str:
         return self.objects.address
-
-    @property
-    def handle(self) -> str:
-        """Its address, which any command finds; its id where the environment names the store."""
-        return self.id if os.environ.get("SIMFERRY_STORE", "").rstrip("/") == self.home.address else self.address
 
     @property
     def code(self) -> Path:
@@ -324,22 +325,9 @@ def write_files(folder: Path, contents: Iterable[tuple[str, bytes]]) -> None:
             _write(path, content)
 
 
-def below(folder: Path, name: str) -> Path:
-    """The file of a name below a folder. Whoever can write to a store names its objects."""
-    path = folder / name
-    if not all(map(_is_name, name.split("/"))) or not path.is_relative_to(folder):
-        raise StoreError(f"{name!r} is no name for a file of a run folder")
-    return path
-
-
 def _is_id(name: str) -> bool:
     """Whether a run can have that name, which is a part of addresses."""
-    return _is_name(name) and not re.search("[?#]", name)
-
-
-def _is_name(part: str) -> bool:
-    """Whether it names a file or folder, and nothing above it, on any system."""
-    return part not in ("", ".", "..") and not re.search(r"[\\\x00-\x1f\x7f]", part)
+    return is_name(name) and not re.search("[?#]", name)
 
 
 def _write(path: Path, content: bytes) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from ..errors import StoreError, UsageError, nearest
-from .run_folder import writing
+from ..files import writing
 
 AT_ONCE = 64  # requests under way: S3 answers each in tens of milliseconds
 IN_MEMORY = 2000  # objects that are fetched before the first of them is taken

@@ -1,4 +1,4 @@
-"""Stores: where run folders live, and what lies where in one.
+"""A run folder: what lies where in it, and its reading and writing.
 
 run.json            what the run is; never changes
 conditions.csv      id and parameters
@@ -11,8 +11,6 @@ jobs/               per job: what was asked of the backend, its state, its log
 results.parquet     the collected table; can always be rebuilt
 """
 
-import contextlib
-import datetime
 import errno
 import json
 import os
@@ -20,73 +18,20 @@ import re
 import secrets
 import shlex
 import shutil
-import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from .. import untrusted
-from ..errors import RunBusy, RunNotFound, SimferryError, StoreError, UsageError, nearest
-from ..terminal import shown
+from ..errors import RunBusy, RunNotFound, StoreError
+from ..files import sync, write_whole, writing
 from . import records
 
 CANCELLED = "cancelled"
 LOCK = "driver.lock"  # in jobs/: whoever computes the run holds it
-DEFAULT_STORE = "simferry-runs"
 MOST_BYTES = 1 << 32  # of a block, and of conditions.csv
 FORMAT = 2  # of run folders; a folder with a higher one was written by a newer simferry
-_REASONS = {
-    errno.ENOSPC: "there is no room left on its disk",
-    errno.EDQUOT: "the disk quota is used up",
-    errno.EACCES: "permission denied",
-    errno.EPERM: "permission denied",
-    errno.EROFS: "its file system is read-only",
-}
-
-
-def is_address(place: object) -> bool:
-    """Whether a place is an object store's address, and not a folder."""
-    return isinstance(place, str) and "://" in place
-
-
-@contextlib.contextmanager
-def writing(place: Path, hint: str = "") -> Iterator[None]:
-    """Turns the operating system's errors into one that names the place and what to do."""
-    try:
-        yield
-    except OSError as error:
-        where = error.filename or place
-        if error.errno in _REASONS:
-            raise StoreError(
-                f"can't write {where}: {_REASONS[error.errno]}",
-                hint or "Mend that, or choose another place with --store (SIMFERRY_STORE).",
-            ) from None
-        raise StoreError(f"can't write {where}: {error.strerror or error}", hint) from None
-
-
-def write_whole(path: Path, data: bytes) -> None:
-    """Write a file so that it is there whole, on disk, or not at all."""
-    open_file = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-    try:
-        with open(open_file, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(open_file, path)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            open_file.unlink(missing_ok=True)
-        raise
-
-
-def _sync(folder: Path) -> None:
-    """What was renamed in a folder stays renamed when the power goes."""
-    number = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(number)
-    finally:
-        os.close(number)
 
 
 def read_plan(path: Path) -> dict[str, Any]:
@@ -120,8 +65,20 @@ class BlockName:
         return cls(name, m[1], m[2], int(m[3]), int(m[4])) if m else None
 
 
+class Home(Protocol):
+    """What a run asks of the store that it lives in (folder_store.Store)."""
+
+    @property
+    def address(self) -> str: ...
+
+    @property
+    def is_default(self) -> bool: ...
+
+    def folders(self) -> "list[RunFolder]": ...
+
+
 class RunFolder:
-    """One run's folder on this machine.
+    """One run's folder on this machine, in the store `home`.
 
     What a store elsewhere does otherwise is in mirror.py: there this folder is a mirror, and `look`, `publish`, `push`
     and `bring_artifacts`, which have nothing to do here, carry files between the two.
@@ -129,8 +86,8 @@ class RunFolder:
 
     seconds_between_looks = 0.25
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(self, path: Path, home: Home) -> None:
+        self.path, self.home = path, home
         self.id = path.name
         if not self.id.isprintable():  # also bytes that are no UTF-8
             raise StoreError(f"the name of the folder {str(path)!r} can't be that of a run", "Rename it.")
@@ -153,18 +110,12 @@ class RunFolder:
 
     @property
     def handle(self) -> str:
-        """What a user calls it by in a command: its id where that store is looked into, else its folder."""
-        looked_into = Store(os.environ.get("SIMFERRY_STORE") or DEFAULT_STORE)
-        return self.id if self.path.parent == looked_into.path else str(self.path)
+        """What a user calls it by in a command: its id where its store is the default, else its address."""
+        return self.id if self.home.is_default else self.address
 
     def command(self, verb: str) -> str:
         """A command of the shell about it, to be shown and pasted."""
         return f"simferry {verb} {shlex.quote(self.handle)}"
-
-    @property
-    def home(self) -> "Store":
-        """The store that it lives in."""
-        return store_at(self.address.rpartition("/")[0])
 
     def look(self) -> None:
         """Forget what was there at the last look: more may have come."""
@@ -274,9 +225,9 @@ class RunFolder:
                     (draft / name).mkdir()
                     (draft / name / "job").write_bytes(content)
                 write_whole(draft / "plan.json", json.dumps(record, indent=1).encode())
-                _sync(draft)
+                sync(draft)
                 os.rename(draft, self.path / "plan" / record["plan"])
-                _sync(self.path / "plan")
+                sync(self.path / "plan")
             except OSError as error:
                 shutil.rmtree(draft, ignore_errors=True)
                 if error.errno in (errno.EEXIST, errno.ENOTEMPTY):
@@ -323,106 +274,3 @@ class RunFolder:
         if table.num_rows != self.record["conditions"]:
             raise StoreError(f"{path} has {table.num_rows} rows where run.json says {self.record['conditions']}")
         return design
-
-
-def store_at(place: str | Path | None = None, default: str = DEFAULT_STORE) -> "Store":
-    """The store at a folder or an address (s3://bucket/folder): $SIMFERRY_STORE or the default unless told otherwise."""
-    place = place or os.environ.get("SIMFERRY_STORE") or default
-    if not isinstance(place, (str, Path)):
-        raise UsageError(f"store is {place!r}", 'A store is a folder, or an address such as "s3://bucket/folder".')
-    if not is_address(place):
-        return Store(place)
-    from .mirror import RemoteStore
-
-    return RemoteStore(str(place))
-
-
-def cache_folder() -> Path:
-    """simferry's folder among the user's caches."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "simferry"
-
-
-def find_run(name: str | Path, place: str | Path | None = None) -> RunFolder:
-    """A run by its id, the beginning of it, `latest`, its folder or its address."""
-    if is_address(name):
-        above, _, run_id = str(name).rstrip("/").rpartition("/")
-        return store_at(above).find(run_id)
-    return store_at(place).find(name)
-
-
-def pass_over(run_id: str, error: SimferryError) -> None:
-    name = run_id if run_id.isprintable() else repr(run_id)
-    warnings.warn(shown(f"run {name} is passed over: {error.message}"), stacklevel=3)
-
-
-class Store:
-    """A folder of run folders."""
-
-    def __init__(self, place: str | Path) -> None:
-        self.path = Path(place).expanduser().absolute()
-
-    @property
-    def address(self) -> str:
-        """The store, as a user would write it."""
-        return str(self.path)
-
-    def check(self) -> None:
-        """Raise what would keep runs from living here, before anything is made."""
-
-    def create(self, name: str, record: Mapping[str, Any]) -> RunFolder:
-        """A new run folder, with everything but its conditions and code."""
-        with writing(self.path):
-            self.path.mkdir(parents=True, exist_ok=True)
-            today = datetime.date.today().strftime("%Y%m%d")
-            path = self.path / f"{name}-{today}-{secrets.token_hex(4)}"
-            path.mkdir()
-            try:
-                for folder in ("plan", "blocks", "artifacts", "jobs"):
-                    (path / folder).mkdir()
-                write_whole(
-                    path / "run.json", json.dumps({"id": path.name, "format": FORMAT, **record}, indent=1).encode()
-                )
-                _sync(path)
-                return self.folder(path.name)
-            except BaseException:
-                shutil.rmtree(path, ignore_errors=True)
-                raise
-
-    def folder(self, run_id: str) -> RunFolder:
-        """The run of exactly this id."""
-        return RunFolder(self.path / run_id)
-
-    def ids(self) -> list[str]:
-        """The ids of all runs."""
-        return [path.parent.name for path in self.path.glob("*/run.json")]
-
-    def folders(self) -> list[RunFolder]:
-        """Every run in the store, oldest first; what can't be read is named in a warning, and passed over."""
-        found = []
-        for run_id in self.ids():
-            try:
-                found.append(self.folder(run_id))
-            except StoreError as error:
-                pass_over(run_id, error)
-        return sorted(found, key=lambda run: (run.record["created"], run.id))
-
-    def find(self, name: str | Path) -> RunFolder:
-        """A run by its id, the folder it lies in, the beginning of its id, or `latest`."""
-        text = str(name)
-        if text == "latest":
-            folders = self.folders()
-            if not folders:
-                raise RunNotFound(f"there is no run in {self.address} yet", "simferry run --help")
-            return next((run for run in reversed(folders) if not run.record.get("pilot")), folders[-1])
-        ids = self.ids()
-        folder = Path(text).expanduser().absolute()
-        if text not in ids and (folder / "run.json").exists():
-            return RunFolder(folder)
-        begin = [run_id for run_id in ids if text and run_id.startswith(text)]
-        if text in ids or len(begin) == 1:
-            return self.folder(text if text in ids else begin[0])
-        hint = f"Did you mean {' or '.join(sorted(begin)[:3])}?" if begin else nearest(text, ids)
-        raise RunNotFound(
-            f"there is no run {text} in {self.address}",
-            hint or f"simferry list --store {shlex.quote(self.address)}  shows the runs that are there.",
-        )

@@ -29,7 +29,7 @@ from typing import Annotated, Any, Literal, get_args
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from ..errors import DesignError, SweepFileError, nearest
-from ..store.run_folder import is_address
+from ..files import is_address
 from . import design as designs
 
 if sys.version_info >= (3, 11):

@@ -13,8 +13,10 @@ import numpy as np
 from .. import __version__
 from ..backends import backend as backend_of
 from ..errors import UsageError, WorkerError, nearest
+from ..files import writing
 from ..jobs import streams
-from ..store.run_folder import RunFolder, store_at, writing
+from ..store.places import store_at
+from ..store.run_folder import RunFolder
 from ..sweep.design import Design, table
 from ..sweep.inputs import record_of, write_inputs
 from ..sweep.simulation import Simulation

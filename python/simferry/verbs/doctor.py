@@ -11,7 +11,8 @@ from pathlib import Path
 
 from .. import __version__
 from ..errors import SimferryError
-from ..store.run_folder import DEFAULT_STORE, Store, is_address
+from ..files import is_address
+from ..store.folder_store import DEFAULT_STORE, Store
 
 
 @dataclass

@@ -18,7 +18,8 @@ from ..driver import drive
 from ..errors import Interrupted, SimferryError, SimulationError, UsageError, WorkerError
 from ..jobs import streams, stretches
 from ..results import collect
-from ..store.run_folder import RunFolder, store_at
+from ..store.places import store_at
+from ..store.run_folder import RunFolder
 from ..sweep.design import Design
 from ..sweep.simulation import Simulation
 from . import forecast as cloud_forecast

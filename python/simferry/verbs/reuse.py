@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 
 from ..errors import StoreError
+from ..files import write_whole, writing
 from ..results.collect import read_blocks
-from ..store.run_folder import RunFolder, Store, write_whole, writing
+from ..store.run_folder import Home, RunFolder
 from ..sweep import own_code
 from ..sweep.design import Design
 from ..untrusted import Tree
@@ -26,7 +27,7 @@ def identity(record: dict[str, Any]) -> str:
     return json.dumps([*parts, environment, record.get("image")], sort_keys=True)
 
 
-def take_over(run: RunFolder, store: Store, design: Design) -> int:
+def take_over(run: RunFolder, store: Home, design: Design) -> int:
     """Write into a new run the blocks that earlier runs have computed of it; returns how many replications that was."""
     same = identity(run.record)
     wanted = {text: i + 1 for i, text in enumerate(design.canonical())}

@@ -20,10 +20,13 @@ from ..backends.base import Backend
 from ..driver import drive
 from ..driver.drive import Progress
 from ..errors import BudgetReached, Note, RunBusy, SimferryError, SimulationError, StoreError, UsageError, nearest
+from ..files import writing
 from ..jobs import stretches
 from ..jobs.streams import note_other_version
 from ..results import collect, same_seeds
-from ..store.run_folder import RunFolder, find_run, pass_over, store_at, writing
+from ..store.folder_store import pass_over
+from ..store.places import find_run, store_at
+from ..store.run_folder import RunFolder
 from ..sweep import own_code
 from ..sweep.design import Design
 from ..sweep.simulation import Simulation

@@ -1,0 +1,102 @@
+"""A store: a folder in which each run has a folder of its own."""
+
+import datetime
+import json
+import os
+import secrets
+import shlex
+import shutil
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ..errors import RunNotFound, SimferryError, StoreError, nearest
+from ..files import sync, write_whole, writing
+from ..terminal import shown
+from .run_folder import FORMAT, RunFolder
+
+DEFAULT_STORE = "simferry-runs"
+
+
+def pass_over(run_id: str, error: SimferryError) -> None:
+    name = run_id if run_id.isprintable() else repr(run_id)
+    warnings.warn(shown(f"run {name} is passed over: {error.message}"), stacklevel=3)
+
+
+class Store:
+    """A folder of run folders."""
+
+    def __init__(self, place: str | Path) -> None:
+        self.path = Path(place).expanduser().absolute()
+
+    @property
+    def address(self) -> str:
+        """The store, as a user would write it."""
+        return str(self.path)
+
+    @property
+    def is_default(self) -> bool:
+        """Whether commands look into it when no store is named."""
+        return self.path == Path(os.environ.get("SIMFERRY_STORE") or DEFAULT_STORE).expanduser().absolute()
+
+    def check(self) -> None:
+        """Raise what would keep runs from living here, before anything is made."""
+
+    def create(self, name: str, record: Mapping[str, Any]) -> RunFolder:
+        """A new run folder, with everything but its conditions and code."""
+        with writing(self.path):
+            self.path.mkdir(parents=True, exist_ok=True)
+            today = datetime.date.today().strftime("%Y%m%d")
+            path = self.path / f"{name}-{today}-{secrets.token_hex(4)}"
+            path.mkdir()
+            try:
+                for folder in ("plan", "blocks", "artifacts", "jobs"):
+                    (path / folder).mkdir()
+                write_whole(
+                    path / "run.json", json.dumps({"id": path.name, "format": FORMAT, **record}, indent=1).encode()
+                )
+                sync(path)
+                return self.folder(path.name)
+            except BaseException:
+                shutil.rmtree(path, ignore_errors=True)
+                raise
+
+    def folder(self, run_id: str) -> RunFolder:
+        """The run of exactly this id."""
+        return RunFolder(self.path / run_id, self)
+
+    def ids(self) -> list[str]:
+        """The ids of all runs."""
+        return [path.parent.name for path in self.path.glob("*/run.json")]
+
+    def folders(self) -> list[RunFolder]:
+        """Every run in the store, oldest first; what can't be read is named in a warning, and passed over."""
+        found = []
+        for run_id in self.ids():
+            try:
+                found.append(self.folder(run_id))
+            except StoreError as error:
+                pass_over(run_id, error)
+        return sorted(found, key=lambda run: (run.record["created"], run.id))
+
+    def find(self, name: str | Path) -> RunFolder:
+        """A run by its id, the folder it lies in, the beginning of its id, or `latest`."""
+        text = str(name)
+        if text == "latest":
+            folders = self.folders()
+            if not folders:
+                raise RunNotFound(f"there is no run in {self.address} yet", "simferry run --help")
+            return next((run for run in reversed(folders) if not run.record.get("pilot")), folders[-1])
+        ids = self.ids()
+        folder = Path(text).expanduser().absolute()
+        if text not in ids and (folder / "run.json").exists():
+            return Store(folder.parent).folder(folder.name)
+        begin = [run_id for run_id in ids if text and run_id.startswith(text)]
+        if text in ids or len(begin) == 1:
+            return self.folder(text if text in ids else begin[0])
+        hint = f"Did you mean {' or '.join(sorted(begin)[:3])}?" if begin else nearest(text, ids)
+        raise RunNotFound(
+            f"there is no run {text} in {self.address}",
+            hint or f"simferry list --store {shlex.quote(self.address)}  shows the runs that are there.",
+        )

@@ -135,7 +135,7 @@ OPTIONS = [
     Case("retries -1", run("simulate.py -p n=1 --retries -1"), ["retries is -1"]),
     Case("timeout 0", run("simulate.py -p n=1 --replication-timeout 0"), ["replication_timeout is 0"]),
     Case("on error", run("simulate.py -p n=1 --on-error halt"), ["'halt'", "'continue', 'stop'"]),
-    Case("backend", run("simulate.py -p n=1 --backend locl"), ["no backend 'locl'", "Did you mean local?"]),
+    Case("backend", run("simulate.py -p n=1 --backend locl"), ["backend is 'locl'", "Did you mean local?"]),
     Case("store is a file", run("simulate.py -p n=1 --store simulate.R"), ["simulate.R"], code=1),
     Case("output's kind", run("simulate.py -p n=1 -o t.xlsx"), ["t.xlsx", ".parquet or .csv"]),
     Case("output's folder", run("simulate.py -p n=1 -o no/t.csv"), ["there is no folder", "mkdir -p"]),

@@ -264,7 +264,7 @@ def test_an_interrupted_run_leaves_nothing_and_can_be_resumed(tmp_path, engine, 
             "Did you mean ml.m5.xlarge",
         ),
         (["--backend", "docker", "--image", "IMAGE", "--hosts", "2"], "hosts are for whole scripts"),
-        (["--image", "IMAGE"], "the local backend has no option image"),
+        (["--image", "IMAGE"], "the local backend has no option"),
         (["--backend", "dokcer"], "Did you mean docker"),
     ],
 )

@@ -1,33 +1,23 @@
 """Where jobs run."""
 
-import inspect
 from typing import Any
 
-from ..errors import UsageError, nearest
+from ..sweep.options import PYTHON, Options, Surface, backend_kind, check
 from .base import Backend
 
-_KNOWN = {"local": ("local", "Local"), "docker": ("docker", "Docker"), "sagemaker": ("processing", "Sagemaker")}
+_CLASSES = {"local": ("local", "Local"), "docker": ("docker", "Docker"), "sagemaker": ("processing", "Sagemaker")}
 
 
-def backend(name: str, **options: Any) -> Backend:
-    """The backend of that name. Raises UsageError for another name, and for an option that it does not have."""
+def backend(name: str, surface: Surface = PYTHON, **options: Any) -> Backend:
+    """The backend of that name, with options as they were given on a surface. Raises UsageError that names all that is wrong."""
+    return backend_of(check(backend_kind(name, surface), options, surface))
+
+
+def backend_of(options: Options) -> Backend:
+    """The backend whose options those are."""
     from importlib import import_module
 
-    if name not in _KNOWN:
-        raise UsageError(
-            f"there is no backend {name!r}", nearest(name, _KNOWN) or f"Backends are: {', '.join(_KNOWN)}."
-        )
-    module, kind = _KNOWN[name]
-    made = getattr(import_module(f".{module}", __name__), kind)
-    known = inspect.signature(made).parameters
-    for option, value in options.items():
-        if option not in known and value is not None:
-            raise UsageError(
-                f"the {name} backend has no option {option}", f"It has: {', '.join(known)}. Is another --backend meant?"
-            )
-        if isinstance(value, (int, float)) and not isinstance(value, bool) and not value > 0:
-            raise UsageError(f"{option} is {value}; it has to be above 0")
-    given = {option: value for option, value in options.items() if value is not None}
-    place: Backend = made(**given)
-    place.options = given
-    return place
+    module, name = _CLASSES[options.table]
+    made: Backend = getattr(import_module(f".{module}", __name__), name)(**options.given())
+    made.options = options.given()
+    return made

@@ -1,0 +1,364 @@
+"""The options of a run and of each backend, defined once.
+
+A dataclass holds the options of one backend, or of every run; a field's annotation says what its values can be, and its Option
+what else there is to say of it. The command line, sweep files, R's types and the tables of the docs are made from them, and
+every value that a user gives is checked here, in the same words, with the option spelled as where it was given.
+"""
+
+import math
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, fields
+from numbers import Integral, Real
+from pathlib import Path
+from types import NoneType
+from typing import Annotated, Any, ClassVar, TypeVar, get_args, get_type_hints
+
+from ..errors import UsageError, nearest
+
+MOST = 2**31 - 1  # R's largest integer
+
+
+@dataclass(frozen=True)
+class Option:
+    """help: one sentence. metavar: what stands for a value in the shell's help. unit: of a number. default: what holds where it
+    is not given, in words. minimum, maximum: both allowed; above: not itself allowed. kept: only runs keep it, nobody gives it."""
+
+    help: str
+    metavar: str = ""
+    unit: str = ""
+    default: str = ""
+    minimum: float | None = None
+    above: float | None = None
+    maximum: float = math.inf
+    choices: tuple[str, ...] = ()
+    kept: bool = False
+
+
+Texts = str | tuple[str, ...]  # one text, or several
+Pairs = str | dict[str, str]  # NAME=VALUE with commas between, or a dict
+KINDS = {  # by the types of a value
+    frozenset({int}): "whole number",
+    frozenset({float}): "number",
+    frozenset({bool}): "logical",
+    frozenset({str}): "text",
+    frozenset({str, Path}): "path",
+    frozenset({str, tuple[str, ...]}): "texts",
+    frozenset({str, dict[str, str]}): "pairs",
+}
+
+
+@dataclass(frozen=True)
+class Field:
+    """An option as its dataclass defines it. kind: of KINDS."""
+
+    name: str
+    kind: str
+    option: Option
+
+
+class Options:
+    """What dataclasses of options have in common. table: their table in a sweep file."""
+
+    table: ClassVar[str]
+    owner: ClassVar[str]  # whose options they are, in words
+
+    def given(self) -> dict[str, Any]:
+        """The options that are not None, as plain values that JSON can hold."""
+        values = {field.name: getattr(self, field.name) for field in fields(self)}  # type: ignore[arg-type]
+        plain = {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
+        return {name: value for name, value in plain.items() if value is not None}
+
+
+AnyOptions = TypeVar("AnyOptions", bound=Options)
+
+Image = Annotated[str | None, Option("the image of jobs", "NAME", default="sagemaker: simferry-r or simferry-python")]
+Workers = Annotated[int | None, Option("Cores to use", "N", "cores", default="all", minimum=1, maximum=MOST)]
+InstanceType = Annotated[
+    Texts | None, Option("of a job; several with commas, the first that is to be had is taken", "TYPE", default="sagemaker: ml.m5.xlarge")
+]  # fmt: skip
+Jobs = Annotated[int | None, Option("how many share the work", "N", "jobs", default="1", minimum=1, maximum=MOST)]
+MaxRuntime = Annotated[
+    float | None,
+    Option("the longest of a job", "SECONDS", "seconds", default="sagemaker: a day", above=0, maximum=1e9),
+]
+Hosts = Annotated[
+    int | None,
+    Option("hosts of a job; a whole script sees one cluster", "N", "hosts", default="1", minimum=1, maximum=MOST),
+]
+
+
+@dataclass(frozen=True)
+class LocalOptions(Options):
+    """Processes on this machine."""
+
+    table = "local"
+    owner = "the local backend"
+
+    workers: Workers = None
+
+
+@dataclass(frozen=True)
+class DockerOptions(Options):
+    """Containers on this machine, under the contract of SageMaker Processing."""
+
+    table = "docker"
+    owner = "the docker backend"
+
+    image: Image = None
+    workers: Workers = None
+    instance_type: Annotated[str | None, Option("of a job", "TYPE", default="all of this machine")] = None
+    jobs: Jobs = None
+    max_runtime: MaxRuntime = None
+    hosts: Hosts = None
+
+
+@dataclass(frozen=True)
+class ProcessingOptions(Options):
+    """Jobs of SageMaker Processing: the backend sagemaker."""
+
+    table = "sagemaker"
+    owner = "the sagemaker backend"
+
+    image: Image = None
+    workers: Workers = None
+    instance_type: InstanceType = None
+    jobs: Jobs = None
+    max_runtime: MaxRuntime = None
+    hosts: Hosts = None
+    role: Annotated[str | None, Option("the IAM role of the jobs", "ARN", default="$SIMFERRY_ROLE")] = None
+    budget: Annotated[
+        float | None, Option("what the run may cost in all; plan: the fastest way for it", "DOLLARS", "US dollars", above=0)
+    ] = None  # fmt: skip
+    volume: Annotated[
+        int | None, Option("the disk of a job", "GB", "GB", default="30", minimum=1, maximum=MOST)
+    ] = None  # fmt: skip
+    subnets: Annotated[Texts | None, Option("of a VPC, with security groups", "IDS")] = None
+    security_groups: Annotated[Texts | None, Option("of a VPC, with subnets", "IDS")] = None
+    kms_key: Annotated[str | None, Option("encrypts disks and outputs", "ID", default="$SIMFERRY_KMS_KEY")] = None
+    network_isolation: Annotated[bool | None, Option("jobs reach no network")] = None
+    encrypt_traffic: Annotated[bool | None, Option("between the hosts of a job")] = None
+    tags: Annotated[Pairs | None, Option("tags of the jobs", "NAME=VALUE,...")] = None
+    image_id: Annotated[str | None, Option("what Docker calls the image here, for replays", kept=True)] = None
+
+
+BACKENDS: dict[str, type[Options]] = {kind.table: kind for kind in (LocalOptions, DockerOptions, ProcessingOptions)}
+
+
+@dataclass(frozen=True)
+class RunOptions(Options):
+    """What every run has, wherever its jobs are. Without `replications` it is not complete."""
+
+    table = "run"
+    owner = "a run"
+
+    replications: Annotated[
+        int | None, Option("Replications of each condition", "N", minimum=1, maximum=MOST)
+    ] = None  # fmt: skip
+    seed: Annotated[
+        int | None, Option("0 to 2147483647", "N", default="drawn, and printed", minimum=0, maximum=MOST)
+    ] = None  # fmt: skip
+    common: Annotated[
+        Texts, Option("Parameters (comma separated, or all) that do not change the random numbers", "NAMES")
+    ] = ()  # fmt: skip
+    store: Annotated[
+        str | Path | None,
+        Option("Where runs live: a folder, or s3://bucket/folder", "PLACE", default="$SIMFERRY_STORE, or ./simferry-runs"),
+    ] = None  # fmt: skip
+    cores: Annotated[
+        int | None,
+        Option("Cores that one replication uses", "N", "cores", default="1; whole scripts: all", minimum=1, maximum=MOST),
+    ] = None  # fmt: skip
+    on_error: Annotated[
+        str, Option("What a failed replication does to the rest", default="continue", choices=("continue", "stop"))
+    ] = "continue"  # fmt: skip
+    replication_timeout: Annotated[
+        float | None, Option("End and record a replication that takes longer", "SECONDS", "seconds", above=0)
+    ] = None  # fmt: skip
+    retries: Annotated[
+        int, Option("How often what a lost job left undone is tried again", "N", default="2", minimum=0, maximum=MOST)
+    ] = 2  # fmt: skip
+    keep_files: Annotated[bool, Option("Keep what a function writes into its working directory")] = False
+    fresh: Annotated[bool, Option("Compute anew what an earlier run has computed")] = False
+    chunk_size: Annotated[int | None, Option("replications to a stretch", kept=True, minimum=1, maximum=MOST)] = None
+
+
+@dataclass(frozen=True)
+class Surface:
+    """Where options are given. spell: an option's name there, from its table and its name; words: of true, false and NA."""
+
+    spell: Callable[[str, str], str]
+    true: str = "True"
+    false: str = "False"
+
+    def show(self, value: Any) -> str:
+        """A value as it is written there."""
+        if isinstance(value, (list, tuple)):
+            return f"[{', '.join(map(self.show, value))}]"
+        return self.true if value is True else self.false if value is False else repr(value)
+
+
+PYTHON = Surface(lambda table, name: name)
+SHELL = Surface(lambda table, name: f"--{name.replace('_', '-')}", "true", "false")
+SWEEP_FILE = Surface(lambda table, name: f"[{table}] {name}", "true", "false")
+R = Surface(lambda table, name: "function_name" if name == "function" else name, "TRUE", "FALSE")
+
+
+@dataclass(frozen=True)
+class Fault:
+    """What is wrong with one option: its table and name, and how that is said."""
+
+    table: str
+    name: str
+    message: str
+    hint: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.message}. {self.hint}" if self.hint else self.message
+
+
+def fields_of(kind: type[Options]) -> dict[str, Field]:
+    """The options of a dataclass by their names, in its order."""
+    hints = get_type_hints(kind, include_extras=True)
+    return {one.name: _field(one.name, hints[one.name]) for one in fields(kind)}  # type: ignore[arg-type]
+
+
+def _field(name: str, hint: Any) -> Field:
+    types, option = get_args(hint)[:2]
+    members = frozenset(get_args(types) or (types,)) - {NoneType}
+    return Field(name, KINDS[members], option)
+
+
+def read(
+    kind: type[AnyOptions], given: Mapping[str, Any], surface: Surface = PYTHON
+) -> tuple[AnyOptions | None, list[Fault]]:
+    """The options from values as a user gave them, or all that is wrong with those. None is an option that was not given."""
+    known, faults, values = fields_of(kind), [], {}
+    for name, value in given.items():
+        if value is None:
+            continue
+        if name not in known:
+            faults.append(_unknown(kind, name, surface))
+            continue
+        spelled = surface.spell(kind.table, name)
+        try:
+            values[name] = _checked(known[name], value, surface)
+        except _Unfit as unfit:
+            message = f"{spelled} is {surface.show(value)}; it has to be {unfit}"
+            faults.append(Fault(kind.table, name, message, unfit.hint))
+    return (None if faults else kind(**values)), faults
+
+
+def check(kind: type[AnyOptions], given: Mapping[str, Any], surface: Surface = PYTHON) -> AnyOptions:
+    """The options from values as a user gave them. Raises UsageError that names all that is wrong with them."""
+    options, faults = read(kind, given, surface)
+    refuse(faults)
+    assert options is not None
+    return options
+
+
+def refuse(faults: Iterable[Fault]) -> None:
+    """Raise UsageError where there are faults: one as its message and hint, several in one message."""
+    faults = list(faults)
+    if len(faults) == 1:
+        raise UsageError(faults[0].message, faults[0].hint)
+    if faults:
+        listed = "\n".join(f"  {fault}" for fault in faults)
+        raise UsageError(f"{len(faults)} options are wrong:\n{listed}")
+
+
+def backend_kind(name: Any, surface: Surface = PYTHON) -> type[Options]:
+    """The dataclass of a backend's options, by the backend's name. Raises UsageError."""
+    kind = BACKENDS.get(name) if isinstance(name, str) else None
+    if kind is None:
+        spelled = surface.spell(RunOptions.table, "backend")
+        near = nearest(name, BACKENDS) if isinstance(name, str) else ""
+        raise UsageError(f"{spelled} is {surface.show(name)}; it has to be {_listed(BACKENDS)}", near)
+    return kind
+
+
+def _unknown(kind: type[Options], name: str, surface: Surface) -> Fault:
+    spelled = surface.spell(kind.table, name)
+    others = [other for other in BACKENDS.values() if other is not kind and name in offered(other)]
+    if kind in BACKENDS.values() and others:
+        has = "has" if len(others) == 1 else "have"
+        owners = _listed([other.owner for other in others], "and")
+        return Fault(
+            kind.table, name, f"{kind.owner} has no option {spelled}", f"{owners[0].upper()}{owners[1:]} {has} it."
+        )
+    known = [surface.spell("", one).removeprefix("[] ") for one in offered(kind)]
+    here = surface.spell("", name).removeprefix("[] ")
+    return Fault(
+        kind.table, name, f"{kind.owner} has no option {spelled}",
+        nearest(here, known) or f"It has: {', '.join(known)}.",
+    )  # fmt: skip
+
+
+def offered(kind: type[Options]) -> dict[str, Field]:
+    """The options that users give."""
+    return {name: field for name, field in fields_of(kind).items() if not field.option.kept}
+
+
+class _Unfit(Exception):
+    """A value is not what its option takes; the text says what that would be."""
+
+    def __init__(self, text: str, hint: str = "") -> None:
+        super().__init__(text)
+        self.hint = hint
+
+
+def _checked(field: Field, value: Any, surface: Surface) -> Any:
+    """The value, as its option holds it. Raises _Unfit."""
+    option = field.option
+    if field.kind in ("whole number", "number"):
+        return _number(field, value)
+    if field.kind == "logical":
+        if not isinstance(value, bool):
+            raise _Unfit(f"{surface.true} or {surface.false}")
+        return value
+    if option.choices:
+        if value not in option.choices:
+            raise _Unfit(_listed(option.choices), nearest(value, option.choices) if isinstance(value, str) else "")
+        return value
+    if field.kind == "path" and isinstance(value, Path):
+        return value
+    if field.kind == "pairs":
+        return _pairs(value)
+    several = field.kind == "texts" and isinstance(value, Iterable) and not isinstance(value, (str, bytes, Mapping))
+    if several and all(isinstance(one, str) for one in value):
+        return tuple(value)
+    if not isinstance(value, str):
+        raise _Unfit("a text, or several" if field.kind == "texts" else "a text")
+    return value
+
+
+def _number(field: Field, value: Any) -> int | float:
+    option, whole = field.option, field.kind == "whole number"
+    real = isinstance(value, Real) and not isinstance(value, bool) and not math.isnan(value)
+    fits = real and (not whole or isinstance(value, Integral) or float(value).is_integer())
+    low = option.minimum if option.minimum is not None else option.above
+    if not fits or (low is not None and value < low) or value == option.above or value > option.maximum:
+        raise _Unfit(_in_words(field))
+    return int(value) if whole or isinstance(value, Integral) else float(value)
+
+
+def _in_words(field: Field) -> str:
+    option = field.option
+    words = "a whole number" if field.kind == "whole number" else f"a number of {option.unit}"
+    if option.above is not None:
+        return f"{words} above {option.above:g}" + (
+            f", at most {option.maximum:.0f}" if option.maximum < math.inf else ""
+        )
+    return f"{words} from {option.minimum:g} to {option.maximum:.0f}"
+
+
+def _pairs(value: Any) -> Any:
+    if isinstance(value, Mapping) and all(isinstance(one, str) for pair in value.items() for one in pair):
+        return dict(value)
+    if not isinstance(value, str) or not all("=" in one for one in value.split(",") if one.strip()):
+        raise _Unfit("NAME=VALUE, with commas between, or texts with names")
+    return value
+
+
+def _listed(names: Iterable[str], last: str = "or") -> str:
+    *first, end = names
+    return f"{', '.join(first)} {last} {end}" if first else end

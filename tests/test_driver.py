@@ -12,7 +12,7 @@ import psutil
 import pytest
 import simferry as sf
 from simferry.backends.local import Local
-from simferry.driver import drive
+from simferry.driver import claim
 from simferry.errors import Interrupted, Note, RunBusy, WorkerError
 from sweeps import DRAWS, Hold, digest, done_pairs, left_behind, simferry, wait_until, write
 
@@ -47,7 +47,7 @@ def detached(tmp_path, script, hold):
 def test_a_detached_run_is_found_and_followed_from_elsewhere(detached, hold, expected):
     run = detached
     assert run.status().state == "running" and run.status().jobs == {"0001-0001": "running"}
-    assert drive.driver_of(run._folder).pid != os.getpid()
+    assert claim.driver_of(run._folder).pid != os.getpid()
     hold.release()
     seen = []
     assert run.watch(seen.append).state == "complete"
@@ -62,7 +62,7 @@ def test_a_run_is_cancelled_from_elsewhere_and_resumed(tmp_path, detached, expec
     assert stopped.returncode == 0
     now = run.status()
     assert now.state == "incomplete" and 0 < now.done < 80
-    assert left_behind(tmp_path) == [] and drive.driver_of(run._folder) is None
+    assert left_behind(tmp_path) == [] and claim.driver_of(run._folder) is None
     assert "replications of run" in (run.folder / "jobs" / "driver.log").read_text()
     assert digest(run.resume()) == expected
     assert len(done_pairs(run)) == len(set(done_pairs(run))) == 80
@@ -105,8 +105,8 @@ def test_of_many_resumes_at_once_one_wins(tmp_path, detached, hold, expected, mo
 
 def test_a_dead_driver_does_not_hold_the_run(detached):
     run = detached
-    drive.driver_of(run._folder).kill()
-    wait_until(lambda: drive.driver_of(run._folder) is None)
+    claim.driver_of(run._folder).kill()
+    wait_until(lambda: claim.driver_of(run._folder) is None)
     assert run.status().state == "incomplete"
     run.resume()
     assert run.status().state == "complete" and set(run.status().jobs.values()) == {"lost", "succeeded"}
@@ -114,7 +114,7 @@ def test_a_dead_driver_does_not_hold_the_run(detached):
 
 def test_a_driver_on_another_machine_that_shares_the_folder(detached, expected):
     run = detached
-    process = drive.driver_of(run._folder)
+    process = claim.driver_of(run._folder)
     for path in (run.folder / "jobs" / "driver.json", *run.folder.glob("jobs/*/job.json")):
         record = json.loads(path.read_text())
         text = path.read_text().replace(record["space"], "another start of another machine")
@@ -133,7 +133,7 @@ def test_a_driver_on_another_machine_that_shares_the_folder(detached, expected):
 
 
 def test_jobs_end_after_their_driver(tmp_path, detached):
-    drive.driver_of(detached._folder).kill()
+    claim.driver_of(detached._folder).kill()
     wait_until(lambda: not left_behind(tmp_path))
 
 

@@ -26,7 +26,7 @@ def test_the_version_stands_in_one_place():
         for path in (ROOT / "python").rglob("*.py")
         if re.search(r"__version__ = ", path.read_text(encoding="utf-8"))
     ]
-    assert written == ["python/simferry/__init__.py"]
+    assert written == ["python/simferry/_version.py"]
 
 
 def test_the_changelog_tells_of_this_version():

@@ -6,8 +6,9 @@ from dataclasses import replace
 
 import pandas as pd
 import pytest
-from simferry import screen
-from simferry.driver.drive import Progress
+from simferry import screen, words
+from simferry.driver import progress
+from simferry.driver.progress import Progress
 
 
 @pytest.mark.parametrize(
@@ -15,15 +16,15 @@ from simferry.driver.drive import Progress
     [(0.04, "0.0 s"), (9.9, "9.9 s"), (12, "12 s"), (119, "119 s"), (180, "3 min"), (7500, "2 h 05 min")],
 )
 def test_durations(seconds, said):
-    assert screen.duration(seconds) == said
+    assert words.duration(seconds) == said
 
 
 def test_progress_in_words():
     now = Progress(total=1200, done=200, failed=3, state="running", jobs={})
-    assert screen.said(now) == "3 failed"
-    assert screen.said(replace(now, per_second=50.0)) == "3 failed, 50/s, 20 s left"
-    assert screen.said(replace(now, per_second=0.125)) == "3 failed, 0.12/s, 2 h 13 min left"
-    assert screen.said(Progress(1200, 1200, 3, "complete", {}, per_second=50.0)) == "3 failed"
+    assert progress.said(now) == "3 failed"
+    assert progress.said(replace(now, per_second=50.0)) == "3 failed, 50/s, 20 s left"
+    assert progress.said(replace(now, per_second=0.125)) == "3 failed, 0.12/s, 2 h 13 min left"
+    assert progress.said(Progress(1200, 1200, 3, "complete", {}, per_second=50.0)) == "3 failed"
 
 
 def test_without_a_terminal_there_is_no_bar(capsys):

@@ -13,7 +13,7 @@ from importlib.machinery import ModuleSpec
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-__version__ = "0.1.0"
+from ._version import __version__
 
 # The public face, by the module that holds it. Loaded at first use, so that `import simferry` is instant.
 _PUBLIC = {

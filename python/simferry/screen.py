@@ -1,30 +1,18 @@
-"""What the terminal shows: a progress bar, tables, durations."""
+"""What is drawn on a terminal: a progress bar, a last line, tables."""
 
 import math
 import shutil
 import sys
 import textwrap
 import time
-from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import click
 
-from .backends.base import ENDED
-from .driver.drive import Progress
+from .driver.progress import Progress, said
 from .terminal import shown, styled, unguarded, visible
-
-
-def duration(seconds: float) -> str:
-    """Seconds as a person would say them: 0.4 s, 12 s, 3 min, 2 h 05 min."""
-    if seconds < 9.95:
-        return f"{seconds:.1f} s"
-    if seconds < 119.5:
-        return f"{seconds:.0f} s"
-    minutes = round(seconds / 60)
-    return f"{minutes} min" if minutes < 120 else f"{minutes // 60} h {minutes % 60:02d} min"
 
 
 @contextmanager
@@ -88,36 +76,6 @@ def last_line(show: bool) -> Iterator[Callable[[str], None]]:
 def on_terminal() -> bool:
     """Whether somebody sees what is written to standard error as it comes."""
     return sys.stderr is not None and sys.stderr.isatty()
-
-
-def pace(now: Progress) -> list[str]:
-    """Replications per second, and the time left, as far as they are known."""
-    if now.per_second is None or now.seconds_left is None:
-        return []
-    each = f"{now.per_second:,.0f}/s" if now.per_second >= 10 else f"{now.per_second:.2g}/s"
-    return [each, f"{duration(now.seconds_left)} left"]
-
-
-def said(now: Progress) -> str:
-    parts = [f"{now.failed:,} failed", *pace(now)]
-    if now.dollars is not None:
-        parts += [f"jobs: {jobs_said(now)}"]
-    if now.note:
-        parts += [f"waiting for {now.note}"]
-    return ", ".join(parts)
-
-
-def dollars(cost: float) -> str:
-    """US dollars, as a person would say them: $1.25, less than $0.01."""
-    return "less than $0.01" if 0 < cost < 0.01 else f"${cost:.2f}"
-
-
-def jobs_said(now: Progress) -> str:
-    """How many jobs are in each state, and what they have cost."""
-    counts = Counter(now.jobs.values())
-    parts = [f"{counts[state]} {state}" for state in ("pending", "running", *ENDED) if counts[state]]
-    cost = "" if now.dollars is None or now.dollars != now.dollars else f", {dollars(now.dollars)} so far"
-    return f"{', '.join(parts) or 'none yet'}{cost}"
 
 
 def show_table(frame: Any, most_rows: int = 40) -> None:

@@ -169,7 +169,7 @@ def _tell(now: Any) -> None:
 
 def far(now: Any) -> dict[str, Any]:
     """How far a run is; where jobs cost money also how they stand."""
-    from ..screen import jobs_said, pace
+    from ..driver.progress import jobs_said, pace
 
     waits = f", waiting for {now.note}" if now.note else ""
     said = "" if now.dollars is None and len(now.jobs) <= 20 else f"{jobs_said(now)}{in_r(waits)}"

@@ -384,7 +384,7 @@ def doctor(given: Arguments) -> Vector:
 
 @verb
 def version(_: Arguments) -> Arguments:
-    from .. import __version__
+    from .._version import __version__
 
     return {"simferry": __version__, "python": sys.version.split()[0], "executable": sys.executable}
 

@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from ..errors import UsageError
+from ..words import counted
 
 
 def announce(made: Any, taken_over: int, seed_was_drawn: bool) -> None:
@@ -23,10 +24,6 @@ def announce(made: Any, taken_over: int, seed_was_drawn: bool) -> None:
         click.echo(
             f"{taken_over:,} of {total:,} replications were computed by earlier runs and are taken over (--fresh computes anew)"
         )
-
-
-def counted(number: int, what: str) -> str:
-    return f"{number:,} {what}" if number == 1 else f"{number:,} {what}s"
 
 
 def finish(made: Any, as_json: bool) -> int:

@@ -5,8 +5,9 @@ from typing import Any
 import click
 
 from ..errors import UsageError
+from ..words import counted, duration
 from .app import JSON, STORE, WORKERS, example, main, with_options
-from .output import announce, check_output, counted, finish, head_of, print_json, write_table
+from .output import announce, check_output, finish, head_of, print_json, write_table
 from .parameters import parse_inputs, parse_parameters
 
 VALUES = (
@@ -148,7 +149,6 @@ def plan(no_pilot: bool, as_json: bool, **given: Any) -> None:
     """
     from dataclasses import asdict
 
-    from ..screen import duration
     from ..sweep.own_code import shown
     from ..verbs import plan as forecast
 
@@ -183,7 +183,7 @@ def plan(no_pilot: bool, as_json: bool, **given: Any) -> None:
 
 def show_ways(out: Any) -> None:
     """The forecast for the cloud: a line of the pilot, the table, what to know."""
-    from ..screen import duration, show_table
+    from ..screen import show_table
 
     if out.core_seconds is not None:
         click.echo(

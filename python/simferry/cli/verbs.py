@@ -34,7 +34,7 @@ OTHER_PLACE = with_options(
 @JSON
 def status(name: str, store: str | None, as_json: bool) -> None:
     """How far a run is."""
-    from ..screen import jobs_said, pace
+    from ..driver.progress import jobs_said, pace
     from ..verbs import run as verbs
 
     found = verbs.open(name, store)

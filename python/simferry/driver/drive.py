@@ -1,159 +1,26 @@
 """The driver: takes a run from what is missing to nothing missing. Plan, submit, watch, and again for what jobs left undone."""
 
 import contextlib
-import datetime
-import json
-import os
-import signal
 import time
 import warnings
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
-from typing import Any
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 import numpy as np
-import psutil
 
 from .. import untrusted
 from ..aws.session import AwsError, NoAnswer
 from ..backends.base import ENDED, Backend
-from ..errors import Interrupted, Note, RunBusy, SimferryError, SimulationError, StoreError, WorkerError
-from ..files import write_whole, writing
-from ..jobs import stretches
-from ..processes import claim, identity, is_held, is_here, process_of
+from ..errors import Interrupted, Note, SimferryError, SimulationError, StoreError, WorkerError
+from ..jobs import plan, stretches
 from ..results import collect
-from ..store import records
-from ..store.run_folder import LOCK, BlockName, RunFolder
-from ..sweep import own_code
+from ..store.run_folder import RunFolder
+from .claim import driving
+from .progress import Progress, job_names, progress_of
 
 SHARED = "shared: "  # so begins a job's message that one of the files which its processes share was written to
 LONGEST_MESSAGE = 1 << 16  # bytes
 PATIENCE = 100  # polls for which a service that does not answer is waited for
-
-
-@dataclass
-class Progress:
-    """How far a run is. Replications are counted from the names of finished blocks."""
-
-    total: int
-    done: int
-    failed: int
-    state: str  # running, complete, incomplete
-    jobs: dict[str, str]
-    dollars: float | None = None  # so far, where jobs cost money
-    note: str = ""  # what a backend waits for
-    per_second: float | None = None  # replications, since the last plan began; None where it has brought none yet
-
-    @property
-    def finished(self) -> bool:
-        return self.done >= self.total
-
-    @property
-    def seconds_left(self) -> float | None:
-        return (self.total - self.done) / self.per_second if self.per_second and not self.finished else None
-
-
-def progress(run: RunFolder, backend: Backend) -> Progress:
-    """How far a run was at the last look: from listings alone, but for a run at rest of which names do not tell all."""
-    jobs = backend.poll(run, job_names(run))
-    names = run.block_names()  # after the jobs: the blocks of those that have ended are there by then
-    plans = run.plans()
-    total = run.record["conditions"] * max([run.record["replications"], *(p["replications"] for p in plans)])
-    done, failed = sum(b.replications for b in names), sum(b.failed for b in names)
-    goes_on = "running" in jobs.values() or (done < total and backend.just_now(run))
-    running = driver_of(run) is not None or bool(driven_elsewhere(run)) or (backend.jobs_go_on and goes_on)
-    # a results file may turn out to be unreadable
-    if not running and (
-        _tried_twice(plans, names, run.record["conditions"]) or run.record["simulation"]["results_file"]
-    ):
-        done = len(collect.done(run)[0])
-        failed = done - len(collect.done(run, failed=False)[0])
-    state = "running" if running else "complete" if done >= total else "incomplete"
-    per_second = _pace(plans[-1], names) if running and plans else None
-    return Progress(total, min(done, total), failed, state, jobs, backend.dollars(run), backend.waits_for, per_second)
-
-
-def _tried_twice(plans: list[dict[str, Any]], names: list[BlockName], conditions: int) -> bool:
-    """Whether blocks may hold a replication twice: failed ones were tried again, or blocks of earlier plans came after the last
-    one had dealt what was missing."""
-    if len(plans) < 2:
-        return False
-    last = plans[-1]
-    before = sum(b.replications for b in names if b.plan != last["plan"])
-    known = conditions * last["replications"] - last["to_do"]
-    return before > known or any(p["reason"] == "retry failed" for p in plans)
-
-
-def _pace(plan: dict[str, Any], names: list[BlockName]) -> float | None:
-    began = datetime.datetime.fromisoformat(plan["created"])
-    seconds = (datetime.datetime.now(datetime.timezone.utc) - began).total_seconds()
-    done = sum(b.replications for b in names if b.plan == plan["plan"])
-    return done / seconds if done and seconds > 0 else None  # the clock that wrote `created` may be ahead of this one
-
-
-def job_names(run: RunFolder) -> list[str]:
-    """The jobs of every plan so far: plan-job."""
-    return [f"{p['plan']}-{j + 1:04d}" for p in run.plans() for j in range(p["jobs"])]
-
-
-def driver_of(run: RunFolder) -> psutil.Process | None:
-    """The process on this machine that computes the run now, if there is one."""
-    return process_of(_driver_record(run))
-
-
-def computes(process: psutil.Process, run: RunFolder) -> bool:
-    """Whether a process has the run's lock open: driver.json may name any, and only this one is to be stopped."""
-    with contextlib.suppress(psutil.Error, OSError):
-        return str((run.jobs / LOCK).resolve()) in [file.path for file in process.open_files()]
-    return False
-
-
-def driven_elsewhere(run: RunFolder) -> str:
-    """The name of another machine that shares the folder and computes the run now; empty where there is none."""
-    record = _driver_record(run)
-    return str(record["host"]) if not is_here(record) and is_held(run.jobs / LOCK) else ""
-
-
-def _driver_record(run: RunFolder) -> dict[str, Any]:
-    return records.read_job(run.jobs, "driver.json")
-
-
-@contextlib.contextmanager
-def driving(run: RunFolder) -> Iterator[None]:
-    """Claims the run for this process. SIGTERM then means what Ctrl-C does."""
-    path = run.jobs / "driver.json"
-    before = None
-    with contextlib.ExitStack() as until_done:
-        with writing(run.path):
-            no_link = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
-            lock = until_done.enter_context(open(os.open(run.jobs / LOCK, no_link, 0o666), "r+b"))
-        until = time.monotonic() + 2
-        while not claim(lock):
-            other, host = driver_of(run), driven_elsewhere(run)
-            # one that has just begun, or whose last threads are dying
-            if other is None and not host and time.monotonic() < until:
-                time.sleep(0.02)
-                continue
-            who = f"by process {other.pid}" if other else f"on {host}" if host else "by another process"
-            raise RunBusy(
-                f"run {run.id} is being computed {who}",
-                f"{run.command('watch')}  follows it, {run.command('cancel')}  stops it.",
-            )
-        with writing(run.path):
-            write_whole(path, json.dumps(identity(os.getpid())).encode())
-        with contextlib.suppress(ValueError):  # not in the main thread: signals are somebody else's
-            before = signal.signal(signal.SIGTERM, _interrupt)
-        try:
-            yield
-        finally:
-            if before is not None:
-                signal.signal(signal.SIGTERM, before)
-            with contextlib.suppress(OSError):
-                path.unlink()
-
-
-def _interrupt(*_: Any) -> None:
-    raise KeyboardInterrupt
 
 
 def drive(
@@ -192,7 +59,7 @@ def drive(
             _stop(run, backend)
             run.push()
             raise Interrupted(
-                f"stopped; {progress(run, backend).done:,} replications of run {run.id} are kept",
+                f"stopped; {progress_of(run, backend).done:,} replications of run {run.id} are kept",
                 run.command("resume"),
             ) from None
         except BaseException:
@@ -202,7 +69,7 @@ def drive(
                     run.push()
             raise
         run.look()
-        on_progress(progress(run, backend))
+        on_progress(progress_of(run, backend))
 
 
 def _adopt(run: RunFolder, backend: Backend, on_progress: Callable[[Progress], None]) -> bool:
@@ -233,7 +100,7 @@ def _untouched(run: RunFolder, jobs: list[str]) -> list[str]:
         return []
     condition, replication = (column.astype(np.int64) for column in collect.done(run))
     done = condition << 32 | replication
-    return [job for job in jobs if not np.isin(stretches.keys_of(run.job_folder(job) / "job"), done).any()]
+    return [job for job in jobs if not np.isin(plan.keys_of(run.job_folder(job) / "job"), done).any()]
 
 
 def _detached(run: RunFolder, backend: Backend) -> Interrupted:
@@ -286,7 +153,17 @@ def _compute(
         if names:
             said = f"attempt {len(dealt) + 1} of run {run.id}: {work.replications:,} replications are left"
             warnings.warn(Note(said), stacklevel=5)
-        names = _submit(run, backend, work, "retry" if names else reason, replications, jobs, changed_code)
+        names = plan.add_plan(
+            run,
+            backend,
+            work,
+            "retry" if names else reason,
+            replications=replications,
+            jobs=jobs,
+            changed_code=changed_code,
+            copies=_shared_is_written(run, job_names(run)),
+        )
+        backend.submit(run, names)
         dealt.add(names[0].partition("-")[0])
         plans += 1
         if _watch(run, backend, names, on_progress):
@@ -301,8 +178,8 @@ def _compute(
 
 def _only_too_short(run: RunFolder, backend: Backend, jobs: list[str], given: int) -> bool:
     """Whether an attempt is no failure: only time limits or lost hosts ended its jobs, and it brought a tenth of what it was given."""
-    plan = jobs[0].partition("-")[0]
-    brought = sum(block.replications for block in run.block_names() if block.plan == plan)
+    number = jobs[0].partition("-")[0]
+    brought = sum(block.replications for block in run.block_names() if block.plan == number)
     ended = [job for job, state in backend.poll(run, jobs).items() if state != "succeeded"]
     return 10 * brought >= given and bool(ended) and all(backend.cut_short(run, job) for job in ended)
 
@@ -318,63 +195,6 @@ def stop_leftovers(run: RunFolder, backend: Backend) -> None:
     backend.cancel(run, left, at_once=True)
     while "running" in backend.poll(run, left).values():
         time.sleep(0.05)
-
-
-def _submit(
-    run: RunFolder,
-    backend: Backend,
-    work: stretches.Work,
-    reason: str,
-    replications: int,
-    jobs: int,
-    changed_code: dict[str, str],
-) -> list[str]:
-    record, options = run.record, run.record["options"]
-    spec = record["simulation"]
-    design = run.conditions()
-    streams = stretches.streams_of(design, record["seed"], record["common"], spec["kind"])
-    cores = options["cores"] or (1 if spec["kind"] == "function" else backend.workers)
-    order = streams.numbers.argsort().argsort()
-    chunk_size = options.get("chunk_size")
-    if chunk_size:
-        cut = stretches.chunks(work, chunk_size)
-    else:
-        cut = stretches.cut(work, order, jobs * max(1, backend.workers // cores))
-    dealt = stretches.deal(cut, jobs)
-    terms = backend.terms(run, len(dealt))
-    facts = {
-        **{name: spec[name] for name in ("language", "kind", "function", "script", "objects", "results_file")},
-        "run": run.id, "seed": record["seed"], "workers": backend.workers, "cores": cores, "jobs": len(dealt),
-        "on_error": options["on_error"],
-        "replication_timeout": options["replication_timeout"] or 0, "longest_block": backend.seconds_at_most / 20,
-        # the contract's output folder, where one replication at a time has it for itself
-        "output": "/opt/ml/processing/output" if backend.contract and backend.workers // cores <= 1 else "",
-        "private_mount": "yes" if spec["private_mount"] and not backend.contract else "",
-        "chunked": "yes" if chunk_size else "", "keep_files": "yes" if options.get("keep_files") else "",
-        "copies": "yes" if _shared_is_written(run, job_names(run)) else "",
-        "own_code": own_code.known_to(record),
-    }  # fmt: skip
-
-    def job(j: int) -> Callable[[str], bytes]:
-        return lambda number: stretches.job_bytes(
-            {**facts, "plan": number, "job": f"{j + 1:04d}"}, dealt[j], streams, spec, design
-        )
-
-    plan_record = {
-        "reason": reason,
-        "replications": replications,
-        "jobs": len(dealt),
-        "to_do": work.replications,
-        "workers": backend.workers,
-        "created": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="milliseconds"),
-        "place": backend.options,
-        **({"changed_code": changed_code} if changed_code else {}),
-        **terms,
-    }
-    number = run.add_plan(plan_record, {f"{j + 1:04d}": job(j) for j in range(len(dealt))})
-    names = [f"{number}-{j + 1:04d}" for j in range(len(dealt))]
-    backend.submit(run, names)
-    return names
 
 
 def _watch(run: RunFolder, backend: Backend, jobs: list[str], on_progress: Callable[[Progress], None]) -> bool:
@@ -396,7 +216,7 @@ def _watch(run: RunFolder, backend: Backend, jobs: list[str], on_progress: Calla
                 looked = time.monotonic()
                 run.push()
                 run.look()
-                now = progress(run, backend)
+                now = progress_of(run, backend)
                 on_progress(now)
                 if run.record["options"]["on_error"] == "stop" and any(
                     b.failed for b in run.block_names() if f"{b.plan}-{b.job}" in jobs

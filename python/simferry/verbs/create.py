@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from .. import __version__
+from .._version import __version__
 from ..backends import backend as backend_of
 from ..errors import UsageError, WorkerError, nearest
 from ..files import writing

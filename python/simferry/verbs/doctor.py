@@ -9,7 +9,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from .. import __version__
+from .._version import __version__
 from ..errors import SimferryError
 from ..files import is_address
 from ..store.folder_store import DEFAULT_STORE, Store

@@ -20,7 +20,7 @@ from typing import Any
 from ..aws.instances import instance, instances
 from ..aws.prices import START_UP_SECONDS, Prices
 from ..errors import UsageError
-from ..screen import duration
+from ..words import duration
 
 FAMILIES = (
     "c6i",

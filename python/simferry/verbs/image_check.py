@@ -10,6 +10,7 @@ from ..containers.engine import ImageError, connect, find_image, run_once
 from ..containers.job import ROLE, Files, ProcessingJob, local_uri
 from ..jobs import stretches
 from ..jobs.launch import COMMANDS, write_worker
+from ..jobs.plan import Streams, job_bytes
 from ..sweep.design import grid
 from ..untrusted import scrap_folder
 from ..worker import blocks
@@ -143,7 +144,7 @@ def _check_language(client: Any, name: str, language: str) -> list[Finding]:
 def _small_job(language: str, script: str) -> bytes:
     spec = {"language": language, "kind": "function", "args": None}
     design = grid(n=5)
-    streams = stretches.Streams(1, design.canonical(), False)
+    streams = Streams(1, design.canonical(), False)
     facts = {
         "run": "check",
         "plan": "0001",
@@ -153,7 +154,7 @@ def _small_job(language: str, script: str) -> bytes:
         "function": "simulate",
         "script": script,
     }
-    return stretches.job_bytes(facts, stretches.all_work(1, 2), streams, spec, design)
+    return job_bytes(facts, stretches.all_work(1, 2), streams, spec, design)
 
 
 def _request(

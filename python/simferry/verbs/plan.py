@@ -17,6 +17,7 @@ from ..backends.base import Backend
 from ..driver import drive
 from ..errors import Interrupted, SimferryError, SimulationError, UsageError, WorkerError
 from ..jobs import streams, stretches
+from ..jobs.plan import streams_of
 from ..results import collect
 from ..store.places import store_at
 from ..store.run_folder import RunFolder
@@ -246,7 +247,7 @@ def _pilot_here(
 def _stretches(
     simulation: Simulation, design: Design, seed: int, replications: int, common: Any, cores: int
 ) -> stretches.Work:
-    made = stretches.streams_of(design, seed, common, simulation.kind)
+    made = streams_of(design, seed, common, simulation.kind)
     work = stretches.cut(stretches.all_work(len(design), replications), made.numbers.argsort().argsort(), cores)
     if simulation.language == "r":
         made.states(work)

@@ -13,6 +13,7 @@ from .. import untrusted
 from ..backends.local import JOB, end_processes
 from ..errors import ReplicationError, RError, UsageError
 from ..jobs import streams, stretches
+from ..jobs.plan import job_bytes
 from ..r import functions as rpy
 from ..r.serialization import decode_any, encode
 from ..r.values import from_r
@@ -101,7 +102,7 @@ def replay(run: Any, condition: int, replication: int, in_process: bool = True) 
             "cores": backend.workers,
             "seed": run.record["seed"],
         }
-        job = stretches.job_bytes(facts, one, run._streams(design), spec, design)
+        job = job_bytes(facts, one, run._streams(design), spec, design)
         (root / "input" / "plan" / "job").write_bytes(job)
         in_process = in_process and backend.name == "local" and (spec["language"], spec["kind"]) == ("r", "function")
         how = _run(root, spec, backend, in_process)

@@ -2,8 +2,6 @@
 
 import contextlib
 import os
-import subprocess
-import sys
 import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -17,11 +15,11 @@ from ..analysis.summary import summary
 from ..aws.session import AwsError, NoAnswer
 from ..backends import backend as backend_of
 from ..backends.base import Backend
-from ..driver import drive
-from ..driver.drive import Progress
+from ..driver import claim, drive
+from ..driver.detach import start_detached
+from ..driver.progress import Progress, job_names, progress_of
 from ..errors import BudgetReached, Note, RunBusy, SimferryError, SimulationError, StoreError, UsageError, nearest
-from ..files import writing
-from ..jobs import stretches
+from ..jobs.plan import Streams, streams_of
 from ..jobs.streams import note_other_version
 from ..results import collect, same_seeds
 from ..store.folder_store import pass_over
@@ -112,7 +110,7 @@ class Run:
     def status(self) -> Progress:
         """How far the run is: total, done and failed replications, its state, and the states of its jobs."""
         self._folder.look()
-        return drive.progress(self._folder, self._backend())
+        return progress_of(self._folder, self._backend())
 
     def watch(self, on_progress: ProgressCallback | None = None, seconds_between_looks: float = 0.25) -> Progress:
         """Wait until the run is no longer being computed, telling `on_progress` about it; returns the last progress."""
@@ -134,7 +132,7 @@ class Run:
         return self._backend().follow(self._folder, self._jobs(job))
 
     def _jobs(self, job: str | None) -> list[str]:
-        jobs = drive.job_names(self._folder)
+        jobs = job_names(self._folder)
         if job is not None and job not in jobs:
             raise UsageError(
                 f"run {self.id} has no job {job}", nearest(job, jobs) or f"Its jobs: {', '.join(jobs[:10])}"
@@ -143,20 +141,20 @@ class Run:
 
     def cancel(self, seconds_to_wait: float = 10) -> Progress:
         """Stop computing; what is done stays, and the run can be resumed."""
-        if host := drive.driven_elsewhere(self._folder):
+        if host := claim.driven_elsewhere(self._folder):
             raise RunBusy(f"run {self.id} is being computed on {host}", "It can be stopped only there.")
-        process = drive.driver_of(self._folder)
+        process = claim.driver_of(self._folder)
         if process is not None and process.pid != os.getpid():
-            if not drive.computes(process, self._folder) and drive.driver_of(self._folder):  # it has not just ended
+            if not claim.computes(process, self._folder) and claim.driver_of(self._folder):  # it has not just ended
                 raise RunBusy(
                     f"run {self.id} names process {process.pid} as the one that computes it, and that does not, or is another user's",
                     f"It was not stopped. Where nobody computes the run, remove {self.folder / 'jobs' / 'driver.json'}",
                 )
             process.terminate()
             until = time.monotonic() + seconds_to_wait
-            while time.monotonic() < until and drive.driver_of(self._folder) is not None:
+            while time.monotonic() < until and claim.driver_of(self._folder) is not None:
                 time.sleep(0.05)
-            if drive.driver_of(self._folder) is not None:
+            if claim.driver_of(self._folder) is not None:
                 process.kill()
                 process.wait(seconds_to_wait)
         drive.stop_leftovers(self._folder, self._backend())
@@ -280,8 +278,8 @@ class Run:
 
         return replay(self, condition, replication).value()
 
-    def _streams(self, design: Design) -> stretches.Streams:
-        return stretches.streams_of(design, self.seed, self.record["common"], self.record["simulation"]["kind"])
+    def _streams(self, design: Design) -> Streams:
+        return streams_of(design, self.seed, self.record["common"], self.record["simulation"]["kind"])
 
     def _backend(self, **place: Any) -> Backend:
         options = self.record["options"]
@@ -398,7 +396,7 @@ def run(
     if on_start:
         on_start(new, taken_over, seed is None)
     if detach:
-        (detach if callable(detach) else start_detached)(new)
+        detach(new) if callable(detach) else start_detached(folder)
     else:
         where = new._backend()
         try:
@@ -430,23 +428,6 @@ def standing(store: str | Path | None = None) -> list[tuple[Run, Progress]]:
         except StoreError as error:
             pass_over(one.id, error)
     return found
-
-
-def start_detached(new: Run) -> None:
-    """Go on with a run in the background; `watch` and `cancel` find it from any shell."""
-    log = new.folder / "jobs" / "driver.log"
-    with writing(new.folder), log.open("ab") as stream:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "simferry", "resume", new.address],
-            stdin=subprocess.DEVNULL, stdout=stream, stderr=stream, start_new_session=True,
-        )  # fmt: skip
-    until = time.monotonic() + 10
-    while time.monotonic() < until and process.poll() is None and drive.driver_of(new._folder) is None:
-        time.sleep(0.02)
-    if process.poll() not in (None, 0) and drive.driver_of(new._folder) is None:
-        raise SimferryError(
-            f"the run could not go on in the background: {log.read_text().strip()[-500:]}", f"Its log is {log}"
-        )
 
 
 def changed_since(record: Mapping[str, Any], code: Path) -> bool:

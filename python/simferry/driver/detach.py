@@ -1,0 +1,27 @@
+"""A run in the background: a process of its own, which no terminal ends."""
+
+import subprocess
+import sys
+import time
+
+from ..errors import SimferryError
+from ..files import writing
+from ..store.run_folder import RunFolder
+from .claim import driver_of
+
+
+def start_detached(run: RunFolder) -> None:
+    """Go on with a run in the background; `watch` and `cancel` find it from any shell."""
+    log = run.path / "jobs" / "driver.log"
+    with writing(run.path), log.open("ab") as stream:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "simferry", "resume", run.address],
+            stdin=subprocess.DEVNULL, stdout=stream, stderr=stream, start_new_session=True,
+        )  # fmt: skip
+    until = time.monotonic() + 10
+    while time.monotonic() < until and process.poll() is None and driver_of(run) is None:
+        time.sleep(0.02)
+    if process.poll() not in (None, 0) and driver_of(run) is None:
+        raise SimferryError(
+            f"the run could not go on in the background: {log.read_text().strip()[-500:]}", f"Its log is {log}"
+        )

@@ -1,0 +1,102 @@
+"""How far a run is, in numbers and in words."""
+
+import datetime
+from collections import Counter
+from dataclasses import dataclass
+from typing import Any
+
+from ..backends.base import ENDED, Backend
+from ..results import collect
+from ..store.run_folder import BlockName, RunFolder
+from ..words import dollars, duration
+from .claim import driven_elsewhere, driver_of
+
+
+@dataclass
+class Progress:
+    """How far a run is. Replications are counted from the names of finished blocks."""
+
+    total: int
+    done: int
+    failed: int
+    state: str  # running, complete, incomplete
+    jobs: dict[str, str]
+    dollars: float | None = None  # so far, where jobs cost money
+    note: str = ""  # what a backend waits for
+    per_second: float | None = None  # replications, since the last plan began; None where it has brought none yet
+
+    @property
+    def finished(self) -> bool:
+        return self.done >= self.total
+
+    @property
+    def seconds_left(self) -> float | None:
+        return (self.total - self.done) / self.per_second if self.per_second and not self.finished else None
+
+
+def progress_of(run: RunFolder, backend: Backend) -> Progress:
+    """How far a run was at the last look: from listings alone, but for a run at rest of which names do not tell all."""
+    jobs = backend.poll(run, job_names(run))
+    names = run.block_names()  # after the jobs: the blocks of those that have ended are there by then
+    plans = run.plans()
+    total = run.record["conditions"] * max([run.record["replications"], *(p["replications"] for p in plans)])
+    done, failed = sum(b.replications for b in names), sum(b.failed for b in names)
+    goes_on = "running" in jobs.values() or (done < total and backend.just_now(run))
+    running = driver_of(run) is not None or bool(driven_elsewhere(run)) or (backend.jobs_go_on and goes_on)
+    # a results file may turn out to be unreadable
+    if not running and (
+        _tried_twice(plans, names, run.record["conditions"]) or run.record["simulation"]["results_file"]
+    ):
+        done = len(collect.done(run)[0])
+        failed = done - len(collect.done(run, failed=False)[0])
+    state = "running" if running else "complete" if done >= total else "incomplete"
+    per_second = _pace(plans[-1], names) if running and plans else None
+    return Progress(total, min(done, total), failed, state, jobs, backend.dollars(run), backend.waits_for, per_second)
+
+
+def _tried_twice(plans: list[dict[str, Any]], names: list[BlockName], conditions: int) -> bool:
+    """Whether blocks may hold a replication twice: failed ones were tried again, or blocks of earlier plans came after the last
+    one had dealt what was missing."""
+    if len(plans) < 2:
+        return False
+    last = plans[-1]
+    before = sum(b.replications for b in names if b.plan != last["plan"])
+    known = conditions * last["replications"] - last["to_do"]
+    return before > known or any(p["reason"] == "retry failed" for p in plans)
+
+
+def _pace(plan: dict[str, Any], names: list[BlockName]) -> float | None:
+    began = datetime.datetime.fromisoformat(plan["created"])
+    seconds = (datetime.datetime.now(datetime.timezone.utc) - began).total_seconds()
+    done = sum(b.replications for b in names if b.plan == plan["plan"])
+    return done / seconds if done and seconds > 0 else None  # the clock that wrote `created` may be ahead of this one
+
+
+def job_names(run: RunFolder) -> list[str]:
+    """The jobs of every plan so far: plan-job."""
+    return [f"{p['plan']}-{j + 1:04d}" for p in run.plans() for j in range(p["jobs"])]
+
+
+def pace(now: Progress) -> list[str]:
+    """Replications per second, and the time left, as far as they are known."""
+    if now.per_second is None or now.seconds_left is None:
+        return []
+    each = f"{now.per_second:,.0f}/s" if now.per_second >= 10 else f"{now.per_second:.2g}/s"
+    return [each, f"{duration(now.seconds_left)} left"]
+
+
+def said(now: Progress) -> str:
+    parts = [f"{now.failed:,} failed", *pace(now)]
+    if now.dollars is not None:
+        parts += [f"jobs: {jobs_said(now)}"]
+    if now.note:
+        parts += [f"waiting for {now.note}"]
+    return ", ".join(parts)
+
+
+def jobs_said(now: Progress) -> str:
+    """How many jobs are in each state, and what they have cost."""
+    counts = Counter(now.jobs.values())
+    parts = [f"{counts[state]} {state}" for state in ("pending", "running", *ENDED) if counts[state]]
+    cost = "" if now.dollars is None or now.dollars != now.dollars else f", {dollars(now.dollars)} so far"
+    return f"{', '.join(parts) or 'none yet'}{cost}"

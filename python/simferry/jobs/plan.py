@@ -1,0 +1,148 @@
+"""A plan: what each job of a submission is given, as files in the run folder."""
+
+import datetime
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..backends.base import Backend
+from ..errors import StoreError
+from ..store.run_folder import RunFolder
+from ..sweep import own_code
+from ..sweep.design import Design
+from ..sweep.template import rendered_arguments
+from ..worker import blocks, seeds
+from . import job_file, streams
+from .stretches import Work, chunks, cut, deal
+
+
+def add_plan(
+    run: RunFolder,
+    backend: Backend,
+    work: Work,
+    reason: str,
+    *,
+    replications: int,
+    jobs: int,
+    changed_code: Mapping[str, str],
+    copies: bool,
+) -> list[str]:
+    """Deal work to jobs, and put the plan with their files into the run folder; returns the jobs' names.
+
+    replications: how many of each condition are wanted. jobs: how many at the most. changed_code: see driver.drive.
+    copies: whether each process gets copies of the large files that came along, as a replication has written to one.
+    """
+    record, options = run.record, run.record["options"]
+    spec = record["simulation"]
+    design = run.conditions()
+    made = streams_of(design, record["seed"], record["common"], spec["kind"])
+    cores = options["cores"] or (1 if spec["kind"] == "function" else backend.workers)
+    order = made.numbers.argsort().argsort()
+    chunk_size = options.get("chunk_size")
+    if chunk_size:
+        in_stretches = chunks(work, chunk_size)
+    else:
+        in_stretches = cut(work, order, jobs * max(1, backend.workers // cores))
+    dealt = deal(in_stretches, jobs)
+    terms = backend.terms(run, len(dealt))
+    facts = {
+        **{name: spec[name] for name in ("language", "kind", "function", "script", "objects", "results_file")},
+        "run": run.id, "seed": record["seed"], "workers": backend.workers, "cores": cores, "jobs": len(dealt),
+        "on_error": options["on_error"],
+        "replication_timeout": options["replication_timeout"] or 0, "longest_block": backend.seconds_at_most / 20,
+        # the contract's output folder, where one replication at a time has it for itself
+        "output": "/opt/ml/processing/output" if backend.contract and backend.workers // cores <= 1 else "",
+        "private_mount": "yes" if spec["private_mount"] and not backend.contract else "",
+        "chunked": "yes" if chunk_size else "", "keep_files": "yes" if options.get("keep_files") else "",
+        "copies": "yes" if copies else "",
+        "own_code": own_code.known_to(record),
+    }  # fmt: skip
+
+    def job(j: int) -> Callable[[str], bytes]:
+        return lambda number: job_bytes({**facts, "plan": number, "job": f"{j + 1:04d}"}, dealt[j], made, spec, design)
+
+    plan_record = {
+        "reason": reason,
+        "replications": replications,
+        "jobs": len(dealt),
+        "to_do": work.replications,
+        "workers": backend.workers,
+        "created": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="milliseconds"),
+        "place": backend.options,
+        **({"changed_code": dict(changed_code)} if changed_code else {}),
+        **terms,
+    }
+    number = run.add_plan(plan_record, {f"{j + 1:04d}": job(j) for j in range(len(dealt))})
+    return [f"{number}-{j + 1:04d}" for j in range(len(dealt))]
+
+
+@dataclass
+class Streams:
+    """The random-number streams of a run's conditions."""
+
+    seed: int
+    canonical: Sequence[str]
+    whole_scripts: bool
+
+    def __post_init__(self) -> None:
+        self.numbers = streams.stream_numbers(self.canonical)
+        self.start = streams.initial_state(self.seed)
+        self.digests = streams.digests(self.seed, self.canonical)
+
+    def states(self, work: Work) -> np.ndarray:
+        """R's generator at the first replication of each stretch: int32 (stretches, 6)."""
+        first = work.first.astype(np.uint64)
+        numbers = self.numbers[work.condition - 1]
+        if self.whole_scripts:  # a replication owns a stream, and its parallel tasks its substreams
+            return streams.states(self.start, (numbers + first) & np.uint64(2**63 - 1), np.zeros_like(first))
+        return streams.states(self.start, numbers, first - np.uint64(1))
+
+    def conditions(self, ids: np.ndarray) -> dict[str, np.ndarray]:
+        """Philox keys (four int32 words) of some conditions, and the seeds of version 1."""
+        digest = np.ascontiguousarray(self.digests[ids - 1])
+        keys = digest[:, :16].view("<i4")
+        seed = (digest[:, 16:24].copy().view(">u8")[:, 0] & np.uint64(2**31 - 1)).astype(np.int32)
+        return {"condition": ids, "seed": seed, **{f"key_{i + 1}": keys[:, i] for i in range(4)}}
+
+    def seed_keys(self, ids: np.ndarray) -> dict[str, np.ndarray]:
+        """The keys by which seeds of some conditions' replications are made (see worker/seeds.py), each below 2^31 - 1."""
+        words = streams.digests(self.seed, [f"seeds\n{self.canonical[i - 1]}" for i in ids]).view("<u4")
+        keys = (words % (seeds.PRIME - 1) + 1).astype(np.int32)
+        return {f"seed_key_{i + 1}": keys[:, i] for i in range(keys.shape[1])}
+
+
+def streams_of(design: Design, seed: int, common: str | Iterable[str], kind: str) -> Streams:
+    """The streams of a design. common: the parameters, or "all", that do not enter them. kind: of the simulation."""
+    names = design.names if common == "all" else [common] if isinstance(common, str) else common
+    return Streams(seed, design.canonical(names), kind == "script")
+
+
+def keys_of(path: Path) -> np.ndarray:
+    """What a job is to do, by its file: condition << 32 | replication of each, as int64."""
+    try:
+        columns = blocks.decode(path.read_bytes()).table("stretches").columns
+        condition, first, count = (columns[n].values.astype(np.int64) for n in ("condition", "first", "count"))
+        if not (len(condition) == len(first) == len(count) and (count >= 0).all() and count.sum() < 2**31):
+            raise blocks.DamagedBlock("its stretches are none")
+    except (OSError, blocks.DamagedBlock, KeyError) as error:
+        raise StoreError(f"{path} can't be read: {error}") from None
+    before = np.arange(count.sum()) - np.repeat(np.cumsum(count) - count, count)
+    return np.asarray(np.repeat(condition << 32 | first, count) + before)
+
+
+def job_bytes(
+    facts: Mapping[str, Any], work: Work, streams_: Streams, spec: Mapping[str, Any], design: Design
+) -> bytes:
+    """The job file of the stretches dealt to one job. spec: how the simulation is called."""
+    stretches = {"condition": work.condition, "first": work.first, "count": work.count}
+    states = streams_.states(work) if spec["language"] == "r" else np.zeros((len(work), 6), dtype=np.int32)
+    stretches |= {f"state_{i + 1}": states[:, i] for i in range(6)}
+    ids = np.unique(work.condition)
+    conditions, arguments = streams_.conditions(ids), []
+    if spec["kind"] != "function":
+        conditions |= streams_.seed_keys(ids)
+        arguments = [[column[i] for i in ids - 1] for column in rendered_arguments(spec, design)]
+    return job_file.encode(facts, stretches, conditions, arguments, design.table.take(ids - 1))

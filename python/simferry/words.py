@@ -1,0 +1,20 @@
+"""Numbers as a person would say them: durations, dollars, how many of something."""
+
+
+def duration(seconds: float) -> str:
+    """Seconds as a person would say them: 0.4 s, 12 s, 3 min, 2 h 05 min."""
+    if seconds < 9.95:
+        return f"{seconds:.1f} s"
+    if seconds < 119.5:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 120 else f"{minutes // 60} h {minutes % 60:02d} min"
+
+
+def dollars(cost: float) -> str:
+    """US dollars, as a person would say them: $1.25, less than $0.01."""
+    return "less than $0.01" if 0 < cost < 0.01 else f"${cost:.2f}"
+
+
+def counted(number: int, what: str) -> str:
+    return f"{number:,} {what}" if number == 1 else f"{number:,} {what}s"

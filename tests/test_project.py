@@ -63,13 +63,6 @@ def test_the_public_names_are_there():
         simferry.runn  # noqa: B018
 
 
-def test_type_checkers_see_the_public_names():
-    text = (ROOT / "python/simferry/__init__.py").read_text()
-    part = text.partition("if TYPE_CHECKING:")[2].partition("def __getattr__")[0]
-    seen = {name.split(" as ")[-1].strip() for line in re.findall(r"import (.+)", part) for name in line.split(",")}
-    assert seen == set(simferry.__all__) - {"__version__"}
-
-
 def commands():
     from simferry.cli import main
 

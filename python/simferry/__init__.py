@@ -21,6 +21,7 @@ _PUBLIC = {
     "sweep.simulation": ("Simulation",),
     "verbs.run": ("Run", "run", "open", "runs"),
     "verbs.plan": ("Forecast", "plan"),
+    "driver.progress": ("Progress",),
     "sweep.file": ("read_sweep",),
     "errors": ("SimferryError",),
     "r": ("r",),  # the module itself
@@ -28,23 +29,34 @@ _PUBLIC = {
 _HOME = {name: module for module, names in _PUBLIC.items() for name in names}
 __all__ = ["__version__", *sorted(_HOME)]
 
-if TYPE_CHECKING:
-    from . import r
-    from .errors import SimferryError
-    from .sweep.design import Design, grid, latin_hypercube, random, sobol, table, zipped
-    from .sweep.file import read_sweep
-    from .sweep.simulation import Simulation
-    from .verbs.plan import Forecast, plan
-    from .verbs.run import Run, open, run, runs
+if TYPE_CHECKING:  # `as` tells type checkers that a name is public
+    from . import r as r
+    from .driver.progress import Progress as Progress
+    from .errors import SimferryError as SimferryError
+    from .sweep.design import Design as Design
+    from .sweep.design import grid as grid
+    from .sweep.design import latin_hypercube as latin_hypercube
+    from .sweep.design import random as random
+    from .sweep.design import sobol as sobol
+    from .sweep.design import table as table
+    from .sweep.design import zipped as zipped
+    from .sweep.file import read_sweep as read_sweep
+    from .sweep.simulation import Simulation as Simulation
+    from .verbs.plan import Forecast as Forecast
+    from .verbs.plan import plan as plan
+    from .verbs.run import Run as Run
+    from .verbs.run import open as open
+    from .verbs.run import run as run
+    from .verbs.run import runs as runs
+else:  # which is hidden from them: an unknown name is an error there too
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOME:
-        raise AttributeError(f"module 'simferry' has no attribute {name!r}")
-    module = import_module(f".{_HOME[name]}", __name__)
-    value = module if name == "r" else getattr(module, name)
-    globals()[name] = value
-    return value
+    def __getattr__(name: str) -> Any:
+        if name not in _HOME:
+            raise AttributeError(f"module 'simferry' has no attribute {name!r}")
+        module = import_module(f".{_HOME[name]}", __name__)
+        value = module if name == "r" else getattr(module, name)
+        globals()[name] = value
+        return value
 
 
 class _Renamed:

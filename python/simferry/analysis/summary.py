@@ -1,7 +1,7 @@
 """Per condition: how many replications, how many failed, and mean, sd and Monte Carlo standard error of each output."""
 
 from collections.abc import Collection, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
@@ -9,6 +9,9 @@ import pyarrow as pa
 from ..results.collect import Collected, as_pandas, with_parameters
 from ..store.run_folder import RunFolder
 from .row_keys import Groups, groups, texts
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 FIXED = (
     "condition",
@@ -30,7 +33,7 @@ def outputs(run: RunFolder, results: pa.Table) -> pa.Table:
     return with_parameters(run, results).drop_columns(list(run.record["parameters"]))
 
 
-def summary(run: RunFolder, collected: Collected, by: Collection[str] | None = None) -> Any:
+def summary(run: RunFolder, collected: Collected, by: Collection[str] | None = None) -> "pd.DataFrame":
     """A pandas.DataFrame, a row per condition and numeric output (logicals count as 0 and 1):
 
     condition, the parameters, replications (those with a value), failed, missing (those that did not fail and have none: NA,

@@ -5,15 +5,15 @@ simferry.images.build(simferry.images.recipe("folder"))      simferry.images.reg
 
 from typing import TYPE_CHECKING, Any
 
-if TYPE_CHECKING:
-    from .recipes import Built, Recipe, build, recipe
-
 __all__ = ["Built", "Recipe", "build", "recipe"]
 
+if TYPE_CHECKING:
+    from .recipes import Built, Recipe, build, recipe
+else:
 
-def __getattr__(name: str) -> Any:
-    if name not in __all__:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from . import recipes
+    def __getattr__(name: str) -> Any:
+        if name not in __all__:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        from . import recipes
 
-    return getattr(recipes, name)
+        return getattr(recipes, name)

@@ -2,15 +2,17 @@
 
 from typing import TYPE_CHECKING, Any
 
-if TYPE_CHECKING:
-    from .functions import Function, function, read_rds
-
 __all__ = ["Function", "function", "read_rds"]
 
+if TYPE_CHECKING:
+    from .functions import Function as Function
+    from .functions import function as function
+    from .functions import read_rds as read_rds
+else:
 
-def __getattr__(name: str) -> Any:
-    if name not in __all__:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from . import functions
+    def __getattr__(name: str) -> Any:
+        if name not in __all__:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        from . import functions
 
-    return getattr(functions, name)
+        return getattr(functions, name)

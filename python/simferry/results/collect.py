@@ -10,7 +10,7 @@ import json
 import warnings
 from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
@@ -25,6 +25,9 @@ from ..worker import blocks
 from ..worker.blocks import Column
 from . import same_seeds
 from .outputs import output_columns
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 _ORDER = ("logical", "integer", "double", "string")
 _TEXTS = ("message", "call", "traceback")
@@ -235,7 +238,7 @@ def _free(name: str, rows: pa.Table, design: Design) -> str:
     return name
 
 
-def as_pandas(table: pa.Table, numbers: Iterable[str] = ()) -> Any:
+def as_pandas(table: pa.Table, numbers: Iterable[str] = ()) -> "pd.DataFrame":
     """A pandas.DataFrame; columns with nulls get Arrow's own types, where a null is not a NaN.
 
     numbers: parameters that become int64 columns where all of their values are whole.

@@ -7,7 +7,7 @@ Names, defaults and addresses are version 2's; `ScriptProcessor` jobs are submit
 for whole numbers and for arguments, a single value for a list of one, and objects passed in are never changed.
 """
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from . import exceptions, network, processing, s3, session
 from .processing import Processor, ScriptProcessor
@@ -25,10 +25,11 @@ __all__ = [
     "session",
 ]
 
+if not TYPE_CHECKING:  # to a type checker an unknown name is an error
 
-def __getattr__(name: str) -> Any:
-    if name.startswith("_"):  # Python's own questions, and reticulate's
-        raise AttributeError(name)
-    raise AttributeError(
-        f"simferry.sagemaker has no {name}: of version 2 it has what processing jobs need ({', '.join(__all__)})"
-    )
+    def __getattr__(name: str) -> Any:
+        if name.startswith("_"):  # Python's own questions, and reticulate's
+            raise AttributeError(name)
+        raise AttributeError(
+            f"simferry.sagemaker has no {name}: of version 2 it has what processing jobs need ({', '.join(__all__)})"
+        )

@@ -14,7 +14,7 @@ import itertools
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
@@ -22,6 +22,9 @@ import pyarrow.compute as pc
 
 from ..errors import DesignError, nearest
 from ..jobs.streams import canonical_value
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 TYPES = {"number": pa.float64(), "integer": pa.int32(), "logical": pa.bool_(), "string": pa.string()}
 RESERVED = ("condition", "replication", "replications")  # columns of every table of results, or summary
@@ -62,9 +65,9 @@ class Design:
         if rows == {0}:
             raise DesignError("the design has no rows", "A design needs at least one condition.")
         self._length = rows.pop() if rows else 1  # no parameters: one condition
-        self.table = pa.table(arrays) if arrays else pa.table({})
+        self.table: pa.Table = pa.table(arrays) if arrays else pa.table({})
         kinds = {arrow: kind for kind, arrow in TYPES.items()}
-        self.types = {name: kinds[array.type] for name, array in arrays.items()}
+        self.types: dict[str, str] = {name: kinds[array.type] for name, array in arrays.items()}
         if not known_distinct:  # it was checked when the run began
             self._check_distinct()
 
@@ -82,9 +85,10 @@ class Design:
         """The parameters of one row (counted from 0), as they arrive in Python."""
         return {name: as_python(self.table[name][row].as_py()) for name in self.types}
 
-    def to_pandas(self) -> Any:
+    def to_pandas(self) -> "pd.DataFrame":
         """The design as a pandas.DataFrame, a row per condition."""
-        return self.table.to_pandas()
+        frame: pd.DataFrame = self.table.to_pandas()
+        return frame
 
     def canonical(self, common: Iterable[str] = ()) -> list[str]:
         """Each condition as JSON of its parameters, names sorted, those in `common` left out. The streams depend on it."""
@@ -143,7 +147,9 @@ def zipped(
     return Design({n: v * longest if len(v) == 1 else v for n, v in columns.items()}, types)
 
 
-def table(source: Any, *, types: Mapping[str, str] | None = None) -> Design:
+def table(
+    source: "str | Path | Mapping[str, Any] | pd.DataFrame | pa.Table", *, types: Mapping[str, str] | None = None
+) -> Design:
     """A design that exists as a table: the path of a CSV or Parquet file, a pandas.DataFrame, a pyarrow.Table or a dict.
 
     In a dict a single value is used in every condition, as in `zipped`."""

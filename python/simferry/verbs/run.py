@@ -6,7 +6,7 @@ import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -31,6 +31,10 @@ from ..sweep.simulation import Simulation
 from ..untrusted import Tree
 from . import reuse
 from .create import as_design, as_simulation, check_replications, create
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import pyarrow as pa
 
 ProgressCallback = Callable[[Progress], None]
 
@@ -101,9 +105,9 @@ class Run:
         """What to know about where it runs, if there is anything."""
         return str(self._backend().note)
 
-    def design(self) -> Any:
+    def design(self) -> "pd.DataFrame":
         """The conditions: pandas.DataFrame of condition (from 1) and the parameters."""
-        frame = self._folder.conditions().to_pandas()
+        frame: pd.DataFrame = self._folder.conditions().to_pandas()
         frame.insert(0, "condition", np.arange(1, self.record["conditions"] + 1, dtype=np.int32))
         return frame
 
@@ -219,17 +223,17 @@ class Run:
             )
         return others
 
-    def results(self) -> Any:
+    def results(self) -> "pd.DataFrame":
         """The run's one table, as a pandas.DataFrame: condition, replication, the parameters, the outputs."""
         table = collect.table(self._folder)
         self._warn_of_oddities(table)
         return collect.as_pandas(table, self.record["parameters"])
 
-    def results_table(self) -> Any:
+    def results_table(self) -> "pa.Table":
         """The same as a pyarrow.Table."""
         return collect.table(self._folder)
 
-    def summary(self, by: str | Iterable[str] | None = None) -> Any:
+    def summary(self, by: str | Iterable[str] | None = None) -> "pd.DataFrame":
         """Per condition and numeric output: n, failed, missing, warnings, mean, sd and MCSE, as a pandas.DataFrame.
 
         by: outputs that tell the rows of one replication apart, such as "method"; without it, those that are text.
@@ -243,13 +247,13 @@ class Run:
             warnings.warn(said, stacklevel=2)
         return out
 
-    def errors(self) -> Any:
+    def errors(self) -> "pd.DataFrame":
         """The failed replications: condition, replication, parameters, message, call, traceback, as a pandas.DataFrame."""
         return collect.as_pandas(
             collect.with_parameters(self._folder, self._collect().failures), self.record["parameters"]
         )
 
-    def warnings(self) -> Any:
+    def warnings(self) -> "pd.DataFrame":
         """What replications warned of: condition, replication, parameters, message, count, as a pandas.DataFrame."""
         return collect.as_pandas(
             collect.with_parameters(self._folder, self._collect().warnings), self.record["parameters"]
@@ -302,7 +306,7 @@ class Run:
         reason: str,
         replications: int,
         retry_failed: bool,
-        backend: Any,
+        backend: Backend,
         on_progress: ProgressCallback | None,
         changed_code: Mapping[str, str] | None = None,
     ) -> None:
@@ -324,7 +328,7 @@ class Run:
             self._collected = (names, collect.collect(self._folder))
         return self._collected[1]
 
-    def _warn_of_oddities(self, rows: Any) -> None:
+    def _warn_of_oddities(self, rows: "pa.Table") -> None:
         if same := same_seeds.conditions(rows.schema.metadata):
             warnings.warn(Note(same_seeds.note(self.id, same)), stacklevel=3)
         for said in oddities(self._folder, rows):

@@ -1,0 +1,93 @@
+"""A user's project: what type checkers make of each public name. It is checked, and never run."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import simferry as sf
+from typing_extensions import assert_type
+
+
+def power(n: int, effect: float) -> dict[str, float]:
+    return {"p": effect / n}
+
+
+def show(progress: sf.Progress) -> None:
+    assert_type(progress.total, int)
+    assert_type(progress.done, int)
+    assert_type(progress.failed, int)
+    assert_type(progress.state, str)
+    assert_type(progress.finished, bool)
+    assert_type(progress.seconds_left, float | None)
+    assert_type(progress.dollars, float | None)
+    assert_type(progress.jobs, dict[str, str])
+
+
+def started(run: sf.Run, taken_over: int, seed_was_drawn: bool) -> None:
+    assert_type(run.seed, int)
+
+
+assert_type(sf.__version__, str)
+
+# designs
+design = sf.grid(n=[10, 20], effect=(0, 0.5), types={"n": "integer"})
+assert_type(design, sf.Design)
+assert_type(sf.zipped({"n": [10, 20]}, effect=0.5), sf.Design)
+assert_type(sf.table("conditions.csv"), sf.Design)
+assert_type(sf.table(pd.DataFrame({"n": [10, 20]})), sf.Design)
+assert_type(sf.random(100, n=(10, 50), method=["a", "b"], seed=2), sf.Design)
+assert_type(sf.latin_hypercube(100, n=(10, 50)), sf.Design)
+assert_type(sf.sobol(128, n=(10, 50)), sf.Design)
+assert_type(len(design), int)
+assert_type(design.names, list[str])
+assert_type(design.types, dict[str, str])
+assert_type(design.condition(0), dict[str, Any])
+assert_type(design.to_pandas(), pd.DataFrame)
+
+# a run
+run = sf.run(power, design, replications=1000, seed=1, workers=2, on_progress=show, on_start=started)
+assert_type(run, sf.Run)
+assert_type(sf.run("power.R", {"n": [10, 20]}, replications=100), sf.Run)
+assert_type(sf.run(Path("power.R"), "conditions.csv", replications=100, store="s3://bucket/folder"), sf.Run)
+assert_type(sf.run(sf.Simulation("power.R", include=("helpers.R",)), replications=100), sf.Run)
+assert_type(run.id, str)
+assert_type(run.folder, Path)
+assert_type(run.address, str)
+assert_type(run.replications, int)
+assert_type(run.record, dict[str, Any])
+assert_type(run.status(), sf.Progress)
+assert_type(run.watch(show), sf.Progress)
+assert_type(run.cancel(), sf.Progress)
+assert_type(run.resume(retry_failed=True, workers=4), sf.Run)
+assert_type(run.extend(5000), sf.Run)
+assert_type(run.logs(), dict[str, str])
+assert_type(run.follow("0001-0001"), Iterator[tuple[str, str]])
+assert_type(run.design(), pd.DataFrame)
+assert_type(run.results(), pd.DataFrame)
+assert_type(run.summary(by="method"), pd.DataFrame)
+assert_type(run.errors(), pd.DataFrame)
+assert_type(run.warnings(), pd.DataFrame)
+assert_type(run.artifacts(1, 1), list[Path])
+assert_type(sf.open("latest"), sf.Run)
+assert_type(sf.runs("s3://bucket/folder"), list[sf.Run])
+
+# a forecast
+forecast = sf.plan(power, design, replications=1000, pilot=False)
+assert_type(forecast, sf.Forecast)
+assert_type(forecast.total, int)
+assert_type(forecast.already_there, int)
+assert_type(forecast.seconds, float | None)
+assert_type(forecast.code, list[dict[str, str]])
+
+# R from Python
+simulate = sf.r.function("power.R", "simulate")
+assert_type(simulate, sf.r.Function)
+assert_type(simulate(n=20), Any)
+
+try:
+    sf.run(**sf.read_sweep("sweep.toml"))
+except sf.SimferryError as error:
+    assert_type(error.message, str)
+    assert_type(error.hint, str)
+    assert_type(error.code, str)

@@ -14,7 +14,7 @@ import uuid
 from pathlib import Path
 
 import pytest
-from conftest import require
+from common import require
 from simferry.containers import engine as engine_module
 from simferry.containers import job as container_job
 from simferry.images import recipes as images

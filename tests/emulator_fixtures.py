@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import require
+from common import require
 from simferry.containers.job import OWNER
 
 P = "/opt/ml/processing"

@@ -14,7 +14,7 @@ from types import SimpleNamespace
 
 import pytest
 from click.testing import CliRunner
-from conftest import require
+from common import require
 from simferry.cli import main
 
 R = "simulate <- function(n, effect = 0) mean(rnorm(n, effect))\n"

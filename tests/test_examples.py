@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import require
+from common import require
 from scipy import integrate, stats
 from scipy.spatial.distance import pdist
 

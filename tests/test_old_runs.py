@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 import simferry as sf
-from conftest import require
+from common import require
 from simferry.errors import Note
 from simferry.jobs import streams
 

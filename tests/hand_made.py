@@ -1,0 +1,100 @@
+"""Run folders that are made by hand from a design and blocks."""
+
+from pathlib import Path
+
+import pytest
+from simferry.jobs import streams
+from simferry.store import folder_store as store
+from simferry.sweep.design import Design
+from simferry.worker import blocks
+
+
+def column(values) -> blocks.Column:
+    """A column from a list: of doubles, integers, logicals or strings; None is NA."""
+    kind = next((type(v) for v in values if v is not None), bool)
+    if kind is str:
+        return blocks.strings(values)
+    if kind is float:
+        return blocks.numbers("double", [blocks.NA_DOUBLE if v is None else v for v in values])
+    return blocks.numbers(
+        "logical" if kind is bool else "integer", [blocks.NA_INTEGER if v is None else v for v in values]
+    )
+
+
+def block_of(done, results=(), failures=(), warned=(), outputs=()) -> blocks.Block:
+    """A block. done: (condition, replication) or (condition, replication, False) for failed ones. results: dicts of columns,
+    condition and replication among them. failures, warned, outputs: tuples that begin with condition and replication."""
+
+    def table(name, columns):
+        return blocks.Table(name, len(columns["condition"]), {n: column(v) for n, v in columns.items()})
+
+    ok = [(*d, True)[2] for d in done]
+    status = {"condition": [d[0] for d in done], "replication": [d[1] for d in done], "ok": ok}
+    tables = [table("replications", {**status, "seconds": [0.001] * len(done)})]
+    tables += [table("results", columns) for columns in results]
+    for name, rows, fields in (
+        ("failures", failures, ("message", "call", "traceback")),
+        ("warnings", warned, ("message", "count")),
+        ("outputs", outputs, ("text",)),
+    ):
+        if rows:
+            names = ("condition", "replication", *fields)
+            tables.append(table(name, dict(zip(names, map(list, zip(*rows, strict=True)), strict=True))))
+    return blocks.Block({"run": "made by hand"}, tables)
+
+
+class HandMade:
+    """A run folder whose blocks are put there one by one."""
+
+    def __init__(self, folder: Path, design: Design, replications: int = 10, **record) -> None:
+        self.store = store.Store(folder)
+        simulation = {
+            "kind": "function",
+            "language": "r",
+            "results_file": "",
+            "args": None,
+            **dict.fromkeys(("function", "script", "path", "objects"), ""),
+            "private_mount": False,
+            **record.pop("simulation", {}),
+        }
+        self.run = self.store.create(
+            "made",
+            {
+                "conditions": len(design),
+                "replications": replications,
+                "parameters": design.types,
+                "simulation": simulation,
+                "seed": 1,
+                "streams": streams.version_of(simulation),
+                "common": [],
+                "code_hash": "c0de",
+                "environment": {"interpreter": "R 4.2.2"},
+                "options": {
+                    "backend": "local",
+                    "place": {},
+                    "cores": None,
+                    "on_error": "continue",
+                    "replication_timeout": None,
+                    "retries": 2,
+                    "chunk_size": None,
+                },
+                "created": "2026-01-01T00:00:00",
+                **record,
+            },
+        )
+        self.run.write_conditions(design.table)
+        self.count = 0
+
+    def add(self, done, *args, **kwargs) -> Path:
+        """Put a block into the folder, as a worker does; returns its path."""
+        self.count += 1
+        failed = sum(1 for d in done if len(d) > 2 and not d[2])
+        path = self.run.blocks / f"0001-0001-1-01.{self.count:06d}-r{len(done)}-f{failed}"
+        path.write_bytes(blocks.encode(block_of(done, *args, **kwargs)))
+        return path
+
+
+@pytest.fixture
+def hand_made(tmp_path):
+    """Makes run folders by hand: hand_made(design, replications=10, **what run.json says)."""
+    return lambda design, *args, **record: HandMade(tmp_path / "store", design, *args, **record)

@@ -1,0 +1,54 @@
+"""The R package: R's own check of it, which runs its tests, its examples and a look at its documentation."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tarfile
+from pathlib import Path
+
+from common import require
+from r_fixtures import missing_packages
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_the_package_passes_rs_own_check(tmp_path):
+    require("r", not (missing := missing_packages()), f"R packages are missing: {missing}")
+    require("r", shutil.which("pandoc") is not None, "pandoc, which the vignettes need, is not on the PATH")
+    environment = {
+        **os.environ,
+        "SIMFERRY_PYTHON": sys.executable,
+        "_R_CHECK_CRAN_INCOMING_": "false",  # asks CRAN
+        "_R_CHECK_FORCE_SUGGESTS_": "false",
+        "_R_CHECK_SYSTEM_CLOCK_": "false",  # asks a time server
+    }
+
+    def r_cmd(*arguments: str) -> subprocess.CompletedProcess[str]:
+        command = ["R", "CMD", *arguments]
+        return subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+
+    built = r_cmd("build", str(ROOT / "r_package"))
+    assert built.returncode == 0, built.stdout + built.stderr
+    (tarball,) = tmp_path.glob("simferry_*.tar.gz")
+    with tarfile.open(tarball) as tar:
+        # from what the last chunk of each shows: all of them were run
+        for vignette, shown in {
+            "first-study": "#&gt; Error: too long a wait",
+            "foreach": "#&gt;    n effect mean",
+        }.items():
+            page = tar.extractfile(f"simferry/inst/doc/{vignette}.html")
+            assert page is not None and shown in page.read().decode()
+    done = r_cmd("check", "--no-manual", "--as-cran", tarball.name)
+    output = tmp_path / "simferry.Rcheck" / "tests" / "testthat.Rout.fail"
+    said = output.read_text()[-4000:] if output.exists() else done.stdout[-4000:]
+    assert done.returncode == 0, said
+    assert re.search(r"^Status: (OK|\d+ NOTEs?)$", done.stdout, re.MULTILINE), done.stdout
+
+
+def test_the_packages_are_of_one_version():
+    import simferry
+
+    for description in (ROOT / "DESCRIPTION", ROOT / "r_package" / "DESCRIPTION"):
+        assert f"\nVersion: {simferry.__version__}\n" in description.read_text()

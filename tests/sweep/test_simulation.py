@@ -1,0 +1,184 @@
+"""What to run: kinds of simulation, how parameters reach them, what is kept of the code, and its hash."""
+
+import shutil
+import threading
+
+import pytest
+from common import require
+from simferry import grid
+from simferry.backends.local import Local
+from simferry.errors import SimulationError
+from simferry.sweep.inputs import as_inputs, write_inputs
+from simferry.sweep.simulation import Simulation
+from simferry.sweep.template import as_argument, rendered_arguments
+
+PYTHON = "def simulate(n, rng):\n    return rng.normal(size=n).mean()\n"
+
+
+def written(folder, name="simulate.py", text=PYTHON):
+    path = folder / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+    return path
+
+
+def test_three_kinds(tmp_path):
+    function = Simulation(written(tmp_path))
+    script = Simulation(written(tmp_path), args="{n}")
+    command = Simulation("echo", args="{n}")
+    assert [(s.language, s.kind) for s in (function, script, command)] == [
+        ("python", "function"),
+        ("python", "script"),
+        ("command", "command"),
+    ]
+    assert Simulation(lambda n: n).kind == "function"
+
+
+def test_names_of_runs_come_from_the_script_or_its_folder(tmp_path):
+    assert Simulation(written(tmp_path, "my study/simulate.py")).name == "my-study"
+    assert Simulation(written(tmp_path, "Power of t.py")).name == "power-of-t"
+    assert Simulation("echo", args="").name == "echo"
+
+
+def test_the_snapshot_holds_the_script_and_what_is_included(tmp_path):
+    written(tmp_path / "project", "helpers.py", "")
+    written(tmp_path / "project", "data/one.csv", "x")
+    written(tmp_path / "project", "data/__pycache__/one.pyc", "x")
+    elsewhere = written(tmp_path, "shared/more.py", "")
+    simulation = Simulation(written(tmp_path / "project"), include=["helpers.py", "data", elsewhere])
+    assert sorted(simulation.files()) == ["data/one.csv", "helpers.py", "more.py", "simulate.py"]
+    simulation.write_code(tmp_path / "code")
+    assert (tmp_path / "code" / "data" / "one.csv").read_text() == "x"
+    assert (tmp_path / "code" / "worker.py").exists() and (tmp_path / "code" / "simferry_worker" / "main.py").exists()
+
+
+def test_links_come_along_under_their_own_names(tmp_path):
+    written(tmp_path / "store", "v3/one.csv", "x")
+    written(tmp_path / "project", "data/two.csv", "x")
+    (tmp_path / "store" / "empty").mkdir()
+    links = {"v3": "../../store/v3", "again": ".", "gone": "nowhere", "empty": "../../store/empty"}
+    for name, to in links.items():
+        (tmp_path / "project" / "data" / name).symlink_to(to)
+    (tmp_path / "project" / "current").symlink_to("../store/v3")
+    (tmp_path / "project" / "in.csv").symlink_to("data/two.csv")
+    script = written(tmp_path / "project")
+    simulation = Simulation(script, include=["data", "current", "in.csv", tmp_path / "store" / "v3", "./data/two.csv"])
+    names = ["current/one.csv", "data/two.csv", "data/v3/one.csv", "in.csv", "simulate.py", "v3/one.csv"]
+    assert sorted(simulation.files()) == names and simulation.empty_folders() == ["data", "data/empty"]
+    given = as_inputs({"data": str(tmp_path / "project" / "data")})
+    write_inputs(given, tmp_path / "inputs")
+    assert sorted(p.name for p in (tmp_path / "inputs").rglob("*.csv")) == ["one.csv", "two.csv"]
+
+
+def test_what_would_take_the_place_of_the_worker_is_refused(tmp_path):
+    written(tmp_path, "simferry_worker/rows.py", "")
+    written(tmp_path, "worker.py", "")
+    for name, what in [("simferry_worker", "folder"), ("worker.py", "file")]:
+        with pytest.raises(SimulationError, match=rf"{name} is the name of a {what} that simferry puts beside"):
+            Simulation(written(tmp_path), include=[name]).files()
+
+
+def test_the_hash_is_that_of_the_code(tmp_path):
+    def hashed(text=PYTHON, **given):
+        return Simulation(written(tmp_path, text=text), **given).code_hash()
+
+    written(tmp_path, "helpers.py", "")
+    assert hashed() == hashed()
+    assert hashed() != hashed(text=PYTHON + "\n")
+    assert hashed() != hashed(include=["helpers.py"])
+    assert hashed() != hashed(args="{n}")
+    assert hashed(args="{n}") != hashed(args="{n} 0")
+    before = hashed(include=["helpers.py"])
+    written(tmp_path, "helpers.py", "a = 1")
+    assert hashed(include=["helpers.py"]) != before
+
+
+@pytest.mark.parametrize(
+    ("value", "language", "text"),
+    [
+        (1000, "r", "1000"),
+        (1000.0, "r", "1000"),
+        (100000.0, "r", "100000"),
+        (1e15, "r", "1000000000000000"),
+        (0.1, "r", "0.1"),
+        (-0.5, "python", "-0.5"),
+        (1e-5, "r", "0.00001"),
+        (1e-300, "r", "1e-300"),
+        (0.1 + 0.2, "r", "0.30000000000000004"),
+        (True, "r", "TRUE"),
+        (True, "python", "True"),
+        (False, "command", "false"),
+        (None, "r", "NA"),
+        (float("inf"), "r", "Inf"),
+        (float("-inf"), "command", "-Inf"),
+        (float("nan"), "r", "NaN"),
+        ("a b", "r", "a b"),
+    ],
+)
+def test_parameters_in_a_command_line(value, language, text):
+    assert as_argument(value, language) == text
+
+
+def test_arguments_are_made_from_the_template():
+    spec = {"args": "--args {n} --name='{method} {{x}}' 0", "language": "r", "kind": "script"}
+    columns = rendered_arguments(spec, grid(n=[10, 2.5], method=["a b"]))
+    assert list(zip(*columns, strict=True)) == [
+        ("--args", "10", "--name=a b {x}", "0"),
+        ("--args", "2.5", "--name=a b {x}", "0"),
+    ]
+
+
+def test_a_check_knows_the_interpreter(tmp_path):
+    simulation = Simulation(written(tmp_path))
+    simulation.check(grid(n=[10]), Local())
+    assert simulation.environment["interpreter"].startswith("Python 3")
+
+
+def test_packages_that_are_asked_for_politely_may_be_missing(tmp_path):
+    require("r", shutil.which("Rscript") is not None, "Rscript is not on the PATH")
+    text = "if (!require(nothere)) try(library(nothere2))\nsimulate <- function(n, ...) n\n"
+    Simulation(written(tmp_path, "simulate.R", text)).check(grid(n=[10], anything=["goes"]), Local())
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        ({"args": "{n}"}, "a function takes no args"),
+        ({"results_file": "x.csv"}, "results_file is for whole scripts"),
+        ({"include": ["nothere.py"]}, "nothere.py is not there"),
+        ({"constants": {"n": 3}}, "n is both a parameter of the design and a constant"),
+        ({"constants": {"m": 3}}, "no argument 'm'"),
+    ],
+)
+def test_functions_given_too_much(given, says):
+    with pytest.raises(SimulationError, match=says):
+        simulation = Simulation(lambda n: n, **given)
+        simulation.check(grid(n=[1]), Local())
+        simulation.files()
+
+
+def test_a_coroutine_is_no_simulation():
+    async def simulate(n):
+        return n
+
+    with pytest.raises(SimulationError, match="coroutine"):
+        Simulation(simulate).check(grid(n=[1]), Local())
+
+
+def test_a_function_that_cannot_be_sent():
+    lock = threading.Lock()
+    with pytest.raises(SimulationError, match=r"(?s)can't be sent .*lock"):
+        Simulation(lambda n: lock).files()
+
+
+@pytest.mark.parametrize("language", ["R", "py"])
+def test_packages_whose_tasks_have_no_streams_are_warned_of(tmp_path, language):
+    name = "snow" if language == "R" else "mpire"
+    code = {
+        "R": "simulate <- function(n) { if (n > 9) snow::parLapply(cl, 1:2, rnorm); mean(rnorm(n)) }",
+        "py": "def simulate(n, rng):\n    if n > 9:\n        import mpire\n    return rng.random()",
+    }[language]
+    script = written(tmp_path, f"simulate.{language}", code)
+    require("r", language == "py" or shutil.which("Rscript") is not None, "Rscript is not on the PATH")
+    with pytest.warns(UserWarning, match=f"uses {name}: tasks that it starts have no streams of their own"):
+        Simulation(script).check(grid(n=[1]), Local())

@@ -8,7 +8,8 @@ import pytest
 from common import rscript
 from simferry.errors import UsageError
 from simferry.jobs import streams
-from simferry.jobs.stretches import Streams, Work
+from simferry.jobs.plan import Streams
+from simferry.jobs.stretches import Work
 from simferry.sweep.design import Design, grid, table
 
 

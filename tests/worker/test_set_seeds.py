@@ -10,7 +10,7 @@ import simferry as sf
 from common import require, rscript
 from hypothesis import given
 from hypothesis import strategies as st
-from simferry.jobs.stretches import Streams
+from simferry.jobs.plan import Streams
 from simferry.worker.seeds import PRIME, permuted, seed_hex_of, seed_of
 
 KEYS = st.lists(st.integers(1, PRIME - 1), min_size=8, max_size=8)

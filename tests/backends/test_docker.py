@@ -10,7 +10,7 @@ import pytest
 import simferry as sf
 from docker_fixtures import left_behind
 from simferry import errors
-from simferry.containers import job as container_job
+from simferry.containers.storage import Files, local_uri
 from simferry.store.folder_store import DEFAULT_STORE
 from simferry.untrusted import Tree
 from sweeps import DRAWS, block_hashes, digest, done_pairs, simferry, wait_until, write
@@ -301,14 +301,14 @@ def test_objects_are_kept_however_a_job_ends(tmp_path, engine, image_r):
 
 
 def test_a_file_of_the_same_size_is_sent_again(tmp_path):
-    files, here, there = container_job.Files(), tmp_path / "here", tmp_path / "there"
+    files, here, there = Files(), tmp_path / "here", tmp_path / "there"
     here.mkdir()
     for content in ("AAAA", "BBBB"):
         (here / "kept").write_text(content)
-        files.send(Tree(here), container_job.local_uri(there))
+        files.send(Tree(here), local_uri(there))
         assert (there / "kept").read_text() == content
     (there / "kept").write_text("an earlier attempt's"[:4])
-    container_job.Files().send(Tree(here), container_job.local_uri(there))
+    Files().send(Tree(here), local_uri(there))
     assert (there / "kept").read_text() == "BBBB"
 
 

@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 from docker_fixtures import left_behind
 from simferry.aws.limits import RequestRefused
-from simferry.containers.job import Files, ProcessingJob, local_uri
+from simferry.containers.job import ContainerJob
+from simferry.containers.processing import Processing
+from simferry.containers.storage import Files, local_uri
 
 P = "/opt/ml/processing"
 
@@ -43,18 +45,17 @@ def job(tmp_path, engine, image_r):
     """Makes a job out of a script and what else the request says; its outcome when it has ended, the job itself."""
     (tmp_path / "code").mkdir()
 
-    def make(script: str, **more) -> ProcessingJob:
+    def make(script: str, **more) -> ContainerJob:
         (tmp_path / "code" / "script.R").write_text(script)
-        return ProcessingJob(
-            engine, request(image_r, tmp_path / "code", **more), tmp_path / "ml", Files(), tmp_path.name
-        )
+        asked = request(image_r, tmp_path / "code", **more)
+        return ContainerJob(engine, asked, Processing(), Files(), tmp_path / "ml", tmp_path.name)
 
     yield make
     assert left_behind(engine, tmp_path.name) == []
     assert not (tmp_path / "ml").exists()
 
 
-def run(job: ProcessingJob):
+def run(job: ContainerJob):
     job.start()
     while (outcome := job.poll()).status == "InProgress":
         time.sleep(0.05)
@@ -181,7 +182,7 @@ def test_hosts_see_each_other_and_their_share_of_the_inputs(job, tmp_path):
 def test_a_lost_host_fails_the_job_and_is_named(job):
     made = job("Sys.sleep(60)", hosts=2)
     made.start()
-    made.containers["algo-2"].kill()
+    made.hosts["algo-2"].container.kill()
     while (outcome := made.poll()).status == "InProgress":
         time.sleep(0.05)
     assert outcome.status == "Failed"
@@ -206,7 +207,9 @@ def test_what_cannot_start_leaves_nothing_behind(job):
 def test_the_services_limits_hold(tmp_path, change, message):
     (tmp_path / "code").mkdir()
     with pytest.raises(RequestRefused, match=message):
-        ProcessingJob(None, {**request("an-image", tmp_path / "code"), **change}, tmp_path / "ml", Files(), "nobody")
+        ContainerJob(
+            None, {**request("an-image", tmp_path / "code"), **change}, Processing(), Files(), tmp_path / "ml", "nobody"
+        )
 
 
 def test_no_file_of_the_host_comes_out_of_a_container(job, tmp_path):

@@ -9,7 +9,8 @@ from aws_fixtures import forget_clients
 from docker_fixtures import docker_config
 from simferry.aws.session import AwsError, CredentialsError, NoAnswer
 from simferry.containers.engine import ImageError
-from simferry.images.registry import KEPT_IMAGES, RegistryError, check_names, ecr_login, push
+from simferry.images.ecr import KEPT_IMAGES, ecr_login
+from simferry.images.registry import RegistryError, check_names, push
 
 ACCOUNT, REGION = "123456789012", "us-west-2"
 ECR = f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com"

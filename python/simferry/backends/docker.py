@@ -16,7 +16,9 @@ from ..aws.contracts.processing import ROOT
 from ..aws.instances import Instance, instance
 from ..containers import job as container_job
 from ..containers.engine import EngineError, connect, find_image, run_once
-from ..containers.job import Outcome, ProcessingJob
+from ..containers.job import ContainerJob, Outcome
+from ..containers.processing import Processing
+from ..containers.storage import Files, local_uri
 from ..errors import UsageError
 from ..files import write_whole, writing
 from ..jobs.launch import command_in_container, environment_of
@@ -69,7 +71,7 @@ class Docker:
         self.at_once = max(1, here // max(1, self.workers * self.hosts))
         self._client: Any = None
         self._waiting: list[tuple[RunFolder, str]] = []
-        self._running: dict[str, ProcessingJob] = {}
+        self._running: dict[str, ContainerJob] = {}
         self._unreachable_since: float | None = None
         self._to_tidy = False
 
@@ -127,9 +129,8 @@ class Docker:
     def go_on(self, run: RunFolder) -> None:
         while self._waiting and len(self._running) < self.at_once:
             run, job = self._waiting.pop(0)
-            made = ProcessingJob(
-                self.client, self.request(run, job), run.jobs / job / "ml", container_job.Files(), run.id
-            )
+            folder = run.jobs / job / "ml"
+            made = ContainerJob(self.client, self.request(run, job), Processing(), Files(), folder, run.id)
             try:
                 made.start()
             except Exception:
@@ -142,16 +143,13 @@ class Docker:
         """The job as CreateProcessingJob has it; addresses are folders here."""
         spec = run.record["simulation"]
         inputs = [
-            contract.input_of("code", container_job.local_uri(run.code)),
-            contract.input_of("plan", container_job.local_uri(run.job_folder(job))),
+            contract.input_of("code", local_uri(run.code)),
+            contract.input_of("plan", local_uri(run.job_folder(job))),
         ]
         for name, one in run.inputs.items():
-            folder = container_job.local_uri(bring(name, one, run))
+            folder = local_uri(bring(name, one, run))
             inputs.append(contract.input_of(name, folder, one["mode"], one["sharded"]))
-        outputs = [
-            contract.output_of(name, container_job.local_uri(run.path / name), "Continuous")
-            for name in contract.OUTPUTS
-        ]
+        outputs = [contract.output_of(name, local_uri(run.path / name), "Continuous") for name in contract.OUTPUTS]
         cluster = {"InstanceCount": self.hosts, "InstanceType": self.instance.name, "VolumeSizeInGB": 16_384}
         return {
             "ProcessingJobName": job_name(run, job),
@@ -274,7 +272,7 @@ class Docker:
             for host in sorted(ml.glob("algo-*")):
                 for name in contract.OUTPUTS:
                     tree = Tree(ml, (host.name, "processing", name))
-                    container_job.Files().send(tree, container_job.local_uri(run.path / name))
+                    Files().send(tree, local_uri(run.path / name))
             container_job.remove_folder(self.client, self.image, ml)
             self._record(run, job, "lost")
 

@@ -1,124 +1,126 @@
-"""One SageMaker Processing job, run in local containers under the service's contract.
+"""One job in containers on this machine, under the contract of a service.
 
-The request is that of CreateProcessingJob. Where the service has S3 there is a `Storage`; everything else is as there:
-/opt/ml/processing/..., /opt/ml/config/*.json, the entry point and arguments, several hosts on one network, the limits of the
-instance type, exit codes, ExitMessage, the maximal run time. Nothing stays behind: `finish` and `discard` remove containers,
-network and folder, and what a killed process left is found by its labels (`leftovers`).
+The request is the service's own; what it means is the `Contract`'s to say (processing.py), and where the service has S3 there is
+a `Storage`. What any such job has is here: several hosts on one network, the limits of the instance type, the maximal run time.
+Nothing stays behind: `finish` and `discard` remove containers, network and folder, and what a killed process left is found by its
+labels (`leftovers`).
 """
 
-import codecs
 import contextlib
-import json
 import os
 import shutil
 import time
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
-from .. import untrusted
-from ..aws.instances import Instance, instance
-from ..aws.limits import RequestRefused, check_request
-from ..untrusted import Tree
+from ..aws.instances import Instance
 from .engine import EngineError, find_image
+from .storage import Storage
 
 OWNER = "simferry.owner"  # label: who started it; all that an owner left behind is found by it
 JOB = "simferry.job"
 GIB = 2**30
-MESSAGE_BYTES = 1024
-LONGEST_MESSAGE = 1 << 16  # of which so much is looked at
 ROLE = "arn:aws:iam::000000000000:role/simferry-local"  # of jobs that run here: nobody is asked for it
-
-
-class Storage(Protocol):
-    """Where a job's inputs come from and its outputs go."""
-
-    def fetch(self, source: dict[str, Any], folder: Path, host: int, hosts: int) -> None:
-        """Bring what an S3Input of the request names into a folder; of sharded data only host number `host`'s share."""
-
-    def send(self, tree: Tree, uri: str) -> None:
-        """Bring the files of a tree that are new or have changed to a URI; what can't be brought is passed over."""
-
-
-HERE = "s3://this-machine"  # the service knows no addresses but those of S3
-
-
-def local_uri(path: Path) -> str:
-    """A folder of this machine, as the request of a job that runs here names it."""
-    return f"{HERE}{path.absolute()}"
-
-
-def share(files: list[Any], source: dict[str, Any], host: int, hosts: int) -> list[Any]:
-    """What host number `host` gets of an input's files: all of them, or every so many where they are sharded."""
-    return files[host::hosts] if source.get("S3DataDistributionType") == "ShardedByS3Key" else files
-
-
-class Files:
-    """Storage in folders of this machine."""
-
-    def __init__(self) -> None:
-        self.sent: untrusted.Sent = {}
-
-    def fetch(self, source: dict[str, Any], folder: Path, host: int, hosts: int) -> None:
-        path = Path(source["S3Uri"].removeprefix(HERE))
-        if not path.exists():
-            raise FileNotFoundError(2, "there is no such input", str(path))
-        files = sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]
-        base = path if path.is_dir() else path.parent
-        for file in share(files, source, host, hosts):
-            target = folder / file.relative_to(base)
-            target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(file, target)
-
-    def send(self, tree: Tree, uri: str) -> None:
-        target = Path(uri.removeprefix(HERE))
-        target.mkdir(parents=True, exist_ok=True)
-        tree.send(self.sent, lambda file, stream: untrusted.write(target, file.name, stream, file.size))
 
 
 @dataclass
 class Outcome:
-    """How a job stands: the service's ProcessingJobStatus, ExitMessage and FailureReason."""
+    """How a job stands: the service's status, exit message and failure reason."""
 
     status: str  # InProgress, Completed, Failed, Stopped
     exit_message: str = ""
     failure_reason: str = ""
 
 
-class ProcessingJob:
+@dataclass(frozen=True)
+class Needs:
+    """What a request asks of the machine. seconds: that the job may run. isolated: it reaches no network."""
+
+    name: str
+    image: str
+    instance: Instance
+    hosts: int
+    volume_gb: int
+    seconds: float
+    isolated: bool
+
+    @property
+    def host_names(self) -> list[str]:
+        return [f"algo-{i + 1}" for i in range(self.hosts)]
+
+
+@dataclass
+class Host:
+    """One of a job's containers. folder: what it sees at `Launch.mount`. left_out: files of its outputs, and why they are."""
+
+    name: str  # algo-1
+    number: int
+    folder: Path
+    needs: Needs
+    container: Any = None
+    left_out: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def volume_bytes(self) -> int:
+        return self.needs.volume_gb * GIB
+
+
+@dataclass(frozen=True)
+class Launch:
+    """How a host's container is started. Without entrypoint or command the image's own is taken."""
+
+    entrypoint: list[str] | None
+    command: list[str] | None
+    environment: Mapping[str, str]
+    mount: str
+
+
+class Contract(Protocol):
+    """What a service's jobs find in their containers, and what their ends mean."""
+
+    def needs(self, request: Mapping[str, Any]) -> Needs:
+        """Raises RequestRefused for a request that the service would not take."""
+
+    def prepare(self, host: Host, request: Mapping[str, Any], storage: Storage) -> Launch:
+        """Fills a host's folder, before it is started."""
+
+    def send(self, host: Host, request: Mapping[str, Any], storage: Storage, ended: bool) -> None:
+        """Brings a host's outputs out: those that come while it runs, or those of a job that has `ended` well."""
+
+    def outcome(self, hosts: list[Host], states: Mapping[str, Mapping[str, Any]], stopped: str) -> Outcome:
+        """How a job ended. states: the engine's, of the hosts that decide, by name. stopped: why it was stopped, if it was."""
+
+
+class ContainerJob:
     """A job in containers here.
 
-    request: as for CreateProcessingJob. folder: an empty one of the job's own, for what the containers see as /opt/ml.
-    arn: what the containers are told that the job is. image: the engine's own name for what the request's ImageUri means.
+    folder: an empty one of the job's own, for what the containers see. owner: of its label. image: the engine's own name for what
+    the request calls its image.
     """
 
     def __init__(
         self,
         client: Any,
-        request: dict[str, Any],
-        folder: Path,
+        request: Mapping[str, Any],
+        contract: Contract,
         storage: Storage,
+        folder: Path,
         owner: str,
-        arn: str = "",
         image: str = "",
     ) -> None:
-        check_request("sagemaker", "CreateProcessingJob", request)
-        self.client, self.request, self.folder, self.storage = client, request, folder, storage
-        self.name = request["ProcessingJobName"]
-        self.arn = arn or f"arn:aws:sagemaker:us-east-1:000000000000:processing-job/{self.name}"
-        self.image = image or request["AppSpecification"]["ImageUri"]
+        self.client, self.request, self.contract, self.storage, self.folder = client, request, contract, storage, folder
+        self.needs = contract.needs(request)
+        self.name, self.image = self.needs.name, image or self.needs.image
         self.labels = {OWNER: owner, JOB: self.name}
-        cluster = request["ProcessingResources"]["ClusterConfig"]
-        self.hosts = [f"algo-{i + 1}" for i in range(cluster.get("InstanceCount", 1))]
-        self.instance = instance(cluster["InstanceType"])
-        self.volume_bytes = cluster["VolumeSizeInGB"] * GIB
+        self.hosts = {name: Host(name, i, folder / name, self.needs) for i, name in enumerate(self.needs.host_names)}
         self.started = 0.0
         self.send_again = 0.0
         self.stopped = ""  # why, once it is
-        self.left_out: dict[str, dict[str, str]] = {host: {} for host in self.hosts}  # of the outputs, and why
-        self.containers: dict[str, Any] = {}
         self.network: Any = None
         self.outcome = Outcome("InProgress")
+        self.kept_logs: dict[str, str] = {}  # by host, once it has ended
 
     # ---- start ----
 
@@ -127,86 +129,41 @@ class ProcessingJob:
         find_image(self.client, self.image)
         try:
             self.folder.mkdir(mode=0o700, exist_ok=True)  # the hosts' folders below are anybody's
-            for number, host in enumerate(self.hosts):
-                self._prepare(number, host)
+            launches = {host.name: self._prepared(host) for host in self.hosts.values()}
             if len(self.hosts) > 1:
                 self.network = self.client.networks.create(
-                    f"{self.name}-{os.getpid()}", driver="bridge", labels=self.labels,
-                    internal=bool(self.request.get("NetworkConfig", {}).get("EnableNetworkIsolation")),
-                )  # fmt: skip
-            for host in self.hosts:
-                self.containers[host] = self._container(host)
-            for container in self.containers.values():
-                container.start()
+                    f"{self.name}-{os.getpid()}", driver="bridge", labels=self.labels, internal=self.needs.isolated
+                )
+            for name, host in self.hosts.items():
+                host.container = self._container(host, launches[name])
+            for host in self.hosts.values():
+                host.container.start()
         except BaseException:
             self.discard()
             raise
         self.started = time.monotonic()
 
-    def _inside(self, host: str, path: str) -> Path:
-        """Where a path of the container lies here. Raises RequestRefused for one that would lie outside of the job's folder."""
-        if not path.startswith("/opt/ml/") or ".." in path.split("/"):
-            raise RequestRefused(f"LocalPath must begin with /opt/ml/ and not lead out of it, and is '{path}'")
-        return self.folder / host / Path(path).relative_to("/opt/ml")
-
-    def _prepare(self, number: int, host: str) -> None:
-        for name in ("config", "output", "processing"):
-            (self.folder / host / name).mkdir(parents=True)
-        for one in self.request.get("ProcessingInputs", []):
-            source = one["S3Input"]
-            target = self._inside(host, source["LocalPath"])
-            target.mkdir(parents=True, exist_ok=True)
-            self.storage.fetch(source, target, number, len(self.hosts))
-        for one in self.request.get("ProcessingOutputConfig", {}).get("Outputs", []):
-            self._inside(host, one["S3Output"]["LocalPath"]).mkdir(parents=True, exist_ok=True)
-        self._configure(host)
-        for path in [self.folder / host, *(self.folder / host).rglob("*")]:  # the image's user is another than ours
+    def _prepared(self, host: Host) -> Launch:
+        launch = self.contract.prepare(host, self.request, self.storage)
+        for path in [host.folder, *host.folder.rglob("*")]:  # the image's user is another than ours
             path.chmod(0o777 if path.is_dir() else 0o666)
+        return launch
 
-    def _configure(self, host: str) -> None:
-        r = self.request
-        config = {
-            "ProcessingJobArn": self.arn,
-            "ProcessingJobName": self.name,
-            "AppSpecification": r["AppSpecification"],
-            "Environment": r.get("Environment", {}),
-            "ProcessingInputs": r.get("ProcessingInputs", []),
-            "ProcessingOutputConfig": r.get("ProcessingOutputConfig", {"Outputs": []}),
-            "ProcessingResources": r["ProcessingResources"],
-            "RoleArn": r["RoleArn"],
-            "StoppingCondition": r.get("StoppingCondition", {"MaxRuntimeInSeconds": 86400}),
-        }
-        resources = {
-            "current_host": host,
-            "current_instance_type": self.instance.name,
-            "hosts": self.hosts,
-            "network_interface_name": "eth0",
-        }
-        folder = self.folder / host / "config"
-        (folder / "processingjobconfig.json").write_text(json.dumps(config))
-        (folder / "resourceconfig.json").write_text(json.dumps(resources))
-
-    def _container(self, host: str) -> Any:
-        application = self.request["AppSpecification"]
-        cores = cores_of(self.instance, os.cpu_count() or 1)
-        memory = int(self.instance.memory_gib * GIB)
-        isolated = self.request.get("NetworkConfig", {}).get("EnableNetworkIsolation") and not self.network
-        options: dict[str, Any] = {"network_mode": "none"} if isolated else {}
+    def _container(self, host: Host, launch: Launch) -> Any:
+        cores = cores_of(self.needs.instance, os.cpu_count() or 1)
+        memory = int(self.needs.instance.memory_gib * GIB)
+        options: dict[str, Any] = {"network_mode": "none"} if self.needs.isolated and not self.network else {}
         if self.network:
-            options = {
-                "network": self.network.name,
-                "networking_config": {
-                    self.network.name: self.client.api.create_endpoint_config(aliases=[host]),
-                },
-            }
+            alias = self.client.api.create_endpoint_config(aliases=[host.name])
+            options = {"network": self.network.name, "networking_config": {self.network.name: alias}}
         return self.client.containers.create(
             self.image,
-            entrypoint=application.get("ContainerEntrypoint"),
-            command=application.get("ContainerArguments"),
-            environment=self.request.get("Environment", {}),
-            hostname=host,
-            name=f"{self.name}-{host}",
-            volumes={str(self.folder / host): {"bind": "/opt/ml", "mode": "rw"}},
+            entrypoint=launch.entrypoint,
+            command=launch.command,
+            environment=launch.environment,
+            hostname=host.name,
+            name=f"{self.name}-{host.name}",
+            volumes={str(host.folder): {"bind": launch.mount, "mode": "rw"}},
             nano_cpus=cores * 10**9,
             mem_limit=memory,
             memswap_limit=memory,  # no swap there either
@@ -223,27 +180,26 @@ class ProcessingJob:
         import docker.errors
 
         states: dict[str, dict[str, Any]] = {}
-        for host, container in self.containers.items():
+        for name, host in self.hosts.items():
             try:
-                container.reload()
-                states[host] = container.attrs["State"]
+                host.container.reload()
+                states[name] = host.container.attrs["State"]
             except docker.errors.NotFound:  # removed by somebody
-                states[host] = {"Running": False, "Status": "removed", "ExitCode": 137, "OOMKilled": False}
+                states[name] = {"Running": False, "Status": "removed", "ExitCode": 137, "OOMKilled": False}
         if time.monotonic() >= self.send_again:
             began = time.monotonic()
-            self._send("Continuous")
+            self._send(ended=False)
             # to look through many files is to be a small part of the time
             self.send_again = time.monotonic() + 4 * (time.monotonic() - began)
-        seconds = self.request.get("StoppingCondition", {}).get("MaxRuntimeInSeconds", 86400)
-        running = [host for host, s in states.items() if s.get("Running") or s.get("Status") == "created"]
-        bad = {host: s for host, s in states.items() if host not in running and s["ExitCode"] != 0}
-        if running and time.monotonic() - self.started > seconds:
-            self.stop(f"MaxRuntimeExceeded: the job ran longer than {seconds} s")
+        running = [name for name, s in states.items() if s.get("Running") or s.get("Status") == "created"]
+        bad = {name: s for name, s in states.items() if name not in running and s["ExitCode"] != 0}
+        if running and time.monotonic() - self.started > self.needs.seconds:
+            self.stop(f"MaxRuntimeExceeded: the job ran longer than {self.needs.seconds} s")
             return self.poll()
         if running and bad:  # a host is lost: the others are of no use
-            for host in running:
+            for name in running:
                 with contextlib.suppress(docker.errors.APIError):
-                    self.containers[host].kill()
+                    self.hosts[name].container.kill()
             return self.finish(bad)
         if running:
             return self.outcome
@@ -252,18 +208,18 @@ class ProcessingJob:
     def logs(self, host: str) -> str:
         """What a host has printed so far."""
         with contextlib.suppress(Exception):
-            printed: bytes = self.containers[host].logs()
+            printed: bytes = self.hosts[host].container.logs()
             return printed.decode(errors="replace")
         return ""
 
     def signal(self, name: str) -> None:
         """Send a signal to each host's first process."""
-        for container in self.containers.values():
+        for host in self.hosts.values():
             with contextlib.suppress(Exception):
-                container.kill(signal=name)
+                host.container.kill(signal=name)
 
     def stop(self, why: str) -> None:
-        """End the job, as StopProcessingJob does."""
+        """End the job at once."""
         self.stopped = self.stopped or why
         self.signal("SIGKILL")
 
@@ -271,46 +227,18 @@ class ProcessingJob:
 
     def finish(self, states: dict[str, dict[str, Any]]) -> Outcome:
         """Outputs out, containers gone. states: of the hosts that decide about the outcome."""
-        self._send("Continuous")
-        written = b"".join(self._message(host) for host in self.hosts)
-        message = written[:MESSAGE_BYTES].decode(errors="ignore")
-        bad = {host: s for host, s in states.items() if s["ExitCode"] != 0}
-        if self.stopped:
-            self.outcome = Outcome("Stopped", message, self.stopped)
-        elif bad:
-            host, state = next(iter(bad.items()))
-            memory = f"{self.instance.memory_gib:g} GiB"
-            why = f"out of memory ({self.instance.name} has {memory})" if state.get("OOMKilled") else ""
-            which = f"host {host} " if len(self.hosts) > 1 else ""
-            reason = f"AlgorithmError: {which}exited with code {state['ExitCode']}{': ' + why if why else ''}"
-            if len(self.hosts) > 1 and state["ExitCode"] == 137 and not why:
-                reason = f"AlgorithmError: host {host} was lost (exit code 137)"
-            self.outcome = Outcome("Failed", message, reason)
-        elif not is_text(written):
-            self.outcome = Outcome("Failed", message, "ClientError: /opt/ml/output/message is not encoded in UTF-8")
-        else:
-            self._send("EndOfJob")
-            self.outcome = Outcome("Completed", message)
-        self.kept_logs = {host: self.logs(host) + self._left_out(host) for host in self.hosts}
+        self._send(ended=False)
+        outcome = self.contract.outcome(list(self.hosts.values()), states, self.stopped)
+        if outcome.status == "Completed":
+            self._send(ended=True)
+        self.outcome = outcome
+        self.kept_logs = {name: self.logs(name) + _left_out(host) for name, host in self.hosts.items()}
         self.discard()
         return self.outcome
 
-    def _send(self, mode: str) -> None:
-        for one in self.request.get("ProcessingOutputConfig", {}).get("Outputs", []):
-            output = one["S3Output"]
-            if output.get("S3UploadMode", "EndOfJob") == mode:
-                for host in self.hosts:
-                    parts = self._inside(host, output["LocalPath"]).relative_to(self.folder / host).parts
-                    tree = Tree(self.folder / host, parts, self.volume_bytes, self.left_out[host])
-                    self.storage.send(tree, output["S3Uri"])
-
-    def _message(self, host: str) -> bytes:
-        return untrusted.read(self.folder / host, "output/message", LONGEST_MESSAGE) or b""
-
-    def _left_out(self, host: str) -> str:
-        return "".join(
-            f"simferry: {f'/opt/ml/{name}'!r} is left out: {why}\n" for name, why in self.left_out[host].items()
-        )
+    def _send(self, ended: bool) -> None:
+        for host in self.hosts.values():
+            self.contract.send(host, self.request, self.storage, ended)
 
     def discard(self) -> None:
         """Remove containers, network and folder, whatever state they are in."""
@@ -319,13 +247,8 @@ class ProcessingJob:
         remove_folder(self.client, self.image, self.folder)
 
 
-def is_text(content: bytes) -> bool:
-    """Whether it is UTF-8, as far as it was read: its last character may be cut."""
-    try:
-        codecs.getincrementaldecoder("utf-8")().decode(content, final=len(content) % LONGEST_MESSAGE != 0)
-    except UnicodeDecodeError:
-        return False
-    return True
+def _left_out(host: Host) -> str:
+    return "".join(f"simferry: {f'/opt/ml/{name}'!r} is left out: {why}\n" for name, why in host.left_out.items())
 
 
 def cores_of(kind: Instance, here: int) -> int:

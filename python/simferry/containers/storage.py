@@ -1,16 +1,63 @@
-"""A job's inputs and outputs in S3, as SageMaker Processing brings and takes them."""
+"""Where the inputs of jobs in containers here come from and their outputs go: folders of this machine, or S3."""
 
 import contextlib
 import errno
 import json
 import os
 import re
+import shutil
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Protocol
 
+from .. import untrusted
 from ..untrusted import File, Sent, Tree, Unfit
-from .job import share
+
+
+class Storage(Protocol):
+    """Where a job's inputs come from and its outputs go."""
+
+    def fetch(self, source: dict[str, Any], folder: Path, host: int, hosts: int) -> None:
+        """Bring what an S3Input of the request names into a folder; of sharded data only host number `host`'s share."""
+
+    def send(self, tree: Tree, uri: str) -> None:
+        """Bring the files of a tree that are new or have changed to a URI; what can't be brought is passed over."""
+
+
+HERE = "s3://this-machine"  # the service knows no addresses but those of S3
+
+
+def local_uri(path: Path) -> str:
+    """A folder of this machine, as the request of a job that runs here names it."""
+    return f"{HERE}{path.absolute()}"
+
+
+def share(files: list[Any], source: dict[str, Any], host: int, hosts: int) -> list[Any]:
+    """What host number `host` gets of an input's files: all of them, or every so many where they are sharded."""
+    return files[host::hosts] if source.get("S3DataDistributionType") == "ShardedByS3Key" else files
+
+
+class Files:
+    """Storage in folders of this machine."""
+
+    def __init__(self) -> None:
+        self.sent: Sent = {}
+
+    def fetch(self, source: dict[str, Any], folder: Path, host: int, hosts: int) -> None:
+        path = Path(source["S3Uri"].removeprefix(HERE))
+        if not path.exists():
+            raise FileNotFoundError(2, "there is no such input", str(path))
+        files = sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]
+        base = path if path.is_dir() else path.parent
+        for file in share(files, source, host, hosts):
+            target = folder / file.relative_to(base)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(file, target)
+
+    def send(self, tree: Tree, uri: str) -> None:
+        target = Path(uri.removeprefix(HERE))
+        target.mkdir(parents=True, exist_ok=True)
+        tree.send(self.sent, lambda file, stream: untrusted.write(target, file.name, stream, file.size))
 
 
 class TransferError(Exception):
@@ -27,7 +74,10 @@ class Item:
 
 
 class S3Storage:
-    """s3: a boto3 client with the credentials of the job's role. encryption: what put_object is told of keys."""
+    """Storage in S3, as SageMaker brings and takes files.
+
+    s3: a boto3 client with the credentials of the job's role. encryption: what put_object is told of keys.
+    """
 
     def __init__(self, s3: Any, role: str, encryption: dict[str, str]) -> None:
         self.s3, self.role, self.encryption = s3, role, encryption

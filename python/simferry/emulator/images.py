@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 from ..containers.engine import ImageError, find_image
-from ..images.registry import ECR, named_in_ecr
+from ..images.ecr import ECR, named_in_ecr
 
 
 class NoImage(Exception):

@@ -7,7 +7,8 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from ..containers.job import Outcome, ProcessingJob, cores_of
+from ..containers.job import ContainerJob, Outcome, cores_of
+from ..containers.processing import Processing
 from ..containers.storage import S3Storage, TransferError
 from ..errors import SimferryError
 from .host_log import HostLog
@@ -152,7 +153,8 @@ class Job:
         folder = self.machine.folder / self.name
         folder.mkdir()
         (folder / "image").write_text(image)  # it removes what its user wrote, also after this process was killed
-        job = ProcessingJob(self.machine.client, request, folder / "ml", storage, self.machine.owner, self.arn, image)
+        contract = Processing(self.arn)
+        job = ContainerJob(self.machine.client, request, contract, storage, folder / "ml", self.machine.owner, image)
         try:
             self._begin(job)
             self.on_event(f"{self.name}  running")
@@ -161,7 +163,7 @@ class Job:
             if job.outcome.status == "InProgress":
                 job.discard()
 
-    def _begin(self, job: ProcessingJob) -> None:
+    def _begin(self, job: ContainerJob) -> None:
         import docker.errors
 
         try:
@@ -170,7 +172,7 @@ class Job:
             said = str(error.explanation or error)
             raise TransferError(f"AlgorithmError: the container can't be started: {said}") from None
 
-    def _follow(self, job: ProcessingJob, storage: S3Storage) -> Outcome:
+    def _follow(self, job: ContainerJob, storage: S3Storage) -> Outcome:
         logs = self._logs(job)
         lost, next_log = False, time.monotonic() + LOG_SECONDS
         while (outcome := job.poll()).status == "InProgress":
@@ -179,7 +181,7 @@ class Job:
             age = time.monotonic() - job.started
             if self.seconds_until_lost is not None and age >= self.seconds_until_lost and not lost:
                 lost = storage.lost = True
-                random.Random(self.name).choice(list(job.containers.values())).kill()
+                random.Random(self.name).choice(list(job.hosts.values())).container.kill()
             if time.monotonic() > next_log:
                 next_log = time.monotonic() + LOG_SECONDS
                 for log in logs.values():
@@ -189,12 +191,14 @@ class Job:
             log.close(job.kept_logs[host])
         return Outcome("Failed", "", INTERNAL) if lost and outcome.status == "Failed" else outcome
 
-    def _logs(self, job: ProcessingJob) -> dict[str, HostLog]:
+    def _logs(self, job: ContainerJob) -> dict[str, HostLog]:
         """None where the role may not write any, as on the service."""
         from botocore.exceptions import ClientError
 
         client = self.clients("logs", self.region)
         now = round(time.time() * 1000)
         with contextlib.suppress(ClientError):
-            return {h: HostLog(client, f"{self.name}/{h}-{now}", c) for h, c in job.containers.items()}
+            return {
+                name: HostLog(client, f"{self.name}/{name}-{now}", host.container) for name, host in job.hosts.items()
+            }
         return {}

@@ -6,7 +6,8 @@ from typing import Any
 
 from ..aws.session import account, asking, client, region
 from ..errors import UsageError
-from .registry import ECR, digests_of, ecr_host, named_in_ecr, push, tag_of
+from .ecr import ECR, ecr_host, named_in_ecr
+from .registry import digests_of, push, tag_of
 
 
 @dataclass(frozen=True)

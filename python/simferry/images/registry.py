@@ -1,29 +1,23 @@
 """Pushing images: to ECR, whose repository is made where it is missing, or to any registry Docker knows."""
 
-import base64
 import contextlib
 import hashlib
 import json
 import re
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from ..aws.session import asking, is_loopback
-from ..aws.session import client as aws_client
 from ..containers.engine import ImageError, connect, find_image, repository_of
 from ..errors import SimferryError
+from .ecr import ECR, Progress, client_of, ecr_login
 from .recipes import LABEL
 
-ECR = re.compile(r"(\d{12})\.dkr\.ecr(?:-fips)?\.([a-z0-9-]+)\.amazonaws\.com(?:\.cn)?")
-ATTEMPTS = 3  # somebody watches: an ECR that does not answer is told soon
 _HOST = re.compile(r"(?=.*[.:]|localhost)[A-Za-z0-9][A-Za-z0-9.-]*(?::\d+)?")
 _PART = r"[a-z0-9]+(?:(?:[._-]|__|-+)[a-z0-9]+)*"
 _NAME = re.compile(rf"(?:{_PART}/)*{_PART}")
 _MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
-KEPT_IMAGES = 30
 PUSH_SECONDS = 600  # for which a registry may say nothing: it looks through what it was sent
-Progress = Callable[[str], None]
 
 
 class RegistryError(SimferryError):
@@ -59,8 +53,8 @@ def push(name: str, to: str, on_progress: Progress = lambda _: None) -> Pushed:
     credentials = ecr_login(ecr[1], ecr[2], repository, on_progress) if ecr else None
     tag = tag_of(image)
     uri = f"{host}/{repository}:{tag}"
-    if ecr and is_loopback(_ecr(ecr[2]).meta.endpoint_url):
-        return _tell(_ecr(ecr[2]), ecr[1], repository, tag, image, uri)
+    if ecr and is_loopback(client_of(ecr[2]).meta.endpoint_url):
+        return _tell(client_of(ecr[2]), ecr[1], repository, tag, image, uri)
     there = _digest_there(client, uri, credentials)
     if there and there in digests_of(image):
         return Pushed(uri, there, True)
@@ -76,26 +70,10 @@ def push(name: str, to: str, on_progress: Progress = lambda _: None) -> Pushed:
     return Pushed(uri, digest or _digest_there(client, uri, credentials) or "", False)
 
 
-def ecr_host(account: str, region: str) -> str:
-    """The address of an account's ECR: in China it has an ending of its own."""
-    return f"{account}.dkr.ecr.{region}.amazonaws.com{'.cn' if region.startswith('cn-') else ''}"
-
-
-def named_in_ecr(name: str) -> tuple[str, dict[str, str]]:
-    """The repository of a name without its host, and which of its images is meant, as ECR's requests have it."""
-    repository = repository_of(name)
-    tag, _, digest = name[len(repository) :].lstrip(":").partition("@")
-    return repository, {"imageDigest": digest} if digest else {"imageTag": tag or "latest"}
-
-
 def digests_of(image: Any) -> set[str]:
     """By which registries know this very image: those that it came from or went to, and ECR as `simferry emulator` plays it."""
     here = {digest.rpartition("@")[2] for digest in image.attrs.get("RepoDigests", [])}
     return here | {_emulators_manifest(image)[1]}
-
-
-def _ecr(region: str) -> Any:
-    return aws_client("ecr", region, ATTEMPTS)
 
 
 def _emulators_manifest(image: Any) -> tuple[str, str]:
@@ -204,44 +182,3 @@ def _digest_there(client: Any, uri: str, credentials: dict[str, str] | None) -> 
         return str(client.images.get_registry_data(uri, auth_config=credentials).id)
     except docker.errors.DockerException:
         return None
-
-
-def ecr_login(account: str, region: str, repository: str, on_progress: Progress) -> dict[str, str]:
-    """Make the repository where it is missing; user and password for this registry. Raises AwsError."""
-    with asking(f"ECR of account {account} in {region}"):
-        ecr = _ecr(region)
-        try:
-            ecr.describe_repositories(registryId=account, repositoryNames=[repository])
-        except ecr.exceptions.RepositoryNotFoundException:
-            on_progress(f"making repository {repository}")
-            _make_repository(ecr, account, repository)
-        token = ecr.get_authorization_token()["authorizationData"][0]["authorizationToken"]
-    user, _, password = base64.b64decode(token).decode().partition(":")
-    return {"username": user, "password": password}
-
-
-def _make_repository(ecr: Any, account: str, repository: str) -> None:
-    """A repository of immutable tags that are scanned, in which the newest images are kept; or none."""
-    from botocore.exceptions import ClientError
-
-    try:
-        ecr.create_repository(
-            registryId=account, repositoryName=repository, imageTagMutability="IMMUTABLE",
-            imageScanningConfiguration={"scanOnPush": True}, tags=[{"Key": "made-by", "Value": "simferry"}],
-        )  # fmt: skip
-    except ecr.exceptions.RepositoryAlreadyExistsException:
-        return  # another was faster
-    rule = {
-        "rulePriority": 1,
-        "description": f"keep the newest {KEPT_IMAGES} images",
-        "selection": {"tagStatus": "any", "countType": "imageCountMoreThan", "countNumber": KEPT_IMAGES},
-        "action": {"type": "expire"},
-    }
-    try:
-        ecr.put_lifecycle_policy(
-            registryId=account, repositoryName=repository, lifecyclePolicyText=json.dumps({"rules": [rule]})
-        )
-    except ClientError:
-        with contextlib.suppress(ClientError):  # without its rule it would be half made
-            ecr.delete_repository(registryId=account, repositoryName=repository)
-        raise

@@ -10,9 +10,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from ..containers import job as container_job
 from ..containers.engine import connect
-from ..containers.storage import S3Storage, TransferError
+from ..containers.job import ContainerJob
+from ..containers.processing import Processing, arn_here
+from ..containers.storage import HERE, Files, S3Storage, TransferError
 from ..errors import UsageError
 from ..terminal import shown
 from ..untrusted import Tree, scrap_folder
@@ -30,7 +31,7 @@ def run_here(request: dict[str, Any], session: Session, show_logs: bool) -> dict
     storage = FoldersAndS3(session, kms_key)
     created = datetime.now(timezone.utc)
     with scrap_folder("simferry-") as folder:
-        job = container_job.ProcessingJob(engine, request, folder / "ml", storage, owner)
+        job = ContainerJob(engine, request, Processing(), storage, folder / "ml", owner)
         printed = dict.fromkeys(job.hosts, 0)
         try:
             job.start()
@@ -47,7 +48,7 @@ def run_here(request: dict[str, Any], session: Session, show_logs: bool) -> dict
             _print_new(job, job.kept_logs, printed, last=True)
     return {
         **request,
-        "ProcessingJobArn": job.arn,
+        "ProcessingJobArn": arn_here(job.name),
         "ProcessingJobStatus": job.outcome.status,
         "ExitMessage": job.outcome.exit_message,
         "FailureReason": job.outcome.failure_reason,
@@ -57,7 +58,7 @@ def run_here(request: dict[str, Any], session: Session, show_logs: bool) -> dict
     }
 
 
-def _print_new(job: container_job.ProcessingJob, texts: dict[str, str], printed: dict[str, int], last: bool) -> None:
+def _print_new(job: ContainerJob, texts: dict[str, str], printed: dict[str, int], last: bool) -> None:
     """Print the lines that are new; one that isn't finished waits, until the job has ended."""
     for host, text in texts.items():
         new = text[printed[host] :]
@@ -67,7 +68,7 @@ def _print_new(job: container_job.ProcessingJob, texts: dict[str, str], printed:
             print(shown(f"[{host}] {line}" if len(job.hosts) > 1 else line, sys.stdout), flush=True)
 
 
-class FoldersAndS3(container_job.Files):
+class FoldersAndS3(Files):
     """Storage in folders of this machine and in S3, each by its address."""
 
     def __init__(self, session: Session, kms_key: str | None) -> None:
@@ -80,13 +81,13 @@ class FoldersAndS3(container_job.Files):
         return S3Storage(self.session.s3_client, "whose credentials are used here", self.encryption)
 
     def fetch(self, source: dict[str, Any], folder: Path, host: int, hosts: int) -> None:
-        here = source["S3Uri"].startswith(container_job.HERE)
+        here = source["S3Uri"].startswith(HERE)
         with _told():
             super().fetch(source, folder, host, hosts) if here else self.s3.fetch(source, folder, host, hosts)
 
     def send(self, tree: Tree, uri: str) -> None:
         with _told():
-            super().send(tree, uri) if uri.startswith(container_job.HERE) else self.s3.send(tree, uri)
+            super().send(tree, uri) if uri.startswith(HERE) else self.s3.send(tree, uri)
 
 
 @contextlib.contextmanager

@@ -10,7 +10,8 @@ from typing import Any
 from ..aws import session as aws
 from ..aws.limits import check_request
 from ..aws.script_processor import sdk_session, start_script
-from ..containers import job as container_job
+from ..containers.job import ROLE
+from ..containers.storage import local_uri
 from ..errors import UsageError
 from . import local
 from .exceptions import check_status
@@ -373,7 +374,7 @@ class _Preparation:
         if not path.exists():
             raise UsageError(f"input {one.input_name}: there is no file or folder {one.source}")
         if self.here:
-            return one._request(container_job.local_uri(path))
+            return one._request(local_uri(path))
         folder = self._default_address("input", one.input_name)
         self._uploads.append((str(path), folder))
         one.source = folder if path.is_dir() else f"{folder}/{path.name}"
@@ -386,7 +387,7 @@ class _Preparation:
         one.output_name = one.output_name or default_name
         self.outputs.append(one)
         if self.here and one.destination and not is_s3(one.destination):
-            self._output_requests.append(one._request(container_job.local_uri(local_path(one.destination))))
+            self._output_requests.append(one._request(local_uri(local_path(one.destination))))
             return
         if not is_s3(one.destination):
             address = self._default_address("output", one.output_name)
@@ -404,7 +405,7 @@ class _Preparation:
         kinds: dict[str, Any] = {"InstanceType": local.LARGEST if self.here else types}
         if not isinstance(types, str):
             kinds = {"InstancePreferences": [{"InstanceType": name} for name in types]}
-        role = of.role if not self.here else of.role if "/" in str(of.role) else container_job.ROLE
+        role = of.role if not self.here else of.role if "/" in str(of.role) else ROLE
         network = of.network_config
         outputs = {"Outputs": self._output_requests} | _given(KmsKeyId=of.output_kms_key)
         return {

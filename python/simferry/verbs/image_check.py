@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from ..containers.engine import ImageError, connect, find_image, run_once
-from ..containers.job import ROLE, Files, ProcessingJob, local_uri
+from ..containers.job import ROLE, ContainerJob
+from ..containers.processing import Processing
+from ..containers.storage import Files, local_uri
 from ..jobs import stretches
 from ..jobs.launch import COMMANDS, write_worker
 from ..jobs.plan import Streams, job_bytes
@@ -106,11 +108,11 @@ def _check_language(client: Any, name: str, language: str) -> list[Finding]:
         (code / scripts[2]).write_text(scripts[3])
         (plan / "job").write_bytes(_small_job(language, scripts[0]))
 
-        def run(entry: str, arguments: list[str]) -> tuple[Any, ProcessingJob]:
+        def run(entry: str, arguments: list[str]) -> tuple[Any, ContainerJob]:
             request = _request(
                 name, [program, f"/opt/ml/processing/input/code/{entry}"], arguments, code, plan, results
             )
-            job = ProcessingJob(client, request, folder / entry, Files(), "image-check")
+            job = ContainerJob(client, request, Processing(), Files(), folder / entry, "image-check")
             job.start()
             try:
                 while (outcome := job.poll()).status == "InProgress":

@@ -1,0 +1,141 @@
+"""The contract of SageMaker Processing, as a job in containers here has it.
+
+/opt/ml/processing/..., /opt/ml/config/*.json, the entry point and arguments, exit codes, ExitMessage.
+"""
+
+import codecs
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from .. import untrusted
+from ..aws.instances import instance
+from ..aws.limits import RequestRefused, check_request
+from ..untrusted import Tree
+from .job import Host, Launch, Needs, Outcome
+from .storage import Storage
+
+MESSAGE_BYTES = 1024
+LONGEST_MESSAGE = 1 << 16  # of which so much is looked at
+MOUNT = "/opt/ml"
+
+
+class Processing:
+    """arn: what the containers are told that the job is."""
+
+    def __init__(self, arn: str = "") -> None:
+        self.arn = arn
+
+    def needs(self, request: Mapping[str, Any]) -> Needs:
+        check_request("sagemaker", "CreateProcessingJob", dict(request))
+        cluster = request["ProcessingResources"]["ClusterConfig"]
+        return Needs(
+            request["ProcessingJobName"],
+            request["AppSpecification"]["ImageUri"],
+            instance(cluster["InstanceType"]),
+            cluster.get("InstanceCount", 1),
+            cluster["VolumeSizeInGB"],
+            request.get("StoppingCondition", {}).get("MaxRuntimeInSeconds", 86400),
+            bool(request.get("NetworkConfig", {}).get("EnableNetworkIsolation")),
+        )
+
+    def prepare(self, host: Host, request: Mapping[str, Any], storage: Storage) -> Launch:
+        for name in ("config", "output", "processing"):
+            (host.folder / name).mkdir(parents=True)
+        for one in request.get("ProcessingInputs", []):
+            source = one["S3Input"]
+            target = _inside(host, source["LocalPath"])
+            target.mkdir(parents=True, exist_ok=True)
+            storage.fetch(source, target, host.number, host.needs.hosts)
+        for one in _outputs(request):
+            _inside(host, one["S3Output"]["LocalPath"]).mkdir(parents=True, exist_ok=True)
+        self._configure(host, request)
+        application = request["AppSpecification"]
+        return Launch(
+            application.get("ContainerEntrypoint"),
+            application.get("ContainerArguments"),
+            request.get("Environment", {}),
+            MOUNT,
+        )
+
+    def _configure(self, host: Host, request: Mapping[str, Any]) -> None:
+        config = {
+            "ProcessingJobArn": self.arn or arn_here(host.needs.name),
+            "ProcessingJobName": host.needs.name,
+            "AppSpecification": request["AppSpecification"],
+            "Environment": request.get("Environment", {}),
+            "ProcessingInputs": request.get("ProcessingInputs", []),
+            "ProcessingOutputConfig": request.get("ProcessingOutputConfig", {"Outputs": []}),
+            "ProcessingResources": request["ProcessingResources"],
+            "RoleArn": request["RoleArn"],
+            "StoppingCondition": request.get("StoppingCondition", {"MaxRuntimeInSeconds": 86400}),
+        }
+        resources = {
+            "current_host": host.name,
+            "current_instance_type": host.needs.instance.name,
+            "hosts": host.needs.host_names,
+            "network_interface_name": "eth0",
+        }
+        folder = host.folder / "config"
+        (folder / "processingjobconfig.json").write_text(json.dumps(config))
+        (folder / "resourceconfig.json").write_text(json.dumps(resources))
+
+    def send(self, host: Host, request: Mapping[str, Any], storage: Storage, ended: bool) -> None:
+        mode = "EndOfJob" if ended else "Continuous"
+        for one in _outputs(request):
+            output = one["S3Output"]
+            if output.get("S3UploadMode", "EndOfJob") == mode:
+                parts = _inside(host, output["LocalPath"]).relative_to(host.folder).parts
+                storage.send(Tree(host.folder, parts, host.volume_bytes, host.left_out), output["S3Uri"])
+
+    def outcome(self, hosts: list[Host], states: Mapping[str, Mapping[str, Any]], stopped: str) -> Outcome:
+        written = b"".join(_message(host) for host in hosts)
+        message = written[:MESSAGE_BYTES].decode(errors="ignore")
+        bad = {host: s for host, s in states.items() if s["ExitCode"] != 0}
+        if stopped:
+            return Outcome("Stopped", message, stopped)
+        if bad:
+            return Outcome("Failed", message, _reason(*next(iter(bad.items())), hosts[0].needs))
+        if not is_text(written):
+            return Outcome("Failed", message, "ClientError: /opt/ml/output/message is not encoded in UTF-8")
+        return Outcome("Completed", message)
+
+
+def arn_here(name: str) -> str:
+    """The ARN of a job that runs without the service."""
+    return f"arn:aws:sagemaker:us-east-1:000000000000:processing-job/{name}"
+
+
+def _outputs(request: Mapping[str, Any]) -> list[dict[str, Any]]:
+    return list(request.get("ProcessingOutputConfig", {}).get("Outputs", []))
+
+
+def _inside(host: Host, path: str) -> Path:
+    """Where a path of the container lies here. Raises RequestRefused for one that would lie outside of the job's folder."""
+    if not path.startswith(f"{MOUNT}/") or ".." in path.split("/"):
+        raise RequestRefused(f"LocalPath must begin with {MOUNT}/ and not lead out of it, and is '{path}'")
+    return host.folder / Path(path).relative_to(MOUNT)
+
+
+def _message(host: Host) -> bytes:
+    return untrusted.read(host.folder, "output/message", LONGEST_MESSAGE) or b""
+
+
+def _reason(host: str, state: Mapping[str, Any], needs: Needs) -> str:
+    """FailureReason of a job one of whose hosts ended badly."""
+    code, memory = state["ExitCode"], f"{needs.instance.memory_gib:g} GiB"
+    why = f": out of memory ({needs.instance.name} has {memory})" if state.get("OOMKilled") else ""
+    if needs.hosts > 1 and code == 137 and not why:
+        return f"AlgorithmError: host {host} was lost (exit code 137)"
+    which = f"host {host} " if needs.hosts > 1 else ""
+    return f"AlgorithmError: {which}exited with code {code}{why}"
+
+
+def is_text(content: bytes) -> bool:
+    """Whether it is UTF-8, as far as it was read: its last character may be cut."""
+    try:
+        codecs.getincrementaldecoder("utf-8")().decode(content, final=len(content) % LONGEST_MESSAGE != 0)
+    except UnicodeDecodeError:
+        return False
+    return True

@@ -1,0 +1,74 @@
+"""An account's ECR: its address, its names, its repositories, the login."""
+
+import base64
+import contextlib
+import json
+import re
+from collections.abc import Callable
+from typing import Any
+
+from ..aws.session import asking
+from ..aws.session import client as aws_client
+from ..containers.engine import repository_of
+
+ECR = re.compile(r"(\d{12})\.dkr\.ecr(?:-fips)?\.([a-z0-9-]+)\.amazonaws\.com(?:\.cn)?")
+ATTEMPTS = 3  # somebody watches: an ECR that does not answer is told soon
+KEPT_IMAGES = 30
+Progress = Callable[[str], None]
+
+
+def ecr_host(account: str, region: str) -> str:
+    """The address of an account's ECR: in China it has an ending of its own."""
+    return f"{account}.dkr.ecr.{region}.amazonaws.com{'.cn' if region.startswith('cn-') else ''}"
+
+
+def named_in_ecr(name: str) -> tuple[str, dict[str, str]]:
+    """The repository of a name without its host, and which of its images is meant, as ECR's requests have it."""
+    repository = repository_of(name)
+    tag, _, digest = name[len(repository) :].lstrip(":").partition("@")
+    return repository, {"imageDigest": digest} if digest else {"imageTag": tag or "latest"}
+
+
+def client_of(region: str) -> Any:
+    return aws_client("ecr", region, ATTEMPTS)
+
+
+def ecr_login(account: str, region: str, repository: str, on_progress: Progress) -> dict[str, str]:
+    """Make the repository where it is missing; user and password for this registry. Raises AwsError."""
+    with asking(f"ECR of account {account} in {region}"):
+        ecr = client_of(region)
+        try:
+            ecr.describe_repositories(registryId=account, repositoryNames=[repository])
+        except ecr.exceptions.RepositoryNotFoundException:
+            on_progress(f"making repository {repository}")
+            _make_repository(ecr, account, repository)
+        token = ecr.get_authorization_token()["authorizationData"][0]["authorizationToken"]
+    user, _, password = base64.b64decode(token).decode().partition(":")
+    return {"username": user, "password": password}
+
+
+def _make_repository(ecr: Any, account: str, repository: str) -> None:
+    """A repository of immutable tags that are scanned, in which the newest images are kept; or none."""
+    from botocore.exceptions import ClientError
+
+    try:
+        ecr.create_repository(
+            registryId=account, repositoryName=repository, imageTagMutability="IMMUTABLE",
+            imageScanningConfiguration={"scanOnPush": True}, tags=[{"Key": "made-by", "Value": "simferry"}],
+        )  # fmt: skip
+    except ecr.exceptions.RepositoryAlreadyExistsException:
+        return  # another was faster
+    rule = {
+        "rulePriority": 1,
+        "description": f"keep the newest {KEPT_IMAGES} images",
+        "selection": {"tagStatus": "any", "countType": "imageCountMoreThan", "countNumber": KEPT_IMAGES},
+        "action": {"type": "expire"},
+    }
+    try:
+        ecr.put_lifecycle_policy(
+            registryId=account, repositoryName=repository, lifecyclePolicyText=json.dumps({"rules": [rule]})
+        )
+    except ClientError:
+        with contextlib.suppress(ClientError):  # without its rule it would be half made
+            ecr.delete_repository(registryId=account, repositoryName=repository)
+        raise

@@ -7,8 +7,8 @@ import pytest
 from simferry.aws.session import client
 from simferry.emulator.images import local_image
 from simferry.errors import UsageError
-from simferry.images.find import Image, find_or_push
 from simferry.images.ecr import ecr_host
+from simferry.images.find import Image, find_or_push
 from simferry.images.registry import _MANIFEST, RegistryError, push, tag_of
 
 HOST = "123456789012.dkr.ecr.us-east-1.amazonaws.com"

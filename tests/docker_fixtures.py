@@ -189,5 +189,5 @@ def docker_config(folder: Path, host: str, login: str) -> Path:
 def left_behind(engine, owner: str) -> list[str]:
     """Containers and networks of a run that are still there."""
     labels = {"label": f"{container_job.OWNER}={owner}"}
-    found = [c.name for c in engine.containers.list(all=True, filters=labels)]
+    found = [c.name for c in engine.containers.list(all=True, filters=labels, ignore_removed=True)]
     return found + [n.name for n in engine.networks.list(filters=labels)]

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from simferry.jobs import streams
 from simferry.store import folder_store as store
+from simferry.sweep.conditions import write_conditions
 from simferry.sweep.design import Design
 from simferry.worker import blocks
 
@@ -82,7 +83,7 @@ class HandMade:
                 **record,
             },
         )
-        self.run.write_conditions(design.table)
+        write_conditions(self.run, design)
         self.count = 0
 
     def add(self, done, *args, **kwargs) -> Path:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import psutil
 import simferry as sf
-from simferry.results import collect
+from simferry.results import collect, table
 
 # Draws enough that a wrong stream shows. Without changing the code, PAUSE (seconds) makes it slow, and HOLD (a file) makes
 # each process stop after 10 replications, make a file of that name and its number, and wait until HOLD is gone.
@@ -53,7 +53,7 @@ def write(folder: Path, name: str, code: str) -> Path:
 
 
 def digest(run: sf.Run) -> str:
-    return collect.digest(run.results_table())
+    return table.digest(run.results_table())
 
 
 def done_pairs(run: sf.Run) -> list[tuple[int, int]]:

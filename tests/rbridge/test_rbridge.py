@@ -20,7 +20,7 @@ from simferry.cli import main
 from simferry.cli.sweeps import sweep_arguments
 from simferry.jobs import streams
 from simferry.r.serialization import NotPlain, Vector, decode, encode
-from simferry.results import collect
+from simferry.results.table import table
 from simferry.worker.blocks import NA_DOUBLE
 from sweeps import digest, write
 
@@ -400,7 +400,7 @@ def test_results_are_the_table_itself(tmp_path, hand_made):
     out = value_of("results", run=str(folder.run.path))
     assert out.names == ["condition", "replication", "n", "x"]
     assert out.values[3].missing().tolist() == [False, True]
-    assert bits(out.values[3].values) == bits(collect.table(folder.run)["x"].to_numpy())
+    assert bits(out.values[3].values) == bits(table(folder.run)["x"].to_numpy())
 
 
 def test_a_summary_by_what_tells_rows_apart(tmp_path, hand_made):

@@ -12,8 +12,9 @@ import simferry as sf
 from common import bits
 from simferry.analysis.oddities import same_values
 from simferry.analysis.summary import summary
-from simferry.results.collect import as_pandas, collect, digest, done, table
+from simferry.results.collect import collect, done
 from simferry.results.outputs import read_output
+from simferry.results.table import as_pandas, digest, table
 from simferry.worker import blocks
 from simferry.worker.rows import column_of, result_tables
 from simferry.worker.values import rows_of
@@ -296,7 +297,7 @@ def test_results_parquet_is_read_as_long_as_no_block_has_come(hand_made, monkeyp
     made = hand_made(sf.grid(n=1))
     made.add(pairs(1, [1]), [outputs_of(1, [1], x=[1.5])])
     before = table(made.run)
-    monkeypatch.setattr("simferry.results.collect.read_blocks", None)
+    monkeypatch.setattr("simferry.results.table.read_blocks", None)
     assert digest(table(made.run)) == digest(before)
 
 

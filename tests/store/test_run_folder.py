@@ -13,6 +13,7 @@ from simferry.sagemaker.values import is_s3
 from simferry.store.folder_store import Store
 from simferry.store.places import store_at
 from simferry.store.run_folder import BlockName
+from simferry.sweep.conditions import read_conditions
 from simferry.sweep.inputs import as_inputs
 
 PLAN = {
@@ -42,7 +43,7 @@ def test_conditions_come_back_exactly(hand_made):
         },
         types={"n": "integer"},
     )
-    back = hand_made(design).run.conditions()
+    back = read_conditions(hand_made(design).run)
     assert back.types == design.types and len(back) == 10
     for name in design.names:
         given, got = design.table[name].combine_chunks(), back.table[name].combine_chunks()
@@ -56,13 +57,13 @@ def test_conditions_come_back_exactly(hand_made):
 
 
 def test_a_design_without_parameters_comes_back(hand_made):
-    back = hand_made(sf.grid()).run.conditions()
+    back = read_conditions(hand_made(sf.grid()).run)
     assert len(back) == 1 and back.names == []
 
 
 def test_a_string_of_megabytes_comes_back(hand_made):
     text = 'long, "quoted"\n' * 200_000
-    assert hand_made(sf.grid(text=[text, "short"])).run.conditions().condition(0) == {"text": text}
+    assert read_conditions(hand_made(sf.grid(text=[text, "short"])).run).condition(0) == {"text": text}
 
 
 def test_conditions_that_were_cut_short_are_an_error(hand_made):
@@ -70,7 +71,7 @@ def test_conditions_that_were_cut_short_are_an_error(hand_made):
     path = run.path / "conditions.csv"
     path.write_text("\n".join(path.read_text().splitlines()[:-1]) + "\n")
     with pytest.raises(StoreError, match=r"conditions.csv has 2 rows where run.json says 3"):
-        run.conditions()
+        read_conditions(run)
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,8 @@ import warnings
 import pytest
 import simferry as sf
 from hand_made import HandMade
-from simferry.results.collect import collect, done, table
+from simferry.results.collect import collect, done
+from simferry.results.table import table
 from simferry.store.folder_store import Store
 from simferry.verbs.reuse import take_over
 

@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 
-from ..results.collect import Collected, as_pandas, with_parameters
+from ..results.collect import Collected
+from ..results.table import as_pandas, with_parameters
 from ..store.run_folder import RunFolder
+from ..sweep.conditions import read_conditions
 from .row_keys import Groups, groups, texts
 
 if TYPE_CHECKING:
@@ -43,7 +45,7 @@ def summary(run: RunFolder, collected: Collected, by: Collection[str] | None = N
     failed keeps its rows, with replications = 0.
     Where a parameter has the name of one of these columns, the column is called <name>_result.
     """
-    conditions = len(run.conditions())  # which are as many as run.json says
+    conditions = len(read_conditions(run))  # which are as many as run.json says
     ids = np.arange(1, conditions + 1)
     ok = collected.replications["ok"].to_numpy(zero_copy_only=False)
     done = collected.replications["condition"].to_numpy()

@@ -15,6 +15,7 @@ from ..errors import Interrupted, Note, SimferryError, SimulationError, StoreErr
 from ..jobs import plan, stretches
 from ..results import collect
 from ..store.run_folder import RunFolder
+from ..sweep.conditions import read_conditions
 from .claim import driving
 from .progress import Progress, job_names, progress_of
 
@@ -45,7 +46,9 @@ def drive(
         try:
             run.look()
             plans = len(run.plans())
-            run.conditions()  # run.json may say that there are more than there are, and what is missing would fill the memory
+            read_conditions(
+                run
+            )  # run.json may say that there are more than there are, and what is missing would fill the memory
             if not backend.jobs_go_on:
                 stop_leftovers(run, backend)
                 run.push()

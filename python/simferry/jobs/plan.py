@@ -12,6 +12,7 @@ from ..backends.base import Backend
 from ..errors import StoreError
 from ..store.run_folder import RunFolder
 from ..sweep import own_code
+from ..sweep.conditions import read_conditions
 from ..sweep.design import Design
 from ..sweep.template import rendered_arguments
 from ..worker import blocks, seeds
@@ -37,7 +38,7 @@ def add_plan(
     """
     record, options = run.record, run.record["options"]
     spec = record["simulation"]
-    design = run.conditions()
+    design = read_conditions(run)
     made = streams_of(design, record["seed"], record["common"], spec["kind"])
     cores = options["cores"] or (1 if spec["kind"] == "function" else backend.workers)
     order = made.numbers.argsort().argsort()

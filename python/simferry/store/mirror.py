@@ -173,9 +173,9 @@ class RemoteRunFolder(RunFolder):
         (self.blocks / block).unlink(missing_ok=True)
         return f"{self.address}/damaged/{block}"
 
-    def conditions(self) -> Any:
+    def bring_conditions(self) -> Path:
         self._bring("conditions.csv")
-        return super().conditions()
+        return super().bring_conditions()
 
     def bring_artifacts(self, below: str = "") -> Path:
         self._bring(f"artifacts/{below}/" if below else "artifacts/", whole=False)

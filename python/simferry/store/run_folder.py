@@ -130,6 +130,10 @@ class RunFolder:
         """Bring artifacts to this machine, of one replication (`3/17`) or all; returns their folder."""
         return self.path / "artifacts" / below
 
+    def bring_conditions(self) -> Path:
+        """Bring the table of conditions to this machine; returns its path."""
+        return self.path / "conditions.csv"
+
     def bring_input(self, name: str) -> Path:
         """Bring an input that came along to this machine; returns its folder."""
         return self.path / "input" / name
@@ -243,34 +247,3 @@ class RunFolder:
     def job_address(self, job: str) -> str:
         """Where that folder is in the store."""
         return f"{self.job_folder(job)}/"
-
-    def write_conditions(self, table: Any) -> None:
-        import pyarrow as pa
-        import pyarrow.csv
-
-        ids = pa.array(range(1, self.record["conditions"] + 1), pa.int32())
-        table = table.add_column(0, "condition", ids) if table.num_columns else pa.table({"condition": ids})
-        sink = pa.BufferOutputStream()
-        pyarrow.csv.write_csv(table, sink)
-        with writing(self.path):
-            write_whole(self.path / "conditions.csv", sink.getvalue().to_pybytes())
-
-    def conditions(self) -> Any:
-        """The design, as it was."""
-        from ..sweep.design import TYPES, Design, read_csv
-
-        path = self.path / "conditions.csv"
-        types = self.record["parameters"]
-        columns = {"condition": "int32", **{name: TYPES[kind] for name, kind in types.items()}}
-        try:
-            if not untrusted.is_plain(path, MOST_BYTES):
-                raise ValueError("it is no plain file, or too large")
-            table = read_csv(path, types=columns, missing=[""])
-            if wrong := next((name for name in types if name not in table.column_names), None):
-                raise ValueError(f"it has no column {wrong!r}")
-            design = Design({name: table[name] for name in types}, types, known_distinct=True)
-        except Exception as error:
-            raise StoreError(f"{path} can't be read: {error}") from None
-        if table.num_rows != self.record["conditions"]:
-            raise StoreError(f"{path} has {table.num_rows} rows where run.json says {self.record['conditions']}")
-        return design

@@ -17,6 +17,7 @@ from ..files import writing
 from ..jobs import streams
 from ..store.places import store_at
 from ..store.run_folder import RunFolder
+from ..sweep.conditions import write_conditions
 from ..sweep.design import Design, table
 from ..sweep.inputs import record_of, write_inputs
 from ..sweep.simulation import Simulation
@@ -100,7 +101,7 @@ def create(
     }
     folder = home.create(simulation.name, record)
     try:
-        folder.write_conditions(design.table)
+        write_conditions(folder, design)
         with writing(folder.path):
             simulation.write_code(folder.path / "code")
             write_inputs(simulation.inputs, folder.path / "input")

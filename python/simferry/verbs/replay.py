@@ -17,7 +17,9 @@ from ..jobs.plan import job_bytes
 from ..r import functions as rpy
 from ..r.serialization import decode_any, encode
 from ..r.values import from_r
-from ..results.collect import as_pandas, plain_rows
+from ..results.columns import plain_rows
+from ..results.table import as_pandas
+from ..sweep.conditions import read_conditions
 from ..sweep.inputs import bring
 from ..untrusted import scrap_folder
 from ..worker import blocks
@@ -86,7 +88,7 @@ def replay(run: Any, condition: int, replication: int, in_process: bool = True) 
         raise UsageError(f"run {run.id} has conditions 1 to {run.record['conditions']}, not {condition}")
     check_replications(replication)
     streams.note_other_version(run.record, run.id)
-    spec, backend, design = run.record["simulation"], run._backend(), run._folder.conditions()
+    spec, backend, design = run.record["simulation"], run._backend(), read_conditions(run._folder)
     one = stretches.Work(*(np.array([v], dtype=np.int64) for v in (condition, replication, 1)))
     with scrap_folder("simferry-replay-") as folder:
         root = folder / "root"  # nobody else can write there: the folder around it is ours alone

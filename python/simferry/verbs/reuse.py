@@ -15,6 +15,7 @@ from ..files import write_whole, writing
 from ..results.collect import read_blocks
 from ..store.run_folder import Home, RunFolder
 from ..sweep import own_code
+from ..sweep.conditions import read_conditions
 from ..sweep.design import Design
 from ..untrusted import Tree
 from ..worker import blocks
@@ -39,7 +40,7 @@ def take_over(run: RunFolder, store: Home, design: Design) -> int:
         if run.record["options"].get("keep_files") and not earlier.record["options"].get("keep_files"):
             continue
         try:
-            old_design = earlier.conditions()
+            old_design = read_conditions(earlier)
         except StoreError:  # that run's business, as a damaged block is
             continue
         if any(design.types.get(name) != kind for name, kind in old_design.types.items()):

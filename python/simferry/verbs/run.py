@@ -22,10 +22,12 @@ from ..errors import BudgetReached, Note, RunBusy, SimferryError, SimulationErro
 from ..jobs.plan import Streams, streams_of
 from ..jobs.streams import note_other_version
 from ..results import collect, same_seeds
+from ..results import table as results
 from ..store.folder_store import pass_over
 from ..store.places import find_run, store_at
 from ..store.run_folder import RunFolder
 from ..sweep import own_code
+from ..sweep.conditions import read_conditions
 from ..sweep.design import Design
 from ..sweep.simulation import Simulation
 from ..untrusted import Tree
@@ -107,7 +109,7 @@ class Run:
 
     def design(self) -> "pd.DataFrame":
         """The conditions: pandas.DataFrame of condition (from 1) and the parameters."""
-        frame: pd.DataFrame = self._folder.conditions().to_pandas()
+        frame: pd.DataFrame = read_conditions(self._folder).to_pandas()
         frame.insert(0, "condition", np.arange(1, self.record["conditions"] + 1, dtype=np.int32))
         return frame
 
@@ -225,13 +227,13 @@ class Run:
 
     def results(self) -> "pd.DataFrame":
         """The run's one table, as a pandas.DataFrame: condition, replication, the parameters, the outputs."""
-        table = collect.table(self._folder)
+        table = results.table(self._folder)
         self._warn_of_oddities(table)
-        return collect.as_pandas(table, self.record["parameters"])
+        return results.as_pandas(table, self.record["parameters"])
 
     def results_table(self) -> "pa.Table":
         """The same as a pyarrow.Table."""
-        return collect.table(self._folder)
+        return results.table(self._folder)
 
     def summary(self, by: str | Iterable[str] | None = None) -> "pd.DataFrame":
         """Per condition and numeric output: n, failed, missing, warnings, mean, sd and MCSE, as a pandas.DataFrame.
@@ -249,14 +251,14 @@ class Run:
 
     def errors(self) -> "pd.DataFrame":
         """The failed replications: condition, replication, parameters, message, call, traceback, as a pandas.DataFrame."""
-        return collect.as_pandas(
-            collect.with_parameters(self._folder, self._collect().failures), self.record["parameters"]
+        return results.as_pandas(
+            results.with_parameters(self._folder, self._collect().failures), self.record["parameters"]
         )
 
     def warnings(self) -> "pd.DataFrame":
         """What replications warned of: condition, replication, parameters, message, count, as a pandas.DataFrame."""
-        return collect.as_pandas(
-            collect.with_parameters(self._folder, self._collect().warnings), self.record["parameters"]
+        return results.as_pandas(
+            results.with_parameters(self._folder, self._collect().warnings), self.record["parameters"]
         )
 
     def artifacts(self, condition: int, replication: int) -> list[Path]:

@@ -1,0 +1,138 @@
+"""A run's one table, which is kept in results.parquet, and what tables are turned into.
+
+It has a row for each row that a replication returned: condition, replication, the parameters, the outputs. A null says that
+this condition has no such column.
+"""
+
+import contextlib
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+
+from .._version import __version__
+from ..files import write_whole
+from ..store.run_folder import MOST_BYTES, RunFolder
+from ..sweep.conditions import read_conditions
+from ..sweep.design import TYPES, Design
+from ..untrusted import is_plain
+from .collect import collected, read_blocks
+from .columns import ARROW_TYPES
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def table(run: RunFolder) -> pa.Table:
+    """The run's one table. Kept in results.parquet, and read from there as long as no block has come since."""
+    import pyarrow.parquet as pq
+
+    path = run.path / "results.parquet"
+    with contextlib.suppress(OSError, pa.ArrowException, ValueError):
+        if not is_plain(path, MOST_BYTES):
+            raise FileNotFoundError(path)
+        schema = pq.read_schema(path)
+        known = (schema.metadata or {}).get(b"simferry.blocks") == _key(b.name for b in run.block_names())
+        if known and _is_results(schema, run.record["parameters"]):
+            return pq.read_table(path, page_checksum_verification=True)
+    read = dict(read_blocks(run))
+    out = with_parameters(run, collected(run, list(read.values())).results)
+    known = {b"simferry.run": run.id.encode(), b"simferry.blocks": _key(read)}
+    out = out.replace_schema_metadata({**(out.schema.metadata or {}), **known})
+    with contextlib.suppress(OSError):  # it is a cache: a run that can be read but not written is read from its blocks
+        sink = pa.BufferOutputStream()
+        pq.write_table(out, sink, write_page_checksum=True)
+        write_whole(path, sink.getvalue().to_pybytes())
+    return out
+
+
+def _is_results(schema: pa.Schema, parameters: Mapping[str, str]) -> bool:
+    """Whether a table has what those of this run have: a store's files are anybody's."""
+    kinds = [pa.int32(), pa.int32(), *(TYPES[kind] for kind in parameters.values())]
+    expected = list(zip(["condition", "replication", *parameters], kinds, strict=True))
+    outputs = {*ARROW_TYPES.values(), pa.large_string()}
+    return [(f.name, f.type) for f in schema][: len(expected)] == expected and all(
+        f.type in outputs for f in list(schema)[len(expected) :]
+    )
+
+
+def _key(names: Iterable[str]) -> bytes:
+    """What results.parquet was made of: these blocks, by this version."""
+    return hashlib.sha256("\n".join([__version__, *names]).encode()).hexdigest().encode()
+
+
+def with_parameters(run: RunFolder, rows: pa.Table, keep: bool = False) -> pa.Table:
+    """Rows that have a `condition`, with the condition's parameters after the replication.
+
+    An output of a parameter's name is left out where it repeats the parameter (unless `keep`), else it is called
+    <name>_result.
+    """
+    design = read_conditions(run)
+    at = pa.array(rows["condition"].to_numpy() - 1)
+    parameters = {name: design.table[name].take(at) for name in design.names}
+    for name in design.names:
+        if name in rows.column_names:
+            if not keep and _repeats(rows[name], parameters[name]):
+                rows = rows.drop_columns([name])
+            else:
+                rows = rows.rename_columns([_free(name, rows, design) if n == name else n for n in rows.column_names])
+    for i, (name, values) in enumerate(parameters.items()):
+        rows = rows.add_column(2 + i, name, values)
+    return rows
+
+
+def _repeats(output: pa.ChunkedArray, parameter: pa.ChunkedArray) -> bool:
+    """Whether an output says nothing but the parameter's value."""
+    if output.type == parameter.type:
+        return bool(output.equals(parameter))
+    if {output.type, parameter.type} == {pa.int32(), pa.float64()}:
+        return bool(output.cast(pa.float64()).equals(parameter.cast(pa.float64())))
+    return False
+
+
+def _free(name: str, rows: pa.Table, design: Design) -> str:
+    """A name for an output that a parameter has taken the name of."""
+    name += "_result"
+    while name in rows.column_names or name in design.types:
+        name += "_result"
+    return name
+
+
+def as_pandas(table: pa.Table, numbers: Iterable[str] = ()) -> "pd.DataFrame":
+    """A pandas.DataFrame; columns with nulls get Arrow's own types, where a null is not a NaN.
+
+    numbers: parameters that become int64 columns where all of their values are whole.
+    """
+    import pandas as pd
+
+    columns: dict[str, Any] = {}
+    for name in table.column_names:
+        column = table[name]
+        if pa.types.is_int32(column.type):  # R's integers; in pandas a product of two would overflow without a word
+            column = column.cast(pa.int64())
+        if column.null_count == 0 and not pa.types.is_string(column.type):
+            values = column.to_numpy()
+            whole = name in numbers and values.dtype.kind == "f" and (values == np.trunc(values)).all()
+            columns[name] = values.astype("int64") if whole and (abs(values) < 2**53).all() else values
+        elif column.null_count == 0 or pa.types.is_string(column.type):
+            columns[name] = column.to_pandas()
+        else:
+            columns[name] = pd.array(column, dtype=pd.ArrowDtype(column.type))
+    return pd.DataFrame(columns, index=range(table.num_rows))
+
+
+def digest(table: pa.Table) -> str:
+    """SHA-256 over every bit of a table: names, types, and each value with its missing ones."""
+    out = hashlib.sha256()
+    out.update(json.dumps([(f.name, str(f.type)) for f in table.schema]).encode())
+    for name in table.column_names:
+        column = table[name].combine_chunks()
+        out.update(np.packbits(column.is_null().to_numpy(zero_copy_only=False)).tobytes())
+        if pa.types.is_floating(column.type):
+            out.update(column.fill_null(0).to_numpy().view("<u8").tobytes())
+        else:
+            out.update(json.dumps(column.to_pylist()).encode())
+    return out.hexdigest()

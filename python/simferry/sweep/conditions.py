@@ -1,0 +1,38 @@
+"""The conditions of a run: its design, as conditions.csv in the run folder holds it."""
+
+import pyarrow as pa
+import pyarrow.csv
+
+from .. import untrusted
+from ..errors import StoreError
+from ..files import write_whole, writing
+from ..store.run_folder import MOST_BYTES, RunFolder
+from .design import TYPES, Design, read_csv
+
+
+def write_conditions(run: RunFolder, design: Design) -> None:
+    """Write conditions.csv: a row for each condition, its number (from 1) and its parameters."""
+    table, ids = design.table, pa.array(range(1, run.record["conditions"] + 1), pa.int32())
+    table = table.add_column(0, "condition", ids) if table.num_columns else pa.table({"condition": ids})
+    sink = pa.BufferOutputStream()
+    pyarrow.csv.write_csv(table, sink)
+    with writing(run.path):
+        write_whole(run.path / "conditions.csv", sink.getvalue().to_pybytes())
+
+
+def read_conditions(run: RunFolder) -> Design:
+    """The design of a run, as it was. Raises StoreError where conditions.csv is not what run.json says."""
+    path, types = run.bring_conditions(), run.record["parameters"]
+    columns = {"condition": "int32", **{name: TYPES[kind] for name, kind in types.items()}}
+    try:
+        if not untrusted.is_plain(path, MOST_BYTES):
+            raise ValueError("it is no plain file, or too large")
+        table = read_csv(path, types=columns, missing=[""])
+        if wrong := next((name for name in types if name not in table.column_names), None):
+            raise ValueError(f"it has no column {wrong!r}")
+        design = Design({name: table[name] for name in types}, types, known_distinct=True)
+    except Exception as error:
+        raise StoreError(f"{path} can't be read: {error}") from None
+    if table.num_rows != run.record["conditions"]:
+        raise StoreError(f"{path} has {table.num_rows} rows where run.json says {run.record['conditions']}")
+    return design

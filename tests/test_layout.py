@@ -6,7 +6,7 @@ from pathlib import Path
 
 PACKAGE = Path(__file__).parent.parent / "python" / "simferry"
 BANDS = [  # from the ground up
-    {"_version", "errors", "files", "processes", "terminal", "untrusted", "words", "worker"},
+    {"_version", "errors", "files", "hints", "processes", "terminal", "untrusted", "words", "worker"},
     {"aws", "containers", "emulator", "images", "r"},
     {"analysis", "backends", "driver", "jobs", "results", "store", "sweep"},
     {"screen", "verbs"},

@@ -28,13 +28,15 @@
     ├── BudgetReached                 more jobs would cost more than the budget                exit code 4
     └── Interrupted               stopped by the user; the run can be resumed              exit code 4
 
-Each has a `code` (a word, stable, for programs), a message (what was wrong, with the value and the place) and a `hint`
-(what to do). They survive pickling. Note is no error but a warning, of something that is good to know.
+Each has a `code` (a word, stable, for programs), a `message` (what was wrong, with the value and the place) and a `hint`
+(what to do). Both may name commands and options (see hints.py): they are spelled when they are read, as who reads them types them.
+Errors survive pickling. Note is no error but a warning, of something that is good to know.
 """
 
 import difflib
 from collections.abc import Iterable
 
+from .hints import Text, Words
 from .terminal import shown
 
 
@@ -42,10 +44,17 @@ class SimferryError(Exception):
     code = "simferry"
     exit_code = 1
 
-    def __init__(self, message: str, hint: str = "") -> None:
+    def __init__(self, message: Words, hint: Words = "") -> None:
         super().__init__(message, hint)
-        self.message = message
-        self.hint = hint
+        self.message_parts, self.hint_parts = Text(message), Text(hint)
+
+    @property
+    def message(self) -> str:
+        return str(self.message_parts)
+
+    @property
+    def hint(self) -> str:
+        return str(self.hint_parts)
 
     def __str__(self) -> str:
         return shown(f"{self.message}\n{self.hint}" if self.hint else self.message)
@@ -90,7 +99,7 @@ class ReplicationError(SimferryError):
     code = "replication"
     exit_code = 3
 
-    def __init__(self, message: str, hint: str = "", call: str = "", traceback: str = "") -> None:
+    def __init__(self, message: Words, hint: Words = "", call: str = "", traceback: str = "") -> None:
         super().__init__(message, hint)
         self.call = call
         self.traceback = traceback

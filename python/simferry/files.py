@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from .errors import StoreError
+from .hints import Option, Text, Words
 
 _REASONS = {
     errno.ENOSPC: "there is no room left on its disk",
@@ -25,7 +26,7 @@ def is_address(place: object) -> bool:
 
 
 @contextlib.contextmanager
-def writing(place: Path, hint: str = "") -> Iterator[None]:
+def writing(place: Path, hint: Words = "") -> Iterator[None]:
     """Turns the operating system's errors into one that names the place and what to do."""
     try:
         yield
@@ -34,7 +35,10 @@ def writing(place: Path, hint: str = "") -> Iterator[None]:
         if error.errno in _REASONS:
             raise StoreError(
                 f"can't write {where}: {_REASONS[error.errno]}",
-                hint or "Mend that, or choose another place with --store (SIMFERRY_STORE).",
+                hint
+                or Text(
+                    "Mend that, or choose another place: ", Option("store", "/another/folder"), " (SIMFERRY_STORE)."
+                ),
             ) from None
         raise StoreError(f"can't write {where}: {error.strerror or error}", hint) from None
 

@@ -15,6 +15,7 @@ import warnings
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from ..hints import Face, speaking
 from ..r.serialization import Vector, decode, encode
 from . import designs, images, interrupts, loops, runs  # noqa: F401  for their verbs
 from .arguments import VERBS, Arguments, check_texts
@@ -30,7 +31,7 @@ _INTERRUPTIBLE = (
 
 def call(request: bytearray) -> bytearray:
     """Do what R asks for."""
-    with warnings.catch_warnings(record=True) as warned:
+    with speaking(Face.R), warnings.catch_warnings(record=True) as warned:
         warnings.simplefilter("ignore")
         warnings.simplefilter("always", UserWarning)
         try:

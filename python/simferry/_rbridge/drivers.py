@@ -18,6 +18,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..errors import WorkerError
+from ..hints import Face, speaking
 from .words import described, in_r, told_by
 
 
@@ -80,7 +81,7 @@ class DriverProcess:
         if self._answered():
             return self.heard[-1]
         how = f"exit code {self.process.wait()}"
-        error = WorkerError(f"the process that computed run {found.id} ended ({how})", f"{found.command('resume')}")
+        error = WorkerError(f"the process that computed run {found.id} ended ({how})", found.command("resume"))
         return {"error": described(error), "warnings": [], "notes": []}
 
 
@@ -130,14 +131,14 @@ def main() -> None:
         forget_aws()
         os.chdir(order["cwd"])
         answer: dict[str, Any] = {"error": None}
-        with warnings.catch_warnings(record=True) as warned:
+        with speaking(Face.R), warnings.catch_warnings(record=True) as warned:
             warnings.simplefilter("ignore")
             warnings.simplefilter("always", UserWarning)
             try:
                 _carry_out(order)
             except BaseException as error:
                 answer["error"] = described(error)
-        answer |= told_by(warned)
+            answer |= told_by(warned)
         try:
             print(json.dumps(answer), flush=True)
         except OSError:  # R has ended

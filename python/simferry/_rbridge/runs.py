@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import Interrupted, Note, RunBusy, UsageError, nearest
+from ..hints import Text
 from ..r.serialization import Vector, data_frame
 from .arguments import Arguments, design_of, findings, place_of, plain, text_list, verb
 from .drivers import DriverProcess, drivers, far, keep_spare, order
@@ -206,7 +207,7 @@ def resume(given: Arguments) -> Arguments:
     if process is not None and not process.has_ended():
         raise RunBusy(
             f"run {found.id} is being computed",
-            f"{found.command('watch')}  follows it, {found.command('cancel')}  stops it.",
+            Text(found.command("watch"), "  follows it, ", found.command("cancel"), "  stops it."),
         )
     options = {n: v for n, v in plain(given).items() if n not in ("run", "store") and v is not None}
     found._backend(**{n: v for n, v in options.items() if n not in ("retry_failed", "replications", "changed_code")})
@@ -241,7 +242,7 @@ def interrupt(given: Arguments) -> None:
     now = found.cancel()
     raise Interrupted(
         f"stopped; {now.done:,} of {now.total:,} replications of run {found.id} are kept",
-        f"{found.command('resume')}  goes on",
+        found.command("resume") + "  goes on",
     )
 
 

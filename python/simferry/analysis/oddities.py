@@ -1,7 +1,6 @@
 """What in a table suggests that a simulation does not do what its author thinks: each in a sentence."""
 
 import contextlib
-import shlex
 import zlib
 from collections.abc import Collection
 from typing import NamedTuple
@@ -9,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 import pyarrow as pa
 
+from ..hints import Option
 from ..results import same_seeds
 from ..results.collect import done
 from ..store.run_folder import RunFolder
@@ -59,11 +59,11 @@ def averaged_keys(run: RunFolder, results: pa.Table, by: Collection[str] | None)
     names = overlooked(rows, found)
     if not names:
         return []
-    asked = shlex.quote(",".join([*found.keys, names[0]]))
+    asked = run.command("summary", by=[*found.keys, names[0]])
     some, look = ("output", "looks") if len(names) == 1 else ("outputs", "look")
     return [
         f"{some} {', '.join(names)} of run {run.id} {look} like what tells the rows of a replication apart, and those rows are "
-        f"averaged: {run.command('summary')} --by {asked}  keeps them apart"
+        f"averaged: {asked}  keeps them apart"
     ]
 
 
@@ -88,7 +88,7 @@ def files_not_kept(run: RunFolder, plans: int = 0) -> str:
                 )
             return (
                 f"files that replications wrote into their working directory are not kept (first {name}, by condition "
-                f"{found['condition'].values[0]}, replication {replication}); --keep-files keeps them as artifacts"
+                f"{found['condition'].values[0]}, replication {replication}); {Option('keep_files', True)} keeps them as artifacts"
             )
     return ""
 

@@ -9,6 +9,7 @@ from typing import Any
 from urllib.parse import urlparse
 
 from ..errors import SimferryError
+from ..hints import Words
 
 ATTEMPTS = 12  # adaptive: the client slows itself down when it is throttled
 
@@ -18,7 +19,7 @@ class AwsError(SimferryError):
 
     code = "aws"
 
-    def __init__(self, message: str, hint: str = "", service_code: str = "") -> None:
+    def __init__(self, message: Words, hint: Words = "", service_code: str = "") -> None:
         super().__init__(message, hint)
         self.service_code = service_code
 

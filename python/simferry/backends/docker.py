@@ -184,7 +184,7 @@ class Docker:
             if now - self._unreachable_since > ENGINE_SECONDS:
                 raise EngineError(
                     f"Docker's engine has not answered for {ENGINE_SECONDS} s: {error}",
-                    f"When it runs again: {run.command('resume')}",
+                    "When it runs again: " + run.command("resume"),
                 ) from None
             time.sleep(0.5)
         if self._to_tidy and not self._running and not self._waiting:

@@ -26,6 +26,7 @@ from ..aws.prices import START_UP_SECONDS, affordable_seconds, cost_so_far, pric
 from ..aws.script_processor import start_script
 from ..errors import BudgetReached, UsageError
 from ..files import write_whole, writing
+from ..hints import BackendOptions, Option, Text
 from ..images.find import Image, find_or_push
 from ..jobs.launch import COMMANDS, environment_of
 from ..store.run_folder import RunFolder
@@ -222,11 +223,11 @@ class Sagemaker:
                 hours = jobs * self.hosts * (START_UP_SECONDS + LEAST_SECONDS) / 3600
                 least = hours * max(prices(session.region()).of(kind.name) for kind in self.types)
                 need = math.ceil(100 * (self.budget - left + 1.05 * least)) / 100
-                fewer = " Fewer --jobs start up more cheaply." if jobs > 1 else ""
-                way_out = f"--budget {need:g}, or more."
+                fewer = Text(" Fewer ", Option("jobs"), " start up more cheaply.") if jobs > 1 else ""
+                way_out = BackendOptions("sagemaker", budget=need) + ", or more."
                 if run.plans():
                     kept = sum(block.replications for block in run.block_names())
-                    way_out = f"{run.command('resume')} --budget {need:g}  goes on; {kept:,} replications are kept."
+                    way_out = run.command("resume", budget=need) + f"  goes on; {kept:,} replications are kept."
                 spent = self.budget - left
                 raise BudgetReached(
                     f"the budget of ${self.budget:g} does not allow {jobs} more job{'s' if jobs > 1 else ''} of run {run.id}: "

@@ -12,6 +12,7 @@ import click
 
 from .._version import __version__
 from ..errors import Note, SimferryError, UsageError, nearest
+from ..hints import Face, speak, speaking
 from ..terminal import guarded, shown, styled
 
 
@@ -39,7 +40,7 @@ class Commands(click.Group):
         return code
 
     def main(self, *args: Any, **kwargs: Any) -> Any:
-        with guarded():
+        with guarded(), speaking(Face.SHELL):
             self._main(*args, **kwargs)
 
     def _main(self, *args: Any, **kwargs: Any) -> None:
@@ -90,7 +91,10 @@ def show_warning(message: Any, category: type[Warning], *_: Any, **__: Any) -> N
     cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110, "color": True}
 )
 @click.version_option(__version__, message="simferry %(version)s")
-def main() -> None:
+@click.option(
+    "--face", type=click.Choice([face.value for face in Face]), hidden=True
+)  # whose words a driver's log is in
+def main(face: str | None) -> None:
     """Run a statistical simulation a million times with varied parameters, and get one table back.
 
     \b
@@ -101,6 +105,8 @@ def main() -> None:
     RUN is a run's id (or the beginning of it), its folder or address (s3://...), or `latest`.
     """
     warnings.showwarning = show_warning
+    if face is not None:
+        speak(Face(face))
 
 
 def example(*lines: str) -> Callable[[Any], Any]:

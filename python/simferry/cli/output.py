@@ -38,7 +38,7 @@ def finish(made: Any, as_json: bool) -> int:
                 first = made.errors()["message"].iloc[0].strip().partition("\n")[0]
                 click.echo(f"all have failed, the first with: {first[:300]}")
             click.echo(f"{made.command('errors')}  tells why")
-            click.echo(f"{made.command('resume')} --retry-failed  tries them again")
+            click.echo(f"{made.command('resume', retry_failed=True)}  tries them again")
         elif now.finished:
             click.echo(f"{made.command('summary')}")
         if not now.finished:

@@ -251,10 +251,8 @@ def errors(name: str, warned: bool, output: str | None, store: str | None, as_js
     else:
         show(frame.drop(columns=["call", "traceback"], errors="ignore"), False)
         first = frame.iloc[0]
-        click.echo(
-            f"{found.command('replay')} --condition {first['condition']} --replication {first['replication']}"
-            "  shows one with its traceback"
-        )
+        again = found.command("replay", condition=first["condition"], replication=first["replication"])
+        click.echo(f"{again}  shows one with its traceback")
 
 
 @example("simferry replay latest --condition 3 --replication 17")

@@ -12,6 +12,7 @@ import psutil
 
 from ..errors import RunBusy
 from ..files import write_whole, writing
+from ..hints import Text
 from ..processes import claim, identity, is_held, is_here, process_of
 from ..store import records
 from ..store.run_folder import LOCK, RunFolder
@@ -58,7 +59,7 @@ def driving(run: RunFolder) -> Iterator[None]:
             who = f"by process {other.pid}" if other else f"on {host}" if host else "by another process"
             raise RunBusy(
                 f"run {run.id} is being computed {who}",
-                f"{run.command('watch')}  follows it, {run.command('cancel')}  stops it.",
+                Text(run.command("watch"), "  follows it, ", run.command("cancel"), "  stops it."),
             )
         with writing(run.path):
             write_whole(path, json.dumps(identity(os.getpid())).encode())

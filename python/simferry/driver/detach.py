@@ -6,6 +6,7 @@ import time
 
 from ..errors import SimferryError
 from ..files import writing
+from ..hints import active
 from ..store.run_folder import RunFolder
 from .claim import driver_of
 
@@ -15,7 +16,7 @@ def start_detached(run: RunFolder) -> None:
     log = run.path / "jobs" / "driver.log"
     with writing(run.path), log.open("ab") as stream:
         process = subprocess.Popen(
-            [sys.executable, "-m", "simferry", "resume", run.address],
+            [sys.executable, "-m", "simferry", "--face", active().value, "resume", run.address],
             stdin=subprocess.DEVNULL, stdout=stream, stderr=stream, start_new_session=True,
         )  # fmt: skip
     until = time.monotonic() + 10

@@ -12,6 +12,7 @@ from .. import untrusted
 from ..aws.session import AwsError, NoAnswer
 from ..backends.base import ENDED, Backend
 from ..errors import Interrupted, Note, SimferryError, SimulationError, StoreError, WorkerError
+from ..hints import Text, lines
 from ..jobs import plan, stretches
 from ..results import collect
 from ..store.run_folder import RunFolder
@@ -113,12 +114,12 @@ def _detached(run: RunFolder, backend: Backend) -> Interrupted:
     waiting = f", {pending} more {'is' if pending == 1 else 'are'} not begun" if pending else ""
     return Interrupted(
         f"detached from run {run.id}: {going_on}{waiting}",
-        f"{_take_up_again(run)}\n{run.command('cancel')}  stops all",
+        lines(_take_up_again(run), run.command("cancel") + "  stops all"),
     )
 
 
-def _take_up_again(run: RunFolder) -> str:
-    return f"{run.command('watch')}  follows\n{run.command('resume')}  takes it up again"
+def _take_up_again(run: RunFolder) -> Text:
+    return lines(run.command("watch") + "  follows", run.command("resume") + "  takes it up again")
 
 
 def _compute(
@@ -151,7 +152,7 @@ def _compute(
             raise WorkerError(
                 f"{work.replications:,} replications of run {run.id} are still missing after {tried}. "
                 f"The last one's log ends: {_last_lines(run, backend, names)}",
-                f"{run.command('logs')}  shows all of it, {run.command('resume')}  tries again.",
+                Text(run.command("logs"), "  shows all of it, ", run.command("resume"), "  tries again."),
             )
         if names:
             said = f"attempt {len(dealt) + 1} of run {run.id}: {work.replications:,} replications are left"
@@ -239,7 +240,8 @@ def _watch(run: RunFolder, backend: Backend, jobs: list[str], on_progress: Calla
             continue
         except (AwsError, StoreError) as error:  # credentials that expire, for instance
             if backend.jobs_go_on and backend.begun:
-                error.hint = f"{error.hint}\nThe jobs of run {run.id} go on.\n{_take_up_again(run)}".strip()
+                going_on = f"The jobs of run {run.id} go on."
+                error.hint_parts = lines(error.hint_parts, going_on, _take_up_again(run))
             raise
         if ended:
             break
@@ -284,7 +286,7 @@ def _as_error(run: RunFolder, job: str, said: str) -> SimferryError:
     kind, _, text = said.partition(": ")
     where = f"jobs/{job}/log.txt in {run.path}"
     errors: dict[str, SimferryError] = {
-        "disk": StoreError(f"{text} (in {run.path})", f"Make room there, then: {run.command('resume')}"),
+        "disk": StoreError(f"{text} (in {run.path})", "Make room there, then: " + run.command("resume")),
         "service": AwsError(f"SageMaker could not run job {job} of run {run.id}: {text}", run.command("logs")),
         "load": SimulationError(f"the simulation fails when it is loaded: {text}", f"Its output is in {where}."),
     }

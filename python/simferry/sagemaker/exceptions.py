@@ -3,6 +3,7 @@
 from typing import Any
 
 from ..errors import SimferryError
+from ..hints import Words
 
 
 class UnexpectedStatusException(SimferryError, ValueError):
@@ -11,7 +12,7 @@ class UnexpectedStatusException(SimferryError, ValueError):
     code = "job_failed"
     allowed_statuses = ("Completed", "Stopped")
 
-    def __init__(self, message: str, hint: str = "", actual_status: str = "Failed") -> None:
+    def __init__(self, message: Words, hint: Words = "", actual_status: str = "Failed") -> None:
         super().__init__(message, hint)
         self.actual_status = actual_status
 
@@ -22,7 +23,7 @@ class CapacityError(UnexpectedStatusException):
     code = "capacity"
 
 
-def check_status(description: dict[str, Any], hint: str = "") -> None:
+def check_status(description: dict[str, Any], hint: Words = "") -> None:
     """Raise where a job, as DescribeProcessingJob tells it, has failed."""
     status = description["ProcessingJobStatus"]
     if status == "Failed":

@@ -4,7 +4,6 @@ import datetime
 import json
 import os
 import secrets
-import shlex
 import shutil
 import warnings
 from collections.abc import Mapping
@@ -13,6 +12,7 @@ from typing import Any
 
 from ..errors import RunNotFound, SimferryError, StoreError, nearest
 from ..files import sync, write_whole, writing
+from ..hints import Command, Help
 from ..terminal import shown
 from .run_folder import FORMAT, RunFolder
 
@@ -86,7 +86,7 @@ class Store:
         if text == "latest":
             folders = self.folders()
             if not folders:
-                raise RunNotFound(f"there is no run in {self.address} yet", "simferry run --help")
+                raise RunNotFound(f"there is no run in {self.address} yet", Help("run"))
             return next((run for run in reversed(folders) if not run.record.get("pilot")), folders[-1])
         ids = self.ids()
         folder = Path(text).expanduser().absolute()
@@ -98,5 +98,5 @@ class Store:
         hint = f"Did you mean {' or '.join(sorted(begin)[:3])}?" if begin else nearest(text, ids)
         raise RunNotFound(
             f"there is no run {text} in {self.address}",
-            hint or f"simferry list --store {shlex.quote(self.address)}  shows the runs that are there.",
+            hint or Command("list", store=self.address) + "  shows the runs that are there.",
         )

@@ -16,7 +16,6 @@ import json
 import os
 import re
 import secrets
-import shlex
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -26,6 +25,7 @@ from typing import Any, Protocol
 from .. import untrusted
 from ..errors import RunBusy, RunNotFound, StoreError
 from ..files import sync, write_whole, writing
+from ..hints import Command, Upgrade
 from . import records
 
 CANCELLED = "cancelled"
@@ -99,7 +99,7 @@ class RunFolder:
         if isinstance(written, int) and written > FORMAT:
             raise StoreError(
                 f"run {self.id} was written by a newer simferry ({record.get('simferry')}, run folder format {written})",
-                "Update simferry to read it: pip install --upgrade simferry",
+                "Update simferry to read it: " + Upgrade(),
             )
         self.record = records.check_run(record, path / "run.json")
 
@@ -113,9 +113,9 @@ class RunFolder:
         """What a user calls it by in a command: its id where its store is the default, else its address."""
         return self.id if self.home.is_default else self.address
 
-    def command(self, verb: str) -> str:
-        """A command of the shell about it, to be shown and pasted."""
-        return f"simferry {verb} {shlex.quote(self.handle)}"
+    def command(self, verb: str, **options: Any) -> Command:
+        """A command about it, to be shown and pasted."""
+        return Command(verb, self.handle, **options)
 
     def look(self) -> None:
         """Forget what was there at the last look: more may have come."""
@@ -242,7 +242,7 @@ class RunFolder:
                 raise
 
     def busy(self) -> RunBusy:
-        return RunBusy(f"run {self.id} was just taken up by another process", f"{self.command('watch')}")
+        return RunBusy(f"run {self.id} was just taken up by another process", self.command("watch"))
 
     def job_address(self, job: str) -> str:
         """Where that folder is in the store."""

@@ -19,6 +19,7 @@ from ..driver import claim, drive
 from ..driver.detach import start_detached
 from ..driver.progress import Progress, job_names, progress_of
 from ..errors import BudgetReached, Note, RunBusy, SimferryError, SimulationError, StoreError, UsageError, nearest
+from ..hints import Command
 from ..jobs.plan import Streams, streams_of
 from ..jobs.streams import note_other_version
 from ..results import collect, same_seeds
@@ -79,9 +80,9 @@ class Run:
         """What it is called by in a command: its id, or its address where that is needed to find it."""
         return self._folder.handle
 
-    def command(self, verb: str) -> str:
-        """A command of the shell about it, to be shown and pasted: simferry resume ID."""
-        return self._folder.command(verb)
+    def command(self, verb: str, **options: Any) -> Command:
+        """A command about it. As text it can be pasted: simferry.open("ID").resume(budget=5), or what the shell and R have for it."""
+        return self._folder.command(verb, **options)
 
     @property
     def record(self) -> dict[str, Any]:

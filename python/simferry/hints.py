@@ -1,0 +1,322 @@
+"""Commands, options and the like in texts, as data: each face spells them as its users type them.
+
+A face is where people meet simferry: the shell, Python, R. Messages and hints of errors, warnings and notes are strings, or texts
+that hold such parts, `Text("It goes on: ", Command("watch", handle), "  follows it.")`. The command is then
+
+    simferry watch 's3://bucket/a+b=c&d/power-1'                  in the shell, quoted
+    simferry.open("s3://bucket/a+b=c&d/power-1").watch()          in Python
+    sim_watch("s3://bucket/a+b=c&d/power-1")                      in R
+
+A text is spelled when it becomes a string, in the words of the face that is active in this process: `speaking` sets it where a face
+begins; Python is what there is without one. So an error that crosses processes is spelled by the one that shows it.
+"""
+
+import contextlib
+import enum
+import json
+import re
+import shlex
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+
+class Face(enum.Enum):
+    SHELL = "shell"
+    PYTHON = "python"
+    R = "r"
+    FILE = "file"  # a sweep file: its options are keys and values of TOML, all else is the shell's
+
+
+_active = [Face.PYTHON]  # of this process, not of a thread: helpers of any thread show their errors to the same user
+
+
+def active() -> Face:
+    return _active[-1]
+
+
+@contextlib.contextmanager
+def speaking(face: Face) -> Iterator[None]:
+    """Meanwhile this process spells texts in the words of this face."""
+    _active.append(face)
+    try:
+        yield
+    finally:
+        _active.pop()
+
+
+def speak(face: Face) -> None:
+    """Spell texts in the words of this face, to the end of the innermost `speaking`."""
+    _active[-1] = face
+
+
+class Part:
+    """What each face spells in its own way. With + it makes a text, in an f-string it is spelled at once."""
+
+    def spelled(self, face: Face) -> str:
+        raise NotImplementedError
+
+    def __str__(self) -> str:
+        return self.spelled(active())
+
+    def __add__(self, other: "Words") -> "Text":
+        return Text(self, other)
+
+    def __radd__(self, other: str) -> "Text":
+        return Text(other, self)
+
+
+Words = str | Part  # what a message or a hint is given as
+
+
+class Text(Part):
+    """Strings and parts, one after the other. One without any is false."""
+
+    def __init__(self, *pieces: Words) -> None:
+        nested = (piece.pieces if isinstance(piece, Text) else (piece,) for piece in pieces)
+        self.pieces: tuple[Words, ...] = tuple(piece for some in nested for piece in some if piece != "")
+
+    def spelled(self, face: Face) -> str:
+        return "".join(piece if isinstance(piece, str) else piece.spelled(face) for piece in self.pieces)
+
+    def __bool__(self) -> bool:
+        return bool(self.pieces)
+
+    def __repr__(self) -> str:
+        return f"Text({', '.join(map(repr, self.pieces))})"
+
+
+def lines(*texts: Words) -> Text:
+    """Those of the texts that are not empty, each on a line of its own."""
+    out = Text()
+    for text in texts:
+        out = Text(out, "\n" if out and text else "", text)
+    return out
+
+
+@dataclass(frozen=True)
+class Option(Part):
+    """An option of a verb, with a value to give it or by its name alone: --max-runtime 60, max_runtime=60, max_runtime = 60."""
+
+    name: str
+    value: Any = None
+
+    def spelled(self, face: Face) -> str:
+        if self.value is None:
+            return f"--{self.name.replace('_', '-')}" if face is Face.SHELL else _name(self.name, face)
+        return _option(self.name, self.value, face)
+
+
+class BackendOptions(Part):
+    """Options of a backend, for a run that is to begin. R gives them to the function that describes it: sim_docker(jobs = 2)."""
+
+    def __init__(self, backend: str, **options: Any) -> None:
+        self.backend, self.options = backend, options
+
+    def spelled(self, face: Face) -> str:
+        given = [_option(name, value, face) for name, value in self.options.items()]
+        if face is Face.R:
+            return f"backend = sim_{self.backend}({', '.join(given)})"
+        return (" " if face is Face.SHELL else ", ").join(given)
+
+
+@dataclass(frozen=True)
+class Parameter(Part):
+    """A parameter that a design is to have."""
+
+    name: str
+
+    def spelled(self, face: Face) -> str:
+        if face is Face.R:
+            return f"{self.name if re.fullmatch('[A-Za-z][A-Za-z0-9._]*', self.name) else f'`{self.name}`'} = c(...)"
+        if face is Face.SHELL:
+            return f"-p {shlex.quote(f'{self.name}=...')}"
+        return f"{self.name} = [...]" if face is Face.FILE else f"{_literal(self.name, face)}: [...]"
+
+
+@dataclass(frozen=True)
+class Verb:
+    """How faces call a verb. python and r: with {} where arguments stand; None where there is nothing like it but in a shell."""
+
+    shell: str
+    python: str | None
+    r: str | None
+
+
+_OF_A_RUN = ("status", "watch", "logs", "cancel", "resume", "extend", "results", "summary", "errors", "replay")
+VERBS = {
+    **{verb: Verb(verb, f"simferry.open({{run}}).{verb}({{}})", f"sim_{verb}({{}})") for verb in _OF_A_RUN},
+    "open": Verb("status", "simferry.open({})", "sim_open({})"),
+    "run": Verb("run", "simferry.run({})", "sim_run({})"),
+    "plan": Verb("plan", "simferry.plan({})", "sim_plan({})"),
+    "list": Verb("list", "simferry.runs({})", "sim_list({})"),
+    "doctor": Verb("doctor", None, "simferry_doctor({})"),
+    "image build": Verb("image build", "simferry.images.build(simferry.images.recipe({}))", "image_build({})"),
+    "image push": Verb("image push", "simferry.images.registry.push({})", "image_push({})"),
+    "emulator": Verb("emulator", None, None),
+}
+
+
+class Command(Part):
+    """A call of a verb, that can be pasted. arguments: those without a name, a run's handle first; `...` for what was given before.
+
+    Command("resume", handle, budget=5)
+    Command("plan", ..., backend="sagemaker", refresh_prices=True)
+    """
+
+    def __init__(self, verb: str, *arguments: Any, **options: Any) -> None:
+        self.verb, self.arguments, self.options = verb, arguments, options
+
+    def spelled(self, face: Face) -> str:
+        verb = VERBS[self.verb]
+        form = {Face.PYTHON: verb.python, Face.R: verb.r}.get(face)
+        if form is None:
+            return self._in_a_shell(verb.shell)
+        plain = [_literal(one, face) for one in self.arguments]
+        named = [_option(name, value, face) for name, value in self.options.items()]
+        if "{run}" in form:
+            return form.format(", ".join([*plain[1:], *named]), run=plain[0])
+        return form.format(", ".join([*plain, *named]))
+
+    def _in_a_shell(self, verb: str) -> str:
+        plain = ["..." if one is ... else _word(one) for one in self.arguments]
+        named = [_option(name, value, Face.SHELL) for name, value in self.options.items()]
+        if any(word.startswith("-") for word in plain):
+            plain, named = named, ["--", *plain]
+        return " ".join(["simferry", verb, *plain, *named])
+
+    def __repr__(self) -> str:
+        return f"<{self}>"
+
+
+@dataclass(frozen=True)
+class Help(Part):
+    """Where a verb's arguments are told."""
+
+    verb: str
+
+    def spelled(self, face: Face) -> str:
+        verb = VERBS[self.verb]
+        if face is Face.R and verb.r:
+            return f"?{verb.r.partition('(')[0]}"
+        if face is Face.PYTHON and verb.python and "{run}" not in verb.python:
+            return f"help({verb.python.partition('(')[0]})"
+        return f"simferry {verb.shell} --help"
+
+
+class Shell(Part):
+    """A command of another program's, which any face leaves to a shell."""
+
+    def __init__(self, *words: str) -> None:
+        self.words = words
+
+    def spelled(self, face: Face) -> str:
+        return " ".join(map(_word, self.words))
+
+
+@dataclass(frozen=True)
+class Variable(Part):
+    """An environment variable to set."""
+
+    name: str
+    value: str
+
+    def spelled(self, face: Face) -> str:
+        value = _literal(self.value, face)
+        if face is Face.PYTHON:
+            return f"os.environ[{_literal(self.name, face)}] = {value}"
+        return f"Sys.setenv({self.name} = {value})" if face is Face.R else f"export {self.name}={_word(self.value)}"
+
+
+@dataclass(frozen=True)
+class Extra(Part):
+    """What brings packages of Python's that only some need."""
+
+    name: str
+
+    def spelled(self, face: Face) -> str:
+        if face is not Face.R:
+            return f"pip install 'simferry[{self.name}]'"
+        return "simferry_install()" if self.name in IN_R else f"simferry_install(extras = {_literal(self.name, face)})"
+
+
+IN_R = ("design", "docker")  # which simferry_install() brings without being asked
+
+
+@dataclass(frozen=True)
+class Upgrade(Part):
+    """How simferry itself is brought up to date."""
+
+    def spelled(self, face: Face) -> str:
+        if face is Face.R:
+            return "install the R package simferry anew, then  simferry_install()"
+        return "pip install --upgrade simferry"
+
+
+# ---- names and values ----
+
+_REPEATED = {"include": "include", "inputs": "input"}  # in a shell once for each of their values
+
+
+def _name(name: str, face: Face) -> str:
+    return "function_name" if face is Face.R and name == "function" else name
+
+
+def _option(name: str, value: Any, face: Face) -> str:
+    """A name and its value."""
+    if face is not Face.SHELL:
+        return f"{_name(name, face)}{'=' if face is Face.PYTHON else ' = '}{_literal(value, face)}"
+    if name in _REPEATED:
+        some = [f"{n}={v}" for n, v in value.items()] if isinstance(value, Mapping) else value
+        return " ".join(f"--{_REPEATED[name]} {_word(one)}" for one in ([some] if isinstance(some, str) else some))
+    shown = f"--{name.replace('_', '-')}"
+    if value is True:
+        return shown
+    word = _word(",".join(map(_text, value)) if isinstance(value, (list, tuple)) else value)
+    return f"{shown}={word}" if word.startswith("-") else f"{shown} {word}"
+
+
+def _text(value: Any) -> str:
+    value = _plain(value)
+    return repr(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
+
+
+def _word(value: Any) -> str:
+    """A word of a command line."""
+    return shlex.quote(_text(value))
+
+
+def _plain(value: Any) -> Any:
+    """Numbers of numpy's as Python's; paths as strings."""
+    value = value.item() if hasattr(value, "item") else value
+    return (
+        value
+        if value is None or value is ... or isinstance(value, (bool, int, float, list, tuple, Mapping))
+        else str(value)
+    )
+
+
+def _literal(value: Any, face: Face) -> str:
+    """A value as it is written in Python, R or TOML."""
+    value = _plain(value)
+    if value is ...:
+        return "..."
+    if isinstance(value, str):
+        return json.dumps(value, ensure_ascii=False)  # whose escapes all three have
+    if isinstance(value, bool) or value is None:
+        words = {Face.PYTHON: ("None", "False", "True"), Face.R: ("NULL", "FALSE", "TRUE")}.get(
+            face, ("", "false", "true")
+        )
+        return words[0 if value is None else 1 + value]
+    if isinstance(value, (int, float)):
+        return _text(value)
+    if isinstance(value, Mapping):
+        pairs = [(name, _literal(one, face)) for name, one in value.items()]
+        if face is Face.PYTHON:
+            return f"{{{', '.join(f'{_literal(name, face)}: {one}' for name, one in pairs)}}}"
+        inside = ", ".join(f"{name} = {one}" for name, one in pairs)
+        return f"c({inside})" if face is Face.R else f"{{{inside}}}"
+    inside = ", ".join(_literal(one, face) for one in value)
+    if face is Face.R:
+        return inside if len(value) == 1 else f"c({inside})"
+    return f"[{inside}]"

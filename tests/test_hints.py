@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 import pytest
 import simferry
-from conftest import rscript
+from common import rscript
 from simferry import hints
 from simferry.cli import main
 from simferry.errors import Note, UsageError

@@ -10,6 +10,7 @@ import sys
 import pytest
 import simferry as sf
 from simferry.errors import StoreError
+from simferry.hints import Face
 from simferry.store.folder_store import Store
 from simferry.terminal import visible
 
@@ -113,7 +114,7 @@ def test_commands_that_are_printed_can_be_pasted(hand_made, tmp_path, monkeypatc
     (tmp_path / name).mkdir()
     moved = run.path.rename(tmp_path / name / run.id)
     monkeypatch.chdir(tmp_path)
-    command = Store(tmp_path / name).folder(run.id).command("resume")
+    command = Store(tmp_path / name).folder(run.id).command("resume").spelled(Face.SHELL)
     assert shlex.split(command) == ["simferry", "resume", str(moved)]
     words = subprocess.run(
         ["sh", "-c", command.replace("simferry", "printf '%s\\n'")], capture_output=True, text=True, check=True

@@ -73,8 +73,11 @@ def test_rows_that_only_numbers_tell_apart(tmp_path):
     with pytest.warns(UserWarning) as told:
         run.summary()
     assert f"outputs method, size, b of run {run.id} look like what tells the rows" in str(told[0].message)
-    assert f"simferry summary {run.handle} --by method  keeps them apart" in str(told[0].message) and len(told) == 1
-    with pytest.warns(UserWarning, match=r"output size of run .* looks like .* --by method,b,size  keeps"):
+    assert (
+        f'simferry.open("{run.handle}").summary(by=["method"])  keeps them apart' in str(told[0].message)
+        and len(told) == 1
+    )
+    with pytest.warns(UserWarning, match=r'output size of run .* looks like .* by=\["method", "b", "size"\]\)  keeps'):
         run.summary(["method", "b"])
     with warnings.catch_warnings():
         warnings.simplefilter("error")

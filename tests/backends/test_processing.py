@@ -624,7 +624,7 @@ def test_credentials_that_expire_while_jobs_run(tmp_path, emulator, image_r, mon
     with pytest.raises(session.CredentialsError) as caught:
         submit(emulator, write(tmp_path, *DRAWS["r"]), image_r, jobs=1)
     run = polls[0]
-    assert f"The jobs of run {run.id} go on.\nsimferry watch {run.handle}  follows" in str(caught.value)
+    assert f"The jobs of run {run.id} go on.\n{run.command('watch')}  follows" in str(caught.value)
     monkeypatch.setattr(backend.Sagemaker, "_list", poll)
     assert sf.open(run.address).resume().status().state == "complete"
     assert len(described(emulator)) == 1

@@ -209,7 +209,7 @@ def test_a_damaged_block_is_named_and_computed_again(tmp_path, damage):
     data = bytearray(block.read_bytes())
     data[len(data) // 2] ^= 255
     block.write_bytes({"cut short": bytes(data[:-20]), "a changed byte": bytes(data), "empty": b""}[damage])
-    with pytest.warns(UserWarning, match=rf"block {block.name} .* is damaged .* simferry resume"):
+    with pytest.warns(UserWarning, match=rf"block {block.name} .* is damaged .*\.resume\(\)"):
         rows = run.results()
     assert len(rows) < 20
     assert run.status().state == "incomplete"

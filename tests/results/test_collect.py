@@ -258,7 +258,8 @@ def test_a_damaged_block_is_named_and_set_aside(hand_made):
     good = bad.read_bytes()
     bad.write_bytes(good[:-9])
     with pytest.warns(
-        UserWarning, match=f"block {bad.name} .* is damaged .* Its 2 replications count as not done: simferry resume"
+        UserWarning,
+        match=rf"block {bad.name} .* is damaged .* Its 2 replications count as not done: simferry\.open\(.*\.resume\(\)",
     ):
         assert values(table(made.run), "x") == [0.1, 0.2]
     assert (made.run.path / "damaged" / bad.name).exists() and not bad.exists()

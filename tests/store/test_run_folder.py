@@ -143,7 +143,7 @@ def test_a_run_that_is_not_there_offers_the_nearest(hand_made, tmp_path):
     home = Store(tmp_path / "store")
     with pytest.raises(RunNotFound, match=f"Did you mean {run.id}"):
         home.find(run.id.replace("made", "mode"))
-    with pytest.raises(RunNotFound, match="simferry list"):
+    with pytest.raises(RunNotFound, match=r"simferry\.runs\(store="):
         home.find("xyz")
     with pytest.raises(RunNotFound, match=r"there is no run in .* yet"):
         Store(tmp_path / "empty").find("latest")

@@ -119,7 +119,9 @@ def test_functions_see_nothing_of_other_replications(tmp_path, go, language):
     assert rows["right"].all() and rows["x"].nunique() == 80
     assert [p.name for p in (run.folder / "artifacts").rglob("*")] == []
     (note,) = told
-    assert note.category is Note and "are not kept (first " in str(note.message) and "--keep-files" in str(note.message)
+    assert (
+        note.category is Note and "are not kept (first " in str(note.message) and "keep_files=True" in str(note.message)
+    )
     kept = go(script, sf.grid(n=[1, 2]), 40, workers=1, keep_files=True, **options)  # takes nothing over
     assert digest(kept) == digest(run)
     one = files(kept, 2, 40)

@@ -124,21 +124,25 @@ def value_of(name, node):
 def parts_of_the_package():
     """Where each part is made, and the part."""
     for path in sorted(PACKAGE.rglob("*.py")):
-        for node in ast.walk(ast.parse(path.read_text())) if path.name != "hints.py" else ():
+        nodes = list(ast.walk(ast.parse(path.read_text())))
+        imported = {
+            n.name for node in nodes if isinstance(node, ast.ImportFrom) and node.module == "hints" for n in node.names
+        }
+        for node in nodes:
             if not isinstance(node, ast.Call):
                 continue
             where = f"{path.relative_to(PACKAGE)}:{node.lineno}"
             kind, of = getattr(node.func, "attr", getattr(node.func, "id", "")), getattr(node.func, "value", None)
             literal = [arg.value if isinstance(arg, ast.Constant) else NASTY for arg in node.args]
-            if kind == "command" and isinstance(of, ast.Name) and of.id in ("main", "image"):
-                continue  # a command of click's
-            if kind in ("command", "Command", "BackendOptions") and literal and literal[0] != NASTY:
-                options = {k.arg: value_of(k.arg, k.value) for k in node.keywords if k.arg}
-                if kind == "BackendOptions":
-                    yield where, BackendOptions(literal[0], **options)
-                else:
-                    yield where, Command(literal[0], *([NASTY] if kind == "command" else literal[1:]), **options)
-            elif kind == "Option" and literal[0] != NASTY:
+            of_a_run = kind == "command" and not (isinstance(of, ast.Name) and of.id in ("main", "image"))  # click's
+            if not literal or literal[0] == NASTY or not (of_a_run or kind in imported):
+                continue
+            if of_a_run or kind == "Command":
+                options = {k.arg: value_of(k.arg, k.value) for k in node.keywords}
+                yield where, Command(literal[0], *([NASTY] if of_a_run else literal[1:]), **options)
+            elif kind == "BackendOptions":
+                yield where, BackendOptions(literal[0], **{k.arg: value_of(k.arg, k.value) for k in node.keywords})
+            elif kind == "Option":
                 yield where, Option(literal[0], value_of(literal[0], node.args[1]) if len(node.args) > 1 else None)
             elif kind == "Help" or (kind == "Shell" and literal[0] == "simferry"):
                 yield where, getattr(hints, kind)(*literal)

@@ -151,7 +151,7 @@ def test_a_million_rows_of_six_columns_are_written_whole_and_fast():
 
 def test_errors_have_a_code_a_message_and_a_hint():
     error = error_of("open", run="nowhere", store="/nonexistent")
-    assert error["code"] == "run_not_found" and error["hint"].startswith('sim_list("/nonexistent")')
+    assert error["code"] == "run_not_found" and error["hint"].startswith('sim_list(store = "/nonexistent")')
     assert error_of("design", kind="grid", parameters={"n": []})["code"] == "design"
     error = error_of("run", simulation=5)
     assert error["code"] == "usage" and "neither a function nor" in error["message"]

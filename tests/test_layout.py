@@ -12,10 +12,6 @@ BANDS = [  # from the ground up
     {"screen", "verbs"},
     {"_rbridge", "cli", "sagemaker"},
 ]
-# imports that still run up, by module and the part that it imports from: none may be added
-UPWARD = {
-    ("backends.processing", "screen"),
-}
 # what a module imports when it is called, to be quick where that is not needed, or because its needs go both ways
 LATE = {
     ("worker.streams", "worker.tasks"),
@@ -55,7 +51,7 @@ def test_imports_run_down():
     up = {
         (name, other.split(".")[0]) for name, other in imports() if band[name.split(".")[0]] < band[other.split(".")[0]]
     }
-    assert up == UPWARD
+    assert up == set()
 
 
 def test_there_is_no_circle():

@@ -17,11 +17,12 @@
     │   └── RError                an R function failed: one called from Python, or a replication's
     ├── EngineError               Docker is not there, or refused something
     ├── RegistryError             a registry refuses the login or the image, or can't be reached
-    ├── AwsError                  an AWS service refused, or could not be asked
+    ├── ServiceError              a service refused, or could not be asked
     │   ├── NoAnswer              a service can't be reached
-    │   ├── CredentialsError      there are no credentials, or they have expired
-    │   ├── AccessDenied          the credentials are good, and do not allow it
-    │   └── QuotaError            the account's quota does not allow a single such job
+    │   └── AwsError              an AWS service
+    │       ├── CredentialsError  there are no credentials, or they have expired
+    │       ├── AccessDenied      the credentials are good, and do not allow it
+    │       └── QuotaError        the account's quota does not allow a single such job
     ├── UnexpectedStatusException a job of simferry.sagemaker has failed
     │   └── CapacityError         there were no instances of the type to be had
     ├── EmulatorError             the emulator is not installed, or its port is taken
@@ -43,6 +44,7 @@ from .terminal import shown
 class SimferryError(Exception):
     code = "simferry"
     exit_code = 1
+    nothing_begun = False  # set where jobs were to begin, and not one of them did
 
     def __init__(self, message: Words, hint: Words = "") -> None:
         super().__init__(message, hint)
@@ -112,6 +114,19 @@ class ReplicationError(SimferryError):
 
 class RError(ReplicationError):
     code = "r"
+
+
+class ServiceError(SimferryError):
+    """A service refused, or could not be asked."""
+
+    code = "service"
+
+
+class NoAnswer(ServiceError):
+    """A service can't be reached. What was asked of it may have been done all the same."""
+
+    code = "no_answer"
+    service = "the service"
 
 
 class BudgetReached(SimferryError):

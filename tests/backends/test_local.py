@@ -29,8 +29,8 @@ def test_what_a_job_leaves_in_its_folder(run):
 
 
 def test_all_cores_unless_told_otherwise():
-    assert Local().workers == cores_here() >= 1
-    assert backend("local", workers=3).workers == 3
+    assert Local().traits.workers == cores_here() >= 1
+    assert backend("local", workers=3).traits.workers == 3
     with pytest.raises(UsageError, match="backend is 'lokal'; it has to be local, docker or sagemaker"):
         backend("lokal")
 
@@ -56,7 +56,7 @@ def identity(pid):
 def test_a_job_without_its_processes_is_lost_and_looking_changes_nothing(run):
     nobody = {"pid": 2**22 + 1, "started": 1.0}
     root = pretend(run, "0002-0001", **nobody, driver=nobody, state="running")
-    assert Local().poll(run._folder, ["0002-0001", "0009-0001"]) == {"0002-0001": "lost", "0009-0001": "pending"}
+    assert Local().poll(run._folder, ["0002-0001", "0009-0001"]).states == {"0002-0001": "lost", "0009-0001": "pending"}
     assert json.loads((root / "job.json").read_bytes())["state"] == "running" and (root / "scratch").exists()
 
 
@@ -70,7 +70,7 @@ def test_a_pid_that_was_given_to_another_process_is_not_the_job(run):
         driver={"pid": 1, "started": 0},
         state="running",
     )
-    assert Local().poll(run._folder, ["0002-0001"]) == {"0002-0001": "lost"}
+    assert Local().poll(run._folder, ["0002-0001"]).states == {"0002-0001": "lost"}
     Local().cancel(run._folder, ["0002-0001"], at_once=True)  # and is not killed
 
 
@@ -82,7 +82,7 @@ def test_processes_that_outlived_their_job_are_ended(run, recorded):
     left = [sleeping(root), sleeping(root, start_new_session=True)]
     other = sleeping(root.with_name("0003-0001"))
     wait_until(lambda: len(left_behind(run.folder)) == 3)
-    assert Local().poll(run._folder, [root.name]) == {root.name: "lost"}
+    assert Local().poll(run._folder, [root.name]).states == {root.name: "lost"}
     Local().cancel(run._folder, [root.name], at_once=True)
     assert [p.wait(5) for p in left] == [-9, -9] and other.poll() is None
     assert json.loads((root / "job.json").read_bytes())["state"] == "lost" and not (root / "scratch").exists()

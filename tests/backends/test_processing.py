@@ -439,10 +439,12 @@ def test_a_budget_is_kept_by_the_service_itself(tmp_path, emulator, image_r):
         run.extend(30, budget=0.001, jobs=2)
     assert len(described(emulator)) == 2 and len(run._folder.plans()) == 1
     assert run.extend(30, budget=0.1, jobs=1).status().state == "complete"
-    assert run._backend().budget == 0.1  # from then on
+    assert run._backend().options.budget == 0.1  # from then on
     spent = run.status().dollars
     dear = sf.open(run.address)._backend(instance_type="ml.m5.24xlarge")
-    assert dear.dollars(run._folder) == pytest.approx(spent, rel=0.2)  # what ran has the price of what it ran on
+    assert dear.poll(run._folder, []).dollars == pytest.approx(
+        spent, rel=0.2
+    )  # what ran has the price of what it ran on
 
 
 def test_a_budget_under_a_quota(tmp_path, emulate, image_r):
@@ -577,7 +579,7 @@ def test_a_replay_runs_in_the_runs_own_image(tmp_path, emulator, image_r):
     assert sf.open(run.address).replay(1, 2) == {"m": row["m"], "inside": True}
     elsewhere = run._backend(image_id="sha256:" + "0" * 64)
     with pytest.raises(errors.UsageError, match=r"is not here, and a replay runs in it\ndocker pull"):
-        elsewhere.ask(run.record["simulation"], tmp_path, "replay")
+        elsewhere.foreground("replay")
 
 
 def test_what_is_refused_leaves_nothing_in_the_store(tmp_path, emulator, image_r):

@@ -7,6 +7,7 @@ import pty
 import shutil
 import threading
 import warnings
+from dataclasses import replace
 
 import psutil
 import pytest
@@ -203,14 +204,12 @@ def test_an_attempt_that_was_cut_short_is_no_failure_if_it_brought_a_tenth(tmp_p
     class ShortJobs(Local):
         """Each job is ended as soon as it has written a block, which is of four replications at the most."""
 
-        def poll(self, run, jobs):
-            for job, state in super().poll(run, jobs).items():
+        def poll(self, run, jobs, begin=False):
+            for job, state in super().poll(run, jobs).states.items():
                 if state == "running" and any(f"{b.plan}-{b.job}" == job for b in run.block_names()):
                     self.cancel(run, [job], at_once=True)
-            return super().poll(run, jobs)
-
-        def cut_short(self, run, job):
-            return cut_short
+            now = super().poll(run, jobs)
+            return replace(now, jobs={job: replace(state, cut_short=cut_short) for job, state in now.jobs.items()})
 
     monkeypatch.setattr("simferry.backends.local.Local", ShortJobs)
     code = """

@@ -9,7 +9,7 @@ import textwrap
 import pytest
 import simferry as sf
 from common import require
-from simferry.backends import backend
+from simferry.backends.foreground import Interpreter
 from simferry.errors import SimulationError
 from simferry.results.collect import read_blocks
 from simferry.sweep import own_code
@@ -124,7 +124,7 @@ def test_a_function_object_with_modules_of_its_own(tmp_path, library, monkeypatc
 
     def names_and_hash():
         simulation = sf.Simulation(own_home.simulate)
-        simulation.check(Design({}), backend("local"))
+        simulation.check(Design({}), Interpreter())
         return [one.name for one in simulation.own_code], simulation.code_hash()
 
     known, before = names_and_hash()

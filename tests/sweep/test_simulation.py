@@ -6,7 +6,7 @@ import threading
 import pytest
 from common import require
 from simferry import grid
-from simferry.backends.local import Local
+from simferry.backends.foreground import Interpreter
 from simferry.errors import SimulationError
 from simferry.sweep.inputs import as_inputs, write_inputs
 from simferry.sweep.simulation import Simulation
@@ -130,14 +130,14 @@ def test_arguments_are_made_from_the_template():
 
 def test_a_check_knows_the_interpreter(tmp_path):
     simulation = Simulation(written(tmp_path))
-    simulation.check(grid(n=[10]), Local())
+    simulation.check(grid(n=[10]), Interpreter())
     assert simulation.environment["interpreter"].startswith("Python 3")
 
 
 def test_packages_that_are_asked_for_politely_may_be_missing(tmp_path):
     require("r", shutil.which("Rscript") is not None, "Rscript is not on the PATH")
     text = "if (!require(nothere)) try(library(nothere2))\nsimulate <- function(n, ...) n\n"
-    Simulation(written(tmp_path, "simulate.R", text)).check(grid(n=[10], anything=["goes"]), Local())
+    Simulation(written(tmp_path, "simulate.R", text)).check(grid(n=[10], anything=["goes"]), Interpreter())
 
 
 @pytest.mark.parametrize(
@@ -153,7 +153,7 @@ def test_packages_that_are_asked_for_politely_may_be_missing(tmp_path):
 def test_functions_given_too_much(given, says):
     with pytest.raises(SimulationError, match=says):
         simulation = Simulation(lambda n: n, **given)
-        simulation.check(grid(n=[1]), Local())
+        simulation.check(grid(n=[1]), Interpreter())
         simulation.files()
 
 
@@ -162,7 +162,7 @@ def test_a_coroutine_is_no_simulation():
         return n
 
     with pytest.raises(SimulationError, match="coroutine"):
-        Simulation(simulate).check(grid(n=[1]), Local())
+        Simulation(simulate).check(grid(n=[1]), Interpreter())
 
 
 def test_a_function_that_cannot_be_sent():
@@ -181,4 +181,4 @@ def test_packages_whose_tasks_have_no_streams_are_warned_of(tmp_path, language):
     script = written(tmp_path, f"simulate.{language}", code)
     require("r", language == "py" or shutil.which("Rscript") is not None, "Rscript is not on the PATH")
     with pytest.warns(UserWarning, match=f"uses {name}: tasks that it starts have no streams of their own"):
-        Simulation(script).check(grid(n=[1]), Local())
+        Simulation(script).check(grid(n=[1]), Interpreter())

@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 import simferry as sf
 from common import bits, require
-from simferry.backends.local import Local
+from simferry.backends.foreground import Interpreter
 from simferry.cli import main
 from simferry.errors import ReplicationError, RError, UsageError
 from simferry.r import functions as rpy
@@ -288,7 +288,9 @@ def test_what_a_container_pickled_is_not_unpickled(tmp_path, go, monkeypatch, va
     script.write_text(f"def simulate():\n    return {value}\n")
     run = go(script)
     monkeypatch.setattr("simferry.verbs.replay.pickle.loads", lambda data: pytest.fail("it was unpickled"))
-    monkeypatch.setattr(Local, "contract", True)  # as of a backend whose replays are a container's
+    monkeypatch.setattr(
+        "simferry.backends.local.Interpreter", lambda: Interpreter(contract=True)
+    )  # as of a backend whose replays are a container's
     got = run.replay(1, 1)
     assert (got.to_dict("list") if isinstance(expected, dict) and not isinstance(got, dict) else got) == expected
 

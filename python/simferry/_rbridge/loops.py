@@ -40,7 +40,7 @@ def loop_backend(given: Arguments) -> Arguments:
             raise UsageError(f"{name} is {value}; it has to be above 0")
     where = backend(asked["backend"], **asked["place"])
     keep_spare()
-    return {"workers": where.workers * where.jobs}
+    return {"workers": where.traits.workers * where.traits.jobs}
 
 
 @verb
@@ -86,12 +86,13 @@ def _earlier_loop(simulation: Any, seed: Any, options: Arguments) -> "tuple[Any,
     from ..verbs import run as verbs
 
     code_hash, environment = simulation.code_hash(), dict(simulation.target.environment)
-    home = store_at(options.get("store"), backend(options["backend"], **options["place"]).default_store())
+    where = backend(options["backend"], **options["place"])
+    home = store_at(options.get("store"), where.default_store())
     for folder in reversed(home.folders()):
         record = folder.record
         same = record["code_hash"] == code_hash and record["replications"] == options["replications"]
         same = same and record["options"]["backend"] == options["backend"]
-        same = same and (options["backend"] != "local" or record["environment"] == environment)
+        same = same and (where.traits.contract or record["environment"] == environment)
         if same and seed in (None, record["seed"]):
             whole = len(collect.done(folder, failed=False)[0]) >= record["replications"]
             return None if whole and seed is None else (verbs.Run(folder), whole)
@@ -131,7 +132,7 @@ def loop_values(given: Arguments) -> Arguments:
     iteration, done = joined("values", "replication"), joined("replications", "replication")
     parts = [table.columns["value"].text for table in tables("values")]
     refused = np.zeros(len(iteration), dtype=bool)
-    if run._backend().contract:  # what a container wrote is not to run here
+    if run._backend().traits.contract:  # what a container wrote is not to run here
         parts = [part for table in tables("values") for part in _slices(table.columns["value"])]
         refused = np.array([runs_code(part) for part in parts], dtype=bool)
         parts = [part for part, out in zip(parts, refused, strict=True) if not out]

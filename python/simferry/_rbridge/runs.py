@@ -224,7 +224,7 @@ def resume(given: Arguments) -> Arguments:
 @verb
 def interrupt(given: Arguments) -> None:
     """Ctrl-C: the run is stopped in good order, or detached from where its jobs go on without a driver; the error says which."""
-    from ..driver.drive import _detached
+    from ..driver.drive import detached
 
     found = open_run(given)
     process = drivers.pop(found.address)
@@ -237,8 +237,8 @@ def interrupt(given: Arguments) -> None:
     if not process.stop(15):
         process.process.kill()
     backend = found._backend()
-    if backend.jobs_go_on:
-        raise _detached(found._folder, backend)
+    if backend.traits.outlives_driver:
+        raise detached(found._folder, backend)
     now = found.cancel()
     raise Interrupted(
         f"stopped; {now.done:,} of {now.total:,} replications of run {found.id} are kept",

@@ -3,7 +3,7 @@
 import os
 import re
 import time
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 from . import session as aws
@@ -19,7 +19,7 @@ def read(job_name: str, client: Any = None) -> dict[str, str]:
     client: for CloudWatch Logs, where it isn't the configured one.
     """
     lines: dict[str, list[str]] = {}
-    for _, host, line in _Streams(client).look([job_name]):
+    for _, host, line in Streams(client).look([job_name]):
         lines.setdefault(host, []).append(line)
     return {host: "".join(f"{line}\n" for line in lines[host]) for host in sorted(lines, key=_number)}
 
@@ -36,7 +36,7 @@ def follow(
 
     ended: whether all have ended. ended_jobs: which have; they are looked at once more, and then no longer asked for.
     """
-    streams = _Streams(client)
+    streams = Streams(client)
     still = list(dict.fromkeys(job_names))
     over: set[str] = set()
     while still:
@@ -49,23 +49,27 @@ def follow(
             time.sleep(max(poll_seconds, many))
 
 
-class _Streams:
-    """The log streams of jobs, and how far each has been read."""
+class Streams:
+    """The log streams of jobs. read_to: how far each was read before, by its name: the token that goes on."""
 
-    def __init__(self, client: Any = None) -> None:
+    def __init__(self, client: Any = None, read_to: Mapping[str, str | None] | None = None) -> None:
         self._client = client or aws.client("logs")
-        self._read_to: dict[str, dict[str, str | None]] = {}  # by job and stream: the token that goes on
+        self.read_to = dict(read_to or {})
 
     def count(self, jobs: Sequence[str]) -> int:
-        return sum(len(self._read_to.get(job, {})) for job in jobs)
+        wanted = set(jobs)
+        return sum(stream.partition("/")[0] in wanted for stream in self.read_to)
 
     def look(self, jobs: Sequence[str]) -> Iterator[tuple[str, str, str]]:
         """The lines that are new: job, host, line."""
         self._list(jobs)
+        streams: dict[str, list[str]] = {}
+        for stream in self.read_to:
+            streams.setdefault(stream.partition("/")[0], []).append(stream)
         for job in jobs:
-            for stream in list(self._read_to.get(job, {})):
+            for stream in streams.get(job, []):
                 host = _host(stream)
-                for line in self._new_lines(job, stream):
+                for line in self._new_lines(stream):
                     yield job, host, line
 
     def _list(self, jobs: Sequence[str]) -> None:
@@ -77,14 +81,13 @@ class _Streams:
                 try:
                     for page in pages.paginate(logGroupName=GROUP, logStreamNamePrefix=prefix):
                         for stream in page["logStreams"]:
-                            name = stream["logStreamName"]
-                            self._read_to.setdefault(name.partition("/")[0], {}).setdefault(name, None)
+                            self.read_to.setdefault(stream["logStreamName"], None)
                 except self._client.exceptions.ResourceNotFoundException:
                     pass  # the account's first job makes the group
 
-    def _new_lines(self, job: str, stream: str) -> Iterator[str]:
+    def _new_lines(self, stream: str) -> Iterator[str]:
         while True:
-            token = self._read_to[job][stream]
+            token = self.read_to[stream]
             going_on = {"nextToken": token} if token else {}
             with aws.asking(f"log stream {stream}"):
                 try:
@@ -95,7 +98,7 @@ class _Streams:
                     return
             for event in page["events"]:
                 yield from event["message"].splitlines() or [""]
-            self._read_to[job][stream] = page["nextForwardToken"]
+            self.read_to[stream] = page["nextForwardToken"]
             if page["nextForwardToken"] == token:  # an empty page is no end
                 return
 

@@ -90,6 +90,36 @@ def start_script(
     return client.arn
 
 
+def script_arguments(request: Mapping[str, Any]) -> dict[str, Any]:
+    """The arguments of `start_script` for a request of CreateProcessingJob. Its input `code` is a folder in S3, with a slash at its
+    end; the second word of its entry point is the path of a script in it."""
+    *command, script = request["AppSpecification"]["ContainerEntrypoint"]
+    code, *inputs = sorted(request["ProcessingInputs"], key=lambda one: one["InputName"] != "code")
+    outputs = request["ProcessingOutputConfig"]
+    cluster = request["ProcessingResources"]["ClusterConfig"]
+    preferences = [one["InstanceType"] for one in cluster.get("InstancePreferences", [])]
+    return {
+        "job_name": request["ProcessingJobName"],
+        "role": request["RoleArn"],
+        "image_uri": request["AppSpecification"]["ImageUri"],
+        "command": command,
+        "code": code["S3Input"]["S3Uri"] + script.rpartition("/")[2],
+        "code_folder": True,
+        "inputs": inputs,
+        "outputs": outputs["Outputs"],
+        "arguments": request["AppSpecification"]["ContainerArguments"],
+        "environment": request["Environment"],
+        "instance_type": preferences or cluster["InstanceType"],
+        "instance_count": cluster["InstanceCount"],
+        "volume_gb": cluster["VolumeSizeInGB"],
+        "max_runtime_seconds": request["StoppingCondition"]["MaxRuntimeInSeconds"],
+        "volume_kms_key": cluster.get("VolumeKmsKeyId"),
+        "output_kms_key": outputs.get("KmsKeyId"),
+        "network": request.get("NetworkConfig"),
+        "tags": request.get("Tags"),
+    }
+
+
 def sdk_session(boto_session: Any = None, sagemaker_client: Any = None) -> Any:
     """A session of the SDK that uses our clients, has its telemetry off, and reads no configuration file. Costs no request."""
     return _made_session(boto_session or aws.session(), sagemaker_client or aws.client("sagemaker"))

@@ -8,13 +8,14 @@ from functools import cache
 from typing import Any
 from urllib.parse import urlparse
 
-from ..errors import SimferryError
+from .. import errors
+from ..errors import ServiceError
 from ..hints import Words
 
 ATTEMPTS = 12  # adaptive: the client slows itself down when it is throttled
 
 
-class AwsError(SimferryError):
+class AwsError(ServiceError):
     """An AWS service refused, or could not be asked. service_code: its own word for it, such as AccessDeniedException."""
 
     code = "aws"
@@ -28,10 +29,11 @@ class AccessDenied(AwsError):
     """The credentials are good, and do not allow it."""
 
 
-class NoAnswer(AwsError):
-    """A service can't be reached."""
+class NoAnswer(AwsError, errors.NoAnswer):
+    """AWS can't be reached."""
 
     code = "no_answer"
+    service = "AWS"
 
 
 class CredentialsError(AwsError):

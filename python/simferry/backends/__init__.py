@@ -18,6 +18,5 @@ def backend_of(options: Options) -> Backend:
     from importlib import import_module
 
     module, name = _CLASSES[options.table]
-    made: Backend = getattr(import_module(f".{module}", __name__), name)(**options.given())
-    made.options = options.given()
+    made: Backend = getattr(import_module(f".{module}", __name__), name)(options)
     return made

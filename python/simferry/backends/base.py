@@ -1,92 +1,206 @@
-"""What the driver asks of a backend, and nothing more."""
+"""What a backend is: where jobs run. Nothing above this package asks which one it is.
 
+A backend for a service that runs jobs by itself is a `ServiceBackend` (service.py), which needs four functions more of it.
+"""
+
+import math
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from subprocess import CompletedProcess
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
+from ..aws.instances import Instance
+from ..errors import ServiceError
 from ..store.run_folder import RunFolder
+from ..sweep.options import Options
 
 # pending -> running -> succeeded | failed | cancelled | lost. That a job ended does not mean that its results are there.
-LONGEST_LOG = 1 << 30  # bytes of a job's log that are read
 ENDED = ("succeeded", "failed", "cancelled", "lost")
+LONGEST_LOG = 1 << 30  # bytes of a job's log that are read
+LOG_REQUESTS_PER_SECOND = 10  # of a service that keeps logs: others read them too
+Tell = Callable[[str], None]  # is told what is being done, in a line
 
 
+@dataclass(frozen=True)
+class Traits:
+    """What the driver has to know of a backend; it follows from the options alone.
+
+    workers: cores of one job. jobs: at the most. seconds_at_most: that a job may run. contract: jobs run in containers and see
+    /opt/ml/processing as SageMaker's do. outlives_driver: jobs go on without their driver. poll_seconds: between two polls, at the
+    least. remote_logs: a service keeps the logs, and a job's last lines come a little after its end. service: who runs the
+    jobs, as users call it.
+    """
+
+    workers: int
+    jobs: int = 1
+    hosts: int = 1
+    seconds_at_most: float = math.inf
+    contract: bool = False
+    outlives_driver: bool = False
+    poll_seconds: float = 0.25
+    remote_logs: bool = False
+    service: str = "this machine"
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What `prepare` has found. options: that the user did not give, to be kept with the run. image_digest: the content of the
+    image in which jobs run. note: what the user should know about where it runs."""
+
+    options: Mapping[str, Any] = field(default_factory=dict)
+    image_digest: str | None = None
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class JobState:
+    """How a job stands.
+
+    cut_short: it was ended by its time limit or with its host, and not by what it ran. reason: how it ended, in the service's
+    words. refusal: why the service could not run it, where that may hold for any other job of the run.
+    """
+
+    state: str
+    cut_short: bool = False
+    reason: str = ""
+    refusal: ServiceError | None = None
+
+
+@dataclass(frozen=True)
+class Standing:
+    """How jobs stand. waits_for: what pending ones wait for, in words. dollars: that the run's jobs have cost so far; None where
+    they cost nothing. active: jobs ended, or were planned, so short a time ago that a driver elsewhere may be about to begin more.
+    """
+
+    jobs: dict[str, JobState]
+    waits_for: str = ""
+    dollars: float | None = None
+    active: bool = False
+
+    @property
+    def states(self) -> dict[str, str]:
+        return {name: job.state for name, job in self.jobs.items()}
+
+
+class Line(NamedTuple):
+    """A line that a job printed. host: which of its hosts did. text: with the line's end, unless it has none yet."""
+
+    job: str
+    host: str
+    text: str
+
+
+Lines = list[Line]
+Cursor = dict[str, Any]  # how far each log was read, by a name of the log's own
+
+
+@runtime_checkable
 class Backend(Protocol):
     """Jobs are named plan-job (0001-0003); a job's folder is jobs/<name> of its run."""
 
     name: str
-    workers: int  # cores of one job
-    jobs: int  # at the most
-    seconds_at_most: float  # for one job
-    contract: bool  # whether jobs see /opt/ml/processing as SageMaker's containers do
-    note: str  # what the user should know about where it runs
-    jobs_go_on: bool  # without their driver, on other machines
-    seconds_between_polls: float  # at the least
-    begun: bool  # whether a run is to stay although it could not be driven: jobs may have begun
-    waits_for: str  # what jobs wait for, in words, while they do
-    options: dict[str, Any]  # with which it was made
-    asks_elsewhere: bool  # `ask` may answer for another machine or image than the one in which jobs run
+
+    @property
+    def options(self) -> Options:
+        """With which it was made."""
+
+    @property
+    def traits(self) -> Traits: ...
 
     def default_store(self) -> str:
         """Where runs live unless the user says."""
 
-    def check(self, spec: dict[str, Any], store: str) -> None:
-        """Raise what would keep the simulation from running here, before anything starts. store: its address."""
-
-    def found(self) -> dict[str, Any]:
-        """The options that `check` has found where the user gave none, to be kept with the run."""
-
-    def image_digest(self) -> str | None:
-        """The content of the image in which jobs run, if they do."""
-
-    def ask(self, spec: dict[str, Any], root: Path, verb: str, show: bool = False) -> "CompletedProcess[str]":
-        """Run the worker's `check` or `replay` where jobs run, with `root` as its root; show: print as it goes."""
+    def prepare(self, spec: Mapping[str, Any], store: str, on_progress: Tell) -> Prepared:
+        """Raise what would keep a simulation from running here, before anything starts. store: its address."""
 
     def submit(self, run: RunFolder, jobs: Sequence[str]) -> None:
-        """Start the jobs whose files lie in the run's plan."""
+        """Take over jobs whose files lie in the run's plan, and begin those that can begin now."""
 
-    def terms(self, run: RunFolder, jobs: int) -> dict[str, Any]:
-        """What holds for so many jobs that are about to be planned, to be kept in their plan."""
-
-    def go_on(self, run: RunFolder) -> None:
-        """Begin jobs that have been waiting, where they can be begun now."""
-
-    def poll(self, run: RunFolder, jobs: Sequence[str]) -> dict[str, str]:
-        """The state of each job."""
-
-    def logs(self, run: RunFolder, job: str) -> str:
-        """What a job has printed so far."""
-
-    def follow(self, run: RunFolder, jobs: Sequence[str]) -> Iterator[tuple[str, str]]:
-        """The lines that jobs print, with the job's name, until they have ended."""
-
-    def just_now(self, run: RunFolder) -> bool:
-        """Whether jobs ended, or were planned, so short a time ago that a driver elsewhere may be about to begin more."""
-
-    def dollars(self, run: RunFolder) -> float | None:
-        """What a run's jobs have cost so far; None where they cost nothing."""
-
-    def cut_short(self, run: RunFolder, job: str) -> bool:
-        """Whether a job ended by its time limit or with its host, and not by what it ran."""
+    def poll(self, run: RunFolder, jobs: Sequence[str], begin: bool = False) -> Standing:
+        """How jobs stand. begin: begin those that were submitted and wait, where they can begin now: for the run's driver."""
 
     def cancel(self, run: RunFolder, jobs: Sequence[str], at_once: bool) -> None:
         """Stop jobs; unless `at_once`, they may write what they have first."""
 
+    def read_logs(self, run: RunFolder, jobs: Sequence[str], after: Cursor | None = None) -> tuple[Lines, Cursor]:
+        """What jobs have printed, or have printed since: `after` is what an earlier call returned. A last line without its end
+        is read again by the next call."""
 
-def follow_here(backend: Backend, run: RunFolder, jobs: Sequence[str]) -> Iterator[tuple[str, str]]:
-    """`follow` for jobs on this machine, whose logs cost nothing to read again."""
-    shown = dict.fromkeys(jobs, 0)
-    while True:
-        states = backend.poll(run, jobs)
-        over = all(state in ENDED for state in states.values())
-        for job in jobs:
-            lines = backend.logs(run, job).splitlines(keepends=True)
-            whole = lines if over or not lines or lines[-1].endswith("\n") else lines[:-1]
-            for line in whole[shown[job] :]:
-                yield job, line.rstrip("\n")
-            shown[job] = max(shown[job], len(whole))
-        if over:
-            return
-        time.sleep(0.5)
+
+class Foreground(Protocol):
+    """Where the worker is asked something while the user waits: foreground.py.
+
+    contract: of Traits, of the jobs. stands_in: it is not where jobs run, but has to do for it.
+    """
+
+    contract: bool
+    stands_in: bool
+
+    def ask(self, spec: Mapping[str, Any], root: Path, verb: str, show: bool = False) -> "CompletedProcess[str]":
+        """Run the worker's `check` or `replay` with `root` as its root. show: print as it goes."""
+
+
+@runtime_checkable
+class Interactive(Protocol):
+    """A backend that checks simulations and replays replications: where it can, in the very place where its jobs run."""
+
+    def foreground(self, verb: str) -> Foreground:
+        """Where `check` or `replay` runs. Raises UsageError where that can't be."""
+
+
+@dataclass(frozen=True)
+class Terms:
+    """What holds for the jobs of a plan. seconds: that each may run. record: to be kept in the plan."""
+
+    seconds: float
+    record: Mapping[str, Any]
+
+
+@runtime_checkable
+class Metered(Protocol):
+    """A backend whose jobs cost money. instances: on which they may run."""
+
+    @property
+    def instances(self) -> list[Instance]: ...
+
+    def terms(self, run: RunFolder, jobs: int) -> Terms:
+        """What holds for so many jobs that are about to be planned. Raises BudgetReached."""
+
+
+def new_lines(job: str, host: str, log: bytes, cursor: Cursor) -> Lines:
+    """The lines of a log that is read whole, from where `cursor` says that it was read to; moves it behind the last whole line."""
+    read_to = int(cursor.get(name := f"{job}/{host}", 0))
+    cursor[name] = max(read_to, log.rfind(b"\n") + 1)
+    return [Line(job, host, text.decode(errors="replace")) for text in log[read_to:].splitlines(keepends=True)]
+
+
+def log_text(backend: Backend, run: RunFolder, job: str) -> str:
+    """All that a job has printed, and how it ended where its service says so."""
+    lines, _ = backend.read_logs(run, [job])
+    several = len({line.host for line in lines}) > 1
+    reason = backend.poll(run, [job]).jobs[job].reason
+    text = "".join(f"[{line.host}] {line.text}" if several else line.text for line in lines)
+    return f"{text}{reason}\n" if reason else text
+
+
+def follow(backend: Backend, run: RunFolder, jobs: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """The lines that jobs print, as they come, with the job's name, until all have ended."""
+    traits, going_on = backend.traits, list(jobs)
+    cursor: Cursor = {}
+    had_ended: set[str] = set()
+    while going_on:
+        before = had_ended
+        states = backend.poll(run, going_on).states
+        had_ended = {job for job in going_on if states[job] in ENDED}
+        last_look = before if traits.remote_logs else had_ended
+        lines, cursor = backend.read_logs(run, going_on, cursor)
+        for line in lines:
+            if line.text.endswith("\n") or line.job in last_look:
+                text = line.text.rstrip("\n")
+                yield line.job, f"[{line.host}] {text}" if traits.hosts > 1 else text
+        going_on = [job for job in going_on if job not in last_look]
+        if going_on:
+            many = len(cursor) / LOG_REQUESTS_PER_SECOND if traits.remote_logs and len(had_ended) < len(going_on) else 0
+            time.sleep(max(0.5, traits.poll_seconds / 2, many))

@@ -3,117 +3,96 @@
 import contextlib
 import json
 import os
-import subprocess
-import sys
 import time
-from collections.abc import Iterator, Sequence
-from pathlib import Path
+from collections.abc import Mapping, Sequence
+from functools import cached_property
 from typing import Any
 
 from .. import untrusted
 from ..aws.contracts import processing as contract
-from ..aws.contracts.processing import ROOT
 from ..aws.instances import Instance, instance
-from ..containers import job as container_job
-from ..containers.engine import EngineError, connect, find_image, run_once
-from ..containers.job import ContainerJob, Outcome
+from ..containers.engine import EngineError, connect, find_image
+from ..containers.job import JOB, OWNER, ROLE, ContainerJob, Outcome, cores_of, leftovers, remove_folder
 from ..containers.processing import Processing
 from ..containers.storage import Files, local_uri
 from ..errors import UsageError
 from ..files import write_whole, writing
-from ..jobs.launch import command_in_container, environment_of
 from ..processes import alive, identity
 from ..store import records
 from ..store.folder_store import DEFAULT_STORE
 from ..store.run_folder import LOCK, RunFolder
 from ..sweep.inputs import bring
-from ..terminal import shown
+from ..sweep.options import DockerOptions
 from ..untrusted import Tree
-from .base import LONGEST_LOG, follow_here
+from .base import (
+    LONGEST_LOG,
+    Cursor,
+    Foreground,
+    JobState,
+    Lines,
+    Prepared,
+    Standing,
+    Tell,
+    Traits,
+    new_lines,
+)  # fmt: skip
+from .foreground import InImage
 from .names import job_name
+from .request import Machines, Places, check_hosts, processing_request
 
 ENGINE_SECONDS = 120  # how long an engine that restarts is waited for
+_STATES = {"Completed": "succeeded", "Failed": "failed", "Stopped": "cancelled"}
 
 
 class Docker:
     name = "docker"
-    contract = True
-    jobs_go_on = False
-    seconds_between_polls = 0.25
-    waits_for = ""
-    asks_elsewhere = False
-    begun = True
 
-    def __init__(
-        self,
-        image: str | None = None,
-        workers: int | None = None,
-        instance_type: str | None = None,
-        jobs: int | None = None,
-        max_runtime: float | None = None,
-        hosts: int | None = None,
-    ) -> None:
-        if not image:
+    def __init__(self, options: DockerOptions) -> None:
+        if not options.image:
             raise UsageError(
                 "the docker backend needs an image", "--image simferry-r; simferry image build  makes one."
             )
-        self.options: dict[str, Any] = {}
-        here = os.cpu_count() or 1
-        kind = instance(instance_type) if instance_type else None
-        self.instance = kind or Instance("ml.m5.24xlarge", here, 384)
-        self.workers = workers or container_job.cores_of(self.instance, here)
-        self.jobs, self.hosts = jobs or 1, hosts or 1
-        self.note = ""
-        if kind and kind.cores > here:
-            self.note = f"{kind.name} has {kind.cores} cores; this machine's {here} are used (its memory limit holds)"
-        self.image, self.max_runtime = image, int(max_runtime or contract.SECONDS_AT_MOST)
-        self.seconds_at_most = float(self.max_runtime)
-        self.at_once = max(1, here // max(1, self.workers * self.hosts))
-        self._client: Any = None
+        self.options, self.image = options, options.image
+        self.instance = (
+            instance(options.instance_type)
+            if options.instance_type
+            else Instance("ml.m5.24xlarge", os.cpu_count() or 1, 384)
+        )
         self._waiting: list[tuple[RunFolder, str]] = []
         self._running: dict[str, ContainerJob] = {}
         self._unreachable_since: float | None = None
         self._to_tidy = False
 
-    @property
+    @cached_property
+    def traits(self) -> Traits:
+        return Traits(
+            self.options.workers or cores_of(self.instance, os.cpu_count() or 1),
+            self.options.jobs or 1,
+            self.options.hosts or 1,
+            float(int(self.options.max_runtime or contract.SECONDS_AT_MOST)),
+            contract=True,
+        )
+
+    @cached_property
     def client(self) -> Any:
-        if self._client is None:
-            self._client = connect()
-        return self._client
+        return connect()
 
     # ---- before anything starts ----
 
     def default_store(self) -> str:
         return DEFAULT_STORE
 
-    def found(self) -> dict[str, Any]:
-        return {}
+    def prepare(self, spec: Mapping[str, Any], store: str, on_progress: Tell) -> Prepared:
+        image = find_image(self.client, self.image)
+        check_hosts(spec, self.traits.hosts)
+        here, note = os.cpu_count() or 1, ""
+        if self.options.instance_type and self.instance.cores > here:
+            kind = self.instance
+            note = f"{kind.name} has {kind.cores} cores; this machine's {here} are used (its memory limit holds)"
+        return Prepared(image_digest=str(image.id), note=note)
 
-    def check(self, spec: dict[str, Any], store: str = "") -> None:
-        find_image(self.client, self.image)
-        if spec["kind"] == "function" and self.hosts > 1:
-            raise UsageError("hosts are for whole scripts", "A function's replications are dealt to jobs: --jobs.")
-
-    def image_digest(self) -> str:
-        return str(find_image(self.client, self.image).id)
-
-    def ask(
-        self, spec: dict[str, Any], root: Path, verb: str, show: bool = False
-    ) -> "subprocess.CompletedProcess[str]":
-        for path in [
-            root,
-            *(p for p in root.rglob("*") if not p.is_symlink()),
-        ]:  # the image's user is another than ours
-            path.chmod(0o777 if path.is_dir() else 0o666)
-        command = [*command_in_container(spec["language"], contract.CODE), verb]
-        volumes = {str(root): {"bind": ROOT, "mode": "rw"}}
-        status, out, err = run_once(
-            self.client, self.image, command, volumes=volumes, environment=environment_of(spec, contract.INPUTS)
-        )
-        if show:
-            sys.stdout.write(shown(out, sys.stdout))
-            sys.stderr.write(shown(err))
-        return subprocess.CompletedProcess(command, status, out, err)
+    def foreground(self, verb: str) -> Foreground:
+        return InImage(self.image, self.client)
 
     # ---- jobs ----
 
@@ -124,10 +103,11 @@ class Docker:
             self._record(run, job, "pending")
             self._waiting.append((run, job))
         self._to_tidy = True
-        self.go_on(run)
+        self._begin()
 
-    def go_on(self, run: RunFolder) -> None:
-        while self._waiting and len(self._running) < self.at_once:
+    def _begin(self) -> None:
+        at_once = max(1, (os.cpu_count() or 1) // max(1, self.traits.workers * self.traits.hosts))
+        while self._waiting and len(self._running) < at_once:
             run, job = self._waiting.pop(0)
             folder = run.jobs / job / "ml"
             made = ContainerJob(self.client, self.request(run, job), Processing(), Files(), folder, run.id)
@@ -141,32 +121,16 @@ class Docker:
 
     def request(self, run: RunFolder, job: str) -> dict[str, Any]:
         """The job as CreateProcessingJob has it; addresses are folders here."""
-        spec = run.record["simulation"]
-        inputs = [
-            contract.input_of("code", local_uri(run.code)),
-            contract.input_of("plan", local_uri(run.job_folder(job))),
-        ]
-        for name, one in run.inputs.items():
-            folder = local_uri(bring(name, one, run))
-            inputs.append(contract.input_of(name, folder, one["mode"], one["sharded"]))
-        outputs = [contract.output_of(name, local_uri(run.path / name), "Continuous") for name in contract.OUTPUTS]
-        cluster = {"InstanceCount": self.hosts, "InstanceType": self.instance.name, "VolumeSizeInGB": 16_384}
-        return {
-            "ProcessingJobName": job_name(run, job),
-            "AppSpecification": {
-                "ImageUri": self.image,
-                "ContainerEntrypoint": command_in_container(spec["language"], contract.CODE),
-                "ContainerArguments": ["run"],
-            },
-            "Environment": environment_of(spec, contract.INPUTS),
-            "ProcessingInputs": inputs,
-            "ProcessingOutputConfig": {"Outputs": outputs},
-            "ProcessingResources": {"ClusterConfig": cluster},
-            "StoppingCondition": {"MaxRuntimeInSeconds": self.max_runtime},
-            "RoleArn": container_job.ROLE,
-        }
+        places = Places(
+            local_uri(run.code),
+            local_uri(run.job_folder(job)),
+            lambda name, one: local_uri(bring(name, one, run)),
+            lambda name: local_uri(run.path / name),
+        )
+        machines = Machines([self.instance.name], self.traits.hosts, 16_384, int(self.traits.seconds_at_most))
+        return processing_request(run, job, self.image, ROLE, places, machines, {})
 
-    def poll(self, run: RunFolder, jobs: Sequence[str]) -> dict[str, str]:
+    def poll(self, run: RunFolder, jobs: Sequence[str], begin: bool = False) -> Standing:
         import docker.errors
         import requests
 
@@ -175,7 +139,8 @@ class Docker:
                 outcome = self._running[job].poll()
                 if outcome.status != "InProgress":
                     self._end(run, job, outcome)
-            self.go_on(run)
+            if begin:
+                self._begin()
             self._unreachable_since = None
         except (requests.exceptions.RequestException, docker.errors.APIError) as error:
             # an engine that restarts: its containers are gone, and their jobs' blocks are here
@@ -189,14 +154,14 @@ class Docker:
             time.sleep(0.5)
         if self._to_tidy and not self._running and not self._waiting:
             self._tidy(run)
-        return {job: self._state(run, job) for job in jobs}
+        return Standing({job: self._state(run, job) for job in jobs})
 
     def _tidy(self, run: RunFolder) -> None:
         """All jobs have ended: containers that an engine which was restarting did not remove are removed now."""
         until = time.monotonic() + ENGINE_SECONDS
         while True:
             try:
-                container_job.leftovers(self.client, {container_job.OWNER: run.id})
+                leftovers(self.client, {OWNER: run.id})
                 self._to_tidy = False
                 return
             except EngineError:
@@ -212,37 +177,25 @@ class Docker:
                 (folder / f"{host}.log").write_text(text)
         if outcome.exit_message:
             (folder / "message").write_text(outcome.exit_message)
-        states = {"Completed": "succeeded", "Failed": "failed", "Stopped": "cancelled"}
-        state = "failed" if "MaxRuntime" in outcome.failure_reason else states[outcome.status]
+        state = "failed" if "MaxRuntime" in outcome.failure_reason else _STATES[outcome.status]
         self._record(run, job, state, outcome.failure_reason)
 
-    def logs(self, run: RunFolder, job: str) -> str:
+    def read_logs(self, run: RunFolder, jobs: Sequence[str], after: Cursor | None = None) -> tuple[Lines, Cursor]:
+        cursor = dict(after or {})
+        logs = {job: self._logs(run, job) for job in jobs}
+        lines = [new_lines(job, host, log, cursor) for job, hosts in logs.items() for host, log in hosts.items()]
+        return [line for some in lines for line in some], cursor
+
+    def _logs(self, run: RunFolder, job: str) -> dict[str, bytes]:
+        """By host."""
         folder = run.jobs / job
         names = sorted(path.name for path in folder.glob("*.log"))
         logs = {name.removesuffix(".log"): untrusted.read(folder, name, LONGEST_LOG) or b"" for name in names}
-        texts = {host: log.decode(errors="replace") for host, log in logs.items()}
-        if not texts and self._state(run, job) == "running":
-            name = f"{container_job.JOB}={job_name(run, job)}"
-            for container in self.client.containers.list(filters={"label": name}):
-                texts[container.attrs["Config"]["Hostname"]] = container.logs().decode(errors="replace")
-        if len(texts) == 1:
-            return next(iter(texts.values()))
-        return "".join(f"[{host}] {line}\n" for host, text in texts.items() for line in text.splitlines())
-
-    def terms(self, run: RunFolder, jobs: int) -> dict[str, Any]:
-        return {}
-
-    def cut_short(self, run: RunFolder, job: str) -> bool:
-        return contract.cut_short(str(self._read(run, job).get("reason", ""))) or self._state(run, job) == "lost"
-
-    def just_now(self, run: RunFolder) -> bool:
-        return False
-
-    def follow(self, run: RunFolder, jobs: Sequence[str]) -> Iterator[tuple[str, str]]:
-        return follow_here(self, run, jobs)
-
-    def dollars(self, run: RunFolder) -> None:
-        return None
+        if not logs and self._state(run, job).state == "running":
+            for container in self.client.containers.list(filters={"label": f"{JOB}={job_name(run, job)}"}):
+                # as it will be kept
+                logs[container.attrs["Config"]["Hostname"]] = container.logs().decode(errors="replace").encode()
+        return logs
 
     def cancel(self, run: RunFolder, jobs: Sequence[str], at_once: bool) -> None:
         for job in jobs:
@@ -266,23 +219,22 @@ class Docker:
         mine = [job for job in jobs if self._read(run, job).get("state") in ("pending", "running")]
         if not mine:
             return
-        container_job.leftovers(self.client, {container_job.OWNER: run.id})
+        leftovers(self.client, {OWNER: run.id})
         for job in mine:
             ml = run.jobs / job / "ml"
             for host in sorted(ml.glob("algo-*")):
                 for name in contract.OUTPUTS:
-                    tree = Tree(ml, (host.name, "processing", name))
-                    Files().send(tree, local_uri(run.path / name))
-            container_job.remove_folder(self.client, self.image, ml)
+                    Files().send(Tree(ml, (host.name, "processing", name)), local_uri(run.path / name))
+            remove_folder(self.client, self.image, ml)
             self._record(run, job, "lost")
 
-    def _state(self, run: RunFolder, job: str) -> str:
+    def _state(self, run: RunFolder, job: str) -> JobState:
         record = self._read(run, job)
         state = str(record.get("state", "pending"))
         if state in ("pending", "running") and job not in self._running and (run, job) not in self._waiting:
             # another driver's, or a dead one's
-            return state if alive(record.get("driver", {}), run.jobs / LOCK) else "lost"
-        return state
+            state = state if alive(record.get("driver", {}), run.jobs / LOCK) else "lost"
+        return JobState(state, contract.cut_short(str(record.get("reason", ""))) or state == "lost")
 
     def _read(self, run: RunFolder, job: str) -> dict[str, Any]:
         return records.read_job(run.jobs, f"{job}/job.json")

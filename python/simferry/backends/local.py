@@ -7,26 +7,35 @@ import shutil
 import signal
 import subprocess
 import sys
-import tempfile
-import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
-from typing import IO, Any
-
-import psutil
+from typing import Any
 
 from .. import untrusted
 from ..errors import SimulationError
 from ..files import write_whole, writing
-from ..jobs.launch import command_here, environment_here
+from ..jobs.launch import JOB, command_here, end_processes, environment_here, job_of
 from ..processes import alive, identity, process_of
 from ..store import records
 from ..store.folder_store import DEFAULT_STORE
 from ..store.run_folder import LOCK, RunFolder
 from ..sweep.inputs import bring
-from .base import ENDED, LONGEST_LOG, follow_here
-
-JOB = "SIMFERRY_JOB"  # in the environment of all processes of a job: its folder
+from ..sweep.options import LocalOptions
+from .base import (
+    ENDED,
+    LONGEST_LOG,
+    Cursor,
+    Foreground,
+    JobState,
+    Lines,
+    Prepared,
+    Standing,
+    Tell,
+    Traits,
+    new_lines,
+)  # fmt: skip
+from .foreground import Interpreter
 
 
 def cores_here() -> int:
@@ -38,59 +47,28 @@ def cores_here() -> int:
 
 class Local:
     name = "local"
-    jobs = 1
-    seconds_at_most = float("inf")
-    contract = False
-    note = ""
-    jobs_go_on = False
-    seconds_between_polls = 0.25
-    waits_for = ""
-    asks_elsewhere = False
-    begun = True
 
-    def __init__(self, workers: int | None = None) -> None:
-        self.workers = workers or cores_here()
-        self.options: dict[str, Any] = {}
+    def __init__(self, options: LocalOptions | None = None) -> None:
+        self.options = options or LocalOptions()
         self._processes: dict[Path, subprocess.Popen[bytes]] = {}
+
+    @cached_property
+    def traits(self) -> Traits:
+        return Traits(self.options.workers or cores_here())
 
     def default_store(self) -> str:
         return DEFAULT_STORE
 
-    def found(self) -> dict[str, Any]:
-        return {}
-
-    def check(self, spec: dict[str, Any], store: str = "") -> None:
-        if spec["private_mount"]:
-            command = ["unshare", "--mount", "true"]
-            if os.getuid() != 0:
-                command.insert(1, "--map-root-user")
-            with contextlib.suppress(OSError):
-                if subprocess.run(command, capture_output=True, check=False).returncode == 0:
-                    return
+    def prepare(self, spec: Mapping[str, Any], store: str, on_progress: Tell) -> Prepared:
+        if spec["private_mount"] and not _allows_private_mounts():
             raise SimulationError(
                 f"{spec['script']} writes to /opt/ml/processing/output, and this system does not allow a private mount there",
                 "Let it write to the folder that the environment variable SIMFERRY_OUTPUT names, or run it with --backend docker.",
             )
+        return Prepared()
 
-    def image_digest(self) -> None:
-        return None
-
-    def ask(
-        self, spec: dict[str, Any], root: Path, verb: str, show: bool = False
-    ) -> "subprocess.CompletedProcess[str]":
-        sys.stdout.flush()
-        command = [*command_here(spec["language"]), verb, str(root)]
-        environment = {**environment_here(spec, str(root / "input")), JOB: str(root)}
-        with contextlib.ExitStack() as until_done:
-            # files: a pipe would be waited for as long as a program that was left running holds it
-            out, err = (None if show else until_done.enter_context(tempfile.TemporaryFile()) for _ in range(2))
-            status = subprocess.run(
-                command, cwd=root / "input" / "code", env=environment,
-                stdin=subprocess.DEVNULL, stdout=out, stderr=err, check=False,
-            ).returncode  # fmt: skip
-            end_processes(root)
-            said = [_text(file) if file else "" for file in (out, err)]
-        return subprocess.CompletedProcess(command, status, *said)
+    def foreground(self, verb: str) -> Foreground:
+        return Interpreter()
 
     def submit(self, run: RunFolder, jobs: Sequence[str]) -> None:
         for job in jobs:
@@ -120,30 +98,15 @@ class Local:
             self._processes[root] = process
             _record(root, {**identity(process.pid), "driver": identity(os.getpid()), "state": "running"})
 
-    def poll(self, run: RunFolder, jobs: Sequence[str]) -> dict[str, str]:
+    def poll(self, run: RunFolder, jobs: Sequence[str], begin: bool = False) -> Standing:
         there = set(os.listdir(run.jobs))  # a plan may name very many that were never begun
-        return {job: self._state(run.jobs / job) if job in there else "pending" for job in jobs}
+        states = {job: self._state(run.jobs / job) if job in there else "pending" for job in jobs}
+        return Standing({job: JobState(state, cut_short=state == "lost") for job, state in states.items()})
 
-    def logs(self, run: RunFolder, job: str) -> str:
-        return (untrusted.read(run.jobs, f"{job}/log.txt", LONGEST_LOG) or b"").decode(errors="replace")
-
-    def terms(self, run: RunFolder, jobs: int) -> dict[str, Any]:
-        return {}
-
-    def cut_short(self, run: RunFolder, job: str) -> bool:
-        return self._state(run.jobs / job) == "lost"
-
-    def just_now(self, run: RunFolder) -> bool:
-        return False
-
-    def go_on(self, run: RunFolder) -> None:
-        pass
-
-    def follow(self, run: RunFolder, jobs: Sequence[str]) -> Iterator[tuple[str, str]]:
-        return follow_here(self, run, jobs)
-
-    def dollars(self, run: RunFolder) -> None:
-        return None
+    def read_logs(self, run: RunFolder, jobs: Sequence[str], after: Cursor | None = None) -> tuple[Lines, Cursor]:
+        cursor = dict(after or {})
+        logs = {job: untrusted.read(run.jobs, f"{job}/log.txt", LONGEST_LOG) or b"" for job in jobs}
+        return [line for job, log in logs.items() for line in new_lines(job, "", log, cursor)], cursor
 
     def cancel(self, run: RunFolder, jobs: Sequence[str], at_once: bool) -> None:
         for job in jobs:
@@ -155,7 +118,7 @@ class Local:
                 with contextlib.suppress(OSError, KeyError):  # one that was only just begun has no number yet
                     (root / "scratch" / "stop").touch()
                     process = process_of(record)
-                    if process and _job_of(process) == str(root):  # a record may name any process
+                    if process and job_of(process) == str(root):  # a record may name any process
                         os.killpg(record["pid"], signal.SIGINT)
             elif root in self._processes:
                 end_processes(root)
@@ -177,9 +140,13 @@ class Local:
         return _settle(root, record, "cancelled" if stopped else "succeeded" if status == 0 else "failed")
 
 
-def _text(file: IO[bytes]) -> str:
-    file.seek(0)
-    return file.read().decode(errors="replace")
+def _allows_private_mounts() -> bool:
+    command = ["unshare", "--mount", "true"]
+    if os.getuid() != 0:
+        command.insert(1, "--map-root-user")
+    with contextlib.suppress(OSError):
+        return subprocess.run(command, capture_output=True, check=False).returncode == 0
+    return False
 
 
 def _copy(source: Path, target: Path) -> None:
@@ -212,24 +179,3 @@ def _settle(root: Path, record: dict[str, Any], state: str) -> str:
         shutil.rmtree(root / folder, ignore_errors=True)
     _record(root, {**record, "state": state})
     return state
-
-
-def end_processes(root: Path, seconds_to_wait: float = 10) -> None:
-    """Kills every process that a job started, also those that left its process group, and waits until they are gone.
-
-    They are known by their environment, which names the job's folder.
-    """
-    until = time.monotonic() + seconds_to_wait
-    while (left := [p for p in psutil.process_iter() if _job_of(p) == str(root)]) and time.monotonic() < until:
-        for process in left:
-            with contextlib.suppress(psutil.Error):
-                process.kill()
-        time.sleep(0.01)  # without reaping them: that is for whoever started them
-
-
-def _job_of(process: psutil.Process) -> str | None:
-    try:
-        job: str | None = process.environ().get(JOB)
-        return job
-    except (psutil.Error, OSError):
-        return None

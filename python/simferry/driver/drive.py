@@ -9,9 +9,8 @@ from dataclasses import replace
 import numpy as np
 
 from .. import untrusted
-from ..aws.session import AwsError, NoAnswer
-from ..backends.base import ENDED, Backend
-from ..errors import Interrupted, Note, SimferryError, SimulationError, StoreError, WorkerError
+from ..backends.base import ENDED, Backend, Standing, log_text
+from ..errors import Interrupted, NoAnswer, Note, ServiceError, SimferryError, SimulationError, StoreError, WorkerError
 from ..hints import Text, lines
 from ..jobs import plan, stretches
 from ..results import collect
@@ -47,10 +46,9 @@ def drive(
         try:
             run.look()
             plans = len(run.plans())
-            read_conditions(
-                run
-            )  # run.json may say that there are more than there are, and what is missing would fill the memory
-            if not backend.jobs_go_on:
+            # run.json may say that there are more than there are, and what is missing would fill the memory
+            read_conditions(run)
+            if not backend.traits.outlives_driver:
                 stop_leftovers(run, backend)
                 run.push()
             elif _adopt(run, backend, on_progress):
@@ -58,8 +56,8 @@ def drive(
             changed = dict(changed_code or {})
             _compute(run, backend, reason, replications, retry_failed, conditions, plans, changed, on_progress)
         except KeyboardInterrupt:
-            if backend.jobs_go_on:
-                raise _detached(run, backend) from None
+            if backend.traits.outlives_driver:
+                raise detached(run, backend) from None
             _stop(run, backend)
             run.push()
             raise Interrupted(
@@ -67,7 +65,7 @@ def drive(
                 run.command("resume"),
             ) from None
         except BaseException:
-            if not backend.jobs_go_on:
+            if not backend.traits.outlives_driver:
                 with contextlib.suppress(SimferryError):
                     stop_leftovers(run, backend)
                     run.push()
@@ -86,12 +84,12 @@ def _adopt(run: RunFolder, backend: Backend, on_progress: Callable[[Progress], N
     if run.is_cancelled(last["plan"]):  # its jobs may still be stopping
         stop_leftovers(run, backend)
         return False
-    states = backend.poll(run, names)
+    states = backend.poll(run, names).states
     going_on = [job for job in names if states[job] == "running"]
     pending = [job for job in names if states[job] == "pending" and job.startswith(f"{last['plan']}-")]
-    not_begun = _untouched(run, pending) if last["place"] == backend.options else []
+    not_begun = _untouched(run, pending) if last["place"] == backend.options.given() else []
     dealt_again = [job for job in pending if job not in not_begun]
-    if backend.jobs_go_on and dealt_again:  # the service's list lags behind: they may have begun
+    if backend.traits.outlives_driver and dealt_again:  # the service's list lags behind: they may have begun
         backend.cancel(run, dealt_again, at_once=True)
     if not_begun:
         backend.submit(run, not_begun)
@@ -107,8 +105,9 @@ def _untouched(run: RunFolder, jobs: list[str]) -> list[str]:
     return [job for job in jobs if not np.isin(plan.keys_of(run.job_folder(job) / "job"), done).any()]
 
 
-def _detached(run: RunFolder, backend: Backend) -> Interrupted:
-    states = backend.poll(run, job_names(run)).values()
+def detached(run: RunFolder, backend: Backend) -> Interrupted:
+    """What tells that nobody drives a run any more whose jobs go on."""
+    states = backend.poll(run, job_names(run)).states.values()
     running, pending = (sum(s == state for s in states) for state in ("running", "pending"))
     going_on = "1 job goes on" if running == 1 else f"{running} jobs go on"
     waiting = f", {pending} more {'is' if pending == 1 else 'are'} not begun" if pending else ""
@@ -135,7 +134,7 @@ def _compute(
 ) -> None:
     names: list[str] = []
     dealt: set[str] = set()  # plans
-    jobs = backend.jobs
+    jobs = backend.traits.jobs
     retries, failures = run.record["options"]["retries"], 0
     while True:
         run.look()
@@ -177,45 +176,45 @@ def _compute(
             return
         failures += not _only_too_short(run, backend, names, work.replications)
         # what a few of many jobs left is not worth the start of many again
-        jobs = max(1, sum(state != "succeeded" for state in backend.poll(run, names).values()))
+        jobs = max(1, sum(state != "succeeded" for state in backend.poll(run, names).states.values()))
 
 
 def _only_too_short(run: RunFolder, backend: Backend, jobs: list[str], given: int) -> bool:
     """Whether an attempt is no failure: only time limits or lost hosts ended its jobs, and it brought a tenth of what it was given."""
     number = jobs[0].partition("-")[0]
     brought = sum(block.replications for block in run.block_names() if block.plan == number)
-    ended = [job for job, state in backend.poll(run, jobs).items() if state != "succeeded"]
-    return 10 * brought >= given and bool(ended) and all(backend.cut_short(run, job) for job in ended)
+    ended = [job for job in backend.poll(run, jobs).jobs.values() if job.state != "succeeded"]
+    return 10 * brought >= given and bool(ended) and all(job.cut_short for job in ended)
 
 
 def stop_leftovers(run: RunFolder, backend: Backend) -> None:
     """Jobs that outlived their driver are stopped, and whatever processes they left, so that nothing is computed twice."""
-    if backend.jobs_go_on:
+    if backend.traits.outlives_driver:
         run.cancel_plan()  # whoever drives it begins no more
-    states = backend.poll(run, job_names(run))
+    states = backend.poll(run, job_names(run)).states
     # the service's list lags behind: a job that is not in it may run
-    of_interest = ("running", "pending") if backend.jobs_go_on else ("running", "lost")
+    of_interest = ("running", "pending") if backend.traits.outlives_driver else ("running", "lost")
     left = [job for job, state in states.items() if state in of_interest]
     backend.cancel(run, left, at_once=True)
-    while "running" in backend.poll(run, left).values():
+    while "running" in backend.poll(run, left).states.values():
         time.sleep(0.05)
 
 
 def _watch(run: RunFolder, backend: Backend, jobs: list[str], on_progress: Callable[[Progress], None]) -> bool:
     """Waits for the jobs to end. True when the run is to go no further (--on-error stop)."""
+    poll_seconds, outlives_driver = backend.traits.poll_seconds, backend.traits.outlives_driver
+    between_looks = max(run.seconds_between_looks, poll_seconds)
     began = looked = time.monotonic()
-    between_looks = max(run.seconds_between_looks, backend.seconds_between_polls)
     now: Progress | None = None
     silent_since = None
     while True:
         try:
-            backend.go_on(run)
-            states = backend.poll(run, jobs)
-            if backend.jobs_go_on and ("cancelled" in states.values() or run.is_cancelled(jobs[-1].partition("-")[0])):
+            standing = backend.poll(run, jobs, begin=True)
+            states = standing.states.values()
+            if outlives_driver and ("cancelled" in states or run.is_cancelled(jobs[-1].partition("-")[0])):
                 backend.cancel(run, jobs, at_once=True)
                 raise Interrupted(f"the jobs of run {run.id} were stopped by somebody", run.command("resume"))
-            ended = all(state in ENDED for state in states.values())
-            elapsed = time.monotonic() - began
+            ended = all(state in ENDED for state in states)
             if ended or between_looks < 1 or time.monotonic() - looked >= between_looks - 0.01:
                 looked = time.monotonic()
                 run.push()
@@ -230,32 +229,37 @@ def _watch(run: RunFolder, backend: Backend, jobs: list[str], on_progress: Calla
             silent_since = None
         except NoAnswer as error:  # the jobs go on while this machine is cut off from them
             silent_since = silent_since or time.monotonic()
-            if not backend.jobs_go_on:
+            if not outlives_driver:
                 raise
             if now is not None:
-                on_progress(replace(now, note="AWS, which does not answer"))
-            if time.monotonic() - silent_since > PATIENCE * backend.seconds_between_polls:
+                on_progress(replace(now, note=f"{error.service}, which does not answer"))
+            if time.monotonic() - silent_since > PATIENCE * poll_seconds:
                 raise Interrupted(f"{error.message}. The jobs of run {run.id} go on", _take_up_again(run)) from None
-            time.sleep(backend.seconds_between_polls)
+            time.sleep(poll_seconds)
             continue
-        except (AwsError, StoreError) as error:  # credentials that expire, for instance
-            if backend.jobs_go_on and backend.begun:
+        except (ServiceError, StoreError) as error:  # credentials that expire, for instance
+            if outlives_driver and not error.nothing_begun:
                 going_on = f"The jobs of run {run.id} go on."
                 error.hint_parts = lines(error.hint_parts, going_on, _take_up_again(run))
             raise
         if ended:
             break
-        time.sleep(min(0.02 + elapsed / 20, backend.seconds_between_polls))
-    messages = {job: _message(run, job) for job in jobs}
-    for job, message in messages.items():
-        # what the service says of one job may be an accident; what it says of all is not
-        if (
-            message
-            and not message.startswith(SHARED)
-            and (not message.startswith("service: ") or all(messages.values()))
-        ):
-            raise _as_error(run, job, message)
+        time.sleep(min(0.02 + (time.monotonic() - began) / 20, poll_seconds))
+    _raise_what_all_meet(run, standing)
     return False
+
+
+def _raise_what_all_meet(run: RunFolder, standing: Standing) -> None:
+    """Raises what kept a job from going on, where it would keep others from it, too."""
+    messages = {job: _message(run, job) for job in standing.jobs}
+    for job, message in messages.items():
+        if message and not message.startswith(SHARED):
+            raise _as_error(run, job, message)
+    # what the service says of one job may be an accident; what it says of all is not
+    refusals = [state.refusal for job, state in standing.jobs.items() if not messages[job]]
+    if refusals and all(refusals):
+        assert refusals[0] is not None
+        raise refusals[0]
 
 
 def _stop(run: RunFolder, backend: Backend) -> None:
@@ -264,7 +268,7 @@ def _stop(run: RunFolder, backend: Backend) -> None:
         jobs = job_names(run)
         backend.cancel(run, jobs, at_once=False)
         until = time.monotonic() + 5
-        while time.monotonic() < until and "running" in backend.poll(run, jobs).values():
+        while time.monotonic() < until and "running" in backend.poll(run, jobs).states.values():
             time.sleep(0.02)
     stop_leftovers(run, backend)
 
@@ -287,12 +291,11 @@ def _as_error(run: RunFolder, job: str, said: str) -> SimferryError:
     where = f"jobs/{job}/log.txt in {run.path}"
     errors: dict[str, SimferryError] = {
         "disk": StoreError(f"{text} (in {run.path})", "Make room there, then: " + run.command("resume")),
-        "service": AwsError(f"SageMaker could not run job {job} of run {run.id}: {text}", run.command("logs")),
         "load": SimulationError(f"the simulation fails when it is loaded: {text}", f"Its output is in {where}."),
     }
     return errors.get(kind) or WorkerError(f"the worker failed: {text}", run.command("logs"))
 
 
 def _last_lines(run: RunFolder, backend: Backend, jobs: list[str]) -> str:
-    texts = (backend.logs(run, job).strip() for job in jobs)
+    texts = (log_text(backend, run, job).strip() for job in jobs)
     return next((" | ".join(text.splitlines()[-3:]) for text in texts if text), "(it is empty)")

@@ -36,13 +36,14 @@ class Progress:
 
 def progress_of(run: RunFolder, backend: Backend) -> Progress:
     """How far a run was at the last look: from listings alone, but for a run at rest of which names do not tell all."""
-    jobs = backend.poll(run, job_names(run))
+    now = backend.poll(run, job_names(run))
+    jobs = now.states
     names = run.block_names()  # after the jobs: the blocks of those that have ended are there by then
     plans = run.plans()
     total = run.record["conditions"] * max([run.record["replications"], *(p["replications"] for p in plans)])
     done, failed = sum(b.replications for b in names), sum(b.failed for b in names)
-    goes_on = "running" in jobs.values() or (done < total and backend.just_now(run))
-    running = driver_of(run) is not None or bool(driven_elsewhere(run)) or (backend.jobs_go_on and goes_on)
+    goes_on = "running" in jobs.values() or (done < total and now.active)
+    running = driver_of(run) is not None or bool(driven_elsewhere(run)) or (backend.traits.outlives_driver and goes_on)
     # a results file may turn out to be unreadable
     if not running and (
         _tried_twice(plans, names, run.record["conditions"]) or run.record["simulation"]["results_file"]
@@ -51,7 +52,7 @@ def progress_of(run: RunFolder, backend: Backend) -> Progress:
         failed = done - len(collect.done(run, failed=False)[0])
     state = "running" if running else "complete" if done >= total else "incomplete"
     per_second = _pace(plans[-1], names) if running and plans else None
-    return Progress(total, min(done, total), failed, state, jobs, backend.dollars(run), backend.waits_for, per_second)
+    return Progress(total, min(done, total), failed, state, jobs, now.dollars, now.waits_for, per_second)
 
 
 def _tried_twice(plans: list[dict[str, Any]], names: list[BlockName], conditions: int) -> bool:

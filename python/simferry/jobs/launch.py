@@ -1,15 +1,20 @@
 """How a job's worker is started: its files beside the simulation, its command and its environment, here and in containers."""
 
+import contextlib
 import os
 import shutil
 import sys
+import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 from ..errors import WorkerError
 from ..processes import ONE_THREAD
 
+JOB = "SIMFERRY_JOB"  # in the environment of all processes of a job here: its folder
 WORKER = Path(__file__).parents[1] / "worker"
 _PARTS = (
     "blocks", "rows", "values", "job", "family", "folders", "functions", "seeds", "scripts", "own", "process",
@@ -88,3 +93,25 @@ def environment_here(spec: Mapping[str, Any], inputs: str) -> dict[str, str]:
         out.pop("R_PROFILE_USER", None)
         out |= {} if displaced is None else {"R_PROFILE_USER": displaced}
     return out
+
+
+def end_processes(root: Path, seconds_to_wait: float = 10) -> None:
+    """Kills every process that a job here started, also those that left its process group, and waits until they are gone.
+
+    They are known by their environment, which names the job's folder.
+    """
+    until = time.monotonic() + seconds_to_wait
+    while (left := [p for p in psutil.process_iter() if job_of(p) == str(root)]) and time.monotonic() < until:
+        for process in left:
+            with contextlib.suppress(psutil.Error):
+                process.kill()
+        time.sleep(0.01)  # without reaping them: that is for whoever started them
+
+
+def job_of(process: psutil.Process) -> str | None:
+    """The folder of the job to which a process belongs."""
+    try:
+        folder: str | None = process.environ().get(JOB)
+        return folder
+    except (psutil.Error, OSError):
+        return None

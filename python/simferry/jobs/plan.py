@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ..backends.base import Backend
+from ..backends.base import Backend, Metered, Terms
 from ..errors import StoreError
 from ..store.run_folder import RunFolder
 from ..sweep import own_code
@@ -37,26 +37,29 @@ def add_plan(
     copies: whether each process gets copies of the large files that came along, as a replication has written to one.
     """
     record, options = run.record, run.record["options"]
+    traits, workers = backend.traits, backend.traits.workers
     spec = record["simulation"]
     design = read_conditions(run)
     made = streams_of(design, record["seed"], record["common"], spec["kind"])
-    cores = options["cores"] or (1 if spec["kind"] == "function" else backend.workers)
+    cores = options["cores"] or (1 if spec["kind"] == "function" else workers)
     order = made.numbers.argsort().argsort()
     chunk_size = options.get("chunk_size")
     if chunk_size:
         in_stretches = chunks(work, chunk_size)
     else:
-        in_stretches = cut(work, order, jobs * max(1, backend.workers // cores))
+        in_stretches = cut(work, order, jobs * max(1, workers // cores))
     dealt = deal(in_stretches, jobs)
-    terms = backend.terms(run, len(dealt))
+    terms = Terms(traits.seconds_at_most, {})
+    if isinstance(backend, Metered):
+        terms = backend.terms(run, len(dealt))
     facts = {
         **{name: spec[name] for name in ("language", "kind", "function", "script", "objects", "results_file")},
-        "run": run.id, "seed": record["seed"], "workers": backend.workers, "cores": cores, "jobs": len(dealt),
+        "run": run.id, "seed": record["seed"], "workers": workers, "cores": cores, "jobs": len(dealt),
         "on_error": options["on_error"],
-        "replication_timeout": options["replication_timeout"] or 0, "longest_block": backend.seconds_at_most / 20,
+        "replication_timeout": options["replication_timeout"] or 0, "longest_block": terms.seconds / 20,
         # the contract's output folder, where one replication at a time has it for itself
-        "output": "/opt/ml/processing/output" if backend.contract and backend.workers // cores <= 1 else "",
-        "private_mount": "yes" if spec["private_mount"] and not backend.contract else "",
+        "output": "/opt/ml/processing/output" if traits.contract and workers // cores <= 1 else "",
+        "private_mount": "yes" if spec["private_mount"] and not traits.contract else "",
         "chunked": "yes" if chunk_size else "", "keep_files": "yes" if options.get("keep_files") else "",
         "copies": "yes" if copies else "",
         "own_code": own_code.known_to(record),
@@ -70,11 +73,11 @@ def add_plan(
         "replications": replications,
         "jobs": len(dealt),
         "to_do": work.replications,
-        "workers": backend.workers,
+        "workers": workers,
         "created": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="milliseconds"),
-        "place": backend.options,
+        "place": backend.options.given(),
         **({"changed_code": dict(changed_code)} if changed_code else {}),
-        **terms,
+        **terms.record,
     }
     number = run.add_plan(plan_record, {f"{j + 1:04d}": job(j) for j in range(len(dealt))})
     return [f"{number}-{j + 1:04d}" for j in range(len(dealt))]

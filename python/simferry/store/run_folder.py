@@ -85,6 +85,7 @@ class RunFolder:
     """
 
     seconds_between_looks = 0.25
+    note = ""  # what to know about where it runs; said once, when it is made
 
     def __init__(self, path: Path, home: Home) -> None:
         self.path, self.home = path, home

@@ -12,9 +12,11 @@ import numpy as np
 
 from .._version import __version__
 from ..backends import backend as backend_of
+from ..backends.foreground import foreground_of
 from ..errors import UsageError, WorkerError, nearest
 from ..files import writing
 from ..jobs import streams
+from ..screen import last_line, on_terminal
 from ..store.places import store_at
 from ..store.run_folder import RunFolder
 from ..sweep.conditions import write_conditions
@@ -62,16 +64,17 @@ def create(
     where = backend_of(backend, **place)
     home = store_at(store, where.default_store())
     home.check()
-    where.check(simulation.spec(), home.address)
+    with last_line(show=on_terminal()) as on_progress:  # a first push takes minutes
+        prepared = where.prepare(simulation.spec(), home.address, on_progress)
+    foreground = foreground_of(where, "check")
     # pyarrow loads pandas at its first use: meanwhile, while the simulation is looked at
     threading.Thread(target=import_module, args=["pandas"], daemon=True).start()
     try:
-        simulation.check(design, where)
+        simulation.check(design, foreground)
     except WorkerError:  # no interpreter here
-        if not where.asks_elsewhere:
+        if not foreground.stands_in:
             raise
     spec = simulation.spec()
-    image = where.image_digest()
     record = {
         "simferry": __version__,
         "created": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="microseconds"),
@@ -85,12 +88,12 @@ def create(
         "inputs": record_of(simulation.inputs),
         "code_hash": simulation.code_hash(),
         "own_code": [one._asdict() for one in simulation.own_code],
-        "environment": {} if where.asks_elsewhere else simulation.environment,
-        "image": image,
+        "environment": {} if foreground.stands_in else simulation.environment,
+        "image": prepared.image_digest,
         "pilot": pilot,
         "options": {
             "backend": backend,
-            "place": {**place, **where.found()},
+            "place": {**place, **prepared.options},
             "cores": cores,
             "on_error": on_error,
             "replication_timeout": replication_timeout,
@@ -100,6 +103,7 @@ def create(
         },
     }
     folder = home.create(simulation.name, record)
+    folder.note = prepared.note
     try:
         write_conditions(folder, design)
         with writing(folder.path):

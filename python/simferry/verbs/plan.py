@@ -13,7 +13,8 @@ import numpy as np
 
 from ..aws import prices, session
 from ..backends import backend as backend_of
-from ..backends.base import Backend
+from ..backends.base import Backend, Metered
+from ..backends.foreground import foreground_of
 from ..driver import drive
 from ..errors import Interrupted, SimferryError, SimulationError, UsageError, WorkerError
 from ..jobs import streams, stretches
@@ -99,40 +100,43 @@ def plan(
     simulation = as_simulation(simulation, function, args, include, constants, results_file, inputs)
     design = as_design(design)
     check_replications(replications)
-    if backend == "sagemaker":
+    where = backend_of(backend, **place)
+    if isinstance(where, Metered):
         asked: dict[str, Any] = {"deadline": deadline, "budget": budget, "refresh_prices": refresh_prices}
         of_pilot = {"seed": seed, "common": common, "cores": cores}
-        return _in_the_cloud(simulation, design, replications, of_pilot, place, pilot, **asked)
+        place["budget"] = budget
+        return _in_the_cloud(simulation, design, replications, of_pilot, backend, place, pilot, **asked)
     if deadline is not None or budget is not None or refresh_prices:
         raise UsageError(
             f"deadline, budget and prices are for the cloud, and the backend is {backend}", "--backend sagemaker"
         )
-    where = backend_of(backend, **place)
     options: dict[str, Any] = {"common": common, "backend": backend, "place": place, "cores": cores}
     if not pilot:
-        where.check(simulation.spec(), store_at(store).address)
-        simulation.check(design, where)
+        where.prepare(simulation.spec(), store_at(store).address, lambda _: None)
+        simulation.check(design, foreground_of(where, "check"))
         seed = streams.check_seed(0 if seed is None else seed)
-        work = _stretches(simulation, design, seed, replications, common, where.workers)
+        work = _stretches(simulation, design, seed, replications, common, where.traits.workers)
         total = len(design) * replications
-        return Forecast(len(design), replications, total, 0, len(work), where.workers, seed, code=simulation.code())
+        return Forecast(
+            len(design), replications, total, 0, len(work), where.traits.workers, seed, code=simulation.code()
+        )
     few = min(replications, PILOT_REPLICATIONS)
     folder = create(simulation, design, replications=few, seed=seed, store=store, pilot=True, **options)
     there = reuse.take_over(_as_if(folder, replications), store_at(store), design)
     _pilot(folder, where)
-    work = _stretches(simulation, design, folder.record["seed"], replications, common, where.workers)
+    work = _stretches(simulation, design, folder.record["seed"], replications, common, where.traits.workers)
     out = Forecast(
         len(design),
         replications,
         len(design) * replications,
         there,
         len(work),
-        where.workers,
+        where.traits.workers,
         folder.record["seed"],
         folder.id,
         code=simulation.code(),
     )
-    _forecast(out, folder, design, cores or (1 if simulation.kind == "function" else where.workers))
+    _forecast(out, folder, design, cores or (1 if simulation.kind == "function" else where.traits.workers))
     if failed := sum(name.failed for name in folder.block_names()):
         warnings.warn(
             f"{failed} of the pilot's {out.pilot_replications} replications failed, so their time may mean nothing: "
@@ -150,6 +154,7 @@ def _in_the_cloud(
     design: Design,
     replications: int,
     options: dict[str, Any],
+    backend: str,
     place: Mapping[str, Any],
     pilot: bool,
     *,
@@ -158,11 +163,9 @@ def _in_the_cloud(
     refresh_prices: bool,
 ) -> Forecast:
     """options: of the pilot's run folder. place: the backend's, as the user gave them."""
-    given = {name: value for name, value in {**place, "budget": budget}.items() if value is not None}
-    for name, number in given.items():
-        if isinstance(number, (int, float)) and not isinstance(number, bool) and not number > 0:
-            raise UsageError(f"{name} is {number}; it has to be above 0")
-    sagemaker: Any = backend_of("sagemaker", **given)  # which knows its options
+    given = {name: value for name, value in place.items() if value is not None}
+    metered = backend_of(backend, **given)
+    assert isinstance(metered, Metered)
     if given.get("hosts", 1) > 1:
         raise UsageError(
             f"hosts is {given['hosts']}; a pilot on this machine can't tell how fast a script is on several hosts",
@@ -171,7 +174,7 @@ def _in_the_cloud(
     seconds = None if deadline is None else cloud_forecast.seconds_of(deadline)
     region, notes = _region()
     table = prices.refresh(region) if refresh_prices else prices.prices(region)
-    types = [kind.name for kind in sagemaker.types] if "instance_type" in given else []
+    types = [kind.name for kind in metered.instances] if "instance_type" in given else []
     for name in types:
         table.of(name)  # known before anything runs
     total = len(design) * replications
@@ -185,9 +188,9 @@ def _in_the_cloud(
         folder, here, where = _pilot_here(simulation, design, given.get("image"), {**options, "store": store})
         _pilot(folder, here)
         out = Forecast(
-            len(design), replications, total, 0, 0, here.workers, folder.record["seed"], code=simulation.code()
+            len(design), replications, total, 0, 0, here.traits.workers, folder.record["seed"], code=simulation.code()
         )
-        cores = options["cores"] or (1 if simulation.kind == "function" else here.workers)
+        cores = options["cores"] or (1 if simulation.kind == "function" else here.traits.workers)
         _forecast(out, folder, design, cores)
         failed = sum(name.failed for name in folder.block_names())
     if failed:

@@ -10,9 +10,11 @@ from typing import Any
 import numpy as np
 
 from .. import untrusted
-from ..backends.local import JOB, end_processes
+from ..backends.base import Foreground
+from ..backends.foreground import foreground_of
 from ..errors import ReplicationError, RError, UsageError
 from ..jobs import streams, stretches
+from ..jobs.launch import JOB, end_processes
 from ..jobs.plan import job_bytes
 from ..r import functions as rpy
 from ..r.serialization import decode_any, encode
@@ -89,6 +91,7 @@ def replay(run: Any, condition: int, replication: int, in_process: bool = True) 
     check_replications(replication)
     streams.note_other_version(run.record, run.id)
     spec, backend, design = run.record["simulation"], run._backend(), read_conditions(run._folder)
+    foreground = foreground_of(backend, "replay")
     one = stretches.Work(*(np.array([v], dtype=np.int64) for v in (condition, replication, 1)))
     with scrap_folder("simferry-replay-") as folder:
         root = folder / "root"  # nobody else can write there: the folder around it is ours alone
@@ -97,25 +100,26 @@ def replay(run: Any, condition: int, replication: int, in_process: bool = True) 
         (root / "scratch").mkdir()
         for input_, record in run.record.get("inputs", {}).items():
             place = bring(input_, record, run._folder).resolve()
-            (shutil.copytree if backend.contract else os.symlink)(place, root / "input" / input_)
+            (shutil.copytree if foreground.contract else os.symlink)(place, root / "input" / input_)
         facts = {k: spec[k] for k in ("language", "kind", "function", "script", "objects", "results_file")}
         facts |= {
             "private_mount": "yes" if spec["private_mount"] else "",
-            "cores": backend.workers,
+            "cores": backend.traits.workers,
             "seed": run.record["seed"],
         }
         job = job_bytes(facts, one, run._streams(design), spec, design)
         (root / "input" / "plan" / "job").write_bytes(job)
-        in_process = in_process and backend.name == "local" and (spec["language"], spec["kind"]) == ("r", "function")
-        how = _run(root, spec, backend, in_process)
-        return _answer(root, spec["language"], how, backend.contract)
+        in_process = in_process and not (foreground.contract or foreground.stands_in)
+        in_process = in_process and (spec["language"], spec["kind"]) == ("r", "function")
+        how = _run(root, spec, foreground, in_process)
+        return _answer(root, spec["language"], how, foreground.contract)
 
 
-def _run(root: Path, spec: dict[str, Any], backend: Any, in_process: bool) -> str:
+def _run(root: Path, spec: dict[str, Any], foreground: Foreground, in_process: bool) -> str:
     """How the process ended, where it was another."""
     if in_process and _in_process(root):
         return ""
-    status = backend.ask(spec, root, "replay", show=True).returncode
+    status = foreground.ask(spec, root, "replay", show=True).returncode
     return f"exit code {status}" if status >= 0 else f"signal {-status}"
 
 

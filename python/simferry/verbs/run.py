@@ -12,13 +12,23 @@ import numpy as np
 
 from ..analysis.oddities import averaged_keys, files_not_kept, oddities
 from ..analysis.summary import summary
-from ..aws.session import AwsError, NoAnswer
 from ..backends import backend as backend_of
-from ..backends.base import Backend
+from ..backends.base import Backend, follow, log_text
 from ..driver import claim, drive
 from ..driver.detach import start_detached
 from ..driver.progress import Progress, job_names, progress_of
-from ..errors import BudgetReached, Note, RunBusy, SimferryError, SimulationError, StoreError, UsageError, nearest
+from ..errors import (
+    BudgetReached,
+    NoAnswer,
+    Note,
+    RunBusy,
+    ServiceError,
+    SimferryError,
+    SimulationError,
+    StoreError,
+    UsageError,
+    nearest,
+)  # fmt: skip
 from ..hints import Command
 from ..jobs.plan import Streams, streams_of
 from ..jobs.streams import note_other_version
@@ -105,8 +115,8 @@ class Run:
 
     @property
     def note(self) -> str:
-        """What to know about where it runs, if there is anything."""
-        return str(self._backend().note)
+        """What to know about where it runs, of a run that was just made; else empty."""
+        return self._folder.note
 
     def design(self) -> "pd.DataFrame":
         """The conditions: pandas.DataFrame of condition (from 1) and the parameters."""
@@ -132,11 +142,11 @@ class Run:
     def logs(self, job: str | None = None) -> dict[str, str]:
         """What the jobs have printed, by the job's name (plan-job, such as 0001-0001)."""
         backend = self._backend()
-        return {name: backend.logs(self._folder, name) for name in self._jobs(job)}
+        return {name: log_text(backend, self._folder, name) for name in self._jobs(job)}
 
     def follow(self, job: str | None = None) -> Iterator[tuple[str, str]]:
         """The lines that jobs print, as they come: the job's name and a line. Ends when the jobs have ended."""
-        return self._backend().follow(self._folder, self._jobs(job))
+        return follow(self._backend(), self._folder, self._jobs(job))
 
     def _jobs(self, job: str | None) -> list[str]:
         jobs = job_names(self._folder)
@@ -405,12 +415,12 @@ def run(
     if detach:
         detach(new) if callable(detach) else start_detached(folder)
     else:
-        where = new._backend()
         try:
-            new._drive("run", replications, False, where, on_progress)
-        except (AwsError, BudgetReached) as error:
+            new._drive("run", replications, False, new._backend(), on_progress)
+        except (ServiceError, BudgetReached) as error:
             # what was refused leaves nothing; where no answer came, a job may have begun
-            if not where.begun and not taken_over and not isinstance(error, NoAnswer):
+            nothing_begun = error.nothing_begun or not folder.plans()
+            if nothing_begun and not taken_over and not isinstance(error, NoAnswer):
                 folder.remove()
             raise
     return new

@@ -2,6 +2,7 @@
 
 import contextlib
 import ipaddress
+import re
 import socket
 from collections.abc import Iterator
 from functools import cache
@@ -9,7 +10,7 @@ from typing import Any
 from urllib.parse import urlparse
 
 from .. import errors
-from ..errors import ServiceError
+from ..errors import ServiceError, UsageError
 from ..hints import Words
 
 ATTEMPTS = 12  # adaptive: the client slows itself down when it is throttled
@@ -98,6 +99,16 @@ def account() -> str:
     """The account's number, as STS tells it."""
     with asking("this AWS account"):
         return str(client("sts").get_caller_identity()["Account"])
+
+
+def role_arn(role: str) -> str:
+    """The ARN of an IAM role, by its name or its ARN. Raises UsageError for another ARN, AwsError where there is no such role."""
+    if not role.startswith("arn:"):
+        with asking(f"role {role}"):
+            return str(client("iam").get_role(RoleName=role)["Role"]["Arn"])
+    if not re.fullmatch(r"arn:aws[a-z-]*:iam::\d{12}:role/.+", role):
+        raise UsageError(f"{role} is not a role", "A role is arn:aws:iam::123456789012:role/NAME; docs/iam/ makes one.")
+    return role
 
 
 _EXPIRED = {"ExpiredToken", "ExpiredTokenException", "RequestExpired", "TokenRefreshRequired"}

@@ -162,8 +162,7 @@ class Terms:
 class Metered(Protocol):
     """A backend whose jobs cost money. instances: on which they may run."""
 
-    @property
-    def instances(self) -> list[Instance]: ...
+    instances: list[Instance]
 
     def terms(self, run: RunFolder, jobs: int) -> Terms:
         """What holds for so many jobs that are about to be planned. Raises BudgetReached."""

@@ -53,11 +53,8 @@ class Docker:
                 "the docker backend needs an image", "--image simferry-r; simferry image build  makes one."
             )
         self.options, self.image = options, options.image
-        self.instance = (
-            instance(options.instance_type)
-            if options.instance_type
-            else Instance("ml.m5.24xlarge", os.cpu_count() or 1, 384)
-        )
+        kind = options.instance_type
+        self.instance = instance(kind) if kind else Instance("ml.m5.24xlarge", os.cpu_count() or 1, 384)
         self._waiting: list[tuple[RunFolder, str]] = []
         self._running: dict[str, ContainerJob] = {}
         self._unreachable_since: float | None = None
@@ -65,19 +62,13 @@ class Docker:
 
     @cached_property
     def traits(self) -> Traits:
-        return Traits(
-            self.options.workers or cores_of(self.instance, os.cpu_count() or 1),
-            self.options.jobs or 1,
-            self.options.hosts or 1,
-            float(int(self.options.max_runtime or contract.SECONDS_AT_MOST)),
-            contract=True,
-        )
+        workers = self.options.workers or cores_of(self.instance, os.cpu_count() or 1)
+        seconds = float(int(self.options.max_runtime or contract.SECONDS_AT_MOST))
+        return Traits(workers, self.options.jobs or 1, self.options.hosts or 1, seconds, contract=True)
 
     @cached_property
     def client(self) -> Any:
         return connect()
-
-    # ---- before anything starts ----
 
     def default_store(self) -> str:
         return DEFAULT_STORE
@@ -85,16 +76,12 @@ class Docker:
     def prepare(self, spec: Mapping[str, Any], store: str, on_progress: Tell) -> Prepared:
         image = find_image(self.client, self.image)
         check_hosts(spec, self.traits.hosts)
-        here, note = os.cpu_count() or 1, ""
-        if self.options.instance_type and self.instance.cores > here:
-            kind = self.instance
-            note = f"{kind.name} has {kind.cores} cores; this machine's {here} are used (its memory limit holds)"
-        return Prepared(image_digest=str(image.id), note=note)
+        here, kind = os.cpu_count() or 1, self.instance
+        note = f"{kind.name} has {kind.cores} cores; this machine's {here} are used (its memory limit holds)"
+        return Prepared(image_digest=str(image.id), note=note if kind.cores > here else "")
 
     def foreground(self, verb: str) -> Foreground:
         return InImage(self.image, self.client)
-
-    # ---- jobs ----
 
     def submit(self, run: RunFolder, jobs: Sequence[str]) -> None:
         for job in jobs:
@@ -153,21 +140,10 @@ class Docker:
                 ) from None
             time.sleep(0.5)
         if self._to_tidy and not self._running and not self._waiting:
-            self._tidy(run)
+            # containers that an engine which was restarting did not remove
+            leftovers(self.client, {OWNER: run.id}, ENGINE_SECONDS)
+            self._to_tidy = False
         return Standing({job: self._state(run, job) for job in jobs})
-
-    def _tidy(self, run: RunFolder) -> None:
-        """All jobs have ended: containers that an engine which was restarting did not remove are removed now."""
-        until = time.monotonic() + ENGINE_SECONDS
-        while True:
-            try:
-                leftovers(self.client, {OWNER: run.id})
-                self._to_tidy = False
-                return
-            except EngineError:
-                if time.monotonic() > until:
-                    raise
-                time.sleep(0.5)
 
     def _end(self, run: RunFolder, job: str, outcome: Outcome) -> None:
         made = self._running.pop(job)
@@ -182,9 +158,8 @@ class Docker:
 
     def read_logs(self, run: RunFolder, jobs: Sequence[str], after: Cursor | None = None) -> tuple[Lines, Cursor]:
         cursor = dict(after or {})
-        logs = {job: self._logs(run, job) for job in jobs}
-        lines = [new_lines(job, host, log, cursor) for job, hosts in logs.items() for host, log in hosts.items()]
-        return [line for some in lines for line in some], cursor
+        logs = [(job, host, log) for job in jobs for host, log in self._logs(run, job).items()]
+        return [line for job, host, log in logs for line in new_lines(job, host, log, cursor)], cursor
 
     def _logs(self, run: RunFolder, job: str) -> dict[str, bytes]:
         """By host."""
@@ -216,7 +191,9 @@ class Docker:
 
     def _clean_up(self, run: RunFolder, jobs: Sequence[str]) -> None:
         """What a killed driver left behind: finished blocks are brought in, containers and folders removed."""
-        mine = [job for job in jobs if self._read(run, job).get("state") in ("pending", "running")]
+        mine = [
+            job for job in jobs if records.read_job(run.jobs, f"{job}/job.json").get("state") in ("pending", "running")
+        ]
         if not mine:
             return
         leftovers(self.client, {OWNER: run.id})
@@ -229,15 +206,12 @@ class Docker:
             self._record(run, job, "lost")
 
     def _state(self, run: RunFolder, job: str) -> JobState:
-        record = self._read(run, job)
+        record = records.read_job(run.jobs, f"{job}/job.json")
         state = str(record.get("state", "pending"))
         if state in ("pending", "running") and job not in self._running and (run, job) not in self._waiting:
             # another driver's, or a dead one's
             state = state if alive(record.get("driver", {}), run.jobs / LOCK) else "lost"
         return JobState(state, contract.cut_short(str(record.get("reason", ""))) or state == "lost")
-
-    def _read(self, run: RunFolder, job: str) -> dict[str, Any]:
-        return records.read_job(run.jobs, f"{job}/job.json")
 
     def _record(self, run: RunFolder, job: str, state: str, reason: str = "") -> None:
         record = {"state": state, "reason": reason, "driver": identity(os.getpid())}

@@ -12,7 +12,7 @@ from typing import Any
 from ..aws import logs, session
 from ..aws.buckets import default_bucket
 from ..aws.contracts import processing as contract
-from ..aws.instances import Instance, instance
+from ..aws.instances import instance
 from ..aws.prices import prices
 from ..aws.script_processor import script_arguments, start_script
 from ..containers.engine import EngineError, ImageError, connect, find_image
@@ -23,7 +23,7 @@ from ..sweep.options import ProcessingOptions
 from .base import Cursor, Foreground, Line, Lines, Prepared, Tell, Traits
 from .foreground import InImage, Interpreter
 from .names import tag_of
-from .request import Machines, Places, check_hosts, processing_request
+from .request import Machines, Places, check_hosts, named_texts, processing_request, several
 from .service import MeteredService, NotNow, Request, ServiceJob
 
 _IMAGES = {"r": "simferry-r", "python": "simferry-python"}
@@ -54,17 +54,9 @@ class Sagemaker(MeteredService):
         super().__init__()
         self.options, self.image, self.budget = options, options.image, options.budget
         self.kms_key = options.kms_key or os.environ.get("SIMFERRY_KMS_KEY")
-        self.subnets, self.security_groups = _several(options.subnets), _several(options.security_groups)
-        self.instances  # noqa: B018  raises for a type that does not exist
+        self.subnets, self.security_groups = several(options.subnets), several(options.security_groups)
+        self.instances = [instance(name) for name in several(options.instance_type) or ["ml.m5.xlarge"]]
         self._image: Image | None = None
-
-    @cached_property
-    def instances(self) -> list[Instance]:
-        return [instance(name) for name in _several(self.options.instance_type) or ["ml.m5.xlarge"]]
-
-    @property
-    def region(self) -> str:
-        return session.region()
 
     @cached_property
     def traits(self) -> Traits:
@@ -104,22 +96,22 @@ class Sagemaker(MeteredService):
             )
         if importlib.util.find_spec("sagemaker") is None:
             raise UsageError("the Python package sagemaker-core is not installed", 'pip install "simferry[sagemaker]"')
-        role = _arn_of(self.options.role)
+        role = self._role()
         for kind in self.instances if self.budget is not None else []:
-            prices(self.region).of(kind.name)  # a budget needs one
+            prices(session.region()).of(kind.name)  # a budget needs one
         found = find_or_push(self.image or _IMAGES.get(spec["language"], "simferry-r"), on_progress)
         self._image = found
         here = {"image_id": found.digest} if found.local else {}
-        return Prepared({"image": found.uri, "role": role, **here}, found.digest, self._note())
+        return Prepared({"image": found.uri, "role": role, **here}, found.digest, self.budget_note())
 
-    def _note(self) -> str:
-        """Where prices of another region stand in for those of the budget."""
-        table = prices(self.region) if self.budget is not None else None
-        if table is None or table.region == table.asked:
-            return ""
-        return (
-            f"the budget is kept by {table.note}; simferry plan --backend sagemaker --refresh-prices  asks for today's"
-        )
+    def _role(self) -> str:
+        role = self.options.role or os.environ.get("SIMFERRY_ROLE")
+        if not role:
+            raise UsageError(
+                "the sagemaker backend needs the IAM role that its jobs run with",
+                "--role arn:aws:iam::123456789012:role/simferry, or SIMFERRY_ROLE; docs/iam/ tells how to make one.",
+            )
+        return session.role_arn(role)
 
     def foreground(self, verb: str) -> Foreground:
         """In the image, where Docker has it here; a check else by the interpreter that is here."""
@@ -175,18 +167,17 @@ class Sagemaker(MeteredService):
             lambda name, one: one["place"] or f"{run.address}/input/{name}/",
             lambda name: f"{run.address}/{name}",
         )
-        network: dict[str, Any] = {}
-        if self.subnets:
-            network["VpcConfig"] = {"Subnets": self.subnets, "SecurityGroupIds": self.security_groups}
-        if self.options.network_isolation:
-            network["EnableNetworkIsolation"] = True
-        if self.options.encrypt_traffic:
-            network["EnableInterContainerTrafficEncryption"] = True
-        machines = Machines(
-            plan["types"], plan["hosts"], self.options.volume or 30, plan["limit"], self.kms_key, network
-        )
-        tags = {"simferry:run": run.id, **_tags(self.options.tags)}
-        return processing_request(run, asked.job, self.image or "", _arn_of(self.options.role), places, machines, tags)
+        disk = self.options.volume or 30
+        machines = Machines(plan["types"], plan["hosts"], disk, plan["limit"], self.kms_key, self._network())
+        tags = {"simferry:run": run.id, **named_texts(self.options.tags)}
+        return processing_request(run, asked.job, self.image or "", self._role(), places, machines, tags)
+
+    def _network(self) -> dict[str, Any]:
+        """NetworkConfig of a request."""
+        vpc = {"VpcConfig": {"Subnets": self.subnets, "SecurityGroupIds": self.security_groups}} if self.subnets else {}
+        isolated = {"EnableNetworkIsolation": True} if self.options.network_isolation else {}
+        encrypted = {"EnableInterContainerTrafficEncryption": True} if self.options.encrypt_traffic else {}
+        return {**vpc, **isolated, **encrypted}
 
     def list(self, run: RunFolder) -> dict[str, ServiceJob]:
         pages = session.client("sagemaker").get_paginator("list_processing_jobs")
@@ -224,30 +215,3 @@ def _emulated() -> bool:
         return session.emulated()
     except (ImportError, SimferryError):  # whoever asks the service is told
         return False
-
-
-def _arn_of(given: str | None) -> str:
-    """The ARN of the jobs' role."""
-    role = given or os.environ.get("SIMFERRY_ROLE")
-    if not role:
-        raise UsageError(
-            "the sagemaker backend needs the IAM role that its jobs run with",
-            "--role arn:aws:iam::123456789012:role/simferry, or SIMFERRY_ROLE; docs/iam/ tells how to make one.",
-        )
-    if not role.startswith("arn:"):
-        with session.asking(f"role {role}"):
-            return str(session.client("iam").get_role(RoleName=role)["Role"]["Arn"])
-    if not re.fullmatch(r"arn:aws[a-z-]*:iam::\d{12}:role/.+", role):
-        raise UsageError(f"{role} is not a role", "A role is arn:aws:iam::123456789012:role/NAME; docs/iam/ makes one.")
-    return role
-
-
-def _tags(given: str | Mapping[str, str] | None) -> dict[str, str]:
-    if not isinstance(given, str):
-        return dict(given or {})
-    pairs = (text.partition("=") for text in _several(given))
-    return {name: value for name, _, value in pairs}
-
-
-def _several(given: str | Sequence[str] | None) -> list[str]:
-    return [part.strip() for part in given.split(",") if part.strip()] if isinstance(given, str) else [*(given or ())]

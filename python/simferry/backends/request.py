@@ -1,6 +1,6 @@
 """What CreateProcessingJob is asked for each job, of SageMaker and of containers here."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -75,3 +75,16 @@ def check_hosts(spec: Mapping[str, Any], hosts: int) -> None:
     """Raise UsageError for a function on several hosts: its replications are dealt to jobs."""
     if spec["kind"] == "function" and hosts > 1:
         raise UsageError("hosts are for whole scripts", "A function's replications are dealt to jobs: --jobs.")
+
+
+def named_texts(given: str | Mapping[str, str] | None) -> dict[str, str]:
+    """What an option of the form NAME=VALUE, with commas between, or a mapping, holds."""
+    if not isinstance(given, str):
+        return dict(given or {})
+    pairs = (text.partition("=") for text in several(given))
+    return {name: value for name, _, value in pairs}
+
+
+def several(given: str | Sequence[str] | None) -> list[str]:
+    """What an option holds that is one text, with commas between, or several."""
+    return [part.strip() for part in given.split(",") if part.strip()] if isinstance(given, str) else [*(given or ())]

@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
+from ..aws import session
 from ..aws.instances import Instance
 from ..aws.prices import START_UP_SECONDS, affordable_seconds, cost_so_far, prices
 from ..errors import BudgetReached, NoAnswer, ServiceError, SimferryError, UsageError
@@ -215,25 +216,28 @@ class ServiceBackend(ABC):
 
 
 class MeteredService(ServiceBackend):
-    """A service whose jobs cost money, each second from when it was created. budget: US dollars that a run may cost in all, by
+    """A service of AWS, whose jobs cost money, each second from when it was created. budget: US dollars that a run may cost in all, by
     on-demand prices; a plan's jobs are given no more time than that allows, so that it is kept even if nobody watches."""
 
     budget: float | None
+    instances: list[Instance]
 
-    @property
-    @abstractmethod
-    def instances(self) -> list[Instance]: ...
-
-    @property
-    @abstractmethod
-    def region(self) -> str:
-        """Whose prices count."""
+    def budget_note(self) -> str:
+        """Where prices of another region stand in for those of the budget."""
+        table = prices(session.region()) if self.budget is not None else None
+        if table is None or table.region == table.asked:
+            return ""
+        return (
+            f"the budget is kept by {table.note}; simferry plan --backend sagemaker --refresh-prices  asks for today's"
+        )
 
     def terms(self, run: RunFolder, jobs: int) -> Terms:
         hosts, limit = self.traits.hosts, self.traits.seconds_at_most
         if self.budget is not None:
             left = self.budget - self._cost(run, committed=True)
-            seconds = min(affordable_seconds(left, jobs * hosts, kind.name, self.region) for kind in self.instances)
+            seconds = min(
+                affordable_seconds(left, jobs * hosts, kind.name, session.region()) for kind in self.instances
+            )
             if seconds < LEAST_SECONDS:
                 raise self._too_dear(run, jobs, left)
             limit = min(limit, seconds)
@@ -243,7 +247,7 @@ class MeteredService(ServiceBackend):
     def _too_dear(self, run: RunFolder, jobs: int, left: float) -> BudgetReached:
         assert self.budget is not None
         hours = jobs * self.traits.hosts * (START_UP_SECONDS + LEAST_SECONDS) / 3600
-        least = hours * max(prices(self.region).of(kind.name) for kind in self.instances)
+        least = hours * max(prices(session.region()).of(kind.name) for kind in self.instances)
         need = math.ceil(100 * (self.budget - left + 1.05 * least)) / 100
         fewer = Text(" Fewer ", Option("jobs"), " start up more cheaply.") if jobs > 1 else ""
         way_out = BackendOptions(self.name, budget=need) + ", or more."
@@ -271,7 +275,7 @@ class MeteredService(ServiceBackend):
         for plan in plans:
             jobs = self._times(run, plan, known, committed)
             dollars += max(
-                cost_so_far([(*times, name, plan["hosts"]) for times in jobs], _now(), self.region)
+                cost_so_far([(*times, name, plan["hosts"]) for times in jobs], _now(), session.region())
                 for name in plan["types"]
             )
         return dollars

@@ -268,8 +268,20 @@ def remove_folder(client: Any, image: str, folder: Path) -> None:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def leftovers(client: Any, labels: dict[str, str]) -> None:
-    """Remove the containers and networks that have all these labels."""
+def leftovers(client: Any, labels: dict[str, str], patience_seconds: float = 0) -> None:
+    """Remove the containers and networks that have all these labels. patience_seconds: for which an engine that does not answer
+    is asked again. Raises EngineError."""
+    until = time.monotonic() + patience_seconds
+    while True:
+        try:
+            return _remove(client, labels)
+        except EngineError:
+            if time.monotonic() >= until:
+                raise
+            time.sleep(0.5)
+
+
+def _remove(client: Any, labels: dict[str, str]) -> None:
     filters = {"label": [f"{name}={value}" for name, value in labels.items()]}
     try:
         for container in client.containers.list(all=True, filters=filters, ignore_removed=True):

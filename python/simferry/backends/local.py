@@ -74,15 +74,7 @@ class Local:
         for job in jobs:
             root = run.jobs / job
             with writing(run.path):
-                (root / "input" / "plan").mkdir(parents=True)
-                (root / "scratch").mkdir()
-                shutil.copy(run.job_folder(job) / "job", root / "input" / "plan" / "job")
-                # a copy, so that what the simulation writes beside its script does not change the snapshot
-                _copy(run.code, root / "input" / "code")
-                for name, one in run.inputs.items():
-                    (root / "input" / name).symlink_to(bring(name, one, run))
-                for folder in ("blocks", "artifacts"):
-                    (root / folder).symlink_to(Path("..", "..", folder))
+                make_root(run, job)
                 log = open(root / "log.txt", "wb")  # noqa: SIM115
             spec = run.record["simulation"]
             environment = environment_here(spec, str(root / "input"))
@@ -147,6 +139,21 @@ def _allows_private_mounts() -> bool:
     with contextlib.suppress(OSError):
         return subprocess.run(command, capture_output=True, check=False).returncode == 0
     return False
+
+
+def make_root(run: RunFolder, job: str) -> Path:
+    """The folder of a job on a machine that has the run folder, with all that its worker needs."""
+    root = run.jobs / job
+    (root / "input" / "plan").mkdir(parents=True)
+    (root / "scratch").mkdir()
+    shutil.copy(run.job_folder(job) / "job", root / "input" / "plan" / "job")
+    # a copy, so that what the simulation writes beside its script does not change the snapshot
+    _copy(run.code, root / "input" / "code")
+    for name, one in run.inputs.items():
+        (root / "input" / name).symlink_to(bring(name, one, run))
+    for folder in ("blocks", "artifacts"):
+        (root / folder).symlink_to(Path("..", "..", folder))
+    return root
 
 
 def _copy(source: Path, target: Path) -> None:

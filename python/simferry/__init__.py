@@ -17,7 +17,8 @@ from ._version import __version__
 
 # The public face, by the module that holds it. Loaded at first use, so that `import simferry` is instant.
 _PUBLIC = {
-    "sweep.design": ("Design", "grid", "zipped", "table", "random", "latin_hypercube", "sobol"),
+    "sweep.design": ("Design", "grid", "zipped", "table"),
+    "sweep.sampling": ("random", "latin_hypercube", "sobol"),
     "sweep.simulation": ("Simulation",),
     "verbs.run": ("Run", "run", "open", "runs"),
     "verbs.plan": ("Forecast", "plan"),
@@ -35,12 +36,12 @@ if TYPE_CHECKING:  # `as` tells type checkers that a name is public
     from .errors import SimferryError as SimferryError
     from .sweep.design import Design as Design
     from .sweep.design import grid as grid
-    from .sweep.design import latin_hypercube as latin_hypercube
-    from .sweep.design import random as random
-    from .sweep.design import sobol as sobol
     from .sweep.design import table as table
     from .sweep.design import zipped as zipped
     from .sweep.file import read_sweep as read_sweep
+    from .sweep.sampling import latin_hypercube as latin_hypercube
+    from .sweep.sampling import random as random
+    from .sweep.sampling import sobol as sobol
     from .sweep.simulation import Simulation as Simulation
     from .verbs.plan import Forecast as Forecast
     from .verbs.plan import plan as plan

@@ -10,6 +10,7 @@ from simferry.errors import UsageError
 from simferry.jobs import streams
 from simferry.jobs.plan import Streams
 from simferry.jobs.stretches import Work
+from simferry.sweep import parameters
 from simferry.sweep.design import Design, grid, table
 
 
@@ -128,7 +129,7 @@ def test_a_declared_integer_is_the_same_number():
     ],
 )
 def test_how_values_are_written(value, text):
-    assert streams.canonical_value(value) == text
+    assert parameters.canonical_value(value) == text
 
 
 def test_names_are_escaped_too():

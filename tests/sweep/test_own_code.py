@@ -14,6 +14,7 @@ from simferry.errors import SimulationError
 from simferry.results.collect import read_blocks
 from simferry.sweep import own_code
 from simferry.sweep.design import Design
+from simferry.verbs.check import check
 from simferry.worker import own
 from sweeps import simferry, write
 
@@ -124,7 +125,7 @@ def test_a_function_object_with_modules_of_its_own(tmp_path, library, monkeypatc
 
     def names_and_hash():
         simulation = sf.Simulation(own_home.simulate)
-        simulation.check(Design({}), Interpreter())
+        check(simulation, Design({}), Interpreter())
         return [one.name for one in simulation.own_code], simulation.code_hash()
 
     known, before = names_and_hash()

@@ -11,6 +11,7 @@ from simferry.errors import SimulationError
 from simferry.sweep.inputs import as_inputs, write_inputs
 from simferry.sweep.simulation import Simulation
 from simferry.sweep.template import as_argument, rendered_arguments
+from simferry.verbs.check import check
 
 PYTHON = "def simulate(n, rng):\n    return rng.normal(size=n).mean()\n"
 
@@ -130,14 +131,14 @@ def test_arguments_are_made_from_the_template():
 
 def test_a_check_knows_the_interpreter(tmp_path):
     simulation = Simulation(written(tmp_path))
-    simulation.check(grid(n=[10]), Interpreter())
+    check(simulation, grid(n=[10]), Interpreter())
     assert simulation.environment["interpreter"].startswith("Python 3")
 
 
 def test_packages_that_are_asked_for_politely_may_be_missing(tmp_path):
     require("r", shutil.which("Rscript") is not None, "Rscript is not on the PATH")
     text = "if (!require(nothere)) try(library(nothere2))\nsimulate <- function(n, ...) n\n"
-    Simulation(written(tmp_path, "simulate.R", text)).check(grid(n=[10], anything=["goes"]), Interpreter())
+    check(Simulation(written(tmp_path, "simulate.R", text)), grid(n=[10], anything=["goes"]), Interpreter())
 
 
 @pytest.mark.parametrize(
@@ -153,7 +154,7 @@ def test_packages_that_are_asked_for_politely_may_be_missing(tmp_path):
 def test_functions_given_too_much(given, says):
     with pytest.raises(SimulationError, match=says):
         simulation = Simulation(lambda n: n, **given)
-        simulation.check(grid(n=[1]), Interpreter())
+        check(simulation, grid(n=[1]), Interpreter())
         simulation.files()
 
 
@@ -162,7 +163,7 @@ def test_a_coroutine_is_no_simulation():
         return n
 
     with pytest.raises(SimulationError, match="coroutine"):
-        Simulation(simulate).check(grid(n=[1]), Interpreter())
+        check(Simulation(simulate), grid(n=[1]), Interpreter())
 
 
 def test_a_function_that_cannot_be_sent():
@@ -181,4 +182,4 @@ def test_packages_whose_tasks_have_no_streams_are_warned_of(tmp_path, language):
     script = written(tmp_path, f"simulate.{language}", code)
     require("r", language == "py" or shutil.which("Rscript") is not None, "Rscript is not on the PATH")
     with pytest.warns(UserWarning, match=f"uses {name}: tasks that it starts have no streams of their own"):
-        Simulation(script).check(grid(n=[1]), Interpreter())
+        check(Simulation(script), grid(n=[1]), Interpreter())

@@ -9,8 +9,6 @@ Python simulations draw from numpy's Philox: its key is a hash of seed and condi
 """
 
 import hashlib
-import json
-import math
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
@@ -62,22 +60,6 @@ def note_other_version(record: Mapping[str, Any], run: str) -> None:
             ),
             stacklevel=3,
         )
-
-
-def canonical_value(value: object) -> str:
-    """One parameter's value as the JSON that enters a condition's hash: 20 and 20.0 are the same number, NA is not NaN."""
-    if value is None:
-        return '{"number": "NA"}'
-    if isinstance(value, str):
-        return json.dumps(value, ensure_ascii=False)
-    if isinstance(value, (bool, np.bool_)):
-        return "true" if value else "false"
-    number = float(value)  # type: ignore[arg-type]
-    if math.isnan(number):
-        return '{"number": "NaN"}'
-    if math.isinf(number):
-        return '{"number": "Inf"}' if number > 0 else '{"number": "-Inf"}'
-    return f"{number + 0.0:.15g}"  # + 0.0 makes -0.0 the 0 that it equals
 
 
 def digests(seed: int, canonical: Iterable[str]) -> np.ndarray:

@@ -7,7 +7,8 @@ from .. import untrusted
 from ..errors import StoreError
 from ..files import write_whole, writing
 from ..store.run_folder import MOST_BYTES, RunFolder
-from .design import TYPES, Design, read_csv
+from .design import Design
+from .parameters import TYPES, read_csv
 
 
 def write_conditions(run: RunFolder, design: Design) -> None:

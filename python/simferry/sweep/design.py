@@ -11,22 +11,19 @@ the same number. `types={"n": "integer"}` declares; so does an int8, int16 or in
 """
 
 import itertools
-import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from ..errors import DesignError, nearest
-from ..jobs.streams import canonical_value
+from .parameters import TYPES, as_python, canonical_value, column, read_table
 
 if TYPE_CHECKING:
     import pandas as pd
 
-TYPES = {"number": pa.float64(), "integer": pa.int32(), "logical": pa.bool_(), "string": pa.string()}
 RESERVED = ("condition", "replication", "replications")  # columns of every table of results, or summary
 
 
@@ -57,7 +54,7 @@ class Design:
                 )
             if not name.strip():
                 raise DesignError("a parameter has no name")
-        arrays = {name: _column(name, values, types.get(name)) for name, values in columns.items()}
+        arrays = {name: column(name, values, types.get(name)) for name, values in columns.items()}
         rows = {len(array) for array in arrays.values()}
         if len(rows) > 1:
             lengths = ", ".join(f"{name}: {len(array)}" for name, array in arrays.items())
@@ -116,13 +113,6 @@ class Design:
                 )
 
 
-def as_python(value: Any) -> Any:
-    """A parameter as Python code receives it: whole numbers below 2^53 as int, NA as None."""
-    if isinstance(value, float) and value.is_integer() and abs(value) < 2**53:
-        return int(value)
-    return value
-
-
 def grid(
     parameters: Mapping[str, Any] | None = None, /, *, types: Mapping[str, str] | None = None, **named: Any
 ) -> Design:
@@ -154,7 +144,7 @@ def table(
 
     In a dict a single value is used in every condition, as in `zipped`."""
     if isinstance(source, (str, Path)):
-        frame = _read_table(Path(source), types or {})
+        frame = read_table(Path(source), types or {})
     elif isinstance(source, pa.Table):
         frame = source
     elif isinstance(source, Mapping):
@@ -174,59 +164,6 @@ def table(
     return Design({name: frame[name] for name in names}, types)
 
 
-def random(
-    size: int,
-    parameters: Mapping[str, Any] | None = None,
-    /,
-    *,
-    seed: int = 1,
-    types: Mapping[str, str] | None = None,
-    **named: Any,
-) -> Design:
-    """`size` conditions with values drawn at random.
-
-    A pair (low, high) is a range, of whole numbers (both ends included) where both ends are whole; a list is a choice.
-    seed: of this design, not of the run.
-    """
-    return _sampled(size, parameters, named, types, lambda d: np.random.default_rng(seed).random((size, d)))
-
-
-def latin_hypercube(
-    size: int,
-    parameters: Mapping[str, Any] | None = None,
-    /,
-    *,
-    seed: int = 1,
-    types: Mapping[str, str] | None = None,
-    **named: Any,
-) -> Design:
-    """Like `random`, on a Latin hypercube: each parameter's range is covered evenly."""
-    return _sampled(size, parameters, named, types, lambda d: _qmc().LatinHypercube(d=d, rng=seed).random(size))
-
-
-def sobol(
-    size: int,
-    parameters: Mapping[str, Any] | None = None,
-    /,
-    *,
-    seed: int = 1,
-    types: Mapping[str, str] | None = None,
-    **named: Any,
-) -> Design:
-    """Like `random`, on a scrambled Sobol' sequence; a size that is a power of 2 keeps its balance."""
-    return _sampled(size, parameters, named, types, lambda d: _qmc().Sobol(d=d, rng=seed).random(size))
-
-
-def _qmc() -> Any:
-    try:
-        from scipy.stats import qmc
-    except ImportError:
-        raise DesignError(
-            "latin_hypercube and sobol need scipy, which is not installed", "pip install 'simferry[design]'"
-        ) from None
-    return qmc
-
-
 def _lists(parameters: Mapping[str, Any] | None, named: Mapping[str, Any]) -> dict[str, list[Any]]:
     if both := set(parameters or {}) & set(named):
         raise DesignError(f"parameter {min(both)} is given twice")
@@ -241,154 +178,10 @@ def _listed(values: Any) -> list[Any]:
     return list(values)
 
 
-def _sampled(
-    size: int,
-    parameters: Mapping[str, Any] | None,
-    named: Mapping[str, Any],
-    types: Mapping[str, str] | None,
-    points: Callable[[int], np.ndarray],
-) -> Design:
-    if size < 1:
-        raise DesignError(f"a design of {size} conditions has no rows")
-    sources = {**(parameters or {}), **named}
-    if not sources:
-        raise DesignError("no parameters to draw", "Give each a range (low, high) or a list of values.")
-    cube = points(len(sources))
-    return Design({name: _scaled(name, s, cube[:, i]) for i, (name, s) in enumerate(sources.items())}, types)
+def __getattr__(name: str) -> Any:
+    """What was defined here in earlier versions, and is looked for here by functions that were pickled then."""
+    if name not in ("random", "latin_hypercube", "sobol"):
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from . import sampling
 
-
-def _scaled(name: str, source: Any, u: np.ndarray) -> list[Any]:
-    """Points of the unit interval as values of a parameter."""
-    if isinstance(source, list):
-        if not source:
-            raise DesignError(f"parameter {name} has no values to choose from")
-        return [source[int(i)] for i in np.floor(u * len(source))]
-    try:
-        low, high = source
-        width = float(high) - float(low)
-    except (TypeError, ValueError):
-        raise DesignError(
-            f"parameter {name}: {source!r} is neither a range nor a choice",
-            "A range is a pair such as (10, 50), a choice a list such as ['a', 'b'].",
-        ) from None
-    if not (width >= 0 and math.isfinite(width)):
-        raise DesignError(f"parameter {name}: the range ({low}, {high}) does not go up")
-    if isinstance(low, int) and isinstance(high, int):
-        return [int(v) for v in low + np.floor(u * (high - low + 1))]
-    return [float(v) for v in low + u * width]
-
-
-def _read_table(path: Path, types: Mapping[str, str]) -> pa.Table:
-    if not path.is_file():
-        raise DesignError(f"there is no file {path} to read the design from")
-    try:
-        if path.suffix.lower() in (".parquet", ".pq"):
-            import pyarrow.parquet
-
-            return pyarrow.parquet.read_table(path)
-        read = read_csv(path, types={name: pa.string() for name, kind in types.items() if kind == "string"})
-        # what looks like a date stays the text that it is
-        dates = {f.name: pa.string() for f in read.schema if pa.types.is_temporal(f.type)}
-        if dates:
-            read = read_csv(path, types={f.name: dates.get(f.name, f.type) for f in read.schema})
-        return read
-    except (pa.ArrowException, OSError) as error:
-        raise DesignError(f"{path} can't be read as a table: {error}") from None
-
-
-def read_csv(path: Path, types: Mapping[str, Any], missing: Sequence[str] = ("", "NA")) -> pa.Table:
-    """A CSV file. types: Arrow's, of the columns for which they are known. missing: what, unquoted, is NA."""
-    import pyarrow.csv
-
-    return pyarrow.csv.read_csv(
-        path,
-        # one block, since a column's type is found in the first one, and no row may cross into the next
-        read_options=pyarrow.csv.ReadOptions(block_size=min(max(path.stat().st_size, 1) + 1, 2**31 - 1)),
-        parse_options=pyarrow.csv.ParseOptions(newlines_in_values=True),
-        convert_options=pyarrow.csv.ConvertOptions(
-            column_types=types, null_values=missing, strings_can_be_null=True, quoted_strings_can_be_null=False
-        ),
-    )
-
-
-def _column(name: str, values: Any, declared: str | None) -> pa.Array:
-    """A parameter's values as one of the four types, by value unless declared."""
-    array = values.combine_chunks() if isinstance(values, pa.ChunkedArray) else _array(name, values)
-    kind = declared or _kind(name, array)
-    if kind == "number" and pa.types.is_integer(array.type):
-        wide = [v for v in (pc.min(array).as_py(), pc.max(array).as_py()) if v is not None and abs(v) > 2**53]
-        if wide:
-            raise DesignError(
-                f"parameter {name}: {wide[0]} is above 2^53, where doubles skip whole numbers", "Pass it as a string."
-            )
-    if kind == "string":
-        return _texts(name, array)
-    try:
-        out = array.cast(TYPES[kind])
-        exact = kind != "integer" or pc.min(out).as_py() != -(2**31)  # which is what R has for NA
-        exact &= kind != "logical" or not _is_number(array.type) or out.cast(array.type).equals(array)
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
-        exact = False
-    if not exact:
-        whole = " (whole, and below 2^31)" if kind == "integer" else ""
-        raise DesignError(f"parameter {name} is declared {kind}, but not all of its values are{whole}")
-    return out
-
-
-def _is_number(arrow: pa.DataType) -> bool:
-    return bool(pa.types.is_integer(arrow) or pa.types.is_floating(arrow))
-
-
-def _texts(name: str, array: pa.Array) -> pa.Array:
-    if not pa.types.is_string(array.type):
-        array = pa.array([None if v is None else str(as_python(v)) for v in array.to_pylist()], pa.string())
-    if pc.any(pc.match_substring(array, "\0")).as_py():
-        raise DesignError(f"parameter {name} holds a string with a NUL character, which R and command lines can't take")
-    return array
-
-
-def _kind(name: str, array: pa.Array) -> str:
-    arrow = array.type
-    if pa.types.is_boolean(arrow):
-        return "logical"
-    if arrow in (pa.int8(), pa.int16(), pa.int32(), pa.uint8(), pa.uint16()):
-        return "integer"
-    if _is_number(arrow) or pa.types.is_null(arrow):
-        return "number"
-    if pa.types.is_string(arrow) or pa.types.is_large_string(arrow) or pa.types.is_temporal(arrow):
-        return "string"
-    if pa.types.is_dictionary(arrow):
-        return _kind(name, array.dictionary)
-    raise DesignError(
-        f"parameter {name} holds values of type {arrow}",
-        "Parameters are numbers, integers, logicals and strings. Pass other objects as constants.",
-    )
-
-
-def _array(name: str, values: Sequence[Any]) -> pa.Array:
-    if isinstance(values, pa.Array):
-        return values
-    if isinstance(values, np.ndarray) and values.ndim == 1 and values.dtype.kind in "biuf":
-        return pa.array(values)
-    values = [v.item() if isinstance(v, np.generic) else None if type(v).__name__ == "NAType" else v for v in values]
-    kinds = {bool if isinstance(v, bool) else float if isinstance(v, (int, float)) else type(v) for v in values}
-    kinds.discard(type(None))
-    if len(kinds) > 1:
-        words = {float: "numbers", bool: "logicals", str: "strings"}
-        raise DesignError(f"parameter {name} mixes {' and '.join(sorted(words.get(k, k.__name__) for k in kinds))}")
-    if kinds - {bool, float, str}:
-        raise DesignError(
-            f"parameter {name} holds a {kinds.pop().__name__}",
-            "Parameters are numbers, integers, logicals and strings. Pass other objects as constants.",
-        )
-    if kinds == {float} and any(isinstance(v, float) for v in values):
-        for v in values:
-            if isinstance(v, int) and abs(v) > 2**53:
-                raise DesignError(f"parameter {name}: {v} is above 2^53, where doubles skip whole numbers")
-        return pa.array([None if v is None else float(v) for v in values], pa.float64())
-    try:
-        return pa.array(values, from_pandas=False)
-    except OverflowError:
-        raise DesignError(f"parameter {name} holds a whole number above 2^53", "Pass it as a string.") from None
-    except UnicodeEncodeError:
-        raise DesignError(f"parameter {name} holds a string that is not Unicode text") from None
+    return getattr(sampling, name)

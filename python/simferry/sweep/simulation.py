@@ -1,48 +1,23 @@
-"""What to run: a function, a whole script or a command; its snapshot and hash, and whether it is fit to run."""
+"""What to run: a function, a whole script or a command; its snapshot and hash."""
 
-import codecs
 import functools
 import hashlib
 import os
 import re
-import shlex
 import shutil
-import subprocess
 import sys
-import warnings
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
-import numpy as np
-
-from .. import untrusted
 from ..errors import SimulationError, nearest
-from ..jobs import job_file
-from ..jobs.launch import COMMANDS, WORKER_FILES, write_code
-from ..untrusted import scrap_folder
-from ..worker import blocks
+from ..jobs.launch import WORKER_FILES, write_code
 from ..worker.own import Own, is_own
 from . import own_code
-from .design import Design
-from .inputs import as_inputs, below, show_inputs
-from .template import rendered_arguments
+from .inputs import as_inputs, below
 
-# packages whose tasks are given no streams: docs/decisions/task-streams.md, python-task-streams.md
-UNGUARDED = {"BiocParallel", "snow", "snowfall", "dask", "mpire"}
 IGNORED = {"__pycache__", ".git", ".Rproj.user", "simferry-runs", ".venv"}  # in folders that are included
-
-
-class Place(Protocol):
-    """Where a simulation is to run, and where it is looked at before: a backend."""
-
-    contract: bool
-
-    def ask(
-        self, spec: dict[str, Any], root: Path, verb: str, show: bool = False
-    ) -> "subprocess.CompletedProcess[str]":
-        """Run the worker's verb there, with `root` as its root."""
 
 
 @dataclass(frozen=True)
@@ -283,159 +258,8 @@ class Simulation:
             "private_mount": self.needs_private_mount(),
         }  # fmt: skip
 
-    def check(self, design: Design, place: "Place") -> None:
-        """Whether the simulation can be run on this design, before anything starts: it is parsed, its packages are looked
-        for, its function's arguments compared with the design's columns. Fills `environment` and `own_code`."""
-        if self.kind != "function":
-            rendered_arguments(self.spec(), design)
-        if callable(self.target):
-            import inspect
-
-            from ..worker.functions import arguments_of
-            from ..worker.job import facts_here
-
-            if inspect.iscoroutinefunction(self.target):
-                raise SimulationError(f"{self.function} is a coroutine; give a plain function")
-            try:
-                arguments = arguments_of(self.target)
-            except (TypeError, ValueError):  # a builtin that does not tell
-                arguments = [("...", True)]
-            self.own_code = own_code.of_callable(self.target, self.constants, _sent_along(self.target))
-            # which packages it uses is in its fingerprint; what else this process has imported does not matter
-            self.environment = {**facts_here(), "packages": f"numpy {np.__version__}"}
-            if place.contract:
-                with scrap_folder("simferry-check-") as folder:
-                    answer, printed = self._ask_worker(folder, place)
-                self._raise_problem(answer.facts["problem"], answer.facts["detail"], [], printed)
-                self.environment = {k: answer.facts[k] for k in ("interpreter", "packages", "blas", "cpu")}
-            self._check_arguments(arguments, design)
-            return
-        if self.kind == "command":
-            program = "" if self.path is not None else shutil.which(self.script) or ""
-            self.own_code = own_code.of_command(program, shlex.split(self.args or ""), self._text())
-            return
-        packages = self.target.packages if isinstance(self.target, RFunction) else ()
-        if isinstance(self.target, RFunction) and self.target.environment and not place.contract:
-            self._warn_of_tasks(packages)
-            self.environment = dict(self.target.environment)
-            return
-        text = self._text()
-        if b"\0" in text:
-            raise SimulationError(f"{self.target} is not a text file: it holds null bytes", "Scripts are UTF-8 text.")
-        if self.language == "r" and text.startswith(codecs.BOM_UTF8):
-            raise SimulationError(
-                f"{self.target} begins with a byte order mark, which R can't read", "Save it as UTF-8 without one."
-            )
-        with scrap_folder("simferry-check-") as folder:
-            answer, printed = self._ask_worker(folder, place)
-        facts = answer.facts
-        names = answer.table("functions").columns["name"].strings()
-        self._raise_problem(facts["problem"], facts["detail"], [n for n in names if n], printed)
-        self.environment = {k: facts[k] for k in ("interpreter", "packages", "blas", "cpu")}
-        self.own_code = own_code.from_block(answer)
-        if held := facts.get("open"):
-            said = f"{self.script} keeps {held} open from when it is loaded, for all replications"
-            warnings.warn(f"{said}: open it in the function, lest one sees what another wrote", stacklevel=3)
-        self._warn_of_tasks([*packages, *facts.get("mentioned", "").split(", ")])
-        if facts["problem"]:  # it reads what is not here
-            return
-        table = answer.table("arguments").columns
-        arguments = [
-            (n or "", bool(d))
-            for n, d in zip(table["name"].strings(), table["has_default"].values.tolist(), strict=True)
-        ]
-        if self.kind == "function":
-            self._check_arguments(arguments, design)
-
-    def _warn_of_tasks(self, packages: Iterable[str]) -> None:
-        if named := sorted(UNGUARDED & {*packages}):
-            warnings.warn(
-                f"{self.target} uses {', '.join(named)}: tasks that it starts have no streams of their own. What they draw may repeat, "
-                "or depend on the number of workers. Draw in the main process, or give each task a seed that was drawn there",
-                stacklevel=4,
-            )
-
-    def _ask_worker(self, root: Path, place: "Place") -> tuple[blocks.Block, str]:
-        """The worker's answer, and what was printed meanwhile."""
-        code = root / "input" / "code"
-        self.write_code(code)
-        job = {name: self.spec()[name] for name in ("kind", "language", "function", "script", "objects")}
-        (root / "input" / "plan").mkdir()
-        (root / "input" / "plan" / "job").write_bytes(job_file.encode(job))
-        show_inputs(self.inputs, root, copied=place.contract)
-        done = place.ask(self.spec(), root, "check")
-        answer = untrusted.read(root, "check", 1 << 26)
-        if answer is None:
-            said = done.stderr.replace("Execution halted", "").strip() or done.stdout.strip()
-            printed = f" It printed: {said.splitlines()[-1].strip()}" if said and done.returncode else ""
-            how = f"exit code {done.returncode}" if done.returncode >= 0 else f"signal {-done.returncode}"
-            raise SimulationError(
-                f"{self.target} ended {COMMANDS[self.language][0]} while it was loaded ({how})",
-                f"Does it call quit() or exit?{printed}",
-            )
-        return blocks.decode(answer), done.stderr
-
-    def _raise_problem(self, problem: str, detail: str, functions: list[str], printed: str) -> None:
-        if problem == "syntax":
-            # R: script.R:3:10: unexpected ')', then the lines up to there, the last under a caret
-            message, *lines = _tidy(detail).removeprefix(f"{self.script}:").splitlines()
-            place, _, message = message.strip().rpartition(": ") if self.language == "r" else ("", "", message)
-            where = f"line {place.split(':')[0]}: " if place else ""
-            shown = [line for line in lines if line.strip(" ^")]
-            raise SimulationError(f"{self.target} can't be parsed: {where}{message}", shown[-1] if shown else "")
-        if problem == "packages":
-            names = detail.split("\n")
-            beside = [n for n in names if (self.folder / f"{n}.py").exists() or (self.folder / n).is_dir()]
-            if beside and self.language == "python":
-                module = beside[0] if (self.folder / beside[0]).is_dir() else f"{beside[0]}.py"
-                raise SimulationError(f"{self.target} imports {beside[0]}, which is not installed", _bring(module))
-            how = "install.packages(c({}))" if self.language == "r" else f"{sys.executable} -m pip install {{}}"
-            listed = ", ".join(f'"{n}"' for n in names) if self.language == "r" else " ".join(names)
-            raise SimulationError(
-                f"{self.target} needs packages that are not installed: {', '.join(names)}",
-                f"Install them: {how.format(listed)}",
-            )
-        if problem == "load" and all(one.comes_along for one in self.inputs.values()):
-            found = re.search(
-                r"'([^'\n]+)': No such file|No such file or directory: '([^'\n]+)'", f"{detail}\n{printed}"
-            )
-            hint = ""
-            if found:
-                absent = found[1] or found[2]
-                hint = _bring(absent) if (self.folder / absent).exists() else f"There is no {absent} in {self.folder}."
-            raise SimulationError(f"{self.target} fails when it is loaded: {_tidy(detail)}", hint)
-        if problem == "function":
-            near = nearest(detail, functions)
-            near = near or (f"It defines {', '.join(functions)}: say which with --function." if functions else "")
-            raise SimulationError(
-                f"{self.target} defines no function {detail}",
-                near or 'To run the whole script once per replication give it arguments: --args "{n}" (or --args "").',
-            )
-
-    def _check_arguments(self, arguments: list[tuple[str, bool]], design: Design) -> None:
-        taken = [name for name, _ in arguments if name != "..."]
-        given = [*design.names, *self.constants, *(["rng"] if self.language == "python" else [])]
-        if twice := sorted(set(design.names) & set(self.constants)):
-            raise SimulationError(f"{twice[0]} is both a parameter of the design and a constant")
-        if self.language == "python" and "rng" in design.names:
-            raise SimulationError("a parameter can't be named 'rng': that argument is the random-number generator")
-        where = f"function {self.function}" + ("" if self.is_object else f" in {self.target}")
-        if ("...", True) not in arguments:
-            for name in [*design.names, *self.constants]:
-                if name not in taken:
-                    raise SimulationError(
-                        f"{where} has no argument {name!r}, which "
-                        + ("the design has" if name in design.names else "is among the constants"),
-                        nearest(name, taken) or f"It takes: {', '.join(taken) or 'nothing'}.",
-                    )
-        for name, has_default in arguments:
-            if not has_default and name not in given:
-                raise SimulationError(
-                    f"argument {name!r} of {where} has no value",
-                    nearest(name, design.names) or f"Add it to the design, e.g. -p {name}=..., or give it a default.",
-                )
-
-    def _text(self) -> bytes:
+    def text(self) -> bytes:
+        """What the script or program holds."""
         return self.path.read_bytes() if self.path is not None else b""
 
     def write_code(self, folder: Path) -> None:
@@ -450,7 +274,7 @@ class Simulation:
 def _pickled(function: Callable[..., Any], constants: dict[str, Any]) -> bytes:
     import cloudpickle
 
-    own = sys.modules.get(_sent_along(function))
+    own = sys.modules.get(sent_along(function))
     if own:
         cloudpickle.register_pickle_by_value(own)
     try:
@@ -466,7 +290,7 @@ def _pickled(function: Callable[..., Any], constants: dict[str, Any]) -> bytes:
             cloudpickle.unregister_pickle_by_value(own)
 
 
-def _sent_along(function: Callable[..., Any]) -> str:
+def sent_along(function: Callable[..., Any]) -> str:
     """The function's module, where it is the user's own: it is sent along, since the place where it will run need not have it."""
     inner: Any = function
     while isinstance(inner, functools.partial):
@@ -474,15 +298,6 @@ def _sent_along(function: Callable[..., Any]) -> str:
     name = getattr(inner, "__module__", None) or ""
     path = getattr(sys.modules.get(name), "__file__", None) or ""
     return name if path and is_own(name, path, Path("/nowhere")) else ""
-
-
-def _tidy(text: str) -> str:
-    """R's parse errors carry the temporary path of the snapshot."""
-    return re.sub(r"\S*/input/code/", "", text).strip()
-
-
-def _bring(file: str) -> str:
-    return f"{file} lies beside the script: bring it along with --include {file}"
 
 
 def _beside(path: Path) -> Iterable[str]:

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..errors import SimulationError, nearest
-from ..jobs.streams import canonical_value
 from ..worker.scripts import MARKS
 from .design import Design
+from .parameters import canonical_value
 
 
 def rendered_arguments(spec: Mapping[str, Any], design: Design) -> list[list[str]]:

@@ -23,6 +23,7 @@ from ..sweep.conditions import write_conditions
 from ..sweep.design import Design, table
 from ..sweep.inputs import record_of, write_inputs
 from ..sweep.simulation import Simulation
+from .check import check
 
 
 def create(
@@ -70,7 +71,7 @@ def create(
     # pyarrow loads pandas at its first use: meanwhile, while the simulation is looked at
     threading.Thread(target=import_module, args=["pandas"], daemon=True).start()
     try:
-        simulation.check(design, foreground)
+        check(simulation, design, foreground)
     except WorkerError:  # no interpreter here
         if not foreground.stands_in:
             raise

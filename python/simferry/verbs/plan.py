@@ -26,6 +26,7 @@ from ..sweep.design import Design
 from ..sweep.simulation import Simulation
 from . import forecast as cloud_forecast
 from . import reuse
+from .check import check
 from .create import as_design, as_simulation, check_replications, create
 
 PILOT_SECONDS = 20.0  # of wall time, at the most
@@ -113,7 +114,7 @@ def plan(
     options: dict[str, Any] = {"common": common, "backend": backend, "place": place, "cores": cores}
     if not pilot:
         where.prepare(simulation.spec(), store_at(store).address, lambda _: None)
-        simulation.check(design, foreground_of(where, "check"))
+        check(simulation, design, foreground_of(where, "check"))
         seed = streams.check_seed(0 if seed is None else seed)
         work = _stretches(simulation, design, seed, replications, common, where.traits.workers)
         total = len(design) * replications

@@ -1,0 +1,155 @@
+"""Parameters: the four types of their values, how a table's columns become them, and how a value is written where streams depend on it."""
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from ..errors import DesignError
+
+TYPES = {"number": pa.float64(), "integer": pa.int32(), "logical": pa.bool_(), "string": pa.string()}
+
+
+def as_python(value: Any) -> Any:
+    """A parameter as Python code receives it: whole numbers below 2^53 as int, NA as None."""
+    if isinstance(value, float) and value.is_integer() and abs(value) < 2**53:
+        return int(value)
+    return value
+
+
+def canonical_value(value: object) -> str:
+    """One parameter's value as the JSON that enters a condition's hash: 20 and 20.0 are the same number, NA is not NaN."""
+    if value is None:
+        return '{"number": "NA"}'
+    if isinstance(value, str):
+        return json.dumps(value, ensure_ascii=False)
+    if isinstance(value, (bool, np.bool_)):
+        return "true" if value else "false"
+    number = float(value)  # type: ignore[arg-type]
+    if math.isnan(number):
+        return '{"number": "NaN"}'
+    if math.isinf(number):
+        return '{"number": "Inf"}' if number > 0 else '{"number": "-Inf"}'
+    return f"{number + 0.0:.15g}"  # + 0.0 makes -0.0 the 0 that it equals
+
+
+def read_table(path: Path, types: Mapping[str, str]) -> pa.Table:
+    """A CSV or Parquet file. types: those that are declared."""
+    if not path.is_file():
+        raise DesignError(f"there is no file {path} to read the design from")
+    try:
+        if path.suffix.lower() in (".parquet", ".pq"):
+            import pyarrow.parquet
+
+            return pyarrow.parquet.read_table(path)
+        read = read_csv(path, types={name: pa.string() for name, kind in types.items() if kind == "string"})
+        # what looks like a date stays the text that it is
+        dates = {f.name: pa.string() for f in read.schema if pa.types.is_temporal(f.type)}
+        if dates:
+            read = read_csv(path, types={f.name: dates.get(f.name, f.type) for f in read.schema})
+        return read
+    except (pa.ArrowException, OSError) as error:
+        raise DesignError(f"{path} can't be read as a table: {error}") from None
+
+
+def read_csv(path: Path, types: Mapping[str, Any], missing: Sequence[str] = ("", "NA")) -> pa.Table:
+    """A CSV file. types: Arrow's, of the columns for which they are known. missing: what, unquoted, is NA."""
+    import pyarrow.csv
+
+    return pyarrow.csv.read_csv(
+        path,
+        # one block, since a column's type is found in the first one, and no row may cross into the next
+        read_options=pyarrow.csv.ReadOptions(block_size=min(max(path.stat().st_size, 1) + 1, 2**31 - 1)),
+        parse_options=pyarrow.csv.ParseOptions(newlines_in_values=True),
+        convert_options=pyarrow.csv.ConvertOptions(
+            column_types=types, null_values=missing, strings_can_be_null=True, quoted_strings_can_be_null=False
+        ),
+    )
+
+
+def column(name: str, values: Any, declared: str | None) -> pa.Array:
+    """A parameter's values as one of the four types, by value unless declared."""
+    array = values.combine_chunks() if isinstance(values, pa.ChunkedArray) else _array(name, values)
+    kind = declared or _kind(name, array)
+    if kind == "number" and pa.types.is_integer(array.type):
+        wide = [v for v in (pc.min(array).as_py(), pc.max(array).as_py()) if v is not None and abs(v) > 2**53]
+        if wide:
+            raise DesignError(
+                f"parameter {name}: {wide[0]} is above 2^53, where doubles skip whole numbers", "Pass it as a string."
+            )
+    if kind == "string":
+        return _texts(name, array)
+    try:
+        out = array.cast(TYPES[kind])
+        exact = kind != "integer" or pc.min(out).as_py() != -(2**31)  # which is what R has for NA
+        exact &= kind != "logical" or not _is_number(array.type) or out.cast(array.type).equals(array)
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
+        exact = False
+    if not exact:
+        whole = " (whole, and below 2^31)" if kind == "integer" else ""
+        raise DesignError(f"parameter {name} is declared {kind}, but not all of its values are{whole}")
+    return out
+
+
+def _is_number(arrow: pa.DataType) -> bool:
+    return bool(pa.types.is_integer(arrow) or pa.types.is_floating(arrow))
+
+
+def _texts(name: str, array: pa.Array) -> pa.Array:
+    if not pa.types.is_string(array.type):
+        array = pa.array([None if v is None else str(as_python(v)) for v in array.to_pylist()], pa.string())
+    if pc.any(pc.match_substring(array, "\0")).as_py():
+        raise DesignError(f"parameter {name} holds a string with a NUL character, which R and command lines can't take")
+    return array
+
+
+def _kind(name: str, array: pa.Array) -> str:
+    arrow = array.type
+    if pa.types.is_boolean(arrow):
+        return "logical"
+    if arrow in (pa.int8(), pa.int16(), pa.int32(), pa.uint8(), pa.uint16()):
+        return "integer"
+    if _is_number(arrow) or pa.types.is_null(arrow):
+        return "number"
+    if pa.types.is_string(arrow) or pa.types.is_large_string(arrow) or pa.types.is_temporal(arrow):
+        return "string"
+    if pa.types.is_dictionary(arrow):
+        return _kind(name, array.dictionary)
+    raise DesignError(
+        f"parameter {name} holds values of type {arrow}",
+        "Parameters are numbers, integers, logicals and strings. Pass other objects as constants.",
+    )
+
+
+def _array(name: str, values: Sequence[Any]) -> pa.Array:
+    if isinstance(values, pa.Array):
+        return values
+    if isinstance(values, np.ndarray) and values.ndim == 1 and values.dtype.kind in "biuf":
+        return pa.array(values)
+    values = [v.item() if isinstance(v, np.generic) else None if type(v).__name__ == "NAType" else v for v in values]
+    kinds = {bool if isinstance(v, bool) else float if isinstance(v, (int, float)) else type(v) for v in values}
+    kinds.discard(type(None))
+    if len(kinds) > 1:
+        words = {float: "numbers", bool: "logicals", str: "strings"}
+        raise DesignError(f"parameter {name} mixes {' and '.join(sorted(words.get(k, k.__name__) for k in kinds))}")
+    if kinds - {bool, float, str}:
+        raise DesignError(
+            f"parameter {name} holds a {kinds.pop().__name__}",
+            "Parameters are numbers, integers, logicals and strings. Pass other objects as constants.",
+        )
+    if kinds == {float} and any(isinstance(v, float) for v in values):
+        for v in values:
+            if isinstance(v, int) and abs(v) > 2**53:
+                raise DesignError(f"parameter {name}: {v} is above 2^53, where doubles skip whole numbers")
+        return pa.array([None if v is None else float(v) for v in values], pa.float64())
+    try:
+        return pa.array(values, from_pandas=False)
+    except OverflowError:
+        raise DesignError(f"parameter {name} holds a whole number above 2^53", "Pass it as a string.") from None
+    except UnicodeEncodeError:
+        raise DesignError(f"parameter {name} holds a string that is not Unicode text") from None

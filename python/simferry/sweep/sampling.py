@@ -1,0 +1,100 @@
+"""Designs that are drawn: at random, or on space-filling points."""
+
+import math
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from ..errors import DesignError
+from .design import Design
+
+
+def random(
+    size: int,
+    parameters: Mapping[str, Any] | None = None,
+    /,
+    *,
+    seed: int = 1,
+    types: Mapping[str, str] | None = None,
+    **named: Any,
+) -> Design:
+    """`size` conditions with values drawn at random.
+
+    A pair (low, high) is a range, of whole numbers (both ends included) where both ends are whole; a list is a choice.
+    seed: of this design, not of the run.
+    """
+    return _sampled(size, parameters, named, types, lambda d: np.random.default_rng(seed).random((size, d)))
+
+
+def latin_hypercube(
+    size: int,
+    parameters: Mapping[str, Any] | None = None,
+    /,
+    *,
+    seed: int = 1,
+    types: Mapping[str, str] | None = None,
+    **named: Any,
+) -> Design:
+    """Like `random`, on a Latin hypercube: each parameter's range is covered evenly."""
+    return _sampled(size, parameters, named, types, lambda d: _qmc().LatinHypercube(d=d, rng=seed).random(size))
+
+
+def sobol(
+    size: int,
+    parameters: Mapping[str, Any] | None = None,
+    /,
+    *,
+    seed: int = 1,
+    types: Mapping[str, str] | None = None,
+    **named: Any,
+) -> Design:
+    """Like `random`, on a scrambled Sobol' sequence; a size that is a power of 2 keeps its balance."""
+    return _sampled(size, parameters, named, types, lambda d: _qmc().Sobol(d=d, rng=seed).random(size))
+
+
+def _qmc() -> Any:
+    try:
+        from scipy.stats import qmc
+    except ImportError:
+        raise DesignError(
+            "latin_hypercube and sobol need scipy, which is not installed", "pip install 'simferry[design]'"
+        ) from None
+    return qmc
+
+
+def _sampled(
+    size: int,
+    parameters: Mapping[str, Any] | None,
+    named: Mapping[str, Any],
+    types: Mapping[str, str] | None,
+    points: Callable[[int], np.ndarray],
+) -> Design:
+    if size < 1:
+        raise DesignError(f"a design of {size} conditions has no rows")
+    sources = {**(parameters or {}), **named}
+    if not sources:
+        raise DesignError("no parameters to draw", "Give each a range (low, high) or a list of values.")
+    cube = points(len(sources))
+    return Design({name: _scaled(name, s, cube[:, i]) for i, (name, s) in enumerate(sources.items())}, types)
+
+
+def _scaled(name: str, source: Any, u: np.ndarray) -> list[Any]:
+    """Points of the unit interval as values of a parameter."""
+    if isinstance(source, list):
+        if not source:
+            raise DesignError(f"parameter {name} has no values to choose from")
+        return [source[int(i)] for i in np.floor(u * len(source))]
+    try:
+        low, high = source
+        width = float(high) - float(low)
+    except (TypeError, ValueError):
+        raise DesignError(
+            f"parameter {name}: {source!r} is neither a range nor a choice",
+            "A range is a pair such as (10, 50), a choice a list such as ['a', 'b'].",
+        ) from None
+    if not (width >= 0 and math.isfinite(width)):
+        raise DesignError(f"parameter {name}: the range ({low}, {high}) does not go up")
+    if isinstance(low, int) and isinstance(high, int):
+        return [int(v) for v in low + np.floor(u * (high - low + 1))]
+    return [float(v) for v in low + u * width]

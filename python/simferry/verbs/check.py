@@ -1,0 +1,221 @@
+"""Whether a simulation is fit to run on a design, before anything starts: it is looked at by the interpreter that will run it."""
+
+import codecs
+import inspect
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+import warnings
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+from .. import untrusted
+from ..errors import SimulationError, nearest
+from ..jobs import job_file
+from ..jobs.launch import COMMANDS
+from ..sweep import own_code
+from ..sweep.design import Design
+from ..sweep.inputs import show_inputs
+from ..sweep.simulation import RFunction, Simulation, sent_along
+from ..sweep.template import rendered_arguments
+from ..untrusted import scrap_folder
+from ..worker import blocks
+from ..worker.functions import arguments_of
+from ..worker.job import facts_here
+
+# packages whose tasks are given no streams: docs/decisions/task-streams.md, python-task-streams.md
+UNGUARDED = {"BiocParallel", "snow", "snowfall", "dask", "mpire"}
+
+
+class Place(Protocol):
+    """Where a simulation is to run, and where it is looked at before: a backend."""
+
+    contract: bool
+
+    def ask(
+        self, spec: dict[str, Any], root: Path, verb: str, show: bool = False
+    ) -> "subprocess.CompletedProcess[str]":
+        """Run the worker's verb there, with `root` as its root."""
+
+
+def check(simulation: Simulation, design: Design, place: Place) -> None:
+    """Whether the simulation can be run on this design, before anything starts: it is parsed, its packages are looked
+    for, its function's arguments compared with the design's columns. Fills its `environment` and `own_code`.
+
+    Raises SimulationError.
+    """
+    if simulation.kind != "function":
+        rendered_arguments(simulation.spec(), design)
+    target = simulation.target
+    if callable(target):
+        _check_callable(simulation, design, place)
+    elif simulation.kind == "command":
+        program = "" if simulation.path is not None else shutil.which(simulation.script) or ""
+        simulation.own_code = own_code.of_command(program, shlex.split(simulation.args or ""), simulation.text())
+    elif isinstance(target, RFunction) and target.environment and not place.contract:
+        _warn_of_tasks(simulation, target.packages)
+        simulation.environment = dict(target.environment)
+    else:
+        _check_code(simulation, design, place)
+
+
+def _check_callable(simulation: Simulation, design: Design, place: Place) -> None:
+    """Of a Python function object, which is here already."""
+    target = simulation.target
+    assert callable(target)
+    if inspect.iscoroutinefunction(target):
+        raise SimulationError(f"{simulation.function} is a coroutine; give a plain function")
+    try:
+        arguments = arguments_of(target)
+    except (TypeError, ValueError):  # a builtin that does not tell
+        arguments = [("...", True)]
+    simulation.own_code = own_code.of_callable(target, simulation.constants, sent_along(target))
+    # which packages it uses is in its fingerprint; what else this process has imported does not matter
+    simulation.environment = {**facts_here(), "packages": f"numpy {np.__version__}"}
+    if place.contract:
+        with scrap_folder("simferry-check-") as folder:
+            answer, printed = _ask_worker(simulation, folder, place)
+        _raise_problem(simulation, answer.facts["problem"], answer.facts["detail"], [], printed)
+        simulation.environment = _environment(answer)
+    _check_arguments(simulation, arguments, design)
+
+
+def _check_code(simulation: Simulation, design: Design, place: Place) -> None:
+    """Of a script, or of an R function, which the worker loads."""
+    text = simulation.text()
+    if b"\0" in text:
+        raise SimulationError(f"{simulation.target} is not a text file: it holds null bytes", "Scripts are UTF-8 text.")
+    if simulation.language == "r" and text.startswith(codecs.BOM_UTF8):
+        raise SimulationError(
+            f"{simulation.target} begins with a byte order mark, which R can't read", "Save it as UTF-8 without one."
+        )
+    with scrap_folder("simferry-check-") as folder:
+        answer, printed = _ask_worker(simulation, folder, place)
+    facts = answer.facts
+    names = answer.table("functions").columns["name"].strings()
+    _raise_problem(simulation, facts["problem"], facts["detail"], [n for n in names if n], printed)
+    simulation.environment = _environment(answer)
+    simulation.own_code = own_code.from_block(answer)
+    if held := facts.get("open"):
+        said = f"{simulation.script} keeps {held} open from when it is loaded, for all replications"
+        warnings.warn(f"{said}: open it in the function, lest one sees what another wrote", stacklevel=4)
+    packages = simulation.target.packages if isinstance(simulation.target, RFunction) else ()
+    _warn_of_tasks(simulation, [*packages, *facts.get("mentioned", "").split(", ")])
+    if facts["problem"] or simulation.kind != "function":  # it reads what is not here
+        return
+    table = answer.table("arguments").columns
+    defaults = table["has_default"].values.tolist()
+    arguments = [(n or "", bool(d)) for n, d in zip(table["name"].strings(), defaults, strict=True)]
+    _check_arguments(simulation, arguments, design)
+
+
+def _environment(answer: blocks.Block) -> dict[str, str]:
+    return {name: answer.facts[name] for name in ("interpreter", "packages", "blas", "cpu")}
+
+
+def _warn_of_tasks(simulation: Simulation, packages: Iterable[str]) -> None:
+    if named := sorted(UNGUARDED & {*packages}):
+        warnings.warn(
+            f"{simulation.target} uses {', '.join(named)}: tasks that it starts have no streams of their own. What they draw may repeat, "
+            "or depend on the number of workers. Draw in the main process, or give each task a seed that was drawn there",
+            stacklevel=4,
+        )
+
+
+def _ask_worker(simulation: Simulation, root: Path, place: Place) -> tuple[blocks.Block, str]:
+    """The worker's answer, and what was printed meanwhile."""
+    code = root / "input" / "code"
+    simulation.write_code(code)
+    job = {name: simulation.spec()[name] for name in ("kind", "language", "function", "script", "objects")}
+    (root / "input" / "plan").mkdir()
+    (root / "input" / "plan" / "job").write_bytes(job_file.encode(job))
+    show_inputs(simulation.inputs, root, copied=place.contract)
+    done = place.ask(simulation.spec(), root, "check")
+    answer = untrusted.read(root, "check", 1 << 26)
+    if answer is None:
+        said = done.stderr.replace("Execution halted", "").strip() or done.stdout.strip()
+        printed = f" It printed: {said.splitlines()[-1].strip()}" if said and done.returncode else ""
+        how = f"exit code {done.returncode}" if done.returncode >= 0 else f"signal {-done.returncode}"
+        raise SimulationError(
+            f"{simulation.target} ended {COMMANDS[simulation.language][0]} while it was loaded ({how})",
+            f"Does it call quit() or exit?{printed}",
+        )
+    return blocks.decode(answer), done.stderr
+
+
+def _raise_problem(simulation: Simulation, problem: str, detail: str, functions: list[str], printed: str) -> None:
+    if problem == "syntax":
+        # R: script.R:3:10: unexpected ')', then the lines up to there, the last under a caret
+        message, *lines = _tidy(detail).removeprefix(f"{simulation.script}:").splitlines()
+        place, _, message = message.strip().rpartition(": ") if simulation.language == "r" else ("", "", message)
+        where = f"line {place.split(':')[0]}: " if place else ""
+        shown = [line for line in lines if line.strip(" ^")]
+        raise SimulationError(f"{simulation.target} can't be parsed: {where}{message}", shown[-1] if shown else "")
+    if problem == "packages":
+        names = detail.split("\n")
+        beside = [n for n in names if (simulation.folder / f"{n}.py").exists() or (simulation.folder / n).is_dir()]
+        if beside and simulation.language == "python":
+            module = beside[0] if (simulation.folder / beside[0]).is_dir() else f"{beside[0]}.py"
+            raise SimulationError(f"{simulation.target} imports {beside[0]}, which is not installed", _bring(module))
+        how = "install.packages(c({}))" if simulation.language == "r" else f"{sys.executable} -m pip install {{}}"
+        listed = ", ".join(f'"{n}"' for n in names) if simulation.language == "r" else " ".join(names)
+        raise SimulationError(
+            f"{simulation.target} needs packages that are not installed: {', '.join(names)}",
+            f"Install them: {how.format(listed)}",
+        )
+    if problem == "load" and all(one.comes_along for one in simulation.inputs.values()):
+        found = re.search(r"'([^'\n]+)': No such file|No such file or directory: '([^'\n]+)'", f"{detail}\n{printed}")
+        hint = ""
+        if found:
+            absent = found[1] or found[2]
+            hint = (
+                _bring(absent)
+                if (simulation.folder / absent).exists()
+                else f"There is no {absent} in {simulation.folder}."
+            )
+        raise SimulationError(f"{simulation.target} fails when it is loaded: {_tidy(detail)}", hint)
+    if problem == "function":
+        near = nearest(detail, functions)
+        near = near or (f"It defines {', '.join(functions)}: say which with --function." if functions else "")
+        raise SimulationError(
+            f"{simulation.target} defines no function {detail}",
+            near or 'To run the whole script once per replication give it arguments: --args "{n}" (or --args "").',
+        )
+
+
+def _check_arguments(simulation: Simulation, arguments: list[tuple[str, bool]], design: Design) -> None:
+    taken = [name for name, _ in arguments if name != "..."]
+    given = [*design.names, *simulation.constants, *(["rng"] if simulation.language == "python" else [])]
+    if twice := sorted(set(design.names) & set(simulation.constants)):
+        raise SimulationError(f"{twice[0]} is both a parameter of the design and a constant")
+    if simulation.language == "python" and "rng" in design.names:
+        raise SimulationError("a parameter can't be named 'rng': that argument is the random-number generator")
+    where = f"function {simulation.function}" + ("" if simulation.is_object else f" in {simulation.target}")
+    if ("...", True) not in arguments:
+        for name in [*design.names, *simulation.constants]:
+            if name not in taken:
+                raise SimulationError(
+                    f"{where} has no argument {name!r}, which "
+                    + ("the design has" if name in design.names else "is among the constants"),
+                    nearest(name, taken) or f"It takes: {', '.join(taken) or 'nothing'}.",
+                )
+    for name, has_default in arguments:
+        if not has_default and name not in given:
+            raise SimulationError(
+                f"argument {name!r} of {where} has no value",
+                nearest(name, design.names) or f"Add it to the design, e.g. -p {name}=..., or give it a default.",
+            )
+
+
+def _tidy(text: str) -> str:
+    """R's parse errors carry the temporary path of the snapshot."""
+    return re.sub(r"\S*/input/code/", "", text).strip()
+
+
+def _bring(file: str) -> str:
+    return f"{file} lies beside the script: bring it along with --include {file}"

@@ -12,11 +12,9 @@ BANDS = [  # from the ground up
     {"screen", "verbs"},
     {"_rbridge", "cli", "sagemaker"},
 ]
-# what a module imports when it is called, to be quick where that is not needed, or because its needs go both ways
+# what a module imports only when it is called, as its needs go both ways
 LATE = {
     ("sweep.design", "sweep.sampling"),  # names that pickles of earlier versions look for there
-    ("worker.streams", "worker.tasks"),
-    ("worker.streams", "worker.libraries"),
 }
 
 

@@ -328,3 +328,18 @@ def test_what_a_module_draws_when_a_replication_imports_it_moves_no_replication(
     mine = ["value_1", "value_2"]
     assert tables[0][mine].equals(tables[1][mine])
     assert tables[0]["value_3"].nunique() == 1 and tables[0]["value_5"].nunique() == 4
+
+
+@pytest.mark.parametrize("wrap", ["Task", "Numbered"])
+def test_a_task_brings_its_stream_to_a_process_that_began_without_one(tmp_path, wrap):
+    code = f"""
+import base64, pickle, subprocess, sys
+from simferry.worker import hooks, streams, tasks
+hooks.start(b"key")
+import numpy as np
+sent = base64.b64encode(pickle.dumps(tasks.{wrap}(np.random.default_rng, b"task")))
+there = "import base64, pickle, sys; print(pickle.loads(base64.b64decode(sys.argv[1]))({0 if wrap == "Numbered" else ""}).normal())"
+print(subprocess.run([sys.executable, "-c", there, sent], capture_output=True, text=True, check=True).stdout)
+"""
+    drawn = [subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True) for _ in range(2)]
+    assert float(drawn[0].stdout) == float(drawn[1].stdout)

@@ -20,7 +20,7 @@ _PARTS = (
     "blocks", "rows", "values", "job", "family", "folders", "functions", "seeds", "scripts", "own", "process",
     "supervisor", "check", "main",
 )  # fmt: skip
-_OF_PYTHON = ("__init__", "streams", "tasks", "libraries", "below", "startup/sitecustomize")
+_OF_PYTHON = ("__init__", "streams", "hooks", "tasks", "libraries", "below", "startup/sitecustomize")
 # for processes of either language that a script or a command starts
 _BELOW = (
     "profile.R",

@@ -25,7 +25,7 @@ def key_below() -> str:
 
 
 def count_processes(folder: str, profile: str) -> None:
-    """Processes that this one starts have streams of their own, of which each Popen is the parent (see streams.py)."""
+    """Processes that this one starts have streams of their own, of which each Popen is the parent (see hooks.py)."""
     os.environ[PROCESSES] = folder
     if "R_PROFILE_USER" in os.environ:
         os.environ["SIMFERRY_R_PROFILE_USER"] = os.environ["R_PROFILE_USER"]

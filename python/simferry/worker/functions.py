@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from . import below, streams
+from . import below, hooks, streams
 from .first_use import RandomAtFirstUse, numpy_at_first_use
 from .job import Job
 
@@ -102,8 +102,8 @@ class FunctionRunner:
         # what the script draws when it is loaded is the same in every process
         loading = streams.derive(b"load", job.seed)
         streams.loading = loading
-        streams.start(loading)
-        streams.hand_down(loading)
+        hooks.start(loading)
+        hooks.hand_down(loading)
         below.count_processes(
             tempfile.mkdtemp(prefix="processes-", dir=job.scratch), str(job.code.resolve() / "profile.R")
         )

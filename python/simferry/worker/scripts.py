@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from . import streams
+from . import hooks, streams
 from .folders import Folder, stamp
 from .job import Job
 from .seeds import seed_hex_of, seed_of
@@ -82,9 +82,9 @@ class ScriptRunner:
 
     def environment(self, row: int, replication: int) -> dict[str, str]:
         code = str(self.job.code.resolve())
-        own = {"PYTHONPATH": streams.with_hook(code)}
+        own = {"PYTHONPATH": hooks.with_hook(code)}
         if self.job.language == "python":
-            own = streams.at_start(streams.derive(self.job.keys[row].tobytes(), f"script {replication}"), code)
+            own = hooks.at_start(streams.derive(self.job.keys[row].tobytes(), f"script {replication}"), code)
         seed_hex = seed_hex_of(replication, self.job.seed_keys[row])
         displaced = os.environ.get("R_PROFILE_USER")
         return {

@@ -6,8 +6,8 @@ come the state of `random`, the state of `np.random`, and the entropy of all tha
 default_rng(), SeedSequence(), RandomState(), bit generators and np.random.seed() ask one function, which is replaced.
 random.Random(), SystemRandom, secrets, uuid and tempfile ask the system, and are left alone.
 
-`random`, `numpy` and what starts tasks (tasks.py) are changed when they are imported, and not before: this module imports
-only what an interpreter has at its start. See docs/decisions/python-task-streams.md.
+hooks.py changes `random`, `numpy` and what starts tasks when they are imported. This module imports only what an interpreter
+has at its start. See docs/decisions/python-task-streams.md.
 """
 
 import itertools
@@ -17,12 +17,6 @@ from _blake2 import blake2b
 from _thread import _local
 from collections.abc import Callable
 from typing import Any
-
-from .below import PARENT, PROCESSES
-
-# in the environment: the key of a process's stream, and that of the processes which work for it
-STREAM, HELPERS = "SIMFERRY_PYTHON_STREAM", "SIMFERRY_PYTHON_HELPERS"
-HOOK = os.path.join("simferry_worker", "startup")
 
 
 class Stream:
@@ -78,25 +72,19 @@ wide: Stream | None = None  # what the process-wide generators draw from, and th
 loading = b""  # the key from which a function's script draws while it is loaded
 helper = False  # whether this process works for the one that started it: a worker of a pool, say
 seeded: Callable[[str, Any], None] | None = None  # is told of the seeds that a replication's own code sets, and by what
-_here = _local()  # stream: of the task that runs in this thread; starting: of the process that this thread starts
-_fork = b""
+here = _local()  # stream: of the task that runs in this thread; starting: of the process that this thread starts
 made: list[tuple[Any, str]] = []  # (generator, its name) of default_rng() outside tasks, and copies of them
 _most = 64
 libraries: list[Any] = []  # those with generators of their own that are loaded (libraries.py)
+of_seed: Any = None  # the code that stands before np.random.seed(): it is no caller
+
+
+def install() -> None:
+    """hooks.install takes its place, once this process has called that: tasks bring it to processes that have not."""
 
 
 def current() -> Stream | None:
-    return getattr(_here, "stream", None) or wide
-
-
-def start(key: bytes, works_for_its_parent: bool = False) -> None:
-    """This process draws from the stream of this key, from now on: the hook of its start (startup/sitecustomize.py)."""
-    global helper, loading
-    helper = works_for_its_parent
-    if helper:
-        loading = key
-    install()
-    begin(Stream(key))
+    return getattr(here, "stream", None) or wide
 
 
 def begin(stream: Stream) -> None:
@@ -186,7 +174,7 @@ def marked(number: int) -> int:
 def entropy(bits: int) -> int:
     """In the place of secrets.randbits, where numpy asks for it."""
     frame: Any = sys._getframe(1)
-    if frame.f_code is _of_seed:
+    if frame.f_code is of_seed:
         frame = frame.f_back
     return entropy_for(frame.f_globals.get("__name__", ""), bits)
 
@@ -212,117 +200,6 @@ def told(function: str, seed: Any) -> None:
 
 def of_main(module: str) -> str:
     return "__main__" if module == "__mp_main__" else module  # a worker's name for the script
-
-
-# ---- forks ----
-
-
-def _before_fork() -> None:
-    global _fork
-    if stream := current():
-        _fork = getattr(_here, "starting", None) or stream.next("fork")
-
-
-def _after_fork() -> None:
-    if wide and helper:  # a fork server: its children take their streams from their tasks
-        seed_globals()
-    elif wide:
-        _here.__dict__.clear()
-        begin(Stream(_fork, label="fork "))
-
-
-# ---- what is changed when it is imported ----
-
-
-def _change_random(module: Any) -> None:
-    original = module._inst.seed
-
-    def seed(a: Any = None, version: int = 2) -> None:
-        stream = current()
-        if a is not None:
-            told("random", a)
-        elif stream:
-            a = int.from_bytes(stream.next("random.seed"), "little")
-        original(a, version)
-
-    takes_the_place(seed, original, "random")
-    module.seed = seed
-    if hasattr(os, "register_at_fork"):  # after the module's own, which takes a seed from the system
-        os.register_at_fork(after_in_child=lambda: seed_random(module, wide) if wide else None)
-    if wide:
-        seed_random(module, wide)
-
-
-def _change_bit_generator(module: Any) -> None:
-    module.randbits = entropy
-
-
-_of_seed: Any = None  # the code that stands before np.random.seed(): it is no caller
-
-
-def _change_mtrand(module: Any) -> None:
-    global _of_seed
-    original = module.seed
-
-    def seed(seed: Any = None) -> None:
-        if seed is not None:
-            told("np.random", seed)
-        original(seed)
-
-    _of_seed = seed.__code__
-    takes_the_place(seed, original, "numpy.random.mtrand")
-    module.seed = seed
-    if hasattr(package := sys.modules["numpy.random"], "seed"):
-        package.seed = seed  # type: ignore[attr-defined]
-    if wide:
-        seed_numpy(module, wide)
-
-
-def _change_generator(module: Any) -> None:
-    original = module.default_rng
-    kind = sequence_type()
-
-    def default_rng(seed: Any = None) -> Any:
-        stream = current()
-        if not stream or not (seed is None or isinstance(seed, int)):
-            return original(seed)
-        if seed is not None:
-            told("default_rng", seed)
-        shared = seed is None and stream is wide and not stream.task  # tasks may use it too
-        module = sys._getframe(1).f_globals.get("__name__", "")
-        number = seed
-        if seed is None:
-            number = marked(entropy_for(module, 128)) if shared else entropy_for(module, 128)
-        sequence = kind(number)
-        sequence.made_in = stream
-        generator = original(sequence)
-        if shared:
-            own = f"{stream.label} {of_main(module)} "
-            remember(generator, f"{own}{stream.number(f'shared {own}')}" if stream.label else f"{number}")
-        return generator
-
-    takes_the_place(default_rng, original, "numpy.random._generator")
-    module.default_rng = default_rng
-    if hasattr(package := sys.modules["numpy.random"], "default_rng"):
-        package.default_rng = default_rng  # type: ignore[attr-defined]
-
-
-def _change_pickle(module: Any) -> None:
-    original = module.__generator_ctor
-
-    def __generator_ctor(*args: Any, **kwargs: Any) -> Any:
-        generator = original(*args, **kwargs)
-        sequence: Any = getattr(generator.bit_generator, "seed_seq", None)  # numpy 1.24 has none; 1.x makes a new one
-        number = getattr(sequence, "entropy", None)
-        if isinstance(number, int) and not sequence.spawn_key and marked(number) == number:
-            bits = type(generator.bit_generator)(sequence_type()(number))
-            bits.state = generator.bit_generator.state
-            generator = type(generator)(bits)
-            remember(generator, f"{number}")
-        return generator
-
-    takes_the_place(__generator_ctor, original, "numpy.random._pickle")
-    module.__generator_ctor = __generator_ctor
 
 
 _sequence_type: Any = None
@@ -364,132 +241,3 @@ def takes_the_place(function: Any, original: Any, module: str) -> None:
     """So that it is pickled by its name, and described as before."""
     function.__module__, function.__name__, function.__qualname__ = module, original.__name__, original.__name__
     function.__doc__ = original.__doc__
-
-
-CHANGES: dict[str, Callable[[Any], None]] = {
-    "random": _change_random,
-    "numpy.random.bit_generator": _change_bit_generator,
-    "numpy.random.mtrand": _change_mtrand,
-    "numpy.random._generator": _change_generator,
-    "numpy.random._pickle": _change_pickle,
-}
-
-
-def run_aside(name: str, run: Callable[[Any], None], module: Any) -> None:
-    """What a module draws while it is imported follows from the run's seed and its name, and moves nobody's state."""
-    global wide
-    outer, of_thread, saved = wide, getattr(_here, "stream", None), saved_globals()
-    wide, _here.stream = Stream(derive(loading, f"import {name}")), None
-    try:
-        seed_globals()
-        run(module)
-    finally:
-        wide, _here.stream = outer, of_thread
-        renew_made()
-        restore_globals(saved)
-
-
-class Finder:
-    """Changes a module when it is imported, right after its code has run."""
-
-    def find_spec(self, name: str, path: Any = None, target: Any = None) -> Any:
-        change = CHANGES.get(name)
-        late = loading and wide and wide.key != loading  # by a replication or a task, in each process another
-        if not change and not late:
-            return None
-        finders = (finder for finder in sys.meta_path if finder is not self)
-        spec = next((s for f in finders if (s := f.find_spec(name, path, target))), None)
-        loader = spec and spec.loader
-        if loader and (change or type(loader).__name__ == "SourceFileLoader"):
-            run = loader.exec_module
-
-            def exec_module(module: Any) -> None:
-                del loader.exec_module
-                run_aside(name, run, module) if late else run(module)
-                if change:
-                    change(module)
-
-            loader.exec_module = exec_module  # type: ignore[method-assign]
-        return spec
-
-
-def install() -> None:
-    """Changes what is there, and sees to what will be imported."""
-    if any(isinstance(finder, Finder) for finder in sys.meta_path):
-        return
-    if hasattr(os, "register_at_fork"):
-        os.register_at_fork(before=_before_fork, after_in_child=_after_fork)
-    sys.meta_path.insert(0, Finder())
-    for name, change in CHANGES.items():
-        if name in sys.modules:
-            change(sys.modules[name])
-
-
-def hand_down(key: bytes) -> None:
-    """Processes that work for this one draw what they import again as this one did."""
-    os.environ["PYTHONPATH"] = with_hook(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-    os.environ[HELPERS] = key.hex()
-
-
-def at_start(key: bytes, code: str) -> dict[str, str]:
-    """The environment of a Python program that draws from the stream of this key. code: where the worker's folder lies."""
-    return {"PYTHONPATH": with_hook(code), STREAM: key.hex()}
-
-
-def with_hook(code: str) -> str:
-    folder = os.path.join(code, HOOK)
-    others = [p for p in os.environ.get("PYTHONPATH", "").split(os.pathsep) if p and not p.endswith(HOOK)]
-    return os.pathsep.join([folder, *others])
-
-
-def _change_subprocess(module: Any) -> None:
-    """R and Python processes that Popen starts are numbered by its calls, in each task of its own (see below.py)."""
-    original = module.Popen.__init__
-
-    def __init__(self: Any, *args: Any, **kwargs: Any) -> None:
-        stream = current()
-        if stream and PROCESSES in os.environ and len(args) < 11:  # the eleventh is env
-            own = os.environ if kwargs.get("env") is None else kwargs["env"]
-            kwargs["env"] = {**own, PARENT: stream.next("program").hex()}
-        original(self, *args, **kwargs)
-
-    takes_the_place(__init__, original, "subprocess")
-    __init__.__dict__["__wrapped__"] = original  # its signature
-    module.Popen.__init__ = __init__
-
-
-def _guard(name: str) -> Callable[[Any], None]:
-    def change(module: Any) -> None:
-        from . import tasks
-
-        getattr(tasks, f"guard_{name}")(module)
-
-    return change
-
-
-def _library(name: str) -> Callable[[Any], None]:
-    def change(module: Any) -> None:
-        from . import libraries as known
-
-        libraries.append(library := getattr(known, name)(module))
-        if wide:
-            library.seed(derive(wide.key, library.name))
-
-    return change
-
-
-CHANGES |= {
-    "torch": _library("Torch"),
-    "numba._helperlib": _library("Numba"),
-    "subprocess": _change_subprocess,
-    "threading": _guard("threads"),
-    "multiprocessing.process": _guard("processes"),
-    "multiprocessing.pool": _guard("pools"),
-    "multiprocess.process": _guard("processes"),  # pathos' copy of it, which pickles with dill
-    "multiprocess.pool": _guard("pools"),
-    "concurrent.futures.thread": _guard("thread_executors"),
-    "concurrent.futures.process": _guard("process_executors"),
-    "loky.process_executor": _guard("process_executors"),
-    "joblib.externals.loky.process_executor": _guard("process_executors"),
-    "joblib.parallel": _guard("joblib"),
-}

@@ -31,8 +31,10 @@ class Task:
 
     def __init__(self, function: Callable[..., Any], key: bytes) -> None:
         self.function, self.key, self.process = function, key, os.getpid()
+        self.install = streams.install  # in the process that runs it, which may have begun without
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        self.install()
         return run(self.key, self.process, self.function, args, kwargs)
 
 
@@ -41,15 +43,16 @@ class Numbered:
 
     def __init__(self, function: Callable[..., Any], key: bytes, pair: bool = False) -> None:
         self.function, self.key, self.pair, self.process = function, key, pair, os.getpid()
+        self.install = streams.install
 
     def __call__(self, number: Any, *args: Any) -> Any:
         if self.pair:
             number, *args = number
+        self.install()
         return run(streams.derive(self.key, f"task {number}"), self.process, self.function, tuple(args), {})
 
 
 def run(key: bytes, submitter: int, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    streams.install()
     stream = streams.Stream(key, task=True)
     if threading.current_thread() is not threading.main_thread():
         return run_in_thread(stream, function, args, kwargs)
@@ -67,16 +70,16 @@ def run(key: bytes, submitter: int, function: Callable[..., Any], args: tuple[An
 def run_in_thread(
     stream: streams.Stream, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> Any:
-    outer, process = getattr(streams._here, "stream", None), streams.wide
+    outer, process = getattr(streams.here, "stream", None), streams.wide
     if streams.libraries:
         streams.seed_libraries(stream, of_thread=True)
     look = process is not None and not process.counts.get("warned")
     before = shared_state() if look else None
-    streams._here.stream = stream
+    streams.here.stream = stream
     try:
         return function(*args, **kwargs)
     finally:
-        streams._here.stream = outer
+        streams.here.stream = outer
         moved = look and streams.wide is process and shared_state() != before
         if process and moved and process.number("warned") == 0:  # of several threads, one
             warnings.warn(SHARED, stacklevel=2)
@@ -215,10 +218,10 @@ class Run:
     """A process's run(), on a stream of its own."""
 
     def __init__(self, process: Any, key: bytes) -> None:
-        self.process, self.key = process, key
+        self.process, self.key, self.install = process, key, streams.install
 
     def __call__(self) -> Any:
-        streams.install()
+        self.install()
         streams.begin(streams.Stream(self.key, label="process"))
         return type(self.process).run(self.process)
 
@@ -227,10 +230,10 @@ class Initializer:
     """A pool's initializer, on a stream of its own in each worker; what it makes with default_rng() starts anew in each task."""
 
     def __init__(self, function: Callable[..., Any], key: bytes) -> None:
-        self.function, self.key = function, key
+        self.function, self.key, self.install = function, key, streams.install
 
     def __call__(self, *args: Any) -> None:
-        streams.install()
+        self.install()
         before = streams.wide
         streams.begin(streams.Stream(self.key, label="worker"))
         self.function(*args)
@@ -245,7 +248,7 @@ def guard_processes(module: Any) -> None:
             if stream is None:
                 return original(self)
             worker = getattr(self, "_target", None) is not None and is_means(self._target)
-            key = streams._here.starting = stream.next("worker" if worker else "process")
+            key = streams.here.starting = stream.next("worker" if worker else "process")
             if not worker:
                 self.run = Run(self, key)
             elif len(self._args) > 2 and callable(self._args[2]):  # of pools and executors, loky's too
@@ -253,7 +256,7 @@ def guard_processes(module: Any) -> None:
             try:
                 return original(self)
             finally:
-                del streams._here.starting
+                del streams.here.starting
                 self.__dict__.pop("run", None)
 
         return start

@@ -1,4 +1,4 @@
-"""The hook at the start of a Python interpreter: its folder stands first in PYTHONPATH (see streams.py).
+"""The hook at the start of a Python interpreter: its folder stands first in PYTHONPATH (see hooks.py).
 
 SIMFERRY_PYTHON_STREAM in the environment is the key of this process's stream; no process that it starts has the same. Processes
 that work for it (a pool's workers, fork servers) take SIMFERRY_PYTHON_HELPERS: what they import again they draw as it did.
@@ -22,18 +22,18 @@ def _start() -> None:
     code = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
     sys.path.insert(0, code)
     try:
-        from simferry_worker import below, streams  # type: ignore[import-not-found]
+        from simferry_worker import below, hooks  # type: ignore[import-not-found]
     finally:
         sys.path.remove(code)
     if works_for_its_parent:
-        streams.start(bytes.fromhex(helpers or key), works_for_its_parent=True)
+        hooks.start(bytes.fromhex(helpers or key), works_for_its_parent=True)
         return
     if counted:
         below.tell_own_code()
     key = key or below.key_below()
     if key:
-        streams.start(bytes.fromhex(key))
-        streams.hand_down(bytes.fromhex(key))
+        hooks.start(bytes.fromhex(key))
+        hooks.hand_down(bytes.fromhex(key))
 
 
 def _go_on() -> None:

@@ -68,11 +68,11 @@ def client(service: str, in_region: str | None = None, attempts: int = ATTEMPTS)
     config = Config(retries={"mode": "adaptive", "max_attempts": attempts}, connect_timeout=10, read_timeout=60)
     with asking(service):
         made = session().client(service, region_name=in_region or region(), config=config)
-    _knock(made.meta.endpoint_url)
+    _check_that_it_answers(made.meta.endpoint_url)
     return made
 
 
-def _knock(url: str) -> None:
+def _check_that_it_answers(url: str) -> None:
     """A server on this machine that is not there is told at once, and not after the patience that AWS gets."""
     if is_loopback(url):
         place = urlparse(url)

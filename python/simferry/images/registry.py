@@ -54,7 +54,7 @@ def push(name: str, to: str, on_progress: Progress = lambda _: None) -> Pushed:
     tag = tag_of(image)
     uri = f"{host}/{repository}:{tag}"
     if ecr and is_loopback(client_of(ecr[2]).meta.endpoint_url):
-        return _tell(client_of(ecr[2]), ecr[1], repository, tag, image, uri)
+        return _put_in_emulator(client_of(ecr[2]), ecr[1], repository, tag, image, uri)
     there = _digest_there(client, uri, credentials)
     if there and there in digests_of(image):
         return Pushed(uri, there, True)
@@ -83,7 +83,7 @@ def _emulators_manifest(image: Any) -> tuple[str, str]:
     return manifest, f"sha256:{hashlib.sha256(manifest.encode()).hexdigest()}"
 
 
-def _tell(ecr: Any, account: str, repository: str, tag: str, image: Any, uri: str) -> Pushed:
+def _put_in_emulator(ecr: Any, account: str, repository: str, tag: str, image: Any, uri: str) -> Pushed:
     """The emulator's jobs run in the engine that has the image: it needs to know only which one the tag means."""
     manifest, digest = _emulators_manifest(image)
     name = {"registryId": account, "repositoryName": repository}

@@ -82,16 +82,16 @@ class FoldersAndS3(Files):
 
     def fetch(self, source: dict[str, Any], folder: Path, host: int, hosts: int) -> None:
         here = source["S3Uri"].startswith(HERE)
-        with _told():
+        with _in_our_words():
             super().fetch(source, folder, host, hosts) if here else self.s3.fetch(source, folder, host, hosts)
 
     def send(self, tree: Tree, uri: str) -> None:
-        with _told():
+        with _in_our_words():
             super().send(tree, uri) if uri.startswith(HERE) else self.s3.send(tree, uri)
 
 
 @contextlib.contextmanager
-def _told() -> Iterator[None]:
+def _in_our_words() -> Iterator[None]:
     try:
         yield
     except TransferError as error:

@@ -123,10 +123,13 @@ class ServiceError(SimferryError):
 
 
 class NoAnswer(ServiceError):
-    """A service can't be reached. What was asked of it may have been done all the same."""
+    """A service can't be reached. What was asked of it may have been done all the same. service: as users call it."""
 
     code = "no_answer"
-    service = "the service"
+
+    def __init__(self, message: Words, hint: Words = "", service: str = "the service") -> None:
+        super().__init__(message, hint)
+        self.service = service
 
 
 class BudgetReached(SimferryError):

@@ -3,6 +3,7 @@
 import contextlib
 from typing import Any
 
+from ..errors import ServiceError
 from .session import AwsError, CredentialsError, account, asking, client, refused, region, session
 
 _OPEN_GROUPS = ("AllUsers", "AuthenticatedUsers")
@@ -35,7 +36,7 @@ def check_bucket(name: str) -> str:
                     client("sts", attempts=3).get_caller_identity()
             except CredentialsError:
                 raise
-            except AwsError:  # STS can't be asked from here
+            except ServiceError:  # STS can't be asked from here
                 pass
         raise
     found = answer.get("HTTPHeaders", {}).get("x-amz-bucket-region", "") or wanted

@@ -9,8 +9,7 @@ from functools import cache
 from typing import Any
 from urllib.parse import urlparse
 
-from .. import errors
-from ..errors import ServiceError, UsageError
+from ..errors import NoAnswer, ServiceError, UsageError
 from ..hints import Words
 
 ATTEMPTS = 12  # adaptive: the client slows itself down when it is throttled
@@ -28,13 +27,6 @@ class AwsError(ServiceError):
 
 class AccessDenied(AwsError):
     """The credentials are good, and do not allow it."""
-
-
-class NoAnswer(AwsError, errors.NoAnswer):
-    """AWS can't be reached."""
-
-    code = "no_answer"
-    service = "AWS"
 
 
 class CredentialsError(AwsError):
@@ -79,7 +71,9 @@ def _check_that_it_answers(url: str) -> None:
         try:
             socket.create_connection((place.hostname, place.port or 80), timeout=5).close()
         except OSError:
-            raise NoAnswer(f"AWS can't be asked: {url} does not answer", "Does  simferry emulator  run?") from None
+            raise NoAnswer(
+                f"AWS can't be asked: {url} does not answer", "Does  simferry emulator  run?", "AWS"
+            ) from None
 
 
 def emulated(service: str = "sagemaker") -> bool:
@@ -137,12 +131,12 @@ def asking(what: str) -> Iterator[None]:
     except (b.HTTPClientError, b.ConnectionError) as error:
         url = error.kwargs.get("endpoint_url")
         hint = "Does  simferry emulator  run?" if is_loopback(url) else "Is this machine online?"
-        raise NoAnswer(f"{what} can't be asked: {url or 'AWS'} does not answer", hint) from None
+        raise NoAnswer(f"{what} can't be asked: {url or 'AWS'} does not answer", hint, "AWS") from None
     except b.BotoCoreError as error:
         raise AwsError(f"{what} can't be asked: {_sentence(error)}") from None
 
 
-def refused(what: str, error: Any) -> AwsError:
+def refused(what: str, error: Any) -> ServiceError:
     """A service's refusal (botocore's ClientError) as an error of ours."""
     said = error.response.get("Error", {})
     code = str(said.get("Code", ""))
@@ -158,9 +152,8 @@ def refused(what: str, error: Any) -> AwsError:
         hint = "docs/iam/ has the policies that simferry needs, each action with what it is for."
         return AccessDenied(f"access to {what} is denied ({error.operation_name}): {message}", hint, code)
     if error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0) >= 500:  # it may have been done all the same
-        return NoAnswer(
-            f"{what}: AWS could not say whether {error.operation_name} was done: {message} ({code})", "", code
-        )
+        said = f"{what}: AWS could not say whether {error.operation_name} was done: {message} ({code})"
+        return NoAnswer(said, service="AWS")
     hint = "--role, or SIMFERRY_ROLE; docs/iam/ tells how to make one." if "ssume role" in message else ""
     return AwsError(f"{what}: AWS refuses {error.operation_name}: {message} ({code})", hint, code)
 

@@ -1,4 +1,4 @@
-"""What waiting for a job raises."""
+"""Errors of jobs that have failed."""
 
 from typing import Any
 

@@ -24,7 +24,7 @@ POLL_SECONDS = 0.3
 
 
 def run_here(request: dict[str, Any], session: Session, show_logs: bool) -> dict[str, Any]:
-    """Run a job to its end; returns what DescribeProcessingJob would tell."""
+    """Run a job until it has ended. Returns the answer that DescribeProcessingJob would give."""
     engine = connect()
     owner = f"local-{os.getpid()}"
     kms_key = request.get("ProcessingOutputConfig", {}).get("KmsKeyId")
@@ -59,7 +59,7 @@ def run_here(request: dict[str, Any], session: Session, show_logs: bool) -> dict
 
 
 def _print_new(job: ContainerJob, texts: dict[str, str], printed: dict[str, int], last: bool) -> None:
-    """Print the lines that are new; one that isn't finished waits, until the job has ended."""
+    """Print the new lines. An unfinished line is printed when the job has ended."""
     for host, text in texts.items():
         new = text[printed[host] :]
         new = new if last else new[: new.rfind("\n") + 1]
@@ -82,16 +82,16 @@ class FoldersAndS3(Files):
 
     def fetch(self, source: dict[str, Any], folder: Path, host: int, hosts: int) -> None:
         here = source["S3Uri"].startswith(HERE)
-        with _in_our_words():
+        with _usage_errors():
             super().fetch(source, folder, host, hosts) if here else self.s3.fetch(source, folder, host, hosts)
 
     def send(self, tree: Tree, uri: str) -> None:
-        with _in_our_words():
+        with _usage_errors():
             super().send(tree, uri) if uri.startswith(HERE) else self.s3.send(tree, uri)
 
 
 @contextlib.contextmanager
-def _in_our_words() -> Iterator[None]:
+def _usage_errors() -> Iterator[None]:
     try:
         yield
     except TransferError as error:

@@ -1,4 +1,4 @@
-"""Processing jobs in the shape of version 2: processors, their inputs and outputs, the jobs that they start."""
+"""Processing jobs in the shape of version 2: processors start them."""
 
 import copy
 import re
@@ -14,7 +14,8 @@ from ..containers.job import ROLE
 from ..containers.storage import local_uri
 from ..errors import UsageError
 from . import local
-from .exceptions import check_status
+from .inputs import ProcessingInput, ProcessingOutput
+from .job import ProcessingJob
 from .network import NetworkConfig
 from .s3 import S3Uploader, s3_path_join
 from .session import Session
@@ -27,145 +28,11 @@ LOCAL = ("local", "local_gpu")
 NAME_LENGTH = 63
 
 
-class ProcessingInput:
-    """Data for a job. source: an address in S3, or a file or folder here, which is uploaded. destination: in the container."""
-
-    def __init__(
-        self,
-        source: str | None = None,
-        destination: str | None = None,
-        input_name: str | None = None,
-        s3_data_type: str = "S3Prefix",
-        s3_input_mode: str = "File",
-        s3_data_distribution_type: str = "FullyReplicated",
-        s3_compression_type: str = "None",
-        s3_input: Any = None,
-        dataset_definition: Any = None,
-        app_managed: bool = False,
-    ) -> None:
-        if dataset_definition is not None or app_managed:
-            raise UsageError("dataset_definition and app_managed are not supported", "source names data in S3 or here.")
-        if s3_input is not None:  # the same in an object
-            source, destination = s3_input.s3_uri, s3_input.local_path
-            s3_data_type, s3_input_mode = s3_input.s3_data_type, s3_input.s3_input_mode
-            s3_data_distribution_type = s3_input.s3_data_distribution_type or s3_data_distribution_type
-            s3_compression_type = s3_input.s3_compression_type or s3_compression_type
-        self.source, self.destination, self.input_name = source, destination, input_name
-        self.s3_data_type, self.s3_input_mode = s3_data_type, s3_input_mode
-        self.s3_data_distribution_type, self.s3_compression_type = s3_data_distribution_type, s3_compression_type
-
-    def _request(self, address: str) -> dict[str, Any]:
-        if self.s3_compression_type == "Gzip" and self.s3_input_mode != "Pipe":
-            raise UsageError(f"input {self.input_name}: Gzip is for s3_input_mode 'Pipe', not {self.s3_input_mode!r}")
-        s3 = {
-            "S3Uri": address,
-            "LocalPath": self.destination,
-            "S3DataType": self.s3_data_type,
-            "S3InputMode": self.s3_input_mode,
-            "S3DataDistributionType": self.s3_data_distribution_type,
-            "S3CompressionType": self.s3_compression_type,
-        }
-        return {"InputName": self.input_name, "S3Input": s3}
-
-
-class ProcessingOutput:
-    """What a job leaves. source: a folder of the container. destination: an address in S3; the default bucket's if None."""
-
-    def __init__(
-        self,
-        source: str | None = None,
-        destination: str | None = None,
-        output_name: str | None = None,
-        s3_upload_mode: str = "EndOfJob",
-        app_managed: bool = False,
-        feature_store_output: Any = None,
-    ) -> None:
-        if feature_store_output is not None or app_managed:
-            raise UsageError(
-                "feature_store_output and app_managed are not supported", "destination names a place in S3."
-            )
-        self.source, self.destination, self.output_name = source, destination, output_name
-        self.s3_upload_mode = s3_upload_mode
-
-    def _request(self, address: str) -> dict[str, Any]:
-        s3 = {"S3Uri": address, "LocalPath": self.source, "S3UploadMode": self.s3_upload_mode}
-        return {"OutputName": self.output_name, "S3Output": s3}
-
-
-class ProcessingJob:
-    """A job that was started. inputs, outputs: with their names and addresses. description: of one that has run here."""
-
-    def __init__(
-        self,
-        sagemaker_session: Session | None,
-        job_name: str,
-        inputs: list[ProcessingInput] | None = None,
-        outputs: list[ProcessingOutput] | None = None,
-        output_kms_key: str | None = None,
-        description: dict[str, Any] | None = None,
-    ) -> None:
-        self.sagemaker_session = sagemaker_session or Session()
-        self.job_name = job_name
-        self.inputs, self.outputs, self.output_kms_key = inputs or [], outputs or [], output_kms_key
-        self._description = description
-
-    @property
-    def name(self) -> str:
-        return self.job_name
-
-    @property
-    def output_config(self) -> dict[str, Any]:
-        """The outputs as CreateProcessingJob has them."""
-        config: dict[str, Any] = {"Outputs": [one._request(str(one.destination)) for one in self.outputs]}
-        return config | ({"KmsKeyId": self.output_kms_key} if self.output_kms_key else {})
-
-    @classmethod
-    def from_processing_name(cls, sagemaker_session: Session, processing_job_name: str) -> "ProcessingJob":
-        """The job of that name."""
-        told = sagemaker_session.describe_processing_job(processing_job_name)
-        inputs = []
-        for one in told.get("ProcessingInputs", []):
-            if s3 := one.get("S3Input"):
-                mode = s3.get("S3InputMode", "File")
-                inputs.append(
-                    ProcessingInput(s3["S3Uri"], s3.get("LocalPath"), one["InputName"], s3["S3DataType"], mode)
-                )
-        config = told.get("ProcessingOutputConfig", {})
-        outputs = [
-            ProcessingOutput(s3.get("LocalPath"), s3["S3Uri"], one["OutputName"], s3["S3UploadMode"])
-            for one in config.get("Outputs", [])
-            if (s3 := one.get("S3Output"))
-        ]
-        return cls(sagemaker_session, processing_job_name, inputs, outputs, config.get("KmsKeyId"))
-
-    @classmethod
-    def from_processing_arn(cls, sagemaker_session: Session, processing_job_arn: str) -> "ProcessingJob":
-        """The job of that ARN."""
-        return cls.from_processing_name(sagemaker_session, processing_job_arn.rpartition("/")[2])
-
-    def describe(self) -> dict[str, Any]:
-        """What DescribeProcessingJob tells."""
-        return self._description or self.sagemaker_session.describe_processing_job(self.job_name)
-
-    def wait(self, logs: bool = True) -> None:
-        """Wait for the end, and print what the job prints. Raises exceptions.UnexpectedStatusException where it has failed."""
-        if self._description:
-            check_status(self._description)
-        elif logs:
-            self.sagemaker_session.logs_for_processing_job(self.job_name, wait=True)
-        else:
-            self.sagemaker_session.wait_for_processing_job(self.job_name)
-
-    def stop(self) -> None:
-        """Ask for the job to be stopped."""
-        if not self._description:
-            self.sagemaker_session.stop_processing_job(self.job_name)
-
-
 class Processor:
-    """Starts jobs of an image, with an entry point of its own or the image's. instance_type "local": in Docker here.
+    """Starts jobs that run an image.
 
-    instance_type: a list of several is tried in its order.
+    entrypoint: replaces the entry point of the image. instance_type: "local" runs the job in Docker on this machine; several
+    types are tried in their order.
     """
 
     def __init__(
@@ -216,10 +83,12 @@ class Processor:
         experiment_config: Any = None,
         kms_key: str | None = None,
     ) -> None:
-        """Start a job; wait: until it has ended, with what it prints if logs. The job is `latest_job` then.
+        """Start a job. The job is `latest_job` then.
 
-        Raises UsageError and aws.limits.RequestRefused before anything is sent, AwsError where AWS refuses, and
-        exceptions.UnexpectedStatusException where the job that was waited for has failed.
+        wait: wait until the job has ended. logs: print what it prints while waiting.
+
+        Raises UsageError or aws.limits.RequestRefused before anything is sent, AwsError if AWS refuses, and
+        exceptions.UnexpectedStatusException if the job has failed (only with wait).
         """
         self._start(_Preparation(self, job_name), inputs, outputs, arguments, experiment_config, kms_key, wait, logs)
 
@@ -281,7 +150,7 @@ class ScriptProcessor(Processor):
         if not self.command:
             raise UsageError("ScriptProcessor needs a command", 'For instance: command = ["/usr/bin/Rscript"]')
 
-    def run(  # type: ignore[override]  # version 2's, too, has the script first
+    def run(  # type: ignore[override]  # in version 2, too, the script is the first argument
         self,
         code: str,
         inputs: Any = None,
@@ -326,7 +195,7 @@ class ScriptProcessor(Processor):
 
 
 class _Preparation:
-    """One job on its way: its copies of the inputs and outputs, its request, and what is to be uploaded for it."""
+    """A job before it is submitted: copies of its inputs and outputs, its request, and the files to upload."""
 
     def __init__(self, processor: Processor, job_name: str | None) -> None:
         self.processor, self.session = processor, processor.sagemaker_session
@@ -349,7 +218,7 @@ class _Preparation:
         if not isinstance(given, ProcessingInput):
             raise UsageError(f"{default_name} is {given!r}", "Inputs are ProcessingInput(source, destination).")
         one = copy.copy(given)
-        self._input_requests.append(self._placed(one, default_name))
+        self._input_requests.append(self._input_request(one, default_name))
         self.inputs.append(one)
 
     def add_code(self, code: str, command: list[str]) -> None:
@@ -358,10 +227,10 @@ class _Preparation:
         name = PurePosixPath(code).name if is_s3(code) else local_path(code).name
         self.entrypoint = [*command, f"{CODE}/{name}"]
         self.code = [ProcessingInput(code, CODE, "code")]
-        self._code_requests = [self._placed(self.code[0], "code")]
+        self._code_requests = [self._input_request(self.code[0], "code")]
 
-    def _placed(self, one: ProcessingInput, default_name: str) -> dict[str, Any]:
-        """The request of an input that has its name and address now."""
+    def _input_request(self, one: ProcessingInput, default_name: str) -> dict[str, Any]:
+        """Give an input its name and address, and return its part of the request."""
         one.input_name = one.input_name or default_name
         if not one.source or not one.destination:
             raise UsageError(
@@ -391,7 +260,7 @@ class _Preparation:
             return
         if not is_s3(one.destination):
             address = self._default_address("output", one.output_name)
-            if one.destination:  # version 2 did so without a word
+            if one.destination:  # version 2 printed nothing here
                 print(
                     f"output {one.output_name}: {one.destination!r} is not in S3; it goes to {address}", file=sys.stderr
                 )
@@ -399,7 +268,7 @@ class _Preparation:
         self._output_requests.append(one._request(str(one.destination)))
 
     def request(self, arguments: list[str], experiment: dict[str, str]) -> dict[str, Any]:
-        """The job as CreateProcessingJob has it."""
+        """The request, as CreateProcessingJob takes it."""
         of = self.processor
         types = of.instance_type
         kinds: dict[str, Any] = {"InstanceType": local.LARGEST if self.here else types}
@@ -439,13 +308,6 @@ def _given(**members: Any) -> dict[str, Any]:
     return {name: value for name, value in members.items() if value}
 
 
-def _tags(tags: Any) -> list[dict[str, str]]:
-    """Tags as the service has them, of a list of Key and Value, or of a named list."""
-    if isinstance(tags, dict) and set(tags) != {"Key", "Value"}:
-        return [{"Key": name, "Value": value} for name, value in named_texts(tags).items()]
-    return [named_texts(tag) for tag in listed(tags)]
-
-
 def timed_name(base: str) -> str:
     """base-YYYY-MM-DD-HH-MM-SS-mmm, in UTC; the base is cut so that the service takes the name."""
     now = time.time()
@@ -457,3 +319,10 @@ def timed_name(base: str) -> str:
 def image_name(image_uri: str) -> str:
     """The image's own name: simferry-r of 123456789012.dkr.ecr.us-west-2.amazonaws.com/simferry-r:1."""
     return image_uri.partition("@")[0].rpartition("/")[2].partition(":")[0]
+
+
+def _tags(tags: Any) -> list[dict[str, str]]:
+    """Tags in the form of the service, from a list of Key and Value or from a named list."""
+    if isinstance(tags, dict) and set(tags) != {"Key", "Value"}:
+        return [{"Key": name, "Value": value} for name, value in named_texts(tags).items()]
+    return [named_texts(tag) for tag in listed(tags)]

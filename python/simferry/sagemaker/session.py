@@ -24,10 +24,11 @@ ENDED = ("Completed", "Failed", "Stopped")
 
 
 class Session:
-    """Of a boto3 session: the configured one unless told otherwise.
+    """A session with AWS.
 
-    default_bucket: in place of sagemaker-<region>-<account>. default_bucket_prefix: of all default addresses. The other clients
-    and settings of version 2 are accepted, and of no effect: processing jobs don't need them.
+    boto_session: a boto3 session; None takes the usual configuration. default_bucket: the bucket to use instead of
+    sagemaker-<region>-<account>. default_bucket_prefix: begins every default address. The other clients and settings of
+    version 2 are accepted and ignored: processing jobs don't need them.
     """
 
     local_mode = False
@@ -102,7 +103,7 @@ class Session:
         name = assumed.group(3)
         from botocore.exceptions import ClientError
 
-        try:  # its path is told by IAM alone
+        try:  # only IAM knows the path of a role
             return str(self.client("iam").get_role(RoleName=name)["Role"]["Arn"])
         except ClientError:
             path = "service-role/" if name.startswith("AmazonSageMaker-ExecutionRole") else ""
@@ -126,7 +127,7 @@ class Session:
         return ""
 
     def expand_role(self, role: str) -> str:
-        """The ARN of a role that is given by its name; an ARN as it is."""
+        """The ARN of a role. role: its name or its ARN."""
         if "/" in role:
             return role
         with aws.asking(f"role {role}"):
@@ -135,7 +136,7 @@ class Session:
     # ---- the default bucket ----
 
     def default_bucket(self) -> str:
-        """The default bucket's name; it is made, and closed to the public, where it is not there."""
+        """The name of the default bucket. A missing bucket is made, closed to the public."""
         name = self._bucket = self._bucket or buckets.default_name(self.boto_region_name, self.account_id())
         if not self._bucket_is_there:
             owner = self.account_id() if self._own_bucket else ""
@@ -144,7 +145,7 @@ class Session:
         return name
 
     def _owner(self, bucket: str) -> dict[str, str]:
-        """The default bucket's name can be foreseen, and taken by a stranger: S3 is told whose it has to be."""
+        """A stranger could guess the name of the default bucket and own it: S3 refuses if the owner is another account."""
         return {"ExpectedBucketOwner": self.account_id()} if self._own_bucket and bucket == self._bucket else {}
 
     # ---- files ----
@@ -229,7 +230,7 @@ class Session:
     # ---- processing jobs ----
 
     def describe_processing_job(self, job_name: str) -> dict[str, Any]:
-        """What DescribeProcessingJob tells."""
+        """The answer of DescribeProcessingJob."""
         with aws.asking(f"processing job {job_name}"):
             return dict(self.sagemaker_client.describe_processing_job(ProcessingJobName=job_name))
 
@@ -242,25 +243,25 @@ class Session:
             self.sagemaker_client.stop_processing_job(ProcessingJobName=job_name)
 
     def wait_for_processing_job(self, job: str, poll: float = 5) -> dict[str, Any]:
-        """Wait until a job has ended; returns its description. Raises UnexpectedStatusException where it has failed."""
-        with _detaching(job):
+        """Wait until a job has ended. Returns its description. Raises UnexpectedStatusException if it has failed."""
+        with _message_on_interrupt(job):
             while (description := self.describe_processing_job(job))["ProcessingJobStatus"] not in ENDED:
                 time.sleep(poll)
-        return self._judged(description)
+        return self._checked(description)
 
     def logs_for_processing_job(self, job_name: str, wait: bool = False, poll: float = 5) -> None:
-        """Print what a job prints; wait: until it has ended. Raises UnexpectedStatusException where it has failed then."""
-        state = _State(lambda: self.describe_processing_job(job_name), poll)
+        """Print what a job prints; with wait, until it has ended. Raises UnexpectedStatusException if the job has then failed."""
+        state = _Description(lambda: self.describe_processing_job(job_name), poll)
         cluster = state.description.get("ProcessingResources", {}).get("ClusterConfig", {})
         several = cluster.get("SelectedInstanceCount", cluster.get("InstanceCount", 1)) > 1
-        with _detaching(job_name):
+        with _message_on_interrupt(job_name):
             lines = logs.follow([job_name], lambda: not wait or state.ended(), client=self.client("logs"))
             for _, host, line in lines:
                 print(shown(f"[{host}] {line}" if several else line, sys.stdout), flush=True)
         if wait:
-            self._judged(state.description)
+            self._checked(state.description)
 
-    def _judged(self, description: dict[str, Any]) -> dict[str, Any]:
+    def _checked(self, description: dict[str, Any]) -> dict[str, Any]:
         name = description["ProcessingJobName"]
         check_status(description, f'Session().logs_for_processing_job("{name}")  prints what it has printed.')
         if description["ProcessingJobStatus"] == "Stopped":
@@ -269,8 +270,8 @@ class Session:
         return description
 
 
-class _State:
-    """A job's description, asked for again when it is older than some seconds, until the job has ended."""
+class _Description:
+    """The description of a job. It is asked for again when it is older than `seconds`, until the job has ended."""
 
     def __init__(self, describe: Callable[[], dict[str, Any]], seconds: float) -> None:
         self._describe, self._seconds = describe, seconds
@@ -283,8 +284,8 @@ class _State:
 
 
 @contextlib.contextmanager
-def _detaching(job_name: str) -> Iterator[None]:
-    """Ctrl-C ends the waiting, and not the job. This is said here: of an interrupt R passes on no words."""
+def _message_on_interrupt(job_name: str) -> Iterator[None]:
+    """Ctrl-C ends the waiting, but not the job. The message is printed here because R shows none for an interrupt."""
     try:
         yield
     except KeyboardInterrupt:
@@ -299,9 +300,10 @@ def _detaching(job_name: str) -> Iterator[None]:
 
 
 def get_execution_role(sagemaker_session: Session | None = None, use_default: bool = False) -> str:
-    """The ARN of the role that jobs are to have: SIMFERRY_ROLE where it is set, otherwise that whose credentials are used.
+    """The ARN of the role for jobs: SIMFERRY_ROLE if it is set, otherwise the role of the current credentials.
 
-    Raises UsageError where these are a user's. use_default: version 2 made a role that may do anything; none is made here.
+    Raises UsageError if the credentials are those of a user. use_default: ignored. Version 2 made a role with all
+    permissions; simferry makes none.
     """
     session = sagemaker_session or Session()
     if role := os.environ.get("SIMFERRY_ROLE"):

@@ -1,0 +1,70 @@
+"""The inputs and outputs of a processing job, in the shape of version 2."""
+
+from typing import Any
+
+from ..errors import UsageError
+
+
+class ProcessingInput:
+    """Data for a job. source: an address in S3, or a local file or folder, which is uploaded. destination: a folder of the container."""
+
+    def __init__(
+        self,
+        source: str | None = None,
+        destination: str | None = None,
+        input_name: str | None = None,
+        s3_data_type: str = "S3Prefix",
+        s3_input_mode: str = "File",
+        s3_data_distribution_type: str = "FullyReplicated",
+        s3_compression_type: str = "None",
+        s3_input: Any = None,
+        dataset_definition: Any = None,
+        app_managed: bool = False,
+    ) -> None:
+        if dataset_definition is not None or app_managed:
+            raise UsageError("dataset_definition and app_managed are not supported", "source names data in S3 or here.")
+        if s3_input is not None:  # one object that holds the same fields
+            source, destination = s3_input.s3_uri, s3_input.local_path
+            s3_data_type, s3_input_mode = s3_input.s3_data_type, s3_input.s3_input_mode
+            s3_data_distribution_type = s3_input.s3_data_distribution_type or s3_data_distribution_type
+            s3_compression_type = s3_input.s3_compression_type or s3_compression_type
+        self.source, self.destination, self.input_name = source, destination, input_name
+        self.s3_data_type, self.s3_input_mode = s3_data_type, s3_input_mode
+        self.s3_data_distribution_type, self.s3_compression_type = s3_data_distribution_type, s3_compression_type
+
+    def _request(self, address: str) -> dict[str, Any]:
+        if self.s3_compression_type == "Gzip" and self.s3_input_mode != "Pipe":
+            raise UsageError(f"input {self.input_name}: Gzip is for s3_input_mode 'Pipe', not {self.s3_input_mode!r}")
+        s3 = {
+            "S3Uri": address,
+            "LocalPath": self.destination,
+            "S3DataType": self.s3_data_type,
+            "S3InputMode": self.s3_input_mode,
+            "S3DataDistributionType": self.s3_data_distribution_type,
+            "S3CompressionType": self.s3_compression_type,
+        }
+        return {"InputName": self.input_name, "S3Input": s3}
+
+
+class ProcessingOutput:
+    """Files that a job writes. source: a folder of the container. destination: an address in S3; None means the default bucket."""
+
+    def __init__(
+        self,
+        source: str | None = None,
+        destination: str | None = None,
+        output_name: str | None = None,
+        s3_upload_mode: str = "EndOfJob",
+        app_managed: bool = False,
+        feature_store_output: Any = None,
+    ) -> None:
+        if feature_store_output is not None or app_managed:
+            raise UsageError(
+                "feature_store_output and app_managed are not supported", "destination names a place in S3."
+            )
+        self.source, self.destination, self.output_name = source, destination, output_name
+        self.s3_upload_mode = s3_upload_mode
+
+    def _request(self, address: str) -> dict[str, Any]:
+        s3 = {"S3Uri": address, "LocalPath": self.source, "S3UploadMode": self.s3_upload_mode}
+        return {"OutputName": self.output_name, "S3Output": s3}

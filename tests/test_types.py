@@ -1,5 +1,6 @@
 """The types that users see: mypy, strict, on a small project of a user's that imports the installed package."""
 
+import inspect
 import re
 import shutil
 import subprocess
@@ -36,3 +37,35 @@ def test_mistakes_are_errors(said):
     lines = (PROJECT / "wrong.py").read_text().splitlines()
     wrong = {number: line.rpartition("# ")[2] for number, line in enumerate(lines, 1) if "  # " in line}
     assert {number: code for number, (code, _) in said["wrong.py"].items()} == wrong
+
+
+def public():
+    """Each public name, and what classes have: their public methods and properties."""
+    for name in set(simferry.__all__) - {"__version__", "r"}:
+        value = getattr(simferry, name)
+        yield name, value
+        if inspect.isclass(value):
+            yield from ((f"{name}.{own}", it) for own, it in vars(value).items() if is_documented(own, it))
+    yield from ((f"r.{name}", getattr(simferry.r, name)) for name in simferry.r.__all__)
+
+
+def is_documented(name, value):
+    return not name.startswith("_") and (inspect.isfunction(value) or isinstance(value, property))
+
+
+@pytest.mark.parametrize(("name", "value"), sorted(public()))
+def test_docstrings_name_each_argument_and_the_errors(name, value):
+    text = value.__doc__
+    assert text and not text.startswith(f"{name}(")  # which is what a dataclass has by itself
+    if isinstance(value, property) or value in (simferry.Run, simferry.SimferryError):  # nobody makes these
+        return
+    arguments = set(inspect.signature(value).parameters) - {"self"}
+    assert {one for one in arguments if not re.search(rf"\b{one}\b", text)} == set()
+    # a dataclass that users only read raises nothing
+    assert not arguments or "Raises" in text or value in (simferry.Forecast, simferry.Progress)
+    for unit, arguments_with_it in {
+        "second": r"seconds|timeout|deadline|max_runtime",
+        "dollar": "budget|dollars",
+    }.items():
+        if any(re.search(arguments_with_it, one) for one in arguments):
+            assert unit in text

@@ -42,6 +42,8 @@ from .terminal import shown
 
 
 class SimferryError(Exception):
+    """An error of simferry. message: what was wrong, with the value and the place. hint: what to do; it may be empty."""
+
     code = "simferry"
     exit_code = 1
     nothing_begun = False  # set where jobs were to begin, and not one of them did
@@ -52,10 +54,12 @@ class SimferryError(Exception):
 
     @property
     def message(self) -> str:
+        """What was wrong, with the value and the place."""
         return str(self.message_parts)
 
     @property
     def hint(self) -> str:
+        """What to do; it may be empty."""
         return str(self.hint_parts)
 
     def __str__(self) -> str:

@@ -14,23 +14,31 @@ from .claim import driven_elsewhere, driver_of
 
 @dataclass
 class Progress:
-    """How far a run is. Replications are counted from the names of finished blocks."""
+    """How far a run is.
+
+    total, done, failed: numbers of replications; failed ones count as done.
+    state: "running", "complete" or "incomplete". jobs: the state of each job, by its name.
+    dollars: US dollars so far; None where jobs cost no money. note: what the backend waits for.
+    per_second: replications per second since the last submission; None before the first result.
+    """
 
     total: int
     done: int
     failed: int
-    state: str  # running, complete, incomplete
+    state: str
     jobs: dict[str, str]
-    dollars: float | None = None  # so far, where jobs cost money
-    note: str = ""  # what a backend waits for
-    per_second: float | None = None  # replications, since the last plan began; None where it has brought none yet
+    dollars: float | None = None
+    note: str = ""
+    per_second: float | None = None
 
     @property
     def finished(self) -> bool:
+        """Whether every replication is done, failed ones included."""
         return self.done >= self.total
 
     @property
     def seconds_left(self) -> float | None:
+        """Estimated seconds to the end at the present rate; None if the rate is not known or nothing is left."""
         return (self.total - self.done) / self.per_second if self.per_second and not self.finished else None
 
 

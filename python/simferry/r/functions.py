@@ -124,7 +124,7 @@ def _received(script: str, name: str) -> Any:
 
 
 def read_rds(path: str | Path) -> Any:
-    """The object in an .rds file, as Python values; a fitted model is a dict of its parts.
+    """The object in an .rds file, as Python values; a fitted model is a dict of its parts. path: of the file.
 
     It is read without R, and nothing in it is run: a file from a stranger is safe to open here. It is not in R: whoever
     wrote a file that `readRDS` opens can have made it run code of theirs there.

@@ -30,9 +30,14 @@ RESERVED = ("condition", "replication", "replications")  # columns of every tabl
 class Design:
     """The conditions of a sweep.
 
+    columns: values by parameter, all of the same length. types: "number", "integer", "logical" or "string" by parameter.
+    known_distinct: True skips the check for equal conditions.
+
     table: pyarrow.Table, a row per condition, a column per parameter (float64, int32, bool or string; null is NA).
     types: dict from parameter to "number", "integer", "logical" or "string".
-    Raises DesignError for no rows, a reserved name, or two equal conditions.
+
+    Raises DesignError if there are no rows, if a name is reserved, if two conditions are equal, or if a value does not have
+    the declared type.
     """
 
     def __init__(
@@ -76,10 +81,11 @@ class Design:
 
     @property
     def names(self) -> list[str]:
+        """The parameters, in the order of the columns."""
         return list(self.types)
 
     def condition(self, row: int) -> dict[str, Any]:
-        """The parameters of one row (counted from 0), as they arrive in Python."""
+        """The parameters of one row (counted from 0), as a Python simulation receives them. Raises IndexError for other rows."""
         return {name: as_python(self.table[name][row].as_py()) for name in self.types}
 
     def to_pandas(self) -> "pd.DataFrame":
@@ -88,7 +94,10 @@ class Design:
         return frame
 
     def canonical(self, common: Iterable[str] = ()) -> list[str]:
-        """Each condition as JSON of its parameters, names sorted, those in `common` left out. The streams depend on it."""
+        """Each condition as JSON of its parameters, sorted by name. The random streams depend on this text.
+
+        common: parameters to leave out. Raises nothing.
+        """
         left_out = set(common)
         columns = []
         for name in sorted(self.types):
@@ -116,7 +125,13 @@ class Design:
 def grid(
     parameters: Mapping[str, Any] | None = None, /, *, types: Mapping[str, str] | None = None, **named: Any
 ) -> Design:
-    """Every combination of the values given for each parameter; the last one varies fastest."""
+    """A design of every combination of the parameters' values; the last parameter varies fastest.
+
+    parameters: values by parameter, as a dict. named: the same as keyword arguments.
+    types: "number", "integer", "logical" or "string" by parameter; without it the values decide.
+
+    Raises DesignError if a parameter has no values or is given twice, and as `Design` does.
+    """
     columns = _lists(parameters, named)
     for name, values in columns.items():
         if not values:
@@ -131,7 +146,15 @@ def grid(
 def zipped(
     parameters: Mapping[str, Any] | None = None, /, *, types: Mapping[str, str] | None = None, **named: Any
 ) -> Design:
-    """The first value of every parameter together, then the second, and so on; a single value is used in every condition."""
+    """A design of the first values of all parameters, then the second values, and so on.
+
+    A single value is used in every condition.
+
+    parameters: values by parameter, as a dict. named: the same as keyword arguments.
+    types: "number", "integer", "logical" or "string" by parameter; without it the values decide.
+
+    Raises DesignError if the lengths differ or a parameter is given twice, and as `Design` does.
+    """
     columns = _lists(parameters, named)
     longest = max((len(values) for values in columns.values()), default=1)
     return Design({n: v * longest if len(v) == 1 else v for n, v in columns.items()}, types)
@@ -140,9 +163,14 @@ def zipped(
 def table(
     source: "str | Path | Mapping[str, Any] | pd.DataFrame | pa.Table", *, types: Mapping[str, str] | None = None
 ) -> Design:
-    """A design that exists as a table: the path of a CSV or Parquet file, a pandas.DataFrame, a pyarrow.Table or a dict.
+    """A design from a table, one condition per row.
 
-    In a dict a single value is used in every condition, as in `zipped`."""
+    source: the path of a CSV or Parquet file, a pandas.DataFrame, a pyarrow.Table or a dict. In a dict a single value is used
+        in every condition, as in `zipped`.
+    types: "number", "integer", "logical" or "string" by parameter; without it the columns decide.
+
+    Raises DesignError if the source cannot be read or has two columns of one name, and as `Design` does.
+    """
     if isinstance(source, (str, Path)):
         frame = read_table(Path(source), types or {})
     elif isinstance(source, pa.Table):

@@ -162,7 +162,7 @@ class SweepTable(_Table):
 def read_sweep(path: str | Path, backend: str | None = None) -> dict[str, Any]:
     """A sweep file as the arguments of `simferry.run`. Raises SweepFileError that names every fault at once.
 
-    backend: another one than the file's; the file's table of that name then counts.
+    path: of the TOML file. backend: another one than the file's; the options are then those of the file's table of that name.
     """
     path = Path(path)
     try:

@@ -19,10 +19,14 @@ def random(
     types: Mapping[str, str] | None = None,
     **named: Any,
 ) -> Design:
-    """`size` conditions with values drawn at random.
+    """A design of `size` conditions with values drawn at random.
 
-    A pair (low, high) is a range, of whole numbers (both ends included) where both ends are whole; a list is a choice.
-    seed: of this design, not of the run.
+    parameters: by name a range (low, high) or a list of values to choose from, as a dict. A range between two whole numbers
+        gives whole numbers, both ends included. named: the same as keyword arguments.
+    seed: a whole number, the seed of this design. The run has a seed of its own.
+    types: "number", "integer", "logical" or "string" by parameter; without it the values decide.
+
+    Raises DesignError if there is nothing to draw or a range does not go up, and as `Design` does.
     """
     return _sampled(size, parameters, named, types, lambda d: np.random.default_rng(seed).random((size, d)))
 
@@ -36,7 +40,10 @@ def latin_hypercube(
     types: Mapping[str, str] | None = None,
     **named: Any,
 ) -> Design:
-    """Like `random`, on a Latin hypercube: each parameter's range is covered evenly."""
+    """A design on a Latin hypercube (scipy.stats.qmc.LatinHypercube), which covers each parameter's range evenly.
+
+    size, parameters, named, seed, types: as for `random`. Raises DesignError as `random` does, and if scipy is missing.
+    """
     return _sampled(size, parameters, named, types, lambda d: _qmc().LatinHypercube(d=d, rng=seed).random(size))
 
 
@@ -49,7 +56,10 @@ def sobol(
     types: Mapping[str, str] | None = None,
     **named: Any,
 ) -> Design:
-    """Like `random`, on a scrambled Sobol' sequence; a size that is a power of 2 keeps its balance."""
+    """A design on a scrambled Sobol' sequence (scipy.stats.qmc.Sobol). Its balance needs a size that is a power of 2.
+
+    size, parameters, named, seed, types: as for `random`. Raises DesignError as `random` does, and if scipy is missing.
+    """
     return _sampled(size, parameters, named, types, lambda d: _qmc().Sobol(d=d, rng=seed).random(size))
 
 

@@ -140,6 +140,7 @@ class Simulation:
 
     @property
     def objects(self) -> str:
+        """The file of the snapshot with the function object and the constants; empty if there are none."""
         if isinstance(self.target, RFunction):
             return "objects.rds"
         return "objects.pkl" if self.language == "python" and (callable(self.target) or self.constants) else ""
@@ -263,7 +264,7 @@ class Simulation:
         return self.path.read_bytes() if self.path is not None else b""
 
     def write_code(self, folder: Path) -> None:
-        """The snapshot and the worker, as files in a folder."""
+        """Write the snapshot and the worker into a folder. Raises OSError if that fails."""
         write_code(self.language, self.files(), self.empty_folders(), folder)
 
     def needs_private_mount(self) -> bool:

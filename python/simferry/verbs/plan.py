@@ -43,10 +43,16 @@ NOT_PLANNED = (
 
 @dataclass
 class Forecast:
-    """What a run would be. seconds are None without a pilot, and in the cloud, where `cloud` has them and stretches is 0.
+    """What a run would compute, and how long it should take.
 
-    What a pilot told is of this machine: workers, core_seconds, the seconds of its replications. code: name and path of what the
-    hash covers, by which results of earlier runs are known again: the script, included files, your own modules and packages.
+    conditions, replications (of each condition), total: numbers. already_there: replications that earlier runs have computed.
+    stretches: pieces of work (0 in the cloud). workers: cores of this machine to use. seed: of the pilot's run, or as given.
+    pilot_run, pilot_replications: id of the pilot's run, and how many replications it computed.
+    seconds_per_replication, longest_replication: seconds, as measured here. slowest_condition: parameters and seconds.
+    core_seconds: seconds of one core for all that is left. seconds: estimated duration. Both are None without a pilot.
+    cloud: time and cost (US dollars) by instance type; None for other backends.
+    code: name and path of the files whose content decides whether earlier results are reused: the script, included files,
+        your own modules and packages.
     """
 
     conditions: int
@@ -91,12 +97,17 @@ def plan(
 ) -> Forecast:
     """What `run` would do with the same arguments, without doing it.
 
+    simulation, design, replications, seed, function, args, include, constants, results_file, inputs, common, store, backend,
+    cores, place: as for `run`.
+
     With `pilot`, a few replications of (up to 200 of) the conditions are run for at most 20 seconds to see how long they
     take. They are kept: a run with the same seed does not compute them again.
 
     backend "sagemaker": the pilot runs on this machine, or in `image` on this machine where the simulation can't run without
     it, and is not kept; `cloud` of what is returned has time and cost by instance type and number of jobs, the cheapest within
     `deadline` ("2h", or seconds) and the fastest within `budget` (US dollars). refresh_prices: ask AWS for today's prices first.
+
+    Raises SimulationError, DesignError or UsageError as `run` does, and AwsError if AWS refuses.
     """
     simulation = as_simulation(simulation, function, args, include, constants, results_file, inputs)
     design = as_design(design)

@@ -73,11 +73,12 @@ class Run:
 
     @property
     def id(self) -> str:
+        """Its name in its store."""
         return self._folder.id
 
     @property
     def folder(self) -> Path:
-        """The run folder on this machine; of a run that lives elsewhere, its mirror."""
+        """The run folder on this machine. Of a run in an object store it is the local copy."""
         return self._folder.path
 
     @property
@@ -87,11 +88,14 @@ class Run:
 
     @property
     def handle(self) -> str:
-        """What it is called by in a command: its id, or its address where that is needed to find it."""
+        """Its name in commands: its id, or its address if the id alone does not find it."""
         return self._folder.handle
 
     def command(self, verb: str, **options: Any) -> Command:
-        """A command about it. As text it can be pasted: simferry.open("ID").resume(budget=5), or what the shell and R have for it."""
+        """A command about this run, as text that can be pasted: simferry.open("ID").resume(budget=5), or the same in R or the shell.
+
+        verb: such as "resume". options: of the verb, by name. Raises nothing.
+        """
         return self._folder.command(verb, **options)
 
     @property
@@ -101,6 +105,7 @@ class Run:
 
     @property
     def seed(self) -> int:
+        """The seed, from 0 to 2^31 - 1: the one that was given, or that was drawn."""
         return int(self.record["seed"])
 
     @property
@@ -130,7 +135,12 @@ class Run:
         return progress_of(self._folder, self._backend())
 
     def watch(self, on_progress: ProgressCallback | None = None, seconds_between_looks: float = 0.25) -> Progress:
-        """Wait until the run is no longer being computed, telling `on_progress` about it; returns the last progress."""
+        """Wait until the run is no longer being computed. Returns the last progress.
+
+        on_progress: called with each Progress; None shows a bar on a terminal. seconds_between_looks: the least pause.
+
+        Raises StoreError if the run folder cannot be read.
+        """
         with _shown(on_progress) as tell:
             while True:
                 now = self.status()
@@ -140,12 +150,18 @@ class Run:
                 time.sleep(max(seconds_between_looks, self._folder.seconds_between_looks))
 
     def logs(self, job: str | None = None) -> dict[str, str]:
-        """What the jobs have printed, by the job's name (plan-job, such as 0001-0001)."""
+        """What the jobs have printed, by the name of the job.
+
+        job: a single job, such as "0001-0001" (submission and job); None gives all. Raises UsageError for an unknown job.
+        """
         backend = self._backend()
         return {name: log_text(backend, self._folder, name) for name in self._jobs(job)}
 
     def follow(self, job: str | None = None) -> Iterator[tuple[str, str]]:
-        """The lines that jobs print, as they come: the job's name and a line. Ends when the jobs have ended."""
+        """The lines that jobs print, as they come: pairs of the job's name and a line. Ends when the jobs have ended.
+
+        job: a single job, such as "0001-0001"; None gives all. Raises UsageError for an unknown job.
+        """
         return follow(self._backend(), self._folder, self._jobs(job))
 
     def _jobs(self, job: str | None) -> list[str]:
@@ -157,7 +173,12 @@ class Run:
         return [job] if job else jobs
 
     def cancel(self, seconds_to_wait: float = 10) -> Progress:
-        """Stop computing; what is done stays, and the run can be resumed."""
+        """Stop computing. Finished replications stay, and the run can be resumed.
+
+        seconds_to_wait: how long the process that computes the run may take to end before it is killed.
+
+        Raises RunBusy if another machine computes the run.
+        """
         if host := claim.driven_elsewhere(self._folder):
             raise RunBusy(f"run {self.id} is being computed on {host}", "It can be stopped only there.")
         process = claim.driver_of(self._folder)
@@ -188,7 +209,9 @@ class Run:
         """Compute what is missing, with the run's own snapshot of the code; with `retry_failed` failed replications too.
 
         changed_code: go on although code of yours that is not in the snapshot has changed; else that is a SimulationError.
-        place: options of the backend that are to be others from now on, such as workers, or for sagemaker jobs and budget.
+        on_progress: as for `run`. place: options of the backend to change from now on, such as workers, jobs or budget.
+
+        Raises SimulationError if your code has changed, RunBusy if the run is being computed, Interrupted on Ctrl-C.
         """
         if changed_since(self.record, self._folder.code):
             warnings.warn(
@@ -210,7 +233,9 @@ class Run:
     ) -> "Run":
         """Bring every condition to `replications` in all; those that are there already stay as they are.
 
-        changed_code: as of `resume`.
+        replications: of each condition, in all. changed_code, on_progress, place: as for `resume`.
+
+        Raises UsageError if the run has more replications already, and as `resume` does.
         """
         check_replications(replications)
         if replications < self.replications:
@@ -276,13 +301,17 @@ class Run:
         """The files that a replication left: those of a script's working directory; of a function value.rds
         or value.pkl, and with `keep_files` those of its working directory.
 
-        Links among them are not followed and not listed.
+        condition, replication: counted from 1. Symbolic links are neither followed nor listed.
+
+        Raises StoreError if the files cannot be read.
         """
         folder = self._folder.bring_artifacts(f"{condition}/{replication}")
         return [folder / file.name for file in Tree(folder).files()]
 
     def replay(self, condition: int, replication: int) -> Any:
         """Run one replication again in the foreground, on its stream, with the run's own snapshot of the code.
+
+        condition, replication: counted from 1.
 
         Returns what the simulation returned (of R's values r/values.py tells what they become; of a script or a command it is
         the text of its results file, if it has one). What it prints is shown.
@@ -376,16 +405,16 @@ def run(
 ) -> Run:
     """Run a simulation: `replications` times for each condition of a design.
 
-    simulation: path of a script, a function, or a program (with `args`); see `Simulation`.
+    simulation: path of a script, a function, or a program (with `args`). function, args, include, constants, results_file
+        and inputs: as for `Simulation`.
     design: a Design (grid, zipped, table, random, latin_hypercube, sobol), or anything that `table` reads; None is one
         condition without parameters.
     seed: whole number from 0 to 2^31 - 1. Without one, one is drawn; it stands in `run.seed`.
     common: names of parameters (or "all") that do not change the random numbers: conditions that differ only there share them.
-    inputs: files that it reads, by name; see `Simulation`.
     store: a folder, or an address such as s3://bucket/folder [$SIMFERRY_STORE; ./simferry-runs, or for sagemaker a folder of
         the account's default bucket].
     cores: how many one replication uses (1 for functions, all workers for scripts and commands).
-    backend: "local", "docker" (containers here) or "sagemaker" (SageMaker Processing). Its options are further arguments:
+    backend: "local", "docker" (containers here) or "sagemaker" (SageMaker Processing). place: its options, as further arguments:
         workers (cores of a job to use; all of them unless told otherwise); for the last two image, instance_type (such as
         ml.m5.xlarge), jobs, max_runtime (seconds, of a job) and hosts (containers to a job, which give a whole script one
         cluster); for sagemaker also role, budget (US dollars) and those of `simferry.backends.sagemaker.Sagemaker`.
@@ -427,12 +456,20 @@ def run(
 
 
 def open(name: str | Path, store: str | Path | None = None) -> Run:
-    """The run of that id (or the beginning of it), folder, or `latest`. Raises RunNotFound, with the nearest ones."""
+    """An existing run.
+
+    name: the id or its beginning, the folder or address, or "latest". store: where to look, as for `run`.
+
+    Raises RunNotFound, with the names that are most alike.
+    """
     return Run(find_run(name, store))
 
 
 def runs(store: str | Path | None = None) -> list[Run]:
-    """Every run in a store, oldest first. What can't be read is named in a warning, and passed over."""
+    """All runs in a store, oldest first. A run that can't be read is named in a warning and left out.
+
+    store: as for `run`. Raises StoreError if the store cannot be read.
+    """
     return [Run(folder) for folder in store_at(store).folders()]
 
 

@@ -29,7 +29,7 @@ from .service import MeteredService, NotNow, Request, ServiceJob
 _IMAGES = {"r": "simferry-r", "python": "simferry-python"}
 _STATES = {
     "InProgress": "running",
-    "Stopping": "running",
+    "Stopping": "stopping",
     "Completed": "succeeded",
     "Failed": "failed",
     "Stopped": "stopped",

@@ -40,7 +40,7 @@ class Request(NamedTuple):
 class ServiceJob:
     """A job as its service lists it.
 
-    state: running, succeeded, failed or stopped. reason: how it ended, in the service's words. message: in those of the worker,
+    state: running, stopping, stopped, succeeded or failed. reason: how it ended, in the service's words. message: in those of the worker,
     where it could not go on. cut_short: it was ended with its host or by a limit. for_all: what keeps it from running may keep any
     other from it, too.
     """
@@ -171,7 +171,7 @@ class ServiceBackend(ABC):
         elif now.state == "failed" and now.for_all:
             text = f"{self.traits.service} could not run job {job} of run {run.id}: {now.reason}"
             refusal = self.service_error(text, run.command("logs"))
-        state = now.state
+        state = "running" if now.state == "stopping" else now.state
         if state == "stopped":
             # with some room: the service counts from a little after a job's creation, and is not exact
             limit = plan.get("limit", self.traits.seconds_at_most)

@@ -19,6 +19,7 @@ from .access import authorize
 from .calls import ACCOUNT, Call, Refusal
 from .faults import Faults
 from .machine import Machine, clean_up_after_killed_ones
+from .services import Service
 from .services.processing import ProcessingJobs
 from .signature import Key
 
@@ -104,6 +105,7 @@ class Emulator:
         self.processing_jobs = ProcessingJobs(
             self.quotas, self.faults, self._machine, self._has_role, self._clients_of, self.on_event
         )
+        self._services: list[Service] = [self.processing_jobs]
         self._service_key = Key(f"SIMFERRY{secrets.token_hex(6).upper()}", secrets.token_urlsafe(30))
         self._own_keys = {self._service_key.id}
         self._session = _session()
@@ -118,7 +120,8 @@ class Emulator:
 
     def stop(self) -> None:
         """Stop the jobs, remove what they left, close the port."""
-        self.processing_jobs.stop(STOP_SECONDS)
+        for service in self._services:
+            service.stop(STOP_SECONDS)
         self._server.shutdown()
         self._server.server_close()
         self._thread.join()
@@ -224,10 +227,11 @@ class Emulator:
                 actions = authorize(call)
                 if not mine:
                     self.actions.update(actions)
-            if call.service != "sagemaker":
+            service = next((one for one in self._services if one.answers(call)), None)
+            if service is None:  # moto's
                 self._backends.check_upload(call)
                 return self._backends.answer(call, start_response)
-        status, headers, content = calls.answer(self.processing_jobs.answer(call))
+        status, headers, content = calls.answer(service.answer(call))
         start_response(str(status), [*headers, ("Content-Length", str(len(content)))])
         return [content]
 

@@ -49,6 +49,9 @@ class ProcessingJobs:
             "DeleteTags": self._delete_tags,
         }
 
+    def answers(self, call: Call) -> bool:
+        return call.service == "sagemaker"
+
     def answer(self, call: Call) -> dict[str, Any]:
         request = call.parameters
         try:

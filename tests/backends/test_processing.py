@@ -589,7 +589,7 @@ def test_what_is_refused_leaves_nothing_in_the_store(tmp_path, emulator, image_r
     )
     assert "is not a role" in refused(emulator, script, image_r, role="arn:aws:iam::123456789012:user/me")
     said = refused(emulator, script, image_r, budget=0.0001, jobs=2)
-    assert "to start up costs $0.0083" in said and "--budget 0.01, or more" in said
+    assert "to start up costs $0.0083" in said and "budget=0.01, or more" in said
     assert sf.runs(f"s3://{emulator.bucket}/simferry") == []
 
 

@@ -45,7 +45,9 @@ def place_of(emulator, image, jobs):
 
 def described(emulator):
     """Every job that the service knows, newest last."""
-    sagemaker = boto3.client("sagemaker")
+    sagemaker = boto3.client(
+        "sagemaker", config=boto3.session.Config(retries={"total_max_attempts": 10})
+    )  # it may be throttled
     names = [
         one["ProcessingJobName"] for one in sagemaker.list_processing_jobs(MaxResults=100)["ProcessingJobSummaries"]
     ]

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import psutil
 import simferry as sf
+from simferry.errors import StoreError
 from simferry.results import collect, table
 
 # Draws enough that a wrong stream shows. Without changing the code, PAUSE (seconds) makes it slow, and HOLD (a file) makes
@@ -117,3 +118,11 @@ class Hold:
 
     def release(self) -> None:
         self.file.unlink()
+
+
+def how_many_done(address: str) -> str:
+    """What another process says of a run: how many replications are done, or the error. It finds this module by its name."""
+    try:
+        return str(sf.open(address).status().done)
+    except StoreError as error:
+        return str(error)

@@ -408,7 +408,7 @@ def test_what_one_of_many_jobs_left_is_not_dealt_to_many(tmp_path, emulate, imag
     run = submit(emulator, write(tmp_path, *DRAWS["r"]), image_r, jobs=6)
     plans = run._folder.plans()
     failed = sum(job["ProcessingJobStatus"] == "Failed" for job in described(emulator)[:6])
-    assert 0 < failed < 6 and plans[1]["jobs"] <= failed
+    assert 0 < failed < 6 and plans[1].jobs <= failed
 
 
 @pytest.mark.parametrize("change", [{"plan": "../../../outside"}, {"files": "../../outside"}])

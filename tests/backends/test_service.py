@@ -51,7 +51,7 @@ class Toy(ServiceBackend):
             return
         if sum(process.poll() is None for process, _, _ in service.values()) >= PLACES:
             raise NotNow("a place", seconds=0.05)
-        root, spec = make_root(request.run, request.job), request.run.record["simulation"]
+        root, spec = make_root(request.run, request.job), request.run.record.simulation
         with open(root / "log.txt", "wb") as log:
             process = subprocess.Popen(
                 [*command_here(spec["language"]), "run", root], cwd=root / "input" / "code",

@@ -206,7 +206,7 @@ def test_an_attempt_that_was_cut_short_is_no_failure_if_it_brought_a_tenth(tmp_p
 
         def poll(self, run, jobs, begin=False):
             for job, state in super().poll(run, jobs).states.items():
-                if state == "running" and any(f"{b.plan}-{b.job}" == job for b in run.block_names()):
+                if state == "running" and any(b.job == job for b in run.block_names()):
                     self.cancel(run, [job], at_once=True)
             now = super().poll(run, jobs)
             return replace(now, jobs={job: replace(state, cut_short=cut_short) for job, state in now.jobs.items()})

@@ -12,7 +12,6 @@ from simferry.files import write_whole
 from simferry.sagemaker.values import is_s3
 from simferry.store.folder_store import Store
 from simferry.store.places import store_at
-from simferry.store.run_folder import BlockName
 from simferry.sweep.conditions import read_conditions
 from simferry.sweep.inputs import as_inputs
 
@@ -74,21 +73,6 @@ def test_conditions_that_were_cut_short_are_an_error(hand_made):
         read_conditions(run)
 
 
-@pytest.mark.parametrize(
-    "name, parsed",
-    [
-        ("0001-0002-1-03.000004-r17-f2", ("0001", "0002", 17, 2)),
-        ("0000-0000-1-00.000001-r1000000-f0", ("0000", "0000", 1000000, 0)),
-        (".0001-0002-1-03.000004-r17-f2", None),
-        ("0001-0002-1-03.000004-r17-f2~", None),
-        ("notes.txt", None),
-    ],
-)
-def test_a_blocks_name_tells_what_is_in_it(name, parsed):
-    block = BlockName.parse(name)
-    assert (block and (block.plan, block.job, block.replications, block.failed)) == parsed
-
-
 def test_a_file_is_written_whole_or_not_at_all(tmp_path, monkeypatch):
     path = tmp_path / "file"
     write_whole(path, b"first")
@@ -107,7 +91,7 @@ def test_plans_are_numbered_and_hold_their_jobs(hand_made):
     for number, replications in (("0001", 10), ("0002", 25)):
         given = {**PLAN, "replications": replications}
         assert run.add_plan(given, {"0001": lambda n: f"job of plan {n}".encode()}) == number
-    assert [p["plan"] for p in run.plans()] == ["0001", "0002"]
+    assert [p.number for p in run.plans()] == ["0001", "0002"]
     assert (run.path / "plan" / "0002" / "0001" / "job").read_bytes() == b"job of plan 0002"
     assert run.replications == 25
 
@@ -122,7 +106,7 @@ def test_the_loser_of_a_race_for_a_plan_is_told(hand_made):
 
     with pytest.raises(RunBusy, match=f"run {run.id} was just taken up"):
         run.add_plan(PLAN, {"0001": slow})
-    assert os.listdir(run.path / "plan") == ["0001"] and run.plans()[0]["jobs"] == 0
+    assert os.listdir(run.path / "plan") == ["0001"] and run.plans()[0].jobs == 0
 
 
 # ---- finding runs ----
@@ -157,7 +141,7 @@ def test_a_beginning_that_fits_several_runs_offers_them(hand_made, tmp_path):
 
 def test_a_folder_written_by_a_newer_version_says_so(hand_made):
     run = hand_made(sf.grid(n=1)).run
-    (run.path / "run.json").write_text(json.dumps({**run.record, "format": 99, "simferry": "7.0"}))
+    (run.path / "run.json").write_text(json.dumps({**run.record.written, "format": 99, "simferry": "7.0"}))
     with pytest.raises(StoreError, match=r"written by a newer simferry \(7.0, run folder format 99\)\nUpdate simferry"):
         run.home.folder(run.id)
 

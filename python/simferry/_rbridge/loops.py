@@ -90,11 +90,11 @@ def _earlier_loop(simulation: Any, seed: Any, options: Arguments) -> "tuple[Any,
     home = store_at(options.get("store"), where.default_store())
     for folder in reversed(home.folders()):
         record = folder.record
-        same = record["code_hash"] == code_hash and record["replications"] == options["replications"]
-        same = same and record["options"]["backend"] == options["backend"]
-        same = same and (where.traits.contract or record["environment"] == environment)
-        if same and seed in (None, record["seed"]):
-            whole = len(collect.done(folder, failed=False)[0]) >= record["replications"]
+        same = record.code_hash == code_hash and record.replications == options["replications"]
+        same = same and record.options.backend == options["backend"]
+        same = same and (where.traits.contract or record.environment == environment)
+        if same and seed in (None, record.seed):
+            whole = len(collect.done(folder, failed=False)[0]) >= record.replications
             return None if whole and seed is None else (verbs.Run(folder), whole)
     return None
 

@@ -11,6 +11,7 @@ import pyarrow as pa
 from ..hints import Option
 from ..results import same_seeds
 from ..results.collect import done
+from ..store.keys import key_of
 from ..store.run_folder import RunFolder
 from ..worker import blocks
 from .row_keys import groups, overlooked, several_rows
@@ -21,7 +22,7 @@ _HEADER_BYTES = 65_536  # of a block: its facts and its first tables
 
 def oddities(run: RunFolder, rows: pa.Table) -> list[str]:
     """rows: all that came out, with or without the parameters."""
-    parameters = run.record["parameters"]
+    parameters = run.record.parameters
     said = []
     known = {one[0] for one in same_seeds.conditions(rows.schema.metadata)}  # a note tells of those
     if same := [condition for condition in same_values(rows, parameters) if condition not in known]:
@@ -30,7 +31,7 @@ def oddities(run: RunFolder, rows: pa.Table) -> list[str]:
             f"{which} of run {run.id} returned the same values in every replication. Does the simulation call set.seed() (or "
             "seed its generator itself)? simferry gives each replication its own stream: leave it out."
         )
-    if run.record["simulation"]["kind"] == "function" and (gone := without_a_row(run, rows)):
+    if run.record.simulation["kind"] == "function" and (gone := without_a_row(run, rows)):
         condition, replication = gone[0]
         said.append(
             f"{len(gone):,} replications of run {run.id} did not fail, and returned nothing that makes a row of the table: NULL (None), "
@@ -73,7 +74,7 @@ def files_not_kept(run: RunFolder, plans: int = 0) -> str:
     A block that holds a table of them has it among the first.
     """
     record = run.record
-    if record["simulation"]["kind"] != "function" or record["options"].get("keep_files"):
+    if record.simulation["kind"] != "function" or record.options.keep_files:
         return ""
     for _, data in run.read_blocks([b.name for b in run.block_names() if int(b.plan) > plans]):
         with contextlib.suppress(zlib.error, blocks.DamagedBlock, LookupError):
@@ -81,7 +82,7 @@ def files_not_kept(run: RunFolder, plans: int = 0) -> str:
                 continue
             found = blocks.decode(data).table("dropped").columns
             name, replication = found["file"].strings()[0], found["replication"].values[0]
-            if list(record["parameters"]) == ["loop"]:
+            if list(record.parameters) == ["loop"]:
                 return (
                     f"files that iterations wrote into their working directory are not kept (first {name}, by iteration {replication}); "
                     "they write to an absolute path what is to stay"
@@ -133,7 +134,7 @@ def without_a_row(run: RunFolder, rows: pa.Table) -> list[tuple[int, int]]:
 
 
 def _keys(condition: np.ndarray, replication: np.ndarray) -> np.ndarray:
-    return condition.astype(np.int64) << 32 | replication.astype(np.int64)
+    return key_of(condition, replication)
 
 
 class Text(NamedTuple):

@@ -32,7 +32,7 @@ FIXED = (
 
 def outputs(run: RunFolder, results: pa.Table) -> pa.Table:
     """Condition, replication and the outputs, called what they are called in the table of results."""
-    return with_parameters(run, results).drop_columns(list(run.record["parameters"]))
+    return with_parameters(run, results).drop_columns(list(run.record.parameters))
 
 
 def summary(run: RunFolder, collected: Collected, by: Collection[str] | None = None) -> "pd.DataFrame":
@@ -82,7 +82,7 @@ def summary(run: RunFolder, collected: Collected, by: Collection[str] | None = N
         tables.append(pa.table(columns))
     joined = pa.concat_tables(tables).sort_by([("condition", "ascending"), ("order", "ascending")])
     joined = with_parameters(run, joined.drop_columns(["order"]), keep=True)
-    return as_pandas(joined.drop_columns(["replication"]), run.record["parameters"])
+    return as_pandas(joined.drop_columns(["replication"]), run.record.parameters)
 
 
 def numeric(rows: pa.Table) -> list[str]:

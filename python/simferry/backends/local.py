@@ -76,7 +76,7 @@ class Local:
             with writing(run.path):
                 make_root(run, job)
                 log = open(root / "log.txt", "wb")  # noqa: SIM115
-            spec = run.record["simulation"]
+            spec = run.record.simulation
             environment = environment_here(spec, str(root / "input"))
             environment |= {"SIMFERRY_DRIVER": str(os.getpid()), JOB: str(root)}
             if sys.platform == "darwin":

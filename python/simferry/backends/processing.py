@@ -168,7 +168,9 @@ class Sagemaker(MeteredService):
             lambda name: f"{run.address}/{name}",
         )
         disk = self.options.volume or 30
-        machines = Machines(plan["types"], plan["hosts"], disk, plan["limit"], self.kms_key, self._network())
+        machines = Machines(
+            plan.types, plan.hosts, disk, plan.limit or int(self.traits.seconds_at_most), self.kms_key, self._network()
+        )
         tags = {"simferry:run": run.id, **named_texts(self.options.tags)}
         return processing_request(run, asked.job, self.image or "", self._role(), places, machines, tags)
 
@@ -183,7 +185,7 @@ class Sagemaker(MeteredService):
         pages = session.client("sagemaker").get_paginator("list_processing_jobs")
         found = {}
         # the service filters by name what it has found by time, page after page
-        begin = datetime.datetime.fromisoformat(run.record["created"]) - datetime.timedelta(minutes=5)
+        begin = datetime.datetime.fromisoformat(run.record.created) - datetime.timedelta(minutes=5)
         asked = {"NameContains": f"-{tag_of(run)}-", "CreationTimeAfter": begin}
         with session.asking("SageMaker"):
             for page in pages.paginate(**asked, PaginationConfig={"PageSize": 100}):

@@ -37,7 +37,7 @@ def processing_request(
     run: RunFolder, job: str, image: str, role: str, places: Places, machines: Machines, tags: Mapping[str, str]
 ) -> dict[str, Any]:
     """The request for a job of a run. job: plan-job, such as 0001-0003. role: an ARN."""
-    spec = run.record["simulation"]
+    spec = run.record.simulation
     inputs = [contract.input_of("code", places.code), contract.input_of("plan", places.plan)]
     for name, one in run.inputs.items():
         inputs.append(contract.input_of(name, places.input(name, one), one["mode"], one["sharded"]))

@@ -11,7 +11,7 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
 from ..aws import session
 from ..aws.instances import Instance
@@ -19,6 +19,8 @@ from ..aws.prices import START_UP_SECONDS, affordable_seconds, cost_so_far, pric
 from ..errors import BudgetReached, NoAnswer, ServiceError, SimferryError, UsageError
 from ..files import write_whole, writing
 from ..hints import BackendOptions, Option, Text
+from ..store.keys import JobId
+from ..store.records import PlanRecord
 from ..store.run_folder import RunFolder
 from ..sweep.inputs import unchanged
 from .base import Cursor, JobState, Lines, Standing, Terms, Traits
@@ -33,7 +35,7 @@ class Request(NamedTuple):
     name: str
     run: RunFolder
     job: str
-    plan: Mapping[str, Any]
+    plan: PlanRecord
 
 
 @dataclass(frozen=True)
@@ -125,7 +127,7 @@ class ServiceBackend(ABC):
                     unchanged(one["place"], one["version"])
             while self._waiting:
                 job = self._waiting[0]
-                self.start(Request(job_name(run, job), run, job, run.plan(job.partition("-")[0])))
+                self.start(Request(job_name(run, job), run, job, run.plan(JobId(job).plan)))
                 self._submitted.add(self._waiting.pop(0))
         except NotNow as wait:
             self.waits_for, self._not_before = wait.waits_for, time.monotonic() + wait.seconds
@@ -150,17 +152,17 @@ class ServiceBackend(ABC):
             if begin:
                 self._begin(run)
             known = self._list(run) if jobs else {}
-        plans = {plan["plan"]: plan for plan in run.plans()}
+        plans = {plan.number: plan for plan in run.plans()}
         last = max(plans, default="")
         states = {}
         for job in jobs:
-            number = job.partition("-")[0]
+            number = JobId(job).plan
             plan = plans.get(number) or run.plan(number)  # which tells that it is gone
             states[job] = self._state(run, job, known.get(job_name(run, job)), plan, number == last)
         active = bool(last) and self._active(run, plans[last], known)
         return Standing(states, self.waits_for, self._dollars(run), active)
 
-    def _state(self, run: RunFolder, job: str, now: ServiceJob | None, plan: Mapping[str, Any], last: bool) -> JobState:
+    def _state(self, run: RunFolder, job: str, now: ServiceJob | None, plan: PlanRecord, last: bool) -> JobState:
         if now is None and job in self._submitted:  # the list lags behind
             return JobState("running")
         if now is None:  # those of earlier plans will not be begun any more
@@ -174,7 +176,7 @@ class ServiceBackend(ABC):
         state = "running" if now.state == "stopping" else now.state
         if state == "stopped":
             # with some room: the service counts from a little after a job's creation, and is not exact
-            limit = plan.get("limit", self.traits.seconds_at_most)
+            limit = plan.limit or self.traits.seconds_at_most
             ran_too_long = now.ended is not None and (now.ended - now.created).total_seconds() >= 0.9 * limit
             state = "failed" if ran_too_long else "cancelled"
         return JobState(state, now.cut_short or now.state == "stopped", now.reason, refusal)
@@ -190,10 +192,10 @@ class ServiceBackend(ABC):
     def _forget_list(self) -> None:
         self._listed = (-math.inf, {})
 
-    def _active(self, run: RunFolder, last: Mapping[str, Any], known: Mapping[str, ServiceJob]) -> bool:
-        times = [job.ended for job in known.values() if job.ended] + [datetime.datetime.fromisoformat(last["created"])]
+    def _active(self, run: RunFolder, last: PlanRecord, known: Mapping[str, ServiceJob]) -> bool:
+        times = [job.ended for job in known.values() if job.ended] + [last.created]
         recent = any((_now() - when).total_seconds() < 6 * self.traits.poll_seconds for when in times)
-        return recent and not run.is_cancelled(last["plan"])
+        return recent and not run.is_cancelled(last.number)
 
     def _dollars(self, run: RunFolder) -> float | None:
         return None
@@ -275,18 +277,21 @@ class MeteredService(ServiceBackend):
         for plan in plans:
             jobs = self._times(run, plan, known, committed)
             dollars += max(
-                cost_so_far([(*times, name, plan["hosts"]) for times in jobs], _now(), session.region())
-                for name in plan["types"]
+                cost_so_far([(*times, name, plan.hosts) for times in jobs], _now(), session.region())
+                for name in plan.types
             )
         return dollars
 
     def _times(
-        self, run: RunFolder, plan: Mapping[str, Any], known: Mapping[str, ServiceJob], committed: bool
+        self, run: RunFolder, plan: PlanRecord, known: Mapping[str, ServiceJob], committed: bool
     ) -> list[tuple[datetime.datetime, datetime.datetime]]:
         """When the jobs of a plan began and ended, or will have ended."""
-        now, longest = _now(), datetime.timedelta(seconds=START_UP_SECONDS + plan["limit"])
+        now, longest = (
+            _now(),
+            datetime.timedelta(seconds=START_UP_SECONDS + (plan.limit or self.traits.seconds_at_most)),
+        )
         times = []
-        for job in (f"{plan['plan']}-{j + 1:04d}" for j in range(plan["jobs"])):
+        for job in plan.job_ids:
             one = known.get(job_name(run, job))
             begun = one.created if one else now if job in self._submitted else None
             if begun:

@@ -14,6 +14,7 @@ from ..errors import Interrupted, NoAnswer, Note, ServiceError, SimferryError, S
 from ..hints import Text, lines
 from ..jobs import plan, stretches
 from ..results import collect
+from ..store.keys import JobId, key_of
 from ..store.run_folder import RunFolder
 from ..sweep.conditions import read_conditions
 from .claim import driving
@@ -81,13 +82,13 @@ def _adopt(run: RunFolder, backend: Backend, on_progress: Callable[[Progress], N
     if not names:
         return False
     last = run.plans()[-1]
-    if run.is_cancelled(last["plan"]):  # its jobs may still be stopping
+    if run.is_cancelled(last.number):  # its jobs may still be stopping
         stop_leftovers(run, backend)
         return False
     states = backend.poll(run, names).states
     going_on = [job for job in names if states[job] == "running"]
-    pending = [job for job in names if states[job] == "pending" and job.startswith(f"{last['plan']}-")]
-    not_begun = _untouched(run, pending) if last["place"] == backend.options.given() else []
+    pending = [job for job in names if states[job] == "pending" and job.plan == last.number]
+    not_begun = _untouched(run, pending) if last.place == backend.options.given() else []
     dealt_again = [job for job in pending if job not in not_begun]
     if backend.traits.outlives_driver and dealt_again:  # the service's list lags behind: they may have begun
         backend.cancel(run, dealt_again, at_once=True)
@@ -96,12 +97,11 @@ def _adopt(run: RunFolder, backend: Backend, on_progress: Callable[[Progress], N
     return bool(not_begun or going_on) and _watch(run, backend, [*going_on, *not_begun], on_progress)
 
 
-def _untouched(run: RunFolder, jobs: list[str]) -> list[str]:
+def _untouched(run: RunFolder, jobs: list[JobId]) -> list[JobId]:
     """Those jobs of whose work nothing is done: of a run that was moved, the service does not know what ran."""
     if not jobs:
         return []
-    condition, replication = (column.astype(np.int64) for column in collect.done(run))
-    done = condition << 32 | replication
+    done = key_of(*collect.done(run))
     return [job for job in jobs if not np.isin(plan.keys_of(run.job_folder(job) / "job"), done).any()]
 
 
@@ -132,16 +132,16 @@ def _compute(
     changed_code: dict[str, str],
     on_progress: Callable[[Progress], None],
 ) -> None:
-    names: list[str] = []
+    names: list[JobId] = []
     dealt: set[str] = set()  # plans
     jobs = backend.traits.jobs
-    retries, failures = run.record["options"]["retries"], 0
+    retries, failures = run.record.options.retries, 0
     while True:
         run.look()
         if len(run.plans()) != plans:  # another driver, on another machine, has dealt out what is missing
             raise run.busy()
         done = collect.done(run, failed=not retry_failed, plans=dealt)
-        work = stretches.missing_work(run.record["conditions"], replications, *done)
+        work = stretches.missing_work(run.record.conditions, replications, *done)
         if conditions is not None:
             work = work.take(np.isin(work.condition, conditions))
         if len(work) == 0:
@@ -167,7 +167,7 @@ def _compute(
             copies=_shared_is_written(run, job_names(run)),
         )
         backend.submit(run, names)
-        dealt.add(names[0].partition("-")[0])
+        dealt.add(names[0].plan)
         plans += 1
         if _watch(run, backend, names, on_progress):
             return
@@ -179,9 +179,9 @@ def _compute(
         jobs = max(1, sum(state != "succeeded" for state in backend.poll(run, names).states.values()))
 
 
-def _only_too_short(run: RunFolder, backend: Backend, jobs: list[str], given: int) -> bool:
+def _only_too_short(run: RunFolder, backend: Backend, jobs: list[JobId], given: int) -> bool:
     """Whether an attempt is no failure: only time limits or lost hosts ended its jobs, and it brought a tenth of what it was given."""
-    number = jobs[0].partition("-")[0]
+    number = jobs[0].plan
     brought = sum(block.replications for block in run.block_names() if block.plan == number)
     ended = [job for job in backend.poll(run, jobs).jobs.values() if job.state != "succeeded"]
     return 10 * brought >= given and bool(ended) and all(job.cut_short for job in ended)
@@ -200,7 +200,7 @@ def stop_leftovers(run: RunFolder, backend: Backend) -> None:
         time.sleep(0.05)
 
 
-def _watch(run: RunFolder, backend: Backend, jobs: list[str], on_progress: Callable[[Progress], None]) -> bool:
+def _watch(run: RunFolder, backend: Backend, jobs: list[JobId], on_progress: Callable[[Progress], None]) -> bool:
     """Waits for the jobs to end. True when the run is to go no further (--on-error stop)."""
     poll_seconds, outlives_driver = backend.traits.poll_seconds, backend.traits.outlives_driver
     between_looks = max(run.seconds_between_looks, poll_seconds)
@@ -211,7 +211,7 @@ def _watch(run: RunFolder, backend: Backend, jobs: list[str], on_progress: Calla
         try:
             standing = backend.poll(run, jobs, begin=True)
             states = standing.states.values()
-            if outlives_driver and ("cancelled" in states or run.is_cancelled(jobs[-1].partition("-")[0])):
+            if outlives_driver and ("cancelled" in states or run.is_cancelled(jobs[-1].plan)):
                 backend.cancel(run, jobs, at_once=True)
                 raise Interrupted(f"the jobs of run {run.id} were stopped by somebody", run.command("resume"))
             ended = all(state in ENDED for state in states)
@@ -221,9 +221,7 @@ def _watch(run: RunFolder, backend: Backend, jobs: list[str], on_progress: Calla
                 run.look()
                 now = progress_of(run, backend)
                 on_progress(now)
-                if run.record["options"]["on_error"] == "stop" and any(
-                    b.failed for b in run.block_names() if f"{b.plan}-{b.job}" in jobs
-                ):
+                if run.record.options.on_error == "stop" and any(b.failed for b in run.block_names() if b.job in jobs):
                     _stop(run, backend)
                     return True
             silent_since = None
@@ -281,7 +279,7 @@ def _message(run: RunFolder, job: str) -> str:
     return said.decode(errors="replace") or "disk: there is no room left on its disk"  # not even to say so
 
 
-def _shared_is_written(run: RunFolder, jobs: list[str]) -> bool:
+def _shared_is_written(run: RunFolder, jobs: list[JobId]) -> bool:
     """Whether a replication of these jobs wrote to a large file that processes share; see worker/folders.py."""
     return any(_message(run, job).startswith(SHARED) for job in jobs)
 
@@ -296,6 +294,6 @@ def _as_error(run: RunFolder, job: str, said: str) -> SimferryError:
     return errors.get(kind) or WorkerError(f"the worker failed: {text}", run.command("logs"))
 
 
-def _last_lines(run: RunFolder, backend: Backend, jobs: list[str]) -> str:
+def _last_lines(run: RunFolder, backend: Backend, jobs: list[JobId]) -> str:
     texts = (log_text(backend, run, job).strip() for job in jobs)
     return next((" | ".join(text.splitlines()[-3:]) for text in texts if text), "(it is empty)")

@@ -3,11 +3,12 @@
 import datetime
 from collections import Counter
 from dataclasses import dataclass
-from typing import Any
 
 from ..backends.base import ENDED, Backend
 from ..results import collect
-from ..store.run_folder import BlockName, RunFolder
+from ..store.keys import BlockName, JobId
+from ..store.records import PlanRecord
+from ..store.run_folder import RunFolder
 from ..words import dollars, duration
 from .claim import driven_elsewhere, driver_of
 
@@ -48,14 +49,12 @@ def progress_of(run: RunFolder, backend: Backend) -> Progress:
     jobs = now.states
     names = run.block_names()  # after the jobs: the blocks of those that have ended are there by then
     plans = run.plans()
-    total = run.record["conditions"] * max([run.record["replications"], *(p["replications"] for p in plans)])
+    total = run.record.conditions * max([run.record.replications, *(p.replications for p in plans)])
     done, failed = sum(b.replications for b in names), sum(b.failed for b in names)
     goes_on = "running" in jobs.values() or (done < total and now.active)
     running = driver_of(run) is not None or bool(driven_elsewhere(run)) or (backend.traits.outlives_driver and goes_on)
     # a results file may turn out to be unreadable
-    if not running and (
-        _tried_twice(plans, names, run.record["conditions"]) or run.record["simulation"]["results_file"]
-    ):
+    if not running and (_tried_twice(plans, names, run.record.conditions) or run.record.simulation["results_file"]):
         done = len(collect.done(run)[0])
         failed = done - len(collect.done(run, failed=False)[0])
     state = "running" if running else "complete" if done >= total else "incomplete"
@@ -63,27 +62,26 @@ def progress_of(run: RunFolder, backend: Backend) -> Progress:
     return Progress(total, min(done, total), failed, state, jobs, now.dollars, now.waits_for, per_second)
 
 
-def _tried_twice(plans: list[dict[str, Any]], names: list[BlockName], conditions: int) -> bool:
+def _tried_twice(plans: list[PlanRecord], names: list[BlockName], conditions: int) -> bool:
     """Whether blocks may hold a replication twice: failed ones were tried again, or blocks of earlier plans came after the last
     one had dealt what was missing."""
     if len(plans) < 2:
         return False
     last = plans[-1]
-    before = sum(b.replications for b in names if b.plan != last["plan"])
-    known = conditions * last["replications"] - last["to_do"]
-    return before > known or any(p["reason"] == "retry failed" for p in plans)
+    before = sum(b.replications for b in names if b.plan != last.number)
+    known = conditions * last.replications - last.to_do
+    return before > known or any(p.reason == "retry failed" for p in plans)
 
 
-def _pace(plan: dict[str, Any], names: list[BlockName]) -> float | None:
-    began = datetime.datetime.fromisoformat(plan["created"])
-    seconds = (datetime.datetime.now(datetime.timezone.utc) - began).total_seconds()
-    done = sum(b.replications for b in names if b.plan == plan["plan"])
+def _pace(plan: PlanRecord, names: list[BlockName]) -> float | None:
+    seconds = (datetime.datetime.now(datetime.timezone.utc) - plan.created).total_seconds()
+    done = sum(b.replications for b in names if b.plan == plan.number)
     return done / seconds if done and seconds > 0 else None  # the clock that wrote `created` may be ahead of this one
 
 
-def job_names(run: RunFolder) -> list[str]:
+def job_names(run: RunFolder) -> list[JobId]:
     """The jobs of every plan so far: plan-job."""
-    return [f"{p['plan']}-{j + 1:04d}" for p in run.plans() for j in range(p["jobs"])]
+    return [job for plan in run.plans() for job in plan.job_ids]
 
 
 def pace(now: Progress) -> list[str]:

@@ -10,6 +10,7 @@ import numpy as np
 
 from ..backends.base import Backend, Metered, Terms
 from ..errors import StoreError
+from ..store.keys import JobId, key_of
 from ..store.run_folder import RunFolder
 from ..sweep import own_code
 from ..sweep.conditions import read_conditions
@@ -30,20 +31,20 @@ def add_plan(
     jobs: int,
     changed_code: Mapping[str, str],
     copies: bool,
-) -> list[str]:
+) -> list[JobId]:
     """Deal work to jobs, and put the plan with their files into the run folder; returns the jobs' names.
 
     replications: how many of each condition are wanted. jobs: how many at the most. changed_code: see driver.drive.
     copies: whether each process gets copies of the large files that came along, as a replication has written to one.
     """
-    record, options = run.record, run.record["options"]
+    record, options = run.record, run.record.options
     traits, workers = backend.traits, backend.traits.workers
-    spec = record["simulation"]
+    spec = record.simulation
     design = read_conditions(run)
-    made = streams_of(design, record["seed"], record["common"], spec["kind"])
-    cores = options["cores"] or (1 if spec["kind"] == "function" else workers)
+    made = streams_of(design, record.seed, record.common, spec["kind"])
+    cores = options.cores or (1 if spec["kind"] == "function" else workers)
     order = made.numbers.argsort().argsort()
-    chunk_size = options.get("chunk_size")
+    chunk_size = options.chunk_size
     if chunk_size:
         in_stretches = chunks(work, chunk_size)
     else:
@@ -54,13 +55,13 @@ def add_plan(
         terms = backend.terms(run, len(dealt))
     facts = {
         **{name: spec[name] for name in ("language", "kind", "function", "script", "objects", "results_file")},
-        "run": run.id, "seed": record["seed"], "workers": workers, "cores": cores, "jobs": len(dealt),
-        "on_error": options["on_error"],
-        "replication_timeout": options["replication_timeout"] or 0, "longest_block": terms.seconds / 20,
+        "run": run.id, "seed": record.seed, "workers": workers, "cores": cores, "jobs": len(dealt),
+        "on_error": options.on_error,
+        "replication_timeout": options.replication_timeout or 0, "longest_block": terms.seconds / 20,
         # the contract's output folder, where one replication at a time has it for itself
         "output": "/opt/ml/processing/output" if traits.contract and workers // cores <= 1 else "",
         "private_mount": "yes" if spec["private_mount"] and not traits.contract else "",
-        "chunked": "yes" if chunk_size else "", "keep_files": "yes" if options.get("keep_files") else "",
+        "chunked": "yes" if chunk_size else "", "keep_files": "yes" if options.keep_files else "",
         "copies": "yes" if copies else "",
         "own_code": own_code.known_to(record),
     }  # fmt: skip
@@ -80,7 +81,7 @@ def add_plan(
         **terms.record,
     }
     number = run.add_plan(plan_record, {f"{j + 1:04d}": job(j) for j in range(len(dealt))})
-    return [f"{number}-{j + 1:04d}" for j in range(len(dealt))]
+    return [JobId.of(number, j + 1) for j in range(len(dealt))]
 
 
 @dataclass
@@ -125,7 +126,7 @@ def streams_of(design: Design, seed: int, common: str | Iterable[str], kind: str
 
 
 def keys_of(path: Path) -> np.ndarray:
-    """What a job is to do, by its file: condition << 32 | replication of each, as int64."""
+    """What a job is to do, by its file: key_of each, see store/keys.py."""
     try:
         columns = blocks.decode(path.read_bytes()).table("stretches").columns
         condition, first, count = (columns[n].values.astype(np.int64) for n in ("condition", "first", "count"))
@@ -134,7 +135,7 @@ def keys_of(path: Path) -> np.ndarray:
     except (OSError, blocks.DamagedBlock, KeyError) as error:
         raise StoreError(f"{path} can't be read: {error}") from None
     before = np.arange(count.sum()) - np.repeat(np.cumsum(count) - count, count)
-    return np.asarray(np.repeat(condition << 32 | first, count) + before)
+    return np.asarray(np.repeat(key_of(condition, first), count) + before)
 
 
 def job_bytes(

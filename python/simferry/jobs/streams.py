@@ -49,9 +49,9 @@ def version_of(simulation: Mapping[str, Any]) -> int:
     return VERSIONS[simulation["language"], simulation["kind"]]
 
 
-def note_other_version(record: Mapping[str, Any], run: str) -> None:
-    """Tells, as a Note, of a run that draws by other rules than a new one would. record: its run.json."""
-    own, now = record["streams"], version_of(record["simulation"])
+def note_other_version(own: Any, simulation: Mapping[str, Any], run: str) -> None:
+    """Tells, as a Note, of a run that draws by other rules than a new one would. own: its version; simulation: as its record has it."""
+    now = version_of(simulation)
     if own != now:
         warnings.warn(
             Note(

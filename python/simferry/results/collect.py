@@ -8,7 +8,8 @@ import numpy as np
 import pyarrow as pa
 
 from ..errors import SimferryError
-from ..store.run_folder import BlockName, RunFolder
+from ..store.keys import BlockName, key_of, of_key
+from ..store.run_folder import RunFolder
 from ..worker import blocks
 from ..worker.blocks import Column
 from . import same_seeds
@@ -41,7 +42,7 @@ def read_blocks(run: RunFolder, mend: bool = True, after: str = "") -> Iterator[
     for name, content in run.read_blocks(names):
         try:
             block = blocks.decode(content)
-            check_block(block, names[name], run.record["conditions"])
+            check_block(block, names[name], run.record.conditions)
         except blocks.DamagedBlock as damage:
             if not mend:
                 continue
@@ -110,8 +111,7 @@ def done(run: RunFolder, failed: bool = True, plans: Container[str] = ()) -> tup
         if name.plan in plans and name.name in read:
             columns = read[name.name].table("replications").columns
             found.append((columns["condition"].values, columns["replication"].values))
-    keys = np.unique(np.concatenate([c.astype(np.int64) << 32 | r.astype(np.int64) for c, r in found]))
-    return keys >> 32, keys & 0xFFFFFFFF
+    return of_key(np.unique(np.concatenate([key_of(c, r) for c, r in found])))
 
 
 def collect(run: RunFolder) -> Collected:
@@ -133,11 +133,11 @@ def collected(run: RunFolder, read: list[blocks.Block]) -> Collected:
     results = parts["results"]
     unreadable: list[tuple[int, int, int, str]] = []
     if parts["outputs"]:
-        more, unreadable = output_columns(parts["outputs"], run.record["simulation"]["results_file"])
+        more, unreadable = output_columns(parts["outputs"], run.record.simulation["results_file"])
         results = results + more
     failures = _assemble(parts["failures"], kept, {name: "string" for name in _TEXTS})
     at = np.array([row[:3] for row in unreadable], dtype=np.int64).reshape(-1, 3)
-    gone = _left_out(at[:, 1] << 32 | at[:, 2], at[:, 0], kept)
+    gone = _left_out(key_of(at[:, 1], at[:, 2]), at[:, 0], kept)
     unreadable = [row for row, left_out in zip(unreadable, gone.tolist(), strict=True) if not left_out]
     if unreadable:
         replications, failures = _failed_too(replications, failures, unreadable)
@@ -154,7 +154,7 @@ def _kept(status: list[blocks.Table]) -> np.ndarray | None:
     if not status:
         return None
     condition, replication = (_joined(status, name) for name in ("condition", "replication"))
-    key = condition.astype(np.int64) << 32 | replication.astype(np.int64)
+    key = key_of(condition, replication)
     in_order = np.sort(key)
     if (in_order[1:] != in_order[:-1]).all():
         return None
@@ -202,7 +202,7 @@ def _assemble(parts: list[tuple[int, blocks.Table]], dropped: np.ndarray | None,
         columns = {name: unified([t.columns[name] for _, t in members]) for name in names}
         condition, replication = columns["condition"].values, columns["replication"].values
         block = np.repeat([number for number, _ in members], [t.rows for _, t in members])
-        key = condition.astype(np.int64) << 32 | replication.astype(np.int64)
+        key = key_of(condition, replication)
         order = np.argsort(key, kind="stable")
         if dropped is not None:
             order = order[~_left_out(key[order], block[order], dropped)]

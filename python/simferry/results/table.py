@@ -37,7 +37,7 @@ def table(run: RunFolder) -> pa.Table:
             raise FileNotFoundError(path)
         schema = pq.read_schema(path)
         known = (schema.metadata or {}).get(b"simferry.blocks") == _key(b.name for b in run.block_names())
-        if known and _is_results(schema, run.record["parameters"]):
+        if known and _is_results(schema, run.record.parameters):
             return pq.read_table(path, page_checksum_verification=True)
     read = dict(read_blocks(run))
     out = with_parameters(run, collected(run, list(read.values())).results)

@@ -78,7 +78,7 @@ class Store:
                 found.append(self.folder(run_id))
             except StoreError as error:
                 pass_over(run_id, error)
-        return sorted(found, key=lambda run: (run.record["created"], run.id))
+        return sorted(found, key=lambda run: (run.record.created, run.id))
 
     def find(self, name: str | Path) -> RunFolder:
         """A run by its id, the folder it lies in, the beginning of its id, or `latest`."""
@@ -87,7 +87,7 @@ class Store:
             folders = self.folders()
             if not folders:
                 raise RunNotFound(f"there is no run in {self.address} yet", Help("run"))
-            return next((run for run in reversed(folders) if not run.record.get("pilot")), folders[-1])
+            return next((run for run in reversed(folders) if not run.record.pilot), folders[-1])
         ids = self.ids()
         folder = Path(text).expanduser().absolute()
         if text not in ids and (folder / "run.json").exists():

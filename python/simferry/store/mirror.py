@@ -25,8 +25,10 @@ from ..untrusted import Tree
 from ..worker import blocks
 from . import records
 from .folder_store import Store, pass_over
+from .keys import BlockName, JobId
 from .objects import ObjectNotFound, Objects
-from .run_folder import CANCELLED, BlockName, RunFolder, read_block, read_plan
+from .records import PlanRecord
+from .run_folder import CANCELLED, RunFolder, read_block, read_plan
 
 RECORD, PLAN_RECORD = "run.json", "plan.json"
 UNPUBLISHED = "run.json.unpublished"
@@ -187,26 +189,24 @@ class RemoteRunFolder(RunFolder):
 
     # ---- plans ----
 
-    def plans(self) -> list[dict[str, Any]]:
+    def plans(self) -> list[PlanRecord]:
         numbers = self._look_for_plans() if self._plans is None else self._plans
         names = [f"plan/{number}/{PLAN_RECORD}" for number in numbers]
         missing = [name for name in names if not self._has(name)]
         write_files(self.path, self.objects.get_many(missing))
         return [self._plan(self.path / name) for name in names]
 
-    def _plan(self, path: Path) -> dict[str, Any]:
+    def _plan(self, path: Path) -> PlanRecord:
         record = read_plan(path)
-        if not re.fullmatch(
-            rf"plan/{record['plan']}-[0-9a-f]{{8}}", record.get("files", "")
-        ):  # a store's texts are anybody's
+        if not re.fullmatch(rf"plan/{record.number}-[0-9a-f]{{8}}", record.files):  # a store's texts are anybody's
             raise StoreError(
-                f"plan {record['plan']} of run {self.id} names {record.get('files')!r} as the place of its jobs"
+                f"plan {record.number} of run {self.id} names {record.files or None!r} as the place of its jobs"
             )
         return record
 
     def cancel_plan(self) -> None:
         if plans := self.plans():
-            self.objects.put(f"plan/{plans[-1]['plan']}/{CANCELLED}", b"")
+            self.objects.put(f"plan/{plans[-1].number}/{CANCELLED}", b"")
 
     def is_cancelled(self, plan: str) -> bool:
         return bool(list(self.objects.find_many([f"plan/{plan}/{CANCELLED}"])))
@@ -235,8 +235,7 @@ class RemoteRunFolder(RunFolder):
         return f"{self.address}/{self._place_of(job)}/"
 
     def _place_of(self, job: str) -> str:
-        plan, _, number = job.partition("-")
-        return f"{self.plan(plan)['files']}/{number}"
+        return f"{self.plan(JobId(job).plan).files}/{JobId(job).number}"
 
     # ---- from here to there ----
 

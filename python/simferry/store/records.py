@@ -1,15 +1,19 @@
-"""The records of a run folder, run.json, plan.json and those of jobs: read, and checked. Whoever can write to a store has
-written them, so each field is looked at before it is used."""
+"""The records of a run folder: run.json, each plan.json and those of jobs.
+
+Whoever can write to a store has written them, so each field is looked at before it is used.
+"""
 
 import datetime
 import json
 import re
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
 from .. import untrusted
 from ..errors import StoreError
+from .keys import JobId
 
 MOST_BYTES = 1 << 26  # of a record
 MOST_JOBS = 100_000  # of a plan
@@ -166,14 +170,89 @@ def read(folder: Path, name: str) -> Any:
         raise StoreError(f"{folder / name} can't be read: {error}") from None
 
 
-def check_run(record: Any, place: object) -> dict[str, Any]:
-    """run.json, as it has to be. place: what it is called in an error."""
-    return _checked(record, _RUN, place)
+@dataclass(frozen=True)
+class RunOptions:
+    """How a run is computed. place: the options of its backend. Times in seconds."""
+
+    backend: str
+    place: dict[str, Any]
+    cores: int | None
+    on_error: str
+    replication_timeout: float | None
+    retries: int
+    chunk_size: int | None = None
+    keep_files: bool = False
 
 
-def check_plan(record: Any, place: object) -> dict[str, Any]:
-    """plan.json, as it has to be."""
-    return _checked(record, _PLAN, place)
+@dataclass(frozen=True)
+class RunRecord:
+    """What run.json says; see verbs/create.py for who says it.
+
+    created: ISO 8601. simulation: as Simulation.spec() gives it. parameters: types by name. streams: the version of the rules
+    for random numbers. own_code: None where the version that wrote it did not look for any. written: all that the file holds.
+    """
+
+    created: str
+    simulation: dict[str, Any]
+    parameters: dict[str, str]
+    conditions: int
+    replications: int
+    seed: int
+    streams: Any
+    common: Any
+    environment: dict[str, Any]
+    code_hash: str
+    options: RunOptions
+    written: dict[str, Any]
+    inputs: dict[str, dict[str, Any]] = field(default_factory=dict)
+    image: str | None = None
+    own_code: list[dict[str, str]] | None = None
+    pilot: bool = False
+
+    @classmethod
+    def of(cls, record: Any, place: object) -> "RunRecord":
+        """place: what run.json is called in an error. Raises StoreError where a field is not as it has to be."""
+        checked = _checked(record, _RUN, place)
+        options = RunOptions(**_known(RunOptions, checked["options"]))
+        return cls(**{**_known(cls, checked), "options": options, "written": checked})
+
+
+@dataclass(frozen=True)
+class PlanRecord:
+    """What a plan.json says of a submission; number: that of its folder (0001), whatever it says.
+
+    replications: of each condition, that were wanted. to_do: how many were missing. limit: seconds that each job may take.
+    types, hosts: a job's instances. files: where an object store has the jobs' files. changed_code: hashes by name.
+    """
+
+    number: str
+    reason: str
+    replications: int
+    jobs: int
+    to_do: int
+    created: datetime.datetime
+    place: dict[str, Any]
+    files: str = ""
+    limit: int | None = None
+    hosts: int = 1
+    types: list[str] = field(default_factory=list)
+    changed_code: dict[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, record: Any, path: Path) -> "PlanRecord":
+        """Raises StoreError where a field is not as it has to be."""
+        checked = _checked(record, _PLAN, path)
+        created = datetime.datetime.fromisoformat(checked["created"])
+        return cls(**{**_known(cls, checked), "created": created, "number": path.parent.name})
+
+    @property
+    def job_ids(self) -> list[JobId]:
+        return [JobId.of(self.number, number) for number in range(1, self.jobs + 1)]
+
+
+def _known(kind: type, record: Mapping[str, Any]) -> dict[str, Any]:
+    """Those fields of a dataclass that a record has."""
+    return {one.name: record[one.name] for one in fields(kind) if one.name in record}
 
 
 def _checked(record: Any, fields: Mapping[str, Check], place: object) -> dict[str, Any]:

@@ -18,7 +18,6 @@ import re
 import secrets
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -27,6 +26,8 @@ from ..errors import RunBusy, RunNotFound, StoreError
 from ..files import sync, write_whole, writing
 from ..hints import Command, Upgrade
 from . import records
+from .keys import BlockName, JobId
+from .records import PlanRecord, RunRecord
 
 CANCELLED = "cancelled"
 LOCK = "driver.lock"  # in jobs/: whoever computes the run holds it
@@ -34,10 +35,9 @@ MOST_BYTES = 1 << 32  # of a block, and of conditions.csv
 FORMAT = 2  # of run folders; a folder with a higher one was written by a newer simferry
 
 
-def read_plan(path: Path) -> dict[str, Any]:
+def read_plan(path: Path) -> PlanRecord:
     """A plan's record; its number is that of its folder, whatever it says."""
-    record = records.read(path.parent, path.name)
-    return {**records.check_plan(record, path), "plan": path.parent.name}
+    return PlanRecord.of(records.read(path.parent, path.name), path)
 
 
 def read_block(run: Path, name: str) -> bytes:
@@ -47,22 +47,6 @@ def read_block(run: Path, name: str) -> bytes:
     except OSError as error:
         raise StoreError(f"{run / 'blocks' / name} can't be read: {error.strerror}") from None
     return data if data is not None and len(data) <= MOST_BYTES else b""
-
-
-@dataclass(frozen=True)
-class BlockName:
-    """What a block file's name tells: plan-job-attempt-process.number-rREPLICATIONS-fFAILED."""
-
-    name: str
-    plan: str
-    job: str
-    replications: int
-    failed: int
-
-    @classmethod
-    def parse(cls, name: str) -> "BlockName | None":
-        m = re.fullmatch(r"([0-9]{4,9})-([0-9]{4,9})-[0-9]+-[0-9]+\.[0-9]+-r([0-9]{1,9})-f([0-9]{1,9})", name)
-        return cls(name, m[1], m[2], int(m[3]), int(m[4])) if m else None
 
 
 class Home(Protocol):
@@ -102,7 +86,7 @@ class RunFolder:
                 f"run {self.id} was written by a newer simferry ({record.get('simferry')}, run folder format {written})",
                 "Update simferry to read it: " + Upgrade(),
             )
-        self.record = records.check_run(record, path / "run.json")
+        self.record = RunRecord.of(record, path / "run.json")
 
     @property
     def address(self) -> str:
@@ -175,15 +159,15 @@ class RunFolder:
             folder.mkdir(exist_ok=True)
             return str((self.blocks / block).rename(folder / block))
 
-    def plans(self) -> list[dict[str, Any]]:
+    def plans(self) -> list[PlanRecord]:
         """What was asked in each submission, oldest first."""
         paths = (self.path / "plan").glob("[0-9]*/plan.json")
         return [read_plan(path) for path in sorted(paths) if re.fullmatch("[0-9]{4,9}", path.parent.name)]
 
-    def plan(self, number: str) -> dict[str, Any]:
+    def plan(self, number: str) -> PlanRecord:
         """The plan of that number (0001)."""
         for plan in self.plans():
-            if plan["plan"] == number:
+            if plan.number == number:
                 return plan
         raise StoreError(f"plan {number} of run {self.id} is no longer in {self.address}")
 
@@ -191,7 +175,7 @@ class RunFolder:
         """Tell whoever drives the last plan, wherever, to begin no more of its jobs."""
         if plans := self.plans():
             with writing(self.path):
-                (self.path / "plan" / plans[-1]["plan"] / CANCELLED).touch()
+                (self.path / "plan" / plans[-1].number / CANCELLED).touch()
 
     def is_cancelled(self, plan: str) -> bool:
         return (self.path / "plan" / plan / CANCELLED).exists()
@@ -199,18 +183,16 @@ class RunFolder:
     @property
     def inputs(self) -> dict[str, dict[str, Any]]:
         """The run's inputs (see inputs.py): by name place, mode, sharded, version."""
-        found: dict[str, dict[str, Any]] = self.record.get("inputs", {})
-        return found
+        return self.record.inputs
 
     def job_folder(self, job: str) -> Path:
         """The folder with a job's file. job: plan-job, such as 0001-0003."""
-        plan, _, number = job.partition("-")
-        return self.path / "plan" / plan / number
+        return self.path / "plan" / JobId(job).plan / JobId(job).number
 
     @property
     def replications(self) -> int:
         """How many replications of each condition are wanted, after all extensions."""
-        return max(int(record["replications"]) for record in (self.record, *self.plans()))
+        return max([self.record.replications, *(plan.replications for plan in self.plans())])
 
     def add_plan(self, record: Mapping[str, Any], jobs: Mapping[str, Callable[[str], bytes]]) -> str:
         """Put a plan into the folder, whole; returns its number. Raises RunBusy when somebody else was faster.

@@ -13,7 +13,7 @@ from .parameters import TYPES, read_csv
 
 def write_conditions(run: RunFolder, design: Design) -> None:
     """Write conditions.csv: a row for each condition, its number (from 1) and its parameters."""
-    table, ids = design.table, pa.array(range(1, run.record["conditions"] + 1), pa.int32())
+    table, ids = design.table, pa.array(range(1, run.record.conditions + 1), pa.int32())
     table = table.add_column(0, "condition", ids) if table.num_columns else pa.table({"condition": ids})
     sink = pa.BufferOutputStream()
     pyarrow.csv.write_csv(table, sink)
@@ -23,7 +23,7 @@ def write_conditions(run: RunFolder, design: Design) -> None:
 
 def read_conditions(run: RunFolder) -> Design:
     """The design of a run, as it was. Raises StoreError where conditions.csv is not what run.json says."""
-    path, types = run.bring_conditions(), run.record["parameters"]
+    path, types = run.bring_conditions(), run.record.parameters
     columns = {"condition": "int32", **{name: TYPES[kind] for name, kind in types.items()}}
     try:
         if not untrusted.is_plain(path, MOST_BYTES):
@@ -34,6 +34,6 @@ def read_conditions(run: RunFolder) -> Design:
         design = Design({name: table[name] for name in types}, types, known_distinct=True)
     except Exception as error:
         raise StoreError(f"{path} can't be read: {error}") from None
-    if table.num_rows != run.record["conditions"]:
-        raise StoreError(f"{path} has {table.num_rows} rows where run.json says {run.record['conditions']}")
+    if table.num_rows != run.record.conditions:
+        raise StoreError(f"{path} has {table.num_rows} rows where run.json says {run.record.conditions}")
     return design

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import SimferryError
+from ..store.records import RunRecord
 from ..store.run_folder import RunFolder
 from ..worker import blocks
 from ..worker.own import Own, hash_of, reachable, with_hashes
@@ -62,9 +63,9 @@ def news_of(block: blocks.Block) -> list[Own]:
     return [Own(line[1], line[2], line[0]) if len(line) == 3 else Own("what a block tells", "", "?") for line in lines]
 
 
-def known_to(record: Mapping[str, Any]) -> str:
+def known_to(record: RunRecord) -> str:
     """What a run knows, as its jobs are told."""
-    return "\n".join(f"{one['hash']} {one['name']}" for one in record.get("own_code", ()))
+    return "\n".join(f"{one['hash']} {one['name']}" for one in record.own_code or ())
 
 
 def of_hash(own: Iterable[Own]) -> list[tuple[str, str]]:
@@ -127,14 +128,14 @@ def changes(run: RunFolder) -> tuple[list[str], dict[str, str]]:
     """What of a run's own code is another now: the names of what has changed since it was computed last; and the hashes of all
     that is not what the run began with. In containers it is the image's, and nothing here counts."""
     record = run.record
-    if record.get("image") or not isinstance(record.get("own_code"), list):
+    if record.image or record.own_code is None:
         return [], {}
-    began = [Own(one["name"], one["path"], one["hash"]) for one in record["own_code"]]
+    began = [Own(one["name"], one["path"], one["hash"]) for one in record.own_code]
     last = {one.name: one for one in began}
     news = _news(run)
     last |= {one.name: one for one in news}
     for plan in run.plans():
-        for name, hash_ in (plan.get("changed_code") or {}).items():
+        for name, hash_ in plan.changed_code.items():
             if name in last:
                 last[name] = last[name]._replace(hash=hash_)
     now = Now()
@@ -146,9 +147,9 @@ def changes(run: RunFolder) -> tuple[list[str], dict[str, str]]:
 def changed_meanwhile(run: RunFolder) -> str:
     """Says which own code was not the same for all of a run, unless somebody has agreed to that; empty where all was."""
     found: dict[str, set[str]] = {}
-    for one in [*(Own(**one) for one in run.record.get("own_code") or ()), *_news(run)]:
+    for one in [*(Own(**one) for one in run.record.own_code or ()), *_news(run)]:
         found.setdefault(one.name, set()).add(one.hash)
-    agreed = {name for plan in run.plans() for name in plan.get("changed_code") or ()}
+    agreed = {name for plan in run.plans() for name in plan.changed_code}
     mixed = sorted(name for name, hashes in found.items() if len(hashes) > 1 and name not in agreed)
     if not mixed:
         return ""

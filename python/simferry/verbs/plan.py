@@ -5,7 +5,7 @@ import tempfile
 import time
 import warnings
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -136,7 +136,7 @@ def plan(
     folder = create(simulation, design, replications=few, seed=seed, store=store, pilot=True, **options)
     there = reuse.take_over(_as_if(folder, replications), store_at(store), design)
     _pilot(folder, where)
-    work = _stretches(simulation, design, folder.record["seed"], replications, common, where.traits.workers)
+    work = _stretches(simulation, design, folder.record.seed, replications, common, where.traits.workers)
     out = Forecast(
         len(design),
         replications,
@@ -144,7 +144,7 @@ def plan(
         there,
         len(work),
         where.traits.workers,
-        folder.record["seed"],
+        folder.record.seed,
         folder.id,
         code=simulation.code(),
     )
@@ -200,7 +200,7 @@ def _in_the_cloud(
         folder, here, where = _pilot_here(simulation, design, given.get("image"), {**options, "store": store})
         _pilot(folder, here)
         out = Forecast(
-            len(design), replications, total, 0, 0, here.traits.workers, folder.record["seed"], code=simulation.code()
+            len(design), replications, total, 0, 0, here.traits.workers, folder.record.seed, code=simulation.code()
         )
         cores = options["cores"] or (1 if simulation.kind == "function" else here.traits.workers)
         _forecast(out, folder, design, cores)
@@ -271,12 +271,12 @@ def _stretches(
 
 def _as_if(folder: RunFolder, replications: int) -> RunFolder:
     """The folder of a pilot, asked as if it were to hold all replications: what earlier runs have is then counted whole."""
-    folder.record["replications"] = replications
+    folder.record = replace(folder.record, replications=replications)
     return folder
 
 
 def _pilot(folder: RunFolder, place: Backend) -> None:
-    conditions = folder.record["conditions"]
+    conditions = folder.record.conditions
     some = np.unique(np.linspace(1, conditions, min(conditions, PILOT_CONDITIONS)).round().astype(np.int64))
     until = time.monotonic() + PILOT_SECONDS
 
@@ -284,7 +284,7 @@ def _pilot(folder: RunFolder, place: Backend) -> None:
         if time.monotonic() > until:
             raise KeyboardInterrupt
 
-    few = min(folder.record["replications"], PILOT_REPLICATIONS)
+    few = min(folder.record.replications, PILOT_REPLICATIONS)
     try:
         drive.drive(folder, place, "pilot", replications=few, conditions=some, on_progress=enough)
     except Interrupted:

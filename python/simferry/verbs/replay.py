@@ -86,11 +86,11 @@ class Replayed:
 
 def replay(run: Any, condition: int, replication: int, in_process: bool = True) -> Replayed:
     """Run.replay, also where it failed. in_process: whether R may run in this process."""
-    if not 1 <= condition <= run.record["conditions"]:
-        raise UsageError(f"run {run.id} has conditions 1 to {run.record['conditions']}, not {condition}")
+    if not 1 <= condition <= run._folder.record.conditions:
+        raise UsageError(f"run {run.id} has conditions 1 to {run._folder.record.conditions}, not {condition}")
     check_replications(replication)
-    streams.note_other_version(run.record, run.id)
-    spec, backend, design = run.record["simulation"], run._backend(), read_conditions(run._folder)
+    streams.note_other_version(run._folder.record.streams, run._folder.record.simulation, run.id)
+    spec, backend, design = run._folder.record.simulation, run._backend(), read_conditions(run._folder)
     foreground = foreground_of(backend, "replay")
     one = stretches.Work(*(np.array([v], dtype=np.int64) for v in (condition, replication, 1)))
     with scrap_folder("simferry-replay-") as folder:
@@ -98,14 +98,14 @@ def replay(run: Any, condition: int, replication: int, in_process: bool = True) 
         shutil.copytree(run._folder.code, root / "input" / "code")
         (root / "input" / "plan").mkdir()
         (root / "scratch").mkdir()
-        for input_, record in run.record.get("inputs", {}).items():
+        for input_, record in run._folder.inputs.items():
             place = bring(input_, record, run._folder).resolve()
             (shutil.copytree if foreground.contract else os.symlink)(place, root / "input" / input_)
         facts = {k: spec[k] for k in ("language", "kind", "function", "script", "objects", "results_file")}
         facts |= {
             "private_mount": "yes" if spec["private_mount"] else "",
             "cores": backend.traits.workers,
-            "seed": run.record["seed"],
+            "seed": run._folder.record.seed,
         }
         job = job_bytes(facts, one, run._streams(design), spec, design)
         (root / "input" / "plan" / "job").write_bytes(job)

@@ -6,13 +6,14 @@ packages. Conditions are matched by their canonical form, so a larger design tak
 
 import json
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from ..errors import StoreError
 from ..files import write_whole, writing
 from ..results.collect import read_blocks
+from ..store.keys import JobId
+from ..store.records import RunRecord
 from ..store.run_folder import Home, RunFolder
 from ..sweep import own_code
 from ..sweep.conditions import read_conditions
@@ -21,11 +22,11 @@ from ..untrusted import Tree
 from ..worker import blocks
 
 
-def identity(record: dict[str, Any]) -> str:
+def identity(record: RunRecord) -> str:
     """All that decides what a replication of a condition returns, but for the condition."""
-    parts = [record.get(k) for k in ("code_hash", "seed", "streams", "common")]
-    environment = {k: record.get("environment", {}).get(k) for k in ("interpreter", "packages", "blas", "cpu")}
-    return json.dumps([*parts, environment, record.get("image")], sort_keys=True)
+    parts = [record.code_hash, record.seed, record.streams, record.common]
+    environment = {k: record.environment.get(k) for k in ("interpreter", "packages", "blas", "cpu")}
+    return json.dumps([*parts, environment, record.image], sort_keys=True)
 
 
 def take_over(run: RunFolder, store: Home, design: Design) -> int:
@@ -37,7 +38,7 @@ def take_over(run: RunFolder, store: Home, design: Design) -> int:
     for earlier in store.folders():
         if earlier.id == run.id or identity(earlier.record) != same:
             continue
-        if run.record["options"].get("keep_files") and not earlier.record["options"].get("keep_files"):
+        if run.record.options.keep_files and not earlier.record.options.keep_files:
             continue
         try:
             old_design = read_conditions(earlier)
@@ -47,7 +48,7 @@ def take_over(run: RunFolder, store: Home, design: Design) -> int:
             continue
         # position: the earlier run's condition id; value: the new run's, or 0
         ids = np.array([0, *(wanted.get(text, 0) for text in old_design.canonical())], dtype=np.int64)
-        if "{condition}" in (run.record["simulation"]["args"] or ""):  # its number is seen by the script
+        if "{condition}" in (run.record.simulation["args"] or ""):  # its number is seen by the script
             ids[ids != np.arange(len(ids))] = 0
         if ids.any():
             _take_from(run, earlier, ids, taken, now)
@@ -62,18 +63,16 @@ def _take_from(
     number = len(list(run.blocks.iterdir()))
     folders = earlier.bring_artifacts()
     with_artifacts = {int(p.name) for p in folders.iterdir() if p.name.isdecimal()} if folders.is_dir() else set()
-    others = {plan["plan"] for plan in earlier.plans() if plan.get("changed_code")}  # went on with other code
+    others = {plan.number for plan in earlier.plans() if plan.changed_code}  # went on with other code
     for name, block in read_blocks(earlier, mend=False):
-        if name.partition("-")[0] in others or (
-            not run.record.get("image") and any(map(now.differs, own_code.news_of(block)))
-        ):
+        if JobId(name).plan in others or (not run.record.image and any(map(now.differs, own_code.news_of(block)))):
             continue
         status = block.table("replications").columns
         old = zip(*(status[c].values.tolist() for c in ("condition", "replication", "ok")), strict=True)
         new = {
             (c, r)
             for c, r, ok in old
-            if ok and ids[c] and r <= run.record["replications"] and (int(ids[c]), r) not in taken
+            if ok and ids[c] and r <= run.record.replications and (int(ids[c]), r) not in taken
         }
         if not new:
             continue

@@ -4,7 +4,7 @@ import contextlib
 import os
 import time
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -101,12 +101,12 @@ class Run:
     @property
     def record(self) -> dict[str, Any]:
         """run.json: simulation, parameters, seed, versions, code hash; it never changes."""
-        return self._folder.record
+        return self._folder.record.written
 
     @property
     def seed(self) -> int:
         """The seed, from 0 to 2^31 - 1: the one that was given, or that was drawn."""
-        return int(self.record["seed"])
+        return self._folder.record.seed
 
     @property
     def replications(self) -> int:
@@ -126,7 +126,7 @@ class Run:
     def design(self) -> "pd.DataFrame":
         """The conditions: pandas.DataFrame of condition (from 1) and the parameters."""
         frame: pd.DataFrame = read_conditions(self._folder).to_pandas()
-        frame.insert(0, "condition", np.arange(1, self.record["conditions"] + 1, dtype=np.int32))
+        frame.insert(0, "condition", np.arange(1, self._folder.record.conditions + 1, dtype=np.int32))
         return frame
 
     def status(self) -> Progress:
@@ -164,7 +164,7 @@ class Run:
         """
         return follow(self._backend(), self._folder, self._jobs(job))
 
-    def _jobs(self, job: str | None) -> list[str]:
+    def _jobs(self, job: str | None) -> Sequence[str]:
         jobs = job_names(self._folder)
         if job is not None and job not in jobs:
             raise UsageError(
@@ -213,9 +213,9 @@ class Run:
 
         Raises SimulationError if your code has changed, RunBusy if the run is being computed, Interrupted on Ctrl-C.
         """
-        if changed_since(self.record, self._folder.code):
+        if changed_since(self._folder.record.simulation, self._folder.code):
             warnings.warn(
-                f"{self.record['simulation']['path']} has changed since run {self.id} began; the run goes on with its own snapshot",
+                f"{self._folder.record.simulation['path']} has changed since run {self.id} began; the run goes on with its own snapshot",
                 stacklevel=2,
             )
         others = self.changed_code(allowed=changed_code)
@@ -265,7 +265,7 @@ class Run:
         """The run's one table, as a pandas.DataFrame: condition, replication, the parameters, the outputs."""
         table = results.table(self._folder)
         self._warn_of_oddities(table)
-        return results.as_pandas(table, self.record["parameters"])
+        return results.as_pandas(table, self._folder.record.parameters)
 
     def results_table(self) -> "pa.Table":
         """The same as a pyarrow.Table."""
@@ -288,13 +288,13 @@ class Run:
     def errors(self) -> "pd.DataFrame":
         """The failed replications: condition, replication, parameters, message, call, traceback, as a pandas.DataFrame."""
         return results.as_pandas(
-            results.with_parameters(self._folder, self._collect().failures), self.record["parameters"]
+            results.with_parameters(self._folder, self._collect().failures), self._folder.record.parameters
         )
 
     def warnings(self) -> "pd.DataFrame":
         """What replications warned of: condition, replication, parameters, message, count, as a pandas.DataFrame."""
         return results.as_pandas(
-            results.with_parameters(self._folder, self._collect().warnings), self.record["parameters"]
+            results.with_parameters(self._folder, self._collect().warnings), self._folder.record.parameters
         )
 
     def artifacts(self, condition: int, replication: int) -> list[Path]:
@@ -325,23 +325,23 @@ class Run:
         return replay(self, condition, replication).value()
 
     def _streams(self, design: Design) -> Streams:
-        return streams_of(design, self.seed, self.record["common"], self.record["simulation"]["kind"])
+        return streams_of(design, self.seed, self._folder.record.common, self._folder.record.simulation["kind"])
 
     def _backend(self, **place: Any) -> Backend:
-        options = self.record["options"]
+        options = self._folder.record.options
         plans = self._folder.plans()
-        before = plans[-1]["place"] if plans else {}  # what a resume changed holds from then on
+        before = plans[-1].place if plans else {}  # what a resume changed holds from then on
         given = {name: value for name, value in place.items() if value is not None}
-        kept = {**options["place"], **before}
+        kept = {**options.place, **before}
         try:
-            backend_of(options["backend"], **kept)
+            backend_of(options.backend, **kept)
         except (SimferryError, TypeError, ValueError, AttributeError, LookupError, OverflowError) as error:
             said = error.message if isinstance(error, SimferryError) else str(error)
             raise StoreError(
                 f"the options of run {self.id} can't be used: {said}",
                 f"They stand in run.json and plan/ of {self.address}",
             ) from None
-        return backend_of(options["backend"], **{**kept, **given})
+        return backend_of(options.backend, **{**kept, **given})
 
     def _drive(
         self,
@@ -352,7 +352,7 @@ class Run:
         on_progress: ProgressCallback | None,
         changed_code: Mapping[str, str] | None = None,
     ) -> None:
-        note_other_version(self.record, self.id)
+        note_other_version(self._folder.record.streams, self._folder.record.simulation, self.id)
         with _shown(on_progress) as tell:
             plans = len(self._folder.plans())
             drive.drive(
@@ -484,8 +484,8 @@ def standing(store: str | Path | None = None) -> list[tuple[Run, Progress]]:
     return found
 
 
-def changed_since(record: Mapping[str, Any], code: Path) -> bool:
+def changed_since(simulation: Mapping[str, Any], code: Path) -> bool:
     """Whether the script is another one now than when the run began."""
-    path = Path(record["simulation"]["path"] or "/nowhere")
-    snapshot = code / record["simulation"]["script"]
+    path = Path(simulation["path"] or "/nowhere")
+    snapshot = code / simulation["script"]
     return path.is_file() and snapshot.is_file() and path.read_bytes() != snapshot.read_bytes()

@@ -1,0 +1,58 @@
+"""What the parts of a run are called: jobs, blocks, replications."""
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import numpy as np
+
+
+class JobId(str):
+    """A job's name, of its plan's number and its own: 0001-0003."""
+
+    __slots__ = ()
+
+    @classmethod
+    def of(cls, plan: str, number: int) -> "JobId":
+        """The job of that number, from 1, in a plan."""
+        return cls(f"{plan}-{number:04d}")
+
+    @property
+    def plan(self) -> str:
+        return self.partition("-")[0]
+
+    @property
+    def number(self) -> str:
+        """As the job's folder in its plan is called."""
+        return self.partition("-")[2]
+
+
+@dataclass(frozen=True)
+class BlockName:
+    """What a block file's name tells: plan-job-attempt-process.number-rREPLICATIONS-fFAILED."""
+
+    name: str
+    job: JobId
+    replications: int
+    failed: int
+
+    @property
+    def plan(self) -> str:
+        return self.job.plan
+
+    @classmethod
+    def parse(cls, name: str) -> "BlockName | None":
+        m = re.fullmatch(r"([0-9]{4,9}-[0-9]{4,9})-[0-9]+-[0-9]+\.[0-9]+-r([0-9]{1,9})-f([0-9]{1,9})", name)
+        return cls(name, JobId(m[1]), int(m[2]), int(m[3])) if m else None
+
+
+def key_of(condition: "np.ndarray[Any, Any]", replication: "np.ndarray[Any, Any]") -> "np.ndarray[Any, Any]":
+    """A number for each replication of each condition, by which they are found and sorted: int64, of two arrays of integers."""
+    key: np.ndarray[Any, Any] = condition.astype("int64") << 32 | replication.astype("int64")
+    return key
+
+
+def of_key(key: "np.ndarray[Any, Any]") -> "tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]":
+    """The conditions and replications of such numbers."""
+    return key >> 32, key & 0xFFFFFFFF

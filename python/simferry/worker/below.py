@@ -9,7 +9,7 @@ PROCESSES, PARENT = "SIMFERRY_PROCESSES", "SIMFERRY_PARENT"
 
 
 def key_below() -> str:
-    """The key of its stream, in hexadecimal digits; empty where it can't be counted, which it says."""
+    """The key of the stream of this process, in hexadecimal digits. If the process can't be numbered, prints a message and returns ""."""
     folder = os.environ[PROCESSES]
     same = _digest("Python", os.environ.get(PARENT, ""), *known_arguments(sys.orig_argv[1:]))
     try:
@@ -25,15 +25,15 @@ def key_below() -> str:
 
 
 def count_processes(folder: str, profile: str) -> None:
-    """Processes that this one starts have streams of their own, of which each Popen is the parent (see hooks.py)."""
+    """Give the processes that this one starts streams of their own; each Popen is a parent (see hooks.py)."""
     os.environ[PROCESSES] = folder
     if "R_PROFILE_USER" in os.environ:
         os.environ["SIMFERRY_R_PROFILE_USER"] = os.environ["R_PROFILE_USER"]
     os.environ["R_PROFILE_USER"] = profile
 
 
-def tell_own_code() -> None:
-    """In the end the worker is told of the modules that this process has loaded: they may be the user's own code (own.py)."""
+def report_own_code() -> None:
+    """When this process exits, report its modules to the worker: they may be the user's own code (own.py)."""
     folder, process, library = os.environ[PROCESSES], os.getpid(), os.path.dirname(os.__file__)
 
     def tell() -> None:
@@ -50,12 +50,12 @@ def tell_own_code() -> None:
 
 
 def known_arguments(arguments: list[str]) -> list[str]:
-    """Without what differs between workers, machines and runs: where the replication's folders are, names of temporary files."""
+    """The arguments without parts that differ between workers, machines and runs: paths of folders, names of temporary files."""
     root = os.path.dirname(os.path.dirname(os.environ[PROCESSES]))
     code = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
     for place in (os.environ.get("SIMFERRY_OUTPUT"), code, os.path.join(root, "input", "code"), root):
         arguments = [text.replace(place, ".") for text in arguments] if place else arguments
-    import re  # not before: few processes begin below others
+    import re  # imported late: few processes need it
 
     arguments = [re.sub(r"tmp[.][A-Za-z0-9]{6,}", "tmp", text) for text in arguments]  # mktemp's
     arguments = [re.sub(r"/tmp[a-z0-9_]{8}(?![A-Za-z0-9_])", "/tmp", text) for text in arguments]  # Python's

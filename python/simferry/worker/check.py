@@ -1,4 +1,4 @@
-"""Is the simulation fit to run?"""
+"""The check before a run: whether the simulation can be loaded and called."""
 
 import ast
 import importlib.util
@@ -55,7 +55,7 @@ def check(root: Path) -> None:
 
 
 def missing_modules(tree: ast.AST, code: Path) -> list[str]:
-    """Modules that the script imports unconditionally, and that are not to be had."""
+    """Modules that the script imports unconditionally, and that are not installed."""
     return sorted(n for n in imported(getattr(tree, "body", [])) if importlib.util.find_spec(n) is None)
 
 

@@ -1,4 +1,4 @@
-"""A process and the programs that it has started."""
+"""A process and its descendants."""
 
 import contextlib
 import os
@@ -9,7 +9,7 @@ from typing import NoReturn
 
 
 def family(pid: int) -> list[int]:
-    """A process and the programs that it has started, as far as the system tells."""
+    """The ids of a process and of all its descendants, as far as the system shows them."""
     found = [pid]
     with contextlib.suppress(OSError):
         for thread in os.listdir(f"/proc/{pid}/task"):
@@ -25,9 +25,9 @@ def kill(pids: list[int]) -> None:
 
 
 def leave(status: int = 0) -> NoReturn:
-    """Ends this process at once, and what it has started: idle workers of a pool, threads and programs would be waited for."""
+    """End this process and its descendants at once. A normal exit would wait for idle pool workers, threads and programs."""
     ended: set[int] = set()
-    for _ in range(10):  # a thread may be starting one more
+    for _ in range(10):  # a thread may start another process meanwhile
         left = [pid for pid in family(os.getpid())[1:] if pid not in ended]
         if not left:
             break

@@ -55,10 +55,10 @@ class RandomAtFirstUse:
             if a is None:
                 seed(a, version)
             else:
-                streams.told("random", a)
+                streams.report_seed("random", a)
                 inst.seed(a, version)
 
-        streams.takes_the_place(seed_again, seed, "random")
+        streams.imitate(seed_again, seed, "random")
         random.seed = seed_again
 
     def late(self, name: str) -> Any:
@@ -72,7 +72,7 @@ class RandomAtFirstUse:
             def call() -> float:  # type: ignore[misc]
                 return inst.random()
 
-        streams.takes_the_place(call, self.before[name], "random")
+        streams.imitate(call, self.before[name], "random")
         return call
 
     def renew(self) -> None:

@@ -22,25 +22,25 @@ COPIED_BYTES, COPIED_FILES = (
     16 * 2**20,
     1000,
 )  # of the included files together, for each process; what is above is shared
-LONG_AGO = 1_000_000_000 * 10**9  # the time of all folders: whatever is made in one now gives it another
+LONG_AGO = 1_000_000_000 * 10**9  # the time set on all folders: a new entry in a folder changes it
 CLOCK_STEP = 0.02  # seconds; the times that a file system writes down are coarser than the clock
 
 Stamp = tuple[int, ...]
 
 
 def stamp(path: str | Path) -> Stamp:
-    """What changes when a file does. Times alone would not tell of two changes within a step of the clock."""
+    """Values that change with a file. Times alone would miss two changes within one step of the clock."""
     s = os.stat(path, follow_symlinks=False)
     return (s.st_ino, s.st_mode, s.st_size, s.st_mtime_ns, s.st_ctime_ns)
 
 
 def is_cache(name: str) -> bool:
-    """Of compiled code: Python's and numba's, Rcpp's."""
+    """Whether it is a cache of compiled code (Python, numba, Rcpp)."""
     return name == "__pycache__" or name.startswith("sourceCpp-")
 
 
 def empty_folders(code: Path) -> list[str]:
-    """Those that came along with the script by their names alone; they are made beside it where that can be written to."""
+    """The included folders that are empty. They are made beside the script if that is possible."""
     listed = code / "simferry_worker" / "folders"
     names = listed.read_text().splitlines() if listed.exists() else []
     for name in names:
@@ -50,7 +50,7 @@ def empty_folders(code: Path) -> list[str]:
 
 
 def held_open(folder: Path) -> list[str]:
-    """Names of files in it to which this process may write, as far as the system tells: a database that a script opened."""
+    """Files of a folder that this process holds open for writing, as far as the system shows (such as a database)."""
     found = set()
     with contextlib.suppress(OSError):
         for number in os.listdir("/proc/self/fd"):
@@ -63,7 +63,7 @@ def held_open(folder: Path) -> list[str]:
 
 
 class Included:
-    """What came along with the script, by its name in a working directory: folders, files to copy, and files to share."""
+    """The included folders and files, by name. Small files are copied, large ones are shared."""
 
     def __init__(self, code: Path, hidden: str = "", copies: bool = False) -> None:
         empty = empty_folders(code)
@@ -86,7 +86,7 @@ class Included:
                 self.shared[self.files[name]] = stamp(self.files[name])
 
     def shared_changed(self) -> str:
-        """The name of a shared file that was written to, if there is one."""
+        """The name of a shared file that has changed; empty if none has."""
         for path, was in self.shared.items():
             with contextlib.suppress(OSError):
                 if stamp(path) == was:
@@ -96,7 +96,7 @@ class Included:
 
 
 class Folder:
-    """A working directory. path: emptied if it is there. spare: where copies are kept of what a script wrote while it was loaded."""
+    """A working directory. path: emptied if it exists. spare: holds copies of files that the script wrote while it was loaded."""
 
     def __init__(self, path: Path, spare: Path, included: Included) -> None:
         self.path, self.spare, self.shared = path, spare, included.shared
@@ -157,7 +157,7 @@ class Folder:
         make_writable(self.path)
         for name in list(self.written()):
             path = self.path / name
-            if self._is_as_it_came(name):  # it was touched, or written to with what it held
+            if self._is_unchanged(name):  # its content is the same
                 remove(path)
                 continue
             found.append(name)
@@ -176,7 +176,7 @@ class Folder:
             os.chdir(self.home)
         return found
 
-    def _is_as_it_came(self, name: str) -> bool:
+    def _is_unchanged(self, name: str) -> bool:
         path, source = self.path / name, self.files.get(name)
         if source is None or path.is_symlink() or not path.is_file():
             return False
@@ -184,7 +184,7 @@ class Folder:
         return same and filecmp.cmp(source, path, shallow=False)
 
     def adopt(self) -> None:
-        """What is there now belongs to it: what a script wrote while it was loaded, and where it went."""
+        """Take the present content and working directory as the initial state, after the script was loaded."""
         self.home = Path.cwd()
         fresh = [name for name in self.written() if (self.path / name).is_file() or (self.path / name).is_dir()]
         for name in fresh:
@@ -207,7 +207,7 @@ class Folder:
 
 
 def enter(path: Path, spare: Path, included: Included) -> Folder:
-    """The working directory of a process that calls a function; from now on modules are imported from there."""
+    """Make and enter the working directory of a process that calls a function. Modules are then imported from there."""
     folder = Folder(path, spare, included)
     before, folder.home = os.getcwd(), folder.path.resolve()
     sys.path[:] = [str(folder.home) if place == before else place for place in sys.path]

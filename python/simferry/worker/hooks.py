@@ -1,4 +1,4 @@
-"""What changes a Python process so that all that it draws comes from its stream (streams.py).
+"""Hooks that make a Python process draw all random numbers from its stream (streams.py).
 
 `random`, `numpy`, libraries with generators of their own (libraries.py) and what starts tasks (tasks.py) and processes are
 changed when they are imported, right after their own code has run. This module imports only what an interpreter has at its
@@ -12,7 +12,7 @@ from typing import Any
 
 from . import streams
 from .below import PARENT, PROCESSES
-from .streams import Stream, current, derive, takes_the_place, told
+from .streams import Stream, current, derive, imitate, report_seed
 
 # in the environment: the key of a process's stream, and that of the processes which work for it
 STREAM, HELPERS = "SIMFERRY_PYTHON_STREAM", "SIMFERRY_PYTHON_HELPERS"
@@ -23,7 +23,7 @@ _fork = b""  # the key of the child that is about to be forked
 
 
 def start(key: bytes, works_for_its_parent: bool = False) -> None:
-    """This process draws from the stream of this key, from now on: the hook of its start (startup/sitecustomize.py)."""
+    """Start drawing from the stream of this key. Called at the start of the process (startup/sitecustomize.py)."""
     streams.helper = works_for_its_parent
     if streams.helper:
         streams.loading = key
@@ -57,12 +57,12 @@ def _change_random(module: Any) -> None:
     def seed(a: Any = None, version: int = 2) -> None:
         stream = current()
         if a is not None:
-            told("random", a)
+            report_seed("random", a)
         elif stream:
             a = int.from_bytes(stream.next("random.seed"), "little")
         original(a, version)
 
-    takes_the_place(seed, original, "random")
+    imitate(seed, original, "random")
     module.seed = seed
     if hasattr(os, "register_at_fork"):  # after the module's own, which takes a seed from the system
         os.register_at_fork(after_in_child=lambda: streams.seed_random(module, streams.wide) if streams.wide else None)
@@ -79,11 +79,11 @@ def _change_mtrand(module: Any) -> None:
 
     def seed(seed: Any = None) -> None:
         if seed is not None:
-            told("np.random", seed)
+            report_seed("np.random", seed)
         original(seed)
 
     streams.of_seed = seed.__code__
-    takes_the_place(seed, original, "numpy.random.mtrand")
+    imitate(seed, original, "numpy.random.mtrand")
     module.seed = seed
     if hasattr(package := sys.modules["numpy.random"], "seed"):
         package.seed = seed  # type: ignore[attr-defined]
@@ -100,7 +100,7 @@ def _change_generator(module: Any) -> None:
         if not stream or not (seed is None or isinstance(seed, int)):
             return original(seed)
         if seed is not None:
-            told("default_rng", seed)
+            report_seed("default_rng", seed)
         shared = seed is None and stream is streams.wide and not stream.task  # tasks may use it too
         module = sys._getframe(1).f_globals.get("__name__", "")
         number = seed
@@ -114,7 +114,7 @@ def _change_generator(module: Any) -> None:
             streams.remember(generator, f"{own}{stream.number(f'shared {own}')}" if stream.label else f"{number}")
         return generator
 
-    takes_the_place(default_rng, original, "numpy.random._generator")
+    imitate(default_rng, original, "numpy.random._generator")
     module.default_rng = default_rng
     if hasattr(package := sys.modules["numpy.random"], "default_rng"):
         package.default_rng = default_rng  # type: ignore[attr-defined]
@@ -134,7 +134,7 @@ def _change_pickle(module: Any) -> None:
             streams.remember(generator, f"{number}")
         return generator
 
-    takes_the_place(__generator_ctor, original, "numpy.random._pickle")
+    imitate(__generator_ctor, original, "numpy.random._pickle")
     module.__generator_ctor = __generator_ctor
 
 
@@ -148,7 +148,7 @@ CHANGES: dict[str, Callable[[Any], None]] = {
 
 
 def run_aside(name: str, run: Callable[[Any], None], module: Any) -> None:
-    """What a module draws while it is imported follows from the run's seed and its name, and moves nobody's state."""
+    """Import a module on a stream of its own, from the seed of the run and its name. Other generators keep their states."""
     outer, of_thread, saved = streams.wide, getattr(streams.here, "stream", None), streams.saved_globals()
     streams.wide, streams.here.stream = Stream(derive(streams.loading, f"import {name}")), None
     try:
@@ -161,7 +161,7 @@ def run_aside(name: str, run: Callable[[Any], None], module: Any) -> None:
 
 
 class Finder:
-    """Changes a module when it is imported, right after its code has run."""
+    """An import hook: it changes a module right after its code has run."""
 
     def find_spec(self, name: str, path: Any = None, target: Any = None) -> Any:
         change = CHANGES.get(name)
@@ -186,7 +186,7 @@ class Finder:
 
 
 def install() -> None:
-    """Changes what is there, and sees to what will be imported."""
+    """Change the modules that are loaded, and install the import hook for later ones."""
     if any(isinstance(finder, Finder) for finder in sys.meta_path):
         return
     if hasattr(os, "register_at_fork"):
@@ -199,13 +199,13 @@ def install() -> None:
 
 
 def hand_down(key: bytes) -> None:
-    """Processes that work for this one draw what they import again as this one did."""
+    """Helper processes that import the same modules draw the same numbers while they do."""
     os.environ["PYTHONPATH"] = with_hook(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
     os.environ[HELPERS] = key.hex()
 
 
 def at_start(key: bytes, code: str) -> dict[str, str]:
-    """The environment of a Python program that draws from the stream of this key. code: where the worker's folder lies."""
+    """The environment of a Python program that draws from the stream of this key. code: the folder of the worker."""
     return {"PYTHONPATH": with_hook(code), STREAM: key.hex()}
 
 
@@ -216,7 +216,7 @@ def with_hook(code: str) -> str:
 
 
 def _change_subprocess(module: Any) -> None:
-    """R and Python processes that Popen starts are numbered by its calls, in each task of its own (see below.py)."""
+    """Number the R and Python processes by the calls of Popen, separately in each task (see below.py)."""
     original = module.Popen.__init__
 
     def __init__(self: Any, *args: Any, **kwargs: Any) -> None:
@@ -226,7 +226,7 @@ def _change_subprocess(module: Any) -> None:
             kwargs["env"] = {**own, PARENT: stream.next("program").hex()}
         original(self, *args, **kwargs)
 
-    takes_the_place(__init__, original, "subprocess")
+    imitate(__init__, original, "subprocess")
     __init__.__dict__["__wrapped__"] = original  # its signature
     module.Popen.__init__ = __init__
 

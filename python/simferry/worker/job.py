@@ -1,4 +1,4 @@
-"""The job: what is to be run, what the numbers may depend on besides the code, and why the job can't go on."""
+"""The job: its file, the environment that its numbers may depend on, and the message when it cannot go on."""
 
 import contextlib
 import os
@@ -17,7 +17,7 @@ CONTRACT = Path("/opt/ml")
 
 
 class Job:
-    """What is to be run: ROOT/input/plan/job, read."""
+    """The content of the job file, ROOT/input/plan/job."""
 
     def __init__(self, root: Path) -> None:
         block = blocks.decode((root / "input" / "plan" / "job").read_bytes())
@@ -74,7 +74,7 @@ def as_python(column: blocks.Column) -> list[Any]:
 
 
 def facts_here() -> dict[str, str]:
-    """What the numbers may depend on besides the code."""
+    """The environment that the numbers may depend on: interpreter, packages, BLAS, CPU."""
     cpu = platform.machine()
     with contextlib.suppress(OSError, StopIteration):
         lines = Path("/proc/cpuinfo").read_text().splitlines()
@@ -92,12 +92,12 @@ def facts_here() -> dict[str, str]:
 
 
 def used_packages() -> list[tuple[str, str]]:
-    """Imported top-level packages that say their version."""
+    """Imported top-level packages that have a __version__: name and version."""
     own = {"simferry_worker", "worker", "simferry"}
     found = []
     for name, module in list(sys.modules.items()):
         version = None
-        with contextlib.suppress(Exception):  # anything may stand there
+        with contextlib.suppress(Exception):  # sys.modules may hold any object
             version = vars(module).get("__version__") if "." not in name and name not in own else None
         if type(version) is str and name not in sys.stdlib_module_names and not name.startswith("_"):
             found.append((name, version))
@@ -110,7 +110,7 @@ def in_container(job: Job) -> bool:
 
 def give_up(job: Job, text: str) -> NoReturn:
     """Ends the whole job, from the supervisor or from one of its processes."""
-    # in a container under SageMaker's contract, the second place becomes the job's ExitMessage
+    # in a container under the contract of SageMaker the second file becomes the ExitMessage of the job
     for place in [job.root, *([CONTRACT / "output"] if in_container(job) else [])]:
         leave_message(place, text)
     sys.stdout.flush()
@@ -118,9 +118,9 @@ def give_up(job: Job, text: str) -> NoReturn:
 
 
 def leave_message(place: Path, text: str) -> None:
-    """Whole or not at all: as soon as there is one, the supervisor ends all processes. An empty one tells of a full disk."""
+    """Write the message atomically. When it exists, the supervisor ends all processes. An empty message means a full disk."""
     part = place / f"message-{os.getpid()}~"
-    with contextlib.suppress(OSError):  # on a full disk, the file alone may be all that can be made
+    with contextlib.suppress(OSError):  # on a full disk perhaps only an empty file can be made
         part.write_text(text, errors="backslashreplace")
     with contextlib.suppress(OSError):
         os.replace(part, place / "message")

@@ -26,10 +26,10 @@ class Torch:
         original = torch.manual_seed
 
         def manual_seed(seed: Any) -> Any:
-            streams.told("torch.manual_seed", seed)
+            streams.report_seed("torch.manual_seed", seed)
             return original(seed)
 
-        streams.takes_the_place(manual_seed, original, "torch.random")
+        streams.imitate(manual_seed, original, "torch.random")
         torch.manual_seed = torch.random.manual_seed = manual_seed
 
     def seed(self, key: bytes) -> None:

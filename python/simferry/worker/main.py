@@ -20,23 +20,23 @@ from .values import Rows, cannot_be_kept, describe, rows_of, shown
 
 
 def replay(root: Path) -> None:
-    """What it prints is shown. ROOT/replay is left behind, a block that tells how it ended, and ROOT/value.pkl."""
+    """Run one replication in the foreground. Writes its outcome to ROOT/replay (a block) and its value to ROOT/value.pkl."""
     job = Job(root)
     row, replication, _ = job.stretches[0]
     job.scratch.mkdir(exist_ok=True)
-    signal.signal(signal.SIGINT, signal.SIG_DFL)  # a KeyboardInterrupt is then the simulation's own
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # only the simulation can then raise a KeyboardInterrupt
     text, failure = "", ("", "", "")
-    form, rows = "", Rows()  # of a value that is a table, for readers that unpickle nothing of a container's
+    form, rows = "", Rows()  # of a table: readers do not unpickle files from a container
     try:
         if job.kind == "function":
             folder = enter(job.scratch / "folder-0", job.scratch / "loaded-0", job.included)
             run = FunctionRunner(job)
             folder.adopt()
             value = run(row, replication)
-            rows = rows_of(value) or Rows()  # refuses what a run would not keep
+            rows = rows_of(value) or Rows()  # raises for values that a run refuses
             text = shown(value)
             form = form_of(value) if rows or value is None else ""
-            with contextlib.suppress(ImportError):  # the reader has no module that the script was
+            with contextlib.suppress(ImportError):  # the reader cannot import the script
                 import cloudpickle
 
                 if job.script:
@@ -55,21 +55,23 @@ def replay(root: Path) -> None:
     except BaseException as error:  # SystemExit too, as in a run
         failure = describe(error)
     columns = dict(zip(("shown", "message", "call", "traceback"), (text, *failure), strict=True))
-    said = table("replay", {name: blocks.strings([text]) for name, text in columns.items()})
-    tables = [said, table("value", {name: column_of(values) for name, values in rows.items()})] if rows else [said]
+    outcome = table("replay", {name: blocks.strings([text]) for name, text in columns.items()})
+    tables = (
+        [outcome, table("value", {name: column_of(values) for name, values in rows.items()})] if rows else [outcome]
+    )
     facts = {"failed": "yes" if any(failure) else "", "form": form}
     (root / "replay").write_bytes(blocks.encode(blocks.Block(facts, tables)))
 
 
 def form_of(value: object) -> str:
-    """What a table of one value's rows stands for: none, value, dict or table."""
+    """The form of the value that a table of rows stands for: none, value, dict or table."""
     return "none" if value is None else "value" if is_plain(value) else "dict" if type(value) is dict else "table"
 
 
 def main(arguments: list[str]) -> NoReturn:
     verb = arguments[0]
     root = Path(arguments[1] if len(arguments) > 1 else "/opt/ml/processing").resolve()
-    # so that open("data.csv") and `import helpers` find what came along with the script
+    # so that open("data.csv") and `import helpers` find the included files
     os.chdir(root / "input" / "code")
     sys.path.insert(0, os.getcwd())
     sys.dont_write_bytecode = True

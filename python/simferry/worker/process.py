@@ -1,4 +1,4 @@
-"""A process of the job: claims pieces, runs them, writes blocks."""
+"""A worker process of a job: it claims pieces of work, runs them and writes blocks."""
 
 import contextlib
 import os
@@ -18,15 +18,16 @@ from .folders import Folder, enter
 from .functions import FunctionRunner
 from .job import Job, facts_here, give_up
 from .rows import Refused, ids_of, is_simple, pickled, records, result_tables, table
-from .scripts import NotKept, ScriptRunner, keeping
+from .scripts import NotKept, ScriptRunner, not_kept_on_error
 from .set_seeds import SetSeeds
-from .values import a_kind_of, cannot_be_kept, describe, message_of, rows_of
+from .values import cannot_be_kept, describe, kind_phrase, message_of, rows_of
 
 
 def cut_pieces(counts: list[int], workers: int) -> list[int]:
-    """Ends of pieces: consecutive stretches that processes claim in turn, each about a share of what is left.
+    """Cut the stretches into pieces that the processes claim one after the other. Returns the end of each piece.
 
-    Every process computes the same cut; making a folder decides who has a piece.
+    A piece is about 1 / (4 workers) of what is left. Every process computes the same pieces. The process that makes the
+    folder of a piece has claimed it.
     """
     total = np.cumsum(np.asarray(counts, dtype=float))
     ends: list[int] = []
@@ -41,7 +42,7 @@ def cut_pieces(counts: list[int], workers: int) -> list[int]:
 class Process:
     """Runs stretches until there are none left to claim, and writes a block every second or so.
 
-    careful: before each replication its name is written down, so that the supervisor knows which one crashed or hangs.
+    careful: write a marker before each replication, so that the supervisor knows which one crashed or hangs.
     """
 
     def __init__(self, job: Job, number: int, pieces: list[int] | None, careful: bool) -> None:
@@ -54,9 +55,9 @@ class Process:
         os.umask(self.umask)
         self.stopping = (job.scratch / "stop").exists()
         self.started = self.block_started = time.perf_counter()
-        self.folder: Folder | None = None  # a function's; a script's is its runner's
-        self.each = False  # whether the folder is looked at after each replication
-        self.look_at = 0.0
+        self.folder: Folder | None = None  # of a function; the runner of a script has its own
+        self.check_each = False  # whether the folder is checked after each replication
+        self.next_check = 0.0
         self.set_seeds = SetSeeds()
         self.clear()
 
@@ -71,17 +72,19 @@ class Process:
         self.texts: list[tuple[int, int, str]] = []
         self.set_seeds.rows.clear()
         self.dropped: list[tuple[int, int, str]] = []
-        self.looked = 0  # so many of these have been looked at
+        self.checked = 0  # how many of these replications have been checked
 
     def work(self) -> None:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         signal.signal(signal.SIGINT, self.interrupt)
         job = self.job
-        with contextlib.suppress(OSError):  # where memory runs out this process is to end, and not its supervisor
+        with contextlib.suppress(
+            OSError
+        ):  # if memory runs out, the system should end this process and not its supervisor
             Path("/proc/self/oom_score_adj").write_text("1000")
         try:
             with warnings.catch_warnings():
-                warnings.simplefilter("always")  # before the script is loaded: it may say which ones it ignores
+                warnings.simplefilter("always")  # before the script is loaded: it may set filters of its own
                 warnings.simplefilter("ignore", ResourceWarning)  # as in plain Python: open(...).write(...) is common
                 if job.kind == "function":
                     scratch = job.scratch
@@ -96,14 +99,14 @@ class Process:
                 self.facts = {"run": job.run, **facts_here()}
                 self.own = own.News(job.root, job.own_code)
                 warnings.showwarning = self.warn
-                streams.seeded = self.seeded
+                streams.on_seed = self.record_seed
                 for span in self.claims():
                     for stretch in span:
                         self.stretch(*stretch)
             self.flush()
         except KeyboardInterrupt:  # keep what is whole
             whole = min(len(self.condition), len(self.replication), len(self.ok), len(self.seconds))
-            self.keep_first(self.looked if self.folder else whole)
+            self.keep_first(self.checked if self.folder else whole)
             self.flush()
         except (OSError, NotKept) as error:
             give_up(job, f"disk: {error}")
@@ -115,7 +118,7 @@ class Process:
         leave()
 
     def keep_first(self, n: int) -> None:
-        """Of the replications since the last block."""
+        """Keep the first n replications since the last block, and forget the others."""
         for kept in (self.condition, self.replication, self.ok, self.seconds):
             del kept[n:]
         del self.values[sum(self.ok) :]
@@ -125,8 +128,8 @@ class Process:
         self.warned = {at: count for at, count in self.warned.items() if at[:2] in whole}
 
     def interrupt(self, *_: Any) -> None:
-        """SIGINT: what is computed now does not count, even where the simulation goes on regardless; a block is finished.
-        Where nobody has asked to stop it is the simulation's own, and the replication fails."""
+        """Handle SIGINT. If the run is to stop, the current replication is dropped and the open block is written.
+        Otherwise the signal came from the simulation, and the replication fails."""
         first, self.stopping = not self.stopping, (self.job.scratch / "stop").exists()
         if first and not self.flushing:
             raise KeyboardInterrupt
@@ -157,7 +160,7 @@ class Process:
         while replication < end:
             if self.stopping:
                 raise KeyboardInterrupt
-            self.at = (row, replication)
+            self.current = (row, replication)
             if self.careful:
                 write_marker(job, self.number, condition, replication)
             ok = True
@@ -166,17 +169,17 @@ class Process:
                 if self.stopping:
                     raise KeyboardInterrupt
                 if not is_simple(value):
-                    value = self.kept(condition, replication, value)
+                    value = self.rows_or_file(condition, replication, value)
                 elif type(value) is dict:
-                    value = value.copy()  # the simulation may fill the same one again
+                    value = value.copy()  # the simulation may reuse the same dict
             except NotKept:
                 raise
-            except BaseException as error:  # whatever it is, SystemExit too: it is recorded, and the rest goes on
-                self.own_terms()
+            except BaseException as error:  # also SystemExit: it is recorded as a failure, and the job goes on
+                self.restore_process_state()
                 if self.stopping or (job.scratch / "stop").exists():
                     raise KeyboardInterrupt from None
                 ok = False
-                place = f"{self.folder.path}{os.sep}" if self.folder else ""  # another one in each process
+                place = f"{self.folder.path}{os.sep}" if self.folder else ""  # its path differs between processes
                 said = (text.replace(place, "") if place else text for text in describe(error))
                 self.failures.append((condition, replication, *said))
             else:
@@ -185,7 +188,7 @@ class Process:
                 if text is not None:
                     self.texts.append((condition, replication, text))
             if sys.stdout is not self.out or self.out.closed:
-                self.own_terms()
+                self.restore_process_state()
             now = clock()
             self.condition.append(condition)
             self.replication.append(replication)
@@ -193,8 +196,8 @@ class Process:
             self.ok.append(ok)
             before = now
             replication += 1
-            if self.folder and (now >= self.look_at or replication == end or not ok):
-                replication -= self.look(self.folder, now)
+            if self.folder and (now >= self.next_check or replication == end or not ok):
+                replication -= self.check_folder(self.folder, now)
                 before = clock()
             elif self.folder:
                 continue
@@ -203,56 +206,56 @@ class Process:
             ):
                 self.flush()
 
-    def look(self, folder: Folder, now: float) -> int:
-        """How many replications are to be run again.
+    def check_folder(self, folder: Folder, now: float) -> int:
+        """Check whether replications since the last check wrote into the working directory. Returns how many to run again.
 
-        Looks whether any since the last look wrote into the working directory. If there was one, what it wrote is its own.
-        Several may have read each other's files: they are taken back, and from then on each is followed by a look.
+        If there was only one replication, the files are its own. If there were several, they may have read each other's
+        files: their results are dropped, and from then on the folder is checked after each replication.
         """
-        since, again = len(self.condition) - self.looked, 0
+        since, again = len(self.condition) - self.checked, 0
         if folder.changed():
             condition, replication = self.condition[-1], self.replication[-1]
             if since > 1:
-                again, self.each = since, True
-                self.keep_first(self.looked)
+                again, self.check_each = since, True
+                self.keep_first(self.checked)
                 folder.tidy()
             else:
                 keep = self.job.root / "artifacts" / str(condition) / str(replication) if self.job.keep_files else None
-                with keeping():
+                with not_kept_on_error():
                     names = folder.tidy(keep)
-                self.each = self.each or bool(names)
+                self.check_each = self.check_each or bool(names)
                 if names and keep is None and not self.dropped:
                     self.dropped.append((condition, replication, names[0]))
-        self.looked = len(self.condition)
+        self.checked = len(self.condition)
         cost = time.perf_counter() - now
-        self.look_at = 0.0 if self.each else now + max(0.002, 250 * cost)
+        self.next_check = 0.0 if self.check_each else now + max(0.002, 250 * cost)
         return again
 
-    def kept(self, condition: int, replication: int, value: Any) -> Any:
-        """The rows of a value; objects that are no table are kept whole, beside the block."""
+    def rows_or_file(self, condition: int, replication: int, value: Any) -> Any:
+        """The rows of a value. A value that is not a table is written to a file (value.pkl) instead."""
         rows = rows_of(value)
         if rows is not None:
             return rows
         if self.job.keep_files and self.folder and os.path.lexists(self.folder.path / "value.pkl"):
             raise Refused(
-                f"the simulation returned {a_kind_of(value)}, which is kept as value.pkl, and wrote a file of that name: "
+                f"the simulation returned {kind_phrase(value)}, which is kept as value.pkl, and wrote a file of that name: "
                 "call the file otherwise"
             )
         try:
             data = pickled(value)
         except Exception as error:
             raise cannot_be_kept(value, error) from None
-        self.own_terms()
+        self.restore_process_state()
         folder = self.job.root / "artifacts" / str(condition) / str(replication)
         open_file = self.job.scratch / f"object-{self.number}"
-        with keeping():
+        with not_kept_on_error():
             folder.mkdir(parents=True, exist_ok=True)
             open_file.write_bytes(data)
             os.replace(open_file, folder / "value.pkl")
         return None
 
-    def own_terms(self) -> None:
-        """What the simulation may have set, and what the worker itself depends on."""
+    def restore_process_state(self) -> None:
+        """Restore settings that the simulation may have changed and the worker needs: umask, recursion limit, stdout."""
         os.umask(self.umask)
         sys.setrecursionlimit(max(sys.getrecursionlimit(), self.recursion_limit))
         if self.out is not None and self.out.closed:
@@ -260,29 +263,29 @@ class Process:
         sys.stdout = self.out
 
     def warn(self, message: Any, category: Any, *_: Any, **__: Any) -> None:
-        row, replication = self.at
+        row, replication = self.current
         key = (self.job.ids[row], replication, message_of(message, category))
         self.warned[key] = self.warned.get(key, 0) + 1
 
-    def seeded(self, function: str, seed: Any) -> None:
-        row, replication = self.at
-        if isinstance(seed, (int, float, str, bytes, np.integer)):  # not arrays, which may be long
+    def record_seed(self, function: str, seed: Any) -> None:
+        row, replication = self.current
+        if isinstance(seed, (int, float, str, bytes, np.integer)):  # arrays may be long
             with contextlib.suppress(Exception):  # an integer of the user's own kind may refuse to be shown
                 self.set_seeds.add(self.job.ids[row], replication, function, seed)
 
     def seconds_per_block(self, now: float) -> float:
-        """A second, but not more than 50,000 blocks for the whole run."""
+        """How many seconds of work a block holds: at least one, and at most 50,000 blocks for the whole run."""
         total = (now - self.started) * self.job.workers * self.job.jobs / self.fraction
         return min(max(1.0, total / 50_000), self.job.longest_block_seconds)
 
     def flush(self) -> None:
         self.flushing = True
-        self.own_terms()
+        self.restore_process_state()
         if self.careful:
             marker_file(self.job, self.number).unlink(missing_ok=True)
         if self.condition:
             if os.getppid() != self.job.supervisor:
-                os._exit(1)  # a run without a supervisor is taken up by another
+                os._exit(1)  # the supervisor is gone: another submission takes up the run
             if name := self.job.included.shared_changed():
                 give_up(self.job, f"shared: {name}")
             self.sequence += 1
@@ -290,7 +293,9 @@ class Process:
             if news := self.own.look(self.run.used if isinstance(self.run, ScriptRunner) else None):
                 self.facts["own_code"] = news
             with warnings.catch_warnings(), np.errstate(all="ignore"):
-                warnings.simplefilter("ignore")  # they are not the simulation's, which may have made errors of them
+                warnings.simplefilter(
+                    "ignore"
+                )  # warnings of the worker; the simulation may have turned warnings into errors
                 save_block(self.job, self.number, name, self.facts, self.tables())
         self.clear()
         self.block_started = time.perf_counter()
@@ -299,7 +304,7 @@ class Process:
     def tables(self) -> list[blocks.Table]:
         status = {"ok": blocks.numbers("logical", self.ok), "seconds": blocks.numbers("double", self.seconds)}
         tables = [table("replications", ids_of(self.condition, self.replication), status)]
-        if self.dropped:  # before the others: it is looked for in a block's first bytes
+        if self.dropped:  # first: readers look for it at the beginning of a block
             tables.append(records("dropped", ("file",), self.dropped))
         if self.job.kind == "function" and self.values:
             good = [i for i, ok in enumerate(self.ok) if ok]
@@ -317,7 +322,7 @@ class Process:
 
 
 def save_block(job: Job, process: int, name: str, facts: dict[str, str], tables: list[blocks.Table]) -> None:
-    """name: number-rREPLICATIONS-fFAILED"""
+    """Write a block. name: number-rREPLICATIONS-fFAILED."""
     name = f"{job.prefix}-{process:02d}.{name}"
     data = blocks.encode(blocks.Block(facts, tables))
     open_file = job.scratch / name
@@ -325,12 +330,12 @@ def save_block(job: Job, process: int, name: str, facts: dict[str, str], tables:
         open_file.write_bytes(data)
         os.rename(open_file, job.root / "blocks" / name)
     except OSError:
-        open_file.unlink(missing_ok=True)  # makes room for the message that says so
+        open_file.unlink(missing_ok=True)  # makes room for the error message
         raise
 
 
 def marker_file(job: Job, process: int) -> Path:
-    """Where a careful process says which replication it is at."""
+    """The file in which a careful process names its current replication."""
     return job.scratch / f"now-{process}"
 
 
@@ -342,5 +347,5 @@ def write_marker(job: Job, process: int, condition: int, replication: int) -> No
 
 
 def finished(job: Job, process: int) -> Path:
-    """A file that is there when a process came to its end: an exit status may be the simulation's own."""
+    """A file that a process makes at its regular end. Its exit status is no proof: the simulation may have set it."""
     return job.scratch / f"finished-{process}"

@@ -1,4 +1,4 @@
-"""Simulations that are whole scripts or commands, each run a program of its own."""
+"""Simulations that are whole scripts or commands: each replication is a new process."""
 
 import contextlib
 import os
@@ -15,27 +15,27 @@ from .folders import Folder, stamp
 from .job import Job
 from .seeds import seed_hex_of, seed_of
 
-# what stands in the arguments of a script for what only the worker knows
+# marks in the arguments of a script, which the worker replaces
 MARKS = {"replication": "\ue001", "seed": "\ue002", "condition": "\ue003"}
 
 
 class ScriptFailed(Exception):
-    """A whole script or a command did not end well."""
+    """A whole script or a command failed."""
 
 
 class NotKept(Exception):
-    """What a replication wrote could not be kept: no room on the disk, say."""
+    """The files of a replication could not be kept, for instance because the disk is full."""
 
 
 class ScriptRunner:
-    """Runs a whole script or a command once, in a working directory of its own; `text` is then its results file."""
+    """Runs a whole script or a command in a working directory of its own. `text` is then the content of its results file."""
 
     def __init__(self, job: Job, process: int) -> None:
         self.job, self.process = job, process
         self.output = Path(job.output) if job.output else job.scratch / f"output-{process}"
         self.folder = Folder(self.output, job.scratch / f"loaded-{process}", job.included)
-        self.processes = job.scratch / f"processes-{process}"  # where those that it starts are counted
-        self.used: dict[str, str] = {}  # what they told of: see below.tell_own_code
+        self.processes = job.scratch / f"processes-{process}"  # where the processes that it starts are counted
+        self.used: dict[str, str] = {}  # files that they loaded: see below.report_own_code
 
     def __call__(self, row: int, replication: int) -> None:
         job = self.job
@@ -44,19 +44,19 @@ class ScriptRunner:
         log = job.scratch / f"log-{self.process}"
         with open(log, "wb") as stream:
             status = self.run(self.command(row, replication), self.environment(row, replication), stream)
-        self.used |= told(self.processes)
+        self.used |= loaded_files(self.processes)
         sys.stdout.flush()
-        with open(log, "rb") as printed:  # which may not fit into memory
+        with open(log, "rb") as printed:  # it may not fit into memory
             shutil.copyfileobj(printed, sys.stdout.buffer)
             sys.stdout.buffer.flush()
             printed.seek(max(0, printed.tell() - 100_000))
-            said = printed.read().decode(errors="replace")
+            printed_text = printed.read().decode(errors="replace")
         self._text = self.read_results() if job.results_file else None
         self.keep_output(self.job.ids[row], replication)
         if status is None:
             raise ScriptFailed(f"timed out after {job.timeout_seconds:g} s")
         if status != 0:
-            tail = "\n".join([line for line in said.splitlines() if line.strip()][-5:])
+            tail = "\n".join([line for line in printed_text.splitlines() if line.strip()][-5:])
             raise ScriptFailed(f"the {job.kind} ended with status {status}: {tail}")
         if job.results_file and self._text is None:
             raise ScriptFailed(f"the {job.kind} ended without writing {job.results_file} in its output folder")
@@ -102,7 +102,7 @@ class ScriptRunner:
         }
 
     def run(self, command: list[str], environment: dict[str, str], stream: Any) -> int | None:
-        """The exit status, or None after the time limit. It runs in a session of its own, so that its children end with it."""
+        """Run the command. Returns its exit status, or None after the time limit. Its process group is killed at the end."""
         try:
             child = subprocess.Popen(
                 command, cwd=self.output, env=environment, stdin=subprocess.DEVNULL,
@@ -120,22 +120,22 @@ class ScriptRunner:
             child.wait()
 
     def read_results(self) -> str | None:
-        """The text of the results file, where the script has written it."""
+        """The text of the results file; None if the script has not written it."""
         name = os.path.normpath(self.job.results_file)
         path = self.output / name
         came_along = path.is_file() and self.folder.stamps.get(name) == stamp(path)
         return read_text(path) if path.is_file() and not came_along else None
 
     def keep_output(self, condition: int, replication: int) -> None:
-        """What the script wrote becomes the replication's artifacts, in the place of those of an earlier attempt."""
+        """Keep the files that the script wrote as artifacts of the replication. They replace those of an earlier attempt."""
         folder = self.job.root / "artifacts" / str(condition) / str(replication)
-        with keeping():
+        with not_kept_on_error():
             shutil.rmtree(folder, ignore_errors=True)
             self.folder.tidy(folder)
 
 
 @contextlib.contextmanager
-def keeping() -> Iterator[None]:
+def not_kept_on_error() -> Iterator[None]:
     try:
         yield
     except OSError as error:
@@ -150,7 +150,7 @@ def read_text(path: Path) -> str:
         return data.decode("latin-1")
 
 
-def told(folder: Path) -> dict[str, str]:
+def loaded_files(folder: Path) -> dict[str, str]:
     """Modules that Python processes have loaded, and files that R processes have sourced: name -> path."""
     out = {}
     for file in ("modules", "sourced"):

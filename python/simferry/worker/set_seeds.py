@@ -1,4 +1,4 @@
-"""Seeds that a replication's own code sets, in its main process: what is written down so that equal ones are found."""
+"""Seeds that the code of a replication sets in its main process, recorded so that equal seeds are found."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ _MOST = 10_000  # seeds of a condition that are compared
 
 
 class SetSeeds:
-    """rows: (condition, replication, seed) of a condition's first seed in this process, and of the first that came twice."""
+    """rows: (condition, replication, seed) of the first seed of a condition in this process, and of the first repeated seed."""
 
     def __init__(self) -> None:
         self.rows: list[tuple[int, int, str]] = []

@@ -1,4 +1,4 @@
-"""Random numbers of a Python process: which stream it draws from, and what draws from it without a seed of its own.
+"""The random numbers of a Python process: its stream, and the generators that are seeded from it.
 
 A stream is a key. A child's key is a keyed hash (BLAKE2b) of its parent's, of a purpose and of a number that counts up, so
 that a process, a task and a task within a task have numbers that nobody else has, for any number of workers. From a stream
@@ -22,7 +22,8 @@ from typing import Any
 class Stream:
     """A key, and how many children it has had for each purpose.
 
-    task: of a task, or a replication: what is made in it ends with it. label: tells generators made here from others' ones.
+    task: whether it belongs to a task or a replication. Generators that are made in it end with it.
+    label: distinguishes the generators of this stream from those of other streams.
     """
 
     def __init__(self, key: bytes, task: bool = False, label: str = "") -> None:
@@ -38,7 +39,7 @@ class Stream:
 
 
 class Replications(Stream):
-    """The stream of a function's replications, one after the other; a key is made when somebody asks for it."""
+    """The stream of the current replication of a function. Its key is computed at its first use."""
 
     def __init__(self) -> None:
         super().__init__(b"", task=True)
@@ -59,7 +60,7 @@ class Replications(Stream):
 
 
 def derive(key: bytes, what: str, bits: int = 256) -> bytes:
-    """A key, or so many bits for another use, that follow from a key and from what they are for."""
+    """A new key (or a number of bits) computed from a key and a purpose."""
     parts = (blake2b(f"{what} {i}".encode(), key=key, person=b"simferry").digest() for i in range(-(-bits // 512)))
     return b"".join(parts)[: -(-bits // 8)]
 
@@ -68,19 +69,20 @@ def words(data: bytes) -> list[int]:
     return [int.from_bytes(data[i : i + 4], "little") for i in range(0, len(data), 4)]
 
 
-wide: Stream | None = None  # what the process-wide generators draw from, and threads that are no task
-loading = b""  # the key from which a function's script draws while it is loaded
-helper = False  # whether this process works for the one that started it: a worker of a pool, say
-seeded: Callable[[str, Any], None] | None = None  # is told of the seeds that a replication's own code sets, and by what
+wide: Stream | None = None  # the stream of the process-wide generators, and of threads that are not tasks
+loading = b""  # the key of the stream while the script of a function is loaded
+helper = False  # whether this process is a helper, such as a worker of a pool
+# called with the function and the seed when the code of a replication sets a seed
+on_seed: Callable[[str, Any], None] | None = None
 here = _local()  # stream: of the task that runs in this thread; starting: of the process that this thread starts
 made: list[tuple[Any, str]] = []  # (generator, its name) of default_rng() outside tasks, and copies of them
 _most = 64
 libraries: list[Any] = []  # those with generators of their own that are loaded (libraries.py)
-of_seed: Any = None  # the code that stands before np.random.seed(): it is no caller
+of_seed: Any = None  # the code of our np.random.seed(), which does not count as the caller
 
 
 def install() -> None:
-    """hooks.install takes its place, once this process has called that: tasks bring it to processes that have not."""
+    """Replaced by hooks.install once that has run. Tasks call it in processes where it has not."""
 
 
 def current() -> Stream | None:
@@ -95,7 +97,7 @@ def begin(stream: Stream) -> None:
 
 
 def seed_globals() -> None:
-    """Sets the process-wide generators, those of them that are loaded."""
+    """Seed the process-wide generators of all modules that are loaded."""
     for name in ("random", "numpy.random.mtrand"):
         if wide and name in sys.modules:
             _SEEDERS[name](sys.modules[name], wide)
@@ -117,7 +119,7 @@ def seed_numpy(module: Any, stream: Stream) -> None:
 
 
 def seed_libraries(stream: Stream, of_thread: bool = False) -> None:
-    """of_thread: only those generators that each thread has for itself."""
+    """Seed the generators of other libraries. of_thread: only those that each thread has for itself."""
     for library in libraries:
         if library.of_thread or not of_thread:
             library.seed(derive(stream.key, library.name))
@@ -127,7 +129,7 @@ _SEEDERS = {"random": seed_random, "numpy.random.mtrand": seed_numpy}
 
 
 def saved_globals() -> dict[str, Any]:
-    """The state of the process-wide generators, and of those that default_rng() made outside tasks."""
+    """The states of the process-wide generators, and of those that default_rng() made outside tasks."""
     out: dict[str, Any] = {"made": [(generator.bit_generator, generator.bit_generator.state) for generator, _ in made]}
     out["libraries"] = [(library, library.state()) for library in libraries]
     if "random" in sys.modules:
@@ -151,7 +153,7 @@ def restore_globals(saved: dict[str, Any]) -> None:
 
 
 def renew_made() -> None:
-    """What default_rng() has made outside tasks starts anew in each task and each replication of a function."""
+    """Reseed the generators that default_rng() made outside tasks: for each task and each replication of a function."""
     for generator, name in made if wide else ():
         bits = generator.bit_generator
         bits.state = type(bits)(int.from_bytes(derive(wide.key, f"shared {name}"), "little")).state  # type: ignore[union-attr]
@@ -159,20 +161,20 @@ def renew_made() -> None:
 
 def remember(generator: Any, name: str) -> None:
     global _most
-    if len(made) >= _most:  # nobody else refers to what was thrown away
+    if len(made) >= _most:  # drop generators that nobody else refers to
         made[:] = [entry for entry in made if sys.getrefcount(entry[0]) > 2]
         _most = max(64, 2 * len(made))
     made.append((generator, name))
 
 
 def marked(number: int) -> int:
-    """96 bits of a number, and 32 that follow from them: so the copies of a generator made without an argument are known."""
+    """96 bits of a number and a checksum of 32 bits. It marks generators made without an argument, so that copies are recognised."""
     high = number >> 32
     return high << 32 | int.from_bytes(derive(b"made without an argument", str(high), 32), "little")
 
 
 def entropy(bits: int) -> int:
-    """In the place of secrets.randbits, where numpy asks for it."""
+    """Replaces secrets.randbits in numpy."""
     frame: Any = sys._getframe(1)
     if frame.f_code is of_seed:
         frame = frame.f_back
@@ -180,7 +182,8 @@ def entropy(bits: int) -> int:
 
 
 def entropy_for(module: str, bits: int) -> int:
-    """The next number for what a module makes: counted by module, so that what others make when they are imported shifts none."""
+    """The entropy of the next generator that a module makes. Each module has its own count, so that imports of other modules
+    change no numbers."""
     stream = current()
     # numpy's own: what it makes when it is imported, and what is unpickled or copied, which gets its state afterwards
     if stream is None or module.startswith("numpy."):
@@ -190,12 +193,12 @@ def entropy_for(module: str, bits: int) -> int:
     return int.from_bytes(data, "little") >> (-bits % 8)
 
 
-def told(function: str, seed: Any) -> None:
-    """Whoever calls what calls this gives a seed of its own; what is installed does so for its own purposes."""
-    if seeded and isinstance(current(), Replications):
+def report_seed(function: str, seed: Any) -> None:
+    """Report a seed that the code of a replication sets. Seeds set by installed packages are not reported."""
+    if on_seed and isinstance(current(), Replications):
         file = sys._getframe(2).f_globals.get("__file__") or ""
         if not any(f"{os.sep}{folder}{os.sep}" in file for folder in ("site-packages", "dist-packages")):
-            seeded(function, seed)
+            on_seed(function, seed)
 
 
 def of_main(module: str) -> str:
@@ -237,7 +240,7 @@ def sequence_type() -> Any:
     return Sequence
 
 
-def takes_the_place(function: Any, original: Any, module: str) -> None:
-    """So that it is pickled by its name, and described as before."""
+def imitate(function: Any, original: Any, module: str) -> None:
+    """Give a replacement the name, module and docstring of the original, so that it is pickled by name."""
     function.__module__, function.__name__, function.__qualname__ = module, original.__name__, original.__name__
     function.__doc__ = original.__doc__

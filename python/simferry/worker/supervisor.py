@@ -1,4 +1,4 @@
-"""The supervisor: forks the processes of a job, and outlives their crashes."""
+"""The supervisor: it forks the worker processes of a job and survives their crashes."""
 
 import contextlib
 import copy
@@ -22,7 +22,7 @@ from .rows import ids_of, records, table
 
 
 class Supervisor:
-    """Forks the job's processes, ends those that hang, and has the work of those that died done by others."""
+    """Forks the processes of a job, ends those that hang, and gives the work of dead ones to new processes."""
 
     def __init__(self, job: Job) -> None:
         job.workers = max(1, job.workers // job.cores)
@@ -35,7 +35,7 @@ class Supervisor:
         self.seen: dict[int, tuple[str, float]] = {}
         self.hung: set[int] = set()
         self.started = 0
-        self.in_vain = 0  # how many processes, one after the other, died without having come any further
+        self.died_without_progress = 0  # how many processes in a row died without finishing anything
         self.driver = int(os.environ.get("SIMFERRY_DRIVER", "0"))
 
     def start(self, part: "Part") -> None:
@@ -49,8 +49,8 @@ class Supervisor:
         self.children[self.started] = (part, child)
 
     def run(self) -> None:
-        # an interrupt is for the processes: they write what they have, and end
-        signal.signal(signal.SIGINT, self.hand_on if in_container(self.job) else signal.SIG_IGN)
+        # an interrupt is meant for the processes: they write their open block and end
+        signal.signal(signal.SIGINT, self.forward_signal if in_container(self.job) else signal.SIG_IGN)
         (self.job.scratch / "claims").mkdir(parents=True, exist_ok=True)
         with contextlib.suppress(ImportError):
             if self.job.objects:
@@ -59,15 +59,15 @@ class Supervisor:
         for _ in range(min(self.job.workers, len(self.everything.pieces or ()))):
             self.start(self.everything)
         while self.children:
-            self.tend()
+            self.check_children()
 
-    def hand_on(self, number: int, _frame: Any) -> None:
-        """A signal to a container reaches its first process alone."""
+    def forward_signal(self, number: int, _frame: Any) -> None:
+        """Send a signal on to the processes: in a container only the first process receives it."""
         for _, child in list(self.children.values()):
             with contextlib.suppress(OSError):
                 os.kill(child.pid, number)
 
-    def tend(self) -> None:
+    def check_children(self) -> None:
         job = self.job
         multiprocessing.connection.wait([child.sentinel for _, child in self.children.values()], timeout=0.2)
         if (job.root / "message").exists() or (self.driver and os.getppid() != self.driver):
@@ -96,8 +96,7 @@ class Supervisor:
         sys.exit(1)
 
     def recover(self, number: int, part: "Part") -> None:
-        """A process died: what it had claimed and not finished is run again by one that is careful, which names the culprit
-        if it dies too."""
+        """A process died. Run the rest of its claimed work in a careful process, whose marker names the replication that crashes."""
         job, left, then = self.job, part.stretches, part.then
         if part.pieces is not None:
             claimed = job.scratch / f"claimed-{number}"
@@ -125,8 +124,10 @@ class Supervisor:
             ]
             save_block(job, number, "999999-r1-f1", {"run": job.run, **facts_here()}, tables)
             left = self.without(left, {culprit})
-        self.in_vain = 0 if at or done or (part.pieces is not None and left) else self.in_vain + 1
-        if self.in_vain > 2:
+        self.died_without_progress = (
+            0 if at or done or (part.pieces is not None and left) else self.died_without_progress + 1
+        )
+        if self.died_without_progress > 2:
             give_up(job, "worker: its processes end before they have run anything (out of memory?)")
         if left:
             self.start(Part(left, None, True, then))
@@ -148,7 +149,7 @@ class Supervisor:
 
 @dataclass
 class Part:
-    """What one process is to do: claim pieces of the stretches, or else all of them; and what another is to do after it."""
+    """The work of one process. pieces: it claims pieces of the stretches; None means all of them. then: the part to run after it."""
 
     stretches: list[Stretch]
     pieces: list[int] | None
@@ -164,7 +165,7 @@ def marker(job: Job, process: int) -> str:
 
 
 def memory_kills() -> int:
-    """How many processes have been ended for want of memory, here or in this container (cgroup v2, v1)."""
+    """How many processes the system has killed for lack of memory, here or in this container (cgroup v2, v1)."""
     for path in ("/sys/fs/cgroup/memory.events", "/sys/fs/cgroup/memory/memory.oom_control"):
         with contextlib.suppress(OSError):
             for line in Path(path).read_text().splitlines():

@@ -1,6 +1,6 @@
-"""What replications returned and raised, made safe at once: no code of the simulation runs when a block is written.
+"""Values and errors of replications, converted at once to plain types.
 
-Classes of the simulation's may do anything when they are asked: raise, lie, end the process.
+Methods of the user's classes may raise or end the process. After the conversion none of them runs when a block is written.
 """
 
 import contextlib
@@ -19,11 +19,11 @@ _EXACT = (float, int, bool, str, type(None))
 
 
 class Rows(dict[str, list[Any]]):
-    """Columns of equal length, of texts, numbers, logicals and None of Python's own types."""
+    """Columns of equal length. Their values are str, int, float, bool or None, of exactly these types."""
 
 
 def rows_of(value: Any) -> Rows | None:
-    """A value's rows; None where it is no table and has to be kept whole. Raises Refused where it can't be kept."""
+    """The rows of a value; None if it is not a table. Raises Refused if it can't be kept."""
     try:
         columns = as_rows(value)
         if columns is None:
@@ -32,7 +32,7 @@ def rows_of(value: Any) -> Rows | None:
         for name, column in columns.items():
             rows[str.__str__(name)] = [v if type(v) in _EXACT else plain(v) for v in column]
         if len({len(column) for column in rows.values()}) > 1:
-            raise Refused(f"the simulation returned {a_kind_of(value)} whose columns are of different lengths")
+            raise Refused(f"the simulation returned {kind_phrase(value)} whose columns are of different lengths")
         if any(type(v) is str and len(v) > 2**29 for column in rows.values() for v in column):
             raise Refused("the simulation returned a text of more than 500 million characters: write it to a file")
     except Refused:
@@ -43,7 +43,7 @@ def rows_of(value: Any) -> Rows | None:
 
 
 def plain(value: Any) -> Any:
-    """A number or text as one of Python's own types: a class of the simulation's may do anything when it is asked later."""
+    """A number or text as one of Python's own types, so that no method of the user's class runs later."""
     if isinstance(value, np.generic):
         value = value.item()
     kind = type(value)
@@ -62,12 +62,12 @@ _OWN: dict[type, Callable[[Any], Any]] = {
 
 def cannot_be_kept(value: Any, error: BaseException) -> Refused:
     return Refused(
-        f"the simulation returned {a_kind_of(value)}, which can't be kept: {message_of(error)}. "
+        f"the simulation returned {kind_phrase(value)}, which can't be kept: {message_of(error)}. "
         "Return numbers, a dict, a tuple or a data frame"
     )
 
 
-def a_kind_of(value: Any) -> str:
+def kind_phrase(value: Any) -> str:
     return f"a {_said(lambda: type(value).__name__, 'value')}"
 
 
@@ -77,7 +77,7 @@ def message_of(error: BaseException, category: type | None = None) -> str:
 
 
 def shown(value: Any) -> str:
-    return _said(lambda: repr(value), f"({a_kind_of(value)} whose __repr__ raises)")
+    return _said(lambda: repr(value), f"({kind_phrase(value)} whose __repr__ raises)")
 
 
 def describe(error: BaseException) -> tuple[str, str, str]:
@@ -86,7 +86,7 @@ def describe(error: BaseException) -> tuple[str, str, str]:
         return cut(str(error)), "", ""
     message = message_of(error)
     call = text = ""
-    with contextlib.suppress(BaseException):  # the exception's own class may say anything, or raise
+    with contextlib.suppress(BaseException):  # methods of the user's exception may raise
         own = Path(__file__).parent
         found = traceback.extract_tb(vars(BaseException)["__traceback__"].__get__(error))
         frames = [f for f in found if Path(f.filename).parent != own]
@@ -101,7 +101,7 @@ def cut(text: str) -> str:
 
 
 def _said(say: Callable[[], Any], otherwise: str) -> str:
-    """What the simulation's own code says of a value; `otherwise` where it raises, or says no text."""
+    """The text that a function of the user's class returns; `otherwise` if it raises or returns no text."""
     with contextlib.suppress(BaseException):
         return str.__str__(say())
     return otherwise

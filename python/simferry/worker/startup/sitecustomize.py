@@ -29,7 +29,7 @@ def _start() -> None:
         hooks.start(bytes.fromhex(helpers or key), works_for_its_parent=True)
         return
     if counted:
-        below.tell_own_code()
+        below.report_own_code()
     key = key or below.key_below()
     if key:
         hooks.start(bytes.fromhex(key))

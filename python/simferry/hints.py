@@ -107,6 +107,16 @@ class Option(Part):
         return _option(self.name, self.value, face)
 
 
+@dataclass(frozen=True)
+class Literal(Part):
+    """A value, as it is written in each language."""
+
+    value: Any
+
+    def spelled(self, face: Face) -> str:
+        return _literal(self.value, face)
+
+
 class BackendOptions(Part):
     """Options of a backend, for a run that is to begin. R gives them to the function that describes it: sim_docker(jobs = 2)."""
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import Note, UsageError
+from ..errors import Note
 from ..r.serialization import Vector, runs_code
 from ..worker.blocks import Column
 from .arguments import Arguments, place_of, plain, verb
@@ -35,9 +35,6 @@ def loop_backend(given: Arguments) -> Arguments:
     if seed is not None:
         check_seed(seed.plain())
     asked = _loop_place(given)
-    for name, value in asked["place"].items():
-        if isinstance(value, (int, float)) and not value > 0:
-            raise UsageError(f"{name} is {value}; it has to be above 0")
     where = backend(asked["backend"], **asked["place"])
     keep_spare()
     return {"workers": where.traits.workers * where.traits.jobs}
@@ -54,6 +51,7 @@ def loop(given: Arguments) -> Arguments:
 
     from ..sweep.design import Design
     from ..sweep.simulation import Simulation
+    from ..sweep.sweep import Sweep
     from ..verbs import create
     from ..verbs import run as verbs
 
@@ -71,9 +69,8 @@ def loop(given: Arguments) -> Arguments:
             again = {"verb": "resume", "options": {"retry_failed": True}}
             drivers[found.address] = order(found, again)
         return {**head_of(found), "complete": whole}
-    if "chunk_size" in options:
-        options["chunk_size"] = int(options["chunk_size"])
-    new = verbs.Run(create.create(simulation, Design({"loop": [label]}), **options))
+    sweep = Sweep(simulation, Design({"loop": [label]}), **options.pop("place"), **options)
+    new = verbs.Run(create.create(sweep))
     drivers[new.address] = order(new, {"verb": "run"})
     return {**head_of(new), "complete": False}
 

@@ -3,19 +3,21 @@
 import hashlib
 import sys
 import warnings
-from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..errors import Interrupted, Note, RunBusy, UsageError, nearest
+from ..errors import Interrupted, Note, RunBusy, UsageError
 from ..hints import Text
 from ..r.serialization import Vector, data_frame
 from .arguments import Arguments, design_of, findings, place_of, plain, text_list, verb
 from .drivers import DriverProcess, drivers, far, keep_spare, order
 from .words import Told, in_r
+
+if TYPE_CHECKING:
+    from ..sweep.sweep import Sweep
 
 
 def simulation_of(given: Arguments) -> Any:
@@ -37,20 +39,19 @@ def simulation_of(given: Arguments) -> Any:
     return vector.values[0]
 
 
-def sweep_of(given: Arguments) -> Arguments:
-    """The arguments of `run` and `plan`; what R left out is left out here."""
+def sweep_of(given: Arguments) -> "Sweep":
+    """The sweep that R describes; what R left out is left out here."""
+    from ..sweep.sweep import Sweep
+
     simulation = simulation_of(given)
     rest = {name: value for name, value in given.items() if name not in ("simulation", "design", "backend", "inputs")}
     out = {name: value for name, value in plain(rest).items() if value is not None}
     sweep: Arguments = {"simulation": simulation}
     place = place_of(given["backend"]) if given.get("backend") is not None else {}
     if isinstance(simulation, str) and simulation.lower().endswith(".toml"):
-        from ..sweep.file import read_sweep
+        from ..sweep.file import arguments
 
-        sweep = read_sweep(simulation, place.get("name"))
-    for name in ("include", "common"):
-        if name in out and out[name] != "all":
-            out[name] = text_list(out[name])
+        sweep = arguments(simulation, place.get("name"))
     if "function_name" in out:
         out["function"] = out.pop("function_name")
     if place:
@@ -59,27 +60,13 @@ def sweep_of(given: Arguments) -> Arguments:
         sweep["design"] = design_of(given.get("design"))
     if given.get("inputs") is not None:
         sweep["inputs"] = {**sweep.get("inputs", {}), **inputs_of(given["inputs"])}
-    sweep |= out
-    if sweep.get("replications") is None:
-        raise UsageError("how many replications?", "replications = 1000")
-    return sweep
+    return Sweep(**{**sweep, **out})
 
 
 def inputs_of(vector: Vector) -> Arguments:
     if not vector.names or not all(vector.names):
         raise UsageError("an input has no name", 'inputs = c(data = "data.csv")')
     return dict(zip(vector.names, vector.elements() if vector.kind != "list" else vector.plain().values(), strict=True))
-
-
-def known_of(function: Callable[..., Any], arguments: Arguments) -> Arguments:
-    """Raises for options that a verb does not have, such as another backend's."""
-    import inspect
-
-    known = inspect.signature(function).parameters
-    for name in arguments:
-        if name not in known and "place" not in known:  # a backend's own options, which it knows itself
-            raise UsageError(f"there is no option {name} for this", nearest(name, known))
-    return arguments
 
 
 @verb
@@ -95,7 +82,7 @@ def run(given: Arguments) -> Arguments:
     def drive(new: Any) -> None:
         drivers[new.address] = order(new, {"verb": "run"})
 
-    new = verbs.run(**known_of(verbs.run, sweep_of(given)), on_start=started, detach=drive)
+    new = verbs.run(sweep_of(given), on_start=started, detach=drive)
     return {**head_of(new), **told, "note": in_r(new.note)}
 
 
@@ -106,8 +93,9 @@ def plan(given: Arguments) -> Arguments:
     from ..sweep.own_code import shown
     from ..verbs import plan as forecast
 
-    asked = {name: value for name, value in sweep_of(given).items() if name not in forecast.NOT_PLANNED}
-    out = asdict(forecast.plan(**known_of(forecast.plan, asked)))
+    asked = {name: given.pop(name, None) for name in ("pilot", "deadline", "refresh_prices")}
+    options = {name: value for name, value in plain(asked).items() if value is not None}
+    out = asdict(forecast.plan(sweep_of(given), **options))
     out = {name: value for name, value in out.items() if value is not None}
     out["code_shown"] = shown(out["code"])
     out["code"] = pd.DataFrame(out["code"], columns=["name", "path"], dtype="string")
@@ -213,7 +201,7 @@ def resume(given: Arguments) -> Arguments:
     found._backend(**{n: v for n, v in options.items() if n not in ("retry_failed", "replications", "changed_code")})
     found.changed_code(allowed=options.get("changed_code", False))
     if "replications" in options:
-        from ..verbs.create import check_replications
+        from ..sweep.sweep import check_replications
 
         check_replications(options["replications"])
     verb = "extend" if "replications" in options else "resume"

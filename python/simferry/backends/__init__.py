@@ -2,15 +2,15 @@
 
 from typing import Any
 
-from ..sweep.options import PYTHON, Options, Surface, backend_kind, check
+from ..sweep.options import Options, backend_kind, check
 from .base import Backend
 
 _CLASSES = {"local": ("local", "Local"), "docker": ("docker", "Docker"), "sagemaker": ("processing", "Sagemaker")}
 
 
-def backend(name: str, surface: Surface = PYTHON, **options: Any) -> Backend:
-    """The backend of that name, with options as they were given on a surface. Raises UsageError that names all that is wrong."""
-    return backend_of(check(backend_kind(name, surface), options, surface))
+def backend(name: str, **options: Any) -> Backend:
+    """The backend of that name, with these options. Raises UsageError that names all that is wrong."""
+    return backend_of(check(backend_kind(name), options))
 
 
 def backend_of(options: Options) -> Backend:

@@ -128,12 +128,6 @@ def with_options(*options: Callable[[Any], Any]) -> Callable[[Any], Any]:
     return decorate
 
 
-def at_least_one(_: click.Context, __: click.Parameter, value: int | None) -> int | None:
-    if value is not None and value < 1:
-        raise click.BadParameter(f"{value} is not 1 or above")
-    return value
-
-
 STORE = click.option(
     "--store",
     metavar="PLACE",
@@ -141,5 +135,4 @@ STORE = click.option(
 )
 JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 OUTPUT = click.option("-o", "--output", metavar="FILE", help="Write the whole table: .parquet or .csv.")
-WORKERS = click.option("--workers", type=int, metavar="N", callback=at_least_one, help="Cores to use [all].")
 RUN = click.argument("name", metavar="RUN")

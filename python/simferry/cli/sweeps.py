@@ -1,14 +1,20 @@
 """The commands that begin a sweep: run and plan."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from ..errors import UsageError
+from ..hints import Option
+from ..sweep.options import BACKENDS, RunOptions, SimulationOptions
 from ..words import counted, duration
-from .app import JSON, STORE, WORKERS, example, main, with_options
+from .app import JSON, example, main, with_options
+from .options import listed, options_of, options_of_backends
 from .output import announce, check_output, finish, head_of, print_json, write_table
 from .parameters import parse_inputs, parse_parameters
+
+if TYPE_CHECKING:
+    from ..sweep.sweep import Sweep
 
 VALUES = (
     "Values of a parameter; every combination of all of them is a condition. 10 is a number, 10L an integer, TRUE a "
@@ -18,65 +24,38 @@ SWEEP = with_options(
     click.argument("simulation", metavar="SIMULATION"),
     click.option("-p", "--parameter", "parameters", multiple=True, metavar="NAME=V1,V2", help=VALUES),
     click.option("--table", metavar="FILE", help="The conditions: a CSV or Parquet file, a row each."),
-    click.option("-n", "--replications", type=int, metavar="N", help="Replications of each condition."),
-    click.option("--seed", type=int, metavar="N", help="0 to 2147483647 [drawn, and printed]."),
-    click.option("--function", metavar="NAME", help="The script's function [simulate]."),
-    click.option("--args", metavar="TEMPLATE", help='Run a whole script or a program with these arguments: "{n} {effect}".'),
-    click.option("--include", multiple=True, metavar="PATH", help="A file or folder that comes along with the script."),
-    click.option("--results-file", metavar="NAME", help="What a whole script writes to be read as rows (CSV, JSON, numbers)."),
-    click.option("--common", metavar="NAMES", help="Parameters (comma separated, or all) that do not change the random numbers."),
+    *options_of(RunOptions, "replications", "seed"),
+    *options_of(SimulationOptions),
+    *options_of(RunOptions, "common"),
     click.option("--input", "inputs", multiple=True, metavar="NAME=PLACE",
                  help="Files that it reads in $SIMFERRY_INPUT/NAME: a file, a folder, an address in S3 (,mode=Pipe ,sharded)."),
-    click.option("--backend", metavar="NAME", help="Where jobs run: local, docker or sagemaker [local]."),
-    WORKERS,
-    click.option("--image", metavar="NAME", help="docker, sagemaker: the image of jobs [sagemaker: simferry-r or simferry-python]."),
-    click.option("--instance-type", metavar="TYPE", help="docker, sagemaker: of a job; several with commas [sagemaker: ml.m5.xlarge]."),
-    click.option("--jobs", type=int, metavar="N", help="docker, sagemaker: how many share the work [1]."),
-    click.option("--max-runtime", type=float, metavar="SECONDS", help="docker, sagemaker: the longest of a job [sagemaker: a day]."),
-    click.option("--hosts", type=int, metavar="N", help="docker, sagemaker: hosts of a job; a whole script sees one cluster [1]."),
-    click.option("--role", metavar="ARN", help="sagemaker: the IAM role of the jobs [$SIMFERRY_ROLE]."),
-    click.option("--budget", type=float, metavar="DOLLARS", help="sagemaker: what the run may cost in all; plan: the fastest way for it."),
-    click.option("--volume", type=int, metavar="GB", help="sagemaker: the disk of a job [30]."),
-    click.option("--subnets", metavar="IDS", help="sagemaker: of a VPC, with --security-groups."),
-    click.option("--security-groups", metavar="IDS", help="sagemaker: of a VPC, with --subnets."),
-    click.option("--kms-key", metavar="ID", help="sagemaker: encrypts disks and outputs."),
-    click.option("--network-isolation", is_flag=True, default=None, help="sagemaker: jobs reach no network."),
-    click.option("--encrypt-traffic", is_flag=True, default=None, help="sagemaker: between the hosts of a job."),
-    click.option("--tags", metavar="NAME=VALUE,...", help="sagemaker: tags of the jobs."),
-    click.option("--cores", type=int, metavar="N", help="Cores that one replication uses [1; whole scripts: all]."),
-    STORE,
+    click.option("--backend", metavar="NAME", help=f"Where jobs run: {', '.join(BACKENDS)} [local]."),
+    *options_of_backends(),
+    *options_of(RunOptions, "cores", "store"),
 )  # fmt: skip
 
 
-def sweep_arguments(simulation: str, parameters: tuple[str, ...], table: str | None, **given: Any) -> dict[str, Any]:
-    """The arguments of `run` and `plan`: those of a sweep file, if there is one, with the options over them."""
+def sweep_of(simulation: str, parameters: tuple[str, ...], table: str | None, **given: Any) -> "Sweep":
+    """The sweep that is asked for: that of a sweep file, if there is one, with the options over it."""
     from ..sweep import design as designs
+    from ..sweep.sweep import Sweep
 
     out: dict[str, Any] = {"simulation": simulation}
     if simulation.lower().endswith(".toml"):
-        from ..sweep.file import read_sweep
+        from ..sweep.file import arguments
 
-        out = read_sweep(simulation, given["backend"])
+        out = arguments(simulation, given["backend"])
     columns, types = parse_parameters(parameters)
     if table is not None and columns:
-        raise UsageError("both --table and -p are given", "A design is made in one way.")
+        raise UsageError(f"both {Option('table')} and -p are given", "A design is made in one way.")
     if table is not None:
         out["design"] = designs.table(table)
     elif columns:
         out["design"] = designs.grid(columns, types=types)
     if inputs := parse_inputs(given.pop("inputs")):
         out["inputs"] = {**out.get("inputs", {}), **inputs}
-    common = given.pop("common")
-    if common is not None:
-        out["common"] = "all" if common == "all" else [name.strip() for name in common.split(",")]
-    for name, value in given.items():
-        if value is not None and value != ():
-            out[name] = value
-    if out.get("replications") is None:
-        raise UsageError(
-            "how many replications?", "--replications 1000, or replications = 1000 in the [run] table of a sweep file"
-        )
-    return out
+    given["common"] = listed(given["common"])
+    return Sweep(**{**out, **{name: value for name, value in given.items() if value is not None}})
 
 
 @example(
@@ -86,21 +65,11 @@ def sweep_arguments(simulation: str, parameters: tuple[str, ...], table: str | N
 )
 @main.command()
 @SWEEP
-@click.option(
-    "--on-error", type=click.Choice(["continue", "stop"]), help="What a failed replication does to the rest [continue]."
-)
-@click.option(
-    "--replication-timeout", type=float, metavar="SECONDS", help="End and record a replication that takes longer."
-)
-@click.option("--retries", type=int, metavar="N", help="How often what a lost job left undone is tried again [2].")
-@click.option(
-    "--keep-files", is_flag=True, default=None, help="Keep what a function writes into its working directory."
-)
-@click.option("--fresh", is_flag=True, default=None, help="Compute anew what an earlier run has computed.")
-@click.option("--detach", is_flag=True, default=None, help="Go on in the background; `simferry watch` follows.")
+@with_options(*options_of(RunOptions, "on_error", "replication_timeout", "retries", "keep_files", "fresh"))
+@click.option("--detach", is_flag=True, help="Go on in the background; `simferry watch` follows.")
 @click.option("-o", "--output", metavar="FILE", help="Write the table of results when done: .parquet or .csv.")
 @JSON
-def run(output: str | None, as_json: bool, **given: Any) -> int:
+def run(output: str | None, as_json: bool, detach: bool, **given: Any) -> int:
     """Run a simulation, or a sweep file.
 
     SIMULATION is a script (.R or .py) whose function is called once per replication, or with --args a whole script or a
@@ -110,14 +79,14 @@ def run(output: str | None, as_json: bool, **given: Any) -> int:
     from ..screen import progress_bar
     from ..verbs import run as verbs
 
-    arguments = sweep_arguments(**given)
-    if output and arguments.get("detach"):
+    sweep = sweep_of(**given)
+    if output and detach:
         raise UsageError("--output and --detach are both given", "When it is done: simferry results latest -o FILE")
     if output:
         check_output(output)
     with progress_bar(show=not as_json) as update:
-        made = verbs.run(**arguments, on_progress=update, on_start=None if as_json else announce)
-    if arguments.get("detach"):
+        made = verbs.run(sweep, detach=detach, on_progress=update, on_start=None if as_json else announce)
+    if detach:
         if as_json:
             print_json({**head_of(made), "state": "running"})
         else:
@@ -140,7 +109,7 @@ def run(output: str | None, as_json: bool, **given: Any) -> int:
 )
 @click.option("--refresh-prices", is_flag=True, help="sagemaker: ask AWS for today's prices, and keep them.")
 @JSON
-def plan(no_pilot: bool, as_json: bool, **given: Any) -> None:
+def plan(no_pilot: bool, deadline: str | None, refresh_prices: bool, as_json: bool, **given: Any) -> None:
     """What a run would compute, and how long.
 
     A pilot of a few replications is run to see; they are kept, and a run with the same seed does not compute them again.
@@ -152,9 +121,7 @@ def plan(no_pilot: bool, as_json: bool, **given: Any) -> None:
     from ..sweep.own_code import shown
     from ..verbs import plan as forecast
 
-    arguments = sweep_arguments(**given)
-    arguments = {name: value for name, value in arguments.items() if name not in forecast.NOT_PLANNED}
-    out = forecast.plan(**arguments, pilot=not no_pilot)
+    out = forecast.plan(sweep_of(**given), pilot=not no_pilot, deadline=deadline, refresh_prices=refresh_prices)
     if as_json:
         print_json(asdict(out))
         return

@@ -11,20 +11,16 @@ from typing import Any
 import click
 
 from ..terminal import styled
-from .app import JSON, OUTPUT, RUN, STORE, WORKERS, example, main, with_options
+from .app import JSON, OUTPUT, RUN, STORE, example, main, with_options
+from .options import options_of_backends
 from .output import check_output, finish, head_of, print_json, show, status_of, write_table
 
 CHANGED_CODE = click.option(
     "--changed-code", is_flag=True, help="Go on although your own code outside of the snapshot has changed."
 )
 OTHER_PLACE = with_options(
-    WORKERS,
-    click.option("--jobs", type=int, metavar="N", help="docker, sagemaker: how many share what is left."),
-    click.option("--instance-type", metavar="TYPE", help="docker, sagemaker: another one from now on."),
-    click.option("--max-runtime", type=float, metavar="SECONDS", help="docker, sagemaker: another one from now on."),
-    click.option("--role", metavar="ARN", help="sagemaker: another one from now on."),
-    click.option("--budget", type=float, metavar="DOLLARS", help="sagemaker: what the run may cost in all."),
-)
+    *options_of_backends("workers", "jobs", "instance_type", "max_runtime", "role", "budget")
+)  # from now on
 
 
 @example("simferry status latest --json")

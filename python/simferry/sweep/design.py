@@ -19,7 +19,7 @@ import numpy as np
 import pyarrow as pa
 
 from ..errors import DesignError, nearest
-from .parameters import TYPES, as_python, canonical_value, column, read_table
+from .parameters import TYPES, as_python, canonical_value, column, read_table, same_bits
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -78,6 +78,15 @@ class Design:
 
     def __repr__(self) -> str:
         return f"Design({len(self)} conditions: {', '.join(f'{n} ({t})' for n, t in self.types.items())})"
+
+    def __eq__(self, other: object) -> bool:
+        """Whether it has the same conditions in the same order, each value bit for bit, and the same types."""
+        if not isinstance(other, Design) or self.types != other.types or len(self) != len(other):
+            return False
+        return all(same_bits(self.table[name], other.table[name]) for name in self.types)
+
+    def __hash__(self) -> int:
+        return hash((len(self), *self.types.items()))
 
     @property
     def names(self) -> list[str]:

@@ -22,241 +22,276 @@ workers = 2
 data = "data.csv"              # or "s3://bucket/folder/", or {place = ..., mode = "Pipe", sharded = true}
 """
 
+import re
 import sys
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
-
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from typing import Annotated, Any
 
 from ..errors import DesignError, SweepFileError, nearest
 from ..files import is_address
+from ..hints import Face
 from . import design as designs
+from . import sampling
+from .inputs import MODES
+from .options import BACKENDS, Fault, Option, Options, RunOptions, SimulationOptions, read
+from .parameters import TYPES
+from .sweep import Sweep
 
 if sys.version_info >= (3, 11):
     import tomllib
 else:
     import tomli as tomllib
 
-Value = bool | int | float | str
-Values = Value | list[Value]
-Positive = Annotated[int, Field(ge=1)]
-Seed = Annotated[int, Field(ge=0, lt=2**31)]
+KINDS = {
+    "grid": designs.grid, "zipped": designs.zipped, "table": designs.table, "random": sampling.random,
+    "latin_hypercube": sampling.latin_hypercube, "sobol": sampling.sobol,
+}  # fmt: skip
 
 
-class _Table(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True)
+@dataclass(frozen=True)
+class SimulationTable(SimulationOptions):
+    """In a sweep file the simulation itself is among the options."""
+
+    script: Annotated[str | None, Option("an R or Python script")] = None
+    program: Annotated[str | None, Option("a program")] = None
 
 
-class SimulationTable(_Table):
-    script: str | None = None
-    program: str | None = None
-    function: str = "simulate"
-    args: str | None = None
-    include: list[str] = []
-    results_file: str = ""
+@dataclass(frozen=True)
+class RunTable(RunOptions):
+    """As is the backend."""
 
-    @model_validator(mode="after")
-    def one_target(self) -> "SimulationTable":
-        if (self.script is None) == (self.program is None):
-            raise ValueError("a script or a program has to be named, and not both")
-        return self
+    backend: Annotated[str | None, Option("where jobs run", choices=tuple(BACKENDS))] = None
 
 
-class FileTable(_Table):
-    file: str
+@dataclass(frozen=True)
+class SampledTable(Options):
+    table = "design"
+    owner = "a design that is drawn"
+
+    size: Annotated[int | None, Option("how many conditions", minimum=1, maximum=2**31 - 1)] = None
+    seed: Annotated[int, Option("of the design", minimum=0, maximum=2**31 - 1)] = 1
 
 
-class Range(_Table):
-    low: int | float
-    high: int | float
+@dataclass(frozen=True)
+class FileTable(Options):
+    table = "design.table"
+    owner = "a design that is read"
+
+    file: Annotated[str | None, Option("a CSV or Parquet file")] = None
 
 
-class SampledTable(_Table):
-    size: Positive
-    seed: Seed = 1
-    parameters: dict[str, Range | list[Value]]
+@dataclass(frozen=True)
+class InputTable(Options):
+    table = "inputs"
+    owner = "an input"
+
+    place: Annotated[str | None, Option("a file, a folder or an address in S3")] = None
+    mode: Annotated[str, Option("how it is read", choices=MODES)] = "File"
+    sharded: Annotated[bool, Option("each host gets its share")] = False
 
 
-class DesignTable(_Table):
-    grid: dict[str, Values] | None = None
-    zipped: dict[str, Values] | None = None
-    table: FileTable | None = None
-    random: SampledTable | None = None
-    latin_hypercube: SampledTable | None = None
-    sobol: SampledTable | None = None
-    types: dict[str, Literal["number", "integer", "logical", "string"]] = {}
-
-    @property
-    def kinds(self) -> list[str]:
-        """The ways in which the design is made: there should be one."""
-        return [name for name in type(self).model_fields if name != "types" and getattr(self, name) is not None]
-
-    @model_validator(mode="after")
-    def one_kind(self) -> "DesignTable":
-        if len(self.kinds) > 1:
-            raise ValueError(f"a design is made in one way, not by {' and '.join(self.kinds)}")
-        return self
+TABLES = ("simulation", "inputs", "design", "run", *BACKENDS)
 
 
-class RunTable(_Table):
-    replications: Positive | None = None
-    seed: Seed | None = None
-    common: str | list[str] = []
-    store: str | None = None
-    backend: str = "local"
-    on_error: Literal["continue", "stop"] = "continue"
-    replication_timeout: Annotated[float, Field(gt=0)] | None = None
-    retries: Annotated[int, Field(ge=0)] = 2
-    cores: Positive | None = None
-    keep_files: bool = False
-    fresh: bool = False
-
-
-class LocalTable(_Table):
-    workers: Positive | None = None
-
-
-class DockerTable(_Table):
-    image: str | None = None
-    workers: Positive | None = None
-    instance_type: str | None = None
-    jobs: Positive | None = None
-    max_runtime: Annotated[float, Field(gt=0)] | None = None
-    hosts: Positive | None = None
-
-
-class SagemakerTable(_Table):
-    image: str | None = None
-    role: str | None = None
-    instance_type: str | list[str] | None = None
-    jobs: Positive | None = None
-    max_runtime: Annotated[float, Field(gt=0)] | None = None
-    hosts: Positive | None = None
-    workers: Positive | None = None
-    volume: Positive | None = None
-    budget: Annotated[float, Field(gt=0)] | None = None
-    subnets: list[str] | None = None
-    security_groups: list[str] | None = None
-    kms_key: str | None = None
-    network_isolation: bool | None = None
-    encrypt_traffic: bool | None = None
-    tags: dict[str, str] | None = None
-
-
-class InputTable(_Table):
-    place: str
-    mode: Literal["File", "Pipe"] = "File"
-    sharded: bool = False
-
-
-class SweepTable(_Table):
-    simulation: SimulationTable
-    inputs: dict[str, str | InputTable] = {}
-    design: DesignTable = DesignTable()
-    run: RunTable = RunTable()
-    local: LocalTable = LocalTable()
-    docker: DockerTable = DockerTable()
-    sagemaker: SagemakerTable = SagemakerTable()
-
-
-def read_sweep(path: str | Path, backend: str | None = None) -> dict[str, Any]:
-    """A sweep file as the arguments of `simferry.run`. Raises SweepFileError that names every fault at once.
+def read_sweep(path: str | Path, backend: str | None = None) -> Sweep:
+    """The sweep of a sweep file. Raises SweepFileError that names every fault at once, with its line.
 
     path: of the TOML file. backend: another one than the file's; the options are then those of the file's table of that name.
     """
+    return Sweep(**arguments(path, backend))
+
+
+def arguments(path: str | Path, backend: str | None = None) -> dict[str, Any]:
+    """A sweep file as the arguments of a `Sweep`, of which others can take the place before one is made."""
     path = Path(path)
+    text, content = _content(path)
+    found = _Reader(content)
+    simulation = found.options(SimulationTable, "simulation")
+    run = found.options(RunTable, "run")
+    places = {name: found.options(kind, name) for name, kind in BACKENDS.items()}
+    inputs = found.inputs()
+    design = found.design()
+    if "simulation" in content and simulation and (simulation.script is None) == (simulation.program is None):
+        found.add("simulation", "", "[simulation]: a script or a program has to be named, and not both")
+    _refuse(path, text, found.faults)
+    assert simulation and run
+    name = backend or run.backend or "local"
+    target = simulation.script or simulation.program or ""
+    beside = path.parent / Path(target).expanduser()
+    out = {**simulation.given(), **run.given(), **(places[name].given() if places.get(name) else {})}
+    out = {option: value for option, value in out.items() if option not in ("script", "program")}
+    if "store" in out and not is_address(out["store"]):
+        out["store"] = path.parent / Path(out["store"]).expanduser()
+    out["inputs"] = {name: {**one.given(), "place": _place(one.place, path.parent)} for name, one in inputs.items()}
+    script = beside if simulation.script or beside.is_file() else target
+    return {**out, "simulation": script, "design": _design(*design, path), "backend": name}
+
+
+def _content(path: Path) -> tuple[str, dict[str, Any]]:
     try:
-        content = tomllib.loads(path.read_text(encoding="utf-8-sig"))
+        text = path.read_text(encoding="utf-8-sig")
+        return text, tomllib.loads(text)
     except FileNotFoundError:
         here = [p.name for p in path.parent.glob("*.toml")]
         hint = nearest(path.name, here) or f"Looked in {path.parent.resolve()}."
         raise SweepFileError(f"there is no sweep file {path}", hint) from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise SweepFileError(f"{path} is not TOML: {error}") from None
-    try:
-        sweep = SweepTable.model_validate(content)
-    except ValidationError as error:
-        faults = list({place: fault for place, fault in map(_fault, reversed(error.errors()))}.values())[::-1]
-        if len(faults) == 1:
-            raise SweepFileError(f"{path}: {faults[0]}") from None
-        raise SweepFileError(f"{path} has {len(faults)} faults:\n" + "\n".join(f"  {f}" for f in faults)) from None
-    simulation = sweep.simulation
-    target = simulation.script or simulation.program or ""
-    beside = path.parent / Path(target).expanduser()
-    out: dict[str, Any] = {
-        "simulation": beside if simulation.script or beside.is_file() else target,
-        "design": _design(sweep.design, path),
-        **simulation.model_dump(include={"function", "args", "include", "results_file"}),
-        **sweep.run.model_dump(),
-    }
-    out["backend"] = backend or sweep.run.backend
-    place = getattr(sweep, out["backend"], None)
-    if isinstance(place, _Table):
-        out |= place.model_dump()
-    if out["store"] and not is_address(out["store"]):
-        out["store"] = path.parent / Path(out["store"]).expanduser()
-    out["inputs"] = {name: _input(given, path.parent) for name, given in sweep.inputs.items()}
-    return out
 
 
-def _input(given: str | InputTable, folder: Path) -> dict[str, Any]:
-    """An input's fields; paths are relative to the sweep file."""
-    fields = {"place": given} if isinstance(given, str) else given.model_dump()
-    place = fields["place"]
-    return {**fields, "place": place if is_address(place) else str(folder / Path(place).expanduser())}
+class _Reader:
+    """Reads the tables of a sweep file, and collects all that is wrong with them."""
+
+    def __init__(self, content: Mapping[str, Any]) -> None:
+        self.content = content
+        self.faults: list[Fault] = []
+        for name in content:
+            if name not in TABLES:
+                self.add(name, "", f"there is no table [{name}]. {_near(name, TABLES)}")
+        if "simulation" not in content:
+            self.add("simulation", "", "[simulation] is missing")
+
+    def add(self, table: str, name: str, message: str) -> None:
+        self.faults.append(Fault(table, name, message))
+
+    def table(self, name: str, content: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        value = (self.content if content is None else content).get(name.rpartition(".")[2], {})
+        if isinstance(value, dict):
+            return value
+        self.add(name, "", f"[{name}] has to be a table (it is {value!r})")
+        return {}
+
+    def options(self, kind: type[Any], name: str, given: Mapping[str, Any] | None = None) -> Any:
+        values, faults = read(kind, self.table(name) if given is None else given)
+        self.faults += [Fault(name, one.name, _spelled(one, kind.table, name)) for one in faults]
+        return values
+
+    def inputs(self) -> dict[str, Any]:
+        out = {}
+        for name, given in self.table("inputs").items():
+            fields = {"place": given} if isinstance(given, str) else given
+            if not isinstance(fields, dict) or "place" not in fields:
+                self.add("inputs", name, f'[inputs] {name} has to be a place, or {{place = "...", mode = "Pipe"}}')
+            elif one := self.options(InputTable, f"inputs.{name}", fields):
+                out[name] = one
+        return out
+
+    def design(self) -> tuple[str, Any, dict[str, str]]:
+        """The kind of the design, what it is made of, and the types that are declared."""
+        table = self.table("design")
+        kinds = [name for name in table if name in KINDS]
+        for name in table:
+            if name not in KINDS and name != "types":
+                self.add("design", name, f"there is no design [design] {name}. {_near(name, [*KINDS, 'types'])}")
+        if len(kinds) > 1:
+            self.add("design", "", f"[design]: a design is made in one way, not by {' and '.join(kinds)}")
+        types = self.table("design.types", table)
+        for name, kind in types.items():
+            if kind not in TYPES:
+                self.add("design.types", name, f"[design.types] {name} is {kind!r}; it has to be {', '.join(TYPES)}")
+        if not kinds:
+            return "", {}, types
+        kind = kinds[0]
+        given = self.table(f"design.{kind}", table)
+        if kind == "table":
+            made = self.options(FileTable, "design.table", given)
+            if made and made.file is None:
+                self.add("design.table", "file", "[design.table] file is missing")
+            return kind, made, types
+        if kind in ("grid", "zipped"):
+            for name, values in given.items():
+                if not _are_values(values):
+                    says = "values are numbers, strings, true and false, or a list of those"
+                    self.add(f"design.{kind}", name, f"[design.{kind}] {name}: {says}")
+            return kind, given, types
+        return kind, self._sampled(kind, given), types
+
+    def _sampled(self, kind: str, given: Mapping[str, Any]) -> Any:
+        place = f"design.{kind}"
+        made = self.options(SampledTable, place, {n: v for n, v in given.items() if n != "parameters"})
+        for name in ("size", "parameters"):
+            if name not in given:
+                self.add(place, name, f"[{place}] {name} is missing")
+        sources = {}
+        for name, source in self.table(f"{place}.parameters", given).items():
+            ends = source if isinstance(source, dict) else {}
+            is_range = set(ends) == {"low", "high"} and all(_is_number(one) for one in ends.values())
+            if not is_range and not (isinstance(source, list) and _are_values(source)):
+                says = "a range is {low = 1, high = 2}, a choice a list of values"
+                self.add(f"{place}.parameters", name, f"[{place}.parameters] {name}: {says}")
+            sources[name] = (ends["low"], ends["high"]) if is_range else source
+        return made, sources
 
 
-def _design(table: DesignTable, path: Path) -> Any:
-    if not table.kinds:
+def _spelled(fault: Fault, table: str, place: str) -> str:
+    """A fault in the words of a sweep file. place: its table there."""
+    message = f"{fault.message.spelled(Face.FILE) if not isinstance(fault.message, str) else fault.message}"
+    hint = fault.hint if isinstance(fault.hint, str) else fault.hint.spelled(Face.FILE)
+    return (
+        f"{message.replace(f'[{table}]', f'[{place}]')}. {hint}"
+        if hint
+        else message.replace(f"[{table}]", f"[{place}]")
+    )
+
+
+def _near(name: str, known: Iterable[str]) -> str:
+    return nearest(name, known) or f"Known here: {', '.join(known)}."
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+def _are_values(values: Any) -> bool:
+    return all(isinstance(one, (bool, int, float, str)) for one in (values if isinstance(values, list) else [values]))
+
+
+def _refuse(path: Path, text: str, faults: list[Fault]) -> None:
+    placed = []
+    for fault in faults:
+        line = _line_of(text, fault.table, fault.name)
+        placed.append((line, f"line {line}: {fault.message}" if line else f"{fault.message}"))
+    if len(placed) == 1:
+        line, message = placed[0]
+        raise SweepFileError(f"{path}{', ' if line else ': '}{message}")
+    if placed:
+        listed = "\n".join(f"  {message}" for _, message in sorted(placed))
+        raise SweepFileError(f"{path} has {len(placed)} faults:\n{listed}")
+
+
+def _line_of(text: str, table: str, name: str) -> int:
+    """The line in which a key stands, or where it has no name the head of its table; 0 where neither is found."""
+    current, head = "", 0
+    for number, line in enumerate(text.splitlines(), 1):
+        if found := re.match(r"\s*\[([^\[\]]+)\]\s*(#.*)?$", line):
+            current = re.sub(r"[\s\"']", "", found[1])
+            head = number if current in (table, f"{table}.{name}") and not head else head
+            if current == f"{table}.{name}":
+                return number
+        elif found := re.match(r"\s*([^=#]+?)\s*=", line):
+            key = re.sub(r"[\s\"']", "", f"{current}.{found[1]}".lstrip("."))
+            if key == (f"{table}.{name}" if name else table):
+                return number
+    return head
+
+
+def _place(place: str, folder: Path) -> str:
+    """An input's place; paths are relative to the sweep file."""
+    return place if is_address(place) else str(folder / Path(place).expanduser())
+
+
+def _design(kind: str, made: Any, types: dict[str, str], path: Path) -> designs.Design:
+    if not kind:
         return designs.Design({})
-    kind = table.kinds[0]
-    given = getattr(table, kind)
-    make = getattr(designs, kind)
+    make: Any = KINDS[kind]
     try:
         if kind == "table":
-            return make(path.parent / Path(given.file).expanduser(), types=table.types)
+            return make(path.parent / Path(made.file).expanduser(), types=types)  # type: ignore[no-any-return]
         if kind in ("grid", "zipped"):
-            return make(given, types=table.types)
-        sources = {n: (s.low, s.high) if isinstance(s, Range) else s for n, s in given.parameters.items()}
-        return make(given.size, sources, seed=given.seed, types=table.types)
+            return make(made, types=types)  # type: ignore[no-any-return]
+        options, sources = made
+        return make(options.size, sources, seed=options.seed, types=types)  # type: ignore[no-any-return]
     except DesignError as error:
         raise DesignError(f"{path}, [design.{kind}]: {error.message}", error.hint) from None
-
-
-def _fault(error: Any) -> tuple[str, str]:
-    """A fault's place, and the fault as `[table] key: what is wrong`, with the nearest known key."""
-    known, place = _known([str(part) for part in error["loc"]])
-    where = f"[{'.'.join(place[:-1])}] {place[-1]}" if len(place) > 1 else f"[{place[0]}]"
-    if place[:-1] in (["design", "grid"], ["design", "zipped"]):
-        says = ": values are numbers, strings, true and false, or a list of those"
-    elif place[0] == "design" and place[-2:-1] == ["parameters"]:
-        says = ": a range is {low = 1, high = 2}, a choice a list of values"
-    elif error["type"] == "extra_forbidden":
-        says = f" is not known. {nearest(place[-1], known) or 'Known here: ' + ', '.join(known) + '.'}"
-    elif error["type"] == "missing":
-        says = " is missing"
-    elif error["type"] == "value_error":
-        says = f": {error['ctx']['error']}"
-    else:
-        table = error["type"] in ("model_type", "dict_type")
-        should = "should be a table" if table else error["msg"].removeprefix("Input ").lower()
-        says = f" {should} (it is {error['input']!r})"
-    return where, where + says
-
-
-def _known(location: list[str]) -> tuple[list[str], list[str]]:
-    """The keys that are known where a fault is, and its place in the file: pydantic's, which names the types it tried, up
-    to the first key below which a value stands."""
-    model: Any = SweepTable
-    known: list[str] = []
-    for depth, name in enumerate(location):
-        known = list(model.model_fields)
-        if name not in known:
-            return known, location[: depth + 1]
-        annotation = model.model_fields[name].annotation
-        inner = next((a for a in (annotation, *get_args(annotation)) if hasattr(a, "model_fields")), None)
-        if inner is None:  # a value, or a table of parameters
-            of_parameters = "dict" in str(annotation)
-            return known, location[: depth + 2 if of_parameters else depth + 1]
-        model = inner
-    return known, location

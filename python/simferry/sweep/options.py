@@ -6,7 +6,7 @@ every value that a user gives is checked here, in the same words, with the optio
 """
 
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from numbers import Integral, Real
 from pathlib import Path
@@ -14,6 +14,8 @@ from types import NoneType
 from typing import Annotated, Any, ClassVar, TypeVar, get_args, get_type_hints
 
 from ..errors import UsageError, nearest
+from ..hints import Face, Literal, Part, Text, Words, lines
+from ..hints import Option as OptionPart
 
 MOST = 2**31 - 1  # R's largest integer
 
@@ -35,6 +37,7 @@ class Option:
 
 
 Texts = str | tuple[str, ...]  # one text, or several
+Paths = str | Path | tuple[str | Path, ...]
 Pairs = str | dict[str, str]  # NAME=VALUE with commas between, or a dict
 KINDS = {  # by the types of a value
     frozenset({int}): "whole number",
@@ -43,6 +46,7 @@ KINDS = {  # by the types of a value
     frozenset({str}): "text",
     frozenset({str, Path}): "path",
     frozenset({str, tuple[str, ...]}): "texts",
+    frozenset({str, Path, tuple[str | Path, ...]}): "paths",
     frozenset({str, dict[str, str]}): "pairs",
 }
 
@@ -145,6 +149,23 @@ BACKENDS: dict[str, type[Options]] = {kind.table: kind for kind in (LocalOptions
 
 
 @dataclass(frozen=True)
+class SimulationOptions(Options):
+    """How a simulation is called."""
+
+    table = "simulation"
+    owner = "a simulation"
+
+    function: Annotated[str, Option("The script's function", "NAME", default="simulate")] = "simulate"
+    args: Annotated[
+        str | None, Option('Run a whole script or a program with these arguments: "{n} {effect}"', "TEMPLATE")
+    ] = None  # fmt: skip
+    include: Annotated[Paths, Option("A file or folder that comes along with the script", "PATH")] = ()
+    results_file: Annotated[
+        str, Option("What a whole script writes to be read as rows (CSV, JSON, numbers)", "NAME")
+    ] = ""  # fmt: skip
+
+
+@dataclass(frozen=True)
 class RunOptions(Options):
     """What every run has, wherever its jobs are. Without `replications` it is not complete."""
 
@@ -183,24 +204,15 @@ class RunOptions(Options):
 
 
 @dataclass(frozen=True)
-class Surface:
-    """Where options are given. spell: an option's name there, from its table and its name; words: of true, false and NA."""
+class Given(Part):
+    """An option as where it was given: --max-runtime, max_runtime, [sagemaker] max_runtime."""
 
-    spell: Callable[[str, str], str]
-    true: str = "True"
-    false: str = "False"
+    table: str
+    name: str
 
-    def show(self, value: Any) -> str:
-        """A value as it is written there."""
-        if isinstance(value, (list, tuple)):
-            return f"[{', '.join(map(self.show, value))}]"
-        return self.true if value is True else self.false if value is False else repr(value)
-
-
-PYTHON = Surface(lambda table, name: name)
-SHELL = Surface(lambda table, name: f"--{name.replace('_', '-')}", "true", "false")
-SWEEP_FILE = Surface(lambda table, name: f"[{table}] {name}", "true", "false")
-R = Surface(lambda table, name: "function_name" if name == "function" else name, "TRUE", "FALSE")
+    def spelled(self, face: Face) -> str:
+        named = OptionPart(self.name).spelled(face)
+        return f"[{self.table}] {named}" if face is Face.FILE else named
 
 
 @dataclass(frozen=True)
@@ -209,11 +221,8 @@ class Fault:
 
     table: str
     name: str
-    message: str
-    hint: str = ""
-
-    def __str__(self) -> str:
-        return f"{self.message}. {self.hint}" if self.hint else self.message
+    message: Words
+    hint: Words = ""
 
 
 def fields_of(kind: type[Options]) -> dict[str, Field]:
@@ -228,106 +237,108 @@ def _field(name: str, hint: Any) -> Field:
     return Field(name, KINDS[members], option)
 
 
-def read(
-    kind: type[AnyOptions], given: Mapping[str, Any], surface: Surface = PYTHON
-) -> tuple[AnyOptions | None, list[Fault]]:
-    """The options from values as a user gave them, or all that is wrong with those. None is an option that was not given."""
-    known, faults, values = fields_of(kind), [], {}
-    for name, value in given.items():
-        if value is None:
-            continue
-        if name not in known:
-            faults.append(_unknown(kind, name, surface))
-            continue
-        spelled = surface.spell(kind.table, name)
-        try:
-            values[name] = _checked(known[name], value, surface)
-        except _Unfit as unfit:
-            message = f"{spelled} is {surface.show(value)}; it has to be {unfit}"
-            faults.append(Fault(kind.table, name, message, unfit.hint))
-    return (None if faults else kind(**values)), faults
-
-
-def check(kind: type[AnyOptions], given: Mapping[str, Any], surface: Surface = PYTHON) -> AnyOptions:
-    """The options from values as a user gave them. Raises UsageError that names all that is wrong with them."""
-    options, faults = read(kind, given, surface)
-    refuse(faults)
-    assert options is not None
-    return options
-
-
-def refuse(faults: Iterable[Fault]) -> None:
-    """Raise UsageError where there are faults: one as its message and hint, several in one message."""
-    faults = list(faults)
-    if len(faults) == 1:
-        raise UsageError(faults[0].message, faults[0].hint)
-    if faults:
-        listed = "\n".join(f"  {fault}" for fault in faults)
-        raise UsageError(f"{len(faults)} options are wrong:\n{listed}")
-
-
-def backend_kind(name: Any, surface: Surface = PYTHON) -> type[Options]:
-    """The dataclass of a backend's options, by the backend's name. Raises UsageError."""
-    kind = BACKENDS.get(name) if isinstance(name, str) else None
-    if kind is None:
-        spelled = surface.spell(RunOptions.table, "backend")
-        near = nearest(name, BACKENDS) if isinstance(name, str) else ""
-        raise UsageError(f"{spelled} is {surface.show(name)}; it has to be {_listed(BACKENDS)}", near)
-    return kind
-
-
-def _unknown(kind: type[Options], name: str, surface: Surface) -> Fault:
-    spelled = surface.spell(kind.table, name)
-    others = [other for other in BACKENDS.values() if other is not kind and name in offered(other)]
-    if kind in BACKENDS.values() and others:
-        has = "has" if len(others) == 1 else "have"
-        owners = _listed([other.owner for other in others], "and")
-        return Fault(
-            kind.table, name, f"{kind.owner} has no option {spelled}", f"{owners[0].upper()}{owners[1:]} {has} it."
-        )
-    known = [surface.spell("", one).removeprefix("[] ") for one in offered(kind)]
-    here = surface.spell("", name).removeprefix("[] ")
-    return Fault(
-        kind.table, name, f"{kind.owner} has no option {spelled}",
-        nearest(here, known) or f"It has: {', '.join(known)}.",
-    )  # fmt: skip
-
-
 def offered(kind: type[Options]) -> dict[str, Field]:
     """The options that users give."""
     return {name: field for name, field in fields_of(kind).items() if not field.option.kept}
 
 
+def read(kind: type[AnyOptions], given: Mapping[str, Any]) -> tuple[AnyOptions | None, list[Fault]]:
+    """The options from values as a user gave them, or all that is wrong with those. None is an option that was not given."""
+    known, values = fields_of(kind), {}
+    faults: list[Fault] = []
+    for name, value in given.items():
+        if value is None:
+            continue
+        if name not in known:
+            faults.append(_unknown(kind, name))
+            continue
+        try:
+            values[name] = _checked(known[name], value)
+        except _Unfit as unfit:
+            message = Text(Given(kind.table, name), " is ", Literal(value), "; it has to be ", unfit.words)
+            faults.append(Fault(kind.table, name, message, unfit.hint))
+    return (None if faults else kind(**values)), faults
+
+
+def check(kind: type[AnyOptions], given: Mapping[str, Any]) -> AnyOptions:
+    """The options from values as a user gave them. Raises UsageError that names all that is wrong with them."""
+    options, faults = read(kind, given)
+    refuse(faults)
+    assert options is not None
+    return options
+
+
+def refuse(faults: Sequence[Fault]) -> None:
+    """Raise UsageError where there are faults: one as its message and hint, several in one message."""
+    if len(faults) == 1:
+        raise UsageError(faults[0].message, faults[0].hint)
+    if faults:
+        listed = [Text("  ", one.message, ". " if one.hint else "", one.hint) for one in faults]
+        raise UsageError(lines(f"{len(faults)} options are wrong:", *listed))
+
+
+def backend_kind(name: Any) -> type[Options]:
+    """The dataclass of a backend's options, by the backend's name. Raises UsageError."""
+    kind = BACKENDS.get(name) if isinstance(name, str) else None
+    if kind is None:
+        message = Text(Given("run", "backend"), " is ", Literal(name), f"; it has to be {_listed(BACKENDS)}")
+        raise UsageError(message, nearest(name, BACKENDS) if isinstance(name, str) else "")
+    return kind
+
+
+def _unknown(kind: type[Options], name: str) -> Fault:
+    message = Text(f"{kind.owner} has no option ", Given(kind.table, name))
+    others = [other.owner for other in BACKENDS.values() if other is not kind and name in offered(other)]
+    if kind.table in BACKENDS and others:
+        owners = _listed(others, "and")
+        return Fault(
+            kind.table, name, message, f"{owners[0].upper()}{owners[1:]} {'have' if others[1:] else 'has'} it."
+        )
+    return Fault(kind.table, name, message, Near(name, tuple(offered(kind))))
+
+
+@dataclass(frozen=True)
+class Near(Part):
+    """The known options nearest to a mistyped one, or all of them."""
+
+    name: str
+    known: tuple[str, ...]
+
+    def spelled(self, face: Face) -> str:
+        known = [OptionPart(one).spelled(face) for one in self.known]
+        return nearest(OptionPart(self.name).spelled(face), known) or f"It has: {', '.join(known)}."
+
+
 class _Unfit(Exception):
-    """A value is not what its option takes; the text says what that would be."""
+    """A value is not what its option takes. words: what that would be."""
 
-    def __init__(self, text: str, hint: str = "") -> None:
-        super().__init__(text)
-        self.hint = hint
+    def __init__(self, words: Words, hint: str = "") -> None:
+        super().__init__(words)
+        self.words, self.hint = words, hint
 
 
-def _checked(field: Field, value: Any, surface: Surface) -> Any:
+def _checked(field: Field, value: Any) -> Any:
     """The value, as its option holds it. Raises _Unfit."""
     option = field.option
     if field.kind in ("whole number", "number"):
         return _number(field, value)
     if field.kind == "logical":
         if not isinstance(value, bool):
-            raise _Unfit(f"{surface.true} or {surface.false}")
+            raise _Unfit(Text(Literal(True), " or ", Literal(False)))
         return value
     if option.choices:
         if value not in option.choices:
             raise _Unfit(_listed(option.choices), nearest(value, option.choices) if isinstance(value, str) else "")
         return value
-    if field.kind == "path" and isinstance(value, Path):
-        return value
     if field.kind == "pairs":
         return _pairs(value)
-    several = field.kind == "texts" and isinstance(value, Iterable) and not isinstance(value, (str, bytes, Mapping))
-    if several and all(isinstance(one, str) for one in value):
-        return tuple(value)
-    if not isinstance(value, str):
-        raise _Unfit("a text, or several" if field.kind == "texts" else "a text")
+    several = field.kind in ("texts", "paths") and isinstance(value, Iterable) and not isinstance(value, (str, Mapping))
+    if several and not isinstance(value, Path):
+        parts = tuple(value)
+        if all(isinstance(one, str) or (field.kind == "paths" and isinstance(one, Path)) for one in parts):
+            return parts
+    if not isinstance(value, (str, Path) if field.kind in ("path", "paths") else str):
+        raise _Unfit("a text, or several" if field.kind in ("texts", "paths") else "a text")
     return value
 
 
@@ -343,12 +354,10 @@ def _number(field: Field, value: Any) -> int | float:
 
 def _in_words(field: Field) -> str:
     option = field.option
-    words = "a whole number" if field.kind == "whole number" else f"a number of {option.unit}"
-    if option.above is not None:
-        return f"{words} above {option.above:g}" + (
-            f", at most {option.maximum:.0f}" if option.maximum < math.inf else ""
-        )
-    return f"{words} from {option.minimum:g} to {option.maximum:.0f}"
+    if field.kind == "whole number":
+        return f"a whole number from {option.minimum:.0f} to {option.maximum:.0f}"
+    at_most = f", at most {option.maximum:.0f}" if option.maximum < math.inf else ""
+    return f"a number of {option.unit} above {option.above:.0f}{at_most}"
 
 
 def _pairs(value: Any) -> Any:

@@ -47,7 +47,11 @@ def read_table(path: Path, types: Mapping[str, str]) -> pa.Table:
             import pyarrow.parquet
 
             return pyarrow.parquet.read_table(path)
-        read = read_csv(path, types={name: pa.string() for name, kind in types.items() if kind == "string"})
+        declared = {name: TYPES[kind] for name, kind in types.items() if kind in ("string", "number")}
+        try:  # a number that is declared is read as one: -0 keeps its sign
+            read = read_csv(path, types=declared)
+        except pa.ArrowInvalid:
+            read = read_csv(path, types={name: kind for name, kind in declared.items() if kind == pa.string()})
         # what looks like a date stays the text that it is
         dates = {f.name: pa.string() for f in read.schema if pa.types.is_temporal(f.type)}
         if dates:
@@ -153,3 +157,13 @@ def _array(name: str, values: Sequence[Any]) -> pa.Array:
         raise DesignError(f"parameter {name} holds a whole number above 2^53", "Pass it as a string.") from None
     except UnicodeEncodeError:
         raise DesignError(f"parameter {name} holds a string that is not Unicode text") from None
+
+
+def same_bits(one: pa.ChunkedArray, other: pa.ChunkedArray) -> bool:
+    """Whether two columns of a type hold the same values: -0 is not 0, NA not NaN, and NaN is itself."""
+    if not one.is_null().equals(other.is_null()):
+        return False
+    if not pa.types.is_floating(one.type):
+        return bool(one.equals(other))
+    a, b = (np.where(np.isnan(x), np.nan, x) for x in (c.fill_null(0).to_numpy() for c in (one, other)))
+    return bool(np.array_equal(a.view(np.int64), b.view(np.int64)))

@@ -68,7 +68,7 @@ class Simulation:
     language: str = field(init=False)
     kind: str = field(init=False)
     script: str = field(init=False, default="")
-    environment: dict[str, str] = field(init=False, default_factory=dict)
+    environment: dict[str, str] = field(init=False, default_factory=dict, compare=False)
     own_code: list[Own] = field(init=False, default_factory=list)  # outside of the snapshot; known after `check`
 
     def __post_init__(self) -> None:
@@ -155,7 +155,7 @@ class Simulation:
         elif self.path is not None:
             out[self.script] = self.path
         for entry in self.include:
-            path = self._included(entry)
+            path = self.included(entry)
             base = self.folder if path.is_relative_to(self.folder) else path.parent
             for file in sorted(p for p in below(path) if p.is_file()) if path.is_dir() else [path]:
                 name = file.relative_to(base).as_posix()
@@ -187,7 +187,7 @@ class Simulation:
         """Included folders in which nothing lies, and those around them, as the snapshot names them."""
         out = set()
         for entry in self.include:
-            path = self._included(entry)
+            path = self.included(entry)
             base = self.folder if path.is_relative_to(self.folder) else path.parent
             for folder in [path, *below(path)] if path.is_dir() else []:
                 parts = set(folder.relative_to(path).parts)
@@ -196,7 +196,8 @@ class Simulation:
                     out |= {one.as_posix() for one in (place, *place.parents)}
         return sorted(out - {"."})
 
-    def _included(self, entry: str | Path) -> Path:
+    def included(self, entry: str | Path) -> Path:
+        """Where a file or folder lies that is to come along."""
         for base in (self.folder, Path.cwd()):
             path = base / Path(entry).expanduser()
             if path.exists():  # a link keeps its name

@@ -12,22 +12,24 @@ from typing import Any
 import numpy as np
 
 from ..aws import prices, session
-from ..backends import backend as backend_of
+from ..backends import backend_of
 from ..backends.base import Backend, Metered
 from ..backends.foreground import foreground_of
 from ..driver import drive
 from ..errors import Interrupted, SimferryError, SimulationError, UsageError, WorkerError
-from ..jobs import streams, stretches
+from ..hints import Option
+from ..jobs import stretches
 from ..jobs.plan import streams_of
 from ..results import collect
 from ..store.places import store_at
 from ..store.run_folder import RunFolder
 from ..sweep.design import Design
 from ..sweep.simulation import Simulation
+from ..sweep.sweep import Sweep, as_sweep
 from . import forecast as cloud_forecast
 from . import reuse
 from .check import check
-from .create import as_design, as_simulation, check_replications, create
+from .create import create
 
 PILOT_SECONDS = 20.0  # of wall time, at the most
 PILOT_CONDITIONS = 200
@@ -77,7 +79,7 @@ def plan(
     simulation: Any,
     design: Any = None,
     *,
-    replications: int,
+    replications: int | None = None,
     seed: int | None = None,
     function: str = "simulate",
     args: str | None = None,
@@ -109,51 +111,46 @@ def plan(
 
     Raises SimulationError, DesignError or UsageError as `run` does, and AwsError if AWS refuses.
     """
-    simulation = as_simulation(simulation, function, args, include, constants, results_file, inputs)
-    design = as_design(design)
-    check_replications(replications)
-    where = backend_of(backend, **place)
+    sweep = as_sweep(
+        simulation, design, replications=replications, seed=seed, function=function, args=args, include=include,
+        constants=constants, results_file=results_file, inputs=inputs, common=common, store=store, backend=backend,
+        cores=cores, budget=budget, **place,
+    )  # fmt: skip
+    where = backend_of(sweep.backend)
     if isinstance(where, Metered):
-        asked: dict[str, Any] = {"deadline": deadline, "budget": budget, "refresh_prices": refresh_prices}
-        of_pilot = {"seed": seed, "common": common, "cores": cores}
-        place["budget"] = budget
-        return _in_the_cloud(simulation, design, replications, of_pilot, backend, place, pilot, **asked)
-    if deadline is not None or budget is not None or refresh_prices:
+        return _in_the_cloud(sweep, where, pilot, deadline, refresh_prices)
+    if deadline is not None or refresh_prices:
         raise UsageError(
-            f"deadline, budget and prices are for the cloud, and the backend is {backend}", "--backend sagemaker"
+            f"deadline, budget and prices are for the cloud, and the backend is {sweep.backend.table}",
+            Option("backend", "sagemaker"),
         )
-    options: dict[str, Any] = {"common": common, "backend": backend, "place": place, "cores": cores}
+    return _here(sweep, where, pilot)
+
+
+def _here(sweep: Sweep, where: Backend, pilot: bool) -> Forecast:
+    """The forecast for this machine. The pilot is a run in the sweep's store."""
+    simulation, design, replications, total = _size(sweep)
+    workers = where.traits.workers
     if not pilot:
-        where.prepare(simulation.spec(), store_at(store).address, lambda _: None)
+        where.prepare(simulation.spec(), store_at(sweep.options.store).address, lambda _: None)
         check(simulation, design, foreground_of(where, "check"))
-        seed = streams.check_seed(0 if seed is None else seed)
-        work = _stretches(simulation, design, seed, replications, common, where.traits.workers)
-        total = len(design) * replications
-        return Forecast(
-            len(design), replications, total, 0, len(work), where.traits.workers, seed, code=simulation.code()
-        )
-    few = min(replications, PILOT_REPLICATIONS)
-    folder = create(simulation, design, replications=few, seed=seed, store=store, pilot=True, **options)
-    there = reuse.take_over(_as_if(folder, replications), store_at(store), design)
+        seed = sweep.seed or 0
+        work = _stretches(sweep, seed, workers)
+        return Forecast(len(design), replications, total, 0, len(work), workers, seed, code=simulation.code())
+    folder = create(sweep.replace(replications=min(replications, PILOT_REPLICATIONS)), pilot=True)
+    there = reuse.take_over(_as_if(folder, replications), store_at(sweep.options.store), design)
     _pilot(folder, where)
-    work = _stretches(simulation, design, folder.record.seed, replications, common, where.traits.workers)
+    seed = folder.record.seed
+    work = _stretches(sweep, seed, workers)
     out = Forecast(
-        len(design),
-        replications,
-        len(design) * replications,
-        there,
-        len(work),
-        where.traits.workers,
-        folder.record.seed,
-        folder.id,
-        code=simulation.code(),
-    )
-    _forecast(out, folder, design, cores or (1 if simulation.kind == "function" else where.traits.workers))
+        len(design), replications, total, there, len(work), workers, seed, folder.id, code=simulation.code()
+    )  # fmt: skip
+    _forecast(out, folder, design, sweep.options.cores or (1 if simulation.kind == "function" else workers))
     if failed := sum(name.failed for name in folder.block_names()):
         warnings.warn(
             f"{failed} of the pilot's {out.pilot_replications} replications failed, so their time may mean nothing: "
             f"{folder.command('errors')}",
-            stacklevel=2,
+            stacklevel=3,
         )
     if out.pilot_replications == 0:
         folder.remove()
@@ -161,23 +158,16 @@ def plan(
     return out
 
 
+def _size(sweep: Sweep) -> tuple[Simulation, Design, int, int]:
+    return sweep.simulation, sweep.design, sweep.replications, len(sweep.design) * sweep.replications
+
+
 def _in_the_cloud(
-    simulation: Simulation,
-    design: Design,
-    replications: int,
-    options: dict[str, Any],
-    backend: str,
-    place: Mapping[str, Any],
-    pilot: bool,
-    *,
-    deadline: float | str | None,
-    budget: float | None,
-    refresh_prices: bool,
+    sweep: Sweep, metered: Metered, pilot: bool, deadline: float | str | None, refresh_prices: bool
 ) -> Forecast:
-    """options: of the pilot's run folder. place: the backend's, as the user gave them."""
-    given = {name: value for name, value in place.items() if value is not None}
-    metered = backend_of(backend, **given)
-    assert isinstance(metered, Metered)
+    """The forecast by instance type and number of jobs. The pilot runs on this machine, in a store that goes when it is done."""
+    simulation, design, replications, total = _size(sweep)
+    given = sweep.backend.given()
     if given.get("hosts", 1) > 1:
         raise UsageError(
             f"hosts is {given['hosts']}; a pilot on this machine can't tell how fast a script is on several hosts",
@@ -189,20 +179,21 @@ def _in_the_cloud(
     types = [kind.name for kind in metered.instances] if "instance_type" in given else []
     for name in types:
         table.of(name)  # known before anything runs
-    total = len(design) * replications
     if not pilot:
-        seed = streams.check_seed(options["seed"] or 0)
         nothing = cloud_forecast.CloudForecast([], None, None, ["without a pilot no time and no cost can be told"])
-        workers = given.get("workers", 0)
-        return Forecast(len(design), replications, total, 0, 0, workers, seed, cloud=nothing, code=simulation.code())
-    options = {**options, "replications": min(replications, PILOT_REPLICATIONS), "pilot": True}
+        workers, code = given.get("workers", 0), simulation.code()
+        return Forecast(len(design), replications, total, 0, 0, workers, sweep.seed or 0, cloud=nothing, code=code)
     with tempfile.TemporaryDirectory(prefix="simferry-pilot-", ignore_cleanup_errors=True) as store:
-        folder, here, where = _pilot_here(simulation, design, given.get("image"), {**options, "store": store})
-        _pilot(folder, here)
-        out = Forecast(
-            len(design), replications, total, 0, 0, here.traits.workers, folder.record.seed, code=simulation.code()
+        few = min(replications, PILOT_REPLICATIONS)
+        folder, here, where = _pilot_here(
+            sweep.replace(backend="local", replications=few, store=store), given.get("image")
         )
-        cores = options["cores"] or (1 if simulation.kind == "function" else here.traits.workers)
+        _pilot(folder, here)
+        workers = here.traits.workers
+        out = Forecast(
+            len(design), replications, total, 0, 0, workers, folder.record.seed, code=simulation.code()
+        )  # fmt: skip
+        cores = sweep.options.cores or (1 if simulation.kind == "function" else workers)
         _forecast(out, folder, design, cores)
         failed = sum(name.failed for name in folder.block_names())
     if failed:
@@ -210,25 +201,23 @@ def _in_the_cloud(
             f"{failed} of the pilot's {out.pilot_replications} replications failed: their time may mean nothing"
         )
     if out.core_seconds is None or out.longest_replication is None:
-        said = f"no replication ended within the pilot's {PILOT_SECONDS:.0f} s, so no time and no cost can be told"
-        out.cloud = cloud_forecast.CloudForecast([], None, None, [said])
+        nothing_ended = (
+            f"no replication ended within the pilot's {PILOT_SECONDS:.0f} s, so no time and no cost can be told"
+        )
+        out.cloud = cloud_forecast.CloudForecast([], None, None, [nothing_ended])
         return out
     out.seconds = None
-    whole_instance = simulation.kind != "function" and not options["cores"]
+    whole_instance = simulation.kind != "function" and not sweep.options.cores
     if whole_instance:
         notes.append(
-            "an instance runs a whole script one at a time, taken to be no faster on more cores: --cores tells how many it uses"
+            "an instance runs a whole script one at a time, taken to be no faster on more cores: "
+            f"{Option('cores')} tells how many it uses"
         )
     work = cloud_forecast.Work(total, out.core_seconds / cores, out.longest_replication, cores, whole_instance)
     out.cloud = cloud_forecast.forecast(
-        work,
-        table,
-        deadline=seconds,
-        budget=budget,
-        instance_types=types,
-        jobs=given.get("jobs"),
+        work, table, deadline=seconds, budget=given.get("budget"), instance_types=types, jobs=given.get("jobs"),
         workers=given.get("workers"),
-    )
+    )  # fmt: skip
     out.cloud.notes += [*notes, where]
     return out
 
@@ -241,28 +230,26 @@ def _region() -> tuple[str, list[str]]:
     return name or prices.REGION, [] if name else [f"no AWS region is set, so {prices.REGION} is taken"]
 
 
-def _pilot_here(
-    simulation: Simulation, design: Design, image: str | None, options: dict[str, Any]
-) -> tuple[RunFolder, Backend, str]:
+def _pilot_here(sweep: Sweep, image: str | None) -> tuple[RunFolder, Backend, str]:
     """A pilot's folder, its backend, and a note of where it runs: on this machine, or else in the image on this machine."""
     try:
-        return create(simulation, design, **options), backend_of("local"), "the pilot ran on this machine"
+        return create(sweep, pilot=True), backend_of(sweep.backend), "the pilot ran on this machine"
     except (SimulationError, WorkerError) as error:  # WorkerError: R isn't installed here
         if not image:
             raise
+        there = sweep.replace(backend="docker", image=image)
         try:
-            folder = create(simulation, design, backend="docker", place={"image": image}, **options)
-        except SimferryError as there:
-            hint = f"{error.hint} In the image {image} on this machine: {there.message}".strip()
+            folder = create(there, pilot=True)
+        except SimferryError as failed:
+            hint = f"{error.hint} In the image {image} on this machine: {failed.message}".strip()
             raise type(error)(error.message, hint) from None
         where = f"the pilot ran in the image {image} on this machine: without it, {error.message}"
-        return folder, backend_of("docker", image=image), where
+        return folder, backend_of(there.backend), where
 
 
-def _stretches(
-    simulation: Simulation, design: Design, seed: int, replications: int, common: Any, cores: int
-) -> stretches.Work:
-    made = streams_of(design, seed, common, simulation.kind)
+def _stretches(sweep: Sweep, seed: int, cores: int) -> stretches.Work:
+    simulation, design, replications, _ = _size(sweep)
+    made = streams_of(design, seed, sweep.common, simulation.kind)
     work = stretches.cut(stretches.all_work(len(design), replications), made.numbers.argsort().argsort(), cores)
     if simulation.language == "r":
         made.states(work)

@@ -23,10 +23,10 @@ from ..results.columns import plain_rows
 from ..results.table import as_pandas
 from ..sweep.conditions import read_conditions
 from ..sweep.inputs import bring
+from ..sweep.sweep import check_replications
 from ..untrusted import scrap_folder
 from ..worker import blocks
 from ..worker.family import family, kill
-from .create import check_replications
 
 MOST_BYTES = 1 << 31  # of a value
 _SAID = ("shown", "message", "call", "traceback")

@@ -41,9 +41,10 @@ from ..sweep import own_code
 from ..sweep.conditions import read_conditions
 from ..sweep.design import Design
 from ..sweep.simulation import Simulation
+from ..sweep.sweep import Sweep, as_sweep, check_replications
 from ..untrusted import Tree
 from . import reuse
-from .create import as_design, as_simulation, check_replications, create
+from .create import create
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -378,10 +379,10 @@ class Run:
 
 
 def run(
-    simulation: "str | Path | Callable[..., Any] | Simulation",
+    simulation: "str | Path | Callable[..., Any] | Simulation | Sweep",
     design: "Design | Mapping[str, Any] | Any | None" = None,
     *,
-    replications: int,
+    replications: int | None = None,
     seed: int | None = None,
     function: str = "simulate",
     args: str | None = None,
@@ -405,8 +406,8 @@ def run(
 ) -> Run:
     """Run a simulation: `replications` times for each condition of a design.
 
-    simulation: path of a script, a function, or a program (with `args`). function, args, include, constants, results_file
-        and inputs: as for `Simulation`.
+    simulation: path of a script, a function, or a program (with `args`); or a `Sweep`, which has all but on_progress, on_start
+        and detach. function, args, include, constants, results_file and inputs: as for `Simulation`.
     design: a Design (grid, zipped, table, random, latin_hypercube, sobol), or anything that `table` reads; None is one
         condition without parameters.
     seed: whole number from 0 to 2^31 - 1. Without one, one is drawn; it stands in `run.seed`.
@@ -417,7 +418,7 @@ def run(
     backend: "local", "docker" (containers here) or "sagemaker" (SageMaker Processing). place: its options, as further arguments:
         workers (cores of a job to use; all of them unless told otherwise); for the last two image, instance_type (such as
         ml.m5.xlarge), jobs, max_runtime (seconds, of a job) and hosts (containers to a job, which give a whole script one
-        cluster); for sagemaker also role, budget (US dollars) and those of `simferry.backends.sagemaker.Sagemaker`.
+        cluster); for sagemaker also role, budget (US dollars) and those of `simferry.sweep.options.ProcessingOptions`.
     on_error: "continue", or "stop" to end the run at the first failed replication.
     replication_timeout: seconds after which a replication is ended and recorded as failed.
     retries: how often what a lost job left undone is tried again.
@@ -429,23 +430,22 @@ def run(
 
     Raises SimulationError, DesignError or UsageError before anything starts, Interrupted on Ctrl-C (the run can be resumed).
     """
-    simulation = as_simulation(simulation, function, args, include, constants, results_file, inputs)
-    design = as_design(design)
-    check_replications(replications)
-    folder = create(
-        simulation, design, replications=replications, seed=seed, common=common, store=store, backend=backend,
-        place=place, cores=cores, on_error=on_error, replication_timeout=replication_timeout, retries=retries,
-        keep_files=keep_files,
+    sweep = as_sweep(
+        simulation, design, replications=replications, seed=seed, function=function, args=args, include=include,
+        constants=constants, results_file=results_file, inputs=inputs, common=common, store=store, backend=backend,
+        cores=cores, on_error=on_error, replication_timeout=replication_timeout, retries=retries,
+        keep_files=keep_files, fresh=fresh, **place,
     )  # fmt: skip
+    folder = create(sweep)
     new = Run(folder)
-    taken_over = 0 if fresh else reuse.take_over(folder, folder.home, design)
+    taken_over = 0 if sweep.options.fresh else reuse.take_over(folder, folder.home, sweep.design)
     if on_start:
-        on_start(new, taken_over, seed is None)
+        on_start(new, taken_over, sweep.seed is None)
     if detach:
         detach(new) if callable(detach) else start_detached(folder)
     else:
         try:
-            new._drive("run", replications, False, new._backend(), on_progress)
+            new._drive("run", sweep.replications, False, new._backend(), on_progress)
         except (ServiceError, BudgetReached) as error:
             # what was refused leaves nothing; where no answer came, a job may have begun
             nothing_begun = error.nothing_begun or not folder.plans()

@@ -1,0 +1,180 @@
+"""A sweep: a simulation, its design, how often it is run, and where. What every face makes, and every verb takes."""
+
+import os
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from ..errors import UsageError
+from ..files import is_address
+from ..hints import Option
+from .design import Design, table
+from .options import Options, RunOptions, SimulationOptions, backend_kind, check, fields_of, read, refuse
+from .simulation import Simulation
+from .write import write_sweep
+
+_OF_SIMULATION = ("function", "args", "include", "constants", "results_file", "inputs")
+_OF_RUN = tuple(fields_of(RunOptions))
+
+
+@dataclass(frozen=True, init=False, repr=False, eq=False)
+class Sweep:
+    """A sweep, which `run` and `plan` take: sf.run(sweep). Its arguments are those of `run`; it does not change, see `replace`.
+
+    simulation: a Simulation. design: a Design. options: of the run, such as `replications`, `seed` and `common`.
+    backend: the options of the backend, whose class says which it is. Two sweeps are equal where all of it is.
+
+    Raises UsageError, DesignError or SimulationError, that name all options that are wrong at once.
+    """
+
+    simulation: Simulation
+    design: Design
+    options: RunOptions
+    backend: Options
+
+    def __init__(
+        self,
+        simulation: "str | Path | Callable[..., Any] | Simulation | Any",
+        design: "Design | Mapping[str, Any] | Any | None" = None,
+        *,
+        function: str = "simulate",
+        args: str | None = None,
+        include: str | Path | Iterable[str | Path] = (),
+        constants: Mapping[str, Any] | None = None,
+        results_file: str = "",
+        inputs: Mapping[str, Any] | None = None,
+        backend: str = "local",
+        **options: Any,
+    ) -> None:
+        kind = backend_kind("local" if backend is None else backend)
+        call = {"function": function, "args": args, "include": include, "results_file": results_file}
+        called, faults = read(SimulationOptions, call)
+        ours, wrong = read(RunOptions, {name: options[name] for name in options if name in _OF_RUN})
+        faults += wrong
+        place, wrong = read(kind, {name: value for name, value in options.items() if name not in _OF_RUN})
+        refuse([*faults, *wrong])
+        assert called is not None
+        if not isinstance(simulation, Simulation):
+            include = (called.include,) if isinstance(called.include, (str, Path)) else called.include
+            simulation = Simulation(
+                simulation, called.function, called.args, include, dict(constants or {}), called.results_file,
+                dict(inputs or {}),
+            )  # fmt: skip
+        design = Design({}) if design is None else design if isinstance(design, Design) else table(design)
+        for name, value in {"simulation": simulation, "design": design, "options": ours, "backend": place}.items():
+            object.__setattr__(self, name, value)
+
+    @property
+    def replications(self) -> int:
+        """How many replications of each condition. Raises UsageError where that was not said."""
+        if self.options.replications is None:
+            raise UsageError("how many replications?", Option("replications", 1000))
+        return self.options.replications
+
+    @property
+    def seed(self) -> int | None:
+        """None: one is drawn when it is run."""
+        return self.options.seed
+
+    @property
+    def common(self) -> str | list[str]:
+        """The parameters that do not change the random numbers, or "all"."""
+        common = self.options.common
+        return list(common) if not isinstance(common, str) else common if common == "all" else [common]
+
+    def replace(self, **changes: Any) -> "Sweep":
+        """The same sweep with other arguments. Another backend has none of the options of the one before."""
+        ours: dict[str, Any] = {"simulation": self.simulation, "design": self.design, **self._given()}
+        if "backend" not in changes or changes["backend"] == self.backend.table:
+            ours |= {"backend": self.backend.table, **self.backend.given()}
+        if "simulation" not in changes and any(name in changes for name in _OF_SIMULATION):
+            ours |= self._call()
+        return Sweep(**{**ours, **changes})
+
+    def write(self, path: str | Path) -> None:
+        """Write a sweep file, which `read_sweep` reads as an equal sweep. A design of many values goes to a CSV file beside it.
+
+        Raises UsageError for what no file can hold, such as a function object.
+        """
+        write_sweep(self.simulation, self.design, self.options, self.backend, Path(path))
+
+    def _given(self) -> dict[str, Any]:
+        """The options of the run that are not what they are without being given."""
+        ours, without = asdict(self.options), asdict(RunOptions())
+        return {name: value for name, value in ours.items() if value != without[name]}
+
+    def _call(self) -> dict[str, Any]:
+        """The arguments of which its Simulation was made, those that are given."""
+        one = self.simulation
+        inputs = {
+            name: {"place": i.place, "mode": i.mode, "sharded": i.sharded} for name, i in one.inputs.items()
+        }  # fmt: skip
+        out: dict[str, Any] = {
+            "simulation": one.target,
+            "function": one.function,
+            "args": one.args,
+            "include": tuple(one.include),
+        }
+        out |= {"constants": dict(one.constants), "results_file": one.results_file, "inputs": inputs}
+        if one.is_object:
+            del out["function"]
+        without = {"function": "simulate"}
+        return {name: value for name, value in out.items() if value not in (None, (), {}, "", without.get(name))}
+
+    def __repr__(self) -> str:
+        call = self._call()
+        shown = [repr(_shown(call.pop("simulation"))), *([repr(self.design)] if self.design.names else [])]
+        shown += [f"{name}={_shown(value)!r}" for name, value in {**call, **self._given()}.items()]
+        shown += [f"backend={self.backend.table!r}", *(f"{n}={v!r}" for n, v in self.backend.given().items())]
+        return f"Sweep({', '.join(shown)})"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Sweep) and self._content() == other._content()
+
+    def __hash__(self) -> int:
+        return hash((str(self.simulation.target), len(self.design), self.options.replications, self.options.seed))
+
+    def _content(self) -> list[Any]:
+        """All of it, paths whole."""
+        one, call, given = self.simulation, self._call(), self._given()
+        call["simulation"] = one.path or one.target
+        call["include"] = sorted(str(one.included(entry)) for entry in one.include)
+        call["inputs"] = {
+            name: (_whole(i.place), i.mode, i.sharded) for name, i in one.inputs.items()
+        }  # fmt: skip
+        given["common"] = self.common
+        if "store" in given:
+            given["store"] = _whole(given["store"])
+        place = {n: [v] if isinstance(v, str) else v for n, v in self.backend.given().items()}
+        return [call, given, self.backend.table, place, self.design]
+
+
+def as_sweep(simulation: Any, design: Any = None, **arguments: Any) -> Sweep:
+    """A sweep of the arguments of `run`; where the first is one already, no others are given. Raises UsageError."""
+    if not isinstance(simulation, Sweep):
+        return Sweep(simulation, design, **arguments)
+    plain = {"function": "simulate", "backend": "local", **asdict(RunOptions())}
+    given = [name for name, value in arguments.items() if value not in (None, (), "", plain.get(name))]
+    given += ["design"] if design is not None else []
+    if given:
+        raise UsageError(
+            f"{given[0]} is given beside a sweep, which has one of its own",
+            f"sweep.replace({given[0]}=...) is a sweep with another one.",
+        )
+    return simulation
+
+
+def check_replications(replications: Any) -> None:
+    check(RunOptions, {"replications": replications})
+
+
+def _whole(place: str | Path) -> str:
+    return str(place) if is_address(str(place)) else os.path.abspath(os.path.expanduser(place))
+
+
+def _shown(value: Any) -> Any:
+    """Paths as the strings that they are given as."""
+    if isinstance(value, (tuple, list)):
+        return [_shown(one) for one in value]
+    return str(value) if isinstance(value, Path) else value

@@ -1,0 +1,101 @@
+"""Sweeps as sweep files, which are read again as equal ones."""
+
+import json
+import math
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.csv
+
+from ..errors import UsageError
+from ..files import is_address, write_whole
+from .design import Design
+from .options import Options, RunOptions
+from .simulation import Simulation
+
+FEW = 20  # conditions that the file itself holds
+
+
+def write_sweep(simulation: Simulation, design: Design, options: RunOptions, backend: Options, path: Path) -> None:
+    """Write the file, and before it a CSV file of the same name with the conditions where they are many. Raises UsageError."""
+    if simulation.is_object:
+        raise UsageError(
+            f"simulation is function {simulation.function}, and a sweep file can't hold a function object",
+            "Put it into a script, and name that.",
+        )
+    if simulation.constants:
+        raise UsageError(
+            f"constants holds {', '.join(simulation.constants)}, and a sweep file can't hold objects",
+            "Let the script define them, or read them from a file.",
+        )
+    if path.suffix.lower() != ".toml":
+        raise UsageError(f"a sweep file ends in .toml, and {path.name} does not")
+    kind = "program" if simulation.language == "command" else "script"
+    target = simulation.script if simulation.path is None else _relative(simulation.path, path.parent)
+    called = {
+        kind: target, "function": simulation.function, "args": simulation.args,
+        "include": [_included(simulation, entry) for entry in simulation.include],
+        "results_file": simulation.results_file,
+    }  # fmt: skip
+    if simulation.kind != "function" or simulation.function == "simulate":
+        del called["function"]
+    tables: dict[str, Mapping[str, Any]] = {"simulation": called}
+    for name, one in simulation.inputs.items():
+        place = one.place if is_address(one.place) else _relative(Path(one.place), path.parent)
+        tables[f"inputs.{name}"] = {"place": place, "mode": one.mode, "sharded": one.sharded or None}
+    run = {"backend": backend.table, **options.given()}
+    if "store" in run and not is_address(str(run["store"])):
+        run["store"] = _relative(Path(run["store"]), path.parent)
+    tables |= _design(design, path)
+    tables |= {"run": run, backend.table: backend.given()}
+    text = "\n".join(_table(name, content) for name, content in tables.items() if content)
+    write_whole(path, text.encode())
+
+
+def _design(design: Design, path: Path) -> dict[str, Mapping[str, Any]]:
+    if not design.names:
+        return {}
+    columns = {name: design.table[name].to_pylist() for name in design.names}
+    few = len(design) <= FEW and all(value is not None for values in columns.values() for value in values)
+    if few:
+        return {"design.zipped": columns, "design.types": design.types}
+    sink = pa.BufferOutputStream()
+    pyarrow.csv.write_csv(design.table, sink)
+    beside = path.with_suffix(".csv")
+    write_whole(beside, sink.getvalue().to_pybytes())
+    return {"design.table": {"file": beside.name}, "design.types": design.types}
+
+
+def _included(simulation: Simulation, entry: str | Path) -> str:
+    """As it is where it lies below the script's folder, else whole: the file may be read from elsewhere."""
+    path, folder = simulation.included(entry), simulation.folder
+    return path.relative_to(folder).as_posix() if path.is_relative_to(folder) else str(path)
+
+
+def _relative(path: Path, folder: Path) -> str:
+    whole, base = Path(os.path.abspath(path.expanduser())), Path(os.path.abspath(folder))
+    return whole.relative_to(base).as_posix() if whole.is_relative_to(base) else str(whole)
+
+
+def _table(name: str, content: Mapping[str, Any]) -> str:
+    lines = [f"{_key(key)} = {_value(value)}\n" for key, value in content.items() if value not in (None, "", [])]
+    return f"[{name}]\n{''.join(lines)}"
+
+
+def _key(name: str) -> str:
+    return name if name.isascii() and name.replace("_", "").replace("-", "").isalnum() else _value(name)
+
+
+def _value(value: Any) -> str:
+    if isinstance(value, (str, Path)):
+        return json.dumps(str(value), ensure_ascii=False).replace("\x7f", "\\u007f")
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, float):
+        return "nan" if math.isnan(value) else repr(value)
+    if isinstance(value, Mapping):
+        return f"{{{', '.join(f'{_key(key)} = {_value(one)}' for key, one in value.items())}}}"
+    return f"[{', '.join(map(_value, value))}]" if isinstance(value, (list, tuple)) else str(value)

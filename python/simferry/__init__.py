@@ -20,6 +20,7 @@ _PUBLIC = {
     "sweep.design": ("Design", "grid", "zipped", "table"),
     "sweep.sampling": ("random", "latin_hypercube", "sobol"),
     "sweep.simulation": ("Simulation",),
+    "sweep.sweep": ("Sweep",),
     "verbs.run": ("Run", "run", "open", "runs"),
     "verbs.plan": ("Forecast", "plan"),
     "driver.progress": ("Progress",),
@@ -43,6 +44,7 @@ if TYPE_CHECKING:  # `as` tells type checkers that a name is public
     from .sweep.sampling import random as random
     from .sweep.sampling import sobol as sobol
     from .sweep.simulation import Simulation as Simulation
+    from .sweep.sweep import Sweep as Sweep
     from .verbs.plan import Forecast as Forecast
     from .verbs.plan import plan as plan
     from .verbs.run import Run as Run

@@ -66,6 +66,11 @@ class Part:
         return Text(other, self)
 
 
+class Missing:
+    """R's NA, as a value to show."""
+
+
+NA = Missing()
 Words = str | Part  # what a message or a hint is given as
 
 
@@ -308,6 +313,8 @@ def _plain(value: Any) -> Any:
 
 def _literal(value: Any, face: Face) -> str:
     """A value as it is written in Python, R or TOML."""
+    if value is NA:
+        return "NA"
     value = _plain(value)
     if value is ...:
         return "..."

@@ -45,7 +45,7 @@ sim_sagemaker <- function(instance_type = NULL, jobs = NULL, image = NULL, role 
                           network_isolation = FALSE, encrypt_traffic = FALSE, tags = NULL)
   new_backend("sagemaker", instance_type = instance_type, jobs = jobs, image = image, role = role, max_runtime = max_runtime,
               hosts = hosts, workers = workers, volume = volume, budget = budget, subnets = subnets, security_groups = security_groups,
-              kms_key = kms_key, network_isolation = if (network_isolation) TRUE, encrypt_traffic = if (encrypt_traffic) TRUE, tags = tags)
+              kms_key = kms_key, network_isolation = if (!isFALSE(network_isolation)) network_isolation, encrypt_traffic = if (!isFALSE(encrypt_traffic)) encrypt_traffic, tags = tags)
 
 new_backend <- function(name, ...) structure(class = "simferry_backend", Filter(Negate(is.null), list(name = name, ...)))
 

@@ -72,7 +72,7 @@ sim_run <- function(simulation, design = NULL, replications = NULL, seed = NULL,
       simulation = simulation, design = as_columns(design), replications = replications, seed = seed, function_name = function_name,
       args = args, include = include, results_file = results_file, inputs = inputs, common = common, store = store, backend = backend,
       workers = workers, cores = cores, on_error = on_error, replication_timeout = replication_timeout, retries = retries,
-      keep_files = if (keep_files) TRUE, fresh = fresh
+      keep_files = if (!isFALSE(keep_files)) keep_files, fresh = fresh
     )
     run <- new_run(made)
     message("run ", run$id, ": ", counted(made$conditions, "condition"), " x ", counted(made$replications, "replication"),

@@ -6,7 +6,6 @@ import math
 import numpy as np
 import pytest
 from common import rscript
-from simferry.errors import UsageError
 from simferry.jobs import streams
 from simferry.jobs.plan import Streams
 from simferry.jobs.stretches import Work
@@ -162,21 +161,6 @@ def test_conditions_that_differ_in_common_parameters_share_their_streams():
 def test_another_seed_is_another_everything():
     one, other = (Streams(seed, ["{}"], whole_scripts=False) for seed in (1, 2))
     assert (one.start != other.start).any() and (one.digests != other.digests).any()
-
-
-# ---- seeds ----
-
-
-@pytest.mark.parametrize("seed", [0, 2**31 - 1, 5.0, np.int64(7), np.float64(7)])
-def test_good_seeds(seed):
-    assert streams.check_seed(seed) == int(seed) and type(streams.check_seed(seed)) is int
-
-
-@pytest.mark.parametrize("seed", [-1, 2**31, 0.5, math.nan, math.inf, True, "1", None, [1]])
-def test_bad_seeds_are_refused_with_their_value(seed):
-    with pytest.raises(UsageError, match="is not a whole number from 0 to 2147483647") as error:
-        streams.check_seed(seed)
-    assert repr(seed) in error.value.message
 
 
 def test_a_design_without_parameters_has_one_stream():

@@ -83,8 +83,8 @@ def test_what_can_t_be_is_one_clear_error(image_r, in_r):
         errors,
         [
             "simferry_error_image: there is no image no-such-image here",
-            "simferry_error_usage: there is no instance type 'ml.m5.xlrage'",
-            "simferry_error_usage: jobs is 'two'; it has to be a whole number",
+            "simferry_error_usage: instance_type is \"ml.m5.xlrage\"; it has to be one that is known",
+            'simferry_error_usage: jobs is "two"; it has to be a whole number from 1',
             "simferry_error_usage: the docker backend needs an image",
             "simferry_error_simulation: packages: splines2 is not installed",
             "simferry_error_image: there is no image no-such-image here",

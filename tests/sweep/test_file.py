@@ -3,8 +3,8 @@
 from pathlib import Path
 
 import pytest
-from simferry import read_sweep
 from simferry.errors import SweepFileError
+from simferry.sweep.file import arguments
 
 SIMULATION = '[simulation]\nscript = "code/simulate.R"\n'
 
@@ -12,7 +12,7 @@ SIMULATION = '[simulation]\nscript = "code/simulate.R"\n'
 def swept(folder: Path, text: str) -> dict:
     path = folder / "sweep.toml"
     path.write_text(text, encoding="utf-8")
-    return read_sweep(path)
+    return arguments(path)
 
 
 def test_a_whole_sweep(tmp_path):
@@ -117,5 +117,5 @@ def test_windows_line_endings_and_a_byte_order_mark(tmp_path):
 
 
 def test_every_known_key_is_offered(tmp_path):
-    with pytest.raises(SweepFileError, match="Known here: script, program, function, args, include, results_file"):
+    with pytest.raises(SweepFileError, match="It has: function, args, include, results_file, script, program"):
         swept(tmp_path, SIMULATION + "zzz = 1\n")

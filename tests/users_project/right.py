@@ -50,6 +50,9 @@ run = sf.run(power, design, replications=1000, seed=1, workers=2, on_progress=sh
 assert_type(run, sf.Run)
 assert_type(sf.run("power.R", {"n": [10, 20]}, replications=100), sf.Run)
 assert_type(sf.run(Path("power.R"), "conditions.csv", replications=100, store="s3://bucket/folder"), sf.Run)
+sweep = sf.read_sweep("sweep.toml").replace(replications=100)
+assert_type(sweep, sf.Sweep)
+assert_type(sf.run(sweep), sf.Run)
 assert_type(sf.run(sf.Simulation("power.R", include=("helpers.R",)), replications=100), sf.Run)
 assert_type(run.id, str)
 assert_type(run.folder, Path)
@@ -86,7 +89,7 @@ assert_type(simulate, sf.r.Function)
 assert_type(simulate(n=20), Any)
 
 try:
-    sf.run(**sf.read_sweep("sweep.toml"))
+    sf.run(sf.read_sweep("sweep.toml"))
 except sf.SimferryError as error:
     assert_type(error.message, str)
     assert_type(error.hint, str)

@@ -3,7 +3,7 @@
 import simferry as sf
 
 sf.runn("power.R", replications=100)  # attr-defined
-sf.run("power.R")  # call-arg
+sf.run()  # call-arg
 sf.run(17, replications=100)  # arg-type
 sf.run("power.R", replications="100")  # arg-type
 sf.run("power.R", replications=100, seed="1")  # arg-type

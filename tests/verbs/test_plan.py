@@ -67,5 +67,5 @@ def test_bad_replications_are_refused(replications, options):
 @pytest.mark.parametrize("seed", [-1, 2**31, 0.5])
 @pytest.mark.parametrize("pilot", [True, False])
 def test_bad_seeds_are_refused(seed, pilot, options):
-    with pytest.raises(UsageError, match="is not a whole number"):
+    with pytest.raises(UsageError, match=r"seed is .*; it has to be a whole number from 0 to 2147483647"):
         sf.plan(sleepy, sf.grid(n=[10]), replications=3, pilot=pilot, **{**options, "seed": seed})

@@ -1,50 +1,48 @@
 """What R's values are as arguments of Python's verbs, and back."""
 
 from collections.abc import Callable
-from types import NoneType
 from typing import Any, TypeVar
 
 from ..errors import DesignError, UsageError
+from ..hints import NA, Literal, Option, Text
 from ..r.serialization import Vector, data_frame
 from .words import in_r
 
 Arguments = dict[str, Any]
 VERBS: dict[str, Callable[[Arguments], Any]] = {}
-_WHOLE = (
-    "replications", "seed", "workers", "cores", "retries", "size", "condition", "replication", "jobs", "hosts", "volume",
-)  # fmt: skip
-_NUMBERS = ("replication_timeout", "max_runtime", "budget")
-_TEXTS = (
-    "store", "backend", "function_name", "args", "results_file", "on_error", "job", "folder", "script", "name", "platform", "to",
-    "include", "common", "packages", "image", "instance_type", "role", "subnets", "security_groups", "kms_key", "tags",
-)  # fmt: skip
+# arguments that are no options: those are checked where options are
+_WHOLE = ("condition", "replication")
+_TEXTS = ("store", "job", "folder", "script", "name", "platform", "to", "packages")
 
 
 def plain(arguments: Arguments) -> Arguments:
-    """As Python has them. Counts and seeds are whole, whether R wrote 1 or 1L; other numbers are numbers."""
-    out = {name: None if value is None else value.plain() for name, value in arguments.items()}
+    """As Python has them; NA is kept where it is all that is given. Counts are whole, whether R wrote 1 or 1L."""
+    out = {name: None if value is None else NA if _is_na(value) else value.plain() for name, value in arguments.items()}
     for name, value in out.items():
         if name in _WHOLE and isinstance(value, float) and value.is_integer():
             out[name] = int(value)
-        elif name in _WHOLE and not isinstance(value, (int, NoneType)):
-            raise UsageError(f"{name} is {value!r}; it has to be a whole number", f"{name} = 10")
-        elif name in _NUMBERS and not isinstance(value, (int, float, NoneType)):
-            raise UsageError(f"{name} is {value!r}; it has to be a number", f"{name} = 10")
+        elif name in _WHOLE and not (value is None or (isinstance(value, int) and not isinstance(value, bool))):
+            raise UsageError(
+                Text(Option(name), " is ", Literal(value), "; it has to be a whole number"), Option(name, 10)
+            )
     return out
+
+
+def _is_na(vector: Vector) -> bool:
+    return vector.kind not in ("list", "raw") and len(vector) == 1 and vector.elements() == [None]
 
 
 def check_texts(arguments: Arguments) -> None:
     for name in _TEXTS:
         value = arguments.get(name)
-        if value is None or value.kind == "string" or (name == "backend" and value.kind == "list"):
-            continue
-        raise UsageError(f"{name} is not a text", f'{name} = "..."')
+        if value is not None and value.kind != "string":
+            shown = NA if _is_na(value) else value.plain()
+            raise UsageError(Text(Option(name), " is ", Literal(shown), "; it has to be a text"))
 
 
 def place_of(vector: Vector) -> Arguments:
     """A backend's name and its options, from its name alone or what R's sim_*() functions make."""
     given = dict(vector.items()) if vector.kind == "list" else {"name": vector}
-    check_texts(given)
     return {name: value for name, value in plain(given).items() if value is not None}
 
 

@@ -22,18 +22,16 @@ _PAGE_BYTES = 200_000_000  # of values that are handed to R at once
 def _loop_place(given: Arguments) -> Arguments:
     """A backend's name, its other settings as `place`."""
     place = place_of(given["backend"])
-    return {"backend": place.pop("name"), "place": place}
+    return {"backend": place.pop("name", ""), "place": place}
 
 
 @verb
 def loop_backend(given: Arguments) -> Arguments:
     """How many workers loops have on a backend. What can't be is an error; a driver is got ready for the first loop."""
     from ..backends import backend
-    from ..jobs.streams import check_seed
+    from ..sweep.options import RunOptions, check
 
-    seed = given.get("seed")
-    if seed is not None:
-        check_seed(seed.plain())
+    check(RunOptions, plain({"seed": given.get("seed")}))
     asked = _loop_place(given)
     where = backend(asked["backend"], **asked["place"])
     keep_spare()

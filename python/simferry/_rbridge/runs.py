@@ -55,7 +55,7 @@ def sweep_of(given: Arguments) -> "Sweep":
     if "function_name" in out:
         out["function"] = out.pop("function_name")
     if place:
-        out = {"backend": place.pop("name"), **place, **out}
+        out = {"backend": place.pop("name", ""), **place, **out}
     if given.get("design") is not None or "design" not in sweep:
         sweep["design"] = design_of(given.get("design"))
     if given.get("inputs") is not None:
@@ -203,7 +203,7 @@ def resume(given: Arguments) -> Arguments:
     if "replications" in options:
         from ..sweep.sweep import check_replications
 
-        check_replications(options["replications"])
+        options["replications"] = check_replications(options["replications"])
     verb = "extend" if "replications" in options else "resume"
     drivers[found.address] = order(found, {"verb": verb, "options": options})
     return head_of(found)

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import Note, UsageError
+from ..errors import Note
 
 # By language and kind, the version of all that decides the numbers: this file, job files, the worker. It is raised where
 # numbers can change. Results of different versions are never mixed; a run keeps its own, whose worker lies in its code folder.
@@ -33,15 +33,6 @@ _M1, _M2 = 4294967087, 4294944443
 _A1 = np.array([[0, 1, 0], [0, 0, 1], [-810728 % _M1, 1403580, 0]], dtype=np.uint64)
 _A2 = np.array([[0, 1, 0], [0, 0, 1], [-1370589 % _M2, 0, 527612]], dtype=np.uint64)
 _STREAM, _SUBSTREAM = 127, 76  # log2 of the distance between neighbours
-
-
-def check_seed(seed: object) -> int:
-    """A seed as a Python int from 0 to 2^31 - 1; anything else is an error that says so."""
-    is_number = isinstance(seed, (int, float, np.integer, np.floating)) and not isinstance(seed, bool)
-    value: Any = seed
-    if not is_number or not 0 <= value < 2**31 or int(value) != value:
-        raise UsageError(f"seed {seed!r} is not a whole number from 0 to 2147483647")
-    return int(value)
 
 
 def version_of(simulation: Mapping[str, Any]) -> int:

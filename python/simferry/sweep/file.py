@@ -35,7 +35,7 @@ from ..hints import Face
 from . import design as designs
 from . import sampling
 from .inputs import MODES
-from .options import BACKENDS, Fault, Option, Options, RunOptions, SimulationOptions, read
+from .options import BACKENDS, DrawnOptions, Fault, Option, Options, RunOptions, SimulationOptions, read
 from .parameters import TYPES
 from .sweep import Sweep
 
@@ -63,15 +63,6 @@ class RunTable(RunOptions):
     """As is the backend."""
 
     backend: Annotated[str | None, Option("where jobs run", choices=tuple(BACKENDS))] = None
-
-
-@dataclass(frozen=True)
-class SampledTable(Options):
-    table = "design"
-    owner = "a design that is drawn"
-
-    size: Annotated[int | None, Option("how many conditions", minimum=1, maximum=2**31 - 1)] = None
-    seed: Annotated[int, Option("of the design", minimum=0, maximum=2**31 - 1)] = 1
 
 
 @dataclass(frozen=True)
@@ -113,7 +104,11 @@ def arguments(path: str | Path, backend: str | None = None) -> dict[str, Any]:
     places = {name: found.options(kind, name) for name, kind in BACKENDS.items()}
     inputs = found.inputs()
     design = found.design()
-    if "simulation" in content and simulation and (simulation.script is None) == (simulation.program is None):
+    if (
+        isinstance(content.get("simulation"), dict)
+        and simulation
+        and (simulation.script is None) == (simulation.program is None)
+    ):
         found.add("simulation", "", "[simulation]: a script or a program has to be named, and not both")
     _refuse(path, text, found.faults)
     assert simulation and run
@@ -210,7 +205,7 @@ class _Reader:
 
     def _sampled(self, kind: str, given: Mapping[str, Any]) -> Any:
         place = f"design.{kind}"
-        made = self.options(SampledTable, place, {n: v for n, v in given.items() if n != "parameters"})
+        made = self.options(DrawnOptions, place, {n: v for n, v in given.items() if n != "parameters"})
         for name in ("size", "parameters"):
             if name not in given:
                 self.add(place, name, f"[{place}] {name} is missing")

@@ -6,13 +6,14 @@ every value that a user gives is checked here, in the same words, with the optio
 """
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from numbers import Integral, Real
 from pathlib import Path
 from types import NoneType
 from typing import Annotated, Any, ClassVar, TypeVar, get_args, get_type_hints
 
+from ..aws.instances import instance
 from ..errors import UsageError, nearest
 from ..hints import Face, Literal, Part, Text, Words, lines
 from ..hints import Option as OptionPart
@@ -23,7 +24,8 @@ MOST = 2**31 - 1  # R's largest integer
 @dataclass(frozen=True)
 class Option:
     """help: one sentence. metavar: what stands for a value in the shell's help. unit: of a number. default: what holds where it
-    is not given, in words. minimum, maximum: both allowed; above: not itself allowed. kept: only runs keep it, nobody gives it."""
+    is not given, in words. minimum, maximum: both allowed; above: not itself allowed. known: raises UsageError for a
+    text that is not among those that it can be. kept: only runs keep it, nobody gives it."""
 
     help: str
     metavar: str = ""
@@ -33,6 +35,7 @@ class Option:
     above: float | None = None
     maximum: float = math.inf
     choices: tuple[str, ...] = ()
+    known: Callable[[str], object] | None = None
     kept: bool = False
 
 
@@ -78,7 +81,9 @@ AnyOptions = TypeVar("AnyOptions", bound=Options)
 Image = Annotated[str | None, Option("the image of jobs", "NAME", default="sagemaker: simferry-r or simferry-python")]
 Workers = Annotated[int | None, Option("Cores to use", "N", "cores", default="all", minimum=1, maximum=MOST)]
 InstanceType = Annotated[
-    Texts | None, Option("of a job; several with commas, the first that is to be had is taken", "TYPE", default="sagemaker: ml.m5.xlarge")
+    Texts | None, Option(
+        "of a job; the first that is to be had of several with commas", "TYPE", default="sagemaker: ml.m5.xlarge", known=instance
+    ),
 ]  # fmt: skip
 Jobs = Annotated[int | None, Option("how many share the work", "N", "jobs", default="1", minimum=1, maximum=MOST)]
 MaxRuntime = Annotated[
@@ -110,7 +115,9 @@ class DockerOptions(Options):
 
     image: Image = None
     workers: Workers = None
-    instance_type: Annotated[str | None, Option("of a job", "TYPE", default="all of this machine")] = None
+    instance_type: Annotated[str | None, Option("of a job", "TYPE", default="all of this machine", known=instance)] = (
+        None
+    )
     jobs: Jobs = None
     max_runtime: MaxRuntime = None
     hosts: Hosts = None
@@ -146,6 +153,17 @@ class ProcessingOptions(Options):
 
 
 BACKENDS: dict[str, type[Options]] = {kind.table: kind for kind in (LocalOptions, DockerOptions, ProcessingOptions)}
+
+
+@dataclass(frozen=True)
+class DrawnOptions(Options):
+    """How a design is drawn."""
+
+    table = "design"
+    owner = "a design that is drawn"
+
+    size: Annotated[int | None, Option("how many conditions", minimum=1, maximum=MOST)] = None
+    seed: Annotated[int, Option("of the design", minimum=0, maximum=MOST)] = 1
 
 
 @dataclass(frozen=True)
@@ -336,9 +354,21 @@ def _checked(field: Field, value: Any) -> Any:
     if several and not isinstance(value, Path):
         parts = tuple(value)
         if all(isinstance(one, str) or (field.kind == "paths" and isinstance(one, Path)) for one in parts):
-            return parts
+            return _known(option, parts)
     if not isinstance(value, (str, Path) if field.kind in ("path", "paths") else str):
         raise _Unfit("a text, or several" if field.kind in ("texts", "paths") else "a text")
+    return _known(option, value)
+
+
+def _known(option: Option, value: Any) -> Any:
+    if option.known is None:
+        return value
+    for one in value.split(",") if isinstance(value, str) else value:
+        try:
+            if one.strip():
+                option.known(one.strip())
+        except UsageError as error:
+            raise _Unfit(f"one that is known: {error.message}", error.hint) from None
     return value
 
 

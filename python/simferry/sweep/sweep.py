@@ -165,8 +165,12 @@ def as_sweep(simulation: Any, design: Any = None, **arguments: Any) -> Sweep:
     return simulation
 
 
-def check_replications(replications: Any) -> None:
-    check(RunOptions, {"replications": replications})
+def check_replications(replications: Any) -> int:
+    """How many there should be, as a whole number. Raises UsageError."""
+    checked = check(RunOptions, {"replications": replications}).replications
+    if checked is None:
+        raise UsageError("how many replications?", Option("replications", 1000))
+    return checked
 
 
 def _whole(place: str | Path) -> str:

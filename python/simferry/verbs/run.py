@@ -238,7 +238,7 @@ class Run:
 
         Raises UsageError if the run has more replications already, and as `resume` does.
         """
-        check_replications(replications)
+        replications = check_replications(replications)
         if replications < self.replications:
             raise UsageError(
                 f"run {self.id} has {self.replications} replications of each condition, more than {replications}",

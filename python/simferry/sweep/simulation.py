@@ -197,7 +197,10 @@ class Simulation:
         return sorted(out - {"."})
 
     def included(self, entry: str | Path) -> Path:
-        """Where a file or folder lies that is to come along."""
+        """Where a file or folder lies that is to come along.
+
+        entry: as `include` names it. Raises SimulationError where it is not there.
+        """
         for base in (self.folder, Path.cwd()):
             path = base / Path(entry).expanduser()
             if path.exists():  # a link keeps its name

@@ -20,10 +20,13 @@ _OF_RUN = tuple(fields_of(RunOptions))
 
 @dataclass(frozen=True, init=False, repr=False, eq=False)
 class Sweep:
-    """A sweep, which `run` and `plan` take: sf.run(sweep). Its arguments are those of `run`; it does not change, see `replace`.
+    """A sweep, which `run` and `plan` take: sf.run(sweep). It does not change, see `replace`. Two are equal where all of them is.
 
-    simulation: a Simulation. design: a Design. options: of the run, such as `replications`, `seed` and `common`.
-    backend: the options of the backend, whose class says which it is. Two sweeps are equal where all of it is.
+    simulation, design, backend: as for `run`. function, args, include, constants, results_file, inputs: as for `Simulation`.
+    options: further arguments of `run`: replications, seed, common, store, cores, on_error, ..., and options of the backend.
+
+    Its attributes: simulation, a Simulation; design, a Design; options, the RunOptions; backend, the options of the backend,
+    whose class says which it is.
 
     Raises UsageError, DesignError or SimulationError, that name all options that are wrong at once.
     """
@@ -84,7 +87,10 @@ class Sweep:
         return list(common) if not isinstance(common, str) else common if common == "all" else [common]
 
     def replace(self, **changes: Any) -> "Sweep":
-        """The same sweep with other arguments. Another backend has none of the options of the one before."""
+        """The same sweep with other arguments. Another backend has none of the options of the one before.
+
+        changes: arguments of `Sweep`. Raises what that raises.
+        """
         ours: dict[str, Any] = {"simulation": self.simulation, "design": self.design, **self._given()}
         if "backend" not in changes or changes["backend"] == self.backend.table:
             ours |= {"backend": self.backend.table, **self.backend.given()}
@@ -93,7 +99,9 @@ class Sweep:
         return Sweep(**{**ours, **changes})
 
     def write(self, path: str | Path) -> None:
-        """Write a sweep file, which `read_sweep` reads as an equal sweep. A design of many values goes to a CSV file beside it.
+        """Write a sweep file, which `read_sweep` reads as an equal sweep.
+
+        path: of the file, which ends in .toml. A design of many conditions, or with NA, goes to a CSV file of that name beside it.
 
         Raises UsageError for what no file can hold, such as a function object.
         """

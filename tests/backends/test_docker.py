@@ -89,7 +89,7 @@ def test_runs_in_different_images_share_nothing(tmp_path, image_r):
     given = {"replications": 5, "seed": 7, "store": tmp_path / "store"}
     sf.run(script, sf.grid(n=5), workers=1, **given)
     there = sf.run(script, sf.grid(n=5), backend="docker", image=image_r, **given)
-    assert all(name.plan != "0000" for name in there._folder.block_names())
+    assert (names := there._folder.block_names()) and all(name.plan != "0000" for name in names)
 
 
 def test_a_script_of_the_workshops_kind_runs_unmodified(tmp_path, image_r):

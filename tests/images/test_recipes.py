@@ -115,7 +115,7 @@ def test_a_failing_step(scrap):
     assert [line.strip() for line in rest] == [*(str(i) for i in range(32, 51)), "nowhere to be found"]
     assert caught.value.exit_code == 1
     assert scrap.left() == []
-    with pytest.raises(ImageError):
+    with pytest.raises(ImageError, match="failed at RUN echo begin"):
         images.build(scrap.recipe(text))  # what was not finished isn't taken for finished
 
 

@@ -265,35 +265,22 @@ def test_what_can_t_be_is_one_clear_error_and_r_goes_on(emulator, image_r, in_r)
         cat(nrow(sim_results(run("{SMALL}"))), "rows")
     """)
     *errors, last = re.split(r"\n(?=simferry_error_|\d+ rows)", said.strip())
-    for error, start, hint in zip(
-        errors,
-        [
-            "simferry_error_usage: the sagemaker backend needs the IAM role that its jobs run with",
-            "simferry_error_usage: instance_type is \"ml.m5.xlareg\"; it has to be one that is known",
-            'simferry_error_usage: jobs is "two"; it has to be a whole number from 1',
-            "simferry_error_usage: role is 5; it has to be a text",
-            "simferry_error_usage: a VPC takes both subnets and security groups",
-            "simferry_error_usage: the store ",
-            "simferry_error_aws: there is no bucket nowhere-at-all",
-            "simferry_error_aws: there is no bucket nowhere-at-all",
-            "simferry_error_credentials: ",
-            "simferry_error_aws: no AWS region is set",
-        ],
-        [
-            'role = "arn:aws:iam::123456789012:role/simferry", or SIMFERRY_ROLE',
-            "Did you mean ml.m5.xlarge",
-            "",
-            "",
-            'subnets = "subnet-1,subnet-2", security_groups = "sg-1"',
-            'store = "s3://my-bucket/simferry"',
-            "",
-            "",
-            "AWS_PROFILE",
-            'Sys.setenv(AWS_DEFAULT_REGION = "us-west-2")',
-        ],
-        strict=True,
-    ):
-        assert error.startswith(start) and hint in error, said
+    bucket = ("aws: there is no bucket nowhere-at-all", "aws s3 mb s3://nowhere-at-all")
+    expected = [
+        ("usage: the sagemaker backend needs the IAM role that its jobs run with",
+         'role = "arn:aws:iam::123456789012:role/simferry", or SIMFERRY_ROLE'),
+        ('usage: instance_type is "ml.m5.xlareg"; it has to be one that is known', "Did you mean ml.m5.xlarge"),
+        ('usage: jobs is "two"; it has to be a whole number from 1',),
+        ("usage: role is 5; it has to be a text",),
+        ("usage: a VPC takes both subnets and security groups", 'subnets = "subnet-1,subnet-2", security_groups = "sg-1"'),
+        ("usage: the store ", 'store = "s3://my-bucket/simferry"'),
+        bucket,
+        bucket,
+        ("credentials: ", "AWS_PROFILE"),
+        ("aws: no AWS region is set", 'Sys.setenv(AWS_DEFAULT_REGION = "us-west-2")'),
+    ]  # fmt: skip
+    for error, (start, *hints) in zip(errors, expected, strict=True):
+        assert error.startswith(f"simferry_error_{start}") and all(hint in error for hint in hints), said
     assert last == "2 rows"
     assert emulator.requests["sagemaker", "CreateProcessingJob"] == 1
 

@@ -218,7 +218,7 @@ def test_a_job_may_be_waited_for_in_silence(account):
     service = Service(RUNNING, RUNNING, DONE)
     session = sagemaker.Session(sagemaker_client=service)
     assert session.wait_for_processing_job("job", poll=0.01)["ProcessingJobStatus"] == "Completed"
-    with pytest.raises(CapacityError):
+    with pytest.raises(CapacityError, match="none left"):
         full = {"ProcessingJobStatus": "Failed", "FailureReason": "CapacityError: none left"}
         ProcessingJob(sagemaker.Session(sagemaker_client=Service(full)), "job").wait(logs=False)
 

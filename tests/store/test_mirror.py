@@ -335,7 +335,7 @@ def test_objects_that_vanish_end_in_a_store_error(place, script, s3, emulator, m
     for name in keys(s3, place, f"{run.id}/"):
         s3.delete_object(Bucket=emulator.bucket, Key=f"simferry/{run.id}/{name}")
     for verb in (other.results, other.summary, other.errors, lambda: other._folder.job_folder("0001-0001")):
-        with pytest.raises(StoreError):
+        with pytest.raises(StoreError, match="is no longer in s3://"):
             verb()
 
 
@@ -443,7 +443,7 @@ def test_a_profile_says_keys_region_and_endpoint(place, s3, emulator, monkeypatc
 
 def test_a_session_token_is_sent_with_every_request(answering):
     seen = answering(403, "AccessDenied")
-    with pytest.raises(SimferryError):
+    with pytest.raises(SimferryError, match="access to bucket bucket is denied"):
         Objects("s3://bucket/x").get("there")
     assert any("object_store" in headers["user-agent"] for headers in seen)
     assert all(headers["x-amz-security-token"] == "top-secret-token" for headers in seen)

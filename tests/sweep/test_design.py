@@ -213,7 +213,7 @@ def test_the_nearest_name_is_offered():
 def test_a_file_that_is_no_table_is_named(content, tmp_path):
     path = tmp_path / "design.csv"
     path.write_bytes(content)
-    with pytest.raises(DesignError):
+    with pytest.raises(DesignError, match=r"design\.csv"):
         sf.table(path)
 
 

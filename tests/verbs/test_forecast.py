@@ -231,9 +231,12 @@ def test_what_is_wrong_is_told_before_the_pilot(here, monkeypatch):
     monkeypatch.setattr("simferry.verbs.plan._pilot", lambda *_: pytest.fail("the pilot ran"))
     with pytest.raises(UsageError, match="for the cloud, and the backend is local"):
         plan(deadline="2h")
-    for wrong in ({"deadline": "soon"}, {"budget": 0}, {"jobs": 0}, {"instance_type": "ml.c5.5xlarge"}, {"hosts": 2},
-                  {"instance_type": "ml.m5.xlarge,ml.p5.4xlarge"}, {"volumes": 3}):  # fmt: skip
-        with pytest.raises(UsageError):
+    for wrong, words in (
+        ({"deadline": "soon"}, "deadline is 'soon'"), ({"budget": 0}, "budget is 0"), ({"jobs": 0}, "jobs is 0"),
+        ({"instance_type": "ml.c5.5xlarge"}, "no instance type 'ml.c5.5xlarge'"), ({"hosts": 2}, "hosts is 2"),
+        ({"instance_type": "ml.m5.xlarge,ml.p5.4xlarge"}, "ml.p5.4xlarge"), ({"volumes": 3}, "volumes"),
+    ):  # fmt: skip
+        with pytest.raises(UsageError, match=words):
             plan(backend="sagemaker", **wrong)
 
 

@@ -268,8 +268,9 @@ def test_there_is_no_such_replication(tmp_path, go):
     run = go(lambda: 1, None, 1)
     with pytest.raises(UsageError, match="has conditions 1 to 1, not 2"):
         run.replay(2, 1)
-    with pytest.raises(UsageError):
-        run.replay(1, 0)
+    for wrong, words in (((1, 0), "replication is 0"), ((1, 2.5), r"replication is 2\.5"), ((0, 1), "condition is 0")):
+        with pytest.raises(UsageError, match=f"{words}; it has to be a whole number from 1"):
+            run.replay(*wrong)
 
 
 @pytest.mark.parametrize(

@@ -23,7 +23,6 @@ from ..results.columns import plain_rows
 from ..results.table import as_pandas
 from ..sweep.conditions import read_conditions
 from ..sweep.inputs import bring
-from ..sweep.sweep import check_replications
 from ..untrusted import scrap_folder
 from ..worker import blocks
 from ..worker.family import family, kill
@@ -86,9 +85,11 @@ class Replayed:
 
 def replay(run: Any, condition: int, replication: int, in_process: bool = True) -> Replayed:
     """Run.replay, also where it failed. in_process: whether R may run in this process."""
-    if not 1 <= condition <= run._folder.record.conditions:
+    for name, value in (("condition", condition), ("replication", replication)):
+        if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or not 1 <= value < 2**31:
+            raise UsageError(f"{name} is {value!r}; it has to be a whole number from 1 to 2147483647")
+    if condition > run._folder.record.conditions:
         raise UsageError(f"run {run.id} has conditions 1 to {run._folder.record.conditions}, not {condition}")
-    check_replications(replication)
     streams.note_other_version(run._folder.record.streams, run._folder.record.simulation, run.id)
     spec, backend, design = run._folder.record.simulation, run._backend(), read_conditions(run._folder)
     foreground = foreground_of(backend, "replay")

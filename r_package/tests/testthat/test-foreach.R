@@ -77,7 +77,7 @@ test_that("errors: stop, remove, pass", {
   with_loops({
     expect_error(loop("stop"), "task 2 failed - \"no 2\"", fixed = TRUE)
     passed <- loop("pass", list)
-    expect_error(loop("no"))
+    expect_error(loop("no"), "should be one of")
     passed <- foreach(i = 1:3, .errorhandling = "pass") %dopar% if (i == 2) stop("no ", i) else i
     expect_equal(passed[c(1, 3)], list(1L, 3L))
     expect_s3_class(passed[[2]], "simpleError")

@@ -91,6 +91,7 @@ def test_a_name_or_a_place_in_the_folder_matters(tmp_path, data):
     assert version(data.parent) != one
 
 
+@pytest.mark.usefixtures("engine")
 @pytest.mark.parametrize("language, image", [("r", "image_r"), ("python", "image_python")])
 def test_containers_read_it(tmp_path, data, language, image, request):
     script = write(tmp_path, *FUNCTIONS[language])

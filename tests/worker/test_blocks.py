@@ -139,6 +139,7 @@ def test_a_changed_byte_is_noticed(at):
         (WHOLE + b"more", "4 bytes follow"),
         (WHOLE + WHOLE, "bytes follow"),
     ],
+    ids=lambda given: given if isinstance(given, str) else "bytes",  # not the bytes, which hold the time of day
 )
 def test_something_else_than_a_block_is_damaged(data, why):
     with pytest.raises(blocks.DamagedBlock, match=why):

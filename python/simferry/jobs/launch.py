@@ -28,7 +28,7 @@ _BELOW = (
     "private_mount.sh",
     *(f"simferry_worker/{part}.py" for part in _OF_PYTHON),
 )
-_IN_R = ("worker.R", "cluster.R", *_BELOW, *(f"simferry_worker/{part}.R" for part in _PARTS))
+_IN_R = ("worker.R", "cluster.R", *_BELOW, *(f"simferry_worker/{part}.R" for part in ("stretches", "unsaved", *_PARTS)))
 _IN_PYTHON = ("worker.py", *_BELOW, *(f"simferry_worker/{part}.py" for part in ("first_use", "set_seeds", *_PARTS)))
 # what lies beside the script: the program that runs it, and the folder of that program's parts
 WORKER_FILES = {"r": _IN_R, "python": _IN_PYTHON, "command": _IN_PYTHON}

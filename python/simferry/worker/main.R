@@ -50,7 +50,7 @@ run <- function(root) {
     job <- load_for_forks(job)
   }
   job$included <- included_files(job)   # with what the script wrote while it was loaded
-  work <<- compiler::cmpfun(work)   # R would do so at its second call only, and there is one
+  compile_work()
   supervise(job)
 }
 

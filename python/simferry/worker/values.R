@@ -24,12 +24,14 @@ said <- function(text, otherwise) {
   if (nchar(text, "bytes") <= 1e5) text else paste0(utf8(substr(text, 1L, 1e5)), " ... (", nchar(text, "bytes"), " bytes in all)")
 }
 
-# What the simulation may have set, and what the worker itself depends on; put back by what it returns.
-own_terms <- function(at_start) {
+# Puts the settings that the worker itself depends on back, where the simulation has changed them. Returns the options that were set.
+worker_settings <- function(at_start) {
   if (!identical(Sys.umask(NA), at_start$umask)) Sys.umask(at_start$umask)
   for (category in names(at_start$locale))
-    if (Sys.getlocale(category) != at_start$locale[[category]]) suppressWarnings(Sys.setlocale(category, at_start$locale[[category]]))
+    if (Sys.getlocale(category) != at_start$locale[[category]])
+      suppressWarnings(Sys.setlocale(category, at_start$locale[[category]]))
   tempdir(check = TRUE)
   options(warn = 1L, encoding = "native.enc", OutDec = ".", scipen = 0L, digits = 7L, expressions = 5000L)
 }
-terms_at_start <- function() list(umask = Sys.umask(NA), locale = sapply(c("LC_CTYPE", "LC_NUMERIC"), Sys.getlocale))
+
+settings_at_start <- function() list(umask = Sys.umask(NA), locale = sapply(c("LC_CTYPE", "LC_NUMERIC"), Sys.getlocale))

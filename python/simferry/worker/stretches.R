@@ -1,0 +1,183 @@
+# A stretch: consecutive replications of one condition. They are run in batches. After each batch there is a look at the clock
+# and at the working directory: for replications of a few microseconds one after each of them would take too long.
+
+# Runs a stretch. `done` replications are whole: they have run, and the look after them found nothing to do again.
+run_stretch <- function(process, s) {
+  job <- process$job
+  row <- job$row[s]
+  id <- job$conditions$condition[row]
+  first <- job$stretches$first[s]
+  count <- job$stretches$count[s]
+  state <- job$states[s, ]
+  done <- 0L
+  size <- 1L       # of the next batch
+  batch <- no_batch <- list(done = 0L, values = list(), state = state)   # or the frame of the batch that is being run
+  ok <- logical(count)
+  ends <- numeric(count)
+  values <- vector("list", count)
+  began <- now <- clock()
+  stretch <- process$stretch <- environment()
+  run <- if (is_function(job)) run_batch else run_script
+  on_warning <- function(w) note_warning(process, id, first + done + batch$done, w)
+  # in one line: user_calls() finds this handler by its text
+  on_error <- function(e) process$trace <- tryCatch(user_calls(sys.calls()), error = function(e) character())
+  end_batch <- function(failure = NULL) {
+    if (stopping(job)) stop_here()   # a value that came after the interrupt may lack the programs that it ended
+    n <- min(size, batch$done + !is.null(failure))
+    if (look_at_folder(process, id, first + done, first + done + n - 1L, several = n > 1L)) {
+      size <<- 1L
+      batch <<- no_batch
+      return()
+    }
+    suspendInterrupts({
+      at <- done + seq_len(n)
+      values[at] <<- batch$values[seq_len(n)]
+      ok[at] <<- TRUE
+      if (!is.null(failure)) {
+        ok[done + n] <<- FALSE
+        values[done + n] <<- list(record_failure(process, id, first + done + n - 1L, failure))
+      }
+      state <<- no_batch$state <<- if (is.null(failure)) batch$state else process$next_stream(batch$state)
+      before <- now
+      now <<- clock()
+      ends[at] <<- before + (now - before) * seq_len(n) / n
+      done <<- done + n
+      size <<- min(count - done, next_size(process, n, now - before))
+      batch <<- no_batch
+      if (is_block_due(process, now)) {
+        save_unsaved(process)
+        first <<- first + done
+        count <<- count - done
+        done <<- 0L
+        ok <<- logical(count)
+        ends <<- numeric(count)
+        values <<- vector("list", count)
+        began <<- now
+      }
+    })
+    if (!is.null(failure) && job$on_error == "stop") stop_here()   # what is whole is written at once, and seen
+  }
+  while (done < count) tryCatch(withCallingHandlers(
+    while (done < count) {
+      run(process, stretch)
+      end_batch()
+    }, warning = on_warning, error = on_error),
+    interrupt = function(e) end_batch(simpleError("an interrupt was signalled")), error = end_batch)
+  suspendInterrupts({
+    process$parts$add(part_of(stretch))
+    process$stretch <- NULL
+  })
+}
+
+# Runs up to `size` replications of a function. The next variables are this function's own for speed, and `done` is counted up
+# last: what belongs to the first `done` replications is whole at any moment.
+run_batch <- function(process, stretch) {
+  job <- process$job
+  id <- stretch$id
+  first <- stretch$first + stretch$done
+  state <- stretch$state
+  size <- stretch$size
+  call <- process$call_in(stretch$row)
+  values <- vector("list", size)
+  done <- 0L
+  stretch$batch <- environment()
+  space <- globalenv()
+  loop <- job$loop
+  careful <- process$careful
+  diverted <- process$diverted
+  next_stream <- process$next_stream
+  job$streams$tell(function() {
+    list(name = c(id, first + done), state = state, seeded = function(seed) process$seeds$note(id, first + done, seed))
+  })
+  while (done < size) {
+    if (careful) write_marker(process$marker, id, first + done)
+    space[[".Random.seed"]] <- state
+    if (loop) call[[2L]] <- first + done
+    value <- eval(call, space)
+    # a short plain vector of doubles is kept as it is
+    if (!is.double(value) || is.array(value) || is.object(value) || length(value) > 1000L || loop) {
+      value <- kept_value(process, id, first + done, value)
+      if (process$bytes > 2^28) size <- done + 1L
+    }
+    if (.Internal(sink.number(TRUE)) > diverted) while (sink.number() > diverted) sink()
+    if (!is.null(value)) values[[done + 1L]] <- value
+    state <- next_stream(state)
+    done <- done + 1L
+  }
+}
+
+# Runs one replication of a whole script.
+run_script <- function(process, stretch) {
+  r <- stretch$first + stretch$done
+  state <- stretch$state
+  values <- list(NULL)
+  done <- 0L
+  stretch$batch <- environment()
+  text <- process$run_script(stretch$row, r, state)
+  if (length(text)) process$outputs$add(list(condition = stretch$id, replication = r, text = text))
+  state <- process$next_stream(state)
+  done <- 1L
+}
+
+# How many replications the next batch has at the most, after one of `n` that took `seconds`.
+next_size <- function(process, n, seconds) {
+  if (process$look_at_each) 1L
+  else if (seconds > process$seconds_between_looks) max(1L, n %/% 2L)
+  else 2L * n
+}
+
+# Looks at the working directory after a batch, which began with replication `first` and ended with `last`. What a replication
+# wrote is its own. Where `several` have run, they may have read each other's files: TRUE tells that they are to be run again,
+# and from then on each is followed by a look.
+look_at_folder <- function(process, id, first, last, several) {
+  folder <- process$folder
+  if (is.null(folder)) return(FALSE)
+  at <- clock()
+  changed <- folder$changed()
+  process$seconds_between_looks <- max(0.005, 250 * (clock() - at))
+  if (!changed) return(FALSE)
+  if (several) {
+    folder$tidy()
+    process$warned$keep(function(w) w$condition != id || w$replication < first)
+    process$trace <- character()
+    process$look_at_each <- TRUE
+    return(TRUE)
+  }
+  keep <- process$job$keep_files
+  found <- folder$tidy(if (nzchar(keep)) file.path(process$job$root, "artifacts", id, last))
+  if (length(found)) {
+    process$look_at_each <- TRUE
+    if (!nzchar(keep) && is.null(process$dropped))
+      process$dropped <- list(condition = id, replication = last, file = found[1L])
+  }
+  FALSE
+}
+
+# Counts a warning; R goes on behind it. Where the simulation has made warnings errors it does not.
+note_warning <- function(process, id, r, w) {
+  if (isTRUE(getOption("warn") >= 2L) || is.null(muffle <- findRestart("muffleWarning", w))) return()
+  process$warned$count(list(condition = id, replication = r, message = message_of(w)))
+  invokeRestart(muffle)
+}
+
+# Returns the error as a loop's session gets it; NULL where the simulation is no loop.
+record_failure <- function(process, id, r, e) {
+  settings <- worker_settings(process$settings)
+  while (sink.number() > process$diverted) sink()
+  process$failures$add(list(condition = id, replication = r, message = message_of(e), call = call_of(e),
+                            traceback = paste(process$trace, collapse = "\n")))
+  process$trace <- character()
+  value <- if (process$job$loop) tryCatch(serialize(e, NULL, xdr = FALSE), error = function(other) {
+    serialize(simpleError(message_of(e)), NULL, xdr = FALSE)
+  })
+  if (identical(settings$expressions, 5000L)) options(settings)
+  value
+}
+
+# Ends the process's work as an interrupt does.
+stop_here <- function() signalCondition(structure(class = c("interrupt", "condition"), list(message = "", call = NULL)))
+
+write_marker <- function(path, id, r) {
+  cat(id, r, file = paste0(path, "~"))
+  file.rename(paste0(path, "~"), path)
+}

@@ -1,0 +1,175 @@
+# What a process has computed and not written yet, and how it becomes a block.
+
+# A list that grows at its end. Its functions assign with `<<-`, which R does in place.
+new_records <- function() {
+  kept <- list()
+  list(all = function() kept,
+       add = function(record) kept[[length(kept) + 1L]] <<- record,
+       keep = function(wanted) kept <<- Filter(wanted, kept),
+       clear = function() kept <<- list())
+}
+
+# The same, of records that are counted while they repeat.
+new_counts <- function() {
+  kept <- list()
+  list(all = function() kept,
+       count = function(record) {
+         n <- length(kept)
+         last <- if (n) kept[[n]]
+         if (n && identical(last[names(record)], record)) kept[[n]]$count <<- last$count + 1L
+         else kept[[n + 1L]] <<- c(record, count = 1L)
+       },
+       keep = function(wanted) kept <<- Filter(wanted, kept),
+       clear = function() kept <<- list())
+}
+
+# The seeds that replications set themselves, of one condition at a time: the first in this process, and the first that came
+# twice, with who set them.
+new_seeds <- function() {
+  records <- new_records()
+  condition <- 0L
+  known <- NULL   # by seed: the first replication that set it
+  repeated <- FALSE
+  note <- function(id, r, seed) {
+    if (condition != id) {
+      condition <<- id
+      known <<- new.env()
+      repeated <<- FALSE
+    }
+    seed <- paste(format(seed, digits = 15L), collapse = " ")
+    before <- known[[seed]]
+    if (is.null(before) && length(known) < 1e4) known[[seed]] <<- r
+    add <- function(r) records$add(list(condition = id, replication = r, seed = seed))
+    if (length(known) == 1L && is.null(before)) add(r)
+    else if (!repeated && !is.null(before) && before != r) {
+      repeated <<- TRUE
+      add(before)
+      add(r)
+    }
+  }
+  c(records, note = note)
+}
+
+# A second, but not more than 50,000 blocks for the whole run.
+is_block_due <- function(process, now) {
+  if (process$bytes > 2^28) return(TRUE)
+  job <- process$job
+  seconds <- now - process$block_started
+  if (seconds <= 1) return(FALSE)
+  total <- (now - process$started) * job$workers * job$jobs / max(process$fraction, 1e-9)
+  seconds > min(max(1, total / 50000), as.numeric(job$longest_block))
+}
+
+# The whole replications of a stretch.
+part_of <- function(stretch) {
+  whole <- seq_len(stretch$done)
+  ok <- stretch$ok[whole]
+  list(condition = rep(stretch$id, stretch$done), replication = stretch$first + whole - 1L, ok = ok,
+       seconds = diff(c(stretch$began, stretch$ends[whole])), values = stretch$values[whole][stretch$job$loop | ok])
+}
+
+save_unsaved <- function(process) suspendInterrupts({
+  job <- process$job
+  settings <- worker_settings(process$settings)
+  if (process$careful) unlink(process$marker)
+  if (!is.null(process$stretch)) process$parts$add(part_of(process$stretch))
+  parts <- process$parts$all()
+  columns <- sapply(c("condition", "replication", "ok", "seconds", "values"), simplify = FALSE, function(name) {
+    unlist(lapply(parts, `[[`, name), recursive = FALSE, use.names = FALSE)
+  })
+  if (length(columns$condition)) {
+    # a run without a supervisor is taken up by another
+    if (!tools::pskill(job$supervisor, 0L)) tools::pskill(Sys.getpid(), tools::SIGKILL)
+    if (nzchar(name <- shared_changed(job$included))) give_up(job, "shared: ", name)
+    process$sequence <- process$sequence + 1L
+    tables <- unsaved_tables(process, columns)
+    if (nzchar(code <- process$new_own_code())) process$facts[["own_code"]] <- code
+    save_block(job, process$number, process$sequence, length(columns$ok), sum(!columns$ok), process$facts, tables)
+  }
+  for (name in c("parts", "failures", "warned", "outputs", "seeds")) process[[name]]$clear()
+  process$dropped <- NULL
+  process$bytes <- 0
+  options(settings)
+  process$block_started <- clock()
+})
+
+unsaved_tables <- function(process, columns) {
+  job <- process$job
+  which <- columns[c("condition", "replication")]
+  tables <- list(list(name = "replications", columns = columns[c("condition", "replication", "ok", "seconds")]))
+  # before the others: it is looked for in a block's first bytes
+  if (length(process$dropped)) tables <- c(tables, list(list(name = "dropped", columns = process$dropped)))
+  if (job$loop) tables <- c(tables, list(list(name = "values", columns = c(which, list(value = columns$values)))))
+  else if (any(columns$ok) && is_function(job))
+    tables <- c(tables, result_tables(which$condition[columns$ok], which$replication[columns$ok], columns$values))
+  kept <- list(failures = process$failures$all(), warnings = process$warned$all(), outputs = process$outputs$all(),
+               seeds = process$seeds$all())
+  for (name in names(kept)) if (length(kept[[name]]))
+    tables <- c(tables, list(list(name = name, columns = do.call(Map, c(list(c), kept[[name]])))))
+  tables
+}
+
+# After an interrupt, which comes at any moment: what belongs to unfinished replications is left out.
+save_what_is_whole <- function(process) suspendInterrupts({
+  if (!is.null(stretch <- process$stretch)) {
+    whole <- function(record) record$condition != stretch$id || record$replication < stretch$first + stretch$done
+    for (name in c("failures", "warned", "outputs", "seeds")) process[[name]]$keep(whole)
+  }
+  save_unsaved(process)
+})
+
+# What is kept of a value until the block is written: of a loop the bytes that its session gets, of others doubles or rows.
+# They are made now: no code of the simulation runs when a block is written. An object that is no table is kept as a file.
+kept_value <- function(process, id, r, value) {
+  if (process$job$loop) {
+    value <- serialize(value, NULL, xdr = FALSE)
+    process$bytes <- process$bytes + length(value)
+    return(value)
+  }
+  if (is.null(value)) return(NULL)
+  if (is.double(value) && !is.array(value) && !is.object(value)) {
+    process$bytes <- process$bytes + 8 * length(value)
+    return(value)
+  }
+  rows <- rows_of(value)
+  if (identical(rows, "object")) {
+    save_object(process, id, r, value)
+    rows <- NULL
+  }
+  process$bytes <- process$bytes + 8 * sum(lengths(rows))
+  rows
+}
+
+save_object <- function(process, id, r, value) {
+  job <- process$job
+  if (nzchar(job$keep_files) && file.exists(file.path(process$folder$path, "value.rds")))
+    refuse("the simulation returned a ", class(value)[1L],
+           ", which is kept as value.rds, and wrote a file of that name: call the file otherwise")
+  folder <- file.path(job$root, "artifacts", id, r)
+  dir.create(folder, recursive = TRUE, showWarnings = FALSE)
+  open <- file.path(job$root, "scratch", paste0("object-", Sys.getpid()))
+  keep <- function() {
+    saveRDS(value, open)
+    if (!file.rename(open, file.path(folder, "value.rds"))) stop("it can't be written", call. = FALSE)
+  }
+  tryCatch(keep(), error = function(e) {
+    unlink(open)
+    tryCatch(serialize(value, NULL), error = function(e) refuse_value(value, e))
+    give_up(job, "disk: ", file.path(folder, "value.rds"), ": ", message_of(e))
+  })
+}
+
+# number: of the process. done, failed: replications in it.
+save_block <- function(job, number, sequence, done, failed, facts, tables) {
+  name <- sprintf("%s-%s-%s-%02d.%06d-r%d-f%d", job$plan, job$job, job$attempt, number, sequence, done, failed)
+  open <- file.path(job$root, "scratch", name)
+  failed_to <- function(condition) {
+    unlink(open)
+    give_up(job, "disk: block ", name, ": ", conditionMessage(condition))
+  }
+  tryCatch({
+    write_block(open, facts, tables)
+    if (!file.rename(open, file.path(job$root, "blocks", name)))
+      stop("could not be moved to ", file.path(job$root, "blocks"), call. = FALSE)
+  }, error = failed_to, warning = failed_to)
+}

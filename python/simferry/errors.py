@@ -46,7 +46,7 @@ class SimferryError(Exception):
 
     code = "simferry"
     exit_code = 1
-    nothing_begun = False  # set where jobs were to begin, and not one of them did
+    nothing_started = False  # True where jobs were to start, and none did
 
     def __init__(self, message: Words, hint: Words = "") -> None:
         super().__init__(message, hint)

@@ -115,7 +115,7 @@ def interrupt(_):
 def test_jobs_of_a_service_go_on_are_followed_and_cancelled(tmp_path, toy):
     code = "import time\ndef simulate(n, rng):\n    print('begun', flush=True)\n    time.sleep(0.02)\n    return rng.random()"
     script = write(tmp_path, "slow.py", code)
-    with pytest.raises(Interrupted, match=r"detached from run .*: 2 jobs go on, 1 more is not begun"):
+    with pytest.raises(Interrupted, match=r"detached from run .*: 2 jobs go on, 1 more has not started"):
         sf.run(script, {"n": [1, 2, 3]}, replications=30, seed=7, store=tmp_path / "runs", backend="toy", jobs=3,
                on_progress=interrupt)  # fmt: skip
     (run,) = sf.runs(tmp_path / "runs")

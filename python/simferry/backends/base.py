@@ -20,7 +20,7 @@ from ..sweep.options import Options
 ENDED = ("succeeded", "failed", "cancelled", "lost")
 LONGEST_LOG = 1 << 30  # bytes of a job's log that are read
 LOG_REQUESTS_PER_SECOND = 10  # of a service that keeps logs: others read them too
-Tell = Callable[[str], None]  # is told what is being done, in a line
+Report = Callable[[str], None]  # called with a line that says what is being done
 
 
 @dataclass(frozen=True)
@@ -112,7 +112,7 @@ class Backend(Protocol):
     def default_store(self) -> str:
         """Where runs live unless the user says."""
 
-    def prepare(self, spec: Mapping[str, Any], store: str, on_progress: Tell) -> Prepared:
+    def prepare(self, spec: Mapping[str, Any], store: str, on_progress: Report) -> Prepared:
         """Raise what would keep a simulation from running here, before anything starts. store: its address."""
 
     def submit(self, run: RunFolder, jobs: Sequence[str]) -> None:
@@ -151,8 +151,8 @@ class Interactive(Protocol):
 
 
 @dataclass(frozen=True)
-class Terms:
-    """What holds for the jobs of a plan. seconds: that each may run. record: to be kept in the plan."""
+class JobLimits:
+    """The limits of each job of a plan. seconds: the longest that a job may run. record: what plan.json has of the limits."""
 
     seconds: float
     record: Mapping[str, Any]
@@ -164,8 +164,8 @@ class Metered(Protocol):
 
     instances: list[Instance]
 
-    def terms(self, run: RunFolder, jobs: int) -> Terms:
-        """What holds for so many jobs that are about to be planned. Raises BudgetReached."""
+    def job_limits(self, run: RunFolder, jobs: int) -> JobLimits:
+        """The limits of so many jobs, which are not planned yet. Raises BudgetReached."""
 
 
 def new_lines(job: str, host: str, log: bytes, cursor: Cursor) -> Lines:

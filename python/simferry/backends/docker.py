@@ -31,8 +31,8 @@ from .base import (
     JobState,
     Lines,
     Prepared,
+    Report,
     Standing,
-    Tell,
     Traits,
     new_lines,
 )  # fmt: skip
@@ -73,7 +73,7 @@ class Docker:
     def default_store(self) -> str:
         return DEFAULT_STORE
 
-    def prepare(self, spec: Mapping[str, Any], store: str, on_progress: Tell) -> Prepared:
+    def prepare(self, spec: Mapping[str, Any], store: str, on_progress: Report) -> Prepared:
         image = find_image(self.client, self.image)
         check_hosts(spec, self.traits.hosts)
         here, kind = os.cpu_count() or 1, self.instance

@@ -30,8 +30,8 @@ from .base import (
     JobState,
     Lines,
     Prepared,
+    Report,
     Standing,
-    Tell,
     Traits,
     new_lines,
 )  # fmt: skip
@@ -59,7 +59,7 @@ class Local:
     def default_store(self) -> str:
         return DEFAULT_STORE
 
-    def prepare(self, spec: Mapping[str, Any], store: str, on_progress: Tell) -> Prepared:
+    def prepare(self, spec: Mapping[str, Any], store: str, on_progress: Report) -> Prepared:
         if spec["private_mount"] and not _allows_private_mounts():
             raise SimulationError(
                 f"{spec['script']} writes to /opt/ml/processing/output, and this system does not allow a private mount there",
@@ -91,7 +91,7 @@ class Local:
             _record(root, {**identity(process.pid), "driver": identity(os.getpid()), "state": "running"})
 
     def poll(self, run: RunFolder, jobs: Sequence[str], begin: bool = False) -> Standing:
-        there = set(os.listdir(run.jobs))  # a plan may name very many that were never begun
+        there = set(os.listdir(run.jobs))  # a plan may name very many jobs that never started
         states = {job: self._state(run.jobs / job) if job in there else "pending" for job in jobs}
         return Standing({job: JobState(state, cut_short=state == "lost") for job, state in states.items()})
 
@@ -107,7 +107,7 @@ class Local:
             if record["state"] == "pending" or record["state"] in ENDED:
                 continue
             if not at_once:
-                with contextlib.suppress(OSError, KeyError):  # one that was only just begun has no number yet
+                with contextlib.suppress(OSError, KeyError):  # a job that has just started has no process number yet
                     (root / "scratch" / "stop").touch()
                     process = process_of(record)
                     if process and job_of(process) == str(root):  # a record may name any process

@@ -20,7 +20,7 @@ from ..errors import SimferryError, UsageError
 from ..images.find import Image, find_or_push
 from ..store.run_folder import RunFolder
 from ..sweep.options import ProcessingOptions
-from .base import Cursor, Foreground, Line, Lines, Prepared, Tell, Traits
+from .base import Cursor, Foreground, Line, Lines, Prepared, Report, Traits
 from .foreground import InImage, Interpreter
 from .names import tag_of
 from .request import Machines, Places, check_hosts, named_texts, processing_request, several
@@ -78,7 +78,7 @@ class Sagemaker(MeteredService):
     def default_store(self) -> str:
         return f"s3://{default_bucket()}/simferry"
 
-    def prepare(self, spec: Mapping[str, Any], store: str, on_progress: Tell) -> Prepared:
+    def prepare(self, spec: Mapping[str, Any], store: str, on_progress: Report) -> Prepared:
         if not store.startswith("s3://"):
             raise UsageError(
                 f"the store {store} is not in S3, where SageMaker's jobs read and write",
@@ -205,7 +205,7 @@ class Sagemaker(MeteredService):
                 session.client("sagemaker").stop_processing_job(ProcessingJobName=name)
             except ClientError as error:
                 if error.response["Error"].get("Code") not in ("ValidationException", "ResourceNotFound"):
-                    raise  # else it has just ended, or was never begun
+                    raise  # else it has just ended, or never started
 
     def lines(self, names: Sequence[str], after: Cursor) -> tuple[Lines, Cursor]:
         streams = logs.Streams(read_to=after)

@@ -23,14 +23,14 @@ from ..store.keys import JobId
 from ..store.records import PlanRecord
 from ..store.run_folder import RunFolder
 from ..sweep.inputs import unchanged
-from .base import Cursor, JobState, Lines, Standing, Terms, Traits
+from .base import Cursor, JobLimits, JobState, Lines, Standing, Traits
 from .names import job_name
 
 LEAST_SECONDS = 60  # of run time that a budget has to allow
 
 
 class Request(NamedTuple):
-    """A job that a service is to start. name: its name there. job: plan-job. plan: what its plan says, `terms` among it."""
+    """A job that a service is to start. name: its name there. job: plan-job. plan: its record, with the limits of its jobs."""
 
     name: str
     run: RunFolder
@@ -113,7 +113,7 @@ class ServiceBackend(ABC):
 
     def submit(self, run: RunFolder, jobs: Sequence[str]) -> None:
         self._waiting += jobs
-        with contextlib.suppress(NoAnswer), self._telling_whether_jobs_run():
+        with contextlib.suppress(NoAnswer), self._noting_whether_jobs_started():
             self._begin(run)  # what is not answered may have been heard: whoever watches asks again
 
     def _begin(self, run: RunFolder) -> None:
@@ -138,17 +138,17 @@ class ServiceBackend(ABC):
             raise
 
     @contextlib.contextmanager
-    def _telling_whether_jobs_run(self) -> Iterator[None]:
+    def _noting_whether_jobs_started(self) -> Iterator[None]:
         try:
             yield
         except SimferryError as error:
-            error.nothing_begun = not (self._submitted or self._listed[1])
+            error.nothing_started = not (self._submitted or self._listed[1])
             raise
 
     # ---- watch ----
 
     def poll(self, run: RunFolder, jobs: Sequence[str], begin: bool = False) -> Standing:
-        with self._telling_whether_jobs_run():
+        with self._noting_whether_jobs_started():
             if begin:
                 self._begin(run)
             known = self._list(run) if jobs else {}
@@ -165,7 +165,7 @@ class ServiceBackend(ABC):
     def _state(self, run: RunFolder, job: str, now: ServiceJob | None, plan: PlanRecord, last: bool) -> JobState:
         if now is None and job in self._submitted:  # the list lags behind
             return JobState("running")
-        if now is None:  # those of earlier plans will not be begun any more
+        if now is None:  # jobs of earlier plans never start
             return JobState("pending" if last else "cancelled")
         refusal = None
         if now.state == "failed" and now.message:
@@ -233,7 +233,7 @@ class MeteredService(ServiceBackend):
             f"the budget is kept by {table.note}; simferry plan --backend sagemaker --refresh-prices  asks for today's"
         )
 
-    def terms(self, run: RunFolder, jobs: int) -> Terms:
+    def job_limits(self, run: RunFolder, jobs: int) -> JobLimits:
         hosts, limit = self.traits.hosts, self.traits.seconds_at_most
         if self.budget is not None:
             left = self.budget - self._cost(run, committed=True)
@@ -244,7 +244,7 @@ class MeteredService(ServiceBackend):
                 raise self._too_dear(run, jobs, left)
             limit = min(limit, seconds)
         types = [kind.name for kind in self.instances]
-        return Terms(float(int(limit)), {"limit": int(limit), "types": types, "hosts": hosts})
+        return JobLimits(float(int(limit)), {"limit": int(limit), "types": types, "hosts": hosts})
 
     def _too_dear(self, run: RunFolder, jobs: int, left: float) -> BudgetReached:
         assert self.budget is not None
@@ -293,10 +293,10 @@ class MeteredService(ServiceBackend):
         times = []
         for job in plan.job_ids:
             one = known.get(job_name(run, job))
-            begun = one.created if one else now if job in self._submitted else None
-            if begun:
+            started = one.created if one else now if job in self._submitted else None
+            if started:
                 ended = one.ended if one else None
-                times.append((begun, ended or (begun + longest if committed else now)))
+                times.append((started, ended or (started + longest if committed else now)))
         return times
 
 

@@ -52,7 +52,7 @@ def driving(run: RunFolder) -> Iterator[None]:
         until = time.monotonic() + 2
         while not claim(lock):
             other, host = driver_of(run), driven_elsewhere(run)
-            # one that has just begun, or whose last threads are dying
+            # a driver that has just started, or that is ending
             if other is None and not host and time.monotonic() < until:
                 time.sleep(0.02)
                 continue

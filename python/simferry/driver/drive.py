@@ -76,8 +76,11 @@ def drive(
 
 
 def _adopt(run: RunFolder, backend: Backend, on_progress: Callable[[Progress], None]) -> bool:
-    """Jobs that went on without a driver are waited for, and those of the last plan that were not begun are begun, unless
-    they are to run otherwise now, or it was cancelled, or their work is done. True when the run is to go no further."""
+    """Waits for jobs that kept running without a driver, and starts jobs of the last plan that have not started.
+
+    Those jobs do not start if the run's options have changed, if the plan was cancelled, or if their work is done.
+    Returns True when the run must not continue.
+    """
     names = job_names(run)
     if not names:
         return False
@@ -88,13 +91,13 @@ def _adopt(run: RunFolder, backend: Backend, on_progress: Callable[[Progress], N
     states = backend.poll(run, names).states
     going_on = [job for job in names if states[job] == "running"]
     pending = [job for job in names if states[job] == "pending" and job.plan == last.number]
-    not_begun = _untouched(run, pending) if last.place == backend.options.given() else []
-    dealt_again = [job for job in pending if job not in not_begun]
-    if backend.traits.outlives_driver and dealt_again:  # the service's list lags behind: they may have begun
+    not_started = _untouched(run, pending) if last.place == backend.options.given() else []
+    dealt_again = [job for job in pending if job not in not_started]
+    if backend.traits.outlives_driver and dealt_again:  # the service's list lags behind: they may have started
         backend.cancel(run, dealt_again, at_once=True)
-    if not_begun:
-        backend.submit(run, not_begun)
-    return bool(not_begun or going_on) and _watch(run, backend, [*going_on, *not_begun], on_progress)
+    if not_started:
+        backend.submit(run, not_started)
+    return bool(not_started or going_on) and _watch(run, backend, [*going_on, *not_started], on_progress)
 
 
 def _untouched(run: RunFolder, jobs: list[JobId]) -> list[JobId]:
@@ -110,7 +113,7 @@ def detached(run: RunFolder, backend: Backend) -> Interrupted:
     states = backend.poll(run, job_names(run)).states.values()
     running, pending = (sum(s == state for s in states) for state in ("running", "pending"))
     going_on = "1 job goes on" if running == 1 else f"{running} jobs go on"
-    waiting = f", {pending} more {'is' if pending == 1 else 'are'} not begun" if pending else ""
+    waiting = f", {pending} more {'has' if pending == 1 else 'have'} not started" if pending else ""
     return Interrupted(
         f"detached from run {run.id}: {going_on}{waiting}",
         lines(_take_up_again(run), run.command("cancel") + "  stops all"),
@@ -236,7 +239,7 @@ def _watch(run: RunFolder, backend: Backend, jobs: list[JobId], on_progress: Cal
             time.sleep(poll_seconds)
             continue
         except (ServiceError, StoreError) as error:  # credentials that expire, for instance
-            if outlives_driver and not error.nothing_begun:
+            if outlives_driver and not error.nothing_started:
                 going_on = f"The jobs of run {run.id} go on."
                 error.hint_parts = lines(error.hint_parts, going_on, _take_up_again(run))
             raise

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ..backends.base import Backend, Metered, Terms
+from ..backends.base import Backend, JobLimits, Metered
 from ..errors import StoreError
 from ..store.keys import JobId, key_of
 from ..store.run_folder import RunFolder
@@ -50,14 +50,14 @@ def add_plan(
     else:
         in_stretches = cut(work, order, jobs * max(1, workers // cores))
     dealt = deal(in_stretches, jobs)
-    terms = Terms(traits.seconds_at_most, {})
+    limits = JobLimits(traits.seconds_at_most, {})
     if isinstance(backend, Metered):
-        terms = backend.terms(run, len(dealt))
+        limits = backend.job_limits(run, len(dealt))
     facts = {
         **{name: spec[name] for name in ("language", "kind", "function", "script", "objects", "results_file")},
         "run": run.id, "seed": record.seed, "workers": workers, "cores": cores, "jobs": len(dealt),
         "on_error": options.on_error,
-        "replication_timeout": options.replication_timeout or 0, "longest_block": terms.seconds / 20,
+        "replication_timeout": options.replication_timeout or 0, "longest_block": limits.seconds / 20,
         # the contract's output folder, where one replication at a time has it for itself
         "output": "/opt/ml/processing/output" if traits.contract and workers // cores <= 1 else "",
         "private_mount": "yes" if spec["private_mount"] and not traits.contract else "",
@@ -78,7 +78,7 @@ def add_plan(
         "created": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="milliseconds"),
         "place": backend.options.given(),
         **({"changed_code": dict(changed_code)} if changed_code else {}),
-        **terms.record,
+        **limits.record,
     }
     number = run.add_plan(plan_record, {f"{j + 1:04d}": job(j) for j in range(len(dealt))})
     return [JobId.of(number, j + 1) for j in range(len(dealt))]

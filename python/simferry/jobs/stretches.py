@@ -59,7 +59,7 @@ def missing_work(conditions: int, replications: int, done_condition: np.ndarray,
 
 
 def cut(work: Work, order: np.ndarray, cores: int) -> Work:
-    """Stretches, in the order in which they are to be begun, for so many cores.
+    """Stretches for so many cores, in the order in which they start.
 
     order: of each condition (by id - 1), a number that says where in a round it stands.
     """

@@ -101,7 +101,7 @@ def done(run: RunFolder, failed: bool = True, plans: Container[str] = ()) -> tup
     plans has tried them."""
     if failed:
         status = [block.table("replications") for _, block in read_blocks(run)]
-        table = _replications(status, _kept(status))
+        table = _replications(status, _superseded(status))
         return table["condition"].to_numpy(), table["replication"].to_numpy()
     read = dict(read_blocks(run))
     table = collected(run, list(read.values())).replications  # which knows of results files that can't be read
@@ -122,35 +122,36 @@ def collect(run: RunFolder) -> Collected:
 def collected(run: RunFolder, read: list[blocks.Block]) -> Collected:
     """What these blocks of a run hold."""
     status: list[blocks.Table] = [block.table("replications") for block in read]
-    kept = _kept(status)
+    superseded = _superseded(status)
     parts: dict[str, list[tuple[int, blocks.Table]]] = {"results": [], "failures": [], "warnings": [], "outputs": []}
     seeds = [table for block in read for table in block.tables if table.name == "seeds"]
     for number, block in enumerate(read):
         for table in block.tables:
             if table.name in parts and table.rows:
                 parts[table.name].append((number, table))
-    replications = _replications(status, kept)
+    replications = _replications(status, superseded)
     results = parts["results"]
     unreadable: list[tuple[int, int, int, str]] = []
     if parts["outputs"]:
         more, unreadable = output_columns(parts["outputs"], run.record.simulation["results_file"])
         results = results + more
-    failures = _assemble(parts["failures"], kept, {name: "string" for name in _TEXTS})
+    failures = _assemble(parts["failures"], superseded, {name: "string" for name in _TEXTS})
     at = np.array([row[:3] for row in unreadable], dtype=np.int64).reshape(-1, 3)
-    gone = _left_out(key_of(at[:, 1], at[:, 2]), at[:, 0], kept)
+    gone = _left_out(key_of(at[:, 1], at[:, 2]), at[:, 0], superseded)
     unreadable = [row for row, left_out in zip(unreadable, gone.tolist(), strict=True) if not left_out]
     if unreadable:
         replications, failures = _failed_too(replications, failures, unreadable)
     return Collected(
         replications,
-        _assemble(results, kept, {}).replace_schema_metadata(same_seeds.found(seeds)),
+        _assemble(results, superseded, {}).replace_schema_metadata(same_seeds.found(seeds)),
         failures,
-        _assemble(parts["warnings"], kept, {"message": "string", "count": "integer"}),
+        _assemble(parts["warnings"], superseded, {"message": "string", "count": "integer"}),
     )
 
 
-def _kept(status: list[blocks.Table]) -> np.ndarray | None:
-    """Where a replication was computed twice: a sorted array of (condition, replication, block) to leave out; else None."""
+def _superseded(status: list[blocks.Table]) -> np.ndarray | None:
+    """The copies to leave out of replications that were computed more than once: int64 (2, copies), a row of `key_of` and
+    one of block numbers; None where there are none."""
     if not status:
         return None
     condition, replication = (_joined(status, name) for name in ("condition", "replication"))
@@ -166,11 +167,11 @@ def _kept(status: list[blocks.Table]) -> np.ndarray | None:
     return np.stack([key[out], block[out]])
 
 
-def _left_out(key: np.ndarray, block: np.ndarray, dropped: np.ndarray | None) -> np.ndarray:
-    if dropped is None:
+def _left_out(key: np.ndarray, block: np.ndarray, superseded: np.ndarray | None) -> np.ndarray:
+    if superseded is None:
         return np.zeros(len(key), dtype=bool)
-    gone = set(zip(dropped[0].tolist(), dropped[1].tolist(), strict=True))
-    suspicious = np.isin(key, dropped[0])
+    gone = set(zip(superseded[0].tolist(), superseded[1].tolist(), strict=True))
+    suspicious = np.isin(key, superseded[0])
     out = np.zeros(len(key), dtype=bool)
     at = np.flatnonzero(suspicious)
     out[at] = [pair in gone for pair in zip(key[at].tolist(), block[at].tolist(), strict=True)]
@@ -181,12 +182,12 @@ def _joined(tables: Iterable[blocks.Table], name: str) -> np.ndarray:
     return np.concatenate([t.columns[name].values for t in tables])
 
 
-def _replications(status: list[blocks.Table], dropped: np.ndarray | None) -> pa.Table:
+def _replications(status: list[blocks.Table], superseded: np.ndarray | None) -> pa.Table:
     kinds = {"ok": "logical", "seconds": "double"}
-    return _assemble([(i, t) for i, t in enumerate(status)], dropped, kinds)
+    return _assemble([(i, t) for i, t in enumerate(status)], superseded, kinds)
 
 
-def _assemble(parts: list[tuple[int, blocks.Table]], dropped: np.ndarray | None, kinds: dict[str, str]) -> pa.Table:
+def _assemble(parts: list[tuple[int, blocks.Table]], superseded: np.ndarray | None, kinds: dict[str, str]) -> pa.Table:
     """One table out of those of many blocks. kinds: columns that are there even when no block has them."""
     groups: dict[tuple[str, ...], list[tuple[int, blocks.Table]]] = {}
     for number, part in parts:
@@ -204,8 +205,8 @@ def _assemble(parts: list[tuple[int, blocks.Table]], dropped: np.ndarray | None,
         block = np.repeat([number for number, _ in members], [t.rows for _, t in members])
         key = key_of(condition, replication)
         order = np.argsort(key, kind="stable")
-        if dropped is not None:
-            order = order[~_left_out(key[order], block[order], dropped)]
+        if superseded is not None:
+            order = order[~_left_out(key[order], block[order], superseded)]
         pieces.append((columns, key, order))
     pieces = [piece for piece in pieces if len(piece[2])] or pieces[:1]
     if len(pieces) == 1:

@@ -292,7 +292,7 @@ class Objects:
 
 
 def _concurrently(work: Callable[[Any], T], items: list[Any]) -> list[T]:
-    """work of each item, up to AT_ONCE at a time. The first error is raised, and what is not begun by then is left."""
+    """work of each item, up to AT_ONCE at a time. Raises the first error; items that have not started by then are left out."""
     if len(items) < 2:
         return [work(item) for item in items]
     several = max(1, len(items) // (4 * AT_ONCE))  # to a task, as each costs as much as half a request

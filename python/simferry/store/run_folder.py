@@ -172,7 +172,7 @@ class RunFolder:
         raise StoreError(f"plan {number} of run {self.id} is no longer in {self.address}")
 
     def cancel_plan(self) -> None:
-        """Tell whoever drives the last plan, wherever, to begin no more of its jobs."""
+        """Ask the driver of the last plan, on any machine, to start no more jobs."""
         if plans := self.plans():
             with writing(self.path):
                 (self.path / "plan" / plans[-1].number / CANCELLED).touch()

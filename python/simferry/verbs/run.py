@@ -447,9 +447,9 @@ def run(
         try:
             new._drive("run", sweep.replications, False, new._backend(), on_progress)
         except (ServiceError, BudgetReached) as error:
-            # what was refused leaves nothing; where no answer came, a job may have begun
-            nothing_begun = error.nothing_begun or not folder.plans()
-            if nothing_begun and not taken_over and not isinstance(error, NoAnswer):
+            # where the service refused all jobs the run is removed; without an answer, a job may have started
+            nothing_started = error.nothing_started or not folder.plans()
+            if nothing_started and not taken_over and not isinstance(error, NoAnswer):
                 folder.remove()
             raise
     return new

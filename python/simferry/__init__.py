@@ -26,12 +26,14 @@ _PUBLIC = {
     "driver.progress": ("Progress",),
     "sweep.file": ("read_sweep",),
     "errors": ("SimferryError",),
-    "r": ("r",),  # the module itself
+    "images": ("images",),  # the modules themselves
+    "r": ("r",),
 }
 _HOME = {name: module for module, names in _PUBLIC.items() for name in names}
 __all__ = ["__version__", *sorted(_HOME)]
 
 if TYPE_CHECKING:  # `as` tells type checkers that a name is public
+    from . import images as images
     from . import r as r
     from .driver.progress import Progress as Progress
     from .errors import SimferryError as SimferryError
@@ -57,7 +59,7 @@ else:  # which is hidden from them: an unknown name is an error there too
         if name not in _HOME:
             raise AttributeError(f"module 'simferry' has no attribute {name!r}")
         module = import_module(f".{_HOME[name]}", __name__)
-        value = module if name == "r" else getattr(module, name)
+        value = module if name == _HOME[name] else getattr(module, name)
         globals()[name] = value
         return value
 

@@ -142,11 +142,13 @@ class Parameter(Part):
     name: str
 
     def spelled(self, face: Face) -> str:
-        if face is Face.R:
-            return f"{self.name if re.fullmatch('[A-Za-z][A-Za-z0-9._]*', self.name) else f'`{self.name}`'} = c(...)"
         if face is Face.SHELL:
             return f"-p {shlex.quote(f'{self.name}=...')}"
-        return f"{self.name} = [...]" if face is Face.FILE else f"{_literal(self.name, face)}: [...]"
+        if face is Face.R:
+            return f"{self.name if re.fullmatch('[A-Za-z][A-Za-z0-9._]*', self.name) else f'`{self.name}`'} = c(...)"
+        if face is Face.FILE:
+            return f"{self.name} = [...]"
+        return f"{self.name}=[...]" if self.name.isidentifier() else f"{_literal(self.name, face)}: [...]"
 
 
 @dataclass(frozen=True)

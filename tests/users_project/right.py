@@ -94,3 +94,7 @@ except sf.SimferryError as error:
     assert_type(error.message, str)
     assert_type(error.hint, str)
     assert_type(error.code, str)
+
+# images
+assert_type(sf.images.build(sf.images.recipe("containers/r")), sf.images.Built)
+assert_type(sf.images.registry.push("simferry-r", to="123456789012.dkr.ecr.us-west-2.amazonaws.com").uri, str)

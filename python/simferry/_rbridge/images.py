@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from ..errors import UsageError
+from ..hints import Command
 from ..r.serialization import Vector
 from .arguments import Arguments, findings, plain, text_list, verb
 
@@ -13,7 +14,7 @@ def image_build(given: Arguments) -> Arguments:
 
     options = plain(given)
     if (options["folder"] is None) == (options["script"] is None):
-        raise UsageError("give a folder with a Dockerfile, or a script", 'image_build("containers/r")')
+        raise UsageError("give a folder with a Dockerfile, or a script", Command("image build", "containers/r"))
     if options["script"] is not None:
         from ..images.infer import recipe_for, write_recipe
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..errors import Interrupted, Note, RunBusy, UsageError
-from ..hints import Text
+from ..hints import Command, Option, Text
 from ..r.serialization import Vector, data_frame
 from .arguments import Arguments, design_of, findings, place_of, plain, text_list, verb
 from .drivers import DriverProcess, drivers, far, keep_spare, order
@@ -35,7 +35,7 @@ def simulation_of(given: Arguments) -> Any:
             packages=tuple(text_list(told.get("packages"))), own_code=tuple(Own(*one) for one in found),
         )  # fmt: skip
     if vector is None or vector.kind != "string" or len(vector) != 1:
-        raise UsageError("simulation is neither a function nor the path of a script", 'sim_run("simulate.R", ...)')
+        raise UsageError("simulation is neither a function nor the path of a script", Command("run", "simulate.R", ...))
     return vector.values[0]
 
 
@@ -65,7 +65,7 @@ def sweep_of(given: Arguments) -> "Sweep":
 
 def inputs_of(vector: Vector) -> Arguments:
     if not vector.names or not all(vector.names):
-        raise UsageError("an input has no name", 'inputs = c(data = "data.csv")')
+        raise UsageError("an input has no name", Option("inputs", {"data": "data.csv"}))
     return dict(zip(vector.names, vector.elements() if vector.kind != "list" else vector.plain().values(), strict=True))
 
 
@@ -110,7 +110,7 @@ def open_run(given: Arguments) -> Any:
     vector = given["run"]
     name = vector.plain() if vector is not None else None
     if not isinstance(name, str):
-        raise UsageError("run is neither a run nor the name of one", 'sim_open("latest")')
+        raise UsageError("run is neither a run nor the name of one", Command("open", "latest"))
     store = given.get("store")
     return verbs.open(name, store.plain() if store is not None else None)
 

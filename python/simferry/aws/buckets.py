@@ -4,6 +4,7 @@ import contextlib
 from typing import Any
 
 from ..errors import ServiceError
+from ..hints import Option, Variable
 from .session import AwsError, CredentialsError, account, asking, client, refused, region, session
 
 _OPEN_GROUPS = ("AllUsers", "AuthenticatedUsers")
@@ -43,7 +44,7 @@ def check_bucket(name: str) -> str:
     if wanted and found != wanted:
         raise AwsError(
             f"bucket {name} lies in {found}, and the configured region is {wanted}",
-            f"AWS_DEFAULT_REGION={found}  works there; jobs run in the region of their bucket.",
+            Variable("AWS_DEFAULT_REGION", found) + "  works there; jobs run in the region of their bucket.",
         )
     return found
 
@@ -93,7 +94,7 @@ def make_where_missing(name: str, s3: Any, in_region: str, owner: str = "") -> N
             if status == 403 and owner:
                 raise AwsError(
                     f"the default bucket {name} is another account's, or this identity may not use it",
-                    "--store s3://a-bucket-of-yours/simferry  uses another one; so does "
+                    Option("store", "s3://a-bucket-of-yours/simferry") + "  uses another one; so does "
                     'Session(default_bucket="a-bucket-of-yours") of simferry.sagemaker.',
                 ) from None
             if status != 404:

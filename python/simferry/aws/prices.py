@@ -17,12 +17,13 @@ from typing import Any
 
 from ..errors import StoreError, UsageError
 from ..files import cache_folder
+from ..hints import Command, Variable
 from . import session
 from .instances import instance
 
 REGION = "us-east-1"  # whose prices stand in for those of a region that the table does not have
 START_UP_SECONDS = 240.0  # until a job's first replication begins: an instance, the image, R. Counted as paid for
-_REFRESH = "simferry plan ... --backend sagemaker --refresh-prices  asks AWS for today's prices."
+_REFRESH = Command("plan", ..., backend="sagemaker", refresh_prices=True) + "  asks AWS for today's prices."
 _COLUMNS = ("region", "instance_type", "dollars_per_hour", "date")
 
 
@@ -94,7 +95,7 @@ def _cached(region: str) -> Prices | None:
     except FileNotFoundError:
         return None
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise StoreError(f"{path} is no table of prices ({error})", f"Remove it, or  {_REFRESH}") from None
+        raise StoreError(f"{path} is no table of prices ({error})", "Remove it, or  " + _REFRESH) from None
 
 
 def _read(text: str, region: str, source: str) -> Prices | None:
@@ -136,7 +137,7 @@ def refresh(region: str) -> Prices:
     if not dollars:
         raise session.AwsError(
             f"the price list has no prices of SageMaker Processing in {region}",
-            "Is the region's name right?  AWS_DEFAULT_REGION=us-west-2",
+            "Is the region's name right?  " + Variable("AWS_DEFAULT_REGION", "us-west-2"),
         )
     date = datetime.datetime.now(datetime.timezone.utc).date().isoformat()
     table = io.StringIO()

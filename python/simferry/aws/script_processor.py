@@ -14,6 +14,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from ..errors import SimferryError, UsageError
+from ..hints import Extra, Shell, Text, Upgrade
 from . import session as aws
 from .limits import check_request
 
@@ -164,7 +165,7 @@ def _check_code_folder(request: Mapping[str, Any]) -> None:
         raise SimferryError(
             f"job {request['ProcessingJobName']} is not started: sagemaker-core {version} would give it {address or 'no code'} "
             "in place of the whole folder of its code",
-            f"pip install --upgrade simferry, or an earlier SDK: pip install 'sagemaker-core<{version}'",
+            Text(Upgrade(), ", or an earlier SDK: ", Shell("pip", "install", f"sagemaker-core<{version}")),
         )
 
 
@@ -186,8 +187,8 @@ def _sdk() -> Any:
             from sagemaker.core import network, processing, shapes
             from sagemaker.core.helper import session_helper
     except ImportError as error:
-        hint = 'pip install "simferry[sagemaker]"'
-        raise UsageError(f"the Python package sagemaker-core is needed for SageMaker, and {error}", hint) from None
+        wanted = "the Python package sagemaker-core is needed for SageMaker"
+        raise UsageError(f"{wanted}, and {error}", Extra("sagemaker")) from None
     logger = logging.getLogger("sagemaker")
     if logger.level == logging.NOTSET:
         logger.setLevel(logging.CRITICAL)  # errors are raised, and told by us

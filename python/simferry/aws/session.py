@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import urlparse
 
 from ..errors import NoAnswer, ServiceError, UsageError
-from ..hints import Words
+from ..hints import Shell, Variable, Words
 
 ATTEMPTS = 12  # adaptive: the client slows itself down when it is throttled
 
@@ -48,7 +48,10 @@ def region() -> str:
     """The region that is configured. Raises AwsError where none is."""
     name = session().region_name
     if not name:
-        raise AwsError("no AWS region is set", "AWS_DEFAULT_REGION=us-west-2, or  aws configure set region us-west-2")
+        raise AwsError(
+            "no AWS region is set",
+            Variable("AWS_DEFAULT_REGION", "us-west-2") + ", or  aws configure set region us-west-2",
+        )
     return str(name)
 
 
@@ -145,8 +148,10 @@ def refused(what: str, error: Any) -> ServiceError:
         return CredentialsError("the AWS credentials have expired", LOGIN, code)
     if code in _UNKNOWN:
         if error.response.get("ResponseMetadata", {}).get("HTTPHeaders", {}).get("server") == EMULATOR:
-            hint = "simferry emulator  draws new keys at each start: set the variables that it has printed."
-            return CredentialsError("the emulator does not accept these credentials", hint, code)
+            new = (
+                Shell("simferry", "emulator") + "  draws new keys at each start: set the variables that it has printed."
+            )
+            return CredentialsError("the emulator does not accept these credentials", new, code)
         return CredentialsError("AWS does not accept these credentials", LOGIN, code)
     if code in _DENIED:
         hint = "docs/iam/ has the policies that simferry needs, each action with what it is for."

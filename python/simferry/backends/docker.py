@@ -17,6 +17,7 @@ from ..containers.processing import Processing
 from ..containers.storage import Files, local_uri
 from ..errors import UsageError
 from ..files import write_whole, writing
+from ..hints import BackendOptions, Command, Text
 from ..processes import alive, identity
 from ..store import records
 from ..store.folder_store import DEFAULT_STORE
@@ -50,7 +51,13 @@ class Docker:
     def __init__(self, options: DockerOptions) -> None:
         if not options.image:
             raise UsageError(
-                "the docker backend needs an image", "--image simferry-r; simferry image build  makes one."
+                "the docker backend needs an image",
+                Text(
+                    BackendOptions("docker", image="simferry-r"),
+                    "; ",
+                    Command("image build", "containers/r"),
+                    "  makes one.",
+                ),
             )
         self.options, self.image = options, options.image
         kind = options.instance_type

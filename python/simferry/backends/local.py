@@ -15,6 +15,7 @@ from typing import Any
 from .. import untrusted
 from ..errors import SimulationError
 from ..files import write_whole, writing
+from ..hints import Option
 from ..jobs.launch import JOB, command_here, end_processes, environment_here, job_of
 from ..processes import alive, identity, process_of
 from ..store import records
@@ -63,7 +64,8 @@ class Local:
         if spec["private_mount"] and not _allows_private_mounts():
             raise SimulationError(
                 f"{spec['script']} writes to /opt/ml/processing/output, and this system does not allow a private mount there",
-                "Let it write to the folder that the environment variable SIMFERRY_OUTPUT names, or run it with --backend docker.",
+                "Let it write to the folder that the environment variable SIMFERRY_OUTPUT names, or run it with "
+                + Option("backend", "docker"),
             )
         return Prepared()
 

@@ -17,6 +17,7 @@ from ..aws.prices import prices
 from ..aws.script_processor import script_arguments, start_script
 from ..containers.engine import EngineError, ImageError, connect, find_image
 from ..errors import SimferryError, UsageError
+from ..hints import BackendOptions, Option, Shell, Text
 from ..images.find import Image, find_or_push
 from ..store.run_folder import RunFolder
 from ..sweep.options import ProcessingOptions
@@ -82,7 +83,7 @@ class Sagemaker(MeteredService):
         if not store.startswith("s3://"):
             raise UsageError(
                 f"the store {store} is not in S3, where SageMaker's jobs read and write",
-                "--store s3://my-bucket/simferry",
+                Option("store", "s3://my-bucket/simferry"),
             )
         if self.traits.seconds_at_most > contract.SECONDS_AT_MOST:
             raise UsageError(
@@ -92,7 +93,8 @@ class Sagemaker(MeteredService):
         check_hosts(spec, self.traits.hosts)
         if bool(self.subnets) != bool(self.security_groups):
             raise UsageError(
-                "a VPC takes both subnets and security groups", "--subnets subnet-1,subnet-2 --security-groups sg-1"
+                "a VPC takes both subnets and security groups",
+                BackendOptions("sagemaker", subnets=["subnet-1", "subnet-2"], security_groups=["sg-1"]),
             )
         if importlib.util.find_spec("sagemaker") is None:
             raise UsageError("the Python package sagemaker-core is not installed", 'pip install "simferry[sagemaker]"')
@@ -109,7 +111,8 @@ class Sagemaker(MeteredService):
         if not role:
             raise UsageError(
                 "the sagemaker backend needs the IAM role that its jobs run with",
-                "--role arn:aws:iam::123456789012:role/simferry, or SIMFERRY_ROLE; docs/iam/ tells how to make one.",
+                BackendOptions("sagemaker", role="arn:aws:iam::123456789012:role/simferry")
+                + ", or SIMFERRY_ROLE; docs/iam/ tells how to make one.",
             )
         return session.role_arn(role)
 
@@ -121,7 +124,7 @@ class Sagemaker(MeteredService):
         except (EngineError, ImageError, UsageError):
             if verb == "replay":  # another R or Python would give other numbers, and is no container
                 raise UsageError(
-                    f"image {image} is not here, and a replay runs in it", f"docker pull {shlex.quote(image)}"
+                    f"image {image} is not here, and a replay runs in it", Shell("docker", "pull", image)
                 ) from None
             return Interpreter(contract=True, stands_in=True)
         return InImage(image, client)
@@ -151,7 +154,7 @@ class Sagemaker(MeteredService):
             names = ", ".join(kind.name for kind in self.instances)
             return QuotaError(
                 f"this account's quota for processing jobs on {names} is {allowed[1]}, and a job takes {asked[1]}",
-                "Ask for more (Service Quotas, Amazon SageMaker), or take another --instance-type.",
+                Text("Ask for more (Service Quotas, Amazon SageMaker), or take another ", Option("instance_type"), "."),
                 code,
             )
         throttled = code == "ThrottlingException"

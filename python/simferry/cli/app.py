@@ -12,7 +12,7 @@ import click
 
 from .._version import __version__
 from ..errors import Note, SimferryError, UsageError, nearest
-from ..hints import Face, speak, speaking
+from ..hints import Face, Shell, Variable, speak, speaking
 from ..terminal import guarded, shown, styled
 
 
@@ -27,7 +27,8 @@ class Commands(click.Group):
             return super().resolve_command(ctx, args)
         except click.UsageError:
             raise UsageError(
-                f"there is no command {args[0]}", nearest(args[0], self.commands) or "simferry --help  lists them."
+                f"there is no command {args[0]}",
+                nearest(args[0], self.commands) or Shell("simferry", "--help") + "  lists them.",
             ) from None
 
     def invoke(self, ctx: click.Context) -> Any:
@@ -68,7 +69,7 @@ class Commands(click.Group):
             line = f"{Path(where.tb_frame.f_code.co_filename).name}:{where.tb_lineno}" if where else ""
             fail(
                 f"a fault of simferry's own: {type(error).__name__}: {error} ({line})",
-                "SIMFERRY_DEBUG=1 shows all of it; please report it.",
+                f"{Variable('SIMFERRY_DEBUG', '1')}  shows all of it; please report it.",
                 1,
             )
         sys.exit(code if isinstance(code, int) else 0)

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from ..errors import UsageError
+from ..hints import Command
 from ..terminal import styled
 from .app import main
 
@@ -62,7 +63,7 @@ def build(
     from ..screen import last_line
 
     if (folder is None) == (script is None):
-        raise UsageError("give a folder with a Dockerfile, or --for SCRIPT", "simferry image build containers/r")
+        raise UsageError("give a folder with a Dockerfile, or --for SCRIPT", Command("image build", "containers/r"))
     given = {}
     for text in build_args:
         key, equals, value = text.partition("=")

@@ -1,7 +1,6 @@
 """What commands print: tables, JSON, and the last lines of a run."""
 
 import json
-import shlex
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -9,6 +8,7 @@ from typing import Any
 import click
 
 from ..errors import UsageError
+from ..hints import Option, Shell
 from ..words import counted
 
 
@@ -22,7 +22,8 @@ def announce(made: Any, taken_over: int, seed_was_drawn: bool) -> None:
         click.echo(made.note)
     if taken_over:
         click.echo(
-            f"{taken_over:,} of {total:,} replications were computed by earlier runs and are taken over (--fresh computes anew)"
+            f"{taken_over:,} of {total:,} replications were computed by earlier runs and are taken over "
+            f"({Option('fresh', True)} computes anew)"
         )
 
 
@@ -43,7 +44,7 @@ def finish(made: Any, as_json: bool) -> int:
             click.echo(f"{made.command('summary')}")
         if not now.finished:
             if now.failed and made.record["options"]["on_error"] == "stop":
-                click.echo("stopped at a failed replication (--on-error stop)", err=True)
+                click.echo(f"stopped at a failed replication ({Option('on_error', 'stop')})", err=True)
             click.echo(f"{made.command('resume')}  goes on", err=True)
     return 3 if now.failed else 0 if now.finished else 1
 
@@ -102,10 +103,11 @@ def check_output(path: str) -> None:
     folder = Path(path).absolute().parent
     if Path(path).suffix.lower() not in (".parquet", ".csv"):
         raise UsageError(
-            f"{path}: tables are written as .parquet or .csv", f"For instance: -o {Path(path).with_suffix('.parquet')}"
+            f"{path}: tables are written as .parquet or .csv",
+            "For instance: " + Shell("-o", str(Path(path).with_suffix(".parquet"))),
         )
     if not folder.is_dir():
-        raise UsageError(f"{path}: there is no folder {folder}", f"mkdir -p {shlex.quote(str(folder))}  makes it.")
+        raise UsageError(f"{path}: there is no folder {folder}", Shell("mkdir", "-p", str(folder)) + "  makes it.")
     try:
         if Path(path).exists():
             Path(path).open("ab").close()

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..errors import UsageError
-from ..hints import Option
+from ..hints import Command, Option, Shell
 from ..sweep.options import BACKENDS, RunOptions, SimulationOptions
 from ..words import counted, duration
 from .app import JSON, example, main, with_options
@@ -81,7 +81,7 @@ def run(output: str | None, as_json: bool, detach: bool, **given: Any) -> int:
 
     sweep = sweep_of(**given)
     if output and detach:
-        raise UsageError("--output and --detach are both given", "When it is done: simferry results latest -o FILE")
+        raise UsageError("--output and --detach are both given", "When it is done: " + Shell("simferry", "results", "latest", "-o", "FILE"))
     if output:
         check_output(output)
     with progress_bar(show=not as_json) as update:
@@ -145,7 +145,7 @@ def plan(no_pilot: bool, deadline: str | None, refresh_prices: bool, as_json: bo
         slow = dict(out.slowest_condition or {})
         seconds = slow.pop("seconds")
         click.echo(f"slowest: {', '.join(f'{k} {v}' for k, v in slow.items())}: {seconds:.3g} s a replication")
-        click.echo(f"simferry run ... --seed {out.seed}  uses the pilot's replications")
+        click.echo(f"{Command('run', ..., seed=out.seed)}  uses the pilot's replications")
 
 
 def show_ways(out: Any) -> None:

@@ -6,10 +6,12 @@ import shutil
 from typing import Any
 
 from ..errors import SimferryError, UsageError, nearest
+from ..hints import Command, Extra, Option, Text
 
-WAYS_OUT = (
+WAYS_OUT = Text(
     "Install Docker (Debian, Ubuntu: apt-get install docker.io; others: https://docs.docker.com/get-docker), "
-    "or run without containers: --backend local."
+    "or run without containers: ",
+    Option("backend", "local"),
 )
 
 
@@ -27,7 +29,7 @@ class ImageError(UsageError):
 
 
 def no_client() -> EngineError:
-    return EngineError("the Python package docker is not installed", "pip install 'simferry[docker]'")
+    return EngineError("the Python package docker is not installed", Extra("docker"))
 
 
 def connect(timeout_seconds: int = 60) -> Any:
@@ -95,7 +97,7 @@ def find_image(client: Any, name: str, pull: bool = True) -> Any:
         image = _pulled(client, name) if pull and "/" in name else None
         if image is None:
             here = sorted({repository_of(tag) for i in client.images.list() for tag in i.tags})
-            hint = nearest(repository_of(name), here) or "simferry image build  makes one."
+            hint = nearest(repository_of(name), here) or Command("image build", "containers/r") + "  makes one."
             raise ImageError(f"there is no image {name} here", hint) from None
     except docker.errors.APIError as error:
         raise ImageError(f"{name!r} is no image's name: {error.explanation or error}") from None
@@ -129,7 +131,7 @@ def run_once(client: Any, image: str, command: list[str], **options: Any) -> tup
         text = str(error.explanation or error)
         if "executable file not found" in text or "no such file" in text:
             raise ImageError(
-                f"image {image} has no {command[0]}", "simferry image build containers/r  makes one with R."
+                f"image {image} has no {command[0]}", Command("image build", "containers/r") + "  makes one with R."
             ) from None
         raise EngineError(f"image {image} can't be started: {text}") from None
     finally:
@@ -144,5 +146,5 @@ def check_architecture(client: Any, image: Any, name: str) -> None:
     if made_for != engine:
         raise ImageError(
             f"image {name} is for {made_for}, and this machine is {engine}",
-            f"Build it for this machine, or with --platform linux/{engine}.",
+            Text("Build it for this machine, or with ", Option("platform", f"linux/{engine}"), "."),
         )

@@ -14,6 +14,7 @@ from ..aws.limits import check_request
 from ..aws.policies import policy
 from ..aws.session import EMULATOR
 from ..errors import SimferryError
+from ..hints import Command, Extra
 from . import calls, operations, signature
 from .access import authorize
 from .calls import ACCOUNT, Call, Refusal
@@ -81,9 +82,7 @@ class Emulator:
 
             from .backends import Backends
         except ImportError as error:
-            raise EmulatorError(
-                f"the emulator's parts are not installed ({error.name})", "pip install 'simferry[emulator]'"
-            ) from None
+            raise EmulatorError(f"the emulator's parts are not installed ({error.name})", Extra("emulator")) from None
 
         class Quiet(MotoRequestHandler):
             def log(self, *_: Any, **__: Any) -> None:
@@ -97,7 +96,7 @@ class Emulator:
             with contextlib.redirect_stderr(None):  # it says itself what is wrong, and exits
                 self._server = make_server(HOST, self.port, self._respond, threaded=True, request_handler=Quiet)
         except (OSError, SystemExit):
-            raise EmulatorError(f"port {self.port} is in use", "simferry emulator --port 5556") from None
+            raise EmulatorError(f"port {self.port} is in use", Command("emulator", port=5556)) from None
         self.port = self._server.server_port
         self.url = f"http://{HOST}:{self.port}"
         self._backends = Backends(f"{HOST}:{self.port}")

@@ -5,15 +5,17 @@ simferry.images.build(simferry.images.recipe("folder"))      simferry.images.reg
 
 from typing import TYPE_CHECKING, Any
 
-__all__ = ["Built", "Recipe", "build", "recipe"]
+__all__ = ["Built", "Recipe", "build", "recipe", "registry"]
 
 if TYPE_CHECKING:
+    from . import registry
     from .recipes import Built, Recipe, build, recipe
 else:
 
     def __getattr__(name: str) -> Any:
         if name not in __all__:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        from . import recipes
+        from importlib import import_module
 
-        return getattr(recipes, name)
+        module = import_module(f".{name if name == 'registry' else 'recipes'}", __name__)
+        return module if name == "registry" else getattr(module, name)

@@ -6,6 +6,7 @@ from typing import Any
 
 from ..aws.session import account, asking, client, region
 from ..errors import UsageError
+from ..hints import Command
 from .ecr import ECR, ecr_host, named_in_ecr
 from .registry import digests_of, push, tag_of
 
@@ -29,7 +30,7 @@ def find_or_push(name: str, on_progress: Callable[[str], None] = lambda _: None)
         repository, which = named_in_ecr(rest)
         digest = _found(ecr[1], ecr[2], repository, which, name)
         if not digest:
-            hint = f"simferry image push {repository.rpartition('/')[2]} --to {host}  brings one there."
+            hint = Command("image push", repository.rpartition("/")[2], to=host) + "  brings one there."
             raise UsageError(f"there is no image {name} in ECR", hint)
         return Image(f"{host}/{repository}@{digest}", digest)
     try:
@@ -66,7 +67,7 @@ def _only_in_ecr(name: str, why: str) -> Image:
     if not digest:
         raise UsageError(
             f"there is no image {name} in this account's ECR, and {why}",
-            f"simferry image build containers/{'python' if 'python' in name else 'r'}  makes one.",
+            Command("image build", f"containers/{'python' if 'python' in name else 'r'}") + "  makes one.",
         )
     return Image(f"{ecr_host(account(), region())}/{repository}@{digest}", digest)
 

@@ -10,6 +10,7 @@ from importlib.metadata import packages_distributions
 from pathlib import Path
 
 from ..errors import SimulationError, UsageError, nearest
+from ..hints import Command
 from .recipes import Recipe
 
 # R packages that come with R; Debian packages the recommended ones apart
@@ -172,7 +173,7 @@ def write_recipe(made_of: Recipe, folder: Path) -> None:
         if noted != _short_hash(text):
             raise UsageError(
                 f"{dockerfile} was changed by hand, and is not overwritten",
-                f"simferry image build {folder}  builds it as it is; --write DIR  writes a new one elsewhere.",
+                Command("image build", folder) + "  builds it as it is. Move it away to have a new one written.",
             )
     folder.mkdir(parents=True, exist_ok=True)
     for name, content in made_of.files.items():

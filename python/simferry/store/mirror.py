@@ -21,6 +21,7 @@ from typing import Any
 from ..aws.buckets import check_bucket, public_by
 from ..errors import RunNotFound, SimferryError, StoreError, UsageError
 from ..files import below, cache_folder, is_name, writing
+from ..hints import Option, Text
 from ..untrusted import Tree
 from ..worker import blocks
 from . import records
@@ -73,7 +74,7 @@ class RemoteStore(Store):
         if how := public_by(self.objects.bucket):
             raise UsageError(
                 f"bucket {self.objects.bucket} is open to the public by {how}: a stranger could read the run, or change it",
-                "Block public access to it, or choose another --store.",
+                Text("Block public access to it, or choose another ", Option("store"), "."),
             )
 
     def create(self, name: str, record: Mapping[str, Any]) -> RunFolder:

@@ -4,7 +4,6 @@ import contextlib
 import os
 import re
 import secrets
-import shlex
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
@@ -14,6 +13,7 @@ from typing import Any, TypeVar
 
 from ..errors import StoreError, UsageError, nearest
 from ..files import writing
+from ..hints import Extra, Shell
 
 AT_ONCE = 64  # requests under way: S3 answers each in tens of milliseconds
 IN_MEMORY = 2000  # objects that are fetched before the first of them is taken
@@ -91,7 +91,7 @@ class Objects:
         except ImportError:
             raise UsageError(
                 f"{self.address} is an object store, and the package obstore is not installed",
-                'pip install "simferry[sagemaker]"  brings all that AWS needs.',
+                Extra("sagemaker") + "  brings all that AWS needs.",
             ) from None
         if self.scheme != "s3":
             with self._explained():
@@ -267,7 +267,7 @@ class Objects:
             if kind.__name__ == "InvalidPathError" or (kind is ValueError and "parse path" in str(error)):
                 raise UnfitName(
                     f"{self.address}: there is a name that no file could have, with an empty part, .. or a line break",
-                    f"Find it, and rename it: aws s3 ls --recursive {shlex.quote(f'{self.address}/')}",
+                    "Find it, and rename it: " + Shell("aws", "s3", "ls", "--recursive", f"{self.address}/"),
                 ) from None
             if not kind.__module__.startswith("obstore") and not isinstance(error, OSError):
                 raise

@@ -12,6 +12,7 @@ from pathlib import Path
 from .._version import __version__
 from ..errors import SimferryError
 from ..files import is_address
+from ..hints import Extra, Option
 from ..store.folder_store import DEFAULT_STORE, Store
 
 
@@ -39,10 +40,10 @@ def examine(store: str | Path | None = None) -> list[Finding]:
         _aws(),
     ]
     for module, name, why in (
-        ("sagemaker", "sagemaker-core", "SageMaker: pip install 'simferry[sagemaker]'"),
-        ("obstore", "obstore", "runs in S3: pip install 'simferry[sagemaker]'"),
-        ("scipy", "scipy", "latin_hypercube and sobol designs: pip install 'simferry[design]'"),
-        ("rpy2", "rpy2", "R functions in Python's process: pip install 'simferry[r]'"),
+        ("sagemaker", "sagemaker-core", f"SageMaker: {Extra('sagemaker')}"),
+        ("obstore", "obstore", f"runs in S3: {Extra('sagemaker')}"),
+        ("scipy", "scipy", f"latin_hypercube and sobol designs: {Extra('design')}"),
+        ("rpy2", "rpy2", f"R functions in Python's process: {Extra('r')}"),
     ):
         there = importlib.util.find_spec(module) is not None
         found.append(
@@ -72,7 +73,7 @@ def _aws() -> Finding:
         place = f" at {url}" if (url := os.environ.get("AWS_ENDPOINT_URL")) else ""
         return Finding("AWS", True, f"credentials ({credentials.method}), region {session.region()}{place}")
     except ImportError as error:
-        return Finding("AWS", None, f"the package {error.name} is not installed", "pip install 'simferry[sagemaker]'")
+        return Finding("AWS", None, f"the package {error.name} is not installed", str(Extra("sagemaker")))
     except SimferryError as error:
         return Finding("AWS", False, error.message, error.hint)
 
@@ -88,7 +89,10 @@ def _store(given: str | Path) -> Finding:
             pass
     except OSError as error:
         return Finding(
-            "store", False, f"{path} can't be written: {error.strerror}", "Name another with --store or SIMFERRY_STORE."
+            "store",
+            False,
+            f"{path} can't be written: {error.strerror}",
+            f"Name another with {Option('store')} or SIMFERRY_STORE.",
         )
     return Finding(
         "store", free > 1, f"{path} ({free:.0f} GB free)", "" if free > 1 else "There is hardly room for results."

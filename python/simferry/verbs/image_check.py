@@ -10,6 +10,7 @@ from ..containers.engine import ImageError, connect, find_image, run_once
 from ..containers.job import ROLE, ContainerJob
 from ..containers.processing import Processing
 from ..containers.storage import Files, local_uri
+from ..hints import Command
 from ..jobs import stretches
 from ..jobs.launch import COMMANDS, write_worker
 from ..jobs.plan import Streams, job_bytes
@@ -54,7 +55,8 @@ def check(name: str) -> list[Finding]:
     ]
     if not languages:
         raise ImageError(
-            f"image {name} has neither Rscript nor python3", "simferry image build containers/r  makes one that has."
+            f"image {name} has neither Rscript nor python3",
+            Command("image build", "containers/r") + "  makes one that has.",
         )
     out = [
         Finding("architecture", True, str(image.attrs.get("Architecture"))),

@@ -29,7 +29,7 @@ from ..errors import (
     UsageError,
     nearest,
 )  # fmt: skip
-from ..hints import Command
+from ..hints import Command, Option, Text
 from ..jobs.plan import Streams, streams_of
 from ..jobs.streams import note_other_version
 from ..results import collect, same_seeds
@@ -258,7 +258,11 @@ class Run:
             more = f" and {len(changed) - 5} more" if len(changed) > 5 else ""
             raise SimulationError(
                 f"code that run {self.id} uses, and that is not in its snapshot, has changed since: {', '.join(changed[:5])}{more}",
-                "A new run computes all of it with what is there now; --changed-code goes on, and the table is then of both.",
+                Text(
+                    "A new run computes all of it with what is there now; ",
+                    Option("changed_code", True),
+                    " goes on, and the table is then of both.",
+                ),
             )
         return others
 

@@ -95,7 +95,7 @@ def test_types_that_do_not_exist_or_have_no_price_are_refused():
     with pytest.raises(UsageError, match=r"there is no instance type 'ml.c5.5xlarge'\nDid you mean"):
         prices.price("ml.c5.5xlarge", "us-east-1")
     with pytest.raises(
-        UsageError, match=r"no price for ml.p5.4xlarge among the prices of us-east-1.*\n.*--refresh-prices"
+        UsageError, match=r"no price for ml.p5.4xlarge among the prices of us-east-1.*\n.*refresh_prices=True"
     ):
         prices.price("ml.p5.4xlarge", "us-east-1")
 

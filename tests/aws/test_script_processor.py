@@ -227,7 +227,7 @@ def test_without_the_sdk_it_says_what_to_install(account, monkeypatch):
     monkeypatch.setitem(sys.modules, "sagemaker.core", None)
     script_processor._sdk.cache_clear()
     try:
-        with pytest.raises(UsageError, match=r'pip install "simferry\[sagemaker\]"'):
+        with pytest.raises(UsageError, match=r"pip install 'simferry\[sagemaker\]'"):
             start_script(**job())
     finally:
         script_processor._sdk.cache_clear()

@@ -43,7 +43,7 @@ def test_docker_is_not_installed(monkeypatch, tmp_path):
     with programs(monkeypatch, tmp_path / "bin"):
         error = refused()
     assert error.message == "Docker is not installed"
-    assert "docs.docker.com" in error.hint and "--backend local" in error.hint
+    assert "docs.docker.com" in error.hint and 'backend="local"' in error.hint
 
 
 @pytest.mark.parametrize("where", ["unix:///nowhere/docker.sock", "tcp://127.0.0.1:9"])
@@ -152,7 +152,7 @@ def test_an_image_for_another_architecture(scrap):
     with pytest.raises(ImageError) as caught:
         find_image(scrap.client, name)
     assert caught.value.message.startswith(f"image {name} is for {other}, and this machine is ")
-    assert "--platform linux/" in caught.value.hint
+    assert 'platform="linux/' in caught.value.hint
 
 
 def test_a_program_that_is_not_in_the_image(scrap):

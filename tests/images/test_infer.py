@@ -130,7 +130,7 @@ def test_a_dockerfile_that_was_changed_by_hand_is_kept(tmp_path):
         file.write("# mine\n")
     with pytest.raises(UsageError) as caught:
         write_recipe(recipe_for(path), kept)
-    assert "was changed by hand" in caught.value.message and f"simferry image build {kept}" in caught.value.hint
+    assert "was changed by hand" in caught.value.message and f'simferry.images.recipe("{kept}")' in caught.value.hint
     assert (kept / "Dockerfile").read_text().endswith("# mine\n")
 
 

@@ -94,4 +94,4 @@ def test_what_can_t_be_is_one_clear_error(image_r, in_r):
         strict=True,
     ):
         assert line.startswith(text), said
-    assert 'sim_docker("simferry-r"); image_build()  makes one.' in said
+    assert 'backend = sim_docker(image = "simferry-r"); image_build("containers/r")  makes one.' in said

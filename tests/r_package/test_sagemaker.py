@@ -268,11 +268,12 @@ def test_what_can_t_be_is_one_clear_error_and_r_goes_on(emulator, image_r, in_r)
     bucket = ("aws: there is no bucket nowhere-at-all", "aws s3 mb s3://nowhere-at-all")
     expected = [
         ("usage: the sagemaker backend needs the IAM role that its jobs run with",
-         'role = "arn:aws:iam::123456789012:role/simferry", or SIMFERRY_ROLE'),
+         'sim_sagemaker(role = "arn:aws:iam::123456789012:role/simferry"), or SIMFERRY_ROLE'),
         ('usage: instance_type is "ml.m5.xlareg"; it has to be one that is known', "Did you mean ml.m5.xlarge"),
         ('usage: jobs is "two"; it has to be a whole number from 1',),
         ("usage: role is 5; it has to be a text",),
-        ("usage: a VPC takes both subnets and security groups", 'subnets = "subnet-1,subnet-2", security_groups = "sg-1"'),
+        ("usage: a VPC takes both subnets and security groups",
+         'sim_sagemaker(subnets = c("subnet-1", "subnet-2"), security_groups = "sg-1")'),
         ("usage: the store ", 'store = "s3://my-bucket/simferry"'),
         bucket,
         bucket,

@@ -490,7 +490,7 @@ def test_credentials_that_do_not_do(answering, machine, script, status, code, wo
     [
         ({"AWS_ACCESS_KEY_ID": None, "AWS_SECRET_ACCESS_KEY": None}, "there are no AWS credentials", "aws sso login"),
         ({"AWS_PROFILE": "nobody"}, r"profile \(nobody\) could not be found", "aws configure list"),
-        ({"AWS_DEFAULT_REGION": None}, "no AWS region is set", "AWS_DEFAULT_REGION="),
+        ({"AWS_DEFAULT_REGION": None}, "no AWS region is set", 'os.environ["AWS_DEFAULT_REGION"] = '),
         ({"AWS_ENDPOINT_URL": "http://127.0.0.1:9"}, "http://127.0.0.1:9.* does not answer", "simferry emulator"),
         ({"AWS_DEFAULT_REGION": "eu-west-1"}, "lies in us-east-1, and the configured region is eu-west-1", "us-east-1"),
     ],
@@ -504,9 +504,7 @@ def test_a_configuration_that_does_not_do(place, script, monkeypatch, environmen
 
 def test_without_obstore_it_says_what_to_install(place, monkeypatch):
     monkeypatch.setitem(sys.modules, "obstore.store", None)
-    with pytest.raises(
-        UsageError, match=r"the package obstore is not installed\npip install \"simferry\[sagemaker\]\""
-    ):
+    with pytest.raises(UsageError, match=r"the package obstore is not installed\npip install 'simferry\[sagemaker\]'"):
         Objects(place).listing()
 
 

@@ -15,7 +15,7 @@ from typing import Annotated, Any, ClassVar, TypeVar, get_args, get_type_hints
 
 from ..aws.instances import instance
 from ..errors import UsageError, nearest
-from ..hints import Face, Text, Words, lines
+from ..hints import Face, Literal, Part, Text, Words, lines
 from ..hints import Option as OptionPart
 
 MOST = 2**31 - 1  # R's largest integer

@@ -4,6 +4,7 @@ the shell, Python and R have, so that none that can't be typed is shown."""
 import ast
 import inspect
 import pickle
+import re
 import shlex
 import subprocess
 import sys
@@ -239,6 +240,31 @@ def test_python_has_what_hints_name():
             assert {one.arg for one in call.keywords} <= known, where
 
 
+# what texts spell in the words of one face; a hint says it by a part of hints.py
+OF_ONE_FACE = re.compile(
+    r"(^|[ (])--(?!create-home)[a-z]{3,}[a-z-]*( |\.|,|$)|simferry (run|plan|status|watch|logs|cancel|resume|extend|list|doctor|image)\b"
+    r"|pip install ['\"]?simferry|AWS_DEFAULT_REGION=|SIMFERRY_[A-Z]+=\S"
+)
+
+
+def test_no_other_text_is_in_the_words_of_one_face():
+    found = []
+    for path in sorted(PACKAGE.rglob("*.py")):
+        if {"cli", "worker", "sagemaker"} & {*path.relative_to(PACKAGE).parts} or path.name == "hints.py":
+            continue
+        tree = ast.parse(path.read_text())
+        bodies = [
+            node.body[0] for node in ast.walk(tree) if getattr(node, "body", None) and isinstance(node.body, list)
+        ]
+        plain = {id(body.value) for body in bodies if isinstance(body, ast.Expr)}  # docstrings
+        texts = [node for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str)]
+        for node in texts:
+            word = re.fullmatch("--[a-z-]+", node.value)  # of a command that is run
+            if id(node) not in plain and not word and OF_ONE_FACE.search(node.value):
+                found.append(f"{path.relative_to(PACKAGE)}:{node.lineno}: {node.value}")
+    assert found == []
+
+
 READ_R = """
 exported <- sub("export\\\\((.*)\\\\)", "\\\\1", grep("^export", readLines("NAMESPACE"), value = TRUE))
 have <- new.env()
@@ -276,3 +302,10 @@ def test_r_has_what_hints_name(tmp_path):
     listed.write_text("\n".join(texts) + "\n", encoding="utf-8")
     read = f'setwd("{R_PACKAGE}"); texts <- readLines("{listed}", encoding = "UTF-8")\n'
     assert rscript(read + READ_R, tmp_path) == ""
+
+
+def test_functions_that_the_bridge_names_are_exported():
+    exported = re.findall(r"^export\((.*)\)", (R_PACKAGE / "NAMESPACE").read_text(), re.M)
+    texts = "\n".join(path.read_text() for path in (PACKAGE / "_rbridge").glob("*.py"))
+    named = set(re.findall(r"\b(sim_[a-z_]+)\(", texts))
+    assert named and named <= set(exported)

@@ -14,7 +14,6 @@ import simferry as sf
 from common import bits, rscript
 from simferry._rbridge import call as _rbridge
 from simferry._rbridge import drivers as _rdrivers
-from simferry._rbridge import words as _rwords
 from simferry._rbridge.runs import sweep_of
 from simferry.cli import main
 from simferry.cli import sweeps as shell
@@ -160,34 +159,6 @@ def test_errors_have_a_code_a_message_and_a_hint():
 def test_a_fault_of_its_own_says_where():
     error = error_of("design")
     assert error["code"] == "internal" and "designs.py:" in error["message"]
-
-
-def test_words_of_the_shell_become_those_of_r():
-    assert _rwords.in_r("simferry resume power-1 --retry-failed  goes on") == (
-        'sim_resume("power-1", retry_failed = TRUE)  goes on'
-    )
-    assert _rwords.in_r("simferry watch p-1  follows it, simferry cancel p-1  stops it.") == (
-        'sim_watch("p-1")  follows it, sim_cancel("p-1")  stops it.'
-    )
-    assert _rwords.in_r("choose another place with --store (SIMFERRY_STORE)") == (
-        "choose another place with store (SIMFERRY_STORE)"
-    )
-    for said, in_r in {
-        "bring it along with --include helpers.R": 'bring it along with include = "helpers.R"',
-        "--store s3://my-bucket/simferry": 'store = "s3://my-bucket/simferry"',
-        "--subnets subnet-1,subnet-2 --security-groups sg-1": 'subnets = "subnet-1,subnet-2", security_groups = "sg-1"',
-        "--role arn:aws:iam::1:role/simferry, or SIMFERRY_ROLE": 'role = "arn:aws:iam::1:role/simferry", or SIMFERRY_ROLE',
-        "Is another --backend meant?": "Is another backend meant?",
-        "simferry resume s3://b/p-1 --budget 40  goes on": 'sim_resume("s3://b/p-1", budget = 40)  goes on',
-        "fewer --jobs start up more cheaply.": "fewer jobs start up more cheaply.",
-        "simferry plan ... --backend sagemaker --refresh-prices  asks": "sim_plan(..., refresh_prices = TRUE)  asks",
-        "simferry image push power --to 1.dkr.ecr.amazonaws.com": 'image_push("power", to = "1.dkr.ecr.amazonaws.com")',
-        "pip install 'simferry[sagemaker]'": 'simferry_install(extras = "sagemaker")',
-        "pip install 'simferry[docker]'": "simferry_install()",
-        "AWS_DEFAULT_REGION=us-west-2, or": 'Sys.setenv(AWS_DEFAULT_REGION = "us-west-2"), or',
-        "aws s3 ls --recursive s3://b/x": "aws s3 ls --recursive s3://b/x",
-    }.items():
-        assert _rwords.in_r(said) == in_r
 
 
 def test_the_environment_is_rs_for_the_time_of_a_call(tmp_path, monkeypatch):

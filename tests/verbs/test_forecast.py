@@ -265,7 +265,7 @@ def test_whole_scripts_share_an_instance_only_if_they_say_how_many_cores_they_us
     work = out.cloud.rows[0].seconds - START_UP_SECONDS
     alone = out.seconds_per_replication * 1000 / VCPU_SPEED
     assert work == pytest.approx(alone / 4 if fewer_jobs else alone, rel=0.05)
-    assert any("--cores" in note for note in out.cloud.notes) != fewer_jobs
+    assert any("cores tells" in note for note in out.cloud.notes) != fewer_jobs
 
 
 def test_the_pilot_runs_in_the_image_where_r_is_not_installed_here(here, image_r, monkeypatch):

@@ -4,9 +4,8 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from ..errors import DesignError, UsageError
-from ..hints import NA, Literal, Option, Text
+from ..hints import Literal, NA, Option, Text
 from ..r.serialization import Vector, data_frame
-from .words import in_r
 
 Arguments = dict[str, Any]
 VERBS: dict[str, Callable[[Arguments], Any]] = {}
@@ -123,5 +122,5 @@ def findings(found: list[dict[str, Any]]) -> Vector:
     ok = Vector("logical", [-(2**31) if f["ok"] is None else f["ok"] for f in found])
     columns: Arguments = {"what": Vector("string", [f["what"] for f in found]), "ok": ok}
     columns["found"] = Vector("string", [f["found"] for f in found])
-    columns["hint"] = Vector("string", [in_r(f.get("hint", "")) for f in found])
+    columns["hint"] = Vector("string", [f.get("hint", "") for f in found])
     return data_frame(columns, len(found))

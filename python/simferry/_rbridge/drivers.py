@@ -19,7 +19,7 @@ from typing import Any
 
 from ..errors import WorkerError
 from ..hints import Face, speaking
-from .words import described, in_r, told_by
+from .words import described, told_by
 
 
 class DriverProcess:
@@ -173,7 +173,7 @@ def far(now: Any) -> dict[str, Any]:
     from ..driver.progress import jobs_said, pace
 
     waits = f", waiting for {now.note}" if now.note else ""
-    said = "" if now.dollars is None and len(now.jobs) <= 20 else f"{jobs_said(now)}{in_r(waits)}"
+    said = "" if now.dollars is None and len(now.jobs) <= 20 else f"{jobs_said(now)}{waits}"
     far = {"total": now.total, "done": now.done, "failed": now.failed, "state": now.state, "said": said}
     return {**far, "pace": ", ".join(pace(now))}
 

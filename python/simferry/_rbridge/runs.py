@@ -14,7 +14,7 @@ from ..hints import Command, Option, Text
 from ..r.serialization import Vector, data_frame
 from .arguments import Arguments, design_of, findings, place_of, plain, text_list, verb
 from .drivers import DriverProcess, drivers, far, keep_spare, order
-from .words import Told, in_r
+from .words import Told
 
 if TYPE_CHECKING:
     from ..sweep.sweep import Sweep
@@ -83,7 +83,7 @@ def run(given: Arguments) -> Arguments:
         drivers[new.address] = order(new, {"verb": "run"})
 
     new = verbs.run(sweep_of(given), on_start=started, detach=drive)
-    return {**head_of(new), **told, "note": in_r(new.note)}
+    return {**head_of(new), **told, "note": new.note}
 
 
 @verb

@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import urlparse
 
 from ..errors import NoAnswer, ServiceError, UsageError
-from ..hints import Shell, Variable, Words
+from ..hints import Option, Shell, Text, Variable, Words
 
 ATTEMPTS = 12  # adaptive: the client slows itself down when it is throttled
 
@@ -75,7 +75,9 @@ def _check_that_it_answers(url: str) -> None:
             socket.create_connection((place.hostname, place.port or 80), timeout=5).close()
         except OSError:
             raise NoAnswer(
-                f"AWS can't be asked: {url} does not answer", "Does  simferry emulator  run?", "AWS"
+                f"AWS can't be asked: {url} does not answer",
+                Text("Does  ", Shell("simferry", "emulator"), "  run?"),
+                "AWS",
             ) from None
 
 
@@ -133,7 +135,9 @@ def asking(what: str) -> Iterator[None]:
         raise AwsError(_sentence(error), "aws configure list  shows what is set.") from None
     except (b.HTTPClientError, b.ConnectionError) as error:
         url = error.kwargs.get("endpoint_url")
-        hint = "Does  simferry emulator  run?" if is_loopback(url) else "Is this machine online?"
+        hint = (
+            Text("Does  ", Shell("simferry", "emulator"), "  run?") if is_loopback(url) else "Is this machine online?"
+        )
         raise NoAnswer(f"{what} can't be asked: {url or 'AWS'} does not answer", hint, "AWS") from None
     except b.BotoCoreError as error:
         raise AwsError(f"{what} can't be asked: {_sentence(error)}") from None
@@ -159,8 +163,8 @@ def refused(what: str, error: Any) -> ServiceError:
     if error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0) >= 500:  # it may have been done all the same
         said = f"{what}: AWS could not say whether {error.operation_name} was done: {message} ({code})"
         return NoAnswer(said, service="AWS")
-    hint = "--role, or SIMFERRY_ROLE; docs/iam/ tells how to make one." if "ssume role" in message else ""
-    return AwsError(f"{what}: AWS refuses {error.operation_name}: {message} ({code})", hint, code)
+    role = Option("role") + ", or SIMFERRY_ROLE; docs/iam/ tells how to make one." if "ssume role" in message else ""
+    return AwsError(f"{what}: AWS refuses {error.operation_name}: {message} ({code})", role, code)
 
 
 def _sentence(error: Any) -> str:

@@ -4,7 +4,6 @@ import datetime
 import importlib.util
 import os
 import re
-import shlex
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any
@@ -17,7 +16,7 @@ from ..aws.prices import prices
 from ..aws.script_processor import script_arguments, start_script
 from ..containers.engine import EngineError, ImageError, connect, find_image
 from ..errors import SimferryError, UsageError
-from ..hints import BackendOptions, Option, Shell, Text
+from ..hints import BackendOptions, Extra, Option, Shell, Text
 from ..images.find import Image, find_or_push
 from ..store.run_folder import RunFolder
 from ..sweep.options import ProcessingOptions
@@ -88,7 +87,7 @@ class Sagemaker(MeteredService):
         if self.traits.seconds_at_most > contract.SECONDS_AT_MOST:
             raise UsageError(
                 f"max_runtime is {self.traits.seconds_at_most:.0f} s; SageMaker allows {contract.SECONDS_AT_MOST} (nine days)",
-                "More jobs make each shorter: --jobs.",
+                "More jobs make each shorter: " + Option("jobs", 2),
             )
         check_hosts(spec, self.traits.hosts)
         if bool(self.subnets) != bool(self.security_groups):
@@ -97,7 +96,7 @@ class Sagemaker(MeteredService):
                 BackendOptions("sagemaker", subnets=["subnet-1", "subnet-2"], security_groups=["sg-1"]),
             )
         if importlib.util.find_spec("sagemaker") is None:
-            raise UsageError("the Python package sagemaker-core is not installed", 'pip install "simferry[sagemaker]"')
+            raise UsageError("the Python package sagemaker-core is not installed", Extra("sagemaker"))
         role = self._role()
         for kind in self.instances if self.budget is not None else []:
             prices(session.region()).of(kind.name)  # a budget needs one

@@ -6,6 +6,7 @@ from typing import Any
 
 from ..aws.contracts import processing as contract
 from ..errors import UsageError
+from ..hints import Option
 from ..jobs.launch import command_in_container, environment_of
 from ..store.run_folder import RunFolder
 from .names import job_name
@@ -74,7 +75,9 @@ def processing_request(
 def check_hosts(spec: Mapping[str, Any], hosts: int) -> None:
     """Raise UsageError for a function on several hosts: its replications are dealt to jobs."""
     if spec["kind"] == "function" and hosts > 1:
-        raise UsageError("hosts are for whole scripts", "A function's replications are dealt to jobs: --jobs.")
+        raise UsageError(
+            "hosts are for whole scripts", "A function's replications are dealt to jobs: " + Option("jobs", 2)
+        )
 
 
 def named_texts(given: str | Mapping[str, str] | None) -> dict[str, str]:

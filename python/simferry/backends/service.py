@@ -18,7 +18,7 @@ from ..aws.instances import Instance
 from ..aws.prices import START_UP_SECONDS, affordable_seconds, cost_so_far, prices
 from ..errors import BudgetReached, NoAnswer, ServiceError, SimferryError, UsageError
 from ..files import write_whole, writing
-from ..hints import BackendOptions, Option, Text
+from ..hints import BackendOptions, Command, Option, Text
 from ..store.keys import JobId
 from ..store.records import PlanRecord
 from ..store.run_folder import RunFolder
@@ -230,7 +230,8 @@ class MeteredService(ServiceBackend):
         if table is None or table.region == table.asked:
             return ""
         return (
-            f"the budget is kept by {table.note}; simferry plan --backend sagemaker --refresh-prices  asks for today's"
+            f"the budget is kept by {table.note}; "
+            f"{Command('plan', ..., backend='sagemaker', refresh_prices=True)}  asks for today's"
         )
 
     def job_limits(self, run: RunFolder, jobs: int) -> JobLimits:

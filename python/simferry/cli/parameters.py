@@ -4,6 +4,7 @@ import re
 from typing import Any
 
 from ..errors import UsageError
+from ..hints import NA
 
 TOKEN = re.compile(r"""\s*("(?:[^"\\]|\\.)*"|'[^']*'|[^"'\s,][^,]*|)\s*(,|$)""")
 

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import DesignError
+from ..hints import Extra
 from .design import Design
 
 
@@ -67,9 +68,7 @@ def _qmc() -> Any:
     try:
         from scipy.stats import qmc
     except ImportError:
-        raise DesignError(
-            "latin_hypercube and sobol need scipy, which is not installed", "pip install 'simferry[design]'"
-        ) from None
+        raise DesignError("latin_hypercube and sobol need scipy, which is not installed", Extra("design")) from None
     return qmc
 
 

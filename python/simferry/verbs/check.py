@@ -16,6 +16,7 @@ import numpy as np
 
 from .. import untrusted
 from ..errors import SimulationError, nearest
+from ..hints import Option, Parameter, Text, Words
 from ..jobs import job_file
 from ..jobs.launch import COMMANDS
 from ..sweep import own_code
@@ -170,7 +171,7 @@ def _raise_problem(simulation: Simulation, problem: str, detail: str, functions:
         )
     if problem == "load" and all(one.comes_along for one in simulation.inputs.values()):
         found = re.search(r"'([^'\n]+)': No such file|No such file or directory: '([^'\n]+)'", f"{detail}\n{printed}")
-        hint = ""
+        hint: Words = ""
         if found:
             absent = found[1] or found[2]
             hint = (
@@ -181,10 +182,11 @@ def _raise_problem(simulation: Simulation, problem: str, detail: str, functions:
         raise SimulationError(f"{simulation.target} fails when it is loaded: {_tidy(detail)}", hint)
     if problem == "function":
         near = nearest(detail, functions)
-        near = near or (f"It defines {', '.join(functions)}: say which with --function." if functions else "")
+        which = Text(f"It defines {', '.join(functions)}: say which with ", Option("function"), ".")
+        whole = Text("give it arguments: ", Option("args", "{n}"), " (or ", Option("args", ""), ").")
         raise SimulationError(
             f"{simulation.target} defines no function {detail}",
-            near or 'To run the whole script once per replication give it arguments: --args "{n}" (or --args "").',
+            near or (which if functions else "To run the whole script once per replication " + whole),
         )
 
 
@@ -208,7 +210,8 @@ def _check_arguments(simulation: Simulation, arguments: list[tuple[str, bool]], 
         if not has_default and name not in given:
             raise SimulationError(
                 f"argument {name!r} of {where} has no value",
-                nearest(name, design.names) or f"Add it to the design, e.g. -p {name}=..., or give it a default.",
+                nearest(name, design.names)
+                or Text("Add it to the design, e.g. ", Parameter(name), ", or give it a default."),
             )
 
 
@@ -217,5 +220,5 @@ def _tidy(text: str) -> str:
     return re.sub(r"\S*/input/code/", "", text).strip()
 
 
-def _bring(file: str) -> str:
-    return f"{file} lies beside the script: bring it along with --include {file}"
+def _bring(file: str) -> Text:
+    return f"{file} lies beside the script: bring it along with " + Option("include", [file])

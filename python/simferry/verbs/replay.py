@@ -58,7 +58,7 @@ class Replayed:
         except Exception as error:
             raise UsageError(
                 f"Python can't have what the replication returned: {error}",
-                "simferry replay  shows it as it is printed.",
+                "In a shell  simferry replay  shows it as it is printed.",
             ) from None
 
     def for_r(self) -> bytes:

@@ -40,8 +40,8 @@ def test_mistakes_are_errors(said):
 
 
 def public():
-    """Each public name, and what classes have: their public methods and properties."""
-    for name in set(simferry.__all__) - {"__version__", "r"}:
+    """Each public name that is no module, what classes have, their public methods and properties, and what r has."""
+    for name in set(simferry.__all__) - {"__version__", "images", "r"}:
         value = getattr(simferry, name)
         yield name, value
         if inspect.isclass(value):

@@ -128,9 +128,8 @@ def parts_of_the_package():
     """Where each part is made, and the part."""
     for path in sorted(PACKAGE.rglob("*.py")):
         nodes = list(ast.walk(ast.parse(path.read_text())))
-        imported = {
-            n.name for node in nodes if isinstance(node, ast.ImportFrom) and node.module == "hints" for n in node.names
-        }
+        froms = [node for node in nodes if isinstance(node, ast.ImportFrom) and node.module == "hints"]
+        imported = {one.asname or one.name: one.name for node in froms for one in node.names}
         for node in nodes:
             if not isinstance(node, ast.Call):
                 continue
@@ -140,6 +139,7 @@ def parts_of_the_package():
             of_a_run = kind == "command" and not (isinstance(of, ast.Name) and of.id in ("main", "image"))  # click's
             if not literal or literal[0] == NASTY or not (of_a_run or kind in imported):
                 continue
+            kind = imported.get(kind, kind)
             if of_a_run or kind == "Command":
                 options = {k.arg: value_of(k.arg, k.value) for k in node.keywords}
                 yield where, Command(literal[0], *([NASTY] if of_a_run else literal[1:]), **options)

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from ..errors import DesignError, UsageError
-from ..hints import Literal, NA, Option, Text
+from ..hints import NA, Literal, Option, Text
 from ..r.serialization import Vector, data_frame
 
 Arguments = dict[str, Any]

@@ -4,7 +4,6 @@ import re
 from typing import Any
 
 from ..errors import UsageError
-from ..hints import NA
 
 TOKEN = re.compile(r"""\s*("(?:[^"\\]|\\.)*"|'[^']*'|[^"'\s,][^,]*|)\s*(,|$)""")
 

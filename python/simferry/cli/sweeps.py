@@ -81,7 +81,10 @@ def run(output: str | None, as_json: bool, detach: bool, **given: Any) -> int:
 
     sweep = sweep_of(**given)
     if output and detach:
-        raise UsageError("--output and --detach are both given", "When it is done: " + Shell("simferry", "results", "latest", "-o", "FILE"))
+        raise UsageError(
+            "--output and --detach are both given",
+            "When it is done: " + Shell("simferry", "results", "latest", "-o", "FILE"),
+        )
     if output:
         check_output(output)
     with progress_bar(show=not as_json) as update:

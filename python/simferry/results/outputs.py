@@ -7,7 +7,6 @@ from typing import Any
 from ..worker import blocks
 from ..worker.rows import as_rows, column_of, results_table
 from .delimited import read_delimited
-from ..hints import NA
 
 _MISSING = ("", "NA")
 _LOGICALS = ("TRUE", "FALSE", "True", "False", "true", "false")

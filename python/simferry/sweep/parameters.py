@@ -11,7 +11,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ..errors import DesignError
-from ..hints import NA
 
 TYPES = {"number": pa.float64(), "integer": pa.int32(), "logical": pa.bool_(), "string": pa.string()}
 

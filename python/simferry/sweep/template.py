@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..errors import SimulationError, nearest
-from ..hints import NA
 from ..worker.scripts import MARKS
 from .design import Design
 from .parameters import canonical_value

@@ -11,7 +11,6 @@ import numpy as np
 
 from ...worker import blocks
 from .vectors import ATTRIBUTES, DTYPES, KINDS, PAIRLIST, SYMBOL, TAG, UTF8, NotPlain, Other, Vector, texts
-from ...hints import NA
 
 _NULL, _REFERENCE = (0, 254), 255
 _ENVIRONMENT, _POINTER, _WEAK, _S4, _EXPRESSION, _BYTECODE, _ALTREP = 4, 22, 23, 25, 20, 21, 238

@@ -484,9 +484,9 @@ def test_what_others_put_beside_it_is_left_alone(tmp_path, monkeypatch):
     shutil.copytree(host, tmp_path / "simferry-emulator-2-theirs")
     with monkeypatch.context() as other:
         other.setattr(os, "geteuid", lambda: os.getuid() + 1)
-        machine_module.clean_up_after_killed_ones()
+        machine_module.clean_up_killed_emulators()
     assert asked == [] and (tmp_path / "simferry-emulator-2-theirs").exists()
-    machine_module.clean_up_after_killed_ones()
+    machine_module.clean_up_killed_emulators()
     assert asked == ["engine"] and host.exists() and not (tmp_path / "simferry-emulator-2-theirs").exists()
 
 

@@ -1,4 +1,4 @@
-"""AWS on this machine: S3, STS, IAM, ECR and Logs by moto, SageMaker Processing jobs in Docker, at one address on loopback."""
+"""AWS on this machine, at one loopback address: moto emulates S3, STS, IAM, ECR and Logs; processing jobs run in Docker."""
 
 from .faults import Faults
 from .server import Emulator

@@ -1,7 +1,7 @@
-"""IAM: who asks, what an operation needs, and whether identity-based policies allow it.
+"""IAM: the principal of a request, the actions that it needs, and whether identity-based policies allow them.
 
-moto keeps users, roles and policies, but its own check knows resources only of S3, and names S3's actions after its operations;
-policies as tight as docs/iam would be refused. The actions are those of AWS's service authorization reference.
+moto stores users, roles and policies. Its own check is too coarse for the policies in docs/iam: it checks resources for S3 only, and
+it names S3's actions after its operations. The actions here are those of AWS's service authorization reference.
 """
 
 import json
@@ -10,14 +10,14 @@ from collections.abc import Iterator
 from typing import Any
 
 from .calls import ACCOUNT, Call, Refusal
-from .operations import POLICY, ROLE, USER, action, copied, deleted, part
+from .operations import POLICY, ROLE, USER, action, copy_source, objects_to_delete, subresource
 
-# an action, the ARN that it is about, the values of condition keys
+# an action, the ARN of its resource, the values of condition keys
 Need = tuple[str, str, dict[str, str]]
 
 
 class Principal:
-    """Who signed a request, and the policies that hold for them. Raises Refusal for a key that nobody has."""
+    """The user or role that signed a request, and its policies. Raises Refusal for an unknown key."""
 
     def __init__(self, call: Call) -> None:
         from moto.iam import access_control
@@ -33,7 +33,7 @@ class Principal:
 
 
 def authorize(call: Call) -> list[str]:
-    """The actions that a request needs. Raises Refusal unless all are allowed to whom it comes from."""
+    """The actions that a request needs. Raises Refusal unless its principal may do all of them."""
     principal = Principal(call)
     needed = list(needs(call, principal.arn))
     for wanted, resource, context in needed:
@@ -52,7 +52,7 @@ def _denied(principal: Principal, wanted: str, resource: str, why: str) -> Refus
 
 
 def _trusts(role: str, arn: str) -> bool:
-    """Whether a role may be assumed by a user or another role. moto does not ask its trust policy."""
+    """Whether the role's trust policy lets this user or role assume it. moto does not check trust policies."""
     from moto.iam.models import iam_backends
 
     document = json.loads(iam_backends[ACCOUNT]["aws"].get_role_by_arn(role).assume_role_policy_document)
@@ -74,7 +74,7 @@ def _trusts(role: str, arn: str) -> bool:
 
 
 def allows(policies: list[dict[str, Any]], action: str, resource: str, context: dict[str, str]) -> bool:
-    """Whether some statement allows it, and none denies it."""
+    """Whether at least one statement allows the action, and none denies it."""
     effects = {
         statement["Effect"]
         for policy in policies
@@ -85,14 +85,14 @@ def allows(policies: list[dict[str, Any]], action: str, resource: str, context: 
 
 
 def _concerns(statement: dict[str, Any], action: str, resource: str, context: dict[str, str]) -> bool:
-    """Whether a statement holds here. What is not known of it here, such as a condition's operator or a variable, allows nothing
-    and denies everything."""
+    """Whether a statement applies. Where that is unknown (the operator of a condition, a policy variable), a statement that allows
+    does not apply, and one that denies does."""
     denies = statement["Effect"] == "Deny"
 
     def named(element: str, value: str) -> bool:
         return any(_like(pattern, value) or (denies and "${" in pattern) for pattern in _listed(statement[element]))
 
-    # the case of an action does not matter, that of a resource does
+    # actions ignore case, resources do not
     lower = {key: [p.lower() for p in _listed(statement[key])] for key in ("Action", "NotAction") if key in statement}
     actions = any(_like(p, action.lower()) for one in lower.values() for p in one) != ("NotAction" in lower)
     resources = named("Resource", resource) if "Resource" in statement else not named("NotResource", resource)
@@ -104,17 +104,17 @@ def _holds(conditions: dict[str, dict[str, Any]], context: dict[str, str], where
         name = operator.removesuffix("IfExists")
         for key, patterns in keys.items():
             if name not in ("StringEquals", "StringLike", "ArnLike", "ArnEquals") or key.lower() not in _CONTEXT:
-                held = where_unknown
+                satisfied = where_unknown
             elif (value := context.get(_CONTEXT[key.lower()])) is None:
-                held = operator.endswith("IfExists")
+                satisfied = operator.endswith("IfExists")
             else:
-                held = any(value == p if name == "StringEquals" else _like(p, value) for p in _listed(patterns))
-            if not held:
+                satisfied = any(value == p if name == "StringEquals" else _like(p, value) for p in _listed(patterns))
+            if not satisfied:
                 return False
     return True
 
 
-# the keys of conditions whose values are known here
+# the condition keys that are evaluated
 _CONTEXT = {key.lower(): key for key in ("iam:PassedToService", "iam:PolicyARN", "s3:prefix")}
 
 
@@ -126,14 +126,14 @@ def _listed(value: Any) -> list[Any]:
     return value if isinstance(value, list) else [value]
 
 
-# ---- what an operation needs ----
+# ---- the actions of an operation ----
 
 
 def needs(call: Call, caller: str) -> Iterator[Need]:
-    """The actions of a request, each with its resource. caller: the ARN of whom it is from."""
+    """The actions that a request needs, each with its resource. caller: the ARN of its principal."""
     if call.service == "s3":
         yield from _s3(call)
-    elif call.operation != "GetCallerIdentity":  # everybody may know who they are
+    elif call.operation != "GetCallerIdentity":  # needs no permission
         given = call.parameters
         for resource in _resources(call, caller):
             attached = {"iam:PolicyARN": str(given["PolicyArn"])} if "PolicyArn" in given else {}
@@ -147,7 +147,7 @@ def needs(call: Call, caller: str) -> Iterator[Need]:
 
 
 def _resources(call: Call, caller: str) -> list[str]:
-    """The ARNs that a request is about; "*" for an operation on nothing in particular."""
+    """The ARNs of the resources of a request; "*" for an operation without one."""
     given = call.parameters
     here = f"{call.region}:{ACCOUNT}"
     if call.service == "sagemaker" and "ResourceArn" in given:
@@ -174,11 +174,11 @@ def _resources(call: Call, caller: str) -> list[str]:
 
 
 def _identity(kind: str, name: str) -> str:
-    """The ARN of a user or a role, with its path where there is one of that name."""
+    """The ARN of a user or a role: that of the existing one, with its path, or one without a path."""
     from moto.iam.models import iam_backends
 
-    kept = iam_backends[ACCOUNT]["aws"]
-    found = [one.arn for one in (kept.roles if kind == "role" else kept.users).values() if one.name == name]
+    iam = iam_backends[ACCOUNT]["aws"]
+    found = [one.arn for one in (iam.roles if kind == "role" else iam.users).values() if one.name == name]
     return found[0] if found else f"arn:aws:iam::{ACCOUNT}:{kind}/{name}"
 
 
@@ -187,12 +187,12 @@ def _s3(call: Call) -> Iterator[Need]:
     wanted = f"s3:{action(call)}"
     if not call.bucket:
         yield wanted, "*", {}
-    elif part(call) == "delete" and not call.key:
-        for key, version in deleted(call):
+    elif subresource(call) == "delete" and not call.key:
+        for key, version in objects_to_delete(call):
             yield f"s3:DeleteObject{'Version' if version else ''}", f"{arn}/{key}", {}
     elif call.key:
         yield wanted, f"{arn}/{call.key}", {}
-        if source := copied(call):
+        if source := copy_source(call):
             yield f"s3:GetObject{'Version' if source.version else ''}", f"arn:aws:s3:::{source.bucket}/{source.key}", {}
         if "x-amz-tagging" in call.headers and wanted == "s3:PutObject":
             yield "s3:PutObjectTagging", f"{arn}/{call.key}", {}

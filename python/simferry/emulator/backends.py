@@ -1,5 +1,7 @@
-"""moto's backends: asked for what a call means, in a request that is written anew, so that nothing else of what came can decide
-what is done; and the keys that they keep."""
+"""Calls moto's backends, and reads the access keys and roles that they store.
+
+Each call is written as a new request. moto therefore sees only what the emulator has parsed and authorized.
+"""
 
 import io
 import json
@@ -11,7 +13,7 @@ from urllib.parse import quote, urlencode
 from xml.sax.saxutils import escape
 
 from .calls import ACCOUNT, JSON, Call, Refusal, quoted
-from .operations import copied, deleted, meant_headers, part
+from .operations import copy_source, objects_to_delete, s3_headers, subresource
 from .signature import Claim, Key
 
 FORM = "application/x-www-form-urlencoded"
@@ -19,7 +21,7 @@ _MAKE_SECRETS = ("AssumeRole", "CreateAccessKey")
 
 
 class Backends:
-    """host: such as 127.0.0.1:5555. Not made for several threads."""
+    """host: such as 127.0.0.1:5555. Not thread-safe."""
 
     def __init__(self, host: str) -> None:
         from moto.moto_api._internal import mock_random
@@ -29,10 +31,12 @@ class Backends:
         self._host, self._random, self.reset = host, mock_random, moto_api_backend.reset
         self.reset()
         self._apps = {service: create_backend_app(service) for service in ("ecr", "iam", "logs", "s3", "sts")}
-        self._roles: dict[str, Any] = {}  # by the keys that are theirs for a while
+        self._roles: dict[str, Any] = {}  # assumed roles by their temporary access key
 
     def answer(self, call: Call, start_response: Callable[..., Any]) -> list[bytes]:
-        if call.operation in _MAKE_SECRETS:  # what moto draws could be told from what it drew before
+        if (
+            call.operation in _MAKE_SECRETS
+        ):  # else secrets could be predicted from earlier ones: moto draws them from one generator
             self._random.seed(secrets.randbits(256))
         try:
             return list(self._apps[call.service](self._environment(call), start_response))
@@ -46,13 +50,15 @@ class Backends:
         if call.service == "s3":
             method, query = call.operation, urlencode(call.parameters, quote_via=quote)
             path = f"/{call.bucket}/{call.key}" if call.bucket else "/"
-            headers = meant_headers(call)
-            if source := copied(call):
+            headers = s3_headers(call)
+            if source := copy_source(call):
                 version = f"?versionId={quote(source.version)}" if source.version else ""
                 headers["x-amz-copy-source"] = f"{quoted(f'/{source.bucket}/{source.key}')}{version}"
-            if part(call) == "delete":
-                body = _delete(deleted(call))
-            if headers.get("content-type", "").startswith((FORM, "multipart/")):  # moto would look for parameters there
+            if subresource(call) == "delete":
+                body = _delete(objects_to_delete(call))
+            if headers.get("content-type", "").startswith(
+                (FORM, "multipart/")
+            ):  # else moto parses the body for parameters
                 headers["content-type"] = "binary/octet-stream"
             if coding := headers.pop("content-encoding", ""):
                 codings = [one.strip() for one in coding.split(",") if one.strip() != "aws-chunked"]
@@ -81,17 +87,17 @@ class Backends:
             **{_key(name): value.encode().decode("latin-1") for name, value in headers.items()},
         }  # fmt: skip
 
-    # ---- what it keeps ----
+    # ---- what moto stores ----
 
     def key(self, claim: Claim) -> Key:
-        """Raises Refusal for one that nobody has."""
+        """The secret of an access key. Raises Refusal for an unknown key."""
         from moto.iam.models import iam_backends
         from moto.sts.models import sts_backends
 
-        kept = iam_backends[ACCOUNT]["aws"].access_keys.get(claim.key)
-        if kept and kept.user_name in self._users() and kept.status == "Active":
-            return Key(claim.key, kept.secret_access_key)
-        if kept and not kept.user_name and claim.key not in self._roles:
+        stored = iam_backends[ACCOUNT]["aws"].access_keys.get(claim.key)
+        if stored and stored.user_name in self._users() and stored.status == "Active":
+            return Key(claim.key, stored.secret_access_key)
+        if stored and not stored.user_name and claim.key not in self._roles:
             self._roles = {one.access_key_id: one for one in sts_backends[ACCOUNT]["aws"].assumed_roles}
         if role := self._roles.get(claim.key):
             expires = timegm(role.expiration.utctimetuple())
@@ -104,23 +110,25 @@ class Backends:
         return [user.name for user in list(iam_backends[ACCOUNT]["aws"].users.values())]
 
     def role(self, arn: str) -> Any:
-        """A role of moto's, or None."""
+        """moto's role with this ARN, or None."""
         from moto.iam.models import iam_backends
 
         return next((role for role in iam_backends[ACCOUNT]["aws"].get_roles() if role.arn == arn), None)
 
     def check_upload(self, call: Call) -> None:
-        """Refuse the id of a multipart upload to another object, which moto would go by."""
+        """Refuse an upload id that belongs to another object: moto would write to that object."""
         from moto.s3.models import s3_backends
 
         if call.service == "s3" and (upload := call.parameters.get("uploadId")) is not None:
             bucket = s3_backends[ACCOUNT]["aws"].buckets.get(call.bucket)
-            begun = bucket.multiparts.get(upload) if bucket else None
-            if begun is None or begun.key_name != call.key:
+            started = bucket.multiparts.get(upload) if bucket else None
+            if started is None or started.key_name != call.key:
                 raise Refusal("NoSuchUpload", "The specified upload does not exist.", 404)
 
 
 def _delete(objects: list[tuple[str, str]]) -> bytes:
+    """The XML body of DeleteObjects."""
+
     def element(name: str, text: str) -> str:
         return f"<{name}>{escape(text, {chr(13): '&#13;'})}</{name}>" if text else ""
 

@@ -1,4 +1,7 @@
-"""A request to an AWS service: read from HTTP once, so that what is authorized is what is done; refusals, in each service's words."""
+"""Parses a request to an AWS service, and writes refusals in the format of each service.
+
+A request is parsed once. The same `Call` is then authorized and executed.
+"""
 
 import json
 import re
@@ -17,13 +20,13 @@ JSON = {
 QUERY = ("iam", "sts")
 ACCOUNT = "123456789012"  # moto's
 BUCKET_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
-# what of a query belongs to its signature
+# query parameters that belong to the signature
 SIGNING = {
     f"X-Amz-{name}"
     for name in ("Algorithm", "Credential", "Date", "Expires", "Security-Token", "Signature", "SignedHeaders")
 }
-_REST_XML = ("cloudfront", "route53")  # of those that are refused
-# what S3 calls an error, and what services with an Action and those that speak JSON call it
+_REST_XML = ("cloudfront", "route53")  # refused, but in XML
+# S3's error code: the code of query services (with an Action), the code of JSON services
 _CODES = {
     "AccessDenied": ("AccessDenied", "AccessDeniedException"),
     "ExpiredToken": ("ExpiredToken", "ExpiredTokenException"),
@@ -39,15 +42,15 @@ _CODES = {
 
 
 class Refusal(Exception):
-    """What a service answers instead of doing it. code: such as ValidationException; of those in _CODES, S3's word."""
+    """The error that a service answers. code: such as ValidationException, or a key of _CODES, which is S3's code."""
 
     def __init__(self, code: str, message: str, status: int = 400) -> None:
         super().__init__(message)
         self.code, self.message, self.status = code, message, status
 
 
-def unanswered(service: str, operation: str) -> Refusal:
-    """Of what the emulator does not have, named."""
+def not_emulated(service: str, operation: str) -> Refusal:
+    """The refusal of an operation that the emulator does not have."""
     has = "of SageMaker it runs processing jobs only"
     if service != "sagemaker":
         has = "it has what runs need of S3, STS, IAM, ECR, CloudWatch Logs and SageMaker"
@@ -56,8 +59,10 @@ def unanswered(service: str, operation: str) -> Refusal:
 
 @dataclass
 class Request:
-    """HTTP as it came, without its body. path: as it was sent, still quoted. query: its pairs, unquoted. headers: by names in
-    lower case."""
+    """An HTTP request without its body.
+
+    path: as sent, percent-encoded. query: decoded names and values. headers: by lower-case name.
+    """
 
     method: str
     path: str
@@ -67,9 +72,10 @@ class Request:
 
 @dataclass
 class Call:
-    """service: as it signs itself, such as "s3". operation: such as "CreateProcessingJob"; of S3 the HTTP method.
+    """One call of an AWS service.
 
-    parameters: of the body, or the form; of S3 those of the query. bucket, key: of S3. token: that of a role's credentials.
+    service: its name in signatures, such as "s3". operation: such as "CreateProcessingJob"; for S3 the HTTP method. parameters: from
+    the JSON body or the form; for S3 from the query. bucket, key: for S3 only. token: the session token of a role's credentials.
     """
 
     service: str
@@ -88,12 +94,12 @@ class Call:
 
 
 def read(environ: dict[str, Any]) -> Request:
-    """The request of a WSGI environment; its body is left there."""
+    """The request of a WSGI environment. The body is not read."""
     target = str(environ["REQUEST_URI"])
     path, _, query = target.partition("?")
     if not path.startswith("/"):
         raise Refusal("InvalidURI", "Couldn't parse the specified URI.")
-    # S3 knows names of metadata with an underscore, which WSGI can't tell from a dash: moto's server keeps them apart
+    # S3 allows underscores in names of metadata; WSGI turns them into dashes, and moto's server keeps the original names
     spelled = environ.get("moto.preserved_header_names", {})
     headers = {
         spelled.get(name, name.removeprefix("HTTP_").replace("_", "-")).lower(): _utf8(value)
@@ -105,16 +111,18 @@ def read(environ: dict[str, Any]) -> Request:
 
 
 def _utf8(value: str) -> str:
-    """A header's value, which WSGI reads as Latin-1."""
+    """A header's value in UTF-8; WSGI decodes it as Latin-1."""
     try:
         return value.encode("latin-1").decode()
     except UnicodeDecodeError:
         return value
 
 
-def refuse_pages(request: Request) -> None:
-    """Refuse what a page in a browser sends: it could start containers here. Pages say where they come from, or, if the page's
-    own name was made to lead here, ask another host."""
+def refuse_web_pages(request: Request) -> None:
+    """Refuse requests from web pages: a page could start containers on this machine.
+
+    A page sends the header Origin. If its own host name resolves to this machine (DNS rebinding), the header Host names that host.
+    """
     host = request.headers.get("host", "")
     here = is_loopback(f"//{host}") or host.partition(":")[0].endswith(".localhost")
     if "origin" in request.headers or not here:
@@ -135,8 +143,8 @@ def read_body(environ: dict[str, Any]) -> bytes:
     return body
 
 
-def understand(request: Request, service: str, region: str, access_key: str, token: str, body: bytes) -> Call:
-    """What a request asks for. service, region: those that it is signed for. Raises Refusal where it could be read in two ways."""
+def parse_call(request: Request, service: str, region: str, access_key: str, token: str, body: bytes) -> Call:
+    """The call that a request makes. service, region: from its signature. Raises Refusal for an ambiguous request."""
 
     def call(operation: str, parameters: dict[str, Any], **more: str) -> Call:
         return Call(service, operation, region, access_key, token, parameters, request.headers, body, **more)
@@ -144,12 +152,12 @@ def understand(request: Request, service: str, region: str, access_key: str, tok
     query = [(name, value) for name, value in request.query if name not in SIGNING]
     target = request.headers.get("x-amz-target", "")
     if service == "s3":
-        bucket, key = _place(request)
+        bucket, key = _bucket_and_key(request)
         return call(request.method, _once(query), bucket=bucket, key=key)
     if service in JSON:
         prefix, _, operation = target.rpartition(".")
         if (request.method, request.path, query, prefix) != ("POST", "/", [], JSON[service]) or not operation:
-            raise unanswered(service, target or f"{request.method} {request.path}")
+            raise not_emulated(service, target or f"{request.method} {request.path}")
         try:
             given = json.loads(body or b"{}")
         except (ValueError, RecursionError):
@@ -160,11 +168,11 @@ def understand(request: Request, service: str, region: str, access_key: str, tok
     if service in QUERY:
         given = _once([*query, *(parse_qsl(body.decode(errors="replace"), keep_blank_values=True))])
         if target or request.path != "/" or not given.get("Action"):
-            raise unanswered(service, target or f"{request.method} {request.path}")
+            raise not_emulated(service, target or f"{request.method} {request.path}")
         return call(given.pop("Action"), given)
     form = dict(parse_qsl(body.decode(errors="replace"))) if _has_form(request) else {}
     asked = target.rpartition(".")[2] or form.get("Action") or dict(query).get("Action")
-    raise unanswered(service, asked or f"{request.method} {request.path}")
+    raise not_emulated(service, asked or f"{request.method} {request.path}")
 
 
 def _once(pairs: list[tuple[str, str]]) -> dict[str, str]:
@@ -173,8 +181,8 @@ def _once(pairs: list[tuple[str, str]]) -> dict[str, str]:
     return dict(pairs)
 
 
-def _place(request: Request) -> tuple[str, str]:
-    """Bucket and key of S3, from the path, or the bucket from a host's name such as lab.localhost."""
+def _bucket_and_key(request: Request) -> tuple[str, str]:
+    """S3's bucket and key. Both are in the path, or the bucket is in the host name, as in lab.localhost."""
     try:
         path = unquote_to_bytes(request.path.encode("latin-1")).decode()
     except UnicodeDecodeError:
@@ -187,7 +195,7 @@ def _place(request: Request) -> tuple[str, str]:
     if not BUCKET_NAME.fullmatch(bucket) and (bucket or key):
         raise Refusal("InvalidBucketName", "The specified bucket is not valid.")
     if "\n" in key:
-        raise unanswered("s3", "keys with a line break")
+        raise not_emulated("s3", "keys with a line break")
     return bucket, key
 
 
@@ -206,7 +214,7 @@ def answer(content: Any) -> Answer:
 
 
 def refuse(request: Request, service: str, refusal: Refusal) -> Answer:
-    """Status, headers and body of a refusal, in the form that the service has. service: "" where nothing says which."""
+    """Status, headers and body of a refusal, in the format of the service. service: "" if it is unknown."""
     by_action = _has_form(request) or any(name == "Action" for name, _ in request.query)
     cbor = request.headers.get("smithy-protocol") == "rpc-v2-cbor"
     by_target = cbor or "x-amz-target" in request.headers
@@ -224,19 +232,19 @@ def refuse(request: Request, service: str, refusal: Refusal) -> Answer:
         body = json.dumps({"__type": code, "message": message}).encode()
         status = refusal.status if refusal.status == 500 else 400
         return status, [*_headers("application/x-amz-json-1.1"), ("x-amzn-ErrorType", code)], body
-    said = f"<Code>{code}</Code><Message>{escape(message)}</Message>"
+    error = f"<Code>{code}</Code><Message>{escape(message)}</Message>"
     if s3:
-        text = f"<Error>{said}</Error>"
+        text = f"<Error>{error}</Error>"
     elif service == "ec2":
-        text = f"<Response><Errors><Error>{said}</Error></Errors></Response>"
+        text = f"<Response><Errors><Error>{error}</Error></Errors></Response>"
     else:
-        text = f"<ErrorResponse><Error><Type>Sender</Type>{said}</Error></ErrorResponse>"
+        text = f"<ErrorResponse><Error><Type>Sender</Type>{error}</Error></ErrorResponse>"
     status = 400 if refusal.status == 501 and not s3 else refusal.status
     return status, _headers("application/xml"), b"" if request.method == "HEAD" else text.encode()
 
 
 def _cbor(text: str) -> bytes:
-    """A string in CBOR (RFC 8949), with its length in two bytes."""
+    """A text string in CBOR (RFC 8949), with a length of two bytes."""
     data = text.encode()[:65535]
     return b"\x79" + len(data).to_bytes(2, "big") + data
 
@@ -246,5 +254,5 @@ def _headers(content_type: str) -> list[tuple[str, str]]:
 
 
 def quoted(path: str | bytes) -> str:
-    """A path as S3 quotes it."""
+    """A path, percent-encoded as S3 does it."""
     return quote(path, safe="/~")

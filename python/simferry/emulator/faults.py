@@ -1,20 +1,20 @@
-"""Faults on demand: what goes wrong on the service now and then, drawn from a seed."""
+"""Faults on demand: errors that the service makes now and then, drawn from a seed."""
 
 import random
 import threading
 from dataclasses import dataclass, field
 
-LOST_WITHIN_SECONDS = 3.0  # a host that gets lost does so within these seconds of its start
+LOST_WITHIN_SECONDS = 3.0  # a lost host is lost within this time after its start
 
 
 @dataclass
 class Faults:
-    """Probabilities of each fault, and how long jobs take to start and to be listed. May be changed while the emulator runs.
+    """Probabilities of faults, and delays. They may be changed while the emulator runs.
 
-    throttle: of a request to SageMaker or Logs being answered with ThrottlingException. capacity: of an instance type not being
-    there for a job. lost_host: of a job losing a host. start_seconds: from CreateProcessingJob until the job starts.
-    list_lag_seconds: from there until ListProcessingJobs shows it. seed: with the same one, and requests in the same order, the
-    same requests and jobs are hit.
+    throttle: probability that a request to SageMaker or Logs is answered with ThrottlingException. capacity: probability that an
+    instance type is not available for a job. lost_host: probability that a job loses a host. start_seconds: time from
+    CreateProcessingJob until the job starts. list_lag_seconds: time from CreateProcessingJob until ListProcessingJobs shows the job.
+    seed: the same seed and the same order of requests give the same faults.
     """
 
     seed: int = 0
@@ -27,7 +27,7 @@ class Faults:
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False, compare=False)
 
     def _draw(self, kind: str) -> float:
-        """The next number of a kind's own sequence: how often one kind is drawn changes no other."""
+        """The next uniform number of this kind of fault. Each kind has its own sequence."""
         with self._lock:
             return self._draws.setdefault(kind, random.Random(f"{self.seed} {kind}")).random()
 
@@ -38,6 +38,6 @@ class Faults:
         return self._draw("capacity") >= self.capacity
 
     def seconds_until_lost(self) -> float | None:
-        """How long after its start a job loses a host; None if it does not."""
+        """The time from the start of a job until it loses a host; None if it loses none."""
         lost, when = self._draw("lost_host"), self._draw("lost_host")
         return when * LOST_WITHIN_SECONDS if lost < self.lost_host else None

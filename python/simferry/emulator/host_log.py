@@ -1,4 +1,4 @@
-"""What a host prints, as events of its stream in CloudWatch Logs."""
+"""Sends the output of a host to its stream in CloudWatch Logs."""
 
 import contextlib
 import threading
@@ -6,17 +6,17 @@ import time
 from typing import Any
 
 GROUP = "/aws/sagemaker/ProcessingJobs"
-EVENTS_AT_ONCE = 5000  # PutLogEvents takes 10,000, of 1 MB together
+EVENTS_AT_ONCE = 5000  # PutLogEvents takes at most 10,000 events and 1 MB
 EVENT_CHARACTERS = 60_000
 
 
 class HostLog:
-    """Follows a container; `flush` sends the lines that are complete, `close` all that are left."""
+    """Follows a container. `flush` sends complete lines; `close` sends the rest."""
 
     def __init__(self, logs: Any, stream: str, container: Any) -> None:
         self.logs, self.stream, self.container = logs, stream, container
         self._pending = b""
-        self._lines = 0  # that have been sent
+        self._sent_lines = 0
         self._lock = threading.Lock()
         with contextlib.suppress(logs.exceptions.ResourceAlreadyExistsException):
             logs.create_log_group(logGroupName=GROUP)
@@ -24,7 +24,7 @@ class HostLog:
         threading.Thread(target=self._follow, daemon=True).start()
 
     def _follow(self) -> None:
-        with contextlib.suppress(Exception):  # the container is gone
+        with contextlib.suppress(Exception):  # the container was removed
             for piece in self.container.logs(stream=True, follow=True):
                 with self._lock:
                     self._pending += piece
@@ -36,13 +36,13 @@ class HostLog:
             self._send(complete.decode(errors="replace").split("\n"))
 
     def close(self, text: str) -> None:
-        """text: all that the host has printed."""
-        self._send(text.split("\n")[self._lines :])
+        """text: the whole output of the host."""
+        self._send(text.split("\n")[self._sent_lines :])
 
     def _send(self, lines: list[str]) -> None:
-        self._lines += len(lines)
+        self._sent_lines += len(lines)
         now = round(time.time() * 1000)
-        # the service takes no empty events
+        # the service refuses empty events
         events = [{"timestamp": now, "message": line[:EVENT_CHARACTERS]} for line in lines if line.strip()]
         for first in range(0, len(events), EVENTS_AT_ONCE):
             self.logs.put_log_events(

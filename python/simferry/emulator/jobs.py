@@ -1,4 +1,4 @@
-"""An emulated processing job: its states and times as the service shows them, and the thread that runs it."""
+"""An emulated processing job: its state and times as the service reports them, and the thread that runs it."""
 
 import contextlib
 import random
@@ -12,7 +12,7 @@ from ..containers.processing import Processing
 from ..containers.storage import S3Storage, TransferError
 from ..errors import SimferryError
 from .host_log import HostLog
-from .images import NoImage, local_image
+from .images import ImageNotFound, local_image
 from .machine import Machine
 
 POLL_SECONDS = 0.25
@@ -25,8 +25,12 @@ ENDED = ("Completed", "Failed", "Stopped")
 
 
 class Job:
-    """request: as it came. selected: the instance type and count that it gets. clients: makes a boto3 client for a service and a
-    region as the job's role. seconds_until_lost: after its start; None if it keeps its hosts."""
+    """One processing job.
+
+    request: that of CreateProcessingJob. selected: the instance type, and the number of instances. clients: makes a boto3 client for a
+    service and a region, with the credentials of the job's role. seconds_until_lost: time from the start until a host is lost; None
+    if none is.
+    """
 
     def __init__(
         self,
@@ -56,7 +60,7 @@ class Job:
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name=self.name, daemon=True)
 
-    # ---- what the service does with it ----
+    # ---- for the service ----
 
     def start(self, after_seconds: float) -> None:
         self._start_seconds = after_seconds
@@ -68,13 +72,13 @@ class Job:
             if self.status not in ENDED:
                 self.status, self.modified = "Stopping", time.time()
         self._stop.set()
-        self.machine.cores.look_again()
+        self.machine.cores.wake()
 
     def join(self, seconds: float) -> None:
         self._thread.join(seconds)
 
     def summary(self) -> dict[str, Any]:
-        """As ListProcessingJobs shows it."""
+        """The job's entry in the answer of ListProcessingJobs."""
         out = {
             "ProcessingJobName": self.name,
             "ProcessingJobArn": self.arn,
@@ -91,7 +95,7 @@ class Job:
         return out
 
     def describe(self) -> dict[str, Any]:
-        """As DescribeProcessingJob shows it."""
+        """The answer of DescribeProcessingJob."""
         out = {key: value for key, value in self.request.items() if key != "Tags"} | self.summary()
         out.setdefault("StoppingCondition", {"MaxRuntimeInSeconds": 86400})
         if self.started:
@@ -102,18 +106,18 @@ class Job:
                 out["ProcessingResources"] = {"ClusterConfig": {**cluster, **which}}
         return out
 
-    # ---- how it runs ----
+    # ---- the thread ----
 
     def _run(self) -> None:
         try:
             outcome = self._outcome()
-        except (TransferError, NoImage) as error:
+        except (TransferError, ImageNotFound) as error:
             outcome = Outcome("Failed", "", str(error))
-        except SimferryError as error:  # such as: Docker is not running
+        except SimferryError as error:  # for example: Docker is not running
             outcome = Outcome("Failed", "", f"InternalServerError: simferry emulator: {error}")
         except Exception as error:
             outcome = Outcome("Failed", "", f"InternalServerError: simferry emulator: {type(error).__name__}: {error}")
-        if self._stop.is_set() and outcome.status == "Failed":  # it was ended while it began
+        if self._stop.is_set() and outcome.status == "Failed":  # stopped while it started
             outcome = Outcome("Stopped", outcome.exit_message)
         with self._changing:
             self.outcome = outcome
@@ -132,8 +136,8 @@ class Job:
             return Outcome("Failed", "", NO_CAPACITY)
         kind, hosts = self.selected
         cores = cores_of(instance(kind), self.machine.cores.count) * hosts
-        with self.machine.cores.lent(cores, self._stop.is_set) as mine:
-            if not mine:
+        with self.machine.cores.reserve(cores, self._stop.is_set) as reserved:
+            if not reserved:
                 return Outcome("Stopped")
             self.started = self.modified = time.time()
             return self._in_containers(kind, hosts)
@@ -152,7 +156,9 @@ class Job:
         )
         folder = self.machine.folder / self.name
         folder.mkdir()
-        (folder / "image").write_text(image)  # it removes what its user wrote, also after this process was killed
+        (folder / "image").write_text(
+            image
+        )  # for clean_up_killed_emulators: this image removes what the container's user wrote
         contract = Processing(self.arn)
         job = ContainerJob(self.machine.client, request, contract, storage, folder / "ml", self.machine.owner, image)
         try:
@@ -169,8 +175,8 @@ class Job:
         try:
             job.start()
         except docker.errors.APIError as error:
-            said = str(error.explanation or error)
-            raise TransferError(f"AlgorithmError: the container can't be started: {said}") from None
+            reason = str(error.explanation or error)
+            raise TransferError(f"AlgorithmError: the container can't be started: {reason}") from None
 
     def _follow(self, job: ContainerJob, storage: S3Storage) -> Outcome:
         logs = self._logs(job)
@@ -192,7 +198,7 @@ class Job:
         return Outcome("Failed", "", INTERNAL) if lost and outcome.status == "Failed" else outcome
 
     def _logs(self, job: ContainerJob) -> dict[str, HostLog]:
-        """None where the role may not write any, as on the service."""
+        """The log of each host; empty if the role may not write logs, as on the service."""
         from botocore.exceptions import ClientError
 
         client = self.clients("logs", self.region)

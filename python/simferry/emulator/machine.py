@@ -1,4 +1,4 @@
-"""What emulated jobs run on: this machine's Docker engine, its cores, and a folder for what containers see."""
+"""The machine on which emulated jobs run: its Docker engine, its cores, and a folder for the files of containers."""
 
 import contextlib
 import json
@@ -21,7 +21,7 @@ OWNER = "simferry-emulator"
 
 
 class Cores:
-    """This machine's cores, lent to one job after the other in the order in which they ask."""
+    """The machine's cores. Jobs reserve them in the order in which they ask."""
 
     def __init__(self, count: int) -> None:
         self.count = self.free = count
@@ -29,25 +29,26 @@ class Cores:
         self._changed = threading.Condition()
 
     @contextlib.contextmanager
-    def lent(self, wanted: int, given_up: Callable[[], bool]) -> Iterator[bool]:
-        """Waits until so many are free (or all, where more are wanted); False if whoever waits gives up first."""
-        wanted, me, mine = min(wanted, self.count), object(), 0
+    def reserve(self, wanted: int, given_up: Callable[[], bool]) -> Iterator[bool]:
+        """Waits until `wanted` cores are free (or all, if the machine has fewer). Yields False if `given_up` becomes true first."""
+        wanted, ticket, reserved = min(wanted, self.count), object(), 0
         with self._changed:
-            self._waiting.append(me)
-            self._changed.wait_for(lambda: given_up() or (self._waiting[0] is me and self.free >= wanted))
-            self._waiting.remove(me)
+            self._waiting.append(ticket)
+            self._changed.wait_for(lambda: given_up() or (self._waiting[0] is ticket and self.free >= wanted))
+            self._waiting.remove(ticket)
             if not given_up():
-                mine = wanted
-                self.free -= mine
+                reserved = wanted
+                self.free -= reserved
             self._changed.notify_all()
         try:
-            yield bool(mine)
+            yield bool(reserved)
         finally:
             with self._changed:
-                self.free += mine
+                self.free += reserved
                 self._changed.notify_all()
 
-    def look_again(self) -> None:
+    def wake(self) -> None:
+        """Let all that wait look whether they have given up."""
         with self._changed:
             self._changed.notify_all()
 
@@ -61,21 +62,21 @@ class Machine:
 
     @cached_property
     def client(self) -> Any:
-        """The Docker engine's client. Raises EngineError."""
+        """The client of the Docker engine. Raises EngineError."""
         return connect()
 
     def clean_up(self) -> None:
-        """Remove what this emulator's jobs left behind."""
+        """Remove containers and folders of this emulator's jobs."""
         with contextlib.suppress(EngineError):
             container_job.leftovers(self.client, {container_job.OWNER: self.owner})
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
-def clean_up_after_killed_ones() -> None:
-    """Remove containers and folders of emulators of this user that have ended without doing it."""
+def clean_up_killed_emulators() -> None:
+    """Remove containers and folders of this user's emulators that were killed."""
     for record in Path(tempfile.gettempdir()).glob(f"{OWNER}-*/emulator.json"):
         with contextlib.suppress(OSError, ValueError, EngineError):
-            found = record.parent.lstat()  # others may put there what they like: a link to a folder of the host's, say
+            found = record.parent.lstat()  # in a shared folder others may have made this, for example as a link
             if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid():
                 continue
             if not alive(json.loads(record.read_bytes())):

@@ -1,5 +1,8 @@
-"""What the emulator answers. moto, which is behind it, has more: other services start containers with the host's folders in
-them (Batch, Lambda), or say that a job has completed that never ran. Whatever is not named here is refused by its name."""
+"""The operations that the emulator answers. It refuses all others by name.
+
+moto has more, which is not safe or not true: it starts containers that mount folders of the host (Batch, Lambda), or reports jobs as
+completed that never ran.
+"""
 
 import base64
 import hashlib
@@ -10,11 +13,11 @@ from typing import NamedTuple
 from urllib.parse import unquote
 from xml.etree import ElementTree
 
-from .calls import ACCOUNT, BUCKET_NAME, Call, Refusal, unanswered
+from .calls import ACCOUNT, BUCKET_NAME, Call, Refusal, not_emulated
 
 _REGION = re.compile(r"(af|ap|ca|eu|il|me|mx|sa|us)-[a-z]+-\d")  # of AWS's main partition
 
-# of IAM, by what they are about
+# IAM's operations, by their resource
 ROLE = {
     "AttachRolePolicy", "CreateRole", "DeleteRole", "DeleteRolePolicy", "DetachRolePolicy", "GetRole", "GetRolePolicy",
     "ListAttachedRolePolicies", "ListRolePolicies", "PutRolePolicy", "UpdateAssumeRolePolicy",
@@ -43,7 +46,7 @@ OPERATIONS = {
     "sts": {"AssumeRole", "GetCallerIdentity"},
 }  # fmt: skip
 
-# of S3: the action of IAM by method and the part of a bucket or an object that the query names ("": itself)
+# S3's operations: the IAM action by HTTP method and subresource ("": the bucket or the object itself)
 BUCKET = {
     "GET": {
         "": "ListBucket", "acl": "GetBucketAcl", "encryption": "GetEncryptionConfiguration",
@@ -78,21 +81,21 @@ OBJECT = {
     },
 }  # fmt: skip
 ACCOUNT_WIDE = {"GET": {"": "ListAllMyBuckets"}}
-# what a query may say besides
+# query parameters that are no subresource
 _PARAMETERS = {
     "bucket-region", "continuation-token", "delimiter", "encoding-type", "fetch-owner", "key-marker", "list-type", "marker",
     "max-buckets", "max-keys", "max-parts", "max-uploads", "part-number-marker", "partNumber", "prefix",
     "response-cache-control", "response-content-disposition", "response-content-encoding", "response-content-language",
     "response-content-type", "response-expires", "start-after", "upload-id-marker", "version-id-marker", "x-id",
 }  # fmt: skip
-# headers that mean something to S3; those in _TRANSPORT have done their work when a request is understood
-_MEANT = {
+# headers that are passed on to moto's S3; those in _TRANSPORT are used up when a request is parsed
+_S3_HEADERS = {
     "cache-control", "content-disposition", "content-encoding", "content-language", "content-md5", "content-type", "expires",
     "if-match", "if-modified-since", "if-none-match", "if-unmodified-since", "range", "x-amz-acl",
     "x-amz-metadata-directive", "x-amz-mp-object-size", "x-amz-sdk-checksum-algorithm", "x-amz-storage-class",
     "x-amz-tagging", "x-amz-tagging-directive",
 }  # fmt: skip
-_MEANT_PREFIXES = (
+_S3_HEADER_PREFIXES = (
     "x-amz-checksum-", "x-amz-copy-source", "x-amz-grant-", "x-amz-meta-", "x-amz-server-side-encryption"
 )  # fmt: skip
 _TRANSPORT = {
@@ -103,7 +106,7 @@ _TRANSPORT = {
 
 
 def check(call: Call) -> None:
-    """Raise Refusal unless the emulator answers this."""
+    """Raise Refusal unless the emulator answers this call."""
     if not _REGION.fullmatch(call.region):
         raise Refusal(
             "InvalidRequest", f"simferry's emulator has the regions of AWS's main partition, not {call.region}"
@@ -111,17 +114,17 @@ def check(call: Call) -> None:
     if call.service == "s3":
         _check_s3(call)
     elif call.operation not in OPERATIONS[call.service]:
-        raise unanswered(call.service, call.operation)
+        raise not_emulated(call.service, call.operation)
     elif call.service == "sagemaker" and "Tags" in call.operation:
         arn = str(call.parameters.get("ResourceArn", ""))
         if arn.startswith("arn:") and ":processing-job/" not in arn:
-            raise unanswered("sagemaker", f"{call.operation} of {arn}")
+            raise not_emulated("sagemaker", f"{call.operation} of {arn}")
     elif call.service == "logs" and (other := [name for name in call.parameters if "Identifier" in name]):
-        raise unanswered("logs", f"{call.operation} with {other[0]} in place of logGroupName")
+        raise not_emulated("logs", f"{call.operation} with {other[0]} in place of logGroupName")
     elif call.service == "ecr" and {*_registries(call)} - {ACCOUNT}:
         raise Refusal("AccessDenied", f"simferry's emulator has no account but {ACCOUNT}", 403)
     elif call.operation == "AssumeRole" and any(name.startswith("Policy") for name in call.parameters):
-        raise unanswered("sts", "AssumeRole with policies for the session")
+        raise not_emulated("sts", "AssumeRole with policies for the session")
 
 
 def _registries(call: Call) -> list[str]:
@@ -132,37 +135,37 @@ def _registries(call: Call) -> list[str]:
 # ---- S3 ----
 
 
-def part(call: Call) -> str:
-    """Which part of a bucket or an object a request to S3 is about; "" for itself."""
+def subresource(call: Call) -> str:
+    """The subresource of a request to S3, such as "tagging"; "" for the bucket or the object itself."""
     return next((name for name in call.parameters if name not in _PARAMETERS), "")
 
 
 def action(call: Call) -> str | None:
-    """The action of IAM that a request to S3 needs; None if it is none that is answered."""
+    """The IAM action that a request to S3 needs; None if the emulator does not answer it."""
     level = OBJECT if call.key else BUCKET if call.bucket else ACCOUNT_WIDE
-    return level.get(call.operation, {}).get(part(call))
+    return level.get(call.operation, {}).get(subresource(call))
 
 
 def _check_s3(call: Call) -> None:
     parts = [name for name in call.parameters if name not in _PARAMETERS]
     if len(parts) > 1 or action(call) is None:
         what = "an object" if call.key else "a bucket" if call.bucket else "S3"
-        raise unanswered("s3", f"{call.operation} {' and '.join(parts)}".strip() + f" of {what}")
+        raise not_emulated("s3", f"{call.operation} {' and '.join(parts)}".strip() + f" of {what}")
     for name, value in call.headers.items():
         if name.endswith("expected-bucket-owner") and value != ACCOUNT:
             raise Refusal("AccessDenied", "Access Denied", 403)
-        if name.startswith("x-amz-") and not (_is_meant(name) or name in _TRANSPORT):
-            raise unanswered("s3", f"the header {name}")
-    if copied(call) and not (call.operation == "PUT" and call.key and parts in ([], ["uploadId"])):
-        raise unanswered("s3", f"{call.operation} with the header x-amz-copy-source")
+        if name.startswith("x-amz-") and not (_is_s3_header(name) or name in _TRANSPORT):
+            raise not_emulated("s3", f"the header {name}")
+    if copy_source(call) and not (call.operation == "PUT" and call.key and parts in ([], ["uploadId"])):
+        raise not_emulated("s3", f"{call.operation} with the header x-amz-copy-source")
 
     for name, digest in _DIGESTS.items():
-        told = call.headers.get(name)
-        if told and call.operation == "PUT" and told != base64.b64encode(digest(call.body)).decode():
+        given = call.headers.get(name)
+        if given and call.operation == "PUT" and given != base64.b64encode(digest(call.body)).decode():
             raise Refusal("BadDigest", f"The {name} you specified did not match the calculated checksum.")
 
 
-# what an upload may say of its body, of the sums that Python has itself
+# checksums of an upload that are verified: those in Python's standard library
 _DIGESTS: dict[str, Callable[[bytes], bytes]] = {
     "content-md5": lambda body: hashlib.md5(body, usedforsecurity=False).digest(),
     "x-amz-checksum-crc32": lambda body: zlib.crc32(body).to_bytes(4, "big"),
@@ -171,13 +174,13 @@ _DIGESTS: dict[str, Callable[[bytes], bytes]] = {
 }
 
 
-def _is_meant(name: str) -> bool:
-    return name in _MEANT or name.startswith(_MEANT_PREFIXES)
+def _is_s3_header(name: str) -> bool:
+    return name in _S3_HEADERS or name.startswith(_S3_HEADER_PREFIXES)
 
 
-def meant_headers(call: Call) -> dict[str, str]:
-    """Those that S3 is to see."""
-    return {name: value for name, value in call.headers.items() if _is_meant(name)}
+def s3_headers(call: Call) -> dict[str, str]:
+    """The headers that are passed on to moto's S3."""
+    return {name: value for name, value in call.headers.items() if _is_s3_header(name)}
 
 
 class Source(NamedTuple):
@@ -186,8 +189,8 @@ class Source(NamedTuple):
     version: str
 
 
-def copied(call: Call) -> Source | None:
-    """The object that a request copies from."""
+def copy_source(call: Call) -> Source | None:
+    """The object that a request copies from, or None."""
     given = call.headers.get("x-amz-copy-source")
     if given is None:
         return None
@@ -198,17 +201,22 @@ def copied(call: Call) -> Source | None:
     return Source(bucket, key, unquote(query.removeprefix("versionId=")))
 
 
-def deleted(call: Call) -> list[tuple[str, str]]:
-    """Keys and versions that a request to delete several objects names."""
+def objects_to_delete(call: Call) -> list[tuple[str, str]]:
+    """The keys and versions that DeleteObjects names."""
     try:
         root = ElementTree.fromstring(call.body)
     except ElementTree.ParseError:
         raise Refusal("MalformedXML", "The XML you provided was not well-formed.") from None
     out = []
     for one in root:
-        said = {_name(member): member.text or "" for member in one}
-        if _name(one) == "Object" and said.get("Key") and len(said) == len(one) and set(said) <= {"Key", "VersionId"}:
-            out.append((said["Key"], said.get("VersionId", "")))
+        fields = {_name(member): member.text or "" for member in one}
+        if (
+            _name(one) == "Object"
+            and fields.get("Key")
+            and len(fields) == len(one)
+            and set(fields) <= {"Key", "VersionId"}
+        ):
+            out.append((fields["Key"], fields.get("VersionId", "")))
         elif _name(one) != "Quiet":
             raise Refusal("MalformedXML", "Objects have a Key, and perhaps a VersionId.")
     if not out or len(out) > 1000:

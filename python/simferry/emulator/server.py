@@ -1,4 +1,4 @@
-"""The emulator: one HTTP server on loopback, moto's backends behind it, and our own SageMaker in front of them."""
+"""The emulator: an HTTP server on loopback. It answers SageMaker itself and passes the other services on to moto."""
 
 import contextlib
 import json
@@ -19,7 +19,7 @@ from . import calls, operations, signature
 from .access import authorize
 from .calls import ACCOUNT, Call, Refusal
 from .faults import Faults
-from .machine import Machine, clean_up_after_killed_ones
+from .machine import Machine, clean_up_killed_emulators
 from .services import Service
 from .services.processing import ProcessingJobs
 from .signature import Key
@@ -27,7 +27,7 @@ from .signature import Key
 HOST = "127.0.0.1"
 ROLE, USER = "simferry", "simferry-user"
 STOP_SECONDS = 30
-# what in a user's environment would lead elsewhere than here
+# environment variables that would lead SDKs to another endpoint or account
 CLEARED = ("AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS")
 
 
@@ -36,12 +36,14 @@ class EmulatorError(SimferryError):
 
 
 class Emulator:
-    """AWS at http://127.0.0.1:port, from `start` (or entering it) until `stop` (or leaving it). One at a time in a process.
+    """AWS at http://127.0.0.1:port, from `start` to `stop`; also a context manager. A process can run one at a time.
 
-    quotas: instances of a type that may be in use at once; a type that isn't named has no limit. iam: whether policies are
-    enforced; `environment` then holds the keys of a user who has those of docs/iam. on_event: told a line for each thing that
-    happens to a job. requests counts those of users by (service, operation); of S3, ("s3", HTTP method). actions: with iam, those of
-    IAM that users needed and were allowed.
+    port: 0 for any free port. quotas: by instance type, the instances that may be in use at once; other types have no limit. faults:
+    which faults happen. iam: whether policies are enforced; `environment` then has the keys of a user with the policies of docs/iam.
+    region: of the default bucket. on_event: called with a line of text for each event of a job.
+
+    requests: the number of users' requests by (service, operation), for S3 by ("s3", HTTP method). actions: with iam, the IAM actions
+    that users' requests needed.
     """
 
     def __init__(
@@ -62,8 +64,8 @@ class Emulator:
         self.requests: Counter[tuple[str, str]] = Counter()
         self.actions: set[str] = set()
         self._key = ("", "")
-        # moto's backends are not made for several threads; and with this an If-None-Match is exact
-        self._one_at_a_time = threading.RLock()
+        # moto's backends are not thread-safe; the lock also makes If-None-Match atomic
+        self._lock = threading.RLock()
 
     # ---- start and end ----
 
@@ -75,7 +77,7 @@ class Emulator:
         self.stop()
 
     def start(self) -> None:
-        """Raises EmulatorError: moto is not installed, the port is taken."""
+        """Raises EmulatorError if moto is not installed or the port is in use."""
         try:
             from moto.moto_server.werkzeug_app import MotoRequestHandler
             from werkzeug.serving import make_server
@@ -91,9 +93,9 @@ class Emulator:
             def version_string(self) -> str:
                 return EMULATOR
 
-        clean_up_after_killed_ones()
+        clean_up_killed_emulators()
         try:
-            with contextlib.redirect_stderr(None):  # it says itself what is wrong, and exits
+            with contextlib.redirect_stderr(None):  # where the port is in use, werkzeug prints that and exits
                 self._server = make_server(HOST, self.port, self._respond, threaded=True, request_handler=Quiet)
         except (OSError, SystemExit):
             raise EmulatorError(f"port {self.port} is in use", Command("emulator", port=5556)) from None
@@ -108,7 +110,7 @@ class Emulator:
         self._service_key = Key(f"SIMFERRY{secrets.token_hex(6).upper()}", secrets.token_urlsafe(30))
         self._own_keys = {self._service_key.id}
         self._session = _session()
-        check_request("sagemaker", "ListProcessingJobs", {})  # reads the model, so that no user's request waits for it
+        check_request("sagemaker", "ListProcessingJobs", {})  # reads the model now, so that no request waits for it
         self._thread = threading.Thread(target=self._server.serve_forever, name="emulator", daemon=True)
         self._thread.start()
         try:
@@ -118,7 +120,7 @@ class Emulator:
             raise
 
     def stop(self) -> None:
-        """Stop the jobs, remove what they left, close the port."""
+        """Stop the jobs, remove their containers and folders, close the port."""
         for service in self._services:
             service.stop(STOP_SECONDS)
         self._server.shutdown()
@@ -129,7 +131,7 @@ class Emulator:
 
     @property
     def environment(self) -> dict[str, str]:
-        """The variables to set (and CLEARED are those to unset), so that any SDK finds its way here."""
+        """The environment variables with which any SDK uses the emulator. The variables in CLEARED have to be unset."""
         return {
             "AWS_ENDPOINT_URL": self.url,
             "AWS_ACCESS_KEY_ID": self._key[0],
@@ -140,7 +142,7 @@ class Emulator:
         }
 
     def _prepare(self) -> None:
-        """The bucket, the role, and the user, with keys that are drawn at each start."""
+        """Create the bucket, the role, and the user with a new access key."""
         values = {"Account": ACCOUNT, "Bucket": self.bucket, "Prefix": "", "Region": self.region, "Role": ROLE}
         here = {} if self.region == "us-east-1" else {"CreateBucketConfiguration": {"LocationConstraint": self.region}}
         self._client("s3", self.region).create_bucket(Bucket=self.bucket, **here)
@@ -154,20 +156,20 @@ class Emulator:
         made = iam.create_access_key(UserName=USER)["AccessKey"]
         self._key = (made["AccessKeyId"], made["SecretAccessKey"])
 
-    # ---- what the emulator asks itself, as the service or as a role ----
+    # ---- clients of the emulator's own, as the service or as a role ----
 
     def _client(self, service: str, region: str, **credentials: str) -> Any:
         from botocore.config import Config
 
         key = {"aws_access_key_id": self._service_key.id, "aws_secret_access_key": self._service_key.secret}
         config = Config(proxies={}, s3={"addressing_style": "path"}, retries={"total_max_attempts": 2})
-        with self._one_at_a_time:  # a session is not made for several threads
+        with self._lock:  # sessions are not thread-safe
             return self._session.client(
                 service, region_name=region, endpoint_url=self.url, config=config, **{**key, **credentials}
             )
 
     def _clients_of(self, role: str) -> Callable[..., Any]:
-        """Makes clients with the credentials of a role, which is assumed when the first one is asked for."""
+        """A function that makes clients with the credentials of a role. The first client assumes the role."""
         made: dict[str, str] = {}
 
         def client(service: str, region: str) -> Any:
@@ -183,8 +185,8 @@ class Emulator:
         return client
 
     def _has_role(self, arn: str) -> bool:
-        """Whether there is this role, and SageMaker may assume it."""
-        with self._one_at_a_time:
+        """Whether the role exists and SageMaker may assume it."""
+        with self._lock:
             role = self._backends.role(arn)
             return role is not None and "sagemaker.amazonaws.com" in role.assume_role_policy_document
 
@@ -195,17 +197,17 @@ class Emulator:
         request, service = calls.Request(environ["REQUEST_METHOD"], "/", [], {}), ""
         try:
             request = calls.read(environ)
-            calls.refuse_pages(request)
-            claim = signature.claimed(request)
+            calls.refuse_web_pages(request)
+            claim = signature.read_claim(request)
             service = claim.service
             own = claim.key == self._service_key.id
             key = self._service_key if own else self._backends.key(claim)
             body = signature.check(request, claim, key, lambda: calls.read_body(environ))
-            call = calls.understand(request, service, claim.region, claim.key, claim.token, body)
+            call = calls.parse_call(request, service, claim.region, claim.key, claim.token, body)
             if call.access_key not in self._own_keys:
                 self.requests[call.service, call.operation] += 1
             operations.check(call)
-            return self._do(call, start_response)
+            return self._execute(call, start_response)
         except Refusal as refusal:
             status, headers, content = calls.refuse(request, service, refusal)
         except Exception as error:
@@ -215,19 +217,19 @@ class Emulator:
         start_response(str(status), [*headers, ("Content-Length", str(len(content)))])
         return [content]
 
-    def _do(self, call: Call, start_response: Callable[..., Any]) -> Iterable[bytes]:
-        mine = call.access_key in self._own_keys
-        if not mine and call.service in ("sagemaker", "logs") and self.faults.throttles():
+    def _execute(self, call: Call, start_response: Callable[..., Any]) -> Iterable[bytes]:
+        internal = call.access_key in self._own_keys
+        if not internal and call.service in ("sagemaker", "logs") and self.faults.throttles():
             raise Refusal("ThrottlingException", "Rate exceeded")
-        with self._one_at_a_time:
+        with self._lock:
             if call.operation == "AssumeRole" and self._backends.role(call.parameters.get("RoleArn", "")) is None:
                 raise Refusal("AccessDenied", f"There is no role {call.parameters.get('RoleArn')}", 403)
             if self.iam and call.access_key != self._service_key.id:
                 actions = authorize(call)
-                if not mine:
+                if not internal:
                     self.actions.update(actions)
             service = next((one for one in self._services if one.answers(call)), None)
-            if service is None:  # moto's
+            if service is None:
                 self._backends.check_upload(call)
                 return self._backends.answer(call, start_response)
         status, headers, content = calls.answer(service.answer(call))
@@ -235,9 +237,9 @@ class Emulator:
         return [content]
 
 
-@cache  # it keeps the services' models, which take half a second to read
+@cache  # reading the services' models takes half a second
 def _session() -> Any:
-    """A boto3 session that knows nothing of the user's configuration."""
+    """A boto3 session that ignores the user's configuration."""
     import boto3
     import botocore.session
 

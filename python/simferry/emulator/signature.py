@@ -1,7 +1,7 @@
-"""Signatures (version 4): whether a request comes from somebody who has the secret of a key, as it is, and not long ago.
+"""Verifies signatures (version 4): that the sender has the secret of a key, that nothing was changed, that it is recent.
 
 AWS's documents: "Authenticating Requests: Using the Authorization Header", "... Using Query Parameters" and "Signature Calculations
-... Transferring Payload in Multiple Chunks" of S3's API reference. What is signed is put together by botocore, as clients do it.
+... Transferring Payload in Multiple Chunks" of S3's API reference. botocore builds the string to sign, as clients do it.
 """
 
 import hmac
@@ -29,7 +29,7 @@ _NOTHING = sha256(b"").hexdigest()
 
 @dataclass(frozen=True)
 class Key:
-    """token: that goes with a role's credentials. expires: seconds since 1970."""
+    """An access key. token: the session token of a role's credentials. expires: seconds since 1970."""
 
     id: str
     secret: str = field(repr=False)
@@ -39,8 +39,10 @@ class Key:
 
 @dataclass(frozen=True)
 class Claim:
-    """Who a request says it is from, and for which service. names: of the headers that are signed. lifetime: of a presigned URL,
-    in seconds; None for a signature in a header."""
+    """The access key, region and service that a request claims; not verified.
+
+    stamp: the time of signing. names: the signed headers. lifetime: in seconds, for a presigned URL; None for a signature in a header.
+    """
 
     key: str
     region: str
@@ -52,8 +54,8 @@ class Claim:
     lifetime: int | None
 
 
-def claimed(request: Request) -> Claim:
-    """Raises Refusal for a request that is not signed, or in a way that is not known."""
+def read_claim(request: Request) -> Claim:
+    """The claim of a request. Raises Refusal if it is not signed, or not with version 4."""
     query = {name: value for name, value in request.query if name in SIGNING}
     header = request.headers.get("authorization", "")
     if not header and "X-Amz-Signature" not in query:
@@ -64,26 +66,33 @@ def claimed(request: Request) -> Claim:
         raise Refusal("InvalidRequest", "Only one auth mechanism allowed: the header Authorization, or X-Amz-Signature")
     if header:
         algorithm, _, rest = header.partition(" ")
-        said = dict(part.strip().partition("=")[::2] for part in rest.split(","))
+        fields = dict(part.strip().partition("=")[::2] for part in rest.split(","))
         stamp, token, lifetime = (
             request.headers.get("x-amz-date", ""),
             request.headers.get("x-amz-security-token"),
             None,
         )
     else:
-        algorithm, said = query.get("X-Amz-Algorithm", ""), {n.removeprefix("X-Amz-"): v for n, v in query.items()}
+        algorithm, fields = query.get("X-Amz-Algorithm", ""), {n.removeprefix("X-Amz-"): v for n, v in query.items()}
         stamp, token = query.get("X-Amz-Date", ""), query.get("X-Amz-Security-Token")
         lifetime = int(expires) if re.fullmatch(r"\d{1,9}", expires := query.get("X-Amz-Expires", "")) else -1
     if algorithm != ALGORITHM:
         raise Refusal("InvalidRequest", _ONLY)
-    scope = _SCOPE.fullmatch(said.get("Credential", ""))
-    names = tuple(said.get("SignedHeaders", "").split(";"))
+    scope = _SCOPE.fullmatch(fields.get("Credential", ""))
+    names = tuple(fields.get("SignedHeaders", "").split(";"))
     if not scope or "host" not in names or not re.fullmatch(r"\d{8}T\d{6}Z", stamp) or stamp[:8] != scope["day"]:
         raise Refusal(
             "InvalidRequest", "Credential, SignedHeaders (with host) and X-Amz-Date must be those of version 4"
         )
     return Claim(
-        scope["key"], scope["region"], scope["service"], stamp, names, said.get("Signature", ""), token or "", lifetime
+        scope["key"],
+        scope["region"],
+        scope["service"],
+        stamp,
+        names,
+        fields.get("Signature", ""),
+        token or "",
+        lifetime,
     )
 
 
@@ -91,19 +100,19 @@ _ONLY = f"The authorization mechanism you have provided is not supported. Please
 
 
 def check(request: Request, claim: Claim, key: Key, read: Callable[[], bytes]) -> bytes:
-    """The body of a request, without the frame of chunks; raises Refusal unless all of it is signed with the key.
+    """The body of a request, with chunks joined. Raises Refusal unless the request is signed with the key.
 
-    read: reads the body. What a chunk's trailer says is put among the request's headers.
+    read: reads the body. The headers of a trailer are added to the request's headers.
     """
     _check_time(claim, key)
     if not hmac.compare_digest(claim.token.encode(), key.token.encode()):
         raise Refusal("InvalidToken", "The security token included in the request is invalid", 403)
-    loose = {name for name in request.headers if name.startswith("x-amz-")} - set(claim.names)
+    unsigned = {name for name in request.headers if name.startswith("x-amz-")} - set(claim.names)
     if claim.lifetime is not None and request.headers.get("x-amz-content-sha256") == UNSIGNED:
-        loose -= {"x-amz-content-sha256"}  # it says what holds anyway
-    if loose:
+        unsigned -= {"x-amz-content-sha256"}  # it has the default value
+    if unsigned:
         raise Refusal(
-            "AccessDenied", f"There were headers present in the request which were not signed: {_list(loose)}", 403
+            "AccessDenied", f"There were headers present in the request which were not signed: {_list(unsigned)}", 403
         )
     s3 = claim.service == "s3"
     declared = request.headers.get("x-amz-content-sha256", UNSIGNED if s3 and claim.lifetime is not None else "")
@@ -111,7 +120,7 @@ def check(request: Request, claim: Claim, key: Key, read: Callable[[], bytes]) -
         raise Refusal("InvalidRequest", "Missing required header for this request: x-amz-content-sha256")
     if not re.fullmatch(r"[0-9a-f]{64}|", declared) and not (s3 and declared in (UNSIGNED, *CHUNKS)):
         raise Refusal("InvalidArgument", "x-amz-content-sha256 must be UNSIGNED-PAYLOAD, a streaming one, or a hash")
-    body = read() if not declared else b""  # where nothing says what it is
+    body = read() if not declared else b""  # no header declares its hash
     signer = _Signer(request, claim, key, declared or sha256(body).hexdigest())
     if not hmac.compare_digest(signer.expected.encode(), claim.signature.encode()):
         raise Refusal(
@@ -122,7 +131,7 @@ def check(request: Request, claim: Claim, key: Key, read: Callable[[], bytes]) -
     if declared:
         body = read()
     if declared in CHUNKS:
-        return _unframed(body, request, signer if declared.startswith(SIGNED_CHUNKS) else None)
+        return _join_chunks(body, request, signer if declared.startswith(SIGNED_CHUNKS) else None)
     if declared not in ("", UNSIGNED) and sha256(body).hexdigest() != declared:
         raise Refusal(
             "XAmzContentSHA256Mismatch", "The provided 'x-amz-content-sha256' header does not match what was computed."
@@ -155,7 +164,7 @@ def _list(names: set[str]) -> str:
 
 
 class _Signer:
-    """expected: the signature that the key gives."""
+    """Computes signatures with a key. expected: the signature of the request."""
 
     def __init__(self, request: Request, claim: Claim, key: Key, payload: str) -> None:
         from botocore.auth import S3SigV4Auth, SigV4Auth
@@ -181,13 +190,13 @@ class _Signer:
         return str(self._auth.signature(text, self._request))
 
     def sign_piece(self, kind: str, *parts: str) -> str:
-        """The signature of a chunk or a trailer. parts: the signature before, and what this one is about."""
+        """The signature of a chunk or a trailer. parts: the previous signature, and the hashes of this piece."""
         scope = self._auth.credential_scope(self._request)
         return self.sign("\n".join([f"{ALGORITHM}-{kind}", self._request.context["timestamp"], scope, *parts]))
 
 
-def _unframed(body: bytes, request: Request, signer: _Signer | None) -> bytes:
-    """What is in chunks, each a line with its size (and its signature), its bytes and a line's end; then perhaps a trailer."""
+def _join_chunks(body: bytes, request: Request, signer: _Signer | None) -> bytes:
+    """The content of chunks. Each is a line with its size (and signature), its bytes and a line end; a trailer may follow."""
     broken = Refusal("IncompleteBody", "The request body is not in chunks as x-amz-content-sha256 says.")
     before, at, pieces, size = signer.expected if signer else "", 0, [], -1
     while size != 0:

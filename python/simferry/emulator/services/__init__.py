@@ -1,4 +1,4 @@
-"""The services that the emulator answers itself."""
+"""The services that the emulator implements itself, without moto."""
 
 from typing import Any, Protocol
 
@@ -6,13 +6,13 @@ from ..calls import Call
 
 
 class Service(Protocol):
-    """Calls of one kind, and what they leave running."""
+    """One service: it answers calls, and ends what they have started."""
 
     def answers(self, call: Call) -> bool:
-        """Whether it is this one that answers a call."""
+        """Whether this service answers the call."""
 
     def answer(self, call: Call) -> dict[str, Any]:
-        """Raises Refusal."""
+        """The content of the answer. Raises Refusal."""
 
     def stop(self, seconds: float) -> None:
-        """End what runs, and wait for that so long."""
+        """End what runs, and wait at most `seconds` for it."""

@@ -1,4 +1,4 @@
-"""SageMaker's operations on processing jobs: their checks, quotas, names, states and lists, as the service has them."""
+"""SageMaker's operations on processing jobs, with the checks, quotas, states and lists of the service."""
 
 import base64
 import threading
@@ -14,7 +14,7 @@ from ..jobs import ENDED, Job
 from ..machine import Machine
 
 ROOT = "/opt/ml/processing/"
-PAGE = 10  # MaxResults where none is given
+PAGE = 10  # the default of MaxResults
 _KIND = "processing job"
 
 
@@ -23,8 +23,11 @@ def refused(message: str) -> Refusal:
 
 
 class ProcessingJobs:
-    """quotas: instances of a type that may run at once; a type that isn't named has no limit. has_role: whether SageMaker may
-    assume a role. clients_of: makes clients as a role."""
+    """The processing jobs of an emulator.
+
+    quotas: by instance type, the instances that may be in use at once; other types have no limit. has_role: whether SageMaker may
+    assume a role. clients_of: gives a function that makes clients with the credentials of a role.
+    """
 
     def __init__(
         self,
@@ -62,7 +65,7 @@ class ProcessingJobs:
             return self._operations[call.operation](request, call.region)
 
     def stop(self, seconds: float) -> None:
-        """Stop every job, and wait until they have ended."""
+        """Stop every job, and wait at most `seconds` for each."""
         with self._lock:
             running = [job for job in self.jobs.values() if job.status not in ENDED]
         for job in running:
@@ -85,12 +88,12 @@ class ProcessingJobs:
                 f"Could not assume role {request['RoleArn']}. Please ensure that the role exists and allows principal "
                 "'sagemaker.amazonaws.com' to assume the role."
             )
-        within = [one for one in choices(request) if not self._over_quota(one)]
-        if not within:
+        allowed = [one for one in choices(request) if not self._over_quota(one)]
+        if not allowed:
             raise self._over_quota(choices(request)[0]) or refused("there is no instance type")
-        there = [one for one in within if self.faults.has_capacity()]
+        available = [one for one in allowed if self.faults.has_capacity()]
         job = Job(
-            request, arn, (there or within)[0], bool(there), self.faults.seconds_until_lost(), self.machine,
+            request, arn, (available or allowed)[0], bool(available), self.faults.seconds_until_lost(), self.machine,
             self.clients_of(request["RoleArn"]), self.on_event,
         )  # fmt: skip
         self.jobs[arn] = job
@@ -129,7 +132,7 @@ class ProcessingJobs:
         return {}
 
     def _list(self, request: dict[str, Any], region: str) -> dict[str, Any]:
-        shown = time.time() - self.faults.list_lag_seconds  # the service's list is behind
+        shown = time.time() - self.faults.list_lag_seconds  # as the list of the service lags behind
         jobs = [job.summary() for job in self.jobs.values() if job.region == region and job.created <= shown]
         for name, field in (("CreationTime", "CreationTime"), ("LastModifiedTime", "LastModifiedTime")):
             jobs = [j for j in jobs if j[field] > request.get(f"{name}After", 0)]
@@ -145,7 +148,7 @@ class ProcessingJobs:
             raise refused("Invalid NextToken") from None
         last = first + request.get("MaxResults", PAGE)
         token = {"NextToken": base64.b64encode(str(last).encode()).decode()} if last < len(jobs) else {}
-        # pages are cut before names are looked at (github.com/boto/boto3/issues/3347): one may be short or empty and not the last
+        # the service filters names after it cuts pages (github.com/boto/boto3/issues/3347): a page may be short, or empty
         page = [job for job in jobs[first:last] if request.get("NameContains", "") in job["ProcessingJobName"]]
         return {"ProcessingJobSummaries": page, **token}
 
@@ -173,7 +176,7 @@ def arn_of(name: str, region: str) -> str:
 
 
 def choices(request: dict[str, Any]) -> list[tuple[str, int]]:
-    """The instance types, each with its count, on which a job may run; first the one that is preferred."""
+    """The instance types that a job may use, each with its count, in the order of preference."""
     cluster = request["ProcessingResources"]["ClusterConfig"]
     count = cluster.get("InstanceCount", 1)
     preferences = cluster.get("InstancePreferences")
@@ -185,7 +188,7 @@ def choices(request: dict[str, Any]) -> list[tuple[str, int]]:
 
 
 def check_paths(request: dict[str, Any]) -> None:
-    """What the service's model does not say of a request; and what isn't emulated is refused by name."""
+    """Refuse what the model of the service does not exclude, and what the emulator does not have."""
     for kind, _ in choices(request):
         if kind not in instances():
             raise refused(f"{kind}: simferry emulator does not know this instance type")

@@ -70,10 +70,10 @@ def parse_inputs(given: tuple[str, ...]) -> dict[str, dict[str, Any]]:
     out = {}
     for text in given:
         name, equals, rest = text.partition("=")
-        place, *more = rest.split(",")
-        if not equals or not place:
+        source, *more = rest.split(",")
+        if not equals or not source:
             raise UsageError(f"--input {text} is not of the form NAME=PLACE", "--input data=s3://my-bucket/data/")
-        fields: dict[str, Any] = {"place": place}
+        fields: dict[str, Any] = {"place": source}
         for option in more:
             key, _, value = option.partition("=")
             fields[key] = True if key == "sharded" and not value else value

@@ -137,7 +137,9 @@ def cancel(name: str, store: str | None, as_json: bool) -> None:
 @OTHER_PLACE
 @STORE
 @JSON
-def resume(name: str, retry_failed: bool, changed_code: bool, store: str | None, as_json: bool, **place: Any) -> int:
+def resume(
+    name: str, retry_failed: bool, changed_code: bool, store: str | None, as_json: bool, **backend_options: Any
+) -> int:
     """Compute what is missing of a run.
 
     It goes on with its own snapshot of the code, whatever has become of the script since. Your own modules and packages are
@@ -148,7 +150,7 @@ def resume(name: str, retry_failed: bool, changed_code: bool, store: str | None,
 
     found = verbs.open(name, store)
     with progress_bar(show=not as_json) as update:
-        found.resume(retry_failed=retry_failed, changed_code=changed_code, on_progress=update, **place)
+        found.resume(retry_failed=retry_failed, changed_code=changed_code, on_progress=update, **backend_options)
     return finish(found, as_json)
 
 
@@ -160,7 +162,9 @@ def resume(name: str, retry_failed: bool, changed_code: bool, store: str | None,
 @OTHER_PLACE
 @STORE
 @JSON
-def extend(name: str, replications: int, changed_code: bool, store: str | None, as_json: bool, **place: Any) -> int:
+def extend(
+    name: str, replications: int, changed_code: bool, store: str | None, as_json: bool, **backend_options: Any
+) -> int:
     """Add replications to a run.
 
     Those that are there stay as they are.
@@ -170,7 +174,7 @@ def extend(name: str, replications: int, changed_code: bool, store: str | None, 
 
     found = verbs.open(name, store)
     with progress_bar(show=not as_json) as update:
-        found.extend(replications, changed_code=changed_code, on_progress=update, **place)
+        found.extend(replications, changed_code=changed_code, on_progress=update, **backend_options)
     return finish(found, as_json)
 
 

@@ -91,7 +91,7 @@ def _adopt(run: RunFolder, backend: Backend, on_progress: Callable[[Progress], N
     states = backend.poll(run, names).states
     going_on = [job for job in names if states[job] == "running"]
     pending = [job for job in names if states[job] == "pending" and job.plan == last.number]
-    not_started = _untouched(run, pending) if last.place == backend.options.given() else []
+    not_started = _untouched(run, pending) if last.backend_options == backend.options.given() else []
     dealt_again = [job for job in pending if job not in not_started]
     if backend.traits.outlives_driver and dealt_again:  # the service's list lags behind: they may have started
         backend.cancel(run, dealt_again, at_once=True)

@@ -172,10 +172,10 @@ def read(folder: Path, name: str) -> Any:
 
 @dataclass(frozen=True)
 class RunOptions:
-    """How a run is computed. place: the options of its backend. Times in seconds."""
+    """How a run is computed. backend_options: called `place` in run.json. Times in seconds."""
 
     backend: str
-    place: dict[str, Any]
+    backend_options: dict[str, Any]
     cores: int | None
     on_error: str
     replication_timeout: float | None
@@ -210,9 +210,9 @@ class RunRecord:
     pilot: bool = False
 
     @classmethod
-    def of(cls, record: Any, place: object) -> "RunRecord":
-        """place: what run.json is called in an error. Raises StoreError where a field is not as it has to be."""
-        checked = _checked(record, _RUN, place)
+    def of(cls, record: Any, name: object) -> "RunRecord":
+        """name: of run.json in an error. Raises StoreError where a field is not as it has to be."""
+        checked = _checked(record, _RUN, name)
         options = RunOptions(**_known(RunOptions, checked["options"]))
         return cls(**{**_known(cls, checked), "options": options, "written": checked})
 
@@ -222,7 +222,8 @@ class PlanRecord:
     """What a plan.json says of a submission; number: that of its folder (0001), whatever it says.
 
     replications: of each condition, that were wanted. to_do: how many were missing. limit: seconds that each job may take.
-    types, hosts: a job's instances. files: where an object store has the jobs' files. changed_code: hashes by name.
+    types, hosts: a job's instances. backend_options: called `place` in plan.json. files: where an object store has the jobs' files.
+    changed_code: hashes by name.
     """
 
     number: str
@@ -231,7 +232,7 @@ class PlanRecord:
     jobs: int
     to_do: int
     created: datetime.datetime
-    place: dict[str, Any]
+    backend_options: dict[str, Any]
     files: str = ""
     limit: int | None = None
     hosts: int = 1
@@ -251,14 +252,15 @@ class PlanRecord:
 
 
 def _known(kind: type, record: Mapping[str, Any]) -> dict[str, Any]:
-    """Those fields of a dataclass that a record has."""
-    return {one.name: record[one.name] for one in fields(kind) if one.name in record}
+    """The fields of a dataclass that a record has."""
+    named = {**record, "backend_options": record["place"]} if "place" in record else record
+    return {one.name: named[one.name] for one in fields(kind) if one.name in named}
 
 
-def _checked(record: Any, fields: Mapping[str, Check], place: object) -> dict[str, Any]:
+def _checked(record: Any, fields: Mapping[str, Check], name: object) -> dict[str, Any]:
     if problem := _fields(record, fields):
         raise StoreError(
-            f"{place} can't be read: it has to be {problem}", "It was damaged, or written by something else."
+            f"{name} can't be read: it has to be {problem}", "It was damaged, or written by something else."
         )
     return dict(record)
 

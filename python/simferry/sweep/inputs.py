@@ -10,7 +10,7 @@ import shlex
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -24,10 +24,10 @@ MOST = 8  # SageMaker takes ten, with the code and the plan
 
 @dataclass(frozen=True)
 class Input:
-    """place: a file or folder here, or an address in S3. mode: File, or Pipe (named pipes that are read once; containers
+    """source: a file or folder here, or an address in S3. mode: File, or Pipe (named pipes that are read once; containers
     of SageMaker only). sharded: each host gets its share of the files. version: changes with the content."""
 
-    place: str
+    source: str
     mode: str = "File"
     sharded: bool = False
     version: str = ""
@@ -35,11 +35,11 @@ class Input:
     @property
     def comes_along(self) -> bool:
         """Whether it is copied into the run folder."""
-        return not is_address(self.place)
+        return not is_address(self.source)
 
 
 def as_inputs(given: Mapping[str, Any]) -> dict[str, Input]:
-    """Inputs by their names, checked: they are there. given: by name a place, or the fields of `Input`."""
+    """Inputs by their names, checked: they are there. given: by name a path or an address in S3, or a dict of place, mode and sharded."""
     out = {}
     if len(given) > MOST:
         raise UsageError(
@@ -49,31 +49,34 @@ def as_inputs(given: Mapping[str, Any]) -> dict[str, Input]:
         if isinstance(what, (str, Path)):
             what = {"place": what}
         if not isinstance(what, Mapping) or not isinstance(what.get("place"), (str, Path)):
-            raise UsageError(f"input {name} is {what!r}; it has to be a place, or a dict of place, mode and sharded")
+            raise UsageError(
+                f"input {name} is {what!r}; it has to be a path or an address in S3, or a dict of place, mode and sharded"
+            )
         if wrong := [key for key in what if key not in ("place", "mode", "sharded")]:
             raise UsageError(f"input {name}: {wrong[0]} is not known", nearest(wrong[0], ["place", "mode", "sharded"]))
-        one = Input(**{**what, "place": str(what["place"])})
+        fields = {key: value for key, value in what.items() if key != "place"}
+        one = Input(str(what["place"]), **fields)
         if not re.fullmatch(INPUT_NAME, name):
             raise UsageError(f"input {name!r}: names are letters, digits, - and _; code and plan are taken")
         if one.mode not in MODES:
             raise UsageError(f"input {name}: mode is {one.mode!r}; it can be {' or '.join(MODES)}")
-        place, version = (_here if one.comes_along else _in_s3)(name, one.place)
-        out[name] = Input(place, one.mode, bool(one.sharded), version)
+        source, version = (_here if one.comes_along else _in_s3)(name, one.source)
+        out[name] = Input(source, one.mode, bool(one.sharded), version)
     return out
 
 
-def _here(name: str, place: str) -> tuple[str, str]:
-    """The place and its version: SHA-256 of the names and contents of its files."""
+def _here(name: str, source: str) -> tuple[str, str]:
+    """The source and its version: SHA-256 of the names and contents of its files."""
     digest = hashlib.sha256()
-    files = _files(name, Path(place).expanduser())
+    files = _files(name, Path(source).expanduser())
     if not files:
-        raise UsageError(f"input {name}: there is no file in {place}")
+        raise UsageError(f"input {name}: there is no file in {source}")
     for relative, path in files:
         digest.update(f"{relative}\0{path.stat().st_size}\0".encode())
         with path.open("rb") as file:
             while part := file.read(1 << 20):
                 digest.update(part)
-    return place, digest.hexdigest()
+    return source, digest.hexdigest()
 
 
 def _in_s3(name: str, address: str) -> tuple[str, str]:
@@ -100,12 +103,12 @@ def _version(found: list[tuple[str, int, str]]) -> str:
     return hashlib.sha256("\n".join(f"{n} {size} {tag}" for n, size, tag in found).encode()).hexdigest()
 
 
-def _files(name: str, place: Path) -> list[tuple[str, Path]]:
-    if not place.exists():
-        raise UsageError(f"input {name}: there is no {place}", nearest(place.name, _beside(place)))
-    if place.is_file():
-        return [(place.name, place)]
-    return sorted((p.relative_to(place).as_posix(), p) for p in below(place) if p.is_file())
+def _files(name: str, source: Path) -> list[tuple[str, Path]]:
+    if not source.exists():
+        raise UsageError(f"input {name}: there is no {source}", nearest(source.name, _beside(source)))
+    if source.is_file():
+        return [(source.name, source)]
+    return sorted((p.relative_to(source).as_posix(), p) for p in below(source) if p.is_file())
 
 
 def below(folder: Path, around: frozenset[str] = frozenset()) -> Iterator[Path]:
@@ -117,20 +120,28 @@ def below(folder: Path, around: frozenset[str] = frozenset()) -> Iterator[Path]:
             yield from below(path, here)
 
 
-def _beside(place: Path) -> list[str]:
-    return [p.name for p in place.parent.iterdir()] if place.parent.is_dir() else []
+def _beside(path: Path) -> list[str]:
+    return [p.name for p in path.parent.iterdir()] if path.parent.is_dir() else []
 
 
 def record_of(inputs: Mapping[str, Input]) -> dict[str, dict[str, Any]]:
-    """What run.json says of them. The place of what came along is the run folder's input/NAME."""
-    return {name: {**asdict(one), "place": "" if one.comes_along else one.place} for name, one in inputs.items()}
+    """What run.json says of the inputs. `place` is empty for an input that came along: it lies in the run folder's input/NAME."""
+    return {
+        name: {
+            "place": "" if one.comes_along else one.source,
+            "mode": one.mode,
+            "sharded": one.sharded,
+            "version": one.version,
+        }
+        for name, one in inputs.items()
+    }
 
 
 def write_inputs(inputs: Mapping[str, Input], folder: Path) -> None:
     """Copy those that come along to folder/NAME."""
     for name, one in inputs.items():
         if one.comes_along:
-            for relative, path in _files(name, Path(one.place).expanduser()):
+            for relative, path in _files(name, Path(one.source).expanduser()):
                 target = folder / name / relative
                 target.parent.mkdir(parents=True, exist_ok=True)
                 shutil.copy(path, target)
@@ -184,9 +195,9 @@ def show_inputs(inputs: Mapping[str, Input], root: Path, copied: bool) -> None:
     if copied:
         return write_inputs(inputs, root / "input")
     for name, one in inputs.items():
-        place = Path(one.place).expanduser().resolve()
-        if one.comes_along and place.is_dir():
-            (root / "input" / name).symlink_to(place)
+        source = Path(one.source).expanduser().resolve()
+        if one.comes_along and source.is_dir():
+            (root / "input" / name).symlink_to(source)
         elif one.comes_along:
             (root / "input" / name).mkdir()
-            (root / "input" / name / place.name).symlink_to(place)
+            (root / "input" / name / source.name).symlink_to(source)

@@ -55,7 +55,7 @@ class Sweep:
         called, faults = read(SimulationOptions, call)
         ours, wrong = read(RunOptions, {name: options[name] for name in options if name in _OF_RUN})
         faults += wrong
-        place, wrong = read(kind, {name: value for name, value in options.items() if name not in _OF_RUN})
+        backend_options, wrong = read(kind, {name: value for name, value in options.items() if name not in _OF_RUN})
         refuse([*faults, *wrong])
         assert called is not None
         if not isinstance(simulation, Simulation):
@@ -65,7 +65,12 @@ class Sweep:
                 dict(inputs or {}),
             )  # fmt: skip
         design = Design({}) if design is None else design if isinstance(design, Design) else table(design)
-        for name, value in {"simulation": simulation, "design": design, "options": ours, "backend": place}.items():
+        for name, value in {
+            "simulation": simulation,
+            "design": design,
+            "options": ours,
+            "backend": backend_options,
+        }.items():
             object.__setattr__(self, name, value)
 
     @property
@@ -116,7 +121,7 @@ class Sweep:
         """The arguments of which its Simulation was made, those that are given."""
         one = self.simulation
         inputs = {
-            name: {"place": i.place, "mode": i.mode, "sharded": i.sharded} for name, i in one.inputs.items()
+            name: {"place": i.source, "mode": i.mode, "sharded": i.sharded} for name, i in one.inputs.items()
         }  # fmt: skip
         out: dict[str, Any] = {
             "simulation": one.target,
@@ -149,13 +154,13 @@ class Sweep:
         call["simulation"] = one.path or one.target
         call["include"] = sorted(str(one.included(entry)) for entry in one.include)
         call["inputs"] = {
-            name: (_whole(i.place), i.mode, i.sharded) for name, i in one.inputs.items()
+            name: (_whole(i.source), i.mode, i.sharded) for name, i in one.inputs.items()
         }  # fmt: skip
         given["common"] = self.common
         if "store" in given:
             given["store"] = _whole(given["store"])
-        place = {n: [v] if isinstance(v, str) else v for n, v in self.backend.given().items()}
-        return [call, given, self.backend.table, place, self.design]
+        backend_options = {n: [v] if isinstance(v, str) else v for n, v in self.backend.given().items()}
+        return [call, given, self.backend.table, backend_options, self.design]
 
 
 def as_sweep(simulation: Any, design: Any = None, **arguments: Any) -> Sweep:
@@ -181,8 +186,8 @@ def check_replications(replications: Any) -> int:
     return checked
 
 
-def _whole(place: str | Path) -> str:
-    return str(place) if is_address(str(place)) else os.path.abspath(os.path.expanduser(place))
+def _whole(path: str | Path) -> str:
+    return str(path) if is_address(str(path)) else os.path.abspath(os.path.expanduser(path))
 
 
 def _shown(value: Any) -> Any:

@@ -44,8 +44,8 @@ def write_sweep(simulation: Simulation, design: Design, options: RunOptions, bac
         del called["function"]
     tables: dict[str, Mapping[str, Any]] = {"simulation": called}
     for name, one in simulation.inputs.items():
-        place = one.place if is_address(one.place) else _relative(Path(one.place), path.parent)
-        tables[f"inputs.{name}"] = {"place": place, "mode": one.mode, "sharded": one.sharded or None}
+        source = one.source if is_address(one.source) else _relative(Path(one.source), path.parent)
+        tables[f"inputs.{name}"] = {"place": source, "mode": one.mode, "sharded": one.sharded or None}
     run = {"backend": backend.table, **options.given()}
     if "store" in run and not is_address(str(run["store"])):
         run["store"] = _relative(Path(run["store"]), path.parent)

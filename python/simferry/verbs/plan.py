@@ -95,12 +95,12 @@ def plan(
     deadline: float | str | None = None,
     budget: float | None = None,
     refresh_prices: bool = False,
-    **place: Any,
+    **backend_options: Any,
 ) -> Forecast:
     """What `run` would do with the same arguments, without doing it.
 
     simulation, design, replications, seed, function, args, include, constants, results_file, inputs, common, store, backend,
-    cores, place: as for `run`.
+    cores, backend_options: as for `run`.
 
     With `pilot`, a few replications of (up to 200 of) the conditions are run for at most 20 seconds to see how long they
     take. They are kept: a run with the same seed does not compute them again.
@@ -114,7 +114,7 @@ def plan(
     sweep = as_sweep(
         simulation, design, replications=replications, seed=seed, function=function, args=args, include=include,
         constants=constants, results_file=results_file, inputs=inputs, common=common, store=store, backend=backend,
-        cores=cores, budget=budget, **place,
+        cores=cores, budget=budget, **backend_options,
     )  # fmt: skip
     where = backend_of(sweep.backend)
     if isinstance(where, Metered):

@@ -205,12 +205,12 @@ class Run:
         retry_failed: bool = False,
         changed_code: bool = False,
         on_progress: ProgressCallback | None = None,
-        **place: Any,
+        **backend_options: Any,
     ) -> "Run":
         """Compute what is missing, with the run's own snapshot of the code; with `retry_failed` failed replications too.
 
         changed_code: go on although code of yours that is not in the snapshot has changed; else that is a SimulationError.
-        on_progress: as for `run`. place: options of the backend to change from now on, such as workers, jobs or budget.
+        on_progress: as for `run`. backend_options: options of the backend to change from now on, such as workers, jobs or budget.
 
         Raises SimulationError if your code has changed, RunBusy if the run is being computed, Interrupted on Ctrl-C.
         """
@@ -221,7 +221,7 @@ class Run:
             )
         others = self.changed_code(allowed=changed_code)
         reason = "retry failed" if retry_failed else "resume"
-        self._drive(reason, self.replications, retry_failed, self._backend(**place), on_progress, others)
+        self._drive(reason, self.replications, retry_failed, self._backend(**backend_options), on_progress, others)
         return self
 
     def extend(
@@ -230,11 +230,11 @@ class Run:
         *,
         changed_code: bool = False,
         on_progress: ProgressCallback | None = None,
-        **place: Any,
+        **backend_options: Any,
     ) -> "Run":
         """Bring every condition to `replications` in all; those that are there already stay as they are.
 
-        replications: of each condition, in all. changed_code, on_progress, place: as for `resume`.
+        replications: of each condition, in all. changed_code, on_progress, backend_options: as for `resume`.
 
         Raises UsageError if the run has more replications already, and as `resume` does.
         """
@@ -245,7 +245,7 @@ class Run:
                 "extend names the number that there should be in all.",
             )
         others = self.changed_code(allowed=changed_code)
-        self._drive("extend", replications, False, self._backend(**place), on_progress, others)
+        self._drive("extend", replications, False, self._backend(**backend_options), on_progress, others)
         return self
 
     def changed_code(self, allowed: bool = True) -> dict[str, str]:
@@ -332,12 +332,12 @@ class Run:
     def _streams(self, design: Design) -> Streams:
         return streams_of(design, self.seed, self._folder.record.common, self._folder.record.simulation["kind"])
 
-    def _backend(self, **place: Any) -> Backend:
+    def _backend(self, **backend_options: Any) -> Backend:
         options = self._folder.record.options
         plans = self._folder.plans()
-        before = plans[-1].place if plans else {}  # what a resume changed holds from then on
-        given = {name: value for name, value in place.items() if value is not None}
-        kept = {**options.place, **before}
+        before = plans[-1].backend_options if plans else {}  # what a resume changed holds from then on
+        given = {name: value for name, value in backend_options.items() if value is not None}
+        kept = {**options.backend_options, **before}
         try:
             backend_of(options.backend, **kept)
         except (SimferryError, TypeError, ValueError, AttributeError, LookupError, OverflowError) as error:
@@ -406,7 +406,7 @@ def run(
     on_progress: ProgressCallback | None = None,
     on_start: Callable[[Run, int, bool], None] | None = None,
     detach: bool | Callable[[Run], Any] = False,
-    **place: Any,
+    **backend_options: Any,
 ) -> Run:
     """Run a simulation: `replications` times for each condition of a design.
 
@@ -419,7 +419,7 @@ def run(
     store: a folder, or an address such as s3://bucket/folder [$SIMFERRY_STORE; ./simferry-runs, or for sagemaker a folder of
         the account's default bucket].
     cores: how many one replication uses (1 for functions, all workers for scripts and commands).
-    backend: "local", "docker" (containers here) or "sagemaker" (SageMaker Processing). place: its options, as further arguments:
+    backend: "local", "docker" (containers here) or "sagemaker" (SageMaker Processing). backend_options: its options, as further arguments:
         workers (cores of a job to use; all of them unless told otherwise); for the last two image, instance_type (such as
         ml.m5.xlarge), jobs, max_runtime (seconds, of a job) and hosts (containers to a job, which give a whole script one
         cluster); for sagemaker also role, budget (US dollars) and those of `simferry.sweep.options.ProcessingOptions`.
@@ -438,7 +438,7 @@ def run(
         simulation, design, replications=replications, seed=seed, function=function, args=args, include=include,
         constants=constants, results_file=results_file, inputs=inputs, common=common, store=store, backend=backend,
         cores=cores, on_error=on_error, replication_timeout=replication_timeout, retries=retries,
-        keep_files=keep_files, fresh=fresh, **place,
+        keep_files=keep_files, fresh=fresh, **backend_options,
     )  # fmt: skip
     folder = create(sweep)
     new = Run(folder)

@@ -53,7 +53,7 @@ TARGETS = [
     Case("folder as script", run("."), ["'.' is a folder, not a script", "Name the script in it"]),
     Case("not executable", run("data.txt"), ["data.txt is neither an R script", "chmod +x"], {"data.txt": "x"}),
     Case("no such command", "rnu simulate.R", ["there is no command rnu", "Did you mean run?"]),
-    Case("no such option", "run simulate.R --wrokers 2", ["--wrokers", "--workers"]),
+    Case("no such option", "run simulate.R --wrokers 2", ["run has no option --wrokers", "Did you mean --workers"]),
     Case("no simulation", "run", ["Missing argument 'SIMULATION'", "simferry run --help"]),
 ]
 

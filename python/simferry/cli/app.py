@@ -49,6 +49,12 @@ class Commands(click.Group):
             code = super().main(*args, **{**kwargs, "standalone_mode": False})
         except SimferryError as error:
             fail(error.message, error.hint, error.exit_code)
+        except click.NoSuchOption as error:
+            command = error.ctx.command if error.ctx else self
+            known = [name for option in command.params for name in option.opts if name.startswith("--")]
+            name = error.ctx.info_name if error.ctx else "simferry"
+            hint = nearest(error.option_name, known) or f"simferry {name} --help  lists them."
+            fail(f"{name} has no option {error.option_name}", hint, 2)
         except click.ClickException as error:
             hint = (
                 f"simferry {error.ctx.info_name} --help"

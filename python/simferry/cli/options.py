@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from ..sweep.options import BACKENDS, Field, Options, offered
+from ..sweep.options import BACKENDS, Field, Options, RunOptions, offered
 
 _SHORT = {"replications": ("-n",)}
 
@@ -64,7 +64,21 @@ def listed(value: str | None) -> str | list[str] | None:
     return value if value is None or value == "all" else [name.strip() for name in value.split(",")]
 
 
-def table(kinds: Iterable[type[Options]]) -> str:
+PAGE = """# Options
+
+Each option of a run and of the backends, as `simferry run --max-runtime`, `sf.run(max_runtime=)`, `sim_sagemaker(max_runtime = )` and
+the table of a sweep file (`[run]`, `[local]`, `[docker]`, `[sagemaker]`) have it. Whole numbers may be written as `2.0`. What is wrong is
+refused before anything starts, all of it at once.
+
+"""
+
+
+def page() -> str:
+    """docs/options.md."""
+    return PAGE + _table([RunOptions, *BACKENDS.values()])
+
+
+def _table(kinds: Iterable[type[Options]]) -> str:
     """The options as a table in Markdown: option, unit, default, whose it is, and what it is."""
     rows: dict[str, tuple[Field, list[str]]] = {}
     for kind in kinds:

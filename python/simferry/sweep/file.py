@@ -35,7 +35,7 @@ from ..hints import Face
 from . import design as designs
 from . import sampling
 from .inputs import MODES
-from .options import BACKENDS, DrawnOptions, Fault, Option, Options, RunOptions, SimulationOptions, read
+from .options import BACKENDS, Fault, Option, Options, RunOptions, SimulationOptions, read
 from .parameters import TYPES
 from .sweep import Sweep
 
@@ -205,7 +205,7 @@ class _Reader:
 
     def _sampled(self, kind: str, given: Mapping[str, Any]) -> Any:
         place = f"design.{kind}"
-        made = self.options(DrawnOptions, place, {n: v for n, v in given.items() if n != "parameters"})
+        made = self.options(sampling.DrawnOptions, place, {n: v for n, v in given.items() if n != "parameters"})
         for name in ("size", "parameters"):
             if name not in given:
                 self.add(place, name, f"[{place}] {name} is missing")

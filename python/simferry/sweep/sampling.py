@@ -2,13 +2,26 @@
 
 import math
 from collections.abc import Callable, Mapping
-from typing import Any
+from dataclasses import dataclass
+from typing import Annotated, Any
 
 import numpy as np
 
 from ..errors import DesignError
 from ..hints import Extra
 from .design import Design
+from .options import MOST, Option, Options
+
+
+@dataclass(frozen=True)
+class DrawnOptions(Options):
+    """How a design is drawn."""
+
+    table = "design"
+    owner = "a design that is drawn"
+
+    size: Annotated[int | None, Option("how many conditions", minimum=1, maximum=MOST)] = None
+    seed: Annotated[int, Option("of the design", minimum=0, maximum=MOST)] = 1
 
 
 def random(

@@ -22,7 +22,7 @@ test: ## run every test; those of containers where Docker is (make docker)
 	@tools/setup boot cli doRNG doSNOW foreach furrr future.apply globals iterators knitr pbapply randomForest reticulate rmarkdown RSQLite rstudioapi testthat tibble -- git pandoc ps=procps qpdf
 	@case ",$$SIMFERRY_REQUIRE," in *[,\ ]docker[,\ ]*) tools/docker ;; esac
 	@echo "test: about 25 minutes on two cores with Docker, 15 without; the ten slowest tests are listed at the end"
-	@$(bin)/python -m pytest -n 2 --dist loadgroup --no-loadscope-reorder --durations=10
+	@$(bin)/python -m pytest -n 2 --durations=10
 
 lint: setup ## check style, format and types
 	@$(bin)/ruff check --quiet

@@ -16,17 +16,47 @@ if (
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-DOCKER = {"engine", "emulate"}  # fixtures of the engine, and of the emulator, whose jobs are containers
+# ---- several processes at once: pytest -n 2 ----
+
+# files whose tests share Docker's images: they run in one process
+DOCKER = (
+    "tests/aws/test_policies.py",
+    "tests/backends/test_docker.py",
+    "tests/backends/test_processing.py",
+    "tests/cloud/",
+    "tests/containers/",
+    "tests/emulator/test_server.py",
+    "tests/images/",
+    "tests/r_package/test_docker.py",
+    "tests/r_package/test_sagemaker.py",
+    "tests/sagemaker/test_local.py",
+    "tests/sagemaker/test_processing.py",
+    "tests/sweep/test_inputs.py",
+    "tests/test_setup.py",
+    "tests/verbs/test_forecast.py",
+)
+
+
+def group_of(test: str) -> str:
+    """What runs in one process with a test: the tests of its file, or all those of Docker."""
+    return "docker" if test.startswith(DOCKER) else test.partition("::")[0]
+
+
+@pytest.hookimpl(optionalhook=True)  # of pytest-xdist, whose groups by marks do nothing with pytest 9.2
+def pytest_xdist_make_scheduler(config: pytest.Config, log):
+    from xdist.scheduler import LoadScopeScheduling
+
+    class Groups(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return group_of(nodeid)
+
+    config.option.loadscopereorder = False  # begin with the first test
+    return Groups(config, log)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """On several processes (pytest -n 2 --dist loadgroup) all tests that share Docker's images run in one of them, from the
-    start on; the tests of any other file run in one, too."""
-    if hasattr(config, "workerinput"):
-
-        def group(item: pytest.Item) -> str:
-            return "docker" if DOCKER & set(item.fixturenames) else item.nodeid.partition("::")[0]
-
-        for item in items:
-            item.add_marker(pytest.mark.xdist_group(group(item)))
-        items.sort(key=lambda item: group(item) != "docker")
+    if hasattr(config, "workerinput"):  # Docker's take longest: they begin first
+        items.sort(key=lambda item: group_of(item.nodeid) != "docker")
+    for item in items:
+        if "engine" in getattr(item, "fixturenames", ()) and group_of(item.nodeid) != "docker":
+            raise pytest.UsageError(f"{item.nodeid} uses Docker: name its file in DOCKER, in tests/conftest.py")

@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-from .driver.progress import Progress, said
+from .driver.progress import Progress, progress_text
 from .terminal import shown, styled, unguarded, visible
 
 
@@ -29,14 +29,14 @@ def progress_bar(show: bool) -> Iterator[Callable[[Progress], None]]:
         columns = (
             BarColumn(bar_width=30 if console.width >= 110 else 8),
             MofNCompleteColumn(),
-            TextColumn("{task.fields[said]}", markup=False),
+            TextColumn("{task.fields[text]}", markup=False),
         )
         bar = Bar(*columns, console=console, transient=True)
-        task = bar.add_task("", total=None, said="")
+        task = bar.add_task("", total=None, text="")
 
         def update(now: Progress) -> None:
             bar.start()  # now, below all that was printed before
-            bar.update(task, total=now.total, completed=now.done, said=visible(said(now)))
+            bar.update(task, total=now.total, completed=now.done, text=visible(progress_text(now)))
 
         try:
             yield update
@@ -52,9 +52,19 @@ def progress_bar(show: bool) -> Iterator[Callable[[Progress], None]]:
             nonlocal last
             if time.monotonic() - last > 10:
                 last = time.monotonic()
-                print(f"{now.done:,} of {now.total:,} replications, {said(now)}", file=sys.stderr, flush=True)
+                print(f"{now.done:,} of {now.total:,} replications, {progress_text(now)}", file=sys.stderr, flush=True)
 
         yield line
+
+
+@contextmanager
+def shown_progress(on_progress: Callable[[Progress], None] | None) -> Iterator[Callable[[Progress], None]]:
+    """The user's callback; without one, a progress bar where standard error is a terminal."""
+    if on_progress is not None:
+        yield on_progress
+        return
+    with progress_bar(show=on_terminal()) as bar:
+        yield bar
 
 
 @contextmanager

@@ -39,7 +39,7 @@ def check_texts(arguments: Arguments) -> None:
             raise UsageError(Text(Option(name), " is ", Literal(shown), "; it has to be a text"))
 
 
-def place_of(vector: Vector) -> Arguments:
+def backend_of(vector: Vector) -> Arguments:
     """A backend's name and its options, from its name alone or what R's sim_*() functions make."""
     given = dict(vector.items()) if vector.kind == "list" else {"name": vector}
     return {name: value for name, value in plain(given).items() if value is not None}

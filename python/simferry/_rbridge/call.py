@@ -20,7 +20,7 @@ from ..r.serialization import Vector, decode, encode
 from . import designs, images, interrupts, loops, runs  # noqa: F401  for their verbs
 from .arguments import VERBS, Arguments, check_texts
 from .drivers import become, forget_aws
-from .words import described, told_by
+from .words import described, warnings_and_notes
 
 # verbs that may take long, and leave nothing half done when they are interrupted
 _INTERRUPTIBLE = (
@@ -51,7 +51,7 @@ def call(request: bytearray) -> bytearray:
 
 
 def _answer(answer: dict[str, Any], warned: list[warnings.WarningMessage]) -> bytearray:
-    return encode({**answer, **{kind: Vector("string", texts) for kind, texts in told_by(warned).items()}})
+    return encode({**answer, **{kind: Vector("string", texts) for kind, texts in warnings_and_notes(warned).items()}})
 
 
 @contextlib.contextmanager

@@ -1,8 +1,8 @@
 """Drivers: processes that compute runs for R, which stays free to be interrupted, and whose signals stay its own.
 
-A driver is this module run as a program: it loads everything, reads an order (a line of JSON) from its standard input, tells
-how far it is now and then, answers when it is done (what was warned of, and its error), and waits for the next. It ends
-with its input. One may also be told to follow a run's logs.
+A driver is this module run as a program: it loads everything, reads an order (a line of JSON) from its standard input, sends
+its progress at times and at the end its warnings and its error, and waits for the next order. It ends
+with its input. An order may also be to follow a run's logs.
 """
 
 import atexit
@@ -19,23 +19,24 @@ from typing import Any
 
 from ..errors import WorkerError
 from ..hints import Face, speaking
-from .words import described, told_by
+from .words import described, warnings_and_notes
 
 
 class DriverProcess:
-    """A process that computes a run when it is told to, and then waits for the next. heard: what it told, oldest first."""
+    """A process that computes one run after another, as R orders. messages: what it has sent about its run, oldest first."""
 
     def __init__(self) -> None:
         self.process = subprocess.Popen(
             [sys.executable, "-m", "simferry._rbridge.drivers"],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, start_new_session=True,
         )  # fmt: skip
-        self.heard: list[dict[str, Any]] = []
+        self.messages: list[dict[str, Any]] = []
         self._rest = b""
 
-    def tell(self, order: dict[str, Any]) -> None:
+    def send(self, order: dict[str, Any]) -> None:
+        """Give it a run to compute."""
         assert self.process.stdin is not None
-        self.heard = []
+        self.messages = []
         self.process.stdin.write(json.dumps(order).encode() + b"\n")
         self.process.stdin.flush()
 
@@ -52,11 +53,11 @@ class DriverProcess:
                 self.process.wait()
                 return True
             *lines, self._rest = (self._rest + more).split(b"\n")
-            self.heard += map(json.loads, lines)
+            self.messages += map(json.loads, lines)
         return True
 
     def _answered(self) -> bool:
-        return bool(self.heard) and "error" in self.heard[-1]
+        return bool(self.messages) and "error" in self.messages[-1]
 
     @property
     def alive(self) -> bool:
@@ -77,9 +78,9 @@ class DriverProcess:
                 pipe.close()
 
     def outcome(self, found: Any) -> dict[str, Any]:
-        """What it said when it was done with a run: its error, or None, and what was warned of."""
+        """Its last message about a run: the error, or None; warnings and notes."""
         if self._answered():
-            return self.heard[-1]
+            return self.messages[-1]
         how = f"exit code {self.process.wait()}"
         error = WorkerError(f"the process that computed run {found.id} ended ({how})", found.command("resume"))
         return {"error": described(error), "warnings": [], "notes": []}
@@ -105,19 +106,19 @@ def _let_go() -> None:
         driver.process.kill()
         driver.process.wait()
         driver.let_go()
-    for driver in drivers.values():  # one that still computes goes on without us
+    for driver in drivers.values():  # one that still computes goes on alone
         driver.let_go()
         with contextlib.suppress(subprocess.TimeoutExpired):
             driver.process.wait(0.5)
 
 
-def order(found: Any, told: dict[str, Any]) -> DriverProcess:
-    """Hand a run to a driver."""
+def order(found: Any, task: dict[str, Any]) -> DriverProcess:
+    """Give a run to a driver. task: the verb, and its options."""
     driver = _spare.pop() if _spare else DriverProcess()
     if not driver.alive:
         driver.let_go()
         driver = DriverProcess()
-    driver.tell({"run": found.address, "cwd": os.getcwd(), "environment": dict(os.environ), **told})
+    driver.send({"run": found.address, "cwd": os.getcwd(), "environment": dict(os.environ), **task})
     return driver
 
 
@@ -138,7 +139,7 @@ def main() -> None:
                 _carry_out(order)
             except BaseException as error:
                 answer["error"] = described(error)
-            answer |= told_by(warned)
+            answer |= warnings_and_notes(warned)
         try:
             print(json.dumps(answer), flush=True)
         except OSError:  # R has ended
@@ -156,30 +157,30 @@ def _carry_out(order: dict[str, Any]) -> None:
     with open(found.folder / "jobs" / "driver.log", "ab") as log:
         os.dup2(log.fileno(), 2)
     if order["verb"] == "run":
-        found._drive("run", found.replications, False, found._backend(), _tell)
+        found._drive("run", found.replications, False, found._backend(), _report)
     else:
-        getattr(found, order["verb"])(**order["options"], on_progress=_tell)
+        getattr(found, order["verb"])(**order["options"], on_progress=_report)
 
 
-def _tell(now: Any) -> None:
-    """Say how far the run is, unless what was said before has not been heard yet: R may not listen, or have ended."""
+def _report(now: Any) -> None:
+    """Send the progress, unless R has not read the last one yet: R may be busy, or have ended."""
     if select.select([], [sys.stdout], [], 0)[1]:
         with contextlib.suppress(OSError):
-            print(json.dumps(far(now)), flush=True)
+            print(json.dumps(progress_fields(now)), flush=True)
 
 
-def far(now: Any) -> dict[str, Any]:
-    """How far a run is; where jobs cost money also how they stand."""
-    from ..driver.progress import jobs_said, pace
+def progress_fields(now: Any) -> dict[str, Any]:
+    """The fields of a Progress that R shows."""
+    from ..driver.progress import jobs_text, rate_texts
 
-    waits = f", waiting for {now.note}" if now.note else ""
-    said = "" if now.dollars is None and len(now.jobs) <= 20 else f"{jobs_said(now)}{waits}"
-    far = {"total": now.total, "done": now.done, "failed": now.failed, "state": now.state, "said": said}
-    return {**far, "pace": ", ".join(pace(now))}
+    waiting = f", waiting for {now.note}" if now.note else ""
+    jobs = "" if now.dollars is None and len(now.jobs) <= 20 else f"{jobs_text(now)}{waiting}"
+    counts = {"total": now.total, "done": now.done, "failed": now.failed, "state": now.state, "said": jobs}
+    return {**counts, "pace": ", ".join(rate_texts(now))}
 
 
 def become(environment: Mapping[str, str]) -> None:
-    """Have these environment variables; where they tell something else of AWS, forget what they told before."""
+    """Take over these environment variables; where those of AWS differ, forget the sessions that were made of the old ones."""
     if _of_aws(environment) != _of_aws(os.environ):
         forget_aws()
     for name in set(os.environ) - set(environment):
@@ -194,7 +195,7 @@ def _of_aws(environment: Mapping[str, str]) -> dict[str, str]:
 
 
 def forget_aws() -> None:
-    """Who asks AWS and where: R lives on when the user has logged in, changed the profile, or left the emulator."""
+    """Forget the sessions of AWS: an R session may last longer than a login, a profile or an emulator."""
     session = sys.modules.get("simferry.aws.session")
     for kept in (session.session, session.client, session.account) if session else ():
         kept.cache_clear()

@@ -8,7 +8,7 @@ import numpy as np
 from ..errors import Note
 from ..r.serialization import Vector, runs_code
 from ..worker.blocks import Column
-from .arguments import Arguments, place_of, plain, verb
+from .arguments import Arguments, backend_of, plain, verb
 from .drivers import drivers, keep_spare, order
 from .runs import head_of, open_run, simulation_of
 
@@ -19,10 +19,10 @@ _RUNS_CODE = (
 _PAGE_BYTES = 200_000_000  # of values that are handed to R at once
 
 
-def _loop_place(given: Arguments) -> Arguments:
-    """A backend's name, its other settings as `place`."""
-    place = place_of(given["backend"])
-    return {"backend": place.pop("name", ""), "place": place}
+def _loop_backend(given: Arguments) -> Arguments:
+    """A backend's name, and its other settings as `backend_options`."""
+    settings = backend_of(given["backend"])
+    return {"backend": settings.pop("name", ""), "backend_options": settings}
 
 
 @verb
@@ -32,8 +32,8 @@ def loop_backend(given: Arguments) -> Arguments:
     from ..sweep.options import RunOptions, check
 
     check(RunOptions, plain({"seed": given.get("seed")}))
-    asked = _loop_place(given)
-    where = backend(asked["backend"], **asked["place"])
+    asked = _loop_backend(given)
+    where = backend(asked["backend"], **asked["backend_options"])
     keep_spare()
     return {"workers": where.traits.workers * where.traits.jobs}
 
@@ -53,13 +53,13 @@ def loop(given: Arguments) -> Arguments:
     from ..verbs import create
     from ..verbs import run as verbs
 
-    told = given["simulation"]
-    environment = dict(told.items())["environment"]
+    function = given["simulation"]
+    environment = dict(function.items())["environment"]
     simulation = Simulation(replace(simulation_of(given), environment=environment.plain()))
     rest = ("label", "replications", "seed", "drawn", "named", "store", "on_error", "chunk_size")
     options = {name: value for name, value in plain({n: given.get(n) for n in rest}).items() if value is not None}
     label, drawn, named = options.pop("label"), options.pop("drawn"), options.pop("named")
-    options |= _loop_place(given)
+    options |= _loop_backend(given)
     earlier = _earlier_loop(simulation, None if drawn else options["seed"], options) if named else None
     if earlier is not None:
         found, whole = earlier
@@ -67,7 +67,7 @@ def loop(given: Arguments) -> Arguments:
             again = {"verb": "resume", "options": {"retry_failed": True}}
             drivers[found.address] = order(found, again)
         return {**head_of(found), "complete": whole}
-    sweep = Sweep(simulation, Design({"loop": [label]}), **options.pop("place"), **options)
+    sweep = Sweep(simulation, Design({"loop": [label]}), **options.pop("backend_options"), **options)
     new = verbs.Run(create.create(sweep))
     drivers[new.address] = order(new, {"verb": "run"})
     return {**head_of(new), "complete": False}
@@ -81,7 +81,7 @@ def _earlier_loop(simulation: Any, seed: Any, options: Arguments) -> "tuple[Any,
     from ..verbs import run as verbs
 
     code_hash, environment = simulation.code_hash(), dict(simulation.target.environment)
-    where = backend(options["backend"], **options["place"])
+    where = backend(options["backend"], **options["backend_options"])
     home = store_at(options.get("store"), where.default_store())
     for folder in reversed(home.folders()):
         record = folder.record

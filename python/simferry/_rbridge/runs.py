@@ -12,9 +12,9 @@ import numpy as np
 from ..errors import Interrupted, Note, RunBusy, UsageError
 from ..hints import Command, Option, Text
 from ..r.serialization import Vector, data_frame
-from .arguments import Arguments, design_of, findings, place_of, plain, text_list, verb
-from .drivers import DriverProcess, drivers, far, keep_spare, order
-from .words import Told
+from .arguments import Arguments, backend_of, design_of, findings, plain, text_list, verb
+from .drivers import DriverProcess, drivers, keep_spare, order, progress_fields
+from .words import DriverError
 
 if TYPE_CHECKING:
     from ..sweep.sweep import Sweep
@@ -27,12 +27,12 @@ def simulation_of(given: Arguments) -> Any:
         from ..sweep.simulation import RFunction
         from ..worker.own import Own
 
-        told = vector.plain()
-        own = told.get("own") or {}
+        function = vector.plain()
+        own = function.get("own") or {}
         found = zip(*(text_list(own.get(name)) for name in ("name", "path", "hash")), strict=True)
         return RFunction(
-            told["name"], Path(told["file"]), told["fingerprint"], tuple(text_list(told["constants"])),
-            packages=tuple(text_list(told.get("packages"))), own_code=tuple(Own(*one) for one in found),
+            function["name"], Path(function["file"]), function["fingerprint"], tuple(text_list(function["constants"])),
+            packages=tuple(text_list(function.get("packages"))), own_code=tuple(Own(*one) for one in found),
         )  # fmt: skip
     if vector is None or vector.kind != "string" or len(vector) != 1:
         raise UsageError("simulation is neither a function nor the path of a script", Command("run", "simulate.R", ...))
@@ -47,15 +47,15 @@ def sweep_of(given: Arguments) -> "Sweep":
     rest = {name: value for name, value in given.items() if name not in ("simulation", "design", "backend", "inputs")}
     out = {name: value for name, value in plain(rest).items() if value is not None}
     sweep: Arguments = {"simulation": simulation}
-    place = place_of(given["backend"]) if given.get("backend") is not None else {}
+    backend = backend_of(given["backend"]) if given.get("backend") is not None else {}
     if isinstance(simulation, str) and simulation.lower().endswith(".toml"):
         from ..sweep.file import arguments
 
-        sweep = arguments(simulation, place.get("name"))
+        sweep = arguments(simulation, backend.get("name"))
     if "function_name" in out:
         out["function"] = out.pop("function_name")
-    if place:
-        out = {"backend": place.pop("name", ""), **place, **out}
+    if backend:
+        out = {"backend": backend.pop("name", ""), **backend, **out}
     if given.get("design") is not None or "design" not in sweep:
         sweep["design"] = design_of(given.get("design"))
     if given.get("inputs") is not None:
@@ -74,16 +74,16 @@ def run(given: Arguments) -> Arguments:
     """Makes a run and starts its driver."""
     from ..verbs import run as verbs
 
-    told: Arguments = {}
+    start: Arguments = {}
 
     def started(_: Any, taken_over: int, drawn: bool) -> None:
-        told.update(taken_over=taken_over, drawn=drawn)
+        start.update(taken_over=taken_over, drawn=drawn)
 
     def drive(new: Any) -> None:
         drivers[new.address] = order(new, {"verb": "run"})
 
     new = verbs.run(sweep_of(given), on_start=started, detach=drive)
-    return {**head_of(new), **told, "note": new.note}
+    return {**head_of(new), **start, "note": new.note}
 
 
 @verb
@@ -150,12 +150,12 @@ def list_(given: Arguments) -> Vector:
 
 @verb
 def status(given: Arguments) -> Arguments:
-    """How far a run is. `outcome` once the driver that R started has ended: what it warned of, and its error."""
+    """The progress of a run. `outcome`, once the driver that R started has ended: its warnings and its error."""
     found = open_run(given)
     process = drivers.get(found.address)
     ended = process is not None and process.has_ended()
     now = found.status()
-    out = {**head_of(found), **far(now), "jobs": now.jobs, "dollars": now.dollars}
+    out = {**head_of(found), **progress_fields(now), "jobs": now.jobs, "dollars": now.dollars}
     out |= {"per_second": now.per_second, "seconds_left": now.seconds_left}
     out["pause"] = found._folder.seconds_between_looks
     if process is None:
@@ -179,12 +179,12 @@ def _outcome(process: DriverProcess, found: Any) -> Arguments:
 
 @verb
 def progress(given: Arguments) -> Arguments:
-    """The same, from what the driver that R started has told as long as it is at work: it is asked for often."""
+    """The same from the messages of the driver, while it computes: R asks for it often."""
     process = drivers.get(given["run"].plain())
     if process is None or process.has_ended():
         return status(given)
-    del process.heard[:-1]
-    return {**(process.heard[0] if process.heard else {}), "state": "running", "pause": 0}
+    del process.messages[:-1]
+    return {**(process.messages[0] if process.messages else {}), "state": "running", "pause": 0}
 
 
 @verb
@@ -220,7 +220,7 @@ def interrupt(given: Arguments) -> None:
         error = _outcome(process, found)["error"]
         keep_spare(process)
         if error:
-            raise Told(error)
+            raise DriverError(error)
         return
     if not process.stop(15):
         process.process.kill()
@@ -269,14 +269,14 @@ def logs_lines(given: Arguments) -> Arguments:
     """The lines that have come since the last call; whether they were the last ones."""
     process = _following[0]
     ended = process.has_ended(0.1)
-    heard, process.heard = process.heard, process.heard[-1:] if ended else []
+    messages, process.messages = process.messages, process.messages[-1:] if ended else []
     lines = [
-        f"{told['job']} | {told['line']}" if given.get("job") is None else told["line"]
-        for told in heard
-        if "line" in told
+        f"{one['job']} | {one['line']}" if given.get("job") is None else one["line"]
+        for one in messages
+        if "line" in one
     ]
     if ended and (error := _outcome(process, open_run(given))["error"]):
-        raise Told(error)
+        raise DriverError(error)
     return {"lines": Vector("string", lines), "ended": ended}
 
 
@@ -343,9 +343,13 @@ def replay(given: Arguments) -> Arguments:
     found = open_run(given)
     options = plain(given)
     with captured_output() as printed:
-        said = replay(found, options["condition"], options["replication"], in_process=False)
-    output = f"{printed[0]}Error: {said.error}\n" if said.error else f"{printed[0]}{said.shown}\n"
-    return {"failed": said.error is not None, "output": output, "value": said.for_r() if said.language == "r" else None}
+        replayed = replay(found, options["condition"], options["replication"], in_process=False)
+    output = f"{printed[0]}Error: {replayed.error}\n" if replayed.error else f"{printed[0]}{replayed.shown}\n"
+    return {
+        "failed": replayed.error is not None,
+        "output": output,
+        "value": replayed.for_r() if replayed.language == "r" else None,
+    }
 
 
 @verb

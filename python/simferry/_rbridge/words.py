@@ -11,8 +11,8 @@ from ..hints import Extra, Variable
 from ..r.serialization import NotPlain
 
 
-class Told(Exception):
-    """An error of another process, as it was described there."""
+class DriverError(Exception):
+    """An error of a driver process, as `described` there."""
 
     def __init__(self, error: dict[str, str]) -> None:
         super().__init__(error)
@@ -21,7 +21,7 @@ class Told(Exception):
 
 def described(error: BaseException) -> dict[str, str]:
     """An error as R gets it."""
-    if isinstance(error, Told):
+    if isinstance(error, DriverError):
         return error.error
     if isinstance(error, SimferryError):
         return {"code": error.code, "message": error.message, "hint": error.hint}
@@ -35,19 +35,19 @@ def described(error: BaseException) -> dict[str, str]:
     if isinstance(error, OSError):
         return {"code": "system", "message": f"{error.filename or 'a file'}: {error.strerror or error}", "hint": ""}
     where = traceback.extract_tb(error.__traceback__)[-1]
-    place = f"{Path(where.filename).name}:{where.lineno}"
+    at = f"{Path(where.filename).name}:{where.lineno}"
     shown = "".join(traceback.format_exception(error)) if os.environ.get("SIMFERRY_DEBUG") else ""
     hint = shown or f"{Variable('SIMFERRY_DEBUG', '1')}  shows all of it; please report it."
     return {
         "code": "internal",
-        "message": f"a fault of simferry's own: {type(error).__name__}: {error} ({place})",
+        "message": f"a fault of simferry's own: {type(error).__name__}: {error} ({at})",
         "hint": hint,
     }
 
 
-def told_by(warned: Iterable[warnings.WarningMessage]) -> dict[str, list[str]]:
-    """What Python warned of, for R: what are warnings there, and what are messages."""
-    told: dict[str, list[str]] = {"warnings": [], "notes": []}
+def warnings_and_notes(warned: Iterable[warnings.WarningMessage]) -> dict[str, list[str]]:
+    """The texts of Python's warnings, for R: `warnings` become warnings there, `notes` messages."""
+    texts: dict[str, list[str]] = {"warnings": [], "notes": []}
     for one in warned:
-        told["notes" if issubclass(one.category, Note) else "warnings"].append(str(one.message))
-    return told
+        texts["notes" if issubclass(one.category, Note) else "warnings"].append(str(one.message))
+    return texts

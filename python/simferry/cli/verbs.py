@@ -30,7 +30,7 @@ OTHER_PLACE = with_options(
 @JSON
 def status(name: str, store: str | None, as_json: bool) -> None:
     """How far a run is."""
-    from ..driver.progress import jobs_said, pace
+    from ..driver.progress import jobs_text, rate_texts
     from ..verbs import run as verbs
 
     found = verbs.open(name, store)
@@ -38,10 +38,10 @@ def status(name: str, store: str | None, as_json: bool) -> None:
     if as_json:
         print_json({**head_of(found), **status_of(now)})
         return
-    far = [f"{now.done:,} of {now.total:,} replications done", f"{now.failed:,} failed", *pace(now)]
-    click.echo(f"run {found.id}: {now.state}, {', '.join(far)}")
+    counts = [f"{now.done:,} of {now.total:,} replications done", f"{now.failed:,} failed", *rate_texts(now)]
+    click.echo(f"run {found.id}: {now.state}, {', '.join(counts)}")
     if len(now.jobs) > 20 or now.dollars is not None:
-        click.echo(f"  jobs: {jobs_said(now)}")
+        click.echo(f"  jobs: {jobs_text(now)}")
     for job, state in list(now.jobs.items())[-20:]:
         click.echo(f"  job {job}: {state}")
     if now.state == "incomplete":
@@ -272,16 +272,16 @@ def replay_(name: str, condition: int, replication: int, store: str | None, as_j
 
     found = verbs.open(name, store)
     with captured_output() if as_json else contextlib.nullcontext([""]) as printed:
-        said = replay(found, condition, replication)
-    error = {key: getattr(said.error, key) for key in ("message", "call", "traceback")} if said.error else None
+        replayed = replay(found, condition, replication)
+    error = {key: getattr(replayed.error, key) for key in ("message", "call", "traceback")} if replayed.error else None
     if as_json:
-        told = {"condition": condition, "replication": replication, "failed": error is not None}
-        print_json({**head_of(found), **told, "output": printed[0], "value": said.shown, "error": error})
-    elif said.error:
-        click.echo(f"failed: {said.error}", err=True)
+        head = {"condition": condition, "replication": replication, "failed": error is not None}
+        print_json({**head_of(found), **head, "output": printed[0], "value": replayed.shown, "error": error})
+    elif replayed.error:
+        click.echo(f"failed: {replayed.error}", err=True)
     else:
-        click.echo(said.shown)
-    return said.error.exit_code if said.error else 0
+        click.echo(replayed.shown)
+    return replayed.error.exit_code if replayed.error else 0
 
 
 @contextlib.contextmanager

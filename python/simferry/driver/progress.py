@@ -44,7 +44,7 @@ class Progress:
 
 
 def progress_of(run: RunFolder, backend: Backend) -> Progress:
-    """How far a run was at the last look: from listings alone, but for a run at rest of which names do not tell all."""
+    """The progress of a run at the last look. It comes from listings; blocks are read only where their names are not enough."""
     now = backend.poll(run, job_names(run))
     jobs = now.states
     names = run.block_names()  # after the jobs: the blocks of those that have ended are there by then
@@ -58,7 +58,7 @@ def progress_of(run: RunFolder, backend: Backend) -> Progress:
         done = len(collect.done(run)[0])
         failed = done - len(collect.done(run, failed=False)[0])
     state = "running" if running else "complete" if done >= total else "incomplete"
-    per_second = _pace(plans[-1], names) if running and plans else None
+    per_second = _replications_per_second(plans[-1], names) if running and plans else None
     return Progress(total, min(done, total), failed, state, jobs, now.dollars, now.waits_for, per_second)
 
 
@@ -73,7 +73,7 @@ def _tried_twice(plans: list[PlanRecord], names: list[BlockName], conditions: in
     return before > known or any(p.reason == "retry failed" for p in plans)
 
 
-def _pace(plan: PlanRecord, names: list[BlockName]) -> float | None:
+def _replications_per_second(plan: PlanRecord, names: list[BlockName]) -> float | None:
     seconds = (datetime.datetime.now(datetime.timezone.utc) - plan.created).total_seconds()
     done = sum(b.replications for b in names if b.plan == plan.number)
     return done / seconds if done and seconds > 0 else None  # the clock that wrote `created` may be ahead of this one
@@ -84,7 +84,7 @@ def job_names(run: RunFolder) -> list[JobId]:
     return [job for plan in run.plans() for job in plan.job_ids]
 
 
-def pace(now: Progress) -> list[str]:
+def rate_texts(now: Progress) -> list[str]:
     """Replications per second, and the time left, as far as they are known."""
     if now.per_second is None or now.seconds_left is None:
         return []
@@ -92,16 +92,17 @@ def pace(now: Progress) -> list[str]:
     return [each, f"{duration(now.seconds_left)} left"]
 
 
-def said(now: Progress) -> str:
-    parts = [f"{now.failed:,} failed", *pace(now)]
+def progress_text(now: Progress) -> str:
+    """Failures, rate, time left, jobs and what they wait for, in a line."""
+    parts = [f"{now.failed:,} failed", *rate_texts(now)]
     if now.dollars is not None:
-        parts += [f"jobs: {jobs_said(now)}"]
+        parts += [f"jobs: {jobs_text(now)}"]
     if now.note:
         parts += [f"waiting for {now.note}"]
     return ", ".join(parts)
 
 
-def jobs_said(now: Progress) -> str:
+def jobs_text(now: Progress) -> str:
     """How many jobs are in each state, and what they have cost."""
     counts = Counter(now.jobs.values())
     parts = [f"{counts[state]} {state}" for state in ("pending", "running", *ENDED) if counts[state]]

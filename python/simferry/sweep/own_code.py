@@ -10,7 +10,8 @@ from importlib.machinery import PathFinder
 from pathlib import Path
 from typing import Any
 
-from ..errors import SimferryError
+from ..errors import SimferryError, SimulationError
+from ..hints import Option, Text
 from ..store.records import RunRecord
 from ..store.run_folder import RunFolder
 from ..worker import blocks
@@ -142,6 +143,32 @@ def changes(run: RunFolder) -> tuple[list[str], dict[str, str]]:
     changed = sorted(name for name, one in last.items() if now.differs(one))
     differing = [one for one in began if now.differs(one)] + [last[name] for name in changed]
     return changed, {one.name: now.hashes[one.name, one.path] for one in differing}
+
+
+def check_changes(run: RunFolder, allowed: bool) -> dict[str, str]:
+    """Names and present hashes of own code that differs from what the run began with.
+
+    Raises SimulationError where some of it has changed since the run was computed last, unless that is `allowed`.
+    """
+    changed, others = changes(run)
+    if changed and not allowed:
+        more = f" and {len(changed) - 5} more" if len(changed) > 5 else ""
+        raise SimulationError(
+            f"code that run {run.id} uses, and that is not in its snapshot, has changed since: {', '.join(changed[:5])}{more}",
+            Text(
+                "A new run computes all of it with what is there now; ",
+                Option("changed_code", True),
+                " goes on, and the table is then of both.",
+            ),
+        )
+    return others
+
+
+def script_changed(run: RunFolder) -> bool:
+    """Whether the script differs from the run's snapshot of it."""
+    path = Path(run.record.simulation["path"] or "/nowhere")
+    snapshot = run.code / run.record.simulation["script"]
+    return path.is_file() and snapshot.is_file() and path.read_bytes() != snapshot.read_bytes()
 
 
 def changed_meanwhile(run: RunFolder) -> str:

@@ -1,6 +1,5 @@
 """The verbs: run, status, watch, logs, cancel, resume, extend, results, summary, errors, replay."""
 
-import contextlib
 import os
 import time
 import warnings
@@ -14,26 +13,17 @@ from ..analysis.oddities import averaged_keys, files_not_kept, oddities
 from ..analysis.summary import summary
 from ..backends import backend as backend_of
 from ..backends.base import Backend, follow, log_text
-from ..driver import claim, drive
+from ..driver import drive
+from ..driver.cancel import cancel
 from ..driver.detach import start_detached
 from ..driver.progress import Progress, job_names, progress_of
-from ..errors import (
-    BudgetReached,
-    NoAnswer,
-    Note,
-    RunBusy,
-    ServiceError,
-    SimferryError,
-    SimulationError,
-    StoreError,
-    UsageError,
-    nearest,
-)  # fmt: skip
-from ..hints import Command, Option, Text
+from ..errors import BudgetReached, NoAnswer, Note, ServiceError, SimferryError, StoreError, UsageError, nearest
+from ..hints import Command
 from ..jobs.plan import Streams, streams_of
 from ..jobs.streams import note_other_version
 from ..results import collect, same_seeds
 from ..results import table as results
+from ..screen import shown_progress
 from ..store.folder_store import pass_over
 from ..store.places import find_run, store_at
 from ..store.run_folder import RunFolder
@@ -51,18 +41,6 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 ProgressCallback = Callable[[Progress], None]
-
-
-@contextlib.contextmanager
-def _shown(on_progress: ProgressCallback | None) -> Iterator[ProgressCallback]:
-    """The user's callback; without one, a bar on a terminal."""
-    if on_progress is not None:
-        yield on_progress
-        return
-    from ..screen import on_terminal, progress_bar
-
-    with progress_bar(show=on_terminal()) as bar:
-        yield bar
 
 
 class Run:
@@ -142,10 +120,10 @@ class Run:
 
         Raises StoreError if the run folder cannot be read.
         """
-        with _shown(on_progress) as tell:
+        with shown_progress(on_progress) as report:
             while True:
                 now = self.status()
-                tell(now)
+                report(now)
                 if now.state != "running":
                     return now
                 time.sleep(max(seconds_between_looks, self._folder.seconds_between_looks))
@@ -180,23 +158,7 @@ class Run:
 
         Raises RunBusy if another machine computes the run.
         """
-        if host := claim.driven_elsewhere(self._folder):
-            raise RunBusy(f"run {self.id} is being computed on {host}", "It can be stopped only there.")
-        process = claim.driver_of(self._folder)
-        if process is not None and process.pid != os.getpid():
-            if not claim.computes(process, self._folder) and claim.driver_of(self._folder):  # it has not just ended
-                raise RunBusy(
-                    f"run {self.id} names process {process.pid} as the one that computes it, and that does not, or is another user's",
-                    f"It was not stopped. Where nobody computes the run, remove {self.folder / 'jobs' / 'driver.json'}",
-                )
-            process.terminate()
-            until = time.monotonic() + seconds_to_wait
-            while time.monotonic() < until and claim.driver_of(self._folder) is not None:
-                time.sleep(0.05)
-            if claim.driver_of(self._folder) is not None:
-                process.kill()
-                process.wait(seconds_to_wait)
-        drive.stop_leftovers(self._folder, self._backend())
+        cancel(self._folder, self._backend(), seconds_to_wait)
         return self.status()
 
     def resume(
@@ -214,7 +176,7 @@ class Run:
 
         Raises SimulationError if your code has changed, RunBusy if the run is being computed, Interrupted on Ctrl-C.
         """
-        if changed_since(self._folder.record.simulation, self._folder.code):
+        if own_code.script_changed(self._folder):
             warnings.warn(
                 f"{self._folder.record.simulation['path']} has changed since run {self.id} began; the run goes on with its own snapshot",
                 stacklevel=2,
@@ -253,18 +215,7 @@ class Run:
 
         Raises SimulationError where some of it has changed since the run was computed last, unless that is `allowed`.
         """
-        changed, others = own_code.changes(self._folder)
-        if changed and not allowed:
-            more = f" and {len(changed) - 5} more" if len(changed) > 5 else ""
-            raise SimulationError(
-                f"code that run {self.id} uses, and that is not in its snapshot, has changed since: {', '.join(changed[:5])}{more}",
-                Text(
-                    "A new run computes all of it with what is there now; ",
-                    Option("changed_code", True),
-                    " goes on, and the table is then of both.",
-                ),
-            )
-        return others
+        return own_code.check_changes(self._folder, allowed)
 
     def results(self) -> "pd.DataFrame":
         """The run's one table, as a pandas.DataFrame: condition, replication, the parameters, the outputs."""
@@ -286,8 +237,8 @@ class Run:
         self._warn_of_oddities(collected.results)
         by = [by] if isinstance(by, str) else None if by is None else list(by)
         out = summary(self._folder, collected, by)
-        for said in averaged_keys(self._folder, collected.results, by):
-            warnings.warn(said, stacklevel=2)
+        for warning in averaged_keys(self._folder, collected.results, by):
+            warnings.warn(warning, stacklevel=2)
         return out
 
     def errors(self) -> "pd.DataFrame":
@@ -341,9 +292,9 @@ class Run:
         try:
             backend_of(options.backend, **kept)
         except (SimferryError, TypeError, ValueError, AttributeError, LookupError, OverflowError) as error:
-            said = error.message if isinstance(error, SimferryError) else str(error)
+            reason = error.message if isinstance(error, SimferryError) else str(error)
             raise StoreError(
-                f"the options of run {self.id} can't be used: {said}",
+                f"the options of run {self.id} can't be used: {reason}",
                 f"They stand in run.json and plan/ of {self.address}",
             ) from None
         return backend_of(options.backend, **{**kept, **given})
@@ -358,16 +309,16 @@ class Run:
         changed_code: Mapping[str, str] | None = None,
     ) -> None:
         note_other_version(self._folder.record.streams, self._folder.record.simulation, self.id)
-        with _shown(on_progress) as tell:
+        with shown_progress(on_progress) as report:
             plans = len(self._folder.plans())
             drive.drive(
                 self._folder, backend, reason, replications=replications, retry_failed=retry_failed,
-                changed_code=changed_code, on_progress=tell,
+                changed_code=changed_code, on_progress=report,
             )  # fmt: skip
-        if said := own_code.changed_meanwhile(self._folder):
-            warnings.warn(said, stacklevel=4)
-        if said := files_not_kept(self._folder, plans):
-            warnings.warn(Note(said), stacklevel=4)
+        if warning := own_code.changed_meanwhile(self._folder):
+            warnings.warn(warning, stacklevel=4)
+        if note := files_not_kept(self._folder, plans):
+            warnings.warn(Note(note), stacklevel=4)
 
     def _collect(self) -> collect.Collected:
         names = [b.name for b in self._folder.block_names()]
@@ -378,8 +329,8 @@ class Run:
     def _warn_of_oddities(self, rows: "pa.Table") -> None:
         if same := same_seeds.conditions(rows.schema.metadata):
             warnings.warn(Note(same_seeds.note(self.id, same)), stacklevel=3)
-        for said in oddities(self._folder, rows):
-            warnings.warn(said, stacklevel=3)
+        for warning in oddities(self._folder, rows):
+            warnings.warn(warning, stacklevel=3)
 
 
 def run(
@@ -486,10 +437,3 @@ def standing(store: str | Path | None = None) -> list[tuple[Run, Progress]]:
         except StoreError as error:
             pass_over(one.id, error)
     return found
-
-
-def changed_since(simulation: Mapping[str, Any], code: Path) -> bool:
-    """Whether the script is another one now than when the run began."""
-    path = Path(simulation["path"] or "/nowhere")
-    snapshot = code / simulation["script"]
-    return path.is_file() and snapshot.is_file() and path.read_bytes() != snapshot.read_bytes()

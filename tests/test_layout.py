@@ -23,7 +23,6 @@ TOO_LONG = {
     "sweep.fingerprint.fingerprint",
     "sweep.fingerprint.value",
     "verbs.create.create",
-    "verbs.run",
 }
 
 

@@ -21,10 +21,10 @@ def test_durations(seconds, said):
 
 def test_progress_in_words():
     now = Progress(total=1200, done=200, failed=3, state="running", jobs={})
-    assert progress.said(now) == "3 failed"
-    assert progress.said(replace(now, per_second=50.0)) == "3 failed, 50/s, 20 s left"
-    assert progress.said(replace(now, per_second=0.125)) == "3 failed, 0.12/s, 2 h 13 min left"
-    assert progress.said(Progress(1200, 1200, 3, "complete", {}, per_second=50.0)) == "3 failed"
+    assert progress.progress_text(now) == "3 failed"
+    assert progress.progress_text(replace(now, per_second=50.0)) == "3 failed, 50/s, 20 s left"
+    assert progress.progress_text(replace(now, per_second=0.125)) == "3 failed, 0.12/s, 2 h 13 min left"
+    assert progress.progress_text(Progress(1200, 1200, 3, "complete", {}, per_second=50.0)) == "3 failed"
 
 
 def test_without_a_terminal_there_is_no_bar(capsys):

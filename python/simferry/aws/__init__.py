@@ -1,1 +1,1 @@
-"""What is particular to AWS: its services' limits, instance types, sessions."""
+"""Knowledge of AWS: sessions, buckets, limits of services, instance types, prices, logs."""

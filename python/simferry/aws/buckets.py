@@ -1,4 +1,4 @@
-"""S3 buckets: whether they are there, where they lie, who can write to them."""
+"""S3 buckets: whether they exist, their region, who can read them."""
 
 import contextlib
 from typing import Any
@@ -11,14 +11,14 @@ _OPEN_GROUPS = ("AllUsers", "AuthenticatedUsers")
 
 
 def check_bucket(name: str) -> str:
-    """The region of a bucket. Raises AwsError where there is no such bucket, it may not be asked, or lies in another region."""
+    """The region of a bucket. Raises AwsError if it does not exist, is in another region, or this identity may not use it."""
     from botocore.exceptions import ClientError
 
     wanted = session().region_name or ""
     try:
         with asking(f"bucket {name}"):
             try:
-                # few attempts: it is asked to learn why S3 does not answer
+                # few attempts, because a user waits for the answer
                 answer = client("s3", attempts=3).head_bucket(Bucket=name)["ResponseMetadata"]
             except ClientError as error:
                 answer = error.response["ResponseMetadata"]
@@ -31,13 +31,16 @@ def check_bucket(name: str) -> str:
                 if not found or found == wanted:
                     raise refused(f"bucket {name}", error) from None
     except AwsError as error:
-        if error.service_code in ("400", "403"):  # HEAD has no body: whether it is the credentials is not told
+        if error.service_code in (
+            "400",
+            "403",
+        ):  # the answer to HEAD has no body: STS tells whether the credentials are bad
             try:
                 with asking("STS"):
                     client("sts", attempts=3).get_caller_identity()
             except CredentialsError:
                 raise
-            except ServiceError:  # STS can't be asked from here
+            except ServiceError:  # STS can't be reached from here
                 pass
         raise
     found = answer.get("HTTPHeaders", {}).get("x-amz-bucket-region", "") or wanted
@@ -50,7 +53,7 @@ def check_bucket(name: str) -> str:
 
 
 def public_by(name: str) -> str:
-    """By what a stranger can get at a bucket: its policy or its access control list; empty if by neither, or if we may not ask."""
+    """What makes a bucket public: its policy, or its access control list. Empty if nothing does, or if it may not be read."""
     from botocore.exceptions import ClientError
 
     s3 = client("s3")
@@ -69,7 +72,7 @@ def public_by(name: str) -> str:
 
 
 def default_bucket() -> str:
-    """SageMaker's default bucket of this account and region, made where it is missing."""
+    """SageMaker's default bucket of this account and region; created if it is missing."""
     name = default_name(region(), account())
     make_where_missing(name, client("s3"), region(), account())
     return name
@@ -80,9 +83,9 @@ def default_name(in_region: str, owner: str) -> str:
 
 
 def make_where_missing(name: str, s3: Any, in_region: str, owner: str = "") -> None:
-    """Make a bucket, closed to the public, where it is not there. s3: a client for it. owner: the account whose it has to be.
+    """Create a bucket without public access if it does not exist. s3: a client. owner: the account that has to own the bucket.
 
-    A default bucket's name can be foreseen, and taken by a stranger who would then read what is written there.
+    The name of a default bucket can be guessed. Another account could create it first, and would then read what is written there.
     """
     from botocore.exceptions import ClientError
 
@@ -110,7 +113,7 @@ def _make(name: str, s3: Any, in_region: str) -> None:
         s3.create_bucket(Bucket=name, **where)
     except ClientError as error:
         if error.response["Error"]["Code"] not in ("OperationAborted", "BucketAlreadyOwnedByYou"):
-            raise  # those two: somebody of this account makes it at this very moment
+            raise  # another process of this account is creating it
     closed = dict.fromkeys(("BlockPublicAcls", "IgnorePublicAcls", "BlockPublicPolicy", "RestrictPublicBuckets"), True)
-    with contextlib.suppress(ClientError):  # buckets made since 2023 are closed anyway
+    with contextlib.suppress(ClientError):  # buckets created since 2023 have no public access anyway
         s3.put_public_access_block(Bucket=name, PublicAccessBlockConfiguration=closed)

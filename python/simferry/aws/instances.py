@@ -1,11 +1,11 @@
-"""SageMaker's instance types: cores and memory, as the EC2 documentation lists them; which there are, as botocore's models."""
+"""SageMaker's instance types, from botocore's models; their cores and memory, from the documentation of EC2."""
 
 import re
 from dataclasses import dataclass
 
 from ..errors import UsageError, nearest
 
-# sizes whose vCPUs are not four for each "x" of their names
+# vCPUs of the small sizes; Nxlarge has 4 N
 _VCPUS = {"medium": 2, "large": 2, "xlarge": 4}
 _TO_16 = "large xlarge 2xlarge 4xlarge 8xlarge 12xlarge 16xlarge"
 _TO_24 = f"{_TO_16} 24xlarge"
@@ -34,7 +34,7 @@ _FAMILIES = [
     (4.0, "g5 g6", f"{_GPU} 24xlarge 48xlarge"),
     (8.0, "g6e", f"{_GPU} 24xlarge 48xlarge"),
 ]
-# vCPUs and GiB of those that follow no rule
+# vCPUs and GiB of instance types that follow no rule
 _ODD = {
     "t3.medium": (2, 4.0),
     "c4.8xlarge": (36, 60.0),
@@ -64,7 +64,7 @@ class Instance:
 
 
 def instance(name: str) -> Instance:
-    """The instance type of that name, such as ml.m5.xlarge. Raises UsageError with the nearest ones."""
+    """The instance type of this name, such as ml.m5.xlarge. Raises UsageError with similar names."""
     table = instances()
     if name not in table:
         family = re.sub(r"^(ml\.)?([^.]*)\..*$", r"ml.\2", name)
@@ -77,7 +77,7 @@ def instance(name: str) -> Instance:
 
 
 def instances() -> dict[str, Instance]:
-    """Every instance type that is known here."""
+    """All known instance types, by name."""
     out = {f"ml.{name}": Instance(f"ml.{name}", *odd) for name, odd in _ODD.items()}
     for memory, families, sizes in _FAMILIES:
         for name in (f"ml.{family}.{size}" for family in families.split() for size in sizes.split()):

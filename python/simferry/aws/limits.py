@@ -1,4 +1,4 @@
-"""A service's own limits on requests, with the service's own words: read from the model that botocore ships."""
+"""Checks requests against the limits of a service, from its model in botocore, with the service's error texts."""
 
 import re
 from functools import cache
@@ -24,7 +24,7 @@ def _model(service: str) -> Any:
 
 
 def check_request(service: str, operation: str, request: dict[str, Any]) -> None:
-    """Raise RequestRefused, naming every fault, if the service's model does not allow the request.
+    """Raise RequestRefused, with every error, if the service's model does not allow the request.
 
     service: as boto3 calls it, such as "sagemaker". operation: such as "CreateProcessingJob".
     """
@@ -60,7 +60,7 @@ def _check(shape: Any, value: Any, path: str, faults: list[str]) -> None:
         for i, member in enumerate(value):
             _check(shape.member, member, f"{path}.{i + 1}.member", faults)
     elif kind == "list":
-        # of simple values the service shows the whole list, and all that each must satisfy
+        # for simple values the service shows the whole list and all constraints on its members
         if any(not isinstance(m, str) or _broken(shape.member, m) for m in value):
             refuse(f"Member must satisfy constraint: [{', '.join(_constraints(shape.member))}]")
     elif kind == "map":
@@ -82,7 +82,7 @@ _TYPES: dict[str, Any] = {
 
 
 def _constraints(shape: Any) -> list[str]:
-    """What a simple value must satisfy, in the service's order."""
+    """The constraints on a simple value, in the service's order."""
     limits = shape.metadata
     noun = "value" if shape.type_name in ("integer", "long") else "length"
     out = []
@@ -118,14 +118,14 @@ _WORDS = ("less than", "greater than", "enum", "regular expression")
 
 
 def _pattern(pattern: str) -> str:
-    """The models' patterns are Java's."""
+    """A pattern of Java, as the models have it, in Python's syntax."""
     for java, python in ((r"\p{L}", r"a-zA-Z\u00aa-\uffff"), (r"\p{Z}", r"\s"), (r"\p{N}", r"\d")):
         pattern = pattern.replace(java, python)
     return pattern
 
 
 def _java(value: Any) -> str:
-    """A value as the service shows it."""
+    """A value as Java, and so the service, prints it."""
     if isinstance(value, dict):
         return "{" + ", ".join(f"{key}={_java(member)}" for key, member in value.items()) + "}"
     if isinstance(value, list):

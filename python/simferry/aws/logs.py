@@ -1,4 +1,4 @@
-"""What processing jobs print, from CloudWatch: read whole, or followed live for one or hundreds of jobs."""
+"""The output of processing jobs, from CloudWatch Logs: read at once, or followed for one or hundreds of jobs."""
 
 import os
 import re
@@ -9,14 +9,14 @@ from typing import Any
 from . import session as aws
 
 GROUP = "/aws/sagemaker/ProcessingJobs"
-REQUESTS_PER_SECOND = 10  # of 25 that an account has: others look too
-TELLING = 12  # characters that jobs' names have in common, for their streams to be listed together
+REQUESTS_PER_SECOND = 10  # of the account's 25; other programs read logs too
+COMMON_PREFIX = 12  # jobs whose names share so many characters are listed in one request
 
 
 def read(job_name: str, client: Any = None) -> dict[str, str]:
-    """What each host of a job has printed so far: all streams, all pages. Hosts are algo-1, algo-2, ...
+    """The output of each host of a job so far, by host: algo-1, algo-2, ...
 
-    client: for CloudWatch Logs, where it isn't the configured one.
+    client: of CloudWatch Logs; None for the configured one.
     """
     lines: dict[str, list[str]] = {}
     for _, host, line in Streams(client).look([job_name]):
@@ -32,15 +32,15 @@ def follow(
     poll_seconds: float = 2.0,
     client: Any = None,
 ) -> Iterator[tuple[str, str, str]]:
-    """The lines of jobs as they come: job, host, line. Ends when the jobs have ended and their last lines are there.
+    """New lines of jobs: (job, host, line). Ends when the jobs have ended and their last lines have been read.
 
-    ended: whether all have ended. ended_jobs: which have; they are looked at once more, and then no longer asked for.
+    ended: whether all jobs have ended. ended_jobs: which jobs have ended; each of them is read once more.
     """
     streams = Streams(client)
     still = list(dict.fromkeys(job_names))
     over: set[str] = set()
     while still:
-        before = over  # lines arrive a little after their job has ended: one look more, a pause later
+        before = over  # last lines arrive after a job's end: it is read once more after a pause
         over = set(still) if ended() else set(ended_jobs() if ended_jobs else ())
         yield from streams.look(still)
         still = [job for job in still if job not in before]
@@ -50,7 +50,7 @@ def follow(
 
 
 class Streams:
-    """The log streams of jobs. read_to: how far each was read before, by its name: the token that goes on."""
+    """The log streams of jobs. read_to: by stream, the token from which to read on."""
 
     def __init__(self, client: Any = None, read_to: Mapping[str, str | None] | None = None) -> None:
         self._client = client or aws.client("logs")
@@ -61,7 +61,7 @@ class Streams:
         return sum(stream.partition("/")[0] in wanted for stream in self.read_to)
 
     def look(self, jobs: Sequence[str]) -> Iterator[tuple[str, str, str]]:
-        """The lines that are new: job, host, line."""
+        """New lines: (job, host, line)."""
         self._list(jobs)
         streams: dict[str, list[str]] = {}
         for stream in self.read_to:
@@ -73,8 +73,8 @@ class Streams:
                     yield job, host, line
 
     def _list(self, jobs: Sequence[str]) -> None:
-        common = os.path.commonprefix(list(jobs))  # noqa: RUF071  characters are meant
-        together = len(jobs) > 1 and len(common) >= TELLING
+        common = os.path.commonprefix(list(jobs))  # noqa: RUF071  a prefix of characters, not of folders
+        together = len(jobs) > 1 and len(common) >= COMMON_PREFIX
         for prefix in [common] if together else [f"{job}/" for job in jobs]:
             pages = self._client.get_paginator("describe_log_streams")
             with aws.asking(f"log group {GROUP}"):
@@ -83,23 +83,23 @@ class Streams:
                         for stream in page["logStreams"]:
                             self.read_to.setdefault(stream["logStreamName"], None)
                 except self._client.exceptions.ResourceNotFoundException:
-                    pass  # the account's first job makes the group
+                    pass  # the first job of an account creates the group
 
     def _new_lines(self, stream: str) -> Iterator[str]:
         while True:
             token = self.read_to[stream]
-            going_on = {"nextToken": token} if token else {}
+            position = {"nextToken": token} if token else {}
             with aws.asking(f"log stream {stream}"):
                 try:
                     page = self._client.get_log_events(
-                        logGroupName=GROUP, logStreamName=stream, startFromHead=True, **going_on
+                        logGroupName=GROUP, logStreamName=stream, startFromHead=True, **position
                     )
                 except self._client.exceptions.ResourceNotFoundException:
                     return
             for event in page["events"]:
                 yield from event["message"].splitlines() or [""]
             self.read_to[stream] = page["nextForwardToken"]
-            if page["nextForwardToken"] == token:  # an empty page is no end
+            if page["nextForwardToken"] == token:  # an empty page is not the end; an equal token is
                 return
 
 

@@ -1,4 +1,4 @@
-"""The IAM policies of docs/iam, with their placeholders filled in."""
+"""Reads the IAM policies of docs/iam, and fills in their placeholders."""
 
 import json
 from pathlib import Path

@@ -21,15 +21,15 @@ from ..hints import Command, Variable
 from . import session
 from .instances import instance
 
-REGION = "us-east-1"  # whose prices stand in for those of a region that the table does not have
-START_UP_SECONDS = 240.0  # until a job's first replication begins: an instance, the image, R. Counted as paid for
+REGION = "us-east-1"  # its prices are used for regions that the table does not have
+START_UP_SECONDS = 240.0  # from a job's start until its first replication; it is paid for
 _REFRESH = Command("plan", ..., backend="sagemaker", refresh_prices=True) + "  asks AWS for today's prices."
 _COLUMNS = ("region", "instance_type", "dollars_per_hour", "date")
 
 
 @dataclass(frozen=True)
 class Price:
-    """What an instance costs. region: whose price it is; date: YYYY-MM-DD; source: the table it stands in."""
+    """The price of an instance. region: of this price. date: YYYY-MM-DD. source: the table that has it."""
 
     dollars_per_hour: float
     region: str
@@ -39,7 +39,7 @@ class Price:
 
 @dataclass(frozen=True)
 class Prices:
-    """The prices of one region, in US dollars an hour, by instance type. asked: the region that they are to stand for."""
+    """The prices of one region, in US dollars an hour, by instance type. asked: the region for which they are used."""
 
     asked: str
     region: str
@@ -49,7 +49,7 @@ class Prices:
 
     @property
     def note(self) -> str:
-        """Whose prices, and from when."""
+        """The region and the date of the prices."""
         other = "" if self.asked == self.region else f" ({self.asked} is not in the table)"
         return f"prices of {self.region}{other}, {self.date}, {self.source}"
 
@@ -62,13 +62,13 @@ class Prices:
 
 
 def price(instance_type: str, region: str) -> Price:
-    """What an hour of an instance costs. Raises UsageError for a type that doesn't exist or has no price there."""
+    """The price of an instance for an hour. Raises UsageError for a type that does not exist or has no price there."""
     table = prices(region)
     return Price(table.of(instance_type), table.region, table.date, table.source)
 
 
 def prices(region: str) -> Prices:
-    """The newest prices that are known for a region, or those of us-east-1."""
+    """The newest known prices of a region; without any, those of us-east-1."""
     found = _packaged(region)
     refreshed = _cached(region)
     if refreshed and (found is None or refreshed.date >= found.date):
@@ -108,7 +108,7 @@ def _read(text: str, region: str, source: str) -> Prices | None:
 
 
 def cache_file(region: str) -> Path:
-    """Where refreshed prices are kept."""
+    """The file of refreshed prices."""
     return cache_folder() / f"prices-{region}.csv"
 
 
@@ -116,7 +116,7 @@ def cache_file(region: str) -> Path:
 
 
 def refresh(region: str) -> Prices:
-    """Ask AWS for today's prices of a region, and keep them. Needs credentials that allow pricing:GetProducts."""
+    """Ask AWS for today's prices of a region, and store them. The credentials have to allow pricing:GetProducts."""
     from ..files import write_whole, writing
 
     dollars: dict[str, float] = {}
@@ -151,7 +151,7 @@ def refresh(region: str) -> Prices:
 
 
 def _hourly(product: dict[str, Any]) -> Iterator[float]:
-    """A product's prices on demand. One-off fees have another unit, and free tiers cost nothing."""
+    """A product's on-demand prices, without one-off fees (other units) and free tiers (0 dollars)."""
     for term in product.get("terms", {}).get("OnDemand", {}).values():
         for dimension in term["priceDimensions"].values():
             dollars = float(dimension["pricePerUnit"].get("USD", 0))
@@ -161,12 +161,12 @@ def _hourly(product: dict[str, Any]) -> Iterator[float]:
 
 # ---- money ----
 
-# when it started, when it ended, its instance type, how many of those
+# start, end, instance type, number of instances
 Job = tuple[datetime.datetime | None, datetime.datetime | None, str, int]
 
 
 def cost_so_far(jobs: Iterable[Job], now: datetime.datetime, region: str) -> float:
-    """What jobs have cost until now, in US dollars: each second from when it started. Raises UsageError as `price` does."""
+    """The cost of jobs until now, in US dollars; each second from the start counts. Raises UsageError as `price` does."""
     table = prices(region)
     dollars = 0.0
     for started, ended, instance_type, count in jobs:
@@ -179,7 +179,9 @@ def cost_so_far(jobs: Iterable[Job], now: datetime.datetime, region: str) -> flo
 def affordable_seconds(
     remaining_dollars: float, jobs: int, instance_type: str, region: str, start_up_seconds: float = START_UP_SECONDS
 ) -> float:
-    """How long each of so many jobs may run for all of them to cost no more than what remains, in seconds; 0 if they can't
-    even start. The start-up of each is paid from it too. Raises UsageError as `price` does."""
+    """The seconds that each job may run so that all together cost at most what remains; 0 if that does not pay for their start-up.
+
+    Raises UsageError as `price` does.
+    """
     per_second = jobs * price(instance_type, region).dollars_per_hour / 3600
     return max(0.0, remaining_dollars / per_second - start_up_seconds)

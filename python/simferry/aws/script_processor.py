@@ -1,7 +1,7 @@
-"""One submission through the SageMaker SDK's own ScriptProcessor, with the SDK's faults stepped around.
+"""Submits one job through the SageMaker SDK's ScriptProcessor, and works around side effects of the SDK.
 
-sagemaker-core changes the inputs that it is given, tells its makers about every call, makes buckets, reads its own
-configuration files, and forgets the job's ARN. Here it gets copies, its documented opt-out, explicit addresses, our clients.
+sagemaker-core changes its inputs, sends telemetry, creates buckets, reads configuration files of its own, and drops the job's ARN.
+It therefore gets copies, the documented opt-out, explicit addresses, and our clients.
 """
 
 import contextlib
@@ -18,7 +18,7 @@ from ..hints import Extra, Shell, Text, Upgrade
 from . import session as aws
 from .limits import check_request
 
-# the SDK's own configuration, in place of the user's files: what a job is made of is what it was given here
+# the SDK's configuration; it replaces the user's files, so that a job has only the settings passed to start_script
 _CONFIGURATION = {"SchemaVersion": "1.0", "SageMaker": {"PythonSDK": {"Modules": {"TelemetryOptOut": True}}}}
 
 
@@ -122,7 +122,7 @@ def script_arguments(request: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def sdk_session(boto_session: Any = None, sagemaker_client: Any = None) -> Any:
-    """A session of the SDK that uses our clients, has its telemetry off, and reads no configuration file. Costs no request."""
+    """A session of the SDK with our clients, without telemetry and configuration files. It sends no request."""
     return _made_session(boto_session or aws.session(), sagemaker_client or aws.client("sagemaker"))
 
 
@@ -131,7 +131,7 @@ def _made_session(boto_session: Any, client: Any) -> Any:
     return _sdk().helper.Session(
         boto_session=boto_session,
         sagemaker_client=client,
-        sagemaker_runtime_client=client,  # of no use here: this one saves the making of three
+        sagemaker_runtime_client=client,  # these three are not used; the SDK would create them
         sagemaker_featurestore_runtime_client=client,
         sagemaker_metrics_client=client,
         sagemaker_config=_CONFIGURATION,
@@ -139,7 +139,7 @@ def _made_session(boto_session: Any, client: Any) -> Any:
 
 
 class _Client:
-    """A sagemaker client for one submission: checks the request before it is sent, and keeps the ARN that the SDK drops."""
+    """A sagemaker client for one submission. It checks the request before it is sent, and stores the ARN, which the SDK drops."""
 
     def __init__(self, client: Any, code_folder: bool) -> None:
         self._client, self._code_folder, self.arn = client, code_folder, ""
@@ -157,7 +157,7 @@ class _Client:
 
 
 def _check_code_folder(request: Mapping[str, Any]) -> None:
-    """FolderProcessor overrides a method that is the SDK's own business: another version may not call it."""
+    """Check that FolderProcessor worked: it overrides a private method, which another version of the SDK may not call."""
     inputs = {one["InputName"]: one for one in request.get("ProcessingInputs", [])}
     address = inputs["code"]["S3Input"]["S3Uri"] if "code" in inputs else ""
     if not address.endswith("/"):
@@ -170,7 +170,7 @@ def _check_code_folder(request: Mapping[str, Any]) -> None:
 
 
 def _check_addresses(code: str, inputs: Sequence[Mapping[str, Any]], outputs: Sequence[Mapping[str, Any]]) -> None:
-    """For what is not in S3 the SDK would make a bucket, and upload."""
+    """Refuse addresses outside of S3: the SDK would create a bucket and upload the files."""
     named = {"code": code}
     named |= {one["InputName"]: one["S3Input"]["S3Uri"] for one in inputs}
     named |= {one["OutputName"]: one["S3Output"]["S3Uri"] for one in outputs}
@@ -181,7 +181,7 @@ def _check_addresses(code: str, inputs: Sequence[Mapping[str, Any]], outputs: Se
 
 @cache
 def _sdk() -> Any:
-    """The SDK's modules, as attributes; imported quietly."""
+    """The SDK's modules, as attributes. Their import changes no logging."""
     try:
         with _root_logger_kept():
             from sagemaker.core import network, processing, shapes
@@ -191,11 +191,11 @@ def _sdk() -> Any:
         raise UsageError(f"{wanted}, and {error}", Extra("sagemaker")) from None
     logger = logging.getLogger("sagemaker")
     if logger.level == logging.NOTSET:
-        logger.setLevel(logging.CRITICAL)  # errors are raised, and told by us
+        logger.setLevel(logging.CRITICAL)  # simferry shows the errors
     _validate_once()
 
     class FolderProcessor(processing.ScriptProcessor):  # type: ignore[misc]  # the SDK has no types
-        """A ScriptProcessor whose code is the folder that the script lies in."""
+        """A ScriptProcessor whose code is the whole folder of the script."""
 
         def _convert_code_and_add_to_inputs(self, inputs: Any, s3_uri: str) -> Any:
             return super()._convert_code_and_add_to_inputs(inputs, s3_uri.rpartition("/")[0] + "/")
@@ -207,7 +207,7 @@ def _sdk() -> Any:
 
 @contextlib.contextmanager
 def _root_logger_kept() -> Iterator[None]:
-    """The SDK's import gives the root logger a handler and a level."""
+    """Restore the root logger: the SDK's import gives it a handler and a level."""
     root = logging.getLogger()
     handlers, level = list(root.handlers), root.level
     yield
@@ -216,20 +216,20 @@ def _root_logger_kept() -> Iterator[None]:
 
 
 def _validate_once() -> None:
-    """The SDK validates its configuration anew for each of its 20 settings, 0.7 s a job; ours is known to be valid.
+    """Skip the SDK's validation of our configuration: it repeats it for each of 20 settings, 0.7 s a job.
 
-    Where a version of the SDK has moved this, submissions are slower, and the opt-out still holds.
+    If a version of the SDK has this elsewhere, submissions are only slower.
     """
     with contextlib.suppress(ImportError, AttributeError):
         from sagemaker.core.config.config_manager import SageMakerConfig
 
         validate = SageMakerConfig.validate_sagemaker_config
 
-        def unless_ours(sagemaker_config: Any = None) -> None:
+        def skip_ours(sagemaker_config: Any = None) -> None:
             if sagemaker_config is not _CONFIGURATION:
                 validate(sagemaker_config)
 
-        SageMakerConfig.validate_sagemaker_config = staticmethod(unless_ours)
+        SageMakerConfig.validate_sagemaker_config = staticmethod(skip_ours)
 
 
 def _input(request: Mapping[str, Any]) -> Any:

@@ -1,4 +1,4 @@
-"""AWS sessions: credentials, region and endpoint from the usual configuration; the services' errors in our words."""
+"""AWS sessions with credentials, region and endpoint of the usual configuration; turns errors of services into simferry's."""
 
 import contextlib
 import ipaddress
@@ -12,11 +12,11 @@ from urllib.parse import urlparse
 from ..errors import NoAnswer, ServiceError, UsageError
 from ..hints import Option, Shell, Text, Variable, Words
 
-ATTEMPTS = 12  # adaptive: the client slows itself down when it is throttled
+ATTEMPTS = 12  # with adaptive retries: the client sends less when it is throttled
 
 
 class AwsError(ServiceError):
-    """An AWS service refused, or could not be asked. service_code: its own word for it, such as AccessDeniedException."""
+    """An AWS service refused a request, or could not be asked. service_code: its error code, such as AccessDeniedException."""
 
     code = "aws"
 
@@ -26,7 +26,7 @@ class AwsError(ServiceError):
 
 
 class AccessDenied(AwsError):
-    """The credentials are good, and do not allow it."""
+    """The credentials are valid, but do not allow the request."""
 
 
 class CredentialsError(AwsError):
@@ -45,7 +45,7 @@ def session() -> Any:
 
 
 def region() -> str:
-    """The region that is configured. Raises AwsError where none is."""
+    """The configured region. Raises AwsError if there is none."""
     name = session().region_name
     if not name:
         raise AwsError(
@@ -57,7 +57,7 @@ def region() -> str:
 
 @cache
 def client(service: str, in_region: str | None = None, attempts: int = ATTEMPTS) -> Any:
-    """A boto3 client that answers throttling with adaptive back-off. AWS_ENDPOINT_URL is heeded."""
+    """A boto3 client with adaptive back-off. It uses AWS_ENDPOINT_URL."""
     from botocore.config import Config
 
     config = Config(retries={"mode": "adaptive", "max_attempts": attempts}, connect_timeout=10, read_timeout=60)
@@ -68,11 +68,11 @@ def client(service: str, in_region: str | None = None, attempts: int = ATTEMPTS)
 
 
 def _check_that_it_answers(url: str) -> None:
-    """A server on this machine that is not there is told at once, and not after the patience that AWS gets."""
+    """Raise NoAnswer at once if the endpoint is on this machine and does not run; boto3 would try for minutes."""
     if is_loopback(url):
-        place = urlparse(url)
+        address = urlparse(url)
         try:
-            socket.create_connection((place.hostname, place.port or 80), timeout=5).close()
+            socket.create_connection((address.hostname, address.port or 80), timeout=5).close()
         except OSError:
             raise NoAnswer(
                 f"AWS can't be asked: {url} does not answer",
@@ -82,7 +82,7 @@ def _check_that_it_answers(url: str) -> None:
 
 
 def emulated(service: str = "sagemaker") -> bool:
-    """Whether a service is asked at this very machine: `simferry emulator`."""
+    """Whether the endpoint of a service is on this machine, as that of `simferry emulator`."""
     return is_loopback(client(service).meta.endpoint_url)
 
 
@@ -95,13 +95,13 @@ def is_loopback(url: str | None) -> bool:
 
 @cache
 def account() -> str:
-    """The account's number, as STS tells it."""
+    """The number of the account."""
     with asking("this AWS account"):
         return str(client("sts").get_caller_identity()["Account"])
 
 
 def role_arn(role: str) -> str:
-    """The ARN of an IAM role, by its name or its ARN. Raises UsageError for another ARN, AwsError where there is no such role."""
+    """The ARN of an IAM role, by its name or its ARN. Raises UsageError for an ARN of something else, AwsError for an unknown role."""
     if not role.startswith("arn:"):
         with asking(f"role {role}"):
             return str(client("iam").get_role(RoleName=role)["Role"]["Arn"])
@@ -120,7 +120,7 @@ LOGIN = "aws sso login, aws configure, or AWS_PROFILE;  aws sts get-caller-ident
 
 @contextlib.contextmanager
 def asking(what: str) -> Iterator[None]:
-    """Turns the errors of boto3 into one that names what was asked for, and the way out. what: the resource or service."""
+    """Turns boto3's errors into errors that say what was asked for and what to do. what: the resource or service."""
     from botocore import exceptions as b
 
     try:
@@ -144,10 +144,10 @@ def asking(what: str) -> Iterator[None]:
 
 
 def refused(what: str, error: Any) -> ServiceError:
-    """A service's refusal (botocore's ClientError) as an error of ours."""
-    said = error.response.get("Error", {})
-    code = str(said.get("Code", ""))
-    message = str(said.get("Message") or code).strip()
+    """Turns a refusal of a service (botocore's ClientError) into an error of simferry's."""
+    answer = error.response.get("Error", {})
+    code = str(answer.get("Code", ""))
+    message = str(answer.get("Message") or code).strip()
     if code in _EXPIRED:
         return CredentialsError("the AWS credentials have expired", LOGIN, code)
     if code in _UNKNOWN:
@@ -160,9 +160,9 @@ def refused(what: str, error: Any) -> ServiceError:
     if code in _DENIED:
         hint = "docs/iam/ has the policies that simferry needs, each action with what it is for."
         return AccessDenied(f"access to {what} is denied ({error.operation_name}): {message}", hint, code)
-    if error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0) >= 500:  # it may have been done all the same
-        said = f"{what}: AWS could not say whether {error.operation_name} was done: {message} ({code})"
-        return NoAnswer(said, service="AWS")
+    if error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0) >= 500:  # the request may have been executed
+        text = f"{what}: AWS could not say whether {error.operation_name} was done: {message} ({code})"
+        return NoAnswer(text, service="AWS")
     role = Option("role") + ", or SIMFERRY_ROLE; docs/iam/ tells how to make one." if "ssume role" in message else ""
     return AwsError(f"{what}: AWS refuses {error.operation_name}: {message} ({code})", role, code)
 

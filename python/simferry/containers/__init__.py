@@ -1,1 +1,1 @@
-"""Containers on this machine: the engine, and processing jobs that run in them as they do on the service."""
+"""Containers on this machine: the Docker engine, and jobs that run in containers as they do on a service."""

@@ -1,4 +1,4 @@
-"""The Docker engine: reached through the official client, its errors in words that say what to do."""
+"""The Docker engine, through its official client; its errors say what to do."""
 
 import errno
 import os
@@ -16,13 +16,13 @@ WAYS_OUT = Text(
 
 
 class EngineError(SimferryError):
-    """Docker is not there, not running, not to be reached, or refused something."""
+    """Docker is not installed, does not run, can't be reached, or refused a request."""
 
     code = "docker"
 
 
 class ImageError(UsageError):
-    """An image that isn't there, or can't do what it is asked."""
+    """An image does not exist, or can't do what it has to."""
 
     code = "image"
     exit_code = 1
@@ -33,7 +33,7 @@ def no_client() -> EngineError:
 
 
 def connect(timeout_seconds: int = 60) -> Any:
-    """A docker client whose engine answers. Raises EngineError: not installed, not running, or no permission."""
+    """A Docker client whose engine answers. Raises EngineError if Docker is not installed, does not run, or may not be used."""
     try:
         import docker
         import docker.errors
@@ -50,7 +50,7 @@ def connect(timeout_seconds: int = 60) -> Any:
 
 
 def _context_host() -> str | None:
-    """Where `docker context use` says that the engine is: Docker Desktop and rootless Docker are told so."""
+    """The engine's address in the current Docker context; Docker Desktop and rootless Docker set one."""
     from docker.context import ContextAPI
 
     context = ContextAPI.get_current_context()
@@ -82,13 +82,13 @@ def _why_not(error: BaseException) -> EngineError:
 
 
 def repository_of(name: str) -> str:
-    """An image's name without its tag or digest: the colon of a registry's port is none."""
+    """An image's name without its tag or digest. The colon before a registry's port starts no tag."""
     name = name.partition("@")[0]
     return name if "/" in name.rpartition(":")[2] or ":" not in name else name.rpartition(":")[0]
 
 
 def find_image(client: Any, name: str, pull: bool = True) -> Any:
-    """An image by its name, pulled where it is not here. Raises ImageError, also for another architecture than the engine's."""
+    """An image by its name; pulled if it is not on this machine. Raises ImageError, also if its architecture is not the engine's."""
     import docker.errors
 
     try:
@@ -115,9 +115,9 @@ def _pulled(client: Any, name: str) -> Any:
 
 
 def run_once(client: Any, image: str, command: list[str], **options: Any) -> tuple[int, str, str]:
-    """Run a command in a container that is removed afterwards: exit status, output, error output.
+    """Run a command in a new container, and remove it. Returns exit status, standard output and standard error.
 
-    Raises ImageError where the image has no such program.
+    Raises ImageError if the image has no such program.
     """
     import docker.errors
 

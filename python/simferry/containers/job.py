@@ -1,9 +1,8 @@
 """One job in containers on this machine, under the contract of a service.
 
-The request is the service's own; what it means is the `Contract`'s to say (processing.py), and where the service has S3 there is
-a `Storage`. What any such job has is here: several hosts on one network, the limits of the instance type, the maximal run time.
-Nothing stays behind: `finish` and `discard` remove containers, network and folder, and what a killed process left is found by its
-labels (`leftovers`).
+The request is the service's own. A `Contract` interprets it (processing.py); a `Storage` stands for S3. This module has what all such
+jobs share: several hosts on one network, the limits of the instance type, the maximal run time. `finish` and `discard` remove
+containers, network and folder. `leftovers` removes what a killed process left, which it finds by its labels.
 """
 
 import contextlib
@@ -19,15 +18,15 @@ from ..aws.instances import Instance
 from .engine import EngineError, find_image
 from .storage import Storage
 
-OWNER = "simferry.owner"  # label: who started it; all that an owner left behind is found by it
+OWNER = "simferry.owner"  # label: who started the container; `leftovers` finds containers by it
 JOB = "simferry.job"
 GIB = 2**30
-ROLE = "arn:aws:iam::000000000000:role/simferry-local"  # of jobs that run here: nobody is asked for it
+ROLE = "arn:aws:iam::000000000000:role/simferry-local"  # in requests of local jobs; it is never assumed
 
 
 @dataclass
 class Outcome:
-    """How a job stands: the service's status, exit message and failure reason."""
+    """The state of a job: the service's status, exit message and failure reason."""
 
     status: str  # InProgress, Completed, Failed, Stopped
     exit_message: str = ""
@@ -36,7 +35,7 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Needs:
-    """What a request asks of the machine. seconds: that the job may run. isolated: it reaches no network."""
+    """What a job needs of the machine. seconds: its maximal run time. isolated: whether it has no network."""
 
     name: str
     image: str
@@ -53,7 +52,7 @@ class Needs:
 
 @dataclass
 class Host:
-    """One of a job's containers. folder: what it sees at `Launch.mount`. left_out: files of its outputs, and why they are."""
+    """One of a job's containers. folder: is mounted at `Launch.mount`. left_out: output files that were not copied, with the reason."""
 
     name: str  # algo-1
     number: int
@@ -69,7 +68,7 @@ class Host:
 
 @dataclass(frozen=True)
 class Launch:
-    """How a host's container is started. Without entrypoint or command the image's own is taken."""
+    """How a host's container is started. None stands for the image's own entry point or command."""
 
     entrypoint: list[str] | None
     command: list[str] | None
@@ -78,26 +77,26 @@ class Launch:
 
 
 class Contract(Protocol):
-    """What a service's jobs find in their containers, and what their ends mean."""
+    """What a service provides in the containers of its jobs, and how it judges their exit."""
 
     def needs(self, request: Mapping[str, Any]) -> Needs:
-        """Raises RequestRefused for a request that the service would not take."""
+        """What a request needs. Raises RequestRefused for a request that the service would refuse."""
 
     def prepare(self, host: Host, request: Mapping[str, Any], storage: Storage) -> Launch:
-        """Fills a host's folder, before it is started."""
+        """Fills the folder of a host before its container starts."""
 
     def send(self, host: Host, request: Mapping[str, Any], storage: Storage, ended: bool) -> None:
-        """Brings a host's outputs out: those that come while it runs, or those of a job that has `ended` well."""
+        """Copies outputs of a host to the storage: those copied while it runs, or, if `ended`, those of a completed job."""
 
     def outcome(self, hosts: list[Host], states: Mapping[str, Mapping[str, Any]], stopped: str) -> Outcome:
-        """How a job ended. states: the engine's, of the hosts that decide, by name. stopped: why it was stopped, if it was."""
+        """How a job ended. states: the engine's states of the hosts that decide, by name. stopped: why it was stopped, or empty."""
 
 
 class ContainerJob:
-    """A job in containers here.
+    """A job in containers on this machine.
 
-    folder: an empty one of the job's own, for what the containers see. owner: of its label. image: the engine's own name for what
-    the request calls its image.
+    folder: an empty folder of the job's own; the containers mount its subfolders. owner: the value of the label OWNER. image: the
+    engine's name of the image, where the request has another.
     """
 
     def __init__(
@@ -117,18 +116,18 @@ class ContainerJob:
         self.hosts = {name: Host(name, i, folder / name, self.needs) for i, name in enumerate(self.needs.host_names)}
         self.started = 0.0
         self.send_again = 0.0
-        self.stopped = ""  # why, once it is
+        self.stopped = ""  # the reason, after `stop`
         self.network: Any = None
         self.outcome = Outcome("InProgress")
-        self.kept_logs: dict[str, str] = {}  # by host, once it has ended
+        self.kept_logs: dict[str, str] = {}  # by host, after the end
 
     # ---- start ----
 
     def start(self) -> None:
-        """Bring the inputs, write the configuration, start the hosts. What fails leaves nothing behind."""
+        """Copy the inputs, write the configuration, start the hosts. After an error nothing is left."""
         find_image(self.client, self.image)
         try:
-            self.folder.mkdir(mode=0o700, exist_ok=True)  # the hosts' folders below are anybody's
+            self.folder.mkdir(mode=0o700, exist_ok=True)  # its subfolders are writable for all
             launches = {host.name: self._prepared(host) for host in self.hosts.values()}
             if len(self.hosts) > 1:
                 self.network = self.client.networks.create(
@@ -145,7 +144,7 @@ class ContainerJob:
 
     def _prepared(self, host: Host) -> Launch:
         launch = self.contract.prepare(host, self.request, self.storage)
-        for path in [host.folder, *host.folder.rglob("*")]:  # the image's user is another than ours
+        for path in [host.folder, *host.folder.rglob("*")]:  # the image's user is not this one
             path.chmod(0o777 if path.is_dir() else 0o666)
         return launch
 
@@ -166,7 +165,7 @@ class ContainerJob:
             volumes={str(host.folder): {"bind": launch.mount, "mode": "rw"}},
             nano_cpus=cores * 10**9,
             mem_limit=memory,
-            memswap_limit=memory,  # no swap there either
+            memswap_limit=memory,  # no swap, as on the service
             labels=self.labels,
             **options,
         )
@@ -174,7 +173,7 @@ class ContainerJob:
     # ---- watch ----
 
     def poll(self) -> Outcome:
-        """How the job stands now; when it has ended, its outputs are there and its containers gone."""
+        """The state of the job. When it has ended, its outputs have been copied and its containers removed."""
         if self.outcome.status != "InProgress":
             return self.outcome
         import docker.errors
@@ -189,14 +188,14 @@ class ContainerJob:
         if time.monotonic() >= self.send_again:
             began = time.monotonic()
             self._send(ended=False)
-            # to look through many files is to be a small part of the time
+            # looking through many files takes at most a fifth of the time
             self.send_again = time.monotonic() + 4 * (time.monotonic() - began)
         running = [name for name, s in states.items() if s.get("Running") or s.get("Status") == "created"]
         bad = {name: s for name, s in states.items() if name not in running and s["ExitCode"] != 0}
         if running and time.monotonic() - self.started > self.needs.seconds:
             self.stop(f"MaxRuntimeExceeded: the job ran longer than {self.needs.seconds} s")
             return self.poll()
-        if running and bad:  # a host is lost: the others are of no use
+        if running and bad:  # without one host the others can't complete the job
             for name in running:
                 with contextlib.suppress(docker.errors.APIError):
                     self.hosts[name].container.kill()
@@ -206,7 +205,7 @@ class ContainerJob:
         return self.finish(bad or states)
 
     def logs(self, host: str) -> str:
-        """What a host has printed so far."""
+        """The output of a host so far."""
         with contextlib.suppress(Exception):
             printed: bytes = self.hosts[host].container.logs()
             return printed.decode(errors="replace")
@@ -226,7 +225,7 @@ class ContainerJob:
     # ---- end ----
 
     def finish(self, states: dict[str, dict[str, Any]]) -> Outcome:
-        """Outputs out, containers gone. states: of the hosts that decide about the outcome."""
+        """Copy outputs, remove containers. states: those of the hosts that decide the outcome."""
         self._send(ended=False)
         outcome = self.contract.outcome(list(self.hosts.values()), states, self.stopped)
         if outcome.status == "Completed":
@@ -242,7 +241,7 @@ class ContainerJob:
 
     def discard(self) -> None:
         """Remove containers, network and folder, whatever state they are in."""
-        with contextlib.suppress(EngineError):  # by label: one that was made may not have been told of
+        with contextlib.suppress(EngineError):  # by label: the engine may have made one whose answer was lost
             leftovers(self.client, self.labels)
         remove_folder(self.client, self.image, self.folder)
 
@@ -252,12 +251,12 @@ def _left_out(host: Host) -> str:
 
 
 def cores_of(kind: Instance, here: int) -> int:
-    """The cores that a job gets here: the instance's, or as many as there are."""
+    """The cores of a job here: those of the instance, at most those of the machine."""
     return min(kind.cores, here)
 
 
 def remove_folder(client: Any, image: str, folder: Path) -> None:
-    """Remove a folder in which a container's user, perhaps root, has written. The engine would follow a link in its place."""
+    """Remove a folder in which a container's user, perhaps root, has written. A link is not followed."""
     shutil.rmtree(folder, ignore_errors=True)
     if folder.exists() and not folder.is_symlink():
         with contextlib.suppress(Exception):
@@ -269,8 +268,10 @@ def remove_folder(client: Any, image: str, folder: Path) -> None:
 
 
 def leftovers(client: Any, labels: dict[str, str], patience_seconds: float = 0) -> None:
-    """Remove the containers and networks that have all these labels. patience_seconds: for which an engine that does not answer
-    is asked again. Raises EngineError."""
+    """Remove the containers and networks that have all these labels.
+
+    patience_seconds: how long to ask again if the engine does not answer. Raises EngineError.
+    """
     until = time.monotonic() + patience_seconds
     while True:
         try:

@@ -1,6 +1,6 @@
-"""The contract of SageMaker Processing, as a job in containers here has it.
+"""The contract of SageMaker Processing, for a job in containers here.
 
-/opt/ml/processing/..., /opt/ml/config/*.json, the entry point and arguments, exit codes, ExitMessage.
+It has /opt/ml/processing/..., /opt/ml/config/*.json, the entry point and arguments, exit codes and ExitMessage.
 """
 
 import codecs
@@ -17,12 +17,12 @@ from .job import Host, Launch, Needs, Outcome
 from .storage import Storage
 
 MESSAGE_BYTES = 1024
-LONGEST_MESSAGE = 1 << 16  # of which so much is looked at
+LONGEST_MESSAGE = 1 << 16  # bytes of a message that are read
 MOUNT = "/opt/ml"
 
 
 class Processing:
-    """arn: what the containers are told that the job is."""
+    """The `Contract` of SageMaker Processing. arn: the job's ARN in its configuration file."""
 
     def __init__(self, arn: str = "") -> None:
         self.arn = arn
@@ -112,7 +112,7 @@ def _outputs(request: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 def _inside(host: Host, path: str) -> Path:
-    """Where a path of the container lies here. Raises RequestRefused for one that would lie outside of the job's folder."""
+    """The path on this machine of a path in the container. Raises RequestRefused if it is outside of the job's folder."""
     if not path.startswith(f"{MOUNT}/") or ".." in path.split("/"):
         raise RequestRefused(f"LocalPath must begin with {MOUNT}/ and not lead out of it, and is '{path}'")
     return host.folder / Path(path).relative_to(MOUNT)
@@ -123,7 +123,7 @@ def _message(host: Host) -> bytes:
 
 
 def _reason(host: str, state: Mapping[str, Any], needs: Needs) -> str:
-    """FailureReason of a job one of whose hosts ended badly."""
+    """The FailureReason of a job in which this host failed."""
     code, memory = state["ExitCode"], f"{needs.instance.memory_gib:g} GiB"
     why = f": out of memory ({needs.instance.name} has {memory})" if state.get("OOMKilled") else ""
     if needs.hosts > 1 and code == 137 and not why:
@@ -133,7 +133,7 @@ def _reason(host: str, state: Mapping[str, Any], needs: Needs) -> str:
 
 
 def is_text(content: bytes) -> bool:
-    """Whether it is UTF-8, as far as it was read: its last character may be cut."""
+    """Whether it is UTF-8. The last character may be incomplete if the file was not read to its end."""
     try:
         codecs.getincrementaldecoder("utf-8")().decode(content, final=len(content) % LONGEST_MESSAGE != 0)
     except UnicodeDecodeError:

@@ -1,4 +1,4 @@
-"""Where the inputs of jobs in containers here come from and their outputs go: folders of this machine, or S3."""
+"""Copies inputs and outputs of jobs in containers here: from and to folders of this machine, or S3."""
 
 import contextlib
 import errno
@@ -15,25 +15,25 @@ from ..untrusted import File, Sent, Tree, Unfit
 
 
 class Storage(Protocol):
-    """Where a job's inputs come from and its outputs go."""
+    """Copies a job's inputs and outputs."""
 
     def fetch(self, source: dict[str, Any], folder: Path, host: int, hosts: int) -> None:
-        """Bring what an S3Input of the request names into a folder; of sharded data only host number `host`'s share."""
+        """Copy the files of an S3Input into a folder; of sharded data only the share of host number `host`."""
 
     def send(self, tree: Tree, uri: str) -> None:
-        """Bring the files of a tree that are new or have changed to a URI; what can't be brought is passed over."""
+        """Copy new and changed files of a tree to a URI. Files that can't be copied are left out."""
 
 
-HERE = "s3://this-machine"  # the service knows no addresses but those of S3
+HERE = "s3://this-machine"  # the service's requests have addresses in S3 only
 
 
 def local_uri(path: Path) -> str:
-    """A folder of this machine, as the request of a job that runs here names it."""
+    """The address of a folder of this machine, in the request of a job that runs here."""
     return f"{HERE}{path.absolute()}"
 
 
 def share(files: list[Any], source: dict[str, Any], host: int, hosts: int) -> list[Any]:
-    """What host number `host` gets of an input's files: all of them, or every so many where they are sharded."""
+    """The files of an input for host number `host`: all, or every `hosts`-th one if they are sharded."""
     return files[host::hosts] if source.get("S3DataDistributionType") == "ShardedByS3Key" else files
 
 
@@ -61,12 +61,12 @@ class Files:
 
 
 class TransferError(Exception):
-    """Data could not be brought or taken; the words are those of the job's FailureReason."""
+    """Data could not be copied. The message becomes the job's FailureReason."""
 
 
 @dataclass(frozen=True)
 class Item:
-    """An object, and the file that it becomes below the input's folder."""
+    """An object, and the name of its file below the input's folder."""
 
     bucket: str
     key: str
@@ -74,15 +74,15 @@ class Item:
 
 
 class S3Storage:
-    """Storage in S3, as SageMaker brings and takes files.
+    """Storage in S3, with the rules of SageMaker.
 
-    s3: a boto3 client with the credentials of the job's role. encryption: what put_object is told of keys.
+    s3: a boto3 client with the credentials of the job's role. encryption: the arguments of put_object for encryption.
     """
 
     def __init__(self, s3: Any, role: str, encryption: dict[str, str]) -> None:
         self.s3, self.role, self.encryption = s3, role, encryption
         self.sent: Sent = {}
-        self.lost = False  # the host is gone, and with it what it had not sent
+        self.lost = False  # after this host was lost nothing more is sent
 
     def fetch(self, source: dict[str, Any], folder: Path, host: int, hosts: int) -> None:
         uri = source["S3Uri"]
@@ -99,7 +99,7 @@ class S3Storage:
                         file.write(piece)
 
     def _under(self, uri: str) -> list[Item]:
-        """Every object whose key begins with the prefix, as a string."""
+        """Every object whose key begins with the prefix; the prefix need not end at a slash."""
         bucket, prefix = split(uri)
         pages = self.s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
         keys = [one["Key"] for page in pages for one in page.get("Contents", [])]
@@ -113,7 +113,7 @@ class S3Storage:
         return [Item(bucket, key, name_below(prefix, key)) for key in keys if not key.endswith("/")]
 
     def _manifest(self, uri: str) -> list[Item]:
-        """A manifest is a JSON list: {"prefix": "s3://..."}, then names below it."""
+        """The objects of a manifest: a JSON list of {"prefix": "s3://..."} and names below it."""
         bucket, key = split(uri)
         content = self.s3.get_object(Bucket=bucket, Key=key)["Body"].read()
         try:
@@ -148,19 +148,20 @@ def transferring(what: str, uri: str) -> Any:
     try:
         yield
     except ClientError as error:
-        said = error.response["Error"]
-        reason = f"{error.operation_name} failed for {uri}: {said.get('Message') or said['Code']} ({said['Code']})"
+        answer = error.response["Error"]
+        code = answer["Code"]
+        reason = f"{error.operation_name} failed for {uri}: {answer.get('Message') or code} ({code})"
         raise TransferError(f"ClientError: {what}. {reason}") from None
 
 
 def is_inside(name: str) -> bool:
-    """Whether a name below a folder names a file that lies in it: a manifest's names are anybody's."""
+    """Whether a file of this name lies inside of the folder; the names of a manifest are not trusted."""
     path = PurePosixPath(name)
     return bool(path.parts) and not path.is_absolute() and ".." not in path.parts and "\0" not in name
 
 
 def as_key(name: str) -> str:
-    """A file's name as an object's key: bytes that are no UTF-8 become \\x and their digits."""
+    """A file's name as an object's key. Bytes that are not UTF-8 become \\x and two digits."""
     return os.fsencode(name).decode(errors="backslashreplace")
 
 
@@ -171,7 +172,7 @@ def split(uri: str) -> tuple[str, str]:
 
 
 def name_below(prefix: str, key: str) -> str:
-    """Where an object that was found by a prefix lies below the input's folder: a prefix that is no folder is cut at its own."""
+    """The name of an object below the input's folder. If the prefix ends inside a name, that name is kept whole."""
     rest = key.removeprefix(prefix)
     if rest.startswith("/") or not prefix or prefix.endswith("/"):
         return rest.lstrip("/")

@@ -1,4 +1,4 @@
-"""Images: written from a simulation, built, checked, found and pushed.
+"""Images: write a recipe for a simulation, build, check, find and push.
 
 simferry.images.build(simferry.images.recipe("folder"))      simferry.images.registry.push(name, to)
 """

@@ -1,4 +1,4 @@
-"""An account's ECR: its address, its names, its repositories, the login."""
+"""The ECR of an account: address, image names, repositories, login."""
 
 import base64
 import contextlib
@@ -12,18 +12,18 @@ from ..aws.session import client as aws_client
 from ..containers.engine import repository_of
 
 ECR = re.compile(r"(\d{12})\.dkr\.ecr(?:-fips)?\.([a-z0-9-]+)\.amazonaws\.com(?:\.cn)?")
-ATTEMPTS = 3  # somebody watches: an ECR that does not answer is told soon
+ATTEMPTS = 3  # few, because a user waits for the answer
 KEPT_IMAGES = 30
 Progress = Callable[[str], None]
 
 
 def ecr_host(account: str, region: str) -> str:
-    """The address of an account's ECR: in China it has an ending of its own."""
+    """The address of an account's ECR; in China it has another domain."""
     return f"{account}.dkr.ecr.{region}.amazonaws.com{'.cn' if region.startswith('cn-') else ''}"
 
 
 def named_in_ecr(name: str) -> tuple[str, dict[str, str]]:
-    """The repository of a name without its host, and which of its images is meant, as ECR's requests have it."""
+    """The repository of an image name without host, and the tag or digest as an ImageIdentifier of ECR."""
     repository = repository_of(name)
     tag, _, digest = name[len(repository) :].lstrip(":").partition("@")
     return repository, {"imageDigest": digest} if digest else {"imageTag": tag or "latest"}
@@ -34,7 +34,7 @@ def client_of(region: str) -> Any:
 
 
 def ecr_login(account: str, region: str, repository: str, on_progress: Progress) -> dict[str, str]:
-    """Make the repository where it is missing; user and password for this registry. Raises AwsError."""
+    """Create the repository if it is missing. Returns user and password of the registry. Raises AwsError."""
     with asking(f"ECR of account {account} in {region}"):
         ecr = client_of(region)
         try:
@@ -48,7 +48,7 @@ def ecr_login(account: str, region: str, repository: str, on_progress: Progress)
 
 
 def _make_repository(ecr: Any, account: str, repository: str) -> None:
-    """A repository of immutable tags that are scanned, in which the newest images are kept; or none."""
+    """Create a repository with immutable tags, scans, and a rule that keeps the newest images. After an error there is none."""
     from botocore.exceptions import ClientError
 
     try:
@@ -57,7 +57,7 @@ def _make_repository(ecr: Any, account: str, repository: str) -> None:
             imageScanningConfiguration={"scanOnPush": True}, tags=[{"Key": "made-by", "Value": "simferry"}],
         )  # fmt: skip
     except ecr.exceptions.RepositoryAlreadyExistsException:
-        return  # another was faster
+        return  # another process has created it
     rule = {
         "rulePriority": 1,
         "description": f"keep the newest {KEPT_IMAGES} images",
@@ -69,6 +69,6 @@ def _make_repository(ecr: Any, account: str, repository: str) -> None:
             registryId=account, repositoryName=repository, lifecyclePolicyText=json.dumps({"rules": [rule]})
         )
     except ClientError:
-        with contextlib.suppress(ClientError):  # without its rule it would be half made
+        with contextlib.suppress(ClientError):  # no repository without its rule
             ecr.delete_repository(registryId=account, repositoryName=repository)
         raise

@@ -1,4 +1,4 @@
-"""Images that SageMaker can run: those in ECR. One that is here is pushed there."""
+"""Finds images in ECR, where SageMaker can run them; a local image is pushed there first."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,8 +13,11 @@ from .registry import digests_of, push, tag_of
 
 @dataclass(frozen=True)
 class Image:
-    """uri: its address in ECR, by its digest, so that what is pushed later changes nothing. digest: what decides its content.
-    local: its name here, where it is here."""
+    """An image in ECR.
+
+    uri: its address with the digest, so that later pushes change nothing. digest: identifies the content. local: its name on this
+    machine, if it is here.
+    """
 
     uri: str
     digest: str
@@ -22,7 +25,7 @@ class Image:
 
 
 def find_or_push(name: str, on_progress: Callable[[str], None] = lambda _: None) -> Image:
-    """An image by its address in ECR, or by its name here: it is pushed to the account's ECR. Raises where it is in neither."""
+    """An image by its address in ECR, or by its local name; a local image is pushed to ECR. Raises UsageError if there is none."""
     from ..containers.engine import EngineError, ImageError, connect, find_image, repository_of
 
     host, _, rest = name.partition("/")
@@ -41,13 +44,13 @@ def find_or_push(name: str, on_progress: Callable[[str], None] = lambda _: None)
         return _only_in_ecr(name, "it is not here either")
     registry, repository = ecr_host(account(), region()), repository_of(name).rpartition("/")[2]
     digest = _found(account(), region(), repository, {"imageTag": tag_of(here)}, name)
-    if digest not in digests_of(here):  # the tag is the recipe's: it may be another machine's image of the same recipe
+    if digest not in digests_of(here):  # another machine may have pushed its image of the same recipe
         digest = push(name, registry, on_progress).digest
     return Image(f"{registry}/{repository}@{digest}", str(here.id), name)
 
 
 def _found(owner: str, where: str, repository: str, which: dict[str, str], name: str) -> str:
-    """The digest of an image in ECR; empty where there is none."""
+    """The digest of an image in ECR; empty if there is none."""
     ecr = client("ecr", where)
     with asking(f"image {name}"):
         try:
@@ -58,7 +61,7 @@ def _found(owner: str, where: str, repository: str, which: dict[str, str], name:
 
 
 def _only_in_ecr(name: str, why: str) -> Image:
-    """The image of that name and tag in the account's ECR; without a tag the tagged one that was pushed last."""
+    """The image of this name and tag in the account's ECR; without a tag, the newest that has one."""
     repository, which = named_in_ecr(name)
     if name == repository:
         digest = _newest(repository)
@@ -73,7 +76,7 @@ def _only_in_ecr(name: str, why: str) -> Image:
 
 
 def _newest(repository: str) -> str:
-    """The digest of the image that was pushed last. One without a tag is part of another, or another has taken its tag."""
+    """The digest of the newest image with a tag. Images without a tag are parts of others, or were replaced."""
     ecr = client("ecr")
     with asking(f"image {repository}"):
         try:
@@ -86,6 +89,6 @@ def _newest(repository: str) -> str:
 
 
 def _absent(ecr: Any) -> tuple[type[Exception], ...]:
-    """What ECR answers where there is no such image, or where none can have such a name."""
+    """ECR's errors for an image that does not exist, or whose name is not valid."""
     names = ("RepositoryNotFoundException", "ImageNotFoundException", "InvalidParameterException")
     return tuple(getattr(ecr.exceptions, name) for name in names)

@@ -1,4 +1,4 @@
-"""What a script needs to run, found in its text, and a readable Dockerfile made of it."""
+"""Finds the packages that a script needs, and writes a readable Dockerfile for it."""
 
 import ast
 import hashlib
@@ -13,12 +13,12 @@ from ..errors import SimulationError, UsageError, nearest
 from ..hints import Command
 from .recipes import Recipe
 
-# R packages that come with R; Debian packages the recommended ones apart
+# packages that come with R; Debian has the recommended ones in a package of their own
 _BASE_R = {
     "base", "compiler", "datasets", "graphics", "grDevices", "grid", "methods", "parallel", "splines", "stats", "stats4",
     "tcltk", "tools", "utils",
 }  # fmt: skip
-# modules whose package has another name, where the package is not installed here and can't be asked
+# modules whose package has another name; used where the package is not installed here
 _PACKAGES = {
     "sklearn": "scikit-learn", "skimage": "scikit-image", "PIL": "pillow", "yaml": "pyyaml", "cv2": "opencv-python-headless",
     "bs4": "beautifulsoup4", "dateutil": "python-dateutil", "Bio": "biopython",
@@ -67,7 +67,7 @@ def r_packages(text: str) -> list[str]:
 
 
 def _r_sources(path: Path, seen: set[Path]) -> str:
-    """A script's text, and that of the files that it sources by their names."""
+    """The text of a script, and of the files that it sources."""
     seen.add(path.resolve())
     text = path.read_text(encoding="utf-8", errors="replace")
     out = [text]
@@ -110,7 +110,7 @@ def _imports(text: str, name: str, beside: Path, seen: set[Path]) -> set[str]:
     return out
 
 
-# ---- the recipe ----
+# ---- the Dockerfile ----
 
 
 def recipe_for(script: str | Path, name: str | None = None, packages: Iterable[str] = ()) -> Recipe:
@@ -165,7 +165,7 @@ def _short_hash(text: str) -> str:
 
 
 def write_recipe(made_of: Recipe, folder: Path) -> None:
-    """Write a recipe's files into a folder. Raises UsageError where the Dockerfile there was changed by hand."""
+    """Write a recipe's files into a folder. Raises UsageError if its Dockerfile was changed by hand."""
     dockerfile = folder / "Dockerfile"
     if dockerfile.is_file():
         _, _, rest = dockerfile.read_text(encoding="utf-8").partition(f"# {_WRITTEN} ")

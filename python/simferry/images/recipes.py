@@ -1,4 +1,4 @@
-"""Images: built, and tagged by the hash of everything that goes in."""
+"""Builds images. The tag is a hash of everything that goes into the image."""
 
 import contextlib
 import hashlib
@@ -25,7 +25,7 @@ Progress = Callable[[str], None]
 
 @dataclass
 class Recipe:
-    """What an image is made of: a name, the files of its build context (Dockerfile among them), build arguments."""
+    """What an image is built from: a name, the files of the build context with the Dockerfile, build arguments, a platform."""
 
     name: str
     files: dict[str, bytes]
@@ -34,7 +34,7 @@ class Recipe:
 
     @property
     def hash(self) -> str:
-        """SHA-256 of everything that goes in, the same on every machine: 12 digits of it are the tag."""
+        """The SHA-256 of the recipe, the same on every machine. Its first 12 digits are the tag."""
         digest = hashlib.sha256(json.dumps([self.build_args, self.platform], sort_keys=True).encode())
         for name, content in sorted(self.files.items()):
             for part in (name.encode(), content):
@@ -46,12 +46,12 @@ class Recipe:
         return f"{self.name}:{self.hash[:12]}"
 
     def context(self) -> io.BytesIO:
-        """The build context as a tar."""
+        """The build context as a tar archive."""
         out = io.BytesIO()
         with tarfile.open(fileobj=out, mode="w") as tar:
             for name, content in sorted(self.files.items()):
                 info = tarfile.TarInfo(name)
-                # what git or a file system says of modes differs between machines
+                # file modes differ between machines, and are not taken over
                 info.size, info.mode = len(content), 0o755 if content.startswith(b"#!") else 0o644
                 tar.addfile(info, io.BytesIO(content))
         out.seek(0)
@@ -60,7 +60,7 @@ class Recipe:
 
 @dataclass
 class Built:
-    """tag: name and recipe hash. skipped: it was there already."""
+    """The result of `build`. tag: name and recipe hash. skipped: whether the image existed already."""
 
     tag: str
     id: str
@@ -68,7 +68,7 @@ class Built:
 
 
 def recipe(folder: str | Path, name: str | None = None, build_args: Mapping[str, str] | None = None) -> Recipe:
-    """The recipe in a folder: its Dockerfile and what lies beside it, but for what .dockerignore names."""
+    """The recipe in a folder: its Dockerfile and the files beside it, except those that .dockerignore names."""
     folder = Path(folder)
     if folder.is_file():
         folder = folder.parent
@@ -95,9 +95,9 @@ def _not_ignored(folder: Path, patterns: list[str]) -> list[str]:
 
 
 def build(made_of: Recipe, on_progress: Progress = lambda _: None, rebuild: bool = False) -> Built:
-    """Build an image, unless one of this recipe is here. Raises ImageError with the failing step and its last lines.
+    """Build an image, unless one of this recipe exists. Raises ImageError with the failed step and the last lines of its output.
 
-    rebuild: from the first step on. What fails, or is interrupted, leaves no container and no nameless image.
+    rebuild: build all steps anew. A build that fails or is interrupted leaves no container and no image without a name.
     """
     import docker.errors
     import requests
@@ -156,9 +156,9 @@ def _id(client: Any, name: str) -> str | None:
 
 
 def _remove_nameless(client: Any, image: str) -> None:
-    """Remove an image that has no name, and nothing built upon it.
+    """Remove an image if it has no name.
 
-    Of a build that was interrupted the engine first ends the step that runs on it.
+    After an interrupted build the engine first ends the running step; until then it refuses to remove the image.
     """
     import docker.errors
     import requests

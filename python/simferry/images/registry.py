@@ -1,4 +1,4 @@
-"""Pushing images: to ECR, whose repository is made where it is missing, or to any registry Docker knows."""
+"""Pushes images to ECR, where a missing repository is created, or to any other registry."""
 
 import contextlib
 import hashlib
@@ -17,18 +17,18 @@ _HOST = re.compile(r"(?=.*[.:]|localhost)[A-Za-z0-9][A-Za-z0-9.-]*(?::\d+)?")
 _PART = r"[a-z0-9]+(?:(?:[._-]|__|-+)[a-z0-9]+)*"
 _NAME = re.compile(rf"(?:{_PART}/)*{_PART}")
 _MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
-PUSH_SECONDS = 600  # for which a registry may say nothing: it looks through what it was sent
+PUSH_SECONDS = 600  # a registry may be silent for so long while it checks an upload
 
 
 class RegistryError(SimferryError):
-    """A registry that refuses the login or the image, or can't be reached. What AWS itself refuses is an AwsError."""
+    """A registry refuses the login or the image, or can't be reached. Errors of AWS itself are AwsErrors."""
 
     code = "registry"
 
 
 @dataclass
 class Pushed:
-    """uri: with the tag; digest: by which the registry knows it; skipped: it had it already."""
+    """The result of `push`. uri: with the tag. digest: that of the registry. skipped: whether the registry had the image already."""
 
     uri: str
     digest: str
@@ -38,8 +38,8 @@ class Pushed:
 def push(name: str, to: str, on_progress: Progress = lambda _: None) -> Pushed:
     """Push a local image. to: a registry (host[:port], perhaps with a path), or an account's ECR host.
 
-    The tag is that of the recipe's hash, so that a tag never changes its meaning. Raises RegistryError, and for ECR AwsError; what
-    is not pushed leaves no name here.
+    The tag comes from the recipe's hash, so a tag never names another image. Raises RegistryError, and for ECR AwsError; the local
+    name that a push needs is then removed.
     """
     import docker.errors
 
@@ -71,20 +71,20 @@ def push(name: str, to: str, on_progress: Progress = lambda _: None) -> Pushed:
 
 
 def digests_of(image: Any) -> set[str]:
-    """By which registries know this very image: those that it came from or went to, and ECR as `simferry emulator` plays it."""
+    """The digests under which registries know this image: those it was pulled from or pushed to, and the emulator's ECR."""
     here = {digest.rpartition("@")[2] for digest in image.attrs.get("RepoDigests", [])}
     return here | {_emulators_manifest(image)[1]}
 
 
 def _emulators_manifest(image: Any) -> tuple[str, str]:
-    """What stands for an image in the emulator's ECR, and its digest."""
+    """The manifest of an image in the emulator's ECR, and its digest."""
     config = {"mediaType": "application/vnd.docker.container.image.v1+json", "size": 0, "digest": image.id}
     manifest = json.dumps({"schemaVersion": 2, "mediaType": _MANIFEST, "config": config, "layers": []})
     return manifest, f"sha256:{hashlib.sha256(manifest.encode()).hexdigest()}"
 
 
 def _put_in_emulator(ecr: Any, account: str, repository: str, tag: str, image: Any, uri: str) -> Pushed:
-    """The emulator's jobs run in the engine that has the image: it needs to know only which one the tag means."""
+    """Register the image in the emulator's ECR. No layers are sent: its jobs run in the engine that has the image."""
     manifest, digest = _emulators_manifest(image)
     name = {"registryId": account, "repositoryName": repository}
     with asking(f"image {uri}"):
@@ -99,7 +99,7 @@ def _put_in_emulator(ecr: Any, account: str, repository: str, tag: str, image: A
 
 
 def check_names(host: str, repository: str, ecr: bool) -> None:
-    """Raise ImageError for what no registry, or ECR, would take as a name."""
+    """Raise ImageError for a name that registries, or ECR, do not accept."""
     if not _HOST.fullmatch(host):
         raise ImageError(
             f"{host!r} is no registry's name", "It is a host, such as 123456789012.dkr.ecr.us-west-2.amazonaws.com."
@@ -142,7 +142,7 @@ def _push(client: Any, repository: str, tag: str, credentials: dict[str, str] | 
 
 
 def _progress(event: dict[str, Any]) -> str:
-    """What an event says of a layer: its state, and while it is sent how much of it, in tenths."""
+    """The state of a layer in an event of the engine; while it is sent, with the share that was sent, in steps of 10 %."""
     if "id" not in event or "status" not in event:
         return ""
     sent = event.get("progressDetail") or {}
@@ -175,7 +175,7 @@ def _refused(repository: str, text: str) -> RegistryError:
 
 
 def _digest_there(client: Any, uri: str, credentials: dict[str, str] | None) -> str | None:
-    """The digest under which the registry has this tag; None where it has not, or does not say."""
+    """The registry's digest of this tag; None if it has no such tag, or does not answer."""
     import docker.errors
 
     try:

@@ -1,1 +1,1 @@
-"""What requests to a service say."""
+"""The contents of requests to services."""

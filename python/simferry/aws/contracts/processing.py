@@ -1,12 +1,12 @@
-"""What jobs in containers see, wherever those run: the contract of SageMaker Processing."""
+"""The contract of SageMaker Processing: paths in containers, inputs and outputs of requests."""
 
 import re
 from typing import Any
 
 ROOT = "/opt/ml/processing"
 CODE, INPUTS = f"{ROOT}/input/code", f"{ROOT}/input"
-OUTPUTS = ("artifacts", "blocks")  # in this order: a block says that its replications' artifacts are there
-SECONDS_AT_MOST = 777_600  # that a job may run
+OUTPUTS = ("artifacts", "blocks")  # in this order: a block is sent after the artifacts of its replications
+SECONDS_AT_MOST = 777_600  # the service's limit of MaxRuntimeInSeconds
 
 
 def input_of(name: str, address: str, mode: str = "File", sharded: bool = False) -> dict[str, Any]:
@@ -22,6 +22,6 @@ def output_of(name: str, address: str, mode: str) -> dict[str, Any]:
 
 
 def cut_short(reason: str) -> bool:
-    """Whether a FailureReason tells of a time limit or a lost host: the first process of a container is killed from outside alone."""
+    """Whether a FailureReason names a time limit or a lost host. Exit code 137 is the latter: it is a kill from outside."""
     lost = re.search(r"MaxRuntimeExceeded|InternalServerError|host \S+ was lost|exited with code 137", reason)
     return lost is not None and "out of memory" not in reason

@@ -24,7 +24,7 @@ def oddities(run: RunFolder, rows: pa.Table) -> list[str]:
     """rows: all that came out, with or without the parameters."""
     parameters = run.record.parameters
     said = []
-    known = {one[0] for one in same_seeds.conditions(rows.schema.metadata)}  # a note tells of those
+    known = {one[0] for one in same_seeds.conditions(rows.schema.metadata)}  # these get a note
     if same := [condition for condition in same_values(rows, parameters) if condition not in known]:
         which = f"condition {same[0]}" + (f" (and {len(same) - 1:,} others)" if len(same) > 1 else "")
         said.append(

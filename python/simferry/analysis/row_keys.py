@@ -1,4 +1,4 @@
-"""What tells the several rows of a replication apart: outputs such as a method's name or a sample size, the rows' keys."""
+"""The keys that distinguish the rows of one replication: outputs such as a method's name or a sample size."""
 
 from collections.abc import Collection
 from typing import Any, NamedTuple

@@ -56,7 +56,7 @@ class Prepared:
 
 @dataclass(frozen=True)
 class JobState:
-    """How a job stands.
+    """The state of a job.
 
     cut_short: it was ended by its time limit or with its host, and not by what it ran. reason: how it ended, in the service's
     words. refusal: why the service could not run it, where that may hold for any other job of the run.
@@ -70,8 +70,8 @@ class JobState:
 
 @dataclass(frozen=True)
 class Standing:
-    """How jobs stand. waits_for: what pending ones wait for, in words. dollars: that the run's jobs have cost so far; None where
-    they cost nothing. active: jobs ended, or were planned, so short a time ago that a driver elsewhere may be about to begin more.
+    """The state of jobs. waits_for: what pending ones wait for, in words. dollars: that the run's jobs have cost so far; None where
+    they cost nothing. active: jobs ended, or were planned, so short a time ago that a driver elsewhere may be about to start more.
     """
 
     jobs: dict[str, JobState]
@@ -104,7 +104,7 @@ class Backend(Protocol):
 
     @property
     def options(self) -> Options:
-        """With which it was made."""
+        """The options with which it was made."""
 
     @property
     def traits(self) -> Traits: ...
@@ -116,10 +116,10 @@ class Backend(Protocol):
         """Raise what would keep a simulation from running here, before anything starts. store: its address."""
 
     def submit(self, run: RunFolder, jobs: Sequence[str]) -> None:
-        """Take over jobs whose files lie in the run's plan, and begin those that can begin now."""
+        """Take over jobs whose files lie in the run's plan, and start those that can start now."""
 
     def poll(self, run: RunFolder, jobs: Sequence[str], begin: bool = False) -> Standing:
-        """How jobs stand. begin: begin those that were submitted and wait, where they can begin now: for the run's driver."""
+        """The state of jobs. begin: start submitted jobs that wait and can start now; only the run's driver asks for that."""
 
     def cancel(self, run: RunFolder, jobs: Sequence[str], at_once: bool) -> None:
         """Stop jobs; unless `at_once`, they may write what they have first."""

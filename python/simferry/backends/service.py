@@ -114,7 +114,7 @@ class ServiceBackend(ABC):
     def submit(self, run: RunFolder, jobs: Sequence[str]) -> None:
         self._waiting += jobs
         with contextlib.suppress(NoAnswer), self._noting_whether_jobs_started():
-            self._begin(run)  # what is not answered may have been heard: whoever watches asks again
+            self._begin(run)  # a request without an answer may have arrived: the next poll asks again
 
     def _begin(self, run: RunFolder) -> None:
         """Begin jobs that wait, as many as the service takes now."""
@@ -157,7 +157,7 @@ class ServiceBackend(ABC):
         states = {}
         for job in jobs:
             number = JobId(job).plan
-            plan = plans.get(number) or run.plan(number)  # which tells that it is gone
+            plan = plans.get(number) or run.plan(number)  # raises an error where it is gone
             states[job] = self._state(run, job, known.get(job_name(run, job)), plan, number == last)
         active = bool(last) and self._active(run, plans[last], known)
         return Standing(states, self.waits_for, self._dollars(run), active)
@@ -182,7 +182,7 @@ class ServiceBackend(ABC):
         return JobState(state, now.cut_short or now.state == "stopped", now.reason, refusal)
 
     def _list(self, run: RunFolder, seconds_old: float = 0.0) -> dict[str, ServiceJob]:
-        """What `list` says, or said so short a time ago that it does not have to be asked again."""
+        """The service's jobs; an answer that is not older than `seconds_old` is used again."""
         when, found = self._listed
         if time.monotonic() - when >= max(seconds_old, self.traits.poll_seconds / 2):
             found = self.list(run)
@@ -302,7 +302,7 @@ class MeteredService(ServiceBackend):
 
 
 def _leave_message(run: RunFolder, job: str, text: str) -> None:
-    """Leaves beside the run why a job could not go on, as workers on this machine do."""
+    """Writes why a job could not go on into the run folder, as workers on this machine do."""
     path = run.jobs / job / "message"
     if not path.exists():
         with writing(run.path):

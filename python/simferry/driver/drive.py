@@ -1,4 +1,4 @@
-"""The driver: takes a run from what is missing to nothing missing. Plan, submit, watch, and again for what jobs left undone."""
+"""The driver: plans and submits the missing replications, watches the jobs, and repeats this for what the jobs left undone."""
 
 import contextlib
 import time
@@ -39,7 +39,7 @@ def drive(
     """Compute what is missing of a run.
 
     replications: how many of each condition are wanted. conditions: only these (ids), for pilots.
-    changed_code: what of the user's own code is not what the run began with, and its hashes: the plans tell.
+    changed_code: own code that differs from what the run began with: hashes by name, which the plan keeps.
     Raises Interrupted (Ctrl-C, or SIGTERM), with the run resumable; SimulationError, StoreError or WorkerError when it can't
     go on.
     """
@@ -47,7 +47,7 @@ def drive(
         try:
             run.look()
             plans = len(run.plans())
-            # run.json may say that there are more than there are, and what is missing would fill the memory
+            # a wrong number of conditions in run.json could fill the memory
             read_conditions(run)
             if not backend.traits.outlives_driver:
                 stop_leftovers(run, backend)
@@ -101,7 +101,7 @@ def _adopt(run: RunFolder, backend: Backend, on_progress: Callable[[Progress], N
 
 
 def _untouched(run: RunFolder, jobs: list[JobId]) -> list[JobId]:
-    """Those jobs of whose work nothing is done: of a run that was moved, the service does not know what ran."""
+    """The jobs none of whose replications is done. In a run that was moved, the service does not know which jobs ran."""
     if not jobs:
         return []
     done = key_of(*collect.done(run))
@@ -109,7 +109,7 @@ def _untouched(run: RunFolder, jobs: list[JobId]) -> list[JobId]:
 
 
 def detached(run: RunFolder, backend: Backend) -> Interrupted:
-    """What tells that nobody drives a run any more whose jobs go on."""
+    """The error that says that the jobs of a run go on without a driver."""
     states = backend.poll(run, job_names(run)).states.values()
     running, pending = (sum(s == state for s in states) for state in ("running", "pending"))
     going_on = "1 job goes on" if running == 1 else f"{running} jobs go on"
@@ -174,16 +174,16 @@ def _compute(
         plans += 1
         if _watch(run, backend, names, on_progress):
             return
-        if _shared_is_written(run, names):  # no failure: from now on processes have copies of all files that came along
+        if _shared_is_written(run, names):  # this is no failure: from now on each process gets a copy of the files
             _compute(run, backend, "retry", replications, retry_failed, conditions, plans, changed_code, on_progress)
             return
         failures += not _only_too_short(run, backend, names, work.replications)
-        # what a few of many jobs left is not worth the start of many again
+        # as many jobs as have failed: what a few left does not need many again
         jobs = max(1, sum(state != "succeeded" for state in backend.poll(run, names).states.values()))
 
 
 def _only_too_short(run: RunFolder, backend: Backend, jobs: list[JobId], given: int) -> bool:
-    """Whether an attempt is no failure: only time limits or lost hosts ended its jobs, and it brought a tenth of what it was given."""
+    """Whether an attempt does not count as failed: only time limits or lost hosts ended its jobs, and it computed at least a tenth."""
     number = jobs[0].plan
     brought = sum(block.replications for block in run.block_names() if block.plan == number)
     ended = [job for job in backend.poll(run, jobs).jobs.values() if job.state != "succeeded"]
@@ -191,9 +191,9 @@ def _only_too_short(run: RunFolder, backend: Backend, jobs: list[JobId], given: 
 
 
 def stop_leftovers(run: RunFolder, backend: Backend) -> None:
-    """Jobs that outlived their driver are stopped, and whatever processes they left, so that nothing is computed twice."""
+    """Stops jobs that outlived their driver, and the processes that they left, so that nothing is computed twice."""
     if backend.traits.outlives_driver:
-        run.cancel_plan()  # whoever drives it begins no more
+        run.cancel_plan()  # its driver starts no more jobs
     states = backend.poll(run, job_names(run)).states
     # the service's list lags behind: a job that is not in it may run
     of_interest = ("running", "pending") if backend.traits.outlives_driver else ("running", "lost")
@@ -204,7 +204,7 @@ def stop_leftovers(run: RunFolder, backend: Backend) -> None:
 
 
 def _watch(run: RunFolder, backend: Backend, jobs: list[JobId], on_progress: Callable[[Progress], None]) -> bool:
-    """Waits for the jobs to end. True when the run is to go no further (--on-error stop)."""
+    """Waits for the jobs to end. Returns True when the run must not continue (--on-error stop)."""
     poll_seconds, outlives_driver = backend.traits.poll_seconds, backend.traits.outlives_driver
     between_looks = max(run.seconds_between_looks, poll_seconds)
     began = looked = time.monotonic()
@@ -228,7 +228,7 @@ def _watch(run: RunFolder, backend: Backend, jobs: list[JobId], on_progress: Cal
                     _stop(run, backend)
                     return True
             silent_since = None
-        except NoAnswer as error:  # the jobs go on while this machine is cut off from them
+        except NoAnswer as error:  # the jobs go on while this machine has no connection
             silent_since = silent_since or time.monotonic()
             if not outlives_driver:
                 raise
@@ -251,12 +251,12 @@ def _watch(run: RunFolder, backend: Backend, jobs: list[JobId], on_progress: Cal
 
 
 def _raise_what_all_meet(run: RunFolder, standing: Standing) -> None:
-    """Raises what kept a job from going on, where it would keep others from it, too."""
+    """Raises the error of a job that could not go on, where other jobs would meet it too."""
     messages = {job: _message(run, job) for job in standing.jobs}
     for job, message in messages.items():
         if message and not message.startswith(SHARED):
             raise _as_error(run, job, message)
-    # what the service says of one job may be an accident; what it says of all is not
+    # a refusal of one job may be an accident; a refusal of all jobs is not
     refusals = [state.refusal for job, state in standing.jobs.items() if not messages[job]]
     if refusals and all(refusals):
         assert refusals[0] is not None
@@ -264,7 +264,7 @@ def _raise_what_all_meet(run: RunFolder, standing: Standing) -> None:
 
 
 def _stop(run: RunFolder, backend: Backend) -> None:
-    """Gently first, so that open blocks are written; at once on a second Ctrl-C, or after five seconds."""
+    """Lets jobs write their open blocks first; kills them on a second Ctrl-C, or after five seconds."""
     with contextlib.suppress(KeyboardInterrupt):
         jobs = job_names(run)
         backend.cancel(run, jobs, at_once=False)
@@ -275,11 +275,11 @@ def _stop(run: RunFolder, backend: Backend) -> None:
 
 
 def _message(run: RunFolder, job: str) -> str:
-    """Why a job could not go on, where it said so."""
+    """The reason that a job left for ending early; empty where there is none."""
     said = untrusted.read(run.jobs, f"{job}/message", LONGEST_MESSAGE)
     if said is None:
         return ""
-    return said.decode(errors="replace") or "disk: there is no room left on its disk"  # not even to say so
+    return said.decode(errors="replace") or "disk: there is no room left on its disk"  # not even for the message
 
 
 def _shared_is_written(run: RunFolder, jobs: list[JobId]) -> bool:

@@ -1,4 +1,4 @@
-"""How far a run is, in numbers and in words."""
+"""The progress of a run, in numbers and as text."""
 
 import datetime
 from collections import Counter
@@ -15,7 +15,7 @@ from .claim import driven_elsewhere, driver_of
 
 @dataclass
 class Progress:
-    """How far a run is.
+    """The progress of a run.
 
     total, done, failed: numbers of replications; failed ones count as done.
     state: "running", "complete" or "incomplete". jobs: the state of each job, by its name.

@@ -1,4 +1,4 @@
-"""Job files: all that a worker is told, in one block file (see worker/blocks.py).
+"""Job files: the whole input of a worker, in one block file (see worker/blocks.py).
 
 facts        which run, plan and job; the kind of simulation; cores and limits
 stretches    condition, first replication, count, and for R the generator's state at the first replication
@@ -6,7 +6,7 @@ conditions   id, 128-bit key (four integers); of whole scripts and commands the 
              and the 31-bit seed to which workers of version 1 add the replication
 parameters   the design's columns, a row for each of `conditions`
 
-No table and no column is taken away: a run goes on with the worker that lies in its code folder, of an earlier version too.
+No table or column may be removed: a run is continued by the worker in its code folder, which may be of an earlier version.
 """
 
 from collections.abc import Mapping
@@ -34,7 +34,7 @@ def encode(
     arguments: list[list[str]] | None = None,
     parameters: pa.Table | None = None,
 ) -> bytes:
-    """The bytes of a job file. What is left out is that of a job which runs nothing, as checks use."""
+    """The bytes of a job file. Arguments that are left out give a job that runs nothing, as in checks."""
     nothing = np.empty(0, dtype=np.int32)
     first = {name: blocks.numbers("integer", (stretches or {}).get(name, nothing)) for name in _STRETCHES}
     second = {name: nothing for name in _CONDITIONS} | dict(conditions or {})

@@ -35,7 +35,7 @@ def add_plan(
     """Deal work to jobs, and put the plan with their files into the run folder; returns the jobs' names.
 
     replications: how many of each condition are wanted. jobs: how many at the most. changed_code: see driver.drive.
-    copies: whether each process gets copies of the large files that came along, as a replication has written to one.
+    copies: whether each process gets its own copies of the large input files, because a replication has written to one.
     """
     record, options = run.record, run.record.options
     traits, workers = backend.traits, backend.traits.workers

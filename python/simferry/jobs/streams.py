@@ -41,7 +41,7 @@ def version_of(simulation: Mapping[str, Any]) -> int:
 
 
 def note_other_version(own: Any, simulation: Mapping[str, Any], run: str) -> None:
-    """Tells, as a Note, of a run that draws by other rules than a new one would. own: its version; simulation: as its record has it."""
+    """Warns with a Note where a run draws by other rules than a new one would. own: its version. simulation: as in its record."""
     now = version_of(simulation)
     if own != now:
         warnings.warn(

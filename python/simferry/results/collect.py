@@ -104,7 +104,7 @@ def done(run: RunFolder, failed: bool = True, plans: Container[str] = ()) -> tup
         table = _replications(status, _superseded(status))
         return table["condition"].to_numpy(), table["replication"].to_numpy()
     read = dict(read_blocks(run))
-    table = collected(run, list(read.values())).replications  # which knows of results files that can't be read
+    table = collected(run, list(read.values())).replications  # unreadable results files count as failed there
     table = table.filter(table["ok"])
     found = [(table["condition"].to_numpy(), table["replication"].to_numpy())]
     for name in run.block_names():
@@ -232,7 +232,7 @@ def _assemble(parts: list[tuple[int, blocks.Table]], superseded: np.ndarray | No
 def _failed_too(
     replications: pa.Table, failures: pa.Table, unreadable: list[tuple[int, int, int, str]]
 ) -> tuple[pa.Table, pa.Table]:
-    """Replications whose results file can't be read have failed, though their script did not know it."""
+    """Counts replications whose results file can't be read as failed, although their script did not fail."""
     keys = {(c, r) for _, c, r, _ in unreadable}
     pairs = zip(replications["condition"].to_pylist(), replications["replication"].to_pylist(), strict=True)
     ok = [bool(good) and pair not in keys for good, pair in zip(replications["ok"].to_pylist(), pairs, strict=True)]

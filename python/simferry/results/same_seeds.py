@@ -39,7 +39,7 @@ def conditions(metadata: dict[bytes, bytes] | None) -> list[list[Any]]:
 
 
 def note(run: str, same: list[list[Any]], unit: str = "replications") -> str:
-    """The sentence that tells. same: of `conditions`; unit: what a replication is called there."""
+    """The text of the note. same: of `conditions`; unit: what a replication is called there."""
     condition, seed, one, another = same[0]
     where = f" of condition {condition}" if unit == "replications" else ""
     more = f" (and some of {len(same) - 1:,} other conditions)" if len(same) > 1 else ""

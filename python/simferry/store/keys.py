@@ -1,4 +1,4 @@
-"""What the parts of a run are called: jobs, blocks, replications."""
+"""Names of the parts of a run: jobs, blocks, replications."""
 
 import re
 from dataclasses import dataclass
@@ -30,7 +30,7 @@ class JobId(str):
 
 @dataclass(frozen=True)
 class BlockName:
-    """What a block file's name tells: plan-job-attempt-process.number-rREPLICATIONS-fFAILED."""
+    """The parts of a block file's name: plan-job-attempt-process.number-rREPLICATIONS-fFAILED."""
 
     name: str
     job: JobId

@@ -2,7 +2,7 @@
 
 All that a run folder holds, but for jobs/ and the artifacts of a replication that is tried again, is written once and never
 changes, so what the mirror has is what the store has.
-What is needed is brought when it is needed; what is computed on this machine is written to the mirror, and pushed. The
+A file is fetched when it is needed. What this machine computes is written to the mirror, and pushed. The
 mirror is a cache (~/.cache/simferry/stores): it can be removed when nothing is computed here.
 """
 
@@ -36,7 +36,7 @@ UNPUBLISHED = "run.json.unpublished"
 
 
 def mirror_of(address: str) -> Path:
-    """Where the mirrors of a store's runs lie."""
+    """The folder with the mirrors of a store's runs."""
     return cache_folder() / "stores" / hashlib.sha256(address.encode()).hexdigest()[:16]
 
 
@@ -59,7 +59,7 @@ class RemoteStore(Store):
         return RemoteRunFolder(self, run_id)
 
     def find(self, name: str | Path) -> RunFolder:
-        # for a whole id nothing needs to be listed; it is asked for also where there is a mirror, as the run may be gone
+        # a whole id needs no listing; the store is asked even where there is a mirror, as the run may have been removed
         whole = re.search(r"-\d{8}-[0-9a-f]{8}$", str(name))
         found = list(self.objects.find_many([f"{name}/{RECORD}"])) if whole else []
         if found:
@@ -79,7 +79,7 @@ class RemoteStore(Store):
 
     def create(self, name: str, record: Mapping[str, Any]) -> RunFolder:
         run = super().create(name, record)
-        os.rename(run.path / RECORD, run.path / UNPUBLISHED)  # until all of it is in the store it is no run
+        os.rename(run.path / RECORD, run.path / UNPUBLISHED)  # it becomes a run when all of it is in the store
         return run
 
     def ids(self) -> list[str]:
@@ -90,7 +90,7 @@ class RemoteStore(Store):
         return list(filter(_is_id, names))
 
     def folders(self) -> list[RunFolder]:
-        """As for any store, with all that is not mirrored yet brought at once."""
+        """As for any store; the records that are not mirrored yet are fetched together."""
         missing = [f"{run_id}/{RECORD}" for run_id in self.ids() if not (self.path / run_id / RECORD).exists()]
         write_files(self.path, self.objects.find_many(missing, records.MOST_BYTES))
         return super().folders()
@@ -115,7 +115,9 @@ class RemoteRunFolder(RunFolder):
         try:
             super().__init__(path, home)
         except StoreError:
-            (path / RECORD).unlink(missing_ok=True)  # it is asked for again, as it may be mended
+            (path / RECORD).unlink(
+                missing_ok=True
+            )  # so that it is fetched again, as the one in the store may be repaired
             raise
         self._plans: list[str] | None = None
         self._blocks: dict[str, int] | None = None  # with their sizes
@@ -133,7 +135,7 @@ class RemoteRunFolder(RunFolder):
     # ---- what is there ----
 
     def look(self) -> None:
-        self._plans = self._blocks = None  # listed anew when they are asked for
+        self._plans = self._blocks = None  # the next use lists them again
 
     def _look_for_plans(self) -> list[str]:
         self._plans = [name for name in self.objects.folders("plan") if re.fullmatch("[0-9]{4,9}", name)]
@@ -155,7 +157,7 @@ class RemoteRunFolder(RunFolder):
         names, there = list(names), self._there()
         with os.scandir(self.blocks) as entries:
             here = {entry.name: entry.stat().st_size for entry in entries}
-        # one of another size was cut short when the power went
+        # a block of another size was cut short, as by a power failure
         missing = {name for name in names if there.get(name, here.get(name)) != here.get(name)}
         fetched = self.objects.get_many(f"blocks/{name}" for name in names if name in missing)
         for name in names:
@@ -199,7 +201,9 @@ class RemoteRunFolder(RunFolder):
 
     def _plan(self, path: Path) -> PlanRecord:
         record = read_plan(path)
-        if not re.fullmatch(rf"plan/{record.number}-[0-9a-f]{{8}}", record.files):  # a store's texts are anybody's
+        if not re.fullmatch(
+            rf"plan/{record.number}-[0-9a-f]{{8}}", record.files
+        ):  # whoever can write to the store can write this text
             raise StoreError(
                 f"plan {record.number} of run {self.id} names {record.files or None!r} as the place of its jobs"
             )
@@ -213,11 +217,11 @@ class RemoteRunFolder(RunFolder):
         return bool(list(self.objects.find_many([f"plan/{plan}/{CANCELLED}"])))
 
     def _write_plan(self, record: Mapping[str, Any], files: Mapping[str, bytes]) -> None:
-        """First the jobs' files, then the record that names their place, put if absent: a plan is there whole or not at all."""
-        place = f"plan/{record['plan']}-{secrets.token_hex(4)}"
-        names = [f"{place}/{name}/job" for name in files]
+        """Puts the jobs' files, then the record that names their folder, only if there is none: a plan is complete or absent."""
+        folder = f"plan/{record['plan']}-{secrets.token_hex(4)}"
+        names = [f"{folder}/{name}/job" for name in files]
         self.objects.put_many(list(zip(names, files.values(), strict=True)))
-        record = {**record, "files": place}
+        record = {**record, "files": folder}
         written = json.dumps(record, indent=1).encode()
         if not self.objects.create(f"plan/{record['plan']}/{PLAN_RECORD}", written):
             self.objects.delete(names)
@@ -241,7 +245,7 @@ class RemoteRunFolder(RunFolder):
     # ---- from here to there ----
 
     def publish(self) -> None:
-        """Everything, then run.json, which makes it a run."""
+        """Puts everything, and run.json last, which makes it a run."""
         files = [file.name for file in Tree(self.path).files()]
         self._put(name for name in files if name != UNPUBLISHED and not name.startswith("jobs/"))
         if not self.objects.create(RECORD, (self.path / UNPUBLISHED).read_bytes()):
@@ -250,7 +254,7 @@ class RemoteRunFolder(RunFolder):
         os.rename(self.path / UNPUBLISHED, self.path / RECORD)
 
     def push(self) -> None:
-        """Artifacts before the blocks that say that they are there."""
+        """Puts artifacts before the blocks that refer to them."""
         there = self._there()
         missing = [block.name for block in super().block_names() if block.name not in there]
         for name in missing:
@@ -266,7 +270,7 @@ class RemoteRunFolder(RunFolder):
         return ["/".join([*folder, file.name]) for folder in folders for file in Tree(self.path, folder).files()]
 
     def remove(self) -> None:
-        """run.json first: what is left of a run that was not removed whole is none."""
+        """Removes run.json first: what a removal that is cut short leaves is not a run."""
         with contextlib.suppress(SimferryError):
             if not self._anothers:
                 self.objects.delete([RECORD])
@@ -326,12 +330,12 @@ def write_files(folder: Path, contents: Iterable[tuple[str, bytes]]) -> None:
 
 
 def _is_id(name: str) -> bool:
-    """Whether a run can have that name, which is a part of addresses."""
+    """Whether a name can be a run's: it is a part of addresses."""
     return is_name(name) and not re.search("[?#]", name)
 
 
 def _write(path: Path, content: bytes) -> None:
-    """Write a file whole or not at all. Without fsync: it is in the store."""
+    """Write a file whole or not at all; without fsync, as the store has it."""
     open_file = f"{path.parent}/.{path.name}.{secrets.token_hex(4)}"
     with open(open_file, "wb", buffering=0) as file:
         file.write(content)

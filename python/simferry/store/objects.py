@@ -64,7 +64,7 @@ class Objects:
         self.kms_key = kms_key or os.environ.get("SIMFERRY_KMS_KEY")
         self.scheme, _, rest = self.address.partition("://")
         self.bucket, _, self.prefix = rest.partition("/")
-        if above is None:  # else it was checked
+        if above is None:  # otherwise it has been checked
             check_address(address)
         if "//" in f"/{self.prefix}":
             raise UsageError(f"{address} has an empty part", f"Is {re.sub('(?<!:)/+', '/', self.address)} meant?")
@@ -105,7 +105,9 @@ class Objects:
         with session.asking(self.address):
             if session.session().get_credentials() is None:
                 raise session.CredentialsError(f"there are no AWS credentials to ask for {self.address}", session.LOGIN)
-        with contextlib.suppress(session.AccessDenied):  # who may not ask about the bucket may read what is in it
+        with contextlib.suppress(
+            session.AccessDenied
+        ):  # a user who may not ask about the bucket may still read its objects
             self._check_bucket()  # now: obstore tries for minutes
         endpoint = session.client("s3").meta.endpoint_url
         encryption: Any = {"server_side_encryption": "aws:kms", "sse_kms_key_id": self.kms_key} if self.kms_key else {}
@@ -140,7 +142,7 @@ class Objects:
             try:
                 self._store.put(self._full(name), data, mode="create")
             except (AlreadyExistsError, PreconditionError):
-                # it is ours where an answer was lost on its way, and the request made again
+                # the object is ours where the answer was lost and the request was repeated
                 return self.get(name) == data
         return True
 
@@ -252,10 +254,10 @@ class Objects:
 
     @contextlib.contextmanager
     def _explained(self) -> Iterator[None]:
-        """Turns obstore's errors, whose texts are for its developers, into one in our words."""
+        """Turns errors of obstore into errors with a text for users."""
         global _used_in
         _used_in = _used_in or os.getpid()
-        if _used_in != os.getpid():  # it would wait for ever
+        if _used_in != os.getpid():  # in a forked process obstore would wait for ever
             raise StoreError(
                 f"{self.address} can't be asked by a process that was forked from one that has asked such a store",
                 'multiprocessing.set_start_method("spawn")  starts processes afresh.',
@@ -284,7 +286,7 @@ class Objects:
             raise StoreError(f"{self.address} can't be read or written: {reason}", hint) from None
 
     def _check_bucket(self) -> None:
-        """Ask about the bucket itself, which tells what is wrong where it is the bucket, the region, or who asks."""
+        """Ask about the bucket, which shows whether the bucket, the region or the credentials are wrong."""
         if self.scheme == "s3":
             from ..aws.buckets import check_bucket
 

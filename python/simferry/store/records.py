@@ -145,7 +145,7 @@ def _fields(value: Any, fields: Mapping[str, Check]) -> str:
 
 
 def parsed(data: bytes | None) -> Any:
-    """JSON, of which nothing is too long, too deep or no number. Raises ValueError that says what is wrong."""
+    """The value of some JSON. Raises ValueError, with the reason, where it is too long or too deep, or has NaN or Infinity."""
     if data is None:
         raise ValueError("it is no plain file")
     if len(data) > MOST_BYTES:
@@ -186,7 +186,7 @@ class RunOptions:
 
 @dataclass(frozen=True)
 class RunRecord:
-    """What run.json says; see verbs/create.py for who says it.
+    """The content of run.json, which verbs/create.py writes.
 
     created: ISO 8601. simulation: as Simulation.spec() gives it. parameters: types by name. streams: the version of the rules
     for random numbers. own_code: None where the version that wrote it did not look for any. written: all that the file holds.
@@ -219,7 +219,7 @@ class RunRecord:
 
 @dataclass(frozen=True)
 class PlanRecord:
-    """What a plan.json says of a submission; number: that of its folder (0001), whatever it says.
+    """The content of a plan.json. number: that of its folder (0001), whatever the file says.
 
     replications: of each condition, that were wanted. to_do: how many were missing. limit: seconds that each job may take.
     types, hosts: a job's instances. backend_options: called `place` in plan.json. files: where an object store has the jobs' files.

@@ -41,7 +41,7 @@ def read_plan(path: Path) -> PlanRecord:
 
 
 def read_block(run: Path, name: str) -> bytes:
-    """The bytes of a block; none, which are no block, where something else has its name. Raises StoreError where nothing has."""
+    """The bytes of a block; empty where something that is not a file has its name. Raises StoreError where nothing has."""
     try:
         data = untrusted.read(run, f"blocks/{name}", MOST_BYTES + 1, absent=True)
     except OSError as error:
@@ -69,7 +69,7 @@ class RunFolder:
     """
 
     seconds_between_looks = 0.25
-    note = ""  # what to know about where it runs; said once, when it is made
+    note = ""  # about where the run is computed; shown once, when it is made
 
     def __init__(self, path: Path, home: Home) -> None:
         self.path, self.home = path, home
@@ -90,7 +90,7 @@ class RunFolder:
 
     @property
     def address(self) -> str:
-        """Where the run lives, as a user would write it."""
+        """The run's address, as a user would write it."""
         return str(self.path)
 
     @property
@@ -103,10 +103,10 @@ class RunFolder:
         return Command(verb, self.handle, **options)
 
     def look(self) -> None:
-        """Forget what was there at the last look: more may have come."""
+        """Forget the last listing: there may be more now."""
 
     def publish(self) -> None:
-        """The folder has all that a run begins with: from now on it can be found."""
+        """Called when the folder is complete: from now on the run can be found."""
 
     def push(self) -> None:
         """Bring to the store what was computed on this machine."""
@@ -124,7 +124,7 @@ class RunFolder:
         return self.path / "input" / name
 
     def remove(self) -> None:
-        """Remove the run, whatever of it is there."""
+        """Remove the run."""
         shutil.rmtree(self.path, ignore_errors=True)
 
     @property
@@ -160,7 +160,7 @@ class RunFolder:
             return str((self.blocks / block).rename(folder / block))
 
     def plans(self) -> list[PlanRecord]:
-        """What was asked in each submission, oldest first."""
+        """The plans, oldest first."""
         paths = (self.path / "plan").glob("[0-9]*/plan.json")
         return [read_plan(path) for path in sorted(paths) if re.fullmatch("[0-9]{4,9}", path.parent.name)]
 
@@ -195,7 +195,7 @@ class RunFolder:
         return max([self.record.replications, *(plan.replications for plan in self.plans())])
 
     def add_plan(self, record: Mapping[str, Any], jobs: Mapping[str, Callable[[str], bytes]]) -> str:
-        """Put a plan into the folder, whole; returns its number. Raises RunBusy when somebody else was faster.
+        """Put a whole plan into the folder; returns its number. Raises RunBusy where another process has added one meanwhile.
 
         jobs: by its number (0001) a function that makes a job's file, given the number of the plan.
         """

@@ -19,7 +19,7 @@ from ..worker.own import Own, hash_of, reachable, with_hashes
 from .fingerprint import fingerprint
 
 _NOWHERE = Path("/nowhere")  # the snapshot of a function object is its pickle
-# what in an R package is not code, or tells when it was built
+# parts of an R package that are not code, or that hold the time of its build
 _NOT_CODE = {"help", "html", "Meta", "doc", "man", "tests", "vignettes", "demo", "INDEX", "MD5", "DESCRIPTION"}
 _SCRIPTS = {".r", ".py", ".sh", ".jl", ".m", ".pl", ".do", ".sas", ".stan", ".js", ".lua", ".rb", ".awk", ".sql"}
 _SYSTEM = tuple(
@@ -52,20 +52,20 @@ def _is_code(path: str) -> bool:
 
 
 def from_block(answer: blocks.Block) -> list[Own]:
-    """What the worker's check has found."""
+    """The own code that the worker's check has found."""
     columns = answer.table("own").columns
     rows = zip(*(columns[name].strings() for name in ("name", "path", "hash")), strict=True)
     return [Own(*(text or "" for text in row)) for row in rows]
 
 
 def news_of(block: blocks.Block) -> list[Own]:
-    """What a block tells: own code that was loaded for its replications, and that the run did not know, or not so."""
+    """The own code that a block's replications loaded and that differs from the run's record, or is not in it."""
     lines = [line.split("\t") for line in block.facts.get("own_code", "").splitlines()]
     return [Own(line[1], line[2], line[0]) if len(line) == 3 else Own("what a block tells", "", "?") for line in lines]
 
 
 def known_to(record: RunRecord) -> str:
-    """What a run knows, as its jobs are told."""
+    """The own code of a run, as its job files hold it."""
     return "\n".join(f"{one['hash']} {one['name']}" for one in record.own_code or ())
 
 
@@ -89,7 +89,7 @@ def _located(name: str) -> str:
     started_in = {"", os.getcwd(), os.path.dirname(os.path.abspath(sys.argv[0]))}
     folders = [p for p in sys.path if p not in started_in or p in asked]
     top, *below = name.split(".")
-    with contextlib.suppress(Exception):  # finders of others
+    with contextlib.suppress(Exception):  # finders of other packages
         spec = PathFinder.find_spec(top, folders)
         for finder in [] if spec else sys.meta_path:  # of packages that are installed editable
             if finder is not PathFinder and (spec := finder.find_spec(top, None)):
@@ -113,7 +113,7 @@ def package_hash(path: Path) -> str:
 
 
 class Now:
-    """What own code is now, each looked at once."""
+    """The present state of own code; each module is read once."""
 
     def __init__(self) -> None:
         self.hashes: dict[tuple[str, str], str] = {}
@@ -126,8 +126,11 @@ class Now:
 
 
 def changes(run: RunFolder) -> tuple[list[str], dict[str, str]]:
-    """What of a run's own code is another now: the names of what has changed since it was computed last; and the hashes of all
-    that is not what the run began with. In containers it is the image's, and nothing here counts."""
+    """The own code of a run that has changed.
+
+    Returns the names of what has changed since the run was computed last, and the present hashes of all that differs from what
+    the run began with. Both are empty for runs in containers, whose code is in the image.
+    """
     record = run.record
     if record.image or record.own_code is None:
         return [], {}
@@ -172,7 +175,7 @@ def script_changed(run: RunFolder) -> bool:
 
 
 def changed_meanwhile(run: RunFolder) -> str:
-    """Says which own code was not the same for all of a run, unless somebody has agreed to that; empty where all was."""
+    """A warning that names own code which changed while the run was computed; empty where none did, or the user allowed it."""
     found: dict[str, set[str]] = {}
     for one in [*(Own(**one) for one in run.record.own_code or ()), *_news(run)]:
         found.setdefault(one.name, set()).add(one.hash)
@@ -184,10 +187,10 @@ def changed_meanwhile(run: RunFolder) -> str:
 
 
 def _news(run: RunFolder) -> list[Own]:
-    """Of each process that wrote blocks, what its last one tells: it tells all that came before. Oldest first."""
+    """The own code in the last block of each process, oldest first: a process's last block has all that the earlier ones have."""
     last = {name.name.rpartition(".")[0]: name.name for name in sorted(run.block_names(), key=lambda b: b.name)}
     found: list[Own] = []
-    with contextlib.suppress(SimferryError, blocks.DamagedBlock):  # which others will tell of
+    with contextlib.suppress(SimferryError, blocks.DamagedBlock):  # other parts of simferry report these
         for _, content in run.read_blocks(last.values()):
             with contextlib.suppress(blocks.DamagedBlock):
                 found += news_of(blocks.decode(content))

@@ -35,7 +35,7 @@ class RFunction:
     constants: tuple[str, ...] = ()
     packages: tuple[str, ...] = ()
     environment: Mapping[str, str] = field(default_factory=dict)
-    own_code: tuple[Own, ...] = ()  # where that session has looked for it
+    own_code: tuple[Own, ...] = ()  # where the R session has looked for it
 
     def __str__(self) -> str:
         return f"function {self.name}"
@@ -184,7 +184,7 @@ class Simulation:
         return out
 
     def empty_folders(self) -> list[str]:
-        """Included folders in which nothing lies, and those around them, as the snapshot names them."""
+        """Included folders that are empty, and their parents, as the snapshot names them."""
         out = set()
         for entry in self.include:
             path = self.included(entry)
@@ -197,7 +197,7 @@ class Simulation:
         return sorted(out - {"."})
 
     def included(self, entry: str | Path) -> Path:
-        """Where a file or folder lies that is to come along.
+        """The path of a file or folder that comes along.
 
         entry: as `include` names it. Raises SimulationError where it is not there.
         """
@@ -220,7 +220,7 @@ class Simulation:
         add(
             self.language,
             self.kind,
-            # what an R function was called by its caller does not matter
+            # the name that the caller gave to an R function does not matter
             self.function if self.kind == "function" and not isinstance(self.target, RFunction) else "",
             self.args or "",
             self.results_file,
@@ -255,7 +255,7 @@ class Simulation:
         ]
 
     def spec(self) -> dict[str, Any]:
-        """How it is called, as the run folder keeps it: enough to go on with its snapshot, without the original."""
+        """How it is called, as run.json has it: enough to continue from the snapshot, without the original."""
         return {
             "language": self.language, "kind": self.kind, "function": self.function, "script": self.script,
             "args": self.args, "results_file": self.results_file, "objects": self.objects,
@@ -264,7 +264,7 @@ class Simulation:
         }  # fmt: skip
 
     def text(self) -> bytes:
-        """What the script or program holds."""
+        """The bytes of the script or program."""
         return self.path.read_bytes() if self.path is not None else b""
 
     def write_code(self, folder: Path) -> None:
@@ -296,7 +296,7 @@ def _pickled(function: Callable[..., Any], constants: dict[str, Any]) -> bytes:
 
 
 def sent_along(function: Callable[..., Any]) -> str:
-    """The function's module, where it is the user's own: it is sent along, since the place where it will run need not have it."""
+    """The function's module, where it is the user's own: it is sent along, since the machine that runs it may not have it."""
     inner: Any = function
     while isinstance(inner, functools.partial):
         inner = inner.func

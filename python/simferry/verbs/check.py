@@ -1,4 +1,4 @@
-"""Whether a simulation is fit to run on a design, before anything starts: it is looked at by the interpreter that will run it."""
+"""Whether a simulation is fit to run on a design, before anything starts: the interpreter that will run it examines it."""
 
 import codecs
 import inspect
@@ -33,18 +33,18 @@ from ..worker.job import facts_here
 UNGUARDED = {"BiocParallel", "snow", "snowfall", "dask", "mpire"}
 
 
-class Place(Protocol):
-    """Where a simulation is to run, and where it is looked at before: a backend."""
+class Worker(Protocol):
+    """Asks the worker about a simulation, where the simulation will run: see backends/foreground.py."""
 
     contract: bool
 
     def ask(
         self, spec: dict[str, Any], root: Path, verb: str, show: bool = False
     ) -> "subprocess.CompletedProcess[str]":
-        """Run the worker's verb there, with `root` as its root."""
+        """Run a verb of the worker with `root` as its root."""
 
 
-def check(simulation: Simulation, design: Design, place: Place) -> None:
+def check(simulation: Simulation, design: Design, foreground: Worker) -> None:
     """Whether the simulation can be run on this design, before anything starts: it is parsed, its packages are looked
     for, its function's arguments compared with the design's columns. Fills its `environment` and `own_code`.
 
@@ -54,40 +54,40 @@ def check(simulation: Simulation, design: Design, place: Place) -> None:
         rendered_arguments(simulation.spec(), design)
     target = simulation.target
     if callable(target):
-        _check_callable(simulation, design, place)
+        _check_callable(simulation, design, foreground)
     elif simulation.kind == "command":
         program = "" if simulation.path is not None else shutil.which(simulation.script) or ""
         simulation.own_code = own_code.of_command(program, shlex.split(simulation.args or ""), simulation.text())
-    elif isinstance(target, RFunction) and target.environment and not place.contract:
+    elif isinstance(target, RFunction) and target.environment and not foreground.contract:
         _warn_of_tasks(simulation, target.packages)
         simulation.environment = dict(target.environment)
     else:
-        _check_code(simulation, design, place)
+        _check_code(simulation, design, foreground)
 
 
-def _check_callable(simulation: Simulation, design: Design, place: Place) -> None:
-    """Of a Python function object, which is here already."""
+def _check_callable(simulation: Simulation, design: Design, foreground: Worker) -> None:
+    """Check a Python function object, which this process has."""
     target = simulation.target
     assert callable(target)
     if inspect.iscoroutinefunction(target):
         raise SimulationError(f"{simulation.function} is a coroutine; give a plain function")
     try:
         arguments = arguments_of(target)
-    except (TypeError, ValueError):  # a builtin that does not tell
+    except (TypeError, ValueError):  # a builtin without a signature
         arguments = [("...", True)]
     simulation.own_code = own_code.of_callable(target, simulation.constants, sent_along(target))
-    # which packages it uses is in its fingerprint; what else this process has imported does not matter
+    # its fingerprint covers the packages that it uses
     simulation.environment = {**facts_here(), "packages": f"numpy {np.__version__}"}
-    if place.contract:
+    if foreground.contract:
         with scrap_folder("simferry-check-") as folder:
-            answer, printed = _ask_worker(simulation, folder, place)
+            answer, printed = _ask_worker(simulation, folder, foreground)
         _raise_problem(simulation, answer.facts["problem"], answer.facts["detail"], [], printed)
         simulation.environment = _environment(answer)
     _check_arguments(simulation, arguments, design)
 
 
-def _check_code(simulation: Simulation, design: Design, place: Place) -> None:
-    """Of a script, or of an R function, which the worker loads."""
+def _check_code(simulation: Simulation, design: Design, foreground: Worker) -> None:
+    """Check a script or an R function, which the worker loads."""
     text = simulation.text()
     if b"\0" in text:
         raise SimulationError(f"{simulation.target} is not a text file: it holds null bytes", "Scripts are UTF-8 text.")
@@ -96,7 +96,7 @@ def _check_code(simulation: Simulation, design: Design, place: Place) -> None:
             f"{simulation.target} begins with a byte order mark, which R can't read", "Save it as UTF-8 without one."
         )
     with scrap_folder("simferry-check-") as folder:
-        answer, printed = _ask_worker(simulation, folder, place)
+        answer, printed = _ask_worker(simulation, folder, foreground)
     facts = answer.facts
     names = answer.table("functions").columns["name"].strings()
     _raise_problem(simulation, facts["problem"], facts["detail"], [n for n in names if n], printed)
@@ -128,19 +128,19 @@ def _warn_of_tasks(simulation: Simulation, packages: Iterable[str]) -> None:
         )
 
 
-def _ask_worker(simulation: Simulation, root: Path, place: Place) -> tuple[blocks.Block, str]:
-    """The worker's answer, and what was printed meanwhile."""
+def _ask_worker(simulation: Simulation, root: Path, foreground: Worker) -> tuple[blocks.Block, str]:
+    """The worker's answer, and what the worker printed."""
     code = root / "input" / "code"
     simulation.write_code(code)
     job = {name: simulation.spec()[name] for name in ("kind", "language", "function", "script", "objects")}
     (root / "input" / "plan").mkdir()
     (root / "input" / "plan" / "job").write_bytes(job_file.encode(job))
-    show_inputs(simulation.inputs, root, copied=place.contract)
-    done = place.ask(simulation.spec(), root, "check")
+    show_inputs(simulation.inputs, root, copied=foreground.contract)
+    done = foreground.ask(simulation.spec(), root, "check")
     answer = untrusted.read(root, "check", 1 << 26)
     if answer is None:
-        said = done.stderr.replace("Execution halted", "").strip() or done.stdout.strip()
-        printed = f" It printed: {said.splitlines()[-1].strip()}" if said and done.returncode else ""
+        output = done.stderr.replace("Execution halted", "").strip() or done.stdout.strip()
+        printed = f" It printed: {output.splitlines()[-1].strip()}" if output and done.returncode else ""
         how = f"exit code {done.returncode}" if done.returncode >= 0 else f"signal {-done.returncode}"
         raise SimulationError(
             f"{simulation.target} ended {COMMANDS[simulation.language][0]} while it was loaded ({how})",
@@ -153,8 +153,8 @@ def _raise_problem(simulation: Simulation, problem: str, detail: str, functions:
     if problem == "syntax":
         # R: script.R:3:10: unexpected ')', then the lines up to there, the last under a caret
         message, *lines = _tidy(detail).removeprefix(f"{simulation.script}:").splitlines()
-        place, _, message = message.strip().rpartition(": ") if simulation.language == "r" else ("", "", message)
-        where = f"line {place.split(':')[0]}: " if place else ""
+        position, _, message = message.strip().rpartition(": ") if simulation.language == "r" else ("", "", message)
+        where = f"line {position.split(':')[0]}: " if position else ""
         shown = [line for line in lines if line.strip(" ^")]
         raise SimulationError(f"{simulation.target} can't be parsed: {where}{message}", shown[-1] if shown else "")
     if problem == "packages":

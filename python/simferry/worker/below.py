@@ -36,7 +36,7 @@ def report_own_code() -> None:
     """When this process exits, report its modules to the worker: they may be the user's own code (own.py)."""
     folder, process, library = os.environ[PROCESSES], os.getpid(), os.path.dirname(os.__file__)
 
-    def tell() -> None:
+    def report_loaded() -> None:
         lines = []
         for name, module in list(sys.modules.items()):
             path = getattr(module, "__dict__", {}).get("__file__")
@@ -46,7 +46,7 @@ def report_own_code() -> None:
             with open(os.path.join(folder, "modules"), "a", encoding="utf-8", errors="surrogateescape") as file:
                 file.write("".join(lines))
 
-    atexit.register(tell)
+    atexit.register(report_loaded)
 
 
 def known_arguments(arguments: list[str]) -> list[str]:

@@ -1,8 +1,8 @@
 """Hooks that make a Python process draw all random numbers from its stream (streams.py).
 
-`random`, `numpy`, libraries with generators of their own (libraries.py) and what starts tasks (tasks.py) and processes are
-changed when they are imported, right after their own code has run. This module imports only what an interpreter has at its
-start; tasks.py and libraries.py are imported when something that they guard is.
+The hooks change `random`, `numpy`, libraries with generators of their own (libraries.py), and modules that start tasks (tasks.py) or
+processes: each is changed when it is imported, right after its own code has run. This module imports only modules that every
+interpreter loads at its start. tasks.py and libraries.py are imported only when they are needed.
 """
 
 import os
@@ -14,10 +14,9 @@ from . import streams
 from .below import PARENT, PROCESSES
 from .streams import Stream, current, derive, imitate, report_seed
 
-# in the environment: the key of a process's stream, and that of the processes which work for it
+# environment variables: the key of a process's stream, and the key of its helper processes
 STREAM, HELPERS = "SIMFERRY_PYTHON_STREAM", "SIMFERRY_PYTHON_HELPERS"
 HOOK = os.path.join("simferry_worker", "startup")
-
 
 _fork = b""  # the key of the child that is about to be forked
 
@@ -41,14 +40,14 @@ def _before_fork() -> None:
 
 
 def _after_fork() -> None:
-    if streams.wide and streams.helper:  # a fork server: its children take their streams from their tasks
+    if streams.wide and streams.helper:  # a fork server: its children get streams from their tasks
         streams.seed_globals()
     elif streams.wide:
         streams.here.__dict__.clear()
         streams.begin(Stream(_fork, label="fork "))
 
 
-# ---- what is changed when it is imported ----
+# ---- changes of modules, when they are imported ----
 
 
 def _change_random(module: Any) -> None:
@@ -64,7 +63,7 @@ def _change_random(module: Any) -> None:
 
     imitate(seed, original, "random")
     module.seed = seed
-    if hasattr(os, "register_at_fork"):  # after the module's own, which takes a seed from the system
+    if hasattr(os, "register_at_fork"):  # runs after the module's own handler, which takes a seed from the system
         os.register_at_fork(after_in_child=lambda: streams.seed_random(module, streams.wide) if streams.wide else None)
     if streams.wide:
         streams.seed_random(module, streams.wide)
@@ -148,7 +147,7 @@ CHANGES: dict[str, Callable[[Any], None]] = {
 
 
 def run_aside(name: str, run: Callable[[Any], None], module: Any) -> None:
-    """Import a module on a stream of its own, from the seed of the run and its name. Other generators keep their states."""
+    """Import a module on a stream of its own, which depends on the run's seed and its name. Other generators keep their states."""
     outer, of_thread, saved = streams.wide, getattr(streams.here, "stream", None), streams.saved_globals()
     streams.wide, streams.here.stream = Stream(derive(streams.loading, f"import {name}")), None
     try:
@@ -165,7 +164,7 @@ class Finder:
 
     def find_spec(self, name: str, path: Any = None, target: Any = None) -> Any:
         change = CHANGES.get(name)
-        # by a replication or a task, in each process another
+        # imported by a replication or a task, which differs between processes
         late = streams.loading and streams.wide and streams.wide.key != streams.loading
         if not change and not late:
             return None
@@ -199,7 +198,7 @@ def install() -> None:
 
 
 def hand_down(key: bytes) -> None:
-    """Helper processes that import the same modules draw the same numbers while they do."""
+    """Set the environment of helper processes, so that they draw the same numbers when they import the same modules."""
     os.environ["PYTHONPATH"] = with_hook(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
     os.environ[HELPERS] = key.hex()
 

@@ -1,7 +1,7 @@
-"""Libraries with process-wide generators of their own: PyTorch's of the CPU, and numba's, which compiled functions draw from.
+"""Seeds libraries with process-wide generators of their own: PyTorch's CPU generator, and numba's in compiled functions.
 
-Left alone, both take a seed from the system in each process. Here they are seeded where np.random is, each from a stream of its
-own, once they are loaded. What the simulation seeds itself has the last word.
+By default both take a seed from the system in each process. Once they are loaded, they are seeded together with np.random, each from
+a stream of its own. A seed that the simulation sets replaces this one.
 """
 
 import ctypes
@@ -12,13 +12,13 @@ from . import streams
 
 
 class Torch:
-    """Its Mersenne twister is given a whole state: of a seed it takes 32 bits, which 100,000 replications would share by chance."""
+    """PyTorch's CPU generator. Its whole state is set: seeds of 32 bits would coincide by chance in 100,000 replications."""
 
     name, of_thread = "torch", False
 
     def __init__(self, torch: Any) -> None:
         self.torch, self.generator = torch, torch.default_generator
-        # the first seed (64 bits), two flags, the place in the state, 624 words of 64 bits with 32 in use, and normal draws
+        # the seed (64 bits), two flags, the position in the state, 624 words of 64 bits with 32 in use, and normal draws
         self.bytes = bytearray(torch.Generator().get_state().tolist())
         self.state_of_bytes = torch.frombuffer(self.bytes, dtype=torch.uint8)
         halves = memoryview(self.bytes).cast("I")
@@ -46,10 +46,10 @@ class Torch:
 
 
 class Numba:
-    """Two Mersenne twisters in each thread: of `np.random` and of `random` in compiled functions."""
+    """numba's two Mersenne twisters in each thread: for `np.random` and for `random` in compiled functions."""
 
     name, of_thread = "numba", True
-    size = 2520  # of a state: place, 624 words, whether there is a second normal draw, which, whether it is seeded
+    size = 2520  # bytes of a state: position, 624 words, whether a second normal draw is stored, that draw, whether it is seeded
 
     def __init__(self, helperlib: Any) -> None:
         self.rnd_seed = helperlib.rnd_seed

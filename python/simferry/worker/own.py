@@ -1,6 +1,6 @@
-"""The user's own code beside the snapshot: modules that a simulation imports from elsewhere, and that no version stands for.
+"""Finds the user's own code outside of the snapshot: modules that a simulation imports and that have no version.
 
-Python's own modules, those in site- and dist-packages, and simferry itself are not the user's; what is installed editable is.
+Modules of Python, of site- and dist-packages and of simferry are not the user's own. Editable installs are.
 """
 
 import ast
@@ -24,7 +24,7 @@ _IMPORTERS = {"import_module", "__import__", "run_module"}
 
 
 class Own(NamedTuple):
-    """name: of a module or an R package; of any other file its path. hash: MD5 of its content, which R can make too."""
+    """name: of a module or an R package, else the file's path. hash: the MD5 of its content, which R computes too."""
 
     name: str
     path: str
@@ -32,9 +32,11 @@ class Own(NamedTuple):
 
 
 def is_own(name: str, path: str, code: Path) -> bool:
-    """code: a folder that holds the snapshot, whose files are known."""
+    """Whether a module is the user's own. code: the folder of the snapshot, whose files do not count."""
     whole = path if os.path.isabs(path) else os.path.abspath(path)
-    if re.match(f"{re.escape(tempfile.gettempdir())}/tmp[a-z0-9_]{{8}}/", whole):  # written by code that is known
+    if re.match(
+        f"{re.escape(tempfile.gettempdir())}/tmp[a-z0-9_]{{8}}/", whole
+    ):  # a temporary file, written by code that counts itself
         return False
     if name.partition(".")[0] in _NOT_THEIRS or whole.startswith(_PYTHON) or any(part in whole for part in _INSTALLED):
         return False
@@ -42,14 +44,14 @@ def is_own(name: str, path: str, code: Path) -> bool:
 
 
 def hash_of(path: str | Path) -> str:
-    """Of a file; of a module in a zip file the archive's; empty where there is none."""
-    place = Path(path)
-    while not place.exists() and place != place.parent:
-        place = place.parent
+    """The hash of a file; for a module in a zip file, of the archive. Empty if there is no file."""
+    file_path = Path(path)
+    while not file_path.exists() and file_path != file_path.parent:
+        file_path = file_path.parent
     with contextlib.suppress(OSError):
-        if place.is_file():
+        if file_path.is_file():
             digest = hashlib.md5(usedforsecurity=False)
-            with open(place, "rb") as file:
+            with open(file_path, "rb") as file:
                 while part := file.read(1 << 20):
                     digest.update(part)
             return digest.hexdigest()
@@ -57,8 +59,8 @@ def hash_of(path: str | Path) -> str:
 
 
 def locate(name: str, folders: Iterable[str] = ()) -> ModuleSpec | None:
-    """Where a module would be imported from, without importing it. folders: where modules are looked for besides sys.path."""
-    with contextlib.suppress(Exception):  # finders of others, and modules that were made by hand
+    """The spec of a module, without importing it. folders: are searched in addition to sys.path."""
+    with contextlib.suppress(Exception):  # other packages' finders, and modules made by hand, may raise
         parent, _, _ = name.rpartition(".")
         if parent:
             above = locate(parent, folders)
@@ -72,8 +74,9 @@ def locate(name: str, folders: Iterable[str] = ()) -> ModuleSpec | None:
 def reachable(
     code: Path, scripts: Iterable[Path] = (), names: Iterable[str] = (), folders: Iterable[str] = ()
 ) -> dict[str, str]:
-    """Own modules that may be imported, also in functions and by others of them: name -> path. What is said in the text counts:
-    import, import_module("name"), sys.path.append("folder"), and a file's whole path.
+    """The user's own modules that may be imported, also in functions and by each other: name -> path.
+
+    They are found in the text: import, import_module("name"), sys.path.append("folder"), and whole paths of files.
     """
     out: dict[str, str] = {}
     seen: set[str] = set()
@@ -173,12 +176,12 @@ class News:
         self.modules = 0
         self.text = ""
 
-    def look(self, told: dict[str, str] | None = None) -> str:
-        """told: what programs have loaded, name -> path, where it is not this process that counts."""
-        count = len(sys.modules if told is None else told)
+    def look(self, given: dict[str, str] | None = None) -> str:
+        """given: the modules that a program has loaded, name -> path; None for those of this process."""
+        count = len(sys.modules if given is None else given)
         if count != self.modules:
             self.modules = count
-            for name, path in (loaded(self.code) if told is None else told).items():
+            for name, path in (loaded(self.code) if given is None else given).items():
                 if name not in self.hashed and is_own(
                     name, path, self.code
                 ):  # at its first sight, soon after it was read

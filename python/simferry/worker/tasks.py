@@ -1,11 +1,11 @@
-"""Tasks that a simulation starts itself, in Python: each draws from a stream of its own, numbered by order of submission.
+"""Parallel tasks of a simulation in Python: each draws from a stream of its own, numbered by order of submission.
 
-The function of a task is wrapped where it is submitted: by joblib's Parallel, multiprocessing's Process and Pool, and
-concurrent.futures' executors. So neither the worker that runs a task nor the number of workers, nor the chunks that tasks are
-sent in, make a difference. A call takes one number of its submitter's, its tasks count up from there.
+The function of a task is wrapped where it is submitted: in joblib's Parallel, multiprocessing's Process and Pool, and
+concurrent.futures' executors. The numbers therefore do not depend on the worker that runs a task, the number of workers, or the
+chunks. A call takes one number of the submitter's stream, and numbers its tasks from there.
 
-In a process of its own, and in the main thread, a task sets the process-wide generators; what was there comes back after it. In
-other threads it cannot: only what has a stream of its own there is the task's.
+In a process of its own, and in the main thread, a task seeds the process-wide generators and restores them afterwards. In other
+threads it can't: threads share these generators. There only generators made in the task are the task's.
 """
 
 import functools
@@ -18,8 +18,8 @@ from typing import Any
 
 from . import streams
 
-# their threads, processes and submissions are means to run tasks, and no tasks themselves
-MEANS = {"concurrent", "multiprocess", "multiprocessing", "joblib", "loky", "threading"}
+# threads, processes and submissions of these packages run tasks, but are no tasks themselves
+RUNNERS = {"concurrent", "multiprocess", "multiprocessing", "joblib", "loky", "threading"}
 SHARED = (
     "np.random, random and generators made outside the task are shared by all threads: what a task draws from them depends on "
     "scheduling. Use numpy.random.default_rng() in the task, or rng.spawn(1)[0]: these are its own."
@@ -31,7 +31,7 @@ class Task:
 
     def __init__(self, function: Callable[..., Any], key: bytes) -> None:
         self.function, self.key, self.process = function, key, os.getpid()
-        self.install = streams.install  # in the process that runs it, which may have begun without
+        self.install = streams.install  # the process that runs the task may have started without the hooks
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         self.install()
@@ -39,7 +39,7 @@ class Task:
 
 
 class Numbered:
-    """The function of many tasks, called with a task's number before its arguments; pair: with both in one tuple."""
+    """The function of many tasks. It is called with a task's number before the arguments; if `pair`, with both in one tuple."""
 
     def __init__(self, function: Callable[..., Any], key: bytes, pair: bool = False) -> None:
         self.function, self.key, self.pair, self.process = function, key, pair, os.getpid()
@@ -56,7 +56,7 @@ def run(key: bytes, submitter: int, function: Callable[..., Any], args: tuple[An
     stream = streams.Stream(key, task=True)
     if threading.current_thread() is not threading.main_thread():
         return run_in_thread(stream, function, args, kwargs)
-    # in a worker process the next task sets its own
+    # in a worker process nothing is restored: the next task seeds the generators again
     before = (streams.wide, streams.saved_globals()) if os.getpid() == submitter else None
     try:
         streams.begin(stream)
@@ -81,7 +81,7 @@ def run_in_thread(
     finally:
         streams.here.stream = outer
         moved = look and streams.wide is process and shared_state() != before
-        if process and moved and process.number("warned") == 0:  # of several threads, one
+        if process and moved and process.number("warned") == 0:  # one thread warns
             warnings.warn(SHARED, stacklevel=2)
 
 
@@ -96,20 +96,20 @@ def shared_state() -> Any:
     return saved.get("random"), numpy, libraries, [str(state) for _, state in saved["made"]]
 
 
-def is_means(thing: Any) -> bool:
-    """Whether a function, or an object that is called, belongs to what runs tasks."""
+def is_runner(thing: Any) -> bool:
+    """Whether a function or a callable object belongs to a package that runs tasks."""
     while isinstance(thing, functools.partial):
         thing = thing.func
     if isinstance(thing, (Task, Numbered)):
         return True
     module = getattr(thing, "__module__", None) or type(thing).__module__
-    return str(module).partition(".")[0] in MEANS
+    return str(module).partition(".")[0] in RUNNERS
 
 
 def task(function: Callable[..., Any]) -> Callable[..., Any]:
-    """The function as the next task, unless it is one already or runs others."""
+    """The function as the next task, unless it is a task already or runs tasks."""
     stream = streams.current()
-    return function if stream is None or is_means(function) else Task(function, stream.next("task"))
+    return function if stream is None or is_runner(function) else Task(function, stream.next("task"))
 
 
 def put(owner: Any, name: str, make: Callable[[Any], Any]) -> None:
@@ -117,11 +117,11 @@ def put(owner: Any, name: str, make: Callable[[Any], Any]) -> None:
     setattr(owner, name, functools.wraps(original)(make(original)))
 
 
-# ---- what they are submitted to ----
+# ---- pools and executors ----
 
 
 class Items:
-    """What joblib's Parallel is given: (function, arguments, keywords) of each task."""
+    """The tasks that joblib's Parallel gets: (function, arguments, keywords) each, with the functions as tasks."""
 
     def __init__(self, given: Iterable[Any], key: bytes) -> None:
         self.given, self.key = given, key
@@ -147,7 +147,7 @@ def guard_joblib(module: Any) -> None:
         return __call__
 
     def in_turn(nested: Any) -> Any:
-        """joblib would run what a worker process starts in threads, which share the process-wide generators."""
+        """Run nested tasks one after the other: joblib would run them in threads, which share the process-wide generators."""
 
         def get_nested_backend(self: Any) -> Any:
             return (module.SequentialBackend(nesting_level=1), None) if streams.current() else nested(self)
@@ -166,7 +166,7 @@ def guard_pools(module: Any) -> None:
     def imap(original: Any) -> Any:
         def imap(self: Any, func: Any, iterable: Any, *args: Any, **kwargs: Any) -> Any:
             stream = streams.current()
-            if stream and not is_means(func):
+            if stream and not is_runner(func):
                 func, iterable = Numbered(func, stream.next("task"), pair=True), enumerate(iterable)
             return original(self, func, iterable, *args, **kwargs)
 
@@ -175,7 +175,7 @@ def guard_pools(module: Any) -> None:
     def _map_async(original: Any) -> Any:
         def _map_async(self: Any, func: Any, iterable: Any, mapper: Any, *args: Any, **kwargs: Any) -> Any:
             stream = streams.current()
-            if stream and not is_means(func):
+            if stream and not is_runner(func):
                 func = Numbered(func, stream.next("task"), pair=mapper is module.mapstar)
                 numbered = enumerate(iterable)
                 iterable = list(numbered) if func.pair else [(number, *given) for number, given in numbered]
@@ -197,7 +197,7 @@ def guard_process_executors(module: Any) -> None:
     def make(original: Any) -> Any:
         def map(self: Any, fn: Any, *iterables: Any, **kwargs: Any) -> Any:
             stream = streams.current()
-            if stream and iterables and not is_means(fn):
+            if stream and iterables and not is_runner(fn):
                 fn, iterables = Numbered(fn, stream.next("task")), (itertools.count(), *iterables)
             return original(self, fn, *iterables, **kwargs)
 
@@ -215,7 +215,7 @@ def _submit(original: Any) -> Any:
 
 
 class Run:
-    """A process's run(), on a stream of its own."""
+    """The run() of a process, on a stream of its own."""
 
     def __init__(self, process: Any, key: bytes) -> None:
         self.process, self.key, self.install = process, key, streams.install
@@ -227,7 +227,7 @@ class Run:
 
 
 class Initializer:
-    """A pool's initializer, on a stream of its own in each worker; what it makes with default_rng() starts anew in each task."""
+    """The initializer of a pool, on a stream of its own in each worker. Each task restarts the generators that it made."""
 
     def __init__(self, function: Callable[..., Any], key: bytes) -> None:
         self.function, self.key, self.install = function, key, streams.install
@@ -247,11 +247,11 @@ def guard_processes(module: Any) -> None:
             stream = streams.current()
             if stream is None:
                 return original(self)
-            worker = getattr(self, "_target", None) is not None and is_means(self._target)
+            worker = getattr(self, "_target", None) is not None and is_runner(self._target)
             key = streams.here.starting = stream.next("worker" if worker else "process")
             if not worker:
                 self.run = Run(self, key)
-            elif len(self._args) > 2 and callable(self._args[2]):  # of pools and executors, loky's too
+            elif len(self._args) > 2 and callable(self._args[2]):  # the initializer of pools and executors, also loky's
                 self._args = (*self._args[:2], Initializer(self._args[2], key), *self._args[3:])
             try:
                 return original(self)
@@ -269,7 +269,7 @@ def guard_threads(module: Any) -> None:
         def start(self: Any) -> Any:
             target = getattr(self, "_target", None)
             stream = streams.current()
-            if stream and not is_means(target if target is not None else type(self)):
+            if stream and not is_runner(target if target is not None else type(self)):
                 own = streams.Stream(stream.next("thread"), task=True)
                 self.run = functools.partial(run_in_thread, own, self.run, (), {})
             return original(self)

@@ -95,13 +95,13 @@ def read_sweep(path: str | Path, backend: str | None = None) -> Sweep:
 
 
 def arguments(path: str | Path, backend: str | None = None) -> dict[str, Any]:
-    """A sweep file as the arguments of a `Sweep`, of which others can take the place before one is made."""
+    """A sweep file as the arguments of a `Sweep`, which can be replaced before one is made."""
     path = Path(path)
     text, content = _content(path)
     found = _Reader(content)
     simulation = found.options(SimulationTable, "simulation")
     run = found.options(RunTable, "run")
-    places = {name: found.options(kind, name) for name, kind in BACKENDS.items()}
+    backends = {name: found.options(kind, name) for name, kind in BACKENDS.items()}
     inputs = found.inputs()
     design = found.design()
     if (
@@ -115,11 +115,11 @@ def arguments(path: str | Path, backend: str | None = None) -> dict[str, Any]:
     name = backend or run.backend or "local"
     target = simulation.script or simulation.program or ""
     beside = path.parent / Path(target).expanduser()
-    out = {**simulation.given(), **run.given(), **(places[name].given() if places.get(name) else {})}
+    out = {**simulation.given(), **run.given(), **(backends[name].given() if backends.get(name) else {})}
     out = {option: value for option, value in out.items() if option not in ("script", "program")}
     if "store" in out and not is_address(out["store"]):
         out["store"] = path.parent / Path(out["store"]).expanduser()
-    out["inputs"] = {name: {**one.given(), "place": _place(one.place, path.parent)} for name, one in inputs.items()}
+    out["inputs"] = {name: {**one.given(), "place": _source(one.place, path.parent)} for name, one in inputs.items()}
     script = beside if simulation.script or beside.is_file() else target
     return {**out, "simulation": script, "design": _design(*design, path), "backend": name}
 
@@ -168,7 +168,11 @@ class _Reader:
         for name, given in self.table("inputs").items():
             fields = {"place": given} if isinstance(given, str) else given
             if not isinstance(fields, dict) or "place" not in fields:
-                self.add("inputs", name, f'[inputs] {name} has to be a place, or {{place = "...", mode = "Pipe"}}')
+                self.add(
+                    "inputs",
+                    name,
+                    f'[inputs] {name} has to be a path or an address in S3, or {{place = "...", mode = "Pipe"}}',
+                )
             elif one := self.options(InputTable, f"inputs.{name}", fields):
                 out[name] = one
         return out
@@ -204,30 +208,30 @@ class _Reader:
         return kind, self._sampled(kind, given), types
 
     def _sampled(self, kind: str, given: Mapping[str, Any]) -> Any:
-        place = f"design.{kind}"
-        made = self.options(sampling.DrawnOptions, place, {n: v for n, v in given.items() if n != "parameters"})
+        heading = f"design.{kind}"
+        made = self.options(sampling.DrawnOptions, heading, {n: v for n, v in given.items() if n != "parameters"})
         for name in ("size", "parameters"):
             if name not in given:
-                self.add(place, name, f"[{place}] {name} is missing")
+                self.add(heading, name, f"[{heading}] {name} is missing")
         sources = {}
-        for name, source in self.table(f"{place}.parameters", given).items():
+        for name, source in self.table(f"{heading}.parameters", given).items():
             ends = source if isinstance(source, dict) else {}
             is_range = set(ends) == {"low", "high"} and all(_is_number(one) for one in ends.values())
             if not is_range and not (isinstance(source, list) and _are_values(source)):
                 says = "a range is {low = 1, high = 2}, a choice a list of values"
-                self.add(f"{place}.parameters", name, f"[{place}.parameters] {name}: {says}")
+                self.add(f"{heading}.parameters", name, f"[{heading}.parameters] {name}: {says}")
             sources[name] = (ends["low"], ends["high"]) if is_range else source
         return made, sources
 
 
-def _spelled(fault: Fault, table: str, place: str) -> str:
-    """A fault in the words of a sweep file. place: its table there."""
+def _spelled(fault: Fault, table: str, heading: str) -> str:
+    """A fault in the words of a sweep file. heading: of its table there."""
     message = f"{fault.message.spelled(Face.FILE) if not isinstance(fault.message, str) else fault.message}"
     hint = fault.hint if isinstance(fault.hint, str) else fault.hint.spelled(Face.FILE)
     return (
-        f"{message.replace(f'[{table}]', f'[{place}]')}. {hint}"
+        f"{message.replace(f'[{table}]', f'[{heading}]')}. {hint}"
         if hint
-        else message.replace(f"[{table}]", f"[{place}]")
+        else message.replace(f"[{table}]", f"[{heading}]")
     )
 
 
@@ -272,9 +276,9 @@ def _line_of(text: str, table: str, name: str) -> int:
     return head
 
 
-def _place(place: str, folder: Path) -> str:
-    """An input's place; paths are relative to the sweep file."""
-    return place if is_address(place) else str(folder / Path(place).expanduser())
+def _source(source: str, folder: Path) -> str:
+    """An input's source; paths are relative to the sweep file."""
+    return source if is_address(source) else str(folder / Path(source).expanduser())
 
 
 def _design(kind: str, made: Any, types: dict[str, str], path: Path) -> designs.Design:

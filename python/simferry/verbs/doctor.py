@@ -70,8 +70,8 @@ def _aws() -> Finding:
             credentials = session.session().get_credentials()
         if credentials is None:
             return Finding("AWS", None, "no credentials", f"For SageMaker and S3: {session.LOGIN}")
-        place = f" at {url}" if (url := os.environ.get("AWS_ENDPOINT_URL")) else ""
-        return Finding("AWS", True, f"credentials ({credentials.method}), region {session.region()}{place}")
+        endpoint = f" at {url}" if (url := os.environ.get("AWS_ENDPOINT_URL")) else ""
+        return Finding("AWS", True, f"credentials ({credentials.method}), region {session.region()}{endpoint}")
     except ImportError as error:
         return Finding("AWS", None, f"the package {error.name} is not installed", str(Extra("sagemaker")))
     except SimferryError as error:
@@ -82,10 +82,10 @@ def _store(given: str | Path) -> Finding:
     if is_address(given):
         return Finding("store", None, f"{given} (not asked)")
     path = Store(given).path
-    place = next(p for p in (path, *path.parents) if p.exists())
-    free = shutil.disk_usage(place).free / 1e9
+    existing = next(p for p in (path, *path.parents) if p.exists())
+    free = shutil.disk_usage(existing).free / 1e9
     try:
-        with tempfile.TemporaryFile(dir=place):
+        with tempfile.TemporaryFile(dir=existing):
             pass
     except OSError as error:
         return Finding(
@@ -109,13 +109,13 @@ def _r() -> list[Finding]:
     for (p in c("foreach", "doParallel")) cat(p, length(find.package(p, quiet = TRUE)), "")
     """
     try:
-        said = subprocess.run(
+        output = subprocess.run(
             [rscript, "-e", code], capture_output=True, text=True, timeout=60, check=True
         ).stdout.split()
     except (OSError, subprocess.SubprocessError) as error:
         return [Finding("R", False, f"{rscript} does not work: {error}")]
-    out = [Finding("R", True, f"{said[0]} ({rscript})")]
-    for name, there in zip(said[1::2], said[2::2], strict=True):
+    out = [Finding("R", True, f"{output[0]} ({rscript})")]
+    for name, there in zip(output[1::2], output[2::2], strict=True):
         hint = f'For parallel scripts: install.packages("{name}"), or apt-get install r-cran-{name.lower()}'
         out.append(
             Finding(

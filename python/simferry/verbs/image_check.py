@@ -126,8 +126,8 @@ def _check_language(client: Any, name: str, language: str) -> list[Finding]:
         outcome, job = run(worker, ["run"])
         written = sorted(results.iterdir())
         if outcome.status != "Completed" or not written:
-            said = (outcome.exit_message or job.kept_logs["algo-1"] or outcome.failure_reason).strip()
-            return [Finding(f"{label} worker", False, said[-400:])]
+            message = (outcome.exit_message or job.kept_logs["algo-1"] or outcome.failure_reason).strip()
+            return [Finding(f"{label} worker", False, message[-400:])]
         facts = blocks.decode(written[0].read_bytes()).facts
         out = [
             Finding(label, True, f"{facts['interpreter']}; BLAS {facts['blas']}"),

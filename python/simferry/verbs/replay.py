@@ -28,7 +28,7 @@ from ..worker import blocks
 from ..worker.family import family, kill
 
 MOST_BYTES = 1 << 31  # of a value
-_SAID = ("shown", "message", "call", "traceback")
+_TEXTS = ("shown", "message", "call", "traceback")
 
 
 @dataclass(frozen=True)
@@ -100,8 +100,8 @@ def replay(run: Any, condition: int, replication: int, in_process: bool = True) 
         (root / "input" / "plan").mkdir()
         (root / "scratch").mkdir()
         for input_, record in run._folder.inputs.items():
-            place = bring(input_, record, run._folder).resolve()
-            (shutil.copytree if foreground.contract else os.symlink)(place, root / "input" / input_)
+            source = bring(input_, record, run._folder).resolve()
+            (shutil.copytree if foreground.contract else os.symlink)(source, root / "input" / input_)
         facts = {k: spec[k] for k in ("language", "kind", "function", "script", "objects", "results_file")}
         facts |= {
             "private_mount": "yes" if spec["private_mount"] else "",
@@ -117,7 +117,7 @@ def replay(run: Any, condition: int, replication: int, in_process: bool = True) 
 
 
 def _run(root: Path, spec: dict[str, Any], foreground: Foreground, in_process: bool) -> str:
-    """How the process ended, where it was another."""
+    """How the worker's process ended; empty where R ran in this process."""
     if in_process and _in_process(root):
         return ""
     status = foreground.ask(spec, root, "replay", show=True).returncode
@@ -144,13 +144,13 @@ def _answer(root: Path, language: str, how: str, in_container: bool) -> Replayed
         return Replayed(language, "", b"", error)
     try:
         block = blocks.decode(answer)
-        said = {name: block.table("replay").columns[name].strings()[0] or "" for name in _SAID}
+        texts = {name: block.table("replay").columns[name].strings()[0] or "" for name in _TEXTS}
         failed, form = bool(block.facts["failed"]), block.facts.get("form", "")
     except (blocks.DamagedBlock, LookupError) as error:
-        return Replayed(language, "", b"", kind(f"what the worker said of the replication can't be read: {error}"))
-    shown = said.pop("shown")
+        return Replayed(language, "", b"", kind(f"the worker's answer can't be read: {error}"))
+    shown = texts.pop("shown")
     if failed:
-        return Replayed(language, shown, b"", kind(**said))
+        return Replayed(language, shown, b"", kind(**texts))
     rows = next((table for table in block.tables if table.name == "value"), None)
     name = "value.rds" if language == "r" else "value.pkl"
     data = b"" if in_container and language != "r" else untrusted.read(root, name, MOST_BYTES) or b""

@@ -45,7 +45,7 @@ __all__ = ["Function", "function", "read_rds"]
 
 
 class Function:
-    """An R function. Called with what the R function takes, by position or by name; values.py tells what becomes of what.
+    """An R function as a Python callable, with the R function's arguments. values.py lists how values are converted.
 
     It can be pickled: the process that receives it loads the script, from the same path.
 
@@ -55,7 +55,7 @@ class Function:
     def __init__(self, script: str, name: str, call: Any = None) -> None:
         self.script = script
         self.__name__ = name
-        self._call = call  # none yet in a process that has received it: an error there would leave a pool hanging
+        self._call = call  # None after unpickling: the script is loaded at the first call, since an error in unpickling would block a pool
 
     def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
         names = [""] * len(args) + list(kwargs)
@@ -113,7 +113,7 @@ _loaded: dict[tuple[str, str, str], Any] = {}
 
 
 def _received(script: str, name: str) -> Any:
-    """R's end of a function that came from another process; loaded once, though it may come with every task."""
+    """The R function of a `Function` from another process; its script is loaded once, also if every task brings it."""
     try:
         key = script, name, hashlib.sha256(Path(script).read_bytes()).hexdigest()
     except OSError as error:
@@ -239,11 +239,11 @@ class _R:
         finally:
             if stop:
                 signal.signal(signal.SIGINT, signal.default_int_handler)
-        if self._library.R_interrupts_pending:  # it came when R had just ended
+        if self._library.R_interrupts_pending:  # Ctrl-C came when R had just returned
             self._library.R_interrupts_pending = 0
             raise KeyboardInterrupt
-        said: Any = serialization.decode_any(np.asarray(raw).data)
-        answer = dict(said.items())
+        decoded: Any = serialization.decode_any(np.asarray(raw).data)
+        answer = dict(decoded.items())
         if "interrupted" in answer:
             raise KeyboardInterrupt
         if "warnings" in answer:

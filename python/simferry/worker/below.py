@@ -53,8 +53,8 @@ def known_arguments(arguments: list[str]) -> list[str]:
     """The arguments without parts that differ between workers, machines and runs: paths of folders, names of temporary files."""
     root = os.path.dirname(os.path.dirname(os.environ[PROCESSES]))
     code = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-    for place in (os.environ.get("SIMFERRY_OUTPUT"), code, os.path.join(root, "input", "code"), root):
-        arguments = [text.replace(place, ".") for text in arguments] if place else arguments
+    for folder in (os.environ.get("SIMFERRY_OUTPUT"), code, os.path.join(root, "input", "code"), root):
+        arguments = [text.replace(folder, ".") for text in arguments] if folder else arguments
     import re  # imported late: few processes need it
 
     arguments = [re.sub(r"tmp[.][A-Za-z0-9]{6,}", "tmp", text) for text in arguments]  # mktemp's

@@ -179,9 +179,9 @@ class Process:
                 if self.stopping or (job.scratch / "stop").exists():
                     raise KeyboardInterrupt from None
                 ok = False
-                place = f"{self.folder.path}{os.sep}" if self.folder else ""  # its path differs between processes
-                said = (text.replace(place, "") if place else text for text in describe(error))
-                self.failures.append((condition, replication, *said))
+                folder = f"{self.folder.path}{os.sep}" if self.folder else ""  # its path differs between processes
+                texts = (text.replace(folder, "") if folder else text for text in describe(error))
+                self.failures.append((condition, replication, *texts))
             else:
                 self.values.append(value)
                 text = run.text()

@@ -68,16 +68,16 @@ def cannot_be_kept(value: Any, error: BaseException) -> Refused:
 
 
 def kind_phrase(value: Any) -> str:
-    return f"a {_said(lambda: type(value).__name__, 'value')}"
+    return f"a {_text_of(lambda: type(value).__name__, 'value')}"
 
 
 def message_of(error: BaseException, category: type | None = None) -> str:
-    kind = _said(lambda: (category or type(error)).__name__, "exception")
-    return cut(f"{kind}: {_said(lambda: str(error), '(its text can not be had: its __str__ raises)')}")
+    kind = _text_of(lambda: (category or type(error)).__name__, "exception")
+    return cut(f"{kind}: {_text_of(lambda: str(error), '(its text can not be had: its __str__ raises)')}")
 
 
 def shown(value: Any) -> str:
-    return _said(lambda: repr(value), f"({kind_phrase(value)} whose __repr__ raises)")
+    return _text_of(lambda: repr(value), f"({kind_phrase(value)} whose __repr__ raises)")
 
 
 def describe(error: BaseException) -> tuple[str, str, str]:
@@ -92,7 +92,7 @@ def describe(error: BaseException) -> tuple[str, str, str]:
         frames = [f for f in found if Path(f.filename).parent != own]
         call = f"{frames[-1].name}, line {frames[-1].lineno}" if frames else ""
         text = "".join(traceback.format_list(frames[-30:]))
-    last = _said(lambda: "".join(traceback.format_exception_only(error)), f"{message}\n")
+    last = _text_of(lambda: "".join(traceback.format_exception_only(error)), f"{message}\n")
     return message, call, cut(text + last)
 
 
@@ -100,7 +100,7 @@ def cut(text: str) -> str:
     return text if len(text) <= MOST else f"{text[:MOST]} ... ({len(text):,} characters in all)"
 
 
-def _said(say: Callable[[], Any], otherwise: str) -> str:
+def _text_of(say: Callable[[], Any], otherwise: str) -> str:
     """The text that a function of the user's class returns; `otherwise` if it raises or returns no text."""
     with contextlib.suppress(BaseException):
         return str.__str__(say())

@@ -31,123 +31,140 @@ def fingerprint(function: Any, modules: set[str] | None = None) -> str:
 
     modules: to which the names of modules are added that it refers to (the user's own) or imports (any).
     """
-    digest = hashlib.sha256()
-    seen: dict[int, tuple[int, Any]] = {}  # by id, which stays an object's own as long as it is kept here
+    digest = _Digest(modules)
+    digest.value(function)
+    return digest.sha.hexdigest()
 
-    def add(*texts: str | bytes) -> None:
+
+class _Digest:
+    """A hash to which objects are added, each with all that it refers to, and each once."""
+
+    def __init__(self, modules: set[str] | None) -> None:
+        self.sha = hashlib.sha256()
+        self.modules = modules
+        self.seen: dict[int, tuple[int, Any]] = {}  # by id, which stays an object's own as long as it is kept here
+
+    def add(self, *texts: str | bytes) -> None:
         for text in texts:
             data = text.encode("utf-8", "surrogatepass") if isinstance(text, str) else text
-            digest.update(len(data).to_bytes(8, "big") + data)
+            self.sha.update(len(data).to_bytes(8, "big") + data)
 
-    def uses(home: types.ModuleType | None) -> None:
-        if modules is not None and home is not None and _is_own(home):
-            modules.add(home.__name__)
-
-    def code(c: types.CodeType) -> None:
-        if modules is not None:
-            modules.update(_imports(c))
-        add("code", c.co_code, getattr(c, "co_exceptiontable", b""), str(c.co_flags))
-        add(*map(str, (c.co_argcount, c.co_posonlyargcount, c.co_kwonlyargcount)))
-        for names in (c.co_names, c.co_varnames, c.co_freevars, c.co_cellvars):
-            add(str(len(names)), *names)
-        for constant in c.co_consts:
-            value(constant)
-
-    def value(x: Any) -> None:
+    def value(self, x: Any) -> None:
         if isinstance(x, _ATOMS):
-            add(type(x).__qualname__, repr(x))
+            self.add(type(x).__qualname__, repr(x))
             return
-        if id(x) in seen:
-            add("again", str(seen[id(x)][0]))
+        if id(x) in self.seen:
+            self.add("again", str(self.seen[id(x)][0]))
             return
-        seen[id(x)] = (len(seen), x)
-        uses(x if isinstance(x, types.ModuleType) else _module_of(x))
+        self.seen[id(x)] = (len(self.seen), x)
+        home = x if isinstance(x, types.ModuleType) else _module_of(x)
+        if self.modules is not None and home is not None and _is_own(home):
+            self.modules.add(home.__name__)
         if isinstance(x, types.CodeType):
-            code(x)
+            self.code(x)
         elif isinstance(x, types.ModuleType):
-            module(x)
+            self.module(x)
         elif _installed(x):
-            top = sys.modules.get(x.__module__.partition(".")[0]) if x.__module__ else None
-            add("installed", str(x.__module__), x.__qualname__, str(getattr(top, "__version__", "")))
-            owner = getattr(x, "__self__", None)  # rng.normal is its generator's
-            if owner is not None and not isinstance(owner, types.ModuleType):
-                value(owner)
+            self.installed(x)
         elif isinstance(x, types.FunctionType):
-            code(x.__code__)
-            for part in (x.__defaults__, x.__kwdefaults__, {k: v for k, v in vars(x).items() if k != "__wrapped__"}):
-                value(part)
-            for cell in x.__closure__ or ():
-                add("cell")
-                try:
-                    value(cell.cell_contents)
-                except ValueError:  # not filled yet
-                    add("empty")
-            for name in sorted(_names(x.__code__)):
-                if name in x.__globals__:
-                    add("global", name)
-                    value(x.__globals__[name])
-        elif isinstance(x, types.MethodType):
-            value(x.__func__)
-            value(x.__self__)
-        elif isinstance(x, (classmethod, staticmethod)):
-            add(type(x).__qualname__)
-            value(x.__func__)
-        elif isinstance(x, property):
-            add("property")
-            value((x.fget, x.fset, x.fdel))
+            self.function(x)
+        elif isinstance(x, (types.MethodType, classmethod, staticmethod, property)):
+            self.method(x)
         elif inspect.isclass(x):
-            add("class", x.__qualname__)
-            value(x.__bases__)
-            for name, member in sorted(vars(x).items()):
-                if name not in _NO_CODE:
-                    add(name)
-                    value(member)
-        elif type(x) in (list, tuple):
-            add(type(x).__qualname__, str(len(x)))
-            for item in x:
-                value(item)
-        elif type(x) is dict:
-            add("dict", str(len(x)))
-            for key, item in x.items():
-                value(key)
-                value(item)
-        elif type(x) in (set, frozenset):
-            add(type(x).__qualname__, str(len(x)))
-            for item in sorted(x, key=repr):
-                value(item)
+            self.class_(x)
+        elif type(x) in (list, tuple, dict, set, frozenset):
+            self.items(x)
         elif hasattr(x, "__wrapped__"):  # what functools.cache and numba's compilers make of a function
-            add("wrapped", type(x).__qualname__)
-            value(x.__wrapped__)
+            self.add("wrapped", type(x).__qualname__)
+            self.value(x.__wrapped__)
         else:
-            reduced(x)
+            self.reduced(x)
 
-    def reduced(x: Any) -> None:
+    def code(self, c: types.CodeType) -> None:
+        if self.modules is not None:
+            self.modules.update(_imports(c))
+        self.add("code", c.co_code, getattr(c, "co_exceptiontable", b""), str(c.co_flags))
+        self.add(*map(str, (c.co_argcount, c.co_posonlyargcount, c.co_kwonlyargcount)))
+        for names in (c.co_names, c.co_varnames, c.co_freevars, c.co_cellvars):
+            self.add(str(len(names)), *names)
+        for constant in c.co_consts:
+            self.value(constant)
+
+    def installed(self, x: Any) -> None:
+        top = sys.modules.get(x.__module__.partition(".")[0]) if x.__module__ else None
+        self.add("installed", str(x.__module__), x.__qualname__, str(getattr(top, "__version__", "")))
+        owner = getattr(x, "__self__", None)  # rng.normal is its generator's
+        if owner is not None and not isinstance(owner, types.ModuleType):
+            self.value(owner)
+
+    def function(self, x: types.FunctionType) -> None:
+        self.code(x.__code__)
+        for part in (x.__defaults__, x.__kwdefaults__, {k: v for k, v in vars(x).items() if k != "__wrapped__"}):
+            self.value(part)
+        for cell in x.__closure__ or ():
+            self.add("cell")
+            try:
+                self.value(cell.cell_contents)
+            except ValueError:  # not filled yet
+                self.add("empty")
+        for name in sorted(_names(x.__code__)):
+            if name in x.__globals__:
+                self.add("global", name)
+                self.value(x.__globals__[name])
+
+    def method(self, x: Any) -> None:
+        if isinstance(x, types.MethodType):
+            self.value(x.__func__)
+            self.value(x.__self__)
+        elif isinstance(x, property):
+            self.add("property")
+            self.value((x.fget, x.fset, x.fdel))
+        else:
+            self.add(type(x).__qualname__)
+            self.value(x.__func__)
+
+    def class_(self, x: Any) -> None:
+        self.add("class", x.__qualname__)
+        self.value(x.__bases__)
+        for name, member in sorted(vars(x).items()):
+            if name not in _NO_CODE:
+                self.add(name)
+                self.value(member)
+
+    def items(self, x: Any) -> None:
+        self.add(type(x).__qualname__, str(len(x)))
+        if type(x) is dict:
+            for key, item in x.items():
+                self.value(key)
+                self.value(item)
+            return
+        for item in x if type(x) in (list, tuple) else sorted(x, key=repr):
+            self.value(item)
+
+    def reduced(self, x: Any) -> None:
         """Any other object: what it would be made anew from."""
-        add(type(x).__module__, type(x).__qualname__)
+        self.add(type(x).__module__, type(x).__qualname__)
         try:
             parts = x.__reduce_ex__(4)
         except Exception:  # it can't be copied
-            value(type(x))
-            value(getattr(x, "__dict__", None))
+            self.value(type(x))
+            self.value(getattr(x, "__dict__", None))
             return
         if isinstance(parts, str):
-            add(parts)
+            self.add(parts)
             return
         for part in parts:
-            value(list(part) if hasattr(part, "__next__") else part)
+            self.value(list(part) if hasattr(part, "__next__") else part)
 
-    def module(x: types.ModuleType) -> None:
-        add("module", x.__name__, str(getattr(x, "__version__", "")))
+    def module(self, x: types.ModuleType) -> None:
+        self.add("module", x.__name__, str(getattr(x, "__version__", "")))
         if not _is_own(x):
             return
-        add(Path(x.__file__ or "").read_bytes())
+        self.add(Path(x.__file__ or "").read_bytes())
         for _, member in sorted(vars(x).items()):  # the user's other modules that it uses
             home = member if isinstance(member, types.ModuleType) else _module_of(member)
             if home is not None and _is_own(home):
-                value(home)
-
-    value(function)
-    return digest.hexdigest()
+                self.value(home)
 
 
 def _imports(code: types.CodeType) -> set[str]:

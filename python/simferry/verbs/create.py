@@ -4,9 +4,11 @@ import datetime
 import secrets
 import threading
 from importlib import import_module
+from typing import Any
 
 from .._version import __version__
 from ..backends import backend_of
+from ..backends.base import Prepared
 from ..backends.foreground import foreground_of
 from ..errors import UsageError, WorkerError, nearest
 from ..files import writing
@@ -23,7 +25,7 @@ from .check import check
 def create(sweep: Sweep, pilot: bool = False) -> RunFolder:
     """A run folder in which nothing is computed yet, after every check that can be made beforehand."""
     simulation, design, options = sweep.simulation, sweep.design, sweep.options
-    replications = sweep.replications
+    replications = sweep.replications  # without which it ends here
     for name in sweep.common if sweep.common != "all" else []:
         if name not in design.types:
             raise UsageError(
@@ -43,13 +45,33 @@ def create(sweep: Sweep, pilot: bool = False) -> RunFolder:
     except WorkerError:  # no interpreter here
         if not foreground.stands_in:
             raise
+    record = _record(sweep, replications, prepared, pilot)
+    if foreground.stands_in:  # what runs here is not what runs there
+        record["environment"] = {}
+    folder = home.create(simulation.name, record)
+    folder.note = prepared.note
+    try:
+        write_conditions(folder, design)
+        with writing(folder.path):
+            simulation.write_code(folder.path / "code")
+            write_inputs(simulation.inputs, folder.path / "input")
+        folder.publish()
+    except BaseException:
+        folder.remove()
+        raise
+    return folder
+
+
+def _record(sweep: Sweep, replications: int, prepared: Prepared, pilot: bool) -> dict[str, Any]:
+    """run.json of a new run."""
+    simulation, options = sweep.simulation, sweep.options
     spec = simulation.spec()
-    record = {
+    return {
         "simferry": __version__,
         "created": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="microseconds"),
         "simulation": spec,
-        "parameters": design.types,
-        "conditions": len(design),
+        "parameters": sweep.design.types,
+        "conditions": len(sweep.design),
         "replications": replications,
         "seed": secrets.randbelow(2**31) if sweep.seed is None else sweep.seed,
         "streams": streams.version_of(spec),
@@ -57,7 +79,7 @@ def create(sweep: Sweep, pilot: bool = False) -> RunFolder:
         "inputs": record_of(simulation.inputs),
         "code_hash": simulation.code_hash(),
         "own_code": [one._asdict() for one in simulation.own_code],
-        "environment": {} if foreground.stands_in else simulation.environment,
+        "environment": simulation.environment,
         "image": prepared.image_digest,
         "pilot": pilot,
         "options": {
@@ -71,15 +93,3 @@ def create(sweep: Sweep, pilot: bool = False) -> RunFolder:
             "keep_files": options.keep_files,
         },
     }
-    folder = home.create(simulation.name, record)
-    folder.note = prepared.note
-    try:
-        write_conditions(folder, design)
-        with writing(folder.path):
-            simulation.write_code(folder.path / "code")
-            write_inputs(simulation.inputs, folder.path / "input")
-        folder.publish()
-    except BaseException:
-        folder.remove()
-        raise
-    return folder

@@ -1,13 +1,15 @@
-"""Requests to the emulator that no client of AWS's would send, signed as botocore signs."""
+"""Requests to the emulator that no client of AWS's would send, signed as botocore signs; and its refusals."""
 
 import datetime
 import hashlib
 import http.client
 from urllib.parse import urlsplit
 
+import pytest
 from botocore.auth import S3SigV4Auth, SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
+from botocore.exceptions import ClientError
 
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 
@@ -39,3 +41,8 @@ def send(emulator, method, path, headers, body=b"") -> tuple[int, str]:
     connection.request(method, path, body or None, headers)
     answer = connection.getresponse()
     return answer.status, answer.read().decode()
+
+
+def refused(code: str, words: str):
+    """What a client's call is under that the emulator refuses with a code, in these words."""
+    return pytest.raises(ClientError, match=rf"(?s)\({code}\).*{words}")

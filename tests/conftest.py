@@ -57,8 +57,9 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log):
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    if hasattr(config, "workerinput"):  # Docker's take longest: they begin first
-        items.sort(key=lambda item: group_of(item.nodeid) != "docker")
+    if hasattr(config, "workerinput"):  # the two that take longest begin first: Docker's, and R's check of the package
+        first = ["docker", "tests/r_package/test_check.py"]
+        items.sort(key=lambda item: first.index(group) if (group := group_of(item.nodeid)) in first else len(first))
     for item in items:
         if "engine" in getattr(item, "fixturenames", ()) and group_of(item.nodeid) != "docker":
             raise pytest.UsageError(f"{item.nodeid} uses Docker: name its file in DOCKER, in tests/conftest.py")

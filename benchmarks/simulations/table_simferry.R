@@ -1,4 +1,5 @@
-# Rscript table_simferry.R SCRIPT RUN LIBRARY PYTHON: the run's table into R, the second time in a session; prints its seconds.
+# Rscript table_simferry.R SCRIPT RUN LIBRARY PYTHON: the run's table into R, the second time in a session; prints its
+# seconds.
 arguments <- commandArgs(trailingOnly = TRUE)
 Sys.setenv(SIMFERRY_PYTHON = arguments[4])
 library(simferry, lib.loc = arguments[3])

@@ -2,7 +2,8 @@
 
 addin_run <- function() {
   document <- rstudioapi::getSourceEditorContext()
-  if (is.null(document) || !nzchar(document$path)) raise("usage", "the script in the editor has not been saved", "Save it, then run the addin again.")
+  if (is.null(document) || !nzchar(document$path))
+    raise("usage", "the script in the editor has not been saved", "Save it, then run the addin again.")
   rstudioapi::documentSave(document$id)
   parameters <- rstudioapi::showPrompt("Parameters", "Values of each parameter, as R code", "n = c(10, 20, 50)")
   if (is.null(parameters)) return(invisible())
@@ -14,5 +15,6 @@ addin_run <- function() {
 
 addin_results <- function() {
   run <- sim_open("latest")
-  rstudioapi::sendToConsole(sprintf("View(simferry::sim_results(%s), %s)", deparse(run$folder), deparse(run$id)), execute = TRUE)
+  rstudioapi::sendToConsole(sprintf("View(simferry::sim_results(%s), %s)", deparse(run$folder), deparse(run$id)),
+                            execute = TRUE)
 }

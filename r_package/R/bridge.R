@@ -1,14 +1,17 @@
-# The bridge: one function of Python's, _rbridge/call.py, to and from which R's own serialisation travels as raw vectors.
+# The bridge: one function of Python's, _rbridge/call.py, to and from which R's own serialisation travels as raw
+# vectors.
 
 session <- new.env(parent = emptyenv())   # bridge: the Python module, once it is there; python: which, and why
 
-# What a verb of the bridge answers. Its warnings become R's, its notes messages, its errors conditions of class simferry_error_<code>.
+# What a verb of the bridge answers. Its warnings become R's, its notes messages, its errors conditions of class
+# simferry_error_<code>.
 bridge <- function(verb, ...) {
   request <- list(verb = verb, arguments = list(...), environment = environment_now(), session = variables())
   asked <- serialize(request, NULL, xdr = FALSE, version = 2L)
   if (length(asked) >= 2^31 - 1) raise("usage", "what is to be sent is larger than 2 GB")
   call <- python()$call
-  answer <- unserialize(suspendInterrupts(call(asked)))   # Python calls R at each import: an interrupt there is not Python's to handle
+  # Python calls R at each import: an interrupt there is not Python's to handle
+  answer <- unserialize(suspendInterrupts(call(asked)))
   for (text in answer$notes) message("note: ", shown(text))
   for (text in answer$warnings) warning(shown(text), call. = FALSE)
   if (!answer$ok) {
@@ -44,7 +47,8 @@ without_r <- function(path) {
     script <- file.path(R.home("etc"), "ldpaths")
     code <- sprintf("unset LD_LIBRARY_PATH R_LD_LIBRARY_PATH; R_HOME=%s; . %s; printf %%s \"$R_LD_LIBRARY_PATH\"",
                     shQuote(R.home()), shQuote(script))
-    session$ld_path <- if (file.exists(script)) suppressWarnings(system2("sh", c("-c", shQuote(code)), stdout = TRUE)) else character()
+    session$ld_path <- if (file.exists(script)) suppressWarnings(system2("sh", c("-c", shQuote(code)), stdout = TRUE))
+      else character()
   }
   added <- session$ld_path
   if (!length(added)) return("")

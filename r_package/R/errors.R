@@ -8,11 +8,13 @@ raise <- function(code, message, hint = "") {
   ))
 }
 
-# Texts of others, as they are to be written: on a terminal, what would steer it (all but colours, tabs and ends of lines) as its number.
+# Texts of others, as they are to be written: on a terminal, what would steer it (all but colours, tabs and ends of
+# lines) as its number.
 shown <- function(text, to = stderr()) if (isatty(to)) visible(text) else text
 
 visible <- function(text) {
-  steering <- "\\x1b(?!\\[[0-9;:]*m)|[\\x01-\\x08\\x0b\\x0c\\x0e-\\x1a\\x1c-\\x1f\\x7f-\\x9f\\x{202a}-\\x{202e}\\x{2066}-\\x{2069}]"
+  steering <- paste0("\\x1b(?!\\[[0-9;:]*m)|",
+                     "[\\x01-\\x08\\x0b\\x0c\\x0e-\\x1a\\x1c-\\x1f\\x7f-\\x9f\\x{202a}-\\x{202e}\\x{2066}-\\x{2069}]")
   text <- iconv(enc2utf8(text), "UTF-8", "UTF-8", sub = "byte")   # what is no text steers nothing
   found <- gregexpr(paste0("(*UTF)", steering), text, perl = TRUE)
   as_number <- function(character) sprintf(if ((n <- utf8ToInt(character)) < 256L) "\\x%02x" else "\\u%04x", n)

@@ -5,13 +5,16 @@ follow <- function(run, on_interrupt = stop_run) {
   now <- wait_for(run, on_interrupt)
   if (is.null(now)) return(invisible())
   if (now$failed > 0)
-    message(number(now$failed), " of ", number(now$total), " replications failed\nsim_errors(", quoted(run$handle), ")  tells why\nsim_resume(",
+    message(number(now$failed), " of ", number(now$total), " replications failed\nsim_errors(", quoted(run$handle),
+            ")  tells why\nsim_resume(",
             quoted(run$handle), ", retry_failed = TRUE)  tries them again")
-  if (now$state != "complete") message("run ", run$id, " is ", now$state, ": sim_resume(", quoted(run$handle), ") goes on")
+  if (now$state != "complete")
+    message("run ", run$id, " is ", now$state, ": sim_resume(", quoted(run$handle), ") goes on")
   invisible(now)
 }
 
-# How a run ended: what its progress says, an error, or NULL where the user stopped. Only the waiting can be interrupted.
+# How a run ended: what its progress says, an error, or NULL where the user stopped. Only the waiting can be
+# interrupted.
 wait_for <- function(run, on_interrupt) suspendInterrupts({
   progress <- progress_of(run)
   on.exit(progress$end())   # the function's, which this block is evaluated in
@@ -30,7 +33,8 @@ wait_for <- function(run, on_interrupt) suspendInterrupts({
   now
 })
 
-# In good order, or detaching from jobs that go on elsewhere: the error says which. There is none where it ended just then.
+# In good order, or detaching from jobs that go on elsewhere: the error says which. There is none where it ended just
+# then.
 stop_run <- function(run) {
   ask("interrupt", run)
   forget_interrupt()
@@ -42,7 +46,8 @@ cancel <- function(run) {
   now
 }
 
-# list(update, end): a bar of cli's, unless in a document that knitr makes, and an entry in RStudio's jobs pane where there is one.
+# list(update, end): a bar of cli's, unless in a document that knitr makes, and an entry in RStudio's jobs pane where
+# there is one.
 progress_of <- function(run) {
   home <- environment()
   bar <- NULL
@@ -53,9 +58,13 @@ progress_of <- function(run) {
   list(
     update = function(now) {
       if (is.null(bar)) {
-        bar <<- cli::cli_progress_bar(total = now$total, format = "{cli::pb_bar} {cli::pb_current}/{cli::pb_total} {cli::pb_extra$said}",
-                                      extra = list(said = ""), .envir = home, .auto_close = FALSE, auto_terminate = FALSE)
-        if (in_rstudio) job <<- rstudioapi::jobAdd(paste("simferry", run$id), progressUnits = as.integer(max(now$total, 1)), running = TRUE, show = FALSE)
+        bar <<- cli::cli_progress_bar(total = now$total,
+                                      format = "{cli::pb_bar} {cli::pb_current}/{cli::pb_total} {cli::pb_extra$said}",
+                                      extra = list(said = ""), .envir = home, .auto_close = FALSE,
+                                        auto_terminate = FALSE)
+        if (in_rstudio)
+          job <<- rstudioapi::jobAdd(paste("simferry", run$id), progressUnits = as.integer(max(now$total, 1)),
+                                     running = TRUE, show = FALSE)
       }
       if (!is.null(job)) {
         rstudioapi::jobSetProgress(job, as.integer(now$done))
@@ -65,8 +74,10 @@ progress_of <- function(run) {
         if (proc.time()[[3L]] - told < 10) return()
         told <<- proc.time()[[3L]]
       }
-      said <- c(if (now$failed > 0) paste(number(now$failed), "failed"), now$pace[nzchar(now$pace)], if (nzchar(now$said)) paste("jobs:", now$said))
-      cli::cli_progress_update(set = now$done, total = now$total, extra = list(said = paste(said, collapse = ", ")), id = bar, .envir = home)
+      said <- c(if (now$failed > 0) paste(number(now$failed), "failed"), now$pace[nzchar(now$pace)],
+                if (nzchar(now$said)) paste("jobs:", now$said))
+      cli::cli_progress_update(set = now$done, total = now$total, extra = list(said = paste(said, collapse = ", ")),
+                               id = bar, .envir = home)
     },
     end = function() {
       if (!is.null(bar)) cli::cli_progress_done(id = bar, .envir = home)
@@ -76,4 +87,6 @@ progress_of <- function(run) {
   )
 }
 
-has_jobs_pane <- function() requireNamespace("rstudioapi", quietly = TRUE) && rstudioapi::isAvailable() && rstudioapi::hasFun("jobAdd")
+has_jobs_pane <- function() {
+  requireNamespace("rstudioapi", quietly = TRUE) && rstudioapi::isAvailable() && rstudioapi::hasFun("jobAdd")
+}

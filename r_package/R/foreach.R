@@ -1,42 +1,42 @@
 #' Run foreach loops with simferry
 #'
 #' After `registerDoSimferry()`, each `%dopar%` loop of the foreach package is computed as a run: its iterations are the
-#' replications of one condition, in chunks, each on a random-number stream of its own. The numbers depend on the seed, on the
-#' loop's name (or its number since the registration) and on the iteration alone: they are the same for any number of workers,
-#' without doRNG. The run of a loop that has a name, or that did not end well, stays in the store, where [sim_list()], [sim_errors()]
-#' and [sim_logs()] find it; the others leave nothing there.
+#' replications of one condition, in chunks, each on a random-number stream of its own. The numbers depend on the seed,
+#' on the loop's name (or its number since the registration) and on the iteration alone: they are the same for any
+#' number of workers, without doRNG. The run of a loop that has a name, or that did not end well, stays in the store,
+#' where [sim_list()], [sim_errors()] and [sim_logs()] find it; the others leave nothing there.
 #'
 #' Everything that `foreach()` offers works as it does sequentially: `.combine`, `.init`, `.final`, `.inorder`,
-#' `.multicombine`, `.maxcombine`, `.packages`, `.export`, `.noexport`, `.errorhandling`, loops nested with `%:%`, `when()`,
-#' iterators of any kind. Each iteration is evaluated in an environment of its own, so that none sees another's variables. What
-#' the loop's body refers to is exported; in contrast to other backends also from the functions around the loop, and from the
-#' global environment when the loop stands in a function. Attached packages that it uses are attached there. Warnings are given again at the console;
-#' what iterations print is in the run's log.
+#' `.multicombine`, `.maxcombine`, `.packages`, `.export`, `.noexport`, `.errorhandling`, loops nested with `%:%`,
+#' `when()`, iterators of any kind. Each iteration is evaluated in an environment of its own, so that none sees
+#' another's variables. What the loop's body refers to is exported; in contrast to other backends also from the
+#' functions around the loop, and from the global environment when the loop stands in a function. Attached packages that
+#' it uses are attached there. Warnings are given again at the console; what iterations print is in the run's log.
 #'
-#' Iterations have a working directory of their own, without the session's files: read those before the loop, or in it by their
-#' whole path, which `normalizePath()` gives, and write to a whole path what is to stay.
+#' Iterations have a working directory of their own, without the session's files: read those before the loop, or in it
+#' by their whole path, which `normalizePath()` gives, and write to a whole path what is to stay.
 #'
 #' One loop may say more, with `foreach(..., .options.simferry = list(...))`:
-#' * `name`: `[character(1)]` the loop's name. A loop that was interrupted, or of which an iteration failed, goes on where it
-#'   stopped when it is run again under the same name, with the same code and data.
-#' * `chunk_size`: `[numeric(1)]` how many iterations a worker takes at a time. Unless told otherwise they are many at first
-#'   and fewer towards the end.
+#' * `name`: `[character(1)]` the loop's name. A loop that was interrupted, or of which an iteration failed, goes on
+#' where it stopped when it is run again under the same name, with the same code and data.
+#' * `chunk_size`: `[numeric(1)]` how many iterations a worker takes at a time. Unless told otherwise they are many at
+#' first and fewer towards the end.
 #' * `backend`: where this loop runs, see `backend`.
 #'
 #' @param workers `[numeric(1)]` cores to use. `NULL`: all of them.
-#' @param seed `[numeric(1)]` from 0 to 2^31 - 1. The same script gives the same numbers when it is run again, and two loops
-#'   under one registration get different ones. `NULL`: each loop draws its seed from R's own generator, so that `set.seed()`
-#'   before a loop makes it reproducible.
-#' @param backend where loops run: [sim_local()], [sim_docker()], [sim_sagemaker()], or a backend's name. A loop that is interrupted stops its jobs,
-#'   wherever they are.
-#' @param store `[character(1)]` the folder in which runs live, or an address such as `"s3://bucket/folder"`. `NULL`: `SIMFERRY_STORE`, or
-#'   `./simferry-runs`; for SageMaker the folder simferry of the account's default bucket.
+#' @param seed `[numeric(1)]` from 0 to 2^31 - 1. The same script gives the same numbers when it is run again, and two
+#'   loops under one registration get different ones. `NULL`: each loop draws its seed from R's own generator, so that
+#'   `set.seed()` before a loop makes it reproducible.
+#' @param backend where loops run: [sim_local()], [sim_docker()], [sim_sagemaker()], or a backend's name. A loop that is
+#'   interrupted stops its jobs, wherever they are.
+#' @param store `[character(1)]` the folder in which runs live, or an address such as `"s3://bucket/folder"`. `NULL`:
+#'   `SIMFERRY_STORE`, or `./simferry-runs`; for SageMaker the folder simferry of the account's default bucket.
 #' @return `NULL`, invisibly. `foreach::getDoParWorkers()` then tells how many workers there are.
 #' @section Errors:
-#' Of the registration: `simferry_error_usage` for a seed, a backend or a number of workers that can't be. Of a loop: what
-#' foreach itself raises where an iteration fails (`task 3 failed - "..."`); `simferry_error_simulation`: the loop refers to something that can't be
-#' sent, which is named, or to a package that is not installed; `simferry_error_interrupted`: it was stopped;
-#' `simferry_error_worker`, `simferry_error_store`: it can't go on.
+#' Of the registration: `simferry_error_usage` for a seed, a backend or a number of workers that can't be. Of a loop:
+#' what foreach itself raises where an iteration fails (`task 3 failed - "..."`); `simferry_error_simulation`: the loop
+#' refers to something that can't be sent, which is named, or to a package that is not installed;
+#' `simferry_error_interrupted`: it was stopped; `simferry_error_worker`, `simferry_error_store`: it can't go on.
 #' @examplesIf simferry:::python_is_there() && requireNamespace("foreach", quietly = TRUE)
 #' library(foreach)
 #' registerDoSimferry(workers = 2, seed = 1, store = tempfile())
@@ -46,7 +46,7 @@
 #' }
 #' registerDoSEQ()
 #' @export
-registerDoSimferry <- function(workers = NULL, seed = NULL, backend = "local", store = NULL) {
+registerDoSimferry <- function(workers = NULL, seed = NULL, backend = "local", store = NULL) { # nolint: object_name.
   if (!requireNamespace("foreach", quietly = TRUE))
     raise("usage", "the R package foreach is not installed", "install.packages(\"foreach\")")
   told <- new.env(parent = emptyenv())
@@ -56,7 +56,8 @@ registerDoSimferry <- function(workers = NULL, seed = NULL, backend = "local", s
   told$loops <- 0
   told$workers <- bridge("loop_backend", backend = told$backend, seed = seed)$workers
   foreach::setDoPar(do_simferry, told, function(data, item)
-    switch(item, workers = data$workers, name = "doSimferry", version = utils::packageDescription("simferry", fields = "Version")))
+    switch(item, workers = data$workers, name = "doSimferry",
+           version = utils::packageDescription("simferry", fields = "Version")))
   invisible()
 }
 
@@ -76,7 +77,8 @@ do_simferry <- function(obj, expr, envir, data) {
   results <- list()
   if (count > 0) {
     sent <- write_loop(obj, expr, envir, columns, options$name, data$loops)
-    results <- compute_loop(sent, count, options, data, stops = obj$errorHandling == "stop", verbose = isTRUE(obj$verbose))
+    results <- compute_loop(sent, count, options, data, stops = obj$errorHandling == "stop",
+                            verbose = isTRUE(obj$verbose))
   }
   combine_loop(obj, iterator, results, expr)
 }
@@ -85,13 +87,17 @@ loop_options <- function(options) {
   known <- c("name", "chunk_size", "backend")
   unknown <- setdiff(names(options), known)
   if (length(unknown) || length(options) && is.null(names(options)))
-    raise("usage", paste0(".options.simferry: there is no option ", c(unknown, "without a name")[1]), paste0("There are: ", paste(known, collapse = ", "), "."))
+    raise("usage", paste0(".options.simferry: there is no option ", c(unknown, "without a name")[1]),
+          paste0("There are: ", paste(known, collapse = ", "), "."))
   name <- options$name
   if (!is.null(name) && !(is.character(name) && length(name) == 1L && !is.na(name) && nzchar(name)))
     raise("usage", ".options.simferry: name is not a text", "list(name = \"first loop\")")
   size <- options$chunk_size
-  if (!is.null(size) && !(is.numeric(size) && length(size) == 1L && isTRUE(size >= 1 && size < 2^31 && size == round(size))))
-    raise("usage", paste0(".options.simferry: chunk_size is ", paste(format(size), collapse = " "), "; it has to be a whole number from 1"))
+  if (!is.null(size) &&
+      !(is.numeric(size) && length(size) == 1L && isTRUE(size >= 1 && size < 2^31 && size == round(size))))
+    raise("usage",
+          paste0(".options.simferry: chunk_size is ", paste(format(size), collapse = " "),
+                 "; it has to be a whole number from 1"))
   options
 }
 
@@ -107,7 +113,8 @@ iterations_of <- function(iterator) {
   structure(columns, count = length(given))
 }
 
-# Loops over plain vectors, of which it is known what their iterators would give: 40 microseconds an iteration are saved.
+# Loops over plain vectors, of which it is known what their iterators would give: 40 microseconds an iteration are
+# saved.
 plain_iterations <- function(iterator) {
   if (!identical(class(iterator), c("iforeach", "iter")) || !all(vapply(iterator$iargs, is_untouched, NA))) return(NULL)
   count <- min(vapply(iterator$iargs, function(it) it$length, 1))
@@ -117,7 +124,8 @@ plain_iterations <- function(iterator) {
 }
 
 is_untouched <- function(it) {
-  identical(class(it), c("containeriter", "iter")) && identical(it$state$i, 0L) && !it$recycle && identical(body(it$checkFunc), TRUE) &&
+  identical(class(it), c("containeriter", "iter")) && identical(it$state$i, 0L) && !it$recycle &&
+    identical(body(it$checkFunc), TRUE) &&
     is.vector(it$state$obj) && !is.object(it$state$obj) && it$length == length(it$state$obj)
 }
 
@@ -133,7 +141,9 @@ compact <- function(values) {
 write_loop <- function(obj, expr, envir, columns, name, number) {
   packages <- unique(c(as.character(obj$packages), collect(as.function(list(expr), envir = envir), "loop")$packages))
   missing <- packages[!nzchar(vapply(packages, function(p) system.file(package = p), ""))]
-  if (length(missing)) raise("simulation", paste0(".packages: ", missing[1], " is not installed"), paste0("install.packages(\"", missing[1], "\")"))
+  if (length(missing))
+    raise("simulation", paste0(".packages: ", missing[1], " is not installed"),
+          paste0("install.packages(\"", missing[1], "\")"))
   if (is.language(expr)) expr <- utils::removeSource(expr)
   exports <- loop_exports(obj, expr, envir)
   for (variable in setdiff(ls(exports, all.names = TRUE), "...")) {
@@ -144,11 +154,14 @@ write_loop <- function(obj, expr, envir, columns, name, number) {
   attr(columns, "count") <- NULL
   file <- tempfile("simferry-", fileext = ".rds")
   compiled <- compiler::compile(expr, exports, list(suppressAll = TRUE))
-  saveRDS(list(`function` = iteration_function(compiled, columns, exports), globals = list(), packages = packages, constants = list(), loop = TRUE),
+  saveRDS(list(`function` = iteration_function(compiled, columns, exports), globals = list(), packages = packages,
+               constants = list(), loop = TRUE),
           file, compress = FALSE)
   called <- if (is.null(name)) paste("loop", number) else paste("loop", name)
-  list(name = called, file = file, fingerprint = loop_fingerprint(called, expr, exports, packages, columns, !is.null(name)),
-       constants = character(), packages = packages, environment = session_facts(packages), own = if (!is.null(name)) own_of_loop(packages, expr, exports))
+  list(name = called, file = file,
+       fingerprint = loop_fingerprint(called, expr, exports, packages, columns, !is.null(name)),
+       constants = character(), packages = packages, environment = session_facts(packages),
+         own = if (!is.null(name)) own_of_loop(packages, expr, exports))
 }
 
 # It is called with the iteration's number, and runs without this package: base R is all that it sees.
@@ -175,21 +188,26 @@ loop_exports <- function(obj, expr, envir) {
   }
   unwanted <- union(obj$noexport, obj$argnames)
   around <- list(envir)
-  while (!is_top(envir) && !is_top(parent.env(around[[length(around)]]))) around <- c(around, parent.env(around[[length(around)]]))
+  while (!is_top(envir) && !is_top(parent.env(around[[length(around)]])))
+    around <- c(around, parent.env(around[[length(around)]]))
   top <- topenv(envir)
-  nearer <- if (isNamespace(top)) c(ls(top, all.names = TRUE), ls(parent.env(top), all.names = TRUE), ls(baseenv(), all.names = TRUE))
+  nearer <- if (isNamespace(top)) c(ls(top, all.names = TRUE), ls(parent.env(top), all.names = TRUE),
+                                    ls(baseenv(), all.names = TRUE))
   if (!identical(envir, globalenv())) around <- c(around, globalenv())
   foreach::getexports(expr, exports, envir, bad = unwanted)
   for (variable in setdiff(unique(obj$export), ls(exports, all.names = TRUE))) {
     if (!exists(variable, envir)) raise("usage", paste0(".export: there is no variable ", variable))
     value <- get(variable, envir)
-    if (is.function(value) && (identical(environment(value), globalenv()) || identical(environment(value), envir))) environment(value) <- exports
+    if (is.function(value) && (identical(environment(value), globalenv()) || identical(environment(value), envir)))
+      environment(value) <- exports
     assign(variable, value, exports)
   }
   for (outer in around[-1L]) {
-    here <- Filter(function(value) is.function(value) && identical(environment(value), exports), as.list(exports, all.names = TRUE, sorted = TRUE))
+    here <- Filter(function(value) is.function(value) && identical(environment(value), exports),
+                   as.list(exports, all.names = TRUE, sorted = TRUE))
     everything <- as.call(c(as.name("{"), expr, unname(lapply(here, body))))
-    foreach::getexports(everything, exports, outer, bad = c(unwanted, ls(exports, all.names = TRUE), if (is_top(outer)) nearer))
+    foreach::getexports(everything, exports, outer,
+                        bad = c(unwanted, ls(exports, all.names = TRUE), if (is_top(outer)) nearer))
   }
   if (isNamespace(top)) parent.env(exports) <- top
   exports
@@ -204,7 +222,8 @@ loop_fingerprint <- function(called, expr, exports, packages, columns, named) {
   paste(called, fingerprint(list(`function` = code, globals = globals), packages, columns), sep = "\n")
 }
 
-# The user's own packages and files that a loop uses besides what is sent: as the worker's check finds them out for functions.
+# The user's own packages and files that a loop uses besides what is sent: as the worker's check finds them out for
+# functions.
 own_of_loop <- function(packages, expr, exports) {
   worker <- new.env(parent = baseenv())
   sys.source(bridge("worker_file", name = "own.R"), worker)
@@ -216,10 +235,12 @@ own_of_loop <- function(packages, expr, exports) {
 
 # As worker.R records them: what is here is what a worker on this machine has.
 session_facts <- function(packages) {
-  cpu <- tryCatch(grep("^model name", readLines("/proc/cpuinfo", n = 30L), value = TRUE)[1], error = function(e) NA, warning = function(w) NA)
+  cpu <- tryCatch(grep("^model name", readLines("/proc/cpuinfo", n = 30L), value = TRUE)[1], error = function(e) NA,
+                  warning = function(w) NA)
   packages <- sort(packages)
   c(interpreter = paste("R", getRversion()),
-    packages = paste(packages, vapply(packages, function(p) as.character(utils::packageVersion(p)), ""), collapse = ", "),
+    packages = paste(packages, vapply(packages, function(p) as.character(utils::packageVersion(p)), ""),
+                     collapse = ", "),
     blas = basename(extSoftVersion()[["BLAS"]]), cpu = if (is.na(cpu)) R.version$arch else sub("^[^:]*: *", "", cpu))
 }
 
@@ -231,12 +252,15 @@ compute_loop <- function(sent, count, options, data, stops, verbose) {
   seed <- data$seed
   drawn <- is.null(seed)
   label <- if (!is.null(options$name)) options$name else if (drawn) 0 else data$loops
-  backend <- if (is.null(options$backend)) data$backend else loop_backend(options$backend, if (identical(data$backend$name, "local")) data$backend$workers)
+  backend <- if (is.null(options$backend)) data$backend
+    else loop_backend(options$backend, if (identical(data$backend$name, "local")) data$backend$workers)
   if (drawn) seed <- floor(stats::runif(1) * 2^31)
   named <- !is.null(options$name)
   suspendInterrupts({
-    made <- bridge("loop", simulation = sent, label = label, replications = count, seed = seed, drawn = drawn, named = named,
-                   store = data$store, backend = backend, chunk_size = options$chunk_size, on_error = if (stops) "stop" else "continue")
+    made <- bridge("loop", simulation = sent, label = label, replications = count, seed = seed, drawn = drawn,
+                   named = named,
+                   store = data$store, backend = backend, chunk_size = options$chunk_size, on_error = if (stops) "stop"
+                     else "continue")
     run <- new_run(made)
     if (verbose) message("run ", run$id, ": ", counted(count, "iteration"), ", seed ", run$seed)
     if (!made$complete) wait_for(run, function(run) stop_loop(run, named))
@@ -249,7 +273,8 @@ compute_loop <- function(sent, count, options, data, stops, verbose) {
 
 stop_loop <- function(run, named) {
   now <- cancel(run)
-  raise("interrupted", paste0("stopped; ", number(now$done), " of ", number(now$total), " iterations are kept in run ", run$id),
+  raise("interrupted",
+        paste0("stopped; ", number(now$done), " of ", number(now$total), " iterations are kept in run ", run$id),
         if (named) "The same loop, run again, goes on where it stopped."
         else "A loop with a name goes on where it stopped: .options.simferry = list(name = ...)")
 }
@@ -280,8 +305,10 @@ loop_values <- function(run, count) {
     if (!nzchar(after)) break
   }
   every <- function(name) unlist(lapply(warned, `[[`, name))
-  for (k in order(every("warned"))) for (again in seq_len(min(every("counts")[k], 50))) warning(every("warnings")[k], call. = FALSE)
-  structure(values, left = which(!there), failed = !all(ok))   # left: after an iteration has failed, where that stops the loop
+  for (k in order(every("warned")))
+    for (again in seq_len(min(every("counts")[k], 50))) warning(every("warnings")[k], call. = FALSE)
+  # left: after an iteration has failed, where that stops the loop
+  structure(values, left = which(!there), failed = !all(ok))
 }
 
 # ---- putting the results together ----
@@ -292,7 +319,8 @@ combine_loop <- function(obj, iterator, results, expr) {
   stops <- obj$errorHandling == "stop"
   failed <- if (stops) which(vapply(results, inherits, NA, "error"))
   if (length(failed))
-    stop(simpleError(sprintf("task %d failed - \"%s\"", failed[1L], conditionMessage(results[[failed[1L]]])), call = expr))
+    stop(simpleError(sprintf("task %d failed - \"%s\"", failed[1L], conditionMessage(results[[failed[1L]]])),
+                     call = expr))
   if (length(left)) raise("worker", paste0("iteration ", left[1], " has no result"))
   if (identical(class(obj), "foreach")) return(combine_plain(obj, results))
   add <- foreach::makeAccum(iterator)
@@ -305,8 +333,8 @@ combine_failed <- function(e) {
   print(e)
 }
 
-# What foreach's own accumulator does, which takes 40 microseconds a result, and much more where .maxcombine is large: calls
-# of the combining function with up to .maxcombine arguments, by names that rbind() makes row names of.
+# What foreach's own accumulator does, which takes 40 microseconds a result, and much more where .maxcombine is large:
+# calls of the combining function with up to .maxcombine arguments, by names that rbind() makes row names of.
 combine_plain <- function(obj, results) {
   how <- obj$combineInfo
   home <- new.env(parent = emptyenv())
@@ -322,7 +350,8 @@ combine_plain <- function(obj, results) {
     if (!length(group)) next
     names <- paste0("result.", group)
     list2env(stats::setNames(results[group], names), home)
-    call <- if (first && length(group) == 1L) as.name(names) else as.call(lapply(c("fun", if (!first) "accum", names), as.name))
+    call <- if (first && length(group) == 1L) as.name(names)
+      else as.call(lapply(c("fun", if (!first) "accum", names), as.name))
     home$accum <- eval(call, home)
     first <- FALSE
     rm(list = names, envir = home)

@@ -1,8 +1,8 @@
 # R functions on their way to the workers: with the objects they refer to, and the packages those come from.
 #
 # What a function finds in the global environment is put into the worker's global environment. What it finds in the
-# environment in which it was made (another function's, say) goes into a copy of that which holds nothing else. What it finds
-# in an attached package is found there again: the package is attached.
+# environment in which it was made (another function's, say) goes into a copy of that which holds nothing else. What it
+# finds in an attached package is found there again: the package is attached.
 
 # A file for the worker, list(function, globals, packages, constants), and what Python has to know of it.
 write_function <- function(f, name, constants = list(), packages = character()) {
@@ -12,16 +12,20 @@ write_function <- function(f, name, constants = list(), packages = character()) 
   packages <- unique(c(found$packages, packages))
   missing <- packages[!nzchar(vapply(packages, function(p) system.file(package = p), ""))]
   if (length(missing))
-    raise("simulation", paste0("packages: ", paste(missing, collapse = ", "), if (length(missing) > 1) " are" else " is", " not installed"),
+    raise("simulation",
+          paste0("packages: ", paste(missing, collapse = ", "), if (length(missing) > 1) " are" else " is",
+                 " not installed"),
           paste0("install.packages(c(", paste0("\"", missing, "\"", collapse = ", "), "))"))
   for (object in c(found$data, list_of("constant ", constants))) check_sendable(object$value, object$label, max_mb())
   file <- tempfile("simferry-", fileext = ".rds")
   con <- gzfile(file, "wb", compression = 1L)
   tryCatch(
-    saveRDS(list(`function` = found[["function"]], globals = found$globals, packages = packages, constants = constants), con, version = 2L),
+    saveRDS(list(`function` = found[["function"]], globals = found$globals, packages = packages, constants = constants),
+            con, version = 2L),
     finally = close(con)
   )
-  list(name = name, file = file, fingerprint = fingerprint(found, packages, constants), constants = as.character(names(constants)),
+  list(name = name, file = file, fingerprint = fingerprint(found, packages, constants),
+       constants = as.character(names(constants)),
        packages = packages)
 }
 
@@ -30,14 +34,17 @@ primitive_call <- function(f) {
   as.call(c(f, lapply(taken, as.name)))
 }
 
-list_of <- function(before, values) Map(function(name, value) list(label = paste0(before, name), value = value), as.character(names(values)), values)
+list_of <- function(before, values) {
+  Map(function(name, value) list(label = paste0(before, name), value = value), as.character(names(values)), values)
+}
 
 check_constants <- function(constants) {
   if (!is.list(constants) || length(constants) && (is.null(names(constants)) || !all(nzchar(names(constants)))))
     raise("usage", "constants is not a list whose elements all have names", "constants = list(data = d, weights = w)")
 }
 
-# The function as it is to be sent, its globals, its packages, and `data`: every object that is not a function, with a label.
+# The function as it is to be sent, its globals, its packages, and `data`: every object that is not a function, with a
+# label.
 collect <- function(f, name) {
   globals <- list()
   packages <- character()
@@ -68,7 +75,8 @@ collect <- function(f, name) {
       if (exists(variable, copy, inherits = FALSE)) return()
       assign(variable, NULL, copy)
       value <- tryCatch(get(variable, where), error = function(e) where)   # an argument that was not given has no value
-      if (identical(value, where)) rm(list = variable, envir = copy) else assign(variable, adapted(value, variable), copy)
+      if (identical(value, where)) rm(list = variable, envir = copy)
+      else assign(variable, adapted(value, variable), copy)
     }
   }
   adapted <- function(value, label) {
@@ -90,19 +98,23 @@ collect <- function(f, name) {
     for (variable in variables_of(g)) {
       add(variable, made_in)
       # methods for its generics, typed in the global environment
-      for (method in methods[startsWith(methods, paste0(variable, "."))]) if (is.function(globalenv()[[method]])) add(method, globalenv())
+      for (method in methods[startsWith(methods, paste0(variable, "."))])
+        if (is.function(globalenv()[[method]])) add(method, globalenv())
     }
     copy
   }
   sent <- function_of(f)
-  list(`function` = sent, globals = globals, packages = setdiff(packages, c("base", "methods", "datasets", "utils", "grDevices", "graphics", "stats")),
+  list(`function` = sent, globals = globals,
+       packages = setdiff(packages, c("base", "methods", "datasets", "utils", "grDevices", "graphics", "stats")),
        data = data, copies = lapply(copies, `[[`, 2L))
 }
 
-holds_functions <- function(x) any(vapply(unclass(x), function(v) is.function(v) || is.list(v) && holds_functions(v), NA))
+holds_functions <- function(x) {
+  any(vapply(unclass(x), function(v) is.function(v) || is.list(v) && holds_functions(v), NA))
+}
 
-# In the order of evaluation: x <- x + 1 needs x, and x <- n does not, so that a global of a local variable's name stays here.
-# What is assigned on one way only, as in { if (a) x <- 1; x }, is needed too.
+# In the order of evaluation: x <- x + 1 needs x, and x <- n does not, so that a global of a local variable's name stays
+# here. What is assigned on one way only, as in { if (a) x <- 1; x }, is needed too.
 variables_of <- function(f) {
   e <- environment(f)
   if (is.null(e)) e <- baseenv()
@@ -137,7 +149,10 @@ first_use <- function(e, variable) {
   )
 }
 
-is_top <- function(e) identical(e, globalenv()) || identical(e, emptyenv()) || identical(e, baseenv()) || isNamespace(e) || !is.null(attr(e, "name"))
+is_top <- function(e) {
+  identical(e, globalenv()) || identical(e, emptyenv()) || identical(e, baseenv()) || isNamespace(e) ||
+    !is.null(attr(e, "name"))
+}
 
 where_is <- function(name, from) {
   e <- from
@@ -151,7 +166,8 @@ where_is <- function(name, from) {
 # attach(data) puts an environment of its own on the search path
 is_attached_data <- function(e) {
   name <- attr(e, "name")
-  !is.null(name) && name %in% setdiff(search(), c("Autoloads", "CheckExEnv", "tools:rstudio", "tools:callr")) && !startsWith(name, "package:")
+  !is.null(name) && name %in% setdiff(search(), c("Autoloads", "CheckExEnv", "tools:rstudio", "tools:callr")) &&
+    !startsWith(name, "package:")
 }
 
 package_of <- function(e) {
@@ -172,8 +188,10 @@ check_sendable <- function(x, label, max_mb) {
   if (total <= max_mb && is.atomic(x) && !is.object(x)) return(invisible())
   walk <- function(x, label) {
     kind <- typeof(x)
-    if (inherits(x, "connection")) refuse(label, "a connection, which lives in this session only", "Open it in the simulation.")
-    if (inherits(x, "python.builtin.object")) refuse(label, "a Python object, which lives in this session only", "Import it in the simulation.")
+    if (inherits(x, "connection"))
+      refuse(label, "a connection, which lives in this session only", "Open it in the simulation.")
+    if (inherits(x, "python.builtin.object"))
+      refuse(label, "a Python object, which lives in this session only", "Import it in the simulation.")
     if (kind %in% c("externalptr", "weakref"))
       refuse(label, "an external pointer, which lives in this session only", "Make the object in the simulation.")
     if (kind == "environment") {
@@ -188,15 +206,22 @@ check_sendable <- function(x, label, max_mb) {
     if (kind == "closure") walk(environment(x), label)
     if (kind == "list") for (i in seq_along(x)) {
       element <- names(x)[i]
-      walk(.subset2(x, i), paste0(label, if (is.null(element) || is.na(element) || !nzchar(element)) paste0("[[", i, "]]") else paste0("$", element)))
+      walk(.subset2(x, i),
+           paste0(label,
+                  if (is.null(element) || is.na(element) || !nzchar(element)) paste0("[[", i, "]]")
+                  else paste0("$", element)))
     }
     kept <- attributes(x)
-    for (name in setdiff(names(kept), c("names", "class", "levels", "dim", "dimnames", "row.names", "tzone", "srcref", ".Environment", ".internal.selfref")))
+    for (name in setdiff(names(kept),
+                         c("names", "class", "levels", "dim", "dimnames", "row.names", "tzone", "srcref",
+                           ".Environment", ".internal.selfref")))
       walk(kept[[name]], paste0("attribute ", name, " of ", label))
   }
   walk(x, label)
   if (total > max_mb)
-    raise("simulation", sprintf("%s is %s MB, more than the %s MB that are sent with a function", label, number(round(total)), number(max_mb)),
+    raise("simulation",
+          sprintf("%s is %s MB, more than the %s MB that are sent with a function", label, number(round(total)),
+                  number(max_mb)),
           "Read it from a file in the simulation, or: options(simferry.max_mb = ...)")
 }
 
@@ -209,7 +234,8 @@ fingerprint <- function(found, packages, constants) {
   seen <- list()
   of <- function(x) {
     if (is.function(x)) return(c("function", code_of(x), in_environment(environment(x))))
-    if (is.list(x) && holds_functions(x)) return(c("list", unlist(Map(function(n, v) c(n, of(v)), names(x) %||% seq_along(x), unclass(x)))))
+    if (is.list(x) && holds_functions(x))
+      return(c("list", unlist(Map(function(n, v) c(n, of(v)), names(x) %||% seq_along(x), unclass(x)))))
     c("data", bridge("hash", bytes = serialize(x, NULL, xdr = TRUE, version = 2L)))
   }
   in_environment <- function(e) {
@@ -219,8 +245,11 @@ fingerprint <- function(found, packages, constants) {
     names <- sort(ls(e, all.names = TRUE), method = "radix")
     c("environment", unlist(lapply(names, function(n) c(n, of(e[[n]])))), in_environment(parent.env(e)))
   }
-  each <- function(values) unlist(lapply(sort(as.character(names(values)), method = "radix"), function(n) c(n, of(values[[n]]))))
-  paste(c(of(found[["function"]]), "globals", each(found$globals), "packages", packages, "constants", each(constants)), collapse = "\n")
+  each <- function(values) {
+    unlist(lapply(sort(as.character(names(values)), method = "radix"), function(n) c(n, of(values[[n]]))))
+  }
+  paste(c(of(found[["function"]]), "globals", each(found$globals), "packages", packages, "constants", each(constants)),
+        collapse = "\n")
 }
 
 package_or_global <- function(e) if (is.null(e)) "base" else environmentName(e)
@@ -228,7 +257,8 @@ package_or_global <- function(e) if (is.null(e)) "base" else environmentName(e)
 code_of <- function(f) {
   if (is.primitive(f)) return(paste(deparse(f), collapse = "\n"))
   bare <- as.function(c(formals(f), list(body(f))), envir = globalenv())
-  paste(deparse(bare, width.cutoff = 500L, control = c("keepNA", "keepInteger", "niceNames", "showAttributes", "hexNumeric")), collapse = "\n")
+  paste(deparse(bare, width.cutoff = 500L,
+                control = c("keepNA", "keepInteger", "niceNames", "showAttributes", "hexNumeric")), collapse = "\n")
 }
 
 `%||%` <- function(x, y) if (is.null(x)) y else x

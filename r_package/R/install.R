@@ -1,21 +1,21 @@
 #' The Python that simferry uses
 #'
-#' `simferry_install()` makes a virtual environment with the Python package that this R package carries, in versions that this
-#' reticulate can work with. `simferry_uninstall()` removes it again. `simferry_doctor()` tells which Python is used and why, what is
-#' installed, and what is missing.
+#' `simferry_install()` makes a virtual environment with the Python package that this R package carries, in versions
+#' that this reticulate can work with. `simferry_uninstall()` removes it again. `simferry_doctor()` tells which Python
+#' is used and why, what is installed, and what is missing.
 #'
-#' Python is looked for in this order: `SIMFERRY_PYTHON`, `RETICULATE_PYTHON`, a Python that reticulate has started or was told to use
-#' (`reticulate::use_condaenv()` and its kin), an active conda or virtual environment with simferry in it, the environment that
-#' `simferry_install()` made. One that you name is used as it is, and checked.
+#' Python is looked for in this order: `SIMFERRY_PYTHON`, `RETICULATE_PYTHON`, a Python that reticulate has started or
+#' was told to use (`reticulate::use_condaenv()` and its kin), an active conda or virtual environment with simferry in
+#' it, the environment that `simferry_install()` made. One that you name is used as it is, and checked.
 #'
 #' @param python `[character(1)]` the Python to make the environment with. `NULL`: the newest on the `PATH` that fits.
-#' @param extras `[character]` what is installed beside what runs on this machine and containers need: `"sagemaker"` for [sim_sagemaker()] and
-#'   runs in S3 (some 450 MB), `"emulator"` for rehearsals without an account.
+#' @param extras `[character]` what is installed beside what runs on this machine and containers need: `"sagemaker"` for
+#'   [sim_sagemaker()] and runs in S3 (some 450 MB), `"emulator"` for rehearsals without an account.
 #' @param quiet `[logical(1)]` don't show what pip says.
 #' @param store `[character(1)]` the folder in which runs live. `NULL`: `SIMFERRY_STORE`, or `./simferry-runs`.
-#' @return `simferry_install()`: the folder of the environment, invisibly. `simferry_uninstall()`: whether there was one, invisibly.
-#'   `simferry_doctor()`: a data frame of class `simferry_doctor`: `what`, `ok` (`NA`: something that only some users need), `found`,
-#'   `hint`.
+#' @return `simferry_install()`: the folder of the environment, invisibly. `simferry_uninstall()`: whether there was
+#'   one, invisibly. `simferry_doctor()`: a data frame of class `simferry_doctor`: `what`, `ok` (`NA`: something that
+#'   only some users need), `found`, `hint`.
 #' @section Errors: `simferry_error_python`: no Python that fits, or pip failed.
 #' @examples
 #' \dontrun{
@@ -28,10 +28,13 @@ simferry_install <- function(python = NULL, quiet = FALSE, extras = NULL) {
   unknown <- setdiff(extras, c("sagemaker", "emulator"))
   if (length(unknown)) raise("usage", paste0("there is no extra ", unknown[1]), "There are: sagemaker, emulator.")
   folder <- environment_folder()
-  if (!is.null(session$python) && startsWith(normalizePath(dirname(session$python$path), mustWork = FALSE), normalizePath(folder, mustWork = FALSE)))
+  if (!is.null(session$python) &&
+      startsWith(normalizePath(dirname(session$python$path), mustWork = FALSE),
+                 normalizePath(folder, mustWork = FALSE)))
     raise("python", "the environment is in use by this session", "Restart R, then: simferry_install()")
   if (is.null(python)) python <- suitable_python() else check_version(named_python(python, "python"))
-  message("Making ", folder, " with ", python, " (Python ", probe_python(python)$version, ").\nsimferry_uninstall() removes it.")
+  message("Making ", folder, " with ", python, " (Python ", probe_python(python)$version,
+          ").\nsimferry_uninstall() removes it.")
   unlink(folder, recursive = TRUE)
   dir.create(dirname(folder), recursive = TRUE, showWarnings = FALSE)
   step(python, c("-m", "venv", shQuote(folder)), quiet = TRUE, hint = "Debian, Ubuntu: apt-get install python3-venv")
@@ -40,15 +43,19 @@ simferry_install <- function(python = NULL, quiet = FALSE, extras = NULL) {
   dir.create(copy)
   on.exit(unlink(copy, recursive = TRUE))
   file.copy(source, copy, recursive = TRUE)
-  # an old reticulate converts no arrays of numpy 2: not needed here, but where this environment is used for other things;
-  # newer versions of the others need numpy 2
+  # an old reticulate converts no arrays of numpy 2: not needed here, but where this environment is used for other
+  # things; newer versions of the others need numpy 2
   old <- if (utils::packageVersion("reticulate") < "1.38") shQuote(c("numpy<2", "pandas<3", "pyarrow<20"))
   message("Installing simferry ", utils::packageVersion("simferry"), " and the Python packages that it needs.")
   complete <- FALSE
   on.exit(if (!complete) unlink(folder, recursive = TRUE), add = TRUE)
-  step(python_in(folder), c("-m", "pip", "install", "--disable-pip-version-check", shQuote(sprintf("%s[%s]", file.path(copy, basename(source)), paste(c("design", "docker", extras), collapse = ","))), old),
+  step(python_in(folder),
+       c("-m", "pip", "install", "--disable-pip-version-check",
+         shQuote(sprintf("%s[%s]", file.path(copy, basename(source)),
+                         paste(c("design", "docker", extras), collapse = ","))), old),
        quiet, hint = "Is there a network? What pip said stands above.")
-  step(python_in(folder), c("-c", shQuote("import simferry.verbs.run")), quiet = TRUE, hint = "These versions do not go together: please report it.")
+  step(python_in(folder), c("-c", shQuote("import simferry.verbs.run")), quiet = TRUE,
+       hint = "These versions do not go together: please report it.")
   check_python(list(path = python_in(folder), why = "simferry_install() made it"))
   complete <- TRUE
   message("Done. simferry_doctor() tells what is used.")
@@ -60,7 +67,9 @@ step <- function(python, arguments, quiet, hint) {
   status <- attr(said, "status")
   if (!quiet && length(said)) message(utils::tail(said, 1L))
   if (!is.null(status) && status != 0)
-    raise("python", paste0(paste(c(python, arguments), collapse = " "), " failed: ", paste(utils::tail(said, 5L), collapse = "\n")), hint)
+    raise("python",
+          paste0(paste(c(python, arguments), collapse = " "), " failed: ",
+                 paste(utils::tail(said, 5L), collapse = "\n")), hint)
 }
 
 #' @rdname simferry_install
@@ -76,7 +85,9 @@ simferry_uninstall <- function() {
 #' @rdname simferry_install
 #' @export
 simferry_doctor <- function(store = NULL) {
-  row <- function(what, ok, found, hint = "") data.frame(what = what, ok = ok, found = found, hint = hint, stringsAsFactors = FALSE)
+  row <- function(what, ok, found, hint = "") {
+    data.frame(what = what, ok = ok, found = found, hint = hint, stringsAsFactors = FALSE)
+  }
   rows <- rbind(
     row("R package simferry", TRUE, as.character(utils::packageVersion("simferry"))),
     row("reticulate", TRUE, as.character(utils::packageVersion("reticulate")))
@@ -111,10 +122,12 @@ suitable_python <- function() {
   newest <- newest_python(utils::packageVersion("reticulate"))
   minor <- 10:if (is.na(newest)) 13 else as.integer(sub("3.", "", newest, fixed = TRUE))
   candidates <- unname(Sys.which(c(paste0("python3.", rev(minor)), "python3", "python")))
-  own <- paste0(normalizePath(environment_folder(), mustWork = FALSE), "/")   # on the PATH once reticulate has started it
+  # on the PATH once reticulate has started it
+  own <- paste0(normalizePath(environment_folder(), mustWork = FALSE), "/")
   candidates <- unique(candidates[nzchar(candidates) & !startsWith(candidates, own)])
   if (!length(candidates))
-    raise("python", "there is no Python on this machine", "Debian, Ubuntu: apt-get install python3 python3-venv; others: https://www.python.org")
+    raise("python", "there is no Python on this machine",
+          "Debian, Ubuntu: apt-get install python3 python3-venv; others: https://www.python.org")
   for (path in candidates) if (is.null(tryCatch(check_version(path), simferry_error = function(e) e))) return(path)
   check_version(candidates[1])
 }
@@ -122,10 +135,14 @@ suitable_python <- function() {
 # NULL, or an error: whether an environment can be made with it.
 check_version <- function(path) {
   facts <- probe_python(path)
-  range <- paste0("Python ", OLDEST_PYTHON, if (is.na(newest <- newest_python(utils::packageVersion("reticulate")))) " or newer" else paste(" to", newest))
+  range <- paste0("Python ", oldest_python,
+                  if (is.na(newest <- newest_python(utils::packageVersion("reticulate")))) " or newer"
+                  else paste(" to", newest))
   version <- if (nzchar(facts$version)) numeric_version(sub("\\.[0-9]+$", "", facts$version))
-  if (is.null(version) || version < OLDEST_PYTHON || (!is.na(newest) && version > newest))
-    raise("python", paste0(path, " is ", if (is.null(version)) "not a Python that works" else paste0("Python ", facts$version), "; simferry and reticulate ",
+  if (is.null(version) || version < oldest_python || (!is.na(newest) && version > newest))
+    raise("python",
+          paste0(path, " is ", if (is.null(version)) "not a Python that works" else paste0("Python ", facts$version),
+                 "; simferry and reticulate ",
                            utils::packageVersion("reticulate"), " need ", range),
           "Install one, or name it: simferry_install(python = \"/path/to/python3.11\")")
   if (!facts$shared)
@@ -134,4 +151,7 @@ check_version <- function(path) {
   NULL
 }
 
-python_is_there <- function() is.null(tryCatch({ check_python(find_python()); NULL }, error = function(e) e))
+python_is_there <- function() is.null(tryCatch({
+  check_python(find_python())
+  NULL
+}, error = function(e) e))

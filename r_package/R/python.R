@@ -1,7 +1,7 @@
-# Which Python: found, checked, started. In this order: SIMFERRY_PYTHON, RETICULATE_PYTHON, one that reticulate has started or
-# was told to use, an active conda or virtual environment that has simferry, that of simferry_install().
+# Which Python: found, checked, started. In this order: SIMFERRY_PYTHON, RETICULATE_PYTHON, one that reticulate has
+# started or was told to use, an active conda or virtual environment that has simferry, that of simferry_install().
 
-OLDEST_PYTHON <- "3.10"
+oldest_python <- "3.10"
 
 start_python <- function() {
   if (!requireNamespace("reticulate", quietly = TRUE))
@@ -33,7 +33,8 @@ find_python <- function() {
   if (!is.null(found)) return(found)
   for (variable in c("CONDA_PREFIX", "VIRTUAL_ENV")) {
     path <- python_in(Sys.getenv(variable, NA))
-    if (length(path) && isTRUE(probe_python(path)$simferry != "")) return(list(path = path, why = paste(variable, "is active")))
+    if (length(path) && isTRUE(probe_python(path)$simferry != ""))
+      return(list(path = path, why = paste(variable, "is active")))
   }
   path <- python_in(environment_folder())
   if (length(path)) return(list(path = path, why = "simferry_install() made it"))
@@ -43,8 +44,10 @@ find_python <- function() {
 
 python_of_reticulate <- function() {
   if (!isNamespaceLoaded("reticulate")) return(NULL)
-  if (reticulate::py_available()) return(list(path = reticulate::py_config()$python, why = "it runs in this session already"))
-  # not py_discover_config(): it looks for poetry's and conda's, and from reticulate 1.41 on it downloads a Python where none is named
+  if (reticulate::py_available())
+    return(list(path = reticulate::py_config()$python, why = "it runs in this session already"))
+  # not py_discover_config(): it looks for poetry's and conda's, and from reticulate 1.41 on it downloads a Python where
+  # none is named
   told <- asNamespace("reticulate")$.globals$required_python_version
   if (length(told)) list(path = told, why = "reticulate was told to use it")
 }
@@ -53,7 +56,8 @@ named_python <- function(path, variable) {
   path <- path.expand(path)
   if (dir.exists(path)) path <- c(python_in(path), path)[1]
   if (!file.exists(path) || dir.exists(path))
-    raise("python", paste0(variable, " is ", path, ", and there is no such program"), "Name a Python, or unset the variable.")
+    raise("python", paste0(variable, " is ", path, ", and there is no such program"),
+          "Name a Python, or unset the variable.")
   path
 }
 
@@ -70,15 +74,19 @@ probe_python <- function(path) {
     "def version(name):",
     "    try: return m.version(name)",
     "    except Exception: return ''",
-    "shared = sysconfig.get_config_var('Py_ENABLE_SHARED') or sysconfig.get_config_var('PYTHONFRAMEWORK') or sys.platform == 'win32'",
+    "shared = sysconfig.get_config_var('Py_ENABLE_SHARED') or sysconfig.get_config_var('PYTHONFRAMEWORK')",
+    "shared = shared or sys.platform == 'win32'",
     "try: from simferry import __version__ as simferry; from simferry._rbridge import call",
     "except ImportError: simferry = ''",
-    "print('simferry:', '%d.%d.%d' % sys.version_info[:3], int(bool(shared)), simferry or '-', version('numpy') or '-')", sep = "\n")
+    "version_of_python = '%d.%d.%d' % sys.version_info[:3]",
+    "print('simferry:', version_of_python, int(bool(shared)), simferry or '-', version('numpy') or '-')", sep = "\n")
   said <- run_python(path, c("-c", shQuote(code)))
   line <- grep("^simferry: ", said, value = TRUE)
-  if (!length(line)) return(list(version = "", shared = FALSE, simferry = "", numpy = "", said = paste(said, collapse = "\n")))
+  if (!length(line))
+    return(list(version = "", shared = FALSE, simferry = "", numpy = "", said = paste(said, collapse = "\n")))
   parts <- strsplit(line[1], " ", fixed = TRUE)[[1]]
-  list(version = parts[2], shared = parts[3] == "1", simferry = sub("^-$", "", parts[4]), numpy = sub("^-$", "", parts[5]), said = "")
+  list(version = parts[2], shared = parts[3] == "1", simferry = sub("^-$", "", parts[4]),
+       numpy = sub("^-$", "", parts[5]), said = "")
 }
 
 # What a Python prints, started without R's library path.
@@ -100,21 +108,27 @@ newest_python <- function(reticulate) {
 check_python <- function(found) {
   facts <- probe_python(found$path)
   where <- paste0(found$path, " (", found$why, ")")
-  if (!nzchar(facts$version)) raise("python", paste0(where, " is not a Python that works: ", facts$said), "simferry_doctor() tells more.")
+  if (!nzchar(facts$version))
+    raise("python", paste0(where, " is not a Python that works: ", facts$said), "simferry_doctor() tells more.")
   reticulate <- utils::packageVersion("reticulate")
   version <- sub("\\.[0-9]+$", "", facts$version)
-  if (numeric_version(version) < OLDEST_PYTHON)
-    raise("python", paste0(where, " is Python ", facts$version, "; simferry needs ", OLDEST_PYTHON, " or newer"),
+  if (numeric_version(version) < oldest_python)
+    raise("python", paste0(where, " is Python ", facts$version, "; simferry needs ", oldest_python, " or newer"),
           "simferry_install(python = \"/path/to/python3.11\")  makes an environment with another one.")
   newest <- newest_python(reticulate)
   if (!is.na(newest) && numeric_version(version) > newest)
-    raise("python", paste0(where, " is Python ", facts$version, "; reticulate ", reticulate, " works with Python ", newest, " at the latest"),
+    raise("python",
+          paste0(where, " is Python ", facts$version, "; reticulate ", reticulate, " works with Python ", newest,
+                 " at the latest"),
           "Update reticulate, or: simferry_install(python = \"/path/to/python3.11\")")
   if (!nzchar(facts$simferry))
     raise("python", paste0("simferry is not installed in ", where, if (nzchar(facts$said)) paste0(": ", facts$said)),
-          paste0(shQuote(found$path), " -m pip install ", shQuote(bundled_source()), "  installs it; simferry_install() makes an environment of its own."))
+          paste0(shQuote(found$path), " -m pip install ", shQuote(bundled_source()),
+                 "  installs it; simferry_install() makes an environment of its own."))
   if (facts$simferry != as.character(utils::packageVersion("simferry")))
-    raise("python", paste0("the Python package in ", where, " is simferry ", facts$simferry, ", this R package ", utils::packageVersion("simferry")),
+    raise("python",
+          paste0("the Python package in ", where, " is simferry ", facts$simferry, ", this R package ",
+                 utils::packageVersion("simferry")),
           "simferry_install()  brings both to one version.")
   if (!facts$shared)
     raise("python", paste0(where, " was built without a shared library, which R needs"),

@@ -8,8 +8,10 @@ format.simferry_run <- function(x, ...) {
   if (is.null(now)) return(c(paste("<simferry run>", x$id), paste("its folder is gone:", x$folder)))
   parameters <- if (length(now$parameters)) paste0(" (", paste(now$parameters, collapse = ", "), ")")
   c(paste("<simferry run>", x$id),
-    paste0(counted(now$conditions, "condition"), parameters, " x ", counted(now$replications, "replication"), ", seed ", x$seed),
-    paste0(now$state, ": ", number(now$done), " of ", number(now$total), " replications done, ", number(now$failed), " failed"),
+    paste0(counted(now$conditions, "condition"), parameters, " x ", counted(now$replications, "replication"), ", seed ",
+           x$seed),
+    paste0(now$state, ": ", number(now$done), " of ", number(now$total), " replications done, ", number(now$failed),
+           " failed"),
     if (nzchar(now$said)) paste("jobs:", now$said),
     paste("in", x$folder))
 }
@@ -28,13 +30,14 @@ as.data.frame.simferry_run <- function(x, ...) as.data.frame(sim_results(x))
 
 #' Plot a run
 #'
-#' A panel for each output: its mean in each condition, with 1.96 Monte Carlo standard errors to each side. The first parameter
-#' with several values is the axis; the combinations of the others are lines.
+#' A panel for each output: its mean in each condition, with 1.96 Monte Carlo standard errors to each side. The first
+#' parameter with several values is the axis; the combinations of the others are lines.
 #'
 #' @param x a run.
 #' @param output `[character]` the outputs to draw. `NULL`: all.
 #' @param parameter `[character(1)]` the parameter on the axis. `NULL`: the first numeric one with several values.
-#' @param by `[character]` outputs that tell the rows of one replication apart: each of their values has a line. See [sim_summary()].
+#' @param by `[character]` outputs that tell the rows of one replication apart: each of their values has a line. See
+#'   [sim_summary()].
 #' @param ... given to [graphics::plot.default()].
 #' @return The summary that was drawn, invisibly: see [sim_summary()].
 #' @examplesIf simferry:::python_is_there()
@@ -49,20 +52,27 @@ plot.simferry_run <- function(x, output = NULL, parameter = NULL, by = NULL, ...
   outputs <- unique(stats::na.omit(table$output))
   if (!is.null(output)) {
     if (length(unknown <- setdiff(output, outputs)))
-      raise("usage", paste0("there is no output ", unknown[1]), paste0("The outputs are: ", paste(outputs, collapse = ", ")))
+      raise("usage", paste0("there is no output ", unknown[1]),
+            paste0("The outputs are: ", paste(outputs, collapse = ", ")))
     outputs <- output
   }
   if (!length(outputs)) raise("usage", "there is no numeric output to plot", "sim_results(run) shows what came out.")
   several <- Filter(function(name) length(unique(table[[name]])) > 1, parameters)
-  if (is.null(parameter)) parameter <- c(Filter(function(name) is.numeric(table[[name]]), several), several, "condition")[1]
+  if (is.null(parameter))
+    parameter <- c(Filter(function(name) is.numeric(table[[name]]), several), several, "condition")[1]
   if (!parameter %in% c(parameters, "condition"))
-    raise("usage", paste0("there is no parameter ", parameter), paste0("The parameters are: ", paste(parameters, collapse = ", ")))
+    raise("usage", paste0("there is no parameter ", parameter),
+          paste0("The parameters are: ", paste(parameters, collapse = ", ")))
   others <- setdiff(several, parameter)
-  told_apart <- setdiff(names(table), c(parameters, "condition", "replications", "failed", "missing", "warnings", "output", "mean", "sd", "mcse"))
+  told_apart <- setdiff(names(table),
+                        c(parameters, "condition", "replications", "failed", "missing", "warnings", "output", "mean",
+                          "sd", "mcse"))
   lines <- c(others, told_apart)
   old <- graphics::par(mar = c(4.1, 4.1, 2.1, 1.1))
   # of a single panel the user's own layout is kept
-  if (length(outputs) > 1) old <- c(graphics::par(mfrow = grDevices::n2mfrow(length(outputs), asp = do.call(`/`, as.list(graphics::par("din"))))), old)
+  if (length(outputs) > 1)
+    old <- c(graphics::par(mfrow = grDevices::n2mfrow(length(outputs),
+                                                      asp = do.call(`/`, as.list(graphics::par("din"))))), old)
   on.exit(graphics::par(old))
   for (name in outputs) draw_output(table[which(table$output == name), ], name, parameter, lines, ...)
   invisible(table)
@@ -70,33 +80,40 @@ plot.simferry_run <- function(x, output = NULL, parameter = NULL, by = NULL, ...
 
 draw_output <- function(table, output, parameter, others, ...) {
   at <- table[[parameter]]
-  levels <- if (is.character(at)) unique(at) else if (!is.numeric(at) || !all(is.finite(at))) sort(unique(at), na.last = TRUE)
+  levels <- if (is.character(at)) unique(at)
+    else if (!is.numeric(at) || !all(is.finite(at))) sort(unique(at), na.last = TRUE)
   at <- if (is.null(levels)) at else match(at, levels)
   half <- 1.96 * ifelse(is.na(table$mcse), 0, table$mcse)
   span <- range(table$mean - half, table$mean + half, finite = TRUE)
-  lines <- if (length(others)) interaction(table[others], sep = ", ", drop = TRUE, lex.order = TRUE) else factor(rep("", nrow(table)))
+  lines <- if (length(others)) interaction(table[others], sep = ", ", drop = TRUE, lex.order = TRUE)
+    else factor(rep("", nrow(table)))
   kind <- seq_len(nlevels(lines)) - 1L
   colour <- kind %% 8L + 1L
   symbol <- c(19L, 17L, 15L, 4L, 1L, 2L, 0L, 3L)[kind %/% 8L %% 8L + 1L]
   columns <- 1L
   if (length(others)) {   # the legend stands above the panel, where it covers nothing
     inches <- graphics::par("fin")[1L] - sum(graphics::par("mai")[c(2L, 4L)])
-    columns <- min(nlevels(lines), max(1L, as.integer(inches / (0.4 + 0.8 * graphics::par("cin")[1L] * (2 + max(nchar(levels(lines))))))))
+    widest <- 0.4 + 0.8 * graphics::par("cin")[1L] * (2 + max(nchar(levels(lines))))   # inches of an entry
+    columns <- min(nlevels(lines), max(1L, as.integer(inches / widest)))
     old <- graphics::par(mar = c(4.1, 4.1, 2.1 + 0.9 * (1 + ceiling(nlevels(lines) / columns)), 1.1))
     on.exit(graphics::par(old))
   }
   settings <- utils::modifyList(list(xlab = parameter, ylab = paste("mean of", output), ylim = span), list(...))
-  do.call(graphics::plot, c(list(range(at), range(table$mean, finite = TRUE), type = "n", xaxt = if (is.null(levels)) "s" else "n"), settings))
+  do.call(graphics::plot,
+          c(list(range(at), range(table$mean, finite = TRUE), type = "n", xaxt = if (is.null(levels)) "s" else "n"),
+            settings))
   if (!is.null(levels)) graphics::axis(1, seq_along(levels), ifelse(is.na(levels), "NA", as.character(levels)))
   for (i in seq_along(levels(lines))) {
     rows <- which(lines == levels(lines)[i])
     rows <- rows[order(at[rows])]
     graphics::points(at[rows], table$mean[rows], type = "b", pch = symbol[i], col = colour[i])
     spread <- rows[half[rows] > 0]
-    graphics::segments(at[spread], table$mean[spread] - half[spread], y1 = table$mean[spread] + half[spread], col = colour[i])
+    graphics::segments(at[spread], table$mean[spread] - half[spread], y1 = table$mean[spread] + half[spread],
+                       col = colour[i])
   }
   corner <- graphics::par("usr")[c(1L, 4L)]
   if (length(others))
-    graphics::legend(corner[1L], corner[2L], levels(lines), title = paste(others, collapse = ", "), col = colour, lty = 1, pch = symbol, bty = "n",
+    graphics::legend(corner[1L], corner[2L], levels(lines), title = paste(others, collapse = ", "), col = colour,
+                     lty = 1, pch = symbol, bty = "n",
                      ncol = columns, yjust = 0, xpd = NA, cex = 0.8)
 }

@@ -1,31 +1,35 @@
 #' What you do with a run
 #'
-#' `sim_status()`: how far it is. `sim_watch()`: follow it until it is no longer computed; interrupting that stops watching, not the run.
-#' `sim_logs()`: what its jobs printed; with `follow` lines are shown as they come until the jobs have ended, or the user interrupts.
-#' `sim_cancel()`: stop it; what is done stays. `sim_resume()`: compute what is missing, with the
-#' run's own snapshot of the code. `sim_extend()`: more replications; those that are there stay as they are.
+#' `sim_status()`: how far it is. `sim_watch()`: follow it until it is no longer computed; interrupting that stops
+#' watching, not the run. `sim_logs()`: what its jobs printed; with `follow` lines are shown as they come until the jobs
+#' have ended, or the user interrupts. `sim_cancel()`: stop it; what is done stays. `sim_resume()`: compute what is
+#' missing, with the run's own snapshot of the code. `sim_extend()`: more replications; those that are there stay as
+#' they are.
 #'
-#' @param run a run of [sim_run()] or [sim_open()], or `[character(1)]` its id, the beginning of it, its folder or address
-#'   (`"s3://bucket/folder/RUN"`), or `"latest"`.
-#' @param store `[character(1)]` the folder in which runs live, or an address such as `"s3://bucket/folder"`, where `run` is an id. `NULL`:
-#'   `SIMFERRY_STORE`, or `./simferry-runs`.
+#' @param run a run of [sim_run()] or [sim_open()], or `[character(1)]` its id, the beginning of it, its folder or
+#'   address (`"s3://bucket/folder/RUN"`), or `"latest"`.
+#' @param store `[character(1)]` the folder in which runs live, or an address such as `"s3://bucket/folder"`, where
+#'   `run` is an id. `NULL`: `SIMFERRY_STORE`, or `./simferry-runs`.
 #' @param job `[character(1)]` one job's name, as `sim_status()` lists them. `NULL`: all.
 #' @param follow `[logical(1)]` show lines as they come.
 #' @param retry_failed `[logical(1)]` run failed replications again too, on their own streams.
-#' @param changed_code `[logical(1)]` go on although code of yours that is not in the run's snapshot has changed: files that are sourced from
-#'   elsewhere, packages that were built here, Python modules. The table is then of both.
+#' @param changed_code `[logical(1)]` go on although code of yours that is not in the run's snapshot has changed: files
+#'   that are sourced from elsewhere, packages that were built here, Python modules. The table is then of both.
 #' @param workers `[numeric(1)]` cores to use. `NULL`: as when the run began.
 #' @param replications `[numeric(1)]` how many replications of each condition there should be in all.
 #' @param detach `[logical(1)]` return at once; the run goes on in the background.
-#' @param ... options of the run's backend that are to be others from now on, such as `jobs`, `instance_type`, `max_runtime` or `budget`:
-#'   see [sim_docker()] and [sim_sagemaker()].
-#' @return `sim_status()`: a list of class `simferry_status` with `run`, `state` (`"running"`, `"complete"`, `"incomplete"`), `total`,
-#'   `done`, `failed`, `jobs`, the states of the jobs, and `dollars`, what they have cost so far by on-demand prices (`NULL` where they cost nothing);
-#'   while it is computed also `per_second`, replications since the last plan began, and `seconds_left`.
-#'   `sim_logs()`: a named character vector, an element per job; `NULL` with `follow`. The others: the run, invisibly.
+#' @param ... options of the run's backend that are to be others from now on, such as `jobs`, `instance_type`,
+#'   `max_runtime` or `budget`: see [sim_docker()] and [sim_sagemaker()].
+#' @return `sim_status()`: a list of class `simferry_status` with `run`, `state` (`"running"`, `"complete"`,
+#'   `"incomplete"`), `total`, `done`, `failed`, `jobs`, the states of the jobs, and `dollars`, what they have cost so
+#'   far by on-demand prices (`NULL` where they cost nothing); while it is computed also `per_second`, replications
+#'   since the last plan began, and `seconds_left`. `sim_logs()`: a named character vector, an element per job; `NULL`
+#'   with `follow`. The others: the run, invisibly.
 #' @section Errors:
-#' `simferry_error_run_not_found`: there is no such run; the nearest ones are named. `simferry_error_run_busy`: another process is
-#' computing it. `simferry_error_simulation`: code of yours that is not in the run's snapshot has changed, and is named. `simferry_error_interrupted`: it was stopped, and can be resumed; or its jobs go on, see [sim_sagemaker()].
+#' `simferry_error_run_not_found`: there is no such run; the nearest ones are named. `simferry_error_run_busy`: another
+#' process is computing it. `simferry_error_simulation`: code of yours that is not in the run's snapshot has changed,
+#' and is named. `simferry_error_interrupted`: it was stopped, and can be resumed; or its jobs go on, see
+#' [sim_sagemaker()].
 #' @examplesIf simferry:::python_is_there()
 #' draw <- function(n) mean(rnorm(n))
 #' run <- sim_run(draw, sim_grid(n = c(10, 20)), replications = 10, seed = 1, store = tempfile())
@@ -38,14 +42,16 @@ NULL
 #' @export
 sim_status <- function(run, store = NULL) {
   now <- ask("status", run, store)
-  structure(class = "simferry_status", list(run = now$id, state = now$state, total = now$total, done = now$done, failed = now$failed,
-                                            jobs = unlist(now$jobs), dollars = now$dollars, per_second = now$per_second, seconds_left = now$seconds_left,
-                                            pace = now$pace, said = now$said, handle = now$handle))
+  structure(class = "simferry_status",
+            list(run = now$id, state = now$state, total = now$total, done = now$done, failed = now$failed,
+                 jobs = unlist(now$jobs), dollars = now$dollars, per_second = now$per_second,
+                 seconds_left = now$seconds_left, pace = now$pace, said = now$said, handle = now$handle))
 }
 
 #' @export
 format.simferry_status <- function(x, ...)
-  paste(c(paste0("run ", x$run, ": ", x$state), paste(number(x$done), "of", number(x$total), "replications done"), paste(number(x$failed), "failed"),
+  paste(c(paste0("run ", x$run, ": ", x$state), paste(number(x$done), "of", number(x$total), "replications done"),
+          paste(number(x$failed), "failed"),
           x$pace[nzchar(x$pace)]), collapse = ", ")
 
 #' @export
@@ -62,7 +68,9 @@ print.simferry_status <- function(x, ...) {
 #' @export
 sim_watch <- function(run, store = NULL) {
   run <- as_run(run, store)
-  follow(run, on_interrupt = function(run) message("run ", run$id, " goes on; sim_cancel(", quoted(run$handle), ")  stops it"))
+  follow(run,
+         on_interrupt = function(run) message("run ", run$id, " goes on; sim_cancel(", quoted(run$handle),
+                                              ")  stops it"))
   invisible(run)
 }
 
@@ -98,7 +106,8 @@ sim_cancel <- function(run, store = NULL) {
 
 #' @rdname verbs
 #' @export
-sim_resume <- function(run, retry_failed = FALSE, changed_code = FALSE, workers = NULL, detach = FALSE, store = NULL, ...)
+sim_resume <- function(run, retry_failed = FALSE, changed_code = FALSE, workers = NULL, detach = FALSE, store = NULL,
+                       ...)
   go_on(run, store, detach, retry_failed = retry_failed, changed_code = changed_code, workers = workers, ...)
 
 #' @rdname verbs
@@ -117,20 +126,22 @@ go_on <- function(run, store, detach, ...) {
 
 #' Results of a run
 #'
-#' `sim_results()`: the run's one table. `sim_summary()`: mean, standard deviation and Monte Carlo standard error of each numeric output.
-#' `sim_errors()` and `sim_warnings()`: the replications that failed, and what replications warned of.
+#' `sim_results()`: the run's one table. `sim_summary()`: mean, standard deviation and Monte Carlo standard error of
+#' each numeric output. `sim_errors()` and `sim_warnings()`: the replications that failed, and what replications warned
+#' of.
 #'
 #' @inheritParams verbs
-#' @param by `[character]` outputs that tell the rows of one replication apart, such as `"method"`: each of their values has a mean of its own.
-#'   `NULL`: outputs that are text. Rows that nothing tells apart count as their mean.
+#' @param by `[character]` outputs that tell the rows of one replication apart, such as `"method"`: each of their values
+#'   has a mean of its own. `NULL`: outputs that are text. Rows that nothing tells apart count as their mean.
 #' @return A data frame (a tibble where the package tibble is loaded).
-#'   `sim_results()`: `condition`, `replication`, the parameters, the outputs; a row per replication, or several where the simulation
-#'   returned several. `sim_summary()`: `condition`, the parameters, `replications` (those with a value), `failed`, `missing` (those that did
-#'   not fail and have none: NA, NaN, or nothing was returned), `warnings`, `output`, `mean`, `sd`, `mcse` (the sd divided by the square root of `replications`). `sim_errors()`:
-#'   `condition`, `replication`, the parameters, `message`, `call`, `traceback`. `sim_warnings()`: `condition`, `replication`,
-#'   the parameters, `message`, `count`.
-#' @section Errors: `simferry_error_run_not_found`: there is no such run; the nearest ones are named. `simferry_error_usage`: there is no output
-#'   of a name in `by`.
+#'   `sim_results()`: `condition`, `replication`, the parameters, the outputs; a row per replication, or several where
+#'   the simulation returned several. `sim_summary()`: `condition`, the parameters, `replications` (those with a value),
+#'   `failed`, `missing` (those that did not fail and have none: NA, NaN, or nothing was returned), `warnings`,
+#'   `output`, `mean`, `sd`, `mcse` (the sd divided by the square root of `replications`). `sim_errors()`: `condition`,
+#'   `replication`, the parameters, `message`, `call`, `traceback`. `sim_warnings()`: `condition`, `replication`, the
+#'   parameters, `message`, `count`.
+#' @section Errors: `simferry_error_run_not_found`: there is no such run; the nearest ones are named.
+#'   `simferry_error_usage`: there is no output of a name in `by`.
 #' @examplesIf simferry:::python_is_there()
 #' draw <- function(n) c(m = mean(rnorm(n)))
 #' run <- sim_run(draw, sim_grid(n = c(10, 20)), replications = 10, seed = 1, store = tempfile())
@@ -156,14 +167,16 @@ as_table <- function(x) if (isNamespaceLoaded("tibble")) tibble::as_tibble(x) el
 
 #' Run one replication again
 #'
-#' It runs in the foreground, on its own random numbers, and what it prints is shown, then its value, or its error and traceback. It runs on this machine,
-#' in the run's image where it has one that is here. Replications that the run does not have, beyond its last, can be looked at too.
+#' It runs in the foreground, on its own random numbers, and what it prints is shown, then its value, or its error and
+#' traceback. It runs on this machine, in the run's image where it has one that is here. Replications that the run does
+#' not have, beyond its last, can be looked at too.
 #'
 #' @inheritParams verbs
 #' @param condition `[numeric(1)]` the condition's number.
 #' @param replication `[numeric(1)]` the replication's number, from 1.
-#' @return A list, invisibly: `value`, what the simulation returned, of a script the text of its results file (`NULL` where it failed, and of
-#'   simulations in Python); `failed`, `[logical(1)]`; `output`, `[character(1)]`, what was shown.
+#' @return A list, invisibly: `value`, what the simulation returned, of a script the text of its results file (`NULL`
+#'   where it failed, and of simulations in Python); `failed`, `[logical(1)]`; `output`, `[character(1)]`, what was
+#'   shown.
 #' @section Errors:
 #' `simferry_error_usage`: there is no such condition. That the replication fails is no error of this function.
 #' @examplesIf simferry:::python_is_there()
@@ -179,8 +192,8 @@ sim_replay <- function(run, condition, replication, store = NULL) {
 
 #' The files that a replication left
 #'
-#' Those that a whole script wrote into its output folder, or `value.rds`, which has what a function returned where that is no row of a
-#' table. Of a run in S3 they are brought to this machine.
+#' Those that a whole script wrote into its output folder, or `value.rds`, which has what a function returned where that
+#' is no row of a table. Of a run in S3 they are brought to this machine.
 #'
 #' @inheritParams sim_replay
 #' @return `[character]` their paths.
@@ -196,8 +209,8 @@ sim_artifacts <- function(run, condition, replication, store = NULL)
 #' The runs of a store
 #'
 #' @inheritParams verbs
-#' @return `sim_list()`: a data frame, a row per run, oldest first: `run`, `created`, `state`, `conditions`, `done`, `total`, `failed`,
-#'   `seed`, `folder` (or address). `sim_open()`: the run.
+#' @return `sim_list()`: a data frame, a row per run, oldest first: `run`, `created`, `state`, `conditions`, `done`,
+#'   `total`, `failed`, `seed`, `folder` (or address). `sim_open()`: the run.
 #' @section Errors: `simferry_error_run_not_found`: there is no such run; the nearest ones are named.
 #' @examplesIf simferry:::python_is_there()
 #' sim_list(store = tempfile())
@@ -209,6 +222,8 @@ sim_list <- function(store = NULL) as_table(bridge("list", store = store))
 sim_open <- function(run, store = NULL) new_run(ask("open", run, store))
 
 # A verb on a run: a run object, by its folder, or a name.
-ask <- function(verb, run, store = NULL, ...) bridge(verb, run = if (inherits(run, "simferry_run")) run$folder else run, store = store, ...)
+ask <- function(verb, run, store = NULL, ...) {
+  bridge(verb, run = if (inherits(run, "simferry_run")) run$folder else run, store = store, ...)
+}
 
 as_run <- function(run, store = NULL) if (inherits(run, "simferry_run")) run else sim_open(run, store)

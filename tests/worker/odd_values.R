@@ -1,7 +1,8 @@
 # Odd values and conditions of R for test_values.py: simulate(k) gives k / 2 for even k, and one of these for odd k.
 
 one <- function(class, ...) structure(list(...), class = class)
-for (generic in c("length", "as.character", "as.list", "as.data.frame", "print", "format", "names", "dim", "as.vector", "as.double", "[[", "[", "$", "rep", "unique", "c", "is.na"))
+for (generic in c("length", "as.character", "as.list", "as.data.frame", "print", "format", "names", "dim", "as.vector",
+                  "as.double", "[[", "[", "$", "rep", "unique", "c", "is.na"))
   assign(paste0(generic, ".bad"), function(...) stop("no"))
 conditionMessage.bad <- function(c) stop("no message")
 conditionCall.odd <- function(c) stop("no call")

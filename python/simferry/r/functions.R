@@ -1,4 +1,5 @@
-# R's side of functions.py, in the R that runs inside Python: loads scripts and calls their functions. Requests and answers are raw
+# R's side of functions.py, in the R that runs inside Python: loads scripts and calls their functions. Requests and
+# answers are raw
 # vectors: R's own serialisation, of which serialization/ is the other end.
 local(envir = new.env(parent = baseenv()), {
 
@@ -13,7 +14,9 @@ user_calls <- function(calls) {
   text <- vapply(calls, function(call) paste(deparse(call, nlines = 2L), collapse = " "), "")
   from <- which(startsWith(text, "eval(call, space)") | startsWith(text, "eval(expression, space)"))
   if (length(from)) text <- text[-seq_len(from[1] + 1L)]   # eval() has two frames
-  text <- text[!grepl("^(h\\(simpleError|\\.handleSimpleError|\\(function \\(e\\)|user_calls\\(|tryCatch\\(user_calls|tryCatchList\\(|tryCatchOne\\(|doTryCatch\\()", text)]
+  handlers <- c("h(simpleError", ".handleSimpleError", "(function (e)", "user_calls(", "tryCatch(user_calls",
+                "tryCatchList(", "tryCatchOne(", "doTryCatch(")
+  for (handler in handlers) text <- text[!startsWith(text, handler)]
   rev(rev(text)[seq_len(min(length(text), 30L))])
 }
 
@@ -23,7 +26,8 @@ answering <- function(work, prints_warnings = FALSE) function(request) {
   trace <- warned <- character()
   said <- tryCatch(withCallingHandlers(list(value = work(unserialize(request))),
     warning = function(w) {
-      if (prints_warnings || getOption("warn") >= 2L || is.null(muffle <- findRestart("muffleWarning", w))) return()   # it becomes an error
+      # it becomes an error
+      if (prints_warnings || getOption("warn") >= 2L || is.null(muffle <- findRestart("muffleWarning", w))) return()
       warned <<- unique(c(warned, paste(conditionMessage(w), collapse = "\n")))
       invokeRestart(muffle)
     },
@@ -38,12 +42,15 @@ answering <- function(work, prints_warnings = FALSE) function(request) {
 
 # Runs a script in an environment of its own.
 load <- function(given) {
-  expressions <- tryCatch(parse(given$script, keep.source = FALSE, encoding = "UTF-8"), error = function(e) conditionMessage(e))
+  expressions <- tryCatch(parse(given$script, keep.source = FALSE, encoding = "UTF-8"),
+                          error = function(e) conditionMessage(e))
   if (is.character(expressions)) return(list(unparsable = expressions))
   around <- new.env(parent = shield)
   space <- new.env(parent = around)
   # what a script sources goes where the script's own objects are, not into the global environment
-  around$source <- function(file, local = space, ...) base::source(file, if (isTRUE(local)) parent.frame() else local, ...)
+  around$source <- function(file, local = space, ...) {
+    base::source(file, if (isTRUE(local)) parent.frame() else local, ...)
+  }
   old <- setwd(dirname(given$script))
   on.exit(setwd(old))
   for (expression in expressions) eval(expression, space)
@@ -63,8 +70,8 @@ callable <- function(name) {
   })
 }
 
-# Lets the worker run one replication again, in this R. A simulation has the global environment to itself: what is there is put
-# aside meanwhile, and so are options, the generator and what is attached.
+# Lets the worker run one replication again, in this R. A simulation has the global environment to itself: what is there
+# is put aside meanwhile, and so are options, the generator and what is attached.
 replay <- function(root) {
   code <- file.path(root, "input", "code")
   worker <- new.env(parent = baseenv())

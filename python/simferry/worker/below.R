@@ -1,10 +1,10 @@
 # The stream of an R process that a simulation starts: below a command, or with system("Rscript ...") below a script.
 #
-# SIMFERRY_PARENT is what the process above it is known by, the replication itself to begin with. A process's stream follows from
-# that, from its program and arguments, and from how many of the same began before it below that parent: not from which of
-# several that run at once began first. SIMFERRY_PROCESSES is the replication's folder in which they are counted.
-# Of what R itself starts with system() the parent is this R at its present state: each task's children are its own.
-# See docs/decisions/processes-below.md; the same for Python stands in below.py.
+# SIMFERRY_PARENT is what the process above it is known by, the replication itself to begin with. A process's stream
+# follows from that, from its program and arguments, and from how many of the same began before it below that parent:
+# not from which of several that run at once began first. SIMFERRY_PROCESSES is the replication's folder in which they
+# are counted. Of what R itself starts with system() the parent is this R at its present state: each task's children are
+# its own. See docs/decisions/processes-below.md; the same for Python stands in below.py.
 
 # NULL for workers of a cluster, whose tasks bring their streams along, and where they can't be counted.
 stream_below <- function() {
@@ -42,13 +42,19 @@ hand_down_streams <- function() {
   value <- base::system
   body(value) <- call("{", as.call(list(now)), body(value))
   base <- baseenv()
-  unlockBinding("system", base); assign("system", value, envir = base); lockBinding("system", base)
+  unlockBinding("system", base)
+  assign("system", value, envir = base)
+  lockBinding("system", base)
 }
 
-# The worker is told of files that are sourced, and in the end of packages that are loaded: they may be the user's own code (own.R).
+# The worker is told of files that are sourced, and in the end of packages that are loaded: they may be the user's own
+# code (own.R).
 tell_own_code <- function() {
   folder <- Sys.getenv("SIMFERRY_PROCESSES")
-  tell <- function(file, what) tryCatch(cat(paste0(what, "\n"), file = file.path(folder, file), sep = "", append = TRUE), error = function(e) NULL, warning = function(w) NULL)
+  tell <- function(file, what) {
+    tryCatch(cat(paste0(what, "\n"), file = file.path(folder, file), sep = "", append = TRUE), error = function(e) NULL,
+             warning = function(w) NULL)
+  }
   note <- function(file) tryCatch(if (is.character(file) && length(file) == 1L && file.exists(file)) {
     path <- normalizePath(file)
     if (!startsWith(path, paste0(normalizePath(tempdir()), "/"))) tell("sourced", path)
@@ -56,17 +62,24 @@ tell_own_code <- function() {
   for (name in c("source", "sys.source")) {
     value <- get(name, baseenv())
     body(value) <- call("{", bquote(.(note)(file)), body(value))
-    unlockBinding(name, baseenv()); assign(name, value, envir = baseenv()); lockBinding(name, baseenv())
+    unlockBinding(name, baseenv())
+    assign(name, value, envir = baseenv())
+    lockBinding(name, baseenv())
   }
   reg.finalizer(environment(), function(e) tell("packages", loadedNamespaces()), onexit = TRUE)
 }
 
-# Without what differs between workers, machines and runs: where the replication's folders are, names of temporary files.
+# Without what differs between workers, machines and runs: where the replication's folders are, names of temporary
+# files.
 known_arguments <- function(arguments) {
   root <- dirname(dirname(Sys.getenv("SIMFERRY_PROCESSES")))
-  for (place in c(Sys.getenv("SIMFERRY_OUTPUT"), dirname(Sys.getenv("R_PROFILE_USER")), file.path(root, "input", "code"), root))
+  for (place in c(Sys.getenv("SIMFERRY_OUTPUT"), dirname(Sys.getenv("R_PROFILE_USER")),
+                  file.path(root, "input", "code"), root))
     if (nzchar(place)) arguments <- gsub(place, ".", arguments, fixed = TRUE, useBytes = TRUE)
-  arguments <- gsub("tmp[.][A-Za-z0-9]{6,}", "tmp", arguments, useBytes = TRUE)                                      # mktemp's
-  arguments <- gsub("/tmp[a-z0-9_]{8}(?![A-Za-z0-9_])", "/tmp", arguments, perl = TRUE, useBytes = TRUE)             # Python's
-  gsub("Rtmp[A-Za-z0-9]{6}(/[^/[:space:]]*?[0-9a-f]{7,})?", "Rtmp", arguments, perl = TRUE, useBytes = TRUE)         # R's
+  # mktemp's
+  arguments <- gsub("tmp[.][A-Za-z0-9]{6,}", "tmp", arguments, useBytes = TRUE)
+  # Python's
+  arguments <- gsub("/tmp[a-z0-9_]{8}(?![A-Za-z0-9_])", "/tmp", arguments, perl = TRUE, useBytes = TRUE)
+  # R's
+  gsub("Rtmp[A-Za-z0-9]{6}(/[^/[:space:]]*?[0-9a-f]{7,})?", "Rtmp", arguments, perl = TRUE, useBytes = TRUE)
 }

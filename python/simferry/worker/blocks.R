@@ -1,9 +1,13 @@
 # The block format, which blocks.py describes.
 
 escape <- function(x) gsub("\n", "\\n", gsub("\\", "\\\\", x, fixed = TRUE), fixed = TRUE)
-unescape <- function(x) gsub("\001", "\\", gsub("\\n", "\n", gsub("\\\\", "\001", x, fixed = TRUE), fixed = TRUE), fixed = TRUE)
+unescape <- function(x) {
+  gsub("\001", "\\", gsub("\\n", "\n", gsub("\\\\", "\001", x, fixed = TRUE), fixed = TRUE), fixed = TRUE)
+}
 
-column_kind <- function(x) switch(typeof(x), double = "double", integer = "integer", logical = "logical", list = "raw", "string")
+column_kind <- function(x) {
+  switch(typeof(x), double = "double", integer = "integer", logical = "logical", list = "raw", "string")
+}
 
 column_bytes <- function(x) {
   if (is.list(x)) return(c(writeBin(lengths(x), raw(), endian = "little"), unlist(x)))
@@ -14,12 +18,14 @@ column_bytes <- function(x) {
   c(writeBin(as.integer(lengths), raw(), endian = "little"), charToRaw(paste(x[!is.na(x)], collapse = "")))
 }
 
-# facts: named character; tables: list of list(name =, columns = data frame or list of plain vectors, or of lists of raw vectors)
+# facts: named character; tables: list of list(name =, columns = data frame or list of plain vectors, or of lists of raw
+# vectors)
 write_block <- function(path, facts, tables) {
   header <- c("simferry block 1", paste0(names(facts), ": ", escape(facts)))
   body <- list()
   for (table in tables) {
-    columns <- lapply(unclass(table$columns), function(x) if (typeof(x) %in% c("double", "integer", "logical", "list")) as.vector(x) else as.character(x))
+    columns <- lapply(unclass(table$columns),
+                      function(x) if (column_kind(x) == "string") as.character(x) else as.vector(x))
     header <- c(header, sprintf("table: %s %d", table$name, length(columns[[1]])),
                 paste0(vapply(columns, column_kind, ""), ": ", escape(enc2utf8(names(columns)))))
     body <- c(body, lapply(columns, column_bytes))
@@ -29,18 +35,22 @@ write_block <- function(path, facts, tables) {
   tryCatch(writeBin(bytes, con), finally = close(con))
   # R does not say when a disk is full: read it back
   con <- gzfile(path, "rb")
-  whole <- tryCatch(length(readBin(con, "raw", length(bytes) + 1)), error = function(e) -1, warning = function(w) -1, finally = close(con))
+  whole <- tryCatch(length(readBin(con, "raw", length(bytes) + 1)), error = function(e) -1, warning = function(w) -1,
+                    finally = close(con))
   if (whole != length(bytes)) stop("could not be written whole: ", path, " (is there room on the disk?)", call. = FALSE)
 }
 
 read_block <- function(path) {
   con <- gzfile(path, "rb")
   on.exit(close(con))
-  facts <- list(); tables <- list(); order <- list()
+  facts <- list()
+  tables <- list()
+  order <- list()
   if (readLines(con, 1L) != "simferry block 1") stop(path, " is not a block")
   while (nzchar(line <- readLines(con, 1L, encoding = "UTF-8"))) {
     at <- regexpr(": ", line, fixed = TRUE)
-    key <- substr(line, 1L, at - 1L); value <- substr(line, at + 2L, nchar(line))
+    key <- substr(line, 1L, at - 1L)
+    value <- substr(line, at + 2L, nchar(line))
     if (key == "table") {
       name <- sub(" [0-9]+$", "", value)
       tables[[name]] <- list()

@@ -1,7 +1,8 @@
 # One cluster over all hosts of a job, for a whole script: parallel::makeCluster() and registerDoParallel() without
 # arguments span them. The script runs on the leader, the first host. The others run
 #
-#   serve_host(leader, token)                    which starts socket workers when the leader asks, and ends when the leader does
+#   serve_host(leader, token)                    which starts socket workers when the leader asks, and ends when the
+#   leader does
 #
 # and R's own socket cluster reaches them through
 #
@@ -20,9 +21,11 @@ serve_host <- function(leader, token, seconds_to_wait = 600) {
   server <- serverSocket(control_port)
   until <- Sys.time() + seconds_to_wait
   repeat {   # the leader may start later than we do
-    lifeline <- tryCatch(suppressWarnings(socketConnection(leader, leader_port, open = "rb", blocking = FALSE, timeout = 5)), error = function(e) NULL)
+    lifeline <- tryCatch(suppressWarnings(socketConnection(leader, leader_port, open = "rb", blocking = FALSE,
+                                                           timeout = 5)), error = function(e) NULL)
     if (!is.null(lifeline)) break
-    if (Sys.time() > until) stop("the leader, ", leader, ", could not be reached for ", seconds_to_wait, " s", call. = FALSE)
+    if (Sys.time() > until)
+      stop("the leader, ", leader, ", could not be reached for ", seconds_to_wait, " s", call. = FALSE)
     Sys.sleep(0.2)
   }
   cat("ready for", leader, "\n")
@@ -35,7 +38,9 @@ serve_host <- function(leader, token, seconds_to_wait = 600) {
     close(asked)
     if (!identical(request[1L], token)) next
     # of the whole command only what says where to connect to: nobody runs anything else here
-    settings <- regmatches(request[2L], gregexpr("\\b(MASTER|PORT|OUT|SETUPTIMEOUT|TIMEOUT|XDR|SETUPSTRATEGY)=[A-Za-z0-9._/-]+", request[2L]))[[1L]]
+    settings <- regmatches(request[2L],
+                           gregexpr("\\b(MASTER|PORT|OUT|SETUPTIMEOUT|TIMEOUT|XDR|SETUPSTRATEGY)=[A-Za-z0-9._/-]+",
+                                    request[2L]))[[1L]]
     system2(file.path(R.home("bin"), "Rscript"), c("-e", shQuote("parallel:::.workRSOCK()"), settings), wait = FALSE)
   }
   quit("no", status = 0)
@@ -52,14 +57,19 @@ span_hosts <- function(hosts, cores, itself) {
     names <- rep(c("localhost", hosts[-1L]), each = cores)
     namespace$makePSOCKcluster(names, master = hosts[1L], rshcmd = start, homogeneous = TRUE, ...)
   }
-  for (place in list(namespace, if ("package:parallel" %in% search()) as.environment("package:parallel"))) if (!is.null(place)) {
-    unlockBinding("makeCluster", place); assign("makeCluster", spanning, place); lockBinding("makeCluster", place)
+  for (place in list(namespace, if ("package:parallel" %in% search()) as.environment("package:parallel")))
+    if (!is.null(place)) {
+    unlockBinding("makeCluster", place)
+    assign("makeCluster", spanning, place)
+    lockBinding("makeCluster", place)
   }
   if (length(hosts) > 1L) setHook(packageEvent("doParallel", "onLoad"), function(...) {
     ns <- asNamespace("doParallel")
     register <- ns$registerDoParallel
     body(register) <- call("{", quote(if (missing(cl) && missing(cores)) cl <- parallel::makeCluster()), body(register))
-    unlockBinding("registerDoParallel", ns); assign("registerDoParallel", register, ns); lockBinding("registerDoParallel", ns)
+    unlockBinding("registerDoParallel", ns)
+    assign("registerDoParallel", register, ns)
+    lockBinding("registerDoParallel", ns)
   })
 }
 
@@ -67,7 +77,8 @@ if (any(grepl("^--file=.*cluster[.]R$", commandArgs()))) {   # Rscript cluster.R
   arguments <- commandArgs(trailingOnly = TRUE)
   host <- arguments[length(arguments) - 1L]
   for (attempt in 1:50) {
-    asked <- tryCatch(suppressWarnings(socketConnection(host, control_port, open = "r+", blocking = TRUE, timeout = 10)), error = function(e) NULL)
+    asked <- tryCatch(suppressWarnings(socketConnection(host, control_port, open = "r+", blocking = TRUE,
+                                                        timeout = 10)), error = function(e) NULL)
     if (!is.null(asked)) break
     Sys.sleep(0.2)
   }

@@ -17,21 +17,23 @@ end_children <- function() {
   }
 }
 
-# From here on this process and its programs read nothing but the end of a file: a fork's standard input is a pipe from its parent,
-# which never closes it. Keep what it returns.
+# From here on this process and its programs read nothing but the end of a file: a fork's standard input is a pipe from
+# its parent, which never closes it. Keep what it returns.
 empty_input <- function() {
   parallel:::closeFD(0L)
   file(nullfile(), "r")   # takes the lowest number that is free
 }
 
-# Runs a program to its end, or for so many seconds (0: without limit), in a process group of its own that ends with it. Its exit
-# status; 124 after the time limit. settings: of its environment; log: the file that takes what it prints.
+# Runs a program to its end, or for so many seconds (0: without limit), in a process group of its own that ends with it.
+# Its exit status; 124 after the time limit. settings: of its environment; log: the file that takes what it prints.
 run_alone <- function(command, settings, log, seconds) {
   record <- paste0(log, "-group")
-  start <- '[ ! -r /proc/self/stat ] || { read -r pid name state parent group rest < /proc/self/stat; echo "$group" > "$0"; }; exec "$@"'
+  start <- paste("[ ! -r /proc/self/stat ] ||",
+                 '{ read -r pid name state parent group rest < /proc/self/stat; echo "$group" > "$0"; }; exec "$@"')
   # system2 makes a group where there is a time limit, and kills it then, with a warning; it counts in whole seconds
   limit <- if (seconds > 0) ceiling(seconds) else .Machine$integer.max
-  status <- suppressWarnings(system2("sh", shQuote(c("-c", start, record, command)), env = paste0(names(settings), "=", shQuote(settings)),
+  status <- suppressWarnings(system2("sh", shQuote(c("-c", start, record, command)),
+                                     env = paste0(names(settings), "=", shQuote(settings)),
                                      stdin = nullfile(), stdout = log, stderr = log, timeout = limit))
   if (file.exists(record)) system(paste0("kill -9 -", scan(record, integer(), quiet = TRUE)), ignore.stderr = TRUE)
   unlink(record)

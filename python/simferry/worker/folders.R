@@ -1,18 +1,24 @@
 # Working directories: each process has one of its own, which shows the files that came along with the script.
 #
-# They are copies, made once for a process. What a replication wrote there is found by names, sizes and times, moved away, and
-# what it had changed is made anew. Of large files only one copy is shared by all processes: a link. A process that finds one of
-# those written to keeps nothing of what it has not saved yet, and the job is done again with copies of all.
-# docs/decisions/working-directories.md tells why.
+# They are copies, made once for a process. What a replication wrote there is found by names, sizes and times, moved
+# away, and what it had changed is made anew. Of large files only one copy is shared by all processes: a link. A process
+# that finds one of those written to keeps nothing of what it has not saved yet, and the job is done again with copies
+# of all. docs/decisions/working-directories.md tells why.
 
 worker_files <- c("worker.R", "worker.py", "simferry_worker", "profile.R", "cluster.R", "private_mount.sh")
-copied_bytes <- 16 * 2^20; copied_files <- 1000L   # of the included files together, for each process; what is above is shared
-long_ago <- .POSIXct(1e9)                          # the time of all folders: whatever is made in one now gives it another
+# of the included files together, for each process; what is above is shared
+copied_bytes <- 16 * 2^20
+copied_files <- 1000L
+# the time of all folders: whatever is made in one now gives it another
+long_ago <- .POSIXct(1e9)
 
 # What changes when a file does.
 stamps <- function(paths) unclass(file.info(paths, extra_cols = FALSE))[c("size", "mode", "mtime", "ctime")]
 
-is_link <- function(paths) { to <- Sys.readlink(paths); !is.na(to) & nzchar(to) }
+is_link <- function(paths) {
+  to <- Sys.readlink(paths)
+  !is.na(to) & nzchar(to)
+}
 is_folder <- function(paths) dir.exists(paths) & !is_link(paths)
 is_cache <- function(names) names == "__pycache__" | startsWith(names, "sourceCpp-")   # of compiled code
 
@@ -50,7 +56,8 @@ included_files <- function(job) {
   if (any(as.numeric(Sys.time()) - as.numeric(info$mtime) < 0.02)) Sys.sleep(0.02)
   code <- normalizePath(job$code)
   shared <- file.path(code, names[files[!copied]])
-  list(code = code, folders = union(names[info$isdir], empty_folders(job$code)), copied = names[files[copied]], shared = names[files[!copied]], was = stamps(shared))
+  list(code = code, folders = union(names[info$isdir], empty_folders(job$code)), copied = names[files[copied]],
+       shared = names[files[!copied]], was = stamps(shared))
 }
 
 # The name of a shared file that was written to, if there is one.
@@ -61,16 +68,19 @@ shared_changed <- function(included) {
   c(included$shared[changed], "")[1L]
 }
 
-# A working directory, emptied if it is there. changed(): whether anything was written since it was made. written(): names of what
-# is there and does not belong there as it is. tidy(keep): makes it as it was; all that was written is moved into the folder
-# `keep`, or removed. Returns its names. own: this process is to work there, and not a program that it starts.
+# A working directory, emptied if it is there. changed(): whether anything was written since it was made. written():
+# names of what is there and does not belong there as it is. tidy(keep): makes it as it was; all that was written is
+# moved into the folder `keep`, or removed. Returns its names. own: this process is to work there, and not a program
+# that it starts.
 working_folder <- function(job, path, own = TRUE) {
   included <- job$included
   links <- stats::setNames(file.path(included$code, included$shared), included$shared)
   dir.create(path, recursive = TRUE, showWarnings = FALSE)
   path <- normalizePath(path)
   # where functions begin: where the script went while it was loaded
-  home <- if (startsWith(paste0(getwd(), "/"), paste0(included$code, "/"))) paste0(path, substring(getwd(), nchar(included$code) + 1L)) else getwd()
+  home <- if (startsWith(paste0(getwd(), "/"), paste0(included$code, "/"))) paste0(path,
+      substring(getwd(), nchar(included$code) + 1L))
+    else getwd()
   folders <- c(path, file.path(path, included$folders))
   files <- file.path(path, included$copied)
   state <- NULL
@@ -78,10 +88,12 @@ working_folder <- function(job, path, own = TRUE) {
   disk <- function(...) give_up(job, "disk: ", ...)
 
   make <- function() {
-    for (folder in folders[!dir.exists(folders)]) if (!dir.create(folder, showWarnings = FALSE)) disk(folder, " can't be made")
+    for (folder in folders[!dir.exists(folders)])
+      if (!dir.create(folder, showWarnings = FALSE)) disk(folder, " can't be made")
     there <- function(name) file.exists(file.path(path, name)) | is_link(file.path(path, name))
     for (name in included$copied[!there(included$copied)])
-      if (!file.copy(file.path(included$code, name), file.path(path, name), copy.date = TRUE)) disk(file.path(path, name), " can't be made")
+      if (!file.copy(file.path(included$code, name), file.path(path, name), copy.date = TRUE))
+        disk(file.path(path, name), " can't be made")
     for (name in included$shared[!there(included$shared)]) file.symlink(links[[name]], file.path(path, name))
     for (folder in folders[file.mtime(folders) != long_ago]) Sys.setFileTime(folder, long_ago)
     if (own) setwd(home)
@@ -106,19 +118,25 @@ working_folder <- function(job, path, own = TRUE) {
   }
   tidy <- function(keep = NULL) {
     found <- written()
-    came_so <- vapply(found, function(name) name %in% c(included$copied, included$shared) &&   # touched, or written to with what it held
+    # touched, or written to with what it held
+    came_so <- vapply(found, function(name) name %in% c(included$copied, included$shared) &&
                         same_content(file.path(path, name), file.path(included$code, name)), NA)
     for (name in found) {
       from <- file.path(path, name)
-      if (!is.null(keep) && !came_so[[name]] && !move(from, file.path(keep, name))) disk(file.path(keep, name), " can't be written")
+      if (!is.null(keep) && !came_so[[name]] && !move(from, file.path(keep, name)))
+        disk(file.path(keep, name), " can't be written")
       unlink(from, recursive = TRUE, force = TRUE, expand = FALSE)
     }
     make()
     found[!came_so]
   }
-  unlink(list.files(path, all.files = TRUE, full.names = TRUE, no.. = TRUE), recursive = TRUE, force = TRUE, expand = FALSE)
+  unlink(list.files(path, all.files = TRUE, full.names = TRUE, no.. = TRUE), recursive = TRUE, force = TRUE,
+         expand = FALSE)
   make()
-  as_made <- function(name) name %in% included$copied && same_files(name) || name %in% included$shared && identical(Sys.readlink(file.path(path, name)), links[[name]])
+  as_made <- function(name) {
+    name %in% included$copied && same_files(name) || name %in% included$shared &&
+      identical(Sys.readlink(file.path(path, name)), links[[name]])
+  }
   list(path = path, as_made = as_made, tidy = tidy, written = written, changed = function() !identical(look(), state))
 }
 

@@ -12,21 +12,27 @@ load_simulation <- function(job) {
     assign(job[["function"]], objects[["function"]], envir = space)
     job$constants <- objects$constants
     job$sent <- objects[c("function", "globals")]
-    job$loop <- isTRUE(objects$loop)   # of foreach: the function is given the iteration's number, and may return anything
-  } else for (expression in parse(file.path(job$code, job$script), keep.source = FALSE, encoding = "UTF-8")) eval(expression, space)
+    # of foreach: the function is given the iteration's number, and may return anything
+    job$loop <- isTRUE(objects$loop)
+  } else for (expression in parse(file.path(job$code, job$script), keep.source = FALSE, encoding = "UTF-8"))
+    eval(expression, space)
   job
 }
 
-# Loads the simulation, for the processes that are forked then; on$load_here(job) does in each of them what could not be done before.
-# That is all of it where the script opens a socket while it is loaded, to workers of a cluster say: forks that share it would read
-# each other's answers. At the first socket loading ends, what it has made is removed, and each process loads the script itself.
+# Loads the simulation, for the processes that are forked then; on$load_here(job) does in each of them what could not be
+# done before. That is all of it where the script opens a socket while it is loaded, to workers of a cluster say: forks
+# that share it would read each other's answers. At the first socket loading ends, what it has made is removed, and each
+# process loads the script itself.
 load_for_forks <- function(job) {
   space <- globalenv()
   before <- list(names = ls(space, all.names = TRUE), folder = getwd())
   loading <- Sys.getpid()
   put_before(c("socketConnection", "serverSocket"), bquote(.(function()
     if (identical(loading, Sys.getpid())) invokeRestart("simferry_load_in_each_process"))()))
-  load <- function() job$streams$load(function() tryCatch(load_simulation(job), error = function(e) give_up(job, "load: ", conditionMessage(e))))
+  load <- function() {
+    job$streams$load(function() tryCatch(load_simulation(job),
+                                         error = function(e) give_up(job, "load: ", conditionMessage(e))))
+  }
   loaded <- withRestarts(load(), simferry_load_in_each_process = function() NULL)
   loading <- NULL
   if (!is.null(loaded)) {
@@ -45,7 +51,10 @@ load_for_forks <- function(job) {
 }
 
 # The call of one condition: simulate(n = 20, effect = 0.5); in a loop that of an iteration, whose number is put in
-condition_call <- function(job, row) if (job$loop) as.call(list(as.name(job[["function"]]), 0L)) else as.call(c(as.name(job[["function"]]), lapply(job$parameters, `[[`, row), job$constants))
+condition_call <- function(job, row) {
+  if (job$loop) as.call(list(as.name(job[["function"]]), 0L))
+  else as.call(c(as.name(job[["function"]]), lapply(job$parameters, `[[`, row), job$constants))
+}
 
 # The user's part of a call stack, innermost last: what lies between the worker's own frames and its handlers.
 user_calls <- function(calls) {

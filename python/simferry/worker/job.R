@@ -30,10 +30,14 @@ hosts_of <- function(job) {
 }
 
 facts_here <- function() {
-  cpu <- tryCatch(grep("^model name", readLines("/proc/cpuinfo", n = 30L), value = TRUE)[1], error = function(e) NA, warning = function(w) NA)
-  packages <- sort(setdiff(loadedNamespaces(), c("base", "compiler", "parallel", "stats", "graphics", "grDevices", "utils", "datasets", "methods")))
+  cpu <- tryCatch(grep("^model name", readLines("/proc/cpuinfo", n = 30L), value = TRUE)[1], error = function(e) NA,
+                  warning = function(w) NA)
+  packages <- sort(setdiff(loadedNamespaces(),
+                           c("base", "compiler", "parallel", "stats", "graphics", "grDevices", "utils", "datasets",
+                             "methods")))
   c(interpreter = paste("R", getRversion()),
-    packages = paste(sprintf("%s %s", packages, vapply(packages, function(p) as.character(getNamespaceVersion(p)), "")), collapse = ", "),
+    packages = paste(sprintf("%s %s", packages, vapply(packages, function(p) as.character(getNamespaceVersion(p)), "")),
+                     collapse = ", "),
     blas = basename(extSoftVersion()[["BLAS"]]), cpu = if (is.na(cpu)) R.version$arch else sub("^[^:]*: *", "", cpu))
 }
 

@@ -3,7 +3,9 @@
 # What it prints is shown. ROOT/replay is left behind, a block that tells how it ended, and ROOT/value.rds.
 replay <- function(root) {
   job <- read_job(root)
-  row <- job$row[1L]; r <- job$stretches$first[1L]; state <- job$states[1L, ]
+  row <- job$row[1L]
+  r <- job$stretches$first[1L]
+  state <- job$states[1L, ]
   trace <- character()
   answer <- function(failed, shown = "", message = "", call = "", traceback = "")
     write_block(file.path(root, "replay"), c(failed = failed), list(list(name = "replay",
@@ -20,9 +22,13 @@ replay <- function(root) {
       call <- condition_call(job, row)
       if (job$loop) call[[2L]] <- r
       assign(".Random.seed", state, envir = space)
-      value <- withCallingHandlers(eval(call, space), error = function(e) trace <<- tryCatch(user_calls(sys.calls()), error = function(e) character()))
+      value <- withCallingHandlers(eval(call, space),
+                                   error = function(e) trace <<- tryCatch(user_calls(sys.calls()),
+                                       error = function(e) character()))
       if (!job$loop) rows_of(value)   # refuses what a run would not keep
-      shown <- tryCatch(utils::capture.output(print(value)), error = function(e) paste0("(a ", class(value)[1L], " whose print method fails: ", message_of(e), ")"))
+      shown <- tryCatch(utils::capture.output(print(value)),
+                        error = function(e) paste0("(a ", class(value)[1L], " whose print method fails: ",
+                                                   message_of(e), ")"))
     } else {
       job$included <- included_files(job)
       value <- script_runner(job, 0L)(row, r, state)
@@ -60,5 +66,6 @@ main <- function(arguments) {
   # so that source("helpers.R") finds what came along with the script
   setwd(file.path(root, "input", "code"))
   empty_folders(".")
-  switch(arguments[1], check = check(root), run = run(root), replay = replay(root), stop("worker.R check | run | replay ROOT"))
+  switch(arguments[1], check = check(root), run = run(root), replay = replay(root),
+         stop("worker.R check | run | replay ROOT"))
 }

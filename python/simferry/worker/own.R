@@ -1,5 +1,6 @@
-# The user's own code beside the snapshot: files that are sourced from elsewhere, and packages that were built here, for whose
-# content no version stands. Packages that come with R, with Debian or from a repository are not the user's; simferry is not.
+# The user's own code beside the snapshot: files that are sourced from elsewhere, and packages that were built here, for
+# whose content no version stands. Packages that come with R, with Debian or from a repository are not the user's;
+# simferry is not.
 
 sourced <- new.env()   # of files that source() and sys.source() have read, by path: when they were changed last
 told_packages <- new.env()   # those that a script has loaded, by name
@@ -20,7 +21,8 @@ put_before <- function(names, code) for (name in names) {
 note_source <- function(file) tryCatch(
   if (is.character(file) && length(file) == 1L && !is.na(changed <- as.numeric(file.mtime(file)))) {
     path <- normalizePath(file)
-    if (startsWith(path, paste0(normalizePath(tempdir()), "/"))) return()   # written by what is known, as by Rcpp's sourceCpp()
+    # written by what is known, as by Rcpp's sourceCpp()
+    if (startsWith(path, paste0(normalizePath(tempdir()), "/"))) return()
     # read twice, and changed in between: neither content is the file's
     sourced[[path]] <- if (is.null(sourced[[path]]) || sourced[[path]] == changed) changed else -1
   }, error = function(e) NULL)
@@ -34,11 +36,13 @@ note_told <- function(folder) {
 
 file_hash <- function(path) unname(tools::md5sum(path))
 
-# Of all that is code, or that code finds, in a package as it is installed or as its source lies there; not when it was built.
+# Of all that is code, or that code finds, in a package as it is installed or as its source lies there; not when it was
+# built.
 package_hash <- function(path) {
   files <- list.files(path, recursive = TRUE)
   top <- sub("/.*$", "", files)
-  files <- sort(files[!top %in% c("help", "html", "Meta", "doc", "man", "tests", "vignettes", "demo", "INDEX", "MD5", "DESCRIPTION") & !grepl("[.]o$", files)],
+  files <- sort(files[!top %in% c("help", "html", "Meta", "doc", "man", "tests", "vignettes", "demo", "INDEX", "MD5",
+                                  "DESCRIPTION") & !grepl("[.]o$", files)],
                 method = "radix")
   list_file <- tempfile()
   on.exit(unlink(list_file))
@@ -49,9 +53,11 @@ package_hash <- function(path) {
 # Where an own package lies; "" where it is none, or not there.
 own_package <- function(package) {
   if (!is.null(of_packages[[package]])) return(of_packages[[package]])
-  path <- if (isNamespaceLoaded(package)) tryCatch(getNamespaceInfo(package, "path"), error = function(e) NULL) else find.package(package, quiet = TRUE)
+  path <- if (isNamespaceLoaded(package)) tryCatch(getNamespaceInfo(package, "path"), error = function(e) NULL)
+    else find.package(package, quiet = TRUE)
   description <- if (length(path)) file.path(path[1L], "DESCRIPTION") else ""
-  own <- package != "simferry" && file.exists(description) && !startsWith(description, "/usr/lib/R/") && !startsWith(description, paste0(.Library, "/")) && {
+  own <- package != "simferry" && file.exists(description) && !startsWith(description, "/usr/lib/R/") &&
+    !startsWith(description, paste0(.Library, "/")) && {
     fields <- read.dcf(description)
     remote <- grep("^Remote", colnames(fields), value = TRUE)
     local <- "RemoteType" %in% remote && fields[1L, "RemoteType"] == "local"
@@ -65,11 +71,14 @@ own_packages <- function(packages) {
   found <- character()
   todo <- packages
   while (length(todo)) {
-    package <- todo[1L]; todo <- todo[-1L]
+    package <- todo[1L]
+    todo <- todo[-1L]
     if (package %in% names(found) || !nzchar(path <- own_package(package))) next
     found[package] <- path
     needed <- read.dcf(file.path(path, "DESCRIPTION"), c("Depends", "Imports", "LinkingTo"))
-    todo <- c(todo, unlist(regmatches(needed, gregexpr("[A-Za-z][A-Za-z0-9.]*(?=\\s*(,|[(]|$))", needed, perl = TRUE)), use.names = FALSE))
+    todo <- c(todo,
+              unlist(regmatches(needed, gregexpr("[A-Za-z][A-Za-z0-9.]*(?=\\s*(,|[(]|$))", needed, perl = TRUE)),
+                     use.names = FALSE))
   }
   found
 }
@@ -80,13 +89,16 @@ own_code <- function(job, packages = c(loadedNamespaces(), ls(told_packages)), f
   on.exit(compiler::enableJIT(before))
   files <- union(files, ls(sourced, all.names = TRUE))
   # loading a package sources a file of its own
-  for (known in c(normalizePath(job$root), normalizePath(c(.libPaths(), .Library), mustWork = FALSE))) files <- files[!startsWith(files, paste0(known, "/"))]
+  for (known in c(normalizePath(job$root), normalizePath(c(.libPaths(), .Library), mustWork = FALSE)))
+    files <- files[!startsWith(files, paste0(known, "/"))]
   hash <- vapply(files, function(path) {
     changed <- sourced[[path]]
-    if (is.null(changed) || identical(changed, as.numeric(file.mtime(path)))) file_hash(path) else "changed while it was in use"
+    if (is.null(changed) || identical(changed, as.numeric(file.mtime(path)))) file_hash(path)
+    else "changed while it was in use"
   }, "")
   packages <- own_packages(packages)
-  data.frame(name = c(files, names(packages)), path = c(files, packages), hash = c(hash, vapply(packages, package_hash, "")), row.names = NULL, stringsAsFactors = FALSE)
+  data.frame(name = c(files, names(packages)), path = c(files, packages),
+             hash = c(hash, vapply(packages, package_hash, "")), row.names = NULL, stringsAsFactors = FALSE)
 }
 
 # What the code of a job says that it sources and which packages it names, also where that is in a function.
@@ -94,11 +106,15 @@ own_code_mentioned <- function(job, code) {
   files <- packages <- character()
   walk <- function(x) {
     if (is.call(x)) {
-      f <- if (is.name(x[[1L]])) as.character(x[[1L]]) else if (is.call(x[[1L]]) && length(x[[1L]]) == 3L) as.character(x[[1L]][[3L]]) else ""
+      f <- if (is.name(x[[1L]])) as.character(x[[1L]])
+        else if (is.call(x[[1L]]) && length(x[[1L]]) == 3L) as.character(x[[1L]][[3L]]) else ""
       first <- if (length(x) > 1L && !identical(x[[2L]], quote(expr = ))) x[[2L]]   # of matrix(, 2, 2) there is none
       name <- if (is.name(first) || is.character(first) && length(first) == 1L) as.character(first) else ""
-      if (f %in% c("::", ":::", "library", "require", "requireNamespace", "loadNamespace", "attachNamespace") && nzchar(name)) packages <<- union(packages, name)
-      if (f %in% c("source", "sys.source", "parse", "sourceCpp", "dyn.load")) for (given in Filter(is.character, as.list(x)[-1L]))
+      if (f %in% c("::", ":::", "library", "require", "requireNamespace", "loadNamespace", "attachNamespace") &&
+          nzchar(name))
+        packages <<- union(packages, name)
+      if (f %in% c("source", "sys.source", "parse", "sourceCpp", "dyn.load"))
+        for (given in Filter(is.character, as.list(x)[-1L]))
         if (length(given) == 1L) read(given)
     }
     if (is.call(x) || is.expression(x) || is.pairlist(x)) for (part in as.list(x)) if (!missing(part)) walk(part)
@@ -114,7 +130,8 @@ own_code_mentioned <- function(job, code) {
   list(files = files, packages = packages)
 }
 
-# The expressions in which a function that was sent may name what it uses: those of its globals, and of what it was made in.
+# The expressions in which a function that was sent may name what it uses: those of its globals, and of what it was made
+# in.
 code_of_objects <- function(objects) {
   found <- list()
   seen <- list()
@@ -123,7 +140,8 @@ code_of_objects <- function(objects) {
     if (!is.function(x) || is.primitive(x)) return()
     found <<- c(found, list(body(x)))
     home <- environment(x)
-    while (!is.null(home) && !identical(home, globalenv()) && !identical(home, emptyenv()) && !identical(home, baseenv()) && !isNamespace(home) && is.null(attr(home, "name"))) {
+    while (!is.null(home) && !identical(home, globalenv()) && !identical(home, emptyenv()) &&
+           !identical(home, baseenv()) && !isNamespace(home) && is.null(attr(home, "name"))) {
       for (e in seen) if (identical(e, home)) return()
       seen <<- c(seen, list(home))
       for (name in ls(home, all.names = TRUE)) if (!identical(home[[name]], quote(expr = ))) look(home[[name]])
@@ -135,12 +153,14 @@ code_of_objects <- function(objects) {
   found
 }
 
-# Own code that this process has loaded and the run does not know, or knows with another content; a line for each: hash, name, path.
+# Own code that this process has loaded and the run does not know, or knows with another content; a line for each: hash,
+# name, path.
 own_code_news <- function(job) {
   counted <- NULL
   text <- ""
   function() {
-    now <- c(length(loadedNamespaces()), length(told_packages), length(sourced), sum(as.numeric(mget(ls(sourced), sourced))))
+    now <- c(length(loadedNamespaces()), length(told_packages), length(sourced),
+             sum(as.numeric(mget(ls(sourced), sourced))))
     if (!identical(now, counted)) {
       counted <<- now
       own <- own_code(job)

@@ -3,8 +3,8 @@
 # Seconds. Finer than proc.time(), whose milliseconds are long compared with a replication.
 clock <- function() unclass(Sys.time())
 
-# Pieces are consecutive stretches that processes claim one after the other. Each holds about the same share of what is left,
-# so that the last ones are small. Every process computes the same cut; `dir.create` decides who has a piece.
+# Pieces are consecutive stretches that processes claim one after the other. Each holds about the same share of what is
+# left, so that the last ones are small. Every process computes the same cut; `dir.create` decides who has a piece.
 # Returns the number of each piece's last stretch.
 cut_pieces <- function(counts, workers) {
   ends <- integer()
@@ -20,9 +20,9 @@ cut_pieces <- function(counts, workers) {
   ends
 }
 
-# Runs stretches until there are none left to claim. number: of this process. pieces: from cut_pieces(); NULL: all stretches
-# in order, without claims. careful: before each replication its name is written down, so that the supervisor knows which one
-# crashed or hangs.
+# Runs stretches until there are none left to claim. number: of this process. pieces: from cut_pieces(); NULL: all
+# stretches in order, without claims. careful: before each replication its name is written down, so that the supervisor
+# knows which one crashed or hangs.
 work <- function(job, number, pieces, careful) {
   input <- empty_input()
   # where memory runs out, this process is to end, and not its supervisor
@@ -53,8 +53,8 @@ claim <- function(job, number, piece) {
   TRUE
 }
 
-# What a process knows. Only small things are assigned to from outside: R copies a vector in an environment at each assignment
-# to an element of it, and does not where a function of that environment assigns with `<<-`.
+# What a process knows. Only small things are assigned to from outside: R copies a vector in an environment at each
+# assignment to an element of it, and does not where a function of that environment assigns with `<<-`.
 new_process <- function(job, number, careful) {
   settings <- settings_at_start()
   diverted <- sink.number()

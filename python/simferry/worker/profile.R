@@ -1,8 +1,9 @@
-# Random numbers of a whole script, one replication: the R_PROFILE_USER of `Rscript script.R ...`; the script stays as it is.
-# Also of each R process that a script or a command starts, whose stream is another one (below.R).
+# Random numbers of a whole script, one replication: the R_PROFILE_USER of `Rscript script.R ...`; the script stays as
+# it is. Also of each R process that a script or a command starts, whose stream is another one (below.R).
 #
-# SIMFERRY_STREAM is the replication's .Random.seed (L'Ecuyer-CMRG). The main process draws from it; parallel tasks take its
-# substreams 1, 2, ... in order of submission. How, and what else a script may do about random numbers, stands in tasks.R.
+# SIMFERRY_STREAM is the replication's .Random.seed (L'Ecuyer-CMRG). The main process draws from it; parallel tasks take
+# its substreams 1, 2, ... in order of submission. How, and what else a script may do about random numbers, stands in
+# tasks.R.
 local({
   jit <- compiler::enableJIT(0L)   # compiling what runs once takes longer than running it
   given <- Sys.getenv("SIMFERRY_STREAM")
@@ -20,7 +21,8 @@ local({
   }
   if (nzchar(given) && (length(stream) != 7L || !identical(stream[1L] %% 100L, 7L)))
     stop("SIMFERRY_STREAM is '", given, "', not the 7 integers of an L'Ecuyer-CMRG .Random.seed")
-  # A message to a socket worker that outgrows 4096 bytes waits 22 ms without it, and a task's state adds 0.4 kB to each.
+  # A message to a socket worker that outgrows 4096 bytes waits 22 ms without it, and a task's state adds 0.4 kB to
+  # each.
   if (is.null(getOption("socketOptions"))) options(socketOptions = "no-delay")
 
   streams <- if (!is.null(stream)) {
@@ -30,7 +32,8 @@ local({
   }
 
   compiler::enableJIT(jit)
-  for (file in if (is.na(displaced)) c(".Rprofile", "~/.Rprofile") else displaced) if (nzchar(file) && file.exists(file)) {
+  for (file in if (is.na(displaced)) c(".Rprofile", "~/.Rprofile") else displaced)
+    if (nzchar(file) && file.exists(file)) {
     source(file, local = globalenv(), print.eval = TRUE)
     break
   }

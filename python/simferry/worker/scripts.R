@@ -5,7 +5,8 @@ script_runner <- function(job, process) {
   output <- if (nzchar(job$output)) job$output else file.path(job$root, "scratch", paste0("output-", process))
   folder <- working_folder(job, output, own = FALSE)
   arguments <- job$conditions[grep("^argument_", names(job$conditions))]
-  processes <- file.path(job$root, "scratch", paste0("processes-", process))   # where those that the script starts are counted
+  # where those that the script starts are counted
+  processes <- file.path(job$root, "scratch", paste0("processes-", process))
   displaced <- Sys.getenv("R_PROFILE_USER", NA)
   function(row, r, state) {
     unlink(processes, recursive = TRUE)
@@ -19,13 +20,15 @@ script_runner <- function(job, process) {
                   SIMFERRY_STREAM = paste(state, collapse = ","), SIMFERRY_PROCESSES = processes,
                   SIMFERRY_PARENT = seeds[["SIMFERRY_SEED_HEX"]])
     settings[["PYTHONPATH"]] <- paste(c(file.path(normalizePath(job$code), "simferry_worker", "startup"),
-                                        if (nzchar(Sys.getenv("PYTHONPATH"))) Sys.getenv("PYTHONPATH")), collapse = .Platform$path.sep)
+                                        if (nzchar(Sys.getenv("PYTHONPATH")))
+                                          Sys.getenv("PYTHONPATH")), collapse = .Platform$path.sep)
     if (!is.na(displaced)) settings[["SIMFERRY_R_PROFILE_USER"]] <- displaced
     if (in_container(job))
       settings <- c(settings, SIMFERRY_HOSTS = paste(job$hosts, collapse = ","), SIMFERRY_TOKEN = job$run,
                     SIMFERRY_CLUSTER = file.path(normalizePath(job$code), "cluster.R"))
     command <- c(file.path(R.home("bin"), "Rscript"), file.path(folder$path, job$script), given)
-    if (nzchar(job$private_mount)) command <- c("sh", file.path(normalizePath(job$code), "private_mount.sh"), folder$path, command)
+    if (nzchar(job$private_mount))
+      command <- c("sh", file.path(normalizePath(job$code), "private_mount.sh"), folder$path, command)
     log <- file.path(job$root, "scratch", paste0("log-", process))
     old <- setwd(output)
     on.exit(setwd(old))
@@ -43,9 +46,13 @@ script_runner <- function(job, process) {
     kept <- file.path(job$root, "artifacts", job$conditions$condition[row], r)
     unlink(kept, recursive = TRUE, force = TRUE)   # of an earlier attempt
     folder$tidy(kept)
-    if (status == 124 && job$replication_timeout > 0) stop("timed out after ", ceiling(job$replication_timeout), " s", call. = FALSE)
-    if (status != 0) stop("the script ended with status ", status, ": ", paste(utils::tail(said[nzchar(said)], 5L), collapse = "\n"), call. = FALSE)
-    if (nzchar(job$results_file) && is.null(text)) stop("the script ended without writing ", job$results_file, " in its output folder", call. = FALSE)
+    if (status == 124 && job$replication_timeout > 0)
+      stop("timed out after ", ceiling(job$replication_timeout), " s", call. = FALSE)
+    if (status != 0)
+      stop("the script ended with status ", status, ": ", paste(utils::tail(said[nzchar(said)], 5L), collapse = "\n"),
+           call. = FALSE)
+    if (nzchar(job$results_file) && is.null(text))
+      stop("the script ended without writing ", job$results_file, " in its output folder", call. = FALSE)
     text
   }
 }

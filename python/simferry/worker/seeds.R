@@ -1,7 +1,8 @@
 # Seeds of whole scripts; seeds.py tells how they are made. Numbers are pairs of halves, of 16 bits each.
 
 permuted <- function(halves, keys, word) {
-  for (key in keys) halves <- c(halves[2L], bitwXor(halves[1L], (key * (1 + halves[2L] + 65536 * word)) %% 2147483647 %/% 32768))
+  for (key in keys)
+    halves <- c(halves[2L], bitwXor(halves[1L], (key * (1 + halves[2L] + 65536 * word)) %% 2147483647 %/% 32768))
   halves
 }
 
@@ -10,6 +11,8 @@ seeds_of <- function(replication, keys) {
   number <- c(replication %/% 65536, replication %% 65536)
   seed <- permuted(number, keys, 0)
   while (seed[1L] >= 32768) seed <- permuted(seed, keys, 0)
-  hex <- vapply(1:4, function(word) do.call(sprintf, c("%04x%04x", as.list(as.integer(permuted(number, keys, word))))), "")
-  c(SIMFERRY_SEED = sprintf("%d", as.integer(seed[1L] * 65536 + seed[2L])), SIMFERRY_SEED_HEX = paste(hex, collapse = ""))
+  hex <- vapply(1:4, function(word) do.call(sprintf, c("%04x%04x", as.list(as.integer(permuted(number, keys, word))))),
+                "")
+  c(SIMFERRY_SEED = sprintf("%d", as.integer(seed[1L] * 65536 + seed[2L])),
+    SIMFERRY_SEED_HEX = paste(hex, collapse = ""))
 }

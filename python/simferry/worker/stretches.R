@@ -1,5 +1,5 @@
-# A stretch: consecutive replications of one condition. They are run in batches. After each batch there is a look at the clock
-# and at the working directory: for replications of a few microseconds one after each of them would take too long.
+# A stretch: consecutive replications of one condition. They are run in batches. After each batch there is a look at the
+# clock and at the working directory: for replications of a few microseconds one after each of them would take too long.
 
 # Runs a stretch. `done` replications are whole: they have run, and the look after them found nothing to do again.
 run_stretch <- function(process, s) {
@@ -69,7 +69,8 @@ run_stretch <- function(process, s) {
   })
 }
 
-# Runs up to `size` replications of a function. The next variables are this function's own for speed, and `done` is counted up
+# Runs up to `size` replications of a function. The next variables are this function's own for speed, and `done` is
+# counted up
 # last: what belongs to the first `done` replications is whole at any moment.
 run_batch <- function(process, stretch) {
   job <- process$job
@@ -126,9 +127,9 @@ next_size <- function(process, n, seconds) {
   else 2L * n
 }
 
-# Looks at the working directory after a batch, which began with replication `first` and ended with `last`. What a replication
-# wrote is its own. Where `several` have run, they may have read each other's files: TRUE tells that they are to be run again,
-# and from then on each is followed by a look.
+# Looks at the working directory after a batch, which began with replication `first` and ended with `last`. What a
+# replication wrote is its own. Where `several` have run, they may have read each other's files: TRUE tells that they
+# are to be run again, and from then on each is followed by a look.
 look_at_folder <- function(process, id, first, last, several) {
   folder <- process$folder
   if (is.null(folder)) return(FALSE)

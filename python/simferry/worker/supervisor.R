@@ -16,7 +16,12 @@ supervise <- function(job) suspendInterrupts({
   start <- function(job, pieces, careful, then = NULL) {
     process <<- process + 1L
     number <- process
-    child <- parallel::mcparallel({ if (is_function(job)) job <- job$load_here(job); allowInterrupts(work(job, number, pieces, careful)); end_children(); TRUE }, mc.set.seed = FALSE)
+    child <- parallel::mcparallel({
+      if (is_function(job)) job <- job$load_here(job)
+      allowInterrupts(work(job, number, pieces, careful))
+      end_children()
+      TRUE
+    }, mc.set.seed = FALSE)
     child$number <- number
     child$careful <- careful
     child$job <- job
@@ -31,7 +36,8 @@ supervise <- function(job) suspendInterrupts({
       quit("no", status = 1)
     }
     # it lets interrupts through
-    ended <- tryCatch(suppressWarnings(parallel::mccollect(unname(children), wait = FALSE, timeout = 0.2)), interrupt = function(e) {
+    ended <- tryCatch(suppressWarnings(parallel::mccollect(unname(children), wait = FALSE, timeout = 0.2)),
+                      interrupt = function(e) {
       # a signal to a container reaches its first process alone
       if (in_container(job)) tools::pskill(as.integer(names(children)), tools::SIGINT)
       NULL
@@ -49,7 +55,8 @@ supervise <- function(job) suspendInterrupts({
       if (!is.null(failure <- attr(ended[[pid]], "condition"))) give_up(job, "worker: ", message_of(failure))
       if (isTRUE(ended[[pid]])) { if (!is.null(child$then)) do.call(start, child$then) }
       else if (recover(job, child, start, memory_kills() > killed_before)) in_vain <- 0L
-      else if ((in_vain <- in_vain + 1L) > 2L) give_up(job, "worker: its processes end before they have run anything (out of memory?)")
+      else if ((in_vain <- in_vain + 1L) > 2L)
+        give_up(job, "worker: its processes end before they have run anything (out of memory?)")
     }
     for (pid in names(children)) if (children[[pid]]$careful && job$replication_timeout > 0) {
       now <- marker_of(job, children[[pid]])
@@ -64,14 +71,17 @@ supervise <- function(job) suspendInterrupts({
 })
 
 is_dead <- function(pid) {
-  if (!file.exists("/proc/self/stat")) return(grepl("^Z|^$", suppressWarnings(system(paste("ps -o stat= -p", pid), intern = TRUE))[1]))
+  if (!file.exists("/proc/self/stat"))
+    return(grepl("^Z|^$", suppressWarnings(system(paste("ps -o stat= -p", pid), intern = TRUE))[1]))
   stat <- tryCatch(readLines(file.path("/proc", pid, "stat")), error = function(e) ") Z", warning = function(w) ") Z")
   any(grepl(") Z", stat, fixed = TRUE))
 }
 
 marker_of <- function(job, child) {
   path <- file.path(job$root, "scratch", paste0("now-", child$number))
-  if (file.exists(path)) tryCatch(scan(path, integer(), quiet = TRUE), error = function(e) NULL, warning = function(w) NULL)   # it may just have gone
+  # it may just have gone
+  if (file.exists(path))
+    tryCatch(scan(path, integer(), quiet = TRUE), error = function(e) NULL, warning = function(w) NULL)
 }
 
 # How many processes have been ended for want of memory, here or in this container (cgroup v2, v1); 0 where nobody says.
@@ -83,25 +93,33 @@ memory_kills <- function() {
   0
 }
 
-# A process died: what it had claimed and not finished is run again by one that is careful, which names the culprit if it dies
-# too. Whether the job has come any further.
+# A process died: what it had claimed and not finished is run again by one that is careful, which names the culprit if
+# it dies too. Whether the job has come any further.
 recover <- function(job, child, start, out_of_memory) {
   left <- child$job
   then <- child$then
   if (!is.null(child$pieces)) {
     path <- file.path(job$root, "scratch", paste0("claimed-", child$number))
     claimed <- if (file.exists(path)) scan(path, integer(), quiet = TRUE)
-    left <- only(left, unlist(lapply(claimed, function(k) (if (k > 1L) child$pieces[k - 1L] + 1L else 1L):child$pieces[k])))
+    left <- only(left,
+                 unlist(lapply(claimed, function(k) (if (k > 1L) child$pieces[k - 1L] + 1L else 1L):child$pieces[k])))
     then <- list(child$job, child$pieces, child$careful)
   }
-  finished <- lapply(list.files(file.path(job$root, "blocks"), sprintf("^%s-%s-%s-%02d\\.", job$plan, job$job, job$attempt, child$number), full.names = TRUE),
+  finished <- lapply(list.files(file.path(job$root, "blocks"),
+                                sprintf("^%s-%s-%s-%02d\\.", job$plan, job$job, job$attempt, child$number),
+                                  full.names = TRUE),
                      function(path) read_block(path)$tables$replications)
   left <- without(left, unlist(lapply(finished, `[[`, "condition")), unlist(lapply(finished, `[[`, "replication")))
   culprit <- if (is.null(child$pieces) || !is.null(child$hung)) marker_of(job, child)
   if (length(culprit)) {
-    why <- if (!is.null(child$hung)) child$hung else if (out_of_memory) "out of memory" else "the process ended (a crash, quit(), or out of memory)"
-    tables <- list(list(name = "replications", columns = list(condition = culprit[1], replication = culprit[2], ok = FALSE, seconds = NA_real_)),
-                   list(name = "failures", columns = list(condition = culprit[1], replication = culprit[2], message = why, call = "", traceback = "")))
+    why <- if (!is.null(child$hung)) child$hung
+      else if (out_of_memory) "out of memory" else "the process ended (a crash, quit(), or out of memory)"
+    tables <- list(list(name = "replications",
+                        columns = list(condition = culprit[1], replication = culprit[2], ok = FALSE,
+                                       seconds = NA_real_)),
+                   list(name = "failures",
+                        columns = list(condition = culprit[1], replication = culprit[2], message = why, call = "",
+                                       traceback = "")))
     save_block(job, child$number, 999999L, 1L, 1L, c(run = job$run, facts_here()), tables)
     left <- without(left, culprit[1], culprit[2])
   }
@@ -125,9 +143,18 @@ without <- function(job, condition, replication) {
     every <- job$stretches$first[s] + seq_len(job$stretches$count[s]) - 1L
     left <- setdiff(every, gone[[as.character(job$stretches$condition[s])]])
     begins <- which(c(length(left) > 0L, diff(left) != 1L))
-    at <- every[1]; state <- job$states[s, ]
-    states <- lapply(left[begins], function(first) { while (at < first) { state <<- step(state); at <<- at + 1L }; state })
-    list(stretch = rep(s, length(begins)), first = left[begins], count = diff(c(begins, length(left) + 1L)), states = do.call(rbind, states))
+    at <- every[1]
+    state <- job$states[s, ]
+    states <- lapply(left[begins],
+                     function(first) {
+                       while (at < first) {
+                         state <<- step(state)
+                         at <<- at + 1L
+                       }
+                       state
+                     })
+    list(stretch = rep(s, length(begins)), first = left[begins], count = diff(c(begins, length(left) + 1L)),
+         states = do.call(rbind, states))
   })
   every_part <- function(name) unlist(lapply(parts, `[[`, name))
   job <- only(job, every_part("stretch"))

@@ -1,27 +1,30 @@
 # Random numbers of the tasks that a simulation starts itself, in parallel, and of its own set.seed().
 #
-# The main process of a replication draws from its stream. Its tasks take streams that nothing else uses, in order of submission,
-# one per element or iteration, whatever the number of workers or chunks: foreach's %dopar% (on any backend, or none), mclapply,
-# mcmapply, parLapply, parSapply, parApply, clusterApply, clusterMap and their LB kinds. In a whole script, whose replication has a stream of its own, they are its substreams 1, 2, ... In a function replication r is
-# substream r - 1 of its condition's stream k, and its tasks are substream r - 1 of the streams k + 1, k + 2, ... (the next
-# substreams are the next replications'). What else a simulation may do about random numbers:
-# - set.seed() has the last word where it is called, in the main process or in a task, and gives plain R's numbers. It does
-#   not reach from the main process into tasks, and neither does clusterSetRNGStream(): replications would be copies of each
-#   other, and so would two loops with a function between them that sets a seed of its own.
-# - set.seed(NULL), RNGkind("L'Ecuyer-CMRG") and rm(.Random.seed), after which R would make up a seed, take a task's stream.
-# - What has no place in that count starts at a point drawn from its parent's stream (of 2^191: no two come near each other):
-#   a task's own parallel tasks, what future, furrr and doRNG seed, and jobs of mcparallel and pvec, of which there may be as
-#   many as workers.
+# The main process of a replication draws from its stream. Its tasks take streams that nothing else uses, in order of
+# submission, one per element or iteration, whatever the number of workers or chunks: foreach's %dopar% (on any backend,
+# or none), mclapply, mcmapply, parLapply, parSapply, parApply, clusterApply, clusterMap and their LB kinds. In a whole
+# script, whose replication has a stream of its own, they are its substreams 1, 2, ... In a function replication r is
+# substream r - 1 of its condition's stream k, and its tasks are substream r - 1 of the streams k + 1, k + 2, ... (the
+# next substreams are the next replications'). What else a simulation may do about random numbers:
+# - set.seed() has the last word where it is called, in the main process or in a task, and gives plain R's numbers. It
+#   does not reach from the main process into tasks, and neither does clusterSetRNGStream(): replications would be
+#   copies of each other, and so would two loops with a function between them that sets a seed of its own.
+# - set.seed(NULL), RNGkind("L'Ecuyer-CMRG") and rm(.Random.seed), after which R would make up a seed, take a task's
+#   stream.
+# - What has no place in that count starts at a point drawn from its parent's stream (of 2^191: no two come near each
+#   other): a task's own parallel tasks, what future, furrr and doRNG seed, and jobs of mcparallel and pvec, of which
+#   there may be as many as workers.
 # - mc.set.seed = FALSE is heeded: R's own way.
-# - Futures without a seed, of which future warns, take tasks' streams, but by chunks: their numbers depend on the plan's workers.
+# - Futures without a seed, of which future warns, take tasks' streams, but by chunks: their numbers depend on the
+#   plan's workers.
 # - Not covered: draws in clusterCall and clusterEvalQ, chunks that the simulation itself makes.
-# Packages switch generators for a while and remove the state to draw a port or an identifier: only what the simulation's own code
-# does about its generator is taken for its wish.
+# Packages switch generators for a while and remove the state to draw a port or an identifier: only what the
+# simulation's own code does about its generator is taken for its wish.
 
-# stream: .Random.seed of a script's main process, where this runs; NULL in the socket workers that makeCluster() starts, and in the
-# worker of functions, which gives
-# running: a function that tells which replication this process runs: list(name, state, seeded), a name of any type, its .Random.seed,
-# and a function that is told the seeds that it sets; NULL where there is none, and R's own way holds.
+# stream: .Random.seed of a script's main process, where this runs; NULL in the socket workers that makeCluster()
+# starts, and in the worker of functions, which gives
+# running: a function that tells which replication this process runs: list(name, state, seeded), a name of any type, its
+# .Random.seed, and a function that is told the seeds that it sets; NULL where there is none, and R's own way holds.
 # Base R alone: it travels to socket workers without surroundings.
 keep_streams <- function(stream, running = NULL) {
   itself <- sys.function()
@@ -30,16 +33,18 @@ keep_streams <- function(stream, running = NULL) {
   at_first <- now <- list(
     task = is.null(stream) && is.null(running),   # is it a task that runs in this process, or the simulation itself?
     plain = RNGkind(),                        # the generator that a set.seed() here would meet in plain R
-    switched = NULL,                          # the generator that a package has switched to for its next set.seed(), and the state
+    # the generator that a package has switched to for its next set.seed(), and the state
+    switched = NULL,
     seeded = FALSE)                           # has the simulation's set.seed() had its word?
-  job <- future_job <- given <- replication <- NULL   # the streams of the last mcparallel(), of the last future that forked, of either
+  # the streams of the last mcparallel(), of the last future that forked, of either
+  job <- future_job <- given <- replication <- NULL
   over <- FALSE
   global <- globalenv()
   rngkind <- RNGkind
   own_code <- function(frame) identical(topenv(frame), global)
   if (!is.null(stream)) global[[".Random.seed"]] <- stream
-  # Whether streams are kept here. Where another replication has begun it starts from its own: no replication pays for that which
-  # calls nothing of what is guarded.
+  # Whether streams are kept here. Where another replication has begun it starts from its own: no replication pays for
+  # that which calls nothing of what is guarded.
   kept <- if (is.null(running)) function() !over else function() {
     if (over || is.null(it <- running())) return(FALSE)
     if (!identical(it$name, replication)) {
@@ -57,7 +62,10 @@ keep_streams <- function(stream, running = NULL) {
     now <<- list(task = TRUE, plain = now$plain, switched = NULL, seeded = FALSE)
     before
   }
-  end <- function(before) { global[[".Random.seed"]] <- before[[1L]]; now <<- before[[2L]] }
+  end <- function(before) {
+    global[[".Random.seed"]] <- before[[1L]]
+    now <<- before[[2L]]
+  }
   main <- function() !now$task && Sys.getpid() == process
   elsewhere <- function() c(10407L, sample.int(.Machine$integer.max, 6L))
   dealer <- function() {                      # a function that gives the tasks' streams, one at each call
@@ -69,10 +77,18 @@ keep_streams <- function(stream, running = NULL) {
     last <- elsewhere()
     function() last <<- jump(last)
   }
-  deal_out <- function(n) { take <- dealer(); lapply(seq_len(n), function(i) take()) }
-  fresh <- function() { global[[".Random.seed"]] <- dealer()(); now$seeded <<- FALSE; invisible() }
+  deal_out <- function(n) {
+    take <- dealer()
+    lapply(seq_len(n), function(i) take())
+  }
+  fresh <- function() {
+    global[[".Random.seed"]] <- dealer()()
+    now$seeded <<- FALSE
+    invisible()
+  }
   lecuyer <- function() isTRUE(global[[".Random.seed"]][1L] %% 100L == 7L)
-  own <- function() !now$seeded || lecuyer() && now$plain[1L] != "L'Ecuyer-CMRG"    # is the state simferry's, not set.seed()'s?
+  # is the state simferry's, not set.seed()'s?
+  own <- function() !now$seeded || lecuyer() && now$plain[1L] != "L'Ecuyer-CMRG"
 
   # Code put in front of a function's own keeps its arguments, and the calls that its errors and warnings name.
   changed <- list()
@@ -85,7 +101,8 @@ keep_streams <- function(stream, running = NULL) {
     attached <- paste0("package:", environmentName(where))
     places <- c(where, if (attached %in% search()) as.environment(attached))
     # what has imported it
-    if (isNamespace(where)) places <- c(places, lapply(loadedNamespaces(), function(package) parent.env(asNamespace(package))))
+    if (isNamespace(where))
+      places <- c(places, lapply(loadedNamespaces(), function(package) parent.env(asNamespace(package))))
     for (env in places) if (exists(name, env, inherits = FALSE) && identical(get(name, envir = env), old)) {
       locked <- bindingIsLocked(name, env)
       if (locked) unlockBinding(name, env)
@@ -104,14 +121,17 @@ keep_streams <- function(stream, running = NULL) {
     else setHook(packageEvent(package, "onLoad"), function(...) if (!over) change(asNamespace(package)))
   }
 
-  # What a package draws when it is loaded or attached, snow a port for one, moves no state: in each process only one replication
-  # loads it. The package's hooks are what R runs next.
+  # What a package draws when it is loaded or attached, snow a port for one, moves no state: in each process only one
+  # replication loads it. The package's hooks are what R runs next.
   unmoved <- function(package, event) tryCatch({
     name <- if (is.environment(package)) getNamespaceName(package) else as.character(package)[[1L]]
     if ((event == "attach" || !isNamespaceLoaded(name)) && kept()) {
       before <- global[[".Random.seed"]]
       done <- FALSE
-      setHook(packageEvent(name, event), function(...) if (!done) { done <<- TRUE; global[[".Random.seed"]] <- before })
+      setHook(packageEvent(name, event), function(...) if (!done) {
+        done <<- TRUE
+        global[[".Random.seed"]] <- before
+      })
     }
   }, error = function(e) NULL)
   if (!is.null(running)) {
@@ -119,17 +139,22 @@ keep_streams <- function(stream, running = NULL) {
     inject(baseenv(), "attachNamespace", as.call(list(unmoved, quote(ns), "attach")))
   }
 
-  # Seeds and kinds. A call of the simulation's own code tells its wish; `given` says of kind, normal.kind and sample.kind which.
-  # The kinds that plain R would have now. A package that puts a state back which it has kept, as withr does, has switched to nothing.
+  # Seeds and kinds. A call of the simulation's own code tells its wish; `given` says of kind, normal.kind and
+  # sample.kind which. The kinds that plain R would have now. A package that puts a state back which it has kept, as
+  # withr does, has switched to nothing.
   met <- function(wish)
-    if (wish || is.null(now$switched) || !identical(global[[".Random.seed"]], now$switched$state)) now$plain else now$switched$kinds
+    if (wish || is.null(now$switched) || !identical(global[[".Random.seed"]], now$switched$state)) now$plain
+    else now$switched$kinds
   as_plain <- function(wish) {                # where set.seed() is called; the state before
     before <- global[[".Random.seed"]]
     if (lecuyer()) suppressWarnings(do.call(rngkind, as.list(met(wish))))
     before
   }
   was_seeded <- function(ok, wish, given, before, seed) {
-    if (!ok) { global[[".Random.seed"]] <- before; return() }
+    if (!ok) {
+      global[[".Random.seed"]] <- before
+      return()
+    }
     now["switched"] <<- list(NULL)
     if (!wish) return()
     now$plain[given] <<- rngkind()[given]
@@ -149,7 +174,9 @@ keep_streams <- function(stream, running = NULL) {
     on.exit(.(was_seeded)(is.null(returnValue(FALSE)), wish, given, before, seed))
   }))
   inject(baseenv(), "RNGkind", bquote(if ((length(kind) || length(normal.kind) || length(sample.kind)) && .(kept)()) {
-    wish <- .(own_code)(parent.frame()); own <- .(own)(); met <- .(met)(wish)
+    wish <- .(own_code)(parent.frame())
+    own <- .(own)()
+    met <- .(met)(wish)
     given <- c(length(kind), length(normal.kind), length(sample.kind)) > 0L
     on.exit(if (is.character(returnValue())) .(was_chosen)(wish, own, met, given))
   }))
@@ -160,10 +187,19 @@ keep_streams <- function(stream, running = NULL) {
     })(parent.frame()))))
 
   when_loaded("parallel", function(ns) {
-    begin <<- compiler::cmpfun(begin); end <<- compiler::cmpfun(end)  # forks compile nothing
+    # forks compile nothing
+    begin <<- compiler::cmpfun(begin)
+    end <<- compiler::cmpfun(end)
     with_streams <- compiler::cmpfun(function(X, FUN) {
-      force(FUN); take <- dealer(); seeds <- lapply(seq_along(X), function(i) take())
-      function(.task, ...) { i <- .task; before <- begin(seeds[[i]]); on.exit(end(before)); FUN(X[[i]], ...) }
+      force(FUN)
+      take <- dealer()
+      seeds <- lapply(seq_along(X), function(i) take())
+      function(.task, ...) {
+        i <- .task
+        before <- begin(seeds[[i]])
+        on.exit(end(before))
+        FUN(X[[i]], ...)
+      }
     })
     inject(ns, "mclapply", bquote(if (isTRUE(mc.set.seed) && .(kept)()) {
       mc.set.seed <- FALSE                    # each task sets its own
@@ -174,43 +210,62 @@ keep_streams <- function(stream, running = NULL) {
     }))
 
     # What a worker is sent is a task, or a chunk of them: parLapply sends lapply(chunk, FUN = ), parRapply apply(chunk,
-    # MARGIN = , FUN = ), doParallel's preschedule a function of a list of iterations and the expression that each evaluates.
-    one <- function(seed, fun, args) { assign(".Random.seed", seed, envir = globalenv()); do.call(fun, args, quote = TRUE) }
+    # MARGIN = , FUN = ), doParallel's preschedule a function of a list of iterations and the expression that each
+    # evaluates.
+    one <- function(seed, fun, args) {
+      assign(".Random.seed", seed, envir = globalenv())
+      do.call(fun, args, quote = TRUE)
+    }
     chunk <- function(seeds, fun, args) {
       i <- 0L
       begin <- function() if (i < length(seeds)) assign(".Random.seed", seeds[[i <<- i + 1L]], envir = globalenv())
       FUN <- args[["FUN"]]
       if (is.null(FUN)) args[[2L]] <- call("{", as.call(list(begin)), args[[2L]])
-      else { FUN <- match.fun(FUN); args[["FUN"]] <- function(...) { begin(); FUN(...) } }
+      else {
+        FUN <- match.fun(FUN)
+        args[["FUN"]] <- function(...) {
+          begin()
+          FUN(...)
+        }
+      }
       do.call(fun, args, quote = TRUE)
     }
     environment(one) <- environment(chunk) <- .BaseNamespaceEnv      # from where a name of a function is looked up too
     deal <- function(fun, n, argfun) {
       force(argfun)
       if (!kept()) return(list(run = fun, argfun = argfun))
-      take <- dealer(); first <- names(if (n > 0L) argfun(1L))
+      take <- dealer()
+      first <- names(if (n > 0L) argfun(1L))
       rows <- identical(fun, apply) && identical(first[1:3], c("", "MARGIN", "FUN"))
       chunks <- rows || identical(fun, lapply) && identical(first[1:2], c("", "FUN")) ||
         is.function(fun) && identical(names(formals(fun))[1:2], c("largs", "expr"))
       list(run = if (chunks) chunk else one, argfun = function(i) {
-        args <- argfun(i); x <- args[[1L]]
+        args <- argfun(i)
+        x <- args[[1L]]
         if (!chunks) return(list(take(), fun, args))
         size <- if (rows) prod(dim(x)[args[["MARGIN"]]]) else length(x)
         list(lapply(seq_len(size), function(j) take()), fun, args)
       })
     }
     for (name in c("staticClusterApply", "dynamicClusterApply"))    # all cluster functions but clusterCall end there
-      inject(ns, name, bquote({ dealt <- .(deal)(fun, n, argfun); fun <- dealt$run; argfun <- dealt$argfun }))
+      inject(ns, name, bquote({
+        dealt <- .(deal)(fun, n, argfun)
+        fun <- dealt$run
+        argfun <- dealt$argfun
+      }))
 
-    # The port that parallel has picked is the same in all forks of a process, and follows from .Random.seed and the time: here each
-    # process has its own, and takes another where that is taken, be it by a replication that names the same one.
+    # The port that parallel has picked is the same in all forks of a process, and follows from .Random.seed and the
+    # time: here each process has its own, and takes another where that is taken, be it by a replication that names the
+    # same one.
     opened <- NULL
     at_free_port <- function(make, port, ...) {
-      if (!is.null(running) && !identical(opened, replication)) {   # closes what earlier replications left open, and nobody knows
+      # closes what earlier replications left open, and nobody knows
+      if (!is.null(running) && !identical(opened, replication)) {
         suppressWarnings(gc(verbose = FALSE))
         opened <<- replication
       }
-      ports <- c(port, suppressWarnings(as.integer(Sys.getenv("R_PARALLEL_PORT"))), 11000L + (Sys.getpid() + 37L * 0:49) %% 700L)
+      ports <- c(port, suppressWarnings(as.integer(Sys.getenv("R_PARALLEL_PORT"))),
+                 11000L + (Sys.getpid() + 37L * 0:49) %% 700L)
       for (port in ports[!is.na(ports)]) {      # cluster.R has 11711 and 11712
         taken <- FALSE
         tryCatch(close(serverSocket(port)), error = function(e) taken <<- TRUE)
@@ -240,7 +295,10 @@ keep_streams <- function(stream, running = NULL) {
       at_free_port(makeForkCluster, port, nnodes, ...)
     })
     first_job <- function() {                 # two draws away, because the first point may be future's
-      before <- begin(start); on.exit(end(before)); begin(elsewhere()); elsewhere()
+      before <- begin(start)
+      on.exit(end(before))
+      begin(elsewhere())
+      elsewhere()
     }
     advance <- ns$mc.advance.stream
     set <- ns$mc.set.stream
@@ -248,10 +306,13 @@ keep_streams <- function(stream, running = NULL) {
     put(ns, "mc.advance.stream", function(reset = FALSE) {          # called after a fork, on both sides of it
       if (!kept()) return(advance(reset))
       if (is.null(job) && !is.null(start)) job <<- first_job()
-      # How many futures fork depends on the workers of their plan: they move no job on, and by do.call(mcparallel, ...) they do.
+      # How many futures fork depends on the workers of their plan: they move no job on, and by do.call(mcparallel, ...)
+      # they do.
       of_future <- (at <- sys.nframe() - 3L) > 0L && identical(environmentName(topenv(sys.frame(at))), "future")
       if (now$task || submitter != process) given <<- job <<- elsewhere()
-      else if (of_future) given <<- future_job <<- if (is.null(future_job)) parallel::nextRNGStream(job) else parallel::nextRNGSubStream(future_job)
+      else if (of_future)
+        given <<- future_job <<-
+          if (is.null(future_job)) parallel::nextRNGStream(job) else parallel::nextRNGSubStream(future_job)
       else given <<- job <<- parallel::nextRNGSubStream(job)
     })
     put(ns, "mc.set.stream", function() if (kept()) begin(given) else set())   # called in the child
@@ -274,26 +335,36 @@ keep_streams <- function(stream, running = NULL) {
       real <- backend$fun
       if (identical(real, ns$doSEQ)) backend$fun <- function(obj, expr, envir, data) {
         take <- dealer()
-        task <- as.call(list(function(value) { before <- begin(take()); on.exit(end(before)); value }, expr))
+        task <- as.call(list(function(value) {
+          before <- begin(take())
+          on.exit(end(before))
+          value
+        }, expr))
         tryCatch(ns$doSEQ(obj, task, envir, data), error = function(e) {
           if (identical(conditionCall(e), task)) e$call <- expr
           stop(e)
         })
-      } else if (!identical(environmentName(topenv(environment(real))), "doParallel"))   # whose tasks parallel's functions start
+      # whose tasks parallel's functions start
+      } else if (!identical(environmentName(topenv(environment(real))), "doParallel"))
         backend$fun <- function(obj, expr, envir, data) {
           # in plain words: backends look through it for what they must send along
-          seeded <- bquote({ assign(".Random.seed", .simferry_seed, envir = globalenv()); .(expr) })
+          seeded <- bquote({
+            assign(".Random.seed", .simferry_seed, envir = globalenv())
+            .(expr)
+          })
           keep_state(NULL, real(add_seeds(obj, dealer()), seeded, envir, data))
         }
       backend
     })
   })
 
-  # These start from an L'Ecuyer state as it is: doRNG goes on to the streams of other replications, and future and furrr move
-  # the state by one draw, so that the tasks of their next call would repeat all but one of the draws of this call's.
+  # These start from an L'Ecuyer state as it is: doRNG goes on to the streams of other replications, and future and
+  # furrr move the state by one draw, so that the tasks of their next call would repeat all but one of the draws of this
+  # call's.
   for (package in c("future", "future.apply")) when_loaded(package, function(ns) {
     inject(ns, "as_lecyer_cmrg_seed", bquote(if (isTRUE(seed) && .(kept)() && .(own)()) return(.(elsewhere)())))
-    environment_of_kind <- environment(ns$parallel_rng_kind)          # future >= 1.49 keeps a copy of the function there
+    # future >= 1.49 keeps a copy of the function there
+    environment_of_kind <- environment(ns$parallel_rng_kind)
     if (is.list(environment_of_kind$config)) environment_of_kind$config$as_seed <- ns$as_lecyer_cmrg_seed
   })
   when_loaded("furrr", function(ns)
@@ -303,7 +374,8 @@ keep_streams <- function(stream, running = NULL) {
 
   # Without a seed their tasks would draw from states that the system makes up, or all from the main process's.
   unseeded <- function(seed) (is.null(seed) || identical(seed, FALSE)) && kept()
-  # seeds: where tasks run in this process and don't set theirs, they draw from the first, and not what the next loop draws again
+  # seeds: where tasks run in this process and don't set theirs, they draw from the first, and not what the next loop
+  # draws again
   keep_state <- function(seeds, value) {
     before <- global[[".Random.seed"]]
     on.exit(global[[".Random.seed"]] <- before)
@@ -333,8 +405,13 @@ keep_streams <- function(stream, running = NULL) {
   })
 
   list(
-    restart = function() { global[[".Random.seed"]] <- start; now$seeded <<- FALSE },   # of a script, as if it had drawn nothing
-    loaded = function() at_first$plain <<- now$plain,   # of functions: what they chose while they were loaded is plain R's kind
+    # of a script, as if it had drawn nothing
+    restart = function() {
+      global[[".Random.seed"]] <- start
+      now$seeded <<- FALSE
+    },
+    # of functions: what they chose while they were loaded is plain R's kind
+    loaded = function() at_first$plain <<- now$plain,
     stop = function() {
       over <<- TRUE
       for (one in rev(changed)) exchange(one[[1L]], one[[2L]], get(one[[2L]], envir = one[[1L]]), one[[3L]])
@@ -342,10 +419,11 @@ keep_streams <- function(stream, running = NULL) {
 }
 environment(keep_streams) <- .BaseNamespaceEnv
 
-# In the worker of functions, before it loads one. tell: sets the function that tells which replication runs in this process.
-# load: what a function that loads the simulation draws, and its tasks, follows from the run's seed, as if it were a replication: it is
-# the same in every process of every job. It begins at a point of 186 bits, drawn from where the streams of all conditions are
-# counted from: it is none of theirs.
+# In the worker of functions, before it loads one. tell: sets the function that tells which replication runs in this
+# process.
+# load: what a function that loads the simulation draws, and its tasks, follows from the run's seed, as if it were a
+# replication: it is the same in every process of every job. It begins at a point of 186 bits, drawn from where the
+# streams of all conditions are counted from: it is none of theirs.
 guard_tasks <- function(seed) {
   running <- function() NULL
   # a message to a socket worker that outgrows 4096 bytes waits 22 ms without it, and a task's state adds 0.4 kB to each

@@ -23,8 +23,8 @@ new_counts <- function() {
        clear = function() kept <<- list())
 }
 
-# The seeds that replications set themselves, of one condition at a time: the first in this process, and the first that came
-# twice, with who set them.
+# The seeds that replications set themselves, of one condition at a time: the first in this process, and the first that
+# came twice, with who set them.
 new_seeds <- function() {
   records <- new_records()
   condition <- 0L
@@ -118,8 +118,9 @@ save_what_is_whole <- function(process) suspendInterrupts({
   save_unsaved(process)
 })
 
-# What is kept of a value until the block is written: of a loop the bytes that its session gets, of others doubles or rows.
-# They are made now: no code of the simulation runs when a block is written. An object that is no table is kept as a file.
+# What is kept of a value until the block is written: of a loop the bytes that its session gets, of others doubles or
+# rows. They are made now: no code of the simulation runs when a block is written. An object that is no table is kept as
+# a file.
 kept_value <- function(process, id, r, value) {
   if (process$job$loop) {
     value <- serialize(value, NULL, xdr = FALSE)

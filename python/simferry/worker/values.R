@@ -1,12 +1,14 @@
-# What replications returned and signalled, made safe at once: no code of the simulation runs when a block is written. Methods of
-# its classes may do anything when they are asked.
+# What replications returned and signalled, made safe at once: no code of the simulation runs when a block is written.
+# Methods of its classes may do anything when they are asked.
 
 # The rows of a value: plain vectors of one length, with names; NULL for nothing; or an "object" to be kept whole.
 rows_of <- function(value) {
-  rows <- tryCatch(as_columns(value), error = function(e) if (inherits(e, "simferry_refusal")) stop(e) else refuse_value(value, e))
+  rows <- tryCatch(as_columns(value),
+                   error = function(e) if (inherits(e, "simferry_refusal")) stop(e) else refuse_value(value, e))
   if (!is.list(rows)) return(rows)
   if (!length(rows <- unclass(rows))) return(NULL)
-  if (!all(vapply(rows, function(x) is.atomic(x) && !is.null(x) && !is.object(x), NA)) || length(unique(lengths(rows))) > 1L)
+  if (!all(vapply(rows, function(x) is.atomic(x) && !is.null(x) && !is.object(x), NA)) ||
+      length(unique(lengths(rows))) > 1L)
     refuse("the simulation returned a ", class(value)[1L], " whose columns are of different lengths or kinds")
   structure(lapply(rows, as.vector), names = utf8(names(rows)))
 }
@@ -16,15 +18,21 @@ refuse_value <- function(value, e)
          ". Return numbers, a named vector, a list or a data frame")
 
 # A message that its class can't tell, or NA, is text all the same.
-message_of <- function(condition) said(conditionMessage(condition), "(its message can't be had: conditionMessage() fails)")
-call_of <- function(condition) said(if (!is.null(call <- conditionCall(condition))) paste(deparse(call, nlines = 3L), collapse = " "), "")
+message_of <- function(condition) {
+  said(conditionMessage(condition), "(its message can't be had: conditionMessage() fails)")
+}
+call_of <- function(condition) {
+  said(if (!is.null(call <- conditionCall(condition))) paste(deparse(call, nlines = 3L), collapse = " "), "")
+}
 
 said <- function(text, otherwise) {
   text <- tryCatch(utf8(paste(as.character(text), collapse = "\n")), error = function(e) otherwise)
-  if (nchar(text, "bytes") <= 1e5) text else paste0(utf8(substr(text, 1L, 1e5)), " ... (", nchar(text, "bytes"), " bytes in all)")
+  if (nchar(text, "bytes") <= 1e5) text
+  else paste0(utf8(substr(text, 1L, 1e5)), " ... (", nchar(text, "bytes"), " bytes in all)")
 }
 
-# Puts the settings that the worker itself depends on back, where the simulation has changed them. Returns the options that were set.
+# Puts the settings that the worker itself depends on back, where the simulation has changed them. Returns the options
+# that were set.
 worker_settings <- function(at_start) {
   if (!identical(Sys.umask(NA), at_start$umask)) Sys.umask(at_start$umask)
   for (category in names(at_start$locale))

@@ -11,8 +11,8 @@
 # Its parts lie in the folder simferry_worker beside it. The same protocol in Python stands in their .py twins.
 
 options(warn = 1)
-# Not in the global environment: that belongs to the simulation, which may clear it. And by parse(): Rscript parses a script's
-# expression anew at each of its lines, which took half a second when all of this stood in one.
+# Not in the global environment: that belongs to the simulation, which may clear it. And by parse(): Rscript parses a
+# script's expression anew at each of its lines, which took half a second when all of this stood in one.
 local({
   own <- gsub("~+~", " ", sub("^--file=", "", grep("^--file=", commandArgs(), value = TRUE)[1L]), fixed = TRUE)
   space <- new.env(parent = baseenv())

@@ -4,13 +4,16 @@ test_that("backends are descriptions", {
 })
 
 test_that("several values of an option stay several", {
-  place <- sim_sagemaker(c("ml.c5.xlarge", "ml.m5.xlarge"), jobs = 2, tags = c(project = "ferry"), network_isolation = TRUE)
+  place <- sim_sagemaker(c("ml.c5.xlarge", "ml.m5.xlarge"), jobs = 2, tags = c(project = "ferry"),
+                         network_isolation = TRUE)
   expect_equal(unclass(place), list(name = "sagemaker", instance_type = c("ml.c5.xlarge", "ml.m5.xlarge"), jobs = 2,
                                     network_isolation = TRUE, tags = c(project = "ferry")))
-  expect_output(print(place), "backend sagemaker: instance_type = c(\"ml.c5.xlarge\", \"ml.m5.xlarge\"), jobs = 2", fixed = TRUE)
+  expect_output(print(place), "backend sagemaker: instance_type = c(\"ml.c5.xlarge\", \"ml.m5.xlarge\"), jobs = 2",
+                fixed = TRUE)
 })
 
 test_that("options of another backend are refused", {
   needs_python()
-  expect_error(sim_run(draws, data.frame(n = 1), 1, backend = list(name = "local", image_name = "x")), "no option image_name", class = "simferry_error_usage")
+  expect_error(sim_run(draws, data.frame(n = 1), 1, backend = list(name = "local", image_name = "x")),
+               "no option image_name", class = "simferry_error_usage")
 })

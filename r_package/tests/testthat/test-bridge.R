@@ -19,14 +19,16 @@ test_that("processes started from here find this R and its libraries", {
 
 test_that("every type of column crosses bit for bit, both ways", {
   needs_python()
-  x <- data.frame(d = c(1.5, NA, NaN, -Inf, -0), i = c(1L, NA, -5L, .Machine$integer.max, 0L), l = c(TRUE, NA, FALSE, TRUE, NA))
+  x <- data.frame(d = c(1.5, NA, NaN, -Inf, -0), i = c(1L, NA, -5L, .Machine$integer.max, 0L),
+                  l = c(TRUE, NA, FALSE, TRUE, NA))
   x$s <- c("a", NA, "NA", "gr\u00fc\u00df \u4f60\u597d", "")
   x$f <- factor(c("u", NA, "v", "u", "u"), levels = c("v", "u"))
   x$date <- as.Date("2026-01-02") + c(0, NA, 2:4)
   x$time <- as.POSIXct("2026-01-02 03:04:05.25", tz = "Europe/Vienna") + c(0, NA, 2:4)
   x$list <- list(1, "a", NULL, list(b = 2L, c = raw(2)), c(k = TRUE))
   rdata <- reticulate::import("simferry.r.serialization")
-  py <- reticulate::py_run_string("from simferry.r.serialization import decode, encode\ndef there_and_back(data): return encode(decode(data))")
+  py <- reticulate::py_run_string(paste("from simferry.r.serialization import decode, encode",
+                                           "def there_and_back(data): return encode(decode(data))", sep = "\n"))
   back <- unserialize(py$there_and_back(serialize(x, NULL, xdr = FALSE, version = 2L)))
   expect_identical(back, x)
   expect_identical(writeBin(back$d, raw()), writeBin(x$d, raw()))

@@ -7,8 +7,10 @@ test_that("a grid has every combination, the last parameter varying fastest", {
 
 test_that("types are those of R", {
   needs_python()
-  design <- sim_zip(n = c(10L, NA), x = c(NaN, NA), l = c(TRUE, NA), s = c("\u00fc", NA), f = factor(c("v", "u")), d = as.Date("2026-01-01") + 0:1)
-  expect_identical(as.list(as.data.frame(design)), list(n = c(10L, NA), x = c(NaN, NA), l = c(TRUE, NA), s = c("\u00fc", NA), f = c("v", "u"),
+  design <- sim_zip(n = c(10L, NA), x = c(NaN, NA), l = c(TRUE, NA), s = c("\u00fc", NA), f = factor(c("v", "u")),
+                    d = as.Date("2026-01-01") + 0:1)
+  expect_identical(as.list(as.data.frame(design)),
+                   list(n = c(10L, NA), x = c(NaN, NA), l = c(TRUE, NA), s = c("\u00fc", NA), f = c("v", "u"),
                                                         d = c("2026-01-01", "2026-01-02")))
   expect_type(sim_table(data.frame(n = 1:2), types = c(n = "number"))$n, "double")
   expect_type(sim_grid(n = c(1, 2), types = c(n = "integer"))$n, "integer")

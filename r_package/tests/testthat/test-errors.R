@@ -12,8 +12,10 @@ test_that("numbers are written out", {
 })
 
 test_that("nothing in a text steers a terminal", {
-  expect_equal(visible(c("\033[1;31mred\033[0m\ttab\r\n", "\033]8;;http://x\aclick\033\\", "\u009b2J\u202eabc", "plain \u00e5 \U0001f600")),
-               c("\033[1;31mred\033[0m\ttab\r\n", "\\x1b]8;;http://x\\x07click\\x1b\\", "\\x9b2J\\u202eabc", "plain \u00e5 \U0001f600"))
+  expect_equal(visible(c("\033[1;31mred\033[0m\ttab\r\n", "\033]8;;http://x\aclick\033\\", "\u009b2J\u202eabc",
+                         "plain \u00e5 \U0001f600")),
+               c("\033[1;31mred\033[0m\ttab\r\n", "\\x1b]8;;http://x\\x07click\\x1b\\", "\\x9b2J\\u202eabc",
+                 "plain \u00e5 \U0001f600"))
   expect_equal(visible("no \xff text\a"), "no <ff> text\\x07")
   path <- tempfile()
   file <- file(path, "w")

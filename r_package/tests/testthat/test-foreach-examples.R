@@ -13,30 +13,38 @@ smaller <- list(
   tuneRF.R = c("runif(2000)" = "runif(600)", "c(25, 50, 100, 200, 500, 1000)" = "c(25, 50)")
 )
 
-# Iterations that draw random numbers: sequentially from R's one generator, here each from a stream of its own. What they give
-# has to be the same for one worker and for two.
+# Iterations that draw random numbers: sequentially from R's one generator, here each from a stream of its own. What
+# they give has to be the same for one worker and for two.
 random <- c("bootpar.R", "bootpar2.R", "rf.R", "tuneRF.R")
 
 # Only loops with %do%: nothing changes for them. They are run with %dopar% in its place too, but for
-# for.R, whose iterations draw random numbers; output.R, whose iterator's file is a connection, so that it is read here anyway; and
-# qsort.R, which has some hundreds of loops, each of a few iterations.
+# for.R, whose iterations draw random numbers; output.R, whose iterator's file is a connection, so that it is read here
+# anyway; and qsort.R, which has some hundreds of loops, each of a few iterations.
 only_do <- c("bigmean2.R", "colMeans.R", "comprehensions.R", "feapply.R", "isplit.R", "sqlite.R", "sincSEQ.R")
 
-examples <- c(list.files(system.file("examples", package = "foreach"), "[.]R$", full.names = TRUE), system.file("demo", "sincSEQ.R", package = "foreach"))
+examples <- c(list.files(system.file("examples", package = "foreach"), "[.]R$", full.names = TRUE),
+              system.file("demo", "sincSEQ.R", package = "foreach"))
 
-# What an example prints, run in the folder of the examples, and the error in which it ends: they were written for an older R, and
-# for older packages (isplit.R and sqlite.R fail today, sequentially too), and some of them warn.
+# What an example prints, run in the folder of the examples, and the error in which it ends: they were written for an
+# older R, and for older packages (isplit.R and sqlite.R fail today, sequentially too), and some of them warn.
 printed <- function(code) {
   old <- setwd(dirname(examples[1]))
   on.exit(setwd(old))
   grDevices::pdf(NULL)
   on.exit(grDevices::dev.off(), add = TRUE)
-  with_options <- options(pager = function(files, ...) writeLines(readLines(files[1])), digits = 15, device = function(...) grDevices::pdf(NULL))
+  with_options <- options(pager = function(files, ...) writeLines(readLines(files[1])), digits = 15,
+                          device = function(...) grDevices::pdf(NULL))
   on.exit(options(with_options), add = TRUE)
   set.seed(1)
-  own <- list(system.time = function(expr) { expr; "some time" })   # takes another time each time
+  # takes another time each time
+  own <- list(system.time = function(expr) {
+    expr
+    "some time"
+  })
   here <- list2env(own, parent = globalenv())
-  utils::capture.output(suppressWarnings(suppressMessages(tryCatch(eval(parse(text = code, keep.source = FALSE), here), error = function(e) cat("Error:", conditionMessage(e))))))
+  utils::capture.output(suppressWarnings(suppressMessages(tryCatch(eval(parse(text = code, keep.source = FALSE), here),
+                                                                   error = function(e) cat("Error:",
+                                                                       conditionMessage(e))))))
 }
 
 code_of_example <- function(path) {
@@ -67,7 +75,9 @@ test_that("foreach's examples give what they give sequentially", {
       sequential <- printed(code)
       if (any(grepl("^Error:", sequential))) failed <- c(failed, name)
       expect_identical(with_loops(printed(code), workers = 1), sequential, info = name)
-      if (name %in% only_do) expect_identical(with_loops(printed(gsub("%do%", "%dopar%", code, fixed = TRUE)), workers = 2), sequential, info = name)
+      if (name %in% only_do)
+        expect_identical(with_loops(printed(gsub("%do%", "%dopar%", code, fixed = TRUE)), workers = 2), sequential,
+                         info = name)
     }
   }
   expect_true(all(failed %in% c("isplit.R", "sqlite.R")))

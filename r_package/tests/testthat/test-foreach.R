@@ -9,7 +9,8 @@ expect_as_sequential <- function(loop) {
   where <- parent.frame()
   foreach::registerDoSEQ()
   sequential <- suppressWarnings(eval(loop, new.env(parent = where)))
-  expect_identical(with_loops(suppressWarnings(eval(loop, new.env(parent = where)))), sequential, label = deparse(loop)[1])
+  expect_identical(with_loops(suppressWarnings(eval(loop, new.env(parent = where)))), sequential,
+                   label = deparse(loop)[1])
 }
 
 test_that("it tells its name and its workers", {
@@ -39,7 +40,8 @@ test_that("loops give what they give sequentially", {
   expect_as_sequential(foreach(i = integer()) %dopar% i)
   expect_as_sequential(foreach(i = integer(), .combine = c) %dopar% i)
   expect_as_sequential(foreach(i = 1:3) %dopar% NULL)
-  expect_as_sequential(foreach(i = 1:2) %dopar% list(quote(a + b), as.name("s"), c(x = NA, y = NaN), 1i, raw(2), data.frame(k = i)))
+  expect_as_sequential(foreach(i = 1:2) %dopar% list(quote(a + b), as.name("s"), c(x = NA, y = NaN), 1i, raw(2),
+                                                     data.frame(k = i)))
 })
 
 test_that("iterators of any kind are carried along", {
@@ -51,7 +53,11 @@ test_that("iterators of any kind are carried along", {
   expect_as_sequential(foreach(i = iterators::icount(4), j = iterators::icount(), .combine = c) %dopar% (i * j))
   count <- function() {
     n <- 0
-    iterators::iter(function() { n <<- n + 1; if (n > 5) stop("StopIteration", call. = FALSE); n })
+    iterators::iter(function() {
+      n <<- n + 1
+      if (n > 5) stop("StopIteration", call. = FALSE)
+      n
+    })
   }
   expect_as_sequential(foreach(i = count(), .combine = c) %dopar% i)
 })
@@ -60,7 +66,8 @@ test_that("nested loops and when()", {
   expect_as_sequential(foreach(i = 1:3, .combine = rbind) %:% foreach(j = 1:4, .combine = c) %dopar% (10 * i + j))
   expect_as_sequential(foreach(i = 1:3) %:% foreach(j = seq_len(i), .combine = c) %dopar% (10 * i + j))
   expect_as_sequential(foreach(i = 1:6, .combine = c) %:% when(i %% 2 == 0) %dopar% i)
-  expect_as_sequential(foreach(a = 1:3, .combine = rbind) %:% foreach(b = 1:3, .combine = c) %:% when(a < b) %dopar% (a + b))
+  expect_as_sequential(foreach(a = 1:3, .combine = rbind) %:% foreach(b = 1:3,
+                                                                      .combine = c) %:% when(a < b) %dopar% (a + b))
   expect_as_sequential({
     qsort <- function(x) {
       if (length(x) <= 1) return(x)
@@ -72,7 +79,9 @@ test_that("nested loops and when()", {
 })
 
 test_that("errors: stop, remove, pass", {
-  loop <- function(how, combine = c) foreach(i = 1:6, .combine = combine, .errorhandling = how) %dopar% if (i %in% c(2, 5)) stop("no ", i) else i
+  loop <- function(how, combine = c) {
+    foreach(i = 1:6, .combine = combine, .errorhandling = how) %dopar% if (i %in% c(2, 5)) stop("no ", i) else i
+  }
   expect_as_sequential(loop("remove"))
   with_loops({
     expect_error(loop("stop"), "task 2 failed - \"no 2\"", fixed = TRUE)
@@ -82,7 +91,9 @@ test_that("errors: stop, remove, pass", {
     expect_equal(passed[c(1, 3)], list(1L, 3L))
     expect_s3_class(passed[[2]], "simpleError")
     expect_equal(conditionMessage(passed[[2]]), "no 2")
-    own <- foreach(i = 1, .errorhandling = "pass") %dopar% stop(structure(class = c("mine", "error", "condition"), list(message = "m", call = NULL, data = 1:3)))
+    own <- foreach(i = 1,
+                   .errorhandling = "pass") %dopar% stop(structure(class = c("mine", "error", "condition"),
+                                                                   list(message = "m", call = NULL, data = 1:3)))
     expect_s3_class(own[[1]], "mine")
     expect_equal(own[[1]]$data, 1:3)
   })
@@ -98,7 +109,11 @@ test_that("a process that crashes loses its iteration alone", {
 
 test_that("warnings come back to the console", {
   with_loops({
-    expect_warning(out <- foreach(i = 1:3, .combine = c) %dopar% { if (i == 2) warning("beware of ", i); i }, "beware of 2")
+    expect_warning(out <- foreach(i = 1:3, .combine = c) %dopar% {
+      if (i == 2) warning("beware of ", i)
+      i
+    },
+                   "beware of 2")
     expect_equal(out, 1:3)
   })
 })
@@ -116,14 +131,23 @@ test_that("what the body refers to is exported, and .packages are attached", {
     expect_equal(unlist(foreach(i = 1, .export = "hidden") %dopar% get("hidden")), 1)
     expect_equal(error_of(foreach(i = 1, .export = "nowhere") %dopar% i)$code, "usage")
     expect_true(unlist(foreach(i = 1, .packages = "splines") %dopar% is.function(bs)))
-    expect_true(unlist(foreach(i = 1) %dopar% { if (i > 1) expect_true(i); "package:testthat" %in% search() }))   # it uses one that is attached
+    # it uses one that is attached
+    expect_true(unlist(foreach(i = 1) %dopar% {
+      if (i > 1) expect_true(i)
+      "package:testthat" %in% search()
+    }))
     expect_false(unlist(foreach(i = 1) %dopar% ("package:testthat" %in% search())))
-    expect_match(conditionMessage(error_of(foreach(i = 1, .packages = "no.such") %dopar% i)), "no.such is not installed")
+    expect_match(conditionMessage(error_of(foreach(i = 1, .packages = "no.such") %dopar% i)),
+                 "no.such is not installed")
     con <- textConnection("x")
     expect_match(conditionMessage(error_of(foreach(i = 1) %dopar% readLines(con))), "con is a connection")
     close(con)
     variable <- 1
-    expect_equal(foreach(i = 1:3, .combine = c) %dopar% { variable <- variable + i; variable }, 2:4)   # an environment for each
+    # an environment for each
+    expect_equal(foreach(i = 1:3, .combine = c) %dopar% {
+      variable <- variable + i
+      variable
+    }, 2:4)
   }))
 })
 
@@ -133,9 +157,15 @@ test_that("numbers depend on the seed and the loop, and not on the workers", {
   expect_false(any(first[[1]] %in% first[[2]]))
   expect_identical(with_loops(list(draw(), draw()), workers = 1), first)
   expect_false(identical(with_loops(draw(), seed = 2), first[[1]]))
-  chunked <- function(size) foreach(i = 1:50, .combine = c, .options.simferry = list(chunk_size = size)) %dopar% rnorm(1)
+  chunked <- function(size) {
+    foreach(i = 1:50, .combine = c, .options.simferry = list(chunk_size = size)) %dopar% rnorm(1)
+  }
   expect_identical(with_loops(list(chunked(1), chunked(7))), first)
-  drawn <- function() { set.seed(3); one <- draw(); list(one, draw()) }
+  drawn <- function() {
+    set.seed(3)
+    one <- draw()
+    list(one, draw())
+  }
   with_loops(seed = NULL, {
     both <- drawn()
     expect_identical(drawn(), both)
@@ -148,11 +178,14 @@ test_that("a loop is a run of its store", {
   with_loops(store = store, {
     foreach(i = 1:4) %dopar% i
     expect_equal(nrow(sim_list(store)), 0)   # without a name it leaves nothing
-    foreach(i = 1:4, .errorhandling = "remove", .options.simferry = list(name = "my loop")) %dopar% if (i == 3) stop("three") else i
+    foreach(i = 1:4, .errorhandling = "remove",
+            .options.simferry = list(name = "my loop")) %dopar% if (i == 3) stop("three")
+      else i
     runs <- sim_list(store)
     expect_match(runs$run, "^loop-my-loop-")
     expect_equal(runs[c("total", "failed", "seed")], data.frame(total = 4L, failed = 1L, seed = 1L), ignore_attr = TRUE)
-    expect_equal(sim_errors(runs$folder)[c("loop", "replication", "message")], data.frame(loop = "my loop", replication = 3L, message = "three"), ignore_attr = TRUE)
+    expect_equal(sim_errors(runs$folder)[c("loop", "replication", "message")],
+                 data.frame(loop = "my loop", replication = 3L, message = "three"), ignore_attr = TRUE)
     replayed <- capture.output(suppressMessages(sim_replay(runs$folder, 1, 4)))
     expect_match(replayed, "4", all = FALSE)
   })
@@ -161,7 +194,8 @@ test_that("a loop is a run of its store", {
 test_that("a loop with a name goes on where it stopped", {
   folder <- tempfile("seen-")
   dir.create(folder)
-  loop <- function(n = 6, name = "again") foreach(i = seq_len(n), .combine = c, .options.simferry = list(name = name, chunk_size = 1)) %dopar% {
+  loop <- function(n = 6, name = "again") foreach(i = seq_len(n), .combine = c,
+                                                  .options.simferry = list(name = name, chunk_size = 1)) %dopar% {
     cat("x", file = file.path(folder, i), append = TRUE)
     if (i == 4 && !file.exists(file.path(folder, "mended"))) stop("not yet")
     rnorm(1)
@@ -186,14 +220,22 @@ test_that("an interrupted loop says what is kept", {
   skip_on_os("windows")
   folder <- tempfile()
   dir.create(folder)
-  loop <- "r <- foreach(i = 1:60, .combine = c, .options.simferry = list(name = 'long')) %dopar% { Sys.sleep(if (file.exists('fast')) 0 else 0.1); cat('x', file = paste0('seen-', i), append = TRUE); i }"
+  loop <- c("r <- foreach(i = 1:60, .combine = c, .options.simferry = list(name = 'long')) %dopar% {",
+            "  Sys.sleep(if (file.exists('fast')) 0 else 0.1)",
+            "  cat('x', file = paste0('seen-', i), append = TRUE)",
+            "  i",
+            "}")
   needs_python()
   script <- tempfile(fileext = ".R")
-  writeLines(c(sprintf(".libPaths(%s)", paste(deparse(.libPaths()), collapse = "")), sprintf("setwd(%s)", deparse(folder)), "library(simferry); library(foreach)",
-    sprintf("setwd(%s)", deparse(folder)), "registerDoSimferry(2, store = 'store')", sprintf("loop <- quote(%s)", loop),
+  writeLines(c(sprintf(".libPaths(%s)", paste(deparse(.libPaths()), collapse = "")),
+               sprintf("setwd(%s)", deparse(folder)), "library(simferry); library(foreach)",
+    sprintf("setwd(%s)", deparse(folder)), "registerDoSimferry(2, store = 'store')",
+      sprintf("loop <- quote(%s)", paste(loop, collapse = "\n")),
     "cat(Sys.getpid(), file = 'pid')", "e <- tryCatch(eval(loop), error = identity)", "file.create('fast')",
-    "writeLines(c(class(e)[1], conditionMessage(e), length(list.files(pattern = 'seen')), eval(loop)), 'told')"), script)
-  writeLines(sub("paste0('seen-', i)", sprintf("paste0('%s/seen-', i)", folder), gsub("'fast'", sprintf("'%s/fast'", folder), readLines(script), fixed = TRUE), fixed = TRUE), script)
+    "writeLines(c(class(e)[1], conditionMessage(e), length(list.files(pattern = 'seen')), eval(loop)), 'told')"),
+      script)
+  writeLines(sub("paste0('seen-', i)", sprintf("paste0('%s/seen-', i)", folder),
+                 gsub("'fast'", sprintf("'%s/fast'", folder), readLines(script), fixed = TRUE), fixed = TRUE), script)
   system2(file.path(R.home("bin"), "Rscript"), script, wait = FALSE, stdout = FALSE, stderr = FALSE)
   wait <- function(until) for (i in 1:300) if (until()) break else Sys.sleep(0.1)
   wait(function() length(list.files(folder, "seen")) > 12)
@@ -236,7 +278,9 @@ test_that("what can't be is one clear error", {
 
 test_that("a loop with a name is another one when a file that it sources has changed", {
   file <- normalizePath(tempfile(fileext = ".R"), mustWork = FALSE)
-  loop <- bquote(foreach(i = 1:2, .combine = c, .options.simferry = list(name = "own")) %dopar% { source(.(file), local = TRUE); found })
+  loop <- bquote(foreach(i = 1:2, .combine = c,
+                         .options.simferry = list(name = "own")) %dopar% { source(.(file), local = TRUE)
+                         found })
   store <- tempfile()
   with_loops(store = store, for (value in c(1, 1, 2)) {
     writeLines(paste("found <-", value), file)
@@ -250,17 +294,20 @@ test_that("tasks of iterations draw from streams of their own, and their set.see
   store <- tempfile("store-")
   body <- quote(foreach(i = 1:4, .combine = rbind, .options.simferry = list(name = "tasks")) %dopar% {
     doParallel::registerDoParallel(cores = 2)
-    tasks <- function() unlist(c(parallel::mclapply(1:2, function(j) rnorm(1), mc.cores = 2), foreach(j = 1:2) %dopar% rnorm(1)))
+    tasks <- function() {
+      unlist(c(parallel::mclapply(1:2, function(j) rnorm(1), mc.cores = 2), foreach(j = 1:2) %dopar% rnorm(1)))
+    }
     x <- c(rnorm(1), tasks(), tasks(), rnorm(1))
     set.seed(101)
     c(x, rnorm(1))
   })
   loop <- function(workers, store = tempfile("store-"))
-    at_console(list(foreach = foreach, `%dopar%` = `%dopar%`), with_loops(eval(body, globalenv()), workers = workers, store = store))
+    at_console(list(foreach = foreach, `%dopar%` = `%dopar%`),
+               with_loops(eval(body, globalenv()), workers = workers, store = store))
   told <- capture_messages(two <- loop(2, store))
   expect_match(told, "iterations [1-3] and [2-4] of run loop-tasks-.* set the same seed, 101", all = FALSE)
   expect_equal(anyDuplicated(c(two[, -11])), 0)
-  expect_equal(unname(two[, 11]), rep(-0.32603649051538558, 4))   # set.seed(101); rnorm(1)
+  expect_equal(unname(two[, 11]), rep(-0.32603649051538558, 4))   # as set.seed(101) gives it to rnorm(1)
   for (workers in c(1, 3)) expect_identical(suppressMessages(loop(workers)), two)
   replayed <- suppressMessages(sim_replay(sim_list(store)$folder, 1, 3))
   expect_equal(suppressWarnings(as.numeric(unlist(replayed)))[1:11], unname(two[3, ]), tolerance = 1e-13)

@@ -18,17 +18,24 @@ test_that("a variable that is changed in the function is found, one that is only
 test_that("a variable that is assigned on one way only is found", {
   at_console(list(x = 1), {
     sent <- function(code) names(found_in(typed(paste("function(n, ...)", code)))$globals)
-    for (code in c("{ if (n) x <- 1; x }", "{ if (n) 1 else x <- 1; x }", "{ n && (x <- 1); x }", "{ switch(n, a = , b = x <- 1); x }",
+    for (code in c("{ if (n) x <- 1; x }", "{ if (n) 1 else x <- 1; x }", "{ n && (x <- 1); x }",
+                   "{ switch(n, a = , b = x <- 1); x }",
                    "{ f <- function() x <- 1; x }", "{ x[n, ] <- 1; n }"))
       expect_equal(sent(code), "x", info = code)
-    for (code in c("{ if (n) x <- 1 else x <- 2; x }", "{ for (i in n) x <- i; x }", "{ for (x in n) n; x }", "{ if (x <- n) 1; x }",
+    for (code in c("{ if (n) x <- 1 else x <- 2; x }", "{ for (i in n) x <- i; x }", "{ for (x in n) n; x }",
+                   "{ if (x <- n) 1; x }",
                    "{ f <- function(x) x; f(n) }", "{ x <- 1; if (n) x <- 2; x }"))
       expect_null(sent(code), info = code)
   })
 })
 
 test_that("of the environment in which a function was made only what it uses is sent", {
-  make <- typed("function(mu) { junk <- textConnection('a'); on.exit(close(junk)); inner <- function(z) z + mu; function(n) inner(n) }")
+  make <- typed("function(mu) {
+    junk <- textConnection('a')
+    on.exit(close(junk))
+    inner <- function(z) z + mu
+    function(n) inner(n)
+  }")
   sent <- found_in(make(5))$`function`
   expect_setequal(ls(environment(sent)), c("inner", "mu"))
   expect_identical(environment(environment(sent)$inner), environment(sent))
@@ -67,7 +74,8 @@ test_that("an object that is too large is named, with its size", {
   old <- options(simferry.max_mb = 1e5)
   on.exit(options(old))
   expect_equal(max_mb(), 2000)   # more can't cross the bridge
-  expect_error(check_sendable(1:5e8, "big", 500), "big is 2,000 MB, more than the 500 MB", class = "simferry_error_simulation")
+  expect_error(check_sendable(1:5e8, "big", 500), "big is 2,000 MB, more than the 500 MB",
+               class = "simferry_error_simulation")
   expect_error(check_sendable(list(a = 1:5e8), "big", 500), "big is 2,000 MB")
 })
 
@@ -75,7 +83,8 @@ test_that("a fingerprint does not change when the function is compiled or has it
   needs_python()
   of <- function(f) write_function(f, "f")$fingerprint
   f <- typed("function(n) { s <- 0; for (i in 1:10) s <- s + n; s }")
-  g <- eval(parse(text = "function(n) {\n  s <- 0 # a comment\n  for (i in 1:10) s <- s + n; s }", keep.source = TRUE), globalenv())
+  g <- eval(parse(text = "function(n) {\n  s <- 0 # a comment\n  for (i in 1:10) s <- s + n; s }", keep.source = TRUE),
+            globalenv())
   before <- of(f)
   for (i in 1:10) f(1)
   expect_equal(of(f), before)
@@ -100,5 +109,6 @@ test_that("a fingerprint changes with globals, enclosed variables and constants"
 
 test_that("constants need names, packages have to be there", {
   expect_error(write_function(draws, "f", constants = list(1)), "names", class = "simferry_error_usage")
-  expect_error(write_function(draws, "f", packages = "no.such.package"), "not installed", class = "simferry_error_simulation")
+  expect_error(write_function(draws, "f", packages = "no.such.package"), "not installed",
+               class = "simferry_error_simulation")
 })

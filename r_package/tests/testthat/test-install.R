@@ -1,8 +1,11 @@
 test_that("the source that the package carries is of its version", {
   file <- file.path(bundled_source(), "python", "simferry", "__init__.py")
   expect_true(file.exists(file))
-  expect_match(grep("^__version__", readLines(file), value = TRUE), paste0("\"", utils::packageVersion("simferry"), "\""), fixed = TRUE)
-  expect_true(all(file.exists(file.path(bundled_source(), c("pyproject.toml", "README.md", "LICENSE", "containers/r/Dockerfile", "docs/iam/user.json")))))
+  expect_match(grep("^__version__", readLines(file), value = TRUE),
+               paste0("\"", utils::packageVersion("simferry"), "\""), fixed = TRUE)
+  expect_true(all(file.exists(file.path(bundled_source(),
+                                        c("pyproject.toml", "README.md", "LICENSE", "containers/r/Dockerfile",
+                                          "docs/iam/user.json")))))
 })
 
 test_that("the doctor tells what is used, and why", {
@@ -17,7 +20,8 @@ test_that("the doctor tells what is missing, where there is no Python", {
   before <- session$bridge
   session$bridge <- NULL
   on.exit(session$bridge <- before)
-  expect_output(with_mocks(none, print(simferry_doctor())), "!!  Python used: there is no Python\n    simferry_install() makes one", fixed = TRUE)
+  expect_output(with_mocks(none, print(simferry_doctor())),
+                "!!  Python used: there is no Python\n    simferry_install() makes one", fixed = TRUE)
 })
 
 test_that("no Python, or a wrong one, is told before anything is made", {
@@ -29,11 +33,14 @@ test_that("no Python, or a wrong one, is told before anything is made", {
   }
   folder <- tempfile()
   dir.create(folder)
-  with_path(folder, expect_error(simferry_install(), "there is no Python on this machine", class = "simferry_error_python"))
+  with_path(folder,
+            expect_error(simferry_install(), "there is no Python on this machine", class = "simferry_error_python"))
   skip_on_os("windows")
   writeLines(c("#!/bin/sh", "echo 'simferry: 3.7.1 1 - -'"), file.path(folder, "python3"))
   Sys.chmod(file.path(folder, "python3"), "755")
-  with_path(folder, expect_error(simferry_install(), "is Python 3.7.1; simferry and reticulate .* need Python 3.10", class = "simferry_error_python"))
+  with_path(folder,
+            expect_error(simferry_install(), "is Python 3.7.1; simferry and reticulate .* need Python 3.10",
+                         class = "simferry_error_python"))
   expect_error(simferry_install(python = "/nowhere/python"), "no such program", class = "simferry_error_python")
 })
 
@@ -42,7 +49,10 @@ test_that("the environment in use is not made anew, another one of the same Pyth
   dir.create(file.path(folder, "bin"), recursive = TRUE)
   before <- session$python
   on.exit(session$python <- before)
-  install <- function() with_mocks(list(environment_folder = function() folder, suitable_python = function() raise("python", "it is looked for")), simferry_install())
+  install <- function() {
+    with_mocks(list(environment_folder = function() folder,
+                    suitable_python = function() raise("python", "it is looked for")), simferry_install())
+  }
   session$python <- list(path = file.path(folder, "bin", "python"))
   expect_error(install(), "in use by this session", class = "simferry_error_python")
   session$python <- list(path = file.path(tempdir(), "bin", "python"))

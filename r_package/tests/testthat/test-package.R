@@ -1,5 +1,6 @@
 test_that("loading the package loads neither reticulate nor Python", {
-  code <- sprintf(".libPaths(%s); library(simferry); cat(loadedNamespaces())", paste(deparse(.libPaths()), collapse = ""))
+  code <- sprintf(".libPaths(%s); library(simferry); cat(loadedNamespaces())",
+                  paste(deparse(.libPaths()), collapse = ""))
   loaded <- system2(file.path(R.home("bin"), "Rscript"), c("-e", shQuote(code)), stdout = TRUE)
   expect_false(any(c("reticulate", "cli", "globals", "rstudioapi") %in% strsplit(loaded, " ")[[1]]))
 })

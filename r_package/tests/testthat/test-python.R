@@ -9,7 +9,8 @@ pretend <- function(version, shared = 1, simferry = as.character(utils::packageV
 with_environment <- function(values, code) {
   old <- Sys.getenv(names(values), NA, names = TRUE)
   do.call(Sys.setenv, as.list(values))
-  on.exit(for (name in names(values)) if (is.na(old[[name]])) Sys.unsetenv(name) else do.call(Sys.setenv, as.list(old[name])))
+  on.exit(for (name in names(values)) if (is.na(old[[name]])) Sys.unsetenv(name) else do.call(Sys.setenv,
+      as.list(old[name])))
   force(code)
 }
 
@@ -34,9 +35,12 @@ test_that("which Python a reticulate can load", {
 
 test_that("a Python that is named is used, or told to be missing", {
   python <- pretend("3.11.2")$path
-  with_environment(c(SIMFERRY_PYTHON = python), expect_equal(find_python(), list(path = python, why = "SIMFERRY_PYTHON")))
-  with_environment(c(SIMFERRY_PYTHON = "", RETICULATE_PYTHON = python), expect_equal(find_python()$why, "RETICULATE_PYTHON"))
-  with_environment(c(SIMFERRY_PYTHON = "/nowhere/python"), expect_error(find_python(), "there is no such program", class = "simferry_error_python"))
+  with_environment(c(SIMFERRY_PYTHON = python),
+                   expect_equal(find_python(), list(path = python, why = "SIMFERRY_PYTHON")))
+  with_environment(c(SIMFERRY_PYTHON = "", RETICULATE_PYTHON = python),
+                   expect_equal(find_python()$why, "RETICULATE_PYTHON"))
+  with_environment(c(SIMFERRY_PYTHON = "/nowhere/python"),
+                   expect_error(find_python(), "there is no such program", class = "simferry_error_python"))
 })
 
 test_that("an environment's folder names the Python in it", {
@@ -58,19 +62,23 @@ test_that("a project with a pyproject.toml does not change which Python is used,
   folder <- tempfile()
   dir.create(folder)
   writeLines(c("[tool.poetry]", "name = \"another\""), file.path(folder, "pyproject.toml"))
-  code <- c("invisible(loadNamespace('reticulate'))", "cat(nrow(sim_grid(n = 1:3)), Sys.getenv('RETICULATE_PYTHON', 'not set'))")
+  code <- c("invisible(loadNamespace('reticulate'))",
+            "cat(nrow(sim_grid(n = 1:3)), Sys.getenv('RETICULATE_PYTHON', 'not set'))")
   expect_equal(said_by(code, folder, paste0("SIMFERRY_PYTHON=", session$python$path)), "3 not set")
 })
 
 test_that("a Python that reticulate was told to use is used, and reticulate makes no environment of its own", {
   needs_python()
   path <- session$python$path
-  code <- c(sprintf("reticulate::use_python(%s, required = TRUE)", deparse(path)), "simferry:::python()", "cat(unlist(simferry:::session$python), sep = '\\n')")
+  code <- c(sprintf("reticulate::use_python(%s, required = TRUE)", deparse(path)), "simferry:::python()",
+            "cat(unlist(simferry:::session$python), sep = '\\n')")
   said <- said_by(code, variables = c("SIMFERRY_PYTHON=", "RETICULATE_PYTHON="))
   expect_equal(tail(said, 2), c(path, "reticulate was told to use it"))
   folder <- tempfile()   # of a user for whom nothing is installed yet
-  nothing <- c("SIMFERRY_PYTHON=", "RETICULATE_PYTHON=managed", "VIRTUAL_ENV=", "CONDA_PREFIX=", paste0(c("R_USER_DATA_DIR=", "R_USER_CACHE_DIR=", "XDG_CACHE_HOME=", "HOME="), folder))
-  said <- said_by(c("invisible(loadNamespace('reticulate'))", "tryCatch(simferry:::python(), error = function(e) cat(conditionMessage(e)))"), variables = nothing)
+  nothing <- c("SIMFERRY_PYTHON=", "RETICULATE_PYTHON=managed", "VIRTUAL_ENV=", "CONDA_PREFIX=",
+               paste0(c("R_USER_DATA_DIR=", "R_USER_CACHE_DIR=", "XDG_CACHE_HOME=", "HOME="), folder))
+  said <- said_by(c("invisible(loadNamespace('reticulate'))",
+                    "tryCatch(simferry:::python(), error = function(e) cat(conditionMessage(e)))"), variables = nothing)
   expect_match(said[1], "there is no Python environment with simferry yet")
   expect_false(dir.exists(folder))
 })

@@ -3,7 +3,8 @@ test_that("the example of the manual works from beginning to end", {
   design <- sim_grid(n = c(10, 20), effect = c(0, 0.5))
   power <- typed("function(n, effect) { x <- rnorm(n, effect); c(p = t.test(x)$p.value, est = mean(x)) }")
   store <- tempfile()
-  expect_message(run <- sim_run(power, design, replications = 20, seed = 2026, store = store), "4 conditions x 20 replications, seed 2026")
+  expect_message(run <- sim_run(power, design, replications = 20, seed = 2026, store = store),
+                 "4 conditions x 20 replications, seed 2026")
   rows <- sim_results(run)
   expect_equal(dim(rows), c(80, 6))
   expect_equal(names(rows), c("condition", "replication", "n", "effect", "p", "est"))
@@ -29,7 +30,8 @@ test_that("globals, packages and constants are there", {
   needs_python()
   data <- data.frame(x = c(1, 2, 6))
   at_console(list(k = 100), {
-    run <- quiet_run(typed("function(n, data) c(v = mean(data$x) + n * k, attached = 'package:testthat' %in% search())"), data.frame(n = 1:2), 1,
+    simulate <- typed("function(n, data) c(v = mean(data$x) + n * k, attached = 'package:testthat' %in% search())")
+    run <- quiet_run(simulate, data.frame(n = 1:2), 1,
                      seed = 1, constants = list(data = data), packages = "testthat")
   })
   expect_equal(sim_results(run)$v, c(103, 203))
@@ -38,9 +40,12 @@ test_that("globals, packages and constants are there", {
 
 test_that("what a function returns keeps its types", {
   needs_python()
-  f <- typed("function(n) data.frame(d = c(NA, NaN), i = c(1L, NA), l = c(NA, TRUE), s = c(NA, '\\u00fc'), f = factor(c('v', NA)))")
+  f <- typed("function(n) {
+    data.frame(d = c(NA, NaN), i = c(1L, NA), l = c(NA, TRUE), s = c(NA, '\\u00fc'), f = factor(c('v', NA)))
+  }")
   rows <- as.data.frame(sim_results(quiet_run(f, data.frame(n = 1), 1, seed = 1)))
-  expect_identical(rows[4:8], data.frame(d = c(NA, NaN), i = c(1L, NA), l = c(NA, TRUE), s = c(NA, "\u00fc"), f = c("v", NA)))
+  expect_identical(rows[4:8],
+                   data.frame(d = c(NA, NaN), i = c(1L, NA), l = c(NA, TRUE), s = c(NA, "\u00fc"), f = c("v", NA)))
   expect_true(is.nan(rows$d[2]) && !is.nan(rows$d[1]))
 })
 
@@ -48,7 +53,9 @@ test_that("what an earlier run computed is taken over, and computed anew with fr
   needs_python()
   store <- tempfile()
   quiet_run(draws, data.frame(n = 3), 10, seed = 1, store = store)
-  said <- function(...) any(grepl("10 of 20 replications were computed by earlier runs", capture_messages(sim_run(...))))
+  said <- function(...) {
+    any(grepl("10 of 20 replications were computed by earlier runs", capture_messages(sim_run(...))))
+  }
   expect_true(said(draws, data.frame(n = c(3, 4)), 10, seed = 1, store = store))
   expect_false(said(draws, data.frame(n = c(3, 4)), 10, seed = 1, store = store, fresh = TRUE))
 })
@@ -57,7 +64,9 @@ test_that("bad input is told before anything starts", {
   needs_python()
   design <- data.frame(n = 1, effect = 2)
   store <- tempfile()
-  told <- function(..., class = "usage", text) expect_error(sim_run(..., store = store), text, class = paste0("simferry_error_", class))
+  told <- function(..., class = "usage", text) {
+    expect_error(sim_run(..., store = store), text, class = paste0("simferry_error_", class))
+  }
   told(typed("function(n, effect, other) 1"), design, 10, class = "simulation", text = "argument 'other'")
   told(typed("function(n) 1"), design, 10, class = "simulation", text = "no argument 'effect'")
   told(draws, design, replications = "many", text = "replications is 'many'")
@@ -70,7 +79,8 @@ test_that("bad input is told before anything starts", {
   told("nowhere.R", design, 10, class = "simulation", text = "not there")
   told("nowhere.R", design, 10, constants = list(a = 1), text = "go with a function")
   told(42, design, 10, text = "neither a function")
-  at_console(list(big = 1:5e8), told(typed("function(n, effect) sum(big)"), design, 10, class = "simulation", text = "big is 2,000 MB"))
+  at_console(list(big = 1:5e8),
+             told(typed("function(n, effect) sum(big)"), design, 10, class = "simulation", text = "big is 2,000 MB"))
   expect_length(list.files(store), 0)
 })
 
@@ -82,7 +92,8 @@ test_that("inputs come along", {
   f <- typed("function(n) mean(read.csv(file.path(Sys.getenv('SIMFERRY_INPUT'), 'data', 'data.csv'))$x) + n")
   run <- quiet_run(f, data.frame(n = 1), 2, seed = 1, inputs = c(data = file.path(folder, "data.csv")))
   expect_equal(sim_results(run)[[4]], c(4, 4))
-  expect_error(quiet_run(f, data.frame(n = 1), 2, inputs = list(data = list(place = folder, mod = "File"))), "Did you mean mode", class = "simferry_error_usage")
+  expect_error(quiet_run(f, data.frame(n = 1), 2, inputs = list(data = list(place = folder, mod = "File"))),
+               "Did you mean mode", class = "simferry_error_usage")
   expect_error(quiet_run(f, data.frame(n = 1), 2, inputs = 5), "an input has no name", class = "simferry_error_usage")
 })
 
@@ -91,7 +102,8 @@ test_that("a plan says what would be computed", {
   plan <- sim_plan(draws, data.frame(n = c(3, 4)), 1000, seed = 3, store = tempfile())
   expect_equal(c(plan$conditions, plan$total, plan$seed), c(2, 2000, 3))
   expect_output(print(plan), "2 conditions x 1,000 replications = 2,000; 0 already there", fixed = TRUE)
-  expect_output(print(sim_plan(draws, data.frame(n = 3), 10, pilot = FALSE)), "^1 condition x 10 replications = 10\ncode: draws$")
+  expect_output(print(sim_plan(draws, data.frame(n = 3), 10, pilot = FALSE)),
+                "^1 condition x 10 replications = 10\ncode: draws$")
 })
 
 test_that("durations are said as a person would", {

@@ -8,7 +8,8 @@ test_that("a run is resumed, extended, listed and opened", {
   expect_identical(sim_open("latest", store)$id, run$id)
   expect_identical(sim_open(run$folder), sim_open(substr(run$id, 1, 8), store))
   listed <- as.data.frame(sim_list(store))
-  expect_equal(listed[c("run", "state", "done", "total", "failed")], data.frame(run = run$id, state = "complete", done = 8L, total = 8L, failed = 0L))
+  expect_equal(listed[c("run", "state", "done", "total", "failed")],
+               data.frame(run = run$id, state = "complete", done = 8L, total = 8L, failed = 0L))
   expect_equal(nrow(sim_list(tempfile())), 0)
   expect_error(sim_extend(run, 2), "more than 2", class = "simferry_error_usage")
   expect_error(sim_extend(run, "more"), "whole number", class = "simferry_error_usage")
@@ -17,7 +18,8 @@ test_that("a run is resumed, extended, listed and opened", {
 test_that("failures and warnings are tables, and replayed", {
   needs_python()
   f <- typed("function(n) { if (n > 1) stop('too much: ', n); warning('careful'); n }")
-  expect_message(run <- sim_run(f, data.frame(n = c(1, 2)), 3, seed = 1, store = tempfile()), "3 of 6 replications failed")
+  expect_message(run <- sim_run(f, data.frame(n = c(1, 2)), 3, seed = 1, store = tempfile()),
+                 "3 of 6 replications failed")
   expect_equal(sim_errors(run)$message, rep("too much: 2", 3))
   expect_equal(sim_warnings(run)$message, rep("careful", 3))
   expect_output(said <- sim_replay(run, 2, 1), "too much: 2")
@@ -44,7 +46,8 @@ test_that("a run in the background is watched and cancelled", {
 
 test_that("logs are followed until the jobs have ended", {
   needs_python()
-  run <- quiet_run(typed("function(n) { Sys.sleep(0.1); cat('line of', n, '\\n'); n }"), data.frame(n = 7), 10, seed = 1, workers = 1, detach = TRUE)
+  run <- quiet_run(typed("function(n) { Sys.sleep(0.1); cat('line of', n, '\\n'); n }"), data.frame(n = 7), 10,
+                   seed = 1, workers = 1, detach = TRUE)
   for (i in 1:100) if (length(sim_status(run)$jobs)) break else Sys.sleep(0.1)
   expect_equal(capture.output(sim_logs(run, follow = TRUE)), rep("0001-0001 | line of 7 ", 10))
   expect_equal(capture.output(sim_logs(run, job = "0001-0001", follow = TRUE)), rep("line of 7 ", 10))

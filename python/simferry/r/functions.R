@@ -1,6 +1,5 @@
 # R's side of functions.py, in the R that runs inside Python: loads scripts and calls their functions. Requests and
-# answers are raw
-# vectors: R's own serialisation, of which serialization/ is the other end.
+# answers are raw vectors: R's own serialisation, of which serialization/ is the other end.
 local(envir = new.env(parent = baseenv()), {
 
 loaded <- NULL   # the environment of the script that was loaded last

@@ -44,7 +44,7 @@ test_that("R goes on working after an error", {
   needs_python()
   e <- error_of(sim_open("nowhere", store = store <- tempfile()))
   expect_s3_class(e, "simferry_error_run_not_found")
-  expect_match(e$hint, paste0("sim_list(\"", store, "\")"), fixed = TRUE)
+  expect_match(e$hint, paste0("sim_list(store = \"", store, "\")"), fixed = TRUE)
   expect_equal(nrow(sim_grid(n = 1:2)), 2)
 })
 

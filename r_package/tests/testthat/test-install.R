@@ -1,5 +1,5 @@
 test_that("the source that the package carries is of its version", {
-  file <- file.path(bundled_source(), "python", "simferry", "__init__.py")
+  file <- file.path(bundled_source(), "python", "simferry", "_version.py")
   expect_true(file.exists(file))
   expect_match(grep("^__version__", readLines(file), value = TRUE),
                paste0("\"", utils::packageVersion("simferry"), "\""), fixed = TRUE)

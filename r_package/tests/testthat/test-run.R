@@ -69,7 +69,7 @@ test_that("bad input is told before anything starts", {
   }
   told(typed("function(n, effect, other) 1"), design, 10, class = "simulation", text = "argument 'other'")
   told(typed("function(n) 1"), design, 10, class = "simulation", text = "no argument 'effect'")
-  told(draws, design, replications = "many", text = "replications is 'many'")
+  told(draws, design, replications = "many", text = "replications is \"many\"; it has to be a whole number")
   told(draws, design, replications = 1.5, text = "replications is 1.5")
   told(draws, design, text = "how many replications")
   told(draws, design, 10, seed = -1, text = "seed")

@@ -1,36 +1,35 @@
-#' Where a run is computed
+#' Backends: where a run is computed
 #'
-#' `sim_local()`: processes on this machine; needs neither Docker nor an account. `sim_docker()`: containers on this
+#' `sim_local()`: processes on this machine, without Docker or an account. `sim_docker()`: containers on this
 #' machine, under the contract of SageMaker Processing. `sim_sagemaker()`: jobs of SageMaker Processing, in the account
-#' and region of the usual AWS configuration (environment variables, profiles, SSO); runs live in S3 then. Without an
-#' account all of it can be
-#' rehearsed: `vignette("sagemaker")`.
+#' and region of the usual AWS configuration (environment variables, profiles, SSO); the runs are stored in S3.
+#' `vignette("sagemaker")` shows how to try it without an account.
 #'
-#' Interrupting [sim_run()] on SageMaker (Ctrl-C, or RStudio's stop button) detaches from the run: its jobs go on and
-#' cost money until they have ended, [sim_watch()] follows them from any machine, [sim_cancel()] stops them.
+#' Interrupting [sim_run()] on SageMaker (Ctrl-C, or RStudio's stop button) does not stop the jobs: they continue, and
+#' cost money, until they have ended. [sim_watch()] follows them from any machine, [sim_cancel()] stops them.
 #'
-#' @param workers `[numeric(1)]` cores of one job. `NULL`: all of them.
-#' @param image `[character(1)]` the image that runs the simulation, see [image_build()]. For SageMaker one that is
-#'   here, which is pushed to the account's ECR, or the address of one there. `NULL`: `"simferry-r"`, or
+#' @param workers `[numeric(1)]` number of cores of one job. `NULL`: all.
+#' @param image `[character(1)]` the image that runs the simulation, see [image_build()]. For SageMaker an image on this
+#'   machine, which is pushed to the account's ECR, or the address of an image in ECR. `NULL`: `"simferry-r"`, or
 #'   `"simferry-python"` for a Python script.
-#' @param instance_type `[character(1)]` such as `"ml.m5.xlarge"`: its cores and memory are what a job gets. `NULL`: in
-#'   containers here all of this machine's, on SageMaker `"ml.m5.xlarge"`. For SageMaker `[character]`: the first of
-#'   several that is to be had.
-#' @param jobs `[numeric(1)]` how many containers, or jobs, share the work. `NULL`: 1.
-#' @param max_runtime `[numeric(1)]` seconds after which a job is ended. `NULL`: nine days, on SageMaker one.
-#' @param hosts `[numeric(1)]` containers, or instances, of one job: a whole script gets one cluster over all of them.
-#'   `NULL`: 1.
+#' @param instance_type `[character(1)]` such as `"ml.m5.xlarge"`: a job gets its cores and memory. `NULL`: in local
+#'   containers all of this machine, on SageMaker `"ml.m5.xlarge"`. For SageMaker also several types, `[character]`: the
+#'   first one with capacity is used.
+#' @param jobs `[numeric(1)]` number of containers or jobs that share the work. `NULL`: 1.
+#' @param max_runtime `[numeric(1)]` time limit of a job in seconds. `NULL`: nine days; on SageMaker one day.
+#' @param hosts `[numeric(1)]` number of containers or instances of one job; a whole script gets one cluster over all of
+#'   them. `NULL`: 1.
 #' @param role `[character(1)]` name or ARN of the IAM role that jobs have. `NULL`: the environment variable
 #'   `SIMFERRY_ROLE`.
-#' @param volume `[numeric(1)]` GB of a job's disk. `NULL`: 30.
-#' @param budget `[numeric(1)]` US dollars that the run may cost in all, by on-demand prices; the service itself ends
-#'   jobs that would exceed it. `NULL`: no limit.
-#' @param subnets,security_groups `[character]` of a VPC. `NULL`: none.
-#' @param kms_key `[character(1)]` id of the key that encrypts what is stored, on disks and in S3. `NULL`: the service's
-#'   own.
-#' @param network_isolation `[logical(1)]` jobs reach no network.
-#' @param encrypt_traffic `[logical(1)]` between the hosts of a job.
-#' @param tags `[named character]` of the jobs, such as `c(project = "ferry")`. `NULL`: none.
+#' @param volume `[numeric(1)]` size of a job's disk in GB. `NULL`: 30.
+#' @param budget `[numeric(1)]` largest cost of the whole run in US dollars, at on-demand prices; SageMaker ends jobs
+#'   that would exceed it. `NULL`: no limit.
+#' @param subnets,security_groups `[character]` ids in the VPC in which jobs run. `NULL`: no VPC.
+#' @param kms_key `[character(1)]` id of the KMS key that encrypts disks and files in S3. `NULL`: the default key of
+#'   AWS.
+#' @param network_isolation `[logical(1)]` `TRUE`: jobs have no network access.
+#' @param encrypt_traffic `[logical(1)]` encrypt the traffic between the hosts of a job.
+#' @param tags `[named character]` tags of the jobs, such as `c(project = "ferry")`. `NULL`: none.
 #' @return A list of class `simferry_backend`, for `backend` of [sim_run()], [sim_plan()] and [registerDoSimferry()].
 #' @examples
 #' sim_local(workers = 2)

@@ -3,19 +3,20 @@
 #' A design is a data frame with a row per condition and a column per parameter. Any data frame can be given to
 #' [sim_run()] instead; these make the usual ones.
 #'
-#' Parameters are numbers, integers, logicals and strings. What is written `20L` arrives in the simulation as an
-#' integer, what is written `20` as a double. Factors, and dates and times (as they print), are taken for strings. Other
-#' objects are passed as `constants` of [sim_run()].
+#' Parameters are numbers, integers, logicals and strings. The simulation gets `20L` as an integer and `20` as a double.
+#' Factors, dates and times are passed as strings, as they print. Other objects are passed as `constants` of
+#' [sim_run()].
 #'
 #' @param ... the parameters, by name. For `sim_grid()` and `sim_zip()` a vector of values each. For `sim_random()`,
 #'   `sim_lhs()` and `sim_sobol()` a range or a choice each: two doubles, `c(0, 1)`, are a range of real numbers; two
 #'   integers, `c(10L, 50L)`, a range of whole numbers, both ends included; a list, a character or a logical vector is a
 #'   choice.
-#' @param size `[numeric(1)]` how many conditions. For `sim_sobol()` a power of 2 keeps the sequence's balance.
+#' @param size `[numeric(1)]` number of conditions. For `sim_sobol()` use a power of 2, for which the sequence is
+#'   balanced.
 #' @param seed `[numeric(1)]` seed of the design (not of the run), from 0 to 2^31 - 1.
 #' @param table a data frame, a named list of vectors of one length, or the path of a CSV or Parquet file.
-#' @param types `[character]` or a named list: the types of parameters that are to be other than their values tell, such
-#'   as `c(n = "integer")`. One of `"number"`, `"integer"`, `"logical"`, `"string"`.
+#' @param types `[character]` or a named list: the types of parameters where they should differ from the type of the
+#'   values, such as `c(n = "integer")`. One of `"number"`, `"integer"`, `"logical"`, `"string"`.
 #' @return A data frame of class `simferry_design`. `sim_grid()`: every combination, the last parameter varies fastest.
 #'   `sim_zip()`: the first values together, then the second, and so on; a single value is used in every condition.
 #'   `sim_table()`: the table itself. `sim_random()`: values drawn at random. `sim_lhs()`: on a Latin hypercube.

@@ -3,40 +3,42 @@
 #' After `registerDoSimferry()`, each `%dopar%` loop of the foreach package is computed as a run: its iterations are the
 #' replications of one condition, in chunks, each on a random-number stream of its own. The numbers depend on the seed,
 #' on the loop's name (or its number since the registration) and on the iteration alone: they are the same for any
-#' number of workers, without doRNG. The run of a loop that has a name, or that did not end well, stays in the store,
-#' where [sim_list()], [sim_errors()] and [sim_logs()] find it; the others leave nothing there.
+#' number of workers, without doRNG. The run of a loop with a name, and of a loop that failed, stays in the store, for
+#' [sim_list()], [sim_errors()] and [sim_logs()]. Other loops leave nothing there.
 #'
 #' Everything that `foreach()` offers works as it does sequentially: `.combine`, `.init`, `.final`, `.inorder`,
 #' `.multicombine`, `.maxcombine`, `.packages`, `.export`, `.noexport`, `.errorhandling`, loops nested with `%:%`,
-#' `when()`, iterators of any kind. Each iteration is evaluated in an environment of its own, so that none sees
-#' another's variables. What the loop's body refers to is exported; in contrast to other backends also from the
-#' functions around the loop, and from the global environment when the loop stands in a function. Attached packages that
-#' it uses are attached there. Warnings are given again at the console; what iterations print is in the run's log.
+#' `when()`, iterators of any kind. Each iteration is evaluated in its own environment, and does not see the variables
+#' of others. The variables that the loop's body uses are exported; unlike with other backends, also those of the
+#' functions around the loop, and of the global environment where the loop is in a function. The attached packages that
+#' it uses are attached in the workers. Warnings are repeated at the console; the output of iterations is in the run's
+#' log.
 #'
-#' Iterations have a working directory of their own, without the session's files: read those before the loop, or in it
-#' by their whole path, which `normalizePath()` gives, and write to a whole path what is to stay.
+#' Iterations have their own working directory, without the session's files. Read files before the loop, or use absolute
+#' paths (see `normalizePath()`), also for files that you want to keep.
 #'
-#' One loop may say more, with `foreach(..., .options.simferry = list(...))`:
-#' * `name`: `[character(1)]` the loop's name. A loop that was interrupted, or of which an iteration failed, goes on
-#' where it stopped when it is run again under the same name, with the same code and data.
-#' * `chunk_size`: `[numeric(1)]` how many iterations a worker takes at a time. Unless told otherwise they are many at
-#' first and fewer towards the end.
+#' Options of one loop are given with `foreach(..., .options.simferry = list(...))`:
+#' * `name`: `[character(1)]` the loop's name. A loop that was interrupted, or had a failed iteration, continues where
+#' it stopped when it is run again with the same name, code and data.
+#' * `chunk_size`: `[numeric(1)]` how many iterations a worker takes at a time. By default many at first, and fewer
+#' towards the end.
 #' * `backend`: where this loop runs, see `backend`.
 #'
-#' @param workers `[numeric(1)]` cores to use. `NULL`: all of them.
-#' @param seed `[numeric(1)]` from 0 to 2^31 - 1. The same script gives the same numbers when it is run again, and two
-#'   loops under one registration get different ones. `NULL`: each loop draws its seed from R's own generator, so that
-#'   `set.seed()` before a loop makes it reproducible.
+#' @param workers `[numeric(1)]` number of cores to use. `NULL`: all.
+#' @param seed `[numeric(1)]` an integer from 0 to 2^31 - 1. The same script gives the same numbers when it is run
+#'   again, and two loops under one registration get different ones. `NULL`: each loop draws its seed from R's own
+#'   generator, so that `set.seed()` before a loop makes it reproducible.
 #' @param backend where loops run: [sim_local()], [sim_docker()], [sim_sagemaker()], or a backend's name. A loop that is
 #'   interrupted stops its jobs, wherever they are.
 #' @param store `[character(1)]` the folder in which runs live, or an address such as `"s3://bucket/folder"`. `NULL`:
 #'   `SIMFERRY_STORE`, or `./simferry-runs`; for SageMaker the folder simferry of the account's default bucket.
 #' @return `NULL`, invisibly. `foreach::getDoParWorkers()` then tells how many workers there are.
 #' @section Errors:
-#' Of the registration: `simferry_error_usage` for a seed, a backend or a number of workers that can't be. Of a loop:
+#' Of the registration: `simferry_error_usage` for an invalid seed, backend or number of workers. Of a loop:
 #' what foreach itself raises where an iteration fails (`task 3 failed - "..."`); `simferry_error_simulation`: the loop
-#' refers to something that can't be sent, which is named, or to a package that is not installed;
-#' `simferry_error_interrupted`: it was stopped; `simferry_error_worker`, `simferry_error_store`: it can't go on.
+#' uses an object that can't be sent (the error names it), or a package that is not installed;
+#' `simferry_error_interrupted`: the loop was stopped; `simferry_error_worker`, `simferry_error_store`: it can't
+#' continue.
 #' @examplesIf simferry:::python_is_there() && requireNamespace("foreach", quietly = TRUE)
 #' library(foreach)
 #' registerDoSimferry(workers = 2, seed = 1, store = tempfile())

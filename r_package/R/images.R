@@ -1,18 +1,18 @@
 #' Images: build, check and push them
 #'
-#' For [sim_docker()]. `image_build()` builds an image from a folder with a Dockerfile, or for a script whose packages
-#' are found out; its tag is the hash of everything that goes in, and an unchanged recipe is not built again.
-#' `image_check()` proves that an image keeps the contract: interpreter, user, folders, the worker, exit codes.
-#' `image_push()` pushes it to ECR, or to any registry that Docker is logged in to.
+#' For [sim_docker()]. `image_build()` builds an image from a folder with a Dockerfile, or for a script, whose packages
+#' it finds. The tag is a hash of all inputs of the build; an unchanged image is not built again. `image_check()` tests
+#' whether simferry can use an image: interpreter, user, folders, worker, exit codes. `image_push()` pushes it to ECR,
+#' or to any registry that Docker is logged in to.
 #'
 #' @param folder `[character(1)]` a folder with a Dockerfile.
 #' @param script `[character(1)]` instead: a script. The Dockerfile that it needs is written beside it, in a folder
 #'   `.image`.
 #' @param name `[character(1)]` the image's name.
-#' @param packages `[character]` more packages than the script is seen to use.
+#' @param packages `[character]` names of packages to install, in addition to those that the script is found to use.
 #' @param build_args `[named list]` build arguments of the Dockerfile.
 #' @param platform `[character(1)]` such as `"linux/amd64"`, where it is not this machine's.
-#' @param rebuild `[logical(1)]` build although an image of this recipe is here.
+#' @param rebuild `[logical(1)]` build even if this machine has the image already.
 #' @param to `[character(1)]` a registry, such as `"123456789012.dkr.ecr.us-west-2.amazonaws.com"`.
 #' @return `image_build()`: a list with `tag`, `id`, and `skipped` (it was here already), among others. `image_check()`:
 #'   a data frame of class `simferry_doctor`, as [simferry_doctor()] gives it. `image_push()`: a list with `uri`,

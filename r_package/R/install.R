@@ -6,12 +6,12 @@
 #'
 #' Python is looked for in this order: `SIMFERRY_PYTHON`, `RETICULATE_PYTHON`, a Python that reticulate has started or
 #' was told to use (`reticulate::use_condaenv()` and its kin), an active conda or virtual environment with simferry in
-#' it, the environment that `simferry_install()` made. One that you name is used as it is, and checked.
+#' it, the environment that `simferry_install()` made. A Python that you name is checked, and not changed.
 #'
 #' @param python `[character(1)]` the Python to make the environment with. `NULL`: the newest on the `PATH` that fits.
-#' @param extras `[character]` what is installed beside what runs on this machine and containers need: `"sagemaker"` for
+#' @param extras `[character]` optional parts to install: `"sagemaker"` for
 #'   [sim_sagemaker()] and runs in S3 (some 450 MB), `"emulator"` for rehearsals without an account.
-#' @param quiet `[logical(1)]` don't show what pip says.
+#' @param quiet `[logical(1)]` do not show pip's output.
 #' @param store `[character(1)]` the folder in which runs live. `NULL`: `SIMFERRY_STORE`, or `./simferry-runs`.
 #' @return `simferry_install()`: the folder of the environment, invisibly. `simferry_uninstall()`: whether there was
 #'   one, invisibly. `simferry_doctor()`: a data frame of class `simferry_doctor`: `what`, `ok` (`NA`: something that

@@ -1,61 +1,63 @@
 #' Run a simulation
 #'
-#' Runs a simulation `replications` times for each condition of a design, on all cores unless told otherwise. The run is
-#' computed by processes of its own: R can be interrupted (Ctrl-C, or RStudio's stop button), and the run is then
-#' stopped in good order; [sim_resume()] goes on with it. On SageMaker its jobs go on instead, see [sim_sagemaker()].
+#' Runs a simulation `replications` times for each condition of a design, by default on all cores. Separate processes
+#' compute the run. You can interrupt R (Ctrl-C, or RStudio's stop button): the run then saves its finished replications
+#' and stops, and [sim_resume()] continues it. On SageMaker an interrupt does not stop the jobs, see [sim_sagemaker()].
 #'
 #' A function is called once per replication with the design's columns as arguments. It returns a number, a named
-#' vector, a list of single values, or a data frame of one or more rows; anything else is kept whole, as an .rds file.
-#' Each replication has a random-number stream of its own: leave `set.seed()` out. The objects that a function refers to
-#' are sent with it, and the packages in which it finds what it calls are attached; `pkg::name` works as everywhere.
+#' vector, a list of single values, or a data frame of one or more rows; any other object is saved as an .rds file.
+#' Each replication has its own random-number stream, so do not call `set.seed()`. The objects that the function uses
+#' are sent with it, and the packages whose functions it calls are attached; `pkg::name` works too.
 #'
 #' @param simulation a function, or `[character(1)]` the path of a script (.R or .py) that defines the function
-#'   `function_name`, of a whole script or program (with `args`), or of a sweep file (.toml), whose settings the other
-#'   arguments go over.
-#' @param design a design of [sim_grid()] and its kin, any data frame with a row per condition, or the path of a CSV or
-#'   Parquet file. `NULL`: one condition without parameters.
+#'   `function_name`, of a whole script or program (with `args`), or of a sweep file (.toml). Other arguments override
+#'   the settings of the sweep file.
+#' @param design a design made by [sim_grid()] or a related function, any data frame with a row per condition, or the
+#'   path of a CSV or Parquet file. `NULL`: one condition without parameters.
 #' @param replications `[numeric(1)]` how many replications of each condition.
-#' @param seed `[numeric(1)]` from 0 to 2^31 - 1. Without one, one is drawn, printed and recorded.
-#' @param function_name `[character(1)]` the function of the script.
-#' @param args `[character(1)]` a template such as `"{n} {effect}"`. It makes the target a whole script (or a program),
-#'   run once per replication with these arguments, which R scripts find with `commandArgs(trailingOnly = TRUE)`;
-#'   `{replication}`, `{seed}` and `{condition}` may be used as well.
-#' @param include `[character]` files and folders that come along, relative to the script.
-#' @param constants `[named list]` objects given to the function in every replication, sent once.
-#' @param packages `[character]` packages that are attached for a function besides those that it is seen to use.
-#' @param results_file `[character(1)]` what a whole script writes in its output folder to be read as rows: CSV, JSON or
-#'   numbers.
-#' @param inputs `[named character]` files that the simulation reads, which come along: by name a file, a folder or an
-#'   address in S3, such as `c(data = "data.csv")`. It finds them in the folder `file.path(Sys.getenv("SIMFERRY_INPUT"),
-#'   "data")`, in containers /opt/ml/processing/input/data. Or a list, whose elements may be lists of `place`, `mode`
-#'   (`"File"`, or `"Pipe"`: read once from a named pipe, on SageMaker only) and `sharded` (`TRUE`: each host gets its
-#'   share of the files).
+#' @param seed `[numeric(1)]` an integer from 0 to 2^31 - 1. `NULL`: a seed is drawn, printed and recorded.
+#' @param function_name `[character(1)]` the name of the function in the script.
+#' @param args `[character(1)]` a template of command-line arguments, such as `"{n} {effect}"`. The whole script (or
+#'   program) is run once per replication with these arguments. R scripts read them with `commandArgs(trailingOnly =
+#'   TRUE)`; `{replication}`, `{seed}` and `{condition}` may be used as well.
+#' @param include `[character]` paths, relative to the script, of files and folders that are copied with it.
+#' @param constants `[named list]` further arguments of the function, the same in every replication; they are sent once.
+#' @param packages `[character]` names of packages to attach, in addition to those that the function is found to use.
+#' @param results_file `[character(1)]` name of the file that a whole script writes into its output folder. Its rows
+#'   become the results: CSV, JSON or numbers.
+#' @param inputs `[named character]` files that the simulation reads: by name the path of a file or folder, or an
+#'   address in S3, such as `c(data = "data.csv")`. The simulation finds each in the folder
+#'   `file.path(Sys.getenv("SIMFERRY_INPUT"), "data")`, in containers /opt/ml/processing/input/data. Or a list, whose
+#'   elements may be lists of `place`, `mode` (`"File"`, or `"Pipe"`: read once from a named pipe, on SageMaker only)
+#'   and `sharded` (`TRUE`: each host gets its share of the files).
 #' @param common `[character]` parameters (or `"all"`) that do not change the random numbers: conditions that differ
-#'   only there share them.
+#'   only in these use the same random numbers.
 #' @param store `[character(1)]` the folder in which runs live, or an address such as `"s3://bucket/folder"`. `NULL`:
 #'   `SIMFERRY_STORE`, or `./simferry-runs`; for SageMaker the folder simferry of the account's default bucket.
 #' @param backend where it runs: [sim_local()], [sim_docker()], [sim_sagemaker()], or a backend's name.
-#' @param workers `[numeric(1)]` cores to use. `NULL`: all of them.
-#' @param cores `[numeric(1)]` cores that one replication uses. `NULL`: 1 for functions, all workers for scripts and
-#'   programs.
+#' @param workers `[numeric(1)]` number of cores to use. `NULL`: all.
+#' @param cores `[numeric(1)]` number of cores that one replication uses. `NULL`: 1 for functions, all workers for
+#'   scripts and programs.
 #' @param on_error `"continue"`, or `"stop"` to end the run at the first failed replication.
-#' @param replication_timeout `[numeric(1)]` seconds after which a replication is ended and recorded as failed.
-#' @param retries `[numeric(1)]` how often what a lost job left undone is tried again.
-#' @param keep_files `[logical(1)]` keep as artifacts what a function writes into its working directory, too; of scripts
-#'   and commands it always is.
-#' @param fresh `[logical(1)]` compute anew what an earlier run in the same store has computed.
-#' @param detach `[logical(1)]` return at once; the run goes on in the background, and R may end. [sim_watch()] follows
-#'   it.
-#' @return A run: an object of class `simferry_run`. `print()` tells how far it is, `as.data.frame()` is
+#' @param replication_timeout `[numeric(1)]` time limit of a replication in seconds; a longer one is ended and recorded
+#'   as failed. `NULL`: none.
+#' @param retries `[numeric(1)]` how many times the replications of a lost job are tried again.
+#' @param keep_files `[logical(1)]` keep the files that a function writes into its working directory, see
+#'   [sim_artifacts()]. Files of scripts and programs are always kept.
+#' @param fresh `[logical(1)]` compute all replications, also those that an earlier run in the same store has.
+#' @param detach `[logical(1)]` return at once. The run continues in the background, also after R has ended;
+#'   [sim_watch()] follows it.
+#' @return A run: an object of class `simferry_run`. `print()` shows its progress, `as.data.frame()` is
 #'   [sim_results()], `summary()` is [sim_summary()], `plot()` draws means with their Monte Carlo standard errors.
 #' @section Errors:
-#' `simferry_error_simulation`: the script or function is not there, can't be parsed or loaded, has other arguments than
-#' the design has columns; or refers to something that can't be sent, which is named. `simferry_error_design`,
-#' `simferry_error_usage`: what was asked for can't be done. All of these come before anything starts.
-#' `simferry_error_interrupted`: it was stopped, and can be resumed. `simferry_error_worker`, `simferry_error_store`:
-#' the run can't go on. On SageMaker `simferry_error_credentials`: there are none, or they have expired;
-#' `simferry_error_aws`: AWS refuses; `simferry_error_quota`: the account's quota is 0; `simferry_error_budget`: the
-#' budget does not allow more. A replication that fails is no error: it is recorded, see [sim_errors()].
+#' `simferry_error_simulation`: the script or function does not exist, can't be parsed or loaded, has other arguments
+#' than the design has columns, or uses an object that can't be sent (the error names it). `simferry_error_design`,
+#' `simferry_error_usage`: an argument is wrong. These errors are raised before anything starts.
+#' `simferry_error_interrupted`: the run was stopped, and can be resumed. `simferry_error_worker`,
+#' `simferry_error_store`: the run can't continue. On SageMaker `simferry_error_credentials`: there are no credentials,
+#' or they have expired; `simferry_error_aws`: AWS refused a request; `simferry_error_quota`: the account's quota is 0;
+#' `simferry_error_budget`: the budget does not allow more. A replication that fails is no error: it is recorded, see
+#' [sim_errors()].
 #' @examplesIf simferry:::python_is_there()
 #' power <- function(n, effect) {
 #'   x <- rnorm(n, effect)
@@ -104,23 +106,22 @@ as_simulation <- function(simulation, expression, constants, packages) {
   write_function(simulation, if (is.name(expression)) as.character(expression) else "simulation", constants, packages)
 }
 
-#' What a run would compute, and how long
+#' Forecast what a run computes and how long it takes
 #'
-#' Takes what [sim_run()] takes. A pilot of a few replications (at most 20 seconds) is run to see how long they take;
-#' they are kept, and a run with the same seed does not compute them again. For SageMaker the pilot runs on this machine
-#' and is not kept, and the plan tells what the run would take and cost, by instance type and number of jobs.
+#' Takes the arguments of [sim_run()]. A pilot of a few replications (at most 20 seconds) measures how long they take.
+#' Its results are kept: a run with the same seed does not compute them again. For SageMaker the pilot runs on this
+#' machine and is not kept; the plan gives time and cost by instance type and number of jobs.
 #'
 #' @inheritParams sim_run
-#' @param pilot `[logical(1)]` `FALSE`: run nothing; there is then no forecast of the time.
-#' @param deadline `[character(1)]` such as `"2h"` or `"90m"`, or `[numeric(1)]` seconds: for SageMaker, the cheapest
-#'   way to be done within it.
-#' @param budget `[numeric(1)]` US dollars: for SageMaker, the fastest way for them.
-#' @param refresh_prices `[logical(1)]` ask AWS for today's prices, and keep them.
+#' @param pilot `[logical(1)]` `FALSE`: run nothing, and forecast no time.
+#' @param deadline `[character(1)]` such as `"2h"` or `"90m"`, or `[numeric(1)]` seconds. For SageMaker: find the
+#'   cheapest way to finish in this time.
+#' @param budget `[numeric(1)]` US dollars. For SageMaker: find the fastest way that costs no more.
+#' @param refresh_prices `[logical(1)]` request today's prices from AWS, and store them on this machine.
 #' @return A list of class `simferry_forecast`: `conditions`, `replications`, `total`, `already_there` (replications
-#'   that earlier runs have), `workers`, `seed`, `code` (a data frame of `name` and `path`: what enters the hash by
-#'   which results of earlier runs are known
-#'   again: the function or script, included files, and code of yours from elsewhere, such as files that are sourced and
-#'   packages that were built here), and with a pilot `pilot_run`, `pilot_replications`, `seconds_per_replication`,
+#'   that earlier runs have), `workers`, `seed`, `code` (a data frame of `name` and `path`: the code that identifies the
+#'   simulation, so that results of earlier runs can be reused: the function or script, included files, sourced files,
+#'   and packages that were built here), and with a pilot `pilot_run`, `pilot_replications`, `seconds_per_replication`,
 #'   `longest_replication` (in seconds), `core_seconds`, `seconds` (of wall time), `slowest_condition`. For SageMaker
 #'   instead of `seconds` a list `cloud`: `rows`, a data frame with `instance_type`, `jobs`, `cores` (of one instance),
 #'   `seconds`, `dollars` and `remark`, which is also what `as.data.frame()` gives; `cheapest` within the deadline and

@@ -34,10 +34,11 @@ as.data.frame.simferry_run <- function(x, ...) as.data.frame(sim_results(x))
 #' parameter with several values is the axis; the combinations of the others are lines.
 #'
 #' @param x a run.
-#' @param output `[character]` the outputs to draw. `NULL`: all.
-#' @param parameter `[character(1)]` the parameter on the axis. `NULL`: the first numeric one with several values.
-#' @param by `[character]` outputs that tell the rows of one replication apart: each of their values has a line. See
-#'   [sim_summary()].
+#' @param output `[character]` names of the outputs to draw. `NULL`: all.
+#' @param parameter `[character(1)]` name of the parameter on the x axis. `NULL`: the first numeric one with several
+#'   values.
+#' @param by `[character]` outputs that distinguish the rows of one replication: each of their values gets its own line.
+#'   See [sim_summary()].
 #' @param ... given to [graphics::plot.default()].
 #' @return The summary that was drawn, invisibly: see [sim_summary()].
 #' @examplesIf simferry:::python_is_there()

@@ -1,34 +1,33 @@
-#' What you do with a run
+#' Work with a run
 #'
-#' `sim_status()`: how far it is. `sim_watch()`: follow it until it is no longer computed; interrupting that stops
-#' watching, not the run. `sim_logs()`: what its jobs printed; with `follow` lines are shown as they come until the jobs
-#' have ended, or the user interrupts. `sim_cancel()`: stop it; what is done stays. `sim_resume()`: compute what is
-#' missing, with the run's own snapshot of the code. `sim_extend()`: more replications; those that are there stay as
-#' they are.
+#' `sim_status()` gives the progress. `sim_watch()` shows it until the run ends or stops; an interrupt ends watching,
+#' not the run. `sim_logs()` gives the output of the jobs; with `follow` it shows new lines until the jobs have ended or
+#' you interrupt. `sim_cancel()` stops a run and keeps its finished replications. `sim_resume()` computes the missing
+#' replications, with the run's own copy of the code. `sim_extend()` adds replications; existing ones do not change.
 #'
 #' @param run a run of [sim_run()] or [sim_open()], or `[character(1)]` its id, the beginning of it, its folder or
 #'   address (`"s3://bucket/folder/RUN"`), or `"latest"`.
 #' @param store `[character(1)]` the folder in which runs live, or an address such as `"s3://bucket/folder"`, where
 #'   `run` is an id. `NULL`: `SIMFERRY_STORE`, or `./simferry-runs`.
 #' @param job `[character(1)]` one job's name, as `sim_status()` lists them. `NULL`: all.
-#' @param follow `[logical(1)]` show lines as they come.
-#' @param retry_failed `[logical(1)]` run failed replications again too, on their own streams.
-#' @param changed_code `[logical(1)]` go on although code of yours that is not in the run's snapshot has changed: files
-#'   that are sourced from elsewhere, packages that were built here, Python modules. The table is then of both.
-#' @param workers `[numeric(1)]` cores to use. `NULL`: as when the run began.
-#' @param replications `[numeric(1)]` how many replications of each condition there should be in all.
-#' @param detach `[logical(1)]` return at once; the run goes on in the background.
-#' @param ... options of the run's backend that are to be others from now on, such as `jobs`, `instance_type`,
+#' @param follow `[logical(1)]` show new lines until the jobs have ended.
+#' @param retry_failed `[logical(1)]` also run failed replications again, each with its own random-number stream.
+#' @param changed_code `[logical(1)]` continue although your code outside the run's copy has changed: sourced files,
+#'   packages that were built here, Python modules. The results then come from both versions.
+#' @param workers `[numeric(1)]` number of cores to use. `NULL`: as when the run began.
+#' @param replications `[numeric(1)]` total number of replications of each condition, existing ones included.
+#' @param detach `[logical(1)]` return at once; the run continues in the background.
+#' @param ... new values of the backend's options, such as `jobs`, `instance_type`,
 #'   `max_runtime` or `budget`: see [sim_docker()] and [sim_sagemaker()].
 #' @return `sim_status()`: a list of class `simferry_status` with `run`, `state` (`"running"`, `"complete"`,
-#'   `"incomplete"`), `total`, `done`, `failed`, `jobs`, the states of the jobs, and `dollars`, what they have cost so
-#'   far by on-demand prices (`NULL` where they cost nothing); while it is computed also `per_second`, replications
-#'   since the last plan began, and `seconds_left`. `sim_logs()`: a named character vector, an element per job; `NULL`
-#'   with `follow`. The others: the run, invisibly.
+#'   `"incomplete"`), `total`, `done`, `failed`, `jobs`, the states of the jobs, and `dollars`, their cost so far in US
+#'   dollars, at on-demand prices (`NULL` where they are free); while the run is computed also `per_second`, the
+#'   replications per second, and `seconds_left`, the time left in seconds. `sim_logs()`: a named character vector, an
+#'   element per job; `NULL` with `follow`. The others: the run, invisibly.
 #' @section Errors:
 #' `simferry_error_run_not_found`: there is no such run; the nearest ones are named. `simferry_error_run_busy`: another
-#' process is computing it. `simferry_error_simulation`: code of yours that is not in the run's snapshot has changed,
-#' and is named. `simferry_error_interrupted`: it was stopped, and can be resumed; or its jobs go on, see
+#' process is computing it. `simferry_error_simulation`: your code outside the run's copy has changed; the error names
+#' it. `simferry_error_interrupted`: the run was stopped and can be resumed, or its jobs continue, see
 #' [sim_sagemaker()].
 #' @examplesIf simferry:::python_is_there()
 #' draw <- function(n) mean(rnorm(n))
@@ -126,18 +125,18 @@ go_on <- function(run, store, detach, ...) {
 
 #' Results of a run
 #'
-#' `sim_results()`: the run's one table. `sim_summary()`: mean, standard deviation and Monte Carlo standard error of
-#' each numeric output. `sim_errors()` and `sim_warnings()`: the replications that failed, and what replications warned
-#' of.
+#' `sim_results()` gives all results as one table. `sim_summary()` gives mean, standard deviation and Monte Carlo
+#' standard error of each numeric output. `sim_errors()` lists the failed replications, `sim_warnings()` the warnings.
 #'
 #' @inheritParams verbs
-#' @param by `[character]` outputs that tell the rows of one replication apart, such as `"method"`: each of their values
-#'   has a mean of its own. `NULL`: outputs that are text. Rows that nothing tells apart count as their mean.
+#' @param by `[character]` outputs that distinguish the rows of one replication, such as `"method"`: each of their
+#'   values gets its own row of the summary. `NULL`: the text outputs. Rows of a replication that none of these
+#'   distinguishes are averaged first.
 #' @return A data frame (a tibble where the package tibble is loaded).
 #'   `sim_results()`: `condition`, `replication`, the parameters, the outputs; a row per replication, or several where
-#'   the simulation returned several. `sim_summary()`: `condition`, the parameters, `replications` (those with a value),
-#'   `failed`, `missing` (those that did not fail and have none: NA, NaN, or nothing was returned), `warnings`,
-#'   `output`, `mean`, `sd`, `mcse` (the sd divided by the square root of `replications`). `sim_errors()`: `condition`,
+#'   the simulation returned several. `sim_summary()`: `condition`, the parameters, `replications` (number with a
+#'   value), `failed`, `missing` (number that did not fail but have no value: NA, NaN or nothing), `warnings`, `output`,
+#'   `mean`, `sd`, `mcse` (the sd divided by the square root of `replications`). `sim_errors()`: `condition`,
 #'   `replication`, the parameters, `message`, `call`, `traceback`. `sim_warnings()`: `condition`, `replication`, the
 #'   parameters, `message`, `count`.
 #' @section Errors: `simferry_error_run_not_found`: there is no such run; the nearest ones are named.
@@ -167,18 +166,18 @@ as_table <- function(x) if (isNamespaceLoaded("tibble")) tibble::as_tibble(x) el
 
 #' Run one replication again
 #'
-#' It runs in the foreground, on its own random numbers, and what it prints is shown, then its value, or its error and
-#' traceback. It runs on this machine, in the run's image where it has one that is here. Replications that the run does
-#' not have, beyond its last, can be looked at too.
+#' The replication runs in the foreground, on this machine, with its own random numbers. Its output is shown, then its
+#' value, or its error and traceback. If the run has an image that is on this machine, the replication runs in it. You
+#' can also run replications beyond the last one of the run.
 #'
 #' @inheritParams verbs
 #' @param condition `[numeric(1)]` the condition's number.
 #' @param replication `[numeric(1)]` the replication's number, from 1.
-#' @return A list, invisibly: `value`, what the simulation returned, of a script the text of its results file (`NULL`
-#'   where it failed, and of simulations in Python); `failed`, `[logical(1)]`; `output`, `[character(1)]`, what was
-#'   shown.
+#' @return A list, invisibly: `value`, the return value of the function, or the text of a script's results file (`NULL`
+#'   if it failed, and for simulations in Python); `failed`, `[logical(1)]`; `output`, `[character(1)]`, the text that
+#'   was shown.
 #' @section Errors:
-#' `simferry_error_usage`: there is no such condition. That the replication fails is no error of this function.
+#' `simferry_error_usage`: there is no such condition. A replication that fails raises no error.
 #' @examplesIf simferry:::python_is_there()
 #' draw <- function(n) mean(rnorm(n))
 #' run <- sim_run(draw, sim_grid(n = c(10, 20)), replications = 10, seed = 1, store = tempfile())
@@ -190,10 +189,10 @@ sim_replay <- function(run, condition, replication, store = NULL) {
   invisible(list(value = if (length(said$value)) unserialize(said$value), failed = said$failed, output = said$output))
 }
 
-#' The files that a replication left
+#' Files that a replication wrote
 #'
-#' Those that a whole script wrote into its output folder, or `value.rds`, which has what a function returned where that
-#' is no row of a table. Of a run in S3 they are brought to this machine.
+#' The files that a whole script wrote into its output folder, or `value.rds`: the return value of a function that can't
+#' be a row of a table. Files of a run in S3 are downloaded.
 #'
 #' @inheritParams sim_replay
 #' @return `[character]` their paths.

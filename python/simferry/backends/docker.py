@@ -25,18 +25,7 @@ from ..store.run_folder import LOCK, RunFolder
 from ..sweep.inputs import bring
 from ..sweep.options import DockerOptions
 from ..untrusted import Tree
-from .base import (
-    LONGEST_LOG,
-    Cursor,
-    Foreground,
-    JobState,
-    Lines,
-    Prepared,
-    Report,
-    Standing,
-    Traits,
-    new_lines,
-)  # fmt: skip
+from .base import LONGEST_LOG, Cursor, Foreground, JobState, Lines, Prepared, Report, Standing, Traits, new_lines
 from .foreground import InImage
 from .names import job_name
 from .request import Machines, Places, check_hosts, processing_request
@@ -50,15 +39,9 @@ class Docker:
 
     def __init__(self, options: DockerOptions) -> None:
         if not options.image:
-            raise UsageError(
-                "the docker backend needs an image",
-                Text(
-                    BackendOptions("docker", image="simferry-r"),
-                    "; ",
-                    Command("image build", "containers/r"),
-                    "  makes one.",
-                ),
-            )
+            made_by = Command("image build", "containers/r")
+            hint = Text(BackendOptions("docker", image="simferry-r"), "; ", made_by, "  makes one.")
+            raise UsageError("the docker backend needs an image", hint)
         self.options, self.image = options, options.image
         kind = options.instance_type
         self.instance = instance(kind) if kind else Instance("ml.m5.24xlarge", os.cpu_count() or 1, 384)

@@ -28,12 +28,8 @@ from .service import MeteredService, NotNow, Request, ServiceJob
 
 _IMAGES = {"r": "simferry-r", "python": "simferry-python"}
 _STATES = {
-    "InProgress": "running",
-    "Stopping": "stopping",
-    "Completed": "succeeded",
-    "Failed": "failed",
-    "Stopped": "stopped",
-}
+    "InProgress": "running", "Stopping": "stopping", "Completed": "succeeded", "Failed": "failed", "Stopped": "stopped",
+}  # fmt: skip
 _WAIT = {"ResourceLimitExceeded": 30.0, "ThrottlingException": 10.0}  # seconds before another job is tried
 _SECONDS_AT_MOST = 86_400  # of a job, unless told otherwise
 

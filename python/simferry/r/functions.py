@@ -47,7 +47,8 @@ __all__ = ["Function", "function", "read_rds"]
 class Function:
     """An R function as a Python callable, with the R function's arguments. values.py lists how values are converted.
 
-    It can be pickled: the process that receives it loads the script, from the same path.
+    script: path of the file that defines it. name: its name there. call: what `function` has loaded; None: it is loaded at the
+    first call. It can be pickled: the process that receives it loads the script, from the same path.
 
     Raises RError with R's message, call and traceback; its warnings are Python's. Ctrl-C raises KeyboardInterrupt.
     """

@@ -21,7 +21,7 @@ demo: setup ## run a real sweep on all cores and print its summary
 test: ## run every test; those of containers where Docker is (make docker)
 	@tools/setup boot cli doRNG doSNOW foreach furrr future.apply globals iterators knitr pbapply randomForest reticulate rmarkdown RSQLite rstudioapi testthat tibble -- git pandoc ps=procps qpdf
 	@case ",$$SIMFERRY_REQUIRE," in *[,\ ]docker[,\ ]*) tools/docker ;; esac
-	@echo "test: about 25 minutes on two cores with Docker, 15 without; the ten slowest tests are listed at the end"
+	@echo "test: about 30 minutes on two cores with Docker; the ten slowest tests are listed at the end"
 	@$(bin)/python -m pytest -n 2 --durations=10
 
 lint: ## check style, format and types; R code by lintr

@@ -6,7 +6,7 @@ from pathlib import Path
 
 PACKAGE = Path(__file__).parent.parent / "python" / "simferry"
 BANDS = [  # from the ground up
-    {"_version", "errors", "files", "hints", "processes", "terminal", "untrusted", "words", "worker"},
+    {"_version", "errors", "hints", "system", "words", "worker"},
     {"aws", "containers", "emulator", "images", "r"},
     {"analysis", "backends", "driver", "jobs", "results", "store", "sweep"},
     {"screen", "verbs"},
@@ -42,7 +42,9 @@ def imports():
 def test_every_part_has_a_band_and_there_are_few():
     parts = {name.split(".")[0] for name in modules()}
     assert parts == set().union(*BANDS)
-    assert len([path for path in PACKAGE.iterdir() if path.name != "__pycache__"]) <= 30
+    assert (
+        len([path for path in PACKAGE.iterdir() if path.name != "__pycache__"]) <= 27
+    )  # with loops, search and toolkit, which are to come, 30
 
 
 def test_imports_run_down():

@@ -38,7 +38,7 @@ import difflib
 from collections.abc import Iterable
 
 from .hints import Text, Words
-from .terminal import shown
+from .system.terminal import shown
 
 
 class SimferryError(Exception):

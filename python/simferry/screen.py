@@ -12,7 +12,7 @@ from typing import Any
 import click
 
 from .driver.progress import Progress, progress_text
-from .terminal import shown, styled, unguarded, visible
+from .system.terminal import shown, styled, unguarded, visible
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from docker_fixtures import left_behind
 from simferry import errors
 from simferry.containers.storage import Files, local_uri
 from simferry.store.folder_store import DEFAULT_STORE
-from simferry.untrusted import Tree
+from simferry.system.untrusted import Tree
 from sweeps import DRAWS, block_hashes, digest, done_pairs, simferry, wait_until, write
 
 ROOT = Path(__file__).parents[2]

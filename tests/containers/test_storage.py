@@ -6,7 +6,7 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError
 from simferry.containers.storage import S3Storage, TransferError
-from simferry.untrusted import Tree
+from simferry.system.untrusted import Tree
 
 
 @pytest.mark.parametrize(

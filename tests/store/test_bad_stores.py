@@ -18,7 +18,7 @@ from simferry.backends.local import Local
 from simferry.cli import main
 from simferry.errors import SimferryError
 from simferry.jobs import stretches
-from simferry.processes import identity
+from simferry.system.processes import identity
 from simferry.worker import blocks
 
 SCRIPT = "def simulate(n, rng):\n    return {'x': float(rng.normal()), 'what': 'text'}\n"

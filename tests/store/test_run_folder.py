@@ -8,12 +8,12 @@ import pyarrow as pa
 import pytest
 import simferry as sf
 from simferry.errors import RunBusy, RunNotFound, StoreError, UsageError
-from simferry.files import write_whole
 from simferry.sagemaker.values import is_s3
 from simferry.store.folder_store import Store
 from simferry.store.places import store_at
 from simferry.sweep.conditions import read_conditions
 from simferry.sweep.inputs import as_inputs
+from simferry.system.files import write_whole
 
 PLAN = {
     "reason": "run", "replications": 10, "jobs": 1, "to_do": 10, "created": "2026-01-01T00:00:00+00:00", "place": {}

@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import StoreError, UsageError
-from ..files import cache_folder
 from ..hints import Command, Variable
+from ..system.files import cache_folder
 from . import session
 from .instances import instance
 
@@ -117,7 +117,7 @@ def cache_file(region: str) -> Path:
 
 def refresh(region: str) -> Prices:
     """Ask AWS for today's prices of a region, and store them. The credentials have to allow pricing:GetProducts."""
-    from ..files import write_whole, writing
+    from ..system.files import write_whole, writing
 
     dollars: dict[str, float] = {}
     # the API has three endpoints, for the prices of all regions

@@ -8,7 +8,6 @@ from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
-from .. import untrusted
 from ..aws.contracts import processing as contract
 from ..aws.instances import Instance, instance
 from ..containers.engine import EngineError, connect, find_image
@@ -16,15 +15,16 @@ from ..containers.job import JOB, OWNER, ROLE, ContainerJob, Outcome, cores_of, 
 from ..containers.processing import Processing
 from ..containers.storage import Files, local_uri
 from ..errors import UsageError
-from ..files import write_whole, writing
 from ..hints import BackendOptions, Command, Text
-from ..processes import alive, identity
 from ..store import records
 from ..store.folder_store import DEFAULT_STORE
 from ..store.run_folder import LOCK, RunFolder
 from ..sweep.inputs import bring
 from ..sweep.options import DockerOptions
-from ..untrusted import Tree
+from ..system import untrusted
+from ..system.files import write_whole, writing
+from ..system.processes import alive, identity
+from ..system.untrusted import Tree
 from .base import LONGEST_LOG, Cursor, Foreground, JobState, Lines, Prepared, Report, Standing, Traits, new_lines
 from .foreground import InImage
 from .names import job_name

@@ -11,7 +11,7 @@ from typing import IO, Any
 from ..aws.contracts import processing as contract
 from ..containers.engine import run_once
 from ..jobs.launch import JOB, command_here, command_in_container, end_processes, environment_here, environment_of
-from ..terminal import shown
+from ..system.terminal import shown
 from .base import Backend, Foreground, Interactive
 
 

@@ -12,17 +12,17 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from .. import untrusted
 from ..errors import SimulationError
-from ..files import write_whole, writing
 from ..hints import Option
 from ..jobs.launch import JOB, command_here, end_processes, environment_here, job_of
-from ..processes import alive, identity, process_of
 from ..store import records
 from ..store.folder_store import DEFAULT_STORE
 from ..store.run_folder import LOCK, RunFolder
 from ..sweep.inputs import bring
 from ..sweep.options import LocalOptions
+from ..system import untrusted
+from ..system.files import write_whole, writing
+from ..system.processes import alive, identity, process_of
 from .base import (
     ENDED,
     LONGEST_LOG,

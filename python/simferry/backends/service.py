@@ -17,12 +17,12 @@ from ..aws import session
 from ..aws.instances import Instance
 from ..aws.prices import START_UP_SECONDS, affordable_seconds, cost_so_far, prices
 from ..errors import BudgetReached, NoAnswer, ServiceError, SimferryError, UsageError
-from ..files import write_whole, writing
 from ..hints import BackendOptions, Command, Option, Text
 from ..store.keys import JobId
 from ..store.records import PlanRecord
 from ..store.run_folder import RunFolder
 from ..sweep.inputs import unchanged
+from ..system.files import write_whole, writing
 from .base import Cursor, JobLimits, JobState, Lines, Standing, Traits
 from .names import job_name
 

@@ -13,7 +13,7 @@ import click
 from .._version import __version__
 from ..errors import Note, SimferryError, UsageError, nearest
 from ..hints import Face, Shell, Variable, speak, speaking
-from ..terminal import guarded, shown, styled
+from ..system.terminal import guarded, shown, styled
 
 
 class Commands(click.Group):

@@ -8,7 +8,7 @@ import click
 
 from ..errors import UsageError
 from ..hints import Command
-from ..terminal import styled
+from ..system.terminal import styled
 from .app import main
 
 

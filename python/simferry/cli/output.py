@@ -118,7 +118,7 @@ def check_output(path: str) -> None:
 
 
 def write_table(table: Any, path: str, as_json: bool | None = None) -> None:
-    from ..files import writing
+    from ..system.files import writing
 
     with writing(Path(path), "Choose another place for the table."):
         if path.lower().endswith(".csv"):

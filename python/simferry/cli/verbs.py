@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from ..terminal import styled
+from ..system.terminal import styled
 from .app import JSON, OUTPUT, RUN, STORE, example, main, with_options
 from .options import options_of_backends
 from .output import check_output, finish, head_of, print_json, show, status_of, write_table

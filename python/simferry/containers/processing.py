@@ -9,10 +9,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from .. import untrusted
 from ..aws.instances import instance
 from ..aws.limits import RequestRefused, check_request
-from ..untrusted import Tree
+from ..system import untrusted
+from ..system.untrusted import Tree
 from .job import Host, Launch, Needs, Outcome
 from .storage import Storage
 

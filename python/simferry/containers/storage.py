@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO, Protocol
 
-from .. import untrusted
-from ..untrusted import File, Sent, Tree, Unfit
+from ..system import untrusted
+from ..system.untrusted import File, Sent, Tree, Unfit
 
 
 class Storage(Protocol):

@@ -11,11 +11,11 @@ from typing import Any
 import psutil
 
 from ..errors import RunBusy
-from ..files import write_whole, writing
 from ..hints import Text
-from ..processes import claim, identity, is_held, is_here, process_of
 from ..store import records
 from ..store.run_folder import LOCK, RunFolder
+from ..system.files import write_whole, writing
+from ..system.processes import claim, identity, is_held, is_here, process_of
 
 
 def driver_of(run: RunFolder) -> psutil.Process | None:

@@ -5,9 +5,9 @@ import sys
 import time
 
 from ..errors import SimferryError
-from ..files import writing
 from ..hints import active
 from ..store.run_folder import RunFolder
+from ..system.files import writing
 from .claim import driver_of
 
 

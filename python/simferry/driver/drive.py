@@ -8,7 +8,6 @@ from dataclasses import replace
 
 import numpy as np
 
-from .. import untrusted
 from ..backends.base import ENDED, Backend, Standing, log_text
 from ..errors import Interrupted, NoAnswer, Note, ServiceError, SimferryError, SimulationError, StoreError, WorkerError
 from ..hints import Text, lines
@@ -17,6 +16,7 @@ from ..results import collect
 from ..store.keys import JobId, key_of
 from ..store.run_folder import RunFolder
 from ..sweep.conditions import read_conditions
+from ..system import untrusted
 from .claim import driving
 from .progress import Progress, job_names, progress_of
 

@@ -15,7 +15,7 @@ from typing import Any
 
 from ..containers import job as container_job
 from ..containers.engine import EngineError, connect
-from ..processes import alive, identity
+from ..system.processes import alive, identity
 
 OWNER = "simferry-emulator"
 

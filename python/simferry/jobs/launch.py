@@ -12,7 +12,7 @@ from typing import Any
 import psutil
 
 from ..errors import WorkerError
-from ..processes import ONE_THREAD
+from ..system.processes import ONE_THREAD
 
 JOB = "SIMFERRY_JOB"  # in the environment of all processes of a job here: its folder
 WORKER = Path(__file__).parents[1] / "worker"

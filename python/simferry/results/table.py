@@ -14,12 +14,12 @@ import numpy as np
 import pyarrow as pa
 
 from .._version import __version__
-from ..files import write_whole
 from ..store.run_folder import MOST_BYTES, RunFolder
 from ..sweep.conditions import read_conditions
 from ..sweep.design import Design
 from ..sweep.parameters import TYPES
-from ..untrusted import is_plain
+from ..system.files import write_whole
+from ..system.untrusted import is_plain
 from .collect import collected, read_blocks
 from .columns import ARROW_TYPES
 

@@ -15,8 +15,8 @@ from ..containers.job import ContainerJob
 from ..containers.processing import Processing, arn_here
 from ..containers.storage import HERE, Files, S3Storage, TransferError
 from ..errors import UsageError
-from ..terminal import shown
-from ..untrusted import Tree, scrap_folder
+from ..system.terminal import shown
+from ..system.untrusted import Tree, scrap_folder
 from .session import Session
 
 LARGEST = "ml.m5.24xlarge"  # no limit but this machine's

@@ -14,7 +14,7 @@ from typing import Any
 from ..aws import buckets, logs
 from ..aws import session as aws
 from ..errors import UsageError
-from ..terminal import shown
+from ..system.terminal import shown
 from .exceptions import check_status
 from .values import local_path
 

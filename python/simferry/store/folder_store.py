@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import RunNotFound, SimferryError, StoreError, nearest
-from ..files import sync, write_whole, writing
 from ..hints import Command, Help
-from ..terminal import shown
+from ..system.files import sync, write_whole, writing
+from ..system.terminal import shown
 from .run_folder import FORMAT, RunFolder
 
 DEFAULT_STORE = "simferry-runs"

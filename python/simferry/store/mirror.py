@@ -20,9 +20,9 @@ from typing import Any
 
 from ..aws.buckets import check_bucket, public_by
 from ..errors import RunNotFound, SimferryError, StoreError, UsageError
-from ..files import below, cache_folder, is_name, writing
 from ..hints import Option, Text
-from ..untrusted import Tree
+from ..system.files import below, cache_folder, is_name, writing
+from ..system.untrusted import Tree
 from ..worker import blocks
 from . import records
 from .folder_store import Store, pass_over

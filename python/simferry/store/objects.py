@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from ..errors import StoreError, UsageError, nearest
-from ..files import writing
 from ..hints import Extra, Shell
+from ..system.files import writing
 
 AT_ONCE = 64  # requests under way: S3 answers each in tens of milliseconds
 IN_MEMORY = 2000  # objects that are fetched before the first of them is taken

@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 
 from ..errors import UsageError
-from ..files import is_address
+from ..system.files import is_address
 from .folder_store import DEFAULT_STORE, Store
 from .run_folder import RunFolder
 

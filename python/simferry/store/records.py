@@ -11,8 +11,8 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from .. import untrusted
 from ..errors import StoreError
+from ..system import untrusted
 from .keys import JobId
 
 MOST_BYTES = 1 << 26  # of a record

@@ -21,10 +21,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
-from .. import untrusted
 from ..errors import RunBusy, RunNotFound, StoreError
-from ..files import sync, write_whole, writing
 from ..hints import Command, Upgrade
+from ..system import untrusted
+from ..system.files import sync, write_whole, writing
 from . import records
 from .keys import BlockName, JobId
 from .records import PlanRecord, RunRecord

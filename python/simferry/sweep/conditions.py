@@ -3,10 +3,10 @@
 import pyarrow as pa
 import pyarrow.csv
 
-from .. import untrusted
 from ..errors import StoreError
-from ..files import write_whole, writing
 from ..store.run_folder import MOST_BYTES, RunFolder
+from ..system import untrusted
+from ..system.files import write_whole, writing
 from .design import Design
 from .parameters import TYPES, read_csv
 

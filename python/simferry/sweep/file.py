@@ -30,8 +30,8 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from ..errors import DesignError, SweepFileError, nearest
-from ..files import is_address
 from ..hints import Face
+from ..system.files import is_address
 from . import design as designs
 from . import sampling
 from .inputs import MODES

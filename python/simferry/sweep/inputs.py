@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import StoreError, UsageError, nearest
-from ..files import is_address, writing
 from ..store.records import INPUT_NAME
+from ..system.files import is_address, writing
 
 MODES = ("File", "Pipe")
 MOST = 8  # SageMaker takes ten, with the code and the plan
@@ -155,8 +155,8 @@ def bring(name: str, record: Mapping[str, Any], run_folder: Any) -> Path:
 
 
 def bring_address(address: str, version: str) -> Path:
-    from ..files import below, cache_folder
     from ..store.objects import Objects
+    from ..system.files import below, cache_folder
 
     folder = cache_folder() / "inputs" / version
     if folder.exists():

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import UsageError
-from ..files import is_address
 from ..hints import Option
+from ..system.files import is_address
 from .design import Design, table
 from .options import Options, RunOptions, SimulationOptions, backend_kind, check, fields_of, read, refuse
 from .simulation import Simulation

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.csv
 
 from ..errors import UsageError
-from ..files import is_address, write_whole
+from ..system.files import is_address, write_whole
 from .design import Design
 from .options import Options, RunOptions
 from .simulation import Simulation

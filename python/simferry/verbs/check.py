@@ -14,7 +14,6 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from .. import untrusted
 from ..errors import SimulationError, nearest
 from ..hints import Option, Parameter, Text, Words
 from ..jobs import job_file
@@ -24,7 +23,8 @@ from ..sweep.design import Design
 from ..sweep.inputs import show_inputs
 from ..sweep.simulation import RFunction, Simulation, sent_along
 from ..sweep.template import rendered_arguments
-from ..untrusted import scrap_folder
+from ..system import untrusted
+from ..system.untrusted import scrap_folder
 from ..worker import blocks
 from ..worker.functions import arguments_of
 from ..worker.job import facts_here

@@ -11,7 +11,6 @@ from ..backends import backend_of
 from ..backends.base import Prepared
 from ..backends.foreground import foreground_of
 from ..errors import UsageError, WorkerError, nearest
-from ..files import writing
 from ..jobs import streams
 from ..screen import last_line, on_terminal
 from ..store.places import store_at
@@ -19,6 +18,7 @@ from ..store.run_folder import RunFolder
 from ..sweep.conditions import write_conditions
 from ..sweep.inputs import record_of, write_inputs
 from ..sweep.sweep import Sweep
+from ..system.files import writing
 from .check import check
 
 

@@ -11,9 +11,9 @@ from pathlib import Path
 
 from .._version import __version__
 from ..errors import SimferryError
-from ..files import is_address
 from ..hints import Extra, Option
 from ..store.folder_store import DEFAULT_STORE, Store
+from ..system.files import is_address
 
 
 @dataclass

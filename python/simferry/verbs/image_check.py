@@ -15,7 +15,7 @@ from ..jobs import stretches
 from ..jobs.launch import COMMANDS, write_worker
 from ..jobs.plan import Streams, job_bytes
 from ..sweep.design import grid
-from ..untrusted import scrap_folder
+from ..system.untrusted import scrap_folder
 from ..worker import blocks
 
 

@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 
-from .. import untrusted
 from ..backends.base import Foreground
 from ..backends.foreground import foreground_of
 from ..errors import ReplicationError, RError, UsageError
@@ -23,7 +22,8 @@ from ..results.columns import plain_rows
 from ..results.table import as_pandas
 from ..sweep.conditions import read_conditions
 from ..sweep.inputs import bring
-from ..untrusted import scrap_folder
+from ..system import untrusted
+from ..system.untrusted import scrap_folder
 from ..worker import blocks
 from ..worker.family import family, kill
 

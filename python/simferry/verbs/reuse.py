@@ -10,7 +10,6 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import StoreError
-from ..files import write_whole, writing
 from ..results.collect import read_blocks
 from ..store.keys import JobId
 from ..store.records import RunRecord
@@ -18,7 +17,8 @@ from ..store.run_folder import Home, RunFolder
 from ..sweep import own_code
 from ..sweep.conditions import read_conditions
 from ..sweep.design import Design
-from ..untrusted import Tree
+from ..system.files import write_whole, writing
+from ..system.untrusted import Tree
 from ..worker import blocks
 
 

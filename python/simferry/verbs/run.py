@@ -32,7 +32,7 @@ from ..sweep.conditions import read_conditions
 from ..sweep.design import Design
 from ..sweep.simulation import Simulation
 from ..sweep.sweep import Sweep, as_sweep, check_replications
-from ..untrusted import Tree
+from ..system.untrusted import Tree
 from . import reuse
 from .create import create
 

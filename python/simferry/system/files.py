@@ -8,8 +8,8 @@ import secrets
 from collections.abc import Iterator
 from pathlib import Path
 
-from .errors import StoreError
-from .hints import Option, Text, Words
+from ..errors import StoreError
+from ..hints import Option, Text, Words
 
 _REASONS = {
     errno.ENOSPC: "there is no room left on its disk",

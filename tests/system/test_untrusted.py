@@ -7,8 +7,8 @@ import socket
 import threading
 
 import pytest
-from simferry import untrusted
-from simferry.untrusted import Tree, Unfit
+from simferry.system import untrusted
+from simferry.system.untrusted import Tree, Unfit
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ import simferry as sf
 from simferry.errors import StoreError
 from simferry.hints import Face
 from simferry.store.folder_store import Store
-from simferry.terminal import visible
+from simferry.system.terminal import visible
 
 EVIL = "\x1b]52;c;aGk=\x07\x1b[2J\x9b1A\u202e\x08oh\x1b[31mno\x1b[0m\t!"
 SEEN = "\\x1b]52;c;aGk=\\x07\\x1b[2J\\x9b1A\\u202e\\x08oh\x1b[31mno\x1b[0m\t!"

@@ -29,7 +29,7 @@ def made(tmp_path, code):
 @pytest.mark.parametrize("look", ["results", "summary"])
 def test_replications_without_a_row(tmp_path, look):
     run = made(tmp_path, R["nothing"])
-    with pytest.warns(UserWarning, match=r"replications of run \S+ did not fail, and returned nothing") as told:
+    with pytest.warns(UserWarning, match=r"replications of run \S+ did not fail, but returned no row") as told:
         frame = getattr(run, look)()
     assert len(told) == 1
     rows = run.results_table()
@@ -72,7 +72,7 @@ def test_rows_that_only_numbers_tell_apart(tmp_path):
     run = made(tmp_path, R["keys"])
     with pytest.warns(UserWarning) as told:
         run.summary()
-    assert f"outputs method, size, b of run {run.id} look like what tells the rows" in str(told[0].message)
+    assert f"outputs method, size, b of run {run.id} seem to distinguish the rows" in str(told[0].message)
     assert (
         f'simferry.open("{run.handle}").summary(by=["method"])  keeps them apart' in str(told[0].message)
         and len(told) == 1

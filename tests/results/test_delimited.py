@@ -84,13 +84,13 @@ def test_separators_and_decimal_marks(text, expected):
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("m\n0,25\n", "'0,25' could be one number, or two"),
+        ("m\n0,25\n", "'0,25' could be one number or two"),
         ('"m"\n"a",1\n-1,5e-05\n', "'-1,5e-05' could be one number"),
         ("m\n1,234.5\n1,2\n", "'1,2' could be one number"),
-        ("m\n1 234\n", "'1 234' could be one number, or two"),
+        ("m\n1 234\n", "'1 234' could be one number or two"),
         ("a;b\n0,25;0.5\n", "decimal commas, as in '0,25', and points, as in '0.5'"),
-        ("a\tb\n1,234\t5\n", "'1,234' could be a number with a decimal comma, or one of thousands"),
-        ("a;b\n1,234;0.5\n", "'1,234' could be a number with a decimal comma, or one of thousands"),
+        ("a\tb\n1,234\t5\n", "the comma in '1,234' could be a decimal mark or separate thousands"),
+        ("a;b\n1,234;0.5\n", "the comma in '1,234' could be a decimal mark or separate thousands"),
         ("a,b;c\nx,y;z\n", "commas or semicolons could separate its columns"),
         ("\xff\xfem\0\n", "it is not UTF-8"),
     ],

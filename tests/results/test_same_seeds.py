@@ -25,7 +25,7 @@ def test_the_order_of_blocks_does_not_matter():
         assert list(metadata) == [b"simferry.same_seeds"]  # tables that are kept have it
         assert same_seeds.conditions(metadata) == [[2, "101", 1, 8]]
     assert same_seeds.note("r", [[2, "101", 1, 8]]) == (
-        "replications 1 and 8 of condition 2 of run r set the same seed, 101: what they draw after it is the same"
+        "replications 1 and 8 of condition 2 of run r set the same seed, 101: after it they draw the same numbers"
     )
 
 

@@ -360,7 +360,7 @@ def test_crashes_without_a_time_limit(go):
 
 def test_one_seed_for_all_is_warned_of(go):
     run = go(lambda n: float(np.random.default_rng(1).normal()), sf.grid(n=[1]), 5)
-    with pytest.warns(Note, match="replications 1 and 2 of condition 1 .* set the same seed, 1: what they draw"):
+    with pytest.warns(Note, match="replications 1 and 2 of condition 1 .* set the same seed, 1: after it"):
         run.results()
     run = go(lambda n: float(np.random.RandomState(1).normal()), sf.grid(n=[1]), 5)
     with pytest.warns(UserWarning, match="same values in every replication"):

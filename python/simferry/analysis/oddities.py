@@ -1,4 +1,4 @@
-"""What in a table suggests that a simulation does not do what its author thinks: each in a sentence."""
+"""Warnings of results that suggest a mistake in the simulation."""
 
 import contextlib
 import zlib
@@ -17,42 +17,45 @@ from ..worker import blocks
 from .row_keys import groups, overlooked, several_rows
 from .summary import numeric, outputs
 
-_HEADER_BYTES = 65_536  # of a block: its facts and its first tables
+_HEADER_BYTES = 65_536  # of a block: they hold its facts and its first tables
 
 
 def oddities(run: RunFolder, rows: pa.Table) -> list[str]:
-    """rows: all that came out, with or without the parameters."""
+    """The warnings, a sentence or two each. rows: the results, with or without the parameters."""
     parameters = run.record.parameters
-    said = []
+    out = []
     known = {one[0] for one in same_seeds.conditions(rows.schema.metadata)}  # these get a note
     if same := [condition for condition in same_values(rows, parameters) if condition not in known]:
         which = f"condition {same[0]}" + (f" (and {len(same) - 1:,} others)" if len(same) > 1 else "")
-        said.append(
+        out.append(
             f"{which} of run {run.id} returned the same values in every replication. Does the simulation call set.seed() (or "
             "seed its generator itself)? simferry gives each replication its own stream: leave it out."
         )
     if run.record.simulation["kind"] == "function" and (gone := without_a_row(run, rows)):
         condition, replication = gone[0]
-        said.append(
-            f"{len(gone):,} replications of run {run.id} did not fail, and returned nothing that makes a row of the table: NULL (None), "
-            f"or an object, which is kept as the replication's artifact. The first is condition {condition}, replication {replication}"
+        out.append(
+            f"{len(gone):,} replications of run {run.id} did not fail, but returned no row of the table: NULL (None), "
+            f"or an object, which is kept as an artifact. The first is condition {condition}, replication {replication}"
         )
     for name, text in texts_among_numbers(rows, parameters).items():
         if text is None:
-            said.append(
+            out.append(
                 f"output {name} of run {run.id} reads as numbers, but is text, so it has no mean. "
                 "In R c(1.5, 'a') turns both into text; list() or data.frame() keeps the number."
             )
         else:
-            said.append(
+            out.append(
                 f"output {name} of run {run.id} is a number in most rows and text in {text.rows:,} (condition {text.condition}, "
-                f"replication {text.replication}: {text.value!r}), so all of it is text, and has no mean. NA stands for a missing number."
+                f"replication {text.replication}: {text.value!r}), so all of it is text and has no mean. Return NA for a missing number."
             )
-    return said
+    return out
 
 
 def averaged_keys(run: RunFolder, results: pa.Table, by: Collection[str] | None) -> list[str]:
-    """What a summary by these outputs averages, and should perhaps not. results: condition, replication and the outputs."""
+    """A warning where a summary by these outputs averages rows that another output seems to distinguish.
+
+    results: condition, replication and the outputs.
+    """
     if not several_rows(results):
         return []
     rows = outputs(run, results)
@@ -61,17 +64,17 @@ def averaged_keys(run: RunFolder, results: pa.Table, by: Collection[str] | None)
     if not names:
         return []
     asked = run.command("summary", by=[*found.keys, names[0]])
-    some, look = ("output", "looks") if len(names) == 1 else ("outputs", "look")
+    some, seem = ("output", "seems") if len(names) == 1 else ("outputs", "seem")
     return [
-        f"{some} {', '.join(names)} of run {run.id} {look} like what tells the rows of a replication apart, and those rows are "
+        f"{some} {', '.join(names)} of run {run.id} {seem} to distinguish the rows of a replication, and those rows are "
         f"averaged: {asked}  keeps them apart"
     ]
 
 
 def files_not_kept(run: RunFolder, plans: int = 0) -> str:
-    """Says so where a function's files were dropped, in blocks of later plans than so many; empty where none were.
+    """A note if files that a function wrote were dropped; empty if none were. plans: number of plans whose blocks are not looked at.
 
-    A block that holds a table of them has it among the first.
+    A block has its table of dropped files among its first.
     """
     record = run.record
     if record.simulation["kind"] != "function" or record.options.keep_files:
@@ -85,7 +88,7 @@ def files_not_kept(run: RunFolder, plans: int = 0) -> str:
             if list(record.parameters) == ["loop"]:
                 return (
                     f"files that iterations wrote into their working directory are not kept (first {name}, by iteration {replication}); "
-                    "they write to an absolute path what is to stay"
+                    "write files that you need to an absolute path"
                 )
             return (
                 f"files that replications wrote into their working directory are not kept (first {name}, by condition "
@@ -95,7 +98,7 @@ def files_not_kept(run: RunFolder, plans: int = 0) -> str:
 
 
 def same_values(rows: pa.Table, parameters: Collection[str] = ()) -> list[int]:
-    """Conditions whose replications all returned the same random-looking values, as they do after a set.seed()."""
+    """Conditions whose replications all returned the same random-looking values, as after set.seed()."""
     names = [n for n in numeric(rows) if n not in parameters and pa.types.is_floating(rows[n].type)]
     if rows.num_rows == 0 or not names:
         return []
@@ -108,7 +111,7 @@ def same_values(rows: pa.Table, parameters: Collection[str] = ()) -> list[int]:
     constant = np.bincount(of[starts]) >= 3
     if not constant.any():
         return []
-    # each row against the row in its place of the condition's first replication
+    # compare each row with the row at this position of the condition's first replication
     like = np.minimum(begins[of] + position, len(condition) - 1)
     random_looking = np.zeros(len(begins), dtype=bool)
     for name in names:
@@ -123,22 +126,16 @@ def same_values(rows: pa.Table, parameters: Collection[str] = ()) -> list[int]:
 
 
 def without_a_row(run: RunFolder, rows: pa.Table) -> list[tuple[int, int]]:
-    """(condition, replication) of those that did not fail, and have no row."""
-    there = np.unique(_keys(rows["condition"].to_numpy(), rows["replication"].to_numpy()))
-    if sum(b.replications - b.failed for b in run.block_names()) <= len(
-        there
-    ):  # the names of blocks say so without reading them
+    """(condition, replication) of replications that did not fail and have no row."""
+    there = np.unique(key_of(rows["condition"].to_numpy(), rows["replication"].to_numpy()))
+    if sum(b.replications - b.failed for b in run.block_names()) <= len(there):  # which reads no block
         return []
-    gone = np.setdiff1d(_keys(*done(run, failed=False)), there)
+    gone = np.setdiff1d(key_of(*done(run, failed=False)), there)
     return [divmod(key, 2**32) for key in gone.tolist()]
 
 
-def _keys(condition: np.ndarray, replication: np.ndarray) -> np.ndarray:
-    return key_of(condition, replication)
-
-
 class Text(NamedTuple):
-    """Text where most rows have a number: in how many, and the first of them."""
+    """An output's rows that hold text where most hold a number: how many they are, and the first of them."""
 
     rows: int
     condition: int
@@ -147,7 +144,7 @@ class Text(NamedTuple):
 
 
 def texts_among_numbers(rows: pa.Table, parameters: Collection[str] = ()) -> dict[str, Text | None]:
-    """Outputs that are text although most of it reads as fractional numbers; None where all of it does."""
+    """Text outputs of which most values are decimal numbers; None where all are."""
     out: dict[str, Text | None] = {}
     for name in rows.column_names[2:]:
         if name in parameters or name in numeric(rows) or name == "row_name":

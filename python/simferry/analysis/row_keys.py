@@ -1,4 +1,4 @@
-"""The keys that distinguish the rows of one replication: outputs such as a method's name or a sample size."""
+"""Keys: outputs that distinguish the rows of one replication, such as a method's name or a sample size."""
 
 from collections.abc import Collection
 from typing import Any, NamedTuple
@@ -8,14 +8,14 @@ import pyarrow as pa
 
 from ..errors import UsageError, nearest
 
-MOST_TEXTS = 50  # combinations of texts: more are no keys, unless they are asked for
+MOST_TEXTS = 50  # combinations of texts: where there are more, `by` has to name the keys
 MOST_ASKED = 10_000
 
 
 class Groups(NamedTuple):
-    """The rows that belong together, over all replications.
+    """Rows of all replications, grouped by the values of keys.
 
-    keys: outputs that tell them apart. values: of the keys, of each group, in the order of their first rows. group: of each row.
+    keys: names of outputs. values: the keys' values, for each group, in the order of first rows. group: number of each row's group.
     """
 
     keys: list[str]
@@ -30,9 +30,9 @@ def texts(rows: pa.Table) -> list[str]:
 
 
 def groups(rows: pa.Table, by: Collection[str] | None) -> Groups:
-    """by: the keys; without them, texts are, where replications have several rows.
+    """The rows grouped by the keys in `by`; None takes all text outputs, where replications have several rows.
 
-    Raises UsageError where there is no such output, or it has more than ten thousand values.
+    Raises UsageError if there is no such output, or if the keys have more than ten thousand values.
     """
     none = Groups([], [{}], np.zeros(rows.num_rows, dtype=np.int64))
     if by is not None:
@@ -55,7 +55,7 @@ def groups(rows: pa.Table, by: Collection[str] | None) -> Groups:
     if len(first) > MOST_ASKED:
         raise UsageError(
             f"by: {' and '.join(keys)} {'has' if len(keys) == 1 else 'have'} {len(first):,} values",
-            f"by names what tells the rows of a replication apart; at most {MOST_ASKED:,} values can be.",
+            f"by names outputs that distinguish the rows of a replication; they can have at most {MOST_ASKED:,} values.",
         )
     order = np.argsort(first)
     rank = np.empty(len(order), dtype=np.int64)
@@ -64,18 +64,18 @@ def groups(rows: pa.Table, by: Collection[str] | None) -> Groups:
 
 
 def overlooked(rows: pa.Table, found: Groups) -> list[str]:
-    """Outputs that look like keys of rows which are averaged, since they were not taken for keys.
+    """Outputs that look like keys but are not among those `found`, so that a summary averages over them.
 
-    They are the same in every replication, row by row, or differ between all rows of each replication and have few values;
-    three replications of a condition are the least that can tell.
+    Their values are equal row by row in every replication; or they are few, and differ between all rows of each replication.
+    Conditions with fewer than three replications do not count.
     """
     if rows.num_rows == 0:
         return []
     condition, replication = rows["condition"].to_numpy(), rows["replication"].to_numpy()
-    order = np.lexsort((found.group, replication, condition))  # which keeps the order of the rows within a replication
+    order = np.lexsort((found.group, replication, condition))  # keeps the order within a replication
     condition, replication, group = condition[order], replication[order], found.group[order]
     new = np.r_[True, (np.diff(condition) != 0) | (np.diff(replication) != 0) | (np.diff(group) != 0)]
-    begins = np.flatnonzero(new)  # of each unit: the rows of a replication and a group
+    begins = np.flatnonzero(new)  # of each unit: the rows of one group in one replication
     size = np.diff(np.r_[begins, len(order)])
     unit = np.repeat(np.arange(len(begins)), size)
     if not (size > 1).any():
@@ -90,11 +90,11 @@ def overlooked(rows: pa.Table, found: Groups) -> list[str]:
     return [
         name
         for name in rows.column_names[2:]
-        if name not in found.keys and _tells_apart(_codes(rows[name])[order], several, cell, unit, position, most)
+        if name not in found.keys and _is_like_a_key(_codes(rows[name])[order], several, cell, unit, position, most)
     ]
 
 
-def _tells_apart(
+def _is_like_a_key(
     codes: np.ndarray,
     several: np.ndarray,
     cell: np.ndarray,
@@ -102,7 +102,8 @@ def _tells_apart(
     position: np.ndarray,
     most: np.ndarray,
 ) -> bool:
-    """codes: an output's values. several: rows of units that count; cell: their condition and group; most: rows of a unit."""
+    """Whether an output looks like a key, see `overlooked`. By row: codes, its values; several, whether the row counts; cell, its
+    condition and group; unit; position in the unit. most: by cell, the rows of its largest unit."""
     codes, cell, unit, position = codes[several], cell[several], unit[several], position[several]
     values = codes.max() + 1
     differ = len(np.unique(unit * values + codes))  # pairs of a unit and a value
@@ -116,12 +117,12 @@ def _tells_apart(
 
 
 def several_rows(rows: pa.Table) -> bool:
-    """Whether a replication has more than one."""
+    """Whether a replication has more than one row."""
     condition, replication = rows["condition"].to_numpy(), rows["replication"].to_numpy()
     return bool(((condition[1:] == condition[:-1]) & (replication[1:] == replication[:-1])).any())
 
 
 def _codes(column: pa.ChunkedArray) -> np.ndarray:
-    """A number for each value, 0 for a null; NA and NaN have the same."""
+    """A number for each distinct value; 0 for null. NA and NaN have the same number."""
     encoded = column.combine_chunks().dictionary_encode()
     return np.asarray(encoded.indices.cast(pa.int64()).fill_null(-1)) + 1

@@ -1,4 +1,4 @@
-"""Per condition: how many replications, how many failed, and mean, sd and Monte Carlo standard error of each output."""
+"""Per condition: numbers of replications and failures; mean, sd and Monte Carlo standard error (MCSE) of each output."""
 
 from collections.abc import Collection, Iterator
 from typing import TYPE_CHECKING, Any
@@ -31,26 +31,26 @@ FIXED = (
 
 
 def outputs(run: RunFolder, results: pa.Table) -> pa.Table:
-    """Condition, replication and the outputs, called what they are called in the table of results."""
+    """Condition, replication and the outputs, named as in the table of results."""
     return with_parameters(run, results).drop_columns(list(run.record.parameters))
 
 
 def summary(run: RunFolder, collected: Collected, by: Collection[str] | None = None) -> "pd.DataFrame":
-    """A pandas.DataFrame, a row per condition and numeric output (logicals count as 0 and 1):
+    """A pandas.DataFrame with a row per condition and numeric output (logicals count as 0 and 1).
 
-    condition, the parameters, replications (those with a value), failed, missing (those that did not fail and have none: NA,
-    NaN, or nothing was returned), warnings, output, mean, sd, mcse. The MCSE of a mean is sd / sqrt(n) (Morris, White &
-    Crowther 2019, Table 6). Where replications return several rows, text outputs (a method's name, say) tell rows apart, or
-    else the outputs in `by`, and what is left is averaged within a replication first. A condition of which every replication
-    failed keeps its rows, with replications = 0.
-    Where a parameter has the name of one of these columns, the column is called <name>_result.
+    Columns: condition, the parameters, replications (those with a value), failed, missing (did not fail, but the value is NA,
+    NaN or not there), warnings, output, mean, sd, mcse. The MCSE of a mean is sd / sqrt(n) (Morris, White & Crowther 2019,
+    10.1002/sim.8086, Table 6). A condition whose replications all failed keeps its rows, with replications = 0. A column with
+    the name of a parameter is renamed <name>_result.
+
+    by: keys, see `groups`: each combination of their values has its own rows. Other rows of a replication are averaged first.
     """
-    conditions = len(read_conditions(run))  # which are as many as run.json says
+    conditions = len(read_conditions(run))
     ids = np.arange(1, conditions + 1)
     ok = collected.replications["ok"].to_numpy(zero_copy_only=False)
     done = collected.replications["condition"].to_numpy()
     failed = np.bincount(done[~ok], minlength=conditions + 1)[1:]
-    came_out = np.bincount(done[ok], minlength=conditions + 1)[1:]
+    succeeded = np.bincount(done[ok], minlength=conditions + 1)[1:]
     warned = np.bincount(
         collected.warnings["condition"].to_numpy(), collected.warnings["count"].to_numpy(), minlength=conditions + 1
     )[1:].astype(int)
@@ -59,7 +59,7 @@ def summary(run: RunFolder, collected: Collected, by: Collection[str] | None = N
     averaged = [name for name in numeric(rows) if name not in found.keys]
     parts: list[tuple[dict[str, Any], str | None, dict[str, np.ndarray]]] = []
     for labels, members in _members(rows, found):
-        parts += [(labels, name, _moments(members, name, came_out)) for name in averaged]
+        parts += [(labels, name, _moments(members, name, succeeded)) for name in averaged]
     if not parts:
         nothing = np.zeros(conditions, dtype=np.int64)
         parts.append(({}, None, {"n": nothing, "missing": nothing}))
@@ -67,7 +67,7 @@ def summary(run: RunFolder, collected: Collected, by: Collection[str] | None = N
     for order, (labels, output, of) in enumerate(parts):
         columns: dict[str, Any] = {
             "condition": pa.array(ids, pa.int32()),
-            "replication": pa.nulls(conditions, pa.int32()),  # which is where with_parameters looks for one
+            "replication": pa.nulls(conditions, pa.int32()),  # which with_parameters expects
             "replications": of["n"],
             "failed": failed,
             "missing": of["missing"],
@@ -102,13 +102,13 @@ def _members(rows: pa.Table, found: Groups) -> Iterator[tuple[dict[str, Any], pa
         yield labels, rows.slice(begin, end - begin)
 
 
-def _moments(rows: pa.Table, name: str, came_out: np.ndarray) -> dict[str, np.ndarray]:
-    """n, missing, mean, sd and MCSE of one output for every condition. came_out: how many replications did not fail, of each."""
-    conditions = len(came_out)
+def _moments(rows: pa.Table, name: str, succeeded: np.ndarray) -> dict[str, np.ndarray]:
+    """n, missing, mean, sd and MCSE of one output, by condition. succeeded: number of replications that did not fail, by condition."""
+    conditions = len(succeeded)
     condition = rows["condition"].to_numpy()
     column = rows[name].combine_chunks()
     there = ~column.is_null().to_numpy(zero_copy_only=False)
-    if not pa.types.is_floating(column.type):  # whose NA is null as well: a condition of nulls alone has no such column
+    if not pa.types.is_floating(column.type):  # null is NA here; a condition of nulls alone has no such column
         there = (np.bincount(condition, there, minlength=conditions + 1) > 0)[condition] | (not there.any())
     values = column.cast(pa.float64()).fill_null(np.nan).to_numpy()
     condition, values, replication = condition[there], values[there], rows["replication"].to_numpy()[there]
@@ -123,7 +123,7 @@ def _moments(rows: pa.Table, name: str, came_out: np.ndarray) -> dict[str, np.nd
         sd = np.sqrt(np.bincount(condition, deviation**2, minlength=conditions + 1)[1:] / (n - 1))
         return {
             "n": n,
-            "missing": np.where(has_it, came_out - n, 0),
+            "missing": np.where(has_it, succeeded - n, 0),
             "mean": mean,
             "sd": np.where(n > 1, sd, np.nan),
             "mcse": np.where(n > 1, sd / np.sqrt(n), np.nan),
@@ -133,7 +133,7 @@ def _moments(rows: pa.Table, name: str, came_out: np.ndarray) -> dict[str, np.nd
 def _replication_means(
     condition: np.ndarray, replication: np.ndarray, values: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Several rows of one replication are not independent: they count as their mean."""
+    """Each replication's mean: its rows are not independent, so they count as one."""
     new = np.r_[True, (condition[1:] != condition[:-1]) | (replication[1:] != replication[:-1])]
     if len(values) == 0 or new.all():
         return condition, values

@@ -1,4 +1,4 @@
-"""From the blocks of a run to what was done, what came out, what failed: each replication once, in order."""
+"""Reads the blocks of a run into tables: each replication once, sorted by condition and replication."""
 
 import warnings
 from collections.abc import Container, Iterable, Iterator
@@ -21,7 +21,7 @@ _TEXTS = ("message", "call", "traceback")
 
 @dataclass
 class Collected:
-    """What the blocks of a run hold, sorted by condition and replication, each replication once.
+    """The tables of a run, sorted by condition and replication, each replication once.
 
     replications: condition, replication, ok, seconds. results: condition, replication and the outputs. failures: condition,
     replication, message, call, traceback. warnings: condition, replication, message, count.
@@ -34,9 +34,9 @@ class Collected:
 
 
 def read_blocks(run: RunFolder, mend: bool = True, after: str = "") -> Iterator[tuple[str, blocks.Block]]:
-    """The run's blocks that are whole. With `mend`, a damaged one is set aside, with a warning that names it.
+    """The names and contents of the run's undamaged blocks.
 
-    after: only blocks whose names sort behind this one.
+    mend: move damaged blocks aside and warn of them. after: read only blocks whose names sort after this one.
     """
     names = {name.name: name for name in run.block_names() if name.name > after}
     for name, content in run.read_blocks(names):
@@ -66,18 +66,18 @@ _KINDS: dict[str, dict[str, tuple[str, ...]]] = {
     "warnings": {"message": ("string",), "count": ("integer",)},
     "outputs": {"text": ("string",)},
     "values": {"value": ("raw",)},
-}  # of a block's tables, besides condition and replication
+}  # the columns of a block's tables, besides condition and replication
 
 
 def check_block(block: blocks.Block, name: BlockName, conditions: int) -> None:
-    """Raises DamagedBlock where it does not hold what its name says, or what a block's tables have to have."""
+    """Raises DamagedBlock where a block's content does not agree with its name, or its tables lack a column."""
     for table in block.tables:
         kinds: dict[str, tuple[str, ...]] = {
             "condition": ("integer",),
             "replication": ("integer",),
             **_KINDS.get(table.name, {}),
         }
-        if table.name not in _KINDS:  # which nobody reads
+        if table.name not in _KINDS:
             continue
         if table.name == "results":
             kinds |= {output: KINDS for output in table.columns if output not in kinds}
@@ -89,16 +89,18 @@ def check_block(block: blocks.Block, name: BlockName, conditions: int) -> None:
         ids, numbers = table.columns["condition"].values, table.columns["replication"].values
         if table.rows and not (ids.min() >= 1 and ids.max() <= conditions and numbers.min() >= 1):
             raise blocks.DamagedBlock(
-                f"conditions or replications in its table {table.name!r} that the run does not have"
+                f"its table {table.name!r} has conditions or replications that the run does not have"
             )
     status = block.table("replications")
     if (status.rows, int((status.columns["ok"].values == 0).sum())) != (name.replications, name.failed):
-        raise blocks.DamagedBlock("it does not hold the replications that its name tells of")
+        raise blocks.DamagedBlock("it holds other numbers of replications than its name says")
 
 
 def done(run: RunFolder, failed: bool = True, plans: Container[str] = ()) -> tuple[np.ndarray, np.ndarray]:
-    """(conditions, replications) that are in finished blocks; without those that failed, unless `failed`, or one of these
-    plans has tried them."""
+    """(conditions, replications) of finished blocks, as two integer arrays.
+
+    failed: include those that failed. Without it, only those that failed in one of these `plans` are included.
+    """
     if failed:
         status = [block.table("replications") for _, block in read_blocks(run)]
         table = _replications(status, _superseded(status))
@@ -115,12 +117,12 @@ def done(run: RunFolder, failed: bool = True, plans: Container[str] = ()) -> tup
 
 
 def collect(run: RunFolder) -> Collected:
-    """Everything that the blocks of a run hold."""
+    """The tables of all blocks of a run."""
     return collected(run, [block for _, block in read_blocks(run)])
 
 
 def collected(run: RunFolder, read: list[blocks.Block]) -> Collected:
-    """What these blocks of a run hold."""
+    """The tables of these blocks of a run."""
     status: list[blocks.Table] = [block.table("replications") for block in read]
     superseded = _superseded(status)
     parts: dict[str, list[tuple[int, blocks.Table]]] = {"results": [], "failures": [], "warnings": [], "outputs": []}
@@ -150,8 +152,10 @@ def collected(run: RunFolder, read: list[blocks.Block]) -> Collected:
 
 
 def _superseded(status: list[blocks.Table]) -> np.ndarray | None:
-    """The copies to leave out of replications that were computed more than once: int64 (2, copies), a row of `key_of` and
-    one of block numbers; None where there are none."""
+    """The copies to leave out of replications that were computed more than once.
+
+    Returns keys (see `key_of`) and block numbers, int64 (2, copies); None where there are no copies.
+    """
     if not status:
         return None
     condition, replication = (_joined(status, name) for name in ("condition", "replication"))
@@ -188,7 +192,7 @@ def _replications(status: list[blocks.Table], superseded: np.ndarray | None) -> 
 
 
 def _assemble(parts: list[tuple[int, blocks.Table]], superseded: np.ndarray | None, kinds: dict[str, str]) -> pa.Table:
-    """One table out of those of many blocks. kinds: columns that are there even when no block has them."""
+    """Joins tables of several blocks. kinds: columns that the result has even if no block does."""
     groups: dict[tuple[str, ...], list[tuple[int, blocks.Table]]] = {}
     for number, part in parts:
         groups.setdefault(tuple(part.columns), []).append((number, part))
@@ -214,7 +218,7 @@ def _assemble(parts: list[tuple[int, blocks.Table]], superseded: np.ndarray | No
         in_order = len(order) == len(pieces[0][1]) and bool((order[1:] > order[:-1]).all())
         arrays = {name: as_arrow(column) for name, column in columns.items()}
         return pa.table(arrays if in_order else {name: a.take(pa.array(order)) for name, a in arrays.items()})
-    # different columns in different conditions: those that a condition does not have are null there
+    # a column that a condition does not have is null there
     pieces.sort(key=lambda piece: int(piece[1][piece[2][0]]) if len(piece[2]) else 0)
     every = list(dict.fromkeys(name for columns, _, _ in pieces for name in columns))
     widest = {name: max((c[name].kind for c, _, _ in pieces if name in c), key=KINDS.index) for name in every}
@@ -224,7 +228,7 @@ def _assemble(parts: list[tuple[int, blocks.Table]], superseded: np.ndarray | No
         have = {name: as_arrow(as_kind(column, widest[name])).take(at) for name, column in columns.items()}
         nulls = {name: pa.nulls(len(order), ARROW_TYPES[widest[name]]) for name in every if name not in have}
         tables.append(pa.table({name: {**have, **nulls}[name] for name in every}))
-    joined = pa.concat_tables(tables, promote_options="permissive")  # strings of over 2 GB are of a type of their own
+    joined = pa.concat_tables(tables, promote_options="permissive")  # more than 2 GB of strings have their own type
     key = np.concatenate([key[order] for _, key, order in pieces])
     return joined.take(pa.array(np.argsort(key, kind="stable"))).combine_chunks()
 
@@ -232,7 +236,7 @@ def _assemble(parts: list[tuple[int, blocks.Table]], superseded: np.ndarray | No
 def _failed_too(
     replications: pa.Table, failures: pa.Table, unreadable: list[tuple[int, int, int, str]]
 ) -> tuple[pa.Table, pa.Table]:
-    """Counts replications whose results file can't be read as failed, although their script did not fail."""
+    """Marks replications whose results file can't be read as failed."""
     keys = {(c, r) for _, c, r, _ in unreadable}
     pairs = zip(replications["condition"].to_pylist(), replications["replication"].to_pylist(), strict=True)
     ok = [bool(good) and pair not in keys for good, pair in zip(replications["ok"].to_pylist(), pairs, strict=True)]

@@ -1,4 +1,4 @@
-"""Columns of many blocks as one, and as Arrow's. Doubles keep every bit (R's NA is the NaN with low word 1954, as in R)."""
+"""Joins columns of several blocks and converts them to Arrow. Doubles keep every bit (NA is the NaN with low word 1954, as in R)."""
 
 import numpy as np
 import pyarrow as pa
@@ -11,7 +11,7 @@ ARROW_TYPES = {"double": pa.float64(), "integer": pa.int32(), "logical": pa.bool
 
 
 def unified(columns: list[Column]) -> Column:
-    """Columns of several blocks as one, of the narrowest kind that holds them all."""
+    """Joins columns of several blocks; the result has the narrowest kind that holds all values."""
     kind = max((c.kind for c in columns), key=KINDS.index)
     columns = [as_kind(c, kind) for c in columns]
     return Column(kind, np.concatenate([c.values for c in columns]), b"".join(c.text for c in columns))
@@ -58,7 +58,7 @@ def as_arrow(column: Column) -> pa.Array:
 
 
 def plain_rows(table: blocks.Table) -> pa.Table:
-    """A table of a block as it is."""
+    """A block's table as a pyarrow.Table."""
     return pa.table({name: as_arrow(column) for name, column in table.columns.items()})
 
 

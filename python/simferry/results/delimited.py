@@ -1,8 +1,7 @@
-"""Files of separated values: which character separates, and which one is the decimal mark. What could be read in two ways is
-refused.
+"""Reads delimited text files: finds the separator and the decimal mark. A file that can be read in two ways is refused.
 
-Commas separate in CSV, unless semicolons, tabs or spaces alone make rows of equal length. Where they do, a comma is a decimal mark:
-so it is in what R's write.csv2() and spreadsheets of half the world write.
+Commas separate columns, unless only semicolons, tabs or spaces give rows of equal length. Then a comma is a decimal mark, as in
+files of R's write.csv2() and of spreadsheets in many countries.
 """
 
 import csv
@@ -18,13 +17,14 @@ _NAMES = {",": "commas", ";": "semicolons", "\t": "tabs", " ": "spaces"}
 
 
 class Quoted(str):
-    """A cell that stood in quotes."""
+    """A cell that was in quotes."""
 
 
 def read_delimited(text: str, is_value: Callable[[str], bool], separator: str = ",") -> list[list[str]]:
-    """The rows of a file, the header among them; numbers have points. separator: the one that the file's name speaks of.
+    """The rows of a file, including the header; numbers have decimal points.
 
-    is_value: whether a cell is a number, or a missing one. Raises ValueError, with what is wrong.
+    separator: the one that the file's name implies. is_value: whether a cell is a number, a logical or a missing value.
+    Raises ValueError with the reason where the file can't be read.
     """
     if "\0" in text or text.startswith(("\xff\xfe", "\xfe\xff")):
         raise ValueError("it is not UTF-8 (UTF-16?)")
@@ -34,7 +34,7 @@ def read_delimited(text: str, is_value: Callable[[str], bool], separator: str = 
     except csv.Error as error:
         raise ValueError(str(error)) from None
     if separator == "," and ";" not in text and "\t" not in text and _fit(usual) == "whole":
-        return usual  # nearly every file there is
+        return usual  # nearly every file
     if not usual:
         return []
     found, rows = _separated(text, separator, usual, is_value)
@@ -44,12 +44,12 @@ def read_delimited(text: str, is_value: Callable[[str], bool], separator: str = 
 def _separated(
     text: str, usual_separator: str, usual: list[list[str]], is_value: Callable[[str], bool]
 ) -> tuple[str, list[list[str]]]:
-    """The separator that makes rows of one length, and the rows."""
+    """The separator that gives rows of equal length, and the rows."""
     ways = {s: _cells(text, s) for s in _NAMES if s in text}
     spaced = ways.pop(" ", None)
     for fit in ("whole", "row names"):
         fitting = {s: rows for s, rows in ways.items() if _fit(rows) == fit}
-        if len(fitting) > 1:  # cells that hold another one's separator speak against it
+        if len(fitting) > 1:  # prefer one whose cells hold no other separator
             fitting = {s: rows for s, rows in fitting.items() if not _holds_others(rows, s)} or fitting
         if fit == "row names" and spaced is not None and _are_spaced(spaced, is_value):
             fitting = {" ": spaced}
@@ -63,7 +63,7 @@ def _separated(
 
 
 def _are_spaced(rows: list[list[str]], is_value: Callable[[str], bool]) -> bool:
-    """Whether spaces separate: texts have some too, but not if they stand in quotes."""
+    """Whether spaces separate columns and are not parts of texts: names are in quotes, or all cells are values."""
     if not _fit(rows):
         return False
     names, *rest = rows
@@ -72,7 +72,8 @@ def _are_spaced(rows: list[list[str]], is_value: Callable[[str], bool]) -> bool:
 
 
 def _fit(rows: list[list[str]]) -> str:
-    """Whether rows are as long as the header ("whole"), one longer ("row names", whose header R leaves out), or neither."""
+    """Whether rows are as long as the header ("whole"), one cell longer ("row names", which R leaves out of the header), or neither
+    ("")."""
     if not rows:
         return ""
     width = len(rows[0])
@@ -94,19 +95,19 @@ def _holds_others(rows: list[list[str]], separator: str) -> bool:
 
 
 def _one_number_or_two(rows: list[list[str]], separator: str) -> None:
-    """Raises where what would be a row's name and its first number could be one number: 0,25 or 1 234."""
+    """Raises ValueError where a row's name and its first number could be one number: 0,25 or 1 234."""
     second = r"\d+(?:[eE][+-]?\d+)?" if separator == "," else r"\d{3}(?:[.,]\d+)?"
     for row in rows[1:]:
         parts = zip(row[:2], (r"[+-]?\d+", second), strict=True)
         if all(not isinstance(cell, Quoted) and re.fullmatch(like, cell) for cell, like in parts):
             raise ValueError(
-                f"{separator.join(row[:2])!r} could be one number, or two: the header has a name less than there are cells. "
+                f"{separator.join(row[:2])!r} could be one number or two: the header has one name fewer than the row has cells. "
                 "Write decimal points, and a name for each column"
             )
 
 
 def _cells(text: str, separator: str) -> list[list[str]]:
-    """What csv.reader makes of it, but for cells that know whether they stood in quotes. Several spaces separate as one does."""
+    """The rows as csv.reader reads them, with cells in quotes as `Quoted`. Several spaces count as one separator."""
     mark = re.escape(separator)
     cell = re.compile(
         rf'(?:"((?:[^"]|"")*)"|((?:[^"{mark}\r\n][^{mark}\r\n]*)?))({mark}{"+" if separator == " " else ""}|\r?\n|\r|\Z)'
@@ -116,7 +117,7 @@ def _cells(text: str, separator: str) -> list[list[str]]:
     at = 0
     while at < len(text):
         match = cell.match(text, at)
-        if match is None:  # text behind a quote
+        if match is None:  # text after a closing quote
             return []
         quoted, plain, end = match.groups()
         if not (separator == " " and plain == "" and (not row or end[:1] != " ")):  # spaces that begin or end a line
@@ -132,10 +133,10 @@ def _cells(text: str, separator: str) -> list[list[str]]:
 
 
 def _with_points(rows: list[list[str]], separator: str) -> list[list[str]]:
-    """Cells with decimal commas, or commas between thousands, as numbers with points."""
+    """The rows with decimal commas changed to points, and without commas between thousands."""
     plain = [cell for row in rows for cell in row if not isinstance(cell, Quoted)]
     if len(plain) == 0 or not any(not isinstance(c, Quoted) for row in rows[1:] or rows for c in row):
-        plain = [cell for row in rows for cell in row]  # all is in quotes: they tell nothing
+        plain = [cell for row in rows for cell in row]  # where all cells are in quotes, quotes mean nothing
     informative = set(plain)
     commas = [cell for cell in informative if "," in cell]
     decimal = [c for c in commas if _POINT_GROUPS.fullmatch(c) or (_COMMA.fullmatch(c) and not _GROUPS.fullmatch(c))]
@@ -148,7 +149,7 @@ def _with_points(rows: list[list[str]], separator: str) -> list[list[str]]:
         raise ValueError(f"it has decimal commas, as in {decimal[0]!r}, and points, as in {(thousands + points)[0]!r}")
     if either and not thousands and (points or (not decimal and separator != ";")):
         raise ValueError(
-            f"{either[0]!r} could be a number with a decimal comma, or one of thousands. Write decimal points"
+            f"the comma in {either[0]!r} could be a decimal mark or separate thousands. Write decimal points"
         )
     if thousands:
         made = {c: c.replace(",", "") for c in [*thousands, *either]}

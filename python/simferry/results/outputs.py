@@ -1,4 +1,4 @@
-"""Results files: what whole scripts and commands wrote, as columns. CSV, JSON, or bare numbers, by the file's name."""
+"""Reads results files of whole scripts and commands: CSV, JSON, or bare numbers, by the file's name."""
 
 import json
 import math
@@ -17,13 +17,13 @@ _Rows = tuple[list[int], list[int], list[list[Any]]]  # conditions, replications
 def output_columns(
     parts: list[tuple[int, blocks.Table]], name: str
 ) -> tuple[list[tuple[int, blocks.Table]], list[tuple[int, int, int, str]]]:
-    """Tables like those that functions' results have, and (block, condition, replication, reason) of files that can't be read.
+    """Tables as functions' results have them, and (block, condition, replication, reason) of files that can't be read.
 
     parts: tables of condition, replication and the text of a results file, each with the number of its block.
     """
     read: list[tuple[int, dict[tuple[str, ...], _Rows]]] = []
     unreadable = []
-    kinds: dict[str, set[str]] = {}  # of each column, over all files: what it is must not depend on the blocks
+    kinds: dict[str, set[str]] = {}  # of each column over all files: its type must not depend on the blocks
     for block, part in parts:
         ids = (part.columns[c].values.tolist() for c in ("condition", "replication"))
         groups: dict[tuple[str, ...], _Rows] = {}
@@ -54,7 +54,7 @@ def output_columns(
 
 
 def read_output(text: str, name: str) -> dict[str, list[Any]]:
-    """Columns of one results file. Raises ValueError, with what is wrong, where it can't be read."""
+    """The columns of one results file. Raises ValueError with the reason where it can't be read."""
     text = text.removeprefix("\ufeff")
     kind = name.rpartition(".")[2].lower()
     if kind == "json":
@@ -77,7 +77,7 @@ def read_output(text: str, name: str) -> dict[str, list[Any]]:
         names, rows_ = lines[0], lines[1:]
         if _are_values(names):
             names, rows_ = [f"value_{i + 1}" if len(names) > 1 else "value" for i in range(len(names))], lines
-        if rows_ and len(names) == len(rows_[0]) - 1:  # R's write.table leaves the row names' header out
+        if rows_ and len(names) == len(rows_[0]) - 1:  # R's write.table leaves row names out of the header
             names = ["row_name", *names]
         for i, row in enumerate(rows_):
             if len(row) != len(names):
@@ -94,7 +94,7 @@ def read_output(text: str, name: str) -> dict[str, list[Any]]:
 
 
 def _are_values(first: list[str]) -> bool:
-    """Whether a file's first line is no header: it holds numbers. 0, 1, 2, ... are the names that pandas gives."""
+    """Whether a file's first line holds numbers, so that it is no header. 0, 1, 2, ... is a header: pandas writes it."""
     numbered = len(first) > 1 and first == [str(i) for i in range(len(first))]
     return not numbered and all(_number(cell) is not None for cell in first)
 
@@ -104,7 +104,7 @@ def _is_value(cell: str) -> bool:
 
 
 def _number(text: str) -> float | None:
-    if "_" in text or not text.isascii():  # which Python takes for a number's
+    if "_" in text or not text.isascii():  # float() accepts these
         return None
     try:
         return float(text)
@@ -113,7 +113,7 @@ def _number(text: str) -> float | None:
 
 
 def _kind(value: Any) -> str:
-    """What a cell can be."""
+    """What a cell can be read as."""
     if value is None or value in _MISSING:
         return "missing"
     if not isinstance(value, str):
@@ -126,9 +126,9 @@ def _kind(value: Any) -> str:
 
 
 def _typed(column: list[Any], kinds: set[str], is_json: bool) -> list[Any]:
-    """A column's cells as what they all can be, NA and empty ones as None.
+    """A column's cells in the type that fits all of them; NA and empty cells are None.
 
-    JSON has types of its own, but no NA, NaN and Inf: R's jsonlite writes those as texts among the numbers.
+    JSON has its own types, but no NA, NaN and Inf: R's jsonlite writes those as texts among the numbers.
     """
     kinds = kinds - {"missing"}
     if is_json:

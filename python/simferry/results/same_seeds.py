@@ -1,7 +1,7 @@
-"""Replications of one condition that set the same seed themselves, so that their draws are the same: a note tells.
+"""Finds replications of one condition that set the same seed themselves, and so draw the same numbers.
 
-Workers write down, in the table `seeds` of a block (condition, replication, seed as text), the first seed that a condition's
-replications set in each process, and the first that comes twice there.
+Workers record, in the table `seeds` of a block (condition, replication, seed as text), the first seed that a condition's
+replications set in each process, and the first that is set twice there.
 """
 
 import json
@@ -14,7 +14,7 @@ KEY = b"simferry.same_seeds"  # in the metadata of a table of results
 
 
 def found(tables: Iterable[blocks.Table]) -> dict[bytes, bytes]:
-    """What the tables `seeds` of a run's blocks tell, as metadata: [condition, seed, two replications] of each such condition."""
+    """Metadata with [condition, seed, two replications] of each condition with equal seeds. tables: `seeds` of a run's blocks."""
     lowest: dict[tuple[int, str | None], list[int]] = {}  # the two lowest replications, whichever block comes first
     for table in tables:
         columns = table.columns
@@ -34,13 +34,13 @@ def found(tables: Iterable[blocks.Table]) -> dict[bytes, bytes]:
 
 
 def conditions(metadata: dict[bytes, bytes] | None) -> list[list[Any]]:
-    """What `found` has put into the metadata of a table."""
+    """What `found` put into the metadata of a table."""
     return list(json.loads((metadata or {}).get(KEY, b"[]")))
 
 
 def note(run: str, same: list[list[Any]], unit: str = "replications") -> str:
-    """The text of the note. same: of `conditions`; unit: what a replication is called there."""
+    """The text of the note. same: from `conditions`. unit: the word for replications."""
     condition, seed, one, another = same[0]
     where = f" of condition {condition}" if unit == "replications" else ""
     more = f" (and some of {len(same) - 1:,} other conditions)" if len(same) > 1 else ""
-    return f"{unit} {one} and {another}{where} of run {run} set the same seed, {seed}{more}: what they draw after it is the same"
+    return f"{unit} {one} and {another}{where} of run {run} set the same seed, {seed}{more}: after it they draw the same numbers"

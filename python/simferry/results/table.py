@@ -1,6 +1,6 @@
-"""A run's one table, which is kept in results.parquet, and what tables are turned into.
+"""A run's table of results, which results.parquet caches, and conversions of tables.
 
-It has a row for each row that a replication returned: condition, replication, the parameters, the outputs. A null says that
+It has a row for each row that a replication returned: condition, replication, the parameters, the outputs. A null means that
 this condition has no such column.
 """
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 def table(run: RunFolder) -> pa.Table:
-    """The run's one table. Kept in results.parquet, and read from there as long as no block has come since."""
+    """The run's table of results, from results.parquet if that was made of the same blocks."""
     import pyarrow.parquet as pq
 
     path = run.path / "results.parquet"
@@ -43,7 +43,7 @@ def table(run: RunFolder) -> pa.Table:
     out = with_parameters(run, collected(run, list(read.values())).results)
     known = {b"simferry.run": run.id.encode(), b"simferry.blocks": _key(read)}
     out = out.replace_schema_metadata({**(out.schema.metadata or {}), **known})
-    with contextlib.suppress(OSError):  # it is a cache: a run that can be read but not written is read from its blocks
+    with contextlib.suppress(OSError):  # only a cache: the run may be read-only
         sink = pa.BufferOutputStream()
         pq.write_table(out, sink, write_page_checksum=True)
         write_whole(path, sink.getvalue().to_pybytes())
@@ -51,7 +51,7 @@ def table(run: RunFolder) -> pa.Table:
 
 
 def _is_results(schema: pa.Schema, parameters: Mapping[str, str]) -> bool:
-    """Whether a table has what those of this run have: a store's files are anybody's."""
+    """Whether a table has the columns of this run's: others may write to the store."""
     kinds = [pa.int32(), pa.int32(), *(TYPES[kind] for kind in parameters.values())]
     expected = list(zip(["condition", "replication", *parameters], kinds, strict=True))
     outputs = {*ARROW_TYPES.values(), pa.large_string()}
@@ -61,15 +61,14 @@ def _is_results(schema: pa.Schema, parameters: Mapping[str, str]) -> bool:
 
 
 def _key(names: Iterable[str]) -> bytes:
-    """What results.parquet was made of: these blocks, by this version."""
+    """A hash of what results.parquet is made from: these blocks, and this version of simferry."""
     return hashlib.sha256("\n".join([__version__, *names]).encode()).hexdigest().encode()
 
 
 def with_parameters(run: RunFolder, rows: pa.Table, keep: bool = False) -> pa.Table:
-    """Rows that have a `condition`, with the condition's parameters after the replication.
+    """The rows with the parameters of their condition, as columns after `replication`.
 
-    An output of a parameter's name is left out where it repeats the parameter (unless `keep`), else it is called
-    <name>_result.
+    An output with a parameter's name is left out where it equals the parameter (unless `keep`), else renamed <name>_result.
     """
     design = read_conditions(run)
     at = pa.array(rows["condition"].to_numpy() - 1)
@@ -86,7 +85,7 @@ def with_parameters(run: RunFolder, rows: pa.Table, keep: bool = False) -> pa.Ta
 
 
 def _repeats(output: pa.ChunkedArray, parameter: pa.ChunkedArray) -> bool:
-    """Whether an output says nothing but the parameter's value."""
+    """Whether an output equals the parameter in every row."""
     if output.type == parameter.type:
         return bool(output.equals(parameter))
     if {output.type, parameter.type} == {pa.int32(), pa.float64()}:
@@ -95,7 +94,7 @@ def _repeats(output: pa.ChunkedArray, parameter: pa.ChunkedArray) -> bool:
 
 
 def _free(name: str, rows: pa.Table, design: Design) -> str:
-    """A name for an output that a parameter has taken the name of."""
+    """A new name for an output that has a parameter's name."""
     name += "_result"
     while name in rows.column_names or name in design.types:
         name += "_result"
@@ -103,7 +102,7 @@ def _free(name: str, rows: pa.Table, design: Design) -> str:
 
 
 def as_pandas(table: pa.Table, numbers: Iterable[str] = ()) -> "pd.DataFrame":
-    """A pandas.DataFrame; columns with nulls get Arrow's own types, where a null is not a NaN.
+    """A pandas.DataFrame; columns with nulls have Arrow's types, where null is not NaN.
 
     numbers: parameters that become int64 columns where all of their values are whole.
     """
@@ -112,7 +111,7 @@ def as_pandas(table: pa.Table, numbers: Iterable[str] = ()) -> "pd.DataFrame":
     columns: dict[str, Any] = {}
     for name in table.column_names:
         column = table[name]
-        if pa.types.is_int32(column.type):  # R's integers; in pandas a product of two would overflow without a word
+        if pa.types.is_int32(column.type):  # in pandas, products of int32 overflow silently
             column = column.cast(pa.int64())
         if column.null_count == 0 and not pa.types.is_string(column.type):
             values = column.to_numpy()
@@ -126,7 +125,7 @@ def as_pandas(table: pa.Table, numbers: Iterable[str] = ()) -> "pd.DataFrame":
 
 
 def digest(table: pa.Table) -> str:
-    """SHA-256 over every bit of a table: names, types, and each value with its missing ones."""
+    """SHA-256 of a table: names, types, and values bit for bit."""
     out = hashlib.sha256()
     out.update(json.dumps([(f.name, str(f.type)) for f in table.schema]).encode())
     for name in table.column_names:

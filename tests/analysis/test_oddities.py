@@ -77,7 +77,7 @@ def test_rows_that_only_numbers_tell_apart(tmp_path):
         f'simferry.open("{run.handle}").summary(by=["method"])  keeps them apart' in str(told[0].message)
         and len(told) == 1
     )
-    with pytest.warns(UserWarning, match=r'output size of run .* looks like .*by=\["method", "b", "size"\]\)  keeps'):
+    with pytest.warns(UserWarning, match=r'output size of run .* seems to .*by=\["method", "b", "size"\]\)  keeps'):
         run.summary(["method", "b"])
     with warnings.catch_warnings():
         warnings.simplefilter("error")

@@ -17,8 +17,7 @@ import json
 import re
 import shlex
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 
 class Face(enum.Enum):
@@ -99,12 +98,11 @@ def lines(*texts: Words) -> Text:
     return out
 
 
-@dataclass(frozen=True)
 class Option(Part):
     """An option of a verb, with a value to give it or by its name alone: --max-runtime 60, max_runtime=60, max_runtime = 60."""
 
-    name: str
-    value: Any = None
+    def __init__(self, name: str, value: Any = None) -> None:
+        self.name, self.value = name, value
 
     def spelled(self, face: Face) -> str:
         if self.value is None:
@@ -112,11 +110,11 @@ class Option(Part):
         return _option(self.name, self.value, face)
 
 
-@dataclass(frozen=True)
 class Literal(Part):
     """A value, as it is written in each language."""
 
-    value: Any
+    def __init__(self, value: Any) -> None:
+        self.value = value
 
     def spelled(self, face: Face) -> str:
         return _literal(self.value, face)
@@ -135,11 +133,11 @@ class BackendOptions(Part):
         return (" " if face is Face.SHELL else ", ").join(given)
 
 
-@dataclass(frozen=True)
 class Parameter(Part):
     """A parameter that a design is to have."""
 
-    name: str
+    def __init__(self, name: str) -> None:
+        self.name = name
 
     def spelled(self, face: Face) -> str:
         if face is Face.SHELL:
@@ -151,8 +149,7 @@ class Parameter(Part):
         return f"{self.name}=[...]" if self.name.isidentifier() else f"{_literal(self.name, face)}: [...]"
 
 
-@dataclass(frozen=True)
-class Verb:
+class Verb(NamedTuple):
     """How faces call a verb. python and r: with {} where arguments stand; None where there is nothing like it but in a shell."""
 
     shell: str
@@ -206,11 +203,11 @@ class Command(Part):
         return f"<{self}>"
 
 
-@dataclass(frozen=True)
 class Help(Part):
     """Where a verb's arguments are told."""
 
-    verb: str
+    def __init__(self, verb: str) -> None:
+        self.verb = verb
 
     def spelled(self, face: Face) -> str:
         verb = VERBS[self.verb]
@@ -231,12 +228,11 @@ class Shell(Part):
         return " ".join(map(_word, self.words))
 
 
-@dataclass(frozen=True)
 class Variable(Part):
     """An environment variable to set."""
 
-    name: str
-    value: str
+    def __init__(self, name: str, value: str) -> None:
+        self.name, self.value = name, value
 
     def spelled(self, face: Face) -> str:
         value = _literal(self.value, face)
@@ -245,11 +241,11 @@ class Variable(Part):
         return f"Sys.setenv({self.name} = {value})" if face is Face.R else f"export {self.name}={_word(self.value)}"
 
 
-@dataclass(frozen=True)
 class Extra(Part):
     """What brings packages of Python's that only some need."""
 
-    name: str
+    def __init__(self, name: str) -> None:
+        self.name = name
 
     def spelled(self, face: Face) -> str:
         if face is not Face.R:
@@ -260,7 +256,6 @@ class Extra(Part):
 IN_R = ("design", "docker")  # which simferry_install() brings without being asked
 
 
-@dataclass(frozen=True)
 class Upgrade(Part):
     """How simferry itself is brought up to date."""
 

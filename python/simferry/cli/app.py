@@ -16,8 +16,42 @@ from ..hints import Face, Shell, Variable, speak, speaking
 from ..system.terminal import guarded, shown, styled
 
 
+class Command(click.Command):
+    """A command that makes its options when it needs them. `simferry --help`, which shows none of them, is faster for it."""
+
+    _params: list[Any]
+
+    @property
+    def params(self) -> list[click.Parameter]:
+        self._params = [made for one in self._params for made in (one.made() if isinstance(one, Deferred) else [one])]
+        return self._params
+
+    @params.setter
+    def params(self, given: list[Any]) -> None:
+        self._params = given
+
+
+class Deferred:
+    """A decorator that adds the options of decorators that are made when the command needs them."""
+
+    def __init__(self, options: Callable[[], list[Callable[[Any], Any]]]) -> None:
+        self.options = options
+
+    def __call__(self, function: Any) -> Any:
+        function.__click_params__ = [*getattr(function, "__click_params__", []), self]  # where click's decorators add
+        return function
+
+    def made(self) -> list[click.Parameter]:
+        def command() -> None: ...
+
+        with_options(*self.options())(command)
+        return list(reversed(command.__click_params__))  # type: ignore[attr-defined]
+
+
 class Commands(click.Group):
     """Errors of simferry's end the command in one or two lines; a mistyped command is offered its nearest neighbours."""
+
+    command_class = Command
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(self.commands)  # in the order in which a user meets them

@@ -16,8 +16,11 @@ def options_of(kind: type[Options], *names: str) -> list[Callable[[Any], Any]]:
     return [_click(known[name], known[name].option.help) for name in names or known]
 
 
-def options_of_backends(*names: str) -> list[Callable[[Any], Any]]:
-    """Options of backends, each with the backends that have it before its help; of all where no names are given."""
+def options_of_backends(*names: str, default: str | None = None) -> list[Callable[[Any], Any]]:
+    """Options of backends, each with the backends that have it before its help; of all where no names are given.
+
+    default: what the help says of an option that is not given, instead of its own default.
+    """
     owners: dict[str, list[str]] = {}
     known: dict[str, Field] = {}
     for backend, kind in BACKENDS.items():
@@ -27,14 +30,15 @@ def options_of_backends(*names: str) -> list[Callable[[Any], Any]]:
     out = []
     for name in names or known:
         whose = "" if len(owners[name]) == len(BACKENDS) else f"{', '.join(owners[name])}: "
-        out.append(_click(known[name], whose + known[name].option.help))
+        out.append(_click(known[name], whose + known[name].option.help, default))
     return out
 
 
-def _click(field: Field, text: str) -> Callable[[Any], Any]:
+def _click(field: Field, text: str, default: str | None = None) -> Callable[[Any], Any]:
     option = field.option
     names = [*_SHORT.get(field.name, ()), f"--{field.name.replace('_', '-')}"]
-    text += f" [{option.default}]." if option.default else "."
+    default = option.default if default is None else default
+    text += f" [{default}]." if default else "."
     if field.kind == "logical":
         return click.option(*names, is_flag=True, default=None, help=text)
     metavar = "|".join(option.choices) if option.choices else option.metavar
@@ -57,11 +61,6 @@ def _reader(field: Field) -> Callable[[click.Context, click.Parameter, Any], Any
         return value
 
     return read
-
-
-def listed(value: str | None) -> str | list[str] | None:
-    """Names with commas between; `all` stays what it is."""
-    return value if value is None or value == "all" else [name.strip() for name in value.split(",")]
 
 
 PAGE = """# Options

@@ -79,3 +79,8 @@ def parse_inputs(given: tuple[str, ...]) -> dict[str, dict[str, Any]]:
             fields[key] = True if key == "sharded" and not value else value
         out[name] = fields
     return out
+
+
+def listed(value: str | None) -> str | list[str] | None:
+    """Names with commas between; `all` stays what it is."""
+    return value if value is None or value == "all" else [name.strip() for name in value.split(",")]

@@ -6,12 +6,10 @@ import click
 
 from ..errors import UsageError
 from ..hints import Command, Option, Shell
-from ..sweep.options import BACKENDS, RunOptions, SimulationOptions
 from ..words import counted, duration
-from .app import JSON, example, main, with_options
-from .options import listed, options_of, options_of_backends
+from .app import JSON, Deferred, example, main
 from .output import announce, check_output, finish, head_of, print_json, write_table
-from .parameters import parse_inputs, parse_parameters
+from .parameters import listed, parse_inputs, parse_parameters
 
 if TYPE_CHECKING:
     from ..sweep.sweep import Sweep
@@ -20,19 +18,34 @@ VALUES = (
     "Values of a parameter; every combination of all of them is a condition. 10 is a number, 10L an integer, TRUE a "
     'logical, NA missing, anything else (or what is quoted: \'"10","a,b"\') a string.'
 )
-SWEEP = with_options(
-    click.argument("simulation", metavar="SIMULATION"),
-    click.option("-p", "--parameter", "parameters", multiple=True, metavar="NAME=V1,V2", help=VALUES),
-    click.option("--table", metavar="FILE", help="The conditions: a CSV or Parquet file, a row each."),
-    *options_of(RunOptions, "replications", "seed"),
-    *options_of(SimulationOptions),
-    *options_of(RunOptions, "common"),
-    click.option("--input", "inputs", multiple=True, metavar="NAME=PLACE",
-                 help="Files that it reads in $SIMFERRY_INPUT/NAME: a file, a folder, an address in S3 (,mode=Pipe ,sharded)."),
-    click.option("--backend", metavar="NAME", help=f"Where jobs run: {', '.join(BACKENDS)} [local]."),
-    *options_of_backends(),
-    *options_of(RunOptions, "cores", "store"),
-)  # fmt: skip
+
+
+def options_of_sweeps() -> list[Any]:
+    """The options of every command that takes a sweep."""
+    from ..sweep.options import BACKENDS, RunOptions, SimulationOptions
+    from .options import options_of, options_of_backends
+
+    return [
+        click.argument("simulation", metavar="SIMULATION"),
+        click.option("-p", "--parameter", "parameters", multiple=True, metavar="NAME=V1,V2", help=VALUES),
+        click.option("--table", metavar="FILE", help="The conditions: a CSV or Parquet file, a row each."),
+        *options_of(RunOptions, "replications", "seed"),
+        *options_of(SimulationOptions),
+        *options_of(RunOptions, "common"),
+        click.option("--input", "inputs", multiple=True, metavar="NAME=PLACE",
+                     help="Files that it reads in $SIMFERRY_INPUT/NAME: a file, a folder, an address in S3 (,mode=Pipe ,sharded)."),
+        click.option("--backend", metavar="NAME", help=f"Where jobs run: {', '.join(BACKENDS)} [local]."),
+        *options_of_backends(),
+        *options_of(RunOptions, "cores", "store"),
+    ]  # fmt: skip
+
+
+def options_of_computing() -> list[Any]:
+    """The options of a run that a plan has no use for."""
+    from ..sweep.options import RunOptions
+    from .options import options_of
+
+    return options_of(RunOptions, "on_error", "replication_timeout", "retries", "keep_files", "fresh")
 
 
 def sweep_of(simulation: str, parameters: tuple[str, ...], table: str | None, **given: Any) -> "Sweep":
@@ -64,8 +77,8 @@ def sweep_of(simulation: str, parameters: tuple[str, ...], table: str | None, **
     "simferry run sweep.toml --workers 2 -o results.parquet",
 )
 @main.command()
-@SWEEP
-@with_options(*options_of(RunOptions, "on_error", "replication_timeout", "retries", "keep_files", "fresh"))
+@Deferred(options_of_sweeps)
+@Deferred(options_of_computing)
 @click.option("--detach", is_flag=True, help="Go on in the background; `simferry watch` follows.")
 @click.option("-o", "--output", metavar="FILE", help="Write the table of results when done: .parquet or .csv.")
 @JSON
@@ -105,7 +118,7 @@ def run(output: str | None, as_json: bool, detach: bool, **given: Any) -> int:
     "simferry plan sweep.toml --backend sagemaker --deadline 2h --budget 20",
 )
 @main.command()
-@SWEEP
+@Deferred(options_of_sweeps)
 @click.option("--no-pilot", is_flag=True, help="Don't run anything: no forecast of the time.")
 @click.option(
     "--deadline", metavar="TIME", help="sagemaker: the cheapest way to be done within 2h, 90m or so many seconds."

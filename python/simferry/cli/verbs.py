@@ -11,16 +11,20 @@ from typing import Any
 import click
 
 from ..system.terminal import styled
-from .app import JSON, OUTPUT, RUN, STORE, example, main, with_options
-from .options import options_of_backends
+from .app import JSON, OUTPUT, RUN, STORE, Deferred, example, main
 from .output import check_output, finish, head_of, print_json, show, status_of, write_table
 
 CHANGED_CODE = click.option(
     "--changed-code", is_flag=True, help="Go on although your own code outside of the snapshot has changed."
 )
-OTHER_PLACE = with_options(
-    *options_of_backends("workers", "jobs", "instance_type", "max_runtime", "role", "budget")
-)  # from now on
+
+
+@Deferred
+def other_place() -> list[Any]:
+    """Options of the backend that can change when a run goes on."""
+    from .options import options_of_backends
+
+    return options_of_backends("workers", "jobs", "instance_type", "max_runtime", "role", "budget", default="as before")
 
 
 @example("simferry status latest --json")
@@ -134,7 +138,7 @@ def cancel(name: str, store: str | None, as_json: bool) -> None:
 @RUN
 @click.option("--retry-failed", is_flag=True, help="Run failed replications again too, on their own streams.")
 @CHANGED_CODE
-@OTHER_PLACE
+@other_place
 @STORE
 @JSON
 def resume(
@@ -159,7 +163,7 @@ def resume(
 @RUN
 @click.option("-n", "--replications", type=int, required=True, metavar="N", help="How many there should be in all.")
 @CHANGED_CODE
-@OTHER_PLACE
+@other_place
 @STORE
 @JSON
 def extend(

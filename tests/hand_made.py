@@ -99,3 +99,20 @@ class HandMade:
 def hand_made(tmp_path):
     """Makes run folders by hand: hand_made(design, replications=10, **what run.json says)."""
     return lambda design, *args, **record: HandMade(tmp_path / "store", design, *args, **record)
+
+
+NA = float(blocks.NA_DOUBLE)
+
+
+def pairs(condition, replications):
+    return [(condition, r) for r in replications]
+
+
+def outputs_of(condition, replications, **columns):
+    n = len(next(iter(columns.values())))
+    per = n // len(replications)
+    return {"condition": [condition] * n, "replication": [r for r in replications for _ in range(per)], **columns}
+
+
+def values(table, name):
+    return table[name].to_pylist()

@@ -1,11 +1,15 @@
 """What a table suggests that a simulation does wrong, said when the table is looked at."""
 
 import json
+import math
 import warnings
 
 import pytest
 import simferry as sf
+from hand_made import outputs_of, pairs
+from simferry.analysis.oddities import same_values
 from simferry.errors import UsageError
+from simferry.results.collect import collect
 from sweeps import simferry, write
 
 R = {
@@ -112,3 +116,22 @@ def test_row_names_tell_rows_apart_and_counts_do_not(tmp_path):
 
 def test_a_logical_na_is_missing(tmp_path):
     assert made(tmp_path, R["missing"]).summary()[["replications", "missing"]].values.tolist() == [[0, 50], [0, 50]]
+
+
+@pytest.mark.parametrize(
+    "x, suspicious",
+    [
+        ([0.123456789] * 3, True),
+        ([0.123456789] * 2, False),  # too few to tell
+        ([0.5] * 3, False),  # constant, but it may well be so
+        ([0.123456789, 0.123456789, 0.2], False),
+        ([math.nan] * 3, False),
+        ([0.123456789, 0.987654321] * 3, True),  # two rows each, the same in every replication
+    ],
+)
+def test_the_same_random_looking_values_everywhere_are_suspicious(x, suspicious, hand_made):
+    made = hand_made(sf.grid(n=[10, 20]), replications=3)
+    replications = range(1, 1 + min(len(x), 3))
+    made.add(pairs(1, replications), [outputs_of(1, replications, x=x)])
+    made.add(pairs(2, [1, 2, 3]), [outputs_of(2, [1, 2, 3], y=[0.1234567891] * 3)])  # other columns do not hide it
+    assert same_values(collect(made.run).results) == [1, 2][not suspicious :]

@@ -1,0 +1,100 @@
+"""What the results files of scripts hold, and the columns that they become."""
+
+import math
+
+import pytest
+import simferry as sf
+from common import bits
+from hand_made import NA, values
+from simferry.results.collect import collect, done
+from simferry.results.outputs import read_output
+from simferry.results.table import table
+
+
+@pytest.mark.parametrize(
+    "name, text, expected",
+    [
+        ("r.csv", "a,b\n1,x\n2,y\n", {"a": ["1", "2"], "b": ["x", "y"]}),
+        ("r.csv", '"a","b"\n"two\nlines","say ""hej"", ok"\n', {"a": ["two\nlines"], "b": ['say "hej", ok']}),
+        ("r.csv", '"","mean"\n"1",0.5\n', {"row_name": ["1"], "mean": ["0.5"]}),
+        ("r.csv", "mean,sd\n1,0.5,2\n", {"row_name": ["1"], "mean": ["0.5"], "sd": ["2"]}),
+        ("r.csv", "0.5,2\n", {"value_1": ["0.5"], "value_2": ["2"]}),
+        ("r.csv", "12\n15\n9\n", {"value": ["12", "15", "9"]}),
+        ("r.csv", ",0,1\n0,0.5,0.7\n", {"row_name": ["0"], "0": ["0.5"], "1": ["0.7"]}),
+        ("r.csv", "\ufeffa\r\n1\r\n", {"a": ["1"]}),
+        ("r.csv", "", {}),
+        ("r.tsv", "a\tb\n1\t2\n", {"a": ["1"], "b": ["2"]}),
+        ("r.json", '{"mean": 0.5, "ok": true, "s": "a", "na": null}', {"mean": [0.5], "ok": [True], "s": ["a"], "na": [None]}),
+        ("r.json", '{"mean": [0.5, 0.6], "m": ["a", "b"]}', {"mean": [0.5, 0.6], "m": ["a", "b"]}),
+        ("r.json", '[{"a": 1}, {"a": 2, "b": 3}]', {"a": [1, 2], "b": [None, 3]}),
+        ("r.json", "[1.5, 2.5]", {"value_1": [1.5], "value_2": [2.5]}),
+        ("r.json", "7", {"value": [7]}),
+        ("numbers.txt", " 1.5 2e-3\nNA -Inf\n", {"value_1": ["1.5"], "value_2": ["2e-3"], "value_3": ["NA"], "value_4": ["-Inf"]}),
+        ("answer", "42\n", {"value": ["42"]}),
+        ("answer", "", {}),
+    ],
+)  # fmt: skip
+def test_what_a_results_file_holds(name, text, expected):
+    assert read_output(text, name) == expected
+
+
+@pytest.mark.parametrize(
+    "name, text, why",
+    [
+        ("r.csv", "a,b\n1\n", "row 1 has 1 cells where the header has 2"),
+        ("r.csv", "a,a\n1,2\n", "2 columns named 'a'"),
+        ("r.json", '{"a": ', "it is not JSON"),
+        ("r.json", '{"a": {"b": [1]}}', "neither a number, nor an object of plain values"),
+        ("r.json", '{"a": [1], "b": [1, 2]}', "different lengths"),
+        ("answer", "1 two 3", "'two' is not a number"),
+        ("answer", "1_000", "'1_000' is not a number"),
+    ],
+)
+def test_why_a_results_file_cannot_be_read(name, text, why):
+    with pytest.raises(ValueError, match=why):
+        read_output(text, name)
+
+
+def of_files(hand_made, name, *texts, per_block=1):
+    made = hand_made(sf.grid(n=1), replications=len(texts), simulation={"results_file": name})
+    for at in range(0, len(texts), per_block):
+        some = [(1, at + 1 + i, text) for i, text in enumerate(texts[at : at + per_block])]
+        made.add([s[:2] for s in some], outputs=some)
+    return made
+
+
+@pytest.mark.parametrize("per_block", [1, 2, 5])
+def test_a_csv_column_is_typed_over_all_files_whatever_their_blocks(per_block, hand_made):
+    texts = ["x,flag,id,note\n1,TRUE,1,\n", "x,flag,id,note\n,NA,1_2,a\n", "x,flag,id,note\nNA,FALSE,3,NA\n"]
+    texts += ["x,flag,id,note\nNaN,TRUE,4,1\n", "x,flag,id,note\nInf,FALSE,5,b\n"]
+    out = table(of_files(hand_made, "r.csv", *texts, per_block=per_block).run)
+    x = out["x"].to_numpy()
+    assert bits(x) == bits([1.0, NA, NA, math.nan, math.inf])
+    assert values(out, "flag") == [True, None, False, True, False]
+    assert values(out, "id") == ["1", "1_2", "3", "4", "5"]
+    assert values(out, "note") == ["", "a", None, "1", "b"]
+
+
+def test_the_na_that_jsonlite_writes_among_numbers_is_one(hand_made):
+    texts = ['{"x": ["NA"], "id": ["01"]}', '{"x": [0.5], "id": ["2"]}', '{"x": ["-Inf"], "id": ["NA"]}']
+    out = table(of_files(hand_made, "r.json", *texts).run)
+    assert bits(out["x"].to_numpy()) == bits([NA, 0.5, -math.inf])
+    assert values(out, "id") == ["01", "2", "NA"]
+
+
+def test_a_results_file_that_cannot_be_read_is_a_failure_with_its_reason(hand_made):
+    made = of_files(hand_made, "r.csv", "a\n1\n", "a,b\n1\n", "a\n3\n")
+    found = collect(made.run)
+    assert values(found.replications, "ok") == [True, False, True]
+    assert values(found.failures, "message") == ["r.csv can't be read: row 1 has 1 cells where the header has 2"]
+    assert values(found.results, "a") == [1, 3]
+    assert done(made.run, failed=False)[1].tolist() == [1, 3] and done(made.run)[1].tolist() == [1, 2, 3]
+    made.add([(1, 2)], outputs=[(1, 2, "a\n2\n")])  # it was tried again
+    found = collect(made.run)
+    assert values(found.replications, "ok") == [True] * 3 and values(found.results, "a") == [1, 2, 3]
+    assert found.failures.num_rows == 0
+
+
+def test_a_column_named_like_an_id_in_a_results_file_is_renamed(hand_made):
+    out = table(of_files(hand_made, "r.csv", "replication,x\n7,1\n").run)
+    assert values(out, "replication") == [1] and values(out, "replication_result") == [7]

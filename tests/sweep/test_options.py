@@ -185,6 +185,16 @@ def test_what_is_no_seed_is_refused(seed):
         check(RunOptions, {"seed": seed})
 
 
+@pytest.mark.parametrize("seconds", [math.inf, 10**400])
+def test_a_time_is_finite(seconds):
+    with pytest.raises(UsageError, match="it has to be a number of seconds above 0"):
+        check(RunOptions, {"replication_timeout": seconds})
+
+
+def test_a_logical_of_numpy_is_one():
+    assert check(RunOptions, {"keep_files": np.bool_(True)}).keep_files is True
+
+
 def test_texts_and_pairs():
     options = check(
         ProcessingOptions, {"instance_type": ["ml.m5.large", "ml.c5.xlarge"], "tags": {"x": "y"}, "subnets": "s-1,s-2"}

@@ -37,6 +37,11 @@ def test_another_one_is_made_by_replace(script):
     assert sweep.replace(seed=1) == sf.Sweep(script, sf.grid(n=[10]), replications=5, workers=2, seed=1)
     assert sweep.replace(seed=1) != sweep
     assert sweep.replace(function="draw").simulation.function == "draw"
+    other = script.with_name("other.R")
+    other.write_text(R)
+    called = sf.Sweep(script, function="draw", include="helpers.R", replications=5)
+    assert called.replace(simulation=other) == sf.Sweep(other, function="draw", include="helpers.R", replications=5)
+    assert called.replace(simulation=sf.Simulation(other)) == sf.Sweep(other, replications=5)
     docker = sweep.replace(backend="docker", image="simferry-r")
     assert docker.backend.given() == {"image": "simferry-r"} and docker.replications == 5
 
@@ -68,6 +73,57 @@ def test_a_few_conditions_stand_in_the_file_itself(script, tmp_path):
     sweep.write(tmp_path / "sweep.toml")
     assert sf.read_sweep(tmp_path / "sweep.toml") == sweep
     assert sorted(path.name for path in tmp_path.glob("sweep.*")) == ["sweep.toml"]
+
+
+def test_a_whole_script_without_arguments_stays_one(script, tmp_path):
+    sweep = sf.Sweep(script, args="", replications=5)
+    sweep.write(tmp_path / "sweep.toml")
+    assert (
+        sweep.replace(include="helpers.R").simulation.kind
+        == sf.read_sweep(tmp_path / "sweep.toml").simulation.kind
+        == "script"
+    )
+    assert sweep != sf.Sweep(script, replications=5) and "args=''" in repr(sweep)
+
+
+def test_constants_are_compared_by_value(tmp_path):
+    (tmp_path / "s.py").write_text("def simulate(x): return 1\n")
+    one, same, other = (sf.Sweep(tmp_path / "s.py", constants={"x": np.arange(n)}) for n in (3, 3, 4))
+    assert one == same and one != other
+
+
+def test_no_file_of_the_users_is_overwritten_by_a_design(script, tmp_path):
+    (tmp_path / "power.csv").write_text("precious\n1\n")
+    sweep = sf.Sweep(script, sf.grid(n=list(range(30))), inputs={"data": tmp_path / "power.csv"}, replications=5)
+    with pytest.raises(UsageError, match=r"power\.csv, and that is another file of yours already"):
+        sweep.write(tmp_path / "power.toml")
+    assert (tmp_path / "power.csv").read_text() == "precious\n1\n" and not (tmp_path / "power.toml").exists()
+    sweep.write(tmp_path / "sweep.toml")
+    (longer := sweep.replace(design=sf.grid(n=list(range(31))))).write(tmp_path / "sweep.toml")  # which is its own
+    assert sf.read_sweep(tmp_path / "sweep.toml") == longer
+    text = "k,n\n" + "".join(f"{n},{n}.0\n" for n in range(30))
+    (tmp_path / "mine.csv").write_text(text)  # the design itself
+    sweep.replace(design=sf.table(tmp_path / "mine.csv")).write(tmp_path / "mine.toml")
+    assert (tmp_path / "mine.csv").read_text() == text
+
+
+def test_what_goes_with_a_program_on_the_path_is_found_from_anywhere(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "help.txt").touch()
+    sf.Sweep("cat", args="help.txt", include="help.txt").write("sweep.toml")
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    assert "help.txt" in sf.read_sweep("../sweep.toml").simulation.files()
+
+
+def test_what_a_simulation_says_itself_is_not_said_again(script):
+    with pytest.raises(UsageError, match="function is given beside a Simulation"):
+        sf.Sweep(sf.Simulation(script), function="draw")
+
+
+def test_a_folder_that_is_not_there_is_named(script, tmp_path):
+    with pytest.raises(UsageError, match=r"there is no folder .*nowhere"):
+        sf.Sweep(script).write(tmp_path / "nowhere" / "sweep.toml")
 
 
 def test_what_no_file_holds_is_refused_by_name(tmp_path):

@@ -341,9 +341,10 @@ def _checked(field: Field, value: Any) -> Any:
     if field.kind in ("whole number", "number"):
         return _number(field, value)
     if field.kind == "logical":
-        if not isinstance(value, bool):
+        one = value.item() if type(value).__name__ in ("bool_", "bool") and hasattr(value, "item") else value  # numpy's
+        if not isinstance(one, bool):
             raise _Unfit(Text(Literal(True), " or ", Literal(False)))
-        return value
+        return one
     if option.choices:
         if value not in option.choices:
             raise _Unfit(_listed(option.choices), nearest(value, option.choices) if isinstance(value, str) else "")
@@ -374,12 +375,19 @@ def _known(option: Option, value: Any) -> Any:
 
 def _number(field: Field, value: Any) -> int | float:
     option, whole = field.option, field.kind == "whole number"
-    real = isinstance(value, Real) and not isinstance(value, bool) and not math.isnan(value)
+    real = isinstance(value, Real) and not isinstance(value, bool) and _is_finite(value)
     fits = real and (not whole or isinstance(value, Integral) or float(value).is_integer())
     low = option.minimum if option.minimum is not None else option.above
     if not fits or (low is not None and value < low) or value == option.above or value > option.maximum:
         raise _Unfit(_in_words(field))
     return int(value) if whole or isinstance(value, Integral) else float(value)
+
+
+def _is_finite(value: Real) -> bool:
+    try:
+        return math.isfinite(value)
+    except OverflowError:  # a whole number that no double holds
+        return False
 
 
 def _in_words(field: Field) -> str:

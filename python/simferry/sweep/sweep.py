@@ -10,6 +10,7 @@ from ..errors import UsageError
 from ..hints import Option
 from ..system.files import is_address
 from .design import Design, table
+from .fingerprint import fingerprint
 from .options import Options, RunOptions, SimulationOptions, backend_kind, check, fields_of, read, refuse
 from .simulation import Simulation
 from .write import write_sweep
@@ -58,7 +59,11 @@ class Sweep:
         backend_options, wrong = read(kind, {name: value for name, value in options.items() if name not in _OF_RUN})
         refuse([*faults, *wrong])
         assert called is not None
-        if not isinstance(simulation, Simulation):
+        if isinstance(simulation, Simulation):
+            _refuse_beside(
+                "a Simulation", {**call, "constants": constants, "inputs": inputs}, "Give it to Simulation()."
+            )
+        else:
             include = (called.include,) if isinstance(called.include, (str, Path)) else called.include
             simulation = Simulation(
                 simulation, called.function, called.args, include, dict(constants or {}), called.results_file,
@@ -94,12 +99,15 @@ class Sweep:
     def replace(self, **changes: Any) -> "Sweep":
         """The same sweep with other arguments. Another backend has none of the options of the one before.
 
-        changes: arguments of `Sweep`. Raises what that raises.
+        changes: arguments of `Sweep`. Another script is called as the one before; a `Simulation` says how it is called.
+
+        Raises what `Sweep` raises.
         """
         ours: dict[str, Any] = {"simulation": self.simulation, "design": self.design, **self._given()}
         if "backend" not in changes or changes["backend"] == self.backend.table:
             ours |= {"backend": self.backend.table, **self.backend.given()}
-        if "simulation" not in changes and any(name in changes for name in _OF_SIMULATION):
+        called_anew = any(name in changes for name in ("simulation", *_OF_SIMULATION))
+        if called_anew and not isinstance(changes.get("simulation"), Simulation):
             ours |= self._call()
         return Sweep(**{**ours, **changes})
 
@@ -132,8 +140,8 @@ class Sweep:
         out |= {"constants": dict(one.constants), "results_file": one.results_file, "inputs": inputs}
         if one.is_object:
             del out["function"]
-        without = {"function": "simulate"}
-        return {name: value for name, value in out.items() if value not in (None, (), {}, "", without.get(name))}
+        without = {"function": "simulate", "results_file": ""}  # args="" is a whole script without arguments
+        return {name: value for name, value in out.items() if value not in (None, (), {}, without.get(name))}
 
     def __repr__(self) -> str:
         call = self._call()
@@ -152,6 +160,7 @@ class Sweep:
         """All of it, paths whole."""
         one, call, given = self.simulation, self._call(), self._given()
         call["simulation"] = one.path or one.target
+        call["constants"] = fingerprint(dict(one.constants))  # they may be arrays, whose == is one as well
         call["include"] = sorted(str(one.included(entry)) for entry in one.include)
         call["inputs"] = {
             name: (_whole(i.source), i.mode, i.sharded) for name, i in one.inputs.items()
@@ -167,15 +176,19 @@ def as_sweep(simulation: Any, design: Any = None, **arguments: Any) -> Sweep:
     """A sweep of the arguments of `run`; where the first is one already, no others are given. Raises UsageError."""
     if not isinstance(simulation, Sweep):
         return Sweep(simulation, design, **arguments)
-    plain = {"function": "simulate", "backend": "local", **asdict(RunOptions())}
-    given = [name for name, value in arguments.items() if value not in (None, (), "", plain.get(name))]
-    given += ["design"] if design is not None else []
-    if given:
-        raise UsageError(
-            f"{given[0]} is given beside a sweep, which has one of its own",
-            f"sweep.replace({given[0]}=...) is a sweep with another one.",
-        )
+    another = "sweep.replace({}=...) is a sweep with another one."
+    _refuse_beside("a sweep", arguments, another)
+    if design is not None:
+        _refuse_beside("a sweep", {"design": True}, another)
     return simulation
+
+
+def _refuse_beside(what: str, arguments: Mapping[str, Any], hint: str) -> None:
+    """Refuse arguments that `what` has already: it would hide them."""
+    without = {"function": "simulate", "backend": "local", "results_file": "", **asdict(RunOptions())}
+    for name, value in arguments.items():
+        if value not in (None, (), [], {}, without.get(name)):
+            raise UsageError(f"{name} is given beside {what}, which has one of its own", hint.format(name))
 
 
 def check_replications(replications: Any) -> int:

@@ -10,9 +10,9 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.csv
 
-from ..errors import UsageError
-from ..system.files import is_address, write_whole
-from .design import Design
+from ..errors import DesignError, UsageError
+from ..system.files import is_address, write_whole, writing
+from .design import Design, table
 from .options import Options, RunOptions
 from .simulation import Simulation
 
@@ -38,7 +38,7 @@ def write_sweep(simulation: Simulation, design: Design, options: RunOptions, bac
     called = {
         kind: target, "function": simulation.function, "args": simulation.args,
         "include": [_included(simulation, entry) for entry in simulation.include],
-        "results_file": simulation.results_file,
+        "results_file": simulation.results_file or None,
     }  # fmt: skip
     if simulation.kind != "function" or simulation.function == "simulate":
         del called["function"]
@@ -49,10 +49,13 @@ def write_sweep(simulation: Simulation, design: Design, options: RunOptions, bac
     run = {"backend": backend.table, **options.given()}
     if "store" in run and not is_address(str(run["store"])):
         run["store"] = _relative(Path(run["store"]), path.parent)
-    tables |= _design(design, path)
-    tables |= {"run": run, backend.table: backend.given()}
-    text = "\n".join(_table(name, content) for name, content in tables.items() if content)
-    write_whole(path, text.encode())
+    if not path.parent.is_dir():
+        raise UsageError(f"{path}: there is no folder {path.parent}")
+    with writing(path, "Choose another place for the sweep file."):
+        tables |= _design(design, path)
+        tables |= {"run": run, backend.table: backend.given()}
+        text = "\n".join(_table(name, content) for name, content in tables.items() if content)
+        write_whole(path, text.encode())
 
 
 def _design(design: Design, path: Path) -> dict[str, Mapping[str, Any]]:
@@ -65,14 +68,34 @@ def _design(design: Design, path: Path) -> dict[str, Mapping[str, Any]]:
     sink = pa.BufferOutputStream()
     pyarrow.csv.write_csv(design.table, sink)
     beside = path.with_suffix(".csv")
-    write_whole(beside, sink.getvalue().to_pybytes())
-    return {"design.table": {"file": beside.name}, "design.types": design.types}
+    tables: dict[str, Mapping[str, Any]] = {"design.table": {"file": beside.name}, "design.types": design.types}
+    if not beside.exists() or _is_ours(path, tables["design.table"]):
+        write_whole(beside, sink.getvalue().to_pybytes())
+    elif not _holds(beside, design):
+        raise UsageError(
+            f"the design goes to {beside}, and that is another file of yours already",
+            "Give the sweep file another name.",
+        )
+    return tables
+
+
+def _is_ours(path: Path, table: Mapping[str, Any]) -> bool:
+    """Whether the file that is there has its design in that table: it is written anew, and the table too."""
+    return path.exists() and _table("design.table", table) in path.read_text(encoding="utf-8", errors="replace")
+
+
+def _holds(file: Path, design: Design) -> bool:
+    try:
+        return table(file, types=design.types) == design
+    except DesignError:
+        return False
 
 
 def _included(simulation: Simulation, entry: str | Path) -> str:
     """As it is where it lies below the script's folder, else whole: the file may be read from elsewhere."""
     path, folder = simulation.included(entry), simulation.folder
-    return path.relative_to(folder).as_posix() if path.is_relative_to(folder) else str(path)
+    stays = simulation.path is not None and path.is_relative_to(folder)  # a program on the PATH has no folder
+    return path.relative_to(folder).as_posix() if stays else str(path)
 
 
 def _relative(path: Path, folder: Path) -> str:
@@ -81,7 +104,7 @@ def _relative(path: Path, folder: Path) -> str:
 
 
 def _table(name: str, content: Mapping[str, Any]) -> str:
-    lines = [f"{_key(key)} = {_value(value)}\n" for key, value in content.items() if value not in (None, "", [])]
+    lines = [f"{_key(key)} = {_value(value)}\n" for key, value in content.items() if value not in (None, [])]
     return f"[{name}]\n{''.join(lines)}"
 
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from ._version import __version__
 
-# The public face, by the module that holds it. Loaded at first use, so that `import simferry` is instant.
+# The public names, by module. Modules are loaded at first use, so that `import simferry` is instant.
 _PUBLIC = {
     "sweep.design": ("Design", "grid", "zipped", "table"),
     "sweep.sampling": ("random", "latin_hypercube", "sobol"),
@@ -32,7 +32,7 @@ _PUBLIC = {
 _HOME = {name: module for module, names in _PUBLIC.items() for name in names}
 __all__ = ["__version__", *sorted(_HOME)]
 
-if TYPE_CHECKING:  # `as` tells type checkers that a name is public
+if TYPE_CHECKING:  # for type checkers, `as` makes a name public
     from . import images as images
     from . import r as r
     from .driver.progress import Progress as Progress
@@ -53,7 +53,7 @@ if TYPE_CHECKING:  # `as` tells type checkers that a name is public
     from .verbs.run import open as open
     from .verbs.run import run as run
     from .verbs.run import runs as runs
-else:  # which is hidden from them: an unknown name is an error there too
+else:  # hidden from type checkers, so that they report unknown names
 
     def __getattr__(name: str) -> Any:
         if name not in _HOME:
@@ -65,7 +65,7 @@ else:  # which is hidden from them: an unknown name is an error there too
 
 
 class _Renamed:
-    """Modules by the names that they had before: functions that were pickled for earlier runs refer to them."""
+    """Finds modules by their earlier names, to which pickled functions of earlier runs refer."""
 
     names = dict(  # noqa: RUF012
         rpy="r", design="sweep.design", simulation="sweep.simulation", forecast="verbs.plan", registry="images.registry"

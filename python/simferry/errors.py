@@ -1,37 +1,37 @@
-"""Every error that simferry raises on purpose; those of a part of its own (Docker, AWS) are defined there.
+"""The errors that simferry raises on purpose. Errors of one part (Docker, AWS) are defined there.
 
-    SimferryError                 something of simferry's went wrong                       exit code 1
-    ├── UsageError                what was asked for cannot be done as it was asked        exit code 2
+    SimferryError                 any error of simferry                                    exit code 1
+    ├── UsageError                an argument, option or input is wrong                    exit code 2
     │   ├── DesignError           the design: parameters, values, conditions
-    │   ├── SimulationError       the script or function: not there, unparsable, other arguments
+    │   ├── SimulationError       the script or function: missing, unparsable, wrong arguments
     │   ├── SweepFileError        a sweep file: unknown keys, wrong types
-    │   ├── RequestRefused        SageMaker would not take a job that is described so
-    │   └── ImageError            an image is not here, or can't do what it is asked       exit code 1
+    │   ├── RequestRefused        SageMaker would not accept this description of a job
+    │   └── ImageError            an image is missing or unsuitable                        exit code 1
     ├── StoreError                a run folder cannot be read or written
-    │   ├── RunNotFound           no run of that name
-    │   ├── ObjectNotFound        an object of the store is not there
-    │   └── UnfitName             an object has a name that no file could have
+    │   ├── RunNotFound           no run has this name
+    │   ├── ObjectNotFound        an object of the store does not exist
+    │   └── UnfitName             the name of an object is no valid file name
     ├── RunBusy                   another process is computing this run
     ├── WorkerError               the worker could not start or could not load the simulation
-    ├── ReplicationError          a replication that was run again failed                      exit code 3
-    │   └── RError                an R function failed: one called from Python, or a replication's
-    ├── EngineError               Docker is not there, or refused something
+    ├── ReplicationError          a replayed replication failed                            exit code 3
+    │   └── RError                an R function failed, called from Python or replayed
+    ├── EngineError               Docker can't be reached, or refused a request
     ├── RegistryError             a registry refuses the login or the image, or can't be reached
-    ├── ServiceError              a service refused, or could not be asked
+    ├── ServiceError              a service refused a request, or can't be reached
     │   ├── NoAnswer              a service can't be reached
-    │   └── AwsError              an AWS service
+    │   └── AwsError              an AWS service refused a request
     │       ├── CredentialsError  there are no credentials, or they have expired
-    │       ├── AccessDenied      the credentials are good, and do not allow it
+    │       ├── AccessDenied      the credentials do not allow the request
     │       └── QuotaError        the account's quota does not allow a single such job
     ├── UnexpectedStatusException a job of simferry.sagemaker has failed
-    │   └── CapacityError         there were no instances of the type to be had
-    ├── EmulatorError             the emulator is not installed, or its port is taken
-    ├── BudgetReached                 more jobs would cost more than the budget                exit code 4
+    │   └── CapacityError         no instances of the type are available
+    ├── EmulatorError             the emulator is not installed, or its port is in use
+    ├── BudgetReached             more jobs would cost more than the budget                exit code 4
     └── Interrupted               stopped by the user; the run can be resumed              exit code 4
 
-Each has a `code` (a word, stable, for programs), a `message` (what was wrong, with the value and the place) and a `hint`
-(what to do). Both may name commands and options (see hints.py): they are spelled when they are read, as who reads them types them.
-Errors survive pickling. Note is no error but a warning, of something that is good to know.
+Each has a `code` (a stable word, for programs), a `message` (what is wrong, with the value and where it is) and a `hint` (what
+to do). Both may name commands and options, which the shell, Python and R each show in their own form (see hints.py). Errors can
+be pickled. Note is not an error but a warning class, for useful information.
 """
 
 import difflib
@@ -42,11 +42,11 @@ from .system.terminal import shown
 
 
 class SimferryError(Exception):
-    """An error of simferry. message: what was wrong, with the value and the place. hint: what to do; it may be empty."""
+    """An error of simferry. message: what is wrong, with the value and where it is. hint: what to do; it may be empty."""
 
     code = "simferry"
     exit_code = 1
-    nothing_started = False  # True where jobs were to start, and none did
+    nothing_started = False  # True if no job could be started
 
     def __init__(self, message: Words, hint: Words = "") -> None:
         super().__init__(message, hint)
@@ -54,7 +54,7 @@ class SimferryError(Exception):
 
     @property
     def message(self) -> str:
-        """What was wrong, with the value and the place."""
+        """What is wrong, with the value and where it is."""
         return str(self.message_parts)
 
     @property
@@ -100,7 +100,7 @@ class WorkerError(SimferryError):
 
 
 class ReplicationError(SimferryError):
-    """call: where it happened; traceback: the calls that led there, innermost last. Both as in Run.errors()."""
+    """A replayed replication failed. call: where; traceback: the calls that led there, innermost last. Both as in Run.errors()."""
 
     code = "replication"
     exit_code = 3
@@ -121,13 +121,13 @@ class RError(ReplicationError):
 
 
 class ServiceError(SimferryError):
-    """A service refused, or could not be asked."""
+    """A service refused a request, or can't be reached."""
 
     code = "service"
 
 
 class NoAnswer(ServiceError):
-    """A service can't be reached. What was asked of it may have been done all the same. service: as users call it."""
+    """A service can't be reached. It may still have done what was requested. service: its name for users."""
 
     code = "no_answer"
 
@@ -147,13 +147,13 @@ class Interrupted(SimferryError):
 
 
 class Note(UserWarning):
-    """Something that is good to know. The shell says `note:` where it says `warning:` of others; in R it is a message."""
+    """Useful information. The shell prints it after `note:` instead of `warning:`; R shows a message."""
 
 
 def nearest(word: str, known: Iterable[str]) -> str:
-    """A sentence that offers the known words nearest to a mistyped one; empty if none is near.
+    """A sentence with the known words nearest to a mistyped one; empty if none is near.
 
-    Case does not matter, and neither does what follows in a longer word: run ids are given by their beginning.
+    Case does not matter. Words also match the beginnings of longer ones, as run ids may be shortened.
     """
     likeness = {k: _likeness(word.lower(), k.lower()) for k in known}
     enough = max(0.6, max(likeness.values(), default=0) - 0.2)

@@ -1,14 +1,14 @@
-"""Commands, options and the like in texts, as data: each face spells them as its users type them.
+"""Messages that hold commands and options as data: each face spells them as its users type them.
 
-A face is where people meet simferry: the shell, Python, R. Messages and hints of errors, warnings and notes are strings, or texts
-that hold such parts, `Text("It goes on: ", Command("watch", handle), "  follows it.")`. The command is then
+A face is a way to use simferry: the shell, Python or R. Messages and hints of errors, warnings and notes are strings, or texts
+with such parts: `Text("The jobs go on: ", Command("watch", handle), "  follows them.")`. The command is then
 
     simferry watch 's3://bucket/a+b=c&d/power-1'                  in the shell, quoted
     simferry.open("s3://bucket/a+b=c&d/power-1").watch()          in Python
     sim_watch("s3://bucket/a+b=c&d/power-1")                      in R
 
-A text is spelled when it becomes a string, in the words of the face that is active in this process: `speaking` sets it where a face
-begins; Python is what there is without one. So an error that crosses processes is spelled by the one that shows it.
+A text is spelled when it becomes a string, for the face that is active in this process: `speaking` sets it; the default is Python.
+So an error that crosses processes is spelled by the process that shows it.
 """
 
 import contextlib
@@ -24,10 +24,10 @@ class Face(enum.Enum):
     SHELL = "shell"
     PYTHON = "python"
     R = "r"
-    FILE = "file"  # a sweep file: its options are keys and values of TOML, all else is the shell's
+    FILE = "file"  # a sweep file: options are spelled as in TOML, everything else as in the shell
 
 
-_active = [Face.PYTHON]  # of this process, not of a thread: helpers of any thread show their errors to the same user
+_active = [Face.PYTHON]  # by process: all threads show their errors to the same user
 
 
 def active() -> Face:
@@ -36,7 +36,7 @@ def active() -> Face:
 
 @contextlib.contextmanager
 def speaking(face: Face) -> Iterator[None]:
-    """Meanwhile this process spells texts in the words of this face."""
+    """Within the block, this process spells texts for this face."""
     _active.append(face)
     try:
         yield
@@ -45,12 +45,12 @@ def speaking(face: Face) -> Iterator[None]:
 
 
 def speak(face: Face) -> None:
-    """Spell texts in the words of this face, to the end of the innermost `speaking`."""
+    """Spell texts for this face, until the innermost `speaking` ends."""
     _active[-1] = face
 
 
 class Part:
-    """What each face spells in its own way. With + it makes a text, in an f-string it is spelled at once."""
+    """A part of a text that each face spells in its own way. With + it makes a Text; in an f-string it is spelled at once."""
 
     def spelled(self, face: Face) -> str:
         raise NotImplementedError
@@ -70,11 +70,11 @@ class Missing:
 
 
 NA = Missing()
-Words = str | Part  # what a message or a hint is given as
+Words = str | Part  # the type of messages and hints
 
 
 class Text(Part):
-    """Strings and parts, one after the other. One without any is false."""
+    """A sequence of strings and parts. An empty one is false."""
 
     def __init__(self, *pieces: Words) -> None:
         nested = (piece.pieces if isinstance(piece, Text) else (piece,) for piece in pieces)
@@ -91,7 +91,7 @@ class Text(Part):
 
 
 def lines(*texts: Words) -> Text:
-    """Those of the texts that are not empty, each on a line of its own."""
+    """The texts that are not empty, one per line."""
     out = Text()
     for text in texts:
         out = Text(out, "\n" if out and text else "", text)
@@ -99,7 +99,7 @@ def lines(*texts: Words) -> Text:
 
 
 class Option(Part):
-    """An option of a verb, with a value to give it or by its name alone: --max-runtime 60, max_runtime=60, max_runtime = 60."""
+    """An option of a verb, with or without a value: --max-runtime 60, max_runtime=60, max_runtime = 60."""
 
     def __init__(self, name: str, value: Any = None) -> None:
         self.name, self.value = name, value
@@ -121,7 +121,7 @@ class Literal(Part):
 
 
 class BackendOptions(Part):
-    """Options of a backend, for a run that is to begin. R gives them to the function that describes it: sim_docker(jobs = 2)."""
+    """Options of a backend for a new run. In R they are arguments of the backend's function: sim_docker(jobs = 2)."""
 
     def __init__(self, backend: str, **options: Any) -> None:
         self.backend, self.options = backend, options
@@ -134,7 +134,7 @@ class BackendOptions(Part):
 
 
 class Parameter(Part):
-    """A parameter that a design is to have."""
+    """A parameter to add to a design."""
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -150,7 +150,7 @@ class Parameter(Part):
 
 
 class Verb(NamedTuple):
-    """How faces call a verb. python and r: with {} where arguments stand; None where there is nothing like it but in a shell."""
+    """How each face calls a verb. python and r: {} stands for the arguments; None where only the shell has the verb."""
 
     shell: str
     python: str | None
@@ -172,7 +172,7 @@ VERBS = {
 
 
 class Command(Part):
-    """A call of a verb, that can be pasted. arguments: those without a name, a run's handle first; `...` for what was given before.
+    """A call of a verb that can be pasted. arguments: positional, a run's handle first; `...` stands for the user's earlier arguments.
 
     Command("resume", handle, budget=5)
     Command("plan", ..., backend="sagemaker", refresh_prices=True)
@@ -204,7 +204,7 @@ class Command(Part):
 
 
 class Help(Part):
-    """Where a verb's arguments are told."""
+    """Where a verb's arguments are documented."""
 
     def __init__(self, verb: str) -> None:
         self.verb = verb
@@ -219,7 +219,7 @@ class Help(Part):
 
 
 class Shell(Part):
-    """A command of another program's, which any face leaves to a shell."""
+    """A command of another program; every face shows it as a shell command."""
 
     def __init__(self, *words: str) -> None:
         self.words = words
@@ -242,7 +242,7 @@ class Variable(Part):
 
 
 class Extra(Part):
-    """What brings packages of Python's that only some need."""
+    """The command that installs optional Python packages."""
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -253,21 +253,21 @@ class Extra(Part):
         return "simferry_install()" if self.name in IN_R else f"simferry_install(extras = {_literal(self.name, face)})"
 
 
-IN_R = ("design", "docker")  # which simferry_install() brings without being asked
+IN_R = ("design", "docker")  # which simferry_install() always installs
 
 
 class Upgrade(Part):
-    """How simferry itself is brought up to date."""
+    """The command that updates simferry."""
 
     def spelled(self, face: Face) -> str:
         if face is Face.R:
-            return "install the R package simferry anew, then  simferry_install()"
+            return "install the R package simferry again, then  simferry_install()"
         return "pip install --upgrade simferry"
 
 
 # ---- names and values ----
 
-_REPEATED = {"include": "include", "inputs": "input"}  # in a shell once for each of their values
+_REPEATED = {"include": "include", "inputs": "input"}  # the shell repeats these for each value
 
 
 def _name(name: str, face: Face) -> str:
@@ -299,7 +299,7 @@ def _word(value: Any) -> str:
 
 
 def _plain(value: Any) -> Any:
-    """Numbers of numpy's as Python's; paths as strings."""
+    """numpy's numbers as Python's; paths as strings."""
     value = value.item() if hasattr(value, "item") else value
     return (
         value
@@ -316,7 +316,7 @@ def _literal(value: Any, face: Face) -> str:
     if value is ...:
         return "..."
     if isinstance(value, str):
-        return json.dumps(value, ensure_ascii=False)  # whose escapes all three have
+        return json.dumps(value, ensure_ascii=False)  # all three have JSON's escapes
     if isinstance(value, bool) or value is None:
         words = {Face.PYTHON: ("None", "False", "True"), Face.R: ("NULL", "FALSE", "TRUE")}.get(
             face, ("", "false", "true")

@@ -1,4 +1,4 @@
-"""What is drawn on a terminal: a progress bar, a last line, tables."""
+"""Draws on a terminal: a progress bar, a status line, tables."""
 
 import math
 import shutil
@@ -17,7 +17,7 @@ from .system.terminal import shown, styled, unguarded, visible
 
 @contextmanager
 def progress_bar(show: bool) -> Iterator[Callable[[Progress], None]]:
-    """A callback that shows replications done, rate, failures and time left; on a terminal as a bar, else as a line at times."""
+    """A callback that shows replications done, rate, failures and time left: as a bar on a terminal, else a line every 10 seconds."""
     if not show:
         yield lambda _: None
     elif sys.stderr.isatty():
@@ -35,7 +35,7 @@ def progress_bar(show: bool) -> Iterator[Callable[[Progress], None]]:
         task = bar.add_task("", total=None, text="")
 
         def update(now: Progress) -> None:
-            bar.start()  # now, below all that was printed before
+            bar.start()  # only now, below what was printed before
             bar.update(task, total=now.total, completed=now.done, text=visible(progress_text(now)))
 
         try:
@@ -43,7 +43,7 @@ def progress_bar(show: bool) -> Iterator[Callable[[Progress], None]]:
         finally:
             try:
                 bar.stop()
-            except IndexError:  # Ctrl-C came while it was starting, and rich finds only half of it
+            except IndexError:  # Ctrl-C came while the bar was starting
                 console.show_cursor()
     else:
         last = time.monotonic()
@@ -69,7 +69,7 @@ def shown_progress(on_progress: Callable[[Progress], None] | None) -> Iterator[C
 
 @contextmanager
 def last_line(show: bool) -> Iterator[Callable[[str], None]]:
-    """A callback that shows what is being done: on a terminal the last line only, and none when all is done."""
+    """A callback that shows the current step; on a terminal in one line, which is erased at the end."""
     if not show:
         yield lambda _: None
     elif not sys.stderr.isatty():
@@ -84,15 +84,15 @@ def last_line(show: bool) -> Iterator[Callable[[str], None]]:
 
 
 def on_terminal() -> bool:
-    """Whether somebody sees what is written to standard error as it comes."""
+    """Whether standard error is a terminal."""
     return sys.stderr is not None and sys.stderr.isatty()
 
 
 def show_table(frame: Any, most_rows: int = 40) -> None:
     """A pandas.DataFrame as columns of text.
 
-    On a terminal that is too narrow, columns that hold one value in all rows are named once, and the others continue below,
-    beside the first column again.
+    On a terminal that is too narrow, a column with the same value in all rows is shown once, above the table. The other columns
+    continue below, after the first column again.
     """
     rows = frame.head(most_rows)
     columns = [Column(str(name), rows.iloc[:, i]) for i, name in enumerate(frame.columns)]
@@ -127,7 +127,7 @@ class Column:
 
     def __init__(self, name: str, values: Any) -> None:
         self.name = shown(name, sys.stdout)
-        self.cells = [shown(cell(value), sys.stdout) for value in values]  # as wide as it is shown
+        self.cells = [shown(cell(value), sys.stdout) for value in values]  # escaped, as width counts what is shown
         self.right = values.dtype.kind in "ifub"
 
     def clip(self, width: int) -> None:

@@ -1,8 +1,8 @@
-"""Numbers as a person would say them: durations, dollars, how many of something."""
+"""Durations, US dollars and counts as text."""
 
 
 def duration(seconds: float) -> str:
-    """Seconds as a person would say them: 0.4 s, 12 s, 3 min, 2 h 05 min."""
+    """Seconds as text: 0.4 s, 12 s, 3 min, 2 h 05 min."""
     if seconds < 9.95:
         return f"{seconds:.1f} s"
     if seconds < 119.5:
@@ -12,9 +12,10 @@ def duration(seconds: float) -> str:
 
 
 def dollars(cost: float) -> str:
-    """US dollars, as a person would say them: $1.25, less than $0.01."""
+    """US dollars as text: $1.25, less than $0.01."""
     return "less than $0.01" if 0 < cost < 0.01 else f"${cost:.2f}"
 
 
 def counted(number: int, what: str) -> str:
+    """A number and what it counts, with a plural s: 1 job, 1,200 jobs."""
     return f"{number:,} {what}" if number == 1 else f"{number:,} {what}s"

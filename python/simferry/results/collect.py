@@ -33,10 +33,10 @@ class Collected:
     warnings: pa.Table
 
 
-def read_blocks(run: RunFolder, mend: bool = True, after: str = "") -> Iterator[tuple[str, blocks.Block]]:
+def read_blocks(run: RunFolder, set_aside: bool = True, after: str = "") -> Iterator[tuple[str, blocks.Block]]:
     """The names and contents of the run's undamaged blocks.
 
-    mend: move damaged blocks aside and warn of them. after: read only blocks whose names sort after this one.
+    set_aside: move damaged blocks aside and warn of them. after: read only blocks whose names sort after this one.
     """
     names = {name.name: name for name in run.block_names() if name.name > after}
     for name, content in run.read_blocks(names):
@@ -44,7 +44,7 @@ def read_blocks(run: RunFolder, mend: bool = True, after: str = "") -> Iterator[
             block = blocks.decode(content)
             check_block(block, names[name], run.record.conditions)
         except blocks.DamagedBlock as damage:
-            if not mend:
+            if not set_aside:
                 continue
             try:
                 where = f"was moved to {run.set_aside(name)}"

@@ -1,4 +1,4 @@
-"""Files: written whole or not at all, the errors of the operating system in words, and names that stay below their folder."""
+"""Files: atomic writes, the operating system's errors as messages, and names that stay below their folder."""
 
 import contextlib
 import errno
@@ -20,31 +20,31 @@ _REASONS = {
 }
 
 
-def is_address(place: object) -> bool:
-    """Whether a place is an object store's address, and not a folder."""
-    return isinstance(place, str) and "://" in place
+def is_address(source: object) -> bool:
+    """Whether something is an address in an object store, and not a path."""
+    return isinstance(source, str) and "://" in source
 
 
 @contextlib.contextmanager
-def writing(place: Path, hint: Words = "") -> Iterator[None]:
-    """Turns the operating system's errors into one that names the place and what to do."""
+def writing(path: Path, hint: Words = "") -> Iterator[None]:
+    """Turns the operating system's errors into a StoreError that names the path and what to do."""
     try:
         yield
     except OSError as error:
-        where = error.filename or place
+        where = error.filename or path
         if error.errno in _REASONS:
             raise StoreError(
                 f"can't write {where}: {_REASONS[error.errno]}",
                 hint
                 or Text(
-                    "Mend that, or choose another place: ", Option("store", "/another/folder"), " (SIMFERRY_STORE)."
+                    "Correct this, or choose another folder: ", Option("store", "/another/folder"), " (SIMFERRY_STORE)."
                 ),
             ) from None
         raise StoreError(f"can't write {where}: {error.strerror or error}", hint) from None
 
 
 def write_whole(path: Path, data: bytes) -> None:
-    """Write a file so that it is there whole, on disk, or not at all."""
+    """Write a file atomically: it is on disk completely, or not at all."""
     open_file = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
         with open(open_file, "wb") as file:
@@ -59,7 +59,7 @@ def write_whole(path: Path, data: bytes) -> None:
 
 
 def sync(folder: Path) -> None:
-    """What was renamed in a folder stays renamed when the power goes."""
+    """Write a folder's entries to disk, so that renames survive a power failure."""
     number = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(number)
@@ -68,18 +68,18 @@ def sync(folder: Path) -> None:
 
 
 def below(folder: Path, name: str) -> Path:
-    """The file of a name below a folder. Whoever can write to a store names its objects."""
+    """The path of a name below a folder. Others may choose names in a store: StoreError for one that leads out of the folder."""
     path = folder / name
     if not all(map(is_name, name.split("/"))) or not path.is_relative_to(folder):
-        raise StoreError(f"{name!r} is no name for a file of a run folder")
+        raise StoreError(f"{name!r} is not a valid name of a file in a run folder")
     return path
 
 
 def is_name(part: str) -> bool:
-    """Whether it names a file or folder, and nothing above it, on any system."""
+    """Whether a text names a file or folder on any system, and not a parent folder."""
     return part not in ("", ".", "..") and not re.search(r"[\\\x00-\x1f\x7f]", part)
 
 
 def cache_folder() -> Path:
-    """simferry's folder among the user's caches."""
+    """simferry's folder in the user's cache folder."""
     return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "simferry"

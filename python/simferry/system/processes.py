@@ -1,4 +1,4 @@
-"""Who computes: a process of this machine, or one of another machine that shares the folder."""
+"""Identifies processes, on this machine and on others that share a folder."""
 
 import contextlib
 import os
@@ -9,7 +9,7 @@ from typing import IO, Any
 
 import psutil
 
-# of a process whose linear algebra is to have the same bits on any machine: the number of threads changes them
+# environment variables of workers: the number of threads changes the bits of linear algebra
 ONE_THREAD = {
     **{f"{name}_NUM_THREADS": "1" for name in ("OMP", "OPENBLAS", "MKL", "NUMEXPR")},
     "VECLIB_MAXIMUM_THREADS": "1",
@@ -17,7 +17,7 @@ ONE_THREAD = {
 
 
 def identity(pid: int) -> dict[str, Any]:
-    """A process's number, when it started, which no other process of that number shares, and where its number counts."""
+    """What identifies a process: its number (PID), when it started, the host, and the space in which the number is unique."""
     started = None
     with contextlib.suppress(psutil.Error):
         started = psutil.Process(pid).create_time()
@@ -26,8 +26,8 @@ def identity(pid: int) -> dict[str, Any]:
 
 @cache
 def _space() -> str:
-    """Where process numbers count: on this machine since it started, and containers have numbers of their own. Empty where the
-    system does not tell: process numbers are then taken to be this machine's."""
+    """The space in which process numbers are unique: this machine since it started, or one of its containers. Empty where the
+    system does not show it; all numbers are then taken as this machine's."""
     with contextlib.suppress(OSError):
         return f"{Path('/proc/sys/kernel/random/boot_id').read_text().strip()} {os.readlink('/proc/self/ns/pid')}"
     return ""
@@ -38,7 +38,7 @@ def is_here(record: dict[str, Any]) -> bool:
 
 
 def process_of(record: dict[str, Any]) -> psutil.Process | None:
-    """That very process, and not another with its number, if it runs, and here."""
+    """The process of a record, if it runs on this machine; None where another process has its number now."""
     with contextlib.suppress(psutil.Error, KeyError, OverflowError):
         process = psutil.Process(record["pid"])
         if is_here(record) and process.create_time() == record["started"] and process.status() != psutil.STATUS_ZOMBIE:
@@ -47,14 +47,14 @@ def process_of(record: dict[str, Any]) -> psutil.Process | None:
 
 
 def alive(record: dict[str, Any], lock: Path | None = None) -> bool:
-    """Whether that process runs. Of one that is not here: whether anybody holds the lock that it has as long as it lives."""
+    """Whether the process of a record runs. lock: a file that the process keeps locked, for a process on another machine."""
     if is_here(record) or lock is None:
         return process_of(record) is not None
     return is_held(lock)
 
 
 def claim(file: IO[bytes]) -> bool:
-    """Whether this process now holds the lock of a file; the system lets go of it when the process ends, however it does."""
+    """Lock a file. Returns whether this process holds the lock; the system releases it when the process ends."""
     return _flock(file, shared=False)
 
 
@@ -74,6 +74,6 @@ def _flock(file: IO[bytes], shared: bool) -> bool:
         fcntl.flock(file, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
-    except (ImportError, OSError):  # no locks on this system: driver.json and the race for a plan's number have to do
+    except (ImportError, OSError):  # no locks on this system: only driver.json and the unique numbers of plans remain
         pass
     return True

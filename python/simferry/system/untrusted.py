@@ -1,8 +1,8 @@
-"""Files that somebody else wrote, and may be writing still: what containers leave in their folders, what lies in shared stores.
+"""Reads files that others wrote and may still change: in folders of containers, and in shared stores.
 
-A root folder is named by us; what lies below it is anybody's. Folders are opened one in the other, no link is followed, and what
-is neither a plain file nor a folder (links, devices, fifos, sockets) is passed over. A file is looked at when it is open, so that
-a change meanwhile leads nowhere else.
+The root folder is ours; others may write below it. Each folder is opened from its parent, no link is followed, and whatever is
+neither a plain file nor a folder (links, devices, fifos, sockets) is passed over. A file is checked after it has been opened, so
+that nobody can replace it between check and use.
 """
 
 import contextlib
@@ -17,23 +17,22 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
 
-Sent = dict[tuple[Path, str], tuple[int, int]]  # of a file in a folder, when it was written and its size
-DEEPEST = 100  # folders in folders: each is open while what is in it is read
-MOST_TOLD = 100  # names of what is passed over
+Sent = dict[tuple[Path, str], tuple[int, int]]  # by folder and name: time of change, and size
+DEEPEST = 100  # nested folders: each stays open while its content is read
+MOST_LISTED = 100  # names of files that are passed over
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-_FILE = (
-    os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
-)  # an open fifo would wait for its writer
+# non-blocking: opening a fifo would wait for its writer
+_FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 _UNFIT = (errno.ELOOP, errno.ENOTDIR, errno.EISDIR, errno.EMLINK, errno.ENAMETOOLONG, errno.ENXIO)
 
 
 class Unfit(OSError):
-    """What lies there is no plain file, or no folder of plain files."""
+    """A path is not a plain file, or not a folder."""
 
 
 @contextlib.contextmanager
 def opened(folder: Path, *parts: str, make: bool = False) -> Iterator[int]:
-    """The descriptor of a folder below one of ours. make: folders that are not there. Raises FileNotFoundError, or Unfit."""
+    """The descriptor of a folder below one of ours. make: create missing folders. Raises FileNotFoundError or Unfit."""
     number = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         for part in parts:
@@ -47,7 +46,7 @@ def opened(folder: Path, *parts: str, make: bool = False) -> Iterator[int]:
 
 def _checked(name: str) -> str:
     if name in ("", ".", "..") or "/" in name or "\0" in name:
-        raise Unfit(errno.EINVAL, "it is no name of a file", name)
+        raise Unfit(errno.EINVAL, "it is not a valid file name", name)
     return name
 
 
@@ -60,13 +59,13 @@ def _inside(folder: int, name: str, flags: int, make: bool = False) -> int:
         return os.open(name, flags, dir_fd=folder)
     except OSError as error:
         if error.errno in _UNFIT:
-            raise Unfit(error.errno, "it is a link, or no plain file or folder", name) from None
+            raise Unfit(error.errno, "it is a link, or not a plain file or folder", name) from None
         raise
 
 
 @dataclass(frozen=True)
 class File:
-    """A plain file, as long as the folder that it was found in is being read. name: below the tree, with slashes."""
+    """A plain file, usable while its folder is being read. name: path below the tree, with slashes."""
 
     name: str
     mtime_ns: int
@@ -76,15 +75,15 @@ class File:
 
     @contextlib.contextmanager
     def open(self) -> Iterator[BinaryIO]:
-        """Raises FileNotFoundError where it is gone, Unfit where something else has come into its place."""
+        """Open it for reading. Raises FileNotFoundError if it is gone, Unfit if it is no plain file now."""
         number = _inside(self._folder, self.name.rpartition("/")[2], _FILE)
         with os.fdopen(number, "rb") as stream:
             if not stat.S_ISREG(os.fstat(number).st_mode):
-                raise Unfit(errno.EINVAL, "it is no plain file", self.name)
+                raise Unfit(errno.EINVAL, "it is not a plain file", self.name)
             yield stream
 
     def copy(self, stream: BinaryIO) -> BinaryIO:
-        """Its content of now, no longer than it was when it was found: a whole that nobody can change while it is sent."""
+        """A copy of its content that nobody can change while it is sent, no longer than the file was when it was found."""
         check_room(tempfile.gettempdir(), self.size)
         content: BinaryIO = tempfile.SpooledTemporaryFile(max_size=1 << 26)  # type: ignore[assignment]  # noqa: SIM115
         _copy(stream, content, self.size)
@@ -92,7 +91,7 @@ class File:
         return content
 
     def keep(self, path: Path) -> None:
-        """Have it at a path of ours too: as a second name of the same file where it is our own, else as a copy."""
+        """Put it at a path of ours too: as a hard link if the file is our own, else as a copy."""
         with self.open() as stream:
             if os.fstat(stream.fileno()).st_uid == os.geteuid():
                 with contextlib.suppress(OSError):  # another disk, or a file system without hard links
@@ -105,9 +104,9 @@ class File:
 
 @dataclass
 class Tree:
-    """The folder root/parts[0]/parts[1]/..., of which root is ours. at_most: bytes of a file.
+    """The folder root/parts[0]/parts[1]/..., of which root is ours. at_most: bytes of a file; larger ones are passed over.
 
-    passed_over: what `files` has left out, with the reason, by its name.
+    passed_over: why `files` left out a file, by its name.
     """
 
     root: Path
@@ -116,7 +115,7 @@ class Tree:
     passed_over: dict[str, str] = field(default_factory=dict)
 
     def files(self) -> Iterator[File]:
-        """Every plain file, sorted; nothing where there is no such folder. Each is to be used before the next is asked for."""
+        """All plain files, sorted; none if there is no such folder. Use each before the iterator moves on."""
         try:
             with opened(self.root, *self.parts) as folder:
                 yield from self._walk(folder, "", 1)
@@ -126,9 +125,9 @@ class Tree:
             self.pass_over("", error)
 
     def send(self, sent: Sent, take: Callable[[File, BinaryIO], None]) -> None:
-        """Give each file that is new or has changed to `take`, with its open content; `sent` remembers how it was.
+        """Call `take` with each file that is not in `sent` or has changed, and its open stream; then record it in `sent`.
 
-        take: raises Unfit where the other side can't have it.
+        take: raises Unfit for a file that can't be sent.
         """
         for file in self.files():
             key, state = (self.root.joinpath(*self.parts), file.name), (file.mtime_ns, file.size)
@@ -137,7 +136,7 @@ class Tree:
             with contextlib.ExitStack() as until_sent:
                 try:
                     stream = until_sent.enter_context(file.open())
-                except FileNotFoundError:  # it was moved on while we looked
+                except FileNotFoundError:  # it was moved meanwhile
                     continue
                 except (Unfit, PermissionError) as error:
                     self.pass_over(file.name, error)
@@ -146,13 +145,13 @@ class Tree:
                     take(file, stream)
                     sent[key] = state
                 except OSError as error:
-                    # a disk that is full is ours to mend; that holes do not fit on it is the file's own fault
+                    # a full disk is an error; a file with holes that does not fit is passed over
                     if not (isinstance(error, Unfit) or (error.errno == errno.ENOSPC and file.on_disk < file.size)):
                         raise
                     self.pass_over(file.name, error)
 
     def pass_over(self, name: str, why: OSError) -> None:
-        if len(self.passed_over) < MOST_TOLD:
+        if len(self.passed_over) < MOST_LISTED:
             self.passed_over["/".join([*self.parts, name]).rstrip("/")] = why.strerror or str(why)
 
     def _walk(self, folder: int, above: str, depth: int) -> Iterator[File]:
@@ -165,7 +164,7 @@ class Tree:
                 if stat.S_ISREG(found.st_mode):
                     if self.at_most is not None and found.st_size > self.at_most:
                         raise Unfit(
-                            errno.EFBIG, f"it has {found.st_size:,} bytes, and no more than {self.at_most:,} fit"
+                            errno.EFBIG, f"it has {found.st_size:,} bytes, more than the {self.at_most:,} allowed"
                         )
                     yield File(name, found.st_mtime_ns, found.st_size, folder, found.st_blocks * 512)
                 elif stat.S_ISDIR(found.st_mode):
@@ -177,8 +176,8 @@ class Tree:
                     finally:
                         os.close(inner)
                 else:
-                    raise Unfit(errno.EINVAL, _KINDS.get(stat.S_IFMT(found.st_mode), "it is no plain file"))
-            except FileNotFoundError:  # it was moved on while we looked
+                    raise Unfit(errno.EINVAL, _KINDS.get(stat.S_IFMT(found.st_mode), "it is not a plain file"))
+            except FileNotFoundError:  # it was moved meanwhile
                 continue
             except (Unfit, PermissionError) as error:
                 self.pass_over(name, error)
@@ -194,7 +193,8 @@ _KINDS = {
 
 
 def read(root: Path, name: str, at_most: int, absent: bool = False) -> bytes | None:
-    """The first bytes of the plain file root/name; None where there is none. absent: raise FileNotFoundError if nothing is."""
+    """The first `at_most` bytes of the plain file root/name; None if there is none. absent: raise FileNotFoundError if nothing is
+    there."""
     *parts, short = name.split("/")
     try:
         with opened(root, *parts) as folder, File(short, 0, 0, folder).open() as stream:
@@ -208,7 +208,7 @@ def read(root: Path, name: str, at_most: int, absent: bool = False) -> bytes | N
 
 
 def is_plain(path: Path, at_most: int) -> bool:
-    """Whether there is a plain file of no more than so many bytes."""
+    """Whether a path is a plain file of at most so many bytes."""
     with contextlib.suppress(OSError):
         found = os.lstat(path)
         return stat.S_ISREG(found.st_mode) and found.st_size <= at_most
@@ -216,7 +216,7 @@ def is_plain(path: Path, at_most: int) -> bool:
 
 
 def write(root: Path, name: str, stream: BinaryIO, size: int) -> None:
-    """Write the file root/name, whole or not at all. size: bytes, of which no more are read."""
+    """Write the file root/name atomically. size: the number of bytes to read at most."""
     *parts, short = name.split("/")
     with opened(root, *parts, make=True) as folder:
         check_room(folder, size, str(root / name))
@@ -240,21 +240,21 @@ def write(root: Path, name: str, stream: BinaryIO, size: int) -> None:
 
 
 def _copy(stream: BinaryIO, out: BinaryIO, size: int) -> None:
-    """No more than it had when it was found: its writer may be adding to it for ever."""
+    """Copy at most `size` bytes: the file's writer may never stop adding to it."""
     while size and (part := stream.read(min(size, 1 << 20))):
         out.write(part)
         size -= len(part)
 
 
 def check_room(folder: str | int, size: int, name: str = "") -> None:
-    """Raise OSError where so many bytes do not fit on a folder's disk: a file of holes takes room only when it is copied."""
+    """Raise OSError if so many bytes do not fit on a folder's disk. A file with holes takes room only when it is copied."""
     room = os.statvfs(folder)
     if size > room.f_bavail * room.f_frsize:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), name)
 
 
 def touch(root: Path, name: str) -> None:
-    """Make the empty file root/name, if there is nothing of that name."""
+    """Create the empty file root/name, unless something has that name."""
     *parts, short = name.split("/")
     with opened(root, *parts) as folder, contextlib.suppress(FileExistsError):
         os.close(os.open(_checked(short), os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o666, dir_fd=folder))
@@ -262,8 +262,8 @@ def touch(root: Path, name: str) -> None:
 
 @contextlib.contextmanager
 def scrap_folder(prefix: str) -> Iterator[Path]:
-    """A temporary folder in which containers may write. What can't be removed stays: tempfile's own way of removing changes the
-    permissions of what links point to."""
+    """A temporary folder to which containers may write. Files that can't be removed stay: tempfile's own removal would change the
+    permissions of the targets of links."""
     folder = Path(tempfile.mkdtemp(prefix=prefix))
     try:
         yield folder

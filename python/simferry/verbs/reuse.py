@@ -64,7 +64,7 @@ def _take_from(
     folders = earlier.bring_artifacts()
     with_artifacts = {int(p.name) for p in folders.iterdir() if p.name.isdecimal()} if folders.is_dir() else set()
     others = {plan.number for plan in earlier.plans() if plan.changed_code}  # went on with other code
-    for name, block in read_blocks(earlier, mend=False):
+    for name, block in read_blocks(earlier, set_aside=False):
         if JobId(name).plan in others or (not run.record.image and any(map(now.differs, own_code.news_of(block)))):
             continue
         status = block.table("replications").columns

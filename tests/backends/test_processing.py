@@ -526,7 +526,7 @@ def test_a_quota_of_zero(tmp_path, emulate, image_r):
     emulator = emulate(quotas={SMALL: 0})
     script = write(tmp_path, *DRAWS["r"])
     assert f"quota for processing jobs on {SMALL} is 0" in refused(emulator, script, image_r, asked=1)
-    assert "and a job takes 2" in refused(emulate(quotas={SMALL: 1}), write(tmp_path, "all.R", "1"), image_r, asked=1,
+    assert "and a job needs 2" in refused(emulate(quotas={SMALL: 1}), write(tmp_path, "all.R", "1"), image_r, asked=1,
                                           hosts=2, args="{n} {effect}")  # fmt: skip
 
 
@@ -580,7 +580,7 @@ def test_a_replay_runs_in_the_runs_own_image(tmp_path, emulator, image_r):
     row = run.results().iloc[1]
     assert sf.open(run.address).replay(1, 2) == {"m": row["m"], "inside": True}
     elsewhere = run._backend(image_id="sha256:" + "0" * 64)
-    with pytest.raises(errors.UsageError, match=r"is not here, and a replay runs in it\ndocker pull"):
+    with pytest.raises(errors.UsageError, match=r"which is not on this machine\ndocker pull"):
         elsewhere.foreground("replay")
 
 
@@ -591,7 +591,7 @@ def test_what_is_refused_leaves_nothing_in_the_store(tmp_path, emulator, image_r
     )
     assert "is not a role" in refused(emulator, script, image_r, role="arn:aws:iam::123456789012:user/me")
     said = refused(emulator, script, image_r, budget=0.0001, jobs=2)
-    assert "to start up costs $0.0083" in said and "budget=0.01, or more" in said
+    assert "the start costs $0.0083" in said and "budget=0.01, or more" in said
     assert sf.runs(f"s3://{emulator.bucket}/simferry") == []
 
 

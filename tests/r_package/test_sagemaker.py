@@ -267,7 +267,7 @@ def test_what_can_t_be_is_one_clear_error_and_r_goes_on(emulator, image_r, in_r)
     *errors, last = re.split(r"\n(?=simferry_error_|\d+ rows)", said.strip())
     bucket = ("aws: there is no bucket nowhere-at-all", "aws s3 mb s3://nowhere-at-all")
     expected = [
-        ("usage: the sagemaker backend needs the IAM role that its jobs run with",
+        ("usage: the sagemaker backend needs the IAM role of its jobs",
          'sim_sagemaker(role = "arn:aws:iam::123456789012:role/simferry"), or SIMFERRY_ROLE'),
         ('usage: instance_type is "ml.m5.xlareg"; it has to be one that is known', "Did you mean ml.m5.xlarge"),
         ('usage: jobs is "two"; it has to be a whole number from 1',),

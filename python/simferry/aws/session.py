@@ -163,7 +163,7 @@ def refused(what: str, error: Any) -> ServiceError:
     if error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0) >= 500:  # the request may have been executed
         text = f"{what}: AWS could not say whether {error.operation_name} was done: {message} ({code})"
         return NoAnswer(text, service="AWS")
-    role = Option("role") + ", or SIMFERRY_ROLE; docs/iam/ tells how to make one." if "ssume role" in message else ""
+    role = Option("role") + ", or SIMFERRY_ROLE; docs/iam/ says how to create one." if "ssume role" in message else ""
     return AwsError(f"{what}: AWS refuses {error.operation_name}: {message} ({code})", role, code)
 
 

@@ -9,12 +9,12 @@ _CLASSES = {"local": ("local", "Local"), "docker": ("docker", "Docker"), "sagema
 
 
 def backend(name: str, **options: Any) -> Backend:
-    """The backend of that name, with these options. Raises UsageError that names all that is wrong."""
+    """The backend of that name, with these options. Raises a UsageError that names every wrong option."""
     return backend_of(check(backend_kind(name), options))
 
 
 def backend_of(options: Options) -> Backend:
-    """The backend whose options those are."""
+    """The backend to which these options belong."""
     from importlib import import_module
 
     module, name = _CLASSES[options.table]

@@ -1,6 +1,6 @@
-"""What a backend is: where jobs run. Nothing above this package asks which one it is.
+"""The interface of backends. A backend runs jobs; no module above this package depends on which backend it is.
 
-A backend for a service that runs jobs by itself is a `ServiceBackend` (service.py), which needs four functions more of it.
+If a service runs the jobs, derive from `ServiceBackend` (service.py), which needs only four functions.
 """
 
 import math
@@ -16,21 +16,21 @@ from ..errors import ServiceError
 from ..store.run_folder import RunFolder
 from ..sweep.options import Options
 
-# pending -> running -> succeeded | failed | cancelled | lost. That a job ended does not mean that its results are there.
+# pending -> running -> succeeded | failed | cancelled | lost. The results of an ended job may be incomplete.
 ENDED = ("succeeded", "failed", "cancelled", "lost")
 LONGEST_LOG = 1 << 30  # bytes of a job's log that are read
-LOG_REQUESTS_PER_SECOND = 10  # of a service that keeps logs: others read them too
-Report = Callable[[str], None]  # called with a line that says what is being done
+LOG_REQUESTS_PER_SECOND = 10  # to a service that keeps logs; other users of the account share its limit
+Report = Callable[[str], None]  # called with a line about progress
 
 
 @dataclass(frozen=True)
 class Traits:
-    """What the driver has to know of a backend; it follows from the options alone.
+    """What the driver needs to know about a backend. It depends only on the options.
 
-    workers: cores of one job. jobs: at the most. seconds_at_most: that a job may run. contract: jobs run in containers and see
-    /opt/ml/processing as SageMaker's do. outlives_driver: jobs go on without their driver. poll_seconds: between two polls, at the
-    least. remote_logs: a service keeps the logs, and a job's last lines come a little after its end. service: who runs the
-    jobs, as users call it.
+    workers: cores of one job. jobs: maximum number of jobs. seconds_at_most: maximum run time of a job. contract: jobs run in
+    containers with /opt/ml/processing, as on SageMaker. outlives_driver: jobs go on after their driver ends. poll_seconds:
+    minimum time between two polls. remote_logs: a service keeps the logs, and a job's last lines arrive shortly after its end.
+    service: the name of whatever runs the jobs, for users.
     """
 
     workers: int
@@ -46,8 +46,8 @@ class Traits:
 
 @dataclass(frozen=True)
 class Prepared:
-    """What `prepare` has found. options: that the user did not give, to be kept with the run. image_digest: the content of the
-    image in which jobs run. note: what the user should know about where it runs."""
+    """The result of `prepare`. options: to be recorded with the run, beside those that the user gave. image_digest: identifies the
+    image in which jobs run. note: is shown to the user."""
 
     options: Mapping[str, Any] = field(default_factory=dict)
     image_digest: str | None = None
@@ -58,8 +58,8 @@ class Prepared:
 class JobState:
     """The state of a job.
 
-    cut_short: it was ended by its time limit or with its host, and not by what it ran. reason: how it ended, in the service's
-    words. refusal: why the service could not run it, where that may hold for any other job of the run.
+    cut_short: its time limit ended it, or its host was lost; the simulation is not the cause. reason: how it ended, in the
+    service's words. refusal: why the service could not run it, if that may be true of all other jobs of the run.
     """
 
     state: str
@@ -70,8 +70,10 @@ class JobState:
 
 @dataclass(frozen=True)
 class Standing:
-    """The state of jobs. waits_for: what pending ones wait for, in words. dollars: that the run's jobs have cost so far; None where
-    they cost nothing. active: jobs ended, or were planned, so short a time ago that a driver elsewhere may be about to start more.
+    """The state of jobs.
+
+    waits_for: what pending jobs wait for, in words. dollars: cost of the run's jobs so far (US dollars); None if they cost nothing.
+    active: jobs ended or were planned so recently that a driver on another machine may start more.
     """
 
     jobs: dict[str, JobState]
@@ -85,7 +87,7 @@ class Standing:
 
 
 class Line(NamedTuple):
-    """A line that a job printed. host: which of its hosts did. text: with the line's end, unless it has none yet."""
+    """A line that a job printed. host: the host that printed it. text: ends with a line break, unless the line is incomplete."""
 
     job: str
     host: str
@@ -93,66 +95,66 @@ class Line(NamedTuple):
 
 
 Lines = list[Line]
-Cursor = dict[str, Any]  # how far each log was read, by a name of the log's own
+Cursor = dict[str, Any]  # the position up to which each log was read, by the log's name
 
 
 @runtime_checkable
 class Backend(Protocol):
-    """Jobs are named plan-job (0001-0003); a job's folder is jobs/<name> of its run."""
+    """Names of jobs are plan-job (0001-0003). A job's folder is jobs/<name> in its run folder."""
 
     name: str
 
     @property
     def options(self) -> Options:
-        """The options with which it was made."""
+        """The options of this backend."""
 
     @property
     def traits(self) -> Traits: ...
 
     def default_store(self) -> str:
-        """Where runs live unless the user says."""
+        """The address of the store if the user names none."""
 
     def prepare(self, spec: Mapping[str, Any], store: str, on_progress: Report) -> Prepared:
-        """Raise what would keep a simulation from running here, before anything starts. store: its address."""
+        """Raises an error if the simulation can't run here. Starts nothing. store: its address."""
 
     def submit(self, run: RunFolder, jobs: Sequence[str]) -> None:
-        """Take over jobs whose files lie in the run's plan, and start those that can start now."""
+        """Accept jobs whose files are in the run's plan, and start those that can start now."""
 
     def poll(self, run: RunFolder, jobs: Sequence[str], begin: bool = False) -> Standing:
-        """The state of jobs. begin: start submitted jobs that wait and can start now; only the run's driver asks for that."""
+        """The state of jobs. begin: start submitted jobs that wait and can start now; only the run's driver sets it."""
 
     def cancel(self, run: RunFolder, jobs: Sequence[str], at_once: bool) -> None:
-        """Stop jobs; unless `at_once`, they may write what they have first."""
+        """Stop jobs. Unless `at_once`, each first writes the results that it has."""
 
     def read_logs(self, run: RunFolder, jobs: Sequence[str], after: Cursor | None = None) -> tuple[Lines, Cursor]:
-        """What jobs have printed, or have printed since: `after` is what an earlier call returned. A last line without its end
-        is read again by the next call."""
+        """The lines that jobs have printed: all, or only those since `after`, the cursor that an earlier call returned.
+        An incomplete last line is read again by the next call."""
 
 
 class Foreground(Protocol):
-    """Where the worker is asked something while the user waits: foreground.py.
+    """Runs the worker while the user waits (foreground.py).
 
-    contract: of Traits, of the jobs. stands_in: it is not where jobs run, but has to do for it.
+    contract: as in Traits. substitute: jobs run elsewhere, in another environment than this one.
     """
 
     contract: bool
-    stands_in: bool
+    substitute: bool
 
     def ask(self, spec: Mapping[str, Any], root: Path, verb: str, show: bool = False) -> "CompletedProcess[str]":
-        """Run the worker's `check` or `replay` with `root` as its root. show: print as it goes."""
+        """Run the worker's `check` or `replay` with `root` as its root. show: print its output."""
 
 
 @runtime_checkable
 class Interactive(Protocol):
-    """A backend that checks simulations and replays replications: where it can, in the very place where its jobs run."""
+    """A backend that can check simulations and replay replications, if possible in the environment of its jobs."""
 
     def foreground(self, verb: str) -> Foreground:
-        """Where `check` or `replay` runs. Raises UsageError where that can't be."""
+        """Where `check` or `replay` runs. Raises UsageError if it can't run."""
 
 
 @dataclass(frozen=True)
 class JobLimits:
-    """The limits of each job of a plan. seconds: the longest that a job may run. record: what plan.json has of the limits."""
+    """The limits of each job of a plan. seconds: maximum run time. record: the limits as plan.json has them."""
 
     seconds: float
     record: Mapping[str, Any]
@@ -160,23 +162,23 @@ class JobLimits:
 
 @runtime_checkable
 class Metered(Protocol):
-    """A backend whose jobs cost money. instances: on which they may run."""
+    """A backend whose jobs cost money. instances: the instance types that jobs may use."""
 
     instances: list[Instance]
 
     def job_limits(self, run: RunFolder, jobs: int) -> JobLimits:
-        """The limits of so many jobs, which are not planned yet. Raises BudgetReached."""
+        """The limits of the jobs of the next plan. jobs: their number. Raises BudgetReached."""
 
 
 def new_lines(job: str, host: str, log: bytes, cursor: Cursor) -> Lines:
-    """The lines of a log that is read whole, from where `cursor` says that it was read to; moves it behind the last whole line."""
+    """The new lines of a log. log: all its bytes. cursor: is moved to the end of the last complete line."""
     read_to = int(cursor.get(name := f"{job}/{host}", 0))
     cursor[name] = max(read_to, log.rfind(b"\n") + 1)
     return [Line(job, host, text.decode(errors="replace")) for text in log[read_to:].splitlines(keepends=True)]
 
 
 def log_text(backend: Backend, run: RunFolder, job: str) -> str:
-    """All that a job has printed, and how it ended where its service says so."""
+    """Everything that a job has printed, then the reason why it ended, if its service gives one."""
     lines, _ = backend.read_logs(run, [job])
     several = len({line.host for line in lines}) > 1
     reason = backend.poll(run, [job]).jobs[job].reason
@@ -185,7 +187,7 @@ def log_text(backend: Backend, run: RunFolder, job: str) -> str:
 
 
 def follow(backend: Backend, run: RunFolder, jobs: Sequence[str]) -> Iterator[tuple[str, str]]:
-    """The lines that jobs print, as they come, with the job's name, until all have ended."""
+    """Yields (job, line) as jobs print lines, until all jobs have ended."""
     traits, going_on = backend.traits, list(jobs)
     cursor: Cursor = {}
     had_ended: set[str] = set()

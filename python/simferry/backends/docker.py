@@ -1,4 +1,4 @@
-"""The docker backend: each job a container (or several hosts) here, under the contract of SageMaker Processing."""
+"""The docker backend: a job runs in one or several containers on this machine, under the contract of SageMaker Processing."""
 
 import contextlib
 import json
@@ -30,7 +30,7 @@ from .foreground import InImage
 from .names import job_name
 from .request import Machines, Places, check_hosts, processing_request
 
-ENGINE_SECONDS = 120  # how long an engine that restarts is waited for
+ENGINE_SECONDS = 120  # to wait for an engine that restarts
 _STATES = {"Completed": "succeeded", "Failed": "failed", "Stopped": "cancelled"}
 
 
@@ -97,7 +97,7 @@ class Docker:
             self._record(run, job, "running")
 
     def request(self, run: RunFolder, job: str) -> dict[str, Any]:
-        """The job as CreateProcessingJob has it; addresses are folders here."""
+        """The job as a request of CreateProcessingJob. Addresses stand for folders of this machine."""
         places = Places(
             local_uri(run.code),
             local_uri(run.job_folder(job)),
@@ -120,7 +120,7 @@ class Docker:
                 self._begin()
             self._unreachable_since = None
         except (requests.exceptions.RequestException, docker.errors.APIError) as error:
-            # an engine that restarts: its containers are gone, and their jobs' blocks are here
+            # the engine may be restarting: its containers are gone, but their jobs' blocks are on this machine
             now = time.monotonic()
             self._unreachable_since = self._unreachable_since or now
             if now - self._unreachable_since > ENGINE_SECONDS:
@@ -130,7 +130,7 @@ class Docker:
                 ) from None
             time.sleep(0.5)
         if self._to_tidy and not self._running and not self._waiting:
-            # containers that an engine which was restarting did not remove
+            # an engine that is restarting does not remove containers
             leftovers(self.client, {OWNER: run.id}, ENGINE_SECONDS)
             self._to_tidy = False
         return Standing({job: self._state(run, job) for job in jobs})
@@ -152,13 +152,13 @@ class Docker:
         return [line for job, host, log in logs for line in new_lines(job, host, log, cursor)], cursor
 
     def _logs(self, run: RunFolder, job: str) -> dict[str, bytes]:
-        """By host."""
+        """The logs of a job, by host."""
         folder = run.jobs / job
         names = sorted(path.name for path in folder.glob("*.log"))
         logs = {name.removesuffix(".log"): untrusted.read(folder, name, LONGEST_LOG) or b"" for name in names}
         if not logs and self._state(run, job).state == "running":
             for container in self.client.containers.list(filters={"label": f"{JOB}={job_name(run, job)}"}):
-                # as it will be kept
+                # decoded and encoded, as the kept log will be
                 logs[container.attrs["Config"]["Hostname"]] = container.logs().decode(errors="replace").encode()
         return logs
 
@@ -180,7 +180,7 @@ class Docker:
             self._clean_up(run, jobs)
 
     def _clean_up(self, run: RunFolder, jobs: Sequence[str]) -> None:
-        """What a killed driver left behind: finished blocks are brought in, containers and folders removed."""
+        """Collect the finished blocks of jobs whose driver was killed, and remove their containers and folders."""
         mine = [
             job for job in jobs if records.read_job(run.jobs, f"{job}/job.json").get("state") in ("pending", "running")
         ]
@@ -199,7 +199,7 @@ class Docker:
         record = records.read_job(run.jobs, f"{job}/job.json")
         state = str(record.get("state", "pending"))
         if state in ("pending", "running") and job not in self._running and (run, job) not in self._waiting:
-            # another driver's, or a dead one's
+            # it belongs to another driver, which may be dead
             state = state if alive(record.get("driver", {}), run.jobs / LOCK) else "lost"
         return JobState(state, contract.cut_short(str(record.get("reason", ""))) or state == "lost")
 

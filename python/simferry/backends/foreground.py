@@ -1,4 +1,4 @@
-"""The worker in the foreground, for checks and replays: by the interpreter that is here, or in an image here."""
+"""Runs the worker in the foreground, for checks and replays: with the interpreter of this machine, or in an image."""
 
 import contextlib
 import subprocess
@@ -16,10 +16,10 @@ from .base import Backend, Foreground, Interactive
 
 
 class Interpreter:
-    """The R or Python of this machine. stands_in: jobs run elsewhere, and it is asked only because it is here."""
+    """The R or Python of this machine."""
 
-    def __init__(self, contract: bool = False, stands_in: bool = False) -> None:
-        self.contract, self.stands_in = contract, stands_in
+    def __init__(self, contract: bool = False, substitute: bool = False) -> None:
+        self.contract, self.substitute = contract, substitute
 
     def ask(
         self, spec: Mapping[str, Any], root: Path, verb: str, show: bool = False
@@ -28,7 +28,7 @@ class Interpreter:
         command = [*command_here(spec["language"]), verb, str(root)]
         environment = {**environment_here(spec, str(root / "input")), JOB: str(root)}
         with contextlib.ExitStack() as until_done:
-            # files: a pipe would be waited for as long as a program that was left running holds it
+            # files, because a pipe stays open while a program that was left running holds it
             out, err = (None if show else until_done.enter_context(tempfile.TemporaryFile()) for _ in range(2))
             status = subprocess.run(
                 command, cwd=root / "input" / "code", env=environment,
@@ -40,9 +40,9 @@ class Interpreter:
 
 
 class InImage:
-    """A container of an image here. client: of the engine."""
+    """A container of an image on this machine. client: a Docker client."""
 
-    contract, stands_in = True, False
+    contract, substitute = True, False
 
     def __init__(self, image: str, client: Any) -> None:
         self.image, self.client = image, client
@@ -51,7 +51,7 @@ class InImage:
         self, spec: Mapping[str, Any], root: Path, verb: str, show: bool = False
     ) -> "subprocess.CompletedProcess[str]":
         for path in [root, *(p for p in root.rglob("*") if not p.is_symlink())]:
-            path.chmod(0o777 if path.is_dir() else 0o666)  # the image's user is another than ours
+            path.chmod(0o777 if path.is_dir() else 0o666)  # the image's user is not this one
         command = [*command_in_container(spec["language"], contract.CODE), verb]
         volumes = {str(root): {"bind": contract.ROOT, "mode": "rw"}}
         environment = environment_of(spec, contract.INPUTS)
@@ -63,10 +63,10 @@ class InImage:
 
 
 def foreground_of(backend: Backend, verb: str) -> Foreground:
-    """Where a simulation is checked or a replication replayed, for a backend."""
+    """Where `check` or `replay` runs for a backend."""
     if isinstance(backend, Interactive):
         return backend.foreground(verb)
-    return Interpreter(backend.traits.contract, stands_in=True)
+    return Interpreter(backend.traits.contract, substitute=True)
 
 
 def _text(file: IO[bytes]) -> str:

@@ -40,7 +40,7 @@ from .foreground import Interpreter
 
 
 def cores_here() -> int:
-    """The cores that this process may use, as affinity and containers limit them."""
+    """The number of cores that this process may use; affinity and containers may limit it."""
     import joblib
 
     return int(joblib.cpu_count())
@@ -63,8 +63,8 @@ class Local:
     def prepare(self, spec: Mapping[str, Any], store: str, on_progress: Report) -> Prepared:
         if spec["private_mount"] and not _allows_private_mounts():
             raise SimulationError(
-                f"{spec['script']} writes to /opt/ml/processing/output, and this system does not allow a private mount there",
-                "Let it write to the folder that the environment variable SIMFERRY_OUTPUT names, or run it with "
+                f"{spec['script']} writes to /opt/ml/processing/output, and this system allows no private mount there",
+                "Let it write to the folder named by the environment variable SIMFERRY_OUTPUT, or run it with "
                 + Option("backend", "docker"),
             )
         return Prepared()
@@ -93,7 +93,7 @@ class Local:
             _record(root, {**identity(process.pid), "driver": identity(os.getpid()), "state": "running"})
 
     def poll(self, run: RunFolder, jobs: Sequence[str], begin: bool = False) -> Standing:
-        there = set(os.listdir(run.jobs))  # a plan may name very many jobs that never started
+        there = set(os.listdir(run.jobs))  # one listing: a plan may have very many jobs that never started
         states = {job: self._state(run.jobs / job) if job in there else "pending" for job in jobs}
         return Standing({job: JobState(state, cut_short=state == "lost") for job, state in states.items()})
 
@@ -124,7 +124,7 @@ class Local:
         if record["state"] != "running":
             return "lost" if record["state"] == "unknown" else str(record["state"])
         process = self._processes.get(root)
-        if process is None:  # another driver's: if that one lives, it will see to the job's end
+        if process is None:  # another driver started it, and will record its end if it is alive
             lock = root.parent / LOCK
             return "running" if alive(record, lock) or alive(record.get("driver", {}), lock) else "lost"
         status = process.poll()
@@ -144,12 +144,12 @@ def _allows_private_mounts() -> bool:
 
 
 def make_root(run: RunFolder, job: str) -> Path:
-    """The folder of a job on a machine that has the run folder, with all that its worker needs."""
+    """Create a job's folder on a machine that has the run folder, with everything that its worker needs."""
     root = run.jobs / job
     (root / "input" / "plan").mkdir(parents=True)
     (root / "scratch").mkdir()
     shutil.copy(run.job_folder(job) / "job", root / "input" / "plan" / "job")
-    # a copy, so that what the simulation writes beside its script does not change the snapshot
+    # a copy: files that the simulation writes beside its script must not change the run's code
     _copy(run.code, root / "input" / "code")
     for name, one in run.inputs.items():
         (root / "input" / name).symlink_to(bring(name, one, run))
@@ -159,7 +159,7 @@ def make_root(run: RunFolder, job: str) -> Path:
 
 
 def _copy(source: Path, target: Path) -> None:
-    """shutil.copytree, whose errors do not tell a full disk from other faults."""
+    """As shutil.copytree, whose errors do not say that a disk is full."""
     target.mkdir()
     for path in sorted(source.rglob("*")):
         copy = target / path.relative_to(source)
@@ -170,7 +170,7 @@ def _copy(source: Path, target: Path) -> None:
 
 
 def _record_of(root: Path) -> dict[str, Any]:
-    """What is known of a job: job.json. `unknown` is the state of one whose driver ended while it started the job."""
+    """The content of a job's job.json. State `unknown`: its driver ended while it started the job."""
     return records.read_job(root, "job.json") or {"state": "unknown" if root.exists() else "pending"}
 
 
@@ -180,8 +180,8 @@ def _record(root: Path, record: dict[str, Any]) -> None:
 
 
 def _settle(root: Path, record: dict[str, Any], state: str) -> str:
-    """The end of a job: nothing of it runs any more, and what it needed is gone."""
-    if root.is_symlink():  # it is no job's folder, and what lies there is somebody's
+    """End a job's processes, remove its inputs and record its state."""
+    if root.is_symlink():  # not a job's folder: its content belongs to somebody else
         return state
     end_processes(root)
     for folder in ("input", "scratch"):

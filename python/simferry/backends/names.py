@@ -1,4 +1,4 @@
-"""The names of a run's jobs, by which services know them."""
+"""Names of a run's jobs in a service."""
 
 import hashlib
 import re
@@ -6,11 +6,11 @@ import re
 from ..store.run_folder import RunFolder
 
 NAME_LENGTH = 63  # of a job's name
-DATE_LENGTH = len("-20260102-c0dec0de")  # with which ids end
+DATE_LENGTH = len("-20260102-c0dec0de")  # the end of a run's id
 
 
 def tag_of(run: RunFolder) -> str:
-    """What the names of a run's jobs have in common, and those of no other run."""
+    """A part of the names of all jobs of this run, and of no other run."""
     return hashlib.sha256(run.address.encode()).hexdigest()[:10]
 
 

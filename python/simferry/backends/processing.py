@@ -1,4 +1,4 @@
-"""The sagemaker backend: each job one processing job of SageMaker, submitted by ScriptProcessor."""
+"""The sagemaker backend: each job is a processing job of SageMaker, submitted by ScriptProcessor."""
 
 import datetime
 import importlib.util
@@ -30,8 +30,8 @@ _IMAGES = {"r": "simferry-r", "python": "simferry-python"}
 _STATES = {
     "InProgress": "running", "Stopping": "stopping", "Completed": "succeeded", "Failed": "failed", "Stopped": "stopped",
 }  # fmt: skip
-_WAIT = {"ResourceLimitExceeded": 30.0, "ThrottlingException": 10.0}  # seconds before another job is tried
-_SECONDS_AT_MOST = 86_400  # of a job, unless told otherwise
+_WAIT = {"ResourceLimitExceeded": 30.0, "ThrottlingException": 10.0}  # seconds until the next attempt
+_SECONDS_AT_MOST = 86_400  # default of max_runtime
 
 
 class QuotaError(session.AwsError):
@@ -41,7 +41,7 @@ class QuotaError(session.AwsError):
 
 
 class Sagemaker(MeteredService):
-    """Options: see sweep/options.py. An image here is pushed to the account's ECR."""
+    """An image of this machine is pushed to the account's ECR. Options: see sweep/options.py."""
 
     name = "sagemaker"
     service_error = session.AwsError
@@ -95,7 +95,7 @@ class Sagemaker(MeteredService):
             raise UsageError("the Python package sagemaker-core is not installed", Extra("sagemaker"))
         role = self._role()
         for kind in self.instances if self.budget is not None else []:
-            prices(session.region()).of(kind.name)  # a budget needs one
+            prices(session.region()).of(kind.name)  # raises an error if the type has no price
         found = find_or_push(self.image or _IMAGES.get(spec["language"], "simferry-r"), on_progress)
         self._image = found
         here = {"image_id": found.digest} if found.local else {}
@@ -105,23 +105,23 @@ class Sagemaker(MeteredService):
         role = self.options.role or os.environ.get("SIMFERRY_ROLE")
         if not role:
             raise UsageError(
-                "the sagemaker backend needs the IAM role that its jobs run with",
+                "the sagemaker backend needs the IAM role of its jobs",
                 BackendOptions("sagemaker", role="arn:aws:iam::123456789012:role/simferry")
-                + ", or SIMFERRY_ROLE; docs/iam/ tells how to make one.",
+                + ", or SIMFERRY_ROLE; docs/iam/ says how to create one.",
             )
         return session.role_arn(role)
 
     def foreground(self, verb: str) -> Foreground:
-        """In the image, where Docker has it here; a check else by the interpreter that is here."""
+        """In the image if Docker has it on this machine. Else a check runs with the interpreter of this machine."""
         image = (self._image.local if self._image else None) or self.options.image_id or self.image or ""
         try:
             find_image(client := connect(), image, pull=False)
         except (EngineError, ImageError, UsageError):
-            if verb == "replay":  # another R or Python would give other numbers, and is no container
+            if verb == "replay":  # another R or Python may give other numbers
                 raise UsageError(
-                    f"image {image} is not here, and a replay runs in it", Shell("docker", "pull", image)
+                    f"a replay needs the image {image}, which is not on this machine", Shell("docker", "pull", image)
                 ) from None
-            return Interpreter(contract=True, stands_in=True)
+            return Interpreter(contract=True, substitute=True)
         return InImage(image, client)
 
     # ---- the service ----
@@ -133,23 +133,25 @@ class Sagemaker(MeteredService):
             try:
                 start_script(**script_arguments(self.request(request)))
             except ClientError as error:
-                said = error.response["Error"]
-                if said.get("Code") != "ResourceInUse":  # submitted before, by whoever ended before it could be noted
-                    raise self._not_now(str(said.get("Code")), str(said.get("Message"))) or error from None
+                answer = error.response["Error"]
+                if answer.get("Code") != "ResourceInUse":  # an earlier attempt has started it
+                    raise self._not_now(str(answer.get("Code")), str(answer.get("Message"))) or error from None
 
     def _not_now(self, code: str, message: str) -> Exception | None:
-        """What a refusal means, where it is not for good."""
+        """The error for a refusal: NotNow, or QuotaError if waiting does not help. None for other refusals."""
         if code not in _WAIT:
             return None
         allowed = re.search(r"is (\d+) Instances", message)
         asked = re.search(r"request delta of (\d+)", message)
-        # a job that is larger than the quota waits in vain; of several types the message tells of one
+        # a job that is larger than the quota never starts; with several types, the message is about one of them
         one_or_first = len(self.instances) == 1 or not self._submitted
         if allowed and asked and int(allowed[1]) < int(asked[1]) and one_or_first:
             names = ", ".join(kind.name for kind in self.instances)
             return QuotaError(
-                f"this account's quota for processing jobs on {names} is {allowed[1]}, and a job takes {asked[1]}",
-                Text("Ask for more (Service Quotas, Amazon SageMaker), or take another ", Option("instance_type"), "."),
+                f"this account's quota for processing jobs on {names} is {allowed[1]}, and a job needs {asked[1]}",
+                Text(
+                    "Ask AWS for more (Service Quotas, Amazon SageMaker), or use another ", Option("instance_type"), "."
+                ),
                 code,
             )
         throttled = code == "ThrottlingException"
@@ -157,7 +159,7 @@ class Sagemaker(MeteredService):
         return NotNow(waits_for, 1.0 if _emulated() else _WAIT[code])
 
     def request(self, asked: Request) -> dict[str, Any]:
-        """The job as CreateProcessingJob has it."""
+        """The job as a request of CreateProcessingJob."""
         run, plan = asked.run, asked.plan
         places = Places(
             f"{run.address}/code/",
@@ -182,7 +184,7 @@ class Sagemaker(MeteredService):
     def list(self, run: RunFolder) -> dict[str, ServiceJob]:
         pages = session.client("sagemaker").get_paginator("list_processing_jobs")
         found = {}
-        # the service filters by name what it has found by time, page after page
+        # the service finds jobs by time, page after page, and only then filters them by name
         begin = datetime.datetime.fromisoformat(run.record.created) - datetime.timedelta(minutes=5)
         asked = {"NameContains": f"-{tag_of(run)}-", "CreationTimeAfter": begin}
         with session.asking("SageMaker"):
@@ -203,7 +205,7 @@ class Sagemaker(MeteredService):
                 session.client("sagemaker").stop_processing_job(ProcessingJobName=name)
             except ClientError as error:
                 if error.response["Error"].get("Code") not in ("ValidationException", "ResourceNotFound"):
-                    raise  # else it has just ended, or never started
+                    raise  # otherwise the job has ended, or never started
 
     def lines(self, names: Sequence[str], after: Cursor) -> tuple[Lines, Cursor]:
         streams = logs.Streams(read_to=after)
@@ -213,5 +215,5 @@ class Sagemaker(MeteredService):
 def _emulated() -> bool:
     try:
         return session.emulated()
-    except (ImportError, SimferryError):  # whoever asks the service is told
+    except (ImportError, SimferryError):  # the first request to the service raises it again
         return False

@@ -1,4 +1,4 @@
-"""What CreateProcessingJob is asked for each job, of SageMaker and of containers here."""
+"""Builds the CreateProcessingJob request of a job, for SageMaker and for containers on this machine."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from .names import job_name
 
 @dataclass(frozen=True)
 class Places:
-    """Where a job's files lie, as the service is told: addresses of the code, its plan, an input and an output."""
+    """Addresses of a job's files in its request: the code, its plan, an input and an output."""
 
     code: str
     plan: str
@@ -24,7 +24,7 @@ class Places:
 
 @dataclass(frozen=True)
 class Machines:
-    """On what a job runs. types: the first that is to be had. kms_key: of disks and outputs."""
+    """The machines of a job. types: the service takes the first one that is available. kms_key: encrypts disks and outputs."""
 
     types: list[str]
     hosts: int
@@ -73,15 +73,15 @@ def processing_request(
 
 
 def check_hosts(spec: Mapping[str, Any], hosts: int) -> None:
-    """Raise UsageError for a function on several hosts: its replications are dealt to jobs."""
+    """Raise UsageError for a function on several hosts."""
     if spec["kind"] == "function" and hosts > 1:
         raise UsageError(
-            "hosts are for whole scripts", "A function's replications are dealt to jobs: " + Option("jobs", 2)
+            "several hosts are only for scripts and commands", "A function can use more jobs: " + Option("jobs", 2)
         )
 
 
 def named_texts(given: str | Mapping[str, str] | None) -> dict[str, str]:
-    """What an option of the form NAME=VALUE, with commas between, or a mapping, holds."""
+    """The values of an option given as a mapping, or as text NAME=VALUE,NAME=VALUE."""
     if not isinstance(given, str):
         return dict(given or {})
     pairs = (text.partition("=") for text in several(given))
@@ -89,5 +89,5 @@ def named_texts(given: str | Mapping[str, str] | None) -> dict[str, str]:
 
 
 def several(given: str | Sequence[str] | None) -> list[str]:
-    """What an option holds that is one text, with commas between, or several."""
+    """The values of an option given as a list, or as text with commas between."""
     return [part.strip() for part in given.split(",") if part.strip()] if isinstance(given, str) else [*(given or ())]

@@ -1,7 +1,7 @@
-"""Backends whose jobs a service runs: what waits there, lags behind, is cancelled and costs.
+"""Backends whose jobs are run by a service: the queue, the lag of the service's list, cancelling, and costs.
 
-Nothing is kept here of what the service knows: a job's name tells its run, plan and number, so the service's own list says which
-were submitted and how they stand, from any machine; and since a name can be used only once, none is submitted twice.
+This machine keeps no list of jobs. A job's name has its run, plan and number, so the service's list shows from any machine which
+jobs were submitted, and their states. A name can be used only once, so no job is submitted twice.
 """
 
 import contextlib
@@ -26,11 +26,11 @@ from ..system.files import write_whole, writing
 from .base import Cursor, JobLimits, JobState, Lines, Standing, Traits
 from .names import job_name
 
-LEAST_SECONDS = 60  # of run time that a budget has to allow
+LEAST_SECONDS = 60  # minimum run time of a job within a budget
 
 
 class Request(NamedTuple):
-    """A job that a service is to start. name: its name there. job: plan-job. plan: its record, with the limits of its jobs."""
+    """A job to be started. name: its name in the service. job: plan-job. plan: the record, with the limits of its jobs."""
 
     name: str
     run: RunFolder
@@ -40,11 +40,10 @@ class Request(NamedTuple):
 
 @dataclass(frozen=True)
 class ServiceJob:
-    """A job as its service lists it.
+    """A job in the service's list.
 
-    state: running, stopping, stopped, succeeded or failed. reason: how it ended, in the service's words. message: in those of the worker,
-    where it could not go on. cut_short: it was ended with its host or by a limit. for_all: what keeps it from running may keep any
-    other from it, too.
+    state: running, stopping, stopped, succeeded or failed. reason: how it ended, in the service's words. message: in the worker's
+    words, if it could not go on. cut_short: as in JobState. for_all: the reason why it did not run may be true of all jobs.
     """
 
     state: str
@@ -57,7 +56,7 @@ class ServiceJob:
 
 
 class NotNow(Exception):
-    """The service starts no more jobs just now. waits_for: what for, in words. seconds: after which it is asked again."""
+    """The service starts no more jobs now. waits_for: what jobs wait for, in words. seconds: until the next attempt."""
 
     def __init__(self, waits_for: str, seconds: float) -> None:
         super().__init__(waits_for)
@@ -65,23 +64,23 @@ class NotNow(Exception):
 
 
 class JobService(Protocol):
-    """What a service has to know. Each may raise ServiceError, and NoAnswer where the service can't be reached."""
+    """The four functions of a service. Each may raise ServiceError, and NoAnswer if the service can't be reached."""
 
     def start(self, request: Request) -> None:
-        """Start a job; one of that name that is there already is left alone. Raises NotNow."""
+        """Start a job, unless there is one of that name. Raises NotNow."""
 
     def list(self, run: RunFolder) -> dict[str, ServiceJob]:
-        """All jobs of a run that the service knows, by their names there. New ones may be missing for a while."""
+        """All jobs of a run, by their names in the service. New jobs may be missing for a while."""
 
     def stop(self, name: str) -> None:
-        """Stop a job; one that has ended, or that is not known, is left alone."""
+        """Stop a job. Does nothing if it has ended or does not exist."""
 
     def lines(self, names: Sequence[str], after: Cursor) -> tuple[Lines, Cursor]:
-        """What jobs have printed since `after` (nothing: all of it); `job` of a line is the job's name there."""
+        """The lines that jobs have printed since `after` (empty: all lines). `job` of a line is the job's name in the service."""
 
 
 class ServiceBackend(ABC):
-    """A backend for a service: `submit`, `poll`, `cancel` and `read_logs` from the four functions of a JobService."""
+    """Makes `submit`, `poll`, `cancel` and `read_logs` of a backend from the four functions of a JobService."""
 
     name: str
     service_error: type[ServiceError] = ServiceError
@@ -109,20 +108,20 @@ class ServiceBackend(ABC):
     @abstractmethod
     def lines(self, names: Sequence[str], after: Cursor) -> tuple[Lines, Cursor]: ...
 
-    # ---- begin ----
+    # ---- start ----
 
     def submit(self, run: RunFolder, jobs: Sequence[str]) -> None:
         self._waiting += jobs
         with contextlib.suppress(NoAnswer), self._noting_whether_jobs_started():
-            self._begin(run)  # a request without an answer may have arrived: the next poll asks again
+            self._begin(run)  # after a request without an answer the next poll tries again
 
     def _begin(self, run: RunFolder) -> None:
-        """Begin jobs that wait, as many as the service takes now."""
+        """Start waiting jobs, as many as the service takes now."""
         if not self._waiting or time.monotonic() < self._not_before:
             return
         self.waits_for = ""
         try:
-            for one in run.inputs.values():  # now, as jobs may have waited for hours
+            for one in run.inputs.values():  # before each start, because jobs may wait for hours
                 if one["place"]:
                     unchanged(one["place"], one["version"])
             while self._waiting:
@@ -131,7 +130,7 @@ class ServiceBackend(ABC):
                 self._submitted.add(self._waiting.pop(0))
         except NotNow as wait:
             self.waits_for, self._not_before = wait.waits_for, time.monotonic() + wait.seconds
-        except NoAnswer:  # it is asked again
+        except NoAnswer:  # the jobs stay in the queue
             raise
         except BaseException:
             self._waiting.clear()
@@ -157,7 +156,7 @@ class ServiceBackend(ABC):
         states = {}
         for job in jobs:
             number = JobId(job).plan
-            plan = plans.get(number) or run.plan(number)  # raises an error where it is gone
+            plan = plans.get(number) or run.plan(number)  # raises an error if the plan is gone
             states[job] = self._state(run, job, known.get(job_name(run, job)), plan, number == last)
         active = bool(last) and self._active(run, plans[last], known)
         return Standing(states, self.waits_for, self._dollars(run), active)
@@ -165,7 +164,7 @@ class ServiceBackend(ABC):
     def _state(self, run: RunFolder, job: str, now: ServiceJob | None, plan: PlanRecord, last: bool) -> JobState:
         if now is None and job in self._submitted:  # the list lags behind
             return JobState("running")
-        if now is None:  # jobs of earlier plans never start
+        if now is None:  # jobs of earlier plans no longer start
             return JobState("pending" if last else "cancelled")
         refusal = None
         if now.state == "failed" and now.message:
@@ -175,14 +174,14 @@ class ServiceBackend(ABC):
             refusal = self.service_error(text, run.command("logs"))
         state = "running" if now.state == "stopping" else now.state
         if state == "stopped":
-            # with some room: the service counts from a little after a job's creation, and is not exact
+            # 0.9, because the service counts from some time after a job's creation
             limit = plan.limit or self.traits.seconds_at_most
             ran_too_long = now.ended is not None and (now.ended - now.created).total_seconds() >= 0.9 * limit
             state = "failed" if ran_too_long else "cancelled"
         return JobState(state, now.cut_short or now.state == "stopped", now.reason, refusal)
 
     def _list(self, run: RunFolder, seconds_old: float = 0.0) -> dict[str, ServiceJob]:
-        """The service's jobs; an answer that is not older than `seconds_old` is used again."""
+        """The service's list of jobs. An answer is used again until it is `seconds_old`."""
         when, found = self._listed
         if time.monotonic() - when >= max(seconds_old, self.traits.poll_seconds / 2):
             found = self.list(run)
@@ -205,7 +204,7 @@ class ServiceBackend(ABC):
         lines, cursor = self.lines([*names], after or {})
         return [line._replace(job=names[line.job]) for line in lines], cursor
 
-    # ---- end ----
+    # ---- cancel ----
 
     def cancel(self, run: RunFolder, jobs: Sequence[str], at_once: bool) -> None:
         self._waiting = [job for job in self._waiting if job not in jobs]
@@ -218,19 +217,22 @@ class ServiceBackend(ABC):
 
 
 class MeteredService(ServiceBackend):
-    """A service of AWS, whose jobs cost money, each second from when it was created. budget: US dollars that a run may cost in all, by
-    on-demand prices; a plan's jobs are given no more time than that allows, so that it is kept even if nobody watches."""
+    """A service of AWS. Each second of a job costs money, from its creation.
+
+    budget: maximum cost of a run in US dollars, by on-demand prices. It limits the run time of a plan's jobs, so that it holds
+    even if no driver watches them.
+    """
 
     budget: float | None
     instances: list[Instance]
 
     def budget_note(self) -> str:
-        """Where prices of another region stand in for those of the budget."""
+        """A note if prices of another region are used for the budget; else empty."""
         table = prices(session.region()) if self.budget is not None else None
         if table is None or table.region == table.asked:
             return ""
         return (
-            f"the budget is kept by {table.note}; "
+            f"the budget uses {table.note}; "
             f"{Command('plan', ..., backend='sagemaker', refresh_prices=True)}  asks for today's"
         )
 
@@ -252,29 +254,29 @@ class MeteredService(ServiceBackend):
         hours = jobs * self.traits.hosts * (START_UP_SECONDS + LEAST_SECONDS) / 3600
         least = hours * max(prices(session.region()).of(kind.name) for kind in self.instances)
         need = math.ceil(100 * (self.budget - left + 1.05 * least)) / 100
-        fewer = Text(" Fewer ", Option("jobs"), " start up more cheaply.") if jobs > 1 else ""
-        way_out = BackendOptions(self.name, budget=need) + ", or more."
+        fewer = Text(" Fewer ", Option("jobs"), " cost less to start.") if jobs > 1 else ""
+        hint = BackendOptions(self.name, budget=need) + ", or more."
         if run.plans():
             kept = sum(block.replications for block in run.block_names())
-            way_out = run.command("resume", budget=need) + f"  goes on; {kept:,} replications are kept."
+            hint = run.command("resume", budget=need) + f"  goes on; {kept:,} replications are kept."
         spent = self.budget - left
         return BudgetReached(
             f"the budget of ${self.budget:g} does not allow {jobs} more job{'s' if jobs > 1 else ''} of run {run.id}: "
-            f"${spent:.{2 if spent == 0 or spent >= 0.1 else 4}f} are spent, and to start up costs ${least:.2g}",
-            way_out + fewer,
+            f"${spent:.{2 if spent == 0 or spent >= 0.1 else 4}f} are spent, and the start costs ${least:.2g}",
+            hint + fewer,
         )
 
     def _dollars(self, run: RunFolder) -> float:
-        """By on-demand prices, from when jobs were created: a little more than is billed. NaN where a type has no price here."""
+        """The cost by on-demand prices, from the creation of jobs: slightly more than is billed. NaN if a type has no price."""
         try:
             return self._cost(run, committed=False)
         except UsageError:
             return math.nan
 
     def _cost(self, run: RunFolder, committed: bool) -> float:
-        """What the run's jobs have cost; committed: will have cost, if those that still run do so for as long as they may."""
+        """The cost of the run's jobs so far. committed: instead, their cost if running jobs use all their time."""
         dollars, plans = 0.0, run.plans()
-        known = self._list(run, 60) if plans else {}  # which a poll has just asked for
+        known = self._list(run, 60) if plans else {}
         for plan in plans:
             jobs = self._times(run, plan, known, committed)
             dollars += max(
@@ -286,7 +288,7 @@ class MeteredService(ServiceBackend):
     def _times(
         self, run: RunFolder, plan: PlanRecord, known: Mapping[str, ServiceJob], committed: bool
     ) -> list[tuple[datetime.datetime, datetime.datetime]]:
-        """When the jobs of a plan began and ended, or will have ended."""
+        """Start and end of each job of a plan. The end of a running job is now, or, if `committed`, its time limit."""
         now, longest = (
             _now(),
             datetime.timedelta(seconds=START_UP_SECONDS + (plan.limit or self.traits.seconds_at_most)),
@@ -302,7 +304,7 @@ class MeteredService(ServiceBackend):
 
 
 def _leave_message(run: RunFolder, job: str, text: str) -> None:
-    """Writes why a job could not go on into the run folder, as workers on this machine do."""
+    """Write the reason why a job could not go on into the run folder, as workers on this machine do."""
     path = run.jobs / job / "message"
     if not path.exists():
         with writing(run.path):

@@ -43,10 +43,10 @@ def create(sweep: Sweep, pilot: bool = False) -> RunFolder:
     try:
         check(simulation, design, foreground)
     except WorkerError:  # no interpreter here
-        if not foreground.stands_in:
+        if not foreground.substitute:
             raise
     record = _record(sweep, replications, prepared, pilot)
-    if foreground.stands_in:  # what runs here is not what runs there
+    if foreground.substitute:  # what runs here is not what runs there
         record["environment"] = {}
     folder = home.create(simulation.name, record)
     folder.note = prepared.note

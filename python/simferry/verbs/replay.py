@@ -110,7 +110,7 @@ def replay(run: Any, condition: int, replication: int, in_process: bool = True) 
         }
         job = job_bytes(facts, one, run._streams(design), spec, design)
         (root / "input" / "plan" / "job").write_bytes(job)
-        in_process = in_process and not (foreground.contract or foreground.stands_in)
+        in_process = in_process and not (foreground.contract or foreground.substitute)
         in_process = in_process and (spec["language"], spec["kind"]) == ("r", "function")
         how = _run(root, spec, foreground, in_process)
         return _answer(root, spec["language"], how, foreground.contract)

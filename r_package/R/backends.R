@@ -63,8 +63,8 @@ new_backend <- function(name, ...) {
 #' @export
 format.simferry_backend <- function(x, ...) {
   options <- unclass(x)[-1]
-  paste0("backend ", x$name,
-         if (length(options)) paste0(": ", paste(names(options), options, sep = " = ", collapse = ", ")))
+  values <- vapply(options, function(value) paste(deparse(value, 500), collapse = " "), "")
+  paste0("sim_", x$name, "(", paste(names(options), values, sep = " = ", collapse = ", "), ")")
 }
 
 #' @export

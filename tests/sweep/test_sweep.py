@@ -21,15 +21,39 @@ def script(tmp_path) -> Path:
     return path
 
 
-def test_it_says_all_of_itself(script):
-    sweep = sf.Sweep(script, sf.grid(n=[10, 20]), replications=5, seed=3, common="n", workers=2.0, retries=0)
+def test_its_repr_is_the_call_that_makes_it(script, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    sweep = sf.Sweep(
+        "code/simulate.R", sf.grid(n=[10, 20.0]), replications=5, seed=3, common="n", workers=2.0, retries=0
+    )
     assert repr(sweep) == (
-        f"Sweep({str(script)!r}, Design(2 conditions: n (number)), replications=5, seed=3, common='n', retries=0, "
-        "backend='local', workers=2)"
+        "sf.Sweep('code/simulate.R', sf.grid(n=[10, 20]), replications=5, seed=3, common='n', retries=0, workers=2)"
     )
     assert (sweep.replications, sweep.seed, sweep.common) == (5, 3, ["n"])
     with pytest.raises(AttributeError):
         sweep.design = None
+
+    def draw(n, data):
+        return n
+
+    assert repr(sf.Sweep(draw, constants={"data": np.zeros(100), "k": 3})) == (
+        "sf.Sweep(draw, constants={'data': <ndarray>, 'k': 3})"
+    )
+
+
+@pytest.mark.parametrize(
+    "design, shown",
+    [
+        (sf.grid(), "sf.grid()"),
+        (sf.grid(n=range(400), m=["a", None]), "sf.grid(n=[0, 1, 2, ... (400 values)], m=['a', None])"),
+        (sf.zipped({"a b": [1, 2], "s": ["x" * 99, "y"]}),
+         f"sf.zipped({{'a b': [1, 2], 's': [{'x' * 40!r}... (99 characters), 'y']}})"),
+        (sf.table({"n": range(5000), "k": range(5000)}, types={"k": "integer"}),
+         "sf.zipped(n=[0, 1, 2, ... (5,000 values)], k=[0, 1, 2, ... (5,000 values)], types={'k': 'integer'})"),
+    ],
+)  # fmt: skip
+def test_a_design_shows_its_values(design, shown):
+    assert repr(design) == shown
 
 
 def test_another_one_is_made_by_replace(script):
@@ -54,7 +78,7 @@ AWKWARD = {
 }
 
 
-@pytest.mark.parametrize("rows", [3, 36])
+@pytest.mark.parametrize("rows", [7, 36])
 def test_what_is_written_is_read_again_bit_for_bit(script, tmp_path, rows):
     design = sf.table({name: list(values)[:rows] for name, values in AWKWARD.items()}, types={"k": "integer"})
     sweep = sf.Sweep(
@@ -62,6 +86,8 @@ def test_what_is_written_is_read_again_bit_for_bit(script, tmp_path, rows):
         args="{x} {s} {k} {b}", results_file="r.csv", store=tmp_path / "runs", on_error="stop", replication_timeout=1.5,
         backend="sagemaker", instance_type=["ml.c5.xlarge", "ml.m5.xlarge"], jobs=3, tags={"a b": "c=d"}, network_isolation=True,
     )  # fmt: skip
+    if rows <= 10:
+        assert eval(repr(sweep), {"sf": sf}) == sweep
     sweep.write(tmp_path / "sweep.toml")
     assert sf.read_sweep(tmp_path / "sweep.toml") == sweep
     assert (tmp_path / "sweep.csv").exists()  # either has NA
@@ -145,7 +171,12 @@ def test_run_and_plan_take_it(tmp_path):
     assert sf.plan(sweep, pilot=False).total == 4
     run = sf.run(sweep)
     assert run.status().done == 4 and run.seed == 1
-    with pytest.raises(UsageError, match="seed is given beside a sweep"):
-        sf.run(sweep, seed=2)
+    for verb in (sf.run, sf.plan):
+        with pytest.raises(UsageError, match=r"seed is given beside a sweep, .*\nWrite sweep\.replace\(seed="):
+            verb(sweep, seed=2)
+        with pytest.raises(UsageError, match="the local backend has no option name"):
+            verb(sweep, name="x")
+        with pytest.raises(UsageError, match="seed is -1; it has to be"):
+            verb(sweep, seed=-1)
     with pytest.raises(UsageError, match="how many replications"):
         sf.run(tmp_path / "s.py", store=tmp_path / "runs")

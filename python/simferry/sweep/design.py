@@ -19,6 +19,7 @@ import numpy as np
 import pyarrow as pa
 
 from ..errors import DesignError, nearest
+from .calls import design_call
 from .parameters import TYPES, as_python, canonical_value, column, read_table, same_bits
 
 if TYPE_CHECKING:
@@ -77,7 +78,8 @@ class Design:
         return self._length
 
     def __repr__(self) -> str:
-        return f"Design({len(self)} conditions: {', '.join(f'{n} ({t})' for n, t in self.types.items())})"
+        columns = {name: self.table[name].combine_chunks() for name in self.types}
+        return design_call(columns, self.types, len(self))
 
     def __eq__(self, other: object) -> bool:
         """Whether it has the same conditions in the same order, each value bit for bit, and the same types."""

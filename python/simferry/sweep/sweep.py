@@ -9,6 +9,7 @@ from typing import Any
 from ..errors import UsageError
 from ..hints import Option
 from ..system.files import is_address
+from .calls import literal, named
 from .design import Design, table
 from .fingerprint import fingerprint
 from .options import Options, RunOptions, SimulationOptions, backend_kind, check, fields_of, read, refuse
@@ -60,9 +61,11 @@ class Sweep:
         refuse([*faults, *wrong])
         assert called is not None
         if isinstance(simulation, Simulation):
-            _refuse_beside(
-                "a Simulation", {**call, "constants": constants, "inputs": inputs}, "Give it to Simulation()."
-            )
+            if beside := _not_default({**call, "constants": constants, "inputs": inputs}):
+                raise UsageError(
+                    f"{next(iter(beside))} is given beside a Simulation, which is called as it says itself",
+                    f"Write Simulation(..., {next(iter(beside))}=...).",
+                )
         else:
             include = (called.include,) if isinstance(called.include, (str, Path)) else called.include
             simulation = Simulation(
@@ -129,7 +132,9 @@ class Sweep:
         """The arguments of which its Simulation was made, those that are given."""
         one = self.simulation
         inputs = {
-            name: {"place": i.source, "mode": i.mode, "sharded": i.sharded} for name, i in one.inputs.items()
+            name: i.source if (i.mode, i.sharded) == ("File", False)
+            else {"place": i.source, "mode": i.mode, "sharded": i.sharded}
+            for name, i in one.inputs.items()
         }  # fmt: skip
         out: dict[str, Any] = {
             "simulation": one.target,
@@ -144,11 +149,12 @@ class Sweep:
         return {name: value for name, value in out.items() if value not in (None, (), {}, without.get(name))}
 
     def __repr__(self) -> str:
+        """The call that makes it, with each argument that is not the default."""
         call = self._call()
-        shown = [repr(_shown(call.pop("simulation"))), *([repr(self.design)] if self.design.names else [])]
-        shown += [f"{name}={_shown(value)!r}" for name, value in {**call, **self._given()}.items()]
-        shown += [f"backend={self.backend.table!r}", *(f"{n}={v!r}" for n, v in self.backend.given().items())]
-        return f"Sweep({', '.join(shown)})"
+        shown = [literal(call.pop("simulation")), *([repr(self.design)] if self.design.names else [])]
+        backend = {} if self.backend.table == "local" else {"backend": self.backend.table}
+        shown += named({**call, **self._given(), **backend, **self.backend.given()})
+        return f"sf.Sweep({', '.join(shown)})"
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Sweep) and self._content() == other._content()
@@ -176,19 +182,24 @@ def as_sweep(simulation: Any, design: Any = None, **arguments: Any) -> Sweep:
     """A sweep of the arguments of `run`; where the first is one already, no others are given. Raises UsageError."""
     if not isinstance(simulation, Sweep):
         return Sweep(simulation, design, **arguments)
-    another = "sweep.replace({}=...) is a sweep with another one."
-    _refuse_beside("a sweep", arguments, another)
-    if design is not None:
-        _refuse_beside("a sweep", {"design": True}, another)
+    if beside := _not_default({**arguments, **({} if design is None else {"design": design})}):
+        simulation.replace(**beside)  # raises where an argument is wrong in itself
+        name = next(iter(beside))
+        raise UsageError(
+            f"{name} is given beside a sweep, which is run as it is",
+            f"Write sweep.replace({name}=...): a copy of the sweep with this {name}.",
+        )
     return simulation
 
 
-def _refuse_beside(what: str, arguments: Mapping[str, Any], hint: str) -> None:
-    """Refuse arguments that `what` has already: it would hide them."""
+def _not_default(arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """Those of the arguments of `run` that a user has given."""
     without = {"function": "simulate", "backend": "local", "results_file": "", **asdict(RunOptions())}
-    for name, value in arguments.items():
-        if value not in (None, (), [], {}, without.get(name)):
-            raise UsageError(f"{name} is given beside {what}, which has one of its own", hint.format(name))
+    return {
+        name: value
+        for name, value in arguments.items()
+        if name == "design" or value not in (None, (), [], {}, without.get(name))
+    }
 
 
 def check_replications(replications: Any) -> int:
@@ -201,10 +212,3 @@ def check_replications(replications: Any) -> int:
 
 def _whole(path: str | Path) -> str:
     return str(path) if is_address(str(path)) else os.path.abspath(os.path.expanduser(path))
-
-
-def _shown(value: Any) -> Any:
-    """Paths as the strings that they are given as."""
-    if isinstance(value, (tuple, list)):
-        return [_shown(one) for one in value]
-    return str(value) if isinstance(value, Path) else value

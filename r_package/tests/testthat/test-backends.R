@@ -1,6 +1,6 @@
-test_that("backends are descriptions", {
+test_that("backends are descriptions, and print as the calls that make them", {
   expect_equal(unclass(sim_local(workers = 2)), list(name = "local", workers = 2))
-  expect_output(print(sim_docker("simferry-r", jobs = 2)), "backend docker: image = simferry-r, jobs = 2", fixed = TRUE)
+  expect_output(print(sim_docker("simferry-r", jobs = 2)), "sim_docker(image = \"simferry-r\", jobs = 2)", fixed = TRUE)
 })
 
 test_that("several values of an option stay several", {
@@ -8,8 +8,7 @@ test_that("several values of an option stay several", {
                          network_isolation = TRUE)
   expect_equal(unclass(place), list(name = "sagemaker", instance_type = c("ml.c5.xlarge", "ml.m5.xlarge"), jobs = 2,
                                     network_isolation = TRUE, tags = c(project = "ferry")))
-  expect_output(print(place), "backend sagemaker: instance_type = c(\"ml.c5.xlarge\", \"ml.m5.xlarge\"), jobs = 2",
-                fixed = TRUE)
+  expect_equal(eval(str2lang(format(place))), place)
 })
 
 test_that("options of another backend are refused", {

@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 import psutil
+import pytest
 import simferry as sf
 from simferry.errors import StoreError
 from simferry.results import collect, table
@@ -46,11 +47,21 @@ def simulate(n, rng, effect=0):
 DRAWS = {"r": ("simulate.R", R_DRAWS), "python": ("simulate.py", PYTHON_DRAWS)}
 
 
+# a sweep of 2 conditions x 40 replications, as words of the command line
+SHELL_SWEEP = ("-p", "n=5,10", "-n", "40", "--seed", "7", "--workers", "2", "--store", "runs")
+
+
 def write(folder: Path, name: str, code: str) -> Path:
     path = folder / name
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(code)
     return path
+
+
+@pytest.fixture
+def script(tmp_path):
+    """The path of PYTHON_DRAWS."""
+    return write(tmp_path, *DRAWS["python"])
 
 
 def digest(run: sf.Run) -> str:

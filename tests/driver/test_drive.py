@@ -1,11 +1,9 @@
-"""Who computes a run: claims, progress, detaching, watching and cancelling from elsewhere, retries."""
+"""What drives a run to its end: interruptions, retries, jobs that are lost."""
 
 import contextlib
-import json
 import os
 import pty
 import shutil
-import threading
 import warnings
 from dataclasses import replace
 
@@ -13,129 +11,8 @@ import psutil
 import pytest
 import simferry as sf
 from simferry.backends.local import Local
-from simferry.driver import claim
-from simferry.errors import Interrupted, Note, RunBusy, WorkerError
-from sweeps import DRAWS, Hold, digest, done_pairs, left_behind, simferry, wait_until, write
-
-SWEEP = ("-p", "n=5,10", "-n", "40", "--seed", "7", "--workers", "2", "--store", "runs")
-
-
-@pytest.fixture
-def script(tmp_path):
-    return write(tmp_path, *DRAWS["python"])
-
-
-@pytest.fixture
-def expected(script, tmp_path):
-    return digest(sf.run(script, sf.grid(n=[5, 10]), replications=40, seed=7, store=tmp_path / "expected"))
-
-
-@pytest.fixture
-def hold(tmp_path):
-    return Hold(tmp_path)
-
-
-@pytest.fixture
-def detached(tmp_path, script, hold):
-    """A run in the background that has done something and goes on when `hold` is released."""
-    done = simferry("run", script, *SWEEP, "--detach", "--json", cwd=tmp_path, **hold.environment)
-    assert done.returncode == 0, done.stderr
-    run = sf.open(json.loads(done.stdout)["run"], tmp_path / "runs")
-    hold.wait()
-    return run
-
-
-def test_a_detached_run_is_found_and_followed_from_elsewhere(detached, hold, expected):
-    run = detached
-    assert run.status().state == "running" and run.status().jobs == {"0001-0001": "running"}
-    assert claim.driver_of(run._folder).pid != os.getpid()
-    hold.release()
-    seen = []
-    assert run.watch(seen.append).state == "complete"
-    assert [p.done for p in seen] == sorted(p.done for p in seen) and seen[-1].done == 80
-    assert run.status().jobs == {"0001-0001": "succeeded"}  # looking on has not changed what its driver says
-    assert digest(run) == expected
-
-
-def test_a_run_is_cancelled_from_elsewhere_and_resumed(tmp_path, detached, expected):
-    run = detached
-    stopped = simferry("cancel", run.id, "--store", "runs", cwd=tmp_path)
-    assert stopped.returncode == 0
-    now = run.status()
-    assert now.state == "incomplete" and 0 < now.done < 80
-    assert left_behind(tmp_path) == [] and claim.driver_of(run._folder) is None
-    assert "replications of run" in (run.folder / "jobs" / "driver.log").read_text()
-    assert digest(run.resume()) == expected
-    assert len(done_pairs(run)) == len(set(done_pairs(run))) == 80
-
-
-def test_the_second_of_two_resumes_is_told_who_holds_the_run(tmp_path, detached):
-    run = detached
-    with pytest.raises(RunBusy, match=rf"run {run.id} is being computed by process \d+\n.*\)\.watch\(\)"):
-        run.resume()
-    refused = simferry("resume", run.id, "--store", "runs", cwd=tmp_path)
-    assert refused.returncode == 1 and "is being computed by process" in refused.stderr
-    assert run.status().state == "running"
-    run.cancel()
-
-
-def test_of_many_resumes_at_once_one_wins(tmp_path, detached, hold, expected, monkeypatch):
-    run = detached
-    run.cancel()
-    losers = []
-    start = threading.Barrier(6)
-
-    def resume():
-        start.wait()
-        try:
-            sf.open(run.id, tmp_path / "runs").resume()
-        except RunBusy:
-            losers.append(1)
-
-    monkeypatch.setenv("HOLD", hold.environment["HOLD"])  # the winner is still at it when the last one asks
-    threads = [threading.Thread(target=resume) for _ in range(6)]
-    for thread in threads:
-        thread.start()
-    wait_until(lambda: len(losers) == 5)
-    hold.release()
-    for thread in threads:
-        thread.join()
-    assert len(losers) == 5
-    assert digest(run) == expected and len(done_pairs(run)) == 80
-
-
-def test_a_dead_driver_does_not_hold_the_run(detached):
-    run = detached
-    claim.driver_of(run._folder).kill()
-    wait_until(lambda: claim.driver_of(run._folder) is None)
-    assert run.status().state == "incomplete"
-    run.resume()
-    assert run.status().state == "complete" and set(run.status().jobs.values()) == {"lost", "succeeded"}
-
-
-def test_a_driver_on_another_machine_that_shares_the_folder(detached, expected):
-    run = detached
-    process = claim.driver_of(run._folder)
-    for path in (run.folder / "jobs" / "driver.json", *run.folder.glob("jobs/*/job.json")):
-        record = json.loads(path.read_text())
-        text = path.read_text().replace(record["space"], "another start of another machine")
-        path.write_text(text.replace(record["host"], "login-7"))
-    now = run.status()
-    assert (now.state, now.jobs) == ("running", {"0001-0001": "running"})
-    with pytest.raises(RunBusy, match=rf"run {run.id} is being computed on login-7\nIt can be stopped only there."):
-        run.cancel()
-    with pytest.raises(RunBusy, match=rf"run {run.id} is being computed on login-7\nsimferry\.open\("):
-        run.resume()
-    assert (run.folder / "jobs" / "0001-0001" / "scratch").is_dir()  # nothing of it was touched
-    process.kill()
-    wait_until(lambda: run.status().state == "incomplete")
-    assert run.status().jobs == {"0001-0001": "lost"}
-    assert digest(run.resume()) == expected
-
-
-def test_jobs_end_after_their_driver(tmp_path, detached):
-    claim.driver_of(detached._folder).kill()
-    wait_until(lambda: not left_behind(tmp_path))
+from simferry.errors import Interrupted, Note, WorkerError
+from sweeps import SHELL_SWEEP, digest, done_pairs, left_behind, write
 
 
 def test_ctrl_c_on_a_terminal(tmp_path, script, hold):
@@ -144,7 +21,7 @@ def test_ctrl_c_on_a_terminal(tmp_path, script, hold):
     if pid == 0:
         os.environ.update(hold.environment)
         os.chdir(tmp_path)
-        os.execv(os.sys.executable, [os.sys.executable, "-m", "simferry", "run", str(script), *SWEEP])
+        os.execv(os.sys.executable, [os.sys.executable, "-m", "simferry", "run", str(script), *SHELL_SWEEP])
     hold.wait()
     (run,) = sf.runs(tmp_path / "runs")
     os.write(terminal, b"\x03")

@@ -1,0 +1,53 @@
+"""Help, pipes and faults: what all commands have in common."""
+
+import os
+import re
+
+import pytest
+from click.testing import CliRunner
+from command_line import ended, said, started
+from simferry import __version__
+from simferry.cli import main
+
+
+def test_help_of_every_command_has_an_example():
+    listed = re.findall(r"^  (\w+) ", said("--help").partition("Commands:")[2], re.MULTILINE)
+    verbs = ["run", "plan", "status", "watch", "logs", "cancel", "resume", "extend", "results", "summary"]
+    verbs += ["errors", "replay", "list", "doctor"]
+    assert set(verbs) <= set(listed)
+    for verb in verbs:
+        text = said(verb, "--help")
+        assert f"Example:\n    simferry {verb}" in text.replace("\n  Example", "\nExample"), verb
+        assert "--json" in text, verb
+    assert "..." not in said("--help").partition("Commands:")[2]  # no first line is cut
+    assert said("--version") == f"simferry {__version__}\n"
+
+
+def test_pipes_get_text_without_colours(folder):
+    said("run", "sweep.toml", code=3)
+    for words in (["summary", "latest"], ["list"], ["doctor"], ["status", "none"]):
+        code, out, err = ended(started(*words))
+        assert "\x1b" not in out + err
+        assert code in (0, 1)
+
+
+@pytest.mark.parametrize("words", [["results", "latest"], ["results", "latest", "--json"], ["list"]])
+def test_a_reader_that_has_seen_enough(words, folder):
+    said("run", "sweep.toml", code=3)
+    process = started(*words)
+    process.stdout.close()
+    assert process.wait(30) == 0
+    assert process.stderr.read() == ""
+
+
+@pytest.mark.skipif(os.environ.get("SIMFERRY_DEBUG") is not None, reason="SIMFERRY_DEBUG shows the traceback")
+def test_a_fault_of_our_own_is_one_line_and_a_place(folder, monkeypatch):
+    from simferry.verbs import run as verbs
+
+    def broken(*_):
+        raise KeyError("oops")
+
+    monkeypatch.setattr(verbs, "open", broken)
+    result = CliRunner().invoke(main, ["status", "latest"])
+    assert result.exit_code == 1
+    assert re.match(r"simferry: a fault of simferry's own: KeyError: 'oops' \(test_app.py:\d+\)\n", result.stderr)

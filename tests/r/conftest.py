@@ -1,0 +1,3 @@
+"""What tests of R in this process share."""
+
+from r_functions import r  # noqa: F401

@@ -1,0 +1,13 @@
+"""What tests of the worker share."""
+
+import pytest
+import simferry as sf
+from sweeps import script  # noqa: F401
+
+
+@pytest.fixture
+def go(tmp_path):
+    def run(simulation, design=None, replications=3, **options):
+        return sf.run(simulation, design, replications=replications, store=tmp_path / "runs", **{"seed": 1, **options})
+
+    return run

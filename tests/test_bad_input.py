@@ -145,7 +145,7 @@ OPTIONS = [
     Case(
         "include in place of the script",
         run("a/simulate.R -p n=1 --include ../simulate.R"),
-        ["would take the place of another simulate.R"],
+        ["would overwrite another simulate.R"],
         {"a/simulate.R": R},
     ),
     Case("function", run("simulate.py -p n=1 --function simulat"), ["no function simulat", "Did you mean simulate?"]),

@@ -51,7 +51,7 @@ def test_they_are_extended_and_replayed_with_the_numbers_that_they_would_have_ha
     require("r", name == "command" or shutil.which("Rscript") is not None, "Rscript is not on the PATH")
     run = sf.open(name, runs)
     note = [
-        f"run {name} draws its random numbers by version 1 of their rules, and keeps it; a new run would draw by version 99"
+        f"run {name} draws random numbers by version 1 of simferry's rules, and keeps it; a new run would use version 99"
     ]
     assert notes(lambda: run.extend(3))[1] == note
     table = run.results()

@@ -122,7 +122,7 @@ def test_a_whole_script_its_inputs_and_what_it_leaves(tmp_path, emulator, image_
     assert [p.name for p in run.artifacts(1, 2)] == ["note.txt", "result.csv"]
     assert run.artifacts(2, 1)[0].read_text() == "kept\n"
     boto3.client("s3").put_object(Bucket=emulator.bucket, Key="texts/text.txt", Body=b"another\n")
-    with pytest.raises(errors.StoreError, match="is not what the run began with"):
+    with pytest.raises(errors.StoreError, match="are not those with which the run began"):
         run.extend(3)
     own = next(i for i in described(emulator)[0]["ProcessingInputs"] if i["InputName"] == "data")
     assert own["S3Input"]["S3Uri"] == f"{run.address}/input/data/"

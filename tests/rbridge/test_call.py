@@ -37,4 +37,4 @@ def test_warnings_and_notes_are_told_once_each(tmp_path, monkeypatch):
     assert "set the same seed, 1" in answer["notes"].plain() and len(answer["warnings"].values) == 0
     monkeypatch.setitem(streams.VERSIONS, ("r", "function"), 99)
     answer = call("replay", run=made["folder"], condition=1.0, replication=1.0)
-    assert "by version 2 of their rules" in answer["notes"].plain() and len(answer["warnings"].values) == 0
+    assert "by version 2 of simferry's rules" in answer["notes"].plain() and len(answer["warnings"].values) == 0

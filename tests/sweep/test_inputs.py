@@ -129,7 +129,7 @@ def test_what_was_changed_in_s3_is_not_taken_for_what_the_run_began_with(place, 
     s3.put_object(Bucket=emulator.bucket, Key="data/data.csv", Body=b"x\n5\n")
     assert as_inputs(given)["data"].version != first
     machine("second")
-    with pytest.raises(StoreError, match=r"what lies at s3://.*/data/ is not what the run began with"):
+    with pytest.raises(StoreError, match=r"the files at s3://.*/data/ are not those with which the run began"):
         sf.open(run.address).extend(2)
 
 
@@ -153,7 +153,7 @@ def test_inputs_that_came_along_lie_in_the_store(place, machine, data, tmp_path)
         ("data", {"mode": "File"}, r"input data is \{'mode': 'File'\}; it has to be a path or an address in S3"),
         ("data", 7, r"input data is 7; it has to be a path or an address in S3"),
         ("data", "empty", r"input data: there is no file in empty"),
-        ("code", "own/data.csv", r"input 'code': names are .*code and plan are taken"),
+        ("code", "own/data.csv", r"input 'code': names are .*code and plan are reserved"),
         ("1st", "own/data.csv", r"input '1st': names are letters"),
         ("a/b", "own/data.csv", r"input 'a/b': names are letters"),
         ("data", "http://example.org/data.csv", r"http://example.org.* is no store"),

@@ -23,8 +23,8 @@ def cancel(run: RunFolder, backend: Backend, seconds_to_wait: float) -> None:
     if process is not None and process.pid != os.getpid():
         if not computes(process, run) and driver_of(run):  # it has not just ended
             raise RunBusy(
-                f"run {run.id} names process {process.pid} as the one that computes it, and that does not, or is another user's",
-                f"It was not stopped. Where nobody computes the run, remove {run.jobs / 'driver.json'}",
+                f"run {run.id} names process {process.pid} as its driver, but that does not compute it, or is another user's",
+                f"The process was not stopped. If nothing computes the run, remove {run.jobs / 'driver.json'}",
             )
         process.terminate()
         until = time.monotonic() + seconds_to_wait

@@ -1,4 +1,4 @@
-"""Who computes a run: one process at a time, which holds the run's lock and has its name in jobs/driver.json."""
+"""A run's driver: one process at a time computes a run. It holds the run's lock, and jobs/driver.json names it."""
 
 import contextlib
 import json
@@ -24,7 +24,7 @@ def driver_of(run: RunFolder) -> psutil.Process | None:
 
 
 def computes(process: psutil.Process, run: RunFolder) -> bool:
-    """Whether a process has the run's lock open: driver.json may name any, and only this one is to be stopped."""
+    """Whether a process has the run's lock open. driver.json may name any process, and only the driver may be stopped."""
     with contextlib.suppress(psutil.Error, OSError):
         return str((run.jobs / LOCK).resolve()) in [file.path for file in process.open_files()]
     return False
@@ -42,7 +42,7 @@ def _driver_record(run: RunFolder) -> dict[str, Any]:
 
 @contextlib.contextmanager
 def driving(run: RunFolder) -> Iterator[None]:
-    """Claims the run for this process. SIGTERM then means what Ctrl-C does."""
+    """Within the block, this process is the run's driver, and SIGTERM acts as Ctrl-C. Raises RunBusy if there is another driver."""
     path = run.jobs / "driver.json"
     before = None
     with contextlib.ExitStack() as until_done:
@@ -52,7 +52,7 @@ def driving(run: RunFolder) -> Iterator[None]:
         until = time.monotonic() + 2
         while not claim(lock):
             other, host = driver_of(run), driven_elsewhere(run)
-            # a driver that has just started, or that is ending
+            # the other driver is starting or ending
             if other is None and not host and time.monotonic() < until:
                 time.sleep(0.02)
                 continue
@@ -63,7 +63,7 @@ def driving(run: RunFolder) -> Iterator[None]:
             )
         with writing(run.path):
             write_whole(path, json.dumps(identity(os.getpid())).encode())
-        with contextlib.suppress(ValueError):  # not in the main thread: signals are somebody else's
+        with contextlib.suppress(ValueError):  # outside the main thread
             before = signal.signal(signal.SIGTERM, _interrupt)
         try:
             yield

@@ -1,4 +1,4 @@
-"""A run in the background: a process of its own, which no terminal ends."""
+"""Continues a run in the background, in a process that does not end with its terminal."""
 
 import subprocess
 import sys
@@ -12,7 +12,7 @@ from .claim import driver_of
 
 
 def start_detached(run: RunFolder) -> None:
-    """Go on with a run in the background; `watch` and `cancel` find it from any shell."""
+    """Start the driver of a run in the background; `watch` and `cancel` find it from any shell."""
     log = run.path / "jobs" / "driver.log"
     with writing(run.path), log.open("ab") as stream:
         process = subprocess.Popen(

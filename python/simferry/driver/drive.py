@@ -20,9 +20,9 @@ from ..system import untrusted
 from .claim import driving
 from .progress import Progress, job_names, progress_of
 
-SHARED = "shared: "  # so begins a job's message that one of the files which its processes share was written to
+SHARED = "shared: "  # start of a job's message: a replication wrote to a file that the processes share
 LONGEST_MESSAGE = 1 << 16  # bytes
-PATIENCE = 100  # polls for which a service that does not answer is waited for
+PATIENCE = 100  # polls without an answer before the driver gives up
 
 
 def drive(
@@ -36,10 +36,10 @@ def drive(
     changed_code: Mapping[str, str] | None = None,
     on_progress: Callable[[Progress], None] = lambda _: None,
 ) -> None:
-    """Compute what is missing of a run.
+    """Compute the missing replications of a run.
 
-    replications: how many of each condition are wanted. conditions: only these (ids), for pilots.
-    changed_code: own code that differs from what the run began with: hashes by name, which the plan keeps.
+    replications: wanted of each condition. conditions: only these (ids), for pilots.
+    changed_code: hashes, by name, of own code that has changed since the run began; the plan records them.
     Raises Interrupted (Ctrl-C, or SIGTERM), with the run resumable; SimulationError, StoreError or WorkerError when it can't
     go on.
     """
@@ -47,8 +47,7 @@ def drive(
         try:
             run.look()
             plans = len(run.plans())
-            # a wrong number of conditions in run.json could fill the memory
-            read_conditions(run)
+            read_conditions(run)  # checks run.json: a wrong number of conditions could fill the memory
             if not backend.traits.outlives_driver:
                 stop_leftovers(run, backend)
                 run.push()
@@ -157,8 +156,8 @@ def _compute(
                 Text(run.command("logs"), "  shows all of it, ", run.command("resume"), "  tries again."),
             )
         if names:
-            said = f"attempt {len(dealt) + 1} of run {run.id}: {work.replications:,} replications are left"
-            warnings.warn(Note(said), stacklevel=5)
+            note = f"attempt {len(dealt) + 1} of run {run.id}: {work.replications:,} replications are left"
+            warnings.warn(Note(note), stacklevel=5)
         names = plan.add_plan(
             run,
             backend,
@@ -178,7 +177,7 @@ def _compute(
             _compute(run, backend, "retry", replications, retry_failed, conditions, plans, changed_code, on_progress)
             return
         failures += not _only_too_short(run, backend, names, work.replications)
-        # as many jobs as have failed: what a few left does not need many again
+        # as many jobs as have failed: the rest needs no more
         jobs = max(1, sum(state != "succeeded" for state in backend.poll(run, names).states.values()))
 
 
@@ -275,11 +274,11 @@ def _stop(run: RunFolder, backend: Backend) -> None:
 
 
 def _message(run: RunFolder, job: str) -> str:
-    """The reason that a job left for ending early; empty where there is none."""
-    said = untrusted.read(run.jobs, f"{job}/message", LONGEST_MESSAGE)
-    if said is None:
+    """The reason why a job ended early, as it wrote it; empty if it wrote none."""
+    content = untrusted.read(run.jobs, f"{job}/message", LONGEST_MESSAGE)
+    if content is None:
         return ""
-    return said.decode(errors="replace") or "disk: there is no room left on its disk"  # not even for the message
+    return content.decode(errors="replace") or "disk: there is no room left on its disk"  # not even for the message
 
 
 def _shared_is_written(run: RunFolder, jobs: list[JobId]) -> bool:
@@ -287,8 +286,8 @@ def _shared_is_written(run: RunFolder, jobs: list[JobId]) -> bool:
     return any(_message(run, job).startswith(SHARED) for job in jobs)
 
 
-def _as_error(run: RunFolder, job: str, said: str) -> SimferryError:
-    kind, _, text = said.partition(": ")
+def _as_error(run: RunFolder, job: str, message: str) -> SimferryError:
+    kind, _, text = message.partition(": ")
     where = f"jobs/{job}/log.txt in {run.path}"
     errors: dict[str, SimferryError] = {
         "disk": StoreError(f"{text} (in {run.path})", "Make room there, then: " + run.command("resume")),

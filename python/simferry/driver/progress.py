@@ -63,8 +63,8 @@ def progress_of(run: RunFolder, backend: Backend) -> Progress:
 
 
 def _tried_twice(plans: list[PlanRecord], names: list[BlockName], conditions: int) -> bool:
-    """Whether blocks may hold a replication twice: failed ones were tried again, or blocks of earlier plans came after the last
-    one had dealt what was missing."""
+    """Whether blocks may hold a replication twice: failed ones were tried again, or blocks of earlier plans arrived after the last
+    plan was made."""
     if len(plans) < 2:
         return False
     last = plans[-1]
@@ -80,7 +80,7 @@ def _replications_per_second(plan: PlanRecord, names: list[BlockName]) -> float 
 
 
 def job_names(run: RunFolder) -> list[JobId]:
-    """The jobs of every plan so far: plan-job."""
+    """The ids of the jobs of all plans: plan-job."""
     return [job for plan in run.plans() for job in plan.job_ids]
 
 

@@ -1,1 +1,1 @@
-"""What a job is given: stretches of replications, their streams, the job file."""
+"""The input of a job: stretches of replications, their streams, the job file."""

@@ -6,7 +6,7 @@ conditions   id, 128-bit key (four integers); of whole scripts and commands the 
              and the 31-bit seed to which workers of version 1 add the replication
 parameters   the design's columns, a row for each of `conditions`
 
-No table or column may be removed: a run is continued by the worker in its code folder, which may be of an earlier version.
+Do not remove a table or column: a run is continued by the worker in its code folder, which may be of an earlier version.
 """
 
 from collections.abc import Mapping

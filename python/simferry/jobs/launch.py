@@ -14,14 +14,14 @@ import psutil
 from ..errors import WorkerError
 from ..system.processes import ONE_THREAD
 
-JOB = "SIMFERRY_JOB"  # in the environment of all processes of a job here: its folder
+JOB = "SIMFERRY_JOB"  # environment variable of all processes of a local job: the job's folder
 WORKER = Path(__file__).parents[1] / "worker"
 _PARTS = (
     "blocks", "rows", "values", "job", "family", "folders", "functions", "seeds", "scripts", "own", "process",
     "supervisor", "check", "main",
 )  # fmt: skip
 _OF_PYTHON = ("__init__", "streams", "hooks", "tasks", "libraries", "below", "startup/sitecustomize")
-# for processes of either language that a script or a command starts
+# for R and Python processes that a script or a command starts
 _BELOW = (
     "profile.R",
     *(f"simferry_worker/{part}.R" for part in ("below", "tasks")),
@@ -30,21 +30,21 @@ _BELOW = (
 )
 _IN_R = ("worker.R", "cluster.R", *_BELOW, *(f"simferry_worker/{part}.R" for part in ("stretches", "unsaved", *_PARTS)))
 _IN_PYTHON = ("worker.py", *_BELOW, *(f"simferry_worker/{part}.py" for part in ("first_use", "set_seeds", *_PARTS)))
-# what lies beside the script: the program that runs it, and the folder of that program's parts
+# files beside the script: the worker's program, and a folder with its parts
 WORKER_FILES = {"r": _IN_R, "python": _IN_PYTHON, "command": _IN_PYTHON}
-# in an image: the program, and the worker that it runs
+# in an image: the interpreter, and the worker's program
 COMMANDS = {"r": ("Rscript", "worker.R"), "python": ("python3", "worker.py"), "command": ("python3", "worker.py")}
 
 
 def write_worker(language: str, folder: Path) -> None:
-    """The worker's files, in a folder beside the script."""
+    """Copy the worker's files into the folder of the script."""
     for name in WORKER_FILES[language]:
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(WORKER / name.removeprefix("simferry_worker/"), folder / name)
 
 
 def write_code(language: str, files: Mapping[str, Path | bytes], empty_folders: Iterable[str], folder: Path) -> None:
-    """A simulation's files (by name what each holds, or where it is copied from) and the worker's, in a new folder."""
+    """Write a simulation's files and the worker's into a new folder. files: by name, the content or the path to copy from."""
     folder.mkdir(parents=True)
     for name, content in files.items():
         path = folder / name
@@ -54,12 +54,12 @@ def write_code(language: str, files: Mapping[str, Path | bytes], empty_folders: 
         else:
             shutil.copy(content, path)
     write_worker(language, folder)
-    # stores and the service carry files alone
+    # stores and services transfer files only
     (folder / "simferry_worker" / "folders").write_text("".join(f"{name}\n" for name in empty_folders))
 
 
 def command_here(language: str) -> list[str]:
-    """The command that runs the worker on this machine, in the folder of the code, but for its arguments."""
+    """The command that runs the worker on this machine in the folder of the code, without arguments."""
     if language != "r":
         return [sys.executable, "worker.py"]
     rscript = shutil.which("Rscript")
@@ -78,17 +78,17 @@ def command_in_container(language: str, code: str) -> list[str]:
 
 
 def environment_of(spec: Mapping[str, Any], inputs: str) -> dict[str, str]:
-    """What a job's environment has, wherever it runs. spec: the simulation, as run.json has it. inputs: the folder of its inputs."""
-    threads = ONE_THREAD if spec["kind"] == "function" else {}  # the number of threads changes bits
+    """Environment variables of a job on any backend. spec: the simulation, as in run.json. inputs: the folder of its inputs."""
+    threads = ONE_THREAD if spec["kind"] == "function" else {}
     return {**threads, "PYTHONDONTWRITEBYTECODE": "1", "PYTHONHASHSEED": "0", "SIMFERRY_INPUT": inputs}
 
 
 def environment_here(spec: Mapping[str, Any], inputs: str) -> dict[str, str]:
     """The whole environment of a job on this machine: this process's own, and that of `environment_of`."""
     out = {**os.environ, **environment_of(spec, inputs)}
-    if spec["objects"]:  # what a function object imports, it finds where it was defined
+    if spec["objects"]:  # a function object imports what it imports here
         out["PYTHONPATH"] = os.pathsep.join(p for p in sys.path if p)
-    if out.pop("SIMFERRY_PROCESSES", ""):  # a simulation that runs simferry: the worker's R is none of its processes
+    if out.pop("SIMFERRY_PROCESSES", ""):  # a simulation runs simferry: this worker is no part of it
         displaced = out.pop("SIMFERRY_R_PROFILE_USER", None)
         out.pop("R_PROFILE_USER", None)
         out |= {} if displaced is None else {"R_PROFILE_USER": displaced}
@@ -96,16 +96,16 @@ def environment_here(spec: Mapping[str, Any], inputs: str) -> dict[str, str]:
 
 
 def end_processes(root: Path, seconds_to_wait: float = 10) -> None:
-    """Kills every process that a job here started, also those that left its process group, and waits until they are gone.
+    """Kills every process that a local job started, also those that left its process group, and waits until they are gone.
 
-    They are known by their environment, which names the job's folder.
+    Their environment names the job's folder.
     """
     until = time.monotonic() + seconds_to_wait
     while (left := [p for p in psutil.process_iter() if job_of(p) == str(root)]) and time.monotonic() < until:
         for process in left:
             with contextlib.suppress(psutil.Error):
                 process.kill()
-        time.sleep(0.01)  # without reaping them: that is for whoever started them
+        time.sleep(0.01)  # their parents reap them
 
 
 def job_of(process: psutil.Process) -> str | None:

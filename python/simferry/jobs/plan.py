@@ -1,4 +1,4 @@
-"""A plan: what each job of a submission is given, as files in the run folder."""
+"""Plans: the work of each job of a submission, as files in the run folder."""
 
 import datetime
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -32,10 +32,10 @@ def add_plan(
     changed_code: Mapping[str, str],
     copies: bool,
 ) -> list[JobId]:
-    """Deal work to jobs, and put the plan with their files into the run folder; returns the jobs' names.
+    """Deal work to jobs, and write the plan and the job files into the run folder. Returns the ids of the jobs.
 
-    replications: how many of each condition are wanted. jobs: how many at the most. changed_code: see driver.drive.
-    copies: whether each process gets its own copies of the large input files, because a replication has written to one.
+    replications: wanted of each condition. jobs: maximum number. changed_code: see driver.drive.
+    copies: whether each process gets its own copies of large input files, because a replication has written to one.
     """
     record, options = run.record, run.record.options
     traits, workers = backend.traits, backend.traits.workers
@@ -58,7 +58,7 @@ def add_plan(
         "run": run.id, "seed": record.seed, "workers": workers, "cores": cores, "jobs": len(dealt),
         "on_error": options.on_error,
         "replication_timeout": options.replication_timeout or 0, "longest_block": limits.seconds / 20,
-        # the contract's output folder, where one replication at a time has it for itself
+        # the contract's output folder, if only one replication runs at a time
         "output": "/opt/ml/processing/output" if traits.contract and workers // cores <= 1 else "",
         "private_mount": "yes" if spec["private_mount"] and not traits.contract else "",
         "chunked": "yes" if chunk_size else "", "keep_files": "yes" if options.keep_files else "",
@@ -113,25 +113,25 @@ class Streams:
         return {"condition": ids, "seed": seed, **{f"key_{i + 1}": keys[:, i] for i in range(4)}}
 
     def seed_keys(self, ids: np.ndarray) -> dict[str, np.ndarray]:
-        """The keys by which seeds of some conditions' replications are made (see worker/seeds.py), each below 2^31 - 1."""
+        """The keys that make the seeds of some conditions' replications (see worker/seeds.py), each below 2^31 - 1."""
         words = streams.digests(self.seed, [f"seeds\n{self.canonical[i - 1]}" for i in ids]).view("<u4")
         keys = (words % (seeds.PRIME - 1) + 1).astype(np.int32)
         return {f"seed_key_{i + 1}": keys[:, i] for i in range(keys.shape[1])}
 
 
 def streams_of(design: Design, seed: int, common: str | Iterable[str], kind: str) -> Streams:
-    """The streams of a design. common: the parameters, or "all", that do not enter them. kind: of the simulation."""
+    """The streams of a design. common: parameters, or "all", on which they do not depend. kind: of the simulation."""
     names = design.names if common == "all" else [common] if isinstance(common, str) else common
     return Streams(seed, design.canonical(names), kind == "script")
 
 
 def keys_of(path: Path) -> np.ndarray:
-    """What a job is to do, by its file: key_of each, see store/keys.py."""
+    """The replications in a job file, as keys (see store/keys.py). Raises StoreError if it can't be read."""
     try:
         columns = blocks.decode(path.read_bytes()).table("stretches").columns
         condition, first, count = (columns[n].values.astype(np.int64) for n in ("condition", "first", "count"))
         if not (len(condition) == len(first) == len(count) and (count >= 0).all() and count.sum() < 2**31):
-            raise blocks.DamagedBlock("its stretches are none")
+            raise blocks.DamagedBlock("its stretches are invalid")
     except (OSError, blocks.DamagedBlock, KeyError) as error:
         raise StoreError(f"{path} can't be read: {error}") from None
     before = np.arange(count.sum()) - np.repeat(np.cumsum(count) - count, count)

@@ -2,8 +2,8 @@
 
 R simulations draw from L'Ecuyer's MRG32k3a, the generator that R calls "L'Ecuyer-CMRG" (L'Ecuyer, Simard, Chen & Kelton
 2002, Operations Research 50(6), 10.1287/opre.50.6.1073.358). A stream is 2^127 draws from the next, a substream 2^76.
-A jump multiplies the two halves of the state by a power of the recurrence's matrix, modulo m1 and m2; here the powers
-come from tables, so that a million jumps are a handful of numpy operations.
+A jump multiplies the two halves of the state by a power of the recurrence's matrix, modulo m1 and m2. The powers
+come from tables, so that a million jumps take a few numpy operations.
 
 Python simulations draw from numpy's Philox: its key is a hash of seed and condition, its counter's top word the replication.
 """
@@ -18,8 +18,8 @@ import numpy as np
 
 from ..errors import Note
 
-# By language and kind, the version of all that decides the numbers: this file, job files, the worker. It is raised where
-# numbers can change. Results of different versions are never mixed; a run keeps its own, whose worker lies in its code folder.
+# By language and kind: the version of everything that decides the numbers (this file, job files, the worker). Raise it when
+# numbers can change. Results of different versions are never mixed; a run keeps its version, with the worker in its code folder.
 VERSIONS = {
     ("r", "function"): 2,  # foreach loops too
     ("r", "script"): 2,
@@ -36,25 +36,25 @@ _STREAM, _SUBSTREAM = 127, 76  # log2 of the distance between neighbours
 
 
 def version_of(simulation: Mapping[str, Any]) -> int:
-    """The version of the streams that a new run of a simulation has. simulation: its language and kind."""
+    """The version of the streams of a new run. simulation: its language and kind."""
     return VERSIONS[simulation["language"], simulation["kind"]]
 
 
 def note_other_version(own: Any, simulation: Mapping[str, Any], run: str) -> None:
-    """Warns with a Note where a run draws by other rules than a new one would. own: its version. simulation: as in its record."""
+    """Warns with a Note if a run's streams have another version than a new run's. own: its version. simulation: as in its record."""
     now = version_of(simulation)
     if own != now:
         warnings.warn(
             Note(
-                f"run {run} draws its random numbers by version {own} of their rules, and keeps it; "
-                f"a new run would draw by version {now}"
+                f"run {run} draws random numbers by version {own} of simferry's rules, and keeps it; "
+                f"a new run would use version {now}"
             ),
             stacklevel=3,
         )
 
 
 def digests(seed: int, canonical: Iterable[str]) -> np.ndarray:
-    """SHA-256 of seed and canonical condition, for streams that are keyed: uint8 array, (conditions, 32)."""
+    """SHA-256 of seed and canonical condition, for keyed streams: uint8 array (conditions, 32)."""
     prefix = f"{seed}\n".encode()
     joined = b"".join(hashlib.sha256(prefix + text.encode()).digest() for text in canonical)
     return np.frombuffer(joined, dtype=np.uint8).reshape(-1, 32)

@@ -1,9 +1,8 @@
-"""Plans: which replications are still to be done, cut into stretches and dealt to jobs.
+"""Finds the missing replications, cuts them into stretches, and deals these to jobs.
 
-Nobody knows beforehand how long a replication of a condition takes, so stretches are cut and ordered such that it does
-not matter: in rounds, each of which gives every condition a share of what it has left, the shares shrinking to single
-replications; within a round the conditions stand in an order that their hashes give. Processes claim consecutive
-stretches, fewer and fewer at a time. See docs/decisions/dealing.md.
+How long a replication of a condition takes is not known beforehand, so stretches are cut in rounds. Each round takes the
+same share of what is left of every condition, until stretches are single replications. Within a round, conditions are in
+the order of their hashes. Processes claim consecutive stretches, fewer each time. See docs/decisions/dealing.md.
 """
 
 import math
@@ -40,14 +39,14 @@ def all_work(conditions: int, replications: int) -> Work:
 
 
 def missing_work(conditions: int, replications: int, done_condition: np.ndarray, done_replication: np.ndarray) -> Work:
-    """What of `all_work` is not among the (condition, replication) that are done."""
+    """The replications of `all_work` that are not done. done_condition, done_replication: integer arrays, one pair each."""
     if len(done_condition) == 0:
         return all_work(conditions, replications)
     order = np.lexsort((done_replication, done_condition))
     condition, replication = done_condition[order].astype(np.int64), done_replication[order].astype(np.int64)
     within = replication <= replications
     condition, replication = condition[within], replication[within]
-    # a gap lies between two neighbours in the list of what is done, with a fence before and after each condition
+    # gaps between neighbours in the sorted list of done replications, with a fence before and after each condition
     ids = np.arange(1, conditions + 1, dtype=np.int64)
     condition = np.concatenate([condition, ids, ids])
     replication = np.concatenate([replication, np.zeros_like(ids), np.full_like(ids, replications + 1)])
@@ -61,7 +60,7 @@ def missing_work(conditions: int, replications: int, done_condition: np.ndarray,
 def cut(work: Work, order: np.ndarray, cores: int) -> Work:
     """Stretches for so many cores, in the order in which they start.
 
-    order: of each condition (by id - 1), a number that says where in a round it stands.
+    order: by condition (id - 1), its position in a round.
     """
     work = work.take(np.argsort(order[work.condition - 1], kind="stable"))
     share = 1 / (2 * max(cores, 1))
@@ -80,7 +79,7 @@ def cut(work: Work, order: np.ndarray, cores: int) -> Work:
 
 
 def chunks(work: Work, size: int) -> Work:
-    """Stretches of `size` replications, and what is left of a condition in a smaller one."""
+    """Stretches of `size` replications; the last one of a condition may be smaller."""
     size = max(size, math.ceil(work.replications / MOST_STRETCHES))
     number = -(-work.count // size)
     at = np.repeat(np.arange(len(work)), number)

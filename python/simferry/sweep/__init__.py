@@ -1,1 +1,1 @@
-"""What is run: a simulation, its design, the files that it reads; and sweep files, which say all of it."""
+"""A sweep: a simulation, its design, its inputs and its options; and sweep files, which hold all of these."""

@@ -1,4 +1,4 @@
-"""The conditions of a run: its design, as conditions.csv in the run folder holds it."""
+"""Writes and reads the design of a run: conditions.csv in the run folder."""
 
 import pyarrow as pa
 import pyarrow.csv
@@ -22,12 +22,12 @@ def write_conditions(run: RunFolder, design: Design) -> None:
 
 
 def read_conditions(run: RunFolder) -> Design:
-    """The design of a run, as it was. Raises StoreError where conditions.csv is not what run.json says."""
+    """The design of a run. Raises StoreError if conditions.csv can't be read or does not agree with run.json."""
     path, types = run.bring_conditions(), run.record.parameters
     columns = {"condition": "int32", **{name: TYPES[kind] for name, kind in types.items()}}
     try:
         if not untrusted.is_plain(path, MOST_BYTES):
-            raise ValueError("it is no plain file, or too large")
+            raise ValueError("it is not a plain file, or too large")
         table = read_csv(path, types=columns, missing=[""])
         if wrong := next((name for name in types if name not in table.column_names), None):
             raise ValueError(f"it has no column {wrong!r}")

@@ -129,7 +129,7 @@ class Design:
             if first != row and canonical[first] == text:
                 raise DesignError(
                     f"conditions {first + 1} and {row + 1} of the design are equal: {text}",
-                    "For more data on a condition ask for more replications; leave one of the two out.",
+                    "For more data on a condition, use more replications. Remove one of the two.",
                 )
 
 
@@ -218,7 +218,7 @@ def _listed(values: Any) -> list[Any]:
 
 
 def __getattr__(name: str) -> Any:
-    """What was defined here in earlier versions, and is looked for here by functions that were pickled then."""
+    """Names that earlier versions defined here: functions pickled by them look for the names here."""
     if name not in ("random", "latin_hypercube", "sobol"):
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from . import sampling

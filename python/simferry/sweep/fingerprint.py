@@ -1,7 +1,7 @@
-"""What a Python function is, as a hash: its compiled code and all that it refers to, without file names and line numbers.
+"""A hash of a Python function: of its compiled code and everything that it refers to, without file names and line numbers.
 
-A pickle won't do: it changes with the line and the process, and it names classes and functions without their code. Two
-functions with one fingerprint compute the same.
+A hash of its pickle would not do: a pickle changes with line numbers and between processes, and holds classes and functions
+by name only. Two functions with the same fingerprint compute the same.
 """
 
 import dis
@@ -29,7 +29,7 @@ _NO_CODE = {
 def fingerprint(function: Any, modules: set[str] | None = None) -> str:
     """SHA-256 over a function (or any callable), its defaults, closure, and the globals that it uses.
 
-    modules: to which the names of modules are added that it refers to (the user's own) or imports (any).
+    modules: a set; the names of the user's modules that it refers to, and of all modules that it imports, are added.
     """
     digest = _Digest(modules)
     digest.value(function)
@@ -37,12 +37,12 @@ def fingerprint(function: Any, modules: set[str] | None = None) -> str:
 
 
 class _Digest:
-    """A hash to which objects are added, each with all that it refers to, and each once."""
+    """A hash of objects and everything that they refer to, each object once."""
 
     def __init__(self, modules: set[str] | None) -> None:
         self.sha = hashlib.sha256()
         self.modules = modules
-        self.seen: dict[int, tuple[int, Any]] = {}  # by id, which stays an object's own as long as it is kept here
+        self.seen: dict[int, tuple[int, Any]] = {}  # by id; keeping the object keeps its id unique
 
     def add(self, *texts: str | bytes) -> None:
         for text in texts:
@@ -74,7 +74,7 @@ class _Digest:
             self.class_(x)
         elif type(x) in (list, tuple, dict, set, frozenset):
             self.items(x)
-        elif hasattr(x, "__wrapped__"):  # what functools.cache and numba's compilers make of a function
+        elif hasattr(x, "__wrapped__"):  # a function in functools.cache or numba.jit
             self.add("wrapped", type(x).__qualname__)
             self.value(x.__wrapped__)
         else:
@@ -93,7 +93,7 @@ class _Digest:
     def installed(self, x: Any) -> None:
         top = sys.modules.get(x.__module__.partition(".")[0]) if x.__module__ else None
         self.add("installed", str(x.__module__), x.__qualname__, str(getattr(top, "__version__", "")))
-        owner = getattr(x, "__self__", None)  # rng.normal is its generator's
+        owner = getattr(x, "__self__", None)  # rng.normal belongs to a generator
         if owner is not None and not isinstance(owner, types.ModuleType):
             self.value(owner)
 
@@ -142,7 +142,7 @@ class _Digest:
             self.value(item)
 
     def reduced(self, x: Any) -> None:
-        """Any other object: what it would be made anew from."""
+        """Any other object: the parts from which copying would rebuild it."""
         self.add(type(x).__module__, type(x).__qualname__)
         try:
             parts = x.__reduce_ex__(4)
@@ -168,7 +168,7 @@ class _Digest:
 
 
 def _imports(code: types.CodeType) -> set[str]:
-    """Names that code may import: what import says, and where it calls import_module(), its texts."""
+    """Names that code may import: those in import statements, and all its strings if it calls import_module()."""
     found = {i.argval for i in dis.get_instructions(code) if i.opname == "IMPORT_NAME"}
     listed = [names for names in code.co_consts if isinstance(names, tuple)]  # from package import these
     found |= {f"{name}.{part}" for name in found for names in listed for part in names if isinstance(part, str)}
@@ -188,13 +188,13 @@ def _module_of(x: Any) -> types.ModuleType | None:
 
 
 def _is_own(module: types.ModuleType) -> bool:
-    """Whether a module is a file of the user's, and neither Python's nor an installed package's, whose version stands for it."""
+    """Whether a module is the user's file, and not part of Python or of an installed package, which its version identifies."""
     path = getattr(module, "__file__", None)
     return isinstance(path, str) and path.endswith(".py") and is_own(module.__name__, path, Path("/nowhere"))
 
 
 def _installed(x: Any) -> bool:
-    """Whether it is a function or a class that comes with Python or an installed package."""
+    """Whether an object is a function or class of Python or of an installed package."""
     if (
         isinstance(x, types.MethodType)
         or not (inspect.isclass(x) or inspect.isroutine(x))

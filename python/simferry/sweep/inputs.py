@@ -1,5 +1,5 @@
-"""A run's inputs: files of the user's that a simulation reads in $SIMFERRY_INPUT/NAME, which in containers is
-/opt/ml/processing/input/NAME. They lie in a folder here, and come along, or are named by their address in S3.
+"""A run's inputs: files that a simulation reads in $SIMFERRY_INPUT/NAME (in containers /opt/ml/processing/input/NAME).
+Local ones are copied into the run folder; others are addresses in S3.
 """
 
 import contextlib
@@ -24,7 +24,7 @@ MOST = 8  # SageMaker takes ten, with the code and the plan
 
 @dataclass(frozen=True)
 class Input:
-    """source: a file or folder here, or an address in S3. mode: File, or Pipe (named pipes that are read once; containers
+    """source: a local file or folder, or an address in S3. mode: File, or Pipe (named pipes that are read once; containers
     of SageMaker only). sharded: each host gets its share of the files. version: changes with the content."""
 
     source: str
@@ -39,7 +39,10 @@ class Input:
 
 
 def as_inputs(given: Mapping[str, Any]) -> dict[str, Input]:
-    """Inputs by their names, checked: they are there. given: by name a path or an address in S3, or a dict of place, mode and sharded."""
+    """The inputs by name. given: by name a path or an address in S3, or a dict of place, mode and sharded.
+
+    Raises UsageError if a name or option is wrong, or if a file does not exist.
+    """
     out = {}
     if len(given) > MOST:
         raise UsageError(
@@ -57,7 +60,7 @@ def as_inputs(given: Mapping[str, Any]) -> dict[str, Input]:
         fields = {key: value for key, value in what.items() if key != "place"}
         one = Input(str(what["place"]), **fields)
         if not re.fullmatch(INPUT_NAME, name):
-            raise UsageError(f"input {name!r}: names are letters, digits, - and _; code and plan are taken")
+            raise UsageError(f"input {name!r}: names are letters, digits, - and _; code and plan are reserved")
         if one.mode not in MODES:
             raise UsageError(f"input {name}: mode is {one.mode!r}; it can be {' or '.join(MODES)}")
         source, version = (_here if one.comes_along else _in_s3)(name, one.source)
@@ -80,7 +83,7 @@ def _here(name: str, source: str) -> tuple[str, str]:
 
 
 def _in_s3(name: str, address: str) -> tuple[str, str]:
-    """The address, of a folder with a slash at its end, since SageMaker takes all that begins with it; and its version."""
+    """The address and its version. A folder's address gets a slash at its end: SageMaker takes all objects that begin with it."""
     from ..store.objects import Objects
 
     objects, below = Objects.split(address)
@@ -92,8 +95,8 @@ def _in_s3(name: str, address: str) -> tuple[str, str]:
         beside = [n for n, _ in objects.listing(below.rpartition("/")[0]) if n.startswith(below) and n != below]
         if beside:  # SageMaker takes all that begins with the name
             raise UsageError(
-                f"input {name}: {beside[0].rpartition('/')[2]} would come along with {address}, whose name it begins with",
-                "Put the one file into a folder of its own, and name the folder.",
+                f"input {name}: {address} would also bring {beside[0].rpartition('/')[2]}, which begins with its name",
+                "Put the file into a folder of its own, and name the folder.",
             )
     return address if one_object else address.rstrip("/") + "/", _version(found)
 
@@ -112,7 +115,7 @@ def _files(name: str, source: Path) -> list[tuple[str, Path]]:
 
 
 def below(folder: Path, around: frozenset[str] = frozenset()) -> Iterator[Path]:
-    """What lies in a folder of the user's, and in those that it links to; but not in one that lies in itself."""
+    """Everything in a folder of the user's and in the folders that it links to, except links to a folder around them."""
     here = around | {os.path.realpath(folder)}
     for path in folder.iterdir():
         yield path
@@ -125,7 +128,7 @@ def _beside(path: Path) -> list[str]:
 
 
 def record_of(inputs: Mapping[str, Input]) -> dict[str, dict[str, Any]]:
-    """What run.json says of the inputs. `place` is empty for an input that came along: it lies in the run folder's input/NAME."""
+    """The inputs in run.json. `place` is empty for a copied input, which is in the run folder's input/NAME."""
     return {
         name: {
             "place": "" if one.comes_along else one.source,
@@ -138,7 +141,7 @@ def record_of(inputs: Mapping[str, Input]) -> dict[str, dict[str, Any]]:
 
 
 def write_inputs(inputs: Mapping[str, Input], folder: Path) -> None:
-    """Copy those that come along to folder/NAME."""
+    """Copy the local inputs to folder/NAME."""
     for name, one in inputs.items():
         if one.comes_along:
             for relative, path in _files(name, Path(one.source).expanduser()):
@@ -148,7 +151,7 @@ def write_inputs(inputs: Mapping[str, Input], folder: Path) -> None:
 
 
 def bring(name: str, record: Mapping[str, Any], run_folder: Any) -> Path:
-    """The folder on this machine with the files of a run's input; those in S3 are brought, once for each version."""
+    """The local folder with the files of a run's input; files in S3 are downloaded, once for each version."""
     if not record["place"]:
         return Path(run_folder.bring_input(name))
     return bring_address(record["place"], record["version"])
@@ -168,7 +171,7 @@ def bring_address(address: str, version: str) -> Path:
         with tempfile.TemporaryDirectory(dir=folder.parent) as draft:
             inside = Path(draft) / "files"
             inside.mkdir()
-            # as the service does: relative to the folder, and a single object by its own name
+            # named as by the service: relative to the folder, or a single object by its own name
             cut = len(name) if name.endswith("/") or not name else len(name.rpartition("/")[0])
             objects.download((n, below(inside, n[cut:].lstrip("/"))) for n, _, _ in found if n[cut:].strip("/"))
             with contextlib.suppress(OSError):  # another process was faster
@@ -177,21 +180,21 @@ def bring_address(address: str, version: str) -> Path:
 
 
 def unchanged(address: str, version: str) -> list[tuple[str, int, str]]:
-    """What lies at an address: names, sizes, ETags. Raises StoreError where it is not what the run began with."""
+    """Names, sizes and ETags of the objects at an address. Raises StoreError if they have changed since the run began."""
     from ..store.objects import Objects
 
     objects, name = Objects.split(address)
     found = objects.versions(name)
     if _version(found) != version:
         raise StoreError(
-            f"what lies at {address} is not what the run began with",
-            "Put that back, or begin a new run with what is there now.",
+            f"the files at {address} are not those with which the run began",
+            "Restore them, or begin a new run with the present files.",
         )
     return found
 
 
 def show_inputs(inputs: Mapping[str, Input], root: Path, copied: bool) -> None:
-    """Put the inputs that are here below a root folder in which a simulation is looked at, copied or as links."""
+    """Put the local inputs below the root folder of a check. copied: as copies, not as links."""
     if copied:
         return write_inputs(inputs, root / "input")
     for name, one in inputs.items():

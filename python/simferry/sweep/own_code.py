@@ -1,4 +1,4 @@
-"""The user's own code outside of a run's snapshot: what it was when the run was made, and whether it still is."""
+"""The user's own code outside of a run's snapshot: its hashes when the run was made, and whether it has changed."""
 
 import contextlib
 import hashlib
@@ -28,7 +28,7 @@ _SYSTEM = tuple(
 
 
 def of_callable(function: Callable[..., Any], constants: Mapping[str, Any], sent_along: str = "") -> list[Own]:
-    """Own modules that a function refers to, imports, or that those import. sent_along: the module that its pickle holds."""
+    """Own modules that a function refers to or imports, and those that they import. sent_along: the module in its pickle."""
     modules: set[str] = set()
     fingerprint((function, dict(constants)), modules)
     modules.discard(sent_along)
@@ -36,8 +36,8 @@ def of_callable(function: Callable[..., Any], constants: Mapping[str, Any], sent
 
 
 def of_command(program: str, arguments: Sequence[str], text: bytes) -> list[Own]:
-    """The program, where it is neither in the snapshot nor the system's, and code that its arguments, or its own text, name by a
-    whole path. text: of a program in the snapshot."""
+    """The program, if it is neither in the snapshot nor part of the system, and code that its arguments or its text name by an
+    absolute path. text: of a program in the snapshot."""
     named = [*arguments, program]
     if b"\0" not in text[:1000]:
         named += [os.fsdecode(path) for path in re.findall(rb"(?<![\w.~/-])/[^\s\"'`;|&()<>$]+", text[:1_000_000])]
@@ -46,13 +46,13 @@ def of_command(program: str, arguments: Sequence[str], text: bytes) -> list[Own]
 
 
 def _is_code(path: str) -> bool:
-    """Whether it is code of the user's: a script by its name, or a program. What else a command reads may be large, and is data."""
+    """Whether a file is the user's code: a script by its name, or a program. Other files of a command may be large data."""
     theirs = os.path.isfile(path) and not os.path.realpath(path).startswith(_SYSTEM)
     return theirs and (os.path.splitext(path)[1].lower() in _SCRIPTS or os.access(path, os.X_OK))
 
 
 def from_block(answer: blocks.Block) -> list[Own]:
-    """The own code that the worker's check has found."""
+    """The own code that the worker's check found."""
     columns = answer.table("own").columns
     rows = zip(*(columns[name].strings() for name in ("name", "path", "hash")), strict=True)
     return [Own(*(text or "" for text in row)) for row in rows]
@@ -61,7 +61,9 @@ def from_block(answer: blocks.Block) -> list[Own]:
 def news_of(block: blocks.Block) -> list[Own]:
     """The own code that a block's replications loaded and that differs from the run's record, or is not in it."""
     lines = [line.split("\t") for line in block.facts.get("own_code", "").splitlines()]
-    return [Own(line[1], line[2], line[0]) if len(line) == 3 else Own("what a block tells", "", "?") for line in lines]
+    return [
+        Own(line[1], line[2], line[0]) if len(line) == 3 else Own("(unreadable in a block)", "", "?") for line in lines
+    ]
 
 
 def known_to(record: RunRecord) -> str:
@@ -70,12 +72,12 @@ def known_to(record: RunRecord) -> str:
 
 
 def of_hash(own: Iterable[Own]) -> list[tuple[str, str]]:
-    """What of it enters a code hash: the folder that it lies in does not."""
+    """What enters a code hash: names and hashes, but no folders."""
     return sorted((os.path.basename(one.name), one.hash) for one in own)
 
 
 def hash_now(one: Own) -> str:
-    """Of the module that would be imported by its name now, or of the package, or file, where it was; empty if it is gone."""
+    """The present hash of a module that would be imported now, or of a package or file at its path; empty if it is gone."""
     if one.name == one.path:
         return hash_of(one.path)
     if Path(one.path, "DESCRIPTION").exists():
@@ -84,7 +86,7 @@ def hash_now(one: Own) -> str:
 
 
 def _located(name: str) -> str:
-    """Where a worker would find a module: other than this process it has no folder of a script, but what PYTHONPATH says."""
+    """The file from which a worker would import a module. Unlike this process, a worker has no script's folder on its path."""
     asked = [os.path.abspath(p) for p in os.environ.get("PYTHONPATH", "").split(os.pathsep) if p]
     started_in = {"", os.getcwd(), os.path.dirname(os.path.abspath(sys.argv[0]))}
     folders = [p for p in sys.path if p not in started_in or p in asked]
@@ -102,7 +104,7 @@ def _located(name: str) -> str:
 
 
 def package_hash(path: Path) -> str:
-    """Of an R package, as the worker makes it (own.R)."""
+    """The hash of an R package, as own.R computes it."""
     lines = []
     for folder, inner, files in os.walk(path, followlinks=True):
         inner[:] = [name for name in inner if not name.startswith(".")]
@@ -157,11 +159,11 @@ def check_changes(run: RunFolder, allowed: bool) -> dict[str, str]:
     if changed and not allowed:
         more = f" and {len(changed) - 5} more" if len(changed) > 5 else ""
         raise SimulationError(
-            f"code that run {run.id} uses, and that is not in its snapshot, has changed since: {', '.join(changed[:5])}{more}",
+            f"code that run {run.id} uses outside its snapshot has changed since: {', '.join(changed[:5])}{more}",
             Text(
-                "A new run computes all of it with what is there now; ",
+                "A new run uses the present code for all replications. ",
                 Option("changed_code", True),
-                " goes on, and the table is then of both.",
+                " continues this run, and its table then holds results of both.",
             ),
         )
     return others
@@ -183,7 +185,7 @@ def changed_meanwhile(run: RunFolder) -> str:
     mixed = sorted(name for name, hashes in found.items() if len(hashes) > 1 and name not in agreed)
     if not mixed:
         return ""
-    return f"{', '.join(mixed)} changed while run {run.id} was computed: its replications may be of different code"
+    return f"{', '.join(mixed)} changed while run {run.id} was computed: its replications may have used different code"
 
 
 def _news(run: RunFolder) -> list[Own]:
@@ -198,7 +200,7 @@ def _news(run: RunFolder) -> list[Own]:
 
 
 def shown(code: Sequence[Mapping[str, str]]) -> str:
-    """For people, name and path of what a hash covers: where it lies, if it is not by the name; modules of a package together."""
+    """What a hash covers, as text: names, with paths where the name does not show them; modules of a package together."""
     groups: dict[str, list[Mapping[str, str]]] = {}
     for one in code:
         is_file = os.path.basename(one["path"]) == os.path.basename(one["name"])

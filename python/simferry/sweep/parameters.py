@@ -1,4 +1,4 @@
-"""Parameters: the four types of their values, how a table's columns become them, and how a value is written where streams depend on it."""
+"""Parameters: the four types of their values, tables that hold them, and the canonical text on which streams depend."""
 
 import json
 import math
@@ -48,11 +48,11 @@ def read_table(path: Path, types: Mapping[str, str]) -> pa.Table:
 
             return pyarrow.parquet.read_table(path)
         declared = {name: TYPES[kind] for name, kind in types.items() if kind in ("string", "number")}
-        try:  # a number that is declared is read as one: -0 keeps its sign
+        try:  # declared numbers are read as such, so that -0 keeps its sign
             read = read_csv(path, types=declared)
         except pa.ArrowInvalid:
             read = read_csv(path, types={name: kind for name, kind in declared.items() if kind == pa.string()})
-        # what looks like a date stays the text that it is
+        # dates stay text
         dates = {f.name: pa.string() for f in read.schema if pa.types.is_temporal(f.type)}
         if dates:
             read = read_csv(path, types={f.name: dates.get(f.name, f.type) for f in read.schema})
@@ -62,12 +62,12 @@ def read_table(path: Path, types: Mapping[str, str]) -> pa.Table:
 
 
 def read_csv(path: Path, types: Mapping[str, Any], missing: Sequence[str] = ("", "NA")) -> pa.Table:
-    """A CSV file. types: Arrow's, of the columns for which they are known. missing: what, unquoted, is NA."""
+    """A CSV file. types: Arrow types of some columns, by name. missing: texts that mean NA where they are not quoted."""
     import pyarrow.csv
 
     return pyarrow.csv.read_csv(
         path,
-        # one block, since a column's type is found in the first one, and no row may cross into the next
+        # one block: pyarrow infers types from the first one, and no row may span two
         read_options=pyarrow.csv.ReadOptions(block_size=min(max(path.stat().st_size, 1) + 1, 2**31 - 1)),
         parse_options=pyarrow.csv.ParseOptions(newlines_in_values=True),
         convert_options=pyarrow.csv.ConvertOptions(
@@ -90,7 +90,7 @@ def column(name: str, values: Any, declared: str | None) -> pa.Array:
         return _texts(name, array)
     try:
         out = array.cast(TYPES[kind])
-        exact = kind != "integer" or pc.min(out).as_py() != -(2**31)  # which is what R has for NA
+        exact = kind != "integer" or pc.min(out).as_py() != -(2**31)  # R's NA
         exact &= kind != "logical" or not _is_number(array.type) or out.cast(array.type).equals(array)
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
         exact = False
@@ -160,7 +160,7 @@ def _array(name: str, values: Sequence[Any]) -> pa.Array:
 
 
 def same_bits(one: pa.ChunkedArray, other: pa.ChunkedArray) -> bool:
-    """Whether two columns of a type hold the same values: -0 is not 0, NA not NaN, and NaN is itself."""
+    """Whether two columns of one type hold the same values: -0 is not 0, NA is not NaN, NaN equals NaN."""
     if not one.is_null().equals(other.is_null()):
         return False
     if not pa.types.is_floating(one.type):

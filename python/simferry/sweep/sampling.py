@@ -1,4 +1,4 @@
-"""Designs that are drawn: at random, or on space-filling points."""
+"""Designs with drawn values: random ones, or space-filling points."""
 
 import math
 from collections.abc import Callable, Mapping
@@ -70,7 +70,7 @@ def sobol(
     types: Mapping[str, str] | None = None,
     **named: Any,
 ) -> Design:
-    """A design on a scrambled Sobol' sequence (scipy.stats.qmc.Sobol). Its balance needs a size that is a power of 2.
+    """A design on a scrambled Sobol' sequence (scipy.stats.qmc.Sobol), which is balanced only if the size is a power of 2.
 
     size, parameters, named, seed, types: as for `random`. Raises DesignError as `random` does, and if scipy is missing.
     """

@@ -17,16 +17,16 @@ from ..worker.own import Own, is_own
 from . import own_code
 from .inputs import as_inputs, below
 
-IGNORED = {"__pycache__", ".git", ".Rproj.user", "simferry-runs", ".venv"}  # in folders that are included
+IGNORED = {"__pycache__", ".git", ".Rproj.user", "simferry-runs", ".venv"}  # in included folders
 
 
 @dataclass(frozen=True)
 class RFunction:
-    """An R function that the R package has written down.
+    """An R function that the R package has saved.
 
     file: its .rds, list(function, globals, packages, constants), as worker.R reads it. constants: their names. packages: that it uses.
-    fingerprint: what decides what it computes, as text: an R closure's serialisation changes after five calls.
-    environment, own_code: of the R session that it comes from, where that has looked whether it can be run.
+    fingerprint: text of everything that decides its results. A serialised closure would not do: it changes after five calls.
+    environment, own_code: from the R session, if that has checked the function.
     """
 
     name: str
@@ -35,7 +35,7 @@ class RFunction:
     constants: tuple[str, ...] = ()
     packages: tuple[str, ...] = ()
     environment: Mapping[str, str] = field(default_factory=dict)
-    own_code: tuple[Own, ...] = ()  # where the R session has looked for it
+    own_code: tuple[Own, ...] = ()
 
     def __str__(self) -> str:
         return f"function {self.name}"
@@ -49,12 +49,12 @@ class Simulation:
     function: the function of the script to call once per replication.
     args: a template such as "{n} {effect}"; it makes the target a whole script (or a command), run once per
         replication. {replication}, {seed} and {condition} may be used as well.
-    include: files and folders that come along, relative to the script.
+    include: files and folders to copy along with the script, by paths relative to it.
     constants: objects given to a Python function in every replication, sent once.
     results_file: what a script writes in its output folder to be read as rows: CSV, JSON, or bare numbers.
-    inputs: files that it reads in the folder $SIMFERRY_INPUT/NAME, by name: a file or folder here, an address in S3, or a dict
-        of place, mode ("File", or "Pipe") and sharded (each host its share). See inputs.py.
-    Raises SimulationError where the target is not there or can't be what it is asked to be.
+    inputs: files that it reads in the folder $SIMFERRY_INPUT/NAME, by name: a local file or folder, an address in S3, or a dict
+        of place, mode ("File", or "Pipe") and sharded (each host gets its share). See inputs.py.
+    Raises SimulationError if the target does not exist or does not fit the other arguments.
     """
 
     target: str | Path | Callable[..., Any] | RFunction
@@ -146,7 +146,7 @@ class Simulation:
         return "objects.pkl" if self.language == "python" and (callable(self.target) or self.constants) else ""
 
     def files(self) -> dict[str, Path | bytes]:
-        """The code's snapshot: what each file in the run's code folder holds, or where it is to be copied from."""
+        """The code's snapshot: the files of the run's code folder by name, each as its content or the path to copy it from."""
         out: dict[str, Path | bytes] = {}
         if isinstance(self.target, RFunction):
             out["objects.rds"] = self.target.file
@@ -163,16 +163,12 @@ class Simulation:
                     continue
                 other = out.get(name, file)
                 if isinstance(other, bytes) or not file.samefile(other):
-                    raise SimulationError(
-                        f"include: {file} would take the place of another {name}", "Rename one of the two."
-                    )
+                    raise SimulationError(f"include: {file} would overwrite another {name}", "Rename one of the two.")
                 out[name] = file
         empty = self.empty_folders()
         for name in empty:
             if name in out:
-                raise SimulationError(
-                    f"include: folder {name} would take the place of a file {name}", "Rename one of the two."
-                )
+                raise SimulationError(f"include: folder {name} would overwrite a file {name}", "Rename one of the two.")
         taken = {name.partition("/")[0] for name in [*out, *empty]}
         for own in WORKER_FILES[self.language]:
             name, folder, _ = own.partition("/")
@@ -197,9 +193,9 @@ class Simulation:
         return sorted(out - {"."})
 
     def included(self, entry: str | Path) -> Path:
-        """The path of a file or folder that comes along.
+        """The path of an included file or folder.
 
-        entry: as `include` names it. Raises SimulationError where it is not there.
+        entry: as `include` names it. Raises SimulationError if it does not exist.
         """
         for base in (self.folder, Path.cwd()):
             path = base / Path(entry).expanduser()
@@ -209,7 +205,7 @@ class Simulation:
         raise SimulationError(f"include: {entry} is not there", nearest(path.name, _beside(path)) or _where(path))
 
     def code_hash(self) -> str:
-        """SHA-256 over all that decides what is computed: code, included files, constants, template."""
+        """SHA-256 of everything that decides the results: code, included files, constants, template."""
         digest = hashlib.sha256()
 
         def add(*parts: str | bytes) -> None:
@@ -245,7 +241,7 @@ class Simulation:
         return digest.hexdigest()
 
     def code(self) -> list[dict[str, str]]:
-        """What the hash covers, name and path: the script or function, included files, and own code from elsewhere."""
+        """Name and path of what the hash covers: the script or function, included files, and own code elsewhere."""
         files = {name: str(content) for name, content in self.files().items() if isinstance(content, Path)}
         if self.is_object or (self.kind == "command" and self.path is None):
             files = {self.function if self.is_object else self.script: "", **files}
@@ -255,7 +251,7 @@ class Simulation:
         ]
 
     def spec(self) -> dict[str, Any]:
-        """How it is called, as run.json has it: enough to continue from the snapshot, without the original."""
+        """The simulation as in run.json: enough to resume from the snapshot, without the original."""
         return {
             "language": self.language, "kind": self.kind, "function": self.function, "script": self.script,
             "args": self.args, "results_file": self.results_file, "objects": self.objects,
@@ -288,7 +284,7 @@ def _pickled(function: Callable[..., Any], constants: dict[str, Any]) -> bytes:
     except Exception as error:
         raise SimulationError(
             f"function {getattr(function, '__name__', function)} can't be sent to the workers: {error}",
-            "It refers to something that lives in this process only, such as an open file or a connection.",
+            "It refers to something that exists in this process only, such as an open file or a connection.",
         ) from None
     finally:
         if own:
@@ -296,7 +292,8 @@ def _pickled(function: Callable[..., Any], constants: dict[str, Any]) -> bytes:
 
 
 def sent_along(function: Callable[..., Any]) -> str:
-    """The function's module, where it is the user's own: it is sent along, since the machine that runs it may not have it."""
+    """The name of the function's module if that is the user's own: its code is pickled too, as another machine may not have it.
+    Else empty."""
     inner: Any = function
     while isinstance(inner, functools.partial):
         inner = inner.func

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from simferry.jobs import streams
 from simferry.store import folder_store as store
+from simferry.store.records import RunRecord
 from simferry.sweep.conditions import write_conditions
 from simferry.sweep.design import Design
 from simferry.worker import blocks
@@ -58,31 +59,29 @@ class HandMade:
             "private_mount": False,
             **record.pop("simulation", {}),
         }
-        self.run = self.store.create(
-            "made",
-            {
-                "conditions": len(design),
-                "replications": replications,
-                "parameters": design.types,
-                "simulation": simulation,
-                "seed": 1,
-                "streams": streams.version_of(simulation),
-                "common": [],
-                "code_hash": "c0de",
-                "environment": {"interpreter": "R 4.2.2"},
-                "options": {
-                    "backend": "local",
-                    "place": {},
-                    "cores": None,
-                    "on_error": "continue",
-                    "replication_timeout": None,
-                    "retries": 2,
-                    "chunk_size": None,
-                },
-                "created": "2026-01-01T00:00:00",
-                **record,
+        content = {
+            "conditions": len(design),
+            "replications": replications,
+            "parameters": design.types,
+            "simulation": simulation,
+            "seed": 1,
+            "streams": streams.version_of(simulation),
+            "common": [],
+            "code_hash": "c0de",
+            "environment": {"interpreter": "R 4.2.2"},
+            "options": {
+                "backend": "local",
+                "place": {},
+                "cores": None,
+                "on_error": "continue",
+                "replication_timeout": None,
+                "retries": 2,
+                "chunk_size": None,
             },
-        )
+            "created": "2026-01-01T00:00:00",
+            **record,
+        }
+        self.run = self.store.create("made", RunRecord.of(content, "run.json"))
         write_conditions(self.run, design)
         self.count = 0
 

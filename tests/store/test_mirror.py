@@ -7,6 +7,7 @@ import os
 import random
 import time
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import pytest
 import simferry as sf
@@ -147,19 +148,19 @@ def test_another_machine_goes_on_with_it(place, script, machine, tmp_path, monke
 
 def test_of_two_machines_one_gets_the_next_plan(place, script, machine, s3):
     run = sf.run(script, store=place, **SWEEP)
-    plan = {**json.loads((run.folder / "plan" / "0001" / "plan.json").read_text()), "reason": "extend"}
+    plan = replace(run._folder.plan("0001"), reason="extend")
     machine("second")
     other = sf.open(run.address)._folder
     before = keys(s3, place)
 
     def slow(number):
-        other.add_plan({**plan, "replications": 30}, {"0001": lambda _: b"theirs"})
+        other.add_plan(replace(plan, replications=30), {"0001": lambda _: b"theirs"})
         return b"ours"
 
     with pytest.raises(
         RunBusy, match=rf'run {run.id} was just taken up by another process\nsimferry\.open\("{place}.*\.watch'
     ):
-        run._folder.add_plan({**plan, "replications": 99}, {"0001": slow})
+        run._folder.add_plan(replace(plan, replications=99), {"0001": slow})
     new = set(keys(s3, place)) - set(before)
     assert len(new) == 2 and f"{run.id}/plan/0002/plan.json" in new  # theirs, with its job
     again = sf.open(run.address)._folder

@@ -3,6 +3,8 @@
 import json
 import math
 import os
+from dataclasses import replace
+from datetime import datetime
 
 import pyarrow as pa
 import pytest
@@ -11,13 +13,26 @@ from simferry.errors import RunBusy, RunNotFound, StoreError, UsageError
 from simferry.sagemaker.values import is_s3
 from simferry.store.folder_store import Store
 from simferry.store.places import store_at
+from simferry.store.records import PlanRecord, RunRecord
 from simferry.sweep.conditions import read_conditions
 from simferry.sweep.inputs import as_inputs
 from simferry.system.files import write_whole
 
-PLAN = {
-    "reason": "run", "replications": 10, "jobs": 1, "to_do": 10, "created": "2026-01-01T00:00:00+00:00", "place": {}
-}  # fmt: skip
+PLAN = PlanRecord(
+    reason="run", replications=10, jobs=1, to_do=10, created=datetime.fromisoformat("2026-01-01T00:00:00+00:00"),
+    backend_options={},
+)  # fmt: skip
+RECORD = RunRecord.of(
+    {
+        "created": "2026-01-01T00:00:00", "conditions": 1, "replications": 1, "seed": 1, "streams": 2, "parameters": {},
+        "common": [], "environment": {}, "code_hash": "c0de",
+        "simulation": {"language": "r", "kind": "function", "function": "f", "script": "s.R", "args": None, "path": "",
+                       "results_file": "", "objects": "", "private_mount": False},
+        "options": {"backend": "local", "place": {}, "cores": None, "on_error": "stop", "replication_timeout": None,
+                    "retries": 0},
+    },
+    "run.json",
+)  # fmt: skip
 
 
 def test_conditions_come_back_exactly(hand_made):
@@ -89,7 +104,7 @@ def test_a_file_is_written_whole_or_not_at_all(tmp_path, monkeypatch):
 def test_plans_are_numbered_and_hold_their_jobs(hand_made):
     run = hand_made(sf.grid(n=1)).run
     for number, replications in (("0001", 10), ("0002", 25)):
-        given = {**PLAN, "replications": replications}
+        given = replace(PLAN, replications=replications)
         assert run.add_plan(given, {"0001": lambda n: f"job of plan {n}".encode()}) == number
     assert [p.number for p in run.plans()] == ["0001", "0002"]
     assert (run.path / "plan" / "0002" / "0001" / "job").read_bytes() == b"job of plan 0002"
@@ -101,7 +116,7 @@ def test_the_loser_of_a_race_for_a_plan_is_told(hand_made):
     other = run.home.folder(run.id)
 
     def slow(number):
-        other.add_plan({**PLAN, "jobs": 0}, {})
+        other.add_plan(replace(PLAN, jobs=0), {})
         return b""
 
     with pytest.raises(RunBusy, match=f"run {run.id} was just taken up"):
@@ -158,7 +173,7 @@ def test_a_run_file_that_is_no_json_is_named(hand_made, tmp_path):
 def test_a_place_that_cannot_be_written_is_named(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(StoreError, match=r"can't write .*file"):
-        Store(tmp_path / "file" / "store").create("made", {})
+        Store(tmp_path / "file" / "store").create("made", RECORD)
 
 
 @pytest.mark.parametrize(

@@ -154,10 +154,11 @@ class Interactive(Protocol):
 
 @dataclass(frozen=True)
 class JobLimits:
-    """The limits of each job of a plan. seconds: maximum run time. record: the limits as plan.json has them."""
+    """The limits of each job of a plan. seconds: maximum run time. types, hosts: its instances, of a backend that is Metered."""
 
     seconds: float
-    record: Mapping[str, Any]
+    types: Sequence[str] = ()
+    hosts: int = 1
 
 
 @runtime_checkable

@@ -247,7 +247,7 @@ class MeteredService(ServiceBackend):
                 raise self._too_dear(run, jobs, left)
             limit = min(limit, seconds)
         types = [kind.name for kind in self.instances]
-        return JobLimits(float(int(limit)), {"limit": int(limit), "types": types, "hosts": hosts})
+        return JobLimits(float(int(limit)), types, hosts)
 
     def _too_dear(self, run: RunFolder, jobs: int, left: float) -> BudgetReached:
         assert self.budget is not None

@@ -11,6 +11,7 @@ import numpy as np
 from ..backends.base import Backend, JobLimits, Metered
 from ..errors import StoreError
 from ..store.keys import JobId, key_of
+from ..store.records import PlanRecord
 from ..store.run_folder import RunFolder
 from ..sweep import own_code
 from ..sweep.conditions import read_conditions
@@ -50,9 +51,7 @@ def add_plan(
     else:
         in_stretches = cut(work, order, jobs * max(1, workers // cores))
     dealt = deal(in_stretches, jobs)
-    limits = JobLimits(traits.seconds_at_most, {})
-    if isinstance(backend, Metered):
-        limits = backend.job_limits(run, len(dealt))
+    limits = backend.job_limits(run, len(dealt)) if isinstance(backend, Metered) else JobLimits(traits.seconds_at_most)
     facts = {
         **{name: spec[name] for name in ("language", "kind", "function", "script", "objects", "results_file")},
         "run": run.id, "seed": record.seed, "workers": workers, "cores": cores, "jobs": len(dealt),
@@ -69,18 +68,20 @@ def add_plan(
     def job(j: int) -> Callable[[str], bytes]:
         return lambda number: job_bytes({**facts, "plan": number, "job": f"{j + 1:04d}"}, dealt[j], made, spec, design)
 
-    plan_record = {
-        "reason": reason,
-        "replications": replications,
-        "jobs": len(dealt),
-        "to_do": work.replications,
-        "workers": workers,
-        "created": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="milliseconds"),
-        "place": backend.options.given(),
-        **({"changed_code": dict(changed_code)} if changed_code else {}),
-        **limits.record,
-    }
-    number = run.add_plan(plan_record, {f"{j + 1:04d}": job(j) for j in range(len(dealt))})
+    plan = PlanRecord(
+        reason=reason,
+        replications=replications,
+        jobs=len(dealt),
+        to_do=work.replications,
+        workers=workers,
+        created=datetime.datetime.now(datetime.timezone.utc),
+        backend_options=backend.options.given(),
+        changed_code=dict(changed_code),
+        limit=int(limits.seconds) if limits.types else None,
+        types=list(limits.types),
+        hosts=limits.hosts,
+    )
+    number = run.add_plan(plan, {f"{j + 1:04d}": job(j) for j in range(len(dealt))})
     return [JobId.of(number, j + 1) for j in range(len(dealt))]
 
 

@@ -6,14 +6,13 @@ import os
 import secrets
 import shutil
 import warnings
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from ..errors import RunNotFound, SimferryError, StoreError, nearest
 from ..hints import Command, Help
 from ..system.files import sync, write_whole, writing
 from ..system.terminal import shown
+from .records import RunRecord
 from .run_folder import FORMAT, RunFolder
 
 DEFAULT_STORE = "simferry-runs"
@@ -43,7 +42,7 @@ class Store:
     def check(self) -> None:
         """Raise what would keep runs from living here, before anything is made."""
 
-    def create(self, name: str, record: Mapping[str, Any]) -> RunFolder:
+    def create(self, name: str, record: RunRecord) -> RunFolder:
         """A new run folder, with everything but its conditions and code."""
         with writing(self.path):
             self.path.mkdir(parents=True, exist_ok=True)
@@ -53,9 +52,8 @@ class Store:
             try:
                 for folder in ("plan", "blocks", "artifacts", "jobs"):
                     (path / folder).mkdir()
-                write_whole(
-                    path / "run.json", json.dumps({"id": path.name, "format": FORMAT, **record}, indent=1).encode()
-                )
+                content = {"id": path.name, "format": FORMAT, **record.content()}
+                write_whole(path / "run.json", json.dumps(content, indent=1).encode())
                 sync(path)
                 return self.folder(path.name)
             except BaseException:

@@ -15,8 +15,8 @@ import re
 import secrets
 import shutil
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from ..aws.buckets import check_bucket, public_by
 from ..errors import RunNotFound, SimferryError, StoreError, UsageError
@@ -28,7 +28,7 @@ from . import records
 from .folder_store import Store, pass_over
 from .keys import BlockName, JobId
 from .objects import ObjectNotFound, Objects
-from .records import PlanRecord
+from .records import PlanRecord, RunRecord
 from .run_folder import CANCELLED, RunFolder, read_block, read_plan
 
 RECORD, PLAN_RECORD = "run.json", "plan.json"
@@ -77,7 +77,7 @@ class RemoteStore(Store):
                 Text("Block public access to it, or choose another ", Option("store"), "."),
             )
 
-    def create(self, name: str, record: Mapping[str, Any]) -> RunFolder:
+    def create(self, name: str, record: RunRecord) -> RunFolder:
         run = super().create(name, record)
         os.rename(run.path / RECORD, run.path / UNPUBLISHED)  # it becomes a run when all of it is in the store
         return run
@@ -216,19 +216,18 @@ class RemoteRunFolder(RunFolder):
     def is_cancelled(self, plan: str) -> bool:
         return bool(list(self.objects.find_many([f"plan/{plan}/{CANCELLED}"])))
 
-    def _write_plan(self, record: Mapping[str, Any], files: Mapping[str, bytes]) -> None:
+    def _write_plan(self, record: PlanRecord, files: Mapping[str, bytes]) -> None:
         """Puts the jobs' files, then the record that names their folder, only if there is none: a plan is complete or absent."""
-        folder = f"plan/{record['plan']}-{secrets.token_hex(4)}"
+        folder = f"plan/{record.number}-{secrets.token_hex(4)}"
         names = [f"{folder}/{name}/job" for name in files]
         self.objects.put_many(list(zip(names, files.values(), strict=True)))
-        record = {**record, "files": folder}
-        written = json.dumps(record, indent=1).encode()
-        if not self.objects.create(f"plan/{record['plan']}/{PLAN_RECORD}", written):
+        written = json.dumps(replace(record, files=folder).content(), indent=1).encode()
+        if not self.objects.create(f"plan/{record.number}/{PLAN_RECORD}", written):
             self.objects.delete(names)
             raise self.busy()
-        mirrored = [(f"plan/{record['plan']}/{name}/job", content) for name, content in files.items()]
-        write_files(self.path, [*mirrored, (f"plan/{record['plan']}/{PLAN_RECORD}", written)])
-        self._plans = [*(self._plans or []), record["plan"]]
+        mirrored = [(f"plan/{record.number}/{name}/job", content) for name, content in files.items()]
+        write_files(self.path, [*mirrored, (f"plan/{record.number}/{PLAN_RECORD}", written)])
+        self._plans = [*(self._plans or []), record.number]
 
     def job_folder(self, job: str) -> Path:
         folder = super().job_folder(job)

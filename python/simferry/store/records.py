@@ -108,7 +108,7 @@ _OPTIONS: dict[str, Check] = {
 }  # fmt: skip
 # a question mark: it may be absent
 _RUN: dict[str, Check] = {
-    "format?": _whole(0), "created": _time, "conditions": _whole(1), "replications": _whole(1), "seed": _whole(0),
+    "format?": _whole(0), "simferry?": _text, "created": _time, "conditions": _whole(1), "replications": _whole(1), "seed": _whole(0),
     "streams": _or_none(_a((int, str, dict, list), "a version")), "parameters": _parameters, "common": _common,
     "simulation": lambda value: _simulation(value), "options": lambda value: _fields(value, _OPTIONS),
     "environment": _object, "inputs?": lambda value: _inputs(value), "code_hash": _text, "image?": _or_none(_text),
@@ -116,6 +116,7 @@ _RUN: dict[str, Check] = {
 }  # fmt: skip
 _PLAN: dict[str, Check] = {
     "reason": _text, "replications": _whole(1), "jobs": _whole(0, MOST_JOBS), "to_do": _whole(0, 2**63),
+    "workers?": _or_none(_whole(1)),
     "created": _moment, "place": _object, "files?": _text, "limit?": _whole(0), "hosts?": _whole(1),
     "changed_code?": lambda value: "" if isinstance(value, dict) and all(map(_is_text, value.values())) else "hashes by name",
     "types?": lambda value: "" if isinstance(value, list) and value and all(map(_is_text, value)) else "instance types",
@@ -171,8 +172,8 @@ def read(folder: Path, name: str) -> Any:
 
 
 @dataclass(frozen=True)
-class RunOptions:
-    """How a run is computed. backend_options: called `place` in run.json. Times in seconds."""
+class RecordedOptions:
+    """How a run is computed, in the order of run.json. backend_options: called `place` there. Times in seconds."""
 
     backend: str
     backend_options: dict[str, Any]
@@ -184,14 +185,16 @@ class RunOptions:
     keep_files: bool = False
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class RunRecord:
-    """The content of run.json, which verbs/create.py writes.
+    """The content of run.json, in its order.
 
-    created: ISO 8601. simulation: as Simulation.spec() gives it. parameters: types by name. streams: the version of the rules
-    for random numbers. own_code: None where the version that wrote it did not look for any. written: all that the file holds.
+    version: of the simferry that made it. created: ISO 8601. simulation: as Simulation.spec() gives it. parameters: types by name.
+    streams: the version of the rules for random numbers. own_code: None where the version that made it did not look for any.
+    written: all that the file holds; empty before it is read.
     """
 
+    version: str = ""
     created: str
     simulation: dict[str, Any]
     parameters: dict[str, str]
@@ -200,44 +203,50 @@ class RunRecord:
     seed: int
     streams: Any
     common: Any
-    environment: dict[str, Any]
-    code_hash: str
-    options: RunOptions
-    written: dict[str, Any]
     inputs: dict[str, dict[str, Any]] = field(default_factory=dict)
-    image: str | None = None
+    code_hash: str
     own_code: list[dict[str, str]] | None = None
+    environment: dict[str, Any]
+    image: str | None = None
     pilot: bool = False
+    options: RecordedOptions
+    written: dict[str, Any] = field(default_factory=dict, compare=False)
 
     @classmethod
     def of(cls, record: Any, name: object) -> "RunRecord":
         """name: of run.json in an error. Raises StoreError where a field is not as it has to be."""
         checked = _checked(record, _RUN, name)
-        options = RunOptions(**_known(RunOptions, checked["options"]))
+        options = RecordedOptions(**_known(RecordedOptions, checked["options"]))
         return cls(**{**_known(cls, checked), "options": options, "written": checked})
 
+    def content(self) -> dict[str, Any]:
+        """What run.json holds of it; its store adds the id and the format."""
+        absent = ["written", *(["own_code"] if self.own_code is None else [])]
+        return {**_named(self, *absent), "options": _named(self.options)}
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, kw_only=True)
 class PlanRecord:
-    """The content of a plan.json. number: that of its folder (0001), whatever the file says.
+    """The content of a plan.json, in its order. number: that of its folder (0001), whatever the file says; empty before it has one.
 
-    replications: of each condition, that were wanted. to_do: how many were missing. limit: seconds that each job may take.
-    types, hosts: a job's instances. backend_options: called `place` in plan.json. files: where an object store has the jobs' files.
-    changed_code: hashes by name.
+    replications: of each condition, that were wanted. to_do: how many were missing. limit: seconds that each job may take; None
+    where no money is counted. types, hosts: then a job's instances. backend_options: called `place` in plan.json.
+    files: where an object store has the jobs' files. changed_code: hashes by name.
     """
 
-    number: str
     reason: str
     replications: int
     jobs: int
     to_do: int
+    workers: int | None = None
     created: datetime.datetime
     backend_options: dict[str, Any]
-    files: str = ""
-    limit: int | None = None
-    hosts: int = 1
-    types: list[str] = field(default_factory=list)
     changed_code: dict[str, str] = field(default_factory=dict)
+    limit: int | None = None
+    types: list[str] = field(default_factory=list)
+    hosts: int = 1
+    number: str = ""
+    files: str = ""
 
     @classmethod
     def of(cls, record: Any, path: Path) -> "PlanRecord":
@@ -246,15 +255,30 @@ class PlanRecord:
         created = datetime.datetime.fromisoformat(checked["created"])
         return cls(**{**_known(cls, checked), "created": created, "number": path.parent.name})
 
+    def content(self) -> dict[str, Any]:
+        """What plan.json holds of it: without what it has none of."""
+        absent = [] if self.changed_code else ["changed_code"]
+        absent += ["limit", "types", "hosts"] if self.limit is None else []
+        absent += [] if self.files else ["files"]
+        return {**_named(self, *absent), "created": self.created.isoformat(timespec="milliseconds")}
+
     @property
     def job_ids(self) -> list[JobId]:
         return [JobId.of(self.number, number) for number in range(1, self.jobs + 1)]
 
 
+_IN_FILES = {"backend_options": "place", "version": "simferry", "number": "plan"}  # fields with another name there
+
+
 def _known(kind: type, record: Mapping[str, Any]) -> dict[str, Any]:
     """The fields of a dataclass that a record has."""
-    named = {**record, "backend_options": record["place"]} if "place" in record else record
-    return {one.name: named[one.name] for one in fields(kind) if one.name in named}
+    names = {one.name: _IN_FILES.get(one.name, one.name) for one in fields(kind)}
+    return {field: record[name] for field, name in names.items() if name in record}
+
+
+def _named(record: Any, *absent: str) -> dict[str, Any]:
+    """The fields of a dataclass by their names in files, without the absent ones."""
+    return {_IN_FILES.get(f.name, f.name): getattr(record, f.name) for f in fields(record) if f.name not in absent}
 
 
 def _checked(record: Any, fields: Mapping[str, Check], name: object) -> dict[str, Any]:

@@ -18,6 +18,7 @@ import re
 import secrets
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -194,16 +195,16 @@ class RunFolder:
         """How many replications of each condition are wanted, after all extensions."""
         return max([self.record.replications, *(plan.replications for plan in self.plans())])
 
-    def add_plan(self, record: Mapping[str, Any], jobs: Mapping[str, Callable[[str], bytes]]) -> str:
+    def add_plan(self, record: PlanRecord, jobs: Mapping[str, Callable[[str], bytes]]) -> str:
         """Put a whole plan into the folder; returns its number. Raises RunBusy where another process has added one meanwhile.
 
         jobs: by its number (0001) a function that makes a job's file, given the number of the plan.
         """
         number = f"{len(self.plans()) + 1:04d}"
-        self._write_plan({**record, "plan": number}, {name: make(number) for name, make in jobs.items()})
+        self._write_plan(replace(record, number=number), {name: make(number) for name, make in jobs.items()})
         return number
 
-    def _write_plan(self, record: Mapping[str, Any], files: Mapping[str, bytes]) -> None:
+    def _write_plan(self, record: PlanRecord, files: Mapping[str, bytes]) -> None:
         draft = self.path / "plan" / f".draft-{secrets.token_hex(4)}"
         with writing(self.path):
             try:
@@ -211,9 +212,9 @@ class RunFolder:
                 for name, content in files.items():
                     (draft / name).mkdir()
                     (draft / name / "job").write_bytes(content)
-                write_whole(draft / "plan.json", json.dumps(record, indent=1).encode())
+                write_whole(draft / "plan.json", json.dumps(record.content(), indent=1).encode())
                 sync(draft)
-                os.rename(draft, self.path / "plan" / record["plan"])
+                os.rename(draft, self.path / "plan" / record.number)
                 sync(self.path / "plan")
             except OSError as error:
                 shutil.rmtree(draft, ignore_errors=True)

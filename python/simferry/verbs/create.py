@@ -4,7 +4,6 @@ import datetime
 import secrets
 import threading
 from importlib import import_module
-from typing import Any
 
 from .._version import __version__
 from ..backends import backend_of
@@ -14,6 +13,7 @@ from ..errors import UsageError, WorkerError, nearest
 from ..jobs import streams
 from ..screen import last_line, on_terminal
 from ..store.places import store_at
+from ..store.records import RecordedOptions, RunRecord
 from ..store.run_folder import RunFolder
 from ..sweep.conditions import write_conditions
 from ..sweep.inputs import record_of, write_inputs
@@ -45,9 +45,9 @@ def create(sweep: Sweep, pilot: bool = False) -> RunFolder:
     except WorkerError:  # no interpreter here
         if not foreground.substitute:
             raise
-    record = _record(sweep, replications, prepared, pilot)
-    if foreground.substitute:  # what runs here is not what runs there
-        record["environment"] = {}
+    # where a substitute checks, what runs here is not what runs there
+    environment = {} if foreground.substitute else simulation.environment
+    record = _record(sweep, replications, prepared, environment, pilot)
     folder = home.create(simulation.name, record)
     folder.note = prepared.note
     try:
@@ -62,34 +62,34 @@ def create(sweep: Sweep, pilot: bool = False) -> RunFolder:
     return folder
 
 
-def _record(sweep: Sweep, replications: int, prepared: Prepared, pilot: bool) -> dict[str, Any]:
+def _record(sweep: Sweep, replications: int, prepared: Prepared, environment: dict[str, str], pilot: bool) -> RunRecord:
     """run.json of a new run."""
     simulation, options = sweep.simulation, sweep.options
     spec = simulation.spec()
-    return {
-        "simferry": __version__,
-        "created": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="microseconds"),
-        "simulation": spec,
-        "parameters": sweep.design.types,
-        "conditions": len(sweep.design),
-        "replications": replications,
-        "seed": secrets.randbelow(2**31) if sweep.seed is None else sweep.seed,
-        "streams": streams.version_of(spec),
-        "common": sweep.common,
-        "inputs": record_of(simulation.inputs),
-        "code_hash": simulation.code_hash(),
-        "own_code": [one._asdict() for one in simulation.own_code],
-        "environment": simulation.environment,
-        "image": prepared.image_digest,
-        "pilot": pilot,
-        "options": {
-            "backend": sweep.backend.table,
-            "place": {**sweep.backend.given(), **prepared.options},
-            "cores": options.cores,
-            "on_error": options.on_error,
-            "replication_timeout": options.replication_timeout,
-            "retries": options.retries,
-            "chunk_size": options.chunk_size,
-            "keep_files": options.keep_files,
-        },
-    }
+    return RunRecord(
+        version=__version__,
+        created=datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="microseconds"),
+        simulation=spec,
+        parameters=sweep.design.types,
+        conditions=len(sweep.design),
+        replications=replications,
+        seed=secrets.randbelow(2**31) if sweep.seed is None else sweep.seed,
+        streams=streams.version_of(spec),
+        common=sweep.common,
+        inputs=record_of(simulation.inputs),
+        code_hash=simulation.code_hash(),
+        own_code=[one._asdict() for one in simulation.own_code],
+        environment=environment,
+        image=prepared.image_digest,
+        pilot=pilot,
+        options=RecordedOptions(
+            backend=sweep.backend.table,
+            backend_options={**sweep.backend.given(), **prepared.options},
+            cores=options.cores,
+            on_error=options.on_error,
+            replication_timeout=options.replication_timeout,
+            retries=options.retries,
+            chunk_size=options.chunk_size,
+            keep_files=options.keep_files,
+        ),
+    )

@@ -3,6 +3,7 @@ the shell, Python and R have, so that none that can't be typed is shown."""
 
 import ast
 import inspect
+import math
 import pickle
 import re
 import shlex
@@ -23,6 +24,7 @@ from simferry.hints import (
     Extra,
     Face,
     Help,
+    Literal,
     Option,
     Parameter,
     Shell,
@@ -78,6 +80,10 @@ FACES = (Face.SHELL, Face.PYTHON, Face.R)
         (Extra("design"), *["pip install 'simferry[design]'"] * 2, "simferry_install()"),
         (Extra("emulator"), *["pip install 'simferry[emulator]'"] * 2, 'simferry_install(extras = "emulator")'),
         (Parameter("n"), "-p n=...", 'n=[...]', "n = c(...)"),
+        (
+            Literal({"a b": math.inf, "k": math.nan}), '{"a b" = inf, k = nan}', '{"a b": float("inf"), "k": float("nan")}',
+            "c(`a b` = Inf, k = NaN)",
+        ),
         (Shell("docker", "pull", "a b"), *["docker pull 'a b'"] * 3),
     ],
 )  # fmt: skip
@@ -86,6 +92,7 @@ def test_each_face_spells_parts_in_its_way(part, shell, python, r):
 
 
 def test_sweep_files_have_keys():
+    assert Option("tags", {"a b": "c", "d": "e"}).spelled(Face.FILE) == 'tags = {"a b" = "c", d = "e"}'
     assert Option("max_runtime", 60).spelled(Face.FILE) == "max_runtime = 60"
     assert Option("keep_files", True).spelled(Face.FILE) == "keep_files = true"
     assert Option("subnets", ["a"]).spelled(Face.FILE) == 'subnets = ["a"]'

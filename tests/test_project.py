@@ -107,6 +107,8 @@ def test_errors_survive_pickling():
         "do this",
         "what\ndo this",
     )
+    error.__setstate__({"message": "what", "hint": "do this", "retryable": True})  # as earlier versions kept them
+    assert (error.message, error.retryable) == ("what", True)
 
 
 def test_the_module_is_the_command(tmp_path):

@@ -36,6 +36,7 @@ be pickled. Note is not an error but a warning class, for useful information.
 
 import difflib
 from collections.abc import Iterable
+from typing import Any
 
 from .hints import Text, Words
 from .system.terminal import shown
@@ -61,6 +62,10 @@ class SimferryError(Exception):
     def hint(self) -> str:
         """What to do; it may be empty."""
         return str(self.hint_parts)
+
+    def __setstate__(self, state: dict[str, Any] | None) -> None:
+        """Read a pickled one. Earlier versions kept message and hint as strings, which are its arguments as well."""
+        vars(self).update({name: value for name, value in (state or {}).items() if name not in ("message", "hint")})
 
     def __str__(self) -> str:
         return shown(f"{self.message}\n{self.hint}" if self.hint else self.message)

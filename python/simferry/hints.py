@@ -14,6 +14,7 @@ So an error that crosses processes is spelled by the process that shows it.
 import contextlib
 import enum
 import json
+import math
 import re
 import shlex
 from collections.abc import Iterator, Mapping
@@ -143,9 +144,9 @@ class Parameter(Part):
         if face is Face.SHELL:
             return f"-p {shlex.quote(f'{self.name}=...')}"
         if face is Face.R:
-            return f"{self.name if re.fullmatch('[A-Za-z][A-Za-z0-9._]*', self.name) else f'`{self.name}`'} = c(...)"
+            return f"{_key(self.name, face)} = c(...)"
         if face is Face.FILE:
-            return f"{self.name} = [...]"
+            return f"{_key(self.name, face)} = [...]"
         return f"{self.name}=[...]" if self.name.isidentifier() else f"{_literal(self.name, face)}: [...]"
 
 
@@ -288,9 +289,17 @@ def _option(name: str, value: Any, face: Face) -> str:
     return f"{shown}={word}" if word.startswith("-") else f"{shown} {word}"
 
 
+def _key(name: Any, face: Face) -> str:
+    """A name in R, or a key in TOML, quoted where it needs that."""
+    name = str(name)
+    if re.fullmatch("[A-Za-z][A-Za-z0-9._]*" if face is Face.R else "[A-Za-z0-9_-]+", name):
+        return name
+    return "`{}`".format(name.replace("\\", r"\\").replace("`", r"\`")) if face is Face.R else _literal(name, face)
+
+
 def _text(value: Any) -> str:
     value = _plain(value)
-    return repr(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
+    return repr(int(value)) if isinstance(value, float) and value.is_integer() and abs(value) < 1e15 else str(value)
 
 
 def _word(value: Any) -> str:
@@ -322,13 +331,16 @@ def _literal(value: Any, face: Face) -> str:
             face, ("", "false", "true")
         )
         return words[0 if value is None else 1 + value]
+    if isinstance(value, float) and not math.isfinite(value) and face is not Face.FILE:
+        in_r = "NaN" if math.isnan(value) else "Inf" if value > 0 else "-Inf"
+        return in_r if face is Face.R else f'float("{value}")' if face is Face.PYTHON else str(value)
     if isinstance(value, (int, float)):
         return _text(value)
     if isinstance(value, Mapping):
         pairs = [(name, _literal(one, face)) for name, one in value.items()]
         if face is Face.PYTHON:
             return f"{{{', '.join(f'{_literal(name, face)}: {one}' for name, one in pairs)}}}"
-        inside = ", ".join(f"{name} = {one}" for name, one in pairs)
+        inside = ", ".join(f"{_key(name, face)} = {one}" for name, one in pairs)
         return f"c({inside})" if face is Face.R else f"{{{inside}}}"
     inside = ", ".join(_literal(one, face) for one in value)
     if face is Face.R:

@@ -289,12 +289,12 @@ def _option(name: str, value: Any, face: Face) -> str:
     return f"{shown}={word}" if word.startswith("-") else f"{shown} {word}"
 
 
-def _key(name: Any, face: Face) -> str:
+def _key(name: object, face: Face) -> str:
     """A name in R, or a key in TOML, quoted where it needs that."""
-    name = str(name)
-    if re.fullmatch("[A-Za-z][A-Za-z0-9._]*" if face is Face.R else "[A-Za-z0-9_-]+", name):
-        return name
-    return "`{}`".format(name.replace("\\", r"\\").replace("`", r"\`")) if face is Face.R else _literal(name, face)
+    text = str(name)
+    if re.fullmatch("[A-Za-z][A-Za-z0-9._]*" if face is Face.R else "[A-Za-z0-9_-]+", text):
+        return text
+    return "`{}`".format(text.replace("\\", r"\\").replace("`", r"\`")) if face is Face.R else _literal(text, face)
 
 
 def _text(value: Any) -> str:

@@ -118,7 +118,7 @@ def test_a_sweep_file(script, tmp_path):
         assert str(error.value).startswith(f"{path}, line 4: {expected(backend, option, value, 'file')}")
 
 
-def test_the_shell(script):
+def test_the_shell(script, tmp_path):
     written = [case for case in CASES if not isinstance(case[2], bool)]  # flags take no value, and text is text
     numeric = [
         case for case in written if "number" in {**offered(RunOptions), **offered(BACKENDS[case[0]])}[case[1]].kind
@@ -128,6 +128,10 @@ def test_the_shell(script):
         done = CliRunner().invoke(main, ["run", str(script), "-n", "2", *given])
         assert done.exit_code == 2
         assert done.stderr.startswith(f"simferry: {expected(backend, option, value, 'shell')}"), done.stderr
+    made = sf.run(script, replications=1, store=tmp_path / "others", workers=1)
+    for value in ("2.5", "two"):
+        done = CliRunner().invoke(main, ["extend", str(made.folder), "-n", value])
+        assert done.exit_code == 2 and "--replications is" in done.stderr and "a whole number from 1 to" in done.stderr
     done = CliRunner().invoke(main, ["run", str(script), "-n", "2", "--wrokers", "2"])
     assert done.exit_code == 2 and "--wrokers" in done.stderr and "--workers" in done.stderr
 

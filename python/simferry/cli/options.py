@@ -16,6 +16,11 @@ def options_of(kind: type[Options], *names: str) -> list[Callable[[Any], Any]]:
     return [_click(known[name], known[name].option.help) for name in names or known]
 
 
+def option_of(kind: type[Options], name: str, text: str) -> Callable[[Any], Any]:
+    """An option of a dataclass with another help. text: one sentence."""
+    return _click(offered(kind)[name], text)
+
+
 def options_of_backends(*names: str, default: str | None = None) -> list[Callable[[Any], Any]]:
     """Options of backends, each with the backends that have it before its help; of all where no names are given.
 

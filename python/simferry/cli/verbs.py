@@ -27,6 +27,14 @@ def other_place() -> list[Any]:
     return options_of_backends("workers", "jobs", "instance_type", "max_runtime", "role", "budget", default="as before")
 
 
+@Deferred
+def replications_in_all() -> list[Any]:
+    from ..sweep.options import RunOptions
+    from .options import option_of
+
+    return [option_of(RunOptions, "replications", "How many there should be in all")]
+
+
 @example("simferry status latest --json")
 @main.command()
 @RUN
@@ -161,13 +169,13 @@ def resume(
 @example("simferry extend latest --replications 5000")
 @main.command()
 @RUN
-@click.option("-n", "--replications", type=int, required=True, metavar="N", help="How many there should be in all.")
+@replications_in_all
 @CHANGED_CODE
 @other_place
 @STORE
 @JSON
 def extend(
-    name: str, replications: int, changed_code: bool, store: str | None, as_json: bool, **backend_options: Any
+    name: str, replications: Any, changed_code: bool, store: str | None, as_json: bool, **backend_options: Any
 ) -> int:
     """Add replications to a run.
 

@@ -17,7 +17,7 @@ from ..system.processes import ONE_THREAD
 JOB = "SIMFERRY_JOB"  # environment variable of all processes of a local job: the job's folder
 WORKER = Path(__file__).parents[1] / "worker"
 _PARTS = (
-    "blocks", "rows", "values", "job", "family", "folders", "functions", "seeds", "scripts", "own", "process",
+    "blocks", "rows", "values", "job", "family", "folders", "functions", "seeds", "scripts", "own", "state", "process",
     "supervisor", "check", "main",
 )  # fmt: skip
 _OF_PYTHON = ("__init__", "streams", "hooks", "tasks", "libraries", "below", "startup/sitecustomize")

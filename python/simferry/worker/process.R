@@ -71,6 +71,8 @@ new_process <- function(job, number, careful) {
   }
   seconds_between_looks <- 0.005   # at the clock and the folder
   look_at_each <- FALSE            # whether a look follows each replication
+  looked <- FALSE                  # whether there was a look yet
+  restore_each <- FALSE            # whether R's state is restored after each replication
   trace <- character()             # the call stack of the error that is being handled
   started <- block_started <- clock()
   fraction <- 0                    # of the job's stretches up to the end of the claimed piece
@@ -84,6 +86,7 @@ new_process <- function(job, number, careful) {
   dropped <- NULL
   seeds <- new_seeds()
   bytes <- 0                       # of values; R writes less than 2^31 at a time
+  state <- new_state()             # last: what was loaded until now stays
   environment()
 }
 
@@ -91,6 +94,6 @@ new_process <- function(job, number, careful) {
 compile_work <- function() {
   space <- environment(work)
   for (name in c("work", "new_process", "new_records", "new_counts", "new_seeds", "run_stretch", "run_batch", "part_of",
-                 "look_at_folder", "save_unsaved", "unsaved_tables"))
+                 "look_after_batch", "new_state", "save_unsaved", "unsaved_tables"))
     assign(name, compiler::cmpfun(get(name, envir = space)), envir = space)
 }

@@ -20,6 +20,7 @@ from .job import Job, facts_here, give_up
 from .rows import Refused, ids_of, is_simple, pickled, records, result_tables, table
 from .scripts import NotKept, ScriptRunner, not_kept_on_error
 from .set_seeds import SetSeeds
+from .state import State
 from .values import cannot_be_kept, describe, kind_phrase, message_of, rows_of
 
 
@@ -57,6 +58,7 @@ class Process:
         self.started = self.block_started = time.perf_counter()
         self.folder: Folder | None = None  # of a function; the runner of a script has its own
         self.check_each = False  # whether the folder is checked after each replication
+        self.restore_each = False  # whether the interpreter's state is restored after each replication
         self.next_check = 0.0
         self.set_seeds = SetSeeds()
         self.clear()
@@ -100,6 +102,7 @@ class Process:
                 self.own = own.News(job.root, job.own_code)
                 warnings.showwarning = self.warn
                 streams.on_seed = self.record_seed
+                self.state = State()
                 for span in self.claims():
                     for stretch in span:
                         self.stretch(*stretch)
@@ -189,6 +192,8 @@ class Process:
                     self.texts.append((condition, replication, text))
             if sys.stdout is not self.out or self.out.closed:
                 self.restore_process_state()
+            if self.restore_each and self.state.changed():
+                self.state.restore()
             now = clock()
             self.condition.append(condition)
             self.replication.append(replication)
@@ -197,7 +202,7 @@ class Process:
             before = now
             replication += 1
             if self.folder and (now >= self.next_check or replication == end or not ok):
-                replication -= self.check_folder(self.folder, now)
+                replication -= self.check_state(self.folder, now)
                 before = clock()
             elif self.folder:
                 continue
@@ -206,20 +211,26 @@ class Process:
             ):
                 self.flush()
 
-    def check_folder(self, folder: Folder, now: float) -> int:
-        """Check whether replications since the last check wrote into the working directory. Returns how many to run again.
+    def check_state(self, folder: Folder, now: float) -> int:
+        """Check whether replications since the last check changed the interpreter's state or wrote into the working directory.
 
-        If there was only one replication, the files are its own. If there were several, they may have read each other's
-        files: their results are dropped, and from then on the folder is checked after each replication.
+        If there was only one replication, the change and the files are its own. If there were several, they may depend on
+        what others left behind: their results are dropped, and from then on the state is restored, or the folder checked,
+        after each replication. Returns how many replications to run again.
         """
         since, again = len(self.condition) - self.checked, 0
-        if folder.changed():
+        if state_changed := self.state.changed():
+            self.state.restore()
+            self.restore_each = True
+        folder_changed = folder.changed()
+        if state_changed or folder_changed:
             condition, replication = self.condition[-1], self.replication[-1]
             if since > 1:
-                again, self.check_each = since, True
+                again, self.check_each = since, self.check_each or folder_changed
                 self.keep_first(self.checked)
-                folder.tidy()
-            else:
+                if folder_changed:
+                    folder.tidy()
+            elif folder_changed:
                 keep = self.job.root / "artifacts" / str(condition) / str(replication) if self.job.keep_files else None
                 with not_kept_on_error():
                     names = folder.tidy(keep)

@@ -24,7 +24,7 @@ run_stretch <- function(process, s) {
   end_batch <- function(failure = NULL) {
     if (stopping(job)) stop_here()   # a value that came after the interrupt may lack the programs that it ended
     n <- min(size, batch$done + !is.null(failure))
-    if (look_at_folder(process, id, first + done, first + done + n - 1L, several = n > 1L)) {
+    if (look_after_batch(process, id, first + done, first + done + n - 1L, several = n > 1L)) {
       size <<- 1L
       batch <<- no_batch
       return()
@@ -87,8 +87,10 @@ run_batch <- function(process, stretch) {
   careful <- process$careful
   diverted <- process$diverted
   next_stream <- process$next_stream
+  restore_each <- process$restore_each
   job$streams$tell(function() {
-    list(name = c(id, first + done), state = state, seeded = function(seed) process$seeds$note(id, first + done, seed))
+    list(name = c(id, first + done), state = state, loading = process$state$loading,
+         seeded = function(seed) process$seeds$note(id, first + done, seed))
   })
   while (done < size) {
     if (careful) write_marker(process$marker, id, first + done)
@@ -101,6 +103,7 @@ run_batch <- function(process, stretch) {
       if (process$bytes > 2^28) size <- done + 1L
     }
     if (.Internal(sink.number(TRUE)) > diverted) while (sink.number() > diverted) sink()
+    if (restore_each && process$state$changed()) process$state$restore()
     if (!is.null(value)) values[[done + 1L]] <- value
     state <- next_stream(state)
     done <- done + 1L
@@ -127,31 +130,52 @@ next_size <- function(process, n, seconds) {
   else 2L * n
 }
 
-# Looks at the working directory after a batch, which began with replication `first` and ended with `last`. What a
-# replication wrote is its own. Where `several` have run, they may have read each other's files: TRUE tells that they
-# are to be run again, and from then on each is followed by a look.
-look_at_folder <- function(process, id, first, last, several) {
+# Looks at R's state and the working directory after a batch, which began with replication `first` and ended with
+# `last`. What a replication changed or wrote is its own. Where `several` have run, they may have met what others left:
+# TRUE tells that they are to be run again. From then on the state is restored, or the folder looked at, after each.
+look_after_batch <- function(process, id, first, last, several) {
   folder <- process$folder
   if (is.null(folder)) return(FALSE)
   at <- clock()
-  changed <- folder$changed()
+  state_changed <- process$state$changed()
+  if (state_changed) {   # before the look at the folder: a graphics device may write its file now
+    process$state$restore()
+    process$restore_each <- TRUE
+  }
+  folder_changed <- folder$changed()
   process$seconds_between_looks <- max(0.005, 250 * (clock() - at))
-  if (!changed) return(FALSE)
-  if (several) {
-    folder$tidy()
+  report_new_packages(process, id)
+  if (several && (state_changed || folder_changed)) {
+    if (folder_changed) folder$tidy()
     process$warned$keep(function(w) w$condition != id || w$replication < first)
     process$trace <- character()
-    process$look_at_each <- TRUE
+    process$look_at_each <- process$look_at_each || folder_changed
     return(TRUE)
   }
+  if (folder_changed) move_written(process, id, last)
+  FALSE
+}
+
+# Moves what a replication wrote to its artifacts, or removes it.
+move_written <- function(process, id, r) {
   keep <- process$job$keep_files
-  found <- folder$tidy(if (nzchar(keep)) file.path(process$job$root, "artifacts", id, last))
+  found <- process$folder$tidy(if (nzchar(keep)) file.path(process$job$root, "artifacts", id, r))
   if (length(found)) {
     process$look_at_each <- TRUE
     if (!nzchar(keep) && is.null(process$dropped))
-      process$dropped <- list(condition = id, replication = last, file = found[1L])
+      process$dropped <- list(condition = id, replication = r, file = found[1L])
   }
-  FALSE
+}
+
+# A package stays attached, and may hide functions of others from later replications. If each replication attaches it,
+# the first one of this process has done so.
+report_new_packages <- function(process, id) {
+  new <- process$state$new_packages()
+  if (length(new) && process$looked)
+    cat("simferry: some replications of condition ", id, " attached ", paste(new, collapse = ", "),
+        ". It stays attached for later replications of this process. Attach packages at the top of the script.\n",
+        sep = "", file = stderr())
+  process$looked <- TRUE
 }
 
 # Counts a warning; R goes on behind it. Where the simulation has made warnings errors it does not.

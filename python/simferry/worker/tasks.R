@@ -23,8 +23,9 @@
 
 # stream: .Random.seed of a script's main process, where this runs; NULL in the socket workers that makeCluster()
 # starts, and in the worker of functions, which gives
-# running: a function that tells which replication this process runs: list(name, state, seeded), a name of any type, its
-# .Random.seed, and a function that is told the seeds that it sets; NULL where there is none, and R's own way holds.
+# running: a function that tells which replication this process runs: list(name, state, seeded, loading), a name of any
+# type, its .Random.seed, a function that is told the seeds that it sets, and that of state.R, or NULL; NULL where there
+# is none, and R's own way holds.
 # Base R alone: it travels to socket workers without surroundings.
 keep_streams <- function(stream, running = NULL) {
   itself <- sys.function()
@@ -127,10 +128,13 @@ keep_streams <- function(stream, running = NULL) {
     name <- if (is.environment(package)) getNamespaceName(package) else as.character(package)[[1L]]
     if ((event == "attach" || !isNamespaceLoaded(name)) && kept()) {
       before <- global[[".Random.seed"]]
+      loading <- running()$loading
+      loaded <- if (!is.null(loading)) loading()
       done <- FALSE
       setHook(packageEvent(name, event), function(...) if (!done) {
         done <<- TRUE
         global[[".Random.seed"]] <- before
+        if (!is.null(loaded)) loaded()
       })
     }
   }, error = function(e) NULL)

@@ -2,6 +2,7 @@
 
 import contextlib
 import shutil
+import struct
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ from bridge_requests import numbers
 from common import bits, require, rscript
 from r_functions import FRAME
 from simferry.errors import SimferryError
-from simferry.r.serialization import NotPlain, Other, decode, encode
+from simferry.r.serialization import NotPlain, Other, decode, encode, runs_code
 from simferry.worker.blocks import NA_DOUBLE
 
 # Every kind of column that a data frame can have, with what gets lost easily.
@@ -89,6 +90,27 @@ def test_a_fitted_model_is_a_dict_of_its_parts(tmp_path):
     assert fit["coefficients"] == pytest.approx({"(Intercept)": 1, "x": 2})
     assert repr(fit["call"]) == "<R call>" and fit["df.residual"] == 1
     assert fit["model"]["y"].tolist() == [3, 5, 9]
+
+
+def test_an_argument_that_was_not_used_goes_along_with_a_model(tmp_path):
+    """It is a promise without a value, in the environment of the formula."""
+    first, last = saved(tmp_path, "x <- list((function(n) lm(dist ~ speed, cars))(10), 7)")
+    assert first["coefficients"]["speed"] == pytest.approx(3.932409) and last == 7
+
+
+def test_what_follows_a_function_of_base_is_read_whole(tmp_path):
+    found = saved(tmp_path, "x <- list(f = sapply, g = stats::sd, p = as.environment('package:stats'), i = 1:3, last = 7)")
+    assert [repr(found[name]) for name in "fgp"] == ["<R function>", "<R function>", "<R environment>"]
+    assert found["i"].tolist() == [1, 2, 3] and found["last"] == 7
+
+
+def test_a_promise_behind_the_namespace_of_base_is_seen():
+    """R may run its code. Nothing stands between the two: the promise must not be taken for the name of a namespace."""
+    symbol = struct.pack(">3i", 1, 9, 1) + b"a"
+    promise = struct.pack(">i", 5) + symbol + struct.pack(">i", 254)
+    head = b"X\n" + struct.pack(">3i", 2, 0x040202, 0x020300)
+    assert runs_code(head + struct.pack(">3i", 19, 2, 250) + promise)
+    assert not runs_code(head + struct.pack(">3i", 19, 2, 250) + symbol)
 
 
 def test_other_objects_are_named(tmp_path):

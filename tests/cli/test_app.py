@@ -19,7 +19,9 @@ def test_help_of_every_command_has_an_example():
         text = said(verb, "--help")
         assert f"Example:\n    simferry {verb}" in text.replace("\n  Example", "\nExample"), verb
         assert "--json" in text, verb
-    assert "..." not in said("--help").partition("Commands:")[2]  # no first line is cut
+    for group in ((), ("image",)):
+        assert "..." not in said(*group, "--help").partition("Commands:")[2]  # no first line is cut
+        assert said(*group) == said(*group, "--help")
     assert said("--version") == f"simferry {__version__}\n"
 
 

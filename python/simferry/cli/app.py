@@ -52,9 +52,13 @@ class Commands(click.Group):
     """Errors of simferry's end the command in one or two lines; a mistyped command is offered its nearest neighbours."""
 
     command_class = Command
+    group_class = type  # groups in it are Commands, too
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(self.commands)  # in the order in which a user meets them
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        return super().parse_args(ctx, args or ["--help"])
 
     def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
         try:

@@ -96,7 +96,9 @@ def build(
 @click.argument("name")
 @JSON
 def check(name: str, as_json: bool) -> int:
-    """Prove that an image keeps the contract: interpreter, user, folders, the worker, exit codes.
+    """Prove that an image keeps the contract.
+
+    It looks at the interpreter, the user, the folders, the worker and the exit codes.
 
     \b
     Example:
@@ -120,7 +122,9 @@ def check(name: str, as_json: bool) -> int:
 )
 @JSON
 def push(name: str, to: str, as_json: bool) -> None:
-    """Push an image to ECR, or to any registry that Docker is logged in to.
+    """Push an image to ECR or another registry.
+
+    To another registry than ECR, Docker has to be logged in.
 
     An ECR repository is made where it is missing: immutable tags, scan on push, old images expire.
 

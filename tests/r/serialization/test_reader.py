@@ -99,7 +99,9 @@ def test_an_argument_that_was_not_used_goes_along_with_a_model(tmp_path):
 
 
 def test_what_follows_a_function_of_base_is_read_whole(tmp_path):
-    found = saved(tmp_path, "x <- list(f = sapply, g = stats::sd, p = as.environment('package:stats'), i = 1:3, last = 7)")
+    found = saved(
+        tmp_path, "x <- list(f = sapply, g = stats::sd, p = as.environment('package:stats'), i = 1:3, last = 7)"
+    )
     assert [repr(found[name]) for name in "fgp"] == ["<R function>", "<R function>", "<R environment>"]
     assert found["i"].tolist() == [1, 2, 3] and found["last"] == 7
 

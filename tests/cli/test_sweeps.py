@@ -21,7 +21,7 @@ def test_plan_reads_well_and_its_pilot_is_kept(folder):
     assert lines[0].startswith("2 conditions x 5 replications = 10, in ")
     assert lines[1:3] == ["code: simulate.py", "already there: 0"]
     assert re.match(r"a replication takes \S+ s on average \(a pilot of 6, kept in \S+\)", lines[3])
-    assert lines[-1] == "simferry run ... --seed 3  uses the pilot's replications"
+    assert lines[-1] == "--seed 3  uses the pilot's replications"
     assert "6 of 10 replications were computed by earlier runs" in said(
         "run", "simulate.py", "-p", "n=10,20", "-n", "5", "--seed", "3"
     )

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..errors import UsageError
-from ..hints import Command, Option, Shell
+from ..hints import Option, Shell
 from ..words import counted, duration
 from .app import JSON, Deferred, example, main
 from .output import announce, check_output, finish, head_of, print_json, write_table
@@ -156,12 +156,12 @@ def plan(no_pilot: bool, deadline: str | None, refresh_prices: bool, as_json: bo
             f"(a pilot of {out.pilot_replications:,}, kept in {out.pilot_run})"
         )
         click.echo(
-            f"all of it about {duration(out.seconds)} on {out.workers} cores ({duration(out.core_seconds)} of core time)"
+            f"all of it about {duration(out.seconds)} on {counted(out.workers, 'core')} ({duration(out.core_seconds)} of core time)"
         )
         slow = dict(out.slowest_condition or {})
         seconds = slow.pop("seconds")
         click.echo(f"slowest: {', '.join(f'{k} {v}' for k, v in slow.items())}: {seconds:.3g} s a replication")
-        click.echo(f"{Command('run', ..., seed=out.seed)}  uses the pilot's replications")
+        click.echo(f"{Option('seed', out.seed)}  uses the pilot's replications")
 
 
 def show_ways(out: Any) -> None:

@@ -2,6 +2,8 @@
 
 import os
 import re
+import subprocess
+import sys
 
 import pytest
 from click.testing import CliRunner
@@ -53,3 +55,8 @@ def test_a_fault_of_our_own_is_one_line_and_a_place(folder, monkeypatch):
     result = CliRunner().invoke(main, ["status", "latest"])
     assert result.exit_code == 1
     assert re.match(r"simferry: a fault of simferry's own: KeyError: 'oops' \(test_app.py:\d+\)\n", result.stderr)
+
+
+def test_python_without_docstrings_has_the_command():
+    command = [sys.executable, "-OO", "-m", "simferry", "run", "--help"]
+    assert "--workers" in subprocess.run(command, capture_output=True, text=True, check=True).stdout

@@ -186,7 +186,9 @@ def test_resume_and_extend_refuse_what_has_changed(tmp_path, library):
     made, (value, _) = run(script)
     assert value == 11 and made.extend(3).results()["value"].tolist() == [11] * 3
     write(library, "late.py", "value = 20\n")
-    with pytest.raises(SimulationError, match=rf"run {made.id} uses outside its snapshot has changed since: late\n.*changed_code=True"):
+    with pytest.raises(
+        SimulationError, match=rf"run {made.id} uses outside its snapshot has changed since: late\n.*changed_code=True"
+    ):
         made.extend(4)
     write(library, "helper.py", "value = 2\n")
     done = simferry("extend", made.folder, "-n", 4, cwd=tmp_path)

@@ -147,18 +147,18 @@ def test_fewer_workers_are_fewer_cores_of_each_instance():
 def test_what_can_not_be_had_is_told_with_the_nearest_to_it():
     late = forecast(DAY_OF_WORK, PRICES, deadline=60)
     assert late.cheapest is None
-    assert late.notes[0].startswith("nothing ends within 60 s; about the nearest to it is ")
+    assert late.notes[0].startswith("nothing ends within 60 s; the nearest is about ")
     assert "x ml.c5.4xlarge, 6 min, $" in late.notes[0]
     dear = forecast(DAY_OF_WORK, PRICES, budget=0.5)
     assert dear.fastest is None
     cheap = dear.rows[0]
     assert dear.notes[0] == (
-        f"nothing costs at most $0.50; the nearest to it is 1 x {cheap.instance_type}, 9 h 18 min, ${cheap.dollars:.2f}"
+        f"nothing costs at most $0.50; the cheapest is 1 x {cheap.instance_type}, 9 h 18 min, ${cheap.dollars:.2f}"
     )
     both = forecast(DAY_OF_WORK, PRICES, deadline=600, budget=2)
     assert both.cheapest.dollars > 2 and both.fastest.seconds > 600
     assert both.notes[0].startswith(
-        "nothing ends within 10 min and costs at most $2.00: the cheapest within the one is"
+        "nothing ends within 10 min and costs at most $2.00: the cheapest within the deadline is"
     )
 
 
@@ -243,7 +243,7 @@ def test_what_is_wrong_is_told_before_the_pilot(here, monkeypatch):
 def test_without_a_pilot_nothing_can_be_told(here):
     out = sf.plan(sleepy, sf.grid(n=[10]), replications=10, backend="sagemaker", pilot=False, deadline="2h")
     assert out.total == 10 and out.cloud.rows == []
-    assert out.cloud.notes == ["without a pilot no time and no cost can be told"]
+    assert out.cloud.notes == ["time and cost are not known without a pilot"]
 
 
 def test_a_simulation_that_can_not_run_here_and_not_in_the_image_is_an_error_of_both(here):
@@ -265,7 +265,7 @@ def test_whole_scripts_share_an_instance_only_if_they_say_how_many_cores_they_us
     work = out.cloud.rows[0].seconds - START_UP_SECONDS
     alone = out.seconds_per_replication * 1000 / VCPU_SPEED
     assert work == pytest.approx(alone / 4 if fewer_jobs else alone, rel=0.05)
-    assert any("cores tells" in note for note in out.cloud.notes) != fewer_jobs
+    assert any("cores sets" in note for note in out.cloud.notes) != fewer_jobs
 
 
 def test_the_pilot_runs_in_the_image_where_r_is_not_installed_here(here, image_r, monkeypatch):

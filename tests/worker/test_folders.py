@@ -149,7 +149,7 @@ def test_a_file_that_is_open_from_when_a_script_is_loaded_is_told(tmp_path, go, 
         "R": 'own <- file("log.txt", "w"); read <- file("s.R")\nopen(read, "r")\nsimulate <- function() 1',
         "py": "own, read = open('log.txt', 'w'), open(__file__)\ndef simulate(): return 1",
     }[language]
-    with pytest.warns(UserWarning, match=rf"s\.{language} keeps log\.txt open from when it is loaded"):
+    with pytest.warns(UserWarning, match=rf"s\.{language} opens log\.txt when it is loaded"):
         go(write(tmp_path, f"s.{language}", code), None)
 
 

@@ -1,1 +1,1 @@
-"""What can be done with a sweep or a run: one file each."""
+"""The verbs: what can be done with a sweep or a run, one file each."""

@@ -1,4 +1,4 @@
-"""Whether a simulation is fit to run on a design, before anything starts: the interpreter that will run it examines it."""
+"""Checks, before anything starts, that a simulation can run on a design. The interpreter that will run it examines it."""
 
 import codecs
 import inspect
@@ -29,7 +29,7 @@ from ..worker import blocks
 from ..worker.functions import arguments_of
 from ..worker.job import facts_here
 
-# packages whose tasks are given no streams: docs/decisions/task-streams.md, python-task-streams.md
+# packages whose tasks get no streams of their own: docs/decisions/task-streams.md, python-task-streams.md
 UNGUARDED = {"BiocParallel", "snow", "snowfall", "dask", "mpire"}
 
 
@@ -45,8 +45,8 @@ class Worker(Protocol):
 
 
 def check(simulation: Simulation, design: Design, foreground: Worker) -> None:
-    """Whether the simulation can be run on this design, before anything starts: it is parsed, its packages are looked
-    for, its function's arguments compared with the design's columns. Fills its `environment` and `own_code`.
+    """Check that the simulation can run on this design: it can be parsed, its packages are installed, its function's
+    arguments agree with the design's columns. Sets its `environment` and `own_code`.
 
     Raises SimulationError.
     """
@@ -103,11 +103,14 @@ def _check_code(simulation: Simulation, design: Design, foreground: Worker) -> N
     simulation.environment = _environment(answer)
     simulation.own_code = own_code.from_block(answer)
     if held := facts.get("open"):
-        said = f"{simulation.script} keeps {held} open from when it is loaded, for all replications"
-        warnings.warn(f"{said}: open it in the function, lest one sees what another wrote", stacklevel=4)
+        warnings.warn(
+            f"{simulation.script} opens {held} when it is loaded, so all replications share the open file. "
+            "Open it in the function, so that no replication sees what another wrote",
+            stacklevel=4,
+        )
     packages = simulation.target.packages if isinstance(simulation.target, RFunction) else ()
     _warn_of_tasks(simulation, [*packages, *facts.get("mentioned", "").split(", ")])
-    if facts["problem"] or simulation.kind != "function":  # it reads what is not here
+    if facts["problem"] or simulation.kind != "function":  # it could not be loaded without inputs that are not here
         return
     table = answer.table("arguments").columns
     defaults = table["has_default"].values.tolist()
@@ -122,8 +125,9 @@ def _environment(answer: blocks.Block) -> dict[str, str]:
 def _warn_of_tasks(simulation: Simulation, packages: Iterable[str]) -> None:
     if named := sorted(UNGUARDED & {*packages}):
         warnings.warn(
-            f"{simulation.target} uses {', '.join(named)}: tasks that it starts have no streams of their own. What they draw may repeat, "
-            "or depend on the number of workers. Draw in the main process, or give each task a seed that was drawn there",
+            f"{simulation.target} uses {', '.join(named)}: tasks that it starts have no streams of their own. "
+            "Their random numbers may repeat, or depend on the number of workers. "
+            "Draw in the main process, or give each task a seed that was drawn there",
             stacklevel=4,
         )
 
@@ -182,7 +186,7 @@ def _raise_problem(simulation: Simulation, problem: str, detail: str, functions:
         raise SimulationError(f"{simulation.target} fails when it is loaded: {_tidy(detail)}", hint)
     if problem == "function":
         near = nearest(detail, functions)
-        which = Text(f"It defines {', '.join(functions)}: say which with ", Option("function"), ".")
+        which = Text(f"It defines {', '.join(functions)}: choose one with ", Option("function"), ".")
         whole = Text("give it arguments: ", Option("args", "{n}"), " (or ", Option("args", ""), ").")
         raise SimulationError(
             f"{simulation.target} defines no function {detail}",
@@ -216,9 +220,9 @@ def _check_arguments(simulation: Simulation, arguments: list[tuple[str, bool]], 
 
 
 def _tidy(text: str) -> str:
-    """R's parse errors carry the temporary path of the snapshot."""
+    """The text without the temporary path of the snapshot, which R's parse errors contain."""
     return re.sub(r"\S*/input/code/", "", text).strip()
 
 
 def _bring(file: str) -> Text:
-    return f"{file} lies beside the script: bring it along with " + Option("include", [file])
+    return f"{file} is in the script's folder: include it with " + Option("include", [file])

@@ -1,4 +1,4 @@
-"""From what the user gave to a run folder in which nothing is computed yet, after every check that can be made beforehand."""
+"""Makes the run folder of a new run."""
 
 import datetime
 import secrets
@@ -23,9 +23,9 @@ from .check import check
 
 
 def create(sweep: Sweep, pilot: bool = False) -> RunFolder:
-    """A run folder in which nothing is computed yet, after every check that can be made beforehand."""
+    """A new run folder, in which nothing is computed yet, after all checks that are possible beforehand."""
     simulation, design, options = sweep.simulation, sweep.design, sweep.options
-    replications = sweep.replications  # without which it ends here
+    replications = sweep.replications  # raises if it is not given
     for name in sweep.common if sweep.common != "all" else []:
         if name not in design.types:
             raise UsageError(
@@ -38,14 +38,14 @@ def create(sweep: Sweep, pilot: bool = False) -> RunFolder:
     with last_line(show=on_terminal()) as on_progress:  # a first push takes minutes
         prepared = where.prepare(simulation.spec(), home.address, on_progress)
     foreground = foreground_of(where, "check")
-    # pyarrow loads pandas at its first use: meanwhile, while the simulation is looked at
+    # pyarrow loads pandas at its first use: load it during the check
     threading.Thread(target=import_module, args=["pandas"], daemon=True).start()
     try:
         check(simulation, design, foreground)
     except WorkerError:  # no interpreter here
         if not foreground.substitute:
             raise
-    # where a substitute checks, what runs here is not what runs there
+    # a substitute's interpreter is not that of the jobs
     environment = {} if foreground.substitute else simulation.environment
     record = _record(sweep, replications, prepared, environment, pilot)
     folder = home.create(simulation.name, record)

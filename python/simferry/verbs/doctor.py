@@ -1,4 +1,4 @@
-"""What is installed and what is missing, for each thing that simferry can do."""
+"""Finds what is installed and what is missing, for each part of simferry."""
 
 import importlib.util
 import os
@@ -27,7 +27,7 @@ class Finding:
 
 
 def examine(store: str | Path | None = None) -> list[Finding]:
-    """Look at this machine. Starts R if it is there; changes nothing, and asks nobody else."""
+    """Examine this machine. Starts R if it is installed; changes nothing, and contacts no service."""
     from ..backends.local import cores_here
 
     found = [
@@ -62,7 +62,7 @@ def _docker() -> Finding:
 
 
 def _aws() -> Finding:
-    """Whether there are credentials and a region; whether they are good is not asked."""
+    """Whether credentials and a region are set. The credentials are not tried."""
     try:
         from ..aws import session
 
@@ -80,7 +80,7 @@ def _aws() -> Finding:
 
 def _store(given: str | Path) -> Finding:
     if is_address(given):
-        return Finding("store", None, f"{given} (not asked)")
+        return Finding("store", None, f"{given} (not checked)")
     path = Store(given).path
     existing = next(p for p in (path, *path.parents) if p.exists())
     free = shutil.disk_usage(existing).free / 1e9
@@ -94,9 +94,7 @@ def _store(given: str | Path) -> Finding:
             f"{path} can't be written: {error.strerror}",
             f"Name another with {Option('store')} or SIMFERRY_STORE.",
         )
-    return Finding(
-        "store", free > 1, f"{path} ({free:.0f} GB free)", "" if free > 1 else "There is hardly room for results."
-    )
+    return Finding("store", free > 1, f"{path} ({free:.0f} GB free)", "" if free > 1 else "The disk is almost full.")
 
 
 def _r() -> list[Finding]:

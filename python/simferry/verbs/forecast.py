@@ -1,14 +1,14 @@
-"""The forecast for the cloud: what a sweep would take and cost on SageMaker Processing, by instance type and number of jobs.
+"""Forecasts time and cost of a sweep on SageMaker Processing, by instance type and number of jobs.
 
-A pilot on this machine has told how long replications take. What is assumed beyond that is cautious, so that the forecast is
-rather too long and too dear than too short and too cheap, and is told to the user (`ASSUMED`):
+A pilot on this machine measures how long replications take. The other assumptions, which users see (`ASSUMED`), are cautious:
+time and cost are rather too high than too low.
 
-- A core there is as fast as one here. Generations of instance types are not told apart.
-- Two vCPUs are the two hyper-threads of one core, and together do 1.3 times what one does alone: a vCPU does 0.65.
-- On m places the work takes work / m + (1 - 1/m) x the longest replication: the most that it can take where a free place
-  always takes what is next (Graham 1969, 10.1137/0117039), as within a job; between jobs the work is dealt evenly.
-- All jobs start at once, take START_UP_SECONDS for it, run until the last has ended, and are paid for all of that.
-- A whole script is not faster where there are more cores than it had here.
+- A core there is as fast as one here, for all generations of instance types.
+- Two vCPUs are the two hyper-threads of one core, and together do 1.3 times the work of one alone: a vCPU does 0.65.
+- With m slots the work takes work / m + (1 - 1/m) x the longest replication: the upper bound if a free slot always takes the
+  next replication (Graham 1969, 10.1137/0117039), as within a job. Between jobs the work is dealt evenly.
+- All jobs start at once, need START_UP_SECONDS to start, run until the last has ended, and are paid for all this time.
+- A whole script is no faster on more cores than it had here.
 """
 
 import math
@@ -22,28 +22,21 @@ from ..aws.prices import START_UP_SECONDS, Prices
 from ..errors import UsageError
 from ..words import duration
 
-FAMILIES = (
-    "c6i",
-    "c5",
-    "c7i",
-    "m6i",
-    "m5",
-    "m7i",
-)  # those to choose from; the first is taken of two that cost the same
+FAMILIES = ("c6i", "c5", "c7i", "m6i", "m5", "m7i")  # to choose from; at equal cost the first is taken
 JOBS_AT_MOST = 100  # more need quotas that few accounts have
 VCPU_SPEED = 0.65
-ROWS = 8  # beside those that were asked for
+ROWS = 8  # besides those asked for
 ROUND = (1, 2, 5, 10, 20, 50, 100)  # numbers of jobs that are shown
 ASSUMED = (
     f"assumed: a core there is as fast as one here; a vCPU, half a core, does {VCPU_SPEED} of its work",
     f"assumed: a job starts in {duration(START_UP_SECONDS)}, which is paid for; your quotas let all jobs run at once",
-    "not counted: storage and transfer. Not looked at: memory (GiB for a vCPU: 2 in types c, 4 in m, 8 in r)",
+    "not counted: storage and transfer. Not checked: memory (GiB per vCPU: 2 in types c, 4 in m, 8 in r)",
 )
 
 
 @dataclass(frozen=True)
 class Work:
-    """What is still to be computed. seconds: of all replications together, and of the longest one, each on `cores` cores here.
+    """The replications to compute. seconds: of all of them together; longest: of the longest one; both on `cores` cores here.
 
     whole_instance: an instance runs one replication at a time, however many cores it has.
     """
@@ -57,7 +50,7 @@ class Work:
 
 @dataclass(frozen=True)
 class Row:
-    """A way to run the sweep: so many jobs, each on an instance with so many vCPUs. remark: what it is best at."""
+    """A way to run the sweep. cores: vCPUs of an instance. seconds, dollars: of the whole run. remark: why it is shown."""
 
     instance_type: str
     jobs: int
@@ -69,8 +62,8 @@ class Row:
 
 @dataclass
 class CloudForecast:
-    """rows: the ways that were asked for, if any were, then the best ones from cheap to fast. cheapest: within the deadline;
-    fastest: within the budget; None if neither was given or nothing is. notes: what to know, a sentence each."""
+    """rows: the ways asked for, then the best ones from cheap to fast. cheapest: within the deadline; fastest: within the
+    budget; each None if there is no deadline or budget, or no such way. notes: a sentence each."""
 
     rows: list[Row]
     cheapest: Row | None
@@ -88,9 +81,9 @@ def forecast(
     jobs: int | None = None,
     workers: int | None = None,
 ) -> CloudForecast:
-    """deadline: in seconds; budget: in US dollars; workers: cores to use of each instance, if not all.
+    """The forecast. deadline: seconds. budget: US dollars. workers: cores to use of each instance; None: all.
 
-    Instance types or a number of jobs narrow the choice; both together are the first rows, and all others follow.
+    instance_types or jobs restrict the choice; if both are given, these ways come first and all others follow.
     """
     if not work.replications:
         return CloudForecast([], None, None, ["there is nothing left to compute"])
@@ -112,16 +105,16 @@ def forecast(
 
 
 def seconds_on(work: Work, cores: int, jobs: int) -> float:
-    """How long so many jobs take, each on an instance with so many vCPUs: from submission to the end of the last one."""
+    """Seconds from submission to the end of the last job. cores: vCPUs of an instance. jobs: their number."""
     alone = max(1.0, work.cores / cores) / VCPU_SPEED  # how much longer a replication takes than here
-    places = min(jobs * _at_once(work, cores), work.replications)
-    return START_UP_SECONDS + alone * (work.seconds / places + (1 - 1 / places) * work.longest)
+    slots = min(jobs * _at_once(work, cores), work.replications)
+    return START_UP_SECONDS + alone * (work.seconds / slots + (1 - 1 / slots) * work.longest)
 
 
 def _ways(
     work: Work, prices: Prices, instance_types: Sequence[str], jobs: int | None, workers: int | None
 ) -> Iterator[Row]:
-    """Every instance type with every number of jobs that makes sense; the types and the number alone that are given."""
+    """Rows for every instance type and useful number of jobs, or for those given."""
     known = instances()
     types = [n for n in prices.dollars_per_hour if n in known and _family(n) in FAMILIES]
     for name in instance_types or types:
@@ -159,26 +152,26 @@ def _by_seconds(row: Row) -> tuple[Any, ...]:
 def _impossible(
     rows: list[Row], cheapest: Row | None, fastest: Row | None, deadline: float | None, budget: float | None
 ) -> Iterator[str]:
-    """What can't be had, and what comes nearest to it."""
+    """Notes on a deadline or budget that can't be met, with the nearest way."""
     if deadline and not cheapest:
-        enough = 1.05 * min(row.seconds for row in rows)  # the last second of all may cost a fortune
+        enough = 1.05 * min(row.seconds for row in rows)  # the very fastest may cost far more
         nearest = next(row for row in rows if row.seconds <= enough)
-        yield f"nothing ends within {duration(deadline)}; about the nearest to it is {_said(nearest)}"
+        yield f"nothing ends within {duration(deadline)}; the nearest is about {_in_words(nearest)}"
     if budget and not fastest:
-        yield f"nothing costs at most ${budget:,.2f}; the nearest to it is {_said(rows[0])}"
+        yield f"nothing costs at most ${budget:,.2f}; the cheapest is {_in_words(rows[0])}"
     if deadline and budget and cheapest and fastest and cheapest.dollars > budget:
         yield (
-            f"nothing ends within {duration(deadline)} and costs at most ${budget:,.2f}: the cheapest within the one is "
-            f"{_said(cheapest)}, the fastest within the other {_said(fastest)}"
+            f"nothing ends within {duration(deadline)} and costs at most ${budget:,.2f}: the cheapest within the deadline is "
+            f"{_in_words(cheapest)}, the fastest within the budget is {_in_words(fastest)}"
         )
 
 
-def _said(row: Row) -> str:
+def _in_words(row: Row) -> str:
     return f"{row.jobs} x {row.instance_type}, {duration(row.seconds)}, ${row.dollars:,.2f}"
 
 
 def _shown(rows: list[Row], asked: list[Row], best: Iterable[Row]) -> list[Row]:
-    """The ways that were asked for; then, from cheap to fast, the best ones and some between, each a tenth faster at least."""
+    """The rows asked for; then, from cheap to fast, the best ones and some between, each at least a tenth faster."""
     between: list[Row] = []
     for row in rows:
         if row.jobs in ROUND and (not between or row.seconds < 0.9 * between[-1].seconds):

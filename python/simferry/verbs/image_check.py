@@ -1,4 +1,4 @@
-"""Whether an image keeps the contract: a look at it as a job would have."""
+"""Checks that an image can run jobs."""
 
 import time
 import uuid
@@ -21,14 +21,14 @@ from ..worker import blocks
 
 @dataclass
 class Finding:
-    """One thing that `check` looked at."""
+    """One result of `check`."""
 
     what: str
     ok: bool
     found: str
 
 
-# what is installed, besides what comes with the interpreter
+# lists installed packages, without those that come with the interpreter
 _LIST = {
     "r": """p <- installed.packages(priority = "NA"); cat(paste(p[, 1], p[, 3]), sep = ", ")""",
     "python": "import importlib.metadata as m; "
@@ -43,9 +43,9 @@ _LACKS = (
 
 
 def check(name: str) -> list[Finding]:
-    """Look at an image as a job would: interpreter, packages, user, folders, a block of the worker, exit codes.
+    """Check an image as jobs use it: interpreter, packages, user, folders, a block of the worker, exit codes.
 
-    Raises ImageError where it can't be looked at: it isn't here, is for another architecture, has no interpreter.
+    Raises ImageError if it is missing, is for another architecture, or has no interpreter.
     """
     client = connect()
     image = find_image(client, name)
@@ -73,7 +73,7 @@ def check(name: str) -> list[Finding]:
         )
     for language in languages:
         lacks = run_once(client, name, ["python3", "-c", _LACKS])[1].strip() if languages == ["r", "python"] else ""
-        if language == "python" and lacks:  # an R image in which some package wanted Python
+        if language == "python" and lacks:  # an R image with Python for some package
             out.append(Finding("Python", True, f"lacks {lacks}: this image runs R simulations only"))
         else:
             out += _check_language(client, name, language)
@@ -88,7 +88,7 @@ def _runs(client: Any, name: str, command: list[str]) -> bool:
 
 
 def _check_language(client: Any, name: str, language: str) -> list[Finding]:
-    """What is installed, a sweep of two replications, and a script that fails, in the image."""
+    """Findings of one language: its packages, a job of two replications, and a script that fails."""
     scripts = {
         "r": ("simulate.R", "simulate <- function(n) mean(rnorm(n))\n", "fail.R", "quit(status = 7)\n"),
         "python": (

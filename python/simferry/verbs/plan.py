@@ -1,4 +1,4 @@
-"""The verb plan: what a run would compute, what is already there, how long it should take, and in the cloud what it costs."""
+"""The verb plan: what a run would compute, what is already computed, how long it takes, and what it costs in the cloud."""
 
 import contextlib
 import tempfile
@@ -34,13 +34,8 @@ from .create import create
 PILOT_SECONDS = 20.0  # of wall time, at the most
 PILOT_CONDITIONS = 200
 PILOT_REPLICATIONS = 3
-NOT_PLANNED = (
-    "on_error",
-    "replication_timeout",
-    "retries",
-    "keep_files",
-    "fresh",
-)  # of a sweep file: they matter only to a run
+# options in a sweep file that matter only to a run
+NOT_PLANNED = ("on_error", "replication_timeout", "retries", "keep_files", "fresh")
 
 
 @dataclass
@@ -48,7 +43,7 @@ class Forecast:
     """What a run would compute, and how long it should take.
 
     conditions, replications (of each condition), total: numbers. already_there: replications that earlier runs have computed.
-    stretches: pieces of work (0 in the cloud). workers: cores of this machine to use. seed: of the pilot's run, or as given.
+    stretches: their number (0 in the cloud). workers: cores of this machine to use. seed: of the pilot's run, or as given.
     pilot_run, pilot_replications: id of the pilot's run, and how many replications it computed.
     seconds_per_replication, longest_replication: seconds, as measured here. slowest_condition: parameters and seconds.
     core_seconds: seconds of one core for all that is left. seconds: estimated duration. Both are None without a pilot.
@@ -165,12 +160,12 @@ def _size(sweep: Sweep) -> tuple[Simulation, Design, int, int]:
 def _in_the_cloud(
     sweep: Sweep, metered: Metered, pilot: bool, deadline: float | str | None, refresh_prices: bool
 ) -> Forecast:
-    """The forecast by instance type and number of jobs. The pilot runs on this machine, in a store that goes when it is done."""
+    """The forecast by instance type and number of jobs. The pilot runs on this machine, in a temporary store."""
     simulation, design, replications, total = _size(sweep)
     given = sweep.backend.given()
     if given.get("hosts", 1) > 1:
         raise UsageError(
-            f"hosts is {given['hosts']}; a pilot on this machine can't tell how fast a script is on several hosts",
+            f"hosts is {given['hosts']}; a pilot on this machine can't measure a script on several hosts",
             "Leave hosts out to plan for one.",
         )
     seconds = None if deadline is None else cloud_forecast.seconds_of(deadline)
@@ -178,9 +173,9 @@ def _in_the_cloud(
     table = prices.refresh(region) if refresh_prices else prices.prices(region)
     types = [kind.name for kind in metered.instances] if "instance_type" in given else []
     for name in types:
-        table.of(name)  # known before anything runs
+        table.of(name)  # raises for an unknown type, before anything runs
     if not pilot:
-        nothing = cloud_forecast.CloudForecast([], None, None, ["without a pilot no time and no cost can be told"])
+        nothing = cloud_forecast.CloudForecast([], None, None, ["time and cost are not known without a pilot"])
         workers, code = given.get("workers", 0), simulation.code()
         return Forecast(len(design), replications, total, 0, 0, workers, sweep.seed or 0, cloud=nothing, code=code)
     with tempfile.TemporaryDirectory(prefix="simferry-pilot-", ignore_cleanup_errors=True) as store:
@@ -201,17 +196,15 @@ def _in_the_cloud(
             f"{failed} of the pilot's {out.pilot_replications} replications failed: their time may mean nothing"
         )
     if out.core_seconds is None or out.longest_replication is None:
-        nothing_ended = (
-            f"no replication ended within the pilot's {PILOT_SECONDS:.0f} s, so no time and no cost can be told"
-        )
+        nothing_ended = f"no replication ended within the pilot's {PILOT_SECONDS:.0f} s: time and cost are not known"
         out.cloud = cloud_forecast.CloudForecast([], None, None, [nothing_ended])
         return out
     out.seconds = None
     whole_instance = simulation.kind != "function" and not sweep.options.cores
     if whole_instance:
         notes.append(
-            "an instance runs a whole script one at a time, taken to be no faster on more cores: "
-            f"{Option('cores')} tells how many it uses"
+            "an instance runs one whole script at a time, which is assumed to be no faster on more cores: "
+            f"{Option('cores')} sets how many it uses"
         )
     work = cloud_forecast.Work(total, out.core_seconds / cores, out.longest_replication, cores, whole_instance)
     out.cloud = cloud_forecast.forecast(
@@ -223,15 +216,15 @@ def _in_the_cloud(
 
 
 def _region() -> tuple[str, list[str]]:
-    """The region that is configured, or the one whose prices are known; and then a note of it."""
+    """The configured region; without one, the region of simferry's table of prices, and a note."""
     name = None
     with contextlib.suppress(ImportError):  # without boto3 nothing is configured
         name = session.session().region_name
-    return name or prices.REGION, [] if name else [f"no AWS region is set, so {prices.REGION} is taken"]
+    return name or prices.REGION, [] if name else [f"no AWS region is set, so {prices.REGION} is used"]
 
 
 def _pilot_here(sweep: Sweep, image: str | None) -> tuple[RunFolder, Backend, str]:
-    """A pilot's folder, its backend, and a note of where it runs: on this machine, or else in the image on this machine."""
+    """A pilot's folder, its backend, and a note on where it runs: on this machine, or else in the image on this machine."""
     try:
         return create(sweep, pilot=True), backend_of(sweep.backend), "the pilot ran on this machine"
     except (SimulationError, WorkerError) as error:  # WorkerError: R isn't installed here
@@ -257,7 +250,7 @@ def _stretches(sweep: Sweep, seed: int, cores: int) -> stretches.Work:
 
 
 def _as_if(folder: RunFolder, replications: int) -> RunFolder:
-    """The folder of a pilot, asked as if it were to hold all replications: what earlier runs have is then counted whole."""
+    """A pilot's folder with the replications of the whole run, so that all that earlier runs have computed count."""
     folder.record = replace(folder.record, replications=replications)
     return folder
 

@@ -1,4 +1,4 @@
-"""One replication again, in the foreground: a function of R in this process's R where there is one, else by the worker."""
+"""Runs one replication again in the foreground: an R function in this process if it has R (rpy2), everything else in the worker."""
 
 import os
 import pickle
@@ -33,10 +33,10 @@ _TEXTS = ("shown", "message", "call", "traceback")
 
 @dataclass(frozen=True)
 class Replayed:
-    """How a replication ended. shown: its value as its language prints it; data: as R or Python serialises it; or its error.
+    """The result of a replay. shown: the value as its language prints it; data: as R or Python serialises it; error: or its error.
 
-    Of what a container wrote nothing is unpickled: there `form` tells what the value was (none, value, dict, table), `rows` has
-    its columns, and what is no table is what Python shows of it.
+    Nothing that a container wrote is unpickled: `form` is the kind of its value (none, value, dict, table), `rows` has the columns,
+    and any other value is the text that Python prints.
     """
 
     language: str
@@ -48,7 +48,7 @@ class Replayed:
     rows: blocks.Table | None = None
 
     def value(self) -> Any:
-        """Raises its error where it failed."""
+        """The value. Raises the replication's error if it failed, UsageError if Python can't represent the value."""
         if self.error:
             raise self.error
         try:
@@ -57,13 +57,13 @@ class Replayed:
             return self._from_rows() if self.in_container else pickle.loads(self.data)
         except Exception as error:
             raise UsageError(
-                f"Python can't have what the replication returned: {error}",
+                f"what the replication returned can't be converted to Python: {error}",
                 "In a shell  simferry replay  shows it as it is printed.",
             ) from None
 
     def for_r(self) -> bytes:
-        """The value for R's unserialize, which can run code: of a container's only vectors, lists and data frames, written anew;
-        else the text that R shows of it."""
+        """The value for R's unserialize, which can run code. A container's vectors, lists and data frames are encoded anew; its
+        other values are the text that R prints."""
         if not self.in_container or not self.data:
             return self.data
         try:
@@ -84,7 +84,7 @@ class Replayed:
 
 
 def replay(run: Any, condition: int, replication: int, in_process: bool = True) -> Replayed:
-    """Run.replay, also where it failed. in_process: whether R may run in this process."""
+    """As Run.replay, but returns a failure too. in_process: whether R may run in this process."""
     for name, value in (("condition", condition), ("replication", replication)):
         if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or not 1 <= value < 2**31:
             raise UsageError(f"{name} is {value!r}; it has to be a whole number from 1 to 2147483647")
@@ -95,7 +95,7 @@ def replay(run: Any, condition: int, replication: int, in_process: bool = True) 
     foreground = foreground_of(backend, "replay")
     one = stretches.Work(*(np.array([v], dtype=np.int64) for v in (condition, replication, 1)))
     with scrap_folder("simferry-replay-") as folder:
-        root = folder / "root"  # nobody else can write there: the folder around it is ours alone
+        root = folder / "root"  # nobody else can write there: only we can enter the folder around it
         shutil.copytree(run._folder.code, root / "input" / "code")
         (root / "input" / "plan").mkdir()
         (root / "scratch").mkdir()
@@ -125,7 +125,7 @@ def _run(root: Path, spec: dict[str, Any], foreground: Foreground, in_process: b
 
 
 def _in_process(root: Path) -> bool:
-    """Whether R could run in this process; it is then left with the children that it had."""
+    """Whether R could run in this process. Processes that it started are ended."""
     before = family(os.getpid())
     os.environ[JOB] = str(root)
     try:

@@ -1,7 +1,7 @@
-"""Reuse across runs: what an earlier run in the same store computed is not computed again.
+"""Reuses replications that earlier runs in the same store have computed.
 
-It is taken over only where all that decides the numbers agrees: code, seed, streams, parameter types, interpreter,
-packages. Conditions are matched by their canonical form, so a larger design takes what a smaller one has.
+They are taken over only if everything that decides the numbers agrees: code, seed, streams, parameter types, interpreter,
+packages. Conditions are matched by their canonical form, so a larger design takes over those of a smaller one.
 """
 
 import json
@@ -23,14 +23,14 @@ from ..worker import blocks
 
 
 def identity(record: RunRecord) -> str:
-    """All that decides what a replication of a condition returns, but for the condition."""
+    """Everything that decides what a replication returns, except its condition."""
     parts = [record.code_hash, record.seed, record.streams, record.common]
     environment = {k: record.environment.get(k) for k in ("interpreter", "packages", "blas", "cpu")}
     return json.dumps([*parts, environment, record.image], sort_keys=True)
 
 
 def take_over(run: RunFolder, store: Home, design: Design) -> int:
-    """Write into a new run the blocks that earlier runs have computed of it; returns how many replications that was."""
+    """Copy what earlier runs have computed into a new run. Returns the number of replications."""
     same = identity(run.record)
     wanted = {text: i + 1 for i, text in enumerate(design.canonical())}
     taken: set[tuple[int, int]] = set()
@@ -42,13 +42,13 @@ def take_over(run: RunFolder, store: Home, design: Design) -> int:
             continue
         try:
             old_design = read_conditions(earlier)
-        except StoreError:  # that run's business, as a damaged block is
+        except StoreError:  # reported when that run is read
             continue
         if any(design.types.get(name) != kind for name, kind in old_design.types.items()):
             continue
         # position: the earlier run's condition id; value: the new run's, or 0
         ids = np.array([0, *(wanted.get(text, 0) for text in old_design.canonical())], dtype=np.int64)
-        if "{condition}" in (run.record.simulation["args"] or ""):  # its number is seen by the script
+        if "{condition}" in (run.record.simulation["args"] or ""):  # the script sees the condition's number
             ids[ids != np.arange(len(ids))] = 0
         if ids.any():
             _take_from(run, earlier, ids, taken, now)
@@ -63,7 +63,7 @@ def _take_from(
     number = len(list(run.blocks.iterdir()))
     folders = earlier.bring_artifacts()
     with_artifacts = {int(p.name) for p in folders.iterdir() if p.name.isdecimal()} if folders.is_dir() else set()
-    others = {plan.number for plan in earlier.plans() if plan.changed_code}  # went on with other code
+    others = {plan.number for plan in earlier.plans() if plan.changed_code}  # these used other code
     for name, block in read_blocks(earlier, set_aside=False):
         if JobId(name).plan in others or (not run.record.image and any(map(now.differs, own_code.news_of(block)))):
             continue
@@ -77,7 +77,7 @@ def _take_from(
         if not new:
             continue
         with writing(run.path):
-            for c, r in new:  # before the block, which says that they are done
+            for c, r in new:  # before the block, which marks them as done
                 if c in with_artifacts:
                     _link(Tree(folders, (str(c), str(r))), run.path / "artifacts" / str(ids[c]) / str(r))
             tables = [t for t in (_only(table, ids, new) for table in block.tables) if t.rows]

@@ -99,7 +99,7 @@ class Run:
 
     @property
     def note(self) -> str:
-        """What to know about where it runs, of a run that was just made; else empty."""
+        """A note on where a new run computes; else empty."""
         return self._folder.note
 
     def design(self) -> "pd.DataFrame":
@@ -116,7 +116,7 @@ class Run:
     def watch(self, on_progress: ProgressCallback | None = None, seconds_between_looks: float = 0.25) -> Progress:
         """Wait until the run is no longer being computed. Returns the last progress.
 
-        on_progress: called with each Progress; None shows a bar on a terminal. seconds_between_looks: the least pause.
+        on_progress: called with each Progress; None shows a bar on a terminal. seconds_between_looks: minimum pause.
 
         Raises StoreError if the run folder cannot be read.
         """
@@ -171,7 +171,7 @@ class Run:
     ) -> "Run":
         """Compute what is missing, with the run's own snapshot of the code; with `retry_failed` failed replications too.
 
-        changed_code: go on although code of yours that is not in the snapshot has changed; else that is a SimulationError.
+        changed_code: continue even if your own code outside the snapshot has changed.
         on_progress: as for `run`. backend_options: options of the backend to change from now on, such as workers, jobs or budget.
 
         Raises SimulationError if your code has changed, RunBusy if the run is being computed, Interrupted on Ctrl-C.
@@ -194,7 +194,7 @@ class Run:
         on_progress: ProgressCallback | None = None,
         **backend_options: Any,
     ) -> "Run":
-        """Bring every condition to `replications` in all; those that are there already stay as they are.
+        """Compute more replications, up to `replications` of each condition in all. Existing ones are kept.
 
         replications: of each condition, in all. changed_code, on_progress, backend_options: as for `resume`.
 
@@ -204,21 +204,21 @@ class Run:
         if replications < self.replications:
             raise UsageError(
                 f"run {self.id} has {self.replications} replications of each condition, more than {replications}",
-                "extend names the number that there should be in all.",
+                "extend takes the number of replications in all.",
             )
         others = self.changed_code(allowed=changed_code)
         self._drive("extend", replications, False, self._backend(**backend_options), on_progress, others)
         return self
 
     def changed_code(self, allowed: bool = True) -> dict[str, str]:
-        """Code of yours, outside of the snapshot, that is not what the run began with: names and hashes as they are now.
+        """Your own code outside the snapshot that has changed since the run began: present hashes by name.
 
-        Raises SimulationError where some of it has changed since the run was computed last, unless that is `allowed`.
+        Raises SimulationError if some has changed since the run was computed last, unless `allowed`.
         """
         return own_code.check_changes(self._folder, allowed)
 
     def results(self) -> "pd.DataFrame":
-        """The run's one table, as a pandas.DataFrame: condition, replication, the parameters, the outputs."""
+        """The run's table of results, as a pandas.DataFrame: condition, replication, the parameters, the outputs."""
         table = results.table(self._folder)
         self._warn_of_oddities(table)
         return results.as_pandas(table, self._folder.record.parameters)
@@ -230,7 +230,7 @@ class Run:
     def summary(self, by: str | Iterable[str] | None = None) -> "pd.DataFrame":
         """Per condition and numeric output: n, failed, missing, warnings, mean, sd and MCSE, as a pandas.DataFrame.
 
-        by: outputs that tell the rows of one replication apart, such as "method"; without it, those that are text.
+        by: outputs that distinguish the rows of one replication, such as "method"; None: the text outputs.
         Raises UsageError where there is no such output.
         """
         collected = self._collect()
@@ -248,14 +248,14 @@ class Run:
         )
 
     def warnings(self) -> "pd.DataFrame":
-        """What replications warned of: condition, replication, parameters, message, count, as a pandas.DataFrame."""
+        """The warnings of replications: condition, replication, parameters, message, count, as a pandas.DataFrame."""
         return results.as_pandas(
             results.with_parameters(self._folder, self._collect().warnings), self._folder.record.parameters
         )
 
     def artifacts(self, condition: int, replication: int) -> list[Path]:
-        """The files that a replication left: those of a script's working directory; of a function value.rds
-        or value.pkl, and with `keep_files` those of its working directory.
+        """The paths of the files that a replication left: of a script or command, those in its working directory; of a
+        function, value.rds or value.pkl, and with `keep_files` those in its working directory.
 
         condition, replication: counted from 1. Symbolic links are neither followed nor listed.
 
@@ -269,10 +269,10 @@ class Run:
 
         condition, replication: counted from 1.
 
-        Returns what the simulation returned (of R's values r/values.py tells what they become; of a script or a command it is
-        the text of its results file, if it has one). What it prints is shown.
+        Returns what the simulation returned (for R's values see r/values.py; for a script or a command it is the text of its
+        results file, if it has one). What it prints is shown.
 
-        With rpy2 an R function runs in this process, where `browser()` stops and asks; a crash of R's would end it.
+        With rpy2 an R function runs in this process, so that `browser()` works; a crash of R would end the process.
 
         Raises ReplicationError with call and traceback where it fails; of a simulation in R that is an RError.
         """
@@ -286,7 +286,7 @@ class Run:
     def _backend(self, **backend_options: Any) -> Backend:
         options = self._folder.record.options
         plans = self._folder.plans()
-        before = plans[-1].backend_options if plans else {}  # what a resume changed holds from then on
+        before = plans[-1].backend_options if plans else {}  # a resume may have changed some
         given = {name: value for name, value in backend_options.items() if value is not None}
         kept = {**options.backend_options, **before}
         try:
@@ -295,7 +295,7 @@ class Run:
             reason = error.message if isinstance(error, SimferryError) else str(error)
             raise StoreError(
                 f"the options of run {self.id} can't be used: {reason}",
-                f"They stand in run.json and plan/ of {self.address}",
+                f"They are in run.json and plan/ of {self.address}",
             ) from None
         return backend_of(options.backend, **{**kept, **given})
 
@@ -365,23 +365,23 @@ def run(
         and detach. function, args, include, constants, results_file and inputs: as for `Simulation`.
     design: a Design (grid, zipped, table, random, latin_hypercube, sobol), or anything that `table` reads; None is one
         condition without parameters.
-    seed: whole number from 0 to 2^31 - 1. Without one, one is drawn; it stands in `run.seed`.
+    seed: whole number from 0 to 2^31 - 1. None: one is drawn; `run.seed` has it.
     common: names of parameters (or "all") that do not change the random numbers: conditions that differ only there share them.
     store: a folder, or an address such as s3://bucket/folder [$SIMFERRY_STORE; ./simferry-runs, or for sagemaker a folder of
         the account's default bucket].
     cores: how many one replication uses (1 for functions, all workers for scripts and commands).
     backend: "local", "docker" (containers here) or "sagemaker" (SageMaker Processing). backend_options: its options, as further arguments:
-        workers (cores of a job to use; all of them unless told otherwise); for the last two image, instance_type (such as
+        workers (cores of a job to use; by default all); for the last two image, instance_type (such as
         ml.m5.xlarge), jobs, max_runtime (seconds, of a job) and hosts (containers to a job, which give a whole script one
         cluster); for sagemaker also role, budget (US dollars) and those of `simferry.sweep.options.ProcessingOptions`.
     on_error: "continue", or "stop" to end the run at the first failed replication.
     replication_timeout: seconds after which a replication is ended and recorded as failed.
-    retries: how often what a lost job left undone is tried again.
-    keep_files: keep as artifacts what a function writes into its working directory, too; of scripts and commands it always is.
-    fresh: compute anew what an earlier run in the same store has computed.
+    retries: how often replications that a lost job left undone are tried again.
+    keep_files: keep the files that a function writes into its working directory; those of scripts and commands are always kept.
+    fresh: compute everything, even what an earlier run in the same store has computed.
     on_progress: called with a `Progress` while it runs; None shows a bar where standard error is a terminal.
     on_start: called once with the run, how many replications earlier runs had computed, and whether the seed was drawn.
-    detach: return at once; the run goes on in the background (or with a function that is given it, and sees to that).
+    detach: return at once; the run goes on in the background. A function is called with the run instead, and makes it go on.
 
     Raises SimulationError, DesignError or UsageError before anything starts, Interrupted on Ctrl-C (the run can be resumed).
     """
@@ -402,7 +402,7 @@ def run(
         try:
             new._drive("run", sweep.replications, False, new._backend(), on_progress)
         except (ServiceError, BudgetReached) as error:
-            # where the service refused all jobs the run is removed; without an answer, a job may have started
+            # the run is removed if the service refused all jobs; without an answer, a job may have started
             nothing_started = error.nothing_started or not folder.plans()
             if nothing_started and not taken_over and not isinstance(error, NoAnswer):
                 folder.remove()
@@ -415,7 +415,7 @@ def open(name: str | Path, store: str | Path | None = None) -> Run:
 
     name: the id or its beginning, the folder or address, or "latest". store: where to look, as for `run`.
 
-    Raises RunNotFound, with the names that are most alike.
+    Raises RunNotFound, with the most similar names.
     """
     return Run(find_run(name, store))
 
@@ -429,7 +429,7 @@ def runs(store: str | Path | None = None) -> list[Run]:
 
 
 def standing(store: str | Path | None = None) -> list[tuple[Run, Progress]]:
-    """Every run in a store, as `runs` has them, and how far each is."""
+    """Every run in a store (see `runs`), with its progress."""
     found = []
     for one in runs(store):
         try:

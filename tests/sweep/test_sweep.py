@@ -1,6 +1,7 @@
 """Sweeps as values: made, shown, changed, written and read again."""
 
 import math
+import os
 from pathlib import Path
 
 import numpy as np
@@ -180,3 +181,21 @@ def test_run_and_plan_take_it(tmp_path):
             verb(sweep, seed=-1)
     with pytest.raises(UsageError, match="how many replications"):
         sf.run(tmp_path / "s.py", store=tmp_path / "runs")
+
+
+def test_a_name_that_is_not_unicode_text_is_refused(script, tmp_path):
+    path = tmp_path / os.fsdecode(b"s\xff.R")
+    path.write_text(R)
+    with pytest.raises(UsageError, match=r"can't hold a name that is not Unicode text: .*s.udcff\.R"):
+        sf.Sweep(path, replications=1).write(tmp_path / "sweep.toml")
+    assert not (tmp_path / "sweep.toml").exists()
+
+
+def test_a_sweep_file_is_no_simulation(script, tmp_path):
+    sf.Sweep(script, replications=1).write(tmp_path / "sweep.toml")
+    with pytest.raises(
+        UsageError, match=r"is a sweep file, not a script\s+In Python: simferry.run\(simferry.read_sweep\("
+    ):
+        sf.run(tmp_path / "sweep.toml")
+    with pytest.raises(UsageError, match="can't be read: Is a directory"):
+        sf.read_sweep(tmp_path)

@@ -158,7 +158,9 @@ def example(*lines: str) -> Callable[[Any], Any]:
     """Puts examples at the end of a command's help."""
 
     def add(command: Any) -> Any:
-        command.help = f"{inspect.cleandoc(command.help or '')}\n\n\b\nExample:\n" + "\n".join(f"  {li}" for li in lines)
+        command.help = f"{inspect.cleandoc(command.help or '')}\n\n\b\nExample:\n" + "\n".join(
+            f"  {li}" for li in lines
+        )
         return command
 
     return add

@@ -134,6 +134,8 @@ def _content(path: Path) -> tuple[str, dict[str, Any]]:
         raise SweepFileError(f"there is no sweep file {path}", hint) from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise SweepFileError(f"{path} is not TOML: {error}") from None
+    except OSError as error:
+        raise SweepFileError(f"{path} can't be read: {error.strerror or error}") from None
 
 
 class _Reader:

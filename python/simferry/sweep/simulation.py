@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import SimulationError, nearest
+from ..hints import Shell
 from ..jobs.launch import WORKER_FILES, write_code
 from ..worker.own import Own, is_own
 from . import own_code
@@ -110,10 +111,15 @@ class Simulation:
             # Python imports no file that ends in .PY
             self.script = path.stem + ".py" if self.language == "python" else path.name
             self.folder = self.path.parent
+            if suffix == ".toml":
+                raise SimulationError(
+                    f"{self.target} is a sweep file, not a script",
+                    f"In Python: simferry.run(simferry.read_sweep({str(self.target)!r}))",
+                )
             if self.kind == "command" and not os.access(path, os.X_OK):
                 raise SimulationError(
                     f"{self.target} is neither an R script (.R), a Python script (.py) nor executable",
-                    f"chmod +x {self.target}  makes it a program.",
+                    Shell("chmod", "+x", str(self.target)) + "  makes it a program.",
                 )
         if self.constants and self.language != "python":
             raise SimulationError(

@@ -55,7 +55,12 @@ def write_sweep(simulation: Simulation, design: Design, options: RunOptions, bac
         tables |= _design(design, path)
         tables |= {"run": run, backend.table: backend.given()}
         text = "\n".join(_table(name, content) for name, content in tables.items() if content)
-        write_whole(path, text.encode())
+        try:
+            encoded = text.encode()
+        except UnicodeEncodeError as error:
+            wrong = ascii(text[text.rfind("\n", 0, error.start) + 1 :].partition("\n")[0])
+            raise UsageError(f"a sweep file can't hold a name that is not Unicode text: {wrong}") from None
+        write_whole(path, encoded)
 
 
 def _design(design: Design, path: Path) -> dict[str, Mapping[str, Any]]:

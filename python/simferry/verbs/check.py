@@ -167,7 +167,11 @@ def _raise_problem(simulation: Simulation, problem: str, detail: str, functions:
         if beside and simulation.language == "python":
             module = beside[0] if (simulation.folder / beside[0]).is_dir() else f"{beside[0]}.py"
             raise SimulationError(f"{simulation.target} imports {beside[0]}, which is not installed", _bring(module))
-        how = "install.packages(c({}))" if simulation.language == "r" else f"{sys.executable} -m pip install {{}}"
+        how = (
+            "install.packages(c({}))"
+            if simulation.language == "r"
+            else f"{shlex.quote(sys.executable)} -m pip install {{}}"
+        )
         listed = ", ".join(f'"{n}"' for n in names) if simulation.language == "r" else " ".join(names)
         raise SimulationError(
             f"{simulation.target} needs packages that are not installed: {', '.join(names)}",

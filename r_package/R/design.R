@@ -13,7 +13,7 @@
 #'   choice.
 #' @param size `[numeric(1)]` number of conditions. For `sim_sobol()` use a power of 2, for which the sequence is
 #'   balanced.
-#' @param seed `[numeric(1)]` seed of the design (not of the run), from 0 to 2^31 - 1.
+#' @param seed `[numeric(1)]` seed of the design (not of the run), from 0 to 2^53.
 #' @param table a data frame, a named list of vectors of one length, or the path of a CSV or Parquet file.
 #' @param types `[character]` or a named list: the types of parameters where they should differ from the type of the
 #'   values, such as `c(n = "integer")`. One of `"number"`, `"integer"`, `"logical"`, `"string"`.

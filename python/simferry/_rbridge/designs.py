@@ -12,7 +12,6 @@ def design(given: Arguments) -> Vector:
     """kind, parameters (a list of vectors) and options."""
     from ..sweep import design as designs
     from ..sweep import sampling
-    from ..sweep.options import check
 
     kind = given["kind"].plain()
     options = plain(dict(given["options"].items())) if given.get("options") else {}
@@ -31,8 +30,7 @@ def design(given: Arguments) -> Vector:
             types[name] = "integer"
     if "" in sources:
         raise DesignError("a parameter has no name", "Write sim_random(100, n = c(10L, 50L)).")
-    asked = check(sampling.DrawnOptions, {"size": options["size"], "seed": options["seed"]})
-    return design_frame(getattr(sampling, kind)(asked.size, sources, seed=asked.seed, types=types))
+    return design_frame(getattr(sampling, kind)(options["size"], sources, seed=options["seed"], types=types))
 
 
 def _typed(vector: Vector | None, types: Any) -> Any:

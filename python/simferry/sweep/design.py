@@ -203,10 +203,15 @@ def table(
     return Design({name: frame[name] for name in names}, types)
 
 
-def _lists(parameters: Mapping[str, Any] | None, named: Mapping[str, Any]) -> dict[str, list[Any]]:
+def merged(parameters: Mapping[str, Any] | None, named: Mapping[str, Any]) -> dict[str, Any]:
+    """The parameters of a dict and of keyword arguments. Raises DesignError where one is given twice."""
     if both := set(parameters or {}) & set(named):
         raise DesignError(f"parameter {min(both)} is given twice")
-    return {name: _listed(values) for name, values in {**(parameters or {}), **named}.items()}
+    return {**(parameters or {}), **named}
+
+
+def _lists(parameters: Mapping[str, Any] | None, named: Mapping[str, Any]) -> dict[str, list[Any]]:
+    return {name: _listed(values) for name, values in merged(parameters, named).items()}
 
 
 def _listed(values: Any) -> list[Any]:

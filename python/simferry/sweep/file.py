@@ -35,7 +35,7 @@ from ..system.files import is_address
 from . import design as designs
 from . import sampling
 from .inputs import MODES
-from .options import BACKENDS, Fault, Option, Options, RunOptions, SimulationOptions, read
+from .options import BACKENDS, Fault, Options, OptionSpec, RunOptions, SimulationOptions, read
 from .parameters import TYPES
 from .sweep import Sweep
 
@@ -54,15 +54,15 @@ KINDS = {
 class SimulationTable(SimulationOptions):
     """In a sweep file the simulation itself is among the options."""
 
-    script: Annotated[str | None, Option("an R or Python script")] = None
-    program: Annotated[str | None, Option("a program")] = None
+    script: Annotated[str | None, OptionSpec("an R or Python script")] = None
+    program: Annotated[str | None, OptionSpec("a program")] = None
 
 
 @dataclass(frozen=True)
 class RunTable(RunOptions):
     """As is the backend."""
 
-    backend: Annotated[str | None, Option("where jobs run", choices=tuple(BACKENDS))] = None
+    backend: Annotated[str | None, OptionSpec("where jobs run", choices=tuple(BACKENDS))] = None
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ class FileTable(Options):
     table = "design.table"
     owner = "a design that is read"
 
-    file: Annotated[str | None, Option("a CSV or Parquet file")] = None
+    file: Annotated[str | None, OptionSpec("a CSV or Parquet file")] = None
 
 
 @dataclass(frozen=True)
@@ -78,9 +78,9 @@ class InputTable(Options):
     table = "inputs"
     owner = "an input"
 
-    place: Annotated[str | None, Option("a file, a folder or an address in S3")] = None
-    mode: Annotated[str, Option("how it is read", choices=MODES)] = "File"
-    sharded: Annotated[bool, Option("each host gets its share")] = False
+    place: Annotated[str | None, OptionSpec("a file, a folder or an address in S3")] = None
+    mode: Annotated[str, OptionSpec("how it is read", choices=MODES)] = "File"
+    sharded: Annotated[bool, OptionSpec("each host gets its share")] = False
 
 
 TABLES = ("simulation", "inputs", "design", "run", *BACKENDS)

@@ -1,6 +1,6 @@
 """The options of a run and of each backend, defined once.
 
-A dataclass holds the options of one backend, or of every run; a field's annotation says what its values can be, and its Option
+A dataclass holds the options of one backend, or of every run; a field's annotation says what its values can be, and its OptionSpec
 what else there is to say of it. The command line, sweep files, R's types and the tables of the docs are made from them, and
 every value that a user gives is checked here, in the same words, with the option spelled as where it was given.
 """
@@ -14,13 +14,12 @@ from types import NoneType
 from typing import Annotated, Any, ClassVar, NamedTuple, TypeVar, get_args, get_type_hints
 
 from ..errors import UsageError, nearest
-from ..hints import Face, Literal, Part, Text, Words, lines
-from ..hints import Option as OptionPart
+from ..hints import Face, Literal, Option, Part, Text, Words, lines
 
 MOST = 2**31 - 1  # R's largest integer
 
 
-class Option(NamedTuple):
+class OptionSpec(NamedTuple):
     """help: one sentence. metavar: what stands for a value in the shell's help. unit: of a number. default: what holds where it
     is not given, in words. minimum, maximum: both allowed; above: not itself allowed. known: raises UsageError for a
     text that is not among those that it can be. kept: only runs keep it, nobody gives it."""
@@ -57,7 +56,7 @@ class Field(NamedTuple):
 
     name: str
     kind: str
-    option: Option
+    option: OptionSpec
 
 
 class Options:
@@ -92,22 +91,7 @@ def _instance(name: str) -> None:
     instance(name)
 
 
-Image = Annotated[str | None, Option("the image of jobs", "NAME", default="sagemaker: simferry-r or simferry-python")]
-Workers = Annotated[int | None, Option("Cores to use", "N", "cores", default="all", minimum=1, maximum=MOST)]
-InstanceType = Annotated[
-    Texts | None, Option(
-        "of a job; the first that is to be had of several with commas", "TYPE", default="sagemaker: ml.m5.xlarge", known=_instance
-    ),
-]  # fmt: skip
-Jobs = Annotated[int | None, Option("how many share the work", "N", "jobs", default="1", minimum=1, maximum=MOST)]
-MaxRuntime = Annotated[
-    float | None,
-    Option("the longest of a job", "SECONDS", "seconds", default="sagemaker: a day", above=0, maximum=1e9),
-]
-Hosts = Annotated[
-    int | None,
-    Option("hosts of a job; a whole script sees one cluster", "N", "hosts", default="1", minimum=1, maximum=MOST),
-]
+Workers = Annotated[int | None, OptionSpec("Cores to use", "N", "cores", default="all", minimum=1, maximum=MOST)]
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -121,49 +105,65 @@ class LocalOptions(Options):
 
 
 @dataclass(frozen=True, repr=False, eq=False)
-class DockerOptions(Options):
+class ContainerOptions(Options):
+    """What the backends have in common whose jobs are containers of SageMaker's contracts."""
+
+    image: Annotated[
+        str | None, OptionSpec("the image of jobs", "NAME", default="sagemaker: simferry-r or simferry-python")
+    ] = None  # fmt: skip
+    workers: Workers = None
+    instance_type: Annotated[
+        Texts | None, OptionSpec(
+            "of a job; the first that is to be had of several with commas", "TYPE", default="sagemaker: ml.m5.xlarge",
+            known=_instance,
+        )
+    ] = None  # fmt: skip
+    jobs: Annotated[
+        int | None, OptionSpec("how many share the work", "N", "jobs", default="1", minimum=1, maximum=MOST)
+    ] = None  # fmt: skip
+    max_runtime: Annotated[
+        float | None,
+        OptionSpec("the longest of a job", "SECONDS", "seconds", default="sagemaker: a day", above=0, maximum=1e9),
+    ] = None  # fmt: skip
+    hosts: Annotated[
+        int | None,
+        OptionSpec("hosts of a job; a whole script sees one cluster", "N", "hosts", default="1", minimum=1, maximum=MOST),
+    ] = None  # fmt: skip
+
+
+@dataclass(frozen=True, repr=False, eq=False)
+class DockerOptions(ContainerOptions):
     """Containers on this machine, under the contract of SageMaker Processing."""
 
     table = "docker"
     owner = "the docker backend"
 
-    image: Image = None
-    workers: Workers = None
-    instance_type: Annotated[str | None, Option("of a job", "TYPE", default="all of this machine", known=_instance)] = (
-        None
-    )
-    jobs: Jobs = None
-    max_runtime: MaxRuntime = None
-    hosts: Hosts = None
+    instance_type: Annotated[
+        str | None, OptionSpec("of a job", "TYPE", default="all of this machine", known=_instance)
+    ] = None  # fmt: skip
 
 
 @dataclass(frozen=True, repr=False, eq=False)
-class ProcessingOptions(Options):
+class ProcessingOptions(ContainerOptions):
     """Jobs of SageMaker Processing: the backend sagemaker."""
 
     table = "sagemaker"
     owner = "the sagemaker backend"
 
-    image: Image = None
-    workers: Workers = None
-    instance_type: InstanceType = None
-    jobs: Jobs = None
-    max_runtime: MaxRuntime = None
-    hosts: Hosts = None
-    role: Annotated[str | None, Option("the IAM role of the jobs", "ARN", default="$SIMFERRY_ROLE")] = None
+    role: Annotated[str | None, OptionSpec("the IAM role of the jobs", "ARN", default="$SIMFERRY_ROLE")] = None
     budget: Annotated[
-        float | None, Option("what the run may cost in all; plan: the fastest way for it", "DOLLARS", "US dollars", above=0)
+        float | None, OptionSpec("what the run may cost in all; plan: the fastest way for it", "DOLLARS", "US dollars", above=0)
     ] = None  # fmt: skip
     volume: Annotated[
-        int | None, Option("the disk of a job", "GB", "GB", default="30", minimum=1, maximum=MOST)
+        int | None, OptionSpec("the disk of a job", "GB", "GB", default="30", minimum=1, maximum=MOST)
     ] = None  # fmt: skip
-    subnets: Annotated[Texts | None, Option("of a VPC, with security groups", "IDS")] = None
-    security_groups: Annotated[Texts | None, Option("of a VPC, with subnets", "IDS")] = None
-    kms_key: Annotated[str | None, Option("encrypts disks and outputs", "ID", default="$SIMFERRY_KMS_KEY")] = None
-    network_isolation: Annotated[bool | None, Option("jobs reach no network")] = None
-    encrypt_traffic: Annotated[bool | None, Option("between the hosts of a job")] = None
-    tags: Annotated[Pairs | None, Option("tags of the jobs", "NAME=VALUE,...")] = None
-    image_id: Annotated[str | None, Option("what Docker calls the image here, for replays", kept=True)] = None
+    subnets: Annotated[Texts | None, OptionSpec("of a VPC, with security groups", "IDS")] = None
+    security_groups: Annotated[Texts | None, OptionSpec("of a VPC, with subnets", "IDS")] = None
+    kms_key: Annotated[str | None, OptionSpec("encrypts disks and outputs", "ID", default="$SIMFERRY_KMS_KEY")] = None
+    network_isolation: Annotated[bool | None, OptionSpec("jobs reach no network")] = None
+    encrypt_traffic: Annotated[bool | None, OptionSpec("between the hosts of a job")] = None
+    tags: Annotated[Pairs | None, OptionSpec("tags of the jobs", "NAME=VALUE,...")] = None
+    image_id: Annotated[str | None, OptionSpec("what Docker calls the image here, for replays", kept=True)] = None
 
 
 BACKENDS: dict[str, type[Options]] = {kind.table: kind for kind in (LocalOptions, DockerOptions, ProcessingOptions)}
@@ -176,13 +176,13 @@ class SimulationOptions(Options):
     table = "simulation"
     owner = "a simulation"
 
-    function: Annotated[str, Option("The script's function", "NAME", default="simulate")] = "simulate"
+    function: Annotated[str, OptionSpec("The script's function", "NAME", default="simulate")] = "simulate"
     args: Annotated[
-        str | None, Option('Run a whole script or a program with these arguments: "{n} {effect}"', "TEMPLATE")
+        str | None, OptionSpec('Run a whole script or a program with these arguments: "{n} {effect}"', "TEMPLATE")
     ] = None  # fmt: skip
-    include: Annotated[Paths, Option("A file or folder that comes along with the script", "PATH")] = ()
+    include: Annotated[Paths, OptionSpec("A file or folder that comes along with the script", "PATH")] = ()
     results_file: Annotated[
-        str, Option("What a whole script writes to be read as rows (CSV, JSON, numbers)", "NAME")
+        str, OptionSpec("What a whole script writes to be read as rows (CSV, JSON, numbers)", "NAME")
     ] = ""  # fmt: skip
 
 
@@ -194,34 +194,36 @@ class RunOptions(Options):
     owner = "a run"
 
     replications: Annotated[
-        int | None, Option("Replications of each condition", "N", minimum=1, maximum=MOST)
+        int | None, OptionSpec("Replications of each condition", "N", minimum=1, maximum=MOST)
     ] = None  # fmt: skip
     seed: Annotated[
-        int | None, Option("0 to 2147483647", "N", default="drawn, and printed", minimum=0, maximum=MOST)
+        int | None, OptionSpec("0 to 2147483647", "N", default="drawn, and printed", minimum=0, maximum=MOST)
     ] = None  # fmt: skip
     common: Annotated[
-        Texts, Option("Parameters (comma separated, or all) that do not change the random numbers", "NAMES")
+        Texts, OptionSpec("Parameters (comma separated, or all) that do not change the random numbers", "NAMES")
     ] = ()  # fmt: skip
     store: Annotated[
         str | Path | None,
-        Option("Where runs live: a folder, or s3://bucket/folder", "PLACE", default="$SIMFERRY_STORE, or ./simferry-runs"),
+        OptionSpec("Where runs live: a folder, or s3://bucket/folder", "PLACE", default="$SIMFERRY_STORE, or ./simferry-runs"),
     ] = None  # fmt: skip
     cores: Annotated[
         int | None,
-        Option("Cores that one replication uses", "N", "cores", default="1; whole scripts: all", minimum=1, maximum=MOST),
+        OptionSpec("Cores that one replication uses", "N", "cores", default="1; whole scripts: all", minimum=1, maximum=MOST),
     ] = None  # fmt: skip
     on_error: Annotated[
-        str, Option("What a failed replication does to the rest", default="continue", choices=("continue", "stop"))
+        str, OptionSpec("What a failed replication does to the rest", default="continue", choices=("continue", "stop"))
     ] = "continue"  # fmt: skip
     replication_timeout: Annotated[
-        float | None, Option("End and record a replication that takes longer", "SECONDS", "seconds", above=0)
+        float | None, OptionSpec("End and record a replication that takes longer", "SECONDS", "seconds", above=0)
     ] = None  # fmt: skip
     retries: Annotated[
-        int, Option("How often what a lost job left undone is tried again", "N", default="2", minimum=0, maximum=MOST)
+        int, OptionSpec("How often what a lost job left undone is tried again", "N", default="2", minimum=0, maximum=MOST)
     ] = 2  # fmt: skip
-    keep_files: Annotated[bool, Option("Keep what a function writes into its working directory")] = False
-    fresh: Annotated[bool, Option("Compute anew what an earlier run has computed")] = False
-    chunk_size: Annotated[int | None, Option("replications to a stretch", kept=True, minimum=1, maximum=MOST)] = None
+    keep_files: Annotated[bool, OptionSpec("Keep what a function writes into its working directory")] = False
+    fresh: Annotated[bool, OptionSpec("Compute anew what an earlier run has computed")] = False
+    chunk_size: Annotated[int | None, OptionSpec("replications to a stretch", kept=True, minimum=1, maximum=MOST)] = (
+        None
+    )
 
 
 class Given(Part):
@@ -231,7 +233,7 @@ class Given(Part):
         self.table, self.name = table, name
 
     def spelled(self, face: Face) -> str:
-        named = OptionPart(self.name).spelled(face)
+        named = Option(self.name).spelled(face)
         return f"[{self.table}] {named}" if face is Face.FILE else named
 
 
@@ -323,8 +325,8 @@ class Near(Part):
         self.name, self.known = name, known
 
     def spelled(self, face: Face) -> str:
-        known = [OptionPart(one).spelled(face) for one in self.known]
-        return nearest(OptionPart(self.name).spelled(face), known) or f"It has: {', '.join(known)}."
+        known = [Option(one).spelled(face) for one in self.known]
+        return nearest(Option(self.name).spelled(face), known) or f"It has: {', '.join(known)}."
 
 
 class _Unfit(Exception):
@@ -361,7 +363,7 @@ def _checked(field: Field, value: Any) -> Any:
     return _known(option, value)
 
 
-def _known(option: Option, value: Any) -> Any:
+def _known(option: OptionSpec, value: Any) -> Any:
     if option.known is None:
         return value
     for one in value.split(",") if isinstance(value, str) else value:

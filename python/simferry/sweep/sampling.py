@@ -7,10 +7,10 @@ from typing import Annotated, Any
 
 import numpy as np
 
-from ..errors import DesignError
-from ..hints import Extra
-from .design import Design
-from .options import MOST, Option, Options
+from ..errors import DesignError, UsageError
+from ..hints import Extra, Option
+from .design import Design, merged
+from .options import MOST, Options, OptionSpec, check
 
 
 @dataclass(frozen=True)
@@ -20,19 +20,18 @@ class DrawnOptions(Options):
     table = "design"
     owner = "a design that is drawn"
 
-    size: Annotated[int | None, Option("how many conditions", minimum=1, maximum=MOST)] = None
-    seed: Annotated[int, Option("of the design", minimum=0, maximum=MOST)] = 1
+    size: Annotated[int | None, OptionSpec("how many conditions", minimum=1, maximum=MOST)] = None
+    seed: Annotated[int, OptionSpec("of the design", minimum=0, maximum=2**53)] = 1
 
 
-def random(
-    size: int,
-    parameters: Mapping[str, Any] | None = None,
-    /,
-    *,
-    seed: int = 1,
-    types: Mapping[str, str] | None = None,
-    **named: Any,
-) -> Design:
+Values = Mapping[str, Any] | None  # by parameter
+Types = Mapping[str, str] | None  # by parameter
+Points = Callable[
+    [int, int, int], np.ndarray
+]  # of size, dimensions and seed: points in the unit cube, (size, dimensions)
+
+
+def random(size: int, parameters: Values = None, /, *, seed: int = 1, types: Types = None, **named: Any) -> Design:
     """A design of `size` conditions with values drawn at random.
 
     parameters: by name a range (low, high) or a list of values to choose from, as a dict. A range between two whole numbers
@@ -40,64 +39,52 @@ def random(
     seed: a whole number, the seed of this design. The run has a seed of its own.
     types: "number", "integer", "logical" or "string" by parameter; without it the values decide.
 
-    Raises DesignError if there is nothing to draw or a range does not go up, and as `Design` does.
+    Raises DesignError for a wrong size or seed, if there is nothing to draw or a range does not go up, and as `Design` does.
     """
-    return _sampled(size, parameters, named, types, lambda d: np.random.default_rng(seed).random((size, d)))
+    return _sampled(_uniform, size, seed, merged(parameters, named), types)
 
 
 def latin_hypercube(
-    size: int,
-    parameters: Mapping[str, Any] | None = None,
-    /,
-    *,
-    seed: int = 1,
-    types: Mapping[str, str] | None = None,
-    **named: Any,
+    size: int, parameters: Values = None, /, *, seed: int = 1, types: Types = None, **named: Any
 ) -> Design:
     """A design on a Latin hypercube (scipy.stats.qmc.LatinHypercube), which covers each parameter's range evenly.
 
     size, parameters, named, seed, types: as for `random`. Raises DesignError as `random` does, and if scipy is missing.
     """
-    return _sampled(size, parameters, named, types, lambda d: _qmc().LatinHypercube(d=d, rng=seed).random(size))
+    return _sampled(_qmc("LatinHypercube"), size, seed, merged(parameters, named), types)
 
 
-def sobol(
-    size: int,
-    parameters: Mapping[str, Any] | None = None,
-    /,
-    *,
-    seed: int = 1,
-    types: Mapping[str, str] | None = None,
-    **named: Any,
-) -> Design:
+def sobol(size: int, parameters: Values = None, /, *, seed: int = 1, types: Types = None, **named: Any) -> Design:
     """A design on a scrambled Sobol' sequence (scipy.stats.qmc.Sobol), which is balanced only if the size is a power of 2.
 
     size, parameters, named, seed, types: as for `random`. Raises DesignError as `random` does, and if scipy is missing.
     """
-    return _sampled(size, parameters, named, types, lambda d: _qmc().Sobol(d=d, rng=seed).random(size))
+    return _sampled(_qmc("Sobol"), size, seed, merged(parameters, named), types)
 
 
-def _qmc() -> Any:
+def _uniform(size: int, dimensions: int, seed: int) -> np.ndarray:
+    return np.random.default_rng(seed).random((size, dimensions))
+
+
+def _qmc(engine: str) -> Points:
+    """Points of an engine of scipy.stats.qmc. Raises DesignError where scipy is missing."""
     try:
         from scipy.stats import qmc
     except ImportError:
         raise DesignError("latin_hypercube and sobol need scipy, which is not installed", Extra("design")) from None
-    return qmc
+    return lambda size, dimensions, seed: getattr(qmc, engine)(d=dimensions, rng=seed).random(size)
 
 
-def _sampled(
-    size: int,
-    parameters: Mapping[str, Any] | None,
-    named: Mapping[str, Any],
-    types: Mapping[str, str] | None,
-    points: Callable[[int], np.ndarray],
-) -> Design:
-    if size < 1:
-        raise DesignError(f"a design of {size} conditions has no rows")
-    sources = {**(parameters or {}), **named}
+def _sampled(points: Points, size: Any, seed: Any, sources: Mapping[str, Any], types: Types) -> Design:
+    try:
+        drawn = check(DrawnOptions, {"size": size, "seed": seed})
+    except UsageError as error:
+        raise DesignError(error.message, error.hint) from None
+    if drawn.size is None:
+        raise DesignError("how many conditions?", Option("size", 100))
     if not sources:
         raise DesignError("no parameters to draw", "Give each a range (low, high) or a list of values.")
-    cube = points(len(sources))
+    cube = points(drawn.size, len(sources), drawn.seed)
     return Design({name: _scaled(name, s, cube[:, i]) for i, (name, s) in enumerate(sources.items())}, types)
 
 

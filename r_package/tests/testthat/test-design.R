@@ -46,7 +46,7 @@ test_that("bad designs are told", {
   expect_error(sim_zip(n = 1:2, m = 1:3), "different lengths", class = "simferry_error_design")
   expect_error(sim_random(3, n = 1:3), "neither a range nor a choice", class = "simferry_error_design")
   expect_error(sim_random(0, n = c(0, 1)), "size is 0; it has to be a whole number from 1",
-               class = "simferry_error_usage")
+               class = "simferry_error_design")
   expect_error(sim_table(data.frame(n = 1)[0, , drop = FALSE]), "no rows", class = "simferry_error_design")
 })
 

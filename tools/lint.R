@@ -1,4 +1,5 @@
-# Rscript tools/lint.R: lintr over the R files, by the rules in .lintr, and codetools over those of the worker together.
+# Rscript tools/lint.R: lintr over the R files, by the rules in .lintr, codetools over those of the worker together, and
+# the length of functions.
 
 files <- system2("git", c("ls-files", "--cached", "--others", "--exclude-standard", shQuote("*.R")), stdout = TRUE)
 files <- files[file.exists(files)]
@@ -24,4 +25,22 @@ unknown <- character()
 codetools::checkUsageEnv(worker, report = function(text) unknown <<- c(unknown, text), suppressLocalUnused = TRUE)
 cat(unknown, sep = "")
 
-quit(status = if (all(clean) && !length(unknown)) 0L else 1L)
+# Functions of more than 60 lines, but for these.
+too_long <- c(
+  keep_streams = "travels to socket workers as one function, whose parts share the state of a process's streams"
+)
+long <- character()
+for (file in grep("^(python|r_package/R)/", files, value = TRUE)) {
+  for (part in parse(file, keep.source = TRUE)) {
+    is_function <- is.call(part) && identical(part[[1L]], quote(`<-`)) && is.call(part[[3L]]) &&
+      identical(part[[3L]][[1L]], quote(`function`))
+    if (!is_function) next
+    lines <- length(as.character(part[[3L]][[4L]]))   # its source
+    name <- as.character(part[[2L]])
+    if (lines > 60L && !name %in% names(too_long))
+      long <- c(long, paste0(file, ": ", name, " has ", lines, " lines; at most 60\n"))
+  }
+}
+cat(long, sep = "")
+
+quit(status = if (all(clean) && !length(unknown) && !length(long)) 0L else 1L)

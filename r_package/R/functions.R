@@ -81,12 +81,7 @@ collect <- function(f, name) {
   }
   adapted <- function(value, label) {
     if (is.function(value)) return(if (is.primitive(value)) value else function_of(value))
-    if (is.list(value) && holds_functions(value)) {
-      kept <- attributes(value)
-      value <- lapply(unclass(value), adapted, label = label)
-      attributes(value) <- kept
-      return(value)
-    }
+    if (is.list(value) && holds_functions(value)) return(change_elements(value, adapted, label = label))
     data[[length(data) + 1L]] <<- list(label = label, value = value)
     value
   }
@@ -107,6 +102,13 @@ collect <- function(f, name) {
   list(`function` = sent, globals = globals,
        packages = setdiff(packages, c("base", "methods", "datasets", "utils", "grDevices", "graphics", "stats")),
        data = data, copies = lapply(copies, `[[`, 2L))
+}
+
+# A list of the same attributes, whose elements were given to a function.
+change_elements <- function(x, change, ...) {
+  changed <- lapply(unclass(x), change, ...)
+  attributes(changed) <- attributes(x)
+  changed
 }
 
 holds_functions <- function(x) {

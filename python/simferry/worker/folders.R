@@ -74,27 +74,18 @@ shared_changed <- function(included) {
 # that it starts.
 working_folder <- function(job, path, own = TRUE) {
   included <- job$included
-  links <- stats::setNames(file.path(included$code, included$shared), included$shared)
   dir.create(path, recursive = TRUE, showWarnings = FALSE)
   path <- normalizePath(path)
   # where functions begin: where the script went while it was loaded
-  home <- if (startsWith(paste0(getwd(), "/"), paste0(included$code, "/"))) paste0(path,
-      substring(getwd(), nchar(included$code) + 1L))
-    else getwd()
+  inside <- startsWith(paste0(getwd(), "/"), paste0(included$code, "/"))
+  home <- if (inside) paste0(path, substring(getwd(), nchar(included$code) + 1L)) else getwd()
   folders <- c(path, file.path(path, included$folders))
   files <- file.path(path, included$copied)
   state <- NULL
   look <- function() list(getwd(), stamps(c(folders, files)))
-  disk <- function(...) give_up(job, "disk: ", ...)
 
   make <- function() {
-    for (folder in folders[!dir.exists(folders)])
-      if (!dir.create(folder, showWarnings = FALSE)) disk(folder, " can't be made")
-    there <- function(name) file.exists(file.path(path, name)) | is_link(file.path(path, name))
-    for (name in included$copied[!there(included$copied)])
-      if (!file.copy(file.path(included$code, name), file.path(path, name), copy.date = TRUE))
-        disk(file.path(path, name), " can't be made")
-    for (name in included$shared[!there(included$shared)]) file.symlink(links[[name]], file.path(path, name))
+    make_missing(job, path, folders)
     for (folder in folders[file.mtime(folders) != long_ago]) Sys.setFileTime(folder, long_ago)
     if (own) setwd(home)
     state <<- look()
@@ -113,7 +104,7 @@ working_folder <- function(job, path, own = TRUE) {
     as_made <- known | names %in% included$copied
     as_made[!known & as_made] <- same_files(names[!known & as_made])
     linked <- names %in% included$shared
-    as_made[linked] <- Sys.readlink(file.path(path, names[linked])) == links[names[linked]]
+    as_made[linked] <- Sys.readlink(file.path(path, names[linked])) == file.path(included$code, names[linked])
     c(names[!as_made], unlist(lapply(names[known], written)))
   }
   tidy <- function(keep = NULL) {
@@ -124,7 +115,7 @@ working_folder <- function(job, path, own = TRUE) {
     for (name in found) {
       from <- file.path(path, name)
       if (!is.null(keep) && !came_so[[name]] && !move(from, file.path(keep, name)))
-        disk(file.path(keep, name), " can't be written")
+        give_up(job, "disk: ", file.path(keep, name), " can't be written")
       unlink(from, recursive = TRUE, force = TRUE, expand = FALSE)
     }
     make()
@@ -135,9 +126,22 @@ working_folder <- function(job, path, own = TRUE) {
   make()
   as_made <- function(name) {
     name %in% included$copied && same_files(name) || name %in% included$shared &&
-      identical(Sys.readlink(file.path(path, name)), links[[name]])
+      identical(Sys.readlink(file.path(path, name)), file.path(included$code, name))
   }
   list(path = path, as_made = as_made, tidy = tidy, written = written, changed = function() !identical(look(), state))
+}
+
+# Makes the folders, copies and links that are not there.
+make_missing <- function(job, path, folders) {
+  included <- job$included
+  check_made <- function(made, path) if (!made) give_up(job, "disk: ", path, " can't be made")
+  for (folder in folders[!dir.exists(folders)]) check_made(dir.create(folder, showWarnings = FALSE), folder)
+  missing <- function(names) names[!file.exists(file.path(path, names)) & !is_link(file.path(path, names))]
+  for (name in missing(included$copied)) {
+    to <- file.path(path, name)
+    check_made(file.copy(file.path(included$code, name), to, copy.date = TRUE), to)
+  }
+  for (name in missing(included$shared)) file.symlink(file.path(included$code, name), file.path(path, name))
 }
 
 move <- function(from, to) {

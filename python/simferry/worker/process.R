@@ -93,7 +93,7 @@ new_process <- function(job, number, careful) {
 # R would compile these at their second call, in each process again.
 compile_work <- function() {
   space <- environment(work)
-  for (name in c("work", "new_process", "new_records", "new_counts", "new_seeds", "run_stretch", "run_batch", "part_of",
-                 "look_after_batch", "new_state", "save_unsaved", "unsaved_tables"))
+  for (name in c("work", "new_process", "new_records", "new_counts", "new_seeds", "new_stretch", "run_stretch",
+                 "run_batch", "part_of", "look_after_batch", "new_state", "save_unsaved", "unsaved_tables"))
     assign(name, compiler::cmpfun(get(name, envir = space)), envir = space)
 }

@@ -1,8 +1,9 @@
 # A stretch: consecutive replications of one condition. They are run in batches. After each batch there is a look at the
 # clock and at the working directory: for replications of a few microseconds one after each of them would take too long.
 
-# Runs a stretch. `done` replications are whole: they have run, and the look after them found nothing to do again.
-run_stretch <- function(process, s) {
+# A stretch that is being run. `done` replications are whole: they have run, and the look after them found nothing to do
+# again. Its functions assign with `<<-`, which R does in place.
+new_stretch <- function(process, s) {
   job <- process$job
   row <- job$row[s]
   id <- job$conditions$condition[row]
@@ -16,49 +17,64 @@ run_stretch <- function(process, s) {
   ends <- numeric(count)
   values <- vector("list", count)
   began <- now <- clock()
-  stretch <- process$stretch <- environment()
+
+  # Keeps the first n replications of the batch. failure: the error of the last one, or NULL.
+  keep_batch <- function(n, failure) {
+    at <- done + seq_len(n)
+    values[at] <<- batch$values[seq_len(n)]
+    ok[at] <<- TRUE
+    if (!is.null(failure)) {
+      ok[done + n] <<- FALSE
+      values[done + n] <<- list(record_failure(process, id, first + done + n - 1L, failure))
+    }
+    state <<- no_batch$state <<- if (is.null(failure)) batch$state else process$next_stream(batch$state)
+    before <- now
+    now <<- clock()
+    ends[at] <<- before + (now - before) * seq_len(n) / n
+    done <<- done + n
+    size <<- min(count - done, next_size(process, n, now - before))
+    batch <<- no_batch
+  }
+  drop_batch <- function() {
+    size <<- 1L
+    batch <<- no_batch
+  }
+  # The rest, after the replications that are done were written.
+  forget_done <- function() {
+    first <<- first + done
+    count <<- count - done
+    done <<- 0L
+    ok <<- logical(count)
+    ends <<- numeric(count)
+    values <<- vector("list", count)
+    began <<- now
+  }
+  environment()
+}
+
+run_stretch <- function(process, s) {
+  job <- process$job
+  stretch <- process$stretch <- new_stretch(process, s)
   run <- if (is_function(job)) run_batch else run_script
-  on_warning <- function(w) note_warning(process, id, first + done + batch$done, w)
+  on_warning <- function(w) note_warning(process, stretch$id, stretch$first + stretch$done + stretch$batch$done, w)
   # in one line: user_calls() finds this handler by its text
   on_error <- function(e) process$trace <- tryCatch(user_calls(sys.calls()), error = function(e) character())
   end_batch <- function(failure = NULL) {
     if (stopping(job)) stop_here()   # a value that came after the interrupt may lack the programs that it ended
-    n <- min(size, batch$done + !is.null(failure))
-    if (look_after_batch(process, id, first + done, first + done + n - 1L, several = n > 1L)) {
-      size <<- 1L
-      batch <<- no_batch
-      return()
-    }
+    n <- min(stretch$size, stretch$batch$done + !is.null(failure))
+    first <- stretch$first + stretch$done
+    if (look_after_batch(process, stretch$id, first, first + n - 1L, several = n > 1L)) return(stretch$drop_batch())
     suspendInterrupts({
-      at <- done + seq_len(n)
-      values[at] <<- batch$values[seq_len(n)]
-      ok[at] <<- TRUE
-      if (!is.null(failure)) {
-        ok[done + n] <<- FALSE
-        values[done + n] <<- list(record_failure(process, id, first + done + n - 1L, failure))
-      }
-      state <<- no_batch$state <<- if (is.null(failure)) batch$state else process$next_stream(batch$state)
-      before <- now
-      now <<- clock()
-      ends[at] <<- before + (now - before) * seq_len(n) / n
-      done <<- done + n
-      size <<- min(count - done, next_size(process, n, now - before))
-      batch <<- no_batch
-      if (is_block_due(process, now)) {
+      stretch$keep_batch(n, failure)
+      if (is_block_due(process, stretch$now)) {
         save_unsaved(process)
-        first <<- first + done
-        count <<- count - done
-        done <<- 0L
-        ok <<- logical(count)
-        ends <<- numeric(count)
-        values <<- vector("list", count)
-        began <<- now
+        stretch$forget_done()
       }
     })
     if (!is.null(failure) && job$on_error == "stop") stop_here()   # what is whole is written at once, and seen
   }
-  while (done < count) tryCatch(withCallingHandlers(
-    while (done < count) {
+  while (stretch$done < stretch$count) tryCatch(withCallingHandlers(
+    while (stretch$done < stretch$count) {
       run(process, stretch)
       end_batch()
     }, warning = on_warning, error = on_error),
@@ -69,9 +85,8 @@ run_stretch <- function(process, s) {
   })
 }
 
-# Runs up to `size` replications of a function. The next variables are this function's own for speed, and `done` is
-# counted up
-# last: what belongs to the first `done` replications is whole at any moment.
+# Runs up to `size` replications of a function. Its variables are copies, for speed. `done` is counted up last: what
+# belongs to the first `done` replications is whole at any moment.
 run_batch <- function(process, stretch) {
   job <- process$job
   id <- stretch$id

@@ -9,7 +9,6 @@ supervise <- function(job) suspendInterrupts({
   driver <- as.integer(Sys.getenv("SIMFERRY_DRIVER", "0"))
   killed_before <- memory_kills()
   children <- list()
-  seen <- list()     # of each careful process: which replication it is at, and since when
   process <- 0L
   in_vain <- 0L      # how many processes, one after the other, died without having come any further
   # then: the arguments of the process to be started when this one has done its part
@@ -58,17 +57,23 @@ supervise <- function(job) suspendInterrupts({
       else if ((in_vain <- in_vain + 1L) > 2L)
         give_up(job, "worker: its processes end before they have run anything (out of memory?)")
     }
-    for (pid in names(children)) if (children[[pid]]$careful && job$replication_timeout > 0) {
-      now <- marker_of(job, children[[pid]])
-      if (!length(now)) next
-      if (!identical(seen[[pid]]$at, now)) seen[[pid]] <- list(at = now, since = proc.time()[[3L]])
-      else if (proc.time()[[3L]] - seen[[pid]]$since > job$replication_timeout) {
-        children[[pid]]$hung <- sprintf("timed out after %g s", job$replication_timeout)
-        tools::pskill(family(as.integer(pid)), tools::SIGKILL)
-      }
-    }
+    if (job$replication_timeout > 0) children <- lapply(children, end_if_hung, job = job)
   }
 })
+
+# Ends a careful process whose replication takes longer than the limit. Returns the process, with the replication that
+# it is at, and since when.
+end_if_hung <- function(child, job) {
+  if (!child$careful || !length(now <- marker_of(job, child))) return(child)
+  if (!identical(child$at, now)) {
+    child$at <- now
+    child$since <- proc.time()[[3L]]
+  } else if (proc.time()[[3L]] - child$since > job$replication_timeout) {
+    child$hung <- sprintf("timed out after %g s", job$replication_timeout)
+    tools::pskill(family(child$pid), tools::SIGKILL)
+  }
+  child
+}
 
 is_dead <- function(pid) {
   if (!file.exists("/proc/self/stat"))

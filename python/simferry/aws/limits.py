@@ -102,15 +102,15 @@ def _broken(shape: Any, value: Any) -> str:
     limits = shape.metadata
     kind = shape.type_name
     size = value if kind in ("integer", "long") else len(value) if kind in ("string", "list", "map") else 0
-    said = {word: text for text in _constraints(shape) for word in _WORDS if word in text}
+    constraints = {word: text for text in _constraints(shape) for word in _WORDS if word in text}
     if "max" in limits and size > limits["max"]:
-        return said["less than"]
+        return constraints["less than"]
     if "min" in limits and size < limits["min"]:
-        return said["greater than"]
+        return constraints["greater than"]
     if kind == "string" and "enum" in limits and value not in limits["enum"]:
-        return said["enum"]
+        return constraints["enum"]
     if kind == "string" and "pattern" in limits and not re.fullmatch(_pattern(limits["pattern"]), value):
-        return said["regular expression"]
+        return constraints["regular expression"]
     return ""
 
 

@@ -75,10 +75,10 @@ def build(
 
         made_of = recipe_for(script, name, packages)
         made_of.build_args = given
-        place = Path(write) if write else Path(script).with_suffix(".image")
-        write_recipe(made_of, place)
+        target = Path(write) if write else Path(script).with_suffix(".image")
+        write_recipe(made_of, target)
         if not as_json:
-            click.echo(f"wrote {place / 'Dockerfile'}")
+            click.echo(f"wrote {target / 'Dockerfile'}")
     else:
         made_of = images.recipe(folder or ".", name, given)
     made_of.platform = platform

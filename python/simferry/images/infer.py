@@ -219,8 +219,8 @@ def _python_lines(path: Path, files: dict[str, bytes], more: list[str]) -> list[
         try:
             needed = python_packages(path.read_text(encoding="utf-8", errors="replace"), path.parent)
         except SyntaxError as error:
-            place = f"{error.filename}, line {error.lineno}"
-            raise SimulationError(f"{path}: what it imports can't be found out: {error.msg} ({place})") from None
+            position = f"{error.filename}, line {error.lineno}"
+            raise SimulationError(f"{path}: what it imports can't be found out: {error.msg} ({position})") from None
     named = {re.split(r"[^A-Za-z0-9_.-]", line.strip(), maxsplit=1)[0].lower().replace("_", "-") for line in needed}
     needed += [p for p in dict.fromkeys([*WORKER_NEEDS, *more]) if p.lower().replace("_", "-") not in named]
     files["requirements.txt"] = "".join(f"{line}\n" for line in needed).encode()

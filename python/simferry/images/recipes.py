@@ -109,7 +109,7 @@ def build(made_of: Recipe, on_progress: Progress = lambda _: None, rebuild: bool
     if before and not rebuild:
         client.images.get(made_of.tag).tag(made_of.name, "latest")
         return Built(made_of.tag, before, True)
-    said: list[str] = []
+    output: list[str] = []
     step, newest = "", ""
     try:
         stream = client.api.build(
@@ -121,21 +121,21 @@ def build(made_of: Recipe, on_progress: Progress = lambda _: None, rebuild: bool
             for event in stream:
                 for line in (event.get("stream") or event.get("status") or "").splitlines():
                     if line.startswith("Step "):
-                        step, said = line, []
+                        step, output = line, []
                     elif made := _LAYER.fullmatch(line):
                         newest = made[1]
                     elif line.strip():
-                        said.append(line)
+                        output.append(line)
                     if line.strip():
                         on_progress(line)
                 if "error" in event:
-                    raise _cant_build(made_of.name, step, event["error"], said)
+                    raise _cant_build(made_of.name, step, event["error"], output)
         built = _id(client, made_of.tag)
         if built is None:
             raise EngineError(f"Docker's engine broke off the build of {made_of.name} at {step or 'its start'}")
         client.images.get(built).tag(made_of.name, "latest")
     except docker.errors.APIError as error:
-        raise _cant_build(made_of.name, step, str(error.explanation or error), said) from None
+        raise _cant_build(made_of.name, step, str(error.explanation or error), output) from None
     except requests.exceptions.RequestException as error:
         raise EngineError(f"Docker's engine broke off the build of {made_of.name}: {error}") from None
     finally:
@@ -177,9 +177,9 @@ def _remove_nameless(client: Any, image: str) -> None:
         time.sleep(0.1)
 
 
-def _cant_build(name: str, step: str, error: str, said: list[str]) -> ImageError:
+def _cant_build(name: str, step: str, error: str, output: list[str]) -> ImageError:
     command = step.partition(": ")[2] or "its start"
-    lines = [line for line in said if not line.startswith((" --->", "Removing intermediate"))][-LAST_LINES:]
+    lines = [line for line in output if not line.startswith((" --->", "Removing intermediate"))][-LAST_LINES:]
     shown = "".join(f"\n  {line}" for line in lines)
     text = f"the build of {name} failed at {command}: {error.strip()}{shown}"
     if "no space left on device" in text.lower():

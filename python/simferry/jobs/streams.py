@@ -132,6 +132,6 @@ def states(
     start: the six integers of `initial_state`. streams, substreams: n counts below 2^64.
     Returns an int32 array (n, 6), the signed integers that follow the kind in R's .Random.seed.
     """
-    far = _jump(start, np.asarray(streams, dtype=np.uint64), _STREAM)
-    near = _jump(far, np.asarray(substreams, dtype=np.uint64), _SUBSTREAM)
-    return near.astype(np.uint32).view(np.int32)
+    stream_starts = _jump(start, np.asarray(streams, dtype=np.uint64), _STREAM)
+    substream_starts = _jump(stream_starts, np.asarray(substreams, dtype=np.uint64), _SUBSTREAM)
+    return substream_starts.astype(np.uint32).view(np.int32)

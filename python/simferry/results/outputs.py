@@ -5,13 +5,12 @@ import math
 from typing import Any
 
 from ..worker import blocks
-from ..worker.rows import as_rows, column_of, results_table
+from ..worker.rows import Groups, add_rows, as_rows, column_of, results_table
 from .delimited import read_delimited
 
 _MISSING = ("", "NA")
 _LOGICALS = ("TRUE", "FALSE", "True", "False", "true", "false")
 _NOT_FINITE = {"NA": None, "NaN": math.nan, "Inf": math.inf, "-Inf": -math.inf}
-_Rows = tuple[list[int], list[int], list[list[Any]]]  # conditions, replications, columns
 
 
 def output_columns(
@@ -21,12 +20,12 @@ def output_columns(
 
     parts: tables of condition, replication and the text of a results file, each with the number of its block.
     """
-    read: list[tuple[int, dict[tuple[str, ...], _Rows]]] = []
+    read: list[tuple[int, Groups]] = []
     unreadable = []
     kinds: dict[str, set[str]] = {}  # of each column over all files: its type must not depend on the blocks
     for block, part in parts:
         ids = (part.columns[c].values.tolist() for c in ("condition", "replication"))
-        groups: dict[tuple[str, ...], _Rows] = {}
+        groups: Groups = {}
         for condition, replication, text in zip(*ids, part.columns["text"].strings(), strict=True):
             try:
                 rows = read_output(text or "", name)
@@ -34,12 +33,7 @@ def output_columns(
                 unreadable.append((block, condition, replication, f"{name} can't be read: {error}"))
                 continue
             if rows:
-                cs, rs, columns = groups.setdefault(tuple(rows), ([], [], [[] for _ in rows]))
-                n = len(next(iter(rows.values())))
-                cs += [condition] * n
-                rs += [replication] * n
-                for column, more in zip(columns, rows.values(), strict=True):
-                    column += more
+                add_rows(groups, condition, replication, rows)
         for names, (_, _, columns) in groups.items():
             for label, column in zip(names, columns, strict=True):
                 kinds.setdefault(label, set()).update(map(_kind, column))

@@ -29,6 +29,6 @@ def check_status(description: dict[str, Any], hint: Words = "") -> None:
     if status == "Failed":
         reason = description.get("FailureReason") or "no reason is told"
         message = f"processing job {description['ProcessingJobName']} has failed: {reason}"
-        if said := description.get("ExitMessage"):
-            message += f"\nIts exit message: {said}"
+        if exit_message := description.get("ExitMessage"):
+            message += f"\nIts exit message: {exit_message}"
         raise (CapacityError if "CapacityError" in reason else UnexpectedStatusException)(message, hint, status)

@@ -26,8 +26,8 @@ def pass_over(run_id: str, error: SimferryError) -> None:
 class Store:
     """A folder of run folders."""
 
-    def __init__(self, place: str | Path) -> None:
-        self.path = Path(place).expanduser().absolute()
+    def __init__(self, folder: str | Path) -> None:
+        self.path = Path(folder).expanduser().absolute()
 
     @property
     def address(self) -> str:

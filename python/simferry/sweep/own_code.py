@@ -23,7 +23,7 @@ _NOWHERE = Path("/nowhere")  # the snapshot of a function object is its pickle
 _NOT_CODE = {"help", "html", "Meta", "doc", "man", "tests", "vignettes", "demo", "INDEX", "MD5", "DESCRIPTION"}
 _SCRIPTS = {".r", ".py", ".sh", ".jl", ".m", ".pl", ".do", ".sas", ".stan", ".js", ".lua", ".rb", ".awk", ".sql"}
 _SYSTEM = tuple(
-    f"{place}/" for place in ("/bin", "/sbin", "/usr/bin", "/usr/sbin", "/usr/lib", "/usr/libexec", "/snap")
+    f"{folder}/" for folder in ("/bin", "/sbin", "/usr/bin", "/usr/sbin", "/usr/lib", "/usr/libexec", "/snap")
 )
 
 

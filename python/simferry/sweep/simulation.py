@@ -194,8 +194,8 @@ class Simulation:
             for folder in [path, *below(path)] if path.is_dir() else []:
                 parts = set(folder.relative_to(path).parts)
                 if folder.is_dir() and not IGNORED & parts and all(f.name in IGNORED for f in folder.iterdir()):
-                    place = folder.relative_to(base)
-                    out |= {one.as_posix() for one in (place, *place.parents)}
+                    relative = folder.relative_to(base)
+                    out |= {one.as_posix() for one in (relative, *relative.parents)}
         return sorted(out - {"."})
 
     def included(self, entry: str | Path) -> Path:

@@ -255,7 +255,7 @@ def _as_if(folder: RunFolder, replications: int) -> RunFolder:
     return folder
 
 
-def _pilot(folder: RunFolder, place: Backend) -> None:
+def _pilot(folder: RunFolder, backend: Backend) -> None:
     conditions = folder.record.conditions
     some = np.unique(np.linspace(1, conditions, min(conditions, PILOT_CONDITIONS)).round().astype(np.int64))
     until = time.monotonic() + PILOT_SECONDS
@@ -266,7 +266,7 @@ def _pilot(folder: RunFolder, place: Backend) -> None:
 
     few = min(folder.record.replications, PILOT_REPLICATIONS)
     try:
-        drive.drive(folder, place, "pilot", replications=few, conditions=some, on_progress=enough)
+        drive.drive(folder, backend, "pilot", replications=few, conditions=some, on_progress=enough)
     except Interrupted:
         if time.monotonic() <= until:
             raise

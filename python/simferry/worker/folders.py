@@ -71,13 +71,13 @@ class Included:
         sizes: list[tuple[int, str]] = []
         self.files: dict[str, Path] = {}
         for folder, below, names in os.walk(code):
-            place = Path(folder).relative_to(code)
+            relative = Path(folder).relative_to(code)
             skip = {*WORKER_FILES, hidden} if folder == str(code) else set()
             below[:] = sorted(name for name in below if name not in skip and not is_cache(name))
-            self.folders += [str(place / name) for name in below]
+            self.folders += [str(relative / name) for name in below]
             for name in sorted(set(names) - skip):
-                self.files[str(place / name)] = code / place / name
-                sizes.append((os.path.getsize(code / place / name), str(place / name)))
+                self.files[str(relative / name)] = code / relative / name
+                sizes.append((os.path.getsize(code / relative / name), str(relative / name)))
         self.folders += [name for name in empty if name not in self.folders]
         total, self.shared = 0, dict[Path, Stamp]()
         for n, (size, name) in enumerate(sorted(sizes), start=1):
@@ -210,7 +210,7 @@ def enter(path: Path, spare: Path, included: Included) -> Folder:
     """Make and enter the working directory of a process that calls a function. Modules are then imported from there."""
     folder = Folder(path, spare, included)
     before, folder.home = os.getcwd(), folder.path.resolve()
-    sys.path[:] = [str(folder.home) if place == before else place for place in sys.path]
+    sys.path[:] = [str(folder.home) if entry == before else entry for entry in sys.path]
     os.chdir(folder.home)
     return folder
 

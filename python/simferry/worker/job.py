@@ -111,16 +111,16 @@ def in_container(job: Job) -> bool:
 def give_up(job: Job, text: str) -> NoReturn:
     """Ends the whole job, from the supervisor or from one of its processes."""
     # in a container under the contract of SageMaker the second file becomes the ExitMessage of the job
-    for place in [job.root, *([CONTRACT / "output"] if in_container(job) else [])]:
-        leave_message(place, text)
+    for folder in [job.root, *([CONTRACT / "output"] if in_container(job) else [])]:
+        leave_message(folder, text)
     sys.stdout.flush()
     os._exit(1)
 
 
-def leave_message(place: Path, text: str) -> None:
+def leave_message(folder: Path, text: str) -> None:
     """Write the message atomically. When it exists, the supervisor ends all processes. An empty message means a full disk."""
-    part = place / f"message-{os.getpid()}~"
+    part = folder / f"message-{os.getpid()}~"
     with contextlib.suppress(OSError):  # on a full disk perhaps only an empty file can be made
         part.write_text(text, errors="backslashreplace")
     with contextlib.suppress(OSError):
-        os.replace(part, place / "message")
+        os.replace(part, folder / "message")

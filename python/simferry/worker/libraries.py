@@ -53,15 +53,15 @@ class Numba:
 
     def __init__(self, helperlib: Any) -> None:
         self.rnd_seed = helperlib.rnd_seed
-        self.places = (helperlib.rnd_get_np_state_ptr, helperlib.rnd_get_py_state_ptr)
+        self.pointers = (helperlib.rnd_get_np_state_ptr, helperlib.rnd_get_py_state_ptr)
 
     def seed(self, key: bytes) -> None:
-        for place, own in zip(self.places, (key, key[::-1]), strict=True):
-            self.rnd_seed(place(), own)
+        for pointer, own in zip(self.pointers, (key, key[::-1]), strict=True):
+            self.rnd_seed(pointer(), own)
 
     def state(self) -> list[bytes]:
-        return [ctypes.string_at(place(), self.size) for place in self.places]
+        return [ctypes.string_at(pointer(), self.size) for pointer in self.pointers]
 
     def set_state(self, state: list[bytes]) -> None:
-        for place, own in zip(self.places, state, strict=True):
-            ctypes.memmove(place(), own, self.size)
+        for pointer, own in zip(self.pointers, state, strict=True):
+            ctypes.memmove(pointer(), own, self.size)

@@ -138,6 +138,23 @@ def _is_double(value: int) -> bool:
     return False
 
 
+# by the names of columns: conditions, replications, and the values of each column
+Groups = dict[tuple[str, ...], tuple[list[int], list[int], list[list[Any]]]]
+
+
+def add_rows(groups: Groups, condition: int, replication: int, rows: Any) -> None:
+    """Add the rows of a replication to those of other replications with the same columns.
+
+    rows: a dict of lists, or values.Rows.
+    """
+    conditions, replications, columns = groups.setdefault(tuple(rows), ([], [], [[] for _ in rows]))
+    n = len(next(iter(rows.values())))
+    conditions += [condition] * n
+    replications += [replication] * n
+    for column, more in zip(columns, rows.values(), strict=True):
+        column += more
+
+
 def result_tables(condition: list[int], replication: list[int], values: list[Any]) -> list[blocks.Table]:
     """One table for each distinct set of columns. values: of each replication a number, or a dict of numbers, or its rows
     (values.Rows), or None."""
@@ -147,18 +164,13 @@ def result_tables(condition: list[int], replication: list[int], values: list[Any
         if all(type(v) is dict and list(v) == names and is_simple(v) for v in values):  # the common case, fast
             made = [column_of([v[name] for v in values]) for name in names]
             return [results_table(condition, replication, dict(zip(map(str, names), made, strict=True)))]
-    groups: dict[tuple[str, ...], tuple[list[int], list[int], list[list[Any]]]] = {}
+    groups: Groups = {}
     for c, r, value in zip(condition, replication, values, strict=True):
         if type(value) in _NUMBERS:
             value = {"value": value}
         rows = {name: [v] for name, v in value.items()} if type(value) is dict else value
         if rows:
-            cs, rs, columns = groups.setdefault(tuple(rows), ([], [], [[] for _ in rows]))
-            n = len(next(iter(rows.values())))
-            cs += [c] * n
-            rs += [r] * n
-            for column, more in zip(columns, rows.values(), strict=True):
-                column += more
+            add_rows(groups, c, r, rows)
     return [
         results_table(cs, rs, {name: column_of(c) for name, c in zip(names, columns, strict=True)})
         for names, (cs, rs, columns) in groups.items()

@@ -184,10 +184,10 @@ class _Reader:
         elif number == _ENVIRONMENT:
             self.integer()
             self.references.append(Other("environment"))
-            place = len(self.references) - 1
+            index = len(self.references) - 1
             for _ in range(4):
                 self.item()
-            return self.references[place]
+            return self.references[index]
         elif number in (_POINTER, _WEAK):
             found = Other("external pointer" if number == _POINTER else "weak reference")
             self.references.append(found)

@@ -122,7 +122,7 @@ def test_constants_are_compared_by_value(tmp_path):
 def test_no_file_of_the_users_is_overwritten_by_a_design(script, tmp_path):
     (tmp_path / "power.csv").write_text("precious\n1\n")
     sweep = sf.Sweep(script, sf.grid(n=list(range(30))), inputs={"data": tmp_path / "power.csv"}, replications=5)
-    with pytest.raises(UsageError, match=r"power\.csv, and that is another file of yours already"):
+    with pytest.raises(UsageError, match=r"power\.csv, which is another file already"):
         sweep.write(tmp_path / "power.toml")
     assert (tmp_path / "power.csv").read_text() == "precious\n1\n" and not (tmp_path / "power.toml").exists()
     sweep.write(tmp_path / "sweep.toml")

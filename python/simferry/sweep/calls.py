@@ -23,7 +23,7 @@ def design_call(columns: Mapping[str, pa.Array], types: Mapping[str, str], rows:
     values = _grid_values(columns, rows)
     function = "zipped" if values is None else "grid"
     shown = {name: _values(array) for name, array in (columns if values is None else values).items()}
-    # types that the values do not tell
+    # types that the values do not show
     declared = {
         name: kind
         for name, kind in types.items()

@@ -52,7 +52,7 @@ KINDS = {
 
 @dataclass(frozen=True)
 class SimulationTable(SimulationOptions):
-    """In a sweep file the simulation itself is among the options."""
+    """The table [simulation]: its options, and the simulation itself."""
 
     script: Annotated[str | None, OptionSpec("an R or Python script")] = None
     program: Annotated[str | None, OptionSpec("a program")] = None
@@ -60,7 +60,7 @@ class SimulationTable(SimulationOptions):
 
 @dataclass(frozen=True)
 class RunTable(RunOptions):
-    """As is the backend."""
+    """The table [run]: its options, and the backend."""
 
     backend: Annotated[str | None, OptionSpec("where jobs run", choices=tuple(BACKENDS))] = None
 
@@ -87,15 +87,17 @@ TABLES = ("simulation", "inputs", "design", "run", *BACKENDS)
 
 
 def read_sweep(path: str | Path, backend: str | None = None) -> Sweep:
-    """The sweep of a sweep file. Raises SweepFileError that names every fault at once, with its line.
+    """The sweep of a sweep file.
 
-    path: of the TOML file. backend: another one than the file's; the options are then those of the file's table of that name.
+    path: of the TOML file. backend: used instead of the file's, with the options in the file's table of that name.
+
+    Raises SweepFileError that names every fault at once, with its line.
     """
     return Sweep(**arguments(path, backend))
 
 
 def arguments(path: str | Path, backend: str | None = None) -> dict[str, Any]:
-    """A sweep file as the arguments of a `Sweep`, which can be replaced before one is made."""
+    """A sweep file as arguments of `Sweep`, so that callers can change some of them first."""
     path = Path(path)
     text, content = _content(path)
     found = _Reader(content)
@@ -139,7 +141,7 @@ def _content(path: Path) -> tuple[str, dict[str, Any]]:
 
 
 class _Reader:
-    """Reads the tables of a sweep file, and collects all that is wrong with them."""
+    """Reads the tables of a sweep file, and collects all faults."""
 
     def __init__(self, content: Mapping[str, Any]) -> None:
         self.content = content

@@ -1,8 +1,8 @@
 """The options of a run and of each backend, defined once.
 
-A dataclass holds the options of one backend, or of every run; a field's annotation says what its values can be, and its OptionSpec
-what else there is to say of it. The command line, sweep files, R's types and the tables of the docs are made from them, and
-every value that a user gives is checked here, in the same words, with the option spelled as where it was given.
+A dataclass holds the options of one backend, or of every run. A field's annotation is the type of its values and an OptionSpec:
+help, unit, default and limits. The command line, sweep files, R's types and the tables of the docs are made from them. All
+values are checked here, with the same messages; each spells the option as the user gave it.
 """
 
 import math
@@ -20,9 +20,9 @@ MOST = 2**31 - 1  # R's largest integer
 
 
 class OptionSpec(NamedTuple):
-    """help: one sentence. metavar: what stands for a value in the shell's help. unit: of a number. default: what holds where it
-    is not given, in words. minimum, maximum: both allowed; above: not itself allowed. known: raises UsageError for a
-    text that is not among those that it can be. kept: only runs keep it, nobody gives it."""
+    """help: one sentence. metavar: stands for a value in the shell's help. unit: of a number. default: in words. minimum,
+    maximum: smallest and largest value; above: values are greater than this. known: raises UsageError for an unknown text.
+    kept: simferry sets it in the record of a run; users can't give it."""
 
     help: str
     metavar: str = ""
@@ -71,7 +71,7 @@ class Options:
         plain = {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
         return {name: value for name, value in plain.items() if value is not None}
 
-    # here and not made by each dataclass: that takes a tenth of the time of --help
+    # not generated for each dataclass: that would take a tenth of the time of --help
     def __eq__(self, other: object) -> bool:
         return type(self) is type(other) and vars(self) == vars(other)
 
@@ -106,24 +106,24 @@ class LocalOptions(Options):
 
 @dataclass(frozen=True, repr=False, eq=False)
 class ContainerOptions(Options):
-    """What the backends have in common whose jobs are containers of SageMaker's contracts."""
+    """Options of all backends whose jobs are containers under SageMaker's contracts."""
 
     image: Annotated[
-        str | None, OptionSpec("the image of jobs", "NAME", default="sagemaker: simferry-r or simferry-python")
+        str | None, OptionSpec("the image that jobs run in", "NAME", default="sagemaker: simferry-r or simferry-python")
     ] = None  # fmt: skip
     workers: Workers = None
     instance_type: Annotated[
         Texts | None, OptionSpec(
-            "of a job; the first that is to be had of several with commas", "TYPE", default="sagemaker: ml.m5.xlarge",
+            "of a job; of several (with commas) the first available", "TYPE", default="sagemaker: ml.m5.xlarge",
             known=_instance,
         )
     ] = None  # fmt: skip
     jobs: Annotated[
-        int | None, OptionSpec("how many share the work", "N", "jobs", default="1", minimum=1, maximum=MOST)
+        int | None, OptionSpec("number of jobs", "N", "jobs", default="1", minimum=1, maximum=MOST)
     ] = None  # fmt: skip
     max_runtime: Annotated[
         float | None,
-        OptionSpec("the longest of a job", "SECONDS", "seconds", default="sagemaker: a day", above=0, maximum=1e9),
+        OptionSpec("time limit of a job", "SECONDS", "seconds", default="sagemaker: a day", above=0, maximum=1e9),
     ] = None  # fmt: skip
     hosts: Annotated[
         int | None,
@@ -152,16 +152,18 @@ class ProcessingOptions(ContainerOptions):
 
     role: Annotated[str | None, OptionSpec("the IAM role of the jobs", "ARN", default="$SIMFERRY_ROLE")] = None
     budget: Annotated[
-        float | None, OptionSpec("what the run may cost in all; plan: the fastest way for it", "DOLLARS", "US dollars", above=0)
+        float | None, OptionSpec("the most that the run may cost; plan: the fastest way within it", "DOLLARS", "US dollars", above=0)
     ] = None  # fmt: skip
     volume: Annotated[
-        int | None, OptionSpec("the disk of a job", "GB", "GB", default="30", minimum=1, maximum=MOST)
+        int | None, OptionSpec("disk of a job", "GB", "GB", default="30", minimum=1, maximum=MOST)
     ] = None  # fmt: skip
     subnets: Annotated[Texts | None, OptionSpec("of a VPC, with security groups", "IDS")] = None
     security_groups: Annotated[Texts | None, OptionSpec("of a VPC, with subnets", "IDS")] = None
-    kms_key: Annotated[str | None, OptionSpec("encrypts disks and outputs", "ID", default="$SIMFERRY_KMS_KEY")] = None
-    network_isolation: Annotated[bool | None, OptionSpec("jobs reach no network")] = None
-    encrypt_traffic: Annotated[bool | None, OptionSpec("between the hosts of a job")] = None
+    kms_key: Annotated[
+        str | None, OptionSpec("key that encrypts disks and outputs", "ID", default="$SIMFERRY_KMS_KEY")
+    ] = None
+    network_isolation: Annotated[bool | None, OptionSpec("jobs have no network access")] = None
+    encrypt_traffic: Annotated[bool | None, OptionSpec("encrypt traffic between the hosts of a job")] = None
     tags: Annotated[Pairs | None, OptionSpec("tags of the jobs", "NAME=VALUE,...")] = None
     image_id: Annotated[str | None, OptionSpec("what Docker calls the image here, for replays", kept=True)] = None
 
@@ -180,9 +182,9 @@ class SimulationOptions(Options):
     args: Annotated[
         str | None, OptionSpec('Run a whole script or a program with these arguments: "{n} {effect}"', "TEMPLATE")
     ] = None  # fmt: skip
-    include: Annotated[Paths, OptionSpec("A file or folder that comes along with the script", "PATH")] = ()
+    include: Annotated[Paths, OptionSpec("A file or folder to copy along with the script", "PATH")] = ()
     results_file: Annotated[
-        str, OptionSpec("What a whole script writes to be read as rows (CSV, JSON, numbers)", "NAME")
+        str, OptionSpec("The file with a whole script's results (CSV, JSON, numbers)", "NAME")
     ] = ""  # fmt: skip
 
 
@@ -211,23 +213,23 @@ class RunOptions(Options):
         OptionSpec("Cores that one replication uses", "N", "cores", default="1; whole scripts: all", minimum=1, maximum=MOST),
     ] = None  # fmt: skip
     on_error: Annotated[
-        str, OptionSpec("What a failed replication does to the rest", default="continue", choices=("continue", "stop"))
+        str, OptionSpec("What to do after a failed replication", default="continue", choices=("continue", "stop"))
     ] = "continue"  # fmt: skip
     replication_timeout: Annotated[
-        float | None, OptionSpec("End and record a replication that takes longer", "SECONDS", "seconds", above=0)
+        float | None, OptionSpec("Stop a replication that takes longer; it counts as failed", "SECONDS", "seconds", above=0)
     ] = None  # fmt: skip
     retries: Annotated[
-        int, OptionSpec("How often what a lost job left undone is tried again", "N", default="2", minimum=0, maximum=MOST)
+        int, OptionSpec("How often to try again what a lost job left undone", "N", default="2", minimum=0, maximum=MOST)
     ] = 2  # fmt: skip
-    keep_files: Annotated[bool, OptionSpec("Keep what a function writes into its working directory")] = False
-    fresh: Annotated[bool, OptionSpec("Compute anew what an earlier run has computed")] = False
+    keep_files: Annotated[bool, OptionSpec("Keep files that a function writes into its working directory")] = False
+    fresh: Annotated[bool, OptionSpec("Compute again what an earlier run has computed")] = False
     chunk_size: Annotated[int | None, OptionSpec("replications to a stretch", kept=True, minimum=1, maximum=MOST)] = (
         None
     )
 
 
 class Given(Part):
-    """An option as where it was given: --max-runtime, max_runtime, [sagemaker] max_runtime."""
+    """An option as a user gives it: --max-runtime, max_runtime, [sagemaker] max_runtime."""
 
     def __init__(self, table: str, name: str) -> None:
         self.table, self.name = table, name
@@ -238,7 +240,7 @@ class Given(Part):
 
 
 class Fault(NamedTuple):
-    """What is wrong with one option: its table and name, and how that is said."""
+    """A wrong option: its table and name, with a message and a hint."""
 
     table: str
     name: str
@@ -264,7 +266,7 @@ def offered(kind: type[Options]) -> dict[str, Field]:
 
 
 def read(kind: type[AnyOptions], given: Mapping[str, Any]) -> tuple[AnyOptions | None, list[Fault]]:
-    """The options from values as a user gave them, or all that is wrong with those. None is an option that was not given."""
+    """The options made of a user's values, or all faults in them. A value of None counts as not given."""
     known, values = fields_of(kind), {}
     faults: list[Fault] = []
     for name, value in given.items():
@@ -282,7 +284,7 @@ def read(kind: type[AnyOptions], given: Mapping[str, Any]) -> tuple[AnyOptions |
 
 
 def check(kind: type[AnyOptions], given: Mapping[str, Any]) -> AnyOptions:
-    """The options from values as a user gave them. Raises UsageError that names all that is wrong with them."""
+    """The options made of a user's values. Raises one UsageError that names all faults in them."""
     options, faults = read(kind, given)
     refuse(faults)
     assert options is not None
@@ -330,7 +332,7 @@ class Near(Part):
 
 
 class _Unfit(Exception):
-    """A value is not what its option takes. words: what that would be."""
+    """A value does not fit its option. words: what would fit."""
 
     def __init__(self, words: Words, hint: str = "") -> None:
         super().__init__(words)
@@ -338,7 +340,7 @@ class _Unfit(Exception):
 
 
 def _checked(field: Field, value: Any) -> Any:
-    """The value, as its option holds it. Raises _Unfit."""
+    """The value, converted for its option. Raises _Unfit."""
     option = field.option
     if field.kind in ("whole number", "number"):
         return _number(field, value)

@@ -1,4 +1,4 @@
-"""A sweep: a simulation, its design, how often it is run, and where. What every face makes, and every verb takes."""
+"""The sweep: a simulation, its design, and the options of its run and backend. Every face makes one; every verb takes one."""
 
 import os
 from collections.abc import Callable, Iterable, Mapping
@@ -22,15 +22,15 @@ _OF_RUN = tuple(fields_of(RunOptions))
 
 @dataclass(frozen=True, init=False, repr=False, eq=False)
 class Sweep:
-    """A sweep, which `run` and `plan` take: sf.run(sweep). It does not change, see `replace`. Two are equal where all of them is.
+    """A sweep, for `run` and `plan`: sf.run(sweep). It is immutable, see `replace`. Two are equal if all their parts are.
 
     simulation, design, backend: as for `run`. function, args, include, constants, results_file, inputs: as for `Simulation`.
     options: further arguments of `run`: replications, seed, common, store, cores, on_error, ..., and options of the backend.
 
-    Its attributes: simulation, a Simulation; design, a Design; options, the RunOptions; backend, the options of the backend,
-    whose class says which it is.
+    Attributes: simulation, a Simulation; design, a Design; options, the RunOptions; backend, the options of the backend, of
+    that backend's class.
 
-    Raises UsageError, DesignError or SimulationError, that name all options that are wrong at once.
+    Raises UsageError that names all wrong options at once, DesignError or SimulationError.
     """
 
     simulation: Simulation
@@ -63,7 +63,7 @@ class Sweep:
         if isinstance(simulation, Simulation):
             if beside := _not_default({**call, "constants": constants, "inputs": inputs}):
                 raise UsageError(
-                    f"{next(iter(beside))} is given beside a Simulation, which is called as it says itself",
+                    f"{next(iter(beside))} is given beside a Simulation, which has its own arguments",
                     f"Write Simulation(..., {next(iter(beside))}=...).",
                 )
         else:
@@ -83,14 +83,14 @@ class Sweep:
 
     @property
     def replications(self) -> int:
-        """How many replications of each condition. Raises UsageError where that was not said."""
+        """The number of replications of each condition. Raises UsageError if it is not given."""
         if self.options.replications is None:
             raise UsageError("how many replications?", Option("replications", 1000))
         return self.options.replications
 
     @property
     def seed(self) -> int | None:
-        """None: one is drawn when it is run."""
+        """The seed of a run; None: each run draws one."""
         return self.options.seed
 
     @property
@@ -117,19 +117,19 @@ class Sweep:
     def write(self, path: str | Path) -> None:
         """Write a sweep file, which `read_sweep` reads as an equal sweep.
 
-        path: of the file, which ends in .toml. A design of many conditions, or with NA, goes to a CSV file of that name beside it.
+        path: of the file, ending in .toml. A design of many conditions, or with NA, goes to a CSV file of the same name.
 
         Raises UsageError for what no file can hold, such as a function object.
         """
         write_sweep(self.simulation, self.design, self.options, self.backend, Path(path))
 
     def _given(self) -> dict[str, Any]:
-        """The options of the run that are not what they are without being given."""
+        """The options of the run that differ from their defaults."""
         ours, without = asdict(self.options), asdict(RunOptions())
         return {name: value for name, value in ours.items() if value != without[name]}
 
     def _call(self) -> dict[str, Any]:
-        """The arguments of which its Simulation was made, those that are given."""
+        """The arguments that make its Simulation, without defaults."""
         one = self.simulation
         inputs = {
             name: i.source if (i.mode, i.sharded) == ("File", False)
@@ -163,7 +163,7 @@ class Sweep:
         return hash((str(self.simulation.target), len(self.design), self.options.replications, self.options.seed))
 
     def _content(self) -> list[Any]:
-        """All of it, paths whole."""
+        """All its parts, to compare; paths are absolute."""
         one, call, given = self.simulation, self._call(), self._given()
         call["simulation"] = one.path or one.target
         call["constants"] = fingerprint(dict(one.constants))  # they may be arrays, whose == is one as well
@@ -179,14 +179,14 @@ class Sweep:
 
 
 def as_sweep(simulation: Any, design: Any = None, **arguments: Any) -> Sweep:
-    """A sweep of the arguments of `run`; where the first is one already, no others are given. Raises UsageError."""
+    """The sweep of the arguments of `run`; if the first is a sweep, there are no others. Raises UsageError."""
     if not isinstance(simulation, Sweep):
         return Sweep(simulation, design, **arguments)
     if beside := _not_default({**arguments, **({} if design is None else {"design": design})}):
         simulation.replace(**beside)  # raises where an argument is wrong in itself
         name = next(iter(beside))
         raise UsageError(
-            f"{name} is given beside a sweep, which is run as it is",
+            f"{name} is given beside a sweep, which has its own arguments",
             f"Write sweep.replace({name}=...): a copy of the sweep with this {name}.",
         )
     return simulation
@@ -203,7 +203,7 @@ def _not_default(arguments: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def check_replications(replications: Any) -> int:
-    """How many there should be, as a whole number. Raises UsageError."""
+    """The number of replications as an int. Raises UsageError."""
     checked = check(RunOptions, {"replications": replications}).replications
     if checked is None:
         raise UsageError("how many replications?", Option("replications", 1000))

@@ -1,4 +1,4 @@
-"""Sweeps as sweep files, which are read again as equal ones."""
+"""Writes sweep files, which `read_sweep` reads as equal sweeps."""
 
 import json
 import math
@@ -16,15 +16,15 @@ from .design import Design, table
 from .options import Options, RunOptions
 from .simulation import Simulation
 
-FEW = 20  # conditions that the file itself holds
+FEW = 20  # conditions, at most, that the sweep file itself holds
 
 
 def write_sweep(simulation: Simulation, design: Design, options: RunOptions, backend: Options, path: Path) -> None:
-    """Write the file, and before it a CSV file of the same name with the conditions where they are many. Raises UsageError."""
+    """Write a sweep file; many conditions go to a CSV file of the same name, which is written first. Raises UsageError."""
     if simulation.is_object:
         raise UsageError(
             f"simulation is function {simulation.function}, and a sweep file can't hold a function object",
-            "Put it into a script, and name that.",
+            "Put it into a script, and give its path.",
         )
     if simulation.constants:
         raise UsageError(
@@ -51,7 +51,7 @@ def write_sweep(simulation: Simulation, design: Design, options: RunOptions, bac
         run["store"] = _relative(Path(run["store"]), path.parent)
     if not path.parent.is_dir():
         raise UsageError(f"{path}: there is no folder {path.parent}")
-    with writing(path, "Choose another place for the sweep file."):
+    with writing(path, "Choose another path for the sweep file."):
         tables |= _design(design, path)
         tables |= {"run": run, backend.table: backend.given()}
         text = "\n".join(_table(name, content) for name, content in tables.items() if content)
@@ -78,7 +78,7 @@ def _design(design: Design, path: Path) -> dict[str, Mapping[str, Any]]:
         write_whole(beside, sink.getvalue().to_pybytes())
     elif not _holds(beside, design):
         raise UsageError(
-            f"the design goes to {beside}, and that is another file of yours already",
+            f"the design goes to {beside}, which is another file already",
             "Give the sweep file another name.",
         )
     return tables
@@ -97,7 +97,7 @@ def _holds(file: Path, design: Design) -> bool:
 
 
 def _included(simulation: Simulation, entry: str | Path) -> str:
-    """As it is where it lies below the script's folder, else whole: the file may be read from elsewhere."""
+    """The path relative to the script's folder if it is inside, else absolute: the sweep file may be read from elsewhere."""
     path, folder = simulation.included(entry), simulation.folder
     stays = simulation.path is not None and path.is_relative_to(folder)  # a program on the PATH has no folder
     return path.relative_to(folder).as_posix() if stays else str(path)

@@ -168,6 +168,7 @@ SWEEPS = [
     sweep("equal conditions", SIMULATION + "[design.grid]\nn = [1, 1]\n", ["sweep.toml, [design.grid]", "1 and 2", "equal"]),
     sweep("no rows", SIMULATION + "[design.grid]\nn = []\n", ["sweep.toml, [design.grid]", "parameter n has no values"]),
     sweep("mixed", SIMULATION + "[design.grid]\nn = [1, 'a']\n", ["sweep.toml, [design.grid]", "parameter n mixes"]),
+    sweep("type in a list", SIMULATION + "[design.grid]\nn = 1\n[design.types]\nn = ['number']\n", ["[design.types] n is ['number']"]),
     sweep("type", SIMULATION + "[design.grid]\nn = 1\n[design.types]\nn = 'int'\n", ["[design.types] n is 'int'; it has to be number"]),
     sweep("table not there", SIMULATION + "[design.table]\nfile = 'no.csv'\n", ["sweep.toml, [design.table]", "no.csv"]),
     sweep("replications", SIMULATION.replace("2", "0"), ["[run] replications is 0; it has to be a whole number from 1 to 2147483647"]),

@@ -192,6 +192,7 @@ def test_declared_types_convert_what_can_be_converted_exactly(values, kind, expe
         ),
         (lambda: sf.grid(num=1, types={"nun": "integer"}), "types: there is no parameter 'nun' in the design"),
         (lambda: sf.grid(n=1, types={"n": "int"}), "types: 'int' (for n) is not a type"),
+        (lambda: sf.grid(n=1, types={"n": ["number"]}), "types: ['number'] (for n) is not a type"),
         (lambda: sf.random(5, n=10), "parameter n: 10 is neither a range nor a choice"),
         (lambda: sf.random(5, n=(2, 1)), "the range (2, 1) does not go up"),
         (lambda: sf.random(5, m=[]), "parameter m has no values to choose from"),

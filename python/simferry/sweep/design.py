@@ -48,7 +48,7 @@ class Design:
         for name, kind in types.items():
             if name not in columns:
                 raise DesignError(f"types: there is no parameter {name!r} in the design", nearest(name, columns))
-            if kind not in TYPES:
+            if not isinstance(kind, str) or kind not in TYPES:
                 raise DesignError(f"types: {kind!r} (for {name}) is not a type", f"Types are {', '.join(TYPES)}.")
         for name in columns:
             if not isinstance(name, str):

@@ -192,7 +192,7 @@ class _Reader:
             self.add("design", "", f"[design]: a design is made in one way, not by {' and '.join(kinds)}")
         types = self.table("design.types", table)
         for name, kind in types.items():
-            if kind not in TYPES:
+            if not isinstance(kind, str) or kind not in TYPES:
                 self.add("design.types", name, f"[design.types] {name} is {kind!r}; it has to be {', '.join(TYPES)}")
         if not kinds:
             return "", {}, types

@@ -294,7 +294,7 @@ def test_two_drivers_do_not_deal_out_the_same_work(tmp_path, emulator, image_r, 
     gate.open()
     said = [driver.communicate(timeout=120) for driver in drivers]
     assert sorted(driver.returncode for driver in drivers) == [0, 1], said
-    assert any("was just taken up by another process" in err for _, err in said)
+    assert any("another process has just started to compute" in err for _, err in said)
     pairs = done_pairs(sf.open(run.address))
     assert len(pairs) == len(set(pairs)) == 30
 
@@ -424,7 +424,7 @@ def test_a_plan_that_leads_elsewhere_is_refused(tmp_path, emulator, image_r, cha
     if "plan" in change:
         assert list(found.status().jobs) == ["0001-0001"]
     else:
-        with pytest.raises(errors.StoreError, match="as the place of its jobs"):
+        with pytest.raises(errors.StoreError, match="has a wrong folder of jobs"):
             found.status()
 
 
@@ -506,7 +506,7 @@ def test_what_is_refused_before_money_is_spent(tmp_path, emulator, image_r, monk
     assert "far-away lies in eu-west-1, and the configured region is us-east-1" in says(store="s3://far-away/runs")
     s3.create_bucket(Bucket="open-to-all")
     s3.put_bucket_acl(Bucket="open-to-all", ACL="public-read")
-    assert "open-to-all is open to the public by its access control list" in says(store="s3://open-to-all/runs")
+    assert "open-to-all is public by its access control list" in says(store="s3://open-to-all/runs")
     assert "is not in S3" in says(store=str(tmp_path / "runs"))
     assert "Did you mean ml.c5.4xlarge" in says(instance_type="ml.c5.4xlareg")
     absent = "123456789012.dkr.ecr.us-east-1.amazonaws.com/nothing:1"

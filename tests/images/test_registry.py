@@ -195,7 +195,7 @@ def test_no_credentials(aws, monkeypatch):
     forget_clients()
     with pytest.raises(CredentialsError) as caught:
         ecr_login(ACCOUNT, REGION, "simferry-r", lambda _: None)
-    assert caught.value.message == f"there are no AWS credentials to ask for ECR of account {ACCOUNT} in {REGION}"
+    assert caught.value.message == f"there are no AWS credentials for ECR of account {ACCOUNT} in {REGION}"
     assert "aws sso login" in caught.value.hint and caught.value.exit_code == 1
 
 

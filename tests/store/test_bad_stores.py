@@ -178,9 +178,9 @@ def test_latest_reuse_and_extend_pass_over_what_cannot_be_read(store, capsys, tm
     shutil.rmtree(there / bad.name)
     (there / "strange").mkdir()
     (there / "strange" / "run.json").write_text(content)
-    with pytest.warns(UserWarning, match="run strange is passed over"):
+    with pytest.warns(UserWarning, match="run strange is left out"):
         assert sf.open("latest", there).id == good
-    with pytest.warns(UserWarning, match="run strange is passed over"):
+    with pytest.warns(UserWarning, match="run strange is left out"):
         again = sf.run(folder / "simulate.py", sf.grid(n=[10, 20]), replications=2, seed=1, store=there, workers=1)
     assert [name.plan for name in again._folder.block_names()] == ["0000"]  # it was taken over
     with pytest.raises(SimferryError, match=r"strange.run.json can't be read: it has to be an object"):
@@ -207,9 +207,9 @@ def test_a_folder_whose_name_is_no_text_is_passed_over(store, capsys, tmp_path):
     code, out, err = command(capsys, "list", "--store", tmp_path)
     assert code == 0 and good in out and len(out.splitlines()) == 2
     for name in names:
-        assert f"run {name!r} is passed over" in err
+        assert f"run {name!r} is left out" in err
         code, out, err_of_one = command(capsys, "status", tmp_path / name)
-        assert code == 1 and "can't be that of a run" in err_of_one
+        assert code == 1 and "is not valid for a run" in err_of_one
     assert sf.open("latest", tmp_path).id == good
 
 

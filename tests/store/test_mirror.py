@@ -158,7 +158,7 @@ def test_of_two_machines_one_gets_the_next_plan(place, script, machine, s3):
         return b"ours"
 
     with pytest.raises(
-        RunBusy, match=rf'run {run.id} was just taken up by another process\nsimferry\.open\("{place}.*\.watch'
+        RunBusy, match=rf'another process has just started to compute run {run.id}\nsimferry\.open\("{place}.*\.watch'
     ):
         run._folder.add_plan(replace(plan, replications=99), {"0001": slow})
     new = set(keys(s3, place)) - set(before)
@@ -269,7 +269,7 @@ def test_a_name_in_a_bucket_cannot_lead_out_of_the_mirror(tmp_path, name):
 def test_an_object_whose_name_no_file_can_have_is_an_error(place, script, s3, emulator):
     run = sf.run(script, store=place, **SWEEP)
     s3.put_object(Bucket=emulator.bucket, Key=f"simferry/{run.id}/artifacts/../../evil", Body=b"")
-    with pytest.raises(StoreError, match=r"there is a name that no file could have.*\n.*aws s3 ls") as caught:
+    with pytest.raises(StoreError, match=r"an object.s name has an empty part.*\n.*aws s3 ls") as caught:
         run.artifacts(1, 1) and run._folder.bring_artifacts()
         run._folder.bring_artifacts()
     assert bare(str(caught.value))
@@ -291,8 +291,10 @@ def test_strange_objects_in_a_store_end_no_verb(place, script, s3, emulator):
     with pytest.warns(UserWarning) as warned:
         assert [found.id for found in sf.runs(place)] == [run.id]
     said = "\n".join(str(w.message) for w in warned)
-    assert all(f"run {name} is passed over" in said for name in ("list", "empty", "no-json"))
-    assert all(f"run {name!r} is passed over: it is no name of a run" in said for name in ("..", "what?", "hash#"))
+    assert all(f"run {name} is left out" in said for name in ("list", "empty", "no-json"))
+    assert all(
+        f"run {name!r} is left out: the name is not valid for a run" in said for name in ("..", "what?", "hash#")
+    )
     s3.put_object(Bucket=emulator.bucket, Key="simferry/list/run.json", Body=(run.folder / "run.json").read_bytes())
     assert sf.open("list", place).seed == run.seed  # which was mended
     with pytest.raises(StoreError, match=r"run.json can't be read"):
@@ -325,11 +327,11 @@ def test_a_notebook_and_several_threads_read_at_once(place, script, machine):
         assert set(threads.map(lambda i: digest(shared if i % 2 else sf.open(run.address)), range(16))) == {expected}
 
 
-def test_a_forked_process_says_that_it_cannot_ask(place, script):
-    """obstore's threads stay behind, so it would wait for ever; the processes of runs are started afresh."""
+def test_a_forked_process_says_that_it_cannot_use_the_store(place, script):
+    """A forked process lacks the threads of obstore, and would hang."""
     run = sf.run(script, store=place, **SWEEP)
     with multiprocessing.get_context("fork").Pool(1) as pool:
         said = pool.apply_async(how_many_done, [run.address]).get(20)
-    assert "can't be asked by a process that was forked" in said and "spawn" in said
+    assert "it was forked from one that has used an object store" in said and "spawn" in said
     with multiprocessing.get_context("spawn").Pool(1) as pool:
         assert pool.apply_async(how_many_done, [run.address]).get(40) == "40"

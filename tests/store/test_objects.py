@@ -166,9 +166,9 @@ def test_without_obstore_it_says_what_to_install(place, monkeypatch):
 
 
 @pytest.mark.parametrize("address", ["gs://some-bucket/x", "az://some-container/x"])
-def test_stores_of_others_say_who_has_to_ask(address, monkeypatch):
+def test_stores_of_other_services_say_where_credentials_come_from(address, monkeypatch):
     for name in [n for n in os.environ if n.startswith(("AZURE_", "GOOGLE_"))]:
         monkeypatch.delenv(name)
     with pytest.raises(StoreError, match=rf"{address} can't be read or written") as caught:
         Objects(address).get("there")
-    assert "who asks" in caught.value.hint and bare(str(caught.value))
+    assert "Credentials come from" in caught.value.hint and bare(str(caught.value))

@@ -166,7 +166,7 @@ def test_a_run_file_that_is_no_json_is_named(hand_made, tmp_path):
     (run.path / "run.json").write_text("{")
     with pytest.raises(StoreError, match=r"run.json can't be read"):
         run.home.folder(run.id)
-    with pytest.warns(UserWarning, match="is passed over: .*run.json can.t be read"):
+    with pytest.warns(UserWarning, match="is left out: .*run.json can.t be read"):
         assert Store(tmp_path / "store").folders() == []
 
 
@@ -179,15 +179,15 @@ def test_a_place_that_cannot_be_written_is_named(tmp_path):
 @pytest.mark.parametrize(
     "address, why",
     [
-        ("s3:///folder", "names no bucket"),
-        ("s3://", "names no bucket"),
+        ("s3:///folder", "has no bucket"),
+        ("s3://", "has no bucket"),
         ("s3://bucket/a?b", r"has a '\?'"),
         ("s3://bucket/a#b", "has a '#'"),
         ("s3://bucket/../other", r"a part '.' or '..'"),
         ("s3://bucket/a/./b", r"a part '.' or '..'"),
-        ("s3://bucket/a\\b", "which no address can have"),
-        ("s3://bucket/a\nb", "which no address can have"),
-        ("s3://buc ket/a", "is no bucket's name"),
+        ("s3://bucket/a\\b", "which is not allowed in an address"),
+        ("s3://bucket/a\nb", "which is not allowed in an address"),
+        ("s3://buc ket/a", "is not a bucket name"),
     ],
 )
 def test_an_address_that_could_be_read_as_another_is_refused(address, why):
@@ -202,7 +202,7 @@ def test_an_address_that_could_be_read_as_another_is_refused(address, why):
 
 
 def test_an_address_of_an_unknown_kind_is_refused():
-    with pytest.raises(UsageError, match=r"s4://bucket/runs is no store\nDid you mean s3"):
+    with pytest.raises(UsageError, match=r"s4://bucket/runs is not a store\nDid you mean s3"):
         store_at("s4://bucket/runs")
 
 

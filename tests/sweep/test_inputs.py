@@ -156,7 +156,7 @@ def test_inputs_that_came_along_lie_in_the_store(place, machine, data, tmp_path)
         ("code", "own/data.csv", r"input 'code': names are .*code and plan are reserved"),
         ("1st", "own/data.csv", r"input '1st': names are letters"),
         ("a/b", "own/data.csv", r"input 'a/b': names are letters"),
-        ("data", "http://example.org/data.csv", r"http://example.org.* is no store"),
+        ("data", "http://example.org/data.csv", r"http://example.org.* is not a store"),
     ],
 )
 def test_a_bad_input_is_named(tmp_path, data, monkeypatch, name, given, words):

@@ -128,7 +128,7 @@ def asking(what: str) -> Iterator[None]:
     except b.ClientError as error:
         raise refused(what, error) from None
     except (b.NoCredentialsError, b.PartialCredentialsError):
-        raise CredentialsError(f"there are no AWS credentials to ask for {what}", LOGIN) from None
+        raise CredentialsError(f"there are no AWS credentials for {what}", LOGIN) from None
     except (b.SSOError, b.CredentialRetrievalError) as error:
         raise CredentialsError(f"the AWS credentials can't be renewed: {_sentence(error)}", LOGIN) from None
     except (b.ProfileNotFound, b.ConfigParseError, b.NoRegionError, b.InvalidRegionError) as error:

@@ -1,1 +1,1 @@
-"""Where runs are kept: a folder each, here or in an object store."""
+"""Stores of runs: a folder for each run, on this machine or in an object store."""

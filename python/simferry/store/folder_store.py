@@ -18,9 +18,9 @@ from .run_folder import FORMAT, RunFolder
 DEFAULT_STORE = "simferry-runs"
 
 
-def pass_over(run_id: str, error: SimferryError) -> None:
+def warn_of_skipped(run_id: str, error: SimferryError) -> None:
     name = run_id if run_id.isprintable() else repr(run_id)
-    warnings.warn(shown(f"run {name} is passed over: {error.message}"), stacklevel=3)
+    warnings.warn(shown(f"run {name} is left out: {error.message}"), stacklevel=3)
 
 
 class Store:
@@ -31,19 +31,19 @@ class Store:
 
     @property
     def address(self) -> str:
-        """The store, as a user would write it."""
+        """The store as users write it."""
         return str(self.path)
 
     @property
     def is_default(self) -> bool:
-        """Whether commands look into it when no store is named."""
+        """Whether commands use this store if none is named."""
         return self.path == Path(os.environ.get("SIMFERRY_STORE") or DEFAULT_STORE).expanduser().absolute()
 
     def check(self) -> None:
-        """Raise what would keep runs from living here, before anything is made."""
+        """Raises an error if runs can't be kept here. Writes nothing."""
 
     def create(self, name: str, record: RunRecord) -> RunFolder:
-        """A new run folder, with everything but its conditions and code."""
+        """Create a run folder, without its conditions and code."""
         with writing(self.path):
             self.path.mkdir(parents=True, exist_ok=True)
             today = datetime.date.today().strftime("%Y%m%d")
@@ -61,7 +61,7 @@ class Store:
                 raise
 
     def folder(self, run_id: str) -> RunFolder:
-        """The run of exactly this id."""
+        """The run with this id."""
         return RunFolder(self.path / run_id, self)
 
     def ids(self) -> list[str]:
@@ -69,17 +69,17 @@ class Store:
         return [path.parent.name for path in self.path.glob("*/run.json")]
 
     def folders(self) -> list[RunFolder]:
-        """Every run in the store, oldest first; what can't be read is named in a warning, and passed over."""
+        """All runs of the store, oldest first. Runs that can't be read are left out, with a warning."""
         found = []
         for run_id in self.ids():
             try:
                 found.append(self.folder(run_id))
             except StoreError as error:
-                pass_over(run_id, error)
+                warn_of_skipped(run_id, error)
         return sorted(found, key=lambda run: (run.record.created, run.id))
 
     def find(self, name: str | Path) -> RunFolder:
-        """A run by its id, the folder it lies in, the beginning of its id, or `latest`."""
+        """A run by its id, its folder, the beginning of its id, or `latest`. Raises RunNotFound."""
         text = str(name)
         if text == "latest":
             folders = self.folders()
@@ -96,5 +96,5 @@ class Store:
         hint = f"Did you mean {' or '.join(sorted(begin)[:3])}?" if begin else nearest(text, ids)
         raise RunNotFound(
             f"there is no run {text} in {self.address}",
-            hint or Command("list", store=self.address) + "  shows the runs that are there.",
+            hint or Command("list", store=self.address) + "  lists all runs.",
         )

@@ -9,13 +9,13 @@ if TYPE_CHECKING:
 
 
 class JobId(str):
-    """A job's name, of its plan's number and its own: 0001-0003."""
+    """A job's name: the number of its plan and its own number, such as 0001-0003."""
 
     __slots__ = ()
 
     @classmethod
     def of(cls, plan: str, number: int) -> "JobId":
-        """The job of that number, from 1, in a plan."""
+        """The job with this number in a plan. Numbers start at 1."""
         return cls(f"{plan}-{number:04d}")
 
     @property
@@ -24,7 +24,7 @@ class JobId(str):
 
     @property
     def number(self) -> str:
-        """As the job's folder in its plan is called."""
+        """The name of the job's folder in its plan, such as 0003."""
         return self.partition("-")[2]
 
 
@@ -48,11 +48,11 @@ class BlockName:
 
 
 def key_of(condition: "np.ndarray[Any, Any]", replication: "np.ndarray[Any, Any]") -> "np.ndarray[Any, Any]":
-    """A number for each replication of each condition, by which they are found and sorted: int64, of two arrays of integers."""
+    """A number (int64) for each pair of condition and replication; it sorts by both. The arguments are integer arrays of equal length."""
     key: np.ndarray[Any, Any] = condition.astype("int64") << 32 | replication.astype("int64")
     return key
 
 
 def of_key(key: "np.ndarray[Any, Any]") -> "tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]":
-    """The conditions and replications of such numbers."""
+    """The conditions and replications of keys: the inverse of `key_of`."""
     return key >> 32, key & 0xFFFFFFFF

@@ -1,9 +1,8 @@
-"""Stores in S3 and the like: each run folder has a mirror on this machine.
+"""Object stores such as S3: each run folder has a mirror on this machine.
 
-All that a run folder holds, but for jobs/ and the artifacts of a replication that is tried again, is written once and never
-changes, so what the mirror has is what the store has.
-A file is fetched when it is needed. What this machine computes is written to the mirror, and pushed. The
-mirror is a cache (~/.cache/simferry/stores): it can be removed when nothing is computed here.
+Files of a run folder are written once and never change, except jobs/ and artifacts of a replication that is tried again. A file
+of the mirror is therefore equal to that of the store. It is fetched when it is needed. Results of this machine are written to
+the mirror, then pushed. The mirror is a cache (~/.cache/simferry/stores): it can be removed while no run is computed here.
 """
 
 import contextlib
@@ -25,7 +24,7 @@ from ..system.files import below, cache_folder, is_name, writing
 from ..system.untrusted import Tree
 from ..worker import blocks
 from . import records
-from .folder_store import Store, pass_over
+from .folder_store import Store, warn_of_skipped
 from .keys import BlockName, JobId
 from .objects import ObjectNotFound, Objects
 from .records import PlanRecord, RunRecord
@@ -59,7 +58,7 @@ class RemoteStore(Store):
         return RemoteRunFolder(self, run_id)
 
     def find(self, name: str | Path) -> RunFolder:
-        # a whole id needs no listing; the store is asked even where there is a mirror, as the run may have been removed
+        # a complete id needs no listing; the store is asked even if there is a mirror, because the run may have been removed
         whole = re.search(r"-\d{8}-[0-9a-f]{8}$", str(name))
         found = list(self.objects.find_many([f"{name}/{RECORD}"])) if whole else []
         if found:
@@ -73,24 +72,24 @@ class RemoteStore(Store):
         check_bucket(self.objects.bucket)
         if how := public_by(self.objects.bucket):
             raise UsageError(
-                f"bucket {self.objects.bucket} is open to the public by {how}: a stranger could read the run, or change it",
+                f"bucket {self.objects.bucket} is public by {how}: anybody could read the run or change it",
                 Text("Block public access to it, or choose another ", Option("store"), "."),
             )
 
     def create(self, name: str, record: RunRecord) -> RunFolder:
         run = super().create(name, record)
-        os.rename(run.path / RECORD, run.path / UNPUBLISHED)  # it becomes a run when all of it is in the store
+        os.rename(run.path / RECORD, run.path / UNPUBLISHED)  # until all files are in the store
         return run
 
     def ids(self) -> list[str]:
         names = self.objects.folders()
         for name in names:
             if not _is_id(name):
-                pass_over(repr(name), StoreError("it is no name of a run"))
+                warn_of_skipped(repr(name), StoreError("the name is not valid for a run"))
         return list(filter(_is_id, names))
 
     def folders(self) -> list[RunFolder]:
-        """As for any store; the records that are not mirrored yet are fetched together."""
+        """As for any store. Missing records are fetched together."""
         missing = [f"{run_id}/{RECORD}" for run_id in self.ids() if not (self.path / run_id / RECORD).exists()]
         write_files(self.path, self.objects.find_many(missing, records.MOST_BYTES))
         return super().folders()
@@ -115,13 +114,11 @@ class RemoteRunFolder(RunFolder):
         try:
             super().__init__(path, home)
         except StoreError:
-            (path / RECORD).unlink(
-                missing_ok=True
-            )  # so that it is fetched again, as the one in the store may be repaired
+            (path / RECORD).unlink(missing_ok=True)  # so that it is fetched again: the one in the store may be repaired
             raise
         self._plans: list[str] | None = None
         self._blocks: dict[str, int] | None = None  # with their sizes
-        self._anothers = False  # what is in the store under this id was made by another process
+        self._anothers = False  # another process has created the run with this id in the store
 
     @property
     def address(self) -> str:
@@ -132,7 +129,7 @@ class RemoteRunFolder(RunFolder):
         self._bring("code/")
         return super().code
 
-    # ---- what is there ----
+    # ---- blocks and files ----
 
     def look(self) -> None:
         self._plans = self._blocks = None  # the next use lists them again
@@ -157,7 +154,7 @@ class RemoteRunFolder(RunFolder):
         names, there = list(names), self._there()
         with os.scandir(self.blocks) as entries:
             here = {entry.name: entry.stat().st_size for entry in entries}
-        # a block of another size was cut short, as by a power failure
+        # a block of another size is incomplete, for example after a power failure
         missing = {name for name in names if there.get(name, here.get(name)) != here.get(name)}
         fetched = self.objects.get_many(f"blocks/{name}" for name in names if name in missing)
         for name in names:
@@ -170,7 +167,7 @@ class RemoteRunFolder(RunFolder):
             yield name, content
 
     def set_aside(self, block: str) -> str:
-        if block not in self._there():  # computed here, and not pushed yet
+        if block not in self._there():  # not pushed yet
             return super().set_aside(block)
         self.objects.put(f"damaged/{block}", self.objects.get(f"blocks/{block}"))
         self.objects.delete([f"blocks/{block}"])
@@ -203,9 +200,9 @@ class RemoteRunFolder(RunFolder):
         record = read_plan(path)
         if not re.fullmatch(
             rf"plan/{record.number}-[0-9a-f]{{8}}", record.files
-        ):  # whoever can write to the store can write this text
+        ):  # anybody who can write to the store may have written it
             raise StoreError(
-                f"plan {record.number} of run {self.id} names {record.files or None!r} as the place of its jobs"
+                f"plan {record.number} of run {self.id} has a wrong folder of jobs: {record.files or None!r}"
             )
         return record
 
@@ -217,7 +214,7 @@ class RemoteRunFolder(RunFolder):
         return bool(list(self.objects.find_many([f"plan/{plan}/{CANCELLED}"])))
 
     def _write_plan(self, record: PlanRecord, files: Mapping[str, bytes]) -> None:
-        """Puts the jobs' files, then the record that names their folder, only if there is none: a plan is complete or absent."""
+        """Put the jobs' files first, then the record, unless there is one: a plan is complete or absent."""
         folder = f"plan/{record.number}-{secrets.token_hex(4)}"
         names = [f"{folder}/{name}/job" for name in files]
         self.objects.put_many(list(zip(names, files.values(), strict=True)))
@@ -241,19 +238,19 @@ class RemoteRunFolder(RunFolder):
     def _place_of(self, job: str) -> str:
         return f"{self.plan(JobId(job).plan).files}/{JobId(job).number}"
 
-    # ---- from here to there ----
+    # ---- from the mirror to the store ----
 
     def publish(self) -> None:
-        """Puts everything, and run.json last, which makes it a run."""
+        """Put all files, and run.json last: without it the folder is not a run."""
         files = [file.name for file in Tree(self.path).files()]
         self._put(name for name in files if name != UNPUBLISHED and not name.startswith("jobs/"))
         if not self.objects.create(RECORD, (self.path / UNPUBLISHED).read_bytes()):
             self._anothers = True
-            raise StoreError(f"there is a run {self.id} in the store already", "Run it again: the id is drawn anew.")
+            raise StoreError(f"there is a run {self.id} in the store already", "Run it again: it gets a new id.")
         os.rename(self.path / UNPUBLISHED, self.path / RECORD)
 
     def push(self) -> None:
-        """Puts artifacts before the blocks that refer to them."""
+        """Put artifacts first, then the blocks that refer to them."""
         there = self._there()
         missing = [block.name for block in super().block_names() if block.name not in there]
         for name in missing:
@@ -269,7 +266,7 @@ class RemoteRunFolder(RunFolder):
         return ["/".join([*folder, file.name]) for folder in folders for file in Tree(self.path, folder).files()]
 
     def remove(self) -> None:
-        """Removes run.json first: what a removal that is cut short leaves is not a run."""
+        """Remove run.json first: after an interrupted removal the rest is not a run."""
         with contextlib.suppress(SimferryError):
             if not self._anothers:
                 self.objects.delete([RECORD])
@@ -279,18 +276,18 @@ class RemoteRunFolder(RunFolder):
     def _put(self, names: Iterable[str]) -> None:
         self.objects.put_many([(name, self.path / name) for name in names])
 
-    # ---- from there to here ----
+    # ---- from the store to the mirror ----
 
     def _has(self, name: str) -> bool:
         return (self.path / name).exists()
 
     def _has_since(self, name: str, size: int, when: datetime.datetime) -> bool:
-        """Whether the mirror has a file as it was put at that time: a replication that is tried again replaces its files."""
+        """Whether the mirror has this version of a file. A replication that is tried again replaces its files."""
         path = self.path / name
         return path.exists() and path.stat().st_size == size and path.stat().st_mtime >= when.timestamp()
 
     def _bring(self, name: str, whole: bool = True) -> None:
-        """Bring a file, or all below a folder (`code/`). whole: a folder that is here at all is here whole."""
+        """Copy a file, or all files of a folder (`code/`), to the mirror. whole: a folder in the mirror is always complete."""
         if whole and self._has(name):
             return
         if not name.endswith("/"):
@@ -329,12 +326,12 @@ def write_files(folder: Path, contents: Iterable[tuple[str, bytes]]) -> None:
 
 
 def _is_id(name: str) -> bool:
-    """Whether a name can be a run's: it is a part of addresses."""
+    """Whether a name is valid for a run. It is a part of addresses."""
     return is_name(name) and not re.search("[?#]", name)
 
 
 def _write(path: Path, content: bytes) -> None:
-    """Write a file whole or not at all; without fsync, as the store has it."""
+    """Write a file atomically. It is not synced to the disk, because the store has it."""
     open_file = f"{path.parent}/.{path.name}.{secrets.token_hex(4)}"
     with open(open_file, "wb", buffering=0) as file:
         file.write(content)

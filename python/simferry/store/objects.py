@@ -1,4 +1,4 @@
-"""Objects in a bucket, through obstore: S3 with the usual AWS configuration, and gs:// and az:// as obstore reads theirs."""
+"""Objects in a bucket, with obstore: S3 with the usual AWS configuration, gs:// and az:// with that of obstore."""
 
 import contextlib
 import os
@@ -15,12 +15,12 @@ from ..errors import StoreError, UsageError, nearest
 from ..hints import Extra, Shell
 from ..system.files import writing
 
-AT_ONCE = 64  # requests under way: S3 answers each in tens of milliseconds
-IN_MEMORY = 2000  # objects that are fetched before the first of them is taken
+AT_ONCE = 64  # requests at the same time; S3 answers each in tens of milliseconds
+IN_MEMORY = 2000  # objects that are fetched together
 SCHEMES = ("s3", "gs", "az")
-WHO_ASKS = {
-    "gs": "gcloud auth application-default login, or GOOGLE_APPLICATION_CREDENTIALS, tells it who asks.",
-    "az": "AZURE_STORAGE_ACCOUNT_NAME and AZURE_STORAGE_ACCOUNT_KEY tell it who asks.",
+CREDENTIALS = {
+    "gs": "Credentials come from  gcloud auth application-default login  or GOOGLE_APPLICATION_CREDENTIALS.",
+    "az": "Credentials come from AZURE_STORAGE_ACCOUNT_NAME and AZURE_STORAGE_ACCOUNT_KEY.",
 }
 _used_in: int | None = None  # the process in which obstore's threads run
 T = TypeVar("T")
@@ -28,30 +28,30 @@ Content = bytes | Path
 
 
 class ObjectNotFound(StoreError):
-    """There is no object of that name."""
+    """There is no object with this name."""
 
 
 class UnfitName(StoreError):
-    """An object has a name that no file could have."""
+    """An object has a name that is not valid for a file."""
 
 
 def check_address(address: str) -> None:
-    """Raise UsageError for what is no address of an object store, or one that some service or tool would read as another."""
+    """Raise UsageError if it is not an address of an object store, or if a service or tool could misread it."""
     scheme, _, rest = address.partition("://")
     bucket, _, name = rest.partition("/")
     if scheme not in SCHEMES:
         known = [f"{scheme}://" for scheme in SCHEMES]
         hint = nearest(f"{scheme}://", known) or f"Stores are folders, or {' '.join(known)}"
-        raise UsageError(f"{address} is no store", hint)
+        raise UsageError(f"{address} is not a store", hint)
     if not bucket:
-        raise UsageError(f"{address} names no bucket", f"For instance: {scheme}://my-bucket/simferry")
+        raise UsageError(f"{address} has no bucket", f"Example: {scheme}://my-bucket/simferry")
     if found := re.search(r"[?#\\\x00-\x1f\x7f]", address):
-        raise UsageError(f"{address!r} has a {found[0]!r}, which no address can have", "Choose another name.")
+        raise UsageError(f"{address!r} has a {found[0]!r}, which is not allowed in an address", "Choose another name.")
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", bucket):
-        raise UsageError(f"{address}: {bucket!r} is no bucket's name", f"For instance: {scheme}://my-bucket/simferry")
+        raise UsageError(f"{address}: {bucket!r} is not a bucket name", f"Example: {scheme}://my-bucket/simferry")
     if {".", ".."} & set(name.split("/")):
         raise UsageError(
-            f"{address} has a part '.' or '..', which mean nothing in an address", "Write it without them."
+            f"{address} has a part '.' or '..', which is not allowed in an address", "Write it without them."
         )
 
 
@@ -70,12 +70,12 @@ class Objects:
             raise UsageError(f"{address} has an empty part", f"Is {re.sub('(?<!:)/+', '/', self.address)} meant?")
 
     def below(self, name: str) -> "Objects":
-        """The objects of a folder in this one, over the same connections."""
+        """The objects of a subfolder, with the same connections."""
         return Objects(f"{self.address}/{name}", self.kms_key, self)
 
     @classmethod
     def split(cls, address: str) -> tuple["Objects", str]:
-        """The bucket of an address, and the rest of it."""
+        """The bucket of an address, and the rest of the address."""
         check_address(address)
         scheme, _, rest = address.partition("://")
         bucket, _, name = rest.partition("/")
@@ -91,11 +91,11 @@ class Objects:
         except ImportError:
             raise UsageError(
                 f"{self.address} is an object store, and the package obstore is not installed",
-                Extra("sagemaker") + "  brings all that AWS needs.",
+                Extra("sagemaker") + "  installs all that AWS needs.",
             ) from None
         if self.scheme != "s3":
             with self._explained():
-                # without credentials it asks the machine's metadata service, which few machines have
+                # without credentials obstore asks the machine's metadata service, which few machines have
                 retries: Any = {"max_retries": 3, "retry_timeout": timedelta(seconds=10)}
                 return from_url(f"{self.scheme}://{self.bucket}", retry_config=retries)
         from obstore.auth.boto3 import Boto3CredentialProvider
@@ -104,7 +104,7 @@ class Objects:
 
         with session.asking(self.address):
             if session.session().get_credentials() is None:
-                raise session.CredentialsError(f"there are no AWS credentials to ask for {self.address}", session.LOGIN)
+                raise session.CredentialsError(f"there are no AWS credentials for {self.address}", session.LOGIN)
         with contextlib.suppress(
             session.AccessDenied
         ):  # a user who may not ask about the bucket may still read its objects
@@ -135,21 +135,21 @@ class Objects:
         self.put_many([(name, data)])
 
     def create(self, name: str, data: bytes) -> bool:
-        """Put an object where there is none; False where there is another."""
+        """Put an object unless there is one. Returns False if there is another."""
         from obstore.exceptions import AlreadyExistsError, PreconditionError
 
         with self._explained():
             try:
                 self._store.put(self._full(name), data, mode="create")
             except (AlreadyExistsError, PreconditionError):
-                # the object is ours where the answer was lost and the request was repeated
+                # the object is ours if the answer was lost and the request was repeated
                 return self.get(name) == data
         return True
 
     # ---- many ----
 
     def find_many(self, names: Iterable[str], at_most: int | None = None) -> Iterator[tuple[str, bytes]]:
-        """Those of these objects that are there, in this order. at_most: bytes; a larger one is taken for empty."""
+        """Yields (name, bytes) of the objects that exist, in this order. at_most: bytes; larger objects count as empty."""
 
         def one(name: str) -> bytes | None:
             try:
@@ -166,7 +166,7 @@ class Objects:
             yield from ((name, content) for name, content in zip(some, contents, strict=True) if content is not None)
 
     def get_many(self, names: Iterable[str]) -> Iterator[tuple[str, bytes]]:
-        """The objects of these names, in this order. Raises ObjectNotFound for the first that is not there."""
+        """Yields (name, bytes) of objects, in this order. Raises ObjectNotFound for the first that does not exist."""
         names = list(names)
         found = self.find_many(names)
         for name in names:
@@ -176,13 +176,13 @@ class Objects:
             yield got
 
     def put_many(self, contents: Iterable[tuple[str, Content]]) -> None:
-        """Put objects, the bytes themselves or a file's."""
+        """Put objects, given as bytes or as paths of files."""
         with self._explained():
             _concurrently(lambda item: self._store.put(self._full(item[0]), item[1], max_concurrency=2), list(contents))
 
     def download(self, files: Iterable[tuple[str, Path]]) -> None:
-        """Write objects of any size to files, each whole or not at all. Those that are not there are left out: what S3's
-        console makes of a folder is listed without the slash at the end of its name."""
+        """Write objects of any size to files, each atomically. Objects that do not exist are skipped: S3's console lists its
+        empty objects for folders without the slash at the end."""
 
         def one(item: tuple[str, Path]) -> None:
             name, path = item
@@ -207,12 +207,12 @@ class Objects:
             return sorted((self._short(meta), int(meta["size"])) for meta in self._below(folder))
 
     def listing_with_times(self, folder: str) -> list[tuple[str, int, datetime]]:
-        """Names and sizes of all objects below a folder, and when each was put."""
+        """Names, sizes and times of change of all objects below a folder."""
         with self._explained():
             return [(self._short(meta), int(meta["size"]), meta["last_modified"]) for meta in self._below(folder)]
 
     def versions(self, name: str) -> list[tuple[str, int, str]]:
-        """Names, sizes and ETags of all objects below the folder of a name, or of the one object of that name."""
+        """Names, sizes and ETags of all objects below a folder, or of the one object with this name."""
         with self._explained():
             found = list(self._below(name))
             if not found and name and not name.endswith("/"):
@@ -225,7 +225,7 @@ class Objects:
             yield from page
 
     def folders(self, folder: str = "") -> list[str]:
-        """The names of the folders directly below one."""
+        """The names of the subfolders of a folder."""
         try:
             with self._explained():
                 found = self._store.list_with_delimiter(self._full(folder) or None)["common_prefixes"]
@@ -236,7 +236,7 @@ class Objects:
         return sorted(path.rstrip("/").rpartition("/")[2] for path in found)
 
     def _folders_by_boto3(self, folder: str) -> list[str]:
-        """The same where obstore refuses a whole listing because of one name in it."""
+        """As `folders`, for a bucket whose listing obstore refuses because of one name in it."""
         from ..aws import session
 
         above = self._full(folder)
@@ -257,10 +257,10 @@ class Objects:
         """Turns errors of obstore into errors with a text for users."""
         global _used_in
         _used_in = _used_in or os.getpid()
-        if _used_in != os.getpid():  # in a forked process obstore would wait for ever
+        if _used_in != os.getpid():  # in a forked process obstore would hang
             raise StoreError(
-                f"{self.address} can't be asked by a process that was forked from one that has asked such a store",
-                'multiprocessing.set_start_method("spawn")  starts processes afresh.',
+                f"{self.address} can't be used in this process: it was forked from one that has used an object store",
+                'Start processes without fork: multiprocessing.set_start_method("spawn")',
             )
         try:
             yield
@@ -268,8 +268,8 @@ class Objects:
             kind = type(error)
             if kind.__name__ == "InvalidPathError" or (kind is ValueError and "parse path" in str(error)):
                 raise UnfitName(
-                    f"{self.address}: there is a name that no file could have, with an empty part, .. or a line break",
-                    "Find it, and rename it: " + Shell("aws", "s3", "ls", "--recursive", f"{self.address}/"),
+                    f"{self.address}: an object's name has an empty part, .. or a line break, and can't be that of a file",
+                    "Find and rename it: " + Shell("aws", "s3", "ls", "--recursive", f"{self.address}/"),
                 ) from None
             if not kind.__module__.startswith("obstore") and not isinstance(error, OSError):
                 raise
@@ -277,16 +277,16 @@ class Objects:
             reason = {
                 "PermissionDeniedError": "permission denied",
                 "UnauthenticatedError": "the credentials are not accepted",
-            }.get(kind.__name__, "its service did not answer as it should")
-            hint = WHO_ASKS.get(self.scheme, "")
+            }.get(kind.__name__, "its service gave an unexpected answer")
+            hint = CREDENTIALS.get(self.scheme, "")
             if self.kms_key:
                 hint = (
-                    f"May whoever asks use the key {self.kms_key} (SIMFERRY_KMS_KEY), and does it lie in this region?"
+                    f"Check that you may use the key {self.kms_key} (SIMFERRY_KMS_KEY), and that it is in this region."
                 )
             raise StoreError(f"{self.address} can't be read or written: {reason}", hint) from None
 
     def _check_bucket(self) -> None:
-        """Ask about the bucket, which shows whether the bucket, the region or the credentials are wrong."""
+        """Raises an error if the bucket, the region or the credentials are wrong."""
         if self.scheme == "s3":
             from ..aws.buckets import check_bucket
 
@@ -294,10 +294,10 @@ class Objects:
 
 
 def _concurrently(work: Callable[[Any], T], items: list[Any]) -> list[T]:
-    """work of each item, up to AT_ONCE at a time. Raises the first error; items that have not started by then are left out."""
+    """work(item) for all items, up to AT_ONCE at the same time. Raises the first error; later items are then skipped."""
     if len(items) < 2:
         return [work(item) for item in items]
-    several = max(1, len(items) // (4 * AT_ONCE))  # to a task, as each costs as much as half a request
+    several = max(1, len(items) // (4 * AT_ONCE))  # items of a task: a task costs as much as half a request
     parts = [items[start : start + several] for start in range(0, len(items), several)]
     with ThreadPoolExecutor(min(AT_ONCE, len(parts))) as threads:
         return [done for part in threads.map(lambda part: [work(item) for item in part], parts) for done in part]

@@ -1,4 +1,4 @@
-"""From what a user calls a store or a run to the object: a folder, an address, an id or its beginning."""
+"""Finds stores and runs by the names that users give: a folder, an address, an id or its beginning."""
 
 import os
 from pathlib import Path
@@ -10,7 +10,7 @@ from .run_folder import RunFolder
 
 
 def store_at(store: str | Path | None = None, default: str = DEFAULT_STORE) -> Store:
-    """The store at a folder or an address (s3://bucket/folder): $SIMFERRY_STORE or the default unless told otherwise."""
+    """The store in a folder or at an address (s3://bucket/folder). None stands for $SIMFERRY_STORE, or else the default."""
     store = store or os.environ.get("SIMFERRY_STORE") or default
     if not isinstance(store, (str, Path)):
         raise UsageError(f"store is {store!r}", 'A store is a folder, or an address such as "s3://bucket/folder".')
@@ -22,7 +22,7 @@ def store_at(store: str | Path | None = None, default: str = DEFAULT_STORE) -> S
 
 
 def find_run(name: str | Path, store: str | Path | None = None) -> RunFolder:
-    """A run by its id, the beginning of it, `latest`, its folder or its address."""
+    """A run by its id, the beginning of its id, `latest`, its folder or its address. store: as for `store_at`."""
     if is_address(name):
         above, _, run_id = str(name).rstrip("/").rpartition("/")
         return store_at(above).find(run_id)

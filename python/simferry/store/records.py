@@ -1,6 +1,6 @@
-"""The records of a run folder: run.json, each plan.json and those of jobs.
+"""The records of a run folder: run.json, plan.json and the records of jobs.
 
-Whoever can write to a store has written them, so each field is looked at before it is used.
+Anybody who can write to a store may have written them. Each field is therefore checked before it is used.
 """
 
 import datetime
@@ -18,7 +18,7 @@ from .keys import JobId
 MOST_BYTES = 1 << 26  # of a record
 MOST_JOBS = 100_000  # of a plan
 INPUT_NAME = r"(?!code$|plan$)[A-Za-z][A-Za-z0-9_-]{0,60}"
-Check = Callable[[Any], str]  # what is wrong with a value, in words; empty where nothing is
+Check = Callable[[Any], str]  # what the value has to be, in words, if it is wrong; else empty
 
 
 def _whole(least: int, most: int = 2**31 - 1) -> Check:
@@ -132,7 +132,7 @@ def _is_text(value: Any) -> bool:
 
 
 def _fields(value: Any, fields: Mapping[str, Check]) -> str:
-    """What the first wrong field of an object has to be; empty where all are right."""
+    """What the first wrong field of an object has to be; empty if all are right."""
     if not isinstance(value, dict):
         return "an object"
     for key, check in fields.items():
@@ -146,9 +146,9 @@ def _fields(value: Any, fields: Mapping[str, Check]) -> str:
 
 
 def parsed(data: bytes | None) -> Any:
-    """The value of some JSON. Raises ValueError, with the reason, where it is too long or too deep, or has NaN or Infinity."""
+    """The value of JSON text. Raises ValueError if it is too long, nested too deeply, or has NaN or Infinity."""
     if data is None:
-        raise ValueError("it is no plain file")
+        raise ValueError("it is not a regular file")
     if len(data) > MOST_BYTES:
         raise ValueError(f"it has more than {MOST_BYTES >> 20} MB")
     try:
@@ -158,11 +158,11 @@ def parsed(data: bytes | None) -> Any:
 
 
 def _no_number(text: str) -> None:
-    raise ValueError(f"{text} is no number of JSON's")
+    raise ValueError(f"{text} is not a number of JSON")
 
 
 def read(folder: Path, name: str) -> Any:
-    """The JSON in a file of a folder. Raises FileNotFoundError; StoreError where it can't be read."""
+    """The value of a JSON file in a folder. Raises FileNotFoundError, or StoreError if it can't be read."""
     try:
         return parsed(untrusted.read(folder, name, MOST_BYTES + 1, absent=True))
     except FileNotFoundError:
@@ -173,7 +173,7 @@ def read(folder: Path, name: str) -> Any:
 
 @dataclass(frozen=True)
 class RecordedOptions:
-    """How a run is computed, in the order of run.json. backend_options: called `place` there. Times in seconds."""
+    """How a run is computed, in the order of run.json. backend_options: `place` in run.json. Times are in seconds."""
 
     backend: str
     backend_options: dict[str, Any]
@@ -189,9 +189,9 @@ class RecordedOptions:
 class RunRecord:
     """The content of run.json, in its order.
 
-    version: of the simferry that made it. created: ISO 8601. simulation: as Simulation.spec() gives it. parameters: types by name.
-    streams: the version of the rules for random numbers. own_code: None where the version that made it did not look for any.
-    written: all that the file holds; empty before it is read.
+    version: of the simferry that wrote it. created: ISO 8601. simulation: as Simulation.spec() returns it. parameters: types by
+    name. streams: version of the rules for random numbers. own_code: None if an old version wrote the file, which did not look for
+    own code. written: the whole file; empty before it is read.
     """
 
     version: str = ""
@@ -214,24 +214,24 @@ class RunRecord:
 
     @classmethod
     def of(cls, record: Any, name: object) -> "RunRecord":
-        """name: of run.json in an error. Raises StoreError where a field is not as it has to be."""
+        """name: of the file, for errors. Raises StoreError if a field is wrong."""
         checked = _checked(record, _RUN, name)
         options = RecordedOptions(**_known(RecordedOptions, checked["options"]))
         return cls(**{**_known(cls, checked), "options": options, "written": checked})
 
     def content(self) -> dict[str, Any]:
-        """What run.json holds of it; its store adds the id and the format."""
+        """The fields of run.json; the store adds the id and the format."""
         absent = ["written", *(["own_code"] if self.own_code is None else [])]
         return {**_named(self, *absent), "options": _named(self.options)}
 
 
 @dataclass(frozen=True, kw_only=True)
 class PlanRecord:
-    """The content of a plan.json, in its order. number: that of its folder (0001), whatever the file says; empty before it has one.
+    """The content of a plan.json, in its order. number: the name of its folder (0001); empty before it has one.
 
-    replications: of each condition, that were wanted. to_do: how many were missing. limit: seconds that each job may take; None
-    where no money is counted. types, hosts: then a job's instances. backend_options: called `place` in plan.json.
-    files: where an object store has the jobs' files. changed_code: hashes by name.
+    replications: wanted for each condition. to_do: how many were missing. limit: maximum run time of a job in seconds; None if no
+    cost is counted. types, hosts: instances of a job, with a limit. backend_options: `place` in plan.json. files: the folder with the
+    jobs' files in an object store. changed_code: hashes by name.
     """
 
     reason: str
@@ -250,7 +250,7 @@ class PlanRecord:
 
     @classmethod
     def of(cls, record: Any, path: Path) -> "PlanRecord":
-        """Raises StoreError where a field is not as it has to be."""
+        """Raises StoreError if a field is wrong."""
         checked = _checked(record, _PLAN, path)
         created = datetime.datetime.fromisoformat(checked["created"])
         return cls(**{**_known(cls, checked), "created": created, "number": path.parent.name})
@@ -284,15 +284,15 @@ def _named(record: Any, *absent: str) -> dict[str, Any]:
 def _checked(record: Any, fields: Mapping[str, Check], name: object) -> dict[str, Any]:
     if problem := _fields(record, fields):
         raise StoreError(
-            f"{name} can't be read: it has to be {problem}", "It was damaged, or written by something else."
+            f"{name} can't be read: it has to be {problem}", "The file is damaged, or simferry did not write it."
         )
     return dict(record)
 
 
 def read_job(folder: Path, name: str) -> dict[str, Any]:
-    """What is known of a job or a driver: its state, and the process that sees to it. Empty where that can't be read.
+    """The record of a job or a driver: its state, and its process. Empty if it can't be read.
 
-    What is there but is no process's number and time is left out: nothing is done to a process that a record does not name.
+    A process whose number or start time is not valid is left out, so that no other process is ended in its place.
     """
     try:
         found = read(folder, name)

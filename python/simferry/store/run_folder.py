@@ -1,13 +1,13 @@
-"""A run folder: what lies where in it, and its reading and writing.
+"""A run folder: its layout, and how it is read and written.
 
-run.json            what the run is; never changes
+run.json            the record of the run; never changes
 conditions.csv      id and parameters
 plan/NNNN/          one per submission: plan.json, and a folder with a file `job` per job
 code/               the script, its helper files, constants, the worker
-input/              files of the user's that came along (see inputs.py)
+input/              input files that were uploaded (see inputs.py)
 blocks/             one file per finished block
 artifacts/          files that replications wrote: artifacts/<condition>/<replication>/
-jobs/               per job: what was asked of the backend, its state, its log
+jobs/               per job: its state and its log
 results.parquet     the collected table; can always be rebuilt
 """
 
@@ -31,18 +31,18 @@ from .keys import BlockName, JobId
 from .records import PlanRecord, RunRecord
 
 CANCELLED = "cancelled"
-LOCK = "driver.lock"  # in jobs/: whoever computes the run holds it
+LOCK = "driver.lock"  # in jobs/; the driver of the run holds it
 MOST_BYTES = 1 << 32  # of a block, and of conditions.csv
-FORMAT = 2  # of run folders; a folder with a higher one was written by a newer simferry
+FORMAT = 2  # of run folders; a newer simferry writes higher numbers
 
 
 def read_plan(path: Path) -> PlanRecord:
-    """A plan's record; its number is that of its folder, whatever it says."""
+    """The record of a plan."""
     return PlanRecord.of(records.read(path.parent, path.name), path)
 
 
 def read_block(run: Path, name: str) -> bytes:
-    """The bytes of a block; empty where something that is not a file has its name. Raises StoreError where nothing has."""
+    """The bytes of a block; empty if it is not a regular file. Raises StoreError if it does not exist."""
     try:
         data = untrusted.read(run, f"blocks/{name}", MOST_BYTES + 1, absent=True)
     except OSError as error:
@@ -51,7 +51,7 @@ def read_block(run: Path, name: str) -> bytes:
 
 
 class Home(Protocol):
-    """What a run asks of the store that it lives in (folder_store.Store)."""
+    """The part of a store (folder_store.Store) that its runs use."""
 
     @property
     def address(self) -> str: ...
@@ -63,20 +63,20 @@ class Home(Protocol):
 
 
 class RunFolder:
-    """One run's folder on this machine, in the store `home`.
+    """A run folder on this machine, in the store `home`.
 
-    What a store elsewhere does otherwise is in mirror.py: there this folder is a mirror, and `look`, `publish`, `push`
-    and `bring_artifacts`, which have nothing to do here, carry files between the two.
+    For object stores, mirror.py derives from it: this folder is then a mirror, and `look`, `publish`, `push` and the `bring_`
+    functions copy files between mirror and store.
     """
 
     seconds_between_looks = 0.25
-    note = ""  # about where the run is computed; shown once, when it is made
+    note = ""  # of the backend; shown when the run is created
 
     def __init__(self, path: Path, home: Home) -> None:
         self.path, self.home = path, home
         self.id = path.name
-        if not self.id.isprintable():  # also bytes that are no UTF-8
-            raise StoreError(f"the name of the folder {str(path)!r} can't be that of a run", "Rename it.")
+        if not self.id.isprintable():  # also bytes that are not UTF-8
+            raise StoreError(f"the folder name {str(path)!r} is not valid for a run", "Rename the folder.")
         try:
             record = records.read(path, "run.json")
         except FileNotFoundError:
@@ -91,41 +91,40 @@ class RunFolder:
 
     @property
     def address(self) -> str:
-        """The run's address, as a user would write it."""
+        """The run's address as users write it."""
         return str(self.path)
 
     @property
     def handle(self) -> str:
-        """What a user calls it by in a command: its id where its store is the default, else its address."""
+        """The name of the run in commands: its id if its store is the default, else its address."""
         return self.id if self.home.is_default else self.address
 
     def command(self, verb: str, **options: Any) -> Command:
-        """A command about it, to be shown and pasted."""
+        """A command with this run, for hints."""
         return Command(verb, self.handle, **options)
 
     def look(self) -> None:
-        """Forget the last listing: there may be more now."""
+        """Forget the last listing of plans and blocks, so that new ones are found."""
 
     def publish(self) -> None:
-        """Called when the folder is complete: from now on the run can be found."""
+        """Make the complete run visible in the store."""
 
     def push(self) -> None:
-        """Bring to the store what was computed on this machine."""
+        """Copy new blocks and artifacts of this machine to the store."""
 
     def bring_artifacts(self, below: str = "") -> Path:
-        """Bring artifacts to this machine, of one replication (`3/17`) or all; returns their folder."""
+        """Copy artifacts to this machine, those of one replication (`3/17`) or all. Returns their folder."""
         return self.path / "artifacts" / below
 
     def bring_conditions(self) -> Path:
-        """Bring the table of conditions to this machine; returns its path."""
+        """Copy the table of conditions to this machine. Returns its path."""
         return self.path / "conditions.csv"
 
     def bring_input(self, name: str) -> Path:
-        """Bring an input that came along to this machine; returns its folder."""
+        """Copy an uploaded input to this machine. Returns its folder."""
         return self.path / "input" / name
 
     def remove(self) -> None:
-        """Remove the run."""
         shutil.rmtree(self.path, ignore_errors=True)
 
     @property
@@ -141,7 +140,7 @@ class RunFolder:
         return self.path / "jobs"
 
     def block_names(self) -> list[BlockName]:
-        """The finished blocks, from a listing alone."""
+        """The names of finished blocks, sorted."""
         try:
             names = os.listdir(self.blocks)
         except OSError as error:
@@ -149,12 +148,12 @@ class RunFolder:
         return sorted((b for b in map(BlockName.parse, names) if b), key=lambda b: b.name)
 
     def read_blocks(self, names: Iterable[str]) -> Iterator[tuple[str, bytes]]:
-        """The bytes of blocks, with their names."""
+        """Yields (name, bytes) of blocks."""
         for name in names:
             yield name, read_block(self.path, name)
 
     def set_aside(self, block: str) -> str:
-        """Move a damaged block where nobody reads it; returns its new address."""
+        """Move a damaged block into the folder damaged/. Returns its new address."""
         folder = self.path / "damaged"
         with writing(folder):
             folder.mkdir(exist_ok=True)
@@ -166,14 +165,14 @@ class RunFolder:
         return [read_plan(path) for path in sorted(paths) if re.fullmatch("[0-9]{4,9}", path.parent.name)]
 
     def plan(self, number: str) -> PlanRecord:
-        """The plan of that number (0001)."""
+        """The plan with this number (0001). Raises StoreError."""
         for plan in self.plans():
             if plan.number == number:
                 return plan
         raise StoreError(f"plan {number} of run {self.id} is no longer in {self.address}")
 
     def cancel_plan(self) -> None:
-        """Ask the driver of the last plan, on any machine, to start no more jobs."""
+        """Tell the driver of the last plan, on any machine, to start no more jobs."""
         if plans := self.plans():
             with writing(self.path):
                 (self.path / "plan" / plans[-1].number / CANCELLED).touch()
@@ -183,7 +182,7 @@ class RunFolder:
 
     @property
     def inputs(self) -> dict[str, dict[str, Any]]:
-        """The run's inputs (see inputs.py): by name place, mode, sharded, version."""
+        """The run's inputs (see inputs.py): by name their place, mode, sharded and version."""
         return self.record.inputs
 
     def job_folder(self, job: str) -> Path:
@@ -192,13 +191,13 @@ class RunFolder:
 
     @property
     def replications(self) -> int:
-        """How many replications of each condition are wanted, after all extensions."""
+        """The number of replications wanted for each condition, after all extensions."""
         return max([self.record.replications, *(plan.replications for plan in self.plans())])
 
     def add_plan(self, record: PlanRecord, jobs: Mapping[str, Callable[[str], bytes]]) -> str:
-        """Put a whole plan into the folder; returns its number. Raises RunBusy where another process has added one meanwhile.
+        """Write a plan. Returns its number. Raises RunBusy if another process has added one meanwhile.
 
-        jobs: by its number (0001) a function that makes a job's file, given the number of the plan.
+        jobs: by job number (0001), a function that makes the job's file from the number of the plan.
         """
         number = f"{len(self.plans()) + 1:04d}"
         self._write_plan(replace(record, number=number), {name: make(number) for name, make in jobs.items()})
@@ -226,8 +225,8 @@ class RunFolder:
                 raise
 
     def busy(self) -> RunBusy:
-        return RunBusy(f"run {self.id} was just taken up by another process", self.command("watch"))
+        return RunBusy(f"another process has just started to compute run {self.id}", self.command("watch"))
 
     def job_address(self, job: str) -> str:
-        """Where that folder is in the store."""
+        """The address of a job's folder in the store."""
         return f"{self.job_folder(job)}/"

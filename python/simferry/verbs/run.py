@@ -24,7 +24,7 @@ from ..jobs.streams import note_other_version
 from ..results import collect, same_seeds
 from ..results import table as results
 from ..screen import shown_progress
-from ..store.folder_store import pass_over
+from ..store.folder_store import warn_of_skipped
 from ..store.places import find_run, store_at
 from ..store.run_folder import RunFolder
 from ..sweep import own_code
@@ -435,5 +435,5 @@ def standing(store: str | Path | None = None) -> list[tuple[Run, Progress]]:
         try:
             found.append((one, one.status()))
         except StoreError as error:
-            pass_over(one.id, error)
+            warn_of_skipped(one.id, error)
     return found

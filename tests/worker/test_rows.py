@@ -152,7 +152,7 @@ def simulate(n):
 def test_two_values_of_one_name_are_refused(tmp_path, value):
     code = f"import pandas as pd\ndef simulate():\n    return pd.{value}"
     run = sf.run(write(tmp_path, "simulate.py", code), replications=2, store=tmp_path / "runs")
-    says = "the simulation returned two values of the name 'a': rename one of them"
+    says = "the simulation returned two values with the name 'a': rename one of them"
     assert run.errors()["message"].tolist() == [says] * 2
 
 

@@ -1,7 +1,7 @@
 """The worker: runs the stretches of one job beside the simulation, and writes blocks.
 
-It travels with the simulation, as plain files in the folder `simferry_worker` beside worker.py or worker.R, which start it:
-names of its own would take the place of a user's module `rows` or `blocks`. Each .R file does in R what the .py file of its
-name does in Python. That needs numpy, and cloudpickle where a function object was sent; R needs base R alone. simferry itself
+Its files are copied to the simulation, into the folder `simferry_worker` beside worker.py or worker.R, which start it. The folder
+keeps its modules apart from the user's own, which may also be called `rows` or `blocks`. Each .R file does in R what the .py
+file of the same name does in Python. Python needs numpy, and cloudpickle for function objects. R needs only base R. simferry
 need not be installed.
 """

@@ -1,4 +1,4 @@
-"""The stream of a Python process that a simulation starts, below a command, a script or a function; below.R tells how it is numbered."""
+"""The stream of a Python process that a command, script or function starts. below.R explains how such processes are numbered."""
 
 import atexit
 import os

@@ -1,4 +1,4 @@
-"""The block format: tables of a few column types in one gzip member, written by the workers and read by everybody.
+"""The block format: tables of a few column types in one gzip member. Workers write blocks.
 
 After decompression: a text header, an empty line, then the columns one after the other, little endian.
 
@@ -9,10 +9,10 @@ After decompression: a text header, an empty line, then the columns one after th
     double: mean
 
 double is 8 bytes (R's NA is the NaN with low word 1954); integer and logical are int32 (-2^31 is NA); string is an int32
-byte length for each row (-1 is NA), then the UTF-8 of all rows; raw is the same with any bytes, and no NA. gzip's own
-checksum and length prove the file whole.
+byte length for each row (-1 is NA), then the UTF-8 of all rows; raw is the same with any bytes, and no NA. gzip's
+checksum and length show whether the file is complete.
 
-This file travels with the worker into images that have no simferry: it needs numpy alone.
+This file is copied with the worker into images without simferry: it needs only numpy.
 """
 
 import math
@@ -31,19 +31,19 @@ _DTYPES: dict[str, np.dtype[Any]] = {"double": np.dtype("<f8"), "integer": np.dt
 
 
 class DamagedBlock(Exception):
-    """The bytes are not a whole block."""
+    """The bytes are not a complete block."""
 
 
 @dataclass
 class Column:
-    """One column. kind: double, integer, logical, string or raw. values: an array of that kind; for the last two the byte lengths."""
+    """One column. kind: double, integer, logical, string or raw. values: an array of that kind; for string and raw, byte lengths."""
 
     kind: str
     values: np.ndarray
     text: bytes = b""
 
     def strings(self) -> list[str | None]:
-        """The texts of a string column; bytes that are no UTF-8 are shown as \\x and their hexadecimal digits."""
+        """The texts of a string column. Bytes that are not UTF-8 become \\x and two hexadecimal digits."""
         out: list[str | None] = []
         start = 0
         for length in self.values.tolist():
@@ -65,7 +65,7 @@ class Block:
     tables: list[Table]
 
     def table(self, name: str) -> Table:
-        """Its first table of that name. Raises DamagedBlock where it has none."""
+        """The first table with this name. Raises DamagedBlock if there is none."""
         for table in self.tables:
             if table.name == name:
                 return table
@@ -85,7 +85,7 @@ def numbers(kind: str, values: Any) -> Column:
 
 
 def as_text(value: Any) -> str:
-    """A value that stands among texts, as R writes it, with all of its digits."""
+    """A value of a text column, as R writes it, with all its digits."""
     if isinstance(value, bool):
         return "TRUE" if value else "FALSE"
     if isinstance(value, float):
@@ -94,7 +94,7 @@ def as_text(value: Any) -> str:
         return str(int(value)) if value.is_integer() and abs(value) < 2**53 else repr(value)
     try:
         return str(value)
-    except ValueError:  # a whole number of more digits than Python writes
+    except ValueError:  # Python limits the digits of integers that it writes
         return hex(value)
 
 
@@ -113,9 +113,9 @@ def encode(block: Block) -> bytes:
 
 
 def decode(data: bytes) -> Block:
-    """Takes the memory that the header declares, and no more.
+    """Raises DamagedBlock if the bytes are incomplete or changed, or do not agree with their header.
 
-    Raises DamagedBlock when the bytes are cut short, changed, or something else, or hold more or less than the header declares.
+    Uses no more memory than the header declares.
     """
     try:
         return _decoded(_Unpacked(data))
@@ -124,15 +124,15 @@ def decode(data: bytes) -> Block:
 
 
 class _Unpacked:
-    """The content of a gzip member, as far as it is asked for."""
+    """The content of a gzip member, decompressed only as far as needed."""
 
     def __init__(self, data: bytes) -> None:
         self.data, self.at = memoryview(data), 0
         self.expand = zlib.decompressobj(31)
-        self.ahead = memoryview(b"")  # unpacked, and not taken yet
+        self.ahead = memoryview(b"")  # decompressed, and not returned yet
 
     def some(self, most: int) -> bytes | memoryview:
-        """Up to so many bytes; none at the end, which is there and right."""
+        """At most so many bytes; none at the end of a complete member."""
         if self.ahead:
             ready, self.ahead = self.ahead[:most], self.ahead[most:]
             return ready
@@ -147,7 +147,7 @@ class _Unpacked:
         return b""
 
     def header(self) -> bytes:
-        """All before the first empty line."""
+        """The text before the first empty line."""
         head, end, magic = bytearray(), -1, MAGIC.encode()
         while end < 0:
             more = self.some(_STEP)
@@ -155,13 +155,13 @@ class _Unpacked:
             if head[: len(magic)] != magic[: len(head)]:
                 raise DamagedBlock(f"begins with {_first_words(head)!r}, not {MAGIC!r}")
             if not more or len(head) > _LONGEST_HEADER:
-                raise DamagedBlock("it has no header that ends")
+                raise DamagedBlock("its header has no end")
             end = head.find(b"\n\n", max(0, len(head) - len(more) - 1))
         self.ahead = memoryview(bytes(head[end + 2 :]))
         return bytes(head[:end])
 
     def take(self, size: int) -> bytearray:
-        """So many bytes. What a header says that there are takes memory only as it comes."""
+        """Exactly so many bytes. Memory is used only for bytes that exist, whatever the header declares."""
         out = bytearray()
         while (left := size - len(out)) > 0:
             if not (more := self.some(min(left, _PART))):
@@ -204,7 +204,7 @@ def _decoded(content: _Unpacked) -> Block:
             if key in ("string", "raw"):
                 text = bytes(content.take(int(values[values > 0].sum(dtype=np.int64))))
             name = _unescape(value)
-            while name in table.columns:  # none is lost, whatever a worker was given to write
+            while name in table.columns:  # equal names: no column is lost
                 name += "_result"
             table.columns[name] = Column(key, values, text)
     content.end()
@@ -220,7 +220,7 @@ def _unescape(text: str) -> str:
 
 
 def _utf8(text: str) -> bytes:
-    """What came in as bytes that are no UTF-8 (surrogateescape) goes out as those bytes; other lone surrogates as \\u and digits."""
+    """The text in UTF-8. Bytes that were not UTF-8 (surrogateescape) become the same bytes again; other lone surrogates \\u and digits."""
     try:
         return text.encode("utf-8", "surrogateescape")
     except UnicodeEncodeError:

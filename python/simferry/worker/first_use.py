@@ -1,4 +1,4 @@
-"""`random` and `np.random`, seeded at their first use in a replication: where nobody uses them this costs nothing."""
+"""Seeds `random` and `np.random` at their first use in a replication. This costs no time if they are not used."""
 
 import random
 from typing import Any
@@ -11,7 +11,7 @@ _NAMES = ("random", "getrandbits", "seed", "getstate", "setstate")
 
 
 class RandomAtFirstUse:
-    """Python's own generator. Its class is another one until it is used: most of its methods call a few, which that one has."""
+    """Python's own generator. Until its first use it has another class, which overrides the few methods that all others call."""
 
     def __init__(self) -> None:
         inst: random.Random = random._inst
@@ -44,7 +44,7 @@ class RandomAtFirstUse:
                 streams.seed_random(random, stream)
 
         self.unseeded = Unseeded
-        # the module's functions are methods that are bound already: these are the ones that call no other
+        # the module's functions are bound methods; these are the ones that call no others
         self.before = {name: getattr(random, name) for name in _NAMES}
         seed = self.before["seed"]
         for name in _NAMES:
@@ -79,7 +79,7 @@ class RandomAtFirstUse:
         inst = self.inst
         if inst.__class__ is not self.unseeded:
             inst.__class__ = self.unseeded
-            inst.gauss_next = None  # type: ignore[attr-defined]  # the second of a pair of draws
+            inst.gauss_next = None  # type: ignore[attr-defined]  # the stored second draw of a pair
 
     def remove(self) -> None:
         self.inst.__class__ = self.settled
@@ -108,7 +108,7 @@ class Lock:
 
 
 def numpy_at_first_use() -> Lock:
-    """Sets its `unseeded` and np.random is seeded when it is used."""
+    """The lock of np.random. After `unseeded` is set, the next use of np.random seeds it."""
 
     class MT19937(np.random.MT19937):
         @property

@@ -1,9 +1,8 @@
-"""Working directories: each process has one of its own, which shows the files that came along with the script.
+"""Working directories: each process has its own, with copies of the included files, made once for a process.
 
-They are copies, made once for a process. What a replication wrote there is found by names, sizes and times, moved away, and
-what it had changed is made anew. Of large files only one copy is shared by all processes: a link. A process that finds one
-of those written to keeps nothing of what it has not saved yet, and the job is done again with copies of all.
-docs/decisions/working-directories.md tells why.
+Files that a replication wrote are found by names, sizes and times, and moved away; changed files are copied again. Large files are
+shared by all processes, through links. If a shared file has changed, the process drops the results that it has not saved, and the
+job runs again with copies of all files. docs/decisions/working-directories.md has the reasons.
 """
 
 import contextlib
@@ -16,14 +15,14 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-# what simferry puts beside the script
+# files that simferry puts beside the script
 WORKER_FILES = {"worker.R", "worker.py", "simferry_worker", "profile.R", "cluster.R", "private_mount.sh"}
 COPIED_BYTES, COPIED_FILES = (
     16 * 2**20,
     1000,
-)  # of the included files together, for each process; what is above is shared
+)  # of all included files together, for each process; larger files are shared
 LONG_AGO = 1_000_000_000 * 10**9  # the time set on all folders: a new entry in a folder changes it
-CLOCK_STEP = 0.02  # seconds; the times that a file system writes down are coarser than the clock
+CLOCK_STEP = 0.02  # seconds; times of files are coarser than the clock
 
 Stamp = tuple[int, ...]
 
@@ -102,14 +101,14 @@ class Folder:
         self.path, self.spare, self.shared = path, spare, included.shared
         self.folders, self.files = list(included.folders), dict(included.files)
         self.stamps: dict[str, Stamp] = {}
-        self.home = path.resolve()  # where functions begin
+        self.home = path.resolve()  # the current directory at the start of each replication
         path.mkdir(parents=True, exist_ok=True)
         for entry in list(path.iterdir()):
             remove(entry)
         self.make()
 
     def make(self) -> None:
-        """Make what is not there."""
+        """Create the folders and files that are missing."""
         for name in ["", *self.folders]:
             path = self.path / name
             if not path.is_dir():
@@ -124,11 +123,11 @@ class Folder:
                 self.stamps[name] = stamp(path)
         for name in ["", *self.folders]:
             if os.stat(self.path / name).st_mtime_ns != LONG_AGO:
-                with contextlib.suppress(PermissionError):  # a folder of somebody else's, such as a container's output
+                with contextlib.suppress(PermissionError):  # a folder of another user, such as a container's output
                     os.utime(self.path / name, ns=(LONG_AGO, LONG_AGO))
 
     def changed(self) -> bool:
-        """Whether anything was written since it was made. A microsecond for each folder and file."""
+        """Whether anything was written since `make`. Takes a microsecond for each folder and file."""
         try:
             if os.getcwd() != str(self.home):
                 return True
@@ -140,7 +139,7 @@ class Folder:
             return True
 
     def written(self, below: str = "") -> Iterator[str]:
-        """The names of what is there and does not belong there as it is; of a folder its own name alone."""
+        """The names of new and changed files and folders. For a new folder, only its own name."""
         for entry in sorted(os.scandir(self.path / below), key=lambda entry: entry.name):
             name = os.path.join(below, entry.name)
             if is_cache(entry.name):
@@ -152,12 +151,12 @@ class Folder:
                 yield name
 
     def tidy(self, keep: Path | None = None) -> list[str]:
-        """Make it as it was. keep: the folder into which all is moved that was written. Returns its names."""
+        """Restore the initial state. keep: a folder to which new and changed files are moved. Returns their names."""
         found = []
         make_writable(self.path)
         for name in list(self.written()):
             path = self.path / name
-            if self._is_unchanged(name):  # its content is the same
+            if self._is_unchanged(name):
                 remove(path)
                 continue
             found.append(name)

@@ -21,7 +21,7 @@ from .job import Job
 
 
 def load_function(job: Job) -> tuple[Callable[..., Any], dict[str, Any]]:
-    """The function, of the script in ROOT/input/code or sent as an object, and the constants that it is given every time."""
+    """The function, from the script in ROOT/input/code or from a pickle, and the constants that it gets in each call."""
     if job.objects:
         sent: tuple[Callable[..., Any], dict[str, Any]] = unpickled(
             (job.code / job.objects).read_bytes()  # written by the user who started the run
@@ -33,12 +33,12 @@ def load_function(job: Job) -> tuple[Callable[..., Any], dict[str, Any]]:
 _SORTED = (str, bytes, int, float, complex, bool, type(None), tuple, frozenset)
 
 
-# Python's own: the one in C takes no other way to fill a set
+# the one written in Python: the one in C does not let us change how sets are filled
 _Unpickler: Any = pickle._Unpickler
 
 
 class _SetsInOrder(_Unpickler):  # type: ignore[misc]  # typeshed has only the class in C
-    """A set's order follows from that in which it was filled: a pickle has the sending process's, which is another each time."""
+    """Fills sets in sorted order. Their order follows from the order of filling, and that of a pickle differs between processes."""
 
     def in_order(self, items: list[Any]) -> list[Any]:
         with contextlib.suppress(Exception):  # a repr that raises
@@ -62,13 +62,13 @@ class _SetsInOrder(_Unpickler):  # type: ignore[misc]  # typeshed has only the c
 
 
 def unpickled(data: bytes) -> Any:
-    if pickle.ADDITEMS in data or pickle.FROZENSET in data:  # else the fast way
+    if pickle.ADDITEMS in data or pickle.FROZENSET in data:  # otherwise the faster unpickler does
         return _SetsInOrder(io.BytesIO(data)).load()
     return pickle.loads(data)
 
 
 def load_script(job: Job) -> types.ModuleType:
-    """The script as a module, from the working directory: what it does relative to its own place stays there too."""
+    """The script as a module, loaded from the working directory, so that paths relative to the script are in it."""
     spec = importlib.util.spec_from_file_location(Path(job.script).stem, Path(job.script).resolve())
     assert spec and spec.loader
     module = importlib.util.module_from_spec(spec)
@@ -84,7 +84,7 @@ def takes_rng(function: Callable[..., Any]) -> bool:
 
 
 def arguments_of(function: Callable[..., Any]) -> list[tuple[str, bool]]:
-    """Names of a function's arguments and whether each may be left out; `**` is called `...`, as R has it."""
+    """The names of a function's arguments, and whether each has a default. `**` is called `...`, as in R."""
     out = []
     for p in inspect.signature(function).parameters.values():
         if p.kind is p.VAR_KEYWORD:
@@ -95,11 +95,11 @@ def arguments_of(function: Callable[..., Any]) -> list[tuple[str, bool]]:
 
 
 class FunctionRunner:
-    """Calls the function, each replication on its own stream."""
+    """Calls the function. Each replication has its own stream."""
 
     def __init__(self, job: Job) -> None:
         self.job = job
-        # what the script draws when it is loaded is the same in every process
+        # the script draws the same numbers in every process while it is loaded
         loading = streams.derive(b"load", job.seed)
         streams.loading = loading
         hooks.start(loading)
@@ -107,7 +107,7 @@ class FunctionRunner:
         below.count_processes(
             tempfile.mkdtemp(prefix="processes-", dir=job.scratch), str(job.code.resolve() / "profile.R")
         )
-        self.random = RandomAtFirstUse()  # before the script takes functions of that module for its own
+        self.random = RandomAtFirstUse()  # before the script imports functions of that module
         self.function, self.constants = load_function(job)
         self.rng = takes_rng(self.function)
         self.stream = streams.Replications()
@@ -141,7 +141,7 @@ class FunctionRunner:
         else:
             words = [*self.job.keys[row].view("<u4").tolist(), replication]
             np.random.mtrand._rand.seed(words)
-            # another number: both are Mersenne twisters, and would give the same numbers
+            # another seed: both are Mersenne twisters, and would draw the same numbers
             random._inst.seed(int.from_bytes(b"random" + np.array(words, dtype="<u4").tobytes(), "little"))
         if streams.made:
             streams.renew_made()

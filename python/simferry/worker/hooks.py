@@ -21,9 +21,9 @@ HOOK = os.path.join("simferry_worker", "startup")
 _fork = b""  # the key of the child that is about to be forked
 
 
-def start(key: bytes, works_for_its_parent: bool = False) -> None:
+def start(key: bytes, is_helper: bool = False) -> None:
     """Start drawing from the stream of this key. Called at the start of the process (startup/sitecustomize.py)."""
-    streams.helper = works_for_its_parent
+    streams.helper = is_helper
     if streams.helper:
         streams.loading = key
     install()

@@ -109,7 +109,7 @@ def in_container(job: Job) -> bool:
 
 
 def give_up(job: Job, text: str) -> NoReturn:
-    """Ends the whole job, from the supervisor or from one of its processes."""
+    """End the whole job, from the supervisor or from one of its processes."""
     # in a container under the contract of SageMaker the second file becomes the ExitMessage of the job
     for folder in [job.root, *([CONTRACT / "output"] if in_container(job) else [])]:
         leave_message(folder, text)

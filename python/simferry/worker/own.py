@@ -24,7 +24,7 @@ _IMPORTERS = {"import_module", "__import__", "run_module"}
 
 
 class Own(NamedTuple):
-    """name: of a module or an R package, else the file's path. hash: the MD5 of its content, which R computes too."""
+    """name: of a module or an R package, else the file's path. hash: MD5 of the content, because R has no other hash."""
 
     name: str
     path: str
@@ -116,7 +116,7 @@ def reachable(
 
 
 def _mentioned(tree: ast.AST, package: str) -> tuple[set[str], list[str], list[str]]:
-    """Names of modules, folders that are put on sys.path, and whole paths of Python files. package: what relative imports begin at."""
+    """Names of modules, folders added to sys.path, and absolute paths of Python files. package: the base of relative imports."""
     names: set[str] = set()
     folders, files = [], []
     for node in ast.walk(tree):
@@ -151,9 +151,7 @@ def loaded(code: Path) -> dict[str, str]:
     """Own modules that this process has imported: name -> path."""
     out = {}
     for name, module in list(sys.modules.items()):
-        with contextlib.suppress(
-            Exception
-        ):  # whatever stands in sys.modules; and not vars(), which would load a lazy module
+        with contextlib.suppress(Exception):  # sys.modules may hold any object; vars() would load a lazy module
             path = object.__getattribute__(module, "__dict__").get("__file__")
             if isinstance(path, str) and is_own(name, path, code):
                 out[name] = path
@@ -165,9 +163,9 @@ def with_hashes(found: dict[str, str]) -> list[Own]:
 
 
 class News:
-    """Own modules that this process has loaded and the run does not know, or knows with another content; as text.
+    """Own modules that this process has loaded, and that the run's record does not have with this content; as text.
 
-    known: of the job file, a line for each: hash, name.
+    known: from the job file, a line for each module: hash, name.
     """
 
     def __init__(self, code: Path, known: str) -> None:
@@ -184,7 +182,7 @@ class News:
             for name, path in (loaded(self.code) if given is None else given).items():
                 if name not in self.hashed and is_own(
                     name, path, self.code
-                ):  # at its first sight, soon after it was read
+                ):  # hashed as soon as it is found, before it can change
                     self.hashed[name] = Own(name, path, hash_of(path))
             new = [one for one in self.hashed.values() if f"{one.hash} {one.name}" not in self.known]
             self.text = "\n".join("\t".join((one.hash, one.name, one.path)) for one in sorted(new))

@@ -87,7 +87,9 @@ class Process:
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("always")  # before the script is loaded: it may set filters of its own
-                warnings.simplefilter("ignore", ResourceWarning)  # as in plain Python: open(...).write(...) is common
+                warnings.simplefilter(
+                    "ignore", ResourceWarning
+                )  # as Python does by default; open(...).write(...) is common
                 if job.kind == "function":
                     scratch = job.scratch
                     self.folder = enter(
@@ -107,7 +109,7 @@ class Process:
                     for stretch in span:
                         self.stretch(*stretch)
             self.flush()
-        except KeyboardInterrupt:  # keep what is whole
+        except KeyboardInterrupt:  # keep complete replications
             whole = min(len(self.condition), len(self.replication), len(self.ok), len(self.seconds))
             self.keep_first(self.checked if self.folder else whole)
             self.flush()
@@ -250,7 +252,7 @@ class Process:
         if self.job.keep_files and self.folder and os.path.lexists(self.folder.path / "value.pkl"):
             raise Refused(
                 f"the simulation returned {kind_phrase(value)}, which is kept as value.pkl, and wrote a file of that name: "
-                "call the file otherwise"
+                "give the file another name"
             )
         try:
             data = pickled(value)
@@ -281,7 +283,7 @@ class Process:
     def record_seed(self, function: str, seed: Any) -> None:
         row, replication = self.current
         if isinstance(seed, (int, float, str, bytes, np.integer)):  # arrays may be long
-            with contextlib.suppress(Exception):  # an integer of the user's own kind may refuse to be shown
+            with contextlib.suppress(Exception):  # the user's own kind of integer may raise when it is printed
                 self.set_seeds.add(self.job.ids[row], replication, function, seed)
 
     def seconds_per_block(self, now: float) -> float:
@@ -296,7 +298,7 @@ class Process:
             marker_file(self.job, self.number).unlink(missing_ok=True)
         if self.condition:
             if os.getppid() != self.job.supervisor:
-                os._exit(1)  # the supervisor is gone: another submission takes up the run
+                os._exit(1)  # the supervisor is gone: another submission may already run these replications
             if name := self.job.included.shared_changed():
                 give_up(self.job, f"shared: {name}")
             self.sequence += 1

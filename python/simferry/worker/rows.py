@@ -1,4 +1,4 @@
-"""What replications returned, as rows: tables of a block, one for each distinct set of columns."""
+"""Converts values of replications into rows: tables of a block, one for each distinct set of columns."""
 
 import contextlib
 import inspect
@@ -12,11 +12,11 @@ from . import blocks
 
 
 class Refused(Exception):
-    """A replication returned something that can't be kept: it has failed."""
+    """A replication returned a value that can't be kept. The replication fails."""
 
 
 def as_rows(value: Any) -> dict[str, list[Any]] | None:
-    """Columns of equal length; None where the value is no table and has to be kept whole."""
+    """The value as columns of equal length; None if it is not a table. Raises Refused."""
     if value is None:
         return {}
     if inspect.isroutine(value) or inspect.isclass(value) or hasattr(value, "fileno") or inspect.isgenerator(value):
@@ -28,7 +28,7 @@ def as_rows(value: Any) -> dict[str, list[Any]] | None:
         return {"value": [value]}
     if hasattr(value, "_asdict"):
         value = value._asdict()
-    if hasattr(value, "to_frame") and hasattr(value, "to_dict"):  # a pandas.Series: its index are names
+    if hasattr(value, "to_frame") and hasattr(value, "to_dict"):  # a pandas.Series: its index has the names
         value = dict(zip(_names(value.index), value.tolist(), strict=True))
     if isinstance(value, dict):
         for item in value.values():
@@ -47,7 +47,7 @@ def as_rows(value: Any) -> dict[str, list[Any]] | None:
     if isinstance(value, np.ndarray) and value.dtype != object and value.ndim in (0, 1, 2):
         if value.ndim == 2:
             return {f"value_{j + 1}": value[:, j].tolist() for j in range(value.shape[1])}
-        value = value.tolist() if value.ndim else [value.tolist()]  # in which masked values are None
+        value = value.tolist() if value.ndim else [value.tolist()]  # masked values become None
     if isinstance(value, (list, tuple)):
         if value and all(isinstance(v, dict) for v in value):
             names = list(dict.fromkeys(name for v in value for name in v))
@@ -59,15 +59,15 @@ def as_rows(value: Any) -> dict[str, list[Any]] | None:
 
 
 def index_columns(index: Any, taken: Collection[str]) -> dict[str, list[Any]]:
-    """What a pandas index tells of the rows, as columns: levels that have a name, and labels that are no numbers of rows.
+    """The columns that a pandas index becomes: its levels with a name, and its labels unless they are row numbers.
 
-    Labels without a name are called row_name, as R's are, and with a number behind it where a column is called so.
+    The column of labels without a name is called row_name, as in R. taken: names of columns; a number is added to equal names.
     """
     out: dict[str, list[Any]] = {}
     for i, label in enumerate(index.names):
         level = index.get_level_values(i)
         if label is None and (len(level) == 0 or (index.nlevels == 1 and level.dtype.kind in "iu")):
-            continue  # numbers of rows, also of those that were picked
+            continue  # row numbers, also those of a subset
         first = name = "row_name" if label is None else str(label)
         number = 0
         while name in taken or name in out:
@@ -81,13 +81,13 @@ def _names(names: Any) -> list[str]:
     out = [str(name) for name in names]
     if len(set(out)) < len(out):
         twice = next(name for name in out if out.count(name) > 1)
-        raise Refused(f"the simulation returned two values of the name {twice!r}: rename one of them")
+        raise Refused(f"the simulation returned two values with the name {twice!r}: rename one of them")
     return out
 
 
 def pickled(value: Any) -> bytes:
     dumps: Callable[[Any], bytes] = pickle.dumps
-    with contextlib.suppress(ImportError):  # an image that runs scripts need not have it
+    with contextlib.suppress(ImportError):  # images for scripts may not have it
         import cloudpickle
 
         dumps = cloudpickle.dumps
@@ -95,7 +95,7 @@ def pickled(value: Any) -> bytes:
 
 
 def is_simple(value: Any) -> bool:
-    """Whether it is a number, or a dict of numbers: what most simulations return, found out fast."""
+    """Whether it is a number or a dict of numbers, as most values are. A fast check."""
     if type(value) is dict:
         return _NUMBERS.issuperset(map(type, value.values())) and _TEXT.issuperset(map(type, value))
     return type(value) in _NUMBERS
@@ -109,13 +109,13 @@ _TEXT = {str}
 def is_plain(value: Any) -> bool:
     if isinstance(value, (bool, int, float, str, np.number, np.bool_)):
         return not isinstance(value, np.complexfloating)
-    # pandas' missing values and times; neither is worth an import here
+    # missing values and times of pandas, by name: importing it takes long
     return value is None or type(value).__name__ in (*MISSING, "Timestamp", "date", "datetime")
 
 
 def column_of(values: list[Any]) -> blocks.Column:
-    """Plain values as one column: logical, integer, double or string, whichever holds them all."""
-    if all(type(v) is float or type(v) is np.float64 for v in values):  # most columns, fast
+    """Plain values as one column of the first kind that holds them all: logical, integer, double, string."""
+    if all(type(v) is float or type(v) is np.float64 for v in values):  # the common case, fast
         return blocks.numbers("double", values)
     values = [v.item() if isinstance(v, np.generic) else v for v in values]
     values = [None if type(v).__name__ in MISSING else v for v in values]
@@ -132,7 +132,7 @@ def column_of(values: list[Any]) -> blocks.Column:
 
 
 def _is_double(value: int) -> bool:
-    """Whether a double holds it exactly; texts do where doubles don't."""
+    """Whether a double holds it exactly. Other integers are kept as text."""
     with contextlib.suppress(OverflowError):
         return float(value) == value
     return False
@@ -156,8 +156,8 @@ def add_rows(groups: Groups, condition: int, replication: int, rows: Any) -> Non
 
 
 def result_tables(condition: list[int], replication: list[int], values: list[Any]) -> list[blocks.Table]:
-    """One table for each distinct set of columns. values: of each replication a number, or a dict of numbers, or its rows
-    (values.Rows), or None."""
+    """One table for each distinct set of columns. values: for each replication a number, a dict of numbers, its rows
+    (values.Rows) or None."""
     first = values[0] if values else None
     if type(first) is dict and first and is_simple(first):
         names = list(first)
@@ -190,7 +190,7 @@ def results_table(condition: list[int], replication: list[int], columns: dict[st
 
 
 def records(name: str, fields: tuple[str, ...], rows: list[Any]) -> blocks.Table:
-    """A table of (condition, replication, *texts)."""
+    """A table of text columns. rows: (condition, replication, *texts). fields: the names of the texts."""
     columns = list(zip(*rows, strict=True))
     texts = {field: blocks.strings(column) for field, column in zip(fields, columns[2:], strict=True)}
     return table(name, ids_of(columns[0], columns[1]), texts)

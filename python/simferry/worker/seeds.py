@@ -1,8 +1,8 @@
-"""Seeds of whole scripts and commands: numbers that no two replications of a condition share.
+"""Seeds of scripts and commands. The replications of a condition all have different seeds.
 
-A replication's number is permuted by a Feistel network (Luby & Rackoff 1988, 10.1137/0217022) over 32 bits: eight rounds,
-each with a key below 2^31 - 1 of the condition's own. No product exceeds 2^50, so that R's doubles hold it: seeds.R gives
-the same.
+The number of a replication is permuted by a Feistel network (Luby & Rackoff 1988, 10.1137/0217022) over 32 bits, with eight
+rounds. The key of each round is below 2^31 - 1 and depends on the condition. Products are below 2^50, so R's doubles hold them
+exactly: seeds.R computes the same numbers.
 """
 
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ PRIME = 2**31 - 1
 
 
 def permuted(number: int, keys: Sequence[int], word: int) -> int:
-    """Another number below 2^32; each `word` is another permutation."""
+    """The permuted number, below 2^32. Each `word` gives another permutation."""
     high, low = divmod(number, 2**16)
     for key in keys:
         high, low = low, high ^ (key * (1 + low + 2**16 * word) % PRIME >> 15)
@@ -19,7 +19,7 @@ def permuted(number: int, keys: Sequence[int], word: int) -> int:
 
 
 def seed_of(replication: int, keys: Sequence[int]) -> int:
-    """SIMFERRY_SEED. A number below 2^31 comes back to one below 2^31, in two steps on average: a permutation of them."""
+    """SIMFERRY_SEED, below 2^31. Repeating the permutation until the number is below 2^31 permutes these numbers (two steps on average)."""
     seed = permuted(replication, keys, 0)
     while seed >= 2**31:
         seed = permuted(seed, keys, 0)

@@ -1,10 +1,10 @@
 """The random numbers of a Python process: its stream, and the generators that are seeded from it.
 
-A stream is a key. A child's key is a keyed hash (BLAKE2b) of its parent's, of a purpose and of a number that counts up, so
-that a process, a task and a task within a task have numbers that nobody else has, for any number of workers. From a stream
-come the state of `random`, the state of `np.random`, and the entropy of all that numpy makes without an argument:
-default_rng(), SeedSequence(), RandomState(), bit generators and np.random.seed() ask one function, which is replaced.
-random.Random(), SystemRandom, secrets, uuid and tempfile ask the system, and are left alone.
+A stream is a key. A child's key is a keyed hash (BLAKE2b) of its parent's key, a purpose and a counter. Each process, task and
+task within a task therefore has numbers of its own, for any number of workers. From a stream
+come the state of `random`, the state of `np.random`, and the entropy of all generators that numpy makes without an argument:
+default_rng(), SeedSequence(), RandomState(), bit generators and np.random.seed() call one function, which is replaced.
+random.Random(), SystemRandom, secrets, uuid and tempfile use the system's entropy, and are not changed.
 
 hooks.py changes `random`, `numpy` and what starts tasks when they are imported. This module imports only what an interpreter
 has at its start. See docs/decisions/python-task-streams.md.
@@ -110,7 +110,7 @@ def seed_random(module: Any, stream: Stream) -> None:
 
 
 def seed_numpy(module: Any, stream: Stream) -> None:
-    if rand := getattr(module, "_rand", None):  # else it is being imported
+    if rand := getattr(module, "_rand", None):  # otherwise it is being imported
         seed = words(derive(stream.key, "np.random"))
         try:
             rand.seed(seed)
@@ -141,7 +141,7 @@ def saved_globals() -> dict[str, Any]:
 
 def restore_globals(saved: dict[str, Any]) -> None:
     if len(saved) < 4 or len(saved["libraries"]) < len(libraries):
-        seed_globals()  # what was loaded meanwhile begins as it would have
+        seed_globals()  # modules that were loaded meanwhile start in their initial state
     if "random" in saved:
         sys.modules["random"]._inst.setstate(saved["random"])
     if state := saved.get("numpy.random.mtrand"):
@@ -185,7 +185,7 @@ def entropy_for(module: str, bits: int) -> int:
     """The entropy of the next generator that a module makes. Each module has its own count, so that imports of other modules
     change no numbers."""
     stream = current()
-    # numpy's own: what it makes when it is imported, and what is unpickled or copied, which gets its state afterwards
+    # numpy makes generators when it is imported, and for copies, whose state is set afterwards: they need no stream
     if stream is None or module.startswith("numpy."):
         data = os.urandom(-(-bits // 8))
     else:
@@ -216,7 +216,7 @@ def sequence_type() -> Any:
     from numpy.random.bit_generator import SeedSequence
 
     class Sequence(SeedSequence):
-        made_in: Any = None  # the stream in which numpy's own numbering holds
+        made_in: Any = None  # the stream in which numpy's own numbering of children applies
         of_replication = False  # whether it has a replication's stream, and not that of its entropy
 
         def spawn(self, n_children: int) -> list[Any]:
@@ -226,7 +226,7 @@ def sequence_type() -> Any:
             keys = [tuple(words(stream.next("spawn")[:16])) for _ in range(n_children)]
             return [SeedSequence(self.entropy, spawn_key=(*self.spawn_key, *key)) for key in keys]
 
-        def __reduce__(self) -> Any:  # a copy is numpy's own: elsewhere there is no such class
+        def __reduce__(self) -> Any:  # pickled as numpy's own class: other processes do not have this one
             own = words(derive(wide.key, "copy")[:16]) if self.of_replication and wide else ()
             copy = SeedSequence(
                 self.entropy,

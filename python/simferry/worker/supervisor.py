@@ -35,7 +35,7 @@ class Supervisor:
         self.seen: dict[int, tuple[str, float]] = {}
         self.hung: set[int] = set()
         self.started = 0
-        self.died_without_progress = 0  # how many processes in a row died without finishing anything
+        self.died_without_progress = 0  # processes in a row that died before finishing a replication
         self.driver = int(os.environ.get("SIMFERRY_DRIVER", "0"))
 
     def start(self, part: "Part") -> None:

@@ -145,7 +145,7 @@ save_object <- function(process, id, r, value) {
   job <- process$job
   if (nzchar(job$keep_files) && file.exists(file.path(process$folder$path, "value.rds")))
     refuse("the simulation returned a ", class(value)[1L],
-           ", which is kept as value.rds, and wrote a file of that name: call the file otherwise")
+           ", which is kept as value.rds, and wrote a file of that name: give the file another name")
   folder <- file.path(job$root, "artifacts", id, r)
   dir.create(folder, recursive = TRUE, showWarnings = FALSE)
   open <- file.path(job$root, "scratch", paste0("object-", Sys.getpid()))

@@ -73,7 +73,7 @@ def kind_phrase(value: Any) -> str:
 
 def message_of(error: BaseException, category: type | None = None) -> str:
     kind = _text_of(lambda: (category or type(error)).__name__, "exception")
-    return cut(f"{kind}: {_text_of(lambda: str(error), '(its text can not be had: its __str__ raises)')}")
+    return cut(f"{kind}: {_text_of(lambda: str(error), '(no text: its __str__ raises)')}")
 
 
 def shown(value: Any) -> str:

@@ -1,10 +1,10 @@
-"""Starts the worker, which lies beside it in the folder simferry_worker.
+"""Starts the worker, which is in the folder simferry_worker beside this file.
 
-    python worker.py check ROOT     is the simulation fit to run? answers in ROOT/check
-    python worker.py run ROOT       runs ROOT/input/plan/job on all of the job's cores
-    python worker.py replay ROOT    runs that job's one replication in the foreground
+    python worker.py check ROOT     checks whether the simulation can run; writes ROOT/check
+    python worker.py run ROOT       runs ROOT/input/plan/job on all cores of the job
+    python worker.py replay ROOT    runs the one replication of that job in the foreground
 
-ROOT's folders are those of worker.R, which speaks the same protocol in R.
+worker.R has the same verbs, and the same folders in ROOT.
 """
 
 import os

@@ -1,9 +1,9 @@
-"""The hook at the start of a Python interpreter: its folder stands first in PYTHONPATH (see hooks.py).
+"""The hook at the start of a Python interpreter: its folder is the first in PYTHONPATH (see hooks.py).
 
-SIMFERRY_PYTHON_STREAM in the environment is the key of this process's stream; no process that it starts has the same. Processes
-that work for it (a pool's workers, fork servers) take SIMFERRY_PYTHON_HELPERS: what they import again they draw as it did.
-Below a command, where there is neither, the key follows from what the process is called with (below.py).
-The sitecustomize that this one displaces runs afterwards, and sys.path is as without it.
+SIMFERRY_PYTHON_STREAM in the environment is the key of this process's stream; it is not passed on to processes that it starts. Its
+helpers (a pool's workers, fork servers) use SIMFERRY_PYTHON_HELPERS, so that modules that they import again draw the same
+numbers. If neither is set, below a command, the key is computed from the arguments of the process (below.py). Afterwards the
+sitecustomize that this one displaces is run, and sys.path is restored.
 """
 
 import os
@@ -15,9 +15,9 @@ def _start() -> None:
     counted = bool(os.environ.get("SIMFERRY_PROCESSES") and os.environ.get("SIMFERRY_PARENT"))
     if not (key or helpers or counted) or sys.version_info < (3, 10):
         return
-    begun_as = " ".join(sys.orig_argv[1:6])
-    works_for_its_parent = "multiprocessing" in begun_as or "loky.backend" in begun_as
-    if not key and not (helpers if works_for_its_parent else counted):
+    command = " ".join(sys.orig_argv[1:6])
+    is_helper = "multiprocessing" in command or "loky.backend" in command
+    if not key and not (helpers if is_helper else counted):
         return
     code = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
     sys.path.insert(0, code)
@@ -25,8 +25,8 @@ def _start() -> None:
         from simferry_worker import below, hooks  # type: ignore[import-not-found]
     finally:
         sys.path.remove(code)
-    if works_for_its_parent:
-        hooks.start(bytes.fromhex(helpers or key), works_for_its_parent=True)
+    if is_helper:
+        hooks.start(bytes.fromhex(helpers or key), is_helper=True)
         return
     if counted:
         below.report_own_code()
@@ -36,7 +36,7 @@ def _start() -> None:
         hooks.hand_down(bytes.fromhex(key))
 
 
-def _go_on() -> None:
+def _run_displaced() -> None:
     folder = os.path.dirname(os.path.abspath(__file__))
     sys.path[:] = [p for p in sys.path if os.path.abspath(p) != folder]
     ours = sys.modules.pop(__name__)
@@ -52,4 +52,4 @@ def _go_on() -> None:
 try:
     _start()
 finally:
-    _go_on()
+    _run_displaced()

@@ -91,7 +91,7 @@ def test_mistakes_in_naming_script_and_function(r, tmp_path):
         r("powr")
     assert caught.value.hint == "Did you mean power?"
     (tmp_path / "broken.R").write_text("f <- function( {\n")
-    with pytest.raises(SimulationError, match=r"broken.R is not R: .*1:16: unexpected '\{'"):
+    with pytest.raises(SimulationError, match=r"broken.R is not valid R: .*1:16: unexpected '\{'"):
         sf.r.function(tmp_path / "broken.R", "f")
     (tmp_path / "stops.R").write_text('stop("no data here")\n')
     with pytest.raises(RError, match="no data here"):
@@ -156,7 +156,7 @@ def test_threads_and_forked_processes_are_refused(r):
     os.waitpid(child, 0)
     with pytest.raises(UsageError, match="was forked"), multiprocessing.get_context("fork").Pool(1) as pool:
         pool.apply_async(power, (10,)).get(timeout=20)
-    assert b"was forked from one in which R runs" in os.read(reader, 1000)
+    assert b"was forked from one with a running R" in os.read(reader, 1000)
 
 
 # ---- without R, without rpy2, with one that R is too old for ----
@@ -184,7 +184,7 @@ def test_without_r(tmp_path):
 
 def test_with_an_r_home_that_is_none(tmp_path):
     code = f"import os\nos.environ['R_HOME'] = {str(tmp_path)!r}"
-    assert f"R_HOME is {tmp_path}, and there is no R | Unset it" in refused(tmp_path, before=code)
+    assert f"R_HOME is {tmp_path}, and there is no R in it | Unset it" in refused(tmp_path, before=code)
 
 
 def test_without_rpy2(tmp_path):

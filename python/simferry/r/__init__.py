@@ -1,4 +1,4 @@
-"""R from Python: `sf.r.function("script.R", "name")` is an R function, `sf.r.read_rds(path)` what a file holds."""
+"""R from Python: `sf.r.function("script.R", "name")` returns an R function, `sf.r.read_rds(path)` the object in an .rds file."""
 
 from typing import TYPE_CHECKING, Any
 

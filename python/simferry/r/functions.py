@@ -1,11 +1,11 @@
 """R functions as Python callables, in this process: `sf.r.function("power.R", "simulate")`. Needs R and rpy2 (extra `r`).
 
-Arguments and values cross as R's own serialisation (serialization/), in one raw vector that is moved by memory view: every bit
-survives, NA too. A million rows of two numbers, there and back, take 0.06 s; a column of texts 0.9 s.
-What becomes of what stands in values.py.
+Arguments and values are passed as R's own serialisation (serialization/), in one raw vector, through a memory view. All bits are
+kept, also NA. A million rows of two numbers, there and back, take 0.06 s; a column of strings takes 0.9 s. values.py lists the
+conversions.
 
-R has one thread and one state: a process has one R, in its main thread. Processes that joblib's loky (or multiprocessing's
-spawn) starts have one each, and load the script themselves.
+R has one thread and one state: a process has one R, in its main thread. Each process that joblib's loky (or multiprocessing's
+spawn) starts has its own R, and loads the script itself.
 """
 
 import bz2
@@ -47,16 +47,19 @@ __all__ = ["Function", "function", "read_rds"]
 class Function:
     """An R function as a Python callable, with the R function's arguments. values.py lists how values are converted.
 
-    script: path of the file that defines it. name: its name there. call: what `function` has loaded; None: it is loaded at the
-    first call. It can be pickled: the process that receives it loads the script, from the same path.
+    script: path of the file that defines it. name: its name in the script. call: the loaded function; None loads it at the first
+    call. A Function can be pickled: the process that receives it loads the script from the same path.
 
-    Raises RError with R's message, call and traceback; its warnings are Python's. Ctrl-C raises KeyboardInterrupt.
+    Raises RError with R's message, call and traceback, and UsageError if a value can't be converted. R's warnings become Python
+    warnings. Ctrl-C raises KeyboardInterrupt.
     """
 
     def __init__(self, script: str, name: str, call: Any = None) -> None:
         self.script = script
         self.__name__ = name
-        self._call = call  # None after unpickling: the script is loaded at the first call, since an error in unpickling would block a pool
+        self._call = (
+            call  # None after unpickling: loading the script there could raise an error, which would block a pool
+        )
 
     def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
         names = [""] * len(args) + list(kwargs)
@@ -74,7 +77,7 @@ class Function:
         try:
             return from_r(_R.here().ask(call, arguments))
         except ValueError as error:
-            raise UsageError(f"{self.__name__}() returned what Python has nothing like: {error}") from None
+            raise UsageError(f"the value of {self.__name__}() can't be converted to Python: {error}") from None
 
     def __repr__(self) -> str:
         return f"<R function {self.__name__} of {self.script}>"
@@ -84,14 +87,14 @@ class Function:
 
 
 def function(script: str | Path, name: str = "simulate") -> Function:
-    """The function of that name in an R script, as a Python callable.
+    """A function of an R script, as a Python callable.
 
-    The script is run at once, in its own folder and in an environment of its own (as `source` would, but for the global
-    environment). Call this again when the script has changed. Random numbers come from this R's generator: seed it within
-    the function, or use `run`, which gives each replication a stream.
+    The script is run at once, in its own folder, as by `source`, but in an environment of its own and not in the global one. Call
+    this again after the script has changed. Random numbers come from this R's generator: seed it within the function, or use
+    `run`, which gives each replication a stream.
 
-    Raises SimulationError where there is no such script or function, RError where the script stops with an error, and
-    SimferryError where R or an rpy2 that works with it is missing.
+    Raises SimulationError if the script or the function does not exist, RError if the script stops with an error, and
+    SimferryError if R, or an rpy2 that works with it, is missing.
     """
     path = Path(script).expanduser().resolve()
     if not path.is_file():
@@ -100,7 +103,7 @@ def function(script: str | Path, name: str = "simulate") -> Function:
     r = _R.here()
     loaded = r.ask(r.verbs["load"], {"script": str(path), "function": name}).plain()
     if "unparsable" in loaded:
-        raise SimulationError(f"{script} is not R: {loaded['unparsable']}")
+        raise SimulationError(f"{script} is not valid R: {loaded['unparsable']}")
     if not loaded["found"]:
         functions = loaded["functions"]
         raise SimulationError(
@@ -114,7 +117,7 @@ _loaded: dict[tuple[str, str, str], Any] = {}
 
 
 def _received(script: str, name: str) -> Any:
-    """The R function of a `Function` from another process; its script is loaded once, also if every task brings it."""
+    """The R function of a `Function` from another process. The script is loaded once, even if each task sends the function."""
     try:
         key = script, name, hashlib.sha256(Path(script).read_bytes()).hexdigest()
     except OSError as error:
@@ -125,13 +128,12 @@ def _received(script: str, name: str) -> Any:
 
 
 def read_rds(path: str | Path) -> Any:
-    """The object in an .rds file, as Python values; a fitted model is a dict of its parts. path: of the file.
+    """The object in an .rds file, as Python values (see values.py). A fitted model becomes a dict of its parts.
 
-    It is read without R, and nothing in it is run: a file from a stranger is safe to open here. It is not in R: whoever
-    wrote a file that `readRDS` opens can have made it run code of theirs there.
+    The file is read without R, and no code in it is run. It is therefore safe for files from strangers, unlike R's `readRDS`.
 
-    Raises UsageError where it is no .rds file, is cut short, or is of a kind that can't be read here (ASCII, objects of
-    packages that keep their vectors in forms of their own).
+    Raises UsageError if it is not an .rds file, is incomplete, or has a form that can't be read (ASCII, or vectors in a form of
+    their own, which some packages define).
     """
     data = Path(path).read_bytes()
     try:
@@ -145,7 +147,7 @@ def read_rds(path: str | Path) -> Any:
 
 
 def replay(root: Path) -> bool:
-    """The worker's replay of the job in a folder, in this process. False where that can have no R."""
+    """Run the worker's replay of the job in a folder, in this process. Returns False if the process can't have an R."""
     try:
         r = _R.here()
     except SimferryError:
@@ -157,12 +159,12 @@ def replay(root: Path) -> bool:
 
 @contextlib.contextmanager
 def _empty_input() -> Iterator[None]:
-    """What reads R's file("stdin") finds its end, as in a run; browser() asks at Python's sys.stdin as before."""
-    asking, kept = sys.stdin, None
-    with contextlib.suppress(OSError, AttributeError, ValueError):  # a notebook's, or closed
-        if asking.fileno() == 0:
+    """R's file("stdin") is empty, as in a run. browser() still reads from Python's sys.stdin."""
+    before, kept = sys.stdin, None
+    with contextlib.suppress(OSError, AttributeError, ValueError):  # that of a notebook, or closed
+        if before.fileno() == 0:
             kept = os.dup(0)
-            sys.stdin = open(os.dup(0), encoding=asking.encoding, errors=asking.errors)  # noqa: SIM115
+            sys.stdin = open(os.dup(0), encoding=before.encoding, errors=before.errors)  # noqa: SIM115
             with open(os.devnull, "rb") as nothing:
                 os.dup2(nothing.fileno(), 0)
     try:
@@ -170,7 +172,7 @@ def _empty_input() -> Iterator[None]:
     finally:
         if kept is not None:
             sys.stdin.close()
-            sys.stdin = asking
+            sys.stdin = before
             os.dup2(kept, 0)
             os.close(kept)
 
@@ -178,7 +180,7 @@ def _empty_input() -> Iterator[None]:
 def _ask(prompt: str) -> str:
     try:
         return input(prompt)
-    except EOFError:  # rpy2 prints a traceback, where R has a word for it
+    except EOFError:  # R takes an empty line for it; rpy2 would print a traceback
         return ""
 
 
@@ -197,7 +199,7 @@ _COMPRESSIONS: dict[bytes, Callable[[bytes], bytes]] = {
 
 
 class _R:
-    """The one R of this process."""
+    """The R of this process."""
 
     _here: "_R | None" = None
 
@@ -222,16 +224,16 @@ class _R:
             cls._here = _R()
         if cls._here.pid != os.getpid():
             raise UsageError(
-                "this process was forked from one in which R runs; the two would draw the same random numbers",
+                "this process was forked from one with a running R; both would draw the same random numbers",
                 'Use joblib.Parallel(backend="loky"), or multiprocessing.get_context("spawn").',
             )
         return cls._here
 
     def ask(self, verb: Callable[..., Any], request: Any) -> Any:
-        """The value that an R function of functions.R answers: a Vector, Other or None."""
+        """Call an R function of functions.R. Returns its value: a Vector, Other or None."""
         given = self._raw.from_memoryview(memoryview(serialization.encode(request)))
         stop = signal.getsignal(signal.SIGINT) is signal.default_int_handler
-        if stop:  # Python's own handler would raise within R, where nobody catches it
+        if stop:  # Python's own handler would raise an exception within R, which nothing catches
             signal.signal(signal.SIGINT, self._interrupt)
         try:
             raw = verb(given)
@@ -240,7 +242,7 @@ class _R:
         finally:
             if stop:
                 signal.signal(signal.SIGINT, signal.default_int_handler)
-        if self._library.R_interrupts_pending:  # Ctrl-C came when R had just returned
+        if self._library.R_interrupts_pending:  # Ctrl-C was pressed just after R returned
             self._library.R_interrupts_pending = 0
             raise KeyboardInterrupt
         decoded: Any = serialization.decode_any(np.asarray(raw).data)
@@ -259,26 +261,26 @@ class _R:
 
 
 def _started() -> Any:
-    """rpy2.rinterface with R running. Raises SimferryError, saying which versions go together."""
+    """rpy2.rinterface, with R started. Raises SimferryError with the versions that work together."""
     home = _r_home()
     try:
-        with contextlib.redirect_stdout(io.StringIO()):  # it prints what it tries
+        with contextlib.redirect_stdout(io.StringIO()):  # rpy2 prints what it tries
             with contextlib.redirect_stderr(io.StringIO()):
                 modules: list[Any] = [import_module(f"rpy2.{name}") for name in _RPY2]
             rinterface, callbacks, embedded = modules
 
             if not embedded.isinitialized():
                 before = dict(os.environ)
-                os.environ.update({**ONE_THREAD, **before})  # as in workers, unless the environment says otherwise
+                os.environ.update({**ONE_THREAD, **before})  # as in workers; the user's own settings win
                 embedded.set_initoptions(("rpy2", "--quiet", "--no-save", "--no-restore"))
                 rinterface.initr(interactive=False, _c_stack_limit=_stack_bytes())
                 callbacks.consoleread = _ask
                 callbacks.consolewrite_warnerror = lambda text: print(text, end="", file=sys.stderr)
-                rinterface.evalr("options(error = expression(NULL))")  # without it an error ends R, as in Rscript
+                rinterface.evalr("options(error = expression(NULL))")  # otherwise an error ends R, as in Rscript
                 _put_back(before)
     except Exception as error:
         if isinstance(error, ModuleNotFoundError) and (error.name or "").startswith("rpy2"):
-            message, cause = "R functions in Python's process need rpy2, which is not installed", None
+            message, cause = "R functions in Python need the package rpy2, which is not installed", None
         else:
             message, cause = f"{_rpy2_version()} does not work with R {_r_version(home)} ({home}): {error}", error
         raise SimferryError(message, VERSIONS) from cause
@@ -286,10 +288,9 @@ def _started() -> Any:
 
 
 def _put_back(before: dict[str, str]) -> None:
-    """Of what rpy2 sets in the environment only R's own variables stay: programs started later need their EDITOR and
-    LD_LIBRARY_PATH as they were."""
+    """Restore the environment, except R's own variables. rpy2 changes EDITOR and LD_LIBRARY_PATH, which other programs need."""
     for name in set(os.environ) | set(before):
-        if name.startswith("R_") or name == "PYTHON_SESSION_INITIALIZED":  # by which reticulate knows Python
+        if name.startswith("R_") or name == "PYTHON_SESSION_INITIALIZED":  # reticulate needs it
             continue
         if name not in before:
             del os.environ[name]
@@ -298,7 +299,7 @@ def _put_back(before: dict[str, str]) -> None:
 
 
 def _rpy2_version() -> str:
-    for name in ("rpy2-rinterface", "rpy2"):  # before 3.6 all of it was one package
+    for name in ("rpy2-rinterface", "rpy2"):  # before 3.6 it was one package
         with contextlib.suppress(metadata.PackageNotFoundError):
             return f"{name} {metadata.version(name)}"
     return "this rpy2"
@@ -307,7 +308,9 @@ def _rpy2_version() -> str:
 def _r_home() -> Path:
     given = os.environ.get("R_HOME", "")
     if given and not Path(given, "bin", "R").exists():
-        raise SimferryError(f"R_HOME is {given}, and there is no R", "Unset it, or set it to what R RHOME says.")
+        raise SimferryError(
+            f"R_HOME is {given}, and there is no R in it", "Unset it, or set it to the output of: R RHOME"
+        )
     if given:
         return Path(given)
     if not shutil.which("R"):
@@ -330,6 +333,6 @@ def _r_version(home: Path) -> str:
 
 
 def _stack_bytes() -> int:
-    """rpy2 lets R use all of the stack and beyond, which ends in a crash where a function calls itself without end."""
+    """The stack size for R. rpy2 sets no limit, so that infinite recursion would crash the process."""
     soft = resource.getrlimit(resource.RLIMIT_STACK)[0]
     return int(0.9 * min(soft if soft != resource.RLIM_INFINITY else 2**26, 2**26))

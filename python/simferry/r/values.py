@@ -1,21 +1,20 @@
-"""R's vectors, lists and data frames as a Python user has them, and back.
+"""Converts R's vectors, lists and data frames to Python values, and back.
 
 | R                                     | Python                                                                        |
 |---------------------------------------|-------------------------------------------------------------------------------|
 | NULL                                  | None                                                                          |
 | one number, logical or string         | float, int, bool, str; an NA pandas.NA, of a double the NaN that R's NA is      |
-| several                               | numpy array; integers and logicals with NA an array of pandas', strings objects |
-| with names, also one                  | dict (a pandas.Series where names are empty or occur twice)                   |
+| several                               | numpy array; of objects for strings; pandas array for integers and logicals with NA |
+| vector with names                     | dict (pandas.Series if names are empty or repeated)                           |
 | matrix, array                         | numpy array of that shape, masked where integers or logicals are NA           |
 | list                                  | list; with names a dict                                                       |
 | data frame                            | pandas.DataFrame                                                              |
 | factor, Date, POSIXct                 | pandas.Categorical, dates of Arrow, datetimes with a zone                     |
 | raw                                   | bytes                                                                         |
-| call, function, environment, S4       | `Other`, which tells what it was                                        |
+| call, function, environment, S4       | `Other`, with the kind of the object                                          |
 
-The other way a Python int becomes a double, as a design's whole numbers do (numpy's integers become R's integers); a list of
-numbers, logicals or strings becomes a vector, None in it NA; a pandas.Series with texts for labels a vector with names; a dict a list
-with names.
+To R: a Python int becomes a double, like whole numbers of a design; numpy's integers become R's integers. A list of numbers, logicals
+or strings becomes a vector, with NA for None. A pandas.Series with text labels becomes a vector with names, a dict a list with names.
 """
 
 import datetime
@@ -29,12 +28,13 @@ import pyarrow as pa
 from ..worker.blocks import NA_DOUBLE, NA_INTEGER
 from .serialization import Other, Vector, vector
 
-_EXACT = 2**53  # doubles hold every whole number up to this one
+_EXACT = 2**53  # doubles hold all whole numbers up to this one
 
 # ---- from R ----
 
 
 def from_r(value: Vector | Other | None) -> Any:
+    """The Python value. Raises ValueError for a damaged object."""
     if value is None or isinstance(value, Other):
         return value
     if "data.frame" in value.classes:
@@ -90,7 +90,7 @@ def _scalars(value: Vector) -> list[Any]:
 
 
 def _column(value: Vector) -> Any:
-    """A vector as a column of a data frame holds it."""
+    """A vector as a column of a data frame."""
     classes = value.classes
     if value.kind == "list":
         return _objects([from_r(v) for v in value.values])
@@ -120,7 +120,7 @@ def _column(value: Vector) -> Any:
 
 def _objects(values: Sequence[Any]) -> np.ndarray:
     out = np.empty(len(values), dtype=object)
-    for i, value in enumerate(values):  # numpy would look into those that are arrays themselves
+    for i, value in enumerate(values):  # one by one: numpy would make a matrix of arrays
         out[i] = value
     return out
 
@@ -152,7 +152,7 @@ def _frame_column(value: Any, rows: int) -> Any:
     if value.kind == "string":
         try:
             return pa.array(value.values, pa.string()).to_pandas().array
-        except UnicodeEncodeError:  # bytes that are no text
+        except UnicodeEncodeError:  # bytes that are not UTF-8
             return _column(value)
     return _column(value)
 
@@ -161,7 +161,7 @@ def _frame_column(value: Any, rows: int) -> Any:
 
 
 def to_r(value: Any) -> Any:
-    """For `encode`. Raises TypeError for what R has nothing like."""
+    """A value for `encode`. Raises TypeError if R has no such value."""
     if value is None or isinstance(value, (Vector, bool, np.generic, str, bytes, bytearray)):
         if isinstance(value, np.datetime64):
             return _ndarray(np.array([value]))
@@ -192,7 +192,7 @@ def to_r(value: Any) -> Any:
 
 def _double(value: int) -> float:
     if abs(value) > _EXACT:
-        raise TypeError(f"R's numbers do not hold {value:,} exactly: give it as a float or a text")
+        raise TypeError(f"R's numbers can't hold {value:,} exactly: pass it as a float or a string")
     return float(value)
 
 

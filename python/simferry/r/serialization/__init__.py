@@ -1,10 +1,10 @@
-"""R's own serialisation: what `serialize` and `saveRDS` write, and the vectors, lists and data frames that R is given.
+"""Reads and writes R's own serialisation, the format of `serialize` and `saveRDS` ("R Internals", section 1.8).
 
-R reads and writes it at the speed of its memory, and every bit survives: NA and NaN, integers, logicals and strings with
-NA, factors, dates, times, lists. The format is described in "R Internals", section 1.8. Reading it runs nothing.
+R reads and writes it very fast, and all bits are kept: NA and NaN, integers, logicals and strings with NA, factors, dates, times,
+lists. Reading runs no code.
 
     bytes of R -> decode -> Vector (or None)            Python values, numpy arrays, tables -> encode -> bytes for R
-    bytes of R -> decode_any -> Vector, Other or None   calls, functions and environments are named, not rebuilt
+    bytes of R -> decode_any -> Vector, Other or None   Other stands for calls, functions and environments
 """
 
 from .reader import decode, decode_any, runs_code

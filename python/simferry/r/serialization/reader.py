@@ -1,4 +1,4 @@
-"""From R: reads what `serialize` and `saveRDS` write."""
+"""Reads the format of `serialize` and `saveRDS`."""
 
 import codecs
 import contextlib
@@ -22,18 +22,18 @@ _CONSTANTS = {**dict.fromkeys((241, 242, 250, 253), "environment"), 251: "missin
 _BYTECODE_PAIRS = {2: False, 6: False, 239: True, 240: True}  # with attributes?
 _REPEATED, _TO_REPEAT = 243, 244
 _LATIN1 = 1 << 14
-_LONGEST_SEQUENCE = 1 << 27  # a few bytes stand for all of it
+_LONGEST_SEQUENCE = 1 << 27  # a few bytes can stand for a long sequence
 _UTF8_OR_ASCII = UTF8 | 1 << 18
 
 
 def decode(data: "bytes | bytearray | memoryview") -> Vector | None:
-    """Raises NotPlain for what is no vector, list or data frame."""
+    """The vector, list or data frame in R's bytes. Raises NotPlain for other objects."""
     found: Vector | None = _Reader(data, _refuse).item()
     return found
 
 
 def decode_any(data: "bytes | bytearray | memoryview") -> "Vector | Other | None":
-    """The same for every object, calls and the like as `Other`. Raises ValueError where the bytes are cut short or no object of R's."""
+    """The same for all objects; calls and the like become `Other`. Raises ValueError if the bytes are not a complete object of R."""
     try:
         found: Vector | Other | None = _Reader(data, lambda number: None).item()
     except (
@@ -45,16 +45,16 @@ def decode_any(data: "bytes | bytearray | memoryview") -> "Vector | Other | None
         RecursionError,
         MemoryError,
     ) as error:
-        raise ValueError(f"these bytes are no whole object of R's ({error})") from None
+        raise ValueError(f"these bytes are not a complete object of R ({error})") from None
     return found
 
 
 def runs_code(data: "bytes | bytearray | memoryview") -> bool:
-    """Whether R could run code when it looks at an object: it holds a promise, or its bytes are no whole object."""
+    """Whether R could run code when it reads an object: it has a promise, or its bytes are not a complete object."""
     kinds: set[int] = set()
     try:
         _Reader(data, kinds.add).item()
-    except Exception:  # whatever a stranger's bytes lead to
+    except Exception:  # a stranger's bytes may cause any error
         return True
     return _PROMISE in kinds
 
@@ -64,7 +64,7 @@ def _refuse(number: int) -> None:
 
 
 class _Reader:
-    """not_plain: called with the type of what is no vector or list, before it is read."""
+    """not_plain: called with the type number of an object that is not a vector or list, before it is read."""
 
     def __init__(self, data: "bytes | bytearray | memoryview", not_plain: Callable[[int], None]) -> None:
         self.data = memoryview(data).toreadonly()
@@ -135,7 +135,7 @@ class _Reader:
         return self.texts(1)[0]
 
     def texts(self, count: int) -> list[str | None]:
-        """As many of those, in a loop that a column of a million can be read with."""
+        """Read `count` strings, in a fast loop: a column may have a million."""
         head = struct.Struct(self.order + "2i").unpack_from
         data, at, native = self.data, self.at, self.encoding
         out: list[str | None] = []
@@ -149,10 +149,10 @@ class _Reader:
             out.append(str(data[at : at + length], encoding, "surrogateescape"))
             at += length
         self.at = at
-        self.bytes(0)  # are there so many?
+        self.bytes(0)  # raises an error if the end of the data was passed
         return out
 
-    # ---- what is no vector ----
+    # ---- other objects ----
 
     def other(self, flags: int, number: int) -> Any:
         if number == _ALTREP:
@@ -206,7 +206,7 @@ class _Reader:
         return found
 
     def pairs(self, flags: int, number: int) -> Any:
-        """Pairs of a value and what follows. A pairlist is a list; of the others it is known what they are."""
+        """Read a linked list. A pairlist becomes a list; functions, calls and the like become Other."""
         names: list[str | None] = []
         values: list[Any] = []
         kind = first = number
@@ -227,17 +227,17 @@ class _Reader:
         return Vector("list", values, {"names": texts(names)} if any(names) else {})
 
     def rest(self, flags: int) -> Any:
-        """The item whose flags were read."""
+        """Read the item whose flags have just been read."""
         self.at -= 4
         return self.item()
 
     def compact(self) -> Any:
-        """What R holds in another form in memory (ALTREP): sequences, numbers whose text is not made yet, wrapped vectors."""
+        """Read a vector in a compact form (ALTREP): sequences, numbers to be converted to strings, wrapped vectors."""
         about, state, attributes = self.item_of_class(), self.item(), self.integer()
         if about in ("compact_intseq", "compact_realseq"):
             count, start, step = state.values.tolist()
             if not (0 <= count < _LONGEST_SEQUENCE and abs(start) < 2**53 and abs(step) == 1):
-                raise ValueError("a sequence that R does not make, or too long a one to be written out")
+                raise ValueError("a sequence that R does not write, or that is too long")
             kind = "integer" if about == "compact_intseq" else "double"
             found = Vector(kind, (start + step * np.arange(int(count))).astype(DTYPES[kind]))
         elif about == "deferred_string":
@@ -252,7 +252,7 @@ class _Reader:
         return found
 
     def item_of_class(self) -> str:
-        """The first symbol of a pairlist of symbols and a number."""
+        """The class of a compact vector: the first symbol of a pairlist."""
         out = ""
         while self.integer() & 0xFF == PAIRLIST:
             inner = self.integer()
@@ -264,7 +264,7 @@ class _Reader:
         return out
 
     def bytecode(self) -> None:
-        """Compiled functions: what they are made of is skipped."""
+        """Skip the content of a compiled function."""
         self.item()
         for _ in range(self.integer()):
             kind = self.integer()
@@ -294,7 +294,7 @@ class _Reader:
 
 
 def _as_character(number: float) -> str:
-    """As R's as.character() has it: 15 digits, and the shorter of 100 and 1e+02."""
+    """As R's as.character(): 15 digits, in fixed or scientific notation, whichever is shorter."""
     if isinstance(number, int) or not math.isfinite(number):
         return blocks.as_text(number)
     digits = f"{number:.14e}".partition("e")[0].rstrip("0").rstrip(".")

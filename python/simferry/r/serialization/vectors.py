@@ -1,4 +1,4 @@
-"""R's vectors as Python has them, and the numbers that their serialisation gives to types and flags."""
+"""R's vectors in Python, and the numbers of types and flags in R's serialisation."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -23,12 +23,12 @@ UTF8 = 1 << 15
 
 
 class NotPlain(ValueError):
-    """A kind of R object that is no vector, list or data frame."""
+    """An R object that is not a vector, list or data frame."""
 
 
 @dataclass
 class Vector:
-    """An R vector. values: a numpy array; for strings a list of str and None, for lists one of Vector and None."""
+    """An R vector. values: a numpy array; for strings a list of str and None; for lists a list of Vector and None."""
 
     kind: str
     values: Any
@@ -50,11 +50,11 @@ class Vector:
         return [name or "" for name in self.texts("class")]
 
     def items(self) -> list[tuple[str, "Vector | None"]]:
-        """A list's elements with their names."""
+        """The elements of a list, with their names."""
         return list(zip(self.names or [""] * len(self), self.values, strict=True))
 
     def plain(self) -> Any:
-        """As Python would have it: one value as itself, several as a list, a list with names as a dict; NA is None."""
+        """As plain Python: one value as a scalar, several as a list, with names as a dict; NA as None."""
         if self.kind == "list":
             values = [None if v is None else v.plain() for v in self.values]
             return dict(zip(self.names, values, strict=True)) if self.names else values
@@ -76,7 +76,7 @@ class Vector:
         return [None if na else v for v, na in zip(values.tolist(), missing.tolist(), strict=True)]
 
     def missing(self) -> np.ndarray:
-        """Which values are NA; NaN is not."""
+        """Which values are NA, as a logical array. NaN is not NA."""
         if self.kind == "double":
             return np.asarray(np.isnan(self.values) & (self.values.view("<u4")[::2] == 1954))
         if self.kind == "string":
@@ -88,7 +88,7 @@ class Vector:
 
 @dataclass
 class Other:
-    """What is no vector or list: a call, a function, an environment, an S4 object."""
+    """An R object that is not a vector or list, such as a call, a function, an environment or an S4 object."""
 
     kind: str
     attributes: dict[str, Any] = field(default_factory=dict)

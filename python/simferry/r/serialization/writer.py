@@ -1,4 +1,4 @@
-"""To R: writes what `unserialize` and `readRDS` read."""
+"""Writes the format that `unserialize` and `readRDS` read."""
 
 import struct
 from collections.abc import Iterable, Mapping
@@ -14,15 +14,18 @@ _HEADER = b"B\n" + struct.pack("<3i", 2, 0x40202, 0x20300)
 
 
 def encode(value: Any) -> bytearray:
-    """Python values as R has them: None is NULL, a dict a named list, a numpy array, pandas.DataFrame or pyarrow.Table what R
-    has of that kind; a list of texts is a character vector, any other one a list."""
+    """The bytes of a Python value as an R object.
+
+    None becomes NULL, a dict a list with names, a list of strings a character vector, other lists a list. Numpy arrays become
+    vectors; pandas.DataFrame and pyarrow.Table become data frames. Raises TypeError for other types.
+    """
     parts: list[Any] = [_HEADER]
     _write(parts, value)
     return bytearray().join(parts)
 
 
 def data_frame(columns: Mapping[str, Any], rows: int, classes: Iterable[str] = ()) -> Vector:
-    """columns: anything that `encode` makes a vector of."""
+    """A data frame. columns: values that `encode` converts to vectors. classes: are put before data.frame."""
     return Vector(
         "list",
         list(columns.values()),
@@ -64,13 +67,13 @@ def _write(parts: list[Any], value: Any) -> None:
 def _char(text: str | None) -> bytes:
     if text is None:
         return struct.pack("<2i", CHAR, -1)
-    data = text.encode("utf-8", "surrogateescape").replace(b"\0", b"")  # which R's strings can't hold
+    data = text.encode("utf-8", "surrogateescape").replace(b"\0", b"")  # R's strings can't hold it
     return struct.pack("<2i", CHAR | UTF8, len(data)) + data
 
 
 @dataclass
 class _Strings:
-    """Many strings at once, as Arrow keeps them."""
+    """A string vector in the layout of Arrow."""
 
     offsets: np.ndarray
     data: np.ndarray
@@ -82,7 +85,7 @@ class _Strings:
         return len(self.missing)
 
     def bytes(self) -> bytes:
-        """Each string's flags, length and bytes, without a loop over them."""
+        """The flags, length and bytes of each string, without a loop over strings."""
         sizes = np.diff(self.offsets)
         heads = np.empty((len(sizes), 2), dtype="<i4")
         heads[:, 0] = np.where(self.missing, CHAR, CHAR | UTF8)
@@ -98,7 +101,7 @@ class _Strings:
 
 
 def vector(value: Any) -> Any:
-    """What `encode` makes of one value: a Vector or its like. Raises TypeError for what R has nothing like."""
+    """The Vector (or _Strings) of one value. Raises TypeError if R has no such type."""
     if isinstance(value, (bool, np.bool_)):
         return Vector("logical", np.array([value], dtype="<i4"))
     if isinstance(value, (int, np.integer)):
@@ -130,7 +133,7 @@ def vector(value: Any) -> Any:
         return data_frame({str(name): _series(value[name]) for name in value.columns}, len(value))
     if hasattr(value, "__fspath__"):
         return texts([str(value)])
-    raise TypeError(f"R has nothing like a {type(value).__name__}")
+    raise TypeError(f"R has no type for a Python {type(value).__name__}")
 
 
 def _array(values: np.ndarray) -> Vector:
@@ -143,7 +146,7 @@ def _array(values: np.ndarray) -> Vector:
 
 
 def _series(series: Any) -> Any:
-    """A pandas column; a NaN stays one. Objects of many kinds are a list."""
+    """A pandas column. NaN stays NaN. Objects of several types become a list."""
     import pandas as pd
     import pyarrow as pa
 
@@ -158,7 +161,7 @@ def _series(series: Any) -> Any:
 
 
 def _arrow(column: Any) -> Any:
-    """A column of an Arrow table; a null is NA."""
+    """A column of an Arrow table. Nulls become NA."""
     import pyarrow as pa
 
     array = pa.concat_arrays(column.chunks) if column.num_chunks else pa.array([], column.type)
@@ -199,6 +202,6 @@ def _arrow(column: Any) -> Any:
         ticks = array.cast(pa.int64()).fill_null(0).to_numpy(zero_copy_only=False)
         seconds = ticks / {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}[kind.unit]
         seconds[missing] = NA_DOUBLE
-        # a time without a zone keeps the hour that it shows
+        # a time without a zone keeps its hour, as UTC
         return Vector("double", seconds, {"class": texts(["POSIXct", "POSIXt"]), "tzone": texts([kind.tz or "UTC"])})
-    raise TypeError(f"R has no column like {kind}")
+    raise TypeError(f"R has no column type for {kind}")

@@ -109,7 +109,7 @@ DESIGNS = [
     Case("no equals sign", run("simulate.py -p n"), ["-p n is not of the form NAME=VALUE", "-p n=10,20"]),
     Case("no name", run("simulate.py -p =3"), ["-p =3 is not of the form"]),
     Case("quote not closed", run(["simulate.py", "-p", 'n=10,"a']), ['n=10,"a: a quote is not closed']),
-    Case("text after quote", run(["simulate.py", "-p", 'n="a"b']), ["text stands beside it"]),
+    Case("text after quote", run(["simulate.py", "-p", 'n="a"b']), ["there is text beside it"]),
     Case("mixed", run("simulate.py -p n=10,a"), ["-p n=10,a mixes values of kind number and string", "Quotes"]),
     Case("not an integer", run("simulate.py -p n=10L,2.5"), ["parameter n is declared integer"]),
     Case("too large", run("simulate.py -p n=99999999999999999999"), ["parameter n", "2^53", "string"]),

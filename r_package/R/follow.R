@@ -6,7 +6,7 @@ follow <- function(run, on_interrupt = stop_run) {
   if (is.null(now)) return(invisible())
   if (now$failed > 0)
     message(number(now$failed), " of ", number(now$total), " replications failed\nsim_errors(", quoted(run$handle),
-            ")  tells why\nsim_resume(",
+            ")  says why\nsim_resume(",
             quoted(run$handle), ", retry_failed = TRUE)  tries them again")
   if (now$state != "complete")
     message("run ", run$id, " is ", now$state, ": sim_resume(", quoted(run$handle), ") goes on")

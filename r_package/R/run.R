@@ -90,7 +90,7 @@ sim_run <- function(simulation, design = NULL, replications = NULL, seed = NULL,
       message(number(made$taken_over), " of ", number(made$conditions * made$replications),
               " replications were computed by earlier runs and are taken over (fresh = TRUE computes anew)")
     if (nzchar(made$note)) message(made$note)
-    if (detach) message("It goes on in the background: sim_watch(", quoted(run$handle), ")") else follow(run)
+    if (detach) message("It runs in the background: sim_watch(", quoted(run$handle), ")") else follow(run)
   })
   invisible(run)
 }

@@ -40,4 +40,4 @@ def test_a_script_that_returns_nothing(folder):
     said("run", "prints.py", "--args", "{n}", "-p", "n=7", "-n", "1")
     assert said("logs", "latest") == "hello 7\n"
     result = CliRunner().invoke(main, ["results", "latest"])
-    assert "no rows: what replications wrote is in" in result.stderr and "simferry logs" in result.stderr
+    assert "no rows: files of replications are in" in result.stderr and "simferry logs" in result.stderr

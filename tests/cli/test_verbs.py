@@ -18,7 +18,7 @@ def test_a_sweep_from_run_to_table(folder):
     text = said("run", "sweep.toml", "-o", "results.parquet", code=3)
     name = re.match(r"run (\S+): 4 conditions x 20 replications, seed 1\n", text)[1]
     assert re.search(r"80 of 80 replications done, [1-9]\d* failed, in ", text)
-    assert f"simferry errors {name}  tells why\nsimferry resume {name} --retry-failed  tries them again\n" in text
+    assert f"simferry errors {name}  says why\nsimferry resume {name} --retry-failed  tries them again\n" in text
     table = pyarrow.parquet.read_table("results.parquet")
     assert table.column_names == ["condition", "replication", "n", "method", "value"]
 

@@ -177,7 +177,7 @@ def test_the_command_says_that_a_build_is_skipped(scrap, tmp_path):
     first = simferry("image", "build", folder, "--name", scrap.name)
     assert first.exit_code == 0 and f"built {scrap.name}:" in first.output
     again = simferry("image", "build", folder, "--name", scrap.name)
-    assert again.exit_code == 0 and "is here already: nothing in its recipe has changed" in again.output
+    assert again.exit_code == 0 and "exists already: its recipe has not changed" in again.output
     told = json.loads(simferry("image", "build", folder, "--name", scrap.name, "--json").stdout)
     assert told["skipped"] is True and told["tag"].startswith(f"{scrap.name}:")
 

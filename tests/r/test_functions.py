@@ -190,7 +190,7 @@ def test_with_an_r_home_that_is_none(tmp_path):
 def test_without_rpy2(tmp_path):
     require("r", shutil.which("R") is not None, "there is no R on the PATH")
     said = refused(tmp_path, before="import sys; sys.modules['rpy2'] = None")
-    assert "need rpy2, which is not installed" in said and BOTH in said
+    assert "need the package rpy2, which is not installed" in said and BOTH in said
 
 
 def test_with_an_rpy2_that_r_is_too_old_for(tmp_path):

@@ -118,5 +118,5 @@ def test_pandas_frames_come_back_as_they_were(r):
 def test_what_r_has_nothing_like_is_named(r):
     with pytest.raises(UsageError, match=r"same\(\): argument x: R has no type for a Python object"):
         r("same")(x=object())
-    with pytest.raises(UsageError, match="argument 1: R's numbers can.t hold"):
+    with pytest.raises(UsageError, match=r"argument 1: R's numbers can't hold"):
         r("same")(2**60 + 1)

@@ -1,1 +1,1 @@
-"""What the R package calls: call.py, and nothing else."""
+"""The bridge to the R package, which calls only call.py."""

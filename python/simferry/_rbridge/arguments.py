@@ -1,4 +1,4 @@
-"""What R's values are as arguments of Python's verbs, and back."""
+"""Converts R's values to arguments of Python's verbs, and back."""
 
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -9,13 +9,13 @@ from ..r.serialization import Vector, data_frame
 
 Arguments = dict[str, Any]
 VERBS: dict[str, Callable[[Arguments], Any]] = {}
-# arguments that are no options: those are checked where options are
+# arguments that are not options; options are checked by sweep/options.py
 _WHOLE = ("condition", "replication")
 _TEXTS = ("store", "job", "folder", "script", "name", "platform", "to", "packages")
 
 
 def plain(arguments: Arguments) -> Arguments:
-    """As Python has them; NA is kept where it is all that is given. Counts are whole, whether R wrote 1 or 1L."""
+    """The arguments as plain Python values. A single NA becomes hints.NA. `condition` and `replication` become int, also from 1.0."""
     out = {name: None if value is None else NA if _is_na(value) else value.plain() for name, value in arguments.items()}
     for name, value in out.items():
         if name in _WHOLE and isinstance(value, float) and value.is_integer():
@@ -40,7 +40,7 @@ def check_texts(arguments: Arguments) -> None:
 
 
 def backend_of(vector: Vector) -> Arguments:
-    """A backend's name and its options, from its name alone or what R's sim_*() functions make."""
+    """A backend's name and options. vector: its name, or the list that R's sim_*() functions return."""
     given = dict(vector.items()) if vector.kind == "list" else {"name": vector}
     return {name: value for name, value in plain(given).items() if value is not None}
 
@@ -50,7 +50,7 @@ def text_list(value: Any) -> list[str]:
 
 
 def column(name: str, vector: Vector | None) -> Any:
-    """A design's column: an R vector as an Arrow array. Its type is R's, so integers are declared to be integers."""
+    """A column of a design: an R vector as an Arrow array of the same type. Raises DesignError."""
     import pyarrow as pa
 
     if vector is None or vector.kind in ("list", "raw"):
@@ -78,7 +78,9 @@ def columns_of(vector: Vector) -> dict[str, Any]:
     names = vector.names
     if vector.kind != "list":
         what = "a matrix" if "dim" in vector.attributes else "a vector"
-        raise DesignError(f"{what} is no design", "Write sim_grid(n = c(10, 20), effect = 0.5), or give a data frame.")
+        raise DesignError(
+            f"{what} is not a design", "Write sim_grid(n = c(10, 20), effect = 0.5), or pass a data frame."
+        )
     if len(vector) and not all(names):
         raise DesignError("a parameter has no name", "Write sim_grid(n = c(10, 20), effect = 0.5).")
     if twice := [name for name in names if names.count(name) > 1]:
@@ -96,7 +98,7 @@ def design_of(vector: Vector | None) -> Any:
     rows = vector.attributes.get("row.names")
     if (
         vector.kind == "list" and not len(vector) and rows is not None and len(rows) in (1, 2)
-    ):  # a grid of no parameters
+    ):  # a grid without parameters
         return design.Design({})
     columns = columns_of(vector)
     if columns and not any(len(column) for column in columns.values()):
@@ -118,7 +120,7 @@ def verb(function: Verb) -> Verb:
 
 
 def findings(found: list[dict[str, Any]]) -> Vector:
-    """What the doctor and the check of images find, as a data frame."""
+    """The findings of the doctor and of the check of images, as a data frame."""
     ok = Vector("logical", [-(2**31) if f["ok"] is None else f["ok"] for f in found])
     columns: Arguments = {"what": Vector("string", [f["what"] for f in found]), "ok": ok}
     columns["found"] = Vector("string", [f["found"] for f in found])

@@ -1,13 +1,13 @@
 """The only functions that the R package calls.
 
-    call(request) -> answer       both bytearrays, in R's own serialisation (see r/serialization/), so that neither reticulate's nor
-                                  numpy's conversions touch a value
-    request                       list(verb =, arguments = list(...), environment = c(NAME = "value", ...), session = c(...)): the
-                                  environment variables for what is done, and those that R has itself
+    call(request) -> answer       both bytearrays, in R's own serialisation (see r/serialization/), so that reticulate and numpy
+                                  convert no value
+    request                       list(verb =, arguments = list(...), environment = c(NAME = "value", ...), session = c(...)).
+                                  environment: variables during the call; session: R's own, restored afterwards
     answer                        list(ok = TRUE, value =, warnings =, notes =) or
                                   list(ok = FALSE, error = list(code =, message =, hint =), warnings =, notes =)
 
-A run is computed by a process of its own, see drivers.py.
+Runs are computed by other processes: see drivers.py.
 """
 
 import contextlib
@@ -22,7 +22,7 @@ from .arguments import VERBS, Arguments, check_texts
 from .drivers import become, forget_aws
 from .words import described, warnings_and_notes
 
-# verbs that may take long, and leave nothing half done when they are interrupted
+# verbs that may take long, and that can be interrupted at any time
 _INTERRUPTIBLE = (
     "design", "plan", "results", "summary", "errors", "warnings", "artifacts", "replay", "doctor", "image_build", "image_check",
     "image_push", "loop_values",
@@ -30,23 +30,23 @@ _INTERRUPTIBLE = (
 
 
 def call(request: bytearray) -> bytearray:
-    """Do what R asks for."""
+    """Execute a request of R."""
     with speaking(Face.R), warnings.catch_warnings(record=True) as warned:
         warnings.simplefilter("ignore")
         warnings.simplefilter("always", UserWarning)
         try:
-            asked: Arguments = dict(decode(request).items())  # type: ignore[union-attr]
-            verb = asked["verb"].plain()
+            parts: Arguments = dict(decode(request).items())  # type: ignore[union-attr]
+            verb = parts["verb"].plain()
             environment, session = (
-                dict(zip(asked[n].names, asked[n].values, strict=True)) for n in ("environment", "session")
+                dict(zip(parts[n].names, parts[n].values, strict=True)) for n in ("environment", "session")
             )
-            arguments = dict(asked["arguments"].items())
+            arguments = dict(parts["arguments"].items())
             check_texts(arguments)
             with _environment(environment, session), interrupts.allowed(verb in _INTERRUPTIBLE):
                 value = VERBS[verb](arguments)
                 return _answer({"ok": True, "value": value}, warned)
         except BaseException as error:
-            forget_aws()  # before it is tried again
+            forget_aws()  # the next attempt may have other credentials
             return _answer({"ok": False, "error": described(error)}, warned)
 
 
@@ -56,7 +56,7 @@ def _answer(answer: dict[str, Any], warned: list[warnings.WarningMessage]) -> by
 
 @contextlib.contextmanager
 def _environment(now: Mapping[str, str], session: Mapping[str, str]) -> Iterator[None]:
-    """The environment variables, which Python knows as they were when it started; then R's own again, whose process this is."""
+    """Set environment variables for a call, then restore R's own. Python has copied them at its start, and sees no changes in R."""
     become(now)
     try:
         yield

@@ -9,7 +9,7 @@ from .arguments import Arguments, columns_of, design_frame, design_of, plain, ve
 
 @verb
 def design(given: Arguments) -> Vector:
-    """kind, parameters (a list of vectors) and options."""
+    """given: kind, parameters (a list of vectors) and options."""
     from ..sweep import design as designs
     from ..sweep import sampling
 
@@ -43,7 +43,7 @@ def _typed(vector: Vector | None, types: Any) -> Any:
 
 
 def _source(name: str, vector: Vector | None) -> Any:
-    """A pair of numbers is a range (of integers: of whole numbers), texts, logicals and a list are a choice."""
+    """Two numbers are a range (two integers: of whole numbers). Strings, logicals and lists are a choice."""
     if vector is not None and vector.kind in ("double", "integer"):
         values = vector.elements()
         if len(values) != 2 or vector.classes:

@@ -1,8 +1,8 @@
-"""Drivers: processes that compute runs for R, which stays free to be interrupted, and whose signals stay its own.
+"""Drivers: processes that compute runs for R, so that R can be interrupted and keeps its own handlers of signals.
 
-A driver is this module run as a program: it loads everything, reads an order (a line of JSON) from its standard input, sends
-its progress at times and at the end its warnings and its error, and waits for the next order. It ends
-with its input. An order may also be to follow a run's logs.
+A driver is this module run as a program. It imports all it needs, reads an order (a line of JSON) from standard input, writes its
+progress, and at the end its warnings and its error. Then it waits for the next order. It ends when its input ends. An order may also
+be to follow the logs of a run.
 """
 
 import atexit
@@ -23,7 +23,7 @@ from .words import described, warnings_and_notes
 
 
 class DriverProcess:
-    """A process that computes one run after another, as R orders. messages: what it has sent about its run, oldest first."""
+    """A process that computes runs, one after the other. messages: those that it has sent about the current run, oldest first."""
 
     def __init__(self) -> None:
         self.process = subprocess.Popen(
@@ -34,14 +34,14 @@ class DriverProcess:
         self._rest = b""
 
     def send(self, order: dict[str, Any]) -> None:
-        """Give it a run to compute."""
+        """Send it the next order."""
         assert self.process.stdin is not None
         self.messages = []
         self.process.stdin.write(json.dumps(order).encode() + b"\n")
         self.process.stdin.flush()
 
     def has_ended(self, seconds_to_wait: float = 0) -> bool:
-        """Whether it is done with its run, or has come to an end itself."""
+        """Whether it has finished its run, or has itself ended."""
         assert self.process.stdout is not None
         until = time.monotonic() + seconds_to_wait
         while not self._answered():
@@ -64,21 +64,21 @@ class DriverProcess:
         return self.process.poll() is None
 
     def stop(self, seconds_to_wait: float) -> bool:
-        """Interrupt its run, and let it end. Whether it has stopped."""
+        """Interrupt its run and let the process end. Returns whether the run has stopped in time."""
         self.process.terminate()
         stopped = self.has_ended(seconds_to_wait)
         self.let_go()
         return stopped
 
     def let_go(self) -> None:
-        """It ends when it has nothing more to do."""
+        """Close its pipes: it ends after its current run."""
         for pipe in (self.process.stdin, self.process.stdout):
             assert pipe is not None
             with contextlib.suppress(OSError):
                 pipe.close()
 
     def outcome(self, found: Any) -> dict[str, Any]:
-        """Its last message about a run: the error, or None; warnings and notes."""
+        """Its last message about a run: the error (or None), warnings and notes."""
         if self._answered():
             return self.messages[-1]
         how = f"exit code {self.process.wait()}"
@@ -86,12 +86,12 @@ class DriverProcess:
         return {"error": described(error), "warnings": [], "notes": []}
 
 
-drivers: dict[str, DriverProcess] = {}  # by the address of the run that they compute
-_spare: list[DriverProcess] = []  # one that has loaded all that it needs, and waits
+drivers: dict[str, DriverProcess] = {}  # by the address of the run that each computes
+_spare: list[DriverProcess] = []  # at most one, ready for the next run
 
 
 def keep_spare(used: DriverProcess | None = None) -> None:
-    """Have a driver ready for the next run: starting one takes the better part of a second."""
+    """Keep a driver ready for the next run, because starting one takes almost a second. used: one that has finished its run."""
     if _spare or (used is not None and not used.alive):
         if used is not None:
             used.let_go()
@@ -106,14 +106,14 @@ def _let_go() -> None:
         driver.process.kill()
         driver.process.wait()
         driver.let_go()
-    for driver in drivers.values():  # one that still computes goes on alone
+    for driver in drivers.values():  # those that still compute go on
         driver.let_go()
         with contextlib.suppress(subprocess.TimeoutExpired):
             driver.process.wait(0.5)
 
 
 def order(found: Any, task: dict[str, Any]) -> DriverProcess:
-    """Give a run to a driver. task: the verb, and its options."""
+    """Send an order about a run to a driver. task: the verb, and its options."""
     driver = _spare.pop() if _spare else DriverProcess()
     if not driver.alive:
         driver.let_go()
@@ -123,8 +123,8 @@ def order(found: Any, task: dict[str, Any]) -> DriverProcess:
 
 
 def main() -> None:
-    """A driver: load everything, wait for an order, carry it out, and so on until there are no more."""
-    import pandas  # noqa: F401  pyarrow would, at its first array
+    """The main loop of a driver."""
+    import pandas  # noqa: F401  early: pyarrow imports it at its first array
 
     for text in sys.stdin:
         order = json.loads(text)
@@ -163,14 +163,14 @@ def _carry_out(order: dict[str, Any]) -> None:
 
 
 def _report(now: Any) -> None:
-    """Send the progress, unless R has not read the last one yet: R may be busy, or have ended."""
+    """Send the progress, unless the pipe is full: R may be busy, or have ended."""
     if select.select([], [sys.stdout], [], 0)[1]:
         with contextlib.suppress(OSError):
             print(json.dumps(progress_fields(now)), flush=True)
 
 
 def progress_fields(now: Any) -> dict[str, Any]:
-    """The fields of a Progress that R shows."""
+    """The fields of a Progress, as R needs them."""
     from ..driver.progress import jobs_text, rate_texts
 
     waiting = f", waiting for {now.note}" if now.note else ""
@@ -180,7 +180,7 @@ def progress_fields(now: Any) -> dict[str, Any]:
 
 
 def become(environment: Mapping[str, str]) -> None:
-    """Take over these environment variables; where those of AWS differ, forget the sessions that were made of the old ones."""
+    """Replace the environment by these variables. If those of AWS change, forget its sessions."""
     if _of_aws(environment) != _of_aws(os.environ):
         forget_aws()
     for name in set(os.environ) - set(environment):
@@ -195,7 +195,7 @@ def _of_aws(environment: Mapping[str, str]) -> dict[str, str]:
 
 
 def forget_aws() -> None:
-    """Forget the sessions of AWS: an R session may last longer than a login, a profile or an emulator."""
+    """Forget the AWS sessions: an R session may last longer than a login or an emulator."""
     session = sys.modules.get("simferry.aws.session")
     for kept in (session.session, session.client, session.account) if session else ():
         kept.cache_clear()

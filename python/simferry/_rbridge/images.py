@@ -14,7 +14,7 @@ def image_build(given: Arguments) -> Arguments:
 
     options = plain(given)
     if (options["folder"] is None) == (options["script"] is None):
-        raise UsageError("give a folder with a Dockerfile, or a script", Command("image build", "containers/r"))
+        raise UsageError("name a folder with a Dockerfile, or a script", Command("image build", "containers/r"))
     if options["script"] is not None:
         from ..images.infer import recipe_for, write_recipe
 

@@ -1,8 +1,8 @@
 """Ctrl-C while R runs Python in its own process.
 
-reticulate's signal handler tells both R and Python. R is the one to answer: to Python an interrupt that R has answered already
-would come again, in whatever it does next. So Python takes notice only where it says that it can be interrupted, and in
-`simferry.sagemaker`, which scripts call without the bridge.
+reticulate's signal handler passes an interrupt to both R and Python. R handles it; Python would raise it again in its next call.
+Python therefore ignores interrupts, except in verbs that can be interrupted, and in `simferry.sagemaker`, which scripts call without
+the bridge.
 """
 
 import contextlib
@@ -16,12 +16,12 @@ _allowed = False
 
 def _interrupt(_: int, frame: FrameType | None) -> None:
     global _allowed
-    if _allowed or _in_version_2s_names(frame):
+    if _allowed or _in_sagemaker_module(frame):
         _allowed = False
         raise KeyboardInterrupt
 
 
-def _in_version_2s_names(frame: FrameType | None) -> bool:
+def _in_sagemaker_module(frame: FrameType | None) -> bool:
     while frame is not None and not frame.f_globals.get("__name__", "").startswith("simferry.sagemaker"):
         frame = frame.f_back
     return frame is not None
@@ -29,7 +29,7 @@ def _in_version_2s_names(frame: FrameType | None) -> bool:
 
 @contextlib.contextmanager
 def allowed(whether: bool) -> Iterator[None]:
-    """Whether what is done here can be interrupted."""
+    """Whether the code in this context can be interrupted."""
     global _allowed
     _allowed = whether
     try:
@@ -39,7 +39,7 @@ def allowed(whether: bool) -> Iterator[None]:
 
 
 def leave_to_r() -> None:
-    """Take the place of Python's own answer to SIGINT. The process's handler stays reticulate's, which signal() would replace."""
+    """Replace Python's handler of SIGINT, but keep the handler of the process, which is reticulate's; signal() would replace both."""
     process = ctypes.CDLL(None)
     handler = ctypes.create_string_buffer(1024)  # a struct sigaction, which has 152 bytes on Linux, 16 on macOS
     process.sigaction(signal.SIGINT, None, handler)

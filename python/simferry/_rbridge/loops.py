@@ -1,4 +1,4 @@
-"""Loops of foreach."""
+"""Verbs of foreach loops."""
 
 import warnings
 from typing import Any
@@ -13,10 +13,10 @@ from .drivers import drivers, keep_spare, order
 from .runs import head_of, open_run, simulation_of
 
 _RUNS_CODE = (
-    "its value, made in a container, could run code in this session (it holds an argument that was not evaluated yet, "
-    "of a function that was returned, say): return numbers, lists or data frames, or force() the arguments"
+    "its value, from a container, could run code in this session: it has an argument that was not evaluated yet, for example "
+    "of a returned function. Return numbers, lists or data frames, or force() the arguments"
 )
-_PAGE_BYTES = 200_000_000  # of values that are handed to R at once
+_PAGE_BYTES = 200_000_000  # of values that are returned to R at once
 
 
 def _loop_backend(given: Arguments) -> Arguments:
@@ -27,23 +27,23 @@ def _loop_backend(given: Arguments) -> Arguments:
 
 @verb
 def loop_backend(given: Arguments) -> Arguments:
-    """How many workers loops have on a backend. What can't be is an error; a driver is got ready for the first loop."""
+    """Check a backend for loops, and start a driver for the first one. Returns the number of workers."""
     from ..backends import backend
     from ..sweep.options import RunOptions, check
 
     check(RunOptions, plain({"seed": given.get("seed")}))
-    asked = _loop_backend(given)
-    where = backend(asked["backend"], **asked["backend_options"])
+    settings = _loop_backend(given)
+    where = backend(settings["backend"], **settings["backend_options"])
     keep_spare()
     return {"workers": where.traits.workers * where.traits.jobs}
 
 
 @verb
 def loop(given: Arguments) -> Arguments:
-    """Makes the run of a loop and starts its driver. With `named`, goes on with the run that has the same name, code and data,
-    where there is one that is not complete; one that is and has the seed that was asked for is the answer itself.
+    """Create the run of a loop and start its driver. named: use the run with the same name, code and data, if there is one. If it
+    is incomplete, resume it. If it is complete, use it only if it has the seed that was asked for.
 
-    label: the loop's name or number, which enters the hash. drawn: whether the seed is only for a new run.
+    label: the loop's name or number; it is a part of the hash. drawn: the seed is only for a new run.
     """
     from dataclasses import replace
 
@@ -74,7 +74,7 @@ def loop(given: Arguments) -> Arguments:
 
 
 def _earlier_loop(simulation: Any, seed: Any, options: Arguments) -> "tuple[Any, bool] | None":
-    """The latest run of the same loop, and whether each of its iterations has succeeded."""
+    """The latest run of the same loop, and whether all its iterations have succeeded."""
     from ..backends import backend
     from ..results import collect
     from ..store.places import store_at
@@ -96,8 +96,10 @@ def _earlier_loop(simulation: Any, seed: Any, options: Arguments) -> "tuple[Any,
 
 @verb
 def loop_values(given: Arguments) -> Arguments:
-    """What iterations returned, from the run's blocks after the one named `after`: values in R's serialisation, one behind the
-    other; and which failed or warned. after: the block to go on behind, empty where there is none left."""
+    """The values of iterations, in R's serialisation, one after the other; and which iterations failed or warned.
+
+    given: after, the name of the last block that was read. In the value, `after` is empty if no blocks are left.
+    """
     from ..results import collect, same_seeds
     from ..worker.blocks import Block, Table
 
@@ -127,7 +129,7 @@ def loop_values(given: Arguments) -> Arguments:
     iteration, done = joined("values", "replication"), joined("replications", "replication")
     parts = [table.columns["value"].text for table in tables("values")]
     refused = np.zeros(len(iteration), dtype=bool)
-    if run._backend().traits.contract:  # what a container wrote is not to run here
+    if run._backend().traits.contract:  # values from containers must not run code here
         parts = [part for table in tables("values") for part in _slices(table.columns["value"])]
         refused = np.array([runs_code(part) for part in parts], dtype=bool)
         parts = [part for part, out in zip(parts, refused, strict=True) if not out]

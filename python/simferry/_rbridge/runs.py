@@ -1,4 +1,4 @@
-"""Runs, from the sweep that R describes to its tables; and what there is besides."""
+"""Verbs of runs, and all others that are not about designs, loops or images."""
 
 import hashlib
 import sys
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def simulation_of(given: Arguments) -> Any:
-    """A script's path, or what R has written down of a function: list(name, file, fingerprint, constants, packages)."""
+    """The path of a script, or an RFunction made from R's list(name, file, fingerprint, constants, packages)."""
     vector = given["simulation"]
     if vector is not None and vector.kind == "list" and "fingerprint" in vector.names:
         from ..sweep.simulation import RFunction
@@ -40,7 +40,7 @@ def simulation_of(given: Arguments) -> Any:
 
 
 def sweep_of(given: Arguments) -> "Sweep":
-    """The sweep that R describes; what R left out is left out here."""
+    """The sweep that R describes. Arguments that R does not pass keep their defaults."""
     from ..sweep.sweep import Sweep
 
     simulation = simulation_of(given)
@@ -71,7 +71,7 @@ def inputs_of(vector: Vector) -> Arguments:
 
 @verb
 def run(given: Arguments) -> Arguments:
-    """Makes a run and starts its driver."""
+    """Create a run and start its driver."""
     from ..verbs import run as verbs
 
     start: Arguments = {}
@@ -93,8 +93,8 @@ def plan(given: Arguments) -> Arguments:
     from ..sweep.own_code import shown
     from ..verbs import plan as forecast
 
-    asked = {name: given.pop(name, None) for name in ("pilot", "deadline", "refresh_prices")}
-    options = {name: value for name, value in plain(asked).items() if value is not None}
+    own = {name: given.pop(name, None) for name in ("pilot", "deadline", "refresh_prices")}
+    options = {name: value for name, value in plain(own).items() if value is not None}
     out = asdict(forecast.plan(sweep_of(given), **options))
     out = {name: value for name, value in out.items() if value is not None}
     out["code_shown"] = shown(out["code"])
@@ -150,7 +150,7 @@ def list_(given: Arguments) -> Vector:
 
 @verb
 def status(given: Arguments) -> Arguments:
-    """The progress of a run. `outcome`, once the driver that R started has ended: its warnings and its error."""
+    """The progress of a run. outcome: the error of its driver, after the driver has ended."""
     found = open_run(given)
     process = drivers.get(found.address)
     ended = process is not None and process.has_ended()
@@ -179,7 +179,7 @@ def _outcome(process: DriverProcess, found: Any) -> Arguments:
 
 @verb
 def progress(given: Arguments) -> Arguments:
-    """The same from the messages of the driver, while it computes: R asks for it often."""
+    """As `status`, but from the messages of the driver while it computes. R calls this often."""
     process = drivers.get(given["run"].plain())
     if process is None or process.has_ended():
         return status(given)
@@ -189,7 +189,7 @@ def progress(given: Arguments) -> Arguments:
 
 @verb
 def resume(given: Arguments) -> Arguments:
-    """Starts a driver: with `replications` it extends the run. What else is given are options of the backend."""
+    """Start a driver for a run. With `replications` it extends the run. Other arguments are options of the backend."""
     found = open_run(given)
     process = drivers.get(found.address)
     if process is not None and not process.has_ended():
@@ -211,12 +211,12 @@ def resume(given: Arguments) -> Arguments:
 
 @verb
 def interrupt(given: Arguments) -> None:
-    """Ctrl-C: the run is stopped in good order, or detached from where its jobs go on without a driver; the error says which."""
+    """Ctrl-C: stop the run, or, if its jobs go on without a driver, detach from it. Raises Interrupted, which says which."""
     from ..driver.drive import detached
 
     found = open_run(given)
     process = drivers.pop(found.address)
-    if process.has_ended():  # just now
+    if process.has_ended():  # before it could be stopped
         error = _outcome(process, found)["error"]
         keep_spare(process)
         if error:
@@ -250,12 +250,12 @@ def logs(given: Arguments) -> Arguments:
     return dict(open_run(given).logs(job.plain() if job is not None else None))
 
 
-_following: list[DriverProcess] = []  # the process that follows the logs which R shows
+_following: list[DriverProcess] = []  # at most one: the process that follows logs for R
 
 
 @verb
 def logs_follow(given: Arguments) -> None:
-    """Starts a process that follows the logs of a run."""
+    """Start a process that follows the logs of a run."""
     job = given.get("job")
     name = job.plain() if job is not None else None
     found = open_run(given)
@@ -266,7 +266,7 @@ def logs_follow(given: Arguments) -> None:
 
 @verb
 def logs_lines(given: Arguments) -> Arguments:
-    """The lines that have come since the last call; whether they were the last ones."""
+    """The new lines since the last call, and whether the jobs have ended."""
     process = _following[0]
     ended = process.has_ended(0.1)
     messages, process.messages = process.messages, process.messages[-1:] if ended else []
@@ -314,7 +314,7 @@ def warnings_(given: Arguments) -> Any:
 
 
 def _frame(found: Any, frame: Any) -> Any:
-    """Parameters that are numbers are doubles in R, where pandas shows whole ones as integers."""
+    """Convert number parameters to doubles, as R has them; pandas has whole numbers as integers."""
     for name, kind in found.record["parameters"].items():
         if kind == "number" and name in frame.columns and frame[name].dtype.kind == "i":
             frame[name] = frame[name].astype("float64")
@@ -336,7 +336,7 @@ def remove(given: Arguments) -> None:
 
 @verb
 def replay(given: Arguments) -> Arguments:
-    """Runs one replication again. output: what it printed, and its value or its error; value: in R's serialisation."""
+    """Run one replication again. output: its output, and its value or error as text. value: in R's serialisation."""
     from ..cli.verbs import captured_output
     from ..verbs.replay import replay
 
@@ -354,13 +354,13 @@ def replay(given: Arguments) -> Arguments:
 
 @verb
 def hash_(given: Arguments) -> str:
-    """SHA-256 of what R has serialised, without the header, which tells R's version."""
+    """SHA-256 of serialised R objects, without the header, which has R's version."""
     return hashlib.sha256(given["bytes"].values[14:].data).hexdigest()
 
 
 @verb
 def worker_file(given: Arguments) -> str:
-    """Where a part of the worker lies."""
+    """The path of a file of the worker."""
     from ..jobs.launch import WORKER
 
     return str(WORKER / given["name"].plain())
@@ -372,7 +372,7 @@ def doctor(given: Arguments) -> Vector:
 
     store = given.get("store")
     found = examine(store.plain() if store is not None else None)
-    return findings([vars(f) for f in found if f.what != "rpy2"])  # which is for R from Python
+    return findings([vars(f) for f in found if f.what != "rpy2"])  # only Python users need it
 
 
 @verb
@@ -384,5 +384,5 @@ def version(_: Arguments) -> Arguments:
 
 @verb
 def sagemaker_module(_: Arguments) -> None:
-    """Raises what keeps it from being imported; from now on the environment variables are those that R has now."""
+    """Import simferry.sagemaker, or raise the error of its import."""
     from .. import sagemaker  # noqa: F401

@@ -1,4 +1,4 @@
-"""Errors and warnings as R gets them."""
+"""Errors and warnings in the form in which they are sent to R."""
 
 import os
 import traceback
@@ -12,7 +12,7 @@ from ..r.serialization import NotPlain
 
 
 class DriverError(Exception):
-    """An error of a driver process, as `described` there."""
+    """An error of a driver process. error: as `described` returned it there."""
 
     def __init__(self, error: dict[str, str]) -> None:
         super().__init__(error)
@@ -20,7 +20,7 @@ class DriverError(Exception):
 
 
 def described(error: BaseException) -> dict[str, str]:
-    """An error as R gets it."""
+    """An error as code, message and hint."""
     if isinstance(error, DriverError):
         return error.error
     if isinstance(error, SimferryError):
@@ -46,7 +46,7 @@ def described(error: BaseException) -> dict[str, str]:
 
 
 def warnings_and_notes(warned: Iterable[warnings.WarningMessage]) -> dict[str, list[str]]:
-    """The texts of Python's warnings, for R: `warnings` become warnings there, `notes` messages."""
+    """The texts of Python's warnings: `warnings` become warnings in R, `notes` become messages."""
     texts: dict[str, list[str]] = {"warnings": [], "notes": []}
     for one in warned:
         texts["notes" if issubclass(one.category, Note) else "warnings"].append(str(one.message))

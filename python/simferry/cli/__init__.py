@@ -1,4 +1,4 @@
-"""The command line: it parses arguments, calls the verbs, and prints. No logic lives here."""
+"""The command line: it parses arguments, calls the verbs, and prints the results. It has no other logic."""
 
 from . import sweeps, verbs, image, emulator  # isort: skip  in the order in which help lists their commands
 from .app import main

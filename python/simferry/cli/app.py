@@ -1,4 +1,4 @@
-"""The command `simferry`: how it ends, what its commands share."""
+"""The command `simferry`: its errors and exit codes, and the parts that its commands share."""
 
 import inspect
 import os
@@ -17,7 +17,7 @@ from ..system.terminal import guarded, shown, styled
 
 
 class Command(click.Command):
-    """A command that makes its options when it needs them. `simferry --help`, which shows none of them, is faster for it."""
+    """A command that creates its options when it needs them, so that `simferry --help` is fast."""
 
     _params: list[Any]
 
@@ -32,7 +32,7 @@ class Command(click.Command):
 
 
 class Deferred:
-    """A decorator that adds the options of decorators that are made when the command needs them."""
+    """A decorator that adds options. options: returns click's decorators, when the command needs them."""
 
     def __init__(self, options: Callable[[], list[Callable[[Any], Any]]]) -> None:
         self.options = options
@@ -49,13 +49,13 @@ class Deferred:
 
 
 class Commands(click.Group):
-    """Errors of simferry's end the command in one or two lines; a mistyped command is offered its nearest neighbours."""
+    """Shows errors in one or two lines, and similar names for an unknown command."""
 
     command_class = Command
     group_class = type  # groups in it are Commands, too
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(self.commands)  # in the order in which a user meets them
+        return list(self.commands)  # in their order, and not sorted
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         return super().parse_args(ctx, args or ["--help"])
@@ -73,7 +73,7 @@ class Commands(click.Group):
         try:
             code = super().invoke(ctx)
             sys.stdout.flush()
-        except BrokenPipeError:  # `simferry results latest | head` has seen enough
+        except BrokenPipeError:  # as in `simferry results latest | head`
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             return 0
         return code
@@ -129,7 +129,7 @@ def fail(message: str, hint: str, code: int) -> None:
 def show_warning(message: Any, category: type[Warning], *_: Any, **__: Any) -> None:
     is_note = issubclass(category, Note)
     word = styled("note:", sys.stderr, fg="cyan") if is_note else styled("warning:", sys.stderr, fg="yellow")
-    click.echo(f"{word} {shown(str(message))}", err=True, color=True)  # rich shows it itself, beside a progress bar
+    click.echo(f"{word} {shown(str(message))}", err=True, color=True)  # beside a progress bar rich shows it
 
 
 @click.group(
@@ -138,7 +138,7 @@ def show_warning(message: Any, category: type[Warning], *_: Any, **__: Any) -> N
 @click.version_option(__version__, message="simferry %(version)s")
 @click.option(
     "--face", type=click.Choice([face.value for face in Face]), hidden=True
-)  # whose words a driver's log is in
+)  # the language of commands in a driver's log
 def main(face: str | None) -> None:
     """Run a statistical simulation a million times with varied parameters, and get one table back.
 
@@ -147,7 +147,7 @@ def main(face: str | None) -> None:
       simferry summary latest
       simferry results latest -o results.parquet
 
-    RUN is a run's id (or the beginning of it), its folder or address (s3://...), or `latest`.
+    RUN is the id of a run or its beginning, its folder or address (s3://...), or `latest`.
     """
     warnings.showwarning = show_warning
     if face is not None:
@@ -155,7 +155,7 @@ def main(face: str | None) -> None:
 
 
 def example(*lines: str) -> Callable[[Any], Any]:
-    """Puts examples at the end of a command's help."""
+    """Adds examples to the end of a command's help."""
 
     def add(command: Any) -> Any:
         command.help = f"{inspect.cleandoc(command.help or '')}\n\n\b\nExample:\n" + "\n".join(
@@ -177,8 +177,8 @@ def with_options(*options: Callable[[Any], Any]) -> Callable[[Any], Any]:
 
 STORE = click.option(
     "--store",
-    metavar="PLACE",
-    help="Where runs live: a folder, or s3://bucket/folder [$SIMFERRY_STORE, or ./simferry-runs].",
+    metavar="STORE",
+    help="The store of runs: a folder, or s3://bucket/folder [$SIMFERRY_STORE, or ./simferry-runs].",
 )
 JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 OUTPUT = click.option("-o", "--output", metavar="FILE", help="Write the whole table: .parquet or .csv.")

@@ -28,19 +28,28 @@ def quotas_of(_: click.Context, __: click.Parameter, given: tuple[str, ...]) -> 
 @example("simferry emulator", "simferry emulator --quota ml.c5.4xlarge=2 --lost-hosts 0.1")
 @main.command()
 @click.option(
-    "--port", type=click.IntRange(0, 65535), default=5555, show_default=True, help="Where; 0 for any that is free."
+    "--port", type=click.IntRange(0, 65535), default=5555, show_default=True, help="The port; 0 uses any free one."
 )
 @click.option(
-    "--quota", "quotas", multiple=True, callback=quotas_of, metavar="TYPE=N", help="Instances of a type in use at once."
+    "--quota",
+    "quotas",
+    multiple=True,
+    callback=quotas_of,
+    metavar="TYPE=N",
+    help="Maximum number of instances of a type.",
 )
-@click.option("--throttle", type=PROBABILITY, default=0.0, metavar="P", help="Requests that are throttled.")
+@click.option("--throttle", type=PROBABILITY, default=0.0, metavar="P", help="Throttle requests.")
 @click.option(
-    "--capacity-errors", type=PROBABILITY, default=0.0, metavar="P", help="Jobs for which there is no capacity."
+    "--capacity-errors", type=PROBABILITY, default=0.0, metavar="P", help="Start jobs without capacity, which fail."
 )
-@click.option("--lost-hosts", type=PROBABILITY, default=0.0, metavar="P", help="Jobs that lose a host midway.")
-@click.option("--start-seconds", type=click.FloatRange(0), default=0.2, show_default=True, help="Until a job starts.")
-@click.option("--list-lag", type=click.FloatRange(0), default=0.0, metavar="SECONDS", help="Until a job is listed.")
-@click.option("--seed", type=int, default=0, help="Of the faults.")
+@click.option("--lost-hosts", type=PROBABILITY, default=0.0, metavar="P", help="Let jobs lose a host while they run.")
+@click.option(
+    "--start-seconds", type=click.FloatRange(0), default=0.2, show_default=True, help="Time until a job starts."
+)
+@click.option(
+    "--list-lag", type=click.FloatRange(0), default=0.0, metavar="SECONDS", help="Time until a job is listed."
+)
+@click.option("--seed", type=int, default=0, help="The seed of the faults.")
 @click.option("--iam", is_flag=True, help="Enforce the policies of docs/iam.")
 @click.option("--region", default="us-east-1", show_default=True)
 @JSON
@@ -59,16 +68,16 @@ def emulator(
 ) -> None:
     """Rehearse at no cost: AWS on this machine, with jobs in Docker.
 
-    S3, IAM, ECR and logs, and SageMaker Processing. Prints the variables that lead every AWS SDK here, with a key that is
-    drawn at each start, then a line for all that happens to a job. Ctrl-C ends it: then jobs,
-    containers and everything in S3 are gone. P is a probability.
+    It has S3, IAM, ECR, logs and SageMaker Processing. It prints environment variables, with which all AWS SDKs use it, then a
+    line for each event of a job. The access key is new at each start. Ctrl-C ends the emulator, and removes its jobs, containers
+    and everything in its S3. P is a probability.
     """
     from ..emulator import Emulator, Faults
 
     stop = threading.Event()
 
     def end(number: int, _: Any) -> None:
-        signal.signal(number, signal.SIG_DFL)  # whoever asks again does not want to wait
+        signal.signal(number, signal.SIG_DFL)  # a second Ctrl-C ends the process at once
         stop.set()
 
     def event(text: str) -> None:
@@ -123,5 +132,5 @@ def greeting(emulator: Any) -> str:
     try:
         connect()
     except EngineError as error:
-        lines += [f"Jobs need Docker, all else does not. {error.message}. {error.hint}", ""]
+        lines += [f"Only jobs need Docker. {error.message}. {error.hint}", ""]
     return "\n".join(lines)

@@ -1,4 +1,4 @@
-"""The commands of `simferry image`: they parse arguments, call `images`, `infer` and `registry`, and print."""
+"""The commands of `simferry image`."""
 
 import json
 import sys
@@ -14,7 +14,7 @@ from .app import main
 
 @main.group()
 def image() -> None:
-    """Images: build, check and push them.
+    """Build, check and push images.
 
     \b
     Example:
@@ -28,16 +28,16 @@ JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @image.command()
 @click.argument("folder", required=False)
 @click.option(
-    "--for", "script", metavar="SCRIPT", help="Find out what this script needs, and write the Dockerfile for it."
+    "--for", "script", metavar="SCRIPT", help="Find the packages that this script needs, and write a Dockerfile."
 )
 @click.option("--name", metavar="NAME", help="The image's name [simferry-<folder>].")
-@click.option("--package", "packages", multiple=True, metavar="NAME", help="One more package, with --for.")
+@click.option("--package", "packages", multiple=True, metavar="NAME", help="With --for: an additional package.")
 @click.option(
     "--build-arg", "build_args", multiple=True, metavar="NAME=VALUE", help="A build argument of the Dockerfile."
 )
 @click.option("--platform", metavar="OS/ARCH", help="Build for another platform, such as linux/amd64.")
-@click.option("--write", metavar="DIR", help="Where --for puts Dockerfile and all [SCRIPT.image beside the script].")
-@click.option("--rebuild", is_flag=True, help="Build although an image of this recipe is here.")
+@click.option("--write", metavar="DIR", help="Folder for the Dockerfile of --for [SCRIPT.image beside the script].")
+@click.option("--rebuild", is_flag=True, help="Build even if there is an image of this recipe.")
 @JSON
 def build(
     folder: str | None,
@@ -52,7 +52,7 @@ def build(
 ) -> None:
     """Build an image from a folder with a Dockerfile, or for a script.
 
-    The tag is the hash of everything that goes in: an unchanged recipe is not built again.
+    The tag is a hash of all files and arguments, so an unchanged recipe is not built again.
 
     \b
     Example:
@@ -63,7 +63,7 @@ def build(
     from ..screen import last_line
 
     if (folder is None) == (script is None):
-        raise UsageError("give a folder with a Dockerfile, or --for SCRIPT", Command("image build", "containers/r"))
+        raise UsageError("name a folder with a Dockerfile, or --for SCRIPT", Command("image build", "containers/r"))
     given = {}
     for text in build_args:
         key, equals, value = text.partition("=")
@@ -87,7 +87,7 @@ def build(
     if as_json:
         click.echo(json.dumps(vars(built)))
     elif built.skipped:
-        click.echo(f"{built.tag} is here already: nothing in its recipe has changed")
+        click.echo(f"{built.tag} exists already: its recipe has not changed")
     else:
         click.echo(f"built {built.tag} (also {made_of.name}:latest)")
 
@@ -96,9 +96,9 @@ def build(
 @click.argument("name")
 @JSON
 def check(name: str, as_json: bool) -> int:
-    """Prove that an image keeps the contract.
+    """Test whether an image meets the contract.
 
-    It looks at the interpreter, the user, the folders, the worker and the exit codes.
+    It checks the interpreter, the user, the folders, the worker and the exit codes.
 
     \b
     Example:
@@ -126,7 +126,7 @@ def push(name: str, to: str, as_json: bool) -> None:
 
     To another registry than ECR, Docker has to be logged in.
 
-    An ECR repository is made where it is missing: immutable tags, scan on push, old images expire.
+    A missing ECR repository is created, with immutable tags, scan on push and expiry of old images.
 
     \b
     Example:
@@ -140,4 +140,4 @@ def push(name: str, to: str, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(vars(pushed)))
     else:
-        click.echo(f"{pushed.uri} {'is there already' if pushed.skipped else 'is pushed'} ({pushed.digest[:19]})")
+        click.echo(f"{pushed.uri} {'exists already' if pushed.skipped else 'is pushed'} ({pushed.digest[:19]})")

@@ -1,4 +1,4 @@
-"""Options of the command line, made from those of runs and backends."""
+"""Makes options of the command line from the options of runs and backends."""
 
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -11,7 +11,7 @@ _SHORT = {"replications": ("-n",)}
 
 
 def options_of(kind: type[Options], *names: str) -> list[Callable[[Any], Any]]:
-    """Options of a dataclass, in the order of the names; all of them where none is given."""
+    """Options of a dataclass, in the order of the names; without names, all of them."""
     known = offered(kind)
     return [_click(known[name], known[name].option.help) for name in names or known]
 
@@ -22,9 +22,9 @@ def option_of(kind: type[Options], name: str, text: str) -> Callable[[Any], Any]
 
 
 def options_of_backends(*names: str, default: str | None = None) -> list[Callable[[Any], Any]]:
-    """Options of backends, each with the backends that have it before its help; of all where no names are given.
+    """Options of backends; without names, all of them. The help of each begins with the backends that have it.
 
-    default: what the help says of an option that is not given, instead of its own default.
+    default: is shown in the help instead of the option's own default.
     """
     owners: dict[str, list[str]] = {}
     known: dict[str, Field] = {}
@@ -52,7 +52,7 @@ def _click(field: Field, text: str, default: str | None = None) -> Callable[[Any
 
 
 def _reader(field: Field) -> Callable[[click.Context, click.Parameter, Any], Any]:
-    """Numbers are read as such. What is none stays the text that it is, and is refused when options are checked."""
+    """Converts numbers. Other text is returned as it is; the check of options refuses it later."""
     numeric = field.kind in ("whole number", "number")
 
     def read(_: click.Context, __: click.Parameter, value: Any) -> Any:
@@ -70,9 +70,9 @@ def _reader(field: Field) -> Callable[[click.Context, click.Parameter, Any], Any
 
 PAGE = """# Options
 
-Each option of a run and of the backends, as `simferry run --max-runtime`, `sf.run(max_runtime=)`, `sim_sagemaker(max_runtime = )` and
-the table of a sweep file (`[run]`, `[local]`, `[docker]`, `[sagemaker]`) have it. Whole numbers may be written as `2.0`. What is wrong is
-refused before anything starts, all of it at once.
+The options of runs and backends. They are the same in the shell (`simferry run --max-runtime`), in Python (`sf.run(max_runtime=)`), in R
+(`sim_sagemaker(max_runtime = )`) and in the tables of sweep files (`[run]`, `[local]`, `[docker]`, `[sagemaker]`). Whole numbers may be
+written as `2.0`. All options are checked before anything starts; one error names all wrong ones.
 
 """
 
@@ -83,12 +83,12 @@ def page() -> str:
 
 
 def _table(kinds: Iterable[type[Options]]) -> str:
-    """The options as a table in Markdown: option, unit, default, whose it is, and what it is."""
+    """The options as a table in Markdown: name, backends, type and unit, default, help."""
     rows: dict[str, tuple[Field, list[str]]] = {}
     for kind in kinds:
         for name, field in offered(kind).items():
             rows.setdefault(name, (field, []))[1].append(kind.table)
-    lines = ["| option | of | value | without it | |", "|---|---|---|---|---|"]
+    lines = ["| option | of | value | default | |", "|---|---|---|---|---|"]
     for name, (field, owners) in rows.items():
         option = field.option
         value = " or ".join(option.choices) or " of ".join(part for part in (field.kind, option.unit) if part)

@@ -1,4 +1,4 @@
-"""What commands print: tables, JSON, and the last lines of a run."""
+"""The output of commands: tables, JSON, and the last lines of a run."""
 
 import json
 import tempfile
@@ -38,7 +38,7 @@ def finish(made: Any, as_json: bool) -> int:
             if now.failed == now.done:
                 first = made.errors()["message"].iloc[0].strip().partition("\n")[0]
                 click.echo(f"all have failed, the first with: {first[:300]}")
-            click.echo(f"{made.command('errors')}  tells why")
+            click.echo(f"{made.command('errors')}  says why")
             click.echo(f"{made.command('resume', retry_failed=True)}  tries them again")
         elif now.finished:
             click.echo(f"{made.command('summary')}")
@@ -85,7 +85,7 @@ def print_json(value: Any) -> None:
 
 
 def plain(value: Any) -> Any:
-    """A value as JSON has it; what JSON lacks as text."""
+    """A value of JSON. Numbers that JSON does not have become text, NA null."""
     if isinstance(value, dict):
         return {str(k): plain(v) for k, v in value.items()}
     if isinstance(value, list):
@@ -99,15 +99,15 @@ def plain(value: Any) -> Any:
 
 
 def check_output(path: str) -> None:
-    """Whether a table can be written there, before anything is computed for it."""
+    """Raises UsageError if a table can't be written to this path. Called before anything is computed."""
     folder = Path(path).absolute().parent
     if Path(path).suffix.lower() not in (".parquet", ".csv"):
         raise UsageError(
             f"{path}: tables are written as .parquet or .csv",
-            "For instance: " + Shell("-o", str(Path(path).with_suffix(".parquet"))),
+            "Example: " + Shell("-o", str(Path(path).with_suffix(".parquet"))),
         )
     if not folder.is_dir():
-        raise UsageError(f"{path}: there is no folder {folder}", Shell("mkdir", "-p", str(folder)) + "  makes it.")
+        raise UsageError(f"{path}: there is no folder {folder}", Shell("mkdir", "-p", str(folder)) + "  creates it.")
     try:
         if Path(path).exists():
             Path(path).open("ab").close()

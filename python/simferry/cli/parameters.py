@@ -1,4 +1,4 @@
-"""Values of parameters, as they are written on the command line: -p n=10,20 -p method="a,b",c."""
+"""Parses values of parameters on the command line: -p n=10,20 -p method="a,b",c."""
 
 import re
 from typing import Any
@@ -9,16 +9,16 @@ TOKEN = re.compile(r"""\s*("(?:[^"\\]|\\.)*"|'[^']*'|[^"'\s,][^,]*|)\s*(,|$)""")
 
 
 def parse_parameters(texts: tuple[str, ...]) -> tuple[dict[str, list[Any]], dict[str, str]]:
-    """-p n=10,20 -p method="a,b",c as columns, and the types of those with integers (10L)."""
+    """The columns of -p n=10,20 -p method="a,b",c, and the types of those with integers (10L)."""
     columns: dict[str, list[Any]] = {}
     types: dict[str, str] = {}
     for text in texts:
         name, equals, values = text.partition("=")
         name = name.strip()
         if not equals or not name:
-            raise UsageError(f"-p {text} is not of the form NAME=VALUE,VALUE", f"For instance: -p {name or 'n'}=10,20")
+            raise UsageError(f"-p {text} is not of the form NAME=VALUE,VALUE", f"Example: -p {name or 'n'}=10,20")
         if name in columns:
-            raise UsageError(f"parameter {name} is given twice", f"Give all of its values at once: -p {name}=10,20")
+            raise UsageError(f"parameter {name} is given twice", f"Give all its values at once: -p {name}=10,20")
         parsed = [parse_value(token) for token in split_values(values, text)]
         kinds = {kind for value, kind in parsed if value is not None}
         if len({"number" if kind == "integer" else kind for kind in kinds}) > 1:
@@ -32,14 +32,14 @@ def parse_parameters(texts: tuple[str, ...]) -> tuple[dict[str, list[Any]], dict
 
 
 def split_values(values: str, text: str) -> list[str]:
-    """Split at commas, but not at those within quotes."""
+    """Split at commas outside of quotes."""
     out: list[str] = []
     end = 0
     while True:
         found = TOKEN.match(values, end)
         if not found:
             raise UsageError(
-                f"-p {text}: a quote is not closed, or text stands beside it", "For instance: -p 'n=\"a, b\",c'"
+                f"-p {text}: a quote is not closed, or there is text beside it", "Example: -p 'n=\"a, b\",c'"
             )
         if not found[1]:
             raise UsageError(f"-p {text}: a value is empty", "An empty string is written in quotes: -p 'n=\"\"'")
@@ -66,13 +66,13 @@ def parse_value(text: str) -> tuple[Any, str]:
 
 
 def parse_inputs(given: tuple[str, ...]) -> dict[str, dict[str, Any]]:
-    """--input NAME=PLACE,mode=Pipe,sharded as the fields of each input."""
+    """The fields of each --input NAME=SOURCE,mode=Pipe,sharded."""
     out = {}
     for text in given:
         name, equals, rest = text.partition("=")
         source, *more = rest.split(",")
         if not equals or not source:
-            raise UsageError(f"--input {text} is not of the form NAME=PLACE", "--input data=s3://my-bucket/data/")
+            raise UsageError(f"--input {text} is not of the form NAME=SOURCE", "--input data=s3://my-bucket/data/")
         fields: dict[str, Any] = {"place": source}
         for option in more:
             key, _, value = option.partition("=")
@@ -82,5 +82,5 @@ def parse_inputs(given: tuple[str, ...]) -> dict[str, dict[str, Any]]:
 
 
 def listed(value: str | None) -> str | list[str] | None:
-    """Names with commas between; `all` stays what it is."""
+    """Names, separated by commas; `all` is returned as it is."""
     return value if value is None or value == "all" else [name.strip() for name in value.split(",")]

@@ -1,4 +1,4 @@
-"""The commands that begin a sweep: run and plan."""
+"""The commands that take a sweep: run and plan."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from ..sweep.sweep import Sweep
 
 VALUES = (
-    "Values of a parameter; every combination of all of them is a condition. 10 is a number, 10L an integer, TRUE a "
-    'logical, NA missing, anything else (or what is quoted: \'"10","a,b"\') a string.'
+    "Values of a parameter. Each combination of values is a condition. 10 is a number, 10L an integer, TRUE a logical, NA a "
+    'missing value; all else is a string, also values in quotes: \'"10","a,b"\'.'
 )
 
 
@@ -28,12 +28,12 @@ def options_of_sweeps() -> list[Any]:
     return [
         click.argument("simulation", metavar="SIMULATION"),
         click.option("-p", "--parameter", "parameters", multiple=True, metavar="NAME=V1,V2", help=VALUES),
-        click.option("--table", metavar="FILE", help="The conditions: a CSV or Parquet file, a row each."),
+        click.option("--table", metavar="FILE", help="A CSV or Parquet file with one row per condition."),
         *options_of(RunOptions, "replications", "seed"),
         *options_of(SimulationOptions),
         *options_of(RunOptions, "common"),
-        click.option("--input", "inputs", multiple=True, metavar="NAME=PLACE",
-                     help="Files that it reads in $SIMFERRY_INPUT/NAME: a file, a folder, an address in S3 (,mode=Pipe ,sharded)."),
+        click.option("--input", "inputs", multiple=True, metavar="NAME=SOURCE",
+                     help="A file, a folder or an address in S3 (,mode=Pipe ,sharded), which is then in $SIMFERRY_INPUT/NAME."),
         click.option("--backend", metavar="NAME", help=f"Where jobs run: {', '.join(BACKENDS)} [local]."),
         *options_of_backends(),
         *options_of(RunOptions, "cores", "store"),
@@ -41,7 +41,7 @@ def options_of_sweeps() -> list[Any]:
 
 
 def options_of_computing() -> list[Any]:
-    """The options of a run that a plan has no use for."""
+    """The options of a run that a plan does not have."""
     from ..sweep.options import RunOptions
     from .options import options_of
 
@@ -49,7 +49,7 @@ def options_of_computing() -> list[Any]:
 
 
 def sweep_of(simulation: str, parameters: tuple[str, ...], table: str | None, **given: Any) -> "Sweep":
-    """The sweep that is asked for: that of a sweep file, if there is one, with the options over it."""
+    """The sweep of the command. Options replace those of a sweep file."""
     from ..sweep import design as designs
     from ..sweep.sweep import Sweep
 
@@ -60,7 +60,7 @@ def sweep_of(simulation: str, parameters: tuple[str, ...], table: str | None, **
         out = arguments(simulation, given["backend"])
     columns, types = parse_parameters(parameters)
     if table is not None and columns:
-        raise UsageError(f"both {Option('table')} and -p are given", "A design is made in one way.")
+        raise UsageError(f"both {Option('table')} and -p are given", "Use one of them.")
     if table is not None:
         out["design"] = designs.table(table)
     elif columns:
@@ -79,15 +79,15 @@ def sweep_of(simulation: str, parameters: tuple[str, ...], table: str | None, **
 @main.command()
 @Deferred(options_of_sweeps)
 @Deferred(options_of_computing)
-@click.option("--detach", is_flag=True, help="Go on in the background; `simferry watch` follows.")
+@click.option("--detach", is_flag=True, help="Run in the background; `simferry watch` follows.")
 @click.option("-o", "--output", metavar="FILE", help="Write the table of results when done: .parquet or .csv.")
 @JSON
 def run(output: str | None, as_json: bool, detach: bool, **given: Any) -> int:
     """Run a simulation, or a sweep file.
 
-    SIMULATION is a script (.R or .py) whose function is called once per replication, or with --args a whole script or a
-    program that is run once per replication, or a sweep file (.toml). Options win over what a sweep file says; -p and
-    --table replace its design.
+    SIMULATION is a script (.R or .py), whose function is called once per replication. With --args it is a script or a program, which
+    is run once per replication. It may also be a sweep file (.toml). Options replace those of the sweep file; -p and --table replace
+    its design.
     """
     from ..screen import progress_bar
     from ..verbs import run as verbs
@@ -96,7 +96,7 @@ def run(output: str | None, as_json: bool, detach: bool, **given: Any) -> int:
     if output and detach:
         raise UsageError(
             "--output and --detach are both given",
-            "When it is done: " + Shell("simferry", "results", "latest", "-o", "FILE"),
+            "After the end of the run: " + Shell("simferry", "results", "latest", "-o", "FILE"),
         )
     if output:
         check_output(output)
@@ -106,7 +106,7 @@ def run(output: str | None, as_json: bool, detach: bool, **given: Any) -> int:
         if as_json:
             print_json({**head_of(made), "state": "running"})
         else:
-            click.echo(f"It goes on in the background: {made.command('watch')}")
+            click.echo(f"It runs in the background: {made.command('watch')}")
         return 0
     if output:
         write_table(made.results_table(), output)
@@ -119,18 +119,19 @@ def run(output: str | None, as_json: bool, detach: bool, **given: Any) -> int:
 )
 @main.command()
 @Deferred(options_of_sweeps)
-@click.option("--no-pilot", is_flag=True, help="Don't run anything: no forecast of the time.")
+@click.option("--no-pilot", is_flag=True, help="Run nothing; then there is no forecast of the time.")
 @click.option(
-    "--deadline", metavar="TIME", help="sagemaker: the cheapest way to be done within 2h, 90m or so many seconds."
+    "--deadline",
+    metavar="TIME",
+    help="sagemaker: find the cheapest way to finish within 2h, 90m or a number of seconds.",
 )
-@click.option("--refresh-prices", is_flag=True, help="sagemaker: ask AWS for today's prices, and keep them.")
+@click.option("--refresh-prices", is_flag=True, help="sagemaker: ask AWS for today's prices, and store them.")
 @JSON
 def plan(no_pilot: bool, deadline: str | None, refresh_prices: bool, as_json: bool, **given: Any) -> None:
-    """What a run would compute, and how long.
+    """Show what a run would compute, and how long it would take.
 
-    A pilot of a few replications is run to see; they are kept, and a run with the same seed does not compute them again.
-    For sagemaker the pilot runs here, and is not kept; what the sweep would take and cost is told by instance type and
-    number of jobs.
+    A pilot computes a few replications to measure the time. They are kept, and a run with the same seed uses them. For sagemaker the
+    pilot runs on this machine and is not kept; time and cost are shown by instance type and number of jobs.
     """
     from dataclasses import asdict
 
@@ -165,7 +166,7 @@ def plan(no_pilot: bool, deadline: str | None, refresh_prices: bool, as_json: bo
 
 
 def show_ways(out: Any) -> None:
-    """The forecast for the cloud: a line of the pilot, the table, what to know."""
+    """Print the forecast for the cloud: a line about the pilot, the table, and notes."""
     from ..screen import show_table
 
     if out.core_seconds is not None:

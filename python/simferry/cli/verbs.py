@@ -1,4 +1,4 @@
-"""The commands that do something with a run, and doctor."""
+"""The commands that take a run, and list and doctor."""
 
 import contextlib
 import json
@@ -15,13 +15,13 @@ from .app import JSON, OUTPUT, RUN, STORE, Deferred, example, main
 from .output import check_output, finish, head_of, print_json, show, status_of, write_table
 
 CHANGED_CODE = click.option(
-    "--changed-code", is_flag=True, help="Go on although your own code outside of the snapshot has changed."
+    "--changed-code", is_flag=True, help="Go on even if your own code outside of the snapshot has changed."
 )
 
 
 @Deferred
-def other_place() -> list[Any]:
-    """Options of the backend that can change when a run goes on."""
+def changeable_options() -> list[Any]:
+    """Options of the backend that may change when a run goes on."""
     from .options import options_of_backends
 
     return options_of_backends("workers", "jobs", "instance_type", "max_runtime", "role", "budget", default="as before")
@@ -41,7 +41,7 @@ def replications_in_all() -> list[Any]:
 @STORE
 @JSON
 def status(name: str, store: str | None, as_json: bool) -> None:
-    """How far a run is."""
+    """Show the progress of a run."""
     from ..driver.progress import jobs_text, rate_texts
     from ..verbs import run as verbs
 
@@ -66,10 +66,7 @@ def status(name: str, store: str | None, as_json: bool) -> None:
 @STORE
 @JSON
 def watch(name: str, store: str | None, as_json: bool) -> int:
-    """Follow a run, from any shell.
-
-    Ctrl-C stops watching, not the run.
-    """
+    """Follow a run, from any shell. Ctrl-C does not stop the run."""
     from ..screen import progress_bar
     from ..verbs import run as verbs
 
@@ -87,11 +84,11 @@ def watch(name: str, store: str | None, as_json: bool) -> int:
 @main.command()
 @RUN
 @click.option("--job", metavar="JOB", help="One job: plan-job, as `simferry status` lists them.")
-@click.option("-f", "--follow", is_flag=True, help="Show lines as they come, until the jobs have ended.")
+@click.option("-f", "--follow", is_flag=True, help="Show new lines until the jobs have ended.")
 @STORE
 @JSON
 def logs(name: str, job: str | None, follow: bool, store: str | None, as_json: bool) -> None:
-    """What the jobs of a run have printed."""
+    """Show the output of a run's jobs."""
     from ..verbs import run as verbs
 
     found = verbs.open(name, store)
@@ -125,10 +122,7 @@ def logs(name: str, job: str | None, follow: bool, store: str | None, as_json: b
 @STORE
 @JSON
 def cancel(name: str, store: str | None, as_json: bool) -> None:
-    """Stop computing a run; it can be resumed.
-
-    What is done is kept.
-    """
+    """Stop a run. Finished replications are kept, and the run can be resumed."""
     from ..verbs import run as verbs
 
     found = verbs.open(name, store)
@@ -144,18 +138,18 @@ def cancel(name: str, store: str | None, as_json: bool) -> None:
 @example("simferry resume latest", "simferry resume latest --retry-failed")
 @main.command()
 @RUN
-@click.option("--retry-failed", is_flag=True, help="Run failed replications again too, on their own streams.")
+@click.option("--retry-failed", is_flag=True, help="Also run failed replications again, with the same random numbers.")
 @CHANGED_CODE
-@other_place
+@changeable_options
 @STORE
 @JSON
 def resume(
     name: str, retry_failed: bool, changed_code: bool, store: str | None, as_json: bool, **backend_options: Any
 ) -> int:
-    """Compute what is missing of a run.
+    """Compute the missing replications of a run.
 
-    It goes on with its own snapshot of the code, whatever has become of the script since. Your own modules and packages are
-    not in it: where they have changed, this is refused.
+    The run goes on with its own snapshot of the code, even if the script has changed. Your own modules and packages are not in the
+    snapshot: if they have changed, this is refused.
     """
     from ..screen import progress_bar
     from ..verbs import run as verbs
@@ -171,16 +165,13 @@ def resume(
 @RUN
 @replications_in_all
 @CHANGED_CODE
-@other_place
+@changeable_options
 @STORE
 @JSON
 def extend(
     name: str, replications: Any, changed_code: bool, store: str | None, as_json: bool, **backend_options: Any
 ) -> int:
-    """Add replications to a run.
-
-    Those that are there stay as they are.
-    """
+    """Add replications to a run. Existing replications do not change."""
     from ..screen import progress_bar
     from ..verbs import run as verbs
 
@@ -197,10 +188,10 @@ def extend(
 @STORE
 @JSON
 def results(name: str, output: str | None, store: str | None, as_json: bool) -> None:
-    """All results of a run, in one table.
+    """Show all results of a run, in one table.
 
-    Its columns: condition, replication, the parameters, the outputs; a row per replication, or several where the
-    simulation returns several. The terminal shows the first 40.
+    Its columns are condition, replication, the parameters and the outputs. It has one row per replication, or as many as the
+    simulation returns. The terminal shows the first 40 rows.
     """
     from ..verbs import run as verbs
 
@@ -213,26 +204,24 @@ def results(name: str, output: str | None, store: str | None, as_json: bool) -> 
     show(frame, as_json)
     if len(frame) == 0:
         now = found.status()
-        why = (
-            f"what replications wrote is in {found.address}/artifacts; {found.command('logs')}  shows what they printed"
-        )
+        why = f"files of replications are in {found.address}/artifacts; {found.command('logs')}  shows their output"
         if now.done == now.failed:
-            why = f"{found.command('errors')}  tells why" if now.failed else "nothing has been computed yet"
+            why = f"{found.command('errors')}  says why" if now.failed else "nothing has been computed yet"
         click.echo(f"no rows: {why}", err=True)
 
 
 @example("simferry summary latest", "simferry summary latest --by method,size")
 @main.command()
 @RUN
-@click.option("--by", metavar="NAMES", help="Outputs that tell the rows of a replication apart [those that are text].")
+@click.option("--by", metavar="NAMES", help="Outputs that identify the rows of a replication [text outputs].")
 @OUTPUT
 @STORE
 @JSON
 def summary(name: str, by: str | None, output: str | None, store: str | None, as_json: bool) -> None:
-    """Mean, sd and MCSE per condition and output.
+    """Show mean, sd and MCSE for each condition and output.
 
-    Rows of a replication that nothing tells apart count as their mean. Failed replications and warnings are counted for
-    each condition; the MCSE is the Monte Carlo standard error of the mean.
+    If no output identifies the rows of a replication, their mean is used. Failed replications and warnings are counted for each
+    condition. MCSE is the Monte Carlo standard error of the mean.
     """
     from ..verbs import run as verbs
 
@@ -243,15 +232,12 @@ def summary(name: str, by: str | None, output: str | None, store: str | None, as
 @example("simferry errors latest", "simferry errors latest --warnings")
 @main.command()
 @RUN
-@click.option("--warnings", "warned", is_flag=True, help="Warnings instead.")
+@click.option("--warnings", "warned", is_flag=True, help="Show warnings instead.")
 @OUTPUT
 @STORE
 @JSON
 def errors(name: str, warned: bool, output: str | None, store: str | None, as_json: bool) -> None:
-    """The failed replications, and why.
-
-    --json and -o tell the call and the traceback too.
-    """
+    """Show the failed replications, and why they failed. --json and -o include the call and the traceback."""
     from ..verbs import run as verbs
 
     found = verbs.open(name, store)
@@ -277,7 +263,7 @@ def errors(name: str, warned: bool, output: str | None, store: str | None, as_js
 def replay_(name: str, condition: int, replication: int, store: str | None, as_json: bool) -> int:
     """Run one replication again in the foreground.
 
-    It runs on its own random numbers, and shows its output, its value, and the traceback if it fails.
+    It has the same random numbers as in the run. Its output and value are shown, or the traceback if it fails.
     """
     from ..verbs import run as verbs
     from ..verbs.replay import replay
@@ -298,7 +284,7 @@ def replay_(name: str, condition: int, replication: int, store: str | None, as_j
 
 @contextlib.contextmanager
 def captured_output() -> Iterator[list[str]]:
-    """What this process and those that it starts print meanwhile, instead of on the terminal."""
+    """Captures the output of this process, and of processes that it starts."""
     printed: list[str] = []
     sys.stdout.flush()
     before = os.dup(1)
@@ -319,7 +305,7 @@ def captured_output() -> Iterator[list[str]]:
 @STORE
 @JSON
 def list_(store: str | None, as_json: bool) -> None:
-    """The runs in a store."""
+    """List the runs of a store."""
     from ..verbs import run as verbs
 
     rows = []
@@ -345,7 +331,7 @@ def list_(store: str | None, as_json: bool) -> None:
 @STORE
 @JSON
 def doctor(store: str | None, as_json: bool) -> int:
-    """What is installed, and what is missing."""
+    """Show what is installed, and what is missing."""
     from ..verbs.doctor import examine
 
     found = examine(store)

@@ -1,10 +1,10 @@
-"""Version 2's names of the SageMaker Python SDK, for processing jobs: scripts written for it run with the import line changed.
+"""The interface of version 2 of the SageMaker Python SDK, for processing jobs. Old scripts run after a change of their import line.
 
     sagemaker <- reticulate::import("simferry.sagemaker")
     import simferry.sagemaker as sagemaker
 
-Names, defaults and addresses are version 2's; `ScriptProcessor` jobs are submitted by today's SDK. Numbers of R's (1, 1000) do
-for whole numbers and for arguments, a single value for a list of one, and objects passed in are never changed.
+Names, defaults and addresses are those of version 2. Jobs are submitted by today's SDK. Numbers from R (1, 1000) are accepted as
+whole numbers and as arguments, and a single value as a list of one. Objects passed in are never changed.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -28,8 +28,8 @@ __all__ = [
 if not TYPE_CHECKING:  # to a type checker an unknown name is an error
 
     def __getattr__(name: str) -> Any:
-        if name.startswith("_"):  # Python's own questions, and reticulate's
+        if name.startswith("_"):  # Python and reticulate look for such names
             raise AttributeError(name)
         raise AttributeError(
-            f"simferry.sagemaker has no {name}: of version 2 it has what processing jobs need ({', '.join(__all__)})"
+            f"simferry.sagemaker has no {name}; it has only the part of version 2 for processing jobs: {', '.join(__all__)}"
         )

@@ -7,7 +7,7 @@ from ..hints import Words
 
 
 class UnexpectedStatusException(SimferryError, ValueError):
-    """A job has failed. actual_status: of the service."""
+    """A job has failed. actual_status: its status in the service."""
 
     code = "job_failed"
     allowed_statuses = ("Completed", "Stopped")
@@ -18,16 +18,16 @@ class UnexpectedStatusException(SimferryError, ValueError):
 
 
 class CapacityError(UnexpectedStatusException):
-    """There were no instances of the type to be had."""
+    """No instances of this type were available."""
 
     code = "capacity"
 
 
 def check_status(description: dict[str, Any], hint: Words = "") -> None:
-    """Raise where a job, as DescribeProcessingJob tells it, has failed."""
+    """Raise UnexpectedStatusException if a job has failed. description: the answer of DescribeProcessingJob."""
     status = description["ProcessingJobStatus"]
     if status == "Failed":
-        reason = description.get("FailureReason") or "no reason is told"
+        reason = description.get("FailureReason") or "the service gives no reason"
         message = f"processing job {description['ProcessingJobName']} has failed: {reason}"
         if exit_message := description.get("ExitMessage"):
             message += f"\nIts exit message: {exit_message}"

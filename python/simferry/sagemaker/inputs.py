@@ -1,4 +1,4 @@
-"""The inputs and outputs of a processing job, in the shape of version 2."""
+"""The inputs and outputs of a processing job, with the interface of version 2."""
 
 from typing import Any
 
@@ -22,8 +22,11 @@ class ProcessingInput:
         app_managed: bool = False,
     ) -> None:
         if dataset_definition is not None or app_managed:
-            raise UsageError("dataset_definition and app_managed are not supported", "source names data in S3 or here.")
-        if s3_input is not None:  # one object that holds the same fields
+            raise UsageError(
+                "dataset_definition and app_managed are not supported",
+                "Use source, with data in S3 or on this machine.",
+            )
+        if s3_input is not None:  # an object with the same fields
             source, destination = s3_input.s3_uri, s3_input.local_path
             s3_data_type, s3_input_mode = s3_input.s3_data_type, s3_input.s3_input_mode
             s3_data_distribution_type = s3_input.s3_data_distribution_type or s3_data_distribution_type
@@ -60,7 +63,7 @@ class ProcessingOutput:
     ) -> None:
         if feature_store_output is not None or app_managed:
             raise UsageError(
-                "feature_store_output and app_managed are not supported", "destination names a place in S3."
+                "feature_store_output and app_managed are not supported", "Use destination, with an address in S3."
             )
         self.source, self.destination, self.output_name = source, destination, output_name
         self.s3_upload_mode = s3_upload_mode

@@ -1,4 +1,4 @@
-"""A processing job that was started, in the shape of version 2."""
+"""A processing job, with the interface of version 2."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from .session import Session
 
 
 class ProcessingJob:
-    """A job that was started. inputs, outputs: with their names and addresses. description: of a job that ran in Docker here."""
+    """A job that was started. inputs, outputs: with names and addresses. description: of a job that ran in Docker on this machine."""
 
     def __init__(
         self,
@@ -30,13 +30,13 @@ class ProcessingJob:
 
     @property
     def output_config(self) -> dict[str, Any]:
-        """The outputs, as CreateProcessingJob takes them."""
+        """The ProcessingOutputConfig of CreateProcessingJob."""
         config: dict[str, Any] = {"Outputs": [one._request(str(one.destination)) for one in self.outputs]}
         return config | ({"KmsKeyId": self.output_kms_key} if self.output_kms_key else {})
 
     @classmethod
     def from_processing_name(cls, sagemaker_session: Session, processing_job_name: str) -> "ProcessingJob":
-        """The job of that name."""
+        """The job with this name."""
         description = sagemaker_session.describe_processing_job(processing_job_name)
         inputs = []
         for one in description.get("ProcessingInputs", []):
@@ -55,7 +55,7 @@ class ProcessingJob:
 
     @classmethod
     def from_processing_arn(cls, sagemaker_session: Session, processing_job_arn: str) -> "ProcessingJob":
-        """The job of that ARN."""
+        """The job with this ARN."""
         return cls.from_processing_name(sagemaker_session, processing_job_arn.rpartition("/")[2])
 
     def describe(self) -> dict[str, Any]:
@@ -63,7 +63,7 @@ class ProcessingJob:
         return self._description or self.sagemaker_session.describe_processing_job(self.job_name)
 
     def wait(self, logs: bool = True) -> None:
-        """Wait for the end, and print what the job prints. Raises exceptions.UnexpectedStatusException where it has failed."""
+        """Wait for the end of the job. logs: print its output. Raises exceptions.UnexpectedStatusException if it fails."""
         if self._description:
             check_status(self._description)
         elif logs:
@@ -72,6 +72,6 @@ class ProcessingJob:
             self.sagemaker_session.wait_for_processing_job(self.job_name)
 
     def stop(self) -> None:
-        """Ask for the job to be stopped."""
+        """Ask the service to stop the job."""
         if not self._description:
             self.sagemaker_session.stop_processing_job(self.job_name)

@@ -1,4 +1,4 @@
-"""instance_type = "local": the job in Docker on this machine; its inputs and outputs in S3, or in folders here."""
+"""instance_type = "local": runs a job in Docker on this machine, with inputs and outputs in S3 or in folders."""
 
 import contextlib
 import os
@@ -19,7 +19,7 @@ from ..system.terminal import shown
 from ..system.untrusted import Tree, scrap_folder
 from .session import Session
 
-LARGEST = "ml.m5.24xlarge"  # no limit but this machine's
+LARGEST = "ml.m5.24xlarge"  # so that only this machine limits the job
 POLL_SECONDS = 0.3
 
 
@@ -59,7 +59,7 @@ def run_here(request: dict[str, Any], session: Session, show_logs: bool) -> dict
 
 
 def _print_new(job: ContainerJob, texts: dict[str, str], printed: dict[str, int], last: bool) -> None:
-    """Print the new lines. An unfinished line is printed when the job has ended."""
+    """Print the new lines. last: the job has ended, so print an incomplete line too."""
     for host, text in texts.items():
         new = text[printed[host] :]
         new = new if last else new[: new.rfind("\n") + 1]
@@ -77,7 +77,7 @@ class FoldersAndS3(Files):
         self.encryption = {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": kms_key} if kms_key else {}
 
     @cached_property
-    def s3(self) -> Any:  # only where it is needed: folders need no account
+    def s3(self) -> Any:  # only if it is needed: folders need no account
         return S3Storage(self.session.s3_client, "whose credentials are used here", self.encryption)
 
     def fetch(self, source: dict[str, Any], folder: Path, host: int, hosts: int) -> None:

@@ -1,4 +1,4 @@
-"""The network that a job's containers are in."""
+"""The network of a job's containers."""
 
 from typing import Any
 
@@ -21,7 +21,7 @@ class NetworkConfig:
         self.encrypt_inter_container_traffic = encrypt_inter_container_traffic
 
     def _to_request_dict(self) -> dict[str, Any]:
-        """NetworkConfig of CreateProcessingJob. Today's SDK has an object with the same method: either will do."""
+        """NetworkConfig of CreateProcessingJob. The class of today's SDK has the same method, so both can be passed."""
         request: dict[str, Any] = {"EnableNetworkIsolation": bool(self.enable_network_isolation)}
         if self.encrypt_inter_container_traffic is not None:
             request["EnableInterContainerTrafficEncryption"] = self.encrypt_inter_container_traffic

@@ -31,8 +31,8 @@ NAME_LENGTH = 63
 class Processor:
     """Starts jobs that run an image.
 
-    entrypoint: replaces the entry point of the image. instance_type: "local" runs the job in Docker on this machine; several
-    types are tried in their order.
+    entrypoint: replaces the entry point of the image. instance_type: "local" runs the job in Docker on this machine; a list of
+    types is tried in order.
     """
 
     def __init__(
@@ -83,9 +83,9 @@ class Processor:
         experiment_config: Any = None,
         kms_key: str | None = None,
     ) -> None:
-        """Start a job. The job is `latest_job` then.
+        """Start a job. Afterwards it is `latest_job`.
 
-        wait: wait until the job has ended. logs: print what it prints while waiting.
+        wait: wait until the job has ended. logs: print its output while waiting.
 
         Raises UsageError or aws.limits.RequestRefused before anything is sent, AwsError if AWS refuses, and
         exceptions.UnexpectedStatusException if the job has failed (only with wait).
@@ -162,7 +162,7 @@ class ScriptProcessor(Processor):
         experiment_config: Any = None,
         kms_key: str | None = None,
     ) -> None:
-        """Start a job that runs a script, of this machine or in S3; otherwise as Processor.run."""
+        """Start a job that runs a script. code: its path on this machine, or its address in S3. Else as Processor.run."""
         preparation = _Preparation(self, job_name)
         preparation.add_code(code, self.command)
         self._start(preparation, inputs, outputs, arguments, experiment_config, kms_key, wait, logs)
@@ -223,7 +223,7 @@ class _Preparation:
 
     def add_code(self, code: str, command: list[str]) -> None:
         if not is_s3(code) and not local_path(code).is_file():
-            raise UsageError(f"there is no script {code}", "code is a file here, or its address s3://...")
+            raise UsageError(f"there is no script {code}", "code is a file on this machine, or an address s3://...")
         name = PurePosixPath(code).name if is_s3(code) else local_path(code).name
         self.entrypoint = [*command, f"{CODE}/{name}"]
         self.code = [ProcessingInput(code, CODE, "code")]
@@ -268,7 +268,7 @@ class _Preparation:
         self._output_requests.append(one._request(str(one.destination)))
 
     def request(self, arguments: list[str], experiment: dict[str, str]) -> dict[str, Any]:
-        """The request, as CreateProcessingJob takes it."""
+        """The request of CreateProcessingJob."""
         of = self.processor
         types = of.instance_type
         kinds: dict[str, Any] = {"InstanceType": local.LARGEST if self.here else types}
@@ -309,7 +309,7 @@ def _given(**members: Any) -> dict[str, Any]:
 
 
 def timed_name(base: str) -> str:
-    """base-YYYY-MM-DD-HH-MM-SS-mmm, in UTC; the base is cut so that the service takes the name."""
+    """base-YYYY-MM-DD-HH-MM-SS-mmm, in UTC. The base is shortened to the service's limit."""
     now = time.time()
     stamp = time.strftime("%Y-%m-%d-%H-%M-%S", time.gmtime(now)) + f"-{int(now % 1 * 1000):03d}"
     base = re.sub("[^a-zA-Z0-9-]", "-", base).strip("-")
@@ -317,7 +317,7 @@ def timed_name(base: str) -> str:
 
 
 def image_name(image_uri: str) -> str:
-    """The image's own name: simferry-r of 123456789012.dkr.ecr.us-west-2.amazonaws.com/simferry-r:1."""
+    """The name of an image without registry and tag, such as simferry-r."""
     return image_uri.partition("@")[0].rpartition("/")[2].partition(":")[0]
 
 

@@ -1,4 +1,4 @@
-"""Files to S3 and back."""
+"""Copies files to S3 and back."""
 
 import io
 import re
@@ -8,7 +8,7 @@ from urllib.parse import urlparse
 from ..errors import UsageError
 from .session import Session
 
-Texts = list[str]  # S3Downloader has a method of the name list
+Texts = list[str]  # S3Downloader has a method called list
 
 
 def parse_s3_url(url: str) -> tuple[str, str]:
@@ -35,7 +35,7 @@ class S3Uploader:
         sagemaker_session: Session | None = None,
         callback: Any = None,
     ) -> str:
-        """Upload a file, or a folder with all that is in it, below an address. Returns the file's address, or the folder's."""
+        """Upload a file or a whole folder below an address. Returns the address of the file or folder."""
         bucket, prefix = parse_s3_url(desired_s3_uri)
         return (sagemaker_session or Session()).upload_data(local_path, bucket, prefix, callback, _encrypted(kms_key))
 
@@ -43,7 +43,7 @@ class S3Uploader:
     def upload_string_as_file_body(
         body: str, desired_s3_uri: str, kms_key: str | None = None, sagemaker_session: Session | None = None
     ) -> str:
-        """Write a text to an address, and return the address."""
+        """Write text to an address. Returns the address."""
         bucket, key = parse_s3_url(desired_s3_uri)
         (sagemaker_session or Session()).upload_string_as_file_body(body, bucket, key, kms_key)
         return desired_s3_uri
@@ -52,7 +52,7 @@ class S3Uploader:
     def upload_bytes(
         b: bytes | io.BytesIO, s3_uri: str, kms_key: str | None = None, sagemaker_session: Session | None = None
     ) -> str:
-        """Write bytes to an address, and return the address."""
+        """Write bytes to an address. Returns the address."""
         bucket, key = parse_s3_url(s3_uri)
         content = b.getvalue() if isinstance(b, io.BytesIO) else bytes(b)
         (sagemaker_session or Session()).upload_string_as_file_body(content, bucket, key, kms_key)
@@ -64,7 +64,7 @@ class S3Downloader:
     def download(
         s3_uri: str, local_path: str, kms_key: str | None = None, sagemaker_session: Session | None = None
     ) -> Texts:
-        """Download a file, or all below an address, into a folder. Returns the files' paths."""
+        """Download a file, or all files below an address, into a folder. Returns the files' paths."""
         bucket, prefix = parse_s3_url(s3_uri)
         extra_args = {"SSECustomerKey": kms_key} if kms_key else None
         return (sagemaker_session or Session()).download_data(local_path, bucket, prefix, extra_args)
@@ -81,7 +81,7 @@ class S3Downloader:
 
     @staticmethod
     def list(s3_uri: str, sagemaker_session: Session | None = None) -> Texts:
-        """The addresses of all files below one."""
+        """The addresses of all files below an address."""
         bucket, prefix = parse_s3_url(s3_uri)
         return [f"s3://{bucket}/{key}" for key in (sagemaker_session or Session()).list_s3_files(bucket, prefix)]
 

@@ -1,4 +1,4 @@
-"""The session of version 2: the default bucket, files in S3, the caller's role, processing jobs' states and logs."""
+"""The session of version 2: the default bucket, files in S3, the caller's role, states and logs of processing jobs."""
 
 import contextlib
 import json
@@ -19,7 +19,7 @@ from .exceptions import check_status
 from .values import local_path
 
 METADATA = "/opt/ml/metadata/resource-metadata.json"  # of SageMaker's notebooks and Studio
-AT_ONCE = 16  # files under way
+AT_ONCE = 16  # files that are copied at the same time
 ENDED = ("Completed", "Failed", "Stopped")
 
 
@@ -92,7 +92,7 @@ class Session:
         return self._account
 
     def get_caller_identity_arn(self) -> str:
-        """The ARN of the role that is acting, or of the user; in a notebook or Studio: of its execution role."""
+        """The ARN of the caller, a role or a user. In a notebook or in Studio, the ARN of its execution role."""
         if arn := self._notebook_role():
             return arn
         with aws.asking("STS"):
@@ -116,14 +116,14 @@ class Session:
             facts = json.loads(Path(METADATA).read_bytes())
             if role := facts.get("ExecutionRoleArn"):
                 return str(role)
-            asked = self.sagemaker_client
+            client = self.sagemaker_client
             if not (domain := facts.get("DomainId")):
-                return str(asked.describe_notebook_instance(NotebookInstanceName=facts["ResourceName"])["RoleArn"])
+                return str(client.describe_notebook_instance(NotebookInstanceName=facts["ResourceName"])["RoleArn"])
             if user := facts.get("UserProfileName"):
-                profile = asked.describe_user_profile(DomainId=domain, UserProfileName=user)
+                profile = client.describe_user_profile(DomainId=domain, UserProfileName=user)
                 if role := profile.get("UserSettings", {}).get("ExecutionRole"):
                     return str(role)
-            return str(asked.describe_domain(DomainId=domain)["DefaultUserSettings"]["ExecutionRole"])
+            return str(client.describe_domain(DomainId=domain)["DefaultUserSettings"]["ExecutionRole"])
         return ""
 
     def expand_role(self, role: str) -> str:
@@ -136,7 +136,7 @@ class Session:
     # ---- the default bucket ----
 
     def default_bucket(self) -> str:
-        """The name of the default bucket. A missing bucket is made, closed to the public."""
+        """The name of the default bucket. A missing bucket is created, without public access."""
         name = self._bucket = self._bucket or buckets.default_name(self.boto_region_name, self.account_id())
         if not self._bucket_is_there:
             owner = self.account_id() if self._own_bucket else ""
@@ -145,7 +145,7 @@ class Session:
         return name
 
     def _owner(self, bucket: str) -> dict[str, str]:
-        """A stranger could guess the name of the default bucket and own it: S3 refuses if the owner is another account."""
+        """The condition that S3 refuses a bucket of another account: a stranger could guess the name of the default bucket."""
         return {"ExpectedBucketOwner": self.account_id()} if self._own_bucket and bucket == self._bucket else {}
 
     # ---- files ----
@@ -158,7 +158,7 @@ class Session:
         callback: Any = None,
         extra_args: dict[str, Any] | None = None,
     ) -> str:
-        """Upload a file, or a folder with all that is in it, below a prefix of a bucket (the default bucket).
+        """Upload a file or a whole folder, below a prefix of a bucket (by default the default bucket).
 
         Returns the file's address, or the folder's.
         """
@@ -183,7 +183,7 @@ class Session:
         return "/".join(part for part in (f"s3://{bucket}", key_prefix, "" if source.is_dir() else source.name) if part)
 
     def upload_string_as_file_body(self, body: str | bytes, bucket: str, key: str, kms_key: str | None = None) -> str:
-        """Write a text to S3; returns its address."""
+        """Write text to S3. Returns its address."""
         key_of = {"SSEKMSKeyId": kms_key, "ServerSideEncryption": "aws:kms"} if kms_key else {}
         content = body.encode() if isinstance(body, str) else body
         with aws.asking(f"s3://{bucket}/{key}"):
@@ -193,7 +193,7 @@ class Session:
     def download_data(
         self, path: str, bucket: str, key_prefix: str = "", extra_args: dict[str, Any] | None = None
     ) -> list[str]:
-        """Download all that is below a prefix into a folder, a single file under its own name. Returns the files' paths."""
+        """Download all files below a prefix into a folder, a single file under its own name. Returns the files' paths."""
         folder = local_path(path)
         one_file = bool(os.path.splitext(key_prefix)[1])
         options = {"ExtraArgs": {**(extra_args or {}), **self._owner(bucket)}}
@@ -238,7 +238,7 @@ class Session:
         return bool(self.describe_processing_job(job_name)["ProcessingJobStatus"] == "Completed")
 
     def stop_processing_job(self, job_name: str) -> None:
-        """Ask for a job to be stopped."""
+        """Ask the service to stop a job."""
         with aws.asking(f"processing job {job_name}"):
             self.sagemaker_client.stop_processing_job(ProcessingJobName=job_name)
 
@@ -250,7 +250,7 @@ class Session:
         return self._checked(description)
 
     def logs_for_processing_job(self, job_name: str, wait: bool = False, poll: float = 5) -> None:
-        """Print what a job prints; with wait, until it has ended. Raises UnexpectedStatusException if the job has then failed."""
+        """Print the output of a job so far; with wait, until it has ended. Raises UnexpectedStatusException if the job has then failed."""
         state = _Description(lambda: self.describe_processing_job(job_name), poll)
         cluster = state.description.get("ProcessingResources", {}).get("ClusterConfig", {})
         several = cluster.get("SelectedInstanceCount", cluster.get("InstanceCount", 1)) > 1
@@ -263,15 +263,15 @@ class Session:
 
     def _checked(self, description: dict[str, Any]) -> dict[str, Any]:
         name = description["ProcessingJobName"]
-        check_status(description, f'Session().logs_for_processing_job("{name}")  prints what it has printed.')
+        check_status(description, f'Session().logs_for_processing_job("{name}")  prints its output.')
         if description["ProcessingJobStatus"] == "Stopped":
-            reason = description.get("FailureReason") or "by somebody, or because its time was over"
+            reason = description.get("FailureReason") or "by a user, or at its time limit"
             print(shown(f"processing job {name} was stopped before its end: {reason}"), file=sys.stderr, flush=True)
         return description
 
 
 class _Description:
-    """The description of a job. It is asked for again when it is older than `seconds`, until the job has ended."""
+    """The description of a job. It is requested again when it is older than `seconds`, until the job has ended."""
 
     def __init__(self, describe: Callable[[], dict[str, Any]], seconds: float) -> None:
         self._describe, self._seconds = describe, seconds
@@ -290,7 +290,7 @@ def _message_on_interrupt(job_name: str) -> Iterator[None]:
         yield
     except KeyboardInterrupt:
         print(
-            f"\nNo longer waiting for processing job {job_name}, which goes on and costs money. It is stopped by\n"
+            f"\nNo longer waiting for processing job {job_name}, which goes on and costs money. To stop it:\n"
             f'    Session().stop_processing_job("{job_name}")\n'
             f"    aws sagemaker stop-processing-job --processing-job-name {job_name}",
             file=sys.stderr,
@@ -302,8 +302,8 @@ def _message_on_interrupt(job_name: str) -> Iterator[None]:
 def get_execution_role(sagemaker_session: Session | None = None, use_default: bool = False) -> str:
     """The ARN of the role for jobs: SIMFERRY_ROLE if it is set, otherwise the role of the current credentials.
 
-    Raises UsageError if the credentials are those of a user. use_default: ignored. Version 2 made a role with all
-    permissions; simferry makes none.
+    Raises UsageError if the credentials are those of a user. use_default: ignored. Version 2 created a role with all
+    permissions; simferry creates no roles.
     """
     session = sagemaker_session or Session()
     if role := os.environ.get("SIMFERRY_ROLE"):
@@ -313,5 +313,5 @@ def get_execution_role(sagemaker_session: Session | None = None, use_default: bo
         return arn
     raise UsageError(
         f"{arn} is not a role, and jobs need one that SageMaker can assume",
-        'role="arn:aws:iam::<account>:role/<name>" names one, or SIMFERRY_ROLE in the environment.',
+        'Set role="arn:aws:iam::<account>:role/<name>", or SIMFERRY_ROLE in the environment.',
     )

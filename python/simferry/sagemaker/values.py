@@ -1,4 +1,4 @@
-"""What callers pass, R's too: 1 is a whole number, a single value a list of one, a number an argument."""
+"""Converts arguments of callers, also from R: 1.0 to a whole number, a single value to a list of one, a number to text."""
 
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ def whole(value: Any, name: str) -> Any:
 
 
 def text(value: Any) -> str:
-    """A value as R would write it, and whole numbers in full: 1000.0 is 1000."""
+    """A value as R writes it, but whole numbers with all digits: 1000.0 becomes 1000."""
     if isinstance(value, bool):
         return str(value).upper()
     if isinstance(value, float):
@@ -28,7 +28,7 @@ def text(value: Any) -> str:
 
 
 def listed(value: Any) -> list[Any]:
-    """A list of R or Python; a single value is a list of one, None of none."""
+    """A list. A single value becomes a list of one, None an empty list."""
     if value is None:
         return []
     return list(value) if isinstance(value, (list, tuple)) else [value]
@@ -39,7 +39,7 @@ def texts(value: Any) -> list[str]:
 
 
 def named_texts(value: Any) -> dict[str, str]:
-    """A named list; R's empty list() is one too."""
+    """A named list as a dict, also R's empty list()."""
     return {str(name): text(one) for name, one in dict(value or {}).items()}
 
 
@@ -51,8 +51,8 @@ def is_s3(address: Any) -> bool:
 
 
 def local_path(source: Any) -> Path:
-    """The path that a local source means: a path, or file://."""
+    """The path of a local source, which is a path or file://."""
     parsed = urlparse(str(source))
-    if parsed.scheme not in ("", "file") and len(parsed.scheme) > 1:  # one letter: a drive of Windows
-        raise UsageError(f"{source!r} is neither a path here, nor file://, nor an address s3://")
+    if parsed.scheme not in ("", "file") and len(parsed.scheme) > 1:  # one letter is a drive of Windows
+        raise UsageError(f"{source!r} is neither a path on this machine, nor file://, nor s3://")
     return Path(url2pathname(parsed.path) if parsed.scheme == "file" else str(source)).expanduser()

@@ -206,7 +206,7 @@ class RunOptions(Options):
     ] = ()  # fmt: skip
     store: Annotated[
         str | Path | None,
-        OptionSpec("Where runs live: a folder, or s3://bucket/folder", "PLACE", default="$SIMFERRY_STORE, or ./simferry-runs"),
+        OptionSpec("The store of runs: a folder, or s3://bucket/folder", "STORE", default="$SIMFERRY_STORE, or ./simferry-runs"),
     ] = None  # fmt: skip
     cores: Annotated[
         int | None,

@@ -32,7 +32,7 @@ def replications_in_all() -> list[Any]:
     from ..sweep.options import RunOptions
     from .options import option_of
 
-    return [option_of(RunOptions, "replications", "How many there should be in all")]
+    return [option_of(RunOptions, "replications", "The total number for each condition")]
 
 
 @example("simferry status latest --json")

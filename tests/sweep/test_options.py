@@ -16,13 +16,13 @@ from simferry.sweep.options import BACKENDS, Field, ProcessingOptions, RunOption
 
 NEEDED = {"docker": {"image": "x"}, "local": {}, "sagemaker": {}}  # by a backend before its options are looked at
 VALUES = {  # by the kind of an option: values of a wrong type and a wrong sign
-    "whole number": ["two", True, 2.5, -1, 0, 2**31],
-    "number": ["two", True, -1, 0],
+    "whole number": ["two", True, 2.5, -1, 0, 2**31, math.nan, [1, 2]],
+    "number": ["two", True, -1, 0, math.nan, [1, 2]],
     "logical": ["no", 1],
-    "text": [3, True],
-    "texts": [3, True],
-    "path": [3, True],
-    "paths": [3, True],
+    "text": [3, True, ["a", "b"]],
+    "texts": [3, True, [1, 2]],
+    "path": [3, True, ["a", "b"]],
+    "paths": [3, True, [1, 2]],
     "pairs": [3, "a"],
 }
 
@@ -41,13 +41,24 @@ OF_BACKENDS = [
 OF_RUNS = [("local", option, value) for option, field in offered(RunOptions).items() for value in wrong_values(field)]
 NO_TYPE = [("docker", "instance_type", "ml.m5.xlareg"), ("sagemaker", "instance_type", "ml.m5.xlarge,ml.m5.xlareg")]
 CASES = [*OF_BACKENDS, *OF_RUNS, *NO_TYPE]
-UNKNOWN = [(name, f"{next(iter(offered(kind)))}x", 2) for name, kind in BACKENDS.items()]
+FITTING = {"whole number": 2, "number": 60, "logical": True, "pairs": "a=b", "text": "a", "texts": "a"}
+OF_OTHERS = [  # options that only other backends have
+    (name, option, FITTING[field.kind])
+    for name, kind in BACKENDS.items()
+    for option, field in {k: v for other in BACKENDS.values() for k, v in offered(other).items()}.items()
+    if option not in offered(kind)
+]
+UNKNOWN = [*((name, f"{next(iter(offered(kind)))}x", 2) for name, kind in BACKENDS.items()), *OF_OTHERS]
 FALSE = {"python": "False", "r": "FALSE", "file": "false", "shell": "false"}
 
 
 def literal(value: object, surface: str) -> str:
     if isinstance(value, bool):
         return FALSE[surface] if not value else {"python": "True", "r": "TRUE"}.get(surface, "true")
+    if isinstance(value, float) and math.isnan(value):
+        return {"python": 'float("nan")', "r": "NaN"}.get(surface, "nan")
+    if isinstance(value, list) and surface == "r":
+        return f"c({json.dumps(value)[1:-1]})"
     return json.dumps(value)
 
 
@@ -123,8 +134,10 @@ def test_the_shell(script, tmp_path):
     numeric = [
         case for case in written if "number" in {**offered(RunOptions), **offered(BACKENDS[case[0]])}[case[1]].kind
     ]
-    for backend, option, value in [*numeric, *NO_TYPE, ("local", "on_error", "halt")]:
-        given = ["--backend", backend, f"--{option.replace('_', '-')}", str(value)]
+    numeric = [case for case in numeric if not isinstance(case[2], list)]
+    for backend, option, value in [*numeric, *NO_TYPE, ("local", "on_error", "halt"), *OF_OTHERS]:
+        flag = [] if value is True else [str(value)]
+        given = ["--backend", backend, f"--{option.replace('_', '-')}", *flag]
         done = CliRunner().invoke(main, ["run", str(script), "-n", "2", *given])
         assert done.exit_code == 2
         assert done.stderr.startswith(f"simferry: {expected(backend, option, value, 'shell')}"), done.stderr
@@ -142,7 +155,8 @@ def test_r(script, in_r):  # noqa: F811
         if option in offered(RunOptions):
             return f"list({given})"
         needed = [f'{name} = "{one}"' for name, one in NEEDED[backend].items() if name != option]
-        return f'list(backend = simferry:::new_backend("{backend}", {", ".join([*needed, given])}))'
+        make = f'simferry:::new_backend("{backend}", ' if (backend, option, value) in UNKNOWN else f"sim_{backend}("
+        return f"list(backend = {make}{', '.join([*needed, given])}))"
 
     cases = [*CASES, *UNKNOWN]
     calls = ",\n".join(call(*case) for case in cases)
@@ -154,8 +168,8 @@ def test_r(script, in_r):  # noqa: F811
           cat(if (inherits(e, "error")) conditionMessage(e) else "no error", "\\n@@@\\n", sep = "")
         }}
     """
-    for case, told in zip(cases, in_r(code).split("@@@\n"), strict=False):
-        assert told.startswith(expected(*case, "r")), (case, told)
+    for case, message in zip(cases, in_r(code).removesuffix("@@@\n").split("@@@\n"), strict=True):
+        assert message.startswith(expected(*case, "r")), (case, message)
 
 
 def test_r_has_each_option_as_an_argument_and_tells_of_it():

@@ -120,7 +120,7 @@ def test_depth_and_size_have_a_limit(root):
     assert found == {}
     assert sorted(tree.passed_over.values()) == [
         "it has 10,995,116,277,760 bytes, more than the 1,073,741,824 allowed",
-        f"it lies more than {untrusted.DEEPEST} folders deep",
+        f"it is nested more than {untrusted.DEEPEST} folders deep",
     ]
 
 

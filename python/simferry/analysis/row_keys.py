@@ -109,8 +109,8 @@ def _is_like_a_key(
     differ = len(np.unique(unit * values + codes))  # pairs of a unit and a value
     if differ == len(np.unique(unit)):  # one value in each unit
         return False
-    places = cell * (position.max() + 1) + position
-    if len(np.unique(places * values + codes)) == len(np.unique(places)):
+    row = cell * (position.max() + 1) + position
+    if len(np.unique(row * values + codes)) == len(np.unique(row)):
         return True
     of_cell = np.unique(cell * values + codes) // values
     return differ == len(codes) and bool((np.bincount(of_cell, minlength=len(most)) <= most).all())

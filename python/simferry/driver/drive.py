@@ -108,19 +108,19 @@ def _untouched(run: RunFolder, jobs: list[JobId]) -> list[JobId]:
 
 
 def detached(run: RunFolder, backend: Backend) -> Interrupted:
-    """The error that says that the jobs of a run go on without a driver."""
+    """The error for a driver that ends while the jobs of its run go on."""
     states = backend.poll(run, job_names(run)).states.values()
     running, pending = (sum(s == state for s in states) for state in ("running", "pending"))
     going_on = "1 job goes on" if running == 1 else f"{running} jobs go on"
     waiting = f", {pending} more {'has' if pending == 1 else 'have'} not started" if pending else ""
     return Interrupted(
         f"detached from run {run.id}: {going_on}{waiting}",
-        lines(_take_up_again(run), run.command("cancel") + "  stops all"),
+        lines(_how_to_continue(run), run.command("cancel") + "  stops all"),
     )
 
 
-def _take_up_again(run: RunFolder) -> Text:
-    return lines(run.command("watch") + "  follows", run.command("resume") + "  takes it up again")
+def _how_to_continue(run: RunFolder) -> Text:
+    return lines(run.command("watch") + "  follows", run.command("resume") + "  continues it")
 
 
 def _compute(
@@ -234,23 +234,23 @@ def _watch(run: RunFolder, backend: Backend, jobs: list[JobId], on_progress: Cal
             if now is not None:
                 on_progress(replace(now, note=f"{error.service}, which does not answer"))
             if time.monotonic() - silent_since > PATIENCE * poll_seconds:
-                raise Interrupted(f"{error.message}. The jobs of run {run.id} go on", _take_up_again(run)) from None
+                raise Interrupted(f"{error.message}. The jobs of run {run.id} go on", _how_to_continue(run)) from None
             time.sleep(poll_seconds)
             continue
         except (ServiceError, StoreError) as error:  # credentials that expire, for instance
             if outlives_driver and not error.nothing_started:
                 going_on = f"The jobs of run {run.id} go on."
-                error.hint_parts = lines(error.hint_parts, going_on, _take_up_again(run))
+                error.hint_parts = lines(error.hint_parts, going_on, _how_to_continue(run))
             raise
         if ended:
             break
         time.sleep(min(0.02 + (time.monotonic() - began) / 20, poll_seconds))
-    _raise_what_all_meet(run, standing)
+    _raise_common_error(run, standing)
     return False
 
 
-def _raise_what_all_meet(run: RunFolder, standing: Standing) -> None:
-    """Raises the error of a job that could not go on, where other jobs would meet it too."""
+def _raise_common_error(run: RunFolder, standing: Standing) -> None:
+    """Raises the error of a failed job if other jobs would fail in the same way."""
     messages = {job: _message(run, job) for job in standing.jobs}
     for job, message in messages.items():
         if message and not message.startswith(SHARED):

@@ -49,7 +49,7 @@ def read_blocks(run: RunFolder, set_aside: bool = True, after: str = "") -> Iter
             try:
                 where = f"was moved to {run.set_aside(name)}"
             except SimferryError:  # a run that can be read but not written
-                where = f"is left out (it lies in {run.address}/blocks)"
+                where = f"is left out (it is in {run.address}/blocks)"
             warnings.warn(
                 f"block {name} of run {run.id} is damaged ({damage}) and {where}. "
                 f"Its {names[name].replications} replications count as not done: {run.command('resume')}",

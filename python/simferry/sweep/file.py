@@ -111,7 +111,7 @@ def arguments(path: str | Path, backend: str | None = None) -> dict[str, Any]:
         and simulation
         and (simulation.script is None) == (simulation.program is None)
     ):
-        found.add("simulation", "", "[simulation]: a script or a program has to be named, and not both")
+        found.add("simulation", "", "[simulation] needs a script or a program, and not both")
     _refuse(path, text, found.faults)
     assert simulation and run
     name = backend or run.backend or "local"
@@ -252,20 +252,20 @@ def _are_values(values: Any) -> bool:
 
 
 def _refuse(path: Path, text: str, faults: list[Fault]) -> None:
-    placed = []
+    located = []
     for fault in faults:
         line = _line_of(text, fault.table, fault.name)
-        placed.append((line, f"line {line}: {fault.message}" if line else f"{fault.message}"))
-    if len(placed) == 1:
-        line, message = placed[0]
+        located.append((line, f"line {line}: {fault.message}" if line else f"{fault.message}"))
+    if len(located) == 1:
+        line, message = located[0]
         raise SweepFileError(f"{path}{', ' if line else ': '}{message}")
-    if placed:
-        listed = "\n".join(f"  {message}" for _, message in sorted(placed))
-        raise SweepFileError(f"{path} has {len(placed)} faults:\n{listed}")
+    if located:
+        listed = "\n".join(f"  {message}" for _, message in sorted(located))
+        raise SweepFileError(f"{path} has {len(located)} faults:\n{listed}")
 
 
 def _line_of(text: str, table: str, name: str) -> int:
-    """The line in which a key stands, or where it has no name the head of its table; 0 where neither is found."""
+    """The line of a key, or of its table's heading; 0 if neither is found."""
     current, head = "", 0
     for number, line in enumerate(text.splitlines(), 1):
         if found := re.match(r"\s*\[([^\[\]]+)\]\s*(#.*)?$", line):

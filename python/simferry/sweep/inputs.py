@@ -33,7 +33,7 @@ class Input:
     version: str = ""
 
     @property
-    def comes_along(self) -> bool:
+    def is_local(self) -> bool:
         """Whether it is copied into the run folder."""
         return not is_address(self.source)
 
@@ -63,7 +63,7 @@ def as_inputs(given: Mapping[str, Any]) -> dict[str, Input]:
             raise UsageError(f"input {name!r}: names are letters, digits, - and _; code and plan are reserved")
         if one.mode not in MODES:
             raise UsageError(f"input {name}: mode is {one.mode!r}; it can be {' or '.join(MODES)}")
-        source, version = (_here if one.comes_along else _in_s3)(name, one.source)
+        source, version = (_here if one.is_local else _in_s3)(name, one.source)
         out[name] = Input(source, one.mode, bool(one.sharded), version)
     return out
 
@@ -93,7 +93,7 @@ def _in_s3(name: str, address: str) -> tuple[str, str]:
     one_object = [n for n, _, _ in found] == [below]
     if one_object:
         beside = [n for n, _ in objects.listing(below.rpartition("/")[0]) if n.startswith(below) and n != below]
-        if beside:  # SageMaker takes all that begins with the name
+        if beside:
             raise UsageError(
                 f"input {name}: {address} would also bring {beside[0].rpartition('/')[2]}, which begins with its name",
                 "Put the file into a folder of its own, and name the folder.",
@@ -131,7 +131,7 @@ def record_of(inputs: Mapping[str, Input]) -> dict[str, dict[str, Any]]:
     """The inputs in run.json. `place` is empty for a copied input, which is in the run folder's input/NAME."""
     return {
         name: {
-            "place": "" if one.comes_along else one.source,
+            "place": "" if one.is_local else one.source,
             "mode": one.mode,
             "sharded": one.sharded,
             "version": one.version,
@@ -143,7 +143,7 @@ def record_of(inputs: Mapping[str, Input]) -> dict[str, dict[str, Any]]:
 def write_inputs(inputs: Mapping[str, Input], folder: Path) -> None:
     """Copy the local inputs to folder/NAME."""
     for name, one in inputs.items():
-        if one.comes_along:
+        if one.is_local:
             for relative, path in _files(name, Path(one.source).expanduser()):
                 target = folder / name / relative
                 target.parent.mkdir(parents=True, exist_ok=True)
@@ -199,8 +199,8 @@ def show_inputs(inputs: Mapping[str, Input], root: Path, copied: bool) -> None:
         return write_inputs(inputs, root / "input")
     for name, one in inputs.items():
         source = Path(one.source).expanduser().resolve()
-        if one.comes_along and source.is_dir():
+        if one.is_local and source.is_dir():
             (root / "input" / name).symlink_to(source)
-        elif one.comes_along:
+        elif one.is_local:
             (root / "input" / name).mkdir()
             (root / "input" / name / source.name).symlink_to(source)

@@ -100,9 +100,9 @@ class Sweep:
         return list(common) if not isinstance(common, str) else common if common == "all" else [common]
 
     def replace(self, **changes: Any) -> "Sweep":
-        """The same sweep with other arguments. Another backend has none of the options of the one before.
+        """A copy of the sweep with other arguments. A new backend starts without the options of the old one.
 
-        changes: arguments of `Sweep`. Another script is called as the one before; a `Simulation` says how it is called.
+        changes: arguments of `Sweep`. A new script is called like the old one; a `Simulation` has its own arguments.
 
         Raises what `Sweep` raises.
         """

@@ -169,7 +169,7 @@ class Tree:
                     yield File(name, found.st_mtime_ns, found.st_size, folder, found.st_blocks * 512)
                 elif stat.S_ISDIR(found.st_mode):
                     if depth == DEEPEST:
-                        raise Unfit(errno.ELOOP, f"it lies more than {DEEPEST} folders deep")
+                        raise Unfit(errno.ELOOP, f"it is nested more than {DEEPEST} folders deep")
                     inner = _inside(folder, short, _FOLDER)
                     try:
                         yield from self._walk(inner, f"{name}/", depth + 1)

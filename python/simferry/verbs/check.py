@@ -177,7 +177,7 @@ def _raise_problem(simulation: Simulation, problem: str, detail: str, functions:
             f"{simulation.target} needs packages that are not installed: {', '.join(names)}",
             f"Install them: {how.format(listed)}",
         )
-    if problem == "load" and all(one.comes_along for one in simulation.inputs.values()):
+    if problem == "load" and all(one.is_local for one in simulation.inputs.values()):
         found = re.search(r"'([^'\n]+)': No such file|No such file or directory: '([^'\n]+)'", f"{detail}\n{printed}")
         hint: Words = ""
         if found:

@@ -1,10 +1,15 @@
 """A backend for a service: what ServiceBackend makes of four functions, shown by a service of plain processes."""
 
 import datetime
+import re
 import subprocess
 import sys
+import textwrap
 import types
+from collections import namedtuple
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
 
 import pytest
 import simferry as sf
@@ -26,7 +31,9 @@ class ToyOptions(options.Options):
     table = "toy"
     owner = "the toy backend"
 
-    jobs: options.Jobs = None
+    jobs: Annotated[int | None, options.OptionSpec("how many share the work", "N", minimum=1, maximum=options.MOST)] = (
+        None
+    )
 
 
 class Toy(ServiceBackend):
@@ -94,6 +101,33 @@ def test_a_backend_has_nine_members_at_most():
     members = {*Backend.__annotations__, *(name for name in vars(Backend) if not name.startswith("_"))}
     assert members >= {"name", "traits", "poll"} and len(members) <= 9
     assert isinstance(Toy(ToyOptions()), Backend)
+
+
+def test_the_backend_in_contributing_runs_a_sweep(tmp_path, toy, monkeypatch):
+    """Its text is run as it is printed. The commands of Slurm start and list processes here."""
+    text = (Path(__file__).parents[2] / "CONTRIBUTING.md").read_text()
+    code, dataclass_ = (textwrap.dedent(re.search(p, text, re.M | re.S)[1]) for p in (
+        r"(^    import shutil\n.*?)^`sbatch`", r"(^      @dataclass.*?)^- Add"
+    ))  # fmt: skip
+    there = {**vars(options)}
+    exec(dataclass_, there)
+    monkeypatch.setitem(options.BACKENDS, "slurm", there["SlurmOptions"])
+    monkeypatch.setitem(backends._CLASSES, "slurm", ("toy", "Slurm"))
+    toy.shutil = types.SimpleNamespace(which=lambda name: "/usr/bin/sbatch")
+    exec(code.replace("import shutil\n", ""), vars(toy))
+    row = namedtuple("Row", "name state submitted ended reason")
+
+    def sbatch(name, folder, command, environment):
+        process = subprocess.Popen(command, cwd=folder, env=environment)
+        service[name] = process, datetime.datetime.now(datetime.timezone.utc), None
+
+    toy.sbatch, toy.STATES = sbatch, {None: "running", 0: "succeeded"}
+    toy.sacct = lambda run: [row(name, process.poll(), at, None, "") for name, (process, at, _) in service.items()]
+    toy.log_of = lambda name: b"printed\n"
+    script, design = write(tmp_path, *DRAWS["python"]), sf.grid(n=[5, 10])
+    run = sf.run(script, design, replications=4, seed=7, store=tmp_path / "runs", backend="slurm", jobs=2)
+    assert len(service) == 2 and run.logs() == {"0001-0001": "printed\n", "0001-0002": "printed\n"}
+    assert digest(run) == digest(sf.run(script, design, replications=4, seed=7, store=tmp_path / "here"))
 
 
 def test_a_sweep_on_a_service(tmp_path, toy):

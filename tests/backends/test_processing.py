@@ -503,7 +503,7 @@ def test_what_is_refused_before_money_is_spent(tmp_path, emulator, image_r, monk
 
     assert "there is no bucket nowhere-at-all" in says(store="s3://nowhere-at-all/runs")
     s3.create_bucket(Bucket="far-away", CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
-    assert "far-away lies in eu-west-1, and the configured region is us-east-1" in says(store="s3://far-away/runs")
+    assert "far-away is in eu-west-1, and the configured region is us-east-1" in says(store="s3://far-away/runs")
     s3.create_bucket(Bucket="open-to-all")
     s3.put_bucket_acl(Bucket="open-to-all", ACL="public-read")
     assert "open-to-all is public by its access control list" in says(store="s3://open-to-all/runs")

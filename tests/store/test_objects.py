@@ -149,7 +149,7 @@ def test_credentials_that_do_not_do(answering, machine, script, status, code, wo
         ({"AWS_PROFILE": "nobody"}, r"profile \(nobody\) could not be found", "aws configure list"),
         ({"AWS_DEFAULT_REGION": None}, "no AWS region is set", 'os.environ["AWS_DEFAULT_REGION"] = '),
         ({"AWS_ENDPOINT_URL": "http://127.0.0.1:9"}, "http://127.0.0.1:9.* does not answer", "simferry emulator"),
-        ({"AWS_DEFAULT_REGION": "eu-west-1"}, "lies in us-east-1, and the configured region is eu-west-1", "us-east-1"),
+        ({"AWS_DEFAULT_REGION": "eu-west-1"}, "is in us-east-1, and the configured region is eu-west-1", "us-east-1"),
     ],
 )
 def test_a_configuration_that_does_not_do(place, script, monkeypatch, environment, words, way_out):

@@ -46,7 +46,7 @@ def check_bucket(name: str) -> str:
     found = answer.get("HTTPHeaders", {}).get("x-amz-bucket-region", "") or wanted
     if wanted and found != wanted:
         raise AwsError(
-            f"bucket {name} lies in {found}, and the configured region is {wanted}",
+            f"bucket {name} is in {found}, and the configured region is {wanted}",
             Variable("AWS_DEFAULT_REGION", found) + "  works there; jobs run in the region of their bucket.",
         )
     return found

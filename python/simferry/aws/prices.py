@@ -1,7 +1,7 @@
-"""Prices of SageMaker Processing on demand, and what jobs have cost. See docs/decisions/prices.md for where they are from.
+"""On-demand prices of SageMaker Processing, and the cost of jobs. docs/decisions/prices.md has their source.
 
-They stand in a dated table in the package. `refresh` asks AWS's price list API, when the user says so, and keeps the answer
-in the user's cache folder, where it wins over the package's table.
+The package has a dated table. `refresh` asks AWS's price list API, if the user wants it, and stores the answer in the user's cache
+folder. It then replaces the package's table.
 """
 
 import csv

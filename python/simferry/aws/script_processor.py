@@ -47,13 +47,12 @@ def start_script(
 ) -> str:
     """Start a processing job that runs `command` with a script; returns the job's ARN. Nothing passed in is changed.
 
-    code: the script's S3 address; it is at /opt/ml/processing/input/code in the container, with all that lies beside it in S3
-    where code_folder. inputs, outputs, network: as CreateProcessingJob has ProcessingInputs, ProcessingOutputConfig.Outputs and
+    code: the script's S3 address; in the container it is at /opt/ml/processing/input/code. code_folder: with all files beside it in S3. inputs, outputs, network: as CreateProcessingJob has ProcessingInputs, ProcessingOutputConfig.Outputs and
     NetworkConfig, every address one of S3. instance_type: several are tried in their order. max_runtime_seconds: None is the
     service's default, a day. session: of `sdk_session`; None is the configured AWS session.
 
-    Raises UsageError without the SDK, RequestRefused where a limit of the service is broken (nothing is sent then), and
-    botocore's own errors as they are.
+    Raises UsageError without the SDK, RequestRefused if the request breaks a limit of the service (then nothing is sent), and
+    botocore's errors.
     """
     sdk = _sdk()
     _check_addresses(code, inputs, outputs)

@@ -115,7 +115,7 @@ _UNKNOWN = {"InvalidClientTokenId", "UnrecognizedClientException", "InvalidAcces
             "AuthFailure", "InvalidSignatureException", "InvalidToken"}  # fmt: skip
 EMULATOR = "simferry-emulator"  # the name of its server
 _DENIED = {"AccessDenied", "AccessDeniedException", "AllAccessDisabled", "UnauthorizedOperation", "403"}
-LOGIN = "aws sso login, aws configure, or AWS_PROFILE;  aws sts get-caller-identity  tells who you are."
+LOGIN = "aws sso login, aws configure, or AWS_PROFILE;  aws sts get-caller-identity  shows who you are."
 
 
 @contextlib.contextmanager
@@ -152,13 +152,11 @@ def refused(what: str, error: Any) -> ServiceError:
         return CredentialsError("the AWS credentials have expired", LOGIN, code)
     if code in _UNKNOWN:
         if error.response.get("ResponseMetadata", {}).get("HTTPHeaders", {}).get("server") == EMULATOR:
-            new = (
-                Shell("simferry", "emulator") + "  draws new keys at each start: set the variables that it has printed."
-            )
+            new = Shell("simferry", "emulator") + "  has a new key at each start: set the variables that it printed."
             return CredentialsError("the emulator does not accept these credentials", new, code)
         return CredentialsError("AWS does not accept these credentials", LOGIN, code)
     if code in _DENIED:
-        hint = "docs/iam/ has the policies that simferry needs, each action with what it is for."
+        hint = "docs/iam/ has the policies that simferry needs, with the purpose of each action."
         return AccessDenied(f"access to {what} is denied ({error.operation_name}): {message}", hint, code)
     if error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0) >= 500:  # the request may have been executed
         text = f"{what}: AWS could not say whether {error.operation_name} was done: {message} ({code})"

@@ -21,7 +21,7 @@ wait_for <- function(run, on_interrupt) suspendInterrupts({
   began <- proc.time()[[3L]]
   look <- function() repeat {   # often at first: a script may have many short loops
     now <- ask("progress", run)
-    if (!is.null(now$total)) progress$update(now)   # its driver has said something
+    if (!is.null(now$total)) progress$update(now)   # its driver has reported something
     if (now$state != "running" || !is.null(now$outcome)) return(now)
     allowInterrupts(Sys.sleep(max(now$pause, min(0.02 + (proc.time()[[3L]] - began) / 20, 0.25))))
   }
@@ -52,15 +52,15 @@ progress_of <- function(run) {
   home <- environment()
   bar <- NULL
   job <- NULL
-  told <- proc.time()[[3L]]
+  updated <- proc.time()[[3L]]
   in_rstudio <- has_jobs_pane()
   if (isTRUE(getOption("knitr.in.progress"))) return(list(update = function(now) NULL, end = function() NULL))
   list(
     update = function(now) {
       if (is.null(bar)) {
         bar <<- cli::cli_progress_bar(total = now$total,
-                                      format = "{cli::pb_bar} {cli::pb_current}/{cli::pb_total} {cli::pb_extra$said}",
-                                      extra = list(said = ""), .envir = home, .auto_close = FALSE,
+                                      format = "{cli::pb_bar} {cli::pb_current}/{cli::pb_total} {cli::pb_extra$status}",
+                                      extra = list(status = ""), .envir = home, .auto_close = FALSE,
                                         auto_terminate = FALSE)
         if (in_rstudio)
           job <<- rstudioapi::jobAdd(paste("simferry", run$id), progressUnits = as.integer(max(now$total, 1)),
@@ -71,12 +71,12 @@ progress_of <- function(run) {
         if (now$state != "running") rstudioapi::jobSetState(job, if (now$state == "complete") "succeeded" else "failed")
       }
       if (!cli::is_dynamic_tty() && now$state == "running") {   # a file, where every look would be a line
-        if (proc.time()[[3L]] - told < 10) return()
-        told <<- proc.time()[[3L]]
+        if (proc.time()[[3L]] - updated < 10) return()
+        updated <<- proc.time()[[3L]]
       }
-      said <- c(if (now$failed > 0) paste(number(now$failed), "failed"), now$pace[nzchar(now$pace)],
-                if (nzchar(now$said)) paste("jobs:", now$said))
-      cli::cli_progress_update(set = now$done, total = now$total, extra = list(said = paste(said, collapse = ", ")),
+      status <- c(if (now$failed > 0) paste(number(now$failed), "failed"), now$pace[nzchar(now$pace)],
+                  if (nzchar(now$said)) paste("jobs:", now$said))
+      cli::cli_progress_update(set = now$done, total = now$total, extra = list(status = paste(status, collapse = ", ")),
                                id = bar, .envir = home)
     },
     end = function() {

@@ -51,13 +51,13 @@
 registerDoSimferry <- function(workers = NULL, seed = NULL, backend = "local", store = NULL) { # nolint: object_name.
   if (!requireNamespace("foreach", quietly = TRUE))
     raise("usage", "the R package foreach is not installed", "install.packages(\"foreach\")")
-  told <- new.env(parent = emptyenv())
-  told$backend <- loop_backend(backend, workers)
-  told$seed <- seed
-  told$store <- store
-  told$loops <- 0
-  told$workers <- bridge("loop_backend", backend = told$backend, seed = seed)$workers
-  foreach::setDoPar(do_simferry, told, function(data, item)
+  settings <- new.env(parent = emptyenv())
+  settings$backend <- loop_backend(backend, workers)
+  settings$seed <- seed
+  settings$store <- store
+  settings$loops <- 0
+  settings$workers <- bridge("loop_backend", backend = settings$backend, seed = seed)$workers
+  foreach::setDoPar(do_simferry, settings, function(data, item)
     switch(item, workers = data$workers, name = "doSimferry",
            version = utils::packageDescription("simferry", fields = "Version")))
   invisible()

@@ -53,23 +53,23 @@ simferry_install <- function(python = NULL, quiet = FALSE, extras = NULL) {
        c("-m", "pip", "install", "--disable-pip-version-check",
          shQuote(sprintf("%s[%s]", file.path(copy, basename(source)),
                          paste(c("design", "docker", extras), collapse = ","))), old),
-       quiet, hint = "Is there a network? What pip said stands above.")
+       quiet, hint = "Is there a network? pip's messages are above.")
   step(python_in(folder), c("-c", shQuote("import simferry.verbs.run")), quiet = TRUE,
        hint = "These versions do not go together: please report it.")
   check_python(list(path = python_in(folder), why = "simferry_install() made it"))
   complete <- TRUE
-  message("Done. simferry_doctor() tells what is used.")
+  message("Done. simferry_doctor() shows what is used.")
   invisible(folder)
 }
 
 step <- function(python, arguments, quiet, hint) {
-  said <- run_python(python, arguments)
-  status <- attr(said, "status")
-  if (!quiet && length(said)) message(utils::tail(said, 1L))
+  output <- run_python(python, arguments)
+  status <- attr(output, "status")
+  if (!quiet && length(output)) message(utils::tail(output, 1L))
   if (!is.null(status) && status != 0)
     raise("python",
           paste0(paste(c(python, arguments), collapse = " "), " failed: ",
-                 paste(utils::tail(said, 5L), collapse = "\n")), hint)
+                 paste(utils::tail(output, 5L), collapse = "\n")), hint)
 }
 
 #' @rdname simferry_install

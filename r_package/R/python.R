@@ -48,8 +48,8 @@ python_of_reticulate <- function() {
     return(list(path = reticulate::py_config()$python, why = "it runs in this session already"))
   # not py_discover_config(): it looks for poetry's and conda's, and from reticulate 1.41 on it downloads a Python where
   # none is named
-  told <- asNamespace("reticulate")$.globals$required_python_version
-  if (length(told)) list(path = told, why = "reticulate was told to use it")
+  required <- asNamespace("reticulate")$.globals$required_python_version
+  if (length(required)) list(path = required, why = "reticulate was told to use it")
 }
 
 named_python <- function(path, variable) {
@@ -80,13 +80,13 @@ probe_python <- function(path) {
     "except ImportError: simferry = ''",
     "version_of_python = '%d.%d.%d' % sys.version_info[:3]",
     "print('simferry:', version_of_python, int(bool(shared)), simferry or '-', version('numpy') or '-')", sep = "\n")
-  said <- run_python(path, c("-c", shQuote(code)))
-  line <- grep("^simferry: ", said, value = TRUE)
+  output <- run_python(path, c("-c", shQuote(code)))
+  line <- grep("^simferry: ", output, value = TRUE)
   if (!length(line))
-    return(list(version = "", shared = FALSE, simferry = "", numpy = "", said = paste(said, collapse = "\n")))
+    return(list(version = "", shared = FALSE, simferry = "", numpy = "", output = paste(output, collapse = "\n")))
   parts <- strsplit(line[1], " ", fixed = TRUE)[[1]]
   list(version = parts[2], shared = parts[3] == "1", simferry = sub("^-$", "", parts[4]),
-       numpy = sub("^-$", "", parts[5]), said = "")
+       numpy = sub("^-$", "", parts[5]), output = "")
 }
 
 # What a Python prints, started without R's library path.
@@ -109,7 +109,7 @@ check_python <- function(found) {
   facts <- probe_python(found$path)
   where <- paste0(found$path, " (", found$why, ")")
   if (!nzchar(facts$version))
-    raise("python", paste0(where, " is not a Python that works: ", facts$said), "simferry_doctor() tells more.")
+    raise("python", paste0(where, " is not a Python that works: ", facts$output), "simferry_doctor() tells more.")
   reticulate <- utils::packageVersion("reticulate")
   version <- sub("\\.[0-9]+$", "", facts$version)
   if (numeric_version(version) < oldest_python)
@@ -122,7 +122,8 @@ check_python <- function(found) {
                  " at the latest"),
           "Update reticulate, or: simferry_install(python = \"/path/to/python3.11\")")
   if (!nzchar(facts$simferry))
-    raise("python", paste0("simferry is not installed in ", where, if (nzchar(facts$said)) paste0(": ", facts$said)),
+    raise("python",
+          paste0("simferry is not installed in ", where, if (nzchar(facts$output)) paste0(": ", facts$output)),
           paste0(shQuote(found$path), " -m pip install ", shQuote(bundled_source()),
                  "  installs it; simferry_install() makes an environment of its own."))
   if (facts$simferry != as.character(utils::packageVersion("simferry")))

@@ -1,6 +1,8 @@
-# A run: where it lives, a folder or an address in S3, where all that it is stands; handle: what it is called by.
-new_run <- function(told)
-  structure(class = "simferry_run", list(id = told$id, folder = told$folder, handle = told$handle, seed = told$seed))
+# record: of the bridge, with the run's id, its folder (a path or an address in S3), its name in commands (handle), and
+# its seed.
+new_run <- function(record)
+  structure(class = "simferry_run", list(id = record$id, folder = record$folder, handle = record$handle,
+                                         seed = record$seed))
 
 #' @export
 format.simferry_run <- function(x, ...) {
@@ -65,10 +67,10 @@ plot.simferry_run <- function(x, output = NULL, parameter = NULL, by = NULL, ...
     raise("usage", paste0("there is no parameter ", parameter),
           paste0("The parameters are: ", paste(parameters, collapse = ", ")))
   others <- setdiff(several, parameter)
-  told_apart <- setdiff(names(table),
-                        c(parameters, "condition", "replications", "failed", "missing", "warnings", "output", "mean",
-                          "sd", "mcse"))
-  lines <- c(others, told_apart)
+  labels <- setdiff(names(table),
+                    c(parameters, "condition", "replications", "failed", "missing", "warnings", "output", "mean",
+                      "sd", "mcse"))
+  lines <- c(others, labels)
   old <- graphics::par(mar = c(4.1, 4.1, 2.1, 1.1))
   # of a single panel the user's own layout is kept
   if (length(outputs) > 1)

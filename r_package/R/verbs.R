@@ -184,9 +184,10 @@ as_table <- function(x) if (isNamespaceLoaded("tibble")) tibble::as_tibble(x) el
 #' sim_replay(run, condition = 2, replication = 7)
 #' @export
 sim_replay <- function(run, condition, replication, store = NULL) {
-  said <- ask("replay", run, store, condition = condition, replication = replication)
-  cat(shown(said$output, stdout()))
-  invisible(list(value = if (length(said$value)) unserialize(said$value), failed = said$failed, output = said$output))
+  replayed <- ask("replay", run, store, condition = condition, replication = replication)
+  cat(shown(replayed$output, stdout()))
+  invisible(list(value = if (length(replayed$value)) unserialize(replayed$value), failed = replayed$failed,
+                 output = replayed$output))
 }
 
 #' Files that a replication wrote

@@ -47,35 +47,35 @@ hand_down_streams <- function() {
   lockBinding("system", base)
 }
 
-# The worker is told of files that are sourced, and in the end of packages that are loaded: they may be the user's own
+# Reports to the worker which files are sourced and, at the end, which packages are loaded: they may be the user's own
 # code (own.R).
-tell_own_code <- function() {
+report_own_code <- function() {
   folder <- Sys.getenv("SIMFERRY_PROCESSES")
-  tell <- function(file, what) {
+  report <- function(file, what) {
     tryCatch(cat(paste0(what, "\n"), file = file.path(folder, file), sep = "", append = TRUE), error = function(e) NULL,
              warning = function(w) NULL)
   }
-  note <- function(file) tryCatch(if (is.character(file) && length(file) == 1L && file.exists(file)) {
+  report_source <- function(file) tryCatch(if (is.character(file) && length(file) == 1L && file.exists(file)) {
     path <- normalizePath(file)
-    if (!startsWith(path, paste0(normalizePath(tempdir()), "/"))) tell("sourced", path)
+    if (!startsWith(path, paste0(normalizePath(tempdir()), "/"))) report("sourced", path)
   }, error = function(e) NULL)
   for (name in c("source", "sys.source")) {
     value <- get(name, baseenv())
-    body(value) <- call("{", bquote(.(note)(file)), body(value))
+    body(value) <- call("{", bquote(.(report_source)(file)), body(value))
     unlockBinding(name, baseenv())
     assign(name, value, envir = baseenv())
     lockBinding(name, baseenv())
   }
-  reg.finalizer(environment(), function(e) tell("packages", loadedNamespaces()), onexit = TRUE)
+  reg.finalizer(environment(), function(e) report("packages", loadedNamespaces()), onexit = TRUE)
 }
 
 # Without what differs between workers, machines and runs: where the replication's folders are, names of temporary
 # files.
 known_arguments <- function(arguments) {
   root <- dirname(dirname(Sys.getenv("SIMFERRY_PROCESSES")))
-  for (place in c(Sys.getenv("SIMFERRY_OUTPUT"), dirname(Sys.getenv("R_PROFILE_USER")),
-                  file.path(root, "input", "code"), root))
-    if (nzchar(place)) arguments <- gsub(place, ".", arguments, fixed = TRUE, useBytes = TRUE)
+  for (folder in c(Sys.getenv("SIMFERRY_OUTPUT"), dirname(Sys.getenv("R_PROFILE_USER")),
+                   file.path(root, "input", "code"), root))
+    if (nzchar(folder)) arguments <- gsub(folder, ".", arguments, fixed = TRUE, useBytes = TRUE)
   # mktemp's
   arguments <- gsub("tmp[.][A-Za-z0-9]{6,}", "tmp", arguments, useBytes = TRUE)
   # Python's

@@ -6,7 +6,7 @@
 #
 # and R's own socket cluster reaches them through
 #
-#   Rscript cluster.R start ... HOST COMMAND     in the place of ssh (makePSOCKcluster's rshcmd)
+#   Rscript cluster.R start ... HOST COMMAND     instead of ssh (makePSOCKcluster's rshcmd)
 #
 # Base R alone (>= 4.0, for serverSocket).
 

@@ -47,12 +47,12 @@ stopping <- function(job) file.exists(file.path(job$root, "scratch", "stop"))
 
 # Ends the whole job, from the supervisor or from one of its processes.
 give_up <- function(job, ...) {
-  # in a container under SageMaker's contract, the second place becomes the job's ExitMessage
-  for (place in c(job$root, if (in_container(job)) "/opt/ml/output")) {
+  # in a container under SageMaker's contract, the second file becomes the job's ExitMessage
+  for (folder in c(job$root, if (in_container(job)) "/opt/ml/output")) {
     # whole or not at all: as soon as there is one, the supervisor ends all processes
-    part <- file.path(place, paste0("message-", Sys.getpid(), "~"))
+    part <- file.path(folder, paste0("message-", Sys.getpid(), "~"))
     cat(paste0(...), file = part)
-    file.rename(part, file.path(place, "message"))
+    file.rename(part, file.path(folder, "message"))
   }
   if (Sys.getpid() != job$supervisor) tools::pskill(Sys.getpid(), tools::SIGKILL)
   quit("no", status = 1)

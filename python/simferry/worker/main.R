@@ -15,7 +15,7 @@ replay <- function(root) {
       streams <- guard_tasks(job$seed)
       on.exit(streams$stop())
       job <- streams$load(function() load_simulation(job))
-      streams$tell(function() list(name = r, state = state, seeded = function(seed) NULL))
+      streams$set_running(function() list(name = r, state = state, seeded = function(seed) NULL))
       space <- globalenv()
       job$included <- included_files(job)
       working_folder(job, file.path(root, "scratch", "folder-0"))

@@ -3,8 +3,8 @@
 # simferry is not.
 
 sourced <- new.env()   # of files that source() and sys.source() have read, by path: when they were changed last
-told_packages <- new.env()   # those that a script has loaded, by name
-of_packages <- new.env()   # where an own package lies, by name; "" of others
+reported_packages <- new.env()   # those that a script has loaded, by name
+package_paths <- new.env()   # where a package of the user's lies, by name; "" of others
 
 # From now on source() and sys.source() note what they read.
 watch_source <- function() put_before(c("source", "sys.source"), bquote(.(note_source)(file)))
@@ -27,11 +27,11 @@ note_source <- function(file) tryCatch(
     sourced[[path]] <- if (is.null(sourced[[path]]) || sourced[[path]] == changed) changed else -1
   }, error = function(e) NULL)
 
-# What a script has told of (below.R) counts as if this process had read and loaded it.
-note_told <- function(folder) {
-  told <- function(file) if (file.exists(path <- file.path(folder, file))) unique(readLines(path, warn = FALSE))
-  for (path in told("sourced")) note_source(path)
-  for (package in told("packages")) told_packages[[package]] <- TRUE
+# Files and packages that a script has reported (below.R) count as if this process had read and loaded them.
+note_reported <- function(folder) {
+  reported <- function(file) if (file.exists(path <- file.path(folder, file))) unique(readLines(path, warn = FALSE))
+  for (path in reported("sourced")) note_source(path)
+  for (package in reported("packages")) reported_packages[[package]] <- TRUE
 }
 
 file_hash <- function(path) unname(tools::md5sum(path))
@@ -52,7 +52,7 @@ package_hash <- function(path) {
 
 # Where an own package lies; "" where it is none, or not there.
 own_package <- function(package) {
-  if (!is.null(of_packages[[package]])) return(of_packages[[package]])
+  if (!is.null(package_paths[[package]])) return(package_paths[[package]])
   path <- if (isNamespaceLoaded(package)) tryCatch(getNamespaceInfo(package, "path"), error = function(e) NULL)
     else find.package(package, quiet = TRUE)
   description <- if (length(path)) file.path(path[1L], "DESCRIPTION") else ""
@@ -63,7 +63,7 @@ own_package <- function(package) {
     local <- "RemoteType" %in% remote && fields[1L, "RemoteType"] == "local"
     !any(c("Priority", "Repository") %in% colnames(fields)) && (!length(remote) || local)
   }
-  of_packages[[package]] <- if (own) normalizePath(path[1L]) else ""
+  package_paths[[package]] <- if (own) normalizePath(path[1L]) else ""
 }
 
 # Own packages among these, and those that they depend on.
@@ -84,7 +84,7 @@ own_packages <- function(packages) {
 }
 
 # A data frame of name, path and hash. files: besides those that were sourced.
-own_code <- function(job, packages = c(loadedNamespaces(), ls(told_packages)), files = character()) {
+own_code <- function(job, packages = c(loadedNamespaces(), ls(reported_packages)), files = character()) {
   before <- compiler::enableJIT(0L)   # compiling this takes 40 ms, and running it 1
   on.exit(compiler::enableJIT(before))
   files <- union(files, ls(sourced, all.names = TRUE))
@@ -159,7 +159,7 @@ own_code_news <- function(job) {
   counted <- NULL
   text <- ""
   function() {
-    now <- c(length(loadedNamespaces()), length(told_packages), length(sourced),
+    now <- c(length(loadedNamespaces()), length(reported_packages), length(sourced),
              sum(as.numeric(mget(ls(sourced), sourced))))
     if (!identical(now, counted)) {
       counted <<- now

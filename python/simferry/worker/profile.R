@@ -37,7 +37,7 @@ local({
     source(file, local = globalenv(), print.eval = TRUE)
     break
   }
-  if (nzchar(Sys.getenv("SIMFERRY_PROCESSES"))) tell_own_code()
+  if (nzchar(Sys.getenv("SIMFERRY_PROCESSES"))) report_own_code()
   if (!is.null(stream)) streams$restart()       # whatever it did about random numbers
 
   # Several hosts: makeCluster() and registerDoParallel() without arguments span them.

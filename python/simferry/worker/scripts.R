@@ -34,23 +34,23 @@ script_runner <- function(job, process) {
     on.exit(setwd(old))
     status <- run_alone(command, settings, log, job$replication_timeout)
     setwd(old)
-    note_told(processes)
-    said <- readLines(log, warn = FALSE)
-    cat(said, sep = "\n")
+    note_reported(processes)
+    printed <- readLines(log, warn = FALSE)
+    cat(printed, sep = "\n")
     text <- NULL
     results <- file.path(output, job$results_file)
     if (nzchar(job$results_file) && file.exists(results) && !folder$as_made(job$results_file)) {
       text <- readChar(results, file.size(results), useBytes = TRUE)
       Encoding(text) <- if (validUTF8(text)) "UTF-8" else "latin1"
     }
-    kept <- file.path(job$root, "artifacts", job$conditions$condition[row], r)
-    unlink(kept, recursive = TRUE, force = TRUE)   # of an earlier attempt
-    folder$tidy(kept)
+    artifacts <- file.path(job$root, "artifacts", job$conditions$condition[row], r)
+    unlink(artifacts, recursive = TRUE, force = TRUE)   # of an earlier attempt
+    folder$tidy(artifacts)
     if (status == 124 && job$replication_timeout > 0)
       stop("timed out after ", ceiling(job$replication_timeout), " s", call. = FALSE)
     if (status != 0)
-      stop("the script ended with status ", status, ": ", paste(utils::tail(said[nzchar(said)], 5L), collapse = "\n"),
-           call. = FALSE)
+      stop("the script ended with status ", status, ": ",
+           paste(utils::tail(printed[nzchar(printed)], 5L), collapse = "\n"), call. = FALSE)
     if (nzchar(job$results_file) && is.null(text))
       stop("the script ended without writing ", job$results_file, " in its output folder", call. = FALSE)
     text

@@ -103,7 +103,7 @@ run_batch <- function(process, stretch) {
   diverted <- process$diverted
   next_stream <- process$next_stream
   restore_each <- process$restore_each
-  job$streams$tell(function() {
+  job$streams$set_running(function() {
     list(name = c(id, first + done), state = state, loading = process$state$loading,
          seeded = function(seed) process$seeds$note(id, first + done, seed))
   })

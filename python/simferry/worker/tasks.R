@@ -23,9 +23,9 @@
 
 # stream: .Random.seed of a script's main process, where this runs; NULL in the socket workers that makeCluster()
 # starts, and in the worker of functions, which gives
-# running: a function that tells which replication this process runs: list(name, state, seeded, loading), a name of any
-# type, its .Random.seed, a function that is told the seeds that it sets, and that of state.R, or NULL; NULL where there
-# is none, and R's own way holds.
+# running: a function that says which replication this process runs, as a list; NULL where there is none, and R's own
+# way holds. name: of any type. state: its .Random.seed. seeded: a function that is given the seeds that it sets.
+# loading: as in state.R, or NULL.
 # Base R alone: it travels to socket workers without surroundings.
 keep_streams <- function(stream, running = NULL) {
   itself <- sys.function()
@@ -423,8 +423,8 @@ keep_streams <- function(stream, running = NULL) {
 }
 environment(keep_streams) <- .BaseNamespaceEnv
 
-# In the worker of functions, before it loads one. tell: sets the function that tells which replication runs in this
-# process.
+# In the worker of functions, before it loads one. set_running: sets the function that says which replication runs in
+# this process.
 # load: what a function that loads the simulation draws, and its tasks, follows from the run's seed, as if it were a
 # replication: it is the same in every process of every job. It begins at a point of 186 bits, drawn from where the
 # streams of all conditions are counted from: it is none of theirs.
@@ -443,5 +443,5 @@ guard_tasks <- function(seed) {
     streams$loaded()
     loaded
   }
-  c(streams, tell = function(f) running <<- f, load = load)
+  c(streams, set_running = function(f) running <<- f, load = load)
 }

@@ -17,15 +17,16 @@ refuse_value <- function(value, e)
   refuse("the simulation returned a ", class(value)[1L], ", which can't be kept: ", message_of(e),
          ". Return numbers, a named vector, a list or a data frame")
 
-# A message that its class can't tell, or NA, is text all the same.
+# Text also where the message is NA, or a method of the condition's class fails.
 message_of <- function(condition) {
-  said(conditionMessage(condition), "(its message can't be had: conditionMessage() fails)")
+  as_text(conditionMessage(condition), "(its message can't be had: conditionMessage() fails)")
 }
 call_of <- function(condition) {
-  said(if (!is.null(call <- conditionCall(condition))) paste(deparse(call, nlines = 3L), collapse = " "), "")
+  as_text(if (!is.null(call <- conditionCall(condition))) paste(deparse(call, nlines = 3L), collapse = " "), "")
 }
 
-said <- function(text, otherwise) {
+# At most 100,000 bytes of it. otherwise: the text where it has no value.
+as_text <- function(text, otherwise) {
   text <- tryCatch(utf8(paste(as.character(text), collapse = "\n")), error = function(e) otherwise)
   if (nchar(text, "bytes") <= 1e5) text
   else paste0(utf8(substr(text, 1L, 1e5)), " ... (", nchar(text, "bytes"), " bytes in all)")

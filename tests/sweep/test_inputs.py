@@ -202,3 +202,16 @@ def test_a_bad_input_on_the_command_line_is_a_usage_error(tmp_path, data, given)
     write(tmp_path, *FUNCTIONS["python"])
     done = simferry("run", "simulate.py", "-p", "k=1", "-n", "1", "--input", given, cwd=tmp_path)
     assert done.returncode == 2 and "Traceback" not in done.stderr
+
+
+def test_a_sweep_that_is_kept_sees_that_an_input_has_changed(tmp_path, data):
+    script = write(tmp_path, *FUNCTIONS["python"])
+    sweep = sf.Sweep(
+        script, sf.grid(k=[1]), inputs={"data": data}, replications=1, seed=1, store=tmp_path / "runs", workers=1
+    )
+    assert sums(sf.run(sweep)) == [7]
+    data.write_text("x\n10\n")
+    assert sums(sf.run(sweep)) == [10]  # and not what the first run has computed
+    data.unlink()
+    with pytest.raises(UsageError, match="input data"):
+        sf.run(sweep)

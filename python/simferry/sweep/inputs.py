@@ -37,6 +37,11 @@ class Input:
         """Whether it is copied into the run folder."""
         return not is_address(self.source)
 
+    @property
+    def given(self) -> dict[str, Any]:
+        """As `as_inputs` takes it."""
+        return {"place": self.source, "mode": self.mode, "sharded": self.sharded}
+
 
 def as_inputs(given: Mapping[str, Any]) -> dict[str, Input]:
     """The inputs by name. given: by name a path or an address in S3, or a dict of place, mode and sharded.

@@ -127,6 +127,10 @@ class Simulation:
             )
         self._check_results_file()
 
+    def renew_inputs(self) -> None:
+        """Look at the inputs again: their files may have changed since. Raises UsageError where one is not there any more."""
+        self.inputs = as_inputs({name: one.given for name, one in self.inputs.items()})
+
     @property
     def is_object(self) -> bool:
         """Whether it is a function object, not a script or a program."""

@@ -133,7 +133,7 @@ class Sweep:
         one = self.simulation
         inputs = {
             name: i.source if (i.mode, i.sharded) == ("File", False)
-            else {"place": i.source, "mode": i.mode, "sharded": i.sharded}
+            else i.given
             for name, i in one.inputs.items()
         }  # fmt: skip
         out: dict[str, Any] = {

@@ -40,6 +40,7 @@ def create(sweep: Sweep, pilot: bool = False) -> RunFolder:
     foreground = foreground_of(where, "check")
     # pyarrow loads pandas at its first use: load it during the check
     threading.Thread(target=import_module, args=["pandas"], daemon=True).start()
+    simulation.renew_inputs()  # a sweep may be older than its files
     try:
         check(simulation, design, foreground)
     except WorkerError:  # no interpreter here

@@ -93,6 +93,8 @@ def function(script: str | Path, name: str = "simulate") -> Function:
     this again after the script has changed. Random numbers come from this R's generator: seed it within the function, or use
     `run`, which gives each replication a stream.
 
+    script: its path. name: of the function in it.
+
     Raises SimulationError if the script or the function does not exist, RError if the script stops with an error, and
     SimferryError if R, or an rpy2 that works with it, is missing.
     """
@@ -131,6 +133,8 @@ def read_rds(path: str | Path) -> Any:
     """The object in an .rds file, as Python values (see values.py). A fitted model becomes a dict of its parts.
 
     The file is read without R, and no code in it is run. It is therefore safe for files from strangers, unlike R's `readRDS`.
+
+    path: of the file.
 
     Raises UsageError if it is not an .rds file, is incomplete, or has a form that can't be read (ASCII, or vectors in a form of
     their own, which some packages define).

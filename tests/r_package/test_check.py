@@ -40,7 +40,8 @@ def test_the_package_passes_rs_own_check(tmp_path):
         }.items():
             page = tar.extractfile(f"simferry/inst/doc/{vignette}.html")
             assert page is not None and shown in page.read().decode()
-    done = r_cmd("check", "--no-manual", "--as-cran", tarball.name)
+    # the build has run the vignettes, and an error in one would have stopped it
+    done = r_cmd("check", "--no-manual", "--no-vignettes", "--as-cran", tarball.name)
     output = tmp_path / "simferry.Rcheck" / "tests" / "testthat.Rout.fail"
     said = output.read_text()[-4000:] if output.exists() else done.stdout[-4000:]
     assert done.returncode == 0, said

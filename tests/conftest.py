@@ -1,11 +1,12 @@
 """The fixtures that every test finds by name; the modules beside this one hold them, and are imported by their names."""
 
 import signal
+from pathlib import Path
 
 import pytest
 from aws_fixtures import account, moto_server  # noqa: F401
 from docker_fixtures import engine, image_python, image_r, registry, scrap  # noqa: F401
-from emulator_fixtures import emulate, emulator, gate, jobs, machine, place, s3  # noqa: F401
+from emulator_fixtures import emulate, emulator, gate, jobs, limited, machine, place, s3  # noqa: F401
 from hand_made import hand_made  # noqa: F401
 from r_fixtures import in_r, library  # noqa: F401
 from sagemaker_fixtures import r_script, sent, session  # noqa: F401
@@ -21,12 +22,15 @@ if (
 # files whose tests share Docker's images: they run in one process
 DOCKER = (
     "tests/aws/test_policies.py",
+    "tests/backends/processing/",
     "tests/backends/test_docker.py",
     "tests/backends/test_processing.py",
     "tests/cli/test_emulator.py",
+    "tests/cli/test_image.py",
     "tests/cloud/",
     "tests/containers/",
     "tests/emulator/test_faults.py",
+    "tests/emulator/test_images.py",
     "tests/emulator/test_jobs.py",
     "tests/images/",
     "tests/r_package/test_docker.py",
@@ -36,7 +40,12 @@ DOCKER = (
     "tests/sweep/test_inputs.py",
     "tests/test_setup.py",
     "tests/verbs/test_forecast.py",
+    "tests/verbs/test_image_check.py",
 )
+
+
+if gone := [name for name in DOCKER if not Path(__file__).parents[1].joinpath(name).exists()]:
+    raise pytest.UsageError(f"DOCKER, in tests/conftest.py, names files that are not there: {', '.join(gone)}")
 
 
 def group_of(test: str) -> str:

@@ -191,3 +191,13 @@ def left_behind(engine, owner: str) -> list[str]:
     labels = {"label": f"{container_job.OWNER}={owner}"}
     found = [c.name for c in engine.containers.list(all=True, filters=labels, ignore_removed=True)]
     return found + [n.name for n in engine.networks.list(filters=labels)]
+
+
+DOCKERFILE = "FROM debian:bookworm-slim\nCOPY note.txt /note.txt\nRUN cat /note.txt\n"
+
+
+def folder_with(path, **files):
+    path.mkdir(parents=True)
+    for name, content in {"Dockerfile": DOCKERFILE, "note.txt": "hello\n", **files}.items():
+        (path / name).write_text(content)
+    return path

@@ -2,6 +2,7 @@
 its S3; jobs."""
 
 import contextlib
+import json
 import os
 import threading
 import time
@@ -229,3 +230,25 @@ class Jobs:
         while not true():
             assert time.monotonic() < end, "it did not happen in time"
             time.sleep(0.1)
+
+
+@pytest.fixture
+def limited(emulate):
+    """An emulator with policies enforced, two objects, and a user who has `policy` only, as keys and as clients."""
+
+    def make(*statements):
+        emulator = emulate(iam=True)
+        service = {name: emulator._client(name, "us-east-1") for name in ("iam", "s3")}
+        document = {"Version": "2012-10-17", "Statement": list(statements)}
+        service["iam"].put_user_policy(
+            UserName="simferry-user", PolicyName="simferry", PolicyDocument=json.dumps(document)
+        )
+        for key in ("mine/a", "secret"):
+            service["s3"].put_object(Bucket=emulator.bucket, Key=key, Body=key.encode())
+        return emulator, service
+
+    return make
+
+
+def allow(actions, resource, **more):
+    return {"Effect": "Allow", "Action": actions, "Resource": resource, **more}

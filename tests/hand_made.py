@@ -2,8 +2,10 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 from simferry.jobs import streams
+from simferry.jobs.plan import Streams
 from simferry.store import folder_store as store
 from simferry.store.records import RunRecord
 from simferry.sweep.conditions import write_conditions
@@ -115,3 +117,13 @@ def outputs_of(condition, replications, **columns):
 
 def values(table, name):
     return table[name].to_pylist()
+
+
+def keys_of(design, seed=1):
+    """The keys of each condition, as a job file carries them."""
+    made = Streams(seed, design.canonical(), whole_scripts=True)
+    return np.stack(list(made.seed_keys(np.arange(1, len(design) + 1)).values()), axis=1).tolist()
+
+
+def rows(design):
+    return [tuple(row.values()) for row in design.table.to_pylist()]

@@ -64,6 +64,11 @@ def script(tmp_path):
     return write(tmp_path, *DRAWS["python"])
 
 
+def made(tmp_path, code):
+    """A run of R code: 2 conditions x 50 replications."""
+    return sf.run(write(tmp_path, "simulate.R", code), {"n": [1, 2]}, replications=50, seed=1, store=tmp_path / "runs")
+
+
 def digest(run: sf.Run) -> str:
     return table.digest(run.results_table())
 

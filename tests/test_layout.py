@@ -4,7 +4,8 @@ import ast
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
-PACKAGE = Path(__file__).parent.parent / "python" / "simferry"
+TESTS = Path(__file__).parent
+PACKAGE = TESTS.parent / "python" / "simferry"
 BANDS = [  # from the ground up
     {"_version", "errors", "hints", "system", "words", "worker"},
     {"aws", "containers", "emulator", "images", "r"},
@@ -15,6 +16,19 @@ BANDS = [  # from the ground up
 # what a module imports only when it is called, as its needs go both ways
 LATE = {
     ("sweep.design", "sweep.sampling"),  # names that pickles of earlier versions look for there
+}
+# modules without a file of tests of their own: where they are tested
+TESTED_ELSEWHERE = {
+    "_rbridge.images": "r_package/test_docker.py",  # from R, in containers
+    "_rbridge.loops": "r_package/test_check.py",  # by the tests of R's package
+    "aws.session": "backends/processing/test_bad_input.py",  # credentials and regions that do not work
+    "backends.base": "backends/test_service.py",  # with a complete backend
+    "backends.foreground": "verbs/test_replay.py",  # with real interpreters
+    "emulator.backends": "emulator/test_operations.py",  # over HTTP, as all of the emulator
+    "emulator.services.processing": "emulator/test_jobs.py",
+    "verbs.create": "sweep/test_sweep.py",
+    "verbs.run": "driver/test_drive.py",
+    "worker.libraries": "worker/test_tasks.py",
 }
 
 
@@ -81,3 +95,16 @@ def test_modules_and_functions_are_short():
                 if lines - (first.end_lineno - first.lineno + 1 if documented else 0) > 60:
                     long.add(f"{name}.{node.name}")
     assert not long
+
+
+def test_each_module_has_tests_in_a_file_of_its_name():
+    """Of simferry.store.keys they are in tests/store/test_keys.py. A module without functions, and what a package says of itself,
+    need none."""
+    without = set()
+    for name, path in modules().items():
+        *folders, last = name.removeprefix("_").split(".")
+        functions = any(isinstance(node, ast.FunctionDef) for node in ast.walk(ast.parse(path.read_text())))
+        if functions and path.name != "__init__.py" and not TESTS.joinpath(*folders, f"test_{last}.py").exists():
+            without.add(name)
+    assert without == set(TESTED_ELSEWHERE)
+    assert {file for file in TESTED_ELSEWHERE.values() if not (TESTS / file).exists()} == set()

@@ -1,8 +1,6 @@
 """The project itself: one version, light imports, a documented command line."""
 
-import importlib
 import json
-import pkgutil
 import re
 import subprocess
 import sys
@@ -10,7 +8,6 @@ from pathlib import Path
 
 import pytest
 import simferry
-from simferry import errors
 
 ROOT = Path(__file__).parents[1]
 HEAVY = ("pandas", "pyarrow", "scipy", "joblib", "rich", "pydantic", "numpy", "boto3")
@@ -74,41 +71,6 @@ def commands():
 def test_every_command_is_in_the_readme_and_has_an_example(name):
     assert f"simferry {name}" in (ROOT / "README.md").read_text()
     assert "Example:" in commands()[name].help and f"simferry {name}" in commands()[name].help
-
-
-def test_every_error_is_drawn_in_the_tree_and_has_a_code():
-    """Each line: where it hangs, its name, its meaning, and the exit code where it is not that of what it hangs on."""
-    for module in pkgutil.walk_packages(simferry.__path__, "simferry."):
-        if not re.search(r"__main__|\.worker\.", module.name):  # jobs' own code, which knows no simferry
-            importlib.import_module(module.name)
-    kinds, drawn = [errors.SimferryError], {}
-    for kind in kinds:  # it grows
-        kinds += kind.__subclasses__()
-    above: list[str] = []
-    for branch, name, exit_code in re.findall(r"^    ([ │├└─]*)(\w+) +.*?(?:exit code (\d))?$", errors.__doc__, re.M):
-        above[len(branch) // 4 :] = [name]
-        drawn[name] = (above[-2] if len(above) > 1 else "Exception", exit_code)
-    ours = [kind for kind in kinds if kind.__module__.startswith("simferry.")]
-    assert {kind.__name__: kind.__bases__[0].__name__ for kind in ours} == {n: above for n, (above, _) in drawn.items()}
-    for kind in ours:
-        told = drawn[kind.__name__][1]
-        assert kind.exit_code == (int(told) if told else kind.__bases__[0].exit_code), kind
-    here = [kind for kind in ours if kind.__module__ == "simferry.errors"]
-    assert len({kind.code for kind in here}) == len(here)
-
-
-def test_errors_survive_pickling():
-    import pickle
-
-    error = pickle.loads(pickle.dumps(errors.DesignError("what", "do this")))
-    assert (type(error), error.message, error.hint, str(error)) == (
-        errors.DesignError,
-        "what",
-        "do this",
-        "what\ndo this",
-    )
-    error.__setstate__({"message": "what", "hint": "do this", "retryable": True})  # as earlier versions kept them
-    assert (error.message, error.retryable) == ("what", True)
 
 
 def test_the_module_is_the_command(tmp_path):

@@ -2,29 +2,10 @@
 
 import re
 import sys
-from dataclasses import replace
 
 import pandas as pd
-import pytest
-from simferry import screen, words
-from simferry.driver import progress
+from simferry import screen
 from simferry.driver.progress import Progress
-
-
-@pytest.mark.parametrize(
-    ("seconds", "said"),
-    [(0.04, "0.0 s"), (9.9, "9.9 s"), (12, "12 s"), (119, "119 s"), (180, "3 min"), (7500, "2 h 05 min")],
-)
-def test_durations(seconds, said):
-    assert words.duration(seconds) == said
-
-
-def test_progress_in_words():
-    now = Progress(total=1200, done=200, failed=3, state="running", jobs={})
-    assert progress.progress_text(now) == "3 failed"
-    assert progress.progress_text(replace(now, per_second=50.0)) == "3 failed, 50/s, 20 s left"
-    assert progress.progress_text(replace(now, per_second=0.125)) == "3 failed, 0.12/s, 2 h 13 min left"
-    assert progress.progress_text(Progress(1200, 1200, 3, "complete", {}, per_second=50.0)) == "3 failed"
 
 
 def test_without_a_terminal_there_is_no_bar(capsys):

@@ -1,8 +1,6 @@
 """The command `simferry emulator`: how it starts, and that it leaves nothing."""
 
 import json
-import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -10,7 +8,6 @@ import sys
 import pytest
 from docker_fixtures import left_behind
 from emulator_fixtures import Jobs, P
-from simferry.emulator import machine as machine_module
 
 
 def start_command(*arguments: str) -> tuple[subprocess.Popen, dict]:
@@ -45,40 +42,6 @@ def test_the_command_ends_cleanly(number, monkeypatch, image_r, engine):
     assert left_behind(engine, owner) == []
 
 
-def test_what_a_killed_emulator_leaves_is_removed_by_the_next(emulate, monkeypatch, image_r, engine):
-    process, said = start_command()
-    for name, value in said["environment"].items():
-        monkeypatch.setenv(name, value)
-    jobs = Jobs(Remote(said), image_r)
-    jobs.submit("one", "Sys.sleep(60)")
-    owner = f"simferry-emulator-{process.pid}"
-    jobs.until(lambda: left_behind(engine, owner))
-    process.kill()
-    process.communicate()
-    assert left_behind(engine, owner) == ["one-algo-1"]
-    emulate()
-    assert left_behind(engine, owner) == []
-
-
-def test_what_others_put_beside_it_is_left_alone(tmp_path, monkeypatch):
-    """Whoever can write to /tmp could have the next emulator open a folder of the host's, or end another one's containers."""
-    asked = []
-    monkeypatch.setattr(machine_module.tempfile, "gettempdir", lambda: str(tmp_path))
-    monkeypatch.setattr(machine_module, "connect", lambda: asked.append("engine"))
-    monkeypatch.setattr(machine_module.container_job, "leftovers", lambda *_: None)
-    host = tmp_path / "host"
-    host.mkdir()
-    (host / "emulator.json").write_text('{"pid": 999999, "started": 1.0}')
-    (tmp_path / "simferry-emulator-1-link").symlink_to(host)
-    shutil.copytree(host, tmp_path / "simferry-emulator-2-theirs")
-    with monkeypatch.context() as other:
-        other.setattr(os, "geteuid", lambda: os.getuid() + 1)
-        machine_module.clean_up_killed_emulators()
-    assert asked == [] and (tmp_path / "simferry-emulator-2-theirs").exists()
-    machine_module.clean_up_killed_emulators()
-    assert asked == ["engine"] and host.exists() and not (tmp_path / "simferry-emulator-2-theirs").exists()
-
-
 def test_a_port_that_is_taken(emulator):
     done = subprocess.run(
         [sys.executable, "-m", "simferry", "emulator", "--port", str(emulator.port)], capture_output=True, text=True
@@ -92,3 +55,18 @@ def test_a_quota_of_an_instance_type_that_does_not_exist():
         [sys.executable, "-m", "simferry", "emulator", "--quota", "ml.c5.3xlarge=1"], capture_output=True, text=True
     )
     assert done.returncode == 2 and "there is no instance type 'ml.c5.3xlarge'" in done.stderr
+
+
+def test_what_a_killed_emulator_leaves_is_removed_by_the_next(emulate, monkeypatch, image_r, engine):
+    process, said = start_command()
+    for name, value in said["environment"].items():
+        monkeypatch.setenv(name, value)
+    jobs = Jobs(Remote(said), image_r)
+    jobs.submit("one", "Sys.sleep(60)")
+    owner = f"simferry-emulator-{process.pid}"
+    jobs.until(lambda: left_behind(engine, owner))
+    process.kill()
+    process.communicate()
+    assert left_behind(engine, owner) == ["one-algo-1"]
+    emulate()
+    assert left_behind(engine, owner) == []

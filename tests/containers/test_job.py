@@ -1,104 +1,11 @@
 """One job under SageMaker Processing's contract, in real containers: what a script finds there, and how jobs end."""
 
-import json
 import time
-from pathlib import Path
 
 import pytest
-from docker_fixtures import left_behind
-from simferry.aws.limits import RequestRefused
-from simferry.containers.job import ContainerJob
-from simferry.containers.processing import Processing
-from simferry.containers.storage import Files, local_uri
-
-P = "/opt/ml/processing"
-
-
-def request(
-    image: str, code: Path, name: str = "a-job", hosts: int = 1, instance: str = "ml.t3.medium", **more
-) -> dict:
-    """A job that runs the script in a folder, as ScriptProcessor asks for it."""
-    source = {"S3Uri": local_uri(code), "LocalPath": f"{P}/input/code", "S3DataType": "S3Prefix", "S3InputMode": "File"}
-    return {
-        "ProcessingJobName": name,
-        "AppSpecification": {
-            "ImageUri": image,
-            "ContainerEntrypoint": ["Rscript", f"{P}/input/code/script.R"],
-            "ContainerArguments": ["--args", "1000"],
-        },
-        "ProcessingInputs": [{"InputName": "code", "S3Input": source}],
-        "ProcessingResources": {
-            "ClusterConfig": {"InstanceCount": hosts, "InstanceType": instance, "VolumeSizeInGB": 1}
-        },
-        "RoleArn": "arn:aws:iam::000000000000:role/some-role",
-        **more,
-    }
-
-
-def output(folder: Path, name: str = "output", mode: str = "EndOfJob") -> dict:
-    s3 = {"S3Uri": local_uri(folder), "LocalPath": f"{P}/{name}", "S3UploadMode": mode}
-    return {"OutputName": name, "S3Output": s3}
-
-
-@pytest.fixture
-def job(tmp_path, engine, image_r):
-    """Makes a job out of a script and what else the request says; its outcome when it has ended, the job itself."""
-    (tmp_path / "code").mkdir()
-
-    def make(script: str, **more) -> ContainerJob:
-        (tmp_path / "code" / "script.R").write_text(script)
-        asked = request(image_r, tmp_path / "code", **more)
-        return ContainerJob(engine, asked, Processing(), Files(), tmp_path / "ml", tmp_path.name)
-
-    yield make
-    assert left_behind(engine, tmp_path.name) == []
-    assert not (tmp_path / "ml").exists()
-
-
-def run(job: ContainerJob):
-    job.start()
-    while (outcome := job.poll()).status == "InProgress":
-        time.sleep(0.05)
-    return outcome
-
-
-@pytest.mark.parametrize("path", [f"{P}/../../../escaped", "/tmp/escaped", "/opt/ml/../escaped", "escaped"])
-def test_a_request_can_not_write_outside_of_the_jobs_folder(job, tmp_path, path):
-    source = {"S3Uri": local_uri(tmp_path / "code"), "LocalPath": path, "S3DataType": "S3Prefix"}
-    refused = pytest.raises(RequestRefused, match=rf"LocalPath must begin with /opt/ml/ .*'{path}'")
-    with refused:
-        job("1", ProcessingInputs=[{"InputName": "data", "S3Input": source}]).start()
-    out = {"S3Uri": local_uri(tmp_path / "out"), "LocalPath": path, "S3UploadMode": "EndOfJob"}
-    with refused:
-        job("1", ProcessingOutputConfig={"Outputs": [{"OutputName": "out", "S3Output": out}]}).start()
-    assert not list(tmp_path.rglob("escaped"))
-
-
-def test_a_script_finds_what_the_contract_says(job, tmp_path):
-    script = f"""
-    cat(commandArgs(trailingOnly = TRUE), Sys.getenv("GREETING"), Sys.info()[["nodename"]], "\\n")
-    options(warn = -1)
-    config <- paste(readLines("/opt/ml/config/processingjobconfig.json"), collapse = "")
-    resources <- paste(readLines("/opt/ml/config/resourceconfig.json"), collapse = "")
-    writeLines(config, "{P}/output/config.json")
-    writeLines(resources, "{P}/output/resources.json")
-    writeLines("well done", "/opt/ml/output/message")
-    """
-    given = {"Environment": {"GREETING": "hello"}, "ProcessingOutputConfig": {"Outputs": [output(tmp_path / "out")]}}
-    made = job(script, **given)
-    outcome = run(made)
-    assert (outcome.status, outcome.exit_message) == ("Completed", "well done\n")
-    assert made.kept_logs["algo-1"].split() == ["--args", "1000", "hello", "algo-1"]
-    config = json.loads((tmp_path / "out" / "config.json").read_text())
-    assert config["ProcessingJobName"] == "a-job"
-    assert config["AppSpecification"]["ContainerArguments"] == ["--args", "1000"]
-    assert config["Environment"] == {"GREETING": "hello"}
-    assert json.loads((tmp_path / "out" / "resources.json").read_text()) == {
-        "current_host": "algo-1",
-        "current_instance_type": "ml.t3.medium",
-        "hosts": ["algo-1"],
-        "network_interface_name": "eth0",
-    }
+from container_jobs import P, output, request, run
+from docker.errors import APIError
+from simferry.containers.storage import local_uri
 
 
 def test_a_non_zero_exit_is_a_failure(job):
@@ -192,24 +99,8 @@ def test_a_lost_host_fails_the_job_and_is_named(job):
 def test_what_cannot_start_leaves_nothing_behind(job):
     made = job("1")
     made.request["AppSpecification"]["ContainerEntrypoint"] = ["no-such-program"]
-    with pytest.raises(Exception, match="no-such-program"):
+    with pytest.raises(APIError, match="no-such-program"):
         made.start()
-
-
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        ({"ProcessingJobName": "x" * 64}, "less than or equal to 63"),
-        ({"Environment": {"A": "x" * 257}}, "at 'environment"),
-        ({"StoppingCondition": {"MaxRuntimeInSeconds": 777_601}}, "less than or equal to 777600"),
-    ],
-)
-def test_the_services_limits_hold(tmp_path, change, message):
-    (tmp_path / "code").mkdir()
-    with pytest.raises(RequestRefused, match=message):
-        ContainerJob(
-            None, {**request("an-image", tmp_path / "code"), **change}, Processing(), Files(), tmp_path / "ml", "nobody"
-        )
 
 
 def test_no_file_of_the_host_comes_out_of_a_container(job, tmp_path):

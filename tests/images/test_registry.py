@@ -1,18 +1,13 @@
 """Pushing images: to a real registry on this machine, and ECR's part against moto."""
 
-import json
 import os
-import urllib.request
 
 import pytest
-from aws_fixtures import forget_clients
+from aws_fixtures import ACCOUNT, REGION
 from docker_fixtures import docker_config
-from simferry.aws.session import AwsError, CredentialsError, NoAnswer
 from simferry.containers.engine import ImageError
-from simferry.images.ecr import KEPT_IMAGES, ecr_login
 from simferry.images.registry import RegistryError, check_names, push
 
-ACCOUNT, REGION = "123456789012", "us-west-2"
 ECR = f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com"
 DOCKERFILE = "FROM scratch\nCOPY one /one\nCOPY two /two\n"
 
@@ -124,83 +119,3 @@ def test_names_that_a_registry_would_refuse(name, to, words):
     with pytest.raises(ImageError) as caught:
         push(name, to)  # before anything is asked of Docker or AWS
     assert words in str(caught.value)
-
-
-# ---- ECR ----
-
-
-@pytest.fixture
-def aws(monkeypatch, tmp_path):
-    """A client of an ECR of moto's."""
-    import boto3
-    from moto.server import ThreadedMotoServer
-
-    server = ThreadedMotoServer(port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    for name, value in {
-        "AWS_ENDPOINT_URL": f"http://{host}:{port}",
-        "AWS_ACCESS_KEY_ID": "test",
-        "AWS_SECRET_ACCESS_KEY": "test",
-        "AWS_CONFIG_FILE": str(tmp_path / "none"),
-        "AWS_SHARED_CREDENTIALS_FILE": str(tmp_path / "none"),
-    }.items():
-        monkeypatch.setenv(name, value)
-    for name in ("AWS_PROFILE", "AWS_DEFAULT_REGION", "AWS_REGION"):  # the region is that of the registry's address
-        monkeypatch.delenv(name, raising=False)
-    forget_clients()
-    urllib.request.urlopen(urllib.request.Request(f"http://{host}:{port}/moto-api/reset", method="POST")).close()
-    yield boto3.client("ecr", region_name=REGION)
-    server.stop()
-    forget_clients()
-
-
-def test_a_repository_is_made(aws):
-    lines = []
-    login = ecr_login(ACCOUNT, REGION, "lab/simferry-r", lines.append)
-    assert login["username"] == "AWS" and login["password"]
-    assert lines == ["making repository lab/simferry-r"]
-    (made,) = aws.describe_repositories(repositoryNames=["lab/simferry-r"])["repositories"]
-    assert made["imageTagMutability"] == "IMMUTABLE"
-    assert made["imageScanningConfiguration"] == {"scanOnPush": True}
-    (rule,) = json.loads(aws.get_lifecycle_policy(repositoryName="lab/simferry-r")["lifecyclePolicyText"])["rules"]
-    assert rule["action"] == {"type": "expire"}
-    assert rule["selection"] == {"tagStatus": "any", "countType": "imageCountMoreThan", "countNumber": KEPT_IMAGES}
-
-
-def test_a_repository_that_is_there_is_left_as_it_is(aws):
-    aws.create_repository(repositoryName="simferry-r", imageTagMutability="MUTABLE")
-    lines = []
-    assert ecr_login(ACCOUNT, REGION, "simferry-r", lines.append)["username"] == "AWS"
-    (there,) = aws.describe_repositories()["repositories"]
-    assert lines == [] and there["imageTagMutability"] == "MUTABLE"
-    with pytest.raises(aws.exceptions.LifecyclePolicyNotFoundException):
-        aws.get_lifecycle_policy(repositoryName="simferry-r")
-
-
-def test_what_ecr_refuses_is_said_in_its_words(aws):
-    with pytest.raises(AwsError) as caught:
-        ecr_login(ACCOUNT, REGION, "not a name", lambda _: None)
-    assert caught.value.message.startswith(f"ECR of account {ACCOUNT} in {REGION}: AWS refuses CreateRepository: ")
-    assert caught.value.message.endswith("(InvalidParameterException)")
-    assert aws.describe_repositories()["repositories"] == []
-
-
-def test_no_credentials(aws, monkeypatch):
-    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
-        monkeypatch.delenv(name)
-    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
-    for name in ("AWS_CONTAINER_CREDENTIALS_FULL_URI", "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI"):
-        monkeypatch.delenv(name, raising=False)
-    forget_clients()
-    with pytest.raises(CredentialsError) as caught:
-        ecr_login(ACCOUNT, REGION, "simferry-r", lambda _: None)
-    assert caught.value.message == f"there are no AWS credentials for ECR of account {ACCOUNT} in {REGION}"
-    assert "aws sso login" in caught.value.hint and caught.value.exit_code == 1
-
-
-def test_aws_can_not_be_reached(aws, monkeypatch):
-    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
-    forget_clients()
-    with pytest.raises(NoAnswer, match=r"AWS can't be asked: http://127\.0\.0\.1:9 does not answer"):
-        ecr_login(ACCOUNT, REGION, "simferry-r", lambda _: None)

@@ -1,16 +1,12 @@
 """Random-number streams, against R's own functions and numpy's own generators."""
 
-import json
-import math
-
 import numpy as np
 import pytest
 from common import rscript
 from simferry.jobs import streams
 from simferry.jobs.plan import Streams
 from simferry.jobs.stretches import Work
-from simferry.sweep import parameters
-from simferry.sweep.design import Design, grid, table
+from simferry.sweep.design import grid
 
 
 def r_states(code, folder):
@@ -90,78 +86,3 @@ def test_a_replication_of_a_whole_script_owns_a_stream(tmp_path):
     first, second = made.states(Work(*(np.array(v) for v in ([1, 1], [1, 2], [1, 1]))))
     current = f"c({streams.KIND}L, {', '.join(f'{v}L' for v in first)})".replace("-2147483648L", "NA")
     assert r_states(f"show(nextRNGStream({current}))", tmp_path)[0][1:] == second.tolist()
-
-
-# ---- the canonical condition ----
-
-
-def test_the_canonical_condition_is_json_with_names_sorted():
-    (text,) = grid(n=20, effect=0.5, method="t", exact=True).canonical()
-    assert text == '{"effect":0.5,"exact":true,"method":"t","n":20}'
-    assert json.loads(text) == {"n": 20, "effect": 0.5, "method": "t", "exact": True}
-
-
-@pytest.mark.parametrize(
-    "one, other",
-    [(20, 20.0), (0.1 + 0.2, 0.3), (0.0, -0.0), (np.int32(20), 20.0), (np.float64(0.5), 0.5), (1e3, 1000)],
-)
-def test_equal_numbers_are_the_same_condition(one, other):
-    assert grid(n=[one]).canonical() == grid(n=[other]).canonical()
-
-
-def test_a_declared_integer_is_the_same_number():
-    assert grid(n=20, types={"n": "integer"}).canonical() == grid(n=20).canonical()
-
-
-@pytest.mark.parametrize(
-    "value, text",
-    [
-        (None, '{"number": "NA"}'),
-        (math.nan, '{"number": "NaN"}'),
-        (math.inf, '{"number": "Inf"}'),
-        (-math.inf, '{"number": "-Inf"}'),
-        (1 / 3, "0.333333333333333"),
-        (1e300, "1e+300"),
-        (2**53 - 1, "9.00719925474099e+15"),
-        ("NA", '"NA"'),
-        ('say "hej", Åsa\n', r'"say \"hej\", Åsa\n"'),
-    ],
-)
-def test_how_values_are_written(value, text):
-    assert parameters.canonical_value(value) == text
-
-
-def test_names_are_escaped_too():
-    assert table({'a"b': [1]}).canonical() == [r'{"a\"b":1}']
-
-
-# ---- what streams depend on, and what not ----
-
-
-def of_conditions(design, **left_out):
-    made = Streams(3, design.canonical(**left_out), whole_scripts=False)
-    return dict(zip(map(str, design.table.to_pylist()), made.numbers.tolist(), strict=True))
-
-
-def test_a_stream_does_not_depend_on_the_other_conditions_or_their_order():
-    some = of_conditions(grid(n=[10, 20], effect=[0, 1]))
-    more = of_conditions(grid(n=[30, 20, 10], effect=[1, 0.5, 0]))
-    assert some.items() <= more.items()
-    assert len(set(more.values())) == 9
-
-
-def test_conditions_that_differ_in_common_parameters_share_their_streams():
-    design = grid(n=[10, 20], method=["t", "wilcoxon"])
-    made = Streams(3, design.canonical(["method"]), whole_scripts=False)
-    assert made.numbers[0] == made.numbers[1] != made.numbers[2] == made.numbers[3]
-    assert (made.digests[0] == made.digests[1]).all()
-    assert len(set(Streams(3, design.canonical(design.names), False).numbers.tolist())) == 1
-
-
-def test_another_seed_is_another_everything():
-    one, other = (Streams(seed, ["{}"], whole_scripts=False) for seed in (1, 2))
-    assert (one.start != other.start).any() and (one.digests != other.digests).any()
-
-
-def test_a_design_without_parameters_has_one_stream():
-    assert Design({}).canonical() == ["{}"]

@@ -3,10 +3,7 @@
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from simferry.jobs import plan, stretches
-from simferry.sweep.design import grid
-from simferry.worker import blocks
-from simferry.worker.job import as_python
+from simferry.jobs import stretches
 
 
 def replications_of(work):
@@ -74,31 +71,6 @@ def test_jobs_get_stretches_in_turn():
     work = stretches.Work(np.arange(1, 8), np.ones(7, int), np.ones(7, int))
     assert [w.condition.tolist() for w in stretches.deal(work, 3)] == [[1, 4, 7], [2, 5], [3, 6]]
     assert len(stretches.deal(work, 100)) == 7
-
-
-def test_a_job_file_tells_a_worker_all_that_it_needs():
-    design = grid(n=[10, 20], effect=[0.5], method=["t"], exact=[True, None], size=[7], types={"size": "integer"})
-    made = plan.Streams(1, design.canonical(), whole_scripts=False)
-    work = stretches.all_work(4, 5).take(np.array([3, 1]))
-    spec = {"language": "python", "kind": "command", "args": "{n} {effect} {method} {exact} {size} x{replication}"}
-    block = blocks.decode(plan.job_bytes({"run": "r", "plan": "0001"}, work, made, spec, design))
-    assert block.facts["run"] == "r"
-    assert block.table("stretches").columns["condition"].values.tolist() == [4, 2]
-    assert block.table("conditions").columns["condition"].values.tolist() == [2, 4]
-    assert block.table("conditions").columns["argument_4"].strings() == ["NA", "NA"]
-    values = {name: as_python(column) for name, column in block.table("parameters").columns.items()}
-    assert values == {"n": [10, 20], "effect": [0.5] * 2, "method": ["t"] * 2, "exact": [None] * 2, "size": [7] * 2}
-
-
-def test_parameters_keep_nan_apart_from_na():
-    import math
-
-    design = grid(x=[None, math.nan, 1.5, -0.0])
-    made = plan.Streams(1, design.canonical(), whole_scripts=False)
-    spec = {"language": "python", "kind": "function"}
-    block = blocks.decode(plan.job_bytes({}, stretches.all_work(4, 1), made, spec, design))
-    na, nan, number, zero = as_python(block.table("parameters").columns["x"])
-    assert na is None and math.isnan(nan) and number == 1.5 and zero == 0
 
 
 def test_chunks_are_of_the_size_asked_for():

@@ -55,7 +55,7 @@ def test_an_idle_driver_ends_with_the_session():
     code += "time.sleep(1)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     time.sleep(0.2)
-    with pytest.raises(OSError):
+    with pytest.raises(ProcessLookupError):
         os.kill(int(done.stdout), 0)
 
 

@@ -90,27 +90,6 @@ def test_the_base_name_comes_from_the_image_and_every_name_is_one_of_the_service
     assert [job.job_name for job in it.jobs][-1] == "mine"
 
 
-def test_numbers_of_r_and_single_values_will_do(sent, r_script):
-    it = processor(command="/usr/bin/Rscript", instance_count=2.0, volume_size_in_gb=5.0, max_runtime_in_seconds=3600.0,
-                   env={"N": 1000.0, "FLAG": True}, tags={"project": "a"})  # fmt: skip
-    it.run(
-        r_script,
-        inputs=ProcessingInput("s3://b/x", "/opt/ml/processing/input"),
-        outputs=[],
-        arguments=["--args", 1000.0, 0.1, 1e5, True, 3],
-        wait=False,
-    )
-    assert sent[0]["AppSpecification"]["ContainerArguments"] == ["--args", "1000", "0.1", "100000", "TRUE", "3"]
-    assert sent[0]["AppSpecification"]["ContainerEntrypoint"][0] == "/usr/bin/Rscript"
-    cluster = sent[0]["ProcessingResources"]["ClusterConfig"]
-    assert cluster == {"InstanceType": "ml.m5.xlarge", "InstanceCount": 2, "VolumeSizeInGB": 5}
-    assert sent[0]["StoppingCondition"] == {"MaxRuntimeInSeconds": 3600}
-    assert sent[0]["Environment"] == {"N": "1000", "FLAG": "TRUE"}
-    assert sent[0]["Tags"] == [{"Key": "project", "Value": "a"}]
-    with pytest.raises(UsageError, match=r"instance_count is 1\.5"):
-        processor(instance_count=1.5)
-
-
 def test_a_plain_processor_has_its_own_entry_point_and_all_options(sent):
     network = NetworkConfig(True, security_group_ids=["sg-1"], subnets="subnet-1", encrypt_inter_container_traffic=True)
     it = Processor(ROLE, IMAGE, 1, "ml.m5.xlarge", ["python3", "/app.py"], 10, "volume-key", "output-key", 60,

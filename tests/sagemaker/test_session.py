@@ -1,6 +1,5 @@
 """The session of version 2: bucket, files, role; waiting for jobs."""
 
-import io
 import json
 import pickle
 import time
@@ -9,14 +8,13 @@ import boto3
 import pytest
 import simferry.sagemaker as sagemaker
 from aws_fixtures import ACCOUNT, REGION, ROLE
-from sagemaker_fixtures import BUCKET, processor
+from sagemaker_fixtures import BUCKET
 from simferry.aws import logs
 from simferry.aws.buckets import default_bucket
 from simferry.aws.session import AwsError, CredentialsError
 from simferry.errors import SimferryError, UsageError
 from simferry.sagemaker.exceptions import CapacityError, UnexpectedStatusException
-from simferry.sagemaker.processing import ProcessingJob, ProcessingOutput
-from simferry.sagemaker.s3 import S3Downloader, S3Uploader, parse_s3_url, s3_path_join
+from simferry.sagemaker.processing import ProcessingJob
 
 # ---- bucket and files ----
 
@@ -87,37 +85,12 @@ def test_files_go_to_s3_and_come_back(session, account, tmp_path):
         session.read_s3_file(BUCKET, "not/there")
 
 
-def test_the_uploader_and_the_downloader(session, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "a.csv").write_text("1")
-    session.default_bucket()
-    address = S3Uploader.upload("a.csv", f"s3://{BUCKET}/in", sagemaker_session=session)
-    assert address == f"s3://{BUCKET}/in/a.csv"
-    assert S3Uploader.upload(f"file://{tmp_path}/a.csv", f"s3://{BUCKET}/in") == address
-    assert S3Downloader.list(f"s3://{BUCKET}/in") == [address]
-    assert S3Downloader.read_file(address) == "1"
-    assert S3Downloader.download(address, "back") == ["back/a.csv"]
-    assert S3Uploader.upload_bytes(io.BytesIO(b"\0\xff"), f"s3://{BUCKET}/raw") == f"s3://{BUCKET}/raw"
-    assert S3Downloader.read_bytes(f"s3://{BUCKET}/raw") == b"\0\xff"
-    assert S3Uploader.upload_string_as_file_body("x", f"s3://{BUCKET}/x.txt") == f"s3://{BUCKET}/x.txt"
-
-
 def test_a_name_that_leads_out_of_the_folder_is_not_downloaded(session, account, tmp_path):
     session.default_bucket()
     account("s3").put_object(Bucket=BUCKET, Key="p/../../escaped", Body=b"x")
     with pytest.raises(UsageError, match="outside of"):
         session.download_data(str(tmp_path / "in"), BUCKET, "p/")
     assert not (tmp_path.parent / "escaped").exists()
-
-
-def test_parts_of_addresses():
-    assert parse_s3_url("s3://bucket/a/b.csv") == ("bucket", "a/b.csv")
-    with pytest.raises(UsageError, match="'http://x' is not an address in S3"):
-        parse_s3_url("http://x")
-    assert s3_path_join("s3://", "bucket", "", None, "/a//b/", "c") == "s3://bucket/a/b/c"
-    assert s3_path_join("s3://bucket", "a", with_end_slash=True) == "s3://bucket/a/"
-    assert s3_path_join("/foo", "bar/") == "foo/bar"
-    assert s3_path_join("s3://") == "s3://"
 
 
 # ---- the role ----
@@ -239,16 +212,3 @@ def test_ctrl_c_leaves_the_job_running_and_says_how_to_stop_it(account, capsys):
     assert service.stopped == []
     said = capsys.readouterr().err
     assert "processing job job, which goes on" in said and 'stop_processing_job("job")' in said
-
-
-def test_a_job_is_found_again_by_its_name_or_arn(sent, r_script, session):
-    it = processor(output_kms_key="key")
-    it.run(r_script, outputs=[ProcessingOutput("/opt/ml/processing/output")], wait=False, job_name="mine")
-    found = ProcessingJob.from_processing_name(session, "mine")
-    assert found.output_config == it.latest_job.output_config
-    assert [vars(one) for one in found.inputs] == [vars(one) for one in it.latest_job.inputs]
-    arn = f"arn:aws:sagemaker:{REGION}:{ACCOUNT}:processing-job/mine"
-    assert ProcessingJob.from_processing_arn(session, arn).job_name == "mine"
-    assert session.was_processing_job_successful("mine")
-    with pytest.raises(AwsError, match="processing job other"):
-        session.describe_processing_job("other")

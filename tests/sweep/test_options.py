@@ -10,7 +10,6 @@ import simferry as sf
 from click.testing import CliRunner
 from r_fixtures import ROOT, in_r, library  # noqa: F401
 from simferry.cli import main
-from simferry.cli.options import page
 from simferry.errors import UsageError
 from simferry.sweep.options import BACKENDS, Field, ProcessingOptions, RunOptions, check, offered
 
@@ -185,10 +184,6 @@ def test_r_has_each_option_as_an_argument_and_tells_of_it():
     assert formals is not None
     for option in offered(RunOptions):
         assert re.search(rf"\b{option}\b", formals[1]) and f"@param {option} " in verbs, option
-
-
-def test_the_docs_have_the_table_of_options():
-    assert (ROOT / "docs" / "options.md").read_text() == page()  # CONTRIBUTING.md tells how it is written
 
 
 @pytest.mark.parametrize("seed", [0, 2**31 - 1, 5.0, np.int64(7), np.float64(7)])

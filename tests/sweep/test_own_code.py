@@ -1,6 +1,5 @@
 """The user's own code outside of the snapshot: edit it, run again, and the old table does not come back."""
 
-import os
 import shutil
 import subprocess
 import sys
@@ -369,15 +368,6 @@ def test_plan_shows_what_the_hash_covers(tmp_path, library):
 
 
 # ---- what is the user's ----
-
-
-def test_what_is_own(tmp_path):
-    code = tmp_path / "code"
-    assert own.is_own("helper", str(tmp_path / "helper.py"), code)
-    assert not own.is_own("helper", str(code / "helper.py"), code)
-    assert not own.is_own("json", os.__file__, code)
-    assert not own.is_own("numpy", sys.modules["numpy"].__file__, code)
-    assert not own.is_own("simferry.errors", sf.errors.__file__, code)
 
 
 def test_a_block_tells_of_what_its_run_did_not_know(tmp_path, library):

@@ -1,16 +1,13 @@
 """What to run: kinds of simulation, how parameters reach them, what is kept of the code, and its hash."""
 
-import shutil
 import threading
 
 import pytest
-from common import require
 from simferry import grid
 from simferry.backends.foreground import Interpreter
 from simferry.errors import SimulationError
 from simferry.sweep.inputs import as_inputs, write_inputs
 from simferry.sweep.simulation import Simulation
-from simferry.sweep.template import as_argument, rendered_arguments
 from simferry.verbs.check import check
 
 PYTHON = "def simulate(n, rng):\n    return rng.normal(size=n).mean()\n"
@@ -95,53 +92,6 @@ def test_the_hash_is_that_of_the_code(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("value", "language", "text"),
-    [
-        (1000, "r", "1000"),
-        (1000.0, "r", "1000"),
-        (100000.0, "r", "100000"),
-        (1e15, "r", "1000000000000000"),
-        (0.1, "r", "0.1"),
-        (-0.5, "python", "-0.5"),
-        (1e-5, "r", "0.00001"),
-        (1e-300, "r", "1e-300"),
-        (0.1 + 0.2, "r", "0.30000000000000004"),
-        (True, "r", "TRUE"),
-        (True, "python", "True"),
-        (False, "command", "false"),
-        (None, "r", "NA"),
-        (float("inf"), "r", "Inf"),
-        (float("-inf"), "command", "-Inf"),
-        (float("nan"), "r", "NaN"),
-        ("a b", "r", "a b"),
-    ],
-)
-def test_parameters_in_a_command_line(value, language, text):
-    assert as_argument(value, language) == text
-
-
-def test_arguments_are_made_from_the_template():
-    spec = {"args": "--args {n} --name='{method} {{x}}' 0", "language": "r", "kind": "script"}
-    columns = rendered_arguments(spec, grid(n=[10, 2.5], method=["a b"]))
-    assert list(zip(*columns, strict=True)) == [
-        ("--args", "10", "--name=a b {x}", "0"),
-        ("--args", "2.5", "--name=a b {x}", "0"),
-    ]
-
-
-def test_a_check_knows_the_interpreter(tmp_path):
-    simulation = Simulation(written(tmp_path))
-    check(simulation, grid(n=[10]), Interpreter())
-    assert simulation.environment["interpreter"].startswith("Python 3")
-
-
-def test_packages_that_are_asked_for_politely_may_be_missing(tmp_path):
-    require("r", shutil.which("Rscript") is not None, "Rscript is not on the PATH")
-    text = "if (!require(nothere)) try(library(nothere2))\nsimulate <- function(n, ...) n\n"
-    check(Simulation(written(tmp_path, "simulate.R", text)), grid(n=[10], anything=["goes"]), Interpreter())
-
-
-@pytest.mark.parametrize(
     ("given", "says"),
     [
         ({"args": "{n}"}, "a function takes no args"),
@@ -170,16 +120,3 @@ def test_a_function_that_cannot_be_sent():
     lock = threading.Lock()
     with pytest.raises(SimulationError, match=r"(?s)can't be sent .*lock"):
         Simulation(lambda n: lock).files()
-
-
-@pytest.mark.parametrize("language", ["R", "py"])
-def test_packages_whose_tasks_have_no_streams_are_warned_of(tmp_path, language):
-    name = "snow" if language == "R" else "mpire"
-    code = {
-        "R": "simulate <- function(n) { if (n > 9) snow::parLapply(cl, 1:2, rnorm); mean(rnorm(n)) }",
-        "py": "def simulate(n, rng):\n    if n > 9:\n        import mpire\n    return rng.random()",
-    }[language]
-    script = written(tmp_path, f"simulate.{language}", code)
-    require("r", language == "py" or shutil.which("Rscript") is not None, "Rscript is not on the PATH")
-    with pytest.warns(UserWarning, match=f"uses {name}: tasks that it starts have no streams of their own"):
-        check(Simulation(script), grid(n=[1]), Interpreter())

@@ -1,6 +1,7 @@
 """Functions of Python as simulations: of every sort, with what they find around them."""
 
 import functools
+import os
 import subprocess
 import sys
 
@@ -100,3 +101,33 @@ def test_parameters_arrive_with_their_types(tmp_path, go):
     )
     values = go(write(tmp_path, "simulate.py", code), design, 1).results()["value"].tolist()
     assert values == ["int 1000; int 3; bool True; str ü", "float 0.5; NoneType None; NoneType None; NoneType None"]
+
+
+def test_sets_in_a_function_object_have_one_order_whatever_the_sender_had(tmp_path):
+    code = """
+import sys, cloudpickle
+words = {f"word{i}" for i in range(3000)}
+inner = lambda: [list(words), list({"a", "b", "c", "d", "e"}), [list(s) for s in {frozenset("abcdef"), frozenset("ghijkl")}]]
+sys.stdout.buffer.write(cloudpickle.dumps((inner, {"given": set("abcdefghij"), "ints": {8, 0, 16, 32}})))
+"""
+    sender = write(tmp_path, "send.py", code)
+    receive = (
+        "import sys; from simferry.worker.functions import unpickled\n"
+        "function, constants = unpickled(sys.stdin.buffer.read())\n"
+        "print(function(), *map(list, constants.values()))"
+    )
+    orders = set()
+    for seed in "123":
+        sent = subprocess.run(
+            [sys.executable, sender], env={**os.environ, "PYTHONHASHSEED": seed}, stdout=subprocess.PIPE, check=True
+        ).stdout
+        orders.add(
+            subprocess.run(
+                [sys.executable, "-c", receive],
+                env={**os.environ, "PYTHONHASHSEED": "0"},
+                input=sent,
+                stdout=-1,
+                check=True,
+            ).stdout
+        )
+    assert len(orders) == 1 and len(next(iter(orders))) > 30_000

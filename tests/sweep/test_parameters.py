@@ -1,0 +1,49 @@
+"""The canonical condition: its text, which streams depend on."""
+
+import json
+import math
+
+import numpy as np
+import pytest
+from simferry.sweep import parameters
+from simferry.sweep.design import grid, table
+
+
+def test_the_canonical_condition_is_json_with_names_sorted():
+    (text,) = grid(n=20, effect=0.5, method="t", exact=True).canonical()
+    assert text == '{"effect":0.5,"exact":true,"method":"t","n":20}'
+    assert json.loads(text) == {"n": 20, "effect": 0.5, "method": "t", "exact": True}
+
+
+@pytest.mark.parametrize(
+    "one, other",
+    [(20, 20.0), (0.1 + 0.2, 0.3), (0.0, -0.0), (np.int32(20), 20.0), (np.float64(0.5), 0.5), (1e3, 1000)],
+)
+def test_equal_numbers_are_the_same_condition(one, other):
+    assert grid(n=[one]).canonical() == grid(n=[other]).canonical()
+
+
+def test_a_declared_integer_is_the_same_number():
+    assert grid(n=20, types={"n": "integer"}).canonical() == grid(n=20).canonical()
+
+
+@pytest.mark.parametrize(
+    "value, text",
+    [
+        (None, '{"number": "NA"}'),
+        (math.nan, '{"number": "NaN"}'),
+        (math.inf, '{"number": "Inf"}'),
+        (-math.inf, '{"number": "-Inf"}'),
+        (1 / 3, "0.333333333333333"),
+        (1e300, "1e+300"),
+        (2**53 - 1, "9.00719925474099e+15"),
+        ("NA", '"NA"'),
+        ('say "hej", Åsa\n', r'"say \"hej\", Åsa\n"'),
+    ],
+)
+def test_how_values_are_written(value, text):
+    assert parameters.canonical_value(value) == text
+
+
+def test_names_are_escaped_too():
+    assert table({'a"b': [1]}).canonical() == [r'{"a\"b":1}']

@@ -1,0 +1,19 @@
+"""Files that are written whole."""
+
+import os
+
+import pytest
+from simferry.system.files import write_whole
+
+
+def test_a_file_is_written_whole_or_not_at_all(tmp_path, monkeypatch):
+    path = tmp_path / "file"
+    write_whole(path, b"first")
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="No space left"):
+        write_whole(path, b"second")
+    assert path.read_bytes() == b"first" and os.listdir(tmp_path) == ["file"]

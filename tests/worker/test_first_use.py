@@ -1,0 +1,24 @@
+"""Generators that a replication is the first to use."""
+
+import pytest
+from sweeps import write
+
+
+@pytest.mark.parametrize("taken", ["n", "n, rng"])
+def test_what_a_module_draws_when_a_replication_imports_it_moves_no_replication(tmp_path, good, taken):
+    """In each process another replication is the first to import it."""
+    module = (
+        "import random\nimport numpy as np\nx = [np.random.normal(), random.random()]\nrng = np.random.default_rng()\n"
+    )
+    write(tmp_path, "drawing.py", module)
+    code = "import random\nimport numpy as np\ndef simulate({}):\n    {}\n    return [np.random.normal(), random.random(), *more]\n"
+    late = "import drawing; more = [*drawing.x, drawing.rng.normal()]"
+    tables = []
+    for load in (late, "more = [0, 0, 0]"):
+        script = write(tmp_path, "simulate.py", code.format(taken, load))
+        run = good(script, {"n": [1]}, 4, workers=1, include=["drawing.py"])
+        tables.append(run.results())
+        assert run.replay(1, 3) == tables[-1].iloc[2, -5:].tolist()  # there it is the first
+    mine = ["value_1", "value_2"]
+    assert tables[0][mine].equals(tables[1][mine])
+    assert tables[0]["value_3"].nunique() == 1 and tables[0]["value_5"].nunique() == 4

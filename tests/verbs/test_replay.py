@@ -228,6 +228,9 @@ def test_a_command_returns_its_results_file(tmp_path, go, capfd):
     with pytest.raises(ReplicationError, match="the command ended with status 5: said 2"):
         run.replay(1, 2)
     assert [(path, path.read_text()) for path in run.artifacts(1, 1)] == kept != []
+    for condition, replication in ((0, 1), (2, 1), ("../..", 1), (1, 1.5)):
+        with pytest.raises(UsageError, match=r"whole number from 1|has conditions 1 to 1, not 2"):
+            run.artifacts(condition, replication)
 
 
 def test_a_script_of_r_returns_its_results_file(tmp_path, go):

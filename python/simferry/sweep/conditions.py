@@ -1,9 +1,10 @@
 """Writes and reads the design of a run: conditions.csv in the run folder."""
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.csv
 
-from ..errors import StoreError
+from ..errors import StoreError, UsageError
 from ..store.run_folder import MOST_BYTES, RunFolder
 from ..system import untrusted
 from ..system.files import write_whole, writing
@@ -37,3 +38,12 @@ def read_conditions(run: RunFolder) -> Design:
     if table.num_rows != run.record.conditions:
         raise StoreError(f"{path} has {table.num_rows} rows where run.json says {run.record.conditions}")
     return design
+
+
+def check_key(run: RunFolder, condition: int, replication: int) -> None:
+    """Raises UsageError unless both are whole numbers from 1, and the run has such a condition."""
+    for name, value in (("condition", condition), ("replication", replication)):
+        if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or not 1 <= value < 2**31:
+            raise UsageError(f"{name} is {value!r}; it has to be a whole number from 1 to 2147483647")
+    if condition > run.record.conditions:
+        raise UsageError(f"run {run.id} has conditions 1 to {run.record.conditions}, not {condition}")

@@ -20,7 +20,7 @@ from ..r.serialization import decode_any, encode
 from ..r.values import from_r
 from ..results.columns import plain_rows
 from ..results.table import as_pandas
-from ..sweep.conditions import read_conditions
+from ..sweep.conditions import check_key, read_conditions
 from ..sweep.inputs import bring
 from ..system import untrusted
 from ..system.untrusted import scrap_folder
@@ -85,11 +85,7 @@ class Replayed:
 
 def replay(run: Any, condition: int, replication: int, in_process: bool = True) -> Replayed:
     """As Run.replay, but returns a failure too. in_process: whether R may run in this process."""
-    for name, value in (("condition", condition), ("replication", replication)):
-        if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or not 1 <= value < 2**31:
-            raise UsageError(f"{name} is {value!r}; it has to be a whole number from 1 to 2147483647")
-    if condition > run._folder.record.conditions:
-        raise UsageError(f"run {run.id} has conditions 1 to {run._folder.record.conditions}, not {condition}")
+    check_key(run._folder, condition, replication)
     streams.note_other_version(run._folder.record.streams, run._folder.record.simulation, run.id)
     spec, backend, design = run._folder.record.simulation, run._backend(), read_conditions(run._folder)
     foreground = foreground_of(backend, "replay")

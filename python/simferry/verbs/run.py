@@ -28,7 +28,7 @@ from ..store.folder_store import warn_of_skipped
 from ..store.places import find_run, store_at
 from ..store.run_folder import RunFolder
 from ..sweep import own_code
-from ..sweep.conditions import read_conditions
+from ..sweep.conditions import check_key, read_conditions
 from ..sweep.design import Design
 from ..sweep.simulation import Simulation
 from ..sweep.sweep import Sweep, as_sweep, check_replications
@@ -147,7 +147,7 @@ class Run:
         jobs = job_names(self._folder)
         if job is not None and job not in jobs:
             raise UsageError(
-                f"run {self.id} has no job {job}", nearest(job, jobs) or f"Its jobs: {', '.join(jobs[:10])}"
+                f"run {self.id} has no job {job}", nearest(job, jobs) or f"Its jobs: {', '.join(jobs[:10]) or 'none'}"
             )
         return [job] if job else jobs
 
@@ -259,8 +259,9 @@ class Run:
 
         condition, replication: counted from 1. Symbolic links are neither followed nor listed.
 
-        Raises StoreError if the files cannot be read.
+        Raises UsageError for a condition that the run does not have, StoreError if the files cannot be read.
         """
+        check_key(self._folder, condition, replication)
         folder = self._folder.bring_artifacts(f"{condition}/{replication}")
         return [folder / file.name for file in Tree(folder).files()]
 

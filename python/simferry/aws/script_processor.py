@@ -47,7 +47,8 @@ def start_script(
 ) -> str:
     """Start a processing job that runs `command` with a script; returns the job's ARN. Nothing passed in is changed.
 
-    code: the script's S3 address; in the container it is at /opt/ml/processing/input/code. code_folder: with all files beside it in S3. inputs, outputs, network: as CreateProcessingJob has ProcessingInputs, ProcessingOutputConfig.Outputs and
+    code: the script's S3 address; in the container it is at /opt/ml/processing/input/code. code_folder: with all files
+    beside it in S3. inputs, outputs, network: as CreateProcessingJob has ProcessingInputs, ProcessingOutputConfig.Outputs and
     NetworkConfig, every address one of S3. instance_type: several are tried in their order. max_runtime_seconds: None is the
     service's default, a day. session: of `sdk_session`; None is the configured AWS session.
 

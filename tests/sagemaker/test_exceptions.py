@@ -18,7 +18,7 @@ def test_other_states_are_no_error(status):
     [
         ({"FailureReason": "AlgorithmError: 1"}, UnexpectedStatusException, "j has failed: AlgorithmError: 1"),
         ({"FailureReason": "CapacityError: no"}, CapacityError, "j has failed: CapacityError: no"),
-        ({"ExitMessage": "oops"}, UnexpectedStatusException, "no reason is told\nIts exit message: oops"),
+        ({"ExitMessage": "oops"}, UnexpectedStatusException, "the service gives no reason\nIts exit message: oops"),
     ],
 )
 def test_a_failed_job_is_told_with_its_reason(more, kind, words):

@@ -1,7 +1,6 @@
 """Logins and repositories of ECR."""
 
 import json
-import urllib.request
 
 import pytest
 from aws_fixtures import ACCOUNT, REGION, forget_clients
@@ -10,29 +9,13 @@ from simferry.images.ecr import KEPT_IMAGES, ecr_login
 
 
 @pytest.fixture
-def aws(monkeypatch, tmp_path):
+def aws(account, monkeypatch):
     """A client of an ECR of moto's."""
-    import boto3
-    from moto.server import ThreadedMotoServer
-
-    server = ThreadedMotoServer(port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    for name, value in {
-        "AWS_ENDPOINT_URL": f"http://{host}:{port}",
-        "AWS_ACCESS_KEY_ID": "test",
-        "AWS_SECRET_ACCESS_KEY": "test",
-        "AWS_CONFIG_FILE": str(tmp_path / "none"),
-        "AWS_SHARED_CREDENTIALS_FILE": str(tmp_path / "none"),
-    }.items():
-        monkeypatch.setenv(name, value)
-    for name in ("AWS_PROFILE", "AWS_DEFAULT_REGION", "AWS_REGION"):  # the region is that of the registry's address
-        monkeypatch.delenv(name, raising=False)
+    client = account("ecr", REGION)
+    monkeypatch.delenv("AWS_DEFAULT_REGION")  # the region is that of the registry's address
+    monkeypatch.delenv("AWS_REGION", raising=False)
     forget_clients()
-    urllib.request.urlopen(urllib.request.Request(f"http://{host}:{port}/moto-api/reset", method="POST")).close()
-    yield boto3.client("ecr", region_name=REGION)
-    server.stop()
-    forget_clients()
+    return client
 
 
 def test_a_repository_is_made(aws):

@@ -32,7 +32,7 @@ from simferry.hints import (
     Variable,
     speaking,
 )
-from simferry.verbs.run import Run
+from simferry.verbs.runs import Run
 
 PACKAGE = Path(simferry.__file__).parent
 R_PACKAGE = Path(__file__).parent.parent / "r_package"

@@ -26,8 +26,10 @@ TESTED_ELSEWHERE = {
     "backends.foreground": "verbs/test_replay.py",  # with real interpreters
     "emulator.backends": "emulator/test_operations.py",  # over HTTP, as all of the emulator
     "emulator.services.processing": "emulator/test_jobs.py",
+    "verbs.compute": "driver/test_drive.py",
     "verbs.create": "sweep/test_sweep.py",
     "verbs.run": "driver/test_drive.py",
+    "verbs.runs": "cli/test_verbs.py",
     "worker.libraries": "worker/test_tasks.py",
 }
 

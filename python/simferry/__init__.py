@@ -21,7 +21,8 @@ _PUBLIC = {
     "sweep.sampling": ("random", "latin_hypercube", "sobol"),
     "sweep.simulation": ("Simulation",),
     "sweep.sweep": ("Sweep",),
-    "verbs.run": ("Run", "run", "open", "runs"),
+    "verbs.run": ("run",),
+    "verbs.runs": ("Run", "open", "runs"),
     "verbs.plan": ("Forecast", "plan"),
     "driver.progress": ("Progress",),
     "sweep.file": ("read_sweep",),
@@ -49,10 +50,10 @@ if TYPE_CHECKING:  # for type checkers, `as` makes a name public
     from .sweep.sweep import Sweep as Sweep
     from .verbs.plan import Forecast as Forecast
     from .verbs.plan import plan as plan
-    from .verbs.run import Run as Run
-    from .verbs.run import open as open
     from .verbs.run import run as run
-    from .verbs.run import runs as runs
+    from .verbs.runs import Run as Run
+    from .verbs.runs import open as open
+    from .verbs.runs import runs as runs
 else:  # hidden from type checkers, so that they report unknown names
 
     def __getattr__(name: str) -> Any:

@@ -12,7 +12,8 @@ from sagemaker_sweeps import (
 )
 from simferry import errors
 from simferry.backends.names import job_name
-from simferry.verbs import run as verbs
+from simferry.verbs import runs
+from simferry.verbs.compute import backend_of_run
 from sweeps import DRAWS, digest, done_pairs, simferry, write
 
 # ---- the same numbers everywhere ----
@@ -130,7 +131,7 @@ def test_it_is_a_backend_of_a_sweep_file(tmp_path, emulator, image_r):
     )  # fmt: skip
     done = simferry("run", sweep, cwd=tmp_path)
     assert done.returncode == 0 and "4 of 4 replications done" in done.stdout, done.stderr
-    assert verbs.open("latest", f"s3://{emulator.bucket}/simferry").status().done == 4
+    assert runs.open("latest", f"s3://{emulator.bucket}/simferry").status().done == 4
 
 
 def test_a_replay_runs_in_the_runs_own_image(tmp_path, emulator, image_r):
@@ -138,6 +139,6 @@ def test_a_replay_runs_in_the_runs_own_image(tmp_path, emulator, image_r):
     run = submit(emulator, write(tmp_path, "where.R", code), image_r, {"n": 5}, replications=3)
     row = run.results().iloc[1]
     assert sf.open(run.address).replay(1, 2) == {"m": row["m"], "inside": True}
-    elsewhere = run._backend(image_id="sha256:" + "0" * 64)
+    elsewhere = backend_of_run(run._folder, image_id="sha256:" + "0" * 64)
     with pytest.raises(errors.UsageError, match=r"which is not on this machine\ndocker pull"):
         elsewhere.foreground("replay")

@@ -46,12 +46,12 @@ def test_a_reader_that_has_seen_enough(words, folder):
 
 @pytest.mark.skipif(os.environ.get("SIMFERRY_DEBUG") is not None, reason="SIMFERRY_DEBUG shows the traceback")
 def test_a_fault_of_our_own_is_one_line_and_a_place(folder, monkeypatch):
-    from simferry.verbs import run as verbs
+    from simferry.verbs import runs
 
     def broken(*_):
         raise KeyError("oops")
 
-    monkeypatch.setattr(verbs, "open", broken)
+    monkeypatch.setattr(runs, "open", broken)
     result = CliRunner().invoke(main, ["status", "latest"])
     assert result.exit_code == 1
     assert re.match(r"simferry: a fault of simferry's own: KeyError: 'oops' \(test_app.py:\d+\)\n", result.stderr)

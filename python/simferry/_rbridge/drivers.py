@@ -147,9 +147,10 @@ def main() -> None:
 
 
 def _carry_out(order: dict[str, Any]) -> None:
-    from ..verbs import run as verbs
+    from ..verbs import runs
+    from ..verbs.compute import backend_of_run, compute
 
-    found = verbs.open(order["run"])
+    found = runs.open(order["run"])
     if order["verb"] == "follow":
         for job, line in found.follow(order["job"]):
             print(json.dumps({"job": job, "line": line}), flush=True)
@@ -157,7 +158,8 @@ def _carry_out(order: dict[str, Any]) -> None:
     with open(found.folder / "jobs" / "driver.log", "ab") as log:
         os.dup2(log.fileno(), 2)
     if order["verb"] == "run":
-        found._drive("run", found.replications, False, found._backend(), _report)
+        folder = found._folder
+        compute(folder, backend_of_run(folder), "run", found.replications, on_progress=_report)
     else:
         getattr(found, order["verb"])(**order["options"], on_progress=_report)
 

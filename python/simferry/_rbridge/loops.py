@@ -51,7 +51,7 @@ def loop(given: Arguments) -> Arguments:
     from ..sweep.simulation import Simulation
     from ..sweep.sweep import Sweep
     from ..verbs import create
-    from ..verbs import run as verbs
+    from ..verbs.runs import Run
 
     function = given["simulation"]
     environment = dict(function.items())["environment"]
@@ -68,7 +68,7 @@ def loop(given: Arguments) -> Arguments:
             drivers[found.address] = order(found, again)
         return {**head_of(found), "complete": whole}
     sweep = Sweep(simulation, Design({"loop": [label]}), **options.pop("backend_options"), **options)
-    new = verbs.Run(create.create(sweep))
+    new = Run(create.create(sweep))
     drivers[new.address] = order(new, {"verb": "run"})
     return {**head_of(new), "complete": False}
 
@@ -78,7 +78,7 @@ def _earlier_loop(simulation: Any, seed: Any, options: Arguments) -> "tuple[Any,
     from ..backends import backend
     from ..results import collect
     from ..store.places import store_at
-    from ..verbs import run as verbs
+    from ..verbs.runs import Run
 
     code_hash, environment = simulation.code_hash(), dict(simulation.target.environment)
     where = backend(options["backend"], **options["backend_options"])
@@ -90,7 +90,7 @@ def _earlier_loop(simulation: Any, seed: Any, options: Arguments) -> "tuple[Any,
         same = same and (where.traits.contract or record.environment == environment)
         if same and seed in (None, record.seed):
             whole = len(collect.done(folder, failed=False)[0]) >= record.replications
-            return None if whole and seed is None else (verbs.Run(folder), whole)
+            return None if whole and seed is None else (Run(folder), whole)
     return None
 
 
@@ -101,6 +101,7 @@ def loop_values(given: Arguments) -> Arguments:
     given: after, the name of the last block that was read. In the value, `after` is empty if no blocks are left.
     """
     from ..results import collect, same_seeds
+    from ..verbs.compute import backend_of_run
     from ..worker.blocks import Block, Table
 
     run = open_run(given)
@@ -129,7 +130,7 @@ def loop_values(given: Arguments) -> Arguments:
     iteration, done = joined("values", "replication"), joined("replications", "replication")
     parts = [table.columns["value"].text for table in tables("values")]
     refused = np.zeros(len(iteration), dtype=bool)
-    if run._backend().traits.contract:  # values from containers must not run code here
+    if backend_of_run(run._folder).traits.contract:  # values from containers must not run code here
         parts = [part for table in tables("values") for part in _slices(table.columns["value"])]
         refused = np.array([runs_code(part) for part in parts], dtype=bool)
         parts = [part for part, out in zip(parts, refused, strict=True) if not out]

@@ -72,7 +72,7 @@ def inputs_of(vector: Vector) -> Arguments:
 @verb
 def run(given: Arguments) -> Arguments:
     """Create a run and start its driver."""
-    from ..verbs import run as verbs
+    from ..verbs.run import run as begin
 
     start: Arguments = {}
 
@@ -82,7 +82,7 @@ def run(given: Arguments) -> Arguments:
     def drive(new: Any) -> None:
         drivers[new.address] = order(new, {"verb": "run"})
 
-    new = verbs.run(sweep_of(given), on_start=started, detach=drive)
+    new = begin(sweep_of(given), on_start=started, detach=drive)
     return {**head_of(new), **start, "note": new.note}
 
 
@@ -105,14 +105,14 @@ def plan(given: Arguments) -> Arguments:
 
 
 def open_run(given: Arguments) -> Any:
-    from ..verbs import run as verbs
+    from ..verbs import runs
 
     vector = given["run"]
     name = vector.plain() if vector is not None else None
     if not isinstance(name, str):
         raise UsageError("run is neither a run nor the name of one", Command("open", "latest"))
     store = given.get("store")
-    return verbs.open(name, store.plain() if store is not None else None)
+    return runs.open(name, store.plain() if store is not None else None)
 
 
 def head_of(found: Any) -> Arguments:
@@ -130,10 +130,10 @@ def open_(given: Arguments) -> Arguments:
 
 @verb
 def list_(given: Arguments) -> Vector:
-    from ..verbs import run as verbs
+    from ..verbs import runs
 
     store = given.get("store")
-    there = verbs.standing(store.plain() if store is not None else None)
+    there = runs.standing(store.plain() if store is not None else None)
     heads, states = [found for found, _ in there], [now for _, now in there]
     columns: Arguments = {
         "run": Vector("string", [found.id for found in heads]),
@@ -190,6 +190,8 @@ def progress(given: Arguments) -> Arguments:
 @verb
 def resume(given: Arguments) -> Arguments:
     """Start a driver for a run. With `replications` it extends the run. Other arguments are options of the backend."""
+    from ..verbs.compute import backend_of_run
+
     found = open_run(given)
     process = drivers.get(found.address)
     if process is not None and not process.has_ended():
@@ -198,7 +200,9 @@ def resume(given: Arguments) -> Arguments:
             Text(found.command("watch"), "  follows it, ", found.command("cancel"), "  stops it."),
         )
     options = {n: v for n, v in plain(given).items() if n not in ("run", "store") and v is not None}
-    found._backend(**{n: v for n, v in options.items() if n not in ("retry_failed", "replications", "changed_code")})
+    backend_of_run(
+        found._folder, **{n: v for n, v in options.items() if n not in ("retry_failed", "replications", "changed_code")}
+    )
     found.changed_code(allowed=options.get("changed_code", False))
     if "replications" in options:
         from ..sweep.sweep import check_replications
@@ -213,6 +217,7 @@ def resume(given: Arguments) -> Arguments:
 def interrupt(given: Arguments) -> None:
     """Ctrl-C: stop the run, or, if its jobs go on without a driver, detach from it. Raises Interrupted, which says which."""
     from ..driver.drive import detached
+    from ..verbs.compute import backend_of_run
 
     found = open_run(given)
     process = drivers.pop(found.address)
@@ -224,7 +229,7 @@ def interrupt(given: Arguments) -> None:
         return
     if not process.stop(15):
         process.process.kill()
-    backend = found._backend()
+    backend = backend_of_run(found._folder)
     if backend.traits.outlives_driver:
         raise detached(found._folder, backend)
     now = found.cancel()

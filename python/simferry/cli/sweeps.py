@@ -90,7 +90,7 @@ def run(output: str | None, as_json: bool, detach: bool, **given: Any) -> int:
     its design.
     """
     from ..screen import progress_bar
-    from ..verbs import run as verbs
+    from ..verbs.run import run as start
 
     sweep = sweep_of(**given)
     if output and detach:
@@ -101,7 +101,7 @@ def run(output: str | None, as_json: bool, detach: bool, **given: Any) -> int:
     if output:
         check_output(output)
     with progress_bar(show=not as_json) as update:
-        made = verbs.run(sweep, detach=detach, on_progress=update, on_start=None if as_json else announce)
+        made = start(sweep, detach=detach, on_progress=update, on_start=None if as_json else announce)
     if detach:
         if as_json:
             print_json({**head_of(made), "state": "running"})

@@ -43,9 +43,9 @@ def replications_in_all() -> list[Any]:
 def status(name: str, store: str | None, as_json: bool) -> None:
     """Show the progress of a run."""
     from ..driver.progress import jobs_text, rate_texts
-    from ..verbs import run as verbs
+    from ..verbs import runs
 
-    found = verbs.open(name, store)
+    found = runs.open(name, store)
     now = found.status()
     if as_json:
         print_json({**head_of(found), **status_of(now)})
@@ -68,9 +68,9 @@ def status(name: str, store: str | None, as_json: bool) -> None:
 def watch(name: str, store: str | None, as_json: bool) -> int:
     """Follow a run, from any shell. Ctrl-C does not stop the run."""
     from ..screen import progress_bar
-    from ..verbs import run as verbs
+    from ..verbs import runs
 
-    found = verbs.open(name, store)
+    found = runs.open(name, store)
     try:
         with progress_bar(show=not as_json) as update:
             found.watch(update)
@@ -89,9 +89,9 @@ def watch(name: str, store: str | None, as_json: bool) -> int:
 @JSON
 def logs(name: str, job: str | None, follow: bool, store: str | None, as_json: bool) -> None:
     """Show the output of a run's jobs."""
-    from ..verbs import run as verbs
+    from ..verbs import runs
 
-    found = verbs.open(name, store)
+    found = runs.open(name, store)
     if follow:
         with contextlib.suppress(KeyboardInterrupt):
             for label, line in found.follow(job):
@@ -123,9 +123,9 @@ def logs(name: str, job: str | None, follow: bool, store: str | None, as_json: b
 @JSON
 def cancel(name: str, store: str | None, as_json: bool) -> None:
     """Stop a run. Finished replications are kept, and the run can be resumed."""
-    from ..verbs import run as verbs
+    from ..verbs import runs
 
-    found = verbs.open(name, store)
+    found = runs.open(name, store)
     before = found.status().state
     now = found.cancel()
     if as_json:
@@ -152,9 +152,9 @@ def resume(
     snapshot: if they have changed, this is refused.
     """
     from ..screen import progress_bar
-    from ..verbs import run as verbs
+    from ..verbs import runs
 
-    found = verbs.open(name, store)
+    found = runs.open(name, store)
     with progress_bar(show=not as_json) as update:
         found.resume(retry_failed=retry_failed, changed_code=changed_code, on_progress=update, **backend_options)
     return finish(found, as_json)
@@ -173,9 +173,9 @@ def extend(
 ) -> int:
     """Add replications to a run. Existing replications do not change."""
     from ..screen import progress_bar
-    from ..verbs import run as verbs
+    from ..verbs import runs
 
-    found = verbs.open(name, store)
+    found = runs.open(name, store)
     with progress_bar(show=not as_json) as update:
         found.extend(replications, changed_code=changed_code, on_progress=update, **backend_options)
     return finish(found, as_json)
@@ -193,9 +193,9 @@ def results(name: str, output: str | None, store: str | None, as_json: bool) -> 
     Its columns are condition, replication, the parameters and the outputs. It has one row per replication, or as many as the
     simulation returns. The terminal shows the first 40 rows.
     """
-    from ..verbs import run as verbs
+    from ..verbs import runs
 
-    found = verbs.open(name, store)
+    found = runs.open(name, store)
     if output:
         check_output(output)
         write_table(found.results_table(), output, as_json)
@@ -223,10 +223,10 @@ def summary(name: str, by: str | None, output: str | None, store: str | None, as
     If no output identifies the rows of a replication, their mean is used. Failed replications and warnings are counted for each
     condition. MCSE is the Monte Carlo standard error of the mean.
     """
-    from ..verbs import run as verbs
+    from ..verbs import runs
 
     names = [one.strip() for one in by.split(",")] if by is not None else None
-    show(verbs.open(name, store).summary(names), as_json, output)
+    show(runs.open(name, store).summary(names), as_json, output)
 
 
 @example("simferry errors latest", "simferry errors latest --warnings")
@@ -238,9 +238,9 @@ def summary(name: str, by: str | None, output: str | None, store: str | None, as
 @JSON
 def errors(name: str, warned: bool, output: str | None, store: str | None, as_json: bool) -> None:
     """Show the failed replications, and why they failed. --json and -o include the call and the traceback."""
-    from ..verbs import run as verbs
+    from ..verbs import runs
 
-    found = verbs.open(name, store)
+    found = runs.open(name, store)
     frame = found.warnings() if warned else found.errors()
     if as_json or output:
         show(frame, as_json, output)
@@ -265,10 +265,10 @@ def replay_(name: str, condition: int, replication: int, store: str | None, as_j
 
     It has the same random numbers as in the run. Its output and value are shown, or the traceback if it fails.
     """
-    from ..verbs import run as verbs
+    from ..verbs import runs
     from ..verbs.replay import replay
 
-    found = verbs.open(name, store)
+    found = runs.open(name, store)
     with captured_output() if as_json else contextlib.nullcontext([""]) as printed:
         replayed = replay(found, condition, replication)
     error = {key: getattr(replayed.error, key) for key in ("message", "call", "traceback")} if replayed.error else None
@@ -306,10 +306,10 @@ def captured_output() -> Iterator[list[str]]:
 @JSON
 def list_(store: str | None, as_json: bool) -> None:
     """List the runs of a store."""
-    from ..verbs import run as verbs
+    from ..verbs import runs
 
     rows = []
-    for found, now in verbs.standing(store):
+    for found, now in runs.standing(store):
         state = f"{now.state} (pilot)" if found.record.get("pilot") else now.state
         record = {"run": found.id, "created": found.record["created"][:19], "state": state}
         record |= {"conditions": found.record["conditions"], "done": now.done, "total": now.total}

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import numpy as np
 
 from ..errors import DesignError, UsageError
-from ..hints import Extra, Option
+from ..hints import Extra
 from .design import Design, merged
 from .options import MOST, Options, OptionSpec, check
 
@@ -81,7 +81,7 @@ def _sampled(points: Points, size: Any, seed: Any, sources: Mapping[str, Any], t
     except UsageError as error:
         raise DesignError(error.message, error.hint) from None
     if drawn.size is None:
-        raise DesignError("how many conditions?", Option("size", 100))
+        raise DesignError("how many conditions?", "Give size, a whole number from 1.")
     if not sources:
         raise DesignError("no parameters to draw", "Give each a range (low, high) or a list of values.")
     cube = points(drawn.size, len(sources), drawn.seed)

@@ -14,7 +14,7 @@ from ..backends.foreground import foreground_of
 from ..errors import ReplicationError, RError, UsageError
 from ..jobs import streams, stretches
 from ..jobs.launch import JOB, end_processes
-from ..jobs.plan import job_bytes
+from ..jobs.plan import job_bytes, streams_of
 from ..r import functions as rpy
 from ..r.serialization import decode_any, encode
 from ..r.values import from_r
@@ -26,6 +26,7 @@ from ..system import untrusted
 from ..system.untrusted import scrap_folder
 from ..worker import blocks
 from ..worker.family import family, kill
+from .compute import backend_of_run
 
 MOST_BYTES = 1 << 31  # of a value
 _TEXTS = ("shown", "message", "call", "traceback")
@@ -87,7 +88,7 @@ def replay(run: Any, condition: int, replication: int, in_process: bool = True) 
     """As Run.replay, but returns a failure too. in_process: whether R may run in this process."""
     check_key(run._folder, condition, replication)
     streams.note_other_version(run._folder.record.streams, run._folder.record.simulation, run.id)
-    spec, backend, design = run._folder.record.simulation, run._backend(), read_conditions(run._folder)
+    spec, backend, design = run._folder.record.simulation, backend_of_run(run._folder), read_conditions(run._folder)
     foreground = foreground_of(backend, "replay")
     one = stretches.Work(*(np.array([v], dtype=np.int64) for v in (condition, replication, 1)))
     with scrap_folder("simferry-replay-") as folder:
@@ -104,7 +105,8 @@ def replay(run: Any, condition: int, replication: int, in_process: bool = True) 
             "cores": backend.traits.workers,
             "seed": run._folder.record.seed,
         }
-        job = job_bytes(facts, one, run._streams(design), spec, design)
+        drawn = streams_of(design, run.seed, run._folder.record.common, spec["kind"])
+        job = job_bytes(facts, one, drawn, spec, design)
         (root / "input" / "plan" / "job").write_bytes(job)
         in_process = in_process and not (foreground.contract or foreground.substitute)
         in_process = in_process and (spec["language"], spec["kind"]) == ("r", "function")

@@ -7,6 +7,7 @@ from simferry import errors
 from simferry.backends import processing as backend
 from simferry.emulator import Faults
 from simferry.images.find import find_or_push
+from simferry.verbs.compute import backend_of_run
 from sweeps import DRAWS, write
 
 
@@ -35,9 +36,9 @@ def test_a_budget_is_kept_by_the_service_itself(tmp_path, emulator, image_r):
         run.extend(30, budget=0.001, jobs=2)
     assert len(described(emulator)) == 2 and len(run._folder.plans()) == 1
     assert run.extend(30, budget=0.1, jobs=1).status().state == "complete"
-    assert run._backend().options.budget == 0.1  # from then on
+    assert backend_of_run(run._folder).options.budget == 0.1  # from then on
     spent = run.status().dollars
-    dear = sf.open(run.address)._backend(instance_type="ml.m5.24xlarge")
+    dear = backend_of_run(sf.open(run.address)._folder, instance_type="ml.m5.24xlarge")
     assert dear.poll(run._folder, []).dollars == pytest.approx(
         spent, rel=0.2
     )  # what ran has the price of what it ran on

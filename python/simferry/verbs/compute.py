@@ -1,0 +1,69 @@
+"""Computes what is missing of a run, on the backend and with the options that it has recorded."""
+
+import warnings
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from ..analysis.oddities import files_not_kept
+from ..backends import backend as backend_of
+from ..backends.base import Backend
+from ..driver import drive
+from ..driver.progress import Progress
+from ..errors import Note, SimferryError, StoreError
+from ..jobs.streams import note_other_version
+from ..screen import shown_progress
+from ..store.run_folder import RunFolder
+from ..sweep import own_code
+
+ProgressCallback = Callable[[Progress], None]
+
+
+def backend_of_run(folder: RunFolder, **backend_options: Any) -> Backend:
+    """The backend of a run, with the run's own options and those that are to change from now on.
+
+    Raises StoreError if the recorded options can't be used, UsageError if the new ones can't.
+    """
+    options = folder.record.options
+    plans = folder.plans()
+    before = plans[-1].backend_options if plans else {}  # a resume may have changed some
+    given = {name: value for name, value in backend_options.items() if value is not None}
+    kept = {**options.backend_options, **before}
+    try:
+        backend_of(options.backend, **kept)
+    except (SimferryError, TypeError, ValueError, AttributeError, LookupError, OverflowError) as error:
+        reason = error.message if isinstance(error, SimferryError) else str(error)
+        raise StoreError(
+            f"the options of run {folder.id} can't be used: {reason}",
+            f"They are in run.json and plan/ of {folder.address}",
+        ) from None
+    return backend_of(options.backend, **{**kept, **given})
+
+
+def compute(
+    folder: RunFolder,
+    backend: Backend,
+    reason: str,
+    replications: int,
+    *,
+    retry_failed: bool = False,
+    changed_code: Mapping[str, str] | None = None,
+    on_progress: ProgressCallback | None = None,
+) -> None:
+    """Compute what is missing, and warn of what went wrong meanwhile without an error.
+
+    reason: what is recorded as the reason. replications: of each condition, in all. changed_code: code outside of the
+    snapshot, that has changed and may have: names and hashes. on_progress: None shows a bar on a terminal.
+
+    Raises RunBusy, Interrupted, BudgetReached and ServiceError.
+    """
+    note_other_version(folder.record.streams, folder.record.simulation, folder.id)
+    with shown_progress(on_progress) as report:
+        plans = len(folder.plans())
+        drive.drive(
+            folder, backend, reason, replications=replications, retry_failed=retry_failed,
+            changed_code=changed_code, on_progress=report,
+        )  # fmt: skip
+    if warning := own_code.changed_meanwhile(folder):
+        warnings.warn(warning, stacklevel=3)
+    if note := files_not_kept(folder, plans):
+        warnings.warn(Note(note), stacklevel=3)

@@ -1,0 +1,319 @@
+"""A run that exists: its status, logs and results, and going on with it."""
+
+import os
+import time
+import warnings
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..analysis.oddities import averaged_keys, oddities
+from ..analysis.summary import summary
+from ..backends.base import follow, log_text
+from ..driver.cancel import cancel
+from ..driver.progress import Progress, job_names, progress_of
+from ..errors import Note, StoreError, UsageError, nearest
+from ..hints import Command
+from ..results import collect, same_seeds
+from ..results import table as results
+from ..screen import shown_progress
+from ..store.folder_store import warn_of_skipped
+from ..store.places import find_run, store_at
+from ..store.run_folder import RunFolder
+from ..sweep import own_code
+from ..sweep.conditions import check_key, read_conditions
+from ..sweep.sweep import check_replications
+from ..system.untrusted import Tree
+from .compute import ProgressCallback, backend_of_run, compute
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import pyarrow as pa
+
+
+class Run:
+    """One sweep, from design to results. Made by `run()`, `open()` and `runs()`."""
+
+    def __init__(self, folder: RunFolder) -> None:
+        self._folder = folder
+        self._collected: tuple[list[str], collect.Collected] | None = None
+
+    @property
+    def id(self) -> str:
+        """Its name in its store."""
+        return self._folder.id
+
+    @property
+    def folder(self) -> Path:
+        """The run folder on this machine. Of a run in an object store it is the local copy."""
+        return self._folder.path
+
+    @property
+    def address(self) -> str:
+        """Where the run lives: its folder, or its address in an object store."""
+        return self._folder.address
+
+    @property
+    def handle(self) -> str:
+        """Its name in commands: its id, or its address if the id alone does not find it."""
+        return self._folder.handle
+
+    def command(self, verb: str, **options: Any) -> Command:
+        """A command about this run, as text that can be pasted: simferry.open("ID").resume(budget=5), or the same in R or the shell.
+
+        verb: such as "resume". options: of the verb, by name. Raises nothing.
+        """
+        return self._folder.command(verb, **options)
+
+    @property
+    def record(self) -> dict[str, Any]:
+        """run.json: simulation, parameters, seed, versions, code hash; it never changes."""
+        return self._folder.record.written
+
+    @property
+    def seed(self) -> int:
+        """The seed, from 0 to 2^31 - 1: the one that was given, or that was drawn."""
+        return self._folder.record.seed
+
+    @property
+    def replications(self) -> int:
+        """How many replications of each condition are wanted, after all extensions."""
+        return self._folder.replications
+
+    def __repr__(self) -> str:
+        now = self.status()
+        failed = f", {now.failed:,} failed" if now.failed else ""
+        return f"<Run {self.id}: {now.state}, {now.done:,} of {now.total:,} replications{failed}, in {self.address.rpartition(os.sep)[0]}>"
+
+    @property
+    def note(self) -> str:
+        """A note on where a new run computes; else empty."""
+        return self._folder.note
+
+    def design(self) -> "pd.DataFrame":
+        """The conditions: pandas.DataFrame of condition (from 1) and the parameters."""
+        frame: pd.DataFrame = read_conditions(self._folder).to_pandas()
+        frame.insert(0, "condition", np.arange(1, self._folder.record.conditions + 1, dtype=np.int32))
+        return frame
+
+    def status(self) -> Progress:
+        """How far the run is: total, done and failed replications, its state, and the states of its jobs."""
+        self._folder.look()
+        return progress_of(self._folder, backend_of_run(self._folder))
+
+    def watch(self, on_progress: ProgressCallback | None = None, seconds_between_looks: float = 0.25) -> Progress:
+        """Wait until the run is no longer being computed. Returns the last progress.
+
+        on_progress: called with each Progress; None shows a bar on a terminal. seconds_between_looks: minimum pause.
+
+        Raises StoreError if the run folder cannot be read.
+        """
+        with shown_progress(on_progress) as report:
+            while True:
+                now = self.status()
+                report(now)
+                if now.state != "running":
+                    return now
+                time.sleep(max(seconds_between_looks, self._folder.seconds_between_looks))
+
+    def logs(self, job: str | None = None) -> dict[str, str]:
+        """What the jobs have printed, by the name of the job.
+
+        job: a single job, such as "0001-0001" (submission and job); None gives all. Raises UsageError for an unknown job.
+        """
+        backend = backend_of_run(self._folder)
+        return {name: log_text(backend, self._folder, name) for name in self._jobs(job)}
+
+    def follow(self, job: str | None = None) -> Iterator[tuple[str, str]]:
+        """The lines that jobs print, as they come: pairs of the job's name and a line. Ends when the jobs have ended.
+
+        job: a single job, such as "0001-0001"; None gives all. Raises UsageError for an unknown job.
+        """
+        return follow(backend_of_run(self._folder), self._folder, self._jobs(job))
+
+    def _jobs(self, job: str | None) -> Sequence[str]:
+        jobs = job_names(self._folder)
+        if job is not None and job not in jobs:
+            raise UsageError(
+                f"run {self.id} has no job {job}", nearest(job, jobs) or f"Its jobs: {', '.join(jobs[:10]) or 'none'}"
+            )
+        return [job] if job else jobs
+
+    def cancel(self, seconds_to_wait: float = 10) -> Progress:
+        """Stop computing. Finished replications stay, and the run can be resumed.
+
+        seconds_to_wait: how long the process that computes the run may take to end before it is killed.
+
+        Raises RunBusy if another machine computes the run.
+        """
+        cancel(self._folder, backend_of_run(self._folder), seconds_to_wait)
+        return self.status()
+
+    def resume(
+        self,
+        *,
+        retry_failed: bool = False,
+        changed_code: bool = False,
+        on_progress: ProgressCallback | None = None,
+        **backend_options: Any,
+    ) -> "Run":
+        """Compute what is missing, with the run's own snapshot of the code; with `retry_failed` failed replications too.
+
+        changed_code: continue even if your own code outside the snapshot has changed.
+        on_progress: as for `run`. backend_options: options of the backend to change from now on, such as workers, jobs or budget.
+
+        Raises SimulationError if your code has changed, RunBusy if the run is being computed, Interrupted on Ctrl-C.
+        """
+        if own_code.script_changed(self._folder):
+            warnings.warn(
+                f"{self._folder.record.simulation['path']} has changed since run {self.id} began; the run goes on with its own snapshot",
+                stacklevel=2,
+            )
+        others = self.changed_code(allowed=changed_code)
+        reason = "retry failed" if retry_failed else "resume"
+        compute(
+            self._folder, backend_of_run(self._folder, **backend_options), reason, self.replications,
+            retry_failed=retry_failed, changed_code=others, on_progress=on_progress,
+        )  # fmt: skip
+        return self
+
+    def extend(
+        self,
+        replications: int,
+        *,
+        changed_code: bool = False,
+        on_progress: ProgressCallback | None = None,
+        **backend_options: Any,
+    ) -> "Run":
+        """Compute more replications, up to `replications` of each condition in all. Existing ones are kept.
+
+        replications: of each condition, in all. changed_code, on_progress, backend_options: as for `resume`.
+
+        Raises UsageError if the run has more replications already, and as `resume` does.
+        """
+        replications = check_replications(replications)
+        if replications < self.replications:
+            raise UsageError(
+                f"run {self.id} has {self.replications} replications of each condition, more than {replications}",
+                "extend takes the number of replications in all.",
+            )
+        others = self.changed_code(allowed=changed_code)
+        compute(
+            self._folder, backend_of_run(self._folder, **backend_options), "extend", replications,
+            changed_code=others, on_progress=on_progress,
+        )  # fmt: skip
+        return self
+
+    def changed_code(self, allowed: bool = True) -> dict[str, str]:
+        """Your own code outside the snapshot that has changed since the run began: present hashes by name.
+
+        Raises SimulationError if some has changed since the run was computed last, unless `allowed`.
+        """
+        return own_code.check_changes(self._folder, allowed)
+
+    def results(self) -> "pd.DataFrame":
+        """The run's table of results, as a pandas.DataFrame: condition, replication, the parameters, the outputs."""
+        table = results.table(self._folder)
+        self._warn_of_oddities(table)
+        return results.as_pandas(table, self._folder.record.parameters)
+
+    def results_table(self) -> "pa.Table":
+        """The same as a pyarrow.Table."""
+        return results.table(self._folder)
+
+    def summary(self, by: str | Iterable[str] | None = None) -> "pd.DataFrame":
+        """Per condition and numeric output: n, failed, missing, warnings, mean, sd and MCSE, as a pandas.DataFrame.
+
+        by: outputs that distinguish the rows of one replication, such as "method"; None: the text outputs.
+        Raises UsageError where there is no such output.
+        """
+        collected = self._collect()
+        self._warn_of_oddities(collected.results)
+        by = [by] if isinstance(by, str) else None if by is None else list(by)
+        out = summary(self._folder, collected, by)
+        for warning in averaged_keys(self._folder, collected.results, by):
+            warnings.warn(warning, stacklevel=2)
+        return out
+
+    def errors(self) -> "pd.DataFrame":
+        """The failed replications: condition, replication, parameters, message, call, traceback, as a pandas.DataFrame."""
+        return results.as_pandas(
+            results.with_parameters(self._folder, self._collect().failures), self._folder.record.parameters
+        )
+
+    def warnings(self) -> "pd.DataFrame":
+        """The warnings of replications: condition, replication, parameters, message, count, as a pandas.DataFrame."""
+        return results.as_pandas(
+            results.with_parameters(self._folder, self._collect().warnings), self._folder.record.parameters
+        )
+
+    def artifacts(self, condition: int, replication: int) -> list[Path]:
+        """The paths of the files that a replication left: of a script or command, those in its working directory; of a
+        function, value.rds or value.pkl, and with `keep_files` those in its working directory.
+
+        condition, replication: counted from 1. Symbolic links are neither followed nor listed.
+
+        Raises UsageError for a condition that the run does not have, StoreError if the files cannot be read.
+        """
+        check_key(self._folder, condition, replication)
+        folder = self._folder.bring_artifacts(f"{condition}/{replication}")
+        return [folder / file.name for file in Tree(folder).files()]
+
+    def replay(self, condition: int, replication: int) -> Any:
+        """Run one replication again in the foreground, on its stream, with the run's own snapshot of the code.
+
+        condition, replication: counted from 1.
+
+        Returns what the simulation returned (for R's values see r/values.py; for a script or a command it is the text of its
+        results file, if it has one). What it prints is shown.
+
+        With rpy2 an R function runs in this process, so that `browser()` works; a crash of R would end the process.
+
+        Raises ReplicationError with call and traceback where it fails; of a simulation in R that is an RError.
+        """
+        from .replay import replay
+
+        return replay(self, condition, replication).value()
+
+    def _collect(self) -> collect.Collected:
+        names = [b.name for b in self._folder.block_names()]
+        if self._collected is None or self._collected[0] != names:
+            self._collected = (names, collect.collect(self._folder))
+        return self._collected[1]
+
+    def _warn_of_oddities(self, rows: "pa.Table") -> None:
+        if same := same_seeds.conditions(rows.schema.metadata):
+            warnings.warn(Note(same_seeds.note(self.id, same)), stacklevel=3)
+        for warning in oddities(self._folder, rows):
+            warnings.warn(warning, stacklevel=3)
+
+
+def open(name: str | Path, store: str | Path | None = None) -> Run:
+    """An existing run.
+
+    name: the id or its beginning, the folder or address, or "latest". store: where to look, as for `run`.
+
+    Raises RunNotFound, with the most similar names.
+    """
+    return Run(find_run(name, store))
+
+
+def runs(store: str | Path | None = None) -> list[Run]:
+    """All runs in a store, oldest first. A run that can't be read is named in a warning and left out.
+
+    store: as for `run`. Raises StoreError if the store cannot be read.
+    """
+    return [Run(folder) for folder in store_at(store).folders()]
+
+
+def standing(store: str | Path | None = None) -> list[tuple[Run, Progress]]:
+    """Every run in a store (see `runs`), with its progress."""
+    found = []
+    for one in runs(store):
+        try:
+            found.append((one, one.status()))
+        except StoreError as error:
+            warn_of_skipped(one.id, error)
+    return found

@@ -98,6 +98,7 @@ def test_the_hash_is_that_of_the_code(tmp_path):
         ({"results_file": "x.csv"}, "results_file is for whole scripts"),
         ({"include": ["nothere.py"]}, "nothere.py is not there"),
         ({"constants": {"n": 3}}, "n is both a parameter of the design and a constant"),
+        ({"constants": 3}, "constants is 3; it has to be a dict"),
         ({"constants": {"m": 3}}, "no argument 'm'"),
     ],
 )

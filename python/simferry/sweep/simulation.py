@@ -80,6 +80,8 @@ class Simulation:
         if self.is_object:
             self.language, self.kind, self.folder = "python", "function", Path.cwd()
             self.function = getattr(self.target, "__name__", type(self.target).__name__)
+            if not isinstance(self.constants, Mapping):
+                raise SimulationError(f"constants is {self.constants!r}; it has to be a dict of objects by their names")
             if isinstance(self.target, RFunction):
                 self.language, self.function = "r", self.target.name
                 self.constants = dict.fromkeys(self.target.constants)

@@ -31,11 +31,12 @@ work <- function(job, number, pieces, careful) {
   tryCatch({
     if (is.null(pieces)) {
       process$fraction <- 1
-      for (s in seq_along(job$row)) run_stretch(process, s)
+      run_stretches(process, seq_along(job$row))
     } else for (piece in seq_along(pieces)) if (claim(job, number, piece)) {
       process$fraction <- pieces[piece] / length(job$row)
-      for (s in stretches_of(pieces, piece)) run_stretch(process, s)
+      run_stretches(process, stretches_of(pieces, piece))
     }
+    look_at_end(process)
     save_unsaved(process)
   }, interrupt = function(e) save_what_is_whole(process))
 }
@@ -72,6 +73,9 @@ new_process <- function(job, number, careful) {
   seconds_between_looks <- 0.005   # at the clock and the folder
   look_at_each <- FALSE            # whether a look follows each replication
   looked <- FALSE                  # whether there was a look yet
+  last_look <- 0                   # when
+  unchecked <- integer()           # stretches that are whole, and wait for the next look
+  again <- integer()               # stretches to be run again
   restore_each <- FALSE            # whether R's state is restored after each replication
   trace <- character()             # the call stack of the error that is being handled
   started <- block_started <- clock()
@@ -94,6 +98,6 @@ new_process <- function(job, number, careful) {
 compile_work <- function() {
   space <- environment(work)
   for (name in c("work", "new_process", "new_records", "new_counts", "new_seeds", "new_stretch", "run_stretch",
-                 "run_batch", "part_of", "look_after_batch", "new_state", "save_unsaved", "unsaved_tables"))
+                 "run_stretches", "run_batch", "part_of", "can_wait", "look_after_batch", "new_state", "save_unsaved", "unsaved_tables"))
     assign(name, compiler::cmpfun(get(name, envir = space)), envir = space)
 }

@@ -48,7 +48,8 @@ new_state <- function() {
     }
   }
   new_packages <- function() {
-    new <- setdiff(now <- search(), attached)
+    if (identical(now <- search(), attached)) return()
+    new <- setdiff(now, attached)
     attached <<- now
     new
   }

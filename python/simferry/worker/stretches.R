@@ -1,5 +1,6 @@
 # A stretch: consecutive replications of one condition. They are run in batches. After each batch there is a look at the
 # clock and at the working directory: for replications of a few microseconds one after each of them would take too long.
+# Stretches of few fast replications share a look: `unchecked` are those that are whole and were not looked after yet.
 
 # A stretch that is being run. `done` replications are whole: they have run, and the look after them found nothing to do
 # again. Its functions assign with `<<-`, which R does in place.
@@ -19,7 +20,7 @@ new_stretch <- function(process, s) {
   began <- now <- clock()
 
   # Keeps the first n replications of the batch. failure: the error of the last one, or NULL.
-  keep_batch <- function(n, failure) {
+  keep_batch <- function(n, failure, ended) {
     at <- done + seq_len(n)
     values[at] <<- batch$values[seq_len(n)]
     ok[at] <<- TRUE
@@ -29,7 +30,7 @@ new_stretch <- function(process, s) {
     }
     state <<- no_batch$state <<- if (is.null(failure)) batch$state else process$next_stream(batch$state)
     before <- now
-    now <<- clock()
+    now <<- ended
     ends[at] <<- before + (now - before) * seq_len(n) / n
     done <<- done + n
     size <<- min(count - done, next_size(process, n, now - before))
@@ -59,13 +60,26 @@ run_stretch <- function(process, s) {
   on_warning <- function(w) note_warning(process, stretch$id, stretch$first + stretch$done + stretch$batch$done, w)
   # in one line: user_calls() finds this handler by its text
   on_error <- function(e) process$trace <- tryCatch(user_calls(sys.calls()), error = function(e) character())
+  end_stretch <- function() {
+    process$parts$add(part_of(stretch))
+    process$stretch <- NULL
+  }
   end_batch <- function(failure = NULL) {
     if (stopping(job)) stop_here()   # a value that came after the interrupt may lack the programs that it ended
     n <- min(stretch$size, stretch$batch$done + !is.null(failure))
     first <- stretch$first + stretch$done
+    ended <- clock()
+    if (is.null(failure) && n == stretch$count && can_wait(process, ended)) {
+      suspendInterrupts({
+        stretch$keep_batch(n, NULL, ended)
+        process$unchecked <- c(process$unchecked, s)
+        end_stretch()
+      })
+      return()
+    }
     if (look_after_batch(process, stretch$id, first, first + n - 1L, several = n > 1L)) return(stretch$drop_batch())
     suspendInterrupts({
-      stretch$keep_batch(n, failure)
+      stretch$keep_batch(n, failure, ended)
       if (is_block_due(process, stretch$now)) {
         save_unsaved(process)
         stretch$forget_done()
@@ -79,10 +93,7 @@ run_stretch <- function(process, s) {
       end_batch()
     }, warning = on_warning, error = on_error),
     interrupt = function(e) end_batch(simpleError("an interrupt was signalled")), error = end_batch)
-  suspendInterrupts({
-    process$parts$add(part_of(stretch))
-    process$stretch <- NULL
-  })
+  suspendInterrupts(if (!is.null(process$stretch)) end_stretch())
 }
 
 # Runs up to `size` replications of a function. Its variables are copies, for speed. `done` is counted up last: what
@@ -145,12 +156,57 @@ next_size <- function(process, n, seconds) {
   else 2L * n
 }
 
+# Whether the look after a stretch that is whole can be that of a later one.
+can_wait <- function(process, now) {
+  process$looked && !process$look_at_each && now - process$last_look < process$seconds_between_looks &&
+    !is_block_due(process, now)
+}
+
+# Runs stretches, and those again that met what others of them had left.
+run_stretches <- function(process, stretches) {
+  for (s in stretches) {
+    run_stretch(process, s)
+    run_again(process)
+  }
+}
+
+run_again <- function(process) while (length(again <- process$again)) {
+  process$again <- NULL
+  for (s in again) run_stretch(process, s)
+}
+
+# The look after the last stretch.
+look_at_end <- function(process) while (length(process$unchecked)) {
+  look_after_batch(process, 0L, 0L, 0L, several = TRUE)
+  run_again(process)
+}
+
+# Forgets the stretches that were not looked after. They are the last ones of the parts.
+drop_unchecked <- function(process) {
+  job <- process$job
+  process$parts$drop(length(process$unchecked))
+  for (s in process$unchecked) {
+    id <- job$conditions$condition[job$row[s]]
+    first <- job$stretches$first[s]
+    forget_replications(process, id, first, first + job$stretches$count[s] - 1L)
+  }
+  process$unchecked <- integer()
+}
+
+# What was recorded of them beside their values.
+forget_replications <- function(process, id, first, last) {
+  others <- function(record) record$condition != id || record$replication < first || record$replication > last
+  for (name in c("warned", "seeds")) process[[name]]$keep(others)
+}
+
 # Looks at R's state and the working directory after a batch, which began with replication `first` and ended with
 # `last`. What a replication changed or wrote is its own. Where `several` have run, they may have met what others left:
 # TRUE tells that they are to be run again. From then on the state is restored, or the folder looked at, after each.
+# Unchecked stretches are checked too.
 look_after_batch <- function(process, id, first, last, several) {
   folder <- process$folder
   if (is.null(folder)) return(FALSE)
+  several <- several || length(process$unchecked) > 0L
   at <- clock()
   state_changed <- process$state$changed()
   if (state_changed) {   # before the look at the folder: a graphics device may write its file now
@@ -158,15 +214,19 @@ look_after_batch <- function(process, id, first, last, several) {
     process$restore_each <- TRUE
   }
   folder_changed <- folder$changed()
-  process$seconds_between_looks <- max(0.005, 250 * (clock() - at))
+  process$last_look <- clock()
+  process$seconds_between_looks <- max(0.005, 250 * (process$last_look - at))
   report_new_packages(process, id)
   if (several && (state_changed || folder_changed)) {
     if (folder_changed) folder$tidy()
-    process$warned$keep(function(w) w$condition != id || w$replication < first)
+    forget_replications(process, id, first, last)
+    process$again <- process$unchecked
+    drop_unchecked(process)
     process$trace <- character()
     process$look_at_each <- process$look_at_each || folder_changed
     return(TRUE)
   }
+  process$unchecked <- integer()
   if (folder_changed) move_written(process, id, last)
   FALSE
 }

@@ -6,6 +6,7 @@ new_records <- function() {
   list(all = function() kept,
        add = function(record) kept[[length(kept) + 1L]] <<- record,
        keep = function(wanted) kept <<- Filter(wanted, kept),
+       drop = function(n) kept <<- kept[seq_len(length(kept) - n)],   # the last ones
        clear = function() kept <<- list())
 }
 
@@ -47,7 +48,11 @@ new_seeds <- function() {
       add(r)
     }
   }
-  c(records, note = note)
+  keep <- function(wanted) {
+    records$keep(wanted)
+    condition <<- 0L   # what is run again is noted again
+  }
+  c(records[c("all", "clear")], note = note, keep = keep)
 }
 
 # A second, but not more than 50,000 blocks for the whole run.
@@ -111,6 +116,7 @@ unsaved_tables <- function(process, columns) {
 
 # After an interrupt, which comes at any moment: what belongs to unfinished replications is left out.
 save_what_is_whole <- function(process) suspendInterrupts({
+  drop_unchecked(process)
   if (!is.null(stretch <- process$stretch)) {
     whole <- function(record) record$condition != stretch$id || record$replication < stretch$first + stretch$done
     for (name in c("failures", "warned", "outputs", "seeds")) process[[name]]$keep(whole)

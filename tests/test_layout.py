@@ -30,6 +30,7 @@ TESTED_ELSEWHERE = {
     "verbs.create": "sweep/test_sweep.py",
     "verbs.run": "driver/test_drive.py",
     "verbs.runs": "cli/test_verbs.py",
+    "worker.check": "verbs/test_check.py",
     "worker.libraries": "worker/test_tasks.py",
 }
 

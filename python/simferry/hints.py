@@ -167,6 +167,9 @@ VERBS = {
     "list": Verb("list", "simferry.runs({})", "sim_list({})"),
     "doctor": Verb("doctor", None, "simferry_doctor({})"),
     "image build": Verb("image build", "simferry.images.build(simferry.images.recipe({}))", "image_build({})"),
+    "image build --for": Verb(
+        "image build --for", "simferry.images.build(simferry.images.recipe_for({}))", "image_build(script = {})"
+    ),
     "image push": Verb("image push", "simferry.images.registry.push({})", "image_push({})"),
     "emulator": Verb("emulator", None, None),
 }

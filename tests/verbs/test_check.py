@@ -1,11 +1,14 @@
 """What a simulation is checked for before a run starts."""
 
 import shutil
+import sys
+import warnings
 
 import pytest
 from common import require
 from simferry import grid
 from simferry.backends.foreground import Interpreter
+from simferry.errors import Note, SimulationError
 from simferry.sweep.simulation import Simulation
 from simferry.verbs.check import check
 from sweeps import write
@@ -22,7 +25,65 @@ def test_a_check_knows_the_interpreter(tmp_path):
 def test_packages_that_are_asked_for_politely_may_be_missing(tmp_path):
     require("r", shutil.which("Rscript") is not None, "Rscript is not on the PATH")
     text = "if (!require(nothere)) try(library(nothere2))\nsimulate <- function(n, ...) n\n"
-    check(Simulation(write(tmp_path, "simulate.R", text)), grid(n=[10], anything=["goes"]), Interpreter())
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        check(Simulation(write(tmp_path, "simulate.R", text)), grid(n=[10], anything=["goes"]), Interpreter())
+
+
+UNSURE = {
+    "R": "f <- function() library(nothere)\nif (FALSE) nothere2::g()\nsimulate <- function(n) if (n > 9) nothere3::h() else n",
+    "py": "def f():\n    import nothere\nif False:\n    import nothere2\n"
+    "def simulate(n):\n    if n > 9:\n        import nothere3\n    return n\n",
+}
+
+
+@pytest.mark.parametrize("language", ["R", "py"])
+@pytest.mark.parametrize("args", [None, "{n}"])
+def test_packages_that_may_not_be_needed_are_a_note(tmp_path, language, args):
+    require("r", language == "py" or shutil.which("Rscript") is not None, "Rscript is not on the PATH")
+    script = write(tmp_path, f"simulate.{language}", UNSURE[language])
+    with pytest.warns(
+        Note, match="names packages that are not installed: nothere2?, nothere2?, nothere3.*Install them"
+    ):
+        check(Simulation(script, args=args), grid(n=[1]), Interpreter())
+
+
+NEEDED = {
+    "R": (
+        "f <- function() library(nothere)\nsimulate <- function(n) f()",
+        "install.packages",
+        "RUN Rscript -e 'install.p",
+    ),
+    "py": (
+        "def f():\n    import nothere\ndef simulate(n):\n    f()\n",
+        "pip install nothere",
+        "RUN pip install nothere",
+    ),
+}
+
+
+class InAnImage(Interpreter):
+    """The interpreter of this machine, as if it were in an image."""
+
+    def __init__(self, substitute=False):
+        super().__init__(substitute=substitute, image="my-image")
+
+
+@pytest.mark.parametrize("language", ["R", "py"])
+def test_packages_that_are_needed_are_refused_with_how_to_install_them_there(tmp_path, language):
+    require("r", language == "py" or shutil.which("Rscript") is not None, "Rscript is not on the PATH")
+    code, here, there = NEEDED[language]
+    script = write(tmp_path, f"simulate.{language}", code)
+    with pytest.raises(SimulationError, match="needs packages that are not installed: nothere") as local:
+        check(Simulation(script), grid(n=[1]), Interpreter())
+    assert here in str(local.value.hint) and (language == "R" or sys.executable in str(local.value.hint))
+    with pytest.raises(SimulationError, match="not installed in image my-image: nothere") as image:
+        check(Simulation(script), grid(n=[1]), InAnImage())
+    assert f'recipe_for("{script}")' in str(image.value.hint) and there in str(image.value.hint)
+    with pytest.warns(
+        UserWarning, match="needs nothere, not installed on this machine. Image my-image, which is not here"
+    ):
+        check(Simulation(script), grid(n=[1]), InAnImage(substitute=True))
 
 
 @pytest.mark.parametrize("language", ["R", "py"])

@@ -134,11 +134,12 @@ class Backend(Protocol):
 class Foreground(Protocol):
     """Runs the worker while the user waits (foreground.py).
 
-    contract: as in Traits. substitute: jobs run elsewhere, in another environment than this one.
+    contract: as in Traits. substitute: jobs run elsewhere, in another environment than this one. image: of the jobs, if they have one.
     """
 
     contract: bool
     substitute: bool
+    image: str
 
     def ask(self, spec: Mapping[str, Any], root: Path, verb: str, show: bool = False) -> "CompletedProcess[str]":
         """Run the worker's `check` or `replay` with `root` as its root. show: print its output."""

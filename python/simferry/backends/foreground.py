@@ -18,8 +18,8 @@ from .base import Backend, Foreground, Interactive
 class Interpreter:
     """The R or Python of this machine."""
 
-    def __init__(self, contract: bool = False, substitute: bool = False) -> None:
-        self.contract, self.substitute = contract, substitute
+    def __init__(self, contract: bool = False, substitute: bool = False, image: str = "") -> None:
+        self.contract, self.substitute, self.image = contract, substitute, image
 
     def ask(
         self, spec: Mapping[str, Any], root: Path, verb: str, show: bool = False

@@ -121,7 +121,7 @@ class Sagemaker(MeteredService):
                 raise UsageError(
                     f"a replay needs the image {image}, which is not on this machine", Shell("docker", "pull", image)
                 ) from None
-            return Interpreter(contract=True, substitute=True)
+            return Interpreter(contract=True, substitute=True, image=image)
         return InImage(image, client)
 
     # ---- the service ----

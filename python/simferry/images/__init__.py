@@ -1,14 +1,16 @@
 """Images: write a recipe for a simulation, build, check, find and push.
 
-simferry.images.build(simferry.images.recipe("folder"))      simferry.images.registry.push(name, to)
+simferry.images.build(simferry.images.recipe("folder"))      simferry.images.build(simferry.images.recipe_for("power.R"))
+simferry.images.registry.push(name, to)
 """
 
 from typing import TYPE_CHECKING, Any
 
-__all__ = ["Built", "Recipe", "build", "recipe", "registry"]
+__all__ = ["Built", "Recipe", "build", "recipe", "recipe_for", "registry"]
 
 if TYPE_CHECKING:
     from . import registry
+    from .infer import recipe_for
     from .recipes import Built, Recipe, build, recipe
 else:
 
@@ -17,5 +19,6 @@ else:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
         from importlib import import_module
 
-        module = import_module(f".{name if name == 'registry' else 'recipes'}", __name__)
+        where = {"registry": "registry", "recipe_for": "infer"}.get(name, "recipes")
+        module = import_module(f".{where}", __name__)
         return module if name == "registry" else getattr(module, name)

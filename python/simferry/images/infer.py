@@ -91,6 +91,11 @@ def python_packages(text: str, beside: Path) -> list[str]:
     return sorted({known[m][0] if m in known else _PACKAGES.get(m, m) for m in needed}, key=str.lower)
 
 
+def pip_name(module: str) -> str:
+    """The name by which pip knows a module that is not installed here."""
+    return _PACKAGES.get(module, module)
+
+
 def _imports(text: str, name: str, beside: Path, seen: set[Path]) -> set[str]:
     modules: set[str] = set()
     for node in ast.walk(ast.parse(text, name)):

@@ -18,7 +18,7 @@ JOB = "SIMFERRY_JOB"  # environment variable of all processes of a local job: th
 WORKER = Path(__file__).parents[1] / "worker"
 _PARTS = (
     "blocks", "rows", "values", "job", "family", "folders", "functions", "seeds", "scripts", "own", "state", "process",
-    "supervisor", "check", "main",
+    "supervisor", "needs", "check", "main",
 )  # fmt: skip
 _OF_PYTHON = ("__init__", "streams", "hooks", "tasks", "libraries", "below", "startup/sitecustomize")
 # for R and Python processes that a script or a command starts

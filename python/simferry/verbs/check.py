@@ -14,8 +14,9 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from ..errors import SimulationError, nearest
-from ..hints import Option, Parameter, Text, Words
+from ..errors import Note, SimulationError, nearest
+from ..hints import Command, Option, Parameter, Text, Words
+from ..images.infer import pip_name
 from ..jobs import job_file
 from ..jobs.launch import COMMANDS
 from ..sweep import own_code
@@ -37,6 +38,8 @@ class Worker(Protocol):
     """Asks the worker about a simulation, where the simulation will run: see backends/foreground.py."""
 
     contract: bool
+    substitute: bool
+    image: str
 
     def ask(
         self, spec: dict[str, Any], root: Path, verb: str, show: bool = False
@@ -98,6 +101,10 @@ def _check_code(simulation: Simulation, design: Design, foreground: Worker) -> N
     with scrap_folder("simferry-check-") as folder:
         answer, printed = _ask_worker(simulation, folder, foreground)
     facts = answer.facts
+    if facts["problem"] == "packages":
+        _raise_missing(simulation, facts["detail"].split("\n"), foreground)
+    if possible := facts.get("possible", ""):
+        _note_missing(simulation, possible.split("\n"), foreground)
     names = answer.table("functions").columns["name"].strings()
     _raise_problem(simulation, facts["problem"], facts["detail"], [n for n in names if n], printed)
     simulation.environment = _environment(answer)
@@ -161,22 +168,6 @@ def _raise_problem(simulation: Simulation, problem: str, detail: str, functions:
         where = f"line {position.split(':')[0]}: " if position else ""
         shown = [line for line in lines if line.strip(" ^")]
         raise SimulationError(f"{simulation.target} can't be parsed: {where}{message}", shown[-1] if shown else "")
-    if problem == "packages":
-        names = detail.split("\n")
-        beside = [n for n in names if (simulation.folder / f"{n}.py").exists() or (simulation.folder / n).is_dir()]
-        if beside and simulation.language == "python":
-            module = beside[0] if (simulation.folder / beside[0]).is_dir() else f"{beside[0]}.py"
-            raise SimulationError(f"{simulation.target} imports {beside[0]}, which is not installed", _bring(module))
-        how = (
-            "install.packages(c({}))"
-            if simulation.language == "r"
-            else f"{shlex.quote(sys.executable)} -m pip install {{}}"
-        )
-        listed = ", ".join(f'"{n}"' for n in names) if simulation.language == "r" else " ".join(names)
-        raise SimulationError(
-            f"{simulation.target} needs packages that are not installed: {', '.join(names)}",
-            f"Install them: {how.format(listed)}",
-        )
     if problem == "load" and all(one.is_local for one in simulation.inputs.values()):
         found = re.search(r"'([^'\n]+)': No such file|No such file or directory: '([^'\n]+)'", f"{detail}\n{printed}")
         hint: Words = ""
@@ -196,6 +187,64 @@ def _raise_problem(simulation: Simulation, problem: str, detail: str, functions:
             f"{simulation.target} defines no function {detail}",
             near or (which if functions else "To run the whole script once per replication " + whole),
         )
+
+
+def _raise_missing(simulation: Simulation, names: list[str], foreground: Worker) -> None:
+    """Raises SimulationError for packages that the simulation can't run without.
+
+    Only warns where the image is not on this machine: it may have them.
+    """
+    beside = [n for n in names if (simulation.folder / f"{n}.py").exists() or (simulation.folder / n).is_dir()]
+    if beside and simulation.language == "python":
+        module = beside[0] if (simulation.folder / beside[0]).is_dir() else f"{beside[0]}.py"
+        raise SimulationError(f"{simulation.target} imports {beside[0]}, which is not installed", _bring(module))
+    listed = ", ".join(names)
+    if foreground.substitute:
+        warnings.warn(
+            f"{simulation.target} needs {listed}, not installed on this machine. Image {foreground.image}, which is not "
+            f"here, has to have {'it' if len(names) == 1 else 'them'}; without, every replication fails. "
+            f"{_installing(simulation, names, foreground)}",
+            stacklevel=5,
+        )
+        return
+    where = f" in image {foreground.image}" if foreground.image else ""
+    raise SimulationError(
+        f"{simulation.target} needs packages that are not installed{where}: {listed}",
+        _installing(simulation, names, foreground),
+    )
+
+
+def _note_missing(simulation: Simulation, names: list[str], foreground: Worker) -> None:
+    if foreground.substitute:
+        return
+    where = f" in image {foreground.image}" if foreground.image else ""
+    warnings.warn(
+        Note(
+            f"{simulation.target} names packages that are not installed{where}: {', '.join(names)}. It does so below an "
+            "`if` or in a function that may not be called; a replication that comes to it fails. "
+            f"{_installing(simulation, names, foreground)}"
+        ),
+        stacklevel=5,
+    )
+
+
+def _installing(simulation: Simulation, names: list[str], foreground: Worker) -> Text:
+    """How to install packages where the simulation will run."""
+    if simulation.language == "r":
+        quoted = ", ".join(f'"{name}"' for name in names)
+        command = f"install.packages(c({quoted}))"
+    else:
+        python = "pip" if foreground.image else f"{shlex.quote(sys.executable)} -m pip"
+        command = f"{python} install {' '.join(pip_name(name) for name in names)}"
+    if not foreground.image:
+        return Text(f"Install them: {command}")
+    run = f"Rscript -e '{command}'" if simulation.language == "r" else command
+    return Text(
+        Command("image build --for", str(simulation.target)),
+        "  builds an image that has what the script needs; name it in ",
+        Option("image"),
+        f". Or add to the image's own Dockerfile: RUN {run}",
+    )
 
 
 def _check_arguments(simulation: Simulation, arguments: list[tuple[str, bool]], design: Design) -> None:

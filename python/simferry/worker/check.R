@@ -18,9 +18,12 @@ check <- function(root) {
                        NULL
                      })
   if (facts[["problem"]] == "") {
-    wanted <- called_packages(code)
-    absent <- wanted[!vapply(wanted, function(p) length(find.package(p, quiet = TRUE)) > 0, NA)]
+    asked <- asked_for(code, if (is_function(job)) job[["function"]] else "", function(file) {
+      tryCatch(suppressWarnings(parse(file, keep.source = FALSE, encoding = "UTF-8")), error = function(e) NULL)
+    })
+    absent <- asked$needed[is_absent(asked$needed)]
     if (length(absent)) problem("packages", absent)
+    facts[["possible"]] <- paste(asked$possible[is_absent(asked$possible)], collapse = "\n")
   }
   if (facts[["problem"]] == "" && is_function(job)) {
     loaded <- tryCatch(job <- guard_tasks(job$seed)$load(function() load_simulation(job)),
@@ -46,23 +49,4 @@ check <- function(root) {
               list(list(name = "arguments", columns = arguments),
                    list(name = "functions", columns = list(name = functions)),
     list(name = "own", columns = as.list(own_code(job, c(loadedNamespaces(), mentioned$packages), mentioned$files)))))
-}
-
-called_packages <- function(code) {
-  found <- character()
-  walk <- function(x) {
-    if (is.call(x)) {
-      f <- if (is.name(x[[1]])) as.character(x[[1]]) else ""
-      if (f %in% c("library", "require") && length(x) > 1 && (is.name(x[[2]]) || is.character(x[[2]])) &&
-          is.null(x$character.only))
-        found <<- c(found, as.character(x[[2]]))
-      if (f %in% c("::", ":::")) found <<- c(found, as.character(x[[2]]))
-      # a package that is asked for politely may be missing
-      if (f %in% c("quote", "try", "tryCatch", "suppressWarnings")) return()
-      if (f == "if") x <- x[-2L]
-    }
-    if (is.call(x) || is.expression(x) || is.pairlist(x)) for (part in as.list(x)) if (!missing(part)) walk(part)
-  }
-  walk(code)
-  unique(found)
 }

@@ -1,14 +1,16 @@
 """The check before a run: whether the simulation can be loaded and called."""
 
 import ast
+import contextlib
 import importlib.util
-from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
 
 from . import blocks, own
 from .folders import held_open
 from .functions import arguments_of, load_script
 from .job import Job, facts_here
+from .needs import Needs, imported
 from .rows import table
 from .values import describe
 
@@ -24,8 +26,10 @@ def check(root: Path) -> None:
             source = (job.code / job.script).read_bytes()
             tree = ast.parse(source, job.script)
             facts["mentioned"] = ", ".join(sorted(imported(ast.walk(tree))))
-            if absent := missing_modules(tree, job.code):
-                facts.update(problem="packages", detail="\n".join(absent))
+            needs = Needs(tree, job.function if job.kind == "function" else "", partial(tree_beside, job.code))
+            facts["possible"] = "\n".join(absent(needs.possible))
+            if missing := absent(needs.needed):
+                facts.update(problem="packages", detail="\n".join(missing))
             elif job.kind == "function":
                 module = load_script(job)
                 facts["open"] = ", ".join(held_open(job.code))
@@ -54,17 +58,13 @@ def check(root: Path) -> None:
     (root / "check").write_bytes(blocks.encode(blocks.Block(facts, tables)))
 
 
-def missing_modules(tree: ast.AST, code: Path) -> list[str]:
-    """Modules that the script imports unconditionally, and that are not installed."""
-    return sorted(n for n in imported(getattr(tree, "body", [])) if importlib.util.find_spec(n) is None)
+def tree_beside(code: Path, name: str) -> ast.Module | None:
+    """A module beside the script, parsed. None if there is none, or it can't be parsed."""
+    with contextlib.suppress(OSError, SyntaxError, ValueError):
+        return ast.parse((code / f"{name}.py").read_bytes())
+    return None
 
 
-def imported(nodes: Iterable[ast.AST]) -> set[str]:
-    """The packages that import statements among these name."""
-    names: set[str] = set()
-    for node in nodes:
-        if isinstance(node, ast.Import):
-            names.update(alias.name.partition(".")[0] for alias in node.names)
-        elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
-            names.add(node.module.partition(".")[0])
-    return names
+def absent(names: set[str]) -> list[str]:
+    """Modules that are not installed."""
+    return sorted(name for name in names if importlib.util.find_spec(name) is None)

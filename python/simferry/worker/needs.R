@@ -11,8 +11,8 @@ is_mapper <- function(f) {
 askers <- c("!", "(", "&&", "||", "nzchar", "suppressWarnings", "suppressMessages", "suppressPackageStartupMessages")
 assigners <- list(quote(`<-`), quote(`=`), quote(`<<-`))
 
-# code: a parsed script. entry: the function that replications call; "" of a whole script. read: gives the parsed code of
-# a file that is sourced, or NULL. Returns lists of names: needed, possible.
+# code: a parsed script. entry: the function that replications call; "" of a whole script. read: gives the parsed code
+# of a file that is sourced, or NULL. Returns lists of names: needed, possible.
 asked_for <- function(code, entry = "", read = function(file) NULL) {
   needed <- possible <- polite <- walked <- character()
   functions <- texts <- list()   # by the names that they are assigned to

@@ -55,9 +55,19 @@ def test_a_narrower_one_goes_on_below(capsys, monkeypatch):
     assert text.count("condition") == 2 and text.count("mcse") == 1
 
 
-def test_long_tables_are_cut(capsys, monkeypatch):
-    text = shown(pd.DataFrame({"n": range(100)}), capsys, monkeypatch)
-    assert text.endswith("... and 60 more rows (-o FILE writes them all)\n")
+def test_a_terminal_shows_the_first_rows_and_a_pipe_all(capsys, monkeypatch):
+    frame = pd.DataFrame({"n": range(100)})
+    assert len(shown(frame, capsys, monkeypatch).splitlines()) == 101
+    assert shown(frame, capsys, monkeypatch, 80).endswith("... and 60 more rows (-o FILE writes them all)\n")
+
+
+def test_a_terminal_shows_what_fits_of_very_many_columns(capsys, monkeypatch):
+    frame = pd.DataFrame({"condition": [1, 2], **{f"out_{i}": [0.5 + i, 0.25] for i in range(20_000)}})
+    lines = shown(frame, capsys, monkeypatch, 80).splitlines()
+    assert max(len(re.sub("\x1b[^m]*m", "", line)) for line in lines) <= 80
+    count = int(re.search(r"and ([\d,]+) more columns: out_\d+, …, out_19999", lines[-1])[1].replace(",", ""))
+    last = re.findall(r"out_\d+", lines[-4])[-1]  # the names of the last part that is shown
+    assert count == 20_000 - 1 - int(last.removeprefix("out_"))
 
 
 def test_long_texts_are_clipped_on_a_terminal_only(capsys, monkeypatch):

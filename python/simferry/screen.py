@@ -1,5 +1,6 @@
 """Draws on a terminal: a progress bar, a status line, tables."""
 
+import functools
 import math
 import shutil
 import sys
@@ -88,15 +89,19 @@ def on_terminal() -> bool:
     return sys.stderr is not None and sys.stderr.isatty()
 
 
-def show_table(frame: Any, most_rows: int = 40) -> None:
-    """A pandas.DataFrame as columns of text.
+def show_table(frame: Any, most_rows: int = 40, most_parts: int = 3) -> None:
+    """A pandas.DataFrame as columns of text: all of it, unless on a terminal.
 
-    On a terminal that is too narrow, a column with the same value in all rows is shown once, above the table. The other columns
-    continue below, after the first column again.
+    A terminal shows the first rows. On one that is too narrow, a column with the same value in all rows is shown once, above the
+    table, and the other columns continue below, after the first column again. There are at most `most_parts` such parts; a note
+    says what was left out.
     """
-    rows = frame.head(most_rows)
-    columns = [Column(str(name), rows.iloc[:, i]) for i, name in enumerate(frame.columns)]
-    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else sys.maxsize
+    if not sys.stdout.isatty():
+        _print_columns([Column(str(name), frame.iloc[:, i]) for i, name in enumerate(frame.columns)])
+        return
+    width, rows = shutil.get_terminal_size().columns, frame.head(most_rows)
+    most = max(2, most_parts * (width // 3))  # no more columns can fit: the narrowest takes three
+    columns = [Column(str(name), rows.iloc[:, i]) for i, name in enumerate(frame.columns[:most])]
     for column in columns:
         column.clip(max(20, width // 2))
     if total_width(columns) > width and len(rows) > 1:
@@ -106,20 +111,35 @@ def show_table(frame: Any, most_rows: int = 40) -> None:
             everywhere = "in all rows: " + ", ".join(f"{c.name} {c.cells[0] or '(empty)'}" for c in same)
             click.echo(textwrap.fill(everywhere, width, subsequent_indent="  ") + "\n")
     first, rest = columns[:1], columns[1:]
-    while True:
-        fitting = rest[:1]
-        while len(fitting) < len(rest) and total_width([*first, *rest[: len(fitting) + 1]]) <= width:
-            fitting = rest[: len(fitting) + 1]
-        rest = rest[len(fitting) :]
-        lines = zip(*(column.lines() for column in [*first, *fitting]), strict=True)
-        for number, line in enumerate(lines):
-            text = "  ".join(line).rstrip()
-            click.echo(text if number else styled(text, sys.stdout, bold=True))
+    for part in range(most_parts):
+        used, fitting = total_width(first), 0
+        while fitting < len(rest) and (fitting == 0 or used + rest[fitting].width + 2 <= width):
+            used += rest[fitting].width + 2
+            fitting += 1
+        _print_columns([*first, *rest[:fitting]], bold_names=True)
+        rest = rest[fitting:]
         if not rest:
             break
-        click.echo()
-    if len(frame) > most_rows:
-        click.echo(f"... and {len(frame) - most_rows:,} more rows (-o FILE writes them all)")
+        if part < most_parts - 1:
+            click.echo()
+    _say_what_is_left_out(frame, len(frame) - len(rows), max(0, len(frame.columns) - most) + len(rest))
+
+
+def _print_columns(columns: list["Column"], bold_names: bool = False) -> None:
+    lines = zip(*(column.lines() for column in columns), strict=True)
+    for number, line in enumerate(lines):
+        text = "  ".join(line).rstrip()
+        click.echo(styled(text, sys.stdout, bold=True) if bold_names and number == 0 else text)
+
+
+def _say_what_is_left_out(frame: Any, rows: int, columns: int) -> None:
+    parts = [f"{rows:,} more row{'s' * (rows > 1)}"] if rows else []
+    if columns:
+        names = [str(name) for name in frame.columns[len(frame.columns) - columns :]]
+        which = ", ".join(names if columns <= 3 else [names[0], "…", names[-1]])
+        parts += [f"{columns:,} more column{'s' * (columns > 1)}: {which}"]
+    if parts:
+        click.echo(f"... and {', and '.join(parts)} (-o FILE writes them all)")
 
 
 class Column:
@@ -132,19 +152,25 @@ class Column:
 
     def clip(self, width: int) -> None:
         self.cells = [text if len(text) <= width else f"{text[: width - 1]}…" for text in self.cells]
+        vars(self).pop("width", None)
 
-    @property
+    @functools.cached_property
     def width(self) -> int:
-        from rich.cells import cell_len
-
-        return max(map(cell_len, [self.name, *self.cells]))
+        return max(map(_cells, [self.name, *self.cells]))
 
     def lines(self) -> list[str]:
-        from rich.cells import cell_len
-
         width = self.width
         texts = [self.name, *self.cells]
-        return [" " * (width - cell_len(t)) + t if self.right else t + " " * (width - cell_len(t)) for t in texts]
+        return [" " * (width - _cells(t)) + t if self.right else t + " " * (width - _cells(t)) for t in texts]
+
+
+def _cells(text: str) -> int:
+    """How many columns of a terminal a text takes."""
+    if text.isascii():
+        return len(text)
+    from rich.cells import cell_len
+
+    return cell_len(text)
 
 
 def total_width(columns: list[Column]) -> int:

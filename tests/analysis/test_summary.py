@@ -83,3 +83,23 @@ def test_warnings_are_counted_for_each_condition(hand_made):
         rows = [(c, 1, "careful", 3), (c, 2, "careful", 1)] if c == 2 else []
         made.add(pairs(c, [1, 2]), [outputs_of(c, [1, 2], x=[0.5, 1.5])], warned=rows)
     assert summary(made.run, collect(made.run))["warnings"].tolist() == [0, 4]
+
+
+def test_very_many_outputs_are_summarised_like_few(hand_made):
+    rng = np.random.default_rng(2)
+    values = {f"out_{i}": rng.normal(size=3).tolist() for i in range(5_000)}
+    made = hand_made(sf.grid(n=10), replications=3)
+    made.add(pairs(1, [1, 2, 3]), [outputs_of(1, [1, 2, 3], **values)])
+    out = summary(made.run, collect(made.run))
+    assert out["output"].tolist() == list(values)
+    assert out["mean"].to_numpy() == pytest.approx(np.mean(list(values.values()), axis=1), rel=1e-12)
+    assert not (made.run.path / "results.parquet").exists() and table(made.run).num_rows == 3
+    assert not (made.run.path / "results.parquet").exists()  # reading it would take longer than the blocks
+
+
+def test_the_sd_of_a_constant_is_zero(hand_made):
+    made = hand_made(sf.grid(n=10), replications=10)
+    made.add(pairs(1, range(1, 11)), [outputs_of(1, range(1, 11), x=[0.1] * 10, y=[0.1] * 9 + [math.inf])])
+    out = summary(made.run, collect(made.run)).set_index("output")
+    assert np.std([0.1] * 3, ddof=1) > 0 and out.loc["x", ["sd", "mcse"]].tolist() == [0, 0]
+    assert math.isnan(out.loc["y", "sd"])

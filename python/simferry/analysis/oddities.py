@@ -14,7 +14,7 @@ from ..results.collect import done
 from ..store.keys import key_of
 from ..store.run_folder import RunFolder
 from ..worker import blocks
-from .row_keys import groups, overlooked, several_rows
+from .row_keys import groups, overlooked, several_rows, texts
 from .summary import numeric, outputs
 
 _HEADER_BYTES = 65_536  # of a block: they hold its facts and its first tables
@@ -117,6 +117,8 @@ def same_values(rows: pa.Table, parameters: Collection[str] = ()) -> list[int]:
     for name in names:
         values = rows[name].fill_null(np.nan).to_numpy()
         constant[of[values.view("<i8") != values[like].view("<i8")]] = False
+        if not constant.any():
+            return []
     ends = np.r_[starts[1:], len(condition)][np.searchsorted(starts, begins)]  # of each condition's first replication
     for name in names:
         values = rows[name].fill_null(np.nan).to_numpy()
@@ -146,8 +148,8 @@ class Text(NamedTuple):
 def texts_among_numbers(rows: pa.Table, parameters: Collection[str] = ()) -> dict[str, Text | None]:
     """Text outputs of which most values are decimal numbers; None where all are."""
     out: dict[str, Text | None] = {}
-    for name in rows.column_names[2:]:
-        if name in parameters or name in numeric(rows) or name == "row_name":
+    for name in texts(rows):
+        if name in parameters or name == "row_name":
             continue
         encoded = rows[name].combine_chunks().dictionary_encode()
         values = encoded.dictionary.to_pylist()

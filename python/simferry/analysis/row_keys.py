@@ -25,8 +25,8 @@ class Groups(NamedTuple):
 
 def texts(rows: pa.Table) -> list[str]:
     """Outputs that are text."""
-    names = rows.column_names[2:]
-    return [n for n in names if pa.types.is_string(rows[n].type) or pa.types.is_large_string(rows[n].type)]
+    columns = list(rows.schema)[2:]
+    return [c.name for c in columns if pa.types.is_string(c.type) or pa.types.is_large_string(c.type)]
 
 
 def groups(rows: pa.Table, by: Collection[str] | None) -> Groups:

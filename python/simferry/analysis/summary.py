@@ -56,37 +56,38 @@ def summary(run: RunFolder, collected: Collected, by: Collection[str] | None = N
     )[1:].astype(int)
     rows = outputs(run, collected.results)
     found = groups(rows, by)
-    averaged = [name for name in numeric(rows) if name not in found.keys]
-    parts: list[tuple[dict[str, Any], str | None, dict[str, np.ndarray]]] = []
-    for labels, members in _members(rows, found):
-        parts += [(labels, name, _moments(members, name, succeeded)) for name in averaged]
+    averaged: list[str | None] = [name for name in numeric(rows) if name not in found.keys]
+    labels: list[dict[str, Any]] = []  # of each group and output, in this order
+    parts: list[dict[str, np.ndarray]] = []  # outputs x conditions, a part after the other
+    for group, members in _members(rows, found):
+        labels += [group] * len(averaged)
+        parts += [_moments(members, names, succeeded) for names in _batches(averaged, members.num_rows)]
     if not parts:
-        nothing = np.zeros(conditions, dtype=np.int64)
-        parts.append(({}, None, {"n": nothing, "missing": nothing}))
-    tables = []
-    for order, (labels, output, of) in enumerate(parts):
-        columns: dict[str, Any] = {
-            "condition": pa.array(ids, pa.int32()),
-            "replication": pa.nulls(conditions, pa.int32()),  # which with_parameters expects
-            "replications": of["n"],
-            "failed": failed,
-            "missing": of["missing"],
-            "warnings": warned,
-        }
-        for key in found.keys:
-            name = f"{key}_result" if key in FIXED else key
-            columns[name] = pa.array([labels.get(key)] * conditions, rows[key].type)
-        columns["output"] = pa.array([output] * conditions, pa.string())
-        columns |= {s: of.get(s, np.full(conditions, np.nan)) for s in ("mean", "sd", "mcse")}
-        columns["order"] = np.full(conditions, order)
-        tables.append(pa.table(columns))
-    joined = pa.concat_tables(tables).sort_by([("condition", "ascending"), ("order", "ascending")])
-    joined = with_parameters(run, joined.drop_columns(["order"]), keep=True)
+        labels, averaged = [{}], [None]
+        parts.append(_no_moments(conditions))
+    many = len(labels)
+    of = {
+        name: np.concatenate([part[name] for part in parts]).T.ravel() for name in parts[0]
+    }  # in each condition all outputs
+    columns: dict[str, Any] = {
+        "condition": pa.array(np.repeat(ids, many), pa.int32()),
+        "replication": pa.nulls(conditions * many, pa.int32()),  # which with_parameters expects
+        "replications": of["n"],
+        "failed": np.repeat(failed, many),
+        "missing": of["missing"],
+        "warnings": np.repeat(warned, many),
+    }
+    for key in found.keys:
+        name = f"{key}_result" if key in FIXED else key
+        columns[name] = pa.array([one.get(key) for one in labels] * conditions, rows[key].type)
+    columns["output"] = pa.array(averaged * (many // len(averaged)) * conditions, pa.string())
+    columns |= {name: of[name] for name in ("mean", "sd", "mcse")}
+    joined = with_parameters(run, pa.table(columns), keep=True)
     return as_pandas(joined.drop_columns(["replication"]), run.record.parameters)
 
 
 def numeric(rows: pa.Table) -> list[str]:
-    text = texts(rows)
+    text = set(texts(rows))
     return [name for name in rows.column_names[2:] if name not in text]
 
 
@@ -102,25 +103,46 @@ def _members(rows: pa.Table, found: Groups) -> Iterator[tuple[dict[str, Any], pa
         yield labels, rows.slice(begin, end - begin)
 
 
-def _moments(rows: pa.Table, name: str, succeeded: np.ndarray) -> dict[str, np.ndarray]:
-    """n, missing, mean, sd and MCSE of one output, by condition. succeeded: number of replications that did not fail, by condition."""
-    conditions = len(succeeded)
-    condition = rows["condition"].to_numpy()
-    column = rows[name].combine_chunks()
-    there = ~column.is_null().to_numpy(zero_copy_only=False)
-    if not pa.types.is_floating(column.type):  # null is NA here; a condition of nulls alone has no such column
-        there = (np.bincount(condition, there, minlength=conditions + 1) > 0)[condition] | (not there.any())
-    values = column.cast(pa.float64()).fill_null(np.nan).to_numpy()
-    condition, values, replication = condition[there], values[there], rows["replication"].to_numpy()[there]
-    has_it = np.bincount(condition, minlength=conditions + 1)[1:] > 0
-    condition, values = _replication_means(condition, replication, values)
+def _batches(names: list[Any], rows: int) -> list[list[Any]]:
+    """The names in batches of about a million cells: few calls where there are many outputs, little memory where many rows."""
+    size = max(1, 1_000_000 // max(1, rows))
+    return [names[i : i + size] for i in range(0, len(names), size)]
+
+
+def _no_moments(conditions: int) -> dict[str, np.ndarray]:
+    nothing, unknown = np.zeros((1, conditions), dtype=np.int64), np.full((1, conditions), np.nan)
+    return {"n": nothing, "missing": nothing, "mean": unknown, "sd": unknown, "mcse": unknown}
+
+
+def _moments(rows: pa.Table, names: list[str], succeeded: np.ndarray) -> dict[str, np.ndarray]:
+    """n, missing, mean, sd and MCSE: arrays of outputs x conditions. succeeded: number of replications that did not fail, by condition."""
+    conditions, shape = len(succeeded), (len(names), len(succeeded))
+    condition = rows["condition"].to_numpy().astype(np.int64) - 1
+    found = [_values(rows[name], condition, conditions) for name in names]
+    cell = np.concatenate(
+        [i * conditions + condition[there] for i, (there, _) in enumerate(found)]
+    )  # output and condition
+    replication = np.concatenate([rows["replication"].to_numpy()[there] for there, _ in found])
+    values = np.concatenate([values for _, values in found])
+
+    def by_cell(weights: np.ndarray | None = None) -> np.ndarray:
+        return np.bincount(cell, weights, minlength=len(names) * conditions).reshape(shape)
+
+    has_it = by_cell() > 0
+    cell, values = _replication_means(cell, replication, values)
     valid = ~np.isnan(values)
-    condition, values = condition[valid], values[valid]
-    n = np.bincount(condition, minlength=conditions + 1)[1:]
+    cell, values = cell[valid], values[valid]
+    n = by_cell()
     with np.errstate(invalid="ignore", divide="ignore"):
-        mean = np.bincount(condition, values, minlength=conditions + 1)[1:] / n
-        deviation = np.where(np.isfinite(values), values - mean[condition - 1], np.nan)
-        sd = np.sqrt(np.bincount(condition, deviation**2, minlength=conditions + 1)[1:] / (n - 1))
+        mean = by_cell(values) / n
+        deviation = np.where(np.isfinite(values), values - mean.ravel()[cell], np.nan)
+        sd = np.sqrt(by_cell(deviation**2) / (n - 1))
+        # a constant whose mean is rounded (0.1 three times) has no sd of 1e-17
+        least = np.full(n.size, np.inf)
+        most = -least
+        np.minimum.at(least, cell, values)
+        np.maximum.at(most, cell, values)
+        sd[(least == most).reshape(shape) & np.isfinite(mean)] = 0.0
         return {
             "n": n,
             "missing": np.where(has_it, succeeded - n, 0),
@@ -130,12 +152,21 @@ def _moments(rows: pa.Table, name: str, succeeded: np.ndarray) -> dict[str, np.n
         }
 
 
-def _replication_means(
-    condition: np.ndarray, replication: np.ndarray, values: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
+def _values(column: pa.ChunkedArray, condition: np.ndarray, conditions: int) -> tuple[np.ndarray | slice, np.ndarray]:
+    """The rows that have an output, and its values there; NA is NaN. condition: of each row, from 0."""
+    if pa.types.is_float64(column.type) and column.null_count == 0:
+        return slice(None), column.to_numpy()
+    column = column.combine_chunks()
+    there = ~column.is_null().to_numpy(zero_copy_only=False)
+    if not pa.types.is_floating(column.type):  # null is NA here; a condition of nulls alone has no such column
+        there = (np.bincount(condition, there, minlength=conditions) > 0)[condition] | (not there.any())
+    return there, column.cast(pa.float64()).fill_null(np.nan).to_numpy()[there]
+
+
+def _replication_means(cell: np.ndarray, replication: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Each replication's mean: its rows are not independent, so they count as one."""
-    new = np.r_[True, (condition[1:] != condition[:-1]) | (replication[1:] != replication[:-1])]
+    new = np.r_[True, (cell[1:] != cell[:-1]) | (replication[1:] != replication[:-1])]
     if len(values) == 0 or new.all():
-        return condition, values
+        return cell, values
     starts = np.flatnonzero(new)
-    return condition[starts], np.add.reduceat(values, starts) / np.diff(np.r_[starts, len(values)])
+    return cell[starts], np.add.reduceat(values, starts) / np.diff(np.r_[starts, len(values)])

@@ -191,7 +191,7 @@ def results(name: str, output: str | None, store: str | None, as_json: bool) -> 
     """Show all results of a run, in one table.
 
     Its columns are condition, replication, the parameters and the outputs. It has one row per replication, or as many as the
-    simulation returns. The terminal shows the first 40 rows.
+    simulation returns. A terminal shows the first 40 rows and what fits of the columns; pipes, -o and --json hold everything.
     """
     from ..verbs import runs
 

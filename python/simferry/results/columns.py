@@ -12,6 +12,8 @@ ARROW_TYPES = {"double": pa.float64(), "integer": pa.int32(), "logical": pa.bool
 
 def unified(columns: list[Column]) -> Column:
     """Joins columns of several blocks; the result has the narrowest kind that holds all values."""
+    if len(columns) == 1:
+        return columns[0]
     kind = max((c.kind for c in columns), key=KINDS.index)
     columns = [as_kind(c, kind) for c in columns]
     return Column(kind, np.concatenate([c.values for c in columns]), b"".join(c.text for c in columns))

@@ -41,6 +41,8 @@ def table(run: RunFolder) -> pa.Table:
             return pq.read_table(path, page_checksum_verification=True)
     read = dict(read_blocks(run))
     out = with_parameters(run, collected(run, list(read.values())).results)
+    if out.num_columns > max(1000, out.num_rows):  # Parquet reads such a table more slowly than the blocks are read
+        return out
     known = {b"simferry.run": run.id.encode(), b"simferry.blocks": _key(read)}
     out = out.replace_schema_metadata({**(out.schema.metadata or {}), **known})
     with contextlib.suppress(OSError):  # only a cache: the run may be read-only

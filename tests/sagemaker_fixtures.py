@@ -77,6 +77,7 @@ def r_script(tmp_path, monkeypatch):
     (tmp_path / "simulate.R").write_text("cat('hello')")
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "a.csv").write_text("x\n1\n")
+    (tmp_path / "empty" / "within").mkdir(parents=True)
     return "simulate.R"
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from simferry.containers.engine import EngineError, ImageError, connect, find_image, repository_of, run_once
+from simferry.errors import Note
 
 
 @pytest.fixture(autouse=True)
@@ -38,17 +39,20 @@ def programs(monkeypatch, folder: Path, *names: str):
         yield
 
 
-def test_docker_is_not_installed(monkeypatch, tmp_path):
-    monkeypatch.setenv("DOCKER_HOST", "unix:///nowhere/docker.sock")
+@pytest.fixture
+def no_socket(monkeypatch):
+    """The usual socket is not there."""
+    monkeypatch.setattr("simferry.containers.engine._address", lambda: ("unix:///nowhere/docker.sock", ""))
+
+
+def test_docker_is_not_installed(monkeypatch, tmp_path, no_socket):
     with programs(monkeypatch, tmp_path / "bin"):
         error = refused()
     assert error.message == "Docker is not installed"
     assert "docs.docker.com" in error.hint and 'backend="local"' in error.hint
 
 
-@pytest.mark.parametrize("where", ["unix:///nowhere/docker.sock", "tcp://127.0.0.1:9"])
-def test_docker_is_not_running(monkeypatch, tmp_path, where):
-    monkeypatch.setenv("DOCKER_HOST", where)
+def test_docker_is_not_running(monkeypatch, tmp_path, no_socket):
     with programs(monkeypatch, tmp_path / "bin", "docker"):
         error = refused()
     assert error.message == "Docker is installed, but its engine is not running"
@@ -87,10 +91,37 @@ def test_no_permission_on_its_socket(monkeypatch):
     assert "usermod -aG docker" in error.hint
 
 
-def test_an_address_that_is_none(monkeypatch):
-    monkeypatch.setenv("DOCKER_HOST", "gopher://docker")
+@pytest.mark.parametrize(
+    ("where", "why"),
+    [
+        ("unix:///nowhere/docker.sock", "No such file or directory"),
+        ("tcp://127.0.0.1:9", "Connection refused"),
+        ("gopher://docker", "Invalid bind address protocol"),
+    ],
+)
+def test_a_wrong_address_is_named_with_what_names_it(monkeypatch, where, why):
+    monkeypatch.setenv("DOCKER_HOST", where)
     error = refused()
-    assert "can't be reached" in error.message and "gopher" in error.message and "DOCKER_HOST" in error.hint
+    assert error.message.startswith(f"no Docker engine answers at {where}, which DOCKER_HOST names: {why}")
+    assert "unset DOCKER_HOST" in error.hint
+
+
+def test_the_password_of_an_address_is_not_shown(monkeypatch):
+    monkeypatch.setenv("DOCKER_HOST", "tcp://user:secret@127.0.0.1:9")
+    assert "127.0.0.1:9" in refused().message and "secret" not in str(refused())
+
+
+def test_an_engine_that_is_silent_is_waited_for_with_a_note(monkeypatch):
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        where = f"tcp://127.0.0.1:{silent.getsockname()[1]}"
+        monkeypatch.setenv("DOCKER_HOST", where)
+        monkeypatch.setattr("simferry.containers.engine.SOON", 0.2)
+        noted = pytest.warns(Note, match=f"engine at {where} does not answer yet; it is given 1 s")
+        failed = pytest.raises(
+            EngineError, match=f"no Docker engine answers at {where}, which DOCKER_HOST names: .*timed out"
+        )
+        with noted, failed:
+            connect(timeout_seconds=1)
 
 
 def test_the_python_package_is_missing(monkeypatch):
@@ -107,7 +138,9 @@ def test_the_engine_that_docker_context_names(monkeypatch, tmp_path, engine):
     meta.mkdir(parents=True)
     where = {"Host": "unix:///nowhere/docker.sock", "SkipTLSVerify": False}
     (meta / "meta.json").write_text(json.dumps({"Name": "elsewhere", "Metadata": {}, "Endpoints": {"docker": where}}))
-    assert "is not running" in refused().message or "is not installed" in refused().message
+    said = refused()
+    assert "unix:///nowhere/docker.sock, which the Docker context elsewhere names" in said.message
+    assert "docker context use default" in said.hint
     monkeypatch.setenv(
         "DOCKER_HOST", engine.api.base_url.replace("http+docker://localhost", "unix:///var/run/docker.sock")
     )

@@ -4,7 +4,7 @@ import boto3
 import botocore.loaders
 import pytest
 from botocore.exceptions import ClientError
-from emulator_requests import send, signed
+from emulator_requests import refused, send, signed
 from simferry.emulator.calls import ACCOUNT, JSON
 from simferry.emulator.operations import OPERATIONS
 
@@ -36,6 +36,8 @@ OTHERS = [
     ("ecs", "list_clusters", {}, "ecs:ListClusters"),
     ("codebuild", "list_projects", {}, "codebuild:ListProjects"),
     ("pricing", "get_products", {"ServiceCode": "AmazonSageMaker"}, "pricing:GetProducts"),
+    ("service-quotas", "get_service_quota", {"ServiceCode": "sagemaker", "QuotaCode": "L-1"}, "servicequotas:GetServiceQuota"),
+    ("sagemaker", "search", {"Resource": "TrainingJob"}, "sagemaker:Search: of SageMaker it runs processing jobs only"),
     ("iam", "list_groups", {}, "iam:ListGroups"),
     ("sts", "get_session_token", {}, "sts:GetSessionToken"),
     ("sts", "assume_role", {"RoleArn": f"arn:aws:iam::{ACCOUNT}:role/simferry", "RoleSessionName": "me", "Policy": "{}"},
@@ -90,6 +92,34 @@ def test_moto_itself_is_not_reached(emulator):
             status, said = send(emulator, method, path, signed(emulator, service, method, path))
             assert status in (400, 404, 501), (service, path, said)
     assert boto3.client("s3").get_object(Bucket=emulator.bucket, Key="kept")["Body"].read() == b"mine"
+
+
+def test_faults_and_pages_of_motos_are_not_shown(emulate, monkeypatch):
+    """Whatever moto makes of a request, a client reads an error of the service's kind, and the emulator's output the reason."""
+    events = []
+    emulator = emulate(on_event=events.append)
+    s3, ecr = boto3.client("s3"), boto3.client("ecr")
+    with refused("ValidationException", r"could not do ecr:PutImage with these parameters"):
+        ecr.put_image(repositoryName="nowhere", imageManifest="{}")
+    assert events == ["ecr:PutImage  a fault of the emulator: Exception: nowhere is not a repository"]
+    with refused("InvalidRequest", f"could not do s3:GET of {emulator.bucket}"):
+        s3.list_objects_v2(Bucket=emulator.bucket, MaxKeys=-1)
+    for page in (b"<!doctype html>\n<title>405 Method Not Allowed</title>", b"Traceback (most recent call last):"):
+
+        def answer(_, start_response, page=page):
+            start_response("500 INTERNAL SERVER ERROR", [("Content-Type", "text/html; charset=utf-8")])
+            return [page]
+
+        monkeypatch.setattr(emulator._backends, "answer", answer)
+        with refused("InvalidRequest", "could not do s3:GET") as caught:
+            s3.get_object(Bucket=emulator.bucket, Key="a")
+        assert "<title>" not in str(caught.value) and "Traceback" not in str(caught.value)
+
+
+def test_a_page_that_is_an_object_is_an_object(emulator):
+    s3, page = boto3.client("s3"), b"<!doctype html><h1>results</h1>"
+    s3.put_object(Bucket=emulator.bucket, Key="a.html", Body=page, ContentType="text/html")
+    assert s3.get_object(Bucket=emulator.bucket, Key="a.html")["Body"].read() == page
 
 
 def test_operations_are_the_services_own():

@@ -205,6 +205,12 @@ def test_a_session_of_ones_own_is_used(account, sent, r_script, moto_server):
             {"inputs": [ProcessingInput("nowhere", "/opt/ml/processing/x")]},
             "input-1: there is no file or folder nowhere",
         ),
+        ({}, {"inputs": [ProcessingInput("empty", "/x")]}, "input-1: there is no file in the folder empty"),
+        (
+            {"instance_type": "local"},
+            {"inputs": [ProcessingInput("empty", "/x")]},
+            "there is no file in the folder empty",
+        ),
         ({}, {"inputs": [ProcessingInput("s3://b/x")]}, "input-1 has no destination"),
         ({}, {"inputs": ["s3://b/x"]}, "input-1 is 's3://b/x'"),
         ({}, {"outputs": ["/out"]}, "output-1 is '/out'"),

@@ -1,8 +1,10 @@
 """The session of version 2: bucket, files, role; waiting for jobs."""
 
 import json
+import os
 import pickle
 import time
+from pathlib import Path
 
 import boto3
 import pytest
@@ -83,6 +85,14 @@ def test_files_go_to_s3_and_come_back(session, account, tmp_path):
         session.upload_data("nowhere")
     with pytest.raises(AwsError, match=rf"s3://{BUCKET}/not/there"):
         session.read_s3_file(BUCKET, "not/there")
+
+
+def test_a_name_that_is_not_utf8_is_uploaded_under_its_bytes(session, account, tmp_path):
+    folder = tmp_path / "out"
+    folder.mkdir()
+    Path(os.fsdecode(os.fsencode(folder) + b"/caf\xe9.csv")).write_text("1")
+    assert session.upload_data(str(folder), key_prefix="up") == f"s3://{BUCKET}/up"
+    assert session.list_s3_files(BUCKET, "up") == [r"up/caf\xe9.csv"]
 
 
 def test_a_name_that_leads_out_of_the_folder_is_not_downloaded(session, account, tmp_path):

@@ -4,12 +4,13 @@ import contextlib
 import ipaddress
 import re
 import socket
+import warnings
 from collections.abc import Iterator
-from functools import cache
+from functools import cache, partial
 from typing import Any
 from urllib.parse import urlparse
 
-from ..errors import NoAnswer, ServiceError, UsageError
+from ..errors import NoAnswer, Note, ServiceError, UsageError
 from ..hints import Option, Shell, Text, Variable, Words
 
 ATTEMPTS = 12  # with adaptive retries: the client sends less when it is throttled
@@ -63,8 +64,23 @@ def client(service: str, in_region: str | None = None, attempts: int = ATTEMPTS)
     config = Config(retries={"mode": "adaptive", "max_attempts": attempts}, connect_timeout=10, read_timeout=60)
     with asking(service):
         made = session().client(service, region_name=in_region or region(), config=config)
+    made.meta.events.register("needs-retry", partial(_say_that_it_is_slow, made.meta.endpoint_url))
     _check_that_it_answers(made.meta.endpoint_url)
     return made
+
+
+def _say_that_it_is_slow(url: str, attempts: int, caught_exception: Any = None, response: Any = None, **_: Any) -> None:
+    """A note after the second request without an answer: further attempts take minutes. Called by botocore for each answer."""
+    failed = response is not None and response[0].status_code >= 500
+    if attempts == 2 and (failed or isinstance(caught_exception, OSError) or _no_connection(caught_exception)):
+        says = "answers with errors" if failed else "does not answer"
+        warnings.warn(Note(f"{url} {says}; it is asked again, which may take minutes"), stacklevel=2)
+
+
+def _no_connection(error: Any) -> bool:
+    from botocore import exceptions as b
+
+    return isinstance(error, (b.HTTPClientError, b.ConnectionError))
 
 
 def _check_that_it_answers(url: str) -> None:

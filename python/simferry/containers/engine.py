@@ -2,17 +2,20 @@
 
 import errno
 import os
+import re
 import shutil
+import warnings
 from typing import Any
 
-from ..errors import SimferryError, UsageError, nearest
-from ..hints import Command, Extra, Option, Text
+from ..errors import Note, SimferryError, UsageError, nearest
+from ..hints import Command, Extra, Option, Shell, Text
 
 WAYS_OUT = Text(
     "Install Docker (Debian, Ubuntu: apt-get install docker.io; others: https://docs.docker.com/get-docker), "
     "or run without containers: ",
     Option("backend", "local"),
 )
+SOON = 5  # seconds in which an engine answers; if it takes longer, a note says what is waited for
 
 
 class EngineError(SimferryError):
@@ -39,25 +42,55 @@ def connect(timeout_seconds: int = 60) -> Any:
         import docker.errors
     except ImportError:
         raise no_client() from None
+    where = named_by = ""
     try:
-        where = os.environ.get("DOCKER_HOST") or _context_host()
+        where, named_by = _address()
         environment = {**os.environ, **({"DOCKER_HOST": where} if where else {})}
+        try:
+            docker.from_env(timeout=min(SOON, timeout_seconds), environment=environment).ping()
+        except Exception as error:
+            if not _is_slow(error) or timeout_seconds <= SOON:
+                raise
+            warnings.warn(
+                Note(f"Docker's engine{_at(where)} does not answer yet; it is given {timeout_seconds} s"), stacklevel=2
+            )
         client = docker.from_env(timeout=timeout_seconds, environment=environment)
         client.ping()
         return client
     except Exception as error:
-        raise _why_not(error) from None
+        raise _why_not(error, where, named_by) from None
 
 
-def _context_host() -> str | None:
-    """The engine's address in the current Docker context; Docker Desktop and rootless Docker set one."""
+def _address() -> tuple[str, str]:
+    """The engine's address and what names it: DOCKER_HOST or the current Docker context. Both are empty for the usual socket.
+
+    Docker Desktop and rootless Docker set a context.
+    """
     from docker.context import ContextAPI
 
+    if host := os.environ.get("DOCKER_HOST"):
+        return host, "DOCKER_HOST"
     context = ContextAPI.get_current_context()
-    return str(context.Host) if context and context.Name != "default" and context.Host else None
+    if context and context.Name != "default" and context.Host:
+        return str(context.Host), f"the Docker context {context.Name}"
+    return "", ""
 
 
-def _why_not(error: BaseException) -> EngineError:
+def _at(where: str) -> str:
+    return f" at {without_password(where)}" if where else ""
+
+
+def without_password(address: str) -> str:
+    """An address without the user and password that it may have."""
+    return re.sub(r"(?<=//)[^/]*@", "", address)
+
+
+def _is_slow(error: Exception) -> bool:
+    return "timed out" in str(error).lower() or "timeout" in str(error).lower()
+
+
+def _why_not(error: BaseException, where: str, named_by: str) -> EngineError:
+    """where: the address that was asked; named_by: what names it, empty for the usual socket."""
     numbers: set[int | None] = set()
     todo: list[Any] = [error]  # the client wraps the operating system's error several times
     while todo:
@@ -71,6 +104,12 @@ def _why_not(error: BaseException) -> EngineError:
             "this user may not use Docker: permission denied on its socket",
             "sudo usermod -aG docker $USER  and a new login, or use rootless Docker.",
         )
+    if named_by:
+        reset = "unset DOCKER_HOST" if named_by == "DOCKER_HOST" else "docker context use default"
+        return EngineError(
+            f"no Docker engine answers{_at(where)}, which {named_by} names: {without_password(_short(text))}",
+            Text("Is the address right, and the engine running? For this machine's own:  ", Shell(*reset.split())),
+        )
     if errno.ENOENT in numbers or errno.ECONNREFUSED in numbers or "refused" in text or "No such file" in text:
         if shutil.which("dockerd") or shutil.which("docker"):
             return EngineError(
@@ -79,6 +118,13 @@ def _why_not(error: BaseException) -> EngineError:
             )
         return EngineError("Docker is not installed", WAYS_OUT)
     return EngineError(f"Docker's engine can't be reached: {text}", "DOCKER_HOST says where it is looked for.")
+
+
+def _short(text: str) -> str:
+    """The reason in an error of Docker's client: what it repeats before and around it is left out."""
+    text = text.removeprefix("Error while fetching server API version: ")
+    inner = re.findall(r"(?:Errno -?\d+\] |\d+, ')([^'\]()]+)'?\)", text)
+    return inner[-1] if inner else text
 
 
 def repository_of(name: str) -> str:

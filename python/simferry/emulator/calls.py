@@ -57,6 +57,18 @@ def not_emulated(service: str, operation: str) -> Refusal:
     return Refusal("NotImplemented", f"simferry's emulator does not answer {service}:{operation}: {has}", 501)
 
 
+FAULT = Refusal("InternalFailure", "simferry's emulator could not answer this request: a fault of its own", 500)
+
+
+def fault(call: "Call") -> Refusal:
+    """The refusal of a call that moto could not answer: most likely its parameters are not what AWS accepts."""
+    what = call.operation if call.service != "s3" else f"{call.operation} of {call.bucket or 'S3'}"
+    text = (
+        f"simferry's emulator could not do {call.service}:{what} with these parameters; its own output has the reason"
+    )
+    return Refusal("InvalidRequest" if call.service == "s3" else "ValidationException", text)
+
+
 @dataclass
 class Request:
     """An HTTP request without its body.

@@ -212,8 +212,7 @@ class Emulator:
             status, headers, content = calls.refuse(request, service, refusal)
         except Exception as error:
             self.on_event(f"{service}  a fault of the emulator: {type(error).__name__}: {error}")
-            failure = Refusal("InternalFailure", f"simferry emulator: {type(error).__name__}: {error}", 500)
-            status, headers, content = calls.refuse(request, service, failure)
+            status, headers, content = calls.refuse(request, service, calls.FAULT)
         start_response(str(status), [*headers, ("Content-Length", str(len(content)))])
         return [content]
 
@@ -231,10 +230,40 @@ class Emulator:
             service = next((one for one in self._services if one.answers(call)), None)
             if service is None:
                 self._backends.check_upload(call)
-                return self._backends.answer(call, start_response)
+                return self._motos_answer(call, start_response)
         status, headers, content = calls.answer(service.answer(call))
         start_response(str(status), [*headers, ("Content-Length", str(len(content)))])
         return [content]
+
+    def _motos_answer(self, call: Call, start_response: Callable[..., Any]) -> Iterable[bytes]:
+        """moto's answer. Its web pages and exceptions become refusals: they are no answers of AWS's."""
+        started: list[Any] = []
+
+        def start(status: str, headers: list[tuple[str, str]], *_: Any) -> None:
+            started[:] = [status, headers]
+
+        try:
+            content = self._backends.answer(call, start)
+        except NotImplementedError:
+            raise calls.not_emulated(call.service, call.operation) from None
+        except Refusal:
+            raise
+        except Exception as error:
+            self.on_event(f"{call.service}:{call.operation}  a fault of the emulator: {type(error).__name__}: {error}")
+            raise calls.fault(call) from None
+        status, headers = started
+        kind = next((value for name, value in headers if name.lower() == "content-type"), "")
+        if int(status.split()[0]) >= 400 and kind.startswith("text/html") and _is_page(content):
+            self.on_event(f"{call.service}:{call.operation}  a fault of the emulator: {status}")
+            raise calls.fault(call)
+        start_response(status, headers)
+        return content
+
+
+def _is_page(content: list[bytes]) -> bool:
+    """Whether an answer is a web page. moto sends errors in XML and JSON with the type of pages too."""
+    begin = b"".join(content).lstrip()[:200].lower()
+    return begin.startswith((b"<!doctype html", b"<html", b"<h1", b"<title", b"traceback"))
 
 
 @cache  # reading the services' models takes half a second

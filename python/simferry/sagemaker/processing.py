@@ -242,6 +242,11 @@ class _Preparation:
         path = local_path(one.source)
         if not path.exists():
             raise UsageError(f"input {one.input_name}: there is no file or folder {one.source}")
+        if path.is_dir() and not any(file.is_file() for file in path.rglob("*")):
+            raise UsageError(
+                f"input {one.input_name}: there is no file in the folder {one.source}",
+                "The job would start, cost money and fail: SageMaker refuses inputs without files.",
+            )
         if self.here:
             return one._request(local_uri(path))
         folder = self._default_address("input", one.input_name)

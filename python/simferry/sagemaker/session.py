@@ -13,6 +13,7 @@ from typing import Any
 
 from ..aws import buckets, logs
 from ..aws import session as aws
+from ..containers.storage import as_key
 from ..errors import UsageError
 from ..system.terminal import shown
 from .exceptions import check_status
@@ -174,7 +175,7 @@ class Session:
         options = {"ExtraArgs": {**(extra_args or {}), **self._owner(bucket)}, "Callback": callback}
 
         def send(file: Path) -> None:
-            key = f"{key_prefix}/{file.relative_to(base).as_posix()}".lstrip("/")
+            key = f"{key_prefix}/{as_key(file.relative_to(base).as_posix())}".lstrip("/")
             with aws.asking(f"s3://{bucket}/{key}"), open(file, "rb") as content:
                 self.s3_client.upload_fileobj(content, bucket, key, **options)
 

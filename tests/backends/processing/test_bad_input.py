@@ -3,6 +3,8 @@
 import os
 import subprocess
 import sys
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import boto3
 import pytest
@@ -28,6 +30,36 @@ def test_a_plan_that_leads_elsewhere_is_refused(tmp_path, emulator, image_r, cha
     else:
         with pytest.raises(errors.StoreError, match="has a wrong folder of jobs"):
             found.status()
+
+
+def test_a_service_that_answers_with_errors_is_waited_for_with_a_note(monkeypatch):
+    """One note, at the second attempt: all of them take minutes."""
+    answers = []
+
+    class Unavailable(BaseHTTPRequestHandler):
+        def do_POST(self):
+            answers.append(self.path)
+            self.send_response(503)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def log_message(self, *_):
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Unavailable) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        monkeypatch.setenv("AWS_ENDPOINT_URL", url := f"http://127.0.0.1:{server.server_port}")
+        for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+            monkeypatch.setenv(name, "testing")
+        session.session.cache_clear()
+        session.client.cache_clear()
+        noted = pytest.warns(errors.Note, match=f"{url} answers with errors; it is asked again")
+        with noted as notes, pytest.raises(errors.NoAnswer), session.asking("this account"):
+            session.client("sts", "us-east-1", 3).get_caller_identity()
+        server.shutdown()
+    assert len(answers) == 4 and len(notes) == 1
+    session.session.cache_clear()
+    session.client.cache_clear()
 
 
 def test_what_is_refused_before_money_is_spent(tmp_path, emulator, image_r, monkeypatch):

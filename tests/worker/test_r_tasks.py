@@ -10,6 +10,7 @@ from common import require
 from r_fixtures import lacking_packages
 from simferry.errors import Note
 from simferry.jobs import stretches
+from simferry.jobs.plan import streams_of
 from simferry.sweep.conditions import read_conditions
 from sweeps import write
 
@@ -109,7 +110,7 @@ def test_task_j_draws_from_the_jth_next_stream_also_when_replayed(tmp_path):
         write(tmp_path, "simulate.R", ORACLE), {"n": [1]}, replications=3, seed=1, workers=2, store=tmp_path / "runs"
     )
     first = stretches.Work(*(np.array([1]) for _ in range(3)))
-    state = ", ".join(f"{v}L" for v in run._streams(read_conditions(run._folder)).states(first)[0])
+    state = ", ".join(f"{v}L" for v in streams_of(read_conditions(run._folder), 1, [], "function").states(first)[0])
     code = f"""
     RNGkind("L'Ecuyer-CMRG"); set.seed(1)
     at <- parallel::nextRNGSubStream(parallel::nextRNGSubStream(c(10407L, {state})))

@@ -98,6 +98,7 @@ new_process <- function(job, number, careful) {
 compile_work <- function() {
   space <- environment(work)
   for (name in c("work", "new_process", "new_records", "new_counts", "new_seeds", "new_stretch", "run_stretch",
-                 "run_stretches", "run_batch", "part_of", "can_wait", "look_after_batch", "new_state", "save_unsaved", "unsaved_tables"))
+                 "run_stretches", "run_batch", "part_of", "can_wait", "look_after_batch", "new_state", "save_unsaved",
+                 "unsaved_tables"))
     assign(name, compiler::cmpfun(get(name, envir = space)), envir = space)
 }

@@ -113,7 +113,8 @@ keep_streams <- function(stream, running = NULL) {
   }
   inject <- function(where, name, code) {
     old <- value <- get(name, envir = where)
-    body(value) <- call("{", code, body(value))
+    # as it was compiled: R would compile loadNamespace() anew in each process, for a third of a second
+    body(value) <- call("{", code, .Internal(bodyCode(old)))
     attributes(value) <- attributes(old)[setdiff(names(attributes(old)), "srcref")]
     put(where, name, value)
   }

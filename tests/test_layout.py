@@ -20,6 +20,7 @@ LATE = {
 # modules without a file of tests of their own: where they are tested
 TESTED_ELSEWHERE = {
     "_rbridge.images": "r_package/test_docker.py",  # from R, in containers
+    "_rbridge.manage": "r_package/test_check.py",
     "_rbridge.loops": "r_package/test_check.py",  # by the tests of R's package
     "aws.session": "backends/processing/test_bad_input.py",  # credentials and regions that do not work
     "backends.base": "backends/test_service.py",  # with a complete backend

@@ -158,12 +158,27 @@ class Verb(NamedTuple):
     r: str | None
 
 
-_OF_A_RUN = ("status", "watch", "logs", "cancel", "resume", "extend", "results", "summary", "errors", "replay")
+_OF_A_RUN = (
+    "status",
+    "watch",
+    "logs",
+    "cancel",
+    "resume",
+    "extend",
+    "results",
+    "summary",
+    "errors",
+    "replay",
+    "artifacts",
+    "delete",
+)
 VERBS = {
     **{verb: Verb(verb, f"simferry.open({{run}}).{verb}({{}})", f"sim_{verb}({{}})") for verb in _OF_A_RUN},
     "open": Verb("status", "simferry.open({})", "sim_open({})"),
     "run": Verb("run", "simferry.run({})", "sim_run({})"),
     "plan": Verb("plan", "simferry.plan({})", "sim_plan({})"),
+    "note": Verb("note", "simferry.open({}).note", "sim_note({})"),
+    "diff": Verb("diff", "simferry.diff({})", "sim_diff({})"),
     "list": Verb("list", "simferry.runs({})", "sim_list({})"),
     "doctor": Verb("doctor", None, "simferry_doctor({})"),
     "image build": Verb("image build", "simferry.images.build(simferry.images.recipe({}))", "image_build({})"),

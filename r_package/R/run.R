@@ -45,6 +45,8 @@
 #' @param keep_files `[logical(1)]` keep the files that a function writes into its working directory, see
 #'   [sim_artifacts()]. Files of scripts and programs are always kept.
 #' @param fresh `[logical(1)]` compute all replications, also those that an earlier run in the same store has.
+#' @param name `[character(1)]` a name by which the run can be found; several runs may have the same.
+#' @param note `[character(1)]` a note on the run; [sim_note()] changes it.
 #' @param detach `[logical(1)]` return at once. The run continues in the background, also after R has ended;
 #'   [sim_watch()] follows it.
 #' @return A run: an object of class `simferry_run`. `print()` shows its progress, `as.data.frame()` is
@@ -72,7 +74,8 @@
 sim_run <- function(simulation, design = NULL, replications = NULL, seed = NULL, function_name = NULL, args = NULL,
                     include = NULL, constants = list(), packages = character(), results_file = NULL, inputs = NULL,
                     common = NULL, store = NULL, backend = NULL, workers = NULL, cores = NULL, on_error = NULL,
-                    replication_timeout = NULL, retries = NULL, keep_files = FALSE, fresh = FALSE, detach = FALSE) {
+                    replication_timeout = NULL, retries = NULL, keep_files = FALSE, fresh = FALSE,
+                    name = NULL, note = NULL, detach = FALSE) {
   simulation <- as_simulation(simulation, substitute(simulation), constants, packages)
   suspendInterrupts({   # what has begun is followed, and stopped in good order
     made <- bridge("run",
@@ -80,7 +83,7 @@ sim_run <- function(simulation, design = NULL, replications = NULL, seed = NULL,
       function_name = function_name, args = args, include = include, results_file = results_file, inputs = inputs,
       common = common, store = store, backend = backend, workers = workers, cores = cores, on_error = on_error,
       replication_timeout = replication_timeout, retries = retries,
-      keep_files = if (!isFALSE(keep_files)) keep_files, fresh = fresh
+      keep_files = if (!isFALSE(keep_files)) keep_files, fresh = fresh, name = name, note = note
     )
     run <- new_run(made)
     message("run ", run$id, ": ", counted(made$conditions, "condition"), " x ",

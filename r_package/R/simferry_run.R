@@ -9,7 +9,8 @@ format.simferry_run <- function(x, ...) {
   now <- tryCatch(ask("status", x), simferry_error_run_not_found = function(e) NULL)
   if (is.null(now)) return(c(paste("<simferry run>", x$id), paste("its folder is gone:", x$folder)))
   parameters <- if (length(now$parameters)) paste0(" (", paste(now$parameters, collapse = ", "), ")")
-  c(paste("<simferry run>", x$id),
+  c(paste0("<simferry run> ", x$id, if (nzchar(now$name)) paste0(" (", now$name, ")")),
+    if (nzchar(now$note)) paste("note:", now$note),
     paste0(counted(now$conditions, "condition"), parameters, " x ", counted(now$replications, "replication"), ", seed ",
            x$seed),
     paste0(now$state, ": ", number(now$done), " of ", number(now$total), " replications done, ", number(now$failed),

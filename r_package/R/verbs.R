@@ -6,7 +6,7 @@
 #' replications, with the run's own copy of the code. `sim_extend()` adds replications; existing ones do not change.
 #'
 #' @param run a run of [sim_run()] or [sim_open()], or `[character(1)]` its id, the beginning of it, its folder or
-#'   address (`"s3://bucket/folder/RUN"`), or `"latest"`.
+#'   address (`"s3://bucket/folder/RUN"`), its name, or `"latest"`.
 #' @param store `[character(1)]` the folder in which runs live, or an address such as `"s3://bucket/folder"`, where
 #'   `run` is an id. `NULL`: `SIMFERRY_STORE`, or `./simferry-runs`.
 #' @param job `[character(1)]` one job's name, as `sim_status()` lists them. `NULL`: all.
@@ -209,8 +209,8 @@ sim_artifacts <- function(run, condition, replication, store = NULL)
 #' The runs of a store
 #'
 #' @inheritParams verbs
-#' @return `sim_list()`: a data frame, a row per run, oldest first: `run`, `created`, `state`, `conditions`, `done`,
-#'   `total`, `failed`, `seed`, `folder` (or address). `sim_open()`: the run.
+#' @return `sim_list()`: a data frame, a row per run, oldest first: `run`, `name`, `created`, `state`, `conditions`,
+#'   `done`, `total`, `failed`, `seed`, `folder` (or address), `note`. `sim_open()`: the run.
 #' @section Errors: `simferry_error_run_not_found`: there is no such run; the nearest ones are named.
 #' @examplesIf simferry:::python_is_there()
 #' sim_list(store = tempfile())

@@ -1,6 +1,7 @@
 """Runs of a store, found by their names."""
 
 import json
+from dataclasses import replace
 
 import pytest
 import simferry as sf
@@ -29,6 +30,18 @@ def test_a_run_is_found_by_id_beginning_folder_and_latest(hand_made, tmp_path, m
         assert home.find(name).id == first.id
     assert home.find("latest").id == second.id
     assert [run.id for run in home.folders()] == [first.id, second.id]
+
+
+def test_a_run_is_found_by_its_name_and_several_of_one_name_are_all_told(tmp_path):
+    home = Store(tmp_path)
+    first, second, other = (home.create("power", replace(RECORD, name=name)) for name in ("paper", "pow", "paper 2"))
+    assert home.find("paper").id == first.id and home.find("paper 2").id == other.id
+    assert home.find("pow").id == second.id  # and not one of all whose id begins so
+    third = home.create("power", replace(RECORD, name="paper"))
+    with pytest.raises(RunNotFound, match=r"2 runs in .* have the name paper:") as error:
+        home.find("paper")
+    assert first.id in str(error.value) and third.id in str(error.value) and other.id not in str(error.value)
+    assert home.find(third.id).id == third.id
 
 
 def test_a_run_that_is_not_there_offers_the_nearest(hand_made, tmp_path):

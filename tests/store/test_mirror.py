@@ -335,3 +335,15 @@ def test_a_forked_process_says_that_it_cannot_use_the_store(place, script):
     assert "it was forked from one that has used an object store" in said and "spawn" in said
     with multiprocessing.get_context("spawn").Pool(1) as pool:
         assert pool.apply_async(how_many_done, [run.address]).get(40) == "40"
+
+
+def test_notes_are_in_the_store_and_change(place, script, machine, s3):
+    run = sf.run(script, store=place, name="paper", note="first", **SWEEP)
+    assert (run.name, run.note) == ("paper", "first")
+    machine("second")
+    there = sf.open("paper", place)
+    assert there.note == "first"
+    there.note = "second"
+    assert (run.note, there.note) == ("second", "second") and "note.txt" in keys(s3, place, f"{run.id}/")
+    run.note = ""
+    assert there.note == ""

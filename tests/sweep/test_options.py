@@ -101,8 +101,13 @@ def test_python(script):
             with pytest.raises(UsageError) as error:
                 verb(script, **given)
             assert str(error.value).startswith(expected(backend, option, value, "python"))
-    with pytest.raises(UsageError, match="has no option name"):
-        sf.run(script, replications=2, name="mine")
+    with pytest.raises(UsageError, match="has no option title"):
+        sf.run(script, replications=2, title="mine")
+    for name in ("", " ", "a/b", "a\\b", "two\nlines", "latest", "x" * 101):
+        with pytest.raises(UsageError, match=r"name is .*; it has to be a name of at most 100 characters, in one line"):
+            sf.run(script, replications=2, name=name)
+    with pytest.raises(UsageError, match=r"note is .*; it has to be a text of at most 10,000 bytes"):
+        sf.run(script, replications=2, note="ü" * 5001)
 
 
 def test_several_faults_are_one_error(script):

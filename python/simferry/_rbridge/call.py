@@ -17,7 +17,7 @@ from typing import Any
 
 from ..hints import Face, speaking
 from ..r.serialization import Vector, decode, encode
-from . import designs, images, interrupts, loops, runs  # noqa: F401  for their verbs
+from . import designs, images, interrupts, loops, manage, runs  # noqa: F401  for their verbs
 from .arguments import VERBS, Arguments, check_texts
 from .drivers import become, forget_aws
 from .words import described, warnings_and_notes

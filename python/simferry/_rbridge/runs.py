@@ -83,7 +83,7 @@ def run(given: Arguments) -> Arguments:
         drivers[new.address] = order(new, {"verb": "run"})
 
     new = begin(sweep_of(given), on_start=started, detach=drive)
-    return {**head_of(new), **start, "note": new.note}
+    return {**head_of(new), **start, "note": new.backend_note}
 
 
 @verb
@@ -137,6 +137,7 @@ def list_(given: Arguments) -> Vector:
     heads, states = [found for found, _ in there], [now for _, now in there]
     columns: Arguments = {
         "run": Vector("string", [found.id for found in heads]),
+        "name": Vector("string", [found.name for found in heads]),
         "created": Vector("string", [found.record["created"][:19] for found in heads]),
         "state": Vector("string", [now.state for now in states]),
     }
@@ -145,6 +146,7 @@ def list_(given: Arguments) -> Vector:
     counts["seed"] = [found.seed for found in heads]
     columns |= {name: np.array(values, dtype=np.int64) for name, values in counts.items()}
     columns["folder"] = Vector("string", [found.address for found in heads])
+    columns["note"] = Vector("string", [found.note for found in heads])
     return data_frame(columns, len(heads))
 
 
@@ -157,7 +159,7 @@ def status(given: Arguments) -> Arguments:
     now = found.status()
     out = {**head_of(found), **progress_fields(now), "jobs": now.jobs, "dollars": now.dollars}
     out |= {"per_second": now.per_second, "seconds_left": now.seconds_left}
-    out["pause"] = found._folder.seconds_between_looks
+    out |= {"name": found.name, "note": found.note, "pause": found._folder.seconds_between_looks}
     if process is None:
         return out
     if not ended:

@@ -18,8 +18,8 @@ def announce(made: Any, taken_over: int, seed_was_drawn: bool) -> None:
     drawn = ", drawn" if seed_was_drawn else ""
     size = f"{counted(record['conditions'], 'condition')} x {counted(record['replications'], 'replication')}"
     click.echo(f"run {made.id}: {size}, seed {made.seed}{drawn}")
-    if made.note:
-        click.echo(made.note)
+    if made.backend_note:
+        click.echo(made.backend_note)
     if taken_over:
         click.echo(
             f"{taken_over:,} of {total:,} replications were computed by earlier runs and are taken over "

@@ -45,7 +45,7 @@ def options_of_computing() -> list[Any]:
     from ..sweep.options import RunOptions
     from .options import options_of
 
-    return options_of(RunOptions, "on_error", "replication_timeout", "retries", "keep_files", "fresh")
+    return options_of(RunOptions, "on_error", "replication_timeout", "retries", "keep_files", "fresh", "name", "note")
 
 
 def sweep_of(simulation: str, parameters: tuple[str, ...], table: str | None, **given: Any) -> "Sweep":

@@ -311,15 +311,16 @@ def list_(store: str | None, as_json: bool) -> None:
     rows = []
     for found, now in runs.standing(store):
         state = f"{now.state} (pilot)" if found.record.get("pilot") else now.state
-        record = {"run": found.id, "created": found.record["created"][:19], "state": state}
+        record = {"run": found.id, "name": found.name, "created": found.record["created"][:19], "state": state}
         record |= {"conditions": found.record["conditions"], "done": now.done, "total": now.total}
-        rows.append({**record, "failed": now.failed, "seed": found.seed})
+        rows.append({**record, "failed": now.failed, "seed": found.seed, "note": found.note})
     if as_json:
         print_json(rows)
     elif rows:
         import pandas as pd
 
-        show(pd.DataFrame(rows), False)
+        unused = [name for name in ("name", "note") if not any(row[name] for row in rows)]
+        show(pd.DataFrame(rows).drop(columns=unused), False)
     else:
         from ..store.places import store_at
 

@@ -79,7 +79,7 @@ class Store:
         return sorted(found, key=lambda run: (run.record.created, run.id))
 
     def find(self, name: str | Path) -> RunFolder:
-        """A run by its id, its folder, the beginning of its id, or `latest`. Raises RunNotFound."""
+        """A run by its id, its folder, its name, the beginning of its id, or `latest`. Raises RunNotFound."""
         text = str(name)
         if text == "latest":
             folders = self.folders()
@@ -90,6 +90,15 @@ class Store:
         folder = Path(text).expanduser().absolute()
         if text not in ids and (folder / "run.json").exists():
             return Store(folder.parent).folder(folder.name)
+        named = [] if text in ids else [run for run in self.folders() if text and run.record.name == text]
+        if len(named) == 1:
+            return named[0]
+        if named:
+            listed = "\n".join(f"  {run.id}, of {run.record.created[:16].replace('T', ' ')}" for run in named)
+            raise RunNotFound(
+                f"{len(named)} runs in {self.address} have the name {text}:\n{shown(listed)}",
+                "Use the id of one of them.",
+            )
         begin = [run_id for run_id in ids if text and run_id.startswith(text)]
         if text in ids or len(begin) == 1:
             return self.folder(text if text in ids else begin[0])

@@ -28,7 +28,7 @@ from .folder_store import Store, warn_of_skipped
 from .keys import BlockName, JobId
 from .objects import ObjectNotFound, Objects
 from .records import PlanRecord, RunRecord
-from .run_folder import CANCELLED, RunFolder, read_block, read_plan
+from .run_folder import CANCELLED, NOTE, RunFolder, read_block, read_plan
 
 RECORD, PLAN_RECORD = "run.json", "plan.json"
 UNPUBLISHED = "run.json.unpublished"
@@ -64,6 +64,8 @@ class RemoteStore(Store):
         if found:
             write_files(self.path, found)
             return self.folder(str(name))
+        if whole and _is_id(str(name)):
+            (self.path / str(name) / RECORD).unlink(missing_ok=True)
         return super().find(name)
 
     def check(self) -> None:
@@ -186,6 +188,16 @@ class RemoteRunFolder(RunFolder):
     def bring_input(self, name: str) -> Path:
         self._bring(f"input/{name}/")
         return super().bring_input(name)
+
+    def read_note(self) -> str:
+        found = list(self.objects.find_many([NOTE], records.MOST_BYTES))  # it may change at any time
+        return found[0][1].decode(errors="replace") if found else ""
+
+    def write_note(self, text: str) -> None:
+        if self._has(UNPUBLISHED):
+            super().write_note(text)
+        else:
+            self.objects.put(NOTE, text.encode())
 
     # ---- plans ----
 

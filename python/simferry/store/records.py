@@ -90,6 +90,10 @@ def _own_code(value: Any) -> str:
     return next(filter(None, (_fields(one, {"name": _text, "path": _text, "hash": _text}) for one in value)), "")
 
 
+def _git(value: Any) -> str:
+    return _fields(value, {"commit": _text, "clean": _or_none(_logical)})
+
+
 _text, _logical = _a(str, "a text"), lambda value: "" if isinstance(value, bool) else "true or false"
 _object = _a(dict, "an object")
 _number = _a((int, float), "a number")
@@ -112,7 +116,7 @@ _RUN: dict[str, Check] = {
     "streams": _or_none(_a((int, str, dict, list), "a version")), "parameters": _parameters, "common": _common,
     "simulation": lambda value: _simulation(value), "options": lambda value: _fields(value, _OPTIONS),
     "environment": _object, "inputs?": lambda value: _inputs(value), "code_hash": _text, "image?": _or_none(_text),
-    "own_code?": lambda value: _own_code(value),
+    "own_code?": lambda value: _own_code(value), "name?": _text, "git?": lambda value: _or_none(_git)(value),
 }  # fmt: skip
 _PLAN: dict[str, Check] = {
     "reason": _text, "replications": _whole(1), "jobs": _whole(0, MOST_JOBS), "to_do": _whole(0, 2**63),
@@ -191,7 +195,7 @@ class RunRecord:
 
     version: of the simferry that wrote it. created: ISO 8601. simulation: as Simulation.spec() returns it. parameters: types by
     name. streams: version of the rules for random numbers. own_code: None if an old version wrote the file, which did not look for
-    own code. written: the whole file; empty before it is read.
+    own code. name: that its user gave; empty if none. git: see system/git.py. written: the whole file; empty before it is read.
     """
 
     version: str = ""
@@ -209,6 +213,8 @@ class RunRecord:
     environment: dict[str, Any]
     image: str | None = None
     pilot: bool = False
+    name: str = ""
+    git: dict[str, Any] | None = None
     options: RecordedOptions
     written: dict[str, Any] = field(default_factory=dict, compare=False)
 
@@ -221,7 +227,8 @@ class RunRecord:
 
     def content(self) -> dict[str, Any]:
         """The fields of run.json; the store adds the id and the format."""
-        absent = ["written", *(["own_code"] if self.own_code is None else [])]
+        absent = ["written", *(one for one in ("own_code", "git") if getattr(self, one) is None)]
+        absent += [] if self.name else ["name"]
         return {**_named(self, *absent), "options": _named(self.options)}
 
 

@@ -1,6 +1,7 @@
 """A run folder: its layout, and how it is read and written.
 
 run.json            the record of the run; never changes
+note.txt            the user's note on the run, if there is one
 conditions.csv      id and parameters
 plan/NNNN/          one per submission: plan.json, and a folder with a file `job` per job
 code/               the script, its helper files, constants, the worker
@@ -28,9 +29,11 @@ from ..system import untrusted
 from ..system.files import sync, write_whole, writing
 from . import records
 from .keys import BlockName, JobId
+from .records import MOST_BYTES as MOST_RECORD
 from .records import PlanRecord, RunRecord
 
 CANCELLED = "cancelled"
+NOTE = "note.txt"
 LOCK = "driver.lock"  # in jobs/; the driver of the run holds it
 MOST_BYTES = 1 << 32  # of a block, and of conditions.csv
 FORMAT = 2  # of run folders; a newer simferry writes higher numbers
@@ -70,7 +73,7 @@ class RunFolder:
     """
 
     seconds_between_looks = 0.25
-    note = ""  # of the backend; shown when the run is created
+    backend_note = ""  # of a new run, on where it computes
 
     def __init__(self, path: Path, home: Home) -> None:
         self.path, self.home = path, home
@@ -123,6 +126,15 @@ class RunFolder:
     def bring_input(self, name: str) -> Path:
         """Copy an uploaded input to this machine. Returns its folder."""
         return self.path / "input" / name
+
+    def read_note(self) -> str:
+        """The user's note on the run; empty if there is none."""
+        return (untrusted.read(self.path, NOTE, MOST_RECORD) or b"").decode(errors="replace")
+
+    def write_note(self, text: str) -> None:
+        """Replace the user's note."""
+        with writing(self.path):
+            write_whole(self.path / NOTE, text.encode())
 
     def remove(self) -> None:
         shutil.rmtree(self.path, ignore_errors=True)

@@ -6,6 +6,7 @@ values are checked here, with the same messages; each spells the option as the u
 """
 
 import math
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from numbers import Integral, Real
@@ -17,11 +18,13 @@ from ..errors import UsageError, nearest
 from ..hints import Face, Literal, Option, Part, Text, Words, lines
 
 MOST = 2**31 - 1  # R's largest integer
+MOST_NOTE = 10_000  # bytes
 
 
 class OptionSpec(NamedTuple):
     """help: one sentence. metavar: stands for a value in the shell's help. unit: of a number. default: in words. minimum,
-    maximum: smallest and largest value; above: values are greater than this. known: raises UsageError for an unknown text.
+    maximum: smallest and largest value; above: values are greater than this. fits: what a text has to be, in words, if it is wrong;
+    else empty. known: raises UsageError for an unknown text.
     kept: simferry sets it in the record of a run; users can't give it."""
 
     help: str
@@ -32,6 +35,7 @@ class OptionSpec(NamedTuple):
     above: float | None = None
     maximum: float = math.inf
     choices: tuple[str, ...] = ()
+    fits: Callable[[str], str] | None = None
     known: Callable[[str], object] | None = None
     kept: bool = False
 
@@ -89,6 +93,18 @@ def _instance(name: str) -> None:
     from ..aws.instances import instance
 
     instance(name)
+
+
+def _run_name(text: str) -> str:
+    fits = (
+        text.strip() and text.isprintable() and len(text) <= 100 and not re.search(r"[/\\]", text) and text != "latest"
+    )
+    return "" if fits else "a name of at most 100 characters, in one line, without slashes, and not latest"
+
+
+def _note(text: str) -> str:
+    fits = len(text.encode(errors="replace")) <= MOST_NOTE and not re.search("[\ud800-\udfff]", text)
+    return "" if fits else f"a text of at most {MOST_NOTE:,} bytes"
 
 
 Workers = Annotated[int | None, OptionSpec("Cores to use", "N", "cores", default="all", minimum=1, maximum=MOST)]
@@ -223,6 +239,10 @@ class RunOptions(Options):
     ] = 2  # fmt: skip
     keep_files: Annotated[bool, OptionSpec("Keep files that a function writes into its working directory")] = False
     fresh: Annotated[bool, OptionSpec("Compute again what an earlier run has computed")] = False
+    name: Annotated[str | None, OptionSpec("A name for the run; several may have the same", "NAME", fits=_run_name)] = (
+        None
+    )
+    note: Annotated[str | None, OptionSpec("A note on the run, which can be changed later", "TEXT", fits=_note)] = None
     chunk_size: Annotated[int | None, OptionSpec("replications to a stretch", kept=True, minimum=1, maximum=MOST)] = (
         None
     )
@@ -362,6 +382,8 @@ def _checked(field: Field, value: Any) -> Any:
             return _known(option, parts)
     if not isinstance(value, (str, Path) if field.kind in ("path", "paths") else str):
         raise _Unfit("a text, or several" if field.kind in ("texts", "paths") else "a text")
+    if option.fits and (problem := option.fits(str(value))):
+        raise _Unfit(problem)
     return _known(option, value)
 
 

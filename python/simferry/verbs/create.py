@@ -19,6 +19,7 @@ from ..sweep.conditions import write_conditions
 from ..sweep.inputs import record_of, write_inputs
 from ..sweep.sweep import Sweep
 from ..system.files import writing
+from ..system.git import commit_of
 from .check import check
 
 
@@ -50,8 +51,10 @@ def create(sweep: Sweep, pilot: bool = False) -> RunFolder:
     environment = {} if foreground.substitute else simulation.environment
     record = _record(sweep, replications, prepared, environment, pilot)
     folder = home.create(simulation.name, record)
-    folder.note = prepared.note
+    folder.backend_note = prepared.note
     try:
+        if options.note and not pilot:
+            folder.write_note(options.note)
         write_conditions(folder, design)
         with writing(folder.path):
             simulation.write_code(folder.path / "code")
@@ -83,6 +86,8 @@ def _record(sweep: Sweep, replications: int, prepared: Prepared, environment: di
         environment=environment,
         image=prepared.image_digest,
         pilot=pilot,
+        name="" if pilot else options.name or "",
+        git=commit_of(simulation.folder, [] if simulation.path is None else [simulation.path]),
         options=RecordedOptions(
             backend=sweep.backend.table,
             backend_options={**sweep.backend.given(), **prepared.options},

@@ -36,6 +36,8 @@ def run(
     retries: int = 2,
     keep_files: bool = False,
     fresh: bool = False,
+    name: str | None = None,
+    note: str | None = None,
     on_progress: ProgressCallback | None = None,
     on_start: Callable[[Run, int, bool], None] | None = None,
     detach: bool | Callable[[Run], Any] = False,
@@ -61,6 +63,7 @@ def run(
     retries: how often replications that a lost job left undone are tried again.
     keep_files: keep the files that a function writes into its working directory; those of scripts and commands are always kept.
     fresh: compute everything, even what an earlier run in the same store has computed.
+    name: by which the run can be found; several runs may have the same. note: text on the run; `run.note` changes it.
     on_progress: called with a `Progress` while it runs; None shows a bar where standard error is a terminal.
     on_start: called once with the run, how many replications earlier runs had computed, and whether the seed was drawn.
     detach: return at once; the run goes on in the background. A function is called with the run instead, and makes it go on.
@@ -71,7 +74,7 @@ def run(
         simulation, design, replications=replications, seed=seed, function=function, args=args, include=include,
         constants=constants, results_file=results_file, inputs=inputs, common=common, store=store, backend=backend,
         cores=cores, on_error=on_error, replication_timeout=replication_timeout, retries=retries,
-        keep_files=keep_files, fresh=fresh, **backend_options,
+        keep_files=keep_files, fresh=fresh, name=name, note=note, **backend_options,
     )  # fmt: skip
     folder = create(sweep)
     new = Run(folder)

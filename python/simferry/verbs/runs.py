@@ -24,6 +24,7 @@ from ..store.places import find_run, store_at
 from ..store.run_folder import RunFolder
 from ..sweep import own_code
 from ..sweep.conditions import check_key, read_conditions
+from ..sweep.options import RunOptions, check
 from ..sweep.sweep import check_replications
 from ..system.untrusted import Tree
 from .compute import ProgressCallback, backend_of_run, compute
@@ -88,9 +89,23 @@ class Run:
         return f"<Run {self.id}: {now.state}, {now.done:,} of {now.total:,} replications{failed}, in {self.address.rpartition(os.sep)[0]}>"
 
     @property
+    def name(self) -> str:
+        """The name that it was given; else empty."""
+        return self._folder.record.name
+
+    @property
     def note(self) -> str:
-        """A note on where a new run computes; else empty."""
-        return self._folder.note
+        """The user's note on the run; else empty. It can be changed: `run.note = "seed of the paper"`."""
+        return self._folder.read_note()
+
+    @note.setter
+    def note(self, text: str) -> None:
+        self._folder.write_note(check(RunOptions, {"note": text}).note or "")
+
+    @property
+    def backend_note(self) -> str:
+        """What the backend says of where a new run computes; else empty."""
+        return self._folder.backend_note
 
     def design(self) -> "pd.DataFrame":
         """The conditions: pandas.DataFrame of condition (from 1) and the parameters."""
@@ -293,9 +308,9 @@ class Run:
 def open(name: str | Path, store: str | Path | None = None) -> Run:
     """An existing run.
 
-    name: the id or its beginning, the folder or address, or "latest". store: where to look, as for `run`.
+    name: the run's id or its beginning, its name, its folder or address, or "latest". store: where to look, as for `run`.
 
-    Raises RunNotFound, with the most similar names.
+    Raises RunNotFound, with the most similar names, or with all runs of this name.
     """
     return Run(find_run(name, store))
 

@@ -25,9 +25,10 @@ def column(values) -> blocks.Column:
     )
 
 
-def block_of(done, results=(), failures=(), warned=(), outputs=()) -> blocks.Block:
+def block_of(done, results=(), failures=(), warned=(), outputs=(), files=()) -> blocks.Block:
     """A block. done: (condition, replication) or (condition, replication, False) for failed ones. results: dicts of columns,
-    condition and replication among them. failures, warned, outputs: tuples that begin with condition and replication."""
+    condition and replication among them. failures, warned, outputs: tuples that begin with condition and replication.
+    files: (condition, replication, name, content)."""
 
     def table(name, columns):
         return blocks.Table(name, len(columns["condition"]), {n: column(v) for n, v in columns.items()})
@@ -44,6 +45,12 @@ def block_of(done, results=(), failures=(), warned=(), outputs=()) -> blocks.Blo
         if rows:
             names = ("condition", "replication", *fields)
             tables.append(table(name, dict(zip(names, map(list, zip(*rows, strict=True)), strict=True))))
+    if files:
+        names = dict(
+            zip(("condition", "replication", "name"), map(list, zip(*(f[:3] for f in files), strict=True)), strict=True)
+        )
+        tables.append(table("outputs", names))
+        tables[-1].columns["content"] = blocks.raws([f[3] for f in files])
     return blocks.Block({"run": "made by hand"}, tables)
 
 

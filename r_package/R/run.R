@@ -24,7 +24,8 @@
 #' @param constants `[named list]` further arguments of the function, the same in every replication; they are sent once.
 #' @param packages `[character]` names of packages to attach, in addition to those that the function is found to use.
 #' @param results_file `[character(1)]` name of the file that a whole script writes into its output folder. Its rows
-#'   become the results: CSV, JSON or numbers.
+#'   become the results: CSV or another table with a header, JSON, .rds, .RData or numbers. Or a pattern with `*`, `?` and
+#'   placeholders: `"results/out_{n}_{replication}.csv"`.
 #' @param inputs `[named character]` files that the simulation reads: by name the path of a file or folder, or an
 #'   address in S3, such as `c(data = "data.csv")`. The simulation finds each in the folder
 #'   `file.path(Sys.getenv("SIMFERRY_INPUT"), "data")`, in containers /opt/ml/processing/input/data. Or a list, whose

@@ -1,5 +1,6 @@
 """What the results files of scripts hold, and the columns that they become."""
 
+import gzip
 import math
 
 import pytest
@@ -32,6 +33,15 @@ from simferry.results.table import table
         ("numbers.txt", " 1.5 2e-3\nNA -Inf\n", {"value_1": ["1.5"], "value_2": ["2e-3"], "value_3": ["NA"], "value_4": ["-Inf"]}),
         ("answer", "42\n", {"value": ["42"]}),
         ("answer", "", {}),
+        # write.table() by default, with tabs, and with decimal commas; print() of a data frame
+        ("r.txt", '"n" "m"\n"1" 10 0.5\n"2" 20 NA\n', {"row_name": ["1", "2"], "n": ["10", "20"], "m": ["0.5", "NA"]}),
+        ("r.txt", '"x"\n"1" 0.5\n', {"row_name": ["1"], "x": ["0.5"]}),
+        ("r.dat", "n\tm\n10\t0.5\n", {"n": ["10"], "m": ["0.5"]}),
+        ("r.txt", "n;m\n10;0,5\n", {"n": ["10"], "m": ["0.5"]}),
+        ("out", "mean sd\n0.5 0.1\n", {"mean": ["0.5"], "sd": ["0.1"]}),
+        ("out", "mean\n0.5\n0.7\n", {"mean": ["0.5", "0.7"]}),
+        ("out.txt", '{"a": 1}', {"a": [1]}),
+        ("r.csv.gz", gzip.compress(b"a\n1\n") + gzip.compress(b"2\n"), {"a": ["1", "2"]}),
     ],
 )  # fmt: skip
 def test_what_a_results_file_holds(name, text, expected):
@@ -48,6 +58,19 @@ def test_what_a_results_file_holds(name, text, expected):
         ("r.json", '{"a": [1], "b": [1, 2]}', "different lengths"),
         ("answer", "1 two 3", "'two' is not a number"),
         ("answer", "1_000", "'1_000' is not a number"),
+        (
+            "r.txt",
+            "mean is 0.5\nsd is 1",
+            "no table: .* It looks like text that begins with 'mean is 0.5'. What is read: CSV",
+        ),
+        ("r.txt", '"1" 0.3 0.2\n"2" 0.1 0.3\n', "is not a number, and it is no table"),
+        ("r.csv", '{"a": 1}', "it looks like JSON. What is read"),
+        ("r.json", "a,b\n1,2\n", "it is not JSON .* looks like text that begins with 'a,b'"),
+        ("r.rds", "a\n1\n", "it looks like text that begins with 'a', not like what saveRDS"),
+        ("r.xlsx", b"PK\3\4rest", "it looks like a zip archive .*xlsx.* What is read"),
+        ("r.csv", b"\x80\4rest", "it looks like a pickle of Python, which is never opened"),
+        ("r.rds", b"A\n3\n", "ASCII form"),
+        ("r.csv.gz", gzip.compress(b"a\n1\n")[:-9], "it is compressed, and cut short"),
     ],
 )
 def test_why_a_results_file_cannot_be_read(name, text, why):
@@ -93,6 +116,28 @@ def test_a_results_file_that_cannot_be_read_is_a_failure_with_its_reason(hand_ma
     found = collect(made.run)
     assert values(found.replications, "ok") == [True] * 3 and values(found.results, "a") == [1, 2, 3]
     assert found.failures.num_rows == 0
+
+
+def test_several_files_of_a_replication_are_told_apart_by_a_column(hand_made):
+    made = hand_made(sf.grid(n=1), replications=2, simulation={"results_file": "*"})
+    one = [(1, 1, "a.csv", b"x\n1\n"), (1, 1, "b.csv", b"x\n2\n")]
+    made.add([(1, 1), (1, 2)], files=[*one, (1, 2, "a.csv", b"x,file\n3,z\n"), (1, 2, "c.json", b'{"x": "NA"}')])
+    out = table(made.run)
+    assert values(out, "replication") == [1, 1, 2, 2] and values(out, "x") == ["1", "2", "NA", "3"]
+    assert values(out, "file") == ["a.csv", "b.csv", "c.json", "z"] and values(out, "file_1") == [
+        None,
+        None,
+        None,
+        "a.csv",
+    ]
+
+
+def test_two_files_of_one_name_are_refused(hand_made):
+    made = hand_made(sf.grid(n=1), replications=1, simulation={"results_file": "r_{n}.csv"})
+    made.add([(1, 1)], files=[(1, 1, "r_1.csv", b"x\n1\n"), (1, 1, "r_1.0.csv", b"x\n2\n")])
+    assert values(collect(made.run).failures, "message") == [
+        "r_1.csv and r_1.0.csv are both r_{n}.csv: one of them is too many"
+    ]
 
 
 def test_a_column_named_like_an_id_in_a_results_file_is_renamed(hand_made):

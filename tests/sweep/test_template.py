@@ -1,8 +1,11 @@
 """Arguments of scripts and commands, made from a template."""
 
+import re
+
 import pytest
 from simferry import grid
-from simferry.sweep.template import as_argument, rendered_arguments
+from simferry.errors import SimulationError
+from simferry.sweep.template import as_argument, rendered_arguments, results_name, results_patterns
 
 
 @pytest.mark.parametrize(
@@ -38,3 +41,41 @@ def test_arguments_are_made_from_the_template():
         ("--args", "10", "--name=a b {x}", "0"),
         ("--args", "2.5", "--name=a b {x}", "0"),
     ]
+
+
+@pytest.mark.parametrize(
+    ("given", "name"),
+    [("r.csv", "r.csv"), ("out/*.csv", "out/*.csv"), ("/opt/ml/processing/output/a/r.csv", "a/r.csv")],
+)
+def test_results_files_are_named_in_the_output_folder(given, name):
+    assert results_name(given) == name
+
+
+@pytest.mark.parametrize(
+    "given", ["/tmp/r.csv", "../r.csv", "~/r.csv", "C:/r.csv", "/opt/ml/processing/r.csv", "a/../../r.csv"]
+)
+def test_results_files_elsewhere_are_refused(given):
+    with pytest.raises(SimulationError, match="outside of the script's output folder"):
+        results_name(given)
+    with pytest.raises(SimulationError, match="names a folder"):
+        results_name("results/")
+
+
+@pytest.mark.parametrize(
+    ("name", "matches", "others"),
+    [
+        ("r_{n}.csv", ["r_100000.csv", "r_1e+05.csv", "r_100000.0.csv"], ["r_1.csv", "r_100000xcsv", "a/r_100000.csv"]),
+        ("*_{s}.c?v", ["x_a+b.csv", "_a+b.c-v"], ["x_aab.csv", "d/x_a+b.csv", "x_a+b.cv"]),
+        ("**/r{{1}}.csv", ["r{1}.csv", "a/b/r{1}.csv"], ["ar{1}.csv"]),
+    ],
+)
+def test_patterns_of_results_files(name, matches, others):
+    design = grid(n=[100000], s=["a+b"])
+    (pattern,) = results_patterns({"results_file": name, "language": "r"}, design)
+    assert [text for text in [*matches, *others] if re.fullmatch(pattern, text)] == matches
+
+
+def test_a_name_is_no_pattern_and_a_placeholder_needs_a_parameter():
+    assert results_patterns({"results_file": "out[1].csv", "language": "r"}, grid(n=[1])) is None
+    with pytest.raises(SimulationError, match="no parameter 'm' in the design"):
+        results_patterns({"results_file": "out_{m}.csv", "language": "r"}, grid(n=[1]))

@@ -149,6 +149,46 @@ def test_results_files_become_rows(tmp_path, go, name, text, expected):
     assert name in files(run)
 
 
+PATTERN = {
+    "R": 'a <- commandArgs(TRUE); dir.create("out"); n <- as.numeric(a[1])\n'
+    'for (k in 1:2) saveRDS(data.frame(n = n, k = k), paste0("out/", k, "_", n, "_", a[2], ".rds"))\nwriteLines("x", "log.txt")',
+    "py": "import sys, os, json\nos.mkdir('out')\nn = float(sys.argv[1])\n"
+    "for k in (1, 2):\n    json.dump({'n': n, 'k': k}, open(f'out/{k}_{n}_{sys.argv[2]}.json', 'w'))",
+}
+
+
+@pytest.mark.parametrize("language", ["R", "py"])
+def test_a_pattern_of_results_files_has_the_conditions_values_as_scripts_write_them(tmp_path, go, language):
+    require("r", language == "py" or shutil.which("Rscript") is not None, "Rscript is not on the PATH")
+    script = write(tmp_path, f"s.{language}", PATTERN[language])
+    design, ending = sf.grid(n=[0.5, 100000]), "rds" if language == "R" else "json"
+    run = go(script, design, 2, args="{n} {replication}", results_file=f"out/*_{{n}}_{{replication}}.{ending}")
+    found = run.results()
+    assert run.status().failed == 0, run.errors()["message"].tolist()
+    assert found["n_result" if "n_result" in found else "n"].tolist() == [0.5] * 4 + [100000] * 4
+    written_n = {"R": "1e+05", "py": "100000.0"}[language]
+    assert found["k"].tolist() == [1, 2] * 4 and found["file"].iloc[-1] == f"out/2_{written_n}_2.{ending}"
+    one = go(
+        script, design, 2, args="{n} {replication}", results_file=f"out/1_{{n}}_{{replication}}.{ending}", fresh=True
+    )
+    assert one.results()["k"].tolist() == [1] * 4 and "file" not in one.results()
+    value = run.replay(2, 1)
+    assert len(value) == 2
+
+
+@pytest.mark.parametrize("language", ["R", "sh"])
+def test_a_results_file_that_was_not_written_is_told_with_what_was(tmp_path, go, language):
+    code = {
+        "R": "writeLines('1', 'a.txt'); dir.create('b'); writeLines('1', 'b/c.txt')",
+        "sh": "echo 1 > a.txt; mkdir b; echo 1 > b/c.txt",
+    }
+    require("r", language == "sh" or shutil.which("Rscript") is not None, "Rscript is not on the PATH")
+    script = shell(tmp_path, code["sh"]) if language == "sh" else write(tmp_path, "s.R", code["R"])
+    for name in ("r.csv", "r*.csv"):
+        message = go(script, None, 1, args="", results_file=name).errors()["message"][0]
+        assert message.endswith(f"ended without writing {name} in its output folder. It wrote: a.txt, b/c.txt")
+
+
 def test_results_files_that_are_not_there_or_not_utf8(tmp_path, go):
     script = shell(tmp_path, "[ $1 = 1 ] || printf 'x\\nn\\351e\\n' > r.csv")
     run = go(script, args="{replication}", results_file="r.csv")

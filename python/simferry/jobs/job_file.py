@@ -3,7 +3,7 @@
 facts        which run, plan and job; the kind of simulation; cores and limits
 stretches    condition, first replication, count, and for R the generator's state at the first replication
 conditions   id, 128-bit key (four integers); of whole scripts and commands the keys of their seeds and the rendered arguments;
-             and the 31-bit seed to which workers of version 1 add the replication
+             the 31-bit seed to which workers of version 1 add the replication; and the patterns of results files' names
 parameters   the design's columns, a row for each of `conditions`
 
 Do not remove a table or column: a run is continued by the worker in its code folder, which may be of an earlier version.
@@ -33,6 +33,7 @@ def encode(
     conditions: Mapping[str, np.ndarray] | None = None,
     arguments: list[list[str]] | None = None,
     parameters: pa.Table | None = None,
+    patterns: list[str] | None = None,
 ) -> bytes:
     """The bytes of a job file. Arguments that are left out give a job that runs nothing, as in checks."""
     nothing = np.empty(0, dtype=np.int32)
@@ -41,6 +42,8 @@ def encode(
     second = {name: blocks.numbers("integer", values) for name, values in second.items()}
     for i, column in enumerate(arguments or []):
         second[f"argument_{i + 1}"] = blocks.strings(column)
+    if patterns:
+        second["results_pattern"] = blocks.strings(patterns)
     third = (
         {name: column_of(parameters[name].combine_chunks()) for name in parameters.column_names} if parameters else {}
     )

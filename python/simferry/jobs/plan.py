@@ -16,7 +16,7 @@ from ..store.run_folder import RunFolder
 from ..sweep import own_code
 from ..sweep.conditions import read_conditions
 from ..sweep.design import Design
-from ..sweep.template import rendered_arguments
+from ..sweep.template import rendered_arguments, results_patterns
 from ..worker import blocks, seeds
 from . import job_file, streams
 from .stretches import Work, chunks, cut, deal
@@ -147,8 +147,10 @@ def job_bytes(
     states = streams_.states(work) if spec["language"] == "r" else np.zeros((len(work), 6), dtype=np.int32)
     stretches |= {f"state_{i + 1}": states[:, i] for i in range(6)}
     ids = np.unique(work.condition)
-    conditions, arguments = streams_.conditions(ids), []
+    conditions, arguments, patterns = streams_.conditions(ids), [], []
     if spec["kind"] != "function":
         conditions |= streams_.seed_keys(ids)
         arguments = [[column[i] for i in ids - 1] for column in rendered_arguments(spec, design)]
-    return job_file.encode(facts, stretches, conditions, arguments, design.table.take(ids - 1))
+        if found := results_patterns(spec, design):
+            patterns = [found[i] for i in ids - 1]
+    return job_file.encode(facts, stretches, conditions, arguments, design.table.take(ids - 1), patterns)

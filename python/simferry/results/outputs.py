@@ -1,16 +1,25 @@
-"""Reads results files of whole scripts and commands: CSV, JSON, or bare numbers, by the file's name."""
+"""Reads results files of whole scripts and commands: CSV, JSON, .rds, .RData, or bare numbers, by the file's name."""
 
 import json
 import math
+from collections.abc import Iterator
+from itertools import groupby
 from typing import Any
 
+from ..sweep.template import has_wildcards
 from ..worker import blocks
 from ..worker.rows import Groups, add_rows, as_rows, column_of, results_table
-from .delimited import read_delimited
+from .contents import R_FORMS, READ, as_text, looks_like, unpacked
+from .delimited import Quoted, read_delimited
+from .r_files import read_r
 
 _MISSING = ("", "NA")
 _LOGICALS = ("TRUE", "FALSE", "True", "False", "true", "false")
 _NOT_FINITE = {"NA": None, "NaN": math.nan, "Inf": math.inf, "-Inf": -math.inf}
+_PACKED = (".gz", ".bz2", ".xz")
+Rows = dict[str, list[Any]]
+# the forms of cells: texts, JSON's values, R's values
+_TEXT, _JSON, _R = "text", "json", "r"
 
 
 def output_columns(
@@ -18,73 +27,165 @@ def output_columns(
 ) -> tuple[list[tuple[int, blocks.Table]], list[tuple[int, int, int, str]]]:
     """Tables as functions' results have them, and (block, condition, replication, reason) of files that can't be read.
 
-    parts: tables of condition, replication and the text of a results file, each with the number of its block.
+    parts: tables of condition, replication, and name and content of a results file (or only its text), each with the number of its
+    block. name: as the user gave it, perhaps a pattern. One with wildcards gives the rows a column `file`.
     """
-    read: list[tuple[int, Groups]] = []
+    read: list[tuple[int, str, Groups]] = []
     unreadable = []
-    kinds: dict[str, set[str]] = {}  # of each column over all files: its type must not depend on the blocks
+    kinds: dict[tuple[str, str], set[str]] = {}  # of each column over all files: its type must not depend on the blocks
     for block, part in parts:
-        ids = (part.columns[c].values.tolist() for c in ("condition", "replication"))
-        groups: Groups = {}
-        for condition, replication, text in zip(*ids, part.columns["text"].strings(), strict=True):
+        groups: dict[str, Groups] = {_TEXT: {}, _JSON: {}, _R: {}}
+        for condition, replication, files in _files(part, name):
             try:
-                rows = read_output(text or "", name)
+                found = _rows_of_files(files, name)
             except ValueError as error:
-                unreadable.append((block, condition, replication, f"{name} can't be read: {error}"))
+                unreadable.append((block, condition, replication, str(error)))
                 continue
-            if rows:
-                add_rows(groups, condition, replication, rows)
-        for names, (_, _, columns) in groups.items():
-            for label, column in zip(names, columns, strict=True):
-                kinds.setdefault(label, set()).update(map(_kind, column))
-        read.append((block, groups))
+            for form, rows in found:
+                if rows:
+                    add_rows(groups[form], condition, replication, rows)
+        for form, some in groups.items():
+            for names, (_, _, columns) in some.items():
+                for label, column in zip(names, columns, strict=True):
+                    kinds.setdefault((form, label), set()).update(map(_kind, column))
+            read.append((block, form, some))
     tables = []
-    is_json = name.lower().endswith(".json")
-    for block, groups in read:
-        for names, (cs, rs, columns) in groups.items():
-            made = {n: column_of(_typed(c, kinds[n], is_json)) for n, c in zip(names, columns, strict=True)}
+    for block, form, some in read:
+        for names, (cs, rs, columns) in some.items():
+            made = {n: column_of(_typed(c, kinds[form, n], form)) for n, c in zip(names, columns, strict=True)}
             tables.append((block, results_table(cs, rs, made)))
     return tables, unreadable
 
 
-def read_output(text: str, name: str) -> dict[str, list[Any]]:
-    """The columns of one results file. Raises ValueError with the reason where it can't be read."""
-    text = text.removeprefix("\ufeff")
-    kind = name.rpartition(".")[2].lower()
-    if kind == "json":
+def _files(part: blocks.Table, name: str) -> Iterator[tuple[int, int, list[tuple[str, bytes]]]]:
+    """Condition, replication, and the names and contents of the results files."""
+    columns = part.columns
+    ids = [columns[c].values.tolist() for c in ("condition", "replication")]
+    if "text" in columns:  # of earlier workers
+        names, contents = [name] * part.rows, [(text or "").encode() for text in columns["text"].strings()]
+    else:
+        names, contents = [text or "" for text in columns["name"].strings()], columns["content"].raws()
+    for (condition, replication), some in groupby(zip(*ids, names, contents, strict=True), key=lambda row: row[:2]):
+        yield condition, replication, [(row[2], row[3]) for row in some]
+
+
+def _rows_of_files(files: list[tuple[str, bytes]], pattern: str) -> list[tuple[str, Rows]]:
+    if len(files) > 1 and not has_wildcards(pattern):
+        raise ValueError(f"{' and '.join(n for n, _ in files)} are both {pattern}: one of them is too many")
+    out = []
+    for name, content in files:
         try:
-            value = json.loads(text)
+            form, rows = read_file(content, name)
         except ValueError as error:
-            raise ValueError(f"it is not JSON ({error})") from None
-        if isinstance(value, dict) and value and all(isinstance(v, list) for v in value.values()):
-            if len({len(v) for v in value.values()}) > 1:
-                raise ValueError("its columns have different lengths")
-            value = [dict(zip(value, row, strict=True)) for row in zip(*value.values(), strict=True)]
-        rows = as_rows(value)
-        if rows is None:
-            raise ValueError("it is neither a number, nor an object of plain values, nor a list of those")
-        return rows
+            raise ValueError(f"{name} can't be read: {error}") from None
+        if has_wildcards(pattern) and rows:
+            label, number = "file", 0
+            while label in rows:
+                number += 1
+                label = f"file_{number}"
+            rows = {label: [name] * len(next(iter(rows.values()))), **rows}
+        out.append((form, rows))
+    return out
+
+
+def read_output(content: str | bytes, name: str) -> Rows:
+    """The columns of one results file. Raises ValueError with the reason where it can't be read."""
+    return read_file(content.encode() if isinstance(content, str) else content, name)[1]
+
+
+def read_file(content: bytes, name: str) -> tuple[str, Rows]:
+    """The form of a results file's cells, and its columns. Raises ValueError."""
+    base = name.lower()
+    for ending in _PACKED:
+        base = base.removesuffix(ending)
+    kind = base.rpartition(".")[2] if "." in base else ""
+    data = unpacked(content)
+    if data.startswith(R_FORMS):
+        return _R, read_r(data)
+    if kind in ("rds", "rdata", "rda"):
+        raise ValueError(f"it looks like {looks_like(data)}, not like what saveRDS() or save() writes. {READ}")
+    text = as_text(data).removeprefix("\ufeff")
+    looks = looks_like(data)
+    if looks[:4] not in ("text", "JSON") and data.strip():
+        no_text = "it is not UTF-8: " if looks in ("UTF-16", "a binary file") else ""
+        raise ValueError(f"{no_text}it looks like {looks}. {READ}")
+    if kind == "json":
+        return _JSON, _read_json(text, looks)
     if kind in ("csv", "tsv"):
-        lines = read_delimited(text, _is_value, "\t" if kind == "tsv" else ",")
-        if not lines:
-            return {}
-        names, rows_ = lines[0], lines[1:]
-        if _are_values(names):
-            names, rows_ = [f"value_{i + 1}" if len(names) > 1 else "value" for i in range(len(names))], lines
-        if rows_ and len(names) == len(rows_[0]) - 1:  # R's write.table leaves row names out of the header
-            names = ["row_name", *names]
-        for i, row in enumerate(rows_):
-            if len(row) != len(names):
-                raise ValueError(f"row {i + 1} has {len(row)} cells where the header has {len(names)}")
-        names = [n or "row_name" for n in names]
-        if twice := [n for n in names if names.count(n) > 1]:
-            raise ValueError(f"it has {names.count(twice[0])} columns named {twice[0]!r}")
-        return {n: [row[j] for row in rows_] for j, n in enumerate(names)}
+        if looks == "JSON" and _is_json(text):
+            raise ValueError(f"it looks like JSON. {READ}")
+        return _TEXT, _read_table(text, "\t" if kind == "tsv" else ",")
+    return _read_unnamed(text, looks)
+
+
+def _is_json(text: str) -> bool:
+    try:
+        return isinstance(json.loads(text), (dict, list))
+    except ValueError:
+        return False
+
+
+def _read_json(text: str, looks: str) -> Rows:
+    try:
+        value = json.loads(text)
+    except ValueError as error:
+        more = "" if looks == "JSON" else f": it looks like {looks}. {READ}"
+        raise ValueError(f"it is not JSON ({error}){more}") from None
+    if isinstance(value, dict) and value and all(isinstance(v, list) for v in value.values()):
+        if len({len(v) for v in value.values()}) > 1:
+            raise ValueError("its columns have different lengths")
+        value = [dict(zip(value, row, strict=True)) for row in zip(*value.values(), strict=True)]
+    rows = as_rows(value)
+    if rows is None:
+        raise ValueError("it is neither a number, nor an object of plain values, nor a list of those")
+    return rows
+
+
+def _read_table(text: str, separator: str) -> Rows:
+    lines = read_delimited(text, _is_value, separator)
+    if not lines:
+        return {}
+    names, rows = lines[0], lines[1:]
+    if _are_values(names):
+        names, rows = [f"value_{i + 1}" if len(names) > 1 else "value" for i in range(len(names))], lines
+    if rows and len(names) == len(rows[0]) - 1:  # R's write.table leaves row names out of the header
+        names = ["row_name", *names]
+    for i, row in enumerate(rows):
+        if len(row) != len(names):
+            raise ValueError(f"row {i + 1} has {len(row)} cells where the header has {len(names)}")
+    names = [n or "row_name" for n in names]
+    if twice := [n for n in names if names.count(n) > 1]:
+        raise ValueError(f"it has {names.count(twice[0])} columns named {twice[0]!r}")
+    return {n: [row[j] for row in rows] for j, n in enumerate(names)}
+
+
+def _read_unnamed(text: str, looks: str) -> tuple[str, Rows]:
+    """A file whose name does not say what it is, such as .txt: numbers, or else JSON, or a table with a header."""
     values = text.split()
-    for value in values:
-        if value != "NA" and _number(value) is None:
-            raise ValueError(f"{value[:40]!r} is not a number")
-    return {f"value_{i + 1}" if len(values) > 1 else "value": [v] for i, v in enumerate(values)}
+    no_number = next((v for v in values if v != "NA" and _number(v) is None), None)
+    if no_number is None:
+        return _TEXT, {f"value_{i + 1}" if len(values) > 1 else "value": [v] for i, v in enumerate(values)}
+    if looks == "JSON":
+        return _JSON, _read_json(text, looks)
+    try:
+        if _has_header(read_delimited(text, _is_value, ",")):
+            return _TEXT, _read_table(text, ",")
+        why = "it has no header and rows of equal length"
+    except ValueError as error:
+        why = str(error)
+    raise ValueError(f"{no_number[:40]!r} is not a number, and it is no table: {why}. It looks like {looks}. {READ}")
+
+
+def _has_header(lines: list[list[str]]) -> bool:
+    """Whether rows are a table under a header, and not a text whose lines can be cut alike."""
+    if len(lines) < 2:
+        return False
+    names, rows = lines[0], lines[1:]
+    if {len(row) for row in rows} - {len(names), len(names) + 1} or len({len(row) for row in rows}) > 1:
+        return False
+    if any(name != name.strip() or (_number(name) is not None and not isinstance(name, Quoted)) for name in names):
+        return False
+    return any(all(_is_value(row[j]) for row in rows) for j in range(len(rows[0])))
 
 
 def _are_values(first: list[str]) -> bool:
@@ -108,7 +209,7 @@ def _number(text: str) -> float | None:
 
 def _kind(value: Any) -> str:
     """What a cell can be read as."""
-    if value is None or value in _MISSING:
+    if value is None or (isinstance(value, str) and value in _MISSING):
         return "missing"
     if not isinstance(value, str):
         return "logical" if isinstance(value, bool) else "number"
@@ -119,13 +220,15 @@ def _kind(value: Any) -> str:
     return "text" if _number(value) is None else "number text"
 
 
-def _typed(column: list[Any], kinds: set[str], is_json: bool) -> list[Any]:
+def _typed(column: list[Any], kinds: set[str], form: str) -> list[Any]:
     """A column's cells in the type that fits all of them; NA and empty cells are None.
 
     JSON has its own types, but no NA, NaN and Inf: R's jsonlite writes those as texts among the numbers.
     """
+    if form == _R:
+        return column
     kinds = kinds - {"missing"}
-    if is_json:
+    if form == _JSON:
         if kinds == {"number", "not finite"} or kinds == {"number"}:
             return [_NOT_FINITE.get(v) if isinstance(v, str) else v for v in column]
         return column

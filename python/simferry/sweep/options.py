@@ -200,7 +200,7 @@ class SimulationOptions(Options):
     ] = None  # fmt: skip
     include: Annotated[Paths, OptionSpec("A file or folder to copy along with the script", "PATH")] = ()
     results_file: Annotated[
-        str, OptionSpec("The file with a whole script's results (CSV, JSON, numbers)", "NAME")
+        str, OptionSpec("The file, or pattern, with a whole script's results (CSV, JSON, .rds, numbers)", "NAME")
     ] = ""  # fmt: skip
 
 

@@ -17,6 +17,7 @@ from ..jobs.launch import WORKER_FILES, write_code
 from ..worker.own import Own, is_own
 from . import own_code
 from .inputs import as_inputs, below
+from .template import results_name
 
 IGNORED = {"__pycache__", ".git", ".Rproj.user", "simferry-runs", ".venv"}  # in included folders
 
@@ -52,7 +53,8 @@ class Simulation:
         replication. {replication}, {seed} and {condition} may be used as well.
     include: files and folders to copy along with the script, by paths relative to it.
     constants: objects given to a Python function in every replication, sent once.
-    results_file: what a script writes in its output folder to be read as rows: CSV, JSON, or bare numbers.
+    results_file: what a script writes in its output folder to be read as rows: CSV and other delimited text, JSON, .rds, .RData, or
+        bare numbers. Placeholders as in args, and * and ?, make it a pattern: "results/out_{n}_{replication}.csv", "results/*.csv".
     inputs: files that it reads in the folder $SIMFERRY_INPUT/NAME, by name: a local file or folder, an address in S3, or a dict
         of place, mode ("File", or "Pipe") and sharded (each host gets its share). See inputs.py.
     Raises SimulationError if the target does not exist or does not fit the other arguments.
@@ -141,6 +143,8 @@ class Simulation:
     def _check_results_file(self) -> None:
         if self.kind == "function" and self.results_file:
             raise SimulationError("results_file is for whole scripts and commands: a function returns its results")
+        if self.results_file:
+            self.results_file = results_name(self.results_file)
 
     @property
     def name(self) -> str:

@@ -1,11 +1,14 @@
-"""The arguments of whole scripts and commands: a template, filled in for each condition."""
+"""The arguments of whole scripts and commands, and the names of their results files: templates, filled in for each condition."""
 
+import math
+import os
 import re
 import shlex
 from collections.abc import Mapping
 from typing import Any
 
 from ..errors import SimulationError, nearest
+from ..r.serialization.reader import as_character
 from ..worker.scripts import MARKS
 from .design import Design
 from .parameters import canonical_value
@@ -46,6 +49,66 @@ def rendered_arguments(spec: Mapping[str, Any], design: Design) -> list[list[str
             f"Put {{{unused[0]}}} in args, or leave the parameter out. args are now: {spec['args'] or '(none)'}",
         )
     return columns
+
+
+OUTPUT = "/opt/ml/processing/output/"
+WILDCARDS = {"**/": "(?:.*/)?", "*": "[^/]*", "?": "[^/]"}
+
+
+def results_name(given: str) -> str:
+    """The name of results files in the output folder. Raises SimulationError if it is no place in there."""
+    name = given.removeprefix(OUTPUT)
+    if name.startswith(("/", "~")) or (len(name) > 1 and name[1] == ":") or ".." in name.split("/"):
+        raise SimulationError(
+            f"results_file: {given} is outside of the script's output folder",
+            "It is read from the folder in which the script is started: give a name relative to that, as results/out.csv, "
+            f"or one that begins with {OUTPUT}.",
+        )
+    if not name or name.endswith("/"):
+        raise SimulationError(
+            f"results_file: {given} names a folder",
+            f"{name}*.csv  stands for all .csv files that a replication writes there.",
+        )
+    return name
+
+
+def has_wildcards(name: str) -> bool:
+    return "*" in name or "?" in name
+
+
+def results_patterns(spec: Mapping[str, Any], design: Design) -> list[str] | None:
+    """A regular expression for each condition, of Python and PCRE, that whole names of results files match.
+
+    {n} matches all spellings of a number: 100000 may be 1e+05 in R and 100000.0 in Python. * and ? do not match a slash, **/ matches
+    any folders. None if it is the name of one file. Raises SimulationError for a placeholder without a parameter.
+    """
+    name = os.path.normpath(spec["results_file"]) if spec["results_file"] else ""
+    if not has_wildcards(name) and "{" not in name and "}" not in name:
+        return None
+    out = [""] * len(design)
+    for part in re.split(r"(\{\{|\}\}|\{[^{}]*\}|\*\*/|\*|\?)", name):
+        field = part[1:-1] if part.startswith("{") and part.endswith("}") else ""
+        if field in design.types:
+            values = design.table[field].to_pylist()
+            found = ["(?:" + "|".join(map(re.escape, spellings(v, spec["language"]))) + ")" for v in values]
+        elif field and field not in MARKS:
+            raise SimulationError(
+                f"results_file: there is no parameter {field!r} in the design ({', '.join(design.names) or 'it has none'})",
+                nearest(field, [*design.names, *MARKS]) or "A brace that is part of the name is written twice: {{.",
+            )
+        else:
+            text = MARKS[field] if field else re.escape(part[0] if part in ("{{", "}}") else part)
+            found = [WILDCARDS.get(part, text)] * len(design)
+        out = [before + text for before, text in zip(out, found, strict=True)]
+    return out
+
+
+def spellings(value: Any, language: str) -> list[str]:
+    """How scripts may write a parameter in the name of a file."""
+    out = [as_argument(value, language)]
+    if isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value):
+        out += [as_character(float(value)), repr(float(value))]
+    return list(dict.fromkeys(out))
 
 
 def as_argument(value: Any, language: str) -> str:

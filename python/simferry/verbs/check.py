@@ -23,7 +23,7 @@ from ..sweep import own_code
 from ..sweep.design import Design
 from ..sweep.inputs import show_inputs
 from ..sweep.simulation import RFunction, Simulation, sent_along
-from ..sweep.template import rendered_arguments
+from ..sweep.template import rendered_arguments, results_patterns
 from ..system import untrusted
 from ..system.untrusted import scrap_folder
 from ..worker import blocks
@@ -55,6 +55,7 @@ def check(simulation: Simulation, design: Design, foreground: Worker) -> None:
     """
     if simulation.kind != "function":
         rendered_arguments(simulation.spec(), design)
+        results_patterns(simulation.spec(), design)
     target = simulation.target
     if callable(target):
         _check_callable(simulation, design, foreground)

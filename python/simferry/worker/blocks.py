@@ -42,6 +42,11 @@ class Column:
     values: np.ndarray
     text: bytes = b""
 
+    def raws(self) -> list[bytes]:
+        """The contents of a raw column."""
+        ends = np.cumsum(self.values, dtype=np.int64).tolist()
+        return [self.text[end - n : end] for end, n in zip(ends, self.values.tolist(), strict=True)]
+
     def strings(self) -> list[str | None]:
         """The texts of a string column. Bytes that are not UTF-8 become \\x and two hexadecimal digits."""
         out: list[str | None] = []
@@ -77,6 +82,11 @@ def strings(values: Any) -> Column:
     encoded = [None if v is None else _utf8(v) for v in values]
     lengths = np.array([-1 if v is None else len(v) for v in encoded], dtype="<i4")
     return Column("string", lengths, b"".join(v for v in encoded if v is not None))
+
+
+def raws(values: list[bytes]) -> Column:
+    """A raw column."""
+    return Column("raw", np.array([len(v) for v in values], dtype="<i4"), b"".join(values))
 
 
 def numbers(kind: str, values: Any) -> Column:

@@ -148,6 +148,3 @@ class FunctionRunner:
         if streams.libraries:
             streams.seed_libraries(self.stream)
         return self.function(**self.parameters)
-
-    def text(self) -> None:
-        return None

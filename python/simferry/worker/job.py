@@ -50,6 +50,8 @@ class Job:
         keys = np.stack([conditions[f"key_{i}"].values for i in (1, 2, 3, 4)], axis=1)
         self.keys = np.ascontiguousarray(keys).view("<u8")
         self.arguments = [c.strings() for name, c in conditions.items() if name.startswith("argument_")]
+        # patterns of the results files' names, where there is more to them than one name
+        self.patterns = conditions["results_pattern"].strings() if "results_pattern" in conditions else []
         self.parameters = {name: as_python(column) for name, column in block.table("parameters").columns.items()}
 
     def values(self, row: int) -> dict[str, Any]:

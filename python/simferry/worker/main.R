@@ -31,8 +31,10 @@ replay <- function(root) {
                                                    message_of(e), ")"))
     } else {
       job$included <- included_files(job)
-      value <- script_runner(job, 0L)(row, r, state)
-      shown <- if (length(value)) c(paste0(job$results_file, ":"), value)
+      files <- script_runner(job, 0L)(row, r, state)
+      value <- lapply(files, text_of)
+      shown <- unlist(Map(function(name, text) c(paste0(name, ":"), text), names(files), value), use.names = FALSE)
+      if (length(value) < 2L) value <- unlist(value, use.names = FALSE)
     }
     saveRDS(value, file.path(root, "value.rds"), compress = FALSE)
     answer("", shown = paste(shown, collapse = "\n"))

@@ -44,9 +44,13 @@ def replay(root: Path) -> None:
         else:
             runner = ScriptRunner(job, 0)
             runner(row, replication)
-            value = runner.text()
-            text = "" if value is None else f"{job.results_file}:\n{value}"
-            form, rows = ("none", Rows()) if value is None else ("value", Rows(value=[value]))
+            texts = {name: text_of(content) for name, content in runner.files.items()}
+            text = "\n".join(f"{name}:\n{content}" for name, content in texts.items())
+            value = texts if len(texts) > 1 else next(iter(texts.values()), None)
+            form = "none" if value is None else "dict" if len(texts) > 1 else "value"
+            rows = Rows() if value is None else Rows({"value": [value]})
+            if form == "dict":
+                rows = Rows({name: [content] for name, content in texts.items()})
         try:
             data = pickled(value)
         except Exception as error:
@@ -61,6 +65,16 @@ def replay(root: Path) -> None:
     )
     facts = {"failed": "yes" if any(failure) else "", "form": form}
     (root / "replay").write_bytes(blocks.encode(blocks.Block(facts, tables)))
+
+
+def text_of(content: bytes) -> str:
+    """A results file as text."""
+    if b"\0" in content:
+        return f"({len(content)} bytes)"
+    try:
+        return content.decode()
+    except UnicodeDecodeError:
+        return content.decode("latin-1")
 
 
 def form_of(value: object) -> str:

@@ -71,7 +71,7 @@ class Process:
         self.values: list[Any] = []
         self.failures: list[tuple[int, int, str, str, str]] = []
         self.warned: dict[tuple[int, int, str], int] = {}
-        self.texts: list[tuple[int, int, str]] = []
+        self.outputs: list[tuple[int, int, str, bytes]] = []  # results files
         self.set_seeds.rows.clear()
         self.dropped: list[tuple[int, int, str]] = []
         self.checked = 0  # how many of these replications have been checked
@@ -129,7 +129,7 @@ class Process:
         del self.values[sum(self.ok) :]
         whole = set(zip(self.condition, self.replication, strict=True))
         self.failures = [f for f in self.failures if f[:2] in whole]
-        self.texts = [t for t in self.texts if t[:2] in whole]
+        self.outputs = [output for output in self.outputs if output[:2] in whole]
         self.warned = {at: count for at, count in self.warned.items() if at[:2] in whole}
 
     def interrupt(self, *_: Any) -> None:
@@ -189,9 +189,8 @@ class Process:
                 self.failures.append((condition, replication, *texts))
             else:
                 self.values.append(value)
-                text = run.text()
-                if text is not None:
-                    self.texts.append((condition, replication, text))
+                if isinstance(run, ScriptRunner):
+                    self.outputs += [(condition, replication, *file) for file in run.files.items()]
             if sys.stdout is not self.out or self.out.closed:
                 self.restore_process_state()
             if self.restore_each and self.state.changed():
@@ -329,8 +328,9 @@ class Process:
             tables[-1].columns["count"] = blocks.numbers("integer", list(self.warned.values()))
         if self.set_seeds.rows:
             tables.append(records("seeds", ("seed",), self.set_seeds.rows))
-        if self.texts:
-            tables.append(records("outputs", ("text",), self.texts))
+        if self.outputs:
+            tables.append(records("outputs", ("name",), [output[:3] for output in self.outputs]))
+            tables[-1].columns["content"] = blocks.raws([output[3] for output in self.outputs])
         return tables
 
 

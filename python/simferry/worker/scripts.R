@@ -1,6 +1,6 @@
 # Simulations that are whole scripts, each run in an R of its own.
 
-# A function that runs the script once and gives the text of its results file (or nothing).
+# A function that runs the script once and gives the contents of its results files, raw vectors by name.
 script_runner <- function(job, process) {
   output <- if (nzchar(job$output)) job$output else file.path(job$root, "scratch", paste0("output-", process))
   folder <- working_folder(job, output, own = FALSE)
@@ -12,9 +12,11 @@ script_runner <- function(job, process) {
     unlink(processes, recursive = TRUE)
     dir.create(processes)
     seeds <- seeds_of(r, job$seed_keys[row, ])
-    given <- vapply(arguments, `[[`, "", row)
-    given <- gsub("\ue001", r, gsub("\ue002", seeds[["SIMFERRY_SEED"]], given, fixed = TRUE), fixed = TRUE)
-    given <- gsub("\ue003", job$conditions$condition[row], given, fixed = TRUE)
+    filled_in <- function(text) {
+      text <- gsub("\ue001", r, gsub("\ue002", seeds[["SIMFERRY_SEED"]], text, fixed = TRUE), fixed = TRUE)
+      gsub("\ue003", job$conditions$condition[row], text, fixed = TRUE)
+    }
+    given <- filled_in(vapply(arguments, `[[`, "", row))
     settings <- c(SIMFERRY_OUTPUT = folder$path, seeds, SIMFERRY_CORES = job$cores,
                   MC_CORES = job$cores, R_PROFILE_USER = file.path(normalizePath(job$code), "profile.R"),
                   SIMFERRY_STREAM = paste(state, collapse = ","), SIMFERRY_PROCESSES = processes,
@@ -37,11 +39,11 @@ script_runner <- function(job, process) {
     note_reported(processes)
     printed <- readLines(log, warn = FALSE)
     cat(printed, sep = "\n")
-    text <- NULL
-    results <- file.path(output, job$results_file)
-    if (nzchar(job$results_file) && file.exists(results) && !folder$as_made(job$results_file)) {
-      text <- readChar(results, file.size(results), useBytes = TRUE)
-      Encoding(text) <- if (validUTF8(text)) "UTF-8" else "latin1"
+    files <- wrote <- list()
+    if (nzchar(job$results_file)) {
+      pattern <- job$conditions$results_pattern[row]
+      files <- read_results(folder, job$results_file, if (!is.null(pattern)) filled_in(pattern))
+      if (!length(files)) wrote <- shown_files(folder)
     }
     artifacts <- file.path(job$root, "artifacts", job$conditions$condition[row], r)
     unlink(artifacts, recursive = TRUE, force = TRUE)   # of an earlier attempt
@@ -51,8 +53,38 @@ script_runner <- function(job, process) {
     if (status != 0)
       stop("the script ended with status ", status, ": ",
            paste(utils::tail(printed[nzchar(printed)], 5L), collapse = "\n"), call. = FALSE)
-    if (nzchar(job$results_file) && is.null(text))
-      stop("the script ended without writing ", job$results_file, " in its output folder", call. = FALSE)
-    text
+    if (nzchar(job$results_file) && !length(files))
+      stop("the script ended without writing ", job$results_file, " in its output folder", wrote, call. = FALSE)
+    files
   }
+}
+
+# name: of the one file, or else the pattern of their names.
+read_results <- function(folder, name, pattern = NULL) {
+  names <- name
+  if (!is.null(pattern)) names <- grep(paste0("^(?:", pattern, ")$"), all_written(folder), value = TRUE, perl = TRUE)
+  paths <- file.path(folder$path, names)
+  found <- file.exists(paths) & !dir.exists(paths) & !vapply(names, folder$as_made, NA)
+  structure(lapply(paths[found], function(path) readBin(path, "raw", file.size(path))), names = names[found])
+}
+
+# The names of all new and changed files.
+all_written <- function(folder) {
+  names <- list.files(folder$path, all.files = TRUE, recursive = TRUE)
+  sort(names[!vapply(names, folder$as_made, NA)], method = "radix")
+}
+
+# What the script has written instead of its results file, for an error.
+shown_files <- function(folder) {
+  written <- all_written(folder)
+  more <- if (length(written) > 5L) paste(" and", length(written) - 5L, "more")
+  if (length(written)) paste0(". It wrote: ", paste(utils::head(written, 5L), collapse = ", "), more)
+}
+
+# A results file as replay shows it.
+text_of <- function(content) {
+  if (any(content == 0L)) return(paste0("(", length(content), " bytes)"))
+  text <- rawToChar(content)
+  Encoding(text) <- if (validUTF8(text)) "UTF-8" else "latin1"
+  text
 }

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -28,7 +29,7 @@ class NotKept(Exception):
 
 
 class ScriptRunner:
-    """Runs a whole script or a command in a working directory of its own. `text` is then the content of its results file."""
+    """Runs a whole script or a command in a working directory of its own. `files` then has its results files: names and contents."""
 
     def __init__(self, job: Job, process: int) -> None:
         self.job, self.process = job, process
@@ -51,34 +52,35 @@ class ScriptRunner:
             sys.stdout.buffer.flush()
             printed.seek(max(0, printed.tell() - 100_000))
             printed_text = printed.read().decode(errors="replace")
-        self._text = self.read_results() if job.results_file else None
+        self.files = self.read_results(row, replication) if job.results_file else {}
+        wrote = "" if self.files or not job.results_file else self.shown_files()
         self.keep_output(self.job.ids[row], replication)
         if status is None:
             raise ScriptFailed(f"timed out after {job.timeout_seconds:g} s")
         if status != 0:
             tail = "\n".join([line for line in printed_text.splitlines() if line.strip()][-5:])
             raise ScriptFailed(f"the {job.kind} ended with status {status}: {tail}")
-        if job.results_file and self._text is None:
-            raise ScriptFailed(f"the {job.kind} ended without writing {job.results_file} in its output folder")
-
-    def text(self) -> str | None:
-        return self._text
+        if job.results_file and not self.files:
+            raise ScriptFailed(f"the {job.kind} ended without writing {job.results_file} in its output folder{wrote}")
 
     def seed(self, row: int, replication: int) -> int:
         return seed_of(replication, self.job.seed_keys[row])
 
     def command(self, row: int, replication: int) -> list[str]:
         job = self.job
-        known = {"replication": replication, "seed": self.seed(row, replication), "condition": job.ids[row]}
-        given = [column[row] or "" for column in job.arguments]
-        for name, value in known.items():
-            given = [text.replace(MARKS[name], str(value)) for text in given]
+        given = [self.filled_in(column[row] or "", row, replication) for column in job.arguments]
         beside = self.output / job.script
         program = str(beside.resolve().parent / beside.name) if beside.is_file() else job.script
         start = [sys.executable, program] if job.language == "python" else [program]
         if job.private_mount:
             start = ["sh", str((job.code / "private_mount.sh").resolve()), str(self.output.resolve()), *start]
         return [*start, *given]
+
+    def filled_in(self, text: str, row: int, replication: int) -> str:
+        known = {"replication": replication, "seed": self.seed(row, replication), "condition": self.job.ids[row]}
+        for name, value in known.items():
+            text = text.replace(MARKS[name], str(value))
+        return text
 
     def environment(self, row: int, replication: int) -> dict[str, str]:
         code = str(self.job.code.resolve())
@@ -119,12 +121,36 @@ class ScriptRunner:
                 os.killpg(child.pid, signal.SIGKILL)
             child.wait()
 
-    def read_results(self) -> str | None:
-        """The text of the results file; None if the script has not written it."""
-        name = os.path.normpath(self.job.results_file)
-        path = self.output / name
-        came_along = path.is_file() and self.folder.stamps.get(name) == stamp(path)
-        return read_text(path) if path.is_file() and not came_along else None
+    def read_results(self, row: int, replication: int) -> dict[str, bytes]:
+        """The content of the results files that the script has written, by name."""
+        names = [os.path.normpath(self.job.results_file)]
+        if self.job.patterns:
+            pattern = re.compile(self.filled_in(self.job.patterns[row] or "", row, replication))
+            names = [name for name in self.written() if pattern.fullmatch(name)]
+        paths = {name: self.output / name for name in names}
+        unchanged = {name for name in names if self.folder.stamps.get(name)}
+        return {
+            name: path.read_bytes()
+            for name, path in paths.items()
+            if path.is_file() and not (name in unchanged and self.folder.stamps[name] == stamp(path))
+        }
+
+    def written(self) -> list[str]:
+        """The names of all new and changed files."""
+        found = []
+        for folder, _, names in os.walk(self.output):
+            for name in names:
+                path = os.path.join(folder, name)
+                relative = os.path.relpath(path, self.output)
+                if self.folder.stamps.get(relative) != stamp(path):
+                    found.append(relative)
+        return sorted(found)
+
+    def shown_files(self) -> str:
+        """What the script has written instead of its results file, for an error."""
+        written = self.written()
+        more = f" and {len(written) - 5} more" if len(written) > 5 else ""
+        return f". It wrote: {', '.join(written[:5])}{more}" if written else ""
 
     def keep_output(self, condition: int, replication: int) -> None:
         """Keep the files that the script wrote as artifacts of the replication. They replace those of an earlier attempt."""
@@ -140,14 +166,6 @@ def not_kept_on_error() -> Iterator[None]:
         yield
     except OSError as error:
         raise NotKept(str(error)) from None
-
-
-def read_text(path: Path) -> str:
-    data = path.read_bytes()
-    try:
-        return data.decode()
-    except UnicodeDecodeError:
-        return data.decode("latin-1")
 
 
 def loaded_files(folder: Path) -> dict[str, str]:

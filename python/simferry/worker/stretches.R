@@ -143,8 +143,9 @@ run_script <- function(process, stretch) {
   values <- list(NULL)
   done <- 0L
   stretch$batch <- environment()
-  text <- process$run_script(stretch$row, r, state)
-  if (length(text)) process$outputs$add(list(condition = stretch$id, replication = r, text = text))
+  files <- process$run_script(stretch$row, r, state)
+  for (name in names(files))
+    process$outputs$add(list(condition = stretch$id, replication = r, name = name, content = files[name]))
   state <- process$next_stream(state)
   done <- 1L
 }

@@ -241,7 +241,7 @@ class _Reader:
             kind = "integer" if about == "compact_intseq" else "double"
             found = Vector(kind, (start + step * np.arange(int(count))).astype(DTYPES[kind]))
         elif about == "deferred_string":
-            found = Vector("string", [None if v is None else _as_character(v) for v in state.values[0].elements()])
+            found = Vector("string", [None if v is None else as_character(v) for v in state.values[0].elements()])
         elif about.startswith("wrap_"):
             found = state.values[0]
         else:
@@ -293,7 +293,7 @@ class _Reader:
             kind = self.integer()
 
 
-def _as_character(number: float) -> str:
+def as_character(number: float) -> str:
     """As R's as.character(): 15 digits, in fixed or scientific notation, whichever is shorter."""
     if isinstance(number, int) or not math.isfinite(number):
         return blocks.as_text(number)

@@ -12,6 +12,8 @@
 #' @param image `[character(1)]` the image that runs the simulation, see [image_build()]. For SageMaker an image on this
 #'   machine, which is pushed to the account's ECR, or the address of an image in ECR. `NULL`: `"simferry-r"`, or
 #'   `"simferry-python"` for a Python script.
+#' @param images `[named character]` images of yours in place of AWS's framework images, such as
+#'   `c("sagemaker-scikit-learn" = "simferry-python")`. `NULL`: the environment variable `SIMFERRY_IMAGES`.
 #' @param instance_type `[character(1)]` such as `"ml.m5.xlarge"`: a job gets its cores and memory. `NULL`: in local
 #'   containers all of this machine, on SageMaker `"ml.m5.xlarge"`. For SageMaker also several types, `[character]`: the
 #'   first one with capacity is used.
@@ -40,21 +42,23 @@ sim_local <- function(workers = NULL) new_backend("local", workers = workers)
 
 #' @rdname sim_local
 #' @export
-sim_docker <- function(image, workers = NULL, instance_type = NULL, jobs = NULL, max_runtime = NULL, hosts = NULL)
+sim_docker <- function(image, workers = NULL, instance_type = NULL, jobs = NULL, max_runtime = NULL, hosts = NULL,
+                       images = NULL)
   new_backend("docker", image = image, workers = workers, instance_type = instance_type, jobs = jobs,
-              max_runtime = max_runtime, hosts = hosts)
+              max_runtime = max_runtime, hosts = hosts, images = images)
 
 #' @rdname sim_local
 #' @export
 sim_sagemaker <- function(instance_type = NULL, jobs = NULL, image = NULL, role = NULL, max_runtime = NULL,
                           hosts = NULL, workers = NULL, volume = NULL, budget = NULL, subnets = NULL,
                           security_groups = NULL, kms_key = NULL,
-                          network_isolation = FALSE, encrypt_traffic = FALSE, tags = NULL)
+                          network_isolation = FALSE, encrypt_traffic = FALSE, tags = NULL,
+                          images = NULL)
   new_backend("sagemaker", instance_type = instance_type, jobs = jobs, image = image, role = role,
               max_runtime = max_runtime, hosts = hosts, workers = workers, volume = volume, budget = budget,
               subnets = subnets, security_groups = security_groups, kms_key = kms_key,
               network_isolation = if (!isFALSE(network_isolation)) network_isolation,
-              encrypt_traffic = if (!isFALSE(encrypt_traffic)) encrypt_traffic, tags = tags)
+              encrypt_traffic = if (!isFALSE(encrypt_traffic)) encrypt_traffic, tags = tags, images = images)
 
 new_backend <- function(name, ...) {
   structure(class = "simferry_backend", Filter(Negate(is.null), list(name = name, ...)))

@@ -22,3 +22,13 @@ def test_an_image_of_ecr_is_the_one_that_was_pushed(jobs, image_r):
 
 def by_tag(pushed) -> str:
     return f"lab/{pushed.uri.rpartition('/')[2].partition(':')[0]}:other"
+
+
+def test_an_image_of_awss_own_is_named_with_what_to_do(jobs, image_r, monkeypatch):
+    name = "683313688378.dkr.ecr.us-east-1.amazonaws.com/sagemaker-scikit-learn:1.2-1-cpu-py3"
+    jobs.submit("aws-s", "1", image=name)
+    reason = jobs.wait("aws-s")["FailureReason"]
+    assert f"{name} is an image of AWS's own" in reason and "SIMFERRY_IMAGES" in reason
+    monkeypatch.setenv("SIMFERRY_IMAGES", f"sagemaker-scikit-learn={image_r}")
+    jobs.submit("mine", "1", image=name)
+    assert jobs.wait("mine")["ProcessingJobStatus"] == "Completed"

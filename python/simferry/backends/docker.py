@@ -16,6 +16,7 @@ from ..containers.processing import Processing
 from ..containers.storage import Files, local_uri
 from ..errors import UsageError
 from ..hints import BackendOptions, Command, Text
+from ..images.framework import explained, own_image
 from ..store import records
 from ..store.folder_store import DEFAULT_STORE
 from ..store.run_folder import LOCK, RunFolder
@@ -42,7 +43,7 @@ class Docker:
             made_by = Command("image build", "containers/r")
             hint = Text(BackendOptions("docker", image="simferry-r"), "; ", made_by, "  makes one.")
             raise UsageError("the docker backend needs an image", hint)
-        self.options, self.image = options, options.image
+        self.options, self.image = options, own_image(options.image, options.images)
         kind = options.instance_type
         self.instance = instance(kind) if kind else Instance("ml.m5.24xlarge", os.cpu_count() or 1, 384)
         self._waiting: list[tuple[RunFolder, str]] = []
@@ -64,7 +65,8 @@ class Docker:
         return DEFAULT_STORE
 
     def prepare(self, spec: Mapping[str, Any], store: str, on_progress: Report) -> Prepared:
-        image = find_image(self.client, self.image)
+        with explained(self.image):
+            image = find_image(self.client, self.image)
         check_hosts(spec, self.traits.hosts)
         here, kind = os.cpu_count() or 1, self.instance
         note = f"{kind.name} has {kind.cores} cores; this machine's {here} are used (its memory limit holds)"

@@ -18,6 +18,7 @@ from ..containers.engine import EngineError, ImageError, connect, find_image
 from ..errors import SimferryError, UsageError
 from ..hints import BackendOptions, Extra, Option, Shell, Text
 from ..images.find import Image, find_or_push
+from ..images.framework import explained, own_image
 from ..store.run_folder import RunFolder
 from ..sweep.options import ProcessingOptions
 from .base import Cursor, Foreground, Line, Lines, Prepared, Report, Traits
@@ -48,7 +49,8 @@ class Sagemaker(MeteredService):
 
     def __init__(self, options: ProcessingOptions) -> None:
         super().__init__()
-        self.options, self.image, self.budget = options, options.image, options.budget
+        self.options, self.budget = options, options.budget
+        self.image = own_image(options.image, options.images) if options.image else None
         self.kms_key = options.kms_key or os.environ.get("SIMFERRY_KMS_KEY")
         self.subnets, self.security_groups = several(options.subnets), several(options.security_groups)
         self.instances = [instance(name) for name in several(options.instance_type) or ["ml.m5.xlarge"]]
@@ -96,7 +98,9 @@ class Sagemaker(MeteredService):
         role = self._role()
         for kind in self.instances if self.budget is not None else []:
             prices(session.region()).of(kind.name)  # raises an error if the type has no price
-        found = find_or_push(self.image or _IMAGES.get(spec["language"], "simferry-r"), on_progress)
+        name = self.image or _IMAGES.get(spec["language"], "simferry-r")
+        with explained(name):
+            found = find_or_push(name, on_progress)
         self._image = found
         here = {"image_id": found.digest} if found.local else {}
         return Prepared({"image": found.uri, "role": role, **here}, found.digest, self.budget_note())

@@ -5,6 +5,7 @@ from typing import Any
 
 from ..containers.engine import ImageError, find_image
 from ..images.ecr import ECR, named_in_ecr
+from ..images.framework import is_framework, not_here, own_image
 
 
 class ImageNotFound(Exception):
@@ -16,8 +17,11 @@ def local_image(name: str, ecr_in: Any, client: Any) -> str:
 
     ecr_in: makes an ECR client for a region.
     """
+    name = own_image(name)
     host, _, rest = name.partition("/")
     registry = ECR.fullmatch(host)
+    if is_framework(name):
+        raise ImageNotFound(f"ClientError: {not_here(name, 'the emulator runs images of this machine')}")
     try:
         local = _in_ecr(name, registry[1], rest, ecr_in(registry[2])) if registry else name
         return str(find_image(client, local, pull=False).id)

@@ -9,11 +9,12 @@ whole numbers and as arguments, and a single value as a list of one. Objects pas
 
 from typing import TYPE_CHECKING, Any
 
-from . import exceptions, network, processing, s3, session
-from .processing import Processor, ScriptProcessor
+from . import exceptions, network, processing, pytorch, s3, session, sklearn, tensorflow, xgboost
+from .processing import FrameworkProcessor, Processor, ScriptProcessor
 from .session import Session, get_execution_role
 
 __all__ = [
+    "FrameworkProcessor",
     "Processor",
     "ScriptProcessor",
     "Session",
@@ -21,8 +22,12 @@ __all__ = [
     "get_execution_role",
     "network",
     "processing",
+    "pytorch",
     "s3",
     "session",
+    "sklearn",
+    "tensorflow",
+    "xgboost",
 ]
 
 if not TYPE_CHECKING:  # to a type checker an unknown name is an error

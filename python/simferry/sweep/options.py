@@ -127,6 +127,10 @@ class ContainerOptions(Options):
     image: Annotated[
         str | None, OptionSpec("the image that jobs run in", "NAME", default="sagemaker: simferry-r or simferry-python")
     ] = None  # fmt: skip
+    images: Annotated[
+        Pairs | None,
+        OptionSpec("your images in place of AWS's framework images", "NAME=IMAGE,...", default="$SIMFERRY_IMAGES"),
+    ] = None  # fmt: skip
     workers: Workers = None
     instance_type: Annotated[
         Texts | None, OptionSpec(

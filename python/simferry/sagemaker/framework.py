@@ -1,0 +1,188 @@
+"""FrameworkProcessor of version 2: jobs that run a script with the folder around it, in a framework's image."""
+
+import shlex
+import tarfile
+from pathlib import Path
+from typing import Any
+
+from ..errors import UsageError
+from ..images.framework import hint_for, own_image
+from ..system.untrusted import scrap_folder
+from .inputs import ProcessingInput
+from .processor import CODE, Preparation, ScriptProcessor
+from .session import Session
+from .values import is_s3, listed, local_path, text, texts
+
+ENTRYPOINT = "/opt/ml/processing/input/entrypoint"
+ARCHIVE = "sourcedir.tar.gz"
+START = "runproc.sh"
+
+
+class Framework:
+    """A framework, as `estimator_cls` names it. Only its name is used: simferry has no training jobs."""
+
+    _framework_name = ""
+    _image = ""  # the image's repository
+    _tag = "{version}"
+
+    def __init__(self, *_: Any, **__: Any) -> None:
+        raise UsageError(
+            f"{type(self).__name__} is a training job, and simferry.sagemaker has processing jobs only",
+            f"Name the class itself: FrameworkProcessor(estimator_cls={type(self).__name__}, …)",
+        )
+
+
+class SKLearn(Framework):
+    _framework_name, _image, _tag = "sklearn", "sagemaker-scikit-learn", "{version}-cpu-{python}"
+
+
+class PyTorch(Framework):
+    _framework_name, _image, _tag = "pytorch", "pytorch-training", "{version}-cpu-{python}"
+
+
+class TensorFlow(Framework):
+    _framework_name, _image, _tag = "tensorflow", "tensorflow-training", "{version}-cpu-{python}"
+
+
+class XGBoost(Framework):
+    _framework_name, _image = "xgboost", "sagemaker-xgboost"
+
+
+FRAMEWORKS = {kind._framework_name: kind for kind in (SKLearn, PyTorch, TensorFlow, XGBoost)}
+
+
+def image_of(estimator_cls: Any, version: str | None, python: str) -> str:
+    """The user's image for a framework's, by the table of images. Raises UsageError if it has none."""
+    name = str(getattr(estimator_cls, "_framework_name", None) or estimator_cls)
+    kind = FRAMEWORKS.get(name.lower())
+    known = ", ".join(one.__name__ for one in FRAMEWORKS.values())
+    if kind is None:
+        raise UsageError(f"estimator_cls is {estimator_cls!r}", f"It is one of {known}, or give image_uri.")
+    wanted = f"{kind._image}:{kind._tag.format(version=version or 'latest', python=python)}"
+    found = own_image(wanted)
+    if found == wanted:
+        raise UsageError(f"AWS's image {wanted} needs one of yours in its place, or image_uri", hint_for(wanted))
+    return found
+
+
+class FrameworkProcessor(ScriptProcessor):
+    """Starts jobs that run a script of a folder, which they unpack in /opt/ml/processing/input/code, the working directory.
+
+    Packages in the folder's requirements.txt are installed first. image_uri: without it, the table of images (SIMFERRY_IMAGES)
+    names the user's image for the framework's. code_location: the address in S3 below which the folder is uploaded.
+    """
+
+    def __init__(
+        self,
+        estimator_cls: Any = None,
+        framework_version: Any = None,
+        role: str | None = None,
+        instance_count: Any = None,
+        instance_type: Any = None,
+        py_version: str = "py3",
+        image_uri: str | None = None,
+        command: Any = None,
+        volume_size_in_gb: Any = 30,
+        volume_kms_key: str | None = None,
+        output_kms_key: str | None = None,
+        code_location: str | None = None,
+        max_runtime_in_seconds: Any = None,
+        base_job_name: str | None = None,
+        sagemaker_session: Session | None = None,
+        env: Any = None,
+        tags: Any = None,
+        network_config: Any = None,
+    ) -> None:
+        version = None if framework_version is None else text(framework_version)
+        self.estimator_cls, self.framework_version, self.py_version = estimator_cls, version, py_version
+        if code_location is not None and not is_s3(code_location):
+            raise UsageError(
+                f"code_location is {code_location!r}", "It is an address in S3, such as s3://bucket/folder."
+            )
+        self.code_location = code_location
+        super().__init__(
+            role, image_uri or image_of(estimator_cls, version, py_version), texts(command) or ["python"],
+            instance_count, instance_type, volume_size_in_gb, volume_kms_key=volume_kms_key,
+            output_kms_key=output_kms_key, max_runtime_in_seconds=max_runtime_in_seconds,
+            base_job_name=base_job_name or getattr(estimator_cls, "_framework_name", None),
+            sagemaker_session=sagemaker_session, env=env, tags=tags, network_config=network_config,
+        )  # fmt: skip
+
+    def run(  # type: ignore[override]  # version 2's order
+        self,
+        code: str,
+        source_dir: str | None = None,
+        dependencies: Any = None,
+        git_config: Any = None,
+        inputs: Any = None,
+        outputs: Any = None,
+        arguments: Any = None,
+        wait: bool = True,
+        logs: bool = True,
+        job_name: str | None = None,
+        experiment_config: Any = None,
+        kms_key: str | None = None,
+        codeartifact_repo_arn: str | None = None,
+    ) -> None:
+        """Start a job that runs a script. Else as Processor.run.
+
+        code: the script, in source_dir if there is one. source_dir: a folder of this machine, or an archive
+        s3://.../sourcedir.tar.gz. dependencies: files and folders that are put beside the script.
+        """
+        given = {"git_config": git_config, "codeartifact_repo_arn": codeartifact_repo_arn}
+        if refused := [name for name, value in given.items() if value]:
+            raise UsageError(
+                f"{refused[0]} is not supported",
+                "Clone or install it on this machine, and name its folder as source_dir.",
+            )
+        preparation = Preparation(self, job_name)
+        with scrap_folder("simferry-code-") as folder:
+            archive = (
+                source_dir
+                if source_dir and is_s3(source_dir)
+                else pack(folder / ARCHIVE, code, source_dir, dependencies)
+            )
+            script = code if source_dir else Path(code).name
+            start = folder / START
+            start.write_text(start_script(self.command, script, Path(archive).name))
+            preparation.add_code_files(
+                ["/bin/bash", f"{ENTRYPOINT}/{START}"],
+                [ProcessingInput(archive, CODE, "code"), ProcessingInput(str(start), ENTRYPOINT, "entrypoint")],
+                self.code_location,
+            )
+            self._start(preparation, inputs, outputs, arguments, experiment_config, kms_key, wait, logs)
+
+    def _send(self, request: dict[str, Any]) -> None:
+        self.sagemaker_session.sagemaker_client.create_processing_job(**request)
+
+
+def pack(archive: Path, code: str, source_dir: str | None, dependencies: Any) -> str:
+    """Make the archive of a script and of what belongs to it. Returns its path. Raises UsageError."""
+    base = local_path(source_dir) if source_dir else None
+    if base is not None and not base.is_dir():
+        raise UsageError(f"there is no folder {source_dir} (source_dir)")
+    script = base / code if base is not None else local_path(code)
+    if not script.is_file():
+        where = f" in source_dir {source_dir}" if source_dir else ""
+        raise UsageError(f"there is no script {code}{where}", "code is a file on this machine.")
+    members = sorted(base.iterdir()) if base is not None else [script]
+    members += [local_path(one) for one in listed(dependencies)]
+    with tarfile.open(archive, "w:gz", dereference=True) as tar:
+        for path in members:
+            if not path.exists():
+                raise UsageError(f"there is no file or folder {path} (dependencies)")
+            tar.add(path, arcname=path.resolve().name if path.name in ("", "..") else path.name)
+    return str(archive)
+
+
+def start_script(command: list[str], script: str, archive: str) -> str:
+    """The shell script that unpacks the archive and runs the command with the script."""
+    return f"""#!/bin/bash
+set -e
+cd {CODE}
+tar -xzf {shlex.quote(archive)}
+if [[ -f requirements.txt ]]; then
+  python -m pip install -r requirements.txt
+fi
+exec {shlex.join([*command, script])} "$@"
+"""

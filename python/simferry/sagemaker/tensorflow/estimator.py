@@ -1,0 +1,5 @@
+"""TensorFlow, for FrameworkProcessor(estimator_cls=TensorFlow)."""
+
+from ..framework import TensorFlow
+
+__all__ = ["TensorFlow"]

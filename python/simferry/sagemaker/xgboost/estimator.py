@@ -1,0 +1,5 @@
+"""XGBoost, for FrameworkProcessor(estimator_cls=XGBoost)."""
+
+from ..framework import XGBoost
+
+__all__ = ["XGBoost"]

@@ -95,7 +95,9 @@ def _only(table: blocks.Table, ids: np.ndarray, wanted: set[tuple[int, int]]) ->
     keep = np.fromiter((pair in wanted for pair in pairs), dtype=bool, count=table.rows)
     out = {}
     for name, column in columns.items():
-        if column.kind == "string":
+        if column.kind == "raw":
+            out[name] = blocks.raws([r for r, k in zip(column.raws(), keep.tolist(), strict=True) if k])
+        elif column.kind == "string":
             out[name] = blocks.strings([s for s, k in zip(column.strings(), keep.tolist(), strict=True) if k])
         else:
             values = column.values[keep]

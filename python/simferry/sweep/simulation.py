@@ -17,6 +17,7 @@ from ..jobs.launch import WORKER_FILES, write_code
 from ..worker.own import Own, is_own
 from . import own_code
 from .inputs import as_inputs, below
+from .named_folders import named_folders
 from .template import results_name
 
 IGNORED = {"__pycache__", ".git", ".Rproj.user", "simferry-runs", ".venv"}  # in included folders
@@ -281,7 +282,12 @@ class Simulation:
 
     def write_code(self, folder: Path) -> None:
         """Write the snapshot and the worker into a folder. Raises OSError if that fails."""
-        write_code(self.language, self.files(), self.empty_folders(), folder)
+        files, folders = self.files(), self.empty_folders()
+        if self.kind != "function" and self.path is not None:
+            # not part of the code's hash: they follow from the script
+            named = named_folders(self.text(), self.folder, self.language, IGNORED)
+            folders += [name for name in named if name not in files and name not in folders]
+        write_code(self.language, files, folders, folder)
 
     def needs_private_mount(self) -> bool:
         """Whether the script names the absolute output folder of containers."""

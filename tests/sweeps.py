@@ -51,6 +51,39 @@ DRAWS = {"r": ("simulate.R", R_DRAWS), "python": ("simulate.py", PYTHON_DRAWS)}
 SHELL_SWEEP = ("-p", "n=5,10", "-n", "40", "--seed", "7", "--workers", "2", "--store", "runs")
 
 
+# as such scripts are published: they enter a folder, take five arguments and name their output by them
+PUBLISHED = {
+    "R": """
+args <- commandArgs(trailingOnly = TRUE)
+n <- as.numeric(args[1]); p <- as.integer(args[2]); rho <- as.numeric(args[3]); method <- args[4]; rep <- as.integer(args[5])
+setwd("results")
+set.seed(rep)
+x <- rnorm(n)
+out <- data.frame(estimate = mean(x), size = n * p)
+write.table(out, paste0("sim_n", n, "_p", p, "_rho", rho, "_", method, "_", rep, ".txt"))
+""",
+    "py": """
+import os, random, sys
+n, p, rho, method, rep = int(sys.argv[1]), int(sys.argv[2]), float(sys.argv[3]), sys.argv[4], int(sys.argv[5])
+os.chdir("results")
+random.seed(rep)
+with open(f"sim_n{n}_p{p}_rho{rho}_{method}_{rep}.txt", "w") as file:
+    file.write("estimate\\tsize\\n%r\\t%d\\n" % (sum(random.gauss(0, 1) for _ in range(n)) / n, n * p))
+""",
+}
+
+
+def published_sweep(folder: Path, language: str) -> dict:
+    """Arguments of a run of a published script. Beside it is output of an earlier day."""
+    write(folder, "results/sim_n10_p2_rho0.5_ols_1.txt", "of an earlier day")
+    return {
+        "script": write(folder, f"study.{language}", PUBLISHED[language]),
+        "design": sf.grid(n=[10, 100000], p=[2], rho=[0.5, 0], method=["ols"]),
+        "args": "{n} {p} {rho} {method} {replication}",
+        "results_file": "results/sim_n{n}_p{p}_rho{rho}_{method}_{replication}.txt",
+    }
+
+
 def write(folder: Path, name: str, code: str) -> Path:
     path = folder / name
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -13,7 +13,7 @@ from simferry import errors
 from simferry.containers.storage import Files, local_uri
 from simferry.store.folder_store import DEFAULT_STORE
 from simferry.system.untrusted import Tree
-from sweeps import DRAWS, block_hashes, digest, done_pairs, simferry, wait_until, write
+from sweeps import DRAWS, block_hashes, digest, done_pairs, published_sweep, simferry, wait_until, write
 
 ROOT = Path(__file__).parents[2]
 
@@ -50,6 +50,25 @@ def test_the_same_table_as_on_this_machine(tmp_path, engine, image_r):
         assert left_behind(engine, there.id) == []
         assert not list(there.folder.glob("jobs/*/ml"))
         assert there.record["image"].startswith("sha256:")
+
+
+@pytest.mark.parametrize("language", ["R", "py"])
+def test_a_published_script_runs_unmodified_in_a_container(tmp_path, language, request):
+    image = request.getfixturevalue("image_r" if language == "R" else "image_python")
+    sweep = published_sweep(tmp_path, language)
+    script, given = sweep.pop("script"), {**sweep, "replications": 2, "seed": 1, "store": tmp_path / "store"}
+    there = sf.run(script, backend="docker", image=image, workers=1, **given)
+    assert there.status().failed == 0, there.errors()["message"].tolist()
+    assert there.results()["size"].tolist() == [20] * 4 + [200000] * 4
+    assert digest(there) == digest(sf.run(script, workers=1, fresh=True, **given))
+    needs = {
+        "R": "library(nothere)\nsimulate <- function(n) n",
+        "py": "import nothere\ndef simulate(n):\n    return n\n",
+    }
+    with pytest.raises(errors.SimulationError, match=f"not installed in image {image}: nothere") as refused:
+        other = write(tmp_path, f"other.{language}", needs[language])
+        sf.run(other, sf.grid(n=[1]), replications=1, backend="docker", image=image, store=tmp_path / "store")
+    assert "recipe_for(" in refused.value.hint and "Dockerfile" in refused.value.hint
 
 
 FOLDERS = """

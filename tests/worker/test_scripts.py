@@ -10,7 +10,7 @@ import pytest
 import simferry as sf
 from common import require
 from simferry.jobs.launch import WORKER
-from sweeps import digest, done_pairs, left_behind, write
+from sweeps import digest, done_pairs, left_behind, published_sweep, write
 
 
 @pytest.fixture
@@ -176,35 +176,10 @@ def test_a_pattern_of_results_files_has_the_conditions_values_as_scripts_write_t
     assert len(value) == 2
 
 
-PUBLISHED = {
-    "R": """
-args <- commandArgs(trailingOnly = TRUE)
-n <- as.numeric(args[1]); p <- as.integer(args[2]); rho <- as.numeric(args[3]); method <- args[4]; rep <- as.integer(args[5])
-setwd("results")
-set.seed(rep)
-x <- rnorm(n)
-out <- data.frame(estimate = mean(x), size = n * p)
-write.table(out, paste0("sim_n", n, "_p", p, "_rho", rho, "_", method, "_", rep, ".txt"))
-""",
-    "py": """
-import os, random, sys
-n, p, rho, method, rep = int(sys.argv[1]), int(sys.argv[2]), float(sys.argv[3]), sys.argv[4], int(sys.argv[5])
-os.chdir("results")
-random.seed(rep)
-with open(f"sim_n{n}_p{p}_rho{rho}_{method}_{rep}.txt", "w") as file:
-    file.write("estimate\\tsize\\n%r\\t%d\\n" % (sum(random.gauss(0, 1) for _ in range(n)) / n, n * p))
-""",
-}
-FIVE = "{n} {p} {rho} {method} {replication}"
-
-
 @pytest.mark.parametrize("language", ["R", "py"])
 def test_a_published_script_runs_unmodified(tmp_path, go, language):
     require("r", language == "py" or shutil.which("Rscript") is not None, "Rscript is not on the PATH")
-    script = write(tmp_path, f"study.{language}", PUBLISHED[language])
-    write(tmp_path, "results/sim_n10_p2_rho0.5_ols_1.txt", "of an earlier day")
-    design = sf.grid(n=[10, 100000], p=[2], rho=[0.5, 0], method=["ols"])
-    run = go(script, design, 2, args=FIVE, results_file="results/sim_n{n}_p{p}_rho{rho}_{method}_{replication}.txt")
+    run = go(**published_sweep(tmp_path, language))
     assert run.status().failed == 0, run.errors()["message"].tolist()
     found = run.results()
     assert found["size"].tolist() == [20] * 4 + [200000] * 4 and found["estimate"].notna().all()

@@ -79,3 +79,8 @@ def test_long_texts_are_clipped_on_a_terminal_only(capsys, monkeypatch):
 def test_wide_characters_keep_columns_aligned(capsys, monkeypatch):
     lines = shown(pd.DataFrame({"m": ["中文", "ab"], "n": [1, 2]}), capsys, monkeypatch).splitlines()
     assert lines == ["m     n", "中文  1", "ab    2"]
+
+
+def test_a_text_that_is_not_there_is_empty_and_no_number(capsys, monkeypatch):
+    frame = pd.DataFrame({"n": [1, 2], "output": pd.array(["a", None], dtype="str"), "mean": [0.5, float("nan")]})
+    assert shown(frame, capsys, monkeypatch).splitlines() == ["n  output  mean", "1  a        0.5", "2           NaN"]

@@ -182,7 +182,7 @@ VERBS = {
     "list": Verb("list", "simferry.runs({})", "sim_list({})"),
     "doctor": Verb("doctor", None, "simferry_doctor({})"),
     "image build": Verb("image build", "simferry.images.build(simferry.images.recipe({}))", "image_build({})"),
-    "image build --for": Verb(
+    "image build for": Verb(
         "image build --for", "simferry.images.build(simferry.images.recipe_for({}))", "image_build(script = {})"
     ),
     "image push": Verb("image push", "simferry.images.registry.push({})", "image_push({})"),
@@ -258,6 +258,30 @@ class Variable(Part):
         if face is Face.PYTHON:
             return f"os.environ[{_literal(self.name, face)}] = {value}"
         return f"Sys.setenv({self.name} = {value})" if face is Face.R else f"export {self.name}={_word(self.value)}"
+
+
+class InR(Part):
+    """R code to run; in a shell and in Python it is a command of the shell."""
+
+    def __init__(self, code: str) -> None:
+        self.code = code
+
+    def spelled(self, face: Face) -> str:
+        return self.code if face is Face.R else str(Shell("Rscript", "-e", self.code))
+
+
+class MakesImage(Part):
+    """The command that makes an image of a name, with what a script of the user's needs."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name.partition("@")[0]
+        if ":" in self.name.rpartition("/")[2]:
+            self.name = self.name.rpartition(":")[0]
+
+    def spelled(self, face: Face) -> str:
+        return (
+            f"{Command('image build for', 'SCRIPT', name=self.name).spelled(face)}  makes one with what SCRIPT needs."
+        )
 
 
 class Extra(Part):

@@ -147,7 +147,13 @@ class Column:
 
     def __init__(self, name: str, values: Any) -> None:
         self.name = shown(name, sys.stdout)
-        self.cells = [shown(cell(value), sys.stdout) for value in values]  # escaped, as width counts what is shown
+        texts = [cell(value) for value in values]
+        if values.dtype.kind != "f":  # in a column of texts, pandas has NaN for none
+            texts = [
+                "" if isinstance(value, float) and math.isnan(value) else text
+                for value, text in zip(values, texts, strict=True)
+            ]
+        self.cells = [shown(text, sys.stdout) for text in texts]  # escaped, as width counts what is shown
         self.right = values.dtype.kind in "ifub"
 
     def clip(self, width: int) -> None:

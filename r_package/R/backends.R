@@ -43,9 +43,14 @@ sim_local <- function(workers = NULL) new_backend("local", workers = workers)
 #' @rdname sim_local
 #' @export
 sim_docker <- function(image, workers = NULL, instance_type = NULL, jobs = NULL, max_runtime = NULL, hosts = NULL,
-                       images = NULL)
+                       images = NULL) {
+  if (missing(image))
+    raise("usage", "the docker backend needs an image",
+          paste0("sim_docker(\"simferry-r\"); image_build(script = \"SCRIPT\", name = \"simferry-r\")",
+                 "  makes one with what SCRIPT needs."))
   new_backend("docker", image = image, workers = workers, instance_type = instance_type, jobs = jobs,
               max_runtime = max_runtime, hosts = hosts, images = images)
+}
 
 #' @rdname sim_local
 #' @export

@@ -28,6 +28,12 @@ print.simferry_run <- function(x, ...) {
 #' @export
 summary.simferry_run <- function(object, by = NULL, ...) sim_summary(object, by = by)
 
+#' @exportS3Method utils::head
+head.simferry_run <- function(x, ...) utils::head(sim_results(x), ...)
+
+#' @exportS3Method utils::tail
+tail.simferry_run <- function(x, ...) utils::tail(sim_results(x), ...)
+
 #' @export
 as.data.frame.simferry_run <- function(x, ...) as.data.frame(sim_results(x))
 

@@ -4,6 +4,7 @@ import json
 import warnings
 
 import pytest
+from simferry.analysis.row_keys import check_keys
 from simferry.errors import UsageError
 from sweeps import made, simferry
 
@@ -55,3 +56,10 @@ def test_row_names_tell_rows_apart_and_counts_do_not(tmp_path):
         frame = made(tmp_path, R["rows"]).summary()
         made(tmp_path, R["counts"]).summary()
     assert frame["row_name"].tolist() == ["a", "b"] * 2 and (frame["mean"] > 5).tolist() == [False, True] * 2
+
+
+@pytest.mark.parametrize("by", [3, [3], ["method", None]])
+def test_by_takes_names(by):
+    with pytest.raises(UsageError, match=r"it takes the names of outputs"):
+        check_keys(by)
+    assert check_keys("method") == check_keys(("method",)) == ["method"] and check_keys(None) is None

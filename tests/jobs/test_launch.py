@@ -1,5 +1,7 @@
 """How jobs are started: the same environment here and in containers."""
 
+import sys
+
 import pytest
 from simferry.jobs.launch import environment_here, environment_of
 
@@ -14,3 +16,12 @@ def test_jobs_have_the_same_environment_everywhere(kind, monkeypatch):
     # scripts own their job's cores
     assert set(threads.values()) == ({"1"} if kind == "function" else set())
     assert here["OMP_NUM_THREADS"] == ("1" if kind == "function" else "7")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems may have no C.UTF-8")
+def test_the_locale_c_has_utf8(monkeypatch):
+    monkeypatch.setenv("LC_ALL", "C")
+    monkeypatch.setenv("LC_TIME", "de_DE")
+    here = environment_here({"kind": "function", "objects": ""}, "/input")
+    assert "LC_ALL" not in here and "LC_TIME" not in here  # which LC_ALL overrode
+    assert (here["LANG"], here["LC_CTYPE"]) == ("C", "C.UTF-8")

@@ -206,3 +206,11 @@ def test_with_an_rpy2_that_r_is_too_old_for(tmp_path):
     said = refused(tmp_path, environment={"PYTHONPATH": str(fake)})
     assert f"rpy2-rinterface 9.9 does not work with R {version} (" in said
     assert "undefined symbol: R_getVar" in said and BOTH in said
+
+
+def test_an_rds_file_that_is_not_there(tmp_path):
+    (tmp_path / "model.rds").write_bytes(b"")
+    with pytest.raises(UsageError, match=r"there is no file .*modle.rds\nDid you mean model.rds"):
+        sf.r.read_rds(tmp_path / "modle.rds")
+    with pytest.raises(UsageError, match="can't be read: Is a directory"):
+        sf.r.read_rds(tmp_path)

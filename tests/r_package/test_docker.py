@@ -94,4 +94,4 @@ def test_what_can_t_be_is_one_clear_error(image_r, in_r):
         strict=True,
     ):
         assert line.startswith(text), said
-    assert 'backend = sim_docker(image = "simferry-r"); image_build("containers/r")  makes one.' in said
+    assert 'backend = sim_docker(image = "simferry-r"); image_build(script = "SCRIPT", name = "simferry-r")  makes one with what SCRIPT needs.' in said

@@ -14,8 +14,8 @@ from simferry.r.serialization import NotPlain
         (DesignError("what", "do this"), {"code": "design", "message": "what", "hint": "do this"}),
         (DriverError({"code": "worker", "message": "m", "hint": "h"}), {"code": "worker", "message": "m", "hint": "h"}),
         (
-            NotPlain("an R object of type 6"),
-            {"code": "usage", "message": "an argument is an R object of type 6, which"},
+            NotPlain("a call"),
+            {"code": "usage", "message": "an argument is a call, which"},
         ),
         (KeyboardInterrupt(), {"code": "interrupted", "message": "stopped", "hint": ""}),
         (ModuleNotFoundError("x", name="boto3"), {"code": "python", "message": "the Python package boto3 is not"}),

@@ -14,7 +14,7 @@ import simferry as sf
 from common import bits, require
 from simferry.backends.foreground import Interpreter
 from simferry.cli import main
-from simferry.errors import ReplicationError, RError, UsageError
+from simferry.errors import Note, ReplicationError, RError, UsageError
 from simferry.r import functions as rpy
 from simferry.r.serialization import encode
 from simferry.verbs.replay import Replayed
@@ -305,3 +305,10 @@ def test_what_a_container_serialised_for_r_is_written_anew():
     assert Replayed("r", "shown", bytes(plain), None, in_container=True).for_r() == bytes(plain)
     promise = bytes(plain[:14]) + struct.pack("<4i", 5, 254, 254, 254)
     assert Replayed("r", "shown", promise, None, in_container=True).for_r() == bytes(encode("shown"))
+
+
+def test_a_replication_beyond_the_last_is_computed_with_a_note(tmp_path, go):
+    run = go(write(tmp_path, "simulate.py", "def simulate(n, rng):\n    return n + rng.random()\n"), {"n": [1]})
+    with pytest.warns(Note, match="has 4 replications of each condition; replication 5 is not one of them"):
+        value = run.replay(1, 5)
+    assert run.extend(5).results()["value"].iloc[-1] == value

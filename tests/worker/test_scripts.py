@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 import simferry as sf
 from common import require
+from simferry.errors import Note
 from simferry.jobs.launch import WORKER
+from simferry.worker.scripts import last_words
 from sweeps import digest, done_pairs, left_behind, published_sweep, write
 
 
@@ -295,3 +297,22 @@ def test_a_command_that_cannot_be_started(tmp_path, go):
     path.chmod(0o755)
     messages = go(path, None, 1, args="").errors()["message"]
     assert "can't be started: No such file or directory" in messages[0]
+
+
+def test_the_error_of_a_script_is_kept_with_what_follows_it():
+    calls = [f"{i}: f(x)" for i in range(12)]
+    assert last_words("\n".join(["a", "Error in f(x) : no luck", *calls])).splitlines()[0] == "Error in f(x) : no luck"
+    assert last_words("\n".join([*map(str, range(30)), "", "Execution halted"])).splitlines() == [
+        "26", "27", "28", "29", "Execution halted",
+    ]  # fmt: skip
+    assert last_words("") == ""
+
+
+@pytest.mark.parametrize("language", ["r", "python"])
+def test_a_file_that_did_not_come_along_is_named_with_the_option_that_brings_it(tmp_path, go, language, request):
+    if language == "r":
+        request.getfixturevalue("r")
+    write(tmp_path, "data.csv", "a,b\n1,2\n")
+    name, code = {"r": ("s.R", 'read.csv("data.csv")'), "python": ("s.py", 'open("data.csv")')}[language]
+    with pytest.warns(Note, match=r"data.csv was not there: include=\[\"data.csv\"\]  brings it along"):
+        go(write(tmp_path, name, code), {"n": [1]}, replications=1, args="{n}")

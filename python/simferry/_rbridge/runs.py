@@ -305,7 +305,7 @@ def results(given: Arguments) -> Any:
 def summary(given: Arguments) -> Any:
     found = open_run(given)
     by = given.get("by")
-    return _frame(found, found.summary(None if by is None else text_list(by.plain())))
+    return _frame(found, found.summary(None if by is None else by.plain()))
 
 
 @verb

@@ -1,8 +1,10 @@
 """Warnings of results that suggest a mistake in the simulation."""
 
 import contextlib
+import re
 import zlib
 from collections.abc import Collection
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -13,10 +15,13 @@ from ..results import same_seeds
 from ..results.collect import done
 from ..store.keys import key_of
 from ..store.run_folder import RunFolder
+from ..words import counted
 from ..worker import blocks
 from .row_keys import groups, overlooked, several_rows, texts
 from .summary import numeric, outputs
 
+# R's and Python's words
+_NOT_FOUND = re.compile(r"'([^'\n]+)': No such file|No such file or directory: '([^'\n]+)'")
 _HEADER_BYTES = 65_536  # of a block: they hold its facts and its first tables
 
 
@@ -26,7 +31,7 @@ def oddities(run: RunFolder, rows: pa.Table) -> list[str]:
     out = []
     known = {one[0] for one in same_seeds.conditions(rows.schema.metadata)}  # these get a note
     if same := [condition for condition in same_values(rows, parameters) if condition not in known]:
-        which = f"condition {same[0]}" + (f" (and {len(same) - 1:,} others)" if len(same) > 1 else "")
+        which = f"condition {same[0]}" + (f" (and {counted(len(same) - 1, 'other')})" if len(same) > 1 else "")
         out.append(
             f"{which} of run {run.id} returned the same values in every replication. Does the simulation call set.seed() (or "
             "seed its generator itself)? simferry gives each replication its own stream: leave it out."
@@ -94,6 +99,32 @@ def files_not_kept(run: RunFolder, plans: int = 0) -> str:
                 f"files that replications wrote into their working directory are not kept (first {name}, by condition "
                 f"{found['condition'].values[0]}, replication {replication}); {Option('keep_files', True)} keeps them as artifacts"
             )
+    return ""
+
+
+def files_not_found(run: RunFolder, plans: int = 0) -> str:
+    """A note if replications failed without a file that is beside the script, but did not come along; else empty.
+
+    plans: number of plans whose blocks are not looked at.
+    """
+    home = Path(run.record.simulation["path"] or ".").absolute().parent
+    failed = [b.name for b in run.block_names() if b.failed and int(b.plan) > plans]
+    for _, data in run.read_blocks(failed[:3]):
+        with contextlib.suppress(zlib.error, blocks.DamagedBlock, LookupError, OSError):
+            block = blocks.decode(data)
+            said = [
+                t
+                for part in block.tables
+                if part.name in ("failures", "warnings")
+                for t in part.columns["message"].strings()
+            ]
+            for found in _NOT_FOUND.finditer("\n".join(filter(None, said))):
+                name = (found[1] or found[2]).removeprefix("./")
+                if not name.startswith(("/", "~", "..")) and (home / name).exists() and not (run.code / name).exists():
+                    brought = Option("include", [name.partition("/")[0]])
+                    return (
+                        f"replications of run {run.id} failed because {name} was not there: {brought}  brings it along"
+                    )
     return ""
 
 

@@ -1,12 +1,13 @@
 """Keys: outputs that distinguish the rows of one replication, such as a method's name or a sample size."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
 
 from ..errors import UsageError, nearest
+from ..hints import Option, Text
 
 MOST_TEXTS = 50  # combinations of texts: where there are more, `by` has to name the keys
 MOST_ASKED = 10_000
@@ -27,6 +28,17 @@ def texts(rows: pa.Table) -> list[str]:
     """Outputs that are text."""
     columns = list(rows.schema)[2:]
     return [c.name for c in columns if pa.types.is_string(c.type) or pa.types.is_large_string(c.type)]
+
+
+def check_keys(by: Any) -> list[str] | None:
+    """`by` as a list of names. Raises UsageError where it holds anything else."""
+    names = None if by is None else [by] if isinstance(by, str) or not isinstance(by, Iterable) else list(by)
+    for name in names or ():
+        if not isinstance(name, str):
+            raise UsageError(
+                f"by is {by!r}; it takes the names of outputs", Text("Example: ", Option("by", ["method"]))
+            )
+    return names
 
 
 def groups(rows: pa.Table, by: Collection[str] | None) -> Groups:

@@ -15,7 +15,7 @@ from ..containers.job import JOB, OWNER, ROLE, ContainerJob, Outcome, cores_of, 
 from ..containers.processing import Processing
 from ..containers.storage import Files, local_uri
 from ..errors import UsageError
-from ..hints import BackendOptions, Command, Text
+from ..hints import BackendOptions, MakesImage, Text
 from ..images.framework import explained, own_image
 from ..store import records
 from ..store.folder_store import DEFAULT_STORE
@@ -40,8 +40,7 @@ class Docker:
 
     def __init__(self, options: DockerOptions) -> None:
         if not options.image:
-            made_by = Command("image build", "containers/r")
-            hint = Text(BackendOptions("docker", image="simferry-r"), "; ", made_by, "  makes one.")
+            hint = Text(BackendOptions("docker", image="simferry-r"), "; ", MakesImage("simferry-r"))
             raise UsageError("the docker backend needs an image", hint)
         self.options, self.image = options, own_image(options.image, options.images)
         kind = options.instance_type

@@ -11,6 +11,8 @@ from ..errors import UsageError
 from ..hints import Option, Shell
 from ..words import counted
 
+PYTHONS_HEADING = "Traceback (most recent call last):"
+
 
 def announce(made: Any, taken_over: int, seed_was_drawn: bool) -> None:
     record = made.record
@@ -36,7 +38,10 @@ def finish(made: Any, as_json: bool) -> int:
         click.echo(f"{now.done:,} of {now.total:,} replications done, {now.failed:,} failed, in {made.address}")
         if now.failed:
             if now.failed == now.done:
-                first = made.errors()["message"].iloc[0].strip().partition("\n")[0]
+                said = made.errors()["message"].iloc[0].strip().splitlines()
+                first = said[0]
+                if first.endswith(PYTHONS_HEADING):
+                    first = first.removesuffix(PYTHONS_HEADING) + said[-1]
                 click.echo(f"all have failed, the first with: {first[:300]}")
             click.echo(f"{made.command('errors')}  says why")
             click.echo(f"{made.command('resume', retry_failed=True)}  tries them again")
@@ -73,11 +78,22 @@ def show(frame: Any, as_json: bool, output: str | None = None) -> None:
         check_output(output)
         write_table(pa.Table.from_pandas(frame, preserve_index=False), output, as_json)
     elif as_json:
-        print_json(frame.to_dict("records"))
+        print_json(records_of(frame))
     else:
         from ..screen import show_table
 
         show_table(frame)
+
+
+def records_of(frame: Any) -> list[dict[str, Any]]:
+    """The rows of a table. In a column of texts, where pandas has NaN for none, that is None."""
+    texts = [name for name in frame.columns if frame[name].dtype.kind not in "iufcbM"]
+    rows: list[dict[str, Any]] = frame.to_dict("records")
+    for name in texts:
+        for row in rows:
+            if isinstance(row[name], float) and row[name] != row[name]:
+                row[name] = None
+    return rows
 
 
 def print_json(value: Any) -> None:

@@ -8,7 +8,7 @@ import warnings
 from typing import Any
 
 from ..errors import Note, SimferryError, UsageError, nearest
-from ..hints import Command, Extra, Option, Shell, Text
+from ..hints import Extra, MakesImage, Option, Shell, Text
 
 WAYS_OUT = Text(
     "Install Docker (Debian, Ubuntu: apt-get install docker.io; others: https://docs.docker.com/get-docker), "
@@ -143,7 +143,7 @@ def find_image(client: Any, name: str, pull: bool = True) -> Any:
         image = _pulled(client, name) if pull and "/" in name else None
         if image is None:
             here = sorted({repository_of(tag) for i in client.images.list() for tag in i.tags})
-            hint = nearest(repository_of(name), here) or Command("image build", "containers/r") + "  makes one."
+            hint = nearest(repository_of(name), here) or MakesImage(name)
             raise ImageError(f"there is no image {name} here", hint) from None
     except docker.errors.APIError as error:
         raise ImageError(f"{name!r} is no image's name: {error.explanation or error}") from None
@@ -176,9 +176,7 @@ def run_once(client: Any, image: str, command: list[str], **options: Any) -> tup
     except docker.errors.APIError as error:
         text = str(error.explanation or error)
         if "executable file not found" in text or "no such file" in text:
-            raise ImageError(
-                f"image {image} has no {command[0]}", Command("image build", "containers/r") + "  makes one with R."
-            ) from None
+            raise ImageError(f"image {image} has no {command[0]}", MakesImage(image)) from None
         raise EngineError(f"image {image} can't be started: {text}") from None
     finally:
         container.remove(force=True)

@@ -1,6 +1,7 @@
 """The progress of a run, in numbers and as text."""
 
 import datetime
+import time
 from collections import Counter
 from dataclasses import dataclass
 
@@ -20,7 +21,7 @@ class Progress:
     total, done, failed: numbers of replications; failed ones count as done.
     state: "running", "complete" or "incomplete". jobs: the state of each job, by its name.
     dollars: US dollars so far; None where jobs cost no money. note: what the backend waits for.
-    per_second: replications per second since the last submission; None before the first result.
+    per_second: replications per second since the last submission; None before the first results, and shortly after.
     """
 
     total: int
@@ -58,7 +59,7 @@ def progress_of(run: RunFolder, backend: Backend) -> Progress:
         done = len(collect.done(run)[0])
         failed = done - len(collect.done(run, failed=False)[0])
     state = "running" if running else "complete" if done >= total else "incomplete"
-    per_second = _replications_per_second(plans[-1], names) if running and plans else None
+    per_second = _replications_per_second(run, plans[-1], names) if running and plans else None
     return Progress(total, min(done, total), failed, state, jobs, now.dollars, now.waits_for, per_second)
 
 
@@ -73,10 +74,18 @@ def _tried_twice(plans: list[PlanRecord], names: list[BlockName], conditions: in
     return before > known or any(p.reason == "retry failed" for p in plans)
 
 
-def _replications_per_second(plan: PlanRecord, names: list[BlockName]) -> float | None:
+def _replications_per_second(run: RunFolder, plan: PlanRecord, names: list[BlockName]) -> float | None:
+    """Who follows a run counts from the first results that it saw, so that the jobs' start does not count."""
+    done, now = sum(b.replications for b in names if b.plan == plan.number), time.monotonic()
+    follows = plan.number in run.first_results
+    since, before = run.first_results.get(plan.number, (now, 0))
+    if before == 0:
+        run.first_results[plan.number] = (now, done)
+    elif done > before and now - since >= 1:
+        return (done - before) / (now - since)
     seconds = (datetime.datetime.now(datetime.timezone.utc) - plan.created).total_seconds()
-    done = sum(b.replications for b in names if b.plan == plan.number)
-    return done / seconds if done and seconds > 0 else None  # the clock that wrote `created` may be ahead of this one
+    # the clock that wrote `created` may be ahead of this one
+    return done / seconds if done and seconds > (10 if follows else 0) else None
 
 
 def job_names(run: RunFolder) -> list[JobId]:

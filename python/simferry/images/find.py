@@ -6,7 +6,7 @@ from typing import Any
 
 from ..aws.session import account, asking, client, region
 from ..errors import UsageError
-from ..hints import Command
+from ..hints import Command, MakesImage
 from .ecr import ECR, ecr_host, named_in_ecr
 from .registry import digests_of, push, tag_of
 
@@ -70,7 +70,7 @@ def _only_in_ecr(name: str, why: str) -> Image:
     if not digest:
         raise UsageError(
             f"there is no image {name} in this account's ECR, and {why}",
-            Command("image build", f"containers/{'python' if 'python' in name else 'r'}") + "  makes one.",
+            MakesImage(name),
         )
     return Image(f"{ecr_host(account(), region())}/{repository}@{digest}", digest)
 

@@ -85,7 +85,7 @@ def environment_of(spec: Mapping[str, Any], inputs: str) -> dict[str, str]:
 
 def environment_here(spec: Mapping[str, Any], inputs: str) -> dict[str, str]:
     """The whole environment of a job on this machine: this process's own, and that of `environment_of`."""
-    out = {**os.environ, **environment_of(spec, inputs)}
+    out = {**_with_utf8(os.environ), **environment_of(spec, inputs)}
     if spec["objects"]:  # a function object imports what it imports here
         out["PYTHONPATH"] = os.pathsep.join(p for p in sys.path if p)
     if out.pop("SIMFERRY_PROCESSES", ""):  # a simulation runs simferry: this worker is no part of it
@@ -93,6 +93,14 @@ def environment_here(spec: Mapping[str, Any], inputs: str) -> dict[str, str]:
         out.pop("R_PROFILE_USER", None)
         out |= {} if displaced is None else {"R_PROFILE_USER": displaced}
     return out
+
+
+def _with_utf8(environment: Mapping[str, str]) -> dict[str, str]:
+    """The environment with UTF-8 in C's locale, where R writes <U+017C> for a letter. LC_ALL=C hides what Python sets for LANG=C."""
+    if sys.platform != "linux" or environment.get("LC_ALL") not in ("C", "POSIX"):
+        return dict(environment)
+    others = {name: value for name, value in environment.items() if not name.startswith("LC_")}
+    return {**others, "LANG": "C", "LC_CTYPE": "C.UTF-8"}
 
 
 def end_processes(root: Path, seconds_to_wait: float = 10) -> None:

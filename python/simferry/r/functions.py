@@ -136,10 +136,17 @@ def read_rds(path: str | Path) -> Any:
 
     path: of the file.
 
-    Raises UsageError if it is not an .rds file, is incomplete, or has a form that can't be read (ASCII, or vectors in a form of
-    their own, which some packages define).
+    Raises UsageError if there is no such file, or it is not an .rds file, is incomplete, or has a form that can't be read (ASCII,
+    or vectors in a form of their own, which some packages define).
     """
-    data = Path(path).read_bytes()
+    try:
+        data = Path(path).read_bytes()
+    except FileNotFoundError:
+        folder = Path(path).absolute().parent
+        beside = [one.name for one in folder.glob("*.rds")] if folder.is_dir() else []
+        raise UsageError(f"there is no file {path}", nearest(Path(path).name, beside)) from None
+    except OSError as error:
+        raise UsageError(f"{path} can't be read: {error.strerror}") from None
     try:
         for magic, expand in _COMPRESSIONS.items():
             if data.startswith(magic):

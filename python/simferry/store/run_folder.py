@@ -78,6 +78,9 @@ class RunFolder:
     def __init__(self, path: Path, home: Home) -> None:
         self.path, self.home = path, home
         self.id = path.name
+        self.first_results: dict[
+            str, tuple[float, int]
+        ] = {}  # by plan, for rates: when they were seen, how many there were
         if not self.id.isprintable():  # also bytes that are not UTF-8
             raise StoreError(f"the folder name {str(path)!r} is not valid for a run", "Rename the folder.")
         try:

@@ -15,7 +15,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from ..errors import Note, SimulationError, nearest
-from ..hints import Command, Option, Parameter, Text, Words
+from ..hints import Command, InR, Option, Parameter, Shell, Text, Words
 from ..images.infer import pip_name
 from ..jobs import job_file
 from ..jobs.launch import COMMANDS
@@ -233,18 +233,20 @@ def _installing(simulation: Simulation, names: list[str], foreground: Worker) ->
     """How to install packages where the simulation will run."""
     if simulation.language == "r":
         quoted = ", ".join(f'"{name}"' for name in names)
-        command = f"install.packages(c({quoted}))"
+        code = f"install.packages({quoted})" if len(names) == 1 else f"install.packages(c({quoted}))"
+        command: Words = InR(code)
     else:
         python = "pip" if foreground.image else f"{shlex.quote(sys.executable)} -m pip"
         command = f"{python} install {' '.join(pip_name(name) for name in names)}"
     if not foreground.image:
-        return Text(f"Install them: {command}")
-    run = f"Rscript -e '{command}'" if simulation.language == "r" else command
+        return Text("Install them: ", command)
+    run = Shell("Rscript", "-e", code) if simulation.language == "r" else command
     return Text(
-        Command("image build --for", str(simulation.target)),
+        Command("image build for", str(simulation.target)),
         "  builds an image that has what the script needs; name it in ",
         Option("image"),
-        f". Or add to the image's own Dockerfile: RUN {run}",
+        ". Or add to the image's own Dockerfile: RUN ",
+        run,
     )
 
 

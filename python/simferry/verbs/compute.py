@@ -4,7 +4,7 @@ import warnings
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ..analysis.oddities import files_not_kept
+from ..analysis.oddities import files_not_found, files_not_kept
 from ..backends import backend as backend_of
 from ..backends.base import Backend
 from ..driver import drive
@@ -65,5 +65,6 @@ def compute(
         )  # fmt: skip
     if warning := own_code.changed_meanwhile(folder):
         warnings.warn(warning, stacklevel=3)
-    if note := files_not_kept(folder, plans):
-        warnings.warn(Note(note), stacklevel=3)
+    for note in (files_not_kept(folder, plans), files_not_found(folder, plans)):
+        if note:
+            warnings.warn(Note(note), stacklevel=3)

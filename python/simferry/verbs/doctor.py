@@ -11,7 +11,7 @@ from pathlib import Path
 
 from .._version import __version__
 from ..errors import SimferryError
-from ..hints import Extra, Option
+from ..hints import Extra, InR, Option
 from ..store.folder_store import DEFAULT_STORE, Store
 from ..system.files import is_address
 
@@ -114,7 +114,8 @@ def _r() -> list[Finding]:
         return [Finding("R", False, f"{rscript} does not work: {error}")]
     out = [Finding("R", True, f"{output[0]} ({rscript})")]
     for name, there in zip(output[1::2], output[2::2], strict=True):
-        hint = f'For parallel scripts: install.packages("{name}"), or apt-get install r-cran-{name.lower()}'
+        install = InR(f'install.packages("{name}")')
+        hint = f"For parallel scripts: {install}, or apt-get install r-cran-{name.lower()}"
         out.append(
             Finding(
                 f"R package {name}",

@@ -10,7 +10,7 @@ from ..containers.engine import ImageError, connect, find_image, run_once
 from ..containers.job import ROLE, ContainerJob
 from ..containers.processing import Processing
 from ..containers.storage import Files, local_uri
-from ..hints import Command
+from ..hints import MakesImage
 from ..jobs import stretches
 from ..jobs.launch import COMMANDS, write_worker
 from ..jobs.plan import Streams, job_bytes
@@ -56,7 +56,7 @@ def check(name: str) -> list[Finding]:
     if not languages:
         raise ImageError(
             f"image {name} has neither Rscript nor python3",
-            Command("image build", "containers/r") + "  makes one that has.",
+            MakesImage(name),
         )
     out = [
         Finding("architecture", True, str(image.attrs.get("Architecture"))),

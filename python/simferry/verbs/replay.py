@@ -3,6 +3,7 @@
 import os
 import pickle
 import shutil
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ import numpy as np
 
 from ..backends.base import Foreground
 from ..backends.foreground import foreground_of
-from ..errors import ReplicationError, RError, UsageError
+from ..errors import Note, ReplicationError, RError, UsageError
 from ..jobs import streams, stretches
 from ..jobs.launch import JOB, end_processes
 from ..jobs.plan import job_bytes, streams_of
@@ -87,6 +88,14 @@ class Replayed:
 def replay(run: Any, condition: int, replication: int, in_process: bool = True) -> Replayed:
     """As Run.replay, but returns a failure too. in_process: whether R may run in this process."""
     check_key(run._folder, condition, replication)
+    if replication > run.replications:
+        warnings.warn(
+            Note(
+                f"run {run.id} has {run.replications:,} replications of each condition; replication {replication:,} is not "
+                "one of them, and is computed as an extension would"
+            ),
+            stacklevel=3,
+        )
     streams.note_other_version(run._folder.record.streams, run._folder.record.simulation, run.id)
     spec, backend, design = run._folder.record.simulation, backend_of_run(run._folder), read_conditions(run._folder)
     foreground = foreground_of(backend, "replay")

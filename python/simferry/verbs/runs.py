@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..analysis.oddities import averaged_keys, oddities
+from ..analysis.row_keys import check_keys
 from ..analysis.summary import summary
 from ..backends.base import follow, log_text
 from ..driver.cancel import cancel
@@ -246,7 +247,7 @@ class Run:
         """
         collected = self._collect()
         self._warn_of_oddities(collected.results)
-        by = [by] if isinstance(by, str) else None if by is None else list(by)
+        by = check_keys(by)
         out = summary(self._folder, collected, by)
         for warning in averaged_keys(self._folder, collected.results, by):
             warnings.warn(warning, stacklevel=2)

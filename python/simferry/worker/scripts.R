@@ -52,7 +52,7 @@ script_runner <- function(job, process) {
       stop("timed out after ", ceiling(job$replication_timeout), " s", call. = FALSE)
     if (status != 0)
       stop("the script ended with status ", status, ": ",
-           paste(utils::tail(printed[nzchar(printed)], 5L), collapse = "\n"), call. = FALSE)
+           paste(last_words(printed[nzchar(printed)]), collapse = "\n"), call. = FALSE)
     if (nzchar(job$results_file) && !length(files))
       stop("the script ended without writing ", job$results_file, " in its output folder", wrote, call. = FALSE)
     files
@@ -87,4 +87,12 @@ text_of <- function(content) {
   text <- rawToChar(content)
   Encoding(text) <- if (validUTF8(text)) "UTF-8" else "latin1"
   text
+}
+
+# The last five lines that a script printed, and R's "Error in" and all that follows, if that is among the last twenty.
+last_words <- function(lines) {
+  lines <- utils::tail(lines, 20L)
+  error <- grep("^(Error in |Error: )", lines, useBytes = TRUE)
+  first <- min(if (length(error)) error[length(error)], max(1L, length(lines) - 4L))
+  lines[seq_along(lines) >= first]
 }

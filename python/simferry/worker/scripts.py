@@ -58,8 +58,7 @@ class ScriptRunner:
         if status is None:
             raise ScriptFailed(f"timed out after {job.timeout_seconds:g} s")
         if status != 0:
-            tail = "\n".join([line for line in printed_text.splitlines() if line.strip()][-5:])
-            raise ScriptFailed(f"the {job.kind} ended with status {status}: {tail}")
+            raise ScriptFailed(f"the {job.kind} ended with status {status}: {last_words(printed_text)}")
         if job.results_file and not self.files:
             raise ScriptFailed(f"the {job.kind} ended without writing {job.results_file} in its output folder{wrote}")
 
@@ -177,3 +176,10 @@ def loaded_files(folder: Path) -> dict[str, str]:
                 name, _, path = line.partition("\t")
                 out[name] = path or name
     return out
+
+
+def last_words(printed: str) -> str:
+    """The last five lines that a program printed, and R's "Error in" and all that follows, if that is among the last twenty."""
+    lines = [line for line in printed.splitlines() if line.strip()][-20:]
+    errors = [i for i, line in enumerate(lines) if line.startswith(("Error in ", "Error: "))]
+    return "\n".join(lines[min([*errors[-1:], max(0, len(lines) - 5)]) :])

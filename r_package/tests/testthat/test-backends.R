@@ -3,6 +3,11 @@ test_that("backends are descriptions, and print as the calls that make them", {
   expect_output(print(sim_docker("simferry-r", jobs = 2)), "sim_docker(image = \"simferry-r\", jobs = 2)", fixed = TRUE)
 })
 
+test_that("containers need an image", {
+  expect_error(sim_docker(), "needs an image.*sim_docker\\(\"simferry-r\"\\); image_build\\(script =",
+               class = "simferry_error_usage")
+})
+
 test_that("several values of an option stay several", {
   place <- sim_sagemaker(c("ml.c5.xlarge", "ml.m5.xlarge"), jobs = 2, tags = c(project = "ferry"),
                          network_isolation = TRUE)

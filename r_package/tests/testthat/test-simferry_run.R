@@ -16,6 +16,7 @@ test_that("methods of R's generics give the tables", {
   values <- rows$mean[rows$condition == 1]
   expect_equal(c(first$mean, first$sd, first$mcse), c(mean(values), sd(values), sd(values) / sqrt(5)))
   expect_type(of$n, "double")
+  expect_equal(head(run, 3), head(sim_results(run), 3))
 })
 
 test_that("a plot has a panel for each output, and says what there is otherwise", {

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from ...worker import blocks
-from .vectors import ATTRIBUTES, DTYPES, KINDS, PAIRLIST, SYMBOL, TAG, UTF8, NotPlain, Other, Vector, texts
+from .vectors import ATTRIBUTES, DTYPES, KINDS, OBJECTS, PAIRLIST, SYMBOL, TAG, UTF8, NotPlain, Other, Vector, texts
 
 _NULL, _REFERENCE = (0, 254), 255
 _ENVIRONMENT, _POINTER, _WEAK, _S4, _EXPRESSION, _BYTECODE, _ALTREP = 4, 22, 23, 25, 20, 21, 238
@@ -60,7 +60,7 @@ def runs_code(data: "bytes | bytearray | memoryview") -> bool:
 
 
 def _refuse(number: int) -> None:
-    raise NotPlain(f"an R object of type {number}")
+    raise NotPlain(OBJECTS.get(number, f"an R object of type {number}"))
 
 
 class _Reader:
@@ -200,7 +200,7 @@ class _Reader:
             self.bytecode()
             found = Other("bytecode")
         else:
-            raise NotPlain(f"an R object of type {number}")
+            raise NotPlain(OBJECTS.get(number, f"an R object of type {number}"))
         if flags & ATTRIBUTES:
             found.attributes = self.attributes()
         return found

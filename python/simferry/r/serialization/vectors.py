@@ -10,6 +10,11 @@ from ...worker.blocks import NA_INTEGER
 
 TYPES = {"logical": 10, "integer": 13, "double": 14, "complex": 15, "string": 16, "list": 19, "raw": 24}
 KINDS = {number: kind for kind, number in TYPES.items()}
+OBJECTS = {  # of other types, in words
+    **{1: "a symbol", 2: "a pairlist", 3: "a function", 4: "an environment", 5: "a promise", 6: "a call"},
+    **{7: "a function of R itself", 8: "a function of R itself", 17: "the dots of a function", 20: "an expression"},
+    **{21: "bytecode", 22: "an external pointer", 23: "a weak reference", 25: "an S4 object"},
+}
 DTYPES: dict[str, np.dtype[Any]] = {
     "logical": np.dtype("<i4"),
     "integer": np.dtype("<i4"),

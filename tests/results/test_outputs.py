@@ -38,6 +38,8 @@ from simferry.results.table import table
         ("r.txt", '"x"\n"1" 0.5\n', {"row_name": ["1"], "x": ["0.5"]}),
         ("r.dat", "n\tm\n10\t0.5\n", {"n": ["10"], "m": ["0.5"]}),
         ("r.txt", "n;m\n10;0,5\n", {"n": ["10"], "m": ["0.5"]}),
+        ("r.txt", "n method m\n1 100 ols 0.5\n2 100 lad 0.7\n", {
+            "row_name": ["1", "2"], "n": ["100", "100"], "method": ["ols", "lad"], "m": ["0.5", "0.7"]}),
         ("out", "mean sd\n0.5 0.1\n", {"mean": ["0.5"], "sd": ["0.1"]}),
         ("out", "mean\n0.5\n0.7\n", {"mean": ["0.5", "0.7"]}),
         ("out.txt", '{"a": 1}', {"a": [1]}),

@@ -22,6 +22,11 @@ SAVED = {
     "list(data.frame(a = 1), data.frame(a = 2, b = 3))": {"a": [1.0, 2.0], "b": [None, 3.0]},
     "lapply(1:2, function(i) c(i = i, m = i / 2))": {"i": [1.0, 2.0], "m": [0.5, 1.0]},
     "list(ols = c(m = 1), lad = c(m = 2))": {"row_name": ["ols", "lad"], "m": [1.0, 2.0]},
+    "do.call(rbind, lapply(1:2, function(i) list(a = i, b = 'x')))": {"a": [1, 2], "b": ["x", "x"]},
+    "aggregate(x ~ g, data.frame(x = 1:4, g = c('a', 'b')), function(x) c(m = mean(x), s = 0.5))": {
+        "g": ["a", "b"], "x.m": [2.0, 3.0], "x.s": [0.5, 0.5]
+    },
+    "table(c('a', 'b', 'b'))": {"a": [1], "b": [2]},
     "NULL": {},
 }  # fmt: skip
 SESSIONS = {
@@ -37,6 +42,10 @@ REFUSED = {
     "saveRDS(function(x) x, 'F')": "it holds a function",
     "saveRDS(array(1:8, c(2, 2, 2)), 'F')": "it holds an array of 2 x 2 x 2",
     "saveRDS(list(c(a = 1), sum), 'F')": "it holds a function",
+    "saveRDS(list(res = data.frame(a = 1), n = c(b = 2)), 'F')": r"a list of res \(a data frame\), n \(one value\)",
+    "saveRDS(1:20000000, 'F')": "it holds a vector of 20,000,000 values",
+    "saveRDS(structure(1:2, levels = 'a', class = 'factor'), 'F')": "codes need to be between",
+    "saveRDS(1+2i, 'F')": "it holds a vector of type complex",
     "a <- data.frame(x = 1); b <- data.frame(x = 2); save(a, b, file = 'F')": r"a \(a data frame\), b \(a data frame\), and no single",
     "r <- data.frame(n = 1:2); n <- 3; save(r, n, file = 'F')": "it holds n twice",
     "saveRDS(1, 'F', ascii = TRUE)": "R's ASCII form",

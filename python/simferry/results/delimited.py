@@ -56,19 +56,28 @@ def _separated(
         if len(fitting) > 1:
             raise ValueError(f"{' or '.join(_NAMES[s] for s in fitting)} could separate its columns")
         for found, rows in fitting.items():
-            if _fit(rows) == "row names" and found in ", ":
+            numbered = found == " " and len(rows) > 2 and _are_numbered(rows)
+            if _fit(rows) == "row names" and found in ", " and not numbered:
                 _one_number_or_two(rows, found)
             return found, rows
     return usual_separator, usual
 
 
 def _are_spaced(rows: list[list[str]], is_value: Callable[[str], bool]) -> bool:
-    """Whether spaces separate columns and are not parts of texts: names are in quotes, or all cells are values."""
+    """Whether spaces separate columns and are not parts of texts: names are in quotes, all cells are values, or the rows' names are
+    their numbers, as R's print() and write.table(quote = FALSE) write them."""
     if not _fit(rows):
         return False
+    if _are_numbered(rows):
+        return True
     names, *rest = rows
     values = [cell for row in rest for cell in row[len(row) - len(names) :]]
     return any(isinstance(cell, Quoted) for cell in names) or all(is_value(c) or _COMMA.fullmatch(c) for c in values)
+
+
+def _are_numbered(rows: list[list[str]]) -> bool:
+    """Whether the header lacks a name for the first cells, and these are 1, 2, 3, ..."""
+    return _fit(rows) == "row names" and [row[0] for row in rows[1:]] == [str(i) for i in range(1, len(rows))]
 
 
 def _fit(rows: list[list[str]]) -> str:

@@ -6,16 +6,21 @@ from ..r.serialization import Other, Vector, decode_any
 from ..r.values import from_r
 from ..worker.rows import as_rows
 
+MOST_VALUES = 10_000_000
 Rows = dict[str, list[Any]]
 _READ = "Data frames, vectors and lists of them are read"
 
 
 def read_r(data: bytes) -> Rows:
     """The rows of a file of saveRDS() or save(), decompressed. Raises ValueError if it holds something else."""
-    if data.startswith(b"RDX"):
-        found = decode_any(data[5:])
-        return _of_objects(dict(found.items()) if isinstance(found, Vector) else {})
-    return rows_of(decode_any(data))
+    try:
+        if data.startswith(b"RDX"):
+            found = decode_any(data[5:])
+            return _of_objects(dict(found.items()) if isinstance(found, Vector) else {})
+        return rows_of(decode_any(data))
+    except (LookupError, TypeError, AttributeError, ArithmeticError, RecursionError, MemoryError) as error:
+        # a container may write anything
+        raise ValueError(f"it is damaged ({type(error).__name__}: {error})") from None
 
 
 def _of_objects(objects: dict[str, Any]) -> Rows:
@@ -46,11 +51,14 @@ def _of_objects(objects: dict[str, Any]) -> Rows:
 def rows_of(value: Any) -> Rows:
     """The columns of an R object, as of what a function returns. Raises ValueError if it is no table."""
     if isinstance(value, Vector):
-        if value.kind == "list":
+        _check_size(value)
+        if value.kind == "list" and not _shape(value):
             return _of_frame(value) if "data.frame" in value.classes else _of_list(value)
-        if len(shape := _shape(value)) == 2:
+        if len(shape := _shape(value)) == 2 and value.kind not in ("raw", "complex"):
+            if value.kind == "list" and not all(_is_single(v) for v in value.values):
+                raise ValueError(f"it holds a matrix of lists. {_READ}")
             return _of_matrix(value, shape)
-        if len(shape) < 2:
+        if len(shape) < 2 and value.kind not in ("list", "raw", "complex"):
             found = as_rows(from_r(value))
             if found is not None:
                 return found
@@ -62,9 +70,13 @@ def rows_of(value: Any) -> Rows:
 def _of_frame(value: Vector) -> Rows:
     out: Rows = {}
     for name, column in value.items():
-        if not isinstance(column, Vector) or column.kind in ("list", "raw") or len(_shape(column)) > 1:
+        if not isinstance(column, Vector) or column.kind in ("list", "raw") or len(_shape(column)) > 2:
             raise ValueError(f"column {name} of its data frame is {described(column)}, and no vector")
-        out[name] = _elements(column)
+        if len(shape := _shape(column)) == 2:  # as aggregate() makes; write.csv() names its columns so
+            parts = _of_matrix(Vector(column.kind, column.values, column.attributes), shape)
+            out |= {f"{name}.{part}": values for part, values in parts.items() if part != "row_name"}
+        else:
+            out[name] = _elements(column)
     labels = value.attributes.get("row.names")
     if out and isinstance(labels, Vector) and labels.kind == "string":  # numbers are R's own
         out = {_free("row_name", out): labels.elements(), **out}
@@ -80,6 +92,9 @@ def _of_list(value: Vector) -> Rows:
     lengths = {len(v) for _, v in items if _is_bare(v)}
     if all(name and _is_bare(v) for name, v in items) and len(lengths) == 1:  # as data.frame() makes of it
         return {name: _elements(v) for name, v in items}
+    if len({_is_table(v) for _, v in items}) > 1:
+        held = ", ".join(f"{name or 'without a name'} ({described(v)})" for name, v in items)
+        raise ValueError(f"it holds a list of {held}. {_READ}, but not of both kinds")
     parts = [(name, rows_of(v)) for name, v in items]
     labels = list(dict.fromkeys(label for _, part in parts for label in part))
     out: Rows = {label: [] for label in labels}
@@ -116,9 +131,21 @@ def described(value: Any) -> str:
         return f"an object of class {value.classes[0]}"
     if len(shape := _shape(value)) > 1:
         return f"an array of {' x '.join(map(str, shape))}"
+    if value.kind in ("complex", "raw"):
+        return f"a vector of type {value.kind}"
     if value.kind == "list":
         return f"a list of {len(value)}: {', '.join(sorted({described(v) for v in value.values}))}"[:200]
     return "one value" if len(value) == 1 else f"a vector of {len(value)}"
+
+
+def _is_table(value: Any) -> bool:
+    return isinstance(value, Vector) and ("data.frame" in value.classes or len(_shape(value)) == 2)
+
+
+def _check_size(value: Vector) -> None:
+    """A few bytes can stand for a long sequence."""
+    if len(value) > MOST_VALUES:
+        raise ValueError(f"it holds a vector of {len(value):,} values; at most {MOST_VALUES:,} are read")
 
 
 def _is_code(value: Any) -> bool:
@@ -145,6 +172,9 @@ def _names(names: list[str]) -> dict[str, Vector | None]:
 
 def _elements(value: Vector) -> list[Any]:
     """The values of a vector; R's NA of a double stays the NaN that it is."""
+    _check_size(value)
+    if value.kind == "list":  # of single values
+        return [_elements(v)[0] for v in value.values]
     if value.kind == "double" and not value.classes:
         return list(value.values.tolist())
     if not value.classes:

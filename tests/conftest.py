@@ -32,6 +32,7 @@ DOCKER = (
     "tests/emulator/test_faults.py",
     "tests/emulator/test_images.py",
     "tests/emulator/test_jobs.py",
+    "tests/emulator/test_registry.py",
     "tests/images/",
     "tests/r_package/test_docker.py",
     "tests/r_package/test_sagemaker.py",

@@ -5,7 +5,7 @@ import json
 import pytest
 from aws_fixtures import ACCOUNT, REGION, forget_clients
 from simferry.aws.session import AwsError, CredentialsError, NoAnswer
-from simferry.images.ecr import KEPT_IMAGES, ecr_login
+from simferry.images.ecr import KEPT_IMAGES, ecr_login, make_where_missing
 
 
 @pytest.fixture
@@ -20,7 +20,8 @@ def aws(account, monkeypatch):
 
 def test_a_repository_is_made(aws):
     lines = []
-    login = ecr_login(ACCOUNT, REGION, "lab/simferry-r", lines.append)
+    make_where_missing(ACCOUNT, REGION, "lab/simferry-r", lines.append)
+    login = ecr_login(ACCOUNT, REGION)
     assert login["username"] == "AWS" and login["password"]
     assert lines == ["making repository lab/simferry-r"]
     (made,) = aws.describe_repositories(repositoryNames=["lab/simferry-r"])["repositories"]
@@ -34,7 +35,8 @@ def test_a_repository_is_made(aws):
 def test_a_repository_that_is_there_is_left_as_it_is(aws):
     aws.create_repository(repositoryName="simferry-r", imageTagMutability="MUTABLE")
     lines = []
-    assert ecr_login(ACCOUNT, REGION, "simferry-r", lines.append)["username"] == "AWS"
+    make_where_missing(ACCOUNT, REGION, "simferry-r", lines.append)
+    assert ecr_login(ACCOUNT, REGION)["username"] == "AWS"
     (there,) = aws.describe_repositories()["repositories"]
     assert lines == [] and there["imageTagMutability"] == "MUTABLE"
     with pytest.raises(aws.exceptions.LifecyclePolicyNotFoundException):
@@ -43,7 +45,7 @@ def test_a_repository_that_is_there_is_left_as_it_is(aws):
 
 def test_what_ecr_refuses_is_said_in_its_words(aws):
     with pytest.raises(AwsError) as caught:
-        ecr_login(ACCOUNT, REGION, "not a name", lambda _: None)
+        make_where_missing(ACCOUNT, REGION, "not a name", lambda _: None)
     assert caught.value.message.startswith(f"ECR of account {ACCOUNT} in {REGION}: AWS refuses CreateRepository: ")
     assert caught.value.message.endswith("(InvalidParameterException)")
     assert aws.describe_repositories()["repositories"] == []
@@ -57,7 +59,7 @@ def test_no_credentials(aws, monkeypatch):
         monkeypatch.delenv(name, raising=False)
     forget_clients()
     with pytest.raises(CredentialsError) as caught:
-        ecr_login(ACCOUNT, REGION, "simferry-r", lambda _: None)
+        make_where_missing(ACCOUNT, REGION, "simferry-r", lambda _: None)
     assert caught.value.message == f"there are no AWS credentials for ECR of account {ACCOUNT} in {REGION}"
     assert "aws sso login" in caught.value.hint and caught.value.exit_code == 1
 
@@ -66,4 +68,4 @@ def test_aws_can_not_be_reached(aws, monkeypatch):
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
     forget_clients()
     with pytest.raises(NoAnswer, match=r"AWS can't be asked: http://127\.0\.0\.1:9 does not answer"):
-        ecr_login(ACCOUNT, REGION, "simferry-r", lambda _: None)
+        make_where_missing(ACCOUNT, REGION, "simferry-r", lambda _: None)

@@ -101,6 +101,7 @@ def described(emulator: Any) -> dict[str, Any]:
         "unset": list(CLEARED),
         "bucket": emulator.bucket,
         "role": emulator.role,
+        "registry": emulator.registry,
     }
 
 
@@ -124,6 +125,7 @@ def greeting(emulator: Any) -> str:
         "",
         f"bucket  s3://{emulator.bucket}",
         f"role    {emulator.role}",
+        f"docker login, docker push: ECR's registry is {emulator.registry}",
         "",
         "simferry run simulate.R -p n=10,20,50 --replications 1000 --backend sagemaker --instance-type ml.m5.xlarge "
         f"--image simferry-r --role {emulator.role} --store s3://{emulator.bucket}/simferry",

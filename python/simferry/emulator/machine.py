@@ -13,9 +13,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 from ..containers import job as container_job
 from ..containers.engine import EngineError, connect
-from ..system.processes import alive, identity
+from ..system.processes import alive, identity, process_of
 
 OWNER = "simferry-emulator"
 
@@ -72,6 +74,13 @@ class Machine:
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
+def end_process(record: Path) -> None:
+    """End the process whose identity a file has, if it runs."""
+    with contextlib.suppress(OSError, ValueError, psutil.Error):
+        if process := process_of(json.loads(record.read_bytes())):
+            process.terminate()
+
+
 def clean_up_killed_emulators() -> None:
     """Remove containers and folders of this user's emulators that were killed."""
     for record in Path(tempfile.gettempdir()).glob(f"{OWNER}-*/emulator.json"):
@@ -80,6 +89,7 @@ def clean_up_killed_emulators() -> None:
             if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid():
                 continue
             if not alive(json.loads(record.read_bytes())):
+                end_process(record.parent / "registry" / "registry.json")
                 client = connect()
                 container_job.leftovers(client, {container_job.OWNER: "-".join(record.parent.name.split("-")[:3])})
                 for folder in record.parent.glob("*/"):

@@ -7,6 +7,7 @@ import secrets
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from functools import cache
 from typing import Any
 
@@ -20,6 +21,7 @@ from .access import authorize
 from .calls import ACCOUNT, Call, Refusal
 from .faults import Faults
 from .machine import Machine, clean_up_killed_emulators
+from .registry import Registry
 from .services import Service
 from .services.processing import ProcessingJobs
 from .signature import Key
@@ -106,7 +108,8 @@ class Emulator:
         self.processing_jobs = ProcessingJobs(
             self.quotas, self.faults, self._machine, self._has_role, self._clients_of, self.on_event
         )
-        self._services: list[Service] = [self.processing_jobs]
+        self._registry = Registry(self._machine)
+        self._services: list[Service] = [self.processing_jobs, self._registry]
         self._service_key = Key(f"SIMFERRY{secrets.token_hex(6).upper()}", secrets.token_urlsafe(30))
         self._own_keys = {self._service_key.id}
         self._session = _session()
@@ -128,6 +131,11 @@ class Emulator:
         self._thread.join()
         self._machine.clean_up()
         self._backends.reset()
+
+    @property
+    def registry(self) -> str:
+        """The host of the registry behind ECR, for docker login and docker push. It starts when ECR is asked for the first time."""
+        return self._registry.host
 
     @property
     def environment(self) -> dict[str, str]:
@@ -243,6 +251,7 @@ class Emulator:
             started[:] = [status, headers]
 
         try:
+            self._bring_pushed_images(call)
             content = self._backends.answer(call, start)
         except NotImplementedError:
             raise calls.not_emulated(call.service, call.operation) from None
@@ -256,8 +265,20 @@ class Emulator:
         if int(status.split()[0]) >= 400 and kind.startswith("text/html") and _is_page(content):
             self.on_event(f"{call.service}:{call.operation}  a fault of the emulator: {status}")
             raise calls.fault(call)
+        if call.service == "ecr" and b'"repositoryUri"' in (text := b"".join(content)) and self._registry.is_there():
+            content = [self._registry.in_place(text, call.region)]
+            headers = [one for one in headers if one[0].lower() != "content-length"]
+            headers.append(("Content-Length", str(len(content[0]))))
         start_response(status, headers)
         return content
+
+    def _bring_pushed_images(self, call: Call) -> None:
+        """Before ECR is asked for images, tell moto of those that docker push has sent."""
+        if call.service == "ecr" and call.operation in ("BatchGetImage", "DescribeImages", "ListImages"):
+            name = str(call.parameters.get("repositoryName", ""))
+            for tag, manifest in self._registry.pushed(name):
+                given = {"repositoryName": name, "imageTag": tag, "imageManifest": manifest}
+                self._backends.answer(replace(call, operation="PutImage", parameters=given), lambda *_: None)
 
 
 def _is_page(content: list[bytes]) -> bool:

@@ -33,8 +33,8 @@ def client_of(region: str) -> Any:
     return aws_client("ecr", region, ATTEMPTS)
 
 
-def ecr_login(account: str, region: str, repository: str, on_progress: Progress) -> dict[str, str]:
-    """Create the repository if it is missing. Returns user and password of the registry. Raises AwsError."""
+def make_where_missing(account: str, region: str, repository: str, on_progress: Progress) -> None:
+    """Create the repository if it is missing. Raises AwsError."""
     with asking(f"ECR of account {account} in {region}"):
         ecr = client_of(region)
         try:
@@ -42,7 +42,12 @@ def ecr_login(account: str, region: str, repository: str, on_progress: Progress)
         except ecr.exceptions.RepositoryNotFoundException:
             on_progress(f"making repository {repository}")
             _make_repository(ecr, account, repository)
-        token = ecr.get_authorization_token()["authorizationData"][0]["authorizationToken"]
+
+
+def ecr_login(account: str, region: str) -> dict[str, str]:
+    """User and password of the registry. Raises AwsError."""
+    with asking(f"ECR of account {account} in {region}"):
+        token = client_of(region).get_authorization_token()["authorizationData"][0]["authorizationToken"]
     user, _, password = base64.b64decode(token).decode().partition(":")
     return {"username": user, "password": password}
 

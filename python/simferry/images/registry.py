@@ -10,7 +10,7 @@ from typing import Any
 from ..aws.session import asking, is_loopback
 from ..containers.engine import ImageError, connect, find_image, repository_of
 from ..errors import SimferryError
-from .ecr import ECR, Progress, client_of, ecr_login
+from .ecr import ECR, Progress, client_of, ecr_login, make_where_missing
 from .recipes import LABEL
 
 _HOST = re.compile(r"(?=.*[.:]|localhost)[A-Za-z0-9][A-Za-z0-9.-]*(?::\d+)?")
@@ -50,11 +50,13 @@ def push(name: str, to: str, on_progress: Progress = lambda _: None) -> Pushed:
     check_names(host, repository, bool(ecr))
     client = connect(PUSH_SECONDS)
     image = find_image(client, name, pull=False)
-    credentials = ecr_login(ecr[1], ecr[2], repository, on_progress) if ecr else None
+    if ecr:
+        make_where_missing(ecr[1], ecr[2], repository, on_progress)
     tag = tag_of(image)
     uri = f"{host}/{repository}:{tag}"
     if ecr and is_loopback(client_of(ecr[2]).meta.endpoint_url):
         return _put_in_emulator(client_of(ecr[2]), ecr[1], repository, tag, image, uri)
+    credentials = ecr_login(ecr[1], ecr[2]) if ecr else None
     there = _digest_there(client, uri, credentials)
     if there and there in digests_of(image):
         return Pushed(uri, there, True)

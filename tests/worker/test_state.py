@@ -94,26 +94,45 @@ def test_a_replication_meets_the_state_as_the_script_left_it(tmp_path, name, cod
     assert sum(warned["count"] for warned in one.warnings().to_dict("records")) > 300
 
 
-def test_stretches_that_share_a_look_do_not_meet_each_others_changes(tmp_path):
-    require("r", shutil.which("Rscript") is not None, "Rscript is not on the PATH")
-    code = """
+SHARED = {
+    "simulate.R": """
 simulate <- function(n) {
   u <- runif(1)
-  found <- c(getOption("digits"), length(list.files()), n)
+  found <- c(getOption("digits"), length(list.files()))
   if (u < 0.01) options(digits = 3) else if (u < 0.02) file.create("left") else if (u < 0.03) set.seed(n)
   if (u > 0.5) warning("half of them")
   if (u > 0.99) stop("some")
   list(digits = found[1], files = found[2], u = u)
 }
-"""
-    script = write(tmp_path, "simulate.R", code)
+""",
+    "simulate.py": """
+import os, warnings
+import numpy as np
+def simulate(n, rng):
+    u = rng.random()
+    found = np.geterr()["over"], len(os.listdir())
+    if u < 0.01: np.seterr(over="raise")
+    elif u < 0.02: open("left", "w").close()
+    elif u < 0.03: np.random.seed(n)
+    if u > 0.5: warnings.warn("half of them")
+    if u > 0.99: raise ValueError("some")
+    return {"digits": found[0], "files": found[1], "u": u}
+""",
+}
+
+
+@pytest.mark.parametrize("name", SHARED)
+def test_stretches_that_share_a_look_do_not_meet_each_others_changes(tmp_path, name):
+    if name.endswith("R"):
+        require("r", shutil.which("Rscript") is not None, "Rscript is not on the PATH")
+    script = write(tmp_path, name, SHARED[name])
     one, two = (
         sf.run(script, sf.grid(n=range(1500)), replications=1, seed=1, workers=workers, store=tmp_path / str(workers))
         for workers in (1, 2)
     )
     assert digest(one) == digest(two)
     rows = one.results()
-    assert set(rows["digits"]) == {7} and rows["files"].nunique() == 1
+    assert rows["digits"].nunique() == 1 and rows["files"].nunique() == 1
     failed, warned = one.errors(), one.warnings()
     assert len(rows) + len(failed) == 1500 == rows["u"].nunique() + len(failed)
     assert set(warned["condition"]) == {*rows["condition"][rows["u"] > 0.5], *failed["condition"]}

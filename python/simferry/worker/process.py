@@ -60,6 +60,9 @@ class Process:
         self.check_each = False  # whether the folder is checked after each replication
         self.restore_each = False  # whether the interpreter's state is restored after each replication
         self.next_check = 0.0
+        # stretches of which the last replications have not been checked, and those to run again: row, first and count
+        self.unchecked: list[tuple[int, int, int]] = []
+        self.again: list[tuple[int, int, int]] = []
         self.set_seeds = SetSeeds()
         self.clear()
 
@@ -108,6 +111,10 @@ class Process:
                 for span in self.claims():
                     for stretch in span:
                         self.stretch(*stretch)
+                        self.run_again()
+                while self.unchecked and self.folder:
+                    self.check_state(self.folder, time.perf_counter())
+                    self.run_again()
             self.flush()
         except KeyboardInterrupt:  # keep complete replications
             whole = min(len(self.condition), len(self.replication), len(self.ok), len(self.seconds))
@@ -162,6 +169,7 @@ class Process:
         condition = job.ids[row]
         before = clock()
         replication, end = first, first + count
+        checked = first  # up to here
         while replication < end:
             if self.stopping:
                 raise KeyboardInterrupt
@@ -202,22 +210,31 @@ class Process:
             self.ok.append(ok)
             before = now
             replication += 1
-            if self.folder and (now >= self.next_check or replication == end or not ok):
+            if self.folder and (now >= self.next_check or not ok):
                 replication -= self.check_state(self.folder, now)
+                checked = replication
                 before = clock()
             elif self.folder:
+                if replication == end:
+                    self.unchecked.append((row, checked, end - checked))
                 continue
             if (now - self.block_started > 1 and now - self.block_started > self.seconds_per_block(now)) or (
                 not ok and job.stop_on_error
             ):
                 self.flush()
 
+    def run_again(self) -> None:
+        """Run stretches again that depend on what others left behind."""
+        while self.again:
+            self.stretch(*self.again.pop(0))
+
     def check_state(self, folder: Folder, now: float) -> int:
         """Check whether replications since the last check changed the interpreter's state or wrote into the working directory.
 
         If there was only one replication, the change and the files are its own. If there were several, they may depend on
         what others left behind: their results are dropped, and from then on the state is restored, or the folder checked,
-        after each replication. Returns how many replications to run again.
+        after each replication. Returns how many replications of the current stretch to run again; earlier stretches that were
+        not checked are run again after it.
         """
         since, again = len(self.condition) - self.checked, 0
         if state_changed := self.state.changed():
@@ -227,7 +244,14 @@ class Process:
         if state_changed or folder_changed:
             condition, replication = self.condition[-1], self.replication[-1]
             if since > 1:
-                again, self.check_each = since, self.check_each or folder_changed
+                again, self.check_each = (
+                    since - sum(count for *_, count in self.unchecked),
+                    self.check_each or folder_changed,
+                )
+                self.set_seeds.forget(
+                    set(zip(self.condition[self.checked :], self.replication[self.checked :], strict=True))
+                )
+                self.again += self.unchecked
                 self.keep_first(self.checked)
                 if folder_changed:
                     folder.tidy()
@@ -239,6 +263,7 @@ class Process:
                 if names and keep is None and not self.dropped:
                     self.dropped.append((condition, replication, names[0]))
         self.checked = len(self.condition)
+        self.unchecked.clear()
         cost = time.perf_counter() - now
         self.next_check = 0.0 if self.check_each else now + max(0.002, 250 * cost)
         return again

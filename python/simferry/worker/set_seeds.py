@@ -14,6 +14,11 @@ class SetSeeds:
         self.known: dict[tuple[str, str], int] = {}
         self.twice = False
 
+    def forget(self, replications: set[tuple[int, int]]) -> None:
+        """Forget replications, as (condition, replication), that are run again."""
+        self.rows = [row for row in self.rows if row[:2] not in replications]
+        self.condition = 0
+
     def add(self, condition: int, replication: int, function: str, seed: Any) -> None:
         if condition != self.condition:
             self.condition, self.known, self.twice = condition, {}, False

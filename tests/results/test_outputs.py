@@ -30,6 +30,7 @@ from simferry.results.table import table
         ("r.json", '[{"a": 1}, {"a": 2, "b": 3}]', {"a": [1, 2], "b": [None, 3]}),
         ("r.json", "[1.5, 2.5]", {"value_1": [1.5], "value_2": [2.5]}),
         ("r.json", "7", {"value": [7]}),
+        ("r.jsonl", '{"a": 1}\n{"a": 2}\n', {"a": [1, 2]}),
         ("numbers.txt", " 1.5 2e-3\nNA -Inf\n", {"value_1": ["1.5"], "value_2": ["2e-3"], "value_3": ["NA"], "value_4": ["-Inf"]}),
         ("answer", "42\n", {"value": ["42"]}),
         ("answer", "", {}),

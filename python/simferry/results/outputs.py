@@ -109,13 +109,24 @@ def read_file(content: bytes, name: str) -> tuple[str, Rows]:
     if looks[:4] not in ("text", "JSON") and data.strip():
         no_text = "it is not UTF-8: " if looks in ("UTF-16", "a binary file") else ""
         raise ValueError(f"{no_text}it looks like {looks}. {READ}")
-    if kind == "json":
+    if kind in ("json", "jsonl", "ndjson"):
         return _JSON, _read_json(text, looks)
     if kind in ("csv", "tsv"):
         if looks == "JSON" and _is_json(text):
             raise ValueError(f"it looks like JSON. {READ}")
         return _TEXT, _read_table(text, "\t" if kind == "tsv" else ",")
     return _read_unnamed(text, looks)
+
+
+def _loaded(text: str) -> Any:
+    """The value of JSON, or a list of those of JSON lines."""
+    try:
+        return json.loads(text)
+    except ValueError:
+        lines = [line for line in text.splitlines() if line.strip()]
+        if len(lines) < 2 or not all(_is_json(line) for line in lines):
+            raise
+        return [json.loads(line) for line in lines]
 
 
 def _is_json(text: str) -> bool:
@@ -127,7 +138,7 @@ def _is_json(text: str) -> bool:
 
 def _read_json(text: str, looks: str) -> Rows:
     try:
-        value = json.loads(text)
+        value = _loaded(text)
     except ValueError as error:
         more = "" if looks == "JSON" else f": it looks like {looks}. {READ}"
         raise ValueError(f"it is not JSON ({error}){more}") from None

@@ -24,6 +24,7 @@ _PUBLIC = {
     "verbs.run": ("run",),
     "verbs.runs": ("Run", "open", "runs"),
     "verbs.plan": ("Forecast", "plan"),
+    "verbs.diff": ("Diff", "diff"),
     "driver.progress": ("Progress",),
     "sweep.file": ("read_sweep",),
     "errors": ("SimferryError",),
@@ -48,6 +49,8 @@ if TYPE_CHECKING:  # for type checkers, `as` makes a name public
     from .sweep.sampling import sobol as sobol
     from .sweep.simulation import Simulation as Simulation
     from .sweep.sweep import Sweep as Sweep
+    from .verbs.diff import Diff as Diff
+    from .verbs.diff import diff as diff
     from .verbs.plan import Forecast as Forecast
     from .verbs.plan import plan as plan
     from .verbs.run import run as run

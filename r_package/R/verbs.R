@@ -190,21 +190,27 @@ sim_replay <- function(run, condition, replication, store = NULL) {
                  output = replayed$output))
 }
 
-#' Files that a replication wrote
+#' Files that replications wrote
 #'
 #' The files that a whole script wrote into its output folder, or `value.rds`: the return value of a function that can't
-#' be a row of a table. Files of a run in S3 are downloaded.
+#' be a row of a table. Files of a run in S3 are downloaded. With `folder` they are copied there; links are neither
+#' followed nor copied.
 #'
 #' @inheritParams sim_replay
-#' @return `[character]` their paths.
+#' @param condition,replication `[numeric(1)]` their numbers, from 1. `NULL`: all.
+#' @param pattern `[character(1)]` condition/replication/file, such as `"3/*/plot.png"`: `*` stands for any part of a name,
+#'   `**` also for folders. `NULL`: all files.
+#' @param folder `[character(1)]` copy the files there, in folders of their condition and replication. `NULL`: no copies.
+#' @return `[character]` their paths, or those of the copies.
 #' @section Errors: `simferry_error_run_not_found`: there is no such run; the nearest ones are named.
+#'   `simferry_error_usage`: nothing matches the pattern, or a file is in `folder` already: then nothing is copied.
 #' @examplesIf simferry:::python_is_there()
 #' fit <- function(n) lm(y ~ x, data.frame(x = 1:n, y = rnorm(n)))
 #' run <- sim_run(fit, sim_grid(n = 20), replications = 2, seed = 1, store = tempfile())
 #' readRDS(sim_artifacts(run, condition = 1, replication = 2))
 #' @export
-sim_artifacts <- function(run, condition, replication, store = NULL)
-  ask("artifacts", run, store, condition = condition, replication = replication)
+sim_artifacts <- function(run, condition = NULL, replication = NULL, pattern = NULL, folder = NULL, store = NULL)
+  ask("artifacts", run, store, condition = condition, replication = replication, pattern = pattern, folder = folder)
 
 #' The runs of a store
 #'

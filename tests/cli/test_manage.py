@@ -1,6 +1,10 @@
 """Runs are named, noted, copied, compared and deleted."""
 
 import json
+import os
+import pty
+import subprocess
+import sys
 
 import simferry as sf
 from click.testing import CliRunner
@@ -38,3 +42,40 @@ def test_a_sweep_file_gives_a_name_and_the_commit_is_recorded(folder):
     assert "git" not in run.record  # the folder is in no repository
     forecast = sf.plan(sf.read_sweep("named.toml"))
     assert sf.open("filed").id == run.id != forecast.pilot_run  # a pilot has no name
+
+
+def test_runs_are_deleted_after_a_question(folder):
+    first, second = (json.loads(said(*QUICK, "--seed", seed, "--name", "x"))["run"] for seed in ("1", "2"))
+    refused = CliRunner().invoke(main, ["delete", first])
+    assert refused.exit_code == 2 and "no terminal on which to ask" in refused.stderr and "--yes" in refused.stderr
+    wrong = CliRunner().invoke(main, ["delete", first, "nothing", "--yes"])  # all or none
+    assert wrong.exit_code == 1 and "there is no run nothing" in wrong.stderr
+    assert asked("delete", first, answer="n\n")[:2] == (0, "") and first in said("list")
+    code, out, err = asked("delete", first, answer="y\n")
+    assert code == 0 and out.startswith("deleted ") and "2 of 2 replications done, name 'x'" in err
+    assert json.loads(said("delete", "x", second, "--yes", "--json")) == {"deleted": [str(folder / "store" / second)]}
+    assert "no run" in said("list")
+
+
+def asked(*words, answer):
+    """A command whose standard input is a terminal: exit code, output, errors."""
+    master, slave = pty.openpty()
+    os.write(master, answer.encode())
+    done = subprocess.run(
+        [sys.executable, "-m", "simferry", *words], stdin=slave, capture_output=True, text=True, check=False
+    )
+    os.close(master)
+    os.close(slave)
+    return done.returncode, done.stdout, done.stderr
+
+
+def test_artifacts_are_listed_and_copied(folder):
+    (folder / "w.py").write_text("import sys\nopen('out.txt', 'w').write(sys.argv[1])\n")
+    said("run", "w.py", "-p", "n=5,7", "--args", "{n}", "-n", "2", "--cores", "1")
+    assert said("artifacts", "latest", "2/*").splitlines() == [
+        str(folder / "store" / sf.open("latest").id / "artifacts" / "2" / r / "out.txt") for r in ("1", "2")
+    ]
+    assert said("artifacts", "latest", "*/1/*.txt", "-o", "out") == "2 files in out\n"
+    assert [(folder / "out" / c / "1" / "out.txt").read_text() for c in "12"] == ["5", "7"]
+    again = CliRunner().invoke(main, ["artifacts", "latest", "-o", "out"])
+    assert again.exit_code == 2 and "out.txt exists, and 1 more: nothing is copied" in again.stderr

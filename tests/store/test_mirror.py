@@ -347,3 +347,41 @@ def test_notes_are_in_the_store_and_change(place, script, machine, s3):
     assert (run.note, there.note) == ("second", "second") and "note.txt" in keys(s3, place, f"{run.id}/")
     run.note = ""
     assert there.note == ""
+
+
+def test_a_run_is_deleted_with_its_mirrors(place, script, machine, s3, monkeypatch):
+    run, other = (sf.run(script, store=place, **{**SWEEP, "seed": seed}) for seed in (1, 2))
+    machine("second")
+    there = sf.open(run.address)
+    there.results()
+    deleted = []
+
+    def interrupted(objects, names):
+        deleted.append(list(names))
+        if len(deleted) == 2:  # after run.json
+            raise KeyboardInterrupt
+        delete(objects, deleted[-1])
+
+    delete = Objects.delete
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(Objects, "delete", interrupted)
+        there.delete()
+    assert deleted[0] == ["run.json"] and keys(s3, place, f"{run.id}/")
+    for name in (run.id, f"{place}/{run.id}"):
+        with pytest.raises(RunNotFound):
+            sf.open(name, place)
+    assert simferry("delete", f"{place}/{run.id}", "--yes", cwd=script.parent).returncode == 0
+    assert keys(s3, place, f"{run.id}/") == [] and not there.folder.exists()
+    machine("first")  # which has a mirror
+    with pytest.raises(RunNotFound):
+        sf.open(run.id, place)
+    assert [one.id for one in sf.runs(place)] == [other.id]
+
+
+def test_only_artifacts_that_match_are_brought(place, machine, tmp_path):
+    code = "for name in ('a.txt', 'b.png'): open(name, 'w').close()\n"
+    run = sf.run(write(tmp_path, "w.py", code), args="", replications=2, seed=1, store=place)
+    machine("second")
+    paths = sf.open(run.address).artifacts(pattern="*/*/*.png", folder=tmp_path / "out")
+    assert [str(path.relative_to(tmp_path / "out")) for path in paths] == ["1/1/b.png", "1/2/b.png"]
+    assert not list(sf.open(run.address).folder.glob("artifacts/*/*/a.txt"))

@@ -24,7 +24,7 @@ from .words import described, warnings_and_notes
 
 # verbs that may take long, and that can be interrupted at any time
 _INTERRUPTIBLE = (
-    "design", "plan", "results", "summary", "errors", "warnings", "artifacts", "replay", "doctor", "image_build", "image_check",
+    "design", "plan", "results", "summary", "errors", "warnings", "artifacts", "diff", "replay", "doctor", "image_build", "image_check",
     "image_push", "loop_values",
 )  # fmt: skip
 

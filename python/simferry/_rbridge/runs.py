@@ -329,14 +329,6 @@ def _frame(found: Any, frame: Any) -> Any:
 
 
 @verb
-def artifacts(given: Arguments) -> Vector:
-    options = plain(given)
-    return Vector(
-        "string", [str(path) for path in open_run(given).artifacts(options["condition"], options["replication"])]
-    )
-
-
-@verb
 def remove(given: Arguments) -> None:
     open_run(given)._folder.remove()
 

@@ -3,6 +3,7 @@
 import datetime
 import json
 import os
+import re
 import secrets
 import shutil
 import warnings
@@ -13,7 +14,7 @@ from ..hints import Command, Help
 from ..system.files import sync, write_whole, writing
 from ..system.terminal import shown
 from .records import RunRecord
-from .run_folder import FORMAT, RunFolder
+from .run_folder import FORMAT, RunFolder, remove_folder
 
 DEFAULT_STORE = "simferry-runs"
 
@@ -21,6 +22,11 @@ DEFAULT_STORE = "simferry-runs"
 def warn_of_skipped(run_id: str, error: SimferryError) -> None:
     name = run_id if run_id.isprintable() else repr(run_id)
     warnings.warn(shown(f"run {name} is left out: {error.message}"), stacklevel=3)
+
+
+def is_whole_id(name: str) -> bool:
+    """Whether a name is as long as an id that `create` makes."""
+    return bool(re.search(r"^[^/\\?#]+-\d{8}-[0-9a-f]{8}$", name)) and name.isprintable()
 
 
 class Store:
@@ -77,6 +83,15 @@ class Store:
             except StoreError as error:
                 warn_of_skipped(run_id, error)
         return sorted(found, key=lambda run: (run.record.created, run.id))
+
+    def has_remains(self, run_id: str) -> bool:
+        """Whether an interrupted deletion has left files of the run with this id."""
+        path = self.path / run_id
+        return is_whole_id(run_id) and path.is_dir() and not path.is_symlink() and not (path / "run.json").exists()
+
+    def clear(self, run_id: str) -> None:
+        """Remove what an interrupted deletion has left."""
+        remove_folder(self.path / run_id)
 
     def find(self, name: str | Path) -> RunFolder:
         """A run by its id, its folder, its name, the beginning of its id, or `latest`. Raises RunNotFound."""

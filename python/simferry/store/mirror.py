@@ -13,7 +13,7 @@ import os
 import re
 import secrets
 import shutil
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -24,7 +24,7 @@ from ..system.files import below, cache_folder, is_name, writing
 from ..system.untrusted import Tree
 from ..worker import blocks
 from . import records
-from .folder_store import Store, warn_of_skipped
+from .folder_store import Store, is_whole_id, warn_of_skipped
 from .keys import BlockName, JobId
 from .objects import ObjectNotFound, Objects
 from .records import PlanRecord, RunRecord
@@ -59,12 +59,12 @@ class RemoteStore(Store):
 
     def find(self, name: str | Path) -> RunFolder:
         # a complete id needs no listing; the store is asked even if there is a mirror, because the run may have been removed
-        whole = re.search(r"-\d{8}-[0-9a-f]{8}$", str(name))
+        whole = is_whole_id(str(name))
         found = list(self.objects.find_many([f"{name}/{RECORD}"])) if whole else []
         if found:
             write_files(self.path, found)
             return self.folder(str(name))
-        if whole and _is_id(str(name)):
+        if whole:
             (self.path / str(name) / RECORD).unlink(missing_ok=True)
         return super().find(name)
 
@@ -89,6 +89,15 @@ class RemoteStore(Store):
             if not _is_id(name):
                 warn_of_skipped(repr(name), StoreError("the name is not valid for a run"))
         return list(filter(_is_id, names))
+
+    def has_remains(self, run_id: str) -> bool:
+        names = [name for name, _ in self.objects.below(run_id).listing()] if is_whole_id(run_id) else []
+        return bool(names) and RECORD not in names
+
+    def clear(self, run_id: str) -> None:
+        objects = self.objects.below(run_id)
+        objects.delete([name for name, _ in objects.listing()])
+        super().clear(run_id)
 
     def folders(self) -> list[RunFolder]:
         """As for any store. Missing records are fetched together."""
@@ -181,8 +190,8 @@ class RemoteRunFolder(RunFolder):
         self._bring("conditions.csv")
         return super().bring_conditions()
 
-    def bring_artifacts(self, below: str = "") -> Path:
-        self._bring(f"artifacts/{below}/" if below else "artifacts/", whole=False)
+    def bring_artifacts(self, below: str = "", wanted: Callable[[str], bool] | None = None) -> Path:
+        self._bring(f"artifacts/{below}/" if below else "artifacts/", whole=False, wanted=wanted)
         return super().bring_artifacts(below)
 
     def bring_input(self, name: str) -> Path:
@@ -278,12 +287,20 @@ class RemoteRunFolder(RunFolder):
         return ["/".join([*folder, file.name]) for folder in folders for file in Tree(self.path, folder).files()]
 
     def remove(self) -> None:
-        """Remove run.json first: after an interrupted removal the rest is not a run."""
         with contextlib.suppress(SimferryError):
             if not self._anothers:
-                self.objects.delete([RECORD])
-                self.objects.delete([name for name, _ in self.objects.listing()])
+                self._delete_objects()
         super().remove()
+
+    def delete(self) -> None:
+        (self.path / RECORD).unlink(missing_ok=True)  # from now on the store is asked
+        self._delete_objects()
+        super().delete()
+
+    def _delete_objects(self) -> None:
+        """run.json first: after an interrupted removal the rest is not a run."""
+        self.objects.delete([RECORD])
+        self.objects.delete([name for name, _ in self.objects.listing()])
 
     def _put(self, names: Iterable[str]) -> None:
         self.objects.put_many([(name, self.path / name) for name in names])
@@ -298,8 +315,9 @@ class RemoteRunFolder(RunFolder):
         path = self.path / name
         return path.exists() and path.stat().st_size == size and path.stat().st_mtime >= when.timestamp()
 
-    def _bring(self, name: str, whole: bool = True) -> None:
-        """Copy a file, or all files of a folder (`code/`), to the mirror. whole: a folder in the mirror is always complete."""
+    def _bring(self, name: str, whole: bool = True, wanted: Callable[[str], bool] | None = None) -> None:
+        """Copy a file, or all files of a folder (`code/`), to the mirror. whole: a folder in the mirror is always complete. wanted: if
+        not whole, which files are needed, by their names below the run's first folder."""
         if whole and self._has(name):
             return
         if not name.endswith("/"):
@@ -307,7 +325,9 @@ class RemoteRunFolder(RunFolder):
             return
         if not whole:
             changed = (
-                n for n, size, when in self.objects.listing_with_times(name) if not self._has_since(n, size, when)
+                n
+                for n, size, when in self.objects.listing_with_times(name)
+                if (wanted is None or wanted(n.partition("/")[2])) and not self._has_since(n, size, when)
             )
             self.objects.download([(found, below(self.path, found)) for found in changed])
             return

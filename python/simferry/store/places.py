@@ -1,6 +1,7 @@
 """Finds stores and runs by the names that users give: a folder, an address, an id or its beginning."""
 
 import os
+from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import UsageError
@@ -27,3 +28,25 @@ def find_run(name: str | Path, store: str | Path | None = None) -> RunFolder:
         above, _, run_id = str(name).rstrip("/").rpartition("/")
         return store_at(above).find(run_id)
     return store_at(store).find(name)
+
+
+@dataclass(frozen=True)
+class Remains:
+    """What an interrupted deletion has left of a run: files, but no run.json."""
+
+    home: Store
+    run_id: str
+
+    @property
+    def address(self) -> str:
+        return f"{self.home.address}/{self.run_id}"
+
+    def delete(self) -> None:
+        self.home.clear(self.run_id)
+
+
+def remains_of(name: str, store: str | Path | None = None) -> Remains | None:
+    """What an interrupted deletion has left of the run with this whole id, folder or address; None if nothing."""
+    above, _, run_id = name.rstrip("/").rpartition("/")
+    home = store_at(above or store)
+    return Remains(home, run_id) if home.has_remains(run_id) else None

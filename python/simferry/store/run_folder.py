@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from ..errors import RunBusy, RunNotFound, StoreError
-from ..hints import Command, Upgrade
+from ..hints import Command, Shell, Upgrade
 from ..system import untrusted
 from ..system.files import sync, write_whole, writing
 from . import records
@@ -36,6 +36,7 @@ CANCELLED = "cancelled"
 NOTE = "note.txt"
 LOCK = "driver.lock"  # in jobs/; the driver of the run holds it
 MOST_BYTES = 1 << 32  # of a block, and of conditions.csv
+_REMOVE = "Only who may write there can delete the run."
 FORMAT = 2  # of run folders; a newer simferry writes higher numbers
 
 
@@ -51,6 +52,21 @@ def read_block(run: Path, name: str) -> bytes:
     except OSError as error:
         raise StoreError(f"{run / 'blocks' / name} can't be read: {error.strerror}") from None
     return data if data is not None and len(data) <= MOST_BYTES else b""
+
+
+def remove_folder(path: Path) -> None:
+    """Remove a folder with all in it, of others too where that is allowed. Raises StoreError if something stays."""
+    if path.exists():
+        try:
+            shutil.rmtree(path)
+        except OSError as error:
+            shutil.rmtree(path, ignore_errors=True)
+            if path.exists():
+                where, why = error.filename or path, error.strerror or error
+                raise StoreError(
+                    f"the run is deleted, but not all of its files: {where} can't be removed: {why}",
+                    Shell("rm", "-r", str(path)) + "  removes them if you may.",
+                ) from None
 
 
 class Home(Protocol):
@@ -118,8 +134,11 @@ class RunFolder:
     def push(self) -> None:
         """Copy new blocks and artifacts of this machine to the store."""
 
-    def bring_artifacts(self, below: str = "") -> Path:
-        """Copy artifacts to this machine, those of one replication (`3/17`) or all. Returns their folder."""
+    def bring_artifacts(self, below: str = "", wanted: Callable[[str], bool] | None = None) -> Path:
+        """Copy artifacts to this machine, those of one replication (`3/17`) or all. Returns their folder.
+
+        wanted: whether a file is needed, by its name below artifacts/.
+        """
         return self.path / "artifacts" / below
 
     def bring_conditions(self) -> Path:
@@ -140,7 +159,19 @@ class RunFolder:
             write_whole(self.path / NOTE, text.encode())
 
     def remove(self) -> None:
+        """Remove a new run that could not start, as far as possible."""
         shutil.rmtree(self.path, ignore_errors=True)
+
+    def check_removable(self) -> None:
+        """Raise StoreError if the folder is a link: the run is elsewhere."""
+        if self.path.is_symlink():
+            raise StoreError(f"{self.path} is a link to a run", f"Delete the run itself: {self.path.resolve()}")
+
+    def delete(self) -> None:
+        """Remove the run. Without run.json, which goes first, it is not a run: an interrupted removal leaves no half of one."""
+        with writing(self.path, _REMOVE):
+            (self.path / "run.json").unlink(missing_ok=True)
+        remove_folder(self.path)
 
     @property
     def code(self) -> Path:

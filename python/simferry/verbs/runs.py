@@ -24,10 +24,9 @@ from ..store.folder_store import warn_of_skipped
 from ..store.places import find_run, store_at
 from ..store.run_folder import RunFolder
 from ..sweep import own_code
-from ..sweep.conditions import check_key, read_conditions
+from ..sweep.conditions import read_conditions
 from ..sweep.options import RunOptions, check
 from ..sweep.sweep import check_replications
-from ..system.untrusted import Tree
 from .compute import ProgressCallback, backend_of_run, compute
 
 if TYPE_CHECKING:
@@ -85,6 +84,8 @@ class Run:
         return self._folder.replications
 
     def __repr__(self) -> str:
+        if not (self.folder / "run.json").exists():
+            return f"<Run {self.id}: it is no longer in {self.address.rpartition(os.sep)[0]}>"
         now = self.status()
         failed = f", {now.failed:,} failed" if now.failed else ""
         return f"<Run {self.id}: {now.state}, {now.done:,} of {now.total:,} replications{failed}, in {self.address.rpartition(os.sep)[0]}>"
@@ -265,17 +266,42 @@ class Run:
             results.with_parameters(self._folder, self._collect().warnings), self._folder.record.parameters
         )
 
-    def artifacts(self, condition: int, replication: int) -> list[Path]:
-        """The paths of the files that a replication left: of a script or command, those in its working directory; of a
+    def artifacts(
+        self,
+        condition: int | None = None,
+        replication: int | None = None,
+        *,
+        pattern: str | None = None,
+        folder: str | Path | None = None,
+    ) -> list[Path]:
+        """The paths of the files that replications left: of a script or command, those in its working directory; of a
         function, value.rds or value.pkl, and with `keep_files` those in its working directory.
 
-        condition, replication: counted from 1. Symbolic links are neither followed nor listed.
+        condition, replication: counted from 1; None stands for all. pattern: condition/replication/file, such as "3/*/plot.png":
+        * stands for any part of a name, ** also for folders. folder: the files are copied there, in folders of their condition and
+        replication, and the paths are those of the copies. Symbolic links are neither followed, listed nor copied.
 
-        Raises UsageError for a condition that the run does not have, StoreError if the files cannot be read.
+        Raises UsageError for a condition that the run does not have, for a pattern that nothing matches, and, before anything is
+        copied, if `folder` has one of the files already; StoreError if the files cannot be read.
         """
-        check_key(self._folder, condition, replication)
-        folder = self._folder.bring_artifacts(f"{condition}/{replication}")
-        return [folder / file.name for file in Tree(folder).files()]
+        from . import artifacts
+
+        names = artifacts.find(self._folder, condition, replication, pattern)
+        if folder is not None:
+            return artifacts.copy(self._folder, names, folder)
+        return [self._folder.path / "artifacts" / name for name in names]
+
+    def delete(self) -> None:
+        """Delete the run with all its files, here and in its store. This cannot be undone.
+
+        Other runs that have taken over results of it keep them. A run in an object store that another machine computes without
+        jobs of a service can't be seen from here.
+
+        Raises RunBusy if the run is being computed, StoreError if not all of it can be removed.
+        """
+        from .delete import delete
+
+        delete(self._folder)
 
     def replay(self, condition: int, replication: int) -> Any:
         """Run one replication again in the foreground, on its stream, with the run's own snapshot of the code.

@@ -1,0 +1,204 @@
+"""Compares two runs: code, environment, seed, design, options and numbers."""
+
+import difflib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..analysis.comparison import Numbers, compare
+from ..jobs.launch import WORKER_FILES
+from ..results.collect import collect
+from ..store.run_folder import RunFolder
+from ..sweep.conditions import read_conditions
+from ..sweep.design import Design
+from ..system.untrusted import Tree
+from ..words import counted
+from .runs import Run, open
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+SHOWN = 60  # lines of the code's differences in a text
+LARGEST = 1 << 20  # bytes of a file that is compared line by line
+
+
+@dataclass(frozen=True)
+class Diff:
+    """How two runs differ. str() tells it as text.
+
+    first, second: their ids. code: the difference of their code, as a unified diff; empty if there is none. settings: each other
+    setting that differs, as a pandas.DataFrame of part ("environment", "seed", "design", "simulation", "options"), setting, first and
+    second (texts). numbers: how their results differ, see `simferry.analysis.comparison.Numbers`.
+    """
+
+    first: str
+    second: str
+    code: str
+    settings: "pd.DataFrame"
+    numbers: Numbers
+
+    @property
+    def same(self) -> bool:
+        """Whether the runs differ in nothing."""
+        return not self.code and self.settings.empty and self.numbers.same
+
+    def __str__(self) -> str:
+        return "\n".join([f"--- {self.first}", f"+++ {self.second}", *_lines(self)])
+
+
+def diff(first: Run | str | Path, second: Run | str | Path, store: str | Path | None = None) -> Diff:
+    """How two runs differ: their code, environment, seed, design and options, and their results, replication by replication.
+
+    Conditions are compared if their parameters are equal, whatever their numbers. Results are compared bit for bit.
+
+    first, second: runs, or names of runs as for `open`. store: where to look, as for `run`.
+
+    Raises RunNotFound, StoreError if files can't be read.
+    """
+    import pandas as pd
+
+    runs = [one if isinstance(one, Run) else open(one, store) for one in (first, second)]
+    a, b = (run._folder for run in runs)
+    designs = read_conditions(a), read_conditions(b)
+    rows = [(part, name, *_texts(x, y)) for part, name, x, y in _settings(a, b, *designs) if x != y]
+    numbers = compare(collect(a), collect(b), _matched(*designs))
+    settings = pd.DataFrame(rows, columns=["part", "setting", "first", "second"], dtype=object)
+    return Diff(a.id, b.id, "\n".join(_code(a, b)), settings, numbers)
+
+
+def _matched(first: Design, second: Design) -> np.ndarray:
+    """By a condition's number in the second design its number in the first, or 0."""
+    known = {text: number for number, text in enumerate(first.canonical(), 1)}
+    return np.array([0, *(known.get(text, 0) for text in second.canonical())], dtype=np.int64)
+
+
+# ---- code ----
+
+
+def _code(a: RunFolder, b: RunFolder) -> Iterator[str]:
+    """The lines of a unified diff."""
+    files, others = _files(a), _files(b)
+    changed = a.record.code_hash != b.record.code_hash
+    objects = {run.record.simulation["objects"] for run in (a, b)}
+    for name in sorted({*files, *others} - {""}):
+        old, new = files.get(name), others.get(name)
+        if old == new or (name in objects and not changed):  # a pickle changes from process to process
+            continue
+        if old is None or new is None:
+            yield f"only in {(a if new is None else b).id}: {name}"
+        elif name in objects:
+            yield f"the function or its constants differ ({name})"
+        elif b"\0" in old + new or max(len(old), len(new)) > LARGEST:
+            yield f"{name} differs"
+        else:
+            before, after = (content.decode(errors="replace").splitlines() for content in (old, new))
+            yield from difflib.unified_diff(before, after, f"{a.id}/{name}", f"{b.id}/{name}", lineterm="")
+    own, other = ({one["name"]: one["hash"] for one in run.record.own_code or ()} for run in (a, b))
+    yield from (f"{name} differs (your own code, outside of the snapshot)" for name in sorted({*own, *other})
+                if own.get(name) != other.get(name))  # fmt: skip
+
+
+def _files(run: RunFolder) -> dict[str, bytes]:
+    """The snapshot's files without the worker's."""
+    run.code  # noqa: B018  brings it from an object store
+    found = {}
+    for file in Tree(run.path, ("code",)).files():
+        if file.name not in _OF_WORKERS and not file.name.startswith("simferry_worker/"):
+            with file.open() as stream:
+                found[file.name] = stream.read(1 << 30)
+    return found
+
+
+_OF_WORKERS = {name for names in WORKER_FILES.values() for name in names}
+
+# ---- settings ----
+
+
+def _settings(a: RunFolder, b: RunFolder, first: Design, second: Design) -> Iterator[tuple[str, str, Any, Any]]:
+    """(part, setting, value of the first, value of the second)."""
+    for part, old, new in zip(_PARTS, _values(a), _values(b), strict=True):
+        yield from ((part, name, old.get(name), new.get(name)) for name in dict.fromkeys([*old, *new]))
+    texts, others = first.canonical(), second.canonical()
+    for name, own, there in (("first", first, {*others}), ("second", second, {*texts})):
+        alone = [i for i, text in enumerate(own.canonical()) if text not in there]
+        if alone:
+            shown = "; ".join(", ".join(f"{k} {v}" for k, v in own.condition(i).items()) for i in alone[:3])
+            text = f"{counted(len(alone), 'condition')} ({shown}{'; ...' if alone[3:] else ''})"
+            yield "design", f"only in the {name}", *((text, None) if name == "first" else (None, text))
+
+
+_PARTS = ("environment", "seed", "design", "simulation", "options")
+
+
+def _values(run: RunFolder) -> tuple[Mapping[str, Any], ...]:
+    record = run.record
+    git = record.git or {}
+    state = {True: "clean", False: "with changes", None: "clean or not"}[git.get("clean")]
+    environment = {
+        "simferry": record.version, **record.environment, "image": record.image,
+        "git commit": f"{git['commit']} ({state})" if git else None, "streams": record.streams,
+    }  # fmt: skip
+    simulation = {
+        name: value for name, value in record.simulation.items() if name not in ("path", "objects", "private_mount")
+    }
+    inputs = {f"input {name}": f"{one['place']} ({one['version'][:12]})" for name, one in record.inputs.items()}
+    options = vars(record.options)
+    options = {**{n: v for n, v in options.items() if n != "backend_options"}, **record.options.backend_options}
+    design = {"parameters": record.parameters, "common": record.common or None}
+    return (
+        environment,
+        {"seed": record.seed},
+        design,
+        {**simulation, **inputs},
+        {"replications": run.replications, **options},
+    )
+
+
+def _texts(first: Any, second: Any) -> tuple[str, str]:
+    """Two values as texts; of lists such as "a 1, b 2" only what differs."""
+    if isinstance(first, str) and isinstance(second, str) and ", " in first + second:
+        parts, others = first.split(", "), second.split(", ")
+        first, second = (
+            ", ".join(p for p in own if p not in there) for own, there in ((parts, others), (others, parts))
+        )
+    x, y = ("none" if one in (None, "") else str(one) for one in (first, second))
+    return x, y
+
+
+# ---- text ----
+
+
+def _lines(found: Diff) -> Iterator[str]:
+    code = found.code.splitlines()
+    yield from code[:SHOWN]
+    if code[SHOWN:]:
+        yield f"... and {counted(len(code) - SHOWN, 'more line')}"
+    for row in found.settings.to_dict("records"):
+        name = row["part"] if row["part"] == row["setting"] else f"{row['part']}, {row['setting']}"
+        yield f"{name}: {row['first']} | {row['second']}"
+    yield from _of_numbers(found.numbers)
+
+
+def _of_numbers(numbers: Numbers) -> Iterator[str]:
+    only = [
+        f"{n:,} only in the {which}"
+        for n, which in ((numbers.first_only, "first"), (numbers.second_only, "second"))
+        if n
+    ]
+    differ = len(numbers.replications)
+    same = "none differ" if not differ else f"{differ:,} of them differ"
+    yield "; ".join([f"numbers: {counted(numbers.both, 'replication')} in both, {same} (compared bit for bit)", *only])
+    for row in numbers.outputs.to_dict("records"):
+        size = row["largest_difference"]
+        by = (
+            ""
+            if size != size
+            else f", by at most {size:.6g}, in condition {row['condition']}, replication {row['replication']}"
+        )
+        yield f"  {row['output']}: in {counted(row['replications'], 'replication')}{by}"
+    if differ:
+        pairs = [f"{row['condition']}/{row['replication']}" for row in numbers.replications.head(10).to_dict("records")]
+        yield f"  condition/replication: {', '.join(pairs)}{', ...' if differ > 10 else ''}"

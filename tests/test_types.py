@@ -62,7 +62,7 @@ def test_docstrings_name_each_argument_and_the_errors(name, value):
     arguments = set(inspect.signature(value).parameters) - {"self"}
     assert {one for one in arguments if not re.search(rf"\b{one}\b", text)} == set()
     # a dataclass that users only read raises nothing
-    assert not arguments or "Raises" in text or value in (simferry.Forecast, simferry.Progress)
+    assert not arguments or "Raises" in text or value in (simferry.Forecast, simferry.Progress, simferry.Diff)
     for unit, arguments_with_it in {
         "second": r"seconds|timeout|deadline|max_runtime",
         "dollar": "budget|dollars",

@@ -14,7 +14,7 @@ run = sf.open(3)  # arg-type
 run.resum()  # attr-defined
 run.extend("5000")  # arg-type
 run.resume(retry_failed="yes")  # arg-type
-run.artifacts(1)  # call-arg
+run.artifacts("1")  # arg-type
 run.results().summary()  # operator
 print(run.status().percent)  # attr-defined
 sf.plan("power.R", replications=100, pilot="no")  # arg-type

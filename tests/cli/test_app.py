@@ -15,7 +15,7 @@ from simferry.cli import main
 def test_help_of_every_command_has_an_example():
     listed = re.findall(r"^  (\w+) ", said("--help").partition("Commands:")[2], re.MULTILINE)
     verbs = ["run", "plan", "status", "watch", "logs", "cancel", "resume", "extend", "results", "summary"]
-    verbs += ["errors", "replay", "list", "doctor"]
+    verbs += ["errors", "replay", "list", "doctor", "note", "artifacts", "diff", "delete"]
     assert set(verbs) <= set(listed)
     for verb in verbs:
         text = said(verb, "--help")

@@ -42,7 +42,7 @@ def note(name: str, text: str | None, store: str | None, as_json: bool) -> None:
 @STORE
 @JSON
 def artifacts(name: str, pattern: str | None, folder: str | None, store: str | None, as_json: bool) -> None:
-    """List the files that replications left, or copy them into a folder.
+    """List or copy the files that replications left.
 
     PATTERN is condition/replication/file, such as '3/*/plot.png': * stands for any part of a name, ** also for folders. The copies are
     in folders of their condition and replication. Links are not followed, and no file is replaced.
@@ -69,7 +69,9 @@ def artifacts(name: str, pattern: str | None, folder: str | None, store: str | N
 @STORE
 @JSON
 def diff_(first: str, second: str, store: str | None, as_json: bool) -> int:
-    """Show how two runs differ: in code, environment, seed, design and options, and in their numbers.
+    """Show how two runs differ in code, settings and numbers.
+
+    Settings are the environment, the seed, the design and the options.
 
     Results are compared replication by replication, bit for bit, where both runs have a condition with the same parameters. The exit
     code is 0 if they differ in nothing, else 1.

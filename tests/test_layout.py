@@ -32,7 +32,6 @@ TESTED_ELSEWHERE = {
     "verbs.run": "driver/test_drive.py",
     "verbs.runs": "cli/test_verbs.py",
     "worker.check": "verbs/test_check.py",
-    "worker.libraries": "worker/test_tasks.py",
 }
 
 

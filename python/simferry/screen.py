@@ -13,6 +13,7 @@ from typing import Any
 import click
 
 from .driver.progress import Progress, progress_text
+from .system.notebook import Live, in_notebook
 from .system.terminal import shown, styled, unguarded, visible
 
 
@@ -21,6 +22,11 @@ def progress_bar(show: bool) -> Iterator[Callable[[Progress], None]]:
     """A callback that shows replications done, rate, failures and time left: as a bar on a terminal, else a line every 10 seconds."""
     if not show:
         yield lambda _: None
+    elif in_notebook():
+        live = Live()
+        yield lambda now: live.show(
+            f"{now.done:,} of {now.total:,} replications, {progress_text(now)}", now.done, now.total
+        )
     elif sys.stderr.isatty():
         from rich.console import Console
         from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
@@ -60,11 +66,11 @@ def progress_bar(show: bool) -> Iterator[Callable[[Progress], None]]:
 
 @contextmanager
 def shown_progress(on_progress: Callable[[Progress], None] | None) -> Iterator[Callable[[Progress], None]]:
-    """The user's callback; without one, a progress bar where standard error is a terminal."""
+    """The user's callback; without one, a progress bar where standard error is a terminal, and in a notebook."""
     if on_progress is not None:
         yield on_progress
         return
-    with progress_bar(show=on_terminal()) as bar:
+    with progress_bar(show=on_terminal() or in_notebook()) as bar:
         yield bar
 
 

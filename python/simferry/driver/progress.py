@@ -10,6 +10,7 @@ from ..results import collect
 from ..store.keys import BlockName, JobId
 from ..store.records import PlanRecord
 from ..store.run_folder import RunFolder
+from ..system.notebook import facts
 from ..words import dollars, duration
 from .claim import driven_elsewhere, driver_of
 
@@ -37,6 +38,20 @@ class Progress:
     def finished(self) -> bool:
         """Whether every replication is done, failed ones included."""
         return self.done >= self.total
+
+    def _repr_html_(self) -> str:
+        jobs = Counter(self.jobs.values())
+        return facts(
+            f"{self.done:,} of {self.total:,} replications done",
+            {
+                "state": self.state,
+                "failed": self.failed,
+                "rate": ", ".join(rate_texts(self)),
+                "jobs": ", ".join(f"{number} {state}" for state, number in jobs.items()),
+                "cost so far": None if self.dollars is None or self.dollars != self.dollars else dollars(self.dollars),
+                "waiting for": self.note,
+            },
+        )
 
     @property
     def seconds_left(self) -> float | None:

@@ -19,6 +19,7 @@ import numpy as np
 import pyarrow as pa
 
 from ..errors import DesignError, nearest
+from ..words import counted
 from .calls import design_call
 from .parameters import TYPES, as_python, canonical_value, column, read_table, same_bits
 
@@ -80,6 +81,12 @@ class Design:
     def __repr__(self) -> str:
         columns = {name: self.table[name].combine_chunks() for name in self.types}
         return design_call(columns, self.types, len(self))
+
+    def _repr_html_(self) -> str:
+        shown = self.table.slice(0, 10).to_pandas()
+        shown.index += 1
+        more = f"<p>… and {len(self) - 10:,} more</p>" if len(self) > 10 else ""
+        return f"<div><b>Design of {counted(len(self), 'condition')}</b>{shown.to_html()}{more}</div>"
 
     def __eq__(self, other: object) -> bool:
         """Whether it has the same conditions in the same order, each value bit for bit, and the same types."""

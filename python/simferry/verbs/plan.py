@@ -26,6 +26,8 @@ from ..store.run_folder import RunFolder
 from ..sweep.design import Design
 from ..sweep.simulation import Simulation
 from ..sweep.sweep import Sweep, as_sweep
+from ..system.notebook import facts
+from ..words import counted, dollars, duration
 from . import forecast as cloud_forecast
 from . import reuse
 from .check import check
@@ -68,6 +70,31 @@ class Forecast:
     longest_replication: float | None = None
     cloud: cloud_forecast.CloudForecast | None = None
     code: list[dict[str, str]] = field(default_factory=list)
+
+    def _repr_html_(self) -> str:
+        each = None if self.seconds_per_replication is None else f"{self.seconds_per_replication:.3g} s on average"
+        rows = {
+            "already there": self.already_there,
+            "a replication takes": each,
+            "all of it takes about": None if self.seconds is None else duration(self.seconds),
+            "cores": self.workers,
+            "core time": None if self.core_seconds is None else duration(self.core_seconds),
+            "seed": str(self.seed),
+        }
+        title = (
+            f"{counted(self.conditions, 'condition')} x {counted(self.replications, 'replication')} = {self.total:,}"
+        )
+        html = facts(title, rows)
+        if self.cloud is None:
+            return html
+        ways = [
+            (
+                f"{row.jobs} x {row.instance_type}",
+                ", ".join(filter(None, [duration(row.seconds), dollars(row.dollars), row.remark])),
+            )
+            for row in self.cloud.rows
+        ]
+        return html + facts("Time and cost", ways) + facts("Notes", [("", note) for note in self.cloud.notes])
 
 
 def plan(

@@ -6,9 +6,11 @@ from typing import Any
 
 from ..driver.detach import start_detached
 from ..errors import BudgetReached, NoAnswer, ServiceError
+from ..hints import Option
 from ..sweep.design import Design
 from ..sweep.simulation import Simulation
 from ..sweep.sweep import Sweep, as_sweep
+from ..system.notebook import in_notebook
 from . import reuse
 from .compute import ProgressCallback, backend_of_run, compute
 from .create import create
@@ -79,6 +81,12 @@ def run(
     folder = create(sweep)
     new = Run(folder)
     taken_over = 0 if sweep.options.fresh else reuse.take_over(folder, folder.home, sweep.design)
+    if on_start is None and taken_over and in_notebook():
+        total = folder.record.conditions * folder.replications
+        print(
+            f"{taken_over:,} of {total:,} replications were computed by earlier runs and are taken over "
+            f"({Option('fresh', True)} computes anew)"
+        )
     if on_start:
         on_start(new, taken_over, sweep.seed is None)
     if detach:

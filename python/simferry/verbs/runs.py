@@ -27,6 +27,7 @@ from ..sweep import own_code
 from ..sweep.conditions import read_conditions
 from ..sweep.options import RunOptions, check
 from ..sweep.sweep import check_replications
+from ..system.notebook import facts
 from .compute import ProgressCallback, backend_of_run, compute
 
 if TYPE_CHECKING:
@@ -108,6 +109,23 @@ class Run:
     def backend_note(self) -> str:
         """What the backend says of where a new run computes; else empty."""
         return self._folder.backend_note
+
+    def _repr_html_(self) -> str:
+        now, record = self.status(), self._folder.record
+        rows = {
+            "state": now.state,
+            "replications": f"{now.done:,} of {now.total:,} done, {now.failed:,} failed",
+            "conditions": f"{record.conditions:,} ({', '.join(record.parameters)})"
+            if record.parameters
+            else record.conditions,
+            "seed": str(self.seed),
+            "in": self.address,
+        }
+        if now.state == "incomplete":
+            rows["goes on with"] = str(self.command("resume"))
+        elif now.failed:
+            rows["why some failed"] = str(self.command("errors"))
+        return facts(f"Run {self.id}", rows)
 
     def design(self) -> "pd.DataFrame":
         """The conditions: pandas.DataFrame of condition (from 1) and the parameters."""

@@ -31,6 +31,9 @@
 #'   `file.path(Sys.getenv("SIMFERRY_INPUT"), "data")`, in containers /opt/ml/processing/input/data. Or a list, whose
 #'   elements may be lists of `place`, `mode` (`"File"`, or `"Pipe"`: read once from a named pipe, on SageMaker only)
 #'   and `sharded` (`TRUE`: each host gets its share of the files).
+#' @param env `[named character]` or `[named list]` environment variables of each replication, by their names: texts
+#'   with the placeholders of `args`, such as `c(SLURM_ARRAY_TASK_ID = "{condition}")`. They are restored after each
+#'   replication, and stored in the run: names that look like credentials are refused.
 #' @param common `[character]` parameters (or `"all"`) that do not change the random numbers: conditions that differ
 #'   only in these use the same random numbers.
 #' @param store `[character(1)]` the folder in which runs live, or an address such as `"s3://bucket/folder"`. `NULL`:
@@ -74,16 +77,16 @@
 #' @export
 sim_run <- function(simulation, design = NULL, replications = NULL, seed = NULL, function_name = NULL, args = NULL,
                     include = NULL, constants = list(), packages = character(), results_file = NULL, inputs = NULL,
-                    common = NULL, store = NULL, backend = NULL, workers = NULL, cores = NULL, on_error = NULL,
-                    replication_timeout = NULL, retries = NULL, keep_files = FALSE, fresh = FALSE,
+                    env = NULL, common = NULL, store = NULL, backend = NULL, workers = NULL, cores = NULL,
+                    on_error = NULL, replication_timeout = NULL, retries = NULL, keep_files = FALSE, fresh = FALSE,
                     name = NULL, note = NULL, detach = FALSE) {
   simulation <- as_simulation(simulation, substitute(simulation), constants, packages)
   suspendInterrupts({   # what has begun is followed, and stopped in good order
     made <- bridge("run",
       simulation = simulation, design = as_columns(design), replications = replications, seed = seed,
       function_name = function_name, args = args, include = include, results_file = results_file, inputs = inputs,
-      common = common, store = store, backend = backend, workers = workers, cores = cores, on_error = on_error,
-      replication_timeout = replication_timeout, retries = retries,
+      env = env, common = common, store = store, backend = backend, workers = workers, cores = cores,
+      on_error = on_error, replication_timeout = replication_timeout, retries = retries,
       keep_files = if (!isFALSE(keep_files)) keep_files, fresh = fresh, name = name, note = note
     )
     run <- new_run(made)
@@ -140,13 +143,13 @@ as_simulation <- function(simulation, expression, constants, packages) {
 #' @export
 sim_plan <- function(simulation, design = NULL, replications = NULL, seed = NULL, function_name = NULL, args = NULL,
                      include = NULL, constants = list(), packages = character(), results_file = NULL, inputs = NULL,
-                     common = NULL, store = NULL, backend = NULL, workers = NULL, cores = NULL, pilot = TRUE,
-                     deadline = NULL, budget = NULL, refresh_prices = FALSE) {
+                     env = NULL, common = NULL, store = NULL, backend = NULL, workers = NULL, cores = NULL,
+                     pilot = TRUE, deadline = NULL, budget = NULL, refresh_prices = FALSE) {
   simulation <- as_simulation(simulation, substitute(simulation), constants, packages)
   structure(class = "simferry_forecast", bridge("plan",
     simulation = simulation, design = as_columns(design), replications = replications, seed = seed,
     function_name = function_name, args = args, include = include, results_file = results_file, inputs = inputs,
-    common = common, store = store, backend = backend, workers = workers, cores = cores, pilot = pilot,
+    env = env, common = common, store = store, backend = backend, workers = workers, cores = cores, pilot = pilot,
     deadline = deadline, budget = budget, refresh_prices = if (refresh_prices) TRUE
   ))
 }

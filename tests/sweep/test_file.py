@@ -117,5 +117,5 @@ def test_windows_line_endings_and_a_byte_order_mark(tmp_path):
 
 
 def test_every_known_key_is_offered(tmp_path):
-    with pytest.raises(SweepFileError, match="It has: function, args, include, results_file, script, program"):
+    with pytest.raises(SweepFileError, match="It has: function, args, include, env, results_file, script, program"):
         swept(tmp_path, SIMULATION + "zzz = 1\n")

@@ -11,7 +11,7 @@ from click.testing import CliRunner
 from r_fixtures import ROOT, in_r, library  # noqa: F401
 from simferry.cli import main
 from simferry.errors import UsageError
-from simferry.sweep.options import BACKENDS, Field, ProcessingOptions, RunOptions, check, offered
+from simferry.sweep.options import BACKENDS, Field, ProcessingOptions, RunOptions, SimulationOptions, check, offered
 
 NEEDED = {"docker": {"image": "x"}, "local": {}, "sagemaker": {}}  # by a backend before its options are looked at
 VALUES = {  # by the kind of an option: values of a wrong type and a wrong sign
@@ -187,7 +187,7 @@ def test_r_has_each_option_as_an_argument_and_tells_of_it():
     verbs = (ROOT / "r_package" / "R" / "run.R").read_text()
     formals = re.search(r"^sim_run <- function\((.*?)\) \{", verbs, re.M | re.S)
     assert formals is not None
-    for option in offered(RunOptions):
+    for option in [*offered(RunOptions), *(set(offered(SimulationOptions)) - {"function"})]:
         assert re.search(rf"\b{option}\b", formals[1]) and f"@param {option} " in verbs, option
 
 

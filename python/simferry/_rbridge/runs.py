@@ -44,7 +44,9 @@ def sweep_of(given: Arguments) -> "Sweep":
     from ..sweep.sweep import Sweep
 
     simulation = simulation_of(given)
-    rest = {name: value for name, value in given.items() if name not in ("simulation", "design", "backend", "inputs")}
+    rest = {
+        name: value for name, value in given.items() if name not in ("simulation", "design", "backend", "inputs", "env")
+    }
     out = {name: value for name, value in plain(rest).items() if value is not None}
     sweep: Arguments = {"simulation": simulation}
     backend = backend_of(given["backend"]) if given.get("backend") is not None else {}
@@ -60,7 +62,16 @@ def sweep_of(given: Arguments) -> "Sweep":
         sweep["design"] = design_of(given.get("design"))
     if given.get("inputs") is not None:
         sweep["inputs"] = {**sweep.get("inputs", {}), **inputs_of(given["inputs"])}
+    if given.get("env") is not None:
+        sweep["env"] = {**sweep.get("env", {}), **env_of(given["env"])}
     return Sweep(**{**sweep, **out})
+
+
+def env_of(vector: Vector) -> Arguments:
+    names = vector.names
+    if vector.kind not in ("list", "string", "double", "integer") or not names or not all(names):
+        raise UsageError("env has values without a name", Option("env", {"SLURM_ARRAY_TASK_ID": "{condition}"}))
+    return dict(zip(names, vector.elements() if vector.kind != "list" else vector.plain().values(), strict=True))
 
 
 def inputs_of(vector: Vector) -> Arguments:

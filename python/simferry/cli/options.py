@@ -5,6 +5,7 @@ from typing import Any
 
 import click
 
+from ..errors import UsageError
 from ..sweep.options import BACKENDS, Field, Options, RunOptions, offered
 
 _SHORT = {"replications": ("-n",)}
@@ -47,13 +48,15 @@ def _click(field: Field, text: str, default: str | None = None) -> Callable[[Any
     if field.kind == "logical":
         return click.option(*names, is_flag=True, default=None, help=text)
     metavar = "|".join(option.choices) if option.choices else option.metavar
-    several = field.kind == "paths"
+    several = field.kind in ("paths", "variables")
     return click.option(*names, metavar=metavar, multiple=several, help=text, callback=_reader(field))
 
 
 def _reader(field: Field) -> Callable[[click.Context, click.Parameter, Any], Any]:
-    """Converts numbers. Other text is returned as it is; the check of options refuses it later."""
+    """Converts numbers and NAME=VALUE. Other text is returned as it is; the check of options refuses it later."""
     numeric = field.kind in ("whole number", "number")
+    if field.kind == "variables":
+        return lambda _, __, texts: _variables(field.name, texts)
 
     def read(_: click.Context, __: click.Parameter, value: Any) -> Any:
         if not numeric or value is None:
@@ -66,6 +69,19 @@ def _reader(field: Field) -> Callable[[click.Context, click.Parameter, Any], Any
         return value
 
     return read
+
+
+def _variables(option: str, texts: tuple[str, ...]) -> dict[str, str] | None:
+    """The values of --env NAME=VALUE by name."""
+    out = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not equals:
+            raise UsageError(
+                f"--{option} {text} is not of the form NAME=VALUE", f"--{option} {text or 'NAME'}={{condition}}"
+            )
+        out[name] = value
+    return out or None
 
 
 PAGE = """# Options

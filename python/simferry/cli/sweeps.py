@@ -67,6 +67,8 @@ def sweep_of(simulation: str, parameters: tuple[str, ...], table: str | None, **
         out["design"] = designs.grid(columns, types=types)
     if inputs := parse_inputs(given.pop("inputs")):
         out["inputs"] = {**out.get("inputs", {}), **inputs}
+    if given["env"]:
+        given["env"] = {**out.get("env", {}), **given["env"]}
     given["common"] = listed(given["common"])
     return Sweep(**{**out, **{name: value for name, value in given.items() if value is not None}})
 

@@ -3,8 +3,10 @@
 facts        which run, plan and job; the kind of simulation; cores and limits
 stretches    condition, first replication, count, and for R the generator's state at the first replication
 conditions   id, 128-bit key (four integers); of whole scripts and commands the keys of their seeds and the rendered arguments;
-             the 31-bit seed to which workers of version 1 add the replication; and the patterns of results files' names
+             the environment variables (env_NAME); the 31-bit seed to which workers of version 1 add the replication; and the patterns
+             of results files' names
 parameters   the design's columns, a row for each of `conditions`
+variables    name and value of the environment variables that all conditions share, which are set before the simulation is loaded
 
 Do not remove a table or column: a run is continued by the worker in its code folder, which may be of an earlier version.
 """
@@ -34,6 +36,8 @@ def encode(
     arguments: list[list[str]] | None = None,
     parameters: pa.Table | None = None,
     patterns: list[str] | None = None,
+    variables: Mapping[str, list[str]] | None = None,
+    constants: Mapping[str, str] | None = None,
 ) -> bytes:
     """The bytes of a job file. Arguments that are left out give a job that runs nothing, as in checks."""
     nothing = np.empty(0, dtype=np.int32)
@@ -44,15 +48,20 @@ def encode(
         second[f"argument_{i + 1}"] = blocks.strings(column)
     if patterns:
         second["results_pattern"] = blocks.strings(patterns)
+    second |= {f"env_{name}": blocks.strings(column) for name, column in (variables or {}).items()}
+    fourth = {"name": blocks.strings(list(constants or {})), "value": blocks.strings(list((constants or {}).values()))}
     third = (
         {name: column_of(parameters[name].combine_chunks()) for name in parameters.column_names} if parameters else {}
     )
-    tables = [("stretches", first), ("conditions", second), ("parameters", third)]
+    tables = [("stretches", first), ("conditions", second), ("parameters", third), ("variables", fourth)]
     rows = [len(c["condition"].values) for c in (first, second)]
     return blocks.encode(
         blocks.Block(
             {key: str(value) for key, value in {**_NO_JOB, **facts}.items()},
-            [blocks.Table(name, n, columns) for (name, columns), n in zip(tables, [*rows, rows[1]], strict=True)],
+            [
+                blocks.Table(name, n, columns)
+                for (name, columns), n in zip(tables, [*rows, rows[1], len(constants or {})], strict=True)
+            ],
         )
     )
 

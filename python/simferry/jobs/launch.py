@@ -12,6 +12,7 @@ from typing import Any
 import psutil
 
 from ..errors import WorkerError
+from ..sweep.template import constant_variables
 from ..system.processes import ONE_THREAD
 
 JOB = "SIMFERRY_JOB"  # environment variable of all processes of a local job: the job's folder
@@ -80,7 +81,9 @@ def command_in_container(language: str, code: str) -> list[str]:
 def environment_of(spec: Mapping[str, Any], inputs: str) -> dict[str, str]:
     """Environment variables of a job on any backend. spec: the simulation, as in run.json. inputs: the folder of its inputs."""
     threads = ONE_THREAD if spec["kind"] == "function" else {}
-    return {**threads, "PYTHONDONTWRITEBYTECODE": "1", "PYTHONHASHSEED": "0", "SIMFERRY_INPUT": inputs}
+    # for what is read when a process starts; SageMaker takes 256 characters. The worker sets all of them
+    given = {name: value for name, value in constant_variables(spec).items() if len(value) <= 256}
+    return {**threads, **given, "PYTHONDONTWRITEBYTECODE": "1", "PYTHONHASHSEED": "0", "SIMFERRY_INPUT": inputs}
 
 
 def environment_here(spec: Mapping[str, Any], inputs: str) -> dict[str, str]:

@@ -16,7 +16,7 @@ from ..store.run_folder import RunFolder
 from ..sweep import own_code
 from ..sweep.conditions import read_conditions
 from ..sweep.design import Design
-from ..sweep.template import rendered_arguments, results_patterns
+from ..sweep.template import constant_variables, rendered_arguments, rendered_variables, results_patterns
 from ..worker import blocks, seeds
 from . import job_file, streams
 from .stretches import Work, chunks, cut, deal
@@ -148,9 +148,12 @@ def job_bytes(
     stretches |= {f"state_{i + 1}": states[:, i] for i in range(6)}
     ids = np.unique(work.condition)
     conditions, arguments, patterns = streams_.conditions(ids), [], []
-    if spec["kind"] != "function":
+    variables = {n: [column[i] for i in ids - 1] for n, column in rendered_variables(spec, design).items()}
+    if spec["kind"] != "function" or variables:
         conditions |= streams_.seed_keys(ids)
+    if spec["kind"] != "function":
         arguments = [[column[i] for i in ids - 1] for column in rendered_arguments(spec, design)]
         if found := results_patterns(spec, design):
             patterns = [found[i] for i in ids - 1]
-    return job_file.encode(facts, stretches, conditions, arguments, design.table.take(ids - 1), patterns)
+    parameters, constants = design.table.take(ids - 1), constant_variables(spec)
+    return job_file.encode(facts, stretches, conditions, arguments, parameters, patterns, variables, constants)

@@ -101,6 +101,7 @@ _number = _a((int, float), "a number")
 _SIMULATION: dict[str, Check] = {
     "language": _text, "kind": _text, "function": _text, "script": _text, "args": _or_none(_text), "path": _text,
     "results_file": _text, "objects": _text, "private_mount": _logical,
+    "env?": lambda value: "" if isinstance(value, dict) and all(map(_is_text, value.values())) else "texts by name",
 }  # fmt: skip
 _INPUT: dict[str, Check] = {
     "place": _text, "mode": _one_of("File", "Pipe"), "sharded": _logical,

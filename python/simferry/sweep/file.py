@@ -4,6 +4,7 @@
 script = "simulate.R"          # or program = "./simulate"; paths are relative to this file
 function = "simulate"
 include = ["helpers.R"]
+env = {TASK = "{condition}"}   # environment variables
 # args = "{n} {effect}"  makes it a whole script; results_file = "result.csv"
 
 [design.grid]                  # or .zipped, .table (file = "conditions.csv"), .random, .latin_hypercube, .sobol

@@ -16,6 +16,7 @@ from typing import Annotated, Any, ClassVar, NamedTuple, TypeVar, get_args, get_
 
 from ..errors import UsageError, nearest
 from ..hints import Face, Literal, Option, Part, Text, Words, lines
+from .variables import variables
 
 MOST = 2**31 - 1  # R's largest integer
 MOST_NOTE = 10_000  # bytes
@@ -43,6 +44,7 @@ class OptionSpec(NamedTuple):
 Texts = str | tuple[str, ...]  # one text, or several
 Paths = str | Path | tuple[str | Path, ...]
 Pairs = str | dict[str, str]  # NAME=VALUE with commas between, or a dict
+Variables = dict[str, str]
 KINDS = {  # by the types of a value
     frozenset({int}): "whole number",
     frozenset({float}): "number",
@@ -52,6 +54,7 @@ KINDS = {  # by the types of a value
     frozenset({str, tuple[str, ...]}): "texts",
     frozenset({str, Path, tuple[str | Path, ...]}): "paths",
     frozenset({str, dict[str, str]}): "pairs",
+    frozenset({dict[str, str]}): "variables",
 }
 
 
@@ -203,6 +206,9 @@ class SimulationOptions(Options):
         str | None, OptionSpec('Run a whole script or a program with these arguments: "{n} {effect}"', "TEMPLATE")
     ] = None  # fmt: skip
     include: Annotated[Paths, OptionSpec("A file or folder to copy along with the script", "PATH")] = ()
+    env: Annotated[
+        Variables | None, OptionSpec("An environment variable; {n}, {condition} ... are filled in, as in arguments", "NAME=VALUE")
+    ] = None  # fmt: skip
     results_file: Annotated[
         str, OptionSpec("The file, or pattern, with a whole script's results (CSV, JSON, .rds, numbers)", "NAME")
     ] = ""  # fmt: skip
@@ -379,6 +385,8 @@ def _checked(field: Field, value: Any) -> Any:
         return value
     if field.kind == "pairs":
         return _pairs(value)
+    if field.kind == "variables":
+        return variables(value)
     several = field.kind in ("texts", "paths") and isinstance(value, Iterable) and not isinstance(value, (str, Mapping))
     if several and not isinstance(value, Path):
         parts = tuple(value)

@@ -19,6 +19,7 @@ from . import own_code
 from .inputs import as_inputs, below
 from .named_folders import named_folders
 from .template import results_name
+from .variables import variables
 
 IGNORED = {"__pycache__", ".git", ".Rproj.user", "simferry-runs", ".venv"}  # in included folders
 
@@ -54,6 +55,7 @@ class Simulation:
         replication. {replication}, {seed} and {condition} may be used as well.
     include: files and folders to copy along with the script, by paths relative to it.
     constants: objects given to a Python function in every replication, sent once.
+    env: environment variables of each replication, by name: texts with the placeholders of `args`, or numbers.
     results_file: what a script writes in its output folder to be read as rows: CSV and other delimited text, JSON, .rds, .RData, or
         bare numbers. Placeholders as in args, and * and ?, make it a pattern: "results/out_{n}_{replication}.csv", "results/*.csv".
     inputs: files that it reads in the folder $SIMFERRY_INPUT/NAME, by name: a local file or folder, an address in S3, or a dict
@@ -68,6 +70,7 @@ class Simulation:
     constants: Mapping[str, Any] = field(default_factory=dict)
     results_file: str = ""
     inputs: Mapping[str, Any] = field(default_factory=dict)
+    env: Mapping[str, Any] = field(default_factory=dict)
 
     language: str = field(init=False)
     kind: str = field(init=False)
@@ -76,7 +79,7 @@ class Simulation:
     own_code: list[Own] = field(init=False, default_factory=list)  # outside of the snapshot; known after `check`
 
     def __post_init__(self) -> None:
-        self.inputs = as_inputs(self.inputs)
+        self.inputs, self.env = as_inputs(self.inputs), variables(self.env)
         self.path: Path | None = None
         if isinstance(self.include, (str, Path)):
             self.include = (self.include,)
@@ -253,6 +256,8 @@ class Simulation:
             add(self.script)
         for name, one in sorted(self.inputs.items()):
             add(name, f"{one.sharded} {one.version}".encode())
+        for name, text in sorted(self.env.items()):
+            add("env", name, text)
         for name, hash_ in own_code.of_hash(self.own_code):
             add("own", name, hash_)
         return digest.hexdigest()
@@ -274,6 +279,7 @@ class Simulation:
             "args": self.args, "results_file": self.results_file, "objects": self.objects,
             "path": str(self.path or ""),
             "private_mount": self.needs_private_mount(),
+            **({"env": dict(self.env)} if self.env else {}),
         }  # fmt: skip
 
     def text(self) -> bytes:

@@ -16,7 +16,7 @@ from .options import Options, RunOptions, SimulationOptions, backend_kind, check
 from .simulation import Simulation
 from .write import write_sweep
 
-_OF_SIMULATION = ("function", "args", "include", "constants", "results_file", "inputs")
+_OF_SIMULATION = ("function", "args", "include", "constants", "results_file", "inputs", "env")
 _OF_RUN = tuple(fields_of(RunOptions))
 
 
@@ -24,7 +24,7 @@ _OF_RUN = tuple(fields_of(RunOptions))
 class Sweep:
     """A sweep, for `run` and `plan`: sf.run(sweep). It is immutable, see `replace`. Two are equal if all their parts are.
 
-    simulation, design, backend: as for `run`. function, args, include, constants, results_file, inputs: as for `Simulation`.
+    simulation, design, backend: as for `run`. function, args, include, constants, results_file, inputs, env: as for `Simulation`.
     options: further arguments of `run`: replications, seed, common, store, cores, on_error, ..., and options of the backend.
 
     Attributes: simulation, a Simulation; design, a Design; options, the RunOptions; backend, the options of the backend, of
@@ -49,11 +49,12 @@ class Sweep:
         constants: Mapping[str, Any] | None = None,
         results_file: str = "",
         inputs: Mapping[str, Any] | None = None,
+        env: Mapping[str, Any] | None = None,
         backend: str = "local",
         **options: Any,
     ) -> None:
         kind = backend_kind("local" if backend is None else backend)
-        call = {"function": function, "args": args, "include": include, "results_file": results_file}
+        call = {"function": function, "args": args, "include": include, "results_file": results_file, "env": env}
         called, faults = read(SimulationOptions, call)
         ours, wrong = read(RunOptions, {name: options[name] for name in options if name in _OF_RUN})
         faults += wrong
@@ -70,7 +71,7 @@ class Sweep:
             include = (called.include,) if isinstance(called.include, (str, Path)) else called.include
             simulation = Simulation(
                 simulation, called.function, called.args, include, dict(constants or {}), called.results_file,
-                dict(inputs or {}),
+                dict(inputs or {}), called.env or {},
             )  # fmt: skip
         design = Design({}) if design is None else design if isinstance(design, Design) else table(design)
         for name, value in {
@@ -142,7 +143,12 @@ class Sweep:
             "args": one.args,
             "include": tuple(one.include),
         }
-        out |= {"constants": dict(one.constants), "results_file": one.results_file, "inputs": inputs}
+        out |= {
+            "constants": dict(one.constants),
+            "results_file": one.results_file,
+            "inputs": inputs,
+            "env": dict(one.env),
+        }
         if one.is_object:
             del out["function"]
         without = {"function": "simulate", "results_file": ""}  # args="" is a whole script without arguments

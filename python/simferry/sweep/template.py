@@ -1,4 +1,4 @@
-"""The arguments of whole scripts and commands, and the names of their results files: templates, filled in for each condition."""
+"""Templates, filled in for each condition: arguments of whole scripts and commands, environment variables, names of results files."""
 
 import math
 import os
@@ -9,7 +9,7 @@ from typing import Any
 
 from ..errors import SimulationError, nearest
 from ..r.serialization.reader import as_character
-from ..worker.scripts import MARKS
+from ..worker.job import MARKS
 from .design import Design
 from .parameters import canonical_value
 
@@ -19,30 +19,16 @@ def rendered_arguments(spec: Mapping[str, Any], design: Design) -> list[list[str
 
     Raises SimulationError for a placeholder without a parameter, and for a parameter that is used nowhere.
     """
-    used: set[str] = set()
-    columns = []
     try:
         tokens = shlex.split(spec["args"] or "")
     except ValueError as error:
         raise SimulationError(
             f"args: {spec['args']} can't be split into arguments: {str(error).lower()}", "Quote as in a shell."
         ) from None
-    for token in tokens:
-        column = [""] * len(design)
-        for part in re.split(r"(\{\{|\}\}|\{[^{}]*\})", token):
-            name = part[1:-1] if part.startswith("{") and part.endswith("}") else ""
-            if name in design.types:
-                used.add(name)
-                texts = [as_argument(v, spec["language"]) for v in design.table[name].to_pylist()]
-            elif name and name not in MARKS:
-                raise SimulationError(
-                    f"args: there is no parameter {name!r} in the design ({', '.join(design.names) or 'it has none'})",
-                    nearest(name, [*design.names, *MARKS]),
-                )
-            else:
-                texts = [MARKS[name] if name else part[0] if part in ("{{", "}}") else part] * len(design)
-            column = [before + text for before, text in zip(column, texts, strict=True)]
-        columns.append(column)
+    used: set[str] = set()
+    columns = [_column("args", token, spec, design, used) for token in tokens]
+    for name, text in (spec.get("env") or {}).items():
+        _column(f"env: {name}", text, spec, design, used)
     if unused := [name for name in design.names if name not in used]:
         raise SimulationError(
             f"parameter {unused[0]} of the design is not used in the arguments of the {spec['kind']}",
@@ -109,6 +95,60 @@ def spellings(value: Any, language: str) -> list[str]:
     if isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value):
         out += [as_character(float(value)), repr(float(value))]
     return list(dict.fromkeys(out))
+
+
+def rendered_variables(spec: Mapping[str, Any], design: Design) -> dict[str, list[str]]:
+    """The environment variables of a simulation by name: a value for each condition.
+
+    Raises SimulationError for a placeholder without a parameter.
+    """
+    return {name: _column(f"env: {name}", text, spec, design, set()) for name, text in (spec.get("env") or {}).items()}
+
+
+def constant_variables(spec: Mapping[str, Any]) -> dict[str, str]:
+    """The environment variables without placeholders, which are set before the simulation is loaded."""
+    texts = {name: _parts(text) for name, text in (spec.get("env") or {}).items()}
+    return {
+        name: "".join(part[0] if part in ("{{", "}}") else part for part in parts)
+        for name, parts in texts.items()
+        if not any(map(_placeholder, parts))
+    }
+
+
+def uses_condition(spec: Mapping[str, Any]) -> bool:
+    """Whether a replication sees the number of its condition, in its arguments or its environment."""
+    return any("condition" in map(_placeholder, _parts(text)) for text in [spec["args"] or "", *_values(spec)])
+
+
+def _values(spec: Mapping[str, Any]) -> list[str]:
+    return list((spec.get("env") or {}).values())
+
+
+def _parts(text: str) -> list[str]:
+    return re.split(r"(\{\{|\}\}|\{[^{}]*\})", text)
+
+
+def _placeholder(part: str) -> str:
+    return part[1:-1] if part.startswith("{") and part.endswith("}") else ""
+
+
+def _column(where: str, text: str, spec: Mapping[str, Any], design: Design, used: set[str]) -> list[str]:
+    """A text with the values of each condition. where: it stands, for messages. used: parameters that it uses are added."""
+    column = [""] * len(design)
+    for part in _parts(text):
+        name = _placeholder(part)
+        if name in design.types:
+            used.add(name)
+            texts = [as_argument(v, spec["language"]) for v in design.table[name].to_pylist()]
+        elif name and name not in MARKS:
+            raise SimulationError(
+                f"{where}: there is no parameter {name!r} in the design ({', '.join(design.names) or 'it has none'})",
+                nearest(name, [*design.names, *MARKS]),
+            )
+        else:
+            texts = [MARKS[name] if name else part[0] if part in ("{{", "}}") else part] * len(design)
+        column = [before + text for before, text in zip(column, texts, strict=True)]
+    return column
 
 
 def as_argument(value: Any, language: str) -> str:

@@ -38,7 +38,7 @@ def write_sweep(simulation: Simulation, design: Design, options: RunOptions, bac
     called = {
         kind: target, "function": simulation.function, "args": simulation.args,
         "include": [_included(simulation, entry) for entry in simulation.include],
-        "results_file": simulation.results_file or None,
+        "results_file": simulation.results_file or None, "env": dict(simulation.env) or None,
     }  # fmt: skip
     if simulation.kind != "function" or simulation.function == "simulate":
         del called["function"]

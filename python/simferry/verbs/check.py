@@ -23,7 +23,7 @@ from ..sweep import own_code
 from ..sweep.design import Design
 from ..sweep.inputs import show_inputs
 from ..sweep.simulation import RFunction, Simulation, sent_along
-from ..sweep.template import rendered_arguments, results_patterns
+from ..sweep.template import constant_variables, rendered_arguments, rendered_variables, results_patterns
 from ..system import untrusted
 from ..system.untrusted import scrap_folder
 from ..worker import blocks
@@ -56,6 +56,7 @@ def check(simulation: Simulation, design: Design, foreground: Worker) -> None:
     if simulation.kind != "function":
         rendered_arguments(simulation.spec(), design)
         results_patterns(simulation.spec(), design)
+    rendered_variables(simulation.spec(), design)
     target = simulation.target
     if callable(target):
         _check_callable(simulation, design, foreground)
@@ -146,7 +147,7 @@ def _ask_worker(simulation: Simulation, root: Path, foreground: Worker) -> tuple
     simulation.write_code(code)
     job = {name: simulation.spec()[name] for name in ("kind", "language", "function", "script", "objects")}
     (root / "input" / "plan").mkdir()
-    (root / "input" / "plan" / "job").write_bytes(job_file.encode(job))
+    (root / "input" / "plan" / "job").write_bytes(job_file.encode(job, constants=constant_variables(simulation.spec())))
     show_inputs(simulation.inputs, root, copied=foreground.contract)
     done = foreground.ask(simulation.spec(), root, "check")
     answer = untrusted.read(root, "check", 1 << 26)

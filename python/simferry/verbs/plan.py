@@ -109,6 +109,7 @@ def plan(
     constants: Mapping[str, Any] | None = None,
     results_file: str = "",
     inputs: Mapping[str, Any] | None = None,
+    env: Mapping[str, Any] | None = None,
     common: str | Iterable[str] = (),
     store: str | Path | None = None,
     backend: str = "local",
@@ -121,7 +122,7 @@ def plan(
 ) -> Forecast:
     """What `run` would do with the same arguments, without doing it.
 
-    simulation, design, replications, seed, function, args, include, constants, results_file, inputs, common, store, backend,
+    simulation, design, replications, seed, function, args, include, constants, results_file, inputs, env, common, store, backend,
     cores, backend_options: as for `run`.
 
     With `pilot`, a few replications of (up to 200 of) the conditions are run for at most 20 seconds to see how long they
@@ -135,7 +136,7 @@ def plan(
     """
     sweep = as_sweep(
         simulation, design, replications=replications, seed=seed, function=function, args=args, include=include,
-        constants=constants, results_file=results_file, inputs=inputs, common=common, store=store, backend=backend,
+        constants=constants, results_file=results_file, inputs=inputs, env=env, common=common, store=store, backend=backend,
         cores=cores, budget=budget, **backend_options,
     )  # fmt: skip
     where = backend_of(sweep.backend)

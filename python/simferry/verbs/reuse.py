@@ -17,6 +17,7 @@ from ..store.run_folder import Home, RunFolder
 from ..sweep import own_code
 from ..sweep.conditions import read_conditions
 from ..sweep.design import Design
+from ..sweep.template import uses_condition
 from ..system.files import write_whole, writing
 from ..system.untrusted import Tree
 from ..worker import blocks
@@ -48,7 +49,7 @@ def take_over(run: RunFolder, store: Home, design: Design) -> int:
             continue
         # position: the earlier run's condition id; value: the new run's, or 0
         ids = np.array([0, *(wanted.get(text, 0) for text in old_design.canonical())], dtype=np.int64)
-        if "{condition}" in (run.record.simulation["args"] or ""):  # the script sees the condition's number
+        if uses_condition(run.record.simulation):
             ids[ids != np.arange(len(ids))] = 0
         if ids.any():
             _take_from(run, earlier, ids, taken, now)

@@ -29,6 +29,7 @@ def run(
     constants: Mapping[str, Any] | None = None,
     results_file: str = "",
     inputs: Mapping[str, Any] | None = None,
+    env: Mapping[str, Any] | None = None,
     common: str | Iterable[str] = (),
     store: str | Path | None = None,
     backend: str = "local",
@@ -48,7 +49,7 @@ def run(
     """Run a simulation: `replications` times for each condition of a design.
 
     simulation: path of a script, a function, or a program (with `args`); or a `Sweep`, which has all but on_progress, on_start
-        and detach. function, args, include, constants, results_file and inputs: as for `Simulation`.
+        and detach. function, args, include, constants, results_file, inputs and env: as for `Simulation`.
     design: a Design (grid, zipped, table, random, latin_hypercube, sobol), or anything that `table` reads; None is one
         condition without parameters.
     seed: whole number from 0 to 2^31 - 1. None: one is drawn; `run.seed` has it.
@@ -74,7 +75,7 @@ def run(
     """
     sweep = as_sweep(
         simulation, design, replications=replications, seed=seed, function=function, args=args, include=include,
-        constants=constants, results_file=results_file, inputs=inputs, common=common, store=store, backend=backend,
+        constants=constants, results_file=results_file, inputs=inputs, env=env, common=common, store=store, backend=backend,
         cores=cores, on_error=on_error, replication_timeout=replication_timeout, retries=retries,
         keep_files=keep_files, fresh=fresh, name=name, note=note, **backend_options,
     )  # fmt: skip

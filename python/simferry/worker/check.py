@@ -12,11 +12,13 @@ from .functions import arguments_of, load_script
 from .job import Job, facts_here
 from .needs import Needs, imported
 from .rows import table
+from .state import set_variables
 from .values import describe
 
 
 def check(root: Path) -> None:
     job = Job(root)
+    set_variables(job.shared_variables)
     facts = {"problem": "", "detail": ""}
     arguments: list[tuple[str, bool]] = []
     functions: list[str] = []

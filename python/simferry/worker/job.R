@@ -13,8 +13,25 @@ read_job <- function(root) {
   job$parameters <- block$tables$parameters
   job$row <- match(job$stretches$condition, job$conditions$condition)
   job$seed_keys <- do.call(cbind, job$conditions[grep("^seed_key_", names(job$conditions))])
+  job$variables <- job$conditions[grep("^env_", names(job$conditions))]
+  names(job$variables) <- sub("^env_", "", names(job$variables))
   job$states <- unname(cbind(10407L, do.call(cbind, job$stretches[paste0("state_", 1:6)])))
+  shared <- block$tables$variables   # are there before the simulation is loaded
+  set_variables(stats::setNames(shared$value, shared$name))
   job
+}
+
+# Texts of a condition, with its number, the number of the replication, and its seed in place of their marks.
+filled <- function(job, texts, row, r) {
+  if (any(grepl("\ue002", texts, fixed = TRUE)))
+    texts <- gsub("\ue002", seeds_of(r, job$seed_keys[row, ])[["SIMFERRY_SEED"]], texts, fixed = TRUE)
+  gsub("\ue001", r, gsub("\ue003", job$conditions$condition[row], texts, fixed = TRUE), fixed = TRUE)
+}
+
+# The environment variables of a replication.
+variables_of <- function(job, row, r) {
+  texts <- vapply(job$variables, `[[`, "", row)
+  stats::setNames(filled(job, texts, row, r), names(texts))
 }
 
 is_function <- function(job) job$kind == "function"

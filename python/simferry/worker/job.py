@@ -4,6 +4,7 @@ import contextlib
 import os
 import platform
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -11,7 +12,10 @@ import numpy as np
 
 from . import blocks
 from .folders import Included
+from .seeds import seed_of
 
+# marks in arguments and environment variables, which the worker replaces
+MARKS = {"replication": "\ue001", "seed": "\ue002", "condition": "\ue003"}
 Stretch = tuple[int, int, int]  # row of the condition, first replication, count
 CONTRACT = Path("/opt/ml")
 
@@ -52,7 +56,31 @@ class Job:
         self.arguments = [c.strings() for name, c in conditions.items() if name.startswith("argument_")]
         # patterns of the results files' names, where there is more to them than one name
         self.patterns = conditions["results_pattern"].strings() if "results_pattern" in conditions else []
+        self.variables = {name[4:]: c.strings() for name, c in conditions.items() if name.startswith("env_")}
+        shared = block.table("variables").columns
+        self.shared_variables = dict(
+            zip(*(map(str, shared[name].strings()) for name in ("name", "value")), strict=True)
+        )
         self.parameters = {name: as_python(column) for name, column in block.table("parameters").columns.items()}
+
+    def seed_of(self, row: int, replication: int) -> int:
+        """The seed of a replication, of 31 bits, for what takes no other."""
+        return seed_of(replication, self.seed_keys[row])
+
+    def filled(self, texts: Iterable[str | None], row: int, replication: int) -> list[str]:
+        """Texts of the condition, with the number of the condition, of the replication, and its seed in place of marks."""
+        seed = self.seed_of(row, replication) if self.seed_keys else ""
+        known = {"replication": replication, "seed": seed, "condition": self.ids[row]}
+        out = [text or "" for text in texts]
+        for name, value in known.items():
+            out = [text.replace(MARKS[name], str(value)) for text in out]
+        return out
+
+    def variables_of(self, row: int, replication: int) -> dict[str, str]:
+        """The environment variables of a replication."""
+        return dict(
+            zip(self.variables, self.filled((c[row] for c in self.variables.values()), row, replication), strict=True)
+        )
 
     def values(self, row: int) -> dict[str, Any]:
         return {name: values[row] for name, values in self.parameters.items()}

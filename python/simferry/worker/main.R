@@ -21,6 +21,7 @@ replay <- function(root) {
       working_folder(job, file.path(root, "scratch", "folder-0"))
       call <- condition_call(job, row)
       if (job$loop) call[[2L]] <- r
+      set_variables(variables_of(job, row, r))
       assign(".Random.seed", state, envir = space)
       value <- withCallingHandlers(eval(call, space),
                                    error = function(e) trace <<- tryCatch(user_calls(sys.calls()),

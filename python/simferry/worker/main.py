@@ -15,6 +15,7 @@ from .functions import FunctionRunner
 from .job import Job, leave_message
 from .rows import column_of, is_plain, pickled, table
 from .scripts import ScriptRunner
+from .state import set_variables
 from .supervisor import Supervisor
 from .values import Rows, cannot_be_kept, describe, rows_of, shown
 
@@ -24,6 +25,7 @@ def replay(root: Path) -> None:
     job = Job(root)
     row, replication, _ = job.stretches[0]
     job.scratch.mkdir(exist_ok=True)
+    set_variables(job.shared_variables)
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # only the simulation can then raise a KeyboardInterrupt
     text, failure = "", ("", "", "")
     form, rows = "", Rows()  # of a table: readers do not unpickle files from a container
@@ -32,6 +34,7 @@ def replay(root: Path) -> None:
             folder = enter(job.scratch / "folder-0", job.scratch / "loaded-0", job.included)
             run = FunctionRunner(job)
             folder.adopt()
+            set_variables(job.variables_of(row, replication))
             value = run(row, replication)
             rows = rows_of(value) or Rows()  # raises for values that a run refuses
             text = shown(value)
@@ -96,6 +99,7 @@ def main(arguments: list[str]) -> NoReturn:
     else:
         (root / "scratch").mkdir(exist_ok=True)
         job = Job(root)
+        set_variables(job.shared_variables)
         supervisor = Supervisor(job)
         try:
             supervisor.run()

@@ -177,6 +177,8 @@ class Process:
             if self.careful:
                 write_marker(job, self.number, condition, replication)
             ok = True
+            if self.folder and job.variables:
+                self.state.set_variables(job.variables_of(row, replication))
             try:
                 value = run(row, replication)
                 if self.stopping:

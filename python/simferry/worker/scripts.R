@@ -12,11 +12,7 @@ script_runner <- function(job, process) {
     unlink(processes, recursive = TRUE)
     dir.create(processes)
     seeds <- seeds_of(r, job$seed_keys[row, ])
-    filled_in <- function(text) {
-      text <- gsub("\ue001", r, gsub("\ue002", seeds[["SIMFERRY_SEED"]], text, fixed = TRUE), fixed = TRUE)
-      gsub("\ue003", job$conditions$condition[row], text, fixed = TRUE)
-    }
-    given <- filled_in(vapply(arguments, `[[`, "", row))
+    given <- filled(job, vapply(arguments, `[[`, "", row), row, r)
     settings <- c(SIMFERRY_OUTPUT = folder$path, seeds, SIMFERRY_CORES = job$cores,
                   MC_CORES = job$cores, R_PROFILE_USER = file.path(normalizePath(job$code), "profile.R"),
                   SIMFERRY_STREAM = paste(state, collapse = ","), SIMFERRY_PROCESSES = processes,
@@ -28,6 +24,7 @@ script_runner <- function(job, process) {
     if (in_container(job))
       settings <- c(settings, SIMFERRY_HOSTS = paste(job$hosts, collapse = ","), SIMFERRY_TOKEN = job$run,
                     SIMFERRY_CLUSTER = file.path(normalizePath(job$code), "cluster.R"))
+    settings <- c(settings, variables_of(job, row, r))
     command <- c(file.path(R.home("bin"), "Rscript"), file.path(folder$path, job$script), given)
     if (nzchar(job$private_mount))
       command <- c("sh", file.path(normalizePath(job$code), "private_mount.sh"), folder$path, command)
@@ -42,7 +39,7 @@ script_runner <- function(job, process) {
     files <- wrote <- list()
     if (nzchar(job$results_file)) {
       pattern <- job$conditions$results_pattern[row]
-      files <- read_results(folder, job$results_file, if (!is.null(pattern)) filled_in(pattern))
+      files <- read_results(folder, job$results_file, if (!is.null(pattern)) filled(job, pattern, row, r))
       if (!length(files)) wrote <- shown_files(folder)
     }
     artifacts <- file.path(job$root, "artifacts", job$conditions$condition[row], r)

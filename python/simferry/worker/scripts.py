@@ -14,10 +14,7 @@ from typing import Any
 from . import hooks, streams
 from .folders import Folder, stamp
 from .job import Job
-from .seeds import seed_hex_of, seed_of
-
-# marks in the arguments of a script, which the worker replaces
-MARKS = {"replication": "\ue001", "seed": "\ue002", "condition": "\ue003"}
+from .seeds import seed_hex_of
 
 
 class ScriptFailed(Exception):
@@ -62,24 +59,15 @@ class ScriptRunner:
         if job.results_file and not self.files:
             raise ScriptFailed(f"the {job.kind} ended without writing {job.results_file} in its output folder{wrote}")
 
-    def seed(self, row: int, replication: int) -> int:
-        return seed_of(replication, self.job.seed_keys[row])
-
     def command(self, row: int, replication: int) -> list[str]:
         job = self.job
-        given = [self.filled_in(column[row] or "", row, replication) for column in job.arguments]
+        given = job.filled((column[row] for column in job.arguments), row, replication)
         beside = self.output / job.script
         program = str(beside.resolve().parent / beside.name) if beside.is_file() else job.script
         start = [sys.executable, program] if job.language == "python" else [program]
         if job.private_mount:
             start = ["sh", str((job.code / "private_mount.sh").resolve()), str(self.output.resolve()), *start]
         return [*start, *given]
-
-    def filled_in(self, text: str, row: int, replication: int) -> str:
-        known = {"replication": replication, "seed": self.seed(row, replication), "condition": self.job.ids[row]}
-        for name, value in known.items():
-            text = text.replace(MARKS[name], str(value))
-        return text
 
     def environment(self, row: int, replication: int) -> dict[str, str]:
         code = str(self.job.code.resolve())
@@ -92,7 +80,7 @@ class ScriptRunner:
             **os.environ,
             **own,
             "SIMFERRY_OUTPUT": str(self.output.resolve()),
-            "SIMFERRY_SEED": str(self.seed(row, replication)),
+            "SIMFERRY_SEED": str(self.job.seed_of(row, replication)),
             "SIMFERRY_SEED_HEX": seed_hex,
             # for R and Python processes that it starts
             "SIMFERRY_PROCESSES": str(self.processes),
@@ -100,6 +88,7 @@ class ScriptRunner:
             "R_PROFILE_USER": str(self.job.code.resolve() / "profile.R"),
             **({} if displaced is None else {"SIMFERRY_R_PROFILE_USER": displaced}),
             "SIMFERRY_CORES": str(self.job.cores),
+            **self.job.variables_of(row, replication),
         }
 
     def run(self, command: list[str], environment: dict[str, str], stream: Any) -> int | None:
@@ -124,7 +113,7 @@ class ScriptRunner:
         """The content of the results files that the script has written, by name."""
         names = [os.path.normpath(self.job.results_file)]
         if self.job.patterns:
-            pattern = re.compile(self.filled_in(self.job.patterns[row] or "", row, replication))
+            pattern = re.compile(self.job.filled([self.job.patterns[row]], row, replication)[0])
             names = [name for name in self.written() if pattern.fullmatch(name)]
         paths = {name: self.output / name for name in names}
         unchanged = {name for name in names if self.folder.stamps.get(name)}

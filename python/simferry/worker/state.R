@@ -47,17 +47,33 @@ new_state <- function() {
       variables_at_start <<- c(variables_at_start[!replaced], set)
     }
   }
+  # Sets environment variables of a replication, which are no change of its own.
+  set <- function(values) {
+    set_variables(values)
+    Encoding(values) <- "unknown"
+    at <- match(names(values), names_of_variables(variables_at_start), nomatch = 0L)
+    texts <- paste0(names(values), "=", values)
+    variables_at_start[at] <<- texts[at > 0L]
+    variables_at_start <<- c(variables_at_start, texts[at == 0L])
+  }
   new_packages <- function() {
     if (identical(now <- search(), attached)) return()
     new <- setdiff(now, attached)
     attached <<- now
     new
   }
-  list(changed = changed, restore = restore, loading = loading, new_packages = new_packages)
+  list(changed = changed, restore = restore, loading = loading, set_variables = set, new_packages = new_packages)
 }
 
 # NAME=value, of all environment variables.
 variables <- function() .Internal(Sys.getenv(character(), ""))
+
+# values: by the names of variables.
+set_variables <- function(values) {
+  if (!length(values)) return()
+  Encoding(values) <- "unknown"   # not converted to that of the locale
+  do.call(Sys.setenv, as.list(values))
+}
 
 names_of_variables <- function(variables) variable_parts(variables)$name
 

@@ -118,7 +118,13 @@ run_batch <- function(process, stretch) {
     list(name = c(id, first + done), state = state, loading = process$state$loading,
          seeded = function(seed) process$seeds$note(id, first + done, seed))
   })
+  changing <- FALSE   # whether environment variables differ between the replications
+  if (length(job$variables)) {
+    process$state$set_variables(variables_of(job, stretch$row, first))
+    changing <- any(vapply(job$variables, function(texts) grepl("[\ue001\ue002]", texts[[stretch$row]]), NA))
+  }
   while (done < size) {
+    if (changing) process$state$set_variables(variables_of(job, stretch$row, first + done))
     if (careful) write_marker(process$marker, id, first + done)
     space[[".Random.seed"]] <- state
     if (loop) call[[2L]] <- first + done

@@ -33,6 +33,6 @@ def test_the_loser_of_a_race_for_a_plan_is_told(hand_made):
         other.add_plan(replace(PLAN, jobs=0), {})
         return b""
 
-    with pytest.raises(RunBusy, match=f"run {run.id} was just taken up"):
+    with pytest.raises(RunBusy, match=f"another process has just started to compute run {run.id}"):
         run.add_plan(PLAN, {"0001": slow})
     assert os.listdir(run.path / "plan") == ["0001"] and run.plans()[0].jobs == 0

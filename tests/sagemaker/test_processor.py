@@ -240,7 +240,9 @@ def test_what_a_processor_needs_is_said_at_once(session):
 
 
 def test_a_name_that_is_not_here_says_what_is():
-    with pytest.raises(AttributeError, match=r"has no estimator: .*processing jobs need \(Processor, "):
+    with pytest.raises(
+        AttributeError, match=r"has no estimator; .* for processing jobs: FrameworkProcessor, Processor, "
+    ):
         sagemaker.estimator  # noqa: B018
 
 

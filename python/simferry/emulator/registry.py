@@ -149,7 +149,7 @@ class Registry:
             raise Refusal(
                 "ServerException",
                 f"simferry's emulator has no registry: neither the program docker-registry nor the image {IMAGE} ({why}). "
-                "Install docker-registry (Debian, Ubuntu: apt-get install docker-registry), or simferry image push in its place.",
+                "Install docker-registry (Debian, Ubuntu: apt-get install docker-registry).",
             ) from None
 
     def _configuration(self, address: str, settings: Path, data: Path) -> dict[str, Any]:

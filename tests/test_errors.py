@@ -13,20 +13,33 @@ def test_every_error_is_drawn_in_the_tree_and_has_a_code():
     for module in pkgutil.walk_packages(simferry.__path__, "simferry."):
         if not re.search(r"__main__|\.worker\.", module.name):  # jobs' own code, which knows no simferry
             importlib.import_module(module.name)
-    kinds, drawn = [errors.SimferryError], {}
+    kinds, drawn = [errors.SimferryError, errors.Interrupted], {}
     for kind in kinds:  # it grows
         kinds += kind.__subclasses__()
     above: list[str] = []
     for branch, name, exit_code in re.findall(r"^    ([ │├└─]*)(\w+) +.*?(?:exit code (\d))?$", errors.__doc__, re.M):
         above[len(branch) // 4 :] = [name]
         drawn[name] = (above[-2] if len(above) > 1 else "Exception", exit_code)
+    del drawn["KeyboardInterrupt"]
     ours = [kind for kind in kinds if kind.__module__.startswith("simferry.")]
-    assert {kind.__name__: kind.__bases__[0].__name__ for kind in ours} == {n: above for n, (above, _) in drawn.items()}
+    assert {
+        kind.__name__: next(base for base in kind.__bases__ if base is not errors.Worded).__name__ for kind in ours
+    } == {n: above for n, (above, _) in drawn.items()}
     for kind in ours:
         told = drawn[kind.__name__][1]
         assert kind.exit_code == (int(told) if told else kind.__bases__[0].exit_code), kind
     here = [kind for kind in ours if kind.__module__ == "simferry.errors"]
     assert len({kind.code for kind in here}) == len(here)
+
+
+def test_ctrl_c_passes_through_except_exception():
+    import pickle
+
+    error = pickle.loads(pickle.dumps(errors.Interrupted("stopped", "go on")))
+    assert isinstance(error, KeyboardInterrupt) and not isinstance(error, Exception)
+    assert (error.code, error.message, error.hint, error.exit_code, str(error)) == (
+        "interrupted", "stopped", "go on", 4, "stopped\ngo on",
+    )  # fmt: skip
 
 
 def test_errors_survive_pickling():

@@ -14,6 +14,17 @@ def test_without_a_terminal_there_is_no_bar(capsys):
     assert capsys.readouterr() == ("", "")
 
 
+def test_a_dumb_terminal_gets_lines_without_control_characters(monkeypatch, capsys):
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    monkeypatch.setenv("TERM", "dumb")
+    monkeypatch.setattr(screen.time, "monotonic", iter(range(0, 1000, 11)).__next__)
+    with screen.progress_bar(show=True) as update:
+        update(Progress(10, 5, 0, "running", {}))
+    with screen.last_line(show=True) as step:
+        step("pushing")
+    assert capsys.readouterr().err == "5 of 10 replications, 0 failed\n  pushing\n"
+
+
 FRAME = pd.DataFrame(
     {
         "condition": [1, 2],

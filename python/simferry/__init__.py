@@ -19,6 +19,7 @@ from ._version import __version__
 _PUBLIC = {
     "sweep.design": ("Design", "grid", "zipped", "table"),
     "sweep.sampling": ("random", "latin_hypercube", "sobol"),
+    "sweep.replications": ("column",),
     "sweep.simulation": ("Simulation",),
     "sweep.sweep": ("Sweep",),
     "verbs.run": ("run",),
@@ -44,6 +45,7 @@ if TYPE_CHECKING:  # for type checkers, `as` makes a name public
     from .sweep.design import table as table
     from .sweep.design import zipped as zipped
     from .sweep.file import read_sweep as read_sweep
+    from .sweep.replications import column as column
     from .sweep.sampling import latin_hypercube as latin_hypercube
     from .sweep.sampling import random as random
     from .sweep.sampling import sobol as sobol

@@ -26,7 +26,8 @@
     ├── UnexpectedStatusException a job of simferry.sagemaker has failed
     │   └── CapacityError         no instances of the type are available
     ├── EmulatorError             the emulator is not installed, or its port is in use
-    ├── BudgetReached             more jobs would cost more than the budget                exit code 4
+    └── BudgetReached             more jobs would cost more than the budget                exit code 4
+    KeyboardInterrupt             Python's own: `except Exception` does not catch it
     └── Interrupted               stopped by the user; the run can be resumed              exit code 4
 
 Each has a `code` (a stable word, for programs), a `message` (what is wrong, with the value and where it is) and a `hint` (what
@@ -38,16 +39,15 @@ import difflib
 from collections.abc import Iterable
 from typing import Any
 
-from .hints import Text, Words
+from .hints import Face, Option, Part, Text, Words
 from .system.terminal import shown
 
 
-class SimferryError(Exception):
-    """An error of simferry. message: what is wrong, with the value and where it is. hint: what to do; it may be empty."""
+class Worded(BaseException):
+    """What the errors have in common: a message and a hint that each face spells."""
 
     code = "simferry"
     exit_code = 1
-    nothing_started = False  # True if no job could be started
 
     def __init__(self, message: Words, hint: Words = "") -> None:
         super().__init__(message, hint)
@@ -69,6 +69,12 @@ class SimferryError(Exception):
 
     def __str__(self) -> str:
         return shown(f"{self.message}\n{self.hint}" if self.hint else self.message)
+
+
+class SimferryError(Worded, Exception):
+    """An error of simferry. message: what is wrong, with the value and where it is. hint: what to do; it may be empty."""
+
+    nothing_started = False  # True if no job could be started
 
 
 class UsageError(SimferryError):
@@ -146,7 +152,9 @@ class BudgetReached(SimferryError):
     exit_code = 4
 
 
-class Interrupted(SimferryError):
+class Interrupted(Worded, KeyboardInterrupt):
+    """Stopped by Ctrl-C, SIGTERM or somebody else. As a KeyboardInterrupt it passes through `except Exception`."""
+
     code = "interrupted"
     exit_code = 4
 
@@ -169,3 +177,15 @@ def nearest(word: str, known: Iterable[str]) -> str:
 def _likeness(word: str, known: str) -> float:
     shapes = [known, known[: len(word)]] if len(word) > 3 else [known]
     return max(difflib.SequenceMatcher(None, word, shape).ratio() for shape in shapes)
+
+
+class Near(Part):
+    """The known options nearest to a mistyped one, or all of them. also: other names that a call takes."""
+
+    def __init__(self, name: str, known: tuple[str, ...], also: tuple[str, ...] = ()) -> None:
+        self.name, self.known, self.also = name, known, also
+
+    def spelled(self, face: Face) -> str:
+        known = [Option(one).spelled(face) for one in self.known]
+        also = [] if face is Face.FILE else [Option(one).spelled(face) for one in self.also]
+        return nearest(Option(self.name).spelled(face), [*known, *also]) or f"It has: {', '.join(known)}."

@@ -2,6 +2,7 @@
 
 import functools
 import math
+import os
 import shutil
 import sys
 import textwrap
@@ -27,7 +28,7 @@ def progress_bar(show: bool) -> Iterator[Callable[[Progress], None]]:
         yield lambda now: live.show(
             f"{now.done:,} of {now.total:,} replications, {progress_text(now)}", now.done, now.total
         )
-    elif sys.stderr.isatty():
+    elif _redraws():
         from rich.console import Console
         from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
         from rich.progress import Progress as Bar
@@ -79,7 +80,7 @@ def last_line(show: bool) -> Iterator[Callable[[str], None]]:
     """A callback that shows the current step; on a terminal in one line, which is erased at the end."""
     if not show:
         yield lambda _: None
-    elif not sys.stderr.isatty():
+    elif not _redraws():
         yield lambda line: click.echo(f"  {line}", err=True)
     else:
         width = shutil.get_terminal_size().columns - 3
@@ -88,6 +89,11 @@ def last_line(show: bool) -> Iterator[Callable[[str], None]]:
             yield lambda line: print(f"\r\033[K  {visible(line)[:width]}", end="", file=terminal, flush=True)
         finally:
             print("\r\033[K", end="", file=terminal, flush=True)
+
+
+def _redraws() -> bool:
+    """Whether standard error is a terminal that can draw a line anew. Emacs and some editors set TERM=dumb: theirs can't."""
+    return sys.stderr.isatty() and os.environ.get("TERM", "") not in ("dumb", "unknown")
 
 
 def on_terminal() -> bool:

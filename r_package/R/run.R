@@ -14,7 +14,8 @@
 #'   the settings of the sweep file.
 #' @param design a design made by [sim_grid()] or a related function, any data frame with a row per condition, or the
 #'   path of a CSV or Parquet file. `NULL`: one condition without parameters.
-#' @param replications `[numeric(1)]` how many replications of each condition.
+#' @param replications `[numeric]` how many replications of each condition: one number, or one for each condition, in the
+#'   order of the design. `sim_column("reps")`: the column of the design that holds them; it is no parameter.
 #' @param seed `[numeric(1)]` an integer from 0 to 2^31 - 1. `NULL`: a seed is drawn, printed and recorded.
 #' @param function_name `[character(1)]` the name of the function in the script.
 #' @param args `[character(1)]` a template of command-line arguments, such as `"{n} {effect}"`. The whole script (or
@@ -91,15 +92,24 @@ sim_run <- function(simulation, design = NULL, replications = NULL, seed = NULL,
     )
     run <- new_run(made)
     message("run ", run$id, ": ", counted(made$conditions, "condition"), " x ",
-            counted(made$replications, "replication"),
+            replications_shown(made$replications),
             ", seed ", made$seed, if (made$drawn) ", drawn")
     if (made$taken_over > 0)
-      message(number(made$taken_over), " of ", number(made$conditions * made$replications),
+      message(number(made$taken_over), " of ", number(sum(rep_len(made$replications, made$conditions))),
               " replications were computed by earlier runs and are taken over (fresh = TRUE computes anew)")
     if (nzchar(made$note)) message(made$note)
     if (detach) message("It runs in the background: sim_watch(", quoted(run$handle), ")") else follow(run)
   })
   invisible(run)
+}
+
+#' @rdname sim_run
+#' @param name `[character(1)]` the name of a column of the design.
+#' @export
+sim_column <- function(name) structure(name, class = "simferry_column")
+
+replications_shown <- function(n) {
+  if (min(n) == max(n)) counted(n[1], "replication") else paste(number(min(n)), "to", counted(max(n), "replication"))
 }
 
 # A path stays one. A function is written down for the workers, under the name that the user called it by.
@@ -156,7 +166,7 @@ sim_plan <- function(simulation, design = NULL, replications = NULL, seed = NULL
 
 #' @export
 format.simferry_forecast <- function(x, ...) {
-  size <- paste0(counted(x$conditions, "condition"), " x ", counted(x$replications, "replication"), " = ",
+  size <- paste0(counted(x$conditions, "condition"), " x ", replications_shown(x$replications), " = ",
                  number(x$total))
   code <- paste("code:", x$code_shown)
   if (!is.null(x$cloud)) return(c(size, code, format_cloud(x)))

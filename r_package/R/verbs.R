@@ -15,7 +15,9 @@
 #' @param changed_code `[logical(1)]` continue although your code outside the run's copy has changed: sourced files,
 #'   packages that were built here, Python modules. The results then come from both versions.
 #' @param workers `[numeric(1)]` number of cores to use. `NULL`: as when the run began.
-#' @param replications `[numeric(1)]` total number of replications of each condition, existing ones included.
+#' @param replications `[numeric]` total number of replications of each condition, existing ones included: one number, or
+#'   one for each condition.
+#' @param add `[numeric(1)]` instead of `replications`: how many more each condition gets.
 #' @param detach `[logical(1)]` return at once; the run continues in the background.
 #' @param ... new values of the backend's options, such as `jobs`, `instance_type`,
 #'   `max_runtime` or `budget`: see [sim_docker()] and [sim_sagemaker()].
@@ -111,8 +113,9 @@ sim_resume <- function(run, retry_failed = FALSE, changed_code = FALSE, workers 
 
 #' @rdname verbs
 #' @export
-sim_extend <- function(run, replications, changed_code = FALSE, workers = NULL, detach = FALSE, store = NULL, ...)
-  go_on(run, store, detach, replications = replications, changed_code = changed_code, workers = workers, ...)
+sim_extend <- function(run, replications = NULL, changed_code = FALSE, workers = NULL, detach = FALSE, store = NULL,
+                       add = NULL, ...)
+  go_on(run, store, detach, extend = TRUE, replications = replications, add = add, changed_code = changed_code, workers = workers, ...)
 
 go_on <- function(run, store, detach, ...) {
   run <- as_run(run, store)

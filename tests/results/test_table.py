@@ -128,3 +128,12 @@ def test_a_digest_differs_where_one_bit_differs():
     others = [np.array([np.nextafter(0.1, 1), math.nan, 0]), np.array([0.1, NA, 0]), np.array([0.1, math.nan, -0.0])]
     others += [pa.array([0.1, None, 0.0]), np.array([1, 2, 3]), [0.1, math.nan]]
     assert len({of(x), *map(of, others), of(x, y=["a"] * 3), of(x, y=["a", "a", None])}) == 3 + len(others)
+
+
+def test_tracebacks_name_the_users_file(tmp_path):
+    script = tmp_path / "s.py"
+    script.write_text("def simulate(n):\n    return 1 / n\n")
+    run = sf.run(script, {"n": [0]}, replications=1, seed=1, store=tmp_path / "runs")
+    assert f'File "{script}", line 2, in simulate' in run.errors()["traceback"][0]
+    script.unlink()
+    assert 'File "s.py", line 2, in simulate' in run.errors()["traceback"][0]

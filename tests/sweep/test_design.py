@@ -1,6 +1,7 @@
 """Designs: how conditions are made, typed and checked."""
 
 import math
+import warnings
 
 import numpy as np
 import pandas as pd
@@ -10,7 +11,7 @@ import pytest
 import simferry as sf
 from common import require
 from hand_made import rows
-from simferry.errors import DesignError
+from simferry.errors import DesignError, Note, UsageError
 
 # ---- how they are made ----
 
@@ -219,3 +220,29 @@ def test_a_dict_of_single_values_is_one_condition():
     assert sf.table({"n": 10, "method": "wilcox"}).condition(0) == {"n": 10, "method": "wilcox"}
     assert len(sf.table({"n": 10, "method": "wilcox"})) == 1
     assert sf.table({"n": [10, 20], "method": "wilcox"}).to_pandas()["method"].tolist() == ["wilcox"] * 2
+
+
+@pytest.mark.parametrize("make", [sf.grid, sf.zipped, lambda values: sf.random(2, values)])
+def test_values_without_a_name_are_refused(make):
+    with pytest.raises(DesignError, match=r"have names.*not as a list"):
+        make([1, 2])
+
+
+def test_a_dict_as_a_design_goes_row_by_row_and_says_so(tmp_path):
+    (tmp_path / "s.py").write_text("def simulate(n, m): return n\n")
+    with pytest.warns(
+        Note, match=r"row by row: 2 conditions. sf.grid\(\*\*d\) makes all 4 combinations; sf.table\(d\)"
+    ):
+        sweep = sf.Sweep(tmp_path / "s.py", {"n": [1, 2], "m": [3, 4]})
+    assert sweep.design == sf.zipped(n=[1, 2], m=[3, 4])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for meant in ({"n": [1, 2], "m": 3}, {"n": [1, 1], "m": [1, 2]}, sf.table({"n": [1, 2], "m": [3, 4]})):
+            sf.Sweep(tmp_path / "s.py", meant)
+
+
+def test_mistyped_arguments_get_their_near_match(tmp_path):
+    (tmp_path / "s.py").write_text("def simulate(): return 1\n")
+    for wrong, right in (("replicatons", "replications"), ("result_file", "results_file"), ("detatch", "detach")):
+        with pytest.raises(UsageError, match=f"Did you mean .*{right}"):
+            sf.run(tmp_path / "s.py", **{wrong: 3})

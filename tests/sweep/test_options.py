@@ -16,6 +16,7 @@ from simferry.sweep.options import BACKENDS, Field, ProcessingOptions, RunOption
 NEEDED = {"docker": {"image": "x"}, "local": {}, "sagemaker": {}}  # by a backend before its options are looked at
 VALUES = {  # by the kind of an option: values of a wrong type and a wrong sign
     "whole number": ["two", True, 2.5, -1, 0, 2**31, math.nan, [1, 2]],
+    "whole numbers": ["two", True, 2.5, -1, 0, 2**31, math.nan, [1, 0]],
     "number": ["two", True, -1, 0, math.nan, [1, 2]],
     "logical": ["no", 1],
     "text": [3, True, ["a", "b"]],
@@ -70,7 +71,11 @@ def words(backend: str, option: str, value: object, surface: str) -> str:
         return f"{literal(True, surface)} or {literal(False, surface)}"
     if field.option.choices:
         return " or ".join(field.option.choices)
-    numbers = {"whole number": "a whole number from ", "number": f"a number of {field.option.unit} above 0"}
+    numbers = {
+        "whole number": "a whole number from ",
+        "whole numbers": "a whole number from ",
+        "number": f"a number of {field.option.unit} above 0",
+    }
     texts = {"texts": "a text, or several", "paths": "a text, or several", "pairs": "NAME=VALUE, with commas between"}
     return {**numbers, **texts}.get(field.kind, "a text")
 
@@ -115,7 +120,7 @@ def test_several_faults_are_one_error(script):
         sf.run(script, replications=0, retries=1.5, backend="docker", jobs="3", budget=2)
     assert str(error.value).splitlines() == [
         "4 options are wrong:",
-        "  replications is 0; it has to be a whole number from 1 to 2147483647",
+        "  replications is 0; it has to be a whole number from 1 to 2147483647, or one for each condition",
         "  retries is 1.5; it has to be a whole number from 0 to 2147483647",
         '  jobs is "3"; it has to be a whole number from 1 to 2147483647',
         "  the docker backend has no option budget. The sagemaker backend has it.",
@@ -162,7 +167,7 @@ def test_r(script, in_r):  # noqa: F811
         make = f'simferry:::new_backend("{backend}", ' if (backend, option, value) in UNKNOWN else f"sim_{backend}("
         return f"list(backend = {make}{', '.join([*needed, given])}))"
 
-    cases = [*CASES, *UNKNOWN]
+    cases = [case for case in (*CASES, *UNKNOWN) if case[1] != "replications_from"]  # in R it is sim_column()
     calls = ",\n".join(call(*case) for case in cases)
     code = f"""
         calls <- list({calls})
@@ -187,7 +192,8 @@ def test_r_has_each_option_as_an_argument_and_tells_of_it():
     verbs = (ROOT / "r_package" / "R" / "run.R").read_text()
     formals = re.search(r"^sim_run <- function\((.*?)\) \{", verbs, re.M | re.S)
     assert formals is not None
-    for option in [*offered(RunOptions), *(set(offered(SimulationOptions)) - {"function"})]:
+    of_runs = offered(RunOptions).keys() - {"replications_from"}  # in R replications = sim_column("reps")
+    for option in [*of_runs, *(set(offered(SimulationOptions)) - {"function"})]:
         assert re.search(rf"\b{option}\b", formals[1]) and f"@param {option} " in verbs, option
 
 

@@ -309,6 +309,6 @@ def test_what_a_container_serialised_for_r_is_written_anew():
 
 def test_a_replication_beyond_the_last_is_computed_with_a_note(tmp_path, go):
     run = go(write(tmp_path, "simulate.py", "def simulate(n, rng):\n    return n + rng.random()\n"), {"n": [1]})
-    with pytest.warns(Note, match="has 4 replications of each condition; replication 5 is not one of them"):
+    with pytest.warns(Note, match="has 4 replications of condition 1; replication 5 is not one of them"):
         value = run.replay(1, 5)
     assert run.extend(5).results()["value"].iloc[-1] == value

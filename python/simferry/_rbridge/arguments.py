@@ -1,9 +1,10 @@
 """Converts R's values to arguments of Python's verbs, and back."""
 
+import warnings
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from ..errors import DesignError, UsageError
+from ..errors import DesignError, Note, UsageError
 from ..hints import NA, Literal, Option, Text
 from ..r.serialization import Vector, data_frame
 
@@ -88,7 +89,8 @@ def columns_of(vector: Vector) -> dict[str, Any]:
     return {name: column(name, value) for name, value in vector.items()}
 
 
-def design_of(vector: Vector | None) -> Any:
+def design_of(vector: Vector | None, note: bool = False) -> Any:
+    """The design of a data frame, a list, or a file. note: say where a list may have been meant as a grid."""
     from ..sweep import design
 
     if vector is None:
@@ -103,6 +105,10 @@ def design_of(vector: Vector | None) -> Any:
     columns = columns_of(vector)
     if columns and not any(len(column) for column in columns.values()):
         raise DesignError("the design has no rows", "A design needs at least one condition.")
+    if note and not vector.classes:
+        values = {name: one.to_pylist() for name, one in columns.items()}
+        if text := design.note_of_columns(values, "sim_grid()", "sim_table()"):
+            warnings.warn(Note(text), stacklevel=2)
     return design.Design(columns)
 
 

@@ -77,6 +77,7 @@ def _earlier_loop(simulation: Any, seed: Any, options: Arguments) -> "tuple[Any,
     """The latest run of the same loop, and whether all its iterations have succeeded."""
     from ..backends import backend
     from ..results import collect
+    from ..store.counts import total
     from ..store.places import store_at
     from ..verbs.runs import Run
 
@@ -89,7 +90,7 @@ def _earlier_loop(simulation: Any, seed: Any, options: Arguments) -> "tuple[Any,
         same = same and record.options.backend == options["backend"]
         same = same and (where.traits.contract or record.environment == environment)
         if same and seed in (None, record.seed):
-            whole = len(collect.done(folder, failed=False)[0]) >= record.replications
+            whole = len(collect.done(folder, failed=False)[0]) >= total(record.replications, record.conditions)
             return None if whole and seed is None else (Run(folder), whole)
     return None
 

@@ -47,6 +47,9 @@ def sweep_of(given: Arguments) -> "Sweep":
     rest = {
         name: value for name, value in given.items() if name not in ("simulation", "design", "backend", "inputs", "env")
     }
+    counts = rest.get("replications")
+    if counts is not None and "simferry_column" in counts.classes:
+        rest["replications_from"] = rest.pop("replications")
     out = {name: value for name, value in plain(rest).items() if value is not None}
     sweep: Arguments = {"simulation": simulation}
     backend = backend_of(given["backend"]) if given.get("backend") is not None else {}
@@ -54,12 +57,14 @@ def sweep_of(given: Arguments) -> "Sweep":
         from ..sweep.file import arguments
 
         sweep = arguments(simulation, backend.get("name"))
+        if "replications_from" in out:
+            sweep.pop("replications", None)
     if "function_name" in out:
         out["function"] = out.pop("function_name")
     if backend:
         out = {"backend": backend.pop("name", ""), **backend, **out}
     if given.get("design") is not None or "design" not in sweep:
-        sweep["design"] = design_of(given.get("design"))
+        sweep["design"] = design_of(given.get("design"), note=True)
     if given.get("inputs") is not None:
         sweep["inputs"] = {**sweep.get("inputs", {}), **inputs_of(given["inputs"])}
     if given.get("env") is not None:
@@ -108,6 +113,7 @@ def plan(given: Arguments) -> Arguments:
     options = {name: value for name, value in plain(own).items() if value is not None}
     out = asdict(forecast.plan(sweep_of(given), **options))
     out = {name: value for name, value in out.items() if value is not None}
+    out["replications"] = for_r(out["replications"])
     out["code_shown"] = shown(out["code"])
     out["code"] = pd.DataFrame(out["code"], columns=["name", "path"], dtype="string")
     if "cloud" in out:
@@ -126,11 +132,16 @@ def open_run(given: Arguments) -> Any:
     return runs.open(name, store.plain() if store is not None else None)
 
 
+def for_r(replications: Any) -> Any:
+    """Replications as R receives them: a vector where conditions differ."""
+    return replications if isinstance(replications, int) else np.array(replications, dtype=np.int64)
+
+
 def head_of(found: Any) -> Arguments:
     record = found.record
     return {
         "id": found.id, "folder": found.address, "handle": found.handle, "seed": found.seed, "conditions": record["conditions"],
-        "replications": found.replications, "parameters": list(record["parameters"]),
+        "replications": for_r(found.replications), "parameters": list(record["parameters"]),
     }  # fmt: skip
 
 
@@ -202,7 +213,7 @@ def progress(given: Arguments) -> Arguments:
 
 @verb
 def resume(given: Arguments) -> Arguments:
-    """Start a driver for a run. With `replications` it extends the run. Other arguments are options of the backend."""
+    """Start a driver for a run. With `extend` it extends the run, by `replications` or `add`. Other arguments: of the backend."""
     from ..verbs.compute import backend_of_run
 
     found = open_run(given)
@@ -214,14 +225,17 @@ def resume(given: Arguments) -> Arguments:
         )
     options = {n: v for n, v in plain(given).items() if n not in ("run", "store") and v is not None}
     backend_of_run(
-        found._folder, **{n: v for n, v in options.items() if n not in ("retry_failed", "replications", "changed_code")}
+        found._folder,
+        **{
+            n: v
+            for n, v in options.items()
+            if n not in ("retry_failed", "replications", "add", "extend", "changed_code")
+        },
     )
     found.changed_code(allowed=options.get("changed_code", False))
-    if "replications" in options:
-        from ..sweep.sweep import check_replications
-
-        options["replications"] = check_replications(options["replications"])
-    verb = "extend" if "replications" in options else "resume"
+    verb = "extend" if options.pop("extend", False) else "resume"
+    if verb == "extend":
+        options["replications"] = found.extended(options.get("replications"), options.pop("add", None))
     drivers[found.address] = order(found, {"verb": verb, "options": options})
     return head_of(found)
 

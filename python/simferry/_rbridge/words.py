@@ -23,7 +23,7 @@ def described(error: BaseException) -> dict[str, str]:
     """An error as code, message and hint."""
     if isinstance(error, DriverError):
         return error.error
-    if isinstance(error, SimferryError):
+    if isinstance(error, (SimferryError, Interrupted)):
         return {"code": error.code, "message": error.message, "hint": error.hint}
     if isinstance(error, KeyboardInterrupt):
         return {"code": Interrupted.code, "message": "stopped", "hint": ""}

@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from .._version import __version__
-from ..errors import Note, SimferryError, UsageError, nearest
+from ..errors import Interrupted, Note, SimferryError, UsageError, nearest
 from ..hints import Face, Shell, Variable, speak, speaking
 from ..system.terminal import guarded, shown, styled
 
@@ -100,7 +100,10 @@ class Commands(click.Group):
                 else ""
             )
             fail(error.format_message(), hint, 2)
-        except (click.Abort, KeyboardInterrupt):
+        except (click.Abort, KeyboardInterrupt) as error:
+            cause = error.__cause__  # click turns each KeyboardInterrupt into an Abort
+            if isinstance(cause, Interrupted):
+                fail(cause.message, cause.hint, cause.exit_code)
             fail("stopped", "", 4)
         except OSError as error:
             fail(f"{error.filename or 'a file'}: {error.strerror or error}", "", 1)

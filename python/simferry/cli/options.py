@@ -54,7 +54,7 @@ def _click(field: Field, text: str, default: str | None = None) -> Callable[[Any
 
 def _reader(field: Field) -> Callable[[click.Context, click.Parameter, Any], Any]:
     """Converts numbers and NAME=VALUE. Other text is returned as it is; the check of options refuses it later."""
-    numeric = field.kind in ("whole number", "number")
+    numeric = field.kind in ("whole number", "whole numbers", "number")
     if field.kind == "variables":
         return lambda _, __, texts: _variables(field.name, texts)
 

@@ -15,10 +15,13 @@ PYTHONS_HEADING = "Traceback (most recent call last):"
 
 
 def announce(made: Any, taken_over: int, seed_was_drawn: bool) -> None:
+    from ..store import counts
+
     record = made.record
-    total = record["conditions"] * record["replications"]
+    wanted, conditions = made.replications, record["conditions"]
+    total = counts.total(wanted, conditions)
     drawn = ", drawn" if seed_was_drawn else ""
-    size = f"{counted(record['conditions'], 'condition')} x {counted(record['replications'], 'replication')}"
+    size = f"{counted(conditions, 'condition')} x {counts.in_words(wanted)}"
     click.echo(f"run {made.id}: {size}, seed {made.seed}{drawn}")
     if made.backend_note:
         click.echo(made.backend_note)

@@ -29,7 +29,7 @@ def options_of_sweeps() -> list[Any]:
         click.argument("simulation", metavar="SIMULATION"),
         click.option("-p", "--parameter", "parameters", multiple=True, metavar="NAME=V1,V2", help=VALUES),
         click.option("--table", metavar="FILE", help="A CSV or Parquet file with one row per condition."),
-        *options_of(RunOptions, "replications", "seed"),
+        *options_of(RunOptions, "replications", "replications_from", "seed"),
         *options_of(SimulationOptions),
         *options_of(RunOptions, "common"),
         click.option("--input", "inputs", multiple=True, metavar="NAME=SOURCE",
@@ -70,6 +70,8 @@ def sweep_of(simulation: str, parameters: tuple[str, ...], table: str | None, **
     if given["env"]:
         given["env"] = {**out.get("env", {}), **given["env"]}
     given["common"] = listed(given["common"])
+    if given["replications_from"] is not None:
+        out.pop("replications", None)
     return Sweep(**{**out, **{name: value for name, value in given.items() if value is not None}})
 
 
@@ -137,6 +139,7 @@ def plan(no_pilot: bool, deadline: str | None, refresh_prices: bool, as_json: bo
     """
     from dataclasses import asdict
 
+    from ..store.counts import in_words
     from ..sweep.own_code import shown
     from ..verbs import plan as forecast
 
@@ -144,7 +147,7 @@ def plan(no_pilot: bool, deadline: str | None, refresh_prices: bool, as_json: bo
     if as_json:
         print_json(asdict(out))
         return
-    size = f"{counted(out.conditions, 'condition')} x {counted(out.replications, 'replication')}"
+    size = f"{counted(out.conditions, 'condition')} x {in_words(out.replications)}"
     if out.cloud:
         click.echo(f"{size} = {out.total:,}\ncode: {shown(out.code)}")
         show_ways(out)

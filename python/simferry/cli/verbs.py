@@ -164,12 +164,21 @@ def resume(
 @main.command()
 @RUN
 @replications_in_all
+@click.option(
+    "--add", metavar="N", type=click.IntRange(1), help="How many more each condition gets, instead of a total."
+)
 @CHANGED_CODE
 @changeable_options
 @STORE
 @JSON
 def extend(
-    name: str, replications: Any, changed_code: bool, store: str | None, as_json: bool, **backend_options: Any
+    name: str,
+    replications: Any,
+    add: int | None,
+    changed_code: bool,
+    store: str | None,
+    as_json: bool,
+    **backend_options: Any,
 ) -> int:
     """Add replications to a run. Existing replications do not change."""
     from ..screen import progress_bar
@@ -177,7 +186,7 @@ def extend(
 
     found = runs.open(name, store)
     with progress_bar(show=not as_json) as update:
-        found.extend(replications, changed_code=changed_code, on_progress=update, **backend_options)
+        found.extend(replications, add=add, changed_code=changed_code, on_progress=update, **backend_options)
     return finish(found, as_json)
 
 

@@ -13,6 +13,7 @@ from ..errors import Interrupted, NoAnswer, Note, ServiceError, SimferryError, S
 from ..hints import Text, lines
 from ..jobs import plan, stretches
 from ..results import collect
+from ..store.counts import Counts
 from ..store.keys import JobId, key_of
 from ..store.run_folder import RunFolder
 from ..sweep.conditions import read_conditions
@@ -30,7 +31,7 @@ def drive(
     backend: Backend,
     reason: str,
     *,
-    replications: int,
+    replications: Counts,
     retry_failed: bool = False,
     conditions: np.ndarray | None = None,
     changed_code: Mapping[str, str] | None = None,
@@ -55,6 +56,8 @@ def drive(
                 return
             changed = dict(changed_code or {})
             _compute(run, backend, reason, replications, retry_failed, conditions, plans, changed, on_progress)
+        except Interrupted:  # somebody has stopped the jobs, or they go on without this driver
+            raise
         except KeyboardInterrupt:
             if backend.traits.outlives_driver:
                 raise detached(run, backend) from None
@@ -127,7 +130,7 @@ def _compute(
     run: RunFolder,
     backend: Backend,
     reason: str,
-    replications: int,
+    replications: Counts,
     retry_failed: bool,
     conditions: np.ndarray | None,
     plans: int,

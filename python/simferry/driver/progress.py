@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from ..backends.base import ENDED, Backend
 from ..results import collect
+from ..store import counts
 from ..store.keys import BlockName, JobId
 from ..store.records import PlanRecord
 from ..store.run_folder import RunFolder
@@ -65,7 +66,7 @@ def progress_of(run: RunFolder, backend: Backend) -> Progress:
     jobs = now.states
     names = run.block_names()  # after the jobs: the blocks of those that have ended are there by then
     plans = run.plans()
-    total = run.record.conditions * max([run.record.replications, *(p.replications for p in plans)])
+    total = counts.total(run.wanted(plans), run.record.conditions)
     done, failed = sum(b.replications for b in names), sum(b.failed for b in names)
     goes_on = "running" in jobs.values() or (done < total and now.active)
     running = driver_of(run) is not None or bool(driven_elsewhere(run)) or (backend.traits.outlives_driver and goes_on)
@@ -85,7 +86,7 @@ def _tried_twice(plans: list[PlanRecord], names: list[BlockName], conditions: in
         return False
     last = plans[-1]
     before = sum(b.replications for b in names if b.plan != last.number)
-    known = conditions * last.replications - last.to_do
+    known = counts.total(last.replications, conditions) - last.to_do
     return before > known or any(p.reason == "retry failed" for p in plans)
 
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from ..backends.base import Backend, JobLimits, Metered
 from ..errors import StoreError
+from ..store.counts import Counts
 from ..store.keys import JobId, key_of
 from ..store.records import PlanRecord
 from ..store.run_folder import RunFolder
@@ -28,7 +29,7 @@ def add_plan(
     work: Work,
     reason: str,
     *,
-    replications: int,
+    replications: Counts,
     jobs: int,
     changed_code: Mapping[str, str],
     copies: bool,

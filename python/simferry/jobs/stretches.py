@@ -10,6 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..store.counts import Counts, each
+
 MOST_STRETCHES = 200_000
 
 
@@ -32,24 +34,27 @@ class Work:
         return Work(self.condition[at], self.first[at], self.count[at])
 
 
-def all_work(conditions: int, replications: int) -> Work:
+def all_work(conditions: int, replications: Counts) -> Work:
     """Every replication of every condition."""
     ids = np.arange(1, conditions + 1, dtype=np.int64)
-    return Work(ids, np.ones_like(ids), np.full_like(ids, replications))
+    return Work(ids, np.ones_like(ids), each(replications, conditions))
 
 
-def missing_work(conditions: int, replications: int, done_condition: np.ndarray, done_replication: np.ndarray) -> Work:
+def missing_work(
+    conditions: int, replications: Counts, done_condition: np.ndarray, done_replication: np.ndarray
+) -> Work:
     """The replications of `all_work` that are not done. done_condition, done_replication: integer arrays, one pair each."""
     if len(done_condition) == 0:
         return all_work(conditions, replications)
     order = np.lexsort((done_replication, done_condition))
     condition, replication = done_condition[order].astype(np.int64), done_replication[order].astype(np.int64)
-    within = replication <= replications
+    wanted = each(replications, conditions)
+    within = replication <= wanted[condition - 1]
     condition, replication = condition[within], replication[within]
     # gaps between neighbours in the sorted list of done replications, with a fence before and after each condition
     ids = np.arange(1, conditions + 1, dtype=np.int64)
     condition = np.concatenate([condition, ids, ids])
-    replication = np.concatenate([replication, np.zeros_like(ids), np.full_like(ids, replications + 1)])
+    replication = np.concatenate([replication, np.zeros_like(ids), wanted + 1])
     order = np.lexsort((replication, condition))
     condition, replication = condition[order], replication[order]
     gap = (replication[1:] - replication[:-1] - 1) * (condition[1:] == condition[:-1])

@@ -7,7 +7,9 @@ this condition has no such column.
 import contextlib
 import hashlib
 import json
+import re
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -84,6 +86,22 @@ def with_parameters(run: RunFolder, rows: pa.Table, keep: bool = False) -> pa.Ta
     for i, (name, values) in enumerate(parameters.items()):
         rows = rows.add_column(2 + i, name, values)
     return rows
+
+
+def with_own_paths(run: RunFolder, failures: pa.Table) -> pa.Table:
+    """Failures whose tracebacks name the files of the user's, where these are still there, instead of the run's copies."""
+    path = run.record.simulation.get("path")
+    if not isinstance(path, str) or "traceback" not in failures.column_names:
+        return failures
+    folder = Path(path).parent
+
+    def located(found: re.Match[str]) -> str:
+        own = folder / found[1]
+        return f'File "{own}"' if own.is_file() else found[0]
+
+    at = failures.column_names.index("traceback")
+    texts = [text and re.sub(r'File "([^"/<][^"]*)"', located, text) for text in failures["traceback"].to_pylist()]
+    return failures.set_column(at, "traceback", pa.array(texts, failures["traceback"].type))
 
 
 def _repeats(output: pa.ChunkedArray, parameter: pa.ChunkedArray) -> bool:

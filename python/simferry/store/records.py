@@ -13,6 +13,7 @@ from typing import Any
 
 from ..errors import StoreError
 from ..system import untrusted
+from .counts import Counts, simplest
 from .keys import JobId
 
 MOST_BYTES = 1 << 26  # of a record
@@ -113,14 +114,15 @@ _OPTIONS: dict[str, Check] = {
 }  # fmt: skip
 # a question mark: it may be absent
 _RUN: dict[str, Check] = {
-    "format?": _whole(0), "simferry?": _text, "created": _time, "conditions": _whole(1), "replications": _whole(1), "seed": _whole(0),
+    "format?": _whole(0), "simferry?": _text, "created": _time, "conditions": _whole(1), "seed": _whole(0),
+    "replications": lambda value: _counts(value),
     "streams": _or_none(_a((int, str, dict, list), "a version")), "parameters": _parameters, "common": _common,
     "simulation": lambda value: _simulation(value), "options": lambda value: _fields(value, _OPTIONS),
     "environment": _object, "inputs?": lambda value: _inputs(value), "code_hash": _text, "image?": _or_none(_text),
     "own_code?": lambda value: _own_code(value), "name?": _text, "git?": lambda value: _or_none(_git)(value),
 }  # fmt: skip
 _PLAN: dict[str, Check] = {
-    "reason": _text, "replications": _whole(1), "jobs": _whole(0, MOST_JOBS), "to_do": _whole(0, 2**63),
+    "reason": _text, "replications": lambda value: _counts(value), "jobs": _whole(0, MOST_JOBS), "to_do": _whole(0, 2**63),
     "workers?": _or_none(_whole(1)),
     "created": _moment, "place": _object, "files?": _text, "limit?": _whole(0), "hosts?": _whole(1),
     "changed_code?": lambda value: "" if isinstance(value, dict) and all(map(_is_text, value.values())) else "hashes by name",
@@ -130,6 +132,11 @@ _STATES = ("pending", "running", "succeeded", "failed", "cancelled", "lost")
 _PROCESS: dict[str, Check] = {
     "pid": _whole(2), "started": _number, "host?": _text, "space?": _text,
 }  # fmt: skip
+
+
+def _counts(value: Any) -> str:
+    each = value if isinstance(value, list) and value else [value]
+    return next((f"{fault}, or a list of those" for fault in map(_whole(1), each) if fault), "")
 
 
 def _is_text(value: Any) -> bool:
@@ -204,7 +211,7 @@ class RunRecord:
     simulation: dict[str, Any]
     parameters: dict[str, str]
     conditions: int
-    replications: int
+    replications: Counts
     seed: int
     streams: Any
     common: Any
@@ -223,8 +230,11 @@ class RunRecord:
     def of(cls, record: Any, name: object) -> "RunRecord":
         """name: of the file, for errors. Raises StoreError if a field is wrong."""
         checked = _checked(record, _RUN, name)
+        replications = _as_counts(checked["replications"])
+        if not isinstance(replications, int) and len(replications) != checked["conditions"]:
+            raise StoreError(f"{name} can't be read: it has to have as many replications as conditions")
         options = RecordedOptions(**_known(RecordedOptions, checked["options"]))
-        return cls(**{**_known(cls, checked), "options": options, "written": checked})
+        return cls(**{**_known(cls, checked), "replications": replications, "options": options, "written": checked})
 
     def content(self) -> dict[str, Any]:
         """The fields of run.json; the store adds the id and the format."""
@@ -243,7 +253,7 @@ class PlanRecord:
     """
 
     reason: str
-    replications: int
+    replications: Counts
     jobs: int
     to_do: int
     workers: int | None = None
@@ -261,7 +271,15 @@ class PlanRecord:
         """Raises StoreError if a field is wrong."""
         checked = _checked(record, _PLAN, path)
         created = datetime.datetime.fromisoformat(checked["created"])
-        return cls(**{**_known(cls, checked), "created": created, "number": path.parent.name})
+        replications = _as_counts(checked["replications"])
+        return cls(
+            **{
+                **_known(cls, checked),
+                "replications": replications,
+                "created": created,
+                "number": path.parent.name,
+            }
+        )
 
     def content(self) -> dict[str, Any]:
         """What plan.json holds of it: without what it has none of."""
@@ -276,6 +294,10 @@ class PlanRecord:
 
 
 _IN_FILES = {"backend_options": "place", "version": "simferry", "number": "plan"}  # fields with another name there
+
+
+def _as_counts(value: Any) -> Counts:
+    return simplest(value) if isinstance(value, list) else int(value)
 
 
 def _known(kind: type, record: Mapping[str, Any]) -> dict[str, Any]:

@@ -28,6 +28,7 @@ from ..hints import Command, Shell, Upgrade
 from ..system import untrusted
 from ..system.files import sync, write_whole, writing
 from . import records
+from .counts import Counts, largest
 from .keys import BlockName, JobId
 from .records import MOST_BYTES as MOST_RECORD
 from .records import PlanRecord, RunRecord
@@ -236,9 +237,16 @@ class RunFolder:
         return self.path / "plan" / JobId(job).plan / JobId(job).number
 
     @property
-    def replications(self) -> int:
-        """The number of replications wanted for each condition, after all extensions."""
-        return max([self.record.replications, *(plan.replications for plan in self.plans())])
+    def replications(self) -> Counts:
+        """The number of replications wanted for each condition, after all extensions. Raises StoreError."""
+        return self.wanted(self.plans())
+
+    def wanted(self, plans: Iterable[PlanRecord]) -> Counts:
+        """The same, of a run with these plans."""
+        try:
+            return largest(self.record.replications, *(plan.replications for plan in plans))
+        except ValueError:
+            raise StoreError(f"a plan of run {self.id} has the replications of other conditions") from None
 
     def add_plan(self, record: PlanRecord, jobs: Mapping[str, Callable[[str], bytes]]) -> str:
         """Write a plan. Returns its number. Raises RunBusy if another process has added one meanwhile.

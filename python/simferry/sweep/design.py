@@ -11,6 +11,7 @@ the same number. `types={"n": "integer"}` declares; so does an int8, int16 or in
 """
 
 import itertools
+import math
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,7 +27,7 @@ from .parameters import TYPES, as_python, canonical_value, column, read_table, s
 if TYPE_CHECKING:
     import pandas as pd
 
-RESERVED = ("condition", "replication", "replications")  # columns of every table of results, or summary
+RESERVED = ("condition", "replication")  # columns of every table of results; for `replications` see replications.py
 
 
 class Design:
@@ -212,9 +213,29 @@ def table(
 
 def merged(parameters: Mapping[str, Any] | None, named: Mapping[str, Any]) -> dict[str, Any]:
     """The parameters of a dict and of keyword arguments. Raises DesignError where one is given twice."""
+    if parameters is not None and not isinstance(parameters, Mapping):
+        raise DesignError(
+            f"parameters have names: they are given as a dict or by keyword, not as a {type(parameters).__name__}",
+            "Write sf.grid(n=[10, 20], effect=[0, 0.5]).",
+        )
     if both := set(parameters or {}) & set(named):
         raise DesignError(f"parameter {min(both)} is given twice")
     return {**(parameters or {}), **named}
+
+
+def note_of_columns(columns: Mapping[str, Any], grid: str, table: str) -> str:
+    """A note where columns that go together, row by row, may have been meant as a grid; else empty.
+
+    grid, table: how a user makes all combinations, and this design.
+    """
+    several = [values for values in map(_listed, columns.values()) if len(values) > 1]
+    if len(several) < 2 or any(len(set(values)) < len(values) for values in several):  # no grid has a value twice
+        return ""
+    combinations = math.prod(map(len, several))
+    return (
+        f"the values of the design go together, row by row: {len(several[0])} conditions. {grid} makes all "
+        f"{combinations} combinations; {table} is this design, without this note."
+    )
 
 
 def _lists(parameters: Mapping[str, Any] | None, named: Mapping[str, Any]) -> dict[str, list[Any]]:

@@ -36,7 +36,7 @@ from ..system.files import is_address
 from . import design as designs
 from . import sampling
 from .inputs import MODES
-from .options import BACKENDS, Fault, Options, OptionSpec, RunOptions, SimulationOptions, read
+from .options import BACKENDS, Fault, Options, OptionSpec, RunOptions, SimulationOptions, fields_of, offered, read
 from .parameters import TYPES
 from .sweep import Sweep
 
@@ -84,6 +84,7 @@ class InputTable(Options):
     sharded: Annotated[bool, OptionSpec("each host gets its share")] = False
 
 
+OPTIONS: dict[str, type[Options]] = {"simulation": SimulationTable, "run": RunTable, **BACKENDS}
 TABLES = ("simulation", "inputs", "design", "run", *BACKENDS)
 
 
@@ -149,7 +150,10 @@ class _Reader:
         self.faults: list[Fault] = []
         for name in content:
             if name not in TABLES:
-                self.add(name, "", f"there is no table [{name}]. {_near(name, TABLES)}")
+                belongs = "" if isinstance(content[name], dict) else self.belongs("", name)
+                self.add(
+                    name, "", f"{name} {belongs}" if belongs else f"there is no table [{name}]. {_near(name, TABLES)}"
+                )
         if "simulation" not in content:
             self.add("simulation", "", "[simulation] is missing")
 
@@ -165,8 +169,20 @@ class _Reader:
 
     def options(self, kind: type[Any], name: str, given: Mapping[str, Any] | None = None) -> Any:
         values, faults = read(kind, self.table(name) if given is None else given)
-        self.faults += [Fault(name, one.name, _spelled(one, kind.table, name)) for one in faults]
+        for one in faults:
+            belongs = "" if one.name in fields_of(kind) else self.belongs(name, one.name)
+            self.add(name, one.name, f"[{name}] {one.name} {belongs}" if belongs else _spelled(one, kind.table, name))
         return values
+
+    def belongs(self, table: str, name: str) -> str:
+        """In words, the table of an option that is in another table; empty if no other one has it, or only other backends do."""
+        homes = [home for home, kind in OPTIONS.items() if home != table and name in offered(kind)]
+        if table in BACKENDS and set(homes) <= set(BACKENDS):
+            return ""
+        run = self.content.get("run")
+        used = run.get("backend", "local") if isinstance(run, dict) else "local"
+        homes = [used] if used in homes else homes
+        return f"belongs in {' or '.join(f'[{home}]' for home in homes)}" if homes else ""
 
     def inputs(self) -> dict[str, Any]:
         out = {}
@@ -198,7 +214,8 @@ class _Reader:
         if not kinds:
             return "", {}, types
         kind = kinds[0]
-        given = self.table(f"design.{kind}", table)
+        file = {"table": {"file": table[kind]}} if kind == "table" and isinstance(table[kind], str) else None
+        given = self.table(f"design.{kind}", file or table)
         if kind == "table":
             made = self.options(FileTable, "design.table", given)
             if made and made.file is None:

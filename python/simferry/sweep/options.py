@@ -14,12 +14,13 @@ from pathlib import Path
 from types import NoneType
 from typing import Annotated, Any, ClassVar, NamedTuple, TypeVar, get_args, get_type_hints
 
-from ..errors import UsageError, nearest
+from ..errors import Near, UsageError, nearest
 from ..hints import Face, Literal, Option, Part, Text, Words, lines
 from .variables import variables
 
 MOST = 2**31 - 1  # R's largest integer
 MOST_NOTE = 10_000  # bytes
+ARGUMENTS = ("design", "constants", "inputs", "backend", "on_progress", "on_start", "detach")  # of a call, no options
 
 
 class OptionSpec(NamedTuple):
@@ -47,6 +48,7 @@ Pairs = str | dict[str, str]  # NAME=VALUE with commas between, or a dict
 Variables = dict[str, str]
 KINDS = {  # by the types of a value
     frozenset({int}): "whole number",
+    frozenset({int, tuple[int, ...]}): "whole numbers",  # one, or one for each condition
     frozenset({float}): "number",
     frozenset({bool}): "logical",
     frozenset({str}): "text",
@@ -222,7 +224,10 @@ class RunOptions(Options):
     owner = "a run"
 
     replications: Annotated[
-        int | None, OptionSpec("Replications of each condition", "N", minimum=1, maximum=MOST)
+        int | tuple[int, ...] | None, OptionSpec("Replications of each condition", "N", minimum=1, maximum=MOST)
+    ] = None  # fmt: skip
+    replications_from: Annotated[
+        str | None, OptionSpec("The column of the design with each condition's replications; it is no parameter", "COLUMN")
     ] = None  # fmt: skip
     seed: Annotated[
         int | None, OptionSpec("0 to 2147483647", "N", default="drawn, and printed", minimum=0, maximum=MOST)
@@ -249,13 +254,11 @@ class RunOptions(Options):
     ] = 2  # fmt: skip
     keep_files: Annotated[bool, OptionSpec("Keep files that a function writes into its working directory")] = False
     fresh: Annotated[bool, OptionSpec("Compute again what an earlier run has computed")] = False
-    name: Annotated[str | None, OptionSpec("A name for the run; several may have the same", "NAME", fits=_run_name)] = (
-        None
-    )
+    name: Annotated[str | None, OptionSpec("A name of the run; several may have it", "NAME", fits=_run_name)] = None
     note: Annotated[str | None, OptionSpec("A note on the run, which can be changed later", "TEXT", fits=_note)] = None
-    chunk_size: Annotated[int | None, OptionSpec("replications to a stretch", kept=True, minimum=1, maximum=MOST)] = (
-        None
-    )
+    chunk_size: Annotated[
+        int | None, OptionSpec("replications to a stretch", kept=True, minimum=1, maximum=MOST)
+    ] = None  # fmt: skip
 
 
 class Given(Part):
@@ -347,18 +350,8 @@ def _unknown(kind: type[Options], name: str) -> Fault:
         return Fault(
             kind.table, name, message, f"{owners[0].upper()}{owners[1:]} {'have' if others[1:] else 'has'} it."
         )
-    return Fault(kind.table, name, message, Near(name, tuple(offered(kind))))
-
-
-class Near(Part):
-    """The known options nearest to a mistyped one, or all of them."""
-
-    def __init__(self, name: str, known: tuple[str, ...]) -> None:
-        self.name, self.known = name, known
-
-    def spelled(self, face: Face) -> str:
-        known = [Option(one).spelled(face) for one in self.known]
-        return nearest(Option(self.name).spelled(face), known) or f"It has: {', '.join(known)}."
+    also = (*offered(RunOptions), *offered(SimulationOptions), *ARGUMENTS) if kind.table in BACKENDS else ()
+    return Fault(kind.table, name, message, Near(name, tuple(offered(kind)), also))
 
 
 class _Unfit(Exception):
@@ -372,7 +365,10 @@ class _Unfit(Exception):
 def _checked(field: Field, value: Any) -> Any:
     """The value, converted for its option. Raises _Unfit."""
     option = field.option
-    if field.kind in ("whole number", "number"):
+    if field.kind == "whole numbers" and isinstance(value, Iterable) and not isinstance(value, (str, bytes, Mapping)):
+        numbers = value.tolist() if hasattr(value, "tolist") else list(value)
+        return tuple(_number(field, one) for one in numbers) if isinstance(numbers, list) else _number(field, numbers)
+    if field.kind in ("whole number", "whole numbers", "number"):
         return _number(field, value)
     if field.kind == "logical":
         one = value.item() if type(value).__name__ in ("bool_", "bool") and hasattr(value, "item") else value  # numpy's
@@ -412,7 +408,7 @@ def _known(option: OptionSpec, value: Any) -> Any:
 
 
 def _number(field: Field, value: Any) -> int | float:
-    option, whole = field.option, field.kind == "whole number"
+    option, whole = field.option, field.kind.startswith("whole")
     real = isinstance(value, Real) and not isinstance(value, bool) and _is_finite(value)
     fits = real and (not whole or isinstance(value, Integral) or float(value).is_integer())
     low = option.minimum if option.minimum is not None else option.above
@@ -430,8 +426,9 @@ def _is_finite(value: Real) -> bool:
 
 def _in_words(field: Field) -> str:
     option = field.option
-    if field.kind == "whole number":
-        return f"a whole number from {option.minimum:.0f} to {option.maximum:.0f}"
+    if field.kind.startswith("whole"):
+        each = ", or one for each condition" if field.kind == "whole numbers" else ""
+        return f"a whole number from {option.minimum:.0f} to {option.maximum:.0f}{each}"
     at_most = f", at most {option.maximum:.0f}" if option.maximum < math.inf else ""
     return f"a number of {option.unit} above {option.above:.0f}{at_most}"
 

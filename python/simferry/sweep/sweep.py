@@ -1,18 +1,21 @@
 """The sweep: a simulation, its design, and the options of its run and backend. Every face makes one; every verb takes one."""
 
 import os
+import warnings
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from ..errors import UsageError
+from ..errors import Note, UsageError
 from ..hints import Option
+from ..store.counts import Counts, simplest
 from ..system.files import is_address
 from .calls import literal, named
-from .design import Design, table
+from .design import Design, note_of_columns, table
 from .fingerprint import fingerprint
 from .options import Options, RunOptions, SimulationOptions, backend_kind, check, fields_of, read, refuse
+from .replications import as_options, counted
 from .simulation import Simulation
 from .write import write_sweep
 
@@ -56,11 +59,12 @@ class Sweep:
         kind = backend_kind("local" if backend is None else backend)
         call = {"function": function, "args": args, "include": include, "results_file": results_file, "env": env}
         called, faults = read(SimulationOptions, call)
+        options = as_options(options)
         ours, wrong = read(RunOptions, {name: options[name] for name in options if name in _OF_RUN})
         faults += wrong
         backend_options, wrong = read(kind, {name: value for name, value in options.items() if name not in _OF_RUN})
         refuse([*faults, *wrong])
-        assert called is not None
+        assert called is not None and ours is not None
         if isinstance(simulation, Simulation):
             if beside := _not_default({**call, "constants": constants, "inputs": inputs}):
                 raise UsageError(
@@ -73,7 +77,10 @@ class Sweep:
                 simulation, called.function, called.args, include, dict(constants or {}), called.results_file,
                 dict(inputs or {}), called.env or {},
             )  # fmt: skip
+        if isinstance(design, Mapping) and (note := note_of_columns(design, "sf.grid(**d)", "sf.table(d)")):
+            warnings.warn(Note(note), stacklevel=2)
         design = Design({}) if design is None else design if isinstance(design, Design) else table(design)
+        design, ours = counted(design, ours)
         for name, value in {
             "simulation": simulation,
             "design": design,
@@ -83,8 +90,8 @@ class Sweep:
             object.__setattr__(self, name, value)
 
     @property
-    def replications(self) -> int:
-        """The number of replications of each condition. Raises UsageError if it is not given."""
+    def replications(self) -> Counts:
+        """The number of replications of each condition, or of all of them where it is the same. Raises UsageError if it is not given."""
         if self.options.replications is None:
             raise UsageError("how many replications?", Option("replications", 1000))
         return self.options.replications
@@ -208,12 +215,14 @@ def _not_default(arguments: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def check_replications(replications: Any) -> int:
-    """The number of replications as an int. Raises UsageError."""
+def check_replications(replications: Any, conditions: int) -> Counts:
+    """The number of replications of each condition. Raises UsageError."""
     checked = check(RunOptions, {"replications": replications}).replications
     if checked is None:
         raise UsageError("how many replications?", Option("replications", 1000))
-    return checked
+    if isinstance(checked, tuple) and len(checked) != conditions:
+        raise UsageError(f"there are {len(checked)} numbers of replications, and the run has {conditions} conditions")
+    return simplest(checked) if isinstance(checked, tuple) else checked
 
 
 def _whole(path: str | Path) -> str:

@@ -12,6 +12,7 @@ from ..driver.progress import Progress
 from ..errors import Note, SimferryError, StoreError
 from ..jobs.streams import note_other_version
 from ..screen import shown_progress
+from ..store.counts import Counts
 from ..store.run_folder import RunFolder
 from ..sweep import own_code
 
@@ -43,7 +44,7 @@ def compute(
     folder: RunFolder,
     backend: Backend,
     reason: str,
-    replications: int,
+    replications: Counts,
     *,
     retry_failed: bool = False,
     changed_code: Mapping[str, str] | None = None,

@@ -12,6 +12,7 @@ from ..backends.foreground import foreground_of
 from ..errors import UsageError, WorkerError, nearest
 from ..jobs import streams
 from ..screen import last_line, on_terminal
+from ..store.counts import Counts
 from ..store.places import store_at
 from ..store.records import RecordedOptions, RunRecord
 from ..store.run_folder import RunFolder
@@ -66,7 +67,9 @@ def create(sweep: Sweep, pilot: bool = False) -> RunFolder:
     return folder
 
 
-def _record(sweep: Sweep, replications: int, prepared: Prepared, environment: dict[str, str], pilot: bool) -> RunRecord:
+def _record(
+    sweep: Sweep, replications: Counts, prepared: Prepared, environment: dict[str, str], pilot: bool
+) -> RunRecord:
     """run.json of a new run."""
     simulation, options = sweep.simulation, sweep.options
     spec = simulation.spec()

@@ -5,6 +5,7 @@ from ..driver.drive import stop_leftovers
 from ..driver.progress import progress_of
 from ..errors import RunBusy, ServiceError
 from ..hints import Text
+from ..store.counts import total
 from ..store.run_folder import RunFolder
 from .compute import backend_of_run
 
@@ -16,7 +17,7 @@ def check_idle(run: RunFolder) -> None:
         state = progress_of(run, backend_of_run(run)).state
     except ServiceError:
         done = sum(block.replications for block in run.block_names())
-        if done < run.record.conditions * run.replications:
+        if done < total(run.replications, run.record.conditions):
             raise
         return
     if state == "running":

@@ -4,7 +4,7 @@ import contextlib
 import tempfile
 import time
 import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -21,9 +21,12 @@ from ..hints import Option
 from ..jobs import stretches
 from ..jobs.plan import streams_of
 from ..results import collect
+from ..store import counts
+from ..store.counts import Counts
 from ..store.places import store_at
 from ..store.run_folder import RunFolder
 from ..sweep.design import Design
+from ..sweep.replications import Column
 from ..sweep.simulation import Simulation
 from ..sweep.sweep import Sweep, as_sweep
 from ..system.notebook import facts
@@ -55,7 +58,7 @@ class Forecast:
     """
 
     conditions: int
-    replications: int
+    replications: Counts
     total: int
     already_there: int
     stretches: int
@@ -81,9 +84,7 @@ class Forecast:
             "core time": None if self.core_seconds is None else duration(self.core_seconds),
             "seed": str(self.seed),
         }
-        title = (
-            f"{counted(self.conditions, 'condition')} x {counted(self.replications, 'replication')} = {self.total:,}"
-        )
+        title = f"{counted(self.conditions, 'condition')} x {counts.in_words(self.replications)} = {self.total:,}"
         html = facts(title, rows)
         if self.cloud is None:
             return html
@@ -101,7 +102,7 @@ def plan(
     simulation: Any,
     design: Any = None,
     *,
-    replications: int | None = None,
+    replications: "int | Sequence[int] | Column | None" = None,
     seed: int | None = None,
     function: str = "simulate",
     args: str | None = None,
@@ -160,7 +161,7 @@ def _here(sweep: Sweep, where: Backend, pilot: bool) -> Forecast:
         seed = sweep.seed or 0
         work = _stretches(sweep, seed, workers)
         return Forecast(len(design), replications, total, 0, len(work), workers, seed, code=simulation.code())
-    folder = create(sweep.replace(replications=min(replications, PILOT_REPLICATIONS)), pilot=True)
+    folder = create(sweep.replace(replications=counts.at_most(replications, PILOT_REPLICATIONS)), pilot=True)
     there = reuse.take_over(_as_if(folder, replications), store_at(sweep.options.store), design)
     _pilot(folder, where)
     seed = folder.record.seed
@@ -181,8 +182,9 @@ def _here(sweep: Sweep, where: Backend, pilot: bool) -> Forecast:
     return out
 
 
-def _size(sweep: Sweep) -> tuple[Simulation, Design, int, int]:
-    return sweep.simulation, sweep.design, sweep.replications, len(sweep.design) * sweep.replications
+def _size(sweep: Sweep) -> tuple[Simulation, Design, Counts, int]:
+    total = counts.total(sweep.replications, len(sweep.design))
+    return sweep.simulation, sweep.design, sweep.replications, total
 
 
 def _in_the_cloud(
@@ -207,7 +209,7 @@ def _in_the_cloud(
         workers, code = given.get("workers", 0), simulation.code()
         return Forecast(len(design), replications, total, 0, 0, workers, sweep.seed or 0, cloud=nothing, code=code)
     with tempfile.TemporaryDirectory(prefix="simferry-pilot-", ignore_cleanup_errors=True) as store:
-        few = min(replications, PILOT_REPLICATIONS)
+        few = counts.at_most(replications, PILOT_REPLICATIONS)
         folder, here, where = _pilot_here(
             sweep.replace(backend="local", replications=few, store=store), given.get("image")
         )
@@ -277,7 +279,7 @@ def _stretches(sweep: Sweep, seed: int, cores: int) -> stretches.Work:
     return work
 
 
-def _as_if(folder: RunFolder, replications: int) -> RunFolder:
+def _as_if(folder: RunFolder, replications: Counts) -> RunFolder:
     """A pilot's folder with the replications of the whole run, so that all that earlier runs have computed count."""
     folder.record = replace(folder.record, replications=replications)
     return folder
@@ -292,7 +294,7 @@ def _pilot(folder: RunFolder, backend: Backend) -> None:
         if time.monotonic() > until:
             raise KeyboardInterrupt
 
-    few = min(folder.record.replications, PILOT_REPLICATIONS)
+    few = counts.at_most(folder.record.replications, PILOT_REPLICATIONS)
     try:
         drive.drive(folder, backend, "pilot", replications=few, conditions=some, on_progress=enough)
     except Interrupted:
@@ -313,8 +315,9 @@ def _forecast(out: Forecast, folder: RunFolder, design: Design, cores: int) -> N
         mean = np.bincount(condition, seconds, minlength=out.conditions + 1)[1:] / n
     slowest = int(np.nanargmax(mean))
     each = np.where(n > 0, mean, np.nanmean(mean))  # a condition that was not tried counts as the average one
-    out.seconds_per_replication = float(each.mean())
-    out.core_seconds = float(each.sum() * out.replications * (1 - out.already_there / out.total)) * cores
+    seconds_of_all = float((each * counts.each(out.replications, out.conditions)).sum())
+    out.seconds_per_replication = seconds_of_all / out.total
+    out.core_seconds = seconds_of_all * (1 - out.already_there / out.total) * cores
     out.seconds = out.core_seconds / out.workers + 1.0
     out.longest_replication = float(seconds.max())
     out.slowest_condition = {"condition": slowest + 1, **design.condition(slowest), "seconds": float(mean[slowest])}

@@ -21,12 +21,13 @@ from ..r.serialization import decode_any, encode
 from ..r.values import from_r
 from ..results.columns import plain_rows
 from ..results.table import as_pandas
+from ..store.counts import each
 from ..sweep.conditions import check_key, read_conditions
 from ..sweep.inputs import bring
 from ..system import untrusted
 from ..system.untrusted import scrap_folder
 from ..worker import blocks
-from ..worker.family import family, kill
+from ..worker.family import ending, family, kill
 from .compute import backend_of_run
 
 MOST_BYTES = 1 << 31  # of a value
@@ -88,10 +89,11 @@ class Replayed:
 def replay(run: Any, condition: int, replication: int, in_process: bool = True) -> Replayed:
     """As Run.replay, but returns a failure too. in_process: whether R may run in this process."""
     check_key(run._folder, condition, replication)
-    if replication > run.replications:
+    wanted = int(each(run.replications, run._folder.record.conditions)[condition - 1])
+    if replication > wanted:
         warnings.warn(
             Note(
-                f"run {run.id} has {run.replications:,} replications of each condition; replication {replication:,} is not "
+                f"run {run.id} has {wanted:,} replications of condition {condition}; replication {replication:,} is not "
                 "one of them, and is computed as an extension would"
             ),
             stacklevel=3,
@@ -128,7 +130,7 @@ def _run(root: Path, spec: dict[str, Any], foreground: Foreground, in_process: b
     if in_process and _in_process(root):
         return ""
     status = foreground.ask(spec, root, "replay", show=True).returncode
-    return f"exit code {status}" if status >= 0 else f"signal {-status}"
+    return ending(status)
 
 
 def _in_process(root: Path) -> bool:

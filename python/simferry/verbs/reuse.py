@@ -11,6 +11,7 @@ import numpy as np
 
 from ..errors import StoreError
 from ..results.collect import read_blocks
+from ..store.counts import each
 from ..store.keys import JobId
 from ..store.records import RunRecord
 from ..store.run_folder import Home, RunFolder
@@ -62,6 +63,7 @@ def _take_from(
     run: RunFolder, earlier: RunFolder, ids: np.ndarray, taken: set[tuple[int, int]], now: own_code.Now
 ) -> None:
     number = len(list(run.blocks.iterdir()))
+    wanted = [0, *each(run.record.replications, run.record.conditions).tolist()]  # by condition id
     folders = earlier.bring_artifacts()
     with_artifacts = {int(p.name) for p in folders.iterdir() if p.name.isdecimal()} if folders.is_dir() else set()
     others = {plan.number for plan in earlier.plans() if plan.changed_code}  # these used other code
@@ -70,11 +72,7 @@ def _take_from(
             continue
         status = block.table("replications").columns
         old = zip(*(status[c].values.tolist() for c in ("condition", "replication", "ok")), strict=True)
-        new = {
-            (c, r)
-            for c, r, ok in old
-            if ok and ids[c] and r <= run.record.replications and (int(ids[c]), r) not in taken
-        }
+        new = {(c, r) for c, r, ok in old if ok and ids[c] and r <= wanted[ids[c]] and (int(ids[c]), r) not in taken}
         if not new:
             continue
         with writing(run.path):

@@ -1,6 +1,6 @@
 """Start a run."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +8,7 @@ from ..driver.detach import start_detached
 from ..errors import BudgetReached, NoAnswer, ServiceError
 from ..hints import Option
 from ..sweep.design import Design
+from ..sweep.replications import Column
 from ..sweep.simulation import Simulation
 from ..sweep.sweep import Sweep, as_sweep
 from ..system.notebook import in_notebook
@@ -21,7 +22,7 @@ def run(
     simulation: "str | Path | Callable[..., Any] | Simulation | Sweep",
     design: "Design | Mapping[str, Any] | Any | None" = None,
     *,
-    replications: int | None = None,
+    replications: "int | Sequence[int] | Column | None" = None,
     seed: int | None = None,
     function: str = "simulate",
     args: str | None = None,
@@ -52,6 +53,8 @@ def run(
         and detach. function, args, include, constants, results_file, inputs and env: as for `Simulation`.
     design: a Design (grid, zipped, table, random, latin_hypercube, sobol), or anything that `table` reads; None is one
         condition without parameters.
+    replications: of each condition: one number, or one for each condition, in the order of the design; or `sf.column("reps")`, a
+        column of the design that holds them and is no parameter.
     seed: whole number from 0 to 2^31 - 1. None: one is drawn; `run.seed` has it.
     common: names of parameters (or "all") that do not change the random numbers: conditions that differ only there share them.
     store: a folder, or an address such as s3://bucket/folder [$SIMFERRY_STORE; ./simferry-runs, or for sagemaker a folder of

@@ -16,10 +16,12 @@ from ..backends.base import follow, log_text
 from ..driver.cancel import cancel
 from ..driver.progress import Progress, job_names, progress_of
 from ..errors import Note, StoreError, UsageError, nearest
-from ..hints import Command
+from ..hints import Command, Option
 from ..results import collect, same_seeds
 from ..results import table as results
 from ..screen import shown_progress
+from ..store import counts
+from ..store.counts import Counts
 from ..store.folder_store import warn_of_skipped
 from ..store.places import find_run, store_at
 from ..store.run_folder import RunFolder
@@ -80,8 +82,8 @@ class Run:
         return self._folder.record.seed
 
     @property
-    def replications(self) -> int:
-        """How many replications of each condition are wanted, after all extensions."""
+    def replications(self) -> Counts:
+        """How many replications of each condition are wanted, after all extensions; a tuple where conditions differ."""
         return self._folder.replications
 
     def __repr__(self) -> str:
@@ -216,30 +218,48 @@ class Run:
 
     def extend(
         self,
-        replications: int,
+        replications: int | Sequence[int] | None = None,
         *,
+        add: int | None = None,
         changed_code: bool = False,
         on_progress: ProgressCallback | None = None,
         **backend_options: Any,
     ) -> "Run":
         """Compute more replications, up to `replications` of each condition in all. Existing ones are kept.
 
-        replications: of each condition, in all. changed_code, on_progress, backend_options: as for `resume`.
+        replications: of each condition, in all: one number, or one for each condition. add: instead, how many more each condition
+            gets. changed_code, on_progress, backend_options: as for `resume`.
 
         Raises UsageError if the run has more replications already, and as `resume` does.
         """
-        replications = check_replications(replications)
-        if replications < self.replications:
-            raise UsageError(
-                f"run {self.id} has {self.replications} replications of each condition, more than {replications}",
-                "extend takes the number of replications in all.",
-            )
+        wanted = self.extended(replications, add)
         others = self.changed_code(allowed=changed_code)
         compute(
-            self._folder, backend_of_run(self._folder, **backend_options), "extend", replications,
+            self._folder, backend_of_run(self._folder, **backend_options), "extend", wanted,
             changed_code=others, on_progress=on_progress,
         )  # fmt: skip
         return self
+
+    def extended(self, replications: Any, add: Any = None) -> Counts:
+        """The replications of each condition after `extend`. Raises UsageError."""
+        conditions, before = self._folder.record.conditions, self.replications
+        if (replications is None) == (add is None):
+            hint = f"{Option('replications', 1000)}  in all, or  {Option('add', 100)}  more of each condition"
+            raise UsageError("how many replications?" if add is None else "replications and add are both given", hint)
+        if add is not None:
+            more = check_replications(add, conditions)
+            if not isinstance(more, int):
+                raise UsageError("add is one number for all conditions", Option("add", 100))
+            return counts.plus(before, more)
+        wanted = check_replications(replications, conditions)
+        if (counts.each(wanted, conditions) < counts.each(before, conditions)).any():
+            more_than = f"more than {wanted}" if isinstance(wanted, int) else "and some conditions more than is wanted"
+            raise UsageError(
+                f"run {self.id} has {before if isinstance(before, int) else counts.in_words(before)}"
+                f"{' replications' if isinstance(before, int) else ''} of each condition, {more_than}",
+                "extend takes the number of replications in all. " + Option("add", 100) + "  adds to each condition.",
+            )
+        return wanted
 
     def changed_code(self, allowed: bool = True) -> dict[str, str]:
         """Your own code outside the snapshot that has changed since the run began: present hashes by name.
@@ -275,7 +295,8 @@ class Run:
     def errors(self) -> "pd.DataFrame":
         """The failed replications: condition, replication, parameters, message, call, traceback, as a pandas.DataFrame."""
         return results.as_pandas(
-            results.with_parameters(self._folder, self._collect().failures), self._folder.record.parameters
+            results.with_parameters(self._folder, results.with_own_paths(self._folder, self._collect().failures)),
+            self._folder.record.parameters,
         )
 
     def warnings(self) -> "pd.DataFrame":

@@ -24,6 +24,15 @@ def kill(pids: list[int]) -> None:
             os.kill(pid, signal.SIGKILL)
 
 
+def ending(status: int) -> str:
+    """How a process ended, in words. status: its exit code, or the negative number of the signal that ended it."""
+    if status >= 0:
+        return f"exit code {status}"
+    known = [one.name for one in signal.Signals if one == -status]
+    memory = "; out of memory?" if -status == signal.SIGKILL else ""
+    return f"signal {-status} ({known[0] if known else 'unknown'}{memory})"
+
+
 def leave(status: int = 0) -> NoReturn:
     """End this process and its descendants at once. A normal exit would wait for idle pool workers, threads and programs."""
     ended: set[int] = set()

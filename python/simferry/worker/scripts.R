@@ -48,8 +48,9 @@ script_runner <- function(job, process) {
     if (status == 124 && job$replication_timeout > 0)
       stop("timed out after ", ceiling(job$replication_timeout), " s", call. = FALSE)
     if (status != 0)
-      stop("the script ended with status ", status, ": ",
-           paste(last_words(printed[nzchar(printed)]), collapse = "\n"), call. = FALSE)
+      stop("the script ended with status ", status, if (status > 128) paste0(" (signal ", status - 128, ")"), ": ",
+           paste(last_words(printed[nzchar(printed)]), collapse = "
+"), call. = FALSE)
     if (nzchar(job$results_file) && !length(files))
       stop("the script ended without writing ", job$results_file, " in its output folder", wrote, call. = FALSE)
     files

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from . import hooks, streams
+from .family import ending
 from .folders import Folder, stamp
 from .job import Job
 from .seeds import seed_hex_of
@@ -55,7 +56,11 @@ class ScriptRunner:
         if status is None:
             raise ScriptFailed(f"timed out after {job.timeout_seconds:g} s")
         if status != 0:
-            raise ScriptFailed(f"the {job.kind} ended with status {status}: {last_words(printed_text)}")
+            tail = last_words(printed_text)
+            how = f"status {status}" if status >= 0 else ending(status)
+            raise ScriptFailed(
+                f"the {job.kind} ended with {how}: {tail}" if tail else f"the {job.kind} ended with {how}"
+            )
         if job.results_file and not self.files:
             raise ScriptFailed(f"the {job.kind} ended without writing {job.results_file} in its output folder{wrote}")
 

@@ -15,7 +15,7 @@ from typing import Any, NoReturn
 import numpy as np
 
 from . import blocks
-from .family import family, kill
+from .family import ending, family, kill
 from .job import Job, Stretch, facts_here, give_up, in_container
 from .process import Process, cut_pieces, finished, marker_file, save_block
 from .rows import ids_of, records, table
@@ -79,7 +79,7 @@ class Supervisor:
                 if (job.scratch / "stop").exists() or (job.root / "message").exists():
                     continue
                 if not finished(job, number).exists():
-                    self.recover(number, part)
+                    self.recover(number, part, child.exitcode)
                 elif part.then:
                     self.start(part.then)
             elif part.careful and job.timeout_seconds > 0 and number not in self.hung:
@@ -95,8 +95,10 @@ class Supervisor:
             kill(family(child.pid))
         sys.exit(1)
 
-    def recover(self, number: int, part: "Part") -> None:
-        """A process died. Run the rest of its claimed work in a careful process, whose marker names the replication that crashes."""
+    def recover(self, number: int, part: "Part", died: int) -> None:
+        """A process died. Run the rest of its claimed work in a careful process, whose marker names the replication that crashes.
+
+        died: its exit code, or the negative number of a signal."""
         job, left, then = self.job, part.stretches, part.then
         if part.pieces is not None:
             claimed = job.scratch / f"claimed-{number}"
@@ -115,7 +117,7 @@ class Supervisor:
                 if number in self.hung
                 else "out of memory"
                 if memory_kills() > self.killed_before
-                else "the process ended (a crash, an exit, or out of memory)"
+                else f"the process ended with {ending(died)}"
             )
             status = {"ok": blocks.numbers("logical", [False]), "seconds": blocks.numbers("double", [np.nan])}
             tables = [

@@ -97,3 +97,19 @@ def test_packages_whose_tasks_have_no_streams_are_warned_of(tmp_path, language):
     require("r", language == "py" or shutil.which("Rscript") is not None, "Rscript is not on the PATH")
     with pytest.warns(UserWarning, match=f"uses {name}: tasks that it starts have no streams of their own"):
         check(Simulation(script), grid(n=[1]), Interpreter())
+
+
+def test_a_script_named_as_a_module_of_python_and_one_in_a_package(tmp_path):
+    for name, options in (("random.py", {}), ("random.py", {"args": ""})):
+        path = tmp_path / name
+        path.write_text("import random\ndef simulate(): return random.random()\n")
+        with pytest.raises(SimulationError, match="has the name of Python's own module random"):
+            check(Simulation(path, **options), grid(), Interpreter())
+    package = tmp_path / "mypkg"
+    package.mkdir()
+    (package / "__init__.py").touch()
+    (package / "const.py").write_text("A = 3\n")
+    (package / "sim.py").write_text("import mypkg.const\ndef simulate(): return mypkg.const.A\n")
+    with pytest.raises(SimulationError, match="imports mypkg, the package that it is in") as error:
+        check(Simulation(package / "sim.py"), grid(), Interpreter())
+    assert "pip" not in f"{error.value.hint}" and str(tmp_path) in f"{error.value.hint}"

@@ -15,7 +15,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from ..errors import Note, SimulationError, nearest
-from ..hints import Command, InR, Option, Parameter, Shell, Text, Words
+from ..hints import Command, InR, Option, Parameter, Shell, Text, Variable, Words
 from ..images.infer import pip_name
 from ..jobs import job_file
 from ..jobs.launch import COMMANDS
@@ -104,11 +104,17 @@ def _check_code(simulation: Simulation, design: Design, foreground: Worker) -> N
         answer, printed = _ask_worker(simulation, folder, foreground)
     facts = answer.facts
     if facts["problem"] == "packages":
-        _raise_missing(simulation, facts["detail"].split("\n"), foreground)
+        names = facts["detail"].split("\n")
+        if simulation.language == "python" and (around := _holding_package(simulation.folder, names)):
+            raise SimulationError(
+                f"{simulation.target} imports {around.name}, the package that it is in, which is not on Python's path",
+                Variable("PYTHONPATH", str(around.parent)),
+            )
+        _raise_missing(simulation, names, foreground)
     if possible := facts.get("possible", ""):
         _note_missing(simulation, possible.split("\n"), foreground)
-    names = answer.table("functions").columns["name"].strings()
-    _raise_problem(simulation, facts["problem"], facts["detail"], [n for n in names if n], printed)
+    defined = answer.table("functions").columns["name"].strings()
+    _raise_problem(simulation, facts["problem"], facts["detail"], [n for n in defined if n], printed)
     simulation.environment = _environment(answer)
     simulation.own_code = own_code.from_block(answer)
     if held := facts.get("open"):
@@ -153,6 +159,7 @@ def _ask_worker(simulation: Simulation, root: Path, foreground: Worker) -> tuple
     answer = untrusted.read(root, "check", 1 << 26)
     if answer is None:
         output = done.stderr.replace("Execution halted", "").strip() or done.stdout.strip()
+        _refuse_shadowing(simulation)
         printed = f" It printed: {output.splitlines()[-1].strip()}" if output and done.returncode else ""
         how = f"exit code {done.returncode}" if done.returncode >= 0 else f"signal {-done.returncode}"
         raise SimulationError(
@@ -274,6 +281,26 @@ def _check_arguments(simulation: Simulation, arguments: list[tuple[str, bool]], 
                 nearest(name, design.names)
                 or Text("Add it to the design, e.g. ", Parameter(name), ", or give it a default."),
             )
+
+
+def _refuse_shadowing(simulation: Simulation) -> None:
+    """Raises SimulationError if the script has the name of a module that Python needs."""
+    name = Path(simulation.script).stem
+    if simulation.language == "python" and name in sys.stdlib_module_names and name in sys.modules:
+        raise SimulationError(
+            f"{simulation.target} has the name of Python's own module {name}, and is imported in its place",
+            "Give the script another name.",
+        )
+
+
+def _holding_package(folder: Path, names: list[str]) -> Path | None:
+    """The folder of a package of one of these names that a script's folder belongs to."""
+    around = folder
+    while (around / "__init__.py").is_file():
+        if around.name in names:
+            return around
+        around = around.parent
+    return None
 
 
 def _tidy(text: str) -> str:

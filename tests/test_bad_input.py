@@ -73,7 +73,11 @@ R_SCRIPTS = [
     script("bom.R", b"\xef\xbb\xbf" + R.encode(), ["bom.R begins with a byte order mark", "UTF-8 without one"]),
     script("quit.R", "quit()\n" + R, ["quit.R ended Rscript while it was loaded", "quit()"]),
     script("stop.R", "stop('no data')\n" + R, ["stop.R fails when it is loaded", "no data"]),
-    script("late.R", "p <- 'nothere'; library(p, character.only = TRUE)\n" + R, ["fails when it is loaded", "nothere"]),
+    script(
+        "late.R",
+        "p <- 'nothere'; library(p, character.only = TRUE)\n" + R,
+        ["needs packages that are not installed: nothere"],
+    ),
     script("source.R", "source('helpers.R')\n" + R, ["source.R fails when it is loaded", "There is no helpers.R in"]),
     script("source2.R", "source('simulate.R')\n", ["fails when it is loaded", "--include simulate.R"]),
     script("worker.R", R, ["worker.R is the name of a file that simferry puts beside the script", "Rename"]),

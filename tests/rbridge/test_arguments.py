@@ -11,7 +11,7 @@ from sweeps import write
 
 def test_counts_are_whole_whether_r_wrote_1_or_1L(tmp_path):
     script = str(write(tmp_path, "s.R", "simulate <- function(n) rnorm(1)\n"))
-    for bad in ("many", 1.5, True, Vector("double", numbers(1, 2))):
+    for bad in ("many", 1.5, True, Vector("double", numbers(1, 2.5))):
         error = error_of("run", simulation=script, design={"n": 1.0}, replications=bad, store=str(tmp_path))
         assert error["code"] == "usage" and "whole number" in error["message"]
 

@@ -1,5 +1,6 @@
 """What to run: kinds of simulation, how parameters reach them, what is kept of the code, and its hash."""
 
+import os
 import threading
 
 import pytest
@@ -121,3 +122,11 @@ def test_a_function_that_cannot_be_sent():
     lock = threading.Lock()
     with pytest.raises(SimulationError, match=r"(?s)can't be sent .*lock"):
         Simulation(lambda n: lock).files()
+
+
+def test_a_file_name_that_is_not_utf_8_is_refused_in_words(tmp_path):
+    file = os.fsencode(tmp_path) + b"/simul\xe9.py"
+    with open(file, "w") as script:
+        script.write("def simulate(): return 1\n")
+    with pytest.raises(SimulationError, match=r"simul\\udce9.py' is not UTF-8"):
+        Simulation(os.fsdecode(file))

@@ -104,6 +104,8 @@ class Simulation:
         suffix = path.suffix.lower()
         self.language = {".r": "r", ".py": "python"}.get(suffix, "command")
         self.kind = "command" if self.language == "command" else "function" if self.args is None else "script"
+        if (name := path.name) != name.encode(errors="replace").decode():  # bytes that are no text
+            raise SimulationError(f"the file name {name!a} is not UTF-8", "Rename the file, then run it again.")
         if self.language == "command" and not path.is_file():
             found = shutil.which(str(self.target))
             if not found:

@@ -174,6 +174,8 @@ def parsed(words):
 
 
 def as_click_has(name, value):
+    if name == "env":
+        return value
     if name in hints._REPEATED:
         return tuple(value)
     return ",".join(value) if isinstance(value, list) else value

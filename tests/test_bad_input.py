@@ -167,7 +167,7 @@ SWEEPS = [
     sweep("a parameter twice", SIMULATION + "[design.grid]\nn = 1\nn = 2\n", ["sweep.toml", "line 7"]),
     sweep("empty", "", ["sweep.toml: [simulation] is missing"]),
     sweep("not a table", "simulation = 3\n", ["line 1: [simulation] has to be a table (it is 3)"]),
-    sweep("no script", "[simulation]\nfunction = 'f'\n", ["[simulation]: a script or a program has to be named"]),
+    sweep("no script", "[simulation]\nfunction = 'f'\n", ["[simulation] needs a script or a program"]),
     sweep("an unknown key", SIMULATION + "sed = 1\n", ["sweep.toml, line 5: a run has no option [run] sed. Did you mean seed?"]),
     sweep("equal conditions", SIMULATION + "[design.grid]\nn = [1, 1]\n", ["sweep.toml, [design.grid]", "1 and 2", "equal"]),
     sweep("no rows", SIMULATION + "[design.grid]\nn = []\n", ["sweep.toml, [design.grid]", "parameter n has no values"]),

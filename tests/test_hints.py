@@ -177,7 +177,7 @@ def as_click_has(name, value):
     if name == "env":
         return value
     if name in hints._REPEATED:
-        return tuple(value)
+        return value if name == "env" else tuple(value)
     return ",".join(value) if isinstance(value, list) else value
 
 

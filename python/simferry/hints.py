@@ -319,6 +319,9 @@ def _name(name: str, face: Face) -> str:
 
 def _option(name: str, value: Any, face: Face) -> str:
     """A name and its value."""
+    if name == "replications_from" and face in (Face.PYTHON, Face.R):  # a value of `replications` there
+        equals, column = ("=", "simferry.column") if face is Face.PYTHON else (" = ", "sim_column")
+        return f"replications{equals}{column}({_literal(value, face)})"
     if face is not Face.SHELL:
         return f"{_name(name, face)}{'=' if face is Face.PYTHON else ' = '}{_literal(value, face)}"
     if name in _REPEATED:

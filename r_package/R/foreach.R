@@ -141,29 +141,27 @@ compact <- function(values) {
 
 # As write_function does for a function: a file for the worker, and what Python has to know of it.
 write_loop <- function(obj, expr, envir, columns, name, number) {
-  packages <- unique(c(as.character(obj$packages), collect(as.function(list(expr), envir = envir), "loop")$packages))
+  if (is.language(expr)) expr <- utils::removeSource(expr)
+  found <- loop_objects(obj, expr, envir)
+  packages <- unique(c(as.character(obj$packages), found$packages))
   missing <- packages[!nzchar(vapply(packages, function(p) system.file(package = p), ""))]
   if (length(missing))
     raise("simulation", paste0(".packages: ", missing[1], " is not installed"),
           paste0("install.packages(\"", missing[1], "\")"))
-  if (is.language(expr)) expr <- utils::removeSource(expr)
-  exports <- loop_exports(obj, expr, envir)
-  for (variable in setdiff(ls(exports, all.names = TRUE), "...")) {
-    value <- exports[[variable]]
-    if (!is.function(value)) check_sendable(value, variable, max_mb())
-  }
+  for (object in found$data) check_sendable(object$value, object$label, max_mb())
   for (variable in names(columns)) if (is.list(columns[[variable]])) check_sendable(columns[[variable]], variable, Inf)
   attr(columns, "count") <- NULL
   file <- tempfile("simferry-", fileext = ".rds")
+  exports <- environment(found$`function`)
   compiled <- compiler::compile(expr, exports, list(suppressAll = TRUE))
-  saveRDS(list(`function` = iteration_function(compiled, columns, exports), globals = list(), packages = packages,
-               constants = list(), loop = TRUE),
+  saveRDS(list(`function` = iteration_function(compiled, columns, exports), globals = found$globals,
+               packages = packages, constants = list(), loop = TRUE),
           file, compress = FALSE)
   called <- if (is.null(name)) paste("loop", number) else paste("loop", name)
   list(name = called, file = file,
-       fingerprint = loop_fingerprint(called, expr, exports, packages, columns, !is.null(name)),
+       fingerprint = loop_fingerprint(called, found, packages, columns, !is.null(name)),
        constants = character(), packages = packages, environment = session_facts(packages),
-         own = if (!is.null(name)) own_of_loop(packages, expr, exports))
+         own = if (!is.null(name)) own_of_loop(packages, found))
 }
 
 # It is called with the iteration's number, and runs without this package: base R is all that it sees.
@@ -178,60 +176,35 @@ iteration_function <- function(expr, columns, exports) {
   as.function(c(formals(iteration), body(utils::removeSource(iteration))), envir = home)
 }
 
-# The environment in which iterations are evaluated: what the body refers to, found where the loop stands and outwards.
-loop_exports <- function(obj, expr, envir) {
-  exports <- new.env(parent = globalenv())
-  if ("..." %in% all.names(expr)) {
-    given <- tryCatch(eval(quote(list(...)), envir), error = function(e) NULL)
-    if (!is.null(given)) {
-      exports <- do.call(function(...) environment(), given)
-      parent.env(exports) <- globalenv()
-    }
-  }
-  unwanted <- union(obj$noexport, obj$argnames)
-  around <- list(envir)
-  while (!is_top(envir) && !is_top(parent.env(around[[length(around)]])))
-    around <- c(around, parent.env(around[[length(around)]]))
-  top <- topenv(envir)
-  nearer <- if (isNamespace(top)) c(ls(top, all.names = TRUE), ls(parent.env(top), all.names = TRUE),
-                                    ls(baseenv(), all.names = TRUE))
-  if (!identical(envir, globalenv())) around <- c(around, globalenv())
-  foreach::getexports(expr, exports, envir, bad = unwanted)
-  for (variable in setdiff(unique(obj$export), ls(exports, all.names = TRUE))) {
-    if (!exists(variable, envir)) raise("usage", paste0(".export: there is no variable ", variable))
-    value <- get(variable, envir)
-    if (is.function(value) && (identical(environment(value), globalenv()) || identical(environment(value), envir)))
-      environment(value) <- exports
-    assign(variable, value, exports)
-  }
-  for (outer in around[-1L]) {
-    here <- Filter(function(value) is.function(value) && identical(environment(value), exports),
-                   as.list(exports, all.names = TRUE, sorted = TRUE))
-    everything <- as.call(c(as.name("{"), expr, unname(lapply(here, body))))
-    foreach::getexports(everything, exports, outer,
-                        bad = c(unwanted, ls(exports, all.names = TRUE), if (is_top(outer)) nearer))
-  }
-  if (isNamespace(top)) parent.env(exports) <- top
-  exports
+# The body as a function, with what it refers to, found where the loop stands and outwards: what the code uses, and what
+# it may use in a way that is not seen, as in a quoted expression.
+loop_objects <- function(obj, expr, envir) {
+  unknown <- Filter(function(variable) !exists(variable, envir), unique(obj$export))
+  if (length(unknown)) raise("usage", paste0(".export: there is no variable ", unknown[1]))
+  body <- as.function(list(expr), envir = envir)
+  perhaps <- Filter(function(variable) {
+    where <- where_is(variable, envir)
+    !is.null(where) && is_of_session(where) && first_use(expr, variable) != "set"
+  }, setdiff(all.names(expr, unique = TRUE), c("", "...", obj$argnames)))
+  variables <- sort(union(setdiff(variables_of(body), obj$argnames), perhaps))
+  collect(body, "the loop's body", variables, named = unique(obj$export), never = obj$noexport)
 }
 
 # Of a loop without a name it need not say more than that it is another one than all before.
-loop_fingerprint <- function(called, expr, exports, packages, columns, named) {
-  code <- as.function(list(expr), envir = globalenv())
-  if (!named) return(paste(called, format(Sys.time(), "%Y-%m-%d %H:%M:%OS6"), Sys.getpid(), code_of(code), sep = "\n"))
-  globals <- as.list(exports, all.names = TRUE)
-  if ("..." %in% names(globals)) globals[["..."]] <- eval(quote(list(...)), exports)
-  paste(called, fingerprint(list(`function` = code, globals = globals), packages, columns), sep = "\n")
+loop_fingerprint <- function(called, found, packages, columns, named) {
+  if (!named)
+    return(paste(called, format(Sys.time(), "%Y-%m-%d %H:%M:%OS6"), Sys.getpid(), code_of(found$`function`),
+                 sep = "\n"))
+  paste(called, fingerprint(found, packages, columns), sep = "\n")
 }
 
 # The user's own packages and files that a loop uses besides what is sent: as the worker's check finds them out for
 # functions.
-own_of_loop <- function(packages, expr, exports) {
+own_of_loop <- function(packages, found) {
   worker <- new.env(parent = baseenv())
   sys.source(bridge("worker_file", name = "own.R"), worker)
-  body <- as.function(list(expr), envir = exports)
   job <- list(root = R.home(), code = R.home())   # there is no snapshot of files
-  mentioned <- worker$own_code_mentioned(job, worker$code_of_objects(list(`function` = body)))
+  mentioned <- worker$own_code_mentioned(job, worker$code_of_objects(found))
   as.list(worker$own_code(job, unique(c(packages, mentioned$packages)), mentioned$files))
 }
 

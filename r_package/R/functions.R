@@ -1,14 +1,17 @@
 # R functions on their way to the workers: with the objects they refer to, and the packages those come from.
 #
 # What a function finds in the global environment is put into the worker's global environment. What it finds in the
-# environment in which it was made (another function's, say) goes into a copy of that which holds nothing else. What it
-# finds in an attached package is found there again: the package is attached.
+# environment in which it was made (another function's, say) goes into a copy of that which holds nothing else, with the
+# `...` of that function where it is used. What it finds in an attached package is found there again: the package is
+# attached. classes.R has what is sent of S4.
 
 # A file for the worker, list(function, globals, packages, constants), and what Python has to know of it.
-write_function <- function(f, name, constants = list(), packages = character()) {
+# named: objects that are sent too, as f finds them, or the caller of sim_run().
+write_function <- function(f, name, constants = list(), packages = character(), named = character(),
+                           caller = globalenv()) {
   check_constants(constants)
   if (is.primitive(f)) f <- eval(call("function", as.pairlist(formals(args(f))), primitive_call(f)), globalenv())
-  found <- collect(f, name)
+  found <- collect(f, name, named = named, caller = caller, constants = constants)
   packages <- unique(c(found$packages, packages))
   missing <- packages[!nzchar(vapply(packages, function(p) system.file(package = p), ""))]
   if (length(missing))
@@ -44,10 +47,11 @@ check_constants <- function(constants) {
 }
 
 # The function as it is to be sent, its globals, its packages, and `data`: every object that is not a function, with a
-# label.
-collect <- function(f, name) {
+# label. variables: what f refers to. named: what is sent besides, never: what is not.
+collect <- function(f, name, variables = variables_of(f), named = character(), never = character(),
+                    caller = globalenv(), constants = list()) {
   globals <- list()
-  packages <- character()
+  packages <- used <- character()
   data <- list()
   copies <- list()   # pairs of environments: the one in which a function was made, and its copy
   methods <- ls(globalenv())
@@ -62,7 +66,8 @@ collect <- function(f, name) {
   }
   add <- function(variable, from) {
     where <- where_is(variable, from)
-    if (is.null(where)) return()
+    if (is.null(where) || variable %in% never) return()
+    used <<- c(used, variable)
     if (identical(where, globalenv()) || is_attached_data(where)) {
       if (variable %in% names(globals)) return()
       globals[variable] <<- list(NULL)   # first, since functions call each other
@@ -74,35 +79,117 @@ collect <- function(f, name) {
       copy <- copy_of(where)
       if (exists(variable, copy, inherits = FALSE)) return()
       assign(variable, NULL, copy)
-      value <- tryCatch(get(variable, where), error = function(e) where)   # an argument that was not given has no value
-      if (identical(value, where)) rm(list = variable, envir = copy)
+      value <- tryCatch(get(variable, where), error = function(e) where)
+      if (is_not_given(variable, where)) assign(variable, quote(expr = ), copy)
+      else if (identical(value, where)) rm(list = variable, envir = copy)
       else assign(variable, adapted(value, variable), copy)
     }
   }
+  # They stay as they are, so that substitute() finds the expressions. Of functions among them the globals are sent.
+  add_dots <- function(from) {
+    where <- where_is("...", from)
+    if (is.null(where) || is_top(where) || exists("...", copy <- copy_of(where), inherits = FALSE)) return()
+    dots <- elements_of_dots(where)
+    assign("...", if (length(dots)) get("...", where) else quote(expr = ), copy)
+    for (i in seq_along(dots)) {
+      label <- if (nzchar(names(dots)[i])) names(dots)[i] else paste0("..", i)
+      if ("value" %in% names(dots[[i]])) adapted(dots[[i]]$value, label)
+      else if (is.call(dots[[i]]$code)) function_of(as.function(list(dots[[i]]$code), envir = globalenv()), label)
+    }
+  }
   adapted <- function(value, label) {
-    if (is.function(value)) return(if (is.primitive(value)) value else function_of(value))
+    if (is.function(value)) return(if (is.primitive(value)) value else function_of(value, label))
     if (is.list(value) && holds_functions(value)) return(change_elements(value, adapted, label = label))
     data[[length(data) + 1L]] <<- list(label = label, value = value)
     value
   }
-  function_of <- function(g) {
+  function_of <- function(g, label, variables = variables_of(g)) {
     made_in <- environment(g)
-    if (isNamespace(made_in)) return(g)
+    if (isNamespace(made_in) || isS4(g)) return(g)
+    if (holds_pointer(body(g))) refuse_compiled(label)
     copy <- as.function(c(formals(g), list(body(g))), envir = copy_of(made_in))
     attributes(copy) <- attributes(g)[setdiff(names(attributes(g)), "srcref")]
-    for (variable in variables_of(g)) {
+    for (variable in variables) {
       add(variable, made_in)
       # methods for its generics, typed in the global environment
       for (method in methods[startsWith(methods, paste0(variable, "."))])
         if (is.function(globalenv()[[method]])) add(method, globalenv())
     }
+    for (variable in functions_by_name(g)) {
+      where <- where_is(variable, made_in)
+      if (!is.null(where) && is_of_session(where)) add(variable, made_in)
+    }
+    if (uses_dots(g)) add_dots(made_in)
     copy
   }
-  sent <- function_of(f)
+  sent <- function_of(f, name, variables)
+  for (variable in named) {
+    where <- Find(function(e) !is.null(where_is(variable, e)), list(environment(f), caller))
+    if (is.null(where)) raise("usage", paste0("globals: there is no object ", variable))
+    add(variable, where)
+  }
+  classes <- classes_needed(c(list(f), globals, constants, lapply(data, `[[`, "value")), used)
+  for (object in classes) {
+    globals[object] <- list(globalenv()[[object]])
+    for (g in functions_of_class(globals[[object]])) function_of(g, object)
+  }
   list(`function` = sent, globals = globals,
        packages = setdiff(packages, c("base", "methods", "datasets", "utils", "grDevices", "graphics", "stats")),
        data = data, copies = lapply(copies, `[[`, 2L))
 }
+
+# Whether a variable is an argument that was not given, and has no default.
+is_not_given <- function(variable, e) {
+  value <- as.list(e, all.names = TRUE)[variable]
+  identical(value[[1L]], quote(expr = ))
+}
+
+# Of the `...` that an environment has: list(value = ) of each, or list(code = ) where it can't be evaluated alone, such
+# as a condition of subset().
+elements_of_dots <- function(e) {
+  codes <- as.list(eval(quote(substitute(alist(...))), e))[-1L]
+  found <- lapply(seq_along(codes), function(i)
+    tryCatch(list(value = eval(call("...elt", i), e)), error = function(failed) list(code = codes[[i]])))
+  stats::setNames(found, if (is.null(names(codes))) character(length(codes)) else names(codes))
+}
+
+# Whether a function refers to the `...` of a function around it.
+uses_dots <- function(f) {
+  look <- function(e) {
+    if (is.name(e)) return(grepl("^[.][.]([.]|[0-9]+)$", as.character(e)))
+    if (is.pairlist(e)) return(any(vapply(as.list(e), look, NA)))
+    if (!is.call(e)) return(FALSE)
+    if (identical(e[[1L]], quote(`function`)) && "..." %in% names(e[[2L]])) return(FALSE)
+    if (is.name(e[[1L]]) && as.character(e[[1L]]) %in% c("...length", "...elt", "...names")) return(TRUE)
+    any(vapply(as.list(e), look, NA))
+  }
+  !"..." %in% names(formals(f)) && (look(body(f)) || look(formals(f)))
+}
+
+# Functions that are named by a text: do.call("fit", list(x)), sapply(x, "fit").
+functions_by_name <- function(f) {
+  found <- character()
+  takers <- c("do.call", "match.fun", "get", "get0", "match.arg", "Map", "Reduce", "Filter", "lapply", "sapply",
+              "vapply", "mapply", "apply", "tapply", "outer", "replicate", "aggregate", "by")
+  walk <- function(e) {
+    if (is.call(e) && is.name(e[[1L]]) && as.character(e[[1L]]) %in% takers)
+      found <<- c(found, unlist(Filter(function(x) is.character(x) && length(x) == 1L, as.list(e)[-1L])))
+    if (is.call(e)) for (part in as.list(e)) if (!missing(part)) walk(part)
+  }
+  walk(body(f))
+  sort(unique(found[nzchar(found)]))
+}
+
+# Functions of Rcpp::sourceCpp() and cppFunction() call an address in this process.
+holds_pointer <- function(e) {
+  typeof(e) == "externalptr" || inherits(e, "NativeSymbolInfo") ||
+    is.call(e) && any(vapply(as.list(e), function(part) !missing(part) && holds_pointer(part), NA))
+}
+
+refuse_compiled <- function(label)
+  refuse(label, "compiled code (of Rcpp::sourceCpp() or cppFunction()), which lives in this session only",
+         paste("Put the simulation into a script that calls Rcpp::sourceCpp(\"code.cpp\"), and run it:",
+               "sim_run(\"script.R\", function_name = \"simulate\", include = \"code.cpp\"). Or make a package of it."))
 
 # A list of the same attributes, whose elements were given to a function.
 change_elements <- function(x, change, ...) {
@@ -172,6 +259,8 @@ is_attached_data <- function(e) {
     !startsWith(name, "package:")
 }
 
+is_of_session <- function(e) identical(e, globalenv()) || !is_top(e) || is_attached_data(e)
+
 package_of <- function(e) {
   name <- if (isNamespace(e)) getNamespaceName(e) else attr(e, "name")
   if (is.null(name)) return(character())
@@ -194,6 +283,9 @@ check_sendable <- function(x, label, max_mb) {
       refuse(label, "a connection, which lives in this session only", "Open it in the simulation.")
     if (inherits(x, "python.builtin.object"))
       refuse(label, "a Python object, which lives in this session only", "Import it in the simulation.")
+    if (methods::is(x, "envRefClass"))
+      refuse(label, "a reference object, which one replication would change for the next",
+             "Make it in the simulation: Class$new(...).")
     if (kind %in% c("externalptr", "weakref"))
       refuse(label, "an external pointer, which lives in this session only", "Make the object in the simulation.")
     if (kind == "environment") {
@@ -235,6 +327,7 @@ refuse <- function(label, what, hint) raise("simulation", paste0(label, " is ", 
 fingerprint <- function(found, packages, constants) {
   seen <- list()
   of <- function(x) {
+    if (isS4(x) && !is.null(code <- code_of_class(x))) return(code)
     if (is.function(x)) return(c("function", code_of(x), in_environment(environment(x))))
     if (is.list(x) && holds_functions(x))
       return(c("list", unlist(Map(function(n, v) c(n, of(v)), names(x) %||% seq_along(x), unclass(x)))))
@@ -244,11 +337,18 @@ fingerprint <- function(found, packages, constants) {
     if (is.null(e) || is_top(e)) return(package_or_global(e))
     for (i in seq_along(seen)) if (identical(seen[[i]], e)) return(c("again", i))
     seen[[length(seen) + 1L]] <<- e
-    names <- sort(ls(e, all.names = TRUE), method = "radix")
-    c("environment", unlist(lapply(names, function(n) c(n, of(e[[n]])))), in_environment(parent.env(e)))
+    names <- Filter(function(n) n == "..." || !is_not_given(n, e), sort(ls(e, all.names = TRUE), method = "radix"))
+    c("environment", unlist(lapply(names, function(n) c(n, if (n == "...") of_dots(e) else of(e[[n]])))),
+      in_environment(parent.env(e)))
+  }
+  of_dots <- function(e) {
+    dots <- elements_of_dots(e)
+    unlist(Map(function(n, given) c(n, if ("value" %in% names(given)) of(given$value) else deparse(given$code)),
+               names(dots), dots))
   }
   each <- function(values) {
-    unlist(lapply(sort(as.character(names(values)), method = "radix"), function(n) c(n, of(values[[n]]))))
+    unlist(lapply(sort(as.character(names(values)), method = "radix"), function(n)
+      c(n, if (startsWith(n, ".__T__")) code_of_methods(values[[n]]) else of(values[[n]]))))
   }
   paste(c(of(found[["function"]]), "globals", each(found$globals), "packages", packages, "constants", each(constants)),
         collapse = "\n")

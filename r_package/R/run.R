@@ -24,6 +24,8 @@
 #' @param include `[character]` paths, relative to the script, of files and folders that are copied with it.
 #' @param constants `[named list]` further arguments of the function, the same in every replication; they are sent once.
 #' @param packages `[character]` names of packages to attach, in addition to those that the function is found to use.
+#' @param globals `[character]` names of objects to send, in addition to those that the function is found to use: what
+#'   is called by a name that only a variable holds, as in `do.call(method, list(x))`.
 #' @param results_file `[character(1)]` name of the file that a whole script writes into its output folder. Its rows
 #'   become the results: CSV or another table with a header, JSON, .rds, .RData or numbers. Or a pattern with `*`, `?` and
 #'   placeholders: `"results/out_{n}_{replication}.csv"`.
@@ -50,7 +52,8 @@
 #' @param keep_files `[logical(1)]` keep the files that a function writes into its working directory, see
 #'   [sim_artifacts()]. Files of scripts and programs are always kept.
 #' @param fresh `[logical(1)]` compute all replications, also those that an earlier run in the same store has.
-#' @param name `[character(1)]` a name by which the run can be found; several runs may have the same.
+#' @param name `[character(1)]` a name by which the run can be found; several runs may have the same. Of `sim_column()`: the name
+#'   of a column of the design.
 #' @param note `[character(1)]` a note on the run; [sim_note()] changes it.
 #' @param detach `[logical(1)]` return at once. The run continues in the background, also after R has ended;
 #'   [sim_watch()] follows it.
@@ -77,11 +80,12 @@
 #' summary(run)
 #' @export
 sim_run <- function(simulation, design = NULL, replications = NULL, seed = NULL, function_name = NULL, args = NULL,
-                    include = NULL, constants = list(), packages = character(), results_file = NULL, inputs = NULL,
-                    env = NULL, common = NULL, store = NULL, backend = NULL, workers = NULL, cores = NULL,
+                    include = NULL, constants = list(), packages = character(), globals = character(),
+                    results_file = NULL, inputs = NULL, env = NULL, common = NULL, store = NULL, backend = NULL,
+                    workers = NULL, cores = NULL,
                     on_error = NULL, replication_timeout = NULL, retries = NULL, keep_files = FALSE, fresh = FALSE,
                     name = NULL, note = NULL, detach = FALSE) {
-  simulation <- as_simulation(simulation, substitute(simulation), constants, packages)
+  simulation <- as_simulation(simulation, substitute(simulation), constants, packages, globals, parent.frame())
   suspendInterrupts({   # what has begun is followed, and stopped in good order
     made <- bridge("run",
       simulation = simulation, design = as_columns(design), replications = replications, seed = seed,
@@ -104,7 +108,6 @@ sim_run <- function(simulation, design = NULL, replications = NULL, seed = NULL,
 }
 
 #' @rdname sim_run
-#' @param name `[character(1)]` the name of a column of the design.
 #' @export
 sim_column <- function(name) structure(name, class = "simferry_column")
 
@@ -113,14 +116,15 @@ replications_shown <- function(n) {
 }
 
 # A path stays one. A function is written down for the workers, under the name that the user called it by.
-as_simulation <- function(simulation, expression, constants, packages) {
+as_simulation <- function(simulation, expression, constants, packages, globals, caller) {
   if (!is.function(simulation)) {
-    if (length(constants) || length(packages))
-      raise("usage", "constants and packages go with a function",
+    if (length(constants) || length(packages) || length(globals))
+      raise("usage", "constants, packages and globals go with a function",
             "A script can define its own objects, and call library().")
     return(simulation)
   }
-  write_function(simulation, if (is.name(expression)) as.character(expression) else "simulation", constants, packages)
+  write_function(simulation, if (is.name(expression)) as.character(expression) else "simulation", constants, packages,
+                 globals, caller)
 }
 
 #' Forecast what a run computes and how long it takes
@@ -152,10 +156,11 @@ as_simulation <- function(simulation, expression, constants, packages) {
 #' }
 #' @export
 sim_plan <- function(simulation, design = NULL, replications = NULL, seed = NULL, function_name = NULL, args = NULL,
-                     include = NULL, constants = list(), packages = character(), results_file = NULL, inputs = NULL,
-                     env = NULL, common = NULL, store = NULL, backend = NULL, workers = NULL, cores = NULL,
+                     include = NULL, constants = list(), packages = character(), globals = character(),
+                     results_file = NULL, inputs = NULL, env = NULL, common = NULL, store = NULL, backend = NULL,
+                     workers = NULL, cores = NULL,
                      pilot = TRUE, deadline = NULL, budget = NULL, refresh_prices = FALSE) {
-  simulation <- as_simulation(simulation, substitute(simulation), constants, packages)
+  simulation <- as_simulation(simulation, substitute(simulation), constants, packages, globals, parent.frame())
   structure(class = "simferry_forecast", bridge("plan",
     simulation = simulation, design = as_columns(design), replications = replications, seed = seed,
     function_name = function_name, args = args, include = include, results_file = results_file, inputs = inputs,

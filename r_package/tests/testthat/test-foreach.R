@@ -312,3 +312,86 @@ test_that("tasks of iterations draw from streams of their own, and their set.see
   replayed <- suppressMessages(sim_replay(sim_list(store)$folder, 1, 3))
   expect_equal(suppressWarnings(as.numeric(unlist(replayed)))[1:11], unname(two[3, ]), tolerance = 1e-13)
 })
+
+test_that("`...` of the function around a loop reaches the functions that its body calls", {
+  expect_as_sequential({
+    f <- function(...) {
+      g <- function(i) list(sum(i, ...), ..1, ...length(), ...elt(2))
+      foreach(i = 1:3) %dopar% g(i)
+    }
+    f(5, 6)
+  })
+  expect_as_sequential({   # each function has that of the function in which it was made
+    outer <- function(...) {
+      h <- function(i) sum(i, ...)
+      inner <- function(j, ...) foreach(i = 1:2) %dopar% c(h(i), sum(...))
+      inner(1, 100)
+    }
+    outer(1, 2)
+  })
+  expect_as_sequential({
+    f <- function(m, ...) {
+      g <- function(i) m[i, ...]
+      foreach(i = 1:2) %dopar% g(i)
+    }
+    list(f(matrix(1:6, 2), ), f(1:3))
+  })
+  expect_as_sequential({   # nargs() and missing() of a local function
+    f <- function(...) {
+      g <- function(a, ...) c(missing(a), missing(...), nargs())
+      foreach(i = 1) %dopar% g(, ...)
+    }
+    list(f(5, 6), f())
+  })
+  expect_as_sequential({   # an expression that can't be evaluated alone; a call that is data
+    f <- function(d, ...) {
+      s <- function(i) list(subset(d, ...), i)
+      foreach(i = 1:2) %dopar% s(i)
+    }
+    f(data.frame(a = 1:3), a > 1)
+  })
+  expect_as_sequential({
+    f <- function(...) {
+      g <- function(i) list(...)
+      foreach(i = 1:2) %dopar% g(i)
+    }
+    f(quote(a + b), as.name("z"))
+  })
+  at_console(list(k = 3), expect_as_sequential({
+    f <- function(...) {
+      g <- function(i) sapply(i, ...)
+      foreach(i = 1:2) %dopar% g(i)
+    }
+    f(eval(quote(function(v) v * k), globalenv()))
+  }))
+})
+
+test_that("plyr's functions give in parallel what they give in turn", {
+  needs_python()
+  skip_if_not_installed("plyr")
+  d <- data.frame(g = c(1, 1, 2), v = 1:3)
+  for (parallel in c(FALSE, TRUE)) {
+    found <- at_console(list(kk = 100), with_loops(list(
+      plyr::llply(1:3, function(v, p) v^p, p = 2, .parallel = parallel),
+      plyr::ddply(d, "g", plyr::summarise, m = mean(v) + kk, .parallel = parallel),
+      plyr::ddply(d, "g", transform, share = v / sum(v), .parallel = parallel)
+    )))
+    if (parallel) expect_identical(found, in_turn) else in_turn <- found
+  }
+})
+
+test_that("a helper keeps its own variables where the function around the loop has others of these names", {
+  at_console(list(x = 1, helper = typed("function() x")), expect_as_sequential({
+    f <- function(x) foreach(i = 1) %dopar% c(helper(), x)
+    f(10)
+  }))
+  expect_as_sequential({
+    outer <- function() {
+      x <- 1
+      h <- function() x
+      inner <- function(x) foreach(i = 1) %dopar% c(h(), x)
+      inner(10)
+    }
+    outer()
+  })
+})

@@ -112,3 +112,40 @@ test_that("constants need names, packages have to be there", {
   expect_error(write_function(draws, "f", packages = "no.such.package"), "not installed",
                class = "simferry_error_simulation")
 })
+
+test_that("what is called by a name is sent: a text in the code, or one of `globals`", {
+  at_console(list(half = typed("function(n) n / two"), two = 2), {
+    by <- typed("function(n, method) do.call(method, list(n))")
+    expect_null(names(found_in(by)$globals))
+    expect_setequal(names(collect(by, "by", named = "half")$globals), c("half", "two"))
+    expect_setequal(names(found_in(typed("function(n) do.call('half', list(n))"))$globals), c("half", "two"))
+    expect_null(names(found_in(typed("function(n) paste('half', n)"))$globals))
+    needs_python()
+    run <- quiet_run(by, sim_grid(n = c(1, 5), method = "half"), replications = 1, seed = 1, globals = "half")
+    expect_equal(sim_results(run)$value, c(0.5, 2.5))
+    wrong <- error_of(sim_plan(by, sim_grid(n = 1, method = "half"), 1, globals = "hafl"))
+    expect_match(conditionMessage(wrong), "globals: there is no object hafl")
+  })
+})
+
+test_that("a function keeps the `...` of the function in which it was made", {
+  make <- typed("function(...) function(n) sum(n, ...)")
+  sent <- found_in(make(10, 20))$`function`
+  expect_equal(sent(1), 31)
+  needs_python()
+  of <- function(...) write_function(make(...), "f")$fingerprint
+  expect_equal(of(1), of(1))
+  expect_false(of(1) == of(2))
+})
+
+test_that("compiled functions of the session are refused by name", {
+  skip_if_not_installed("Rcpp")
+  Rcpp::cppFunction("double twice(double x) { return 2 * x; }", env = globalenv())
+  on.exit(rm("twice", envir = globalenv()))
+  wrong <- error_of(found_in(typed("function(n) twice(n)")))
+  expect_s3_class(wrong, "simferry_error_simulation")
+  expect_match(conditionMessage(wrong), "twice is compiled code .*Rcpp::sourceCpp")
+  expect_match(conditionMessage(wrong), "include = ", fixed = TRUE)
+  with_loops(expect_match(conditionMessage(error_of(foreach::`%dopar%`(foreach::foreach(i = 1), twice(i)))),
+                          "twice is compiled code"))
+})

@@ -1,0 +1,57 @@
+# S4 classes, generics and methods of the session, and its reference classes: what the global environment holds of them.
+#
+# They are sent together, as one's methods may need any other, and only where a function needs them. The worker makes
+# them known as R does with a workspace that it restores, see methods::cacheMetaData().
+
+# Names of the objects to send; none where nothing of `objects` (functions and data) or among the names `used` needs
+# one.
+classes_needed <- function(objects, used) {
+  kept <- ls(globalenv(), all.names = TRUE)
+  classes <- kept[startsWith(kept, ".__C__")]
+  tables <- kept[startsWith(kept, ".__T__")]
+  if (!length(classes) && !length(tables)) return(character())
+  ours <- Filter(function(name) isS4(globalenv()[[name]]) && is.function(globalenv()[[name]]), kept)
+  generics <- sub("^[.]__T__(.*):[^:]*$", "\\1", tables)
+  generics <- c(generics, if ("show" %in% generics) "print")
+  needed <- any(ours %in% used) || any(vapply(objects, names_class, NA, sub("^[.]__C__", "", classes))) ||
+    any(generics %in% used) && any(vapply(objects, is_of_class, NA))
+  if (needed) c(classes, tables, ours) else character()
+}
+
+# Whether a function's code has the name of a class, as in new("Circle").
+names_class <- function(f, classes) {
+  look <- function(e) {
+    if (is.character(e)) return(any(e %in% classes))
+    is.call(e) && any(vapply(as.list(e), function(part) !missing(part) && look(part), NA))
+  }
+  is.function(f) && !is.primitive(f) && look(body(f))
+}
+
+is_of_class <- function(x) {
+  isS4(x) && identical(attr(class(x), "package"), ".GlobalEnv") ||
+    is.list(x) && any(vapply(unclass(x), is_of_class, NA))
+}
+
+# The functions in a class, a table of methods or a generic: each may use variables of the global environment.
+functions_of_class <- function(x) {
+  found <- if (methods::is(x, "refClassRepresentation")) c(as.list(x@refMethods), x@validity)
+    else if (methods::is(x, "classRepresentation")) list(x@validity)
+    else if (is.environment(x) && !isS4(x)) as.list(x)
+  lapply(Filter(is.function, found), function(f) as.function(c(formals(f), list(body(f))), envir = environment(f)))
+}
+
+# Text for the fingerprint; NULL of an object that is data.
+code_of_class <- function(x) {
+  if (is.function(x)) return(c("S4", class(x), code_of(x)))
+  if (!methods::is(x, "classRepresentation")) return(NULL)
+  slots <- unlist(methods::getSlots(x))
+  parts <- if (methods::is(x, "refClassRepresentation")) code_of_methods(as.environment(x@refMethods))
+    else bridge("hash", bytes = serialize(x@prototype, NULL, xdr = TRUE, version = 2L))
+  c("S4", x@className, names(slots), slots, names(x@contains), as.character(x@virtual),
+    if (is.function(x@validity)) code_of(x@validity), parts)
+}
+
+code_of_methods <- function(table) {
+  unlist(lapply(sort(ls(table, all.names = TRUE), method = "radix"), function(name)
+    c(name, if (is.function(table[[name]])) code_of(table[[name]]))))
+}

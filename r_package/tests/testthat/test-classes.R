@@ -1,0 +1,88 @@
+# Classes of the global environment, as at the console; gone afterwards.
+with_classes <- function(code, run) {
+  before <- ls(globalenv(), all.names = TRUE)
+  on.exit({
+    made <- setdiff(ls(globalenv(), all.names = TRUE), before)
+    for (name in grep("^[.]__C__", made, value = TRUE)) suppressWarnings(methods::removeClass(substring(name, 7),
+                                                                                             where = globalenv()))
+    rm(list = intersect(made, ls(globalenv(), all.names = TRUE)), envir = globalenv())
+  })
+  eval(code, globalenv())
+  force(run)
+}
+
+value_of <- function(f) sim_results(quiet_run(f, sim_grid(n = 2), replications = 1, seed = 1))[-(1:3)]
+
+shapes <- quote({
+  setClass("Shape", representation("VIRTUAL"))
+  setClass("Circle", contains = "Shape", representation(r = "numeric"))
+  setValidity("Circle", function(object) if (object@r < limit) "negative" else TRUE)
+  limit <- 0
+  pie <- 3
+  setGeneric("area", function(s, ...) standardGeneric("area"), where = globalenv())
+  setMethod("area", "Circle", function(s, ...) pie * s@r^2)
+  setMethod("show", "Circle", function(object) cat("a circle\n"))
+  setMethod("+", signature("Circle", "Circle"), function(e1, e2) new("Circle", r = e1@r + e2@r))
+  setMethod("length", "Circle", function(x) 77L)
+  setMethod("summary", "Circle", function(object, ...) 5)
+  setClassUnion("NumberOrText", c("numeric", "character"))
+  setClass("Holder", representation(v = "NumberOrText"))
+  Disc <- setClass("Disc", contains = "Circle")
+  round_one <- new("Circle", r = 5)
+})
+
+test_that("classes, generics, methods and validity of the session work", {
+  needs_python()
+  with_classes(shapes, {
+    all_of_it <- typed("function(n) {
+      one <- new('Circle', r = n)
+      c(area = area(one + one), length = length(one), summary = summary(one), holder = new('Holder', v = 3)@v,
+        disc = area(Disc(r = 1)), shown = identical(utils::capture.output(print(one)), 'a circle'),
+        refused = inherits(try(new('Circle', r = -1), silent = TRUE), 'try-error'))
+    }")
+    expect_equal(unlist(value_of(all_of_it)),
+                 c(area = 48, length = 77, summary = 5, holder = 3, disc = 3, shown = 1, refused = 1))
+    expect_equal(value_of(typed("function(n) n + length(round_one)"))$value, 79)   # an object that is data
+    expect_equal(unlist(with_loops(foreach::`%dopar%`(foreach::foreach(i = 1:2), area(new("Circle", r = i))))),
+                 c(3, 12))
+  })
+})
+
+test_that("methods are a part of the fingerprint, and classes of the session that are not used are none", {
+  needs_python()
+  with_classes(shapes, {
+    of <- function(text) write_function(typed(text), "f")$fingerprint
+    uses <- "function(n) area(new('Circle', r = n))"
+    before <- of(uses)
+    expect_equal(of(uses), before)
+    plain <- of("function(n) n + 1")
+    eval(quote(setMethod("area", "Circle", function(s, ...) 4 * s@r^2)), globalenv())
+    expect_false(of(uses) == before)
+    expect_equal(of("function(n) n + 1"), plain)
+    expect_named(collect(typed("function(n) round_one@r"), "f")$globals, "round_one")
+  })
+})
+
+test_that("reference classes work, and an object that replications would share is refused by name", {
+  needs_python()
+  with_classes(quote({
+    rate <- 3
+    Account <- setRefClass("Account", fields = list(balance = "numeric"), methods = list(
+      deposit = function(v) balance <<- balance + v * rate))
+    Saving <- setRefClass("Saving", contains = "Account", methods = list(deposit = function(v) {
+      callSuper(v)
+      balance <<- balance + 1
+    }))
+    mine <- Account$new(balance = 1)
+  }), {
+    expect_equal(unname(unlist(value_of(typed("function(n) {
+      a <- Account$new(balance = n)
+      a$deposit(2)
+      b <- Saving$new(balance = 1)
+      b$deposit(1)
+      c(a$balance, b$balance, a$copy()$balance)
+    }")))), c(8, 5, 8))
+    expect_match(conditionMessage(error_of(quiet_run(typed("function(n) mine$deposit(n)"), sim_grid(n = 1), 1))),
+                 "mine is a reference object")
+  })
+})

@@ -66,6 +66,7 @@ test_that("methods are a part of the fingerprint, and classes of the session tha
 test_that("reference classes work, and an object that replications would share is refused by name", {
   needs_python()
   with_classes(quote({
+    # nolint start: object_name_linter.
     rate <- 3
     Account <- setRefClass("Account", fields = list(balance = "numeric"), methods = list(
       deposit = function(v) balance <<- balance + v * rate))
@@ -73,6 +74,7 @@ test_that("reference classes work, and an object that replications would share i
       callSuper(v)
       balance <<- balance + 1
     }))
+    # nolint end
     mine <- Account$new(balance = 1)
   }), {
     expect_equal(unname(unlist(value_of(typed("function(n) {

@@ -14,7 +14,9 @@ from simferry.worker import blocks
 
 
 def column(values) -> blocks.Column:
-    """A column from a list: of doubles, integers, logicals or strings; None is NA."""
+    """A column from a list: of doubles, integers, logicals or strings; None is NA. One that is a column already stays it."""
+    if isinstance(values, blocks.Column):
+        return values
     kind = next((type(v) for v in values if v is not None), bool)
     if kind is str:
         return blocks.strings(values)

@@ -215,6 +215,33 @@ sim_replay <- function(run, condition, replication, store = NULL) {
 sim_artifacts <- function(run, condition = NULL, replication = NULL, pattern = NULL, folder = NULL, store = NULL)
   ask("artifacts", run, store, condition = condition, replication = replication, pattern = pattern, folder = folder)
 
+#' What replications returned whole
+#'
+#' Values that are not, or not whole, rows of [sim_results()], such as fitted models and nested lists, of all
+#' replications at once.
+#'
+#' @inheritParams verbs
+#' @param trust `[logical(1)]` also read files that could run code, whoever wrote them: those that hold functions, calls
+#'   or environments, as fitted models do, and those of Python. Without it they are read only where your local backend
+#'   wrote them, in a folder of this machine. All others are read without running code.
+#' @return A data frame (a tibble where the package tibble is loaded) with a row for each replication with such a value:
+#'   `condition`, `replication`, the parameters, and `value`, a list.
+#' @section Errors: `simferry_error_run_not_found`: there is no such run; the nearest ones are named.
+#'   `simferry_error_usage`: a value can't be read without `trust = TRUE`, or the run is of a script or a command.
+#' @examplesIf simferry:::python_is_there()
+#' fit <- function(n) lm(y ~ x, data.frame(x = 1:n, y = rnorm(n)))
+#' run <- sim_run(fit, sim_grid(n = c(10, 20)), replications = 2, seed = 1, store = tempfile())
+#' fits <- sim_values(run)
+#' lapply(fits$value, coef)
+#' @export
+sim_values <- function(run, trust = FALSE, store = NULL) {
+  found <- ask("values", run, store, trust = trust)
+  for (i in which(!is.na(found$file))) found$values[[i]] <- readRDS(found$file[[i]])
+  name <- if ("value" %in% names(found$table)) "value_result" else "value"
+  found$table[[name]] <- found$values
+  as_table(found$table)
+}
+
 #' The runs of a store
 #'
 #' @inheritParams verbs

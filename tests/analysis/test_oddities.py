@@ -35,9 +35,21 @@ def test_replications_without_a_row(tmp_path, look):
 
 def test_objects_are_said_to_be_kept(tmp_path):
     run = made(tmp_path, R["object"])
-    with pytest.warns(UserWarning, match="100 replications .* an object, .*The first is condition 1, replication 1"):
+    with pytest.warns(
+        UserWarning,
+        match=r"all replications of run \S+ \(100\) returned objects, .* condition 1, replication 1, is a list",
+    ):
         assert len(run.results()) == 0
+    with pytest.warns(UserWarning, match=r"run\.values\(\) in Python and sim_values\(run\) in R gather them"):
+        assert run.summary()["replications"].tolist() == [0, 0]
     assert [path.name for path in run.artifacts(1, 1)] == ["value.rds"]
+
+
+def test_whole_numbers_beyond_64_bits_are_said_to_be_text(tmp_path):
+    run = sf.run(lambda: {"big": 3**50, "fits": 2**62 + 1}, replications=2, seed=1, store=tmp_path)
+    with pytest.warns(UserWarning, match="output big of run .* beyond 64 bits: it is text, with all digits"):
+        frame = run.results()
+    assert frame["big"].tolist() == [str(3**50)] * 2 and frame["fits"].tolist() == [2**62 + 1] * 2
 
 
 def test_text_among_numbers(tmp_path):

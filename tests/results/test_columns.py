@@ -1,14 +1,20 @@
 """Columns of all blocks as one: no bit of a double changes, kinds are widened without loss."""
 
+import contextlib
+import datetime as dt
 import math
 
 import numpy as np
+import pandas as pd
 import pyarrow.parquet as pq
 import simferry as sf
 from common import bits
 from hand_made import NA, outputs_of, pairs, values
+from simferry.results.columns import wrong_form
 from simferry.results.table import as_pandas, table
-from simferry.worker import blocks
+from simferry.worker import blocks, forms, frames
+from simferry.worker.rows import results_table
+from sweeps import write
 
 DOUBLES = [1 / 3, NA, math.nan, math.inf, -math.inf, -0.0, 5e-324, 0.1 + 0.2]
 
@@ -78,3 +84,67 @@ def test_strings_that_are_no_utf_8_are_shown_with_their_bytes(hand_made):
     block.table("results").columns["s"] = blocks.Column("string", np.array([4, 1], dtype="<i4"), b"caf\xe9b")
     path.write_bytes(blocks.encode(block))
     assert values(table(made.run), "s") == ["caf\\xe9", "b"]
+
+
+R = """
+simulate <- function(n) list(
+  f = factor(c("hi", "lo")[1 + n %% 2], c("lo", "hi")), own = factor(letters[n]), day = as.Date("2026-01-31") + n,
+  at = as.POSIXct(1.25 + n, origin = "1970-01-01", tz = "Europe/Berlin"), lt = strptime("2026-05-01", "%Y-%m-%d", tz = "UTC"),
+  took = as.difftime(n / 3, units = if (n == 1) "mins" else "secs"),
+  maybe = if (n == 1) NA else as.Date("2026-01-31"), kind = if (n == 1) as.Date("2026-01-31") else "never")
+"""
+
+
+def test_classes_of_r_keep_their_kind(tmp_path):
+    run = sf.run(write(tmp_path, "s.R", R), {"n": [1, 2]}, replications=2, seed=1, store=tmp_path / "runs")
+    rows, frame = run.results_table(), run.results()
+    assert rows["f"].combine_chunks().dictionary.to_pylist() == ["lo", "hi"] and rows["f"].to_pylist() == [
+        "lo",
+        "lo",
+        "hi",
+        "hi",
+    ]
+    assert rows["own"].combine_chunks().dictionary.to_pylist() == ["a", "b"]
+    assert [str(v) for v in rows["day"].to_pylist()[1:3]] == ["2026-02-01", "2026-02-02"]
+    assert str(rows["at"].type) == "timestamp[us, tz=Europe/Berlin]"
+    assert (
+        frame["at"][0] == pd.Timestamp("1970-01-01 00:00:02.25", tz="UTC")
+        and str(frame["lt"][0]) == "2026-05-01 00:00:00+00:00"
+    )
+    assert rows["took"].to_pylist() == [20, 20, 2 / 3, 2 / 3] and frame["took"][0] == pd.Timedelta("20 s")
+    assert [None if v is None else str(v) for v in rows["maybe"].to_pylist()] == [
+        None,
+        None,
+        "2026-01-31",
+        "2026-01-31",
+    ]
+    assert rows["kind"].to_pylist() == ["2026-01-31", "2026-01-31", "never", "never"]
+    summary = run.summary()
+    assert summary["output"].tolist() == ["took"] * 2 and summary["mean"].tolist() == [20, 2 / 3]
+
+
+def test_forms_of_several_blocks_are_as_of_one(hand_made):
+    made = hand_made(sf.grid(n=[1, 2]), replications=1)
+    days, labels = [dt.date(2026, 1, 1), dt.date(2026, 1, 2)], [["b"], ["a"]]
+    for c in (1, 2):
+        columns = {
+            "f": forms.column_of(frames.labels([0], labels[c - 1], False)), "whole": forms.column_of([2**60 if c == 1 else 3.0]),
+            "half": forms.column_of([2**60 if c == 1 else 0.5]), f"only{c}": forms.column_of([days[c - 1]]),
+                f"f{c}": forms.column_of(frames.labels([0], ["x"], True)),
+        }  # fmt: skip
+        made.add(pairs(c, [1]), [{"condition": [c], "replication": [1], **columns}])
+    for out in (table(made.run), table(made.run)):  # the second is read from the cache
+        assert out["f"].to_pylist() == ["b", "a"] and out["f"].combine_chunks().dictionary.to_pylist() == ["a", "b"]
+        assert out["whole"].to_pylist() == [2**60, 3] and out["half"].to_pylist() == [2.0**60, 0.5]
+        assert out["only1"].to_pylist() == [days[0], None] and out["only2"].to_pylist() == [None, days[1]]
+        assert out["f1"].to_pylist() == ["x", None]
+
+
+def test_blocks_whose_columns_cannot_have_their_form_are_damaged(hand_made):
+    for column in (blocks.strings(["x"]), blocks.numbers("double", [1.0])):
+        for form in ("long", "factor", "date", "nonsense"):
+            column.form = form
+            data = blocks.encode(blocks.Block({}, [results_table([1], [1], {"x": column})]))
+            with contextlib.suppress(blocks.DamagedBlock):
+                found = blocks.decode(data).table("results")
+                assert (form, column.kind) == ("date", "double") or wrong_form(found)

@@ -17,14 +17,15 @@ from typing import Any
 
 from ..hints import Face, speaking
 from ..r.serialization import Vector, decode, encode
-from . import designs, images, interrupts, loops, manage, runs  # noqa: F401  for their verbs
+from . import designs, images, interrupts, loops, manage, runs, tables  # noqa: F401  for their verbs
 from .arguments import VERBS, Arguments, check_texts
 from .drivers import become, forget_aws
 from .words import described, warnings_and_notes
 
 # verbs that may take long, and that can be interrupted at any time
 _INTERRUPTIBLE = (
-    "design", "plan", "results", "summary", "errors", "warnings", "artifacts", "diff", "replay", "doctor", "image_build", "image_check",
+    "design", "plan", "results", "summary", "errors", "warnings", "artifacts", "values", "diff", "replay", "doctor", "image_build",
+    "image_check",
     "image_push", "loop_values",
 )  # fmt: skip
 

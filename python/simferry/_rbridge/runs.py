@@ -319,14 +319,6 @@ def logs_leave(_: Arguments) -> None:
 
 
 @verb
-def results(given: Arguments) -> Any:
-    found = open_run(given)
-    table = found.results_table()
-    found._warn_of_oddities(table)
-    return table
-
-
-@verb
 def summary(given: Arguments) -> Any:
     found = open_run(given)
     by = given.get("by")

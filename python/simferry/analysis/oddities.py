@@ -13,6 +13,7 @@ import pyarrow as pa
 from ..hints import Option
 from ..results import same_seeds
 from ..results.collect import done
+from ..results.objects import noted
 from ..store.keys import key_of
 from ..store.run_folder import RunFolder
 from ..words import counted
@@ -36,11 +37,11 @@ def oddities(run: RunFolder, rows: pa.Table) -> list[str]:
             f"{which} of run {run.id} returned the same values in every replication. Does the simulation call set.seed() (or "
             "seed its generator itself)? simferry gives each replication its own stream: leave it out."
         )
-    if run.record.simulation["kind"] == "function" and (gone := without_a_row(run, rows)):
-        condition, replication = gone[0]
+    if run.record.simulation["kind"] == "function":
+        out += kept_whole(run, rows)
+    for name in beyond_64_bits(rows, parameters):
         out.append(
-            f"{len(gone):,} replications of run {run.id} did not fail, but returned no row of the table: NULL (None), "
-            f"or an object, which is kept as an artifact. The first is condition {condition}, replication {replication}"
+            f"output {name} of run {run.id} has whole numbers beyond 64 bits: it is text, with all digits, and has no mean."
         )
     for name, text in texts_among_numbers(rows, parameters).items():
         if text is None:
@@ -52,6 +53,33 @@ def oddities(run: RunFolder, rows: pa.Table) -> list[str]:
             out.append(
                 f"output {name} of run {run.id} is a number in most rows and text in {text.rows:,} (condition {text.condition}, "
                 f"replication {text.replication}: {text.value!r}), so all of it is text and has no mean. Return NA for a missing number."
+            )
+    return out
+
+
+def kept_whole(run: RunFolder, rows: pa.Table) -> list[str]:
+    """Warnings of values that are not, or not whole, in the table."""
+    out, gather = [], "run.values() in Python and sim_values(run) in R gather them"
+    gone, objects = without_a_row(run, rows), noted(rows.schema.metadata)
+    whole = sum(one.replications for one in objects if not one.output)
+    if len(gone) > whole:
+        first = "" if whole else ". The first is condition {}, replication {}".format(*gone[0])
+        out.append(
+            f"{len(gone) - whole:,} replications of run {run.id} did not fail, but returned no row of the table: NULL (None), or "
+            f"nothing in it{first}"
+        )
+    for one in objects:
+        where = f"condition {one.condition}, replication {one.replication}"
+        if one.output:
+            out.append(
+                f"value {one.output!r} of run {run.id} is a {one.kind}, which no column of the table holds, in {one.replications:,} "
+                f"replications (the first is {where}). The other values are in the table, and all are kept whole: {gather}"
+            )
+        else:
+            every = "all" if not rows.num_rows and len(gone) == whole else "some"
+            out.append(
+                f"{every} replications of run {run.id} ({one.replications:,}) returned objects, which have no row in the table and "
+                f"are kept whole (the first, {where}, is a {one.kind}): {gather}"
             )
     return out
 
@@ -180,7 +208,8 @@ def texts_among_numbers(rows: pa.Table, parameters: Collection[str] = ()) -> dic
     """Text outputs of which most values are decimal numbers; None where all are."""
     out: dict[str, Text | None] = {}
     for name in texts(rows):
-        if name in parameters or name == "row_name":
+        kind = rows.schema.field(name).type
+        if name in parameters or name == "row_name" or not (pa.types.is_string(kind) or pa.types.is_large_string(kind)):
             continue
         encoded = rows[name].combine_chunks().dictionary_encode()
         values = encoded.dictionary.to_pylist()
@@ -198,6 +227,20 @@ def texts_among_numbers(rows: pa.Table, parameters: Collection[str] = ()) -> dic
             first = int(among[0])
             condition, replication = (int(rows[key][first].as_py()) for key in ("condition", "replication"))
             out[name] = Text(len(among), condition, replication, rows[name][first].as_py())
+    return out
+
+
+def beyond_64_bits(rows: pa.Table, parameters: Collection[str] = ()) -> list[str]:
+    """Text outputs that are whole numbers, some of which do not fit 64 bits."""
+    out = []
+    for name in rows.column_names[2:]:
+        column = rows[name]
+        if name not in parameters and pa.types.is_string(column.type) and column.null_count < len(column):
+            first = column.drop_null()[0].as_py()
+            if first.lstrip("-").isdecimal() and len(first) > 15:
+                texts = column.drop_null().to_pylist()
+                if all(text.lstrip("-").isdecimal() for text in texts) and max(map(len, texts)) >= 19:
+                    out.append(name)
     return out
 
 

@@ -25,9 +25,12 @@ class Groups(NamedTuple):
 
 
 def texts(rows: pa.Table) -> list[str]:
-    """Outputs that are text."""
-    columns = list(rows.schema)[2:]
-    return [c.name for c in columns if pa.types.is_string(c.type) or pa.types.is_large_string(c.type)]
+    """Outputs that are text, factors, dates or times."""
+    return [c.name for c in list(rows.schema)[2:] if not (_is_number(c.type) or pa.types.is_list(c.type))]
+
+
+def _is_number(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_boolean(kind))
 
 
 def check_keys(by: Any) -> list[str] | None:
@@ -102,7 +105,9 @@ def overlooked(rows: pa.Table, found: Groups) -> list[str]:
     return [
         name
         for name in rows.column_names[2:]
-        if name not in found.keys and _is_like_a_key(_codes(rows[name])[order], several, cell, unit, position, most)
+        if name not in found.keys
+        and not pa.types.is_list(rows[name].type)
+        and _is_like_a_key(_codes(rows[name])[order], several, cell, unit, position, most)
     ]
 
 

@@ -36,7 +36,7 @@ def outputs(run: RunFolder, results: pa.Table) -> pa.Table:
 
 
 def summary(run: RunFolder, collected: Collected, by: Collection[str] | None = None) -> "pd.DataFrame":
-    """A pandas.DataFrame with a row per condition and numeric output (logicals count as 0 and 1).
+    """A pandas.DataFrame with a row per condition and numeric output (logicals count as 0 and 1, durations in seconds).
 
     Columns: condition, the parameters, replications (those with a value), failed, missing (did not fail, but the value is NA,
     NaN or not there), warnings, output, mean, sd, mcse. The MCSE of a mean is sd / sqrt(n) (Morris, White & Crowther 2019,
@@ -87,8 +87,9 @@ def summary(run: RunFolder, collected: Collected, by: Collection[str] | None = N
 
 
 def numeric(rows: pa.Table) -> list[str]:
+    """Outputs that are numbers or logicals; durations count in seconds."""
     text = set(texts(rows))
-    return [name for name in rows.column_names[2:] if name not in text]
+    return [c.name for c in list(rows.schema)[2:] if c.name not in text and not pa.types.is_list(c.type)]
 
 
 def _members(rows: pa.Table, found: Groups) -> Iterator[tuple[dict[str, Any], pa.Table]]:
@@ -160,7 +161,7 @@ def _values(column: pa.ChunkedArray, condition: np.ndarray, conditions: int) -> 
     there = ~column.is_null().to_numpy(zero_copy_only=False)
     if not pa.types.is_floating(column.type):  # null is NA here; a condition of nulls alone has no such column
         there = (np.bincount(condition, there, minlength=conditions) > 0)[condition] | (not there.any())
-    return there, column.cast(pa.float64()).fill_null(np.nan).to_numpy()[there]
+    return there, column.cast(pa.float64(), safe=False).fill_null(np.nan).to_numpy()[there]
 
 
 def _replication_means(cell: np.ndarray, replication: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -30,7 +30,11 @@ _BELOW = (
     *(f"simferry_worker/{part}.py" for part in _OF_PYTHON),
 )
 _IN_R = ("worker.R", "cluster.R", *_BELOW, *(f"simferry_worker/{part}.R" for part in ("stretches", "unsaved", *_PARTS)))
-_IN_PYTHON = ("worker.py", *_BELOW, *(f"simferry_worker/{part}.py" for part in ("first_use", "set_seeds", *_PARTS)))
+_IN_PYTHON = (
+    "worker.py",
+    *_BELOW,
+    *(f"simferry_worker/{part}.py" for part in ("first_use", "forms", "frames", "set_seeds", *_PARTS)),
+)
 # files beside the script: the worker's program, and a folder with its parts
 WORKER_FILES = {"r": _IN_R, "python": _IN_PYTHON, "command": _IN_PYTHON}
 # in an image: the interpreter, and the worker's program

@@ -148,13 +148,21 @@ def read_rds(path: str | Path) -> Any:
     except OSError as error:
         raise UsageError(f"{path} can't be read: {error.strerror}") from None
     try:
+        return from_r(rds_object(data))
+    except ValueError as error:
+        raise UsageError(f"{path} can't be read as an .rds file: {error}") from None
+
+
+def rds_object(data: bytes) -> "serialization.Vector | serialization.Other | None":
+    """The object in the bytes of an .rds file. Raises ValueError."""
+    try:
         for magic, expand in _COMPRESSIONS.items():
             if data.startswith(magic):
                 data = expand(data)
                 break
-        return from_r(serialization.decode_any(data))
-    except (ValueError, OSError, EOFError, zlib.error, lzma.LZMAError) as error:
-        raise UsageError(f"{path} can't be read as an .rds file: {error}") from None
+    except (OSError, EOFError, zlib.error, lzma.LZMAError) as error:
+        raise ValueError(str(error)) from None
+    return serialization.decode_any(data)
 
 
 def replay(root: Path) -> bool:

@@ -10,6 +10,7 @@
 | list                                  | list; with names a dict                                                       |
 | data frame                            | pandas.DataFrame                                                              |
 | factor, Date, POSIXct                 | pandas.Categorical, dates of Arrow, datetimes with a zone                     |
+| difftime                              | pandas.Timedelta, an array of them, a column of timedelta64                   |
 | raw                                   | bytes                                                                         |
 | call, function, environment, S4       | `Other`, with the kind of the object                                          |
 
@@ -26,8 +27,10 @@ import pandas as pd
 import pyarrow as pa
 
 from ..worker.blocks import NA_DOUBLE, NA_INTEGER
+from ..worker.forms import durations
 from .serialization import Other, Vector, vector
 
+_SECONDS = {"secs": 1, "mins": 60, "hours": 3600, "days": 86400, "weeks": 604800}  # of R's units
 _EXACT = 2**53  # doubles hold all whole numbers up to this one
 
 # ---- from R ----
@@ -86,7 +89,10 @@ def _scalars(value: Vector) -> list[Any]:
         return list(value.values.tolist())
     if not value.classes:
         return [pd.NA if v is None else v for v in value.elements()]
-    return [v.item() if isinstance(v, np.generic) else v for v in _column(value)]
+    column = _column(value)
+    if isinstance(column, np.ndarray) and column.dtype.kind == "m":
+        return list(pd.Series(column))
+    return [v.item() if isinstance(v, np.generic) else v for v in column]
 
 
 def _column(value: Vector) -> Any:
@@ -112,6 +118,9 @@ def _column(value: Vector) -> Any:
         ticks[missing] = np.datetime64("NaT")
         zone = next((z for z in value.texts("tzone") if z), "UTC")
         return pd.DatetimeIndex(ticks).tz_localize("UTC").tz_convert(zone).array
+    unit = _SECONDS.get(next(iter(value.texts("units")), None) or "")
+    if "difftime" in classes and value.kind in ("double", "integer") and unit:
+        return durations(np.where(missing, np.nan, value.values.astype("<f8") * unit))
     if value.kind in ("integer", "logical") and missing.any():
         kind = pa.int32() if value.kind == "integer" else pa.bool_()
         return pd.array(pa.array(value.elements(), kind), dtype=pd.ArrowDtype(kind))
@@ -174,7 +183,7 @@ def to_r(value: Any) -> Any:
         return _list(list(value.values()), [str(name) for name in value])
     if isinstance(value, (list, tuple)):
         return _sequence(value)
-    if isinstance(value, (datetime.date, datetime.datetime)):
+    if isinstance(value, (datetime.date, datetime.datetime, datetime.timedelta)):
         return vector(pd.Series([value]))
     if isinstance(value, np.ndarray):
         return _ndarray(value)

@@ -2,7 +2,7 @@
 
 import warnings
 from collections.abc import Container, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pyarrow as pa
@@ -12,8 +12,8 @@ from ..store.keys import BlockName, key_of, of_key
 from ..store.run_folder import RunFolder
 from ..worker import blocks
 from ..worker.blocks import Column
-from . import same_seeds
-from .columns import ARROW_TYPES, KINDS, as_arrow, as_kind, unified
+from . import objects, same_seeds
+from .columns import KINDS, as_arrow, as_table, nothing, unified, widened, wrong_form
 from .outputs import output_columns
 
 _TEXTS = ("message", "call", "traceback")
@@ -24,13 +24,15 @@ class Collected:
     """The tables of a run, sorted by condition and replication, each replication once.
 
     replications: condition, replication, ok, seconds. results: condition, replication and the outputs. failures: condition,
-    replication, message, call, traceback. warnings: condition, replication, message, count.
+    replication, message, call, traceback. warnings: condition, replication, message, count. objects: what was kept whole:
+    condition, replication, output (empty: all of the value), kind.
     """
 
     replications: pa.Table
     results: pa.Table
     failures: pa.Table
     warnings: pa.Table
+    objects: pa.Table
 
 
 def read_blocks(run: RunFolder, set_aside: bool = True, after: str = "") -> Iterator[tuple[str, blocks.Block]]:
@@ -65,6 +67,7 @@ _KINDS: dict[str, dict[str, tuple[str, ...]]] = {
     "failures": {name: ("string",) for name in _TEXTS},
     "warnings": {"message": ("string",), "count": ("integer",)},
     "outputs": {"name": ("string",), "content": ("raw",)},
+    "objects": {"output": ("string",), "kind": ("string",)},
     "values": {"value": ("raw",)},
 }  # the columns of a block's tables, besides condition and replication
 
@@ -82,6 +85,8 @@ def check_block(block: blocks.Block, name: BlockName, conditions: int) -> None:
         if table.name == "outputs" and "text" in table.columns:  # of earlier workers: the one results file
             kinds = {"condition": ("integer",), "replication": ("integer",), "text": ("string",)}
         if table.name == "results":
+            if problem := wrong_form(table):
+                raise blocks.DamagedBlock(problem)
             kinds |= {output: KINDS for output in table.columns if output not in kinds}
         for column, kind in kinds.items():
             if column not in table.columns or table.columns[column].kind not in kind:
@@ -127,7 +132,9 @@ def collected(run: RunFolder, read: list[blocks.Block]) -> Collected:
     """The tables of these blocks of a run."""
     status: list[blocks.Table] = [block.table("replications") for block in read]
     superseded = _superseded(status)
-    parts: dict[str, list[tuple[int, blocks.Table]]] = {"results": [], "failures": [], "warnings": [], "outputs": []}
+    parts: dict[str, list[tuple[int, blocks.Table]]] = {
+        name: [] for name in ("results", "failures", "warnings", "outputs", "objects")
+    }
     seeds = [table for block in read for table in block.tables if table.name == "seeds"]
     for number, block in enumerate(read):
         for table in block.tables:
@@ -145,11 +152,14 @@ def collected(run: RunFolder, read: list[blocks.Block]) -> Collected:
     unreadable = [row for row, left_out in zip(unreadable, gone.tolist(), strict=True) if not left_out]
     if unreadable:
         replications, failures = _failed_too(replications, failures, unreadable)
+    kept = _assemble(parts["objects"], superseded, {"output": "string", "kind": "string"})
+    metadata = {**(same_seeds.found(seeds) or {}), **objects.found(kept)}
     return Collected(
         replications,
-        _assemble(results, superseded, {}).replace_schema_metadata(same_seeds.found(seeds)),
+        _assemble(results, superseded, {}).replace_schema_metadata(metadata),
         failures,
         _assemble(parts["warnings"], superseded, {"message": "string", "count": "integer"}),
+        kept,
     )
 
 
@@ -218,21 +228,41 @@ def _assemble(parts: list[tuple[int, blocks.Table]], superseded: np.ndarray | No
     if len(pieces) == 1:
         columns, _, order = pieces[0]
         in_order = len(order) == len(pieces[0][1]) and bool((order[1:] > order[:-1]).all())
-        arrays = {name: as_arrow(column) for name, column in columns.items()}
-        return pa.table(arrays if in_order else {name: a.take(pa.array(order)) for name, a in arrays.items()})
+        whole = as_table(columns)
+        return whole if in_order else whole.take(pa.array(order)).combine_chunks()
     # a column that a condition does not have is null there
     pieces.sort(key=lambda piece: int(piece[1][piece[2][0]]) if len(piece[2]) else 0)
     every = list(dict.fromkeys(name for columns, _, _ in pieces for name in columns))
-    widest = {name: max((c[name].kind for c, _, _ in pieces if name in c), key=KINDS.index) for name in every}
+    for name in every:
+        having = [columns for columns, _, _ in pieces if name in columns]
+        for columns, column in zip(having, widened([columns[name] for columns in having]), strict=True):
+            columns[name] = column
+    model = {name: column for columns, _, _ in pieces for name, column in columns.items()}
     tables = []
     for columns, _, order in pieces:
-        at = pa.array(order)
-        have = {name: as_arrow(as_kind(column, widest[name])).take(at) for name, column in columns.items()}
-        nulls = {name: pa.nulls(len(order), ARROW_TYPES[widest[name]]) for name in every if name not in have}
-        tables.append(pa.table({name: {**have, **nulls}[name] for name in every}))
+        have = as_table(columns).take(pa.array(order))
+        fields = {f.name: f for f in [*have.schema, *_fields(model, have.column_names)]}
+        arrays = dict(zip(have.column_names, have.columns, strict=True))
+        for name in every:
+            if name not in arrays:
+                arrays[name] = _nulls(fields[name].type, len(order), model[name])
+        tables.append(pa.table([arrays[name] for name in every], schema=pa.schema([fields[name] for name in every])))
     joined = pa.concat_tables(tables, promote_options="permissive")  # more than 2 GB of strings have their own type
     key = np.concatenate([key[order] for _, key, order in pieces])
     return joined.take(pa.array(np.argsort(key, kind="stable"))).combine_chunks()
+
+
+def _fields(model: dict[str, Column], but: list[str]) -> pa.Schema:
+    """The fields of a table's columns, without some."""
+    without = set(but)
+    return as_table({n: replace(c, values=c.values[:0], text=b"") for n, c in model.items() if n not in without}).schema
+
+
+def _nulls(kind: pa.DataType, rows: int, like: Column) -> pa.Array:
+    """Nulls for rows that have no such column. Those of a factor have its levels."""
+    if not like.levels:
+        return pa.nulls(rows, kind)
+    return as_arrow(replace(nothing(like.kind, rows), form=like.form, levels=like.levels))
 
 
 def _failed_too(

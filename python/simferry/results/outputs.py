@@ -8,7 +8,8 @@ from typing import Any
 
 from ..sweep.template import has_wildcards
 from ..worker import blocks
-from ..worker.rows import Groups, add_rows, as_rows, column_of, results_table
+from ..worker.forms import column_of
+from ..worker.rows import Groups, add_rows, as_rows, results_table
 from .contents import R_FORMS, READ, as_text, looks_like, unpacked
 from .delimited import Quoted, read_delimited
 from .r_files import read_r

@@ -22,8 +22,9 @@ from ..sweep.design import Design
 from ..sweep.parameters import TYPES
 from ..system.files import write_whole
 from ..system.untrusted import is_plain
+from ..worker.forms import durations
 from .collect import collected, read_blocks
-from .columns import ARROW_TYPES
+from .columns import is_of_results, is_seconds
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -58,9 +59,8 @@ def _is_results(schema: pa.Schema, parameters: Mapping[str, str]) -> bool:
     """Whether a table has the columns of this run's: others may write to the store."""
     kinds = [pa.int32(), pa.int32(), *(TYPES[kind] for kind in parameters.values())]
     expected = list(zip(["condition", "replication", *parameters], kinds, strict=True))
-    outputs = {*ARROW_TYPES.values(), pa.large_string()}
     return [(f.name, f.type) for f in schema][: len(expected)] == expected and all(
-        f.type in outputs for f in list(schema)[len(expected) :]
+        is_of_results(f.type) for f in list(schema)[len(expected) :]
     )
 
 
@@ -133,11 +133,16 @@ def as_pandas(table: pa.Table, numbers: Iterable[str] = ()) -> "pd.DataFrame":
         column = table[name]
         if pa.types.is_int32(column.type):  # in pandas, products of int32 overflow silently
             column = column.cast(pa.int64())
-        if column.null_count == 0 and not pa.types.is_string(column.type):
+        plain = (
+            pa.types.is_boolean(column.type) or pa.types.is_integer(column.type) or pa.types.is_floating(column.type)
+        )
+        if is_seconds(table, name):
+            columns[name] = durations(column.fill_null(np.nan).to_numpy())
+        elif plain and column.null_count == 0:
             values = column.to_numpy()
             whole = name in numbers and values.dtype.kind == "f" and (values == np.trunc(values)).all()
             columns[name] = values.astype("int64") if whole and (abs(values) < 2**53).all() else values
-        elif column.null_count == 0 or pa.types.is_string(column.type):
+        elif not plain and not pa.types.is_date(column.type):
             columns[name] = column.to_pandas()
         else:
             columns[name] = pd.array(column, dtype=pd.ArrowDtype(column.type))
@@ -154,5 +159,5 @@ def digest(table: pa.Table) -> str:
         if pa.types.is_floating(column.type):
             out.update(column.fill_null(0).to_numpy().view("<u8").tobytes())
         else:
-            out.update(json.dumps(column.to_pylist()).encode())
+            out.update(json.dumps(column.to_pylist(), default=str).encode())
     return out.hexdigest()

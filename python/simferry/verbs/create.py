@@ -13,6 +13,7 @@ from ..errors import UsageError, WorkerError, nearest
 from ..jobs import streams
 from ..screen import last_line, on_terminal
 from ..store.counts import Counts
+from ..store.own_runs import sign
 from ..store.places import store_at
 from ..store.records import RecordedOptions, RunRecord
 from ..store.run_folder import RunFolder
@@ -60,6 +61,8 @@ def create(sweep: Sweep, pilot: bool = False) -> RunFolder:
         with writing(folder.path):
             simulation.write_code(folder.path / "code")
             write_inputs(simulation.inputs, folder.path / "input")
+        if sweep.backend.table == "local":
+            sign(folder)
         folder.publish()
     except BaseException:
         folder.remove()

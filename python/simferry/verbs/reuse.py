@@ -11,6 +11,7 @@ import numpy as np
 
 from ..errors import StoreError
 from ..results.collect import read_blocks
+from ..store import own_runs
 from ..store.counts import each
 from ..store.keys import JobId
 from ..store.records import RunRecord
@@ -66,6 +67,7 @@ def _take_from(
     wanted = [0, *each(run.record.replications, run.record.conditions).tolist()]  # by condition id
     folders = earlier.bring_artifacts()
     with_artifacts = {int(p.name) for p in folders.iterdir() if p.name.isdecimal()} if folders.is_dir() else set()
+    own = own_runs.is_own(earlier)
     others = {plan.number for plan in earlier.plans() if plan.changed_code}  # these used other code
     for name, block in read_blocks(earlier, set_aside=False):
         if JobId(name).plan in others or (not run.record.image and any(map(now.differs, own_code.news_of(block)))):
@@ -78,6 +80,8 @@ def _take_from(
         with writing(run.path):
             for c, r in new:  # before the block, which marks them as done
                 if c in with_artifacts:
+                    if not own:
+                        own_runs.forget(run)
                     _link(Tree(folders, (str(c), str(r))), run.path / "artifacts" / str(ids[c]) / str(r))
             tables = [t for t in (_only(table, ids, new) for table in block.tables) if t.rows]
             number += 1
@@ -101,6 +105,7 @@ def _only(table: blocks.Table, ids: np.ndarray, wanted: set[tuple[int, int]]) ->
         else:
             values = column.values[keep]
             out[name] = blocks.numbers(column.kind, ids[values] if name == "condition" else values)
+        out[name].form, out[name].levels = column.form, column.levels
     return blocks.Table(table.name, int(keep.sum()), out)
 
 

@@ -342,6 +342,27 @@ class Run:
 
         delete(self._folder)
 
+    def values(self, trust: bool = False) -> "pd.DataFrame":
+        """What replications returned that is not, or not whole, in the table of results: objects, nested lists, fitted models.
+
+        trust: read files that could run code, whoever wrote them: those of Python are pickles. Without it they are read only where
+        your local backend wrote them, in a folder of this machine. Values of R are always read without running code.
+
+        Returns a pandas.DataFrame with a row for each replication with such a value: condition, replication, the parameters, value
+        (of R as `sf.r.read_rds` returns it).
+
+        Raises UsageError for a value that needs `trust`, and for runs of scripts and commands; StoreError if a file can't be read.
+        """
+        from ..results.kept_whole import kept_whole, with_ids  # loads pandas
+
+        found = list(kept_whole(self._folder, self._collect(), trust))
+        frame = results.as_pandas(with_ids(self._folder, found), self._folder.record.parameters)
+        column = np.empty(len(found), dtype=object)
+        for i, one in enumerate(found):
+            column[i] = one.value()
+        frame["value_result" if "value" in frame.columns else "value"] = column
+        return frame
+
     def replay(self, condition: int, replication: int) -> Any:
         """Run one replication again in the foreground, on its stream, with the run's own snapshot of the code.
 

@@ -18,12 +18,27 @@ column_bytes <- function(x) {
   c(writeBin(as.integer(lengths), raw(), endian = "little"), charToRaw(paste(x[!is.na(x)], collapse = "")))
 }
 
+# The table of the forms that columns have as an attribute, and of the levels of factors.
+forms_of <- function(tables) {
+  rows <- lapply(seq_along(tables), function(i) {
+    columns <- unclass(tables[[i]]$columns)
+    lapply(names(columns), function(name) if (!is.null(form <- attr(columns[[name]], "form")))
+      list(table = i, column = name, form = form, level = c(NA, attr(columns[[name]], "levels"))))
+  })
+  rows <- Filter(Negate(is.null), unlist(rows, recursive = FALSE))
+  if (!length(rows)) return(NULL)
+  each <- lengths(lapply(rows, `[[`, "level"))
+  column <- function(name, kind) rep(vapply(rows, `[[`, kind, name), each)
+  list(list(name = "forms", columns = list(table = column("table", 1L), column = column("column", ""),
+    form = column("form", ""), level = as.character(unlist(lapply(rows, `[[`, "level"))))))
+}
+
 # facts: named character; tables: list of list(name =, columns = data frame or list of plain vectors, or of lists of raw
 # vectors)
 write_block <- function(path, facts, tables) {
   header <- c("simferry block 1", paste0(names(facts), ": ", escape(facts)))
   body <- list()
-  for (table in tables) {
+  for (table in c(tables, forms_of(tables))) {
     columns <- lapply(unclass(table$columns),
                       function(x) if (column_kind(x) == "string") as.character(x) else as.vector(x))
     header <- c(header, sprintf("table: %s %d", table$name, length(columns[[1]])),

@@ -12,6 +12,9 @@ double is 8 bytes (R's NA is the NaN with low word 1954); integer and logical ar
 byte length for each row (-1 is NA), then the UTF-8 of all rows; raw is the same with any bytes, and no NA. gzip's
 checksum and length show whether the file is complete.
 
+A column may stand for more than its kind says: FORMS lists the forms. They are written as a table of their own, `forms`, with a row
+for each column that has a form (its table, counted from 1, its name, its form), and one for each level of a factor.
+
 This file is copied with the worker into images without simferry: it needs only numpy.
 """
 
@@ -28,6 +31,11 @@ NA_INTEGER = -(2**31)
 NA_DOUBLE = np.array([0x7FF00000000007A2], dtype="<u8").view("<f8")[0]
 _STEP, _PART, _LONGEST_HEADER = 1 << 16, 1 << 22, 1 << 26  # bytes
 _DTYPES: dict[str, np.dtype[Any]] = {"double": np.dtype("<f8"), "integer": np.dtype("<i4"), "logical": np.dtype("<i4")}
+# What a column stands for, and its kind. date: days since 1970; time: seconds since then, and `time ZONE`; seconds: a duration;
+# long: the digits of a 64-bit integer.
+FORMS = {
+    "factor": "string", "ordered": "string", "date": "double", "time": "double", "seconds": "double", "long": "string",
+}  # fmt: skip
 
 
 class DamagedBlock(Exception):
@@ -36,11 +44,16 @@ class DamagedBlock(Exception):
 
 @dataclass
 class Column:
-    """One column. kind: double, integer, logical, string or raw. values: an array of that kind; for string and raw, byte lengths."""
+    """One column. kind: double, integer, logical, string or raw. values: an array of that kind; for string and raw, byte lengths.
+
+    form: what it stands for, see FORMS; mostly empty. levels: of a factor.
+    """
 
     kind: str
     values: np.ndarray
     text: bytes = b""
+    form: str = ""
+    levels: tuple[str, ...] = ()
 
     def raws(self) -> list[bytes]:
         """The contents of a raw column."""
@@ -111,7 +124,7 @@ def as_text(value: Any) -> str:
 def encode(block: Block) -> bytes:
     header = [MAGIC, *(f"{key}: {_escape(value)}" for key, value in block.facts.items())]
     body = []
-    for table in block.tables:
+    for table in [*block.tables, *_forms(block.tables)]:
         header.append(f"table: {table.name} {table.rows}")
         for name, column in table.columns.items():
             header.append(f"{column.kind}: {_escape(name)}")
@@ -120,6 +133,45 @@ def encode(block: Block) -> bytes:
     parts = [squeeze.compress(("\n".join(header) + "\n\n").encode(errors="backslashreplace"))]
     parts += [squeeze.compress(data) for data in body]
     return b"".join([*parts, squeeze.flush()])
+
+
+def _forms(tables: list[Table]) -> list[Table]:
+    """The table of the forms of these tables' columns; none if no column has one."""
+    rows = [
+        (number, name, column.form, level)
+        for number, table in enumerate(tables, 1)
+        for name, column in table.columns.items()
+        if column.form
+        for level in (None, *column.levels)
+    ]
+    if not rows:
+        return []
+    at, *texts = zip(*rows, strict=True)
+    named = zip(("column", "form", "level"), map(strings, texts), strict=True)
+    return [Table("forms", len(rows), {"table": numbers("integer", at), **dict(named)})]
+
+
+def _with_forms(tables: list[Table]) -> list[Table]:
+    """The tables without that of the forms, which their columns get. Raises DamagedBlock if a column can't have its form."""
+    levels: dict[int, list[str]] = {}  # by the identity of their column
+    for forms in [table for table in tables if table.name == "forms"]:
+        tables.remove(forms)
+        try:
+            at = forms.columns["table"].values.tolist()
+            texts = [forms.columns[name].strings() for name in ("column", "form", "level")]
+        except KeyError as missing:
+            raise DamagedBlock(f"its table 'forms' has no column {missing}") from None
+        for number, name, form, level in zip(at, *texts, strict=True):
+            column = tables[number - 1].columns.get(name or "") if 1 <= number <= len(tables) else None
+            if column is None or FORMS.get((form or "").partition(" ")[0]) != column.kind:
+                raise DamagedBlock(f"its column {name!r} can't have the form {form!r}")
+            column.form = form or ""
+            if level is not None:
+                levels.setdefault(id(column), []).append(level)
+    for table in tables if levels else ():
+        for column in table.columns.values():
+            column.levels = tuple(levels.get(id(column), ()))
+    return tables
 
 
 def decode(data: bytes) -> Block:
@@ -218,7 +270,7 @@ def _decoded(content: _Unpacked) -> Block:
                 name += "_result"
             table.columns[name] = Column(key, values, text)
     content.end()
-    return block
+    return Block(block.facts, _with_forms(block.tables))
 
 
 def _escape(text: str) -> str:

@@ -11,9 +11,10 @@ from . import blocks
 from .check import check
 from .family import leave
 from .folders import enter
+from .forms import column_of, is_plain
 from .functions import FunctionRunner
 from .job import Job, leave_message
-from .rows import column_of, is_plain, pickled, table
+from .rows import pickled, table
 from .scripts import ScriptRunner
 from .state import set_variables
 from .supervisor import Supervisor

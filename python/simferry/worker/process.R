@@ -87,6 +87,7 @@ new_process <- function(job, number, careful) {
   failures <- new_records()
   warned <- new_counts()
   outputs <- new_records()
+  objects <- new_records()
   dropped <- NULL
   seeds <- new_seeds()
   bytes <- 0                       # of values; R writes less than 2^31 at a time

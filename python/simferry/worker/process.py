@@ -77,6 +77,7 @@ class Process:
         self.outputs: list[tuple[int, int, str, bytes]] = []  # results files
         self.set_seeds.rows.clear()
         self.dropped: list[tuple[int, int, str]] = []
+        self.objects: list[tuple[int, int, str, str]] = []
         self.checked = 0  # how many of these replications have been checked
 
     def work(self) -> None:
@@ -137,6 +138,7 @@ class Process:
         whole = set(zip(self.condition, self.replication, strict=True))
         self.failures = [f for f in self.failures if f[:2] in whole]
         self.outputs = [output for output in self.outputs if output[:2] in whole]
+        self.objects = [o for o in self.objects if o[:2] in whole]
         self.warned = {at: count for at, count in self.warned.items() if at[:2] in whole}
 
     def interrupt(self, *_: Any) -> None:
@@ -271,10 +273,11 @@ class Process:
         return again
 
     def rows_or_file(self, condition: int, replication: int, value: Any) -> Any:
-        """The rows of a value. A value that is not a table is written to a file (value.pkl) instead."""
+        """The rows of a value. A value that is not a table, or not all of it, is written to a file (value.pkl) too."""
         rows = rows_of(value)
-        if rows is not None:
+        if rows is not None and not rows.odd:
             return rows
+        odd = rows.odd if rows is not None else {"": kind_phrase(value).partition(" ")[2]}
         if self.job.keep_files and self.folder and os.path.lexists(self.folder.path / "value.pkl"):
             raise Refused(
                 f"the simulation returned {kind_phrase(value)}, which is kept as value.pkl, and wrote a file of that name: "
@@ -291,7 +294,8 @@ class Process:
             folder.mkdir(parents=True, exist_ok=True)
             open_file.write_bytes(data)
             os.replace(open_file, folder / "value.pkl")
-        return None
+        self.objects += [(condition, replication, name, kind) for name, kind in odd.items()]
+        return rows
 
     def restore_process_state(self) -> None:
         """Restore settings that the simulation may have changed and the worker needs: umask, recursion limit, stdout."""
@@ -358,6 +362,8 @@ class Process:
         if self.outputs:
             tables.append(records("outputs", ("name",), [output[:3] for output in self.outputs]))
             tables[-1].columns["content"] = blocks.raws([output[3] for output in self.outputs])
+        if self.objects:
+            tables.append(records("objects", ("output", "kind"), self.objects))
         return tables
 
 

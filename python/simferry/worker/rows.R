@@ -9,15 +9,21 @@ as_columns <- function(value) {
            ", which can't be kept: return numbers, a named vector, a list or a data frame")
   if (is.matrix(value) && is_plain(value)) value <- as.data.frame(value, stringsAsFactors = FALSE)
   if (is.data.frame(value)) {
-    if (!all(vapply(value, is_plain, NA)) || any(vapply(value, is.matrix, NA))) return("object")
-    columns <- lapply(value, plain)
-    return(if (length(columns)) with_row_names(structure(columns, names = output_names(value)),
-                                               attr(value, "row.names")) else NULL)
+    if (any(vapply(value, function(v) length(dim(v)) > 1L, NA))) return("object")
+    columns <- lapply(value, cells)
+    if (!length(columns)) return(NULL)
+    names(columns) <- output_names(value)
+    columns <- without_odd(columns, value)
+    if (!is.list(columns)) return(columns)
+    return(keep_odd(with_row_names(columns, attr(value, "row.names")), columns))
   }
+  if (inherits(value, "POSIXlt")) value <- as.POSIXct(value)
   if (is_plain(value)) {
     n <- length(value)
     if (n == 0L) return(NULL)
-    return(structure(as.list(plain(value)), names = output_names(value)))
+    made <- plain(value)
+    each <- if (is.null(attr(made, "form"))) as.list(made) else lapply(seq_len(n), function(i) like(made[i], made))
+    return(structure(each, names = output_names(value)))
   }
   if (is.list(value)) {
     if (any(bad <- vapply(value, function(v) is.function(v) || inherits(v, "connection") || typeof(v) == "externalptr",
@@ -25,10 +31,36 @@ as_columns <- function(value) {
       refuse("the simulation returned a list with a ", class(value[bad][[1]])[1],
              ", which can't be kept: return numbers, strings and logicals")
     if (!length(value)) return(NULL)
-    if (all(vapply(value, function(v) is_plain(v) && length(v) == 1L, NA)))
-      return(structure(lapply(value, plain), names = output_names(value)))
+    if (!is.object(value) && !is.null(names(value)) || all(vapply(value, function(v) is_plain(v) && length(v) == 1L, NA)))
+      return(without_odd(structure(lapply(value, cell), names = output_names(value)), value))
   }
   "object"
+}
+
+# A value of a list as a column of one row; NULL where no column holds it.
+cell <- function(v) {
+  if (inherits(v, "POSIXlt")) v <- as.POSIXct(v)
+  if (is_plain(v) && length(v) == 1L && length(dim(v)) < 2L) plain(v)
+}
+
+# A column of a data frame; NULL where it holds what no cell does.
+cells <- function(column) {
+  if (inherits(column, "POSIXlt")) column <- as.POSIXct(column)
+  if (is_plain(column)) plain(column)
+}
+
+# The columns that are there, with the classes of the others as attribute "odd"; "object" where there are none.
+without_odd <- function(columns, value) {
+  odd <- vapply(columns, is.null, NA)
+  if (!any(odd)) return(columns)
+  if (all(odd)) return("object")
+  kinds <- vapply(which(odd), function(i) class(.subset2(value, i))[1L], "")
+  structure(columns[!odd], odd = structure(kinds, names = names(columns)[odd]))
+}
+
+keep_odd <- function(columns, from) {
+  attr(columns, "odd") <- attr(from, "odd")
+  columns
 }
 
 # Row names that are numbers are R's own, or were when the rows were picked; those that are text tell rows apart.
@@ -40,8 +72,27 @@ with_row_names <- function(columns, rows) {
 
 is_plain <- function(x) is.atomic(x) && !is.null(x)
 
-# factors, dates: as they print
-plain <- function(x) if (is.object(x) && !inherits(x, "table") || is.complex(x)) as.character(x) else as.vector(x)
+# A vector without attributes but "form", which tells what its values stand for (blocks.py lists the forms), and the
+# levels of a factor. Objects of other classes are as they print.
+plain <- function(x) {
+  if (!is.object(x) && !is.complex(x) || inherits(x, "table")) return(as.vector(x))
+  bare <- as.vector(unclass(x))
+  if (is.factor(x) && is.character(levels <- attr(x, "levels")))
+    return(structure(utf8(levels[bare]), form = if (is.ordered(x)) "ordered" else "factor", levels = utf8(levels)))
+  if (inherits(x, "integer64") && isNamespaceLoaded("bit64")) return(structure(as.character(x), form = "long"))
+  if (!is.numeric(bare)) return(as.character(x))
+  if (inherits(x, "Date")) return(structure(as.double(bare), form = "date"))
+  if (inherits(x, "POSIXct")) {
+    zone <- attr(x, "tzone")[1L]
+    return(structure(as.double(bare), form = paste("time", if (is.character(zone) && nzchar(zone)) zone else "UTC")))
+  }
+  seconds <- c(secs = 1, mins = 60, hours = 3600, days = 86400, weeks = 604800)
+  if (inherits(x, "difftime") && length(unit <- attr(x, "units")) == 1L && unit %in% names(seconds))
+    return(structure(as.double(bare) * seconds[[unit]], form = "seconds"))
+  as.character(x)
+}
+
+like <- function(x, model) structure(as.vector(x), form = attr(model, "form"), levels = attr(model, "levels"))
 
 output_names <- function(x) {
   labels <- names(x)
@@ -77,13 +128,25 @@ result_tables <- function(condition, replication, values) {
   }
   rows <- lapply(values, function(value) if (is.list(value)) value else as_columns(value))
   keep <- which(vapply(rows, is.list, NA))
+  kind_of <- function(column) paste(typeof(column), attr(column, "form"))
   lapply(unname(split(keep,
-                      vapply(rows[keep], function(r) paste(escape(names(r)), vapply(r, typeof, ""), collapse = "\n"),
+                      vapply(rows[keep], function(r) paste(escape(names(r)), vapply(r, kind_of, ""), collapse = "\n"),
                              ""))), function(at) {
     counts <- vapply(rows[at], function(r) length(r[[1]]), 1L)
-    columns <- lapply(seq_along(rows[[at[1]]]), function(j) unlist(lapply(rows[at], `[[`, j), use.names = FALSE))
+    columns <- lapply(seq_along(rows[[at[1]]]), function(j) one_column(lapply(rows[at], `[[`, j)))
     names(columns) <- names(rows[[at[1]]])
     list(name = "results",
          columns = c(list(condition = rep(condition[at], counts), replication = rep(replication[at], counts)), columns))
   })
+}
+
+# Parts of one kind and form. The levels of factors are sorted where they differ, so that they do not depend on the
+# order of the parts.
+one_column <- function(parts) {
+  form <- attr(parts[[1L]], "form")
+  joined <- unlist(parts, use.names = FALSE)
+  if (is.null(form)) return(joined)
+  sets <- unique(lapply(parts, attr, "levels"))
+  levels <- if (length(sets) == 1L) sets[[1L]] else sort(unique(unlist(sets)), method = "radix")
+  structure(as.vector(joined), form = form, levels = levels)
 }

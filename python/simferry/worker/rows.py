@@ -3,20 +3,25 @@
 import contextlib
 import inspect
 import pickle
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from . import blocks
+from .forms import column_of, is_plain
+from .frames import TwoOfOneName, columns_of, listed, names_of, record_of, scalar_of
 
 
 class Refused(Exception):
     """A replication returned a value that can't be kept. The replication fails."""
 
 
-def as_rows(value: Any) -> dict[str, list[Any]] | None:
-    """The value as columns of equal length; None if it is not a table. Raises Refused."""
+def as_rows(value: Any, odd: dict[str, str] | None = None) -> dict[str, list[Any]] | None:
+    """The value as columns of equal length; None if it is not a table. Raises Refused.
+
+    odd: gets what no column holds, if the others are to become columns: the kind of value by its name.
+    """
     if value is None:
         return {}
     if inspect.isroutine(value) or inspect.isclass(value) or hasattr(value, "fileno") or inspect.isgenerator(value):
@@ -24,65 +29,54 @@ def as_rows(value: Any) -> dict[str, list[Any]] | None:
             f"the simulation returned a {type(value).__name__}, which can't be kept: "
             "return numbers, a dict, a tuple or a data frame"
         )
-    if is_plain(value):
-        return {"value": [value]}
-    if hasattr(value, "_asdict"):
-        value = value._asdict()
-    if hasattr(value, "to_frame") and hasattr(value, "to_dict"):  # a pandas.Series: its index has the names
-        value = dict(zip(_names(value.index), value.tolist(), strict=True))
-    if isinstance(value, dict):
-        for item in value.values():
-            if inspect.isroutine(item) or hasattr(item, "fileno"):
-                raise Refused(
-                    f"the simulation returned a dict with a {type(item).__name__}, which can't be kept: "
-                    "return numbers, texts and logicals"
-                )
-        if not all(map(is_plain, value.values())):
-            return None
-        return {name: [v] for name, v in zip(_names(value), value.values(), strict=True)}
-    if hasattr(value, "columns") and hasattr(value, "itertuples"):  # a pandas.DataFrame
-        columns = {name: value.iloc[:, i].tolist() for i, name in enumerate(_names(value.columns))}
-        columns = {**index_columns(value.index, columns), **columns} if columns else columns
-        return columns if all(is_plain(v) for column in columns.values() for v in column) else None
-    if isinstance(value, np.ndarray) and value.dtype != object and value.ndim in (0, 1, 2):
+    try:
+        value = value if is_plain(value) else record_of(value)
+        if is_plain(value):
+            return {"value": [value]}
+        if isinstance(value, dict):
+            return _record(value, odd)
+        columns = columns_of(value)
+        if columns is not None:
+            return _without_odd(columns, odd)
+    except TwoOfOneName as twice:
+        raise Refused(f"the simulation returned two values with the name {str(twice)!r}: rename one of them") from None
+    value = listed(value)
+    if isinstance(value, np.ndarray) and value.dtype.kind not in "OV" and value.ndim in (1, 2):
         if value.ndim == 2:
             return {f"value_{j + 1}": value[:, j].tolist() for j in range(value.shape[1])}
-        value = value.tolist() if value.ndim else [value.tolist()]  # masked values become None
+        value = list(value) if value.dtype.kind in "mM" else value.tolist()  # masked values become None
     if isinstance(value, (list, tuple)):
-        if value and all(isinstance(v, dict) for v in value):
-            names = list(dict.fromkeys(name for v in value for name in v))
-            columns = {str(name): [v.get(name) for v in value] for name in names}
-            return columns if all(is_plain(v) for column in columns.values() for v in column) else None
+        records = [record_of(v) for v in value]
+        if records and all(isinstance(v, dict) for v in records):
+            names = list(dict.fromkeys(name for v in records for name in v))
+            return _without_odd({str(name): [scalar_of(v.get(name)) for v in records] for name in names}, odd)
         if all(map(is_plain, value)):
             return {f"value_{i + 1}" if len(value) > 1 else "value": [v] for i, v in enumerate(value)}
     return None
 
 
-def index_columns(index: Any, taken: Collection[str]) -> dict[str, list[Any]]:
-    """The columns that a pandas index becomes: its levels with a name, and its labels unless they are row numbers.
-
-    The column of labels without a name is called row_name, as in R. taken: names of columns; a number is added to equal names.
-    """
-    out: dict[str, list[Any]] = {}
-    for i, label in enumerate(index.names):
-        level = index.get_level_values(i)
-        if label is None and (len(level) == 0 or (index.nlevels == 1 and level.dtype.kind in "iu")):
-            continue  # row numbers, also those of a subset
-        first = name = "row_name" if label is None else str(label)
-        number = 0
-        while name in taken or name in out:
-            number += 1
-            name = f"{first}_{number}"
-        out[name] = [v if is_plain(v) else str(v) for v in level.tolist()]
-    return out
+def _record(value: dict[Any, Any], odd: dict[str, str] | None) -> dict[str, list[Any]] | None:
+    for item in value.values():
+        if inspect.isroutine(item) or hasattr(item, "fileno"):
+            raise Refused(
+                f"the simulation returned a dict with a {type(item).__name__}, which can't be kept: "
+                "return numbers, texts and logicals"
+            )
+    cells = [[v if is_plain(v) else listed(scalar_of(v))] for v in value.values()]
+    return _without_odd(dict(zip(names_of(value), cells, strict=True)), odd)
 
 
-def _names(names: Any) -> list[str]:
-    out = [str(name) for name in names]
-    if len(set(out)) < len(out):
-        twice = next(name for name in out if out.count(name) > 1)
-        raise Refused(f"the simulation returned two values with the name {twice!r}: rename one of them")
-    return out
+def _without_odd(columns: dict[str, list[Any]], odd: dict[str, str] | None) -> dict[str, list[Any]] | None:
+    """The columns of cells; None if there are none. The others are named in `odd`."""
+    left_out = {name: v for name, column in columns.items() for v in column if not is_plain(v)}
+    if left_out and (odd is None or len(left_out) == len(columns)):
+        return None
+    if odd is not None:
+        odd |= {
+            name: f"{type(v).__module__}.{type(v).__qualname__}".removeprefix("builtins.")
+            for name, v in left_out.items()
+        }
+    return {name: column for name, column in columns.items() if name not in left_out}
 
 
 def pickled(value: Any) -> bytes:
@@ -101,41 +95,8 @@ def is_simple(value: Any) -> bool:
     return type(value) in _NUMBERS
 
 
-MISSING = ("NAType", "NaTType", "MaskedConstant")
 _NUMBERS = {float, int, bool, np.float64}
 _TEXT = {str}
-
-
-def is_plain(value: Any) -> bool:
-    if isinstance(value, (bool, int, float, str, np.number, np.bool_)):
-        return not isinstance(value, np.complexfloating)
-    # missing values and times of pandas, by name: importing it takes long
-    return value is None or type(value).__name__ in (*MISSING, "Timestamp", "date", "datetime")
-
-
-def column_of(values: list[Any]) -> blocks.Column:
-    """Plain values as one column of the first kind that holds them all: logical, integer, double, string."""
-    if all(type(v) is float or type(v) is np.float64 for v in values):  # the common case, fast
-        return blocks.numbers("double", values)
-    values = [v.item() if isinstance(v, np.generic) else v for v in values]
-    values = [None if type(v).__name__ in MISSING else v for v in values]
-    kinds = {type(v) for v in values if v is not None}
-    if kinds <= {bool}:
-        return blocks.numbers("logical", [blocks.NA_INTEGER if v is None else v for v in values])
-    if kinds <= {bool, int} and all(v is None or -(2**31) < v < 2**31 for v in values):
-        return blocks.numbers("integer", [blocks.NA_INTEGER if v is None else v for v in values])
-    if kinds <= {bool, int, float} and not any(type(v) is int and not _is_double(v) for v in values):
-        out = np.array([0.0 if v is None else v for v in values], dtype="<f8")
-        out[[v is None for v in values]] = blocks.NA_DOUBLE
-        return blocks.numbers("double", out)
-    return blocks.strings([None if v is None else blocks.as_text(v) for v in values])
-
-
-def _is_double(value: int) -> bool:
-    """Whether a double holds it exactly. Other integers are kept as text."""
-    with contextlib.suppress(OverflowError):
-        return float(value) == value
-    return False
 
 
 # by the names of columns: conditions, replications, and the values of each column

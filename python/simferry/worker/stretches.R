@@ -203,7 +203,7 @@ drop_unchecked <- function(process) {
 # What was recorded of them beside their values.
 forget_replications <- function(process, id, first, last) {
   others <- function(record) record$condition != id || record$replication < first || record$replication > last
-  for (name in c("warned", "seeds")) process[[name]]$keep(others)
+  for (name in c("warned", "seeds", "objects")) process[[name]]$keep(others)
 }
 
 # Looks at R's state and the working directory after a batch, which began with replication `first` and ended with

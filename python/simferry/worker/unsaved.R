@@ -91,7 +91,7 @@ save_unsaved <- function(process) suspendInterrupts({
     if (nzchar(code <- process$new_own_code())) process$facts[["own_code"]] <- code
     save_block(job, process$number, process$sequence, length(columns$ok), sum(!columns$ok), process$facts, tables)
   }
-  for (name in c("parts", "failures", "warned", "outputs", "seeds")) process[[name]]$clear()
+  for (name in c("parts", "failures", "warned", "outputs", "seeds", "objects")) process[[name]]$clear()
   process$dropped <- NULL
   process$bytes <- 0
   options(settings)
@@ -108,7 +108,7 @@ unsaved_tables <- function(process, columns) {
   else if (any(columns$ok) && is_function(job))
     tables <- c(tables, result_tables(which$condition[columns$ok], which$replication[columns$ok], columns$values))
   kept <- list(failures = process$failures$all(), warnings = process$warned$all(), outputs = process$outputs$all(),
-               seeds = process$seeds$all())
+               seeds = process$seeds$all(), objects = process$objects$all())
   for (name in names(kept)) if (length(kept[[name]]))
     tables <- c(tables, list(list(name = name, columns = do.call(Map, c(list(c), kept[[name]])))))
   tables
@@ -119,7 +119,7 @@ save_what_is_whole <- function(process) suspendInterrupts({
   drop_unchecked(process)
   if (!is.null(stretch <- process$stretch)) {
     whole <- function(record) record$condition != stretch$id || record$replication < stretch$first + stretch$done
-    for (name in c("failures", "warned", "outputs", "seeds")) process[[name]]$keep(whole)
+    for (name in c("failures", "warned", "outputs", "seeds", "objects")) process[[name]]$keep(whole)
   }
   save_unsaved(process)
 })
@@ -139,9 +139,16 @@ kept_value <- function(process, id, r, value) {
     return(value)
   }
   rows <- rows_of(value)
+  odd <- attr(rows, "odd")
   if (identical(rows, "object")) {
-    save_object(process, id, r, value)
+    odd <- structure(class(value)[1L], names = "")
     rows <- NULL
+  }
+  if (length(odd)) {
+    save_object(process, id, r, value)
+    attr(rows, "odd") <- NULL
+    for (i in seq_along(odd))
+      process$objects$add(list(condition = id, replication = r, output = names(odd)[i], kind = odd[[i]]))
   }
   process$bytes <- process$bytes + 8 * sum(lengths(rows))
   rows

@@ -6,11 +6,12 @@ rows_of <- function(value) {
   rows <- tryCatch(as_columns(value),
                    error = function(e) if (inherits(e, "simferry_refusal")) stop(e) else refuse_value(value, e))
   if (!is.list(rows)) return(rows)
+  odd <- attr(rows, "odd")
   if (!length(rows <- unclass(rows))) return(NULL)
   if (!all(vapply(rows, function(x) is.atomic(x) && !is.null(x) && !is.object(x), NA)) ||
       length(unique(lengths(rows))) > 1L)
     refuse("the simulation returned a ", class(value)[1L], " whose columns are of different lengths or kinds")
-  structure(lapply(rows, as.vector), names = utf8(names(rows)))
+  structure(lapply(rows, function(x) like(x, x)), names = utf8(names(rows)), odd = odd)
 }
 
 refuse_value <- function(value, e)

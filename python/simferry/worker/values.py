@@ -9,28 +9,33 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from .rows import MISSING, Refused, as_rows
+from .forms import exact
+from .rows import Refused, as_rows
 from .scripts import ScriptFailed
 
 MOST = 100_000  # characters of a message
-_EXACT = (float, int, bool, str, type(None))
 
 
 class Rows(dict[str, list[Any]]):
-    """Columns of equal length. Their values are str, int, float, bool or None, of exactly these types."""
+    """Columns of equal length. Their values are str, int, float, bool, None or Formed, of exactly these types.
+
+    odd: what was left out, as no column holds it: the kind of value by its name.
+    """
+
+    odd: dict[str, str]
 
 
 def rows_of(value: Any) -> Rows | None:
     """The rows of a value; None if it is not a table. Raises Refused if it can't be kept."""
+    odd: dict[str, str] = {}
     try:
-        columns = as_rows(value)
+        columns = as_rows(value, odd)
         if columns is None:
             return None
         rows = Rows()
+        rows.odd = {str.__str__(name): str.__str__(kind) for name, kind in odd.items()}
         for name, column in columns.items():
-            rows[str.__str__(name)] = [v if type(v) in _EXACT else plain(v) for v in column]
+            rows[str.__str__(name)] = [exact(v) for v in column]
         if len({len(column) for column in rows.values()}) > 1:
             raise Refused(f"the simulation returned {kind_phrase(value)} whose columns are of different lengths")
         if any(type(v) is str and len(v) > 2**29 for column in rows.values() for v in column):
@@ -40,24 +45,6 @@ def rows_of(value: Any) -> Rows | None:
     except Exception as error:
         raise cannot_be_kept(value, error) from None
     return rows
-
-
-def plain(value: Any) -> Any:
-    """A number or text as one of Python's own types, so that no method of the user's class runs later."""
-    if isinstance(value, np.generic):
-        value = value.item()
-    kind = type(value)
-    if kind.__name__ in MISSING:
-        return None
-    for exact in (bool, int, float, str):
-        if issubclass(kind, exact):
-            return _OWN[exact](value)
-    return str.__str__(str(value))
-
-
-_OWN: dict[type, Callable[[Any], Any]] = {
-    bool: bool, int: int.__int__, float: float.__float__, str: str.__str__,
-}  # fmt: skip
 
 
 def cannot_be_kept(value: Any, error: BaseException) -> Refused:

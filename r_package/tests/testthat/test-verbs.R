@@ -61,6 +61,26 @@ test_that("what a replication left is found", {
   expect_equal(sim_artifacts(run, 1, 3), character())
 })
 
+test_that("what replications returned whole is gathered, and columns keep their classes", {
+  needs_python()
+  returns <- typed("function(n) list(day = as.Date('2026-01-31') + n, took = as.difftime(n, units = 'mins'),
+                                     arm = factor('b', c('b', 'a')), fit = lm(dist ~ speed, cars))")
+  run <- quiet_run(returns, data.frame(n = 1:2 + 0), 1, seed = 1)
+  expect_warning(rows <- sim_results(run), "value 'fit' .* is a lm, which no column")
+  expect_equal(rows$day, as.Date("2026-01-31") + 1:2)
+  expect_equal(rows$took, as.difftime(c(60, 120), units = "secs"))
+  expect_equal(rows$arm, factor(c("b", "b"), c("b", "a")))
+  kept <- sim_values(run)
+  expect_equal(names(kept), c("condition", "replication", "n", "value"))
+  expect_equal(coef(kept$value[[2]]$fit), coef(lm(dist ~ speed, cars)))
+  elsewhere <- tempfile()
+  dir.create(elsewhere)
+  file.copy(run$folder, elsewhere, recursive = TRUE)
+  copy <- file.path(elsewhere, run$id)
+  expect_error(sim_values(copy), "only R's readRDS reads", class = "simferry_error_usage")
+  expect_equal(nrow(sim_values(copy, trust = TRUE)), 2L)
+})
+
 test_that("a run that is gone, or another one's, is told", {
   needs_python()
   run <- quiet_run(draws, data.frame(n = 3), 2, seed = 1)

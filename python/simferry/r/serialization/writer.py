@@ -198,6 +198,13 @@ def _arrow(column: Any) -> Any:
         days = array.cast(pa.date32()).cast(pa.int32()).fill_null(0).to_numpy(zero_copy_only=False).astype("<f8")
         days[missing] = NA_DOUBLE
         return Vector("double", days, {"class": texts(["Date"])})
+    if pa.types.is_duration(kind):
+        ticks = array.cast(pa.int64()).fill_null(0).to_numpy(zero_copy_only=False)
+        seconds = ticks / {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}[kind.unit]
+        seconds[missing] = NA_DOUBLE
+        return Vector("double", seconds, {"class": texts(["difftime"]), "units": texts(["secs"])})
+    if pa.types.is_list(kind) or pa.types.is_large_list(kind):
+        return Vector("list", [_arrow(pa.chunked_array([item.values])) if item.is_valid else None for item in array])
     if pa.types.is_timestamp(kind):
         ticks = array.cast(pa.int64()).fill_null(0).to_numpy(zero_copy_only=False)
         seconds = ticks / {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}[kind.unit]

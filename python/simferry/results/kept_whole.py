@@ -1,0 +1,111 @@
+"""What replications returned that is no row of the table: value.rds or value.pkl, one file for each replication."""
+
+import pickle
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from ..errors import StoreError, UsageError
+from ..hints import Option
+from ..r.functions import rds_object
+from ..r.serialization import Other, Vector
+from ..r.values import from_r
+from ..store.own_runs import is_own, only_ours
+from ..store.run_folder import RunFolder
+from ..system import untrusted
+from .collect import Collected
+from .table import with_parameters
+
+MOST_BYTES = 1 << 32  # of a file
+_FILES = ("value.rds", "value.pkl")
+
+
+@dataclass(frozen=True)
+class Kept:
+    """The file of a replication. path: of the file; trusted: whether reading it may run code; run: for errors."""
+
+    condition: int
+    replication: int
+    path: Path
+    data: bytes
+    trusted: bool
+    run: RunFolder
+
+    @property
+    def is_pickle(self) -> bool:
+        return self.path.name == "value.pkl"
+
+    def value(self) -> Any:
+        """The value in Python. What R's values become is in r/values.py. Raises UsageError."""
+        return self.unpickled() if self.is_pickle else from_r(self.r_object())
+
+    def unpickled(self) -> Any:
+        if not self.trusted:
+            raise self.distrusted("can be read by running code in it only")
+        try:
+            return pickle.loads(self.data)
+        except Exception as error:
+            raise UsageError(f"{self.where} can't be read: {type(error).__name__}: {error}") from None
+
+    def r_object(self) -> Vector | Other | None:
+        """What simferry's own reader finds in the file, which runs no code."""
+        try:
+            return rds_object(self.data)
+        except ValueError as error:
+            raise UsageError(f"{self.where} can't be read: {error}") from None
+
+    @property
+    def where(self) -> str:
+        at = f"condition {self.condition}, replication {self.replication}"
+        return f"what {at} of run {self.run.id} returned ({self.path.name})"
+
+    def distrusted(self, why: str) -> UsageError:
+        return UsageError(
+            f"{self.where} {why}, and nothing shows that this user's local backend wrote it",
+            Option("trust", True) + "  reads it, if you trust all who could write to the run.",
+        )
+
+
+def kept_whole(run: RunFolder, collected: Collected, trust: bool = False) -> Iterator[Kept]:
+    """The files, by condition and replication. trust: whether files may be read that could run code, whoever wrote them.
+
+    Raises UsageError for a run of scripts or commands, StoreError if a file cannot be read.
+    """
+    if run.record.simulation["kind"] != "function":
+        raise UsageError(
+            f"run {run.id} is of a {run.record.simulation['kind']}, whose values are the files that it writes",
+            run.command("results") + "  is the table of its results files.",
+        )
+    pairs = _pairs(collected.objects)
+    rows, ok = _pairs(collected.results), _pairs(collected.replications.filter(collected.replications["ok"]))
+    maybe = ok - rows - pairs if not pairs else set()  # runs of earlier versions don't say which
+    if not pairs and not maybe:
+        return
+    root = run.bring_artifacts()
+    own = is_own(run)
+    for condition, replication in sorted(pairs | maybe):
+        for file in _FILES:
+            name = f"{condition}/{replication}/{file}"
+            data = untrusted.read(root, name, MOST_BYTES + 1)
+            if data is not None:
+                trusted = trust or (own and only_ours(run.path, f"artifacts/{name}"))
+                yield Kept(condition, replication, root / name, data, trusted, run)
+                break
+        else:
+            if (condition, replication) in pairs:
+                raise StoreError(
+                    f"the file of condition {condition}, replication {replication} of run {run.id} is gone"
+                )
+
+
+def _pairs(table: pa.Table) -> set[tuple[int, int]]:
+    return set(zip(table["condition"].to_pylist(), table["replication"].to_pylist(), strict=True))
+
+
+def with_ids(run: RunFolder, found: list[Kept]) -> pa.Table:
+    """Condition, replication and the parameters of each."""
+    ids = {name: pa.array([getattr(one, name) for one in found], pa.int32()) for name in ("condition", "replication")}
+    return with_parameters(run, pa.table(ids))

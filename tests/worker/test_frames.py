@@ -1,0 +1,67 @@
+"""Tables and records of other packages, as columns."""
+
+import dataclasses
+import decimal
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pyarrow as pa
+import pytest
+import xarray as xr
+from simferry.worker.rows import as_rows
+
+
+@dataclasses.dataclass
+class Point:
+    x: float
+    name: str
+
+
+CELLS = np.array([(1, 2.5, "a"), (2, 3.5, "b")], dtype=[("i", int), ("x", float), ("s", "U3")])
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        (Point(1.5, "p"), {"x": [1.5], "name": ["p"]}),
+        ([Point(1.5, "p"), Point(2.5, "q")], {"x": [1.5, 2.5], "name": ["p", "q"]}),
+        (pl.DataFrame({"a": [1, None], "b": ["u", "v"]}), {"a": [1, None], "b": ["u", "v"]}),
+        (pl.DataFrame({"a": [1, 2]}).lazy().filter(pl.col("a") > 1), {"a": [2]}),
+        (pl.Series([1, 2]), {"value_1": [1], "value_2": [2]}),
+        (pa.table({"a": [1, 2], "b": [None, 0.5]}), {"a": [1, 2], "b": [None, 0.5]}),
+        (pa.record_batch({"a": [1, 2]}), {"a": [1, 2]}),
+        (pa.array([1, 2]), {"value_1": [1], "value_2": [2]}),
+        (xr.DataArray(3.0), {"value": [3.0]}),
+        (xr.DataArray([1.0, 2.0], dims="t", name="m", coords={"t": [10, 20]}), {"t": [10, 20], "m": [1.0, 2.0]}),
+        (xr.Dataset({"u": ("t", [1, 2]), "v": ("t", [3, 4])}), {"t": [0, 1], "u": [1, 2], "v": [3, 4]}),
+        (xr.Dataset({"u": 3.0}), {"u": [3.0]}),
+        ({"m": xr.DataArray(3.0), "n": np.array(4)}, {"m": [3.0], "n": [4]}),
+        (CELLS, {"i": [1, 2], "x": [2.5, 3.5], "s": ["a", "b"]}),
+        (CELLS[0], {"i": [1], "x": [2.5], "s": ["a"]}),
+    ],
+)
+def test_tables_and_records_are_rows(value, expected):
+    assert as_rows(value) == expected
+
+
+@pytest.mark.parametrize(
+    "frame",
+    [
+        pd.DataFrame({"m": pd.Categorical(["lo", None], ["lo", "hi"], ordered=True)}),
+        pl.DataFrame({"m": ["lo", None]}, schema={"m": pl.Enum(["lo", "hi"])}),
+        pa.table({"m": pa.DictionaryArray.from_arrays([0, None], ["lo", "hi"], ordered=True)}),
+    ],
+)
+def test_categories_are_levels(frame):
+    cell, missing = as_rows(frame)["m"]
+    assert (cell.form, cell.stored, cell.levels, missing) == ("ordered", "lo", ("lo", "hi"), None)
+
+
+def test_one_odd_value_is_left_out_and_named():
+    odd = {}
+    value = {"x": 1, "c": 1 + 2j, "d": decimal.Decimal("1.1"), "o": object(), "several": [0, 1]}
+    assert as_rows(value, odd) == {"x": [1]}
+    assert odd == {"c": "complex", "d": "decimal.Decimal", "o": "object", "several": "list"}
+    assert as_rows({"c": 1 + 2j}, odd) is None and as_rows(value) is None
+    assert as_rows(pd.DataFrame({"x": [1, 2], "c": [1j, 2]}), odd) == {"x": [1, 2]}

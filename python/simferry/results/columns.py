@@ -42,7 +42,7 @@ def _of_one_form(columns: list[Column]) -> list[Column]:
     if forms == {"", "long"}:
         form, plain = _with_longs(known)
     elif not form:
-        plain = None if forms == {"", "seconds"} else "string"
+        plain = None if forms <= {"", "seconds"} else "string"
     if form:
         levels = common_levels({c.levels for c in known})
         kind = blocks.FORMS[form.partition(" ")[0]]

@@ -6,6 +6,7 @@ from typing import Any
 
 import pandas as pd
 import simferry as sf
+from simferry.sweep.replications import Column
 from typing_extensions import assert_type
 
 
@@ -38,6 +39,7 @@ assert_type(sf.table("conditions.csv"), sf.Design)
 assert_type(sf.table(pd.DataFrame({"n": [10, 20]})), sf.Design)
 assert_type(sf.random(100, n=(10, 50), method=["a", "b"], seed=2), sf.Design)
 assert_type(sf.latin_hypercube(100, n=(10, 50)), sf.Design)
+assert_type(sf.column("reps"), Column)
 assert_type(sf.sobol(128, n=(10, 50)), sf.Design)
 assert_type(len(design), int)
 assert_type(design.names, list[str])
@@ -57,7 +59,7 @@ assert_type(sf.run(sf.Simulation("power.R", include=("helpers.R",)), replication
 assert_type(run.id, str)
 assert_type(run.folder, Path)
 assert_type(run.address, str)
-assert_type(run.replications, int)
+assert_type(run.replications, int | tuple[int, ...])
 assert_type(run.record, dict[str, Any])
 assert_type(run.status(), sf.Progress)
 assert_type(run.watch(show), sf.Progress)

@@ -235,7 +235,7 @@ def resume(given: Arguments) -> Arguments:
     found.changed_code(allowed=options.get("changed_code", False))
     verb = "extend" if options.pop("extend", False) else "resume"
     if verb == "extend":
-        options["replications"] = found.extended(options.get("replications"), options.pop("add", None))
+        options["replications"] = found._extended(options.get("replications"), options.pop("add", None))
     drivers[found.address] = order(found, {"verb": verb, "options": options})
     return head_of(found)
 

@@ -22,6 +22,8 @@ def column(name: str) -> Column:
     """The column of the design that holds each condition's number of replications, for `replications` of `run` and `plan`.
 
     name: of the column. It is no parameter: simulations do not receive it, and the random numbers do not depend on it.
+
+    Raises nothing; `run` raises UsageError where the design has no such column.
     """
     return Column(name)
 

@@ -232,7 +232,7 @@ class Run:
 
         Raises UsageError if the run has more replications already, and as `resume` does.
         """
-        wanted = self.extended(replications, add)
+        wanted = self._extended(replications, add)
         others = self.changed_code(allowed=changed_code)
         compute(
             self._folder, backend_of_run(self._folder, **backend_options), "extend", wanted,
@@ -240,7 +240,7 @@ class Run:
         )  # fmt: skip
         return self
 
-    def extended(self, replications: Any, add: Any = None) -> Counts:
+    def _extended(self, replications: Any, add: Any = None) -> Counts:
         """The replications of each condition after `extend`. Raises UsageError."""
         conditions, before = self._folder.record.conditions, self.replications
         if (replications is None) == (add is None):

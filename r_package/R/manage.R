@@ -5,8 +5,8 @@
 #' @inheritParams verbs
 #' @param note `[character(1)]` the new note; `""` removes it. `NULL`: the note stays as it is.
 #' @return `[character(1)]` the note, `""` if there is none; invisibly if it was changed.
-#' @section Errors: `simferry_error_run_not_found`: there is no such run. `simferry_error_usage`: the note is no text, or
-#'   has more than 10,000 bytes.
+#' @section Errors: `simferry_error_run_not_found`: there is no such run. `simferry_error_usage`: the note is no text,
+#'   or has more than 10,000 bytes.
 #' @examplesIf simferry:::python_is_there()
 #' run <- sim_run(function(n) mean(rnorm(n)), sim_grid(n = 9), replications = 2, store = tempfile(), name = "pilot")
 #' sim_note(run, "the numbers of table 1")
@@ -24,8 +24,8 @@ sim_note <- function(run, note = NULL, store = NULL) {
 #'
 #' @inheritParams verbs
 #' @return The address of the run, invisibly.
-#' @section Errors: `simferry_error_run_busy`: the run is being computed. `simferry_error_run_not_found`: there is no such
-#'   run. `simferry_error_store`: not all of it can be removed.
+#' @section Errors: `simferry_error_run_busy`: the run is being computed. `simferry_error_run_not_found`: there is no
+#'   such run. `simferry_error_store`: not all of it can be removed.
 #' @examplesIf simferry:::python_is_there()
 #' run <- sim_run(function(n) mean(rnorm(n)), sim_grid(n = 9), replications = 2, store = tempfile())
 #' sim_delete(run)
@@ -43,11 +43,12 @@ sim_delete <- function(run, store = NULL) {
 #'
 #' @param run1,run2 runs of [sim_run()] or [sim_open()], or `[character(1)]` their names, as for [sim_open()].
 #' @param store `[character(1)]` where to look for names, as for [sim_open()].
-#' @return A list of class `simferry_diff`: `same`, `[logical(1)]`; `code`, `[character(1)]` a unified diff; `settings`, a
-#'   data frame of `part`, `setting`, `first` and `second`, the other settings that differ; `both`, `first_only`,
-#'   `second_only`, numbers of replications; `replications`, a data frame of `condition`, `replication` and `outputs`,
-#'   those that both have and that differ; `outputs`, a data frame of `output`, `replications` (how many differ),
-#'   `largest_difference`, `condition` and `replication` (where). Conditions have the numbers of the first run.
+#' @return A list of class `simferry_diff`: `same`, `[logical(1)]`; `code`, `[character(1)]` a unified diff;
+#'   `settings`, a data frame of `part`, `setting`, `first` and `second`, the other settings that differ; `both`,
+#'   `first_only`, `second_only`, numbers of replications; `replications`, a data frame of `condition`, `replication`
+#'   and `outputs`, those that both have and that differ; `outputs`, a data frame of `output`, `replications` (how
+#'   many differ), `largest_difference`, `condition` and `replication` (where). Conditions have the numbers of the
+#'   first run.
 #' @section Errors: `simferry_error_run_not_found`: there is no such run.
 #' @examplesIf simferry:::python_is_there()
 #' store <- tempfile()

@@ -14,8 +14,8 @@
 #'   the settings of the sweep file.
 #' @param design a design made by [sim_grid()] or a related function, any data frame with a row per condition, or the
 #'   path of a CSV or Parquet file. `NULL`: one condition without parameters.
-#' @param replications `[numeric]` how many replications of each condition: one number, or one for each condition, in the
-#'   order of the design. `sim_column("reps")`: the column of the design that holds them; it is no parameter.
+#' @param replications `[numeric]` how many replications of each condition: one number, or one for each condition, in
+#'   the order of the design. `sim_column("reps")`: the column of the design that holds them; it is no parameter.
 #' @param seed `[numeric(1)]` an integer from 0 to 2^31 - 1. `NULL`: a seed is drawn, printed and recorded.
 #' @param function_name `[character(1)]` the name of the function in the script.
 #' @param args `[character(1)]` a template of command-line arguments, such as `"{n} {effect}"`. The whole script (or
@@ -27,8 +27,8 @@
 #' @param globals `[character]` names of objects to send, in addition to those that the function is found to use: what
 #'   is called by a name that only a variable holds, as in `do.call(method, list(x))`.
 #' @param results_file `[character(1)]` name of the file that a whole script writes into its output folder. Its rows
-#'   become the results: CSV or another table with a header, JSON, .rds, .RData or numbers. Or a pattern with `*`, `?` and
-#'   placeholders: `"results/out_{n}_{replication}.csv"`.
+#' become the results: CSV or another table with a header, JSON, .rds, .RData or numbers. Or a pattern with `*`, `?`
+#'   and placeholders: `"results/out_{n}_{replication}.csv"`.
 #' @param inputs `[named character]` files that the simulation reads: by name the path of a file or folder, or an
 #'   address in S3, such as `c(data = "data.csv")`. The simulation finds each in the folder
 #'   `file.path(Sys.getenv("SIMFERRY_INPUT"), "data")`, in containers /opt/ml/processing/input/data. Or a list, whose
@@ -52,8 +52,8 @@
 #' @param keep_files `[logical(1)]` keep the files that a function writes into its working directory, see
 #'   [sim_artifacts()]. Files of scripts and programs are always kept.
 #' @param fresh `[logical(1)]` compute all replications, also those that an earlier run in the same store has.
-#' @param name `[character(1)]` a name by which the run can be found; several runs may have the same. Of `sim_column()`: the name
-#'   of a column of the design.
+#' @param name `[character(1)]` a name by which the run can be found; several runs may have the same. Of
+#'   `sim_column()`: the name of a column of the design.
 #' @param note `[character(1)]` a note on the run; [sim_note()] changes it.
 #' @param detach `[logical(1)]` return at once. The run continues in the background, also after R has ended;
 #'   [sim_watch()] follows it.

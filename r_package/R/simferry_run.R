@@ -28,11 +28,13 @@ print.simferry_run <- function(x, ...) {
 #' @export
 summary.simferry_run <- function(object, by = NULL, ...) sim_summary(object, by = by)
 
+# nolint start: object_name_linter. Methods of generics of utils.
 #' @exportS3Method utils::head
 head.simferry_run <- function(x, ...) utils::head(sim_results(x), ...)
 
 #' @exportS3Method utils::tail
 tail.simferry_run <- function(x, ...) utils::tail(sim_results(x), ...)
+# nolint end
 
 #' @export
 as.data.frame.simferry_run <- function(x, ...) as.data.frame(sim_results(x))

@@ -15,8 +15,8 @@
 #' @param changed_code `[logical(1)]` continue although your code outside the run's copy has changed: sourced files,
 #'   packages that were built here, Python modules. The results then come from both versions.
 #' @param workers `[numeric(1)]` number of cores to use. `NULL`: as when the run began.
-#' @param replications `[numeric]` total number of replications of each condition, existing ones included: one number, or
-#'   one for each condition.
+#' @param replications `[numeric]` total number of replications of each condition, existing ones included: one number,
+#'   or one for each condition.
 #' @param add `[numeric(1)]` instead of `replications`: how many more each condition gets.
 #' @param detach `[logical(1)]` return at once; the run continues in the background.
 #' @param ... new values of the backend's options, such as `jobs`, `instance_type`,
@@ -115,7 +115,8 @@ sim_resume <- function(run, retry_failed = FALSE, changed_code = FALSE, workers 
 #' @export
 sim_extend <- function(run, replications = NULL, changed_code = FALSE, workers = NULL, detach = FALSE, store = NULL,
                        add = NULL, ...)
-  go_on(run, store, detach, extend = TRUE, replications = replications, add = add, changed_code = changed_code, workers = workers, ...)
+  go_on(run, store, detach, extend = TRUE, replications = replications, add = add, changed_code = changed_code,
+        workers = workers, ...)
 
 go_on <- function(run, store, detach, ...) {
   run <- as_run(run, store)
@@ -201,9 +202,10 @@ sim_replay <- function(run, condition, replication, store = NULL) {
 #'
 #' @inheritParams sim_replay
 #' @param condition,replication `[numeric(1)]` their numbers, from 1. `NULL`: all.
-#' @param pattern `[character(1)]` condition/replication/file, such as `"3/*/plot.png"`: `*` stands for any part of a name,
-#'   `**` also for folders. `NULL`: all files.
-#' @param folder `[character(1)]` copy the files there, in folders of their condition and replication. `NULL`: no copies.
+#' @param pattern `[character(1)]` condition/replication/file, such as `"3/*/plot.png"`: `*` stands for any part of a
+#'   name, `**` also for folders. `NULL`: all files.
+#' @param folder `[character(1)]` copy the files there, in folders of their condition and replication. `NULL`: no
+#'   copies.
 #' @return `[character]` their paths, or those of the copies.
 #' @section Errors: `simferry_error_run_not_found`: there is no such run; the nearest ones are named.
 #'   `simferry_error_usage`: nothing matches the pattern, or a file is in `folder` already: then nothing is copied.

@@ -31,7 +31,8 @@ as_columns <- function(value) {
       refuse("the simulation returned a list with a ", class(value[bad][[1]])[1],
              ", which can't be kept: return numbers, strings and logicals")
     if (!length(value)) return(NULL)
-    if (!is.object(value) && !is.null(names(value)) || all(vapply(value, function(v) is_plain(v) && length(v) == 1L, NA)))
+    if (!is.object(value) && !is.null(names(value)) ||
+          all(vapply(value, function(v) is_plain(v) && length(v) == 1L, NA)))
       return(without_odd(structure(lapply(value, cell), names = output_names(value)), value))
   }
   "object"

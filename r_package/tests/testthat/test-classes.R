@@ -27,7 +27,7 @@ shapes <- quote({
   setMethod("summary", "Circle", function(object, ...) 5)
   setClassUnion("NumberOrText", c("numeric", "character"))
   setClass("Holder", representation(v = "NumberOrText"))
-  Disc <- setClass("Disc", contains = "Circle")
+  Disc <- setClass("Disc", contains = "Circle") # nolint: object_name_linter.
   round_one <- new("Circle", r = 5)
 })
 

@@ -105,7 +105,7 @@ test_that("what has changed outside of the snapshot is told, and not gone on wit
   refused <- error_of(sim_extend(run, 3))
   expect_s3_class(refused, "simferry_error_simulation")
   expect_match(conditionMessage(refused), paste0("has changed since: ", file), fixed = TRUE)
-  expect_match(conditionMessage(refused), "changed_code = TRUE goes on", fixed = TRUE)
+  expect_match(conditionMessage(refused), "changed_code = TRUE continues this run", fixed = TRUE)
   expect_equal(sim_results(sim_extend(run, 3, changed_code = TRUE))$value, c(1, 1, 2))
   expect_equal(sim_results(quiet_run(f, data.frame(n = 1), 2, seed = 1, store = store))$value, c(2, 2))
 })

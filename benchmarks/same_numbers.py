@@ -140,6 +140,8 @@ def digest(table: Any) -> str:
     sum_ = hashlib.sha256()
     for name in table.column_names:
         column = table[name].combine_chunks()
+        if pa.types.is_dictionary(column.type):  # a factor, which was text in earlier versions
+            column = column.cast(pa.string())
         sum_.update(f"{name} {column.type}".encode())
         if pa.types.is_floating(column.type):
             bits = column.fill_null(0).to_numpy(zero_copy_only=False).astype(np.float64).view(np.uint64)

@@ -13,10 +13,6 @@ BANDS = [  # from the ground up
     {"screen", "verbs"},
     {"_rbridge", "cli", "sagemaker"},
 ]
-# what a module imports only when it is called, as its needs go both ways
-LATE = {
-    ("sweep.design", "sweep.sampling"),  # names that pickles of earlier versions look for there
-}
 # modules without a file of tests of their own: where they are tested
 TESTED_ELSEWHERE = {
     "_rbridge.images": "r_package/test_docker.py",  # from R, in containers
@@ -75,7 +71,7 @@ def test_imports_run_down():
 def test_there_is_no_circle():
     graph = {}
     for name, other in imports():
-        if name != other and (name, other) not in LATE:
+        if name != other:
             graph.setdefault(name, set()).add(other)
     try:
         TopologicalSorter(graph).prepare()

@@ -74,8 +74,9 @@ class _Renamed:
     """Finds modules by their earlier names, to which pickled functions of earlier runs refer."""
 
     names = dict(  # noqa: RUF012
-        rpy="r", design="sweep.design", simulation="sweep.simulation", forecast="verbs.plan", registry="images.registry"
-    )
+        rpy=["r"], design=["sweep.design", "sweep.sampling"], simulation=["sweep.simulation"], forecast=["verbs.plan"],
+        registry=["images.registry"],
+    )  # fmt: skip
 
     def find_spec(self, name: str, path: Any = None, target: Any = None) -> ModuleSpec | None:
         known = name.removeprefix(f"{__name__}.") in self.names and name.startswith(f"{__name__}.")
@@ -85,8 +86,16 @@ class _Renamed:
         return None
 
     def exec_module(self, module: ModuleType) -> None:
-        own = self.names[module.__name__.removeprefix(f"{__name__}.")]
-        sys.modules[module.__name__] = import_module(f"{__name__}.{own}")
+        names = self.names[module.__name__.removeprefix(f"{__name__}.")]
+        homes = [import_module(f"{__name__}.{name}") for name in names]
+
+        def find(name: str) -> Any:
+            for home in homes:
+                if hasattr(home, name):
+                    return getattr(home, name)
+            raise AttributeError(f"module {module.__name__!r} has no attribute {name!r}")
+
+        vars(module)["__getattr__"] = find
 
 
 sys.meta_path.append(_Renamed())

@@ -13,6 +13,7 @@ from simferry import sagemaker
 from simferry.aws.policies import folder, policy
 from simferry.backends.names import job_name
 from simferry.emulator.access import allows
+from simferry.errors import Interrupted
 from sweeps import digest, write
 
 VALUES = {"Account": "123456789012", "Bucket": "lab", "Prefix": "simferry/", "Region": "us-east-1", "Role": "simferry"}
@@ -66,7 +67,7 @@ def test_the_verbs_need_all_of_these_actions_and_no_more(emulate, image_r, tmp_p
     assert digest(again) == whole
 
     slow = sf.run(script, sf.grid(n=60), replications=1, seed=7, detach=lambda run: None, **place)
-    with pytest.raises(sf.SimferryError, match="1 job goes on"):
+    with pytest.raises(Interrupted, match="1 job goes on"):
         slow.resume(on_progress=interrupt)
     assert slow.cancel().state in ("running", "incomplete")
     Jobs.until(lambda: slow.status().jobs["0001-0001"] == "cancelled")

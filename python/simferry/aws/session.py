@@ -26,6 +26,12 @@ class AwsError(ServiceError):
         self.service_code = service_code
 
 
+class QuotaError(AwsError):
+    """The account's quota does not allow a single job of this kind."""
+
+    code = "quota"
+
+
 class AccessDenied(AwsError):
     """The credentials are valid, but do not allow the request."""
 

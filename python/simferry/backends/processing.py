@@ -35,12 +35,6 @@ _WAIT = {"ResourceLimitExceeded": 30.0, "ThrottlingException": 10.0}  # seconds 
 _SECONDS_AT_MOST = 86_400  # default of max_runtime
 
 
-class QuotaError(session.AwsError):
-    """The account's quota does not allow a single job of this kind."""
-
-    code = "quota"
-
-
 class Sagemaker(MeteredService):
     """An image of this machine is pushed to the account's ECR. Options: see sweep/options.py."""
 
@@ -151,7 +145,7 @@ class Sagemaker(MeteredService):
         one_or_first = len(self.instances) == 1 or not self._submitted
         if allowed and asked and int(allowed[1]) < int(asked[1]) and one_or_first:
             names = ", ".join(kind.name for kind in self.instances)
-            return QuotaError(
+            return session.QuotaError(
                 f"this account's quota for processing jobs on {names} is {allowed[1]}, and a job needs {asked[1]}",
                 Text(
                     "Ask AWS for more (Service Quotas, Amazon SageMaker), or use another ", Option("instance_type"), "."

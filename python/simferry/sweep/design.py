@@ -248,12 +248,3 @@ def _listed(values: Any) -> list[Any]:
     if isinstance(values, (str, bytes)) or not isinstance(values, Iterable):
         return [values]
     return list(values)
-
-
-def __getattr__(name: str) -> Any:
-    """Names that earlier versions defined here: functions pickled by them look for the names here."""
-    if name not in ("random", "latin_hypercube", "sobol"):
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from . import sampling
-
-    return getattr(sampling, name)

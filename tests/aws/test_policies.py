@@ -20,7 +20,7 @@ VALUES = {"Account": "123456789012", "Bucket": "lab", "Prefix": "simferry/", "Re
 # what pushing to ECR itself needs and the emulator's registry does not; what only prices need
 ELSEWHERE = {
     "ecr:BatchCheckLayerAvailability", "ecr:CompleteLayerUpload", "ecr:DeleteRepository", "ecr:InitiateLayerUpload",
-    "ecr:UploadLayerPart", "pricing:GetProducts", "s3:AbortMultipartUpload",
+    "ecr:GetAuthorizationToken", "ecr:UploadLayerPart", "pricing:GetProducts", "s3:AbortMultipartUpload",
 }  # fmt: skip
 
 

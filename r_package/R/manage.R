@@ -8,7 +8,8 @@
 #' @section Errors: `simferry_error_run_not_found`: there is no such run. `simferry_error_usage`: the note is no text,
 #'   or has more than 10,000 bytes.
 #' @examplesIf simferry:::python_is_there()
-#' run <- sim_run(function(n) mean(rnorm(n)), sim_grid(n = 9), replications = 2, store = tempfile(), name = "pilot")
+#' average <- function(n) mean(rnorm(n))
+#' run <- sim_run(average, sim_grid(n = 9), replications = 2, store = tempfile(), name = "pilot")
 #' sim_note(run, "the numbers of table 1")
 #' run
 #' @export
@@ -52,8 +53,9 @@ sim_delete <- function(run, store = NULL) {
 #' @section Errors: `simferry_error_run_not_found`: there is no such run.
 #' @examplesIf simferry:::python_is_there()
 #' store <- tempfile()
-#' first <- sim_run(function(n) mean(rnorm(n)), sim_grid(n = 9), replications = 2, seed = 1, store = store)
-#' second <- sim_run(function(n) mean(rnorm(n)), sim_grid(n = 9), replications = 3, seed = 2, store = store)
+#' average <- function(n) mean(rnorm(n))
+#' first <- sim_run(average, sim_grid(n = 9), replications = 2, seed = 1, store = store)
+#' second <- sim_run(average, sim_grid(n = 9), replications = 3, seed = 2, store = store)
 #' sim_diff(first, second)
 #' @export
 sim_diff <- function(run1, run2, store = NULL) {

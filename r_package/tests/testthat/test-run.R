@@ -45,7 +45,8 @@ test_that("what a function returns keeps its types", {
   }")
   rows <- as.data.frame(sim_results(quiet_run(f, data.frame(n = 1), 1, seed = 1)))
   expect_identical(rows[4:8],
-                   data.frame(d = c(NA, NaN), i = c(1L, NA), l = c(NA, TRUE), s = c(NA, "\u00fc"), f = c("v", NA)))
+                   data.frame(d = c(NA, NaN), i = c(1L, NA), l = c(NA, TRUE), s = c(NA, "\u00fc"),
+                              f = factor(c("v", NA))))
   expect_true(is.nan(rows$d[2]) && !is.nan(rows$d[1]))
 })
 

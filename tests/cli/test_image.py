@@ -31,7 +31,9 @@ def test_the_command_without_docker(monkeypatch, tmp_path):
     ):
         done = simferry("image", *args)
         assert done.exit_code == 1
-        assert "simferry: no Docker engine answers at unix:///nowhere/docker.sock, which DOCKER_HOST names" in done.stderr
+        assert (
+            "simferry: no Docker engine answers at unix:///nowhere/docker.sock, which DOCKER_HOST names" in done.stderr
+        )
 
 
 def test_the_command_with_neither_folder_nor_script():

@@ -169,7 +169,7 @@ def test_the_keys_of_an_emulator_that_has_ended(emulate, monkeypatch):
         monkeypatch.setenv(name, old[name])
     with pytest.raises(session.CredentialsError, match="the emulator does not accept these credentials") as caught:
         session.account()
-    assert "set the variables that it has printed" in caught.value.hint
+    assert "set the variables that it printed" in caught.value.hint
 
 
 # ---- what is checked ----

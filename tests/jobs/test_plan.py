@@ -41,7 +41,12 @@ def test_a_job_file_tells_a_worker_all_that_it_needs():
     design = grid(n=[10, 20], effect=[0.5], method=["t"], exact=[True, None], size=[7], types={"size": "integer"})
     made = plan.Streams(1, design.canonical(), whole_scripts=False)
     work = stretches.all_work(4, 5).take(np.array([3, 1]))
-    spec = {"language": "python", "kind": "command", "args": "{n} {effect} {method} {exact} {size} x{replication}"}
+    spec = {
+        "language": "python",
+        "kind": "command",
+        "results_file": "",
+        "args": "{n} {effect} {method} {exact} {size} x{replication}",
+    }
     block = blocks.decode(plan.job_bytes({"run": "r", "plan": "0001"}, work, made, spec, design))
     assert block.facts["run"] == "r"
     assert block.table("stretches").columns["condition"].values.tolist() == [4, 2]

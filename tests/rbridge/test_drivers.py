@@ -25,7 +25,7 @@ def test_a_run_that_is_stopped_is_kept_and_gone_on_with(tmp_path):
     assert now["state"] == "incomplete" and 0 < now["done"] < 500
     value_of("resume", run=made["folder"])
     assert finished(made["folder"])["done"] == 500
-    value_of("resume", run=made["folder"], replications=510.0)
+    value_of("resume", run=made["folder"], extend=True, replications=510.0)
     assert finished(made["folder"])["done"] == 510
 
 

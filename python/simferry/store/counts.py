@@ -23,7 +23,7 @@ def each(counts: Counts, conditions: int) -> np.ndarray:
     numbers = np.asarray(counts, dtype=np.int64)
     if numbers.ndim and len(numbers) != conditions:
         raise ValueError(f"{len(numbers)} numbers of replications for {conditions} conditions")
-    return np.array(np.broadcast_to(numbers, (conditions,)))
+    return np.broadcast_to(numbers, (conditions,))  # of one number no copy: a damaged record may say any number
 
 
 def total(counts: Counts, conditions: int) -> int:

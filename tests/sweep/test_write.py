@@ -100,6 +100,6 @@ def test_what_no_file_holds_is_refused_by_name(tmp_path):
 def test_a_name_that_is_not_unicode_text_is_refused(script, tmp_path):
     path = tmp_path / os.fsdecode(b"s\xff.R")
     path.write_text(script.read_text())
-    with pytest.raises(UsageError, match=r"can't hold a name that is not Unicode text: .*s.udcff\.R"):
+    with pytest.raises(UsageError, match=r"the file name .*s.*udcff\.R. is not UTF-8"):
         sf.Sweep(path, replications=1).write(tmp_path / "sweep.toml")
     assert not (tmp_path / "sweep.toml").exists()

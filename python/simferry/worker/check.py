@@ -30,9 +30,11 @@ def check(root: Path) -> None:
             facts["mentioned"] = ", ".join(sorted(imported(ast.walk(tree))))
             needs = Needs(tree, job.function if job.kind == "function" else "", partial(tree_beside, job.code))
             facts["possible"] = "\n".join(absent(needs.possible))
-            if missing := absent(needs.needed):
-                facts.update(problem="packages", detail="\n".join(missing))
-            elif job.kind == "function":
+            is_function = job.kind == "function"
+            while_loaded = Needs(tree, "the top level", partial(tree_beside, job.code)) if is_function else needs
+            if absent(while_loaded.needed):
+                facts.update(problem="packages", detail="\n".join(absent(needs.needed)))
+            elif is_function:
                 module = load_script(job)
                 facts["open"] = ", ".join(held_open(job.code))
                 functions = [
@@ -44,6 +46,9 @@ def check(root: Path) -> None:
                     arguments = arguments_of(getattr(module, job.function))
                 else:
                     facts.update(problem="function", detail=job.function)
+                # what replications import: now, since the script may have made it possible, or may do so then
+                if not facts["problem"] and b"sys.path" not in source and (missing := absent(needs.needed)):
+                    facts.update(problem="packages", detail="\n".join(missing))
             # after it was loaded, which may have changed sys.path
             found = own.with_hashes(own.reachable(job.root, [job.code / job.script]) | own.loaded(job.root))
     except SyntaxError as error:

@@ -231,7 +231,7 @@ def test_a_plan_tells_time_and_cost(emulator, in_r):
         said,
     ), said
     assert re.search(r"^ *ml\.c5\.xlarge +10 +4 +\S.*\$\d+\.\d\d +as asked for", said, re.MULTILINE), said
-    assert "assumed: a core there is as fast as one here" in said and "without a pilot no time" in said
+    assert "assumed: a core there is as fast as one here" in said and "time and cost are not known without a pilot" in said
     assert (
         'simferry_error_usage: deadline, budget and prices are for the cloud, and the backend is local\nbackend = "sagemaker"'
         in said

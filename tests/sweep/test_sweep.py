@@ -50,8 +50,8 @@ def test_run_and_plan_take_it(tmp_path):
     for verb in (sf.run, sf.plan):
         with pytest.raises(UsageError, match=r"seed is given beside a sweep, .*\nWrite sweep\.replace\(seed="):
             verb(sweep, seed=2)
-        with pytest.raises(UsageError, match="the local backend has no option name"):
-            verb(sweep, name="x")
+        with pytest.raises(UsageError, match="the local backend has no option nonsense"):
+            verb(sweep, nonsense="x")
         with pytest.raises(UsageError, match="seed is -1; it has to be"):
             verb(sweep, seed=-1)
     with pytest.raises(UsageError, match="how many replications"):

@@ -43,7 +43,7 @@ def test_an_image_without_an_interpreter(engine):
     with pytest.raises(ImageError) as caught:
         check("debian:bookworm-slim")
     assert caught.value.message == "image debian:bookworm-slim has neither Rscript nor python3"
-    assert "containers/r" in caught.value.hint and caught.value.exit_code == 1
+    assert "recipe_for" in caught.value.hint and caught.value.exit_code == 1
 
 
 def test_an_image_for_another_architecture(scrap):

@@ -214,7 +214,7 @@ class Process:
             self.ok.append(ok)
             before = now
             replication += 1
-            if self.folder and (now >= self.next_check or not ok):
+            if self.folder and (now >= self.next_check or not ok or replication == end):
                 replication -= self.check_state(self.folder, now)
                 checked = replication
                 before = clock()

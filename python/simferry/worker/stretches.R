@@ -165,8 +165,8 @@ next_size <- function(process, n, seconds) {
 
 # Whether the look after a stretch that is whole can be that of a later one.
 can_wait <- function(process, now) {
-  process$looked && !process$look_at_each && now - process$last_look < process$seconds_between_looks &&
-    !is_block_due(process, now)
+  seconds <- min(process$seconds_between_looks, 0.02)   # what was not looked after is lost by Ctrl-C
+  process$looked && !process$look_at_each && now - process$last_look < seconds && !is_block_due(process, now)
 }
 
 # Runs stretches, and those again that met what others of them had left.

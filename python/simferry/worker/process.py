@@ -109,17 +109,11 @@ class Process:
                 warnings.showwarning = self.warn
                 streams.on_seed = self.record_seed
                 self.state = State()
-                for span in self.claims():
-                    for stretch in span:
-                        self.stretch(*stretch)
-                        self.run_again()
-                while self.unchecked and self.folder:
-                    self.check_state(self.folder, time.perf_counter())
-                    self.run_again()
+                self.run_stretches()
             self.flush()
         except KeyboardInterrupt:  # keep complete replications
             whole = min(len(self.condition), len(self.replication), len(self.ok), len(self.seconds))
-            self.keep_first(self.checked if self.folder else whole)
+            self.keep_first(whole)
             self.flush()
         except (OSError, NotKept) as error:
             give_up(job, f"disk: {error}")
@@ -214,7 +208,7 @@ class Process:
             self.ok.append(ok)
             before = now
             replication += 1
-            if self.folder and (now >= self.next_check or not ok or replication == end):
+            if self.folder and (now >= self.next_check or not ok):
                 replication -= self.check_state(self.folder, now)
                 checked = replication
                 before = clock()
@@ -226,6 +220,20 @@ class Process:
                 not ok and job.stop_on_error
             ):
                 self.flush()
+
+    def run_stretches(self) -> None:
+        try:
+            for span in self.claims():
+                for stretch in span:
+                    self.stretch(*stretch)
+                    self.run_again()
+            while self.unchecked and self.folder:
+                self.check_state(self.folder, time.perf_counter())
+                self.run_again()
+        except KeyboardInterrupt:
+            if self.folder and (self.state.changed() or self.folder.changed()):
+                self.keep_first(self.checked)  # the others may depend on what one of them left behind
+            raise
 
     def run_again(self) -> None:
         """Run stretches again that depend on what others left behind."""
@@ -248,13 +256,10 @@ class Process:
         if state_changed or folder_changed:
             condition, replication = self.condition[-1], self.replication[-1]
             if since > 1:
-                again, self.check_each = (
-                    since - sum(count for *_, count in self.unchecked),
-                    self.check_each or folder_changed,
-                )
-                self.set_seeds.forget(
-                    set(zip(self.condition[self.checked :], self.replication[self.checked :], strict=True))
-                )
+                again = since - sum(count for *_, count in self.unchecked)
+                self.check_each = self.check_each or folder_changed
+                dropped = zip(self.condition[self.checked :], self.replication[self.checked :], strict=True)
+                self.set_seeds.forget(set(dropped))
                 self.again += self.unchecked
                 self.keep_first(self.checked)
                 if folder_changed:

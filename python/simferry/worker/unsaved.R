@@ -116,7 +116,7 @@ unsaved_tables <- function(process, columns) {
 
 # After an interrupt, which comes at any moment: what belongs to unfinished replications is left out.
 save_what_is_whole <- function(process) suspendInterrupts({
-  drop_unchecked(process)
+  if (length(process$unchecked) && (process$state$changed() || process$folder$changed())) drop_unchecked(process)
   if (!is.null(stretch <- process$stretch)) {
     whole <- function(record) record$condition != stretch$id || record$replication < stretch$first + stretch$done
     for (name in c("failures", "warned", "outputs", "seeds", "objects")) process[[name]]$keep(whole)

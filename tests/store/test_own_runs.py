@@ -2,6 +2,8 @@
 
 import os
 import shutil
+from pwd import getpwuid
+from types import SimpleNamespace
 
 import pytest
 import simferry as sf
@@ -35,13 +37,18 @@ def test_without_the_users_key_no_run_is_own(run, tmp_path, change):
     assert not is_own(run._folder)
 
 
-def test_files_that_others_can_write_are_not_only_ours(tmp_path):
+def test_files_that_others_can_write_are_not_only_ours(tmp_path, monkeypatch):
     (tmp_path / "a").mkdir()
     file = tmp_path / "a" / "value.pkl"
     file.touch()
     assert only_ours(tmp_path, "a/value.pkl") and not only_ours(tmp_path, "a/none")
     (tmp_path / "a").chmod(0o777)
     assert not only_ours(tmp_path, "a/value.pkl")
+    (tmp_path / "a").chmod(0o775)
+    monkeypatch.setattr("grp.getgrgid", lambda gid: SimpleNamespace(gr_name="students", gr_mem=[]))
+    assert not only_ours(tmp_path, "a/value.pkl")
+    monkeypatch.setattr("grp.getgrgid", lambda gid: SimpleNamespace(gr_name=getpwuid(os.geteuid()).pw_name, gr_mem=[]))
+    assert only_ours(tmp_path, "a/value.pkl")
     (tmp_path / "a").chmod(0o755)
     os.symlink(file, tmp_path / "a" / "link")
     assert not only_ours(tmp_path, "a/link")

@@ -5,9 +5,11 @@ with a key in the user's home that no run holds. The signature is of the folder 
 """
 
 import contextlib
+import grp
 import hashlib
 import hmac
 import os
+import pwd
 import secrets
 import stat
 from pathlib import Path
@@ -52,8 +54,16 @@ def only_ours(root: Path, name: str) -> bool:
 
 def _is_ours(path: Path) -> bool:
     found = os.lstat(path)
-    others = found.st_mode & stat.S_IWOTH or (found.st_mode & stat.S_IWGRP and found.st_gid != os.getegid())
+    others = found.st_mode & stat.S_IWOTH or (found.st_mode & stat.S_IWGRP and not _is_private(found.st_gid))
     return found.st_uid == os.geteuid() and not others and not stat.S_ISLNK(found.st_mode)
+
+
+def _is_private(gid: int) -> bool:
+    """Whether a group is the user's private one, which has the user's name and no other members."""
+    with contextlib.suppress(KeyError):
+        group, user = grp.getgrgid(gid), pwd.getpwuid(os.geteuid())
+        return group.gr_name == user.pw_name and not set(group.gr_mem) - {user.pw_name}
+    return False
 
 
 def _signature(run: RunFolder, key: bytes) -> str:

@@ -80,9 +80,9 @@ def _take_from(
         with writing(run.path):
             for c, r in new:  # before the block, which marks them as done
                 if c in with_artifacts:
-                    if not own:
+                    ours = _link(Tree(folders, (str(c), str(r))), run.path / "artifacts" / str(ids[c]) / str(r))
+                    if not (own and ours):
                         own_runs.forget(run)
-                    _link(Tree(folders, (str(c), str(r))), run.path / "artifacts" / str(ids[c]) / str(r))
             tables = [t for t in (_only(table, ids, new) for table in block.tables) if t.rows]
             number += 1
             # plan 0000: computed before this run had one
@@ -109,8 +109,12 @@ def _only(table: blocks.Table, ids: np.ndarray, wanted: set[tuple[int, int]]) ->
     return blocks.Table(table.name, int(keep.sum()), out)
 
 
-def _link(source: Tree, target: Path) -> None:
+def _link(source: Tree, target: Path) -> bool:
+    """Put the files into a folder of ours, where copies are ours too. Returns whether nobody else could write the files."""
+    ours = True
     for file in source.files():
         path = target / file.name
         path.parent.mkdir(parents=True, exist_ok=True)
+        ours &= own_runs.only_ours(source.root.parent, "/".join(["artifacts", *source.parts, file.name]))
         file.keep(path)
+    return ours

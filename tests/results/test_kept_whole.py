@@ -6,6 +6,7 @@ import shutil
 import pytest
 import simferry as sf
 from simferry.errors import UsageError
+from simferry.worker import blocks
 from sweeps import write
 
 R = """
@@ -58,6 +59,29 @@ def test_what_is_taken_over_from_a_strangers_run_is_not_read(tmp_path):
     with pytest.raises(UsageError, match="nothing shows that"):
         second.values()
     assert not (tmp_path / "ran").exists()
+
+
+def test_a_file_that_another_user_wrote_into_an_own_run_is_not_read_after_it_was_taken_over(tmp_path):
+    def simulate(n):
+        return [[n]]
+
+    first = sf.run(simulate, {"n": [1]}, replications=1, seed=1, store=tmp_path)
+    (path,) = first.artifacts(1, 1)
+    path.parent.chmod(0o777)  # anybody could have put the file there, and its copy belongs to this user
+    second = sf.run(simulate, {"n": [1]}, replications=1, seed=1, store=tmp_path)
+    assert len(second.artifacts(1, 1)) == 1
+    for run in (first, second):
+        with pytest.raises(UsageError, match="nothing shows that"):
+            run.values()
+
+
+def test_values_of_blocks_of_earlier_versions_are_found_beside_those_of_this_one(tmp_path):
+    run = sf.run(lambda n: [[n]], {"n": [1]}, replications=1, seed=1, store=tmp_path)
+    (path,) = run._folder.blocks.iterdir()
+    block = blocks.decode(path.read_bytes())
+    block.tables = [table for table in block.tables if table.name != "objects"]
+    path.write_bytes(blocks.encode(block))
+    assert run.extend(2).values()["replication"].tolist() == [1, 2]
 
 
 def test_a_run_of_scripts_has_files_and_no_values(tmp_path):

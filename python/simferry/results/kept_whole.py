@@ -81,7 +81,7 @@ def kept_whole(run: RunFolder, collected: Collected, trust: bool = False) -> Ite
         )
     pairs = _pairs(collected.objects)
     rows, ok = _pairs(collected.results), _pairs(collected.replications.filter(collected.replications["ok"]))
-    maybe = ok - rows - pairs if not pairs else set()  # runs of earlier versions don't say which
+    maybe = ok - rows - pairs  # blocks of earlier versions don't say which
     if not pairs and not maybe:
         return
     root = run.bring_artifacts()

@@ -10,6 +10,7 @@ import pyarrow as pa
 import pytest
 import xarray as xr
 from simferry.worker.rows import as_rows
+from simferry.worker.values import rows_of
 
 
 @dataclasses.dataclass
@@ -56,6 +57,36 @@ def test_tables_and_records_are_rows(value, expected):
 def test_categories_are_levels(frame):
     cell, missing = as_rows(frame)["m"]
     assert (cell.form, cell.stored, cell.levels, missing) == ("ordered", "lo", ("lo", "hi"), None)
+
+
+AT = np.datetime64("2026-01-02T03:04:05", "ns")
+TIMED = np.array([(AT, np.timedelta64(5, "s"))], dtype=[("at", "M8[ns]"), ("took", "m8[ns]")])
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        TIMED[0],
+        TIMED[0:1].reshape(()),
+        [TIMED[0]],
+        np.array(AT),
+        np.array([[AT]]),
+        {"at": np.array(AT)},
+        xr.DataArray(AT),
+        xr.Dataset({"at": AT}),
+    ],
+)
+def test_times_of_nanoseconds_are_no_integers(value):
+    made = rows_of(value)
+    at = next(iter(made.values()))[0]
+    assert (at.form, at.stored) == ("time", 1767323045.0) and all(cell[0].form for cell in made.values())
+    assert "took" not in made or made["took"][0].stored == 5
+
+
+def test_durations_of_polars_keep_their_nanoseconds():
+    took = pl.Series([1500, None], dtype=pl.Int64).cast(pl.Duration("ns"))
+    made = rows_of(pl.DataFrame({"took": took}))["took"]
+    assert made[0].stored == 1.5e-6 and made[1] is None
 
 
 def test_one_odd_value_is_left_out_and_named():

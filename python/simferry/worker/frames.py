@@ -18,19 +18,24 @@ class TwoOfOneName(Exception):
 
 def record_of(value: Any) -> Any:
     """A dataclass, a named tuple or a pandas.Series as a dict; one number of any array library as a number; others as they are."""
+    value = scalar_of(value)
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {one.name: getattr(value, one.name) for one in dataclasses.fields(value)}
     if isinstance(value, tuple) and hasattr(value, "_asdict"):
         return value._asdict()
     if isinstance(value, np.void) and value.dtype.names:
-        return dict(zip(value.dtype.names, value.item(), strict=True))
+        return {name: value[name] for name in value.dtype.names}  # item() makes integers of nanoseconds
     if _module(value) == "pandas" and hasattr(value, "to_frame") and hasattr(value, "index"):  # its index has the names
         return dict(zip(names_of(value.index), _pandas(value), strict=True))
-    return scalar_of(value)
+    return value
 
 
 def scalar_of(value: Any) -> Any:
-    """An array without dimensions, of any library, as its number."""
+    """An array without dimensions, of any library, as its number. Times keep their nanoseconds."""
+    if getattr(value, "ndim", None) == 0 and _module(value) == "xarray":
+        value = value.values
+    if isinstance(value, np.ndarray) and value.ndim == 0:
+        return value[()]
     if (
         getattr(value, "ndim", None) == 0
         and not isinstance(value, np.generic)
@@ -59,7 +64,7 @@ def columns_of(value: Any) -> dict[str, list[Any]] | None:
         columns_ = {name: _pandas(value.iloc[:, i]) for i, name in enumerate(names_of(value.columns))}
         return {**index_columns(value.index, columns_), **columns_} if columns_ else columns_
     elif isinstance(value, np.ndarray) and value.dtype.names and value.ndim == 1:
-        return {name: _cells(value[name]) for name in value.dtype.names}
+        return {name: cells_of(value[name]) for name in value.dtype.names}
     return None
 
 
@@ -120,6 +125,8 @@ def _polars(column: Any) -> list[Any]:
         texts = column.to_list()
         levels = sorted({text for text in texts if text is not None})
         return labels([-1 if text is None else levels.index(text) for text in texts], levels, False)
+    if getattr(column.dtype, "time_unit", None) == "ns" and not getattr(column.dtype, "time_zone", None):
+        return list(column.to_numpy())  # to_list() cuts nanoseconds off
     return list(column.to_list())
 
 
@@ -137,13 +144,13 @@ def _xarray(value: Any) -> dict[str, list[Any]] | None:
     """A row for each point of the dimensions, whose coordinates are columns."""
     if hasattr(value, "data_vars"):
         if not value.sizes:
-            return {str(name): [one.item()] for name, one in value.data_vars.items()}
+            return {str(name): [scalar_of(one)] for name, one in value.data_vars.items()}
         return columns_of(value.to_dataframe())
     if hasattr(value, "to_dataframe") and getattr(value, "ndim", None):
         return columns_of(value.to_dataframe(name="value" if value.name is None else str(value.name)))
     return None
 
 
-def _cells(column: Any) -> list[Any]:
+def cells_of(column: Any) -> list[Any]:
     """A column of a numpy array; times keep their nanoseconds."""
     return list(column) if column.dtype.kind in "mM" or column.ndim > 1 else list(column.tolist())

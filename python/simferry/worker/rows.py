@@ -10,7 +10,7 @@ import numpy as np
 
 from . import blocks
 from .forms import column_of, is_plain
-from .frames import TwoOfOneName, columns_of, listed, names_of, record_of, scalar_of
+from .frames import TwoOfOneName, cells_of, columns_of, listed, names_of, record_of, scalar_of
 
 
 class Refused(Exception):
@@ -43,8 +43,8 @@ def as_rows(value: Any, odd: dict[str, str] | None = None) -> dict[str, list[Any
     value = listed(value)
     if isinstance(value, np.ndarray) and value.dtype.kind not in "OV" and value.ndim in (1, 2):
         if value.ndim == 2:
-            return {f"value_{j + 1}": value[:, j].tolist() for j in range(value.shape[1])}
-        value = list(value) if value.dtype.kind in "mM" else value.tolist()  # masked values become None
+            return {f"value_{j + 1}": cells_of(value[:, j]) for j in range(value.shape[1])}
+        value = cells_of(value)  # masked values become None
     if isinstance(value, (list, tuple)):
         records = [record_of(v) for v in value]
         if records and all(isinstance(v, dict) for v in records):

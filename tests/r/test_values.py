@@ -87,6 +87,19 @@ def test_other_kinds_of_values(r):
     assert value("times").isna().tolist() == [False, True]
 
 
+def test_odd_objects_of_r_come_as_what_they_are(r, tmp_path):
+    (tmp_path / "odd.R").write_text(
+        """get <- function(kind) switch(kind,
+             long = structure(c(4.94065645841247e-324, -0), class = "integer64"),
+             factor = addNA(factor(c("a", NA))), day = as.Date(c(0, 1e12), origin = "1970-01-01"),
+             time = structure(0, tzone = "nowhere", class = c("POSIXct", "POSIXt")))"""
+    )
+    get = sf.r.function(tmp_path / "odd.R", "get")
+    assert get("long").tolist() == [1, pd.NA]
+    assert get("factor").codes.tolist() == [0, -1] and get("day").isna().tolist() == [False, True]
+    assert get("time") == pd.Timestamp(0, tz="UTC")
+
+
 def test_data_frames_come_back_as_they_were(r, tmp_path):
     """Every kind of column, into Python and back into R: identical() to R."""
     (tmp_path / "frames.R").write_text(

@@ -18,6 +18,7 @@ To R: a Python int becomes a double, like whole numbers of a design; numpy's int
 or strings becomes a vector, with NA for None. A pandas.Series with text labels becomes a vector with names, a dict a list with names.
 """
 
+import contextlib
 import datetime
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -104,12 +105,15 @@ def _column(value: Vector) -> Any:
         return _objects(value.values)
     missing = value.missing()
     if "factor" in classes and value.kind == "integer":
-        codes = np.where(missing, 0, value.values) - 1
-        levels = pd.Index(value.texts("levels"))
-        return pd.Categorical.from_codes(codes, levels, ordered="ordered" in classes)
+        levels = value.texts("levels")
+        known = np.array([False, *(level is not None for level in levels)])  # NA can be a level
+        code = np.where(known, np.cumsum(known), 0) - 1
+        codes = code[np.where(missing, 0, value.values)]
+        there = pd.Index([level for level in levels if level is not None])
+        return pd.Categorical.from_codes(codes, there, ordered="ordered" in classes)
     if ("Date" in classes or "POSIXct" in classes) and value.kind in ("double", "integer"):
         numbers = value.values.astype("<f8")
-        missing = missing | ~np.isfinite(numbers)
+        missing = missing | ~(abs(numbers) < (4e6 if "Date" in classes else 9e12))  # others have no date in Python
         numbers[missing] = 0
         if "Date" in classes:
             days = pa.array(np.floor(numbers).astype("i4"), pa.int32(), mask=missing).cast(pa.date32())
@@ -117,7 +121,14 @@ def _column(value: Vector) -> Any:
         ticks = np.round(numbers * 1e6).astype("i8").view("M8[us]")
         ticks[missing] = np.datetime64("NaT")
         zone = next((z for z in value.texts("tzone") if z), "UTC")
-        return pd.DatetimeIndex(ticks).tz_localize("UTC").tz_convert(zone).array
+        times = pd.DatetimeIndex(ticks).tz_localize("UTC")
+        with contextlib.suppress(Exception):  # a zone that is not known here
+            times = times.tz_convert(zone)
+        return times.array
+    if "integer64" in classes and value.kind == "double":
+        whole = value.values.astype("<f8").view("<i8")
+        missing = whole == np.iinfo("i8").min
+        return pd.array(pa.array(whole, mask=missing), dtype=pd.ArrowDtype(pa.int64())) if missing.any() else whole
     unit = _SECONDS.get(next(iter(value.texts("units")), None) or "")
     if "difftime" in classes and value.kind in ("double", "integer") and unit:
         return durations(np.where(missing, np.nan, value.values.astype("<f8") * unit))

@@ -140,6 +140,30 @@ def test_forms_of_several_blocks_are_as_of_one(hand_made):
         assert out["f1"].to_pylist() == ["x", None]
 
 
+MISSING = """
+simulate <- function(n) {
+  levels <- c("lo", "mid", "hi")
+  if (n == 1) list(x = factor(NA), y = as.Date(NA), f = factor(NA, "z"), o = factor("lo", levels, ordered = TRUE))
+  else if (n == 2) list(x = 3L, y = TRUE, f = factor("b", c("b", "a")), o = factor("lo", levels[-2], ordered = TRUE))
+  else list(x = NA_character_, y = NA, f = factor("a", c("b", "a")), o = factor("hi", levels, ordered = TRUE))
+}
+"""
+
+
+def test_missing_values_of_a_form_are_missing_beside_numbers_and_levels_that_differ_have_no_order(tmp_path):
+    script = write(tmp_path, "s.R", MISSING)
+
+    def table_after(designs, store):
+        for n in designs:  # each takes over the block of the one before
+            run = sf.run(script, {"n": n}, replications=1, seed=1, workers=1, store=tmp_path / store)
+        return run.results_table()
+
+    for out in (table_after([[1, 2, 3]], "one"), table_after([[2], [1, 2], [1, 2, 3]], "several")):
+        assert out["x"].to_pylist() == [None, 3, None] and out["y"].to_pylist() == [None, True, None]
+        assert out["f"].combine_chunks().dictionary.to_pylist() == ["b", "a"]
+        assert not out["o"].type.ordered and out["o"].to_pylist() == ["lo", "lo", "hi"]
+
+
 def test_blocks_whose_columns_cannot_have_their_form_are_damaged(hand_made):
     for column in (blocks.strings(["x"]), blocks.numbers("double", [1.0])):
         for form in ("long", "factor", "date", "nonsense"):

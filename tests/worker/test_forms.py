@@ -64,5 +64,10 @@ def test_levels_do_not_depend_on_the_order_of_blocks():
     assert common_levels({one, two}) == common_levels({common_levels({two}), common_levels({one})}) == ("a", "b", "c")
 
 
+def test_ordered_factors_whose_levels_differ_are_not_ordered():
+    low, high = (Formed("ordered", "low", levels) for levels in (("low", "mid", "high"), ("low", "high")))
+    assert column_of([low, low]).form == "ordered" and column_of([low, high]).form == "factor"
+
+
 def test_text_of_dates_that_python_has_not():
     assert text_of("date", 1e9) == "1000000000" and text_of("time UTC", math.inf) == "Inf"

@@ -37,7 +37,7 @@ def _of_one_form(columns: list[Column]) -> list[Column]:
     """The same where some stand for more than their kind. What has no value at all takes the form of the others."""
     known = [c for c in columns if not _missing(c).all()] or [c for c in columns if c.form]
     forms = {c.form for c in known}
-    form = "" if "" in forms else common_form(forms)
+    form = "" if "" in forms else common_form(forms, {c.levels for c in known})
     plain = None
     if forms == {"", "long"}:
         form, plain = _with_longs(known)
@@ -49,7 +49,8 @@ def _of_one_form(columns: list[Column]) -> list[Column]:
         each = [_stored(c, form, kind) if any(c is k for k in known) else nothing(kind, len(c.values)) for c in columns]
         return [dataclasses.replace(c, form=form, levels=levels) for c in each]
     kind = plain or max((c.kind for c in known), key=KINDS.index)
-    return [dataclasses.replace(as_kind(c, kind), form="", levels=()) for c in columns]
+    each = [as_kind(c, kind) if any(c is k for k in known) else nothing(kind, len(c.values)) for c in columns]
+    return [dataclasses.replace(c, form="", levels=()) for c in each]
 
 
 def _with_longs(columns: list[Column]) -> tuple[str, str | None]:

@@ -53,8 +53,13 @@ def moment_of(seconds: float) -> datetime.datetime:
     return _EPOCH + datetime.timedelta(seconds=whole, microseconds=round((seconds - whole) * 1e6))
 
 
-def common_form(forms: set[str]) -> str:
-    """The form of a column whose values have these; empty if there is none. Times in several zones are in UTC."""
+def common_form(forms: set[str], levels: set[tuple[str, ...]]) -> str:
+    """The form of a column whose values have these forms and levels; empty if there is none. Times in several zones are in UTC.
+
+    Ordered factors whose levels differ have no common order.
+    """
+    if forms == {"ordered"} and len(levels) > 1:
+        return "factor"
     if len(forms) == 1:
         return next(iter(forms))
     if all(form.startswith("time ") for form in forms):
@@ -158,13 +163,14 @@ def column_of(values: list[Any]) -> blocks.Column:
         column.form = "long"
         return column
     if kinds == {Formed}:
-        form = common_form({v.form for v in values if v is not None})
+        levels = {v.levels for v in values if v is not None}
+        form = common_form({v.form for v in values if v is not None}, levels)
         if form:
             stored = [None if v is None else v.stored for v in values]
             text = blocks.FORMS[form.partition(" ")[0]] == "string"
             column = blocks.strings(stored) if text else blocks.numbers("double", _doubles(stored))
             column.form = form
-            column.levels = common_levels({v.levels for v in values if v is not None})
+            column.levels = common_levels(levels)
             return column
     if Formed in kinds:
         seconds = all(type(v) is not Formed or v.form == "seconds" for v in values)

@@ -141,13 +141,15 @@ result_tables <- function(condition, replication, values) {
   })
 }
 
-# Parts of one kind and form. The levels of factors are sorted where they differ, so that they do not depend on the
-# order of the parts.
+# Parts of one kind and form. The levels of factors, of parts with a value, are sorted where they differ, so that they
+# do not depend on the order of the parts; such levels are not ordered.
 one_column <- function(parts) {
   form <- attr(parts[[1L]], "form")
   joined <- unlist(parts, use.names = FALSE)
   if (is.null(form)) return(joined)
-  sets <- unique(lapply(parts, attr, "levels"))
+  known <- parts[!vapply(parts, function(part) all(is.na(part)), NA)]
+  sets <- unique(lapply(if (length(known)) known else parts, attr, "levels"))
+  if (form == "ordered" && length(sets) > 1L) form <- "factor"
   levels <- if (length(sets) == 1L) sets[[1L]] else sort(unique(unlist(sets)), method = "radix")
   structure(as.vector(joined), form = form, levels = levels)
 }

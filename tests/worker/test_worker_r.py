@@ -298,6 +298,21 @@ def test_on_error_stop_ends_early_and_goes_on_when_resumed(tmp_path):
     assert len(run.resume().errors()) > now.failed
 
 
+def test_a_stretch_of_which_a_part_was_written_is_not_run_again(tmp_path):
+    code = """
+calls <- 0L
+simulate <- function(n) {
+  calls <<- calls + 1L
+  if (calls %in% c(5L, 13L)) Sys.sleep(1.1)   # a block is written, the second time before the last of a stretch
+  if (calls == 15L) options(digits = 9)       # those that share a look with it are run again
+  n
+}
+"""
+    run = go(write(tmp_path, "simulate.R", code), sf.grid(n=[1, 2, 3, 4]), 6, workers=1)
+    assert sum(int(p.name.split("-r")[1].split("-")[0]) for p in tmp_path.glob("runs/*/blocks/*")) == 24
+    assert len(run.results()) == 24
+
+
 # ---- what the function finds around it ----
 
 

@@ -69,7 +69,8 @@ run_stretch <- function(process, s) {
     n <- min(stretch$size, stretch$batch$done + !is.null(failure))
     first <- stretch$first + stretch$done
     ended <- clock()
-    if (is.null(failure) && n == stretch$count && can_wait(process, ended)) {
+    whole <- n == job$stretches$count[s]   # no part of it was written before: it may have to be run again
+    if (is.null(failure) && whole && can_wait(process, ended)) {
       suspendInterrupts({
         stretch$keep_batch(n, NULL, ended)
         process$unchecked <- c(process$unchecked, s)

@@ -1,6 +1,7 @@
 """What a simulation is checked for before a run starts."""
 
 import shutil
+import subprocess
 import sys
 import warnings
 
@@ -84,6 +85,34 @@ def test_packages_that_are_needed_are_refused_with_how_to_install_them_there(tmp
         UserWarning, match="needs nothere, not installed on this machine. Image my-image, which is not here"
     ):
         check(Simulation(script), grid(n=[1]), InAnImage(substitute=True))
+
+
+ELSEWHERE = {
+    "R": "library(grid); .libPaths('lib'); library({})\nsimulate <- function(n) n",
+    "py": "import __main__, os, sys\nhere = os.path.dirname(__file__)\nsys.path.insert(0, os.path.join(here, 'lib'))\n"
+    "import {}\ndef simulate(n):\n    return n\n",
+}
+
+
+@pytest.mark.parametrize("language", ["R", "py"])
+def test_packages_in_folders_that_the_script_adds_are_found(tmp_path, language):
+    require("r", language == "py" or shutil.which("Rscript") is not None, "Rscript is not on the PATH")
+    (tmp_path / "lib" / "there").mkdir(parents=True)
+    (tmp_path / "lib" / "there" / "__init__.py").touch()
+    if language == "R":
+        (tmp_path / "there").mkdir()
+        fields = ("Title: T", "Description: D.", "License: GPL-2", "Author: A", "Maintainer: A <a@b.c>")
+        (tmp_path / "there" / "DESCRIPTION").write_text("\n".join(["Package: there", "Version: 1.0", *fields, ""]))
+        (tmp_path / "there" / "NAMESPACE").touch()
+        subprocess.run(
+            ["R", "CMD", "INSTALL", "-l", tmp_path / "lib", tmp_path / "there"], check=True, capture_output=True
+        )
+    for args in (None, "{n}"):
+        script = write(tmp_path, f"simulate.{language}", ELSEWHERE[language].format("there"))
+        check(Simulation(script, args=args, include=[str(tmp_path / "lib")]), grid(n=[1]), Interpreter())
+    script = write(tmp_path, f"simulate.{language}", ELSEWHERE[language].format("nothere"))
+    with pytest.raises(SimulationError, match="needs packages that are not installed: nothere"):
+        check(Simulation(script), grid(n=[1]), Interpreter())
 
 
 @pytest.mark.parametrize("language", ["R", "py"])

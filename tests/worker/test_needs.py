@@ -21,6 +21,7 @@ PYTHON = [
     ("if __name__ == '__main__':\n    import a\n", "simulate", "", ""),
     ("if TYPE_CHECKING:\n    import a\n", "", "", ""),
     ("import helpers\n", "", "helpers inside", ""),
+    ("import sys, a\nsys.path.insert(0, 'lib')\nimport b\ndef f():\n    import c\n", "", "a sys", ""),
 ]  # fmt: skip
 
 
@@ -42,6 +43,8 @@ R = [
     ("for (p in x) library(p, character.only = TRUE)", "", "", ""),
     ("foreach(i = 1:3, .packages = c('a', 'b')) %dopar% { library(c); matrix(, 2, 2) }", "", "a b c", ""),
     ("suppressWarnings(library(a)); suppressWarnings(require(b))", "", "a", ""),
+    ("library(a); .libPaths(c('lib', .libPaths())); library(b); if (x) library(c)", "", "a", ""),
+    ("library(a, lib.loc = 'lib'); library(b); devtools::load_all('pkg'); library(c)", "", "b devtools", ""),
     ("source('helpers.R'); helper()", "", "inside deep", ""),
 ]  # fmt: skip
 

@@ -28,7 +28,8 @@ check <- function(root) {
   if (facts[["problem"]] == "" && is_function(job)) {
     loaded <- tryCatch(job <- guard_tasks(job$seed)$load(function() load_simulation(job)),
                        error = function(e) {
-                         problem("load", conditionMessage(e))
+                         if (inherits(e, "packageNotFoundError")) problem("packages", e$package)
+                         else problem("load", conditionMessage(e))
                          NULL
                        })
     if (!is.null(loaded)) {

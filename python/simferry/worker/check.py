@@ -3,6 +3,7 @@
 import ast
 import contextlib
 import importlib.util
+import sys
 from functools import partial
 from pathlib import Path
 
@@ -54,7 +55,11 @@ def check(root: Path) -> None:
     except SyntaxError as error:
         facts.update(problem="syntax", detail=f"{job.script}, line {error.lineno}: {error.msg}")
     except BaseException as error:
-        facts.update(problem="load", detail=describe(error)[0] + f" (in {describe(error)[1]})")
+        name = (error.name or "").partition(".")[0] if isinstance(error, ModuleNotFoundError) else ""
+        if name and absent({name}):
+            facts.update(problem="packages", detail=name)
+        else:
+            facts.update(problem="load", detail=describe(error)[0] + f" (in {describe(error)[1]})")
     facts |= facts_here()
     flags = blocks.numbers("logical", [has_default for _, has_default in arguments])
     tables = [
@@ -74,4 +79,4 @@ def tree_beside(code: Path, name: str) -> ast.Module | None:
 
 def absent(names: set[str]) -> list[str]:
     """Modules that are not installed."""
-    return sorted(name for name in names if importlib.util.find_spec(name) is None)
+    return sorted(name for name in names if name not in sys.modules and importlib.util.find_spec(name) is None)

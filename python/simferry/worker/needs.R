@@ -16,7 +16,11 @@ assigners <- list(quote(`<-`), quote(`=`), quote(`<<-`))
 asked_for <- function(code, entry = "", read = function(file) NULL) {
   needed <- possible <- polite <- walked <- character()
   functions <- texts <- list()   # by the names that they are assigned to
-  ask <- function(package, sure) if (sure) needed <<- union(needed, package) else possible <<- union(possible, package)
+  elsewhere <- FALSE             # whether the code adds places where packages are found: what follows may be there
+  ask <- function(package, sure) {
+    if (elsewhere) return()
+    if (sure) needed <<- union(needed, package) else possible <<- union(possible, package)
+  }
   words <- function(x) if (is.name(x) || is.character(x)) as.character(x)
   strings <- function(x) {   # c("a", "b"), or the name of such a vector
     if (is.name(x)) texts[[as.character(x)]]
@@ -37,6 +41,7 @@ asked_for <- function(code, entry = "", read = function(file) NULL) {
     walk(functions[[name]], TRUE)
   }
   loads <- function(x, f, sure) {   # library(p), require("p"), p::f
+    if (!is.null(x$lib.loc)) return()
     if (is.null(x$character.only)) return(ask(words(x[[2L]])[1L], sure))
     if (is.name(x[[2L]])) for (package in texts[[as.character(x[[2L]])]]) ask(package, sure)
   }
@@ -82,6 +87,7 @@ asked_for <- function(code, entry = "", read = function(file) NULL) {
       }
     }
     if (is.call(x[[1L]])) walk(x[[1L]], sure)
+    if (f %in% c(".libPaths", "load_all") && n > 1L) elsewhere <<- TRUE
   }
   define(code)
   walk(code, TRUE)

@@ -1,13 +1,15 @@
 """Which modules a script imports: those that it can't run without, and those that it may not come to.
 
 The top level, the function that replications call, and functions that these call by name run in any case. What is below an `if`, or
-in another function, may never run. An import in a `try` that handles its failure is no need.
+in another function, may never run. An import in a `try` that handles its failure is no need. What is imported after the code changed
+where modules are found (sys.path) may be there.
 """
 
 import ast
 from collections.abc import Callable, Iterable
 
 _HANDLERS = {"ImportError", "ModuleNotFoundError", "Exception", "BaseException"}
+_FINDERS = {"sys.path", "sys.meta_path", "sys.modules", "site.addsitedir", "pyximport.install"}
 _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 
 
@@ -35,6 +37,7 @@ class Needs:
         self._read, self._walked = read, set[str]()
         self._is_program = not entry  # `if __name__ == "__main__"` holds
         self._functions: dict[str, ast.AST] = {}
+        self._elsewhere = False  # whether modules may be found in places that the code added
         self._define(tree)
         self._walk(tree.body, True)
         self._call(entry)
@@ -70,6 +73,8 @@ class Needs:
                 node, ast.Lambda
             ):
                 continue
+            elif isinstance(node, ast.Attribute) and ast.unparse(node) in _FINDERS:
+                self._elsewhere = True
             else:
                 if sure and isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
                     self._call(node.func.id)
@@ -86,6 +91,8 @@ class Needs:
             self._walk([*node.body, *node.orelse], False)
 
     def _import(self, names: set[str], sure: bool) -> None:
+        if self._elsewhere:
+            return
         (self.needed if sure else self.possible).update(names)
         for name in sorted(names) if sure else []:
             if f"import {name}" not in self._walked and (tree := self._read(name)):

@@ -28,6 +28,12 @@ SAVED = {
     },
     "table(c('a', 'b', 'b'))": {"a": [1], "b": [2]},
     "NULL": {},
+    # one row, whose values have classes
+    "data.frame(d = as.Date('2026-01-02'), s = I('abc'))": {"d": ["2026-01-02"], "s": ["abc"]},
+    "list2DF(list(d = c(a = as.Date('2026-01-02'), b = as.Date('2026-01-03'))))": {"d": ["2026-01-02", "2026-01-03"]},
+    # bit64's 3, NA and 2^53 + 1
+    "local({ f <- data.frame(i = 1:3); f$k <- structure(readBin(as.raw(c(3, rep(0, 14), 128, 1, 0, 0, 0, 0, 0, 32, 0)), 'double', 3), "
+    "class = 'integer64'); f })": {"i": [1, 2, 3], "k": [3, None, 2**53 + 1]},
 }  # fmt: skip
 SESSIONS = {
     "set.seed(1); f <- function() 1; r <- data.frame(m = c(0.1, 0.2)); n <- 10; save.image('F')": {
@@ -48,6 +54,9 @@ REFUSED = {
     "saveRDS(1+2i, 'F')": "it holds a vector of type complex",
     "a <- data.frame(x = 1); b <- data.frame(x = 2); save(a, b, file = 'F')": r"a \(a data frame\), b \(a data frame\), and no single",
     "r <- data.frame(n = 1:2); n <- 3; save(r, n, file = 'F')": "it holds n twice",
+    "saveRDS(c(a = 1, a = 2), 'F')": "it holds two values with the name 'a'",
+    "saveRDS(list(a = 1:2, a = 3:4), 'F')": "it holds two vectors named 'a'",
+    "saveRDS(data.frame(a = 1:2, a = 3:4, check.names = FALSE), 'F')": "it holds two columns named 'a'",
     "saveRDS(1, 'F', ascii = TRUE)": "R's ASCII form",
 }  # fmt: skip
 

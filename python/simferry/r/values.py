@@ -9,6 +9,7 @@
 | matrix, array                         | numpy array of that shape, masked where integers or logicals are NA           |
 | list                                  | list; with names a dict                                                       |
 | data frame                            | pandas.DataFrame                                                              |
+| integer64 of bit64                    | int, numpy array of int64, pandas array with NA                               |
 | factor, Date, POSIXct                 | pandas.Categorical, dates of Arrow, datetimes with a zone                     |
 | difftime                              | pandas.Timedelta, an array of them, a column of timedelta64                   |
 | raw                                   | bytes                                                                         |
@@ -55,10 +56,10 @@ def from_r(value: Vector | Other | None) -> Any:
         elements = [from_r(v) for v in value.values]
         return _named(names, elements, None) if names else elements
     if names:
-        return _named(names, _scalars(value), value)
+        return _named(names, scalars(value), value)
     if value.kind == "raw":
         return value.values.tobytes()
-    return _scalars(value)[0] if len(value) == 1 else _column(value)
+    return scalars(value)[0] if len(value) == 1 else _column(value)
 
 
 def _named(names: list[str], elements: list[Any], whole: Vector | None) -> Any:
@@ -75,6 +76,8 @@ def _shape(value: Vector) -> list[int]:
 
 
 def _shaped(value: Vector, shape: list[int]) -> np.ndarray:
+    if "integer64" in value.classes:
+        return _objects(scalars(value)).reshape(shape, order="F")
     if value.kind in ("list", "string"):
         objects = _objects([from_r(v) for v in value.values] if value.kind == "list" else value.values)
         return objects.reshape(shape, order="F")
@@ -85,7 +88,8 @@ def _shaped(value: Vector, shape: list[int]) -> np.ndarray:
     return values.reshape(shape, order="F")
 
 
-def _scalars(value: Vector) -> list[Any]:
+def scalars(value: Vector) -> list[Any]:
+    """The single values of a vector, without names."""
     if value.kind in ("double", "complex", "raw") and not value.classes:
         return list(value.values.tolist())
     if not value.classes:
@@ -104,6 +108,12 @@ def _column(value: Vector) -> Any:
     if value.kind == "string":
         return _objects(value.values)
     missing = value.missing()
+    if "integer64" in classes and value.kind == "double":  # of bit64: integers in the bits of doubles
+        whole = value.values.view("<i8")
+        missing = whole == np.iinfo("i8").min
+        return (
+            pd.array(pa.array(whole, mask=missing), dtype=pd.ArrowDtype(pa.int64())) if missing.any() else whole.copy()
+        )
     if "factor" in classes and value.kind == "integer":
         levels = value.texts("levels")
         known = np.array([False, *(level is not None for level in levels)])  # NA can be a level

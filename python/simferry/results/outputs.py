@@ -9,7 +9,7 @@ from typing import Any
 from ..sweep.template import has_wildcards
 from ..worker import blocks
 from ..worker.forms import column_of
-from ..worker.rows import Groups, add_rows, as_rows, results_table
+from ..worker.rows import Groups, Refused, add_rows, as_rows, results_table
 from .contents import R_FORMS, READ, as_text, looks_like, unpacked
 from .delimited import Quoted, read_delimited
 from .r_files import read_r
@@ -96,6 +96,13 @@ def read_output(content: str | bytes, name: str) -> Rows:
 
 def read_file(content: bytes, name: str) -> tuple[str, Rows]:
     """The form of a results file's cells, and its columns. Raises ValueError."""
+    try:
+        return _read_file(content, name)
+    except Refused as error:  # as where a function had returned it
+        raise ValueError(str(error).replace("the simulation returned", "it holds")) from None
+
+
+def _read_file(content: bytes, name: str) -> tuple[str, Rows]:
     base = name.lower()
     for ending in _PACKED:
         base = base.removesuffix(ending)

@@ -3,7 +3,7 @@
 from typing import Any
 
 from ..r.serialization import Other, Vector, decode_any
-from ..r.values import from_r
+from ..r.values import from_r, scalars
 from ..worker.rows import as_rows
 
 MOST_VALUES = 10_000_000
@@ -70,11 +70,16 @@ def rows_of(value: Any) -> Rows:
 def _of_frame(value: Vector) -> Rows:
     out: Rows = {}
     for name, column in value.items():
+        if name in out:
+            raise ValueError(f"it holds two columns named {name!r}")
         if not isinstance(column, Vector) or column.kind in ("list", "raw") or len(_shape(column)) > 2:
             raise ValueError(f"column {name} of its data frame is {described(column)}, and no vector")
         if len(shape := _shape(column)) == 2:  # as aggregate() makes; write.csv() names its columns so
             parts = _of_matrix(Vector(column.kind, column.values, column.attributes), shape)
-            out |= {f"{name}.{part}": values for part, values in parts.items() if part != "row_name"}
+            named = {f"{name}.{part}": values for part, values in parts.items() if part != "row_name"}
+            if twice := sorted(set(named) & set(out)):
+                raise ValueError(f"it holds two columns named {twice[0]!r}")
+            out |= named
         else:
             out[name] = _elements(column)
     labels = value.attributes.get("row.names")
@@ -87,6 +92,9 @@ def _of_list(value: Vector) -> Rows:
     if value.classes:
         raise ValueError(f"it holds {described(value)}. {_READ}")
     items = [(name, v) for name, v in value.items() if v is not None]
+    names = [name for name, _ in items if name]
+    if all(map(_is_bare, (v for _, v in items))) and (twice := [n for n in names if names.count(n) > 1]):
+        raise ValueError(f"it holds two vectors named {twice[0]!r}")
     if all(_is_single(v) for _, v in items):
         return as_rows(from_r(Vector("list", [v for _, v in items], _names([n for n, _ in items])))) or {}
     lengths = {len(v) for _, v in items if _is_bare(v)}
@@ -182,7 +190,7 @@ def _elements(value: Vector) -> list[Any]:
     if "factor" in value.classes:
         levels = value.texts("levels")
         return [None if code is None else levels[code - 1] for code in Vector(value.kind, value.values).elements()]
-    return list(from_r(Vector(value.kind, value.values, {**value.attributes, "dim": None, "dimnames": None})))
+    return scalars(value)
 
 
 def _free(name: str, taken: Rows) -> str:

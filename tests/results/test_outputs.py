@@ -44,6 +44,10 @@ from simferry.results.table import table
         ("out", "mean sd\n0.5 0.1\n", {"mean": ["0.5"], "sd": ["0.1"]}),
         ("out", "mean\n0.5\n0.7\n", {"mean": ["0.5", "0.7"]}),
         ("out.txt", '{"a": 1}', {"a": [1]}),
+        # values without a header, and a header of numbers, which R quotes
+        ("r.csv", "NA,2,TRUE\n3,4,FALSE\n", {"value_1": ["NA", "3"], "value_2": ["2", "4"], "value_3": ["TRUE", "FALSE"]}),
+        ("r.csv", '"10","20"\n0.5,0.6\n', {"10": ["0.5"], "20": ["0.6"]}),
+        ("r.csv", "sep=;\nn;m\n10;0,5\n", {"n": ["10"], "m": ["0.5"]}),
         ("r.csv.gz", gzip.compress(b"a\n1\n", mtime=0) + gzip.compress(b"2\n", mtime=0), {"a": ["1", "2"]}),
     ],
 )  # fmt: skip
@@ -56,6 +60,7 @@ def test_what_a_results_file_holds(name, text, expected):
     [
         ("r.csv", "a,b\n1\n", "row 1 has 1 cells where the header has 2"),
         ("r.csv", "a,a\n1,2\n", "2 columns named 'a'"),
+        ("r.csv", "ols,0.5\n", "its only line, 'ols,0.5', could be a header or values"),
         ("r.json", '{"a": ', "it is not JSON"),
         ("r.json", '{"a": {"b": [1]}}', "neither a number, nor an object of plain values"),
         ("r.json", '{"a": [1], "b": [1, 2]}', "different lengths"),
@@ -99,6 +104,13 @@ def test_a_csv_column_is_typed_over_all_files_whatever_their_blocks(per_block, h
     assert values(out, "flag") == [True, None, False, True, False]
     assert values(out, "id") == ["1", "1_2", "3", "4", "5"]
     assert values(out, "note") == ["", "a", None, "1", "b"]
+
+
+def test_whole_numbers_beyond_doubles_keep_their_digits_where_all_are_whole(hand_made):
+    texts = ["id,x,n\n9007199254740993,9007199254740993,1\n", "id,x,n\n-3,0.5,2\n", "id,x,n\nNA,1,3\n"]
+    out = table(of_files(hand_made, "r.csv", *texts, per_block=1).run)
+    assert values(out, "id") == [2**53 + 1, -3, None]
+    assert values(out, "x") == [2.0**53, 0.5, 1.0] and out["n"].type == "double"
 
 
 def test_the_na_that_jsonlite_writes_among_numbers_is_one(hand_made):

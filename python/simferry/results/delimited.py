@@ -13,6 +13,7 @@ _COMMA = re.compile(r"[+-]?\d*,\d+(?:[eE][+-]?\d+)?")  # 0,25
 _GROUPS = re.compile(r"[+-]?[1-9]\d{0,2}(?:,\d{3})+(?:\.\d+)?")  # 1,234 and 1,234.5
 _POINT_GROUPS = re.compile(r"[+-]?[1-9]\d{0,2}(?:\.\d{3})+,\d+")  # 1.234,5
 _POINT = re.compile(r"[+-]?\d*\.\d+(?:[eE][+-]?\d+)?")
+_FOR_EXCEL = re.compile(r"\A\"?sep=[,;\t]\"?\r?\n")  # a line that tells it the separator
 _NAMES = {",": "commas", ";": "semicolons", "\t": "tabs", " ": "spaces"}
 
 
@@ -28,7 +29,7 @@ def read_delimited(text: str, is_value: Callable[[str], bool], separator: str = 
     """
     if "\0" in text or text.startswith(("\xff\xfe", "\xfe\xff")):
         raise ValueError("it is not UTF-8 (UTF-16?)")
-    text = text.removeprefix("\xef\xbb\xbf")
+    text = _FOR_EXCEL.sub("", text.removeprefix("\xef\xbb\xbf"))
     try:
         usual = [row for row in csv.reader(io.StringIO(text), delimiter=separator) if row]
     except csv.Error as error:

@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 from collections.abc import Iterator
 from itertools import groupby
 from typing import Any
@@ -17,8 +18,10 @@ from .r_files import read_r
 _MISSING = ("", "NA")
 _LOGICALS = ("TRUE", "FALSE", "True", "False", "true", "false")
 _NOT_FINITE = {"NA": None, "NaN": math.nan, "Inf": math.inf, "-Inf": -math.inf}
+_QUOTED = re.compile(r'"[^"]*"(?:[,;\t ]"[^"]*")*')
 _PACKED = (".gz", ".bz2", ".xz")
 Rows = dict[str, list[Any]]
+_EXACT = 2**53  # doubles hold all whole numbers up to this one
 # the forms of cells: texts, JSON's values, R's values
 _TEXT, _JSON, _R = "text", "json", "r"
 
@@ -165,8 +168,10 @@ def _read_table(text: str, separator: str) -> Rows:
     if not lines:
         return {}
     names, rows = lines[0], lines[1:]
-    if _are_values(names):
+    if _are_values(names) and not (rows and _has_quoted_names(text)):
         names, rows = [f"value_{i + 1}" if len(names) > 1 else "value" for i in range(len(names))], lines
+    elif not rows and any(_number(cell) is not None for cell in names):
+        raise ValueError(f"its only line, {separator.join(names)[:40]!r}, could be a header or values. Write a header")
     if rows and len(names) == len(rows[0]) - 1:  # R's write.table leaves row names out of the header
         names = ["row_name", *names]
     for i, row in enumerate(rows):
@@ -210,7 +215,17 @@ def _has_header(lines: list[list[str]]) -> bool:
 def _are_values(first: list[str]) -> bool:
     """Whether a file's first line holds numbers, so that it is no header. 0, 1, 2, ... is a header: pandas writes it."""
     numbered = len(first) > 1 and first == [str(i) for i in range(len(first))]
-    return not numbered and all(_number(cell) is not None for cell in first)
+    are_numbers = [_number(cell) is not None for cell in first]
+    plain = all(
+        is_number or cell == "NA" or cell in _LOGICALS for is_number, cell in zip(are_numbers, first, strict=True)
+    )
+    return not numbered and plain and any(are_numbers)
+
+
+def _has_quoted_names(text: str) -> bool:
+    """Whether all cells of the first line are in quotes, and not all of the second: R writes the names of columns so."""
+    first, second = [line for line in text.splitlines() if line.strip()][:2]
+    return _QUOTED.fullmatch(first.strip()) is not None and _QUOTED.fullmatch(second.strip()) is None
 
 
 def _is_value(cell: str) -> bool:
@@ -236,7 +251,11 @@ def _kind(value: Any) -> str:
         return "not finite"
     if value in _LOGICALS:
         return "logical text"
-    return "text" if _number(value) is None else "number text"
+    if _number(value) is None:
+        return "text"
+    if not value.lstrip("+-").isdigit():
+        return "number text"
+    return "long text" if len(value) > 15 and abs(int(value)) > _EXACT else "whole text"
 
 
 def _typed(column: list[Any], kinds: set[str], form: str) -> list[Any]:
@@ -253,6 +272,8 @@ def _typed(column: list[Any], kinds: set[str], form: str) -> list[Any]:
         return column
     if kinds == {"logical text"}:
         return [None if v in _MISSING else v.lower() == "true" for v in column]
-    if kinds <= {"number text", "not finite"}:
+    if "long text" in kinds and kinds <= {"whole text", "long text"}:
+        return [None if v in _MISSING else int(v) for v in column]
+    if kinds <= {"whole text", "long text", "number text", "not finite"}:
         return [None if v in _MISSING else float(v) for v in column]
     return [None if v == "NA" else v for v in column]

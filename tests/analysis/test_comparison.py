@@ -1,5 +1,6 @@
 """The numbers of two runs are compared bit for bit."""
 
+import dataclasses
 import math
 
 import numpy as np
@@ -7,8 +8,10 @@ import pytest
 import simferry as sf
 from simferry.analysis.comparison import compare
 from simferry.results import collect
+from simferry.worker import blocks
 
 SAME = np.arange(10)
+FOUR = [(1, 1), (1, 2), (1, 3), (1, 4)]
 
 
 @pytest.fixture
@@ -68,3 +71,26 @@ def test_integers_and_doubles_of_equal_value_are_equal(of):
     assert compare(of([(1, 1)], x=[2]), of([(1, 1)], x=[2.0]), SAME).same
     nothing = of([(1, 1, False)])
     assert compare(nothing, nothing, SAME).same
+
+
+def long(*values):
+    column = blocks.strings([None if one is None else str(one) for one in values])
+    return dataclasses.replace(column, form="long")
+
+
+def test_integers_that_doubles_do_not_hold_are_compared_exactly(of):
+    large, below = long(2**60 + 1, 2**53 + 1, -(2**63) + 2, None), long(2**60 + 2, 2**53 + 1, 2**63 - 1, 7)
+    found = compare(of(FOUR, x=large), of(FOUR, x=below), SAME)
+    assert found.replications["replication"].tolist() == [1, 3, 4]
+    assert found.outputs["largest_difference"].tolist() == [float(2**64 - 3)]
+    mixed = compare(of(FOUR, x=large), of(FOUR, x=[2.0**60, 2.0**53, -(2.0**63), None]), SAME)
+    assert len(mixed.replications) == 3
+    assert compare(of(FOUR, x=long(2, 2**60, 3, 4)), of(FOUR, x=[2.0, 2.0**60, 3.0, 4.0]), SAME).same
+
+
+def test_what_was_kept_whole_is_compared(of):
+    done = [(1, 1), (1, 2), (2, 1), (3, 1)]
+    ids = np.array([0, 1, 3, 2])
+    first = {(1, 1): "a", (1, 2): "b", (2, 1): "c"}
+    found = compare(of(done), of(done), ids, (first, {(1, 1): "a", (1, 2): "x", (3, 1): "c", (2, 1): "d"}))
+    assert found.replications.values.tolist() == [[1, 2, "(value)"], [3, 1, "(value)"]] and not found.same

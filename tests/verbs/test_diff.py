@@ -71,3 +71,23 @@ def test_function_objects_and_seeds(tmp_path):
     assert len(found.numbers.replications) == 2
     found = sf.diff(a, c)
     assert "the function or its constants differ (objects.pkl)" in found.code and found.numbers.same
+
+
+def test_values_that_were_kept_whole(tmp_path):
+    def values(shift, k):
+        return {"x": 1.0, "l": [1.0, float(k + shift)]}
+
+    def run(shift, **options):
+        return sf.run(values, sf.grid(k=[1, 2]), constants={"shift": shift}, replications=1, seed=1, store=tmp_path,
+                      workers=1, **options)  # fmt: skip
+
+    first, again, other = run(0), run(0, fresh=True), run(1)
+    assert sf.diff(first, again).same
+    found = sf.diff(first, other)
+    assert found.numbers.replications["outputs"].tolist() == ["(value)", "(value)"] and not found.numbers.same
+
+
+def test_a_list_in_another_order_is_shown(tmp_path):
+    from simferry.verbs.diff import _texts
+
+    assert _texts("a, b", "b, a") == ("a, b", "b, a") and _texts("a 1, b", "a 2, b") == ("a 1", "a 2")

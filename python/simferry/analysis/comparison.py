@@ -1,5 +1,6 @@
 """Compares the results of two runs, replication by replication, bit for bit."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -19,8 +20,9 @@ class Numbers:
 
     both: how many replications both have; first_only, second_only: only one of them. replications: those of both that differ, as
     condition, replication and outputs (names of those that differ; "(failed)" where one of the two failed, "(rows)" where they have
-    other numbers of rows). outputs: per output that differs how many replications differ, and the largest difference with its
-    condition and replication; NaN for texts and where a value is missing in one of the two.
+    other numbers of rows, "(value)" where the files of what was kept whole differ). outputs: per output that differs how many
+    replications differ, and the largest difference with its condition and replication; NaN for texts and where a value is missing in
+    one of the two.
     """
 
     both: int
@@ -35,8 +37,14 @@ class Numbers:
         return not (self.first_only or self.second_only or len(self.replications))
 
 
-def compare(first: Collected, second: Collected, ids: np.ndarray) -> Numbers:
-    """ids: by a condition's number in the second run its number in the first, or 0 where that has no such condition."""
+Values = Mapping[tuple[int, int], str]  # hashes of what was kept whole, by condition and replication
+
+
+def compare(first: Collected, second: Collected, ids: np.ndarray, values: tuple[Values, Values] = ({}, {})) -> Numbers:
+    """ids: by a condition's number in the second run its number in the first, or 0 where that has no such condition.
+
+    values: of both runs.
+    """
     import pandas as pd
 
     (keys, ok), (other_keys, other_ok) = _keys(first.replications), _keys(second.replications, ids)
@@ -45,6 +53,7 @@ def compare(first: Collected, second: Collected, ids: np.ndarray) -> Numbers:
     found: list[tuple[str, np.ndarray, np.ndarray]] = [("(failed)", both[ok != other_ok], np.empty(0))]
     rows, other_rows = _Rows(first.results), _Rows(second.results, ids)
     compared = both[ok & other_ok]
+    found.append(("(value)", _other_values(compared, *values, ids), np.empty(0)))
     counts, other_counts = rows.counts(compared), other_rows.counts(compared)
     found.append(("(rows)", compared[counts != other_counts], np.empty(0)))
     compared = compared[counts == other_counts]
@@ -74,6 +83,14 @@ def _keys(table: pa.Table, ids: np.ndarray | None = None) -> tuple[np.ndarray, n
     key = key_of(_matched(condition, ids), table["replication"].to_numpy())
     order = np.argsort(key, kind="stable")
     return key[order], ok[order]
+
+
+def _other_values(keys: np.ndarray, first: Values, second: Values, ids: np.ndarray) -> np.ndarray:
+    """Those of the keys whose values, of which only one run may have some, are not the same."""
+    other = {(int(ids[c]), r): text for (c, r), text in second.items() if ids[c] > 0}
+    differ = sorted(pair for pair in {*first, *other} if first.get(pair) != other.get(pair))
+    pairs = np.array(differ, dtype=np.int64).reshape(-1, 2)
+    return np.intersect1d(keys, key_of(pairs[:, 0], pairs[:, 1]))
 
 
 def _matched(condition: np.ndarray, ids: np.ndarray | None) -> np.ndarray:
@@ -113,14 +130,35 @@ def _differences(a: pa.ChunkedArray | None, b: pa.ChunkedArray | None, rows: int
     if not (_is_number(a.type) and _is_number(b.type)):
         pairs = zip(a.to_pylist(), b.to_pylist(), strict=True)
         return np.fromiter((x != y or type(x) is not type(y) for x, y in pairs), dtype=bool, count=rows), nothing
-    x, y = (c.cast(pa.float64()).fill_null(0).to_numpy() for c in (a, b))
-    if pa.types.is_floating(a.type) and pa.types.is_floating(b.type):
-        other = x.view("<u8") != y.view("<u8")
-    else:
-        other = x != y
+    x, y = _as_doubles(a), _as_doubles(b)
+    floating = [bool(pa.types.is_floating(c.type)) for c in (a, b)]
     with np.errstate(invalid="ignore", over="ignore"):
-        size = np.where(both, np.abs(x - y), np.nan)
-    return (there != other_there) | (both & other), size
+        size = np.abs(x - y)
+        if all(floating):
+            other = x.view("<u8") != y.view("<u8")
+        elif not any(floating):
+            i, j = _as_integers(a), _as_integers(b)
+            other, more, less = i != j, np.maximum(i, j), np.minimum(i, j)
+            size = (more.view("<u8") - less.view("<u8")).astype(np.float64)
+        else:  # doubles don't hold all integers
+            whole, near, double = (_as_integers(b), y, x) if floating[0] else (_as_integers(a), x, y)
+            other = (x != y) | (near.astype("<i8") != whole)
+            # R's NA of doubles is a NaN, that of integers and logicals a null
+            na = np.isnan(double) & (double.view("<u4")[::2] == _NA_WORD)
+            there, other_there = (there & ~na, other_there) if floating[0] else (there, other_there & ~na)
+            both &= ~na
+    return (there != other_there) | (both & other), np.where(both, size, np.nan)
+
+
+_NA_WORD = 1954  # the lower half of R's NA
+
+
+def _as_doubles(column: pa.ChunkedArray) -> np.ndarray:
+    return np.asarray(column.cast(pa.float64(), safe=False).fill_null(0).to_numpy())
+
+
+def _as_integers(column: pa.ChunkedArray) -> np.ndarray:
+    return np.asarray(column.cast(pa.int64()).fill_null(0).to_numpy())
 
 
 def _is_number(kind: pa.DataType) -> bool:

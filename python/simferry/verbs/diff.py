@@ -1,6 +1,7 @@
 """Compares two runs: code, environment, seed, design, options and numbers."""
 
 import difflib
+import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..analysis.comparison import Numbers, compare
+from ..analysis.comparison import Numbers, Values, compare
 from ..jobs.launch import WORKER_FILES
-from ..results.collect import collect
+from ..results.collect import Collected, collect
+from ..results.kept_whole import kept_whole
 from ..store.run_folder import RunFolder
 from ..sweep.conditions import read_conditions
 from ..sweep.design import Design
@@ -52,7 +54,8 @@ class Diff:
 def diff(first: Run | str | Path, second: Run | str | Path, store: str | Path | None = None) -> Diff:
     """How two runs differ: their code, environment, seed, design and options, and their results, replication by replication.
 
-    Conditions are compared if their parameters are equal, whatever their numbers. Results are compared bit for bit.
+    Conditions are compared if their parameters are equal, whatever their numbers. Results are compared bit for bit, what was
+    kept whole as files.
 
     first, second: runs, or names of runs as for `open`. store: where to look, as for `run`.
 
@@ -64,7 +67,8 @@ def diff(first: Run | str | Path, second: Run | str | Path, store: str | Path | 
     a, b = (run._folder for run in runs)
     designs = read_conditions(a), read_conditions(b)
     rows = [(part, name, *_texts(x, y)) for part, name, x, y in _settings(a, b, *designs) if x != y]
-    numbers = compare(collect(a), collect(b), _matched(*designs))
+    tables = collect(a), collect(b)
+    numbers = compare(*tables, _matched(*designs), (_kept(a, tables[0]), _kept(b, tables[1])))
     settings = pd.DataFrame(rows, columns=["part", "setting", "first", "second"], dtype=object)
     return Diff(a.id, b.id, "\n".join(_code(a, b)), settings, numbers)
 
@@ -73,6 +77,14 @@ def _matched(first: Design, second: Design) -> np.ndarray:
     """By a condition's number in the second design its number in the first, or 0."""
     known = {text: number for number, text in enumerate(first.canonical(), 1)}
     return np.array([0, *(known.get(text, 0) for text in second.canonical())], dtype=np.int64)
+
+
+def _kept(run: RunFolder, tables: Collected) -> Values:
+    """Hashes of the values that were kept whole. Nothing in them is run."""
+    if run.record.simulation["kind"] != "function":
+        return {}
+    found = kept_whole(run, tables)
+    return {(one.condition, one.replication): hashlib.sha256(one.data).hexdigest() for one in found}
 
 
 # ---- code ----
@@ -161,9 +173,8 @@ def _texts(first: Any, second: Any) -> tuple[str, str]:
     """Two values as texts; of lists such as "a 1, b 2" only what differs."""
     if isinstance(first, str) and isinstance(second, str) and ", " in first + second:
         parts, others = first.split(", "), second.split(", ")
-        first, second = (
-            ", ".join(p for p in own if p not in there) for own, there in ((parts, others), (others, parts))
-        )
+        alone = [", ".join(p for p in own if p not in there) for own, there in ((parts, others), (others, parts))]
+        first, second = alone if any(alone) else (first, second)  # in another order
     x, y = ("none" if one in (None, "") else str(one) for one in (first, second))
     return x, y
 

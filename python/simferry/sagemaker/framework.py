@@ -9,8 +9,7 @@ from ..errors import UsageError
 from ..images.framework import hint_for, own_image
 from ..system.untrusted import scrap_folder
 from .inputs import ProcessingInput
-from .processor import CODE, Preparation, ScriptProcessor
-from .session import Session
+from .processor import CODE, Preparation, Processor, ScriptProcessor
 from .values import is_s3, listed, local_path, text, texts
 
 ENTRYPOINT = "/opt/ml/processing/input/entrypoint"
@@ -86,12 +85,7 @@ class FrameworkProcessor(ScriptProcessor):
         volume_kms_key: str | None = None,
         output_kms_key: str | None = None,
         code_location: str | None = None,
-        max_runtime_in_seconds: Any = None,
-        base_job_name: str | None = None,
-        sagemaker_session: Session | None = None,
-        env: Any = None,
-        tags: Any = None,
-        network_config: Any = None,
+        **options: Any,
     ) -> None:
         version = None if framework_version is None else text(framework_version)
         self.estimator_cls, self.framework_version, self.py_version = estimator_cls, version, py_version
@@ -102,10 +96,8 @@ class FrameworkProcessor(ScriptProcessor):
         self.code_location = code_location
         super().__init__(
             role, image_uri or image_of(estimator_cls, version, py_version), texts(command) or ["python"],
-            instance_count, instance_type, volume_size_in_gb, volume_kms_key=volume_kms_key,
-            output_kms_key=output_kms_key, max_runtime_in_seconds=max_runtime_in_seconds,
-            base_job_name=base_job_name or getattr(estimator_cls, "_framework_name", None),
-            sagemaker_session=sagemaker_session, env=env, tags=tags, network_config=network_config,
+            instance_count, instance_type, volume_size_in_gb, volume_kms_key=volume_kms_key, output_kms_key=output_kms_key,
+            **{**options, "base_job_name": options.get("base_job_name") or getattr(estimator_cls, "_framework_name", None)},
         )  # fmt: skip
 
     def run(  # type: ignore[override]  # version 2's order
@@ -152,8 +144,7 @@ class FrameworkProcessor(ScriptProcessor):
             )
             self._start(preparation, inputs, outputs, arguments, experiment_config, kms_key, wait, logs)
 
-    def _send(self, request: dict[str, Any]) -> None:
-        self.sagemaker_session.sagemaker_client.create_processing_job(**request)
+    _send = Processor._send  # its entry point is no script that the job's description could name
 
 
 def pack(archive: Path, code: str, source_dir: str | None, dependencies: Any) -> str:

@@ -143,6 +143,7 @@ class RemoteRunFolder(RunFolder):
     # ---- blocks and files ----
 
     def look(self) -> None:
+        super().look()
         self._plans = self._blocks = None  # the next use lists them again
 
     def _look_for_plans(self) -> list[str]:

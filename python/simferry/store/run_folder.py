@@ -127,7 +127,9 @@ class RunFolder:
         return Command(verb, self.handle, **options)
 
     def look(self) -> None:
-        """Forget the last listing of plans and blocks, so that new ones are found."""
+        """Forget the last listing of plans and blocks, so that new ones are found. Raises RunNotFound if the run was deleted."""
+        if not (self.path / "run.json").exists():
+            raise RunNotFound(f"run {self.id} is no longer in {self.home.address}")
 
     def publish(self) -> None:
         """Make the complete run visible in the store."""

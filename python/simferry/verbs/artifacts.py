@@ -35,6 +35,7 @@ def find(run: RunFolder, condition: Any, replication: Any, pattern: str | None) 
     if pattern is not None and (not isinstance(pattern, str) or not pattern.strip("/")):
         raise UsageError(f"pattern is {pattern!r}; it has to be a text such as 3/*/plot.png")
     given = "/".join(str(one) for one in (condition, replication) if one is not None)
+    run.look()
     begin = given or _folders_of(pattern or "")
     run.bring_artifacts(begin, lambda name: pattern is None or matches(name, pattern))
     tree = untrusted.Tree(run.path, ("artifacts", *filter(None, begin.split("/"))))

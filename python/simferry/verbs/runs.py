@@ -15,7 +15,7 @@ from ..analysis.summary import summary
 from ..backends.base import follow, log_text
 from ..driver.cancel import cancel
 from ..driver.progress import Progress, job_names, progress_of
-from ..errors import Note, StoreError, UsageError, nearest
+from ..errors import Note, RunNotFound, StoreError, UsageError, nearest
 from ..hints import Command, Option
 from ..results import collect, same_seeds
 from ..results import table as results
@@ -87,9 +87,10 @@ class Run:
         return self._folder.replications
 
     def __repr__(self) -> str:
-        if not (self.folder / "run.json").exists():
+        try:
+            now = self.status()
+        except RunNotFound:
             return f"<Run {self.id}: it is no longer in {self.address.rpartition(os.sep)[0]}>"
-        now = self.status()
         failed = f", {now.failed:,} failed" if now.failed else ""
         return f"<Run {self.id}: {now.state}, {now.done:,} of {now.total:,} replications{failed}, in {self.address.rpartition(os.sep)[0]}>"
 
@@ -105,6 +106,7 @@ class Run:
 
     @note.setter
     def note(self, text: str) -> None:
+        self._folder.look()  # no note is left of a deleted run
         self._folder.write_note(check(RunOptions, {"note": text}).note or "")
 
     @property
@@ -113,7 +115,10 @@ class Run:
         return self._folder.backend_note
 
     def _repr_html_(self) -> str:
-        now, record = self.status(), self._folder.record
+        try:
+            now, record = self.status(), self._folder.record
+        except RunNotFound as error:
+            return facts(f"Run {self.id}", {"state": error.message})
         rows = {
             "state": now.state,
             "replications": f"{now.done:,} of {now.total:,} done, {now.failed:,} failed",

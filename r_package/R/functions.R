@@ -233,6 +233,7 @@ first_use <- function(e, variable) {
     `&&` = , `||` = or(of(e[[2L]]), perhaps(of(e[[3L]]))),
     switch = or(of(e[[2L]]), perhaps(vapply(given(e)[-(1:2)], of, ""))),
     `function` = if (variable %in% names(e[[2L]])) "" else perhaps(of(e[[3L]])),
+    local = perhaps(vapply(given(e)[-1L], of, "")),
     `~` = , quote = "",
     Reduce(function(found, part) or(found, of(part)), given(e), "")
   )

@@ -20,10 +20,10 @@ test_that("a variable that is assigned on one way only is found", {
     sent <- function(code) names(found_in(typed(paste("function(n, ...)", code)))$globals)
     for (code in c("{ if (n) x <- 1; x }", "{ if (n) 1 else x <- 1; x }", "{ n && (x <- 1); x }",
                    "{ switch(n, a = , b = x <- 1); x }",
-                   "{ f <- function() x <- 1; x }", "{ x[n, ] <- 1; n }"))
+                   "{ f <- function() x <- 1; x }", "{ local({ x <- 1 }); x }", "{ x[n, ] <- 1; n }"))
       expect_equal(sent(code), "x", info = code)
     for (code in c("{ if (n) x <- 1 else x <- 2; x }", "{ for (i in n) x <- i; x }", "{ for (x in n) n; x }",
-                   "{ if (x <- n) 1; x }",
+                   "{ if (x <- n) 1; x }", "{ local({ x <- n; x }) }",
                    "{ f <- function(x) x; f(n) }", "{ x <- 1; if (n) x <- 2; x }"))
       expect_null(sent(code), info = code)
   })

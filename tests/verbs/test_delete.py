@@ -40,6 +40,12 @@ def test_a_run_that_is_being_computed_is_refused(run):
     assert run.status().state == "complete"
 
 
+def test_no_name_is_no_run_not_even_in_a_run_folder(run, monkeypatch):
+    monkeypatch.chdir(run.folder)
+    refused = CliRunner().invoke(main, ["delete", "", "--yes"])
+    assert refused.exit_code == 1 and run.folder.exists()
+
+
 def test_an_interrupted_deletion_leaves_no_run_and_is_completed(run, monkeypatch):
     def interrupted(*_, **__):
         raise KeyboardInterrupt

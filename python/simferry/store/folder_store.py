@@ -103,7 +103,7 @@ class Store:
             return next((run for run in reversed(folders) if not run.record.pilot), folders[-1])
         ids = self.ids()
         folder = Path(text).expanduser().absolute()
-        if text not in ids and (folder / "run.json").exists():
+        if text and text not in ids and (folder / "run.json").exists():
             return Store(folder.parent).folder(folder.name)
         named = [] if text in ids else [run for run in self.folders() if text and run.record.name == text]
         if len(named) == 1:

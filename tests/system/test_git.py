@@ -3,6 +3,7 @@
 import subprocess
 
 import pytest
+import simferry as sf
 from common import require
 from simferry.system import git
 from sweeps import write
@@ -38,8 +39,22 @@ def test_a_commit_and_whether_its_files_are_unchanged(project, monkeypatch):
     assert git.commit_of(folder, [project]) == {"commit": head, "clean": True}
     new = write(folder, "-new file.py", "")
     assert git.commit_of(folder, [project, new]) == {"commit": head, "clean": False}
+    assert not git.commit_of(folder, [write(folder, "simulat[e].py", "")])["clean"]  # no pattern
+    monkeypatch.setattr(git, "AT_ONCE", 1)
+    assert not git.commit_of(folder, [new, project])["clean"] and git.commit_of(folder, [project, project])["clean"]
     project.write_text("def simulate(): return 2\n")
     assert git.commit_of(folder) == {"commit": head, "clean": False}
+
+
+def test_files_that_go_along_with_a_script_are_in_the_commit_of_a_clean_run(project, tmp_path):
+    def clean(**options):
+        run = sf.run(project, replications=1, seed=1, store=tmp_path / "runs", **options)
+        return run.record["git"]["clean"]
+
+    helper = write(project.parent, "helper.py", "x = 1\n")
+    assert clean() and not clean(include=[helper])
+    commit(project.parent)
+    assert clean(include=[helper])
 
 
 def test_nothing_is_said_without_git_or_a_repository(project, tmp_path, monkeypatch):

@@ -2,13 +2,15 @@
 
 import os
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+AT_ONCE = 500  # files that git is asked about in one command
 SECONDS = 5  # that git may take; a run starts without an answer, too
 # git writes nothing, asks nothing, and starts no program that the repository names
-_GIT = ("git", "--no-optional-locks", "-c", "core.fsmonitor=false", "-c", "core.hooksPath=/dev/null")
+_SAFELY = ("--no-optional-locks", "-c", "core.fsmonitor=false", "-c", "core.hooksPath=/dev/null")
+_GIT = ("git", "--literal-pathspecs", *_SAFELY)
 
 
 def commit_of(folder: Path, files: Sequence[Path] = ()) -> dict[str, Any] | None:
@@ -20,9 +22,14 @@ def commit_of(folder: Path, files: Sequence[Path] = ()) -> dict[str, Any] | None
     if not commit:
         return None
     changed = _said(folder, "status", "--porcelain", "--untracked-files=no")
-    listed = _said(folder, "ls-files", "--error-unmatch", "--", *map(str, files)) if files else ""
-    known = changed is not None
-    return {"commit": commit.strip(), "clean": changed == "" and listed is not None if known else None}
+    clean = None if changed is None else changed == "" and all(_knows(folder, files))
+    return {"commit": commit.strip(), "clean": clean}
+
+
+def _knows(folder: Path, files: Sequence[Path]) -> Iterator[bool]:
+    for first in range(0, len(files), AT_ONCE):
+        names = [str(file.resolve()) for file in files[first : first + AT_ONCE]]
+        yield _said(folder, "ls-files", "--error-unmatch", "--", *names) is not None
 
 
 def _said(folder: Path, *arguments: str) -> str | None:

@@ -4,6 +4,7 @@ import datetime
 import secrets
 import threading
 from importlib import import_module
+from pathlib import Path
 
 from .._version import __version__
 from ..backends import backend_of
@@ -93,7 +94,7 @@ def _record(
         image=prepared.image_digest,
         pilot=pilot,
         name="" if pilot else options.name or "",
-        git=commit_of(simulation.folder, [] if simulation.path is None else [simulation.path]),
+        git=commit_of(simulation.folder, [file for file in simulation.files().values() if isinstance(file, Path)]),
         options=RecordedOptions(
             backend=sweep.backend.table,
             backend_options={**sweep.backend.given(), **prepared.options},

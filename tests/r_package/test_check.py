@@ -8,7 +8,8 @@ import sys
 import tarfile
 from pathlib import Path
 
-from common import require
+import pytest
+from common import require, rscript
 from r_fixtures import missing_packages
 
 ROOT = Path(__file__).parents[2]
@@ -40,12 +41,28 @@ def test_the_package_passes_rs_own_check(tmp_path):
         }.items():
             page = tar.extractfile(f"simferry/inst/doc/{vignette}.html")
             assert page is not None and shown in page.read().decode()
+    vignettes_are_found_once_installed(r_cmd, tarball, tmp_path / "installed")
     # the build has run the vignettes, and an error in one would have stopped it
     done = r_cmd("check", "--no-manual", "--no-vignettes", "--as-cran", tarball.name)
     output = tmp_path / "simferry.Rcheck" / "tests" / "testthat.Rout.fail"
     said = output.read_text()[-4000:] if output.exists() else done.stdout[-4000:]
     assert done.returncode == 0, said
     assert re.search(r"^Status: (OK|\d+ NOTEs?)$", done.stdout, re.MULTILINE), done.stdout
+
+
+def vignettes_are_found_once_installed(r_cmd, tarball, library):
+    library.mkdir()
+    installed = r_cmd("INSTALL", f"--library={library}", tarball.name)
+    assert installed.returncode == 0, installed.stdout + installed.stderr
+    look = f'cat(unclass(browseVignettes("simferry", lib.loc = "{library}"))$simferry[, "PDF"], sep = "\\n")'
+    assert rscript(look, library).split() == ["first-study.html", "foreach.html", "sagemaker.html"]
+
+
+def test_no_built_vignette_is_committed():
+    if not (ROOT / ".git").exists():
+        pytest.skip("not a clone")
+    listed = subprocess.run(["git", "ls-files", "r_package"], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert [p for p in listed.stdout.split() if "/doc/" in p or p.endswith((".html", ".tar.gz"))] == []
 
 
 def test_the_packages_are_of_one_version():

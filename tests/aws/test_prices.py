@@ -17,6 +17,7 @@ AN_HOUR_AGO = NOW - datetime.timedelta(hours=1)
 @pytest.fixture(autouse=True)
 def cache(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.delenv(prices.VARIABLE, raising=False)
     return tmp_path / "simferry"
 
 
@@ -71,8 +72,9 @@ def test_prices_are_those_of_the_table_with_their_date():
     assert found == prices.Price(0.816, "us-east-1", "2026-09-27", "simferry's table")
 
 
-def test_every_type_of_the_table_is_one_of_processings_and_is_priced_by_its_size():
-    table = prices.prices("us-east-1").dollars_per_hour
+@pytest.mark.parametrize("region", ["us-east-1", "eu-west-1", "eu-north-1", "ap-northeast-1", "sa-east-1"])
+def test_every_type_of_the_table_is_one_of_processings_and_is_priced_by_its_size(region):
+    table = prices.prices(region).dollars_per_hour
     known = instances()
     assert set(table) <= set(known) and len(table) > 50
     for name, dollars in table.items():
@@ -83,19 +85,73 @@ def test_every_type_of_the_table_is_one_of_processings_and_is_priced_by_its_size
             assert dollars / known[name].cores == pytest.approx(per_core, rel=0.01), name
 
 
-def test_a_region_without_prices_takes_those_of_us_east_1_and_says_so():
+def test_the_table_has_the_prices_of_many_regions_each_with_its_date():
+    # of AWS's bill in eu-west-1 for a processing job; of its list of prices for the others
+    for region, name, dollars in (
+        ("eu-west-1", "ml.m5.xlarge", 0.257), ("eu-central-1", "ml.c5.4xlarge", 0.931), ("us-west-2", "ml.c5.xlarge", 0.204),
+        ("ap-northeast-1", "ml.t3.medium", 0.065), ("ap-southeast-2", "ml.r5.xlarge", 0.362), ("us-east-2", "ml.m5.large", 0.115),
+    ):  # fmt: skip
+        assert prices.price(name, region) == prices.Price(dollars, region, "2025-12-05", "simferry's table")
     found = prices.prices("eu-west-1")
+    assert found.note == (
+        "prices of eu-west-1, 2025-12-05, simferry's table; types of the 6th and 7th generation: 1.2 x the price of EC2"
+    )
+    assert "1.2 x" not in prices.prices("us-east-1").note
+    cheap = prices.prices("us-east-1").dollars_per_hour
+    assert all(dollars >= cheap[name] - 1e-9 for name, dollars in found.dollars_per_hour.items())
+
+
+def test_a_region_without_prices_takes_those_of_us_east_1_and_says_so():
+    found = prices.prices("us-gov-west-1")
     assert found.of("ml.c5.xlarge") == 0.204
-    assert "prices of us-east-1 (eu-west-1 is not in the table), 2026-09-27" in found.note
-    assert prices.price("ml.c5.xlarge", "eu-west-1").region == "us-east-1"
+    assert "prices of us-east-1 (us-gov-west-1 is not in the table), 2026-09-27" in found.note
+    assert prices.price("ml.c5.xlarge", "us-gov-west-1").region == "us-east-1"
     assert "not in the table" not in prices.prices("us-east-1").note
+
+
+def own(tmp_path, monkeypatch, text):
+    (tmp_path / "own.csv").write_text(text)
+    monkeypatch.setenv(prices.VARIABLE, str(tmp_path / "own.csv"))
+
+
+def test_prices_of_the_users_own_come_first(tmp_path, monkeypatch):
+    own(tmp_path, monkeypatch, "instance_type,dollars_per_hour,region\nml.c5.xlarge,0.15,\nml.p5.4xlarge,7,us-east-1\n")
+    found = prices.prices("us-east-1")
+    assert (found.of("ml.c5.xlarge"), found.of("ml.p5.4xlarge"), found.of("ml.m5.xlarge")) == (0.15, 7, 0.23)
+    assert found.note == "prices of us-east-1, 2026-09-27, simferry's table; 2 types: own.csv (SIMFERRY_PRICES)"
+    with pytest.raises(UsageError, match=r"no price for ml.p5.4xlarge.*\n.*SIMFERRY_PRICES"):
+        prices.price("ml.p5.4xlarge", "eu-west-1")
+    # in a region that no table has, theirs are not mixed with another's
+    assert prices.prices("us-gov-west-1").dollars_per_hour == {"ml.c5.xlarge": 0.15}
+    assert "prices of us-gov-west-1, " in prices.prices("us-gov-west-1").note
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("type,price\nml.c5.xlarge,1\n", "has no column instance_type"),
+        ("instance_type,dollars_per_hour\nml.c5.xlarge,free\n", "is no table of prices"),
+        ("instance_type,dollars_per_hour\nml.c5.xlarge\n", "is no table of prices"),
+        ("instance_type,dollars_per_hour\nml.c5.xlarge,-1\n", "the price of ml.c5.xlarge is -1"),
+        ("instance_type,dollars_per_hour\nml.c5.xlarge,nan\n", "the price of ml.c5.xlarge is nan"),
+        ("instance_type,dollars_per_hour\nml.c5.xlarg,1\n", "no instance type 'ml.c5.xlarg'"),
+        (None, "No such file"),
+    ],
+)
+def test_a_table_of_ones_own_that_is_none_is_named(tmp_path, monkeypatch, text, words):
+    own(tmp_path, monkeypatch, text or "")
+    if text is None:
+        (tmp_path / "own.csv").unlink()
+    with pytest.raises(UsageError, match=words):
+        prices.price("ml.c5.xlarge", "us-east-1")
 
 
 def test_types_that_do_not_exist_or_have_no_price_are_refused():
     with pytest.raises(UsageError, match=r"there is no instance type 'ml.c5.5xlarge'\nDid you mean"):
         prices.price("ml.c5.5xlarge", "us-east-1")
     with pytest.raises(
-        UsageError, match=r"no price for ml.p5.4xlarge among the prices of us-east-1.*\n.*refresh_prices=True"
+        UsageError,
+        match=r"no price for ml.p5.4xlarge among the prices of us-east-1.*\n.*refresh_prices=True.*SIMFERRY_PRICES",
     ):
         prices.price("ml.p5.4xlarge", "us-east-1")
 

@@ -1,30 +1,37 @@
 """On-demand prices of SageMaker Processing, and the cost of jobs. docs/decisions/prices.md has their source.
 
 The package has a dated table. `refresh` asks AWS's price list API, if the user wants it, and stores the answer in the user's cache
-folder. It then replaces the package's table.
+folder. It then replaces the package's table. Prices of the user's own, in the file that SIMFERRY_PRICES names, come before both.
 """
 
 import csv
 import datetime
 import io
 import json
+import math
+import os
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 from ..errors import StoreError, UsageError
-from ..hints import Command, Variable
+from ..hints import Command, Text, Variable
 from ..system.files import cache_folder
+from ..words import counted
 from . import session
 from .instances import instance
 
 REGION = "us-east-1"  # its prices are used for regions that the table does not have
 START_UP_SECONDS = 240.0  # from a job's start until its first replication; it is paid for
+VARIABLE = "SIMFERRY_PRICES"
 _REFRESH = Command("plan", ..., backend="sagemaker", refresh_prices=True) + "  asks AWS for today's prices."
+_YOURS = Variable(VARIABLE, "prices.csv") + "  takes yours: a table with instance_type and dollars_per_hour."
+REMEDY = Text(_REFRESH, "  ", _YOURS)  # for prices that are missing, or those of another region
 _COLUMNS = ("region", "instance_type", "dollars_per_hour", "date")
+_COMPUTED = "; types of the 6th and 7th generation: 1.2 x the price of EC2"
 
 
 @dataclass(frozen=True)
@@ -39,25 +46,27 @@ class Price:
 
 @dataclass(frozen=True)
 class Prices:
-    """The prices of one region, in US dollars an hour, by instance type. asked: the region for which they are used."""
+    """The prices of one region, in US dollars an hour, by instance type. asked: the region for which they are used. remark: on some
+    of the types."""
 
     asked: str
     region: str
     date: str
     source: str
     dollars_per_hour: dict[str, float]
+    remark: str = ""
 
     @property
     def note(self) -> str:
         """The region and the date of the prices."""
         other = "" if self.asked == self.region else f" ({self.asked} is not in the table)"
-        return f"prices of {self.region}{other}, {self.date}, {self.source}"
+        return f"prices of {self.region}{other}, {self.date}, {self.source}{self.remark}"
 
     def of(self, instance_type: str) -> float:
         """US dollars an hour. Raises UsageError for a type that doesn't exist or has no price here."""
         if instance_type not in self.dollars_per_hour:
             instance(instance_type)  # does it exist? The nearest one is named
-            raise UsageError(f"there is no price for {instance_type} among the {self.note}", _REFRESH)
+            raise UsageError(f"there is no price for {instance_type} among the {self.note}", REMEDY)
         return self.dollars_per_hour[instance_type]
 
 
@@ -68,15 +77,38 @@ def price(instance_type: str, region: str) -> Price:
 
 
 def prices(region: str) -> Prices:
-    """The newest known prices of a region; without any, those of us-east-1."""
-    found = _packaged(region)
-    refreshed = _cached(region)
+    """The user's own prices of a region, then the newest known ones; without any, those of us-east-1."""
+    found, refreshed, own = _packaged(region), _cached(region), _own(region)
     if refreshed and (found is None or refreshed.date >= found.date):
-        return refreshed
-    if found is None:
-        other = prices(REGION)
-        return Prices(region, other.region, other.date, other.source, other.dollars_per_hour)
-    return found
+        found = refreshed
+    if own and found:
+        remark = f"{found.remark}; {counted(len(own.dollars_per_hour), 'type')}: {own.source}"
+        return replace(found, dollars_per_hour={**found.dollars_per_hour, **own.dollars_per_hour}, remark=remark)
+    return own or found or replace(prices(REGION), asked=region)
+
+
+def _own(region: str) -> Prices | None:
+    """The prices in the user's file: rows of this region, or without one."""
+    if not (name := os.environ.get(VARIABLE)):
+        return None
+    path = Path(name).expanduser()
+    try:
+        dollars = {
+            row["instance_type"].strip(): float(row["dollars_per_hour"])
+            for row in csv.DictReader(io.StringIO(path.read_text(encoding="utf-8-sig")))
+            if (row.get("region") or "").strip() in ("", region)
+        }
+        if wrong := [name for name, price in dollars.items() if not 0 < price < math.inf]:
+            raise ValueError(f"the price of {wrong[0]} is {dollars[wrong[0]]}")
+        for name in dollars:
+            instance(name)  # raises for a type that does not exist
+        date = datetime.date.fromtimestamp(path.stat().st_mtime)
+    except KeyError as error:
+        raise UsageError(f"{VARIABLE}: {path} has no column {error.args[0]}", _YOURS) from None
+    except (OSError, ValueError, TypeError, AttributeError, csv.Error) as error:
+        why = error.strerror if isinstance(error, OSError) else error
+        raise UsageError(f"{VARIABLE}: {path} is no table of prices ({why})", _YOURS) from None
+    return Prices(region, region, date.isoformat(), f"{path.name} ({VARIABLE})", dollars) if dollars else None
 
 
 @cache
@@ -104,7 +136,8 @@ def _read(text: str, region: str, source: str) -> Prices | None:
         return None
     dollars = {row["instance_type"]: float(row["dollars_per_hour"]) for row in rows}
     date = min(datetime.date.fromisoformat(row["date"]) for row in rows)
-    return Prices(region, region, date.isoformat(), source, dollars)
+    computed = any(row.get("source") == "computed" for row in rows)
+    return Prices(region, region, date.isoformat(), source, dollars, _COMPUTED if computed else "")
 
 
 def cache_file(region: str) -> Path:

@@ -15,9 +15,9 @@ from typing import NamedTuple, Protocol
 
 from ..aws import session
 from ..aws.instances import Instance
-from ..aws.prices import START_UP_SECONDS, affordable_seconds, cost_so_far, prices
+from ..aws.prices import REMEDY, START_UP_SECONDS, affordable_seconds, cost_so_far, prices
 from ..errors import BudgetReached, NoAnswer, ServiceError, SimferryError, UsageError
-from ..hints import BackendOptions, Command, Option, Text
+from ..hints import BackendOptions, Option, Text
 from ..store.keys import JobId
 from ..store.records import PlanRecord
 from ..store.run_folder import RunFolder
@@ -231,10 +231,7 @@ class MeteredService(ServiceBackend):
         table = prices(session.region()) if self.budget is not None else None
         if table is None or table.region == table.asked:
             return ""
-        return (
-            f"the budget uses {table.note}; "
-            f"{Command('plan', ..., backend='sagemaker', refresh_prices=True)}  asks for today's"
-        )
+        return f"the budget uses {table.note}. {REMEDY}"
 
     def job_limits(self, run: RunFolder, jobs: int) -> JobLimits:
         hosts, limit = self.traits.hosts, self.traits.seconds_at_most

@@ -18,7 +18,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from ..aws.instances import instance, instances
-from ..aws.prices import START_UP_SECONDS, Prices
+from ..aws.prices import REMEDY, START_UP_SECONDS, Prices
 from ..errors import UsageError
 from ..words import duration
 
@@ -96,6 +96,8 @@ def forecast(
     cheapest = next((row for row in rows if deadline and row.seconds <= deadline), None)
     fastest = min((row for row in rows if budget and row.dollars <= budget), key=_by_seconds, default=None)
     notes = [*_impossible(rows, cheapest, fastest, deadline, budget), prices.note, *ASSUMED]
+    if prices.asked != prices.region:
+        notes.insert(-len(ASSUMED), str(REMEDY))
     if cheapest and deadline:
         cheapest = replace(cheapest, remark=f"cheapest within {duration(deadline)}")
     if fastest and budget:

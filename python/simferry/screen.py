@@ -198,6 +198,8 @@ def total_width(columns: list[Column]) -> int:
 def cell(value: Any) -> str:
     if value is None or type(value).__name__ == "NAType":
         return ""
+    if type(value).__name__ == "ndarray" or isinstance(value, list):
+        return f"[{', '.join(map(cell, value))}]"
     if isinstance(value, float):
         return "NaN" if math.isnan(value) else f"{value:.6g}"
     return " ".join(str(value).split("\n"))

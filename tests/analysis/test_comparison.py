@@ -9,6 +9,7 @@ import simferry as sf
 from simferry.analysis.comparison import compare
 from simferry.results import collect
 from simferry.worker import blocks
+from simferry.worker.forms import column_of, list_cell
 
 SAME = np.arange(10)
 FOUR = [(1, 1), (1, 2), (1, 3), (1, 4)]
@@ -51,6 +52,15 @@ def test_each_bit_counts(of):
     }
     assert (y["replications"], y["largest_difference"], y["condition"]) == (2, 5.0, 1)
     assert s["replications"] == 1 and math.isnan(s["largest_difference"])
+
+
+def test_lists_are_compared_bit_for_bit(of):
+    done = [(1, r) for r in range(1, 6)]
+    cells = [[0.0, math.nan], [1.5], None, [], [2.0]]
+    others = [[0.0, math.nan], [1.5, 2.0], [1.0], [], [-2.0]]
+    first, second = (of(done, x=column_of([list_cell(v) for v in values])) for values in (cells, others))
+    assert compare(first, first, SAME).same
+    assert compare(first, second, SAME).replications["replication"].tolist() == [2, 3, 5]
 
 
 def test_conditions_are_matched_and_others_counted(of):

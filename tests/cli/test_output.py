@@ -1,5 +1,6 @@
 """What commands print: JSON, and tables with nothing in them."""
 
+import csv
 import json
 
 from click.testing import CliRunner
@@ -41,3 +42,16 @@ def test_a_script_that_returns_nothing(folder):
     assert said("logs", "latest") == "hello 7\n"
     result = CliRunner().invoke(main, ["results", "latest"])
     assert "no rows: files of replications are in" in result.stderr and "simferry logs" in result.stderr
+
+
+def test_lists_are_json_in_csv(folder):
+    code = "def simulate(n):\n    return {'est': n, 'ci': [0.1, float('nan'), None, n] if n == 1 else None, 's': ['a', 'b, c']}\n"
+    (folder / "lists.py").write_text(code)
+    said("run", "lists.py", "-p", "n=1,2", "-n", "1")
+    said("results", "latest", "-o", "out.csv")
+    with (folder / "out.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["ci"] for row in rows] == ['[0.1, "NaN", null, 1.0]', ""] and json.loads(rows[0]["s"]) == ["a", "b, c"]
+    rows = json.loads(said("results", "latest", "--json"))
+    assert rows[0]["ci"] == [0.1, "NaN", None, 1.0] and rows[1]["ci"] is None
+    assert "[0.1, NaN, NaN, 1]" in said("results", "latest")

@@ -6,7 +6,9 @@ import math
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pyarrow.parquet as pq
+import pytest
 import simferry as sf
 from common import bits
 from hand_made import NA, outputs_of, pairs, values
@@ -166,9 +168,49 @@ def test_missing_values_of_a_form_are_missing_beside_numbers_and_levels_that_dif
 
 def test_blocks_whose_columns_cannot_have_their_form_are_damaged(hand_made):
     for column in (blocks.strings(["x"]), blocks.numbers("double", [1.0])):
-        for form in ("long", "factor", "date", "nonsense"):
+        for form in ("long", "factor", "date", "nonsense", "list double"):
             column.form = form
             data = blocks.encode(blocks.Block({}, [results_table([1], [1], {"x": column})]))
             with contextlib.suppress(blocks.DamagedBlock):
                 found = blocks.decode(data).table("results")
                 assert (form, column.kind) == ("date", "double") or wrong_form(found)
+    for form, bytes_ in (("list double", b"1234"), ("list string", b"\1\0\0\0\2\0\0\0a"), ("list list", b"")):
+        column = blocks.raws([bytes_])
+        column.form = form
+        data = blocks.encode(blocks.Block({}, [results_table([1], [1], {"x": column})]))
+        with contextlib.suppress(blocks.DamagedBlock):
+            assert wrong_form(blocks.decode(data).table("results"))
+
+
+LISTS = """
+simulate <- function(n) list(est = n, ci = if (n == 3) 0.5 else c(n, NA, NaN, -0), k = seq_len(n - 1L), s = c("a", NA)[seq_len(n)],
+  none = if (n > 1) c(TRUE, NA), named = c(lower = 0, upper = 1))
+"""
+
+
+def test_vectors_are_columns_of_lists(tmp_path):
+    script = write(tmp_path, "s.R", LISTS)
+    with pytest.warns(UserWarning, match="value 'named' of run .* is a numeric with names"):
+        for conditions in ([1], [1, 2, 3]):  # the second takes over the block of the first
+            run = sf.run(script, {"n": conditions}, replications=1, seed=1, store=tmp_path / "runs")
+            run.results()
+    for out in (run.results_table(), run.results_table(), pq.read_table(run.folder / "results.parquet")):
+        assert out["ci"].type == pa.list_(pa.float64()) and out["est"].to_pylist() == [1, 2, 3]
+        assert bits(out["ci"][0].values.to_numpy()) == bits([1, NA, math.nan, -0.0]) and out["ci"][2].as_py() == [0.5]
+        assert out["k"].to_pylist() == [[], [1], [1, 2]] and out["s"].to_pylist() == [
+            ["a"],
+            ["a", None],
+            ["a", None, None],
+        ]
+        assert out["none"].to_pylist() == [None, [True, None], [True, None]] and "named" not in out.column_names
+    with pytest.warns(UserWarning, match="outputs ci, k, s ... of run .* hold lists, which have no mean"):
+        assert run.summary()["output"].tolist() == ["est"] * 3
+
+
+def test_lists_of_several_blocks_are_as_of_one(hand_made):
+    made = hand_made(sf.grid(n=1), replications=5)
+    cells = [[1, 2], 0.5, None, ["a"], [True]]
+    for number, one in enumerate(cells, 1):
+        column = forms.column_of([forms.list_cell(one)])
+        made.add(pairs(1, [number]), [{"condition": [1], "replication": [number], "x": column}])
+    assert table(made.run)["x"].to_pylist() == [["1", "2"], ["0.5"], None, ["a"], ["TRUE"]]

@@ -28,6 +28,7 @@ from simferry.results.table import table
         ("r.json", '{"mean": 0.5, "ok": true, "s": "a", "na": null}', {"mean": [0.5], "ok": [True], "s": ["a"], "na": [None]}),
         ("r.json", '{"mean": [0.5, 0.6], "m": ["a", "b"]}', {"mean": [0.5, 0.6], "m": ["a", "b"]}),
         ("r.json", '[{"a": 1}, {"a": 2, "b": 3}]', {"a": [1, 2], "b": [None, 3]}),
+        ("r.json", '{"mean": 0.5, "ci": [0.25, 0.75]}', {"mean": [0.5], "ci": [(0.25, 0.75)]}),
         ("r.json", "[1.5, 2.5]", {"value_1": [1.5], "value_2": [2.5]}),
         ("r.json", "7", {"value": [7]}),
         ("r.jsonl", '{"a": 1}\n{"a": 2}\n', {"a": [1, 2]}),
@@ -114,10 +115,15 @@ def test_whole_numbers_beyond_doubles_keep_their_digits_where_all_are_whole(hand
 
 
 def test_the_na_that_jsonlite_writes_among_numbers_is_one(hand_made):
-    texts = ['{"x": ["NA"], "id": ["01"]}', '{"x": [0.5], "id": ["2"]}', '{"x": ["-Inf"], "id": ["NA"]}']
+    texts = [
+        '{"x": ["NA"], "id": ["01"], "l": [["NA", 2.5]]}',
+        '{"x": [0.5], "id": ["2"], "l": [[1]]}',
+        '{"x": ["-Inf"], "id": ["NA"], "l": [[]]}',
+    ]
     out = table(of_files(hand_made, "r.json", *texts).run)
     assert bits(out["x"].to_numpy()) == bits([NA, 0.5, -math.inf])
-    assert values(out, "id") == ["01", "2", "NA"]
+    assert values(out, "id") == ["01", "2", "NA"] and values(out, "l")[1:] == [[1.0], []]
+    assert bits(out["l"][0].values.to_numpy()) == bits([NA, 2.5])
 
 
 def test_a_results_file_that_cannot_be_read_is_a_failure_with_its_reason(hand_made):

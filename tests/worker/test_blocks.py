@@ -264,6 +264,31 @@ def test_what_python_writes_r_reads_and_writes_again(tmp_path):
     assert out["string"].strings() == texts
 
 
+def test_r_reads_and_writes_lists(tmp_path):
+    doubles = blocks.lists([2, -1, 0, 4], blocks.numbers("double", DOUBLES[:6]))
+    texts = blocks.lists([1, 2, 0, -1], blocks.strings(["é", None, ""]))
+    (tmp_path / "block").write_bytes(blocks.encode(block({"d": doubles, "s": texts}, 4)))
+    code = (
+        f'source("{BLOCKS_R.with_name("rows.R")}", encoding = "UTF-8")'
+        + """
+    found <- read_block("block")$tables$results
+    d <- lapply(found$d, function(x) if (!is.null(x)) list_of_bytes(x, "double"))
+    s <- lapply(found$s, function(x) if (!is.null(x)) list_of_bytes(x, "string"))
+    stopifnot(lengths(d) == c(2, 0, 0, 4), is.null(d[[2]]), identical(d[[3]], double()), is.na(d[[1]][2]),
+      !is.nan(d[[1]][2]), identical(s, list("\u00e9", c(NA, ""), character(), NULL)))
+    write_block("again", c(a = "b"), list(list(name = "results", columns = list(d = list_column(d), s = list_column(s),
+      k = list_column(list(1:2, NULL, NA, integer()))))))
+    """
+    )
+    with_r_functions(code, tmp_path)
+    again = blocks.decode((tmp_path / "again").read_bytes()).table("results").columns
+    for name, column in (("d", doubles), ("s", texts)):
+        assert (again[name].form, again[name].values.tolist()) == (column.form, column.values.tolist())
+        assert again[name].text == column.text
+    lengths, elements = blocks.unlisted(again["k"])
+    assert lengths.tolist() == [2, -1, 1, 0] and elements.values.tolist() == [1, 2, blocks.NA_INTEGER]
+
+
 @pytest.mark.parametrize(
     "header, content",
     [

@@ -7,7 +7,8 @@ import zoneinfo
 import numpy as np
 import pandas as pd
 import pytest
-from simferry.worker.forms import Formed, column_of, common_levels, exact, is_plain, text_of
+from simferry.worker.blocks import unlisted
+from simferry.worker.forms import Formed, column_of, common_levels, exact, is_plain, list_cell, text_of
 
 BERLIN = dt.datetime(2026, 7, 1, 12, 0, 0, 250_000, tzinfo=zoneinfo.ZoneInfo("Europe/Berlin"))
 
@@ -71,3 +72,24 @@ def test_ordered_factors_whose_levels_differ_are_not_ordered():
 
 def test_text_of_dates_that_python_has_not():
     assert text_of("date", 1e9) == "1000000000" and text_of("time UTC", math.inf) == "Inf"
+
+
+@pytest.mark.parametrize(
+    ("values", "form", "lengths", "elements"),
+    [
+        ([[1, 2], None, []], "list integer", [2, -1, 0], [1, 2]),
+        ([[1, 2], 0.5, [True]], "list double", [2, 1, 1], [1.0, 2.0, 0.5, 1.0]),
+        ([np.array([0.5]), (True,)], "list double", [1, 1], [0.5, 1.0]),
+        ([[], []], "list logical", [0, 0], []),
+    ],
+)
+def test_lists(values, form, lengths, elements):
+    column = column_of([list_cell(v) for v in values])
+    found, inside = unlisted(column)
+    assert (column.form, found.tolist(), inside.values.tolist()) == (form, lengths, elements)
+
+
+def test_lists_of_texts():
+    column = column_of([list_cell(["a", None, ""]), list_cell([2**60]), None, list_cell([])])
+    lengths, inside = unlisted(column)
+    assert lengths.tolist() == [3, 1, -1, 0] and inside.strings() == ["a", None, "", str(2**60)]

@@ -1,6 +1,7 @@
 """Tables and records of other packages, as columns."""
 
 import dataclasses
+import datetime as dt
 import decimal
 
 import numpy as np
@@ -91,8 +92,26 @@ def test_durations_of_polars_keep_their_nanoseconds():
 
 def test_one_odd_value_is_left_out_and_named():
     odd = {}
-    value = {"x": 1, "c": 1 + 2j, "d": decimal.Decimal("1.1"), "o": object(), "several": [0, 1]}
+    value = {"x": 1, "c": 1 + 2j, "d": decimal.Decimal("1.1"), "o": object(), "deep": [[0], [1]]}
     assert as_rows(value, odd) == {"x": [1]}
-    assert odd == {"c": "complex", "d": "decimal.Decimal", "o": "object", "several": "list"}
+    assert odd == {"c": "complex", "d": "decimal.Decimal", "o": "object", "deep": "list"}
     assert as_rows({"c": 1 + 2j}, odd) is None and as_rows(value) is None
     assert as_rows(pd.DataFrame({"x": [1, 2], "c": [1j, 2]}), odd) == {"x": [1, 2]}
+
+
+@pytest.mark.parametrize(
+    "table",
+    [
+        pd.DataFrame({"x": [1, 2], "l": [[0.5, None], np.array([1.0])]}),
+        pl.DataFrame({"x": [1, 2], "l": [[0.5, None], [1.0]]}),
+        pa.table({"x": [1, 2], "l": [[0.5, None], [1.0]]}),
+        [{"x": 1, "l": (0.5, None)}, {"x": 2, "l": [1.0]}],
+    ],
+)
+def test_lists_are_cells(table):
+    assert rows_of(table) == {"x": [1, 2], "l": [(0.5, None), (1.0,)]}
+
+
+def test_lists_of_other_values_are_no_cells():
+    assert as_rows({"x": [1j]}) is None and as_rows({"x": [[1], [2]]}) is None and as_rows({"x": np.eye(2)}) is None
+    assert as_rows({"x": [dt.date(2026, 1, 1)]}) is None and as_rows([1, [2]]) is None

@@ -128,7 +128,7 @@ def _differences(a: pa.ChunkedArray | None, b: pa.ChunkedArray | None, rows: int
         return there | other_there, nothing
     both = there & other_there
     if not (_is_number(a.type) and _is_number(b.type)):
-        pairs = zip(a.to_pylist(), b.to_pylist(), strict=True)
+        pairs = zip(_cells(a), _cells(b), strict=True)
         return np.fromiter((x != y or type(x) is not type(y) for x, y in pairs), dtype=bool, count=rows), nothing
     x, y = _as_doubles(a), _as_doubles(b)
     floating = [bool(pa.types.is_floating(c.type)) for c in (a, b)]
@@ -148,6 +148,16 @@ def _differences(a: pa.ChunkedArray | None, b: pa.ChunkedArray | None, rows: int
             there, other_there = (there & ~na, other_there) if floating[0] else (there, other_there & ~na)
             both &= ~na
     return (there != other_there) | (both & other), np.where(both, size, np.nan)
+
+
+def _cells(column: pa.ChunkedArray) -> list[Any]:
+    """The values; of a list its type and bytes."""
+    if not pa.types.is_list(column.type):
+        return list(column.to_pylist())
+    arrays = column.combine_chunks().to_numpy(zero_copy_only=False)
+    return [
+        None if v is None else (v.dtype.str, repr(v.tolist()) if v.dtype == object else v.tobytes()) for v in arrays
+    ]
 
 
 _NA_WORD = 1954  # the lower half of R's NA

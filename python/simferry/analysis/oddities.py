@@ -84,6 +84,16 @@ def kept_whole(run: RunFolder, rows: pa.Table) -> list[str]:
     return out
 
 
+def without_means(run: RunFolder, results: pa.Table) -> list[str]:
+    """A warning where a summary leaves out outputs that hold lists."""
+    names = [field.name for field in outputs(run, results).schema if pa.types.is_list(field.type)]
+    if not names:
+        return []
+    some, hold = ("output", "holds") if len(names) == 1 else ("outputs", "hold")
+    shown = f"{', '.join(names[:3])}{' ...' if len(names) > 3 else ''}"
+    return [f"{some} {shown} of run {run.id} {hold} lists, which have no mean: the summary leaves them out."]
+
+
 def averaged_keys(run: RunFolder, results: pa.Table, by: Collection[str] | None) -> list[str]:
     """A warning where a summary by these outputs averages rows that another output seems to distinguish.
 

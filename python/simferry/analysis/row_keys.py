@@ -57,6 +57,10 @@ def groups(rows: pa.Table, by: Collection[str] | None) -> Groups:
                 raise UsageError(
                     f"by: there is no output {name!r}", nearest(name, rows.column_names[2:]) or f"There are: {known}."
                 )
+            if pa.types.is_list(rows[name].type):
+                raise UsageError(
+                    f"by: output {name!r} holds lists", "by names outputs that are texts, numbers or logicals."
+                )
     keys = list(dict.fromkeys(texts(rows) if by is None else by))
     if not keys or rows.num_rows == 0 or (by is None and not several_rows(rows)):
         return none if by is None else none._replace(keys=keys)

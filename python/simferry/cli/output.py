@@ -2,6 +2,7 @@
 
 import json
 import tempfile
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from ..errors import UsageError
 from ..hints import Option, Shell
 from ..words import counted
 
+NA_WORD = 1954  # the lower half of R's NA
 PYTHONS_HEADING = "Traceback (most recent call last):"
 
 
@@ -104,11 +106,14 @@ def print_json(value: Any) -> None:
 
 
 def plain(value: Any) -> Any:
-    """A value of JSON. Numbers that JSON does not have become text, NA null."""
+    """A value of JSON. Numbers that JSON does not have become text, NA null. value: a list may be an array of numpy."""
     if isinstance(value, dict):
         return {str(k): plain(v) for k, v in value.items()}
     if isinstance(value, list):
         return [plain(v) for v in value]
+    if type(value).__name__ == "ndarray":
+        na = value.view("<u4")[::2] == NA_WORD if value.dtype.str == "<f8" else ()
+        return [None if of_r and v != v else plain(v) for v, of_r in zip_longest(value.tolist(), na)]
     if type(value).__name__ in ("NAType", "NaTType"):
         return None
     value = value.item() if hasattr(value, "item") else value
@@ -143,7 +148,7 @@ def write_table(table: Any, path: str, as_json: bool | None = None) -> None:
         if path.lower().endswith(".csv"):
             import pyarrow.csv
 
-            pyarrow.csv.write_csv(table, path)
+            pyarrow.csv.write_csv(_with_json(table), path)
         else:
             import pyarrow.parquet
 
@@ -152,3 +157,15 @@ def write_table(table: Any, path: str, as_json: bool | None = None) -> None:
         print_json({"file": path, "rows": table.num_rows, "columns": table.column_names})
     elif as_json is not None:
         click.echo(f"{counted(table.num_rows, 'row')} x {counted(table.num_columns, 'column')} in {path}")
+
+
+def _with_json(table: Any) -> Any:
+    """The table with the lists of its columns as texts, in JSON, which CSV can hold."""
+    import pyarrow as pa
+
+    for at, field in enumerate(table.schema):
+        if pa.types.is_list(field.type):
+            cells = table[field.name].combine_chunks().to_numpy(zero_copy_only=False)
+            texts = [None if v is None else json.dumps(plain(v), ensure_ascii=False) for v in cells]
+            table = table.set_column(at, field.name, pa.array(texts, pa.string()))
+    return table

@@ -87,7 +87,7 @@ def check_block(block: blocks.Block, name: BlockName, conditions: int) -> None:
         if table.name == "results":
             if problem := wrong_form(table):
                 raise blocks.DamagedBlock(problem)
-            kinds |= {output: KINDS for output in table.columns if output not in kinds}
+            kinds |= {o: ("raw",) if c.is_list else KINDS for o, c in table.columns.items() if o not in kinds}
         for column, kind in kinds.items():
             if column not in table.columns or table.columns[column].kind not in kind:
                 raise blocks.DamagedBlock(

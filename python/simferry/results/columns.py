@@ -7,6 +7,7 @@ import zoneinfo
 import numpy as np
 import pyarrow as pa
 
+from ..errors import StoreError
 from ..worker import blocks
 from ..worker.blocks import Column
 from ..worker.forms import common_form, common_levels, text_of
@@ -27,10 +28,29 @@ def unified(columns: list[Column]) -> Column:
 
 def widened(columns: list[Column]) -> list[Column]:
     """The columns with one kind and one form, that of the narrowest column that holds all values."""
+    if any(c.is_list for c in columns):
+        return _of_lists(columns)
     if any(c.form for c in columns):
         return _of_one_form(columns)
     kind = max((c.kind for c in columns), key=KINDS.index)
     return [as_kind(c, kind) for c in columns]
+
+
+def _of_lists(columns: list[Column]) -> list[Column]:
+    """The same where some hold lists: single values beside them are lists of one, missing ones missing lists."""
+    parts = [blocks.unlisted(c) if c.is_list else _lists_of_one(c) for c in columns]
+    elements = widened([elements for _, elements in parts])
+    return [blocks.lists(lengths, some) for (lengths, _), some in zip(parts, elements, strict=True)]
+
+
+def _lists_of_one(column: Column) -> tuple[np.ndarray, Column]:
+    column = as_kind(column, "string") if column.form else column
+    there = ~_missing(column)
+    if column.kind == "string":
+        elements = blocks.strings([v for v in column.strings() if v is not None])
+    else:
+        elements = Column(column.kind, column.values[there])
+    return np.where(there, 1, -1), elements
 
 
 def _of_one_form(columns: list[Column]) -> list[Column]:
@@ -66,7 +86,7 @@ def _with_longs(columns: list[Column]) -> tuple[str, str | None]:
 
 
 def _missing(column: Column) -> np.ndarray:
-    if column.kind == "string":
+    if column.kind in ("string", "raw"):
         return np.asarray(column.values < 0)
     if column.kind == "double":
         return np.asarray(np.isnan(column.values) & (column.values.view("<u4")[::2] == 1954))  # R's NA
@@ -113,7 +133,9 @@ def wrong_form(table: blocks.Table) -> str:
         texts = column.strings() if form in ("long", "factor", "ordered") else []
         known = [text for text in texts if text is not None]
         try:
-            if form == "long":
+            if column.is_list:
+                blocks.unlisted(column)
+            elif form == "long":
                 pa.array([int(text) for text in known], pa.int64())
             elif not set(known) <= set(column.levels):
                 raise ValueError("a level is missing")
@@ -140,6 +162,8 @@ def is_seconds(table: pa.Table, name: str) -> bool:
 def is_of_results(kind: pa.DataType) -> bool:
     """Whether an output may have this type."""
     simple = (*ARROW_TYPES.values(), pa.large_string(), pa.date32(), pa.int64())
+    if pa.types.is_list(kind):
+        return kind.value_type in ARROW_TYPES.values()
     if pa.types.is_dictionary(kind):
         return bool(kind.value_type == pa.string())
     return kind in simple or bool(pa.types.is_timestamp(kind))
@@ -148,6 +172,16 @@ def is_of_results(kind: pa.DataType) -> bool:
 def _as_formed(column: Column) -> pa.Array:
     form, _, detail = column.form.partition(" ")
     missing = _missing(column)
+    if form == "list":
+        lengths, elements = blocks.unlisted(column)
+        offsets = np.concatenate([[0], np.cumsum(np.maximum(lengths, 0))])
+        values = as_arrow(elements)
+        if offsets[-1] >= 2**31 or pa.types.is_large_string(values.type):
+            raise StoreError(
+                "lists with more than two thousand million elements, or 2 GB of texts, do not fit a column"
+            )
+        made = pa.ListArray.from_arrays(pa.array(offsets, pa.int32()), values, mask=pa.array(missing))
+        return made
     if form in ("date", "time"):
         finite = np.isfinite(column.values) & (abs(column.values) < (4e6 if form == "date" else 9e12))
         values = np.where(finite, column.values, 0.0)

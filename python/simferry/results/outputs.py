@@ -9,7 +9,7 @@ from typing import Any
 
 from ..sweep.template import has_wildcards
 from ..worker import blocks
-from ..worker.forms import column_of
+from ..worker.forms import ListCell, column_of
 from ..worker.rows import Groups, Refused, add_rows, as_rows, results_table
 from .contents import R_FORMS, READ, as_text, looks_like, unpacked
 from .delimited import Quoted, read_delimited
@@ -68,7 +68,8 @@ def _files(part: blocks.Table, name: str) -> Iterator[tuple[int, int, list[tuple
     if "text" in columns:  # of earlier workers
         names, contents = [name] * part.rows, [(text or "").encode() for text in columns["text"].strings()]
     else:
-        names, contents = [text or "" for text in columns["name"].strings()], columns["content"].raws()
+        names = [text or "" for text in columns["name"].strings()]
+        contents = [content or b"" for content in columns["content"].raws()]
     for (condition, replication), some in groupby(zip(*ids, names, contents, strict=True), key=lambda row: row[:2]):
         yield condition, replication, [(row[2], row[3]) for row in some]
 
@@ -267,6 +268,7 @@ def _typed(column: list[Any], kinds: set[str], form: str) -> list[Any]:
         return column
     kinds = kinds - {"missing"}
     if form == _JSON:
+        column = [ListCell(_typed(list(v), set(map(_kind, v)), form)) if type(v) is ListCell else v for v in column]
         if kinds == {"number", "not finite"} or kinds == {"number"}:
             return [_NOT_FINITE.get(v) if isinstance(v, str) else v for v in column]
         return column

@@ -4,6 +4,7 @@ from typing import Any
 
 from ..r.serialization import Other, Vector, decode_any
 from ..r.values import from_r, scalars
+from ..worker.forms import ListCell
 from ..worker.rows import as_rows
 
 MOST_VALUES = 10_000_000
@@ -72,6 +73,13 @@ def _of_frame(value: Vector) -> Rows:
     for name, column in value.items():
         if name in out:
             raise ValueError(f"it holds two columns named {name!r}")
+        if (
+            isinstance(column, Vector)
+            and column.kind == "list"
+            and all(v is None or _is_plain(v) for v in column.values)
+        ):
+            out[name] = [None if v is None else ListCell(_elements(v)) for v in column.values]
+            continue
         if not isinstance(column, Vector) or column.kind in ("list", "raw") or len(_shape(column)) > 2:
             raise ValueError(f"column {name} of its data frame is {described(column)}, and no vector")
         if len(shape := _shape(column)) == 2:  # as aggregate() makes; write.csv() names its columns so
@@ -163,6 +171,10 @@ def _is_code(value: Any) -> bool:
 def _is_bare(value: Any) -> bool:
     """Whether it is a vector without names and dimensions."""
     return isinstance(value, Vector) and value.kind not in ("list", "raw") and not value.names and not _shape(value)
+
+
+def _is_plain(value: Any) -> bool:
+    return _is_bare(value) and value.kind != "complex" and not value.classes
 
 
 def _is_single(value: Any) -> bool:

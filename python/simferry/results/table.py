@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from .._version import __version__
 from ..store.run_folder import MOST_BYTES, RunFolder
@@ -156,7 +157,10 @@ def digest(table: pa.Table) -> str:
     for name in table.column_names:
         column = table[name].combine_chunks()
         out.update(np.packbits(column.is_null().to_numpy(zero_copy_only=False)).tobytes())
-        if pa.types.is_floating(column.type):
+        if pa.types.is_list(column.type):
+            lengths = pc.list_value_length(column).fill_null(-1)
+            out.update(digest(pa.table({"length": lengths, "element": column.flatten()})).encode())
+        elif pa.types.is_floating(column.type):
             out.update(column.fill_null(0).to_numpy().view("<u8").tobytes())
         else:
             out.update(json.dumps(column.to_pylist(), default=str).encode())

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..analysis.oddities import averaged_keys, oddities
+from ..analysis.oddities import averaged_keys, oddities, without_means
 from ..analysis.row_keys import check_keys
 from ..analysis.summary import summary
 from ..backends.base import follow, log_text
@@ -293,7 +293,8 @@ class Run:
         self._warn_of_oddities(collected.results)
         by = check_keys(by)
         out = summary(self._folder, collected, by)
-        for warning in averaged_keys(self._folder, collected.results, by):
+        notes = without_means(self._folder, collected.results)
+        for warning in notes + averaged_keys(self._folder, collected.results, by):
             warnings.warn(warning, stacklevel=2)
         return out
 

@@ -10,12 +10,36 @@ column_kind <- function(x) {
 }
 
 column_bytes <- function(x) {
-  if (is.list(x)) return(c(writeBin(lengths(x), raw(), endian = "little"), unlist(x)))
+  if (is.list(x)) {
+    sizes <- lengths(x)
+    sizes[vapply(x, is.null, NA)] <- -1L
+    return(c(writeBin(sizes, raw(), endian = "little"), unlist(x)))
+  }
   if (!is.character(x)) return(writeBin(if (is.logical(x)) as.integer(x) else x, raw(), endian = "little"))
   x <- utf8(x)
   lengths <- nchar(x, "bytes", allowNA = TRUE)
   lengths[is.na(x)] <- -1L
   c(writeBin(as.integer(lengths), raw(), endian = "little"), charToRaw(paste(x[!is.na(x)], collapse = "")))
+}
+
+# The bytes of a vector as a list's cell, and the vector in such bytes. kind: of the column.
+bytes_of_list <- function(x) c(if (is.character(x)) writeBin(length(x), raw(), endian = "little"), column_bytes(x))
+
+list_of_bytes <- function(bytes, kind) {
+  if (kind == "double") return(readBin(bytes, "double", length(bytes) / 8, endian = "little"))
+  whole <- readBin(bytes, "integer", length(bytes) / 4, endian = "little")
+  switch(kind, integer = whole, logical = as.logical(whole), {
+    n <- whole[1L]
+    texts_of(bytes[-seq_len(4L * (n + 1L))], whole[seq_len(n) + 1L])
+  })
+}
+
+# Texts from their bytes. lengths: of each, -1 where it is NA.
+texts_of <- function(bytes, lengths) {
+  x <- readChar(bytes, pmax(lengths, 0L), useBytes = TRUE)
+  Encoding(x) <- "UTF-8"
+  x[lengths < 0L] <- NA_character_
+  x
 }
 
 # The table of the forms that columns have as an attribute, and of the levels of factors.
@@ -34,7 +58,7 @@ forms_of <- function(tables) {
 }
 
 # facts: named character; tables: list of list(name =, columns = data frame or list of plain vectors, or of lists of raw
-# vectors)
+# vectors and NULL)
 write_block <- function(path, facts, tables) {
   header <- c("simferry block 1", paste0(names(facts), ": ", escape(facts)))
   body <- list()
@@ -85,13 +109,9 @@ read_block <- function(path) {
     x <- if (o$kind == "double") take("double", o$rows, 8) else take("integer", o$rows, 4)
     if (o$kind == "logical") x <- as.logical(x)
     if (o$kind == "string") {
-      lengths <- x
-      bytes <- take("raw", sum(as.numeric(pmax(lengths, 0L))), 1)
-      x <- readChar(bytes, pmax(lengths, 0L), useBytes = TRUE)
-      Encoding(x) <- "UTF-8"
-      x[lengths < 0L] <- NA_character_
+      x <- texts_of(take("raw", sum(as.numeric(pmax(x, 0L))), 1), x)
     }
-    if (o$kind == "raw") x <- lapply(x, function(length) take("raw", length, 1))
+    if (o$kind == "raw") x <- lapply(x, function(length) if (length >= 0L) take("raw", length, 1))
     tables[[o$table]][[o$column]] <- x
   }
   if (length(readBin(con, "raw", 1L))) damaged()

@@ -9,7 +9,7 @@ After decompression: a text header, an empty line, then the columns one after th
     double: mean
 
 double is 8 bytes (R's NA is the NaN with low word 1954); integer and logical are int32 (-2^31 is NA); string is an int32
-byte length for each row (-1 is NA), then the UTF-8 of all rows; raw is the same with any bytes, and no NA. gzip's
+byte length for each row (-1 is NA), then the UTF-8 of all rows; raw is the same with any bytes. gzip's
 checksum and length show whether the file is complete.
 
 A column may stand for more than its kind says: FORMS lists the forms. They are written as a table of their own, `forms`, with a row
@@ -32,9 +32,10 @@ NA_DOUBLE = np.array([0x7FF00000000007A2], dtype="<u8").view("<f8")[0]
 _STEP, _PART, _LONGEST_HEADER = 1 << 16, 1 << 22, 1 << 26  # bytes
 _DTYPES: dict[str, np.dtype[Any]] = {"double": np.dtype("<f8"), "integer": np.dtype("<i4"), "logical": np.dtype("<i4")}
 # What a column stands for, and its kind. date: days since 1970; time: seconds since then, and `time ZONE`; seconds: a duration;
-# long: the digits of a 64-bit integer.
+# long: the digits of a 64-bit integer; `list KIND`: the bytes of a column of that kind, for strings after their number.
 FORMS = {
     "factor": "string", "ordered": "string", "date": "double", "time": "double", "seconds": "double", "long": "string",
+    "list": "raw",
 }  # fmt: skip
 
 
@@ -55,10 +56,14 @@ class Column:
     form: str = ""
     levels: tuple[str, ...] = ()
 
-    def raws(self) -> list[bytes]:
+    def raws(self) -> list[bytes | None]:
         """The contents of a raw column."""
-        ends = np.cumsum(self.values, dtype=np.int64).tolist()
-        return [self.text[end - n : end] for end, n in zip(ends, self.values.tolist(), strict=True)]
+        ends = np.cumsum(np.maximum(self.values, 0), dtype=np.int64).tolist()
+        return [None if n < 0 else self.text[end - n : end] for end, n in zip(ends, self.values.tolist(), strict=True)]
+
+    @property
+    def is_list(self) -> bool:
+        return self.form.startswith("list ")
 
     def strings(self) -> list[str | None]:
         """The texts of a string column. Bytes that are not UTF-8 become \\x and two hexadecimal digits."""
@@ -97,9 +102,49 @@ def strings(values: Any) -> Column:
     return Column("string", lengths, b"".join(v for v in encoded if v is not None))
 
 
-def raws(values: list[bytes]) -> Column:
-    """A raw column."""
-    return Column("raw", np.array([len(v) for v in values], dtype="<i4"), b"".join(values))
+def raws(values: list[bytes | None]) -> Column:
+    """A raw column from bytes and None."""
+    lengths = [-1 if v is None else len(v) for v in values]
+    return Column("raw", np.array(lengths, dtype="<i4"), b"".join(v for v in values if v is not None))
+
+
+def lists(lengths: Any, elements: Column) -> Column:
+    """A column of lists. lengths: of each, -1 where it is missing. elements: of all lists, of any kind but raw."""
+    lengths = np.asarray(lengths, dtype=np.int64)
+    if elements.kind != "string":
+        size = _DTYPES[elements.kind].itemsize
+        sizes = np.where(lengths < 0, -1, lengths * size).astype("<i4")
+        return Column("raw", sizes, elements.values.tobytes(), f"list {elements.kind}")
+    cells: list[bytes | None] = []
+    at = begin = 0
+    for n in lengths.tolist():
+        sizes = elements.values[at : at + max(n, 0)]
+        end = begin + int(np.maximum(sizes, 0).sum())
+        cells.append(None if n < 0 else np.int32(n).tobytes() + sizes.tobytes() + elements.text[begin:end])
+        at, begin = at + max(n, 0), end
+    out = raws(cells)
+    out.form = "list string"
+    return out
+
+
+def unlisted(column: Column) -> tuple[np.ndarray, Column]:
+    """The lengths of lists (-1 where one is missing), and their elements. Raises ValueError if its bytes are no lists."""
+    kind, sizes = column.form.partition(" ")[2], column.values
+    if kind != "string":
+        dtype = _DTYPES[kind]
+        if (np.where(sizes < 0, 0, sizes) % dtype.itemsize).any():
+            raise ValueError(f"a list's bytes are no {kind}s")
+        return np.where(sizes < 0, -1, sizes // dtype.itemsize), Column(kind, np.frombuffer(column.text, dtype))
+    lengths, parts, texts = [], [np.empty(0, dtype="<i4")], []
+    for cell in column.raws():
+        n = -1 if cell is None else int(np.frombuffer(cell, "<i4", 1)[0])
+        lengths.append(n)
+        if cell is not None:
+            parts.append(np.frombuffer(cell, "<i4", n, 4))
+            texts.append(cell[4 + 4 * n :])
+            if n < 0 or np.maximum(parts[-1], 0).sum(dtype=np.int64) != len(texts[-1]):
+                raise ValueError("a list's bytes are no strings")
+    return np.array(lengths, dtype=np.int64), Column("string", np.concatenate(parts), b"".join(texts))
 
 
 def numbers(kind: str, values: Any) -> Column:
@@ -163,7 +208,9 @@ def _with_forms(tables: list[Table]) -> list[Table]:
             raise DamagedBlock(f"its table 'forms' has no column {missing}") from None
         for number, name, form, level in zip(at, *texts, strict=True):
             column = tables[number - 1].columns.get(name or "") if 1 <= number <= len(tables) else None
-            if column is None or FORMS.get((form or "").partition(" ")[0]) != column.kind:
+            of, _, kind = (form or "").partition(" ")
+            is_known = of != "list" or kind in (*_DTYPES, "string")
+            if column is None or not is_known or FORMS.get(of) != column.kind:
                 raise DamagedBlock(f"its column {name!r} can't have the form {form!r}")
             column.form = form or ""
             if level is not None:

@@ -37,6 +37,25 @@ class Formed:
         return text_of(self.form, self.stored)
 
 
+class ListCell(tuple[Any, ...]):
+    """A cell that is a list. Its elements are of Python's own types."""
+
+    __slots__ = ()
+
+
+def list_cell(value: Any) -> Any:
+    """A list, a tuple or an array of one dimension as a ListCell, if it holds numbers, logicals and texts; others as they are."""
+    if type(value) not in (list, tuple) and not (
+        isinstance(value, np.ndarray) and value.ndim == 1 and value.dtype.kind in "biufOUT"
+    ):
+        return value
+    elements = value.tolist() if isinstance(value, np.ndarray) else value
+    if not all(is_plain(v) and type(v) is not ListCell for v in elements):
+        return value
+    cell = ListCell(exact(v) for v in elements)
+    return value if any(type(v) is Formed for v in cell) else cell
+
+
 def text_of(form: str, stored: Any) -> str:
     """A stored value as text: dates and times as in ISO 8601, those with a zone in UTC; seconds as a number."""
     kind, _, zone = form.partition(" ")
@@ -79,12 +98,12 @@ def is_plain(value: Any) -> bool:
     """Whether a cell of a table holds it."""
     if isinstance(value, (bool, int, float, str, np.number, np.bool_, np.datetime64)):
         return not isinstance(value, np.complexfloating)
-    return value is None or type(value).__name__ in (*MISSING, *_KINDS) or type(value) is Formed
+    return value is None or type(value).__name__ in (*MISSING, *_KINDS) or type(value) in (Formed, ListCell)
 
 
 def exact(value: Any) -> Any:
     """A cell as a Formed, or as one of Python's own types."""
-    if type(value) in _EXACT or type(value) is Formed:
+    if type(value) in _EXACT or type(value) in (Formed, ListCell):
         return value
     if isinstance(value, (np.datetime64, np.timedelta64)):
         value = _of_numpy(value)
@@ -149,11 +168,16 @@ def labels(codes: Any, levels: Any, ordered: bool) -> list[Formed | None]:
 
 
 def column_of(values: list[Any]) -> blocks.Column:
-    """Cells as one column of the first kind that holds them all: logical, integer, double, string, or of their common form."""
+    """Cells as one column of the first kind that holds them all: logical, integer, double, string, or of their common form.
+
+    Beside lists other cells are lists of one.
+    """
     if all(type(v) is float or type(v) is np.float64 for v in values):  # the common case, fast
         return blocks.numbers("double", values)
     values = [v if type(v) in _EXACT else exact(v) for v in values]
     kinds = {type(v) for v in values if v is not None}
+    if ListCell in kinds:
+        return _lists([v if v is None or type(v) is ListCell else ListCell((v,)) for v in values])
     if kinds <= {bool}:
         return blocks.numbers("logical", [blocks.NA_INTEGER if v is None else v for v in values])
     if kinds <= {bool, int} and all(v is None or -(2**31) < v < 2**31 for v in values):
@@ -178,6 +202,14 @@ def column_of(values: list[Any]) -> blocks.Column:
     if kinds <= {bool, int, float} and not any(type(v) is int and not _is_double(v) for v in values):
         return blocks.numbers("double", _doubles(values))
     return blocks.strings([None if v is None else blocks.as_text(v) for v in values])
+
+
+def _lists(cells: list[ListCell | None]) -> blocks.Column:
+    inside = [v.text if type(v) is Formed else v for cell in cells for v in cell or ()]
+    elements = column_of(inside) if inside else blocks.numbers("logical", [])
+    return blocks.lists(
+        [-1 if cell is None else len(cell) for cell in cells], elements
+    )  # the digits of long ones are texts
 
 
 def is_long(values: list[Any]) -> bool:

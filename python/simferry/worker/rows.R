@@ -41,13 +41,28 @@ as_columns <- function(value) {
 # A value of a list as a column of one row; NULL where no column holds it.
 cell <- function(v) {
   if (inherits(v, "POSIXlt")) v <- as.POSIXct(v)
-  if (is_plain(v) && length(v) == 1L && length(dim(v)) < 2L) plain(v)
+  if (is_plain(v) && length(v) == 1L && length(dim(v)) < 2L) plain(v) else list_column(list(v))
 }
 
 # A column of a data frame; NULL where it holds what no cell does.
 cells <- function(column) {
   if (inherits(column, "POSIXlt")) column <- as.POSIXct(column)
   if (is_plain(column)) plain(column)
+  else if (is.list(column) && (!is.object(column) || inherits(column, c("AsIs", "vctrs_list_of"))))
+    list_column(unclass(column))
+}
+
+# Vectors, and NULL, as a column of lists: the bytes of each, with the kind of all in "form". NULL where they are no
+# plain vectors of one kind. Vectors with names are not: a column of lists has none.
+list_column <- function(vectors) {
+  kinds <- c("logical", "integer", "double", "character")
+  is_vector <- function(v) is.null(v) || typeof(v) %in% kinds && is.null(attributes(v))
+  if (!all(vapply(vectors, is_vector, NA))) return(NULL)
+  found <- unique(match(vapply(vectors, function(v) if (is.null(v)) "logical" else typeof(v), ""), kinds))
+  if (4L %in% found && any(found %in% 2:3)) return(NULL)
+  kind <- kinds[max(found, 1L)]
+  structure(lapply(unname(vectors), function(v) if (!is.null(v)) bytes_of_list(as.vector(v, kind))),
+            form = paste("list", if (kind == "character") "string" else kind))
 }
 
 # The columns that are there, with the classes of the others as attribute "odd"; "object" where there are none.
@@ -55,7 +70,10 @@ without_odd <- function(columns, value) {
   odd <- vapply(columns, is.null, NA)
   if (!any(odd)) return(columns)
   if (all(odd)) return("object")
-  kinds <- vapply(which(odd), function(i) class(.subset2(value, i))[1L], "")
+  kinds <- vapply(which(odd), function(i) {
+    v <- .subset2(value, i)
+    paste0(class(v)[1L], if (is_plain(v) && !is.null(names(v))) " with names")
+  }, "")
   structure(columns[!odd], odd = structure(kinds, names = names(columns)[odd]))
 }
 
@@ -93,7 +111,10 @@ plain <- function(x) {
   as.character(x)
 }
 
-like <- function(x, model) structure(as.vector(x), form = attr(model, "form"), levels = attr(model, "levels"))
+like <- function(x, model) {
+  attributes(x) <- NULL
+  structure(x, form = attr(model, "form"), levels = attr(model, "levels"))
+}
 
 output_names <- function(x) {
   labels <- names(x)
@@ -145,8 +166,9 @@ result_tables <- function(condition, replication, values) {
 # do not depend on the order of the parts; such levels are not ordered.
 one_column <- function(parts) {
   form <- attr(parts[[1L]], "form")
-  joined <- unlist(parts, use.names = FALSE)
+  joined <- unlist(parts, recursive = FALSE, use.names = FALSE)
   if (is.null(form)) return(joined)
+  if (is.list(joined)) return(structure(joined, form = form))
   known <- parts[!vapply(parts, function(part) all(is.na(part)), NA)]
   sets <- unique(lapply(if (length(known)) known else parts, attr, "levels"))
   if (form == "ordered" && length(sets) > 1L) form <- "factor"

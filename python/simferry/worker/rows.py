@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from . import blocks
-from .forms import column_of, is_plain
+from .forms import column_of, is_plain, list_cell
 from .frames import TwoOfOneName, cells_of, columns_of, listed, names_of, record_of, scalar_of
 
 
@@ -68,6 +68,7 @@ def _record(value: dict[Any, Any], odd: dict[str, str] | None) -> dict[str, list
 
 def _without_odd(columns: dict[str, list[Any]], odd: dict[str, str] | None) -> dict[str, list[Any]] | None:
     """The columns of cells; None if there are none. The others are named in `odd`."""
+    columns = {name: [v if is_plain(v) else list_cell(v) for v in column] for name, column in columns.items()}
     left_out = {name: v for name, column in columns.items() for v in column if not is_plain(v)}
     if left_out and (odd is None or len(left_out) == len(columns)):
         return None

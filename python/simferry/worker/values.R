@@ -8,7 +8,7 @@ rows_of <- function(value) {
   if (!is.list(rows)) return(rows)
   odd <- attr(rows, "odd")
   if (!length(rows <- unclass(rows))) return(NULL)
-  if (!all(vapply(rows, function(x) is.atomic(x) && !is.null(x) && !is.object(x), NA)) ||
+  if (!all(vapply(rows, function(x) !is.null(attr(x, "form")) || is.atomic(x) && !is.null(x) && !is.object(x), NA)) ||
       length(unique(lengths(rows))) > 1L)
     refuse("the simulation returned a ", class(value)[1L], " whose columns are of different lengths or kinds")
   structure(lapply(rows, function(x) like(x, x)), names = utf8(names(rows)), odd = odd)

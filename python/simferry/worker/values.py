@@ -17,7 +17,7 @@ MOST = 100_000  # characters of a message
 
 
 class Rows(dict[str, list[Any]]):
-    """Columns of equal length. Their values are str, int, float, bool, None or Formed, of exactly these types.
+    """Columns of equal length. Their values are str, int, float, bool, None, Formed or ListCell, of exactly these types.
 
     odd: what was left out, as no column holds it: the kind of value by its name.
     """

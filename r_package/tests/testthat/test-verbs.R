@@ -64,12 +64,14 @@ test_that("what a replication left is found", {
 test_that("what replications returned whole is gathered, and columns keep their classes", {
   needs_python()
   returns <- typed("function(n) list(day = as.Date('2026-01-31') + n, took = as.difftime(n, units = 'mins'),
-                                     arm = factor('b', c('b', 'a')), fit = lm(dist ~ speed, cars))")
+                                     arm = factor('b', c('b', 'a')), fit = lm(dist ~ speed, cars),
+                                     ci = c(n, NA, NaN)[1:(n + 1)])")
   run <- quiet_run(returns, data.frame(n = 1:2 + 0), 1, seed = 1)
   expect_warning(rows <- sim_results(run), "value 'fit' .* is a lm, which no column")
   expect_equal(rows$day, as.Date("2026-01-31") + 1:2)
   expect_equal(rows$took, as.difftime(c(60, 120), units = "secs"))
   expect_equal(rows$arm, factor(c("b", "b"), c("b", "a")))
+  expect_identical(rows$ci, list(c(1, NA), c(2, NA, NaN)))
   kept <- sim_values(run)
   expect_equal(names(kept), c("condition", "replication", "n", "value"))
   expect_equal(coef(kept$value[[2]]$fit), coef(lm(dist ~ speed, cars)))

@@ -3,10 +3,11 @@
 import math
 import warnings
 
+import pyarrow as pa
 import pytest
 import simferry as sf
 from hand_made import outputs_of, pairs
-from simferry.analysis.oddities import same_values
+from simferry.analysis.oddities import same_values, texts_among_numbers
 from simferry.results.collect import collect
 from sweeps import made
 
@@ -55,9 +56,21 @@ def test_whole_numbers_beyond_64_bits_are_said_to_be_text(tmp_path):
 def test_text_among_numbers(tmp_path):
     run = made(tmp_path, R["text"])
     texts = [r for r in run.results_table().to_pylist() if r["m"] == "NA"]
+    numbers = run.results_table().num_rows - len(texts)
     where = rf"text in {len(texts)} \(condition {texts[0]['condition']}, replication {texts[0]['replication']}: 'NA'\)"
-    with pytest.warns(UserWarning, match=rf"output m of run .* is a number in most rows and {where}"):
+    with pytest.warns(UserWarning, match=rf"output m of run .* is a number in {numbers} rows and {where}"):
         run.summary()
+
+
+def test_a_few_numbers_among_texts_have_as_many_digits_as_only_results_have(tmp_path):
+    def table(*values):
+        ids = pa.array(range(1, 1 + len(values)), pa.int32())
+        return pa.table({"condition": ids, "replication": ids, "m": pa.array(values)})
+
+    found = texts_among_numbers(table("failed", None, "Error: " + "x" * 200, "0.029321661531167453"))["m"]
+    assert found == (2, 1, 1, 1, "failed")
+    assert texts_among_numbers(table("x", "0.5", "low", "mid")) == {}  # labels
+    assert len(texts_among_numbers(table("1.25", "2.5", "y" * 200))["m"].value) < 110
 
 
 def test_numbers_that_were_made_text(tmp_path):

@@ -10,7 +10,7 @@ import simferry as sf
 from hand_made import NA, outputs_of, pairs, values
 from simferry.analysis.summary import summary
 from simferry.results.collect import collect
-from simferry.results.table import digest, table
+from simferry.results.table import digest, table, with_parameters
 from simferry.worker import blocks
 from simferry.worker.rows import result_tables
 from simferry.worker.values import rows_of
@@ -90,6 +90,13 @@ def test_an_output_with_a_parameters_name_is_kept_unless_it_repeats_it(n, output
         assert out.column_names == ["condition", "replication", "n", "n_result"]
     else:
         assert values(out, "n_result_result") == expected and values(out, "n_result") == [0, 0]
+
+
+def test_what_is_noted_of_a_table_stays_where_an_output_has_a_parameters_name(hand_made):
+    made = hand_made(sf.grid(n=[10]), replications=1)
+    rows = pa.table({"condition": pa.array([1], pa.int32()), "replication": pa.array([1], pa.int32()), "n": [1.5]})
+    noted = with_parameters(made.run, rows.replace_schema_metadata({b"simferry.objects": b"[]"}))
+    assert noted.column_names[2:] == ["n", "n_result"] and noted.schema.metadata == {b"simferry.objects": b"[]"}
 
 
 def test_an_empty_run_is_an_empty_table(hand_made):

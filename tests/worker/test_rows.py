@@ -167,3 +167,37 @@ FRAME = "pd.DataFrame({'arm': ['b', 'a', 'b'], 'n': [5, 6, 7], 'm': [1.0, 2.0, 4
 )  # fmt: skip
 def test_what_an_index_tells_becomes_columns(value, expected):
     assert as_rows(eval(value, {"pd": pd})) == expected
+
+
+CAUGHT = {
+    "py": """def simulate(n, k):
+    try:
+        assert n < 2, "no fit"
+        x = 0.1 + 0.2
+    except AssertionError as error:
+        x = error
+    return x if k == 1 else {"x": x, "n": 1.5}
+""",
+    "R": """simulate <- function(n, k) {
+  x <- if (k == 3) tryCatch({ stopifnot("no fit" = n < 2); 1 }, error = identity)
+    else try(if (n < 2) 0.1 + 0.2 else stop("no fit"), silent = TRUE)
+  if (k == 2) list(x = x, n = 1.5) else x
+}
+""",
+}
+
+
+@pytest.mark.parametrize("language", CAUGHT)
+def test_an_error_that_was_caught_and_returned_is_no_text_among_numbers(tmp_path, go, language):
+    kinds = 3 if language == "R" else 2
+    run = go(
+        write(tmp_path, f"simulate.{language}", CAUGHT[language]), sf.grid(n=[1, 2], k=list(range(1, kinds + 1))), 2
+    )
+    failed = run.errors()
+    assert set(zip(failed["n"], failed["k"], strict=True)) == {(2, k) for k in range(1, kinds + 1) if k != 2}
+    assert failed["message"].str.contains("no fit").all() and not failed["message"].str.contains("kept").any()
+    with pytest.warns(UserWarning, match=r"value 'x' of run \S+ is a (try-error|AssertionError), .* in 2 replications"):
+        rows = run.results()
+    two = rows[(rows["n"] == 2) & (rows["k"] == 2)]
+    one = rows[(rows["n"] == 1) & (rows["k"] == 2)]
+    assert two["x"].isna().all() and two["n_result"].tolist() == [1.5] * 2 and one["x"].tolist() == [0.1 + 0.2] * 2

@@ -51,8 +51,9 @@ def oddities(run: RunFolder, rows: pa.Table) -> list[str]:
             )
         else:
             out.append(
-                f"output {name} of run {run.id} is a number in most rows and text in {text.rows:,} (condition {text.condition}, "
-                f"replication {text.replication}: {text.value!r}), so all of it is text and has no mean. Return NA for a missing number."
+                f"output {name} of run {run.id} is a number in {text.numbers:,} rows and text in {text.rows:,} (condition "
+                f"{text.condition}, replication {text.replication}: {text.value!r}), so all of it is text and has no mean. "
+                "Return NA for a missing number."
             )
     return out
 
@@ -206,16 +207,17 @@ def without_a_row(run: RunFolder, rows: pa.Table) -> list[tuple[int, int]]:
 
 
 class Text(NamedTuple):
-    """An output's rows that hold text where most hold a number: how many they are, and the first of them."""
+    """An output's rows that hold text where others hold a number: how many there are of either, and the first text."""
 
     rows: int
+    numbers: int
     condition: int
     replication: int
     value: str
 
 
 def texts_among_numbers(rows: pa.Table, parameters: Collection[str] = ()) -> dict[str, Text | None]:
-    """Text outputs of which most values are decimal numbers; None where all are."""
+    """Text outputs of which most values are decimal numbers, or some with as many digits as only results have; None where all are."""
     out: dict[str, Text | None] = {}
     for name in texts(rows):
         kind = rows.schema.field(name).type
@@ -225,9 +227,8 @@ def texts_among_numbers(rows: pa.Table, parameters: Collection[str] = ()) -> dic
         values = encoded.dictionary.to_pylist()
         at = encoded.indices.drop_null().to_numpy()
         numbers = np.array([_is_number(value) for value in values], dtype=bool)
-        if not numbers[at].mean() > 0.5 or not any(
-            "." in v for v, number in zip(values, numbers, strict=True) if number
-        ):
+        decimals = [v for v, number in zip(values, numbers, strict=True) if number and "." in v]
+        if not decimals or not (numbers[at].mean() > 0.5 or any(len(v) > 12 for v in decimals)):
             continue
         out[name] = None
         if not numbers.all():
@@ -236,7 +237,9 @@ def texts_among_numbers(rows: pa.Table, parameters: Collection[str] = ()) -> dic
             )
             first = int(among[0])
             condition, replication = (int(rows[key][first].as_py()) for key in ("condition", "replication"))
-            out[name] = Text(len(among), condition, replication, rows[name][first].as_py())
+            value = rows[name][first].as_py()
+            value = value if len(value) <= 100 else f"{value[:100]} ..."
+            out[name] = Text(len(among), int(numbers[at].sum()), condition, replication, value)
     return out
 
 

@@ -78,6 +78,7 @@ def with_parameters(run: RunFolder, rows: pa.Table, keep: bool = False) -> pa.Ta
     design = read_conditions(run)
     at = pa.array(rows["condition"].to_numpy() - 1)
     parameters = {name: design.table[name].take(at) for name in design.names}
+    metadata = rows.schema.metadata  # which rename_columns() drops
     for name in design.names:
         if name in rows.column_names:
             if not keep and _repeats(rows[name], parameters[name]):
@@ -86,7 +87,7 @@ def with_parameters(run: RunFolder, rows: pa.Table, keep: bool = False) -> pa.Ta
                 rows = rows.rename_columns([_free(name, rows, design) if n == name else n for n in rows.column_names])
     for i, (name, values) in enumerate(parameters.items()):
         rows = rows.add_column(2 + i, name, values)
-    return rows
+    return rows.replace_schema_metadata(metadata)
 
 
 def with_own_paths(run: RunFolder, failures: pa.Table) -> pa.Table:

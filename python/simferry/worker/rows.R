@@ -4,6 +4,7 @@
 # whole.
 as_columns <- function(value) {
   if (is.null(value)) return(NULL)
+  if (inherits(value, "try-error") || inherits(value, "error")) fail_with(value)
   if (is.function(value) || inherits(value, "connection") || typeof(value) %in% c("externalptr", "environment"))
     refuse("the simulation returned a ", class(value)[1],
            ", which can't be kept: return numbers, a named vector, a list or a data frame")
@@ -40,6 +41,7 @@ as_columns <- function(value) {
 
 # A value of a list as a column of one row; NULL where no column holds it.
 cell <- function(v) {
+  if (inherits(v, "try-error")) return(NULL)   # its text would make texts of the numbers of other replications
   if (inherits(v, "POSIXlt")) v <- as.POSIXct(v)
   if (is_plain(v) && length(v) == 1L && length(dim(v)) < 2L) plain(v) else list_column(list(v))
 }
@@ -129,6 +131,15 @@ output_names <- function(x) {
 
 refuse <- function(...) {
   stop(structure(class = c("simferry_refusal", "error", "condition"), list(message = paste0(...), call = NULL)))
+}
+
+# An error that the simulation caught, and returned: of try(), or of tryCatch(error = identity).
+fail_with <- function(value) {
+  e <- if (inherits(value, "try-error")) attr(value, "condition") else value
+  if (inherits(e, "condition"))
+    stop(structure(class = c("simferry_refusal", "error", "condition"),
+                   list(message = message_of(e), call = tryCatch(conditionCall(e), error = function(e) NULL))))
+  refuse("the simulation returned an error", if (is.character(value)) c(": ", value))
 }
 
 # One table for each distinct set of columns and their kinds (beside a text R would write a number with 15 digits).

@@ -26,9 +26,11 @@ class Rows(dict[str, list[Any]]):
 
 
 def rows_of(value: Any) -> Rows | None:
-    """The rows of a value; None if it is not a table. Raises Refused if it can't be kept."""
+    """The rows of a value; None if it is not a table. Raises Refused if it can't be kept, or is an exception."""
     odd: dict[str, str] = {}
     try:
+        if isinstance(value, BaseException):  # which the simulation caught
+            raise Refused(message_of(value))
         columns = as_rows(value, odd)
         if columns is None:
             return None

@@ -7,15 +7,16 @@ import shutil
 import sys
 import textwrap
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, NamedTuple
 
 import click
 
 from .driver.progress import Progress, progress_text
 from .system.notebook import Live, in_notebook
 from .system.terminal import shown, styled, unguarded, visible
+from .words import counted
 
 
 @contextmanager
@@ -101,29 +102,48 @@ def on_terminal() -> bool:
     return sys.stderr is not None and sys.stderr.isatty()
 
 
-def show_table(frame: Any, most_rows: int = 40, most_parts: int = 3) -> None:
-    """A pandas.DataFrame as columns of text: all of it, unless on a terminal.
+MOST_ROWS, MOST_PARTS = 40, 3  # of a table, on a terminal
 
-    A terminal shows the first rows. On one that is too narrow, a column with the same value in all rows is shown once, above the
-    table, and the other columns continue below, after the first column again. There are at most `most_parts` such parts; a note
-    says what was left out.
-    """
-    if not sys.stdout.isatty():
+
+class Head(NamedTuple):
+    """The first rows and columns of a table, as a pandas.DataFrame; how many rows it has, and the names of all its columns."""
+
+    frame: Any
+    rows: int
+    names: Sequence[Any]
+
+
+def most_columns() -> int:
+    """As many columns as a terminal may show: the narrowest takes three characters."""
+    return max(2, MOST_PARTS * (shutil.get_terminal_size().columns // 3))
+
+
+def show_table(frame: Any) -> None:
+    """A pandas.DataFrame as columns of text: all of it, unless on a terminal, which shows its head."""
+    if sys.stdout.isatty():
+        show_head(Head(frame, len(frame), frame.columns))
+    else:
         _print_columns([Column(str(name), frame.iloc[:, i]) for i, name in enumerate(frame.columns)])
-        return
-    width, rows = shutil.get_terminal_size().columns, frame.head(most_rows)
-    most = max(2, most_parts * (width // 3))  # no more columns can fit: the narrowest takes three
-    columns = [Column(str(name), rows.iloc[:, i]) for i, name in enumerate(frame.columns[:most])]
+
+
+def show_head(head: Head) -> None:
+    """The first rows of a table, on a terminal.
+
+    On one that is too narrow, a column with the same value in all rows is shown once, above the table, and the other columns
+    continue below, after the first column again. There are at most three such parts; a note says what was left out.
+    """
+    width, most, rows = shutil.get_terminal_size().columns, most_columns(), head.frame.head(MOST_ROWS)
+    columns = [Column(str(name), rows.iloc[:, i]) for i, name in enumerate(head.names[:most])]
     for column in columns:
         column.clip(max(20, width // 2))
     if total_width(columns) > width and len(rows) > 1:
-        same = [c for c in columns[1:] if len(frame) == len(rows) and len(set(c.cells)) == 1]
+        same = [c for c in columns[1:] if head.rows == len(rows) and len(set(c.cells)) == 1]
         columns = [c for c in columns if c not in same]
         if same:
             everywhere = "in all rows: " + ", ".join(f"{c.name} {c.cells[0] or '(empty)'}" for c in same)
             click.echo(textwrap.fill(everywhere, width, subsequent_indent="  ") + "\n")
     first, rest = columns[:1], columns[1:]
-    for part in range(most_parts):
+    for part in range(MOST_PARTS):
         used, fitting = total_width(first), 0
         while fitting < len(rest) and (fitting == 0 or used + rest[fitting].width + 2 <= width):
             used += rest[fitting].width + 2
@@ -132,9 +152,9 @@ def show_table(frame: Any, most_rows: int = 40, most_parts: int = 3) -> None:
         rest = rest[fitting:]
         if not rest:
             break
-        if part < most_parts - 1:
+        if part < MOST_PARTS - 1:
             click.echo()
-    _say_what_is_left_out(frame, len(frame) - len(rows), max(0, len(frame.columns) - most) + len(rest))
+    _say_what_is_left_out(head.rows - len(rows), head.names[max(0, min(most, len(head.names)) - len(rest)) :])
 
 
 def _print_columns(columns: list["Column"], bold_names: bool = False) -> None:
@@ -144,12 +164,11 @@ def _print_columns(columns: list["Column"], bold_names: bool = False) -> None:
         click.echo(styled(text, sys.stdout, bold=True) if bold_names and number == 0 else text)
 
 
-def _say_what_is_left_out(frame: Any, rows: int, columns: int) -> None:
-    parts = [f"{rows:,} more row{'s' * (rows > 1)}"] if rows else []
-    if columns:
-        names = [str(name) for name in frame.columns[len(frame.columns) - columns :]]
-        which = ", ".join(names if columns <= 3 else [names[0], "…", names[-1]])
-        parts += [f"{columns:,} more column{'s' * (columns > 1)}: {which}"]
+def _say_what_is_left_out(rows: int, names: Sequence[Any]) -> None:
+    parts = [counted(rows, "more row")] if rows else []
+    if len(names):
+        which = ", ".join(map(str, names if len(names) <= 3 else [names[0], "…", names[-1]]))
+        parts += [f"{counted(len(names), 'more column')}: {which}"]
     if parts:
         click.echo(f"... and {', and '.join(parts)} (-o FILE writes them all)")
 

@@ -3,10 +3,11 @@
 import math
 
 import numpy as np
+import pandas as pd
 import pytest
 import simferry as sf
 from hand_made import NA, outputs_of, pairs
-from simferry.analysis.summary import summary
+from simferry.analysis.summary import first_rows, summary
 from simferry.results.collect import collect
 from simferry.results.table import as_pandas, table
 
@@ -42,6 +43,21 @@ def test_rows_of_one_replication_are_told_apart_by_their_text(hand_made):
         ["t", "mean", 2, 3],
         ["w", "mean", 20, 3],
     ]
+
+
+@pytest.mark.parametrize("by", [None, ["b"], []])
+def test_the_first_rows_alone_are_those_of_the_whole_summary(hand_made, by):
+    made = hand_made(sf.grid(n=[10, 20]), replications=2)
+    for c in (1, 2):
+        ids = [1, 1, 2, 2]
+        values = {name: [c + i + 0.5, math.pi, NA, 2.5] for i, name in enumerate("uvwxyz")}
+        made.add(pairs(c, [1, 2]), [outputs_of(c, ids, method=["t", "s"] * 2, b=[True, False] * 2, **values)])
+    collected = collect(made.run)
+    whole = summary(made.run, collected, by)
+    for most in (1, 4, 7, 40):
+        some, rows = first_rows(made.run, collected, by, most)
+        assert rows == len(whole)
+        pd.testing.assert_frame_equal(some.head(most), whole.head(most), check_exact=True)
 
 
 def test_rows_of_one_replication_without_a_text_count_as_their_mean(hand_made):

@@ -18,8 +18,8 @@ from ..store.keys import key_of
 from ..store.run_folder import RunFolder
 from ..words import counted
 from ..worker import blocks
-from .row_keys import groups, overlooked, several_rows, texts
-from .summary import numeric, outputs
+from .row_keys import groups, kinds, overlooked, several_rows, texts
+from .summary import outputs
 
 # R's and Python's words
 _NOT_FOUND = re.compile(r"'([^'\n]+)': No such file|No such file or directory: '([^'\n]+)'")
@@ -87,9 +87,9 @@ def kept_whole(run: RunFolder, rows: pa.Table) -> list[str]:
 
 def without_means(run: RunFolder, results: pa.Table) -> list[str]:
     """A warning where a summary leaves out outputs that hold lists."""
-    names = [field.name for field in outputs(run, results).schema if pa.types.is_list(field.type)]
-    if not names:
+    if not any(pa.types.is_list(kind) for _, kind in kinds(results)):
         return []
+    names = [name for name, kind in kinds(outputs(run, results)) if pa.types.is_list(kind)]
     some, hold = ("output", "holds") if len(names) == 1 else ("outputs", "hold")
     shown = f"{', '.join(names[:3])}{' ...' if len(names) > 3 else ''}"
     return [f"{some} {shown} of run {run.id} {hold} lists, which have no mean: the summary leaves them out."]
@@ -169,7 +169,7 @@ def files_not_found(run: RunFolder, plans: int = 0) -> str:
 
 def same_values(rows: pa.Table, parameters: Collection[str] = ()) -> list[int]:
     """Conditions whose replications all returned the same random-looking values, as after set.seed()."""
-    names = [n for n in numeric(rows) if n not in parameters and pa.types.is_floating(rows[n].type)]
+    names = [n for n, kind in kinds(rows) if n not in parameters and pa.types.is_floating(kind)]
     if rows.num_rows == 0 or not names:
         return []
     condition, replication = rows["condition"].to_numpy(), rows["replication"].to_numpy()
@@ -246,9 +246,8 @@ def texts_among_numbers(rows: pa.Table, parameters: Collection[str] = ()) -> dic
 def beyond_64_bits(rows: pa.Table, parameters: Collection[str] = ()) -> list[str]:
     """Text outputs that are whole numbers, some of which do not fit 64 bits."""
     out = []
-    for name in rows.column_names[2:]:
-        column = rows[name]
-        if name not in parameters and pa.types.is_string(column.type) and column.null_count < len(column):
+    for name, kind in kinds(rows):
+        if name not in parameters and pa.types.is_string(kind) and (column := rows[name]).null_count < len(column):
             first = column.drop_null()[0].as_py()
             if first.lstrip("-").isdecimal() and len(first) > 15:
                 texts = column.drop_null().to_pylist()

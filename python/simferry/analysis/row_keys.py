@@ -26,10 +26,15 @@ class Groups(NamedTuple):
 
 def texts(rows: pa.Table) -> list[str]:
     """Outputs that are text, factors, dates or times."""
-    return [c.name for c in list(rows.schema)[2:] if not (_is_number(c.type) or pa.types.is_list(c.type))]
+    return [name for name, kind in kinds(rows) if not (is_number(kind) or pa.types.is_list(kind))]
 
 
-def _is_number(kind: pa.DataType) -> bool:
+def kinds(rows: pa.Table) -> list[tuple[str, pa.DataType]]:
+    """Names and types of the outputs. There may be thousands: a column of the table itself takes longer to get."""
+    return list(zip(rows.schema.names, rows.schema.types, strict=True))[2:]
+
+
+def is_number(kind: pa.DataType) -> bool:
     return bool(pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_boolean(kind))
 
 

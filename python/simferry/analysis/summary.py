@@ -10,7 +10,7 @@ from ..results.collect import Collected
 from ..results.table import as_pandas, with_parameters
 from ..store.run_folder import RunFolder
 from ..sweep.conditions import read_conditions
-from .row_keys import Groups, groups, texts
+from .row_keys import Groups, groups, is_number, kinds
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -45,6 +45,13 @@ def summary(run: RunFolder, collected: Collected, by: Collection[str] | None = N
 
     by: keys, see `groups`: each combination of their values has its own rows. Other rows of a replication are averaged first.
     """
+    return first_rows(run, collected, by, None)[0]
+
+
+def first_rows(
+    run: RunFolder, collected: Collected, by: Collection[str] | None, most: int | None
+) -> tuple["pd.DataFrame", int]:
+    """At least the first `most` rows of `summary` (None: all of them), and how many it has."""
     conditions = len(read_conditions(run))
     ids = np.arange(1, conditions + 1)
     ok = collected.replications["ok"].to_numpy(zero_copy_only=False)
@@ -56,14 +63,15 @@ def summary(run: RunFolder, collected: Collected, by: Collection[str] | None = N
     )[1:].astype(int)
     rows = outputs(run, collected.results)
     found = groups(rows, by)
-    averaged: list[str | None] = [name for name in numeric(rows) if name not in found.keys]
+    every: list[str | None] = [name for name in numeric(rows) if name not in found.keys]
+    averaged = every[:most]  # the first rows are those of one condition and group
     labels: list[dict[str, Any]] = []  # of each group and output, in this order
     parts: list[dict[str, np.ndarray]] = []  # outputs x conditions, a part after the other
-    for group, members in _members(rows, found):
+    for group, members in _members(rows.select([*rows.column_names[:2], *averaged]), found):
         labels += [group] * len(averaged)
         parts += [_moments(members, names, succeeded) for names in _batches(averaged, members.num_rows)]
     if not parts:
-        labels, averaged = [{}], [None]
+        labels, every, averaged = [{}], [None], [None]
         parts.append(_no_moments(conditions))
     many = len(labels)
     of = {
@@ -83,13 +91,13 @@ def summary(run: RunFolder, collected: Collected, by: Collection[str] | None = N
     columns["output"] = pa.array(averaged * (many // len(averaged)) * conditions, pa.string())
     columns |= {name: of[name] for name in ("mean", "sd", "mcse")}
     joined = with_parameters(run, pa.table(columns), keep=True)
-    return as_pandas(joined.drop_columns(["replication"]), run.record.parameters)
+    frame = as_pandas(joined.drop_columns(["replication"]), run.record.parameters)
+    return frame, len(frame) // len(averaged) * len(every)
 
 
 def numeric(rows: pa.Table) -> list[str]:
     """Outputs that are numbers or logicals; durations count in seconds."""
-    text = set(texts(rows))
-    return [c.name for c in list(rows.schema)[2:] if c.name not in text and not pa.types.is_list(c.type)]
+    return [name for name, kind in kinds(rows) if is_number(kind)]
 
 
 def _members(rows: pa.Table, found: Groups) -> Iterator[tuple[dict[str, Any], pa.Table]]:

@@ -1,6 +1,7 @@
 """The output of commands: tables, JSON, and the last lines of a run."""
 
 import json
+import sys
 import tempfile
 from itertools import zip_longest
 from pathlib import Path
@@ -88,6 +89,17 @@ def show(frame: Any, as_json: bool, output: str | None = None) -> None:
         from ..screen import show_table
 
         show_table(frame)
+
+
+def is_shown(as_json: bool, output: str | None = None) -> bool:
+    """Whether a table goes to a terminal, which shows no more than its head."""
+    return not as_json and not output and sys.stdout.isatty()
+
+
+def show_head(head: Any) -> None:
+    from .. import screen
+
+    screen.show_head(head)
 
 
 def records_of(frame: Any) -> list[dict[str, Any]]:

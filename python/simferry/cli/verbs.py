@@ -12,7 +12,7 @@ import click
 
 from ..system.terminal import styled
 from .app import JSON, OUTPUT, RUN, STORE, Deferred, example, main
-from .output import check_output, finish, head_of, print_json, show, status_of, write_table
+from .output import check_output, finish, head_of, is_shown, print_json, show, show_head, status_of, write_table
 
 CHANGED_CODE = click.option(
     "--changed-code", is_flag=True, help="Go on even if your own code outside of the snapshot has changed."
@@ -209,9 +209,15 @@ def results(name: str, output: str | None, store: str | None, as_json: bool) -> 
         check_output(output)
         write_table(found.results_table(), output, as_json)
         return
-    frame = found.results()
-    show(frame, as_json)
-    if len(frame) == 0:
+    if is_shown(as_json):
+        head = found._results_head()
+        show_head(head)
+        rows = head.rows
+    else:
+        frame = found.results()
+        show(frame, as_json)
+        rows = len(frame)
+    if rows == 0:
         now = found.status()
         why = f"files of replications are in {found.address}/artifacts; {found.command('logs')}  shows their output"
         if now.done == now.failed:
@@ -235,7 +241,11 @@ def summary(name: str, by: str | None, output: str | None, store: str | None, as
     from ..verbs import runs
 
     names = [one.strip() for one in by.split(",")] if by is not None else None
-    show(runs.open(name, store).summary(names), as_json, output)
+    found = runs.open(name, store)
+    if is_shown(as_json, output):
+        show_head(found._summary_head(names))
+    else:
+        show(found.summary(names), as_json, output)
 
 
 @example("simferry errors latest", "simferry errors latest --warnings")

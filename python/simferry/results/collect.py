@@ -228,8 +228,7 @@ def _assemble(parts: list[tuple[int, blocks.Table]], superseded: np.ndarray | No
     if len(pieces) == 1:
         columns, _, order = pieces[0]
         in_order = len(order) == len(pieces[0][1]) and bool((order[1:] > order[:-1]).all())
-        whole = as_table(columns)
-        return whole if in_order else whole.take(pa.array(order)).combine_chunks()
+        return as_table(columns, None if in_order else order)
     # a column that a condition does not have is null there
     pieces.sort(key=lambda piece: int(piece[1][piece[2][0]]) if len(piece[2]) else 0)
     every = list(dict.fromkeys(name for columns, _, _ in pieces for name in columns))
@@ -240,7 +239,7 @@ def _assemble(parts: list[tuple[int, blocks.Table]], superseded: np.ndarray | No
     model = {name: column for columns, _, _ in pieces for name, column in columns.items()}
     tables = []
     for columns, _, order in pieces:
-        have = as_table(columns).take(pa.array(order))
+        have = as_table(columns, order)
         fields = {f.name: f for f in [*have.schema, *_fields(model, have.column_names)]}
         arrays = dict(zip(have.column_names, have.columns, strict=True))
         for name in every:

@@ -21,6 +21,8 @@ def unified(columns: list[Column]) -> Column:
     """Joins columns of several blocks; the result has the narrowest kind that holds all values."""
     if len(columns) == 1:
         return columns[0]
+    if {(c.kind, c.form) for c in columns} == {("double", "")}:  # of which there may be thousands
+        return Column("double", np.concatenate([c.values for c in columns]))
     columns = widened(columns)
     values, text = np.concatenate([c.values for c in columns]), b"".join(c.text for c in columns)
     return dataclasses.replace(columns[0], values=values, text=text)
@@ -129,7 +131,8 @@ def as_kind(column: Column, kind: str) -> Column:
 def wrong_form(table: blocks.Table) -> str:
     """What is wrong with the forms of a table's columns; empty if nothing is."""
     for name, column in table.columns.items():
-        form = column.form
+        if not (form := column.form):
+            continue
         texts = column.strings() if form in ("long", "factor", "ordered") else []
         known = [text for text in texts if text is not None]
         try:
@@ -144,14 +147,22 @@ def wrong_form(table: blocks.Table) -> str:
     return ""
 
 
-def as_table(columns: dict[str, Column]) -> pa.Table:
-    """Columns as a pyarrow.Table; those of durations have SECONDS as metadata."""
-    arrays = [as_arrow(column) for column in columns.values()]
+def as_table(columns: dict[str, Column], order: np.ndarray | None = None) -> pa.Table:
+    """Columns as a pyarrow.Table, those of durations with SECONDS as metadata. order: numbers of the rows to take, from 0."""
+    arrays = [as_arrow(column) if order is None else _taken(column, order) for column in columns.values()]
+    if all(column.form != "seconds" for column in columns.values()):
+        return pa.table(arrays, names=list(columns))
     fields = [
         pa.field(name, array.type, metadata=SECONDS if column.form == "seconds" else None)
         for (name, column), array in zip(columns.items(), arrays, strict=True)
     ]
     return pa.table(arrays, schema=pa.schema(fields))
+
+
+def _taken(column: Column, order: np.ndarray) -> pa.Array:
+    if column.kind == "double" and not column.form:
+        return as_arrow(Column("double", column.values[order]))
+    return as_arrow(column).take(pa.array(order))
 
 
 def is_seconds(table: pa.Table, name: str) -> bool:
@@ -210,8 +221,8 @@ def as_arrow(column: Column) -> pa.Array:
     if column.form and column.form != "seconds":
         return _as_formed(column)
     values = column.values
-    if column.kind == "double":
-        return pa.array(values)
+    if column.kind == "double":  # there may be thousands of columns: pa.array() takes five times as long
+        return pa.Array.from_buffers(pa.float64(), len(values), [None, pa.py_buffer(values)])
     if column.kind == "string":
         try:
             column.text.decode()

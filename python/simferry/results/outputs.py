@@ -13,7 +13,6 @@ from ..worker.forms import ListCell, column_of
 from ..worker.rows import Groups, Refused, add_rows, as_rows, results_table
 from .contents import R_FORMS, READ, as_text, looks_like, unpacked
 from .delimited import Quoted, read_delimited
-from .r_files import read_r
 
 _MISSING = ("", "NA")
 _LOGICALS = ("TRUE", "FALSE", "True", "False", "true", "false")
@@ -113,6 +112,8 @@ def _read_file(content: bytes, name: str) -> tuple[str, Rows]:
     kind = base.rpartition(".")[2] if "." in base else ""
     data = unpacked(content)
     if data.startswith(R_FORMS):
+        from .r_files import read_r  # loads pandas
+
         return _R, read_r(data)
     if kind in ("rds", "rdata", "rda"):
         raise ValueError(f"it looks like {looks_like(data)}, not like what saveRDS() or save() writes. {READ}")

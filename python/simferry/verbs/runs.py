@@ -11,7 +11,7 @@ import numpy as np
 
 from ..analysis.oddities import averaged_keys, oddities, without_means
 from ..analysis.row_keys import check_keys
-from ..analysis.summary import summary
+from ..analysis.summary import first_rows
 from ..backends.base import follow, log_text
 from ..driver.cancel import cancel
 from ..driver.progress import Progress, job_names, progress_of
@@ -19,7 +19,7 @@ from ..errors import Note, RunNotFound, StoreError, UsageError, nearest
 from ..hints import Command, Option
 from ..results import collect, same_seeds
 from ..results import table as results
-from ..screen import shown_progress
+from ..screen import MOST_ROWS, Head, most_columns, shown_progress
 from ..store import counts
 from ..store.counts import Counts
 from ..store.folder_store import warn_of_skipped
@@ -279,6 +279,13 @@ class Run:
         self._warn_of_oddities(table)
         return results.as_pandas(table, self._folder.record.parameters)
 
+    def _results_head(self) -> Head:
+        """What a terminal shows of the results."""
+        table = results.table(self._folder)
+        self._warn_of_oddities(table)
+        head = table.select(table.column_names[: most_columns()]).slice(0, MOST_ROWS)
+        return Head(results.as_pandas(head, self._folder.record.parameters), table.num_rows, table.column_names)
+
     def results_table(self) -> "pa.Table":
         """The same as a pyarrow.Table."""
         return results.table(self._folder)
@@ -289,13 +296,22 @@ class Run:
         by: outputs that distinguish the rows of one replication, such as "method"; None: the text outputs.
         Raises UsageError where there is no such output.
         """
+        return self._summary(by, None)[0]
+
+    def _summary_head(self, by: str | Iterable[str] | None = None) -> Head:
+        """What a terminal shows of the summary."""
+        frame, rows = self._summary(by, MOST_ROWS)
+        return Head(frame, rows, list(frame.columns))
+
+    def _summary(self, by: str | Iterable[str] | None, most: int | None) -> "tuple[pd.DataFrame, int]":
+        """At least the first `most` rows of the summary (None: all), and how many it has."""
         collected = self._collect()
-        self._warn_of_oddities(collected.results)
+        self._warn_of_oddities(collected.results, stacklevel=4)
         by = check_keys(by)
-        out = summary(self._folder, collected, by)
+        out = first_rows(self._folder, collected, by, most)
         notes = without_means(self._folder, collected.results)
         for warning in notes + averaged_keys(self._folder, collected.results, by):
-            warnings.warn(warning, stacklevel=2)
+            warnings.warn(warning, stacklevel=3)
         return out
 
     def errors(self) -> "pd.DataFrame":
@@ -391,11 +407,11 @@ class Run:
             self._collected = (names, collect.collect(self._folder))
         return self._collected[1]
 
-    def _warn_of_oddities(self, rows: "pa.Table") -> None:
+    def _warn_of_oddities(self, rows: "pa.Table", stacklevel: int = 3) -> None:
         if same := same_seeds.conditions(rows.schema.metadata):
-            warnings.warn(Note(same_seeds.note(self.id, same)), stacklevel=3)
+            warnings.warn(Note(same_seeds.note(self.id, same)), stacklevel=stacklevel)
         for warning in oddities(self._folder, rows):
-            warnings.warn(warning, stacklevel=3)
+            warnings.warn(warning, stacklevel=stacklevel)
 
 
 def open(name: str | Path, store: str | Path | None = None) -> Run:

@@ -46,10 +46,11 @@ texts_of <- function(bytes, lengths) {
 forms_of <- function(tables) {
   rows <- lapply(seq_along(tables), function(i) {
     columns <- unclass(tables[[i]]$columns)
-    lapply(names(columns), function(name) if (!is.null(form <- attr(columns[[name]], "form")))
-      list(table = i, column = name, form = form, level = c(NA, attr(columns[[name]], "levels"))))
+    forms <- lapply(unname(columns), attr, "form")
+    lapply(which(lengths(forms) > 0L), function(j)   # by number: names are looked for from the first one on
+      list(table = i, column = names(columns)[j], form = forms[[j]], level = c(NA, attr(columns[[j]], "levels"))))
   })
-  rows <- Filter(Negate(is.null), unlist(rows, recursive = FALSE))
+  rows <- unlist(rows, recursive = FALSE)
   if (!length(rows)) return(NULL)
   each <- lengths(lapply(rows, `[[`, "level"))
   column <- function(name, kind) rep(vapply(rows, `[[`, kind, name), each)

@@ -21,7 +21,9 @@ This file is copied with the worker into images without simferry: it needs only 
 import math
 import re
 import zlib
+from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import groupby
 from typing import Any
 
 import numpy as np
@@ -269,12 +271,12 @@ class _Unpacked:
         self.ahead = memoryview(bytes(head[end + 2 :]))
         return bytes(head[:end])
 
-    def take(self, size: int) -> bytearray:
-        """Exactly so many bytes. Memory is used only for bytes that exist, whatever the header declares."""
-        out = bytearray()
-        while (left := size - len(out)) > 0:
+    def take(self, size: int, columns: int = 1) -> bytearray:
+        """The bytes of so many columns of this size. Memory is used only for bytes that exist, whatever the header declares."""
+        out, whole = bytearray(), size * columns
+        while (left := whole - len(out)) > 0:
             if not (more := self.some(min(left, _PART))):
-                raise DamagedBlock(f"{len(out)} bytes of a column where its header describes {size}")
+                raise DamagedBlock(f"{len(out) % size} bytes of a column where its header describes {size}")
             out += more
         return out
 
@@ -294,6 +296,7 @@ def _decoded(content: _Unpacked) -> Block:
     if lines[0] != MAGIC:
         raise DamagedBlock(f"begins with {lines[0][:40]!r}, not {MAGIC!r}")
     block = Block({}, [])
+    declared: list[list[tuple[str, str]]] = []  # kind and name of each table's columns
     for line in lines[1:]:
         key, _, value = line.partition(": ")
         if key == "table":
@@ -301,23 +304,38 @@ def _decoded(content: _Unpacked) -> Block:
             if not rows.isdecimal():
                 raise DamagedBlock(f"table {name!r} has {rows[:40]!r} rows")
             block.tables.append(Table(name, int(rows)))
-        elif not block.tables:
+            declared.append([])
+        elif not declared:
             block.facts[key] = _unescape(value)
+        elif key not in ("string", "raw") and key not in _DTYPES:
+            raise DamagedBlock(f"a column of kind {key[:40]!r}")
         else:
-            table = block.tables[-1]
-            if key not in ("string", "raw") and key not in _DTYPES:
-                raise DamagedBlock(f"a column of kind {key[:40]!r}")
-            dtype = _DTYPES.get(key, _DTYPES["integer"])
-            values = np.frombuffer(content.take(table.rows * dtype.itemsize), dtype)
-            text = b""
-            if key in ("string", "raw"):
-                text = bytes(content.take(int(values[values > 0].sum(dtype=np.int64))))
-            name = _unescape(value)
-            while name in table.columns:  # equal names: no column is lost
-                name += "_result"
-            table.columns[name] = Column(key, values, text)
+            declared[-1].append((key, _unescape(value)))
+    for table, columns in zip(block.tables, declared, strict=True):
+        for kind, group in groupby(columns, key=lambda column: column[0]):
+            names = [name for _, name in group]
+            for name, column in zip(names, _columns(content, kind, table.rows, len(names)), strict=True):
+                while name in table.columns:  # equal names: no column is lost
+                    name += "_result"
+                table.columns[name] = column
     content.end()
     return Block(block.facts, _with_forms(block.tables))
+
+
+def _columns(content: _Unpacked, kind: str, rows: int, count: int) -> Iterator[Column]:
+    """So many columns of one kind. Those of numbers are read together: a table may have thousands, of a row each."""
+    if kind in ("string", "raw"):
+        for _ in range(count):
+            lengths = np.frombuffer(content.take(rows * 4), _DTYPES["integer"])
+            yield Column(kind, lengths, bytes(content.take(int(lengths[lengths > 0].sum(dtype=np.int64)))))
+        return
+    dtype = _DTYPES[kind]
+    size = rows * dtype.itemsize
+    while count:
+        some = min(count, max(1, _PART // max(1, size)))
+        for values in np.frombuffer(content.take(size, some), dtype).reshape(some, rows):
+            yield Column(kind, values)
+        count -= some
 
 
 def _escape(text: str) -> str:

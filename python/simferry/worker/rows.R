@@ -115,7 +115,7 @@ plain <- function(x) {
 
 like <- function(x, model) {
   attributes(x) <- NULL
-  structure(x, form = attr(model, "form"), levels = attr(model, "levels"))
+  if (is.null(form <- attr(model, "form"))) x else structure(x, form = form, levels = attr(model, "levels"))
 }
 
 output_names <- function(x) {

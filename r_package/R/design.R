@@ -3,9 +3,9 @@
 #' A design is a data frame with a row per condition and a column per parameter. Any data frame can be given to
 #' [sim_run()] instead; these make the usual ones.
 #'
-#' Parameters are numbers, integers, logicals and strings. The simulation gets `20L` as an integer and `20` as a double.
-#' Factors, dates and times are passed as strings, as they print. Other objects are passed as `constants` of
-#' [sim_run()].
+#' Parameters are numbers, integers, logicals and strings, and vectors of these: `beta = list(c(1, 2), c(3, 4, 5))`, or
+#' a list column. The simulation gets `20L` as an integer and `20` as a double, and `NULL` as `NULL`. Factors, dates and
+#' times are passed as strings, as they print. Other objects are passed as `constants` of [sim_run()].
 #'
 #' @param ... the parameters, by name. For `sim_grid()` and `sim_zip()` a vector of values each. For `sim_random()`,
 #'   `sim_lhs()` and `sim_sobol()` a range or a choice each: two doubles, `c(0, 1)`, are a range of real numbers; two
@@ -16,13 +16,15 @@
 #' @param seed `[numeric(1)]` seed of the design (not of the run), from 0 to 2^53.
 #' @param table a data frame, a named list of vectors of one length, or the path of a CSV or Parquet file.
 #' @param types `[character]` or a named list: the types of parameters where they should differ from the type of the
-#'   values, such as `c(n = "integer")`. One of `"number"`, `"integer"`, `"logical"`, `"string"`.
+#'   values, such as `c(n = "integer")`. One of `"number"`, `"integer"`, `"logical"`, `"string"`, or of vectors of these,
+#'   `"number list"` and so on: in a CSV file such a vector is `"[1, 2]"`.
 #' @return A data frame of class `simferry_design`. `sim_grid()`: every combination, the last parameter varies fastest.
 #'   `sim_zip()`: the first values together, then the second, and so on; a single value is used in every condition.
 #'   `sim_table()`: the table itself. `sim_random()`: values drawn at random. `sim_lhs()`: on a Latin hypercube.
 #'   `sim_sobol()`: on a scrambled Sobol' sequence.
 #' @section Errors:
-#' `simferry_error_design`: no rows, equal conditions, columns of different lengths, list columns, reserved names.
+#' `simferry_error_design`: no rows, equal conditions, columns of different lengths, reserved names, vectors with names,
+#' matrices.
 #' @examplesIf simferry:::python_is_there()
 #' sim_grid(n = c(10, 20, 50), effect = c(0, 0.5))
 #' sim_zip(n = c(10, 20), method = c("a", "b"), alpha = 0.05)
@@ -67,10 +69,8 @@ as_columns <- function(design) {
 
 #' @export
 format.simferry_design <- function(x, ...) {
-  types <- vapply(x,
-                  function(column) {
-                    switch(typeof(column), double = "number", integer = "integer", logical = "logical", "string")
-                  }, "")
+  type_of <- function(v) switch(typeof(v), double = "number", integer = "integer", logical = "logical", "string")
+  types <- vapply(x, function(v) if (is.list(v)) paste(type_of(unlist(v)), "list") else type_of(v), "")
   paste0("a design of ", counted(nrow(x), "condition"),
          if (length(types)) paste0(": ", paste0(names(x), " (", types, ")", collapse = ", ")))
 }

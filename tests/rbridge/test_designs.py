@@ -24,12 +24,17 @@ def test_designs_keep_rs_types():
 @pytest.mark.parametrize(
     ("parameters", "message"),
     [
-        ({"n": [1, "a"]}, "parameter n is of type list"),
+        ({"n": [1, "a"]}, "parameter n mixes integers and strings"),
         ({"n": None}, "parameter n is NULL"),
         ([1.0, 2.0], "a parameter has no name"),
         (
             {"n": Vector("double", numbers(1), {"class": Vector("string", ["difftime"])})},
             "parameter n is of class difftime",
+        ),
+        ({"n": Vector("list", [numbers(1, 2), Vector("list", [])])}, "parameter n holds a list"),
+        (
+            {"n": Vector("list", [Vector("string", ["a"], {"names": Vector("string", ["b"])})])},
+            "n holds a vector with names",
         ),
         ({"n": numbers(1, 1)}, "conditions 1 and 2 of the design are equal"),
     ],

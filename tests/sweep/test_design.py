@@ -5,6 +5,7 @@ import warnings
 
 import numpy as np
 import pandas as pd
+import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -124,6 +125,35 @@ def test_declared_types_convert_what_can_be_converted_exactly(values, kind, expe
     assert sf.grid(x=values, types={"x": kind}).table["x"].to_pylist() == expected
 
 
+@pytest.mark.parametrize(
+    ("made", "kind", "received"),
+    [
+        (lambda: sf.grid(b=[[1, 2.5], (3,), []]), "number list", [[1, 2.5], [3], []]),
+        (lambda: sf.grid(b=[[1, None], None]), "number list", [[1, None], None]),
+        (lambda: sf.grid(b=[["a", "b,c"]]), "string list", [["a", "b,c"]]),
+        (lambda: sf.grid(b=[[True, False]]), "logical list", [[True, False]]),
+        (lambda: sf.grid(b=[[1, 2]], types={"b": "integer"}), "integer list", [[1, 2]]),
+        (lambda: sf.grid(b=[np.array([1.0, 2.5])]), "number array", [np.array([1.0, 2.5])]),
+        (lambda: sf.grid(b=np.array([[1, 2], [3, 4]])), "integer array", [np.array([1, 2]), np.array([3, 4])]),
+        (lambda: sf.grid(b=["[1, 2]", "[3]"], types={"b": "number array"}), "number array", [np.array([1.0, 2.0]), np.array([3.0])]),
+        (lambda: sf.table(pd.DataFrame({"b": [[1, 2], [3]]})), "number list", [[1, 2], [3]]),
+        (lambda: sf.table(pd.DataFrame({"b": [np.array([True])]})), "logical array", [np.array([True])]),
+        (lambda: sf.table(pl.DataFrame({"b": [[1, 2], [3]]})), "number list", [[1, 2], [3]]),
+        (lambda: sf.table(pa.table({"b": pa.array([["a"], None], pa.large_list(pa.large_string()))})), "string list", [["a"], None]),
+        (lambda: sf.table({"b": [[1, 2], [3]]}), "number list", [[1, 2], [3]]),
+        (lambda: sf.random(1, b=[[1, 2]]), "number list", [[1, 2]]),
+    ],
+)  # fmt: skip
+def test_values_may_be_lists(made, kind, received):
+    design = made()
+    found = [design.condition(row)["b"] for row in range(len(design))]
+    assert design.types == {"b": kind}
+    for one, other in zip(found, received, strict=True):
+        assert type(one) is type(other) and getattr(one, "dtype", "") == getattr(other, "dtype", "")
+        assert np.array_equal(one, other) if isinstance(one, np.ndarray) else one == other
+    assert eval(repr(design), {"sf": sf}) == design and design != sf.grid(b=[[7, 8]])
+
+
 # ---- bad designs ----
 
 
@@ -150,7 +180,14 @@ def test_declared_types_convert_what_can_be_converted_exactly(values, kind, expe
         (lambda: sf.grid(n=[1, "a"]), "parameter n mixes numbers and strings"),
         (lambda: sf.grid(n=[True, 1]), "parameter n mixes logicals and numbers"),
         (lambda: sf.grid(n=np.array([1, "a"], dtype=object)), "parameter n mixes numbers and strings"),
-        (lambda: sf.grid(n=[[1, 2], [3]]), "parameter n holds a list"),
+        (lambda: sf.grid(n=[[1, 2], 3]), "parameter n mixes lists and other values, such as 3"),
+        (lambda: sf.grid(n=[[1, "a"]]), "parameter n mixes numbers and strings"),
+        (lambda: sf.grid(n=[[[1]], [[2]]]), "parameter n holds lists of lists"),
+        (lambda: sf.grid(n=[np.eye(2)]), "parameter n holds an array of 2 dimensions"),
+        (lambda: sf.grid(n=[np.array([2**40])]), "parameter n holds an array with an integer of 2^31 or more"),
+        (lambda: sf.grid(n=[[1, None]], types={"n": "logical array"}), "arrays of logicals have no NA"),
+        (lambda: sf.grid(n=["1, 2"], types={"n": "number list"}), "parameter n mixes lists and other values"),
+        (lambda: sf.grid(n=[[1, 2], [1.0, 2.0]]), 'conditions 1 and 2 of the design are equal: {"n":[1,2]}'),
         (lambda: sf.grid(n=[1j]), "parameter n holds a complex"),
         (lambda: sf.grid(n=2**53 + 1), "parameter n: 9007199254740993 is above 2^53"),
         (lambda: sf.grid(n=[2**53 + 1, 0.5]), "parameter n: 9007199254740993 is above 2^53"),

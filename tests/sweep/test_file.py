@@ -76,11 +76,14 @@ def test_a_whole_sweep(tmp_path):
         ("[design.grid]\nn = [1, 2]\nm = [3, 4]", [{"n": a, "m": b} for a in (1, 2) for b in (3, 4)]),
         ("[design.zipped]\nn = [1, 2]\nm = [3, 4]", [{"n": 1, "m": 3}, {"n": 2, "m": 4}]),
         ('[design.table]\nfile = "t.csv"', [{"n": 1, "m": "x"}, {"n": 2, "m": "y"}]),
+        ("[design.grid]\nb = [[1, 2], [3.5]]", [{"b": [1, 2]}, {"b": [3.5]}]),
+        ('[design.table]\nfile = "l.csv"\n[design.types]\nb = "number list"', [{"b": [1, 2]}, {"b": []}, {"b": None}]),
         ("[design.grid]\nn = [1, inf]\nm = true", [{"n": 1, "m": True}, {"n": float("inf"), "m": True}]),
     ],
 )
 def test_designs(table, conditions, tmp_path):
     (tmp_path / "t.csv").write_text("n,m\n1,x\n2,y\n")
+    (tmp_path / "l.csv").write_text('b\n"[1, 2]"\n[]\nNA\n')
     design = swept(tmp_path, f"{SIMULATION}{table}\n")["design"]
     assert [design.condition(row) for row in range(len(design))] == conditions
 

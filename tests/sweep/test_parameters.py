@@ -38,11 +38,26 @@ def test_a_declared_integer_is_the_same_number():
         (1e300, "1e+300"),
         (2**53 - 1, "9.00719925474099e+15"),
         ("NA", '"NA"'),
+        ([1, 2.5, None], '[1,2.5,{"number": "NA"}]'),
+        (["a", "1"], '["a","1"]'),
+        ([], "[]"),
+        ([3.0], "3"),
         ('say "hej", Åsa\n', r'"say \"hej\", Åsa\n"'),
     ],
 )
 def test_how_values_are_written(value, text):
     assert parameters.canonical_value(value) == text
+
+
+def test_equal_lists_are_the_same_condition_however_they_are_given():
+    given = [[1, 2], [1.0, 2.0], (1, 2), np.array([1, 2]), np.array([1.0, 2.0])]
+    made = [grid(b=[one]) for one in given] + [grid(b=[[1, 2]], types={"b": "integer list"})]
+    assert {text for design in made for text in design.canonical()} == {'{"b":[1,2]}'}
+
+
+def test_a_list_of_one_has_the_numbers_of_its_element_and_no_list_is_not_na():
+    assert grid(b=[[3], [1, 2]]).canonical()[0] == grid(b=[3]).canonical()[0]
+    assert grid(b=[None, [None]]).canonical() == ['{"b":null}', '{"b":{"number": "NA"}}']
 
 
 def test_names_are_escaped_too():

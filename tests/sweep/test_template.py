@@ -28,6 +28,7 @@ from simferry.sweep.template import as_argument, rendered_arguments, results_nam
         (float("-inf"), "command", "-Inf"),
         (float("nan"), "r", "NaN"),
         ("a b", "r", "a b"),
+        ([1000.0, 0.1, None], "r", "1000,0.1,NA"),
     ],
 )
 def test_parameters_in_a_command_line(value, language, text):

@@ -13,6 +13,8 @@ AWKWARD = {
     "s": ["10", "a,b", '"q"', "", "NA", "true", *map(str, range(29)), None],
     "k": np.arange(36, dtype=np.int32),
     "b": [None, True, False] * 12,
+    "l": [[0.1, -0.0, math.nan], [], [1], *([[1, 2]] * 33)],
+    "a": [np.array([1, 2])] * 36,
 }
 
 
@@ -33,7 +35,7 @@ def test_what_is_written_is_read_again_bit_for_bit(script, tmp_path, rows):
 
 
 def test_a_few_conditions_stand_in_the_file_itself(script, tmp_path):
-    sweep = sf.Sweep(script, sf.grid(n=[10, 20], effect=[-0.0, 0.5]), replications=5)
+    sweep = sf.Sweep(script, sf.grid(n=[10, 20], effect=[-0.0, 0.5], b=[[1, 0.1], []]), replications=5)
     sweep.write(tmp_path / "sweep.toml")
     assert sf.read_sweep(tmp_path / "sweep.toml") == sweep
     assert sorted(path.name for path in tmp_path.glob("sweep.*")) == ["sweep.toml"]

@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 import simferry as sf
 from simferry.jobs.launch import WORKER
@@ -101,6 +102,17 @@ def test_parameters_arrive_with_their_types(tmp_path, go):
     )
     values = go(write(tmp_path, "simulate.py", code), design, 1).results()["value"].tolist()
     assert values == ["int 1000; int 3; bool True; str ü", "float 0.5; NoneType None; NoneType None; NoneType None"]
+
+
+def test_lists_and_arrays_arrive_as_such_and_changes_stay_in_the_replication(tmp_path, go):
+    def simulate(b, a, t):
+        said = f"{b} {a!r} {t}"
+        b.append(9), a.fill(7)
+        return said
+
+    design = sf.zipped(b=[[1, 2.5, None]], a=[np.array([1.0, 2.0])], t=[["x"], None])
+    values = go(simulate, design, 2, workers=1).results()["value"].tolist()
+    assert values == ["[1, 2.5, None] array([1., 2.]) ['x']"] * 2 + ["[1, 2.5, None] array([1., 2.]) None"] * 2
 
 
 def test_sets_in_a_function_object_have_one_order_whatever_the_sender_had(tmp_path):

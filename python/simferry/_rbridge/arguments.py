@@ -1,12 +1,13 @@
 """Converts R's values to arguments of Python's verbs, and back."""
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 
 from ..errors import DesignError, Note, UsageError
 from ..hints import NA, Literal, Option, Text
 from ..r.serialization import Vector, data_frame
+from ..sweep.lists import listed
 
 Arguments = dict[str, Any]
 VERBS: dict[str, Callable[[Arguments], Any]] = {}
@@ -54,25 +55,54 @@ def column(name: str, vector: Vector | None) -> Any:
     """A column of a design: an R vector as an Arrow array of the same type. Raises DesignError."""
     import pyarrow as pa
 
+    classes = [] if vector is None else [c for c in vector.classes if c not in ("ordered", *_OF_LISTS)]
+    if vector is not None and vector.kind == "list" and not classes:
+        return _column_of_vectors(name, vector.values)
     if vector is None or vector.kind in ("list", "raw"):
-        what = "NULL" if vector is None else f"of type {vector.kind}"
-        raise DesignError(
-            f"parameter {name} is {what}",
-            "Parameters are numbers, integers, logicals and strings. Pass other objects as constants.",
-        )
-    classes = [c for c in vector.classes if c not in ("ordered", "AsIs")]
+        what = "NULL" if vector is None else "a data frame" if "data.frame" in classes else f"of type {vector.kind}"
+        raise DesignError(f"parameter {name} is {what}", f"{_ALLOWED}. Pass other objects as constants.")
     if "factor" in classes:
         codes, levels = vector.elements(), vector.texts("levels")
         return pa.array([None if code is None else levels[code - 1] for code in codes], pa.string())
     if classes:
         raise DesignError(
             f"parameter {name} is of class {classes[0]}",
-            "Parameters are numbers, integers, logicals and strings: convert it with as.numeric() or as.character().",
+            f"{_ALLOWED}: convert it with as.numeric() or as.character().",
         )
     if vector.kind == "string":
         return pa.array(vector.values, pa.string())
     values = vector.values.astype(bool) if vector.kind == "logical" else vector.values
     return pa.array(values, mask=vector.missing(), from_pandas=False)
+
+
+_ALLOWED = "Parameters are numbers, integers, logicals and strings, and lists of vectors of these"
+_OF_LISTS = ("AsIs", "vctrs_list_of", "vctrs_vctr", "list")
+
+
+def _column_of_vectors(name: str, vectors: Iterable[Vector | None]) -> Any:
+    """A list as a column: of lists, or of single values where all are single. NULL is a missing list."""
+    import pyarrow as pa
+
+    arrays: list[Any] = []
+    for one in vectors:
+        is_matrix = one is not None and "dim" in one.attributes
+        if one is not None and (one.names or is_matrix or one.kind == "list" or one.classes):
+            what = f"a value of class {one.classes[0]}" if one.classes else "a list" if one.kind == "list" else ""
+            raise DesignError(
+                f"parameter {name} holds {'a matrix' if is_matrix else what or 'a vector with names'}",
+                f"{_ALLOWED}. A list with names passes any values by these: {name} = list(small = ..., large = ...).",
+            )
+        arrays.append(None if one is None else column(name, one))
+    known = [array for array in arrays if array is not None and array.null_count < len(array)]
+    kinds = {array.type for array in known} or {pa.float64()}
+    if len(kinds) > 1 and not kinds <= {pa.int32(), pa.float64()}:
+        words = {pa.int32(): "integers", pa.float64(): "numbers", pa.bool_(): "logicals", pa.string(): "strings"}
+        raise DesignError(f"parameter {name} mixes {' and '.join(sorted(words[kind] for kind in kinds))}")
+    kind = kinds.pop() if len(kinds) == 1 else pa.float64()
+    inside = [pa.nulls(len(a), kind) if a.null_count == len(a) else a.cast(kind) for a in arrays if a is not None]
+    elements = pa.concat_arrays(inside) if inside else pa.array([], kind)
+    lengths = [-1 if array is None else len(array) for array in arrays]
+    return elements if set(lengths) == {1} else listed(lengths, elements)
 
 
 def columns_of(vector: Vector) -> dict[str, Any]:

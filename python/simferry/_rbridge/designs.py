@@ -4,7 +4,9 @@ from typing import Any
 
 from ..errors import DesignError
 from ..r.serialization import Vector
-from .arguments import Arguments, columns_of, design_frame, design_of, plain, verb
+from .arguments import Arguments, column, columns_of, design_frame, design_of, plain, verb
+
+_OF_INTEGERS = ("int32", "list<item: int32>")
 
 
 @verb
@@ -19,7 +21,7 @@ def design(given: Arguments) -> Vector:
         return design_frame(_typed(given["parameters"], options.get("types")))
     if kind in ("grid", "zipped"):
         columns = columns_of(given["parameters"])
-        types = {name: "integer" for name, c in columns.items() if str(c.type) == "int32"} | (
+        types = {name: "integer" for name, c in columns.items() if str(c.type) in _OF_INTEGERS} | (
             options.get("types") or {}
         )
         return design_frame(getattr(designs, kind)({name: c.to_pylist() for name, c in columns.items()}, types=types))
@@ -54,5 +56,7 @@ def _source(name: str, vector: Vector | None) -> Any:
         return tuple(values)
     if vector is None:
         raise DesignError(f"parameter {name} is NULL")
+    if vector.kind == "list":
+        return column(name, vector).to_pylist()
     values = vector.plain()
     return values if isinstance(values, list) else [values]

@@ -5,7 +5,7 @@ stretches    condition, first replication, count, and for R the generator's stat
 conditions   id, 128-bit key (four integers); of whole scripts and commands the keys of their seeds and the rendered arguments;
              the environment variables (env_NAME); the 31-bit seed to which workers of version 1 add the replication; and the patterns
              of results files' names
-parameters   the design's columns, a row for each of `conditions`
+parameters   the design's columns, a row for each of `conditions`; lists have a form, list or array, see worker/blocks.py
 variables    name and value of the environment variables that all conditions share, which are set before the simulation is loaded
 
 Do not remove a table or column: a run is continued by the worker in its code folder, which may be of an earlier version.
@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from ..sweep.lists import is_list, unlisted
 from ..worker import blocks
 
 _NO_JOB = {
@@ -38,6 +39,7 @@ def encode(
     patterns: list[str] | None = None,
     variables: Mapping[str, list[str]] | None = None,
     constants: Mapping[str, str] | None = None,
+    types: Mapping[str, str] | None = None,
 ) -> bytes:
     """The bytes of a job file. Arguments that are left out give a job that runs nothing, as in checks."""
     nothing = np.empty(0, dtype=np.int32)
@@ -51,7 +53,12 @@ def encode(
     second |= {f"env_{name}": blocks.strings(column) for name, column in (variables or {}).items()}
     fourth = {"name": blocks.strings(list(constants or {})), "value": blocks.strings(list((constants or {}).values()))}
     third = (
-        {name: column_of(parameters[name].combine_chunks()) for name in parameters.column_names} if parameters else {}
+        {
+            name: column_of(parameters[name].combine_chunks(), (types or {}).get(name, ""))
+            for name in parameters.column_names
+        }
+        if parameters
+        else {}
     )
     tables = [("stretches", first), ("conditions", second), ("parameters", third), ("variables", fourth)]
     rows = [len(c["condition"].values) for c in (first, second)]
@@ -66,8 +73,13 @@ def encode(
     )
 
 
-def column_of(array: pa.Array) -> blocks.Column:
-    """A design's column in the block format, its nulls as NA."""
+def column_of(array: pa.Array, kind: str = "") -> blocks.Column:
+    """A design's column in the block format, its nulls as NA. kind: its type in the design."""
+    if is_list(array.type):
+        lengths, elements = unlisted(array)
+        column = blocks.lists(lengths, column_of(elements))
+        column.form = column.form.replace("list", "array") if kind.endswith("array") else column.form
+        return column
     if pa.types.is_string(array.type):
         return blocks.strings(array.to_pylist())
     kind = "double" if pa.types.is_floating(array.type) else "logical" if pa.types.is_boolean(array.type) else "integer"

@@ -157,4 +157,6 @@ def job_bytes(
         if found := results_patterns(spec, design):
             patterns = [found[i] for i in ids - 1]
     parameters, constants = design.table.take(ids - 1), constant_variables(spec)
-    return job_file.encode(facts, stretches, conditions, arguments, parameters, patterns, variables, constants)
+    return job_file.encode(
+        facts, stretches, conditions, arguments, parameters, patterns, variables, constants, design.types
+    )

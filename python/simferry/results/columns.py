@@ -183,7 +183,7 @@ def is_of_results(kind: pa.DataType) -> bool:
 def _as_formed(column: Column) -> pa.Array:
     form, _, detail = column.form.partition(" ")
     missing = _missing(column)
-    if form == "list":
+    if column.is_list:
         lengths, elements = blocks.unlisted(column)
         offsets = np.concatenate([[0], np.cumsum(np.maximum(lengths, 0))])
         values = as_arrow(elements)

@@ -65,8 +65,9 @@ def _simulation(value: Any) -> str:
 
 def _parameters(value: Any) -> str:
     known = ("number", "integer", "logical", "string")
-    fits = isinstance(value, dict) and all(isinstance(kind, str) and kind in known for kind in value.values())
-    return "" if fits else f"the type of each parameter, {', '.join(known)}"
+    kinds = {*known, *(f"{kind} {container}" for kind in known for container in ("list", "array"))}
+    fits = isinstance(value, dict) and all(isinstance(kind, str) and kind in kinds for kind in value.values())
+    return "" if fits else f"the type of each parameter, {', '.join(known)}, or a list or an array of one"
 
 
 def _common(value: Any) -> str:

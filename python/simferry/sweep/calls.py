@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from .lists import encoded
 from .parameters import as_python, same_bits
 
 FEW = 10  # values of a parameter that are all shown
@@ -27,7 +28,7 @@ def design_call(columns: Mapping[str, pa.Array], types: Mapping[str, str], rows:
     declared = {
         name: kind
         for name, kind in types.items()
-        if kind == "integer" or (kind != "number" and columns[name].null_count == rows)
+        if "integer" in kind or "array" in kind or (kind != "number" and columns[name].null_count == rows)
     }
     if all(name.isidentifier() and not keyword.iskeyword(name) and name != "types" for name in shown):
         arguments = [f"{name}={text}" for name, text in shown.items()]
@@ -59,7 +60,7 @@ def literal(value: Any) -> str:
 
 def _grid_values(columns: Mapping[str, pa.Array], rows: int) -> dict[str, pa.Array] | None:
     """The values of each parameter, where the design is every combination of them and the last varies fastest."""
-    unique = {name: array.dictionary_encode("encode").dictionary for name, array in columns.items()}
+    unique = {name: encoded(array)[1] for name, array in columns.items()}
     if math.prod(map(len, unique.values())) != rows:
         return None
     repeats = rows
@@ -81,5 +82,8 @@ def _value(value: Any) -> str:
     """As a user would write it: 20 for 20.0."""
     if isinstance(value, str) and len(value) > SHORT:
         return f"{value[: SHORT // 2]!r}... ({len(value):,} characters)"
+    if isinstance(value, list):
+        few = value if len(value) <= FEW else value[:3]
+        return f"[{', '.join(map(_value, few))}{'' if len(value) <= FEW else f', ... ({len(value):,} values)'}]"
     negative_zero = isinstance(value, float) and value == 0 and math.copysign(1, value) < 0
     return literal(value if negative_zero else as_python(value))

@@ -9,12 +9,13 @@ from ..store.run_folder import MOST_BYTES, RunFolder
 from ..system import untrusted
 from ..system.files import write_whole, writing
 from .design import Design
-from .parameters import TYPES, read_csv
+from .lists import as_texts
+from .parameters import SINGLE, read_csv
 
 
 def write_conditions(run: RunFolder, design: Design) -> None:
     """Write conditions.csv: a row for each condition, its number (from 1) and its parameters."""
-    table, ids = design.table, pa.array(range(1, run.record.conditions + 1), pa.int32())
+    table, ids = as_texts(design.table), pa.array(range(1, run.record.conditions + 1), pa.int32())
     table = table.add_column(0, "condition", ids) if table.num_columns else pa.table({"condition": ids})
     sink = pa.BufferOutputStream()
     pyarrow.csv.write_csv(table, sink)
@@ -25,7 +26,7 @@ def write_conditions(run: RunFolder, design: Design) -> None:
 def read_conditions(run: RunFolder) -> Design:
     """The design of a run. Raises StoreError if conditions.csv can't be read or does not agree with run.json."""
     path, types = run.bring_conditions(), run.record.parameters
-    columns = {"condition": "int32", **{name: TYPES[kind] for name, kind in types.items()}}
+    columns = {"condition": "int32", **{name: SINGLE.get(kind, pa.string()) for name, kind in types.items()}}
     try:
         if not untrusted.is_plain(path, MOST_BYTES):
             raise ValueError("it is not a plain file, or too large")

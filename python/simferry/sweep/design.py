@@ -2,12 +2,15 @@
 
     grid(n=[10, 20], effect=[0, 0.5])          every combination; the last parameter varies fastest
     zipped(n=[10, 20], effect=[0, 0.5])        the first values together, then the second, ...
-    table("conditions.csv")                    a CSV or Parquet file, a pandas.DataFrame or a pyarrow.Table
+    table("conditions.csv")                    a CSV or Parquet file, a table of pandas, Polars or Arrow
     random(100, n=(10, 50), method=["a", "b"]) values drawn at random: a pair is a range, a list a choice
     latin_hypercube(100, ...), sobol(128, ...) the same on space-filling points (scipy.stats.qmc)
 
-A parameter is a number, an integer that was declared to be one, a logical or a string. Typing is by value: 20 and 20.0 are
-the same number. `types={"n": "integer"}` declares; so does an int8, int16 or int32 column of a table. None is NA.
+A parameter is a number, an integer that was declared to be one, a logical, a string, or a list of these. Typing is by value: 20
+and 20.0 are the same number. `types={"n": "integer"}` declares; so does an int8, int16 or int32 column of a table. None is NA.
+
+    grid(beta=[[1, 2], [3, 4, 5]])             two lists: Python gets lists, R gets vectors
+    grid(beta=[np.zeros(2), np.ones(3)])       two arrays: Python gets arrays of numpy, R gets vectors
 """
 
 import itertools
@@ -22,7 +25,8 @@ import pyarrow as pa
 from ..errors import DesignError, nearest
 from ..words import counted
 from .calls import design_call
-from .parameters import TYPES, as_python, canonical_value, column, read_table, same_bits
+from .lists import encoded
+from .parameters import SINGLE, TYPES, as_python, canonical_value, column, has_lists, read_table, same_bits
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -33,11 +37,11 @@ RESERVED = ("condition", "replication")  # columns of every table of results; fo
 class Design:
     """The conditions of a sweep.
 
-    columns: values by parameter, all of the same length. types: "number", "integer", "logical" or "string" by parameter.
-    known_distinct: True skips the check for equal conditions.
+    columns: values by parameter, all of the same length. types: "number", "integer", "logical" or "string" by parameter, or
+    "number list", "number array", ... known_distinct: True skips the check for equal conditions.
 
-    table: pyarrow.Table, a row per condition, a column per parameter (float64, int32, bool or string; null is NA).
-    types: dict from parameter to "number", "integer", "logical" or "string".
+    table: pyarrow.Table, a row per condition, a column per parameter (float64, int32, bool, string, or lists of these; null is NA).
+    types: dict from parameter to its type.
 
     Raises DesignError if there are no rows, if a name is reserved, if two conditions are equal, or if a value does not have
     the declared type.
@@ -62,7 +66,8 @@ class Design:
                 )
             if not name.strip():
                 raise DesignError("a parameter has no name")
-        arrays = {name: column(name, values, types.get(name)) for name, values in columns.items()}
+        made = {name: column(name, values, types.get(name)) for name, values in columns.items()}
+        arrays = {name: array for name, (array, _) in made.items()}
         rows = {len(array) for array in arrays.values()}
         if len(rows) > 1:
             lengths = ", ".join(f"{name}: {len(array)}" for name, array in arrays.items())
@@ -71,8 +76,7 @@ class Design:
             raise DesignError("the design has no rows", "A design needs at least one condition.")
         self._length = rows.pop() if rows else 1  # no parameters: one condition
         self.table: pa.Table = pa.table(arrays) if arrays else pa.table({})
-        kinds = {arrow: kind for kind, arrow in TYPES.items()}
-        self.types: dict[str, str] = {name: kinds[array.type] for name, array in arrays.items()}
+        self.types: dict[str, str] = {name: kind for name, (_, kind) in made.items()}
         if not known_distinct:  # it was checked when the run began
             self._check_distinct()
 
@@ -105,7 +109,7 @@ class Design:
 
     def condition(self, row: int) -> dict[str, Any]:
         """The parameters of one row (counted from 0), as a Python simulation receives them. Raises IndexError for other rows."""
-        return {name: as_python(self.table[name][row].as_py()) for name in self.types}
+        return {name: as_python(self.table[name][row].as_py(), kind) for name, kind in self.types.items()}
 
     def to_pandas(self) -> "pd.DataFrame":
         """The design as a pandas.DataFrame, a row per condition."""
@@ -122,9 +126,10 @@ class Design:
         for name in sorted(self.types):
             if name not in left_out:
                 key = f"{canonical_value(name)}:"
-                encoded = self.table[name].combine_chunks().dictionary_encode("encode")
-                parts = [key + canonical_value(v) for v in encoded.dictionary.to_pylist()]
-                columns.append([parts[i] for i in encoded.indices.to_pylist()])
+                codes, values = encoded(self.table[name].combine_chunks())
+                missing = "null" if self.types[name] not in SINGLE else canonical_value(None)
+                parts = [key + (missing if v is None else canonical_value(v)) for v in values.to_pylist()]
+                columns.append([parts[i] for i in codes])
         if not columns:
             return ["{}"] * len(self)
         return [f"{{{','.join(row)}}}" for row in zip(*columns, strict=True)]
@@ -184,31 +189,40 @@ def table(
 ) -> Design:
     """A design from a table, one condition per row.
 
-    source: the path of a CSV or Parquet file, a pandas.DataFrame, a pyarrow.Table or a dict. In a dict a single value is used
+    source: the path of a CSV or Parquet file, a table of pandas, Polars or Arrow, or a dict. In a dict a single value is used
         in every condition, as in `zipped`.
     types: "number", "integer", "logical" or "string" by parameter; without it the columns decide.
 
     Raises DesignError if the source cannot be read or has two columns of one name, and as `Design` does.
     """
+    frame: Any = source
     if isinstance(source, (str, Path)):
         frame = read_table(Path(source), types or {})
-    elif isinstance(source, pa.Table):
-        frame = source
     elif isinstance(source, Mapping):
         return zipped(source, types=types)
-    elif hasattr(source, "columns") and hasattr(source, "to_dict"):
-        frame = pa.Table.from_pandas(source, preserve_index=False)
-    else:
+    elif hasattr(source, "to_arrow"):  # of Polars
+        frame = frame.to_arrow()
+    elif not (hasattr(source, "columns") and (hasattr(source, "to_dict") or isinstance(source, pa.Table))):
         raise DesignError(
             f"table() can't read a {type(source).__name__}",
             "Give a path, a pandas.DataFrame, a pyarrow.Table or a dict.",
         )
-    if frame.num_rows == 0:
+    names = frame.column_names if isinstance(frame, pa.Table) else [str(name) for name in frame.columns]
+    if len(frame) == 0:
         raise DesignError("the design has no rows", "A design needs at least one condition.")
-    names = frame.column_names
     if twice := [name for name in set(names) if names.count(name) > 1]:
         raise DesignError(f"the table has two columns named {twice[0]!r}")
-    return Design({name: frame[name] for name in names}, types)
+    columns = frame.columns if isinstance(frame, pa.Table) else _columns(frame)
+    return Design(dict(zip(names, columns, strict=True)), types)
+
+
+def _columns(frame: "pd.DataFrame") -> list[Any]:
+    """The columns of a pandas.DataFrame: those that hold lists as they are, others as Arrow's."""
+    columns = [frame.iloc[:, i] for i in range(frame.shape[1])]
+    lists = {i: column.tolist() for i, column in enumerate(columns) if has_lists(column)}
+    plain = frame.iloc[:, [i for i in range(len(columns)) if i not in lists]]
+    others = iter(pa.Table.from_pandas(plain, preserve_index=False).columns)
+    return [lists[i] if i in lists else next(others) for i in range(len(columns))]
 
 
 def merged(parameters: Mapping[str, Any] | None, named: Mapping[str, Any]) -> dict[str, Any]:
@@ -229,7 +243,9 @@ def note_of_columns(columns: Mapping[str, Any], grid: str, table: str) -> str:
     grid, table: how a user makes all combinations, and this design.
     """
     several = [values for values in map(_listed, columns.values()) if len(values) > 1]
-    if len(several) < 2 or any(len(set(values)) < len(values) for values in several):  # no grid has a value twice
+    if len(several) < 2 or any(
+        len(set(map(repr, values))) < len(values) for values in several
+    ):  # no grid has a value twice
         return ""
     combinations = math.prod(map(len, several))
     return (

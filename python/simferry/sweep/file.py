@@ -9,6 +9,7 @@ env = {TASK = "{condition}"}   # environment variables
 
 [design.grid]                  # or .zipped, .table (file = "conditions.csv"), .random, .latin_hypercube, .sobol
 n = [10, 20, 50]
+beta = [[1, 0], [1, 0.5, 2]]   # two lists
 [design.types]
 n = "integer"
 
@@ -224,7 +225,7 @@ class _Reader:
         if kind in ("grid", "zipped"):
             for name, values in given.items():
                 if not _are_values(values):
-                    says = "values are numbers, strings, true and false, or a list of those"
+                    says = "values are numbers, strings, true and false, lists of those, or a list of such values"
                     self.add(f"design.{kind}", name, f"[design.{kind}] {name}: {says}")
             return kind, given, types
         return kind, self._sampled(kind, given), types
@@ -266,7 +267,13 @@ def _is_number(value: Any) -> bool:
 
 
 def _are_values(values: Any) -> bool:
-    return all(isinstance(one, (bool, int, float, str)) for one in (values if isinstance(values, list) else [values]))
+    """Whether they are single values, or lists of single values."""
+    each = [inside for one in _as_list(values) for inside in _as_list(one)]
+    return all(isinstance(one, (bool, int, float, str)) for one in each)
+
+
+def _as_list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
 
 
 def _refuse(path: Path, text: str, faults: list[Fault]) -> None:

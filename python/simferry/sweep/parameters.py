@@ -1,4 +1,4 @@
-"""Parameters: the four types of their values, tables that hold them, and the canonical text on which streams depend."""
+"""Parameters: the types of their values, tables that hold them, and the canonical text on which streams depend."""
 
 import json
 import math
@@ -11,19 +11,34 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ..errors import DesignError
+from .lists import from_text, is_list, listed, unlisted
 
-TYPES = {"number": pa.float64(), "integer": pa.int32(), "logical": pa.bool_(), "string": pa.string()}
+SINGLE = {"number": pa.float64(), "integer": pa.int32(), "logical": pa.bool_(), "string": pa.string()}
+LISTS = {f"{kind} list": pa.list_(arrow) for kind, arrow in SINGLE.items()}
+# lists which Python gets as arrays of numpy
+ARRAYS = {f"{kind} array": pa.list_(arrow) for kind, arrow in SINGLE.items() if kind != "string"}
+TYPES = SINGLE | LISTS | ARRAYS
+_DTYPES: dict[str, Any] = {"number array": np.float64, "integer array": np.int64, "logical array": np.bool_}
+_ALLOWED = "Parameters are numbers, integers, logicals and strings, and lists of these."
 
 
-def as_python(value: Any) -> Any:
-    """A parameter as Python code receives it: whole numbers below 2^53 as int, NA as None."""
+def as_python(value: Any, kind: str = "") -> Any:
+    """A parameter as Python code receives it: whole numbers below 2^53 as int, NA as None, those of a type of arrays as arrays."""
+    if isinstance(value, list):
+        return np.array(value, _DTYPES[kind]) if kind in _DTYPES else [as_python(v) for v in value]
     if isinstance(value, float) and value.is_integer() and abs(value) < 2**53:
         return int(value)
     return value
 
 
 def canonical_value(value: object) -> str:
-    """One parameter's value as the JSON that enters a condition's hash: 20 and 20.0 are the same number, NA is not NaN."""
+    """One parameter's value as the JSON that enters a condition's hash: 20 and 20.0 are the same number, NA is not NaN.
+
+    A list of one is its element, as in R; see docs/decisions/lists.md.
+    """
+    if isinstance(value, list):
+        parts = [canonical_value(v) for v in value]
+        return parts[0] if len(parts) == 1 else f"[{','.join(parts)}]"
     if value is None:
         return '{"number": "NA"}'
     if isinstance(value, str):
@@ -47,7 +62,9 @@ def read_table(path: Path, types: Mapping[str, str]) -> pa.Table:
             import pyarrow.parquet
 
             return pyarrow.parquet.read_table(path)
-        declared = {name: TYPES[kind] for name, kind in types.items() if kind in ("string", "number")}
+        declared = {
+            name: SINGLE.get(kind, pa.string()) for name, kind in types.items() if kind not in ("integer", "logical")
+        }
         try:  # declared numbers are read as such, so that -0 keeps its sign
             read = read_csv(path, types=declared)
         except pa.ArrowInvalid:
@@ -76,9 +93,68 @@ def read_csv(path: Path, types: Mapping[str, Any], missing: Sequence[str] = ("",
     )
 
 
-def column(name: str, values: Any, declared: str | None) -> pa.Array:
-    """A parameter's values as one of the four types, by value unless declared."""
-    array = values.combine_chunks() if isinstance(values, pa.ChunkedArray) else _array(name, values)
+def column(name: str, values: Any, declared: str | None) -> tuple[pa.Array, str]:
+    """A parameter's values as a column of one of the types, and that type: by value unless declared."""
+    values = values.combine_chunks() if isinstance(values, pa.ChunkedArray) else values
+    if isinstance(values, pa.Array) and is_list(values.type):
+        return _list_column(name, *unlisted(values), declared, "list")
+    if (declared is None or declared in SINGLE) and not has_lists(values):
+        return _single_column(name, values, declared)
+    return _column_of_lists(name, values, declared)
+
+
+def has_lists(values: Any) -> bool:
+    """Whether some values are lists, tuples or arrays."""
+    if isinstance(values, pa.Array) or getattr(getattr(values, "dtype", None), "kind", "O") != "O":
+        return isinstance(values, np.ndarray) and values.ndim > 1
+    return any(map(_is_list, values))
+
+
+def _is_list(value: Any) -> bool:
+    return isinstance(value, (list, tuple)) or (isinstance(value, np.ndarray) and value.ndim > 0)
+
+
+def _column_of_lists(name: str, values: Any, declared: str | None) -> tuple[pa.Array, str]:
+    """The same of lists, tuples, arrays and None; where a type of lists is declared, also of texts in JSON and of single values."""
+    cells = [from_text(v) for v in (values.to_pylist() if isinstance(values, pa.Array) else values)]
+    lengths: list[int] = []
+    elements: list[Any] = []
+    for cell in cells:
+        if not (cell is None or _is_list(cell)):
+            if not declared or (isinstance(cell, str) and declared.partition(" ")[0] != "string"):
+                raise DesignError(
+                    f"parameter {name} mixes lists and other values, such as {cell!r}", f"A list of one is [{cell!r}]."
+                )
+            cell = [cell]
+        if isinstance(cell, np.ndarray) and cell.ndim > 1:
+            raise DesignError(f"parameter {name} holds an array of {cell.ndim} dimensions", _BY_NAME)
+        inside = [] if cell is None else cell.tolist() if isinstance(cell, np.ndarray) else list(cell)
+        if any(_is_list(v) or isinstance(v, Mapping) for v in inside):
+            raise DesignError(f"parameter {name} holds lists of lists", _BY_NAME)
+        lengths.append(-1 if cell is None else len(inside))
+        elements += inside
+    kinds = {cell.dtype.kind if isinstance(cell, np.ndarray) else "" for cell in cells if cell is not None}
+    container = "array" if kinds <= set("biuf") else "list"
+    if not declared and container == "array" and kinds <= set("iu"):
+        if any(abs(v) >= 2**31 for v in elements):
+            raise DesignError(f"parameter {name} holds an array with an integer of 2^31 or more", "Pass floats.")
+        declared = "integer array"
+    return _list_column(name, lengths, elements, declared, container)
+
+
+def _list_column(name: str, lengths: Any, elements: Any, declared: str | None, container: str) -> tuple[pa.Array, str]:
+    """declared: a type of lists, or of their elements. container: "list" or "array", where it is not declared."""
+    element, _, declared_container = (declared or "").partition(" ")
+    inside, kind = _single_column(name, elements, element or None)
+    container = declared_container or container
+    if container == "array" and kind != "number" and inside.null_count:
+        raise DesignError(f"parameter {name}: arrays of {kind}s have no NA", f"Declare it as {kind} list.")
+    return listed(lengths, inside), f"{kind} {container}"
+
+
+def _single_column(name: str, values: Any, declared: str | None) -> tuple[pa.Array, str]:
+    """Values as one of the four types of single values."""
+    array = _array(name, values)
     kind = declared or _kind(name, array)
     if kind == "number" and pa.types.is_integer(array.type):
         wide = [v for v in (pc.min(array).as_py(), pc.max(array).as_py()) if v is not None and abs(v) > 2**53]
@@ -87,9 +163,9 @@ def column(name: str, values: Any, declared: str | None) -> pa.Array:
                 f"parameter {name}: {wide[0]} is above 2^53, where doubles skip whole numbers", "Pass it as a string."
             )
     if kind == "string":
-        return _texts(name, array)
+        return _texts(name, array), kind
     try:
-        out = array.cast(TYPES[kind])
+        out = array.cast(SINGLE[kind])
         exact = kind != "integer" or pc.min(out).as_py() != -(2**31)  # R's NA
         exact &= kind != "logical" or not _is_number(array.type) or out.cast(array.type).equals(array)
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
@@ -97,7 +173,10 @@ def column(name: str, values: Any, declared: str | None) -> pa.Array:
     if not exact:
         whole = " (whole, and below 2^31)" if kind == "integer" else ""
         raise DesignError(f"parameter {name} is declared {kind}, but not all of its values are{whole}")
-    return out
+    return out, kind
+
+
+_BY_NAME = 'A matrix, or another object, can be passed by a name: {"small": ..., "large": ...}.'
 
 
 def _is_number(arrow: pa.DataType) -> bool:
@@ -126,7 +205,7 @@ def _kind(name: str, array: pa.Array) -> str:
         return _kind(name, array.dictionary)
     raise DesignError(
         f"parameter {name} holds values of type {arrow}",
-        "Parameters are numbers, integers, logicals and strings. Pass other objects as constants.",
+        f"{_ALLOWED} Pass other objects as constants.",
     )
 
 
@@ -144,7 +223,7 @@ def _array(name: str, values: Sequence[Any]) -> pa.Array:
     if kinds - {bool, float, str}:
         raise DesignError(
             f"parameter {name} holds a {kinds.pop().__name__}",
-            "Parameters are numbers, integers, logicals and strings. Pass other objects as constants.",
+            f"{_ALLOWED} Pass other objects as constants.",
         )
     if kinds == {float} and any(isinstance(v, float) for v in values):
         for v in values:
@@ -163,6 +242,9 @@ def same_bits(one: pa.ChunkedArray, other: pa.ChunkedArray) -> bool:
     """Whether two columns of one type hold the same values: -0 is not 0, NA is not NaN, NaN equals NaN."""
     if not one.is_null().equals(other.is_null()):
         return False
+    if is_list(one.type):
+        (lengths, a), (others, b) = unlisted(one.combine_chunks()), unlisted(other.combine_chunks())
+        return bool(np.array_equal(lengths, others)) and same_bits(pa.chunked_array([a]), pa.chunked_array([b]))
     if not pa.types.is_floating(one.type):
         return bool(one.equals(other))
     a, b = (np.where(np.isnan(x), np.nan, x) for x in (c.fill_null(0).to_numpy() for c in (one, other)))

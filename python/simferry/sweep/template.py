@@ -152,7 +152,12 @@ def _column(where: str, text: str, spec: Mapping[str, Any], design: Design, used
 
 
 def as_argument(value: Any, language: str) -> str:
-    """A parameter in a command line: 1000 is 1000, never 1e+03 or 1000.0; logicals as the language writes them."""
+    """A parameter in a command line: 1000 is 1000, never 1e+03 or 1000.0; logicals as the language writes them; a list is 1,2,3."""
+    if isinstance(value, list):
+        parts = [as_argument(one, language) for one in value]
+        if comma := next((part for part in parts if "," in part), None):
+            raise SimulationError(f"{comma!r} in a list can't be an argument: commas are between the list's elements")
+        return ",".join(parts)
     if value is None:
         return "NA"
     if isinstance(value, bool):

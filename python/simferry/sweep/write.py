@@ -13,6 +13,7 @@ import pyarrow.csv
 from ..errors import DesignError, UsageError
 from ..system.files import is_address, write_whole, writing
 from .design import Design, table
+from .lists import as_texts
 from .options import Options, RunOptions
 from .simulation import Simulation
 
@@ -67,11 +68,11 @@ def _design(design: Design, path: Path) -> dict[str, Mapping[str, Any]]:
     if not design.names:
         return {}
     columns = {name: design.table[name].to_pylist() for name in design.names}
-    few = len(design) <= FEW and all(value is not None for values in columns.values() for value in values)
+    few = len(design) <= FEW and not any(_has_none(values) for values in columns.values())
     if few:
         return {"design.zipped": columns, "design.types": design.types}
     sink = pa.BufferOutputStream()
-    pyarrow.csv.write_csv(design.table, sink)
+    pyarrow.csv.write_csv(as_texts(design.table), sink)
     beside = path.with_suffix(".csv")
     tables: dict[str, Mapping[str, Any]] = {"design.table": {"file": beside.name}, "design.types": design.types}
     if not beside.exists() or _is_ours(path, tables["design.table"]):
@@ -82,6 +83,10 @@ def _design(design: Design, path: Path) -> dict[str, Mapping[str, Any]]:
             "Give the sweep file another name.",
         )
     return tables
+
+
+def _has_none(values: list[Any]) -> bool:
+    return any(value is None or (isinstance(value, list) and _has_none(value)) for value in values)
 
 
 def _is_ours(path: Path, table: Mapping[str, Any]) -> bool:

@@ -34,10 +34,11 @@ NA_DOUBLE = np.array([0x7FF00000000007A2], dtype="<u8").view("<f8")[0]
 _STEP, _PART, _LONGEST_HEADER = 1 << 16, 1 << 22, 1 << 26  # bytes
 _DTYPES: dict[str, np.dtype[Any]] = {"double": np.dtype("<f8"), "integer": np.dtype("<i4"), "logical": np.dtype("<i4")}
 # What a column stands for, and its kind. date: days since 1970; time: seconds since then, and `time ZONE`; seconds: a duration;
-# long: the digits of a 64-bit integer; `list KIND`: the bytes of a column of that kind, for strings after their number.
+# long: the digits of a 64-bit integer; `list KIND`: the bytes of a column of that kind, for strings after their number;
+# `array KIND`: the same, of a parameter that Python gets as an array.
 FORMS = {
     "factor": "string", "ordered": "string", "date": "double", "time": "double", "seconds": "double", "long": "string",
-    "list": "raw",
+    "list": "raw", "array": "raw",
 }  # fmt: skip
 
 
@@ -65,7 +66,7 @@ class Column:
 
     @property
     def is_list(self) -> bool:
-        return self.form.startswith("list ")
+        return self.form.startswith(("list ", "array "))
 
     def strings(self) -> list[str | None]:
         """The texts of a string column. Bytes that are not UTF-8 become \\x and two hexadecimal digits."""
@@ -211,7 +212,7 @@ def _with_forms(tables: list[Table]) -> list[Table]:
         for number, name, form, level in zip(at, *texts, strict=True):
             column = tables[number - 1].columns.get(name or "") if 1 <= number <= len(tables) else None
             of, _, kind = (form or "").partition(" ")
-            is_known = of != "list" or kind in (*_DTYPES, "string")
+            is_known = of not in ("list", "array") or kind in (*_DTYPES, "string")
             if column is None or not is_known or FORMS.get(of) != column.kind:
                 raise DamagedBlock(f"its column {name!r} can't have the form {form!r}")
             column.form = form or ""

@@ -125,6 +125,7 @@ class FunctionRunner:
     def __call__(self, row: int, replication: int) -> Any:
         if row != self.row:
             self.row, self.parameters = row, {**self.constants, **self.job.values(row)}
+            self.lists = {n: v for n, v in self.job.values(row).items() if isinstance(v, (list, np.ndarray))}
             self.key = self.job.keys[row].tobytes()
             if self.rng:
                 self.parameters["rng"] = self.generator
@@ -147,4 +148,6 @@ class FunctionRunner:
             streams.renew_made()
         if streams.libraries:
             streams.seed_libraries(self.stream)
+        for name, value in self.lists.items():  # what a replication changes in them, others don't see
+            self.parameters[name] = value.copy()
         return self.function(**self.parameters)

@@ -10,7 +10,7 @@ read_job <- function(root) {
   for (number in c("workers", "cores", "jobs", "replication_timeout")) job[[number]] <- as.numeric(job[[number]])
   job$stretches <- block$tables$stretches
   job$conditions <- block$tables$conditions
-  job$parameters <- block$tables$parameters
+  job$parameters <- with_lists(block$tables$parameters, block$tables$forms)
   job$row <- match(job$stretches$condition, job$conditions$condition)
   job$seed_keys <- do.call(cbind, job$conditions[grep("^seed_key_", names(job$conditions))])
   job$variables <- job$conditions[grep("^env_", names(job$conditions))]
@@ -19,6 +19,16 @@ read_job <- function(root) {
   shared <- block$tables$variables   # are there before the simulation is loaded
   set_variables(stats::setNames(shared$value, shared$name))
   job
+}
+
+# Parameters that are vectors: forms names them, and says of which kind they are.
+with_lists <- function(parameters, forms) {
+  for (i in seq_along(forms$form)) {
+    kind <- sub("^.* ", "", forms$form[i])
+    name <- forms$column[i]
+    parameters[[name]] <- lapply(parameters[[name]], function(cell) if (!is.null(cell)) list_of_bytes(cell, kind))
+  }
+  parameters
 }
 
 # Texts of a condition, with its number, the number of the replication, and its seed in place of their marks.

@@ -87,7 +87,15 @@ class Job:
 
 
 def as_python(column: blocks.Column) -> list[Any]:
-    """A parameter's values as Python code expects them: whole numbers below 2^53 as int, NA as None."""
+    """A parameter's values as Python code expects them: whole numbers below 2^53 as int, NA as None; lists, or arrays."""
+    if column.is_list:
+        lengths, elements = blocks.unlisted(column)
+        if column.form.startswith("array "):
+            inside: Any = elements.values.astype({"double": "f8", "integer": "i8", "logical": "?"}[elements.kind])
+        else:
+            inside = as_python(elements)
+        ends = np.cumsum(np.maximum(lengths, 0)).tolist()
+        return [None if n < 0 else inside[end - n : end] for n, end in zip(lengths.tolist(), ends, strict=True)]
     if column.kind == "string":
         return column.strings()
     values = column.values.tolist()

@@ -35,9 +35,27 @@ test_that("a table can be a data frame, a list, or a file", {
   expect_equal(sim_table(list(n = c(10, 20))), sim_table(data.frame(n = c(10, 20), row.names = c("a", "b"))))
 })
 
+test_that("values may be vectors, and what is single is no list", {
+  needs_python()
+  design <- sim_grid(b = list(c(1, NA), c(0.5, NaN, -0), numeric()), k = list(1:2, 3L), s = list(c("a", "b")))
+  expect_identical(design$b[c(1, 3, 5)], list(c(1, NA), c(0.5, NaN, -0), numeric()))
+  expect_identical(design$k[1:2], list(1:2, 3L))
+  expect_match(format(design), "b (number list), k (integer list), s (string list)", fixed = TRUE)
+  expect_identical(sim_grid(n = list(10, 20)), sim_grid(n = c(10, 20)))
+  given <- data.frame(n = 1:3, b = I(list(c(1, 2), NULL, 3)))
+  expect_identical(sim_table(given)$b, list(c(1, 2), NULL, 3))
+  described <- typed("function(n, b) list(same = b, kind = typeof(b))")
+  rows <- sim_results(quiet_run(described, given, 1, seed = 1))
+  expect_identical(rows$same, list(c(1, 2), NULL, 3))
+  expect_identical(rows$kind, c("double", "NULL", "double"))
+  expect_setequal(lengths(sim_random(20, b = list(1, c(2, 3)), x = c(0, 1))$b), 1:2)
+  for (bad in list(list(c(a = 1)), list(diag(2)), list(list(1, 2)), list(factor("a"))))
+    expect_error(sim_grid(b = bad), "A list with names passes any values", class = "simferry_error_design")
+})
+
 test_that("bad designs are told", {
   needs_python()
-  expect_error(sim_grid(n = list(1, "a")), "parameter n is of type list", class = "simferry_error_design")
+  expect_error(sim_grid(n = list(1, "a")), "parameter n mixes numbers and strings", class = "simferry_error_design")
   expect_error(sim_grid(n = numeric()), "no values", class = "simferry_error_design")
   expect_error(sim_grid(c(1, 2)), "no name", class = "simferry_error_design")
   expect_error(sim_grid(n = 1, n = 2), "given twice", class = "simferry_error_design")

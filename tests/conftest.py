@@ -41,7 +41,7 @@ DOCKER = (
     "tests/sagemaker/test_processor.py",
     "tests/sweep/test_inputs.py",
     "tests/test_setup.py",
-    "tests/verbs/test_forecast.py",
+    "tests/verbs/test_cloud_plan.py",
     "tests/verbs/test_image_check.py",
 )
 

@@ -130,8 +130,10 @@ as_simulation <- function(simulation, expression, constants, packages, globals, 
 #' Forecast what a run computes and how long it takes
 #'
 #' Takes the arguments of [sim_run()]. A pilot of a few replications (at most 20 seconds) measures how long they take.
-#' Its results are kept: a run with the same seed does not compute them again. For SageMaker the pilot runs on this
-#' machine and is not kept; the plan gives time and cost by instance type and number of jobs.
+#' Its results are kept: a run with the same seed does not compute them again. For SageMaker the plan gives time and
+#' cost of what is left to compute, by instance type and number of jobs. Its pilot runs in the image of the jobs, and is
+#' kept in the store, if Docker has that image on this machine. Else it runs with the R or Python of this machine and is
+#' not kept.
 #'
 #' @inheritParams sim_run
 #' @param pilot `[logical(1)]` `FALSE`: run nothing, and forecast no time.
@@ -140,10 +142,10 @@ as_simulation <- function(simulation, expression, constants, packages, globals, 
 #' @param budget `[numeric(1)]` US dollars. For SageMaker: find the fastest way that costs no more.
 #' @param refresh_prices `[logical(1)]` request today's prices from AWS, and store them on this machine.
 #' @return A list of class `simferry_forecast`: `conditions`, `replications`, `total`, `already_there` (replications
-#'   that earlier runs have), `workers`, `seed`, `code` (a data frame of `name` and `path`: the code that identifies the
-#'   simulation, so that results of earlier runs can be reused: the function or script, included files, sourced files,
-#'   and packages that were built here), and with a pilot `pilot_run`, `pilot_replications`, `seconds_per_replication`,
-#'   `longest_replication` (in seconds), `core_seconds`, `seconds` (of wall time), `slowest_condition`. For SageMaker
+#'   that earlier runs have in the store), `workers`, `seed`, `code` (a data frame of `name` and `path`: the code that
+#'   identifies the simulation, so that results of earlier runs can be reused: the function or script, included files,
+#'   sourced files, and packages that were built here), and with a pilot `pilot_run`, `pilot_replications`,
+#'   `seconds_per_replication`, `longest_replication` (in seconds), `core_seconds`, `seconds` (of wall time), `slowest_condition`. For SageMaker
 #'   instead of `seconds` a list `cloud`: `rows`, a data frame with `instance_type`, `jobs`, `cores` (of one instance),
 #'   `seconds`, `dollars` and `remark`, which is also what `as.data.frame()` gives; `cheapest` within the deadline and
 #'   `fastest` within the budget, a row each, as a list; `notes`, `[character]`, what to know.

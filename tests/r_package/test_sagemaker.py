@@ -211,11 +211,16 @@ def test_cancelling_from_another_machine_and_resuming_with_other_options(
 # ---- before money is spent ----
 
 
-def test_a_plan_tells_time_and_cost(emulator, in_r):
-    said = in_r("""
+def test_a_plan_tells_time_and_cost(emulator, in_r, image_r):
+    said = in_r(
+        f'image <- "{image_r}"'
+        """
         plan <- function(...) sim_plan(function(n) mean(rnorm(n)), sim_grid(n = c(10, 20)), replications = 1e6, seed = 1, ...)
-        found <- plan(backend = sim_sagemaker("ml.c5.xlarge", jobs = 10), deadline = "2h", budget = 20)
+        cloud <- sim_sagemaker("ml.c5.xlarge", jobs = 10, image = image)
+        found <- plan(backend = cloud, deadline = "2h", budget = 20)
         print(found)
+        again <- plan(backend = cloud)
+        stopifnot(is.character(found$pilot_run), found$already_there == 0, again$already_there == 6)
         rows <- as.data.frame(found)
         stopifnot(identical(names(rows), c("instance_type", "jobs", "cores", "seconds", "dollars", "remark")))
         stopifnot(rows$instance_type[1] == "ml.c5.xlarge", rows$jobs[1] == 10)
@@ -225,12 +230,15 @@ def test_a_plan_tells_time_and_cost(emulator, in_r):
         told(plan(deadline = "2h"))
         told(plan(backend = "sagemaker", deadline = "soon"))
         told(as.data.frame(sim_plan(function(n) n, data.frame(n = 1), 10, pilot = FALSE)))
-    """)
+    """
+    )
     assert re.search(
         r"^2 conditions x 1,000,000 replications = 2,000,000\ncode: simulation\na replication takes \S+ s on average, ",
         said,
     ), said
     assert re.search(r"^ *ml\.c5\.xlarge +10 +4 +\S.*\$\d+\.\d\d +as asked for", said, re.MULTILINE), said
+    assert f"the pilot ran in the image {image_r} on this machine, and is kept in s3://" in said
+    assert "seed = 1  uses its replications" in said
     assert "assumed: a core there is as fast as one here" in said and "time and cost are not known without a pilot" in said
     assert (
         'simferry_error_usage: deadline, budget and prices are for the cloud, and the backend is local\nbackend = "sagemaker"'

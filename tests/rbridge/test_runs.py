@@ -85,7 +85,7 @@ def test_a_plan_for_the_cloud_has_its_rows_as_a_data_frame(tmp_path):
     assert list(rows) == ["instance_type", "jobs", "cores", "seconds", "dollars", "remark"]
     assert rows["instance_type"].plain()[0] == "ml.c5.xlarge" and rows["jobs"].plain()[0] == 10
     assert dict(cloud["fastest"].items())["dollars"].plain() <= 20
-    assert any("the pilot ran on this machine" in note for note in cloud["notes"].plain())
+    assert any("the pilot ran " in note for note in cloud["notes"].plain())
 
 
 def test_a_replication_again(tmp_path):

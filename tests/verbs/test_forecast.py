@@ -1,16 +1,12 @@
 """The forecast for the cloud: what a sweep would take and cost there."""
 
 import itertools
-import json
 
 import pytest
-import simferry as sf
-from click.testing import CliRunner
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from simferry.aws.prices import START_UP_SECONDS, Prices
-from simferry.cli import main
-from simferry.errors import SimulationError, UsageError, WorkerError
+from simferry.errors import UsageError
 from simferry.verbs.forecast import JOBS_AT_MOST, VCPU_SPEED, Work, forecast, seconds_of, seconds_on
 
 TABLE = {
@@ -187,127 +183,3 @@ def test_deadlines(text, seconds):
 def test_deadlines_that_are_none(text):
     with pytest.raises(UsageError, match=r"deadline is .*\nWrite it as 2h"):
         seconds_of(text)
-
-
-# ---- simferry plan ----
-
-
-def sleepy(n, rng):
-    import time
-
-    time.sleep(0.02)
-    return rng.normal()
-
-
-@pytest.fixture
-def here(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-1")
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    monkeypatch.setattr("simferry.aws.prices.session.client", lambda *_: pytest.fail("AWS was asked"))
-    from simferry.aws import session
-
-    session.session.cache_clear()
-    yield tmp_path
-    session.session.cache_clear()
-
-
-def test_a_plan_for_the_cloud_pilots_here_and_asks_nobody(here):
-    out = sf.plan(
-        sleepy, sf.grid(n=[10, 20]), replications=100_000, seed=1, backend="sagemaker", deadline="2h", budget=20
-    )
-    assert out.pilot_replications == 6 and 0.02 <= out.longest_replication < 0.5
-    assert out.core_seconds == pytest.approx(out.seconds_per_replication * 200_000)
-    assert out.cloud.cheapest.seconds <= 7200 and out.cloud.fastest.dollars <= 20
-    assert "the pilot ran on this machine" in out.cloud.notes
-    assert any("prices of eu-west-1, 2025-12-05" in note for note in out.cloud.notes)
-    assert list(here.iterdir()) == []  # the pilot isn't kept: it is of another place than the run
-
-
-def test_what_is_wrong_is_told_before_the_pilot(here, monkeypatch):
-    def plan(**options):
-        return sf.plan(sleepy, sf.grid(n=[10]), replications=10, **options)
-
-    monkeypatch.setattr("simferry.verbs.plan._pilot", lambda *_: pytest.fail("the pilot ran"))
-    with pytest.raises(UsageError, match="for the cloud, and the backend is local"):
-        plan(deadline="2h")
-    for wrong, words in (
-        ({"deadline": "soon"}, "deadline is 'soon'"), ({"budget": 0}, "budget is 0"), ({"jobs": 0}, "jobs is 0"),
-        ({"instance_type": "ml.c5.5xlarge"}, "no instance type 'ml.c5.5xlarge'"), ({"hosts": 2}, "hosts is 2"),
-        ({"instance_type": "ml.m5.xlarge,ml.p5.4xlarge"}, "ml.p5.4xlarge"), ({"volumes": 3}, "volumes"),
-    ):  # fmt: skip
-        with pytest.raises(UsageError, match=words):
-            plan(backend="sagemaker", **wrong)
-
-
-def test_without_a_pilot_nothing_can_be_told(here):
-    out = sf.plan(sleepy, sf.grid(n=[10]), replications=10, backend="sagemaker", pilot=False, deadline="2h")
-    assert out.total == 10 and out.cloud.rows == []
-    assert out.cloud.notes == ["time and cost are not known without a pilot"]
-
-
-def test_a_simulation_that_can_not_run_here_and_not_in_the_image_is_an_error_of_both(here):
-    (here / "simulate.py").write_text("import no_such_module\ndef simulate(rng): return 1\n")
-    with pytest.raises(SimulationError, match="no_such_module") as caught:
-        sf.plan("simulate.py", replications=3, backend="sagemaker")
-    assert "In the image" not in str(caught.value)
-    with pytest.raises(SimulationError, match=r"no_such_module(.|\n)*In the image no-such-image on this machine: "):
-        sf.plan("simulate.py", replications=3, backend="sagemaker", image="no-such-image")
-
-
-@pytest.mark.parametrize(("cores", "fewer_jobs"), [(None, False), (1, True)])
-def test_whole_scripts_share_an_instance_only_if_they_say_how_many_cores_they_use(here, cores, fewer_jobs):
-    (here / "whole.py").write_text("import time\ntime.sleep(0.1)\nopen('r.csv', 'w').write('x\\n1\\n')\n")
-    out = sf.plan(
-        "whole.py", replications=1000, args="", results_file="r.csv", cores=cores, backend="sagemaker", workers=4,
-        instance_type="ml.c5.4xlarge", jobs=1,
-    )  # fmt: skip
-    work = out.cloud.rows[0].seconds - START_UP_SECONDS
-    alone = out.seconds_per_replication * 1000 / VCPU_SPEED
-    assert work == pytest.approx(alone / 4 if fewer_jobs else alone, rel=0.05)
-    assert any("cores sets" in note for note in out.cloud.notes) != fewer_jobs
-
-
-def test_the_pilot_runs_in_the_image_where_r_is_not_installed_here(here, image_r, monkeypatch):
-    (here / "simulate.R").write_text("simulate <- function(n) mean(rnorm(n))\n")
-    (here / "bin").mkdir()
-    monkeypatch.setenv("PATH", str(here / "bin"))
-    with pytest.raises(WorkerError, match="R is not installed"):
-        sf.plan("simulate.R", sf.grid(n=[10, 20]), replications=1000, backend="sagemaker")
-    out = sf.plan("simulate.R", sf.grid(n=[10, 20]), replications=1000, backend="sagemaker", image=image_r)
-    assert out.pilot_replications == 6 and out.cloud.rows
-    assert any(
-        f"the pilot ran in the image {image_r} on this machine: without it, R is not" in n for n in out.cloud.notes
-    )
-
-
-def test_a_pilot_that_fails_is_told(here):
-    (here / "simulate.py").write_text("def simulate(rng):\n    open('/opt/ml/processing/input/no-such-file')\n")
-    out = sf.plan("simulate.py", replications=3, backend="sagemaker")
-    assert "3 of the pilot's 3 replications failed: their time may mean nothing" in out.cloud.notes
-
-
-def test_the_command_shows_a_table_and_what_is_assumed(here):
-    (here / "simulate.py").write_text("def simulate(n, rng):\n    return rng.normal()\n")
-    command = [
-        "plan",
-        "simulate.py",
-        "-p",
-        "n=10,20",
-        "-n",
-        "1000",
-        "--backend",
-        "sagemaker",
-        "--instance-type",
-        "ml.c5.xlarge",
-    ]
-    said = CliRunner().invoke(main, [*command, "--jobs", "2", "--deadline", "1h", "--budget", "1"])
-    assert said.exit_code == 0, said.output
-    lines = said.output.splitlines()
-    assert lines[0] == "2 conditions x 1,000 replications = 2,000"
-    header = next(i for i, line in enumerate(lines) if line.startswith("instance type"))
-    assert lines[header + 1].split()[:3] == ["ml.c5.xlarge", "2", "4"] and "as asked for" in lines[header + 1]
-    assert "cheapest within 60 min" in said.output and "fastest within $1.00" in said.output
-    assert "assumed: a core there is as fast as one here" in said.output
-    made = json.loads(CliRunner().invoke(main, [*command, "--json"]).output)
-    assert made["cloud"]["rows"][0]["instance_type"] == "ml.c5.xlarge" and made["cloud"]["cheapest"] is None

@@ -122,6 +122,14 @@ def account() -> str:
         return str(client("sts").get_caller_identity()["Account"])
 
 
+def check_credentials() -> None:
+    """Raise an error if AWS can't be asked: there are no credentials, or it does not answer soon."""
+    with asking("this AWS account"):
+        if session().get_credentials() is None:
+            raise CredentialsError("there are no AWS credentials", LOGIN)
+        client("sts", attempts=2).get_caller_identity()
+
+
 def role_arn(role: str) -> str:
     """The ARN of an IAM role, by its name or its ARN. Raises UsageError for an ARN of something else, AwsError for an unknown role."""
     if not role.startswith("arn:"):

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 from ..aws.instances import Instance
 from ..errors import ServiceError
+from ..images.find import Image
 from ..store.run_folder import RunFolder
 from ..sweep.options import Options
 
@@ -167,6 +168,16 @@ class Metered(Protocol):
     """A backend whose jobs cost money. instances: the instance types that jobs may use."""
 
     instances: list[Instance]
+
+    def default_store(self) -> str:
+        """As of any backend."""
+
+    def check_store(self, store: str) -> None:
+        """Raises UsageError if jobs can't write to the store at this address."""
+
+    def known_image(self, spec: Mapping[str, Any], in_ecr: bool) -> Image | None:
+        """The image of a run's jobs, if they have one and it is on this machine. in_ecr: else it is looked for in ECR, and an error is
+        raised if it is not there either. Nothing is pushed."""
 
     def job_limits(self, run: RunFolder, jobs: int) -> JobLimits:
         """The limits of the jobs of the next plan. jobs: their number. Raises BudgetReached."""

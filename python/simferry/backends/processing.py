@@ -17,7 +17,7 @@ from ..aws.script_processor import script_arguments, start_script
 from ..containers.engine import EngineError, ImageError, connect, find_image
 from ..errors import SimferryError, UsageError
 from ..hints import BackendOptions, Extra, Option, Shell, Text
-from ..images.find import Image, find_or_push
+from ..images.find import Image, find_or_push, on_this_machine
 from ..images.framework import explained, own_image
 from ..store.run_folder import RunFolder
 from ..sweep.options import ProcessingOptions
@@ -70,12 +70,15 @@ class Sagemaker(MeteredService):
     def default_store(self) -> str:
         return f"s3://{default_bucket()}/simferry"
 
-    def prepare(self, spec: Mapping[str, Any], store: str, on_progress: Report) -> Prepared:
+    def check_store(self, store: str) -> None:
         if not store.startswith("s3://"):
             raise UsageError(
                 f"the store {store} is not in S3, where SageMaker's jobs read and write",
                 Option("store", "s3://my-bucket/simferry"),
             )
+
+    def prepare(self, spec: Mapping[str, Any], store: str, on_progress: Report) -> Prepared:
+        self.check_store(store)
         if self.traits.seconds_at_most > contract.SECONDS_AT_MOST:
             raise UsageError(
                 f"max_runtime is {self.traits.seconds_at_most:.0f} s; SageMaker allows {contract.SECONDS_AT_MOST} (nine days)",
@@ -92,12 +95,20 @@ class Sagemaker(MeteredService):
         role = self._role()
         for kind in self.instances if self.budget is not None else []:
             prices(session.region()).of(kind.name)  # raises an error if the type has no price
-        name = self.image or _IMAGES.get(spec["language"], "simferry-r")
+        name = self._name_for(spec)
         with explained(name):
             found = find_or_push(name, on_progress)
         self._image = found
         here = {"image_id": found.digest} if found.local else {}
         return Prepared({"image": found.uri, "role": role, **here}, found.digest, self.budget_note())
+
+    def known_image(self, spec: Mapping[str, Any], in_ecr: bool) -> Image | None:
+        name = self._name_for(spec)
+        with explained(name):
+            return on_this_machine(name) or (find_or_push(name) if in_ecr else None)
+
+    def _name_for(self, spec: Mapping[str, Any]) -> str:
+        return self.image or _IMAGES.get(spec["language"], "simferry-r")
 
     def _role(self) -> str:
         role = self.options.role or os.environ.get("SIMFERRY_ROLE")

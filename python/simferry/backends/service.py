@@ -11,13 +11,14 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from ..aws import session
 from ..aws.instances import Instance
 from ..aws.prices import REMEDY, START_UP_SECONDS, affordable_seconds, cost_so_far, prices
 from ..errors import BudgetReached, NoAnswer, ServiceError, SimferryError, UsageError
 from ..hints import BackendOptions, Option, Text
+from ..images.find import Image
 from ..store.keys import JobId
 from ..store.records import PlanRecord
 from ..store.run_folder import RunFolder
@@ -225,6 +226,12 @@ class MeteredService(ServiceBackend):
 
     budget: float | None
     instances: list[Instance]
+
+    def check_store(self, store: str) -> None:
+        """Any store will do."""
+
+    def known_image(self, spec: Mapping[str, Any], in_ecr: bool) -> Image | None:
+        return None
 
     def budget_note(self) -> str:
         """A note if prices of another region are used for the budget; else empty."""

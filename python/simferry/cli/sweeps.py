@@ -134,8 +134,9 @@ def run(output: str | None, as_json: bool, detach: bool, **given: Any) -> int:
 def plan(no_pilot: bool, deadline: str | None, refresh_prices: bool, as_json: bool, **given: Any) -> None:
     """Show what a run would compute, and how long it would take.
 
-    A pilot computes a few replications to measure the time. They are kept, and a run with the same seed uses them. For sagemaker the
-    pilot runs on this machine and is not kept; time and cost are shown by instance type and number of jobs.
+    A pilot computes a few replications to measure the time. They are kept, and a run with the same seed uses them. For sagemaker, time
+    and cost of what is left to compute are shown, by instance type and number of jobs. The pilot runs on this machine, in the image of
+    the jobs if Docker has it, and is then kept in the store.
     """
     from dataclasses import asdict
 

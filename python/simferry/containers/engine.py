@@ -145,8 +145,9 @@ def find_image(client: Any, name: str, pull: bool = True) -> Any:
             here = sorted({repository_of(tag) for i in client.images.list() for tag in i.tags})
             hint = nearest(repository_of(name), here) or MakesImage(name)
             raise ImageError(f"there is no image {name} here", hint) from None
-    except docker.errors.APIError as error:
-        raise ImageError(f"{name!r} is no image's name: {error.explanation or error}") from None
+    except (docker.errors.APIError, docker.errors.NullResource) as error:
+        why = getattr(error, "explanation", None) or error
+        raise ImageError(f"{name!r} is no image's name: {why}") from None
     check_architecture(client, image, name)
     return image
 

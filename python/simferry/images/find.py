@@ -49,6 +49,18 @@ def find_or_push(name: str, on_progress: Callable[[str], None] = lambda _: None)
     return Image(f"{registry}/{repository}@{digest}", str(here.id), name)
 
 
+def on_this_machine(name: str) -> Image | None:
+    """An image by its local name, which is not pushed: it has no uri. None if Docker does not run here, or has none of this name."""
+    from ..containers.engine import EngineError, ImageError, connect, find_image
+
+    if ECR.fullmatch(name.partition("/")[0]):
+        return None
+    try:
+        return Image("", str(find_image(connect(), name, pull=False).id), name)
+    except (EngineError, ImageError, UsageError):
+        return None
+
+
 def _found(owner: str, where: str, repository: str, which: dict[str, str], name: str) -> str:
     """The digest of an image in ECR; empty if there is none."""
     ecr = client("ecr", where)

@@ -73,6 +73,12 @@ def as_inputs(given: Mapping[str, Any]) -> dict[str, Input]:
     return out
 
 
+def bytes_of(inputs: Mapping[str, Input]) -> int:
+    """The size of the local files, which are copied into each run folder."""
+    local = {name: Path(one.source).expanduser() for name, one in inputs.items() if one.is_local}
+    return sum(path.stat().st_size for name, place in local.items() for _, path in _files(name, place))
+
+
 def _here(name: str, source: str) -> tuple[str, str]:
     """The source and its version: SHA-256 of the names and contents of its files."""
     digest = hashlib.sha256()

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from .._version import __version__
 from ..backends import backend_of
-from ..backends.base import Prepared
+from ..backends.base import Backend, Prepared
 from ..backends.foreground import foreground_of
 from ..errors import UsageError, WorkerError, nearest
 from ..jobs import streams
@@ -41,18 +41,7 @@ def create(sweep: Sweep, pilot: bool = False) -> RunFolder:
     home.check()
     with last_line(show=on_terminal()) as on_progress:  # a first push takes minutes
         prepared = where.prepare(simulation.spec(), home.address, on_progress)
-    foreground = foreground_of(where, "check")
-    # pyarrow loads pandas at its first use: load it during the check
-    threading.Thread(target=import_module, args=["pandas"], daemon=True).start()
-    simulation.renew_inputs()  # a sweep may be older than its files
-    try:
-        check(simulation, design, foreground)
-    except WorkerError:  # no interpreter here
-        if not foreground.substitute:
-            raise
-    # a substitute's interpreter is not that of the jobs
-    environment = {} if foreground.substitute else simulation.environment
-    record = _record(sweep, replications, prepared, environment, pilot)
+    record = described(sweep, replications, prepared, where, pilot)
     folder = home.create(simulation.name, record)
     folder.backend_note = prepared.note
     try:
@@ -69,6 +58,23 @@ def create(sweep: Sweep, pilot: bool = False) -> RunFolder:
         folder.remove()
         raise
     return folder
+
+
+def described(sweep: Sweep, replications: Counts, prepared: Prepared, where: Backend, pilot: bool = False) -> RunRecord:
+    """The record of a new run, after a check of its simulation where its jobs will run or, if that can't be, on this machine."""
+    simulation = sweep.simulation
+    foreground = foreground_of(where, "check")
+    # pyarrow loads pandas at its first use: load it during the check
+    threading.Thread(target=import_module, args=["pandas"], daemon=True).start()
+    simulation.renew_inputs()  # a sweep may be older than its files
+    try:
+        check(simulation, sweep.design, foreground)
+    except WorkerError:  # no interpreter here
+        if not foreground.substitute:
+            raise
+    # a substitute's interpreter is not that of the jobs
+    environment = {} if foreground.substitute else simulation.environment
+    return _record(sweep, replications, prepared, environment, pilot)
 
 
 def _record(

@@ -5,6 +5,7 @@ packages. Conditions are matched by their canonical form, so a larger design tak
 """
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -34,14 +35,34 @@ def identity(record: RunRecord) -> str:
 
 def take_over(run: RunFolder, store: Home, design: Design) -> int:
     """Copy what earlier runs have computed into a new run. Returns the number of replications."""
-    same = identity(run.record)
-    wanted = {text: i + 1 for i, text in enumerate(design.canonical())}
     taken: set[tuple[int, int]] = set()
     now = own_code.Now()
+    for earlier, ids in _alike(run.record, store, design):
+        if earlier.id != run.id:
+            _take_from(run, earlier, ids, taken, now)
+    if taken:
+        run.push()
+    return len(taken)
+
+
+def already_there(record: RunRecord, store: Home, design: Design) -> np.ndarray:
+    """How many replications of each condition a new run with this record would take over."""
+    found: set[tuple[int, int]] = set()
+    now = own_code.Now()
+    for earlier, ids in _alike(record, store, design):
+        for _ in _new_in(earlier, record, ids, found, now):
+            pass
+    return np.bincount([condition for condition, _ in found], minlength=record.conditions + 1)[1:]
+
+
+def _alike(record: RunRecord, store: Home, design: Design) -> Iterator[tuple[RunFolder, np.ndarray]]:
+    """The runs of a store from which one with this record takes replications over, and its condition ids by theirs: 0 for none."""
+    same = identity(record)
+    wanted = {text: i + 1 for i, text in enumerate(design.canonical())}
     for earlier in store.folders():
-        if earlier.id == run.id or identity(earlier.record) != same:
+        if identity(earlier.record) != same:
             continue
-        if run.record.options.keep_files and not earlier.record.options.keep_files:
+        if record.options.keep_files and not earlier.record.options.keep_files:
             continue
         try:
             old_design = read_conditions(earlier)
@@ -51,32 +72,37 @@ def take_over(run: RunFolder, store: Home, design: Design) -> int:
             continue
         # position: the earlier run's condition id; value: the new run's, or 0
         ids = np.array([0, *(wanted.get(text, 0) for text in old_design.canonical())], dtype=np.int64)
-        if uses_condition(run.record.simulation):
+        if uses_condition(record.simulation):
             ids[ids != np.arange(len(ids))] = 0
         if ids.any():
-            _take_from(run, earlier, ids, taken, now)
-    if taken:
-        run.push()
-    return len(taken)
+            yield earlier, ids
+
+
+def _new_in(
+    earlier: RunFolder, record: RunRecord, ids: np.ndarray, taken: set[tuple[int, int]], now: own_code.Now
+) -> Iterator[tuple[blocks.Block, set[tuple[int, int]]]]:
+    """The blocks of an earlier run, each with its replications that are to be taken over. Afterwards they are in `taken`."""
+    wanted = [0, *each(record.replications, record.conditions).tolist()]  # by condition id
+    others = {plan.number for plan in earlier.plans() if plan.changed_code}  # these used other code
+    for name, block in read_blocks(earlier, set_aside=False):
+        if JobId(name).plan in others or (not record.image and any(map(now.differs, own_code.news_of(block)))):
+            continue
+        status = block.table("replications").columns
+        old = zip(*(status[c].values.tolist() for c in ("condition", "replication", "ok")), strict=True)
+        new = {(c, r) for c, r, ok in old if ok and ids[c] and r <= wanted[ids[c]] and (int(ids[c]), r) not in taken}
+        if new:
+            yield block, new
+            taken |= {(int(ids[c]), r) for c, r in new}
 
 
 def _take_from(
     run: RunFolder, earlier: RunFolder, ids: np.ndarray, taken: set[tuple[int, int]], now: own_code.Now
 ) -> None:
     number = len(list(run.blocks.iterdir()))
-    wanted = [0, *each(run.record.replications, run.record.conditions).tolist()]  # by condition id
     folders = earlier.bring_artifacts()
     with_artifacts = {int(p.name) for p in folders.iterdir() if p.name.isdecimal()} if folders.is_dir() else set()
     own = own_runs.is_own(earlier)
-    others = {plan.number for plan in earlier.plans() if plan.changed_code}  # these used other code
-    for name, block in read_blocks(earlier, set_aside=False):
-        if JobId(name).plan in others or (not run.record.image and any(map(now.differs, own_code.news_of(block)))):
-            continue
-        status = block.table("replications").columns
-        old = zip(*(status[c].values.tolist() for c in ("condition", "replication", "ok")), strict=True)
-        new = {(c, r) for c, r, ok in old if ok and ids[c] and r <= wanted[ids[c]] and (int(ids[c]), r) not in taken}
-        if not new:
-            continue
+    for block, new in _new_in(earlier, run.record, ids, taken, now):
         with writing(run.path):
             for c, r in new:  # before the block, which marks them as done
                 if c in with_artifacts:
@@ -88,7 +114,6 @@ def _take_from(
             # plan 0000: computed before this run had one
             new_name = f"0000-0000-1-00.{number:06d}-r{len(new)}-f0"
             write_whole(run.blocks / new_name, blocks.encode(blocks.Block(block.facts, tables)))
-        taken |= {(int(ids[c]), r) for c, r in new}
 
 
 def _only(table: blocks.Table, ids: np.ndarray, wanted: set[tuple[int, int]]) -> blocks.Table:

@@ -1,0 +1,177 @@
+"""The plan of a run in the cloud: what it would take over, how long the rest takes, and what that costs."""
+
+import contextlib
+import os
+import tempfile
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from ..aws import prices, session
+from ..backends import backend_of
+from ..backends.base import Backend, Metered, Prepared
+from ..errors import SimferryError, SimulationError, UsageError, WorkerError
+from ..hints import Extra, Option, Text, Words
+from ..images.find import Image
+from ..store import counts
+from ..store.folder_store import Store
+from ..store.places import store_at
+from ..store.run_folder import RunFolder
+from ..sweep.inputs import bytes_of
+from ..sweep.sweep import Sweep
+from . import reuse
+from .create import create, described
+from .forecast import CloudForecast, Work, forecast, seconds_of
+from .pilot import PILOT_REPLICATIONS, PILOT_SECONDS, Forecast, measure, run_pilot, size_of
+
+MOST_UPLOADED = 100e6  # bytes of inputs, for a pilot
+
+
+def plan_in_the_cloud(
+    sweep: Sweep, metered: Metered, pilot: bool, deadline: float | str | None, refresh_prices: bool
+) -> Forecast:
+    """The forecast by instance type and number of jobs."""
+    simulation, design, replications, total = size_of(sweep)
+    given = sweep.backend.given()
+    if given.get("hosts", 1) > 1:
+        raise UsageError(
+            f"hosts is {given['hosts']}; a pilot on this machine can't measure a script on several hosts",
+            "Leave hosts out to plan for one.",
+        )
+    seconds = None if deadline is None else seconds_of(deadline)
+    region, notes = _region()
+    table = prices.refresh(region) if refresh_prices else prices.prices(region)
+    types = [kind.name for kind in metered.instances] if "instance_type" in given else []
+    for name in types:
+        table.of(name)  # raises for an unknown type, before anything runs
+    out = Forecast(len(design), replications, total, 0, 0, given.get("workers", 0), sweep.seed or 0)
+    if not pilot:
+        out.cloud = CloudForecast([], None, None, ["time and cost are not known without a pilot"])
+        out.code = simulation.code()
+        return out
+    notes += _run_pilot(out, sweep, metered)
+    if out.core_seconds is None or out.longest_replication is None:
+        nothing_ended = f"no replication ended within the pilot's {PILOT_SECONDS:.0f} s: time and cost are not known"
+        out.cloud = CloudForecast([], None, None, [nothing_ended])
+        return out
+    cores = _cores(sweep, out.workers)
+    whole_instance = simulation.kind != "function" and not sweep.options.cores
+    if whole_instance:
+        notes.append(
+            "an instance runs one whole script at a time, which is assumed to be no faster on more cores: "
+            f"{Option('cores')} sets how many it uses"
+        )
+    left = total - out.already_there
+    work = Work(left, out.core_seconds / cores, out.longest_replication, cores, whole_instance)
+    out.cloud = forecast(
+        work, table, deadline=seconds, budget=given.get("budget"), instance_types=types, jobs=given.get("jobs"),
+        workers=given.get("workers"),
+    )  # fmt: skip
+    out.cloud.notes += notes
+    return out
+
+
+def _region() -> tuple[str, list[str]]:
+    """The configured region; without one, the region of simferry's table of prices, and a note."""
+    name = None
+    with contextlib.suppress(ImportError):  # without boto3 nothing is configured
+        name = session.session().region_name
+    return name or prices.REGION, [] if name else [f"no AWS region is set, so {prices.REGION} is used"]
+
+
+def _cores(sweep: Sweep, workers: int) -> int:
+    """The cores of one replication."""
+    return sweep.options.cores or (1 if sweep.simulation.kind == "function" else workers)
+
+
+def _run_pilot(out: Forecast, sweep: Sweep, metered: Metered) -> list[str]:
+    """Run a pilot and write what it tells into `out`. Returns notes."""
+    few = sweep.replace(replications=counts.at_most(sweep.replications, PILOT_REPLICATIONS))
+    run = _known(sweep, metered)
+    with tempfile.TemporaryDirectory(prefix="simferry-pilot-", ignore_cleanup_errors=True) as scrap:
+        if run.image and run.image.local:  # as in the run's jobs, which can take its replications over
+            kept = run.home if not run.why else None
+            pilot = few.replace(backend="docker", image=run.image.local, store=kept.address if kept else scrap)
+            folder, backend = create(pilot, pilot=True), backend_of(pilot.backend)
+            where, record = f"the pilot ran in the image {run.image.local} on this machine", folder.record
+        else:
+            kept, image = None, sweep.backend.given().get("image")
+            folder, backend, where = _pilot_here(few.replace(backend="local", store=scrap), image)
+            record = folder.record
+            if run.home and run.image and sweep.seed is not None:
+                prepared = Prepared(image_digest=run.image.digest)
+                record = described(sweep, sweep.replications, prepared, backend_of(sweep.backend))
+        there = np.zeros(out.conditions, dtype=np.int64)
+        if run.home and run.image and sweep.seed is not None:
+            there = reuse.already_there(replace(record, replications=sweep.replications), run.home, sweep.design)
+        if kept:
+            reuse.take_over(folder, kept, sweep.design)
+        run_pilot(folder, backend)
+        out.workers, out.seed, out.code = backend.traits.workers, folder.record.seed, sweep.simulation.code()
+        measure(out, folder, sweep.design, _cores(sweep, out.workers), there)
+        out.seconds = None
+        failed = sum(name.failed for name in folder.block_names())
+        if kept and not out.pilot_replications:
+            folder.remove()
+        elif kept:
+            out.pilot_run = folder.id
+            where += f", and is kept in {folder.handle}: {Option('seed', out.seed)}  uses its replications"
+    notes = [where]
+    if not kept:
+        notes.append(f"the pilot is not kept: {run.why or 'the image of the jobs is not on this machine'}")
+    if not run.home:
+        notes.append("what earlier runs have computed is not known")
+    if failed:
+        notes.append(
+            f"{failed} of the pilot's {out.pilot_replications} replications failed: their time may mean nothing"
+        )
+    if out.already_there and run.home:
+        notes.append(
+            f"{out.already_there:,} of {out.total:,} replications are already in {run.home.address}: "
+            "time and cost are those of the others"
+        )
+    return notes
+
+
+@dataclass(frozen=True)
+class _Known:
+    """The store and the image of the run that is planned, as far as they are known. why: why a pilot can't be kept there."""
+
+    home: Store | None
+    image: Image | None
+    why: Words = ""
+
+
+def _known(sweep: Sweep, metered: Metered) -> _Known:
+    spec = sweep.simulation.spec()
+    image = metered.known_image(spec, in_ecr=False)
+    try:
+        if named := sweep.options.store or os.environ.get("SIMFERRY_STORE"):
+            metered.check_store(store_at(named).address)
+        session.check_credentials()
+        home = store_at(named or metered.default_store())
+        home.check()
+        image = image or metered.known_image(spec, in_ecr=True)
+    except ImportError:  # boto3
+        return _Known(None, image, Text("AWS can't be asked; ", Extra("sagemaker")))
+    except SimferryError as error:
+        return _Known(None, image, error.message)
+    size = bytes_of(sweep.simulation.inputs)
+    return _Known(home, image, f"its inputs, {size / 1e6:.0f} MB, would be uploaded" if size > MOST_UPLOADED else "")
+
+
+def _pilot_here(sweep: Sweep, image: str | None) -> tuple[RunFolder, Backend, str]:
+    """A pilot's folder, its backend, and a note on where it runs: on this machine, or else in the image on this machine."""
+    try:
+        return create(sweep, pilot=True), backend_of(sweep.backend), "the pilot ran on this machine"
+    except (SimulationError, WorkerError) as error:  # WorkerError: R isn't installed here
+        if not image:
+            raise
+        there = sweep.replace(backend="docker", image=image)
+        try:
+            folder = create(there, pilot=True)
+        except SimferryError as failed:
+            hint = f"{error.hint} In the image {image} on this machine: {failed.message}".strip()
+            raise type(error)(error.message, hint) from None
+        where = f"the pilot ran in the image {image} on this machine: without it, {error.message}"
+        return folder, backend_of(there.backend), where

@@ -1,0 +1,133 @@
+"""A pilot: a few replications, computed here to forecast the time of all of them."""
+
+import time
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from ..backends.base import Backend
+from ..driver import drive
+from ..errors import Interrupted
+from ..results import collect
+from ..store import counts
+from ..store.counts import Counts
+from ..store.run_folder import RunFolder
+from ..sweep.design import Design
+from ..sweep.simulation import Simulation
+from ..sweep.sweep import Sweep
+from ..system.notebook import facts
+from ..words import counted, dollars, duration
+from .forecast import CloudForecast
+
+PILOT_SECONDS = 20.0  # of wall time, at the most
+PILOT_CONDITIONS = 200
+PILOT_REPLICATIONS = 3
+
+
+@dataclass
+class Forecast:
+    """What a run would compute, and how long it should take.
+
+    conditions, replications (of each condition), total: numbers. already_there: replications that earlier runs in the store have
+        computed, as far as a run with these arguments takes them over.
+    stretches: their number (0 in the cloud). workers: cores of this machine to use. seed: of the pilot's run, or as given.
+    pilot_run, pilot_replications: id of the pilot's run (None if it was not kept), and how many replications it computed.
+    seconds_per_replication, longest_replication: seconds, as measured here. slowest_condition: parameters and seconds.
+    core_seconds: seconds of one core for all that is left. seconds: estimated duration. Both are None without a pilot.
+    cloud: time and cost (US dollars) by instance type; None for other backends.
+    code: name and path of the files whose content decides whether earlier results are reused: the script, included files,
+        your own modules and packages.
+    """
+
+    conditions: int
+    replications: Counts
+    total: int
+    already_there: int
+    stretches: int
+    workers: int
+    seed: int
+    pilot_run: str | None = None
+    pilot_replications: int = 0
+    seconds_per_replication: float | None = None
+    core_seconds: float | None = None
+    seconds: float | None = None
+    slowest_condition: dict[str, Any] | None = None
+    longest_replication: float | None = None
+    cloud: CloudForecast | None = None
+    code: list[dict[str, str]] = field(default_factory=list)
+
+    def _repr_html_(self) -> str:
+        each = None if self.seconds_per_replication is None else f"{self.seconds_per_replication:.3g} s on average"
+        rows = {
+            "already there": self.already_there,
+            "a replication takes": each,
+            "all of it takes about": None if self.seconds is None else duration(self.seconds),
+            "cores": self.workers,
+            "core time": None if self.core_seconds is None else duration(self.core_seconds),
+            "seed": str(self.seed),
+        }
+        title = f"{counted(self.conditions, 'condition')} x {counts.in_words(self.replications)} = {self.total:,}"
+        html = facts(title, rows)
+        if self.cloud is None:
+            return html
+        ways = [
+            (
+                f"{row.jobs} x {row.instance_type}",
+                ", ".join(filter(None, [duration(row.seconds), dollars(row.dollars), row.remark])),
+            )
+            for row in self.cloud.rows
+        ]
+        return html + facts("Time and cost", ways) + facts("Notes", [("", note) for note in self.cloud.notes])
+
+
+def size_of(sweep: Sweep) -> tuple[Simulation, Design, Counts, int]:
+    total = counts.total(sweep.replications, len(sweep.design))
+    return sweep.simulation, sweep.design, sweep.replications, total
+
+
+def as_if(folder: RunFolder, replications: Counts) -> RunFolder:
+    """A pilot's folder with the replications of the whole run, so that all that earlier runs have computed count."""
+    folder.record = replace(folder.record, replications=replications)
+    return folder
+
+
+def run_pilot(folder: RunFolder, backend: Backend) -> None:
+    """Compute the first replications of conditions that are spread over the design, for a while."""
+    conditions = folder.record.conditions
+    some = np.unique(np.linspace(1, conditions, min(conditions, PILOT_CONDITIONS)).round().astype(np.int64))
+    until = time.monotonic() + PILOT_SECONDS
+
+    def enough(_: Any) -> None:
+        if time.monotonic() > until:
+            raise KeyboardInterrupt
+
+    few = counts.at_most(folder.record.replications, PILOT_REPLICATIONS)
+    try:
+        drive.drive(folder, backend, "pilot", replications=few, conditions=some, on_progress=enough)
+    except Interrupted:
+        if time.monotonic() <= until:
+            raise
+
+
+def measure(out: Forecast, folder: RunFolder, design: Design, cores: int, there: np.ndarray) -> None:
+    """Write what the pilot in a folder tells into `out`. there: how many replications of each condition need not be computed."""
+    out.already_there = int(there.sum())
+    table = collect.collect(folder).replications
+    seconds, condition = table["seconds"].to_numpy(), table["condition"].to_numpy()
+    known = ~np.isnan(seconds)
+    seconds, condition = seconds[known], condition[known]
+    out.pilot_replications = len(seconds)
+    if not len(seconds):
+        return
+    n = np.bincount(condition, minlength=out.conditions + 1)[1:]
+    with np.errstate(invalid="ignore"):
+        mean = np.bincount(condition, seconds, minlength=out.conditions + 1)[1:] / n
+    slowest = int(np.nanargmax(mean))
+    each = np.where(n > 0, mean, np.nanmean(mean))  # a condition that was not tried counts as the average one
+    wanted = counts.each(out.replications, out.conditions)
+    out.seconds_per_replication = float((each * wanted).sum()) / out.total
+    out.core_seconds = float((each * (wanted - there)).sum()) * cores
+    out.seconds = out.core_seconds / out.workers + 1.0
+    out.longest_replication = float(seconds.max())
+    out.slowest_condition = {"condition": slowest + 1, **design.condition(slowest), "seconds": float(mean[slowest])}

@@ -22,6 +22,12 @@
 #'   program) is run once per replication with these arguments. R scripts read them with `commandArgs(trailingOnly =
 #'   TRUE)`; `{replication}`, `{seed}` and `{condition}` may be used as well.
 #' @param include `[character]` paths, relative to the script, of files and folders that are copied with it.
+#'   `"../R"` is there as `../R`, and as `R` beside the script.
+#' @param project `[logical(1)]` copy the files of the project that the script is in: the nearest folder with .Rproj,
+#'   .git, DESCRIPTION, renv.lock or .here, so that `source("../R/fit.R")` and `here::here()` work. Files that git
+#'   ignores, environments, earlier runs and credentials stay here. Of the project only code that is loaded decides
+#'   whether results of earlier runs are taken over: give data that may change as `include` or `inputs`.
+#' @param large_project `[logical(1)]` agree to a project of more than 100 MB.
 #' @param constants `[named list]` further arguments of the function, the same in every replication; they are sent once.
 #' @param packages `[character]` names of packages to attach, in addition to those that the function is found to use.
 #' @param globals `[character]` names of objects to send, in addition to those that the function is found to use: what
@@ -81,8 +87,8 @@
 #' @export
 sim_run <- function(simulation, design = NULL, replications = NULL, seed = NULL, function_name = NULL, args = NULL,
                     include = NULL, constants = list(), packages = character(), globals = character(),
-                    results_file = NULL, inputs = NULL, env = NULL, common = NULL, store = NULL, backend = NULL,
-                    workers = NULL, cores = NULL,
+                    results_file = NULL, inputs = NULL, env = NULL, project = FALSE, large_project = FALSE,
+                    common = NULL, store = NULL, backend = NULL, workers = NULL, cores = NULL,
                     on_error = NULL, replication_timeout = NULL, retries = NULL, keep_files = FALSE, fresh = FALSE,
                     name = NULL, note = NULL, detach = FALSE) {
   simulation <- as_simulation(simulation, substitute(simulation), constants, packages, globals, parent.frame())
@@ -90,7 +96,8 @@ sim_run <- function(simulation, design = NULL, replications = NULL, seed = NULL,
     made <- bridge("run",
       simulation = simulation, design = as_columns(design), replications = replications, seed = seed,
       function_name = function_name, args = args, include = include, results_file = results_file, inputs = inputs,
-      env = env, common = common, store = store, backend = backend, workers = workers, cores = cores,
+      env = env, project = if (!isFALSE(project)) project, large_project = if (!isFALSE(large_project)) large_project,
+      common = common, store = store, backend = backend, workers = workers, cores = cores,
       on_error = on_error, replication_timeout = replication_timeout, retries = retries,
       keep_files = if (!isFALSE(keep_files)) keep_files, fresh = fresh, name = name, note = note
     )
@@ -159,14 +166,15 @@ as_simulation <- function(simulation, expression, constants, packages, globals, 
 #' @export
 sim_plan <- function(simulation, design = NULL, replications = NULL, seed = NULL, function_name = NULL, args = NULL,
                      include = NULL, constants = list(), packages = character(), globals = character(),
-                     results_file = NULL, inputs = NULL, env = NULL, common = NULL, store = NULL, backend = NULL,
-                     workers = NULL, cores = NULL,
+                     results_file = NULL, inputs = NULL, env = NULL, project = FALSE, large_project = FALSE,
+                     common = NULL, store = NULL, backend = NULL, workers = NULL, cores = NULL,
                      pilot = TRUE, deadline = NULL, budget = NULL, refresh_prices = FALSE) {
   simulation <- as_simulation(simulation, substitute(simulation), constants, packages, globals, parent.frame())
   structure(class = "simferry_forecast", bridge("plan",
     simulation = simulation, design = as_columns(design), replications = replications, seed = seed,
     function_name = function_name, args = args, include = include, results_file = results_file, inputs = inputs,
-    env = env, common = common, store = store, backend = backend, workers = workers, cores = cores, pilot = pilot,
+    env = env, project = if (!isFALSE(project)) project, large_project = if (!isFALSE(large_project)) large_project,
+    common = common, store = store, backend = backend, workers = workers, cores = cores, pilot = pilot,
     deadline = deadline, budget = budget, refresh_prices = if (refresh_prices) TRUE
   ))
 }
@@ -175,7 +183,7 @@ sim_plan <- function(simulation, design = NULL, replications = NULL, seed = NULL
 format.simferry_forecast <- function(x, ...) {
   size <- paste0(counted(x$conditions, "condition"), " x ", replications_shown(x$replications), " = ",
                  number(x$total))
-  code <- paste("code:", x$code_shown)
+  code <- c(paste("code:", x$code_shown), if (length(x$along_shown)) paste("along:", x$along_shown))
   if (!is.null(x$cloud)) return(c(size, code, format_cloud(x)))
   if (is.null(x$seconds)) return(c(size, code))
   slow <- x$slowest_condition

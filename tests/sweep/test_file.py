@@ -23,6 +23,7 @@ def test_a_whole_sweep(tmp_path):
         script = "code/simulate.R"
         args = "--args {n}"
         include = ["helpers.R"]
+        project = true
         results_file = "result.csv"
         [design.grid]
         n = [10, 20]
@@ -54,6 +55,8 @@ def test_a_whole_sweep(tmp_path):
         "function": "simulate",
         "args": "--args {n}",
         "include": ["helpers.R"],
+        "project": True,
+        "large_project": False,
         "results_file": "result.csv",
         "replications": 100,
         "seed": 2026,
@@ -120,5 +123,8 @@ def test_windows_line_endings_and_a_byte_order_mark(tmp_path):
 
 
 def test_every_known_key_is_offered(tmp_path):
-    with pytest.raises(SweepFileError, match="It has: function, args, include, env, results_file, script, program"):
+    with pytest.raises(
+        SweepFileError,
+        match="It has: function, args, include, project, large_project, env, results_file, script, program",
+    ):
         swept(tmp_path, SIMULATION + "zzz = 1\n")

@@ -11,7 +11,8 @@ from click.testing import CliRunner
 from r_fixtures import ROOT, in_r, library  # noqa: F401
 from simferry.cli import main
 from simferry.errors import UsageError
-from simferry.sweep.options import BACKENDS, Field, ProcessingOptions, RunOptions, SimulationOptions, check, offered
+from simferry.sweep.option_values import Field
+from simferry.sweep.options import BACKENDS, ProcessingOptions, RunOptions, SimulationOptions, check, offered
 
 NEEDED = {"docker": {"image": "x"}, "local": {}, "sagemaker": {}}  # by a backend before its options are looked at
 VALUES = {  # by the kind of an option: values of a wrong type and a wrong sign

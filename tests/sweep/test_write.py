@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import simferry as sf
 from simferry.errors import UsageError
+from sweeps import write
 
 AWKWARD = {
     "x": [0.1, -0.0, 1e300, math.inf, math.nan, 5e-324] + [float(v) for v in range(30)],
@@ -105,3 +106,13 @@ def test_a_name_that_is_not_unicode_text_is_refused(script, tmp_path):
     with pytest.raises(UsageError, match=r"the file name .*s.*udcff\.R. is not UTF-8"):
         sf.Sweep(path, replications=1).write(tmp_path / "sweep.toml")
     assert not (tmp_path / "sweep.toml").exists()
+
+
+def test_what_is_above_the_script_stays_above(tmp_path):
+    write(tmp_path, "study/.here", "")
+    write(tmp_path, "study/R/h.R", "")
+    script = write(tmp_path, "study/scripts/simulate.R", "simulate <- function(n) n")
+    sweep = sf.Sweep(script, {"n": [1]}, include=["../R"], project=True, replications=2)
+    sweep.write(tmp_path / "sweep.toml")
+    assert sf.read_sweep(tmp_path / "sweep.toml") == sweep != sweep.replace(project=False)
+    assert sf.read_sweep(tmp_path / "sweep.toml").simulation.files().keys() == sweep.simulation.files().keys()

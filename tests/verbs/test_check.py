@@ -134,11 +134,30 @@ def test_a_script_named_as_a_module_of_python_and_one_in_a_package(tmp_path):
         path.write_text("import random\ndef simulate(): return random.random()\n")
         with pytest.raises(SimulationError, match="has the name of Python's own module random"):
             check(Simulation(path, **options), grid(), Interpreter())
-    package = tmp_path / "mypkg"
-    package.mkdir()
-    (package / "__init__.py").touch()
-    (package / "const.py").write_text("A = 3\n")
-    (package / "sim.py").write_text("import mypkg.const\ndef simulate(): return mypkg.const.A\n")
-    with pytest.raises(SimulationError, match="imports mypkg, the package that it is in") as error:
-        check(Simulation(package / "sim.py"), grid(), Interpreter())
-    assert "pip" not in f"{error.value.hint}" and str(tmp_path) in f"{error.value.hint}"
+    path = tmp_path / "calendar.py"  # it can be loaded, and is in the way of what imports Python's own
+    path.write_text("def simulate(): return 1\n")
+    with pytest.warns(UserWarning, match="has the name of Python's own module calendar"):
+        check(Simulation(path), grid(), Interpreter())
+    path = tmp_path / "pandas.py"
+    path.write_text("import pandas as pd\nd = pd.DataFrame()\ndef simulate(): return 1\n")
+    with pytest.raises(SimulationError, match="has the name of the installed module pandas"):
+        check(Simulation(path), grid(), Interpreter())
+
+
+def test_nobody_is_told_to_install_a_package_of_their_own(tmp_path):
+    write(tmp_path, "study/pyproject.toml", "")
+    write(tmp_path, "study/src/mypkg/const.py", "A = 3\n")
+    script = write(tmp_path, "study/scripts/sim.py", "import mypkg.const\ndef simulate(): return mypkg.const.A\n")
+    with pytest.raises(SimulationError, match="imports mypkg of its project") as error:
+        check(Simulation(script), grid(), Interpreter())
+    assert "pip" not in f"{error.value.hint}" and "project=True" in f"{error.value.hint}"
+    check(Simulation(script, project=True), grid(), Interpreter())
+
+
+def test_what_is_above_the_script_is_named_where_it_is_missing(tmp_path):
+    write(tmp_path, "study/.here", "")
+    write(tmp_path, "study/lib/h.txt", "")
+    script = write(tmp_path, "study/scripts/sim.py", "open('../lib/h.txt')\ndef simulate(): return 1\n")
+    with pytest.raises(SimulationError, match="fails when it is loaded") as error:
+        check(Simulation(script), grid(), Interpreter())
+    assert 'include=["../lib/h.txt"], or its project with project=True' in f"{error.value.hint}"

@@ -116,6 +116,7 @@ def plan(given: Arguments) -> Arguments:
     out["replications"] = for_r(out["replications"])
     out["code_shown"] = shown(out["code"])
     out["code"] = pd.DataFrame(out["code"], columns=["name", "path"], dtype="string")
+    out["along_shown"] = [one["shown"] for one in out.pop("project")]
     if "cloud" in out:
         out["cloud"]["rows"] = pd.DataFrame(out["cloud"]["rows"])
     return out

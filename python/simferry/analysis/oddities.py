@@ -159,8 +159,10 @@ def files_not_found(run: RunFolder, plans: int = 0) -> str:
             ]
             for found in _NOT_FOUND.finditer("\n".join(filter(None, said))):
                 name = (found[1] or found[2]).removeprefix("./")
-                if not name.startswith(("/", "~", "..")) and (home / name).exists() and not (run.code / name).exists():
-                    brought = Option("include", [name.partition("/")[0]])
+                inside = run.code / run.record.simulation.get("folder", "") / name
+                if not name.startswith(("/", "~")) and (home / name).exists() and not inside.exists():
+                    above = name.startswith("..") and len(Path(name).parts) > 1
+                    brought = Option("include", ["/".join(Path(name).parts[:2]) if above else name.partition("/")[0]])
                     return (
                         f"replications of run {run.id} failed because {name} was not there: {brought}  brings it along"
                     )

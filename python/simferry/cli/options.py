@@ -6,7 +6,8 @@ from typing import Any
 import click
 
 from ..errors import UsageError
-from ..sweep.options import BACKENDS, Field, Options, RunOptions, offered
+from ..sweep.option_values import Field
+from ..sweep.options import BACKENDS, Options, RunOptions, offered
 
 _SHORT = {"replications": ("-n",)}
 

@@ -1,5 +1,6 @@
 """The commands that take a sweep: run and plan."""
 
+import sys
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -75,6 +76,16 @@ def sweep_of(simulation: str, parameters: tuple[str, ...], table: str | None, **
     return Sweep(**{**out, **{name: value for name, value in given.items() if value is not None}})
 
 
+def agreed(sweep: "Sweep") -> "Sweep":
+    """The sweep, once the user has agreed to a large project; without a terminal to ask on, a run refuses it."""
+    if (large := sweep.simulation.too_large) is None or not sys.stdin.isatty():
+        return sweep
+    click.echo(f"{large.shown()}; the largest is {large.largest}", err=True)
+    if not click.confirm("Copy all of it for this run?", err=True):
+        raise UsageError("nothing is started", "List what is not needed in .gitignore.")
+    return sweep.replace(large_project=True)
+
+
 @example(
     "simferry run simulate.R -p n=10,20,50 --replications 1000 --seed 2026",
     'simferry run parallel.R --args "{n}" -p n=100 --replications 10 --results-file result.csv',
@@ -96,7 +107,7 @@ def run(output: str | None, as_json: bool, detach: bool, **given: Any) -> int:
     from ..screen import progress_bar
     from ..verbs.run import run as start
 
-    sweep = sweep_of(**given)
+    sweep = agreed(sweep_of(**given))
     if output and detach:
         raise UsageError(
             "--output and --detach are both given",
@@ -144,17 +155,18 @@ def plan(no_pilot: bool, deadline: str | None, refresh_prices: bool, as_json: bo
     from ..sweep.own_code import shown
     from ..verbs import plan as forecast
 
-    out = forecast.plan(sweep_of(**given), pilot=not no_pilot, deadline=deadline, refresh_prices=refresh_prices)
+    out = forecast.plan(agreed(sweep_of(**given)), pilot=not no_pilot, deadline=deadline, refresh_prices=refresh_prices)
     if as_json:
         print_json(asdict(out))
         return
+    along = [f"along: {one['shown']}" for one in out.project]
     size = f"{counted(out.conditions, 'condition')} x {in_words(out.replications)}"
     if out.cloud:
-        click.echo(f"{size} = {out.total:,}\ncode: {shown(out.code)}")
+        click.echo("\n".join([f"{size} = {out.total:,}", f"code: {shown(out.code)}", *along]))
         show_ways(out)
         return
     click.echo(f"{size} = {out.total:,}, in {out.stretches:,} stretch{'' if out.stretches == 1 else 'es'}")
-    click.echo(f"code: {shown(out.code)}")
+    click.echo("\n".join([f"code: {shown(out.code)}", *along]))
     if not no_pilot:
         click.echo(f"already there: {out.already_there:,}")
     if out.seconds is not None and out.seconds_per_replication is not None and out.core_seconds is not None:

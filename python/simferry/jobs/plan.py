@@ -54,7 +54,7 @@ def add_plan(
     dealt = deal(in_stretches, jobs)
     limits = backend.job_limits(run, len(dealt)) if isinstance(backend, Metered) else JobLimits(traits.seconds_at_most)
     facts = {
-        **{name: spec[name] for name in ("language", "kind", "function", "script", "objects", "results_file")},
+        **job_file.facts_of(spec),
         "run": run.id, "seed": record.seed, "workers": workers, "cores": cores, "jobs": len(dealt),
         "on_error": options.on_error,
         "replication_timeout": options.replication_timeout or 0, "longest_block": limits.seconds / 20,

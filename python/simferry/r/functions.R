@@ -83,10 +83,13 @@ replay <- function(root) {
   attached <- search()
   old <- options()
   folder <- setwd(code)
+  here <- if (isNamespaceLoaded("here")) getNamespace("here")$.root_env
+  root_of_here <- here$root
   variables <- Sys.getenv()
   Sys.setenv(SIMFERRY_INPUT = file.path(root, "input"))
   on.exit({
     setwd(folder)
+    if (!is.null(here)) here$root <- root_of_here
     Sys.unsetenv(setdiff(names(Sys.getenv()), names(variables)))
     do.call(Sys.setenv, as.list(variables))
     options(old)

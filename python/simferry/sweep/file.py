@@ -37,7 +37,8 @@ from ..system.files import is_address
 from . import design as designs
 from . import sampling
 from .inputs import MODES
-from .options import BACKENDS, Fault, Options, OptionSpec, RunOptions, SimulationOptions, fields_of, offered, read
+from .option_values import OptionSpec
+from .options import BACKENDS, Fault, Options, RunOptions, SimulationOptions, fields_of, offered, read
 from .parameters import TYPES
 from .sweep import Sweep
 

@@ -1,5 +1,6 @@
 """Folders that a whole script expects to find where it is started, as results in setwd("results")."""
 
+import os
 import re
 from pathlib import Path
 
@@ -7,6 +8,7 @@ _QUOTED = re.compile(r"""["']([^"'\n]+)["']""")
 _ENTERS = re.compile(
     r"""\b(?:setwd|chdir)\s*\(\s*(?:dir\s*=\s*|path\s*=\s*)?["']([^"'\n]+)["']|^\s*cd\s+([\w./-]+)""", re.MULTILINE
 )
+_LISTED = re.compile(r"""["'][^"'\n]{1,200}["'](?:\s*,\s*["'][^"'\n]{1,200}["'])*""")
 _MAKES = re.compile(r"^[^#\n]*\b(?:mkdir|makedirs|dir\.create|dir_create)\b[^\n]*", re.MULTILINE)
 _WORDS = re.compile(r"[\w./-]+")
 
@@ -41,6 +43,26 @@ def named_folders(text: bytes, beside: Path, language: str, ignored: set[str]) -
                 break
             if name in map(_relative, entered) or _is_folder(beside / folder):
                 found.add(folder)
+    return sorted(found)
+
+
+def named_above(text: bytes, folder: Path, root: Path, ignored: set[str]) -> list[Path]:
+    """Folders of a project that strings in a script lead to, as "../results/a.csv" or here("results", "a.csv"), parents first.
+
+    folder: the script's. root: the project's. They come along empty: git often ignores what is in them.
+    """
+    found: set[Path] = set()
+    for listed in _LISTED.finditer(text[:1_000_000].decode(errors="replace")):
+        parts = _QUOTED.findall(listed[0])
+        for count in range(1, len(parts) + 1):
+            for base in (folder, root):
+                path = Path(os.path.normpath(base / "/".join(parts[:count])))
+                inside = [one for one in (path, *path.parents) if one.is_relative_to(root) and one != root]
+                names = {part for one in inside[:1] for part in one.relative_to(root).parts}
+                if not ignored & names:
+                    found |= {
+                        one for one in inside if _is_folder(one) and one != folder and not folder.is_relative_to(one)
+                    }
     return sorted(found)
 
 

@@ -62,7 +62,7 @@ def news_of(block: blocks.Block) -> list[Own]:
     """The own code that a block's replications loaded and that differs from the run's record, or is not in it."""
     lines = [line.split("\t") for line in block.facts.get("own_code", "").splitlines()]
     return [
-        Own(line[1], line[2], line[0]) if len(line) == 3 else Own("(unreadable in a block)", "", "?") for line in lines
+        Own(line[1], line[2], line[0]) if len(line) == 3 else Own("(unreadable in a block)", "?", "?") for line in lines
     ]
 
 
@@ -72,8 +72,17 @@ def known_to(record: RunRecord) -> str:
 
 
 def of_hash(own: Iterable[Own]) -> list[tuple[str, str]]:
-    """What enters a code hash: names and hashes, but no folders."""
-    return sorted((os.path.basename(one.name), one.hash) for one in own)
+    """What enters a code hash: names and hashes, but no folders other than those of a project."""
+    return sorted((os.path.basename(one.name) if one.path else one.name, one.hash) for one in own)
+
+
+def in_snapshot(one: Own, record: RunRecord, code: Path) -> bool:
+    """Whether a run's snapshot, its folder `code`, has a file of its project as another run's replications have loaded it.
+
+    one: without a path; its name is relative to the script's folder.
+    """
+    path = os.path.normpath(code / record.simulation.get("folder", "") / one.name)
+    return Path(path).is_relative_to(code) and hash_of(path) == one.hash
 
 
 def hash_now(one: Own) -> str:
@@ -82,10 +91,10 @@ def hash_now(one: Own) -> str:
         return hash_of(one.path)
     if Path(one.path, "DESCRIPTION").exists():
         return package_hash(Path(one.path))
-    return hash_of(_located(one.name) or one.path)
+    return hash_of(imported_from(one.name) or one.path)
 
 
-def _located(name: str) -> str:
+def imported_from(name: str) -> str:
     """The file from which a worker would import a module. Unlike this process, a worker has no script's folder on its path."""
     asked = [os.path.abspath(p) for p in os.environ.get("PYTHONPATH", "").split(os.pathsep) if p]
     started_in = {"", os.getcwd(), os.path.dirname(os.path.abspath(sys.argv[0]))}
@@ -136,7 +145,8 @@ def changes(run: RunFolder) -> tuple[list[str], dict[str, str]]:
     record = run.record
     if record.image or record.own_code is None:
         return [], {}
-    began = [Own(one["name"], one["path"], one["hash"]) for one in record.own_code]
+    # what has no path is in the snapshot
+    began = [Own(one["name"], one["path"], one["hash"]) for one in record.own_code if one["path"]]
     last = {one.name: one for one in began}
     news = _news(run)
     last |= {one.name: one for one in news}
@@ -179,7 +189,7 @@ def script_changed(run: RunFolder) -> bool:
 def changed_meanwhile(run: RunFolder) -> str:
     """A warning that names own code which changed while the run was computed; empty where none did, or the user allowed it."""
     found: dict[str, set[str]] = {}
-    for one in [*(Own(**one) for one in run.record.own_code or ()), *_news(run)]:
+    for one in [*(Own(**one) for one in run.record.own_code or () if one["path"]), *_news(run)]:
         found.setdefault(one.name, set()).add(one.hash)
     agreed = {name for plan in run.plans() for name in plan.changed_code}
     mixed = sorted(name for name, hashes in found.items() if len(hashes) > 1 and name not in agreed)
@@ -195,7 +205,7 @@ def _news(run: RunFolder) -> list[Own]:
     with contextlib.suppress(SimferryError, blocks.DamagedBlock):  # other parts of simferry report these
         for _, content in run.read_blocks(last.values()):
             with contextlib.suppress(blocks.DamagedBlock):
-                found += news_of(blocks.decode(content))
+                found += [one for one in news_of(blocks.decode(content)) if one.path]
     return found
 
 

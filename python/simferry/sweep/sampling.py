@@ -10,7 +10,8 @@ import numpy as np
 from ..errors import DesignError, UsageError
 from ..hints import Extra
 from .design import Design, merged
-from .options import MOST, Options, OptionSpec, check
+from .option_values import OptionSpec
+from .options import MOST, Options, check
 
 
 @dataclass(frozen=True)

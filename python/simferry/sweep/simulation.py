@@ -12,12 +12,15 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import SimulationError, nearest
-from ..hints import Shell
+from ..hints import Option, Shell, Text
 from ..jobs.launch import WORKER_FILES, write_code
-from ..worker.own import Own, is_own
+from ..worker.own import CODE, Own, is_own
 from . import own_code
 from .inputs import as_inputs, below
-from .named_folders import named_folders
+from .named_folders import named_above, named_folders
+from .own_package import Package, package_of
+from .project import LARGE, Project
+from .surroundings import Surroundings
 from .template import results_name
 from .variables import variables
 
@@ -53,7 +56,9 @@ class Simulation:
     function: the function of the script to call once per replication.
     args: a template such as "{n} {effect}"; it makes the target a whole script (or a command), run once per
         replication. {replication}, {seed} and {condition} may be used as well.
-    include: files and folders to copy along with the script, by paths relative to it.
+    include: files and folders to copy along with the script, by paths relative to it; ../R is there as ../R, and beside the script.
+    project: copy the files of the project that the script is in, see project.py. Of these only code that is loaded enters the hash.
+    large_project: agree to more than 100 MB of them.
     constants: objects given to a Python function in every replication, sent once.
     env: environment variables of each replication, by name: texts with the placeholders of `args`, or numbers.
     results_file: what a script writes in its output folder to be read as rows: CSV and other delimited text, JSON, .rds, .RData, or
@@ -71,6 +76,8 @@ class Simulation:
     results_file: str = ""
     inputs: Mapping[str, Any] = field(default_factory=dict)
     env: Mapping[str, Any] = field(default_factory=dict)
+    project: bool = False
+    large_project: bool = False
 
     language: str = field(init=False)
     kind: str = field(init=False)
@@ -95,6 +102,7 @@ class Simulation:
             if self.args is not None:
                 raise SimulationError("a function takes no args: its arguments are the design's columns")
             self._check_results_file()
+            self._place()
             return
         path = Path(str(self.target)).expanduser()
         if path.is_dir():
@@ -136,9 +144,34 @@ class Simulation:
                 "constants are given to Python functions only", "In R, use the R package's sim_run()."
             )
         self._check_results_file()
+        self._place()
+
+    def _place(self, package: Package | None = None) -> None:
+        """Decide what comes along. package: that the script is a module of; None: of which the script shows that it is."""
+        self.package = package
+        if package is None and self.language == "python" and self.path is not None:
+            self.package = package_of(self.path)
+        above = [path for entry in self.include if self.is_above(path := self.included(entry), entry)]
+        self.around = Surroundings(
+            self.folder, self.project, self.package, above, {*WORKER_FILES[self.language], self.objects}
+        )
+
+    def is_above(self, path: Path, entry: str | Path) -> bool:
+        """Whether an included path was given as one above the script's folder, as in ../R."""
+        return ".." in Path(entry).parts and not Path(entry).is_absolute() and not path.is_relative_to(self.folder)
+
+    def take_package(self, package: Package) -> None:
+        """Send the package that the script is a module of along."""
+        self._place(package)
+
+    @property
+    def too_large(self) -> Project | None:
+        """A project or package of a size that the user has to agree to, and has not."""
+        return None if self.large_project else next((one for one in self.around.along if one.size > LARGE), None)
 
     def renew_inputs(self) -> None:
         """Look at the inputs again: their files may have changed since. Raises UsageError where one is not there any more."""
+        self._place()
         self.inputs = as_inputs({name: one.given for name, one in self.inputs.items()})
 
     @property
@@ -169,6 +202,25 @@ class Simulation:
 
     def files(self) -> dict[str, Path | bytes]:
         """The code's snapshot: the files of the run's code folder by name, each as its content or the path to copy it from."""
+        out = self._beside_script()
+        if large := self.too_large:
+            raise SimulationError(
+                f"project: {large.shown()}; the largest is {large.largest}. Each run keeps a copy of them",
+                Text("List what is not needed in .gitignore, or agree: ", Option("large_project", True)),
+            )
+        if place := self.around.place:
+            out = {name if name == self.objects else f"{place}/{name}": one for name, one in out.items()}
+            for path in self.around.above:
+                for file, _ in _files_in(path, path.parent):
+                    out.setdefault(self.around.name_of(file), file)
+            for name, file in self.around.files().items():
+                out.setdefault(name, file)
+            out.setdefault(f"{self.around.name_of(self.around.root)}/.here", b"")  # where here::here() looks for it
+        self._check_names(out)
+        return out
+
+    def _beside_script(self) -> dict[str, Path | bytes]:
+        """The script and what is included, by names relative to the script's folder."""
         out: dict[str, Path | bytes] = {}
         if isinstance(self.target, RFunction):
             out["objects.rds"] = self.target.file
@@ -179,14 +231,14 @@ class Simulation:
         for entry in self.include:
             path = self.included(entry)
             base = self.folder if path.is_relative_to(self.folder) else path.parent
-            for file in sorted(p for p in below(path) if p.is_file()) if path.is_dir() else [path]:
-                name = file.relative_to(base).as_posix()
-                if IGNORED & set(file.relative_to(path).parts):
-                    continue
+            for file, name in _files_in(path, base):
                 other = out.get(name, file)
                 if isinstance(other, bytes) or not file.samefile(other):
                     raise SimulationError(f"include: {file} would overwrite another {name}", "Rename one of the two.")
                 out[name] = file
+        return out
+
+    def _check_names(self, out: Mapping[str, Path | bytes]) -> None:
         empty = self.empty_folders()
         for name in empty:
             if name in out:
@@ -199,10 +251,13 @@ class Simulation:
                     f"{name} is the name of a {'folder' if folder else 'file'} that simferry puts beside the script",
                     "Rename yours.",
                 )
-        return out
 
     def empty_folders(self) -> list[str]:
         """Included folders that are empty, and their parents, as the snapshot names them."""
+        names = self._empty_beside_script()
+        return sorted({f"{self.around.place}/{name}" for name in names} if self.around.place else names)
+
+    def _empty_beside_script(self) -> list[str]:
         out = set()
         for entry in self.include:
             path = self.included(entry)
@@ -249,11 +304,14 @@ class Simulation:
             from .fingerprint import fingerprint
 
             add(fingerprint((self.target, dict(self.constants))))
-        for name, content in sorted(self.files().items()):
+        self.files()  # raises where it can't be
+        for name, content in sorted(self._beside_script().items()):
             if not self.is_object or name != self.objects:
                 add(name, content if isinstance(content, bytes) else content.read_bytes())
-        if empty := self.empty_folders():
+        if empty := self._empty_beside_script():
             add("folders", *empty)
+        for name, path in self._code_of_command().items():
+            add(name, path.read_bytes())
         if self.kind == "command":
             add(self.script)
         for name, one in sorted(self.inputs.items()):
@@ -264,24 +322,34 @@ class Simulation:
             add("own", name, hash_)
         return digest.hexdigest()
 
+    def _code_of_command(self) -> dict[str, Path]:
+        """The code of a command's project, by names relative to the command. Which of it is loaded nobody can say."""
+        if self.kind != "command":
+            return {}
+        paths = [path for one in self.around.along for path in one.files.values() if path.suffix.lower() in CODE]
+        return {os.path.relpath(path, self.folder): path for path in sorted(paths)}
+
     def code(self) -> list[dict[str, str]]:
         """Name and path of what the hash covers: the script or function, included files, and own code elsewhere."""
-        files = {name: str(content) for name, content in self.files().items() if isinstance(content, Path)}
+        beside = {**self._beside_script(), **self._code_of_command()}
+        files = {name: str(content) for name, content in beside.items() if isinstance(content, Path)}
         if self.is_object or (self.kind == "command" and self.path is None):
             files = {self.function if self.is_object else self.script: "", **files}
             files.pop(self.objects, None)
         return [{"name": name, "path": path} for name, path in files.items()] + [
-            {"name": one.name, "path": one.path} for one in self.own_code
+            {"name": one.name, "path": one.path or os.path.normpath(self.folder / one.name)} for one in self.own_code
         ]
 
     def spec(self) -> dict[str, Any]:
         """The simulation as in run.json: enough to resume from the snapshot, without the original."""
+        inside = f"{self.around.place}/" if self.around.place and self.path is not None else ""
         return {
-            "language": self.language, "kind": self.kind, "function": self.function, "script": self.script,
+            "language": self.language, "kind": self.kind, "function": self.function, "script": f"{inside}{self.script}",
             "args": self.args, "results_file": self.results_file, "objects": self.objects,
             "path": str(self.path or ""),
             "private_mount": self.needs_private_mount(),
             **({"env": dict(self.env)} if self.env else {}),
+            **self.around.spec(self.language == "python"),
         }  # fmt: skip
 
     def text(self) -> bytes:
@@ -291,15 +359,27 @@ class Simulation:
     def write_code(self, folder: Path) -> None:
         """Write the snapshot and the worker into a folder. Raises OSError if that fails."""
         files, folders = self.files(), self.empty_folders()
-        if self.kind != "function" and self.path is not None:
-            # not part of the code's hash: they follow from the script
-            named = named_folders(self.text(), self.folder, self.language, IGNORED)
+        if self.path is not None:  # not part of the code's hash: they follow from the script
+            place, named = self.around.place, list[str]()
+            if self.kind != "function":
+                named = named_folders(self.text(), self.folder, self.language, IGNORED)
+                named = [f"{place}/{name}" for name in named] if place else named
+            if place:
+                above = named_above(self.text(), self.folder, self.around.root, IGNORED)
+                named += [self.around.name_of(path) for path in above]
             folders += [name for name in named if name not in files and name not in folders]
         write_code(self.language, files, folders, folder)
 
     def needs_private_mount(self) -> bool:
         """Whether the script names the absolute output folder of containers."""
         return self.kind != "function" and self.path is not None and b"/opt/ml/processing" in self.path.read_bytes()
+
+
+def _files_in(path: Path, base: Path) -> Iterable[tuple[Path, str]]:
+    """An included file, or those in an included folder, with their names relative to `base`."""
+    for file in sorted(p for p in below(path) if p.is_file()) if path.is_dir() else [path]:
+        if not IGNORED & set(file.relative_to(path).parts):
+            yield file, file.relative_to(base).as_posix()
 
 
 def _pickled(function: Callable[..., Any], constants: dict[str, Any]) -> bytes:

@@ -19,7 +19,17 @@ from .replications import as_options, counted
 from .simulation import Simulation
 from .write import write_sweep
 
-_OF_SIMULATION = ("function", "args", "include", "constants", "results_file", "inputs", "env")
+_OF_SIMULATION = (
+    "function",
+    "args",
+    "include",
+    "constants",
+    "results_file",
+    "inputs",
+    "env",
+    "project",
+    "large_project",
+)
 _OF_RUN = tuple(fields_of(RunOptions))
 
 
@@ -27,7 +37,8 @@ _OF_RUN = tuple(fields_of(RunOptions))
 class Sweep:
     """A sweep, for `run` and `plan`: sf.run(sweep). It is immutable, see `replace`. Two are equal if all their parts are.
 
-    simulation, design, backend: as for `run`. function, args, include, constants, results_file, inputs, env: as for `Simulation`.
+    simulation, design, backend: as for `run`. function, args, include, constants, results_file, inputs, env, project,
+        large_project: as for `Simulation`.
     options: further arguments of `run`: replications, seed, common, store, cores, on_error, ..., and options of the backend.
 
     Attributes: simulation, a Simulation; design, a Design; options, the RunOptions; backend, the options of the backend, of
@@ -53,11 +64,20 @@ class Sweep:
         results_file: str = "",
         inputs: Mapping[str, Any] | None = None,
         env: Mapping[str, Any] | None = None,
+        project: bool = False,
+        large_project: bool = False,
         backend: str = "local",
         **options: Any,
     ) -> None:
         kind = backend_kind("local" if backend is None else backend)
-        call = {"function": function, "args": args, "include": include, "results_file": results_file, "env": env}
+        call: dict[str, Any] = {
+            "function": function,
+            "args": args,
+            "include": include,
+            "results_file": results_file,
+            "env": env,
+        }
+        call |= {"project": project, "large_project": large_project}
         called, faults = read(SimulationOptions, call)
         options = as_options(options)
         ours, wrong = read(RunOptions, {name: options[name] for name in options if name in _OF_RUN})
@@ -75,7 +95,7 @@ class Sweep:
             include = (called.include,) if isinstance(called.include, (str, Path)) else called.include
             simulation = Simulation(
                 simulation, called.function, called.args, include, dict(constants or {}), called.results_file,
-                dict(inputs or {}), called.env or {},
+                dict(inputs or {}), called.env or {}, called.project, called.large_project,
             )  # fmt: skip
         if isinstance(design, Mapping) and (note := note_of_columns(design, "sf.grid(**d)", "sf.table(d)")):
             warnings.warn(Note(note), stacklevel=2)
@@ -156,6 +176,7 @@ class Sweep:
             "inputs": inputs,
             "env": dict(one.env),
         }
+        out |= {name: True for name in ("project", "large_project") if getattr(one, name)}
         if one.is_object:
             del out["function"]
         without = {"function": "simulate", "results_file": ""}  # args="" is a whole script without arguments
@@ -180,7 +201,7 @@ class Sweep:
         one, call, given = self.simulation, self._call(), self._given()
         call["simulation"] = one.path or one.target
         call["constants"] = fingerprint(dict(one.constants))  # they may be arrays, whose == is one as well
-        call["include"] = sorted(str(one.included(entry)) for entry in one.include)
+        call["include"] = [*sorted(str(one.included(entry)) for entry in one.include), one.around.place]
         call["inputs"] = {
             name: (_whole(i.source), i.mode, i.sharded) for name, i in one.inputs.items()
         }  # fmt: skip
@@ -207,7 +228,8 @@ def as_sweep(simulation: Any, design: Any = None, **arguments: Any) -> Sweep:
 
 def _not_default(arguments: Mapping[str, Any]) -> dict[str, Any]:
     """Those of the arguments of `run` that a user has given."""
-    without = {"function": "simulate", "backend": "local", "results_file": "", **asdict(RunOptions())}
+    ours = {"function": "simulate", "backend": "local", "results_file": "", "project": False, "large_project": False}
+    without = {**ours, **asdict(RunOptions())}
     return {
         name: value
         for name, value in arguments.items()

@@ -40,6 +40,7 @@ def write_sweep(simulation: Simulation, design: Design, options: RunOptions, bac
         kind: target, "function": simulation.function, "args": simulation.args,
         "include": [_included(simulation, entry) for entry in simulation.include],
         "results_file": simulation.results_file or None, "env": dict(simulation.env) or None,
+        "project": simulation.project or None, "large_project": simulation.large_project or None,
     }  # fmt: skip
     if simulation.kind != "function" or simulation.function == "simulate":
         del called["function"]
@@ -102,8 +103,11 @@ def _holds(file: Path, design: Design) -> bool:
 
 
 def _included(simulation: Simulation, entry: str | Path) -> str:
-    """The path relative to the script's folder if it is inside, else absolute: the sweep file may be read from elsewhere."""
+    """The path relative to the script's folder if it is inside, or was given so, else absolute: the sweep file may be read from
+    elsewhere."""
     path, folder = simulation.included(entry), simulation.folder
+    if simulation.path is not None and simulation.is_above(path, entry):
+        return Path(os.path.relpath(path, folder)).as_posix()
     stays = simulation.path is not None and path.is_relative_to(folder)  # a program on the PATH has no folder
     return path.relative_to(folder).as_posix() if stays else str(path)
 

@@ -1,4 +1,4 @@
-"""The git commit of a folder, and whether the files there are as in it."""
+"""What git knows of a folder: the commit, whether the files there are as in it, and which files it does not ignore."""
 
 import os
 import subprocess
@@ -6,8 +6,11 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from ..errors import SimulationError
+
 AT_ONCE = 500  # files that git is asked about in one command
 SECONDS = 5  # that git may take; a run starts without an answer, too
+LISTING_SECONDS = 120  # where a run needs the answer
 # git writes nothing, asks nothing, and starts no program that the repository names
 _SAFELY = ("--no-optional-locks", "-c", "core.fsmonitor=false", "-c", "core.hooksPath=/dev/null")
 _GIT = ("git", "--literal-pathspecs", *_SAFELY)
@@ -43,3 +46,36 @@ def _said(folder: Path, *arguments: str) -> str | None:
     except (OSError, subprocess.SubprocessError, ValueError):
         return None
     return done.stdout
+
+
+def files_known(folder: Path) -> list[str] | None:
+    """The names, relative to the folder, of the files that git does not ignore there: those in the commit, and new ones. A repository
+    in this one is one name. None where no repository is, or where the folder itself is ignored.
+
+    Raises SimulationError where there is a repository, and git can't be asked.
+    """
+    if not any((around / ".git").exists() for around in (folder, *folder.parents)):
+        return None
+    try:
+        if _run(folder, "check-ignore", "--quiet", ".").returncode == 0 and not (folder / ".git").exists():
+            return None
+        done = _run(folder, "ls-files", "-z", "--cached", "--others", "--exclude-standard")
+        said = done.stderr.decode(errors="replace").strip() if done.returncode else ""
+    except FileNotFoundError:
+        done, said = None, "git is not installed"
+    except (OSError, subprocess.SubprocessError) as error:
+        done, said = None, str(error)
+    if done is None or done.returncode:
+        raise SimulationError(
+            f"project: git can't tell which files of {folder} it ignores: {said.splitlines()[0] if said else 'it gives no reason'}",
+            "Run  git status  there, and mend what it says.",
+        )
+    return sorted({os.fsdecode(name) for name in done.stdout.split(b"\0") if name})
+
+
+def _run(folder: Path, *arguments: str) -> "subprocess.CompletedProcess[bytes]":
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
+    return subprocess.run(
+        ["git", *_SAFELY, "-C", str(folder), *arguments], env={**environment, "GIT_TERMINAL_PROMPT": "0"},
+        stdin=subprocess.DEVNULL, capture_output=True, timeout=LISTING_SECONDS, check=False,
+    )  # fmt: skip

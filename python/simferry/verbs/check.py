@@ -15,13 +15,15 @@ from typing import Any, Protocol
 import numpy as np
 
 from ..errors import Note, SimulationError, nearest
-from ..hints import Command, InR, Option, Parameter, Shell, Text, Variable, Words
+from ..hints import Command, InR, Option, Parameter, Shell, Text, Words
 from ..images.infer import pip_name
 from ..jobs import job_file
 from ..jobs.launch import COMMANDS
 from ..sweep import own_code
 from ..sweep.design import Design
 from ..sweep.inputs import show_inputs
+from ..sweep.own_package import Package, holding
+from ..sweep.project import project_folder
 from ..sweep.simulation import RFunction, Simulation, sent_along
 from ..sweep.template import constant_variables, rendered_arguments, rendered_variables, results_patterns
 from ..system import untrusted
@@ -57,6 +59,11 @@ def check(simulation: Simulation, design: Design, foreground: Worker) -> None:
         rendered_arguments(simulation.spec(), design)
         results_patterns(simulation.spec(), design)
     rendered_variables(simulation.spec(), design)
+    for one in simulation.around.along:
+        if one.outside:
+            names = ", ".join(one.outside[:5])
+            follows = f"{Option('include', [one.outside[0]])}  follows it"
+            warnings.warn(Note(f"links out of {one.folder} are left out: {names}. {follows}"), stacklevel=4)
     target = simulation.target
     if callable(target):
         _check_callable(simulation, design, foreground)
@@ -103,20 +110,18 @@ def _check_code(simulation: Simulation, design: Design, foreground: Worker) -> N
     with scrap_folder("simferry-check-") as folder:
         answer, printed = _ask_worker(simulation, folder, foreground)
     facts = answer.facts
+    if package := _package_needed(simulation, answer, foreground):
+        simulation.take_package(package)
+        return _check_code(simulation, design, foreground)
     if facts["problem"] == "packages":
-        names = facts["detail"].split("\n")
-        if simulation.language == "python" and (around := _holding_package(simulation.folder, names)):
-            raise SimulationError(
-                f"{simulation.target} imports {around.name}, the package that it is in, which is not on Python's path",
-                Variable("PYTHONPATH", str(around.parent)),
-            )
-        _raise_missing(simulation, names, foreground)
+        _raise_missing(simulation, facts["detail"].split("\n"), foreground)
     if possible := facts.get("possible", ""):
         _note_missing(simulation, possible.split("\n"), foreground)
     defined = answer.table("functions").columns["name"].strings()
     _raise_problem(simulation, facts["problem"], facts["detail"], [n for n in defined if n], printed)
     simulation.environment = _environment(answer)
     simulation.own_code = own_code.from_block(answer)
+    _note_shadowing(simulation)
     if held := facts.get("open"):
         warnings.warn(
             f"{simulation.script} opens {held} when it is loaded, so all replications share the open file. "
@@ -151,7 +156,7 @@ def _ask_worker(simulation: Simulation, root: Path, foreground: Worker) -> tuple
     """The worker's answer, and what the worker printed."""
     code = root / "input" / "code"
     simulation.write_code(code)
-    job = {name: simulation.spec()[name] for name in ("kind", "language", "function", "script", "objects")}
+    job = job_file.facts_of(simulation.spec()) | {"results_file": ""}
     (root / "input" / "plan").mkdir()
     (root / "input" / "plan" / "job").write_bytes(job_file.encode(job, constants=constant_variables(simulation.spec())))
     show_inputs(simulation.inputs, root, copied=foreground.contract)
@@ -172,21 +177,21 @@ def _ask_worker(simulation: Simulation, root: Path, foreground: Worker) -> tuple
 def _raise_problem(simulation: Simulation, problem: str, detail: str, functions: list[str], printed: str) -> None:
     if problem == "syntax":
         # R: script.R:3:10: unexpected ')', then the lines up to there, the last under a caret
-        message, *lines = _tidy(detail).removeprefix(f"{simulation.script}:").splitlines()
+        message, *lines = _tidy(detail).removeprefix(f"{simulation.spec()['script']}:").splitlines()
         position, _, message = message.strip().rpartition(": ") if simulation.language == "r" else ("", "", message)
         where = f"line {position.split(':')[0]}: " if position else ""
         shown = [line for line in lines if line.strip(" ^")]
         raise SimulationError(f"{simulation.target} can't be parsed: {where}{message}", shown[-1] if shown else "")
+    if problem == "load" and re.search(
+        r"circular|partially init|has no attribute|cannot import|is not a package", detail
+    ):
+        _refuse_shadowing(simulation)
     if problem == "load" and all(one.is_local for one in simulation.inputs.values()):
         found = re.search(r"'([^'\n]+)': No such file|No such file or directory: '([^'\n]+)'", f"{detail}\n{printed}")
         hint: Words = ""
         if found:
             absent = found[1] or found[2]
-            hint = (
-                _bring(absent)
-                if (simulation.folder / absent).exists()
-                else f"There is no {absent} in {simulation.folder}."
-            )
+            hint = _where_it_is(simulation, absent)
         raise SimulationError(f"{simulation.target} fails when it is loaded: {_tidy(detail)}", hint)
     if problem == "function":
         near = nearest(detail, functions)
@@ -207,6 +212,13 @@ def _raise_missing(simulation: Simulation, names: list[str], foreground: Worker)
     if beside and simulation.language == "python":
         module = beside[0] if (simulation.folder / beside[0]).is_dir() else f"{beside[0]}.py"
         raise SimulationError(f"{simulation.target} imports {beside[0]}, which is not installed", _bring(module))
+    if simulation.language == "python" and (around := project_folder(simulation.folder)) and not simulation.project:
+        for name in names:
+            if any((one / f"{name}.py").exists() or (one / name).is_dir() for one in (around, around / "src")):
+                raise SimulationError(
+                    f"{simulation.target} imports {name} of its project {around}, which did not come along",
+                    Option("project", True) + "  brings the project's files along.",
+                )
     listed = ", ".join(names)
     if foreground.substitute:
         warnings.warn(
@@ -283,24 +295,58 @@ def _check_arguments(simulation: Simulation, arguments: list[tuple[str, bool]], 
             )
 
 
-def _refuse_shadowing(simulation: Simulation) -> None:
-    """Raises SimulationError if the script has the name of a module that Python needs."""
+def _shadowed(simulation: Simulation) -> str:
+    """In words, which module Python would not find because the script has its name; empty if there is none."""
     name = Path(simulation.script).stem
-    if simulation.language == "python" and name in sys.stdlib_module_names and name in sys.modules:
+    if simulation.language != "python" or simulation.is_object:
+        return ""
+    if name in sys.stdlib_module_names:
+        return f"Python's own module {name}"
+    # imported by the script: it would get itself
+    imports = re.search(
+        rf"^\s*(import|from)\s+{re.escape(name)}\b", simulation.text().decode(errors="replace"), re.MULTILINE
+    )
+    return f"the installed module {name}" if imports and own_code.imported_from(name) else ""
+
+
+def _refuse_shadowing(simulation: Simulation) -> None:
+    """Raises SimulationError if the script has the name of a module that something needs: it could not be loaded."""
+    if shadowed := _shadowed(simulation):
         raise SimulationError(
-            f"{simulation.target} has the name of Python's own module {name}, and is imported in its place",
+            f"{simulation.target} has the name of {shadowed}, and is imported in its place",
             "Give the script another name.",
         )
 
 
-def _holding_package(folder: Path, names: list[str]) -> Path | None:
-    """The folder of a package of one of these names that a script's folder belongs to."""
-    around = folder
-    while (around / "__init__.py").is_file():
-        if around.name in names:
-            return around
-        around = around.parent
-    return None
+def _note_shadowing(simulation: Simulation) -> None:
+    if (shadowed := _shadowed(simulation)) and Path(simulation.script).stem in sys.modules:
+        warnings.warn(
+            Note(
+                f"{simulation.target} has the name of {shadowed}: what imports that gets the script. Give the script another name"
+            ),
+            stacklevel=5,
+        )
+
+
+def _package_needed(simulation: Simulation, answer: blocks.Block, foreground: Worker) -> Package | None:
+    """The package that the script is in, if the image lacks it, or may lack it."""
+    if simulation.language != "python" or simulation.path is None or simulation.package is not None:
+        return None
+    names = set(answer.facts["detail"].split("\n")) if answer.facts["problem"] == "packages" else set()
+    if foreground.substitute:  # what is installed here may not be there
+        names |= {one.name.partition(".")[0] for one in own_code.from_block(answer)}
+    return holding(simulation.path, names)
+
+
+def _where_it_is(simulation: Simulation, absent: str) -> Words:
+    """A hint at a file that was not found."""
+    inside = absent.partition("/input/code/")[2] or absent
+    if (simulation.folder / inside).exists():
+        return _bring(inside)
+    around = project_folder(simulation.folder)
+    if around and (around / inside).exists() and not simulation.project:
+        return Text(f"{inside} is in the project {around}, whose files come along with ", Option("project", True))
+    return f"There is no {inside} in {simulation.folder}."
 
 
 def _tidy(text: str) -> str:
@@ -309,4 +355,9 @@ def _tidy(text: str) -> str:
 
 
 def _bring(file: str) -> Text:
+    if ".." in Path(file).parts:
+        return Text(
+            f"{file} is above the script's folder: include it with ", Option("include", [file]), ", or its project with ",
+            Option("project", True),
+        )  # fmt: skip
     return f"{file} is in the script's folder: include it with " + Option("include", [file])

@@ -38,6 +38,7 @@ class Forecast:
     cloud: time and cost (US dollars) by instance type; None for other backends.
     code: name and path of the files whose content decides whether earlier results are reused: the script, included files,
         your own modules and packages.
+    project: of each project or package whose files go along: folder, files (their number), bytes, and in words what goes along.
     """
 
     conditions: int
@@ -56,6 +57,7 @@ class Forecast:
     longest_replication: float | None = None
     cloud: CloudForecast | None = None
     code: list[dict[str, str]] = field(default_factory=list)
+    project: list[dict[str, Any]] = field(default_factory=list)
 
     def _repr_html_(self) -> str:
         each = None if self.seconds_per_replication is None else f"{self.seconds_per_replication:.3g} s on average"

@@ -2,6 +2,7 @@
 
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from ..results import collect
 from ..store import counts
 from ..store.places import store_at
 from ..sweep.replications import Column
+from ..sweep.simulation import Simulation
 from ..sweep.sweep import Sweep, as_sweep
 from . import reuse
 from .check import check
@@ -40,6 +42,8 @@ def plan(
     results_file: str = "",
     inputs: Mapping[str, Any] | None = None,
     env: Mapping[str, Any] | None = None,
+    project: bool = False,
+    large_project: bool = False,
     common: str | Iterable[str] = (),
     store: str | Path | None = None,
     backend: str = "local",
@@ -52,8 +56,8 @@ def plan(
 ) -> Forecast:
     """What `run` would do with the same arguments, without doing it.
 
-    simulation, design, replications, seed, function, args, include, constants, results_file, inputs, env, common, store, backend,
-    cores, backend_options: as for `run`.
+    simulation, design, replications, seed, function, args, include, constants, results_file, inputs, env, project,
+    large_project, common, store, backend, cores, backend_options: as for `run`.
 
     With `pilot`, a few replications of (up to 200 of) the conditions are run for at most 20 seconds to see how long they
     take. They are kept: a run with the same seed does not compute them again.
@@ -68,18 +72,27 @@ def plan(
     """
     sweep = as_sweep(
         simulation, design, replications=replications, seed=seed, function=function, args=args, include=include,
-        constants=constants, results_file=results_file, inputs=inputs, env=env, common=common, store=store, backend=backend,
+        constants=constants, results_file=results_file, inputs=inputs, env=env, project=project,
+        large_project=large_project, common=common, store=store, backend=backend,
         cores=cores, budget=budget, **backend_options,
     )  # fmt: skip
     where = backend_of(sweep.backend)
     if isinstance(where, Metered):
-        return plan_in_the_cloud(sweep, where, pilot, deadline, refresh_prices)
+        out = plan_in_the_cloud(sweep, where, pilot, deadline, refresh_prices)
+        return replace(out, project=_project(sweep.simulation))
     if deadline is not None or refresh_prices:
         raise UsageError(
             f"deadline, budget and prices are for the cloud, and the backend is {sweep.backend.table}",
             Option("backend", "sagemaker"),
         )
-    return _here(sweep, where, pilot)
+    return replace(_here(sweep, where, pilot), project=_project(sweep.simulation))
+
+
+def _project(simulation: Simulation) -> list[dict[str, Any]]:
+    return [
+        {"folder": str(one.folder), "files": len(one.files), "bytes": one.size, "shown": one.shown()}
+        for one in simulation.around.along
+    ]
 
 
 def _here(sweep: Sweep, where: Backend, pilot: bool) -> Forecast:

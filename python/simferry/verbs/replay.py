@@ -14,6 +14,7 @@ from ..backends.base import Foreground
 from ..backends.foreground import foreground_of
 from ..errors import Note, ReplicationError, RError, UsageError
 from ..jobs import streams, stretches
+from ..jobs.job_file import facts_of
 from ..jobs.launch import JOB, end_processes
 from ..jobs.plan import job_bytes, streams_of
 from ..r import functions as rpy
@@ -110,8 +111,8 @@ def replay(run: Any, condition: int, replication: int, in_process: bool = True) 
         for input_, record in run._folder.inputs.items():
             source = bring(input_, record, run._folder).resolve()
             (shutil.copytree if foreground.contract else os.symlink)(source, root / "input" / input_)
-        facts = {k: spec[k] for k in ("language", "kind", "function", "script", "objects", "results_file")}
-        facts |= {
+        facts = {
+            **facts_of(spec),
             "private_mount": "yes" if spec["private_mount"] else "",
             "cores": backend.traits.workers,
             "seed": run._folder.record.seed,

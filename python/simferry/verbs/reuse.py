@@ -24,6 +24,7 @@ from ..sweep.template import uses_condition
 from ..system.files import write_whole, writing
 from ..system.untrusted import Tree
 from ..worker import blocks
+from ..worker.own import Own
 
 
 def identity(record: RunRecord) -> str:
@@ -79,13 +80,21 @@ def _alike(record: RunRecord, store: Home, design: Design) -> Iterator[tuple[Run
 
 
 def _new_in(
-    earlier: RunFolder, record: RunRecord, ids: np.ndarray, taken: set[tuple[int, int]], now: own_code.Now
+    earlier: RunFolder,
+    record: RunRecord,
+    ids: np.ndarray,
+    taken: set[tuple[int, int]],
+    now: own_code.Now,
+    code: Path | None = None,
 ) -> Iterator[tuple[blocks.Block, set[tuple[int, int]]]]:
-    """The blocks of an earlier run, each with its replications that are to be taken over. Afterwards they are in `taken`."""
+    """The blocks of an earlier run, each with its replications that are to be taken over. Afterwards they are in `taken`.
+
+    code: the new run's snapshot; None: it is not there yet, and blocks that loaded more of a project than is in the hash are left out.
+    """
     wanted = [0, *each(record.replications, record.conditions).tolist()]  # by condition id
     others = {plan.number for plan in earlier.plans() if plan.changed_code}  # these used other code
     for name, block in read_blocks(earlier, set_aside=False):
-        if JobId(name).plan in others or (not record.image and any(map(now.differs, own_code.news_of(block)))):
+        if JobId(name).plan in others or _differs(own_code.news_of(block), record, now, code):
             continue
         status = block.table("replications").columns
         old = zip(*(status[c].values.tolist() for c in ("condition", "replication", "ok")), strict=True)
@@ -102,7 +111,7 @@ def _take_from(
     folders = earlier.bring_artifacts()
     with_artifacts = {int(p.name) for p in folders.iterdir() if p.name.isdecimal()} if folders.is_dir() else set()
     own = own_runs.is_own(earlier)
-    for block, new in _new_in(earlier, run.record, ids, taken, now):
+    for block, new in _new_in(earlier, run.record, ids, taken, now, run.code):
         with writing(run.path):
             for c, r in new:  # before the block, which marks them as done
                 if c in with_artifacts:
@@ -114,6 +123,14 @@ def _take_from(
             # plan 0000: computed before this run had one
             new_name = f"0000-0000-1-00.{number:06d}-r{len(new)}-f0"
             write_whole(run.blocks / new_name, blocks.encode(blocks.Block(block.facts, tables)))
+
+
+def _differs(used: list[Own], record: RunRecord, now: own_code.Now, code: Path | None) -> bool:
+    """Whether any code that replications have loaded, and that is not in the hash, is other than what a run would load."""
+    elsewhere = [] if record.image else [one for one in used if one.path]
+    inside = [one for one in used if not one.path]
+    same = not inside or (code is not None and all(own_code.in_snapshot(one, record, code) for one in inside))
+    return any(map(now.differs, elsewhere)) or not same
 
 
 def _only(table: blocks.Table, ids: np.ndarray, wanted: set[tuple[int, int]]) -> blocks.Table:

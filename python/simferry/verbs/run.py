@@ -31,6 +31,8 @@ def run(
     results_file: str = "",
     inputs: Mapping[str, Any] | None = None,
     env: Mapping[str, Any] | None = None,
+    project: bool = False,
+    large_project: bool = False,
     common: str | Iterable[str] = (),
     store: str | Path | None = None,
     backend: str = "local",
@@ -50,7 +52,7 @@ def run(
     """Run a simulation: `replications` times for each condition of a design.
 
     simulation: path of a script, a function, or a program (with `args`); or a `Sweep`, which has all but on_progress, on_start
-        and detach. function, args, include, constants, results_file, inputs and env: as for `Simulation`.
+        and detach. function, args, include, constants, results_file, inputs, env, project and large_project: as for `Simulation`.
     design: a Design (grid, zipped, table, random, latin_hypercube, sobol), or anything that `table` reads; None is one
         condition without parameters.
     replications: of each condition: one number, or one for each condition, in the order of the design; or `sf.column("reps")`, a
@@ -78,9 +80,9 @@ def run(
     """
     sweep = as_sweep(
         simulation, design, replications=replications, seed=seed, function=function, args=args, include=include,
-        constants=constants, results_file=results_file, inputs=inputs, env=env, common=common, store=store, backend=backend,
-        cores=cores, on_error=on_error, replication_timeout=replication_timeout, retries=retries,
-        keep_files=keep_files, fresh=fresh, name=name, note=note, **backend_options,
+        constants=constants, results_file=results_file, inputs=inputs, env=env, project=project,
+        large_project=large_project, common=common, store=store, backend=backend, cores=cores, on_error=on_error, retries=retries,
+        replication_timeout=replication_timeout, keep_files=keep_files, fresh=fresh, name=name, note=note, **backend_options,
     )  # fmt: skip
     folder = create(sweep)
     new = Run(folder)

@@ -2,6 +2,7 @@
 
 check <- function(root) {
   job <- read_job(root)
+  enter_code(job)
   facts <- c(problem = "", detail = "")
   arguments <- list(name = character(), has_default = logical())
   functions <- character()

@@ -19,6 +19,7 @@ from .values import describe
 
 def check(root: Path) -> None:
     job = Job(root)
+    job.enter_code()
     set_variables(job.shared_variables)
     facts = {"problem": "", "detail": ""}
     arguments: list[tuple[str, bool]] = []
@@ -27,12 +28,13 @@ def check(root: Path) -> None:
     try:
         if job.script and job.language == "python":
             source = (job.code / job.script).read_bytes()
-            tree = ast.parse(source, job.script)
+            tree = ast.parse(source, Path(job.script).name)
             facts["mentioned"] = ", ".join(sorted(imported(ast.walk(tree))))
-            needs = Needs(tree, job.function if job.kind == "function" else "", partial(tree_beside, job.code))
+            beside = partial(tree_beside, job.code / job.beside)
+            needs = Needs(tree, job.function if job.kind == "function" else "", beside)
             facts["possible"] = "\n".join(absent(needs.possible))
             is_function = job.kind == "function"
-            while_loaded = Needs(tree, "the top level", partial(tree_beside, job.code)) if is_function else needs
+            while_loaded = Needs(tree, "the top level", beside) if is_function else needs
             if absent(while_loaded.needed):
                 facts.update(problem="packages", detail="\n".join(absent(needs.needed)))
             elif is_function:
@@ -51,9 +53,15 @@ def check(root: Path) -> None:
                 if not facts["problem"] and b"sys.path" not in source and (missing := absent(needs.needed)):
                     facts.update(problem="packages", detail="\n".join(missing))
             # after it was loaded, which may have changed sys.path
-            found = own.with_hashes(own.reachable(job.root, [job.code / job.script]) | own.loaded(job.root))
+            inside: set[str] = set()
+            package = job.module.rpartition(".")[0]
+            reachable = own.reachable(job.root, [job.code / job.script], package=package, inside=inside)
+            found = own.with_hashes(reachable | own.loaded(job.root))
+            if job.loaded_from:
+                inside |= own.mentioned_files(job.code / job.script, inside, job.code / job.loaded_from)
+                found += own.in_snapshot(job, [*inside, *own.loaded_inside()])
     except SyntaxError as error:
-        facts.update(problem="syntax", detail=f"{job.script}, line {error.lineno}: {error.msg}")
+        facts.update(problem="syntax", detail=f"{Path(job.script).name}, line {error.lineno}: {error.msg}")
     except BaseException as error:
         name = (error.name or "").partition(".")[0] if isinstance(error, ModuleNotFoundError) else ""
         if name and absent({name}):

@@ -109,26 +109,53 @@ working_folder <- function(job, path, own = TRUE) {
   }
   tidy <- function(keep = NULL) {
     found <- written()
+    kept_as <- artifact_names(found, job$folder)
     # touched, or written to with what it held
     came_so <- vapply(found, function(name) name %in% c(included$copied, included$shared) &&
                         same_content(file.path(path, name), file.path(included$code, name)), NA)
     for (name in found) {
       from <- file.path(path, name)
-      if (!is.null(keep) && !came_so[[name]] && !move(from, file.path(keep, name)))
-        give_up(job, "disk: ", file.path(keep, name), " can't be written")
+      if (!is.null(keep) && !came_so[[name]] && !move(from, file.path(keep, kept_as[[name]])))
+        give_up(job, "disk: ", file.path(keep, kept_as[[name]]), " can't be written")
       unlink(from, recursive = TRUE, force = TRUE, expand = FALSE)
     }
     make()
-    found[!came_so]
+    unname(kept_as[found[!came_so]])
   }
   unlink(list.files(path, all.files = TRUE, full.names = TRUE, no.. = TRUE), recursive = TRUE, force = TRUE,
          expand = FALSE)
   make()
+  if (own) move_here(included$code, home)
   as_made <- function(name) {
     name %in% included$copied && same_files(name) || name %in% included$shared &&
       identical(Sys.readlink(file.path(path, name)), file.path(included$code, name))
   }
   list(path = path, as_made = as_made, tidy = tidy, written = written, changed = function() !identical(look(), state))
+}
+
+# here::here() keeps the folder that it found when it was loaded. Where that is in the snapshot, it is to be this
+# process's own.
+move_here <- function(code, home) if (isNamespaceLoaded("here")) tryCatch({
+  space <- getNamespace("here")
+  root <- normalizePath(space$here(), mustWork = FALSE)
+  if (startsWith(paste0(root, "/"), paste0(code, "/"))) space$do_refresh_here(home)
+}, error = function(e) NULL)
+
+# Names of artifacts: relative to the script's folder for what was written there, else to the project's folder. Where
+# both lead to one name, the file in the script's folder has its name relative to the project's, too.
+artifact_names <- function(written, folder) {
+  kept <- stats::setNames(written, written)
+  if (!nzchar(folder) || !length(written)) return(kept)
+  top <- paste0(sub("/.*$", "", folder), "/")
+  kept[] <- ifelse(startsWith(written, top), substring(written, nchar(top) + 1L), written)
+  beside <- startsWith(written, paste0(folder, "/"))
+  above <- paste0(kept[!beside], "/")
+  for (name in written[beside]) {
+    short <- substring(name, nchar(folder) + 2L)
+    begins <- paste0(short, "/")
+    if (!any(startsWith(begins, above) | startsWith(above, begins))) kept[[name]] <- short
+  }
+  kept
 }
 
 # Makes the folders, copies and links that are not there.

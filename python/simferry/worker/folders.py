@@ -64,7 +64,8 @@ def held_open(folder: Path) -> list[str]:
 class Included:
     """The included folders and files, by name. Small files are copied, large ones are shared."""
 
-    def __init__(self, code: Path, hidden: str = "", copies: bool = False) -> None:
+    def __init__(self, code: Path, hidden: str = "", copies: bool = False, beside: str = "") -> None:
+        self.code, self.beside = str(code.resolve()), beside  # beside: the script's folder
         empty = empty_folders(code)
         self.folders: list[str] = []
         sizes: list[tuple[int, str]] = []
@@ -101,7 +102,8 @@ class Folder:
         self.path, self.spare, self.shared = path, spare, included.shared
         self.folders, self.files = list(included.folders), dict(included.files)
         self.stamps: dict[str, Stamp] = {}
-        self.home = path.resolve()  # the current directory at the start of each replication
+        self.beside = included.beside
+        self.home = path.resolve() / self.beside  # the current directory at the start of each replication
         path.mkdir(parents=True, exist_ok=True)
         for entry in list(path.iterdir()):
             remove(entry)
@@ -154,16 +156,18 @@ class Folder:
         """Restore the initial state. keep: a folder to which new and changed files are moved. Returns their names."""
         found = []
         make_writable(self.path)
-        for name in list(self.written()):
+        written = list(self.written())
+        for name in written:
             path = self.path / name
             if self._is_unchanged(name):
                 remove(path)
                 continue
-            found.append(name)
+            kept_as = name_of(name, self.beside, written)
+            found.append(kept_as)
             if keep is None:
                 remove(path)
             else:
-                target = keep / name
+                target = keep / kept_as
                 target.parent.mkdir(parents=True, exist_ok=True)
                 if is_folder(path):
                     make_writable(path)
@@ -205,11 +209,27 @@ class Folder:
         self.make()
 
 
+def name_of(name: str, beside: str, written: list[str]) -> str:
+    """The name of an artifact: relative to the script's folder where it was written there, else relative to the project's folder.
+
+    Where both lead to one name, the file in the script's folder has its name relative to the project's, too.
+    """
+    top = beside.partition("/")[0]
+    if not top:
+        return name
+    whole = name.removeprefix(f"{top}/")
+    if not name.startswith(f"{beside}/"):
+        return whole
+    short = name[len(beside) + 1 :]
+    others = (f"{one.removeprefix(f'{top}/')}/" for one in written if not one.startswith(f"{beside}/"))
+    return whole if any(f"{short}/".startswith(one) or one.startswith(f"{short}/") for one in others) else short
+
+
 def enter(path: Path, spare: Path, included: Included) -> Folder:
     """Make and enter the working directory of a process that calls a function. Modules are then imported from there."""
     folder = Folder(path, spare, included)
-    before, folder.home = os.getcwd(), folder.path.resolve()
-    sys.path[:] = [str(folder.home) if entry == before else entry for entry in sys.path]
+    code, ours = included.code, str(folder.path.resolve())
+    sys.path[:] = [ours + entry[len(code) :] if f"{entry}/".startswith(f"{code}/") else entry for entry in sys.path]
     os.chdir(folder.home)
     return folder
 

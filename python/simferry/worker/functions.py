@@ -1,6 +1,7 @@
 """Simulations that are functions."""
 
 import contextlib
+import importlib
 import importlib.util
 import inspect
 import io
@@ -69,7 +70,9 @@ def unpickled(data: bytes) -> Any:
 
 def load_script(job: Job) -> types.ModuleType:
     """The script as a module, loaded from the working directory, so that paths relative to the script are in it."""
-    spec = importlib.util.spec_from_file_location(Path(job.script).stem, Path(job.script).resolve())
+    if job.module:
+        return importlib.import_module(job.module)
+    spec = importlib.util.spec_from_file_location(Path(job.script).stem, Path(Path(job.script).name).resolve())
     assert spec and spec.loader
     module = importlib.util.module_from_spec(spec)
     sys.modules[module.__name__] = module

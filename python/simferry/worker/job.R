@@ -31,6 +31,12 @@ with_lists <- function(parameters, forms) {
   parameters
 }
 
+# Works in the script's folder of the snapshot, where source("helpers.R") finds what came along.
+enter_code <- function(job) {
+  empty_folders(job$code)
+  setwd(file.path(job$code, job$folder))
+}
+
 # Texts of a condition, with its number, the number of the replication, and its seed in place of their marks.
 filled <- function(job, texts, row, r) {
   if (any(grepl("\ue002", texts, fixed = TRUE)))

@@ -5,12 +5,15 @@ import os
 import platform
 import sys
 from collections.abc import Iterable
+from importlib.abc import MetaPathFinder
+from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
 from typing import Any, NoReturn
 
 import numpy as np
 
 from . import blocks
+from .as_module import place_of_own
 from .folders import Included
 from .seeds import seed_of
 
@@ -18,6 +21,20 @@ from .seeds import seed_of
 MARKS = {"replication": "\ue001", "seed": "\ue002", "condition": "\ue003"}
 Stretch = tuple[int, int, int]  # row of the condition, first replication, count
 CONTRACT = Path("/opt/ml")
+
+
+class OwnPackage(MetaPathFinder):
+    """Finds the package of the script in the snapshot, before an editable install of it."""
+
+    def __init__(self, job: "Job") -> None:
+        self.name = job.module.partition(".")[0]
+        self.inside, self.folder = f"{job.root}/", f"/{job.import_from[0]}"
+
+    def find_spec(self, name: str, path: Any, target: Any = None) -> ModuleSpec | None:
+        if name != self.name:
+            return None
+        folders = [entry for entry in sys.path if entry.startswith(self.inside) and entry.endswith(self.folder)]
+        return PathFinder.find_spec(name, folders)
 
 
 class Job:
@@ -31,6 +48,12 @@ class Job:
         self.own_code = facts.get("own_code", "")
         self.language, self.kind, self.function = facts["language"], facts["kind"], facts["function"]
         self.script, self.objects, self.results_file = facts["script"], facts["objects"], facts["results_file"]
+        self.beside = facts.get("folder", "")  # the script's folder in the snapshot
+        self.module = facts.get("module", "")  # the script's name, where it is one of a package
+        self.import_from = facts.get("import_from", "").split("\n") if facts.get("import_from") else []
+        self.loaded_from = facts.get(
+            "loaded_from", ""
+        )  # the folder of a project, whose files are code where they are loaded
         self.workers, self.cores, self.jobs = int(facts["workers"]), int(facts["cores"]), int(facts["jobs"])
         self.seed = facts["seed"]  # the run's
         self.timeout_seconds = float(facts["replication_timeout"])
@@ -38,7 +61,7 @@ class Job:
         self.stop_on_error = facts["on_error"] == "stop"
         self.output, self.private_mount = facts["output"], bool(facts["private_mount"])
         self.keep_files = bool(facts["keep_files"])
-        self.included = Included(self.code, self.objects, copies=bool(facts["copies"]))
+        self.included = Included(self.code, self.objects, copies=bool(facts["copies"]), beside=self.beside)
         self.supervisor = os.getpid()
         stretches, conditions = block.table("stretches").columns, block.table("conditions").columns
         self.ids = conditions["condition"].values.tolist()
@@ -62,6 +85,17 @@ class Job:
             zip(*(map(str, shared[name].strings()) for name in ("name", "value")), strict=True)
         )
         self.parameters = {name: as_python(column) for name, column in block.table("parameters").columns.items()}
+
+    def enter_code(self) -> None:
+        """Work in the script's folder of the snapshot, and find modules there and in the folders of its project or package."""
+        code = str(self.code.resolve())
+        os.chdir(os.path.join(code, self.beside))
+        paths = [os.path.join(code, folder) for folder in self.import_from]
+        sys.path.insert(place_of_own(sys.path) if self.module else 0, os.getcwd())
+        if self.module:
+            sys.path.insert(0, paths.pop(0))
+            sys.meta_path.insert(0, OwnPackage(self))
+        sys.path += paths
 
     def seed_of(self, row: int, replication: int) -> int:
         """The seed of a replication, of 31 bits, for what takes no other."""

@@ -3,6 +3,8 @@
 # What it prints is shown. ROOT/replay is left behind, a block that tells how it ended, and ROOT/value.rds.
 replay <- function(root) {
   job <- read_job(root)
+  enter_code(job)
+  move_here("", getwd())   # of the R in which it was loaded
   row <- job$row[1L]
   r <- job$stretches$first[1L]
   state <- job$states[1L, ]
@@ -45,6 +47,7 @@ replay <- function(root) {
 
 run <- function(root) {
   job <- read_job(root)
+  enter_code(job)
   hosts <- hosts_of(job)
   job$hosts <- hosts$all
   if (length(job$hosts) > 1L) {
@@ -66,9 +69,7 @@ run <- function(root) {
 main <- function(arguments) {
   Sys.setenv(PYTHONHASHSEED = "0")   # of Python that a simulation starts
   root <- normalizePath(if (length(arguments) > 1L) arguments[2] else "/opt/ml/processing")
-  # so that source("helpers.R") finds what came along with the script
   setwd(file.path(root, "input", "code"))
-  empty_folders(".")
   switch(arguments[1], check = check(root), run = run(root), replay = replay(root),
          stop("worker.R check | run | replay ROOT"))
 }

@@ -24,6 +24,7 @@ from .values import Rows, cannot_be_kept, describe, rows_of, shown
 def replay(root: Path) -> None:
     """Run one replication in the foreground. Writes its outcome to ROOT/replay (a block) and its value to ROOT/value.pkl."""
     job = Job(root)
+    job.enter_code()
     row, replication, _ = job.stretches[0]
     job.scratch.mkdir(exist_ok=True)
     set_variables(job.shared_variables)
@@ -44,7 +45,7 @@ def replay(root: Path) -> None:
                 import cloudpickle
 
                 if job.script:
-                    cloudpickle.register_pickle_by_value(sys.modules[Path(job.script).stem])
+                    cloudpickle.register_pickle_by_value(sys.modules[job.module or Path(job.script).stem])
         else:
             runner = ScriptRunner(job, 0)
             runner(row, replication)
@@ -89,9 +90,8 @@ def form_of(value: object) -> str:
 def main(arguments: list[str]) -> NoReturn:
     verb = arguments[0]
     root = Path(arguments[1] if len(arguments) > 1 else "/opt/ml/processing").resolve()
-    # so that open("data.csv") and `import helpers` find the included files
+    # each verb enters the script's folder there: open("data.csv") and `import helpers` find the included files
     os.chdir(root / "input" / "code")
-    sys.path.insert(0, os.getcwd())
     sys.dont_write_bytecode = True
     if verb == "check":
         check(root)
@@ -100,6 +100,7 @@ def main(arguments: list[str]) -> NoReturn:
     else:
         (root / "scratch").mkdir(exist_ok=True)
         job = Job(root)
+        job.enter_code()
         set_variables(job.shared_variables)
         supervisor = Supervisor(job)
         try:

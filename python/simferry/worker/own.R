@@ -88,6 +88,7 @@ own_code <- function(job, packages = c(loadedNamespaces(), ls(reported_packages)
   before <- compiler::enableJIT(0L)   # compiling this takes 40 ms, and running it 1
   on.exit(compiler::enableJIT(before))
   files <- union(files, ls(sourced, all.names = TRUE))
+  inside <- project_code(job, files)
   # loading a package sources a file of its own
   for (known in c(normalizePath(job$root), normalizePath(c(.libPaths(), .Library), mustWork = FALSE)))
     files <- files[!startsWith(files, paste0(known, "/"))]
@@ -97,9 +98,32 @@ own_code <- function(job, packages = c(loadedNamespaces(), ls(reported_packages)
     else "changed while it was in use"
   }, "")
   packages <- own_packages(packages)
-  data.frame(name = c(files, names(packages)), path = c(files, packages),
-             hash = c(hash, vapply(packages, package_hash, "")), row.names = NULL, stringsAsFactors = FALSE)
+  data.frame(name = c(files, names(packages), names(inside)), path = c(files, packages, character(length(inside))),
+             hash = c(hash, vapply(packages, package_hash, ""), inside), row.names = NULL, stringsAsFactors = FALSE)
 }
+
+# Hashes of those of the files that came along with a project, by their names relative to the script's folder. files: in
+# the snapshot, or in the working directory of a process.
+project_code <- function(job, files) {
+  if (!nzchar(job$loaded_from)) return(character())
+  files <- normalizePath(files, mustWork = FALSE)
+  below <- function(folder) paste0(normalizePath(folder, mustWork = FALSE), "/")
+  names <- character()
+  for (folder in c(job$code, Sys.glob(file.path(job$root, "scratch", "*")), if (nzchar(job$output)) job$output)) {
+    inside <- files[startsWith(files, below(folder))]
+    names <- c(names, substring(inside, nchar(below(folder)) + 1L))
+  }
+  names <- unique(names[startsWith(names, paste0(job$loaded_from, "/")) & file.exists(file.path(job$code, names))])
+  from <- strsplit(job$folder, "/", fixed = TRUE)[[1L]]
+  relative <- vapply(strsplit(names, "/", fixed = TRUE), function(to) {
+    same <- sum(cumprod(to[seq_along(from)] == from & !is.na(to[seq_along(from)])))
+    paste(c(rep("..", length(from) - same), to[seq_along(to) > same]), collapse = "/")
+  }, "")
+  stats::setNames(file_hash(file.path(job$code, names)), relative)
+}
+
+# names of files that are code, by how they end
+code_endings <- "[.](r|py|pyx|c|cpp|cc|h|hpp|f|f90|f95|stan|jl|sh|jags|bug|m)$"
 
 # What the code of a job says that it sources and which packages it names, also where that is in a function.
 own_code_mentioned <- function(job, code) {
@@ -116,14 +140,21 @@ own_code_mentioned <- function(job, code) {
       if (f %in% c("source", "sys.source", "parse", "sourceCpp", "dyn.load"))
         for (given in Filter(is.character, as.list(x)[-1L]))
         if (length(given) == 1L) read(given)
+      if (nzchar(job$loaded_from)) {   # "stan/model.stan", here("R", "fit.R")
+        texts <- character()
+        for (part in as.list(x)[-1L]) if (!missing(part) && is.character(part)) texts <- c(texts, part)
+        for (text in grep(code_endings, c(texts, paste(texts, collapse = "/")), ignore.case = TRUE, value = TRUE))
+          for (folder in c(job$folder, job$loaded_from)) read(file.path(normalizePath(job$code), folder, text))
+      }
     }
     if (is.call(x) || is.expression(x) || is.pairlist(x)) for (part in as.list(x)) if (!missing(part)) walk(part)
   }
   read <- function(name) {
     path <- path.expand(name)
-    if (!grepl("^(/|[A-Za-z]:)", path)) path <- file.path(job$code, path)
+    if (!grepl("^(/|[A-Za-z]:)", path)) path <- file.path(job$code, job$folder, path)
     if (!file.exists(path) || dir.exists(path) || (path <- normalizePath(path)) %in% files) return()
     files <<- c(files, path)
+    if (grepl("[.](stan|cc?|cpp|h|hpp|py|jl|sh)$", path)) return()
     walk(tryCatch(parse(path, keep.source = FALSE, encoding = "UTF-8"), error = function(e) NULL))
   }
   for (expression in code) walk(expression)

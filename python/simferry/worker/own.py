@@ -15,11 +15,34 @@ import tempfile
 from collections.abc import Iterable
 from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from .job import Job
 
 _INSTALLED = tuple(f"{os.sep}{folder}{os.sep}" for folder in ("site-packages", "dist-packages"))
 _PYTHON = tuple({os.path.join(sysconfig.get_path(which), "") for which in ("stdlib", "platstdlib")})
 _NOT_THEIRS = {"simferry", "simferry_worker", "__main__", "__mp_main__"}
+# names of files that are code, by how they end
+CODE = {
+    ".r",
+    ".py",
+    ".pyx",
+    ".c",
+    ".cpp",
+    ".cc",
+    ".h",
+    ".hpp",
+    ".f",
+    ".f90",
+    ".f95",
+    ".stan",
+    ".jl",
+    ".sh",
+    ".jags",
+    ".bug",
+    ".m",
+}
 _IMPORTERS = {"import_module", "__import__", "run_module"}
 
 
@@ -72,9 +95,16 @@ def locate(name: str, folders: Iterable[str] = ()) -> ModuleSpec | None:
 
 
 def reachable(
-    code: Path, scripts: Iterable[Path] = (), names: Iterable[str] = (), folders: Iterable[str] = ()
+    code: Path,
+    scripts: Iterable[Path] = (),
+    names: Iterable[str] = (),
+    folders: Iterable[str] = (),
+    package: str = "",
+    inside: set[str] | None = None,
 ) -> dict[str, str]:
     """The user's own modules that may be imported, also in functions and by each other: name -> path.
+
+    package: that the scripts belong to. inside: is given the paths of those in the snapshot.
 
     They are found in the text: import, import_module("name"), sys.path.append("folder"), and whole paths of files.
     """
@@ -97,7 +127,7 @@ def reachable(
                     read(Path(file), "")
 
     for script in scripts:
-        read(script, "")
+        read(script, package)
     while todo:
         name = todo.pop()
         if not name or name in seen:
@@ -110,7 +140,10 @@ def reachable(
         own = is_own(name, spec.origin, code)
         if own:
             out[name] = spec.origin
-        if own or Path(spec.origin).is_relative_to(code):
+        within = Path(spec.origin).is_relative_to(code)
+        if within and inside is not None:
+            inside.add(spec.origin)
+        if own or within:
             read(Path(spec.origin), name if spec.submodule_search_locations is not None else name.rpartition(".")[0])
     return out
 
@@ -158,6 +191,59 @@ def loaded(code: Path) -> dict[str, str]:
     return out
 
 
+def mentioned_files(script: Path, modules: Iterable[str], project: Path) -> set[str]:
+    """Files of code in a project that strings in the script and in modules name, as "stan/model.stan" or ROOT / "R" / "fit.R"."""
+    found: set[str] = set()
+    for file in [str(script), *modules]:
+        with contextlib.suppress(OSError, SyntaxError, ValueError, RecursionError):
+            for text in _texts(ast.parse(Path(file).read_bytes())):
+                if os.path.splitext(text)[1].lower() in CODE and len(text) < 500:
+                    bases = (script.parent, Path(file).parent, project)
+                    found |= {os.path.realpath(base / text) for base in bases if (base / text).is_file()}
+    return found
+
+
+def _texts(tree: ast.AST) -> Iterable[str]:
+    """Strings, and those that are joined to a path."""
+    for node in ast.walk(tree):
+        parts: list[ast.AST] = [node]
+        if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Div):
+            while isinstance(parts[0], ast.BinOp):
+                parts[:1] = [parts[0].left, parts[0].right]
+        elif isinstance(node, ast.Call):
+            parts = [*node.args]
+        yield "/".join(one.value for one in parts if isinstance(one, ast.Constant) and isinstance(one.value, str))
+
+
+def loaded_inside() -> list[str]:
+    """The paths of all modules that this process has imported."""
+    found = []
+    for module in list(sys.modules.values()):
+        with contextlib.suppress(Exception):
+            path = object.__getattribute__(module, "__dict__").get("__file__")
+            found += [path] if isinstance(path, str) else []
+    return found
+
+
+def in_snapshot(job: "Job", paths: Iterable[str]) -> list[Own]:
+    """Those of the files that came along with a project, under their names relative to the script's folder, without a path.
+
+    paths: in the snapshot, or in the working directory of a process.
+    """
+    code, scratch = os.path.realpath(job.code), os.path.realpath(job.scratch)
+    found = {}
+    for path in paths:
+        whole = os.path.realpath(path)
+        name = whole.removeprefix(f"{code}/")
+        if whole.startswith(f"{scratch}/"):
+            name = whole.removeprefix(f"{scratch}/").partition("/")[2]
+        elif job.output and whole.startswith(f"{os.path.realpath(job.output)}/"):
+            name = whole.removeprefix(f"{os.path.realpath(job.output)}/")
+        if name.startswith(f"{job.loaded_from}/") and os.path.isfile(os.path.join(code, name)):
+            found[name] = hash_of(os.path.join(code, name))
+    return [Own(os.path.relpath(name, job.beside), "", hash_) for name, hash_ in sorted(found.items())]
+
+
 def with_hashes(found: dict[str, str]) -> list[Own]:
     return [Own(name, path, hash_of(path)) for name, path in sorted(found.items())]
 
@@ -165,11 +251,11 @@ def with_hashes(found: dict[str, str]) -> list[Own]:
 class News:
     """Own modules that this process has loaded, and that the run's record does not have with this content; as text.
 
-    known: from the job file, a line for each module: hash, name.
+    The job file has what the record has, a line for each module: hash, name.
     """
 
-    def __init__(self, code: Path, known: str) -> None:
-        self.code, self.known = code, set(known.splitlines())
+    def __init__(self, job: "Job") -> None:
+        self.job, self.code, self.known = job, job.root, set(job.own_code.splitlines())
         self.hashed: dict[str, Own] = {}
         self.modules = 0
         self.text = ""
@@ -184,6 +270,9 @@ class News:
                     name, path, self.code
                 ):  # hashed as soon as it is found, before it can change
                     self.hashed[name] = Own(name, path, hash_of(path))
+            if self.job.loaded_from:
+                paths = loaded_inside() if given is None else given.values()
+                self.hashed |= {f"./{one.name}": one for one in in_snapshot(self.job, paths)}
             new = [one for one in self.hashed.values() if f"{one.hash} {one.name}" not in self.known]
             self.text = "\n".join("\t".join((one.hash, one.name, one.path)) for one in sorted(new))
         return self.text

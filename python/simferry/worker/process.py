@@ -105,7 +105,7 @@ class Process:
                     self.run = ScriptRunner(job, self.number)
                 self.out = sys.stdout or self.out
                 self.facts = {"run": job.run, **facts_here()}
-                self.own = own.News(job.root, job.own_code)
+                self.own = own.News(job)
                 warnings.showwarning = self.warn
                 streams.on_seed = self.record_seed
                 self.state = State()
@@ -283,7 +283,7 @@ class Process:
         if rows is not None and not rows.odd:
             return rows
         odd = rows.odd if rows is not None else {"": kind_phrase(value).partition(" ")[2]}
-        if self.job.keep_files and self.folder and os.path.lexists(self.folder.path / "value.pkl"):
+        if self.job.keep_files and self.folder and os.path.lexists(self.folder.path / self.folder.beside / "value.pkl"):
             raise Refused(
                 f"the simulation returned {kind_phrase(value)}, which is kept as value.pkl, and wrote a file of that name: "
                 "give the file another name"

@@ -4,6 +4,7 @@
 script_runner <- function(job, process) {
   output <- if (nzchar(job$output)) job$output else file.path(job$root, "scratch", paste0("output-", process))
   folder <- working_folder(job, output, own = FALSE)
+  home <- normalizePath(file.path(folder$path, job$folder))   # where the script is started
   arguments <- job$conditions[grep("^argument_", names(job$conditions))]
   # where those that the script starts are counted
   processes <- file.path(job$root, "scratch", paste0("processes-", process))
@@ -13,7 +14,7 @@ script_runner <- function(job, process) {
     dir.create(processes)
     seeds <- seeds_of(r, job$seed_keys[row, ])
     given <- filled(job, vapply(arguments, `[[`, "", row), row, r)
-    settings <- c(SIMFERRY_OUTPUT = folder$path, seeds, SIMFERRY_CORES = job$cores,
+    settings <- c(SIMFERRY_OUTPUT = home, seeds, SIMFERRY_CORES = job$cores,
                   MC_CORES = job$cores, R_PROFILE_USER = file.path(normalizePath(job$code), "profile.R"),
                   SIMFERRY_STREAM = paste(state, collapse = ","), SIMFERRY_PROCESSES = processes,
                   SIMFERRY_PARENT = seeds[["SIMFERRY_SEED_HEX"]])
@@ -29,7 +30,7 @@ script_runner <- function(job, process) {
     if (nzchar(job$private_mount))
       command <- c("sh", file.path(normalizePath(job$code), "private_mount.sh"), folder$path, command)
     log <- file.path(job$root, "scratch", paste0("log-", process))
-    old <- setwd(output)
+    old <- setwd(home)
     on.exit(setwd(old))
     status <- run_alone(command, settings, log, job$replication_timeout)
     setwd(old)
@@ -39,8 +40,10 @@ script_runner <- function(job, process) {
     files <- wrote <- list()
     if (nzchar(job$results_file)) {
       pattern <- job$conditions$results_pattern[row]
-      files <- read_results(folder, job$results_file, if (!is.null(pattern)) filled(job, pattern, row, r))
-      if (!length(files)) wrote <- shown_files(folder)
+      if (!is.null(pattern)) pattern <- filled(job, pattern, row, r)
+      for (inside in unique(c(job$folder, ""))) if (!length(files))
+        files <- read_results(folder, job$results_file, pattern, inside)
+      if (!length(files)) wrote <- shown_files(folder, job$folder)
     }
     artifacts <- file.path(job$root, "artifacts", job$conditions$condition[row], r)
     unlink(artifacts, recursive = TRUE, force = TRUE)   # of an earlier attempt
@@ -57,12 +60,18 @@ script_runner <- function(job, process) {
   }
 }
 
-# name: of the one file, or else the pattern of their names.
-read_results <- function(folder, name, pattern = NULL) {
+# name: of the one file, or else the pattern of their names. inside: the folder that names are relative to.
+read_results <- function(folder, name, pattern = NULL, inside = "") {
   names <- name
-  if (!is.null(pattern)) names <- grep(paste0("^(?:", pattern, ")$"), all_written(folder), value = TRUE, perl = TRUE)
-  paths <- file.path(folder$path, names)
-  found <- file.exists(paths) & !dir.exists(paths) & !vapply(names, folder$as_made, NA)
+  begin <- if (nzchar(inside)) paste0(inside, "/") else ""
+  if (!is.null(pattern)) {
+    names <- all_written(folder)
+    names <- substring(names[startsWith(names, begin)], nchar(begin) + 1L)
+    names <- grep(paste0("^(?:", pattern, ")$"), names, value = TRUE, perl = TRUE)
+  }
+  whole <- paste0(begin, names)[seq_along(names)]
+  paths <- file.path(folder$path, whole)
+  found <- file.exists(paths) & !dir.exists(paths) & !vapply(whole, folder$as_made, NA)
   structure(lapply(paths[found], function(path) readBin(path, "raw", file.size(path))), names = names[found])
 }
 
@@ -73,8 +82,8 @@ all_written <- function(folder) {
 }
 
 # What the script has written instead of its results file, for an error.
-shown_files <- function(folder) {
-  written <- all_written(folder)
+shown_files <- function(folder, beside) {
+  written <- unname(artifact_names(all_written(folder), beside))
   more <- if (length(written) > 5L) paste(" and", length(written) - 5L, "more")
   if (length(written)) paste0(". It wrote: ", paste(utils::head(written, 5L), collapse = ", "), more)
 }

@@ -13,7 +13,7 @@ from typing import Any
 
 from . import hooks, streams
 from .family import ending
-from .folders import Folder, stamp
+from .folders import Folder, name_of, stamp
 from .job import Job
 from .seeds import seed_hex_of
 
@@ -32,6 +32,7 @@ class ScriptRunner:
     def __init__(self, job: Job, process: int) -> None:
         self.job, self.process = job, process
         self.output = Path(job.output) if job.output else job.scratch / f"output-{process}"
+        self.home = self.output / job.beside  # where the script is started
         self.folder = Folder(self.output, job.scratch / f"loaded-{process}", job.included)
         self.processes = job.scratch / f"processes-{process}"  # where the processes that it starts are counted
         self.used: dict[str, str] = {}  # files that they loaded: see below.report_own_code
@@ -70,6 +71,8 @@ class ScriptRunner:
         beside = self.output / job.script
         program = str(beside.resolve().parent / beside.name) if beside.is_file() else job.script
         start = [sys.executable, program] if job.language == "python" else [program]
+        if job.module:
+            start = [sys.executable, str(job.code.resolve() / "simferry_worker" / "as_module.py"), job.module]
         if job.private_mount:
             start = ["sh", str((job.code / "private_mount.sh").resolve()), str(self.output.resolve()), *start]
         return [*start, *given]
@@ -79,12 +82,14 @@ class ScriptRunner:
         own = {"PYTHONPATH": hooks.with_hook(code)}
         if self.job.language == "python":
             own = hooks.at_start(streams.derive(self.job.keys[row].tobytes(), f"script {replication}"), code)
+        if job_paths := [str(self.output.resolve() / folder) for folder in self.job.import_from]:
+            own["PYTHONPATH"] = os.pathsep.join([own["PYTHONPATH"], *job_paths])
         seed_hex = seed_hex_of(replication, self.job.seed_keys[row])
         displaced = os.environ.get("R_PROFILE_USER")
         return {
             **os.environ,
             **own,
-            "SIMFERRY_OUTPUT": str(self.output.resolve()),
+            "SIMFERRY_OUTPUT": str(self.home.resolve()),
             "SIMFERRY_SEED": str(self.job.seed_of(row, replication)),
             "SIMFERRY_SEED_HEX": seed_hex,
             # for R and Python processes that it starts
@@ -100,7 +105,7 @@ class ScriptRunner:
         """Run the command. Returns its exit status, or None after the time limit. Its process group is killed at the end."""
         try:
             child = subprocess.Popen(
-                command, cwd=self.output, env=environment, stdin=subprocess.DEVNULL,
+                command, cwd=self.home, env=environment, stdin=subprocess.DEVNULL,
                 stdout=stream, stderr=subprocess.STDOUT, start_new_session=True,
             )  # fmt: skip
         except OSError as error:
@@ -115,18 +120,20 @@ class ScriptRunner:
             child.wait()
 
     def read_results(self, row: int, replication: int) -> dict[str, bytes]:
-        """The content of the results files that the script has written, by name."""
-        names = [os.path.normpath(self.job.results_file)]
-        if self.job.patterns:
-            pattern = re.compile(self.job.filled([self.job.patterns[row]], row, replication)[0])
-            names = [name for name in self.written() if pattern.fullmatch(name)]
-        paths = {name: self.output / name for name in names}
-        unchanged = {name for name in names if self.folder.stamps.get(name)}
-        return {
-            name: path.read_bytes()
-            for name, path in paths.items()
-            if path.is_file() and not (name in unchanged and self.folder.stamps[name] == stamp(path))
-        }
+        """The content of the results files that the script has written, by name: in its folder, or else in that around all."""
+        files: dict[str, bytes] = {}
+        for folder in dict.fromkeys([self.job.beside, ""]):
+            begin = f"{folder}/" if folder else ""
+            names = [os.path.normpath(self.job.results_file)]
+            if self.job.patterns:
+                pattern = re.compile(self.job.filled([self.job.patterns[row]], row, replication)[0])
+                inside = [name.removeprefix(begin) for name in self.written() if name.startswith(begin)]
+                names = [name for name in inside if pattern.fullmatch(name)]
+            for name in names if not files else []:
+                path, was = self.output / folder / name, self.folder.stamps.get(f"{begin}{name}")
+                if path.is_file() and not (was and was == stamp(path)):
+                    files[name] = path.read_bytes()
+        return files
 
     def written(self) -> list[str]:
         """The names of all new and changed files."""
@@ -141,7 +148,8 @@ class ScriptRunner:
 
     def shown_files(self) -> str:
         """What the script has written instead of its results file, for an error."""
-        written = self.written()
+        found = self.written()
+        written = [name_of(name, self.job.beside, found) for name in found]
         more = f" and {len(written) - 5} more" if len(written) > 5 else ""
         return f". It wrote: {', '.join(written[:5])}{more}" if written else ""
 

@@ -139,3 +139,23 @@ def test_every_fault_is_named():
 
 def test_an_entry_that_there_is_not():
     assert "Unknown parameter 'Inputs' at 'request'" in refused(Inputs=[])
+
+
+def test_what_is_used_twice_is_refused():
+    """The service says little or nothing of these; two inputs in one folder would replace each other's files."""
+    one, two = an_input(1), an_input(2)
+    two["S3Input"]["LocalPath"] = f"{one['S3Input']['LocalPath']}/"
+    assert refused(ProcessingInputs=[one, two]) == (
+        "Input input-1 and Input input-2 have the same LocalPath: /opt/ml/processing/input/1"
+    )
+    output = {"OutputName": "o", "S3Output": {"S3Uri": "s3://b/o", "S3UploadMode": "EndOfJob"}}
+    output["S3Output"]["LocalPath"] = one["S3Input"]["LocalPath"]
+    outputs = {"Outputs": [output]}
+    assert "Input input-1 and Output o have" in refused(ProcessingInputs=[one], ProcessingOutputConfig=outputs)
+    assert "ProcessingInputs must have unique names: input-1" in refused(ProcessingInputs=[one, an_input(1)])
+    tags = [{"Key": "a", "Value": "1"}, {"Key": "a", "Value": "2"}]
+    assert "Tags must have unique keys: a" in refused(Tags=tags)
+    assert "the tag aws:x: keys that begin with aws: are AWS's own" in refused(Tags=[{"Key": "aws:x", "Value": "1"}])
+    below = an_input(2)
+    below["S3Input"]["LocalPath"] = f"{one['S3Input']['LocalPath']}/code"
+    check_request("sagemaker", "CreateProcessingJob", request(ProcessingInputs=[one, below]))

@@ -1,4 +1,4 @@
-"""Checks requests against the limits of a service, from its model in botocore, with the service's error texts."""
+"""Checks requests against the limits of a service, with its error texts: those of its model in botocore, and others that are known."""
 
 import re
 from functools import cache
@@ -33,6 +33,37 @@ def check_request(service: str, operation: str, request: dict[str, Any]) -> None
     if faults:
         count = f"{len(faults)} validation error{'s' if len(faults) > 1 else ''} detected"
         raise RequestRefused(f"{count}: {'; '.join(faults)}")
+    if operation == "CreateProcessingJob":
+        _check_processing_job(request)
+
+
+def _check_processing_job(request: dict[str, Any]) -> None:
+    """What the service refuses beyond its model: names and folders that are used twice, tags that are AWS's own."""
+    inputs = request.get("ProcessingInputs", [])
+    outputs = request.get("ProcessingOutputConfig", {}).get("Outputs", [])
+    for what, names in (
+        ("ProcessingInputs", [one["InputName"] for one in inputs]),
+        ("ProcessingOutputs", [one["OutputName"] for one in outputs]),
+        ("Tags", [tag["Key"] for tag in request.get("Tags", [])]),
+    ):
+        if repeated := sorted({name for name in names if names.count(name) > 1}):
+            raise RequestRefused(
+                f"{what} must have unique {'keys' if what == 'Tags' else 'names'}: {', '.join(repeated)}"
+            )
+    taken: dict[str, str] = {}
+    for what, places in (("Input", inputs), ("Output", outputs)):
+        for one in places:
+            folder, whose = one.get(f"S3{what}", {}).get("LocalPath", "").rstrip("/"), f"{what} {one[f'{what}Name']}"
+            if (
+                folder in taken
+            ):  # two inputs would mix, github.com/aws/sagemaker-python-sdk/issues/4939; outputs: issues/1950
+                raise RequestRefused(
+                    f"{taken[folder]} and {whose} have the same LocalPath: {folder}", "Give each a folder of its own."
+                )
+            if what == "Input" and folder:
+                taken[folder] = whose
+    if reserved := [tag["Key"] for tag in request.get("Tags", []) if tag["Key"].lower().startswith("aws:")]:
+        raise RequestRefused(f"the tag {reserved[0]}: keys that begin with aws: are AWS's own")
 
 
 def _check(shape: Any, value: Any, path: str, faults: list[str]) -> None:

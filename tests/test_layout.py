@@ -18,7 +18,6 @@ TESTED_ELSEWHERE = {
     "_rbridge.images": "r_package/test_docker.py",  # from R, in containers
     "_rbridge.manage": "r_package/test_check.py",
     "_rbridge.loops": "r_package/test_check.py",  # by the tests of R's package
-    "aws.session": "backends/processing/test_bad_input.py",  # credentials and regions that do not work
     "backends.base": "backends/test_service.py",  # with a complete backend
     "backends.foreground": "verbs/test_replay.py",  # with real interpreters
     "emulator.backends": "emulator/test_operations.py",  # over HTTP, as all of the emulator

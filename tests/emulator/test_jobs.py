@@ -186,3 +186,26 @@ def test_names_are_looked_at_when_pages_are_cut(emulate):
     assert pages() == [["a-mine"], [], ["e-mine"]]
     assert pages(CreationTimeBefore=before) == [["a-mine"], []]  # times, and states, are looked at first
     assert pages(StatusEquals="Completed") == [[]]
+
+
+def test_a_job_of_another_region(jobs):
+    """A name may be used once in each region, even at the same time; a job reaches buckets of its own region only."""
+    s3 = boto3.client("s3", region_name="eu-west-1")
+    s3.create_bucket(Bucket="lab-eu", CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
+    s3.put_object(Bucket="lab-eu", Key="a.csv", Body=b"1")
+    here = jobs.sagemaker
+    jobs.submit("twice", "Sys.sleep(1); cat('here')", outputs={"out": "EndOfJob"})
+    request = jobs.describe("twice")
+    kept = ("ProcessingJobName", "AppSpecification", "ProcessingResources", "RoleArn")
+    source = {"S3Uri": "s3://lab-eu/", "LocalPath": f"{P}/input", "S3DataType": "S3Prefix", "S3InputMode": "File"}
+    given = {name: request[name] for name in kept} | {"ProcessingInputs": [{"InputName": "in", "S3Input": source}]}
+    given["AppSpecification"] = {**given["AppSpecification"], "ContainerEntrypoint": ["cat", f"{P}/input/a.csv"]}
+    jobs.sagemaker = boto3.client("sagemaker", region_name="eu-west-1")
+    jobs.sagemaker.create_processing_job(**given)
+    assert jobs.wait("twice")["ProcessingJobStatus"] == "Completed"
+    jobs.sagemaker = here
+    assert jobs.wait("twice")["ProcessingJobStatus"] == "Completed"
+    jobs.sagemaker.create_processing_job(**{**given, "ProcessingJobName": "from-afar"})
+    assert jobs.wait("from-afar")["FailureReason"].startswith(
+        "ClientError: Data download failed:PermanentRedirect (301): The bucket is in this region: eu-west-1."
+    )

@@ -18,6 +18,11 @@ from simferry.emulator import Faults
             {"role": "arn:aws:iam::123456789012:role/other"},
             "Could not assume role arn:aws:iam::123456789012:role/other",
         ),
+        ({"role": "arn:aws:iam::999999999999:role/other"}, "RoleArn: Cross-account pass role is not allowed."),
+        (
+            {"image": "123456789012.dkr.ecr.us-west-2.amazonaws.com/lab:1"},
+            "Invalid region us-west-2 in image URI .*/lab:1. Please provide an image URI in region us-east-1",
+        ),
         ({"mode": "Pipe"}, "does not have the input mode Pipe"),
         ({"local_path": "/tmp/data"}, "LocalPath must begin with /opt/ml/processing/"),
         ({"local_path": f"{P}/../../x"}, "LocalPath must begin with /opt/ml/processing/"),

@@ -114,3 +114,13 @@ def test_an_image_that_is_not_here_is_that_of_its_name_and_tag(ecr):
 )
 def test_where_an_accounts_ecr_is(region, host):
     assert ecr_host("1", region) == host
+
+
+def test_an_image_of_another_region_is_not_looked_for(emulator):
+    """SageMaker refuses it."""
+    name = ecr_host("123456789012", "us-west-2")
+    with pytest.raises(
+        UsageError, match=r"lab:1 is in us-west-2, and jobs run in the configured region, us-east-1"
+    ) as caught:
+        find_or_push(f"{name}/lab:1")
+    assert 'us-east-1.amazonaws.com")  brings it there; or ' in caught.value.hint

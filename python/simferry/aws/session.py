@@ -10,7 +10,7 @@ from functools import cache, partial
 from typing import Any
 from urllib.parse import urlparse
 
-from ..errors import NoAnswer, Note, ServiceError, UsageError
+from ..errors import NoAnswer, Note, ServiceError, UsageError, nearest
 from ..hints import Option, Shell, Text, Variable, Words
 
 ATTEMPTS = 12  # with adaptive retries: the client sends less when it is throttled
@@ -165,12 +165,18 @@ def asking(what: str) -> Iterator[None]:
         raise AwsError(_sentence(error), "aws configure list  shows what is set.") from None
     except (b.HTTPClientError, b.ConnectionError) as error:
         url = error.kwargs.get("endpoint_url")
-        hint = (
-            Text("Does  ", Shell("simferry", "emulator"), "  run?") if is_loopback(url) else "Is this machine online?"
-        )
+        hint = Text("Does  ", Shell("simferry", "emulator"), "  run?") if is_loopback(url) else _is_it_there()
         raise NoAnswer(f"{what} can't be asked: {url or 'AWS'} does not answer", hint, "AWS") from None
     except b.BotoCoreError as error:
         raise AwsError(f"{what} can't be asked: {_sentence(error)}") from None
+
+
+def _is_it_there() -> str:
+    """A hint where AWS does not answer: no machine answers for a region that does not exist."""
+    name, known = session().region_name, session().get_available_regions("s3")
+    if name and name not in known and (near := nearest(name, known)):
+        return f"Is there a region {name}? {near}"
+    return "Is this machine online?"
 
 
 def refused(what: str, error: Any) -> ServiceError:
@@ -191,7 +197,11 @@ def refused(what: str, error: Any) -> ServiceError:
     if error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0) >= 500:  # the request may have been executed
         text = f"{what}: AWS could not say whether {error.operation_name} was done: {message} ({code})"
         return NoAnswer(text, service="AWS")
-    role = Option("role") + ", or SIMFERRY_ROLE; docs/iam/ says how to create one." if "ssume role" in message else ""
+    role = (
+        Option("role") + ", or SIMFERRY_ROLE; docs/iam/ says how to create one."
+        if re.search("(ssume|pass) role", message)
+        else ""
+    )
     return AwsError(f"{what}: AWS refuses {error.operation_name}: {message} ({code})", role, code)
 
 

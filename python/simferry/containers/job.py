@@ -7,6 +7,7 @@ containers, network and folder. `leftovers` removes what a killed process left, 
 
 import contextlib
 import os
+import secrets
 import shutil
 import time
 from collections.abc import Mapping
@@ -113,6 +114,7 @@ class ContainerJob:
         self.needs = contract.needs(request)
         self.name, self.image = self.needs.name, image or self.needs.image
         self.labels = {OWNER: owner, JOB: self.name}
+        self.token = secrets.token_hex(4)  # jobs of one name may run at once, in two regions or by two emulators
         self.hosts = {name: Host(name, i, folder / name, self.needs) for i, name in enumerate(self.needs.host_names)}
         self.started = 0.0
         self.send_again = 0.0
@@ -131,7 +133,7 @@ class ContainerJob:
             launches = {host.name: self._prepared(host) for host in self.hosts.values()}
             if len(self.hosts) > 1:
                 self.network = self.client.networks.create(
-                    f"{self.name}-{os.getpid()}", driver="bridge", labels=self.labels, internal=self.needs.isolated
+                    f"{self.name}-{self.token}", driver="bridge", labels=self.labels, internal=self.needs.isolated
                 )
             for name, host in self.hosts.items():
                 host.container = self._container(host, launches[name])
@@ -161,7 +163,7 @@ class ContainerJob:
             command=launch.command,
             environment=launch.environment,
             hostname=host.name,
-            name=f"{self.name}-{host.name}",
+            name=f"{self.name}-{host.name}-{self.token}",
             volumes={str(host.folder): {"bind": launch.mount, "mode": "rw"}},
             nano_cpus=cores * 10**9,
             mem_limit=memory,

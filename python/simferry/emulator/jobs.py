@@ -5,12 +5,15 @@ import random
 import threading
 import time
 from collections.abc import Callable
+from functools import cache
+from pathlib import Path
 from typing import Any
 
 from ..containers.job import ContainerJob, Outcome, cores_of
 from ..containers.processing import Processing
-from ..containers.storage import S3Storage, TransferError
+from ..containers.storage import S3Storage, TransferError, split
 from ..errors import SimferryError
+from ..system.untrusted import Tree
 from .host_log import HostLog
 from .images import ImageNotFound, local_image
 from .machine import Machine
@@ -22,6 +25,39 @@ NO_CAPACITY = (
 )
 INTERNAL = "InternalServerError: We encountered an internal error.  Please try again."
 ENDED = ("Completed", "Failed", "Stopped")
+
+
+class RegionalStorage(S3Storage):
+    """S3 as jobs see it: they reach buckets of their own region only."""
+
+    def __init__(self, s3: Any, role: str, encryption: dict[str, str]) -> None:
+        super().__init__(s3, role, encryption)
+        self._region_of = cache(self._asked)
+
+    def fetch(self, source: dict[str, Any], folder: Path, host: int, hosts: int) -> None:
+        self._check(source["S3Uri"], "Data download failed:")
+        super().fetch(source, folder, host, hosts)
+
+    def send(self, tree: Tree, uri: str) -> None:
+        self._check(uri, "Failed to upload output data. ")
+        super().send(tree, uri)
+
+    def _check(self, uri: str, what: str) -> None:
+        if (found := self._region_of(split(uri)[0])) not in ("", self.s3.meta.region_name):
+            raise TransferError(
+                f"ClientError: {what}PermanentRedirect (301): The bucket is in this region: {found}. "
+                f"Please use this region to retry the request ({uri})"
+            )
+
+    def _asked(self, bucket: str) -> str:
+        """The region of a bucket; empty where the role may not ask: what it may do with objects is found when it does it."""
+        from botocore.exceptions import ClientError
+
+        try:
+            answer = self.s3.head_bucket(Bucket=bucket)["ResponseMetadata"]
+        except ClientError:
+            return ""
+        return str(answer["HTTPHeaders"].get("x-amz-bucket-region", ""))
 
 
 class Job:
@@ -150,11 +186,11 @@ class Job:
         request = {**self.request, "ProcessingResources": {"ClusterConfig": cluster}}
         key = request.get("ProcessingOutputConfig", {}).get("KmsKeyId")
         encryption = {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": key} if key else {}
-        storage = S3Storage(self.clients("s3", self.region), request["RoleArn"], encryption)
+        storage = RegionalStorage(self.clients("s3", self.region), request["RoleArn"], encryption)
         image = local_image(
             request["AppSpecification"]["ImageUri"], lambda region: self.clients("ecr", region), self.machine.client
         )
-        folder = self.machine.folder / self.name
+        folder = self.machine.folder / f"{self.region}-{self.name}"
         folder.mkdir()
         (folder / "image").write_text(
             image

@@ -9,10 +9,12 @@ import hashlib
 import re
 import zlib
 from collections.abc import Callable
+from functools import cache
 from typing import NamedTuple
 from urllib.parse import unquote
 from xml.etree import ElementTree
 
+from ..errors import nearest
 from .calls import ACCOUNT, BUCKET_NAME, Call, Refusal, not_emulated
 
 _REGION = re.compile(r"(af|ap|ca|eu|il|me|mx|sa|us)-[a-z]+-\d")  # of AWS's main partition
@@ -111,6 +113,10 @@ def check(call: Call) -> None:
         raise Refusal(
             "InvalidRequest", f"simferry's emulator has the regions of AWS's main partition, not {call.region}"
         )
+    if call.region not in _regions():
+        raise Refusal(
+            "InvalidRequest", f"there is no region {call.region}. {nearest(call.region, _regions())}".rstrip()
+        )
     if call.service == "s3":
         _check_s3(call)
     elif call.operation not in OPERATIONS[call.service]:
@@ -125,6 +131,14 @@ def check(call: Call) -> None:
         raise Refusal("AccessDenied", f"simferry's emulator has no account but {ACCOUNT}", 403)
     elif call.operation == "AssumeRole" and any(name.startswith("Policy") for name in call.parameters):
         raise not_emulated("sts", "AssumeRole with policies for the session")
+
+
+@cache
+def _regions() -> frozenset[str]:
+    """The regions of AWS's main partition."""
+    from botocore.session import Session
+
+    return frozenset(Session().get_available_regions("s3"))
 
 
 def _registries(call: Call) -> list[str]:

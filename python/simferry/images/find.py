@@ -6,7 +6,7 @@ from typing import Any
 
 from ..aws.session import account, asking, client, region
 from ..errors import UsageError
-from ..hints import Command, MakesImage
+from ..hints import Command, MakesImage, Variable
 from .ecr import ECR, ecr_host, named_in_ecr
 from .registry import digests_of, push, tag_of
 
@@ -31,6 +31,13 @@ def find_or_push(name: str, on_progress: Callable[[str], None] = lambda _: None)
     host, _, rest = name.partition("/")
     if ecr := ECR.fullmatch(host):
         repository, which = named_in_ecr(rest)
+        if ecr[2] != region():  # SageMaker refuses it
+            raise UsageError(
+                f"the image {name} is in {ecr[2]}, and jobs run in the configured region, {region()}",
+                Command("image push", repository.rpartition("/")[2], to=ecr_host(ecr[1], region()))
+                + "  brings it there; or "
+                + Variable("AWS_DEFAULT_REGION", ecr[2]),
+            )
         digest = _found(ecr[1], ecr[2], repository, which, name)
         if not digest:
             hint = Command("image push", repository.rpartition("/")[2], to=host) + "  brings one there."

@@ -8,6 +8,8 @@ from typing import Any
 
 from ...aws.instances import instances
 from ...aws.limits import RequestRefused, check_request
+from ...images.ecr import ECR
+from ...images.framework import own_image
 from ..calls import ACCOUNT, Call, Refusal
 from ..faults import Faults
 from ..jobs import ENDED, Job
@@ -83,6 +85,9 @@ class ProcessingJobs:
                 "ResourceInUse",
                 f"Job name must be unique within an AWS account and region, and a job with this name already exists ({arn})",
             )
+        check_region(own_image(request["AppSpecification"]["ImageUri"]), region)
+        if request["RoleArn"].split(":")[4] != ACCOUNT:
+            raise refused("RoleArn: Cross-account pass role is not allowed.")
         if not self.has_role(request["RoleArn"]):
             raise refused(
                 f"Could not assume role {request['RoleArn']}. Please ensure that the role exists and allows principal "
@@ -187,6 +192,14 @@ def choices(request: dict[str, Any]) -> list[tuple[str, int]]:
     return [(one["InstanceType"], one.get("InstanceCount", count)) for one in preferences]
 
 
+def check_region(image: str, region: str) -> None:
+    """Refuse an image in the ECR of another region."""
+    if (registry := ECR.fullmatch(image.partition("/")[0])) and registry[2] != region:
+        raise refused(
+            f"Invalid region {registry[2]} in image URI {image}. Please provide an image URI in region {region}."
+        )
+
+
 def check_paths(request: dict[str, Any]) -> None:
     """Refuse what the model of the service does not exclude, and what the emulator does not have."""
     for kind, _ in choices(request):
@@ -194,12 +207,6 @@ def check_paths(request: dict[str, Any]) -> None:
             raise refused(f"{kind}: simferry emulator does not know this instance type")
     inputs = request.get("ProcessingInputs", [])
     outputs = request.get("ProcessingOutputConfig", {}).get("Outputs", [])
-    for what, names in (
-        ("ProcessingInputs", [one["InputName"] for one in inputs]),
-        ("ProcessingOutputs", [one["OutputName"] for one in outputs]),
-    ):
-        if repeated := sorted({name for name in names if names.count(name) > 1}):
-            raise refused(f"{what} must have unique names: {', '.join(repeated)}")
     for one in [*inputs, *outputs]:
         name = one.get("InputName") or one.get("OutputName")
         s3 = one.get("S3Input") or one.get("S3Output")

@@ -9,7 +9,7 @@ from simferry.errors import NoAnswer
 @pytest.mark.parametrize(
     ("region", "hint"),
     [
-        ("us-est-1", "Is there a region us-est-1? Did you mean us-east-1"),
+        ("us-est-1", "Is there a region us-est-1? Did you mean us-"),
         ("us-west-2", "Is this machine online?"),
     ],
 )

@@ -12,6 +12,7 @@ from simferry.sagemaker.processing import FrameworkProcessor, ProcessingInput, P
 from simferry.sagemaker.pytorch.estimator import PyTorch
 from simferry.sagemaker.s3 import S3Downloader
 from simferry.sagemaker.sklearn.estimator import SKLearn
+from simferry.sagemaker.sklearn.processing import SKLearnProcessor
 
 SKLEARN = "683313688378.dkr.ecr.us-east-1.amazonaws.com/sagemaker-scikit-learn:1.2-1-cpu-py3"
 
@@ -109,3 +110,15 @@ def test_a_published_script_runs_with_its_image_named_in_the_table(
     assert S3Downloader.read_file(f"s3://{emulator.bucket}/out-{where}/out.txt") == (
         "42 ['--n', '1000', 'a b'] /opt/ml/processing/input/code"
     )
+
+
+def test_scikit_learns_processor_runs_a_script_alone(sent, source, monkeypatch):
+    monkeypatch.setenv("SIMFERRY_IMAGES", f"sagemaker-scikit-learn={IMAGE}")
+    it = SKLearnProcessor(framework_version="1.2-1", role=ROLE, instance_type="ml.m5.xlarge", instance_count=1)
+    it.run("src/main.py", arguments=["--n", 3], wait=False)
+    assert re.fullmatch(f"sagemaker-scikit-learn-{TIMED}", it.latest_job.job_name)
+    assert sent[0]["AppSpecification"] == {
+        "ImageUri": IMAGE,
+        "ContainerEntrypoint": ["python3", "/opt/ml/processing/input/code/main.py"],
+        "ContainerArguments": ["--n", "3"],
+    }

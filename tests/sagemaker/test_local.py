@@ -5,6 +5,7 @@ import os
 import pytest
 from sagemaker_fixtures import BUCKET
 from simferry.errors import UsageError
+from simferry.sagemaker import LocalSession
 from simferry.sagemaker.exceptions import UnexpectedStatusException
 from simferry.sagemaker.processing import ProcessingInput, ProcessingOutput, ScriptProcessor
 from simferry.sagemaker.s3 import S3Downloader
@@ -37,13 +38,16 @@ def no_account(monkeypatch, tmp_path):
 
 def test_a_local_job_runs_here_without_an_account(engine, image_python, scrap, no_account, r_script, capsys, tmp_path):
     (tmp_path / "count.py").write_text(COUNT)
-    it = ScriptProcessor(None, image_python, "python3", 1.0, "local")
+    session = LocalSession()
+    session.config = {"local": {"local_code": True}}
+    it = ScriptProcessor(None, image_python, "python3", 1.0, "ml.m5.xlarge", sagemaker_session=session)
     out = ProcessingOutput("/opt/ml/processing/output", f"file://{tmp_path}/out")
     it.run("count.py", [ProcessingInput("data", "/opt/ml/processing/input/data")], [out], [1000.0])
     assert capsys.readouterr().out == "lines: 2 arguments: ['1000']\n"
     assert (tmp_path / "out" / "sub" / "n.txt").read_text() == "2"
     assert it.latest_job.describe()["ProcessingJobStatus"] == "Completed"
     it.latest_job.wait()
+    assert session.was_processing_job_successful(it.latest_job.job_name)
     with pytest.raises(UnexpectedStatusException, match=r"exited with code 3(.|\n)*as it was told"):
         it.run("count.py", [ProcessingInput("data", "/opt/ml/processing/input/data")], [out], "fail", logs=False)
     assert it.latest_job.describe()["ProcessingJobStatus"] == "Failed"

@@ -199,7 +199,7 @@ def test_a_session_of_ones_own_is_used(account, sent, r_script, moto_server):
     [
         ({}, {"arguments": ["x" * 300]}, "containerArguments.*256"),
         ({}, {"job_name": "a_b"}, "processingJobName"),
-        ({"instance_type": "ml.m5.xxlarge"}, {}, "instanceType"),
+        ({"env": {"A": "x" * 257}}, {}, "at 'environment'"),
         (
             {},
             {"inputs": [ProcessingInput("nowhere", "/opt/ml/processing/x")]},
@@ -214,6 +214,17 @@ def test_a_session_of_ones_own_is_used(account, sent, r_script, moto_server):
         ({}, {"inputs": [ProcessingInput("s3://b/x")]}, "input-1 has no destination"),
         ({}, {"inputs": ["s3://b/x"]}, "input-1 is 's3://b/x'"),
         ({}, {"outputs": ["/out"]}, "output-1 is '/out'"),
+        ({}, {"outputs": [ProcessingOutput(destination="s3://b/x")]}, "output-1 has no source"),
+        (
+            {},
+            {"inputs": [ProcessingInput("data", f"/x/{i}") for i in range(10)]},
+            "the job has 11 inputs, the script among them, and SageMaker allows 10",
+        ),
+        (
+            {},
+            {"inputs": [ProcessingInput("data", one) for one in ("/x", "/x/")]},
+            "have the same LocalPath: /x",
+        ),
         ({}, {"code": "nowhere.R"}, "there is no script nowhere.R"),
         ({}, {"code": "ftp://x/y.R"}, "'ftp://x/y.R' is neither a path"),
         ({}, {"inputs": [ProcessingInput("s3://b/x", "/x", s3_compression_type="Gzip")]}, "Gzip is for.*Pipe"),
@@ -235,13 +246,16 @@ def test_what_a_processor_needs_is_said_at_once(session):
         ScriptProcessor(image_uri=IMAGE, command="Rscript")
     with pytest.raises(UsageError, match=r"needs a command(.|\n)*/usr/bin/Rscript"):
         ScriptProcessor(ROLE, IMAGE, instance_type="ml.m5.xlarge")
+    with pytest.raises(UsageError, match=r"there is no instance type 'm5.large'(.|\n)*Did you mean ml.m5.large"):
+        processor(instance_type="m5.large")
     with pytest.raises(UsageError, match="dataset_definition"):
         ProcessingInput(dataset_definition={})
 
 
 def test_a_name_that_is_not_here_says_what_is():
+    assert sagemaker.__version__.startswith("2+simferry.")
     with pytest.raises(
-        AttributeError, match=r"has no estimator; .* for processing jobs: FrameworkProcessor, Processor, "
+        AttributeError, match=r"has no estimator; .* for processing jobs: FrameworkProcessor, LocalSession, "
     ):
         sagemaker.estimator  # noqa: B018
 

@@ -16,7 +16,7 @@ from simferry.aws.buckets import default_bucket
 from simferry.aws.session import AwsError, CredentialsError
 from simferry.errors import SimferryError, UsageError
 from simferry.sagemaker.exceptions import CapacityError, UnexpectedStatusException
-from simferry.sagemaker.processing import ProcessingJob
+from simferry.sagemaker.processing import ProcessingJob, Processor
 
 # ---- bucket and files ----
 
@@ -213,6 +213,21 @@ def test_a_stopped_job_is_told_and_is_no_error(account, capsys):
     assert "job was stopped before its end" in capsys.readouterr().err
     job.stop()
     assert service.stopped == ["job"]
+
+
+def test_stopping_a_job_that_has_ended_is_no_error(emulator, capsys):
+    """As in version 2, whose scripts stop their jobs at the end."""
+    session = sagemaker.Session()
+    image = f"{emulator.bucket}-no-such-image"
+    Processor(emulator.role, image, 1, "ml.t3.medium", "true", sagemaker_session=session).run(
+        wait=False, job_name="one"
+    )
+    while session.describe_processing_job("one")["ProcessingJobStatus"] == "InProgress":
+        time.sleep(0.1)
+    session.stop_processing_job("one")
+    assert capsys.readouterr().err == "processing job one is not running any more: Failed\n"
+    with pytest.raises(AwsError, match="Could not find requested job with name: two"):
+        session.stop_processing_job("two")
 
 
 def test_ctrl_c_leaves_the_job_running_and_says_how_to_stop_it(account, capsys):

@@ -25,3 +25,14 @@ def test_numbers_of_r_and_single_values_will_do(sent, r_script):
     assert sent[0]["Tags"] == [{"Key": "project", "Value": "a"}]
     with pytest.raises(UsageError, match=r"instance_count is 1\.5"):
         processor(instance_count=1.5)
+
+
+def test_what_is_no_single_value_is_not_passed_on(sent, r_script):
+    """os.environ.get() of a variable that is not set; NULL in a list of R."""
+    with pytest.raises(UsageError, match=r"arguments: value 2 of 2 is None \(NULL in R\)"):
+        processor().run(r_script, arguments=["--seed", None], wait=False)
+    with pytest.raises(UsageError, match=r"arguments: value 2 of 2 is \[1.0, 2.0\], and has to be a single value"):
+        processor().run(r_script, arguments=["--n", [1.0, 2.0]], wait=False)
+    with pytest.raises(UsageError, match="env: SEED is None"):
+        processor(env={"SEED": None})
+    assert sent == []

@@ -9,17 +9,22 @@ whole numbers and as arguments, and a single value as a list of one. Objects pas
 
 from typing import TYPE_CHECKING, Any
 
-from . import exceptions, network, processing, pytorch, s3, session, sklearn, tensorflow, xgboost
+from .. import __version__ as _version
+from . import exceptions, image_uris, local, network, processing, pytorch, s3, session, sklearn, tensorflow, xgboost
+from .local import LocalSession
 from .processing import FrameworkProcessor, Processor, ScriptProcessor
 from .session import Session, get_execution_role
 
 __all__ = [
     "FrameworkProcessor",
+    "LocalSession",
     "Processor",
     "ScriptProcessor",
     "Session",
     "exceptions",
     "get_execution_role",
+    "image_uris",
+    "local",
     "network",
     "processing",
     "pytorch",
@@ -33,6 +38,8 @@ __all__ = [
 if not TYPE_CHECKING:  # to a type checker an unknown name is an error
 
     def __getattr__(name: str) -> Any:
+        if name == "__version__":  # published scripts print it
+            return f"2+simferry.{_version}"
         if name.startswith("_"):  # Python and reticulate look for such names
             raise AttributeError(name)
         raise AttributeError(

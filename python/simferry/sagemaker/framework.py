@@ -1,4 +1,4 @@
-"""FrameworkProcessor of version 2: jobs that run a script with the folder around it, in a framework's image."""
+"""Version 2's processors with a framework's image: for a script alone, and for one with the folder around it."""
 
 import shlex
 import tarfile
@@ -62,6 +62,27 @@ def image_of(estimator_cls: Any, version: str | None, python: str) -> str:
     if found == wanted:
         raise UsageError(f"AWS's image {wanted} needs one of yours in its place, or image_uri", hint_for(wanted))
     return found
+
+
+class SKLearnProcessor(ScriptProcessor):
+    """Starts jobs that run a script in the image that the table of images (SIMFERRY_IMAGES) names for scikit-learn's."""
+
+    def __init__(
+        self,
+        framework_version: Any = None,
+        role: str | None = None,
+        instance_count: Any = None,
+        instance_type: Any = None,
+        command: Any = None,
+        volume_size_in_gb: Any = 30,
+        image_uri: str | None = None,
+        **options: Any,
+    ) -> None:
+        version = None if framework_version is None else text(framework_version)
+        super().__init__(
+            role, image_uri or image_of(SKLearn, version, "py3"), texts(command, "command") or ["python3"], instance_count,
+            instance_type, volume_size_in_gb, **{**options, "base_job_name": options.get("base_job_name") or SKLearn._image},
+        )  # fmt: skip
 
 
 class FrameworkProcessor(ScriptProcessor):

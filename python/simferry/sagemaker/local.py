@@ -23,6 +23,25 @@ LARGEST = "ml.m5.24xlarge"  # so that only this machine limits the job
 POLL_SECONDS = 0.3
 
 
+class LocalSession(Session):
+    """A session whose jobs run in Docker on this machine, whatever their instance type is. config: accepted and ignored."""
+
+    local_mode = True
+
+    def __init__(self, *given: Any, **options: Any) -> None:
+        super().__init__(*given, **options)
+        self.described: dict[str, dict[str, Any]] = {}  # by job name
+
+    def describe_processing_job(self, job_name: str) -> dict[str, Any]:
+        """The answer of DescribeProcessingJob, for a job of this session; the service does not know it."""
+        return self.described.get(job_name) or super().describe_processing_job(job_name)
+
+    def logs_for_processing_job(self, job_name: str, wait: bool = False, poll: float = 5) -> None:
+        """Nothing for a job of this session: its lines were printed while it ran."""
+        if job_name not in self.described:
+            super().logs_for_processing_job(job_name, wait, poll)
+
+
 def run_here(request: dict[str, Any], session: Session, show_logs: bool) -> dict[str, Any]:
     """Run a job until it has ended. Returns the answer that DescribeProcessingJob would give."""
     engine = connect()
@@ -46,7 +65,7 @@ def run_here(request: dict[str, Any], session: Session, show_logs: bool) -> dict
             job.discard()
         if show_logs:
             _print_new(job, job.kept_logs, printed, last=True)
-    return {
+    description = {
         **request,
         "ProcessingJobArn": arn_here(job.name),
         "ProcessingJobStatus": job.outcome.status,
@@ -56,6 +75,9 @@ def run_here(request: dict[str, Any], session: Session, show_logs: bool) -> dict
         "ProcessingStartTime": created,
         "ProcessingEndTime": datetime.now(timezone.utc),
     }
+    if isinstance(session, LocalSession):
+        session.described[job.name] = description
+    return description
 
 
 def _print_new(job: ContainerJob, texts: dict[str, str], printed: dict[str, int], last: bool) -> None:

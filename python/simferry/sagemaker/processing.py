@@ -1,6 +1,6 @@
 """Version 2's module of processing jobs."""
 
-from .framework import FrameworkProcessor
+from .framework import FrameworkProcessor, SKLearnProcessor
 from .inputs import ProcessingInput, ProcessingOutput
 from .job import ProcessingJob
 from .network import NetworkConfig
@@ -13,5 +13,6 @@ __all__ = [
     "ProcessingJob",
     "ProcessingOutput",
     "Processor",
+    "SKLearnProcessor",
     "ScriptProcessor",
 ]

@@ -8,6 +8,7 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from ..aws import session as aws
+from ..aws.instances import instance
 from ..aws.limits import check_request
 from ..aws.script_processor import sdk_session, start_script
 from ..containers.job import ROLE
@@ -24,6 +25,7 @@ from .values import is_s3, listed, local_path, named_texts, texts, whole
 CODE = "/opt/ml/processing/input/code"
 LOCAL = ("local", "local_gpu")
 NAME_LENGTH = 63
+MOST_INPUTS = 10
 
 
 class Processor:
@@ -50,21 +52,23 @@ class Processor:
         tags: Any = None,
         network_config: Any = None,
     ) -> None:
-        types = texts(instance_type)
+        types = texts(instance_type, "instance_type")
         missing = [name for name, given in {"image_uri": image_uri, "instance_type": types}.items() if not given]
-        self._local = types[:1] in ([name] for name in LOCAL)
+        self._local = types[:1] in ([name] for name in LOCAL) or getattr(sagemaker_session, "local_mode", False)
         if not role and not self._local:
             missing.insert(0, "role")
         if missing:
             raise UsageError(f"{type(self).__name__} needs {' and '.join(missing)}")
+        for name in [] if self._local else types:
+            instance(name)
         self.role, self.image_uri = role, own_image(str(image_uri))
         self.instance_count = whole(instance_count, "instance_count") or 1
         self.instance_type = types[0] if len(types) == 1 else types
-        self.entrypoint = texts(entrypoint) or None
+        self.entrypoint = texts(entrypoint, "entrypoint") or None
         self.volume_size_in_gb = whole(volume_size_in_gb, "volume_size_in_gb")
         self.volume_kms_key, self.output_kms_key = volume_kms_key, output_kms_key
         self.max_runtime_in_seconds = whole(max_runtime_in_seconds, "max_runtime_in_seconds")
-        self.base_job_name, self.env, self.tags = base_job_name, named_texts(env), _tags(tags)
+        self.base_job_name, self.env, self.tags = base_job_name, named_texts(env, "env"), _tags(tags)
         self.network_config = network_config
         self.sagemaker_session = sagemaker_session or Session()
         self.jobs: list[ProcessingJob] = []
@@ -105,7 +109,9 @@ class Processor:
             preparation.add_input(one, f"input-{number}")
         for number, one in enumerate(listed(outputs), 1):
             preparation.add_output(one, f"output-{number}")
-        request = preparation.request(texts(arguments), named_texts(experiment_config))
+        request = preparation.request(
+            texts(arguments, "arguments"), named_texts(experiment_config, "experiment_config")
+        )
         check_request("sagemaker", "CreateProcessingJob", request)
         client = None if self._local else self.sagemaker_session.sagemaker_client
         if client is not None and is_framework(self.image_uri) and aws.is_loopback(client.meta.endpoint_url):
@@ -148,7 +154,7 @@ class ScriptProcessor(Processor):
         **options: Any,
     ) -> None:
         super().__init__(role, image_uri, instance_count, instance_type, volume_size_in_gb=volume_size_in_gb, **options)
-        self.command = texts(command)
+        self.command = texts(command, "command")
         if not self.command:
             raise UsageError("ScriptProcessor needs a command", 'For instance: command = ["/usr/bin/Rscript"]')
 
@@ -267,6 +273,11 @@ class Preparation:
             raise UsageError(f"{default_name} is {given!r}", "Outputs are ProcessingOutput(source, destination).")
         one = copy.copy(given)
         one.output_name = one.output_name or default_name
+        if not one.source:
+            raise UsageError(
+                f"output {one.output_name} has no source",
+                'For instance: ProcessingOutput(source="/opt/ml/processing/output"), the folder where the job writes it.',
+            )
         self.outputs.append(one)
         if self.here and one.destination and not is_s3(one.destination):
             self._output_requests.append(one._request(local_uri(local_path(one.destination))))
@@ -283,6 +294,11 @@ class Preparation:
     def request(self, arguments: list[str], experiment: dict[str, str]) -> dict[str, Any]:
         """The request of CreateProcessingJob."""
         of = self.processor
+        if (count := len(self._input_requests) + len(self._code_requests)) > MOST_INPUTS:
+            raise UsageError(
+                f"the job has {count} inputs, the script among them, and SageMaker allows {MOST_INPUTS}",
+                "Bring files into one folder, or below one address in S3, and give that as an input.",
+            )
         types = of.instance_type
         kinds: dict[str, Any] = {"InstanceType": local.LARGEST if self.here else types}
         if not isinstance(types, str):
@@ -337,5 +353,5 @@ def image_name(image_uri: str) -> str:
 def _tags(tags: Any) -> list[dict[str, str]]:
     """Tags in the form of the service, from a list of Key and Value or from a named list."""
     if isinstance(tags, dict) and set(tags) != {"Key", "Value"}:
-        return [{"Key": name, "Value": value} for name, value in named_texts(tags).items()]
-    return [named_texts(tag) for tag in listed(tags)]
+        return [{"Key": name, "Value": value} for name, value in named_texts(tags, "tags").items()]
+    return [named_texts(tag, "tags") for tag in listed(tags)]

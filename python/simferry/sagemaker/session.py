@@ -239,9 +239,16 @@ class Session:
         return bool(self.describe_processing_job(job_name)["ProcessingJobStatus"] == "Completed")
 
     def stop_processing_job(self, job_name: str) -> None:
-        """Ask the service to stop a job."""
-        with aws.asking(f"processing job {job_name}"):
-            self.sagemaker_client.stop_processing_job(ProcessingJobName=job_name)
+        """Ask the service to stop a job. A job that has ended is no error, as in version 2."""
+        try:
+            with aws.asking(f"processing job {job_name}"):
+                self.sagemaker_client.stop_processing_job(ProcessingJobName=job_name)
+        except aws.AwsError as error:
+            if error.service_code != "ValidationException":
+                raise
+            if (status := self.describe_processing_job(job_name)["ProcessingJobStatus"]) not in (*ENDED, "Stopping"):
+                raise
+            print(f"processing job {job_name} is not running any more: {status}", file=sys.stderr, flush=True)
 
     def wait_for_processing_job(self, job: str, poll: float = 5) -> dict[str, Any]:
         """Wait until a job has ended. Returns its description. Raises UnexpectedStatusException if it has failed."""

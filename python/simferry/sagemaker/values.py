@@ -34,13 +34,26 @@ def listed(value: Any) -> list[Any]:
     return list(value) if isinstance(value, (list, tuple)) else [value]
 
 
-def texts(value: Any) -> list[str]:
-    return [text(one) for one in listed(value)]
+def texts(value: Any, name: str = "a list of texts") -> list[str]:
+    """A list of texts. name: of the argument, for errors. Raises UsageError for what is no single value."""
+    given = listed(value)
+    return [_single(one, f"{name}: value {number} of {len(given)}") for number, one in enumerate(given, 1)]
 
 
-def named_texts(value: Any) -> dict[str, str]:
-    """A named list as a dict, also R's empty list()."""
-    return {str(name): text(one) for name, one in dict(value or {}).items()}
+def named_texts(value: Any, name: str = "a named list") -> dict[str, str]:
+    """A named list as a dict, also R's empty list(). Else as texts()."""
+    return {str(key): _single(one, f"{name}: {key}") for key, one in dict(value or {}).items()}
+
+
+def _single(value: Any, what: str) -> str:
+    """A value as text. Without this, None would become the word None, and a vector of R's a list as Python writes it."""
+    if value is None:
+        raise UsageError(f"{what} is None (NULL in R)", "Leave it out, or give it a value.")
+    if isinstance(value, (list, tuple, dict, set)):
+        raise UsageError(
+            f"{what} is {value!r}, and has to be a single value", "Write its values one by one, or as a text."
+        )
+    return text(value)
 
 
 def is_s3(address: Any) -> bool:

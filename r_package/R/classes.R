@@ -55,3 +55,43 @@ code_of_methods <- function(table) {
   unlist(lapply(sort(ls(table, all.names = TRUE), method = "radix"), function(name)
     c(name, if (is.function(table[[name]])) code_of(table[[name]]))))
 }
+
+# ---- classes of packages ----
+
+# The packages that the classes of objects need. predict(), print() or `[` of a class are found only where its package
+# is loaded; without it R takes another class's, or the default, in silence.
+packages_of_classes <- function(objects) {
+  packages <- classes <- character()
+  walk <- function(x) {
+    if (is.object(x)) {
+      classes <<- c(classes, class(x))
+      if (isS4(x)) {
+        packages <<- c(packages, attr(class(x), "package"))
+        for (slot in attributes(x)) if (is.object(slot) || is.list(slot)) walk(slot)
+      }
+    }
+    if (is.list(x)) for (element in unclass(x)) if (is.object(element) || is.list(element)) walk(element)
+  }
+  walk(objects)
+  sort(setdiff(unique(c(packages, owners_of(unique(classes)))), c(packages_of_r(), ".GlobalEnv")), method = "radix")
+}
+
+packages_of_r <- function() c("base", "compiler", "datasets", "graphics", "grDevices", "grid", "methods", "parallel",
+                              "splines", "stats", "stats4", "tcltk", "tools", "utils")
+
+# The packages that are loaded and have methods of R's own generics for a class, which R itself has none for.
+owners_of <- function(classes) {
+  if (!length(classes)) return(character())
+  registered <- function(package) {
+    methods <- if (package == "base") get(".S3_methods_table", baseenv()) else getNamespaceInfo(package, "S3methods")
+    if (length(methods)) unique(methods[methods[, 2L] %in% classes, 1:2, drop = FALSE])
+  }
+  packages <- loadedNamespaces()
+  known <- lapply(stats::setNames(packages, packages), registered)
+  ours <- packages %in% packages_of_r()
+  classes <- setdiff(classes, unlist(lapply(known[ours], function(m) m[, 2L])))
+  homes <- c(list(baseenv()), lapply(c("stats", "utils", "graphics", "methods"), asNamespace))
+  is_ours <- function(generic) any(vapply(homes, function(home) exists(generic, home, inherits = FALSE), NA))
+  has_method <- function(m) length(m) && any(vapply(m[m[, 2L] %in% classes, 1L], is_ours, NA))
+  packages[!ours & vapply(known, has_method, NA)]
+}

@@ -28,3 +28,27 @@ quoted <- function(text) encodeString(text, quote = "\"")
 counted <- function(n, what) paste0(number(n), " ", what, if (n != 1) "s")
 
 number <- function(n) format(n, big.mark = ",", scientific = FALSE, trim = TRUE)
+
+# A hint where replications did not find what is here: their code does not show that it uses it, as where only a text
+# names it. messages: theirs. from: environments. option: what sends it.
+hint_to_send <- function(messages, from, option) {
+  is_here <- function(name) {
+    any(vapply(from, function(e) !is.null(home <- where_is(name, e)) && is_of_session(home), NA))
+  }
+  names <- Filter(is_here, names_not_found(messages))
+  if (!length(names)) return()
+  value <- if (length(names) == 1L) quoted(names) else paste0("c(", paste(quoted(names), collapse = ", "), ")")
+  message(paste(names, collapse = ", "), if (length(names) == 1L) " is" else " are",
+          " here, but the code does not show that it is used: ", option, " = ", value, "  sends it along")
+}
+
+# From R's messages, in English and in this session's language.
+names_not_found <- function(messages) {
+  forms <- c("object '%s' not found", "could not find function \"%s\"")
+  forms <- unique(c(forms, gettext(forms, domain = "R")))
+  found <- lapply(strsplit(forms, "%s", fixed = TRUE), function(parts) {
+    pattern <- paste0(".*\\Q", parts[1L], "\\E([^'\"\n]+)\\Q", parts[2L], "\\E.*")
+    sub(pattern, "\\1", grep(pattern, messages, value = TRUE, perl = TRUE), perl = TRUE)
+  })
+  unique(unlist(found))
+}

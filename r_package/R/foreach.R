@@ -82,6 +82,8 @@ do_simferry <- function(obj, expr, envir, data) {
     results <- compute_loop(sent, count, options, data, stops = obj$errorHandling == "stop",
                             verbose = isTRUE(obj$verbose))
   }
+  failed <- Filter(function(value) inherits(value, "simpleError"), results)
+  if (length(failed)) hint_to_send(unlist(lapply(failed, conditionMessage)), list(envir), ".export")
   combine_loop(obj, iterator, results, expr)
 }
 
@@ -142,7 +144,7 @@ compact <- function(values) {
 # As write_function does for a function: a file for the worker, and what Python has to know of it.
 write_loop <- function(obj, expr, envir, columns, name, number) {
   if (is.language(expr)) expr <- utils::removeSource(expr)
-  found <- loop_objects(obj, expr, envir)
+  found <- loop_objects(obj, expr, envir, columns)
   packages <- unique(c(as.character(obj$packages), found$packages))
   missing <- packages[!nzchar(vapply(packages, function(p) system.file(package = p), ""))]
   if (length(missing))
@@ -154,14 +156,16 @@ write_loop <- function(obj, expr, envir, columns, name, number) {
   file <- tempfile("simferry-", fileext = ".rds")
   exports <- environment(found$`function`)
   compiled <- compiler::compile(expr, exports, list(suppressAll = TRUE))
+  loaded <- packages_of_classes(list(lapply(found$data, `[[`, "value"), columns))
   saveRDS(list(`function` = iteration_function(compiled, columns, exports), globals = found$globals,
-               packages = packages, constants = list(), loop = TRUE),
+               packages = packages, constants = list(), loaded = loaded, loop = TRUE),
           file, compress = FALSE)
+  used <- unique(c(packages, loaded))
   called <- if (is.null(name)) paste("loop", number) else paste("loop", name)
   list(name = called, file = file,
        fingerprint = loop_fingerprint(called, found, packages, columns, !is.null(name)),
-       constants = character(), packages = packages, environment = session_facts(packages),
-         own = if (!is.null(name)) own_of_loop(packages, found))
+       constants = character(), packages = packages, environment = session_facts(used),
+       own = if (!is.null(name)) own_of_loop(used, found))
 }
 
 # It is called with the iteration's number, and runs without this package: base R is all that it sees.
@@ -178,7 +182,7 @@ iteration_function <- function(expr, columns, exports) {
 
 # The body as a function, with what it refers to, found where the loop stands and outwards: what the code uses, and what
 # it may use in a way that is not seen, as in a quoted expression.
-loop_objects <- function(obj, expr, envir) {
+loop_objects <- function(obj, expr, envir, columns) {
   unknown <- Filter(function(variable) !exists(variable, envir), unique(obj$export))
   if (length(unknown)) raise("usage", paste0(".export: there is no variable ", unknown[1]))
   body <- as.function(list(expr), envir = envir)
@@ -187,7 +191,8 @@ loop_objects <- function(obj, expr, envir) {
     !is.null(where) && is_of_session(where) && first_use(expr, variable) != "set"
   }, setdiff(all.names(expr, unique = TRUE), c("", "...", obj$argnames)))
   variables <- sort(union(setdiff(variables_of(body), obj$argnames), perhaps))
-  collect(body, "the loop's body", variables, named = unique(obj$export), never = obj$noexport)
+  collect(body, "the loop's body", variables, named = unique(obj$export), never = obj$noexport,
+          carried = Filter(is.list, columns))
 }
 
 # Of a loop without a name it need not say more than that it is another one than all before.

@@ -11,7 +11,7 @@ write_function <- function(f, name, constants = list(), packages = character(), 
                            caller = globalenv()) {
   check_constants(constants)
   if (is.primitive(f)) f <- eval(call("function", as.pairlist(formals(args(f))), primitive_call(f)), globalenv())
-  found <- collect(f, name, named = named, caller = caller, constants = constants)
+  found <- collect(f, name, named = named, caller = caller, carried = constants)
   packages <- unique(c(found$packages, packages))
   missing <- packages[!nzchar(vapply(packages, function(p) system.file(package = p), ""))]
   if (length(missing))
@@ -23,7 +23,8 @@ write_function <- function(f, name, constants = list(), packages = character(), 
   file <- tempfile("simferry-", fileext = ".rds")
   con <- gzfile(file, "wb", compression = 1L)
   tryCatch(
-    saveRDS(list(`function` = found[["function"]], globals = found$globals, packages = packages, constants = constants),
+    saveRDS(list(`function` = found[["function"]], globals = found$globals, packages = packages, constants = constants,
+                 loaded = packages_of_classes(list(lapply(found$data, `[[`, "value"), constants))),
             con, version = 2L),
     finally = close(con)
   )
@@ -47,12 +48,14 @@ check_constants <- function(constants) {
 }
 
 # The function as it is to be sent, its globals, its packages, and `data`: every object that is not a function, with a
-# label. variables: what f refers to. named: what is sent besides, never: what is not.
+# label. variables: what f refers to. named: what is sent besides, never: what is not. carried: values that are sent as
+# they are; what functions among them use is sent too.
 collect <- function(f, name, variables = variables_of(f), named = character(), never = character(),
-                    caller = globalenv(), constants = list()) {
+                    caller = globalenv(), carried = list()) {
   globals <- list()
   packages <- used <- character()
   data <- list()
+  entered <- list()
   copies <- list()   # pairs of environments: the one in which a function was made, and its copy
   methods <- ls(globalenv())
 
@@ -100,6 +103,7 @@ collect <- function(f, name, variables = variables_of(f), named = character(), n
   adapted <- function(value, label) {
     if (is.function(value)) return(if (is.primitive(value)) value else function_of(value, label))
     if (is.list(value) && holds_functions(value)) return(change_elements(value, adapted, label = label))
+    if (is.environment(value)) look_into(value, label)
     data[[length(data) + 1L]] <<- list(label = label, value = value)
     value
   }
@@ -122,13 +126,24 @@ collect <- function(f, name, variables = variables_of(f), named = character(), n
     if (uses_dots(g)) add_dots(made_in)
     copy
   }
+  # An environment stays as it is, such as an object of R6. Of functions in it the globals are sent.
+  look_into <- function(e, label) {
+    if (is_top(e) && !is.object(e) || any(vapply(entered, identical, NA, e))) return()
+    entered[[length(entered) + 1L]] <<- e
+    for (name in ls(e, all.names = TRUE)) if (!bindingIsActive(name, e)) look_at(e[[name]], paste0(label, "$", name))
+  }
+  look_at <- function(value, label) {
+    if (is.environment(value)) look_into(value, label)
+    else if (is.function(value) || is.list(value) && holds_functions(value)) adapted(value, label)
+  }
   sent <- function_of(f, name, variables)
+  for (label in names(carried)) look_at(carried[[label]], label)
   for (variable in named) {
     where <- Find(function(e) !is.null(where_is(variable, e)), list(environment(f), caller))
     if (is.null(where)) raise("usage", paste0("globals: there is no object ", variable))
     add(variable, where)
   }
-  classes <- classes_needed(c(list(f), globals, constants, lapply(data, `[[`, "value")), used)
+  classes <- classes_needed(c(list(f), globals, carried, lapply(data, `[[`, "value")), used)
   for (object in classes) {
     globals[object] <- list(globalenv()[[object]])
     for (g in functions_of_class(globals[[object]])) function_of(g, object)
@@ -284,9 +299,12 @@ check_sendable <- function(x, label, max_mb) {
       refuse(label, "a connection, which lives in this session only", "Open it in the simulation.")
     if (inherits(x, "python.builtin.object"))
       refuse(label, "a Python object, which lives in this session only", "Import it in the simulation.")
-    if (methods::is(x, "envRefClass"))
+    if (methods::is(x, "envRefClass")) {
+      # a fitted model's own, as of lme4, which makes its pointers anew
+      if (!identical(attr(class(x), "package"), ".GlobalEnv")) return()
       refuse(label, "a reference object, which one replication would change for the next",
              "Make it in the simulation: Class$new(...).")
+    }
     if (kind %in% c("externalptr", "weakref"))
       refuse(label, "an external pointer, which lives in this session only", "Make the object in the simulation.")
     if (kind == "environment") {

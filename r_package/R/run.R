@@ -91,7 +91,10 @@ sim_run <- function(simulation, design = NULL, replications = NULL, seed = NULL,
                     common = NULL, store = NULL, backend = NULL, workers = NULL, cores = NULL,
                     on_error = NULL, replication_timeout = NULL, retries = NULL, keep_files = FALSE, fresh = FALSE,
                     name = NULL, note = NULL, detach = FALSE) {
-  simulation <- as_simulation(simulation, substitute(simulation), constants, packages, globals, parent.frame())
+  given <- simulation
+  parent <- parent.frame()
+  now <- NULL
+  simulation <- as_simulation(simulation, substitute(simulation), constants, packages, globals, parent)
   suspendInterrupts({   # what has begun is followed, and stopped in good order
     made <- bridge("run",
       simulation = simulation, design = as_columns(design), replications = replications, seed = seed,
@@ -109,7 +112,9 @@ sim_run <- function(simulation, design = NULL, replications = NULL, seed = NULL,
       message(number(made$taken_over), " of ", number(sum(rep_len(made$replications, made$conditions))),
               " replications were computed by earlier runs and are taken over (fresh = TRUE computes anew)")
     if (nzchar(made$note)) message(made$note)
-    if (detach) message("It runs in the background: sim_watch(", quoted(run$handle), ")") else follow(run)
+    if (detach) message("It runs in the background: sim_watch(", quoted(run$handle), ")") else now <- follow(run)
+    if (is.function(given) && isTRUE(now$failed > 0))
+      hint_to_send(ask("said_by_failures", run), list(environment(given), parent), "globals")
   })
   invisible(run)
 }

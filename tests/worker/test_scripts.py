@@ -308,11 +308,16 @@ def test_the_error_of_a_script_is_kept_with_what_follows_it():
     assert last_words("") == ""
 
 
-@pytest.mark.parametrize("language", ["r", "python"])
+@pytest.mark.parametrize("language", ["r", "of its folder", "python"])
 def test_a_file_that_did_not_come_along_is_named_with_the_option_that_brings_it(tmp_path, go, language, request):
-    if language == "r":
+    if language != "python":
         request.getfixturevalue("r")
     write(tmp_path, "data.csv", "a,b\n1,2\n")
-    name, code = {"r": ("s.R", 'read.csv("data.csv")'), "python": ("s.py", 'open("data.csv")')}[language]
+    itself = 'sub("^--file=", "", grep("^--file=", commandArgs(), value = TRUE))'
+    name, code = {
+        "r": ("s.R", 'read.csv("data.csv")'),
+        "of its folder": ("s.R", f'read.csv(file.path(dirname(normalizePath({itself})), "data.csv"))'),
+        "python": ("s.py", 'open("data.csv")'),
+    }[language]
     with pytest.warns(Note, match=r"data.csv was not there: include=\[\"data.csv\"\]  brings it along"):
         go(write(tmp_path, name, code), {"n": [1]}, replications=1, args="{n}")

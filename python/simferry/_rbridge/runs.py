@@ -333,6 +333,14 @@ def errors(given: Arguments) -> Any:
 
 
 @verb
+def said_by_failures(given: Arguments) -> Vector:
+    """Errors and warnings of some failed replications, each once."""
+    from ..analysis.oddities import said_by_failures
+
+    return Vector("string", said_by_failures(open_run(given)._folder))
+
+
+@verb
 def warnings_(given: Arguments) -> Any:
     found = open_run(given)
     return _frame(found, found.warnings())

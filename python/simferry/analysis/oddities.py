@@ -23,6 +23,7 @@ from .summary import outputs
 
 # R's and Python's words
 _NOT_FOUND = re.compile(r"'([^'\n]+)': No such file|No such file or directory: '([^'\n]+)'")
+_OWN_FOLDER = re.compile(r".*/scratch/output-\d+/(.+)")  # of a replication of a script
 _HEADER_BYTES = 65_536  # of a block: they hold its facts and its first tables
 
 
@@ -147,26 +148,30 @@ def files_not_found(run: RunFolder, plans: int = 0) -> str:
     plans: number of plans whose blocks are not looked at.
     """
     home = Path(run.record.simulation["path"] or ".").absolute().parent
+    folder = run.record.simulation.get("folder", "")  # of the script, in its project
+    for found in _NOT_FOUND.finditer("\n".join(said_by_failures(run, plans))):
+        name = found[1] or found[2]
+        if own := _OWN_FOLDER.match(name):  # the script asked where it is
+            name = own[1].removeprefix(f"{folder}/")
+        name = name.removeprefix("./")
+        with contextlib.suppress(OSError):
+            if not name.startswith(("/", "~")) and (home / name).exists() and not (run.code / folder / name).exists():
+                above = name.startswith("..") and len(Path(name).parts) > 1
+                brought = Option("include", ["/".join(Path(name).parts[:2]) if above else name.partition("/")[0]])
+                return f"replications of run {run.id} failed because {name} was not there: {brought}  brings it along"
+    return ""
+
+
+def said_by_failures(run: RunFolder, plans: int = 0) -> list[str]:
+    """Errors and warnings of the first blocks with failed replications. plans: number of plans whose blocks are not looked at."""
+    said: list[str | None] = []
     failed = [b.name for b in run.block_names() if b.failed and int(b.plan) > plans]
     for _, data in run.read_blocks(failed[:3]):
-        with contextlib.suppress(zlib.error, blocks.DamagedBlock, LookupError, OSError):
-            block = blocks.decode(data)
-            said = [
-                t
-                for part in block.tables
-                if part.name in ("failures", "warnings")
-                for t in part.columns["message"].strings()
-            ]
-            for found in _NOT_FOUND.finditer("\n".join(filter(None, said))):
-                name = (found[1] or found[2]).removeprefix("./")
-                inside = run.code / run.record.simulation.get("folder", "") / name
-                if not name.startswith(("/", "~")) and (home / name).exists() and not inside.exists():
-                    above = name.startswith("..") and len(Path(name).parts) > 1
-                    brought = Option("include", ["/".join(Path(name).parts[:2]) if above else name.partition("/")[0]])
-                    return (
-                        f"replications of run {run.id} failed because {name} was not there: {brought}  brings it along"
-                    )
-    return ""
+        with contextlib.suppress(zlib.error, blocks.DamagedBlock, LookupError):
+            for part in blocks.decode(data).tables:
+                if part.name in ("failures", "warnings"):
+                    said += part.columns["message"].strings()
+    return list(dict.fromkeys(filter(None, said)))
 
 
 def same_values(rows: pa.Table, parameters: Collection[str] = ()) -> list[int]:

@@ -48,6 +48,8 @@ def finish(made: Any, as_json: bool) -> int:
                 first = said[0]
                 if first.endswith(PYTHONS_HEADING):
                     first = first.removesuffix(PYTHONS_HEADING) + said[-1]
+                elif first.rstrip().endswith(":") and len(said) > 1:  # R's "Error in f(x) :"
+                    first = f"{first.rstrip()} {said[1].strip()}"
                 click.echo(f"all have failed, the first with: {first[:300]}")
             click.echo(f"{made.command('errors')}  says why")
             click.echo(f"{made.command('resume', retry_failed=True)}  tries them again")

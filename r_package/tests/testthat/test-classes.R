@@ -88,3 +88,21 @@ test_that("reference classes work, and an object that replications would share i
                  "mine is a reference object")
   })
 })
+
+test_that("packages of the classes of what is sent are loaded, so that its methods are those of this session", {
+  expect_identical(packages_of_classes(list(mtcars, factor(1), Sys.time(), lm(mpg ~ wt, mtcars), 1:3)), character())
+  needs_python()
+  skip_if_not_installed("tibble")
+  rows <- tibble::tibble(a = 1:3, b = 4:6)
+  expect_true("tibble" %in% packages_of_classes(list(list(rows))))
+  at_console(list(rows = rows), {
+    expect_equal(value_of(typed("function(n) ncol(rows[, 1])"))$value, 1)   # NULL of a data frame
+    expect_identical(with_loops(foreach::`%dopar%`(foreach::foreach(part = list(rows)), class(part[, 1]))),
+                     list(class(rows)))
+  })
+  skip_if_not_installed("lme4")
+  at_console(list(fit = lme4::lmer(Reaction ~ Days + (1 | Subject), lme4::sleepstudy)), {
+    found <- value_of(typed("function(n) lme4::fixef(lme4::refit(fit, simulate(fit, seed = n)[[1]]))"))
+    expect_equal(unlist(found), lme4::fixef(lme4::refit(fit, stats::simulate(fit, seed = 2)[[1]])))
+  })
+})

@@ -22,3 +22,22 @@ test_that("nothing in a text steers a terminal", {
   expect_equal(shown("\033]0;title\a", file), "\033]0;title\a")   # a file keeps every byte
   close(file)
 })
+
+test_that("what was not found, and is here, is named with the option that sends it", {
+  said <- c("Error: object 'my k' not found", "could not find function \"g\"", "object 'far' not found", "other")
+  expect_equal(names_not_found(said), c("my k", "far", "g"))
+  e <- list2env(list(`my k` = 1), parent = globalenv())
+  hint <- function(from) hint_to_send(said, from, "globals")
+  at_console(list(g = typed("function() 1")), {
+    expect_message(hint(list(e)), "my k, g are here, .*globals = c\\(\"my k\", \"g\"\\)  sends")
+    expect_message(hint(list(globalenv())), "g is here, .*globals = \"g\"  sends")
+  })
+  expect_silent(hint(list(globalenv())))
+  needs_python()
+  at_console(list(kw = 1:32, model = mpg ~ wt + kw), {   # the formula is one of the session
+    environment(model) <- globalenv()
+    assign("model", model, globalenv())
+    expect_message(sim_run(typed("function(n) coef(lm(model, mtcars))"), sim_grid(n = 1), 1, store = tempfile()),
+                   "kw is here, .*globals = \"kw\"  sends it along")
+  })
+})

@@ -127,7 +127,10 @@ test_that("what the body refers to is exported, and .packages are attached", {
     dots <- function(...) foreach(i = 1:2, .combine = c) %dopar% (i + sum(...))
     expect_equal(dots(1, 2), c(4, 5))
     hidden <- 1
-    expect_error(foreach(i = 1, .noexport = "hidden") %dopar% hidden, "object 'hidden' not found")
+    expect_message(
+      expect_error(foreach(i = 1, .noexport = "hidden") %dopar% hidden, "object 'hidden' not found"),
+      "hidden is here, but the code does not show that it is used: .export = \"hidden\"  sends it along", fixed = TRUE
+    )
     expect_equal(unlist(foreach(i = 1, .export = "hidden") %dopar% get("hidden")), 1)
     expect_equal(error_of(foreach(i = 1, .export = "nowhere") %dopar% i)$code, "usage")
     expect_true(unlist(foreach(i = 1, .packages = "splines") %dopar% is.function(bs)))
@@ -139,6 +142,8 @@ test_that("what the body refers to is exported, and .packages are attached", {
     expect_false(unlist(foreach(i = 1) %dopar% ("package:testthat" %in% search())))
     expect_match(conditionMessage(error_of(foreach(i = 1, .packages = "no.such") %dopar% i)),
                  "no.such is not installed")
+    # functions among what is iterated over
+    expect_equal(foreach(f = list(further, function(x) x + add(0)), .combine = c) %dopar% f(1), c(101, 6))
     con <- textConnection("x")
     expect_match(conditionMessage(error_of(foreach(i = 1) %dopar% readLines(con))), "con is a connection")
     close(con)

@@ -47,6 +47,11 @@ test_that("functions in lists keep their globals, and methods are sent with thei
   at_console(list(k = 3, methods = list(a = typed("function(x) x * k"))), {
     expect_setequal(names(found_in(typed("function(n) methods$a(n)"))$globals), c("methods", "k"))
   })
+  carries <- list(typed("function(x) x * k"), list2env(list(f = typed("function(x) x * k"))))
+  for (g in carries) at_console(list(k = 3, g = g), {   # an environment, such as an object of R6, stays as it is
+    expect_setequal(names(found_in(typed("function(n) g"))$globals), c("g", "k"))
+    expect_named(collect(typed("function(n, g) g"), "f", carried = list(g = g))$globals, "k")
+  })
   at_console(list(summary.mine = typed("function(object, ...) 'mine'")), {
     expect_equal(names(found_in(typed("function(n) summary(structure(n, class = 'mine'))"))$globals), "summary.mine")
   })

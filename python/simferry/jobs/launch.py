@@ -21,7 +21,9 @@ _PARTS = (
     "blocks", "rows", "values", "job", "family", "folders", "functions", "seeds", "scripts", "own", "state", "process",
     "supervisor", "needs", "check", "main",
 )  # fmt: skip
-_OF_PYTHON = ("__init__", "streams", "hooks", "tasks", "libraries", "below", "as_module", "startup/sitecustomize")
+_OF_PYTHON = (
+    "__init__", "streams", "adopted", "hooks", "tasks", "libraries", "below", "as_module", "startup/sitecustomize",
+)  # fmt: skip
 # for R and Python processes that a script or a command starts
 _BELOW = (
     "profile.R",

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from . import below, hooks, streams
+from . import adopted, below, hooks, streams
 from .first_use import RandomAtFirstUse, numpy_at_first_use
 from .job import Job
 
@@ -111,7 +111,9 @@ class FunctionRunner:
             tempfile.mkdtemp(prefix="processes-", dir=job.scratch), str(job.code.resolve() / "profile.R")
         )
         self.random = RandomAtFirstUse()  # before the script imports functions of that module
+        before = adopted.generators()
         self.function, self.constants = load_function(job)
+        adopted.adopt(adopted.generators(), before)
         self.rng = takes_rng(self.function)
         self.stream = streams.Replications()
         if self.rng:

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from . import streams
+from . import adopted, streams
 from .below import PARENT, PROCESSES
 from .streams import Stream, current, derive, imitate, report_seed
 
@@ -150,9 +150,12 @@ def run_aside(name: str, run: Callable[[Any], None], module: Any) -> None:
     """Import a module on a stream of its own, which depends on the run's seed and its name. Other generators keep their states."""
     outer, of_thread, saved = streams.wide, getattr(streams.here, "stream", None), streams.saved_globals()
     streams.wide, streams.here.stream = Stream(derive(streams.loading, f"import {name}")), None
+    whole = not streams.is_installed(getattr(module, "__file__", None) or "")  # looking everywhere takes milliseconds
+    before = adopted.generators() if whole else []
     try:
         streams.seed_globals()
         run(module)
+        adopted.adopt(adopted.generators() if whole else adopted.generators(list(vars(module).values())), before)
     finally:
         streams.wide, streams.here.stream = outer, of_thread
         streams.renew_made()

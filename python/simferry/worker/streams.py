@@ -75,7 +75,9 @@ helper = False  # whether this process is a helper, such as a worker of a pool
 # called with the function and the seed when the code of a replication sets a seed
 on_seed: Callable[[str, Any], None] | None = None
 here = _local()  # stream: of the task that runs in this thread; starting: of the process that this thread starts
-made: list[tuple[Any, str]] = []  # (generator, its name) of default_rng() outside tasks, and copies of them
+made: list[
+    tuple[Any, str]
+] = []  # (generator, its name): of default_rng() outside tasks, copies of them, adopted ones (adopted.py)
 _most = 64
 libraries: list[Any] = []  # those with generators of their own that are loaded (libraries.py)
 of_seed: Any = None  # the code of our np.random.seed(), which does not count as the caller
@@ -129,8 +131,8 @@ _SEEDERS = {"random": seed_random, "numpy.random.mtrand": seed_numpy}
 
 
 def saved_globals() -> dict[str, Any]:
-    """The states of the process-wide generators, and of those that default_rng() made outside tasks."""
-    out: dict[str, Any] = {"made": [(generator.bit_generator, generator.bit_generator.state) for generator, _ in made]}
+    """The states of the process-wide generators, and of those that were made outside tasks."""
+    out: dict[str, Any] = {"made": [(generator, state_of(generator)) for generator, _ in made]}
     out["libraries"] = [(library, library.state()) for library in libraries]
     if "random" in sys.modules:
         out["random"] = sys.modules["random"]._inst.getstate()
@@ -148,15 +150,39 @@ def restore_globals(saved: dict[str, Any]) -> None:
         sys.modules["numpy.random.mtrand"]._rand.set_state(state)
     for library, state in saved["libraries"]:
         library.set_state(state)
-    for bits, state in saved["made"]:
-        bits.state = state
+    for generator, state in saved["made"]:
+        set_state(generator, state)
 
 
 def renew_made() -> None:
-    """Reseed the generators that default_rng() made outside tasks: for each task and each replication of a function."""
+    """Reseed the generators that were made outside tasks: for each task and each replication of a function."""
     for generator, name in made if wide else ():
-        bits = generator.bit_generator
-        bits.state = type(bits)(int.from_bytes(derive(wide.key, f"shared {name}"), "little")).state  # type: ignore[union-attr]
+        reseed(generator, int.from_bytes(derive(wide.key, f"shared {name}"), "little"))  # type: ignore[union-attr]
+
+
+def state_of(generator: Any) -> Any:
+    """The state of a numpy.random.Generator, a RandomState or a random.Random."""
+    if hasattr(generator, "bit_generator"):
+        return generator.bit_generator.state
+    return generator.get_state(legacy=False) if hasattr(generator, "get_state") else generator.getstate()
+
+
+def set_state(generator: Any, state: Any) -> None:
+    if hasattr(generator, "bit_generator"):
+        generator.bit_generator.state = state
+    elif hasattr(generator, "set_state"):
+        generator.set_state(state)
+    else:
+        generator.setstate(state)
+
+
+def reseed(generator: Any, number: int) -> None:
+    if hasattr(generator, "bit_generator"):
+        set_state(generator, type(generator.bit_generator)(number).state)
+    elif hasattr(generator, "set_state"):
+        set_state(generator, state_of(type(generator)(type(generator._bit_generator)(number))))
+    else:
+        sys.modules["random"].Random.seed(generator, number)
 
 
 def remember(generator: Any, name: str) -> None:
@@ -195,10 +221,17 @@ def entropy_for(module: str, bits: int) -> int:
 
 def report_seed(function: str, seed: Any) -> None:
     """Report a seed that the code of a replication sets. Seeds set by installed packages are not reported."""
-    if on_seed and isinstance(current(), Replications):
-        file = sys._getframe(2).f_globals.get("__file__") or ""
-        if not any(f"{os.sep}{folder}{os.sep}" in file for folder in ("site-packages", "dist-packages")):
-            on_seed(function, seed)
+    if on_seed is None or not isinstance(current(), Replications):
+        return
+    if not is_installed(sys._getframe(2).f_globals.get("__file__") or ""):
+        on_seed(function, seed)
+
+
+def is_installed(file: str) -> bool:
+    """Whether a module's file belongs to an installed package or to Python."""
+    return file.startswith(os.path.dirname(os.__file__)) or any(
+        f"{os.sep}{folder}{os.sep}" in file for folder in ("site-packages", "dist-packages")
+    )
 
 
 def of_main(module: str) -> str:

@@ -1,7 +1,6 @@
 """Functions of Python as simulations: of every sort, with what they find around them."""
 
 import functools
-import os
 import subprocess
 import sys
 
@@ -113,33 +112,3 @@ def test_lists_and_arrays_arrive_as_such_and_changes_stay_in_the_replication(tmp
     design = sf.zipped(b=[[1, 2.5, None]], a=[np.array([1.0, 2.0])], t=[["x"], None])
     values = go(simulate, design, 2, workers=1).results()["value"].tolist()
     assert values == ["[1, 2.5, None] array([1., 2.]) ['x']"] * 2 + ["[1, 2.5, None] array([1., 2.]) None"] * 2
-
-
-def test_sets_in_a_function_object_have_one_order_whatever_the_sender_had(tmp_path):
-    code = """
-import sys, cloudpickle
-words = {f"word{i}" for i in range(3000)}
-inner = lambda: [list(words), list({"a", "b", "c", "d", "e"}), [list(s) for s in {frozenset("abcdef"), frozenset("ghijkl")}]]
-sys.stdout.buffer.write(cloudpickle.dumps((inner, {"given": set("abcdefghij"), "ints": {8, 0, 16, 32}})))
-"""
-    sender = write(tmp_path, "send.py", code)
-    receive = (
-        "import sys; from simferry.worker.functions import unpickled\n"
-        "function, constants = unpickled(sys.stdin.buffer.read())\n"
-        "print(function(), *map(list, constants.values()))"
-    )
-    orders = set()
-    for seed in "123":
-        sent = subprocess.run(
-            [sys.executable, sender], env={**os.environ, "PYTHONHASHSEED": seed}, stdout=subprocess.PIPE, check=True
-        ).stdout
-        orders.add(
-            subprocess.run(
-                [sys.executable, "-c", receive],
-                env={**os.environ, "PYTHONHASHSEED": "0"},
-                input=sent,
-                stdout=-1,
-                check=True,
-            ).stdout
-        )
-    assert len(orders) == 1 and len(next(iter(orders))) > 30_000

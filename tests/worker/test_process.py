@@ -1,10 +1,12 @@
 """A process that computes replications in Python: what it records of errors, warnings and seeds."""
 
+import builtins
 import time
 
 import numpy as np
 import pytest
 import simferry as sf
+from joblib import Parallel, delayed
 from simferry.errors import Note
 from sweeps import write
 
@@ -27,6 +29,29 @@ def simulate(n, rng):
     assert first["call"] == "inner, line 4"
     assert "in simulate" in first["traceback"] and "return inner(n, rng)" in first["traceback"]
     assert "simferry_worker" not in first["traceback"] and "worker.py" not in first["traceback"]
+
+
+def test_a_traceback_has_the_file_of_a_function_object_and_what_led_to_the_error(go):
+    def fails(i):
+        raise ValueError("singular")
+
+    def simulate(n):
+        if n == 1:
+            Parallel(n_jobs=2)(delayed(fails)(i) for i in range(2))
+        try:
+            fails(n)
+        except ValueError as error:
+            group = getattr(builtins, "ExceptionGroup", FitGroup)  # Python 3.10 has none
+            raise group("no fit", [KeyError("a")]) from error
+
+    class FitGroup(Exception):
+        exceptions = (KeyError("a"),)
+
+    of_task, of_group = go(simulate, sf.grid(n=[1, 2]), 1).errors()["traceback"]
+    assert "in fails" in of_task and of_task.count("ValueError: singular") == 2
+    assert __file__ in of_group and 'raise ValueError("singular")' in of_group
+    assert of_group.index("singular") < of_group.index("direct cause") < of_group.index("no fit")
+    assert of_group.endswith("  | KeyError: 'a'\n")
 
 
 def test_warnings_are_counted_and_those_that_the_script_ignores_are_not(tmp_path, go):

@@ -2,14 +2,17 @@
 
 import functools
 import hashlib
+import io
 import os
 import re
 import shutil
 import sys
+import types
+from collections import ChainMap
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from ..errors import SimulationError, nearest
 from ..hints import Option, Shell, Text
@@ -388,9 +391,14 @@ def _pickled(function: Callable[..., Any], constants: dict[str, Any]) -> bytes:
     own = sys.modules.get(sent_along(function))
     if own:
         cloudpickle.register_pickle_by_value(own)
+
+    class Pickler(cloudpickle.Pickler):  # type: ignore[misc]  # cloudpickle has no types
+        dispatch_table: ClassVar[Any] = ChainMap({types.CodeType: _code}, cloudpickle.Pickler.dispatch_table)
+
+    file = io.BytesIO()
     try:
-        pickled: bytes = cloudpickle.dumps((function, constants))
-        return pickled
+        Pickler(file).dump((function, constants))
+        return file.getvalue()
     except Exception as error:
         raise SimulationError(
             f"function {getattr(function, '__name__', function)} can't be sent to the workers: {error}",
@@ -399,6 +407,14 @@ def _pickled(function: Callable[..., Any], constants: dict[str, Any]) -> bytes:
     finally:
         if own:
             cloudpickle.unregister_pickle_by_value(own)
+
+
+def _code(code: types.CodeType) -> Any:
+    """Pickle code with the name of its file, which tracebacks show and numba's cache needs; cloudpickle leaves it out since 3.1."""
+    import cloudpickle
+
+    make, args = cloudpickle.Pickler.dispatch_table[types.CodeType](code)
+    return make, tuple(code.co_filename if type(a) is str and a == "<dynamic-code>" else a for a in args)
 
 
 def sent_along(function: Callable[..., Any]) -> str:

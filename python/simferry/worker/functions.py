@@ -4,8 +4,6 @@ import contextlib
 import importlib
 import importlib.util
 import inspect
-import io
-import pickle
 import random
 import sys
 import tempfile
@@ -19,53 +17,14 @@ import numpy as np
 from . import adopted, below, hooks, streams
 from .first_use import RandomAtFirstUse, numpy_at_first_use
 from .job import Job
+from .sent import load_objects
 
 
 def load_function(job: Job) -> tuple[Callable[..., Any], dict[str, Any]]:
     """The function, from the script in ROOT/input/code or from a pickle, and the constants that it gets in each call."""
     if job.objects:
-        sent: tuple[Callable[..., Any], dict[str, Any]] = unpickled(
-            (job.code / job.objects).read_bytes()  # written by the user who started the run
-        )
-        return sent
+        return load_objects(str(job.code / job.objects))
     return getattr(load_script(job), job.function), {}
-
-
-_SORTED = (str, bytes, int, float, complex, bool, type(None), tuple, frozenset)
-
-
-# the one written in Python: the one in C does not let us change how sets are filled
-_Unpickler: Any = pickle._Unpickler
-
-
-class _SetsInOrder(_Unpickler):  # type: ignore[misc]  # typeshed has only the class in C
-    """Fills sets in sorted order. Their order follows from the order of filling, and that of a pickle differs between processes."""
-
-    def in_order(self, items: list[Any]) -> list[Any]:
-        with contextlib.suppress(Exception):  # a repr that raises
-            if all(type(item) in _SORTED for item in items):
-                return sorted(items, key=lambda item: (type(item).__name__, repr(item)))
-        return items
-
-    def load_additems(self) -> None:  # some of a set's items
-        items, whole = self.pop_mark(), self.stack[-1]
-        items = self.in_order([*whole, *items])
-        whole.clear()
-        whole.update(items)
-
-    def load_frozenset(self) -> None:
-        items = self.pop_mark()
-        self.append(frozenset(self.in_order(items)))
-
-    dispatch = dict(_Unpickler.dispatch)  # noqa: RUF012
-    dispatch[pickle.ADDITEMS[0]] = load_additems
-    dispatch[pickle.FROZENSET[0]] = load_frozenset
-
-
-def unpickled(data: bytes) -> Any:
-    if pickle.ADDITEMS in data or pickle.FROZENSET in data:  # otherwise the faster unpickler does
-        return _SetsInOrder(io.BytesIO(data)).load()
-    return pickle.loads(data)
 
 
 def load_script(job: Job) -> types.ModuleType:

@@ -260,6 +260,7 @@ CHANGES |= {
     "threading": _guard("threads"),
     "multiprocessing.process": _guard("processes"),
     "multiprocessing.pool": _guard("pools"),
+    "multiprocessing.reduction": _guard("pickling"),
     "multiprocess.process": _guard("processes"),  # pathos' copy of it, which pickles with dill
     "multiprocess.pool": _guard("pools"),
     "concurrent.futures.thread": _guard("thread_executors"),
@@ -267,4 +268,5 @@ CHANGES |= {
     "loky.process_executor": _guard("process_executors"),
     "joblib.externals.loky.process_executor": _guard("process_executors"),
     "joblib.parallel": _guard("joblib"),
+    "joblib.pool": _guard("pickling"),
 }

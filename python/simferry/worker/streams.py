@@ -80,6 +80,10 @@ made: list[
 ] = []  # (generator, its name): of default_rng() outside tasks, copies of them, adopted ones (adopted.py)
 _most = 64
 libraries: list[Any] = []  # those with generators of their own that are loaded (libraries.py)
+came_along: dict[
+    tuple[str, str], Any
+] = {}  # functions and classes that came with a function object, by module and name
+objects = ""  # the file with them
 of_seed: Any = None  # the code of our np.random.seed(), which does not count as the caller
 
 

@@ -12,6 +12,7 @@ import functools
 import itertools
 import os
 import threading
+import types
 import warnings
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
@@ -209,6 +210,33 @@ def guard_process_executors(module: Any) -> None:
 
 def _submit(original: Any) -> Any:
     return lambda self, fn, /, *args, **kwargs: original(self, task(fn), *args, **kwargs)
+
+
+# ---- what tasks are sent as ----
+
+
+def guard_pickling(module: Any) -> None:
+    """Have functions and classes that came with a function object sent by name: no module has them in other processes."""
+    for kind in ("ForkingPickler", "CustomizablePickler"):  # the second is joblib's
+        if hasattr(module, kind):
+            getattr(module, kind).reducer_override = lambda self, thing: _sent(thing)
+
+
+def _sent(thing: Any) -> Any:
+    if isinstance(thing, (types.FunctionType, type)) and streams.came_along:
+        name = (thing.__module__, thing.__qualname__)
+        if streams.came_along.get(name) is thing:
+            return received, (name, streams.objects)
+    return NotImplemented
+
+
+def received(name: tuple[str, str], objects: str) -> Any:
+    """The function or class of this name. A process that was not forked reads all of them: one's initializer sets globals of another."""
+    if not streams.came_along:
+        from .sent import load_objects
+
+        load_objects(objects)
+    return streams.came_along[name]
 
 
 # ---- processes and threads ----

@@ -14,6 +14,7 @@ from .rows import Refused, as_rows
 from .scripts import ScriptFailed
 
 MOST = 100_000  # characters of a message
+MOST_CAUSES = 10
 
 
 class Rows(dict[str, list[Any]]):
@@ -73,16 +74,48 @@ def describe(error: BaseException) -> tuple[str, str, str]:
     """Message, call and traceback of a failed replication, without the worker's own frames."""
     if type(error) in (ScriptFailed, Refused):
         return cut(str(error)), "", ""
-    message = message_of(error)
-    call = text = ""
+    call = ""
     with contextlib.suppress(BaseException):  # methods of the user's exception may raise
-        own = Path(__file__).parent
-        found = traceback.extract_tb(vars(BaseException)["__traceback__"].__get__(error))
-        frames = [f for f in found if Path(f.filename).parent != own]
+        frames = _frames(error)
         call = f"{frames[-1].name}, line {frames[-1].lineno}" if frames else ""
-        text = "".join(traceback.format_list(frames[-30:]))
-    last = _text_of(lambda: "".join(traceback.format_exception_only(error)), f"{message}\n")
-    return message, call, cut(text + last)
+    return message_of(error), call, cut(_with_causes(error))
+
+
+def _with_causes(error: BaseException) -> str:
+    """The traceback of an error after those of the errors that led to it, as Python prints it: of tasks too, in other processes."""
+    text, seen = _alone(error), {id(error)}
+    while len(seen) < MOST_CAUSES:
+        cause, before, hidden = (
+            vars(BaseException)[name].__get__(error) for name in ("__cause__", "__context__", "__suppress_context__")
+        )
+        earlier = before if cause is None and not hidden else cause
+        if earlier is None or id(earlier) in seen:
+            break
+        link = "During handling of the above exception, another exception occurred"
+        if cause is not None:
+            link = "The above exception was the direct cause of the following exception"
+        text = f"{_alone(earlier)}\n{link}:\n\n{text}"
+        seen.add(id(earlier))
+        error = earlier
+    return text
+
+
+def _frames(error: BaseException) -> list[traceback.FrameSummary]:
+    own = Path(__file__).parent
+    found = traceback.extract_tb(vars(BaseException)["__traceback__"].__get__(error))
+    return [f for f in found if Path(f.filename).parent != own]
+
+
+def _alone(error: BaseException) -> str:
+    """Frames and last line of an error, then of the errors in its group."""
+    text = ""
+    with contextlib.suppress(BaseException):
+        text = "".join(traceback.format_list(_frames(error)[-30:]))
+    text += _text_of(lambda: "".join(traceback.format_exception_only(error)), f"{message_of(error)}\n")
+    with contextlib.suppress(BaseException):
+        for one in getattr(error, "exceptions", ())[:MOST_CAUSES] if type(error).__name__.endswith("Group") else ():
+            text += "".join(f"  | {line}\n" for line in _alone(one).splitlines())
+    return text
 
 
 def cut(text: str) -> str:

@@ -1,5 +1,6 @@
 """docker login and docker push to the emulated ECR, as published scripts do it."""
 
+import base64
 import os
 import shutil
 import subprocess
@@ -59,6 +60,27 @@ def test_a_published_build_and_push_script_runs(engine, scrap, emulator, image_r
         env=env, input="123456789012-auth-token", capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert wrong.returncode != 0 and "401" in wrong.stderr
+
+
+def test_an_image_that_was_removed_since_its_push_is_pulled_back(engine, scrap, emulator, image_r):
+    built, uri = scrap.build(f"FROM {image_r}\n"), f"{emulator.registry}/{scrap.name}"
+    engine.images.get(built).tag(uri, "1")
+    ecr = boto3.client("ecr")
+    ecr.create_repository(repositoryName=scrap.name)
+    token = ecr.get_authorization_token()["authorizationData"][0]["authorizationToken"]
+    user, _, password = base64.b64decode(token).decode().partition(":")
+    said = engine.images.push(uri, tag="1", auth_config={"username": user, "password": password})
+    assert "error" not in said, said
+    for tag in {f"{uri}:1", *engine.images.get(built).tags}:
+        engine.images.remove(tag)
+    assert not engine.images.list(scrap.name) and not engine.images.list(uri)
+    jobs = Jobs(emulator, uri)
+    for job, image in (
+        ("by-tag", f"{uri}:1"),
+        ("again", f"123456789012.dkr.ecr.us-east-1.amazonaws.com/{scrap.name}:1"),
+    ):
+        jobs.submit(job, "1", image=image)
+        assert jobs.wait(job)["ProcessingJobStatus"] == "Completed", jobs.wait(job).get("FailureReason")
 
 
 def test_it_is_on_loopback_takes_one_password_and_ends_with_the_emulator(emulate):

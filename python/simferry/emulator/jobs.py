@@ -188,7 +188,7 @@ class Job:
         encryption = {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": key} if key else {}
         storage = RegionalStorage(self.clients("s3", self.region), request["RoleArn"], encryption)
         image = local_image(
-            request["AppSpecification"]["ImageUri"], lambda region: self.clients("ecr", region), self.machine.client
+            request["AppSpecification"]["ImageUri"], lambda region: self.clients("ecr", region), self.machine
         )
         folder = self.machine.folder / f"{self.region}-{self.name}"
         folder.mkdir()

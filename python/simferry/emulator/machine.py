@@ -56,7 +56,12 @@ class Cores:
 
 
 class Machine:
+    """registry: the host of the registry behind ECR. bring_back: pulls an image that was pushed there, by repository and tag or digest,
+    and returns its id, or nothing. The registry sets both."""
+
     def __init__(self) -> None:
+        self.registry = ""
+        self.bring_back: Callable[[str, str], str] = lambda repository, reference: ""
         self.cores = Cores(os.cpu_count() or 1)
         self.owner = f"{OWNER}-{os.getpid()}"
         self.folder = Path(tempfile.mkdtemp(prefix=f"{self.owner}-"))

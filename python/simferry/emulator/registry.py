@@ -19,7 +19,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from ..containers.engine import EngineError
+from ..containers.engine import EngineError, ImageError
 from ..containers.job import OWNER
 from ..system.processes import identity
 from .calls import ACCOUNT, Call, Refusal
@@ -51,6 +51,7 @@ class Registry:
         self._container: Any = None
         self._seen: set[tuple[str, str, str]] = set()
         self._starting = threading.Lock()
+        machine.registry, machine.bring_back = self.host, self.bring_back
 
     # ---- the service ----
 
@@ -77,6 +78,19 @@ class Registry:
             if manifest and (repository, tag, manifest) not in self._seen:
                 self._seen.add((repository, tag, manifest))
                 yield tag, manifest
+
+    def bring_back(self, repository: str, reference: str) -> str:
+        """Pull an image that was pushed here into the engine, which has lost it. Returns its id; empty if it is not here either."""
+        import docker.errors
+
+        if not self._runs() or not self._get(f"{repository}/manifests/{reference}"):
+            return ""
+        login = {"username": USER, "password": self.password}
+        try:
+            image = self.machine.client.images.pull(f"{self.host}/{repository}", tag=reference, auth_config=login)
+        except docker.errors.APIError as error:
+            raise ImageError(f"it can't be pulled from the emulated ECR: {error.explanation or error}") from None
+        return str(image.id)
 
     def _get(self, path: str) -> bytes:
         """The registry's answer; empty if it has no such thing."""

@@ -11,7 +11,7 @@ import psutil
 import pytest
 import simferry as sf
 from simferry.errors import StoreError
-from simferry.results import collect, table
+from simferry.results import read, table
 
 # Draws enough that a wrong stream shows. Without changing the code, PAUSE (seconds) makes it slow, and HOLD (a file) makes
 # each process stop after 10 replications, make a file of that name and its number, and wait until HOLD is gone.
@@ -109,7 +109,7 @@ def digest(run: sf.Run) -> str:
 def done_pairs(run: sf.Run) -> list[tuple[int, int]]:
     """(condition, replication) of every finished block, also where two blocks have the same."""
     pairs = []
-    for _, block in collect.read_blocks(run._folder):
+    for _, block in read.read_blocks(run._folder):
         columns = block.table("replications").columns
         pairs += zip(columns["condition"].values.tolist(), columns["replication"].values.tolist(), strict=True)
     return pairs

@@ -22,6 +22,10 @@ TESTED_ELSEWHERE = {
     "backends.foreground": "verbs/test_replay.py",  # with real interpreters
     "emulator.backends": "emulator/test_operations.py",  # over HTTP, as all of the emulator
     "emulator.services.processing": "emulator/test_jobs.py",
+    "results.copies": "results/test_gather.py",
+    "results.read": "results/test_collect.py",  # damaged blocks
+    "results.sorted_rows": "results/test_gather.py",
+    "results.witnesses": "results/test_gather.py",
     "verbs.compute": "driver/test_drive.py",
     "verbs.create": "sweep/test_sweep.py",
     "verbs.run": "driver/test_drive.py",

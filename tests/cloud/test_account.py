@@ -6,7 +6,7 @@ import warnings
 import pandas as pd
 import pytest
 import simferry as sf
-from simferry.results import collect
+from simferry.results import read
 from sweeps import DRAWS, digest, done_pairs, write
 
 ROLE, STORE = os.environ.get("SIMFERRY_CLOUD_ROLE"), os.environ.get("SIMFERRY_CLOUD_STORE")
@@ -36,7 +36,7 @@ def test_the_same_table_as_in_a_container_here(tmp_path, image_r):
 
 def cpus(run):
     """The processors that computed a run, as its blocks say."""
-    return {block.facts["cpu"] for _, block in collect.read_blocks(run._folder)}
+    return {block.facts["cpu"] for _, block in read.read_blocks(run._folder)}
 
 
 def test_detached_cancelled_resumed(tmp_path, image_r):

@@ -5,7 +5,7 @@ import subprocess
 
 import pytest
 from common import require
-from simferry.results.outputs import output_columns, read_output
+from simferry.results.outputs import Outputs, read_output
 from simferry.worker import blocks
 from simferry.worker.rows import ids_of, table
 
@@ -13,9 +13,11 @@ from simferry.worker.rows import ids_of, table
 def numbers(text, name="result.csv"):
     """What a column holds in the table of results."""
     part = table("outputs", ids_of([1], [1]), {"text": blocks.strings([text])})
-    tables, unreadable = output_columns([(0, part)], name)
+    outputs = Outputs(name)
+    groups, unreadable = outputs.read(part)
     assert not unreadable, unreadable
-    columns = {n: c for n, c in tables[0][1].columns.items() if n not in ("condition", "replication")}
+    (found,) = outputs.tables(groups)
+    columns = {n: c for n, c in found.columns.items() if n not in ("condition", "replication")}
     return {n: c.strings() if c.kind == "string" else c.values.tolist() for n, c in columns.items()}
 
 

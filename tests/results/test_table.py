@@ -122,7 +122,7 @@ def test_results_parquet_is_read_as_long_as_no_block_has_come(hand_made, monkeyp
     made = hand_made(sf.grid(n=1))
     made.add(pairs(1, [1]), [outputs_of(1, [1], x=[1.5])])
     before = table(made.run)
-    monkeypatch.setattr("simferry.results.table.read_blocks", None)
+    monkeypatch.setattr("simferry.results.collect.read_blocks", None)
     assert digest(table(made.run)) == digest(before)
 
 

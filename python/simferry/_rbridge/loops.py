@@ -101,7 +101,8 @@ def loop_values(given: Arguments) -> Arguments:
 
     given: after, the name of the last block that was read. In the value, `after` is empty if no blocks are left.
     """
-    from ..results import collect, same_seeds
+    from ..results import same_seeds
+    from ..results.read import read_blocks
     from ..verbs.compute import backend_of_run
     from ..worker.blocks import Block, Table
 
@@ -109,7 +110,7 @@ def loop_values(given: Arguments) -> Arguments:
     folder = run._folder
     read: list[Block] = []
     size, last = 0, ""
-    for name, block in collect.read_blocks(folder, after=given["after"].plain()):
+    for name, block in read_blocks(folder, after=given["after"].plain()):
         read.append(block)
         size += sum(len(t.columns["value"].text) for t in block.tables if t.name == "values")
         if size >= _PAGE_BYTES:

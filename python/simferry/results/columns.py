@@ -95,6 +95,9 @@ def _missing(column: Column) -> np.ndarray:
     return np.asarray(column.values == blocks.NA_INTEGER)
 
 
+is_missing = _missing
+
+
 def nothing(kind: str, rows: int) -> Column:
     """A column of missing values."""
     if kind == "double":

@@ -25,24 +25,29 @@ _EXACT = 2**53  # doubles hold all whole numbers up to this one
 _TEXT, _JSON, _R = "text", "json", "r"
 
 
-def output_columns(
-    parts: list[tuple[int, blocks.Table]], name: str
-) -> tuple[list[tuple[int, blocks.Table]], list[tuple[int, int, int, str]]]:
-    """Tables as functions' results have them, and (block, condition, replication, reason) of files that can't be read.
+class Outputs:
+    """The results files of replications, read as tables as functions' results have them.
 
-    parts: tables of condition, replication, and name and content of a results file (or only its text), each with the number of its
-    block. name: as the user gave it, perhaps a pattern. One with wildcards gives the rows a column `file`.
+    pattern: their name as the user gave it, perhaps with wildcards, which give the rows a column `file`.
     """
-    read: list[tuple[int, str, Groups]] = []
-    unreadable = []
-    kinds: dict[tuple[str, str], set[str]] = {}  # of each column over all files: its type must not depend on the blocks
-    for block, part in parts:
+
+    def __init__(self, pattern: str) -> None:
+        self.pattern = pattern
+        # of each column over all files: its type must not depend on the blocks
+        self._kinds: dict[tuple[str, str], set[str]] = {}
+
+    def read(self, part: blocks.Table) -> tuple[dict[str, Groups], list[tuple[int, int, str]]]:
+        """The rows in a block's files, by the form of their cells; and (condition, replication, reason) of files that can't be read.
+
+        part: a table of condition, replication, and name and content of a results file (or only its text).
+        """
+        unreadable = []
         groups: dict[str, Groups] = {_TEXT: {}, _JSON: {}, _R: {}}
-        for condition, replication, files in _files(part, name):
+        for condition, replication, files in _files(part, self.pattern):
             try:
-                found = _rows_of_files(files, name)
+                found = _rows_of_files(files, self.pattern)
             except ValueError as error:
-                unreadable.append((block, condition, replication, str(error)))
+                unreadable.append((condition, replication, str(error)))
                 continue
             for form, rows in found:
                 if rows:
@@ -50,14 +55,16 @@ def output_columns(
         for form, some in groups.items():
             for names, (_, _, columns) in some.items():
                 for label, column in zip(names, columns, strict=True):
-                    kinds.setdefault((form, label), set()).update(map(_kind, column))
-            read.append((block, form, some))
-    tables = []
-    for block, form, some in read:
-        for names, (cs, rs, columns) in some.items():
-            made = {n: column_of(_typed(c, kinds[form, n], form)) for n, c in zip(names, columns, strict=True)}
-            tables.append((block, results_table(cs, rs, made)))
-    return tables, unreadable
+                    self._kinds.setdefault((form, label), set()).update(map(_kind, column))
+        return groups, unreadable
+
+    def tables(self, groups: dict[str, Groups]) -> Iterator[blocks.Table]:
+        """Rows that were read, once all files were."""
+        for form, some in groups.items():
+            for names, (cs, rs, columns) in some.items():
+                kinds = [self._kinds[form, name] for name in names]
+                typed = [_typed(column, kind, form) for column, kind in zip(columns, kinds, strict=True)]
+                yield results_table(cs, rs, {n: column_of(c) for n, c in zip(names, typed, strict=True)})
 
 
 def _files(part: blocks.Table, name: str) -> Iterator[tuple[int, int, list[tuple[str, bytes]]]]:

@@ -24,7 +24,7 @@ from ..sweep.parameters import TYPES
 from ..system.files import write_whole
 from ..system.untrusted import is_plain
 from ..worker.forms import durations
-from .collect import collected, read_blocks
+from .collect import gathered
 from .columns import is_of_results, is_seconds
 
 if TYPE_CHECKING:
@@ -43,8 +43,10 @@ def table(run: RunFolder) -> pa.Table:
         known = (schema.metadata or {}).get(b"simferry.blocks") == _key(b.name for b in run.block_names())
         if known and _is_results(schema, run.record.parameters):
             return pq.read_table(path, page_checksum_verification=True)
-    read = dict(read_blocks(run))
-    out = with_parameters(run, collected(run, list(read.values())).results)
+    with gathered(run) as found:
+        results = found.table("results").replace_schema_metadata(found.metadata(found.table("objects")))
+        read = found.names
+    out = with_parameters(run, results)
     if out.num_columns > max(1000, out.num_rows):  # Parquet reads such a table more slowly than the blocks are read
         return out
     known = {b"simferry.run": run.id.encode(), b"simferry.blocks": _key(read)}

@@ -28,7 +28,7 @@ from .folder_store import Store, is_whole_id, warn_of_skipped
 from .keys import BlockName, JobId
 from .objects import ObjectNotFound, Objects
 from .records import PlanRecord, RunRecord
-from .run_folder import CANCELLED, NOTE, RunFolder, read_block, read_plan
+from .run_folder import CANCELLED, NOTE, RunFolder, read_blocks, read_plan
 
 RECORD, PLAN_RECORD = "run.json", "plan.json"
 UNPUBLISHED = "run.json.unpublished"
@@ -175,7 +175,7 @@ class RemoteRunFolder(RunFolder):
                 with writing(self.blocks):
                     _write(self.blocks / name, content)
             else:
-                content = read_block(self.path, name)
+                ((_, content),) = read_blocks(self.path, [name])
             yield name, content
 
     def set_aside(self, block: str) -> str:

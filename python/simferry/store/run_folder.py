@@ -46,13 +46,14 @@ def read_plan(path: Path) -> PlanRecord:
     return PlanRecord.of(records.read(path.parent, path.name), path)
 
 
-def read_block(run: Path, name: str) -> bytes:
-    """The bytes of a block; empty if it is not a regular file. Raises StoreError if it does not exist."""
+def read_blocks(run: Path, names: Iterable[str]) -> Iterator[tuple[str, bytes]]:
+    """The names and bytes of blocks; empty of one that is not a regular file. Raises StoreError if one does not exist."""
     try:
-        data = untrusted.read(run, f"blocks/{name}", MOST_BYTES + 1, absent=True)
+        for name, data in untrusted.read_many(run, "blocks", names, MOST_BYTES + 1):
+            yield name, data if data is not None and len(data) <= MOST_BYTES else b""
     except OSError as error:
-        raise StoreError(f"{run / 'blocks' / name} can't be read: {error.strerror}") from None
-    return data if data is not None and len(data) <= MOST_BYTES else b""
+        where = run / "blocks" / (error.filename or "")
+        raise StoreError(f"{where} can't be read: {error.strerror}") from None
 
 
 def remove_folder(path: Path) -> None:
@@ -198,8 +199,7 @@ class RunFolder:
 
     def read_blocks(self, names: Iterable[str]) -> Iterator[tuple[str, bytes]]:
         """Yields (name, bytes) of blocks."""
-        for name in names:
-            yield name, read_block(self.path, name)
+        yield from read_blocks(self.path, names)
 
     def set_aside(self, block: str) -> str:
         """Move a damaged block into the folder damaged/. Returns its new address."""

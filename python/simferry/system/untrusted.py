@@ -12,7 +12,7 @@ import secrets
 import shutil
 import stat
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
@@ -205,6 +205,31 @@ def read(root: Path, name: str, at_most: int, absent: bool = False) -> bytes | N
         return None
     except Unfit:
         return None
+
+
+def read_many(root: Path, folder: str, names: Iterable[str], at_most: int) -> Iterator[tuple[str, bytes | None]]:
+    """Each name, and the first `at_most` bytes of the plain file root/folder/name; None if there is no plain file.
+
+    Raises FileNotFoundError for a name that does not exist.
+    """
+    with opened(root, folder) as number:
+        for name in names:
+            try:
+                file = _inside(number, name, _FILE)
+                try:
+                    found = os.fstat(file)
+                    yield name, _content(file, min(found.st_size, at_most)) if stat.S_ISREG(found.st_mode) else None
+                finally:
+                    os.close(file)
+            except Unfit:
+                yield name, None
+
+
+def _content(file: int, size: int) -> bytes:
+    content = os.read(file, size)
+    while len(content) < size and (more := os.read(file, size - len(content))):
+        content += more
+    return content
 
 
 def is_plain(path: Path, at_most: int) -> bool:

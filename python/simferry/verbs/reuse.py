@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import StoreError
-from ..results.collect import read_blocks
+from ..results.read import read_blocks
 from ..store import own_runs
 from ..store.counts import each
 from ..store.keys import JobId

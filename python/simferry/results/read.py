@@ -1,0 +1,113 @@
+"""Reads the blocks of a run, several at a time, and checks that they hold what their names say."""
+
+import os
+import warnings
+from collections import deque
+from collections.abc import Collection, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+
+from ..errors import SimferryError
+from ..store.keys import BlockName
+from ..store.run_folder import RunFolder
+from ..worker import blocks
+from .columns import KINDS, wrong_form
+
+TEXTS = ("message", "call", "traceback")
+_LARGE = 1 << 16  # bytes of a block: smaller ones take longer to hand over to a thread than to read
+_Read = blocks.Block | blocks.DamagedBlock
+
+
+def read_blocks(
+    run: RunFolder, set_aside: bool = True, after: str = "", but: Collection[str] = ()
+) -> Iterator[tuple[str, blocks.Block]]:
+    """The names and contents of the run's undamaged blocks, in the order of their names.
+
+    set_aside: move damaged blocks aside and warn of them. after: read only blocks whose names sort after this one. but: names of
+    blocks that are not read.
+    """
+    names = {name.name: name for name in run.block_names() if name.name > after and name.name not in but}
+    for name, read in _ahead(run, names):
+        if isinstance(read, blocks.Block):
+            yield name, read
+        elif set_aside:
+            try:
+                where = f"was moved to {run.set_aside(name)}"
+            except SimferryError:  # a run that can be read but not written
+                where = f"is left out (it is in {run.address}/blocks)"
+            warnings.warn(
+                f"block {name} of run {run.id} is damaged ({read}) and {where}. "
+                f"Its {names[name].replications} replications count as not done: {run.command('resume')}",
+                stacklevel=2,
+            )
+
+
+def _ahead(run: RunFolder, names: dict[str, BlockName]) -> Iterator[tuple[str, _Read]]:
+    """Each block, or what is wrong with it. Threads unpack some blocks ahead."""
+    threads = min(os.cpu_count() or 1, 8)
+    waiting: deque[tuple[str, _Read | Future[_Read]]] = deque()
+    with ThreadPoolExecutor(threads) as pool:
+        try:
+            for name, content in run.read_blocks(names):
+                given = content, names[name], run.record.conditions
+                waiting.append((name, pool.submit(_read, *given) if len(content) > _LARGE else _read(*given)))
+                while len(waiting) > threads or (waiting and not isinstance(waiting[0][1], Future)):
+                    yield _ready(*waiting.popleft())
+            while waiting:
+                yield _ready(*waiting.popleft())
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+def _ready(name: str, read: _Read | Future[_Read]) -> tuple[str, _Read]:
+    return name, read.result() if isinstance(read, Future) else read
+
+
+def _read(content: bytes, name: BlockName, conditions: int) -> _Read:
+    try:
+        block = blocks.decode(content)
+        check_block(block, name, conditions)
+    except blocks.DamagedBlock as damage:
+        return damage
+    return block
+
+
+_KINDS: dict[str, dict[str, tuple[str, ...]]] = {
+    "replications": {"ok": ("logical",), "seconds": ("double",)},
+    "results": {},
+    "failures": {name: ("string",) for name in TEXTS},
+    "warnings": {"message": ("string",), "count": ("integer",)},
+    "outputs": {"name": ("string",), "content": ("raw",)},
+    "objects": {"output": ("string",), "kind": ("string",)},
+    "values": {"value": ("raw",)},
+}  # the columns of a block's tables, besides condition and replication
+
+
+def check_block(block: blocks.Block, name: BlockName, conditions: int) -> None:
+    """Raises DamagedBlock where a block's content does not agree with its name, or its tables lack a column."""
+    for table in block.tables:
+        kinds: dict[str, tuple[str, ...]] = {
+            "condition": ("integer",),
+            "replication": ("integer",),
+            **_KINDS.get(table.name, {}),
+        }
+        if table.name not in _KINDS:
+            continue
+        if table.name == "outputs" and "text" in table.columns:  # of earlier workers: the one results file
+            kinds = {"condition": ("integer",), "replication": ("integer",), "text": ("string",)}
+        if table.name == "results":
+            if problem := wrong_form(table):
+                raise blocks.DamagedBlock(problem)
+            kinds |= {o: ("raw",) if c.is_list else KINDS for o, c in table.columns.items() if o not in kinds}
+        for column, kind in kinds.items():
+            if column not in table.columns or table.columns[column].kind not in kind:
+                raise blocks.DamagedBlock(
+                    f"its table {table.name!r} has no column {column!r} of kind {' or '.join(kind)}"
+                )
+        ids, numbers = table.columns["condition"].values, table.columns["replication"].values
+        if table.rows and not (ids.min() >= 1 and ids.max() <= conditions and numbers.min() >= 1):
+            raise blocks.DamagedBlock(
+                f"its table {table.name!r} has conditions or replications that the run does not have"
+            )
+    status = block.table("replications")
+    if (status.rows, int((status.columns["ok"].values == 0).sum())) != (name.replications, name.failed):
+        raise blocks.DamagedBlock("it holds other numbers of replications than its name says")

@@ -162,7 +162,8 @@ def digest(table: pa.Table) -> str:
         out.update(np.packbits(column.is_null().to_numpy(zero_copy_only=False)).tobytes())
         if pa.types.is_list(column.type):
             lengths = pc.list_value_length(column).fill_null(-1)
-            out.update(digest(pa.table({"length": lengths, "element": column.flatten()})).encode())
+            for part in (lengths, column.flatten()):
+                out.update(digest(pa.table({"": part})).encode())
         elif pa.types.is_floating(column.type):
             out.update(column.fill_null(0).to_numpy().view("<u8").tobytes())
         else:

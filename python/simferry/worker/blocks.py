@@ -31,7 +31,7 @@ import numpy as np
 MAGIC = "simferry block 1"
 NA_INTEGER = -(2**31)
 NA_DOUBLE = np.array([0x7FF00000000007A2], dtype="<u8").view("<f8")[0]
-_STEP, _PART, _LONGEST_HEADER = 1 << 20, 1 << 22, 1 << 26  # bytes
+_STEP, _FIRST, _PART, _LONGEST_HEADER = 1 << 20, 1 << 19, 1 << 22, 1 << 26  # bytes
 _DTYPES: dict[str, np.dtype[Any]] = {"double": np.dtype("<f8"), "integer": np.dtype("<i4"), "logical": np.dtype("<i4")}
 # What a column stands for, and its kind. date: days since 1970; time: seconds since then, and `time ZONE`; seconds: a duration;
 # long: the digits of a 64-bit integer; `list KIND`: the bytes of a column of that kind, for strings after their number;
@@ -262,7 +262,7 @@ class _Unpacked:
         """The text before the first empty line."""
         head, end, magic = bytearray(), -1, MAGIC.encode()
         while end < 0:
-            more = self.some(_PART)  # most blocks are no larger
+            more = self.some(_FIRST)  # many blocks are no larger
             head += more
             if head[: len(magic)] != magic[: len(head)]:
                 raise DamagedBlock(f"begins with {_first_words(head)!r}, not {MAGIC!r}")

@@ -24,7 +24,7 @@ from .copies import Copies, Replications
 from .outputs import Outputs
 from .read import TEXTS
 from .sorted_rows import Alike, Sorted, ranges, sorted_rows
-from .witnesses import Witnesses
+from .witnesses import Witnesses, as_all
 
 HELD_BYTES = 1 << 27  # of rows that are held in memory; then they go to a file
 PIECE_BYTES = 1 << 26  # of rows that are merged at once
@@ -243,6 +243,9 @@ class Merge:
         whole = [group.witnesses.whole() for group in self._groups]
         every = list(dict.fromkeys(name for columns in whole for name in columns))
         self._having = {name: [columns[name] for columns in whole if name in columns] for name in every}
+        self._differ = {
+            name for name, some in self._having.items() if len({(c.kind, c.form, c.levels) for c in some}) > 1
+        }
         self._model = {name: _none(widened(having)[-1]) for name, having in self._having.items()}
         large = {n for group in self._groups for n, size in group.witnesses.bytes_of_text.items() if size >= 2**31}
         fields = [
@@ -298,7 +301,8 @@ class Merge:
             if field.name not in columns:
                 arrays.append(_nulls(field.type, rows, self._model[field.name]))
                 continue
-            array = as_arrow(widened([columns[field.name], *self._having[field.name]])[0])
+            column = columns[field.name]
+            array = as_arrow(as_all(column, self._having[field.name]) if field.name in self._differ else column)
             arrays.append(array if array.type == field.type else array.cast(field.type))
         return pa.table(arrays, schema=self.schema)
 

@@ -6,6 +6,7 @@ become what they become together with all rows of the run.
 """
 
 import dataclasses
+import math
 
 import numpy as np
 
@@ -34,11 +35,23 @@ class Witnesses:
 
     def unified(self, columns: dict[str, Column]) -> dict[str, Column]:
         """Some rows as they are in the table that these columns make over all blocks."""
-        return {name: widened([column, *self.columns(name)])[0] for name, column in columns.items()}
+        return {
+            name: column if self.of_one_kind(name) else as_all(column, self.columns(name))
+            for name, column in columns.items()
+        }
+
+    def of_one_kind(self, name: str) -> bool:
+        known = self._columns[name]
+        return len(known) == 1 or len({kind[:3] for kind in known}) == 1
 
     def whole(self) -> dict[str, Column]:
         """Columns of the witnesses alone, as they are in that table."""
         return {name: unified(self.columns(name)) for name in self.names}
+
+
+def as_all(column: Column, others: list[Column]) -> Column:
+    """A column as it is when it is joined with others."""
+    return widened([column, *others])[0]
 
 
 def witness(column: Column) -> tuple[str, Column]:
@@ -54,6 +67,8 @@ def witness(column: Column) -> tuple[str, Column]:
 def _deciding(column: Column) -> int | None:
     """A row whose value keeps the column from becoming 64-bit integers (a double), or doubles (64-bit integers)."""
     if column.kind == "double" and not column.form:
+        if math.isfinite(first := float(column.values[0])) and not first.is_integer():
+            return 0
         for values in (column.values[:_FEW], column.values):
             with np.errstate(invalid="ignore"):
                 whole = (values == np.trunc(values)) & (abs(values) <= 2**53)

@@ -158,7 +158,7 @@ write_loop <- function(obj, expr, envir, columns, name, number) {
   compiled <- compiler::compile(expr, exports, list(suppressAll = TRUE))
   loaded <- packages_of_classes(list(lapply(found$data, `[[`, "value"), columns))
   saveRDS(list(`function` = iteration_function(compiled, columns, exports), globals = found$globals,
-               packages = packages, constants = list(), loaded = loaded, loop = TRUE),
+               packages = packages, constants = list(), options = found$options, loaded = loaded, loop = TRUE),
           file, compress = FALSE)
   used <- unique(c(packages, loaded))
   called <- if (is.null(name)) paste("loop", number) else paste("loop", name)

@@ -24,6 +24,7 @@ write_function <- function(f, name, constants = list(), packages = character(), 
   con <- gzfile(file, "wb", compression = 1L)
   tryCatch(
     saveRDS(list(`function` = found[["function"]], globals = found$globals, packages = packages, constants = constants,
+                 options = found$options,
                  loaded = packages_of_classes(list(lapply(found$data, `[[`, "value"), constants))),
             con, version = 2L),
     finally = close(con)
@@ -150,7 +151,15 @@ collect <- function(f, name, variables = variables_of(f), named = character(), n
   }
   list(`function` = sent, globals = globals,
        packages = setdiff(packages, c("base", "methods", "datasets", "utils", "grDevices", "graphics", "stats")),
-       data = data, copies = lapply(copies, `[[`, 2L))
+       data = data, copies = lapply(copies, `[[`, 2L), options = options_of_models())
+}
+
+# Options of this session that change what models compute, where they are not R's own.
+options_of_models <- function() {
+  plain <- list(contrasts = c(unordered = "contr.treatment", ordered = "contr.poly"), na.action = "na.omit",
+                ts.eps = 1e-05)
+  here <- sapply(names(plain), getOption, simplify = FALSE)
+  here[!mapply(identical, here, plain)]
 }
 
 # Whether a variable is an argument that was not given, and has no default.
@@ -369,7 +378,8 @@ fingerprint <- function(found, packages, constants) {
     unlist(lapply(sort(as.character(names(values)), method = "radix"), function(n)
       c(n, if (startsWith(n, ".__T__")) code_of_methods(values[[n]]) else of(values[[n]]))))
   }
-  paste(c(of(found[["function"]]), "globals", each(found$globals), "packages", packages, "constants", each(constants)),
+  paste(c(of(found[["function"]]), "globals", each(found$globals), "packages", packages, "constants", each(constants),
+          if (length(found$options)) c("options", each(found$options))),
         collapse = "\n")
 }
 

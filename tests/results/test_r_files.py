@@ -42,6 +42,7 @@ SESSIONS = {
         "n": [10, 10],
     },
     "r <- c(m = 1); save(r, file = 'F')": {"m": [1.0]},
+    "m <- 0.5; ci <- c(1, 2); save(m, ci, file = 'F')": {"ci_1": [1.0], "ci_2": [2.0], "m": [0.5]},
     "n <- 10; m <- 0.5; save(n, m, file = 'F', version = 2)": {"n": [10.0], "m": [0.5]},
 }
 REFUSED = {

@@ -43,6 +43,8 @@ def _of_objects(objects: dict[str, Any]) -> Rows:
         return rows
     name, value = next(iter(others.items()))
     table = rows_of(value)
+    if _is_bare(value):  # value_1, ... would not tell whose they are
+        table = {label.replace("value", name, 1): values for label, values in table.items()}
     if twice := sorted(set(table) & set(rows)):
         raise ValueError(f"it holds {twice[0]} twice: as an object, and as a column of {name}")
     count = len(next(iter(table.values()), []))

@@ -9,6 +9,7 @@ load_simulation <- function(job) {
     objects <- readRDS(file.path(job$code, job$objects))
     list2env(objects$globals, envir = space)
     if (any(grepl("^[.]__[CT]__", names(objects$globals)))) methods::cacheMetaData(space, TRUE)   # S4 of the session
+    options(objects$options)
     for (package in objects$loaded) loadNamespace(package)   # methods for what is sent
     for (package in objects$packages) library(package, character.only = TRUE)
     assign(job[["function"]], objects[["function"]], envir = space)

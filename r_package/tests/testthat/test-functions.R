@@ -154,3 +154,18 @@ test_that("compiled functions of the session are refused by name", {
   with_loops(expect_match(conditionMessage(error_of(foreach::`%dopar%`(foreach::foreach(i = 1), twice(i)))),
                           "twice is compiled code"))
 })
+
+test_that("options that change what models compute are sent, and are a part of the fingerprint where they are set", {
+  of <- function() found_in(typed("function(n) n"))$options
+  expect_length(of(), 0)
+  needs_python()
+  before <- options(contrasts = c("contr.sum", "contr.poly"))
+  on.exit(options(before))
+  expect_named(of(), "contrasts")
+  f <- typed("function(n) names(coef(lm(breaks ~ tension, warpbreaks)))[n]")
+  first <- quiet_run(f, sim_grid(n = 2), 1, store = store <- tempfile("store-"))
+  expect_equal(sim_results(first)$value, "tension1")
+  expect_equal(with_loops(foreach::`%dopar%`(foreach::foreach(n = 2), f(n))), list("tension1"))
+  options(before)
+  expect_equal(sim_results(quiet_run(f, sim_grid(n = 2), 1, store = store))$value, "tensionM")   # it is another one
+})

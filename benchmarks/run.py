@@ -26,6 +26,7 @@ import plan
 import r_session
 import sagemaker_jobs
 import ttest
+import wide
 from timing import SIMFERRY, Row
 
 import containers
@@ -38,6 +39,7 @@ BENCHMARKS: dict[str, Callable[[int], list[Row]]] = {
     "conditions": conditions.benchmark,
     "collect": collect.benchmark,
     "collect_s3": collect_s3.benchmark,
+    "wide": wide.benchmark,
     "foreach": foreach.benchmark,
     "r": r_session.benchmark,
     "help": help.benchmark,

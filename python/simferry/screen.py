@@ -27,7 +27,7 @@ def progress_bar(show: bool) -> Iterator[Callable[[Progress], None]]:
     elif in_notebook():
         live = Live()
         yield lambda now: live.show(
-            f"{now.done:,} of {now.total:,} replications, {progress_text(now)}", now.done, now.total
+            f"{now.done:,} of {counted(now.total, 'replication')}, {progress_text(now)}", now.done, now.total
         )
     elif _redraws():
         from rich.console import Console
@@ -61,7 +61,11 @@ def progress_bar(show: bool) -> Iterator[Callable[[Progress], None]]:
             nonlocal last
             if time.monotonic() - last > 10:
                 last = time.monotonic()
-                print(f"{now.done:,} of {now.total:,} replications, {progress_text(now)}", file=sys.stderr, flush=True)
+                print(
+                    f"{now.done:,} of {counted(now.total, 'replication')}, {progress_text(now)}",
+                    file=sys.stderr,
+                    flush=True,
+                )
 
         yield line
 

@@ -19,3 +19,8 @@ def dollars(cost: float) -> str:
 def counted(number: int, what: str) -> str:
     """A number and what it counts, with a plural s: 1 job, 1,200 jobs."""
     return f"{number:,} {what}" if number == 1 else f"{number:,} {what}s"
+
+
+def are(number: int) -> str:
+    """The verb after a number of things."""
+    return "is" if number == 1 else "are"

@@ -26,6 +26,7 @@ visible <- function(text) {
 quoted <- function(text) encodeString(text, quote = "\"")
 
 counted <- function(n, what) paste0(number(n), " ", what, if (n != 1) "s")
+are <- function(n) if (n == 1) "is" else "are"
 
 number <- function(n) format(n, big.mark = ",", scientific = FALSE, trim = TRUE)
 

@@ -5,7 +5,7 @@ follow <- function(run, on_interrupt = stop_run) {
   now <- wait_for(run, on_interrupt)
   if (is.null(now)) return(invisible())
   if (now$failed > 0)
-    message(number(now$failed), " of ", number(now$total), " replications failed\nsim_errors(", quoted(run$handle),
+    message(number(now$failed), " of ", counted(now$total, "replication"), " failed\nsim_errors(", quoted(run$handle),
             ")  says why\nsim_resume(",
             quoted(run$handle), ", retry_failed = TRUE)  tries them again")
   if (now$state != "complete")

@@ -254,7 +254,8 @@ compute_loop <- function(sent, count, options, data, stops, verbose) {
 stop_loop <- function(run, named) {
   now <- cancel(run)
   raise("interrupted",
-        paste0("stopped; ", number(now$done), " of ", number(now$total), " iterations are kept in run ", run$id),
+        paste0("stopped; ", number(now$done), " of ", counted(now$total, "iteration"), " ", are(now$total),
+               " kept in run ", run$id),
         if (named) "The same loop, run again, goes on where it stopped."
         else "A loop with a name goes on where it stopped: .options.simferry = list(name = ...)")
 }

@@ -109,8 +109,10 @@ sim_run <- function(simulation, design = NULL, replications = NULL, seed = NULL,
             replications_shown(made$replications),
             ", seed ", made$seed, if (made$drawn) ", drawn")
     if (made$taken_over > 0)
-      message(number(made$taken_over), " of ", number(sum(rep_len(made$replications, made$conditions))),
-              " replications were computed by earlier runs and are taken over (fresh = TRUE computes anew)")
+      message(number(made$taken_over), " of ",
+              counted(sum(rep_len(made$replications, made$conditions)), "replication"),
+              if (made$taken_over == 1) " was" else " were", " computed by earlier runs and ", are(made$taken_over),
+              " taken over (fresh = TRUE computes anew)")
     if (nzchar(made$note)) message(made$note)
     if (detach) message("It runs in the background: sim_watch(", quoted(run$handle), ")") else now <- follow(run)
     if (is.function(given) && isTRUE(now$failed > 0))

@@ -13,7 +13,7 @@ format.simferry_run <- function(x, ...) {
     if (nzchar(now$note)) paste("note:", now$note),
     paste0(counted(now$conditions, "condition"), parameters, " x ", counted(now$replications, "replication"), ", seed ",
            x$seed),
-    paste0(now$state, ": ", number(now$done), " of ", number(now$total), " replications done, ", number(now$failed),
+    paste0(now$state, ": ", number(now$done), " of ", counted(now$total, "replication"), " done, ", number(now$failed),
            " failed"),
     if (nzchar(now$said)) paste("jobs:", now$said),
     paste("in", x$folder))
@@ -28,13 +28,13 @@ print.simferry_run <- function(x, ...) {
 #' @export
 summary.simferry_run <- function(object, by = NULL, ...) sim_summary(object, by = by)
 
-# nolint start: object_name_linter. Methods of generics of utils.
-#' @exportS3Method utils::head
+#' @importFrom utils head
+#' @export
 head.simferry_run <- function(x, ...) utils::head(sim_results(x), ...)
 
-#' @exportS3Method utils::tail
+#' @importFrom utils tail
+#' @export
 tail.simferry_run <- function(x, ...) utils::tail(sim_results(x), ...)
-# nolint end
 
 #' @export
 as.data.frame.simferry_run <- function(x, ...) as.data.frame(sim_results(x))

@@ -51,7 +51,7 @@ sim_status <- function(run, store = NULL) {
 
 #' @export
 format.simferry_status <- function(x, ...)
-  paste(c(paste0("run ", x$run, ": ", x$state), paste(number(x$done), "of", number(x$total), "replications done"),
+  paste(c(paste0("run ", x$run, ": ", x$state), paste(number(x$done), "of", counted(x$total, "replication"), "done"),
           paste(number(x$failed), "failed"),
           x$pace[nzchar(x$pace)]), collapse = ", ")
 
@@ -101,7 +101,8 @@ follow_logs <- function(run, job) suspendInterrupts({
 sim_cancel <- function(run, store = NULL) {
   run <- as_run(run, store)
   now <- ask("cancel", run)
-  message("run ", run$id, " is stopped; ", number(now$done), " of ", number(now$total), " replications are kept")
+  message("run ", run$id, " is stopped; ", number(now$done), " of ", counted(now$total, "replication"), " ",
+          are(now$total), " kept")
   invisible(run)
 }
 

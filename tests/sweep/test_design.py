@@ -216,7 +216,7 @@ def test_values_may_be_lists(made, kind, received):
         (lambda: sf.random(5, m=[]), "parameter m has no values to choose from"),
         (lambda: sf.random(5), "no parameters to draw"),
         (lambda: sf.table("nowhere.csv"), "there is no file nowhere.csv"),
-        (lambda: sf.table(5), "table() can't read a int"),
+        (lambda: sf.table(5), "table() can't read an int"),
         (lambda: sf.table(pa.Table.from_arrays([pa.array([1])] * 2, ["n", "n"])), "two columns named 'n'"),
     ],
 )

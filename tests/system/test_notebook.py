@@ -8,6 +8,7 @@ import simferry as sf
 from common import require
 from simferry.sweep.design import Design
 from simferry.system.notebook import facts, in_notebook
+from simferry.verbs import run as verbs_run
 from sweeps import write
 
 CELL = """
@@ -67,3 +68,16 @@ def test_what_a_notebook_shows_of_each_value(tmp_path):
     run = sf.run(tmp_path / "simulate.py", {"n": [1]}, replications=5, store=tmp_path / "runs")
     assert "5 of 5 replications done" in run.status()._repr_html_() and "complete" in run.status()._repr_html_()
     assert facts("<a>", {"b": "<c>", "d": None, "e": 1200}).count("&lt;") == 2
+
+
+def test_what_was_taken_over_is_counted_also_where_conditions_have_numbers_of_their_own(tmp_path, monkeypatch, capsys):
+    write(tmp_path, "simulate.py", "def simulate(n, rng):\n    return rng.random()\n")
+    monkeypatch.setattr(verbs_run, "in_notebook", lambda: True)
+    for counts in ([2, 1], [1]):
+        design = sf.grid(n=list(range(len(counts))))
+        for _ in range(2):
+            sf.run(tmp_path / "simulate.py", design, replications=counts, seed=1, store=tmp_path / str(counts))
+    assert [line.partition(" (")[0] for line in capsys.readouterr().out.splitlines() if "earlier" in line] == [
+        "3 of 3 replications were computed by earlier runs and are taken over",
+        "1 of 1 replication was computed by earlier runs and is taken over",
+    ]

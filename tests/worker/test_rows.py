@@ -196,7 +196,9 @@ def test_an_error_that_was_caught_and_returned_is_no_text_among_numbers(tmp_path
     failed = run.errors()
     assert set(zip(failed["n"], failed["k"], strict=True)) == {(2, k) for k in range(1, kinds + 1) if k != 2}
     assert failed["message"].str.contains("no fit").all() and not failed["message"].str.contains("kept").any()
-    with pytest.warns(UserWarning, match=r"value 'x' of run \S+ is a (try-error|AssertionError), .* in 2 replications"):
+    with pytest.warns(
+        UserWarning, match=r"value 'x' of run \S+ is an? (try-error|AssertionError), .* in 2 replications"
+    ):
         rows = run.results()
     two = rows[(rows["n"] == 2) & (rows["k"] == 2)]
     one = rows[(rows["n"] == 1) & (rows["k"] == 2)]

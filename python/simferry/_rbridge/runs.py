@@ -12,6 +12,7 @@ import numpy as np
 from ..errors import Interrupted, Note, RunBusy, UsageError
 from ..hints import Command, Option, Text
 from ..r.serialization import Vector, data_frame
+from ..words import are, counted
 from .arguments import Arguments, backend_of, design_of, findings, plain, text_list, verb
 from .drivers import DriverProcess, drivers, keep_spare, order, progress_fields
 from .words import DriverError
@@ -262,7 +263,7 @@ def interrupt(given: Arguments) -> None:
         raise detached(found._folder, backend)
     now = found.cancel()
     raise Interrupted(
-        f"stopped; {now.done:,} of {now.total:,} replications of run {found.id} are kept",
+        f"stopped; {now.done:,} of {counted(now.total, 'replication')} of run {found.id} {are(now.total)} kept",
         found.command("resume") + "  goes on",
     )
 

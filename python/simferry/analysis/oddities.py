@@ -18,6 +18,7 @@ from ..store.keys import key_of
 from ..store.run_folder import RunFolder
 from ..words import counted
 from ..worker import blocks
+from ..worker.rows import an
 from .row_keys import groups, kinds, overlooked, several_rows, texts
 from .summary import outputs
 
@@ -52,7 +53,7 @@ def oddities(run: RunFolder, rows: pa.Table) -> list[str]:
             )
         else:
             out.append(
-                f"output {name} of run {run.id} is a number in {text.numbers:,} rows and text in {text.rows:,} (condition "
+                f"output {name} of run {run.id} is a number in {counted(text.numbers, 'row')} and text in {text.rows:,} (condition "
                 f"{text.condition}, replication {text.replication}: {text.value!r}), so all of it is text and has no mean. "
                 "Return NA for a missing number."
             )
@@ -67,21 +68,22 @@ def kept_whole(run: RunFolder, rows: pa.Table) -> list[str]:
     if len(gone) > whole:
         first = "" if whole else ". The first is condition {}, replication {}".format(*gone[0])
         out.append(
-            f"{len(gone) - whole:,} replications of run {run.id} did not fail, but returned no row of the table: NULL (None), or "
+            f"{counted(len(gone) - whole, 'replication')} of run {run.id} did not fail, but returned no row of the table: NULL (None), or "
             f"nothing in it{first}"
         )
     for one in objects:
         where = f"condition {one.condition}, replication {one.replication}"
         if one.output:
             out.append(
-                f"value {one.output!r} of run {run.id} is a {one.kind}, which no column of the table holds, in {one.replications:,} "
-                f"replications (the first is {where}). The other values are in the table, and all are kept whole: {gather}"
+                f"value {one.output!r} of run {run.id} is {an(one.kind)}, which no column of the table holds, in "
+                f"{counted(one.replications, 'replication')} (the first is {where}). The other values are in the table, and all are "
+                f"kept whole: {gather}"
             )
         else:
             every = "all" if not rows.num_rows and len(gone) == whole else "some"
             out.append(
                 f"{every} replications of run {run.id} ({one.replications:,}) returned objects, which have no row in the table and "
-                f"are kept whole (the first, {where}, is a {one.kind}): {gather}"
+                f"are kept whole (the first, {where}, is {an(one.kind)}): {gather}"
             )
     return out
 

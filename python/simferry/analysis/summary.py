@@ -178,4 +178,5 @@ def _replication_means(cell: np.ndarray, replication: np.ndarray, values: np.nda
     if len(values) == 0 or new.all():
         return cell, values
     starts = np.flatnonzero(new)
-    return cell[starts], np.add.reduceat(values, starts) / np.diff(np.r_[starts, len(values)])
+    with np.errstate(invalid="ignore"):  # R's NA is a NaN of the kind that numpy warns of
+        return cell[starts], np.add.reduceat(values, starts) / np.diff(np.r_[starts, len(values)])

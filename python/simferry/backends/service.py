@@ -24,6 +24,7 @@ from ..store.records import PlanRecord
 from ..store.run_folder import RunFolder
 from ..sweep.inputs import unchanged
 from ..system.files import write_whole, writing
+from ..words import are, counted
 from .base import Cursor, JobLimits, JobState, Lines, Standing, Traits
 from .names import job_name
 
@@ -262,7 +263,7 @@ class MeteredService(ServiceBackend):
         hint = BackendOptions(self.name, budget=need) + ", or more."
         if run.plans():
             kept = sum(block.replications for block in run.block_names())
-            hint = run.command("resume", budget=need) + f"  goes on; {kept:,} replications are kept."
+            hint = run.command("resume", budget=need) + f"  goes on; {counted(kept, 'replication')} {are(kept)} kept."
         spent = self.budget - left
         return BudgetReached(
             f"the budget of ${self.budget:g} does not allow {jobs} more job{'s' if jobs > 1 else ''} of run {run.id}: "

@@ -143,4 +143,4 @@ def described(one: Any) -> str:
         return f"what an interrupted deletion left in {one.address}"
     now = one.status()
     told = "".join(f", {word} {text!r}" for word, text in (("name", one.name), ("note", one.note)) if text)
-    return f"{one.address}: {now.done:,} of {now.total:,} replications done{told}"
+    return f"{one.address}: {now.done:,} of {counted(now.total, 'replication')} done{told}"

@@ -29,10 +29,9 @@ def announce(made: Any, taken_over: int, seed_was_drawn: bool) -> None:
     if made.backend_note:
         click.echo(made.backend_note)
     if taken_over:
-        click.echo(
-            f"{taken_over:,} of {total:,} replications were computed by earlier runs and are taken over "
-            f"({Option('fresh', True)} computes anew)"
-        )
+        from ..verbs.reuse import in_words
+
+        click.echo(in_words(taken_over, total))
 
 
 def finish(made: Any, as_json: bool) -> int:
@@ -41,7 +40,9 @@ def finish(made: Any, as_json: bool) -> int:
     if as_json:
         print_json({**head_of(made), **status_of(now)})
     else:
-        click.echo(f"{now.done:,} of {now.total:,} replications done, {now.failed:,} failed, in {made.address}")
+        click.echo(
+            f"{now.done:,} of {counted(now.total, 'replication')} done, {now.failed:,} failed, in {made.address}"
+        )
         if now.failed:
             if now.failed == now.done:
                 said = made.errors()["message"].iloc[0].strip().splitlines()

@@ -11,6 +11,7 @@ from typing import Any
 import click
 
 from ..system.terminal import styled
+from ..words import are, counted
 from .app import JSON, OUTPUT, RUN, STORE, Deferred, example, main
 from .output import check_output, finish, head_of, is_shown, print_json, show, show_head, status_of, write_table
 
@@ -50,7 +51,7 @@ def status(name: str, store: str | None, as_json: bool) -> None:
     if as_json:
         print_json({**head_of(found), **status_of(now)})
         return
-    counts = [f"{now.done:,} of {now.total:,} replications done", f"{now.failed:,} failed", *rate_texts(now)]
+    counts = [f"{now.done:,} of {counted(now.total, 'replication')} done", f"{now.failed:,} failed", *rate_texts(now)]
     click.echo(f"run {found.id}: {now.state}, {', '.join(counts)}")
     if len(now.jobs) > 20 or now.dollars is not None:
         click.echo(f"  jobs: {jobs_text(now)}")
@@ -132,7 +133,7 @@ def cancel(name: str, store: str | None, as_json: bool) -> None:
         print_json({**head_of(found), **status_of(now)})
     else:
         what = "is stopped" if before == "running" else "was not being computed"
-        click.echo(f"run {found.id} {what}; {now.done:,} of {now.total:,} replications are kept")
+        click.echo(f"run {found.id} {what}; {now.done:,} of {counted(now.total, 'replication')} {are(now.total)} kept")
 
 
 @example("simferry resume latest", "simferry resume latest --retry-failed")

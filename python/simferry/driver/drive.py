@@ -18,6 +18,7 @@ from ..store.keys import JobId, key_of
 from ..store.run_folder import RunFolder
 from ..sweep.conditions import read_conditions
 from ..system import untrusted
+from ..words import are, counted
 from .claim import driving
 from .progress import Progress, job_names, progress_of
 
@@ -63,8 +64,9 @@ def drive(
                 raise detached(run, backend) from None
             _stop(run, backend)
             run.push()
+            kept = progress_of(run, backend).done
             raise Interrupted(
-                f"stopped; {progress_of(run, backend).done:,} replications of run {run.id} are kept",
+                f"stopped; {counted(kept, 'replication')} of run {run.id} {are(kept)} kept",
                 run.command("resume"),
             ) from None
         except BaseException:
@@ -154,12 +156,14 @@ def _compute(
         if failures > retries or (names and retries == 0):
             tried = "1 attempt" if len(dealt) == 1 else f"{len(dealt)} attempts"
             raise WorkerError(
-                f"{work.replications:,} replications of run {run.id} are still missing after {tried}. "
+                f"{counted(work.replications, 'replication')} of run {run.id} {are(work.replications)} still missing after "
+                f"{tried}. "
                 f"The last one's log ends: {_last_lines(run, backend, names)}",
                 Text(run.command("logs"), "  shows all of it, ", run.command("resume"), "  tries again."),
             )
         if names:
-            note = f"attempt {len(dealt) + 1} of run {run.id}: {work.replications:,} replications are left"
+            left = f"{counted(work.replications, 'replication')} {are(work.replications)} left"
+            note = f"attempt {len(dealt) + 1} of run {run.id}: {left}"
             warnings.warn(Note(note), stacklevel=5)
         names = plan.add_plan(
             run,

@@ -12,7 +12,7 @@ from ..store.keys import BlockName, JobId
 from ..store.records import PlanRecord
 from ..store.run_folder import RunFolder
 from ..system.notebook import facts
-from ..words import dollars, duration
+from ..words import counted, dollars, duration
 from .claim import driven_elsewhere, driver_of
 
 
@@ -43,7 +43,7 @@ class Progress:
     def _repr_html_(self) -> str:
         jobs = Counter(self.jobs.values())
         return facts(
-            f"{self.done:,} of {self.total:,} replications done",
+            f"{self.done:,} of {counted(self.total, 'replication')} done",
             {
                 "state": self.state,
                 "failed": self.failed,

@@ -8,6 +8,7 @@ import json
 from collections.abc import Iterable
 from typing import Any
 
+from ..words import counted
 from ..worker import blocks
 
 KEY = b"simferry.same_seeds"  # in the metadata of a table of results
@@ -42,5 +43,5 @@ def note(run: str, same: list[list[Any]], unit: str = "replications") -> str:
     """The text of the note. same: from `conditions`. unit: the word for replications."""
     condition, seed, one, another = same[0]
     where = f" of condition {condition}" if unit == "replications" else ""
-    more = f" (and some of {len(same) - 1:,} other conditions)" if len(same) > 1 else ""
+    more = f" (and some of {counted(len(same) - 1, 'other condition')})" if len(same) > 1 else ""
     return f"{unit} {one} and {another}{where} of run {run} set the same seed, {seed}{more}: after it they draw the same numbers"

@@ -24,6 +24,7 @@ import pyarrow as pa
 
 from ..errors import DesignError, nearest
 from ..words import counted
+from ..worker.rows import an
 from .calls import design_call
 from .lists import encoded
 from .parameters import SINGLE, TYPES, as_python, canonical_value, column, has_lists, read_table, same_bits
@@ -204,7 +205,7 @@ def table(
         frame = frame.to_arrow()
     elif not (hasattr(source, "columns") and (hasattr(source, "to_dict") or isinstance(source, pa.Table))):
         raise DesignError(
-            f"table() can't read a {type(source).__name__}",
+            f"table() can't read {an(type(source).__name__)}",
             "Give a path, a pandas.DataFrame, a pyarrow.Table or a dict.",
         )
     names = frame.column_names if isinstance(frame, pa.Table) else [str(name) for name in frame.columns]
@@ -229,7 +230,7 @@ def merged(parameters: Mapping[str, Any] | None, named: Mapping[str, Any]) -> di
     """The parameters of a dict and of keyword arguments. Raises DesignError where one is given twice."""
     if parameters is not None and not isinstance(parameters, Mapping):
         raise DesignError(
-            f"parameters have names: they are given as a dict or by keyword, not as a {type(parameters).__name__}",
+            f"parameters have names: they are given as a dict or by keyword, not as {an(type(parameters).__name__)}",
             "Write sf.grid(n=[10, 20], effect=[0, 0.5]).",
         )
     if both := set(parameters or {}) & set(named):

@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ..errors import DesignError
+from ..worker.rows import an
 from .lists import from_text, is_list, listed, unlisted
 
 SINGLE = {"number": pa.float64(), "integer": pa.int32(), "logical": pa.bool_(), "string": pa.string()}
@@ -222,7 +223,7 @@ def _array(name: str, values: Sequence[Any]) -> pa.Array:
         raise DesignError(f"parameter {name} mixes {' and '.join(sorted(words.get(k, k.__name__) for k in kinds))}")
     if kinds - {bool, float, str}:
         raise DesignError(
-            f"parameter {name} holds a {kinds.pop().__name__}",
+            f"parameter {name} holds {an(kinds.pop().__name__)}",
             f"{_ALLOWED} Pass other objects as constants.",
         )
     if kinds == {float} and any(isinstance(v, float) for v in values):

@@ -53,7 +53,7 @@ def counted(design: Design, options: RunOptions) -> tuple[Design, RunOptions]:
     if isinstance(counts, tuple):
         if len(counts) != len(design):
             raise UsageError(
-                f"there are {len(counts)} numbers of replications, and the design has {len(design)} conditions",
+                f"there are {len(counts)} numbers of replications, and the design has {len(design)} condition{'s' * (len(design) != 1)}",
                 "Give one number, or one for each condition, in the order of the design.",
             )
         counts = simplest(counts)

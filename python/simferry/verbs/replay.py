@@ -27,6 +27,7 @@ from ..sweep.conditions import check_key, read_conditions
 from ..sweep.inputs import bring
 from ..system import untrusted
 from ..system.untrusted import scrap_folder
+from ..words import counted
 from ..worker import blocks
 from ..worker.family import ending, family, kill
 from .compute import backend_of_run
@@ -94,7 +95,7 @@ def replay(run: Any, condition: int, replication: int, in_process: bool = True) 
     if replication > wanted:
         warnings.warn(
             Note(
-                f"run {run.id} has {wanted:,} replications of condition {condition}; replication {replication:,} is not "
+                f"run {run.id} has {counted(wanted, 'replication')} of condition {condition}; replication {replication:,} is not "
                 "one of them, and is computed as an extension would"
             ),
             stacklevel=3,

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import StoreError
+from ..hints import Option
 from ..results.read import read_blocks
 from ..store import own_runs
 from ..store.counts import each
@@ -23,6 +24,7 @@ from ..sweep.design import Design
 from ..sweep.template import uses_condition
 from ..system.files import write_whole, writing
 from ..system.untrusted import Tree
+from ..words import are, counted
 from ..worker import blocks
 from ..worker.own import Own
 
@@ -160,3 +162,12 @@ def _link(source: Tree, target: Path) -> bool:
         ours &= own_runs.only_ours(source.root.parent, "/".join(["artifacts", *source.parts, file.name]))
         file.keep(path)
     return ours
+
+
+def in_words(taken_over: int, total: int) -> str:
+    """How many replications of a new run were taken over."""
+    was = "was" if taken_over == 1 else "were"
+    return (
+        f"{taken_over:,} of {counted(total, 'replication')} {was} computed by earlier runs and {are(taken_over)} taken over "
+        f"({Option('fresh', True)} computes anew)"
+    )

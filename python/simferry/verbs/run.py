@@ -6,7 +6,7 @@ from typing import Any
 
 from ..driver.detach import start_detached
 from ..errors import BudgetReached, NoAnswer, ServiceError
-from ..hints import Option
+from ..store import counts
 from ..sweep.design import Design
 from ..sweep.replications import Column
 from ..sweep.simulation import Simulation
@@ -88,11 +88,7 @@ def run(
     new = Run(folder)
     taken_over = 0 if sweep.options.fresh else reuse.take_over(folder, folder.home, sweep.design)
     if on_start is None and taken_over and in_notebook():
-        total = folder.record.conditions * folder.replications
-        print(
-            f"{taken_over:,} of {total:,} replications were computed by earlier runs and are taken over "
-            f"({Option('fresh', True)} computes anew)"
-        )
+        print(reuse.in_words(taken_over, counts.total(folder.replications, folder.record.conditions)))
     if on_start:
         on_start(new, taken_over, sweep.seed is None)
     if detach:

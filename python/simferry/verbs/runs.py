@@ -30,6 +30,7 @@ from ..sweep.conditions import read_conditions
 from ..sweep.options import RunOptions, check
 from ..sweep.sweep import check_replications
 from ..system.notebook import facts
+from ..words import counted
 from .compute import ProgressCallback, backend_of_run, compute
 
 if TYPE_CHECKING:
@@ -92,7 +93,8 @@ class Run:
         except RunNotFound:
             return f"<Run {self.id}: it is no longer in {self.address.rpartition(os.sep)[0]}>"
         failed = f", {now.failed:,} failed" if now.failed else ""
-        return f"<Run {self.id}: {now.state}, {now.done:,} of {now.total:,} replications{failed}, in {self.address.rpartition(os.sep)[0]}>"
+        done, where = f"{now.done:,} of {counted(now.total, 'replication')}{failed}", self.address.rpartition(os.sep)[0]
+        return f"<Run {self.id}: {now.state}, {done}, in {where}>"
 
     @property
     def name(self) -> str:

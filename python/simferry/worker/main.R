@@ -30,7 +30,7 @@ replay <- function(root) {
                                        error = function(e) character()))
       if (!job$loop) rows_of(value)   # refuses what a run would not keep
       shown <- tryCatch(utils::capture.output(print(value)),
-                        error = function(e) paste0("(a ", class(value)[1L], " whose print method fails: ",
+                        error = function(e) paste0("(", an(class(value)[1L]), " whose print method fails: ",
                                                    message_of(e), ")"))
     } else {
       job$included <- included_files(job)

@@ -75,7 +75,7 @@ def replay(root: Path) -> None:
 def text_of(content: bytes) -> str:
     """A results file as text."""
     if b"\0" in content:
-        return f"({len(content)} bytes)"
+        return f"({len(content):,} byte{'s' * (len(content) != 1)})"
     try:
         return content.decode()
     except UnicodeDecodeError:

@@ -6,7 +6,7 @@ as_columns <- function(value) {
   if (is.null(value)) return(NULL)
   if (inherits(value, "try-error") || inherits(value, "error")) fail_with(value)
   if (is.function(value) || inherits(value, "connection") || typeof(value) %in% c("externalptr", "environment"))
-    refuse("the simulation returned a ", class(value)[1],
+    refuse("the simulation returned ", an(class(value)[1]),
            ", which can't be kept: return numbers, a named vector, a list or a data frame")
   if (is.matrix(value) && is_plain(value)) value <- as.data.frame(value, stringsAsFactors = FALSE)
   if (is.data.frame(value)) {
@@ -29,7 +29,7 @@ as_columns <- function(value) {
   if (is.list(value)) {
     if (any(bad <- vapply(value, function(v) is.function(v) || inherits(v, "connection") || typeof(v) == "externalptr",
                           NA)))
-      refuse("the simulation returned a list with a ", class(value[bad][[1]])[1],
+      refuse("the simulation returned a list with ", an(class(value[bad][[1]])[1]),
              ", which can't be kept: return numbers, strings and logicals")
     if (!length(value)) return(NULL)
     if (!is.object(value) && !is.null(names(value)) ||
@@ -128,6 +128,9 @@ output_names <- function(x) {
   labels[taken] <- paste0(labels[taken], "_result")
   make.unique(labels)
 }
+
+# A noun with its article.
+an <- function(noun) paste(if (grepl("^[aeiou]", noun, ignore.case = TRUE)) "an" else "a", noun)
 
 refuse <- function(...) {
   stop(structure(class = c("simferry_refusal", "error", "condition"), list(message = paste0(...), call = NULL)))

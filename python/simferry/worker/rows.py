@@ -17,6 +17,11 @@ class Refused(Exception):
     """A replication returned a value that can't be kept. The replication fails."""
 
 
+def an(noun: str) -> str:
+    """A noun with its article."""
+    return f"{'an' if noun[:1].lower() in set('aeiou') else 'a'} {noun}"
+
+
 def as_rows(value: Any, odd: dict[str, str] | None = None) -> dict[str, list[Any]] | None:
     """The value as columns of equal length; None if it is not a table. Raises Refused.
 
@@ -26,7 +31,7 @@ def as_rows(value: Any, odd: dict[str, str] | None = None) -> dict[str, list[Any
         return {}
     if inspect.isroutine(value) or inspect.isclass(value) or hasattr(value, "fileno") or inspect.isgenerator(value):
         raise Refused(
-            f"the simulation returned a {type(value).__name__}, which can't be kept: "
+            f"the simulation returned {an(type(value).__name__)}, which can't be kept: "
             "return numbers, a dict, a tuple or a data frame"
         )
     try:
@@ -59,7 +64,7 @@ def _record(value: dict[Any, Any], odd: dict[str, str] | None) -> dict[str, list
     for item in value.values():
         if inspect.isroutine(item) or hasattr(item, "fileno"):
             raise Refused(
-                f"the simulation returned a dict with a {type(item).__name__}, which can't be kept: "
+                f"the simulation returned a dict with {an(type(item).__name__)}, which can't be kept: "
                 "return numbers, texts and logicals"
             )
     cells = [[v if is_plain(v) else listed(scalar_of(v))] for v in value.values()]

@@ -90,7 +90,7 @@ shown_files <- function(folder, beside) {
 
 # A results file as replay shows it.
 text_of <- function(content) {
-  if (any(content == 0L)) return(paste0("(", length(content), " bytes)"))
+  if (any(content == 0L)) return(paste0("(", length(content), " byte", if (length(content) != 1L) "s", ")"))
   text <- rawToChar(content)
   Encoding(text) <- if (validUTF8(text)) "UTF-8" else "latin1"
   text

@@ -157,7 +157,7 @@ kept_value <- function(process, id, r, value) {
 save_object <- function(process, id, r, value) {
   job <- process$job
   if (nzchar(job$keep_files) && file.exists(file.path(process$folder$path, job$folder, "value.rds")))
-    refuse("the simulation returned a ", class(value)[1L],
+    refuse("the simulation returned ", an(class(value)[1L]),
            ", which is kept as value.rds, and wrote a file of that name: give the file another name")
   folder <- file.path(job$root, "artifacts", id, r)
   dir.create(folder, recursive = TRUE, showWarnings = FALSE)

@@ -10,12 +10,12 @@ rows_of <- function(value) {
   if (!length(rows <- unclass(rows))) return(NULL)
   if (!all(vapply(rows, function(x) !is.null(attr(x, "form")) || is.atomic(x) && !is.null(x) && !is.object(x), NA)) ||
       length(unique(lengths(rows))) > 1L)
-    refuse("the simulation returned a ", class(value)[1L], " whose columns are of different lengths or kinds")
+    refuse("the simulation returned ", an(class(value)[1L]), " whose columns are of different lengths or kinds")
   structure(lapply(rows, function(x) like(x, x)), names = utf8(names(rows)), odd = odd)
 }
 
 refuse_value <- function(value, e)
-  refuse("the simulation returned a ", class(value)[1L], ", which can't be kept: ", message_of(e),
+  refuse("the simulation returned ", an(class(value)[1L]), ", which can't be kept: ", message_of(e),
          ". Return numbers, a named vector, a list or a data frame")
 
 # Text also where the message is NA, or a method of the condition's class fails.

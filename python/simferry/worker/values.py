@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from .forms import exact
-from .rows import Refused, as_rows
+from .rows import Refused, an, as_rows
 from .scripts import ScriptFailed
 
 MOST = 100_000  # characters of a message
@@ -58,7 +58,7 @@ def cannot_be_kept(value: Any, error: BaseException) -> Refused:
 
 
 def kind_phrase(value: Any) -> str:
-    return f"a {_text_of(lambda: type(value).__name__, 'value')}"
+    return an(_text_of(lambda: type(value).__name__, "value"))
 
 
 def message_of(error: BaseException, category: type | None = None) -> str:

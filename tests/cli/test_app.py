@@ -60,3 +60,12 @@ def test_a_fault_of_our_own_is_one_line_and_a_place(folder, monkeypatch):
 def test_python_without_docstrings_has_the_command():
     command = [sys.executable, "-OO", "-m", "simferry", "run", "--help"]
     assert "--workers" in subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+
+@pytest.mark.parametrize(
+    ("words", "hint"),
+    [("run s.py n=10 m=a", "Parameters are given with -p n=10"), ("list more", "simferry list --help")],
+)
+def test_arguments_too_many_are_told_what_they_may_be(words, hint):
+    result = CliRunner().invoke(main, words.split())
+    assert result.exit_code == 2 and result.stderr.splitlines()[-1] == hint

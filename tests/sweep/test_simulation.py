@@ -1,7 +1,6 @@
 """What to run: kinds of simulation, how parameters reach them, what is kept of the code, and its hash."""
 
 import os
-import threading
 
 import pytest
 from simferry import grid
@@ -118,10 +117,17 @@ def test_a_coroutine_is_no_simulation():
         check(Simulation(simulate), grid(n=[1]), Interpreter())
 
 
-def test_a_function_that_cannot_be_sent():
-    lock = threading.Lock()
-    with pytest.raises(SimulationError, match=r"(?s)can't be sent .*lock"):
-        Simulation(lambda n: lock).files()
+def test_what_is_neither_a_function_nor_a_path():
+    with pytest.raises(SimulationError, match=r"is a float, 0.5: not a function(?s:.*)f, not f\("):
+        Simulation(0.5)
+
+
+def test_arguments_by_position_only_are_refused():
+    def simulate(n, /):
+        return n
+
+    with pytest.raises(SimulationError, match=r"no argument 'n'(?s:.*)It takes: n \(by position only\)"):
+        check(Simulation(simulate), grid(n=[1]), Interpreter())
 
 
 def test_a_file_name_that_is_not_utf_8_is_refused_in_words(tmp_path):

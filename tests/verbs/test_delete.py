@@ -29,7 +29,8 @@ def test_a_deleted_run_is_gone_and_what_others_took_over_of_it_is_not(run, scrip
     assert digest(sf.open(other.id, store)) == before
     assert repr(run) == f"<Run {run.id}: it is no longer in {store}>"
     assert f"run {run.id} is no longer in {store}" in run._repr_html_()
-    for used in (run.status, run.delete, run.artifacts, lambda: setattr(run, "note", "x")):
+    reads = (run.results, run.summary, run.errors, run.warnings, run.values)
+    for used in (run.status, run.delete, run.artifacts, lambda: setattr(run, "note", "x"), *reads):
         with pytest.raises(RunNotFound, match="is no longer in"):
             used()
 

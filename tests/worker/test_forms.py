@@ -45,6 +45,10 @@ def test_a_value_has_its_form(value, form, stored, text):
     assert column_of([value, None]).form == form
 
 
+def test_long_doubles_are_doubles():
+    assert column_of([np.longdouble(1) / 4, 2.0]).values.tolist() == [0.25, 2.0]
+
+
 def test_what_microseconds_do_not_hold_stays_text():
     assert exact(pd.Timestamp(1)) == "1970-01-01 00:00:00.000000001"
     assert exact(dt.datetime(9999, 1, 1, 0, 0, 0, 1)) == "9999-01-01 00:00:00.000001"

@@ -3,12 +3,16 @@
 import dataclasses
 import datetime as dt
 import decimal
+import types
 
+import attrs
 import numpy as np
 import pandas as pd
 import polars as pl
 import pyarrow as pa
+import pydantic
 import pytest
+import scipy.stats
 import xarray as xr
 from simferry.worker.rows import as_rows
 from simferry.worker.values import rows_of
@@ -41,6 +45,11 @@ CELLS = np.array([(1, 2.5, "a"), (2, 3.5, "b")], dtype=[("i", int), ("x", float)
         ({"m": xr.DataArray(3.0), "n": np.array(4)}, {"m": [3.0], "n": [4]}),
         (CELLS, {"i": [1, 2], "x": [2.5, 3.5], "s": ["a", "b"]}),
         (CELLS[0], {"i": [1], "x": [2.5], "s": ["a"]}),
+        (np.matrix([[1, 2], [3, 4]]), {"value_1": [1, 3], "value_2": [2, 4]}),
+        (types.SimpleNamespace(x=1.5), {"x": [1.5]}),
+        (attrs.make_class("Fit", ["x", "_private"])(1.5, 2), {"x": [1.5], "_private": [2]}),
+        ([pydantic.create_model("Fit", x=float)(x=2)], {"x": [2.0]}),
+        (scipy.stats.ttest_1samp([1.0, 3.0], 2.0), {"statistic": [0.0], "pvalue": [1.0], "df": [1]}),
     ],
 )
 def test_tables_and_records_are_rows(value, expected):

@@ -2,6 +2,7 @@
 
 import inspect
 import os
+import re
 import sys
 import warnings
 from collections.abc import Callable
@@ -12,7 +13,7 @@ import click
 
 from .._version import __version__
 from ..errors import Interrupted, Note, SimferryError, UsageError, nearest
-from ..hints import Face, Shell, Variable, speak, speaking
+from ..hints import Face, Shell, Text, Variable, Words, speak, speaking
 from ..system.terminal import guarded, shown, styled
 
 
@@ -91,14 +92,16 @@ class Commands(click.Group):
             command = error.ctx.command if error.ctx else self
             known = [name for option in command.params for name in option.opts if name.startswith("--")]
             name = error.ctx.info_name if error.ctx else "simferry"
-            hint = nearest(error.option_name, known) or f"simferry {name} --help  lists them."
-            fail(f"{name} has no option {error.option_name}", hint, 2)
+            near: Words = nearest(error.option_name, known) or f"simferry {name} --help  lists them."
+            fail(f"{name} has no option {error.option_name}", near, 2)
         except click.ClickException as error:
-            hint = (
+            hint: Words = (
                 f"simferry {error.ctx.info_name} --help"
                 if isinstance(error, click.UsageError) and error.ctx and error.ctx.parent
                 else ""
             )
+            if given := re.fullmatch(r"Got unexpected extra arguments? \(([\w.]+=\S.*)\)", error.format_message()):
+                hint = Text("Parameters are given with ", Shell("-p", given[1].split()[0]))
             fail(error.format_message(), hint, 2)
         except (click.Abort, KeyboardInterrupt) as error:
             cause = error.__cause__  # click turns each KeyboardInterrupt into an Abort
@@ -122,7 +125,7 @@ class Commands(click.Group):
         sys.exit(code if isinstance(code, int) else 0)
 
 
-def fail(message: str, hint: str, code: int) -> None:
+def fail(message: str, hint: Words, code: int) -> None:
     click.echo(f"{styled('simferry:', sys.stderr, fg='red', bold=True)} {message}", err=True, color=True)
     if hint:
         click.echo(hint, err=True, color=True)

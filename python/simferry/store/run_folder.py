@@ -194,6 +194,7 @@ class RunFolder:
         try:
             names = os.listdir(self.blocks)
         except OSError as error:
+            self.look()
             raise StoreError(f"{self.blocks} can't be read: {error.strerror}") from None
         return sorted((b for b in map(BlockName.parse, names) if b), key=lambda b: b.name)
 

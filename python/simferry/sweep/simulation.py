@@ -1,28 +1,25 @@
 """What to run: a function, a whole script or a command; its snapshot and hash."""
 
-import functools
 import hashlib
-import io
 import os
 import re
 import shutil
-import sys
-import types
-from collections import ChainMap
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 from ..errors import SimulationError, nearest
 from ..hints import Option, Shell, Text
 from ..jobs.launch import WORKER_FILES, write_code
-from ..worker.own import CODE, Own, is_own
+from ..worker.own import CODE, Own
+from ..worker.values import shown
 from . import own_code
 from .inputs import as_inputs, below
 from .named_folders import named_above, named_folders
 from .own_package import Package, package_of
 from .project import LARGE, Project
+from .sent import pickled
 from .surroundings import Surroundings
 from .template import results_name
 from .variables import variables
@@ -107,7 +104,7 @@ class Simulation:
             self._check_results_file()
             self._place()
             return
-        path = Path(str(self.target)).expanduser()
+        path = _path_of(self.target)
         if path.is_dir():
             raise SimulationError(
                 f"{str(self.target)!r} is a folder, not a script", f"Name the script in it: {path / 'simulate.R'}, say."
@@ -228,7 +225,7 @@ class Simulation:
         if isinstance(self.target, RFunction):
             out["objects.rds"] = self.target.file
         elif callable(self.target):
-            out["objects.pkl"] = _pickled(self.target, dict(self.constants))
+            out["objects.pkl"] = pickled(self.target, dict(self.constants))
         elif self.path is not None:
             out[self.script] = self.path
         for entry in self.include:
@@ -385,47 +382,13 @@ def _files_in(path: Path, base: Path) -> Iterable[tuple[Path, str]]:
             yield file, file.relative_to(base).as_posix()
 
 
-def _pickled(function: Callable[..., Any], constants: dict[str, Any]) -> bytes:
-    import cloudpickle
-
-    own = sys.modules.get(sent_along(function))
-    if own:
-        cloudpickle.register_pickle_by_value(own)
-
-    class Pickler(cloudpickle.Pickler):  # type: ignore[misc]  # cloudpickle has no types
-        dispatch_table: ClassVar[Any] = ChainMap({types.CodeType: _code}, cloudpickle.Pickler.dispatch_table)
-
-    file = io.BytesIO()
-    try:
-        Pickler(file).dump((function, constants))
-        return file.getvalue()
-    except Exception as error:
+def _path_of(target: Any) -> Path:
+    if not isinstance(target, (str, os.PathLike)):
         raise SimulationError(
-            f"function {getattr(function, '__name__', function)} can't be sent to the workers: {error}",
-            "It refers to something that exists in this process only, such as an open file or a connection.",
-        ) from None
-    finally:
-        if own:
-            cloudpickle.unregister_pickle_by_value(own)
-
-
-def _code(code: types.CodeType) -> Any:
-    """Pickle code with the name of its file, which tracebacks show and numba's cache needs; cloudpickle leaves it out since 3.1."""
-    import cloudpickle
-
-    make, args = cloudpickle.Pickler.dispatch_table[types.CodeType](code)
-    return make, tuple(code.co_filename if type(a) is str and a == "<dynamic-code>" else a for a in args)
-
-
-def sent_along(function: Callable[..., Any]) -> str:
-    """The name of the function's module if that is the user's own: its code is pickled too, as another machine may not have it.
-    Else empty."""
-    inner: Any = function
-    while isinstance(inner, functools.partial):
-        inner = inner.func
-    name = getattr(inner, "__module__", None) or ""
-    path = getattr(sys.modules.get(name), "__file__", None) or ""
-    return name if path and is_own(name, path, Path("/nowhere")) else ""
+            f"the simulation is a {type(target).__name__}, {shown(target)[:60]}: not a function, a script or a program",
+            "Give the function itself: f, not f(...).",
+        )
+    return Path(str(target)).expanduser()
 
 
 def _beside(path: Path) -> Iterable[str]:

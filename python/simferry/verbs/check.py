@@ -24,7 +24,8 @@ from ..sweep.design import Design
 from ..sweep.inputs import show_inputs
 from ..sweep.own_package import Package, holding
 from ..sweep.project import project_folder
-from ..sweep.simulation import RFunction, Simulation, sent_along
+from ..sweep.sent import sent_along
+from ..sweep.simulation import RFunction, Simulation
 from ..sweep.template import constant_variables, rendered_arguments, rendered_variables, results_patterns
 from ..system import untrusted
 from ..system.untrusted import scrap_folder

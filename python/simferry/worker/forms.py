@@ -110,7 +110,7 @@ def exact(value: Any) -> Any:
         if value is None or type(value) is Formed:
             return value
     if isinstance(value, np.generic):
-        value = value.item()
+        value = float(value) if isinstance(value, np.longdouble) else value.item()  # whose item() is one again
     kind = type(value)
     if kind.__name__ in MISSING:
         return None

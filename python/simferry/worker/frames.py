@@ -4,6 +4,7 @@ None of the packages is imported: types are told by their module.
 """
 
 import dataclasses
+import types
 from collections.abc import Collection
 from typing import Any
 
@@ -17,12 +18,19 @@ class TwoOfOneName(Exception):
 
 
 def record_of(value: Any) -> Any:
-    """A dataclass, a named tuple or a pandas.Series as a dict; one number of any array library as a number; others as they are."""
+    """A dataclass, a named tuple, an object of attrs or pydantic, a SimpleNamespace or a pandas.Series as a dict; one number of any array
+    library as a number; others as they are."""
     value = scalar_of(value)
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {one.name: getattr(value, one.name) for one in dataclasses.fields(value)}
-    if isinstance(value, tuple) and hasattr(value, "_asdict"):
-        return value._asdict()
+    if isinstance(value, tuple) and hasattr(value, "_asdict"):  # those of scipy have private fields too
+        return {name: one for name, one in value._asdict().items() if not str(name).startswith("_")}
+    if isinstance(fields := getattr(type(value), "__attrs_attrs__", None), tuple):
+        return {one.name: getattr(value, one.name) for one in fields}
+    if isinstance(fields := getattr(type(value), "__pydantic_fields__", None), dict):
+        return {name: getattr(value, name) for name in fields}
+    if type(value) is types.SimpleNamespace:
+        return dict(vars(value))
     if isinstance(value, np.void) and value.dtype.names:
         return {name: value[name] for name in value.dtype.names}  # item() makes integers of nanoseconds
     if _module(value) == "pandas" and hasattr(value, "to_frame") and hasattr(value, "index"):  # its index has the names
@@ -69,7 +77,9 @@ def columns_of(value: Any) -> dict[str, list[Any]] | None:
 
 
 def listed(value: Any) -> Any:
-    """A column of Polars, Arrow or xarray as a list or an array; others as they are."""
+    """A column of Polars, Arrow or xarray as a list or an array, and a numpy.matrix as an array; others as they are."""
+    if isinstance(value, np.matrix):  # each of its columns is a matrix too
+        return np.asarray(value)
     module = _module(value)
     if module == "polars" and hasattr(value, "to_list"):
         return value.to_list()

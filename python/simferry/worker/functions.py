@@ -52,7 +52,8 @@ def arguments_of(function: Callable[..., Any]) -> list[tuple[str, bool]]:
         if p.kind is p.VAR_KEYWORD:
             out.append(("...", True))
         elif p.kind is not p.VAR_POSITIONAL:
-            out.append((p.name, p.default is not p.empty))
+            positional = " (by position only)" if p.kind is p.POSITIONAL_ONLY else ""  # it can't be given by name
+            out.append((p.name + positional, p.default is not p.empty))
     return out
 
 

@@ -7,11 +7,12 @@
 
 # A file for the worker, list(function, globals, packages, constants), and what Python has to know of it.
 # named: objects that are sent too, as f finds them, or the caller of sim_run().
+# by_name: the objects that parameters of the design stand for, by parameter and name.
 write_function <- function(f, name, constants = list(), packages = character(), named = character(),
-                           caller = globalenv()) {
+                           caller = globalenv(), by_name = list()) {
   check_constants(constants)
   if (is.primitive(f)) f <- eval(call("function", as.pairlist(formals(args(f))), primitive_call(f)), globalenv())
-  found <- collect(f, name, named = named, caller = caller, carried = constants)
+  found <- collect(f, name, named = named, caller = caller, carried = constants, by_name = by_name)
   packages <- unique(c(found$packages, packages))
   missing <- packages[!nzchar(vapply(packages, function(p) system.file(package = p), ""))]
   if (length(missing))
@@ -25,6 +26,7 @@ write_function <- function(f, name, constants = list(), packages = character(), 
   tryCatch(
     saveRDS(list(`function` = found[["function"]], globals = found$globals, packages = packages, constants = constants,
                  options = found$options,
+                 by_name = found$by_name,
                  loaded = packages_of_classes(list(lapply(found$data, `[[`, "value"), constants))),
             con, version = 2L),
     finally = close(con)
@@ -52,7 +54,7 @@ check_constants <- function(constants) {
 # label. variables: what f refers to. named: what is sent besides, never: what is not. carried: values that are sent as
 # they are; what functions among them use is sent too.
 collect <- function(f, name, variables = variables_of(f), named = character(), never = character(),
-                    caller = globalenv(), carried = list()) {
+                    caller = globalenv(), carried = list(), by_name = list()) {
   globals <- list()
   packages <- used <- character()
   data <- list()
@@ -144,14 +146,18 @@ collect <- function(f, name, variables = variables_of(f), named = character(), n
     if (is.null(where)) raise("usage", paste0("globals: there is no object ", variable))
     add(variable, where)
   }
-  classes <- classes_needed(c(list(f), globals, carried, lapply(data, `[[`, "value")), used)
+  by_name <- Map(function(objects, parameter)
+    stats::setNames(Map(function(x, n) if (is.null(x)) x else adapted(x, paste0(parameter, " ", n)), objects,
+                        names(objects)), names(objects)), by_name, names(by_name))
+  objects <- c(globals, carried, unlist(unname(by_name), recursive = FALSE), lapply(data, `[[`, "value"))
+  classes <- classes_needed(c(list(f), objects), used)
   for (object in classes) {
     globals[object] <- list(globalenv()[[object]])
     for (g in functions_of_class(globals[[object]])) function_of(g, object)
   }
   list(`function` = sent, globals = globals,
        packages = setdiff(packages, c("base", "methods", "datasets", "utils", "grDevices", "graphics", "stats")),
-       data = data, copies = lapply(copies, `[[`, 2L), options = options_of_models())
+       data = data, copies = lapply(copies, `[[`, 2L), options = options_of_models(), by_name = by_name)
 }
 
 # Options of this session that change what models compute, where they are not R's own.
@@ -379,8 +385,8 @@ fingerprint <- function(found, packages, constants) {
       c(n, if (startsWith(n, ".__T__")) code_of_methods(values[[n]]) else of(values[[n]]))))
   }
   paste(c(of(found[["function"]]), "globals", each(found$globals), "packages", packages, "constants", each(constants),
-          if (length(found$options)) c("options", each(found$options))),
-        collapse = "\n")
+          if (length(found$options)) c("options", each(found$options)),
+          if (length(found$by_name)) c("by name", each(found$by_name))), collapse = "\n")
 }
 
 package_or_global <- function(e) if (is.null(e)) "base" else environmentName(e)

@@ -94,7 +94,8 @@ sim_run <- function(simulation, design = NULL, replications = NULL, seed = NULL,
   given <- simulation
   parent <- parent.frame()
   now <- NULL
-  simulation <- as_simulation(simulation, substitute(simulation), constants, packages, globals, parent)
+  simulation <- as_simulation(simulation, substitute(simulation), constants, packages, globals, parent,
+                              by_name(design))
   suspendInterrupts({   # what has begun is followed, and stopped in good order
     made <- bridge("run",
       simulation = simulation, design = as_columns(design), replications = replications, seed = seed,
@@ -130,15 +131,20 @@ replications_shown <- function(n) {
 }
 
 # A path stays one. A function is written down for the workers, under the name that the user called it by.
-as_simulation <- function(simulation, expression, constants, packages, globals, caller) {
+as_simulation <- function(simulation, expression, constants, packages, globals, caller, by_name) {
   if (!is.function(simulation)) {
+    if (length(by_name))
+      raise("usage",
+            paste0("parameter ", names(by_name)[1], " is a list with names, whose values only a function can get"),
+            paste0("Give a script the names, ", names(by_name)[1], " = c(\"", names(by_name[[1]])[1],
+                   "\", ...), and let it choose by them."))
     if (length(constants) || length(packages) || length(globals))
       raise("usage", "constants, packages and globals go with a function",
             "A script can define its own objects, and call library().")
     return(simulation)
   }
   write_function(simulation, if (is.name(expression)) as.character(expression) else "simulation", constants, packages,
-                 globals, caller)
+                 globals, caller, by_name)
 }
 
 #' Forecast what a run computes and how long it takes
@@ -177,7 +183,8 @@ sim_plan <- function(simulation, design = NULL, replications = NULL, seed = NULL
                      results_file = NULL, inputs = NULL, env = NULL, project = FALSE, large_project = FALSE,
                      common = NULL, store = NULL, backend = NULL, workers = NULL, cores = NULL,
                      pilot = TRUE, deadline = NULL, budget = NULL, refresh_prices = FALSE) {
-  simulation <- as_simulation(simulation, substitute(simulation), constants, packages, globals, parent.frame())
+  simulation <- as_simulation(simulation, substitute(simulation), constants, packages, globals, parent.frame(),
+                              by_name(design))
   structure(class = "simferry_forecast", bridge("plan",
     simulation = simulation, design = as_columns(design), replications = replications, seed = seed,
     function_name = function_name, args = args, include = include, results_file = results_file, inputs = inputs,

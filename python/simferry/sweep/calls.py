@@ -16,14 +16,16 @@ FEW = 10  # values of a parameter that are all shown
 SHORT = 80  # characters of a constant, or of a text in a design, that are all shown
 
 
-def design_call(columns: Mapping[str, pa.Array], types: Mapping[str, str], rows: int) -> str:
+def design_call(
+    columns: Mapping[str, pa.Array], types: Mapping[str, str], rows: int, objects: Mapping[str, Mapping[str, Any]]
+) -> str:
     """A design as sf.grid(...) where it is a grid, else as sf.zipped(...).
 
     Of a parameter with more than ten values the first three and the number of values are shown.
     """
     values = _grid_values(columns, rows)
     function = "zipped" if values is None else "grid"
-    shown = {name: _values(array) for name, array in (columns if values is None else values).items()}
+    shown = {name: _values(array, objects.get(name)) for name, array in (columns if values is None else values).items()}
     # types that the values do not show
     declared = {
         name: kind
@@ -72,9 +74,11 @@ def _grid_values(columns: Mapping[str, pa.Array], rows: int) -> dict[str, pa.Arr
     return unique
 
 
-def _values(array: pa.Array) -> str:
+def _values(array: pa.Array, objects: Mapping[str, Any] | None = None) -> str:
+    """objects: what the values are names of."""
     few = len(array) <= FEW
-    shown = [_value(value) for value in array[: FEW if few else 3].to_pylist()]
+    given = array[: FEW if few else 3].to_pylist()
+    shown = [_value(v) if objects is None or v is None else literal(objects[v]) for v in given]
     return f"[{', '.join(shown)}{'' if few else f', ... ({len(array):,} values)'}]"
 
 

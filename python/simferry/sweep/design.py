@@ -10,6 +10,8 @@ A parameter is a number, an integer that was declared to be one, a logical, a st
 and 20.0 are the same number. `types={"n": "integer"}` declares; so does an int8, int16 or int32 column of a table. None is NA.
 
     grid(beta=[[1, 2], [3, 4, 5]])             two lists: Python gets lists, R gets vectors
+    grid(method=[np.mean, np.median])          two functions: the table has their names, the simulation gets the functions
+    grid(sigma={"small": a, "large": b})       the same for any objects, by names of your own
     grid(beta=[np.zeros(2), np.ones(3)])       two arrays: Python gets arrays of numpy, R gets vectors
 """
 
@@ -25,6 +27,7 @@ import pyarrow as pa
 from ..errors import DesignError, nearest
 from ..words import counted
 from ..worker.rows import an
+from .by_name import holds_objects, named, names_and_objects
 from .calls import design_call
 from .lists import encoded
 from .parameters import SINGLE, TYPES, as_python, canonical_value, column, has_lists, read_table, same_bits
@@ -42,7 +45,8 @@ class Design:
     "number list", "number array", ... known_distinct: True skips the check for equal conditions.
 
     table: pyarrow.Table, a row per condition, a column per parameter (float64, int32, bool, string, or lists of these; null is NA).
-    types: dict from parameter to its type.
+    types: dict from parameter to its type. objects: by parameter the functions and other objects that the simulation gets, by the
+    names that the table has.
 
     Raises DesignError if there are no rows, if a name is reserved, if two conditions are equal, or if a value does not have
     the declared type.
@@ -67,6 +71,10 @@ class Design:
                 )
             if not name.strip():
                 raise DesignError("a parameter has no name")
+        self.objects: dict[str, dict[str, Any]] = {}
+        columns = dict(columns)
+        for name in filter(lambda name: holds_objects(columns[name]), columns):
+            columns[name], self.objects[name] = names_and_objects(name, columns[name])
         made = {name: column(name, values, types.get(name)) for name, values in columns.items()}
         arrays = {name: array for name, (array, _) in made.items()}
         rows = {len(array) for array in arrays.values()}
@@ -86,7 +94,7 @@ class Design:
 
     def __repr__(self) -> str:
         columns = {name: self.table[name].combine_chunks() for name in self.types}
-        return design_call(columns, self.types, len(self))
+        return design_call(columns, self.types, len(self), self.objects)
 
     def _repr_html_(self) -> str:
         shown = self.table.slice(0, 10).to_pandas()
@@ -97,6 +105,10 @@ class Design:
     def __eq__(self, other: object) -> bool:
         """Whether it has the same conditions in the same order, each value bit for bit, and the same types."""
         if not isinstance(other, Design) or self.types != other.types or len(self) != len(other):
+            return False
+        if {n: list(map(id, o.values())) for n, o in self.objects.items()} != {
+            n: list(map(id, o.values())) for n, o in other.objects.items()
+        }:
             return False
         return all(same_bits(self.table[name], other.table[name]) for name in self.types)
 
@@ -109,7 +121,10 @@ class Design:
         return list(self.types)
 
     def condition(self, row: int) -> dict[str, Any]:
-        """The parameters of one row (counted from 0), as a Python simulation receives them. Raises IndexError for other rows."""
+        """The parameters of one row (counted from 0), as a Python simulation receives them, but objects by their names.
+
+        Raises IndexError for other rows.
+        """
         return {name: as_python(self.table[name][row].as_py(), kind) for name, kind in self.types.items()}
 
     def to_pandas(self) -> "pd.DataFrame":
@@ -152,7 +167,8 @@ def grid(
 ) -> Design:
     """A design of every combination of the parameters' values; the last parameter varies fastest.
 
-    parameters: values by parameter, as a dict. named: the same as keyword arguments.
+    parameters: values by parameter, as a dict. A dict as values has their names; functions have their own. named: the same as
+        keyword arguments.
     types: "number", "integer", "logical" or "string" by parameter; without it the values decide.
 
     Raises DesignError if a parameter has no values or is given twice, and as `Design` does.
@@ -175,7 +191,8 @@ def zipped(
 
     A single value is used in every condition.
 
-    parameters: values by parameter, as a dict. named: the same as keyword arguments.
+    parameters: values by parameter, as a dict. A dict as values has their names; functions have their own. named: the same as
+        keyword arguments.
     types: "number", "integer", "logical" or "string" by parameter; without it the values decide.
 
     Raises DesignError if the lengths differ or a parameter is given twice, and as `Design` does.
@@ -220,7 +237,7 @@ def table(
 def _columns(frame: "pd.DataFrame") -> list[Any]:
     """The columns of a pandas.DataFrame: those that hold lists as they are, others as Arrow's."""
     columns = [frame.iloc[:, i] for i in range(frame.shape[1])]
-    lists = {i: column.tolist() for i, column in enumerate(columns) if has_lists(column)}
+    lists = {i: column.tolist() for i, column in enumerate(columns) if has_lists(column) or holds_objects(column)}
     plain = frame.iloc[:, [i for i in range(len(columns)) if i not in lists]]
     others = iter(pa.Table.from_pandas(plain, preserve_index=False).columns)
     return [lists[i] if i in lists else next(others) for i in range(len(columns))]
@@ -243,7 +260,7 @@ def note_of_columns(columns: Mapping[str, Any], grid: str, table: str) -> str:
 
     grid, table: how a user makes all combinations, and this design.
     """
-    several = [values for values in map(_listed, columns.values()) if len(values) > 1]
+    several = [values for values in map(listed, columns.values()) if len(values) > 1]
     if len(several) < 2 or any(
         len(set(map(repr, values))) < len(values) for values in several
     ):  # no grid has a value twice
@@ -256,12 +273,14 @@ def note_of_columns(columns: Mapping[str, Any], grid: str, table: str) -> str:
 
 
 def _lists(parameters: Mapping[str, Any] | None, named: Mapping[str, Any]) -> dict[str, list[Any]]:
-    return {name: _listed(values) for name, values in merged(parameters, named).items()}
+    return {name: listed(values) for name, values in merged(parameters, named).items()}
 
 
-def _listed(values: Any) -> list[Any]:
+def listed(values: Any) -> list[Any]:
     if isinstance(values, (np.generic, np.ndarray)) and values.ndim == 0:
         return [values.item()]
+    if isinstance(values, Mapping) and all(isinstance(name, str) for name in values):
+        return list(named(values))
     if isinstance(values, (str, bytes)) or not isinstance(values, Iterable):
         return [values]
     return list(values)

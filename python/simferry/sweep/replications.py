@@ -77,4 +77,5 @@ def _taken(design: Design, name: str) -> tuple[Design, Counts]:
     if not others and len(design) > 1:
         raise DesignError(f"the design has no parameters beside {name!r}, so its conditions are equal")
     rest = Design({one: design.table[one] for one in others}, {one: design.types[one] for one in others})
+    rest.objects = {one: objects for one, objects in design.objects.items() if one in others}
     return rest, simplest(int(number) for number in numbers)

@@ -9,7 +9,7 @@ import numpy as np
 
 from ..errors import DesignError, UsageError
 from ..hints import Extra
-from .design import Design, merged
+from .design import Design, listed, merged
 from .option_values import OptionSpec
 from .options import MOST, Options, check
 
@@ -91,6 +91,7 @@ def _sampled(points: Points, size: Any, seed: Any, sources: Mapping[str, Any], t
 
 def _scaled(name: str, source: Any, u: np.ndarray) -> list[Any]:
     """Points of the unit interval as values of a parameter."""
+    source = listed(source) if isinstance(source, Mapping) else source
     if isinstance(source, list):
         if not source:
             raise DesignError(f"parameter {name} has no values to choose from")

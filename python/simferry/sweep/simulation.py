@@ -82,6 +82,8 @@ class Simulation:
     language: str = field(init=False)
     kind: str = field(init=False)
     script: str = field(init=False, default="")
+    # the objects that parameters stand for, see by_name.py
+    by_name: Mapping[str, Mapping[str, Any]] = field(init=False, default_factory=dict)
     environment: dict[str, str] = field(init=False, default_factory=dict, compare=False)
     own_code: list[Own] = field(init=False, default_factory=list)  # outside of the snapshot; known after `check`
 
@@ -175,6 +177,11 @@ class Simulation:
         self.inputs = as_inputs({name: one.given for name, one in self.inputs.items()})
 
     @property
+    def sent(self) -> dict[str, Any]:
+        """What goes along with a function of Python: the constants, and the objects of parameters by their names."""
+        return {**self.constants, **self.by_name}
+
+    @property
     def is_object(self) -> bool:
         """Whether it is a function object, not a script or a program."""
         return isinstance(self.target, RFunction) or callable(self.target)
@@ -225,7 +232,7 @@ class Simulation:
         if isinstance(self.target, RFunction):
             out["objects.rds"] = self.target.file
         elif callable(self.target):
-            out["objects.pkl"] = pickled(self.target, dict(self.constants))
+            out["objects.pkl"] = pickled(self.target, self.sent)
         elif self.path is not None:
             out[self.script] = self.path
         for entry in self.include:
@@ -303,7 +310,7 @@ class Simulation:
         elif callable(self.target):
             from .fingerprint import fingerprint
 
-            add(fingerprint((self.target, dict(self.constants))))
+            add(fingerprint((self.target, self.sent)))
         self.files()  # raises where it can't be
         for name, content in sorted(self._beside_script().items()):
             if not self.is_object or name != self.objects:

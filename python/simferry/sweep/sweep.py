@@ -1,5 +1,6 @@
 """The sweep: a simulation, its design, and the options of its run and backend. Every face makes one; every verb takes one."""
 
+import copy
 import os
 import warnings
 from collections.abc import Callable, Iterable, Mapping
@@ -101,6 +102,8 @@ class Sweep:
             warnings.warn(Note(note), stacklevel=2)
         design = Design({}) if design is None else design if isinstance(design, Design) else table(design)
         design, ours = counted(design, ours)
+        if design.objects or simulation.by_name:
+            simulation = with_objects(simulation, design)
         for name, value in {
             "simulation": simulation,
             "design": design,
@@ -210,6 +213,19 @@ class Sweep:
             given["store"] = _whole(given["store"])
         backend_options = {n: [v] if isinstance(v, str) else v for n, v in self.backend.given().items()}
         return [call, given, self.backend.table, backend_options, self.design]
+
+
+def with_objects(simulation: Simulation, design: Design) -> Simulation:
+    """The simulation with the objects that parameters of the design stand for. Raises UsageError if it can't get any."""
+    if design.objects and not (simulation.is_object and simulation.language == "python"):
+        name, objects = next(iter(design.objects.items()))
+        raise UsageError(
+            f"parameter {name} holds objects ({', '.join(list(objects)[:3])}), which only a Python function of this session can get",
+            f"Give a script their names, {name}={list(objects)[:3]}, and let it choose by them.",
+        )
+    out = copy.copy(simulation)
+    out.by_name = design.objects
+    return out
 
 
 def as_sweep(simulation: Any, design: Any = None, **arguments: Any) -> Sweep:

@@ -88,7 +88,7 @@ def _check_callable(simulation: Simulation, design: Design, foreground: Worker) 
         arguments = arguments_of(target)
     except (TypeError, ValueError):  # a builtin without a signature
         arguments = [("...", True)]
-    simulation.own_code = own_code.of_callable(target, simulation.constants, sent_along(target))
+    simulation.own_code = own_code.of_callable(target, simulation.sent, sent_along(target))
     # its fingerprint covers the packages that it uses
     simulation.environment = {**facts_here(), "packages": f"numpy {np.__version__}"}
     if foreground.contract:

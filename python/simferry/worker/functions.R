@@ -14,6 +14,7 @@ load_simulation <- function(job) {
     for (package in objects$packages) library(package, character.only = TRUE)
     assign(job[["function"]], objects[["function"]], envir = space)
     job$constants <- objects$constants
+    job$by_name <- objects$by_name
     job$sent <- objects[c("function", "globals")]
     # of foreach: the function is given the iteration's number, and may return anything
     job$loop <- isTRUE(objects$loop)
@@ -56,7 +57,15 @@ load_for_forks <- function(job) {
 # The call of one condition: simulate(n = 20, effect = 0.5); in a loop that of an iteration, whose number is put in
 condition_call <- function(job, row) {
   if (job$loop) as.call(list(as.name(job[["function"]]), 0L))
-  else as.call(c(as.name(job[["function"]]), lapply(job$parameters, `[[`, row), job$constants))
+  else as.call(c(as.name(job[["function"]]), parameters_of(job, row), job$constants))
+}
+
+# The parameters of a condition. One that stands for objects is a name of one of them.
+parameters_of <- function(job, row) {
+  given <- lapply(job$parameters, `[[`, row)
+  for (name in intersect(names(given), names(job$by_name)))
+    given[name] <- list(if (!is.na(given[[name]])) job$by_name[[name]][[given[[name]]]])
+  given
 }
 
 # The user's part of a call stack, innermost last: what lies between the worker's own frames and its handlers.

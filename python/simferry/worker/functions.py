@@ -89,8 +89,11 @@ class FunctionRunner:
 
     def __call__(self, row: int, replication: int) -> Any:
         if row != self.row:
-            self.row, self.parameters = row, {**self.constants, **self.job.values(row)}
-            self.lists = {n: v for n, v in self.job.values(row).items() if isinstance(v, (list, np.ndarray))}
+            given = self.job.values(row)
+            self.row, self.parameters = row, {**self.constants, **given}
+            for name in given.keys() & self.constants.keys():  # the parameter is a name of one of these
+                self.parameters[name] = None if given[name] is None else self.constants[name][given[name]]
+            self.lists = {n: v for n, v in given.items() if isinstance(v, (list, np.ndarray))}
             self.key = self.job.keys[row].tobytes()
             if self.rng:
                 self.parameters["rng"] = self.generator

@@ -53,6 +53,33 @@ test_that("values may be vectors, and what is single is no list", {
     expect_error(sim_grid(b = bad), "A list with names passes any values", class = "simferry_error_design")
 })
 
+test_that("a list with names goes by these, and the simulation gets its values", {
+  needs_python()
+  share <- 0.4
+  design <- sim_grid(method = list(mean = mean, trimmed = function(x) mean(x, trim = share)),
+                     s = list(small = diag(2), large = diag(3)))
+  expect_output(print(design), "method (by name), s (by name)", fixed = TRUE)
+  expect_output(print(design[4, ]), "trimmed large")
+  estimates <- typed("function(method, s) list(estimate = method(c(0, 1, 5)), rows = nrow(s))")
+  rows <- sim_results(quiet_run(estimates, design, 1, seed = 1))
+  expect_identical(rows$method, c("mean", "mean", "trimmed", "trimmed"))
+  expect_equal(rows$estimate, c(2, 2, 1, 1))
+  expect_identical(rows$rows, c(2L, 3L, 2L, 3L))
+  draws_by <- typed("function(method, n) mean(rnorm(n)) + 0 * is.function(method)")
+  by_name <- quiet_run(draws_by, data.frame(method = I(list(mean = mean, max = max)), n = 5), 1, seed = 1)
+  as_text <- quiet_run(draws_by, sim_grid(method = c("mean", "max"), n = 5), 1, seed = 1)
+  expect_identical(sim_results(by_name)$value, sim_results(as_text)$value)
+  assign("offset_of_session", 2, globalenv())
+  on.exit(rm("offset_of_session", envir = globalenv()))
+  shifted <- quiet_run(typed("function(n, g) g(n)"), data.frame(n = 1), 1, seed = 1,
+                       constants = list(g = typed("function(x) x + offset_of_session")))
+  expect_identical(sim_results(shifted)$value, 3)
+  expect_error(sim_grid(f = c(mean, max)), "f = list(mean = mean", fixed = TRUE, class = "simferry_error_design")
+  expect_error(sim_grid(f = list(a = 1, 2)), "only some values have names", class = "simferry_error_design")
+  expect_error(sim_grid(f = list(a = 1, a = 2)), "two different values", class = "simferry_error_design")
+  expect_error(sim_run("s.R", design, 1), "only a function can get", class = "simferry_error_usage")
+})
+
 test_that("bad designs are told", {
   needs_python()
   expect_error(sim_grid(n = list(1, "a")), "parameter n mixes numbers and strings", class = "simferry_error_design")

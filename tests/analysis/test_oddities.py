@@ -2,12 +2,15 @@
 
 import math
 import warnings
+from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pytest
 import simferry as sf
 from hand_made import outputs_of, pairs
 from simferry.analysis.oddities import same_values, texts_among_numbers
+from simferry.errors import Note
 from simferry.results.collect import collect
 from sweeps import made
 
@@ -77,6 +80,24 @@ def test_numbers_that_were_made_text(tmp_path):
     run = made(tmp_path, R["coerced"])
     with pytest.warns(UserWarning, match=r"output m of run .* reads as numbers, but is text"):
         run.summary()
+
+
+def test_what_a_python_function_may_do_is_said_in_its_words(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "data.txt").touch()
+
+    def simulate(kind):
+        if kind == "file":
+            Path("data.txt").read_text()
+        return {"t": np.array([1.5, "a"])[0]} if kind == "text" else {"m": 0.123456789}
+
+    design = sf.grid(kind=["file", "text", "same"])
+    with pytest.warns(Note, match=r"data.txt was not there: include=\[\"data.txt\"\]"):
+        run = sf.run(simulate, design, replications=3, seed=1, store=tmp_path / "runs")
+    with pytest.warns(UserWarning) as told:
+        run.results()
+    told = [str(one.message) for one in told]
+    assert len(told) == 2 and "seed its generator itself, or keep" in told[0] and "np.array([1.5, 'a'])" in told[1]
 
 
 def test_what_is_as_it_should_be_is_not_remarked_on(tmp_path):

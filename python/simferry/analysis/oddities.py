@@ -22,6 +22,16 @@ from ..worker.rows import an
 from .row_keys import groups, kinds, overlooked, several_rows, texts
 from .summary import outputs
 
+# by the language of the simulation
+_SAME = {
+    "r": "call set.seed()",
+    "python": "seed its generator itself, or keep an earlier result (lru_cache)",
+    "command": "set its own seed",
+}
+_INTO_TEXT = {
+    "r": "In R c(1.5, 'a') turns both into text; list() or data.frame() keeps the number.",
+    "python": "np.array([1.5, 'a']) turns both into text; a dict or a list keeps the number.",
+}
 # R's and Python's words
 _NOT_FOUND = re.compile(r"'([^'\n]+)': No such file|No such file or directory: '([^'\n]+)'")
 _OWN_FOLDER = re.compile(r".*/scratch/output-\d+/(.+)")  # of a replication of a script
@@ -30,14 +40,14 @@ _HEADER_BYTES = 65_536  # of a block: they hold its facts and its first tables
 
 def oddities(run: RunFolder, rows: pa.Table) -> list[str]:
     """The warnings, a sentence or two each. rows: the results, with or without the parameters."""
-    parameters = run.record.parameters
+    parameters, language = run.record.parameters, run.record.simulation["language"]
     out = []
     known = {one[0] for one in same_seeds.conditions(rows.schema.metadata)}  # these get a note
     if same := [condition for condition in same_values(rows, parameters) if condition not in known]:
         which = f"condition {same[0]}" + (f" (and {counted(len(same) - 1, 'other')})" if len(same) > 1 else "")
         out.append(
-            f"{which} of run {run.id} returned the same values in every replication. Does the simulation call set.seed() (or "
-            "seed its generator itself)? simferry gives each replication its own stream: leave it out."
+            f"{which} of run {run.id} returned the same values in every replication. Does the simulation {_SAME[language]}? "
+            "simferry gives each replication its own stream: leave it out."
         )
     if run.record.simulation["kind"] == "function":
         out += kept_whole(run, rows)
@@ -48,8 +58,7 @@ def oddities(run: RunFolder, rows: pa.Table) -> list[str]:
     for name, text in texts_among_numbers(rows, parameters).items():
         if text is None:
             out.append(
-                f"output {name} of run {run.id} reads as numbers, but is text, so it has no mean. "
-                "In R c(1.5, 'a') turns both into text; list() or data.frame() keeps the number."
+                f"output {name} of run {run.id} reads as numbers, but is text, so it has no mean. {_INTO_TEXT.get(language, '')}".strip()
             )
         else:
             out.append(
@@ -149,7 +158,8 @@ def files_not_found(run: RunFolder, plans: int = 0) -> str:
 
     plans: number of plans whose blocks are not looked at.
     """
-    home = Path(run.record.simulation["path"] or ".").absolute().parent
+    path = run.record.simulation["path"]
+    home = Path(path).absolute().parent if path else Path.cwd()  # of a function object
     folder = run.record.simulation.get("folder", "")  # of the script, in its project
     for found in _NOT_FOUND.finditer("\n".join(said_by_failures(run, plans))):
         name = found[1] or found[2]

@@ -138,13 +138,16 @@ class ServiceError(SimferryError):
 
 
 class NoAnswer(ServiceError):
-    """A service can't be reached. It may still have done what was requested. service: its name for users."""
+    """A service can't be reached. It may still have done what was requested.
+
+    service: its name for users. for_good: it will not answer again.
+    """
 
     code = "no_answer"
 
-    def __init__(self, message: Words, hint: Words = "", service: str = "the service") -> None:
+    def __init__(self, message: Words, hint: Words = "", service: str = "the service", for_good: bool = False) -> None:
         super().__init__(message, hint)
-        self.service = service
+        self.service, self.for_good = service, for_good
 
 
 class BudgetReached(SimferryError):

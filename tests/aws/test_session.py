@@ -1,5 +1,7 @@
 """Errors of boto3, in words that say what to do."""
 
+import time
+
 import pytest
 from botocore.exceptions import EndpointConnectionError
 from simferry.aws import session
@@ -19,3 +21,15 @@ def test_no_machine_answers_for_a_region_that_is_mistyped(account, monkeypatch, 
     with pytest.raises(NoAnswer) as caught, session.asking("STS"):
         raise EndpointConnectionError(endpoint_url=f"https://sts.{region}.amazonaws.com/")
     assert caught.value.hint.startswith(hint)
+
+
+def test_an_emulator_that_has_ended_is_not_waited_for(emulate):
+    """What it has had ended with it; boto3 would ask for minutes."""
+    emulator = emulate()
+    sts = session.client("sts")
+    emulator.stop()
+    began = time.monotonic()
+    with pytest.raises(NoAnswer, match=r"AWS can't be asked: http://127\.0\.0\.1:\d+ does not answer") as caught:
+        sts.get_caller_identity()
+    assert caught.value.for_good and time.monotonic() - began < 30
+    emulator.start()

@@ -76,8 +76,13 @@ def client(service: str, in_region: str | None = None, attempts: int = ATTEMPTS)
 
 
 def _say_that_it_is_slow(url: str, attempts: int, caught_exception: Any = None, response: Any = None, **_: Any) -> None:
-    """A note after the second request without an answer: further attempts take minutes. Called by botocore for each answer."""
+    """A note after the second request without an answer: further attempts take minutes. Called by botocore for each answer.
+
+    Raises NoAnswer for an emulator that has ended.
+    """
     failed = response is not None and response[0].status_code >= 500
+    if attempts >= 2 and _no_connection(caught_exception):
+        _check_that_it_answers(url)
     if attempts == 2 and (failed or isinstance(caught_exception, OSError) or _no_connection(caught_exception)):
         says = "answers with errors" if failed else "does not answer"
         warnings.warn(Note(f"{url} {says}; it is asked again, which may take minutes"), stacklevel=2)
@@ -100,6 +105,7 @@ def _check_that_it_answers(url: str) -> None:
                 f"AWS can't be asked: {url} does not answer",
                 Text("Does  ", Shell("simferry", "emulator"), "  run?"),
                 "AWS",
+                for_good=True,  # what an emulator has had ends with it
             ) from None
 
 

@@ -236,7 +236,7 @@ def _watch(run: RunFolder, backend: Backend, jobs: list[JobId], on_progress: Cal
             silent_since = None
         except NoAnswer as error:  # the jobs go on while this machine has no connection
             silent_since = silent_since or time.monotonic()
-            if not outlives_driver:
+            if not outlives_driver or error.for_good:
                 raise
             if now is not None:
                 on_progress(replace(now, note=f"{error.service}, which does not answer"))

@@ -120,6 +120,12 @@ def test_a_service_that_is_away_for_a_while_is_waited_for(tmp_path, emulator, im
         away_for_good.setattr(backend.Sagemaker, "_list", lambda *_: away_always())
         with pytest.raises(errors.Interrupted, match=r"The jobs of run slow.* go on"):
             submit(emulator, script, image_r, {"n": 5})
+    with monkeypatch.context() as ended:  # an emulator is not waited for
+        ended.setattr("simferry.driver.drive.PATIENCE", 10_000)
+        gone = session.NoAnswer("AWS can't be asked", for_good=True)
+        ended.setattr(backend.Sagemaker, "_list", lambda *_: (_ for _ in ()).throw(gone))
+        with pytest.raises(session.NoAnswer, match="AWS can't be asked"):
+            sf.runs(f"s3://{emulator.bucket}/simferry")[-1].resume()
     assert len(sf.runs(f"s3://{emulator.bucket}/simferry")) == 2
 
 

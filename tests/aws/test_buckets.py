@@ -1,8 +1,10 @@
-"""Who else can read a bucket."""
+"""Whether a bucket is there, and who else can read it."""
 
 import json
 
-from simferry.aws.buckets import public_by
+import pytest
+from simferry.aws.buckets import check_bucket, public_by
+from simferry.aws.session import AwsError
 
 EVERYBODY = "http://acs.amazonaws.com/groups/global/AllUsers"
 BLOCK = dict.fromkeys(("BlockPublicAcls", "IgnorePublicAcls", "BlockPublicPolicy", "RestrictPublicBuckets"), True)
@@ -29,3 +31,10 @@ def test_a_bucket_is_public_by_its_policy(emulator, s3):
     assert public_by(emulator.bucket) == "its policy"
     s3.put_public_access_block(Bucket=emulator.bucket, PublicAccessBlockConfiguration=BLOCK)
     assert public_by(emulator.bucket) == ""
+
+
+@pytest.mark.parametrize(("name", "hint"), [("no-such-lab", "aws s3 mb s3://no-such-lab"), ("My_Lab", "lower-case")])
+def test_a_bucket_that_is_not_there(emulator, name, hint):
+    with pytest.raises(AwsError, match=f"there is no bucket {name}") as caught:
+        check_bucket(name)
+    assert hint in caught.value.hint

@@ -1,12 +1,14 @@
 """S3 buckets: whether they exist, their region, who can read them."""
 
 import contextlib
+import re
 from typing import Any
 
 from ..errors import ServiceError
 from ..hints import Option, Variable
 from .session import AwsError, CredentialsError, account, asking, client, refused, region, session
 
+_NEW_NAME = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 _OPEN_GROUPS = ("AllUsers", "AuthenticatedUsers")
 
 
@@ -26,7 +28,9 @@ def check_bucket(name: str) -> str:
                 if answer.get("HTTPStatusCode") == 404:
                     raise AwsError(
                         f"there is no bucket {name}",
-                        f"aws s3 mb s3://{name}  makes one; buckets' names are unique worldwide.",
+                        f"aws s3 mb s3://{name}  makes one; buckets' names are unique worldwide."
+                        if _NEW_NAME.fullmatch(name)
+                        else "Names of new buckets have 3 to 63 lower-case letters, digits, dots and hyphens.",
                     ) from None
                 if not found or found == wanted:
                     raise refused(f"bucket {name}", error) from None

@@ -29,7 +29,7 @@ def test_designs_keep_rs_types():
         ([1.0, 2.0], "a parameter has no name"),
         (
             {"n": Vector("double", numbers(1), {"class": Vector("string", ["difftime"])})},
-            "parameter n is of class difftime",
+            "parameter n is a difftime",
         ),
         ({"n": Vector("list", [numbers(1, 2), Vector("list", [])])}, "parameter n holds a list"),
         (

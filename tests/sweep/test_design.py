@@ -1,5 +1,6 @@
 """Designs: how conditions are made, typed and checked."""
 
+import datetime as dt
 import math
 import warnings
 
@@ -154,6 +155,26 @@ def test_values_may_be_lists(made, kind, received):
     assert eval(repr(design), {"sf": sf}) == design and design != sf.grid(b=[[7, 8]])
 
 
+def test_dates_and_times_are_texts_as_in_tables():
+    for values in (
+        [dt.date(2026, 1, 2), None],
+        [dt.datetime(2026, 1, 2, 3, 4, 5)],
+        [np.datetime64("2026-01-02T03:04", "ns")],
+    ):
+        tabled = sf.table(
+            pa.table(
+                {
+                    "d": pa.array(
+                        pd.Series(values, dtype=object).map(
+                            lambda v: pd.Timestamp(v).to_pydatetime() if hasattr(v, "item") else v
+                        )
+                    )
+                }
+            )
+        )
+        assert sf.grid(d=values) == tabled and tabled.types == {"d": "string"}
+
+
 # ---- bad designs ----
 
 
@@ -188,6 +209,8 @@ def test_values_may_be_lists(made, kind, received):
         (lambda: sf.grid(n=[[1, None]], types={"n": "logical array"}), "arrays of logicals have no NA"),
         (lambda: sf.grid(n=["1, 2"], types={"n": "number list"}), "parameter n mixes lists and other values"),
         (lambda: sf.grid(n=[[1, 2], [1.0, 2.0]]), 'conditions 1 and 2 of the design are equal: {"n":[1,2]}'),
+        (lambda: sf.grid(n=[dt.timedelta(hours=1)]), "parameter n holds a timedelta"),
+        (lambda: sf.grid(n=[np.timedelta64(5, "ns")]), "parameter n holds a timedelta"),
         (lambda: sf.grid(n=[1j]), "parameter n holds a complex"),
         (lambda: sf.grid(n=2**53 + 1), "parameter n: 9007199254740993 is above 2^53"),
         (lambda: sf.grid(n=[2**53 + 1, 0.5]), "parameter n: 9007199254740993 is above 2^53"),

@@ -64,6 +64,10 @@ def column(name: str, vector: Vector | None) -> Any:
     if "factor" in classes:
         codes, levels = vector.elements(), vector.texts("levels")
         return pa.array([None if code is None else levels[code - 1] for code in codes], pa.string())
+    if "difftime" in classes:
+        raise DesignError(
+            f"parameter {name} is a difftime", f'Pass its number in a unit: as.numeric({name}, units = "secs").'
+        )
     if classes:
         raise DesignError(
             f"parameter {name} is of class {classes[0]}",

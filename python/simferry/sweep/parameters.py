@@ -1,5 +1,6 @@
 """Parameters: the types of their values, tables that hold them, and the canonical text on which streams depend."""
 
+import datetime
 import json
 import math
 from collections.abc import Mapping, Sequence
@@ -215,12 +216,19 @@ def _array(name: str, values: Sequence[Any]) -> pa.Array:
         return values
     if isinstance(values, np.ndarray) and values.ndim == 1 and values.dtype.kind in "biuf":
         return pa.array(values)
-    values = [v.item() if isinstance(v, np.generic) else None if type(v).__name__ == "NAType" else v for v in values]
+    values = [None if type(v).__name__ in ("NAType", "NaTType") else v for v in values]
+    # item() makes integers of nanoseconds
+    values = [v.astype(f"{v.dtype.kind}8[us]") if isinstance(v, (np.datetime64, np.timedelta64)) else v for v in values]
+    values = [v.item() if isinstance(v, np.generic) else v for v in values]
+    # dates and times are texts, as in the columns of tables
+    values = [str(v) if isinstance(v, (datetime.date, datetime.time)) else v for v in values]
     kinds = {bool if isinstance(v, bool) else float if isinstance(v, (int, float)) else type(v) for v in values}
     kinds.discard(type(None))
     if len(kinds) > 1:
         words = {float: "numbers", bool: "logicals", str: "strings"}
         raise DesignError(f"parameter {name} mixes {' and '.join(sorted(words.get(k, k.__name__) for k in kinds))}")
+    if any(issubclass(kind, datetime.timedelta) for kind in kinds):
+        raise DesignError(f"parameter {name} holds a timedelta", "Pass its seconds: value.total_seconds().")
     if kinds - {bool, float, str}:
         raise DesignError(
             f"parameter {name} holds {an(kinds.pop().__name__)}",

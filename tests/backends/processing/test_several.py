@@ -4,6 +4,7 @@ import os
 import re
 import signal
 
+import pandas as pd
 import pytest
 import simferry as sf
 from sagemaker_sweeps import SLOW, SMALL, describe, described, detached, interrupt_when, names_of, place_of
@@ -119,3 +120,38 @@ def test_on_error_stop_holds_for_jobs_that_are_taken_up_again(tmp_path, emulator
     run = detached(emulator, script, image_r, {"n": [5, 10]}, replications=40, jobs=2, on_error="stop")
     run.resume()
     assert run.status().failed and len(described(emulator)) == 2
+
+
+LISTS = {
+    "r": """simulate <- function(n, tags) {
+        x <- rnorm(n)
+        list(m = mean(x), k = sum(tags), task = as.numeric(Sys.getenv("TASK")), who = Sys.getenv("WHO"), all = x)
+    }""",
+    "py": """import os
+def simulate(n, tags, rng):
+    x = rng.normal(size=n)
+    return {"m": x.mean(), "k": sum(tags), "task": float(os.environ["TASK"]), "who": os.environ["WHO"], "all": x.tolist()}
+""",
+}
+
+
+@pytest.mark.parametrize("language", ["r", "py"])
+def test_lists_variables_and_replications_by_condition_are_the_same_everywhere(
+    language, emulator, place, tmp_path, image_r, image_python
+):
+    script = write(tmp_path, f"lists.{'R' if language == 'r' else 'py'}", LISTS[language])
+    design = sf.table(pd.DataFrame({"n": [5, 10], "tags": [[1.0, 2.0], [3.0]], "reps": [2, 4]}))
+    given = {
+        "replications": sf.column("reps"), "seed": 5, "env": {"TASK": "{condition}", "WHO": "a b {n}"},
+        "image": image_r if language == "r" else image_python, "jobs": 2,
+    }  # fmt: skip
+    there = {"backend": "sagemaker", "store": place, "role": emulator.role, "instance_type": "ml.t3.medium"}
+    runs = [
+        sf.run(script, design, **given, **where) for where in ({"backend": "docker", "store": tmp_path / "runs"}, there)
+    ]
+    here = {name: value for name, value in given.items() if name not in ("image", "jobs")}
+    runs.append(sf.run(script, design, store=tmp_path / "runs", workers=2, **here))
+    assert len({digest(run) for run in runs}) == 1
+    table = runs[1].results()
+    assert table["condition"].value_counts().to_dict() == {1: 2, 2: 4} and table["who"].iloc[-1] == "a b 10"
+    assert [len(values) for values in table["all"]] == [5, 5, 10, 10, 10, 10]

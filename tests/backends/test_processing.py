@@ -33,6 +33,38 @@ def test_the_same_table_local_docker_and_sagemaker(tmp_path, emulator, image_r, 
     assert emulator.requests["sagemaker", "CreateProcessingJob"] == 3
 
 
+@pytest.mark.parametrize("kind", ["r", "r whole", "python", "python whole"])
+def test_a_project_and_a_package_travel(tmp_path, emulator, image_r, image_python, kind):
+    """What is above the script is there in containers too; a whole script may write to the contract's output folder."""
+    write(tmp_path, "study/R/h.R", "f <- function(n) mean(rnorm(n))\n")
+    write(tmp_path, "study/.here", "")
+    write(tmp_path, "study/data/d.csv", "x\n1\n")
+    write(tmp_path, "mypkg/__init__.py", "")
+    write(tmp_path, "mypkg/const.py", "X = 2\n")
+    code = {
+        "r": 'source("../R/h.R")\nd <- read.csv("../data/d.csv")\nsimulate <- function(n, effect) f(n) + d$x + effect\n',
+        "r whole": 'source("../R/h.R")\nargs <- commandArgs(TRUE)\nwriteLines("a", "../above.txt")\n'
+        'write.csv(data.frame(m = f(as.numeric(args[1]))), "/opt/ml/processing/output/r.csv", row.names = FALSE)\n',
+        "python": "from .const import X\ndef simulate(n, effect, rng):\n    return rng.normal(effect, size=n).mean() + X\n",
+        "python whole": "import random, sys\nfrom .const import X\nopen('r.csv', 'w').write(f'm\\n{random.gauss(X, 1)!r}\\n')\n",
+    }[kind]
+    language, _, whole = kind.partition(" ")
+    script = write(tmp_path, {"r": "study/analysis/sim.R", "python": "mypkg/sim.py"}[language], code)
+    given = {"replications": 2, "seed": 7, "project": language == "r"}
+    given |= {"args": "{n} {effect}", "results_file": "r.csv"} if whole else {}
+    image = {"r": image_r, "python": image_python}[language]
+    here = sf.run(script, sf.grid(DESIGN), store=tmp_path / "store", **given)
+    assert here.errors().empty and len(here.results()) == 8
+    docker = sf.run(script, sf.grid(DESIGN), store=tmp_path / "store", backend="docker", image=image, **given)
+    there = submit(emulator, script, image, **given)
+    assert digest(there) == digest(docker) == digest(here)
+    names = [
+        {str(path).rpartition("/artifacts/")[2].split("/", 2)[2] for path in run.artifacts()}
+        for run in (here, docker, there)
+    ]
+    assert names == [{"r whole": {"above.txt", "r.csv"}, "python whole": {"r.csv"}}.get(kind, set())] * 3
+
+
 def test_what_the_service_is_asked_for(tmp_path, emulator, image_r):
     run = submit(
         emulator, write(tmp_path, *DRAWS["r"]), image_r, instance_type=[SMALL, "ml.m5.large"], volume=12, max_runtime=600,

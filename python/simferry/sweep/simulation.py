@@ -222,7 +222,7 @@ class Simulation:
                     out.setdefault(self.around.name_of(file), file)
             for name, file in self.around.files().items():
                 out.setdefault(name, file)
-            out.setdefault(f"{self.around.name_of(self.around.root)}/.here", b"")  # where here::here() looks for it
+            out.setdefault(f"{self.around.name_of(self.around.root)}/.here", b"\n")  # where here::here() looks for it
         self._check_names(out)
         return out
 

@@ -354,3 +354,18 @@ def test_the_command_line_as_the_readme_has_it(tmp_path, engine, image_r):
     assert "ml.m5.4xlarge has 16 cores; this machine's" in done.stdout
     (run,) = sf.runs(tmp_path / DEFAULT_STORE)
     assert left_behind(engine, run.id) == []
+
+
+def test_an_editable_package_comes_along_where_the_image_lacks_it(tmp_path, image_python, monkeypatch):
+    """Here it is found without; nobody has to install a package of their own into the image."""
+    write(tmp_path, "src/mypkg/__init__.py", "")
+    write(tmp_path, "src/mypkg/const.py", "X = 2\n")
+    script = write(tmp_path, "src/mypkg/sim.py", "from mypkg.const import X\ndef simulate(n): return X + n\n")
+    monkeypatch.syspath_prepend(tmp_path / "src")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path / "src"))
+    given = {"design": sf.grid(n=[1]), "replications": 2, "seed": 1, "store": tmp_path / "store"}
+    here = sf.run(script, **given)
+    there = sf.run(script, backend="docker", image=image_python, **given)
+    assert here.results()["value"].tolist() == there.results()["value"].tolist() == [3, 3]
+    assert here.record["simulation"].get("module") is None
+    assert there.record["simulation"]["module"] == "mypkg.sim"

@@ -93,3 +93,31 @@ def test_a_terminal_gets_a_progress_bar(folder, typed):
         assert text.index("1 condition x 300 replications") < text.index("━")
     else:
         assert "300 done" in text
+
+
+def test_a_project_from_another_folder_and_the_question_of_a_large_one(folder, tmp_path, monkeypatch):
+    for name, text in {
+        ".here": "",
+        ".env": "KEY=1",
+        "lib/one.py": "ONE = 1",
+        "sim/s.py": "from lib.one import ONE\ndef simulate(n): return ONE",
+    }.items():
+        (tmp_path / "study" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "study" / name).write_text(text)
+    script = str(tmp_path / "study" / "sim" / "s.py")
+    sweep = [script, "--project", "-p", "n=1", "-n", "2", "--seed", "1"]
+    lines = said("plan", *sweep).splitlines()
+    assert lines[1] == "code: s.py, ../lib/one.py"
+    assert lines[2].startswith(
+        f"along: 3 files of {tmp_path / 'study'}, 0.0 MB; left out as they may hold credentials: .env"
+    )
+    monkeypatch.setattr("simferry.sweep.simulation.LARGE", 1)
+    refused = CliRunner().invoke(main, ["run", *sweep])
+    assert refused.exit_code == 2 and "--large-project" in refused.output
+    monkeypatch.setattr(
+        "simferry.cli.sweeps.sys", type("sys", (), {"stdin": type("terminal", (), {"isatty": lambda: True})})
+    )
+    no = CliRunner().invoke(main, ["run", *sweep], input="n\n")
+    assert no.exit_code == 2 and "nothing is started" in no.output
+    yes = CliRunner().invoke(main, ["run", *sweep], input="y\n")
+    assert yes.exit_code == 0, yes.output

@@ -80,7 +80,10 @@ def test_code_that_was_loaded_only_in_replications_counts_for_reuse(study, tmp_p
     start = {"on_start": lambda run, taken_over, drawn: taken.append(taken_over)}
     sf.run(script, project=True, replications=2, seed=1, store=tmp_path / "runs", **start)
     write(study, "data/d.csv", "x\n2\n")
-    sf.run(script, project=True, replications=2, seed=1, store=tmp_path / "runs", **start)
+    with pytest.warns(
+        UserWarning, match=r"taken over, though files .* differ from those that it had: data/d.csv\. .*fresh=True"
+    ):
+        sf.run(script, project=True, replications=2, seed=1, store=tmp_path / "runs", **start)
     write(study, "lib/late.py", "LATE = 2\n")
     run = sf.run(script, project=True, replications=2, seed=1, store=tmp_path / "runs", **start)
     assert taken == [0, 2, 0] and run.results()["value"].tolist() == [2, 2]

@@ -343,8 +343,9 @@ class Simulation:
         if self.is_object or (self.kind == "command" and self.path is None):
             files = {self.function if self.is_object else self.script: "", **files}
             files.pop(self.objects, None)
+        own = [one for one in self.own_code if one.path or one.name not in files]
         return [{"name": name, "path": path} for name, path in files.items()] + [
-            {"name": one.name, "path": one.path or os.path.normpath(self.folder / one.name)} for one in self.own_code
+            {"name": one.name, "path": one.path or os.path.normpath(self.folder / one.name)} for one in own
         ]
 
     def spec(self) -> dict[str, Any]:

@@ -4,13 +4,15 @@ They are taken over only if everything that decides the numbers agrees: code, se
 packages. Conditions are matched by their canonical form, so a larger design takes over those of a smaller one.
 """
 
+import filecmp
 import json
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 
-from ..errors import StoreError
+from ..errors import Note, StoreError
 from ..hints import Option
 from ..results.read import read_blocks
 from ..store import own_runs
@@ -26,7 +28,7 @@ from ..system.files import write_whole, writing
 from ..system.untrusted import Tree
 from ..words import are, counted
 from ..worker import blocks
-from ..worker.own import Own
+from ..worker.own import CODE, Own
 
 
 def identity(record: RunRecord) -> str:
@@ -42,7 +44,10 @@ def take_over(run: RunFolder, store: Home, design: Design) -> int:
     now = own_code.Now()
     for earlier, ids in _alike(run.record, store, design):
         if earlier.id != run.id:
+            before = len(taken)
             _take_from(run, earlier, ids, taken, now)
+            if len(taken) > before and (changed := _changed_data(run, earlier)):
+                warnings.warn(Note(_of_changed_data(earlier.id, changed)), stacklevel=4)
     if taken:
         run.push()
     return len(taken)
@@ -133,6 +138,29 @@ def _differs(used: list[Own], record: RunRecord, now: own_code.Now, code: Path |
     inside = [one for one in used if not one.path]
     same = not inside or (code is not None and all(own_code.in_snapshot(one, record, code) for one in inside))
     return any(map(now.differs, elsewhere)) or not same
+
+
+def _changed_data(run: RunFolder, earlier: RunFolder) -> list[str]:
+    """Files of a project that are no code, and that an earlier run had with another content, or only one of the two has."""
+
+    def data_of(one: RunFolder) -> dict[str, Path]:
+        top = one.code / one.record.simulation.get("loaded_from", "")
+        paths = [path for path in top.rglob("*") if path.is_file() and path.suffix.lower() not in CODE]
+        return {path.relative_to(top).as_posix(): path for path in paths}
+
+    if not run.record.simulation.get("loaded_from") or not earlier.code.is_dir():
+        return []
+    ours, theirs = data_of(run), data_of(earlier)
+    both = [name for name in ours if name in theirs and not filecmp.cmp(ours[name], theirs[name], shallow=False)]
+    return sorted([*both, *(ours.keys() ^ theirs.keys())])
+
+
+def _of_changed_data(earlier: str, names: list[str]) -> str:
+    more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+    return (
+        f"replications of run {earlier} are taken over, though files of the project that are no code differ from those that it had: "
+        f"{', '.join(names[:3])}{more}. {Option('fresh', True)}  computes anew"
+    )
 
 
 def _only(table: blocks.Table, ids: np.ndarray, wanted: set[tuple[int, int]]) -> blocks.Table:

@@ -110,3 +110,22 @@ test_that("a plan says what would be computed", {
 test_that("durations are said as a person would", {
   expect_equal(vapply(c(0.4, 12, 180, 7500), duration, ""), c("0.4 s", "12 s", "3 min", "2 h 05 min"))
 })
+
+test_that("files of the project are there for scripts and for functions of the session", {
+  needs_python()
+  folder <- normalizePath(tempfile("study-"), mustWork = FALSE)
+  for (name in c("R", "scripts", "data")) dir.create(file.path(folder, name), recursive = TRUE)
+  file.create(file.path(folder, ".here"))
+  writeLines("f <- function() 3", file.path(folder, "R", "h.R"))
+  writeLines(c("x", "1"), file.path(folder, "data", "d.csv"))
+  writeLines("source('../R/h.R')\nsimulate <- function(n) f() + nrow(read.csv('../data/d.csv'))",
+             file.path(folder, "scripts", "simulate.R"))
+  of_script <- quiet_run(file.path(folder, "scripts", "simulate.R"), sim_grid(n = 1), 2, seed = 1, project = TRUE)
+  expect_equal(sim_results(of_script)$value, c(4, 4))
+  old <- setwd(file.path(folder, "scripts"))
+  on.exit(setwd(old))
+  simulate <- typed("function(n) { source('../R/h.R', local = TRUE); f() + nrow(read.csv('../data/d.csv')) }")
+  expect_equal(sim_results(quiet_run(simulate, sim_grid(n = 1), 2, seed = 1, project = TRUE))$value, c(4, 4))
+  plan <- sim_plan("simulate.R", sim_grid(n = 1), 2, seed = 1, project = TRUE, store = tempfile(), pilot = FALSE)
+  expect_match(format(plan)[3], "^along: 4 files of .*study-")
+})

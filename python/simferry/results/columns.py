@@ -30,6 +30,8 @@ def unified(columns: list[Column]) -> Column:
 
 def widened(columns: list[Column]) -> list[Column]:
     """The columns with one kind and one form, that of the narrowest column that holds all values."""
+    if len(columns) == 1 and not columns[0].form:
+        return columns
     if any(c.is_list for c in columns):
         return _of_lists(columns)
     if any(c.form for c in columns):

@@ -244,7 +244,9 @@ class Merge:
         every = list(dict.fromkeys(name for columns in whole for name in columns))
         self._having = {name: [columns[name] for columns in whole if name in columns] for name in every}
         self._differ = {
-            name for name, some in self._having.items() if len({(c.kind, c.form, c.levels) for c in some}) > 1
+            name
+            for name, some in self._having.items()
+            if len(some) > 1 and len({(c.kind, c.form, c.levels) for c in some}) > 1
         }
         self._model = {name: _none(widened(having)[-1]) for name, having in self._having.items()}
         large = {n for group in self._groups for n, size in group.witnesses.bytes_of_text.items() if size >= 2**31}
@@ -316,7 +318,7 @@ def _moved(held: list[tuple[int, Table]], path: Path) -> Sorted:
 
 def _none(column: Column) -> Column:
     """None of a column's rows."""
-    return replace(column, values=column.values[:0], text=b"")
+    return column.of(column.values[:0])
 
 
 def _read(sources: list[Sorted], slices: list[tuple[int, int]]) -> list[pa.Table]:

@@ -19,6 +19,7 @@ from .witnesses import witness
 
 CHUNK_BYTES = 1 << 19  # of a record batch of a file, which is read as a whole
 _BYTES_OF_TEXT = ("string", "raw")
+_TYPES = {"<f8": pa.float64(), "<i4": pa.int32()}
 
 
 @dataclass
@@ -73,8 +74,8 @@ def sorted_rows(parts: list[tuple[int, Table]]) -> Sorted:
     arrays = [_taken(values, order) for values in (condition, replication, block)]
     witnesses = {}
     for name, like in parts[0][1].columns.items():
-        text = b"".join(t.columns[name].text for _, t in parts)
-        column = replace(like, values=_joined(parts, name), text=text)
+        text = b"".join(t.columns[name].text for _, t in parts) if like.kind in _BYTES_OF_TEXT else b""
+        column = like.of(_joined(parts, name), text)
         witnesses[name] = (*witness(column), len(text))
         if name in ("condition", "replication"):
             continue
@@ -94,7 +95,8 @@ def _joined(parts: list[tuple[int, Table]], name: str) -> np.ndarray:
 
 
 def _taken(values: np.ndarray, order: np.ndarray | None) -> pa.Array:
-    return pa.array(values if order is None else values.take(order))
+    values = values if order is None else values.take(order)
+    return pa.Array.from_buffers(_TYPES[values.dtype.str], len(values), [None, pa.py_buffer(values)])  # fast
 
 
 def _binary(sizes: np.ndarray, text: bytes) -> pa.Array:
@@ -127,7 +129,7 @@ class Alike:
 
 def _column(array: pa.ChunkedArray, like: Column) -> Column:
     if like.kind not in _BYTES_OF_TEXT:
-        return replace(like, values=array.to_numpy())
+        return like.of(array.to_numpy())
     sizes, texts = [np.empty(0, dtype="<i4")], []
     for chunk in array.chunks:
         _, offsets, text = chunk.buffers()
@@ -135,7 +137,7 @@ def _column(array: pa.ChunkedArray, like: Column) -> Column:
         there = chunk.is_valid().to_numpy(zero_copy_only=False)
         sizes.append(np.where(there, np.diff(ends), -1).astype("<i4"))
         texts.append(memoryview(text)[ends[0] : ends[-1]] if text is not None else b"")
-    return replace(like, values=np.concatenate(sizes), text=b"".join(texts))
+    return like.of(np.concatenate(sizes), b"".join(texts))
 
 
 def ranges(sources: list[Sorted], size: int) -> Iterator[list[tuple[int, int]]]:

@@ -5,7 +5,6 @@ that decides as the whole column does, unless such a row is there already: rows 
 become what they become together with all rows of the run.
 """
 
-import dataclasses
 import math
 
 import numpy as np
@@ -88,4 +87,4 @@ def _row(column: Column, row: int) -> Column:
     if column.kind in ("string", "raw"):
         begin = int(np.maximum(column.values[:row], 0).sum(dtype=np.int64))
         text = column.text[begin : begin + max(int(values[0]), 0)]
-    return dataclasses.replace(column, values=values, text=text)
+    return column.of(values, text)

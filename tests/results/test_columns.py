@@ -15,7 +15,8 @@ from hand_made import NA, outputs_of, pairs, values
 from simferry.results.columns import wrong_form
 from simferry.results.table import as_pandas, table
 from simferry.worker import blocks, forms, frames
-from simferry.worker.rows import results_table
+from simferry.worker.rows import result_tables, results_table
+from simferry.worker.values import rows_of
 from sweeps import write
 
 DOUBLES = [1 / 3, NA, math.nan, math.inf, -math.inf, -0.0, 5e-324, 0.1 + 0.2]
@@ -214,3 +215,21 @@ def test_lists_of_several_blocks_are_as_of_one(hand_made):
         column = forms.column_of([forms.list_cell(one)])
         made.add(pairs(1, [number]), [{"condition": [1], "replication": [number], "x": column}])
     assert table(made.run)["x"].to_pylist() == [["1", "2"], ["0.5"], None, ["a"], ["TRUE"]]
+
+
+def test_a_table_does_not_depend_on_which_values_share_a_block(hand_made):
+    cells = [True, 1, 0.5, 2**60, None, "a"]
+    tables = []
+    for parts in ([cells], [[cell] for cell in cells], [cells[:2], cells[2:4], cells[4:]]):
+        made, done = hand_made(sf.grid(n=1), replications=6), 0
+        for part in parts:
+            at = list(range(done + 1, done + 1 + len(part)))
+            given = [{"x": v} if type(v) in (bool, int, float) else rows_of({"x": v}) for v in part]
+            found = result_tables([1] * len(at), at, given)
+            made.add(
+                pairs(1, at),
+                [{n: c if n == "x" else c.values.tolist() for n, c in one.columns.items()} for one in found],
+            )
+            done += len(part)
+        tables.append(table(made.run)["x"].to_pylist())
+    assert tables == [["TRUE", "1", "0.5", str(2**60), None, "a"]] * 3

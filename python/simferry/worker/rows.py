@@ -106,7 +106,8 @@ _TEXT = {str}
 
 
 # by the names of columns: conditions, replications, and the values of each column
-Groups = dict[tuple[str, ...], tuple[list[int], list[int], list[list[Any]]]]
+_Group = tuple[list[int], list[int], list[list[Any]]]
+Groups = dict[tuple[str, ...], _Group]
 
 
 def add_rows(groups: Groups, condition: int, replication: int, rows: Any) -> None:
@@ -129,8 +130,10 @@ def result_tables(condition: list[int], replication: list[int], values: list[Any
     if type(first) is dict and first and is_simple(first):
         names = list(first)
         if all(type(v) is dict and list(v) == names and is_simple(v) for v in values):  # the common case, fast
-            made = [column_of([v[name] for v in values]) for name in names]
-            return [results_table(condition, replication, dict(zip(map(str, names), made, strict=True)))]
+            given = [[v[name] for v in values] for name in names]
+            if not any(map(_is_mixed, given)):
+                made = map(column_of, given)
+                return [results_table(condition, replication, dict(zip(map(str, names), made, strict=True)))]
     groups: Groups = {}
     for c, r, value in zip(condition, replication, values, strict=True):
         if type(value) in _NUMBERS:
@@ -140,8 +143,43 @@ def result_tables(condition: list[int], replication: list[int], values: list[Any
             add_rows(groups, c, r, rows)
     return [
         results_table(cs, rs, {name: column_of(c) for name, c in zip(names, columns, strict=True)})
-        for names, (cs, rs, columns) in groups.items()
+        for names, group in groups.items()
+        for cs, rs, columns in _kinds_apart(*group)
     ]
+
+
+def _is_mixed(column: list[Any]) -> bool:
+    """Whether a column of its values would lose what they are beside a text: TRUE among numbers, digits of integers among doubles."""
+    kinds = set(map(type, column)) - {type(None)}
+    return len(kinds) > 1 and (
+        bool in kinds or (int in kinds and any(type(v) is int and abs(v) > _EXACT for v in column))
+    )
+
+
+_EXACT = 2**53  # doubles hold all whole numbers up to this one
+
+
+def _kinds_apart(condition: list[int], replication: list[int], columns: list[list[Any]]) -> list[_Group]:
+    """Replications with the same kinds of values, where columns mix them: what a run's table holds must not depend on its blocks."""
+    mixed = [column for column in columns if _is_mixed(column)]
+    if not mixed:
+        return [(condition, replication, columns)]
+    rows: dict[tuple[int, int], list[int]] = {}
+    for at, key in enumerate(zip(condition, replication, strict=True)):
+        rows.setdefault(key, []).append(at)
+    parts: dict[tuple[frozenset[str], ...], list[int]] = {}
+    for some in rows.values():  # the rows of a replication stay together
+        parts.setdefault(tuple(frozenset(_kind(c[at]) for at in some) for c in mixed), []).extend(some)
+    return [
+        ([condition[i] for i in at], [replication[i] for i in at], [[c[i] for i in at] for c in columns])
+        for at in parts.values()
+    ]
+
+
+def _kind(value: Any) -> str:
+    if type(value) is int:
+        return "long" if abs(value) > _EXACT else "number"
+    return "number" if type(value) in (float, np.float64) else type(value).__name__
 
 
 def results_table(condition: list[int], replication: list[int], columns: dict[str, blocks.Column]) -> blocks.Table:

@@ -191,8 +191,22 @@ loop_objects <- function(obj, expr, envir, columns) {
     !is.null(where) && is_of_session(where) && first_use(expr, variable) != "set"
   }, setdiff(all.names(expr, unique = TRUE), c("", "...", obj$argnames)))
   variables <- sort(union(setdiff(variables_of(body), obj$argnames), perhaps))
-  collect(body, "the loop's body", variables, named = unique(obj$export), never = obj$noexport,
+  named <- Filter(function(variable) variable %in% variables || is_sendable(variable, envir), unique(obj$export))
+  collect(body, "the loop's body", variables, named = named, never = obj$noexport,
           carried = Filter(is.list, columns))
+}
+
+# Of what is exported and not used, as with .export = ls(), what can't be sent stays here.
+is_sendable <- function(variable, envir) {
+  tryCatch({
+    value <- get(variable, envir)
+    if (!is.function(value)) check_sendable(value, variable, max_mb())
+    TRUE
+  }, simferry_error = function(e) {
+    message(".export: ", variable, " is not sent, and the code does not show that it is used: ",
+            strsplit(conditionMessage(e), "\n", fixed = TRUE)[[1L]][1L])
+    FALSE
+  })
 }
 
 # Of a loop without a name it need not say more than that it is another one than all before.
@@ -208,7 +222,7 @@ loop_fingerprint <- function(called, found, packages, columns, named) {
 own_of_loop <- function(packages, found) {
   worker <- new.env(parent = baseenv())
   sys.source(bridge("worker_file", name = "own.R"), worker)
-  job <- list(root = R.home(), code = R.home())   # there is no snapshot of files
+  job <- list(root = R.home(), code = R.home(), folder = "", loaded_from = "")   # there is no snapshot of files
   mentioned <- worker$own_code_mentioned(job, worker$code_of_objects(found))
   as.list(worker$own_code(job, unique(c(packages, mentioned$packages)), mentioned$files))
 }

@@ -264,7 +264,10 @@ report_new_packages <- function(process, id) {
 # Counts a warning; R goes on behind it. Where the simulation has made warnings errors it does not.
 note_warning <- function(process, id, r, w) {
   if (isTRUE(getOption("warn") >= 2L) || is.null(muffle <- findRestart("muffleWarning", w))) return()
-  process$warned$count(list(condition = id, replication = r, message = message_of(w)))
+  message <- message_of(w)
+  # foreach says it once in each process: how often it comes depends on the workers
+  if (!startsWith(message, "executing %dopar% sequentially"))
+    process$warned$count(list(condition = id, replication = r, message = message))
   invokeRestart(muffle)
 }
 

@@ -76,6 +76,9 @@ test_that("nested loops and when()", {
     }
     qsort(c(3, 1, 2, 3))
   })
+  # foreach's own warning would come once in each process
+  inner <- function(i) foreach(j = 1:2, .combine = c) %dopar% (10 * i + j)
+  expect_warning(with_loops(expect_equal(foreach(i = 1:2) %dopar% inner(i), list(c(11, 12), c(21, 22)))), NA)
 })
 
 test_that("errors: stop, remove, pass", {
@@ -146,6 +149,8 @@ test_that("what the body refers to is exported, and .packages are attached", {
     expect_equal(foreach(f = list(further, function(x) x + add(0)), .combine = c) %dopar% f(1), c(101, 6))
     con <- textConnection("x")
     expect_match(conditionMessage(error_of(foreach(i = 1) %dopar% readLines(con))), "con is a connection")
+    expect_message(expect_equal(foreach(i = 1, .export = ls(), .combine = c) %dopar% (i + get("hidden")), 2),
+                   "con is not sent, .*: con is a connection")
     close(con)
     variable <- 1
     # an environment for each

@@ -159,11 +159,17 @@ class Simulation:
         )
 
     def is_above(self, path: Path, entry: str | Path) -> bool:
-        """Whether an included path was given as one above the script's folder, as in ../R."""
+        """Whether an included path was given as one above the script's folder, as in ../R.
+
+        entry: as it was given. path: where it was found. Raises nothing.
+        """
         return ".." in Path(entry).parts and not Path(entry).is_absolute() and not path.is_relative_to(self.folder)
 
     def take_package(self, package: Package) -> None:
-        """Send the package that the script is a module of along."""
+        """Send the package that the script is a module of along.
+
+        package: where it is, and the module's name. Raises SimulationError where its files can't come along.
+        """
         self._place(package)
 
     @property

@@ -283,7 +283,8 @@ def test_there_is_no_such_replication(tmp_path, go):
         ("None", None),
         ("{'a': 1.5, 'b': 'x', 'c': None}", {"a": 1.5, "b": "x", "c": None}),
         ("[0.5, 2.5]", {"value_1": [0.5], "value_2": [2.5]}),
-        ("{'nested': [1, 2]}", "{'nested': [1, 2]}"),
+        ("{'nested': [1, 2]}", {"nested": [1, 2]}),
+        ("{'nested': {'a': 1}}", "{'nested': {'a': 1}}"),
     ],
 )
 def test_what_a_container_pickled_is_not_unpickled(tmp_path, go, monkeypatch, value, expected):

@@ -50,7 +50,7 @@ def test_a_published_build_and_push_script_runs(engine, scrap, emulator, image_r
     assert uri == f"{emulator.registry}/{name}:latest"
     ecr = boto3.client("ecr")
     (found,) = ecr.describe_images(repositoryName=name)["imageDetails"]
-    assert found["imageTags"] == ["latest"]
+    assert found["imageTags"] == ["latest"] and f"digest: {found['imageDigest']} " in done.stdout
     jobs = Jobs(emulator, uri)
     for job, image in (("by-uri", uri), ("by-ecr", f"123456789012.dkr.ecr.us-east-1.amazonaws.com/{name}:latest")):
         jobs.submit(job, "1", image=image)

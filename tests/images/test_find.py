@@ -47,7 +47,7 @@ def test_an_image_that_is_here_is_pushed_once_and_known_by_its_digest(emulator, 
     emulator.requests.clear()
     assert find_or_push(scrap.name) == found
     assert emulator.requests == {("ecr", "DescribeImages"): 1}
-    assert local_image(found.uri, lambda region: boto3.client("ecr", region), scrap.client) == image
+    assert local_image(found.uri, lambda region: boto3.client("ecr", region), emulator._machine) == image
 
 
 def test_another_image_of_the_tag_is_not_taken_for_the_one_that_is_here(ecr, scrap, image):
@@ -57,14 +57,14 @@ def test_another_image_of_the_tag_is_not_taken_for_the_one_that_is_here(ecr, scr
         find_or_push(scrap.name)
 
 
-def test_where_tags_are_mutable_the_tag_goes_to_the_image_that_is_here(ecr, scrap, image):
+def test_where_tags_are_mutable_the_tag_goes_to_the_image_that_is_here(emulator, ecr, scrap, image):
     ecr.create_repository(repositoryName=scrap.name, imageTagMutability="MUTABLE")
     first = find_or_push(scrap.name)
     later = another_of_the_recipe(scrap)
     second = find_or_push(scrap.name)
     assert second.digest == later and first.uri != second.uri
     assert find_or_push(second.uri).uri == second.uri
-    assert local_image(second.uri, lambda region: boto3.client("ecr", region), scrap.client) == later
+    assert local_image(second.uri, lambda region: boto3.client("ecr", region), emulator._machine) == later
 
 
 def test_an_image_that_came_from_ecr_is_the_one_that_is_there(emulator, ecr, registry, scrap, image):

@@ -1,6 +1,7 @@
 """The emulator: an HTTP server on loopback. It answers SageMaker itself and passes the other services on to moto."""
 
 import contextlib
+import hashlib
 import json
 import os
 import secrets
@@ -252,7 +253,7 @@ class Emulator:
 
         try:
             self._bring_pushed_images(call)
-            content = self._backends.answer(call, start)
+            content = self._backends.answer(_with_digest(call), start)
         except NotImplementedError:
             raise calls.not_emulated(call.service, call.operation) from None
         except Refusal:
@@ -278,7 +279,17 @@ class Emulator:
             name = str(call.parameters.get("repositoryName", ""))
             for tag, manifest in self._registry.pushed(name):
                 given = {"repositoryName": name, "imageTag": tag, "imageManifest": manifest}
-                self._backends.answer(replace(call, operation="PutImage", parameters=given), lambda *_: None)
+                put = _with_digest(replace(call, operation="PutImage", parameters=given))
+                self._backends.answer(put, lambda *_: None)
+
+
+def _with_digest(call: Call) -> Call:
+    """PutImage with the digest that ECR and `docker push` give the image. moto's has no part in its configuration, or is one of 101."""
+    manifest = call.parameters.get("imageManifest")
+    if (call.service, call.operation) != ("ecr", "PutImage") or not isinstance(manifest, str):
+        return call
+    digest = f"sha256:{hashlib.sha256(manifest.encode()).hexdigest()}"
+    return replace(call, parameters={"imageDigest": digest, **call.parameters})
 
 
 def _is_page(content: list[bytes]) -> bool:

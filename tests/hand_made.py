@@ -99,9 +99,13 @@ class HandMade:
     def add(self, done, *args, **kwargs) -> Path:
         """Put a block into the folder, as a worker does; returns its path."""
         self.count += 1
-        failed = sum(1 for d in done if len(d) > 2 and not d[2])
-        path = self.run.blocks / f"0001-0001-1-01.{self.count:06d}-r{len(done)}-f{failed}"
-        path.write_bytes(blocks.encode(block_of(done, *args, **kwargs)))
+        return self.put(self.count, block_of(done, *args, **kwargs))
+
+    def put(self, number: int, block: blocks.Block) -> Path:
+        status = block.table("replications")
+        failed = int((status.columns["ok"].values == 0).sum())
+        path = self.run.blocks / f"0001-0001-1-01.{number:06d}-r{status.rows}-f{failed}"
+        path.write_bytes(blocks.encode(block))
         return path
 
 

@@ -23,6 +23,8 @@ TESTED_ELSEWHERE = {
     "emulator.backends": "emulator/test_operations.py",  # over HTTP, as all of the emulator
     "emulator.services.processing": "emulator/test_jobs.py",
     "results.copies": "results/test_gather.py",
+    "results.parameter_columns": "results/test_table.py",
+    "results.parts": "results/test_cache.py",
     "results.read": "results/test_collect.py",  # damaged blocks
     "results.sorted_rows": "results/test_gather.py",
     "results.witnesses": "results/test_gather.py",

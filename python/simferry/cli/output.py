@@ -3,7 +3,7 @@
 import json
 import sys
 import tempfile
-from itertools import zip_longest
+from itertools import chain, zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -157,21 +157,31 @@ def check_output(path: str) -> None:
 
 
 def write_table(table: Any, path: str, as_json: bool | None = None) -> None:
+    from ..results.parts import Results
+
+    write_results(Results(table.schema, whole=table), path, as_json)
+
+
+def write_results(results: Any, path: str, as_json: bool | None = None) -> None:
+    """Write a run's table of results, a part at a time."""
     from ..system.files import writing
 
     with writing(Path(path), "Choose another place for the table."):
         if path.lower().endswith(".csv"):
             import pyarrow.csv
 
-            pyarrow.csv.write_csv(_with_json(table), path)
+            pieces = map(_with_json, results.pieces())
+            first = next(pieces)
+            with pyarrow.csv.CSVWriter(path, first.schema) as out:
+                for piece in chain([first], pieces):
+                    out.write_table(piece)
         else:
-            import pyarrow.parquet
-
-            pyarrow.parquet.write_table(table, path)
+            results.write(Path(path))
+    names = results.schema.names
     if as_json:
-        print_json({"file": path, "rows": table.num_rows, "columns": table.column_names})
+        print_json({"file": path, "rows": results.rows, "columns": names})
     elif as_json is not None:
-        click.echo(f"{counted(table.num_rows, 'row')} x {counted(table.num_columns, 'column')} in {path}")
+        click.echo(f"{counted(results.rows, 'row')} x {counted(len(names), 'column')} in {path}")
 
 
 def _with_json(table: Any) -> Any:

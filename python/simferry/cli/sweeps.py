@@ -9,7 +9,7 @@ from ..errors import UsageError
 from ..hints import Option, Shell
 from ..words import counted, duration
 from .app import JSON, Deferred, example, main
-from .output import announce, check_output, finish, head_of, print_json, write_table
+from .output import announce, check_output, finish, head_of, print_json, write_results
 from .parameters import listed, parse_inputs, parse_parameters
 
 if TYPE_CHECKING:
@@ -124,7 +124,9 @@ def run(output: str | None, as_json: bool, detach: bool, **given: Any) -> int:
             click.echo(f"It runs in the background: {made.command('watch')}")
         return 0
     if output:
-        write_table(made.results_table(), output)
+        from ..results.table import parts
+
+        write_results(parts(made._folder), output)
     return finish(made, as_json)
 
 

@@ -13,7 +13,7 @@ import click
 from ..system.terminal import styled
 from ..words import are, counted
 from .app import JSON, OUTPUT, RUN, STORE, Deferred, example, main
-from .output import check_output, finish, head_of, is_shown, print_json, show, show_head, status_of, write_table
+from .output import check_output, finish, head_of, is_shown, print_json, show, show_head, status_of, write_results
 
 CHANGED_CODE = click.option(
     "--changed-code", is_flag=True, help="Go on even if your own code outside of the snapshot has changed."
@@ -207,8 +207,10 @@ def results(name: str, output: str | None, store: str | None, as_json: bool) -> 
 
     found = runs.open(name, store)
     if output:
+        from ..results.table import parts
+
         check_output(output)
-        write_table(found.results_table(), output, as_json)
+        write_results(parts(found._folder), output, as_json)
         return
     if is_shown(as_json):
         head = found._results_head()

@@ -32,8 +32,8 @@ def gathered(run: RunFolder, wanted: tuple[str, ...] = TABLES) -> Gathered:
     """The wanted tables of a run's blocks. Use it in `with`."""
     out = Gathered(run.record.simulation["results_file"], wanted, run.path)
     try:
-        for name, block in read_blocks(run):
-            out.add(name, block)
+        for number, (name, block) in enumerate(read_blocks(run)):
+            out.add(name, block, number)
         out.finish()
     except BaseException:
         out.close()
@@ -50,7 +50,7 @@ def done(run: RunFolder, failed: bool = True, plans: Container[str] = ()) -> tup
         key = found.replications.keys()
         if not failed:
             key = np.setdiff1d(key, found.failed, assume_unique=True)
-            dealt = [i for i, name in enumerate(found.names) if name[: name.index("-")] in plans]
+            dealt = [i for name, i in found.numbers.items() if name[: name.index("-")] in plans]
             key = np.union1d(key, found.replications.keys_of(dealt))
         return of_key(key)
 

@@ -24,7 +24,7 @@ from .copies import Copies, Replications
 from .outputs import Outputs
 from .read import TEXTS
 from .sorted_rows import Alike, Sorted, ranges, sorted_rows
-from .witnesses import Witnesses, as_all
+from .witnesses import Witnesses, as_all, witness
 
 HELD_BYTES = 1 << 27  # of rows that are held in memory; then they go to a file
 PIECE_BYTES = 1 << 26  # of rows that are merged at once
@@ -38,6 +38,8 @@ _KINDS = {
 }  # columns that a table has even if no block has it
 TABLES = ("results", "failures", "warnings", "objects")
 _LEFT_OUT_ALREADY = -1  # as the number of a block
+_NEVER = 2**63 - 1  # after every key
+_Kinds = dict[tuple[str, ...], dict[str, tuple[str, str, tuple[str, ...]]]]
 
 
 class _Group:
@@ -46,6 +48,7 @@ class _Group:
     def __init__(self, names: tuple[str, ...]) -> None:
         self.witnesses = Witnesses(names)
         self.alike: dict[tuple[tuple[str, str, tuple[str, ...]], ...], Alike] = {}
+        self.known_first = _NEVER  # the first key of rows that were collected before
 
     def hold(self, number: int, table: Table) -> None:
         kinds = tuple((c.kind, c.form, c.levels) for c in table.columns.values())
@@ -70,7 +73,7 @@ class Gathered:
 
     def __init__(self, results_file: str, wanted: tuple[str, ...], folder: Path | None = None) -> None:
         self.replications = Replications()
-        self.names: list[str] = []  # of blocks, by their numbers
+        self.numbers: dict[str, int] = {}  # of blocks, in the order of their names
         self.seeds: list[Table] = []
         self.unreadable = np.empty(0, dtype=np.int64)  # keys of replications that failed because of their results file
         self._wanted = wanted
@@ -100,10 +103,17 @@ class Gathered:
 
     # ---- blocks ----
 
-    def add(self, name: str, block: Block) -> None:
-        """A block. Blocks are added in the order of their names."""
-        number = len(self.names)
-        self.names.append(name)
+    def restore(self, names: tuple[str, ...], rows: list[dict[str, Column]], first: int) -> None:
+        """Results that were collected before: witnesses of these columns, and the first key. Their rows are not in the table."""
+        group = self._groups["results"].setdefault(names, _Group(names))
+        group.known_first = first
+        for row in rows:
+            for name, column in row.items():
+                group.witnesses.add(name, *witness(column), 0)
+
+    def add(self, name: str, block: Block, number: int) -> None:
+        """A block. Blocks are added in the order of their names, by which they are numbered."""
+        self.numbers[name] = number
         self.replications.add(number, block.table("replications"))
         for table in block.tables:
             if not table.rows:
@@ -217,25 +227,36 @@ class Gathered:
     def table(self, name: str) -> pa.Table:
         """A table, whole."""
         merge = self.merge(name)
-        return pa.concat_tables([*merge.pieces(self._pool)] or [merge.schema.empty_table()])
+        return pa.concat_tables([*merge.pieces()] or [merge.schema.empty_table()])
 
     def merge(self, name: str) -> "Merge":
         """A table in pieces."""
-        return Merge(list(self._groups[name].values()), _KINDS[name], self.replications.copies())
+        return Merge(list(self._groups[name].values()), _KINDS[name], self.replications.copies(), self._pool)
+
+    @property
+    def reads_files(self) -> bool:
+        """Whether some results are of results files."""
+        return self._parsed_bytes > 0
 
 
 class Merge:
     """A table, to be merged from sorted rows: `schema`, and `pieces` in the order of conditions and replications.
 
+    kinds: kind, form and levels of each column, by the columns that are there together, and under () of the table. rows, size: how
+    many rows there are with their copies, and bytes.
+
     A column that a condition does not have is null there.
     """
 
-    def __init__(self, groups: list[_Group], kinds: dict[str, str], copies: Copies) -> None:
-        self._copies = copies
+    def __init__(self, groups: list[_Group], kinds: dict[str, str], copies: Copies, pool: ThreadPoolExecutor) -> None:
+        self._copies, self._pool = copies, pool
+        sources = [source for group in groups for alike in group.alike.values() for source in alike.sources]
+        self.rows, self.size = sum(source.rows for source in sources), sum(source.size for source in sources)
         if not groups:
             none = numbers("integer", [])
             columns = {"condition": none, "replication": none} | {n: nothing(kind, 0) for n, kind in kinds.items()}
             self._groups: list[_Group] = []
+            self.kinds: _Kinds = {}
             self.schema = as_table(columns).schema
             return
         first = [self._first(group) for group in groups]
@@ -255,10 +276,21 @@ class Merge:
             for f in as_table(self._model).schema
         ]
         self.schema = pa.schema(fields)
+        self.kinds = {
+            group.witnesses.names: {name: (c.kind, c.form, c.levels) for name, c in columns.items()}
+            for group, columns in zip(self._groups, whole, strict=True)
+        }
+        self.kinds[()] = {name: (c.kind, c.form, c.levels) for name, c in self._model.items()}
 
     def _first(self, group: _Group) -> int:
         """The first key that is not of a copy."""
-        return min(self._first_of(alike, source) for alike in group.alike.values() for source in alike.sources)
+        firsts = (self._first_of(alike, source) for alike in group.alike.values() for source in alike.sources)
+        return min([group.known_first, *firsts])
+
+    def groups(self) -> Iterator[tuple[tuple[str, ...], list[dict[str, Column]], int]]:
+        """Columns that are there together, witnesses of them, and their first key: what `restore` takes."""
+        for group in self._groups:
+            yield group.witnesses.names, group.witnesses.rows(), self._first(group)
 
     def _first_of(self, alike: Alike, source: Sorted) -> int:
         if not self._copies:
@@ -269,12 +301,12 @@ class Merge:
                 return int(key[0])
         return _NEVER
 
-    def pieces(self, pool: ThreadPoolExecutor) -> Iterator[pa.Table]:
-        """The rows. Threads of the pool merge some pieces ahead."""
+    def pieces(self) -> Iterator[pa.Table]:
+        """The rows. Threads merge some pieces ahead."""
         alike = [(group, one) for group in self._groups for one in group.alike.values()]
         ahead: deque[Future[pa.Table]] = deque()
         for slices in ranges([source for _, one in alike for source in one.sources], PIECE_BYTES):
-            ahead.append(pool.submit(self._piece, alike, slices))
+            ahead.append(self._pool.submit(self._piece, alike, slices))
             while len(ahead) > 2:
                 yield from _rows(ahead.popleft())
         while ahead:
@@ -295,7 +327,7 @@ class Merge:
         whole = pa.concat_tables(tables).combine_chunks()
         if (key[1:] >= key[:-1]).all():
             return whole
-        return _ordered(whole, np.argsort(key, kind="stable"))
+        return ordered(whole, np.argsort(key, kind="stable"))
 
     def _as_arrow(self, columns: dict[str, Column], rows: int) -> pa.Table:
         arrays = []
@@ -307,9 +339,6 @@ class Merge:
             array = as_arrow(as_all(column, self._having[field.name]) if field.name in self._differ else column)
             arrays.append(array if array.type == field.type else array.cast(field.type))
         return pa.table(arrays, schema=self.schema)
-
-
-_NEVER = 2**63 - 1
 
 
 def _moved(held: list[tuple[int, Table]], path: Path) -> Sorted:
@@ -331,7 +360,7 @@ def _rows(piece: Future[pa.Table]) -> Iterator[pa.Table]:
         yield table
 
 
-def _ordered(table: pa.Table, order: np.ndarray) -> pa.Table:
+def ordered(table: pa.Table, order: np.ndarray) -> pa.Table:
     """The rows in this order. Numbers without nulls are taken by numpy, in half the time."""
     columns = []
     for column in table.columns:

@@ -18,14 +18,14 @@ _Read = blocks.Block | blocks.DamagedBlock
 
 
 def read_blocks(
-    run: RunFolder, set_aside: bool = True, after: str = "", but: Collection[str] = ()
+    run: RunFolder, set_aside: bool = True, after: str = "", only: Collection[str] | None = None
 ) -> Iterator[tuple[str, blocks.Block]]:
     """The names and contents of the run's undamaged blocks, in the order of their names.
 
-    set_aside: move damaged blocks aside and warn of them. after: read only blocks whose names sort after this one. but: names of
-    blocks that are not read.
+    set_aside: move damaged blocks aside and warn of them. after: read only blocks whose names sort after this one. only: read no
+    others than these.
     """
-    names = {name.name: name for name in run.block_names() if name.name > after and name.name not in but}
+    names = {n.name: n for n in run.block_names() if n.name > after and (only is None or n.name in only)}
     for name, read in _ahead(run, names):
         if isinstance(read, blocks.Block):
             yield name, read

@@ -5,7 +5,7 @@ their block. Each file is sorted; a range of keys is a slice of it.
 """
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -51,7 +51,7 @@ class Sorted:
         if chunk < 0:
             return 0
         begin = chunk * self.step
-        return begin + int(np.searchsorted(_keys(self.read(begin, min(begin + self.step, self.rows))), key))
+        return begin + int(np.searchsorted(keys(self.read(begin, min(begin + self.step, self.rows))), key))
 
     def moved(self, path: Path) -> "Sorted":
         """The same rows, in a file."""
@@ -61,7 +61,7 @@ class Sorted:
         return replace(self, table=None, path=path)
 
 
-def _keys(table: pa.Table) -> np.ndarray:
+def keys(table: pa.Table) -> np.ndarray:
     return key_of(table.column(0).to_numpy(), table.column(1).to_numpy())
 
 
@@ -118,7 +118,7 @@ class Alike:
     def taken(self, tables: list[pa.Table], copies: Copies) -> tuple[np.ndarray, dict[str, Column]]:
         """The keys and columns of rows that were read, one table after the other, without copies."""
         table = pa.concat_tables(tables)
-        key = _keys(table)
+        key = keys(table)
         if copies and (gone := copies.has(key, table.column(2).to_numpy())).any():
             table, key = table.filter(pa.array(~gone)), key[~gone]
         names = ["condition", "replication", *(n for n in self.columns if n not in ("condition", "replication"))]
@@ -140,8 +140,11 @@ def _column(array: pa.ChunkedArray, like: Column) -> Column:
     return like.of(np.concatenate(sizes), b"".join(texts))
 
 
-def ranges(sources: list[Sorted], size: int) -> Iterator[list[tuple[int, int]]]:
-    """Cuts sources into ranges of keys that hold about so many bytes in all. Yields the slice of each source, in the order of keys."""
+def ranges(sources: Sequence[Sorted], size: int, by_condition: bool = False) -> Iterator[list[tuple[int, int]]]:
+    """Cuts sources into ranges of keys that hold about so many bytes in all. Yields the slice of each source, in the order of keys.
+
+    by_condition: cut only between conditions.
+    """
     rows = sum(source.rows for source in sources)
     many = sum(source.size for source in sources) // size
     cuts: list[int] = []
@@ -151,7 +154,8 @@ def ranges(sources: list[Sorted], size: int) -> Iterator[list[tuple[int, int]]]:
         order = np.argsort(index, kind="stable")
         reached = np.cumsum(weight[order])
         at = np.searchsorted(reached, np.arange(1, many) * (reached[-1] / many))
-        cuts = np.unique(index[order][at]).tolist()
+        cut = index[order][at]
+        cuts = np.unique(cut >> 32 << 32 if by_condition else cut).tolist()
     before = [0] * len(sources)
     for cut in itertools.chain(cuts, [None]):
         after = [source.rows if cut is None else source.position(cut) for source in sources]

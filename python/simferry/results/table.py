@@ -1,75 +1,66 @@
-"""A run's table of results, which results.parquet caches, and conversions of tables.
+"""A run's table of results, and conversions of tables.
 
 It has a row for each row that a replication returned: condition, replication, the parameters, the outputs. A null means that
 this condition has no such column.
 """
 
-import contextlib
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Mapping
+import weakref
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import psutil
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from .._version import __version__
-from ..store.run_folder import MOST_BYTES, RunFolder
+from ..errors import StoreError
+from ..store.run_folder import RunFolder
 from ..sweep.conditions import read_conditions
-from ..sweep.design import Design
-from ..sweep.parameters import TYPES
-from ..system.files import write_whole
-from ..system.untrusted import is_plain
 from ..worker.forms import durations
-from .collect import gathered
-from .columns import is_of_results, is_seconds
+from .cache import again, cached, in_one_part
+from .columns import is_seconds
+from .parameter_columns import output_names, repeats, with_columns
+from .parts import Results
 
 if TYPE_CHECKING:
     import pandas as pd
+    from pyarrow.dataset import Dataset
 
 
 def table(run: RunFolder) -> pa.Table:
-    """The run's table of results, from results.parquet if that was made of the same blocks."""
-    import pyarrow.parquet as pq
+    """The run's table of results, from its cache. Raises StoreError if it does not fit the memory."""
+    found = parts(run)
+    if found.whole is None and found.size > (room := psutil.virtual_memory().available):
+        raise StoreError(
+            f"the results of run {run.id} take {found.size / 1e9:,.1f} GB of memory, and {room / 1e9:,.1f} GB are free",
+            "run.dataset() in Python and sim_dataset(run) in R read a part at a time; simferry results -o FILE writes all.",
+        )
+    try:
+        return found.table()
+    except (OSError, pa.ArrowException):
+        return again(run).table()
 
-    path = run.path / "results.parquet"
-    with contextlib.suppress(OSError, pa.ArrowException, ValueError):
-        if not is_plain(path, MOST_BYTES):
-            raise FileNotFoundError(path)
-        schema = pq.read_schema(path)
-        known = (schema.metadata or {}).get(b"simferry.blocks") == _key(b.name for b in run.block_names())
-        if known and _is_results(schema, run.record.parameters):
-            return pq.read_table(path, page_checksum_verification=True)
-    with gathered(run) as found:
-        results = found.table("results").replace_schema_metadata(found.metadata(found.table("objects")))
-        read = found.names
-    out = with_parameters(run, results)
-    if out.num_columns > max(1000, out.num_rows):  # Parquet reads such a table more slowly than the blocks are read
-        return out
-    known = {b"simferry.run": run.id.encode(), b"simferry.blocks": _key(read)}
-    out = out.replace_schema_metadata({**(out.schema.metadata or {}), **known})
-    with contextlib.suppress(OSError):  # only a cache: the run may be read-only
-        sink = pa.BufferOutputStream()
-        pq.write_table(out, sink, write_page_checksum=True)
-        write_whole(path, sink.getvalue().to_pybytes())
+
+def parts(run: RunFolder) -> Results:
+    """The same in parts, which are read one at a time."""
+    return cached(run)
+
+
+def dataset(run: RunFolder) -> "Dataset":
+    """The same as a dataset of one file."""
+    import pyarrow.dataset as ds
+
+    found = in_one_part(run)
+    if found.whole is not None and not found.parts:
+        return ds.dataset(found.whole)
+    out = ds.dataset([str(part.file) for part in found.parts], schema=found.schema, format="parquet")
+    if found.folder is not None:  # it lasts as long as the dataset
+        weakref.finalize(out, found.folder.cleanup)
     return out
-
-
-def _is_results(schema: pa.Schema, parameters: Mapping[str, str]) -> bool:
-    """Whether a table has the columns of this run's: others may write to the store."""
-    kinds = [pa.int32(), pa.int32(), *(TYPES[kind] for kind in parameters.values())]
-    expected = list(zip(["condition", "replication", *parameters], kinds, strict=True))
-    return [(f.name, f.type) for f in schema][: len(expected)] == expected and all(
-        is_of_results(f.type) for f in list(schema)[len(expected) :]
-    )
-
-
-def _key(names: Iterable[str]) -> bytes:
-    """A hash of what results.parquet is made from: these blocks, and this version of simferry."""
-    return hashlib.sha256("\n".join([__version__, *names]).encode()).hexdigest().encode()
 
 
 def with_parameters(run: RunFolder, rows: pa.Table, keep: bool = False) -> pa.Table:
@@ -78,18 +69,8 @@ def with_parameters(run: RunFolder, rows: pa.Table, keep: bool = False) -> pa.Ta
     An output with a parameter's name is left out where it equals the parameter (unless `keep`), else renamed <name>_result.
     """
     design = read_conditions(run)
-    at = pa.array(rows["condition"].to_numpy() - 1)
-    parameters = {name: design.table[name].take(at) for name in design.names}
-    metadata = rows.schema.metadata  # which rename_columns() drops
-    for name in design.names:
-        if name in rows.column_names:
-            if not keep and _repeats(rows[name], parameters[name]):
-                rows = rows.drop_columns([name])
-            else:
-                rows = rows.rename_columns([_free(name, rows, design) if n == name else n for n in rows.column_names])
-    for i, (name, values) in enumerate(parameters.items()):
-        rows = rows.add_column(2 + i, name, values)
-    return rows.replace_schema_metadata(metadata)
+    names = output_names(rows.column_names, design, lambda name: not keep and repeats(name, [rows], design))
+    return with_columns(rows, design, names)
 
 
 def with_own_paths(run: RunFolder, failures: pa.Table) -> pa.Table:
@@ -106,23 +87,6 @@ def with_own_paths(run: RunFolder, failures: pa.Table) -> pa.Table:
     at = failures.column_names.index("traceback")
     texts = [text and re.sub(r'File "([^"/<][^"]*)"', located, text) for text in failures["traceback"].to_pylist()]
     return failures.set_column(at, "traceback", pa.array(texts, failures["traceback"].type))
-
-
-def _repeats(output: pa.ChunkedArray, parameter: pa.ChunkedArray) -> bool:
-    """Whether an output equals the parameter in every row."""
-    if output.type == parameter.type:
-        return bool(output.equals(parameter))
-    if {output.type, parameter.type} == {pa.int32(), pa.float64()}:
-        return bool(output.cast(pa.float64()).equals(parameter.cast(pa.float64())))
-    return False
-
-
-def _free(name: str, rows: pa.Table, design: Design) -> str:
-    """A new name for an output that has a parameter's name."""
-    name += "_result"
-    while name in rows.column_names or name in design.types:
-        name += "_result"
-    return name
 
 
 def as_pandas(table: pa.Table, numbers: Iterable[str] = ()) -> "pd.DataFrame":

@@ -43,6 +43,12 @@ class Witnesses:
         known = self._columns[name]
         return len(known) == 1 or len({kind[:3] for kind in known}) == 1
 
+    def rows(self) -> list[dict[str, Column]]:
+        """All witnesses, one of each column at a time."""
+        columns = {name: self.columns(name) for name in self.names}
+        many = max(map(len, columns.values()))
+        return [{name: some[min(i, len(some) - 1)] for name, some in columns.items()} for i in range(many)]
+
     def whole(self) -> dict[str, Column]:
         """Columns of the witnesses alone, as they are in that table."""
         return {name: unified(self.columns(name)) for name in self.names}

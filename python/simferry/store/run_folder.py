@@ -9,7 +9,9 @@ input/              input files that were uploaded (see inputs.py)
 blocks/             one file per finished block
 artifacts/          files that replications wrote: artifacts/<condition>/<replication>/
 jobs/               per job: its state and its log
-results.parquet     the collected table; can always be rebuilt
+results.parquet     the collected table; can always be rebuilt, as all that is named results
+results-*.parquet   rows of blocks that came later
+results.index       what they were made of
 """
 
 import errno

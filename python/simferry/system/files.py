@@ -43,14 +43,15 @@ def writing(path: Path, hint: Words = "") -> Iterator[None]:
         raise StoreError(f"can't write {where}: {error.strerror or error}", hint) from None
 
 
-def write_whole(path: Path, data: bytes) -> None:
-    """Write a file atomically: it is on disk completely, or not at all."""
+def write_whole(path: Path, data: bytes, sync: bool = True) -> None:
+    """Write a file atomically: it is there completely, or not at all. sync: also after a power failure."""
     open_file = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
         with open(open_file, "wb") as file:
             file.write(data)
             file.flush()
-            os.fsync(file.fileno())
+            if sync:
+                os.fsync(file.fileno())
         os.replace(open_file, path)
     except BaseException:
         with contextlib.suppress(OSError):

@@ -198,7 +198,7 @@ def read(root: Path, name: str, at_most: int, absent: bool = False) -> bytes | N
     *parts, short = name.split("/")
     try:
         with opened(root, *parts) as folder, File(short, 0, 0, folder).open() as stream:
-            return stream.read(at_most)
+            return stream.read(min(at_most, os.fstat(stream.fileno()).st_size + 1))  # it allocates what is asked for
     except FileNotFoundError:
         if absent:
             raise

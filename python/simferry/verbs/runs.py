@@ -36,6 +36,7 @@ from .compute import ProgressCallback, backend_of_run, compute
 if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
+    from pyarrow.dataset import Dataset
 
 
 class Run:
@@ -291,6 +292,10 @@ class Run:
     def results_table(self) -> "pa.Table":
         """The same as a pyarrow.Table."""
         return results.table(self._folder)
+
+    def dataset(self) -> "Dataset":
+        """The same as a pyarrow.dataset.Dataset, of which no more is read than is asked for. Ask again when the run has grown."""
+        return results.dataset(self._folder)
 
     def summary(self, by: str | Iterable[str] | None = None) -> "pd.DataFrame":
         """Per condition and numeric output: n, failed, missing, warnings, mean, sd and MCSE, as a pandas.DataFrame.

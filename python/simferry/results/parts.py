@@ -1,0 +1,158 @@
+"""A table of results in parts: Parquet files, each sorted by condition and replication, which are merged by ranges."""
+
+import contextlib
+import os
+import secrets
+import shutil
+import tempfile
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from .gather import HELD_BYTES, PIECE_BYTES, ordered
+from .sorted_rows import Sorted, keys, ranges
+
+_MOST_ROWS = 1 << 20  # of a row group
+
+
+@dataclass
+class Part(Sorted):
+    """A Parquet file, sorted, with `step` rows in each row group."""
+
+    def read(self, begin: int, end: int) -> pa.Table:
+        first = begin // self.step
+        file = pq.ParquetFile(self.path, page_checksum_verification=True)
+        some = file.read_row_groups(list(range(first, -(-end // self.step))))
+        return some.slice(begin - first * self.step, end - begin)
+
+    @property
+    def file(self) -> Path:
+        assert self.path is not None
+        return self.path
+
+
+@dataclass
+class Results:
+    """A run's table of results. schema: with its metadata. whole: the table, where it is in memory."""
+
+    schema: pa.Schema
+    parts: list[Part] = field(default_factory=list)
+    whole: pa.Table | None = None
+    folder: "tempfile.TemporaryDirectory[str] | None" = None  # where the run's own could not be written
+
+    @property
+    def rows(self) -> int:
+        return sum(part.rows for part in self.parts) if self.whole is None else self.whole.num_rows
+
+    @property
+    def size(self) -> int:
+        """Bytes in memory."""
+        return sum(part.size for part in self.parts) if self.whole is None else self.whole.nbytes
+
+    def table(self) -> pa.Table:
+        if self.whole is not None:
+            return self.whole
+        tables = [pq.read_table(part.file, page_checksum_verification=True) for part in self.parts]
+        return _merged(tables).replace_schema_metadata(self.schema.metadata)
+
+    def pieces(self, by_condition: bool = False) -> Iterator[pa.Table]:
+        """The rows in order, in tables of about PIECE_BYTES. by_condition: all rows of a condition are in one table."""
+        if self.whole is not None:
+            yield self.whole
+            return
+        for slices in ranges(self.parts, PIECE_BYTES, by_condition):
+            tables = [part.read(a, b) for part, (a, b) in zip(self.parts, slices, strict=True) if a < b]
+            yield _merged(tables or [self.schema.empty_table()]).replace_schema_metadata(self.schema.metadata)
+
+    def write(self, path: Path) -> None:
+        """The table as one Parquet file."""
+        if len(self.parts) == 1:
+            shutil.copyfile(self.parts[0].file, path)
+        else:
+            _write(path, self.schema, self.pieces())
+
+
+def _merged(tables: list[pa.Table]) -> pa.Table:
+    """Sorted tables as one."""
+    if len(tables) == 1:
+        return tables[0]
+    key = np.concatenate([keys(table) for table in tables])
+    order = np.argsort(key, kind="stable")
+    whole = pa.concat_tables(tables)
+    begins = np.flatnonzero(np.diff(order, prepend=-2) != 1)
+    if len(begins) > len(order) // 1000 + 16:
+        return ordered(whole.combine_chunks(), order)
+    ends = [*begins[1:].tolist(), len(order)]
+    # a few stretches of rows, which are not copied
+    return pa.concat_tables([whole.slice(int(order[a]), b - a) for a, b in zip(begins.tolist(), ends, strict=True)])
+
+
+def whole(schema: pa.Schema, pieces: Iterable[pa.Table]) -> pa.Table:
+    """A table from its pieces."""
+    return pa.concat_tables([*pieces] or [schema.empty_table()]).replace_schema_metadata(schema.metadata)
+
+
+def write_part(path: Path, schema: pa.Schema, pieces: Iterable[pa.Table], size: int) -> tuple[Part, pa.Table | None]:
+    """Writes sorted rows atomically. size: about how many bytes they have. Returns also the table itself, if it is small."""
+    draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    held: list[pa.Table] | None = [] if size <= HELD_BYTES else None
+    try:
+        part = _write(draft, schema, pieces, held)
+        os.replace(draft, path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            draft.unlink(missing_ok=True)
+        raise
+    part.path = path
+    return part, None if held is None else whole(schema, held)
+
+
+def _write(path: Path, schema: pa.Schema, pieces: Iterable[pa.Table], held: list[pa.Table] | None = None) -> Part:
+    index, part = [np.empty(0, dtype=np.int64)], Part(0, 0, 1, np.empty(0), {}, None, path)
+    writer: pq.ParquetWriter | None = None
+    try:
+        for group, part.step in _row_groups(pieces):
+            writer = writer or _writer(path, schema, group)
+            writer.write_table(group, row_group_size=part.step)
+            index.append(keys(group.slice(0, 1)))
+            part.rows, part.size = part.rows + group.num_rows, part.size + group.nbytes
+            if held is not None:
+                held.append(group)
+        writer = writer or _writer(path, schema, schema.empty_table())
+    finally:
+        if writer is not None:
+            writer.close()
+    part.index = np.concatenate(index)
+    return part
+
+
+def _row_groups(pieces: Iterable[pa.Table]) -> Iterator[tuple[pa.Table, int]]:
+    """The rows in tables of the same length but the last, and this length."""
+    step, held, many = 0, [], 0
+    for piece in pieces:
+        step = step or max(1, min(_MOST_ROWS, PIECE_BYTES * piece.num_rows // max(1, piece.nbytes)))
+        held.append(piece)
+        many += piece.num_rows
+        while many >= step:
+            table = pa.concat_tables(held)
+            yield table.slice(0, step), step
+            held, many = [table.slice(step)], many - step
+    if many:
+        yield pa.concat_tables(held), step
+
+
+def _writer(path: Path, schema: pa.Schema, first: pa.Table) -> pq.ParquetWriter:
+    """Columns of numbers that rarely repeat get no dictionary: it would be given up after the first megabyte."""
+    sample = first.slice(0, 10_000)
+    repeated = [
+        name
+        for name, kind in zip(schema.names, schema.types, strict=True)
+        if not pa.types.is_floating(kind) or len(sample[name].unique()) * 2 <= len(sample)
+    ]
+    return pq.ParquetWriter(
+        path, schema, use_dictionary=repeated, write_page_checksum=True, use_compliant_nested_type=False
+    )

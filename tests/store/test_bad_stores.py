@@ -25,7 +25,7 @@ SCRIPT = "def simulate(n, rng):\n    return {'x': float(rng.normal()), 'what': '
 BLOCK = "blocks/0001-0001-1-01.000001-r4-f1"
 JSON_FILES = ("run.json", "plan/0001/plan.json", "jobs/driver.json", "jobs/0001-0001/job.json")
 FILES = (*JSON_FILES, "conditions.csv", BLOCK, "plan/0001/0001/job", "jobs/0001-0001/message", "jobs/0001-0001/log.txt",
-         "results.parquet")  # fmt: skip
+         "results.parquet", "results.index")  # fmt: skip
 VERBS = (["status"], ["results"], ["summary"], ["errors"], ["errors", "--warnings"], ["logs"], ["cancel"], ["resume"])
 
 

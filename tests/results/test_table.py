@@ -9,7 +9,7 @@ import pytest
 import simferry as sf
 from hand_made import NA, outputs_of, pairs, values
 from simferry.analysis.summary import summary
-from simferry.results.collect import collect
+from simferry.results.cache import cached
 from simferry.results.table import digest, table, with_parameters
 from simferry.worker import blocks
 from simferry.worker.rows import result_tables
@@ -103,7 +103,7 @@ def test_an_empty_run_is_an_empty_table(hand_made):
     made = hand_made(sf.grid(n=[10, 20]))
     out = table(made.run)
     assert out.num_rows == 0 and out.column_names == ["condition", "replication", "n"]
-    assert list(summary(made.run, collect(made.run))["replications"]) == [0, 0]
+    assert list(summary(made.run, cached(made.run))["replications"]) == [0, 0]
 
 
 def test_results_parquet_is_made_again_when_it_is_gone_old_or_damaged(hand_made):

@@ -54,37 +54,72 @@ def groups(rows: pa.Table, by: Collection[str] | None) -> Groups:
 
     Raises UsageError if there is no such output, or if the keys have more than ten thousand values.
     """
-    none = Groups([], [{}], np.zeros(rows.num_rows, dtype=np.int64))
-    if by is not None:
-        for name in by:
-            if name not in rows.column_names[2:]:
-                known = ", ".join(rows.column_names[2:]) or "none"
-                raise UsageError(
-                    f"by: there is no output {name!r}", nearest(name, rows.column_names[2:]) or f"There are: {known}."
-                )
-            if pa.types.is_list(rows[name].type):
-                raise UsageError(
-                    f"by: output {name!r} holds lists", "by names outputs that are texts, numbers or logicals."
-                )
-    keys = list(dict.fromkeys(texts(rows) if by is None else by))
-    if not keys or rows.num_rows == 0 or (by is None and not several_rows(rows)):
-        return none if by is None else none._replace(keys=keys)
+    keys, values = group_values([rows], by)
+    return members_of(rows, keys, values)
+
+
+def group_values(pieces: Iterable[pa.Table], by: Collection[str] | None) -> tuple[list[str], list[dict[str, Any]]]:
+    """The keys, and the values of each group of rows, which come in pieces. As `groups`."""
+    keys: list[str] = []
+    found: dict[tuple[Any, ...], dict[str, Any]] = {}
+    several = False
+    for rows in pieces:
+        keys = keys or _keys(rows, by)
+        several = several or (by is None and several_rows(rows))
+        if keys and rows.num_rows and len(found) <= (MOST_TEXTS if by is None else MOST_ASKED):
+            first = _numbered(rows, keys)[0]
+            for values in rows.select(keys).take(pa.array(first)).to_pylist():
+                found.setdefault(_hashable(values), values)
+    if by is None and (not several or len(found) > MOST_TEXTS):
+        return [], [{}]
+    if len(found) > MOST_ASKED:
+        raise UsageError(
+            f"by: {' and '.join(keys)} {'has' if len(keys) == 1 else 'have'} {len(found):,} values",
+            f"by names outputs that distinguish the rows of a replication; they can have at most {MOST_ASKED:,} values.",
+        )
+    return keys, list(found.values()) or [{}]
+
+
+def members_of(rows: pa.Table, keys: list[str], values: list[dict[str, Any]]) -> Groups:
+    """The rows grouped, by keys and values that `group_values` found in all rows."""
+    if len(values) == 1 or not rows.num_rows:
+        return Groups(keys, values, np.zeros(rows.num_rows, dtype=np.int64))
+    first, group = _numbered(rows, keys)
+    number = {_hashable(one): i for i, one in enumerate(values)}
+    here = rows.select(keys).take(pa.array(first)).to_pylist()
+    return Groups(keys, values, np.array([number[_hashable(one)] for one in here], dtype=np.int64)[group])
+
+
+def _keys(rows: pa.Table, by: Collection[str] | None) -> list[str]:
+    for name in by or ():
+        if name not in rows.column_names[2:]:
+            known = ", ".join(rows.column_names[2:]) or "none"
+            raise UsageError(
+                f"by: there is no output {name!r}", nearest(name, rows.column_names[2:]) or f"There are: {known}."
+            )
+        if pa.types.is_list(rows[name].type):
+            raise UsageError(
+                f"by: output {name!r} holds lists", "by names outputs that are texts, numbers or logicals."
+            )
+    return list(dict.fromkeys(texts(rows) if by is None else by))
+
+
+def _numbered(rows: pa.Table, keys: list[str]) -> tuple[np.ndarray, np.ndarray]:
+    """Numbers of the first rows of each group, ascending, and the number of each row's group in this order."""
     at = np.zeros(rows.num_rows, dtype=np.int64)
     for name in keys:
         codes = _codes(rows[name])
         at = np.unique(at * (codes.max() + 1) + codes, return_inverse=True)[1]
     _, first, group = np.unique(at, return_index=True, return_inverse=True)
-    if by is None and len(first) > MOST_TEXTS:
-        return none
-    if len(first) > MOST_ASKED:
-        raise UsageError(
-            f"by: {' and '.join(keys)} {'has' if len(keys) == 1 else 'have'} {len(first):,} values",
-            f"by names outputs that distinguish the rows of a replication; they can have at most {MOST_ASKED:,} values.",
-        )
     order = np.argsort(first)
     rank = np.empty(len(order), dtype=np.int64)
     rank[order] = np.arange(len(order))
-    return Groups(keys, rows.select(keys).take(pa.array(first[order])).to_pylist(), rank[group])
+    return first[order], rank[group]
+
+
+def _hashable(values: dict[str, Any]) -> tuple[Any, ...]:
+    """What is equal for rows of one group: NA and NaN are."""
+    return tuple(None if v != v else v for v in values.values())
 
 
 def overlooked(rows: pa.Table, found: Groups) -> list[str]:

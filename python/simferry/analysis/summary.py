@@ -1,16 +1,15 @@
 """Per condition: numbers of replications and failures; mean, sd and Monte Carlo standard error (MCSE) of each output."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Container, Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
 
-from ..results.collect import Collected
+from ..results.parts import Results
 from ..results.table import as_pandas, with_parameters
 from ..store.run_folder import RunFolder
-from ..sweep.conditions import read_conditions
-from .row_keys import Groups, groups, is_number, kinds
+from .row_keys import Groups, group_values, is_number, kinds, members_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -31,11 +30,11 @@ FIXED = (
 
 
 def outputs(run: RunFolder, results: pa.Table) -> pa.Table:
-    """Condition, replication and the outputs, named as in the table of results."""
-    return with_parameters(run, results).drop_columns(list(run.record.parameters))
+    """The table of results without the parameters: condition, replication and the outputs."""
+    return results.drop_columns(list(run.record.parameters))
 
 
-def summary(run: RunFolder, collected: Collected, by: Collection[str] | None = None) -> "pd.DataFrame":
+def summary(run: RunFolder, results: Results, by: Collection[str] | None = None) -> "pd.DataFrame":
     """A pandas.DataFrame with a row per condition and numeric output (logicals count as 0 and 1, durations in seconds).
 
     Columns: condition, the parameters, replications (those with a value), failed, missing (did not fail, but the value is NA,
@@ -45,49 +44,43 @@ def summary(run: RunFolder, collected: Collected, by: Collection[str] | None = N
 
     by: keys, see `groups`: each combination of their values has its own rows. Other rows of a replication are averaged first.
     """
-    return first_rows(run, collected, by, None)[0]
+    return first_rows(run, results, by, None)[0]
 
 
 def first_rows(
-    run: RunFolder, collected: Collected, by: Collection[str] | None, most: int | None
+    run: RunFolder, results: Results, by: Collection[str] | None, most: int | None
 ) -> tuple["pd.DataFrame", int]:
     """At least the first `most` rows of `summary` (None: all of them), and how many it has."""
-    conditions = len(read_conditions(run))
+    conditions = len(results.counts.done)
     ids = np.arange(1, conditions + 1)
-    ok = collected.replications["ok"].to_numpy(zero_copy_only=False)
-    done = collected.replications["condition"].to_numpy()
-    failed = np.bincount(done[~ok], minlength=conditions + 1)[1:]
-    succeeded = np.bincount(done[ok], minlength=conditions + 1)[1:]
-    warned = np.bincount(
-        collected.warnings["condition"].to_numpy(), collected.warnings["count"].to_numpy(), minlength=conditions + 1
-    )[1:].astype(int)
-    rows = outputs(run, collected.results)
-    found = groups(rows, by)
-    every: list[str | None] = [name for name in numeric(rows) if name not in found.keys]
+
+    def pieces() -> Iterator[pa.Table]:
+        return (outputs(run, piece) for piece in results.pieces(by_condition=True))
+
+    schema = outputs(run, results.schema.empty_table())
+    keys, values = group_values(pieces(), by)
+    every: list[str | None] = [name for name in numeric(schema) if name not in keys]
     averaged = every[:most]  # the first rows are those of one condition and group
-    labels: list[dict[str, Any]] = []  # of each group and output, in this order
-    parts: list[dict[str, np.ndarray]] = []  # outputs x conditions, a part after the other
-    for group, members in _members(rows.select([*rows.column_names[:2], *averaged]), found):
-        labels += [group] * len(averaged)
-        parts += [_moments(members, names, succeeded) for names in _batches(averaged, members.num_rows)]
-    if not parts:
-        labels, every, averaged = [{}], [None], [None]
-        parts.append(_no_moments(conditions))
+    if averaged:
+        names = [*schema.column_names[:2], *averaged, *keys]
+        found = _moments_of(lambda: (rows.select(names) for rows in pieces()), keys, values, averaged, results)
+    else:
+        values, every, averaged = [{}], [None], [None]
+        found = _no_moments(1, conditions)
+    labels = [group for group in values for _ in averaged]  # of each group and output, in this order
     many = len(labels)
-    of = {
-        name: np.concatenate([part[name] for part in parts]).T.ravel() for name in parts[0]
-    }  # in each condition all outputs
+    of = {name: part.T.ravel() for name, part in found.items()}  # in each condition all outputs
     columns: dict[str, Any] = {
         "condition": pa.array(np.repeat(ids, many), pa.int32()),
         "replication": pa.nulls(conditions * many, pa.int32()),  # which with_parameters expects
         "replications": of["n"],
-        "failed": np.repeat(failed, many),
+        "failed": np.repeat(results.counts.failed, many),
         "missing": of["missing"],
-        "warnings": np.repeat(warned, many),
+        "warnings": np.repeat(results.counts.warned, many),
     }
-    for key in found.keys:
+    for key in keys:
         name = f"{key}_result" if key in FIXED else key
-        columns[name] = pa.array([one.get(key) for one in labels] * conditions, rows[key].type)
+        columns[name] = pa.array([one.get(key) for one in labels] * conditions, schema[key].type)
     columns["output"] = pa.array(averaged * (many // len(averaged)) * conditions, pa.string())
     columns |= {name: of[name] for name in ("mean", "sd", "mcse")}
     joined = with_parameters(run, pa.table(columns), keep=True)
@@ -100,16 +93,46 @@ def numeric(rows: pa.Table) -> list[str]:
     return [name for name, kind in kinds(rows) if is_number(kind)]
 
 
-def _members(rows: pa.Table, found: Groups) -> Iterator[tuple[dict[str, Any], pa.Table]]:
-    """The keys' values and the rows of each group."""
+def _moments_of(
+    pieces: Callable[[], Iterator[pa.Table]],
+    keys: list[str],
+    values: list[dict[str, Any]],
+    averaged: list[Any],
+    results: Results,
+) -> dict[str, np.ndarray]:
+    """What `_moments` gives, of each group and output in this order. A condition's rows are in one piece."""  # fmt: skip
+    out = _no_moments(len(values) * len(averaged), len(results.counts.done))
+    succeeded = results.counts.done - results.counts.failed
+    nullable = [name for name in averaged if not pa.types.is_floating(results.schema.field(name).type)]
+    empty = {(group, name) for group in range(len(values)) for name in nullable}  # without a value in any piece
+    for rows in pieces() if nullable else ():
+        for group, members in _members(rows, members_of(rows, keys, values)):
+            empty -= {(group, name) for name in nullable if members[name].null_count < members.num_rows}
+    for rows in pieces():
+        for group, members in _members(rows, members_of(rows, keys, values)):
+            first, last = rows["condition"][0].as_py(), rows["condition"][-1].as_py()
+            some, at = slice(first - 1, last), group * len(averaged)
+            without = {name for one, name in empty if one == group}
+            for names in _batches(averaged, members.num_rows):
+                for name, array in _moments(members, names, succeeded[some], first, without).items():
+                    out[name][at : at + len(names), some] = array
+                at += len(names)
+    return out
+
+
+def _members(rows: pa.Table, found: Groups) -> Iterator[tuple[int, pa.Table]]:
+    """The number and the rows of each group that has some."""
+    if not rows.num_rows:
+        return
     if len(found.values) == 1:
-        yield found.values[0], rows
+        yield 0, rows
         return
     order = np.argsort(found.group, kind="stable")
     rows = rows.take(pa.array(order))
     ends = np.cumsum(np.bincount(found.group, minlength=len(found.values))).tolist()
-    for labels, begin, end in zip(found.values, [0, *ends[:-1]], ends, strict=True):
-        yield labels, rows.slice(begin, end - begin)
+    for group, (begin, end) in enumerate(zip([0, *ends[:-1]], ends, strict=True)):
+        if begin < end:
+            yield group, rows.slice(begin, end - begin)
 
 
 def _batches(names: list[Any], rows: int) -> list[list[Any]]:
@@ -118,16 +141,22 @@ def _batches(names: list[Any], rows: int) -> list[list[Any]]:
     return [names[i : i + size] for i in range(0, len(names), size)]
 
 
-def _no_moments(conditions: int) -> dict[str, np.ndarray]:
-    nothing, unknown = np.zeros((1, conditions), dtype=np.int64), np.full((1, conditions), np.nan)
-    return {"n": nothing, "missing": nothing, "mean": unknown, "sd": unknown, "mcse": unknown}
+def _no_moments(many: int, conditions: int) -> dict[str, np.ndarray]:
+    out = {name: np.zeros((many, conditions), dtype=np.int64) for name in ("n", "missing")}
+    return out | {name: np.full((many, conditions), np.nan) for name in ("mean", "sd", "mcse")}
 
 
-def _moments(rows: pa.Table, names: list[str], succeeded: np.ndarray) -> dict[str, np.ndarray]:
-    """n, missing, mean, sd and MCSE: arrays of outputs x conditions. succeeded: number of replications that did not fail, by condition."""
+def _moments(
+    rows: pa.Table, names: list[str], succeeded: np.ndarray, first: int, without: Container[str]
+) -> dict[str, np.ndarray]:
+    """n, missing, mean, sd and MCSE: arrays of outputs x conditions.
+
+    succeeded: number of replications that did not fail, by condition, of which `first` is the first one. without:
+    outputs of which all rows of the run have none.
+    """
     conditions, shape = len(succeeded), (len(names), len(succeeded))
-    condition = rows["condition"].to_numpy().astype(np.int64) - 1
-    found = [_values(rows[name], condition, conditions) for name in names]
+    condition = rows["condition"].to_numpy().astype(np.int64) - first
+    found = [_values(rows[name], condition, conditions, name in without) for name in names]
     cell = np.concatenate(
         [i * conditions + condition[there] for i, (there, _) in enumerate(found)]
     )  # output and condition
@@ -161,14 +190,16 @@ def _moments(rows: pa.Table, names: list[str], succeeded: np.ndarray) -> dict[st
         }
 
 
-def _values(column: pa.ChunkedArray, condition: np.ndarray, conditions: int) -> tuple[np.ndarray | slice, np.ndarray]:
+def _values(
+    column: pa.ChunkedArray, condition: np.ndarray, conditions: int, is_empty: bool
+) -> tuple[np.ndarray | slice, np.ndarray]:
     """The rows that have an output, and its values there; NA is NaN. condition: of each row, from 0."""
     if pa.types.is_float64(column.type) and column.null_count == 0:
         return slice(None), column.to_numpy()
     column = column.combine_chunks()
     there = ~column.is_null().to_numpy(zero_copy_only=False)
     if not pa.types.is_floating(column.type):  # null is NA here; a condition of nulls alone has no such column
-        there = (np.bincount(condition, there, minlength=conditions) > 0)[condition] | (not there.any())
+        there = (np.bincount(condition, there, minlength=conditions) > 0)[condition] | is_empty
     return there, column.cast(pa.float64(), safe=False).fill_null(np.nan).to_numpy()[there]
 
 

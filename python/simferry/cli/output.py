@@ -157,9 +157,11 @@ def check_output(path: str) -> None:
 
 
 def write_table(table: Any, path: str, as_json: bool | None = None) -> None:
-    from ..results.parts import Results
+    import numpy as np
 
-    write_results(Results(table.schema, whole=table), path, as_json)
+    from ..results.parts import Counts, Results
+
+    write_results(Results(table.schema, Counts(*[np.empty(0)] * 3), whole=table), path, as_json)
 
 
 def write_results(results: Any, path: str, as_json: bool | None = None) -> None:

@@ -12,7 +12,7 @@ import json
 import re
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +32,7 @@ from ..worker.blocks import Block, Column, Table
 from .columns import is_of_results
 from .gather import HELD_BYTES, Gathered, Merge
 from .parameter_columns import output_names, repeats, with_columns
-from .parts import Part, Results, whole, write_part
+from .parts import Counts, Part, Results, whole, write_part
 from .read import read_blocks
 
 INDEX, FIRST = "results.index", "results.parquet"
@@ -109,7 +109,13 @@ class _Kept:
     def results(self, run: RunFolder) -> Results:
         notes = {name.encode(): text.encode() for name, text in json.loads(self.content.facts["notes"]).items()}
         schema = pq.read_schema(self.parts[0].file)
-        return Results(schema.with_metadata({**notes, **_marks(run, _key(self.names))}), self.parts)
+        schema = schema.with_metadata({**notes, **_marks(run, _key(self.names))})
+        return Results(schema, self.counts, self.parts)
+
+    @property
+    def counts(self) -> Counts:
+        columns = self.content.table("counts").columns
+        return Counts(*(columns[name].values.astype(np.int64) for name in Counts._fields))
 
     def restore(self, found: Gathered, numbers: dict[str, int]) -> None:
         """Tell of the blocks that were read before. numbers: of all blocks."""
@@ -156,7 +162,7 @@ def _marks(run: RunFolder, made_of: bytes) -> dict[bytes, bytes]:
 def _gathered(run: RunFolder, names: list[str], kept: _Kept | None) -> Iterator[Gathered]:
     """The results of the run's blocks, but of those that are kept already."""
     numbers = {name: i for i, name in enumerate(names)}
-    with Gathered(run.record.simulation["results_file"], ("results", "objects"), run.path) as found:
+    with Gathered(run.record.simulation["results_file"], ("results", "objects", "warnings"), run.path) as found:
         if kept is not None:
             kept.restore(found, numbers)
         for name, block in read_blocks(run, only=set(names) - set(found.numbers)):
@@ -174,22 +180,24 @@ def _made(run: RunFolder, found: Gathered) -> Results:
     schema = with_columns(merge.schema.empty_table(), design, renamed).schema
     schema = schema.with_metadata({**notes, **_marks(run, made_of)})
 
+    counts = _counts(run, found)
+
     def pieces() -> Iterator[pa.Table]:
         return (with_columns(piece, design, renamed) for piece in merge.pieces())
 
     def written(folder: Path) -> Results:
         part, table = write_part(folder / FIRST, schema, pieces(), merge.size)
-        content = _content(found, merge, renamed, notes, not (objects.num_rows or found.reads_files))
+        content = _content(found, merge, renamed, notes, counts, not (objects.num_rows or found.reads_files))
         _write_index(folder, content, [part], [made_of])
-        return Results(schema, [part], table)
+        return Results(schema, counts, [part], table)
 
     if len(schema) > max(_WIDE, merge.rows):
-        return Results(schema, whole=whole(schema, pieces()))
+        return Results(schema, counts, whole=whole(schema, pieces()))
     try:
         return written(run.path)
     except OSError:  # the run is read-only, or its disk is full
         if merge.size <= HELD_BYTES:
-            return Results(schema, whole=whole(schema, pieces()))
+            return Results(schema, counts, whole=whole(schema, pieces()))
         folder = tempfile.TemporaryDirectory(prefix="simferry-")
         out = written(Path(folder.name))
         out.folder = folder
@@ -216,8 +224,10 @@ def _grown(run: RunFolder, kept: _Kept, found: Gathered) -> Results | None:
             path = run.path / f"results-{made_of[-1][:12].decode()}.parquet"
             parts.append(write_part(path, schema.with_metadata(_marks(run, made_of[-1])), pieces, merge.size)[0])
         names = _key(sorted(found.numbers))
-        out = Results(schema.with_metadata({**notes, **_marks(run, names)}), parts)
-        content = _content(found, merge, renamed, notes, True)
+        counts = _counts(run, found)
+        counts = counts._replace(warned=counts.warned + kept.counts.warned)
+        out = Results(schema.with_metadata({**notes, **_marks(run, names)}), counts, parts)
+        content = _content(found, merge, renamed, notes, counts, True)
         if len(parts) > _MOST_PARTS or sum(part.rows for part in parts[1:]) > parts[0].rows:
             return _joined(run, out, content, [names])
         _write_index(run.path, content, parts, made_of)
@@ -232,6 +242,8 @@ def _stay(kept: _Kept, found: Gathered, merge: Merge) -> bool:
     if [*merge.kinds.get((), ())] != [*kept.kinds.get((), ())]:  # in another order
         return False
     old = {found.numbers[name] for name in kept.names}
+    if old & found.replications.copies().by_block.keys() and kept.counts.warned.any():
+        return False  # warnings of a replication that is replaced do not count
     failed, failed_in = found.replications.failed
     for block, (first, last) in found.replications.copies().by_block.items():
         mine = np.sort(failed[failed_in == block])
@@ -245,13 +257,28 @@ def _joined(run: RunFolder, parts: Results, content: Block, made_of: list[bytes]
     """All parts as one."""
     part, table = write_part(run.path / FIRST, parts.schema, parts.pieces(), parts.size)
     _write_index(run.path, content, [part], made_of)
-    return Results(parts.schema, [part], table)
+    return replace(parts, parts=[part], whole=table)
+
+
+def _counts(run: RunFolder, found: Gathered) -> Counts:
+    conditions = run.record.conditions
+    warned = np.zeros(conditions, dtype=np.int64)
+    for rows in found.merge("warnings").pieces():
+        of, count = rows["condition"].to_numpy(), rows["count"].fill_null(0).to_numpy()
+        warned += np.bincount(of, count, minlength=conditions + 1)[1:].astype(np.int64)
+    failed = np.bincount(of_key(found.failed)[0], minlength=conditions + 1)[1:]
+    return Counts(found.replications.done(conditions), failed, warned)
 
 
 def _content(
-    found: Gathered, merge: Merge, renamed: Mapping[str, str | None], notes: Mapping[bytes, bytes], may_grow: bool
+    found: Gathered,
+    merge: Merge,
+    renamed: Mapping[str, str | None],
+    notes: Mapping[bytes, bytes],
+    counts: Counts,
+    may_grow: bool,
 ) -> Block:
-    """What results.index says, but of its parts."""
+    """What results.index says, but of its parts."""  # fmt: skip
     names = sorted(found.numbers)
     place = np.zeros(max(found.numbers.values(), default=0) + 1, dtype=np.int32)
     place[[found.numbers[name] for name in names]] = np.arange(len(names))
@@ -270,6 +297,7 @@ def _content(
     tables = [
         Table("names", len(names), {"name": blocks.strings(names)}),
         _integers("stretches", stretches),
+        _integers("counts", counts._asdict()),
         _integers("failed", {**_ids(failed), "block": place[failed_in]}),
         *found.seeds,
         *(Table("group", 1, row) for _, rows, _ in groups for row in rows),

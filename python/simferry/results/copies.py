@@ -101,14 +101,13 @@ class Replications:
         key, block = self.failed
         return np.unique(key[~self.copies().has(key, block)])
 
-    def counts(self, conditions: int) -> tuple[np.ndarray, np.ndarray]:
-        """How many replications of each condition are done, and how many of these failed: two arrays of that length."""
+    def done(self, conditions: int) -> np.ndarray:
+        """How many replications of each condition are done, by condition."""
         first, last, _ = self.stretches
         condition, many = of_key(first)[0], last - first + 1
         if len(first) and (first[1:] <= np.maximum.accumulate(last)[:-1]).any():  # each once
             condition, many = of_key(self.keys())[0], None
-        done = np.bincount(condition, many, minlength=conditions + 1)[1:].astype(np.int64)
-        return done, np.bincount(of_key(self.failed_keys())[0], minlength=conditions + 1)[1:]
+        return np.bincount(condition, many, minlength=conditions + 1)[1:].astype(np.int64)
 
 
 class Copies:

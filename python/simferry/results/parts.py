@@ -8,6 +8,7 @@ import tempfile
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -17,6 +18,7 @@ from .gather import HELD_BYTES, PIECE_BYTES, ordered
 from .sorted_rows import Sorted, keys, ranges
 
 _MOST_ROWS = 1 << 20  # of a row group
+_SMALL = 1 << 30  # bytes
 
 
 @dataclass
@@ -35,11 +37,20 @@ class Part(Sorted):
         return self.path
 
 
+class Counts(NamedTuple):
+    """Numbers by condition: of replications, of those that failed, and of warnings. Integer arrays."""
+
+    done: np.ndarray
+    failed: np.ndarray
+    warned: np.ndarray
+
+
 @dataclass
 class Results:
     """A run's table of results. schema: with its metadata. whole: the table, where it is in memory."""
 
     schema: pa.Schema
+    counts: Counts
     parts: list[Part] = field(default_factory=list)
     whole: pa.Table | None = None
     folder: "tempfile.TemporaryDirectory[str] | None" = None  # where the run's own could not be written
@@ -53,11 +64,18 @@ class Results:
         """Bytes in memory."""
         return sum(part.size for part in self.parts) if self.whole is None else self.whole.nbytes
 
+    @property
+    def is_small(self) -> bool:
+        return self.whole is not None or self.size <= _SMALL
+
     def table(self) -> pa.Table:
+        """All of it, which stays in memory if it is small."""
         if self.whole is not None:
             return self.whole
         tables = [pq.read_table(part.file, page_checksum_verification=True) for part in self.parts]
-        return _merged(tables).replace_schema_metadata(self.schema.metadata)
+        out = _merged(tables).replace_schema_metadata(self.schema.metadata)
+        self.whole = out if self.is_small else None
+        return out
 
     def pieces(self, by_condition: bool = False) -> Iterator[pa.Table]:
         """The rows in order, in tables of about PIECE_BYTES. by_condition: all rows of a condition are in one table."""

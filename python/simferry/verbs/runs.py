@@ -312,12 +312,12 @@ class Run:
 
     def _summary(self, by: str | Iterable[str] | None, most: int | None) -> "tuple[pd.DataFrame, int]":
         """At least the first `most` rows of the summary (None: all), and how many it has."""
-        collected = self._collect()
-        self._warn_of_oddities(collected.results, stacklevel=4)
-        by = check_keys(by)
-        out = first_rows(self._folder, collected, by, most)
-        notes = without_means(self._folder, collected.results)
-        for warning in notes + averaged_keys(self._folder, collected.results, by):
+        found, by = results.parts(self._folder), check_keys(by)
+        if not found.is_small:  # all that warns looks at the whole table
+            return first_rows(self._folder, found, by, most)
+        self._warn_of_oddities(found.table(), stacklevel=4)
+        out = first_rows(self._folder, found, by, most)
+        for warning in without_means(self._folder, found.table()) + averaged_keys(self._folder, found.table(), by):
             warnings.warn(warning, stacklevel=3)
         return out
 

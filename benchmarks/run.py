@@ -16,6 +16,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import collect
+import collect_large
 import collect_s3
 import conditions
 import foreach
@@ -38,6 +39,7 @@ BENCHMARKS: dict[str, Callable[[int], list[Row]]] = {
     "plan": plan.benchmark,
     "conditions": conditions.benchmark,
     "collect": collect.benchmark,
+    "collect_large": collect_large.benchmark,
     "collect_s3": collect_s3.benchmark,
     "wide": wide.benchmark,
     "foreach": foreach.benchmark,

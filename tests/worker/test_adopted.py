@@ -16,6 +16,8 @@ class Model:
         self.rng = np.random.default_rng(5)
 
 rng, equal, model = np.random.default_rng(42), np.random.default_rng(42), Model()
+sequence, bits = np.random.SeedSequence(42), np.random.PCG64(8)
+spawner = np.random.Generator(np.random.MT19937(9))
 others = [np.random.RandomState(1), np.random.RandomState(), np.random.Generator(np.random.MT19937(2)), random.Random(3)]
 """
 SIMULATE = """
@@ -23,9 +25,11 @@ SIMULATE = """
 def simulate(n{taken}):
     {late}
     rows = [rng.normal(), equal.normal(), model.rng.normal(), *(one.normal() for one in others[:3]), others[3].random()]
-    return dict(zip("abcdefg", rows))
+    rows += [one.normal() for one in (np.random.default_rng(sequence.spawn(1)[0]), np.random.Generator(bits), *spawner.spawn(1))]
+    assert sequence.generate_state(1) == np.random.SeedSequence(42).generate_state(1)
+    return dict(zip("abcdefghij", rows))
 """
-LOAD = "from seeded import rng, equal, model, others"
+LOAD = "import numpy as np; from seeded import rng, equal, model, others, sequence, bits, spawner"
 
 
 @pytest.mark.parametrize("taken", ["", ", rng_=0"])
@@ -43,9 +47,12 @@ def test_no_replication_repeats_the_numbers_of_another(tmp_path, good, taken):
         tables.append(run.results())
     rows = tables[0]
     assert tables[1].equals(rows) and rows["a"].equals(rows["b"])
-    drawn = rows[list("acdefg")].to_numpy().ravel()
+    drawn = rows[list("acdefghij")].to_numpy().ravel()
     assert len(np.unique(drawn)) == drawn.size
-    assert tables[2]["a"].nunique() == 40 and run.replay(2, 7)["c"] == tables[2].query("n == 2")["c"].iloc[6]
+    assert (
+        tables[2]["a"].nunique() == tables[2]["h"].nunique() == 40
+        and run.replay(2, 7)["c"] == tables[2].query("n == 2")["c"].iloc[6]
+    )
 
 
 def test_those_of_a_function_object_too(go):
@@ -64,3 +71,33 @@ def test_those_of_a_function_object_too(go):
     )
     drawn = one.results().filter(like="value").to_numpy().ravel()
     assert digest(one) == digest(two) and len(np.unique(drawn)) == drawn.size == 100
+
+
+KEPT = """
+import functools, random, tempfile
+import numpy as np
+
+@functools.cache
+def kept():
+    return {kept}
+
+def simulate(n):
+    tempfile.TemporaryDirectory().cleanup()
+    return [{draw}, np.random.default_rng(3).normal()]
+"""
+
+
+@pytest.mark.parametrize(
+    ("kept", "draw"),
+    [
+        ("np.random.default_rng(1)", "kept().normal()"),
+        ("np.random.RandomState(1)", "kept().normal()"),
+        ("random.Random(1)", "kept().random()"),
+        ("np.random.SeedSequence(1)", "float(kept().spawn(1)[0].generate_state(1)[0])"),
+        ("np.random.default_rng(1)", "n"),
+    ],
+)
+def test_a_warning_says_where_a_replication_leaves_its_generator_to_the_next(tmp_path, go, kept, draw):
+    script = write(tmp_path, "simulate.py", KEPT.format(kept=kept, draw=draw))
+    warned = go(script, sf.grid(n=[1]), 5, workers=1).warnings()
+    assert len(warned) == (draw != "n") and warned["message"].str.contains("number of workers").all()

@@ -73,7 +73,8 @@ class FunctionRunner:
         self.random = RandomAtFirstUse()  # before the script imports functions of that module
         before = adopted.generators()
         self.function, self.constants = load_function(job)
-        adopted.adopt(adopted.generators(), before)
+        loaded = adopted.generators()
+        adopted.adopt(loaded, before)
         self.rng = takes_rng(self.function)
         self.stream = streams.Replications()
         if self.rng:
@@ -85,6 +86,7 @@ class FunctionRunner:
             self.state = self.bits.state
         else:
             self.random.remove()
+        self.left = adopted.Left([*loaded, *([self.generator] if self.rng else [])])
         self.row = -1
 
     def __call__(self, row: int, replication: int) -> Any:
@@ -118,4 +120,7 @@ class FunctionRunner:
             streams.seed_libraries(self.stream)
         for name, value in self.lists.items():  # what a replication changes in them, others don't see
             self.parameters[name] = value.copy()
-        return self.function(**self.parameters)
+        try:
+            return self.function(**self.parameters)
+        finally:
+            self.left.look()

@@ -165,10 +165,12 @@ def renew_made() -> None:
 
 
 def state_of(generator: Any) -> Any:
-    """The state of a numpy.random.Generator, a RandomState or a random.Random."""
+    """The state of a numpy.random.Generator, a RandomState, a bit generator, a SeedSequence or a random.Random."""
     if hasattr(generator, "bit_generator"):
         return generator.bit_generator.state
-    return generator.get_state(legacy=False) if hasattr(generator, "get_state") else generator.getstate()
+    if hasattr(generator, "get_state"):
+        return generator.get_state(legacy=False)
+    return generator.state if hasattr(generator, "state") else generator.getstate()
 
 
 def set_state(generator: Any, state: Any) -> None:
@@ -176,6 +178,12 @@ def set_state(generator: Any, state: Any) -> None:
         generator.bit_generator.state = state
     elif hasattr(generator, "set_state"):
         generator.set_state(state)
+    elif hasattr(generator, "spawn_key"):
+        pool = generator.pool.copy()
+        generator.__init__(**state)
+        generator.pool[:] = pool  # what it spawns differs; as a seed it stays what it was
+    elif hasattr(generator, "state"):
+        generator.state = state
     else:
         generator.setstate(state)
 
@@ -185,6 +193,11 @@ def reseed(generator: Any, number: int) -> None:
         set_state(generator, type(generator.bit_generator)(number).state)
     elif hasattr(generator, "set_state"):
         set_state(generator, state_of(type(generator)(type(generator._bit_generator)(number))))
+    elif hasattr(generator, "spawn_key"):
+        key = tuple(words(number.to_bytes(32, "little")[:16]))
+        set_state(generator, {**state_of(generator), "spawn_key": key, "n_children_spawned": 0})
+    elif hasattr(generator, "state"):
+        generator.state = type(generator)(number).state
     else:
         sys.modules["random"].Random.seed(generator, number)
 
@@ -243,6 +256,11 @@ def of_main(module: str) -> str:
 
 
 _sequence_type: Any = None
+
+
+def sequence_known() -> Any:
+    """`sequence_type`, if it has been made."""
+    return _sequence_type
 
 
 def sequence_type() -> Any:

@@ -3,7 +3,9 @@
 # As far as the system tells.
 family <- function(pid) {
   paths <- Sys.glob(sprintf("/proc/%d/task/*/children", pid))
-  c(pid, unlist(lapply(paths, function(path) lapply(scan(path, integer(), quiet = TRUE), family))))
+  # one that has just ended has no such file any more
+  children <- function(path) tryCatch(suppressWarnings(scan(path, integer(), quiet = TRUE)), error = function(e) NULL)
+  c(pid, unlist(lapply(paths, function(path) lapply(children(path), family))))
 }
 
 # Ends what this process has started: jobs, clusters and programs that were left running.

@@ -71,8 +71,9 @@ parameters_of <- function(job, row) {
 # The user's part of a call stack, innermost last: what lies between the worker's own frames and its handlers.
 user_calls <- function(calls) {
   text <- vapply(calls, function(call) paste(deparse(call, nlines = 2L), collapse = " "), "")
-  from <- which(startsWith(text, "eval(call, space)"))
+  from <- which(startsWith(text, "run_batch(process, stretch)") | startsWith(text, "eval(call, space)"))
   if (length(from)) text <- text[-seq_len(max(from))]
+  if (identical(text[1L], "NULL")) text <- text[-1L]   # compiled code evaluates without a call
   ours <- grep("user_calls(sys.calls())", text, fixed = TRUE)   # the handler, and what it calls
   if (length(ours)) text <- text[seq_len(min(ours) - 1L)]
   rev(rev(text)[seq_len(min(length(text), 30L))])

@@ -62,7 +62,7 @@ run <- function(root) {
     job <- load_for_forks(job)
   }
   job$included <- included_files(job)   # with what the script wrote while it was loaded
-  compile_work()
+  compile_work(job)
   supervise(job)
 }
 

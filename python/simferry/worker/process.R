@@ -60,7 +60,9 @@ new_process <- function(job, number, careful) {
   settings <- settings_at_start()
   diverted <- sink.number()
   run_script <- if (!is_function(job)) script_runner(job, number)
-  next_stream <- if (is_function(job)) parallel::nextRNGSubStream else parallel::nextRNGStream
+  # without their checks of the state, which take longer than they do
+  next_stream <- if (is_function(job)) parallel:::C_nextSubStream else parallel:::C_nextStream
+  jit <- .Internal(enableJIT(0L))  # how much R compiles while the simulation runs
   facts <- c(run = job$run, facts_here())
   folder <- if (is_function(job)) working_folder(job, file.path(job$root, "scratch", paste0("folder-", number)))
   new_own_code <- own_code_news(job)
@@ -70,7 +72,7 @@ new_process <- function(job, number, careful) {
     if (is.null(calls[[row]])) calls[[row]] <<- condition_call(job, row)
     calls[[row]]
   }
-  seconds_between_looks <- 0.005   # at the clock and the folder
+  seconds_between_looks <- 0.02   # at the clock and the folder
   look_at_each <- FALSE            # whether a look follows each replication
   looked <- FALSE                  # whether there was a look yet
   last_look <- 0                   # when
@@ -84,6 +86,9 @@ new_process <- function(job, number, careful) {
   # What the next block will hold. parts: one of each stretch; stretch: the frame of the one that is being run.
   parts <- new_records()
   stretch <- NULL
+  s <- NULL                        # its number in the job
+  queue <- integer()               # the stretches to be run, of which `at` have begun
+  at <- 0L
   failures <- new_records()
   warned <- new_counts()
   outputs <- new_records()
@@ -95,11 +100,14 @@ new_process <- function(job, number, careful) {
   environment()
 }
 
-# R would compile these at their second call, in each process again.
-compile_work <- function() {
+# Compiles what many replications, and what many stretches, repay. R's own compiler rests while the worker's functions
+# run.
+compile_work <- function(job) {
   space <- environment(work)
-  for (name in c("work", "new_process", "new_records", "new_counts", "new_seeds", "new_stretch", "run_stretch",
-                 "run_stretches", "run_batch", "part_of", "can_wait", "look_after_batch", "new_state", "save_unsaved",
-                 "unsaved_tables"))
+  compile <- function(names) for (name in names)
     assign(name, compiler::cmpfun(get(name, envir = space)), envir = space)
+  if (sum(job$stretches$count) > 5000) compile("run_batch")
+  if (length(job$row) > 2000L)
+    compile(c("new_stretch", "run_queue", "next_stretch", "end_batch", "end_stretch", "part_of", "can_wait",
+              "next_size", "condition_call", "new_records"))
 }

@@ -146,21 +146,22 @@ fail_with <- function(value) {
 }
 
 # One table for each distinct set of columns and their kinds (beside a text R would write a number with 15 digits).
-# condition, replication: integers; values: what the replications returned.
-result_tables <- function(condition, replication, values) {
-  first <- values[[1]]
-  # the common case, fast: every value is a double vector with the same names
-  if (is.double(first) && !is.object(first) && is.null(dim(first)) && length(first)) {
-    labels <- names(first)
-    n <- length(first)
-    if (length(attributes(first)) == !is.null(labels) && all(lengths(values) == n) &&
-        all(vapply(values, is.double, NA)) &&
-        length(unique(lapply(values, attributes))) == 1L) {
-      all_values <- matrix(unlist(values, use.names = FALSE), nrow = n)
-      columns <- lapply(seq_len(n), function(i) all_values[i, ])
-      names(columns) <- output_names(first)
-      return(list(list(name = "results", columns = c(list(condition = condition, replication = replication), columns))))
-    }
+# condition, replication: integers; packs: what the replications returned (see packed()).
+result_tables <- function(condition, replication, packs) {
+  alike <- packs[[1L]][c("labels", "width")]
+  same <- function(pack) !is.null(pack$numbers) && identical(pack[c("labels", "width")], alike)
+  if (all(vapply(packs, same, NA)))   # the common case, fast
+    all_in_one <- list(numbers = unlist(lapply(packs, `[[`, "numbers"), use.names = FALSE), labels = alike$labels,
+                       width = alike$width)
+  else {
+    values <- unlist(lapply(packs, unpacked), recursive = FALSE, use.names = FALSE)
+    all_in_one <- packed(values)
+  }
+  if (!is.null(all_in_one$numbers)) {
+    numbers <- matrix(all_in_one$numbers, nrow = all_in_one$width)
+    columns <- lapply(seq_len(nrow(numbers)), function(i) numbers[i, ])
+    names(columns) <- output_names(structure(numeric(length(columns)), names = all_in_one$labels))
+    return(list(list(name = "results", columns = c(list(condition = condition, replication = replication), columns))))
   }
   rows <- lapply(values, function(value) if (is.list(value)) value else as_columns(value))
   keep <- which(vapply(rows, is.list, NA))
@@ -188,4 +189,25 @@ one_column <- function(parts) {
   if (form == "ordered" && length(sets) > 1L) form <- "factor"
   levels <- if (length(sets) == 1L) sets[[1L]] else sort(unique(unlist(sets)), method = "radix")
   structure(as.vector(joined), form = form, levels = levels)
+}
+
+# Values of alike replications, plain vectors of doubles, in one vector: R's garbage collector looks through it at once.
+packed <- function(values) {
+  n <- length(values)
+  width <- length(values[[1L]])
+  labels <- names(values[[1L]])
+  alike <- function() {
+    every <- unlist(lapply(values, names), use.names = FALSE)
+    all(lengths(values, use.names = FALSE) == width) && length(every) == n * length(labels) &&
+      isTRUE(all(every == labels))
+  }
+  if (width && all(vapply(values, is.double, NA, USE.NAMES = FALSE)) && (n == 1L || alike()))
+    return(list(numbers = unlist(values, use.names = FALSE), labels = labels, width = width))
+  list(values = values)
+}
+
+unpacked <- function(pack) {
+  if (is.null(pack$numbers)) return(pack$values)
+  numbers <- matrix(pack$numbers, nrow = pack$width)
+  lapply(seq_len(ncol(numbers)), function(i) structure(numbers[, i], names = pack$labels))
 }

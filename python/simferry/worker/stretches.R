@@ -14,26 +14,24 @@ new_stretch <- function(process, s) {
   done <- 0L
   size <- 1L       # of the next batch
   batch <- no_batch <- list(done = 0L, values = list(), state = state)   # or the frame of the batch that is being run
-  ok <- logical(count)
-  ends <- numeric(count)
-  values <- vector("list", count)
-  began <- now <- clock()
+  of_functions <- is_function(job)
+  kept <- list()   # of each batch: how many replications, whether the last one failed, seconds, values
+  now <- clock()
 
   # Keeps the first n replications of the batch. failure: the error of the last one, or NULL.
   keep_batch <- function(n, failure, ended) {
-    at <- done + seq_len(n)
-    values[at] <<- batch$values[seq_len(n)]
-    ok[at] <<- TRUE
+    good <- n - !is.null(failure)
+    values <- batch$values[seq_len(good)]
+    values <- if (good && is.null(batch$odd) && of_functions) packed(values) else list(values = values)
     if (!is.null(failure)) {
-      ok[done + n] <<- FALSE
-      values[done + n] <<- list(record_failure(process, id, first + done + n - 1L, failure))
+      error <- record_failure(process, id, first + done + n - 1L, failure)
+      if (process$job$loop) values$values <- c(values$values, list(error))
     }
-    state <<- no_batch$state <<- if (is.null(failure)) batch$state else process$next_stream(batch$state)
-    before <- now
+    state <<- no_batch$state <<- if (is.null(failure)) batch$state else .Call(process$next_stream, batch$state)
+    kept[[length(kept) + 1L]] <<- list(n = n, failed = !is.null(failure), seconds = ended - now, values = values)
+    size <<- min(count - done - n, next_size(process, n, ended - now))
     now <<- ended
-    ends[at] <<- before + (now - before) * seq_len(n) / n
     done <<- done + n
-    size <<- min(count - done, next_size(process, n, now - before))
     batch <<- no_batch
   }
   drop_batch <- function() {
@@ -45,56 +43,91 @@ new_stretch <- function(process, s) {
     first <<- first + done
     count <<- count - done
     done <<- 0L
-    ok <<- logical(count)
-    ends <<- numeric(count)
-    values <<- vector("list", count)
-    began <<- now
+    kept <<- list()
   }
   environment()
 }
 
-run_stretch <- function(process, s) {
-  job <- process$job
-  stretch <- process$stretch <- new_stretch(process, s)
-  run <- if (is_function(job)) run_batch else run_script
-  on_warning <- function(w) note_warning(process, stretch$id, stretch$first + stretch$done + stretch$batch$done, w)
+# Runs stretches to their end, and those again that met what others of them had left.
+run_stretches <- function(process, stretches) {
+  process$queue <- stretches
+  process$at <- 0L
+  on_warning <- function(w) {
+    stretch <- process$stretch
+    note_warning(process, stretch$id, stretch$first + stretch$done + stretch$batch$done, w)
+  }
   # in one line: user_calls() finds this handler by its text
   on_error <- function(e) process$trace <- tryCatch(user_calls(sys.calls()), error = function(e) character())
-  end_stretch <- function() {
-    process$parts$add(part_of(stretch))
-    process$stretch <- NULL
-  }
-  end_batch <- function(failure = NULL) {
-    if (stopping(job)) stop_here()   # a value that came after the interrupt may lack the programs that it ended
-    n <- min(stretch$size, stretch$batch$done + !is.null(failure))
-    first <- stretch$first + stretch$done
-    ended <- clock()
-    whole <- n == job$stretches$count[s]   # no part of it was written before: it may have to be run again
-    if (is.null(failure) && whole && can_wait(process, ended)) {
-      suspendInterrupts({
-        stretch$keep_batch(n, NULL, ended)
-        process$unchecked <- c(process$unchecked, s)
-        end_stretch()
-      })
-      return()
-    }
-    if (look_after_batch(process, stretch$id, first, first + n - 1L, several = n > 1L)) return(stretch$drop_batch())
-    suspendInterrupts({
-      stretch$keep_batch(n, failure, ended)
-      if (is_block_due(process, stretch$now)) {
-        save_unsaved(process)
-        stretch$forget_done()
-      }
-    })
-    if (!is.null(failure) && job$on_error == "stop") stop_here()   # what is whole is written at once, and seen
-  }
-  while (stretch$done < stretch$count) tryCatch(withCallingHandlers(
+  whole <- FALSE
+  while (!whole) tryCatch(withCallingHandlers({
+    run_queue(process)
+    whole <- TRUE
+  }, warning = on_warning, error = on_error),
+  interrupt = function(e) end_batch(process, simpleError("an interrupt was signalled")),
+  error = function(e) end_batch(process, e))
+}
+
+# Goes on with the stretch that an error has left, if any, and takes the next ones.
+run_queue <- function(process) {
+  of_functions <- is_function(process$job)
+  while (next_stretch(process)) {
+    stretch <- process$stretch
     while (stretch$done < stretch$count) {
-      run(process, stretch)
-      end_batch()
-    }, warning = on_warning, error = on_error),
-    interrupt = function(e) end_batch(simpleError("an interrupt was signalled")), error = end_batch)
-  suspendInterrupts(if (!is.null(process$stretch)) end_stretch())
+      if (of_functions) run_batch(process, stretch) else run_script(process, stretch)
+      end_batch(process)
+    }
+    if (!is.null(process$stretch)) suspendInterrupts(end_stretch(process))
+  }
+}
+
+# Whether there is one.
+next_stretch <- function(process) {
+  if (!is.null(process$stretch)) return(TRUE)
+  if (length(process$again)) {
+    s <- process$again[1L]
+    process$again <- process$again[-1L]
+  } else {
+    if (process$at >= length(process$queue)) return(FALSE)
+    process$at <- process$at + 1L
+    s <- process$queue[process$at]
+  }
+  process$s <- s
+  process$stretch <- new_stretch(process, s)
+  TRUE
+}
+
+end_stretch <- function(process) {
+  process$parts$add(part_of(process$stretch))
+  process$stretch <- NULL
+}
+
+# failure: the error of the batch's last replication, or NULL.
+end_batch <- function(process, failure = NULL) {
+  process$jit <- .Internal(enableJIT(0L))
+  job <- process$job
+  stretch <- process$stretch
+  if (stopping(job)) stop_here()   # a value that came after the interrupt may lack the programs that it ended
+  n <- min(stretch$size, stretch$batch$done + !is.null(failure))
+  first <- stretch$first + stretch$done
+  ended <- clock()
+  whole <- n == job$stretches$count[process$s]   # no part of it was written before: it may have to be run again
+  if (is.null(failure) && whole && can_wait(process, ended)) {
+    suspendInterrupts({
+      stretch$keep_batch(n, NULL, ended)
+      process$unchecked <- c(process$unchecked, process$s)
+      end_stretch(process)
+    })
+    return()
+  }
+  if (look_after_batch(process, stretch$id, first, first + n - 1L, several = n > 1L)) return(stretch$drop_batch())
+  suspendInterrupts({
+    stretch$keep_batch(n, failure, ended)
+    if (is_block_due(process, stretch$now)) {
+      save_unsaved(process)
+      stretch$forget_done()
+    }
+  })
+  if (!is.null(failure) && job$on_error == "stop") stop_here()   # what is whole is written at once, and seen
 }
 
 # Runs up to `size` replications of a function. Its variables are copies, for speed. `done` is counted up last: what
@@ -107,6 +140,7 @@ run_batch <- function(process, stretch) {
   size <- stretch$size
   call <- process$call_in(stretch$row)
   values <- vector("list", size)
+  odd <- NULL      # TRUE where a value is no plain vector of doubles
   done <- 0L
   stretch$batch <- environment()
   space <- globalenv()
@@ -124,21 +158,23 @@ run_batch <- function(process, stretch) {
     process$state$set_variables(variables_of(job, stretch$row, first))
     changing <- any(vapply(job$variables, function(texts) grepl("[\ue001\ue002]", texts[[stretch$row]]), NA))
   }
+  .Internal(enableJIT(process$jit))
   while (done < size) {
     if (changing) process$state$set_variables(variables_of(job, stretch$row, first + done))
     if (careful) write_marker(process$marker, id, first + done)
     space[[".Random.seed"]] <- state
     if (loop) call[[2L]] <- first + done
-    value <- eval(call, space)
+    value <- .Internal(eval(call, space, space))   # eval() itself takes longer than all else here
     # a short plain vector of doubles is kept as it is
-    if (!is.double(value) || is.array(value) || is.object(value) || length(value) > 1000L || loop) {
+    if (!is.double(value) || is.object(value) || is.array(value) || length(value) > 1000L || loop) {
       value <- kept_value(process, id, first + done, value)
+      odd <- TRUE
       if (process$bytes > 2^28) size <- done + 1L
     }
     if (.Internal(sink.number(TRUE)) > diverted) while (sink.number() > diverted) sink()
     if (restore_each && process$state$changed()) process$state$restore()
     if (!is.null(value)) values[[done + 1L]] <- value
-    state <- next_stream(state)
+    state <- .Call(next_stream, state)
     done <- done + 1L
   }
 }
@@ -153,7 +189,7 @@ run_script <- function(process, stretch) {
   files <- process$run_script(stretch$row, r, state)
   for (name in names(files))
     process$outputs$add(list(condition = stretch$id, replication = r, name = name, content = files[name]))
-  state <- process$next_stream(state)
+  state <- .Call(process$next_stream, state)
   done <- 1L
 }
 
@@ -170,23 +206,10 @@ can_wait <- function(process, now) {
   process$looked && !process$look_at_each && now - process$last_look < seconds && !is_block_due(process, now)
 }
 
-# Runs stretches, and those again that met what others of them had left.
-run_stretches <- function(process, stretches) {
-  for (s in stretches) {
-    run_stretch(process, s)
-    run_again(process)
-  }
-}
-
-run_again <- function(process) while (length(again <- process$again)) {
-  process$again <- NULL
-  for (s in again) run_stretch(process, s)
-}
-
 # The look after the last stretch.
 look_at_end <- function(process) while (length(process$unchecked)) {
   look_after_batch(process, 0L, 0L, 0L, several = TRUE)
-  run_again(process)
+  run_stretches(process, integer())
 }
 
 # Forgets the stretches that were not looked after. They are the last ones of the parts.
@@ -223,7 +246,7 @@ look_after_batch <- function(process, id, first, last, several) {
   }
   folder_changed <- folder$changed()
   process$last_look <- clock()
-  process$seconds_between_looks <- max(0.005, 250 * (process$last_look - at))
+  process$seconds_between_looks <- max(0.02, 250 * (process$last_look - at))
   report_new_packages(process, id)
   if (several && (state_changed || folder_changed)) {
     if (folder_changed) folder$tidy()

@@ -65,12 +65,14 @@ is_block_due <- function(process, now) {
   seconds > min(max(1, total / 50000), as.numeric(job$longest_block))
 }
 
-# The whole replications of a stretch.
+# The whole replications of a stretch. Those of a batch share its seconds, and but the last one is ok.
 part_of <- function(stretch) {
-  whole <- seq_len(stretch$done)
-  ok <- stretch$ok[whole]
-  list(condition = rep(stretch$id, stretch$done), replication = stretch$first + whole - 1L, ok = ok,
-       seconds = diff(c(stretch$began, stretch$ends[whole])), values = stretch$values[whole][stretch$job$loop | ok])
+  each <- function(name) vapply(stretch$kept, `[[`, 0, name)
+  n <- each("n")
+  ok <- rep(TRUE, stretch$done)
+  ok[cumsum(n)[vapply(stretch$kept, `[[`, NA, "failed")]] <- FALSE
+  list(condition = rep(stretch$id, stretch$done), replication = stretch$first + seq_len(stretch$done) - 1L, ok = ok,
+       seconds = rep(each("seconds") / n, n), values = lapply(stretch$kept, `[[`, "values"))
 }
 
 save_unsaved <- function(process) suspendInterrupts({
@@ -104,8 +106,10 @@ unsaved_tables <- function(process, columns) {
   tables <- list(list(name = "replications", columns = columns[c("condition", "replication", "ok", "seconds")]))
   # before the others: it is looked for in a block's first bytes
   if (length(process$dropped)) tables <- c(tables, list(list(name = "dropped", columns = process$dropped)))
-  if (job$loop) tables <- c(tables, list(list(name = "values", columns = c(which, list(value = columns$values)))))
-  else if (any(columns$ok) && is_function(job))
+  if (job$loop) {
+    values <- unlist(lapply(columns$values, unpacked), recursive = FALSE)
+    tables <- c(tables, list(list(name = "values", columns = c(which, list(value = values)))))
+  } else if (any(columns$ok) && is_function(job))
     tables <- c(tables, result_tables(which$condition[columns$ok], which$replication[columns$ok], columns$values))
   kept <- list(failures = process$failures$all(), warnings = process$warned$all(), outputs = process$outputs$all(),
                seeds = process$seeds$all(), objects = process$objects$all())

@@ -9,25 +9,27 @@ import textwrap
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
-from .driver.progress import Progress, progress_text
 from .system.notebook import Live, in_notebook
 from .system.terminal import shown, styled, unguarded, visible
 from .words import counted
 
+if TYPE_CHECKING:
+    from .driver.progress import Progress
+
 
 @contextmanager
-def progress_bar(show: bool) -> Iterator[Callable[[Progress], None]]:
+def progress_bar(show: bool) -> Iterator[Callable[["Progress"], None]]:
     """A callback that shows replications done, rate, failures and time left: as a bar on a terminal, else a line every 10 seconds."""
     if not show:
         yield lambda _: None
     elif in_notebook():
         live = Live()
         yield lambda now: live.show(
-            f"{now.done:,} of {counted(now.total, 'replication')}, {progress_text(now)}", now.done, now.total
+            f"{now.done:,} of {counted(now.total, 'replication')}, {now.text}", now.done, now.total
         )
     elif _redraws():
         from rich.console import Console
@@ -43,9 +45,9 @@ def progress_bar(show: bool) -> Iterator[Callable[[Progress], None]]:
         bar = Bar(*columns, console=console, transient=True)
         task = bar.add_task("", total=None, text="")
 
-        def update(now: Progress) -> None:
+        def update(now: "Progress") -> None:
             bar.start()  # only now, below what was printed before
-            bar.update(task, total=now.total, completed=now.done, text=visible(progress_text(now)))
+            bar.update(task, total=now.total, completed=now.done, text=visible(now.text))
 
         try:
             yield update
@@ -57,12 +59,12 @@ def progress_bar(show: bool) -> Iterator[Callable[[Progress], None]]:
     else:
         last = time.monotonic()
 
-        def line(now: Progress) -> None:
+        def line(now: "Progress") -> None:
             nonlocal last
             if time.monotonic() - last > 10:
                 last = time.monotonic()
                 print(
-                    f"{now.done:,} of {counted(now.total, 'replication')}, {progress_text(now)}",
+                    f"{now.done:,} of {counted(now.total, 'replication')}, {now.text}",
                     file=sys.stderr,
                     flush=True,
                 )
@@ -71,7 +73,7 @@ def progress_bar(show: bool) -> Iterator[Callable[[Progress], None]]:
 
 
 @contextmanager
-def shown_progress(on_progress: Callable[[Progress], None] | None) -> Iterator[Callable[[Progress], None]]:
+def shown_progress(on_progress: Callable[["Progress"], None] | None) -> Iterator[Callable[["Progress"], None]]:
     """The user's callback; without one, a progress bar where standard error is a terminal, and in a notebook."""
     if on_progress is not None:
         yield on_progress

@@ -9,8 +9,9 @@ import psutil
 import pytest
 import simferry as sf
 from simferry.backends import backend
-from simferry.backends.local import JOB, Local, cores_here
+from simferry.backends.local import Local, cores_here
 from simferry.errors import UsageError
+from simferry.jobs.launch import JOB
 from sweeps import left_behind, wait_until, write
 
 

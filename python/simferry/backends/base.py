@@ -9,13 +9,15 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from subprocess import CompletedProcess
-from typing import Any, NamedTuple, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, runtime_checkable
 
-from ..aws.instances import Instance
 from ..errors import ServiceError
-from ..images.find import Image
 from ..store.run_folder import RunFolder
 from ..sweep.options import Options
+
+if TYPE_CHECKING:
+    from ..aws.instances import Instance
+    from ..images.find import Image
 
 # pending -> running -> succeeded | failed | cancelled | lost. The results of an ended job may be incomplete.
 ENDED = ("succeeded", "failed", "cancelled", "lost")
@@ -142,6 +144,9 @@ class Foreground(Protocol):
     substitute: bool
     image: str
 
+    def check(self, spec: Mapping[str, Any], root: Path) -> "CompletedProcess[str]":
+        """Run the worker's `check` with `root` as its root."""
+
     def ask(self, spec: Mapping[str, Any], root: Path, verb: str, show: bool = False) -> "CompletedProcess[str]":
         """Run the worker's `check` or `replay` with `root` as its root. show: print its output."""
 
@@ -152,6 +157,14 @@ class Interactive(Protocol):
 
     def foreground(self, verb: str) -> Foreground:
         """Where `check` or `replay` runs. Raises UsageError if it can't run."""
+
+
+@runtime_checkable
+class Waits(Protocol):
+    """A backend that knows at once when a job ends."""
+
+    def wait(self, seconds: float) -> None:
+        """Sleep for so long, or until a job ends that this backend started."""
 
 
 @dataclass(frozen=True)
@@ -167,7 +180,7 @@ class JobLimits:
 class Metered(Protocol):
     """A backend whose jobs cost money. instances: the instance types that jobs may use."""
 
-    instances: list[Instance]
+    instances: "list[Instance]"
 
     def default_store(self) -> str:
         """As of any backend."""
@@ -175,7 +188,7 @@ class Metered(Protocol):
     def check_store(self, store: str) -> None:
         """Raises UsageError if jobs can't write to the store at this address."""
 
-    def known_image(self, spec: Mapping[str, Any], in_ecr: bool) -> Image | None:
+    def known_image(self, spec: Mapping[str, Any], in_ecr: bool) -> "Image | None":
         """The image of a run's jobs, if they have one and it is on this machine. in_ecr: else it is looked for in ECR, and an error is
         raised if it is not there either. Nothing is pushed."""
 

@@ -1,16 +1,27 @@
 """Runs the worker in the foreground, for checks and replays: with the interpreter of this machine, or in an image."""
 
 import contextlib
+import os
+import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import IO, Any
 
 from ..aws.contracts import processing as contract
 from ..containers.engine import run_once
-from ..jobs.launch import JOB, command_here, command_in_container, end_processes, environment_here, environment_of
+from ..jobs.launch import (
+    JOB,
+    command_here,
+    command_in_container,
+    end_processes,
+    environment_here,
+    environment_of,
+    environment_of_job,
+)
 from ..system.terminal import shown
 from .base import Backend, Foreground, Interactive
 
@@ -20,6 +31,10 @@ class Interpreter:
 
     def __init__(self, contract: bool = False, substitute: bool = False, image: str = "") -> None:
         self.contract, self.substitute, self.image = contract, substitute, image
+
+    def check(self, spec: Mapping[str, Any], root: Path) -> "subprocess.CompletedProcess[str]":
+        """Run the worker's `check` with `root` as its root."""
+        return self.ask(spec, root, "check")
 
     def ask(
         self, spec: Mapping[str, Any], root: Path, verb: str, show: bool = False
@@ -34,9 +49,100 @@ class Interpreter:
                 command, cwd=root / "input" / "code", env=environment,
                 stdin=subprocess.DEVNULL, stdout=out, stderr=err, check=False,
             ).returncode  # fmt: skip
-            end_processes(root)
+            end_processes(str(root))
             printed = [_text(file) if file else "" for file in (out, err)]
         return subprocess.CompletedProcess(command, status, *printed)
+
+
+class Staying(Interpreter):
+    """R that goes on as the first job's worker after a check: it starts once.
+
+    store: the folder of the run to come. meanwhile: what is done while it checks.
+    """
+
+    def __init__(self, store: Path, meanwhile: Callable[[], None]) -> None:
+        super().__init__()
+        self.store, self.meanwhile = store, meanwhile
+        self.waiting: Waiting | None = None
+
+    def check(self, spec: Mapping[str, Any], root: Path) -> "subprocess.CompletedProcess[str]":
+        self.end()
+        if spec["language"] == "r" and (started := Waiting.started(spec, root, self.store)):
+            if started.has_answered(root, self.meanwhile):
+                self.waiting = started
+                return subprocess.CompletedProcess([], 0, "", started.printed())
+            started.end()
+        return super().check(spec, root)  # says how it ended
+
+    def end(self) -> None:
+        """End the process that waits, if any."""
+        if self.waiting:
+            self.waiting.end()
+            self.waiting = None
+
+
+class Waiting:
+    """A worker that has checked a simulation, and waits for its first job."""
+
+    def __init__(self, process: "subprocess.Popen[bytes]", mark: str, log: Path) -> None:
+        self.process, self.mark, self.log = process, mark, log
+
+    @classmethod
+    def started(cls, spec: Mapping[str, Any], root: Path, store: Path) -> "Waiting | None":
+        """Starts one, whose root is `root` as yet. None where nothing can be written beside the run to come."""
+        try:
+            store.mkdir(exist_ok=True)
+            number, name = tempfile.mkstemp(prefix=".log-", dir=store)  # where it can be moved to the job's folder
+        except OSError:
+            return None
+        os.close(number)
+        command = [*command_here(spec["language"]), "check_and_run", str(root)]
+        environment = {**environment_here(spec, str(root / "input")), **environment_of_job(str(root))}
+        with open(name, "ab") as log:  # to append, so that it can be emptied
+            process = subprocess.Popen(
+                command, cwd=root / "input" / "code", env=environment,
+                stdin=subprocess.PIPE, stdout=log, stderr=subprocess.STDOUT, start_new_session=True,
+            )  # fmt: skip
+        return cls(process, str(root), Path(name))
+
+    def has_answered(self, root: Path, meanwhile: Callable[[], None]) -> bool:
+        """Waits until the check is done. Whether there is an answer, and the process goes on."""
+        try:
+            meanwhile()
+            while self.process.poll() is None and not (root / "checked").exists():
+                time.sleep(0.002)
+        except BaseException:
+            self.end()
+            raise
+        return self.process.poll() is None and (root / "check").exists()
+
+    def printed(self) -> str:
+        """What it has printed while it checked."""
+        return self.log.read_text(errors="replace")
+
+    def run(self, root: Path) -> "subprocess.Popen[bytes] | None":
+        """Lets it run the job with this root. None if it can't."""
+        try:
+            os.truncate(self.log, 0)
+            os.rename(self.log, root / "log.txt")
+            assert self.process.stdin is not None
+            self.process.stdin.write(f"{root}\n".encode())
+            self.process.stdin.close()
+        except OSError:
+            self.end()
+            return None
+        return self.process
+
+    def end(self) -> None:
+        if self.process.stdin is not None and not self.process.stdin.closed:
+            self.process.stdin.close()
+        with contextlib.suppress(OSError):
+            os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
+        end_processes(self.mark)
+        self.log.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # if it is empty, it may have been made for the log
+            self.log.parent.rmdir()
 
 
 class InImage:
@@ -46,6 +152,9 @@ class InImage:
 
     def __init__(self, image: str, client: Any) -> None:
         self.image, self.client = image, client
+
+    def check(self, spec: Mapping[str, Any], root: Path) -> "subprocess.CompletedProcess[str]":
+        return self.ask(spec, root, "check")
 
     def ask(
         self, spec: Mapping[str, Any], root: Path, verb: str, show: bool = False

@@ -3,10 +3,11 @@
 import contextlib
 import json
 import os
+import select
 import shutil
 import signal
 import subprocess
-import sys
+import time
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -14,7 +15,7 @@ from typing import Any
 
 from ..errors import SimulationError
 from ..hints import Option
-from ..jobs.launch import JOB, command_here, end_processes, environment_here, job_of
+from ..jobs.launch import CHECK_PREFIX, command_here, end_processes, environment_here, environment_of_job, job_of
 from ..store import records
 from ..store.folder_store import DEFAULT_STORE
 from ..store.run_folder import LOCK, RunFolder
@@ -77,25 +78,35 @@ class Local:
             root = run.jobs / job
             with writing(run.path):
                 make_root(run, job)
-                log = open(root / "log.txt", "wb")  # noqa: SIM115
             spec = run.record.simulation
-            environment = environment_here(spec, str(root / "input"))
-            environment |= {"SIMFERRY_DRIVER": str(os.getpid()), JOB: str(root)}
-            if sys.platform == "darwin":
-                environment["OBJC_DISABLE_INITIALIZE_FORK_SAFETY"] = "YES"
-            command = command_here(spec["language"])
-            with log:
-                process = subprocess.Popen(
-                    [*command, "run", str(root)], cwd=root / "input" / "code", env=environment,
-                    stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, start_new_session=True,
-                )  # fmt: skip
+            record = {"driver": identity(os.getpid()), "state": "running"}
+            waiting, run.waiting = run.waiting, None
+            process = waiting.run(root) if waiting else None
+            if waiting and process:
+                record["mark"] = waiting.mark
+            else:
+                process = _started(spec, root)
             self._processes[root] = process
-            _record(root, {**identity(process.pid), "driver": identity(os.getpid()), "state": "running"})
+            _record(root, {**identity(process.pid), **record})
 
     def poll(self, run: RunFolder, jobs: Sequence[str], begin: bool = False) -> Standing:
         there = set(os.listdir(run.jobs))  # one listing: a plan may have very many jobs that never started
         states = {job: self._state(run.jobs / job) if job in there else "pending" for job in jobs}
         return Standing({job: JobState(state, cut_short=state == "lost") for job, state in states.items()})
+
+    def wait(self, seconds: float) -> None:
+        running = [process.pid for process in self._processes.values() if process.returncode is None]
+        until_then = select.poll() if hasattr(os, "pidfd_open") else None
+        if until_then is None:
+            time.sleep(seconds)
+            return
+        with contextlib.ExitStack() as at_end:
+            for pid in running:
+                with contextlib.suppress(OSError):  # it has just ended, or there are too many open files
+                    file = os.pidfd_open(pid)
+                    at_end.callback(os.close, file)
+                    until_then.register(file, select.POLLIN)
+            until_then.poll(seconds * 1000)
 
     def read_logs(self, run: RunFolder, jobs: Sequence[str], after: Cursor | None = None) -> tuple[Lines, Cursor]:
         cursor = dict(after or {})
@@ -112,10 +123,10 @@ class Local:
                 with contextlib.suppress(OSError, KeyError):  # a job that has just started has no process number yet
                     (root / "scratch" / "stop").touch()
                     process = process_of(record)
-                    if process and job_of(process) == str(root):  # a record may name any process
+                    if process and job_of(process) == _mark(root, record):  # a record may name any process
                         os.killpg(record["pid"], signal.SIGINT)
             elif root in self._processes:
-                end_processes(root)
+                end_processes(_mark(root, record))
             else:
                 _settle(root, record, "lost")
 
@@ -132,6 +143,25 @@ class Local:
             return "running"
         stopped = (root / "scratch" / "stop").exists()
         return _settle(root, record, "cancelled" if stopped else "succeeded" if status == 0 else "failed")
+
+
+def _started(spec: Mapping[str, Any], root: Path) -> "subprocess.Popen[bytes]":
+    """The worker of a job, started."""
+    environment = {**environment_here(spec, str(root / "input")), **environment_of_job(str(root))}
+    command = command_here(spec["language"])
+    with writing(root):
+        log = open(root / "log.txt", "wb")  # noqa: SIM115
+    with log:
+        return subprocess.Popen(
+            [*command, "run", str(root)], cwd=root / "input" / "code", env=environment,
+            stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, start_new_session=True,
+        )  # fmt: skip
+
+
+def _mark(root: Path, record: Mapping[str, Any]) -> str:
+    """By which the processes of a job are found. A record could name any job's: only the folder of a check counts."""
+    mark = str(record.get("mark", ""))
+    return mark if Path(mark).name.startswith(CHECK_PREFIX) else str(root)
 
 
 def _allows_private_mounts() -> bool:
@@ -183,7 +213,7 @@ def _settle(root: Path, record: dict[str, Any], state: str) -> str:
     """End a job's processes, remove its inputs and record its state."""
     if root.is_symlink():  # not a job's folder: its content belongs to somebody else
         return state
-    end_processes(root)
+    end_processes(_mark(root, record))
     for folder in ("input", "scratch"):
         shutil.rmtree(root / folder, ignore_errors=True)
     _record(root, {**record, "state": state})

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from ..backends.base import ENDED, Backend, Standing, log_text
+from ..backends.base import ENDED, Backend, Standing, Waits, log_text
 from ..errors import Interrupted, NoAnswer, Note, ServiceError, SimferryError, SimulationError, StoreError, WorkerError
 from ..hints import Text, lines
 from ..jobs import plan, stretches
@@ -251,7 +251,8 @@ def _watch(run: RunFolder, backend: Backend, jobs: list[JobId], on_progress: Cal
             raise
         if ended:
             break
-        time.sleep(min(0.02 + (time.monotonic() - began) / 20, poll_seconds))
+        pause = min(0.02 + (time.monotonic() - began) / 20, poll_seconds)
+        backend.wait(pause) if isinstance(backend, Waits) else time.sleep(pause)
     _raise_common_error(run, standing)
     return False
 

@@ -40,6 +40,11 @@ class Progress:
         """Whether every replication is done, failed ones included."""
         return self.done >= self.total
 
+    @property
+    def text(self) -> str:
+        """Failures, rate, time left, jobs and what they wait for, in a line."""
+        return progress_text(self)
+
     def _repr_html_(self) -> str:
         jobs = Counter(self.jobs.values())
         return facts(

@@ -90,8 +90,19 @@ def column_of(array: pa.Array, kind: str = "") -> blocks.Column:
     if pa.types.is_string(array.type):
         return blocks.strings(array.to_pylist())
     kind = "double" if pa.types.is_floating(array.type) else "logical" if pa.types.is_boolean(array.type) else "integer"
-    missing = array.is_null().to_numpy(zero_copy_only=False)
-    zero = False if kind == "logical" else 0
-    values = array.fill_null(zero).to_numpy(zero_copy_only=False).astype("<f8" if kind == "double" else "<i4")
-    values[missing] = blocks.NA_DOUBLE if kind == "double" else blocks.NA_INTEGER
+    if not len(array):
+        return blocks.numbers(kind, [])
+    validity, stored = array.buffers()  # array.to_numpy() would load pandas
+    at = slice(array.offset, array.offset + len(array))
+    if kind == "logical":
+        values = _bits(stored)[at].astype("<i4")
+    else:
+        width = np.dtype(array.type.to_pandas_dtype())
+        values = np.frombuffer(stored, width)[at].astype("<f8" if kind == "double" else "<i4")
+    if array.null_count:
+        values[_bits(validity)[at] == 0] = blocks.NA_DOUBLE if kind == "double" else blocks.NA_INTEGER
     return blocks.numbers(kind, values)
+
+
+def _bits(packed: pa.Buffer) -> np.ndarray:
+    return np.unpackbits(np.frombuffer(packed, np.uint8), bitorder="little")

@@ -15,7 +15,8 @@ from ..errors import WorkerError
 from ..sweep.template import constant_variables
 from ..system.processes import ONE_THREAD
 
-JOB = "SIMFERRY_JOB"  # environment variable of all processes of a local job: the job's folder
+JOB = "SIMFERRY_JOB"  # environment variable of all processes of a local job: its mark
+CHECK_PREFIX = "simferry-check-"  # of the temporary folders in which simulations are checked
 WORKER = Path(__file__).parents[1] / "worker"
 _PARTS = (
     "blocks", "rows", "values", "job", "family", "folders", "functions", "seeds", "scripts", "own", "state", "process",
@@ -104,6 +105,12 @@ def environment_here(spec: Mapping[str, Any], inputs: str) -> dict[str, str]:
     return out
 
 
+def environment_of_job(mark: str) -> dict[str, str]:
+    """What else a job on this machine has in its environment. mark: the folder by which its processes are found."""
+    out = {"SIMFERRY_DRIVER": str(os.getpid()), JOB: mark}
+    return {**out, "OBJC_DISABLE_INITIALIZE_FORK_SAFETY": "YES"} if sys.platform == "darwin" else out
+
+
 def _with_utf8(environment: Mapping[str, str]) -> dict[str, str]:
     """The environment with UTF-8 in C's locale, where R writes <U+017C> for a letter. LC_ALL=C hides what Python sets for LANG=C."""
     if sys.platform != "linux" or environment.get("LC_ALL") not in ("C", "POSIX"):
@@ -112,13 +119,13 @@ def _with_utf8(environment: Mapping[str, str]) -> dict[str, str]:
     return {**others, "LANG": "C", "LC_CTYPE": "C.UTF-8"}
 
 
-def end_processes(root: Path, seconds_to_wait: float = 10) -> None:
+def end_processes(mark: str, seconds_to_wait: float = 10) -> None:
     """Kills every process that a local job started, also those that left its process group, and waits until they are gone.
 
-    Their environment names the job's folder.
+    mark: what their environment has as JOB.
     """
     until = time.monotonic() + seconds_to_wait
-    while (left := [p for p in psutil.process_iter() if job_of(p) == str(root)]) and time.monotonic() < until:
+    while (left := [p for p in psutil.process_iter() if job_of(p) == mark]) and time.monotonic() < until:
         for process in left:
             with contextlib.suppress(psutil.Error):
                 process.kill()
@@ -126,7 +133,7 @@ def end_processes(root: Path, seconds_to_wait: float = 10) -> None:
 
 
 def job_of(process: psutil.Process) -> str | None:
-    """The folder of the job to which a process belongs."""
+    """The mark of the job to which a process belongs: its folder, or where it was checked (see backends/foreground.py)."""
     try:
         folder: str | None = process.environ().get(JOB)
         return folder

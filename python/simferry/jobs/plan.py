@@ -17,6 +17,7 @@ from ..store.run_folder import RunFolder
 from ..sweep import own_code
 from ..sweep.conditions import read_conditions
 from ..sweep.design import Design
+from ..sweep.parameters import whole_numbers
 from ..sweep.template import constant_variables, rendered_arguments, rendered_variables, results_patterns
 from ..worker import blocks, seeds
 from . import job_file, streams
@@ -156,7 +157,7 @@ def job_bytes(
         arguments = [[column[i] for i in ids - 1] for column in rendered_arguments(spec, design)]
         if found := results_patterns(spec, design):
             patterns = [found[i] for i in ids - 1]
-    parameters, constants = design.table.take(ids - 1), constant_variables(spec)
+    parameters, constants = design.table.take(whole_numbers(ids - 1)), constant_variables(spec)
     return job_file.encode(
         facts, stretches, conditions, arguments, parameters, patterns, variables, constants, design.types
     )

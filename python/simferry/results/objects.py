@@ -5,7 +5,6 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 _KEY = b"simferry.objects"
 
@@ -23,6 +22,8 @@ class Objects(NamedTuple):
 
 def found(objects: pa.Table) -> dict[bytes, bytes]:
     """The metadata. objects: condition, replication, output, kind, sorted by the first two."""
+    import pyarrow.compute as pc  # takes long to load
+
     rows = []
     for output in objects["output"].unique().to_pylist():
         of = objects.filter(pc.equal(objects["output"], output))

@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import psutil
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from ..errors import StoreError
 from ..store.run_folder import RunFolder
@@ -125,6 +124,8 @@ def digest(table: pa.Table) -> str:
         column = table[name].combine_chunks()
         out.update(np.packbits(column.is_null().to_numpy(zero_copy_only=False)).tobytes())
         if pa.types.is_list(column.type):
+            import pyarrow.compute as pc  # takes long to load
+
             lengths = pc.list_value_length(column).fill_null(-1)
             for part in (lengths, column.flatten()):
                 out.update(digest(pa.table({"": part})).encode())

@@ -94,6 +94,13 @@ class RunFolder:
 
     seconds_between_looks = 0.25
     backend_note = ""  # of a new run, on where it computes
+    waiting: Any = None  # of a new run: the process that checked its simulation, and may run its first job
+
+    def end_waiting(self) -> None:
+        """End the process that waits for the run's first job, if no job took it."""
+        if self.waiting:
+            self.waiting.end()
+            self.waiting = None
 
     def __init__(self, path: Path, home: Home) -> None:
         self.path, self.home = path, home

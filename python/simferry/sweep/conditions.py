@@ -2,7 +2,7 @@
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.csv
+from pyarrow import csv
 
 from ..errors import StoreError, UsageError
 from ..store.run_folder import MOST_BYTES, RunFolder
@@ -15,10 +15,11 @@ from .parameters import SINGLE, read_csv
 
 def write_conditions(run: RunFolder, design: Design) -> None:
     """Write conditions.csv: a row for each condition, its number (from 1) and its parameters."""
-    table, ids = as_texts(design.table), pa.array(range(1, run.record.conditions + 1), pa.int32())
+    table, numbers = as_texts(design.table), np.arange(1, run.record.conditions + 1, dtype="<i4")
+    ids = pa.Array.from_buffers(pa.int32(), len(numbers), [None, pa.py_buffer(numbers)])
     table = table.add_column(0, "condition", ids) if table.num_columns else pa.table({"condition": ids})
     sink = pa.BufferOutputStream()
-    pyarrow.csv.write_csv(table, sink)
+    csv.write_csv(table, sink)
     with writing(run.path):
         write_whole(run.path / "conditions.csv", sink.getvalue().to_pybytes())
 

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.csv
 
 from ..errors import DesignError, UsageError
 from ..system.files import is_address, write_whole, writing
@@ -72,8 +71,10 @@ def _design(design: Design, path: Path) -> dict[str, Mapping[str, Any]]:
     few = len(design) <= FEW and not any(_has_none(values) for values in columns.values())
     if few:
         return {"design.zipped": columns, "design.types": design.types}
+    from pyarrow import csv
+
     sink = pa.BufferOutputStream()
-    pyarrow.csv.write_csv(as_texts(design.table), sink)
+    csv.write_csv(as_texts(design.table), sink)
     beside = path.with_suffix(".csv")
     tables: dict[str, Mapping[str, Any]] = {"design.table": {"file": beside.name}, "design.types": design.types}
     if not beside.exists() or _is_ours(path, tables["design.table"]):

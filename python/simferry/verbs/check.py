@@ -16,9 +16,8 @@ import numpy as np
 
 from ..errors import Note, SimulationError, nearest
 from ..hints import Command, InR, Option, Parameter, Shell, Text, Words
-from ..images.infer import pip_name
 from ..jobs import job_file
-from ..jobs.launch import COMMANDS
+from ..jobs.launch import CHECK_PREFIX, COMMANDS
 from ..sweep import own_code
 from ..sweep.design import Design
 from ..sweep.inputs import show_inputs
@@ -44,10 +43,8 @@ class Worker(Protocol):
     substitute: bool
     image: str
 
-    def ask(
-        self, spec: dict[str, Any], root: Path, verb: str, show: bool = False
-    ) -> "subprocess.CompletedProcess[str]":
-        """Run a verb of the worker with `root` as its root."""
+    def check(self, spec: dict[str, Any], root: Path) -> "subprocess.CompletedProcess[str]":
+        """Run the worker's `check` with `root` as its root."""
 
 
 def check(simulation: Simulation, design: Design, foreground: Worker) -> None:
@@ -92,7 +89,7 @@ def _check_callable(simulation: Simulation, design: Design, foreground: Worker) 
     # its fingerprint covers the packages that it uses
     simulation.environment = {**facts_here(), "packages": f"numpy {np.__version__}"}
     if foreground.contract:
-        with scrap_folder("simferry-check-") as folder:
+        with scrap_folder(CHECK_PREFIX) as folder:
             answer, printed = _ask_worker(simulation, folder, foreground)
         _raise_problem(simulation, answer.facts["problem"], answer.facts["detail"], [], printed)
         simulation.environment = _environment(answer)
@@ -108,7 +105,7 @@ def _check_code(simulation: Simulation, design: Design, foreground: Worker) -> N
         raise SimulationError(
             f"{simulation.target} begins with a byte order mark, which R can't read", "Save it as UTF-8 without one."
         )
-    with scrap_folder("simferry-check-") as folder:
+    with scrap_folder(CHECK_PREFIX) as folder:
         answer, printed = _ask_worker(simulation, folder, foreground)
     facts = answer.facts
     if package := _package_needed(simulation, answer, foreground):
@@ -161,7 +158,7 @@ def _ask_worker(simulation: Simulation, root: Path, foreground: Worker) -> tuple
     (root / "input" / "plan").mkdir()
     (root / "input" / "plan" / "job").write_bytes(job_file.encode(job, constants=constant_variables(simulation.spec())))
     show_inputs(simulation.inputs, root, copied=foreground.contract)
-    done = foreground.ask(simulation.spec(), root, "check")
+    done = foreground.check(simulation.spec(), root)
     answer = untrusted.read(root, "check", 1 << 26)
     if answer is None:
         output = done.stderr.replace("Execution halted", "").strip() or done.stdout.strip()
@@ -257,6 +254,8 @@ def _installing(simulation: Simulation, names: list[str], foreground: Worker) ->
         code = f"install.packages({quoted})" if len(names) == 1 else f"install.packages(c({quoted}))"
         command: Words = InR(code)
     else:
+        from ..images.infer import pip_name
+
         python = "pip" if foreground.image else f"{shlex.quote(sys.executable)} -m pip"
         command = f"{python} install {' '.join(pip_name(name) for name in names)}"
     if not foreground.image:

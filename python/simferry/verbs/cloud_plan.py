@@ -10,6 +10,7 @@ import numpy as np
 from ..aws import prices, session
 from ..backends import backend_of
 from ..backends.base import Backend, Metered, Prepared
+from ..backends.foreground import foreground_of
 from ..errors import SimferryError, SimulationError, UsageError, WorkerError
 from ..hints import Extra, Option, Text, Words
 from ..images.find import Image
@@ -100,7 +101,9 @@ def _run_pilot(out: Forecast, sweep: Sweep, metered: Metered) -> list[str]:
             record = folder.record
             if run.home and run.image and sweep.seed is not None:
                 prepared = Prepared(image_digest=run.image.digest)
-                record = described(sweep, sweep.replications, prepared, backend_of(sweep.backend))
+                record = described(
+                    sweep, sweep.replications, prepared, foreground_of(backend_of(sweep.backend), "check")
+                )
         there = np.zeros(out.conditions, dtype=np.int64)
         if run.home and run.image and sweep.seed is not None:
             there = reuse.already_there(replace(record, replications=sweep.replications), run.home, sweep.design)

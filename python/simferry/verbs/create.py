@@ -2,18 +2,18 @@
 
 import datetime
 import secrets
-import threading
-from importlib import import_module
+from collections.abc import Callable
 from pathlib import Path
 
 from .._version import __version__
 from ..backends import backend_of
-from ..backends.base import Backend, Prepared
-from ..backends.foreground import foreground_of
+from ..backends.base import Foreground, Prepared
+from ..backends.foreground import Staying, foreground_of
 from ..errors import UsageError, WorkerError, nearest
 from ..jobs import streams
 from ..screen import last_line, on_terminal
 from ..store.counts import Counts
+from ..store.folder_store import Store
 from ..store.own_runs import sign
 from ..store.places import store_at
 from ..store.records import RecordedOptions, RunRecord
@@ -26,8 +26,12 @@ from ..system.git import commit_of
 from .check import check
 
 
-def create(sweep: Sweep, pilot: bool = False) -> RunFolder:
-    """A new run folder, in which nothing is computed yet, after all checks that are possible beforehand."""
+def create(sweep: Sweep, pilot: bool = False, meanwhile: Callable[[], None] | None = None) -> RunFolder:
+    """A new run folder, in which nothing is computed yet, after all checks that are possible beforehand.
+
+    meanwhile: what is done while a process checks the simulation, which may then wait for the run's first job, as `waiting` of
+    the folder. None: no process waits.
+    """
     simulation, design, options = sweep.simulation, sweep.design, sweep.options
     replications = sweep.replications  # raises if it is not given
     for name in sweep.common if sweep.common != "all" else []:
@@ -41,13 +45,29 @@ def create(sweep: Sweep, pilot: bool = False) -> RunFolder:
     home.check()
     with last_line(show=on_terminal()) as on_progress:  # a first push takes minutes
         prepared = where.prepare(simulation.spec(), home.address, on_progress)
-    record = described(sweep, replications, prepared, where, pilot)
+    if meanwhile is None or where.name != "local":
+        return _made(sweep, replications, home, prepared, foreground_of(where, "check"), pilot)
+    foreground = Staying(home.path, meanwhile)
+    try:
+        folder = _made(sweep, replications, home, prepared, foreground, pilot)
+    except BaseException:
+        foreground.end()
+        raise
+    folder.waiting = foreground.waiting
+    return folder
+
+
+def _made(
+    sweep: Sweep, replications: Counts, home: Store, prepared: Prepared, foreground: Foreground, pilot: bool
+) -> RunFolder:
+    simulation, note = sweep.simulation, sweep.options.note
+    record = described(sweep, replications, prepared, foreground, pilot)
     folder = home.create(simulation.name, record)
     folder.backend_note = prepared.note
     try:
-        if options.note and not pilot:
-            folder.write_note(options.note)
-        write_conditions(folder, design)
+        if note and not pilot:
+            folder.write_note(note)
+        write_conditions(folder, sweep.design)
         with writing(folder.path):
             simulation.write_code(folder.path / "code")
             write_inputs(simulation.inputs, folder.path / "input")
@@ -60,12 +80,11 @@ def create(sweep: Sweep, pilot: bool = False) -> RunFolder:
     return folder
 
 
-def described(sweep: Sweep, replications: Counts, prepared: Prepared, where: Backend, pilot: bool = False) -> RunRecord:
+def described(
+    sweep: Sweep, replications: Counts, prepared: Prepared, foreground: Foreground, pilot: bool = False
+) -> RunRecord:
     """The record of a new run, after a check of its simulation where its jobs will run or, if that can't be, on this machine."""
     simulation = sweep.simulation
-    foreground = foreground_of(where, "check")
-    # pyarrow loads pandas at its first use: load it during the check
-    threading.Thread(target=import_module, args=["pandas"], daemon=True).start()
     simulation.renew_inputs()  # a sweep may be older than its files
     try:
         check(simulation, sweep.design, foreground)

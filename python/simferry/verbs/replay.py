@@ -144,7 +144,7 @@ def _in_process(root: Path) -> bool:
     finally:
         del os.environ[JOB]
         kill([pid for pid in family(os.getpid()) if pid not in before])
-        end_processes(root)
+        end_processes(str(root))
 
 
 def _answer(root: Path, language: str, how: str, in_container: bool) -> Replayed:

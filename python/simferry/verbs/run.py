@@ -2,9 +2,8 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from ..driver.detach import start_detached
 from ..errors import BudgetReached, NoAnswer, ServiceError
 from ..store import counts
 from ..sweep.design import Design
@@ -12,10 +11,12 @@ from ..sweep.replications import Column
 from ..sweep.simulation import Simulation
 from ..sweep.sweep import Sweep, as_sweep
 from ..system.notebook import in_notebook
-from . import reuse
-from .compute import ProgressCallback, backend_of_run, compute
 from .create import create
-from .runs import Run
+
+if TYPE_CHECKING:
+    from ..store.run_folder import RunFolder
+    from .compute import ProgressCallback
+    from .runs import Run
 
 
 def run(
@@ -44,11 +45,11 @@ def run(
     fresh: bool = False,
     name: str | None = None,
     note: str | None = None,
-    on_progress: ProgressCallback | None = None,
-    on_start: Callable[[Run, int, bool], None] | None = None,
-    detach: bool | Callable[[Run], Any] = False,
+    on_progress: "ProgressCallback | None" = None,
+    on_start: "Callable[[Run, int, bool], None] | None" = None,
+    detach: "bool | Callable[[Run], Any]" = False,
     **backend_options: Any,
-) -> Run:
+) -> "Run":
     """Run a simulation: `replications` times for each condition of a design.
 
     simulation: path of a script, a function, or a program (with `args`); or a `Sweep`, which has all but on_progress, on_start
@@ -84,7 +85,26 @@ def run(
         large_project=large_project, common=common, store=store, backend=backend, cores=cores, on_error=on_error, retries=retries,
         replication_timeout=replication_timeout, keep_files=keep_files, fresh=fresh, name=name, note=note, **backend_options,
     )  # fmt: skip
-    folder = create(sweep)
+    folder = create(sweep, meanwhile=None if detach else _load_the_rest)
+    try:
+        return _begun(folder, sweep, on_progress, on_start, detach)
+    finally:
+        folder.end_waiting()
+
+
+def _begun(
+    folder: "RunFolder",
+    sweep: Sweep,
+    on_progress: "ProgressCallback | None",
+    on_start: "Callable[[Run, int, bool], None] | None",
+    detach: "bool | Callable[[Run], Any]",
+) -> "Run":
+    """The run, once it was computed, or goes on in the background."""
+    from ..driver.detach import start_detached  # these were loaded during the check
+    from . import reuse
+    from .compute import backend_of_run, compute
+    from .runs import Run
+
     new = Run(folder)
     taken_over = 0 if sweep.options.fresh else reuse.take_over(folder, folder.home, sweep.design)
     if on_start is None and taken_over and in_notebook():
@@ -103,3 +123,10 @@ def run(
                 folder.remove()
             raise
     return new
+
+
+def _load_the_rest() -> None:
+    """Loads what is needed after the check."""
+    import joblib  # noqa: F401
+
+    from . import compute, reuse, runs  # noqa: F401

@@ -1,4 +1,4 @@
-# The worker's verbs: check, run, and replay, which runs one replication in the foreground.
+# The worker's verbs: check, run, check_and_run, and replay, which runs one replication in the foreground.
 
 # What it prints is shown. ROOT/replay is left behind, a block that tells how it ended, and ROOT/value.rds.
 replay <- function(root) {
@@ -66,10 +66,29 @@ run <- function(root) {
   supervise(job)
 }
 
+# Checks the simulation in a fork, which leaves no trace here, and then runs the job whose ROOT the driver writes to
+# standard input, if it does: R starts once for both.
+check_and_run <- function(root) {
+  checked <- parallel::mcparallel({
+    input <- empty_input()
+    check(root)
+    end_children()
+  }, mc.set.seed = FALSE)
+  parallel::mccollect(checked)
+  file.create(file.path(root, "checked"))
+  input <- file("stdin")
+  root <- readLines(input, 1L)
+  close(input)
+  if (!length(root)) return()
+  Sys.setenv(SIMFERRY_INPUT = file.path(root, "input"))
+  setwd(file.path(root, "input", "code"))
+  run(root)
+}
+
 main <- function(arguments) {
   Sys.setenv(PYTHONHASHSEED = "0")   # of Python that a simulation starts
   root <- normalizePath(if (length(arguments) > 1L) arguments[2] else "/opt/ml/processing")
   setwd(file.path(root, "input", "code"))
-  switch(arguments[1], check = check(root), run = run(root), replay = replay(root),
-         stop("worker.R check | run | replay ROOT"))
+  switch(arguments[1], check = check(root), run = run(root), replay = replay(root), check_and_run = check_and_run(root),
+         stop("worker.R check | run | replay | check_and_run ROOT"))
 }

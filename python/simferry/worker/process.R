@@ -1,7 +1,7 @@
 # A process of the job: claims pieces, runs their stretches, writes blocks.
 
 # Seconds. Finer than proc.time(), whose milliseconds are long compared with a replication.
-clock <- function() unclass(Sys.time())
+clock <- function() .Internal(Sys.time())
 
 # Pieces are consecutive stretches that processes claim one after the other. Each holds about the same share of what is
 # left, so that the last ones are small. Every process computes the same cut; `dir.create` decides who has a piece.
@@ -108,6 +108,6 @@ compile_work <- function(job) {
     assign(name, compiler::cmpfun(get(name, envir = space)), envir = space)
   if (sum(job$stretches$count) > 5000) compile("run_batch")
   if (length(job$row) > 2000L)
-    compile(c("new_stretch", "run_queue", "next_stretch", "end_batch", "end_stretch", "part_of", "can_wait",
+    compile(c("new_stretch", "packed", "run_queue", "next_stretch", "end_batch", "end_stretch", "part_of", "can_wait",
               "next_size", "condition_call", "new_records"))
 }

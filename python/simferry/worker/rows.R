@@ -194,14 +194,16 @@ one_column <- function(parts) {
 # Values of alike replications, plain vectors of doubles, in one vector: R's garbage collector looks through it at once.
 packed <- function(values) {
   n <- length(values)
-  width <- length(values[[1L]])
-  labels <- names(values[[1L]])
+  first <- values[[1L]]
+  width <- length(first)
+  labels <- names(first)
+  if (n == 1L && width && is.double(first)) return(list(numbers = as.vector(first), labels = labels, width = width))
   alike <- function() {
     every <- unlist(lapply(values, names), use.names = FALSE)
     all(lengths(values, use.names = FALSE) == width) && length(every) == n * length(labels) &&
       isTRUE(all(every == labels))
   }
-  if (width && all(vapply(values, is.double, NA, USE.NAMES = FALSE)) && (n == 1L || alike()))
+  if (width && all(vapply(values, is.double, NA, USE.NAMES = FALSE)) && alike())
     return(list(numbers = unlist(values, use.names = FALSE), labels = labels, width = width))
   list(values = values)
 }

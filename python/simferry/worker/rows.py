@@ -127,9 +127,9 @@ def result_tables(condition: list[int], replication: list[int], values: list[Any
     """One table for each distinct set of columns. values: for each replication a number, a dict of numbers, its rows
     (values.Rows) or None."""
     first = values[0] if values else None
-    if type(first) is dict and first and is_simple(first):
+    if type(first) is dict and first:  # a dict that is no Rows holds numbers
         names = list(first)
-        if all(type(v) is dict and list(v) == names and is_simple(v) for v in values):  # the common case, fast
+        if all(type(v) is dict and list(v) == names for v in values):  # the common case, fast
             given = [[v[name] for v in values] for name in names]
             if not any(map(_is_mixed, given)):
                 made = map(column_of, given)

@@ -67,6 +67,11 @@ is_block_due <- function(process, now) {
 
 # The whole replications of a stretch. Those of a batch share its seconds, and but the last one is ok.
 part_of <- function(stretch) {
+  if (length(kept <- stretch$kept) == 1L && !kept[[1L]]$failed) {   # as of all stretches of one replication
+    one <- kept[[1L]]
+    return(list(condition = rep(stretch$id, one$n), replication = stretch$first + seq_len(one$n) - 1L,
+                ok = rep(TRUE, one$n), seconds = rep(one$seconds / one$n, one$n), values = list(one$values)))
+  }
   each <- function(name) vapply(stretch$kept, `[[`, 0, name)
   n <- each("n")
   ok <- rep(TRUE, stretch$done)

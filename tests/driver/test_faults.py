@@ -49,8 +49,8 @@ def the_run(folder):
 
 
 def supervisor_of(driver):
-    """The job's supervisor: a child of the driver that is no check."""
-    children = [c for c in driver.children() if "run" in c.cmdline()]
+    """The job's supervisor: a child of the driver that does not only check."""
+    children = [c for c in driver.children() if {"run", "check_and_run"} & {*c.cmdline()}]
     return children[0] if children else None
 
 
@@ -60,7 +60,7 @@ def strike(target, driver):
         supervisor = supervisor_of(psutil.Process(driver.pid))
         victims = {
             "driver": [psutil.Process(driver.pid)],
-            "supervisor": [supervisor],
+            "supervisor": [supervisor] if supervisor else [],  # the job may have ended
             "process": [supervisor.children()[0]] if supervisor else [],
             "everything": [psutil.Process(driver.pid), *psutil.Process(driver.pid).children(recursive=True)],
         }[target]

@@ -98,7 +98,7 @@ simulate <- function(kind) switch(kind,
   no_rows = data.frame(a = numeric()),
   mixed = if (runif(1) < 0.5) 1L else 0.5,
   nested = list(a = 1, b = list(2, 3)),
-  ragged = list(a = 1:3, b = 2))
+  ragged = list(v = 1:3, b = 2))
 """
 
 
@@ -134,7 +134,7 @@ def numbers(tmp_path_factory, r):
         ("empty", []),
         ("no_rows", []),
         ("nested", [{"a": 1}]),
-        ("ragged", [{"b": 2}]),
+        ("ragged", [{"v": [1, 2, 3], "b": 2}]),
     ],
 )
 def test_numbers_come_back_as_they_were(numbers, kind, expected):

@@ -1,6 +1,7 @@
 """What several test modules need: small sweeps, the command line as a user starts it, and what runs leave behind."""
 
 import hashlib
+import json
 import os
 import subprocess
 import sys
@@ -132,10 +133,12 @@ def simferry(*arguments: object, cwd: Path, start: bool = False, **environment: 
 
 def left_behind(folder: Path) -> list[str]:
     """Command lines of processes that a run in this folder has started and that still run."""
+    records = [json.loads(path.read_bytes()) for path in folder.rglob("job.json")]
+    marks = (str(folder), *(record["mark"] for record in records if "mark" in record))
     found = []
     for process in psutil.process_iter():
         try:
-            if process.environ().get("SIMFERRY_JOB", "").startswith(str(folder)):
+            if process.environ().get("SIMFERRY_JOB", "").startswith(marks):
                 found.append(" ".join(process.cmdline()))
         except psutil.Error:
             continue

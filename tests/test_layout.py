@@ -19,7 +19,6 @@ TESTED_ELSEWHERE = {
     "_rbridge.manage": "r_package/test_check.py",
     "_rbridge.loops": "r_package/test_check.py",  # by the tests of R's package
     "backends.base": "backends/test_service.py",  # with a complete backend
-    "backends.foreground": "verbs/test_replay.py",  # with real interpreters
     "emulator.backends": "emulator/test_operations.py",  # over HTTP, as all of the emulator
     "emulator.services.processing": "emulator/test_jobs.py",
     "results.copies": "results/test_gather.py",

@@ -120,8 +120,8 @@ class Waiting:
         """What it has printed while it checked."""
         return self.log.read_text(errors="replace")
 
-    def run(self, root: Path) -> "subprocess.Popen[bytes] | None":
-        """Lets it run the job with this root. None if it can't."""
+    def run(self, root: Path) -> bool:
+        """Let it run the job with this root. Returns False if it can't; it has ended then."""
         try:
             os.truncate(self.log, 0)
             os.rename(self.log, root / "log.txt")
@@ -130,8 +130,8 @@ class Waiting:
             self.process.stdin.close()
         except OSError:
             self.end()
-            return None
-        return self.process
+            return False
+        return True
 
     def end(self) -> None:
         if self.process.stdin is not None and not self.process.stdin.closed:

@@ -81,12 +81,12 @@ class Local:
             spec = run.record.simulation
             record = {"driver": identity(os.getpid()), "state": "running"}
             waiting, run.waiting = run.waiting, None
-            process = waiting.run(root) if waiting else None
-            if waiting and process:
-                record["mark"] = waiting.mark
-            else:
-                process = _started(spec, root)
-            self._processes[root] = process
+            if waiting:  # recorded before it runs: if this driver dies, another one finds its processes
+                _record(root, {**identity(waiting.process.pid), **record, "mark": waiting.mark})
+                if waiting.run(root):
+                    self._processes[root] = waiting.process
+                    continue
+            self._processes[root] = process = _started(spec, root)
             _record(root, {**identity(process.pid), **record})
 
     def poll(self, run: RunFolder, jobs: Sequence[str], begin: bool = False) -> Standing:

@@ -1,0 +1,91 @@
+"""Where checks run: R that checks and goes on as the first job's worker. Replays are in verbs/test_replay.py."""
+
+import json
+import shutil
+import signal
+import subprocess
+import sys
+
+import psutil
+import pytest
+import simferry as sf
+from common import require
+from simferry.errors import SimulationError
+from sweeps import simferry, wait_until, write
+
+
+def marks(run):
+    return [json.loads(path.read_bytes()).get("mark") for path in run.folder.glob("jobs/*/job.json")]
+
+
+def waiting_below(parent):
+    """The processes of R that wait for a job, or run one."""
+    found = []
+    for child in parent.children(recursive=True):
+        try:
+            found += [child] if "check_and_run" in child.cmdline() else []
+        except psutil.Error:
+            continue
+    return found
+
+
+@pytest.fixture(autouse=True)
+def no_process_waits():
+    require("r", shutil.which("Rscript") is not None, "Rscript is not on the PATH")
+    yield
+    wait_until(lambda: not waiting_below(psutil.Process()))
+
+
+def test_one_process_checks_and_runs_the_first_job(tmp_path):
+    code = (
+        'cat("loaded by", Sys.getpid(), "for", Sys.getenv("SIMFERRY_INPUT"), "\\n")\n'
+        "loaded <- exists('mark')\nmark <- 1\n"
+        "simulate <- function() c(x = rnorm(1), loaded = loaded)\n"
+    )
+    script = write(tmp_path, "simulate.R", code)
+    run = sf.run(script, replications=4, seed=1, workers=1, store=tmp_path / "runs")
+    again = run.extend(6)
+    assert [bool(mark) for mark in marks(again)] == [True, False]
+    logs = run.logs()
+    # the job's log has what the job printed, not what the check did, and the job loads the script as if nothing had been checked
+    assert logs["0001-0001"].count("loaded by") == logs["0002-0001"].count("loaded by") == 1
+    assert f"for {run.folder}/jobs/0001-0001/input" in logs["0001-0001"]
+    assert not run.results()["loaded"].any()
+    alone = sf.run(script, replications=6, seed=1, store=tmp_path / "alone")
+    assert alone.results()["x"].tolist() == run.results()["x"].tolist()
+
+
+@pytest.mark.parametrize("code", ["simulate <- function( 1", "quit(status = 3)", "stop('no')", "other <- function() 1"])
+def test_a_simulation_that_is_refused_leaves_nothing(tmp_path, code):
+    script = write(tmp_path, "simulate.R", code)
+    with pytest.raises(SimulationError):
+        sf.run(script, replications=4, seed=1, store=tmp_path / "runs")
+    assert not (tmp_path / "runs").exists()
+
+
+def test_what_is_taken_over_needs_no_job(tmp_path):
+    script = write(tmp_path, "simulate.R", "simulate <- function() rnorm(1)")
+    first, second = (sf.run(script, replications=4, seed=1, store=tmp_path / "runs") for _ in range(2))
+    assert marks(second) == [] and first.results()["value"].tolist() == second.results()["value"].tolist()
+    assert [path.name for path in (tmp_path / "runs").iterdir() if path.name.startswith(".")] == []
+
+
+def test_it_ends_with_its_driver(tmp_path):
+    slow = "Sys.sleep(if (file.exists('/proc')) 0.3 else 0)\nsimulate <- function() { Sys.sleep(0.2); 1 }"
+    write(tmp_path, "simulate.R", slow)
+    driver = simferry("run", "simulate.R", "-n", "100", "--store", "runs", cwd=tmp_path, start=True)
+    found = wait_until(lambda: waiting_below(psutil.Process(driver.pid)))
+    driver.send_signal(signal.SIGKILL)
+    driver.communicate()
+    wait_until(lambda: not any(p.is_running() and p.status() != psutil.STATUS_ZOMBIE for p in found))
+
+
+def test_a_short_run_loads_no_pandas(tmp_path):
+    code = (
+        "import sys; from simferry.cli import main\n"
+        "try: main(['run', 'simulate.R', '-p', 'n=1,2', '-p', 'm=\"a\"', '-n', '5', '--store', 'runs'])\n"
+        "finally: print('pandas' in sys.modules)"
+    )
+    write(tmp_path, "simulate.R", "simulate <- function(n, m) rnorm(1, n)")
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert "10 of 10 replications done" in done.stdout and done.stdout.endswith("False\n"), done.stderr

@@ -55,7 +55,9 @@ def test_one_process_checks_and_runs_the_first_job(tmp_path):
     assert alone.results()["x"].tolist() == run.results()["x"].tolist()
 
 
-@pytest.mark.parametrize("code", ["simulate <- function( 1", "quit(status = 3)", "stop('no')", "other <- function() 1"])
+@pytest.mark.parametrize(
+    "code", ["simulate <- function( 1", "system('sleep 60 &'); quit(status = 3)", "stop('no')", "other <- function() 1"]
+)
 def test_a_simulation_that_is_refused_leaves_nothing(tmp_path, code):
     script = write(tmp_path, "simulate.R", code)
     with pytest.raises(SimulationError):

@@ -74,7 +74,9 @@ check_and_run <- function(root) {
     check(root)
     end_children()
   }, mc.set.seed = FALSE)
-  parallel::mccollect(checked)
+  # a program that a dead check had started may keep its pipe open: R does not notice then
+  collected <- function() suppressWarnings(parallel::mccollect(checked, wait = FALSE, timeout = 0.2))
+  while (is.null(collected()) && !is_dead(checked$pid)) NULL
   file.create(file.path(root, "checked"))
   input <- file("stdin")
   root <- readLines(input, 1L)

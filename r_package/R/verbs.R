@@ -137,6 +137,7 @@ go_on <- function(run, store, detach, ...) {
 #' @param by `[character]` outputs that distinguish the rows of one replication, such as `"method"`: each of their
 #'   values gets its own row of the summary. `NULL`: the text outputs. Rows of a replication that none of these
 #'   distinguishes are averaged first.
+#' @param conditions `[numeric]` numbers of conditions, of which alone the rows are read. `NULL`: all.
 #' @return A data frame (a tibble where the package tibble is loaded).
 #'   `sim_results()`: `condition`, `replication`, the parameters, the outputs; a row per replication, or several where
 #'   the simulation returned several. `sim_summary()`: `condition`, the parameters, `replications` (number with a
@@ -153,7 +154,29 @@ go_on <- function(run, store, detach, ...) {
 #' sim_summary(run)
 #' sim_errors(run)
 #' @export
-sim_results <- function(run, store = NULL) as_table(ask("results", run, store))
+sim_results <- function(run, store = NULL, conditions = NULL)
+  as_table(ask("results", run, store, conditions = conditions))
+
+#' Results that do not fit the memory
+#'
+#' `sim_dataset()` opens the table of [sim_results()] with the package arrow, which reads no more of it than is asked
+#' for, for example by `dplyr::filter()`. Without that package `sim_results(run, conditions = 1:10)` reads it in pieces.
+#'
+#' @inheritParams verbs
+#' @return A `Dataset` of the package arrow, sorted by condition and replication. Open it again when the run has grown.
+#' @section Errors: `simferry_error_run_not_found`: there is no such run; the nearest ones are named.
+#'   `simferry_error_usage`: the package arrow is not installed.
+#' @examplesIf simferry:::python_is_there() && requireNamespace("arrow", quietly = TRUE)
+#' draw <- function(n) c(m = mean(rnorm(n)))
+#' run <- sim_run(draw, sim_grid(n = c(10, 20)), replications = 10, seed = 1, store = tempfile())
+#' sim_dataset(run)
+#' @export
+sim_dataset <- function(run, store = NULL) {
+  if (!requireNamespace("arrow", quietly = TRUE))
+    raise("usage", "sim_dataset() needs the package arrow, which is not installed",
+          "install.packages(\"arrow\"), or read some conditions at a time: sim_results(run, conditions = 1:10)")
+  arrow::open_dataset(ask("dataset", run, store))
+}
 
 #' @rdname sim_results
 #' @export

@@ -3,6 +3,7 @@
 import datetime as dt
 import shutil
 
+import pyarrow.parquet as pq
 import simferry as sf
 from bridge_requests import error_of, value_of
 from sweeps import write
@@ -37,3 +38,14 @@ def test_integers_that_no_double_holds_are_text(tmp_path):
     run = sf.run(lambda: {"big": 2**60 + 1, "small": 2**40}, replications=1, seed=1, store=tmp_path)
     columns = dict(value_of("results", run=str(run.folder)).items())
     assert columns["big"].values == ["1152921504606846977"] and columns["small"].values.tolist() == [2**40]
+
+
+def test_results_are_read_by_condition_and_as_a_file(tmp_path):
+    run = sf.run(lambda n: n / 4, {"n": [1, 2, 3]}, replications=2, seed=1, store=tmp_path)
+    whole = dict(value_of("results", run=str(run.folder)).items())
+    some = dict(value_of("results", run=str(run.folder), conditions=[3, 1]).items())
+    assert some["condition"].values.tolist() == [1, 1, 3, 3] and [*some] == [*whole]
+    assert some["value"].values.tolist() == [0.25, 0.25, 0.75, 0.75]
+    assert "has conditions 1 to 3, not 4" in error_of("results", run=str(run.folder), conditions=4)["message"]
+    (path,) = value_of("dataset", run=str(run.folder)).values
+    assert pq.read_table(path).equals(run.results_table())

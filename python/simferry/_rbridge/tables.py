@@ -11,6 +11,7 @@ from ..r.serialization.writer import vector
 from ..r.values import to_r
 from ..results.columns import is_seconds
 from ..results.kept_whole import Kept, kept_whole, with_ids
+from ..results.table import of_conditions, parquet_file
 from .arguments import Arguments, verb
 from .runs import open_run
 
@@ -30,10 +31,20 @@ def r_table(table: pa.Table) -> Vector:
 
 @verb
 def results(given: Arguments) -> Vector:
+    """All results, or those of `conditions` alone."""
     found = open_run(given)
+    if (some := given.get("conditions")) is not None:
+        wanted = some.plain()
+        return r_table(of_conditions(found._folder, wanted if isinstance(wanted, list) else [wanted]))
     table = found.results_table()
     found._warn_of_oddities(table)
     return r_table(table)
+
+
+@verb
+def dataset(given: Arguments) -> Vector:
+    """The path of a Parquet file with all results, in order."""
+    return Vector("string", [str(parquet_file(open_run(given)._folder))])
 
 
 @verb

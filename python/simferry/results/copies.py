@@ -26,7 +26,7 @@ class Replications:
         self._added.append((block, status))
         self._rows += status.rows
         self._copies = None
-        if self._rows >= WINDOW:
+        if self._rows >= WINDOW // 4:
             self._compress()
 
     def _compress(self) -> None:

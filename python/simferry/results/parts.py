@@ -86,6 +86,18 @@ class Results:
             tables = [part.read(a, b) for part, (a, b) in zip(self.parts, slices, strict=True) if a < b]
             yield _merged(tables or [self.schema.empty_table()]).replace_schema_metadata(self.schema.metadata)
 
+    def of_conditions(self, conditions: list[int]) -> pa.Table:
+        """The rows of some conditions, ascending."""
+        parts: list[Sorted] = [*self.parts]
+        if self.whole is not None:
+            parts = [Sorted(len(self.whole), 0, 1, keys(self.whole), {}, self.whole)]
+        out = [self.schema.empty_table()]
+        for condition in conditions:
+            ends = [(part.position(condition << 32), part.position((condition + 1) << 32)) for part in parts]
+            tables = [part.read(begin, end) for part, (begin, end) in zip(parts, ends, strict=True) if begin < end]
+            out += [_merged(tables)] if tables else []
+        return pa.concat_tables([table.replace_schema_metadata(self.schema.metadata) for table in out])
+
     def write(self, path: Path) -> None:
         """The table as one Parquet file."""
         if len(self.parts) == 1:

@@ -18,12 +18,12 @@ import pyarrow as pa
 
 from ..errors import StoreError
 from ..store.run_folder import RunFolder
-from ..sweep.conditions import read_conditions
+from ..sweep.conditions import check_key, read_conditions
 from ..worker.forms import durations
-from .cache import again, cached, in_one_part
+from .cache import FIRST, again, cached, in_one_part
 from .columns import is_seconds
 from .parameter_columns import output_names, repeats, with_columns
-from .parts import Results
+from .parts import Results, write_part
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -47,6 +47,24 @@ def table(run: RunFolder) -> pa.Table:
 def parts(run: RunFolder) -> Results:
     """The same in parts, which are read one at a time."""
     return cached(run)
+
+
+def of_conditions(run: RunFolder, conditions: list[Any]) -> pa.Table:
+    """The rows of some conditions, in order. Raises UsageError for a condition that the run does not have."""
+    for condition in conditions:
+        whole = isinstance(condition, float) and condition.is_integer()
+        check_key(run, int(condition) if whole else condition, 1)
+    return cached(run).of_conditions(sorted({int(condition) for condition in conditions}))
+
+
+def parquet_file(run: RunFolder) -> Path:
+    """A file with the whole table, in order. Raises StoreError where the run's folder can't be written."""
+    found = in_one_part(run)
+    if not found.parts:
+        found = Results(found.schema, found.counts, [write_part(run.path / FIRST, found.schema, found.pieces(), 0)[0]])
+    if found.folder is not None:
+        raise StoreError(f"run {run.id} can't be written", f"Copy it to another folder: {run.address}")
+    return found.parts[0].file
 
 
 def dataset(run: RunFolder) -> "Dataset":

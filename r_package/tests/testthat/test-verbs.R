@@ -83,6 +83,19 @@ test_that("what replications returned whole is gathered, and columns keep their 
   expect_equal(nrow(sim_values(copy, trust = TRUE)), 2L)
 })
 
+test_that("results are read by condition where they do not fit the memory", {
+  needs_python()
+  run <- quiet_run(draws, data.frame(n = c(3, 5, 7)), 2, seed = 1)
+  whole <- as.data.frame(sim_results(run))
+  some <- as.data.frame(sim_results(run, conditions = c(3, 1)))
+  expect_equal(some, whole[whole$condition != 2, ], ignore_attr = "row.names")
+  if (requireNamespace("arrow", quietly = TRUE)) {
+    expect_equal(as.data.frame(sim_dataset(run)), whole)
+  } else {
+    expect_error(sim_dataset(run), "conditions = 1:10", class = "simferry_error_usage")
+  }
+})
+
 test_that("a run that is gone, or another one's, is told", {
   needs_python()
   run <- quiet_run(draws, data.frame(n = 3), 2, seed = 1)

@@ -134,7 +134,7 @@ def values(table, name):
 
 def keys_of(design, seed=1):
     """The keys of each condition, as a job file carries them."""
-    made = Streams(seed, design.canonical(), whole_scripts=True)
+    made = Streams(seed, design, whole_scripts=True)
     return np.stack(list(made.seed_keys(np.arange(1, len(design) + 1)).values()), axis=1).tolist()
 
 

@@ -6,7 +6,7 @@ from common import rscript
 from simferry.jobs import streams
 from simferry.jobs.plan import Streams
 from simferry.jobs.stretches import Work
-from simferry.sweep.design import grid
+from simferry.sweep.design import Design, grid
 
 
 def r_states(code, folder):
@@ -73,7 +73,7 @@ def test_a_jump_of_2_to_the_62_is_a_jump_of_1_doubled_62_times():
 
 def test_each_stretch_begins_where_its_replication_does(tmp_path):
     design = grid(n=[10, 20])
-    made = Streams(5, design.canonical(), whole_scripts=False)
+    made = Streams(5, design, whole_scripts=False)
     work = Work(*(np.array(v) for v in ([1, 2, 2], [1, 1, 4], [3, 3, 2])))
     states = made.states(work)
     current = f"c({streams.KIND}L, {', '.join(f'{v}L' for v in states[1])})".replace("-2147483648L", "NA")
@@ -82,7 +82,7 @@ def test_each_stretch_begins_where_its_replication_does(tmp_path):
 
 
 def test_a_replication_of_a_whole_script_owns_a_stream(tmp_path):
-    made = Streams(5, ["{}"], whole_scripts=True)
+    made = Streams(5, Design({}), whole_scripts=True)
     first, second = made.states(Work(*(np.array(v) for v in ([1, 1], [1, 2], [1, 1]))))
     current = f"c({streams.KIND}L, {', '.join(f'{v}L' for v in first)})".replace("-2147483648L", "NA")
     assert r_states(f"show(nextRNGStream({current}))", tmp_path)[0][1:] == second.tolist()

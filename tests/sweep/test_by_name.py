@@ -31,7 +31,7 @@ def test_names_of_functions_and_of_values_in_a_dict():
 def test_the_design_has_the_names(made):
     design, texts = made(), sf.grid(f=["mean", "median"])
     assert (
-        design.canonical() == texts.canonical()
+        list(design.canonical()) == list(texts.canonical())
         and design.types == texts.types
         and design.condition(1) == {"f": "median"}
     )

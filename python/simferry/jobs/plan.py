@@ -1,8 +1,7 @@
 """Plans: the work of each job of a submission, as files in the run folder."""
 
 import datetime
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +16,6 @@ from ..store.run_folder import RunFolder
 from ..sweep import own_code
 from ..sweep.conditions import read_conditions
 from ..sweep.design import Design
-from ..sweep.parameters import whole_numbers
 from ..sweep.template import constant_variables, rendered_arguments, rendered_variables, results_patterns
 from ..worker import blocks, seeds
 from . import job_file, streams
@@ -46,12 +44,11 @@ def add_plan(
     design = read_conditions(run)
     made = streams_of(design, record.seed, record.common, spec["kind"])
     cores = options.cores or (1 if spec["kind"] == "function" else workers)
-    order = made.numbers.argsort().argsort()
     chunk_size = options.chunk_size
     if chunk_size:
         in_stretches = chunks(work, chunk_size)
     else:
-        in_stretches = cut(work, order, jobs * max(1, workers // cores))
+        in_stretches = cut(work, made.numbers(work.condition), jobs * max(1, workers // cores))
     dealt = deal(in_stretches, jobs)
     limits = backend.job_limits(run, len(dealt)) if isinstance(backend, Metered) else JobLimits(traits.seconds_at_most)
     facts = {
@@ -87,37 +84,47 @@ def add_plan(
     return [JobId.of(number, j + 1) for j in range(len(dealt))]
 
 
-@dataclass
 class Streams:
-    """The random-number streams of a run's conditions."""
+    """The random-number streams of a run's conditions, computed for those of them that are asked for.
 
-    seed: int
-    canonical: Sequence[str]
-    whole_scripts: bool
+    common: parameters on which they do not depend. whole_scripts: a replication owns a stream, and its parallel tasks its substreams.
+    Conditions are given by their ids, in ascending order and distinct.
+    """
 
-    def __post_init__(self) -> None:
-        self.numbers = streams.stream_numbers(self.canonical)
-        self.start = streams.initial_state(self.seed)
-        self.digests = streams.digests(self.seed, self.canonical)
+    def __init__(self, seed: int, design: Design, *, common: Iterable[str] = (), whole_scripts: bool) -> None:
+        self.seed, self.design, self.common, self.whole_scripts = seed, design, list(common), whole_scripts
+        self.start = streams.initial_state(seed)
+        self._known: tuple[np.ndarray, np.ndarray] | None = None  # ids, and their streams' numbers
+
+    def _texts(self, ids: np.ndarray) -> Iterator[str]:
+        return self.design.rows(ids - 1).canonical(self.common)
+
+    def numbers(self, conditions: np.ndarray) -> np.ndarray:
+        """The number of the stream of each of these conditions, which may come in any order and again: uint64."""
+        if self._known is None or not np.isin(conditions, self._known[0]).all():
+            ids = np.unique(conditions)
+            self._known = ids, streams.stream_numbers(self._texts(ids))
+        ids, numbers = self._known
+        return np.asarray(numbers[np.searchsorted(ids, conditions)])
 
     def states(self, work: Work) -> np.ndarray:
         """R's generator at the first replication of each stretch: int32 (stretches, 6)."""
         first = work.first.astype(np.uint64)
-        numbers = self.numbers[work.condition - 1]
-        if self.whole_scripts:  # a replication owns a stream, and its parallel tasks its substreams
+        numbers = self.numbers(work.condition)
+        if self.whole_scripts:
             return streams.states(self.start, (numbers + first) & np.uint64(2**63 - 1), np.zeros_like(first))
         return streams.states(self.start, numbers, first - np.uint64(1))
 
     def conditions(self, ids: np.ndarray) -> dict[str, np.ndarray]:
         """Philox keys (four int32 words) of some conditions, and the seeds of version 1."""
-        digest = np.ascontiguousarray(self.digests[ids - 1])
-        keys = digest[:, :16].view("<i4")
+        digest = streams.digests(self.seed, self._texts(ids))
+        keys = np.ascontiguousarray(digest[:, :16]).view("<i4")
         seed = (digest[:, 16:24].copy().view(">u8")[:, 0] & np.uint64(2**31 - 1)).astype(np.int32)
         return {"condition": ids, "seed": seed, **{f"key_{i + 1}": keys[:, i] for i in range(4)}}
 
     def seed_keys(self, ids: np.ndarray) -> dict[str, np.ndarray]:
         """The keys that make the seeds of some conditions' replications (see worker/seeds.py), each below 2^31 - 1."""
-        words = streams.digests(self.seed, [f"seeds\n{self.canonical[i - 1]}" for i in ids]).view("<u4")
+        words = streams.digests(self.seed, (f"seeds\n{text}" for text in self._texts(ids))).view("<u4")
         keys = (words % (seeds.PRIME - 1) + 1).astype(np.int32)
         return {f"seed_key_{i + 1}": keys[:, i] for i in range(keys.shape[1])}
 
@@ -125,7 +132,7 @@ class Streams:
 def streams_of(design: Design, seed: int, common: str | Iterable[str], kind: str) -> Streams:
     """The streams of a design. common: parameters, or "all", on which they do not depend. kind: of the simulation."""
     names = design.names if common == "all" else [common] if isinstance(common, str) else common
-    return Streams(seed, design.canonical(names), kind == "script")
+    return Streams(seed, design, common=names, whole_scripts=kind == "script")
 
 
 def keys_of(path: Path) -> np.ndarray:
@@ -149,15 +156,13 @@ def job_bytes(
     states = streams_.states(work) if spec["language"] == "r" else np.zeros((len(work), 6), dtype=np.int32)
     stretches |= {f"state_{i + 1}": states[:, i] for i in range(6)}
     ids = np.unique(work.condition)
-    conditions, arguments, patterns = streams_.conditions(ids), [], []
-    variables = {n: [column[i] for i in ids - 1] for n, column in rendered_variables(spec, design).items()}
+    some = design.rows(ids - 1)
+    conditions, arguments, patterns = streams_.conditions(ids), [], None
+    variables = rendered_variables(spec, some)
     if spec["kind"] != "function" or variables:
         conditions |= streams_.seed_keys(ids)
     if spec["kind"] != "function":
-        arguments = [[column[i] for i in ids - 1] for column in rendered_arguments(spec, design)]
-        if found := results_patterns(spec, design):
-            patterns = [found[i] for i in ids - 1]
-    parameters, constants = design.table.take(whole_numbers(ids - 1)), constant_variables(spec)
+        arguments, patterns = rendered_arguments(spec, some), results_patterns(spec, some)
     return job_file.encode(
-        facts, stretches, conditions, arguments, parameters, patterns, variables, constants, design.types
+        facts, stretches, conditions, arguments, some.table, patterns, variables, constant_variables(spec), design.types
     )

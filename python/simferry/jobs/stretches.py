@@ -65,9 +65,9 @@ def missing_work(
 def cut(work: Work, order: np.ndarray, cores: int) -> Work:
     """Stretches for so many cores, in the order in which they start.
 
-    order: by condition (id - 1), its position in a round.
+    order: by row of `work` a number by which conditions are in order within a round.
     """
-    work = work.take(np.argsort(order[work.condition - 1], kind="stable"))
+    work = work.take(np.argsort(order, kind="stable"))
     share = 1 / (2 * max(cores, 1))
     most = int(work.count.max(initial=0))
     while share < 1 and len(work) * _rounds(most, share) > MOST_STRETCHES:

@@ -15,9 +15,8 @@ and 20.0 are the same number. `types={"n": "integer"}` declares; so does an int8
     grid(beta=[np.zeros(2), np.ones(3)])       two arrays: Python gets arrays of numpy, R gets vectors
 """
 
-import itertools
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,8 +28,8 @@ from ..words import counted
 from ..worker.rows import an
 from .by_name import holds_objects, named, names_and_objects
 from .calls import design_call
-from .lists import encoded
-from .parameters import SINGLE, TYPES, as_python, canonical_value, column, has_lists, read_table, same_bits
+from .canonical import first_equal, rows_of, texts
+from .parameters import TYPES, as_python, check_rows, column, has_lists, read_table, same_bits, whole_numbers
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -83,6 +82,7 @@ class Design:
             raise DesignError(f"the design's columns have different lengths ({lengths})")
         if rows == {0}:
             raise DesignError("the design has no rows", "A design needs at least one condition.")
+        check_rows(max(rows, default=1))
         self._length = rows.pop() if rows else 1  # no parameters: one condition
         self.table: pa.Table = pa.table(arrays) if arrays else pa.table({})
         self.types: dict[str, str] = {name: kind for name, (_, kind) in made.items()}
@@ -132,34 +132,34 @@ class Design:
         frame: pd.DataFrame = self.table.to_pandas()
         return frame
 
-    def canonical(self, common: Iterable[str] = ()) -> list[str]:
-        """Each condition as JSON of its parameters, sorted by name. The random streams depend on this text.
+    def canonical(self, common: Iterable[str] = ()) -> Iterator[str]:
+        """Each condition as JSON of its parameters, sorted by name, one after the other. The random streams depend on this text.
 
         common: parameters to leave out. Raises nothing.
         """
-        left_out = set(common)
-        columns = []
-        for name in sorted(self.types):
-            if name not in left_out:
-                key = f"{canonical_value(name)}:"
-                codes, values = encoded(self.table[name].combine_chunks())
-                missing = "null" if self.types[name] not in SINGLE else canonical_value(None)
-                parts = [key + (missing if v is None else canonical_value(v)) for v in values.to_pylist()]
-                columns.append([parts[i] for i in codes])
-        if not columns:
-            return ["{}"] * len(self)
-        return [f"{{{','.join(row)}}}" for row in zip(*columns, strict=True)]
+        return texts(self.table, self.types, len(self), set(common))
+
+    def rows(self, at: np.ndarray) -> "Design":
+        """The design of some conditions only. at: their rows (counted from 0), in ascending order and distinct."""
+        if not self.types or len(at) == len(self):
+            return self
+        table = self.table.take(whole_numbers(at))
+        out = Design({name: table[name] for name in self.types}, self.types, known_distinct=True)
+        out.objects = self.objects
+        return out
+
+    def rows_of(self, other: "Design") -> np.ndarray:
+        """For each condition of another design the row (from 0) of the equal one here, or -1."""
+        found = rows_of(self.table, self.types, other.table, other.types)
+        return np.full(len(other), -1, dtype=np.int64) if found is None else found
 
     def _check_distinct(self) -> None:
-        seen: dict[int, int] = {}
-        canonical = self.canonical()
-        for row, text in enumerate(canonical):  # hashes, not texts: a million conditions stay small
-            first = seen.setdefault(hash(text), row)
-            if first != row and canonical[first] == text:
-                raise DesignError(
-                    f"conditions {first + 1} and {row + 1} of the design are equal: {text}",
-                    "For more data on a condition, use more replications. Remove one of the two.",
-                )
+        if found := first_equal(self.table, self.types):
+            first, again = found
+            raise DesignError(
+                f"conditions {first + 1} and {again + 1} of the design are equal: {next(self.rows(np.array([again])).canonical())}",
+                "For more data on a condition, use more replications. Remove one of the two.",
+            )
 
 
 def grid(
@@ -177,11 +177,21 @@ def grid(
     for name, values in columns.items():
         if not values:
             raise DesignError(f"parameter {name} has no values, so the design has no rows")
-    rows = itertools.product(*columns.values())
-    transposed = zip(*rows, strict=True)
-    return Design(
-        {name: list(values) for name, values in zip(columns, transposed, strict=True)} if columns else {}, types
-    )
+    types = dict(types or {})
+    ones = {name: Design({name: values}, _only(types, name), known_distinct=True) for name, values in columns.items()}
+    rows = math.prod(map(len, ones.values()))
+    check_rows(rows)
+    made, repeats = {}, rows
+    for name, one in ones.items():
+        repeats //= len(one)
+        made[name] = one.table[name].take(whole_numbers(np.arange(rows) // repeats % len(one)))
+    out = Design(made, {**types, **{name: one.types[name] for name, one in ones.items()}})
+    out.objects = {name: objects for one in ones.values() for name, objects in one.objects.items()}
+    return out
+
+
+def _only(types: Mapping[str, str], name: str) -> dict[str, str]:
+    return {name: types[name]} if name in types else {}
 
 
 def zipped(

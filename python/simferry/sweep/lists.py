@@ -35,14 +35,21 @@ def as_texts(table: pa.Table) -> pa.Table:
     return table
 
 
-def encoded(array: pa.Array) -> tuple[list[int], pa.Array]:
-    """The distinct values of a column, by their bits, and the number (from 0) of each row's value."""
+def encoded(array: pa.Array) -> tuple[np.ndarray, pa.Array]:
+    """The distinct values of a column, by their bits, and the number (int32, from 0) of each row's value."""
     if not is_list(array.type):
         codes = array.dictionary_encode("encode")
-        return codes.indices.to_pylist(), codes.dictionary
-    codes = as_texts(pa.table({"list": array}))["list"].combine_chunks().dictionary_encode("encode").indices
-    _, first = np.unique(codes.to_numpy(), return_index=True)
-    return codes.to_pylist(), array.take(pa.array(first))
+        return _numbers(codes.indices), codes.dictionary
+    rows = _numbers(as_texts(pa.table({"list": array}))["list"].combine_chunks().dictionary_encode("encode").indices)
+    _, first = np.unique(rows, return_index=True)
+    return rows, array.take(pa.array(first))
+
+
+def _numbers(indices: pa.Array) -> np.ndarray:
+    """Of an int32 array without nulls; to_numpy() would load pandas."""
+    if not len(indices):
+        return np.empty(0, dtype=np.int32)
+    return np.frombuffer(indices.buffers()[1], "<i4")[indices.offset : indices.offset + len(indices)]
 
 
 def from_text(text: Any) -> Any:

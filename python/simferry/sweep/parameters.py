@@ -21,6 +21,7 @@ LISTS = {f"{kind} list": pa.list_(arrow) for kind, arrow in SINGLE.items()}
 ARRAYS = {f"{kind} array": pa.list_(arrow) for kind, arrow in SINGLE.items() if kind != "string"}
 TYPES = SINGLE | LISTS | ARRAYS
 _DTYPES: dict[str, Any] = {"number array": np.float64, "integer array": np.int64, "logical array": np.bool_}
+MOST_CONDITIONS = 10_000_000  # of a design; a run of as many takes about 3 GB of memory
 _ALLOWED = "Parameters are numbers, integers, logicals and strings, and lists of these."
 
 
@@ -55,6 +56,15 @@ def canonical_value(value: object) -> str:
     return f"{number + 0.0:.15g}"  # + 0.0 makes -0.0 the 0 that it equals
 
 
+def check_rows(rows: int) -> None:
+    """Raises DesignError for more conditions than a design can have."""
+    if rows > MOST_CONDITIONS:
+        raise DesignError(
+            f"the design has {rows:,} conditions, and a design has at most {MOST_CONDITIONS:,}",
+            "Split it into several runs.",
+        )
+
+
 def read_table(path: Path, types: Mapping[str, str]) -> pa.Table:
     """A CSV or Parquet file. types: those that are declared."""
     if not path.is_file():
@@ -63,6 +73,7 @@ def read_table(path: Path, types: Mapping[str, str]) -> pa.Table:
         if path.suffix.lower() in (".parquet", ".pq"):
             import pyarrow.parquet
 
+            check_rows(pyarrow.parquet.read_metadata(path).num_rows)
             return pyarrow.parquet.read_table(path)
         declared = {
             name: SINGLE.get(kind, pa.string()) for name, kind in types.items() if kind not in ("integer", "logical")

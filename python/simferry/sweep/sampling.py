@@ -12,6 +12,7 @@ from ..hints import Extra
 from .design import Design, listed, merged
 from .option_values import OptionSpec
 from .options import MOST, Options, check
+from .parameters import check_rows
 
 
 @dataclass(frozen=True)
@@ -83,6 +84,7 @@ def _sampled(points: Points, size: Any, seed: Any, sources: Mapping[str, Any], t
         raise DesignError(error.message, error.hint) from None
     if drawn.size is None:
         raise DesignError("how many conditions?", "Give size, a whole number from 1.")
+    check_rows(drawn.size)
     if not sources:
         raise DesignError("no parameters to draw", "Give each a range (low, high) or a list of values.")
     cube = points(drawn.size, len(sources), drawn.seed)

@@ -75,8 +75,7 @@ def diff(first: Run | str | Path, second: Run | str | Path, store: str | Path | 
 
 def _matched(first: Design, second: Design) -> np.ndarray:
     """By a condition's number in the second design its number in the first, or 0."""
-    known = {text: number for number, text in enumerate(first.canonical(), 1)}
-    return np.array([0, *(known.get(text, 0) for text in second.canonical())], dtype=np.int64)
+    return np.concatenate([[0], first.rows_of(second) + 1])
 
 
 def _kept(run: RunFolder, tables: Collected) -> Values:
@@ -133,9 +132,8 @@ def _settings(a: RunFolder, b: RunFolder, first: Design, second: Design) -> Iter
     """(part, setting, value of the first, value of the second)."""
     for part, old, new in zip(_PARTS, _values(a), _values(b), strict=True):
         yield from ((part, name, old.get(name), new.get(name)) for name in dict.fromkeys([*old, *new]))
-    texts, others = first.canonical(), second.canonical()
-    for name, own, there in (("first", first, {*others}), ("second", second, {*texts})):
-        alone = [i for i, text in enumerate(own.canonical()) if text not in there]
+    for name, own, other in (("first", first, second), ("second", second, first)):
+        alone = np.flatnonzero(other.rows_of(own) < 0).tolist()
         if alone:
             shown = "; ".join(", ".join(f"{k} {v}" for k, v in own.condition(i).items()) for i in alone[:3])
             text = f"{counted(len(alone), 'condition')} ({shown}{'; ...' if alone[3:] else ''})"

@@ -148,7 +148,7 @@ def _check_language(client: Any, name: str, language: str) -> list[Finding]:
 def _small_job(language: str, script: str) -> bytes:
     spec = {"language": language, "kind": "function", "args": None}
     design = grid(n=5)
-    streams = Streams(1, design.canonical(), False)
+    streams = Streams(1, design, whole_scripts=False)
     facts = {
         "run": "check",
         "plan": "0001",

@@ -14,7 +14,6 @@ from ..backends.foreground import foreground_of
 from ..errors import UsageError
 from ..hints import Option
 from ..jobs import stretches
-from ..jobs.plan import streams_of
 from ..results import collect
 from ..store import counts
 from ..store.places import store_at
@@ -102,17 +101,15 @@ def _here(sweep: Sweep, where: Backend, pilot: bool) -> Forecast:
     if not pilot:
         where.prepare(simulation.spec(), store_at(sweep.options.store).address, lambda _: None)
         check(simulation, design, foreground_of(where, "check"))
-        seed = sweep.seed or 0
-        work = _stretches(sweep, seed, workers)
-        return Forecast(len(design), replications, total, 0, len(work), workers, seed, code=simulation.code())
+        number = _stretches(sweep, workers)
+        return Forecast(len(design), replications, total, 0, number, workers, sweep.seed or 0, code=simulation.code())
     folder = create(sweep.replace(replications=counts.at_most(replications, PILOT_REPLICATIONS)), pilot=True)
     reuse.take_over(as_if(folder, replications), store_at(sweep.options.store), design)
     there = np.bincount(collect.done(folder)[0], minlength=len(design) + 1)[1:]
     run_pilot(folder, where)
     seed = folder.record.seed
-    work = _stretches(sweep, seed, workers)
     out = Forecast(
-        len(design), replications, total, 0, len(work), workers, seed, folder.id, code=simulation.code()
+        len(design), replications, total, 0, _stretches(sweep, workers), workers, seed, folder.id, code=simulation.code()
     )  # fmt: skip
     cores = sweep.options.cores or (1 if simulation.kind == "function" else workers)
     measure(out, folder, design, cores, there)
@@ -128,10 +125,7 @@ def _here(sweep: Sweep, where: Backend, pilot: bool) -> Forecast:
     return out
 
 
-def _stretches(sweep: Sweep, seed: int, cores: int) -> stretches.Work:
-    simulation, design, replications, _ = size_of(sweep)
-    made = streams_of(design, seed, sweep.common, simulation.kind)
-    work = stretches.cut(stretches.all_work(len(design), replications), made.numbers.argsort().argsort(), cores)
-    if simulation.language == "r":
-        made.states(work)
-    return work
+def _stretches(sweep: Sweep, cores: int) -> int:
+    """Their number, which does not depend on their order."""
+    work = stretches.all_work(len(sweep.design), sweep.replications)
+    return len(stretches.cut(work, work.condition, cores))

@@ -66,7 +66,6 @@ def already_there(record: RunRecord, store: Home, design: Design) -> np.ndarray:
 def _alike(record: RunRecord, store: Home, design: Design) -> Iterator[tuple[RunFolder, np.ndarray]]:
     """The runs of a store from which one with this record takes replications over, and its condition ids by theirs: 0 for none."""
     same = identity(record)
-    wanted = {text: i + 1 for i, text in enumerate(design.canonical())}
     for earlier in store.folders():
         if identity(earlier.record) != same:
             continue
@@ -79,7 +78,7 @@ def _alike(record: RunRecord, store: Home, design: Design) -> Iterator[tuple[Run
         if any(design.types.get(name) != kind for name, kind in old_design.types.items()):
             continue
         # position: the earlier run's condition id; value: the new run's, or 0
-        ids = np.array([0, *(wanted.get(text, 0) for text in old_design.canonical())], dtype=np.int64)
+        ids = np.concatenate([[0], design.rows_of(old_design) + 1])
         if uses_condition(record.simulation):
             ids[ids != np.arange(len(ids))] = 0
         if ids.any():

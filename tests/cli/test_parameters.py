@@ -25,6 +25,11 @@ from simferry.errors import UsageError
         ("n=O'Brien", ["O'Brien"], None),
         ("n=a=b", ["a=b"], None),
         (" n =1", [1], None),
+        ("n=[1, 2.5],[3],NA", [[1, 2.5], [3], None], None),
+        ("n=[1L,2],[]", [[1, 2], []], "integer list"),
+        ("n=[a,\"b,]\"],['c']", [["a", "b,]"], ["c"]], None),
+        ("n=[TRUE,NA],[]", [[True, None], []], None),
+        ("n=[a-z],a[1]", ["[a-z]", "a[1]"], None),
     ],
 )
 def test_values_of_parameters(typed, values, type_):
@@ -34,7 +39,15 @@ def test_values_of_parameters(typed, values, type_):
     assert types == ({"n": type_} if type_ else {})
 
 
-@pytest.mark.parametrize("typed", ["n", "=1", "n=", "n=1,", "n=,1", 'n="a', 'n="a"b', "n='a", "n=1,a", "n=TRUE,1"])
+@pytest.mark.parametrize(
+    "typed", ["n", "=1", "n=", "n=1,", "n=,1", 'n="a', 'n="a"b', "n='a", "n=1,a", "n=TRUE,1", "n=[1],2"]
+)
 def test_values_that_are_none(typed):
     with pytest.raises(UsageError, match=re.escape(typed)):
+        parse_parameters((typed,))
+
+
+@pytest.mark.parametrize("typed", ["n=[1,2", "n=[[1,2],[3]]", "n=[0,1)", "n=[1,a]", "n=[1,]"])
+def test_lists_that_are_none_are_not_cut_at_their_commas(typed):
+    with pytest.raises(UsageError, match=r"\["):
         parse_parameters((typed,))

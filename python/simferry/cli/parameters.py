@@ -1,11 +1,13 @@
-"""Parses values of parameters on the command line: -p n=10,20 -p method="a,b",c."""
+"""Parses values of parameters on the command line: -p n=10,20 -p method="a,b",c -p beta=[1,2],[3]."""
 
 import re
 from typing import Any
 
 from ..errors import UsageError
 
-TOKEN = re.compile(r"""\s*("(?:[^"\\]|\\.)*"|'[^']*'|[^"'\s,][^,]*|)\s*(,|$)""")
+_QUOTED = r""""(?:[^"\\]|\\.)*"|'[^']*'"""
+_LIST = rf"""\[(?:{_QUOTED}|[^"'\[\]])*\]"""
+TOKEN = re.compile(rf"""\s*({_QUOTED}|{_LIST}|[^"'\s,][^,]*|)\s*(,|$)""")
 
 
 def parse_parameters(texts: tuple[str, ...]) -> tuple[dict[str, list[Any]], dict[str, str]]:
@@ -20,13 +22,9 @@ def parse_parameters(texts: tuple[str, ...]) -> tuple[dict[str, list[Any]], dict
         if name in columns:
             raise UsageError(f"parameter {name} is given twice", f"Give all its values at once: -p {name}=10,20")
         parsed = [parse_value(token) for token in split_values(values, text)]
-        kinds = {kind for value, kind in parsed if value is not None}
-        if len({"number" if kind == "integer" else kind for kind in kinds}) > 1:
-            raise UsageError(
-                f"-p {text} mixes values of kind {' and '.join(sorted(kinds))}", "Quotes make strings: -p 'n=\"10\",a'"
-            )
-        if "integer" in kinds:
-            types[name] = "integer"
+        kinds = _kinds([(value, kind) for value, kind in parsed if value != []], text, name)
+        if integers := [kind for kind in kinds if "integer" in kind]:
+            types[name] = integers[0]
         columns[name] = [value for value, _ in parsed]
     return columns, types
 
@@ -50,6 +48,14 @@ def split_values(values: str, text: str) -> list[str]:
 
 
 def parse_value(text: str) -> tuple[Any, str]:
+    if (inner := _inside(text)) is not None:
+        parsed = [parse_value(token) for token in split_values(inner, text)] if inner else []
+        kinds = _kinds(parsed, text, "n")
+        return [value for value, _ in parsed], f"{min(kinds, default='number')} list"
+    if re.match(r"\[(\[|[^]]*$)", text):
+        raise UsageError(
+            f"-p: {text} is no list and no single value", "Lists are written -p 'n=[1,2],[3]', texts -p 'n=\"[1,2\"'"
+        )
     if text[:1] in ("'", '"'):
         inside = text[1:-1]
         return (re.sub(r'\\(["\\])', r"\1", inside) if text[0] == '"' else inside), "string"
@@ -63,6 +69,26 @@ def parse_value(text: str) -> tuple[Any, str]:
     if re.fullmatch(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?|[-+]?(Inf|inf)|NaN|nan", text):
         return float(text), "number"
     return text, "string"
+
+
+def _kinds(parsed: list[tuple[Any, str]], text: str, name: str) -> set[str]:
+    """The kind of some values: one, or integer and number. Raises UsageError."""
+    kinds = {kind for value, kind in parsed if value is not None}
+    if len({kind.replace("integer", "number") for kind in kinds}) > 1:
+        hint = f"A list has brackets, also one of a single value: -p '{name}=[1,2],[3]'"
+        if not any("list" in kind for kind in kinds):
+            hint = "Quotes make strings: -p 'n=\"10\",a'"
+        raise UsageError(f"-p {text} mixes values of kind {' and '.join(sorted(kinds))}", hint)
+    return kinds
+
+
+def _inside(text: str) -> str | None:
+    """What is between the brackets of a list; None for other values, and for [a-z]: one word in brackets is a string."""
+    if not re.fullmatch(_LIST, text):
+        return None
+    inner = text[1:-1].strip()
+    word = inner and "," not in inner and inner[0] not in "\"'" and parse_value(inner)[1] == "string"
+    return None if word else inner
 
 
 def parse_inputs(given: tuple[str, ...]) -> dict[str, dict[str, Any]]:

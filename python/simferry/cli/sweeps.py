@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 VALUES = (
     "Values of a parameter. Each combination of values is a condition. 10 is a number, 10L an integer, TRUE a logical, NA a "
-    'missing value; all else is a string, also values in quotes: \'"10","a,b"\'.'
+    'missing value, [1,2],[3] are two lists; all else is a string, also values in quotes: \'"10","a,b"\'.'
 )
 
 

@@ -126,6 +126,11 @@ def test_prices_of_the_users_own_come_first(tmp_path, monkeypatch):
     assert "prices of us-gov-west-1, " in prices.prices("us-gov-west-1").note
 
 
+def test_a_price_of_the_region_comes_before_one_without_whatever_their_order(tmp_path, monkeypatch):
+    own(tmp_path, monkeypatch, "region,instance_type,dollars_per_hour\nus-east-1,ml.c5.xlarge,9\n,ml.c5.xlarge,0.5\n")
+    assert [prices.price("ml.c5.xlarge", where).dollars_per_hour for where in ("us-east-1", "eu-west-1")] == [9, 0.5]
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [
@@ -134,7 +139,8 @@ def test_prices_of_the_users_own_come_first(tmp_path, monkeypatch):
         ("instance_type,dollars_per_hour\nml.c5.xlarge\n", "is no table of prices"),
         ("instance_type,dollars_per_hour\nml.c5.xlarge,-1\n", "the price of ml.c5.xlarge is -1"),
         ("instance_type,dollars_per_hour\nml.c5.xlarge,nan\n", "the price of ml.c5.xlarge is nan"),
-        ("instance_type,dollars_per_hour\nml.c5.xlarg,1\n", "no instance type 'ml.c5.xlarg'"),
+        ("instance_type,dollars_per_hour\nml.c5.xlarg,1\n", "own.csv: there is no instance type 'ml.c5.xlarg'"),
+        ("instance_type,dollars_per_hour\nml.c5.xlarge,1\nml.c5.xlarge,2\n", "it has two prices of ml.c5.xlarge"),
         (None, "No such file"),
     ],
 )

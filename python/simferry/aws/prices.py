@@ -88,21 +88,25 @@ def prices(region: str) -> Prices:
 
 
 def _own(region: str) -> Prices | None:
-    """The prices in the user's file: rows of this region, or without one."""
+    """The prices in the user's file: rows of this region, then those without one."""
     if not (name := os.environ.get(VARIABLE)):
         return None
     path = Path(name).expanduser()
     try:
-        dollars = {
-            row["instance_type"].strip(): float(row["dollars_per_hour"])
-            for row in csv.DictReader(io.StringIO(path.read_text(encoding="utf-8-sig")))
-            if (row.get("region") or "").strip() in ("", region)
-        }
-        if wrong := [name for name, price in dollars.items() if not 0 < price < math.inf]:
-            raise ValueError(f"the price of {wrong[0]} is {dollars[wrong[0]]}")
+        of: dict[str, dict[str, float]] = {"": {}, region: {}}  # a price of the region wins, wherever it stands
+        for row in csv.DictReader(io.StringIO(path.read_text(encoding="utf-8-sig"))):
+            name, price = row["instance_type"].strip(), float(row["dollars_per_hour"])
+            where = (row.get("region") or "").strip()
+            if where in of and not 0 < price < math.inf:
+                raise ValueError(f"the price of {name} is {price}")
+            if where in of and of[where].setdefault(name, price) != price:
+                raise ValueError(f"it has two prices of {name}")
+        dollars = {**of[""], **of[region]}
         for name in dollars:
             instance(name)  # raises for a type that does not exist
         date = datetime.date.fromtimestamp(path.stat().st_mtime)
+    except UsageError as error:
+        raise UsageError(f"{VARIABLE}: {path}: {error.message}", error.hint) from None
     except KeyError as error:
         raise UsageError(f"{VARIABLE}: {path} has no column {error.args[0]}", _YOURS) from None
     except (OSError, ValueError, TypeError, AttributeError, csv.Error) as error:

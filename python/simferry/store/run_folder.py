@@ -105,6 +105,7 @@ class RunFolder:
     def __init__(self, path: Path, home: Home) -> None:
         self.path, self.home = path, home
         self.id = path.name
+        self._known_plans: dict[Path, tuple[tuple[int, int], PlanRecord]] = {}
         self.first_results: dict[
             str, tuple[float, int]
         ] = {}  # by plan, for rates: when they were seen, how many there were
@@ -220,8 +221,20 @@ class RunFolder:
 
     def plans(self) -> list[PlanRecord]:
         """The plans, oldest first."""
-        paths = (self.path / "plan").glob("[0-9]*/plan.json")
-        return [read_plan(path) for path in sorted(paths) if re.fullmatch("[0-9]{4,9}", path.parent.name)]
+        try:
+            names = sorted(name for name in os.listdir(self.path / "plan") if re.fullmatch("[0-9]{4,9}", name))
+        except OSError:
+            return []
+        paths = (self.path / "plan" / name / "plan.json" for name in names)
+        return [self._read_plan(path) for path in paths if path.exists()]
+
+    def _read_plan(self, path: Path) -> PlanRecord:
+        """The record of a plan, which is read again only where its file has changed: progress looks at it several times."""
+        found = path.stat()
+        state = found.st_mtime_ns, found.st_size
+        if path not in self._known_plans or self._known_plans[path][0] != state:
+            self._known_plans[path] = state, read_plan(path)
+        return self._known_plans[path][1]
 
     def plan(self, number: str) -> PlanRecord:
         """The plan with this number (0001). Raises StoreError."""

@@ -30,14 +30,14 @@ def backend_of_run(folder: RunFolder, **backend_options: Any) -> Backend:
     given = {name: value for name, value in backend_options.items() if value is not None}
     kept = {**options.backend_options, **before}
     try:
-        backend_of(options.backend, **kept)
+        recorded = backend_of(options.backend, **kept)
     except (SimferryError, TypeError, ValueError, AttributeError, LookupError, OverflowError) as error:
         reason = error.message if isinstance(error, SimferryError) else str(error)
         raise StoreError(
             f"the options of run {folder.id} can't be used: {reason}",
             f"They are in run.json and plan/ of {folder.address}",
         ) from None
-    return backend_of(options.backend, **{**kept, **given})
+    return backend_of(options.backend, **{**kept, **given}) if given else recorded
 
 
 def compute(

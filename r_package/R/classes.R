@@ -61,6 +61,13 @@ code_of_methods <- function(table) {
 # The packages that the classes of objects need. predict(), print() or `[` of a class are found only where its package
 # is loaded; without it R takes another class's, or the default, in silence.
 packages_of_classes <- function(objects) {
+  found <- classes_of(objects)
+  sort(setdiff(unique(c(found$packages, owners_of(unique(found$classes)))), c(packages_of_r(), ".GlobalEnv")),
+       method = "radix")
+}
+
+# The classes of objects and of what is in them, and the packages of those that are of S4.
+classes_of <- function(objects) {
   packages <- classes <- character()
   walk <- function(x) {
     if (is.object(x)) {
@@ -73,8 +80,24 @@ packages_of_classes <- function(objects) {
     if (is.list(x)) for (element in unclass(x)) if (is.object(element) || is.list(element)) walk(element)
   }
   walk(objects)
-  sort(setdiff(unique(c(packages, owners_of(unique(classes)))), c(packages_of_r(), ".GlobalEnv")), method = "radix")
+  list(classes = classes, packages = packages)
 }
+
+# The names of functions of the session that are methods of R's own generics for some classes. Code does not name them:
+# `a + b` takes Ops.money(), and paste(a) as.character.money().
+methods_of_session <- function(classes) {
+  dotted <- grep(".", ls(globalenv()), fixed = TRUE, value = TRUE)
+  typed <- Filter(function(name) is.function(globalenv()[[name]]), dotted)
+  of_r <- function(generic) generic %in% c("Ops", "Math", "Summary", "Complex") ||
+    any(vapply(homes_of_r(), function(home) is.function(get0(generic, home, inherits = FALSE)), NA))
+  is_method <- function(name) {
+    ends <- classes[endsWith(name, paste0(".", classes)) & nchar(name) > nchar(classes) + 1L]
+    any(vapply(substring(name, 1L, nchar(name) - nchar(ends) - 1L), of_r, NA))
+  }
+  Filter(is_method, typed)
+}
+
+homes_of_r <- function() c(list(baseenv()), lapply(c("stats", "utils", "graphics", "methods"), asNamespace))
 
 packages_of_r <- function() c("base", "compiler", "datasets", "graphics", "grDevices", "grid", "methods", "parallel",
                               "splines", "stats", "stats4", "tcltk", "tools", "utils")
@@ -90,7 +113,7 @@ owners_of <- function(classes) {
   known <- lapply(stats::setNames(packages, packages), registered)
   ours <- packages %in% packages_of_r()
   classes <- setdiff(classes, unlist(lapply(known[ours], function(m) m[, 2L])))
-  homes <- c(list(baseenv()), lapply(c("stats", "utils", "graphics", "methods"), asNamespace))
+  homes <- homes_of_r()
   is_ours <- function(generic) any(vapply(homes, function(home) exists(generic, home, inherits = FALSE), NA))
   has_method <- function(m) length(m) && any(vapply(m[m[, 2L] %in% classes, 1L], is_ours, NA))
   packages[!ours & vapply(known, has_method, NA)]

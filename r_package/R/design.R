@@ -88,10 +88,11 @@ as_columns <- function(design) {
               paste0(parameter, " = list(first = ..., second = ...)"))
       design[[parameter]] <- labels
     }
-    for (parameter in names(design)) if (holds_function(design[[parameter]]))
-      raise("design", paste0("parameter ", parameter, " is a function, or a list of functions, without names"),
-            paste0("The names stand in the design, and the simulation gets the functions: ", parameter,
-                   " = list(mean = mean, median = median)"))
+    for (parameter in names(design)) if (holds_objects(design[[parameter]]))
+      raise("design",
+            paste0("parameter ", parameter, " holds a ", kind_of_object(design[[parameter]]), " without a name"),
+            paste0("The names stand in the design, and the simulation gets the values: ", parameter,
+                   " = list(first = ..., second = ...)"))
   }
   if (is.list(design)) design[] <- lapply(design, function(x) if (inherits(x, c("Date", "POSIXt"))) format(x) else x)
   if (is.data.frame(design)) {
@@ -101,7 +102,15 @@ as_columns <- function(design) {
   design
 }
 
-holds_function <- function(x) is.function(x) || is.list(x) && any(vapply(unclass(x), is.function, NA))
+is_object <- function(x) is.function(x) || is.language(x) || is.environment(x) || isS4(x)
+
+# Functions, formulas, environments, objects of S4 and R6, alone or in a list.
+holds_objects <- function(x) is_object(x) || is.list(x) && any(vapply(unclass(x), is_object, NA))
+
+kind_of_object <- function(x) {
+  one <- if (is_object(x)) x else Find(is_object, unclass(x))
+  if (is.function(one)) "function" else paste0("value of class ", class(one)[1])
+}
 
 #' @export
 format.simferry_design <- function(x, ...) {

@@ -56,7 +56,7 @@ check_constants <- function(constants) {
 collect <- function(f, name, variables = variables_of(f), named = character(), never = character(),
                     caller = globalenv(), carried = list(), by_name = list()) {
   globals <- list()
-  packages <- used <- character()
+  packages <- used <- texts <- character()   # texts: in the code, which may be names of classes
   data <- list()
   entered <- list()
   copies <- list()   # pairs of environments: the one in which a function was made, and its copy
@@ -127,6 +127,7 @@ collect <- function(f, name, variables = variables_of(f), named = character(), n
       if (!is.null(where) && is_of_session(where)) add(variable, made_in)
     }
     if (uses_dots(g)) add_dots(made_in)
+    texts <<- c(texts, texts_of(body(g)))
     copy
   }
   # An environment stays as it is, such as an object of R6. Of functions in it the globals are sent.
@@ -149,7 +150,13 @@ collect <- function(f, name, variables = variables_of(f), named = character(), n
   by_name <- Map(function(objects, parameter)
     stats::setNames(Map(function(x, n) if (is.null(x)) x else adapted(x, paste0(parameter, " ", n)), objects,
                         names(objects)), names(objects)), by_name, names(by_name))
-  objects <- c(globals, carried, unlist(unname(by_name), recursive = FALSE), lapply(data, `[[`, "value"))
+  repeat {
+    objects <- c(globals, carried, unlist(unname(by_name), recursive = FALSE), lapply(data, `[[`, "value"))
+    names_of_classes <- unique(c(classes_of(objects)$classes, texts[nzchar(texts)]))
+    more <- setdiff(methods_of_session(names_of_classes), c(names(globals), never))
+    if (!length(more)) break
+    for (method in more) add(method, globalenv())
+  }
   classes <- classes_needed(c(list(f), objects), used)
   for (object in classes) {
     globals[object] <- list(globalenv()[[object]])
@@ -208,6 +215,12 @@ functions_by_name <- function(f) {
   }
   walk(body(f))
   sort(unique(found[nzchar(found)]))
+}
+
+# The texts in an expression.
+texts_of <- function(e) {
+  if (is.character(e)) return(e)
+  if (is.call(e)) unlist(lapply(as.list(e), function(part) if (!missing(part)) texts_of(part)))
 }
 
 # Functions of Rcpp::sourceCpp() and cppFunction() call an address in this process.

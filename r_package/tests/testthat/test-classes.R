@@ -106,3 +106,19 @@ test_that("packages of the classes of what is sent are loaded, so that its metho
     expect_equal(unlist(found), lme4::fixef(lme4::refit(fit, stats::simulate(fit, seed = 2)[[1]])))
   })
 })
+
+test_that("methods that no code names are sent, for objects and for classes that the code gives", {
+  needs_python()
+  methods <- quote({
+    Ops.money <- function(e1, e2) get(.Generic)(unclass(e1), unclass(e2)) + extra
+    as.character.money <- function(x, ...) "money!"
+    extra <- 1000
+    coins <- structure(3, class = "money")
+  })
+  with_classes(methods, {
+    of_object <- value_of(eval(quote(function(n) list(sum = coins + coins, text = paste(coins))), globalenv()))
+    made <- value_of(eval(quote(function(n) c(sum = structure(n, class = "money") + 1)), globalenv()))
+    expect_equal(as.list(of_object), list(sum = 1006, text = "money!"))
+    expect_equal(made$sum, 1003)
+  })
+})

@@ -74,7 +74,8 @@ test_that("a list with names goes by these, and the simulation gets its values",
   shifted <- quiet_run(typed("function(n, g) g(n)"), data.frame(n = 1), 1, seed = 1,
                        constants = list(g = typed("function(x) x + offset_of_session")))
   expect_identical(sim_results(shifted)$value, 3)
-  expect_error(sim_grid(f = c(mean, max)), "f = list(mean = mean", fixed = TRUE, class = "simferry_error_design")
+  expect_error(sim_grid(f = c(mean, max)), "f = list(first = ...", fixed = TRUE, class = "simferry_error_design")
+  expect_error(sim_grid(f = list(y ~ x)), "holds a value of class formula", class = "simferry_error_design")
   expect_error(sim_grid(f = list(a = 1, 2)), "only some values have names", class = "simferry_error_design")
   expect_error(sim_grid(f = list(a = 1, a = 2)), "two different values", class = "simferry_error_design")
   expect_error(sim_run("s.R", design, 1), "only a function can get", class = "simferry_error_usage")

@@ -37,6 +37,16 @@ def test_replications_without_a_row(tmp_path, look):
         assert frame["replications"].sum() == rows.num_rows
 
 
+def test_iterations_of_a_loop_have_no_rows(tmp_path):
+    run = sf.run(nothing, {"loop": ["first"]}, replications=2, seed=1, store=tmp_path)
+    with pytest.warns(UserWarning, match=r"2 replications .* Iterations of a foreach loop have none"):
+        run.results()
+
+
+def nothing(loop):
+    return None
+
+
 def test_objects_are_said_to_be_kept(tmp_path):
     run = made(tmp_path, R["object"])
     with pytest.warns(

@@ -38,6 +38,9 @@ _OWN_FOLDER = re.compile(r".*/scratch/output-\d+/(.+)")  # of a replication of a
 _HEADER_BYTES = 65_536  # of a block: they hold its facts and its first tables
 
 
+_OF_LOOPS = ". Iterations of a foreach loop have none: their values go to its .combine"
+
+
 def oddities(run: RunFolder, rows: pa.Table) -> list[str]:
     """The warnings, a sentence or two each. rows: the results, with or without the parameters."""
     parameters, language = run.record.parameters, run.record.simulation["language"]
@@ -78,7 +81,7 @@ def kept_whole(run: RunFolder, rows: pa.Table) -> list[str]:
         first = "" if whole else ". The first is condition {}, replication {}".format(*gone[0])
         out.append(
             f"{counted(len(gone) - whole, 'replication')} of run {run.id} did not fail, but returned no row of the table: NULL (None), or "
-            f"nothing in it{first}"
+            f"nothing in it{first}{_OF_LOOPS if list(run.record.parameters) == ['loop'] else ''}"
         )
     for one in objects:
         where = f"condition {one.condition}, replication {one.replication}"

@@ -6,6 +6,7 @@ blocks where what is there would change: where a column becomes of another kind,
 """
 
 import contextlib
+import gc
 import hashlib
 import itertools
 import json
@@ -165,10 +166,23 @@ def _gathered(run: RunFolder, names: list[str], kept: _Kept | None) -> Iterator[
     with Gathered(run.record.simulation["results_file"], ("results", "objects", "warnings"), run.path) as found:
         if kept is not None:
             kept.restore(found, numbers)
-        for name, block in read_blocks(run, only=set(names) - set(found.numbers)):
-            found.add(name, block, numbers[name])
+        with _without_garbage_collection():
+            for name, block in read_blocks(run, only=set(names) - set(found.numbers)):
+                found.add(name, block, numbers[name])
         found.finish()
         yield found
+
+
+@contextlib.contextmanager
+def _without_garbage_collection() -> Iterator[None]:
+    """Of thousands of small tables that are held: looking through them for cycles, which they have none of, takes a tenth of the time."""
+    was = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was:
+            gc.enable()
 
 
 def _made(run: RunFolder, found: Gathered) -> Results:

@@ -302,10 +302,15 @@ class Merge:
         return _NEVER
 
     def pieces(self) -> Iterator[pa.Table]:
-        """The rows. Threads merge some pieces ahead."""
+        """The rows. Threads merge some pieces ahead, where there are several."""
         alike = [(group, one) for group in self._groups for one in group.alike.values()]
         ahead: deque[Future[pa.Table]] = deque()
-        for slices in ranges([source for _, one in alike for source in one.sources], PIECE_BYTES):
+        sources = [source for _, one in alike for source in one.sources]
+        if self.size < 2 * PIECE_BYTES:
+            if (table := self._piece(alike, [(0, source.rows) for source in sources])).num_rows:
+                yield table
+            return
+        for slices in ranges(sources, PIECE_BYTES):
             ahead.append(self._pool.submit(self._piece, alike, slices))
             while len(ahead) > 2:
                 yield from _rows(ahead.popleft())

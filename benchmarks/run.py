@@ -21,6 +21,7 @@ import collect_s3
 import conditions
 import foreach
 import help
+import list_runs
 import mixture
 import numpy_batches
 import plan
@@ -45,6 +46,7 @@ BENCHMARKS: dict[str, Callable[[int], list[Row]]] = {
     "foreach": foreach.benchmark,
     "r": r_session.benchmark,
     "help": help.benchmark,
+    "list": list_runs.benchmark,
     "containers": containers.benchmark,
     "sagemaker": sagemaker_jobs.benchmark,
 }

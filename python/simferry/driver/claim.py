@@ -30,9 +30,18 @@ def computes(process: psutil.Process, run: RunFolder) -> bool:
     return False
 
 
+def is_driven(run: RunFolder) -> bool:
+    """Whether a process computes the run now, on this machine or another one."""
+    record = _driver_record(run)
+    return bool(record) and (process_of(record) is not None or bool(_elsewhere(run, record)))
+
+
 def driven_elsewhere(run: RunFolder) -> str:
     """The name of another machine that shares the folder and computes the run now; empty where there is none."""
-    record = _driver_record(run)
+    return _elsewhere(run, _driver_record(run))
+
+
+def _elsewhere(run: RunFolder, record: dict[str, Any]) -> str:
     return str(record["host"]) if not is_here(record) and is_held(run.jobs / LOCK) else ""
 
 

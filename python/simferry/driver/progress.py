@@ -13,7 +13,7 @@ from ..store.records import PlanRecord
 from ..store.run_folder import RunFolder
 from ..system.notebook import facts
 from ..words import counted, dollars, duration
-from .claim import driven_elsewhere, driver_of
+from .claim import is_driven
 
 
 @dataclass
@@ -74,7 +74,7 @@ def progress_of(run: RunFolder, backend: Backend) -> Progress:
     total = counts.total(run.wanted(plans), run.record.conditions)
     done, failed = sum(b.replications for b in names), sum(b.failed for b in names)
     goes_on = "running" in jobs.values() or (done < total and now.active)
-    running = driver_of(run) is not None or bool(driven_elsewhere(run)) or (backend.traits.outlives_driver and goes_on)
+    running = is_driven(run) or (backend.traits.outlives_driver and goes_on)
     # a results file may turn out to be unreadable
     if not running and (_tried_twice(plans, names, run.record.conditions) or run.record.simulation["results_file"]):
         done = len(collect.done(run)[0])

@@ -8,6 +8,7 @@ import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -305,8 +306,13 @@ def _as_counts(value: Any) -> Counts:
 
 def _known(kind: type, record: Mapping[str, Any]) -> dict[str, Any]:
     """The fields of a dataclass that a record has."""
-    names = {one.name: _IN_FILES.get(one.name, one.name) for one in fields(kind)}
-    return {field: record[name] for field, name in names.items() if name in record}
+    return {field: record[name] for field, name in _names(kind).items() if name in record}
+
+
+@cache
+def _names(kind: type) -> dict[str, str]:
+    """The names in files of a dataclass's fields."""
+    return {one.name: _IN_FILES.get(one.name, one.name) for one in fields(kind)}
 
 
 def _named(record: Any, *absent: str) -> dict[str, Any]:

@@ -8,6 +8,7 @@ them. All options are checked here; each message spells the option as the user g
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
+from functools import cache
 from pathlib import Path
 from types import NoneType
 from typing import Annotated, Any, ClassVar, NamedTuple, TypeVar, get_args, get_type_hints
@@ -238,8 +239,14 @@ class Fault(NamedTuple):
     hint: Words = ""
 
 
-def fields_of(kind: type[Options]) -> dict[str, Field]:
+def fields_of(kind: type[Options]) -> Mapping[str, Field]:
     """The options of a dataclass by their names, in its order."""
+    one: Any = kind
+    return _fields_of(one)
+
+
+@cache
+def _fields_of(kind: Any) -> Mapping[str, Field]:
     hints = get_type_hints(kind, include_extras=True)
     return {one.name: _field(one.name, hints[one.name]) for one in fields(kind)}  # type: ignore[arg-type]
 

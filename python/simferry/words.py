@@ -24,3 +24,11 @@ def counted(number: int, what: str) -> str:
 def are(number: int) -> str:
     """The verb after a number of things."""
     return "is" if number == 1 else "are"
+
+
+def size(count: float) -> str:
+    """Bytes as text: 12 MB, 3.4 GB, 1.2 TB."""
+    for unit, name in ((1e12, "TB"), (1e9, "GB")):
+        if count >= unit:
+            return f"{count / unit:,.1f} {name}"
+    return f"{max(count / 1e6, 0.1 if count else 0):.{1 if count < 1e7 else 0}f} MB"

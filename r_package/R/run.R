@@ -166,7 +166,7 @@ as_simulation <- function(simulation, expression, constants, packages, globals, 
 #'   identifies the simulation, so that results of earlier runs can be reused: the function or script, included files,
 #'   sourced files, and packages that were built here), and with a pilot `pilot_run`, `pilot_replications`,
 #'   `seconds_per_replication`, `longest_replication` (in seconds), `core_seconds`, `seconds` (of wall time),
-#'   `slowest_condition`. For SageMaker instead of `seconds` a list `cloud`: `rows`, a data frame with `instance_type`,
+#'   `disk_bytes` (of what is left to compute), `slowest_condition`. For SageMaker instead of `seconds` a list `cloud`: `rows`, a data frame with `instance_type`,
 #'   `jobs`, `cores` (of one instance), `seconds`, `dollars` and `remark`, which is also what `as.data.frame()` gives;
 #'   `cheapest` within the deadline and `fastest` within the budget, a row each, as a list; `notes`, `[character]`, what
 #'   to know.
@@ -208,6 +208,7 @@ format.simferry_forecast <- function(x, ...) {
             number(x$pilot_replications), x$pilot_run),
     sprintf("all of it about %s on %s (%s of core time)", duration(x$seconds), counted(x$workers, "core"),
             duration(x$core_seconds)),
+    sprintf("its results take about %s MB of disk", number(ceiling(x$disk_bytes / 1e6))),
     sprintf("slowest: %s: %.3g s a replication", paste(names(slow), slow, collapse = ", "),
             x$slowest_condition$seconds),
     sprintf("seed = %d  uses the pilot's replications", x$seed))

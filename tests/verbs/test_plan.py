@@ -2,7 +2,7 @@
 
 import pytest
 import simferry as sf
-from simferry.errors import UsageError
+from simferry.errors import Note, UsageError
 
 
 def sleepy(n, rng):
@@ -10,6 +10,10 @@ def sleepy(n, rng):
 
     time.sleep(0.02 if n == 20 else 0.001)
     return rng.normal()
+
+
+def quick(n, rng):
+    return {f"x{i}": rng.normal() for i in range(300)}
 
 
 @pytest.fixture
@@ -51,6 +55,12 @@ def test_what_is_there_is_counted(options):
     assert out.already_there == 10 and out.total == 20
     everything = sf.plan(sleepy, sf.grid(n=[10, 20]), replications=5, **options)
     assert everything.already_there == everything.total == 10 and everything.core_seconds == 0
+
+
+def test_a_run_that_no_disk_holds_is_foretold(options):
+    with pytest.warns(Note, match="the results take about [0-9,.]+ TB of disk, and [0-9,.]+ .B are free at"):
+        out = sf.plan(quick, sf.grid(n=[10, 20]), replications=2**31 - 1, **{**options, "workers": 1})
+    assert 7 * 300 * out.total < out.disk_bytes < 10 * 300 * out.total  # doubles, hardly compressible
 
 
 def test_a_seed_is_drawn_for_the_pilot_and_told(options):

@@ -156,6 +156,7 @@ def plan(no_pilot: bool, deadline: str | None, refresh_prices: bool, as_json: bo
     from ..store.counts import in_words
     from ..sweep.own_code import shown
     from ..verbs import plan as forecast
+    from ..words import size as size_in_words
 
     out = forecast.plan(agreed(sweep_of(**given)), pilot=not no_pilot, deadline=deadline, refresh_prices=refresh_prices)
     if as_json:
@@ -179,6 +180,7 @@ def plan(no_pilot: bool, deadline: str | None, refresh_prices: bool, as_json: bo
         click.echo(
             f"all of it about {duration(out.seconds)} on {counted(out.workers, 'core')} ({duration(out.core_seconds)} of core time)"
         )
+        click.echo(f"its results take about {size_in_words(out.disk_bytes or 0)} of disk")
         slow = dict(out.slowest_condition or {})
         seconds = slow.pop("seconds")
         click.echo(f"slowest: {', '.join(f'{k} {v}' for k, v in slow.items())}: {seconds:.3g} s a replication")

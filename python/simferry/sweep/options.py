@@ -248,7 +248,7 @@ def fields_of(kind: type[Options]) -> Mapping[str, Field]:
 @cache
 def _fields_of(kind: Any) -> Mapping[str, Field]:
     hints = get_type_hints(kind, include_extras=True)
-    return {one.name: _field(one.name, hints[one.name]) for one in fields(kind)}  # type: ignore[arg-type]
+    return {one.name: _field(one.name, hints[one.name]) for one in fields(kind)}
 
 
 def _field(name: str, hint: Any) -> Field:

@@ -1,6 +1,8 @@
 """A pilot: a few replications, computed here to forecast the time of all of them."""
 
+import shutil
 import time
+import warnings
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -8,7 +10,7 @@ import numpy as np
 
 from ..backends.base import Backend
 from ..driver import drive
-from ..errors import Interrupted
+from ..errors import Interrupted, Note
 from ..results import collect
 from ..store import counts
 from ..store.counts import Counts
@@ -17,7 +19,8 @@ from ..sweep.design import Design
 from ..sweep.simulation import Simulation
 from ..sweep.sweep import Sweep
 from ..system.notebook import facts
-from ..words import counted, dollars, duration
+from ..words import counted, dollars, duration, size
+from ..worker import blocks
 from .forecast import CloudForecast
 
 PILOT_SECONDS = 20.0  # of wall time, at the most
@@ -34,6 +37,7 @@ class Forecast:
     stretches: their number (0 in the cloud). workers: cores of this machine to use. seed: of the pilot's run, or as given.
     pilot_run, pilot_replications: id of the pilot's run (None if it was not kept), and how many replications it computed.
     seconds_per_replication, longest_replication: seconds, as measured here. slowest_condition: parameters and seconds.
+    disk_bytes: what the results of all that is left take on disk, about, without the files that replications write.
     core_seconds: seconds of one core for all that is left. seconds: estimated duration. Both are None without a pilot.
     cloud: time and cost (US dollars) by instance type; None for other backends.
     code: name and path of the files whose content decides whether earlier results are reused: the script, included files,
@@ -53,6 +57,7 @@ class Forecast:
     seconds_per_replication: float | None = None
     core_seconds: float | None = None
     seconds: float | None = None
+    disk_bytes: float | None = None
     slowest_condition: dict[str, Any] | None = None
     longest_replication: float | None = None
     cloud: CloudForecast | None = None
@@ -66,6 +71,7 @@ class Forecast:
             "a replication takes": each,
             "all of it takes about": None if self.seconds is None else duration(self.seconds),
             "cores": self.workers,
+            "disk": None if self.disk_bytes is None else size(self.disk_bytes),
             "core time": None if self.core_seconds is None else duration(self.core_seconds),
             "seed": str(self.seed),
         }
@@ -112,6 +118,28 @@ def run_pilot(folder: RunFolder, backend: Backend) -> None:
             raise
 
 
+def bytes_of_replication(folder: RunFolder) -> float:
+    """What a replication takes in the blocks of a pilot, without what a block says once."""
+    names = folder.block_names()
+    taken = 0
+    for _, data in folder.read_blocks(one.name for one in names):
+        facts = blocks.decode(data).facts if data else {}
+        taken += max(0, len(data) - len(blocks.encode(blocks.Block(facts, []))))
+    return taken / max(1, sum(one.replications for one in names))
+
+
+def warn_of_full_disk(out: Forecast, folder: RunFolder) -> None:
+    free = shutil.disk_usage(folder.path).free
+    if (out.disk_bytes or 0) > free:
+        warnings.warn(
+            Note(
+                f"the results take about {size(out.disk_bytes or 0)} of disk, and {size(free)} are free at {folder.path.parent}: "
+                "the run would stop when the disk is full, and keep what is finished"
+            ),
+            stacklevel=4,
+        )
+
+
 def measure(out: Forecast, folder: RunFolder, design: Design, cores: int, there: np.ndarray) -> None:
     """Write what the pilot in a folder tells into `out`. there: how many replications of each condition need not be computed."""
     out.already_there = int(there.sum())
@@ -131,5 +159,6 @@ def measure(out: Forecast, folder: RunFolder, design: Design, cores: int, there:
     out.seconds_per_replication = float((each * wanted).sum()) / out.total
     out.core_seconds = float((each * (wanted - there)).sum()) * cores
     out.seconds = out.core_seconds / out.workers + 1.0
+    out.disk_bytes = float((wanted - there).sum()) * bytes_of_replication(folder)
     out.longest_replication = float(seconds.max())
     out.slowest_condition = {"condition": slowest + 1, **design.condition(slowest), "seconds": float(mean[slowest])}

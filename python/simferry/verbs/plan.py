@@ -24,7 +24,7 @@ from . import reuse
 from .check import check
 from .cloud_plan import plan_in_the_cloud
 from .create import create
-from .pilot import PILOT_REPLICATIONS, as_if, measure, run_pilot, size_of
+from .pilot import PILOT_REPLICATIONS, as_if, measure, run_pilot, size_of, warn_of_full_disk
 from .pilot import Forecast as Forecast
 
 
@@ -113,6 +113,7 @@ def _here(sweep: Sweep, where: Backend, pilot: bool) -> Forecast:
     )  # fmt: skip
     cores = sweep.options.cores or (1 if simulation.kind == "function" else workers)
     measure(out, folder, design, cores, there)
+    warn_of_full_disk(out, folder)
     if failed := sum(name.failed for name in folder.block_names()):
         warnings.warn(
             f"{failed} of the pilot's {out.pilot_replications} replications failed, so their time may mean nothing: "

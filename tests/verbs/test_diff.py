@@ -75,7 +75,7 @@ def test_function_objects_and_seeds(tmp_path):
 
 def test_values_that_were_kept_whole(tmp_path):
     def values(shift, k):
-        return {"x": 1.0, "l": [1.0, float(k + shift)]}
+        return {"x": 1.0, "l": {"a": float(k + shift)}}
 
     def run(shift, **options):
         return sf.run(values, sf.grid(k=[1, 2]), constants={"shift": shift}, replications=1, seed=1, store=tmp_path,

@@ -21,7 +21,7 @@ LISTS = {f"{kind} list": pa.list_(arrow) for kind, arrow in SINGLE.items()}
 ARRAYS = {f"{kind} array": pa.list_(arrow) for kind, arrow in SINGLE.items() if kind != "string"}
 TYPES = SINGLE | LISTS | ARRAYS
 _DTYPES: dict[str, Any] = {"number array": np.float64, "integer array": np.int64, "logical array": np.bool_}
-MOST_CONDITIONS = 10_000_000  # of a design; a run of as many takes about 3 GB of memory
+MOST_CONDITIONS = 10_000_000  # of a design; a plan of as many, with two parameters, takes 1.5 GB of memory
 _ALLOWED = "Parameters are numbers, integers, logicals and strings, and lists of these."
 
 

@@ -249,7 +249,7 @@ def test_all_faults_of_a_sweep_file_at_once(tmp_path, monkeypatch):
         [design.gird]
         n = [1]
         [design.grid]
-        m = [[1]]
+        m = [{ a = 1 }]
         [run]
         replications = "many"
         seed = 1.5
@@ -265,7 +265,7 @@ def test_all_faults_of_a_sweep_file_at_once(tmp_path, monkeypatch):
         "line 3: a simulation has no option [simulation] scrip. Did you mean script?",
         "line 4: [simulation] function is 3; it has to be a text",
         "line 5: there is no design [design] gird. Did you mean grid?",
-        "[design.grid] m: values are numbers, strings, true and false, or a list of those",
+        "[design.grid] m: values are numbers, strings, true and false, lists of those, or a list of such values",
         'line 10: [run] replications is "many"; it has to be a whole number from 1 to 2147483647',
         "line 11: [run] seed is 1.5; it has to be a whole number from 0 to 2147483647",
         "line 12: [run] common is 3; it has to be a text, or several",

@@ -166,8 +166,9 @@ as_simulation <- function(simulation, expression, constants, packages, globals, 
 #'   identifies the simulation, so that results of earlier runs can be reused: the function or script, included files,
 #'   sourced files, and packages that were built here), and with a pilot `pilot_run`, `pilot_replications`,
 #'   `seconds_per_replication`, `longest_replication` (in seconds), `core_seconds`, `seconds` (of wall time),
-#'   `disk_bytes` (of what is left to compute), `slowest_condition`. For SageMaker instead of `seconds` a list `cloud`: `rows`, a data frame with `instance_type`,
-#'   `jobs`, `cores` (of one instance), `seconds`, `dollars` and `remark`, which is also what `as.data.frame()` gives;
+#'   `disk_bytes` (of what is left to compute), `slowest_condition`. For SageMaker instead of `seconds` a list `cloud`:
+#'   `rows`, a data frame with `instance_type`, `jobs`, `cores` (of one instance), `seconds`, `dollars` and `remark`,
+#'   which is also what `as.data.frame()` gives;
 #'   `cheapest` within the deadline and `fastest` within the budget, a row each, as a list; `notes`, `[character]`, what
 #'   to know.
 #' @section Errors: Those of [sim_run()].

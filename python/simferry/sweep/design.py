@@ -140,7 +140,10 @@ class Design:
         return texts(self.table, self.types, len(self), set(common))
 
     def rows(self, at: np.ndarray) -> "Design":
-        """The design of some conditions only. at: their rows (counted from 0), in ascending order and distinct."""
+        """The design of some conditions only.
+
+        at: integer array of their rows (counted from 0), in ascending order and distinct. Raises nothing.
+        """
         if not self.types or len(at) == len(self):
             return self
         table = self.table.take(whole_numbers(at))
@@ -149,7 +152,10 @@ class Design:
         return out
 
     def rows_of(self, other: "Design") -> np.ndarray:
-        """For each condition of another design the row (from 0) of the equal one here, or -1."""
+        """For each condition of another design the row (from 0) of the equal one here, or -1: an int64 array.
+
+        other: the design whose conditions are looked up. Raises nothing.
+        """
         found = rows_of(self.table, self.types, other.table, other.types)
         return np.full(len(other), -1, dtype=np.int64) if found is None else found
 

@@ -134,10 +134,10 @@ def test_other_objects_are_named(tmp_path):
 
 def test_artifacts_of_a_run_open(tmp_path):
     require("r", shutil.which("Rscript") is not None, "Rscript is not on the PATH")
-    (tmp_path / "keep.R").write_text("simulate <- function(n) list(path = cumsum(rnorm(n)), n = n)\n")
+    (tmp_path / "keep.R").write_text("simulate <- function(n) list(path = list(cumsum(rnorm(n))), n = n)\n")
     run = sf.run(str(tmp_path / "keep.R"), sf.grid(n=[3]), replications=1, seed=1, workers=1, store=tmp_path / "store")
     kept = sf.r.read_rds(run.artifacts(1, 1)[0])
-    assert kept["n"] == 3 and len(kept["path"]) == 3
+    assert kept["n"] == 3 and len(kept["path"][0]) == 3
 
 
 def test_damaged_and_foreign_files_are_refused_and_nothing_runs(tmp_path):

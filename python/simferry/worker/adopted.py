@@ -16,15 +16,20 @@ from . import streams
 
 
 def generators(among: Iterable[Any] | None = None) -> list[Any]:
-    """The generators of numpy and of `random` among some objects, or in this process. SystemRandom has no state."""
+    """The generators of numpy and of `random` among some objects, or in this process. SystemRandom has no state, and those that make
+    names of files and semaphores no numbers of a simulation.
+    """
     kinds: list[Any] = [random.Random] if (random := sys.modules.get("random")) else []
     if hasattr(numpy := sys.modules.get("numpy.random"), "Generator"):  # otherwise it is being imported
         kinds += [getattr(numpy, name) for name in ("Generator", "RandomState", "BitGenerator", "SeedSequence")]
     for kind in kinds:  # it grows
         kinds += kind.__subclasses__()
     own = {kind for kind in kinds if kind.__name__ != "SystemRandom"} - {streams.sequence_known()}
-    found = [one for one in (gc.get_objects() if among is None else among) if type(one) in own]
+    objects = gc.get_objects() if among is None else [*among]
+    found = [one for one in objects if type(one) in own]
     held = {id(part) for one in [*found, *(one for one, _ in streams.made)] for part in _parts(one)}
+    if of_names := getattr(sys.modules.get("tempfile"), "_RandomNameSequence", None):
+        held |= {id(getattr(one, "_rng", None)) for one in objects if type(one) is of_names}
     return [one for one in found if id(one) not in held]
 
 
@@ -51,8 +56,7 @@ def adopt(found: Iterable[Any], before: Iterable[Any] = ()) -> None:
 def _others(found: Iterable[Any], known: Iterable[Any]) -> list[Any]:
     """Those that are not known, process-wide, or reseeded already."""
     wide = (getattr(sys.modules.get(n), v, None) for n, v in (("random", "_inst"), ("numpy.random.mtrand", "_rand")))
-    of_names = getattr(getattr(sys.modules.get("tempfile"), "_name_sequence", None), "_rng", None)
-    ids = {id(one) for one in (*known, *wide, of_names, *(one for one, _ in streams.made))}
+    ids = {id(one) for one in (*known, *wide, *(one for one, _ in streams.made))}
     return [one for one in found if id(one) not in ids]
 
 

@@ -27,6 +27,7 @@ import numpy_batches
 import plan
 import r_session
 import sagemaker_jobs
+import start
 import ttest
 import wide
 from timing import SIMFERRY, Row
@@ -34,6 +35,7 @@ from timing import SIMFERRY, Row
 import containers
 
 BENCHMARKS: dict[str, Callable[[int], list[Row]]] = {
+    "start": start.benchmark,
     "ttest": ttest.benchmark,
     "numpy": numpy_batches.benchmark,
     "mixture": mixture.benchmark,

@@ -1,0 +1,1 @@
+simulate <- function(n) c(mean = mean(rnorm(n)))

@@ -1,0 +1,2 @@
+def simulate(n, rng):
+    return {"mean": rng.standard_normal(n).mean()}

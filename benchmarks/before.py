@@ -48,7 +48,7 @@ def main() -> None:
             now.append(figures(HERE, name))
         for row in now[0]:
             old, new = ([turn[row] for turn in side if row in turn] for side in (before, now))
-            if old:
+            if old and statistics.median(old):
                 ratio = statistics.median(new) / statistics.median(old)
                 shown = [f"{statistics.median(side):.3f} ({min(side):.3f}) {row[1]}" for side in (old, new)]
                 print(f"{row[0]:20} before {shown[0]:24} now {shown[1]:24} ratio {ratio:.2f}", flush=True)

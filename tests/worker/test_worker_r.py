@@ -313,6 +313,21 @@ simulate <- function(n) {
     assert len(run.results()) == 24
 
 
+def test_tasks_of_a_replication_that_is_run_again_draw_the_same(tmp_path):
+    code = """
+simulate <- function(n) {
+  set.seed(NULL)
+  x <- unlist(parallel::mclapply(1:2, function(i) runif(1), mc.cores = 1))
+  if (n == 9) Sys.sleep(0.1)     # the look after it is its own, and that of those before it
+  if (n == 9) options(digits = 12)
+  c(x, runif(1))
+}
+"""
+    script = write(tmp_path, "simulate.R", code)
+    among, alone = (go(script, sf.grid(n=n), 1, workers=1, fresh=True).results() for n in (range(1, 10), [9]))
+    assert among[among["n"] == 9].iloc[0, 2:].tolist() == alone.iloc[0, 2:].tolist()
+
+
 # ---- what the function finds around it ----
 
 

@@ -417,6 +417,8 @@ keep_streams <- function(stream, running = NULL) {
     },
     # of functions: what they chose while they were loaded is plain R's kind
     loaded = function() at_first$plain <<- now$plain,
+    # of functions: the next replication starts from its own stream, also where it is one that is run again
+    forget = function() replication <<- NULL,
     stop = function() {
       over <<- TRUE
       for (one in rev(changed)) exchange(one[[1L]], one[[2L]], get(one[[2L]], envir = one[[1L]]), one[[3L]])
@@ -444,5 +446,9 @@ guard_tasks <- function(seed) {
     streams$loaded()
     loaded
   }
-  c(streams, set_running = function(f) running <<- f, load = load)
+  set_running <- function(f) {
+    streams$forget()
+    running <<- f
+  }
+  c(streams, set_running = set_running, load = load)
 }

@@ -1,5 +1,6 @@
 """The canonical condition: its text, which streams depend on."""
 
+import enum
 import json
 import math
 
@@ -21,6 +22,12 @@ def test_the_canonical_condition_is_json_with_names_sorted():
 )
 def test_equal_numbers_are_the_same_condition(one, other):
     assert list(grid(n=[one]).canonical()) == list(grid(n=[other]).canonical())
+
+
+def test_members_of_enumerations_are_their_numbers():
+    level = enum.IntEnum("level", ["LOW", "HIGH"])
+    design = grid(n=[level.LOW, level.HIGH])
+    assert list(design.canonical()) == list(grid(n=[1, 2]).canonical()) and design.types == {"n": "number"}
 
 
 def test_a_declared_integer_is_the_same_number():

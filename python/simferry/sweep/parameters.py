@@ -263,7 +263,8 @@ def plain_array(values: Sequence[Any]) -> pa.Array:
     missing = np.array([v is None for v in values], dtype=bool)
     if missing.all():
         return pa.nulls(len(values))
-    kind = next(type(v) for v in values if v is not None)
+    first = next(v for v in values if v is not None)
+    kind = next(kind for kind in (bool, int, float, str) if isinstance(first, kind))  # also of an IntEnum
     validity = pa.py_buffer(np.packbits(~missing, bitorder="little")) if missing.any() else None
     if kind is str:
         texts = [b"" if v is None else v.encode() for v in values]

@@ -65,6 +65,35 @@ def test_a_simulation_that_is_refused_leaves_nothing(tmp_path, code):
     assert not (tmp_path / "runs").exists()
 
 
+def test_what_the_check_made_is_not_there_when_the_job_loads(tmp_path):
+    code = f"""
+cache <- file.path(tempdir(), "draw.rds")
+if (!file.exists(cache)) saveRDS(runif(1), cache)
+draw <- readRDS(cache)
+system("sleep 61.{tmp_path.stat().st_ino} >/dev/null 2>&1 &")   # in the background, as a server
+servers <- length(system("ps -eo args | grep '^sleep 61.{tmp_path.stat().st_ino}'", intern = TRUE))
+simulate <- function() c(draw = draw, servers = servers)
+"""
+    script = write(tmp_path, "simulate.R", code)
+    first, second = (sf.run(script, seed=s, replications=1, store=tmp_path / "runs").results() for s in (1, 2))
+    assert first["servers"].tolist() == second["servers"].tolist() == [1]
+    assert first["draw"].tolist() != second["draw"].tolist()  # it follows from the run's seed
+
+
+def test_a_profile_beside_the_script_finds_the_folder_of_the_job(tmp_path):
+    write(tmp_path, ".Rprofile", "options(started_in = getwd())\n")
+    script = write(tmp_path, "simulate.R", "simulate <- function() dir.exists(getOption('started_in'))")
+    run = sf.run(script, replications=1, seed=1, include=[".Rprofile"], store=tmp_path / "runs")
+    assert run.results()["value"].tolist() == [True]
+
+
+def test_a_folder_that_was_there_stays(tmp_path):
+    (tmp_path / "runs").mkdir()
+    with pytest.raises(SimulationError):
+        sf.run(write(tmp_path, "simulate.R", "stop('no')"), replications=1, store=tmp_path / "runs")
+    assert list((tmp_path / "runs").iterdir()) == []
+
+
 def test_what_is_taken_over_needs_no_job(tmp_path):
     script = write(tmp_path, "simulate.R", "simulate <- function() rnorm(1)")
     first, second = (sf.run(script, replications=4, seed=1, store=tmp_path / "runs") for _ in range(2))
@@ -77,6 +106,15 @@ def test_it_ends_with_its_driver(tmp_path):
     write(tmp_path, "simulate.R", slow)
     driver = simferry("run", "simulate.R", "-n", "100", "--store", "runs", cwd=tmp_path, start=True)
     found = wait_until(lambda: waiting_below(psutil.Process(driver.pid)))
+    driver.send_signal(signal.SIGKILL)
+    driver.communicate()
+    wait_until(lambda: not any(p.is_running() and p.status() != psutil.STATUS_ZOMBIE for p in found))
+
+
+def test_a_check_ends_with_its_driver(tmp_path):
+    write(tmp_path, "simulate.R", "while (TRUE) Sys.sleep(0.1)")
+    driver = simferry("run", "simulate.R", "-n", "1", "--store", "runs", cwd=tmp_path, start=True)
+    found = wait_until(lambda: len(found := waiting_below(psutil.Process(driver.pid))) == 2 and found)
     driver.send_signal(signal.SIGKILL)
     driver.communicate()
     wait_until(lambda: not any(p.is_running() and p.status() != psutil.STATUS_ZOMBIE for p in found))

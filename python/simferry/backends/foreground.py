@@ -25,6 +25,8 @@ from ..jobs.launch import (
 from ..system.terminal import shown
 from .base import Backend, Foreground, Interactive
 
+_READ_AT_START = (".Rprofile", ".Renviron")
+
 
 class Interpreter:
     """The R or Python of this machine."""
@@ -68,10 +70,12 @@ class Staying(Interpreter):
     def check(self, spec: Mapping[str, Any], root: Path) -> "subprocess.CompletedProcess[str]":
         self.end()
         if spec["language"] == "r" and (started := Waiting.started(spec, root, self.store)):
+            self.waiting = started
             if started.has_answered(root, self.meanwhile):
-                self.waiting = started
+                # what the check left running would still be there when the job loads the simulation
+                end_processes(started.mark, spared=started.process.pid)
                 return subprocess.CompletedProcess([], 0, "", started.printed())
-            started.end()
+            self.end()
         return super().check(spec, root)  # says how it ended
 
     def end(self) -> None:
@@ -82,15 +86,20 @@ class Staying(Interpreter):
 
 
 class Waiting:
-    """A worker that has checked a simulation, and waits for its first job."""
+    """A worker that has checked a simulation, and waits for its first job. made: whether the folder of its log is new."""
 
-    def __init__(self, process: "subprocess.Popen[bytes]", mark: str, log: Path) -> None:
-        self.process, self.mark, self.log = process, mark, log
+    def __init__(self, process: "subprocess.Popen[bytes]", mark: str, log: Path, made: bool) -> None:
+        self.process, self.mark, self.log, self.made = process, mark, log, made
 
     @classmethod
     def started(cls, spec: Mapping[str, Any], root: Path, store: Path) -> "Waiting | None":
-        """Starts one, whose root is `root` as yet. None where nothing can be written beside the run to come."""
+        """Starts one, whose root is `root` as yet. None where it would not do: nothing can be written beside the run to come,
+        or R is told by files of its folder what to do when it starts, for which the folder has to be the job's."""
+        code = root / "input" / "code"
+        if any((code / name).exists() for name in _READ_AT_START):
+            return None
         try:
+            made = not store.exists()
             store.mkdir(exist_ok=True)
             number, name = tempfile.mkstemp(prefix=".log-", dir=store)  # where it can be moved to the job's folder
         except OSError:
@@ -100,10 +109,10 @@ class Waiting:
         environment = {**environment_here(spec, str(root / "input")), **environment_of_job(str(root))}
         with open(name, "ab") as log:  # to append, so that it can be emptied
             process = subprocess.Popen(
-                command, cwd=root / "input" / "code", env=environment,
+                command, cwd=code, env=environment,
                 stdin=subprocess.PIPE, stdout=log, stderr=subprocess.STDOUT, start_new_session=True,
             )  # fmt: skip
-        return cls(process, str(root), Path(name))
+        return cls(process, str(root), Path(name), made)
 
     def has_answered(self, root: Path, meanwhile: Callable[[], None]) -> bool:
         """Waits until the check is done. Whether there is an answer, and the process goes on."""
@@ -126,7 +135,7 @@ class Waiting:
             os.truncate(self.log, 0)
             os.rename(self.log, root / "log.txt")
             assert self.process.stdin is not None
-            self.process.stdin.write(f"{root}\n".encode())
+            self.process.stdin.write(os.fsencode(root) + b"\n")
             self.process.stdin.close()
         except OSError:
             self.end()
@@ -141,8 +150,9 @@ class Waiting:
         self.process.wait()
         end_processes(self.mark)
         self.log.unlink(missing_ok=True)
-        with contextlib.suppress(OSError):  # if it is empty, it may have been made for the log
-            self.log.parent.rmdir()
+        if self.made:
+            with contextlib.suppress(OSError):  # it holds runs by now
+                self.log.parent.rmdir()
 
 
 class InImage:

@@ -119,13 +119,15 @@ def _with_utf8(environment: Mapping[str, str]) -> dict[str, str]:
     return {**others, "LANG": "C", "LC_CTYPE": "C.UTF-8"}
 
 
-def end_processes(mark: str, seconds_to_wait: float = 10) -> None:
+def end_processes(mark: str, seconds_to_wait: float = 10, spared: int = 0) -> None:
     """Kills every process that a local job started, also those that left its process group, and waits until they are gone.
 
-    mark: what their environment has as JOB.
+    mark: what their environment has as JOB. spared: the number of a process that goes on.
     """
     until = time.monotonic() + seconds_to_wait
-    while (left := [p for p in psutil.process_iter() if job_of(p) == mark]) and time.monotonic() < until:
+    while (
+        left := [p for p in psutil.process_iter() if p.pid != spared and job_of(p) == mark]
+    ) and time.monotonic() < until:
         for process in left:
             with contextlib.suppress(psutil.Error):
                 process.kill()

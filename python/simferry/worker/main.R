@@ -69,6 +69,9 @@ run <- function(root) {
 # Checks the simulation in a fork, which leaves no trace here, and then runs the job whose ROOT the driver writes to
 # standard input, if it does: R starts once for both.
 check_and_run <- function(root) {
+  temporary_files <- function() list.files(tempdir(), all.files = TRUE, full.names = TRUE, no.. = TRUE)
+  before <- temporary_files()
+  driver <- as.integer(Sys.getenv("SIMFERRY_DRIVER", "0"))
   checked <- parallel::mcparallel({
     input <- empty_input()
     check(root)
@@ -76,12 +79,14 @@ check_and_run <- function(root) {
   }, mc.set.seed = FALSE)
   # a program that a dead check had started may keep its pipe open: R does not notice then
   collected <- function() suppressWarnings(parallel::mccollect(checked, wait = FALSE, timeout = 0.2))
-  while (is.null(collected()) && !is_dead(checked$pid)) NULL
-  file.create(file.path(root, "checked"))
+  while (is.null(collected()) && !is_dead(checked$pid)) if (driver > 0L && !tools::pskill(driver, 0L)) return()
+  unlink(setdiff(temporary_files(), before), recursive = TRUE, force = TRUE)   # the fork has no folder of its own
+  if (!file.create(file.path(root, "checked"))) return()
   input <- file("stdin")
   root <- readLines(input, 1L)
   close(input)
   if (!length(root)) return()
+  root <- normalizePath(root)
   Sys.setenv(SIMFERRY_INPUT = file.path(root, "input"))
   setwd(file.path(root, "input", "code"))
   run(root)

@@ -6,8 +6,9 @@ import pytest
 from simferry import grid
 from simferry.backends.foreground import Interpreter
 from simferry.errors import SimulationError
+from simferry.sweep import simulation as code
 from simferry.sweep.inputs import as_inputs, write_inputs
-from simferry.sweep.simulation import Simulation
+from simferry.sweep.simulation import RFunction, Simulation
 from simferry.verbs.check import check
 
 PYTHON = "def simulate(n, rng):\n    return rng.normal(size=n).mean()\n"
@@ -136,3 +137,21 @@ def test_a_file_name_that_is_not_utf_8_is_refused_in_words(tmp_path):
         script.write("def simulate(): return 1\n")
     with pytest.raises(SimulationError, match=r"simul\\udce9.py' is not UTF-8"):
         Simulation(os.fsdecode(file))
+
+
+def test_a_function_is_pickled_once_and_belongs_to_no_commit(tmp_path, monkeypatch):
+    """The pickle may be large. The hash, and what is asked of git, don't need it; nor does git know an R function's file."""
+    made = []
+    monkeypatch.setattr(code, "pickled", lambda *given: made.append(given) or b"")
+    simulation = Simulation(lambda n: n)
+    assert simulation.code_hash() and simulation.code()[0]["path"] == "" and simulation.own_files() == {} and not made
+    assert list(simulation.files()) == ["objects.pkl"] and len(made) == 1
+    assert Simulation(RFunction("f", tmp_path / "f.rds", "f")).own_files() == {}
+
+
+def test_constants_go_with_a_function_itself(tmp_path):
+    script = written(tmp_path)
+    with pytest.raises(
+        SimulationError, match=r"constants go with a function itself, not with a script, and .*simulate\.py"
+    ):
+        Simulation(script, constants={"x": 3})

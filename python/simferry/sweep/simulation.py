@@ -141,9 +141,10 @@ class Simulation:
                     f"{self.target} is neither an R script (.R), a Python script (.py) nor executable",
                     Shell("chmod", "+x", str(self.target)) + "  makes it a program.",
                 )
-        if self.constants and self.language != "python":
+        if self.constants:
             raise SimulationError(
-                "constants are given to Python functions only", "In R, use the R package's sim_run()."
+                f"constants go with a function itself, not with a script, and {self.target} is one",
+                "A script can define its own objects. In R, sim_run() takes constants.",
             )
         self._check_results_file()
         self._place()
@@ -211,47 +212,47 @@ class Simulation:
         """The file of the snapshot with the function object and the constants; empty if there are none."""
         if isinstance(self.target, RFunction):
             return "objects.rds"
-        return "objects.pkl" if self.language == "python" and (callable(self.target) or self.constants) else ""
+        return "objects.pkl" if callable(self.target) else ""
 
     def files(self) -> dict[str, Path | bytes]:
         """The code's snapshot: the files of the run's code folder by name, each as its content or the path to copy it from."""
-        out = self._beside_script()
+        out = self.own_files()
+        if isinstance(self.target, RFunction):
+            return {self.objects: self.target.file, **out}
+        return {self.objects: pickled(self.target, self.sent), **out} if callable(self.target) else out
+
+    def own_files(self) -> dict[str, Path | bytes]:
+        """The snapshot without the file that is made of a function object: it may be large, and is made anew each time."""
+        out: dict[str, Path | bytes] = {**self._beside_script()}
         if large := self.too_large:
             raise SimulationError(
                 f"project: {large.shown()}; the largest is {large.largest}. Each run keeps a copy of them",
                 Text("List what is not needed in .gitignore, or agree: ", Option("large_project", True)),
             )
         if place := self.around.place:
-            out = {name if name == self.objects else f"{place}/{name}": one for name, one in out.items()}
+            out = {f"{place}/{name}": one for name, one in out.items()}
             for path in self.around.above:
                 for file, _ in _files_in(path, path.parent):
                     out.setdefault(self.around.name_of(file), file)
             for name, file in self.around.files().items():
                 out.setdefault(name, file)
             out.setdefault(f"{self.around.name_of(self.around.root)}/.here", b"\n")  # where here::here() looks for it
-        self._check_names(out)
+        self._check_names({self.objects, *out})
         return out
 
-    def _beside_script(self) -> dict[str, Path | bytes]:
+    def _beside_script(self) -> dict[str, Path]:
         """The script and what is included, by names relative to the script's folder."""
-        out: dict[str, Path | bytes] = {}
-        if isinstance(self.target, RFunction):
-            out["objects.rds"] = self.target.file
-        elif callable(self.target):
-            out["objects.pkl"] = pickled(self.target, self.sent)
-        elif self.path is not None:
-            out[self.script] = self.path
+        out = {} if self.is_object or self.path is None else {self.script: self.path}
         for entry in self.include:
             path = self.included(entry)
             base = self.folder if path.is_relative_to(self.folder) else path.parent
             for file, name in _files_in(path, base):
-                other = out.get(name, file)
-                if isinstance(other, bytes) or not file.samefile(other):
+                if name == self.objects or not file.samefile(out.get(name, file)):
                     raise SimulationError(f"include: {file} would overwrite another {name}", "Rename one of the two.")
                 out[name] = file
         return out
 
-    def _check_names(self, out: Mapping[str, Path | bytes]) -> None:
+    def _check_names(self, out: Iterable[str]) -> None:
         empty = self.empty_folders()
         for name in empty:
             if name in out:
@@ -317,10 +318,9 @@ class Simulation:
             from .fingerprint import fingerprint
 
             add(fingerprint((self.target, self.sent)))
-        self.files()  # raises where it can't be
-        for name, content in sorted(self._beside_script().items()):
-            if not self.is_object or name != self.objects:
-                add(name, content if isinstance(content, bytes) else content.read_bytes())
+        self.own_files()  # raises where it can't be
+        for name, path in sorted(self._beside_script().items()):
+            add(name, path.read_bytes())
         if empty := self._empty_beside_script():
             add("folders", *empty)
         for name, path in self._code_of_command().items():
@@ -345,10 +345,9 @@ class Simulation:
     def code(self) -> list[dict[str, str]]:
         """Name and path of what the hash covers: the script or function, included files, and own code elsewhere."""
         beside = {**self._beside_script(), **self._code_of_command()}
-        files = {name: str(content) for name, content in beside.items() if isinstance(content, Path)}
+        files = {name: str(path) for name, path in beside.items()}
         if self.is_object or (self.kind == "command" and self.path is None):
             files = {self.function if self.is_object else self.script: "", **files}
-            files.pop(self.objects, None)
         own = [one for one in self.own_code if one.path or one.name not in files]
         return [{"name": name, "path": path} for name, path in files.items()] + [
             {"name": one.name, "path": one.path or os.path.normpath(self.folder / one.name)} for one in own

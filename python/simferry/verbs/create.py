@@ -119,7 +119,7 @@ def _record(
         image=prepared.image_digest,
         pilot=pilot,
         name="" if pilot else options.name or "",
-        git=commit_of(simulation.folder, [file for file in simulation.files().values() if isinstance(file, Path)]),
+        git=commit_of(simulation.folder, [file for file in simulation.own_files().values() if isinstance(file, Path)]),
         options=RecordedOptions(
             backend=sweep.backend.table,
             backend_options={**sweep.backend.given(), **prepared.options},

@@ -19,5 +19,6 @@ def test_a_detached_run_is_found_and_followed_from_elsewhere(detached, hold, exp
 
 
 def test_jobs_end_after_their_driver(tmp_path, detached):
+    assert left_behind(tmp_path)
     claim.driver_of(detached._folder).kill()
     wait_until(lambda: not left_behind(tmp_path))

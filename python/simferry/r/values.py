@@ -108,12 +108,6 @@ def _column(value: Vector) -> Any:
     if value.kind == "string":
         return _objects(value.values)
     missing = value.missing()
-    if "integer64" in classes and value.kind == "double":  # of bit64: integers in the bits of doubles
-        whole = value.values.view("<i8")
-        missing = whole == np.iinfo("i8").min
-        return (
-            pd.array(pa.array(whole, mask=missing), dtype=pd.ArrowDtype(pa.int64())) if missing.any() else whole.copy()
-        )
     if "factor" in classes and value.kind == "integer":
         levels = value.texts("levels")
         known = np.array([False, *(level is not None for level in levels)])  # NA can be a level
@@ -135,7 +129,7 @@ def _column(value: Vector) -> Any:
         with contextlib.suppress(Exception):  # a zone that is not known here
             times = times.tz_convert(zone)
         return times.array
-    if "integer64" in classes and value.kind == "double":
+    if "integer64" in classes and value.kind == "double":  # of bit64: integers in the bits of doubles
         whole = value.values.astype("<f8").view("<i8")
         missing = whole == np.iinfo("i8").min
         return pd.array(pa.array(whole, mask=missing), dtype=pd.ArrowDtype(pa.int64())) if missing.any() else whole

@@ -12,8 +12,7 @@ AT_ONCE = 500  # files that git is asked about in one command
 SECONDS = 5  # that git may take; a run starts without an answer, too
 LISTING_SECONDS = 120  # where a run needs the answer
 # git writes nothing, asks nothing, and starts no program that the repository names
-_SAFELY = ("--no-optional-locks", "-c", "core.fsmonitor=false", "-c", "core.hooksPath=/dev/null")
-_GIT = ("git", "--literal-pathspecs", *_SAFELY)
+_GIT = ("git", "--no-optional-locks", "-c", "core.fsmonitor=false", "-c", "core.hooksPath=/dev/null")
 
 
 def commit_of(folder: Path, files: Sequence[Path] = ()) -> dict[str, Any] | None:
@@ -32,20 +31,16 @@ def commit_of(folder: Path, files: Sequence[Path] = ()) -> dict[str, Any] | None
 def _knows(folder: Path, files: Sequence[Path]) -> Iterator[bool]:
     for first in range(0, len(files), AT_ONCE):
         names = [str(file.resolve()) for file in files[first : first + AT_ONCE]]
-        yield _said(folder, "ls-files", "--error-unmatch", "--", *names) is not None
+        yield _said(folder, "--literal-pathspecs", "ls-files", "--error-unmatch", "--", *names) is not None
 
 
 def _said(folder: Path, *arguments: str) -> str | None:
     """What git prints; None if it fails, takes too long or is not there."""
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
     try:
-        done = subprocess.run(
-            [*_GIT, "-C", str(folder), *arguments], env={**environment, "GIT_TERMINAL_PROMPT": "0"}, check=True,
-            stdin=subprocess.DEVNULL, capture_output=True, encoding="utf-8", errors="replace", timeout=SECONDS,
-        )  # fmt: skip
+        done = _run(folder, *arguments, seconds=SECONDS)
     except (OSError, subprocess.SubprocessError, ValueError):
         return None
-    return done.stdout
+    return None if done.returncode else done.stdout.decode(errors="replace")
 
 
 def files_known(folder: Path) -> list[str] | None:
@@ -57,9 +52,13 @@ def files_known(folder: Path) -> list[str] | None:
     if not any((around / ".git").exists() for around in (folder, *folder.parents)):
         return None
     try:
-        if _run(folder, "check-ignore", "--quiet", ".").returncode == 0 and not (folder / ".git").exists():
+        if (
+            _run(folder, "check-ignore", "--quiet", ".", seconds=LISTING_SECONDS).returncode == 0
+            and not (folder / ".git").exists()
+        ):
             return None
-        done = _run(folder, "ls-files", "-z", "--cached", "--others", "--exclude-standard")
+        listing = ("ls-files", "-z", "--cached", "--others", "--exclude-standard")
+        done = _run(folder, *listing, seconds=LISTING_SECONDS)
         said = done.stderr.decode(errors="replace").strip() if done.returncode else ""
     except FileNotFoundError:
         done, said = None, "git is not installed"
@@ -73,9 +72,9 @@ def files_known(folder: Path) -> list[str] | None:
     return sorted({os.fsdecode(name) for name in done.stdout.split(b"\0") if name})
 
 
-def _run(folder: Path, *arguments: str) -> "subprocess.CompletedProcess[bytes]":
+def _run(folder: Path, *arguments: str, seconds: float) -> "subprocess.CompletedProcess[bytes]":
     environment = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
     return subprocess.run(
-        ["git", *_SAFELY, "-C", str(folder), *arguments], env={**environment, "GIT_TERMINAL_PROMPT": "0"},
-        stdin=subprocess.DEVNULL, capture_output=True, timeout=LISTING_SECONDS, check=False,
+        [*_GIT, "-C", str(folder), *arguments], env={**environment, "GIT_TERMINAL_PROMPT": "0"},
+        stdin=subprocess.DEVNULL, capture_output=True, timeout=seconds, check=False,
     )  # fmt: skip

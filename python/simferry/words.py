@@ -1,4 +1,4 @@
-"""Durations, US dollars and counts as text."""
+"""Durations, US dollars, counts and sizes as text."""
 
 
 def duration(seconds: float) -> str:

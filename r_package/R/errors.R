@@ -39,7 +39,7 @@ hint_to_send <- function(messages, from, option) {
   names <- Filter(is_here, names_not_found(messages))
   if (!length(names)) return()
   value <- if (length(names) == 1L) quoted(names) else paste0("c(", paste(quoted(names), collapse = ", "), ")")
-  message(paste(names, collapse = ", "), if (length(names) == 1L) " is" else " are",
+  message(paste(names, collapse = ", "), " ", are(length(names)),
           " here, but the code does not show that it is used: ", option, " = ", value, "  sends it along")
 }
 

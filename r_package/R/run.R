@@ -209,7 +209,7 @@ format.simferry_forecast <- function(x, ...) {
             number(x$pilot_replications), x$pilot_run),
     sprintf("all of it about %s on %s (%s of core time)", duration(x$seconds), counted(x$workers, "core"),
             duration(x$core_seconds)),
-    sprintf("its results take about %s MB of disk", number(ceiling(x$disk_bytes / 1e6))),
+    sprintf("its results take about %s of disk", x$disk_shown),
     sprintf("slowest: %s: %.3g s a replication", paste(names(slow), slow, collapse = ", "),
             x$slowest_condition$seconds),
     sprintf("seed = %d  uses the pilot's replications", x$seed))

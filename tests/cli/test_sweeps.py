@@ -109,7 +109,7 @@ def test_a_project_from_another_folder_and_the_question_of_a_large_one(folder, t
     lines = said("plan", *sweep).splitlines()
     assert lines[1] == "code: s.py, ../lib/one.py"
     assert lines[2].startswith(
-        f"along: 3 files of {tmp_path / 'study'}, 0.0 MB; left out as they may hold credentials: .env"
+        f"along: 3 files of {tmp_path / 'study'}, 0.1 MB; left out as they may hold credentials: .env"
     )
     monkeypatch.setattr("simferry.sweep.simulation.LARGE", 1)
     refused = CliRunner().invoke(main, ["run", *sweep])

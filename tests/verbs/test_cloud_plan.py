@@ -208,7 +208,7 @@ def test_large_inputs_are_not_uploaded_for_a_pilot(stored, emulator, image_r, tm
     (tmp_path / "data.csv").write_text("x\n12345678\n")
     out = planned(stored, image_r, inputs={"data": tmp_path / "data.csv"})
     assert out.pilot_run is None and sf.runs() == []
-    assert "the pilot is not kept: its inputs, 0 MB, would be uploaded" in out.cloud.notes
+    assert "the pilot is not kept: its inputs, 0.1 MB, would be uploaded" in out.cloud.notes
 
 
 def test_a_store_that_can_not_be_used_is_told(stored, image_r):

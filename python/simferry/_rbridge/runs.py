@@ -12,7 +12,7 @@ import numpy as np
 from ..errors import Interrupted, Note, RunBusy, UsageError
 from ..hints import Command, Option, Text
 from ..r.serialization import Vector, data_frame
-from ..words import are, counted
+from ..words import are, counted, size
 from .arguments import Arguments, backend_of, design_of, findings, plain, text_list, verb
 from .drivers import DriverProcess, drivers, keep_spare, order, progress_fields
 from .words import DriverError
@@ -117,6 +117,8 @@ def plan(given: Arguments) -> Arguments:
     out["replications"] = for_r(out["replications"])
     out["code_shown"] = shown(out["code"])
     out["code"] = pd.DataFrame(out["code"], columns=["name", "path"], dtype="string")
+    if "disk_bytes" in out:
+        out["disk_shown"] = size(out["disk_bytes"])
     out["along_shown"] = [one["shown"] for one in out.pop("project")]
     if "cloud" in out:
         out["cloud"]["rows"] = pd.DataFrame(out["cloud"]["rows"])

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from ..errors import SimulationError
 from ..system.git import files_known
+from ..words import counted, size
 
 MARKS = (".here", ".git", "DESCRIPTION", "pyproject.toml", "renv.lock", "*.Rproj")
 LARGE = 100_000_000  # bytes that go along without a question
@@ -41,17 +42,13 @@ class Project:
 
     def shown(self) -> str:
         """In words, what goes along and what is left out."""
-        out = f"{len(self.files):,} file{'' if len(self.files) == 1 else 's'} of {self.folder}, {megabytes(self.size)}"
+        out = f"{counted(len(self.files), 'file')} of {self.folder}, {size(self.size)}"
         out += f"; left out as they may hold credentials: {_few(self.secret)}" if self.secret else ""
         return out + (f"; left out as they lead elsewhere: {_few(self.outside)}" if self.outside else "")
 
 
 def _few(names: list[str]) -> str:
     return f"{', '.join(names[:3])} and {len(names) - 3} more" if len(names) > 4 else ", ".join(names)
-
-
-def megabytes(size: int) -> str:
-    return f"{size / 1e6:,.1f} MB" if size < 1e8 else f"{size / 1e6:,.0f} MB"
 
 
 def project_folder(folder: Path) -> Path | None:

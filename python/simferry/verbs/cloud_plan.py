@@ -20,6 +20,7 @@ from ..store.places import store_at
 from ..store.run_folder import RunFolder
 from ..sweep.inputs import bytes_of
 from ..sweep.sweep import Sweep
+from ..words import size
 from . import reuse
 from .create import create, described
 from .forecast import CloudForecast, Work, forecast, seconds_of
@@ -159,8 +160,8 @@ def _known(sweep: Sweep, metered: Metered) -> _Known:
         return _Known(None, image, Text("AWS can't be asked; ", Extra("sagemaker")))
     except SimferryError as error:
         return _Known(None, image, error.message)
-    size = bytes_of(sweep.simulation.inputs)
-    return _Known(home, image, f"its inputs, {size / 1e6:.0f} MB, would be uploaded" if size > MOST_UPLOADED else "")
+    inputs = bytes_of(sweep.simulation.inputs)
+    return _Known(home, image, f"its inputs, {size(inputs)}, would be uploaded" if inputs > MOST_UPLOADED else "")
 
 
 def _pilot_here(sweep: Sweep, image: str | None) -> tuple[RunFolder, Backend, str]:

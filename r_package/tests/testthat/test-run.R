@@ -103,6 +103,7 @@ test_that("a plan says what would be computed", {
   plan <- sim_plan(draws, data.frame(n = c(3, 4)), 1000, seed = 3, store = tempfile())
   expect_equal(c(plan$conditions, plan$total, plan$seed), c(2, 2000, 3))
   expect_output(print(plan), "2 conditions x 1,000 replications = 2,000; 0 already there", fixed = TRUE)
+  expect_output(print(plan), "its results take about 0.1 MB of disk", fixed = TRUE)
   expect_output(print(sim_plan(draws, data.frame(n = 3), 10, pilot = FALSE)),
                 "^1 condition x 10 replications = 10\ncode: draws$")
 })

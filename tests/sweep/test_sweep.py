@@ -35,9 +35,11 @@ def test_another_one_is_made_by_replace(script):
     assert docker.backend.given() == {"image": "simferry-r"} and docker.replications == 5
 
 
-def test_constants_are_compared_by_value(tmp_path):
-    (tmp_path / "s.py").write_text("def simulate(x): return 1\n")
-    one, same, other = (sf.Sweep(tmp_path / "s.py", constants={"x": np.arange(n)}) for n in (3, 3, 4))
+def test_constants_are_compared_by_value():
+    def simulate(x):
+        return 1
+
+    one, same, other = (sf.Sweep(simulate, constants={"x": np.arange(n)}) for n in (3, 3, 4))
     assert one == same and one != other
 
 

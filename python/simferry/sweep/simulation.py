@@ -107,10 +107,6 @@ class Simulation:
             self._place()
             return
         path = _path_of(self.target)
-        if path.is_dir():
-            raise SimulationError(
-                f"{str(self.target)!r} is a folder, not a script", f"Name the script in it: {path / 'simulate.R'}, say."
-            )
         suffix = path.suffix.lower()
         self.language = {".r": "r", ".py": "python"}.get(suffix, "command")
         self.kind = "command" if self.language == "command" else "function" if self.args is None else "script"
@@ -144,7 +140,7 @@ class Simulation:
         if self.constants:
             raise SimulationError(
                 f"constants go with a function itself, not with a script, and {self.target} is one",
-                "A script can define its own objects. In R, sim_run() takes constants.",
+                "Let the script define them, or read them from a file.",
             )
         self._check_results_file()
         self._place()
@@ -401,7 +397,12 @@ def _path_of(target: Any) -> Path:
             f"the simulation is a {type(target).__name__}, {shown(target)[:60]}: not a function, a script or a program",
             "Give the function itself: f, not f(...).",
         )
-    return Path(str(target)).expanduser()
+    path = Path(str(target)).expanduser()
+    if path.is_dir():
+        raise SimulationError(
+            f"{str(target)!r} is a folder, not a script", f"Name the script in it: {path / 'simulate.R'}, say."
+        )
+    return path
 
 
 def _beside(path: Path) -> Iterable[str]:

@@ -4,7 +4,7 @@ import copy
 import os
 import warnings
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -20,17 +20,8 @@ from .replications import as_options, counted
 from .simulation import Simulation
 from .write import write_sweep
 
-_OF_SIMULATION = (
-    "function",
-    "args",
-    "include",
-    "constants",
-    "results_file",
-    "inputs",
-    "env",
-    "project",
-    "large_project",
-)
+# the arguments of a simulation, beside its target, with their defaults
+_OF_SIMULATION = {one.name: one.default for one in fields(Simulation) if one.init and one.name != "target"}
 _OF_RUN = tuple(fields_of(RunOptions))
 
 
@@ -167,23 +158,12 @@ class Sweep:
             else i.given
             for name, i in one.inputs.items()
         }  # fmt: skip
-        out: dict[str, Any] = {
-            "simulation": one.target,
-            "function": one.function,
-            "args": one.args,
-            "include": tuple(one.include),
-        }
-        out |= {
-            "constants": dict(one.constants),
-            "results_file": one.results_file,
-            "inputs": inputs,
-            "env": dict(one.env),
-        }
-        out |= {name: True for name in ("project", "large_project") if getattr(one, name)}
+        out = {"simulation": one.target, **{name: getattr(one, name) for name in _OF_SIMULATION}}
+        out |= {"include": tuple(one.include), "constants": dict(one.constants), "inputs": inputs, "env": dict(one.env)}
         if one.is_object:
             del out["function"]
-        without = {"function": "simulate", "results_file": ""}  # args="" is a whole script without arguments
-        return {name: value for name, value in out.items() if value not in (None, (), {}, without.get(name))}
+        # args="" is a whole script without arguments
+        return {name: value for name, value in out.items() if value not in (None, (), {}, _OF_SIMULATION.get(name))}
 
     def __repr__(self) -> str:
         """The call that makes it, with each argument that is not the default."""
@@ -244,8 +224,7 @@ def as_sweep(simulation: Any, design: Any = None, **arguments: Any) -> Sweep:
 
 def _not_default(arguments: Mapping[str, Any]) -> dict[str, Any]:
     """Those of the arguments of `run` that a user has given."""
-    ours = {"function": "simulate", "backend": "local", "results_file": "", "project": False, "large_project": False}
-    without = {**ours, **asdict(RunOptions())}
+    without = {**_OF_SIMULATION, "backend": "local", **asdict(RunOptions())}
     return {
         name: value
         for name, value in arguments.items()

@@ -26,11 +26,6 @@ def write_sweep(simulation: Simulation, design: Design, options: RunOptions, bac
             f"simulation is function {simulation.function}, and a sweep file can't hold a function object",
             "Put it into a script, and give its path.",
         )
-    if simulation.constants:
-        raise UsageError(
-            f"constants holds {', '.join(simulation.constants)}, and a sweep file can't hold objects",
-            "Let the script define them, or read them from a file.",
-        )
     if path.suffix.lower() != ".toml":
         raise UsageError(f"a sweep file ends in .toml, and {path.name} does not")
     kind = "program" if simulation.language == "command" else "script"

@@ -18,8 +18,12 @@ _TEXTS = ("message", "call", "traceback")
 def output_columns(parts, results_file):
     outputs = Outputs(results_file)
     read = [(block, *outputs.read(part)) for block, part in parts]
-    tables = [(block, table) for block, groups, _ in read for table in outputs.tables(groups)]
-    return tables, [(block, *row) for block, _, unreadable in read for row in unreadable]
+    tables, places = [], {}
+    for block, groups, _ in read:
+        for table, place in outputs.tables(groups):
+            tables.append((block, table))
+            places[tuple(table.columns)] = min(place, places.get(tuple(table.columns), place))
+    return tables, [(block, *row) for block, _, unreadable in read for row in unreadable], places
 
 
 def at_once(read, results_file):
@@ -37,8 +41,9 @@ def at_once(read, results_file):
     replications = _replications(status, superseded)
     results = parts["results"]
     unreadable: list[tuple[int, int, int, str]] = []
+    places = {}
     if parts["outputs"]:
-        more, unreadable = output_columns(parts["outputs"], results_file)
+        more, unreadable, places = output_columns(parts["outputs"], results_file)
         results = results + more
     failures = _assemble(parts["failures"], superseded, {name: "string" for name in _TEXTS})
     at = np.array([row[:3] for row in unreadable], dtype=np.int64).reshape(-1, 3)
@@ -50,7 +55,7 @@ def at_once(read, results_file):
     metadata = {**(same_seeds.found(seeds) or {}), **objects.found(kept)}
     return Collected(
         replications,
-        _assemble(results, superseded, {}).replace_schema_metadata(metadata),
+        _assemble(results, superseded, {}, places).replace_schema_metadata(metadata),
         failures,
         _assemble(parts["warnings"], superseded, {"message": "string", "count": "integer"}),
         kept,
@@ -97,8 +102,8 @@ def _replications(status, superseded):
     return _assemble([(i, t) for i, t in enumerate(status)], superseded, kinds)
 
 
-def _assemble(parts, superseded, kinds):
-    """Joins tables of several blocks. kinds: columns that the result has even if no block does."""
+def _assemble(parts, superseded, kinds, places=None):
+    """Joins tables of several blocks. kinds: columns that the result has even if no block does. places: of columns, in results files."""
     groups: dict[tuple[str, ...], list[tuple[int, blocks.Table]]] = {}
     for number, part in parts:
         groups.setdefault(tuple(part.columns), []).append((number, part))
@@ -125,7 +130,13 @@ def _assemble(parts, superseded, kinds):
         whole = as_table(columns)
         return whole if in_order else whole.take(pa.array(order)).combine_chunks()
     # a column that a condition does not have is null there
-    pieces.sort(key=lambda piece: int(piece[1][piece[2][0]]) if len(piece[2]) else 0)
+    place_of = (places or {}).get
+    pieces.sort(
+        key=lambda piece: (
+            int(piece[1][piece[2][0]]) if len(piece[2]) else 0,
+            *(() if places is None else (place_of(tuple(piece[0]), ()), tuple(piece[0]))),
+        )
+    )
     every = list(dict.fromkeys(name for columns, _, _ in pieces for name in columns))
     for name in every:
         having = [columns for columns, _, _ in pieces if name in columns]

@@ -16,7 +16,7 @@ def numbers(text, name="result.csv"):
     outputs = Outputs(name)
     groups, unreadable = outputs.read(part)
     assert not unreadable, unreadable
-    (found,) = outputs.tables(groups)
+    ((found, _),) = outputs.tables(groups)
     columns = {n: c for n, c in found.columns.items() if n not in ("condition", "replication")}
     return {n: c.strings() if c.kind == "string" else c.values.tolist() for n, c in columns.items()}
 

@@ -56,17 +56,43 @@ def test_tables_are_what_they_are_at_once(seed, little, tmp_path):
     assert not [*tmp_path.iterdir()]
 
 
+CSV = ["x,y\n1,2\n", "x,y\n0.5,NA\n7,b\n", "x\nTRUE\n", "x,y\n1\n", "y,x\n,9007199254740993\n"]
+JSON = [
+    '{"x": 1, "y": 2}', '{"x": true}', '{"x": 1.5}', '[{"x": "NA"}, {"x": 2, "y": "a"}]', '{"y": true, "x": 2}', '{"x": [1]}', "3", "{",
+]  # fmt: skip
+
+
+def files_of(draw, pair, kind):
+    """The results files of a replication."""
+    many = draw.integers(1, 4) if kind == "*" else 1
+    endings = [draw.choice(["csv", "json"]) if kind == "*" else kind for _ in range(many)]
+    contents = {"csv": CSV, "json": JSON}
+    return [(*pair, f"r{i}.{e}", draw.choice(contents[e]).encode()) for i, e in enumerate(endings)]
+
+
+@pytest.mark.parametrize("kind", ["csv", "json", "*"])
 @pytest.mark.parametrize("seed", range(10))
-def test_results_files_are_read_in_pieces(seed, little, tmp_path):
+def test_results_files_are_read_in_pieces(seed, kind, little, tmp_path):
     draw = np.random.default_rng(seed)
-    contents = ["x,y\n1,2\n", "x,y\n0.5,NA\n7,b\n", "x\nTRUE\n", "x,y\n1\n", "y,x\n,9007199254740993\n"]
     made = []
     for _ in range(8):
         pairs = sorted({(int(draw.integers(1, 4)), int(draw.integers(1, 9))) for _ in range(9)})
         ok = draw.random(len(pairs)) < 0.8
-        files = [
-            (*p, "r.csv", contents[draw.integers(len(contents))].encode()) for p, k in zip(pairs, ok, strict=True) if k
-        ]
+        files = [file for p, k in zip(pairs, ok, strict=True) if k for file in files_of(draw, p, kind)]
         bad = [(*p, "no", "", "") for p, k in zip(pairs, ok, strict=True) if not k]
         made.append(block_of([(*p, bool(k)) for p, k in zip(pairs, ok, strict=True)], failures=bad, files=files))
-    same(made, tmp_path, "r.csv")
+    same(made, tmp_path, "r*" if kind == "*" else f"r0.{kind}")
+
+
+@pytest.mark.parametrize("kind", ["csv", "json", "*"])
+def test_the_table_of_results_files_does_not_depend_on_the_blocks(kind, tmp_path):
+    for seed in range(8):
+        draw = np.random.default_rng(seed)
+        files = {(c, r): files_of(draw, (c, r), kind) for c in (1, 2) for r in range(1, 8)}
+        digests = set()
+        for many in (1, 4, 4):
+            of = draw.integers(many, size=len(files))
+            parts = [[pair for pair, i in zip(files, of, strict=True) if i == block] for block in range(many)]
+            made = [block_of(part, files=[file for pair in part for file in files[pair]]) for part in parts if part]
+            digests.add(digest(gathered(made, tmp_path, "r*" if kind == "*" else f"r0.{kind}")[0]["results"]))
+        assert len(digests) == 1, seed

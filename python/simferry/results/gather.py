@@ -11,6 +11,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -21,9 +22,9 @@ from ..worker.rows import Groups
 from . import objects, same_seeds
 from .columns import as_arrow, as_table, nothing, widened
 from .copies import Copies, Replications
-from .outputs import Outputs
+from .outputs import Outputs, Place
 from .read import TEXTS
-from .sorted_rows import Alike, Sorted, ranges, sorted_rows
+from .sorted_rows import Alike, Sorted, keys, ranges, sorted_rows
 from .witnesses import Witnesses, as_all, witness
 
 HELD_BYTES = 1 << 27  # of rows that are held in memory; then they go to a file
@@ -37,9 +38,10 @@ _KINDS = {
     "outputs": {},
 }  # columns that a table has even if no block has it
 TABLES = ("results", "failures", "warnings", "objects")
-_LEFT_OUT_ALREADY = -1  # as the number of a block
+_NO_COPIES = -1  # as the number of a block
 _NEVER = 2**63 - 1  # after every key
-_Kinds = dict[tuple[str, ...], dict[str, tuple[str, str, tuple[str, ...]]]]
+_Kind = tuple[str, str, tuple[str, ...]]
+_Kinds = dict[tuple[str, ...], dict[str, _Kind]]
 
 
 class _Group:
@@ -47,15 +49,28 @@ class _Group:
 
     def __init__(self, names: tuple[str, ...]) -> None:
         self.witnesses = Witnesses(names)
-        self.alike: dict[tuple[tuple[str, str, tuple[str, ...]], ...], Alike] = {}
+        self._alike: dict[tuple[Place, tuple[_Kind, ...]], Alike] = {}
         self.known_first = _NEVER  # the first key of rows that were collected before
+        self.place: Place = ()  # the first, of columns of results files
 
-    def hold(self, number: int, table: Table) -> None:
+    def hold(self, number: int, table: Table, place: Place) -> None:
         kinds = tuple((c.kind, c.form, c.levels) for c in table.columns.values())
-        if kinds not in self.alike:
+        self.place = min(place, self.place or place)
+        alike = place[2:3], kinds
+        if alike not in self._alike:
             none = {name: Column(c.kind, c.values[:0], b"", c.form, c.levels) for name, c in table.columns.items()}
-            self.alike[kinds] = Alike(none)
-        self.alike[kinds].held.append((number, table))
+            self._alike[alike] = Alike(none)
+        self._alike[alike].held.append((number, table))
+
+    @property
+    def rank(self) -> tuple[Any, ...]:
+        """It orders columns of results files that come first in the same replication."""
+        return (self.place, self.witnesses.names) if self.place else ()
+
+    @property
+    def alike(self) -> list[Alike]:
+        """By the form of results files: a replication may have several, whose rows have an order."""
+        return [self._alike[key] for key in sorted(self._alike, key=lambda key: key[0])]
 
     def take(self, alike: Alike, rows: Sorted) -> None:
         """Rows that were held, and are sorted."""
@@ -126,11 +141,11 @@ class Gathered:
             elif table.name in self._wanted:
                 self._hold(number, table)
 
-    def _hold(self, number: int, table: Table) -> None:
+    def _hold(self, number: int, table: Table, place: Place = ()) -> None:
         groups, names = self._groups[table.name], tuple(table.columns)
         if names not in groups:
             groups[names] = _Group(names)
-        groups[names].hold(number, table)
+        groups[names].hold(number, table, place)
         self._held += sum(column.values.nbytes + len(column.text) for column in table.columns.values())
         if self._held >= HELD_BYTES:
             self._move()
@@ -139,7 +154,7 @@ class Gathered:
         """What is held, which is held no longer."""
         for groups in self._groups.values():
             for group in groups.values():
-                for alike in group.alike.values():
+                for alike in group.alike:
                     if alike.held:
                         held, alike.held = alike.held, []
                         yield group, alike, held
@@ -177,10 +192,9 @@ class Gathered:
     def finish(self) -> None:
         """All blocks were added."""
         self._add_unreadable()
-        again = self._parsed is None
         for number, parsed in self._parsed or self._parsed_again():
-            for table in self._outputs.tables(parsed):
-                self._hold(_LEFT_OUT_ALREADY if again else number, table)
+            for table, place in self._outputs.tables(parsed):
+                self._hold(number, table, place)
         self._groups["outputs"].clear()
         self._release()
 
@@ -194,10 +208,15 @@ class Gathered:
             return
         self._release()
         for group in self._groups["outputs"].values():
-            for alike in group.alike.values():
+            for alike in group.alike:
                 for slices in ranges(alike.sources, PIECE_BYTES):
-                    key, columns = alike.taken(_read(alike.sources, slices), self.replications.copies())
-                    yield _LEFT_OUT_ALREADY, self._outputs.read(Table("outputs", len(key), columns))[0]
+                    table = pa.concat_tables(_read(alike.sources, slices))
+                    found = table.column(2).to_numpy()
+                    is_copy = self.replications.copies().has(keys(table), found)
+                    found = np.where(is_copy, found, _NO_COPIES)
+                    for number in np.unique(found).tolist():  # copies too: they decide of the kinds of columns
+                        key, columns = alike.taken([table.filter(pa.array(found == number))], None)
+                        yield number, self._outputs.read(Table("outputs", len(key), columns))[0]
 
     def _add_unreadable(self) -> None:
         """Replications whose results file can't be read have failed."""
@@ -250,7 +269,7 @@ class Merge:
 
     def __init__(self, groups: list[_Group], kinds: dict[str, str], copies: Copies, pool: ThreadPoolExecutor) -> None:
         self._copies, self._pool = copies, pool
-        sources = [source for group in groups for alike in group.alike.values() for source in alike.sources]
+        sources = [source for group in groups for alike in group.alike for source in alike.sources]
         self.rows, self.size = sum(source.rows for source in sources), sum(source.size for source in sources)
         if not groups:
             none = numbers("integer", [])
@@ -260,7 +279,8 @@ class Merge:
             self.schema = as_table(columns).schema
             return
         first = [self._first(group) for group in groups]
-        self._groups = [groups[i] for i in np.argsort(first, kind="stable") if first[i] < _NEVER] or groups[:1]
+        order = sorted(range(len(groups)), key=lambda i: (first[i], groups[i].rank))
+        self._groups = [groups[i] for i in order if first[i] < _NEVER] or groups[:1]
         whole = [group.witnesses.whole() for group in self._groups]
         every = list(dict.fromkeys(name for columns in whole for name in columns))
         self._having = {name: [columns[name] for columns in whole if name in columns] for name in every}
@@ -284,7 +304,7 @@ class Merge:
 
     def _first(self, group: _Group) -> int:
         """The first key that is not of a copy."""
-        firsts = (self._first_of(alike, source) for alike in group.alike.values() for source in alike.sources)
+        firsts = (self._first_of(alike, source) for alike in group.alike for source in alike.sources)
         return min([group.known_first, *firsts])
 
     def groups(self) -> Iterator[tuple[tuple[str, ...], list[dict[str, Column]], int]]:
@@ -303,7 +323,7 @@ class Merge:
 
     def pieces(self) -> Iterator[pa.Table]:
         """The rows. Threads merge some pieces ahead, where there are several."""
-        alike = [(group, one) for group in self._groups for one in group.alike.values()]
+        alike = [(group, one) for group in self._groups for one in group.alike]
         ahead: deque[Future[pa.Table]] = deque()
         sources = [source for _, one in alike for source in one.sources]
         if self.size < 2 * PIECE_BYTES:
@@ -318,17 +338,17 @@ class Merge:
             yield from _rows(ahead.popleft())
 
     def _piece(self, alike: list[tuple[_Group, Alike]], slices: list[tuple[int, int]]) -> pa.Table:
-        keys, tables, at = [], [], 0
+        found, tables, at = [], [], 0
         for group, one in alike:
             tables_of = _read(one.sources, slices[at : at + len(one.sources)])
             at += len(one.sources)
             if tables_of:
                 key, columns = one.taken(tables_of, self._copies)
-                keys.append(key)
+                found.append(key)
                 tables.append(self._as_arrow(group.witnesses.unified(columns), len(key)))
         if not tables:
             return self.schema.empty_table()
-        key = np.concatenate(keys)
+        key = np.concatenate(found)
         whole = pa.concat_tables(tables).combine_chunks()
         if (key[1:] >= key[:-1]).all():
             return whole

@@ -10,7 +10,7 @@ from typing import Any
 from ..sweep.template import has_wildcards
 from ..worker import blocks
 from ..worker.forms import ListCell, column_of
-from ..worker.rows import Groups, Refused, add_rows, as_rows, results_table
+from ..worker.rows import Groups, Refused, add_rows, as_rows, kinds_apart, results_table
 from .contents import R_FORMS, READ, as_text, looks_like, unpacked
 from .delimited import Quoted, read_delimited
 
@@ -22,7 +22,8 @@ _PACKED = (".gz", ".bz2", ".xz")
 Rows = dict[str, list[Any]]
 _EXACT = 2**53  # doubles hold all whole numbers up to this one
 # the forms of cells: texts, JSON's values, R's values
-_TEXT, _JSON, _R = "text", "json", "r"
+_TEXT, _JSON, _R = _FORMS = "text", "json", "r"
+Place = tuple[int, ...]  # of columns that are there together: condition, replication, form, and their number there
 
 
 class Outputs:
@@ -35,6 +36,8 @@ class Outputs:
         self.pattern = pattern
         # of each column over all files: its type must not depend on the blocks
         self._kinds: dict[tuple[str, str], set[str]] = {}
+        # where columns come first: their order must not depend on the blocks either
+        self._first: dict[tuple[str, tuple[str, ...]], Place] = {}
 
     def read(self, part: blocks.Table) -> tuple[dict[str, Groups], list[tuple[int, int, str]]]:
         """The rows in a block's files, by the form of their cells; and (condition, replication, reason) of files that can't be read.
@@ -49,22 +52,26 @@ class Outputs:
             except ValueError as error:
                 unreadable.append((condition, replication, str(error)))
                 continue
-            for form, rows in found:
+            for number, (form, rows) in enumerate(found):
                 if rows:
                     add_rows(groups[form], condition, replication, rows)
+                    place, group = (condition, replication, _FORMS.index(form), number), (form, tuple(rows))
+                    self._first[group] = min(place, self._first.get(group, place))
         for form, some in groups.items():
             for names, (_, _, columns) in some.items():
                 for label, column in zip(names, columns, strict=True):
                     self._kinds.setdefault((form, label), set()).update(map(_kind, column))
         return groups, unreadable
 
-    def tables(self, groups: dict[str, Groups]) -> Iterator[blocks.Table]:
-        """Rows that were read, once all files were."""
+    def tables(self, groups: dict[str, Groups]) -> Iterator[tuple[blocks.Table, Place]]:
+        """Rows that were read, once all files were, and the first place of their columns."""
         for form, some in groups.items():
             for names, (cs, rs, columns) in some.items():
                 kinds = [self._kinds[form, name] for name in names]
                 typed = [_typed(column, kind, form) for column, kind in zip(columns, kinds, strict=True)]
-                yield results_table(cs, rs, {n: column_of(c) for n, c in zip(names, typed, strict=True)})
+                for c, r, parts in [(cs, rs, typed)] if form == _TEXT else kinds_apart(cs, rs, typed):
+                    made = results_table(c, r, {n: column_of(part) for n, part in zip(names, parts, strict=True)})
+                    yield made, self._first[form, names]
 
 
 def _files(part: blocks.Table, name: str) -> Iterator[tuple[int, int, list[tuple[str, bytes]]]]:

@@ -115,7 +115,7 @@ class Alike:
     held: list[tuple[int, Table]] = field(default_factory=list)
     sources: list[Sorted] = field(default_factory=list)
 
-    def taken(self, tables: list[pa.Table], copies: Copies) -> tuple[np.ndarray, dict[str, Column]]:
+    def taken(self, tables: list[pa.Table], copies: Copies | None) -> tuple[np.ndarray, dict[str, Column]]:
         """The keys and columns of rows that were read, one table after the other, without copies."""
         table = pa.concat_tables(tables)
         key = keys(table)

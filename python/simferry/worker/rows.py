@@ -144,7 +144,7 @@ def result_tables(condition: list[int], replication: list[int], values: list[Any
     return [
         results_table(cs, rs, {name: column_of(c) for name, c in zip(names, columns, strict=True)})
         for names, group in groups.items()
-        for cs, rs, columns in _kinds_apart(*group)
+        for cs, rs, columns in kinds_apart(*group)
     ]
 
 
@@ -159,7 +159,7 @@ def _is_mixed(column: list[Any]) -> bool:
 _EXACT = 2**53  # doubles hold all whole numbers up to this one
 
 
-def _kinds_apart(condition: list[int], replication: list[int], columns: list[list[Any]]) -> list[_Group]:
+def kinds_apart(condition: list[int], replication: list[int], columns: list[list[Any]]) -> list[_Group]:
     """Replications with the same kinds of values, where columns mix them: what a run's table holds must not depend on its blocks."""
     mixed = [column for column in columns if _is_mixed(column)]
     if not mixed:

@@ -112,9 +112,9 @@ MOST_ROWS, MOST_PARTS = 40, 3  # of a table, on a terminal
 
 
 class Head(NamedTuple):
-    """The first rows and columns of a table, as a pandas.DataFrame; how many rows it has, and the names of all its columns."""
+    """The first rows of a table's first columns, each an array; how many rows it has, and the names of all its columns."""
 
-    frame: Any
+    columns: Sequence[Any]
     rows: int
     names: Sequence[Any]
 
@@ -127,7 +127,8 @@ def most_columns() -> int:
 def show_table(frame: Any) -> None:
     """A pandas.DataFrame as columns of text: all of it, unless on a terminal, which shows its head."""
     if sys.stdout.isatty():
-        show_head(Head(frame, len(frame), frame.columns))
+        first = [frame.iloc[:MOST_ROWS, i] for i in range(min(most_columns(), frame.shape[1]))]
+        show_head(Head(first, len(frame), frame.columns))
     else:
         _print_columns([Column(str(name), frame.iloc[:, i]) for i, name in enumerate(frame.columns)])
 
@@ -138,12 +139,13 @@ def show_head(head: Head) -> None:
     On one that is too narrow, a column with the same value in all rows is shown once, above the table, and the other columns
     continue below, after the first column again. There are at most three such parts; a note says what was left out.
     """
-    width, most, rows = shutil.get_terminal_size().columns, most_columns(), head.frame.head(MOST_ROWS)
-    columns = [Column(str(name), rows.iloc[:, i]) for i, name in enumerate(head.names[:most])]
+    width, most = shutil.get_terminal_size().columns, most_columns()
+    columns = [Column(str(name), values) for name, values in zip(head.names[:most], head.columns[:most], strict=True)]
+    rows = len(columns[0].cells) if columns else 0
     for column in columns:
         column.clip(max(20, width // 2))
-    if total_width(columns) > width and len(rows) > 1:
-        same = [c for c in columns[1:] if head.rows == len(rows) and len(set(c.cells)) == 1]
+    if total_width(columns) > width and rows > 1:
+        same = [c for c in columns[1:] if head.rows == rows and len(set(c.cells)) == 1]
         columns = [c for c in columns if c not in same]
         if same:
             everywhere = "in all rows: " + ", ".join(f"{c.name} {c.cells[0] or '(empty)'}" for c in same)
@@ -160,7 +162,7 @@ def show_head(head: Head) -> None:
             break
         if part < MOST_PARTS - 1:
             click.echo()
-    _say_what_is_left_out(head.rows - len(rows), head.names[max(0, min(most, len(head.names)) - len(rest)) :])
+    _say_what_is_left_out(head.rows - rows, head.names[max(0, min(most, len(head.names)) - len(rest)) :])
 
 
 def _print_columns(columns: list["Column"], bold_names: bool = False) -> None:

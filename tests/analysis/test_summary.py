@@ -58,7 +58,8 @@ def test_the_first_rows_alone_are_those_of_the_whole_summary(hand_made, by):
     collected = cached(made.run)
     whole = summary(made.run, collected, by)
     for most in (1, 4, 7, 40):
-        some, rows = first_rows(made.run, collected, by, most)
+        table, rows = first_rows(made.run, collected, by, most)
+        some = as_pandas(table, made.run.record.parameters)
         assert rows == len(whole)
         pd.testing.assert_frame_equal(some.head(most), whole.head(most), check_exact=True)
 

@@ -16,6 +16,7 @@ from ..results.collect import done
 from ..results.objects import noted
 from ..store.keys import key_of
 from ..store.run_folder import RunFolder
+from ..sweep.arrow import as_numpy
 from ..words import counted
 from ..worker import blocks
 from ..worker.rows import an
@@ -194,7 +195,7 @@ def same_values(rows: pa.Table, parameters: Collection[str] = ()) -> list[int]:
     names = [n for n, kind in kinds(rows) if n not in parameters and pa.types.is_floating(kind)]
     if rows.num_rows == 0 or not names:
         return []
-    condition, replication = rows["condition"].to_numpy(), rows["replication"].to_numpy()
+    condition, replication = as_numpy(rows["condition"]), as_numpy(rows["replication"])
     begins = np.r_[0, np.flatnonzero(condition[1:] != condition[:-1]) + 1]  # of each condition
     of = np.repeat(np.arange(len(begins)), np.diff(np.r_[begins, len(condition)]))
     new = np.r_[True, (of[1:] != of[:-1]) | (replication[1:] != replication[:-1])]
@@ -207,13 +208,13 @@ def same_values(rows: pa.Table, parameters: Collection[str] = ()) -> list[int]:
     like = np.minimum(begins[of] + position, len(condition) - 1)
     random_looking = np.zeros(len(begins), dtype=bool)
     for name in names:
-        values = rows[name].fill_null(np.nan).to_numpy()
+        values = as_numpy(rows[name], np.nan)
         constant[of[values.view("<i8") != values[like].view("<i8")]] = False
         if not constant.any():
             return []
     ends = np.r_[starts[1:], len(condition)][np.searchsorted(starts, begins)]  # of each condition's first replication
     for name in names:
-        values = rows[name].fill_null(np.nan).to_numpy()
+        values = as_numpy(rows[name], np.nan)
         for c in np.flatnonzero(constant):
             random_looking[c] |= any(f"{v:.6g}" != f"{v:.15g}" for v in values[begins[c] : ends[c]].tolist())
     return [int(c) for c in condition[begins[constant & random_looking]]]
@@ -221,7 +222,7 @@ def same_values(rows: pa.Table, parameters: Collection[str] = ()) -> list[int]:
 
 def without_a_row(run: RunFolder, rows: pa.Table) -> list[tuple[int, int]]:
     """(condition, replication) of replications that did not fail and have no row."""
-    there = np.unique(key_of(rows["condition"].to_numpy(), rows["replication"].to_numpy()))
+    there = np.unique(key_of(as_numpy(rows["condition"]), as_numpy(rows["replication"])))
     if sum(b.replications - b.failed for b in run.block_names()) <= len(there):  # which reads no block
         return []
     gone = np.setdiff1d(key_of(*done(run, failed=False)), there)

@@ -8,6 +8,8 @@ import pyarrow as pa
 
 from ..errors import UsageError, nearest
 from ..hints import Option, Text
+from ..results.columns import is_number
+from ..sweep.arrow import as_numpy
 
 MOST_TEXTS = 50  # combinations of texts: where there are more, `by` has to name the keys
 MOST_ASKED = 10_000
@@ -32,10 +34,6 @@ def texts(rows: pa.Table) -> list[str]:
 def kinds(rows: pa.Table) -> list[tuple[str, pa.DataType]]:
     """Names and types of the outputs. There may be thousands: a column of the table itself takes longer to get."""
     return list(zip(rows.schema.names, rows.schema.types, strict=True))[2:]
-
-
-def is_number(kind: pa.DataType) -> bool:
-    return bool(pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_boolean(kind))
 
 
 def check_keys(by: Any) -> list[str] | None:
@@ -130,7 +128,7 @@ def overlooked(rows: pa.Table, found: Groups) -> list[str]:
     """
     if rows.num_rows == 0:
         return []
-    condition, replication = rows["condition"].to_numpy(), rows["replication"].to_numpy()
+    condition, replication = as_numpy(rows["condition"]), as_numpy(rows["replication"])
     order = np.lexsort((found.group, replication, condition))  # keeps the order within a replication
     condition, replication, group = condition[order], replication[order], found.group[order]
     new = np.r_[True, (np.diff(condition) != 0) | (np.diff(replication) != 0) | (np.diff(group) != 0)]
@@ -179,7 +177,7 @@ def _is_like_a_key(
 
 def several_rows(rows: pa.Table) -> bool:
     """Whether a replication has more than one row."""
-    condition, replication = rows["condition"].to_numpy(), rows["replication"].to_numpy()
+    condition, replication = as_numpy(rows["condition"]), as_numpy(rows["replication"])
     return bool(((condition[1:] == condition[:-1]) & (replication[1:] == replication[:-1])).any())
 
 

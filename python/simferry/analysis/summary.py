@@ -6,10 +6,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 
+from ..results.columns import is_number
 from ..results.parts import Results
 from ..results.table import as_pandas, with_parameters
 from ..store.run_folder import RunFolder
-from .row_keys import Groups, group_values, is_number, kinds, members_of
+from ..sweep.arrow import as_numpy, doubles, empty, plain_array, whole_numbers
+from .row_keys import Groups, group_values, kinds, members_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -44,12 +46,10 @@ def summary(run: RunFolder, results: Results, by: Collection[str] | None = None)
 
     by: keys, see `groups`: each combination of their values has its own rows. Other rows of a replication are averaged first.
     """
-    return first_rows(run, results, by, None)[0]
+    return as_pandas(first_rows(run, results, by, None)[0], run.record.parameters)
 
 
-def first_rows(
-    run: RunFolder, results: Results, by: Collection[str] | None, most: int | None
-) -> tuple["pd.DataFrame", int]:
+def first_rows(run: RunFolder, results: Results, by: Collection[str] | None, most: int | None) -> tuple[pa.Table, int]:
     """At least the first `most` rows of `summary` (None: all of them), and how many it has."""
     conditions = len(results.counts.done)
     ids = np.arange(1, conditions + 1)
@@ -57,7 +57,7 @@ def first_rows(
     def pieces() -> Iterator[pa.Table]:
         return (outputs(run, piece) for piece in results.pieces(by_condition=True))
 
-    schema = outputs(run, results.schema.empty_table())
+    schema = outputs(run, empty(results.schema))
     keys, values = group_values(pieces(), by)
     every: list[str | None] = [name for name in numeric(schema) if name not in keys]
     averaged = every[:most]  # the first rows are those of one condition and group
@@ -71,21 +71,20 @@ def first_rows(
     many = len(labels)
     of = {name: part.T.ravel() for name, part in found.items()}  # in each condition all outputs
     columns: dict[str, Any] = {
-        "condition": pa.array(np.repeat(ids, many), pa.int32()),
+        "condition": whole_numbers(np.repeat(ids, many)),
         "replication": pa.nulls(conditions * many, pa.int32()),  # which with_parameters expects
-        "replications": of["n"],
-        "failed": np.repeat(results.counts.failed, many),
-        "missing": of["missing"],
-        "warnings": np.repeat(results.counts.warned, many),
+        "replications": whole_numbers(of["n"]),
+        "failed": whole_numbers(np.repeat(results.counts.failed, many)),
+        "missing": whole_numbers(of["missing"]),
+        "warnings": whole_numbers(np.repeat(results.counts.warned, many)),
     }
     for key in keys:
         name = f"{key}_result" if key in FIXED else key
         columns[name] = pa.array([one.get(key) for one in labels] * conditions, schema[key].type)
-    columns["output"] = pa.array(averaged * (many // len(averaged)) * conditions, pa.string())
-    columns |= {name: of[name] for name in ("mean", "sd", "mcse")}
+    columns["output"] = plain_array(averaged * (many // len(averaged)) * conditions).cast(pa.string())
+    columns |= {name: doubles(of[name]) for name in ("mean", "sd", "mcse")}
     joined = with_parameters(run, pa.table(columns), keep=True)
-    frame = as_pandas(joined.drop_columns(["replication"]), run.record.parameters)
-    return frame, len(frame) // len(averaged) * len(every)
+    return joined.drop_columns(["replication"]), len(joined) // len(averaged) * len(every)
 
 
 def numeric(rows: pa.Table) -> list[str]:
@@ -155,12 +154,12 @@ def _moments(
     outputs of which all rows of the run have none.
     """
     conditions, shape = len(succeeded), (len(names), len(succeeded))
-    condition = rows["condition"].to_numpy().astype(np.int64) - first
+    condition = as_numpy(rows["condition"]).astype(np.int64) - first
     found = [_values(rows[name], condition, conditions, name in without) for name in names]
     cell = np.concatenate(
         [i * conditions + condition[there] for i, (there, _) in enumerate(found)]
     )  # output and condition
-    replication = np.concatenate([rows["replication"].to_numpy()[there] for there, _ in found])
+    replication = np.concatenate([as_numpy(rows["replication"])[there] for there, _ in found])
     values = np.concatenate([values for _, values in found])
 
     def by_cell(weights: np.ndarray | None = None) -> np.ndarray:
@@ -195,7 +194,7 @@ def _values(
 ) -> tuple[np.ndarray | slice, np.ndarray]:
     """The rows that have an output, and its values there; NA is NaN. condition: of each row, from 0."""
     if pa.types.is_float64(column.type) and column.null_count == 0:
-        return slice(None), column.to_numpy()
+        return slice(None), as_numpy(column)
     column = column.combine_chunks()
     there = ~column.is_null().to_numpy(zero_copy_only=False)
     if not pa.types.is_floating(column.type):  # null is NA here; a condition of nulls alone has no such column

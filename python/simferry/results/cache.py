@@ -24,6 +24,7 @@ import pyarrow.parquet as pq
 from .._version import __version__
 from ..store.keys import key_of, of_key
 from ..store.run_folder import RunFolder
+from ..sweep.arrow import as_numpy, empty
 from ..sweep.conditions import read_conditions
 from ..sweep.parameters import TYPES
 from ..system.files import write_whole
@@ -35,12 +36,12 @@ from .gather import HELD_BYTES, Gathered, Merge
 from .parameter_columns import output_names, repeats, with_columns
 from .parts import Counts, Part, Results, whole, write_part
 from .read import read_blocks
+from .wide import Wide, is_wide
 
 INDEX, FIRST = "results.index", "results.parquet"
 _ADDED = re.compile(r"results-[0-9a-f]{12}\.parquet")
 _MOST_BYTES = 1 << 44  # of a part
 _MOST_PARTS = 8
-_WIDE = 1000  # columns: a table of more columns than this, and than rows, is read more slowly from Parquet than from the blocks
 _MADE_OF = b"simferry.blocks"  # in the metadata of a part
 
 
@@ -51,11 +52,11 @@ def cached(run: RunFolder) -> Results:
     if kept is not None and kept.names == names:
         return kept.results(run)
     if kept is not None and kept.may_grow and set(kept.names) < set(names):
-        with _gathered(run, names, kept) as found:
+        with _gathered(run, names, kept) as (found, _):
             if (grown := _grown(run, kept, found)) is not None:
                 return grown
-    with _gathered(run, names, None) as found:
-        return _made(run, found)
+    with _gathered(run, names, None) as (found, wide):
+        return _made(run, found) if wide is None else _in_memory(run, found, wide)
 
 
 def again(run: RunFolder) -> Results:
@@ -160,17 +161,23 @@ def _marks(run: RunFolder, made_of: bytes) -> dict[bytes, bytes]:
 
 
 @contextlib.contextmanager
-def _gathered(run: RunFolder, names: list[str], kept: _Kept | None) -> Iterator[Gathered]:
-    """The results of the run's blocks, but of those that are kept already."""
+def _gathered(run: RunFolder, names: list[str], kept: _Kept | None) -> Iterator[tuple[Gathered, pa.Table | None]]:
+    """The results of the run's blocks, but of those that are kept already; apart, if all of them are wide."""
     numbers = {name: i for i, name in enumerate(names)}
     with Gathered(run.record.simulation["results_file"], ("results", "objects", "warnings"), run.path) as found:
         if kept is not None:
             kept.restore(found, numbers)
+        apart = Wide(found.hold)
+        if kept is not None:
+            apart.give_back()
         with _without_garbage_collection():
             for name, block in read_blocks(run, only=set(names) - set(found.numbers)):
-                found.add(name, block, numbers[name])
-        found.finish()
-        yield found
+                found.add(name, apart.without_results(numbers[name], block), numbers[name])
+            if found.replications.copies():
+                apart.give_back()
+            found.finish()
+            wide = apart.table()
+        yield found, wide
 
 
 @contextlib.contextmanager
@@ -185,13 +192,22 @@ def _without_garbage_collection() -> Iterator[None]:
             gc.enable()
 
 
+def _in_memory(run: RunFolder, found: Gathered, rows: pa.Table) -> Results:
+    """The table of these rows, which is not cached."""
+    design = read_conditions(run)
+    renamed = output_names(rows.column_names, design, lambda name: repeats(name, [rows], design))
+    marks = {**found.metadata(found.table("objects")), **_marks(run, _key(sorted(found.numbers)))}
+    whole = with_columns(rows, design, renamed).replace_schema_metadata(marks)
+    return Results(whole.schema, _counts(run, found), whole=whole)
+
+
 def _made(run: RunFolder, found: Gathered) -> Results:
     """The table of all blocks, and its cache."""
     merge, design = found.merge("results"), read_conditions(run)
     objects = found.table("objects")
     notes, made_of = found.metadata(objects), _key(sorted(found.numbers))
     renamed = output_names(merge.schema.names, design, lambda name: repeats(name, merge.pieces(), design))
-    schema = with_columns(merge.schema.empty_table(), design, renamed).schema
+    schema = with_columns(empty(merge.schema), design, renamed).schema
     schema = schema.with_metadata({**notes, **_marks(run, made_of)})
 
     counts = _counts(run, found)
@@ -205,7 +221,7 @@ def _made(run: RunFolder, found: Gathered) -> Results:
         _write_index(folder, content, [part], [made_of])
         return Results(schema, counts, [part], table)
 
-    if len(schema) > max(_WIDE, merge.rows):
+    if is_wide(len(schema), merge.rows):
         return Results(schema, counts, whole=whole(schema, pieces()))
     try:
         return written(run.path)
@@ -227,7 +243,7 @@ def _grown(run: RunFolder, kept: _Kept, found: Gathered) -> Results | None:
     if not all(repeats(name, merge.pieces(), design) for name, other in kept.renamed.items() if other is None):
         return None
     renamed = output_names(merge.schema.names, design, lambda name: kept.renamed.get(name, "") is None)
-    schema = with_columns(merge.schema.empty_table(), design, renamed).schema
+    schema = with_columns(empty(merge.schema), design, renamed).schema
     if renamed != kept.renamed or schema != pq.read_schema(kept.parts[0].file):
         return None
     notes, parts, made_of = found.metadata(found.table("objects")), [*kept.parts], [*kept.made_of]
@@ -278,7 +294,7 @@ def _counts(run: RunFolder, found: Gathered) -> Counts:
     conditions = run.record.conditions
     warned = np.zeros(conditions, dtype=np.int64)
     for rows in found.merge("warnings").pieces():
-        of, count = rows["condition"].to_numpy(), rows["count"].fill_null(0).to_numpy()
+        of, count = as_numpy(rows["condition"]), as_numpy(rows["count"], 0)
         warned += np.bincount(of, count, minlength=conditions + 1)[1:].astype(np.int64)
     failed = np.bincount(of_key(found.failed)[0], minlength=conditions + 1)[1:]
     return Counts(found.replications.done(conditions), failed, warned)

@@ -8,6 +8,7 @@ import pyarrow as pa
 
 from ..store.keys import key_of, of_key
 from ..store.run_folder import RunFolder
+from ..sweep.arrow import as_numpy
 from .gather import TABLES, Gathered
 from .read import read_blocks
 
@@ -62,7 +63,7 @@ def collect(run: RunFolder) -> Collected:
         tables["results"] = tables["results"].replace_schema_metadata(found.metadata(tables["objects"]))
         if len(found.unreadable):
             status = tables["replications"]
-            key = key_of(status["condition"].to_numpy(), status["replication"].to_numpy())
+            key = key_of(as_numpy(status["condition"]), as_numpy(status["replication"]))
             ok = status["ok"].to_numpy() & ~np.isin(key, found.unreadable)
             tables["replications"] = status.set_column(2, "ok", pa.array(ok))
         return Collected(**tables)

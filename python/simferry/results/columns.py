@@ -14,6 +14,7 @@ from ..worker.forms import common_form, common_levels, text_of
 
 KINDS = ("logical", "integer", "double", "string")  # each holds all values of those before it
 ARROW_TYPES = {"double": pa.float64(), "integer": pa.int32(), "logical": pa.bool_(), "string": pa.string()}
+_DOUBLE = pa.float64()
 SECONDS = {b"simferry.form": b"seconds"}  # metadata of a column that holds durations, in seconds
 
 
@@ -168,6 +169,12 @@ def _taken(column: Column, order: np.ndarray) -> pa.Array:
     if column.kind == "double" and not column.form:
         return as_arrow(Column("double", column.values[order]))
     return as_arrow(column).take(pa.array(order))
+
+
+def is_number(kind: pa.DataType) -> bool:
+    """Whether a column of this type holds numbers or logicals."""
+    floating = kind == _DOUBLE or pa.types.is_floating(kind)  # thousands may be doubles
+    return bool(floating or pa.types.is_integer(kind) or pa.types.is_boolean(kind))
 
 
 def is_seconds(table: pa.Table, name: str) -> bool:

@@ -17,6 +17,7 @@ import numpy as np
 import pyarrow as pa
 
 from ..store.keys import key_of
+from ..sweep.arrow import as_numpy, empty
 from ..worker.blocks import Block, Column, Table, numbers, strings
 from ..worker.rows import Groups
 from . import objects, same_seeds
@@ -137,11 +138,12 @@ class Gathered:
                 self.seeds.append(table)
             elif table.name == "outputs" and "results" in self._wanted:
                 self._parse(number, table)
-                self._hold(number, table)
+                self.hold(number, table)
             elif table.name in self._wanted:
-                self._hold(number, table)
+                self.hold(number, table)
 
-    def _hold(self, number: int, table: Table, place: Place = ()) -> None:
+    def hold(self, number: int, table: Table, place: Place = ()) -> None:
+        """A table of a block, besides those that `add` takes."""
         groups, names = self._groups[table.name], tuple(table.columns)
         if names not in groups:
             groups[names] = _Group(names)
@@ -194,7 +196,7 @@ class Gathered:
         self._add_unreadable()
         for number, parsed in self._parsed or self._parsed_again():
             for table, place in self._outputs.tables(parsed):
-                self._hold(number, table, place)
+                self.hold(number, table, place)
         self._groups["outputs"].clear()
         self._release()
 
@@ -230,7 +232,7 @@ class Gathered:
             condition, replication, message = zip(*rows, strict=True)
             texts = dict.fromkeys(TEXTS, strings([""] * len(rows))) | {"message": strings(message)}
             ids = {"condition": numbers("integer", condition), "replication": numbers("integer", replication)}
-            self._hold(number, Table("failures", len(rows), ids | texts))
+            self.hold(number, Table("failures", len(rows), ids | texts))
 
     # ---- tables ----
 
@@ -246,7 +248,7 @@ class Gathered:
     def table(self, name: str) -> pa.Table:
         """A table, whole."""
         merge = self.merge(name)
-        return pa.concat_tables([*merge.pieces()] or [merge.schema.empty_table()])
+        return pa.concat_tables([*merge.pieces()] or [empty(merge.schema)])
 
     def merge(self, name: str) -> "Merge":
         """A table in pieces."""
@@ -347,7 +349,7 @@ class Merge:
                 found.append(key)
                 tables.append(self._as_arrow(group.witnesses.unified(columns), len(key)))
         if not tables:
-            return self.schema.empty_table()
+            return empty(self.schema)
         key = np.concatenate(found)
         whole = pa.concat_tables(tables).combine_chunks()
         if (key[1:] >= key[:-1]).all():
@@ -392,7 +394,7 @@ def ordered(table: pa.Table, order: np.ndarray) -> pa.Table:
         (array,) = column.chunks or [pa.array([], column.type)]
         plain = pa.types.is_floating(array.type) or pa.types.is_int32(array.type) or pa.types.is_int64(array.type)
         fast = plain and array.null_count == 0
-        columns.append(pa.array(array.to_numpy().take(order)) if fast else array.take(pa.array(order)))
+        columns.append(pa.array(as_numpy(array).take(order)) if fast else array.take(pa.array(order)))
     return pa.table(columns, schema=table.schema)
 
 

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import pyarrow as pa
 
+from ..sweep.arrow import as_numpy, whole_numbers
 from ..sweep.design import Design
 
 
@@ -21,12 +22,16 @@ def output_names(names: Sequence[str], design: Design, is_left_out: Callable[[st
 
 def with_columns(rows: pa.Table, design: Design, names: Mapping[str, str | None]) -> pa.Table:
     """Rows with the parameters of their condition, as columns after `replication`. names: see `output_names`."""
+    at = whole_numbers(as_numpy(rows["condition"]) - 1)
+    parameters = {name: design.table[name].take(at) for name in design.names}
+    if not names:  # of which there may be thousands
+        for i, (name, values) in enumerate(parameters.items()):
+            rows = rows.add_column(2 + i, name, values)
+        return rows
     columns = {names.get(field.name, field.name): i for i, field in enumerate(rows.schema)}
     columns.pop(None, None)
-    at = pa.array(rows["condition"].to_numpy() - 1)
     fields = [rows.schema.field(i).with_name(name) for name, i in columns.items()]
     arrays = [rows.column(i) for i in columns.values()]
-    parameters = {name: design.table[name].take(at) for name in design.names}
     fields[2:2] = [pa.field(name, values.type) for name, values in parameters.items()]
     arrays[2:2] = parameters.values()
     return pa.table(arrays, schema=pa.schema(fields, rows.schema.metadata))
@@ -35,7 +40,7 @@ def with_columns(rows: pa.Table, design: Design, names: Mapping[str, str | None]
 def repeats(name: str, pieces: Iterable[pa.Table], design: Design) -> bool:
     """Whether an output equals the parameter of its name in every row."""
     return all(
-        _equal(rows[name], design.table[name].take(pa.array(rows["condition"].to_numpy() - 1))) for rows in pieces
+        _equal(rows[name], design.table[name].take(whole_numbers(as_numpy(rows["condition"]) - 1))) for rows in pieces
     )
 
 

@@ -14,6 +14,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from ..sweep.arrow import empty
 from .gather import HELD_BYTES, PIECE_BYTES, ordered
 from .sorted_rows import Sorted, keys, ranges
 
@@ -84,14 +85,14 @@ class Results:
             return
         for slices in ranges(self.parts, PIECE_BYTES, by_condition):
             tables = [part.read(a, b) for part, (a, b) in zip(self.parts, slices, strict=True) if a < b]
-            yield _merged(tables or [self.schema.empty_table()]).replace_schema_metadata(self.schema.metadata)
+            yield _merged(tables or [empty(self.schema)]).replace_schema_metadata(self.schema.metadata)
 
     def of_conditions(self, conditions: list[int]) -> pa.Table:
         """The rows of some conditions, ascending."""
         parts: list[Sorted] = [*self.parts]
         if self.whole is not None:
             parts = [Sorted(len(self.whole), 0, 1, keys(self.whole), {}, self.whole)]
-        out = [self.schema.empty_table()]
+        out = [empty(self.schema)]
         for condition in conditions:
             ends = [(part.position(condition << 32), part.position((condition + 1) << 32)) for part in parts]
             tables = [part.read(begin, end) for part, (begin, end) in zip(parts, ends, strict=True) if begin < end]
@@ -123,7 +124,7 @@ def _merged(tables: list[pa.Table]) -> pa.Table:
 
 def whole(schema: pa.Schema, pieces: Iterable[pa.Table]) -> pa.Table:
     """A table from its pieces."""
-    return pa.concat_tables([*pieces] or [schema.empty_table()]).replace_schema_metadata(schema.metadata)
+    return pa.concat_tables([*pieces] or [empty(schema)]).replace_schema_metadata(schema.metadata)
 
 
 def write_part(path: Path, schema: pa.Schema, pieces: Iterable[pa.Table], size: int) -> tuple[Part, pa.Table | None]:
@@ -152,7 +153,7 @@ def _write(path: Path, schema: pa.Schema, pieces: Iterable[pa.Table], held: list
             part.rows, part.size = part.rows + group.num_rows, part.size + group.nbytes
             if held is not None:
                 held.append(group)
-        writer = writer or _writer(path, schema, schema.empty_table())
+        writer = writer or _writer(path, schema, empty(schema))
     finally:
         if writer is not None:
             writer.close()

@@ -13,6 +13,7 @@ import numpy as np
 import pyarrow as pa
 
 from ..store.keys import key_of
+from ..sweep.arrow import as_numpy
 from ..worker.blocks import Column, Table
 from .copies import Copies
 from .witnesses import witness
@@ -62,7 +63,7 @@ class Sorted:
 
 
 def keys(table: pa.Table) -> np.ndarray:
-    return key_of(table.column(0).to_numpy(), table.column(1).to_numpy())
+    return key_of(as_numpy(table.column(0)), as_numpy(table.column(1)))
 
 
 def sorted_rows(parts: list[tuple[int, Table]]) -> Sorted:
@@ -119,7 +120,7 @@ class Alike:
         """The keys and columns of rows that were read, one table after the other, without copies."""
         table = pa.concat_tables(tables)
         key = keys(table)
-        if copies and (gone := copies.has(key, table.column(2).to_numpy())).any():
+        if copies and (gone := copies.has(key, as_numpy(table.column(2)))).any():
             table, key = table.filter(pa.array(~gone)), key[~gone]
         names = ["condition", "replication", *(n for n in self.columns if n not in ("condition", "replication"))]
         at = [0, 1, *range(3, table.num_columns)]
@@ -129,7 +130,7 @@ class Alike:
 
 def _column(array: pa.ChunkedArray, like: Column) -> Column:
     if like.kind not in _BYTES_OF_TEXT:
-        return like.of(array.to_numpy())
+        return like.of(as_numpy(array))
     sizes, texts = [np.empty(0, dtype="<i4")], []
     for chunk in array.chunks:
         _, offsets, text = chunk.buffers()

@@ -18,10 +18,11 @@ import pyarrow as pa
 
 from ..errors import StoreError
 from ..store.run_folder import RunFolder
+from ..sweep.arrow import as_numpy
 from ..sweep.conditions import check_key, read_conditions
 from ..worker.forms import durations
 from .cache import FIRST, again, cached, in_one_part
-from .columns import is_seconds
+from .columns import is_number, is_seconds
 from .parameter_columns import output_names, repeats, with_columns
 from .parts import Results, write_part
 
@@ -118,20 +119,37 @@ def as_pandas(table: pa.Table, numbers: Iterable[str] = ()) -> "pd.DataFrame":
         column = table[name]
         if pa.types.is_int32(column.type):  # in pandas, products of int32 overflow silently
             column = column.cast(pa.int64())
-        plain = (
-            pa.types.is_boolean(column.type) or pa.types.is_integer(column.type) or pa.types.is_floating(column.type)
-        )
         if is_seconds(table, name):
-            columns[name] = durations(column.fill_null(np.nan).to_numpy())
-        elif plain and column.null_count == 0:
-            values = column.to_numpy()
-            whole = name in numbers and values.dtype.kind == "f" and (values == np.trunc(values)).all()
-            columns[name] = values.astype("int64") if whole and (abs(values) < 2**53).all() else values
-        elif not plain and not pa.types.is_date(column.type):
+            columns[name] = durations(as_numpy(column, np.nan))
+        elif is_number(column.type) and column.null_count == 0:
+            columns[name] = _plain(column, name in numbers)
+        elif not is_number(column.type) and not pa.types.is_date(column.type):
             columns[name] = column.to_pandas()
         else:
             columns[name] = pd.array(column, dtype=pd.ArrowDtype(column.type))
     return pd.DataFrame(columns, index=range(table.num_rows))
+
+
+def as_shown(table: pa.Table, numbers: Iterable[str] = ()) -> list[Any]:
+    """The columns of `as_pandas`, in order; pandas is loaded only where there are other than numbers without nulls and texts."""
+    out: list[Any] = []
+    for name in table.column_names:
+        column = table[name]
+        if is_number(column.type) and column.null_count == 0 and not is_seconds(table, name):
+            out.append(_plain(column, name in numbers))
+        elif pa.types.is_string(column.type):
+            out.append(np.array([*column.to_pylist(), None], dtype=object)[:-1])  # an array of texts, whatever they are
+        else:
+            out.append(as_pandas(table.select([name]), numbers)[name])
+    return out
+
+
+def _plain(column: pa.ChunkedArray, is_parameter: bool) -> np.ndarray:
+    """Numbers without nulls. Of a parameter they are int64 where all are whole."""
+    values = as_numpy(column)
+    if is_parameter and values.dtype.kind == "f" and (values == np.trunc(values)).all() and (abs(values) < 2**53).all():
+        return values.astype("int64")
+    return values
 
 
 def digest(table: pa.Table) -> str:
@@ -148,7 +166,7 @@ def digest(table: pa.Table) -> str:
             for part in (lengths, column.flatten()):
                 out.update(digest(pa.table({"": part})).encode())
         elif pa.types.is_floating(column.type):
-            out.update(column.fill_null(0).to_numpy().view("<u8").tobytes())
+            out.update(as_numpy(column, 0).view("<u8").tobytes())
         else:
             out.update(json.dumps(column.to_pylist(), default=str).encode())
     return out.hexdigest()

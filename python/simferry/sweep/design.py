@@ -26,10 +26,11 @@ import pyarrow as pa
 from ..errors import DesignError, nearest
 from ..words import counted
 from ..worker.rows import an
+from .arrow import whole_numbers
 from .by_name import holds_objects, named, names_and_objects
 from .calls import design_call
 from .canonical import first_equal, rows_of, texts
-from .parameters import TYPES, as_python, check_rows, column, has_lists, read_table, same_bits, whole_numbers
+from .parameters import TYPES, as_python, check_rows, column, has_lists, read_table, same_bits
 
 if TYPE_CHECKING:
     import pandas as pd

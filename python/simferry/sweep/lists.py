@@ -7,6 +7,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from .arrow import as_numpy
+
 
 def is_list(kind: pa.DataType) -> bool:
     """Whether a column of this type holds lists."""
@@ -39,17 +41,10 @@ def encoded(array: pa.Array) -> tuple[np.ndarray, pa.Array]:
     """The distinct values of a column, by their bits, and the number (int32, from 0) of each row's value."""
     if not is_list(array.type):
         codes = array.dictionary_encode("encode")
-        return _numbers(codes.indices), codes.dictionary
-    rows = _numbers(as_texts(pa.table({"list": array}))["list"].combine_chunks().dictionary_encode("encode").indices)
+        return as_numpy(codes.indices), codes.dictionary
+    rows = as_numpy(as_texts(pa.table({"list": array}))["list"].combine_chunks().dictionary_encode("encode").indices)
     _, first = np.unique(rows, return_index=True)
     return rows, array.take(pa.array(first))
-
-
-def _numbers(indices: pa.Array) -> np.ndarray:
-    """Of an int32 array without nulls; to_numpy() would load pandas."""
-    if not len(indices):
-        return np.empty(0, dtype=np.int32)
-    return np.frombuffer(indices.buffers()[1], "<i4")[indices.offset : indices.offset + len(indices)]
 
 
 def from_text(text: Any) -> Any:

@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 
 from ..errors import DesignError
 from ..worker.rows import an
+from .arrow import plain_array
 from .lists import from_text, is_list, listed, unlisted
 
 SINGLE = {"number": pa.float64(), "integer": pa.int32(), "logical": pa.bool_(), "string": pa.string()}
@@ -256,31 +257,6 @@ def _array(name: str, values: Sequence[Any]) -> pa.Array:
         raise DesignError(f"parameter {name} holds a whole number above 2^53", "Pass it as a string.") from None
     except UnicodeEncodeError:
         raise DesignError(f"parameter {name} holds a string that is not Unicode text") from None
-
-
-def plain_array(values: Sequence[Any]) -> pa.Array:
-    """Numbers, whole numbers, logicals or strings, all of one type, and None. pa.array() would load pandas to look at them."""
-    missing = np.array([v is None for v in values], dtype=bool)
-    if missing.all():
-        return pa.nulls(len(values))
-    first = next(v for v in values if v is not None)
-    kind = next(kind for kind in (bool, int, float, str) if isinstance(first, kind))  # also of an IntEnum
-    validity = pa.py_buffer(np.packbits(~missing, bitorder="little")) if missing.any() else None
-    if kind is str:
-        texts = [b"" if v is None else v.encode() for v in values]
-        offsets = np.cumsum([0, *map(len, texts)])
-        wide = offsets[-1] >= 2**31
-        buffers = [validity, pa.py_buffer(offsets.astype("<i8" if wide else "<i4")), pa.py_buffer(b"".join(texts))]
-        return pa.Array.from_buffers(pa.large_string() if wide else pa.string(), len(values), buffers)
-    arrow, dtype = {int: (pa.int64(), "<i8"), float: (pa.float64(), "<f8"), bool: (pa.bool_(), "?")}[kind]
-    numbers = np.array([kind(0) if v is None else v for v in values], dtype=np.dtype(dtype))
-    stored = np.packbits(numbers, bitorder="little") if kind is bool else numbers
-    return pa.Array.from_buffers(arrow, len(values), [validity, pa.py_buffer(stored)])
-
-
-def whole_numbers(values: np.ndarray) -> pa.Array:
-    """An array of integers in Arrow."""
-    return pa.Array.from_buffers(pa.int64(), len(values), [None, pa.py_buffer(np.ascontiguousarray(values, "<i8"))])
 
 
 def same_bits(one: pa.ChunkedArray, other: pa.ChunkedArray) -> bool:

@@ -287,7 +287,7 @@ class Run:
         table = results.table(self._folder)
         self._warn_of_oddities(table)
         head = table.select(table.column_names[: most_columns()]).slice(0, MOST_ROWS)
-        return Head(results.as_pandas(head, self._folder.record.parameters), table.num_rows, table.column_names)
+        return Head(results.as_shown(head, self._folder.record.parameters), table.num_rows, table.column_names)
 
     def results_table(self) -> "pa.Table":
         """The same as a pyarrow.Table."""
@@ -303,14 +303,14 @@ class Run:
         by: outputs that distinguish the rows of one replication, such as "method"; None: the text outputs.
         Raises UsageError where there is no such output.
         """
-        return self._summary(by, None)[0]
+        return results.as_pandas(self._summary(by, None)[0], self._folder.record.parameters)
 
     def _summary_head(self, by: str | Iterable[str] | None = None) -> Head:
         """What a terminal shows of the summary."""
-        frame, rows = self._summary(by, MOST_ROWS)
-        return Head(frame, rows, list(frame.columns))
+        head, rows = self._summary(by, MOST_ROWS)
+        return Head(results.as_shown(head[:MOST_ROWS], self._folder.record.parameters), rows, head.column_names)
 
-    def _summary(self, by: str | Iterable[str] | None, most: int | None) -> "tuple[pd.DataFrame, int]":
+    def _summary(self, by: str | Iterable[str] | None, most: int | None) -> "tuple[pa.Table, int]":
         """At least the first `most` rows of the summary (None: all), and how many it has."""
         found, by = results.parts(self._folder), check_keys(by)
         if not found.is_small:  # all that warns looks at the whole table

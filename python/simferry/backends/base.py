@@ -33,7 +33,7 @@ class Traits:
     workers: cores of one job. jobs: maximum number of jobs. seconds_at_most: maximum run time of a job. contract: jobs run in
     containers with /opt/ml/processing, as on SageMaker. outlives_driver: jobs go on after their driver ends. poll_seconds:
     minimum time between two polls. remote_logs: a service keeps the logs, and a job's last lines arrive shortly after its end.
-    service: the name of whatever runs the jobs, for users.
+    service: the name of whatever runs the jobs, for users. goes_on: the first job may run in the process that checked the simulation.
     """
 
     workers: int
@@ -45,6 +45,7 @@ class Traits:
     poll_seconds: float = 0.25
     remote_logs: bool = False
     service: str = "this machine"
+    goes_on: bool = False
 
 
 @dataclass(frozen=True)

@@ -56,7 +56,7 @@ class Local:
 
     @cached_property
     def traits(self) -> Traits:
-        return Traits(self.options.workers or cores_here())
+        return Traits(self.options.workers or cores_here(), goes_on=True)
 
     def default_store(self) -> str:
         return DEFAULT_STORE

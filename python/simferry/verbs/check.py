@@ -5,15 +5,14 @@ import inspect
 import re
 import shlex
 import shutil
-import subprocess
 import sys
 import warnings
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, Protocol
 
 import numpy as np
 
+from ..backends.base import Foreground
 from ..errors import Note, SimulationError, nearest
 from ..hints import Command, InR, Option, Parameter, Shell, Text, Words
 from ..jobs import job_file
@@ -36,18 +35,7 @@ from ..worker.job import facts_here
 UNGUARDED = {"BiocParallel", "snow", "snowfall", "dask", "mpire"}
 
 
-class Worker(Protocol):
-    """Asks the worker about a simulation, where the simulation will run: see backends/foreground.py."""
-
-    contract: bool
-    substitute: bool
-    image: str
-
-    def check(self, spec: dict[str, Any], root: Path) -> "subprocess.CompletedProcess[str]":
-        """Run the worker's `check` with `root` as its root."""
-
-
-def check(simulation: Simulation, design: Design, foreground: Worker) -> None:
+def check(simulation: Simulation, design: Design, foreground: Foreground) -> None:
     """Check that the simulation can run on this design: it can be parsed, its packages are installed, its function's
     arguments agree with the design's columns. Sets its `environment` and `own_code`.
 
@@ -75,7 +63,7 @@ def check(simulation: Simulation, design: Design, foreground: Worker) -> None:
         _check_code(simulation, design, foreground)
 
 
-def _check_callable(simulation: Simulation, design: Design, foreground: Worker) -> None:
+def _check_callable(simulation: Simulation, design: Design, foreground: Foreground) -> None:
     """Check a Python function object, which this process has."""
     target = simulation.target
     assert callable(target)
@@ -96,7 +84,7 @@ def _check_callable(simulation: Simulation, design: Design, foreground: Worker) 
     _check_arguments(simulation, arguments, design)
 
 
-def _check_code(simulation: Simulation, design: Design, foreground: Worker) -> None:
+def _check_code(simulation: Simulation, design: Design, foreground: Foreground) -> None:
     """Check a script or an R function, which the worker loads."""
     text = simulation.text()
     if b"\0" in text:
@@ -150,7 +138,7 @@ def _warn_of_tasks(simulation: Simulation, packages: Iterable[str]) -> None:
         )
 
 
-def _ask_worker(simulation: Simulation, root: Path, foreground: Worker) -> tuple[blocks.Block, str]:
+def _ask_worker(simulation: Simulation, root: Path, foreground: Foreground) -> tuple[blocks.Block, str]:
     """The worker's answer, and what the worker printed."""
     code = root / "input" / "code"
     simulation.write_code(code)
@@ -201,7 +189,7 @@ def _raise_problem(simulation: Simulation, problem: str, detail: str, functions:
         )
 
 
-def _raise_missing(simulation: Simulation, names: list[str], foreground: Worker) -> None:
+def _raise_missing(simulation: Simulation, names: list[str], foreground: Foreground) -> None:
     """Raises SimulationError for packages that the simulation can't run without.
 
     Only warns where the image is not on this machine: it may have them.
@@ -233,7 +221,7 @@ def _raise_missing(simulation: Simulation, names: list[str], foreground: Worker)
     )
 
 
-def _note_missing(simulation: Simulation, names: list[str], foreground: Worker) -> None:
+def _note_missing(simulation: Simulation, names: list[str], foreground: Foreground) -> None:
     if foreground.substitute:
         return
     where = f" in image {foreground.image}" if foreground.image else ""
@@ -247,7 +235,7 @@ def _note_missing(simulation: Simulation, names: list[str], foreground: Worker) 
     )
 
 
-def _installing(simulation: Simulation, names: list[str], foreground: Worker) -> Text:
+def _installing(simulation: Simulation, names: list[str], foreground: Foreground) -> Text:
     """How to install packages where the simulation will run."""
     if simulation.language == "r":
         quoted = ", ".join(f'"{name}"' for name in names)
@@ -328,7 +316,7 @@ def _note_shadowing(simulation: Simulation) -> None:
         )
 
 
-def _package_needed(simulation: Simulation, answer: blocks.Block, foreground: Worker) -> Package | None:
+def _package_needed(simulation: Simulation, answer: blocks.Block, foreground: Foreground) -> Package | None:
     """The package that the script is in, if the image lacks it, or may lack it."""
     if simulation.language != "python" or simulation.path is None or simulation.package is not None:
         return None

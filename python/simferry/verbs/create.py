@@ -45,7 +45,7 @@ def create(sweep: Sweep, pilot: bool = False, meanwhile: Callable[[], None] | No
     home.check()
     with last_line(show=on_terminal()) as on_progress:  # a first push takes minutes
         prepared = where.prepare(simulation.spec(), home.address, on_progress)
-    if meanwhile is None or where.name != "local":
+    if meanwhile is None or not where.traits.goes_on:
         return _made(sweep, replications, home, prepared, foreground_of(where, "check"), pilot)
     foreground = Staying(home.path, meanwhile)
     try:

@@ -6,7 +6,6 @@ import pytest
 from simferry.aws.buckets import check_bucket, public_by
 from simferry.aws.session import AwsError
 
-EVERYBODY = "http://acs.amazonaws.com/groups/global/AllUsers"
 BLOCK = dict.fromkeys(("BlockPublicAcls", "IgnorePublicAcls", "BlockPublicPolicy", "RestrictPublicBuckets"), True)
 
 

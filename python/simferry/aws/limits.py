@@ -54,9 +54,8 @@ def _check_processing_job(request: dict[str, Any]) -> None:
     for what, places in (("Input", inputs), ("Output", outputs)):
         for one in places:
             folder, whose = one.get(f"S3{what}", {}).get("LocalPath", "").rstrip("/"), f"{what} {one[f'{what}Name']}"
-            if (
-                folder in taken
-            ):  # two inputs would mix, github.com/aws/sagemaker-python-sdk/issues/4939; outputs: issues/1950
+            # two inputs would mix, github.com/aws/sagemaker-python-sdk/issues/4939; outputs: issues/1950
+            if folder in taken:
                 raise RequestRefused(
                     f"{taken[folder]} and {whose} have the same LocalPath: {folder}", "Give each a folder of its own."
                 )

@@ -104,7 +104,7 @@ _number = _a((int, float), "a number")
 _SIMULATION: dict[str, Check] = {
     "language": _text, "kind": _text, "function": _text, "script": _text, "args": _or_none(_text), "path": _text,
     "results_file": _text, "objects": _text, "private_mount": _logical,
-    "folder?": _text, "module?": _text, "loaded_from?": _text, 
+    "folder?": _text, "module?": _text, "loaded_from?": _text,
     "import_from?": lambda value: "" if isinstance(value, list) and all(map(_is_text, value)) else "texts",
     "env?": lambda value: "" if isinstance(value, dict) and all(map(_is_text, value.values())) else "texts by name",
 }  # fmt: skip

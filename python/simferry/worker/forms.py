@@ -207,9 +207,8 @@ def column_of(values: list[Any]) -> blocks.Column:
 def _lists(cells: list[ListCell | None]) -> blocks.Column:
     inside = [v.text if type(v) is Formed else v for cell in cells for v in cell or ()]
     elements = column_of(inside) if inside else blocks.numbers("logical", [])
-    return blocks.lists(
-        [-1 if cell is None else len(cell) for cell in cells], elements
-    )  # the digits of long ones are texts
+    # the digits of long ones are texts
+    return blocks.lists([-1 if cell is None else len(cell) for cell in cells], elements)
 
 
 def is_long(values: list[Any]) -> bool:

@@ -51,9 +51,7 @@ class Job:
         self.beside = facts.get("folder", "")  # the script's folder in the snapshot
         self.module = facts.get("module", "")  # the script's name, where it is one of a package
         self.import_from = facts.get("import_from", "").split("\n") if facts.get("import_from") else []
-        self.loaded_from = facts.get(
-            "loaded_from", ""
-        )  # the folder of a project, whose files are code where they are loaded
+        self.loaded_from = facts.get("loaded_from", "")  # a project's folder: its files are code where they are loaded
         self.workers, self.cores, self.jobs = int(facts["workers"]), int(facts["cores"]), int(facts["jobs"])
         self.seed = facts["seed"]  # the run's
         self.timeout_seconds = float(facts["replication_timeout"])

@@ -122,7 +122,7 @@ project_code <- function(job, files) {
   stats::setNames(file_hash(file.path(job$code, names)), relative)
 }
 
-# names of files that are code, by how they end
+# names of files that are code, by how they end; as in own.py
 code_endings <- "[.](r|py|pyx|c|cpp|cc|h|hpp|f|f90|f95|stan|jl|sh|jags|bug|m)$"
 
 # What the code of a job says that it sources and which packages it names, also where that is in a function.

@@ -23,26 +23,10 @@ if TYPE_CHECKING:
 _INSTALLED = tuple(f"{os.sep}{folder}{os.sep}" for folder in ("site-packages", "dist-packages"))
 _PYTHON = tuple({os.path.join(sysconfig.get_path(which), "") for which in ("stdlib", "platstdlib")})
 _NOT_THEIRS = {"simferry", "simferry_worker", "__main__", "__mp_main__"}
-# names of files that are code, by how they end
+# names of files that are code, by how they end; as in own.R
 CODE = {
-    ".r",
-    ".py",
-    ".pyx",
-    ".c",
-    ".cpp",
-    ".cc",
-    ".h",
-    ".hpp",
-    ".f",
-    ".f90",
-    ".f95",
-    ".stan",
-    ".jl",
-    ".sh",
-    ".jags",
-    ".bug",
-    ".m",
-}
+    ".r", ".py", ".pyx", ".c", ".cpp", ".cc", ".h", ".hpp", ".f", ".f90", ".f95", ".stan", ".jl", ".sh", ".jags", ".bug", ".m",
+}  # fmt: skip
 _IMPORTERS = {"import_module", "__import__", "run_module"}
 
 

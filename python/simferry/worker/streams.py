@@ -75,14 +75,12 @@ helper = False  # whether this process is a helper, such as a worker of a pool
 # called with the function and the seed when the code of a replication sets a seed
 on_seed: Callable[[str, Any], None] | None = None
 here = _local()  # stream: of the task that runs in this thread; starting: of the process that this thread starts
-made: list[
-    tuple[Any, str]
-] = []  # (generator, its name): of default_rng() outside tasks, copies of them, adopted ones (adopted.py)
+# (generator, its name): of default_rng() outside tasks, copies of them, adopted ones (adopted.py)
+made: list[tuple[Any, str]] = []
 _most = 64
 libraries: list[Any] = []  # those with generators of their own that are loaded (libraries.py)
-came_along: dict[
-    tuple[str, str], Any
-] = {}  # functions and classes that came with a function object, by module and name
+# functions and classes that came with a function object, by module and name
+came_along: dict[tuple[str, str], Any] = {}
 objects = ""  # the file with them
 of_seed: Any = None  # the code of our np.random.seed(), which does not count as the caller
 

@@ -1,4 +1,6 @@
-"""Durations, US dollars, counts and sizes as text."""
+"""Durations, US dollars, counts, sizes and lists of names as text."""
+
+from collections.abc import Iterable
 
 
 def duration(seconds: float) -> str:
@@ -24,6 +26,12 @@ def counted(number: int, what: str) -> str:
 def are(number: int) -> str:
     """The verb after a number of things."""
     return "is" if number == 1 else "are"
+
+
+def joined(names: Iterable[str], last: str = "or") -> str:
+    """Names with a word before the last one: a, b or c."""
+    *first, end = names
+    return f"{', '.join(first)} {last} {end}" if first else end
 
 
 def size(count: float) -> str:

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from ..errors import UsageError, nearest
 from ..hints import Literal, Text, Words
+from ..words import joined
 from .variables import variables
 
 
@@ -79,7 +80,7 @@ def checked(field: Field, value: Any) -> Any:
         return one
     if option.choices:
         if value not in option.choices:
-            raise Unfit(listed(option.choices), nearest(value, option.choices) if isinstance(value, str) else "")
+            raise Unfit(joined(option.choices), nearest(value, option.choices) if isinstance(value, str) else "")
         return value
     if field.kind == "pairs":
         return _pairs(value)
@@ -141,8 +142,3 @@ def _pairs(value: Any) -> Any:
     if not isinstance(value, str) or not all("=" in one for one in value.split(",") if one.strip()):
         raise Unfit("NAME=VALUE, with commas between, or texts with names")
     return value
-
-
-def listed(names: Iterable[str], last: str = "or") -> str:
-    *first, end = names
-    return f"{', '.join(first)} {last} {end}" if first else end

@@ -15,7 +15,8 @@ from typing import Annotated, Any, ClassVar, NamedTuple, TypeVar, get_args, get_
 
 from ..errors import Near, UsageError, nearest
 from ..hints import Face, Literal, Option, Part, Text, Words, lines
-from .option_values import KINDS, Field, OptionSpec, Pairs, Paths, Texts, Unfit, Variables, checked, listed
+from ..words import joined
+from .option_values import KINDS, Field, OptionSpec, Pairs, Paths, Texts, Unfit, Variables, checked
 
 MOST = 2**31 - 1  # R's largest integer
 MOST_NOTE = 10_000  # bytes
@@ -301,7 +302,7 @@ def backend_kind(name: Any) -> type[Options]:
     """The dataclass of a backend's options, by the backend's name. Raises UsageError."""
     kind = BACKENDS.get(name) if isinstance(name, str) else None
     if kind is None:
-        message = Text(Given("run", "backend"), " is ", Literal(name), f"; it has to be {listed(BACKENDS)}")
+        message = Text(Given("run", "backend"), " is ", Literal(name), f"; it has to be {joined(BACKENDS)}")
         raise UsageError(message, nearest(name, BACKENDS) if isinstance(name, str) else "")
     return kind
 
@@ -310,7 +311,7 @@ def _unknown(kind: type[Options], name: str) -> Fault:
     message = Text(f"{kind.owner} has no option ", Given(kind.table, name))
     others = [other.owner for other in BACKENDS.values() if other is not kind and name in offered(other)]
     if kind.table in BACKENDS and others:
-        owners = listed(others, "and")
+        owners = joined(others, "and")
         return Fault(
             kind.table, name, message, f"{owners[0].upper()}{owners[1:]} {'have' if others[1:] else 'has'} it."
         )

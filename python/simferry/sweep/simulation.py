@@ -59,7 +59,7 @@ class Simulation:
     include: files and folders to copy along with the script, by paths relative to it; ../R is there as ../R, and beside the script.
     project: copy the files of the project that the script is in, see project.py. Of these only code that is loaded enters the hash.
     large_project: agree to more than 100 MB of them.
-    constants: objects given to a Python function in every replication, sent once.
+    constants: objects given to a function object of Python in every replication, sent once; a script defines its own.
     env: environment variables of each replication, by name: texts with the placeholders of `args`, or numbers.
     results_file: what a script writes in its output folder to be read as rows: CSV and other delimited text, JSON, .rds, .RData, or
         bare numbers. Placeholders as in args, and * and ?, make it a pattern: "results/out_{n}_{replication}.csv", "results/*.csv".

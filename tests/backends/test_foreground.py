@@ -1,10 +1,12 @@
 """Where checks run: R that checks and goes on as the first job's worker. Replays are in verbs/test_replay.py."""
 
+import contextlib
 import json
 import shutil
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import psutil
 import pytest
@@ -27,6 +29,11 @@ def waiting_below(parent):
         except psutil.Error:
             continue
     return found
+
+
+def any_runs(command):
+    listed = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout
+    return command in listed.splitlines()
 
 
 @pytest.fixture(autouse=True)
@@ -111,13 +118,30 @@ def test_it_ends_with_its_driver(tmp_path):
     wait_until(lambda: not any(p.is_running() and p.status() != psutil.STATUS_ZOMBIE for p in found))
 
 
-def test_a_check_ends_with_its_driver(tmp_path):
-    write(tmp_path, "simulate.R", "while (TRUE) Sys.sleep(0.1)")
+def test_a_check_ends_with_its_driver_and_leaves_nothing(tmp_path):
+    program = f"sleep 62.{tmp_path.stat().st_ino}"
+    write(tmp_path, "simulate.R", f"system('{program} >/dev/null 2>&1 &')\nwhile (TRUE) Sys.sleep(0.1)")
     driver = simferry("run", "simulate.R", "-n", "1", "--store", "runs", cwd=tmp_path, start=True)
     found = wait_until(lambda: len(found := waiting_below(psutil.Process(driver.pid))) == 2 and found)
+    wait_until(lambda: any_runs(program))
+    checked_in = Path(found[0].cmdline()[-2])
     driver.send_signal(signal.SIGKILL)
     driver.communicate()
     wait_until(lambda: not any(p.is_running() and p.status() != psutil.STATUS_ZOMBIE for p in found))
+    wait_until(lambda: not any_runs(program))
+    assert list((tmp_path / "runs").iterdir()) == [] and not checked_in.exists()
+
+
+@pytest.mark.parametrize("code", ["stop('no')", "simulate <- function() rnorm(1)"])
+def test_r_removes_its_temporary_folder_where_nothing_is_to_be_run(tmp_path, monkeypatch, code):
+    script = write(tmp_path, "simulate.R", "simulate <- function() rnorm(1)")
+    sf.run(script, replications=1, seed=1, store=tmp_path / "runs")
+    write(tmp_path, "tmp/.keep", "")
+    monkeypatch.setenv("TMPDIR", str(tmp_path / "tmp"))
+    write(tmp_path, "simulate.R", code)
+    with contextlib.suppress(SimulationError):
+        sf.run(script, replications=1, seed=1, store=tmp_path / "runs")
+    assert [path.name for path in (tmp_path / "tmp").iterdir()] == [".keep"]
 
 
 def test_a_short_run_loads_no_pandas(tmp_path):

@@ -90,6 +90,7 @@ class Waiting:
 
     def __init__(self, process: "subprocess.Popen[bytes]", mark: str, log: Path, made: bool) -> None:
         self.process, self.mark, self.log, self.made = process, mark, log, made
+        self.answered = False
 
     @classmethod
     def started(cls, spec: Mapping[str, Any], root: Path, store: Path) -> "Waiting | None":
@@ -105,7 +106,7 @@ class Waiting:
         except OSError:
             return None
         os.close(number)
-        command = [*command_here(spec["language"]), "check_and_run", str(root)]
+        command = [*command_here(spec["language"]), "check_and_run", str(root), name]
         environment = {**environment_here(spec, str(root / "input")), **environment_of_job(str(root))}
         with open(name, "ab") as log:  # to append, so that it can be emptied
             process = subprocess.Popen(
@@ -123,7 +124,8 @@ class Waiting:
         except BaseException:
             self.end()
             raise
-        return self.process.poll() is None and (root / "check").exists()
+        self.answered = self.process.poll() is None and (root / "check").exists()
+        return self.answered
 
     def printed(self) -> str:
         """What it has printed while it checked."""
@@ -144,7 +146,13 @@ class Waiting:
 
     def end(self) -> None:
         if self.process.stdin is not None and not self.process.stdin.closed:
-            self.process.stdin.close()
+            with contextlib.suppress(OSError):  # it has ended
+                self.process.stdin.write(b"\n")  # there is no job
+                self.process.stdin.close()
+        if not self.answered:
+            self.process.send_signal(signal.SIGINT)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self.process.wait(1)  # R removes its temporary folder
         with contextlib.suppress(OSError):
             os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()

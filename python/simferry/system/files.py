@@ -31,7 +31,7 @@ def writing(path: Path, hint: Words = "") -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        where = error.filename or path
+        where = error.filename2 or error.filename or path
         if error.errno in _REASONS:
             raise StoreError(
                 f"can't write {where}: {_REASONS[error.errno]}",

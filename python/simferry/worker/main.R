@@ -67,8 +67,8 @@ run <- function(root) {
 }
 
 # Checks the simulation in a fork, which leaves no trace here, and then runs the job whose ROOT the driver writes to
-# standard input, if it does: R starts once for both.
-check_and_run <- function(root) {
+# standard input, if it does: R starts once for both. log: the file that takes what is printed, and belongs to the job then.
+check_and_run <- function(root, log) {
   temporary_files <- function() list.files(tempdir(), all.files = TRUE, full.names = TRUE, no.. = TRUE)
   before <- temporary_files()
   driver <- as.integer(Sys.getenv("SIMFERRY_DRIVER", "0"))
@@ -79,14 +79,19 @@ check_and_run <- function(root) {
   }, mc.set.seed = FALSE)
   # a program that a dead check had started may keep its pipe open: R does not notice then
   collected <- function() suppressWarnings(parallel::mccollect(checked, wait = FALSE, timeout = 0.2))
-  while (is.null(collected()) && !is_dead(checked$pid)) if (driver > 0L && !tools::pskill(driver, 0L)) return()
+  end <- function() {   # the driver has died, and nobody else tidies up: also programs that the check has left
+    unlink(c(root, log, tempdir()), recursive = TRUE)
+    system(paste0("kill -9 -", Sys.getpid()), ignore.stderr = TRUE)
+  }
+  while (is.null(collected()) && !is_dead(checked$pid)) if (driver > 0L && !tools::pskill(driver, 0L)) return(end())
   unlink(setdiff(temporary_files(), before), recursive = TRUE, force = TRUE)   # the fork has no folder of its own
   if (!file.create(file.path(root, "checked"))) return()
   input <- file("stdin")
-  root <- readLines(input, 1L)
+  given <- readLines(input, 1L)
   close(input)
-  if (!length(root)) return()
-  root <- normalizePath(root)
+  if (!length(given)) return(end())
+  if (given == "") return()   # there is no job
+  root <- normalizePath(given)
   Sys.setenv(SIMFERRY_INPUT = file.path(root, "input"))
   setwd(file.path(root, "input", "code"))
   run(root)
@@ -96,6 +101,6 @@ main <- function(arguments) {
   Sys.setenv(PYTHONHASHSEED = "0")   # of Python that a simulation starts
   root <- normalizePath(if (length(arguments) > 1L) arguments[2] else "/opt/ml/processing")
   setwd(file.path(root, "input", "code"))
-  switch(arguments[1], check = check(root), run = run(root), replay = replay(root), check_and_run = check_and_run(root),
-         stop("worker.R check | run | replay | check_and_run ROOT"))
+  switch(arguments[1], check = check(root), run = run(root), replay = replay(root),
+         check_and_run = check_and_run(root, arguments[3]), stop("worker.R check | run | replay | check_and_run ROOT"))
 }

@@ -3,7 +3,7 @@
 #   Rscript worker.R check ROOT     is the simulation fit to run? answers in ROOT/check
 #   Rscript worker.R run ROOT       runs ROOT/input/plan/job on all of the job's cores
 #   Rscript worker.R replay ROOT    runs that job's one replication in the foreground
-#   Rscript worker.R check_and_run ROOT   checks, then runs the job whose ROOT comes on standard input
+#   Rscript worker.R check_and_run ROOT LOG   checks, then runs the job whose ROOT comes on standard input
 #
 # ROOT/input/code   the script and the files beside it         ROOT/blocks      finished blocks are moved here
 # ROOT/input/plan   job: what to run (a block file)             ROOT/artifacts   files that replications wrote

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import psutil
 from timing import (
     HERE,
     PEERS,
@@ -20,6 +21,7 @@ from timing import (
     must_be_equal,
     run_simferry,
 )
+from watched import peak_of
 
 CONDITIONS, TRIED, JOBS = 10_000, 200, 500
 IMAGE = "simferry-r"
@@ -57,7 +59,10 @@ def service() -> Iterator[Service]:
 
 
 def submit(aws: Service, store: str, jobs: int, conditions: int) -> dict[str, Any]:
-    """Starts a sweep, and stops simferry when the last job was accepted; seconds, and the requests of each kind."""
+    """Starts a sweep, and stops simferry when the last job was accepted.
+
+    Returns its seconds, CPU seconds and peak memory in bytes until then, and the requests of each kind.
+    """
     script = SIMULATIONS / "add.R"
     values = ",".join(map(str, range(conditions)))
     with fresh_folder() as cache:
@@ -85,9 +90,11 @@ def submit(aws: Service, store: str, jobs: int, conditions: int) -> dict[str, An
                 raise SystemExit(f"sagemaker: {process.stderr.read()}")
             time.sleep(0.02)
         counted = aws.ask("accepted")
+        times, peak = psutil.Process(process.pid).cpu_times(), peak_of(process.pid)
         process.kill()
         process.wait()
-    return {**counted, "seconds": counted["last"] - began}
+    taken = {"seconds": counted["last"] - began, "cpu": sum(times[:4]), "peak": peak}
+    return {**counted, **taken}
 
 
 def listed(aws: Service, store: str) -> str:
@@ -98,7 +105,7 @@ def listed(aws: Service, store: str) -> str:
     return f"{store}/{run['run']}"
 
 
-def status(aws: Service, run: str) -> dict[str, Any]:
+def status(aws: Service, run: str, jobs: int = JOBS) -> dict[str, Any]:
     """What `simferry status` takes from a machine that knows nothing of it."""
     with fresh_folder() as cache:
         aws.ask("forget")
@@ -108,7 +115,7 @@ def status(aws: Service, run: str) -> dict[str, Any]:
             env={**os.environ, **aws.environment, "XDG_CACHE_HOME": cache},
         )  # fmt: skip
         seconds = time.time() - began
-    must_be_equal("jobs", sum(s == "running" for s in json.loads(done.stdout)["jobs"].values()), JOBS)
+    must_be_equal("jobs", sum(s == "running" for s in json.loads(done.stdout)["jobs"].values()), jobs)
     counted = aws.ask("count")
     return {"seconds": seconds, "requests": counted["control"] + counted["s3"]}
 

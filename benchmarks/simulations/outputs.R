@@ -1,0 +1,5 @@
+simulate <- function(k) {
+  x <- rnorm(k)
+  names(x) <- paste0("out_", seq_len(k))
+  x
+}

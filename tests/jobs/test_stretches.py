@@ -4,6 +4,8 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from simferry.jobs import stretches
+from simferry.store.keys import key_of
+from simferry.store.spans import joined
 
 
 def replications_of(work):
@@ -36,15 +38,16 @@ def test_cutting_and_dealing_cover_every_replication_exactly_once(conditions, re
 def test_what_is_missing_is_what_is_not_done(conditions, replications, data):
     pairs = st.tuples(st.integers(1, conditions), st.integers(1, replications + 5))
     done = data.draw(st.lists(pairs, max_size=80))  # in any order, some twice, some beyond what is asked
-    missing = stretches.missing_work(conditions, replications, *np.array(done, dtype=np.int32).reshape(-1, 2).T)
+    key = key_of(*np.array(done, dtype=np.int64).reshape(-1, 2).T)
+    missing = stretches.missing_work(conditions, replications, joined((key, key)))
     found = replications_of(missing)
     assert len(found) == len(set(found)) and set(found) == everything(conditions, replications) - set(done)
     assert (missing.count > 0).all()
 
 
 def test_nothing_is_missing_when_all_is_done():
-    done = np.array(sorted(everything(3, 4)))
-    assert len(stretches.missing_work(3, 4, *done.T)) == 0
+    ids = np.array([1, 2, 3])
+    assert len(stretches.missing_work(3, 4, (key_of(ids, ids * 0 + 1), key_of(ids, ids * 0 + 4)))) == 0
 
 
 def test_stretches_become_small_towards_the_end():

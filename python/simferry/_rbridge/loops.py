@@ -79,6 +79,7 @@ def _earlier_loop(simulation: Any, seed: Any, options: Arguments) -> "tuple[Any,
     from ..results import collect
     from ..store.counts import total
     from ..store.places import store_at
+    from ..store.spans import size_of
     from ..verbs.runs import Run
 
     code_hash, environment = simulation.code_hash(), dict(simulation.target.environment)
@@ -90,7 +91,7 @@ def _earlier_loop(simulation: Any, seed: Any, options: Arguments) -> "tuple[Any,
         same = same and record.options.backend == options["backend"]
         same = same and (where.traits.contract or record.environment == environment)
         if same and seed in (None, record.seed):
-            whole = len(collect.done(folder, failed=False)[0]) >= total(record.replications, record.conditions)
+            whole = size_of(collect.done_spans(folder, failed=False)) >= total(record.replications, record.conditions)
             return None if whole and seed is None else (Run(folder), whole)
     return None
 

@@ -14,8 +14,9 @@ from ..hints import Text, lines
 from ..jobs import plan, stretches
 from ..results import collect
 from ..store.counts import Counts
-from ..store.keys import JobId, key_of
+from ..store.keys import JobId
 from ..store.run_folder import RunFolder
+from ..store.spans import overlap
 from ..sweep.conditions import read_conditions
 from ..system import untrusted
 from ..words import are, counted
@@ -108,8 +109,8 @@ def _untouched(run: RunFolder, jobs: list[JobId]) -> list[JobId]:
     """The jobs none of whose replications is done. In a run that was moved, the service does not know which jobs ran."""
     if not jobs:
         return []
-    done = key_of(*collect.done(run))
-    return [job for job in jobs if not np.isin(plan.keys_of(run.job_folder(job) / "job"), done).any()]
+    done = collect.done_spans(run)
+    return [job for job in jobs if not overlap(done, plan.spans_of(run.job_folder(job) / "job"))]
 
 
 def detached(run: RunFolder, backend: Backend) -> Interrupted:
@@ -147,8 +148,8 @@ def _compute(
         run.look()
         if len(run.plans()) != plans:  # another driver, on another machine, has dealt out what is missing
             raise run.busy()
-        done = collect.done(run, failed=not retry_failed, plans=dealt)
-        work = stretches.missing_work(run.record.conditions, replications, *done)
+        done = collect.done_spans(run, failed=not retry_failed, plans=dealt)
+        work = stretches.missing_work(run.record.conditions, replications, done)
         if conditions is not None:
             work = work.take(np.isin(work.condition, conditions))
         if len(work) == 0:

@@ -11,6 +11,7 @@ from ..store import counts
 from ..store.keys import BlockName, JobId
 from ..store.records import PlanRecord
 from ..store.run_folder import RunFolder
+from ..store.spans import size_of
 from ..system.notebook import facts
 from ..words import counted, dollars, duration
 from .claim import is_driven
@@ -77,8 +78,8 @@ def progress_of(run: RunFolder, backend: Backend) -> Progress:
     running = is_driven(run) or (backend.traits.outlives_driver and goes_on)
     # a results file may turn out to be unreadable
     if not running and (_tried_twice(plans, names, run.record.conditions) or run.record.simulation["results_file"]):
-        done = len(collect.done(run)[0])
-        failed = done - len(collect.done(run, failed=False)[0])
+        done = size_of(collect.done_spans(run))
+        failed = done - size_of(collect.done_spans(run, failed=False))
     state = "running" if running else "complete" if done >= total else "incomplete"
     per_second = _replications_per_second(run, plans[-1], names) if running and plans else None
     return Progress(total, min(done, total), failed, state, jobs, now.dollars, now.waits_for, per_second)

@@ -13,6 +13,7 @@ from ..store.counts import Counts
 from ..store.keys import JobId, key_of
 from ..store.records import PlanRecord
 from ..store.run_folder import RunFolder
+from ..store.spans import Spans
 from ..sweep import own_code
 from ..sweep.conditions import read_conditions
 from ..sweep.design import Design
@@ -135,8 +136,8 @@ def streams_of(design: Design, seed: int, common: str | Iterable[str], kind: str
     return Streams(seed, design, common=names, whole_scripts=kind == "script")
 
 
-def keys_of(path: Path) -> np.ndarray:
-    """The replications in a job file, as keys (see store/keys.py). Raises StoreError if it can't be read."""
+def spans_of(path: Path) -> Spans:
+    """The replications in a job file, as spans (see store/spans.py). Raises StoreError if it can't be read."""
     try:
         columns = blocks.decode(path.read_bytes()).table("stretches").columns
         condition, first, count = (columns[n].values.astype(np.int64) for n in ("condition", "first", "count"))
@@ -144,8 +145,9 @@ def keys_of(path: Path) -> np.ndarray:
             raise blocks.DamagedBlock("its stretches are invalid")
     except (OSError, blocks.DamagedBlock, KeyError) as error:
         raise StoreError(f"{path} can't be read: {error}") from None
-    before = np.arange(count.sum()) - np.repeat(np.cumsum(count) - count, count)
-    return np.asarray(np.repeat(key_of(condition, first), count) + before)
+    some = count > 0
+    begin = key_of(condition[some], first[some])
+    return begin, begin + count[some] - 1
 
 
 def job_bytes(

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..store.counts import Counts, each
+from ..store.keys import of_key
+from ..store.spans import Spans
 
 MOST_STRETCHES = 200_000
 
@@ -40,26 +42,25 @@ def all_work(conditions: int, replications: Counts) -> Work:
     return Work(ids, np.ones_like(ids), each(replications, conditions))
 
 
-def missing_work(
-    conditions: int, replications: Counts, done_condition: np.ndarray, done_replication: np.ndarray
-) -> Work:
-    """The replications of `all_work` that are not done. done_condition, done_replication: integer arrays, one pair each."""
-    if len(done_condition) == 0:
+def missing_work(conditions: int, replications: Counts, done: Spans) -> Work:
+    """The replications of `all_work` that are not done. done: spans that are apart (see store/spans.py)."""
+    (condition, first), last = of_key(done[0]), of_key(done[1])[1]
+    if len(condition) == 0:
         return all_work(conditions, replications)
-    order = np.lexsort((done_replication, done_condition))
-    condition, replication = done_condition[order].astype(np.int64), done_replication[order].astype(np.int64)
     wanted = each(replications, conditions)
-    within = replication <= wanted[condition - 1]
-    condition, replication = condition[within], replication[within]
-    # gaps between neighbours in the sorted list of done replications, with a fence before and after each condition
+    within = first <= wanted[condition - 1]
+    # gaps between neighbours, with a fence before and after each condition
     ids = np.arange(1, conditions + 1, dtype=np.int64)
-    condition = np.concatenate([condition, ids, ids])
-    replication = np.concatenate([replication, np.zeros_like(ids), wanted + 1])
-    order = np.lexsort((replication, condition))
-    condition, replication = condition[order], replication[order]
-    gap = (replication[1:] - replication[:-1] - 1) * (condition[1:] == condition[:-1])
+    condition = np.concatenate([condition[within], ids, ids])
+    first = np.concatenate([first[within], np.zeros_like(ids), wanted + 1])
+    last = np.concatenate(
+        [np.minimum(last[within], wanted[condition[: within.sum()] - 1]), np.zeros_like(ids), wanted + 1]
+    )
+    order = np.lexsort((first, condition))
+    condition, first, last = condition[order], first[order], last[order]
+    gap = (first[1:] - last[:-1] - 1) * (condition[1:] == condition[:-1])
     at = np.flatnonzero(gap > 0)
-    return Work(condition[at], replication[at] + 1, gap[at])
+    return Work(condition[at], last[at] + 1, gap[at])
 
 
 def cut(work: Work, order: np.ndarray, cores: int) -> Work:

@@ -8,7 +8,9 @@ import pyarrow as pa
 
 from ..store.keys import key_of, of_key
 from ..store.run_folder import RunFolder
+from ..store.spans import Spans, joined, without
 from ..sweep.arrow import as_numpy
+from .copies import expanded
 from .gather import TABLES, Gathered
 from .read import read_blocks
 
@@ -42,18 +44,22 @@ def gathered(run: RunFolder, wanted: tuple[str, ...] = TABLES) -> Gathered:
     return out
 
 
-def done(run: RunFolder, failed: bool = True, plans: Container[str] = ()) -> tuple[np.ndarray, np.ndarray]:
-    """(conditions, replications) of finished blocks, as two integer arrays.
+def done_spans(run: RunFolder, failed: bool = True, plans: Container[str] = ()) -> Spans:
+    """The replications of finished blocks, as spans that are apart (see store/spans.py): there may be very many.
 
     failed: include those that failed. Without it, only those that failed in one of these `plans` are included.
     """
     with gathered(run, () if failed else ("results",)) as found:
-        key = found.replications.keys()
-        if not failed:
-            key = np.setdiff1d(key, found.failed, assume_unique=True)
-            dealt = [i for name, i in found.numbers.items() if name[: name.index("-")] in plans]
-            key = np.union1d(key, found.replications.keys_of(dealt))
-        return of_key(key)
+        spans = found.replications.spans()
+        if failed:
+            return spans
+        dealt = [i for name, i in found.numbers.items() if name[: name.index("-")] in plans]
+        return joined(without(spans, found.failed), found.replications.spans(dealt))
+
+
+def done(run: RunFolder, failed: bool = True, plans: Container[str] = ()) -> tuple[np.ndarray, np.ndarray]:
+    """The same, one by one: (conditions, replications), two integer arrays."""
+    return of_key(expanded(*done_spans(run, failed, plans)))
 
 
 def collect(run: RunFolder) -> Collected:

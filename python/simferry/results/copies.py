@@ -5,7 +5,8 @@ Blocks hold stretches: consecutive replications of one condition. They are kept 
 
 import numpy as np
 
-from ..store.keys import key_of, of_key
+from ..store.keys import key_of
+from ..store.spans import Spans, joined, of_each_condition
 from ..worker.blocks import Table
 
 WINDOW = 1 << 22  # replications that are compared at once
@@ -84,17 +85,11 @@ class Replications:
             self._copies = Copies(self)
         return self._copies
 
-    def keys(self) -> np.ndarray:
-        """The keys of all replications, sorted, each once."""
-        first, last, _ = self.stretches
-        out = _expanded(first, last)
-        return out if (out[1:] > out[:-1]).all() else np.unique(out)
-
-    def keys_of(self, blocks: list[int]) -> np.ndarray:
-        """The keys of the replications in some blocks."""
+    def spans(self, blocks: list[int] | None = None) -> Spans:
+        """The replications of all blocks, or of some, as spans that are apart."""
         first, last, block = self.stretches
-        some = np.isin(block, blocks)
-        return _expanded(first[some], last[some])
+        some = slice(None) if blocks is None else np.isin(block, blocks)
+        return joined((first[some], last[some]))
 
     def failed_keys(self) -> np.ndarray:
         """The keys of replications that failed, and have no copy that did not; sorted, each once."""
@@ -103,11 +98,7 @@ class Replications:
 
     def done(self, conditions: int) -> np.ndarray:
         """How many replications of each condition are done, by condition."""
-        first, last, _ = self.stretches
-        condition, many = of_key(first)[0], last - first + 1
-        if len(first) and (first[1:] <= np.maximum.accumulate(last)[:-1]).any():  # each once
-            condition, many = of_key(self.keys())[0], None
-        return np.bincount(condition, many, minlength=conditions + 1)[1:].astype(np.int64)
+        return of_each_condition(self.spans(), conditions)
 
 
 class Copies:
@@ -161,7 +152,7 @@ def _left_out(
     first: np.ndarray, last: np.ndarray, block: np.ndarray, failed: np.ndarray, failed_in: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """The keys and blocks of copies that are left out, of stretches and failed replications within a window."""
-    key, number = _expanded(first, last), np.repeat(block, last - first + 1)
+    key, number = expanded(first, last), np.repeat(block, last - first + 1)
     known, at = np.unique(key, return_inverse=True)
     blocks = int(number.max(initial=0)) + 1
     of_failed = np.searchsorted(known, failed)
@@ -180,7 +171,7 @@ def _intervals(key: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return key[begins], key[ends]
 
 
-def _expanded(first: np.ndarray, last: np.ndarray) -> np.ndarray:
+def expanded(first: np.ndarray, last: np.ndarray) -> np.ndarray:
     """All keys of intervals, one interval after the other."""
     many = last - first + 1
     return np.repeat(first - np.r_[0, np.cumsum(many)[:-1]][: len(many)], many) + np.arange(many.sum())

@@ -6,8 +6,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from ..backends import backend_of
 from ..backends.base import Backend, Metered
 from ..backends.foreground import foreground_of
@@ -17,6 +15,7 @@ from ..jobs import stretches
 from ..results import collect
 from ..store import counts
 from ..store.places import store_at
+from ..store.spans import of_each_condition
 from ..sweep.replications import Column
 from ..sweep.simulation import Simulation
 from ..sweep.sweep import Sweep, as_sweep
@@ -105,7 +104,7 @@ def _here(sweep: Sweep, where: Backend, pilot: bool) -> Forecast:
         return Forecast(len(design), replications, total, 0, number, workers, sweep.seed or 0, code=simulation.code())
     folder = create(sweep.replace(replications=counts.at_most(replications, PILOT_REPLICATIONS)), pilot=True)
     reuse.take_over(as_if(folder, replications), store_at(sweep.options.store), design)
-    there = np.bincount(collect.done(folder)[0], minlength=len(design) + 1)[1:]
+    there = of_each_condition(collect.done_spans(folder), len(design))
     run_pilot(folder, where)
     seed = folder.record.seed
     out = Forecast(

@@ -42,3 +42,13 @@ def test_spans_overlap_where_a_key_is_in_both(some, others):
 def test_how_many_there_are_of_each_condition():
     found = np.array([1 << 32 | 3, 3 << 32 | 1]), np.array([1 << 32 | 9, 3 << 32 | 1])
     assert spans.of_each_condition(found, 4).tolist() == [7, 0, 1, 0]
+
+
+@given(st.lists(st.sets(st.integers(0, 60), min_size=1), max_size=12))
+def test_a_set_that_grows(several):
+    grown, known = spans.Growing(), set()
+    for some in several:
+        grown.add(np.array([*(some - known)], dtype=np.int64))
+        known |= some
+        assert grown.holds(np.arange(62)).tolist() == [key in known for key in range(62)]
+    assert len(grown) == len(known) and keys(grown.spans()) == sorted(known)

@@ -53,3 +53,33 @@ def of_each_condition(spans: Spans, conditions: int) -> np.ndarray:
 def size_of(spans: Spans) -> int:
     """How many keys there are in spans that are apart."""
     return int((spans[1] - spans[0] + 1).sum())
+
+
+class Growing:
+    """A set of keys that grows: spans that are apart, in few parts of which each has at most half as many as the one before it."""
+
+    def __init__(self) -> None:
+        self._parts: list[Spans] = []
+
+    def __len__(self) -> int:
+        return sum(map(size_of, self._parts))
+
+    def add(self, keys: np.ndarray) -> None:
+        """Add keys, in any order, none of which is there."""
+        keys = np.unique(keys)
+        part = joined((keys, keys))
+        while self._parts and len(self._parts[-1][0]) < 2 * len(part[0]):
+            part = joined(self._parts.pop(), part)
+        self._parts.append(part)
+
+    def holds(self, keys: np.ndarray) -> np.ndarray:
+        """Whether each key is there: a logical array."""
+        found = np.zeros(len(keys), dtype=bool)
+        for part in self._parts:
+            found |= holds(part, keys)
+        return found
+
+    def spans(self) -> Spans:
+        """All keys, as spans that are apart."""
+        none = np.empty(0, dtype=np.int64)
+        return joined((none, none), *self._parts)

@@ -17,9 +17,10 @@ from ..hints import Option
 from ..results.read import read_blocks
 from ..store import own_runs
 from ..store.counts import each
-from ..store.keys import JobId
+from ..store.keys import JobId, key_of, of_key
 from ..store.records import RunRecord
 from ..store.run_folder import Home, RunFolder
+from ..store.spans import Growing, of_each_condition
 from ..sweep import own_code
 from ..sweep.conditions import read_conditions
 from ..sweep.design import Design
@@ -40,8 +41,7 @@ def identity(record: RunRecord) -> str:
 
 def take_over(run: RunFolder, store: Home, design: Design) -> int:
     """Copy what earlier runs have computed into a new run. Returns the number of replications."""
-    taken: set[tuple[int, int]] = set()
-    now = own_code.Now()
+    taken, now = Growing(), own_code.Now()
     for earlier, ids in _alike(run.record, store, design):
         if earlier.id != run.id:
             before = len(taken)
@@ -55,12 +55,11 @@ def take_over(run: RunFolder, store: Home, design: Design) -> int:
 
 def already_there(record: RunRecord, store: Home, design: Design) -> np.ndarray:
     """How many replications of each condition a new run with this record would take over."""
-    found: set[tuple[int, int]] = set()
-    now = own_code.Now()
+    found, now = Growing(), own_code.Now()
     for earlier, ids in _alike(record, store, design):
         for _ in _new_in(earlier, record, ids, found, now):
             pass
-    return np.bincount([condition for condition, _ in found], minlength=record.conditions + 1)[1:]
+    return of_each_condition(found.spans(), record.conditions)
 
 
 def _alike(record: RunRecord, store: Home, design: Design) -> Iterator[tuple[RunFolder, np.ndarray]]:
@@ -89,41 +88,42 @@ def _new_in(
     earlier: RunFolder,
     record: RunRecord,
     ids: np.ndarray,
-    taken: set[tuple[int, int]],
+    taken: Growing,
     now: own_code.Now,
     code: Path | None = None,
-) -> Iterator[tuple[blocks.Block, set[tuple[int, int]]]]:
-    """The blocks of an earlier run, each with its replications that are to be taken over. Afterwards they are in `taken`.
+) -> Iterator[tuple[blocks.Block, np.ndarray]]:
+    """The blocks of an earlier run, each with the keys there of replications to be taken over. Afterwards they are in `taken`.
 
     code: the new run's snapshot; None: it is not there yet, and blocks that loaded more of a project than is in the hash are left out.
     """
-    wanted = [0, *each(record.replications, record.conditions).tolist()]  # by condition id
+    wanted = np.append(0, each(record.replications, record.conditions))  # by condition id
     others = {plan.number for plan in earlier.plans() if plan.changed_code}  # these used other code
     for name, block in read_blocks(earlier, set_aside=False):
         if JobId(name).plan in others or _differs(own_code.news_of(block), record, now, code):
             continue
         status = block.table("replications").columns
-        old = zip(*(status[c].values.tolist() for c in ("condition", "replication", "ok")), strict=True)
-        new = {(c, r) for c, r, ok in old if ok and ids[c] and r <= wanted[ids[c]] and (int(ids[c]), r) not in taken}
-        if new:
-            yield block, new
-            taken |= {(int(ids[c]), r) for c, r in new}
+        condition, replication, ok = (status[name].values for name in ("condition", "replication", "ok"))
+        here = ids[condition]
+        new = (ok != 0) & (here > 0) & (replication <= wanted[here]) & ~taken.holds(key_of(here, replication))
+        if new.any():
+            yield block, np.unique(key_of(condition[new], replication[new]))
+            taken.add(key_of(here[new], replication[new]))
 
 
-def _take_from(
-    run: RunFolder, earlier: RunFolder, ids: np.ndarray, taken: set[tuple[int, int]], now: own_code.Now
-) -> None:
+def _take_from(run: RunFolder, earlier: RunFolder, ids: np.ndarray, taken: Growing, now: own_code.Now) -> None:
     number = len(list(run.blocks.iterdir()))
     folders = earlier.bring_artifacts()
-    with_artifacts = {int(p.name) for p in folders.iterdir() if p.name.isdecimal()} if folders.is_dir() else set()
+    with_artifacts = [int(p.name) for p in folders.iterdir() if p.name.isdecimal()] if folders.is_dir() else []
     own = own_runs.is_own(earlier)
     for block, new in _new_in(earlier, run.record, ids, taken, now, run.code):
         with writing(run.path):
-            for c, r in new:  # before the block, which marks them as done
-                if c in with_artifacts:
-                    ours = _link(Tree(folders, (str(c), str(r))), run.path / "artifacts" / str(ids[c]) / str(r))
-                    if not (own and ours):
-                        own_runs.forget(run)
+            # before the block, which marks them as done
+            for c, r in zip(
+                *(part.tolist() for part in of_key(new[np.isin(of_key(new)[0], with_artifacts)])), strict=True
+            ):
+                ours = _link(Tree(folders, (str(c), str(r))), run.path / "artifacts" / str(ids[c]) / str(r))
+                if not (own and ours):
+                    own_runs.forget(run)
             tables = [t for t in (_only(table, ids, new) for table in block.tables) if t.rows]
             number += 1
             # plan 0000: computed before this run had one
@@ -162,11 +162,10 @@ def _of_changed_data(earlier: str, names: list[str]) -> str:
     )
 
 
-def _only(table: blocks.Table, ids: np.ndarray, wanted: set[tuple[int, int]]) -> blocks.Table:
-    """The rows of a table that belong to some replications, under their new condition ids."""
+def _only(table: blocks.Table, ids: np.ndarray, wanted: np.ndarray) -> blocks.Table:
+    """The rows of a table that belong to some replications, given by their keys, under their new condition ids."""
     columns = table.columns
-    pairs = zip(columns["condition"].values.tolist(), columns["replication"].values.tolist(), strict=True)
-    keep = np.fromiter((pair in wanted for pair in pairs), dtype=bool, count=table.rows)
+    keep = np.isin(key_of(columns["condition"].values, columns["replication"].values), wanted)
     out = {}
     for name, column in columns.items():
         if column.kind == "raw":

@@ -1,8 +1,7 @@
 """Names of the parts of a run: jobs, blocks, replications."""
 
 import re
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     import numpy as np
@@ -28,8 +27,10 @@ class JobId(str):
         return self.partition("-")[2]
 
 
-@dataclass(frozen=True)
-class BlockName:
+_BLOCK = re.compile(r"([0-9]{4,9}-[0-9]{4,9})-[0-9]+-[0-9]+\.[0-9]+-r([0-9]{1,9})-f([0-9]{1,9})")
+
+
+class BlockName(NamedTuple):
     """The parts of a block file's name: plan-job-attempt-process.number-rREPLICATIONS-fFAILED."""
 
     name: str
@@ -43,7 +44,7 @@ class BlockName:
 
     @classmethod
     def parse(cls, name: str) -> "BlockName | None":
-        m = re.fullmatch(r"([0-9]{4,9}-[0-9]{4,9})-[0-9]+-[0-9]+\.[0-9]+-r([0-9]{1,9})-f([0-9]{1,9})", name)
+        m = _BLOCK.fullmatch(name)
         return cls(name, JobId(m[1]), int(m[2]), int(m[3])) if m else None
 
 

@@ -21,9 +21,8 @@ This file is copied with the worker into images without simferry: it needs only 
 import math
 import re
 import zlib
-from collections.abc import Iterator
 from dataclasses import dataclass, field
-from itertools import groupby
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -32,6 +31,7 @@ MAGIC = "simferry block 1"
 NA_INTEGER = -(2**31)
 NA_DOUBLE = np.array([0x7FF00000000007A2], dtype="<u8").view("<f8")[0]
 _STEP, _FIRST, _PART, _LONGEST_HEADER = 1 << 20, 1 << 19, 1 << 22, 1 << 26  # bytes
+_TABLE = re.compile("^(table: (?:.* )?)([0-9]+)$", re.M)  # its name, a space, and its number of rows
 _DTYPES: dict[str, np.dtype[Any]] = {"double": np.dtype("<f8"), "integer": np.dtype("<i4"), "logical": np.dtype("<i4")}
 # What a column stands for, and its kind. date: days since 1970; time: seconds since then, and `time ZONE`; seconds: a duration;
 # long: the digits of a 64-bit integer; `list KIND`: the bytes of a column of that kind, for strings after their number;
@@ -278,7 +278,11 @@ class _Unpacked:
 
     def take(self, size: int, columns: int = 1) -> bytearray:
         """The bytes of so many columns of this size. Memory is used only for bytes that exist, whatever the header declares."""
-        out, whole = bytearray(), size * columns
+        whole = size * columns
+        if whole <= len(self.ahead):
+            ready, self.ahead = self.ahead[:whole], self.ahead[whole:]
+            return bytearray(ready)  # so that nothing keeps the rest of the block
+        out = bytearray()
         while (left := whole - len(out)) > 0:
             if not (more := self.some(min(left, _PART))):
                 raise DamagedBlock(f"{len(out) % size} bytes of a column where its header describes {size}")
@@ -297,29 +301,20 @@ def _first_words(head: bytearray) -> str:
 
 
 def _decoded(content: _Unpacked) -> Block:
-    lines = content.header().decode().split("\n")
-    if lines[0] != MAGIC:
-        raise DamagedBlock(f"begins with {lines[0][:40]!r}, not {MAGIC!r}")
-    block = Block({}, [])
-    declared: list[list[tuple[str, str]]] = []  # kind and name of each table's columns
-    for line in lines[1:]:
-        key, _, value = line.partition(": ")
-        if key == "table":
-            name, _, rows = value.rpartition(" ")
-            if not rows.isdecimal():
-                raise DamagedBlock(f"table {name!r} has {rows[:40]!r} rows")
-            block.tables.append(Table(name, int(rows)))
-            declared.append([])
-        elif not declared:
-            block.facts[key] = _unescape(value)
-        elif key not in ("string", "raw") and key not in _DTYPES:
-            raise DamagedBlock(f"a column of kind {key[:40]!r}")
-        else:
-            declared[-1].append((key, _unescape(value)))
-    for table, columns in zip(block.tables, declared, strict=True):
-        for kind, group in groupby(columns, key=lambda column: column[0]):
-            names = [name for _, name in group]
-            for name, column in zip(names, _columns(content, kind, table.rows, len(names)), strict=True):
+    header, rows = content.header().decode(), []
+
+    def counted(line: re.Match[str]) -> str:
+        rows.append(int(line[2]))
+        return line[1]
+
+    layout = _layout if len(header) < _FIRST else _layout.__wrapped__  # they are kept
+    facts, declared = layout(_TABLE.sub(counted, header))
+    block = Block(dict(facts), [])
+    for (table_name, columns), many in zip(declared, rows, strict=True):
+        table = Table(table_name, many)
+        block.tables.append(table)
+        for kind, names in columns:
+            for name, column in zip(names, _columns(content, kind, many, len(names)), strict=True):
                 while name in table.columns:  # equal names: no column is lost
                     name += "_result"
                 table.columns[name] = column
@@ -327,20 +322,48 @@ def _decoded(content: _Unpacked) -> Block:
     return Block(block.facts, _with_forms(block.tables))
 
 
-def _columns(content: _Unpacked, kind: str, rows: int, count: int) -> Iterator[Column]:
+@lru_cache(maxsize=16)
+def _layout(header: str) -> tuple[dict[str, str], list[tuple[str, list[tuple[str, list[str]]]]]]:
+    """The facts and the tables of a header without numbers of rows, which most blocks of a run share: names of columns, by kind."""
+    lines = header.split("\n")
+    if lines[0] != MAGIC:
+        raise DamagedBlock(f"begins with {lines[0][:40]!r}, not {MAGIC!r}")
+    facts: dict[str, str] = {}
+    declared: list[tuple[str, list[tuple[str, list[str]]]]] = []
+    for line in lines[1:]:
+        key, _, value = line.partition(": ")
+        if key == "table":
+            name, _, rows = value.rpartition(" ")
+            if rows:
+                raise DamagedBlock(f"table {name!r} has {rows[:40]!r} rows")
+            declared.append((name, []))
+        elif not declared:
+            facts[key] = _unescape(value)
+        elif key not in ("string", "raw") and key not in _DTYPES:
+            raise DamagedBlock(f"a column of kind {key[:40]!r}")
+        else:
+            columns = declared[-1][1]
+            if not columns or columns[-1][0] != key:
+                columns.append((key, []))
+            columns[-1][1].append(_unescape(value))
+    return facts, declared
+
+
+def _columns(content: _Unpacked, kind: str, rows: int, count: int) -> list[Column]:
     """So many columns of one kind. Those of numbers are read together: a table may have thousands, of a row each."""
     if kind in ("string", "raw"):
-        for _ in range(count):
-            lengths = np.frombuffer(content.take(rows * 4), _DTYPES["integer"])
-            yield Column(kind, lengths, bytes(content.take(int(lengths[lengths > 0].sum(dtype=np.int64)))))
-        return
+        return [_of_bytes(content, kind, rows) for _ in range(count)]
     dtype = _DTYPES[kind]
     size = rows * dtype.itemsize
-    while count:
-        some = min(count, max(1, _PART // max(1, size)))
-        for values in np.frombuffer(content.take(size, some), dtype).reshape(some, rows):
-            yield Column(kind, values)
-        count -= some
+    at_once = max(1, _PART // max(1, size))
+    if count > at_once:
+        return [c for i in range(0, count, at_once) for c in _columns(content, kind, rows, min(at_once, count - i))]
+    return [Column(kind, v) for v in np.frombuffer(content.take(size, count), dtype).reshape(count, rows)]
+
+
+def _of_bytes(content: _Unpacked, kind: str, rows: int) -> Column:
+    lengths = np.frombuffer(content.take(rows * 4), _DTYPES["integer"])
+    return Column(kind, lengths, bytes(content.take(int(lengths[lengths > 0].sum(dtype=np.int64)))))
 
 
 def _escape(text: str) -> str:

@@ -3,9 +3,14 @@
 import csv
 import json
 
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
 from click.testing import CliRunner
 from command_line import said
 from simferry.cli import main
+from simferry.cli.output import write_results
+from simferry.errors import StoreError
 
 
 def test_every_verb_speaks_json(folder):
@@ -55,3 +60,25 @@ def test_lists_are_json_in_csv(folder):
     rows = json.loads(said("results", "latest", "--json"))
     assert rows[0]["ci"] == [0.1, "NaN", None, 1.0] and rows[1]["ci"] is None
     assert "[0.1, NaN, NaN, 1]" in said("results", "latest")
+
+
+@pytest.mark.parametrize("name", ["out.csv", "out.parquet"])
+def test_a_table_that_cannot_be_written_leaves_the_file_that_was_there(tmp_path, name):
+    rows = pa.table({"x": [1.5, 2.5]})
+
+    class Unfinished:
+        schema = rows.schema
+
+        def pieces(self):
+            yield rows
+            raise OSError(28, "No space left on device")
+
+        def write(self, path):
+            pq.write_table(rows, path)
+            raise OSError(28, "No space left on device")
+
+    path = tmp_path / name
+    path.write_bytes(b"first")
+    with pytest.raises(StoreError, match="no room left on its disk"):
+        write_results(Unfinished(), str(path))
+    assert path.read_bytes() == b"first" and [*tmp_path.iterdir()] == [path]

@@ -1,9 +1,11 @@
 """The cached table of results is added to when blocks come, and is what it would be if it were made anew."""
 
+import json
 from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
@@ -14,8 +16,8 @@ from hand_made import outputs_of, pairs, values
 from simferry.cli.app import main
 from simferry.errors import StoreError
 from simferry.results import cache, parts
-from simferry.results.cache import in_one_part
-from simferry.results.table import digest, table
+from simferry.results.cache import cached, in_one_part
+from simferry.results.table import digest, of_conditions, table
 from simferry.worker import blocks
 
 
@@ -51,7 +53,7 @@ def test_a_table_that_grows_is_what_it_is_anew(seed, hand_made, monkeypatch):
         made.put(number, found[number])
         same(table(made.run), anew(made.run))
         same(table(made.run), anew(made.run))
-    same(in_one_part(made.run).table(), anew(made.run))
+    same(in_one_part(made.run, cached(made.run)).table(), anew(made.run))
 
 
 def more(made, condition, replications, **columns):
@@ -102,15 +104,82 @@ def test_damaged_parts_are_made_anew(hand_made):
             path.write_bytes(good)
 
 
+def test_what_is_read_stays_what_it_is_when_the_run_grows(hand_made, monkeypatch):
+    monkeypatch.setattr(parts, "PIECE_BYTES", 200)
+    made = hand_made(sf.grid(n=[10, 20]), replications=9)
+    for condition in (1, 2):
+        more(made, condition, range(1, 11), x=[float(condition)] * 10)
+    expected = table(made.run)
+    pieces, dataset = cached(made.run).pieces(), sf.open(made.run.path).dataset()
+    read = [next(pieces)]
+    more(made, 1, range(11, 41), x=[0.5] * 30)
+    assert table(made.run).num_rows == 50  # another process joins the parts
+    read += pieces
+    assert len(read) > 1 and pa.concat_tables(read).equals(expected)
+    assert dataset.to_table().equals(expected) and dataset.to_table().equals(expected)
+
+
+def test_a_damaged_part_is_made_anew_whoever_reads_it(hand_made, tmp_path):
+    made = hand_made(sf.grid(n=[10, 20]), replications=9)
+    more(made, 1, [1, 2, 3], x=[1.0, 2.0, 3.0])
+    expected, file = table(made.run), made.run.path / "results.parquet"
+    good, run = file.read_bytes(), sf.open(made.run.path)
+    for read in (
+        lambda: of_conditions(made.run, [1]),
+        lambda: parts_of(run, tmp_path / "r.parquet") or pq.read_table(tmp_path / "r.parquet"),
+        lambda: run.summary() is None or table(made.run),
+    ):
+        file.write_bytes(good[:60] + bytes(20) + good[80:])
+        same(read(), expected)
+        assert file.read_bytes() == good
+
+
+def test_an_index_that_others_wrote(hand_made):
+    made = hand_made(sf.grid(n=[10, 20]), replications=9)
+    more(made, 1, [1, 2, 3], x=[1.0, 2.0, 3.0])
+    expected, path = table(made.run), made.run.path / "results.index"
+    good = path.read_bytes()
+    content = blocks.decode(good)
+    part = json.loads(content.facts["parts"])[0]
+    odd = [
+        {"parts": json.dumps([[*part[:i], value, *part[i + 1 :]]])}
+        for i in range(5)
+        for value in (0, -1, 10**18, "x", None, [])
+        if (i, value) != (3, 10**18)  # its size is believed
+    ]
+    odd += [{name: text} for name in content.facts for text in ("", "[]", "{}", "[[1]]", "[[0, 1e99]]", '{"x": [1]}')]
+    changed = [(facts, None) for facts in odd]
+    changed += [({}, (one, name, v)) for one in content.tables for name in one.columns for v in (0, -1, 2**31 - 1)]
+    more(made, 1, [4], x=[4.0])
+    grown = anew(made.run)
+    last = sorted(made.run.blocks.iterdir())[-1]
+    hidden = made.run.path / last.name
+    for facts, value in changed:
+        block = blocks.decode(good)
+        block.facts |= facts
+        for one in block.tables:
+            if value and (one.name, [*one.columns]) == (value[0].name, [*value[0].columns]) and one.rows:
+                column = one.columns[value[1]]
+                if column.kind == "integer":
+                    column.values = np.full(one.rows, value[2], dtype="<i4")
+        path.write_bytes(blocks.encode(block))
+        found = table(made.run)
+        assert found.num_rows == 4 and found.schema.equals(grown.schema), (facts, value)
+        last.rename(hidden)
+        path.unlink(missing_ok=True)
+        same(table(made.run), expected)
+        hidden.rename(last)
+
+
 def test_a_dataset_and_files_hold_the_rows_in_order(hand_made, tmp_path, monkeypatch):
     made = hand_made(sf.grid(n=[10, 20]), replications=9)
     for condition in (1, 2, 1):
         more(made, condition, [made.count * 3 + i for i in (1, 2, 3)], x=[float(made.count), 0.5, 1.5])
         expected = table(made.run)
     run = sf.open(made.run.path)
-    for name in ("grown.parquet", "joined.parquet"):
-        parts_of(run, tmp_path / name)
-        same(pq.read_table(tmp_path / name), expected)
+    for path in (tmp_path / "grown.parquet", tmp_path / "joined.parquet", run.folder / "results.parquet"):
+        parts_of(run, path)
+        same(pq.read_table(path), expected)
         same(run.dataset().to_table(), expected)  # which joins the parts
     assert run.dataset().filter(pc.field("condition") == 1).count_rows() == 6
     parts_of(run, tmp_path / "r.csv")
@@ -133,9 +202,17 @@ def test_a_run_that_is_read_only_has_a_dataset_too(hand_made, monkeypatch):
             raise PermissionError(13, "read-only", str(path))
         return write(path, *given)
 
+    table(made.run)
+    more(made, 1, [4], x=[3.5])
+    table(made.run)  # in two parts, which can't be joined now
+    run = sf.open(made.run.path)
     monkeypatch.setattr(cache, "write_part", refuse)
-    found = sf.open(made.run.path).dataset()
-    assert values(found.to_table(), "x") == [0.5, 1.5, 2.5]
+    for _ in range(2):
+        assert values(run.dataset().filter(pc.field("condition") == 1).to_table(), "x") == [0.5, 1.5, 2.5, 3.5]
+        for path in made.run.path.glob("results*"):
+            path.unlink()
+    monkeypatch.setattr(cache, "HELD_BYTES", 1 << 20)
+    assert values(run.dataset().to_table(), "x") == [0.5, 1.5, 2.5, 3.5]
     assert not [*made.run.path.glob("results*")]
 
 

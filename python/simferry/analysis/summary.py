@@ -51,6 +51,8 @@ def summary(run: RunFolder, results: Results, by: Collection[str] | None = None)
 
 def first_rows(run: RunFolder, results: Results, by: Collection[str] | None, most: int | None) -> tuple[pa.Table, int]:
     """At least the first `most` rows of `summary` (None: all of them), and how many it has."""
+    if results.is_small:
+        results.table()  # it is read once
     conditions = len(results.counts.done)
     ids = np.arange(1, conditions + 1)
 

@@ -1,6 +1,7 @@
 """The output of commands: tables, JSON, and the last lines of a run."""
 
 import json
+import shutil
 import sys
 import tempfile
 from itertools import chain, zip_longest
@@ -150,8 +151,7 @@ def check_output(path: str) -> None:
     try:
         if Path(path).exists():
             Path(path).open("ab").close()
-        else:
-            tempfile.TemporaryFile(dir=folder).close()
+        tempfile.TemporaryFile(dir=Path(path).resolve().parent).close()
     except OSError as error:
         raise UsageError(f"{path} can't be written: {error.strerror}", "Choose another place for the table.") from None
 
@@ -166,19 +166,22 @@ def write_table(table: Any, path: str, as_json: bool | None = None) -> None:
 
 def write_results(results: Any, path: str, as_json: bool | None = None) -> None:
     """Write a run's table of results, a part at a time."""
-    from ..system.files import writing
+    from ..system.files import replacing, writing
 
-    with writing(Path(path), "Choose another place for the table."):
+    target = Path(path).resolve()
+    with writing(Path(path), "Choose another place for the table."), replacing(target) as draft:
         if path.lower().endswith(".csv"):
             import pyarrow.csv
 
             pieces = map(_with_json, results.pieces())
             first = next(pieces)
-            with pyarrow.csv.CSVWriter(path, first.schema) as out:
+            with pyarrow.csv.CSVWriter(draft, first.schema) as out:
                 for piece in chain([first], pieces):
                     out.write_table(piece)
         else:
-            results.write(Path(path))
+            results.write(draft)
+        if target.exists():
+            shutil.copymode(target, draft)
     names = results.schema.names
     if as_json:
         print_json({"file": path, "rows": results.rows, "columns": names})

@@ -124,9 +124,9 @@ def run(output: str | None, as_json: bool, detach: bool, **given: Any) -> int:
             click.echo(f"It runs in the background: {made.command('watch')}")
         return 0
     if output:
-        from ..results.table import parts
+        from ..results.table import reading
 
-        write_results(parts(made._folder), output)
+        reading(made._folder, lambda parts: write_results(parts, output))
     return finish(made, as_json)
 
 

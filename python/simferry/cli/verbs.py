@@ -207,10 +207,10 @@ def results(name: str, output: str | None, store: str | None, as_json: bool) -> 
 
     found = runs.open(name, store)
     if output:
-        from ..results.table import parts
+        from ..results.table import reading
 
         check_output(output)
-        write_results(parts(found._folder), output, as_json)
+        reading(found._folder, lambda parts: write_results(parts, output, as_json))
         return
     if is_shown(as_json):
         head = found._results_head()

@@ -10,6 +10,7 @@ import gc
 import hashlib
 import itertools
 import json
+import os
 import re
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
@@ -19,7 +20,6 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from .._version import __version__
 from ..store.keys import key_of, of_key
@@ -31,15 +31,16 @@ from ..system.files import write_whole
 from ..system.untrusted import is_plain, read
 from ..worker import blocks
 from ..worker.blocks import Block, Column, Table
-from .columns import is_of_results
+from .columns import is_of_results, wrong_form
 from .gather import HELD_BYTES, Gathered, Merge
 from .parameter_columns import output_names, repeats, with_columns
-from .parts import Counts, Part, Results, whole, write_part
+from .parts import Counts, DamagedPart, Part, Results, whole, write_part
 from .read import read_blocks
 from .wide import Wide, is_wide
 
 INDEX, FIRST = "results.index", "results.parquet"
 _ADDED = re.compile(r"results-[0-9a-f]{12}\.parquet")
+_REPLICATIONS = re.compile(r"-r([0-9]{1,9})-f[0-9]{1,9}$")  # of a block, in its name
 _MOST_BYTES = 1 << 44  # of a part
 _MOST_PARTS = 8
 _MADE_OF = b"simferry.blocks"  # in the metadata of a part
@@ -51,43 +52,64 @@ def cached(run: RunFolder) -> Results:
     kept = _Kept.read(run)
     if kept is not None and kept.names == names:
         return kept.results(run)
-    if kept is not None and kept.may_grow and set(kept.names) < set(names):
+    if kept is not None and kept.may_grow and set(kept.names) < set(names) and kept.is_sound(run):
         with _gathered(run, names, kept) as (found, _):
             if (grown := _grown(run, kept, found)) is not None:
                 return grown
-    with _gathered(run, names, None) as (found, wide):
+    return again(run, names)
+
+
+def again(run: RunFolder, names: list[str] | None = None) -> Results:
+    """The same, made of the blocks alone. names: of all blocks, if they are known."""
+    with _gathered(run, names or [block.name for block in run.block_names()], None) as (found, wide):
         return _made(run, found) if wide is None else _in_memory(run, found, wide)
 
 
-def again(run: RunFolder) -> Results:
-    """The same, where what is there can't be read."""
-    (run.path / INDEX).unlink(missing_ok=True)
-    return cached(run)
+def in_one_part(run: RunFolder, found: Results) -> Results:
+    """The same as what was found, in one file that holds all rows in order, or in memory. Raises DamagedPart."""
+    if len(found.parts) < 2:
+        return found
+    kept = _Kept.read(run)
+    if kept is not None and _marks(run, _key(kept.names)).items() <= (found.schema.metadata or {}).items():
+        with contextlib.suppress(OSError):  # the run is read-only, or its disk is full
+            return _joined(run, found, kept.content, [_key(kept.names)])
+    if found.size <= HELD_BYTES:
+        return replace(found, parts=[], whole=found.table())
+    folder = tempfile.TemporaryDirectory(prefix="simferry-")
+    part, table = write_part(Path(folder.name, FIRST), found.schema, found.pieces(), found.size)
+    return replace(found, parts=[part], whole=table, folder=folder)
 
 
-def in_one_part(run: RunFolder) -> Results:
-    """The same, in one file that holds all rows in order, or in memory."""
-    out = cached(run)
-    kept = _Kept.read(run) if len(out.parts) > 1 else None
-    return out if kept is None else _joined(run, out, kept.content, [_key(kept.names)])
+def unchanging(file: Path, schema: pa.Schema) -> Path:
+    """A name for results.parquet under which nobody replaces it; it is removed with the other parts. Itself, where there are no links."""
+    name = file.with_name(f"results-{schema.metadata[_MADE_OF][:12].decode()}.parquet")
+    try:
+        os.link(file, name)
+    except FileExistsError:
+        pass
+    except OSError:
+        return file
+    return name
 
 
 @dataclass
 class _Kept:
-    """What results.index says. names: of the blocks. made_of: the key of each part's blocks. renamed: see `output_names`."""
+    """What results.index says. names: of the blocks. made_of: the key of each part's blocks. renamed: see `output_names`. notes:
+    metadata of the table."""
 
     content: Block
     names: list[str]
     parts: list[Part]
     made_of: list[bytes]
+    counts: Counts
     renamed: dict[str, str | None]
+    notes: dict[bytes, bytes]
     kinds: Any = None  # of the columns, as `Merge` has them
 
     @classmethod
     def read(cls, run: RunFolder) -> "_Kept | None":
-        """None where there is none, or not all is as it was written."""
-        errors = (OSError, pa.ArrowException, ValueError, TypeError, LookupError, OverflowError, blocks.DamagedBlock)
-        with contextlib.suppress(*errors):
+        """None where there is none, or not all is as it was written: others may write to the store."""
+        with contextlib.suppress(Exception):
             content = blocks.decode(read(run.path, INDEX, 1 << 32) or b"")
             index = {name: column.values for name, column in content.table("index").columns.items()}
             key = key_of(index["condition"], index["replication"])
@@ -98,9 +120,14 @@ class _Kept:
                 parts.append(Part(rows, size, step, key[index["part"] == i], {}, None, run.path / name))
                 made_of.append(of.encode())
             names = [name or "" for name in content.table("names").columns["name"].strings()]
-            kept = cls(content, names, parts, made_of, json.loads(content.facts["renamed"]))
+            numbers = content.table("counts").columns
+            counts = Counts(*(numbers[name].values.astype(np.int64) for name in Counts._fields))
+            notes = {name.encode(): text.encode() for name, text in json.loads(content.facts["notes"]).items()}
+            renamed = dict(json.loads(content.facts["renamed"]).items())
+            kept = cls(content, names, parts, made_of, counts, renamed, notes)
             fit = (_fits(run, part, of) for part, of in zip(parts, made_of, strict=True))
-            if content.facts["simferry"] == __version__ and parts and all(fit):
+            same = content.facts["simferry"] == __version__ and len(counts.done) == run.record.conditions
+            if same and parts and all(fit):
                 return kept
         return None
 
@@ -109,15 +136,26 @@ class _Kept:
         return self.content.facts["may grow"] == "yes"
 
     def results(self, run: RunFolder) -> Results:
-        notes = {name.encode(): text.encode() for name, text in json.loads(self.content.facts["notes"]).items()}
-        schema = pq.read_schema(self.parts[0].file)
-        schema = schema.with_metadata({**notes, **_marks(run, _key(self.names))})
+        schema = self.parts[0].schema.with_metadata({**self.notes, **_marks(run, _key(self.names))})
         return Results(schema, self.counts, self.parts)
 
-    @property
-    def counts(self) -> Counts:
-        columns = self.content.table("counts").columns
-        return Counts(*(columns[name].values.astype(np.int64) for name in Counts._fields))
+    def is_sound(self, run: RunFolder) -> bool:
+        """Whether `restore` can be called: the stretches are those of blocks with these names."""
+        with contextlib.suppress(Exception):
+            of = {name: column.values for name, column in self.content.table("stretches").columns.items()}
+            many = of["last"].astype(np.int64) - of["first"] + 1
+            wanted = [int(found[1]) for found in map(_REPLICATIONS.search, self.names) if found]
+            in_range = (of["condition"] >= 1) & (of["condition"] <= run.record.conditions) & (many > 0)
+            in_range &= (of["block"] >= 0) & (of["block"] < len(self.names))
+            if not in_range.all() or np.bincount(of["block"], many, len(self.names)).tolist() != wanted:
+                return False
+            if any(map(wrong_form, self.content.tables)):
+                return False
+            with Gathered("", ("results",)) as found:
+                self.restore(found, {name: i for i, name in enumerate(self.names)})
+                found.replications.copies()
+            return True
+        return False
 
     def restore(self, found: Gathered, numbers: dict[str, int]) -> None:
         """Tell of the blocks that were read before. numbers: of all blocks."""
@@ -137,15 +175,22 @@ class _Kept:
 
 
 def _fits(run: RunFolder, part: Part, made_of: bytes) -> bool:
-    """Whether a part was made of these blocks, and has the columns of this run's table: others may write to the store."""
-    if not is_plain(part.file, _MOST_BYTES):
+    """Opens a part. Whether it was made of these blocks, and has the rows and the columns that it should: others may write to the
+    store."""
+    if not is_plain(part.file, _MOST_BYTES) or not all(type(n) is int for n in (part.rows, part.size, part.step)):
         return False
-    schema = pq.read_schema(part.file)
+    part.open(part.file)
+    assert part.reader is not None
+    written = part.reader.metadata
+    groups = [written.row_group(i).num_rows for i in range(written.num_row_groups)]
+    if written.num_rows != part.rows or len(groups) != len(part.index):
+        return False
     kinds = [pa.int32(), pa.int32(), *(TYPES[kind] for kind in run.record.parameters.values())]
     expected = list(zip(["condition", "replication", *run.record.parameters], kinds, strict=True))
-    fields = list(zip(schema.names, schema.types, strict=True))
+    fields = list(zip(part.schema.names, part.schema.types, strict=True))
     return (
-        (schema.metadata or {}).get(_MADE_OF) == made_of
+        groups == [min(part.step, part.rows - at) for at in range(0, part.rows, part.step)]
+        and (part.schema.metadata or {}).get(_MADE_OF) == made_of
         and fields[: len(expected)] == expected
         and all(is_of_results(kind) for _, kind in fields[len(expected) :])
     )
@@ -240,16 +285,16 @@ def _grown(run: RunFolder, kept: _Kept, found: Gathered) -> Results | None:
     new = sorted(set(found.numbers) - set(kept.names))
     if found.reads_files or found.table("objects").num_rows or not _stay(kept, found, merge):
         return None
-    if not all(repeats(name, merge.pieces(), design) for name, other in kept.renamed.items() if other is None):
-        return None
     renamed = output_names(merge.schema.names, design, lambda name: kept.renamed.get(name, "") is None)
     schema = with_columns(empty(merge.schema), design, renamed).schema
-    if renamed != kept.renamed or schema != pq.read_schema(kept.parts[0].file):
+    if renamed != kept.renamed or schema != kept.parts[0].schema:
+        return None
+    if not all(repeats(name, merge.pieces(), design) for name, other in kept.renamed.items() if other is None):
         return None
     notes, parts, made_of = found.metadata(found.table("objects")), [*kept.parts], [*kept.made_of]
-    with contextlib.suppress(OSError):
+    with contextlib.suppress(OSError, DamagedPart):
         if merge.rows:
-            made_of.append(_key(new))
+            made_of.append(_key([*kept.names, "", *new]))
             pieces = (with_columns(piece, design, renamed) for piece in merge.pieces())
             path = run.path / f"results-{made_of[-1][:12].decode()}.parquet"
             parts.append(write_part(path, schema.with_metadata(_marks(run, made_of[-1])), pieces, merge.size)[0])

@@ -1,9 +1,5 @@
 """A table of results in parts: Parquet files, each sorted by condition and replication, which are merged by ranges."""
 
-import contextlib
-import os
-import secrets
-import shutil
 import tempfile
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -15,6 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ..sweep.arrow import empty
+from ..system.files import replacing
 from .gather import HELD_BYTES, PIECE_BYTES, ordered
 from .sorted_rows import Sorted, keys, ranges
 
@@ -22,15 +19,43 @@ _MOST_ROWS = 1 << 20  # of a row group
 _SMALL = 1 << 30  # bytes
 
 
+class DamagedPart(Exception):
+    """A part's file holds other bytes than were written."""
+
+
 @dataclass
 class Part(Sorted):
-    """A Parquet file, sorted, with `step` rows in each row group."""
+    """A Parquet file, sorted, with `step` rows in each row group. It stays open: another process may replace it meanwhile."""
+
+    stream: pa.NativeFile | None = None
+    reader: pq.ParquetFile | None = None
+
+    def open(self, path: Path) -> None:
+        """Open the file that is there now. Raises OSError or pyarrow.ArrowException."""
+        self.stream = pa.OSFile(str(path))
+        self.reader = pq.ParquetFile(self.stream, page_checksum_verification=True)
 
     def read(self, begin: int, end: int) -> pa.Table:
+        """The rows from `begin` to before `end`. Raises DamagedPart."""
+        assert self.reader is not None
         first = begin // self.step
-        file = pq.ParquetFile(self.path, page_checksum_verification=True)
-        some = file.read_row_groups(list(range(first, -(-end // self.step))))
+        try:
+            some = self.reader.read_row_groups(list(range(first, -(-end // self.step))))
+        except (OSError, pa.ArrowException) as damage:
+            raise DamagedPart(f"{self.path}: {damage}") from None
         return some.slice(begin - first * self.step, end - begin)
+
+    def copy(self, path: Path) -> None:
+        """Write the file that is open to another one."""
+        assert self.stream is not None
+        self.stream.seek(0)
+        with open(path, "wb") as out:
+            self.stream.download(out)
+
+    @property
+    def schema(self) -> pa.Schema:
+        assert self.reader is not None
+        return self.reader.schema_arrow
 
     @property
     def file(self) -> Path:
@@ -73,7 +98,7 @@ class Results:
         """All of it, which stays in memory if it is small."""
         if self.whole is not None:
             return self.whole
-        tables = [pq.read_table(part.file, page_checksum_verification=True) for part in self.parts]
+        tables = [part.read(0, part.rows) for part in self.parts]
         out = _merged(tables).replace_schema_metadata(self.schema.metadata)
         self.whole = out if self.is_small else None
         return out
@@ -100,26 +125,32 @@ class Results:
         return pa.concat_tables([table.replace_schema_metadata(self.schema.metadata) for table in out])
 
     def write(self, path: Path) -> None:
-        """The table as one Parquet file."""
-        if len(self.parts) == 1:
-            shutil.copyfile(self.parts[0].file, path)
-        else:
+        """The table as one Parquet file. Raises DamagedPart."""
+        part = self.parts[0] if len(self.parts) == 1 else None
+        if part is None or not part.schema.equals(self.schema, check_metadata=True):
             _write(path, self.schema, self.pieces())
+            return
+        for _ in self.pieces():
+            pass  # it is what was written
+        part.copy(path)
 
 
 def _merged(tables: list[pa.Table]) -> pa.Table:
     """Sorted tables as one."""
     if len(tables) == 1:
         return tables[0]
-    key = np.concatenate([keys(table) for table in tables])
-    order = np.argsort(key, kind="stable")
-    whole = pa.concat_tables(tables)
-    begins = np.flatnonzero(np.diff(order, prepend=-2) != 1)
-    if len(begins) > len(order) // 1000 + 16:
-        return ordered(whole.combine_chunks(), order)
-    ends = [*begins[1:].tolist(), len(order)]
-    # a few stretches of rows, which are not copied
-    return pa.concat_tables([whole.slice(int(order[a]), b - a) for a, b in zip(begins.tolist(), ends, strict=True)])
+    base, *others = sorted(tables, key=len, reverse=True)
+    more = _merged(others)
+    at = np.searchsorted(keys(base), keys(more))  # where the rows belong in the longest; no key is in two tables
+    begins = np.flatnonzero(np.diff(at, prepend=-1))
+    if len(begins) > (len(base) + len(more)) // 1000 + 16:
+        whole = pa.concat_tables([base, more]).combine_chunks()
+        return ordered(whole, np.argsort(keys(whole), kind="stable"))
+    out, done = [], 0  # a few stretches of rows, which are not copied
+    for begin, end in zip(begins.tolist(), [*begins[1:].tolist(), len(more)], strict=True):
+        out += [base.slice(done, int(at[begin]) - done), more.slice(begin, end - begin)]
+        done = int(at[begin])
+    return pa.concat_tables([*out, base.slice(done)])
 
 
 def whole(schema: pa.Schema, pieces: Iterable[pa.Table]) -> pa.Table:
@@ -129,15 +160,10 @@ def whole(schema: pa.Schema, pieces: Iterable[pa.Table]) -> pa.Table:
 
 def write_part(path: Path, schema: pa.Schema, pieces: Iterable[pa.Table], size: int) -> tuple[Part, pa.Table | None]:
     """Writes sorted rows atomically. size: about how many bytes they have. Returns also the table itself, if it is small."""
-    draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     held: list[pa.Table] | None = [] if size <= HELD_BYTES else None
-    try:
+    with replacing(path) as draft:
         part = _write(draft, schema, pieces, held)
-        os.replace(draft, path)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            draft.unlink(missing_ok=True)
-        raise
+        part.open(draft)
     part.path = path
     return part, None if held is None else whole(schema, held)
 

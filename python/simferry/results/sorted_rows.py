@@ -147,7 +147,7 @@ def ranges(sources: Sequence[Sorted], size: int, by_condition: bool = False) -> 
     by_condition: cut only between conditions.
     """
     rows = sum(source.rows for source in sources)
-    many = sum(source.size for source in sources) // size
+    many = min(sum(source.size for source in sources) // size, sum(len(source.index) for source in sources))
     cuts: list[int] = []
     if many > 1:
         index = np.concatenate([source.index for source in sources])

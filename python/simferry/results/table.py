@@ -4,13 +4,14 @@ It has a row for each row that a replication returned: condition, replication, t
 this condition has no such column.
 """
 
+import errno
 import hashlib
 import json
+import os
 import re
-import weakref
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import psutil
@@ -20,34 +21,40 @@ from ..errors import StoreError
 from ..store.run_folder import RunFolder
 from ..sweep.arrow import as_numpy
 from ..sweep.conditions import check_key, read_conditions
+from ..system.files import writing
 from ..worker.forms import durations
-from .cache import FIRST, again, cached, in_one_part
+from .cache import FIRST, again, cached, in_one_part, unchanging
 from .columns import is_number, is_seconds
 from .parameter_columns import output_names, repeats, with_columns
-from .parts import Results, write_part
+from .parts import DamagedPart, Results, write_part
 
 if TYPE_CHECKING:
     import pandas as pd
     from pyarrow.dataset import Dataset
 
+T = TypeVar("T")
+
+
+def reading(run: RunFolder, use: Callable[[Results], T]) -> T:
+    """What `use` makes of the run's results, in parts. Where a file of the cache is damaged, all is made again of the blocks."""
+    try:
+        return use(cached(run))
+    except DamagedPart:
+        return use(again(run))
+
 
 def table(run: RunFolder) -> pa.Table:
     """The run's table of results, from its cache. Raises StoreError if it does not fit the memory."""
-    found = parts(run)
-    if found.whole is None and found.size > (room := psutil.virtual_memory().available):
-        raise StoreError(
-            f"the results of run {run.id} take {found.size / 1e9:,.1f} GB of memory, and {room / 1e9:,.1f} GB are free",
-            "run.dataset() in Python and sim_dataset(run) in R read a part at a time; simferry results -o FILE writes all.",
-        )
-    try:
+
+    def whole(found: Results) -> pa.Table:
+        if found.whole is None and found.size > (room := psutil.virtual_memory().available):
+            raise StoreError(
+                f"the results of run {run.id} take {found.size / 1e9:,.1f} GB of memory, and {room / 1e9:,.1f} GB are free",
+                "run.dataset() in Python and sim_dataset(run) in R read a part at a time; simferry results -o FILE writes all.",
+            )
         return found.table()
-    except (OSError, pa.ArrowException):
-        return again(run).table()
 
-
-def parts(run: RunFolder) -> Results:
-    """The same in parts, which are read one at a time."""
-    return cached(run)
+    return reading(run, whole)
 
 
 def of_conditions(run: RunFolder, conditions: list[Any]) -> pa.Table:
@@ -55,30 +62,34 @@ def of_conditions(run: RunFolder, conditions: list[Any]) -> pa.Table:
     for condition in conditions:
         whole = isinstance(condition, float) and condition.is_integer()
         check_key(run, int(condition) if whole else condition, 1)
-    return cached(run).of_conditions(sorted({int(condition) for condition in conditions}))
+    wanted = sorted({int(condition) for condition in conditions})
+    return reading(run, lambda found: found.of_conditions(wanted))
 
 
 def parquet_file(run: RunFolder) -> Path:
-    """A file with the whole table, in order. Raises StoreError where the run's folder can't be written."""
-    found = in_one_part(run)
-    if not found.parts:
-        found = Results(found.schema, found.counts, [write_part(run.path / FIRST, found.schema, found.pieces(), 0)[0]])
-    if found.folder is not None:
-        raise StoreError(f"run {run.id} can't be written", f"Copy it to another folder: {run.address}")
-    return found.parts[0].file
+    """A file with the whole table, in order, which never changes. Raises StoreError where the run's folder can't be written."""
+    found = reading(run, lambda found: in_one_part(run, found))
+    with writing(run.path, f"Copy the run to another folder: {run.address}"):
+        if found.folder is not None:
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(run.path))
+        if not found.parts:
+            found = Results(
+                found.schema, found.counts, [write_part(run.path / FIRST, found.schema, found.pieces(), 0)[0]]
+            )
+    return unchanging(found.parts[0].file, found.schema)
 
 
 def dataset(run: RunFolder) -> "Dataset":
-    """The same as a dataset of one file."""
+    """The same as a dataset of one file, which stays open: it is what it was when the run grows."""
     import pyarrow.dataset as ds
 
-    found = in_one_part(run)
+    found = reading(run, lambda found: in_one_part(run, found))
     if found.whole is not None and not found.parts:
         return ds.dataset(found.whole)
-    out = ds.dataset([str(part.file) for part in found.parts], schema=found.schema, format="parquet")
-    if found.folder is not None:  # it lasts as long as the dataset
-        weakref.finalize(out, found.folder.cleanup)
-    return out
+    kind = ds.ParquetFileFormat(
+        default_fragment_scan_options=ds.ParquetFragmentScanOptions(page_checksum_verification=True)
+    )
+    return ds.FileSystemDataset([kind.make_fragment(part.stream) for part in found.parts], found.schema, kind)
 
 
 def with_parameters(run: RunFolder, rows: pa.Table, keep: bool = False) -> pa.Table:

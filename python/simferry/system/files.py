@@ -43,20 +43,26 @@ def writing(path: Path, hint: Words = "") -> Iterator[None]:
         raise StoreError(f"can't write {where}: {error.strerror or error}", hint) from None
 
 
-def write_whole(path: Path, data: bytes, sync: bool = True) -> None:
-    """Write a file atomically: it is there completely, or not at all. sync: also after a power failure."""
-    open_file = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+@contextlib.contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A draft beside a file, which it becomes in the end; it is removed where that fails."""
+    draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
-        with open(open_file, "wb") as file:
-            file.write(data)
-            file.flush()
-            if sync:
-                os.fsync(file.fileno())
-        os.replace(open_file, path)
+        yield draft
+        os.replace(draft, path)
     except BaseException:
         with contextlib.suppress(OSError):
-            open_file.unlink(missing_ok=True)
+            draft.unlink(missing_ok=True)
         raise
+
+
+def write_whole(path: Path, data: bytes, sync: bool = True) -> None:
+    """Write a file atomically: it is there completely, or not at all. sync: also after a power failure."""
+    with replacing(path) as draft, open(draft, "wb") as file:
+        file.write(data)
+        file.flush()
+        if sync:
+            os.fsync(file.fileno())
 
 
 def sync(folder: Path) -> None:

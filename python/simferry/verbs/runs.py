@@ -312,11 +312,11 @@ class Run:
 
     def _summary(self, by: str | Iterable[str] | None, most: int | None) -> "tuple[pa.Table, int]":
         """At least the first `most` rows of the summary (None: all), and how many it has."""
-        found, by = results.parts(self._folder), check_keys(by)
+        run, by = self._folder, check_keys(by)
+        found, out = results.reading(run, lambda found: (found, first_rows(run, found, by, most)))
         if not found.is_small:  # all that warns looks at the whole table
-            return first_rows(self._folder, found, by, most)
+            return out
         self._warn_of_oddities(found.table(), stacklevel=4)
-        out = first_rows(self._folder, found, by, most)
         for warning in without_means(self._folder, found.table()) + averaged_keys(self._folder, found.table(), by):
             warnings.warn(warning, stacklevel=3)
         return out

@@ -36,3 +36,15 @@ def test_the_loser_of_a_race_for_a_plan_is_told(hand_made):
     with pytest.raises(RunBusy, match=f"another process has just started to compute run {run.id}"):
         run.add_plan(PLAN, {"0001": slow})
     assert os.listdir(run.path / "plan") == ["0001"] and run.plans()[0].jobs == 0
+
+
+def test_blocks_come_and_go_between_looks(hand_made):
+    run = hand_made(sf.grid(n=1)).run
+    first, second = "0001-0001-1-01.000001-r3-f0", "0001-0001-1-02.000001-r2-f1"
+    (run.blocks / second).touch()
+    (run.blocks / "notes.txt").touch()
+    assert [(b.name, b.job, b.replications, b.failed) for b in run.block_names()] == [(second, "0001-0001", 2, 1)]
+    (run.blocks / first).touch()
+    assert [b.name for b in run.block_names()] == [first, second]
+    (run.blocks / second).unlink()
+    assert [b.name for b in run.block_names()] == [first]

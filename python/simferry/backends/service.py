@@ -126,9 +126,12 @@ class ServiceBackend(ABC):
             for one in run.inputs.values():  # before each start, because jobs may wait for hours
                 if one["place"]:
                     unchanged(one["place"], one["version"])
+            plans = {plan.number: plan for plan in run.plans()}
             while self._waiting:
                 job = self._waiting[0]
-                self.start(Request(job_name(run, job), run, job, run.plan(JobId(job).plan)))
+                number = JobId(job).plan
+                plan = plans.get(number) or run.plan(number)  # raises an error if the plan is gone
+                self.start(Request(job_name(run, job), run, job, plan))
                 self._submitted.add(self._waiting.pop(0))
         except NotNow as wait:
             self.waits_for, self._not_before = wait.waits_for, time.monotonic() + wait.seconds
@@ -209,7 +212,8 @@ class ServiceBackend(ABC):
     # ---- cancel ----
 
     def cancel(self, run: RunFolder, jobs: Sequence[str], at_once: bool) -> None:
-        self._waiting = [job for job in self._waiting if job not in jobs]
+        given = set(jobs)
+        self._waiting = [job for job in self._waiting if job not in given]
         self._forget_list()
         known = self._list(run)
         for name in (job_name(run, job) for job in jobs):

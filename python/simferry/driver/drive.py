@@ -97,7 +97,8 @@ def _adopt(run: RunFolder, backend: Backend, on_progress: Callable[[Progress], N
     going_on = [job for job in names if states[job] == "running"]
     pending = [job for job in names if states[job] == "pending" and job.plan == last.number]
     not_started = _untouched(run, pending) if last.backend_options == backend.options.given() else []
-    dealt_again = [job for job in pending if job not in not_started]
+    start = set(not_started)
+    dealt_again = [job for job in pending if job not in start]
     if backend.traits.outlives_driver and dealt_again:  # the service's list lags behind: they may have started
         backend.cancel(run, dealt_again, at_once=True)
     if not_started:
@@ -214,6 +215,7 @@ def _watch(run: RunFolder, backend: Backend, jobs: list[JobId], on_progress: Cal
     """Waits for the jobs to end. Returns True when the run must not continue (--on-error stop)."""
     poll_seconds, outlives_driver = backend.traits.poll_seconds, backend.traits.outlives_driver
     between_looks = max(run.seconds_between_looks, poll_seconds)
+    took, given = 0.0, set(jobs)
     began = looked = time.monotonic()
     now: Progress | None = None
     silent_since = None
@@ -225,15 +227,16 @@ def _watch(run: RunFolder, backend: Backend, jobs: list[JobId], on_progress: Cal
                 backend.cancel(run, jobs, at_once=True)
                 raise Interrupted(f"the jobs of run {run.id} were stopped by somebody", run.command("resume"))
             ended = all(state in ENDED for state in states)
-            if ended or between_looks < 1 or time.monotonic() - looked >= between_looks - 0.01:
+            if ended or time.monotonic() - looked >= max(between_looks if between_looks >= 1 else 0, 10 * took) - 0.01:
                 looked = time.monotonic()
                 run.push()
                 run.look()
                 now = progress_of(run, backend)
                 on_progress(now)
-                if run.record.options.on_error == "stop" and any(b.failed for b in run.block_names() if b.job in jobs):
+                if run.record.options.on_error == "stop" and any(b.failed for b in run.block_names() if b.job in given):
                     _stop(run, backend)
                     return True
+                took = time.monotonic() - looked  # it grows with the number of blocks
             silent_since = None
         except NoAnswer as error:  # the jobs go on while this machine has no connection
             silent_since = silent_since or time.monotonic()

@@ -159,8 +159,7 @@ class RemoteRunFolder(RunFolder):
         return self._look_for_blocks() if self._blocks is None else self._blocks
 
     def block_names(self) -> list[BlockName]:
-        names = {*self._there(), *(block.name for block in super().block_names())}
-        return [block for block in map(BlockName.parse, sorted(names)) if block]
+        return self._parsed({*self._there(), *(block.name for block in super().block_names())})
 
     def read_blocks(self, names: Iterable[str]) -> Iterator[tuple[str, bytes]]:
         names, there = list(names), self._there()

@@ -105,6 +105,7 @@ class RunFolder:
     def __init__(self, path: Path, home: Home) -> None:
         self.path, self.home = path, home
         self.id = path.name
+        self._known_blocks: dict[str, BlockName | None] = {}
         self._known_plans: dict[Path, tuple[tuple[int, int], PlanRecord]] = {}
         self.first_results: dict[
             str, tuple[float, int]
@@ -206,7 +207,13 @@ class RunFolder:
         except OSError as error:
             self.look()
             raise StoreError(f"{self.blocks} can't be read: {error.strerror}") from None
-        return sorted((b for b in map(BlockName.parse, names) if b), key=lambda b: b.name)
+        return self._parsed(names)
+
+    def _parsed(self, names: Iterable[str]) -> list[BlockName]:
+        """The names that are those of blocks, sorted. Each is taken apart once: who follows a run lists many again and again."""
+        known, names = self._known_blocks, sorted(names)
+        known.update((name, BlockName.parse(name)) for name in names if name not in known)
+        return [block for name in names if (block := known[name])]
 
     def read_blocks(self, names: Iterable[str]) -> Iterator[tuple[str, bytes]]:
         """Yields (name, bytes) of blocks."""

@@ -157,11 +157,13 @@ class Run:
         """
         with shown_progress(on_progress) as report:
             while True:
-                now = self.status()
-                report(now)
+                began = time.monotonic()
+                report(now := self.status())
                 if now.state != "running":
                     return now
-                time.sleep(max(seconds_between_looks, self._folder.seconds_between_looks))
+                time.sleep(
+                    max(seconds_between_looks, self._folder.seconds_between_looks, 5 * (time.monotonic() - began))
+                )
 
     def logs(self, job: str | None = None) -> dict[str, str]:
         """What the jobs have printed, by the name of the job.

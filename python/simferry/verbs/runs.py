@@ -149,21 +149,18 @@ class Run:
         return progress_of(self._folder, backend_of_run(self._folder))
 
     def watch(self, on_progress: ProgressCallback | None = None, seconds_between_looks: float = 0.25) -> Progress:
-        """Wait until the run is no longer being computed. Returns the last progress.
+        """Wait until the run is no longer being computed. Returns the last progress. Raises StoreError if the run can't be read.
 
         on_progress: called with each Progress; None shows a bar on a terminal. seconds_between_looks: minimum pause.
-
-        Raises StoreError if the run folder cannot be read.
         """
         with shown_progress(on_progress) as report:
             while True:
-                began = time.monotonic()
-                report(now := self.status())
+                began, now = time.monotonic(), self.status()
+                report(now)
                 if now.state != "running":
                     return now
-                time.sleep(
-                    max(seconds_between_looks, self._folder.seconds_between_looks, 5 * (time.monotonic() - began))
-                )
+                took = time.monotonic() - began  # it grows with the number of blocks
+                time.sleep(max(seconds_between_looks, self._folder.seconds_between_looks, 5 * took))
 
     def logs(self, job: str | None = None) -> dict[str, str]:
         """What the jobs have printed, by the name of the job.

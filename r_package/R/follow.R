@@ -23,7 +23,7 @@ wait_for <- function(run, on_interrupt) suspendInterrupts({
     now <- ask("progress", run)
     if (!is.null(now$total)) progress$update(now)   # its driver has reported something
     if (now$state != "running" || !is.null(now$outcome)) return(now)
-    allowInterrupts(Sys.sleep(max(now$pause, min(0.02 + (proc.time()[[3L]] - began) / 20, 0.25))))
+    wait_for_end(run, max(now$pause, min(0.02 + (proc.time()[[3L]] - began) / 20, 0.25)))
   }
   now <- tryCatch(look(), interrupt = function(e) NULL)
   progress$end()
@@ -32,6 +32,16 @@ wait_for <- function(run, on_interrupt) suspendInterrupts({
   if (!is.null(error)) raise(error$code, error$message, error$hint)
   now
 })
+
+# At most so many seconds; shorter where the process that computes the run is done. R looks at interrupts in between.
+wait_for_end <- function(run, seconds) {
+  until <- proc.time()[[3L]] + seconds
+  repeat {
+    allowInterrupts(Sys.sleep(0))
+    left <- until - proc.time()[[3L]]
+    if (left <= 0 || python()$has_ended(run$folder, min(left, 0.1))) return()
+  }
+}
 
 # In good order, or detaching from jobs that go on elsewhere: the error says which. There is none where it ended just
 # then.

@@ -82,7 +82,7 @@ do_simferry <- function(obj, expr, envir, data) {
     results <- compute_loop(sent, count, options, data, stops = obj$errorHandling == "stop",
                             verbose = isTRUE(obj$verbose))
   }
-  failed <- Filter(function(value) inherits(value, "simpleError"), results)
+  failed <- Filter(function(value) inherits(value, "simpleError"), results[which_failed(results)])
   if (length(failed)) hint_to_send(unlist(lapply(failed, conditionMessage)), list(envir), ".export")
   combine_loop(obj, iterator, results, expr)
 }
@@ -172,11 +172,11 @@ write_loop <- function(obj, expr, envir, columns, name, number) {
 iteration_function <- function(expr, columns, exports) {
   iteration <- function(...) {   # the worker's check looks for an argument for each column of the design
     number <- ..1
-    here <- new.env(parent = exports)
-    for (name in names(columns)) assign(name, columns[[name]][[number]], envir = here)
+    here <- new.env(FALSE, exports, 8L)
+    for (name in names) here[[name]] <- columns[[name]][[number]]
     eval(expr, here)
   }
-  home <- list2env(list(expr = expr, columns = columns, exports = exports), parent = baseenv())
+  home <- list2env(list(expr = expr, columns = columns, names = names(columns), exports = exports), parent = baseenv())
   as.function(c(formals(iteration), body(utils::removeSource(iteration))), envir = home)
 }
 
@@ -283,16 +283,16 @@ loop_values <- function(run, count) {
   repeat {
     page <- bridge("loop_values", run = run$folder, after = after)
     succeeded <- page$done[page$ok]
-    con <- rawConnection(page$bytes)
     # a crash of the process has left a message alone, and no value
     crashed <- setdiff(page$failed, page$iteration)
     for (i in crashed[!ok[crashed]]) values[[i]] <- simpleError(page$messages[match(i, page$failed)])
-    for (k in seq_along(page$iteration)) {
+    con <- rawConnection(page$bytes)
+    for (i in page$iteration) {
       value <- unserialize(con)
-      i <- page$iteration[k]
       if (!ok[i]) values[i] <- list(value)
     }
     close(con)
+    values[page$packed] <- unlist(lapply(page$packs, unserialize), recursive = FALSE)   # all have succeeded
     ok[succeeded] <- TRUE
     there[page$done] <- TRUE
     warned <- c(warned, list(page[c("warned", "warnings", "counts")]))
@@ -310,17 +310,21 @@ loop_values <- function(run, count) {
 
 combine_loop <- function(obj, iterator, results, expr) {
   left <- attr(results, "left")
+  failed <- which_failed(results)
   attributes(results) <- NULL
-  stops <- obj$errorHandling == "stop"
-  failed <- if (stops) which(vapply(results, inherits, NA, "error"))
-  if (length(failed))
+  if (obj$errorHandling == "stop" && length(failed))
     stop(simpleError(sprintf("task %d failed - \"%s\"", failed[1L], conditionMessage(results[[failed[1L]]])),
                      call = expr))
   if (length(left)) raise("worker", paste0("iteration ", left[1], " has no result"))
-  if (identical(class(obj), "foreach")) return(combine_plain(obj, results))
+  if (identical(class(obj), "foreach")) return(combine_plain(obj, results, failed))
   add <- foreach::makeAccum(iterator)
   tryCatch(add(results, seq_along(results)), error = combine_failed)
   foreach::getResult(iterator)
+}
+
+which_failed <- function(results) {
+  objects <- which(vapply(results, is.object, NA, USE.NAMES = FALSE))
+  objects[vapply(results[objects], inherits, NA, "error", USE.NAMES = FALSE)]
 }
 
 combine_failed <- function(e) {
@@ -330,26 +334,45 @@ combine_failed <- function(e) {
 
 # What foreach's own accumulator does, which takes 40 microseconds a result, and much more where .maxcombine is large:
 # calls of the combining function with up to .maxcombine arguments, by names that rbind() makes row names of.
-combine_plain <- function(obj, results) {
+combine_plain <- function(obj, results, failed) {
+  how <- obj$combineInfo
+  if (how$has.init || obj$errorHandling != "pass" && length(failed) || is.null(made <- at_once(how$fun, results)))
+    made <- combine_in_groups(obj, results, if (obj$errorHandling != "pass") failed)
+  if (is.null(how$final)) made else how$final(made)
+}
+
+# What rbind(), cbind() and c() make of plain vectors of one type and length does not depend on the groups: all in one
+# call. NULL where it might.
+at_once <- function(fun, results) {
+  if (length(results) < 2L || !(identical(fun, rbind) || identical(fun, cbind) || identical(fun, c))) return(NULL)
+  first <- results[[1L]]
+  types <- vapply(results, typeof, "", USE.NAMES = FALSE)
+  if (!is.atomic(first) || !length(first) || any(types != types[1L]) || any(lengths(results) != length(first)) ||
+      any(lengths(lapply(results, attributes)) > 0L)) return(NULL)
+  if (!identical(fun, c)) names(results) <- paste0("result.", seq_along(results))
+  do.call(fun, results)
+}
+
+combine_in_groups <- function(obj, results, without) {
   how <- obj$combineInfo
   home <- new.env(parent = emptyenv())
   home$fun <- how$fun
   home$accum <- if (how$has.init) eval(how$init, list(), obj$evalenv)
   first <- !how$has.init
-  dropped <- if (obj$errorHandling == "pass") logical(length(results)) else vapply(results, inherits, NA, "error")
+  dropped <- seq_along(results) %in% without
+  names <- paste0("result.", seq_along(results))
   at <- 0
   tryCatch(while (at < length(results)) {
     group <- at + seq_len(min(how$max.combine - !first, length(results) - at))
     at <- group[length(group)]
     group <- group[!dropped[group]]
     if (!length(group)) next
-    names <- paste0("result.", group)
-    list2env(stats::setNames(results[group], names), home)
-    call <- if (first && length(group) == 1L) as.name(names)
-      else as.call(lapply(c("fun", if (!first) "accum", names), as.name))
+    list2env(stats::setNames(results[group], names[group]), home)
+    call <- if (first && length(group) == 1L) as.name(names[group])
+      else as.call(lapply(c("fun", if (!first) "accum", names[group]), as.name))
     home$accum <- eval(call, home)
     first <- FALSE
-    rm(list = names, envir = home)
+    rm(list = names[group], envir = home)
   }, error = combine_failed)
-  if (is.null(how$final)) home$accum else how$final(home$accum)
+  home$accum
 }

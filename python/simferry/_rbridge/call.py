@@ -6,11 +6,13 @@
                                   environment: variables during the call; session: R's own, restored afterwards
     answer                        list(ok = TRUE, value =, warnings =, notes =) or
                                   list(ok = FALSE, error = list(code =, message =, hint =), warnings =, notes =)
+    has_ended(run, seconds)       waits for the driver of a run, which has no answer to give
 
 Runs are computed by other processes: see drivers.py.
 """
 
 import contextlib
+import time
 import warnings
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -19,7 +21,7 @@ from ..hints import Face, speaking
 from ..r.serialization import Vector, decode, encode
 from . import designs, images, interrupts, loops, manage, runs, tables  # noqa: F401  for their verbs
 from .arguments import VERBS, Arguments, check_texts
-from .drivers import become, forget_aws
+from .drivers import become, drivers, forget_aws
 from .words import described, warnings_and_notes
 
 # verbs that may take long, and that can be interrupted at any time
@@ -49,6 +51,15 @@ def call(request: bytearray) -> bytearray:
         except BaseException as error:
             forget_aws()  # the next attempt may have other credentials
             return _answer({"ok": False, "error": described(error)}, warned)
+
+
+def has_ended(run: str, seconds_to_wait: float) -> bool:
+    """Whether the driver of a run has done so, after at most this time."""
+    process = drivers.get(run)
+    if process is None:
+        time.sleep(seconds_to_wait)
+        return False
+    return process.has_ended(seconds_to_wait)
 
 
 def _answer(answer: dict[str, Any], warned: list[warnings.WarningMessage]) -> bytearray:

@@ -1,7 +1,8 @@
 """Verbs of foreach loops."""
 
 import warnings
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -16,6 +17,7 @@ _RUNS_CODE = (
     "its value, from a container, could run code in this session: it has an argument that was not evaluated yet, for example "
     "of a returned function. Return numbers, lists or data frames, or force() the arguments"
 )
+T = TypeVar("T")
 _PAGE_BYTES = 200_000_000  # of values that are returned to R at once
 
 
@@ -98,7 +100,8 @@ def _earlier_loop(simulation: Any, seed: Any, options: Arguments) -> "tuple[Any,
 
 @verb
 def loop_values(given: Arguments) -> Arguments:
-    """The values of iterations, in R's serialisation, one after the other; and which iterations failed or warned.
+    """The values of iterations, in R's serialisation, one after the other, or packs: lists of many. And which iterations failed or
+    warned.
 
     given: after, the name of the last block that was read. In the value, `after` is empty if no blocks are left.
     """
@@ -113,7 +116,7 @@ def loop_values(given: Arguments) -> Arguments:
     size, last = 0, ""
     for name, block in read_blocks(folder, after=given["after"].plain()):
         read.append(block)
-        size += sum(len(t.columns["value"].text) for t in block.tables if t.name == "values")
+        size += sum(len(t.columns["value"].text) for t in block.tables if t.name in ("values", "packs"))
         if size >= _PAGE_BYTES:
             last = name
             break
@@ -122,33 +125,49 @@ def loop_values(given: Arguments) -> Arguments:
         return [table for block in read for table in block.tables if table.name == name]
 
     def joined(name: str, column: str) -> np.ndarray:
-        parts = [table.columns[column].values for table in tables(name)]
-        return np.concatenate(parts) if parts else np.empty(0, dtype="<i4")
+        return _joined([table.columns[column].values for table in tables(name)])
 
     def texts(name: str) -> list[str | None]:
         return [text for table in tables(name) for text in table.columns["message"].strings()]
 
     if same := same_seeds.conditions(same_seeds.found(tables("seeds"))):
         warnings.warn(Note(same_seeds.note(folder.id, same, "iterations")), stacklevel=1)
-    iteration, done = joined("values", "replication"), joined("replications", "replication")
-    parts = [table.columns["value"].text for table in tables("values")]
-    refused = np.zeros(len(iteration), dtype=bool)
+    done = joined("replications", "replication")
+    iteration, single = joined("values", "replication"), [table.columns["value"] for table in tables("values")]
+    packed = [table.columns["replication"].values for table in tables("packed")]
+    packs = [table.columns["value"].text for table in tables("packs")]
+    values = [column.text for column in single]
+    refused = np.empty(0, dtype="<i4")
     if backend_of_run(run._folder).traits.contract:  # values from containers must not run code here
-        parts = [part for table in tables("values") for part in _slices(table.columns["value"])]
-        refused = np.array([runs_code(part) for part in parts], dtype=bool)
-        parts = [part for part, out in zip(parts, refused, strict=True) if not out]
+        values = [part for column in single for part in _slices(column)]
+        bad, bad_packs = [runs_code(part) for part in values], [runs_code(pack) for pack in packs]
+        refused = np.concatenate([iteration[np.array(bad, dtype=bool)], _joined(_those(packed, bad_packs))])
+        iteration = iteration[~np.array(bad, dtype=bool)]
+        values = _those(values, [not one for one in bad])
+        packed = _those(packed, [not one for one in bad_packs])
+        packs = _those(packs, [not one for one in bad_packs])
     return {
-        "iteration": iteration[~refused],
-        "bytes": b"".join(parts),
+        "iteration": iteration,
+        "bytes": b"".join(values),
+        "packed": _joined(packed),
+        "packs": Vector("list", packs),
         "done": done,
-        "ok": joined("replications", "ok").astype(bool) & ~np.isin(done, iteration[refused]),
-        "failed": np.concatenate([joined("failures", "replication"), iteration[refused]]),
-        "messages": Vector("string", [*texts("failures"), *[_RUNS_CODE] * int(refused.sum())]),
+        "ok": joined("replications", "ok").astype(bool) & ~np.isin(done, refused),
+        "failed": np.concatenate([joined("failures", "replication"), refused]),
+        "messages": Vector("string", [*texts("failures"), *[_RUNS_CODE] * len(refused)]),
         "warned": joined("warnings", "replication"),
         "warnings": Vector("string", texts("warnings")),
         "counts": joined("warnings", "count"),
         "after": last,
     }
+
+
+def _joined(parts: Sequence[np.ndarray]) -> np.ndarray:
+    return np.concatenate(parts) if parts else np.empty(0, dtype="<i4")
+
+
+def _those(parts: Sequence[T], wanted: Sequence[bool]) -> list[T]:
+    return [part for part, want in zip(parts, wanted, strict=True) if want]
 
 
 def _slices(column: Column) -> list[bytes]:

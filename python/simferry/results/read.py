@@ -82,6 +82,7 @@ _KINDS: dict[str, dict[str, tuple[str, ...]]] = {
     "outputs": {"name": ("string",), "content": ("raw",)},
     "objects": {"output": ("string",), "kind": ("string",)},
     "values": {"value": ("raw",)},
+    "packs": {"value": ("raw",)},
 }  # the columns of a block's tables, besides condition and replication
 
 

@@ -34,6 +34,7 @@ load_for_forks <- function(job) {
   put_before(c("socketConnection", "serverSocket"), bquote(.(function()
     if (identical(loading, Sys.getpid())) invokeRestart("simferry_load_in_each_process"))()))
   load <- function() {
+    on.exit(.Internal(enableJIT(0L)))   # compiling functions of the worker that run once takes longer than they do
     job$streams$load(function() tryCatch(load_simulation(job),
                                          error = function(e) give_up(job, "load: ", conditionMessage(e))))
   }

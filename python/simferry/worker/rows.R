@@ -211,5 +211,7 @@ packed <- function(values) {
 unpacked <- function(pack) {
   if (is.null(pack$numbers)) return(pack$values)
   numbers <- matrix(pack$numbers, nrow = pack$width)
-  lapply(seq_len(ncol(numbers)), function(i) structure(numbers[, i], names = pack$labels))
+  labels <- pack$labels
+  if (is.null(labels)) lapply(seq_len(ncol(numbers)), function(i) numbers[, i])
+  else lapply(seq_len(ncol(numbers)), function(i) structure(numbers[, i], names = labels))
 }

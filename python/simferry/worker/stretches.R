@@ -22,11 +22,10 @@ new_stretch <- function(process, s) {
   keep_batch <- function(n, failure, ended) {
     good <- n - !is.null(failure)
     values <- batch$values[seq_len(good)]
-    values <- if (good && is.null(batch$odd) && of_functions) packed(values) else list(values = values)
-    if (!is.null(failure)) {
-      error <- record_failure(process, id, first + done + n - 1L, failure)
-      if (process$job$loop) values$values <- c(values$values, list(error))
-    }
+    error <- if (!is.null(failure)) record_failure(process, id, first + done + n - 1L, failure)
+    if (!is.null(error)) values <- c(values, list(error))
+    alike <- good && is.null(error) && is.null(batch$odd) && of_functions
+    values <- if (alike) packed(values) else list(values = values)
     state <<- no_batch$state <<- if (is.null(failure)) batch$state else .Call(process$next_stream, batch$state)
     kept[[length(kept) + 1L]] <<- list(n = n, failed = !is.null(failure), seconds = ended - now, values = values)
     size <<- min(count - done - n, next_size(process, n, ended - now))
@@ -166,7 +165,8 @@ run_batch <- function(process, stretch) {
     if (loop) call[[2L]] <- first + done
     value <- .Internal(eval(call, space, space))   # eval() itself takes longer than all else here
     # a short plain vector of doubles is kept as it is
-    if (!is.double(value) || is.object(value) || is.array(value) || length(value) > 1000L || loop) {
+    if (!is.double(value) || is.object(value) || is.array(value) || length(value) > 1000L ||
+          loop && !is.null(attributes(value))) {
       value <- kept_value(process, id, first + done, value)
       odd <- TRUE
       if (process$bytes > 2^28) size <- done + 1L

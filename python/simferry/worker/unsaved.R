@@ -111,16 +111,25 @@ unsaved_tables <- function(process, columns) {
   tables <- list(list(name = "replications", columns = columns[c("condition", "replication", "ok", "seconds")]))
   # before the others: it is looked for in a block's first bytes
   if (length(process$dropped)) tables <- c(tables, list(list(name = "dropped", columns = process$dropped)))
-  if (job$loop) {
-    values <- unlist(lapply(columns$values, unpacked), recursive = FALSE)
-    tables <- c(tables, list(list(name = "values", columns = c(which, list(value = values)))))
-  } else if (any(columns$ok) && is_function(job))
+  if (job$loop) tables <- c(tables, loop_tables(which, unlist(lapply(columns$values, unpacked), recursive = FALSE)))
+  else if (any(columns$ok) && is_function(job))
     tables <- c(tables, result_tables(which$condition[columns$ok], which$replication[columns$ok], columns$values))
   kept <- list(failures = process$failures$all(), warnings = process$warned$all(), outputs = process$outputs$all(),
                seeds = process$seeds$all(), objects = process$objects$all())
   for (name in names(kept)) if (length(kept[[name]]))
     tables <- c(tables, list(list(name = name, columns = do.call(Map, c(list(c), kept[[name]])))))
   tables
+}
+
+# The values of iterations: `values` has a row of bytes for each, and the plain vectors are together in the one row of
+# `packs`, a list in the order of `packed`: what many short iterations return is written and read in a moment.
+loop_tables <- function(which, values) {
+  at <- split(seq_along(values), factor(vapply(values, is.raw, NA), c(TRUE, FALSE)))
+  of <- function(i) lapply(which, `[`, i)
+  pack <- list(serialize(values[at[["FALSE"]]], NULL, xdr = FALSE))
+  c(if (length(one <- at[["TRUE"]])) list(list(name = "values", columns = c(of(one), list(value = values[one])))),
+    if (length(plain <- at[["FALSE"]])) list(list(name = "packed", columns = of(plain)),
+                                             list(name = "packs", columns = c(of(plain[1L]), list(value = pack)))))
 }
 
 # After an interrupt, which comes at any moment: what belongs to unfinished replications is left out.
@@ -133,11 +142,13 @@ save_what_is_whole <- function(process) suspendInterrupts({
   save_unsaved(process)
 })
 
-# What is kept of a value until the block is written: of a loop the bytes that its session gets, of others doubles or
-# rows. They are made now: no code of the simulation runs when a block is written. An object that is no table is kept as
-# a file.
+# What is kept of a value until the block is written: of a loop a plain vector, or the bytes that its session gets; of
+# others doubles or rows. They are made now: no code of the simulation runs when a block is written. An object that is
+# no table is kept as a file.
 kept_value <- function(process, id, r, value) {
   if (process$job$loop) {
+    if (is_plain(value) && !is.raw(value) && !is.object(value) && length(value) <= 1000L &&
+          all(names(attributes(value)) == "names")) return(value)
     value <- serialize(value, NULL, xdr = FALSE)
     process$bytes <- process$bytes + length(value)
     return(value)

@@ -33,6 +33,10 @@ test_that("loops give what they give sequentially", {
   expect_as_sequential(foreach(i = 1:7, .combine = list, .multicombine = TRUE, .maxcombine = 4) %dopar% i)
   expect_as_sequential(foreach(i = 1:7, .combine = function(a, b) a - b, .final = function(x) list(x)) %dopar% twice(i))
   expect_as_sequential(foreach(i = 1:30, .combine = max, .inorder = FALSE) %dopar% i)
+  values <- list(1, c(a = 1, b = 2), NULL, "x", c(a = NA), 3L, as.raw(1:2), matrix(1:4, 2), factor("f"), 2i, NA_real_,
+                 structure(1, unit = "m"), numeric())
+  expect_as_sequential(foreach(i = 1:13) %dopar% values[[i]])
+  expect_as_sequential(foreach(i = 1:5, .combine = rbind) %dopar% list(1L, 100000L, 2.5, "a", NULL)[[i]])
   expect_as_sequential(foreach(i = list(a = 1, b = NULL, c = "x")) %dopar% list(i, class(i), NULL))
   expect_as_sequential(foreach(i = factor(c("u", "v"))) %dopar% i)
   expect_as_sequential(foreach(d = as.Date("2024-02-28") + 0:2) %dopar% d)

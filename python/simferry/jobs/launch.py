@@ -36,7 +36,10 @@ _IN_R = ("worker.R", "cluster.R", *_BELOW, *(f"simferry_worker/{part}.R" for par
 _IN_PYTHON = (
     "worker.py",
     *_BELOW,
-    *(f"simferry_worker/{part}.py" for part in ("first_use", "forms", "frames", "sent", "set_seeds", *_PARTS)),
+    *(
+        f"simferry_worker/{part}.py"
+        for part in ("first_use", "forms", "frames", "sent", "set_seeds", "unsaved", *_PARTS)
+    ),
 )
 # files beside the script: the worker's program, and a folder with its parts
 WORKER_FILES = {"r": _IN_R, "python": _IN_PYTHON, "command": _IN_PYTHON}

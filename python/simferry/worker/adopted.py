@@ -69,25 +69,24 @@ class Left:
 
     def __init__(self, known: list[Any]) -> None:
         self._known = known
-        self._replications, self._next = 0, 1
-        self._watched: list[tuple[Any, str]] = []
+        self.replications, self.next = 0, 1
+        self.watched: list[tuple[Any, str]] = []
 
     def look(self) -> None:
-        """At the end of each replication."""
-        self._replications += 1
-        for at, (one, state) in enumerate(self._watched):
+        """At the end of a replication, if some generators are watched or it is the next one to look after."""
+        for at, (one, state) in enumerate(self.watched):
             if _text(streams.state_of(one)) != state:
-                del self._watched[at]
+                del self.watched[at]
                 kind = type(one).__name__
                 with warnings.catch_warnings():
                     warnings.simplefilter("always")
                     warnings.warn(LEFT.format(kind=f"{'an' if kind[0] in 'AEIOU' else 'a'} {kind}"), stacklevel=1)
                 break
-        if self._replications == self._next:  # looking takes milliseconds
-            self._next *= 16
+        if self.replications == self.next:  # looking takes milliseconds
+            self.next *= 16
             new = _others(generators(), self._known)[:MOST]
             self._known += new
-            self._watched += [(one, _text(streams.state_of(one))) for one in new]
+            self.watched += [(one, _text(streams.state_of(one))) for one in new]
 
 
 MOST = 16  # generators that are watched from one look on

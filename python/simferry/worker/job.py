@@ -114,6 +114,11 @@ class Job:
             zip(self.variables, self.filled((c[row] for c in self.variables.values()), row, replication), strict=True)
         )
 
+    def variables_change(self, row: int) -> bool:
+        """Whether environment variables of a condition differ between its replications."""
+        texts = [column[row] or "" for column in self.variables.values()]
+        return any(MARKS[name] in text for text in texts for name in ("replication", "seed"))
+
     def values(self, row: int) -> dict[str, Any]:
         return {name: values[row] for name, values in self.parameters.items()}
 

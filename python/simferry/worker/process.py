@@ -16,11 +16,11 @@ from . import blocks, own, streams
 from .family import leave
 from .folders import Folder, enter
 from .functions import FunctionRunner
-from .job import Job, facts_here, give_up
-from .rows import Refused, ids_of, is_simple, pickled, records, result_tables, table
+from .job import Job, Stretch, facts_here, give_up
+from .rows import Refused, pickled, size_of
 from .scripts import NotKept, ScriptRunner, not_kept_on_error
-from .set_seeds import SetSeeds
 from .state import State
+from .unsaved import Part, Unsaved
 from .values import cannot_be_kept, describe, kind_phrase, message_of, rows_of
 
 
@@ -60,25 +60,9 @@ class Process:
         self.check_each = False  # whether the folder is checked after each replication
         self.restore_each = False  # whether the interpreter's state is restored after each replication
         self.next_check = 0.0
-        # stretches of which the last replications have not been checked, and those to run again: row, first and count
-        self.unchecked: list[tuple[int, int, int]] = []
-        self.again: list[tuple[int, int, int]] = []
-        self.set_seeds = SetSeeds()
-        self.clear()
-
-    def clear(self) -> None:
-        self.condition: list[int] = []
-        self.replication: list[int] = []
-        self.ok: list[bool] = []
-        self.seconds: list[float] = []
-        self.values: list[Any] = []
-        self.failures: list[tuple[int, int, str, str, str]] = []
-        self.warned: dict[tuple[int, int, str], int] = {}
-        self.outputs: list[tuple[int, int, str, bytes]] = []  # results files
-        self.set_seeds.rows.clear()
-        self.dropped: list[tuple[int, int, str]] = []
-        self.objects: list[tuple[int, int, str, str]] = []
-        self.checked = 0  # how many of these replications have been checked
+        self.again: list[Stretch] = []  # to be run again
+        self.condition = self.replication = 0  # that is being run
+        self.unsaved = Unsaved()
 
     def work(self) -> None:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
@@ -111,9 +95,8 @@ class Process:
                 self.state = State()
                 self.run_stretches()
             self.flush()
-        except KeyboardInterrupt:  # keep complete replications
-            whole = min(len(self.condition), len(self.replication), len(self.ok), len(self.seconds))
-            self.keep_first(whole)
+        except KeyboardInterrupt:
+            self.unsaved.keep_first(len(self.unsaved.parts))  # of others something may have been recorded
             self.flush()
         except (OSError, NotKept) as error:
             give_up(job, f"disk: {error}")
@@ -123,17 +106,6 @@ class Process:
             give_up(job, f"{'worker' if hasattr(self, 'run') else 'load'}: {message} ({where})")
         finished(job, self.number).touch()
         leave()
-
-    def keep_first(self, n: int) -> None:
-        """Keep the first n replications since the last block, and forget the others."""
-        for kept in (self.condition, self.replication, self.ok, self.seconds):
-            del kept[n:]
-        del self.values[sum(self.ok) :]
-        whole = set(zip(self.condition, self.replication, strict=True))
-        self.failures = [f for f in self.failures if f[:2] in whole]
-        self.outputs = [output for output in self.outputs if output[:2] in whole]
-        self.objects = [o for o in self.objects if o[:2] in whole]
-        self.warned = {at: count for at, count in self.warned.items() if at[:2] in whole}
 
     def interrupt(self, *_: Any) -> None:
         """Handle SIGINT. If the run is to stop, the current replication is dropped and the open block is written.
@@ -161,78 +133,85 @@ class Process:
             before = end
 
     def stretch(self, row: int, first: int, count: int) -> None:
-        job, clock, run = self.job, time.perf_counter, self.run
-        condition = job.ids[row]
-        before = clock()
-        replication, end = first, first + count
-        checked = first  # up to here
-        while replication < end:
-            if self.stopping:
-                raise KeyboardInterrupt
-            self.current = (row, replication)
-            if self.careful:
-                write_marker(job, self.number, condition, replication)
-            ok = True
-            if self.folder and job.variables:
-                self.state.set_variables(job.variables_of(row, replication))
-            try:
+        job, unsaved, end = self.job, self.unsaved, first + count
+        while first < end:
+            first += self.batch(row, first, end - first)
+            now, failed = time.perf_counter(), unsaved.parts[-1].failed
+            if self.folder:
+                if now < self.next_check and not failed and not unsaved.is_full:
+                    continue
+                self.check_state(self.folder, now)
+            seconds = now - self.block_started
+            is_due = seconds > 1 and seconds > self.seconds_per_block(now)
+            if is_due or unsaved.is_full or (failed and job.stop_on_error):
+                self.flush()
+
+    def batch(self, row: int, first: int, most: int) -> int:
+        """Run replications of a condition until the next check is due, or one fails. Returns how many, at least one."""
+        job, unsaved, condition = self.job, self.unsaved, self.job.ids[row]
+        run, add, clock, out = self.run, self.unsaved.values.add, time.perf_counter, self.out
+        careful, restore_each = self.careful, self.restore_each
+        changing = False  # whether environment variables differ between the replications
+        if job.variables and self.folder:
+            self.state.set_variables(job.variables_of(row, first))
+            changing = job.variables_change(row)
+        self.condition, done, failed, interrupted = condition, 0, False, False
+        begin, deadline = clock(), self.next_check
+        try:
+            while True:
+                self.replication = replication = first + done
+                if self.stopping:
+                    raise KeyboardInterrupt
+                if careful:
+                    write_marker(job, self.number, condition, replication)
+                if changing:
+                    self.state.set_variables(job.variables_of(row, replication))
                 value = run(row, replication)
                 if self.stopping:
                     raise KeyboardInterrupt
-                if not is_simple(value):
-                    value = self.rows_or_file(condition, replication, value)
-                elif type(value) is dict:
-                    value = value.copy()  # the simulation may reuse the same dict
-            except NotKept:
-                raise
-            except BaseException as error:  # also SystemExit: it is recorded as a failure, and the job goes on
-                self.restore_process_state()
-                if self.stopping or (job.scratch / "stop").exists():
-                    raise KeyboardInterrupt from None
-                ok = False
+                if not add(value):
+                    self.keep(value)
+                if sys.stdout is not out or out.closed:
+                    self.restore_process_state()
+                    out = self.out
+                if restore_each and self.state.changed():
+                    self.state.restore()
+                done += 1  # last: what belongs to the first `done` replications is whole at any moment
+                if done == most or clock() >= deadline:
+                    break
+        except NotKept:
+            raise
+        except BaseException as error:  # also SystemExit: it is recorded as a failure, and the job goes on
+            self.restore_process_state()
+            if restore_each and self.state.changed():
+                self.state.restore()
+            interrupted = self.stopping or (job.scratch / "stop").exists()
+            failed = not interrupted
+            if failed:
                 folder = f"{self.folder.path}{os.sep}" if self.folder else ""  # its path differs between processes
                 texts = (text.replace(folder, "") if folder else text for text in describe(error))
-                self.failures.append((condition, replication, *texts))
-            else:
-                self.values.append(value)
-                if isinstance(run, ScriptRunner):
-                    self.outputs += [(condition, replication, *file) for file in run.files.items()]
-            if sys.stdout is not self.out or self.out.closed:
-                self.restore_process_state()
-            if self.restore_each and self.state.changed():
-                self.state.restore()
-            now = clock()
-            self.condition.append(condition)
-            self.replication.append(replication)
-            self.seconds.append(now - before)
-            self.ok.append(ok)
-            before = now
-            replication += 1
-            if self.folder and (now >= self.next_check or not ok):
-                replication -= self.check_state(self.folder, now)
-                checked = replication
-                before = clock()
-            elif self.folder:
-                if replication == end:
-                    self.unchecked.append((row, checked, end - checked))
-                continue
-            if (now - self.block_started > 1 and now - self.block_started > self.seconds_per_block(now)) or (
-                not ok and job.stop_on_error
-            ):
-                self.flush()
+                unsaved.failures.append((condition, first + done, *texts))
+        if failed:  # what it had kept already
+            unsaved.values.keep_first(sum(part.good for part in unsaved.parts) + done)
+        if count := done + failed:
+            unsaved.parts.append(Part(row, condition, first, count, failed, (clock() - begin) / count))
+        if interrupted:
+            raise KeyboardInterrupt
+        return count
 
     def run_stretches(self) -> None:
+        unsaved = self.unsaved
         try:
             for span in self.claims():
                 for stretch in span:
                     self.stretch(*stretch)
                     self.run_again()
-            while self.unchecked and self.folder:
+            while self.folder and unsaved.checked < len(unsaved.parts):
                 self.check_state(self.folder, time.perf_counter())
                 self.run_again()
         except KeyboardInterrupt:
             if self.folder and (self.state.changed() or self.folder.changed()):
-                self.keep_first(self.checked)  # the others may depend on what one of them left behind
+                unsaved.keep_first(unsaved.checked)  # the others may depend on what one of them left behind
             raise
 
     def run_again(self) -> None:
@@ -240,28 +219,25 @@ class Process:
         while self.again:
             self.stretch(*self.again.pop(0))
 
-    def check_state(self, folder: Folder, now: float) -> int:
+    def check_state(self, folder: Folder, now: float) -> None:
         """Check whether replications since the last check changed the interpreter's state or wrote into the working directory.
 
         If there was only one replication, the change and the files are its own. If there were several, they may depend on
-        what others left behind: their results are dropped, and from then on the state is restored, or the folder checked,
-        after each replication. Returns how many replications of the current stretch to run again; earlier stretches that were
-        not checked are run again after it.
+        what others left behind: their results are dropped, they are run again, and from then on the state is restored, or the
+        folder checked, after each replication.
         """
-        since, again = len(self.condition) - self.checked, 0
+        unsaved = self.unsaved
+        parts = unsaved.parts[unsaved.checked :]
         if state_changed := self.state.changed():
             self.state.restore()
             self.restore_each = True
         folder_changed = folder.changed()
         if state_changed or folder_changed:
-            condition, replication = self.condition[-1], self.replication[-1]
-            if since > 1:
-                again = since - sum(count for *_, count in self.unchecked)
+            condition, replication = parts[-1].condition, parts[-1].first + parts[-1].size - 1
+            if sum(part.size for part in parts) > 1:
                 self.check_each = self.check_each or folder_changed
-                dropped = zip(self.condition[self.checked :], self.replication[self.checked :], strict=True)
-                self.set_seeds.forget(set(dropped))
-                self.again += self.unchecked
-                self.keep_first(self.checked)
+                self.again += [(part.row, part.first, part.size) for part in parts]
+                unsaved.keep_first(unsaved.checked)
                 if folder_changed:
                     folder.tidy()
             elif folder_changed:
@@ -269,13 +245,19 @@ class Process:
                 with not_kept_on_error():
                     names = folder.tidy(keep)
                 self.check_each = self.check_each or bool(names)
-                if names and keep is None and not self.dropped:
-                    self.dropped.append((condition, replication, names[0]))
-        self.checked = len(self.condition)
-        self.unchecked.clear()
+                if names and keep is None and not unsaved.dropped:
+                    unsaved.dropped.append((condition, replication, names[0]))
+        unsaved.checked = len(unsaved.parts)
         cost = time.perf_counter() - now
         self.next_check = 0.0 if self.check_each else now + max(0.002, 250 * cost)
-        return again
+
+    def keep(self, value: Any) -> None:
+        """Keep a value that is no number and no dict of numbers."""
+        if isinstance(self.run, ScriptRunner):
+            self.unsaved.outputs += [(self.condition, self.replication, *file) for file in self.run.files.items()]
+        else:
+            rows = self.rows_or_file(self.condition, self.replication, value)
+            self.unsaved.values.keep(rows, size_of(rows))
 
     def rows_or_file(self, condition: int, replication: int, value: Any) -> Any:
         """The rows of a value. A value that is not a table, or not all of it, is written to a file (value.pkl) too."""
@@ -299,7 +281,7 @@ class Process:
             folder.mkdir(parents=True, exist_ok=True)
             open_file.write_bytes(data)
             os.replace(open_file, folder / "value.pkl")
-        self.objects += [(condition, replication, name, kind) for name, kind in odd.items()]
+        self.unsaved.objects += [(condition, replication, name, kind) for name, kind in odd.items()]
         return rows
 
     def restore_process_state(self) -> None:
@@ -311,15 +293,13 @@ class Process:
         sys.stdout = self.out
 
     def warn(self, message: Any, category: Any, *_: Any, **__: Any) -> None:
-        row, replication = self.current
-        key = (self.job.ids[row], replication, message_of(message, category))
-        self.warned[key] = self.warned.get(key, 0) + 1
+        key = (self.condition, self.replication, message_of(message, category))
+        self.unsaved.warned[key] = self.unsaved.warned.get(key, 0) + 1
 
     def record_seed(self, function: str, seed: Any) -> None:
-        row, replication = self.current
         if isinstance(seed, (int, float, str, bytes, np.integer)):  # arrays may be long
             with contextlib.suppress(Exception):  # the user's own kind of integer may raise when it is printed
-                self.set_seeds.add(self.job.ids[row], replication, function, seed)
+                self.unsaved.set_seeds.add(self.condition, self.replication, function, seed)
 
     def seconds_per_block(self, now: float) -> float:
         """How many seconds of work a block holds: at least one, and at most 50,000 blocks for the whole run."""
@@ -331,45 +311,24 @@ class Process:
         self.restore_process_state()
         if self.careful:
             marker_file(self.job, self.number).unlink(missing_ok=True)
-        if self.condition:
+        if parts := self.unsaved.parts:
             if os.getppid() != self.job.supervisor:
                 os._exit(1)  # the supervisor is gone: another submission may already run these replications
             if name := self.job.included.shared_changed():
                 give_up(self.job, f"shared: {name}")
             self.sequence += 1
-            name = f"{self.sequence:06d}-r{len(self.ok)}-f{self.ok.count(False)}"
+            name = f"{self.sequence:06d}-r{sum(p.size for p in parts)}-f{sum(p.failed for p in parts)}"
             if news := self.own.look(self.run.used if isinstance(self.run, ScriptRunner) else None):
                 self.facts["own_code"] = news
             with warnings.catch_warnings(), np.errstate(all="ignore"):
                 warnings.simplefilter(
                     "ignore"
                 )  # warnings of the worker; the simulation may have turned warnings into errors
-                save_block(self.job, self.number, name, self.facts, self.tables())
-        self.clear()
+                tables = self.unsaved.tables(of_functions=self.job.kind == "function")
+                save_block(self.job, self.number, name, self.facts, tables)
+        self.unsaved.clear()
         self.block_started = time.perf_counter()
         self.flushing = False
-
-    def tables(self) -> list[blocks.Table]:
-        status = {"ok": blocks.numbers("logical", self.ok), "seconds": blocks.numbers("double", self.seconds)}
-        tables = [table("replications", ids_of(self.condition, self.replication), status)]
-        if self.dropped:  # first: readers look for it at the beginning of a block
-            tables.append(records("dropped", ("file",), self.dropped))
-        if self.job.kind == "function" and self.values:
-            good = [i for i, ok in enumerate(self.ok) if ok]
-            tables += result_tables([self.condition[i] for i in good], [self.replication[i] for i in good], self.values)
-        if self.failures:
-            tables.append(records("failures", ("message", "call", "traceback"), self.failures))
-        if self.warned:
-            tables.append(records("warnings", ("message",), list(self.warned)))
-            tables[-1].columns["count"] = blocks.numbers("integer", list(self.warned.values()))
-        if self.set_seeds.rows:
-            tables.append(records("seeds", ("seed",), self.set_seeds.rows))
-        if self.outputs:
-            tables.append(records("outputs", ("name",), [output[:3] for output in self.outputs]))
-            tables[-1].columns["content"] = blocks.raws([output[3] for output in self.outputs])
-        if self.objects:
-            tables.append(records("objects", ("output", "kind"), self.objects))
-        return tables
 
 
 def save_block(job: Job, process: int, name: str, facts: dict[str, str], tables: list[blocks.Table]) -> None:

@@ -94,15 +94,35 @@ def pickled(value: Any) -> bytes:
     return dumps(value)
 
 
-def is_simple(value: Any) -> bool:
-    """Whether it is a number or a dict of numbers, as most values are. A fast check."""
-    if type(value) is dict:
-        return _NUMBERS.issuperset(map(type, value.values())) and _TEXT.issuperset(map(type, value))
-    return type(value) in _NUMBERS
+DOUBLES = frozenset((float, np.float64))
+_NUMBERS = frozenset((float, int, bool, np.float64))
+_OF_NUMPY = frozenset(
+    (np.bool_, np.float32, np.float16, np.int8, np.int16, np.int32, np.int64, np.uint8, np.uint16, np.uint32, np.uint64)
+)
+_PLAIN = _NUMBERS | _OF_NUMPY | {str, type(None)}
+_LONGEST_TEXT = 2**29
+_all_text = frozenset((str,)).issuperset
 
 
-_NUMBERS = {float, int, bool, np.float64}
-_TEXT = {str}
+def plain(value: Any) -> Any:
+    """A number, or a copy of a dict of numbers, texts and None, with numbers of Python or float64; None for other values. Fast."""
+    kind = type(value)
+    if kind is dict:
+        kinds = set(map(type, value.values()))
+        if not _all_text(map(type, value)) or not kinds <= _PLAIN:
+            return None
+        if kinds <= _NUMBERS:
+            return value.copy()  # the simulation may reuse the same dict
+        if str in kinds and any(type(v) is str and len(v) > _LONGEST_TEXT for v in value.values()):
+            return None
+        return {name: v.item() if type(v) in _OF_NUMPY else v for name, v in value.items()}
+    return value if kind in _NUMBERS else value.item() if kind in _OF_NUMPY else None
+
+
+def size_of(rows: dict[str, list[Any]] | None) -> int:
+    """The bytes of rows in memory, about."""
+    cells = [v for column in (rows or {}).values() for v in column]
+    return 32 * len(cells) + sum(len(v) for v in cells if type(v) is str)
 
 
 # by the names of columns: conditions, replications, and the values of each column
@@ -124,10 +144,10 @@ def add_rows(groups: Groups, condition: int, replication: int, rows: Any) -> Non
 
 
 def result_tables(condition: list[int], replication: list[int], values: list[Any]) -> list[blocks.Table]:
-    """One table for each distinct set of columns. values: for each replication a number, a dict of numbers, its rows
+    """One table for each distinct set of columns. values: for each replication a number, a dict of one row, its rows
     (values.Rows) or None."""
     first = values[0] if values else None
-    if type(first) is dict and first:  # a dict that is no Rows holds numbers
+    if type(first) is dict and first:  # a dict that is no Rows holds numbers and texts
         names = list(first)
         if all(type(v) is dict and list(v) == names for v in values):  # the common case, fast
             given = [[v[name] for v in values] for name in names]
@@ -182,7 +202,7 @@ def _kind(value: Any) -> str:
     return "number" if type(value) in (float, np.float64) else type(value).__name__
 
 
-def results_table(condition: list[int], replication: list[int], columns: dict[str, blocks.Column]) -> blocks.Table:
+def results_table(condition: Any, replication: Any, columns: dict[str, blocks.Column]) -> blocks.Table:
     ids = ids_of(condition, replication)
     outputs: dict[str, blocks.Column] = {}
     for name, column in columns.items():

@@ -44,8 +44,11 @@ class Replications(Stream):
     def __init__(self) -> None:
         super().__init__(b"", task=True)
 
-    def at(self, condition: bytes, replication: int) -> None:
-        self.condition, self.replication, self.known = condition, replication, b""
+        self.condition, self.replication = b"", 0
+
+    def at(self, replication: int) -> None:
+        """condition: its key is set before."""
+        self.replication, self.known = replication, b""
         if self.counts:
             self.counts.clear()
 

@@ -57,4 +57,5 @@ def run(job: ContainerJob):
     job.start()
     while (outcome := job.poll()).status == "InProgress":
         time.sleep(0.05)
+    job.discard()
     return outcome

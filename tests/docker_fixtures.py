@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 from common import require
 from simferry.containers import engine as engine_module
-from simferry.containers import job as container_job
+from simferry.containers import removal
 from simferry.images import recipes as images
 from simferry.images.infer import recipes
 
@@ -188,7 +188,7 @@ def docker_config(folder: Path, host: str, login: str) -> Path:
 
 def left_behind(engine, owner: str) -> list[str]:
     """Containers and networks of a run that are still there."""
-    labels = {"label": f"{container_job.OWNER}={owner}"}
+    labels = {"label": f"{removal.OWNER}={owner}"}
     found = [c.name for c in engine.containers.list(all=True, filters=labels, ignore_removed=True)]
     return found + [n.name for n in engine.networks.list(filters=labels)]
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from common import require
-from simferry.containers.job import OWNER
+from simferry.containers.removal import OWNER
 
 P = "/opt/ml/processing"
 GROUP = "/aws/sagemaker/ProcessingJobs"

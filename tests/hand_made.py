@@ -92,7 +92,7 @@ class HandMade:
             "created": "2026-01-01T00:00:00",
             **record,
         }
-        self.run = self.store.create("made", RunRecord.of(content, "run.json"))
+        self.run = self.store.create(self.store.new_id("made"), RunRecord.of(content, "run.json"))
         write_conditions(self.run, design)
         self.count = 0
 

@@ -11,7 +11,7 @@ def test_what_others_put_beside_it_is_left_alone(tmp_path, monkeypatch):
     asked = []
     monkeypatch.setattr(machine_module.tempfile, "gettempdir", lambda: str(tmp_path))
     monkeypatch.setattr(machine_module, "connect", lambda: asked.append("engine"))
-    monkeypatch.setattr(machine_module.container_job, "leftovers", lambda *_: None)
+    monkeypatch.setattr(machine_module.removal, "leftovers", lambda *_: None)
     host = tmp_path / "host"
     host.mkdir()
     (host / "emulator.json").write_text('{"pid": 999999, "started": 1.0}')

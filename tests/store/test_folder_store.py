@@ -34,10 +34,12 @@ def test_a_run_is_found_by_id_beginning_folder_and_latest(hand_made, tmp_path, m
 
 def test_a_run_is_found_by_its_name_and_several_of_one_name_are_all_told(tmp_path):
     home = Store(tmp_path)
-    first, second, other = (home.create("power", replace(RECORD, name=name)) for name in ("paper", "pow", "paper 2"))
+    first, second, other = (
+        home.create(home.new_id("power"), replace(RECORD, name=name)) for name in ("paper", "pow", "paper 2")
+    )
     assert home.find("paper").id == first.id and home.find("paper 2").id == other.id
     assert home.find("pow").id == second.id  # and not one of all whose id begins so
-    third = home.create("power", replace(RECORD, name="paper"))
+    third = home.create(home.new_id("power"), replace(RECORD, name="paper"))
     with pytest.raises(RunNotFound, match=r"2 runs in .* have the name paper:") as error:
         home.find("paper")
     assert first.id in str(error.value) and third.id in str(error.value) and other.id not in str(error.value)
@@ -80,7 +82,7 @@ def test_a_run_file_that_is_no_json_is_named(hand_made, tmp_path):
 def test_a_place_that_cannot_be_written_is_named(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(StoreError, match=r"can't write .*file"):
-        Store(tmp_path / "file" / "store").create("made", RECORD)
+        Store(tmp_path / "file" / "store").create("made-20260102-c0dec0de", RECORD)
 
 
 def test_a_run_is_called_by_what_finds_it(tmp_path, monkeypatch):

@@ -18,6 +18,7 @@ from ..sweep.options import Options
 if TYPE_CHECKING:
     from ..aws.instances import Instance
     from ..images.find import Image
+    from ..store.folder_store import Store
 
 # pending -> running -> succeeded | failed | cancelled | lost. The results of an ended job may be incomplete.
 ENDED = ("succeeded", "failed", "cancelled", "lost")
@@ -33,7 +34,7 @@ class Traits:
     workers: cores of one job. jobs: maximum number of jobs. seconds_at_most: maximum run time of a job. contract: jobs run in
     containers with /opt/ml/processing, as on SageMaker. outlives_driver: jobs go on after their driver ends. poll_seconds:
     minimum time between two polls. remote_logs: a service keeps the logs, and a job's last lines arrive shortly after its end.
-    service: the name of whatever runs the jobs, for users. goes_on: the first job may run in the process that checked the simulation.
+    service: the name of whatever runs the jobs, for users.
     """
 
     workers: int
@@ -45,7 +46,6 @@ class Traits:
     poll_seconds: float = 0.25
     remote_logs: bool = False
     service: str = "this machine"
-    goes_on: bool = False
 
 
 @dataclass(frozen=True)
@@ -160,12 +160,37 @@ class Interactive(Protocol):
         """Where `check` or `replay` runs. Raises UsageError if it can't run."""
 
 
+class Staying(Foreground, Protocol):
+    """A foreground whose worker, after a check, waits for the first job. waiting: that worker, if there is one: it has `end()`."""
+
+    waiting: Any
+
+    def end(self) -> None:
+        """End the worker that waits, if any."""
+
+
+@runtime_checkable
+class GoesOn(Protocol):
+    """A backend whose first job may go on in the process, or container, that has checked the simulation."""
+
+    def staying(self, home: "Store", run_id: str, meanwhile: Callable[[], None]) -> Staying:
+        """Where a new run is checked. run_id: which it will have, in the store `home`. meanwhile: what is done while it checks."""
+
+
 @runtime_checkable
 class Waits(Protocol):
     """A backend that knows at once when a job ends."""
 
     def wait(self, seconds: float) -> None:
         """Sleep for so long, or until a job ends that this backend started."""
+
+
+@runtime_checkable
+class Settles(Protocol):
+    """A backend that removes what ended jobs have left while the driver goes on."""
+
+    def settle(self) -> None:
+        """Wait until it is removed."""
 
 
 @dataclass(frozen=True)

@@ -3,22 +3,27 @@
 import contextlib
 import json
 import os
+import platform
+import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
 from ..aws.contracts import processing as contract
 from ..aws.instances import Instance, instance
+from ..aws.limits import service_model
 from ..containers.engine import EngineError, connect, find_image
-from ..containers.job import JOB, OWNER, ROLE, ContainerJob, Outcome, cores_of, leftovers, remove_folder
+from ..containers.job import ROLE, ContainerJob, Outcome
 from ..containers.processing import Processing
+from ..containers.removal import JOB, OWNER, leftovers, remove_folder, remove_orphans
 from ..containers.storage import Files, local_uri
+from ..containers.waiting import WaitingContainer, cores_of
 from ..errors import UsageError
 from ..hints import BackendOptions, MakesImage, Text
 from ..images.framework import explained, own_image
 from ..store import records
-from ..store.folder_store import DEFAULT_STORE
+from ..store.folder_store import DEFAULT_STORE, Store
 from ..store.run_folder import LOCK, RunFolder
 from ..sweep.inputs import bring
 from ..sweep.options import DockerOptions
@@ -26,11 +31,24 @@ from ..system import untrusted
 from ..system.files import write_whole, writing
 from ..system.processes import alive, identity
 from ..system.untrusted import Tree
-from .base import LONGEST_LOG, Cursor, Foreground, JobState, Lines, Prepared, Report, Standing, Traits, new_lines
-from .foreground import InImage
-from .names import job_name
+from .base import (
+    LONGEST_LOG,
+    Cursor,
+    Foreground,
+    JobState,
+    Lines,
+    Prepared,
+    Report,
+    Standing,
+    Staying,
+    Traits,
+    new_lines,
+)  # fmt: skip
+from .in_image import InImage, StayingInImage
+from .names import job_name, job_name_at
 from .request import Machines, Places, check_hosts, processing_request
 
+FIRST_JOB = "0001-0001"
 ENGINE_SECONDS = 120  # to wait for an engine that restarts
 _STATES = {"Completed": "succeeded", "Failed": "failed", "Stopped": "cancelled"}
 
@@ -47,6 +65,10 @@ class Docker:
         self.instance = instance(kind) if kind else Instance("ml.m5.24xlarge", os.cpu_count() or 1, 384)
         self._waiting: list[tuple[RunFolder, str]] = []
         self._running: dict[str, ContainerJob] = {}
+        self._ended: list[ContainerJob] = []  # of which something may be left
+        self._checked: WaitingContainer | None = None  # may take the first job
+        self._may_stay = False  # whether a container that checks may take it
+        self._end_seen = threading.Event()
         self._unreachable_since: float | None = None
         self._to_tidy = False
 
@@ -58,7 +80,9 @@ class Docker:
 
     @cached_property
     def client(self) -> Any:
-        return connect()
+        client = connect()
+        threading.Thread(target=remove_orphans, args=(client,), daemon=True).start()
+        return client
 
     def default_store(self) -> str:
         return DEFAULT_STORE
@@ -66,21 +90,37 @@ class Docker:
     def prepare(self, spec: Mapping[str, Any], store: str, on_progress: Report) -> Prepared:
         with explained(self.image):
             image = find_image(self.client, self.image)
+        # what a check leaves in a volume would not be seen, and only an engine of this kernel follows a folder that is moved
+        self._may_stay = self.traits.hosts == 1 and not image.attrs["Config"].get("Volumes") and self._is_here()
         check_hosts(spec, self.traits.hosts)
         here, kind = os.cpu_count() or 1, self.instance
         note = f"{kind.name} has {kind.cores} cores; this machine's {here} are used (its memory limit holds)"
         return Prepared(image_digest=str(image.id), note=note if kind.cores > here else "")
 
+    def _is_here(self) -> bool:
+        return bool(self.client.version().get("KernelVersion") == platform.release())
+
     def foreground(self, verb: str) -> Foreground:
         return InImage(self.image, self.client)
 
+    def staying(self, home: Store, run_id: str, meanwhile: Callable[[], None]) -> Staying:
+        job = job_name_at(run_id, f"{home.address}/{run_id}", FIRST_JOB) if self._may_stay else ""
+
+        def load() -> None:
+            meanwhile()
+            service_model("sagemaker")  # for the request
+
+        return StayingInImage(self.image, self.client, self.instance, job, run_id, home.path, load)
+
     def submit(self, run: RunFolder, jobs: Sequence[str]) -> None:
+        if run.waiting:
+            self._checked, run.waiting = run.waiting, None
+            self.client = self._checked.client  # it is connected
         for job in jobs:
             with writing(run.path):
                 (run.jobs / job).mkdir()
             self._record(run, job, "pending")
             self._waiting.append((run, job))
-        self._to_tidy = True
         self._begin()
 
     def _begin(self) -> None:
@@ -88,14 +128,18 @@ class Docker:
         while self._waiting and len(self._running) < at_once:
             run, job = self._waiting.pop(0)
             folder = run.jobs / job / "ml"
-            made = ContainerJob(self.client, self.request(run, job), Processing(), Files(), folder, run.id)
+            waiting, self._checked = self._checked, None
+            made = ContainerJob(
+                self.client, self.request(run, job), Processing(), Files(), folder, run.id, on_end=self._end_seen.set
+            )
             try:
-                made.start()
+                made.start(waiting)
             except Exception:
                 self._waiting.insert(0, (run, job))
+                self._to_tidy = True
                 raise
             self._running[job] = made
-            self._record(run, job, "running")
+            self._record(run, job, "running", made.logs_since)
 
     def request(self, run: RunFolder, job: str) -> dict[str, Any]:
         """The job as a request of CreateProcessingJob. Addresses stand for folders of this machine."""
@@ -122,6 +166,7 @@ class Docker:
             self._unreachable_since = None
         except (requests.exceptions.RequestException, docker.errors.APIError) as error:
             # the engine may be restarting: its containers are gone, but their jobs' blocks are on this machine
+            self._to_tidy = True
             now = time.monotonic()
             self._unreachable_since = self._unreachable_since or now
             if now - self._unreachable_since > ENGINE_SECONDS:
@@ -136,8 +181,18 @@ class Docker:
             self._to_tidy = False
         return Standing({job: self._state(run, job) for job in jobs})
 
+    def wait(self, seconds: float) -> None:
+        self._end_seen.wait(seconds)
+        self._end_seen.clear()
+
+    def settle(self) -> None:
+        for made in self._ended:
+            made.discard()
+        self._ended.clear()
+
     def _end(self, run: RunFolder, job: str, outcome: Outcome) -> None:
         made = self._running.pop(job)
+        self._ended.append(made)
         folder = run.jobs / job
         for host, text in made.kept_logs.items():
             with contextlib.suppress(OSError):
@@ -145,7 +200,7 @@ class Docker:
         if outcome.exit_message:
             (folder / "message").write_text(outcome.exit_message)
         state = "failed" if "MaxRuntime" in outcome.failure_reason else _STATES[outcome.status]
-        self._record(run, job, state, outcome.failure_reason)
+        self._record(run, job, state, reason=outcome.failure_reason)
 
     def read_logs(self, run: RunFolder, jobs: Sequence[str], after: Cursor | None = None) -> tuple[Lines, Cursor]:
         cursor = dict(after or {})
@@ -158,9 +213,11 @@ class Docker:
         names = sorted(path.name for path in folder.glob("*.log"))
         logs = {name.removesuffix(".log"): untrusted.read(folder, name, LONGEST_LOG) or b"" for name in names}
         if not logs and self._state(run, job).state == "running":
+            since = records.read_job(run.jobs, f"{job}/job.json").get("logs_since")
+            only = {"since": since} if isinstance(since, float) and since > 0 else {}
             for container in self.client.containers.list(filters={"label": f"{JOB}={job_name(run, job)}"}):
                 # decoded and encoded, as the kept log will be
-                logs[container.attrs["Config"]["Hostname"]] = container.logs().decode(errors="replace").encode()
+                logs[container.attrs["Config"]["Hostname"]] = container.logs(**only).decode(errors="replace").encode()
         return logs
 
     def cancel(self, run: RunFolder, jobs: Sequence[str], at_once: bool) -> None:
@@ -204,7 +261,7 @@ class Docker:
             state = state if alive(record.get("driver", {}), run.jobs / LOCK) else "lost"
         return JobState(state, contract.cut_short(str(record.get("reason", ""))) or state == "lost")
 
-    def _record(self, run: RunFolder, job: str, state: str, reason: str = "") -> None:
-        record = {"state": state, "reason": reason, "driver": identity(os.getpid())}
+    def _record(self, run: RunFolder, job: str, state: str, logs_since: float = 0.0, reason: str = "") -> None:
+        record = {"state": state, "reason": reason, "driver": identity(os.getpid()), "logs_since": logs_since}
         with writing(run.path):
             write_whole(run.jobs / job / "job.json", json.dumps(record).encode())

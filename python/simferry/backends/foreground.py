@@ -1,4 +1,4 @@
-"""Runs the worker in the foreground, for checks and replays: with the interpreter of this machine, or in an image."""
+"""Runs the worker in the foreground, for checks and replays, with the interpreter of this machine. In an image: in_image.py."""
 
 import contextlib
 import os
@@ -11,18 +11,13 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import IO, Any
 
-from ..aws.contracts import processing as contract
-from ..containers.engine import run_once
 from ..jobs.launch import (
     JOB,
     command_here,
-    command_in_container,
     end_processes,
     environment_here,
-    environment_of,
     environment_of_job,
 )
-from ..system.terminal import shown
 from .base import Backend, Foreground, Interactive
 
 _READ_AT_START = (".Rprofile", ".Renviron")
@@ -56,7 +51,7 @@ class Interpreter:
         return subprocess.CompletedProcess(command, status, *printed)
 
 
-class Staying(Interpreter):
+class StayingHere(Interpreter):
     """R that goes on as the first job's worker after a check: it starts once.
 
     store: the folder of the run to come. meanwhile: what is done while it checks.
@@ -161,32 +156,6 @@ class Waiting:
         if self.made:
             with contextlib.suppress(OSError):  # it holds runs by now
                 self.log.parent.rmdir()
-
-
-class InImage:
-    """A container of an image on this machine. client: a Docker client."""
-
-    contract, substitute = True, False
-
-    def __init__(self, image: str, client: Any) -> None:
-        self.image, self.client = image, client
-
-    def check(self, spec: Mapping[str, Any], root: Path) -> "subprocess.CompletedProcess[str]":
-        return self.ask(spec, root, "check")
-
-    def ask(
-        self, spec: Mapping[str, Any], root: Path, verb: str, show: bool = False
-    ) -> "subprocess.CompletedProcess[str]":
-        for path in [root, *(p for p in root.rglob("*") if not p.is_symlink())]:
-            path.chmod(0o777 if path.is_dir() else 0o666)  # the image's user is not this one
-        command = [*command_in_container(spec["language"], contract.CODE), verb]
-        volumes = {str(root): {"bind": contract.ROOT, "mode": "rw"}}
-        environment = environment_of(spec, contract.INPUTS)
-        status, out, err = run_once(self.client, self.image, command, volumes=volumes, environment=environment)
-        if show:
-            sys.stdout.write(shown(out, sys.stdout))
-            sys.stderr.write(shown(err))
-        return subprocess.CompletedProcess(command, status, out, err)
 
 
 def foreground_of(backend: Backend, verb: str) -> Foreground:

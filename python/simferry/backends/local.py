@@ -8,7 +8,7 @@ import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from ..errors import SimulationError
 from ..hints import Option
 from ..jobs.launch import CHECK_PREFIX, command_here, end_processes, environment_here, environment_of_job, job_of
 from ..store import records
-from ..store.folder_store import DEFAULT_STORE
+from ..store.folder_store import DEFAULT_STORE, Store
 from ..store.run_folder import LOCK, RunFolder
 from ..sweep.inputs import bring
 from ..sweep.options import LocalOptions
@@ -34,10 +34,11 @@ from .base import (
     Prepared,
     Report,
     Standing,
+    Staying,
     Traits,
     new_lines,
 )  # fmt: skip
-from .foreground import Interpreter
+from .foreground import Interpreter, StayingHere
 
 
 def cores_here() -> int:
@@ -56,7 +57,7 @@ class Local:
 
     @cached_property
     def traits(self) -> Traits:
-        return Traits(self.options.workers or cores_here(), goes_on=True)
+        return Traits(self.options.workers or cores_here())
 
     def default_store(self) -> str:
         return DEFAULT_STORE
@@ -72,6 +73,9 @@ class Local:
 
     def foreground(self, verb: str) -> Foreground:
         return Interpreter()
+
+    def staying(self, home: Store, run_id: str, meanwhile: Callable[[], None]) -> Staying:
+        return StayingHere(home.path, meanwhile)
 
     def submit(self, run: RunFolder, jobs: Sequence[str]) -> None:
         for job in jobs:

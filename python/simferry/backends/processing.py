@@ -22,7 +22,8 @@ from ..images.framework import explained, own_image
 from ..store.run_folder import RunFolder
 from ..sweep.options import ProcessingOptions
 from .base import Cursor, Foreground, Line, Lines, Prepared, Report, Traits
-from .foreground import InImage, Interpreter
+from .foreground import Interpreter
+from .in_image import InImage
 from .names import tag_of
 from .request import Machines, Places, check_hosts, named_texts, processing_request, several
 from .service import MeteredService, NotNow, Request, ServiceJob

@@ -1,20 +1,27 @@
 """The Docker engine, through its official client; its errors say what to do."""
 
+import contextlib
 import errno
+import json
 import os
 import re
 import shutil
+import sys
 import warnings
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 from ..errors import Note, SimferryError, UsageError, nearest
 from ..hints import Extra, MakesImage, Option, Shell, Text
+from ..system.processes import identity
 
 WAYS_OUT = Text(
     "Install Docker (Debian, Ubuntu: apt-get install docker.io; others: https://docs.docker.com/get-docker), "
     "or run without containers: ",
     Option("backend", "local"),
 )
+DRIVER = "simferry.driver"  # label: the process that started the container
 SOON = 5  # seconds in which an engine answers; if it takes longer, a note says what is waited for
 
 
@@ -38,8 +45,9 @@ def no_client() -> EngineError:
 def connect(timeout_seconds: int = 60) -> Any:
     """A Docker client whose engine answers. Raises EngineError if Docker is not installed, does not run, or may not be used."""
     try:
-        import docker
-        import docker.errors
+        with _without_ssh():
+            import docker
+            import docker.errors
     except ImportError:
         raise no_client() from None
     where = named_by = ""
@@ -59,6 +67,20 @@ def connect(timeout_seconds: int = 60) -> Any:
         return client
     except Exception as error:
         raise _why_not(error, where, named_by) from None
+
+
+@contextlib.contextmanager
+def _without_ssh() -> Iterator[None]:
+    """Keeps Docker's client from loading paramiko, which takes as long as all the rest, where no engine is reached by SSH."""
+    contexts = Path(os.environ.get("DOCKER_CONFIG") or "~/.docker").expanduser() / "contexts"
+    if os.environ.get("DOCKER_HOST", "").startswith("ssh:") or contexts.exists() or "paramiko" in sys.modules:
+        yield
+        return
+    sys.modules["paramiko"] = None  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        del sys.modules["paramiko"]
 
 
 def _address() -> tuple[str, str]:
@@ -161,6 +183,11 @@ def _pulled(client: Any, name: str) -> Any:
         raise ImageError(f"image {name} is not here and can't be pulled: {error.explanation or error}") from None
 
 
+def driver_label() -> dict[str, str]:
+    """The label of a container that this process starts."""
+    return {DRIVER: json.dumps(identity(os.getpid()))}
+
+
 def run_once(client: Any, image: str, command: list[str], **options: Any) -> tuple[int, str, str]:
     """Run a command in a new container, and remove it. Returns exit status, standard output and standard error.
 
@@ -168,7 +195,9 @@ def run_once(client: Any, image: str, command: list[str], **options: Any) -> tup
     """
     import docker.errors
 
-    container = client.containers.create(image, entrypoint=command, command=[], network_mode="none", **options)
+    container = client.containers.create(
+        image, entrypoint=command, command=[], network_mode="none", labels=driver_label(), **options
+    )
     try:
         container.start()
         status = int(container.wait()["StatusCode"])

@@ -2,26 +2,25 @@
 
 The request is the service's own. A `Contract` interprets it (processing.py); a `Storage` stands for S3. This module has what all such
 jobs share: several hosts on one network, the limits of the instance type, the maximal run time. `finish` and `discard` remove
-containers, network and folder. `leftovers` removes what a killed process left, which it finds by its labels.
+containers, network and folder (removal.py).
 """
 
 import contextlib
 import os
 import secrets
-import shutil
+import threading
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
 
 from ..aws.instances import Instance
 from .engine import EngineError, find_image
+from .removal import labels_of, leftovers, remove_folder
 from .storage import Storage
+from .waiting import GIB, WaitingContainer, limits, open_to_all
 
-OWNER = "simferry.owner"  # label: who started the container; `leftovers` finds containers by it
-JOB = "simferry.job"
-GIB = 2**30
 ROLE = "arn:aws:iam::000000000000:role/simferry-local"  # in requests of local jobs; it is never assumed
 
 
@@ -97,7 +96,7 @@ class ContainerJob:
     """A job in containers on this machine.
 
     folder: an empty folder of the job's own; the containers mount its subfolders. owner: the value of the label OWNER. image: the
-    engine's name of the image, where the request has another.
+    engine's name of the image, where the request has another. on_end: is called from another thread when a host has ended.
     """
 
     def __init__(
@@ -109,11 +108,12 @@ class ContainerJob:
         folder: Path,
         owner: str,
         image: str = "",
+        on_end: Callable[[], Any] = lambda: None,
     ) -> None:
         self.client, self.request, self.contract, self.storage, self.folder = client, request, contract, storage, folder
         self.needs = contract.needs(request)
         self.name, self.image = self.needs.name, image or self.needs.image
-        self.labels = {OWNER: owner, JOB: self.name}
+        self.labels, self.on_end = labels_of(owner, self.name), on_end
         self.token = secrets.token_hex(4)  # jobs of one name may run at once, in two regions or by two emulators
         self.hosts = {name: Host(name, i, folder / name, self.needs) for i, name in enumerate(self.needs.host_names)}
         self.started = 0.0
@@ -122,11 +122,23 @@ class ContainerJob:
         self.network: Any = None
         self.outcome = Outcome("InProgress")
         self.kept_logs: dict[str, str] = {}  # by host, after the end
+        self.logs_since = 0.0  # when the job began in a container that had another task before
+        self._removal: threading.Thread | None = None
 
     # ---- start ----
 
-    def start(self) -> None:
-        """Copy the inputs, write the configuration, start the hosts. After an error nothing is left."""
+    def start(self, waiting: WaitingContainer | None = None) -> None:
+        """Copy the inputs, write the configuration, start the hosts. After an error nothing is left.
+
+        waiting: a container that may become this job's only host; where it can't, it is removed.
+        """
+        if waiting is None or not self._go_on_in(waiting):
+            self._start_new()
+        self.started = time.monotonic()
+        for host in self.hosts.values():
+            threading.Thread(target=self._await_end, args=(host.container.id,), daemon=True).start()
+
+    def _start_new(self) -> None:
         find_image(self.client, self.image)
         try:
             self.folder.mkdir(mode=0o700, exist_ok=True)  # its subfolders are writable for all
@@ -142,17 +154,43 @@ class ContainerJob:
         except BaseException:
             self.discard()
             raise
-        self.started = time.monotonic()
+
+    def _go_on_in(self, waiting: WaitingContainer) -> bool:
+        """Start the job in a container that waits. Returns False if that can't be; the container is gone then."""
+        try:
+            if waiting.job != self.name:
+                raise ValueError(f"the container waits for {waiting.job}")
+            waiting.move(self.folder)
+            (host,) = self.hosts.values()
+            # made where the container sees nothing, and moved: no path that it can change is followed
+            staged = replace(host, folder=self.folder / "next")
+            self._prepared(staged)
+            for made in list(staged.folder.iterdir()):
+                os.rename(made, waiting.mount / made.name)
+            staged.folder.rmdir()
+            self.logs_since = time.time()
+            waiting.run()
+        except Exception:  # a new container will do; if it is no passing trouble, its start says what it is
+            self.logs_since = 0.0
+            waiting.end()
+            return False
+        except BaseException:
+            waiting.end()
+            raise
+        host.container = waiting.container
+        return True
+
+    def _await_end(self, container: str) -> None:
+        with contextlib.suppress(Exception):  # an engine that restarts: `poll` finds out
+            self.client.api.wait(container, timeout=None)
+        self.on_end()
 
     def _prepared(self, host: Host) -> Launch:
         launch = self.contract.prepare(host, self.request, self.storage)
-        for path in [host.folder, *host.folder.rglob("*")]:  # the image's user is not this one
-            path.chmod(0o777 if path.is_dir() else 0o666)
+        open_to_all(host.folder)
         return launch
 
     def _container(self, host: Host, launch: Launch) -> Any:
-        cores = cores_of(self.needs.instance, os.cpu_count() or 1)
-        memory = int(self.needs.instance.memory_gib * GIB)
         options: dict[str, Any] = {"network_mode": "none"} if self.needs.isolated and not self.network else {}
         if self.network:
             alias = self.client.api.create_endpoint_config(aliases=[host.name])
@@ -165,17 +203,15 @@ class ContainerJob:
             hostname=host.name,
             name=f"{self.name}-{host.name}-{self.token}",
             volumes={str(host.folder): {"bind": launch.mount, "mode": "rw"}},
-            nano_cpus=cores * 10**9,
-            mem_limit=memory,
-            memswap_limit=memory,  # no swap, as on the service
             labels=self.labels,
+            **limits(self.needs.instance),
             **options,
         )
 
     # ---- watch ----
 
     def poll(self) -> Outcome:
-        """The state of the job. When it has ended, its outputs have been copied and its containers removed."""
+        """The state of the job. When it has ended, its outputs have been copied; its containers are being removed (see `discard`)."""
         if self.outcome.status != "InProgress":
             return self.outcome
         import docker.errors
@@ -209,7 +245,8 @@ class ContainerJob:
     def logs(self, host: str) -> str:
         """The output of a host so far."""
         with contextlib.suppress(Exception):
-            printed: bytes = self.hosts[host].container.logs()
+            since = {"since": self.logs_since} if self.logs_since else {}
+            printed: bytes = self.hosts[host].container.logs(**since)
             return printed.decode(errors="replace")
         return ""
 
@@ -227,14 +264,16 @@ class ContainerJob:
     # ---- end ----
 
     def finish(self, states: dict[str, dict[str, Any]]) -> Outcome:
-        """Copy outputs, remove containers. states: those of the hosts that decide the outcome."""
+        """Copy outputs, begin to remove containers. states: those of the hosts that decide the outcome."""
+        printed = {name: self.logs(name) for name in self.hosts}
         self._send(ended=False)
         outcome = self.contract.outcome(list(self.hosts.values()), states, self.stopped)
         if outcome.status == "Completed":
             self._send(ended=True)
         self.outcome = outcome
-        self.kept_logs = {name: self.logs(name) + _left_out(host) for name, host in self.hosts.items()}
-        self.discard()
+        self.kept_logs = {name: printed[name] + _left_out(host) for name, host in self.hosts.items()}
+        self._removal = threading.Thread(target=self._remove)
+        self._removal.start()
         return self.outcome
 
     def _send(self, ended: bool) -> None:
@@ -242,7 +281,13 @@ class ContainerJob:
             self.contract.send(host, self.request, self.storage, ended)
 
     def discard(self) -> None:
-        """Remove containers, network and folder, whatever state they are in."""
+        """Remove containers, network and folder, whatever state they are in. After the job's end: wait until they are removed."""
+        if self._removal:
+            self._removal.join()
+        else:
+            self._remove()
+
+    def _remove(self) -> None:
         with contextlib.suppress(EngineError):  # by label: the engine may have made one whose answer was lost
             leftovers(self.client, self.labels)
         remove_folder(self.client, self.image, self.folder)
@@ -250,48 +295,3 @@ class ContainerJob:
 
 def _left_out(host: Host) -> str:
     return "".join(f"simferry: {f'/opt/ml/{name}'!r} is left out: {why}\n" for name, why in host.left_out.items())
-
-
-def cores_of(kind: Instance, here: int) -> int:
-    """The cores of a job here: those of the instance, at most those of the machine."""
-    return min(kind.cores, here)
-
-
-def remove_folder(client: Any, image: str, folder: Path) -> None:
-    """Remove a folder in which a container's user, perhaps root, has written. A link is not followed."""
-    shutil.rmtree(folder, ignore_errors=True)
-    if folder.exists() and not folder.is_symlink():
-        with contextlib.suppress(Exception):
-            client.containers.run(
-                image, entrypoint=["chmod", "-R", "a+rwX", "/folder"], user="0", remove=True, network_mode="none",
-                volumes={str(folder): {"bind": "/folder", "mode": "rw"}},
-            )  # fmt: skip
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-def leftovers(client: Any, labels: dict[str, str], patience_seconds: float = 0) -> None:
-    """Remove the containers and networks that have all these labels.
-
-    patience_seconds: how long to ask again if the engine does not answer. Raises EngineError.
-    """
-    until = time.monotonic() + patience_seconds
-    while True:
-        try:
-            return _remove(client, labels)
-        except EngineError:
-            if time.monotonic() >= until:
-                raise
-            time.sleep(0.5)
-
-
-def _remove(client: Any, labels: dict[str, str]) -> None:
-    filters = {"label": [f"{name}={value}" for name, value in labels.items()]}
-    try:
-        for container in client.containers.list(all=True, filters=filters, ignore_removed=True):
-            with contextlib.suppress(Exception):
-                container.remove(force=True, v=True)
-        for network in client.networks.list(filters=filters):
-            with contextlib.suppress(Exception):
-                network.remove()
-    except Exception as error:
-        raise EngineError(f"Docker's engine did not answer: {error}") from None

@@ -9,9 +9,10 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from ..containers.job import ContainerJob, Outcome, cores_of
+from ..containers.job import ContainerJob, Outcome
 from ..containers.processing import Processing
 from ..containers.storage import S3Storage, TransferError, split
+from ..containers.waiting import cores_of
 from ..errors import SimferryError
 from ..system.untrusted import Tree
 from .host_log import HostLog
@@ -202,8 +203,7 @@ class Job:
             self.on_event(f"{self.name}  running")
             return self._follow(job, storage)
         finally:
-            if job.outcome.status == "InProgress":
-                job.discard()
+            job.discard()
 
     def _begin(self, job: ContainerJob) -> None:
         import docker.errors

@@ -15,7 +15,7 @@ from typing import Any
 
 import psutil
 
-from ..containers import job as container_job
+from ..containers import removal
 from ..containers.engine import EngineError, connect
 from ..system.processes import alive, identity, process_of
 
@@ -75,7 +75,7 @@ class Machine:
     def clean_up(self) -> None:
         """Remove containers and folders of this emulator's jobs."""
         with contextlib.suppress(EngineError):
-            container_job.leftovers(self.client, {container_job.OWNER: self.owner})
+            removal.leftovers(self.client, {removal.OWNER: self.owner})
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
@@ -96,8 +96,8 @@ def clean_up_killed_emulators() -> None:
             if not alive(json.loads(record.read_bytes())):
                 end_process(record.parent / "registry" / "registry.json")
                 client = connect()
-                container_job.leftovers(client, {container_job.OWNER: "-".join(record.parent.name.split("-")[:3])})
+                removal.leftovers(client, {removal.OWNER: "-".join(record.parent.name.split("-")[:3])})
                 for folder in record.parent.glob("*/"):
                     image = (folder / "image").read_text() if (folder / "image").is_file() else ""
-                    container_job.remove_folder(client, image, folder)
+                    removal.remove_folder(client, image, folder)
                 shutil.rmtree(record.parent)

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from ..containers.engine import EngineError, ImageError
-from ..containers.job import OWNER
+from ..containers.removal import OWNER
 from ..system.processes import identity
 from .calls import ACCOUNT, Call, Refusal
 from .machine import Machine

@@ -48,12 +48,15 @@ class Store:
     def check(self) -> None:
         """Raises an error if runs can't be kept here. Writes nothing."""
 
-    def create(self, name: str, record: RunRecord) -> RunFolder:
-        """Create a run folder, without its conditions and code."""
+    def new_id(self, name: str) -> str:
+        """An id for a new run. name: of its simulation."""
+        return f"{name}-{datetime.date.today().strftime('%Y%m%d')}-{secrets.token_hex(4)}"
+
+    def create(self, run_id: str, record: RunRecord) -> RunFolder:
+        """Create a run folder, without its conditions and code. run_id: of `new_id`."""
         with writing(self.path):
             self.path.mkdir(parents=True, exist_ok=True)
-            today = datetime.date.today().strftime("%Y%m%d")
-            path = self.path / f"{name}-{today}-{secrets.token_hex(4)}"
+            path = self.path / run_id
             path.mkdir()
             try:
                 for folder in ("plan", "blocks", "artifacts", "jobs"):

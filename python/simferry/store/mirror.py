@@ -78,8 +78,8 @@ class RemoteStore(Store):
                 Text("Block public access to it, or choose another ", Option("store"), "."),
             )
 
-    def create(self, name: str, record: RunRecord) -> RunFolder:
-        run = super().create(name, record)
+    def create(self, run_id: str, record: RunRecord) -> RunFolder:
+        run = super().create(run_id, record)
         os.rename(run.path / RECORD, run.path / UNPUBLISHED)  # until all files are in the store
         return run
 

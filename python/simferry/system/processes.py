@@ -46,6 +46,15 @@ def process_of(record: dict[str, Any]) -> psutil.Process | None:
     return None
 
 
+def has_ended(record: dict[str, Any]) -> bool:
+    """Whether the process of a record has certainly ended: it was one of this machine, where its number can be looked up, or from
+    before the machine's last start."""
+    boot, here = (str(space).partition(" ")[0] for space in (record["space"], _space()))
+    if record["host"] != platform.node() or not boot or not here:
+        return False
+    return boot != here or (is_here(record) and process_of(record) is None)
+
+
 def alive(record: dict[str, Any], lock: Path | None = None) -> bool:
     """Whether the process of a record runs. lock: a file that the process keeps locked, for a process on another machine."""
     if is_here(record) or lock is None:

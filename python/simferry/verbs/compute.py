@@ -6,7 +6,7 @@ from typing import Any
 
 from ..analysis.oddities import files_not_found, files_not_kept
 from ..backends import backend as backend_of
-from ..backends.base import Backend
+from ..backends.base import Backend, Settles
 from ..driver import drive
 from ..driver.progress import Progress
 from ..errors import Note, SimferryError, StoreError
@@ -58,14 +58,18 @@ def compute(
     Raises RunBusy, Interrupted, BudgetReached and ServiceError.
     """
     note_other_version(folder.record.streams, folder.record.simulation, folder.id)
-    with shown_progress(on_progress) as report:
-        plans = len(folder.plans())
-        drive.drive(
-            folder, backend, reason, replications=replications, retry_failed=retry_failed,
-            changed_code=changed_code, on_progress=report,
-        )  # fmt: skip
-    if warning := own_code.changed_meanwhile(folder):
-        warnings.warn(warning, stacklevel=3)
-    for note in (files_not_kept(folder, plans), files_not_found(folder, plans)):
-        if note:
-            warnings.warn(Note(note), stacklevel=3)
+    try:
+        with shown_progress(on_progress) as report:
+            plans = len(folder.plans())
+            drive.drive(
+                folder, backend, reason, replications=replications, retry_failed=retry_failed,
+                changed_code=changed_code, on_progress=report,
+            )  # fmt: skip
+        if warning := own_code.changed_meanwhile(folder):
+            warnings.warn(warning, stacklevel=3)
+        for note in (files_not_kept(folder, plans), files_not_found(folder, plans)):
+            if note:
+                warnings.warn(Note(note), stacklevel=3)
+    finally:
+        if isinstance(backend, Settles):
+            backend.settle()

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from .._version import __version__
 from ..backends import backend_of
-from ..backends.base import Foreground, Prepared
-from ..backends.foreground import Staying, foreground_of
+from ..backends.base import Foreground, GoesOn, Prepared
+from ..backends.foreground import foreground_of
 from ..errors import UsageError, WorkerError, nearest
 from ..jobs import streams
 from ..screen import last_line, on_terminal
@@ -45,11 +45,12 @@ def create(sweep: Sweep, pilot: bool = False, meanwhile: Callable[[], None] | No
     home.check()
     with last_line(show=on_terminal()) as on_progress:  # a first push takes minutes
         prepared = where.prepare(simulation.spec(), home.address, on_progress)
-    if meanwhile is None or not where.traits.goes_on:
-        return _made(sweep, replications, home, prepared, foreground_of(where, "check"), pilot)
-    foreground = Staying(home.path, meanwhile)
+    run_id = home.new_id(simulation.name)
+    if meanwhile is None or not isinstance(where, GoesOn):
+        return _made(sweep, replications, home, run_id, prepared, foreground_of(where, "check"), pilot)
+    foreground = where.staying(home, run_id, meanwhile)
     try:
-        folder = _made(sweep, replications, home, prepared, foreground, pilot)
+        folder = _made(sweep, replications, home, run_id, prepared, foreground, pilot)
     except BaseException:
         foreground.end()
         raise
@@ -58,11 +59,17 @@ def create(sweep: Sweep, pilot: bool = False, meanwhile: Callable[[], None] | No
 
 
 def _made(
-    sweep: Sweep, replications: Counts, home: Store, prepared: Prepared, foreground: Foreground, pilot: bool
+    sweep: Sweep,
+    replications: Counts,
+    home: Store,
+    run_id: str,
+    prepared: Prepared,
+    foreground: Foreground,
+    pilot: bool,
 ) -> RunFolder:
     simulation, note = sweep.simulation, sweep.options.note
     record = described(sweep, replications, prepared, foreground, pilot)
-    folder = home.create(simulation.name, record)
+    folder = home.create(run_id, record)
     folder.backend_note = prepared.note
     try:
         if note and not pilot:

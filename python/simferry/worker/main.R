@@ -66,12 +66,30 @@ run <- function(root) {
   supervise(job)
 }
 
+# Watches this container's files: function that tells whether none was made or changed since, but for those of tempdir().
+files_watched <- function() {
+  mark <- tempfile("mark-")
+  file.create(mark)
+  shared <- function() list.files("/dev/shm", all.files = TRUE, no.. = TRUE)
+  before <- shared()
+  function() {
+    file.create(witness <- tempfile("mark-"))   # without it, `find` does not do what is asked
+    on.exit(unlink(c(mark, witness)))
+    # times of change, which nobody can set; a large image is looked through for a second at most
+    found <- tryCatch(suppressWarnings(system2("find", c("/", "-xdev", "-cnewer", shQuote(mark)), stdout = TRUE,
+                                               stderr = FALSE, timeout = 1)), error = function(e) character())
+    setequal(found, c(dirname(witness), witness)) && identical(shared(), before)
+  }
+}
+
 # Checks the simulation in a fork, which leaves no trace here, and then runs the job whose ROOT the driver writes to
 # standard input, if it does: R starts once for both. log: the file that takes what is printed, and belongs to the job then.
+# In a container, which has no log and is the driver's to remove, what a check leaves in its files keeps it from going on.
 check_and_run <- function(root, log) {
+  driver <- as.integer(Sys.getenv("SIMFERRY_DRIVER", "0"))
+  untouched <- if (driver == 0L) files_watched() else function() TRUE
   temporary_files <- function() list.files(tempdir(), all.files = TRUE, full.names = TRUE, no.. = TRUE)
   before <- temporary_files()
-  driver <- as.integer(Sys.getenv("SIMFERRY_DRIVER", "0"))
   checked <- parallel::mcparallel({
     input <- empty_input()
     check(root)
@@ -80,11 +98,14 @@ check_and_run <- function(root, log) {
   # a program that a dead check had started may keep its pipe open: R does not notice then
   collected <- function() suppressWarnings(parallel::mccollect(checked, wait = FALSE, timeout = 0.2))
   end <- function() {   # the driver has died, and nobody else tidies up: also programs that the check has left
+    if (driver == 0L) return()
     unlink(c(root, log, tempdir()), recursive = TRUE)
     system(paste0("kill -9 -", Sys.getpid()), ignore.stderr = TRUE)
   }
   while (is.null(collected()) && !is_dead(checked$pid)) if (driver > 0L && !tools::pskill(driver, 0L)) return(end())
+  if (driver == 0L) end_children()   # there a driver can't do it
   unlink(setdiff(temporary_files(), before), recursive = TRUE, force = TRUE)   # the fork has no folder of its own
+  if (!untouched()) return()
   if (!file.create(file.path(root, "checked"))) return()
   input <- file("stdin")
   given <- readLines(input, 1L)

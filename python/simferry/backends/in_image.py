@@ -1,0 +1,103 @@
+"""Runs the worker in the foreground in containers of an image, for checks and replays; after a check one may go on as the first job."""
+
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from ..aws.contracts import processing as contract
+from ..aws.instances import Instance
+from ..containers.engine import run_once
+from ..containers.waiting import WaitingContainer, open_to_all
+from ..jobs.launch import command_in_container, environment_of
+from ..system import untrusted
+from ..system.terminal import shown
+
+LONGEST_ANSWER = 1 << 26  # bytes
+MOST_COPIED = (
+    1 << 24
+)  # bytes of a simulation's files and inputs: copying more takes longer than to start a second container
+
+
+class InImage:
+    """A container of an image on this machine. client: a Docker client."""
+
+    contract, substitute = True, False
+
+    def __init__(self, image: str, client: Any) -> None:
+        self.image, self.client = image, client
+
+    def check(self, spec: Mapping[str, Any], root: Path) -> "subprocess.CompletedProcess[str]":
+        return self.ask(spec, root, "check")
+
+    def ask(
+        self, spec: Mapping[str, Any], root: Path, verb: str, show: bool = False
+    ) -> "subprocess.CompletedProcess[str]":
+        open_to_all(root)
+        command = [*command_in_container(spec["language"], contract.CODE), verb]
+        volumes = {str(root): {"bind": contract.ROOT, "mode": "rw"}}
+        environment = environment_of(spec, contract.INPUTS)
+        status, out, err = run_once(self.client, self.image, command, volumes=volumes, environment=environment)
+        if show:
+            sys.stdout.write(shown(out, sys.stdout))
+            sys.stderr.write(shown(err))
+        return subprocess.CompletedProcess(command, status, out, err)
+
+
+class StayingInImage(InImage):
+    """A container that goes on as the first job's, after a check: the engine starts one for both.
+
+    job, owner: names of that job and of its run, which is to come, in the folder `store`; without a job none goes on. kind: has the
+    container's limits. meanwhile: what is done while it checks.
+    """
+
+    def __init__(
+        self, image: str, client: Any, kind: Instance, job: str, owner: str, store: Path, meanwhile: Callable[[], None]
+    ) -> None:
+        super().__init__(image, client)
+        self.kind, self.job, self.owner, self.store, self.meanwhile = kind, job, owner, store, meanwhile
+        self.waiting: WaitingContainer | None = None
+
+    def check(self, spec: Mapping[str, Any], root: Path) -> "subprocess.CompletedProcess[str]":
+        self.end()
+        try:
+            if self.job and spec["language"] == "r" and _size(root / "input") <= MOST_COPIED:
+                self.waiting = WaitingContainer(self.client, self.image, self.job, self.owner, self.store)
+        except OSError:
+            pass
+        if self.waiting:
+            try:
+                done = self._checked(self.waiting, spec, root)
+            except BaseException:
+                self.end()
+                raise
+            if done:
+                return done
+            self.end()
+        return super().check(spec, root)  # says how it ended
+
+    def _checked(
+        self, waiting: WaitingContainer, spec: Mapping[str, Any], root: Path
+    ) -> "subprocess.CompletedProcess[str] | None":
+        """The check's outcome, if it has an answer. Ends the container if it is not fit to go on."""
+        command = [*command_in_container(spec["language"], contract.CODE), "check_and_run"]
+        waiting.start(command, environment_of(spec, contract.INPUTS), self.kind, root / "input")
+        is_waiting = waiting.is_waiting("checked", self.meanwhile)
+        answer = untrusted.read(waiting.mount, "processing/check", LONGEST_ANSWER)
+        if answer is None or not (is_waiting or waiting.status == 0):
+            return None
+        (root / "check").write_bytes(answer)
+        done = subprocess.CompletedProcess(command, 0, "", waiting.printed())
+        if not (is_waiting and waiting.put_aside()):
+            self.end()
+        return done
+
+    def end(self) -> None:
+        if self.waiting:
+            self.waiting.end()
+            self.waiting = None
+
+
+def _size(folder: Path) -> int:
+    return sum(path.lstat().st_size for path in folder.rglob("*"))

@@ -21,6 +21,7 @@ if (
 
 # files whose tests share Docker's images: they run in one process
 DOCKER = (
+    "tests/backends/test_in_image.py",
     "tests/aws/test_policies.py",
     "tests/backends/processing/",
     "tests/backends/test_docker.py",

@@ -46,9 +46,13 @@ def job(tmp_path, engine, image_r):
     def make(script: str, **more) -> ContainerJob:
         (tmp_path / "code" / "script.R").write_text(script)
         asked = request(image_r, tmp_path / "code", **more)
-        return ContainerJob(engine, asked, Processing(), Files(), tmp_path / "ml", tmp_path.name)
+        made.append(ContainerJob(engine, asked, Processing(), Files(), tmp_path / "ml", tmp_path.name))
+        return made[-1]
 
+    made = []
     yield make
+    for one in made:
+        one.discard()
     assert left_behind(engine, tmp_path.name) == []
     assert not (tmp_path / "ml").exists()
 
@@ -57,5 +61,4 @@ def run(job: ContainerJob):
     job.start()
     while (outcome := job.poll()).status == "InProgress":
         time.sleep(0.05)
-    job.discard()
     return outcome

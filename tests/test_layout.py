@@ -18,6 +18,8 @@ TESTED_ELSEWHERE = {
     "_rbridge.images": "r_package/test_docker.py",  # from R, in containers
     "_rbridge.manage": "r_package/test_check.py",
     "_rbridge.loops": "r_package/test_check.py",  # by the tests of R's package
+    "containers.removal": "backends/test_in_image.py",
+    "containers.waiting": "backends/test_in_image.py",
     "backends.base": "backends/test_service.py",  # with a complete backend
     "emulator.backends": "emulator/test_operations.py",  # over HTTP, as all of the emulator
     "emulator.services.processing": "emulator/test_jobs.py",

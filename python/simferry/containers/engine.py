@@ -73,7 +73,7 @@ def connect(timeout_seconds: int = 60) -> Any:
 def _without_ssh() -> Iterator[None]:
     """Keeps Docker's client from loading paramiko, which takes as long as all the rest, where no engine is reached by SSH."""
     contexts = Path(os.environ.get("DOCKER_CONFIG") or "~/.docker").expanduser() / "contexts"
-    if os.environ.get("DOCKER_HOST", "").startswith("ssh:") or contexts.exists() or "paramiko" in sys.modules:
+    if os.environ.get("DOCKER_HOST", "").startswith("ssh:") or os.path.isdir(contexts) or "paramiko" in sys.modules:
         yield
         return
     sys.modules["paramiko"] = None  # type: ignore[assignment]

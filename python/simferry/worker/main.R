@@ -84,7 +84,7 @@ files_watched <- function() {
 
 # Checks the simulation in a fork, which leaves no trace here, and then runs the job whose ROOT the driver writes to
 # standard input, if it does: R starts once for both. log: the file that takes what is printed, and belongs to the job then.
-# In a container, which has no log and is the driver's to remove, what a check leaves in its files keeps it from going on.
+# A container has no log and is the driver's to remove; what a check leaves in its files keeps it from going on.
 check_and_run <- function(root, log) {
   driver <- as.integer(Sys.getenv("SIMFERRY_DRIVER", "0"))
   untouched <- if (driver == 0L) files_watched() else function() TRUE

@@ -66,7 +66,7 @@ run <- function(root) {
   supervise(job)
 }
 
-# Watches this container's files: function that tells whether none was made or changed since, but for those of tempdir().
+# Watches this container's files. A function that tells whether none has changed since, but for those of tempdir().
 files_watched <- function() {
   mark <- tempfile("mark-")
   file.create(mark)
@@ -83,7 +83,7 @@ files_watched <- function() {
 }
 
 # Checks the simulation in a fork, which leaves no trace here, and then runs the job whose ROOT the driver writes to
-# standard input, if it does: R starts once for both. log: the file that takes what is printed, and belongs to the job then.
+# standard input, if it does: R starts once for both. log: the file that takes what is printed, and is the job's then.
 # A container has no log and is the driver's to remove; what a check leaves in its files keeps it from going on.
 check_and_run <- function(root, log) {
   driver <- as.integer(Sys.getenv("SIMFERRY_DRIVER", "0"))

@@ -61,8 +61,16 @@ def test_stretches_become_small_towards_the_end():
 def test_there_are_not_too_many_stretches():
     for conditions, replications, cores in [(40, 20, 2), (10_000, 10_000, 64), (100, 10**7, 10_000), (300_000, 50, 8)]:
         work = stretches.cut(stretches.all_work(conditions, replications), np.arange(conditions), cores)
-        assert len(work) <= max(1.1 * stretches.MOST_STRETCHES, conditions)
+        assert len(work) <= max(1.1 * stretches.MOST_STRETCHES, 44 * cores, conditions)
         assert work.replications == conditions * replications
+
+
+def test_very_many_jobs_have_equal_shares_in_stretches_that_end_together():
+    conditions, replications, jobs, cores = 1000, 10_000, 10_000, 40_000
+    work = stretches.cut(stretches.all_work(conditions, replications), np.arange(conditions), cores)
+    dealt = [some.replications for some in stretches.deal(work, jobs)]
+    assert max(dealt) < 1.1 * conditions * replications / jobs  # it was 1.55 times
+    assert work.count.max() <= conditions * replications / cores
 
 
 def test_a_million_conditions_are_a_million_stretches():

@@ -14,7 +14,8 @@ from ..store.counts import Counts, each
 from ..store.keys import of_key
 from ..store.spans import Spans
 
-MOST_STRETCHES = 200_000
+MOST_STRETCHES = 200_000  # and more for more than 5,000 cores, which could not end together otherwise
+_OF_A_CORE, _OF_ALL = 40, 10_000_000
 
 
 @dataclass(frozen=True)
@@ -71,17 +72,17 @@ def cut(work: Work, order: np.ndarray, cores: int) -> Work:
     work = work.take(np.argsort(order, kind="stable"))
     share = 1 / (2 * max(cores, 1))
     most = int(work.count.max(initial=0))
-    while share < 1 and len(work) * _rounds(most, share) > MOST_STRETCHES:
+    at_most = max(MOST_STRETCHES, min(_OF_A_CORE * cores, _OF_ALL))
+    while share < 1 and ((rounds := _rounds(most, share)) > MOST_STRETCHES or len(work) * rounds > at_most):
         share *= 2
     share = min(share, 1.0)
-    rounds = []
+    parts = []
     while len(work):
         size = np.minimum(np.ceil(work.count * share).astype(np.int64), work.count)
-        rounds.append(Work(work.condition, work.first, size))
+        parts.append(Work(work.condition, work.first, size))
         left = Work(work.condition, work.first + size, work.count - size)
         work = left.take(left.count > 0)
-    parts = [np.concatenate([getattr(r, name) for r in rounds]) for name in ("condition", "first", "count")]
-    return Work(*parts)
+    return Work(*(np.concatenate([getattr(p, name) for p in parts]) for name in ("condition", "first", "count")))
 
 
 def chunks(work: Work, size: int) -> Work:

@@ -1,5 +1,7 @@
 """A table of results in parts: Parquet files, each sorted by condition and replication, which are merged by ranges."""
 
+import contextlib
+import os
 import tempfile
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -29,6 +31,7 @@ class Part(Sorted):
 
     stream: pa.NativeFile | None = None
     reader: pq.ParquetFile | None = None
+    is_new: bool = False  # it was written just now
 
     def open(self, path: Path) -> None:
         """Open the file that is there now. Raises OSError or pyarrow.ArrowException."""
@@ -48,9 +51,14 @@ class Part(Sorted):
     def copy(self, path: Path) -> None:
         """Write the file that is open to another one."""
         assert self.stream is not None
-        self.stream.seek(0)
+        source, size, done = self.stream.fileno(), self.stream.size(), 0
         with open(path, "wb") as out:
-            self.stream.download(out)
+            with contextlib.suppress(OSError, AttributeError):  # not every system and disk has it
+                while done < size and (more := os.copy_file_range(source, out.fileno(), size - done, done, done)):
+                    done += more
+            if done < size:
+                self.stream.seek(0)
+                self.stream.download(out)
 
     @property
     def schema(self) -> pa.Schema:
@@ -130,7 +138,7 @@ class Results:
         if part is None or not part.schema.equals(self.schema, check_metadata=True):
             _write(path, self.schema, self.pieces())
             return
-        for _ in self.pieces():
+        for _ in () if part.is_new else self.pieces():
             pass  # it is what was written
         part.copy(path)
 
@@ -164,7 +172,7 @@ def write_part(path: Path, schema: pa.Schema, pieces: Iterable[pa.Table], size: 
     with replacing(path) as draft:
         part = _write(draft, schema, pieces, held)
         part.open(draft)
-    part.path = path
+    part.path, part.is_new = path, True
     return part, None if held is None else whole(schema, held)
 
 

@@ -12,6 +12,7 @@ from ..r.values import to_r
 from ..results.columns import is_seconds
 from ..results.kept_whole import Kept, kept_whole, with_ids
 from ..results.table import of_conditions, parquet_file
+from ..results.table import table as all_results
 from .arguments import Arguments, verb
 from .runs import open_run
 
@@ -36,7 +37,7 @@ def results(given: Arguments) -> Vector:
     if (some := given.get("conditions")) is not None:
         wanted = some.plain()
         return r_table(of_conditions(found._folder, wanted if isinstance(wanted, list) else [wanted]))
-    table = found.results_table()
+    table = all_results(found._folder, copies=3)  # R's own, too
     found._warn_of_oddities(table)
     return r_table(table)
 
@@ -52,7 +53,7 @@ def values(given: Arguments) -> Arguments:
     """table: condition, replication and the parameters. values: a list; file: paths where R has to read the value itself."""
     run = open_run(given)
     trust = given["trust"] is not None and given["trust"].plain() is True
-    found = list(kept_whole(run._folder, run._collect(), trust))
+    found = list(kept_whole(run._folder, trust))
     files: list[str | None] = [None] * len(found)
     out = []
     for i, one in enumerate(found):

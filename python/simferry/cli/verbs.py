@@ -263,15 +263,28 @@ def errors(name: str, warned: bool, output: str | None, store: str | None, as_js
     from ..verbs import runs
 
     found = runs.open(name, store)
-    frame = found.warnings() if warned else found.errors()
-    if as_json or output:
-        show(frame, as_json, output)
-    elif len(frame) == 0:
+    if output:
+        from ..results.messages import messages
+
+        check_output(output)
+        with messages(found._folder, "warnings" if warned else "failures") as some:
+            write_results(some, output, as_json)
+        return
+    if is_shown(as_json):
+        head = found._messages_head("warnings" if warned else "failures")
+        condition, replication, *_ = head.columns
+    else:
+        frame = found.warnings() if warned else found.errors()
+        condition, replication = frame["condition"], frame["replication"]
+    if as_json:
+        show(frame, as_json)
+    elif len(condition) == 0:
         click.echo(f"no {'warnings' if warned else 'failed replications'}")
     else:
-        show(frame.drop(columns=["call", "traceback"], errors="ignore"), False)
-        first = frame.iloc[0]
-        again = found.command("replay", condition=first["condition"], replication=first["replication"])
+        show_head(head) if is_shown(as_json) else show(
+            frame.drop(columns=["call", "traceback"], errors="ignore"), False
+        )
+        again = found.command("replay", condition=int(condition[0]), replication=int(replication[0]))
         click.echo(f"{again}  shows one with its traceback")
 
 

@@ -1,11 +1,13 @@
 """What replications returned that is no row of the table: value.rds or value.pkl, one file for each replication."""
 
+import itertools
 import pickle
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 
 from ..errors import StoreError, UsageError
@@ -13,10 +15,14 @@ from ..hints import Option
 from ..r.functions import rds_object
 from ..r.serialization import Other, Vector
 from ..r.values import from_r
+from ..store.keys import of_key
 from ..store.own_runs import is_own, only_ours
 from ..store.run_folder import RunFolder
+from ..store.spans import without
 from ..system import untrusted
-from .collect import Collected
+from .collect import gathered
+from .copies import expanded
+from .sorted_rows import keys
 from .table import with_parameters
 
 MOST_BYTES = 1 << 32  # of a file
@@ -69,7 +75,7 @@ class Kept:
         )
 
 
-def kept_whole(run: RunFolder, collected: Collected, trust: bool = False) -> Iterator[Kept]:
+def kept_whole(run: RunFolder, trust: bool = False) -> Iterator[Kept]:
     """The files, by condition and replication. trust: whether files may be read that could run code, whoever wrote them.
 
     Raises UsageError for a run of scripts or commands, StoreError if a file cannot be read.
@@ -79,9 +85,7 @@ def kept_whole(run: RunFolder, collected: Collected, trust: bool = False) -> Ite
             f"run {run.id} is of a {run.record.simulation['kind']}, whose values are the files that it writes",
             run.command("results") + "  is the table of its results files.",
         )
-    pairs = _pairs(collected.objects)
-    rows, ok = _pairs(collected.results), _pairs(collected.replications.filter(collected.replications["ok"]))
-    maybe = ok - rows - pairs  # blocks of earlier versions don't say which
+    pairs, maybe = _with_values(run)
     if not pairs and not maybe:
         return
     root = run.bring_artifacts()
@@ -101,8 +105,21 @@ def kept_whole(run: RunFolder, collected: Collected, trust: bool = False) -> Ite
                 )
 
 
-def _pairs(table: pa.Table) -> set[tuple[int, int]]:
-    return set(zip(table["condition"].to_pylist(), table["replication"].to_pylist(), strict=True))
+def _with_values(run: RunFolder) -> tuple[set[tuple[int, int]], set[tuple[int, int]]]:
+    """Conditions and replications that say that a value was kept, and those that have no rows: blocks of earlier versions do not say."""
+    with gathered(run, ("results", "objects")) as found:
+        said = [np.unique(keys(piece)) for piece in found.merge("objects").pieces()]
+        ok = expanded(*without(found.replications.spans(), found.failed))
+        is_silent = np.ones(len(ok), dtype=bool)
+        ok_and_end = np.append(ok, -1)
+        for key in itertools.chain(said, (keys(piece) for piece in found.merge("results").pieces())):
+            at = np.searchsorted(ok, key)
+            is_silent[at[ok_and_end[at] == key]] = False  # of those that are there
+    return _pairs(said), _pairs([ok[is_silent]])
+
+
+def _pairs(some: list[np.ndarray]) -> set[tuple[int, int]]:
+    return {pair for key in some for pair in zip(*(part.tolist() for part in of_key(key)), strict=True)}
 
 
 def with_ids(run: RunFolder, found: list[Kept]) -> pa.Table:

@@ -136,7 +136,7 @@ class Results:
         """The table as one Parquet file. Raises DamagedPart."""
         part = self.parts[0] if len(self.parts) == 1 else None
         if part is None or not part.schema.equals(self.schema, check_metadata=True):
-            _write(path, self.schema, self.pieces())
+            write_table(path, self.schema, self.pieces())
             return
         for _ in () if part.is_new else self.pieces():
             pass  # it is what was written
@@ -170,13 +170,13 @@ def write_part(path: Path, schema: pa.Schema, pieces: Iterable[pa.Table], size: 
     """Writes sorted rows atomically. size: about how many bytes they have. Returns also the table itself, if it is small."""
     held: list[pa.Table] | None = [] if size <= HELD_BYTES else None
     with replacing(path) as draft:
-        part = _write(draft, schema, pieces, held)
+        part = write_table(draft, schema, pieces, held)
         part.open(draft)
     part.path, part.is_new = path, True
     return part, None if held is None else whole(schema, held)
 
 
-def _write(path: Path, schema: pa.Schema, pieces: Iterable[pa.Table], held: list[pa.Table] | None = None) -> Part:
+def write_table(path: Path, schema: pa.Schema, pieces: Iterable[pa.Table], held: list[pa.Table] | None = None) -> Part:
     index, part = [np.empty(0, dtype=np.int64)], Part(0, 0, 1, np.empty(0), {}, None, path)
     writer: pq.ParquetWriter | None = None
     try:
@@ -199,6 +199,8 @@ def _row_groups(pieces: Iterable[pa.Table]) -> Iterator[tuple[pa.Table, int]]:
     """The rows in tables of the same length but the last, and this length."""
     step, held, many = 0, [], 0
     for piece in pieces:
+        if not piece.num_rows:
+            continue
         step = step or max(1, min(_MOST_ROWS, PIECE_BYTES * piece.num_rows // max(1, piece.nbytes)))
         held.append(piece)
         many += piece.num_rows

@@ -8,7 +8,6 @@ import errno
 import hashlib
 import json
 import os
-import re
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -43,18 +42,26 @@ def reading(run: RunFolder, use: Callable[[Results], T]) -> T:
         return use(again(run))
 
 
-def table(run: RunFolder) -> pa.Table:
-    """The run's table of results, from its cache. Raises StoreError if it does not fit the memory."""
+def table(run: RunFolder, copies: int = 1) -> pa.Table:
+    """The run's table of results, from its cache. Raises StoreError if so many copies of it do not fit the memory."""
 
     def whole(found: Results) -> pa.Table:
-        if found.whole is None and found.size > (room := psutil.virtual_memory().available):
-            raise StoreError(
-                f"the results of run {run.id} take {found.size / 1e9:,.1f} GB of memory, and {room / 1e9:,.1f} GB are free",
-                "run.dataset() in Python and sim_dataset(run) in R read a part at a time; simferry results -o FILE writes all.",
-            )
+        if found.whole is None:
+            check_memory(
+                f"the results of run {run.id}", copies * found.size,
+                "run.dataset() in Python and sim_dataset(run) in R read a part at a time, sim_results(run, conditions = 1:10) some "
+                "conditions; simferry results -o FILE writes all.",
+            )  # fmt: skip
         return found.table()
 
     return reading(run, whole)
+
+
+def check_memory(what: str, size: int, hint: str) -> None:
+    """Raises StoreError if so many bytes are not free."""
+    room = psutil.virtual_memory().available
+    if size > room:
+        raise StoreError(f"{what} take {size / 1e9:,.1f} GB of memory, and {room / 1e9:,.1f} GB are free", hint)
 
 
 def of_conditions(run: RunFolder, conditions: list[Any]) -> pa.Table:
@@ -100,22 +107,6 @@ def with_parameters(run: RunFolder, rows: pa.Table, keep: bool = False) -> pa.Ta
     design = read_conditions(run)
     names = output_names(rows.column_names, design, lambda name: not keep and repeats(name, [rows], design))
     return with_columns(rows, design, names)
-
-
-def with_own_paths(run: RunFolder, failures: pa.Table) -> pa.Table:
-    """Failures whose tracebacks name the files of the user's, where these are still there, instead of the run's copies."""
-    path = run.record.simulation.get("path")
-    if not isinstance(path, str) or "traceback" not in failures.column_names:
-        return failures
-    folder = Path(path).parent
-
-    def located(found: re.Match[str]) -> str:
-        own = folder / found[1]
-        return f'File "{own}"' if own.is_file() else found[0]
-
-    at = failures.column_names.index("traceback")
-    texts = [text and re.sub(r'File "([^"/<][^"]*)"', located, text) for text in failures["traceback"].to_pylist()]
-    return failures.set_column(at, "traceback", pa.array(texts, failures["traceback"].type))
 
 
 def as_pandas(table: pa.Table, numbers: Iterable[str] = ()) -> "pd.DataFrame":

@@ -11,8 +11,9 @@ import numpy as np
 
 from ..analysis.comparison import Numbers, Values, compare
 from ..jobs.launch import WORKER_FILES
-from ..results.collect import Collected, collect
+from ..results.collect import collect
 from ..results.kept_whole import kept_whole
+from ..results.table import check_memory, reading
 from ..store.run_folder import RunFolder
 from ..sweep.conditions import read_conditions
 from ..sweep.design import Design
@@ -23,6 +24,7 @@ from .runs import Run, open
 if TYPE_CHECKING:
     import pandas as pd
 
+_IN_MEMORY = 4  # copies of the tables while they are compared
 SHOWN = 60  # lines of the code's differences in a text
 LARGEST = 1 << 20  # bytes of a file that is compared line by line
 
@@ -67,8 +69,13 @@ def diff(first: Run | str | Path, second: Run | str | Path, store: str | Path | 
     a, b = (run._folder for run in runs)
     designs = read_conditions(a), read_conditions(b)
     rows = [(part, name, *_texts(x, y)) for part, name, x, y in _settings(a, b, *designs) if x != y]
+    size = sum(reading(run, lambda found: found.size) for run in (a, b))
+    check_memory(
+        f"the results of runs {a.id} and {b.id}", _IN_MEMORY * size,
+        "They are compared in memory. run.dataset() in Python and sim_dataset(run) in R read a part of each.",
+    )  # fmt: skip
     tables = collect(a), collect(b)
-    numbers = compare(*tables, _matched(*designs), (_kept(a, tables[0]), _kept(b, tables[1])))
+    numbers = compare(*tables, _matched(*designs), (_kept(a), _kept(b)))
     settings = pd.DataFrame(rows, columns=["part", "setting", "first", "second"], dtype=object)
     return Diff(a.id, b.id, "\n".join(_code(a, b)), settings, numbers)
 
@@ -78,11 +85,11 @@ def _matched(first: Design, second: Design) -> np.ndarray:
     return np.concatenate([[0], first.rows_of(second) + 1])
 
 
-def _kept(run: RunFolder, tables: Collected) -> Values:
+def _kept(run: RunFolder) -> Values:
     """Hashes of the values that were kept whole. Nothing in them is run."""
     if run.record.simulation["kind"] != "function":
         return {}
-    found = kept_whole(run, tables)
+    found = kept_whole(run)
     return {(one.condition, one.replication): hashlib.sha256(one.data).hexdigest() for one in found}
 
 

@@ -17,8 +17,9 @@ from ..driver.cancel import cancel
 from ..driver.progress import Progress, job_names, progress_of
 from ..errors import Note, RunNotFound, StoreError, UsageError, nearest
 from ..hints import Command, Option
-from ..results import collect, same_seeds
+from ..results import same_seeds
 from ..results import table as results
+from ..results.messages import messages
 from ..screen import MOST_ROWS, Head, most_columns, shown_progress
 from ..store import counts
 from ..store.counts import Counts
@@ -44,7 +45,6 @@ class Run:
 
     def __init__(self, folder: RunFolder) -> None:
         self._folder = folder
-        self._collected: tuple[list[str], collect.Collected] | None = None
 
     @property
     def id(self) -> str:
@@ -277,7 +277,7 @@ class Run:
 
     def results(self) -> "pd.DataFrame":
         """The run's table of results, as a pandas.DataFrame: condition, replication, the parameters, the outputs."""
-        table = results.table(self._folder)
+        table = results.table(self._folder, copies=2)
         self._warn_of_oddities(table)
         return results.as_pandas(table, self._folder.record.parameters)
 
@@ -322,16 +322,21 @@ class Run:
 
     def errors(self) -> "pd.DataFrame":
         """The failed replications: condition, replication, parameters, message, call, traceback, as a pandas.DataFrame."""
-        return results.as_pandas(
-            results.with_parameters(self._folder, results.with_own_paths(self._folder, self._collect().failures)),
-            self._folder.record.parameters,
-        )
+        return self._messages("failures")
 
     def warnings(self) -> "pd.DataFrame":
         """The warnings of replications: condition, replication, parameters, message, count, as a pandas.DataFrame."""
-        return results.as_pandas(
-            results.with_parameters(self._folder, self._collect().warnings), self._folder.record.parameters
-        )
+        return self._messages("warnings")
+
+    def _messages(self, name: str) -> "pd.DataFrame":
+        with messages(self._folder, name) as found:
+            return results.as_pandas(found.table(), self._folder.record.parameters)
+
+    def _messages_head(self, name: str) -> Head:
+        """What a terminal shows of the failures or warnings, without calls and tracebacks."""
+        with messages(self._folder, name) as found:
+            head = found.head(MOST_ROWS)
+            return Head(results.as_shown(head, self._folder.record.parameters), found.rows, head.column_names)
 
     def artifacts(
         self,
@@ -383,7 +388,7 @@ class Run:
         """
         from ..results.kept_whole import kept_whole, with_ids  # loads pandas
 
-        found = list(kept_whole(self._folder, self._collect(), trust))
+        found = list(kept_whole(self._folder, trust))
         frame = results.as_pandas(with_ids(self._folder, found), self._folder.record.parameters)
         column = np.empty(len(found), dtype=object)
         for i, one in enumerate(found):
@@ -406,12 +411,6 @@ class Run:
         from .replay import replay
 
         return replay(self, condition, replication).value()
-
-    def _collect(self) -> collect.Collected:
-        names = [b.name for b in self._folder.block_names()]
-        if self._collected is None or self._collected[0] != names:
-            self._collected = (names, collect.collect(self._folder))
-        return self._collected[1]
 
     def _warn_of_oddities(self, rows: "pa.Table", stacklevel: int = 3) -> None:
         if same := same_seeds.conditions(rows.schema.metadata):

@@ -21,6 +21,7 @@ TESTED_ELSEWHERE = {
     "containers.removal": "backends/test_in_image.py",
     "containers.waiting": "backends/test_in_image.py",
     "backends.base": "backends/test_service.py",  # with a complete backend
+    "backends.foreground": "jobs/test_waiting.py",
     "emulator.backends": "emulator/test_operations.py",  # over HTTP, as all of the emulator
     "emulator.services.processing": "emulator/test_jobs.py",
     "results.copies": "results/test_gather.py",

@@ -50,7 +50,7 @@ def the_run(folder):
 
 def supervisor_of(driver):
     """The job's supervisor: a child of the driver that does not only check."""
-    children = [c for c in driver.children() if {"run", "check_and_run"} & {*c.cmdline()}]
+    children = [c for c in driver.children() if {"run", "wait"} & {*c.cmdline()}]
     return children[0] if children else None
 
 

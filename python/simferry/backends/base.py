@@ -173,8 +173,9 @@ class Staying(Foreground, Protocol):
 class GoesOn(Protocol):
     """A backend whose first job may go on in the process, or container, that has checked the simulation."""
 
-    def staying(self, home: "Store", run_id: str, meanwhile: Callable[[], None]) -> Staying:
-        """Where a new run is checked. run_id: which it will have, in the store `home`. meanwhile: what is done while it checks."""
+    def staying(self, spec: Mapping[str, Any], home: "Store", run_id: str, meanwhile: Callable[[], None]) -> Staying:
+        """Where a new run of a simulation is checked. run_id: which it will have, in the store `home`. meanwhile: what is done while
+        it checks."""
 
 
 @runtime_checkable

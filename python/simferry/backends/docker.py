@@ -103,7 +103,7 @@ class Docker:
     def foreground(self, verb: str) -> Foreground:
         return InImage(self.image, self.client)
 
-    def staying(self, home: Store, run_id: str, meanwhile: Callable[[], None]) -> Staying:
+    def staying(self, spec: Mapping[str, Any], home: Store, run_id: str, meanwhile: Callable[[], None]) -> Staying:
         job = job_name_at(run_id, f"{home.address}/{run_id}", FIRST_JOB) if self._may_stay else ""
 
         def load() -> None:

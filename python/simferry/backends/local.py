@@ -22,6 +22,7 @@ from ..store.run_folder import LOCK, RunFolder
 from ..sweep.inputs import bring
 from ..sweep.options import LocalOptions
 from ..system import untrusted
+from ..system.cores import cores_here
 from ..system.files import write_whole, writing
 from ..system.processes import alive, identity, process_of
 from .base import (
@@ -39,13 +40,6 @@ from .base import (
     new_lines,
 )  # fmt: skip
 from .foreground import Interpreter, StayingHere
-
-
-def cores_here() -> int:
-    """The number of cores that this process may use; affinity and containers may limit it."""
-    import joblib
-
-    return int(joblib.cpu_count())
 
 
 class Local:
@@ -74,8 +68,8 @@ class Local:
     def foreground(self, verb: str) -> Foreground:
         return Interpreter()
 
-    def staying(self, home: Store, run_id: str, meanwhile: Callable[[], None]) -> Staying:
-        return StayingHere(home.path, meanwhile)
+    def staying(self, spec: Mapping[str, Any], home: Store, run_id: str, meanwhile: Callable[[], None]) -> Staying:
+        return StayingHere(spec, home.path, meanwhile)
 
     def submit(self, run: RunFolder, jobs: Sequence[str]) -> None:
         for job in jobs:

@@ -255,8 +255,9 @@ def _watch(run: RunFolder, backend: Backend, jobs: list[JobId], on_progress: Cal
             raise
         if ended:
             break
-        pause = min(0.02 + (time.monotonic() - began) / 20, poll_seconds)
-        backend.wait(pause) if isinstance(backend, Waits) else time.sleep(pause)
+        waits = backend.wait if isinstance(backend, Waits) else None  # the end of a job wakes it
+        pause = min((0.1 if waits else 0.02) + (time.monotonic() - began) / 20, poll_seconds)
+        (waits or time.sleep)(pause)
     _raise_common_error(run, standing)
     return False
 

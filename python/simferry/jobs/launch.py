@@ -1,22 +1,26 @@
-"""How a job's worker is started: its files beside the simulation, its command and its environment, here and in containers."""
+"""How a job's worker is started: its files beside the simulation, its command and its environment, here and in containers.
+
+A worker may start before the rest of simferry is loaded (waiting.py): what takes long to load is imported where it is used.
+"""
 
 import contextlib
 import os
 import shutil
+import signal
 import sys
 import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
-
-import psutil
+from typing import TYPE_CHECKING, Any
 
 from ..errors import WorkerError
-from ..sweep.template import constant_variables
-from ..system.processes import ONE_THREAD
+from ..system.threads import ONE_THREAD
+
+if TYPE_CHECKING:
+    import psutil
 
 JOB = "SIMFERRY_JOB"  # environment variable of all processes of a local job: its mark
-CHECK_PREFIX = "simferry-check-"  # of the temporary folders in which simulations are checked
+CHECK_PREFIX = "simferry-check-"  # of the temporary folders in which simulations are checked, and of their marks
 WORKER = Path(__file__).parents[1] / "worker"
 _PARTS = (
     "blocks", "rows", "values", "job", "family", "folders", "functions", "seeds", "scripts", "own", "state", "process",
@@ -92,7 +96,11 @@ def environment_of(spec: Mapping[str, Any], inputs: str) -> dict[str, str]:
     """Environment variables of a job on any backend. spec: the simulation, as in run.json. inputs: the folder of its inputs."""
     threads = ONE_THREAD if spec["kind"] == "function" else {}
     # for what is read when a process starts; SageMaker takes 256 characters. The worker sets all of them
-    given = {name: value for name, value in constant_variables(spec).items() if len(value) <= 256}
+    given = {}
+    if spec.get("env"):
+        from ..sweep.template import constant_variables
+
+        given = {name: value for name, value in constant_variables(spec).items() if len(value) <= 256}
     return {**threads, **given, "PYTHONDONTWRITEBYTECODE": "1", "PYTHONHASHSEED": "0", "SIMFERRY_INPUT": inputs}
 
 
@@ -128,17 +136,31 @@ def end_processes(mark: str, seconds_to_wait: float = 10, spared: int = 0) -> No
     mark: what their environment has as JOB. spared: the number of a process that goes on.
     """
     until = time.monotonic() + seconds_to_wait
-    while (
-        left := [p for p in psutil.process_iter() if p.pid != spared and job_of(p) == mark]
-    ) and time.monotonic() < until:
-        for process in left:
-            with contextlib.suppress(psutil.Error):
-                process.kill()
+    while (left := [pid for pid in _processes_of(mark) if pid != spared]) and time.monotonic() < until:
+        for pid in left:
+            with contextlib.suppress(OSError):
+                os.kill(pid, signal.SIGKILL)
         time.sleep(0.01)  # their parents reap them
 
 
-def job_of(process: psutil.Process) -> str | None:
-    """The mark of the job to which a process belongs: its folder, or where it was checked (see backends/foreground.py)."""
+def _processes_of(mark: str) -> list[int]:
+    """The numbers of the processes of a job. Where there is /proc, without psutil, which takes ten times as long."""
+    if sys.platform != "linux":
+        import psutil
+
+        return [process.pid for process in psutil.process_iter() if job_of(process) == mark]
+    variable, found = os.fsencode(f"{JOB}={mark}"), []
+    for name in os.listdir("/proc"):
+        with contextlib.suppress(OSError):  # it has ended, or is another user's
+            if name.isdigit() and variable in Path("/proc", name, "environ").read_bytes().split(b"\0"):
+                found.append(int(name))
+    return found
+
+
+def job_of(process: "psutil.Process") -> str | None:
+    """The mark of the job to which a process belongs: its folder, or that of a worker which started before it (waiting.py)."""
+    import psutil
+
     try:
         folder: str | None = process.environ().get(JOB)
         return folder

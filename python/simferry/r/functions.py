@@ -31,7 +31,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import RError, SimferryError, SimulationError, UsageError, nearest
-from ..system.processes import ONE_THREAD
+from ..system.threads import ONE_THREAD
 from . import serialization
 from .values import from_r, to_r
 

@@ -26,7 +26,7 @@ import pyarrow as pa
 from ..errors import DesignError, nearest
 from ..words import counted
 from ..worker.rows import an
-from .arrow import whole_numbers
+from .arrow import taken, whole_numbers
 from .by_name import holds_objects, named, names_and_objects
 from .calls import design_call
 from .canonical import first_equal, rows_of, texts
@@ -191,7 +191,7 @@ def grid(
     made, repeats = {}, rows
     for name, one in ones.items():
         repeats //= len(one)
-        made[name] = one.table[name].take(whole_numbers(np.arange(rows) // repeats % len(one)))
+        made[name] = taken(one.table[name], np.arange(rows) // repeats % len(one))
     out = Design(made, {**types, **{name: one.types[name] for name, one in ones.items()}})
     out.objects = {name: objects for one in ones.values() for name, objects in one.objects.items()}
     return out

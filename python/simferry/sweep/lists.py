@@ -5,7 +5,6 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from .arrow import as_numpy
 
@@ -17,6 +16,8 @@ def is_list(kind: pa.DataType) -> bool:
 
 def unlisted(array: pa.Array) -> tuple[np.ndarray, pa.Array]:
     """The lengths of the lists, -1 where one is missing, and their elements."""
+    import pyarrow.compute as pc  # takes long to load
+
     lengths = pc.list_value_length(array).cast(pa.int64()).fill_null(-1).to_numpy(zero_copy_only=False)
     return lengths, array.flatten()
 

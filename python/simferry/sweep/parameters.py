@@ -9,11 +9,10 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from ..errors import DesignError
 from ..worker.rows import an
-from .arrow import plain_array
+from .arrow import as_numpy, doubles, plain_array
 from .lists import from_text, is_list, listed, unlisted
 
 SINGLE = {"number": pa.float64(), "integer": pa.int32(), "logical": pa.bool_(), "string": pa.string()}
@@ -171,13 +170,13 @@ def _single_column(name: str, values: Any, declared: str | None) -> tuple[pa.Arr
     array = _array(name, values)
     kind = declared or _kind(name, array)
     if kind == "number" and pa.types.is_integer(array.type):
-        wide = [v for v in (pc.min(array).as_py(), pc.max(array).as_py()) if v is not None and abs(v) > 2**53]
-        if wide:
-            raise DesignError(
-                f"parameter {name}: {wide[0]} is above 2^53, where doubles skip whole numbers", "Pass it as a string."
-            )
+        array = _as_doubles(name, array)
     if kind == "string":
         return _texts(name, array), kind
+    if array.type == SINGLE[kind] and kind != "integer":
+        return array, kind
+    import pyarrow.compute as pc  # takes long to load
+
     try:
         out = array.cast(SINGLE[kind])
         exact = kind != "integer" or pc.min(out).as_py() != -(2**31)  # R's NA
@@ -197,12 +196,27 @@ def _is_number(arrow: pa.DataType) -> bool:
     return bool(pa.types.is_integer(arrow) or pa.types.is_floating(arrow))
 
 
+def _as_doubles(name: str, array: pa.Array) -> pa.Array:
+    """Whole numbers as doubles; as they are where some are missing."""
+    present = as_numpy(array.drop_null() if array.null_count else array)
+    for wide in (int(v) for v in (present.min(initial=0), present.max(initial=0)) if abs(int(v)) > 2**53):
+        raise DesignError(
+            f"parameter {name}: {wide} is above 2^53, where doubles skip whole numbers", "Pass it as a string."
+        )
+    return array if array.null_count else doubles(present.astype(np.float64))
+
+
 def _texts(name: str, array: pa.Array) -> pa.Array:
     if not pa.types.is_string(array.type):
         array = pa.array([None if v is None else str(as_python(v)) for v in array.to_pylist()], pa.string())
-    if pc.any(pc.match_substring(array, "\0")).as_py():
+    if _may_hold_nul(array) and any(v is not None and "\0" in v for v in array.to_pylist()):
         raise DesignError(f"parameter {name} holds a string with a NUL character, which R and command lines can't take")
     return array
+
+
+def _may_hold_nul(array: pa.Array) -> bool:
+    held = array.buffers()[2]  # of a slice, all
+    return held is not None and bool((np.frombuffer(held, np.uint8) == 0).any())
 
 
 def _kind(name: str, array: pa.Array) -> str:

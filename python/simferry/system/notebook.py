@@ -2,7 +2,6 @@
 
 import sys
 from collections.abc import Iterable, Mapping
-from html import escape
 from typing import Any
 
 from .terminal import visible
@@ -28,6 +27,8 @@ def facts(title: str, rows: Mapping[str, Any] | Iterable[tuple[str, Any]]) -> st
 
 def _shown(value: Any) -> str:
     text = f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
+    from html import escape
+
     return escape(visible(text))
 
 

@@ -5,19 +5,16 @@ import os
 import platform
 from functools import cache
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
-import psutil
-
-# environment variables of workers: the number of threads changes the bits of linear algebra
-ONE_THREAD = {
-    **{f"{name}_NUM_THREADS": "1" for name in ("OMP", "OPENBLAS", "MKL", "NUMEXPR")},
-    "VECLIB_MAXIMUM_THREADS": "1",
-}
+if TYPE_CHECKING:
+    import psutil
 
 
 def identity(pid: int) -> dict[str, Any]:
     """What identifies a process: its number (PID), when it started, the host, and the space in which the number is unique."""
+    import psutil  # here and below: it takes longer to load than the rest
+
     started = None
     with contextlib.suppress(psutil.Error):
         started = psutil.Process(pid).create_time()
@@ -37,8 +34,10 @@ def is_here(record: dict[str, Any]) -> bool:
     return bool(record.get("space", _space()) == _space())
 
 
-def process_of(record: dict[str, Any]) -> psutil.Process | None:
+def process_of(record: dict[str, Any]) -> "psutil.Process | None":
     """The process of a record, if it runs on this machine; None where another process has its number now."""
+    import psutil
+
     with contextlib.suppress(psutil.Error, KeyError, OverflowError):
         process = psutil.Process(record["pid"])
         if is_here(record) and process.create_time() == record["started"] and process.status() != psutil.STATUS_ZOMBIE:

@@ -29,8 +29,8 @@ from .check import check
 def create(sweep: Sweep, pilot: bool = False, meanwhile: Callable[[], None] | None = None) -> RunFolder:
     """A new run folder, in which nothing is computed yet, after all checks that are possible beforehand.
 
-    meanwhile: what is done while a process checks the simulation, which may then wait for the run's first job, as `waiting` of
-    the folder. None: no process waits.
+    meanwhile: what is done while a worker checks the simulation, which may then wait for the run's first job, as `waiting` of
+    the folder (jobs/waiting.py). None: no worker waits.
     """
     simulation, design, options = sweep.simulation, sweep.design, sweep.options
     replications = sweep.replications  # raises if it is not given
@@ -48,7 +48,7 @@ def create(sweep: Sweep, pilot: bool = False, meanwhile: Callable[[], None] | No
     run_id = home.new_id(simulation.name)
     if meanwhile is None or not isinstance(where, GoesOn):
         return _made(sweep, replications, home, run_id, prepared, foreground_of(where, "check"), pilot)
-    foreground = where.staying(home, run_id, meanwhile)
+    foreground = where.staying(simulation.spec(), home, run_id, meanwhile)
     try:
         folder = _made(sweep, replications, home, run_id, prepared, foreground, pilot)
     except BaseException:

@@ -28,7 +28,7 @@ class Finding:
 
 def examine(store: str | Path | None = None) -> list[Finding]:
     """Examine this machine. Starts R if it is installed; changes nothing, and contacts no service."""
-    from ..backends.local import cores_here
+    from ..system.cores import cores_here
 
     found = [
         Finding("simferry", True, __version__),

@@ -33,6 +33,7 @@ check <- function(root) {
                          else problem("load", conditionMessage(e))
                          NULL
                        })
+    compiler::enableJIT(0L)   # compiling what follows takes longer than running it
     if (!is.null(loaded)) {
       functions <- Filter(function(n) is.function(get(n, globalenv())), ls(globalenv()))
       if (exists(job[["function"]], globalenv(), mode = "function", inherits = FALSE)) {

@@ -8,6 +8,9 @@ family <- function(pid) {
   c(pid, unlist(lapply(paths, function(path) lapply(children(path), family))))
 }
 
+# Whether there is a process of this number. tools::pskill() says so too, and takes 30 ms to load.
+runs <- function(pid) tryCatch(.Call(parallel:::C_mc_kill, as.integer(pid), 0L), error = function(e) FALSE)
+
 # Ends what this process has started: jobs, clusters and programs that were left running.
 end_children <- function() {
   ended <- integer()

@@ -1,4 +1,5 @@
-# The worker's verbs: check, run, check_and_run, and replay, which runs one replication in the foreground.
+# The worker's verbs: check, run, replay, which runs one replication in the foreground; wait and check_and_run for the
+# first two.
 
 # What it prints is shown. ROOT/replay is left behind, a block that tells how it ended, and ROOT/value.rds.
 replay <- function(root) {
@@ -82,46 +83,76 @@ files_watched <- function() {
   }
 }
 
-# Checks the simulation in a fork, which leaves no trace here, and then runs the job whose ROOT the driver writes to
-# standard input, if it does: R starts once for both. log: the file that takes what is printed, and is the job's then.
-# A container has no log and is the driver's to remove; what a check leaves in its files keeps it from going on.
-check_and_run <- function(root, log) {
+# R that starts before it is known what it has to do. Each line of standard input says that: `check ROOT`, then `run
+# ROOT` or `end`. It checks in a fork, which leaves no trace here: R starts once for both. log: the file that takes what
+# is printed, and belongs to the job then. store: its folder, if that is new.
+wait <- function(log, store = character()) {
+  input <- file("stdin", "r")
+  root <- character()
   driver <- as.integer(Sys.getenv("SIMFERRY_DRIVER", "0"))
-  untouched <- if (driver == 0L) files_watched() else function() TRUE
+  is_alone <- function() driver > 0L && !runs(driver)
+  end <- function() {   # the driver has died, and nobody else tidies up: also programs that the check has left
+    unlink(c(root, log, tempdir()), recursive = TRUE)
+    suppressWarnings(file.remove(store))   # if it is empty
+    system(paste0("kill -9 -", Sys.getpid()), ignore.stderr = TRUE)
+  }
+  repeat {
+    line <- readLines(input, 1L)
+    if (!length(line)) return(end())
+    if (line == "end") return()
+    root <- sub("^[a-z]+ ", "", line)
+    if (startsWith(line, "run ")) break
+    if (!check_in_fork(root, is_alone)) return(end())
+  }
+  close(input)
+  enter(root)
+  run(normalizePath(root))
+}
+
+# The same in a container, which was started to check: it runs the job if a line of standard input names its ROOT. The
+# container is the driver's to remove; what a check leaves in its files keeps it from going on.
+check_and_run <- function(root) {
+  untouched <- files_watched()
+  is_fit <- function() {
+    end_children()   # there a driver can't do it
+    untouched()
+  }
+  if (!check_in_fork(root, is_fit = is_fit)) return()
+  input <- file("stdin")
+  given <- readLines(input, 1L)
+  close(input)
+  if (!length(given) || given == "") return()
+  enter(given)
+  run(normalizePath(given))
+}
+
+# Whether it has checked, and may go on: not if the driver has died.
+check_in_fork <- function(root, is_alone = function() FALSE, is_fit = function() TRUE) {
   temporary_files <- function() list.files(tempdir(), all.files = TRUE, full.names = TRUE, no.. = TRUE)
   before <- temporary_files()
   checked <- parallel::mcparallel({
     input <- empty_input()
-    check(root)
+    enter(root)
+    check(normalizePath(root))
     end_children()
   }, mc.set.seed = FALSE)
   # a program that a dead check had started may keep its pipe open: R does not notice then
   collected <- function() suppressWarnings(parallel::mccollect(checked, wait = FALSE, timeout = 0.2))
-  end <- function() {   # the driver has died, and nobody else tidies up: also programs that the check has left
-    if (driver == 0L) return()
-    unlink(c(root, log, tempdir()), recursive = TRUE)
-    system(paste0("kill -9 -", Sys.getpid()), ignore.stderr = TRUE)
-  }
-  while (is.null(collected()) && !is_dead(checked$pid)) if (driver > 0L && !tools::pskill(driver, 0L)) return(end())
-  if (driver == 0L) end_children()   # there a driver can't do it
+  while (is.null(collected()) && !is_dead(checked$pid)) if (is_alone()) return(FALSE)
   unlink(setdiff(temporary_files(), before), recursive = TRUE, force = TRUE)   # the fork has no folder of its own
-  if (!untouched()) return()
-  if (!file.create(file.path(root, "checked"))) return()
-  input <- file("stdin")
-  given <- readLines(input, 1L)
-  close(input)
-  if (!length(given)) return(end())
-  if (given == "") return()   # there is no job
-  root <- normalizePath(given)
+  is_fit() && file.create(file.path(root, "checked"))
+}
+
+enter <- function(root) {
   Sys.setenv(SIMFERRY_INPUT = file.path(root, "input"))
   setwd(file.path(root, "input", "code"))
-  run(root)
 }
 
 main <- function(arguments) {
   Sys.setenv(PYTHONHASHSEED = "0")   # of Python that a simulation starts
+  if (arguments[1] == "wait") return(do.call(wait, as.list(arguments[-1L])))
   root <- normalizePath(if (length(arguments) > 1L) arguments[2] else "/opt/ml/processing")
   setwd(file.path(root, "input", "code"))
-  switch(arguments[1], check = check(root), run = run(root), replay = replay(root),
-         check_and_run = check_and_run(root, arguments[3]), stop("worker.R check | run | replay | check_and_run ROOT"))
+  switch(arguments[1], check = check(root), run = run(root), replay = replay(root), check_and_run = check_and_run(root),
+         stop("worker.R check | run | replay | check_and_run ROOT, or wait LOG"))
 }

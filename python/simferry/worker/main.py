@@ -1,15 +1,17 @@
-"""The worker's verbs: check, run, and replay, which runs one replication in the foreground."""
+"""The worker's verbs: check, run, replay, which runs one replication in the foreground, and wait, for the first two."""
 
 import contextlib
 import os
+import shutil
 import signal
 import sys
+import time
 from pathlib import Path
 from typing import NoReturn
 
 from . import blocks
 from .check import check
-from .family import leave
+from .family import family, kill, leave
 from .folders import enter
 from .forms import column_of, is_plain
 from .functions import FunctionRunner
@@ -87,26 +89,102 @@ def form_of(value: object) -> str:
     return "none" if value is None else "value" if is_plain(value) else "dict" if type(value) is dict else "table"
 
 
+def run(root: Path) -> None:
+    (root / "scratch").mkdir(exist_ok=True)
+    job = Job(root)
+    job.enter_code()
+    set_variables(job.shared_variables)
+    supervisor = Supervisor(job)
+    try:
+        supervisor.run()
+    except OSError as error:
+        if not (root / "message").exists():
+            leave_message(root, f"disk: {error}")
+        supervisor.end_all()
+
+
+def wait(log: str, store: str = "") -> Path:
+    """The root of the job that is to be run, from a process that starts before it is known what it has to do.
+
+    Each line of standard input says that: `check ROOT`, then `run ROOT` or `end`. It checks in a fork, which leaves no trace here:
+    Python starts once for both. log: the file that takes what is printed, and belongs to the job then. store: its folder, if that
+    is new.
+    """
+    root, driver = "", int(os.environ.get("SIMFERRY_DRIVER", "0"))
+    with open(0, "rb", buffering=0, closefd=False) as orders:
+        while line := orders.readline():
+            verb, _, root = os.fsdecode(line.rstrip(b"\n")).partition(" ")
+            if verb == "end":
+                leave()
+            if verb == "run":
+                _empty_input()
+                return Path(root).resolve()
+            if not _check_in_fork(Path(root).resolve(), driver):
+                break
+    # the driver has died, and nobody else tidies up: also programs that the check has left
+    if root:
+        shutil.rmtree(root, ignore_errors=True)
+    with contextlib.suppress(OSError):
+        os.unlink(log)
+    with contextlib.suppress(OSError):
+        os.rmdir(store)  # if it is empty
+    os.killpg(0, signal.SIGKILL)
+    leave()
+
+
+def _check_in_fork(root: Path, driver: int) -> bool:
+    """Whether it could answer: False if the driver has died."""
+    child = os.fork()
+    if child == 0:
+        try:
+            _empty_input()
+            _become("check", root)
+            check(root)
+            leave()
+        finally:
+            os._exit(1)
+    while os.waitpid(child, os.WNOHANG) == (0, 0):
+        if driver and os.getppid() != driver:
+            kill(family(child))
+            return False
+        time.sleep(0.002)
+    with contextlib.suppress(OSError):
+        (root / "checked").touch()
+        return True
+    return False
+
+
+def _empty_input() -> None:
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, 0)
+    os.close(nothing)
+
+
+def _become(verb: str, root: Path) -> None:
+    """From here on all is as if `worker.py VERB ROOT` had been started beside the script. The files of the worker that has started
+    are the same as those."""
+    code = root / "input" / "code"
+    os.environ["SIMFERRY_INPUT"] = str(root / "input")
+    sys.argv[1:] = [verb, str(root)]
+    sys.orig_argv[2:] = sys.argv[1:]
+    sys.path.insert(0, str(code))
+    own = code / "simferry_worker"
+    sys.modules["__main__"].__file__ = str(code / "worker.py")
+    for name, module in sys.modules.items():
+        if name.partition(".")[0] == __package__:
+            module.__file__ = str(own / Path(str(module.__file__)).name)
+    sys.modules[str(__package__)].__path__ = [str(own)]
+
+
 def main(arguments: list[str]) -> NoReturn:
     verb = arguments[0]
-    root = Path(arguments[1] if len(arguments) > 1 else "/opt/ml/processing").resolve()
+    sys.dont_write_bytecode = True
+    if verb == "wait":
+        root, verb = wait(*arguments[1:]), "run"
+        _become(verb, root)
+    else:
+        root = Path(arguments[1] if len(arguments) > 1 else "/opt/ml/processing").resolve()
     # each verb enters the script's folder there: open("data.csv") and `import helpers` find the included files
     os.chdir(root / "input" / "code")
-    sys.dont_write_bytecode = True
-    if verb == "check":
-        check(root)
-    elif verb == "replay":
-        replay(root)
-    else:
-        (root / "scratch").mkdir(exist_ok=True)
-        job = Job(root)
-        job.enter_code()
-        set_variables(job.shared_variables)
-        supervisor = Supervisor(job)
-        try:
-            supervisor.run()
-        except OSError as error:
-            if not (root / "message").exists():
-                leave_message(root, f"disk: {error}")
-            supervisor.end_all()
+    {"check": check, "replay": replay}.get(verb, run)(root)
     leave()

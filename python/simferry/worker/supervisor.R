@@ -30,7 +30,7 @@ supervise <- function(job) suspendInterrupts({
   }
   for (i in seq_len(min(job$workers, length(pieces)))) start(job, pieces, careful)
   while (length(children)) {
-    if (file.exists(file.path(job$root, "message")) || driver > 0L && !tools::pskill(driver, 0L)) {
+    if (file.exists(file.path(job$root, "message")) || driver > 0L && !runs(driver)) {
       tools::pskill(unlist(lapply(as.integer(names(children)), family)), tools::SIGKILL)
       quit("no", status = 1)
     }

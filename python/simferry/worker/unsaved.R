@@ -91,7 +91,7 @@ save_unsaved <- function(process) suspendInterrupts({
   })
   if (length(columns$condition)) {
     # a run without a supervisor is taken up by another
-    if (!tools::pskill(job$supervisor, 0L)) tools::pskill(Sys.getpid(), tools::SIGKILL)
+    if (!runs(job$supervisor)) tools::pskill(Sys.getpid(), tools::SIGKILL)
     if (nzchar(name <- shared_changed(job$included))) give_up(job, "shared: ", name)
     process$sequence <- process$sequence + 1L
     tables <- unsaved_tables(process, columns)

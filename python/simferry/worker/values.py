@@ -101,9 +101,10 @@ def _with_causes(error: BaseException) -> str:
 
 
 def _frames(error: BaseException) -> list[traceback.FrameSummary]:
-    own = Path(__file__).parent
+    # where the worker was loaded from, and where it is now (main.py)
+    own = {Path(_frames.__code__.co_filename).parent, Path(__file__).parent}
     found = traceback.extract_tb(vars(BaseException)["__traceback__"].__get__(error))
-    return [f for f in found if Path(f.filename).parent != own]
+    return [f for f in found if Path(f.filename).parent not in own]
 
 
 def _alone(error: BaseException) -> str:

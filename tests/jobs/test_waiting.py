@@ -1,4 +1,4 @@
-"""Where checks run: R that checks and goes on as the first job's worker. Replays are in verbs/test_replay.py."""
+"""Workers that start before it is known what they have to do, check the simulation, and go on as the first job's."""
 
 import contextlib
 import json
@@ -6,13 +6,14 @@ import shutil
 import signal
 import subprocess
 import sys
-from pathlib import Path
 
 import psutil
 import pytest
 import simferry as sf
 from common import require
+from simferry.__main__ import option, simulation_of
 from simferry.errors import SimulationError
+from simferry.jobs import waiting
 from sweeps import simferry, wait_until, write
 
 
@@ -21,11 +22,12 @@ def marks(run):
 
 
 def waiting_below(parent):
-    """The processes of R that wait for a job, or run one."""
+    """The processes that wait for a job, or run one."""
     found = []
     for child in parent.children(recursive=True):
         try:
-            found += [child] if "check_and_run" in child.cmdline() else []
+            words = child.cmdline()
+            found += [child] if "wait" in words and any("worker." in word for word in words) else []
         except psutil.Error:
             continue
     return found
@@ -60,6 +62,83 @@ def test_one_process_checks_and_runs_the_first_job(tmp_path):
     assert not run.results()["loaded"].any()
     alone = sf.run(script, replications=6, seed=1, store=tmp_path / "alone")
     assert alone.results()["x"].tolist() == run.results()["x"].tolist()
+
+
+def test_python_checks_and_runs_in_one_process_too(tmp_path):
+    code = """import multiprocessing, os, sys
+print("loaded by", os.getpid(), sys.argv[1])
+loaded = "mark" in globals()
+mark = 1
+here = [sys.argv[2], sys.modules["__main__"].__file__, os.environ["SIMFERRY_INPUT"], sys.path[0], os.getcwd()]
+def simulate(rng):
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        other = pool.apply(os.getpid)
+    return {"x": rng.random(), "loaded": loaded, "other": other != os.getpid(), "here": " ".join(here)}
+"""
+    script = write(tmp_path, "simulate.py", code)
+    run = sf.run(script, replications=2, seed=1, workers=1, store=tmp_path / "runs")
+    again = run.extend(4)
+    assert [bool(mark) for mark in marks(again)] == [True, False]
+    logs, results = run.logs(), run.results()
+    # both began alike: the script is loaded as in a process that was started for the job
+    assert [logs[job].split("loaded by ")[1].split()[1] for job in ("0001-0001", "0002-0001")] == ["run", "run"]
+    assert logs["0001-0001"].count("loaded by") == 1 and not results["loaded"].any() and results["other"].all()
+    places = [
+        text.replace(f"jobs/{job}", "JOB")
+        for text, job in zip(results["here"][1:3], ("0001-0001", "0002-0001"), strict=True)
+    ]
+    assert places[0] == places[1]
+    alone = sf.run(script, replications=4, seed=1, store=tmp_path / "alone")
+    assert alone.results()["x"].tolist() == results["x"].tolist()
+
+
+def test_a_function_of_this_session_needs_no_check(tmp_path):
+    run = sf.run(lambda rng: rng.random(), replications=2, seed=1, workers=1, store=tmp_path / "runs")
+    assert all(marks(run)) and len(run.results()) == 2
+
+
+@pytest.mark.parametrize("script", ["simulate.R", "simulate.py"])
+@pytest.mark.parametrize(
+    "arguments", [[], ["-n", "none"], ["-n", "2", "--backend", "nowhere"], ["-n", "2", "-p", "k=1"]]
+)
+def test_a_worker_that_started_in_vain_leaves_nothing(tmp_path, script, arguments):
+    write(tmp_path, "simulate.R", "simulate <- function() 1")
+    write(tmp_path, "simulate.py", "def simulate(): return 1")
+    write(tmp_path, "tmp/.keep", "")
+    done = simferry("run", script, *arguments, "--store", "runs", cwd=tmp_path, TMPDIR=str(tmp_path / "tmp"))
+    assert done.returncode and "Traceback" not in done.stderr
+    assert not (tmp_path / "runs").exists()
+    wait_until(lambda: [path.name for path in (tmp_path / "tmp").iterdir()] == [".keep"])
+
+
+def test_what_can_be_seen_of_a_simulation(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    write(tmp_path, "simulate.R", "simulate <- function() 1")
+    function = {"language": "r", "kind": "function", "objects": ""}
+    assert simulation_of(["simulate.R", "-n", "2", "--backend=local"]) == function
+    assert simulation_of(["simulate.R", "--args", "1"]) == {**function, "kind": "script"}
+    for other in (
+        ["no.R"],
+        ["simulate.R", "--backend", "docker"],
+        ["simulate.R", "--detach"],
+        ["simulate.R", "--help"],
+    ):
+        assert simulation_of(other) == {}
+    assert option("--store", ["--store=a b"]) == option("--store", ["x", "--store", "a b"]) == "a b"
+
+
+@pytest.mark.parametrize("language", ["r", "python"])
+def test_only_a_simulation_with_its_environment_gets_a_worker(tmp_path, monkeypatch, language):
+    spec = {"language": language, "kind": "function", "objects": ""}
+    for other in ({"kind": "script"}, {"env": {"TZ": "UTC"}}, {"language": "command"}):
+        waiting.start(spec, tmp_path / "runs")
+        assert waiting.take({**spec, **other}, tmp_path / "runs") is None
+    waiting.start(spec, tmp_path / "runs")
+    monkeypatch.setenv("LC_TIME", "C.UTF-8")
+    assert waiting.take(spec, tmp_path / "runs") is None and not (tmp_path / "runs").exists()
+    (tmp_path / "runs").write_text("")  # no folder
+    waiting.start(spec, tmp_path / "runs")
+    assert waiting.take(spec, tmp_path / "runs") is None
 
 
 @pytest.mark.parametrize(
@@ -118,18 +197,20 @@ def test_it_ends_with_its_driver(tmp_path):
     wait_until(lambda: not any(p.is_running() and p.status() != psutil.STATUS_ZOMBIE for p in found))
 
 
-def test_a_check_ends_with_its_driver_and_leaves_nothing(tmp_path):
+def test_a_check_ends_with_its_driver_and_leaves_nothing(tmp_path, monkeypatch):
     program = f"sleep 62.{tmp_path.stat().st_ino}"
     write(tmp_path, "simulate.R", f"system('{program} >/dev/null 2>&1 &')\nwhile (TRUE) Sys.sleep(0.1)")
+    write(tmp_path, "tmp/.keep", "")
+    monkeypatch.setenv("TMPDIR", str(tmp_path / "tmp"))
     driver = simferry("run", "simulate.R", "-n", "1", "--store", "runs", cwd=tmp_path, start=True)
     found = wait_until(lambda: len(found := waiting_below(psutil.Process(driver.pid))) == 2 and found)
     wait_until(lambda: any_runs(program))
-    checked_in = Path(found[0].cmdline()[-2])
     driver.send_signal(signal.SIGKILL)
     driver.communicate()
     wait_until(lambda: not any(p.is_running() and p.status() != psutil.STATUS_ZOMBIE for p in found))
     wait_until(lambda: not any_runs(program))
-    assert list((tmp_path / "runs").iterdir()) == [] and not checked_in.exists()
+    wait_until(lambda: not (tmp_path / "runs").exists())
+    assert [path.name for path in (tmp_path / "tmp").iterdir()] == [".keep"]
 
 
 @pytest.mark.parametrize("code", ["stop('no')", "simulate <- function() rnorm(1)"])

@@ -1,17 +1,27 @@
 """The command `simferry`. The worker of a new run on this machine starts before the command line is loaded (jobs/waiting.py)."""
 
+import atexit
 import os
 import sys
+import threading
 from pathlib import Path
 
 
 def main() -> None:
     """Run the command, and exit with its code."""
-    if sys.argv[1:2] != ["run"]:
-        from .cli import main as command
+    try:
+        if sys.argv[1:2] == ["run"]:
+            _run()
+        else:
+            from .cli import main as command
 
-        command()
-        return
+            command()
+    except KeyboardInterrupt:  # while it was being loaded
+        sys.stderr.write("simferry: stopped\n")
+        sys.exit(4)
+
+
+def _run() -> None:
     from .jobs import waiting
 
     try:
@@ -21,8 +31,25 @@ def main() -> None:
         from .cli import main as command
 
         command()
+    except SystemExit as end:
+        waiting.end()
+        _leave(end.code)
+        raise
     finally:
         waiting.end()
+
+
+def _leave(code: object) -> None:
+    """Exit, unless other threads work yet, without taking all modules apart first, which takes as long as a short job."""
+    if isinstance(code, int) and threading.active_count() == 1:
+        atexit._run_exitfuncs()
+        try:
+            for stream in (sys.stdout, sys.stderr):
+                if stream is not None:  # it was closed before the start
+                    stream.flush()
+        except OSError:  # nobody reads it: the usual exit says so
+            return
+        os._exit(code)
 
 
 def simulation_of(arguments: list[str]) -> dict[str, str]:

@@ -7,7 +7,7 @@ import shutil
 import sys
 import textwrap
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -32,30 +32,22 @@ def progress_bar(show: bool) -> Iterator[Callable[["Progress"], None]]:
             f"{now.done:,} of {counted(now.total, 'replication')}, {now.text}", now.done, now.total
         )
     elif _redraws():
-        from rich.console import Console
-        from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
-        from rich.progress import Progress as Bar
-
-        console = Console(file=unguarded(sys.stderr))
-        columns = (
-            BarColumn(bar_width=30 if console.width >= 110 else 8),
-            MofNCompleteColumn(),
-            TextColumn("{task.fields[text]}", markup=False),
-        )
-        bar = Bar(*columns, console=console, transient=True)
-        task = bar.add_task("", total=None, text="")
+        bars: list[Any] = []
 
         def update(now: "Progress") -> None:
-            bar.start()  # only now, below what was printed before
-            bar.update(task, total=now.total, completed=now.done, text=visible(now.text))
+            if not bars:  # only now, while a job works: loading it takes as long as a short job
+                bars.append(_bar())
+            bars[0].start()  # below what was printed before
+            bars[0].update(bars[0].task_ids[0], total=now.total, completed=now.done, text=visible(now.text))
 
         try:
             yield update
         finally:
-            try:
-                bar.stop()
-            except IndexError:  # Ctrl-C came while the bar was starting
-                console.show_cursor()
+            for bar in bars:
+                try:
+                    bar.stop()
+                except IndexError:  # Ctrl-C came while the bar was starting
+                    bar.console.show_cursor()
     else:
         last = time.monotonic()
 
@@ -70,6 +62,22 @@ def progress_bar(show: bool) -> Iterator[Callable[["Progress"], None]]:
                 )
 
         yield line
+
+
+def _bar() -> Any:
+    """A bar of rich with one task."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+    console = Console(file=unguarded(sys.stderr))
+    columns = (
+        BarColumn(bar_width=30 if console.width >= 110 else 8),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[text]}", markup=False),
+    )
+    bar = Progress(*columns, console=console, transient=True)
+    bar.add_task("", total=None, text="")
+    return bar
 
 
 @contextmanager
@@ -131,6 +139,17 @@ def show_table(frame: Any) -> None:
         show_head(Head(first, len(frame), frame.columns))
     else:
         _print_columns([Column(str(name), frame.iloc[:, i]) for i, name in enumerate(frame.columns)])
+
+
+def show_columns(columns: Mapping[str, Sequence[Any]]) -> None:
+    """Lists of equal length as columns of text, as `show_table` shows them."""
+    import numpy as np
+
+    arrays = [np.array(values) for values in columns.values()]
+    if sys.stdout.isatty():
+        show_head(Head([one[:MOST_ROWS] for one in arrays], len(arrays[0]), list(columns)))
+    else:
+        _print_columns([Column(name, values) for name, values in zip(columns, arrays, strict=True)])
 
 
 def show_head(head: Head) -> None:

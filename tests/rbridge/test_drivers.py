@@ -5,11 +5,13 @@ import os
 import subprocess
 import sys
 import time
+from pathlib import Path
 
+import psutil
 import pytest
 from bridge_requests import error_of, finished, value_of
 from simferry._rbridge import drivers as _rdrivers
-from sweeps import write
+from sweeps import wait_until, write
 
 
 def test_a_run_that_is_stopped_is_kept_and_gone_on_with(tmp_path):
@@ -38,6 +40,20 @@ def test_an_error_of_the_driver_arrives(tmp_path):
     outcome = finished(made["folder"])["outcome"]
     assert outcome["error"]["code"] == "simulation" and "not there" in outcome["error"]["message"]
     value_of("run", simulation=script, design={"n": 1.0}, replications=5.0, seed=1.0, store=str(tmp_path))
+
+
+def test_the_worker_starts_while_the_next_run_is_created(tmp_path):
+    script = str(write(tmp_path, "s.R", "simulate <- function(n) n\n"))
+    given = {"simulation": script, "design": {"n": 1.0}, "replications": 5.0, "store": str(tmp_path / "runs")}
+    finished(value_of("run", seed=1.0, **given).plain()["folder"])  # its driver is kept
+    second = value_of("run", seed=2.0, **given).plain()["folder"]
+    assert finished(second)["done"] == 5
+    (job,) = Path(second).glob("jobs/*/job.json")
+    assert "mark" in json.loads(job.read_bytes())
+    assert error_of("run", seed=3.0, **{**given, "design": {"m": 1.0}})["code"] == "simulation"
+    (spare,) = _rdrivers._spare
+    wait_until(lambda: not psutil.Process(spare.process.pid).children())
+    assert [path.name for path in (tmp_path / "runs").iterdir() if path.name.startswith(".")] == []
 
 
 def test_a_killed_driver_is_told_and_the_run_resumable(tmp_path):

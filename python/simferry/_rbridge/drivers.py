@@ -14,11 +14,13 @@ import subprocess
 import sys
 import time
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 from ..errors import WorkerError
 from ..hints import Face, speaking
+from ..jobs import waiting
 from .words import described, warnings_and_notes
 
 
@@ -118,8 +120,33 @@ def order(found: Any, task: dict[str, Any]) -> DriverProcess:
     if not driver.alive:
         driver.let_go()
         driver = DriverProcess()
-    driver.send({"run": found.address, "cwd": os.getcwd(), "environment": dict(os.environ), **task})
+    driver.send({"run": found.address, **_here(), **task})
     return driver
+
+
+def _here() -> dict[str, Any]:
+    return {"cwd": os.getcwd(), "environment": dict(os.environ)}
+
+
+@contextlib.contextmanager
+def worker_started(sweep: Any) -> Iterator[None]:
+    """Within the block, in which the run is created, the spare driver starts the worker of its first job (jobs/waiting.py). If there
+    is an error, it ends it."""
+    from ..backends import backend_of
+    from ..backends.local import Local
+    from ..store.places import store_at
+
+    backend = backend_of(sweep.backend)
+    spare = _spare[0] if _spare and _spare[0].alive and isinstance(backend, Local) else None
+    if spare:
+        store = store_at(sweep.options.store, backend.default_store()).path
+        spare.send({"verb": "wait", "spec": sweep.simulation.spec(), "store": str(store), **_here()})
+    try:
+        yield
+    except BaseException:
+        if spare:
+            spare.send({"verb": "wait", "spec": None, **_here()})
+        raise
 
 
 def main() -> None:
@@ -131,6 +158,11 @@ def main() -> None:
         become(order["environment"])
         forget_aws()
         os.chdir(order["cwd"])
+        if order["verb"] == "wait":
+            waiting.end()
+            if order["spec"]:
+                waiting.start(order["spec"], Path(order["store"]))
+            continue
         answer: dict[str, Any] = {"error": None}
         with speaking(Face.R), warnings.catch_warnings(record=True) as warned:
             warnings.simplefilter("ignore")
@@ -159,7 +191,11 @@ def _carry_out(order: dict[str, Any]) -> None:
         os.dup2(log.fileno(), 2)
     if order["verb"] == "run":
         folder = found._folder
-        compute(folder, backend_of_run(folder), "run", found.replications, on_progress=_report)
+        folder.waiting = waiting.take(folder.record.simulation, folder.path.parent)
+        try:
+            compute(folder, backend_of_run(folder), "run", found.replications, on_progress=_report)
+        finally:
+            folder.end_waiting()
     else:
         getattr(found, order["verb"])(**order["options"], on_progress=_report)
 

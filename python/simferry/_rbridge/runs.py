@@ -14,7 +14,7 @@ from ..hints import Command, Option, Text
 from ..r.serialization import Vector, data_frame
 from ..words import are, counted, size
 from .arguments import Arguments, backend_of, design_of, findings, plain, text_list, verb
-from .drivers import DriverProcess, drivers, keep_spare, order, progress_fields
+from .drivers import DriverProcess, drivers, keep_spare, order, progress_fields, worker_started
 from .words import DriverError
 
 if TYPE_CHECKING:
@@ -99,7 +99,9 @@ def run(given: Arguments) -> Arguments:
     def drive(new: Any) -> None:
         drivers[new.address] = order(new, {"verb": "run"})
 
-    new = begin(sweep_of(given), on_start=started, detach=drive)
+    sweep = sweep_of(given)
+    with worker_started(sweep):
+        new = begin(sweep, on_start=started, detach=drive)
     return {**head_of(new), **start, "note": new.backend_note}
 
 

@@ -352,10 +352,10 @@ def list_(store: str | None, as_json: bool) -> None:
     if as_json:
         print_json(rows)
     elif rows:
-        import pandas as pd
+        from ..screen import show_columns
 
         unused = [name for name in ("name", "note") if not any(row[name] for row in rows)]
-        show(pd.DataFrame(rows).drop(columns=unused), False)
+        show_columns({name: [row[name] for row in rows] for name in rows[0] if name not in unused})
     else:
         from ..store.places import store_at
 

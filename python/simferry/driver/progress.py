@@ -68,10 +68,10 @@ class Progress:
 
 def progress_of(run: RunFolder, backend: Backend) -> Progress:
     """The progress of a run at the last look. It comes from listings; blocks are read only where their names are not enough."""
-    now = backend.poll(run, job_names(run))
+    plans = run.plans()
+    now = backend.poll(run, [job for plan in plans for job in plan.job_ids])
     jobs = now.states
     names = run.block_names()  # after the jobs: the blocks of those that have ended are there by then
-    plans = run.plans()
     total = counts.total(run.wanted(plans), run.record.conditions)
     done, failed = sum(b.replications for b in names), sum(b.failed for b in names)
     goes_on = "running" in jobs.values() or (done < total and now.active)

@@ -106,7 +106,7 @@ class RunFolder:
         self.path, self.home = path, home
         self.id = path.name
         self._known_blocks: dict[str, BlockName | None] = {}
-        self._known_plans: dict[Path, tuple[tuple[int, int], PlanRecord]] = {}
+        self._known_plans: dict[str, tuple[tuple[int, int], PlanRecord]] = {}
         self.first_results: dict[
             str, tuple[float, int]
         ] = {}  # by plan, for rates: when they were seen, how many there were
@@ -228,19 +228,23 @@ class RunFolder:
 
     def plans(self) -> list[PlanRecord]:
         """The plans, oldest first."""
+        folder = self.path / "plan"
         try:
-            names = sorted(name for name in os.listdir(self.path / "plan") if re.fullmatch("[0-9]{4,9}", name))
+            names = sorted(name for name in os.listdir(folder) if re.fullmatch("[0-9]{4,9}", name))
         except OSError:
             return []
-        paths = (self.path / "plan" / name / "plan.json" for name in names)
-        return [self._read_plan(path) for path in paths if path.exists()]
+        return [plan for name in names if (plan := self._read_plan(f"{folder}/{name}/plan.json"))]
 
-    def _read_plan(self, path: Path) -> PlanRecord:
-        """The record of a plan, which is read again only where its file has changed: progress looks at it several times."""
-        found = path.stat()
+    def _read_plan(self, path: str) -> PlanRecord | None:
+        """The record of a plan, which is read again only where its file has changed: progress looks at it several times. None if
+        there is none."""
+        try:
+            found = os.stat(path)
+        except (FileNotFoundError, NotADirectoryError):
+            return None
         state = found.st_mtime_ns, found.st_size
         if path not in self._known_plans or self._known_plans[path][0] != state:
-            self._known_plans[path] = state, read_plan(path)
+            self._known_plans[path] = state, read_plan(Path(path))
         return self._known_plans[path][1]
 
     def plan(self, number: str) -> PlanRecord:

@@ -15,7 +15,7 @@ read_job <- function(root) {
   job$seed_keys <- do.call(cbind, job$conditions[grep("^seed_key_", names(job$conditions))])
   job$variables <- job$conditions[grep("^env_", names(job$conditions))]
   names(job$variables) <- sub("^env_", "", names(job$variables))
-  job$states <- unname(cbind(10407L, do.call(cbind, job$stretches[paste0("state_", 1:6)])))
+  job$states <- unname(cbind(rep(10407L, length(job$row)), do.call(cbind, job$stretches[paste0("state_", 1:6)])))
   shared <- block$tables$variables   # are there before the simulation is loaded
   set_variables(stats::setNames(shared$value, shared$name))
   job

@@ -110,6 +110,11 @@ def wait(log: str, store: str = "") -> Path:
     Python starts once for both. log: the file that takes what is printed, and belongs to the job then. store: its folder, if that
     is new.
     """
+    # each process of a job needs them; here, in simferry itself, they are compiled
+    from multiprocessing import popen_fork  # noqa: F401
+
+    from . import tasks  # noqa: F401
+
     root, driver = "", int(os.environ.get("SIMFERRY_DRIVER", "0"))
     with open(0, "rb", buffering=0, closefd=False) as orders:
         while line := orders.readline():

@@ -96,6 +96,7 @@ new_process <- function(job, number, careful) {
   dropped <- NULL
   seeds <- new_seeds()
   bytes <- 0                       # of values; R writes less than 2^31 at a time
+  saving <- 0                      # seconds that the last block took
   state <- new_state()             # last: what was loaded until now stays
   environment()
 }

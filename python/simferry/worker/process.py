@@ -51,6 +51,7 @@ class Process:
         self.sequence = 0
         self.fraction = 1e-9
         self.flushing = False
+        self.saving = 0.0  # seconds that the last block took
         self.out = sys.stdout
         self.umask, self.recursion_limit = os.umask(0), sys.getrecursionlimit()
         os.umask(self.umask)
@@ -302,12 +303,12 @@ class Process:
                 self.unsaved.set_seeds.add(self.condition, self.replication, function, seed)
 
     def seconds_per_block(self, now: float) -> float:
-        """How many seconds of work a block holds: at least one, and at most 50,000 blocks for the whole run."""
+        """How many seconds of work a block holds: one, but more where it takes long to write, or there would be more than 50,000."""
         total = (now - self.started) * self.job.workers * self.job.jobs / self.fraction
-        return min(max(1.0, total / 50_000), self.job.longest_block_seconds)
+        return min(max(1.0, 5 * self.saving, total / 50_000), self.job.longest_block_seconds)
 
     def flush(self) -> None:
-        self.flushing = True
+        began, self.flushing = time.perf_counter(), True
         self.restore_process_state()
         if self.careful:
             marker_file(self.job, self.number).unlink(missing_ok=True)
@@ -328,6 +329,7 @@ class Process:
                 save_block(self.job, self.number, name, self.facts, tables)
         self.unsaved.clear()
         self.block_started = time.perf_counter()
+        self.saving = self.block_started - began
         self.flushing = False
 
 

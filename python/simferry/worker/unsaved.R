@@ -55,14 +55,14 @@ new_seeds <- function() {
   c(records[c("all", "clear")], note = note, keep = keep)
 }
 
-# A second, but not more than 50,000 blocks for the whole run.
+# A second, but more if a block takes long to write, or the run would have more than 50,000 blocks.
 is_block_due <- function(process, now) {
   if (process$bytes > 2^28) return(TRUE)
   job <- process$job
   seconds <- now - process$block_started
   if (seconds <= 1) return(FALSE)
   total <- (now - process$started) * job$workers * job$jobs / max(process$fraction, 1e-9)
-  seconds > min(max(1, total / 50000), as.numeric(job$longest_block))
+  seconds > min(max(1, 5 * process$saving, total / 50000), as.numeric(job$longest_block))
 }
 
 # The whole replications of a stretch. Those of a batch share its seconds, and but the last one is ok.
@@ -81,6 +81,7 @@ part_of <- function(stretch) {
 }
 
 save_unsaved <- function(process) suspendInterrupts({
+  began <- clock()
   job <- process$job
   settings <- worker_settings(process$settings)
   if (process$careful) unlink(process$marker)
@@ -103,6 +104,7 @@ save_unsaved <- function(process) suspendInterrupts({
   process$bytes <- 0
   options(settings)
   process$block_started <- clock()
+  process$saving <- process$block_started - began
 })
 
 unsaved_tables <- function(process, columns) {

@@ -7,11 +7,13 @@ import re
 import shutil
 import warnings
 from dataclasses import replace
+from types import SimpleNamespace
 
 import psutil
 import pytest
 import simferry as sf
 from simferry.backends.local import Local
+from simferry.driver import drive
 from simferry.errors import Interrupted, Note, WorkerError
 from sweeps import SHELL_SWEEP, digest, done_pairs, left_behind, write
 
@@ -200,3 +202,14 @@ def test_no_zombies_and_no_open_files(tmp_path, script):
     sf.run(script, sf.grid(n=[5]), replications=2, seed=8, store=tmp_path / "runs")
     assert me.num_fds() == before
     assert [c for c in me.children() if c.status() == psutil.STATUS_ZOMBIE] == []
+
+
+def test_a_disk_that_will_be_full_is_foretold(tmp_path, script, monkeypatch):
+    run = sf.run(script, sf.grid(n=[2]), replications=4, seed=1, store=tmp_path)
+    now = run.status()
+    monkeypatch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(free=5_000_000))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        drive._warn_of_full_disk(run._folder, now)
+    with pytest.warns(Note, match=r"GB of disk, and 5.0 MB are free at .*keeps what is finished"):
+        drive._warn_of_full_disk(run._folder, replace(now, total=10**8))

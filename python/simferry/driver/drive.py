@@ -1,6 +1,8 @@
 """The driver: plans and submits the missing replications, watches the jobs, and repeats this for what the jobs left undone."""
 
 import contextlib
+import os
+import shutil
 import time
 import warnings
 from collections.abc import Callable, Mapping
@@ -19,12 +21,13 @@ from ..store.run_folder import RunFolder
 from ..store.spans import overlap
 from ..sweep.conditions import read_conditions
 from ..system import untrusted
-from ..words import are, counted
+from ..words import are, counted, size
 from .claim import driving
 from .progress import Progress, job_names, progress_of
 
 SHARED = "shared: "  # start of a job's message: a replication wrote to a file that the processes share
 LONGEST_MESSAGE = 1 << 16  # bytes
+SECONDS_TO_WEIGH = 2  # of a run, before its results are weighed
 PATIENCE = 100  # polls without an answer before the driver gives up
 
 
@@ -218,6 +221,7 @@ def _watch(run: RunFolder, backend: Backend, jobs: list[JobId], on_progress: Cal
     took, given = 0.0, set(jobs)
     began = looked = time.monotonic()
     now: Progress | None = None
+    weighed = False
     silent_since = None
     while True:
         try:
@@ -233,6 +237,9 @@ def _watch(run: RunFolder, backend: Backend, jobs: list[JobId], on_progress: Cal
                 run.look()
                 now = progress_of(run, backend)
                 on_progress(now)
+                if not weighed and now.done and time.monotonic() - began > SECONDS_TO_WEIGH:
+                    weighed = True
+                    _warn_of_full_disk(run, now)
                 if run.record.options.on_error == "stop" and any(b.failed for b in run.block_names() if b.job in given):
                     _stop(run, backend)
                     return True
@@ -260,6 +267,23 @@ def _watch(run: RunFolder, backend: Backend, jobs: list[JobId], on_progress: Cal
         (waits or time.sleep)(pause)
     _raise_common_error(run, standing)
     return False
+
+
+def _warn_of_full_disk(run: RunFolder, now: Progress) -> None:
+    """A note where the blocks that are still to come take more than the disk has left."""
+    if "://" in run.address:
+        return
+    try:
+        taken = sum(entry.stat().st_size for entry in os.scandir(run.blocks))
+        free = shutil.disk_usage(run.path).free
+    except OSError:
+        return
+    if (more := taken * (now.total - now.done) // now.done) > free:
+        note = (
+            f"the results that run {run.id} has yet to compute take about {size(more)} of disk, and {size(free)} are free at "
+            f"{run.path.parent}: it stops when the disk is full, keeps what is finished, and goes on when there is room"
+        )
+        warnings.warn(Note(note), stacklevel=2)
 
 
 def _raise_common_error(run: RunFolder, standing: Standing) -> None:

@@ -4,10 +4,12 @@
 oldest_python <- "3.10"
 
 start_python <- function() {
-  if (!requireNamespace("reticulate", quietly = TRUE))
+  if (!nzchar(system.file(package = "reticulate")))
     raise("python", "the R package reticulate is not installed", "install.packages(\"reticulate\")")
   found <- find_python()
-  check_python(found)
+  facts <- start_probe(found$path)
+  loadNamespace("reticulate")   # takes half a second
+  check_python(found, facts())
   session$python <- found
   # Named for the moment: otherwise reticulate looks at poetry's environments first, or makes one of its own.
   before <- Sys.getenv("RETICULATE_PYTHON", NA)
@@ -68,36 +70,50 @@ python_in <- function(folder) {
 }
 
 # What a Python is, asked in a process of its own: version, whether R can load it, the simferry in it.
-probe_python <- function(path) {
+probe_python <- function(path) start_probe(path)()
+
+# Starts that process. A function that waits for its answer.
+start_probe <- function(path) {
   code <- paste(
-    "import sys, sysconfig, importlib.metadata as m",
+    "import sys, sysconfig, importlib.metadata as m, importlib.util as u",
     "def version(name):",
     "    try: return m.version(name)",
     "    except Exception: return ''",
     "shared = sysconfig.get_config_var('Py_ENABLE_SHARED') or sysconfig.get_config_var('PYTHONFRAMEWORK')",
     "shared = shared or sys.platform == 'win32'",
-    "try: from simferry import __version__ as simferry; from simferry._rbridge import call",
-    "except ImportError: simferry = ''",
+    "try:",
+    "    from simferry import __version__ as simferry",
+    "    assert u.find_spec('simferry._rbridge.call')",
+    "except (ImportError, AssertionError): simferry = ''",
     "version_of_python = '%d.%d.%d' % sys.version_info[:3]",
     "print('simferry:', version_of_python, int(bool(shared)), simferry or '-', version('numpy') or '-')", sep = "\n")
-  output <- run_python(path, c("-c", shQuote(code)))
-  line <- grep("^simferry: ", output, value = TRUE)
-  if (!length(line))
-    return(list(version = "", shared = FALSE, simferry = "", numpy = "", output = paste(output, collapse = "\n")))
-  parts <- strsplit(line[1], " ", fixed = TRUE)[[1]]
-  list(version = parts[2], shared = parts[3] == "1", simferry = sub("^-$", "", parts[4]),
-       numpy = sub("^-$", "", parts[5]), output = "")
+  con <- without_r_paths(pipe(paste(shQuote(path), "-c", shQuote(code), "2>&1"), "r"))
+  function() {
+    output <- readLines(con, warn = FALSE)
+    suppressWarnings(close(con))
+    line <- grep("^simferry: ", output, value = TRUE)
+    if (!length(line))
+      return(list(version = "", shared = FALSE, simferry = "", numpy = "", output = paste(output, collapse = "\n")))
+    parts <- strsplit(line[1], " ", fixed = TRUE)[[1]]
+    list(version = parts[2], shared = parts[3] == "1", simferry = sub("^-$", "", parts[4]),
+         numpy = sub("^-$", "", parts[5]), output = "")
+  }
 }
 
-# What a Python prints, started without R's library path.
+# What a Python prints.
 run_python <- function(path, arguments) {
+  tryCatch(without_r_paths(suppressWarnings(system2(path, arguments, stdout = TRUE, stderr = TRUE))),
+           error = function(e) structure(conditionMessage(e), status = 127L))
+}
+
+# Evaluates what starts a Python, without R's library path and what is meant for other Pythons.
+without_r_paths <- function(expression) {
   before <- Sys.getenv(c("LD_LIBRARY_PATH", "PYTHONHOME", "PYTHONPATH"), NA)
   on.exit(do.call(Sys.setenv, as.list(before[!is.na(before)])))
   cleaned <- without_r(Sys.getenv("LD_LIBRARY_PATH"))
   if (nzchar(cleaned)) Sys.setenv(LD_LIBRARY_PATH = cleaned) else Sys.unsetenv("LD_LIBRARY_PATH")
   Sys.unsetenv("PYTHONHOME")
-  tryCatch(suppressWarnings(system2(path, arguments, stdout = TRUE, stderr = TRUE)),
-           error = function(e) structure(conditionMessage(e), status = 127L))
+  expression
 }
 
 # The newest Python that a reticulate can load, or NA where there is no limit known.
@@ -105,8 +121,7 @@ newest_python <- function(reticulate) {
   if (reticulate < "1.34") "3.11" else if (reticulate < "1.40") "3.12" else NA
 }
 
-check_python <- function(found) {
-  facts <- probe_python(found$path)
+check_python <- function(found, facts = probe_python(found$path)) {
   where <- paste0(found$path, " (", found$why, ")")
   if (!nzchar(facts$version))
     raise("python", paste0(where, " is not a Python that works: ", facts$output), "simferry_doctor() tells more.")

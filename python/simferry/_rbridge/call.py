@@ -19,7 +19,7 @@ from typing import Any
 
 from ..hints import Face, speaking
 from ..r.serialization import Vector, decode, encode
-from . import designs, images, interrupts, loops, manage, runs, tables  # noqa: F401  for their verbs
+from . import designs, images, interrupts, loops, manage, runs  # noqa: F401  for their verbs
 from .arguments import VERBS, Arguments, check_texts
 from .drivers import become, drivers, forget_aws
 from .words import described, warnings_and_notes
@@ -46,6 +46,8 @@ def call(request: bytearray) -> bytearray:
             arguments = dict(parts["arguments"].items())
             check_texts(arguments)
             with _environment(environment, session), interrupts.allowed(verb in _INTERRUPTIBLE):
+                if verb not in VERBS:  # loads what only those who ask for results need
+                    from . import tables  # noqa: F401
                 value = VERBS[verb](arguments)
                 return _answer({"ok": True, "value": value}, warned)
         except BaseException as error:

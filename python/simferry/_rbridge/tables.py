@@ -1,6 +1,6 @@
 """Tables for R, with the classes that their columns have there, and values that were kept whole."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -8,13 +8,14 @@ import pyarrow.compute as pc
 from ..errors import UsageError
 from ..r.serialization import Other, Vector, data_frame
 from ..r.serialization.writer import vector
-from ..r.values import to_r
 from ..results.columns import is_seconds
-from ..results.kept_whole import Kept, kept_whole, with_ids
 from ..results.table import of_conditions, parquet_file
 from ..results.table import table as all_results
 from .arguments import Arguments, verb
 from .runs import open_run
+
+if TYPE_CHECKING:
+    from ..results.kept_whole import Kept
 
 
 def r_table(table: pa.Table) -> Vector:
@@ -51,6 +52,8 @@ def dataset(given: Arguments) -> Vector:
 @verb
 def values(given: Arguments) -> Arguments:
     """table: condition, replication and the parameters. values: a list; file: paths where R has to read the value itself."""
+    from ..results.kept_whole import kept_whole, with_ids
+
     run = open_run(given)
     trust = given["trust"] is not None and given["trust"].plain() is True
     found = list(kept_whole(run._folder, trust))
@@ -68,9 +71,11 @@ def values(given: Arguments) -> Arguments:
     }
 
 
-def _for_r(one: Kept) -> Any:
+def _for_r(one: "Kept") -> Any:
     """The value for R; an Other where only R itself can read it."""
     if one.is_pickle:
+        from ..r.values import to_r
+
         value = one.unpickled()
         try:
             return to_r(value)

@@ -1,8 +1,8 @@
-# Rscript foreach_sockets.R LOOP: the second loop of a session on two socket workers; prints its seconds.
+# Rscript foreach_sockets.R LOOP: a loop on two socket workers, which have run a small one before; prints its seconds.
 library(doParallel)
 source(commandArgs(trailingOnly = TRUE)[1])
 cluster <- makeCluster(2)
 registerDoParallel(cluster)
-invisible(loop())
+invisible(foreach(i = 1:4) %dopar% rnorm(i))
 cat(system.time(loop())[["elapsed"]])
 stopCluster(cluster)

@@ -1,4 +1,4 @@
-# Rscript foreach_mclapply.R: the loop of foreach_small.R by mclapply on two forks; prints the seconds of the second time.
+# Rscript foreach_mclapply.R: the loop of foreach_small.R by mclapply on two forks; prints the second one's seconds.
 library(parallel)
 body <- function(i) {
   x <- rnorm(20)

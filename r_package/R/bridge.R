@@ -6,10 +6,10 @@ session <- new.env(parent = emptyenv())   # bridge: the Python module, once it i
 # What a verb of the bridge answers. Its warnings become R's, its notes messages, its errors conditions of class
 # simferry_error_<code>.
 bridge <- function(verb, ...) {
+  call <- python()$call   # first: starting it changes the environment
   request <- list(verb = verb, arguments = list(...), environment = environment_now(), session = variables())
   asked <- serialize(request, NULL, xdr = FALSE, version = 2L)
   if (length(asked) >= 2^31 - 1) raise("usage", "what is to be sent is larger than 2 GB")
-  call <- python()$call
   # Python calls R at each import: an interrupt there is not Python's to handle
   answer <- unserialize(suspendInterrupts(call(asked)))
   for (text in answer$notes) message("note: ", shown(text))

@@ -56,7 +56,7 @@ registerDoSimferry <- function(workers = NULL, seed = NULL, backend = "local", s
   settings$seed <- seed
   settings$store <- store
   settings$loops <- 0
-  settings$workers <- bridge("loop_backend", backend = settings$backend, seed = seed)$workers
+  settings$workers <- bridge("loop_backend", backend = settings$backend, seed = seed, store = store)$workers
   foreach::setDoPar(do_simferry, settings, function(data, item)
     switch(item, workers = data$workers, name = "doSimferry",
            version = utils::packageDescription("simferry", fields = "Version")))

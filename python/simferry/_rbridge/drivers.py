@@ -2,7 +2,8 @@
 
 A driver is this module run as a program. It imports all it needs, reads an order (a line of JSON) from standard input, writes its
 progress, and at the end its warnings and its error. Then it waits for the next order. It ends when its input ends. An order may also
-be to follow the logs of a run.
+be to follow the logs of a run, or to start the worker of the next run, which has no answer. After a run of a function of R on this
+machine, such a worker starts in any case: a script may have many loops (see docs/decisions/loops-ahead.md).
 """
 
 import atexit
@@ -128,19 +129,30 @@ def _here() -> dict[str, Any]:
     return {"cwd": os.getcwd(), "environment": dict(os.environ)}
 
 
+LIKE_LOOP = {"language": "r", "kind": "function", "objects": "objects.rds"}  # what a worker has to know of a loop
+
+
+def start_worker(spec: Mapping[str, Any], store: Path, idle: bool = False) -> DriverProcess | None:
+    """Let the spare driver start a worker for the next run (jobs/waiting.py). idle: whether that may be a while. Returns the
+    driver, or None if there is none."""
+    spare = _spare[0] if _spare and _spare[0].alive else None
+    if spare:
+        spare.send({"verb": "wait", "spec": spec, "store": str(store), "idle": idle, **_here()})
+    return spare
+
+
 @contextlib.contextmanager
 def worker_started(sweep: Any) -> Iterator[None]:
-    """Within the block, in which the run is created, the spare driver starts the worker of its first job (jobs/waiting.py). If there
-    is an error, it ends it."""
+    """Within the block, in which the run is created, the spare driver starts the worker of its first job. If there is an error, it
+    ends it."""
     from ..backends import backend_of
     from ..backends.local import Local
     from ..store.places import store_at
 
-    backend = backend_of(sweep.backend)
-    spare = _spare[0] if _spare and _spare[0].alive and isinstance(backend, Local) else None
-    if spare:
+    backend, spare = backend_of(sweep.backend), None
+    if isinstance(backend, Local):
         store = store_at(sweep.options.store, backend.default_store()).path
-        spare.send({"verb": "wait", "spec": sweep.simulation.spec(), "store": str(store), **_here()})
+        spare = start_worker(sweep.simulation.spec(), store)
     try:
         yield
     except BaseException:
@@ -151,31 +163,40 @@ def worker_started(sweep: Any) -> Iterator[None]:
 
 def main() -> None:
     """The main loop of a driver."""
-    import pandas  # noqa: F401  early: pyarrow imports it at its first array
+    from ..verbs import compute, runs  # noqa: F401  early: they take longer to load than a short run
 
-    for text in sys.stdin:
-        order = json.loads(text)
-        become(order["environment"])
-        forget_aws()
-        os.chdir(order["cwd"])
-        if order["verb"] == "wait":
-            waiting.end()
-            if order["spec"]:
-                waiting.start(order["spec"], Path(order["store"]))
-            continue
-        answer: dict[str, Any] = {"error": None}
-        with speaking(Face.R), warnings.catch_warnings(record=True) as warned:
-            warnings.simplefilter("ignore")
-            warnings.simplefilter("always", UserWarning)
-            try:
-                _carry_out(order)
-            except BaseException as error:
-                answer["error"] = described(error)
-            answer |= warnings_and_notes(warned)
+    try:
+        for text in sys.stdin:
+            order = json.loads(text)
+            become(order["environment"])
+            forget_aws()
+            os.chdir(order["cwd"])
+            if order["verb"] == "wait":
+                _start_worker(order)
+            elif not _answered(order):
+                return  # R has ended
+            elif "spec" in order:
+                _start_worker(order)
+    finally:
+        waiting.end()
+
+
+def _answered(order: dict[str, Any]) -> bool:
+    """Carry out an order and answer. Returns False if nobody reads the answer."""
+    answer: dict[str, Any] = {"error": None}
+    with speaking(Face.R), warnings.catch_warnings(record=True) as warned:
+        warnings.simplefilter("ignore")
+        warnings.simplefilter("always", UserWarning)
         try:
-            print(json.dumps(answer), flush=True)
-        except OSError:  # R has ended
-            return
+            _carry_out(order)
+        except BaseException as error:
+            answer["error"] = described(error)
+        answer |= warnings_and_notes(warned)
+    try:
+        print(json.dumps(answer), flush=True)
+    except OSError:
+        return False
+    return True
 
 
 def _carry_out(order: dict[str, Any]) -> None:
@@ -189,15 +210,40 @@ def _carry_out(order: dict[str, Any]) -> None:
         return
     with open(found.folder / "jobs" / "driver.log", "ab") as log:
         os.dup2(log.fileno(), 2)
+    folder = found._folder
+    here, spec = folder.record.options.backend == "local", folder.record.simulation
+    if here and all(bool(spec[name]) if name == "objects" else spec[name] == LIKE_LOOP[name] for name in LIKE_LOOP):
+        order |= {"spec": LIKE_LOOP, "store": str(folder.path.parent), "idle": True}  # for the next one
     if order["verb"] == "run":
-        folder = found._folder
-        folder.waiting = waiting.take(folder.record.simulation, folder.path.parent)
+        _forget_old_worker()
+        folder.waiting = waiting.take(spec, folder.path.parent) if here else None
         try:
             compute(folder, backend_of_run(folder), "run", found.replications, on_progress=_report)
         finally:
             folder.end_waiting()
     else:
         getattr(found, order["verb"])(**order["options"], on_progress=_report)
+
+
+_read_by_r: list[Any] = []  # of the files that R reads at its start, when the last worker was started
+
+
+def _start_worker(order: dict[str, Any]) -> None:
+    """Start the worker of the next run, unless there is one that would do."""
+    _forget_old_worker()
+    if order["spec"]:
+        waiting.start(order["spec"], Path(order["store"]), order["idle"])
+    else:
+        waiting.end()
+
+
+def _forget_old_worker() -> None:
+    """End the worker that waits if a file has changed since that a user's R reads when it starts."""
+    files = [Path.home() / name for name in (".Rprofile", ".Renviron")]
+    now = [(file.stat().st_mtime_ns, file.stat().st_size) if file.exists() else None for file in files]
+    if now != _read_by_r:
+        waiting.end()
+        _read_by_r[:] = now
 
 
 def _report(now: Any) -> None:

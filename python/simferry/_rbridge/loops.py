@@ -10,7 +10,7 @@ from ..errors import Note
 from ..r.serialization import Vector, runs_code
 from ..worker.blocks import Column
 from .arguments import Arguments, backend_of, plain, verb
-from .drivers import drivers, keep_spare, order
+from .drivers import LIKE_LOOP, drivers, keep_spare, order, start_worker
 from .runs import head_of, open_run, simulation_of
 
 _RUNS_CODE = (
@@ -29,14 +29,20 @@ def _loop_backend(given: Arguments) -> Arguments:
 
 @verb
 def loop_backend(given: Arguments) -> Arguments:
-    """Check a backend for loops, and start a driver for the first one. Returns the number of workers."""
+    """Check a backend for loops, and start a driver for the first one, with a worker. Returns the number of workers."""
     from ..backends import backend
+    from ..store.places import store_at
     from ..sweep.options import RunOptions, check
 
     check(RunOptions, plain({"seed": given.get("seed")}))
     settings = _loop_backend(given)
     where = backend(settings["backend"], **settings["backend_options"])
     keep_spare()
+    if where.name == "local":
+        store = given.get("store")
+        folder = store_at(store.plain() if store is not None else None, where.default_store()).path
+        if folder.exists():  # it is made by the first loop
+            start_worker(LIKE_LOOP, folder, idle=True)
     return {"workers": where.traits.workers * where.traits.jobs}
 
 

@@ -76,6 +76,12 @@ class Waiting:
         """What it has printed while it checked."""
         return self.log.read_text(errors="replace")
 
+    def prepare(self) -> None:
+        """Let it compile, while there is time, what a job may repeat. Only R does."""
+        if self.language == "r":
+            with contextlib.suppress(OSError):
+                self._say("prepare")
+
     def run(self, root: Path) -> bool:
         """Let it run the job with this root. Returns False if it can't; it has ended then."""
         try:
@@ -113,7 +119,7 @@ class Waiting:
             raise BrokenPipeError
         stdin.write(os.fsencode(line) + b"\n")
         stdin.flush()
-        if not line.startswith("check "):
+        if line.startswith(("run ", "end")):
             stdin.close()
 
     def _can_start_in(self, root: Path) -> bool:
@@ -134,10 +140,11 @@ def _append(path: str, flags: int) -> int:
 _ahead: Waiting | None = None  # the one that was started, and that nobody has taken
 
 
-def start(spec: Mapping[str, Any], store: Path) -> None:
+def start(spec: Mapping[str, Any], store: Path, idle: bool = False) -> None:
     """Start a worker for a simulation that is to be run here, unless there is one already, or none can be started.
 
-    spec: as in run.json, or what is known of it: language, kind, objects. store: the folder of the run to come.
+    spec: as in run.json, or what is known of it: language, kind, objects. store: the folder of the run to come. idle: whether it
+    is expected to wait for a while.
     """
     global _ahead
     environment = environment_here(spec, "")
@@ -146,6 +153,8 @@ def start(spec: Mapping[str, Any], store: Path) -> None:
     end()
     with contextlib.suppress(OSError, WorkerError):
         _ahead = Waiting(spec["language"], environment, store)
+        if idle:
+            _ahead.prepare()
 
 
 def take(spec: Mapping[str, Any], store: Path) -> Waiting | None:

@@ -100,6 +100,11 @@ wait <- function(log, store = character()) {
     line <- readLines(input, 1L)
     if (!length(line)) return(end())
     if (line == "end") return()
+    if (line == "prepare") {
+      loadNamespace("parallel")
+      compile_work(list(stretches = list(count = Inf), row = seq_len(2001L)))
+      next
+    }
     root <- sub("^[a-z]+ ", "", line)
     if (startsWith(line, "run ")) break
     if (!check_in_fork(root, is_alone)) return(end())

@@ -105,7 +105,8 @@ new_process <- function(job, number, careful) {
 # run.
 compile_work <- function(job) {
   space <- environment(work)
-  compile <- function(names) for (name in names)
+  is_compiled <- function(name) typeof(.Internal(bodyCode(get(name, envir = space)))) == "bytecode"
+  compile <- function(names) for (name in names) if (!is_compiled(name))
     assign(name, compiler::cmpfun(get(name, envir = space)), envir = space)
   if (sum(job$stretches$count) > 5000) compile("run_batch")
   if (length(job$row) > 2000L)

@@ -205,6 +205,35 @@ test_that("a loop is a run of its store", {
   })
 })
 
+test_that("a worker waits for the next loop, which sees what the session has changed", {
+  store <- tempfile("store-")
+  old <- options(contrasts = c("contr.treatment", "contr.poly"))
+  on.exit({
+    options(old)
+    Sys.unsetenv("LOOPS_AHEAD")
+  })
+  with_loops(store = store, {
+    waited <- function(name) {
+      job <- Sys.glob(file.path(store, paste0("loop-", name, "-*"), "jobs", "*", "job.json"))
+      grepl("\"mark\"", paste(readLines(job, warn = FALSE), collapse = ""))
+    }
+    loop <- function(name) {
+      foreach(i = 1, .combine = c, .options.simferry = list(name = name)) %dopar% {
+        there <- file.exists(file.path(tempdir(), "left"))
+        file.create(file.path(tempdir(), "left"))
+        c(Sys.getenv("LOOPS_AHEAD"), getOption("contrasts")[[1]], there)
+      }
+    }
+    expect_equal(loop("one"), c("", "contr.treatment", "FALSE"))
+    options(contrasts = c("contr.sum", "contr.poly"))
+    expect_equal(loop("two"), c("", "contr.sum", "FALSE"))
+    expect_true(waited("two"))
+    Sys.setenv(LOOPS_AHEAD = "set")
+    expect_equal(loop("three"), c("set", "contr.sum", "FALSE"))
+    expect_false(waited("three"))
+  })
+})
+
 test_that("a loop with a name goes on where it stopped", {
   folder <- tempfile("seen-")
   dir.create(folder)

@@ -16,7 +16,7 @@ COLOURS = (
     "#56b4e9",
     "#000000",
 )  # told apart by the colour-blind too
-WIDTH, HEIGHT = 480, 360  # of a panel
+WIDTH, HEIGHT = 370, 300  # of a panel
 LEFT, RIGHT, TOP, BOTTOM = 62, 12, 34, 46  # around its axes
 LINE = 16  # of the legend
 
@@ -86,4 +86,7 @@ def _axis(values: Sequence[float], begin: float, end: float) -> tuple[Callable[[
 
 
 def _label(mark: float) -> str:
-    return f"{mark:,.0f}" if 1 <= mark < 1e4 else f"{mark:g}" if mark < 1 else f"1e{round(math.log10(mark))}"
+    if mark < 1e4:
+        return f"{mark:,.0f}" if mark >= 1 else f"{mark:g}"
+    power = math.floor(math.log10(mark) + 1e-9)
+    return f"{mark / 10**power:.0f}e{power}"

@@ -60,7 +60,7 @@ def replications(size: int) -> Iterator[Point]:
         with fresh_folder() as store:
             options: list[str | Path] = ["-p", "n=10", "-n", str(size), "--seed", "1", *WORKERS, "--store", store]
             taken = watch("run", SIMULATIONS / script, *options)
-            yield point("replications", f"run, {language}", size, taken)
+            yield point("replications", f"run ({language})", size, taken)
             table = Path(store, "out.parquet")
             taken = watch("results", run_in(Path(store)), "-o", table)
             must_be_equal("rows", rows_of_parquet(table), size)
@@ -91,7 +91,7 @@ def conditions(size: int) -> Iterator[Point]:
         for language, script in (("R", "add.R"), ("Python", "add.py")):
             with fresh_folder() as store:
                 taken = watch("run", SIMULATIONS / script, *options, *WORKERS, "--store", store)
-                yield point("conditions", f"run, {language}", size, taken)
+                yield point("conditions", f"run ({language})", size, taken)
         with fresh_folder() as store:
             taken = watch("plan", SIMULATIONS / script, *options, *WORKERS, "--no-pilot", "--store", store)
             yield point("conditions", "plan", size, taken)
@@ -109,7 +109,7 @@ def outputs(size: int) -> Iterator[Point]:
     for language, script in (("R", "outputs.R"), ("Python", "outputs.py")):
         with fresh_folder() as store:
             options: list[str | Path] = ["-p", f"k={size}", "-n", "200", "--seed", "1", *WORKERS, "--store", store]
-            yield point("outputs", f"run, {language}", size, watch("run", SIMULATIONS / script, *options))
+            yield point("outputs", f"run ({language})", size, watch("run", SIMULATIONS / script, *options))
             if language == "Python":
                 run = run_in(Path(store))
                 yield point("outputs", "results -o", size, watch("results", run, "-o", Path(store, "out.parquet")))
@@ -142,13 +142,13 @@ def jobs(size: int) -> Iterator[Point]:
 
 
 def hosts(size: int) -> Iterator[Point]:
-    """One job in so many containers, a host each: 1,000 replications of a trivial function in R."""
+    """One job in so many containers, a host each: a script whose foreach loop runs on one cluster of all hosts."""
     run_simferry("image", "build", HERE.parent / "containers" / "r")
     with fresh_folder() as store:
-        options: list[str | Path] = ["-p", "n=10", "-n", "1000", "--seed", "1", "--workers", "1", "--store", store]
+        options = ["-n", "1", "--seed", "1", "--results-file", "result.csv", "--workers", "1", "--store", store]
         job = ["--backend", "docker", "--image", sagemaker_jobs.IMAGE, "--hosts", str(size)]
-        taken = watch("run", SIMULATIONS / "trivial.R", *options, *job)
-    yield Point("hosts", "run, R", size, taken.seconds, taken.cpu_seconds, taken.driver_bytes / 1e6)
+        taken = watch("run", SIMULATIONS / "hosts.R", *options, *job)
+    yield Point("hosts", "run (R script)", size, taken.seconds, taken.cpu_seconds, taken.driver_bytes / 1e6)
 
 
 @dataclass(frozen=True)

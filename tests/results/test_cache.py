@@ -171,6 +171,16 @@ def test_an_index_that_others_wrote(hand_made):
         hidden.rename(last)
 
 
+def test_the_cache_of_another_run_is_not_taken(hand_made):
+    runs = [hand_made(sf.grid(n=[10, 20]), replications=9) for _ in range(2)]
+    for made, x in zip(runs, (0.5, 1.5), strict=True):
+        more(made, 1, [1], x=[x])
+        table(made.run)
+    for name in ("results.parquet", "results.index"):
+        (runs[1].run.path / name).write_bytes((runs[0].run.path / name).read_bytes())
+    assert values(table(runs[1].run), "x") == [1.5]
+
+
 def test_a_dataset_and_files_hold_the_rows_in_order(hand_made, tmp_path, monkeypatch):
     made = hand_made(sf.grid(n=[10, 20]), replications=9)
     for condition in (1, 2, 1):

@@ -190,7 +190,7 @@ def _fits(run: RunFolder, part: Part, made_of: bytes) -> bool:
     fields = list(zip(part.schema.names, part.schema.types, strict=True))
     return (
         groups == [min(part.step, part.rows - at) for at in range(0, part.rows, part.step)]
-        and (part.schema.metadata or {}).get(_MADE_OF) == made_of
+        and _marks(run, made_of).items() <= (part.schema.metadata or {}).items()
         and fields[: len(expected)] == expected
         and all(is_of_results(kind) for _, kind in fields[len(expected) :])
     )

@@ -19,7 +19,7 @@ from .parameter_columns import output_names, repeats, with_columns
 from .parts import whole, write_table
 from .table import check_memory
 
-_IN_MEMORY = 4  # times the bytes of the texts: in pandas each is an object
+_IN_MEMORY = 6  # times the bytes of the texts, each of which is an object in pandas, and in R again
 
 
 @dataclass

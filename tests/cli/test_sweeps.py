@@ -62,7 +62,7 @@ def test_ctrl_c_leaves_a_run_that_can_be_resumed(folder):
 
 FROM_PYTHON = """
 import simferry as sf
-run = sf.run("simulate.py", {"n": -10}, replications=300, workers=1)
+run = sf.run("simulate.py", {"n": -10}, replications=500, workers=1)
 print(run.status().done, "done")
 """
 
@@ -71,7 +71,7 @@ print(run.status().done, "done")
 def test_a_terminal_gets_a_progress_bar(folder, typed):
     master, slave = pty.openpty()
     environment = {**os.environ, "COLUMNS": "60", "TERM": "xterm-256color"}
-    shell = ["-m", "simferry", "run", "simulate.py", "-p", "n=-10", "-n", "300", "--workers", "1"]
+    shell = ["-m", "simferry", "run", "simulate.py", "-p", "n=-10", "-n", "500", "--workers", "1"]
     command = [sys.executable, *(shell if typed == "shell" else ["-c", FROM_PYTHON])]
     process = subprocess.Popen(command, stdin=slave, stdout=slave, stderr=slave, env=environment)
     os.close(slave)
@@ -87,12 +87,12 @@ def test_a_terminal_gets_a_progress_bar(folder, typed):
     os.close(master)
     assert process.wait(30) == 0
     text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", seen.decode())
-    assert re.search(r"━+.* +\d+/300 0 failed, \d+/s, \S+ s left", text)
+    assert re.search(r"━+.* +\d+/500 0 failed, \d+/s, \S+ s left", text)
     if typed == "shell":
-        assert "300 of 300 replications done, 0 failed" in text
-        assert text.index("1 condition x 300 replications") < text.index("━")
+        assert "500 of 500 replications done, 0 failed" in text
+        assert text.index("1 condition x 500 replications") < text.index("━")
     else:
-        assert "300 done" in text
+        assert "500 done" in text
 
 
 def test_a_project_from_another_folder_and_the_question_of_a_large_one(folder, tmp_path, monkeypatch):

@@ -26,6 +26,7 @@ import mixture
 import numpy_batches
 import plan
 import r_session
+import replication
 import sagemaker_jobs
 import start
 import ttest
@@ -38,6 +39,7 @@ BENCHMARKS: dict[str, Callable[[int], list[Row]]] = {
     "start": start.benchmark,
     "ttest": ttest.benchmark,
     "numpy": numpy_batches.benchmark,
+    "replication": replication.benchmark,
     "mixture": mixture.benchmark,
     "plan": plan.benchmark,
     "conditions": conditions.benchmark,
@@ -65,7 +67,7 @@ def line(cells: Sequence[str]) -> str:
 
 
 def figure(value: float, unit: str) -> str:
-    digits = {"s": 3, "% busy": 1}.get(unit, 0)
+    digits = {"s": 3, "% busy": 1, "µs": 1}.get(unit, 0)
     return f"{value:,.{digits}f} {unit}"
 
 

@@ -1,7 +1,11 @@
 """What a process keeps until a block is written."""
 
 import numpy as np
+import pandas as pd
+import pytest
+from simferry.worker.rows import Refused, result_tables
 from simferry.worker.unsaved import Part, Unsaved
+from simferry.worker.values import rows_of
 
 
 def test_values_of_several_kinds_and_names_become_tables_of_their_own_rows():
@@ -45,3 +49,37 @@ def test_what_belongs_to_replications_that_have_not_ended_is_forgotten():
     )
     assert [segment.count for segment in unsaved.values.segments] == [0, 2, 1, 1, 0, 0]
     assert unsaved.values.add(6.0) and unsaved.values.segments[-1].numbers.tolist() == [6.0]
+
+
+def test_long_columns_are_kept_as_arrays_that_the_simulation_can_change_no_more():
+    given = {
+        "x": np.arange(20_000.0),
+        "i": np.arange(20_000),
+        "b": np.arange(20_000) % 2 == 0,
+        "big": np.arange(20_000) + 2**60,
+    }
+    frame = pd.DataFrame(given)
+    rows = rows_of(frame)
+    assert type(rows["x"]) is np.ndarray
+    frame.loc[:, "x"] = -1.0
+    (long,) = result_tables([1], [1], [rows])
+    short = result_tables(
+        [1] * 4, [1, 2, 3, 4], [rows_of(pd.DataFrame(given).iloc[at : at + 5000]) for at in range(0, 20_000, 5000)]
+    )
+    for name in given:
+        assert (
+            long.columns[name].kind == short[0].columns[name].kind
+            and long.columns[name].form == short[0].columns[name].form
+        )
+        assert long.columns[name].values.tolist() == short[0].columns[name].values.tolist()
+    assert long.columns["big"].text == short[0].columns["big"].text
+
+
+@pytest.mark.parametrize(
+    "value", ["np.zeros(n)", "[0.5] * n", "np.zeros((2, n))", "dict.fromkeys(map(str, range(n)), 0.5)"]
+)
+def test_a_row_of_more_than_a_million_outputs_is_refused(value):
+    value = eval(value, {"np": np, "n": 1_000_001})
+    assert not Unsaved().values.add(value)
+    with pytest.raises(Refused, match="returned 1,000,001 outputs in a row"):
+        rows_of(value)

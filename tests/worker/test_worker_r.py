@@ -353,3 +353,20 @@ def test_parameters_arrive_with_their_types(tmp_path):
     )
     values = go(write(tmp_path, "simulate.R", code), design, 1).results()["value"].tolist()
     assert values == ["double 1000 integer 3 logical TRUE character ü", "double 0.5 integer NA logical NA character NA"]
+
+
+def test_what_is_too_wide_is_refused_and_what_is_long_is_written_in_pieces(tmp_path):
+    code = """
+simulate <- function(n) {
+  if (n == 1) return(numeric(1000001))
+  data.frame(x = seq_len(2^20 + 5) / 2, k = seq_len(2^20 + 5))
+}
+"""
+    run = go(write(tmp_path, "simulate.R", code), sf.grid(n=[1, 2]), 1)
+    assert (
+        run.errors()["message"]
+        .str.contains("1,000,001 outputs in a row, and a row has at most 1,000,000: return")
+        .all()
+    )
+    found = run.results()
+    assert len(found) == 2**20 + 5 and (found["x"] * 2 == found["k"]).all() and found["k"].iloc[-1] == 2**20 + 5

@@ -68,16 +68,40 @@ write_block <- function(path, facts, tables) {
                       function(x) if (column_kind(x) == "string") as.character(x) else as.vector(x))
     header <- c(header, sprintf("table: %s %d", table$name, length(columns[[1]])),
                 paste0(vapply(columns, column_kind, ""), ": ", escape(enc2utf8(names(columns)))))
-    body <- c(body, lapply(columns, column_bytes))
+    body <- c(body, columns)
   }
-  bytes <- do.call(c, c(list(charToRaw(paste0(paste(header, collapse = "\n"), "\n\n"))), unname(body)))
   con <- gzfile(path, "wb", compression = 1)
-  tryCatch(writeBin(bytes, con), finally = close(con))
+  size <- tryCatch({
+    bytes <- charToRaw(paste0(paste(header, collapse = "\n"), "\n\n"))
+    writeBin(bytes, con)
+    length(bytes) + sum(vapply(body, write_column, 0, con))
+  }, finally = close(con))
   # R does not say when a disk is full: read it back
   con <- gzfile(path, "rb")
-  whole <- tryCatch(length(readBin(con, "raw", length(bytes) + 1)), error = function(e) -1, warning = function(w) -1,
-                    finally = close(con))
-  if (whole != length(bytes)) stop("could not be written whole: ", path, " (is there room on the disk?)", call. = FALSE)
+  whole <- tryCatch({
+    found <- 0
+    while (n <- length(readBin(con, "raw", 2^22))) found <- found + n
+    found
+  }, error = function(e) -1, warning = function(w) -1, finally = close(con))
+  if (whole != size) stop("could not be written whole: ", path, " (is there room on the disk?)", call. = FALSE)
+}
+
+# Returns how many bytes it has. A long one is written in pieces: in bytes it would take its memory once more.
+write_column <- function(x, con) {
+  n <- length(x)
+  if (n <= 2^20 || is.character(x)) {
+    bytes <- column_bytes(x)
+    writeBin(bytes, con)
+    return(as.numeric(length(bytes)))
+  }
+  if (is.list(x)) {
+    sizes <- lengths(x)
+    sizes[vapply(x, is.null, NA)] <- -1L
+    return(write_column(sizes, con) + sum(vapply(x, write_column, 0, con)))
+  }
+  size <- 0
+  for (at in seq(0, n - 1, by = 2^20)) size <- size + write_column(x[(at + 1):min(at + 2^20, n)], con)
+  size
 }
 
 read_block <- function(path) {

@@ -21,6 +21,7 @@ This file is copied with the worker into images without simferry: it needs only 
 import math
 import re
 import zlib
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
@@ -174,17 +175,24 @@ def as_text(value: Any) -> str:
 
 
 def encode(block: Block) -> bytes:
+    return b"".join(pieces(block))
+
+
+def pieces(block: Block) -> Iterator[bytes]:
+    """The bytes of a block, one piece after the other: a column of a gigabyte is not copied as a whole."""
     header = [MAGIC, *(f"{key}: {_escape(value)}" for key, value in block.facts.items())]
-    body = []
+    body: list[Any] = []
     for table in [*block.tables, *_forms(block.tables)]:
         header.append(f"table: {table.name} {table.rows}")
         for name, column in table.columns.items():
             header.append(f"{column.kind}: {_escape(name)}")
-            body += [column.values.tobytes(), column.text]
+            body += [column.values.view("u1"), column.text]
     squeeze = zlib.compressobj(1, zlib.DEFLATED, 31)
-    parts = [squeeze.compress(("\n".join(header) + "\n\n").encode(errors="backslashreplace"))]
-    parts += [squeeze.compress(data) for data in body]
-    return b"".join([*parts, squeeze.flush()])
+    yield squeeze.compress(("\n".join(header) + "\n\n").encode(errors="backslashreplace"))
+    for data in body:
+        for at in range(0, len(data), _PART):
+            yield squeeze.compress(memoryview(data)[at : at + _PART])
+    yield squeeze.flush()
 
 
 def _forms(tables: list[Table]) -> list[Table]:

@@ -167,11 +167,19 @@ def labels(codes: Any, levels: Any, ordered: bool) -> list[Formed | None]:
     return [each[code] if code >= 0 else None for code in codes]
 
 
-def column_of(values: list[Any]) -> blocks.Column:
+def column_of(values: Any) -> blocks.Column:
     """Cells as one column of the first kind that holds them all: logical, integer, double, string, or of their common form.
 
     Beside lists other cells are lists of one.
     """
+    if isinstance(values, np.ndarray):  # long, of numbers or logicals
+        if values.dtype.kind == "f":
+            return blocks.numbers("double", values)
+        if values.dtype.kind == "b":
+            return blocks.numbers("logical", values)
+        if values.min() > -(2**31) and values.max() < 2**31:
+            return blocks.numbers("integer", values)
+        return column_of(values.tolist())
     if all(type(v) is float or type(v) is np.float64 for v in values):  # the common case, fast
         return blocks.numbers("double", values)
     values = [v if type(v) in _EXACT else exact(v) for v in values]

@@ -12,6 +12,8 @@ import numpy as np
 
 from .forms import is_plain, labels
 
+_LONG = 10_000  # cells; longer columns of numbers stay arrays: as a list each cell takes 32 bytes
+
 
 class TwoOfOneName(Exception):
     """Two columns have the same name."""
@@ -118,16 +120,18 @@ def _module(value: Any) -> str:
     return str(getattr(type(value), "__module__", "")).partition(".")[0]
 
 
-def _pandas(column: Any) -> list[Any]:
+def _pandas(column: Any) -> Any:
     """The cells of a pandas column. A category is a level of a factor, unless it is a number."""
     if hasattr(column, "cat"):
         levels = column.cat.categories
         if levels.dtype.kind not in "biufcM":
             return labels(column.cat.codes.tolist(), levels.tolist(), bool(column.cat.ordered))
+    if len(column) > _LONG and isinstance(column.dtype, np.dtype) and is_numbers(column.dtype):
+        return column.to_numpy()
     return list(column.tolist())
 
 
-def _polars(column: Any) -> list[Any]:
+def _polars(column: Any) -> Any:
     if type(column.dtype).__name__ == "Enum":
         codes = [-1 if code is None else code for code in column.to_physical().to_list()]
         return labels(codes, column.dtype.categories.to_list(), True)
@@ -137,6 +141,8 @@ def _polars(column: Any) -> list[Any]:
         return labels([-1 if text is None else levels.index(text) for text in texts], levels, False)
     if getattr(column.dtype, "time_unit", None) == "ns" and not getattr(column.dtype, "time_zone", None):
         return list(column.to_numpy())  # to_list() cuts nanoseconds off
+    if len(column) > _LONG and str(column.dtype) in ("Float64", "Int64", "Int32") and not column.null_count():
+        return column.to_numpy()
     return list(column.to_list())
 
 
@@ -161,6 +167,12 @@ def _xarray(value: Any) -> dict[str, list[Any]] | None:
     return None
 
 
-def cells_of(column: Any) -> list[Any]:
-    """A column of a numpy array; times keep their nanoseconds."""
+def cells_of(column: Any) -> Any:
+    """A column of a numpy array; times keep their nanoseconds. A long one of numbers or logicals is an array, else it is a list."""
+    if len(column) > _LONG and type(column) is np.ndarray and column.ndim == 1 and is_numbers(column.dtype):
+        return column
     return list(column) if column.dtype.kind in "mM" or column.ndim > 1 else list(column.tolist())
+
+
+def is_numbers(dtype: np.dtype[Any]) -> bool:
+    return dtype.kind in "biuf" and dtype.itemsize <= 8

@@ -172,6 +172,8 @@ class Process:
                     raise KeyboardInterrupt
                 if not add(value):
                     self.keep(value)
+                    value = None  # it may be large
+                    deadline = 0.0 if unsaved.is_full else deadline
                 if sys.stdout is not out or out.closed:
                     self.restore_process_state()
                     out = self.out
@@ -336,10 +338,10 @@ class Process:
 def save_block(job: Job, process: int, name: str, facts: dict[str, str], tables: list[blocks.Table]) -> None:
     """Write a block. name: number-rREPLICATIONS-fFAILED."""
     name = f"{job.prefix}-{process:02d}.{name}"
-    data = blocks.encode(blocks.Block(facts, tables))
     open_file = job.scratch / name
     try:
-        open_file.write_bytes(data)
+        with open(open_file, "wb") as file:
+            file.writelines(blocks.pieces(blocks.Block(facts, tables)))
         os.rename(open_file, job.root / "blocks" / name)
     except OSError:
         open_file.unlink(missing_ok=True)  # makes room for the error message

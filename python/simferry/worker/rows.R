@@ -8,6 +8,8 @@ as_columns <- function(value) {
   if (is.function(value) || inherits(value, "connection") || typeof(value) %in% c("externalptr", "environment"))
     refuse("the simulation returned ", an(class(value)[1]),
            ", which can't be kept: return numbers, a named vector, a list or a data frame")
+  if (is.matrix(value)) refuse_outputs(ncol(value))
+  else if (is.null(dim(value)) && !is.data.frame(value)) refuse_outputs(length(value))
   if (is.matrix(value) && is_plain(value)) value <- as.data.frame(value, stringsAsFactors = FALSE)
   if (is.data.frame(value)) {
     if (any(vapply(value, function(v) length(dim(v)) > 1L, NA))) return("object")
@@ -38,6 +40,11 @@ as_columns <- function(value) {
   }
   "object"
 }
+
+# n: outputs of one row. The header of a block names each.
+refuse_outputs <- function(n) if (n > 1e6)
+  refuse("the simulation returned ", format(n, big.mark = ",", scientific = FALSE),
+         " outputs in a row, and a row has at most 1,000,000: return a data frame with more rows, or write the values to a file")
 
 # A value of a list as a column of one row; NULL where no column holds it.
 cell <- function(v) {
@@ -181,6 +188,7 @@ result_tables <- function(condition, replication, packs) {
 # do not depend on the order of the parts; such levels are not ordered.
 one_column <- function(parts) {
   form <- attr(parts[[1L]], "form")
+  if (is.null(form) && length(parts) == 1L) return(parts[[1L]])   # it may be large
   joined <- unlist(parts, recursive = FALSE, use.names = FALSE)
   if (is.null(form)) return(joined)
   if (is.list(joined)) return(structure(joined, form = form))

@@ -12,9 +12,20 @@ from . import blocks
 from .forms import column_of, is_plain, list_cell
 from .frames import TwoOfOneName, cells_of, columns_of, listed, names_of, record_of, scalar_of
 
+MOST_BYTES = 2**28  # of values, about; a block with more is written at once
+MOST_OUTPUTS = 1_000_000  # the header of a block names each
+
 
 class Refused(Exception):
     """A replication returned a value that can't be kept. The replication fails."""
+
+
+def refuse_outputs(n: int) -> None:
+    if n > MOST_OUTPUTS:
+        raise Refused(
+            f"the simulation returned {n:,} outputs in a row, and a row has at most {MOST_OUTPUTS:,}: "
+            "return a data frame with more rows, or write the values to a file"
+        )
 
 
 def an(noun: str) -> str:
@@ -22,8 +33,8 @@ def an(noun: str) -> str:
     return f"{'an' if noun[:1].lower() in set('aeiou') else 'a'} {noun}"
 
 
-def as_rows(value: Any, odd: dict[str, str] | None = None) -> dict[str, list[Any]] | None:
-    """The value as columns of equal length; None if it is not a table. Raises Refused.
+def as_rows(value: Any, odd: dict[str, str] | None = None) -> dict[str, Any] | None:
+    """The value as columns of equal length; None if it is not a table. Raises Refused. Long columns of numbers may be arrays.
 
     odd: gets what no column holds, if the others are to become columns: the kind of value by its name.
     """
@@ -39,6 +50,7 @@ def as_rows(value: Any, odd: dict[str, str] | None = None) -> dict[str, list[Any
         if is_plain(value):
             return {"value": [value]}
         if isinstance(value, dict):
+            refuse_outputs(len(value))
             return _record(value, odd)
         columns = columns_of(value)
         if columns is not None:
@@ -47,10 +59,13 @@ def as_rows(value: Any, odd: dict[str, str] | None = None) -> dict[str, list[Any
         raise Refused(f"the simulation returned two values with the name {str(twice)!r}: rename one of them") from None
     value = listed(value)
     if isinstance(value, np.ndarray) and value.dtype.kind not in "OV" and value.ndim in (1, 2):
+        refuse_outputs(value.shape[-1])
         if value.ndim == 2:
             return {f"value_{j + 1}": cells_of(value[:, j]) for j in range(value.shape[1])}
         value = cells_of(value)  # masked values become None
     if isinstance(value, (list, tuple)):
+        if len(value) > MOST_OUTPUTS and is_plain(value[0]):
+            refuse_outputs(len(value))
         records = [record_of(v) for v in value]
         if records and all(isinstance(v, dict) for v in records):
             names = list(dict.fromkeys(name for v in records for name in v))
@@ -71,10 +86,14 @@ def _record(value: dict[Any, Any], odd: dict[str, str] | None) -> dict[str, list
     return _without_odd(dict(zip(names_of(value), cells, strict=True)), odd)
 
 
-def _without_odd(columns: dict[str, list[Any]], odd: dict[str, str] | None) -> dict[str, list[Any]] | None:
+def _without_odd(columns: dict[str, Any], odd: dict[str, str] | None) -> dict[str, Any] | None:
     """The columns of cells; None if there are none. The others are named in `odd`."""
-    columns = {name: [v if is_plain(v) else list_cell(v) for v in column] for name, column in columns.items()}
-    left_out = {name: v for name, column in columns.items() for v in column if not is_plain(v)}
+    columns = {
+        name: column if isinstance(column, np.ndarray) else [v if is_plain(v) else list_cell(v) for v in column]
+        for name, column in columns.items()
+    }
+    lists = {name: column for name, column in columns.items() if not isinstance(column, np.ndarray)}
+    left_out = {name: v for name, column in lists.items() for v in column if not is_plain(v)}
     if left_out and (odd is None or len(left_out) == len(columns)):
         return None
     if odd is not None:
@@ -100,29 +119,31 @@ _OF_NUMPY = frozenset(
     (np.bool_, np.float32, np.float16, np.int8, np.int16, np.int32, np.int64, np.uint8, np.uint16, np.uint32, np.uint64)
 )
 _PLAIN = _NUMBERS | _OF_NUMPY | {str, type(None)}
-_LONGEST_TEXT = 2**29
+LONGEST_TEXT = 2**29
 _all_text = frozenset((str,)).issuperset
 
 
 def plain(value: Any) -> Any:
     """A number, or a copy of a dict of numbers, texts and None, with numbers of Python or float64; None for other values. Fast."""
     kind = type(value)
-    if kind is dict:
+    if kind is dict and len(value) <= MOST_OUTPUTS:
         kinds = set(map(type, value.values()))
         if not _all_text(map(type, value)) or not kinds <= _PLAIN:
             return None
         if kinds <= _NUMBERS:
             return value.copy()  # the simulation may reuse the same dict
-        if str in kinds and any(type(v) is str and len(v) > _LONGEST_TEXT for v in value.values()):
+        if str in kinds and any(type(v) is str and len(v) > LONGEST_TEXT for v in value.values()):
             return None
         return {name: v.item() if type(v) in _OF_NUMPY else v for name, v in value.items()}
     return value if kind in _NUMBERS else value.item() if kind in _OF_NUMPY else None
 
 
-def size_of(rows: dict[str, list[Any]] | None) -> int:
+def size_of(rows: dict[str, Any] | None) -> int:
     """The bytes of rows in memory, about."""
-    cells = [v for column in (rows or {}).values() for v in column]
-    return 32 * len(cells) + sum(len(v) for v in cells if type(v) is str)
+    columns = (rows or {}).values()
+    cells = [v for column in columns if not isinstance(column, np.ndarray) for v in column]
+    arrays = sum(column.nbytes for column in columns if isinstance(column, np.ndarray))
+    return arrays + 32 * len(cells) + sum(len(v) for v in cells if type(v) is str)
 
 
 # by the names of columns: conditions, replications, and the values of each column
@@ -155,13 +176,18 @@ def result_tables(condition: list[int], replication: list[int], values: list[Any
                 made = map(column_of, given)
                 return [results_table(condition, replication, dict(zip(map(str, names), made, strict=True)))]
     groups: Groups = {}
+    large: list[blocks.Table] = []
     for c, r, value in zip(condition, replication, values, strict=True):
         if type(value) in _NUMBERS:
             value = {"value": value}
         rows = {name: [v] for name, v in value.items()} if type(value) is dict else value
-        if rows:
+        if rows and any(isinstance(column, np.ndarray) for column in rows.values()):
+            n = len(next(iter(rows.values())))
+            columns = {name: column_of(column) for name, column in rows.items()}
+            large.append(results_table(np.full(n, c, "<i4"), np.full(n, r, "<i4"), columns))
+        elif rows:
             add_rows(groups, c, r, rows)
-    return [
+    return large + [
         results_table(cs, rs, {name: column_of(c) for name, c in zip(names, columns, strict=True)})
         for names, group in groups.items()
         for cs, rs, columns in kinds_apart(*group)

@@ -101,6 +101,11 @@ save_unsaved <- function(process) suspendInterrupts({
   }
   for (name in c("parts", "failures", "warned", "outputs", "seeds", "objects")) process[[name]]$clear()
   process$dropped <- NULL
+  if (process$bytes > 2^28) {
+    rm(parts, columns)
+    if (exists("tables", inherits = FALSE)) rm(tables)
+    gc()   # before the next large value is made
+  }
   process$bytes <- 0
   options(settings)
   process$block_started <- clock()
@@ -157,6 +162,7 @@ kept_value <- function(process, id, r, value) {
   }
   if (is.null(value)) return(NULL)
   if (is.double(value) && !is.array(value) && !is.object(value)) {
+    refuse_outputs(length(value))
     process$bytes <- process$bytes + 8 * length(value)
     return(value)
   }

@@ -6,10 +6,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from . import blocks
-from .rows import DOUBLES, ids_of, plain, records, result_tables, results_table, table
+from .rows import DOUBLES, MOST_BYTES, ids_of, plain, records, result_tables, results_table, table
 from .set_seeds import SetSeeds
 
-MOST_BYTES = 2**28  # of values, about; a block with more is written at once
 _CELL = 32  # bytes of a number that Python keeps
 _SINGLE = ""  # the names of numbers that have none
 _all_doubles = DOUBLES.issuperset

@@ -9,16 +9,19 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from .forms import exact
-from .rows import Refused, an, as_rows
+from .rows import LONGEST_TEXT, MOST_BYTES, Refused, an, as_rows
 from .scripts import ScriptFailed
 
 MOST = 100_000  # characters of a message
 MOST_CAUSES = 10
 
 
-class Rows(dict[str, list[Any]]):
-    """Columns of equal length. Their values are str, int, float, bool, None, Formed or ListCell, of exactly these types.
+class Rows(dict[str, Any]):
+    """Columns of equal length. Their values are str, int, float, bool, None, Formed or ListCell, of exactly these types;
+    long columns of numbers are arrays.
 
     odd: what was left out, as no column holds it: the kind of value by its name.
     """
@@ -38,16 +41,22 @@ def rows_of(value: Any) -> Rows | None:
         rows = Rows()
         rows.odd = {str.__str__(name): str.__str__(kind) for name, kind in odd.items()}
         for name, column in columns.items():
-            rows[str.__str__(name)] = [exact(v) for v in column]
+            rows[str.__str__(name)] = _kept(column) if isinstance(column, np.ndarray) else [exact(v) for v in column]
         if len({len(column) for column in rows.values()}) > 1:
             raise Refused(f"the simulation returned {kind_phrase(value)} whose columns are of different lengths")
-        if any(type(v) is str and len(v) > 2**29 for column in rows.values() for v in column):
+        lists = (column for column in rows.values() if type(column) is list)
+        if any(type(v) is str and len(v) > LONGEST_TEXT for column in lists for v in column):
             raise Refused("the simulation returned a text of more than 500 million characters: write it to a file")
     except Refused:
         raise
     except Exception as error:
         raise cannot_be_kept(value, error) from None
     return rows
+
+
+def _kept(column: np.ndarray) -> np.ndarray:
+    """A copy of an array, which the simulation may change. One that is larger than a block is written at once."""
+    return column if column.nbytes > MOST_BYTES else column.copy()
 
 
 def cannot_be_kept(value: Any, error: BaseException) -> Refused:

@@ -1,0 +1,42 @@
+"""What a replication costs beside its simulation: processor time over that of a bare loop in the same interpreter.
+
+A whole run is taken twice, with few replications and with many: the difference is the time of the loop.
+"""
+
+import resource
+from pathlib import Path
+
+from timing import PEERS, PYTHON, SIMULATIONS, Row, fresh_folder, in_turn, run_process, run_simferry
+
+FEW = 1_000
+SIDES = {  # the simulation, how a bare loop of it is run, and how many replications
+    "Python": ("one_output.py", (PYTHON, PEERS / "bare_loop.py", SIMULATIONS), 400_000),
+    "R": ("one_output.R", ("Rscript", PEERS / "bare_loop.R", SIMULATIONS / "one_output.R"), 400_000),
+    "R, t-test": ("ttest.R", ("Rscript", PEERS / "bare_loop.R", SIMULATIONS / "ttest.R"), 50_000),
+}
+
+
+def processor_seconds(script: str, replications: int) -> float:
+    def used() -> float:
+        usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+        return usage.ru_utime + usage.ru_stime
+
+    before = used()
+    with fresh_folder() as store:
+        options = f"--replications {replications} --seed 1 --workers 1".split()
+        run_simferry("run", SIMULATIONS / script, *options, "--store", store, "-o", Path(store, "results.parquet"))
+    return used() - before
+
+
+def over_a_bare_loop(name: str) -> float:
+    """Microseconds for each replication."""
+    script, bare, replications = SIDES[name]
+    seconds = processor_seconds(script, replications) - processor_seconds(script, FEW)
+    return seconds / (replications - FEW) * 1e6 - float(run_process([*bare, str(replications)]).printed)
+
+
+def benchmark(repeats: int) -> list[Row]:
+    taken = in_turn(repeats, {name: lambda name=name: over_a_bare_loop(name) for name in SIDES})
+    return [
+        Row(f"loop, {name}", "µs", "", [], taken[name], "at most 6 µs", lambda _, ours: ours <= 6) for name in SIDES
+    ]

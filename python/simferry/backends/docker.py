@@ -6,7 +6,7 @@ import os
 import platform
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -51,6 +51,17 @@ from .request import Machines, Places, check_hosts, processing_request
 FIRST_JOB = "0001-0001"
 ENGINE_SECONDS = 120  # to wait for an engine that restarts
 _STATES = {"Completed": "succeeded", "Failed": "failed", "Stopped": "cancelled"}
+
+
+@contextlib.contextmanager
+def _refused(image: str) -> Iterator[None]:
+    """Turns what the engine says of a container that it can't start into an error of ours."""
+    import docker.errors
+
+    try:
+        yield
+    except docker.errors.APIError as error:
+        raise EngineError(f"a container of image {image} can't be started: {error.explanation or error}") from None
 
 
 class Docker:
@@ -121,7 +132,8 @@ class Docker:
                 (run.jobs / job).mkdir()
             self._record(run, job, "pending")
             self._waiting.append((run, job))
-        self._begin()
+        with _refused(self.image):
+            self._begin()
 
     def _begin(self) -> None:
         at_once = max(1, (os.cpu_count() or 1) // max(1, self.traits.workers * self.traits.hosts))
@@ -139,6 +151,7 @@ class Docker:
                 self._to_tidy = True
                 raise
             self._running[job] = made
+            self._to_tidy |= not made.logs_since  # a container that has checked may have ended badly
             self._record(run, job, "running", made.logs_since)
 
     def request(self, run: RunFolder, job: str) -> dict[str, Any]:

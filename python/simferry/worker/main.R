@@ -65,6 +65,13 @@ run <- function(root) {
   job$included <- included_files(job)   # with what the script wrote while it was loaded
   compile_work(job)
   supervise(job)
+  if (in_container(job)) leave_to_driver(job)
+}
+
+# Makes what is left removable for the driver, who is another user: else it starts a container for that.
+leave_to_driver <- function(job) {
+  unlink(file.path(job$root, "scratch"), recursive = TRUE, force = TRUE)
+  Sys.chmod(list.dirs(file.path(job$root, "artifacts")), "777", use_umask = FALSE)
 }
 
 # Watches this container's files. A function that tells whether none has changed since, but for those of tempdir().

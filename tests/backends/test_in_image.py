@@ -35,14 +35,20 @@ def folders(store):
     return [path.name for path in store.iterdir() if path.name.startswith(".")]
 
 
-LOADED = 'cat("loaded\\n")\nwas <- exists("mark")\nmark <- 1\nsimulate <- function() c(x = rnorm(1), was = was)\n'
+LOADED = {
+    "R": 'cat("loaded\\n")\nwas <- exists("mark")\nmark <- 1\nsimulate <- function() c(x = rnorm(1), was = was)\n',
+    "py": "import builtins, tempfile\nprint('loaded', tempfile.gettempdir(), flush=True)\nwas = hasattr(builtins, 'mark')\n"
+    "builtins.mark = 1\ndef simulate(rng):\n    return {'x': rng.normal(), 'was': was}\n",
+}
 
 
-def test_one_container_checks_and_runs_the_first_of_three_jobs(tmp_path, engine, image_r):
-    script = write(tmp_path, "simulate.R", LOADED)
+@pytest.mark.parametrize("language", ["R", "py"])
+def test_one_container_checks_and_runs_the_first_of_three_jobs(tmp_path, engine, language, request):
+    image = request.getfixturevalue("image_r" if language == "R" else "image_python")
+    script = write(tmp_path, f"simulate.{language}", LOADED[language])
     given = {"replications": 30, "seed": 1, "store": tmp_path / "store"}
     with containers_made(engine, tmp_path / "store") as names:
-        run = sf.run(script, backend="docker", image=image_r, jobs=3, workers=1, **given)
+        run = sf.run(script, backend="docker", image=image, jobs=3, workers=1, **given)
     assert sorted(name.split("-algo-1-")[0][-9:] for name in names) == ["0001-0001", "0001-0002", "0001-0003"]
     # the log has what the job printed, not what the check did, and the job loads the script as if nothing had been checked
     assert [log.count("loaded") for log in run.logs().values()] == [1, 1, 1]
@@ -51,21 +57,44 @@ def test_one_container_checks_and_runs_the_first_of_three_jobs(tmp_path, engine,
     assert left_behind(engine, run.id) == [] == folders(tmp_path / "store") and not list(run.folder.glob("jobs/*/ml"))
 
 
-@pytest.mark.parametrize("file", ["/tmp/draw.rds", "/dev/shm/draw.rds", "file.path(tempdir(), 'draw.rds')"])
-def test_what_a_check_leaves_is_not_there_for_the_job(tmp_path, engine, image_r, file):
-    quoted = file if file.startswith("file.path") else f"'{file}'"
-    code = f"""
-if (!file.exists({quoted})) saveRDS(runif(1), {quoted})
-draw <- readRDS({quoted})
+IN_R = """
+file <- FILE
+if (!file.exists(file)) saveRDS(runif(1), file)
+draw <- readRDS(file)
 system("sleep 61 >/dev/null 2>&1 &")
 servers <- length(grep("sleep", lapply(Sys.glob("/proc/[0-9]*/cmdline"), readLines, warn = FALSE, skipNul = TRUE)))
 simulate <- function() c(draw = draw, servers = servers)
 """
-    script = write(tmp_path, "simulate.R", code)
-    given = {"backend": "docker", "image": image_r, "replications": 2, "workers": 1, "store": tmp_path / "store"}
+IN_PYTHON = """
+import glob, os, subprocess, numpy as np
+if not os.path.exists(FILE):
+    np.save(FILE, np.random.random())
+draw = float(np.load(FILE))
+subprocess.Popen(["sleep", "61"])
+servers = sum(b"sleep" in open(name, "rb").read() for name in glob.glob("/proc/[0-9]*/cmdline"))
+def simulate():
+    return {"draw": draw, "servers": servers}
+"""
+
+
+@pytest.mark.parametrize(
+    ("language", "file", "containers"),
+    [
+        ("R", "'/tmp/draw.rds'", 4),
+        ("R", "'/dev/shm/draw.rds'", 4),
+        ("R", "file.path(tempdir(), 'draw.rds')", 2),
+        ("py", "'/tmp/draw.npy'", 4),
+        ("py", "os.path.expanduser('~/draw.npy')", 4),
+    ],
+)
+def test_what_a_check_leaves_is_not_there_for_the_job(tmp_path, engine, request, language, file, containers):
+    image = request.getfixturevalue("image_r" if language == "R" else "image_python")
+    code = (IN_R if language == "R" else IN_PYTHON).replace("FILE", file)
+    script = write(tmp_path, f"simulate.{language}", code)
+    given = {"backend": "docker", "image": image, "replications": 2, "workers": 1, "store": tmp_path / "store"}
     with containers_made(engine, tmp_path / "store") as names:
         first, second = (sf.run(script, seed=seed, **given).results() for seed in (1, 2))
-    assert len(names) == (2 if file.startswith("file.path") else 4)
+    assert len(names) == containers
     assert first["servers"].tolist() == second["servers"].tolist() == [1, 1]
     assert first["draw"].tolist() != second["draw"].tolist()  # it follows from the run's seed
 

@@ -62,7 +62,7 @@ class StayingInImage(InImage):
     def check(self, spec: Mapping[str, Any], root: Path) -> "subprocess.CompletedProcess[str]":
         self.end()
         try:
-            if self.job and spec["language"] == "r" and _size(root / "input") <= MOST_COPIED:
+            if self.job and _size(root / "input") <= MOST_COPIED:
                 self.waiting = WaitingContainer(self.client, self.image, self.job, self.owner, self.store)
         except OSError:
             pass

@@ -4,8 +4,10 @@ import contextlib
 import os
 import shutil
 import signal
+import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn
 
@@ -15,7 +17,7 @@ from .family import family, kill, leave
 from .folders import enter
 from .forms import column_of, is_plain
 from .functions import FunctionRunner
-from .job import Job, leave_message
+from .job import Job, in_container, leave_message
 from .rows import pickled, table
 from .scripts import ScriptRunner
 from .state import set_variables
@@ -101,6 +103,16 @@ def run(root: Path) -> None:
         if not (root / "message").exists():
             leave_message(root, f"disk: {error}")
         supervisor.end_all()
+    if in_container(job):
+        leave_to_driver(job)
+
+
+def leave_to_driver(job: Job) -> None:
+    """Makes what is left removable for the driver, who is another user: else it starts a container for that."""
+    shutil.rmtree(job.scratch, ignore_errors=True)
+    for folder, _, _ in os.walk(job.root / "artifacts"):
+        with contextlib.suppress(OSError):
+            os.chmod(folder, 0o777)
 
 
 def wait(log: str, store: str = "") -> Path:
@@ -137,8 +149,57 @@ def wait(log: str, store: str = "") -> Path:
     leave()
 
 
-def _check_in_fork(root: Path, driver: int) -> bool:
-    """Whether it could answer: False if the driver has died."""
+def check_and_run(root: Path) -> Path:
+    """The same in a container, which was started to check: a line of standard input is the root of the job that is to be run.
+
+    The container is the driver's to remove; what a check leaves in its files keeps it from going on.
+    """
+    untouched = watch_files()
+
+    def is_fit() -> bool:
+        kill(family(os.getpid())[1:])
+        return untouched()
+
+    if _check_in_fork(root, 0, is_fit):
+        with open(0, "rb", buffering=0, closefd=False) as orders:
+            given = os.fsdecode(orders.readline().rstrip(b"\n"))
+        _empty_input()
+        if given:
+            return Path(given)
+    leave()
+
+
+def watch_files() -> Callable[[], bool]:
+    """Watches this container's files. Returns a function that tells whether none has changed since."""
+    mark, witness = (f"/tmp/simferry-{name}-{os.getpid()}" for name in ("mark", "witness"))
+    folders = ("/tmp", "/dev/shm")
+
+    def contents() -> list[list[str]]:
+        return [sorted(os.listdir(folder)) for folder in folders]
+
+    def untouched() -> bool:
+        try:
+            open(witness, "x").close()  # without it, `find` does not do what is asked
+            # times of change, which nobody can set; a large image is looked through for a second at most
+            command = ["find", "/", "-xdev", "-cnewer", mark]
+            none = subprocess.DEVNULL
+            done = subprocess.run(command, stdin=none, stdout=subprocess.PIPE, stderr=none, timeout=1, check=False)
+            os.unlink(witness)
+            os.unlink(mark)
+            return {*os.fsdecode(done.stdout).splitlines()} - {"/tmp"} == {witness} and contents() == before
+        except (OSError, subprocess.TimeoutExpired):
+            return False
+
+    try:
+        before = contents()
+        open(mark, "x").close()
+    except OSError:
+        return lambda: False
+    return untouched
+
+
+def _check_in_fork(root: Path, driver: int, is_fit: Callable[[], bool] = lambda: True) -> bool:
+    """Whether it has checked, and may go on: not if the driver has died."""
     child = os.fork()
     if child == 0:
         try:
@@ -154,8 +215,9 @@ def _check_in_fork(root: Path, driver: int) -> bool:
             return False
         time.sleep(0.002)
     with contextlib.suppress(OSError):
-        (root / "checked").touch()
-        return True
+        if is_fit():
+            (root / "checked").touch()
+            return True
     return False
 
 
@@ -186,6 +248,9 @@ def main(arguments: list[str]) -> NoReturn:
     sys.dont_write_bytecode = True
     if verb == "wait":
         root, verb = wait(*arguments[1:]), "run"
+        _become(verb, root)
+    elif verb == "check_and_run":
+        root, verb = check_and_run(Path("/opt/ml/processing")), "run"
         _become(verb, root)
     else:
         root = Path(arguments[1] if len(arguments) > 1 else "/opt/ml/processing").resolve()

@@ -3,6 +3,7 @@
     python worker.py check ROOT     checks whether the simulation can run; writes ROOT/check
     python worker.py run ROOT       runs ROOT/input/plan/job on all cores of the job
     python worker.py replay ROOT    runs the one replication of that job in the foreground
+    python worker.py check_and_run  in a container: checks, then runs the job whose ROOT comes on standard input
     python worker.py wait LOG [STORE]   does what standard input says: see wait() in main.py
 
 worker.R has the same verbs, and the same folders in ROOT.

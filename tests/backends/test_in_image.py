@@ -26,8 +26,10 @@ def containers_made(engine, store):
     names += [one["name"] for one in made if one.get(OWNER) in runs]
 
 
-def ours(engine):
-    return [c for c in engine.containers.list(all=True, filters={"label": DRIVER}, ignore_removed=True)]
+def ours(engine, store):
+    """Containers that have a folder of a store, or of a run in it."""
+    found = engine.containers.list(all=True, filters={"label": DRIVER}, ignore_removed=True)
+    return [c for c in found if any(mount.get("Source", "").startswith(f"{store}/") for mount in c.attrs["Mounts"])]
 
 
 def folders(store):
@@ -66,11 +68,12 @@ servers <- length(grep("sleep", lapply(Sys.glob("/proc/[0-9]*/cmdline"), readLin
 simulate <- function() c(draw = draw, servers = servers)
 """
 IN_PYTHON = """
-import glob, os, subprocess, numpy as np
+import glob, os, subprocess, time, numpy as np
 if not os.path.exists(FILE):
     np.save(FILE, np.random.random())
 draw = float(np.load(FILE))
 subprocess.Popen(["sleep", "61"])
+time.sleep(0.3)  # until it has its name
 servers = sum(b"sleep" in open(name, "rb").read() for name in glob.glob("/proc/[0-9]*/cmdline"))
 def simulate():
     return {"draw": draw, "servers": servers}
@@ -104,7 +107,7 @@ def test_a_simulation_that_is_refused_leaves_nothing(tmp_path, engine, image_r, 
     script = write(tmp_path, "simulate.R", code)
     with pytest.raises(errors.SimulationError, match=r"exit code 3|when it is loaded: no|defines no function"):
         sf.run(script, replications=4, seed=1, backend="docker", image=image_r, store=tmp_path / "runs")
-    assert not (tmp_path / "runs").exists() and ours(engine) == []
+    assert not (tmp_path / "runs").exists() and ours(engine, tmp_path / "runs") == []
 
 
 def test_a_container_that_is_killed_while_it_checks_or_waits(tmp_path, engine, image_r, monkeypatch):
@@ -113,7 +116,7 @@ def test_a_container_that_is_killed_while_it_checks_or_waits(tmp_path, engine, i
     here = digest(sf.run(script, sf.grid(n=[5]), workers=1, **given))
 
     def kill(*_):
-        for container in wait_until(lambda: [c for c in ours(engine) if c.status == "running"]):
+        for container in wait_until(lambda: [c for c in ours(engine, tmp_path / "store") if c.status == "running"]):
             container.kill()
 
     for module, name in ((run_module, "_load_the_rest"), (create, "write_conditions")):
@@ -130,14 +133,14 @@ def test_a_driver_that_is_killed_leaves_a_container_that_ends_and_is_removed(tmp
     write(tmp_path, "simulate.R", "Sys.sleep(2)\nsimulate <- function() 1")
     arguments = ["-n", 10, "--backend", "docker", "--image", image_r, "--store", store]
     driver = simferry("run", "simulate.R", *arguments, cwd=tmp_path, start=True)
-    (container,) = wait_until(lambda: [c for c in ours(engine) if c.status == "running"])
+    (container,) = wait_until(lambda: [c for c in ours(engine, tmp_path / "store") if c.status == "running"])
     remove_orphans(engine)
-    assert ours(engine) and folders(store)  # its driver lives
+    assert ours(engine, tmp_path / "store") and folders(store)  # its driver lives
     driver.send_signal(signal.SIGKILL)
     driver.communicate()
     assert container.wait(timeout=20)["StatusCode"] == 0
     remove_orphans(engine)
-    assert ours(engine) == [] == folders(store)
+    assert ours(engine, tmp_path / "store") == [] == folders(store)
 
 
 def test_a_check_that_hangs_is_ended_by_the_next_command(tmp_path, engine, image_r):
@@ -145,10 +148,10 @@ def test_a_check_that_hangs_is_ended_by_the_next_command(tmp_path, engine, image
     write(tmp_path, "simulate.R", "Sys.sleep(600)\nsimulate <- function() 1")
     arguments = ["-n", 10, "--backend", "docker", "--image", image_r, "--store", store]
     driver = simferry("run", "simulate.R", *arguments, cwd=tmp_path, start=True)
-    wait_until(lambda: [c for c in ours(engine) if c.status == "running"])
+    wait_until(lambda: [c for c in ours(engine, tmp_path / "store") if c.status == "running"])
     driver.send_signal(signal.SIGKILL)
     driver.communicate()
     other = write(tmp_path, "other.R", "simulate <- function() 1")
     sf.run(other, replications=1, seed=1, backend="docker", image=image_r, store=tmp_path / "other")
-    wait_until(lambda: ours(engine) == [] and folders(store) == [])
+    wait_until(lambda: ours(engine, tmp_path / "store") == [] and folders(store) == [])
     shutil.rmtree(store)

@@ -83,3 +83,13 @@ def test_a_row_of_more_than_a_million_outputs_is_refused(value):
     assert not Unsaved().values.add(value)
     with pytest.raises(Refused, match="returned 1,000,001 outputs in a row"):
         rows_of(value)
+
+
+def test_a_replication_that_gives_very_many_different_warnings_has_the_others_counted_together():
+    unsaved = Unsaved()
+    for replication in (1, 2):
+        for i in range(2000):
+            unsaved.warn(1, replication, f"step {i % 1500}")
+    found = {message: count for (_, replication, message), count in unsaved.warned.items() if replication == 2}
+    assert len(found) == 1001 and found["step 7"] == 2 and found["step 999"] == 1
+    assert found["other warnings, after 1,000 different ones"] == 500

@@ -359,6 +359,7 @@ def test_what_is_too_wide_is_refused_and_what_is_long_is_written_in_pieces(tmp_p
     code = """
 simulate <- function(n) {
   if (n == 1) return(numeric(1000001))
+  for (i in 1:2000) warning("step ", i %% 1500)
   data.frame(x = seq_len(2^20 + 5) / 2, k = seq_len(2^20 + 5))
 }
 """
@@ -370,3 +371,5 @@ simulate <- function(n) {
     )
     found = run.results()
     assert len(found) == 2**20 + 5 and (found["x"] * 2 == found["k"]).all() and found["k"].iloc[-1] == 2**20 + 5
+    counts = run.warnings().set_index("message")["count"]
+    assert len(counts) == 1001 and counts["step 7"] == 2 and counts["other warnings, after 1,000 different ones"] == 500

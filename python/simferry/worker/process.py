@@ -296,8 +296,7 @@ class Process:
         sys.stdout = self.out
 
     def warn(self, message: Any, category: Any, *_: Any, **__: Any) -> None:
-        key = (self.condition, self.replication, message_of(message, category))
-        self.unsaved.warned[key] = self.unsaved.warned.get(key, 0) + 1
+        self.unsaved.warn(self.condition, self.replication, message_of(message, category))
 
     def record_seed(self, function: str, seed: Any) -> None:
         if isinstance(seed, (int, float, str, bytes, np.integer)):  # arrays may be long

@@ -44,7 +44,8 @@ as_columns <- function(value) {
 # n: outputs of one row. The header of a block names each.
 refuse_outputs <- function(n) if (n > 1e6)
   refuse("the simulation returned ", format(n, big.mark = ",", scientific = FALSE),
-         " outputs in a row, and a row has at most 1,000,000: return a data frame with more rows, or write the values to a file")
+         " outputs in a row, and a row has at most 1,000,000: return a data frame with more rows, ",
+         "or write the values to a file")
 
 # A value of a list as a column of one row; NULL where no column holds it.
 cell <- function(v) {

@@ -289,8 +289,10 @@ note_warning <- function(process, id, r, w) {
   if (isTRUE(getOption("warn") >= 2L) || is.null(muffle <- findRestart("muffleWarning", w))) return()
   message <- message_of(w)
   # foreach says it once in each process: how often it comes depends on the workers
-  if (!startsWith(message, "executing %dopar% sequentially"))
+  if (!startsWith(message, "executing %dopar% sequentially")) {
     process$warned$count(list(condition = id, replication = r, message = message))
+    process$bytes <- process$bytes + 500   # most are counted with others; a million of them are a block
+  }
   invokeRestart(muffle)
 }
 

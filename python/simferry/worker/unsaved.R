@@ -10,18 +10,40 @@ new_records <- function() {
        clear = function() kept <<- list())
 }
 
-# The same, of records that are counted while they repeat.
+# Warnings, counted for each replication. A million different ones of a replication would take a gigabyte: after a
+# thousand the others are counted together.
 new_counts <- function() {
   kept <- list()
+  last <- integer()       # condition and replication of the last one
+  texts <- character()    # of this replication: the last ones that are kept
+  most <- 1000L
   list(all = function() kept,
        count = function(record) {
-         n <- length(kept)
-         last <- if (n) kept[[n]]
-         if (n && identical(last[names(record)], record)) kept[[n]]$count <<- last$count + 1L
-         else kept[[n + 1L]] <<- c(record, count = 1L)
+         if (!identical(last, who <- c(record$condition, record$replication))) {
+           last <<- who
+           texts <<- character()
+         }
+         at <- match(record$message, texts, nomatch = 0L)
+         if (!at && length(texts) >= most) {
+           record$message <- paste("other warnings, after", format(most, big.mark = ","), "different ones")
+           at <- match(record$message, texts, nomatch = 0L)
+         }
+         if (!at) {
+           texts[length(texts) + 1L] <<- record$message
+           kept[[length(kept) + 1L]] <<- c(record, count = 1L)
+         } else {
+           i <- length(kept) - length(texts) + at
+           kept[[i]]$count <<- kept[[i]]$count + 1L
+         }
        },
-       keep = function(wanted) kept <<- Filter(wanted, kept),
-       clear = function() kept <<- list())
+       keep = function(wanted) {
+         kept <<- Filter(wanted, kept)
+         last <<- integer()
+       },
+       clear = function() {
+         kept <<- list()
+         last <<- integer()
+       })
 }
 
 # The seeds that replications set themselves, of one condition at a time: the first in this process, and the first that

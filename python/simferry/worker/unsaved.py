@@ -9,7 +9,10 @@ from . import blocks
 from .rows import DOUBLES, MOST_BYTES, ids_of, plain, records, result_tables, results_table, table
 from .set_seeds import SetSeeds
 
+MOST_WARNINGS = 1000  # different ones of a replication that are told apart
+OTHER_WARNINGS = f"other warnings, after {MOST_WARNINGS:,} different ones"
 _CELL = 32  # bytes of a number that Python keeps
+_WARNING = 300  # bytes of a warning without its text, about
 _SINGLE = ""  # the names of numbers that have none
 _all_doubles = DOUBLES.issuperset
 
@@ -144,6 +147,11 @@ class Unsaved:
         self.values = Values()
         self.failures: list[tuple[int, int, str, str, str]] = []
         self.warned: dict[tuple[int, int, str], int] = {}
+        self.warned_last, self.different = (
+            (0, 0),
+            0,
+        )  # the last replication that warned, and how many different warnings it gave
+        self.warned_bytes = 0
         self.outputs: list[tuple[int, int, str, bytes]] = []  # results files
         self.objects: list[tuple[int, int, str, str]] = []
         self.dropped: list[tuple[int, int, str]] = []
@@ -151,7 +159,20 @@ class Unsaved:
 
     @property
     def is_full(self) -> bool:
-        return self.values.bytes > MOST_BYTES
+        return self.values.bytes + self.warned_bytes > MOST_BYTES
+
+    def warn(self, condition: int, replication: int, message: str) -> None:
+        """Count a warning."""
+        key = (condition, replication, message)
+        if key not in self.warned:
+            if self.warned_last != key[:2]:
+                self.warned_last, self.different = key[:2], 0
+            self.different += 1
+            if self.different > MOST_WARNINGS:
+                key = (condition, replication, OTHER_WARNINGS)
+            else:
+                self.warned_bytes += _WARNING + len(message)
+        self.warned[key] = self.warned.get(key, 0) + 1
 
     def keep_first(self, n: int) -> None:
         """Keep the first n parts, and forget the others, and what belongs to a replication that has not ended."""

@@ -145,9 +145,9 @@ def hosts(size: int) -> Iterator[Point]:
     """One job in so many containers, a host each: a script whose foreach loop runs on one cluster of all hosts."""
     run_simferry("image", "build", HERE.parent / "containers" / "r")
     with fresh_folder() as store:
-        options = ["-n", "1", "--seed", "1", "--results-file", "result.csv", "--workers", "1", "--store", store]
-        job = ["--backend", "docker", "--image", sagemaker_jobs.IMAGE, "--hosts", str(size)]
-        taken = watch("run", SIMULATIONS / "hosts.R", *options, *job)
+        script = ["--args", "{replication}", "-n", "1", "--seed", "1", "--results-file", "result.csv"]
+        job = f"--backend docker --image {sagemaker_jobs.IMAGE} --hosts {size} --workers 1".split()
+        taken = watch("run", SIMULATIONS / "hosts.R", *script, *job, "--store", store)
     yield Point("hosts", "run (R script)", size, taken.seconds, taken.cpu_seconds, taken.driver_bytes / 1e6)
 
 

@@ -72,8 +72,8 @@ def benchmark(repeats: int) -> list[Row]:
                 "mclapply, forks",
                 taken[f"{name}: mclapply"],
                 taken[f"{name}: simferry"],
-                "at least 95 %",
-                lambda _, ours: ours >= 95,
+                "at least 97 %",
+                lambda _, ours: ours >= 97,
             )
         )
     return rows

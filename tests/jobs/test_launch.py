@@ -25,3 +25,12 @@ def test_the_locale_c_has_utf8(monkeypatch):
     here = environment_here({"kind": "function", "objects": ""}, "/input")
     assert "LC_ALL" not in here and "LC_TIME" not in here  # which LC_ALL overrode
     assert (here["LANG"], here["LC_CTYPE"]) == ("C", "C.UTF-8")
+
+
+def test_r_has_the_heap_that_the_user_has_set(monkeypatch):
+    spec = {"language": "r", "kind": "function", "objects": ""}
+    monkeypatch.delenv("R_NSIZE", raising=False)
+    assert environment_here(spec, "/inputs")["R_NSIZE"] == environment_of(spec, "/inputs")["R_NSIZE"]
+    monkeypatch.setenv("R_NSIZE", "2M")
+    assert environment_here(spec, "/inputs")["R_NSIZE"] == "2M"
+    assert "R_NSIZE" not in environment_of({**spec, "language": "python"}, "/inputs")

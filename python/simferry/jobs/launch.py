@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     import psutil
 
 JOB = "SIMFERRY_JOB"  # environment variable of all processes of a local job: its mark
+HEAP = "1000k"  # R_NSIZE, read when R starts: fewer garbage collections. worker.R removes it
 CHECK_PREFIX = "simferry-check-"  # of the temporary folders in which simulations are checked, and of their marks
 WORKER = Path(__file__).parents[1] / "worker"
 _PARTS = (
@@ -101,12 +102,15 @@ def environment_of(spec: Mapping[str, Any], inputs: str) -> dict[str, str]:
         from ..sweep.template import constant_variables
 
         given = {name: value for name, value in constant_variables(spec).items() if len(value) <= 256}
-    return {**threads, **given, "PYTHONDONTWRITEBYTECODE": "1", "PYTHONHASHSEED": "0", "SIMFERRY_INPUT": inputs}
+    heap = {"R_NSIZE": HEAP} if spec.get("language") == "r" and spec["kind"] == "function" else {}
+    return {**threads, **heap, **given, "PYTHONDONTWRITEBYTECODE": "1", "PYTHONHASHSEED": "0", "SIMFERRY_INPUT": inputs}
 
 
 def environment_here(spec: Mapping[str, Any], inputs: str) -> dict[str, str]:
     """The whole environment of a job on this machine: this process's own, and that of `environment_of`."""
     out = {**_with_utf8(os.environ), **environment_of(spec, inputs)}
+    if out.get("R_NSIZE") == HEAP:
+        out["R_NSIZE"] = os.environ.get("R_NSIZE", HEAP)
     if spec["objects"]:  # a function object imports what it imports here
         out["PYTHONPATH"] = os.pathsep.join(p for p in sys.path if p)
     if out.pop("SIMFERRY_PROCESSES", ""):  # a simulation runs simferry: this worker is no part of it

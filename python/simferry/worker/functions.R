@@ -35,8 +35,10 @@ load_for_forks <- function(job) {
     if (identical(loading, Sys.getpid())) invokeRestart("simferry_load_in_each_process"))()))
   load <- function() {
     on.exit(.Internal(enableJIT(0L)))   # compiling functions of the worker that run once takes longer than they do
-    job$streams$load(function() tryCatch(load_simulation(job),
-                                         error = function(e) give_up(job, "load: ", conditionMessage(e))))
+    loaded <- job$streams$load(function() tryCatch(load_simulation(job),
+                                                   error = function(e) give_up(job, "load: ", conditionMessage(e))))
+    loaded$jit <- .Internal(enableJIT(-1L))
+    loaded
   }
   loaded <- withRestarts(load(), simferry_load_in_each_process = function() NULL)
   loading <- NULL
@@ -63,8 +65,8 @@ condition_call <- function(job, row) {
 
 # The parameters of a condition. One that stands for objects is a name of one of them.
 parameters_of <- function(job, row) {
-  given <- lapply(job$parameters, `[[`, row)
-  for (name in intersect(names(given), names(job$by_name)))
+  given <- lapply(job$parameters, .subset2, row)
+  if (length(job$by_name)) for (name in intersect(names(given), names(job$by_name)))
     given[name] <- list(if (!is.na(given[[name]])) job$by_name[[name]][[given[[name]]]])
   given
 }
@@ -72,7 +74,7 @@ parameters_of <- function(job, row) {
 # The user's part of a call stack, innermost last: what lies between the worker's own frames and its handlers.
 user_calls <- function(calls) {
   text <- vapply(calls, function(call) paste(deparse(call, nlines = 2L), collapse = " "), "")
-  from <- which(startsWith(text, "run_batch(process, stretch)") | startsWith(text, "eval(call, space)"))
+  from <- which(startsWith(text, "run_batch(process)") | startsWith(text, "eval(call, space)"))
   if (length(from)) text <- text[-seq_len(max(from))]
   if (identical(text[1L], "NULL")) text <- text[-1L]   # compiled code evaluates without a call
   ours <- grep("user_calls(sys.calls())", text, fixed = TRUE)   # the handler, and what it calls

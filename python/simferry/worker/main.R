@@ -54,7 +54,7 @@ run <- function(root) {
   if (length(job$hosts) > 1L) {
     source(file.path(job$code, "cluster.R"), local = TRUE)
     if (hosts$current != job$hosts[1L]) serve_host(job$hosts[1L], job$run)
-    lifeline <- lead_hosts()   # the other hosts end when this process does
+    job$lifeline <- lead_hosts()   # the other hosts end when this process does
   }
   dir.create(file.path(root, "scratch"), showWarnings = FALSE)
   watch_source()

@@ -36,7 +36,6 @@ work <- function(job, number, pieces, careful) {
       process$fraction <- pieces[piece] / length(job$row)
       run_stretches(process, stretches_of(pieces, piece))
     }
-    look_at_end(process)
     save_unsaved(process)
   }, interrupt = function(e) save_what_is_whole(process))
 }
@@ -62,39 +61,38 @@ new_process <- function(job, number, careful) {
   run_script <- if (!is_function(job)) script_runner(job, number)
   # without their checks of the state, which take longer than they do
   next_stream <- if (is_function(job)) parallel:::C_nextSubStream else parallel:::C_nextStream
-  jit <- .Internal(enableJIT(0L))  # how much R compiles while the simulation runs
+  jit <- 0L                       # how much R compiles while the simulation runs
+  compiles <- !is_function(job)   # whether that has begun
   facts <- c(run = job$run, facts_here())
   folder <- if (is_function(job)) working_folder(job, file.path(job$root, "scratch", paste0("folder-", number)))
   new_own_code <- own_code_news(job)
+  # whether environment variables differ between the replications of a condition
+  variables_change <- any(grepl("[\ue001\ue002]", unlist(job$variables)))
   marker <- file.path(job$root, "scratch", paste0("now-", number))
-  calls <- vector("list", length(job$conditions$condition))
-  call_in <- function(row) {
-    if (is.null(calls[[row]])) calls[[row]] <<- condition_call(job, row)
-    calls[[row]]
-  }
   seconds_between_looks <- 0.02   # at the clock and the folder
   look_at_each <- FALSE            # whether a look follows each replication
   looked <- FALSE                  # whether there was a look yet
-  last_look <- 0                   # when
-  unchecked <- integer()           # stretches that are whole, and wait for the next look
-  again <- integer()               # stretches to be run again
   restore_each <- FALSE            # whether R's state is restored after each replication
   trace <- character()             # the call stack of the error that is being handled
   started <- block_started <- clock()
   fraction <- 0                    # of the job's stretches up to the end of the claimed piece
   sequence <- 0L                   # blocks that were written
-  # What the next block will hold. parts: one of each stretch; stretch: the frame of the one that is being run.
-  parts <- new_records()
-  stretch <- NULL
-  s <- NULL                        # its number in the job
-  queue <- integer()               # the stretches to be run, of which `at` have begun
-  at <- 0L
+  queue <- integer()               # the stretches to be run
+  at <- 0L                         # which of them is being run,
+  first <- left <- 0L              # its next replication, how many are left,
+  rng <- NULL                      # and the state of R's generator for the next
+  batch <- NULL                    # the frame of the batch that is being run
+  room <- 16L                      # for the values of the next batch
+  # What the next block will hold. batches: those that are whole; they have run, and the look after them found nothing
+  # to do again.
+  batches <- new_records()
   failures <- new_records()
   warned <- new_counts()
   outputs <- new_records()
   objects <- new_records()
   dropped <- NULL
   seeds <- new_seeds()
+  marks <- c(failures = 0L, warned = 0L, outputs = 0L, seeds = 0L, objects = 0L)   # how many of them are of `batches`
   bytes <- 0                       # of values; R writes less than 2^31 at a time
   saving <- 0                      # seconds that the last block took
   state <- new_state()             # last: what was loaded until now stays
@@ -108,8 +106,5 @@ compile_work <- function(job) {
   is_compiled <- function(name) typeof(.Internal(bodyCode(get(name, envir = space)))) == "bytecode"
   compile <- function(names) for (name in names) if (!is_compiled(name))
     assign(name, compiler::cmpfun(get(name, envir = space)), envir = space)
-  if (sum(job$stretches$count) > 5000) compile("run_batch")
-  if (length(job$row) > 2000L)
-    compile(c("new_stretch", "packed", "run_queue", "next_stretch", "end_batch", "end_stretch", "part_of", "can_wait",
-              "next_size", "condition_call", "new_records"))
+  if (sum(job$stretches$count) > 5000) compile(c("run_batch", "next_stretch", "condition_call", "parameters_of"))
 }

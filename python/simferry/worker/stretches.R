@@ -1,60 +1,14 @@
-# A stretch: consecutive replications of one condition. They are run in batches. After each batch there is a look at the
-# clock and at the working directory: for replications of a few microseconds one after each of them would take too long.
-# Stretches of few fast replications share a look: `unchecked` are those that are whole and were not looked after yet.
+# A stretch: consecutive replications of one condition. They are run in batches, which go on from stretch to stretch.
+# After each batch there is a look at R's state and at the working directory: for replications of a few microseconds one
+# after each of them would take too long.
 
-# A stretch that is being run. `done` replications are whole: they have run, and the look after them found nothing to do
-# again. Its functions assign with `<<-`, which R does in place.
-new_stretch <- function(process, s) {
-  job <- process$job
-  row <- job$row[s]
-  id <- job$conditions$condition[row]
-  first <- job$stretches$first[s]
-  count <- job$stretches$count[s]
-  state <- job$states[s, ]
-  done <- 0L
-  size <- 1L       # of the next batch
-  batch <- no_batch <- list(done = 0L, values = list(), state = state)   # or the frame of the batch that is being run
-  of_functions <- is_function(job)
-  kept <- list()   # of each batch: how many replications, whether the last one failed, seconds, values
-  now <- clock()
-
-  # Keeps the first n replications of the batch. failure: the error of the last one, or NULL.
-  keep_batch <- function(n, failure, ended) {
-    good <- n - !is.null(failure)
-    values <- batch$values[seq_len(good)]
-    error <- if (!is.null(failure)) record_failure(process, id, first + done + n - 1L, failure)
-    if (!is.null(error)) values <- c(values, list(error))
-    alike <- good && is.null(error) && is.null(batch$odd) && of_functions
-    values <- if (alike) packed(values) else list(values = values)
-    state <<- no_batch$state <<- if (is.null(failure)) batch$state else .Call(process$next_stream, batch$state)
-    kept[[length(kept) + 1L]] <<- list(n = n, failed = !is.null(failure), seconds = ended - now, values = values)
-    size <<- min(count - done - n, next_size(process, n, ended - now))
-    now <<- ended
-    done <<- done + n
-    batch <<- no_batch
-  }
-  drop_batch <- function() {
-    size <<- 1L
-    batch <<- no_batch
-  }
-  # The rest, after the replications that are done were written.
-  forget_done <- function() {
-    first <<- first + done
-    count <<- count - done
-    done <<- 0L
-    kept <<- list()
-  }
-  environment()
-}
-
-# Runs stretches to their end, and those again that met what others of them had left.
+# Runs stretches to their end.
 run_stretches <- function(process, stretches) {
   process$queue <- stretches
   process$at <- 0L
-  on_warning <- function(w) {
-    stretch <- process$stretch
-    note_warning(process, stretch$id, stretch$first + stretch$done + stretch$batch$done, w)
-  }
+  next_stretch(process$job, stretches, process)
+  on_warning <- function(w)
+    if (!is.null(batch <- process$batch)) note_warning(process, batch$id, replication_of(batch), w)
   # in one line: user_calls() finds this handler by its text
   on_error <- function(e) process$trace <- tryCatch(user_calls(sys.calls()), error = function(e) character())
   whole <- FALSE
@@ -66,199 +20,214 @@ run_stretches <- function(process, stretches) {
   error = function(e) end_batch(process, e))
 }
 
-# Goes on with the stretch that an error has left, if any, and takes the next ones.
 run_queue <- function(process) {
   of_functions <- is_function(process$job)
-  while (next_stretch(process)) {
-    stretch <- process$stretch
-    while (stretch$done < stretch$count) {
-      if (of_functions) run_batch(process, stretch) else run_script(process, stretch)
-      end_batch(process)
+  while (process$left > 0L) {
+    if (of_functions) run_batch(process) else run_script(process)
+    end_batch(process)
+  }
+}
+
+# Goes on to the next stretch of the queue, if there is one. to: the environment that says where the work is.
+next_stretch <- function(job, queue, to) {
+  if (to$at < length(queue)) {
+    to$at <- to$at + 1L
+    s <- queue[to$at]
+    to$first <- job$stretches$first[s]
+    to$left <- job$stretches$count[s]
+    to$rng <- job$states[s, ]   # of R's generator
+  } else to$left <- 0L
+}
+
+# Runs replications of a function, for some milliseconds. Its variables are copies, for speed. A part of the batch are
+# replications of one stretch between two looks at the clock, which come after its first, third, seventh, ... one. The
+# frame stays in process$batch: `done` replications are whole, the first `before` of them in parts that have ended.
+# `done` is counted up last: what belongs to these is whole at any moment.
+run_batch <- function(process) {
+  job <- process$job
+  at <- process$at        # in the queue
+  first <- process$first  # replication of the part
+  left <- process$left    # of the stretch, from there
+  rng <- process$rng
+  call <- NULL
+  values <- vector("list", process$room)
+  odd <- ran <- NULL      # odd: TRUE where a value is no plain vector of doubles; ran: `done` when the batch ended
+  done <- before <- 0L
+  parts <- list()         # those that have ended: condition, first replication, number, time
+  process$batch <- batch <- environment()
+  space <- globalenv()
+  next_stream <- process$next_stream
+  job$streams$set_running(function() running_in(process, batch))
+  begun <- .Internal(Sys.time())
+  until <- begun + if (process$look_at_each || !process$looked) -1 else process$seconds_between_looks
+  .Internal(enableJIT(process$jit))
+  repeat {
+    if (is.null(call)) {
+      s <- process$queue[at]
+      size <- 1L          # of the part
+      id <- job$stretches$condition[s]
+      call <- condition_call(job, job$row[s])
+      if (length(job$variables)) process$state$set_variables(variables_of(job, job$row[s], first))
     }
-    if (!is.null(process$stretch)) suspendInterrupts(end_stretch(process))
+    while ((n <- done - before) < size) {
+      if (process$variables_change) process$state$set_variables(variables_of(job, job$row[s], first + n))
+      if (process$careful) write_marker(process$marker, id, first + n)
+      space[[".Random.seed"]] <- rng
+      if (job$loop) call[[2L]] <- first + n
+      value <- .Internal(eval(call, space, space))   # eval() itself takes longer than all else here
+      # a short plain vector of doubles is kept as it is
+      if (!is.double(value) || is.object(value) || is.array(value) || length(value) > 1000L ||
+            job$loop && !is.null(attributes(value))) {
+        value <- kept_value(process, id, first + n, value)
+        odd <- TRUE
+        if (process$bytes > 2^28) until <- size <- n + 1L
+      }
+      if (.Internal(sink.number(TRUE)) > process$diverted) while (sink.number() > process$diverted) sink()
+      if (process$restore_each && process$state$changed()) process$state$restore()
+      if (!is.null(value)) values[[done + 1L]] <- value
+      rng <- .Call(next_stream, rng)
+      done <- done + 1L
+    }
+    now <- .Internal(Sys.time())
+    parts[[length(parts) + 1L]] <- c(id, first, size, now)
+    last <- first + size - 1L
+    first <- first + size
+    left <- left - size
+    before <- done
+    if (left == 0L) {
+      next_stretch(job, process$queue, batch)
+      call <- NULL
+    }
+    if (left == 0L || now > until) break
+    size <- min(left, 2L * size)
   }
+  ran <- done
 }
 
-# Whether there is one.
-next_stretch <- function(process) {
-  if (!is.null(process$stretch)) return(TRUE)
-  if (length(process$again)) {
-    s <- process$again[1L]
-    process$again <- process$again[-1L]
-  } else {
-    if (process$at >= length(process$queue)) return(FALSE)
-    process$at <- process$at + 1L
-    s <- process$queue[process$at]
-  }
-  process$s <- s
-  process$stretch <- new_stretch(process, s)
-  TRUE
+# The replication that is being run, for tasks.R.
+running_in <- function(process, batch) {
+  list(name = c(batch$id, replication_of(batch)), state = batch$rng, loading = process$state$loading,
+       seeded = function(seed) process$seeds$note(batch$id, replication_of(batch), seed))
 }
 
-end_stretch <- function(process) {
-  process$parts$add(part_of(process$stretch))
-  process$stretch <- NULL
+# Runs one replication of a whole script.
+run_script <- function(process) {
+  at <- process$at
+  s <- process$queue[at]
+  id <- process$job$stretches$condition[s]
+  first <- process$first
+  left <- process$left
+  rng <- process$rng
+  values <- list(NULL)
+  ran <- NULL
+  done <- before <- 0L
+  parts <- list()
+  begun <- clock()
+  process$batch <- environment()
+  files <- process$run_script(process$job$row[s], first, rng)
+  for (name in names(files))
+    process$outputs$add(list(condition = id, replication = first, name = name, content = files[name]))
+  rng <- .Call(process$next_stream, rng)
+  ran <- done <- 1L
+  end_part(process, 1L, clock())
 }
+
+end_part <- function(process, n, now) {
+  batch <- process$batch
+  batch$parts <- c(batch$parts, list(c(batch$id, batch$first, n, now)))
+  batch$last <- batch$first + n - 1L
+  batch$first <- batch$first + n
+  batch$left <- batch$left - n
+  if (batch$left == 0L) next_stretch(process$job, process$queue, batch)
+}
+
+# Which replication a batch is at, or was at when it ended.
+replication_of <- function(batch) if (is.null(batch$ran)) batch$first + batch$done - batch$before else batch$last
 
 # failure: the error of the batch's last replication, or NULL.
 end_batch <- function(process, failure = NULL) {
   process$jit <- .Internal(enableJIT(0L))
-  job <- process$job
-  stretch <- process$stretch
-  if (stopping(job)) stop_here()   # a value that came after the interrupt may lack the programs that it ended
-  n <- min(stretch$size, stretch$batch$done + !is.null(failure))
-  first <- stretch$first + stretch$done
-  ended <- clock()
-  whole <- n == job$stretches$count[process$s]   # no part of it was written before: it may have to be run again
-  if (is.null(failure) && whole && can_wait(process, ended)) {
-    suspendInterrupts({
-      stretch$keep_batch(n, NULL, ended)
-      process$unchecked <- c(process$unchecked, process$s)
-      end_stretch(process)
-    })
-    return()
+  if (stopping(process$job)) stop_here()   # a value that came after the interrupt may lack the programs that it ended
+  now <- clock()
+  # parallel's forks compile nothing. What runs for a short time only is not worth it
+  if (!process$compiles && now - process$started > 0.2) {
+    process$compiles <- TRUE
+    process$jit <- process$job$jit
   }
-  if (look_after_batch(process, stretch$id, first, first + n - 1L, several = n > 1L)) return(stretch$drop_batch())
+  batch <- process$batch
+  if (!is.null(failure) && !is.null(batch$ran)) batch$done <- batch$ran - 1L   # the look after it has failed
+  if (look_after_batch(process, failure)) return()
   suspendInterrupts({
-    stretch$keep_batch(n, failure, ended)
-    if (is_block_due(process, stretch$now)) {
-      save_unsaved(process)
-      stretch$forget_done()
-    }
+    keep_batch(process, failure, now)
+    if (is_block_due(process, now)) save_unsaved(process)
   })
-  if (!is.null(failure) && job$on_error == "stop") stop_here()   # what is whole is written at once, and seen
+  if (!is.null(failure) && process$job$on_error == "stop") stop_here()   # what is whole is written at once, and seen
 }
 
-# Runs up to `size` replications of a function. Its variables are copies, for speed. `done` is counted up last: what
-# belongs to the first `done` replications is whole at any moment.
-run_batch <- function(process, stretch) {
+# Keeps the batch, and goes on behind it.
+keep_batch <- function(process, failure, now) {
   job <- process$job
-  id <- stretch$id
-  first <- stretch$first + stretch$done
-  state <- stretch$state
-  size <- stretch$size
-  call <- process$call_in(stretch$row)
-  values <- vector("list", size)
-  odd <- NULL      # TRUE where a value is no plain vector of doubles
-  done <- 0L
-  stretch$batch <- environment()
-  space <- globalenv()
-  loop <- job$loop
-  careful <- process$careful
-  diverted <- process$diverted
-  next_stream <- process$next_stream
-  restore_each <- process$restore_each
-  job$streams$set_running(function() {
-    list(name = c(id, first + done), state = state, loading = process$state$loading,
-         seeded = function(seed) process$seeds$note(id, first + done, seed))
-  })
-  changing <- FALSE   # whether environment variables differ between the replications
-  if (length(job$variables)) {
-    process$state$set_variables(variables_of(job, stretch$row, first))
-    changing <- any(vapply(job$variables, function(texts) grepl("[\ue001\ue002]", texts[[stretch$row]]), NA))
-  }
-  .Internal(enableJIT(process$jit))
-  while (done < size) {
-    if (changing) process$state$set_variables(variables_of(job, stretch$row, first + done))
-    if (careful) write_marker(process$marker, id, first + done)
-    space[[".Random.seed"]] <- state
-    if (loop) call[[2L]] <- first + done
-    value <- .Internal(eval(call, space, space))   # eval() itself takes longer than all else here
-    # a short plain vector of doubles is kept as it is
-    if (!is.double(value) || is.object(value) || is.array(value) || length(value) > 1000L ||
-          loop && !is.null(attributes(value))) {
-      value <- kept_value(process, id, first + done, value)
-      odd <- TRUE
-      if (process$bytes > 2^28) size <- done + 1L
+  batch <- process$batch
+  values <- batch$values[seq_len(batch$done)]
+  error <- NULL
+  if (!is.null(failure)) {
+    error <- record_failure(process, batch$id, replication_of(batch), failure)
+    if (!is.null(error)) values <- c(values, list(error))
+    if (is.null(batch$ran)) {
+      batch$rng <- .Call(process$next_stream, batch$rng)
+      end_part(process, batch$done - batch$before + 1L, now)
     }
-    if (.Internal(sink.number(TRUE)) > diverted) while (sink.number() > diverted) sink()
-    if (restore_each && process$state$changed()) process$state$restore()
-    if (!is.null(value)) values[[done + 1L]] <- value
-    state <- .Call(next_stream, state)
-    done <- done + 1L
   }
+  alike <- batch$done && is.null(error) && is.null(batch$odd) && is_function(job)
+  values <- if (alike) packed(values) else list(values = values)
+  parts <- matrix(unlist(batch$parts), 4L)
+  n <- ncol(parts)
+  process$batches$add(list(id = as.integer(parts[1L, ]), first = as.integer(parts[2L, ]),
+                           size = as.integer(parts[3L, ]), seconds = diff(c(batch$begun, parts[4L, ])),
+                           failed = seq_len(n) == n & !is.null(failure), values = values))
+  process$bytes <- process$bytes + 8 * length(values$numbers)
+  process$room <- 2L * batch$done
+  for (name in c("at", "first", "left", "rng")) process[[name]] <- batch[[name]]
+  process$batch <- NULL
+  process$marks <- marks_of(process)
 }
 
-# Runs one replication of a whole script.
-run_script <- function(process, stretch) {
-  r <- stretch$first + stretch$done
-  state <- stretch$state
-  values <- list(NULL)
-  done <- 0L
-  stretch$batch <- environment()
-  files <- process$run_script(stretch$row, r, state)
-  for (name in names(files))
-    process$outputs$add(list(condition = stretch$id, replication = r, name = name, content = files[name]))
-  state <- .Call(process$next_stream, state)
-  done <- 1L
+# Forgets what was recorded since the last batch that was kept.
+drop_batch <- function(process) {
+  for (name in names(process$marks)) process[[name]]$rewind(process$marks[[name]])
+  process$trace <- character()
 }
 
-# How many replications the next batch has at the most, after one of `n` that took `seconds`.
-next_size <- function(process, n, seconds) {
-  if (process$look_at_each) 1L
-  else if (seconds > process$seconds_between_looks) max(1L, n %/% 2L)
-  else 2L * n
+marks_of <- function(process) {
+  sapply(c("failures", "warned", "outputs", "seeds", "objects"), function(name) process[[name]]$size())
 }
 
-# Whether the look after a stretch that is whole can be that of a later one.
-can_wait <- function(process, now) {
-  seconds <- min(process$seconds_between_looks, 0.02)   # what was not looked after is lost by Ctrl-C
-  process$looked && !process$look_at_each && now - process$last_look < seconds && !is_block_due(process, now)
-}
-
-# The look after the last stretch.
-look_at_end <- function(process) while (length(process$unchecked)) {
-  look_after_batch(process, 0L, 0L, 0L, several = TRUE)
-  run_stretches(process, integer())
-}
-
-# Forgets the stretches that were not looked after. They are the last ones of the parts.
-drop_unchecked <- function(process) {
-  job <- process$job
-  process$parts$drop(length(process$unchecked))
-  for (s in process$unchecked) {
-    id <- job$conditions$condition[job$row[s]]
-    first <- job$stretches$first[s]
-    forget_replications(process, id, first, first + job$stretches$count[s] - 1L)
-  }
-  process$unchecked <- integer()
-}
-
-# What was recorded of them beside their values.
-forget_replications <- function(process, id, first, last) {
-  others <- function(record) record$condition != id || record$replication < first || record$replication > last
-  for (name in c("warned", "seeds", "objects")) process[[name]]$keep(others)
-}
-
-# Looks at R's state and the working directory after a batch, which began with replication `first` and ended with
-# `last`. What a replication changed or wrote is its own. Where `several` have run, they may have met what others left:
-# TRUE tells that they are to be run again. From then on the state is restored, or the folder looked at, after each.
-# Unchecked stretches are checked too.
-look_after_batch <- function(process, id, first, last, several) {
+# Looks at R's state and the working directory after a batch. What a replication changed or wrote is its own. Where
+# several have run, they may have met what others left: TRUE tells that they are to be run again. From then on the state
+# is restored, or the folder looked at, after each.
+look_after_batch <- function(process, failure) {
   folder <- process$folder
   if (is.null(folder)) return(FALSE)
-  several <- several || length(process$unchecked) > 0L
+  batch <- process$batch
+  several <- (batch$done + !is.null(failure)) > 1L
   at <- clock()
+  restored <- process$restore_each   # where it is, only the last replication can have changed it: by an error
   state_changed <- process$state$changed()
   if (state_changed) {   # before the look at the folder: a graphics device may write its file now
     process$state$restore()
     process$restore_each <- TRUE
   }
   folder_changed <- folder$changed()
-  process$last_look <- clock()
-  process$seconds_between_looks <- max(0.02, 250 * (process$last_look - at))
-  report_new_packages(process, id)
-  if (several && (state_changed || folder_changed)) {
+  process$seconds_between_looks <- max(0.02, 250 * (clock() - at))
+  report_new_packages(process, batch$id)
+  if (several && (state_changed && !restored || folder_changed)) {
     if (folder_changed) folder$tidy()
-    forget_replications(process, id, first, last)
-    process$again <- process$unchecked
-    drop_unchecked(process)
-    process$trace <- character()
+    drop_batch(process)
     process$look_at_each <- process$look_at_each || folder_changed
     return(TRUE)
   }
-  process$unchecked <- integer()
-  if (folder_changed) move_written(process, id, last)
+  # the last that has run
+  if (folder_changed) move_written(process, batch$id, replication_of(batch))
   FALSE
 }
 

@@ -15,12 +15,9 @@ supervise <- function(job) suspendInterrupts({
   start <- function(job, pieces, careful, then = NULL) {
     process <<- process + 1L
     number <- process
-    child <- parallel::mcparallel({
-      if (is_function(job)) job <- job$load_here(job)
-      allowInterrupts(work(job, number, pieces, careful))
-      end_children()
-      TRUE
-    }, mc.set.seed = FALSE)
+    child <- parallel:::mcfork()
+    if (inherits(child, "masterProcess"))
+      invokeRestart("simferry_fork", function() run_process(job, number, pieces, careful))
     child$number <- number
     child$careful <- careful
     child$job <- job
@@ -60,6 +57,22 @@ supervise <- function(job) suspendInterrupts({
     if (job$replication_timeout > 0) children <- lapply(children, end_if_hung, job = job)
   }
 })
+
+# In a fork, where worker.R calls it: functions that walk the call stack, as match.arg() does, take the longer the
+# deeper it is. Ends as a process of parallel::mcparallel() does.
+run_process <- function(job, number, pieces, careful) {
+  end <- function(value) {
+    parallel:::sendMaster(value, FALSE)
+    parallel:::mcexit(0L)
+  }
+  parallel:::mcinteractive(FALSE)
+  withCallingHandlers({
+    if (is_function(job)) job <- job$load_here(job)
+    work(job, number, pieces, careful)
+    end_children()
+  }, error = function(e) end(structure(message_of(e), class = "try-error", condition = e)))
+  end(TRUE)
+}
 
 # Ends a careful process whose replication takes longer than the limit. Returns the process, with the replication that
 # it is at, and since when.

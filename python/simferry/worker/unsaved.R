@@ -5,8 +5,9 @@ new_records <- function() {
   kept <- list()
   list(all = function() kept,
        add = function(record) kept[[length(kept) + 1L]] <<- record,
-       keep = function(wanted) kept <<- Filter(wanted, kept),
-       drop = function(n) kept <<- kept[seq_len(length(kept) - n)],   # the last ones
+       size = function() length(kept),
+       rewind = function(size) kept <<- kept[seq_len(size)],
+       keep = function(wanted, from) kept <<- c(kept[seq_len(from)], Filter(wanted, kept[seq_along(kept) > from])),
        clear = function() kept <<- list())
 }
 
@@ -36,8 +37,13 @@ new_counts <- function() {
            kept[[i]]$count <<- kept[[i]]$count + 1L
          }
        },
-       keep = function(wanted) {
-         kept <<- Filter(wanted, kept)
+       size = function() length(kept),
+       rewind = function(size) {
+         kept <<- kept[seq_len(size)]
+         last <<- integer()
+       },
+       keep = function(wanted, from) {
+         kept <<- c(kept[seq_len(from)], Filter(wanted, kept[seq_along(kept) > from]))
          last <<- integer()
        },
        clear = function() {
@@ -70,11 +76,11 @@ new_seeds <- function() {
       add(r)
     }
   }
-  keep <- function(wanted) {
-    records$keep(wanted)
+  rewind <- function(size) {
+    records$rewind(size)
     condition <<- 0L   # what is run again is noted again
   }
-  c(records[c("all", "clear")], note = note, keep = keep)
+  c(records[c("all", "clear", "size", "keep")], note = note, rewind = rewind)
 }
 
 # A second, but more if a block takes long to write, or the run would have more than 50,000 blocks.
@@ -87,19 +93,15 @@ is_block_due <- function(process, now) {
   seconds > min(max(1, 5 * process$saving, total / 50000), as.numeric(job$longest_block))
 }
 
-# The whole replications of a stretch. Those of a batch share its seconds, and but the last one is ok.
-part_of <- function(stretch) {
-  if (length(kept <- stretch$kept) == 1L && !kept[[1L]]$failed) {   # as of all stretches of one replication
-    one <- kept[[1L]]
-    return(list(condition = rep(stretch$id, one$n), replication = stretch$first + seq_len(one$n) - 1L,
-                ok = rep(TRUE, one$n), seconds = rep(one$seconds / one$n, one$n), values = list(one$values)))
-  }
-  each <- function(name) vapply(stretch$kept, `[[`, 0, name)
-  n <- each("n")
-  ok <- rep(TRUE, stretch$done)
-  ok[cumsum(n)[vapply(stretch$kept, `[[`, NA, "failed")]] <- FALSE
-  list(condition = rep(stretch$id, stretch$done), replication = stretch$first + seq_len(stretch$done) - 1L, ok = ok,
-       seconds = rep(each("seconds") / n, n), values = lapply(stretch$kept, `[[`, "values"))
+# What was kept of batches, by replication. Those of a part share its seconds.
+columns_of <- function(batches) {
+  each <- function(name) unlist(lapply(batches, `[[`, name), use.names = FALSE)
+  size <- each("size")
+  to <- cumsum(size)
+  ok <- rep(TRUE, sum(size))
+  ok[to[each("failed")]] <- FALSE
+  list(condition = rep(each("id"), size), replication = rep(each("first") - to + size, size) + seq_along(ok) - 1L,
+       ok = ok, seconds = rep(each("seconds") / size, size), values = lapply(batches, `[[`, "values"))
 }
 
 save_unsaved <- function(process) suspendInterrupts({
@@ -107,12 +109,9 @@ save_unsaved <- function(process) suspendInterrupts({
   job <- process$job
   settings <- worker_settings(process$settings)
   if (process$careful) unlink(process$marker)
-  if (!is.null(process$stretch)) process$parts$add(part_of(process$stretch))
-  parts <- process$parts$all()
-  columns <- sapply(c("condition", "replication", "ok", "seconds", "values"), simplify = FALSE, function(name) {
-    unlist(lapply(parts, `[[`, name), recursive = FALSE, use.names = FALSE)
-  })
-  if (length(columns$condition)) {
+  batches <- process$batches$all()
+  if (length(batches)) {
+    columns <- columns_of(batches)
     # a run without a supervisor is taken up by another
     if (!runs(job$supervisor)) tools::pskill(Sys.getpid(), tools::SIGKILL)
     if (nzchar(name <- shared_changed(job$included))) give_up(job, "shared: ", name)
@@ -121,14 +120,15 @@ save_unsaved <- function(process) suspendInterrupts({
     if (nzchar(code <- process$new_own_code())) process$facts[["own_code"]] <- code
     save_block(job, process$number, process$sequence, length(columns$ok), sum(!columns$ok), process$facts, tables)
   }
-  for (name in c("parts", "failures", "warned", "outputs", "seeds", "objects")) process[[name]]$clear()
+  for (name in c("batches", "failures", "warned", "outputs", "seeds", "objects")) process[[name]]$clear()
   process$dropped <- NULL
   if (process$bytes > 2^28) {
-    rm(parts, columns)
-    if (exists("tables", inherits = FALSE)) rm(tables)
+    rm(batches)
+    if (exists("tables", inherits = FALSE)) rm(columns, tables)
     gc()   # before the next large value is made
   }
   process$bytes <- 0
+  process$marks <- marks_of(process)
   options(settings)
   process$block_started <- clock()
   process$saving <- process$block_started - began
@@ -161,15 +161,28 @@ loop_tables <- function(which, values) {
                                              list(name = "packs", columns = c(of(plain[1L]), list(value = pack)))))
 }
 
-# After an interrupt, which comes at any moment: what belongs to unfinished replications is left out.
+# After an interrupt, which comes at any moment.
 save_what_is_whole <- function(process) suspendInterrupts({
-  if (length(process$unchecked) && (process$state$changed() || process$folder$changed())) drop_unchecked(process)
-  if (!is.null(stretch <- process$stretch)) {
-    whole <- function(record) record$condition != stretch$id || record$replication < stretch$first + stretch$done
-    for (name in c("failures", "warned", "outputs", "seeds", "objects")) process[[name]]$keep(whole)
-  }
+  if (is.null(process$batch) || !keep_ended(process)) drop_batch(process)
   save_unsaved(process)
 })
+
+# Keeps of an unfinished batch the parts that had ended before the job was stopped: later values may lack the programs
+# that it ended. FALSE where there are none, or these replications may have met what others left.
+keep_ended <- function(process) {
+  batch <- process$batch
+  stopped <- as.numeric(file.mtime(file.path(process$job$root, "scratch", "stop")))
+  batch$parts <- Filter(function(part) isTRUE(part[4L] < stopped), batch$parts)
+  if (!length(batch$parts) || is.null(process$folder) || process$state$changed() || process$folder$changed())
+    return(FALSE)
+  parts <- matrix(unlist(batch$parts), 4L)
+  batch$done <- as.integer(sum(parts[3L, ]))
+  is_in <- function(record) any(parts[1L, ] == record$condition & parts[2L, ] <= record$replication &
+                                  record$replication < parts[2L, ] + parts[3L, ])
+  for (name in names(process$marks)) process[[name]]$keep(is_in, process$marks[[name]])
+  keep_batch(process, NULL, NULL)
+  TRUE
+}
 
 # What is kept of a value until the block is written: of a loop a plain vector, or the bytes that its session gets; of
 # others doubles or rows. They are made now: no code of the simulation runs when a block is written. An object that is

@@ -14,9 +14,10 @@
 # stands in their .py twins.
 
 options(warn = 1)
+if (Sys.getenv("R_NSIZE") == "1000k") Sys.unsetenv("R_NSIZE")   # launch.py sets it for this process alone
 # Not in the global environment: that belongs to the simulation, which may clear it. And by parse(): Rscript parses a
 # script's expression anew at each of its lines, which took half a second when all of this stood in one.
-local({
+(function() {   # by itself: local() takes four frames more
   own <- gsub("~+~", " ", sub("^--file=", "", grep("^--file=", commandArgs(), value = TRUE)[1L]), fixed = TRUE)
   space <- new.env(parent = baseenv())
   beside <- file.path(dirname(own), "simferry_worker")
@@ -24,7 +25,10 @@ local({
   for (file in parts[!basename(parts) %in% c("worker.R", "cluster.R", "profile.R")])
     for (expression in parse(file, keep.source = FALSE)) eval(expression, space)
   compiler::enableJIT(0L)   # until the simulation begins: compiling what runs once takes longer than running it
-  space$main(commandArgs(trailingOnly = TRUE))
-  space$end_children()
-  quit("no")   # here: of a script, what follows the expression that is run is what readLines() reads
-})
+  fork <- withRestarts({
+    space$main(commandArgs(trailingOnly = TRUE))
+    space$end_children()
+    quit("no")   # here: of a script, what follows the expression that is run is what readLines() reads
+  }, simferry_fork = identity)
+  fork()   # in a process that the supervisor has forked: what its own functions have on the call stack is gone
+})()

@@ -304,9 +304,11 @@ class Process:
                 self.unsaved.set_seeds.add(self.condition, self.replication, function, seed)
 
     def seconds_per_block(self, now: float) -> float:
-        """How many seconds of work a block holds: one, but more where it takes long to write, or there would be more than 50,000."""
+        """How many seconds of work a block holds: one, up to five where it takes long to write, more where there would be more than 50,000.
+
+        What takes long because there is much to write takes longer in a larger block: without an end blocks would grow and grow."""
         total = (now - self.started) * self.job.workers * self.job.jobs / self.fraction
-        return min(max(1.0, 5 * self.saving, total / 50_000), self.job.longest_block_seconds)
+        return min(max(1.0, min(5.0, 5 * self.saving), total / 50_000), self.job.longest_block_seconds)
 
     def flush(self) -> None:
         began, self.flushing = time.perf_counter(), True

@@ -90,7 +90,7 @@ is_block_due <- function(process, now) {
   seconds <- now - process$block_started
   if (seconds <= 1) return(FALSE)
   total <- (now - process$started) * job$workers * job$jobs / max(process$fraction, 1e-9)
-  seconds > min(max(1, 5 * process$saving, total / 50000), as.numeric(job$longest_block))
+  seconds > min(max(1, min(5, 5 * process$saving), total / 50000), as.numeric(job$longest_block))
 }
 
 # What was kept of batches, by replication. Those of a part share its seconds.

@@ -30,6 +30,7 @@ _PUBLIC = {
     "sweep.file": ("read_sweep",),
     "errors": ("SimferryError",),
     "images": ("images",),  # the modules themselves
+    "infra": ("infra",),
     "r": ("r",),
 }
 _HOME = {name: module for module, names in _PUBLIC.items() for name in names}
@@ -37,6 +38,7 @@ __all__ = ["__version__", *sorted(_HOME)]
 
 if TYPE_CHECKING:  # for type checkers, `as` makes a name public
     from . import images as images
+    from . import infra as infra
     from . import r as r
     from .driver.progress import Progress as Progress
     from .errors import SimferryError as SimferryError

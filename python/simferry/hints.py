@@ -186,6 +186,9 @@ VERBS = {
         "image build --for", "simferry.images.build(simferry.images.recipe_for({}))", "image_build(script = {})"
     ),
     "image push": Verb("image push", "simferry.images.registry.push({})", "image_push({})"),
+    "infra deploy": Verb("infra deploy", "simferry.infra.deploy({})", "infra_deploy({})"),
+    "infra delete": Verb("infra delete", "simferry.infra.delete({})", "infra_delete({})"),
+    "infra template": Verb("infra template", "simferry.infra.template({})", "infra_template({})"),
     "emulator": Verb("emulator", None, None),
 }
 

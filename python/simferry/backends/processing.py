@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
-from ..aws import logs, session
+from ..aws import logs, session, stacks
 from ..aws.buckets import default_bucket
 from ..aws.contracts import processing as contract
 from ..aws.instances import instance
@@ -16,7 +16,7 @@ from ..aws.prices import prices
 from ..aws.script_processor import script_arguments, start_script
 from ..containers.engine import EngineError, ImageError, connect, find_image
 from ..errors import SimferryError, UsageError
-from ..hints import BackendOptions, Extra, Option, Shell, Text
+from ..hints import BackendOptions, Command, Extra, Option, Shell, Text
 from ..images.find import Image, find_or_push, on_this_machine
 from ..images.framework import explained, own_image
 from ..store.run_folder import RunFolder
@@ -68,8 +68,13 @@ class Sagemaker(MeteredService):
 
     # ---- before anything starts ----
 
+    @property
+    def _stack(self) -> Mapping[str, str]:
+        """The outputs of the stack that is used; empty without one."""
+        return stacks.outputs(self.options.stack)
+
     def default_store(self) -> str:
-        return f"s3://{default_bucket()}/simferry"
+        return self._stack.get("Store") or f"s3://{default_bucket()}/simferry"
 
     def check_store(self, store: str) -> None:
         if not store.startswith("s3://"):
@@ -98,7 +103,7 @@ class Sagemaker(MeteredService):
             prices(session.region()).of(kind.name)  # raises an error if the type has no price
         name = self._name_for(spec)
         with explained(name):
-            found = find_or_push(name, on_progress)
+            found = find_or_push(name, on_progress, self._stack.get("Repository", ""))
         self._image = found
         here = {"image_id": found.digest} if found.local else {}
         return Prepared({"image": found.uri, "role": role, **here}, found.digest, self.budget_note())
@@ -106,18 +111,22 @@ class Sagemaker(MeteredService):
     def known_image(self, spec: Mapping[str, Any], in_ecr: bool) -> Image | None:
         name = self._name_for(spec)
         with explained(name):
-            return on_this_machine(name) or (find_or_push(name) if in_ecr else None)
+            return on_this_machine(name) or (
+                find_or_push(name, into=self._stack.get("Repository", "")) if in_ecr else None
+            )
 
     def _name_for(self, spec: Mapping[str, Any]) -> str:
         return self.image or _IMAGES.get(spec["language"], "simferry-r")
 
     def _role(self) -> str:
-        role = self.options.role or os.environ.get("SIMFERRY_ROLE")
+        role = self.options.role or os.environ.get("SIMFERRY_ROLE") or self._stack.get("JobRole")
         if not role:
             raise UsageError(
                 "the sagemaker backend needs the IAM role of its jobs",
                 BackendOptions("sagemaker", role="arn:aws:iam::123456789012:role/simferry")
-                + ", or SIMFERRY_ROLE; docs/iam/ says how to create one.",
+                + ", or SIMFERRY_ROLE;  "
+                + Command("infra deploy")
+                + "  creates one.",
             )
         return session.role_arn(role)
 

@@ -14,7 +14,7 @@ from xml.sax.saxutils import escape
 
 from .calls import ACCOUNT, JSON, Call, Refusal, quoted
 from .operations import copy_source, objects_to_delete, s3_headers, subresource
-from .signature import Claim, Key
+from .signature import Key
 
 FORM = "application/x-www-form-urlencoded"
 _MAKE_SECRETS = ("AssumeRole", "CreateAccessKey")
@@ -28,12 +28,15 @@ class Backends:
         from moto.moto_api._internal.models import moto_api_backend
         from moto.moto_server.werkzeug_app import create_backend_app
 
+        _respect_conditions()
         self._host, self._random, self.reset = host, mock_random, moto_api_backend.reset
         self.reset()
         self._apps = {service: create_backend_app(service) for service in ("ecr", "iam", "logs", "s3", "sts")}
         self._roles: dict[str, Any] = {}  # assumed roles by their temporary access key
 
     def answer(self, call: Call, start_response: Callable[..., Any]) -> list[bytes]:
+        if call.service == "iam" and call.operation.startswith("Attach"):
+            _bring_policy(str(call.parameters.get("PolicyArn", "")))
         if (
             call.operation in _MAKE_SECRETS
         ):  # else secrets could be predicted from earlier ones: moto draws them from one generator
@@ -89,19 +92,19 @@ class Backends:
 
     # ---- what moto stores ----
 
-    def key(self, claim: Claim) -> Key:
+    def key(self, access_key: str) -> Key:
         """The secret of an access key. Raises Refusal for an unknown key."""
         from moto.iam.models import iam_backends
         from moto.sts.models import sts_backends
 
-        stored = iam_backends[ACCOUNT]["aws"].access_keys.get(claim.key)
+        stored = iam_backends[ACCOUNT]["aws"].access_keys.get(access_key)
         if stored and stored.user_name in self._users() and stored.status == "Active":
-            return Key(claim.key, stored.secret_access_key)
-        if stored and not stored.user_name and claim.key not in self._roles:
+            return Key(access_key, stored.secret_access_key)
+        if stored and not stored.user_name and access_key not in self._roles:
             self._roles = {one.access_key_id: one for one in sts_backends[ACCOUNT]["aws"].assumed_roles}
-        if role := self._roles.get(claim.key):
+        if role := self._roles.get(access_key):
             expires = timegm(role.expiration.utctimetuple())
-            return Key(claim.key, role.secret_access_key, role.session_token, expires)
+            return Key(access_key, role.secret_access_key, role.session_token, expires)
         raise Refusal("InvalidAccessKeyId", "The security token included in the request is invalid.", 403)
 
     def _users(self) -> list[str]:
@@ -124,6 +127,41 @@ class Backends:
             started = bucket.multiparts.get(upload) if bucket else None
             if started is None or started.key_name != call.key:
                 raise Refusal("NoSuchUpload", "The specified upload does not exist.", 404)
+
+
+def _respect_conditions() -> None:
+    """Let moto leave out statements of bucket policies that are for requests without TLS: it ignores conditions. The emulator listens
+    on loopback only, and counts that as safe."""
+    from moto.iam.access_control import IAMPolicy, PermissionResult
+    from moto.s3.models import FakeBucket
+
+    def get_permission(self: Any, action: str, resource: str) -> Any:
+        document = json.loads(self.policy) if self.policy else {}
+        given = document.get("Statement", [])
+        without_tls = {"Bool": {"aws:SecureTransport": "false"}}
+        statements = [
+            one
+            for one in (given if isinstance(given, list) else [given])
+            if json.loads(json.dumps(one.get("Condition")).replace(": false", ': "false"')) != without_tls
+        ]
+        if not statements:
+            return PermissionResult.NEUTRAL
+        return IAMPolicy(json.dumps({**document, "Statement": statements})).is_action_permitted(action, resource)
+
+    FakeBucket.get_permission = get_permission  # type: ignore[method-assign]
+
+
+def _bring_policy(arn: str) -> None:
+    """Make a managed policy of AWS's own known to moto, which else has none: all of them would take seconds."""
+    from moto.iam.aws_managed_policies import aws_managed_policies_data
+    from moto.iam.models import AWSManagedPolicy, iam_backends
+
+    known, name = iam_backends[ACCOUNT]["aws"].managed_policies, arn.rpartition("/")[2]
+    data = json.loads(aws_managed_policies_data).get(name) if arn.startswith("arn:aws:iam::aws:policy/") else None
+    if data and arn not in known:
+        policy = AWSManagedPolicy.from_data(name, ACCOUNT, "us-east-1", data)
+        if policy.arn == arn:
+            known[arn] = policy
 
 
 def _delete(objects: list[tuple[str, str]]) -> bytes:

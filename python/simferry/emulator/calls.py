@@ -17,7 +17,7 @@ from ..aws.session import is_loopback
 JSON = {
     "ecr": "AmazonEC2ContainerRegistry_V20150921", "logs": "Logs_20140328", "sagemaker": "SageMaker"
 }  # what X-Amz-Target begins with  # fmt: skip
-QUERY = ("iam", "sts")
+QUERY = ("cloudformation", "iam", "sts")
 ACCOUNT = "123456789012"  # moto's
 BUCKET_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 # query parameters that belong to the signature
@@ -53,7 +53,7 @@ def not_emulated(service: str, operation: str) -> Refusal:
     """The refusal of an operation that the emulator does not have."""
     has = "of SageMaker it runs processing jobs only"
     if service != "sagemaker":
-        has = "it has what runs need of S3, STS, IAM, ECR, CloudWatch Logs and SageMaker"
+        has = "it has what simferry needs of S3, STS, IAM, ECR, CloudFormation, CloudWatch Logs and SageMaker"
     return Refusal("NotImplemented", f"simferry's emulator does not answer {service}:{operation}: {has}", 501)
 
 
@@ -113,13 +113,13 @@ def read(environ: dict[str, Any]) -> Request:
         raise Refusal("InvalidURI", "Couldn't parse the specified URI.")
     # S3 allows underscores in names of metadata; WSGI turns them into dashes, and moto's server keeps the original names
     spelled = environ.get("moto.preserved_header_names", {})
-    headers = {
+    found = {
         spelled.get(name, name.removeprefix("HTTP_").replace("_", "-")).lower(): _utf8(value)
         for name, value in environ.items()
         if name.startswith("HTTP_") or name in ("CONTENT_TYPE", "CONTENT_LENGTH")
     }
     pairs = parse_qsl(query, keep_blank_values=True)
-    return Request(environ["REQUEST_METHOD"], path, pairs, headers)
+    return Request(environ["REQUEST_METHOD"], path, pairs, found)
 
 
 def _utf8(value: str) -> str:
@@ -220,9 +220,9 @@ def _has_form(request: Request) -> bool:
 Answer = tuple[int, list[tuple[str, str]], bytes]
 
 
-def answer(content: Any) -> Answer:
+def answer(_: Call, content: Any) -> Answer:
     """Status, headers and body of an answer in JSON."""
-    return 200, _headers("application/x-amz-json-1.1"), json.dumps(content).encode()
+    return 200, headers("application/x-amz-json-1.1"), json.dumps(content).encode()
 
 
 def refuse(request: Request, service: str, refusal: Refusal) -> Answer:
@@ -239,11 +239,11 @@ def refuse(request: Request, service: str, refusal: Refusal) -> Answer:
         code = "AccessDenied"
     if cbor:
         body = b"\xa2" + b"".join(_cbor(text) for text in ("__type", code, "message", message))
-        return 400, [*_headers("application/cbor"), ("smithy-protocol", "rpc-v2-cbor")], body
+        return 400, [*headers("application/cbor"), ("smithy-protocol", "rpc-v2-cbor")], body
     if is_json:
         body = json.dumps({"__type": code, "message": message}).encode()
         status = refusal.status if refusal.status == 500 else 400
-        return status, [*_headers("application/x-amz-json-1.1"), ("x-amzn-ErrorType", code)], body
+        return status, [*headers("application/x-amz-json-1.1"), ("x-amzn-ErrorType", code)], body
     error = f"<Code>{code}</Code><Message>{escape(message)}</Message>"
     if s3:
         text = f"<Error>{error}</Error>"
@@ -252,7 +252,7 @@ def refuse(request: Request, service: str, refusal: Refusal) -> Answer:
     else:
         text = f"<ErrorResponse><Error><Type>Sender</Type>{error}</Error></ErrorResponse>"
     status = 400 if refusal.status == 501 and not s3 else refusal.status
-    return status, _headers("application/xml"), b"" if request.method == "HEAD" else text.encode()
+    return status, headers("application/xml"), b"" if request.method == "HEAD" else text.encode()
 
 
 def _cbor(text: str) -> bytes:
@@ -261,7 +261,7 @@ def _cbor(text: str) -> bytes:
     return b"\x79" + len(data).to_bytes(2, "big") + data
 
 
-def _headers(content_type: str) -> list[tuple[str, str]]:
+def headers(content_type: str) -> list[tuple[str, str]]:
     return [("Content-Type", content_type), ("x-amzn-RequestId", str(uuid4()))]
 
 

@@ -14,6 +14,7 @@ class Faults:
     throttle: probability that a request to SageMaker or Logs is answered with ThrottlingException. capacity: probability that an
     instance type is not available for a job. lost_host: probability that a job loses a host. start_seconds: time from
     CreateProcessingJob until the job starts. list_lag_seconds: time from CreateProcessingJob until ListProcessingJobs shows the job.
+    resources: by (verb, logical name) of a stack's resource, the reason why its "create", "update" or "delete" fails.
     seed: the same seed and the same order of requests give the same faults.
     """
 
@@ -23,6 +24,7 @@ class Faults:
     lost_host: float = 0.0
     start_seconds: float = 0.2
     list_lag_seconds: float = 0.0
+    resources: dict[tuple[str, str], str] = field(default_factory=dict)
     _draws: dict[str, random.Random] = field(default_factory=dict, repr=False)
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False, compare=False)
 
@@ -36,6 +38,9 @@ class Faults:
 
     def has_capacity(self) -> bool:
         return self._draw("capacity") >= self.capacity
+
+    def of_resource(self, verb: str, logical: str) -> str | None:
+        return self.resources.get((verb, logical))
 
     def seconds_until_lost(self) -> float | None:
         """The time from the start of a job until it loses a host; None if it loses none."""

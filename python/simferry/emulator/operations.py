@@ -29,9 +29,18 @@ USER = {
     "GetUser", "GetUserPolicy", "ListAccessKeys", "ListAttachedUserPolicies", "ListUserPolicies", "PutUserPolicy",
     "UpdateAccessKey",
 }  # fmt: skip
-POLICY = {"CreatePolicy", "DeletePolicy", "GetPolicy", "GetPolicyVersion"}
+POLICY = {
+    "CreatePolicy", "CreatePolicyVersion", "DeletePolicy", "DeletePolicyVersion", "GetPolicy", "GetPolicyVersion",
+    "ListPolicyVersions",
+}  # fmt: skip
 
 OPERATIONS = {
+    "cloudformation": {
+        "ContinueUpdateRollback", "CreateChangeSet", "CreateStack", "DeleteChangeSet", "DeleteStack", "DescribeChangeSet",
+        "DescribeStackEvents", "DescribeStackResources", "DescribeStacks", "ExecuteChangeSet", "GetTemplate",
+        "GetTemplateSummary", "ListChangeSets", "ListExports", "ListImports", "ListStackResources", "ListStacks",
+        "UpdateStack", "ValidateTemplate",
+    },
     "ecr": {
         "BatchDeleteImage", "BatchGetImage", "CreateRepository", "DeleteRepository", "DescribeImages",
         "DescribeRepositories", "GetAuthorizationToken", "GetLifecyclePolicy", "ListImages", "PutImage", "PutLifecyclePolicy",
@@ -39,7 +48,7 @@ OPERATIONS = {
     "iam": ROLE | USER | POLICY | {"ListPolicies", "ListRoles", "ListUsers"},
     "logs": {
         "CreateLogGroup", "CreateLogStream", "DeleteLogGroup", "DeleteLogStream", "DescribeLogGroups", "DescribeLogStreams",
-        "FilterLogEvents", "GetLogEvents", "PutLogEvents",
+        "FilterLogEvents", "GetLogEvents", "PutLogEvents", "PutRetentionPolicy",
     },
     "sagemaker": {
         "AddTags", "CreateProcessingJob", "DeleteTags", "DescribeProcessingJob", "ListProcessingJobs", "ListTags",

@@ -17,19 +17,22 @@ from ..aws.policies import policy
 from ..aws.session import EMULATOR
 from ..errors import SimferryError
 from ..hints import Command, Extra
-from . import calls, operations, signature
+from . import calls, operations, query, signature
 from .access import authorize
-from .calls import ACCOUNT, Call, Refusal
+from .calls import ACCOUNT, QUERY, Call, Refusal
 from .faults import Faults
 from .machine import Machine, clean_up_killed_emulators
 from .registry import Registry
+from .resources import Resources
 from .services import Service
 from .services.processing import ProcessingJobs
+from .services.stacks import Stacks
 from .signature import Key
 
 HOST = "127.0.0.1"
 ROLE, USER = "simferry", "simferry-user"
 STOP_SECONDS = 30
+BY_STACK = "cloudformation.amazonaws.com"  # in the user agent of requests that an operation on a stack makes
 # environment variables that would lead SDKs to another endpoint or account
 CLEARED = ("AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS")
 
@@ -110,7 +113,8 @@ class Emulator:
             self.quotas, self.faults, self._machine, self._has_role, self._clients_of, self.on_event
         )
         self._registry = Registry(self._machine)
-        self._services: list[Service] = [self.processing_jobs, self._registry]
+        self.stacks = Stacks(self._resources_of, self.faults.of_resource, self.on_event)
+        self._services: list[Service] = [self.processing_jobs, self.stacks, self._registry]
         self._service_key = Key(f"SIMFERRY{secrets.token_hex(6).upper()}", secrets.token_urlsafe(30))
         self._own_keys = {self._service_key.id}
         self._session = _session()
@@ -167,11 +171,13 @@ class Emulator:
 
     # ---- clients of the emulator's own, as the service or as a role ----
 
-    def _client(self, service: str, region: str, **credentials: str) -> Any:
+    def _client(self, service: str, region: str, agent: str | None = None, **credentials: str) -> Any:
         from botocore.config import Config
 
         key = {"aws_access_key_id": self._service_key.id, "aws_secret_access_key": self._service_key.secret}
-        config = Config(proxies={}, s3={"addressing_style": "path"}, retries={"total_max_attempts": 2})
+        config = Config(
+            proxies={}, s3={"addressing_style": "path"}, retries={"total_max_attempts": 2}, user_agent_extra=agent
+        )
         with self._lock:  # sessions are not thread-safe
             return self._session.client(
                 service, region_name=region, endpoint_url=self.url, config=config, **{**key, **credentials}
@@ -193,6 +199,13 @@ class Emulator:
 
         return client
 
+    def _resources_of(self, access_key: str) -> Resources:
+        """Resources that are created with the rights of a user or role, as CloudFormation does it."""
+        key = self._backends.key(access_key)
+        token = {"aws_session_token": key.token} if key.token else {}
+        given = {"aws_access_key_id": key.id, "aws_secret_access_key": key.secret, **token}
+        return Resources(lambda service, region: self._client(service, region, agent=BY_STACK, **given))
+
     def _has_role(self, arn: str) -> bool:
         """Whether the role exists and SageMaker may assume it."""
         with self._lock:
@@ -210,10 +223,10 @@ class Emulator:
             claim = signature.read_claim(request)
             service = claim.service
             own = claim.key == self._service_key.id
-            key = self._service_key if own else self._backends.key(claim)
+            key = self._service_key if own else self._backends.key(claim.key)
             body = signature.check(request, claim, key, lambda: calls.read_body(environ))
             call = calls.parse_call(request, service, claim.region, claim.key, claim.token, body)
-            if call.access_key not in self._own_keys:
+            if not (call.access_key in self._own_keys or BY_STACK in call.headers.get("user-agent", "")):
                 self.requests[call.service, call.operation] += 1
             operations.check(call)
             return self._execute(call, start_response)
@@ -240,7 +253,7 @@ class Emulator:
             if service is None:
                 self._backends.check_upload(call)
                 return self._motos_answer(call, start_response)
-        status, headers, content = calls.answer(service.answer(call))
+        status, headers, content = (query if call.service in QUERY else calls).answer(call, service.answer(call))
         start_response(str(status), [*headers, ("Content-Length", str(len(content)))])
         return [content]
 

@@ -8,7 +8,7 @@ from ..aws.session import account, asking, client, region
 from ..errors import UsageError
 from ..hints import Command, MakesImage, Variable
 from .ecr import ECR, ecr_host, named_in_ecr
-from .registry import digests_of, push, tag_of
+from .registry import digests_of, place_in, push, tag_of
 
 
 @dataclass(frozen=True)
@@ -24,9 +24,12 @@ class Image:
     local: str | None = None
 
 
-def find_or_push(name: str, on_progress: Callable[[str], None] = lambda _: None) -> Image:
-    """An image by its address in ECR, or by its local name; a local image is pushed to ECR. Raises UsageError if there is none."""
-    from ..containers.engine import EngineError, ImageError, connect, find_image, repository_of
+def find_or_push(name: str, on_progress: Callable[[str], None] = lambda _: None, into: str = "") -> Image:
+    """An image by its address in ECR, or by its local name; a local image is pushed to ECR. Raises UsageError if there is none.
+
+    into: the address of a repository that takes all images, whose tags then begin with their names; else each has one of its own.
+    """
+    from ..containers.engine import EngineError, ImageError, connect, find_image
 
     host, _, rest = name.partition("/")
     if ecr := ECR.fullmatch(host):
@@ -46,13 +49,14 @@ def find_or_push(name: str, on_progress: Callable[[str], None] = lambda _: None)
     try:
         here = find_image(connect(), name, pull=False)
     except EngineError as error:
-        return _only_in_ecr(name, f"Docker does not run here ({error.message})")
+        return _only_in_ecr(name, f"Docker does not run here ({error.message})", into)
     except (ImageError, UsageError):
-        return _only_in_ecr(name, "it is not here either")
-    registry, repository = ecr_host(account(), region()), repository_of(name).rpartition("/")[2]
-    digest = _found(account(), region(), repository, {"imageTag": tag_of(here)}, name)
+        return _only_in_ecr(name, "it is not here either", into)
+    registry = ecr_host(account(), region())
+    repository, tag = place_in(into, name, tag_of(here))
+    digest = _found(account(), region(), repository, {"imageTag": tag}, name)
     if digest not in digests_of(here):  # another machine may have pushed its image of the same recipe
-        digest = push(name, registry, on_progress).digest
+        digest = push(name, registry, on_progress, into).digest
     return Image(f"{registry}/{repository}@{digest}", str(here.id), name)
 
 
@@ -79,13 +83,14 @@ def _found(owner: str, where: str, repository: str, which: dict[str, str], name:
     return str(found["imageDetails"][0]["imageDigest"])
 
 
-def _only_in_ecr(name: str, why: str) -> Image:
+def _only_in_ecr(name: str, why: str, into: str) -> Image:
     """The image of this name and tag in the account's ECR; without a tag, the newest that has one."""
-    repository, which = named_in_ecr(name)
-    if name == repository:
-        digest = _newest(repository)
+    own, which = named_in_ecr(name)
+    repository, tag = place_in(into, own, which.get("imageTag", ""))
+    if name == own:
+        digest = _newest(repository, tag if into else "")
     else:
-        digest = _found(account(), region(), repository, which, name)
+        digest = _found(account(), region(), repository, {"imageTag": tag} if "imageTag" in which else which, name)
     if not digest:
         raise UsageError(
             f"there is no image {name} in this account's ECR, and {why}",
@@ -94,14 +99,19 @@ def _only_in_ecr(name: str, why: str) -> Image:
     return Image(f"{ecr_host(account(), region())}/{repository}@{digest}", digest)
 
 
-def _newest(repository: str) -> str:
-    """The digest of the newest image with a tag. Images without a tag are parts of others, or were replaced."""
+def _newest(repository: str, begin: str) -> str:
+    """The digest of the newest image with a tag that begins so. Images without a tag are parts of others, or were replaced."""
     ecr = client("ecr")
     with asking(f"image {repository}"):
         try:
             pages = ecr.get_paginator("describe_images")
             asked = pages.paginate(repositoryName=repository, filter={"tagStatus": "TAGGED"})
-            found = [one for page in asked for one in page["imageDetails"]]
+            found = [
+                one
+                for page in asked
+                for one in page["imageDetails"]
+                if any(tag.startswith(begin) for tag in one["imageTags"])
+            ]
         except _absent(ecr):
             return ""
     return str(max(found, key=lambda one: one["imagePushedAt"])["imageDigest"]) if found else ""

@@ -35,8 +35,9 @@ class Pushed:
     skipped: bool
 
 
-def push(name: str, to: str, on_progress: Progress = lambda _: None) -> Pushed:
-    """Push a local image. to: a registry (host[:port], perhaps with a path), or an account's ECR host.
+def push(name: str, to: str, on_progress: Progress = lambda _: None, into: str = "") -> Pushed:
+    """Push a local image. to: a registry (host[:port], perhaps with a path), or an account's ECR host. into: the address of a repository
+    there that takes all images; their tags then begin with their names.
 
     The tag comes from the recipe's hash, so a tag never names another image. Raises RegistryError, and for ECR AwsError; the local
     name that a push needs is then removed.
@@ -44,15 +45,15 @@ def push(name: str, to: str, on_progress: Progress = lambda _: None) -> Pushed:
     import docker.errors
 
     host, _, path = to.removeprefix("https://").rstrip("/").partition("/")
-    base = repository_of(name).rpartition("/")[2]
+    base = place_in(into, name, "")[0]
     repository = f"{path}/{base}" if path else base
     ecr = ECR.fullmatch(host)
     check_names(host, repository, bool(ecr))
     client = connect(PUSH_SECONDS)
     image = find_image(client, name, pull=False)
-    if ecr:
+    if ecr and not into:
         make_where_missing(ecr[1], ecr[2], repository, on_progress)
-    tag = tag_of(image)
+    tag = place_in(into, name, tag_of(image))[1]
     uri = f"{host}/{repository}:{tag}"
     if ecr and is_loopback(client_of(ecr[2]).meta.endpoint_url):
         return _put_in_emulator(client_of(ecr[2]), ecr[1], repository, tag, image, uri)
@@ -70,6 +71,12 @@ def push(name: str, to: str, on_progress: Progress = lambda _: None) -> Pushed:
                 client.images.remove(uri, noprune=True)
         raise
     return Pushed(uri, digest or _digest_there(client, uri, credentials) or "", False)
+
+
+def place_in(into: str, name: str, tag: str) -> tuple[str, str]:
+    """Repository and tag of an image: those of its own, or, with the address of a repository that takes all images, there."""
+    base = repository_of(name).rpartition("/")[2]
+    return (into.partition("/")[2], f"{base}-{tag}") if into else (base, tag)
 
 
 def digests_of(image: Any) -> set[str]:

@@ -130,7 +130,12 @@ class ProcessingOptions(ContainerOptions):
     table = "sagemaker"
     owner = "the sagemaker backend"
 
-    role: Annotated[str | None, OptionSpec("the IAM role of the jobs", "ARN", default="$SIMFERRY_ROLE")] = None
+    role: Annotated[
+        str | None, OptionSpec("the IAM role of the jobs", "ARN", default="$SIMFERRY_ROLE, or that of the stack")
+    ] = None  # fmt: skip
+    stack: Annotated[
+        str | None, OptionSpec("the stack of simferry infra whose role and bucket are used", "NAME", default="$SIMFERRY_STACK, or simferry")
+    ] = None  # fmt: skip
     budget: Annotated[
         float | None, OptionSpec("the most that the run may cost; plan: the fastest way within it", "DOLLARS", "US dollars", above=0)
     ] = None  # fmt: skip

@@ -1,0 +1,107 @@
+"""The commands of `simferry infra`."""
+
+import click
+
+from .app import JSON, example, main
+from .output import print_json
+
+NAME = click.option("--name", metavar="NAME", help="The name of the stacks [$SIMFERRY_STACK, or simferry].")
+YES = click.option("--yes", is_flag=True, help="Do not ask.")
+
+
+@main.group()
+def infra() -> None:
+    """Make and remove what runs need in an AWS account.
+
+    \b
+    Example:
+      simferry infra deploy
+      simferry run sweep.toml --backend sagemaker
+      simferry infra delete
+    """
+
+
+@example("simferry infra deploy", "simferry infra deploy --name lab --parameter DeleteRunsAfterDays=90")
+@infra.command()
+@NAME
+@click.option("--parameter", "parameters", multiple=True, metavar="NAME=VALUE", help="A parameter of the template.")
+@click.option("--template", "path", metavar="FILE", help="Your own copy of the template.")
+@YES
+@JSON
+def deploy(name: str | None, parameters: tuple[str, ...], path: str | None, yes: bool, as_json: bool) -> int:
+    """Make a bucket for runs, a repository for images, and the roles of jobs.
+
+    It shows what would be added, changed, replaced or removed, asks, and follows CloudFormation to the end. Runs with --backend
+    sagemaker then take role and bucket from the stack.
+    """
+    from ..errors import UsageError
+    from ..infra import deployment
+
+    given = {}
+    for text in parameters:
+        key, equals, value = text.partition("=")
+        if not equals:
+            raise UsageError(f"--parameter {text} is not of the form NAME=VALUE")
+        given[key] = value
+    found = deployment.deploy(
+        name, templates={"base": path} if path else ("base",), parameters=given, yes=yes, tell=_tell
+    )
+    if found is None:
+        return 1
+    if as_json:
+        print_json(_described(found))
+    else:
+        click.echo(str(found))
+    return 0
+
+
+@infra.command()
+@NAME
+@JSON
+def show(name: str | None, as_json: bool) -> None:
+    """Show what is there, what runs now, and what it costs."""
+    from ..infra import inventory
+
+    found = inventory.show(name)
+    if as_json:
+        print_json(_described(found))
+    else:
+        click.echo(str(found))
+
+
+@example("simferry infra delete", "simferry infra delete --data")
+@infra.command()
+@NAME
+@click.option("--data", is_flag=True, help="Delete the bucket with all its runs, too.")
+@YES
+def delete(name: str | None, data: bool, yes: bool) -> int:
+    """Delete the stacks. The bucket stays while something is in it, unless --data is given.
+
+    It names what would go, and asks. It can be repeated until all is gone.
+    """
+    from ..infra import removal
+
+    return 0 if removal.delete(name, data=data, yes=yes, tell=_tell) else 1
+
+
+@example("simferry infra template base > mine.yaml", "simferry infra deploy --template mine.yaml")
+@infra.command()
+@click.argument("name", metavar="TEMPLATE")
+def template(name: str) -> None:
+    """Print a template of CloudFormation, to read or to change."""
+    from ..infra import templates
+
+    click.echo(templates.template(name), nl=False)
+
+
+def _tell(line: str) -> None:
+    click.echo(line, err=True)
+
+
+def _described(found: object) -> dict[str, object]:
+    from dataclasses import asdict
+
+    from ..infra.inventory import Infrastructure
+
+    assert isinstance(found, Infrastructure)
+    return {**asdict(found), "dollars_a_month": found.dollars_a_month}

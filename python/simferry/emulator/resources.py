@@ -1,0 +1,377 @@
+"""The resource types of CloudFormation that the emulator has: how each is created, updated and deleted, and what GetAtt gives.
+
+Buckets, repositories, roles, policies and log groups are real ones of the emulator's services. Networks and machines are only kept in
+the stack: nothing here uses them.
+"""
+
+import json
+import re
+import secrets
+from collections.abc import Callable, Mapping
+from functools import cache
+from typing import Any, NamedTuple
+
+from .calls import ACCOUNT
+
+Properties = Mapping[str, Any]
+_RECORDED = {  # by type: what its ids begin with
+    "AWS::EC2::Instance": "i-",
+    "AWS::EC2::InternetGateway": "igw-",
+    "AWS::EC2::LaunchTemplate": "lt-",
+    "AWS::EC2::Route": "route-",
+    "AWS::EC2::RouteTable": "rtb-",
+    "AWS::EC2::SecurityGroup": "sg-",
+    "AWS::EC2::Subnet": "subnet-",
+    "AWS::EC2::SubnetRouteTableAssociation": "rtbassoc-",
+    "AWS::EC2::VPC": "vpc-",
+    "AWS::EC2::VPCEndpoint": "vpce-",
+    "AWS::EC2::VPCGatewayAttachment": "IGW|vpc-",
+    "AWS::IAM::InstanceProfile": "",
+}
+_UNITS = {"AWS::Batch::ComputeEnvironment", "AWS::Batch::JobQueue"}
+
+
+class Failed(Exception):
+    """A service refused to create, update or delete a resource. The text is its reason."""
+
+
+class Made(NamedTuple):
+    """A resource. physical: what Ref gives. attributes: what GetAtt gives."""
+
+    physical: str
+    attributes: dict[str, Any]
+
+
+class Place(NamedTuple):
+    """Where a resource belongs. tags: those of the stack."""
+
+    stack: str
+    logical: str
+    region: str
+    tags: Mapping[str, str]
+
+    def name(self, length: int = 64) -> str:
+        """A name as CloudFormation makes it."""
+        end = f"-{self.logical}-{secrets.token_hex(6)}"
+        return f"{self.stack[: length - len(end)]}{end}"
+
+
+class Resources:
+    """client: makes a boto3 client for a service and a region, with the rights of the caller."""
+
+    def __init__(self, client: Callable[[str, str], Any]) -> None:
+        self.client = client
+        self._types: dict[str, tuple[Callable[..., Made], Callable[..., Made], Callable[..., None]]] = {
+            "AWS::ECR::Repository": (self._make_repository, self._change_repository, self._delete_repository),
+            "AWS::IAM::ManagedPolicy": (self._make_policy, self._change_policy, self._delete_policy),
+            "AWS::IAM::Role": (self._make_role, self._change_role, self._delete_role),
+            "AWS::Logs::LogGroup": (self._make_logs, self._change_logs, self._delete_logs),
+            "AWS::S3::Bucket": (self._make_bucket, self._change_bucket, self._delete_bucket),
+            "AWS::S3::BucketPolicy": (self._put_bucket_policy, self._change_bucket_policy, self._drop_bucket_policy),
+            **dict.fromkeys(_RECORDED | dict.fromkeys(_UNITS, ""), (self._record, self._keep, self._forget)),
+        }
+
+    def knows(self, kind: str) -> bool:
+        return kind in self._types
+
+    def create(self, kind: str, place: Place, given: Properties) -> Made:
+        """Raises Failed."""
+        made: Made = self._asked(self._types[kind][0], kind, place, given)
+        return made
+
+    def update(self, kind: str, place: Place, made: Made, given: Properties, before: Properties) -> Made:
+        """Raises Failed. given: the new properties."""
+        updated: Made = self._asked(self._types[kind][1], kind, place, made, given, before)
+        return updated
+
+    def delete(self, kind: str, place: Place, made: Made, given: Properties) -> None:
+        """Raises Failed. Does nothing for a resource that is gone."""
+        self._asked(self._types[kind][2], kind, place, made, given)
+
+    def _asked(self, function: Callable[..., Any], *arguments: Any) -> Any:
+        from botocore.exceptions import ClientError
+
+        try:
+            return function(*arguments)
+        except ClientError as error:
+            answer, meta = error.response["Error"], error.response["ResponseMetadata"]
+            status, request = meta.get("HTTPStatusCode", 400), meta.get("RequestId", "")
+            service = error.operation_name
+            raise Failed(
+                f"{answer['Message']} (Service: {service}, Status Code: {status}, Request ID: {request})"
+            ) from None
+
+    # ---- S3 ----
+
+    def _make_bucket(self, _: str, place: Place, given: Properties) -> Made:
+        name = given.get("BucketName") or place.name(63).lower()
+        s3 = self.client("s3", place.region)
+        here = {"CreateBucketConfiguration": {"LocationConstraint": place.region}}
+        s3.create_bucket(Bucket=name, **({} if place.region == "us-east-1" else here))
+        made = Made(name, {"Arn": f"arn:aws:s3:::{name}", "DomainName": f"{name}.s3.amazonaws.com"})
+        return self._change_bucket(_, place, made, given, {})
+
+    def _change_bucket(self, _: str, place: Place, made: Made, given: Properties, before: Properties) -> Made:
+        s3, name = self.client("s3", place.region), made.physical
+        if given.get("PublicAccessBlockConfiguration"):
+            s3.put_public_access_block(
+                Bucket=name, PublicAccessBlockConfiguration=_typed(given["PublicAccessBlockConfiguration"])
+            )
+        if rules := given.get("LifecycleConfiguration", {}).get("Rules"):
+            s3.put_bucket_lifecycle_configuration(
+                Bucket=name, LifecycleConfiguration={"Rules": [_rule(rule) for rule in rules]}
+            )
+        elif before.get("LifecycleConfiguration"):
+            s3.delete_bucket_lifecycle(Bucket=name)
+        if given.get("BucketEncryption"):
+            rules = given["BucketEncryption"]["ServerSideEncryptionConfiguration"]
+            asked = [{"ApplyServerSideEncryptionByDefault": one["ServerSideEncryptionByDefault"]} for one in rules]
+            s3.put_bucket_encryption(Bucket=name, ServerSideEncryptionConfiguration={"Rules": asked})
+        s3.put_bucket_tagging(Bucket=name, Tagging={"TagSet": _tags(place, given)})
+        return made
+
+    def _delete_bucket(self, _: str, place: Place, made: Made, given: Properties) -> None:
+        from botocore.exceptions import ClientError
+
+        try:
+            self.client("s3", place.region).delete_bucket(Bucket=made.physical)
+        except ClientError as error:
+            if error.response["Error"]["Code"] != "NoSuchBucket":
+                raise
+
+    def _put_bucket_policy(self, _: str, place: Place, given: Properties) -> Made:
+        text = json.dumps(given["PolicyDocument"])
+        self.client("s3", place.region).put_bucket_policy(Bucket=given["Bucket"], Policy=text)
+        return Made(given["Bucket"], {})
+
+    def _change_bucket_policy(self, _: str, place: Place, made: Made, given: Properties, before: Properties) -> Made:
+        return self._put_bucket_policy(_, place, given)
+
+    def _drop_bucket_policy(self, _: str, place: Place, made: Made, given: Properties) -> None:
+        self.client("s3", place.region).delete_bucket_policy(Bucket=made.physical)
+
+    # ---- ECR ----
+
+    def _make_repository(self, _: str, place: Place, given: Properties) -> Made:
+        name = given.get("RepositoryName") or place.name().lower()
+        ecr = self.client("ecr", place.region)
+        found = ecr.create_repository(
+            repositoryName=name, imageTagMutability=given.get("ImageTagMutability", "MUTABLE"), tags=_tags(place, given)
+        )["repository"]
+        made = Made(name, {"Arn": found["repositoryArn"], "RepositoryUri": found["repositoryUri"]})
+        return self._change_repository(_, place, made, given, {})
+
+    def _change_repository(self, _: str, place: Place, made: Made, given: Properties, before: Properties) -> Made:
+        if text := given.get("LifecyclePolicy", {}).get("LifecyclePolicyText"):
+            self.client("ecr", place.region).put_lifecycle_policy(
+                repositoryName=made.physical, lifecyclePolicyText=text
+            )
+        return made
+
+    def _delete_repository(self, _: str, place: Place, made: Made, given: Properties) -> None:
+        from botocore.exceptions import ClientError
+
+        try:
+            self.client("ecr", place.region).delete_repository(
+                repositoryName=made.physical, force=_true(given.get("EmptyOnDelete"))
+            )
+        except ClientError as error:
+            if error.response["Error"]["Code"] != "RepositoryNotFoundException":
+                raise
+
+    # ---- IAM ----
+
+    def _make_role(self, _: str, place: Place, given: Properties) -> Made:
+        iam, name = self.client("iam", place.region), given.get("RoleName") or place.name()
+        role = iam.create_role(
+            RoleName=name,
+            AssumeRolePolicyDocument=json.dumps(given["AssumeRolePolicyDocument"]),
+            Tags=_tags(place, given),
+        )["Role"]
+        made = Made(name, {"Arn": role["Arn"], "RoleId": role["RoleId"]})
+        return self._change_role(_, place, made, given, {})
+
+    def _change_role(self, _: str, place: Place, made: Made, given: Properties, before: Properties) -> Made:
+        iam, name = self.client("iam", place.region), made.physical
+        trust = json.dumps(given["AssumeRolePolicyDocument"])
+        iam.update_assume_role_policy(RoleName=name, PolicyDocument=trust)
+        inline, attached = given.get("Policies", []), given.get("ManagedPolicyArns", [])
+        for one in inline:
+            iam.put_role_policy(
+                RoleName=name, PolicyName=one["PolicyName"], PolicyDocument=json.dumps(one["PolicyDocument"])
+            )
+        for gone in {one["PolicyName"] for one in before.get("Policies", [])} - {one["PolicyName"] for one in inline}:
+            iam.delete_role_policy(RoleName=name, PolicyName=gone)
+        for arn in {*attached} - {*before.get("ManagedPolicyArns", [])}:
+            iam.attach_role_policy(RoleName=name, PolicyArn=arn)
+        for arn in {*before.get("ManagedPolicyArns", [])} - {*attached}:
+            iam.detach_role_policy(RoleName=name, PolicyArn=arn)
+        return made
+
+    def _delete_role(self, _: str, place: Place, made: Made, given: Properties) -> None:
+        iam, name = self.client("iam", place.region), made.physical
+        if not _is_there(lambda: iam.get_role(RoleName=name)):
+            return
+        for policy in iam.list_role_policies(RoleName=name)["PolicyNames"]:
+            iam.delete_role_policy(RoleName=name, PolicyName=policy)
+        for one in iam.list_attached_role_policies(RoleName=name)["AttachedPolicies"]:
+            iam.detach_role_policy(RoleName=name, PolicyArn=one["PolicyArn"])
+        iam.delete_role(RoleName=name)
+
+    def _make_policy(self, _: str, place: Place, given: Properties) -> Made:
+        policy = self.client("iam", place.region).create_policy(
+            PolicyName=given.get("ManagedPolicyName") or place.name(128),
+            PolicyDocument=json.dumps(given["PolicyDocument"]),
+            Description=given.get("Description", ""),
+        )["Policy"]
+        return Made(policy["Arn"], {"PolicyArn": policy["Arn"], "PolicyId": policy["PolicyId"]})
+
+    def _change_policy(self, _: str, place: Place, made: Made, given: Properties, before: Properties) -> Made:
+        iam, arn = self.client("iam", place.region), made.physical
+        versions = iam.list_policy_versions(PolicyArn=arn)["Versions"]
+        if len(versions) >= 5:  # the most that IAM keeps
+            oldest = min((v for v in versions if not v["IsDefaultVersion"]), key=lambda v: v["CreateDate"])
+            iam.delete_policy_version(PolicyArn=arn, VersionId=oldest["VersionId"])
+        iam.create_policy_version(PolicyArn=arn, PolicyDocument=json.dumps(given["PolicyDocument"]), SetAsDefault=True)
+        return made
+
+    def _delete_policy(self, _: str, place: Place, made: Made, given: Properties) -> None:
+        iam, arn = self.client("iam", place.region), made.physical
+        if not _is_there(lambda: iam.get_policy(PolicyArn=arn)):
+            return
+        for one in iam.list_policy_versions(PolicyArn=arn)["Versions"]:
+            if not one["IsDefaultVersion"]:
+                iam.delete_policy_version(PolicyArn=arn, VersionId=one["VersionId"])
+        iam.delete_policy(PolicyArn=arn)
+
+    # ---- logs ----
+
+    def _make_logs(self, _: str, place: Place, given: Properties) -> Made:
+        name = given.get("LogGroupName") or place.name(512)
+        tags = {tag["Key"]: tag["Value"] for tag in _tags(place, given)}
+        self.client("logs", place.region).create_log_group(logGroupName=name, tags=tags)
+        made = Made(name, {"Arn": f"arn:aws:logs:{place.region}:{ACCOUNT}:log-group:{name}:*"})
+        return self._change_logs(_, place, made, given, {})
+
+    def _change_logs(self, _: str, place: Place, made: Made, given: Properties, before: Properties) -> Made:
+        if days := given.get("RetentionInDays"):
+            self.client("logs", place.region).put_retention_policy(
+                logGroupName=made.physical, retentionInDays=int(days)
+            )
+        return made
+
+    def _delete_logs(self, _: str, place: Place, made: Made, given: Properties) -> None:
+        from botocore.exceptions import ClientError
+
+        try:
+            self.client("logs", place.region).delete_log_group(logGroupName=made.physical)
+        except ClientError as error:
+            if error.response["Error"]["Code"] != "ResourceNotFoundException":
+                raise
+
+    # ---- what is only kept in the stack ----
+
+    def _record(self, kind: str, place: Place, given: Properties) -> Made:
+        here = f"{place.region}:{ACCOUNT}"
+        if kind in _UNITS:
+            what = "compute-environment" if kind.endswith("Environment") else "job-queue"
+            arn = f"arn:aws:batch:{here}:{what}/{place.name(128)}"
+            return Made(arn, {"ComputeEnvironmentArn": arn, "JobQueueArn": arn})
+        if kind == "AWS::IAM::InstanceProfile":
+            name = place.name(128)
+            return Made(name, {"Arn": f"arn:aws:iam::{ACCOUNT}:instance-profile/{name}"})
+        number = f"{_RECORDED[kind]}{secrets.token_hex(9)[:17]}"
+        named = {"VPC": "VpcId", "Subnet": "SubnetId", "SecurityGroup": "GroupId", "Instance": "InstanceId"}
+        attributes = {named.get(kind.rpartition(":")[2], "Id"): number}
+        if kind == "AWS::EC2::LaunchTemplate":
+            attributes |= {"LatestVersionNumber": "1", "DefaultVersionNumber": "1", "LaunchTemplateId": number}
+        return Made(number, attributes)
+
+    def _keep(self, kind: str, place: Place, made: Made, given: Properties, before: Properties) -> Made:
+        if kind == "AWS::EC2::LaunchTemplate":
+            latest = str(int(made.attributes["LatestVersionNumber"]) + 1)
+            return made._replace(attributes={**made.attributes, "LatestVersionNumber": latest})
+        return made
+
+    def _forget(self, kind: str, place: Place, made: Made, given: Properties) -> None:
+        pass
+
+
+def _is_there(ask: Callable[[], Any]) -> bool:
+    from botocore.exceptions import ClientError
+
+    try:
+        ask()
+    except ClientError as error:
+        if error.response["Error"]["Code"] == "NoSuchEntity":
+            return False
+        raise
+    return True
+
+
+def _tags(place: Place, given: Properties) -> list[dict[str, str]]:
+    """The tags of a resource: its own and those of the stack."""
+    own = {tag["Key"]: tag["Value"] for tag in given.get("Tags", [])}
+    return [{"Key": key, "Value": str(value)} for key, value in {**place.tags, **own}.items()]
+
+
+def _rule(rule: Properties) -> dict[str, Any]:
+    """A rule of a bucket's lifecycle, as S3 has it."""
+    out: dict[str, Any] = {
+        "ID": rule.get("Id", ""),
+        "Status": rule["Status"],
+        "Filter": {"Prefix": rule.get("Prefix", "")},
+    }
+    if "ExpirationInDays" in rule:
+        out["Expiration"] = {"Days": int(rule["ExpirationInDays"])}
+    if "AbortIncompleteMultipartUpload" in rule:
+        days = rule["AbortIncompleteMultipartUpload"]["DaysAfterInitiation"]
+        out["AbortIncompleteMultipartUpload"] = {"DaysAfterInitiation": int(days)}
+    return out
+
+
+def _true(value: Any) -> bool:
+    return str(value).lower() == "true"
+
+
+def _typed(flags: Properties) -> dict[str, bool]:
+    return {name: _true(value) for name, value in flags.items()}
+
+
+# ---- what the types are, by their published schemas ----
+
+
+@cache
+def _schema(kind: str) -> Mapping[str, Any]:
+    from cfnlint.schema.manager import PROVIDER_SCHEMA_MANAGER
+
+    return dict(PROVIDER_SCHEMA_MANAGER.get_resource_schema("us-east-1", kind).schema)
+
+
+def unknown_properties(kind: str, given: Properties) -> list[str]:
+    return sorted(set(given) - set(_schema(kind)["properties"]))
+
+
+def missing_properties(kind: str, given: Properties) -> list[str]:
+    return sorted(set(_schema(kind).get("required") or ()) - set(given))
+
+
+def changed_properties(before: Properties, after: Properties) -> list[str]:
+    return sorted(name for name in {*before, *after} if before.get(name) != after.get(name))
+
+
+def replaces(kind: str, before: Properties, after: Properties) -> bool:
+    """Whether a change makes a new resource in place of the old one."""
+    if kind == "AWS::Batch::ComputeEnvironment" and _true(after.get("ReplaceComputeEnvironment", True)):
+        return True
+    fixed = _schema(kind).get("createOnlyProperties") or ()
+    return any(
+        _at(before, path) != _at(after, path)
+        for path in (re.sub(r"^/properties/", "", one).split("/") for one in fixed)
+    )
+
+
+def _at(given: Any, path: list[str]) -> Any:
+    for part in path:
+        given = given.get(part) if isinstance(given, Mapping) else None
+    return given

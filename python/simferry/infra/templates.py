@@ -1,0 +1,45 @@
+"""The templates of the package, and those of a user's own."""
+
+from pathlib import Path
+
+from ..errors import UsageError, nearest
+from ..hints import Command
+
+FOLDER = Path(__file__).parent / "templates"
+SUFFIX = {"base": "", "batch": "-batch"}  # of the stack's name, by template; in the order in which they are deployed
+LONGEST = 51_200  # bytes that CloudFormation takes
+
+
+def names() -> list[str]:
+    return sorted(path.stem for path in FOLDER.glob("*.yaml"))
+
+
+def template(name: str) -> str:
+    """The text of a template in YAML.
+
+    name: "base" (bucket, image repository, roles) or "batch" (network, compute environments, queues). Raises UsageError for another name.
+    """
+    if name not in names():
+        raise UsageError(
+            f"there is no template {name}", nearest(name, names()) or f"There are {' and '.join(names())}."
+        )
+    return (FOLDER / f"{name}.yaml").read_text()
+
+
+def read(path: str | Path) -> str:
+    """The text of a user's template. Raises UsageError if it can't be read, or is too long."""
+    try:
+        text = Path(path).read_text()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is no text"
+        raise UsageError(
+            f"the template {path} can't be read: {reason}", Command("infra template", "base") + "  prints one."
+        ) from None
+    if len(text.encode()) > LONGEST:
+        raise UsageError(f"the template {path} has more than {LONGEST:,} bytes, which CloudFormation does not take")
+    return text
+
+
+def stack_of(name: str, template: str) -> str:
+    """The name of the stack of a template."""
+    return f"{name}{SUFFIX[template]}"

@@ -24,11 +24,12 @@ test: ## run every test; those of containers where Docker is (make docker)
 	@echo "test: about 30 minutes on two cores with Docker; the ten slowest tests are listed at the end"
 	@$(bin)/python -m pytest -n 2 --durations=10
 
-lint: ## check style, format and types; R code by lintr
+lint: ## check style, format and types; templates by cfn-lint, R code by lintr
 	@tools/setup lintr
 	@$(bin)/ruff check --quiet
 	@$(bin)/ruff format --check --quiet || { echo "not formatted (above): make format"; exit 1; }
 	@$(bin)/mypy
+	@$(bin)/cfn-lint python/simferry/infra/templates/*.yaml
 	@Rscript --vanilla tools/lint.R
 
 format: setup ## put the Python files into ruff's format

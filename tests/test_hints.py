@@ -117,7 +117,8 @@ def test_lines_leaves_out_what_is_empty():
 # ---- every hint of the package ----
 
 COMMANDS = {name: command for name, command in main.commands.items() if not isinstance(command, click.Group)}
-COMMANDS |= {f"image {name}": command for name, command in main.commands["image"].commands.items()}
+for group in ("image", "infra"):
+    COMMANDS |= {f"{group} {name}": command for name, command in main.commands[group].commands.items()}
 
 
 def value_of(name, node):
@@ -143,7 +144,9 @@ def parts_of_the_package():
             where = f"{path.relative_to(PACKAGE)}:{node.lineno}"
             kind, of = getattr(node.func, "attr", getattr(node.func, "id", "")), getattr(node.func, "value", None)
             literal = [arg.value if isinstance(arg, ast.Constant) else NASTY for arg in node.args]
-            of_a_run = kind == "command" and not (isinstance(of, ast.Name) and of.id in ("main", "image"))  # click's
+            of_a_run = kind == "command" and not (
+                isinstance(of, ast.Name) and of.id in ("main", "image", "infra")
+            )  # click's
             if not literal or literal[0] == NASTY or not (of_a_run or kind in imported):
                 continue
             kind = imported.get(kind, kind)
@@ -240,6 +243,7 @@ def test_parts_of_the_package_that_hints_name_need_no_import():
 
 def test_python_has_what_hints_name():
     functions = (simferry.run, simferry.plan, Run.resume, Run.extend, Run.summary, Run.values, simferry.images.Recipe)
+    functions += (simferry.images.registry.push, simferry.infra.deploy)
     known = {name for f in functions for name in inspect.signature(f).parameters} | OPTIONS_OF_BACKENDS
     for where, part in TYPED:
         text = part.spelled(Face.PYTHON)
@@ -254,7 +258,8 @@ def test_python_has_what_hints_name():
 
 # what texts spell in the words of one face; a hint says it by a part of hints.py
 OF_ONE_FACE = re.compile(
-    r"(^|[ (])--(?!create-home)[a-z]{3,}[a-z-]*( |\.|,|$)|simferry (run|plan|status|watch|logs|cancel|resume|extend|list|doctor|image)\b"
+    r"(^|[ (])--(?!create-home)[a-z]{3,}[a-z-]*( |\.|,|$)"
+    r"|simferry (run|plan|status|watch|logs|cancel|resume|extend|list|doctor|image|infra)\b"
     r"|pip install ['\"]?simferry|AWS_DEFAULT_REGION=|SIMFERRY_[A-Z]+=\S"
 )
 

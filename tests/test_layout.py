@@ -24,6 +24,7 @@ TESTED_ELSEWHERE = {
     "backends.foreground": "jobs/test_waiting.py",
     "emulator.backends": "emulator/test_operations.py",  # over HTTP, as all of the emulator
     "emulator.services.processing": "emulator/test_jobs.py",
+    "emulator.services.stacks": "emulator/test_stack.py",
     "results.copies": "results/test_gather.py",
     "results.parameter_columns": "results/test_table.py",
     "results.parts": "results/test_cache.py",

@@ -22,6 +22,7 @@
     │   └── AwsError              an AWS service refused a request
     │       ├── CredentialsError  there are no credentials, or they have expired
     │       ├── AccessDenied      the credentials do not allow the request
+    │       ├── StackError        CloudFormation could not make, change or delete a stack
     │       └── QuotaError        the account's quota does not allow a single such job
     ├── UnexpectedStatusException a job of simferry.sagemaker has failed
     │   └── CapacityError         no instances of the type are available

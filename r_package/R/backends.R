@@ -21,8 +21,10 @@
 #' @param max_runtime `[numeric(1)]` time limit of a job in seconds. `NULL`: nine days; on SageMaker one day.
 #' @param hosts `[numeric(1)]` number of containers or instances of one job; a whole script gets one cluster over all of
 #'   them. `NULL`: 1.
-#' @param role `[character(1)]` name or ARN of the IAM role that jobs have. `NULL`: the environment variable
-#'   `SIMFERRY_ROLE`.
+#' @param role `[character(1)]` name or ARN of the IAM role that jobs have. `NULL`: that of the stack for runs in its
+#'   bucket, else the environment variable `SIMFERRY_ROLE`.
+#' @param stack `[character(1)]` name of the stack of [infra_deploy()] whose role, bucket and repository are used.
+#'   `NULL`: the environment variable `SIMFERRY_STACK`, or `"simferry"` if there is one.
 #' @param volume `[numeric(1)]` size of a job's disk in GB. `NULL`: 30.
 #' @param budget `[numeric(1)]` largest cost of the whole run in US dollars, at on-demand prices; SageMaker ends jobs
 #'   that would exceed it. `NULL`: no limit.
@@ -58,12 +60,13 @@ sim_sagemaker <- function(instance_type = NULL, jobs = NULL, image = NULL, role 
                           hosts = NULL, workers = NULL, volume = NULL, budget = NULL, subnets = NULL,
                           security_groups = NULL, kms_key = NULL,
                           network_isolation = FALSE, encrypt_traffic = FALSE, tags = NULL,
-                          images = NULL)
+                          images = NULL, stack = NULL)
   new_backend("sagemaker", instance_type = instance_type, jobs = jobs, image = image, role = role,
               max_runtime = max_runtime, hosts = hosts, workers = workers, volume = volume, budget = budget,
               subnets = subnets, security_groups = security_groups, kms_key = kms_key,
               network_isolation = if (!isFALSE(network_isolation)) network_isolation,
-              encrypt_traffic = if (!isFALSE(encrypt_traffic)) encrypt_traffic, tags = tags, images = images)
+              encrypt_traffic = if (!isFALSE(encrypt_traffic)) encrypt_traffic, tags = tags, images = images,
+              stack = stack)
 
 new_backend <- function(name, ...) {
   structure(class = "simferry_backend", Filter(Negate(is.null), list(name = name, ...)))

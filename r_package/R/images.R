@@ -13,7 +13,8 @@
 #' @param build_args `[named list]` build arguments of the Dockerfile.
 #' @param platform `[character(1)]` such as `"linux/amd64"`, where it is not this machine's.
 #' @param rebuild `[logical(1)]` build even if this machine has the image already.
-#' @param to `[character(1)]` a registry, such as `"123456789012.dkr.ecr.us-west-2.amazonaws.com"`.
+#' @param to `[character(1)]` a registry, such as `"123456789012.dkr.ecr.us-west-2.amazonaws.com"`. `NULL`: the
+#'   repository of the stack that [infra_deploy()] makes.
 #' @return `image_build()`: a list with `tag`, `id`, and `skipped` (it was here already), among others. `image_check()`:
 #'   a data frame of class `simferry_doctor`, as [simferry_doctor()] gives it. `image_push()`: a list with `uri`,
 #'   `digest`, `skipped`.
@@ -23,6 +24,7 @@
 #' \dontrun{
 #' image_build("containers/r", build_args = list(PACKAGES = "lme4 survival"))
 #' image_check("simferry-r")
+#' image_push("simferry-r")   # to the repository of infra_deploy()
 #' image_push("simferry-r", to = "123456789012.dkr.ecr.us-west-2.amazonaws.com")
 #' }
 #' @export
@@ -37,4 +39,4 @@ image_check <- function(name) structure(bridge("image_check", name = name), clas
 
 #' @rdname image_build
 #' @export
-image_push <- function(name, to) bridge("image_push", name = name, to = to)
+image_push <- function(name, to = NULL) bridge("image_push", name = name, to = to)

@@ -9,18 +9,36 @@ import pytest
 import simferry as sf
 from botocore.exceptions import ClientError
 from emulator_fixtures import Jobs
-from simferry import sagemaker
+from simferry import infra, sagemaker
 from simferry.aws.policies import folder, policy
+from simferry.aws.session import AccessDenied
+from simferry.aws.stacks import StackError
 from simferry.backends.names import job_name
 from simferry.emulator.access import allows
+from simferry.emulator.faults import Faults
 from simferry.errors import Interrupted
 from sweeps import digest, write
 
-VALUES = {"Account": "123456789012", "Bucket": "lab", "Prefix": "simferry/", "Region": "us-east-1", "Role": "simferry"}
+VALUES = {
+    "Account": "123456789012",
+    "Bucket": "lab",
+    "Prefix": "simferry/",
+    "Region": "us-east-1",
+    "Role": "simferry",
+    "Stack": "lab",
+}
 # what pushing to ECR itself needs and the emulator's registry does not; what only prices need
 ELSEWHERE = {
     "ecr:BatchCheckLayerAvailability", "ecr:CompleteLayerUpload", "ecr:DeleteRepository", "ecr:InitiateLayerUpload",
     "ecr:GetAuthorizationToken", "ecr:UploadLayerPart", "pricing:GetProducts", "s3:AbortMultipartUpload",
+}  # fmt: skip
+
+# what CloudFormation's handlers of the resources' types ask for, and those of the emulator do not
+OF_HANDLERS = {
+    "ecr:DescribeRepositories", "ecr:GetLifecyclePolicy", "ecr:GetRepositoryPolicy", "ecr:ListTagsForResource",
+    "ecr:PutImageScanningConfiguration", "ecr:PutImageTagMutability", "ecr:UntagResource", "iam:GetPolicyVersion", "iam:GetRolePolicy",
+    "iam:ListEntitiesForPolicy", "iam:UntagRole", "iam:UpdateRole", "iam:UpdateRoleDescription", "s3:GetBucketPolicy",
+    "s3:PutBucketOwnershipControls", "s3:TagResource", "s3:UntagResource",
 }  # fmt: skip
 
 
@@ -29,7 +47,7 @@ def actions(name: str) -> set[str]:
     return {action for one in found for action in ([one] if isinstance(one, str) else one)}
 
 
-@pytest.mark.parametrize("name", ["user", "role"])
+@pytest.mark.parametrize("name", ["deploy", "user", "role"])
 def test_each_action_is_explained(name):
     text = (folder() / "README.md").read_text()
     table = text.split(f"## {name}.json")[1].split("\n## ")[0]
@@ -72,6 +90,38 @@ def test_the_verbs_need_all_of_these_actions_and_no_more(emulate, image_r, tmp_p
     assert slow.cancel().state in ("running", "incomplete")
     Jobs.until(lambda: slow.status().jobs["0001-0001"] == "cancelled")
     assert emulator.actions == actions("user") - ELSEWHERE
+
+
+def test_deploying_needs_all_of_these_actions_and_no_more(emulate, tmp_path):
+    """Every verb of infra, with the keys of a user who has no policy but docs/iam/deploy.json."""
+    emulator = emulate(iam=True, faults=Faults(start_seconds=60))
+    service = {name: emulator._client(name, "us-east-1") for name in ("iam", "s3", "sagemaker")}
+    document = json.dumps(policy("deploy", **VALUES))
+    service["iam"].put_user_policy(UserName="simferry-user", PolicyName="simferry", PolicyDocument=document)
+
+    def deploy(name="lab", **options):
+        return infra.deploy(name, **{"yes": True, "tell": lambda line: None, **options})
+
+    with pytest.raises(AccessDenied, match=r"DescribeStacks on resource: .*stack/other"):
+        deploy("other")
+    assert deploy(yes=False, confirm=lambda question: False) is None
+    bucket = deploy().outputs["Bucket"]
+    service["s3"].put_object(Bucket=bucket, Key="simferry/a", Body=b"1")
+    emulator.faults.resources |= {("update", "Repository"): "not now", ("rollback", "Bucket"): "nor back"}
+    with pytest.raises(StackError):
+        deploy(parameters={"DeleteRunsAfterDays": 3, "KeepImages": 3})
+    emulator.faults.resources.clear()
+    mine = tmp_path / "mine.yaml"
+    mine.write_text(infra.template().replace("Sid: ReadPrices", "Sid: ReadAllPrices"))
+    deploy(template=mine)
+    jobs = Jobs(emulator, "no-image")
+    jobs.s3, jobs.sagemaker = service["s3"], service["sagemaker"]
+    jobs.submit("power-20261128-0123abcd-0123456789-0001-0001", "1")
+    assert infra.show("lab").instances == 1
+    jobs.sagemaker.stop_processing_job(ProcessingJobName="power-20261128-0123abcd-0123456789-0001-0001")
+    for data in (False, True):
+        assert infra.delete("lab", yes=True, data=data, tell=lambda line: None)
+    assert emulator.actions == actions("deploy") - OF_HANDLERS
 
 
 def interrupt(now):

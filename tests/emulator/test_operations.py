@@ -30,7 +30,7 @@ OTHERS = [
     ("batch", "submit_job", {"jobName": "one", "jobQueue": "q", "jobDefinition": "d"}, "batch:POST /v1/submitjob"),
     ("lambda", "list_functions", {}, "lambda:GET /2015-03-31/functions"),
     ("ec2", "describe_instances", {}, "ec2:DescribeInstances"),
-    ("cloudformation", "list_stacks", {}, "cloudformation:ListStacks"),
+    ("cloudformation", "list_stack_sets", {}, "cloudformation:ListStackSets"),
     ("cloudwatch", "list_metrics", {}, "monitoring:ListMetrics"),
     ("route53", "list_hosted_zones", {}, "route53:GET /2013-04-01/hostedzone"),
     ("ecs", "list_clusters", {}, "ecs:ListClusters"),

@@ -13,7 +13,7 @@ Arguments = dict[str, Any]
 VERBS: dict[str, Callable[[Arguments], Any]] = {}
 # arguments that are not options; options are checked by sweep/options.py
 _WHOLE = ("condition", "replication")
-_TEXTS = ("store", "job", "folder", "pattern", "script", "name", "platform", "to", "packages")
+_TEXTS = ("store", "job", "folder", "pattern", "script", "name", "platform", "to", "packages", "template")
 
 
 def plain(arguments: Arguments) -> Arguments:

@@ -19,7 +19,7 @@ from typing import Any
 
 from ..hints import Face, speaking
 from ..r.serialization import Vector, decode, encode
-from . import designs, images, interrupts, loops, manage, runs  # noqa: F401  for their verbs
+from . import designs, images, infra, interrupts, loops, manage, runs  # noqa: F401  for their verbs
 from .arguments import VERBS, Arguments, check_texts
 from .drivers import become, drivers, forget_aws
 from .words import described, warnings_and_notes
@@ -28,7 +28,7 @@ from .words import described, warnings_and_notes
 _INTERRUPTIBLE = (
     "design", "plan", "results", "summary", "errors", "warnings", "artifacts", "values", "diff", "replay", "doctor", "image_build",
     "image_check",
-    "image_push", "loop_values",
+    "image_push", "infra_delete", "infra_deploy", "infra_next", "infra_show", "loop_values",
 )  # fmt: skip
 
 

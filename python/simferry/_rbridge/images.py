@@ -38,4 +38,5 @@ def image_check(given: Arguments) -> Vector:
 def image_push(given: Arguments) -> Arguments:
     from ..images import registry
 
-    return vars(registry.push(given["name"].plain(), given["to"].plain()))
+    options = plain(given)
+    return vars(registry.push(options["name"], options["to"]))

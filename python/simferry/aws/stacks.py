@@ -1,20 +1,29 @@
 """Stacks of CloudFormation: their state, what a change would do, events as they come, deletion."""
 
+import contextlib
 import datetime
+import os
 import time
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ..errors import UsageError
-from ..hints import Command
+from ..errors import NoAnswer, ServiceError, UsageError
+from ..hints import Command, Words
 from . import session
-from .session import AwsError, asking, client, emulated
+from .session import AccessDenied, AwsError, asking, client, emulated
 
 FAILED_FOR_GOOD = ("ROLLBACK_COMPLETE", "ROLLBACK_FAILED", "CREATE_FAILED")  # of its creation: it can only be deleted
+_BUSY = (
+    "ChangeSetNotFound",
+    "InvalidChangeSetStatus",
+    "OperationInProgressException",
+)  # after another one was executed
 _CANCELLED = ("Resource creation cancelled", "Resource update cancelled", "Resource deletion cancelled")
 _NO_CHANGES = ("didn't contain changes", "No updates are to be performed")
+TAG = "simferry:stack"  # of each stack and its resources: the stack's name
+_OUTPUTS = {"Bucket", "JobRole"}  # which a stack of our template has, also one that was made in the console
 
 
 class StackError(AwsError):
@@ -45,6 +54,11 @@ class Stack:
         """Whether its resources are there, also while it is updated."""
         return bool(self.outputs) and not self.status.startswith("DELETE")
 
+    @property
+    def ours(self) -> bool:
+        """Whether it comes from one of simferry's templates."""
+        return TAG in self.tags or set(self.outputs) >= _OUTPUTS
+
 
 @dataclass(frozen=True)
 class Change:
@@ -60,10 +74,11 @@ class Change:
 
 @dataclass(frozen=True)
 class Proposal:
-    """A change set. arn: its own. stack: the stack's ARN."""
+    """A change set. arn: its own. stack, name: the stack's ARN and name. new: there is no stack yet."""
 
     arn: str
     stack: str
+    name: str
     new: bool
     changes: list[Change]
 
@@ -99,14 +114,6 @@ def find(name: str) -> Stack | None:
     return _stack(one)
 
 
-def every(tag: str) -> list[Stack]:
-    """All stacks of this region that have a tag of this name. Raises AwsError."""
-    with asking("CloudFormation"):
-        pages = _cloudformation().get_paginator("describe_stacks").paginate()
-        found = [_stack(one) for page in pages for one in page["Stacks"]]
-    return [one for one in found if tag in one.tags]
-
-
 def _stack(one: Mapping[str, Any]) -> Stack:
     return Stack(
         one["StackName"], one["StackId"], one["StackStatus"], one.get("StackStatusReason", ""),
@@ -130,33 +137,65 @@ def propose(
     kept = set() if before is None or new else set(before.parameters) & declared(template)
     given: list[dict[str, Any]] = [{"ParameterKey": key, "ParameterValue": value} for key, value in parameters.items()]
     given += [{"ParameterKey": key, "UsePreviousValue": True} for key in sorted(kept - set(parameters))]
+    which = {"StackName": name, "ChangeSetName": f"simferry-{uuid.uuid4().hex}"}
     cloudformation = _cloudformation()
-    with asking(f"stack {name}"):
-        made = cloudformation.create_change_set(
-            StackName=name, ChangeSetName=f"simferry-{uuid.uuid4().hex}", ChangeSetType="CREATE" if new else "UPDATE",
-            TemplateBody=template, Parameters=given, Capabilities=["CAPABILITY_IAM"],
-            Tags=[{"Key": key, "Value": value} for key, value in tags.items()],
-        )  # fmt: skip
+    with _changing(name):
+        with contextlib.suppress(
+            cloudformation.exceptions.AlreadyExistsException
+        ):  # the answer to a first attempt was lost
+            cloudformation.create_change_set(
+                **which, ChangeSetType="CREATE" if new else "UPDATE", TemplateBody=template, Parameters=given,
+                Capabilities=["CAPABILITY_IAM"], Tags=[{"Key": key, "Value": value} for key, value in tags.items()],
+            )  # fmt: skip
         while True:
-            pages = cloudformation.get_paginator("describe_change_set").paginate(ChangeSetName=made["Id"])
-            found = [*pages]
+            found = [*cloudformation.get_paginator("describe_change_set").paginate(**which)]
             if not found[0]["Status"].endswith(("PENDING", "IN_PROGRESS")):
                 break
             _wait()
-        if found[0]["Status"] == "FAILED":
-            _discard(made["Id"], made["StackId"], new)
-            reason = found[0].get("StatusReason", "")
-            if any(words in reason for words in _NO_CHANGES):
-                return None
-            raise StackError(f"CloudFormation can't change stack {name}: {reason}")
     changes = [_change(one["ResourceChange"]) for page in found for one in page["Changes"]]
-    return Proposal(made["Id"], made["StackId"], new, changes)
+    proposal = Proposal(found[0]["ChangeSetId"], found[0]["StackId"], name, new, changes)
+    if found[0]["Status"] == "FAILED":
+        discard(proposal)
+        reason = found[0].get("StatusReason", "")
+        if any(words in reason for words in _NO_CHANGES):
+            return None
+        raise StackError(f"CloudFormation can't change stack {name}: {reason}")
+    return proposal
+
+
+@contextlib.contextmanager
+def _changing(name: str) -> Iterator[None]:
+    """Turns refusals of a change into errors that say why: the template is wrong, or somebody else changes the stack."""
+    try:
+        with asking(f"stack {name}"):
+            yield
+    except AccessDenied:
+        raise
+    except AwsError as error:
+        text = error.message.partition(": AWS refuses ")[2].partition(": ")[2] or error.message
+        if error.service_code in _BUSY or "_IN_PROGRESS state" in text:
+            again = on_stack("infra deploy", name) + "  waits for that, and shows what is then left to change."
+            raise StackError(f"somebody else is changing stack {name}", again) from None
+        if error.service_code == "ValidationError":
+            text = text.removesuffix(" (ValidationError)")
+            raise StackError(f"CloudFormation refuses the change of stack {name}: {text}") from None
+        raise
 
 
 def declared(template: str) -> set[str]:
-    """The names of a template's parameters. Raises AwsError if it is no template."""
-    with asking("CloudFormation"):
-        return {one["ParameterKey"] for one in _cloudformation().validate_template(TemplateBody=template)["Parameters"]}
+    """The names of a template's parameters. Raises StackError if it is no template."""
+    try:
+        with asking("CloudFormation"):
+            found = _cloudformation().validate_template(TemplateBody=template)
+    except AwsError as error:
+        if error.service_code != "ValidationError":
+            raise
+        text = error.message.partition("ValidateTemplate: ")[2].removesuffix(" (ValidationError)")
+        raise StackError(
+            f"CloudFormation refuses the template: {text}",
+            Command("infra template", "base") + "  prints one to start from.",
+        ) from None
+    return {one["ParameterKey"] for one in found.get("Parameters", [])}
 
 
 def _change(one: Mapping[str, Any]) -> Change:
@@ -170,39 +209,53 @@ def _change(one: Mapping[str, Any]) -> Change:
 
 
 def discard(proposal: Proposal) -> None:
-    """Forget a proposal; of a new stack nothing is left."""
-    _discard(proposal.arn, proposal.stack, proposal.new)
-
-
-def _discard(arn: str, stack: str, new: bool) -> None:
-    with asking("CloudFormation"):
-        _cloudformation().delete_change_set(ChangeSetName=arn)
-        if new:  # it has never had a resource
-            _cloudformation().delete_stack(StackName=stack)
+    """Forget a proposal. Of a new stack nothing is left, unless somebody else has a proposal for it, or has made it meanwhile."""
+    cloudformation, stack = _cloudformation(), proposal.stack
+    with asking(f"stack {proposal.name}"):
+        cloudformation.delete_change_set(StackName=proposal.name, ChangeSetName=proposal.arn)
+        if proposal.new and (now := find(stack)) and now.status == "REVIEW_IN_PROGRESS":
+            others = cloudformation.list_change_sets(StackName=stack)["Summaries"]
+            if all(one["ChangeSetId"] == proposal.arn for one in others):
+                cloudformation.delete_stack(StackName=stack)
 
 
 def execute(proposal: Proposal, on_event: Callable[[Event], None]) -> Stack:
     """Carry out a proposal, and follow it to its end. Raises StackError with the first failure."""
-    since = _newest(proposal.stack)
-    with asking("CloudFormation"):
-        _cloudformation().execute_change_set(ChangeSetName=proposal.arn)
-    return follow(proposal.stack, on_event, since)
+    since = newest(proposal.stack)
+    which = {"StackName": proposal.name, "ChangeSetName": proposal.arn}
+    try:
+        with _changing(proposal.name):
+            _cloudformation().execute_change_set(**which, ClientRequestToken=uuid.uuid4().hex)
+    except (NoAnswer, StackError):  # it may have been executed, and only the answer is lost
+        if not _executed(which):
+            raise
+    return follow(proposal.stack, on_event, since, begun=False)
+
+
+def _executed(which: Mapping[str, str]) -> bool:
+    try:
+        with asking(f"stack {which['StackName']}"):
+            status = _cloudformation().describe_change_set(**which)["ExecutionStatus"]
+    except ServiceError:
+        return False
+    return str(status).startswith("EXECUTE_")
 
 
 def finish_rollback(stack: Stack, on_event: Callable[[Event], None]) -> Stack:
     """Go on with a rollback of an update that has failed. Raises StackError."""
-    since = _newest(stack.arn)
+    since = newest(stack.arn)
     with asking(f"stack {stack.name}"):
-        _cloudformation().continue_update_rollback(StackName=stack.arn)
-    return follow(stack.arn, on_event, since, good=("UPDATE_ROLLBACK_COMPLETE",))
+        _cloudformation().continue_update_rollback(StackName=stack.arn, ClientRequestToken=uuid.uuid4().hex)
+    return follow(stack.arn, on_event, since, good=("UPDATE_ROLLBACK_COMPLETE",), begun=False)
 
 
 def remove(stack: Stack, on_event: Callable[[Event], None]) -> None:
     """Delete a stack, and follow that to its end. Raises StackError; it can be repeated."""
-    since = _newest(stack.arn)
+    since = newest(stack.arn)
     with asking(f"stack {stack.name}"):
-        _cloudformation().delete_stack(StackName=stack.arn)
-    follow(stack.arn, on_event, since, good=("DELETE_COMPLETE",))
+        _cloudformation().delete_stack(StackName=stack.arn, ClientRequestToken=uuid.uuid4().hex)
+    review = stack.status == "REVIEW_IN_PROGRESS"  # without resources it is gone at once
+    follow(stack.arn, on_event, since, good=("DELETE_COMPLETE",), begun=review)
 
 
 def follow(
@@ -210,27 +263,37 @@ def follow(
     on_event: Callable[[Event], None],
     since: str = "",
     good: Sequence[str] = ("CREATE_COMPLETE", "UPDATE_COMPLETE"),
+    begun: bool = True,
 ) -> Stack:
-    """Tell events until nothing changes any more. since: the id of the last event that is known. good: the states that were wanted.
+    """Tell events until nothing changes any more. since: the id of the last event that is known. good: the states that are wanted.
+    begun: whether the stack's state already shows what is followed. Else the end is an event, since a state may be that from before.
 
     Raises StackError with the first failure otherwise.
     """
     failures: list[Event] = []
+    told = ""
     while True:
         now = find(arn)
+        if now is None and "DELETE_COMPLETE" in good:
+            return _gone(arn)
         if now is None:
             raise StackError(f"stack {arn} is gone")
         for event in _events(arn, since):
-            since = event.id
+            since, told = event.id, event.status if event.whole else told
             on_event(event)
             if event.status.endswith("_FAILED") and not event.whole and not event.reason.startswith(_CANCELLED):
                 failures.append(event)
-        if not now.busy:
+        if not now.busy and now.status != "REVIEW_IN_PROGRESS" and (begun or now.status == told):
             break
         _wait()
     if now.status in good:
         return now
     raise StackError(f"stack {now.name}: {_why(failures, now)}", _way_out(now))
+
+
+def _gone(arn: str) -> Stack:
+    now = datetime.datetime.now(datetime.timezone.utc)
+    return Stack(arn.split("/")[1], arn, "DELETE_COMPLETE", "", {}, {}, {}, now)
 
 
 def _why(failures: Sequence[Event], now: Stack) -> str:
@@ -242,21 +305,19 @@ def _why(failures: Sequence[Event], now: Stack) -> str:
     return f"{first.name} ({first.kind}) can't be {verb}: {first.reason.strip()}"
 
 
-def _way_out(now: Stack) -> Any:
+def _way_out(now: Stack) -> Words:
     name = now.tags.get(TAG, now.name)
     if now.status in FAILED_FOR_GOOD:
-        return Command("infra deploy", name=name) + "  tries again, from the start. Nothing is left of this attempt."
+        return on_stack("infra deploy", name) + "  tries again, from the start. Nothing is left of this attempt."
     if now.status == "UPDATE_ROLLBACK_COMPLETE":
         return "The stack is as it was before."
     if now.status == "UPDATE_ROLLBACK_FAILED":
-        return Command("infra deploy", name=name) + "  goes on with the way back, and then tries again."
-    return Command("infra delete", name=name) + "  goes on with the deletion."
+        return on_stack("infra deploy", name) + "  goes on with the way back, and then tries again."
+    return on_stack("infra delete", name) + "  goes on with the deletion."
 
 
-TAG = "simferry:stack"  # of each resource: the name that the user gave the stack
-
-
-def _newest(arn: str) -> str:
+def newest(arn: str) -> str:
+    """The id of a stack's last event; empty if it has none."""
     with asking("CloudFormation"):
         page = _cloudformation().describe_stack_events(StackName=arn)["StackEvents"]
     return str(page[0]["EventId"]) if page else ""
@@ -298,38 +359,32 @@ def resources(stack: Stack) -> dict[str, tuple[str, str]]:
 
 def default_name() -> str:
     """The stack that is used where none is named: SIMFERRY_STACK, or simferry."""
-    import os
-
     return os.environ.get("SIMFERRY_STACK") or "simferry"
 
 
-_found: dict[tuple[str, str], Mapping[str, str]] = {}
+def on_stack(verb: str, name: str, **options: Any) -> Command:
+    """A command of simferry infra on a stack, as the user types it."""
+    return Command(verb, **({} if name == default_name() else {"name": name}), **options)
 
 
 def outputs(name: str | None) -> Mapping[str, str]:
-    """The outputs of a stack that a run uses: Bucket, JobRole, Repository ... name: None uses the default one, if it is there.
+    """The outputs of a stack that a run uses: Bucket, JobRole, Repository ... name: None uses SIMFERRY_STACK, or simferry if it is there.
 
     Empty if no name was given and there is no such stack, or it may not be looked for. Raises UsageError for a named one that is missing.
     """
-    wanted = name or default_name()
-    key = (wanted, session.region())
-    if key not in _found:
-        try:
-            stack = find(wanted)
-        except AwsError:
-            if name:
-                raise
-            return {}
-        if name and (stack is None or not stack.usable):
-            state = f"is {stack.status}" if stack else "does not exist"
-            raise UsageError(
-                f"the stack {wanted} {state} in {session.region()}",
-                Command("infra deploy", name=wanted) + "  makes it.",
-            )
-        _found[key] = stack.outputs if stack and stack.usable else {}
-    return _found[key]
-
-
-def forget() -> None:
-    """Ask again which outputs stacks have."""
-    _found.clear()
+    named = name or os.environ.get("SIMFERRY_STACK")
+    wanted = named or default_name()
+    try:
+        stack = find(wanted)
+    except AccessDenied:
+        if named:
+            raise
+        return {}
+    if stack and stack.usable and (named or stack.ours):
+        return stack.outputs
+    if not named:
+        return {}
+    state = f"is in the state {stack.status}" if stack else "does not exist"
+    raise UsageError(
+        f"the stack {wanted} {state} in {session.region()}", on_stack("infra deploy", wanted) + "  makes it."
+    )

@@ -17,6 +17,7 @@ from ..aws.script_processor import script_arguments, start_script
 from ..containers.engine import EngineError, ImageError, connect, find_image
 from ..errors import SimferryError, UsageError
 from ..hints import BackendOptions, Command, Extra, Option, Shell, Text
+from ..images.ecr import ECR
 from ..images.find import Image, find_or_push, on_this_machine
 from ..images.framework import explained, own_image
 from ..store.run_folder import RunFolder
@@ -68,10 +69,14 @@ class Sagemaker(MeteredService):
 
     # ---- before anything starts ----
 
-    @property
+    @cached_property
     def _stack(self) -> Mapping[str, str]:
         """The outputs of the stack that is used; empty without one."""
         return stacks.outputs(self.options.stack)
+
+    def _repository(self, image: str) -> str:
+        """The stack's repository, for an image that is named without one; empty otherwise."""
+        return "" if ECR.fullmatch(image.partition("/")[0]) else self._stack.get("Repository", "")
 
     def default_store(self) -> str:
         return self._stack.get("Store") or f"s3://{default_bucket()}/simferry"
@@ -98,12 +103,12 @@ class Sagemaker(MeteredService):
             )
         if importlib.util.find_spec("sagemaker") is None:
             raise UsageError("the Python package sagemaker-core is not installed", Extra("sagemaker"))
-        role = self._role()
+        role = self._role(store)
         for kind in self.instances if self.budget is not None else []:
             prices(session.region()).of(kind.name)  # raises an error if the type has no price
         name = self._name_for(spec)
         with explained(name):
-            found = find_or_push(name, on_progress, self._stack.get("Repository", ""))
+            found = find_or_push(name, on_progress, self._repository(name))
         self._image = found
         here = {"image_id": found.digest} if found.local else {}
         return Prepared({"image": found.uri, "role": role, **here}, found.digest, self.budget_note())
@@ -111,22 +116,25 @@ class Sagemaker(MeteredService):
     def known_image(self, spec: Mapping[str, Any], in_ecr: bool) -> Image | None:
         name = self._name_for(spec)
         with explained(name):
-            return on_this_machine(name) or (
-                find_or_push(name, into=self._stack.get("Repository", "")) if in_ecr else None
-            )
+            return on_this_machine(name) or (find_or_push(name, into=self._repository(name)) if in_ecr else None)
 
     def _name_for(self, spec: Mapping[str, Any]) -> str:
         return self.image or _IMAGES.get(spec["language"], "simferry-r")
 
-    def _role(self) -> str:
-        role = self.options.role or os.environ.get("SIMFERRY_ROLE") or self._stack.get("JobRole")
+    def _role(self, address: str) -> str:
+        """The role of jobs of runs at this address. That of the stack comes first for runs in its bucket, which other roles can't read."""
+        role = self.options.role
+        if not role:
+            own = self._stack.get("JobRole")
+            inside = self.options.stack or f"{address}/".startswith(f"s3://{self._stack.get('Bucket')}/")
+            role = (own if inside else None) or os.environ.get("SIMFERRY_ROLE") or own
         if not role:
             raise UsageError(
                 "the sagemaker backend needs the IAM role of its jobs",
-                BackendOptions("sagemaker", role="arn:aws:iam::123456789012:role/simferry")
-                + ", or SIMFERRY_ROLE;  "
-                + Command("infra deploy")
-                + "  creates one.",
+                Command("infra deploy")
+                + "  makes one; or "
+                + BackendOptions("sagemaker", role="arn:aws:iam::123456789012:role/simferry")
+                + ", or SIMFERRY_ROLE",
             )
         return session.role_arn(role)
 
@@ -191,7 +199,7 @@ class Sagemaker(MeteredService):
             plan.types, plan.hosts, disk, plan.limit or int(self.traits.seconds_at_most), self.kms_key, self._network()
         )
         tags = {"simferry:run": run.id, **named_texts(self.options.tags)}
-        return processing_request(run, asked.job, self.image or "", self._role(), places, machines, tags)
+        return processing_request(run, asked.job, self.image or "", self._role(run.address), places, machines, tags)
 
     def _network(self) -> dict[str, Any]:
         """NetworkConfig of a request."""

@@ -118,18 +118,22 @@ def check(name: str, as_json: bool) -> int:
 @image.command()
 @click.argument("name")
 @click.option(
-    "--to", required=True, metavar="REGISTRY", help="A registry, such as 123456789012.dkr.ecr.us-west-2.amazonaws.com."
+    "--to",
+    metavar="REGISTRY",
+    help="A registry, such as 123456789012.dkr.ecr.us-west-2.amazonaws.com [the repository of simferry infra's stack].",
 )
 @JSON
-def push(name: str, to: str, as_json: bool) -> None:
+def push(name: str, to: str | None, as_json: bool) -> None:
     """Push an image to ECR or another registry.
 
-    To another registry than ECR, Docker has to be logged in.
+    Without --to it goes to the repository of the stack that simferry infra deploy makes. To another registry than ECR, Docker has to be
+    logged in.
 
     A missing ECR repository is created, with immutable tags, scan on push and expiry of old images.
 
     \b
     Example:
+      simferry image push simferry-r
       simferry image push simferry-r --to 123456789012.dkr.ecr.us-west-2.amazonaws.com
     """
     from ..images import registry

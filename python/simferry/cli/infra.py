@@ -1,11 +1,16 @@
 """The commands of `simferry infra`."""
 
+from typing import TYPE_CHECKING
+
 import click
 
 from .app import JSON, example, main
 from .output import print_json
 
-NAME = click.option("--name", metavar="NAME", help="The name of the stacks [$SIMFERRY_STACK, or simferry].")
+if TYPE_CHECKING:
+    from ..infra import Infrastructure
+
+NAME = click.option("--name", metavar="NAME", help="The name of the stack [$SIMFERRY_STACK, or simferry].")
 YES = click.option("--yes", is_flag=True, help="Do not ask.")
 
 
@@ -43,9 +48,7 @@ def deploy(name: str | None, parameters: tuple[str, ...], path: str | None, yes:
         if not equals:
             raise UsageError(f"--parameter {text} is not of the form NAME=VALUE")
         given[key] = value
-    found = deployment.deploy(
-        name, templates={"base": path} if path else ("base",), parameters=given, yes=yes, tell=_tell
-    )
+    found = deployment.deploy(name, template=path, parameters=given, yes=yes, tell=_tell)
     if found is None:
         return 1
     if as_json:
@@ -75,7 +78,7 @@ def show(name: str | None, as_json: bool) -> None:
 @click.option("--data", is_flag=True, help="Delete the bucket with all its runs, too.")
 @YES
 def delete(name: str | None, data: bool, yes: bool) -> int:
-    """Delete the stacks. The bucket stays while something is in it, unless --data is given.
+    """Delete the stack. The bucket stays while something is in it, unless --data is given.
 
     It names what would go, and asks. It can be repeated until all is gone.
     """
@@ -86,9 +89,9 @@ def delete(name: str | None, data: bool, yes: bool) -> int:
 
 @example("simferry infra template base > mine.yaml", "simferry infra deploy --template mine.yaml")
 @infra.command()
-@click.argument("name", metavar="TEMPLATE")
+@click.argument("name", metavar="TEMPLATE", default="base")
 def template(name: str) -> None:
-    """Print a template of CloudFormation, to read or to change."""
+    """Print the template of CloudFormation, to read or to change. TEMPLATE: base."""
     from ..infra import templates
 
     click.echo(templates.template(name), nl=False)
@@ -98,10 +101,8 @@ def _tell(line: str) -> None:
     click.echo(line, err=True)
 
 
-def _described(found: object) -> dict[str, object]:
+def _described(found: "Infrastructure") -> dict[str, object]:
     from dataclasses import asdict
 
-    from ..infra.inventory import Infrastructure
-
-    assert isinstance(found, Infrastructure)
-    return {**asdict(found), "dollars_a_month": found.dollars_a_month}
+    costs = {name: getattr(found, name) for name in ("instances", "dollars_an_hour", "dollars_a_month")}
+    return {**asdict(found), **costs}

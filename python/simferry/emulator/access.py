@@ -140,6 +140,8 @@ def needs(call: Call, caller: str) -> Iterator[Need]:
             yield f"{call.service}:{call.operation}", resource, attached
             if call.operation == "CreateRepository" and given.get("tags"):
                 yield "ecr:TagResource", resource, {}
+            if call.operation == "CreateRole" and any(name.startswith("Tags.") for name in given):
+                yield "iam:TagRole", resource, {}
             if call.operation == "CreateProcessingJob" and given.get("Tags"):
                 yield "sagemaker:AddTags", resource, {}
         if call.operation == "CreateProcessingJob" and given.get("RoleArn"):
@@ -160,6 +162,8 @@ def _resources(call: Call, caller: str) -> list[str]:
     if call.service == "ecr" and call.operation != "GetAuthorizationToken":
         names = [given["repositoryName"]] if "repositoryName" in given else given.get("repositoryNames") or ["*"]
         return [f"arn:aws:ecr:{here}:repository/{name}" for name in names]
+    if call.service == "cloudformation":
+        return [_stack(call, str(given["StackName"]))] if given.get("StackName") else ["*"]
     if call.operation in ROLE:
         return [_identity("role", str(given.get("RoleName", "")))]
     if call.operation in USER:
@@ -180,6 +184,11 @@ def _identity(kind: str, name: str) -> str:
     iam = iam_backends[ACCOUNT]["aws"]
     found = [one.arn for one in (iam.roles if kind == "role" else iam.users).values() if one.name == name]
     return found[0] if found else f"arn:aws:iam::{ACCOUNT}:{kind}/{name}"
+
+
+def _stack(call: Call, name: str) -> str:
+    """The ARN of a stack, by its name or ARN. The end, which is unknown here, is a word that policies match with *."""
+    return name if name.startswith("arn:") else f"arn:aws:cloudformation:{call.region}:{ACCOUNT}:stack/{name}/id"
 
 
 def _s3(call: Call) -> Iterator[Need]:

@@ -14,7 +14,8 @@ class Faults:
     throttle: probability that a request to SageMaker or Logs is answered with ThrottlingException. capacity: probability that an
     instance type is not available for a job. lost_host: probability that a job loses a host. start_seconds: time from
     CreateProcessingJob until the job starts. list_lag_seconds: time from CreateProcessingJob until ListProcessingJobs shows the job.
-    resources: by (verb, logical name) of a stack's resource, the reason why its "create", "update" or "delete" fails.
+    resources: by (verb, logical name) of a stack's resource, the reason why its "create", "update", "rollback" (of an update) or "delete"
+    fails.
     seed: the same seed and the same order of requests give the same faults.
     """
 

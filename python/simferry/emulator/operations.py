@@ -47,7 +47,8 @@ OPERATIONS = {
     },
     "iam": ROLE | USER | POLICY | {"ListPolicies", "ListRoles", "ListUsers"},
     "logs": {
-        "CreateLogGroup", "CreateLogStream", "DeleteLogGroup", "DeleteLogStream", "DescribeLogGroups", "DescribeLogStreams",
+        "CreateLogGroup", "CreateLogStream", "DeleteLogGroup", "DeleteLogStream", "DeleteRetentionPolicy",
+        "DescribeLogGroups", "DescribeLogStreams",
         "FilterLogEvents", "GetLogEvents", "PutLogEvents", "PutRetentionPolicy",
     },
     "sagemaker": {

@@ -44,13 +44,14 @@ def _read(shape: Any, given: Any, path: str) -> Any:
             raise Refusal("MalformedInput", f"unknown parameter {path}{unknown[0]}")
         return {members[n][0]: _read(members[n][1], value, f"{path}{n}.") for n, value in given.items()}
     if kind == "list" and isinstance(given, dict):
-        items = given.get(shape.member.serialization.get("name", "member"), {})
-        if not isinstance(items, dict) or not all(number.isdigit() for number in items):
-            raise Refusal("MalformedInput", f"{path} is no list")
+        name = shape.member.serialization.get("name", "member")
+        items = given.get(name)
+        if [*given] != [name] or not isinstance(items, dict) or not all(number.isdigit() for number in items):
+            raise Refusal("MalformedInput", f"{path[:-1]} is no list")
         return [_read(shape.member, items[number], f"{path}{number}.") for number in sorted(items, key=int)]
     if kind == "list" and given == "":  # an empty list is sent as an empty field
         return []
-    if isinstance(given, dict):
+    if isinstance(given, dict) or kind in ("structure", "list"):
         raise Refusal("MalformedInput", f"{path[:-1]} is no {kind}")
     read: Callable[[str], Any] = {"integer": int, "long": int, "boolean": _boolean}.get(kind, str)  # type: ignore[assignment]
     try:

@@ -4,6 +4,7 @@ Buckets, repositories, roles, policies and log groups are real ones of the emula
 the stack: nothing here uses them.
 """
 
+import contextlib
 import json
 import re
 import secrets
@@ -28,7 +29,6 @@ _RECORDED = {  # by type: what its ids begin with
     "AWS::EC2::VPCGatewayAttachment": "IGW|vpc-",
     "AWS::IAM::InstanceProfile": "",
 }
-_UNITS = {"AWS::Batch::ComputeEnvironment", "AWS::Batch::JobQueue"}
 
 
 class Failed(Exception):
@@ -68,7 +68,7 @@ class Resources:
             "AWS::Logs::LogGroup": (self._make_logs, self._change_logs, self._delete_logs),
             "AWS::S3::Bucket": (self._make_bucket, self._change_bucket, self._delete_bucket),
             "AWS::S3::BucketPolicy": (self._put_bucket_policy, self._change_bucket_policy, self._drop_bucket_policy),
-            **dict.fromkeys(_RECORDED | dict.fromkeys(_UNITS, ""), (self._record, self._keep, self._forget)),
+            **dict.fromkeys(_RECORDED, (self._record, self._keep, self._forget)),
         }
 
     def knows(self, kind: str) -> bool:
@@ -89,10 +89,12 @@ class Resources:
         self._asked(self._types[kind][2], kind, place, made, given)
 
     def _asked(self, function: Callable[..., Any], *arguments: Any) -> Any:
-        from botocore.exceptions import ClientError
+        from botocore.exceptions import BotoCoreError, ClientError
 
         try:
             return function(*arguments)
+        except BotoCoreError as error:  # values of a wrong type
+            raise Failed(f"Properties validation failed: {error}") from None
         except ClientError as error:
             answer, meta = error.response["Error"], error.response["ResponseMetadata"]
             status, request = meta.get("HTTPStatusCode", 400), meta.get("RequestId", "")
@@ -100,6 +102,16 @@ class Resources:
             raise Failed(
                 f"{answer['Message']} (Service: {service}, Status Code: {status}, Request ID: {request})"
             ) from None
+
+    def _completed(self, kind: str, place: Place, made: Made, given: Properties) -> Made:
+        """A resource after the rest of its properties is set. What can't be completed is not left behind."""
+        _, change, delete = self._types[kind]
+        try:
+            return change(kind, place, made, given, {})
+        except BaseException:
+            with contextlib.suppress(Exception):
+                delete(kind, place, made, given)
+            raise
 
     # ---- S3 ----
 
@@ -109,7 +121,7 @@ class Resources:
         here = {"CreateBucketConfiguration": {"LocationConstraint": place.region}}
         s3.create_bucket(Bucket=name, **({} if place.region == "us-east-1" else here))
         made = Made(name, {"Arn": f"arn:aws:s3:::{name}", "DomainName": f"{name}.s3.amazonaws.com"})
-        return self._change_bucket(_, place, made, given, {})
+        return self._completed("AWS::S3::Bucket", place, made, given)
 
     def _change_bucket(self, _: str, place: Place, made: Made, given: Properties, before: Properties) -> Made:
         s3, name = self.client("s3", place.region), made.physical
@@ -148,7 +160,13 @@ class Resources:
         return self._put_bucket_policy(_, place, given)
 
     def _drop_bucket_policy(self, _: str, place: Place, made: Made, given: Properties) -> None:
-        self.client("s3", place.region).delete_bucket_policy(Bucket=made.physical)
+        from botocore.exceptions import ClientError
+
+        try:
+            self.client("s3", place.region).delete_bucket_policy(Bucket=made.physical)
+        except ClientError as error:
+            if error.response["Error"]["Code"] != "NoSuchBucket":
+                raise
 
     # ---- ECR ----
 
@@ -159,7 +177,7 @@ class Resources:
             repositoryName=name, imageTagMutability=given.get("ImageTagMutability", "MUTABLE"), tags=_tags(place, given)
         )["repository"]
         made = Made(name, {"Arn": found["repositoryArn"], "RepositoryUri": found["repositoryUri"]})
-        return self._change_repository(_, place, made, given, {})
+        return self._completed("AWS::ECR::Repository", place, made, given)
 
     def _change_repository(self, _: str, place: Place, made: Made, given: Properties, before: Properties) -> Made:
         if text := given.get("LifecyclePolicy", {}).get("LifecyclePolicyText"):
@@ -189,7 +207,7 @@ class Resources:
             Tags=_tags(place, given),
         )["Role"]
         made = Made(name, {"Arn": role["Arn"], "RoleId": role["RoleId"]})
-        return self._change_role(_, place, made, given, {})
+        return self._completed("AWS::IAM::Role", place, made, given)
 
     def _change_role(self, _: str, place: Place, made: Made, given: Properties, before: Properties) -> Made:
         iam, name = self.client("iam", place.region), made.physical
@@ -251,13 +269,15 @@ class Resources:
         tags = {tag["Key"]: tag["Value"] for tag in _tags(place, given)}
         self.client("logs", place.region).create_log_group(logGroupName=name, tags=tags)
         made = Made(name, {"Arn": f"arn:aws:logs:{place.region}:{ACCOUNT}:log-group:{name}:*"})
-        return self._change_logs(_, place, made, given, {})
+        return self._completed("AWS::Logs::LogGroup", place, made, given)
 
     def _change_logs(self, _: str, place: Place, made: Made, given: Properties, before: Properties) -> Made:
         if days := given.get("RetentionInDays"):
             self.client("logs", place.region).put_retention_policy(
                 logGroupName=made.physical, retentionInDays=int(days)
             )
+        elif before.get("RetentionInDays"):
+            self.client("logs", place.region).delete_retention_policy(logGroupName=made.physical)
         return made
 
     def _delete_logs(self, _: str, place: Place, made: Made, given: Properties) -> None:
@@ -272,11 +292,6 @@ class Resources:
     # ---- what is only kept in the stack ----
 
     def _record(self, kind: str, place: Place, given: Properties) -> Made:
-        here = f"{place.region}:{ACCOUNT}"
-        if kind in _UNITS:
-            what = "compute-environment" if kind.endswith("Environment") else "job-queue"
-            arn = f"arn:aws:batch:{here}:{what}/{place.name(128)}"
-            return Made(arn, {"ComputeEnvironmentArn": arn, "JobQueueArn": arn})
         if kind == "AWS::IAM::InstanceProfile":
             name = place.name(128)
             return Made(name, {"Arn": f"arn:aws:iam::{ACCOUNT}:instance-profile/{name}"})
@@ -348,6 +363,13 @@ def _schema(kind: str) -> Mapping[str, Any]:
     return dict(PROVIDER_SCHEMA_MANAGER.get_resource_schema("us-east-1", kind).schema)
 
 
+def exists(kind: str) -> bool:
+    """Whether AWS has resources of a type."""
+    from cfnlint.schema.manager import PROVIDER_SCHEMA_MANAGER
+
+    return kind in PROVIDER_SCHEMA_MANAGER.get_resource_types("us-east-1")
+
+
 def unknown_properties(kind: str, given: Properties) -> list[str]:
     return sorted(set(given) - set(_schema(kind)["properties"]))
 
@@ -360,10 +382,13 @@ def changed_properties(before: Properties, after: Properties) -> list[str]:
     return sorted(name for name in {*before, *after} if before.get(name) != after.get(name))
 
 
+def fixed_properties(kind: str) -> set[str]:
+    """The properties that can't be changed in place."""
+    return {path.split("/")[2] for path in _schema(kind).get("createOnlyProperties") or ()}
+
+
 def replaces(kind: str, before: Properties, after: Properties) -> bool:
     """Whether a change makes a new resource in place of the old one."""
-    if kind == "AWS::Batch::ComputeEnvironment" and _true(after.get("ReplaceComputeEnvironment", True)):
-        return True
     fixed = _schema(kind).get("createOnlyProperties") or ()
     return any(
         _at(before, path) != _at(after, path)

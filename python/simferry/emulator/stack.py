@@ -15,11 +15,12 @@ from .resources import (
     Place,
     Resources,
     changed_properties,
+    fixed_properties,
     missing_properties,
     replaces,
     unknown_properties,
 )
-from .templates import Scope, Template, invalid
+from .templates import Scope, Template, invalid, references
 
 STACK = "AWS::CloudFormation::Stack"
 UPDATABLE = ("CREATE_COMPLETE", "UPDATE_COMPLETE", "UPDATE_ROLLBACK_COMPLETE", "IMPORT_COMPLETE")
@@ -68,7 +69,7 @@ class Change:
 
 class Stack:
     """resources: creates resources with the rights of the caller. exports: of all stacks of the region, by their names. fails: the reason
-    why an operation on a resource fails ("create", "update" or "delete", and its logical name); None where it does not.
+    why an operation on a resource fails ("create", "update", "rollback" or "delete", and its logical name); None where it does not.
     """
 
     def __init__(
@@ -90,6 +91,7 @@ class Stack:
         self.imports: set[str] = set()
         self.events: list[dict[str, Any]] = []
         self._thread: threading.Thread | None = None
+        self._cancelled = False
 
     # ---- states ----
 
@@ -114,9 +116,21 @@ class Stack:
         })  # fmt: skip
 
     def start(self, status: str, operation: Callable[[], None], reason: str = "User Initiated") -> None:
-        """Set the status, and run an operation in a thread."""
+        """Set the status, and run an operation in a thread. One that is under way is cancelled."""
+        before, self._cancelled = self._thread, self.busy
         self.set_status(status, reason)
-        self._thread = threading.Thread(target=operation, name=f"stack {self.name}", daemon=True)
+
+        def run() -> None:
+            if before:
+                before.join()
+            self._cancelled = False
+            try:
+                operation()
+            except Exception as error:
+                failed = {"C": "CREATE_FAILED", "U": "UPDATE_ROLLBACK_FAILED", "D": "DELETE_FAILED"}[status[0]]
+                self.set_status(failed, f"a fault of the emulator: {type(error).__name__}: {error}")
+
+        self._thread = threading.Thread(target=run, name=f"stack {self.name}", daemon=True)
         self._thread.start()
 
     def join(self, seconds: float) -> None:
@@ -160,22 +174,23 @@ class Stack:
         scope = self.scope(wanted, unknown="<not known before>")
         out = []
         included = [name for name in wanted.template.order() if scope.included(name)]
-        replaced: set[str] = set()
+        renamed: set[str] = set()  # those that get, or may get, another physical id
         for name in included:
             definition = wanted.template.resources[name]
-            kind, given = str(definition["Type"]), scope.value(definition.get("Properties", {}))
+            written = definition.get("Properties", {})
+            kind, given = str(definition["Type"]), scope.value(written)
             old = self.resources.get(name)
             if old is None or old.made is None:
                 out.append(Change("Add", name, kind))
                 continue
             names = changed_properties(old.properties, given)
-            through = wanted.template.needs(name) & replaced  # refers to what gets another name
+            through = [key for key, value in written.items() if renamed & {*references(value)}]
             if names or through or old.kind != kind:
                 full = old.kind != kind or replaces(kind, old.properties, given)
-                what = "True" if full else "Conditional" if through and not names else "False"
-                if full:
-                    replaced.add(name)
-                out.append(Change("Modify", name, kind, old.made.physical, what, tuple(names)))
+                what = "True" if full else "Conditional" if fixed_properties(kind) & {*through} else "False"
+                if what != "False":
+                    renamed.add(name)
+                out.append(Change("Modify", name, kind, old.made.physical, what, tuple(sorted({*names, *through}))))
         out += [
             Change("Remove", one.logical, one.kind, one.made.physical)
             for one in self.resources.values()
@@ -183,20 +198,33 @@ class Stack:
         ]
         return out
 
+    def differs(self, wanted: Wanted) -> bool:
+        """Whether an update to `wanted` changes anything, be it only outputs, tags or what is done at a deletion."""
+        now = self.wanted
+        if self.changes(wanted) or now is None:
+            return True
+        bare = [
+            {name: {**one, "Properties": {}} for name, one in which.template.resources.items()}
+            for which in (now, wanted)
+        ]
+        return bool(now.template.outputs != wanted.template.outputs or now.tags != wanted.tags or bare[0] != bare[1])
+
     # ---- operations ----
 
     def create(self, wanted: Wanted, resources: Resources, on_failure: str = "ROLLBACK") -> None:
         """on_failure: ROLLBACK, DELETE or DO_NOTHING."""
         self.wanted = wanted
-        failed = self._bring(wanted, resources, "create")
-        if not failed:
-            return self._finish("CREATE_COMPLETE", wanted)
-        why = f"The following resource(s) failed to create: [{', '.join(failed)}]."
+        why = self._bring(wanted, resources, "create")
+        if self._cancelled:
+            return None
+        if not why:
+            return self.set_status("CREATE_COMPLETE")
         if on_failure == "DO_NOTHING":
             return self.set_status("CREATE_FAILED", why)
         deleting = on_failure == "DELETE"
         state = "DELETE" if deleting else "ROLLBACK"
-        self.set_status(f"{state}_IN_PROGRESS", f"{why} {'Delete' if deleting else 'Rollback'} requested by user.")
+        self.set_status(f"{state}_IN_PROGRESS", f"{why}{'Delete' if deleting else 'Rollback'} requested by user.")
+        self.outputs = {}
         stuck = self._remove([*self.resources], resources, new=True)
         if stuck:
             return self.set_status(f"{state}_FAILED", _stuck(stuck))
@@ -206,14 +234,14 @@ class Stack:
         assert self.wanted
         self.before, old = self.wanted, {name: replace(one) for name, one in self.resources.items()}
         self.wanted = wanted
-        failed = self._bring(wanted, resources, "update")
-        if not failed:
+        outputs = self.outputs
+        why = self._bring(wanted, resources, "update")
+        if not why:
             self.set_status("UPDATE_COMPLETE_CLEANUP_IN_PROGRESS")
             self._clean_up(old, resources)
-            return self._finish("UPDATE_COMPLETE", wanted)
-        self.set_status(
-            "UPDATE_ROLLBACK_IN_PROGRESS", f"The following resource(s) failed to update: [{', '.join(failed)}]."
-        )
+            return self.set_status("UPDATE_COMPLETE")
+        self.outputs = outputs
+        self.set_status("UPDATE_ROLLBACK_IN_PROGRESS", why)
         self._roll_back(old, resources)
 
     def roll_back_again(self, resources: Resources) -> None:
@@ -231,7 +259,8 @@ class Stack:
 
     # ---- their parts ----
 
-    def _finish(self, status: str, wanted: Wanted) -> None:
+    def _outputs(self, wanted: Wanted) -> dict[str, dict[str, str]]:
+        """Raises Refusal."""
         scope = self.scope(wanted)
         outputs: dict[str, dict[str, str]] = {}
         for name, one in wanted.template.outputs.items():
@@ -241,13 +270,14 @@ class Stack:
                     outputs[name]["Description"] = one["Description"]
                 if "Export" in one:
                     outputs[name]["ExportName"] = str(scope.value(one["Export"]["Name"]))
-        self.outputs = outputs
-        self.set_status(status)
+        return outputs
 
-    def _bring(self, wanted: Wanted, resources: Resources, verb: str) -> list[str]:
-        """Create what is missing, and change what differs. The names of resources that failed; after one nothing more is begun."""
+    def _bring(self, wanted: Wanted, resources: Resources, verb: str) -> str:
+        """Create what is missing, change what differs, and set the outputs. Returns why that failed; empty if it went well."""
         scope = self.scope(wanted)
         for name in wanted.template.order():
+            if self._cancelled:
+                return "cancelled"
             if not scope.included(name):
                 continue
             definition = wanted.template.resources[name]
@@ -260,10 +290,14 @@ class Stack:
                     self.resources[name] = old = Resource(name, kind, definition, {})
                 message = error.message if isinstance(error, Refusal) else str(error)
                 self._set(old, "UPDATE_FAILED" if old.made else "CREATE_FAILED", message)
-                return [name]
+                return f"The following resource(s) failed to {verb}: [{name}]. "
             if not self._make(resources, wanted, Resource(name, kind, definition, given), old):
-                return [name]
-        return []
+                return f"The following resource(s) failed to {verb}: [{name}]. "
+        try:
+            self.outputs = self._outputs(wanted)
+        except Refusal as error:
+            return error.message
+        return ""
 
     def _check(self, resources: Resources, name: str, kind: str, given: Mapping[str, Any]) -> None:
         if not resources.knows(kind):
@@ -293,11 +327,11 @@ class Stack:
             return self._do(new, "UPDATE", lambda: resources.create(new.kind, place, new.properties), begun=True)
         return self._do(new, "UPDATE", lambda: resources.update(new.kind, place, made, new.properties, before))
 
-    def _do(self, one: Resource, verb: str, do: Callable[[], Made], begun: bool = False) -> bool:
+    def _do(self, one: Resource, verb: str, do: Callable[[], Made], begun: bool = False, fault: str = "") -> bool:
         if not begun:
             self._set(one, f"{verb}_IN_PROGRESS")
         try:
-            if reason := self.fails(verb.lower(), one.logical):
+            if reason := self.fails(fault or verb.lower(), one.logical):
                 raise Failed(reason)
             one.made = do()
         except Failed as error:
@@ -379,6 +413,7 @@ class Stack:
                     back,
                     "UPDATE",
                     lambda b=back, p=place, m=made, n=properties: resources.update(b.kind, p, m, b.properties, n),  # type: ignore[misc]
+                    fault="rollback",
                 ):
                     self.resources[name] = now
                     return self.set_status("UPDATE_ROLLBACK_FAILED", _stuck([name], "update"))

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from .calls import ACCOUNT, Refusal
+from .resources import exists
 
 ZONES = ("a", "b", "c")
 _SECTIONS = {
@@ -49,14 +50,16 @@ class Template:
                 raise invalid(
                     f"Template format error: [/Resources/{name}] Every Resources object must contain a Type member."
                 )
-        self._check_references()
+        if unknown := sorted({str(one["Type"]) for one in self.resources.values() if not exists(str(one["Type"]))}):
+            raise invalid(f"Template format error: Unrecognized resource types: [{', '.join(unknown)}]")
+        self._checkreferences()
 
-    def _check_references(self) -> None:
+    def _checkreferences(self) -> None:
         known = {*self.parameters, *self.resources}
         places = [(f"/Resources/{name}", one) for name, one in self.resources.items()]
         places += [(f"/Outputs/{name}", one) for name, one in self.outputs.items()]
         unknown = sorted(
-            {name for _, part in places for name in _references(part) if not name.startswith("AWS::")} - known
+            {name for _, part in places for name in references(part) if not name.startswith("AWS::")} - known
         )
         if unknown:
             raise invalid(
@@ -102,7 +105,7 @@ class Template:
         one = self.resources[name]
         depends = one.get("DependsOn", [])
         named = {depends} if isinstance(depends, str) else set(depends)
-        return (named | set(_references(one.get("Properties", {})))) & set(self.resources)
+        return (named | set(references(one.get("Properties", {})))) & set(self.resources)
 
 
 def _parse(body: str) -> dict[str, Any]:
@@ -133,17 +136,19 @@ def _parse(body: str) -> dict[str, Any]:
     try:
         document = yaml.load(body, Loader)  # a SafeLoader
     except yaml.YAMLError as error:
-        raise invalid(f"Template format error: YAML not well-formed. ({str(error).splitlines()[-1].strip()})") from None
+        mark = getattr(error, "problem_mark", None)
+        where = f" (line {mark.line + 1}, column {mark.column + 1})" if mark else ""
+        raise invalid(f"Template format error: YAML not well-formed.{where}") from None
     if not isinstance(document, dict):
         raise invalid("Template format error: unsupported structure.")
     return document
 
 
-def _references(part: Any) -> Iterator[str]:
+def references(part: Any) -> Iterator[str]:
     """The names that a part of a template refers to."""
     if isinstance(part, list):
         for one in part:
-            yield from _references(one)
+            yield from references(one)
     elif isinstance(part, dict):
         for key, value in part.items():
             if key == "Ref":
@@ -153,9 +158,9 @@ def _references(part: Any) -> Iterator[str]:
             elif key == "Fn::Sub":
                 text, names = (value[0], value[1]) if isinstance(value, list) else (value, {})
                 yield from (n.partition(".")[0] for n in _named_in(text) if n.partition(".")[0] not in names)
-                yield from _references(names)
+                yield from references(names)
             elif key != "Condition":
-                yield from _references(value)
+                yield from references(value)
 
 
 def _named_in(text: str) -> list[str]:

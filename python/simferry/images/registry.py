@@ -7,9 +7,11 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
+from ..aws import stacks
 from ..aws.session import asking, is_loopback
 from ..containers.engine import ImageError, connect, find_image, repository_of
-from ..errors import SimferryError
+from ..errors import SimferryError, UsageError
+from ..hints import Command, Option
 from .ecr import ECR, Progress, client_of, ecr_login, make_where_missing
 from .recipes import LABEL
 
@@ -35,15 +37,18 @@ class Pushed:
     skipped: bool
 
 
-def push(name: str, to: str, on_progress: Progress = lambda _: None, into: str = "") -> Pushed:
-    """Push a local image. to: a registry (host[:port], perhaps with a path), or an account's ECR host. into: the address of a repository
-    there that takes all images; their tags then begin with their names.
+def push(name: str, to: str | None = None, on_progress: Progress = lambda _: None, into: str = "") -> Pushed:
+    """Push a local image. to: a registry (host[:port], perhaps with a path), or an account's ECR host; None: the repository of the stack
+    of `simferry infra`. into: the address of a repository there that takes all images; their tags then begin with their names.
 
     The tag comes from the recipe's hash, so a tag never names another image. Raises RegistryError, and for ECR AwsError; the local
     name that a push needs is then removed.
     """
     import docker.errors
 
+    if to is None:
+        into = into or repository_of_stack()
+        to = into.partition("/")[0]
     host, _, path = to.removeprefix("https://").rstrip("/").partition("/")
     base = place_in(into, name, "")[0]
     repository = f"{path}/{base}" if path else base
@@ -71,6 +76,17 @@ def push(name: str, to: str, on_progress: Progress = lambda _: None, into: str =
                 client.images.remove(uri, noprune=True)
         raise
     return Pushed(uri, digest or _digest_there(client, uri, credentials) or "", False)
+
+
+def repository_of_stack() -> str:
+    """The address of the repository of the stack. Raises UsageError if there is no stack."""
+    into = stacks.outputs(None).get("Repository")
+    if not into:
+        raise UsageError(
+            f"there is no stack {stacks.default_name()} whose repository takes the image",
+            Command("infra deploy") + "  makes one; or " + Option("to", "123456789012.dkr.ecr.us-west-2.amazonaws.com"),
+        )
+    return into
 
 
 def place_in(into: str, name: str, tag: str) -> tuple[str, str]:

@@ -1,16 +1,18 @@
 """Makes and updates the stacks of an account. What would be changed is shown before anything is."""
 
+import contextlib
 import re
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 from ..aws import session, stacks
 from ..aws.stacks import Change, Event, Proposal, Stack, StackError
-from ..errors import Interrupted, UsageError
-from ..hints import Command, Option
-from .inventory import Infrastructure, show
-from .templates import SUFFIX, read, stack_of, template
+from ..errors import Interrupted, UsageError, nearest
+from ..hints import Option
+from .inventory import Infrastructure, elsewhere, show
+from .templates import read, stack_of
+from .templates import template as packaged
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9-]{0,99}")
 Tell = Callable[[str], None]
@@ -23,7 +25,7 @@ def print_line(text: str) -> None:
 
 def ask(question: str) -> bool:
     """Ask on the terminal. Raises UsageError if there is none."""
-    if not sys.stdin.isatty():
+    if not (sys.stdin and sys.stdin.isatty()):
         raise UsageError(
             "nothing is done: there is no terminal on which to ask", Option("yes", True) + "  does not ask."
         )
@@ -34,49 +36,53 @@ def ask(question: str) -> bool:
 def deploy(
     name: str | None = None,
     *,
-    templates: Sequence[str] | Mapping[str, str | Path] = ("base",),
+    template: str | Path | None = None,
     parameters: Mapping[str, object] | None = None,
     yes: bool = False,
     tell: Tell = print_line,
     confirm: Confirm = ask,
 ) -> Infrastructure | None:
-    """Make the stacks of an account, or update them. It goes on where an earlier attempt was interrupted.
+    """Make a bucket, a repository of images and the roles of jobs, or update them. It goes on where an earlier attempt was interrupted.
 
-    name: of the stacks [SIMFERRY_STACK, or "simferry"]. templates: their names, or also the paths of the user's own files by name.
-    parameters: of the templates, by name; those that are not given keep their values, or have the template's. yes: do not ask. tell:
-    called with each line of the report. confirm: asks a question.
+    name: of the stack [SIMFERRY_STACK, or "simferry"]. template: the path of your own copy of the template. parameters: of the template,
+    by name; those that are not given keep their values, or have the template's. yes: do not ask. tell: called with each line of the
+    report. confirm: asks a question.
 
-    Returns what is there in the end; None if the answer was no. Raises UsageError for names and parameters that are wrong, StackError
-    with the first failure.
+    Returns what is there in the end; None if the answer was no. Raises UsageError for a name, template or parameter that is wrong,
+    StackError with the first failure.
     """
     name = checked(name)
-    bodies = {one: template(one) for one in templates} if not isinstance(templates, Mapping) else {}
-    if isinstance(templates, Mapping):
-        bodies = {one: read(path) for one, path in templates.items()}
-    given = {key: str(value) for key, value in (parameters or {}).items()}
-    _check_parameters(bodies, given)
-    ready = {one: _made_ready(stack_of(name, one), yes, tell, confirm) for one in SUFFIX if one in bodies}
-    if any(one is False for one in ready.values()):
+    bodies = {"base": packaged() if template is None else read(template)}
+    given = {key: _text(value) for key, value in (parameters or {}).items()}
+    known = {one: stacks.declared(body) for one, body in bodies.items()}
+    _check_parameters(set().union(*known.values()), given)
+    if not stacks.find(stack_of(name, "base")):
+        for region in elsewhere(name):
+            tell(f"note: there is a stack {name} in {region}, too")
+    if not all(_made_ready(name, stack_of(name, one), yes, tell, confirm) for one in bodies):
         return None
     changed = False
-    for one in ready:
+    for one, body in bodies.items():
         before = stacks.find(stack_of(name, one))
-        mine = {key: value for key, value in given.items() if key in stacks.declared(bodies[one])}
-        if one != "base":
-            mine.setdefault("BaseStack", name)
+        mine = {key: value for key, value in given.items() if key in known[one]}
         tags = {**(before.tags if before else {}), "made-by": "simferry", stacks.TAG: name}
-        proposal = stacks.propose(stack_of(name, one), bodies[one], mine, tags, before)
+        proposal = stacks.propose(stack_of(name, one), body, mine, tags, before)
         if proposal is None:
             tell(f"stack {stack_of(name, one)} is as the template says")
-            continue
-        if not _carried_out(stack_of(name, one), proposal, yes, tell, confirm):
+        elif not _carried_out(name, proposal, yes, tell, confirm):
             return None
-        changed = True
-    stacks.forget()
-    found = show(name)
+        else:
+            changed = True
     if changed:
         tell(f"{name} is ready")
-    return found
+    return show(name)
+
+
+def _text(value: object) -> str:
+    """A parameter as CloudFormation takes it."""
+    if isinstance(value, float) and value.is_integer():  # as R's numbers are
+        value = int(value)
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def checked(name: str | None) -> str:
@@ -90,68 +96,91 @@ def checked(name: str | None) -> str:
     return name
 
 
-def _check_parameters(bodies: Mapping[str, str], given: Mapping[str, str]) -> None:
-    from ..errors import nearest
-
-    known = {name for body in bodies.values() for name in stacks.declared(body)}
+def _check_parameters(known: set[str], given: Mapping[str, str]) -> None:
     for name in given:
         if name not in known:
             raise UsageError(
-                f"no template has a parameter {name}", nearest(name, known) or f"There are {', '.join(sorted(known))}."
+                f"the template has no parameter {name}",
+                nearest(name, known) or f"There are {', '.join(sorted(known))}.",
             )
 
 
-def _made_ready(stack: str, yes: bool, tell: Tell, confirm: Confirm) -> bool:
+def check_ours(stack: Stack) -> None:
+    """Raise UsageError for a stack that has nothing to do with simferry: an update would remove what it has."""
+    if not stack.ours:
+        raise UsageError(
+            f"the stack {stack.name} in {session.region()} is not simferry's",
+            Option("name", "simferry-2") + "  uses another name.",
+        )
+
+
+def settled(stack: Stack, tell: Tell) -> Stack | None:
+    """The stack after the operation that somebody has begun; None if it is gone then."""
+    tell(f"stack {stack.name} is being changed ({stack.status}): waiting for the end of that")
+    try:
+        good = ("CREATE_COMPLETE", "UPDATE_COMPLETE", "DELETE_COMPLETE")
+        stacks.follow(stack.arn, lambda event: tell_event(event, tell), stacks.newest(stack.arn), good)
+    except StackError as error:
+        tell(f"that failed: {error.message}")
+    return stacks.find(stack.name)
+
+
+def _made_ready(name: str, stack: str, yes: bool, tell: Tell, confirm: Confirm) -> bool:
     """Bring a stack that is in the middle of something, or has failed, into a state that can be changed. False if the answer was no."""
     now = stacks.find(stack)
-    if now is not None and now.busy:
-        tell(f"stack {stack} is being changed ({now.status}): waiting for the end of that")
-        try:
-            now = stacks.follow(now.arn, lambda event: tell_event(event, tell))
-        except StackError as error:
-            tell(f"that failed: {error.message}")
-        now = stacks.find(stack)
-    if now is None:
-        return True
-    if now.status == "UPDATE_ROLLBACK_FAILED":
-        tell(f"stack {stack}: going on with the rollback of an update that failed")
-        stacks.finish_rollback(now, lambda event: tell_event(event, tell))
-    elif now.status == "DELETE_FAILED":
-        raise UsageError(
-            f"stack {stack} is deleted by half",
-            Command("infra delete", name=now.tags.get(stacks.TAG, stack)) + "  deletes the rest.",
-        )
-    elif now.status in stacks.FAILED_FOR_GOOD:
-        tell(
-            f"stack {stack} could not be made the last time ({now.status}). It has to be deleted before it can be made."
-        )
-        if not yes and not confirm("Delete what is left of it?"):
-            return False
-        stacks.remove(now, lambda event: tell_event(event, tell))
+    if now is not None and now.status != "REVIEW_IN_PROGRESS":
+        check_ours(now)
+    with going_on("infra deploy", name, stack):
+        if now is not None and now.busy:
+            now = settled(now, tell)
+        if now is None:
+            return True
+        if now.status == "UPDATE_ROLLBACK_FAILED":
+            tell(f"stack {stack}: going on with the rollback of an update that failed")
+            stacks.finish_rollback(now, lambda event: tell_event(event, tell))
+        elif now.status == "DELETE_FAILED":
+            raise UsageError(
+                f"stack {stack} is deleted by half", stacks.on_stack("infra delete", name) + "  deletes the rest."
+            )
+        elif now.status in stacks.FAILED_FOR_GOOD:
+            tell(
+                f"stack {stack} could not be made the last time ({now.status}). It has to be deleted before it can be made."
+            )
+            if not yes and not confirm("Delete what is left of it?"):
+                tell("nothing is changed")
+                return False
+            stacks.remove(now, lambda event: tell_event(event, tell))
     return True
 
 
-def _carried_out(stack: str, proposal: Proposal, yes: bool, tell: Tell, confirm: Confirm) -> bool:
-    """Show a proposal, ask, and carry it out. False if the answer was no."""
+@contextlib.contextmanager
+def going_on(verb: str, name: str, stack: str) -> Iterator[None]:
+    """Within the block Ctrl-C is an error that says how to go on: CloudFormation does not stop."""
     try:
-        tell(
-            f"stack {stack} in {session.region()}, account {session.account()}: {'new' if proposal.new else 'changes'}"
-        )
-        for change in proposal.changes:
-            tell(in_words(change))
-        if not yes and not confirm("Deploy?"):
-            stacks.discard(proposal)
-            tell("nothing is changed")
-            return False
-    except BaseException:
-        stacks.discard(proposal)
-        raise
-    try:
-        stacks.execute(proposal, lambda event: tell_event(event, tell))
+        yield
     except KeyboardInterrupt:
         raise Interrupted(
-            f"CloudFormation goes on with stack {stack}", Command("infra deploy") + "  follows it, and goes on."
+            f"CloudFormation goes on with stack {stack}", stacks.on_stack(verb, name) + "  follows it, and goes on."
         ) from None
+
+
+def _carried_out(name: str, proposal: Proposal, yes: bool, tell: Tell, confirm: Confirm) -> bool:
+    """Show a proposal, ask, and carry it out. False if the answer was no."""
+    agreed = False
+    try:
+        what = "new" if proposal.new else "changes"
+        tell(f"stack {proposal.name} in {session.region()}, account {session.account()}: {what}")
+        for change in proposal.changes:
+            tell(in_words(change))
+        agreed = yes or confirm("Deploy?")
+    finally:
+        if not agreed:
+            stacks.discard(proposal)
+    if not agreed:
+        tell("nothing is changed")
+        return False
+    with going_on("infra deploy", name, proposal.name):
+        stacks.execute(proposal, lambda event: tell_event(event, tell))
     return True
 
 
@@ -174,7 +203,3 @@ def tell_event(event: Event, tell: Tell) -> None:
         tell(f"  {event.name:18} kept")
     else:
         tell(f"  {event.name:18} {event.status}: {event.reason.strip()}")
-
-
-def state_of(stack: Stack | None) -> str:
-    return stack.status if stack else "not there"

@@ -1,23 +1,28 @@
 """What the stacks of an account have, what runs now, and what that costs."""
 
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from ..aws import session, stacks
-from ..aws.session import asking, client
+from ..aws.prices import prices
+from ..aws.session import AccessDenied, asking, client
 from ..errors import UsageError
-from ..hints import Command
+from ..hints import Text, Variable
 from ..words import counted
+from .templates import SUFFIX, stack_of
 
-# US dollars per GB and month in us-east-1, November 2026 (public price lists of S3 Standard, ECR and CloudWatch Logs)
-DOLLARS_PER_GB = {"bucket": 0.023, "images": 0.10, "logs": 0.03}
+# US dollars per GB and month in us-east-1, November 2026 (public price lists of S3 Standard and ECR)
+DOLLARS_PER_GB = {"bucket": 0.023, "images": 0.10}
 LOOKED_AT = 100_000  # objects of a bucket whose sizes are added: 100 requests
+DESCRIBED = 100  # jobs whose instances are asked for, a request each
+_JOB = re.compile(r"-\d{8}-[0-9a-f]{8}-[0-9a-f]{10}-\d{4}-\d{4}$")  # the end of a job's name: see backends/names.py
 
 
 @dataclass(frozen=True)
 class Stored:
-    """What one kind of storage has. complete: False if only its beginning was counted."""
+    """What one kind of storage has. what: "bucket" or "images". complete: False if only its beginning was counted."""
 
     what: str
     name: str
@@ -31,17 +36,41 @@ class Stored:
 
 
 @dataclass(frozen=True)
+class Job:
+    """A job that runs now. role: its role's ARN. dollars_an_hour: by on-demand prices; None if they are not known."""
+
+    name: str
+    role: str
+    instance_type: str
+    instances: int
+    dollars_an_hour: float | None
+
+
+@dataclass(frozen=True)
 class Infrastructure:
-    """The stacks of a name in one region. outputs: of all of them. hourly: US dollars an hour of what runs now."""
+    """The stacks of a name in one region.
+
+    stacks: their states. outputs: Bucket, Store, Repository, JobRole ... stored, images: what costs by the month. jobs: those of
+    simferry's runs in this account and region that run now, whatever their role. more_jobs: how many were not looked at.
+    """
 
     name: str
     region: str
     stacks: Mapping[str, str]
     outputs: Mapping[str, str]
-    stored: list[Stored] = field(default_factory=list)
-    images: list[str] = field(default_factory=list)
-    hourly: float = 0.0
-    instances: int = 0
+    stored: Sequence[Stored] = field(default_factory=list)
+    images: Sequence[str] = field(default_factory=list)
+    jobs: Sequence[Job] = field(default_factory=list)
+    more_jobs: int = 0
+
+    @property
+    def instances(self) -> int:
+        return sum(one.instances for one in self.jobs)
+
+    @property
+    def dollars_an_hour(self) -> float:
+        """Of what runs now."""
+        return sum(one.dollars_an_hour or 0.0 for one in self.jobs)
 
     @property
     def dollars_a_month(self) -> float:
@@ -51,46 +80,92 @@ class Infrastructure:
     def __str__(self) -> str:
         lines = [f"stack {stack:24} {state}" for stack, state in self.stacks.items()]
         lines += [f"  {key:16} {value}" for key, value in self.outputs.items()]
-        lines.append(f"runs now: {counted(self.instances, 'instance')}, ${self.hourly:.2f} an hour")
-        for one in self.stored:
-            least = "" if one.complete else "at least "
+        unknown = self.more_jobs or any(one.dollars_an_hour is None for one in self.jobs)
+        jobs = f", {counted(len(self.jobs) + self.more_jobs, 'job')}" if self.jobs or self.more_jobs else ""
+        lines.append(
+            f"runs now: {counted(self.instances, 'instance')}{jobs}, {'at least ' if unknown else ''}"
+            f"${self.dollars_an_hour:.2f} an hour"
+        )
+        for one in self.jobs:
+            price = "price not known" if one.dollars_an_hour is None else f"${one.dollars_an_hour:.2f} an hour"
+            lines.append(f"  {one.name}  {one.instances} x {one.instance_type}, {price}")
+        for kept in self.stored:
+            least = "" if kept.complete else "at least "
+            what = "object" if kept.what == "bucket" else "image"
             lines.append(
-                f"storage: {one.what:8} {least}{one.gigabytes:,.3f} GB in {one.things:,}, "
-                f"{least}${one.dollars_a_month:,.2f} a month  ({one.name})"
+                f"storage: {kept.what:8} {least}{kept.gigabytes:,.3f} GB in {counted(kept.things, what)}, "
+                f"{least}${kept.dollars_a_month:,.2f} a month  ({kept.name})"
             )
         return "\n".join(lines)
 
 
 def show(name: str | None = None) -> Infrastructure:
-    """What is there of a name [SIMFERRY_STACK, or "simferry"] in the configured region. Raises UsageError if there is nothing."""
-    from .templates import SUFFIX, stack_of
+    """What is there of a stack [SIMFERRY_STACK, or "simferry"] in the configured region, what runs now, and what that costs.
 
+    Raises UsageError if there is no such stack.
+    """
     name = name or stacks.default_name()
     found = {one: stacks.find(stack_of(name, one)) for one in SUFFIX}
-    there = {one: stack for one, stack in found.items() if stack and stack.status != "REVIEW_IN_PROGRESS"}
+    there = [stack for stack in found.values() if stack and stack.status != "REVIEW_IN_PROGRESS"]
     if not there:
-        raise UsageError(
-            f"there is no stack {name} in {session.region()}", Command("infra deploy", name=name) + "  makes it."
-        )
-    outputs = {key: value for stack in there.values() for key, value in stack.outputs.items()}
-    images = list(images_of(outputs)) if "Repository" in outputs else []
+        raise missing(name)
+    outputs = {key: value for stack in there for key, value in stack.outputs.items()}
+    images = list(images_of(outputs))
+    jobs, more = running()
     return Infrastructure(
-        name, session.region(), {stack.name: stack.status for stack in there.values()}, outputs,
-        list(_stored(outputs, images)), [one["name"] for one in images],
+        name, session.region(), {stack.name: stack.status for stack in there}, outputs, list(_stored(outputs, images)),
+        [one["name"] for one in images], jobs, more,
     )  # fmt: skip
+
+
+def missing(name: str) -> UsageError:
+    """The error where there is no stack of a name."""
+    others = elsewhere(name)
+    hint = stacks.on_stack("infra deploy", name) + "  makes it."
+    if others:
+        hint = Text(f"There is one in {' and '.join(others)}: ", Variable("AWS_DEFAULT_REGION", others[0]), "; ", hint)
+    return UsageError(f"there is no stack {name} in {session.region()}", hint)
+
+
+def elsewhere(name: str) -> list[str]:
+    """The other regions in which buckets of stacks of this name are; none if buckets may not be listed."""
+    try:
+        return sorted({region for _, region in buckets_of(name)} - {session.region()})
+    except AccessDenied:
+        return []
+
+
+def buckets_of(name: str, named: Sequence[str] = ()) -> list[tuple[str, str]]:
+    """The buckets that stacks of this name have made, with their regions, also those of stacks that are gone. named: others that are
+    taken if they exist."""
+    s3, found = client("s3"), []
+    with asking("S3"):
+        every = [one["Name"] for one in s3.list_buckets()["Buckets"]]
+        for bucket in every:
+            if bucket in named or bucket.startswith(f"{name.lower()}-"):  # as CloudFormation names them
+                region = s3.get_bucket_location(Bucket=bucket)["LocationConstraint"] or "us-east-1"
+                if bucket in named or _tag(bucket, region) == name:
+                    found.append((bucket, region))
+    return found
+
+
+def _tag(bucket: str, region: str) -> str:
+    from botocore.exceptions import ClientError
+
+    try:
+        tags = client("s3", region).get_bucket_tagging(Bucket=bucket)["TagSet"]
+    except ClientError as error:
+        if error.response["Error"]["Code"] not in ("NoSuchTagSet", "NoSuchBucket", "AccessDenied"):
+            raise
+        return ""
+    return next((str(tag["Value"]) for tag in tags if tag["Key"] == stacks.TAG), "")
 
 
 def _stored(outputs: Mapping[str, str], images: list[dict[str, Any]]) -> Iterator[Stored]:
     if bucket := outputs.get("Bucket"):
         yield size_of(bucket)
     if repository := outputs.get("Repository"):
-        size = sum(one["bytes"] for one in images)
-        yield Stored("images", repository, len(images), size / 1e9)
-    if group := outputs.get("LogGroup"):
-        with asking(f"log group {group}"):
-            found = client("logs").describe_log_groups(logGroupNamePrefix=group)["logGroups"]
-        size = sum(one.get("storedBytes", 0) for one in found if one["logGroupName"] == group)
-        yield Stored("logs", group, 1, size / 1e9)
+        yield Stored("images", repository, len(images), sum(one["bytes"] for one in images) / 1e9)
 
 
 def size_of(bucket: str) -> Stored:
@@ -107,10 +182,30 @@ def size_of(bucket: str) -> Stored:
 
 def images_of(outputs: Mapping[str, str]) -> Iterator[dict[str, Any]]:
     """The images of the stack's repository: name with tag, and bytes."""
-    address = outputs["Repository"]
-    repository = address.partition("/")[2]
+    if not (repository := outputs.get("Repository", "").partition("/")[2]):
+        return
     with asking(f"repository {repository}"):
         for page in client("ecr").get_paginator("describe_images").paginate(repositoryName=repository):
             for one in page["imageDetails"]:
                 tag = f":{one['imageTags'][0]}" if one.get("imageTags") else f"@{one['imageDigest'][:19]}"
                 yield {"name": f"{repository}{tag}", "bytes": one.get("imageSizeInBytes", 0)}
+
+
+def running() -> tuple[list[Job], int]:
+    """The jobs of simferry's runs that run now in SageMaker, and how many there are beyond the first DESCRIBED."""
+    sagemaker, known = client("sagemaker"), prices(session.region()).dollars_per_hour
+    names: list[str] = []
+    with asking("SageMaker"):
+        pages = sagemaker.get_paginator("list_processing_jobs")
+        for page in pages.paginate(StatusEquals="InProgress", PaginationConfig={"PageSize": 100}):
+            names += [one["ProcessingJobName"] for one in page["ProcessingJobSummaries"]]
+        names = [one for one in names if _JOB.search(one)]
+        jobs = [_job(sagemaker.describe_processing_job(ProcessingJobName=one), known) for one in names[:DESCRIBED]]
+    return jobs, len(names) - len(jobs)
+
+
+def _job(described: Mapping[str, Any], known: Mapping[str, float]) -> Job:
+    cluster = described["ProcessingResources"]["ClusterConfig"]
+    kind, count = cluster["InstanceType"], cluster["InstanceCount"]
+    cost = known[kind] * count if kind in known else None
+    return Job(described["ProcessingJobName"], described.get("RoleArn", ""), kind, count, cost)

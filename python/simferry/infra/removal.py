@@ -1,15 +1,15 @@
 """Removes what `deploy` made, in the right order. Results go only when that is said."""
 
-from collections.abc import Callable
 from typing import Any
 
 from ..aws import session, stacks
-from ..aws.session import AwsError, asking, client
-from ..errors import Interrupted
+from ..aws.session import AccessDenied, AwsError, asking, client
+from ..aws.stacks import Stack
+from ..errors import UsageError
 from ..hints import Command
 from ..words import counted
-from .deployment import Confirm, Tell, ask, checked, print_line, tell_event
-from .inventory import images_of, size_of
+from .deployment import Confirm, Tell, ask, check_ours, checked, going_on, print_line, settled, tell_event
+from .inventory import buckets_of, elsewhere, images_of, running, size_of
 from .templates import SUFFIX, stack_of
 
 
@@ -26,104 +26,121 @@ def delete(
     name: [SIMFERRY_STACK, or "simferry"]. data: delete the bucket with all its runs, too; without it a bucket that has something in it
     stays. yes: do not ask. tell: called with each line of the report. confirm: asks a question.
 
-    Returns whether it was carried out. Raises StackError with the first failure.
+    Returns whether it was carried out. Raises UsageError while jobs run with the stack's role, StackError with the first failure.
     """
     name = checked(name)
     there = [stack for one in reversed(SUFFIX) if (stack := stacks.find(stack_of(name, one)))]
-    buckets = _buckets(name)
+    for stack in there:
+        if stack.status != "REVIEW_IN_PROGRESS":
+            check_ours(stack)
+    buckets = _buckets(name, there)
     if not there and not (buckets and data):
         kept = "".join(f"; the bucket {one} is kept" for one in buckets)
-        tell(f"there is no stack {name} in {session.region()}{kept}")
+        others = "".join(f"; there is one in {region}" for region in elsewhere(name))
+        tell(f"there is no stack {name} in {session.region()}{kept}{others}")
         return True
+    _check_idle(name, there)
     for line in _told(there, buckets, data):
         tell(line)
     if not yes and not confirm("Delete?"):
         tell("nothing is deleted")
         return False
     for stack in there:
-        try:
+        with going_on("infra delete", name, stack.name):
+            now: Stack | None = stack
             if stack.busy and not stack.status.startswith("DELETE"):
-                tell(f"stack {stack.name} is being changed ({stack.status}): waiting for the end of that")
-                _until_idle(stack, tell)
-            stacks.remove(stack, lambda event: tell_event(event, tell))
-        except KeyboardInterrupt:
-            raise Interrupted(
-                f"CloudFormation goes on with stack {stack.name}",
-                Command("infra delete", name=name) + "  follows it, and goes on.",
-            ) from None
+                now = settled(stack, tell)
+            if now:
+                stacks.remove(now, lambda event: tell_event(event, tell))
     for bucket in buckets:
-        _remove_bucket(bucket, data, tell)
-    stacks.forget()
+        _remove_bucket(name, bucket, data, tell)
     return True
 
 
-def _until_idle(stack: stacks.Stack, tell: Tell) -> None:
-    try:
-        stacks.follow(stack.arn, lambda event: tell_event(event, tell))
-    except stacks.StackError as error:
-        tell(f"that failed: {error.message}")
+def _buckets(name: str, there: list[Stack]) -> list[str]:
+    """The buckets of the stacks in this region, also those of earlier stacks of this name."""
+    named = [stack.outputs["Bucket"] for stack in there if stack.outputs.get("Bucket")]
+    return [one for one, region in buckets_of(name, named) if region == session.region()]
 
 
-def _told(there: list[stacks.Stack], buckets: list[str], data: bool) -> list[str]:
+def _check_idle(name: str, there: list[Stack]) -> None:
+    """Raise UsageError while jobs run with the role of the stacks: their results would be lost."""
+    roles = {stack.outputs["JobRole"] for stack in there if "JobRole" in stack.outputs}
+    jobs = [one for one in (running()[0] if roles else []) if one.role in roles]
+    if jobs:
+        some = ", ".join(one.name for one in jobs[:3]) + (", ..." if len(jobs) > 3 else "")
+        raise UsageError(
+            f"nothing is deleted: {counted(len(jobs), 'job')} of stack {name} still run{'s' if len(jobs) == 1 else ''} ({some})",
+            Command("cancel", "RUN") + "  stops the jobs of a run.",
+        )
+
+
+def _told(there: list[Stack], buckets: list[str], data: bool) -> list[str]:
     """What would go, and what stays, in lines."""
     lines = [f"{session.region()}, account {session.account()}:"]
     for stack in there:
         lines.append(f"  - stack {stack.name} ({counted(len(stacks.resources(stack)), 'resource')})")
-        if "Repository" in stack.outputs:
-            lines += [f"  - image {one['name']}" for one in images_of(stack.outputs)]
+        lines += [f"  - image {one['name']}" for one in _images(stack)]
     for bucket in buckets:
         size = size_of(bucket)
         least = "" if size.complete else "at least "
         held = f"{least}{counted(size.things, 'object')}, {least}{size.gigabytes:,.3f} GB"
-        goes = data or not size.things
+        empty = not size.things and _is_empty(bucket)
+        if not size.things and not empty:
+            held = "old versions of objects"
+        goes = data or empty
         lines.append(f"  {'-' if goes else '='} bucket {bucket}: {held}{'' if goes else ', which stay'}")
     return lines
 
 
-def _buckets(name: str) -> list[str]:
-    """The buckets that stacks of this name have made, also those of stacks that are gone."""
-    s3, found = client("s3"), []
-    with asking("S3"):
-        every = [one["Name"] for one in s3.list_buckets()["Buckets"]]
-    for bucket in every:
-        if bucket.startswith(f"{name.lower()}-") and _tag(s3, bucket) == name:
-            found.append(bucket)
-    return found
-
-
-def _tag(s3: Any, bucket: str) -> str:
-    from botocore.exceptions import ClientError
-
+def _images(stack: Stack) -> list[dict[str, Any]]:
     try:
-        tags = s3.get_bucket_tagging(Bucket=bucket)["TagSet"]
-    except ClientError:
-        return ""
-    return next((str(tag["Value"]) for tag in tags if tag["Key"] == stacks.TAG), "")
+        return list(images_of(stack.outputs))
+    except AwsError as error:
+        if error.service_code == "RepositoryNotFoundException":  # a deletion that failed may have removed it
+            return []
+        raise
 
 
-def _remove_bucket(bucket: str, data: bool, tell: Callable[[str], None]) -> None:
+def _is_empty(bucket: str) -> bool:
+    """Whether a bucket has nothing, not even old versions."""
+    with asking(f"bucket {bucket}"):
+        page = client("s3").list_object_versions(Bucket=bucket, MaxKeys=1)
+    return not page.get("Versions") and not page.get("DeleteMarkers")
+
+
+def _remove_bucket(name: str, bucket: str, data: bool, tell: Tell) -> None:
     """Delete a bucket: with data also what is in it, all versions; otherwise only an empty one."""
     from botocore.exceptions import ClientError
 
     s3 = client("s3")
-    with asking(f"bucket {bucket}"):
-        if data:
-            for page in s3.get_paginator("list_object_versions").paginate(Bucket=bucket):
-                found = [*page.get("Versions", []), *page.get("DeleteMarkers", [])]
-                if found:
-                    keys = [{"Key": one["Key"], "VersionId": one["VersionId"]} for one in found]
-                    answer = s3.delete_objects(Bucket=bucket, Delete={"Objects": keys, "Quiet": True})
-                    for error in answer.get("Errors", [])[:1]:
-                        raise AwsError(f"{bucket}/{error['Key']} can't be deleted: {error.get('Message')}")
-        try:
-            s3.delete_bucket(Bucket=bucket)
-        except ClientError as error:
-            if error.response["Error"]["Code"] != "BucketNotEmpty" or data:
-                raise
-            tell(
-                f"the bucket {bucket} stays, with what is in it: "
-                + str(Command("infra delete", data=True))
-                + "  deletes it"
-            )
-            return
+    try:
+        with asking(f"bucket {bucket}"):
+            if data:
+                _empty(s3, bucket)
+            try:
+                s3.delete_bucket(Bucket=bucket)
+            except ClientError as error:
+                if error.response["Error"]["Code"] == "BucketNotEmpty" and not data:
+                    goes = stacks.on_stack("infra delete", name, data=True) + "  deletes it"
+                    tell(f"the bucket {bucket} stays, with what is in it: {goes}")
+                    return
+                if error.response["Error"]["Code"] != "NoSuchBucket":
+                    raise
+    except AccessDenied as error:
+        raise AccessDenied(
+            error.message,
+            "Its own bucket policy, or yours, may deny it; the stack is deleted, and this can be repeated.",
+        ) from None
     tell(f"  bucket {bucket} deleted")
+
+
+def _empty(s3: Any, bucket: str) -> None:
+    """Delete all versions of all objects."""
+    for page in s3.get_paginator("list_object_versions").paginate(Bucket=bucket):
+        found = [*page.get("Versions", []), *page.get("DeleteMarkers", [])]
+        if found:
+            keys = [{"Key": one["Key"], "VersionId": one["VersionId"]} for one in found]
+            answer = s3.delete_objects(Bucket=bucket, Delete={"Objects": keys, "Quiet": True})
+            for error in answer.get("Errors", [])[:1]:
+                raise AwsError(f"{bucket}/{error['Key']} can't be deleted: {error.get('Message') or error.get('Code')}")

@@ -6,7 +6,7 @@ from ..errors import UsageError, nearest
 from ..hints import Command
 
 FOLDER = Path(__file__).parent / "templates"
-SUFFIX = {"base": "", "batch": "-batch"}  # of the stack's name, by template; in the order in which they are deployed
+SUFFIX = {"base": ""}  # of the stack's name, by template; in the order in which they are deployed
 LONGEST = 51_200  # bytes that CloudFormation takes
 
 
@@ -14,15 +14,13 @@ def names() -> list[str]:
     return sorted(path.stem for path in FOLDER.glob("*.yaml"))
 
 
-def template(name: str) -> str:
+def template(name: str = "base") -> str:
     """The text of a template in YAML.
 
-    name: "base" (bucket, image repository, roles) or "batch" (network, compute environments, queues). Raises UsageError for another name.
+    name: "base": bucket, image repository, roles. Raises UsageError for another name.
     """
     if name not in names():
-        raise UsageError(
-            f"there is no template {name}", nearest(name, names()) or f"There are {' and '.join(names())}."
-        )
+        raise UsageError(f"there is no template {name}", nearest(name, names()) or f"There is {' and '.join(names())}.")
     return (FOLDER / f"{name}.yaml").read_text()
 
 
@@ -35,6 +33,8 @@ def read(path: str | Path) -> str:
         raise UsageError(
             f"the template {path} can't be read: {reason}", Command("infra template", "base") + "  prints one."
         ) from None
+    if not text.strip():
+        raise UsageError(f"the template {path} is empty", Command("infra template", "base") + "  prints one.")
     if len(text.encode()) > LONGEST:
         raise UsageError(f"the template {path} has more than {LONGEST:,} bytes, which CloudFormation does not take")
     return text

@@ -134,7 +134,7 @@ class ProcessingOptions(ContainerOptions):
         str | None, OptionSpec("the IAM role of the jobs", "ARN", default="$SIMFERRY_ROLE, or that of the stack")
     ] = None  # fmt: skip
     stack: Annotated[
-        str | None, OptionSpec("the stack of simferry infra whose role and bucket are used", "NAME", default="$SIMFERRY_STACK, or simferry")
+        str | None, OptionSpec("the stack whose role, bucket and repository are used", "NAME", default="$SIMFERRY_STACK, or simferry")
     ] = None  # fmt: skip
     budget: Annotated[
         float | None, OptionSpec("the most that the run may cost; plan: the fastest way within it", "DOLLARS", "US dollars", above=0)

@@ -146,7 +146,7 @@ class Stacks:
         stack = self._find(given["StackName"], call)
         self._updatable(stack)
         wanted = self._wanted(given, stack)
-        if not stack.changes(wanted):
+        if not stack.differs(wanted):
             raise invalid("No updates are to be performed.")
         resources = self.resources_of(call.access_key)
         stack.start("UPDATE_IN_PROGRESS", lambda: stack.update(wanted, resources))
@@ -205,7 +205,7 @@ class Stacks:
             stack.set_status("REVIEW_IN_PROGRESS", "User Initiated")
         arn = f"arn:aws:cloudformation:{call.region}:{ACCOUNT}:changeSet/{given['ChangeSetName']}/{uuid.uuid4()}"
         one = ChangeSet(given["ChangeSetName"], arn, kind, stack, wanted, stack.changes(wanted), time.time())
-        if not one.changes:
+        if kind == "UPDATE" and not stack.differs(wanted):
             one.status, one.reason, one.execution = "FAILED", _NO_CHANGES, "UNAVAILABLE"
         self.change_sets.append(one)
         return {"Id": arn, "StackId": stack.arn}

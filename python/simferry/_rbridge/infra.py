@@ -1,0 +1,174 @@
+"""Infrastructure. What takes minutes and asks questions is a dialogue of many short calls: R prints each line as it comes."""
+
+import queue
+import threading
+from collections.abc import Callable
+from typing import Any
+
+from ..errors import Interrupted, UsageError
+from ..hints import Command
+from ..r.serialization import Vector, data_frame
+from .arguments import Arguments, plain, verb
+
+Tell = Callable[[str], None]
+Confirm = Callable[[str], bool]
+
+
+class Dialogue:
+    """A function in a thread of its own, which goes on only while R waits for its next step: a line to print, a question, or its end."""
+
+    def __init__(self, function: Callable[[Tell, Confirm], Any]) -> None:
+        self._steps: queue.Queue[tuple[str, Any]] = queue.Queue()
+        self._answers: queue.Queue[Any] = queue.Queue()
+        self._function = function
+        threading.Thread(target=self._run, name="infra", daemon=True).start()
+
+    def _run(self) -> None:
+        if self._answers.get() is None:
+            return
+        try:
+            value = self._function(
+                lambda line: self._ask("line", line), lambda question: self._ask("question", question)
+            )
+            self._steps.put(("end", value))
+        except BaseException as error:
+            self._steps.put(("error", error))
+
+    def _ask(self, kind: str, text: str) -> Any:
+        self._steps.put((kind, str(text)))
+        answer = self._answers.get()
+        if answer is None:
+            raise SystemExit
+        return answer
+
+    def step(self, answer: bool) -> tuple[str, Any]:
+        """The next step after an answer to the last one; that to a line has no meaning. Raises what the function raises."""
+        self._answers.put(answer)
+        while True:
+            try:
+                kind, value = self._steps.get(timeout=0.2)  # without a limit Ctrl-C would have to wait
+            except queue.Empty:
+                continue
+            if kind == "error":
+                raise value
+            return kind, value
+
+    def leave(self) -> None:
+        """Let the thread end at its next step."""
+        self._answers.put(None)
+
+
+_dialogue: list[Dialogue] = []  # the one that R is in
+
+
+def _begin(function: Callable[[Tell, Confirm], Any]) -> Arguments:
+    while _dialogue:
+        _dialogue.pop().leave()
+    _dialogue.append(Dialogue(function))
+    return _next(True)
+
+
+def _next(answer: bool) -> Arguments:
+    try:
+        kind, value = _dialogue[-1].step(answer)
+    except KeyboardInterrupt:
+        _dialogue.pop().leave()
+        raise Interrupted(
+            "what CloudFormation has begun goes on",
+            Command("infra deploy") + "  or  " + Command("infra delete") + "  follows it, and goes on.",
+        ) from None
+    except BaseException:
+        _dialogue.pop()
+        raise
+    if kind == "end":
+        _dialogue.pop()
+    return {"kind": kind, "value": value}
+
+
+@verb
+def infra_next(given: Arguments) -> Arguments:
+    if not _dialogue:
+        raise UsageError("nothing is being deployed or deleted", Command("infra deploy"))
+    return _next(bool(plain(given)["answer"]))
+
+
+@verb
+def infra_deploy(given: Arguments) -> Arguments:
+    from ..infra import deployment
+
+    options = plain(given)
+    parameters = options["parameters"] or {}
+
+    def deploy(tell: Tell, confirm: Confirm) -> Any:
+        found = deployment.deploy(
+            options["name"],
+            template=options["template"],
+            parameters=parameters,
+            yes=options["yes"],
+            tell=tell,
+            confirm=confirm,
+        )
+        return found and described(found)
+
+    return _begin(deploy)
+
+
+@verb
+def infra_delete(given: Arguments) -> Arguments:
+    from ..infra import removal
+
+    options = plain(given)
+
+    def delete(tell: Tell, confirm: Confirm) -> bool:
+        return removal.delete(options["name"], data=options["data"], yes=options["yes"], tell=tell, confirm=confirm)
+
+    return _begin(delete)
+
+
+@verb
+def infra_show(given: Arguments) -> Arguments:
+    from ..infra import inventory
+
+    return described(inventory.show(plain(given)["name"]))
+
+
+@verb
+def infra_template(given: Arguments) -> str:
+    from ..infra import templates
+
+    return templates.template(plain(given)["name"])
+
+
+def described(found: Any) -> Arguments:
+    """What is there, as R has it."""
+    jobs, stored = found.jobs, found.stored
+    frames = {
+        "stored": {
+            "what": Vector("string", [one.what for one in stored]),
+            "name": Vector("string", [one.name for one in stored]),
+            "things": Vector("double", [float(one.things) for one in stored]),
+            "gigabytes": Vector("double", [one.gigabytes for one in stored]),
+            "dollars_a_month": Vector("double", [one.dollars_a_month for one in stored]),
+            "complete": Vector("logical", [one.complete for one in stored]),
+        },
+        "jobs": {
+            "name": Vector("string", [one.name for one in jobs]),
+            "role": Vector("string", [one.role for one in jobs]),
+            "instance_type": Vector("string", [one.instance_type for one in jobs]),
+            "instances": Vector("double", [float(one.instances) for one in jobs]),
+            "dollars_an_hour": Vector(
+                "double", [float("nan") if one.dollars_an_hour is None else one.dollars_an_hour for one in jobs]
+            ),
+        },
+    }
+    return {
+        "name": found.name, "region": found.region, "stacks": _texts(found.stacks), "outputs": _texts(found.outputs),
+        "images": Vector("string", list(found.images)), "stored": data_frame(frames["stored"], len(stored)),
+        "jobs": data_frame(frames["jobs"], len(jobs)), "instances": found.instances,
+        "dollars_an_hour": found.dollars_an_hour, "dollars_a_month": found.dollars_a_month,
+        "text": Vector("string", str(found).splitlines()),
+    }  # fmt: skip
+
+
+def _texts(named: Any) -> Vector:
+    return Vector("string", list(named.values()), {"names": Vector("string", list(named))})

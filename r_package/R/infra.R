@@ -1,0 +1,84 @@
+#' Infrastructure in an AWS account
+#'
+#' `infra_deploy()` makes what runs on SageMaker need, as a stack of CloudFormation: a bucket for runs, a repository for
+#' images, the role of jobs, and a policy and a role for users who submit runs. [sim_sagemaker()] then takes role,
+#' bucket and repository from the stack. It shows first what would be added, changed, replaced or removed. It can be
+#' repeated: what is there already is updated, and an attempt that was interrupted is continued. `infra_show()` tells
+#' what is there, what runs now, and what both cost. `infra_delete()` deletes the stack; the bucket stays while
+#' something is in it, unless `data` is `TRUE`. `infra_template()` gives the template, to read or to change.
+#'
+#' Credentials and region are those of the usual AWS configuration. In a session that is not interactive, nothing is
+#' done unless `yes` is `TRUE`. Interrupting does not stop CloudFormation; calling the function again follows it.
+#'
+#' @param name `[character(1)]` the name of the stack. `NULL`: the environment variable `SIMFERRY_STACK`, or
+#'   `"simferry"`. For `infra_template()`: `"base"`.
+#' @param template `[character(1)]` path of your own copy of the template. `NULL`: that of the package.
+#' @param parameters `[named list]` parameters of the template, such as `list(DeleteRunsAfterDays = 90)`. Those that are
+#'   not given keep their values.
+#' @param yes `[logical(1)]` do not ask.
+#' @param data `[logical(1)]` delete the bucket with all its runs, too.
+#' @return `infra_deploy()` and `infra_show()`: a list of class `simferry_infra` with `stacks` (states) and `outputs`
+#'   (addresses, roles), `[named character]`; `stored`, a data frame of `what`, `name`, `things`, `gigabytes`,
+#'   `dollars_a_month`, `complete`; `images`, `[character]`; `jobs`, a data frame of the jobs that run now: `name`,
+#'   `role`, `instance_type`, `instances`, `dollars_an_hour`; `instances`, `dollars_an_hour`, `dollars_a_month`,
+#'   `[numeric(1)]` in US dollars. `infra_deploy()` gives it invisibly, and `NULL` if the answer was no.
+#'   `infra_delete()`: `[logical(1)]` whether it was carried out, invisibly. `infra_template()`: `[character(1)]`.
+#' @section Errors: `simferry_error_usage`: a name, parameter or template that is wrong; there is no such stack; jobs
+#'   still run. `simferry_error_stack`: CloudFormation could not do it, with the first failure.
+#'   `simferry_error_credentials`, `simferry_error_aws`: AWS does not answer or refuses. `simferry_error_interrupted`.
+#' @examples
+#' \dontrun{
+#' infra_deploy()
+#' run <- sim_run("train_model.R", sim_grid(n = 10:20), replications = 100, backend = sim_sagemaker(jobs = 10))
+#' infra_show()
+#' infra_delete()
+#' }
+#' @export
+infra_deploy <- function(name = NULL, template = NULL, parameters = list(), yes = FALSE) {
+  found <- dialogue("infra_deploy", name = name, template = template,
+                    parameters = if (length(parameters)) as.list(parameters), yes = isTRUE(yes))
+  invisible(if (!is.null(found)) structure(found, class = "simferry_infra"))
+}
+
+#' @rdname infra_deploy
+#' @export
+infra_show <- function(name = NULL) structure(bridge("infra_show", name = name), class = "simferry_infra")
+
+#' @rdname infra_deploy
+#' @export
+infra_delete <- function(name = NULL, data = FALSE, yes = FALSE)
+  invisible(dialogue("infra_delete", name = name, data = isTRUE(data), yes = isTRUE(yes)))
+
+#' @rdname infra_deploy
+#' @export
+infra_template <- function(name = "base") bridge("infra_template", name = name)
+
+# A verb that prints lines as they come, and asks.
+dialogue <- function(verb, ...) {
+  step <- bridge(verb, ...)
+  while (step$kind != "end") {
+    answer <- TRUE
+    if (step$kind == "line") message(shown(step$value))
+    else if (interactive()) answer <- says_yes(step$value)
+    else {
+      bridge("infra_next", answer = FALSE)   # so that nothing is left of it
+      raise("usage", "nothing is done: this session is not interactive, and can't ask", "yes = TRUE  does not ask.")
+    }
+    step <- bridge("infra_next", answer = answer)
+  }
+  step$value
+}
+
+says_yes <- function(question) {
+  answer <- tryCatch(readline(paste0(question, " [y/N]: ")), interrupt = function(e) "")
+  tolower(trimws(answer)) %in% c("y", "yes")
+}
+
+#' @export
+format.simferry_infra <- function(x, ...) as.character(x$text)
+
+#' @export
+print.simferry_infra <- function(x, ...) {
+  cat(shown(format(x), stdout()), sep = "\n")
+  invisible(x)
+}

@@ -1,0 +1,130 @@
+"""Resources of stacks: those of services are real, what they say is what the services have, and nothing half-made stays."""
+
+import json
+
+import boto3
+import pytest
+from botocore.exceptions import ClientError
+from simferry.emulator.resources import (
+    Failed,
+    Made,
+    Place,
+    changed_properties,
+    exists,
+    fixed_properties,
+    missing_properties,
+    replaces,
+    unknown_properties,
+)
+
+PLACE = Place("lab", "Thing", "us-east-1", {"made-by": "simferry"})
+TRUST = {
+    "Version": "2012-10-17",
+    "Statement": [{"Effect": "Allow", "Principal": {"Service": "sagemaker.amazonaws.com"}, "Action": "sts:AssumeRole"}],
+}
+ALLOW = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "s3:GetObject", "Resource": "*"}]}
+
+
+@pytest.fixture
+def resources(emulator):
+    return emulator._resources_of(emulator.environment["AWS_ACCESS_KEY_ID"])
+
+
+def role(name):
+    return {"AssumeRolePolicyDocument": TRUST, "Policies": [{"PolicyName": name, "PolicyDocument": ALLOW}]}
+
+
+def expiring(days):
+    rule = {"rulePriority": 1, "action": {"type": "expire"}}
+    chosen = {"tagStatus": "any", "countType": "sinceImagePushed", "countUnit": "days", "countNumber": days}
+    return {"LifecyclePolicy": {"LifecyclePolicyText": json.dumps({"rules": [{**rule, "selection": chosen}]})}}
+
+
+@pytest.mark.parametrize(
+    ("kind", "first", "second", "shown"),
+    [
+        ("AWS::ECR::Repository", expiring(3), expiring(9),
+         lambda name: '"countNumber": 9' in boto3.client("ecr").get_lifecycle_policy(repositoryName=name)["lifecyclePolicyText"]),
+        ("AWS::IAM::Role", role("a"), role("b"),
+         lambda name: boto3.client("iam").list_role_policies(RoleName=name)["PolicyNames"] == ["b"]),
+        ("AWS::IAM::ManagedPolicy", {"PolicyDocument": ALLOW}, {"PolicyDocument": ALLOW},
+         lambda name: boto3.client("iam").get_policy(PolicyArn=name)["Policy"]["DefaultVersionId"] == "v2"),
+        ("AWS::Logs::LogGroup", {"RetentionInDays": 1}, {"RetentionInDays": 3},
+         lambda name: boto3.client("logs").describe_log_groups(logGroupNamePrefix=name)["logGroups"][0]["retentionInDays"] == 3),
+    ],
+)  # fmt: skip
+def test_a_type_is_made_changed_and_deleted(resources, kind, first, second, shown):
+    made = resources.create(kind, PLACE, first)
+    assert "-thing-" in made.physical.lower() and not shown(made.physical)
+    assert resources.update(kind, PLACE, made, second, first) == made and shown(made.physical)
+    for _ in range(2):  # the second time it is gone
+        resources.delete(kind, PLACE, made, second)
+    with pytest.raises((ClientError, IndexError)):
+        shown(made.physical)
+
+
+def test_a_bucket_is_as_its_properties_say(resources):
+    s3 = boto3.client("s3")
+    blocked = dict.fromkeys(("BlockPublicAcls", "BlockPublicPolicy", "IgnorePublicAcls", "RestrictPublicBuckets"), True)
+    given = {
+        "PublicAccessBlockConfiguration": blocked,
+        "LifecycleConfiguration": {"Rules": [{"Id": "a", "Status": "Enabled", "ExpirationInDays": 9}]},
+    }
+    made = resources.create("AWS::S3::Bucket", PLACE, given)
+    assert s3.get_bucket_tagging(Bucket=made.physical)["TagSet"] == [{"Key": "made-by", "Value": "simferry"}]
+    assert s3.get_public_access_block(Bucket=made.physical)["PublicAccessBlockConfiguration"] == blocked
+    (rule,) = s3.get_bucket_lifecycle_configuration(Bucket=made.physical)["Rules"]
+    assert rule["Expiration"] == {"Days": 9}
+    document = {"Statement": [{"Effect": "Deny", "Principal": "*", "Action": "s3:*", "Resource": "*",
+                               "Condition": {"Bool": {"aws:SecureTransport": False}}}]}  # fmt: skip
+    policy = resources.create("AWS::S3::BucketPolicy", PLACE, {"Bucket": made.physical, "PolicyDocument": document})
+    s3.put_object(Bucket=made.physical, Key="a", Body=b"a")  # loopback counts as TLS
+    with pytest.raises(Failed, match="not empty"):
+        resources.delete("AWS::S3::Bucket", PLACE, made, given)
+    document["Statement"][0].pop("Condition")
+    resources.update("AWS::S3::BucketPolicy", PLACE, policy, {"Bucket": made.physical, "PolicyDocument": document}, {})
+    with pytest.raises(s3.exceptions.ClientError, match=r"AccessDenied|Forbidden"):
+        s3.get_object(Bucket=made.physical, Key="a")
+    resources.delete("AWS::S3::BucketPolicy", PLACE, policy, {})
+    assert s3.get_object(Bucket=made.physical, Key="a")
+
+
+def test_what_can_not_be_completed_is_not_left_behind(resources):
+    with pytest.raises(Failed):
+        resources.create(
+            "AWS::IAM::Role",
+            PLACE,
+            {"AssumeRolePolicyDocument": TRUST, "ManagedPolicyArns": ["arn:aws:iam::aws:policy/No"]},
+        )
+    assert [one["RoleName"] for one in boto3.client("iam").list_roles()["Roles"]] == ["simferry"]
+
+
+def test_networks_are_only_kept(resources):
+    made = resources.create("AWS::EC2::VPC", PLACE, {"CidrBlock": "10.0.0.0/16"})
+    assert made.physical.startswith("vpc-") and made.attributes == {"VpcId": made.physical}
+    assert resources.update("AWS::EC2::VPC", PLACE, made, {}, {}) == made
+    template = resources.create("AWS::EC2::LaunchTemplate", PLACE, {})
+    assert (
+        resources.update("AWS::EC2::LaunchTemplate", PLACE, template, {}, {}).attributes["LatestVersionNumber"] == "2"
+    )
+    assert not resources.knows("AWS::Batch::JobQueue")
+
+
+def test_what_the_schemas_say():
+    kind = "AWS::S3::BucketPolicy"
+    assert exists(kind) and not exists("AWS::S3::Buckt")
+    assert unknown_properties(kind, {"Bucket": "a", "Polcy": {}}) == ["Polcy"]
+    assert missing_properties(kind, {"Bucket": "a"}) == ["PolicyDocument"]
+    assert fixed_properties(kind) == {"Bucket"}
+    assert replaces(kind, {"Bucket": "a"}, {"Bucket": "b"}) and not replaces(
+        kind, {"Bucket": "a"}, {"Bucket": "a", "x": 1}
+    )
+    nested = {"EncryptionConfiguration": {"EncryptionType": "KMS"}}
+    assert replaces("AWS::ECR::Repository", {}, nested) and not replaces("AWS::ECR::Repository", nested, nested)
+    assert changed_properties({"a": 1, "b": 2}, {"b": 3, "c": 4}) == ["a", "b", "c"]
+
+
+def test_names_are_as_long_as_the_services_allow():
+    place = Place("x" * 100, "Bucket", "us-east-1", {})
+    assert len(place.name(63)) == 63 and "-Bucket-" in place.name(63)
+    assert Made("a", {}).physical == "a"

@@ -1,0 +1,135 @@
+"""simferry.infra.delete: what goes, what stays, and deletions that fail or are repeated."""
+
+import boto3
+import pytest
+from simferry import infra
+from simferry.aws import stacks
+from simferry.aws.session import AccessDenied
+from simferry.aws.stacks import StackError
+from simferry.emulator.templates import Template
+from simferry.errors import Interrupted, UsageError
+from simferry.infra import removal, templates
+from simferry.infra.inventory import Job
+
+MANIFEST = (
+    '{"schemaVersion": 2, "mediaType": "application/vnd.docker.distribution.manifest.v2+json", "config": {"size": 1}}'
+)
+
+
+@pytest.fixture
+def told():
+    return []
+
+
+@pytest.fixture
+def delete(emulator, told):
+    return lambda name=None, **options: infra.delete(name, **{"yes": True, "tell": told.append, **options})
+
+
+@pytest.fixture
+def bucket(emulator):
+    return infra.deploy(yes=True, tell=lambda line: None).outputs["Bucket"]
+
+
+def buckets(emulator):
+    return [one["Name"] for one in boto3.client("s3").list_buckets()["Buckets"] if one["Name"] != emulator.bucket]
+
+
+def test_the_bucket_stays_with_results_unless_that_is_said(emulator, bucket, delete, told):
+    s3 = boto3.client("s3")
+    s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
+    s3.put_object(Bucket=bucket, Key="simferry/run/a", Body=b"1")
+    assert delete(yes=False, confirm=lambda question: False) is False and told[-1] == "nothing is deleted"
+    assert stacks.find("simferry").status == "CREATE_COMPLETE"
+    told.clear()
+    assert delete()
+    assert told[0] == "us-east-1, account 123456789012:" and "  - stack simferry (6 resources)" in told
+    assert f"  = bucket {bucket}: 1 object, 0.000 GB, which stay" in told
+    assert told[-1] == f"the bucket {bucket} stays, with what is in it: simferry.infra.delete(data=True)  deletes it"
+    assert stacks.find("simferry") is None and buckets(emulator) == [bucket]
+    told.clear()
+    assert delete() and told == [f"there is no stack simferry in us-east-1; the bucket {bucket} is kept"]
+    s3.delete_object(Bucket=bucket, Key="simferry/run/a")  # its versions are still there
+    told.clear()
+    assert delete(data=True) and told[1:] == [
+        f"  - bucket {bucket}: old versions of objects",
+        f"  bucket {bucket} deleted",
+    ]
+    assert buckets(emulator) == []
+    told.clear()
+    assert delete(data=True) and told == ["there is no stack simferry in us-east-1"]
+
+
+def test_an_empty_bucket_goes_with_the_stack(emulator, bucket, delete, told):
+    boto3.client("ecr").put_image(
+        repositoryName=infra.show().outputs["Repository"].partition("/")[2], imageManifest=MANIFEST, imageTag="lab-1"
+    )  # fmt: skip
+    assert delete() and buckets(emulator) == []
+    assert any(line.startswith("  - image ") and line.endswith(":lab-1") for line in told)
+    assert boto3.client("ecr").describe_repositories()["repositories"] == []
+
+
+def test_a_deletion_that_fails_can_be_repeated(emulator, bucket, delete):
+    """At each resource; what can be deleted is, and the bucket is kept anyway."""
+    boto3.client("s3").put_object(Bucket=bucket, Key="a", Body=b"1")
+    last_first = [name for name in reversed(Template(templates.template()).order()) if name != "Bucket"]
+    faults = emulator.faults.resources
+    faults |= {("delete", name): "in use" for name in last_first}
+    while last_first:
+        with pytest.raises(
+            StackError, match=rf"{last_first[0]} .* can't be deleted: in use(?s:.*)infra.delete\(\)  goes on"
+        ):
+            delete()
+        assert set(stacks.resources(stacks.find("simferry"))) >= set(last_first)
+        del faults["delete", last_first.pop(0)]
+    assert stacks.find("simferry").status == "DELETE_FAILED"
+    with pytest.raises(UsageError, match="deleted by half"):
+        infra.deploy(yes=True)
+    assert delete() and stacks.find("simferry") is None and buckets(emulator) == [bucket]
+
+
+def test_nothing_is_deleted_while_jobs_run(bucket, delete, monkeypatch):
+    role = infra.show().outputs["JobRole"]
+    jobs = [Job("power-1", role, "ml.m5.xlarge", 1, 0.2), Job("other-1", "arn:other", "ml.m5.xlarge", 1, 0.2)]
+    monkeypatch.setattr(removal, "running", lambda: (jobs, 0))
+    with pytest.raises(
+        UsageError, match=r"nothing is deleted: 1 job of stack simferry still runs \(power-1\)\n.*cancel"
+    ):
+        delete(data=True)
+    assert stacks.find("simferry").status == "CREATE_COMPLETE"
+
+
+def test_an_interruption_says_how_to_go_on(bucket, delete):
+    def interrupted(line):
+        if line.endswith(" deleted"):
+            raise KeyboardInterrupt
+
+    with pytest.raises(
+        Interrupted, match=r"CloudFormation goes on with stack simferry\nsimferry.infra.delete\(\)  follows it"
+    ):
+        delete(tell=interrupted)
+    assert delete() and stacks.find("simferry") is None
+
+
+def test_a_bucket_that_may_not_be_emptied_says_so(bucket, delete, monkeypatch):
+    def denied(*_):
+        raise AccessDenied("access to bucket is denied")
+
+    monkeypatch.setattr(removal, "_empty", denied)
+    with pytest.raises(AccessDenied, match="the stack is deleted, and this can be repeated"):
+        delete(data=True)
+    monkeypatch.undo()
+
+
+def test_buckets_of_other_stacks_are_left_alone(emulator, bucket, delete):
+    infra.deploy("simferry-bucket", yes=True, tell=lambda line: None)  # whose bucket has a similar name
+    boto3.client("s3").create_bucket(Bucket="simferry-bucket-mine")
+    assert delete(data=True)
+    (other,) = [one for one in buckets(emulator) if one != "simferry-bucket-mine"]
+    assert other.startswith("simferry-bucket-bucket-") and "simferry-bucket-mine" in buckets(emulator)
+
+
+def test_a_bucket_that_was_deleted_by_hand(emulator, bucket, delete):
+    boto3.client("s3").delete_bucket_policy(Bucket=bucket)
+    boto3.client("s3").delete_bucket(Bucket=bucket)
+    assert delete(data=True) and stacks.find("simferry") is None

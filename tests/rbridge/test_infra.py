@@ -1,0 +1,95 @@
+"""Infrastructure as R has it: a dialogue step by step."""
+
+import os
+
+import pytest
+from bridge_requests import call
+from simferry._rbridge.infra import Dialogue
+from simferry.aws import stacks
+from simferry.r.serialization import Vector
+
+
+def value_of(verb, **arguments):
+    """With the emulator's variables in R's environment."""
+    answer = call(verb, _environment=dict(os.environ), **arguments)
+    assert answer["ok"].plain(), answer["error"].plain()
+    return answer["value"]
+
+
+def error_of(verb, **arguments):
+    answer = call(verb, _environment=dict(os.environ), **arguments)
+    assert not answer["ok"].plain()
+    return answer["error"].plain()
+
+
+def text(value):
+    return Vector("string", [value])
+
+
+def flag(value):
+    return Vector("logical", [value])
+
+
+def begin(name="lab", yes=True, **more):
+    return value_of(
+        "infra_deploy", **{"name": text(name), "template": None, "parameters": None, "yes": flag(yes), **more}
+    ).plain()
+
+
+def to_end(step, answer=True):
+    """All steps until a question or the end."""
+    steps = [step]
+    while steps[-1]["kind"] == "line":
+        steps.append(value_of("infra_next", answer=flag(answer)).plain())
+    return steps
+
+
+def test_a_stack_is_deployed_shown_and_deleted(emulator):
+    *lines, question = to_end(begin(yes=False))
+    assert question == {"kind": "question", "value": "Deploy?"}
+    assert lines[0]["value"] == "stack lab in us-east-1, account 123456789012: new"
+    step = value_of("infra_next", answer=flag(True)).plain()
+    end = to_end(step)[-1]
+    assert end["kind"] == "end" and end["value"]["stacks"] == {"lab": "CREATE_COMPLETE"}
+    shown = value_of("infra_show", name=text("lab"))
+    assert shown.plain() == end["value"] and shown.plain()["stored"]["what"] == ["bucket", "images"]
+    assert shown.plain()["dollars_an_hour"] == 0 and len(dict(shown.items())["jobs"].attributes["row.names"]) in (0, 2)
+    deleted = value_of("infra_delete", name=text("lab"), data=flag(True), yes=flag(True)).plain()
+    assert to_end(deleted)[-1] == {"kind": "end", "value": True}
+    assert stacks.find("lab") is None
+    assert "infra_deploy()" in error_of("infra_next", answer=flag(True))["hint"]
+
+
+def test_no_leaves_nothing(emulator):
+    to_end(begin(yes=False))
+    *_, end = to_end(value_of("infra_next", answer=flag(False)).plain())
+    assert end == {"kind": "end", "value": None} and stacks.find("lab") is None
+
+
+def test_errors_are_spelled_for_r(emulator):
+    emulator.faults.resources["create", "JobRole"] = "quota exceeded"
+    step = begin()
+    with pytest.raises(AssertionError, match="quota exceeded"):
+        to_end(step)
+    assert stacks.find("lab").status == "ROLLBACK_COMPLETE"
+    error = error_of("infra_show", name=text("nowhere"))
+    assert error["hint"] == 'infra_deploy(name = "nowhere")  makes it.'
+    error = error_of("infra_deploy", name=text("9a"), template=None, parameters=None, yes=flag(True))
+    assert error["code"] == "usage" and "is no name for a stack" in error["message"]
+    assert value_of("infra_template", name=text("base")).plain().startswith("AWSTemplateFormatVersion")
+
+
+def test_a_dialogue_goes_on_only_when_it_is_asked_to():
+    seen = []
+
+    def work(tell, confirm):
+        seen.append("begun")
+        tell("one")
+        seen.append("between")
+        return confirm("sure?")
+
+    dialogue = Dialogue(work)
+    assert seen == []
+    assert dialogue.step(True) == ("line", "one") and seen == ["begun"]
+    assert dialogue.step(True) == ("question", "sure?") and seen == ["begun", "between"]
+    assert dialogue.step(False) == ("end", False)

@@ -6,6 +6,8 @@ import pytest
 from aws_fixtures import ACCOUNT, REGION
 from docker_fixtures import docker_config
 from simferry.containers.engine import ImageError
+from simferry.errors import UsageError
+from simferry.images.find import find_or_push
 from simferry.images.registry import RegistryError, check_names, push
 
 ECR = f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com"
@@ -21,6 +23,24 @@ def no_logins(monkeypatch, tmp_path):
 @pytest.fixture
 def image(scrap):
     return scrap.build(DOCKERFILE, one=os.urandom(4_000_000), two=os.urandom(1000))
+
+
+# ---- the stack's repository ----
+
+
+def test_without_a_registry_an_image_goes_to_the_repository_of_the_stack(emulator, image, scrap):
+    from simferry import infra
+
+    with pytest.raises(
+        UsageError, match=r"there is no stack simferry whose repository takes the image\nsimferry.infra.deploy\(\)"
+    ):
+        push(scrap.name)
+    repository = infra.deploy(yes=True, tell=lambda line: None).outputs["Repository"]
+    pushed = push(scrap.name)
+    assert pushed.uri.partition("/")[2] == f"{repository.partition('/')[2]}:{scrap.name}-{image.partition(':')[2]}"
+    assert infra.show().images == [pushed.uri.partition("/")[2]]
+    found = find_or_push(scrap.name, into=repository)
+    assert found.uri.endswith(f"/{repository.partition('/')[2]}@{pushed.digest}")
 
 
 # ---- a registry ----

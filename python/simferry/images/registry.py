@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..aws import stacks
-from ..aws.session import asking, is_loopback
+from ..aws.session import account, asking, is_loopback, region
 from ..containers.engine import ImageError, connect, find_image, repository_of
 from ..errors import SimferryError, UsageError
 from ..hints import Command, Option
-from .ecr import ECR, Progress, client_of, ecr_login, make_where_missing
+from .ecr import ECR, Progress, client_of, ecr_host, ecr_login, make_where_missing
 from .recipes import LABEL
 
 _HOST = re.compile(r"(?=.*[.:]|localhost)[A-Za-z0-9][A-Za-z0-9.-]*(?::\d+)?")
@@ -48,7 +48,7 @@ def push(name: str, to: str | None = None, on_progress: Progress = lambda _: Non
 
     if to is None:
         into = into or repository_of_stack()
-        to = into.partition("/")[0]
+        to = ecr_host(account(), region())
     host, _, path = to.removeprefix("https://").rstrip("/").partition("/")
     base = place_in(into, name, "")[0]
     repository = f"{path}/{base}" if path else base

@@ -37,7 +37,7 @@ ELSEWHERE = {
 OF_HANDLERS = {
     "ecr:DescribeRepositories", "ecr:GetLifecyclePolicy", "ecr:GetRepositoryPolicy", "ecr:ListTagsForResource",
     "ecr:PutImageScanningConfiguration", "ecr:PutImageTagMutability", "ecr:UntagResource", "iam:GetPolicyVersion", "iam:GetRolePolicy",
-    "iam:ListEntitiesForPolicy", "iam:UntagRole", "iam:UpdateRole", "iam:UpdateRoleDescription", "s3:GetBucketPolicy",
+    "iam:UntagRole", "iam:UpdateRole", "iam:UpdateRoleDescription", "s3:GetBucketPolicy",
     "s3:PutBucketOwnershipControls", "s3:TagResource", "s3:UntagResource",
 }  # fmt: skip
 

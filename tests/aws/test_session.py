@@ -1,11 +1,12 @@
 """Errors of boto3, in words that say what to do."""
 
+import sys
 import time
 
 import pytest
 from botocore.exceptions import EndpointConnectionError
 from simferry.aws import session
-from simferry.errors import NoAnswer
+from simferry.errors import NoAnswer, UsageError
 
 
 @pytest.mark.parametrize(
@@ -33,3 +34,11 @@ def test_an_emulator_that_has_ended_is_not_waited_for(emulate):
         sts.get_caller_identity()
     assert caught.value.for_good and time.monotonic() - began < 30
     emulator.start()
+
+
+def test_without_boto3(account, monkeypatch):
+    monkeypatch.setitem(sys.modules, "boto3", None)
+    with pytest.raises(
+        UsageError, match=r"the Python package boto3 is not installed\npip install 'simferry\[sagemaker\]'"
+    ):
+        session.session()

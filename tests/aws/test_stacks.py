@@ -166,6 +166,8 @@ def test_a_template_that_is_wrong(emulator):
         ):
             stacks.declared(text)
     assert stacks.declared(LOGS) == {"Days"}
+    with pytest.raises(stacks.StackError, match="has roles or policies with fixed names\nWithout RoleName"):
+        proposed("Resources: {A: {Type: AWS::IAM::Role, Properties: {RoleName: a, AssumeRolePolicyDocument: {}}}}")
     with pytest.raises(stacks.StackError, match=r"refuses the change of stack lab: .*Days.*[^)]$"):
         proposed(Days="0")
     assert stacks.find("lab") is None

@@ -88,6 +88,18 @@ def test_a_deletion_that_fails_can_be_repeated(emulator, bucket, delete):
     assert delete() and stacks.find("simferry") is None and buckets(emulator) == [bucket]
 
 
+def test_a_policy_that_users_have_is_taken_from_them_first(bucket, delete):
+    """docs/iam has administrators give it to users, outside of the stack."""
+    iam, policy = boto3.client("iam"), infra.show().outputs["SubmitterPolicy"]
+    iam.attach_user_policy(UserName="simferry-user", PolicyArn=policy)
+    with pytest.raises(
+        StackError, match=rf"attached to entities(?s:.*)list-entities-for-policy --policy-arn {policy}  lists"
+    ):
+        delete()
+    iam.detach_user_policy(UserName="simferry-user", PolicyArn=policy)
+    assert delete() and stacks.find("simferry") is None
+
+
 def test_nothing_is_deleted_while_jobs_run(bucket, delete, monkeypatch):
     role = infra.show().outputs["JobRole"]
     jobs = [Job("power-1", role, "ml.m5.xlarge", 1, 0.2), Job("other-1", "arn:other", "ml.m5.xlarge", 1, 0.2)]

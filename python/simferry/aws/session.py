@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import urlparse
 
 from ..errors import NoAnswer, Note, ServiceError, UsageError, nearest
-from ..hints import Option, Shell, Text, Variable, Words
+from ..hints import Extra, Option, Shell, Text, Variable, Words
 
 ATTEMPTS = 12  # with adaptive retries: the client sends less when it is throttled
 
@@ -44,9 +44,12 @@ class CredentialsError(AwsError):
 
 @cache
 def session() -> Any:
-    """The boto3 session that AWS_PROFILE, the configuration files, SSO or the instance's role describe."""
-    import boto3
-
+    """The boto3 session that AWS_PROFILE, the configuration files, SSO or the instance's role describe. Raises UsageError without
+    boto3."""
+    try:
+        import boto3
+    except ModuleNotFoundError as error:
+        raise UsageError(f"the Python package {error.name} is not installed", Extra("sagemaker")) from None
     with asking("the AWS configuration"):
         return boto3.session.Session()
 

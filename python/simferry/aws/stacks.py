@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..errors import NoAnswer, ServiceError, UsageError
-from ..hints import Command, Words
+from ..hints import Command, Shell, Words
 from . import session
 from .session import AccessDenied, AwsError, asking, client, emulated
 
@@ -176,6 +176,9 @@ def _changing(name: str) -> Iterator[None]:
         if error.service_code in _BUSY or "_IN_PROGRESS state" in text:
             again = on_stack("infra deploy", name) + "  waits for that, and shows what is then left to change."
             raise StackError(f"somebody else is changing stack {name}", again) from None
+        if error.service_code == "InsufficientCapabilitiesException":
+            names = "Without RoleName, ManagedPolicyName and the like CloudFormation gives them names of their own."
+            raise StackError(f"the template of stack {name} has roles or policies with fixed names", names) from None
         if error.service_code == "ValidationError":
             text = text.removesuffix(" (ValidationError)")
             raise StackError(f"CloudFormation refuses the change of stack {name}: {text}") from None
@@ -288,7 +291,7 @@ def follow(
         _wait()
     if now.status in good:
         return now
-    raise StackError(f"stack {now.name}: {_why(failures, now)}", _way_out(now))
+    raise StackError(f"stack {now.name}: {_why(failures, now)}", _way_out(now, failures))
 
 
 def _gone(arn: str) -> Stack:
@@ -305,8 +308,12 @@ def _why(failures: Sequence[Event], now: Stack) -> str:
     return f"{first.name} ({first.kind}) can't be {verb}: {first.reason.strip()}"
 
 
-def _way_out(now: Stack) -> Words:
+def _way_out(now: Stack, failures: Sequence[Event]) -> Words:
     name = now.tags.get(TAG, now.name)
+    if now.status == "DELETE_FAILED" and failures and "attached to entities" in failures[0].reason:
+        policy = now.outputs.get("SubmitterPolicy", "ARN")
+        who = Shell("aws", "iam", "list-entities-for-policy", "--policy-arn", policy)
+        return who + "  lists whom to take it from; then  " + on_stack("infra delete", name) + "  goes on."
     if now.status in FAILED_FOR_GOOD:
         return on_stack("infra deploy", name) + "  tries again, from the start. Nothing is left of this attempt."
     if now.status == "UPDATE_ROLLBACK_COMPLETE":

@@ -31,7 +31,7 @@ USER = {
 }  # fmt: skip
 POLICY = {
     "CreatePolicy", "CreatePolicyVersion", "DeletePolicy", "DeletePolicyVersion", "GetPolicy", "GetPolicyVersion",
-    "ListPolicyVersions",
+    "ListEntitiesForPolicy", "ListPolicyVersions",
 }  # fmt: skip
 
 OPERATIONS = {

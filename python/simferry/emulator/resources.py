@@ -257,6 +257,9 @@ class Resources:
         iam, arn = self.client("iam", place.region), made.physical
         if not _is_there(lambda: iam.get_policy(PolicyArn=arn)):
             return
+        users = iam.list_entities_for_policy(PolicyArn=arn)
+        if users["PolicyUsers"] or users["PolicyRoles"] or users["PolicyGroups"]:  # moto would delete it
+            raise Failed("Cannot delete a policy attached to entities. (Service: Iam, Status Code: 409)")
         for one in iam.list_policy_versions(PolicyArn=arn)["Versions"]:
             if not one["IsDefaultVersion"]:
                 iam.delete_policy_version(PolicyArn=arn, VersionId=one["VersionId"])

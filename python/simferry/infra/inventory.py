@@ -144,6 +144,7 @@ def buckets_of(name: str, named: Sequence[str] = ()) -> list[tuple[str, str]]:
         for bucket in every:
             if bucket in named or bucket.startswith(f"{name.lower()}-"):  # as CloudFormation names them
                 region = s3.get_bucket_location(Bucket=bucket)["LocationConstraint"] or "us-east-1"
+                region = "eu-west-1" if region == "EU" else region  # as buckets of before 2010 have it
                 if bucket in named or _tag(bucket, region) == name:
                     found.append((bucket, region))
     return found

@@ -94,6 +94,7 @@ class HandMade:
         }
         self.run = self.store.create(self.store.new_id("made"), RunRecord.of(content, "run.json"))
         write_conditions(self.run, design)
+        self.run.publish()
         self.count = 0
 
     def add(self, done, *args, **kwargs) -> Path:

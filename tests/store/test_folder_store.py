@@ -34,12 +34,17 @@ def test_a_run_is_found_by_id_beginning_folder_and_latest(hand_made, tmp_path, m
 
 def test_a_run_is_found_by_its_name_and_several_of_one_name_are_all_told(tmp_path):
     home = Store(tmp_path)
-    first, second, other = (
-        home.create(home.new_id("power"), replace(RECORD, name=name)) for name in ("paper", "pow", "paper 2")
-    )
+
+    def create(name):
+        run = home.create(home.new_id("power"), replace(RECORD, name=name))
+        assert run.id not in home.ids()  # not until it is complete
+        run.publish()
+        return run
+
+    first, second, other = map(create, ("paper", "pow", "paper 2"))
     assert home.find("paper").id == first.id and home.find("paper 2").id == other.id
     assert home.find("pow").id == second.id  # and not one of all whose id begins so
-    third = home.create(home.new_id("power"), replace(RECORD, name="paper"))
+    third = create("paper")
     with pytest.raises(RunNotFound, match=r"2 runs in .* have the name paper:") as error:
         home.find("paper")
     assert first.id in str(error.value) and third.id in str(error.value) and other.id not in str(error.value)

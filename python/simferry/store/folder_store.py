@@ -11,10 +11,10 @@ from pathlib import Path
 
 from ..errors import RunNotFound, SimferryError, StoreError, nearest
 from ..hints import Command, Help
-from ..system.files import sync, write_whole, writing
+from ..system.files import write_whole, writing
 from ..system.terminal import shown
 from .records import RunRecord
-from .run_folder import FORMAT, RunFolder, remove_folder
+from .run_folder import FORMAT, RECORD, UNPUBLISHED, RunFolder, remove_folder
 
 DEFAULT_STORE = "simferry-runs"
 
@@ -53,7 +53,7 @@ class Store:
         return f"{name}-{datetime.date.today().strftime('%Y%m%d')}-{secrets.token_hex(4)}"
 
     def create(self, run_id: str, record: RunRecord) -> RunFolder:
-        """Create a run folder, without its conditions and code. run_id: of `new_id`."""
+        """Create a run folder, without its conditions and code. Until `publish` it is not a run. run_id: of `new_id`."""
         with writing(self.path):
             self.path.mkdir(parents=True, exist_ok=True)
             path = self.path / run_id
@@ -62,9 +62,10 @@ class Store:
                 for folder in ("plan", "blocks", "artifacts", "jobs"):
                     (path / folder).mkdir()
                 content = {"id": path.name, "format": FORMAT, **record.content()}
-                write_whole(path / "run.json", json.dumps(content, indent=1).encode())
-                sync(path)
-                return self.folder(path.name)
+                write_whole(path / RECORD, json.dumps(content, indent=1).encode())
+                made = self.folder(path.name)
+                os.rename(path / RECORD, path / UNPUBLISHED)
+                return made
             except BaseException:
                 shutil.rmtree(path, ignore_errors=True)
                 raise

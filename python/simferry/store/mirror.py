@@ -27,11 +27,10 @@ from . import records
 from .folder_store import Store, is_whole_id, warn_of_skipped
 from .keys import BlockName, JobId
 from .objects import ObjectNotFound, Objects
-from .records import PlanRecord, RunRecord
-from .run_folder import CANCELLED, NOTE, RunFolder, read_blocks, read_plan
+from .records import PlanRecord
+from .run_folder import CANCELLED, NOTE, RECORD, UNPUBLISHED, RunFolder, read_blocks, read_plan
 
-RECORD, PLAN_RECORD = "run.json", "plan.json"
-UNPUBLISHED = "run.json.unpublished"
+PLAN_RECORD = "plan.json"
 
 
 def mirror_of(address: str) -> Path:
@@ -77,11 +76,6 @@ class RemoteStore(Store):
                 f"bucket {self.objects.bucket} is public by {how}: anybody could read the run or change it",
                 Text("Block public access to it, or choose another ", Option("store"), "."),
             )
-
-    def create(self, run_id: str, record: RunRecord) -> RunFolder:
-        run = super().create(run_id, record)
-        os.rename(run.path / RECORD, run.path / UNPUBLISHED)  # until all files are in the store
-        return run
 
     def ids(self) -> list[str]:
         names = self.objects.folders()

@@ -40,6 +40,7 @@ NOTE = "note.txt"
 LOCK = "driver.lock"  # in jobs/; the driver of the run holds it
 MOST_BYTES = 1 << 32  # of a block, and of conditions.csv
 _REMOVE = "Only who may write there can delete the run."
+RECORD, UNPUBLISHED = "run.json", "run.json.unpublished"
 FORMAT = 2  # of run folders; a newer simferry writes higher numbers
 
 
@@ -144,7 +145,10 @@ class RunFolder:
             raise RunNotFound(f"run {self.id} is no longer in {self.home.address}")
 
     def publish(self) -> None:
-        """Make the complete run visible in the store."""
+        """Make the complete run visible in the store: without run.json the folder is not a run."""
+        with writing(self.path):
+            os.rename(self.path / UNPUBLISHED, self.path / RECORD)
+            sync(self.path)
 
     def push(self) -> None:
         """Copy new blocks and artifacts of this machine to the store."""

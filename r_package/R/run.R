@@ -24,9 +24,9 @@
 #' @param include `[character]` paths, relative to the script, of files and folders that are copied with it.
 #'   `"../R"` is there as `../R`, and as `R` beside the script.
 #' @param project `[logical(1)]` copy the files of the project that the script is in: the nearest folder with .Rproj,
-#'   .git, DESCRIPTION, renv.lock, pyproject.toml or .here, so that `source("../R/fit.R")` and `here::here()` work. Files
-#'   that git ignores, environments, earlier runs and credentials stay here. Of the project only code that is loaded
-#'   decides whether results of earlier runs are taken over: give data that may change as `include` or `inputs`.
+#'   .git, DESCRIPTION, renv.lock, pyproject.toml or .here, so that `source("../R/fit.R")` and `here::here()` work.
+#'   Files that git ignores, environments, earlier runs and credentials stay here. Of the project only code that is
+#'   loaded decides whether results of earlier runs are taken over: give data that may change as `include` or `inputs`.
 #' @param large_project `[logical(1)]` agree to a project of more than 100 MB.
 #' @param constants `[named list]` further arguments of the function, the same in every replication; they are sent once.
 #' @param packages `[character]` names of packages to attach, in addition to those that the function is found to use.

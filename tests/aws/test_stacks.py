@@ -156,6 +156,14 @@ def test_a_state_that_is_old_is_not_the_end(emulator, monkeypatch):
     assert not old and boto3.client("logs").describe_log_groups()["logGroups"][0]["retentionInDays"] == 5
 
 
+def test_a_deletion_that_has_just_ended_is_not_waited_for(emulator):
+    stack = made()
+    stacks.remove(stack, lambda event: None)
+    told, tell = events()
+    stacks.remove(stack, tell)  # as somebody sees it who found the stack a moment ago
+    assert told == []
+
+
 def test_a_template_that_is_wrong(emulator):
     for text, words in [
         ("a: [", r"YAML not well-formed. \(line"),

@@ -286,7 +286,8 @@ def follow(
             on_event(event)
             if event.status.endswith("_FAILED") and not event.whole and not event.reason.startswith(_CANCELLED):
                 failures.append(event)
-        if not now.busy and now.status != "REVIEW_IN_PROGRESS" and (begun or now.status == told):
+        ended = begun or now.status in (told, "DELETE_COMPLETE")  # after which nothing comes
+        if ended and not now.busy and now.status != "REVIEW_IN_PROGRESS":
             break
         _wait()
     if now.status in good:

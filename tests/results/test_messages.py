@@ -50,7 +50,10 @@ def test_more_than_fits_the_memory_is_refused(said_much, tmp_path, monkeypatch):
     for read in (run.errors, run.warnings):
         with pytest.raises(StoreError, match="GB are free") as refused:
             read()
-        assert "errors -o FILE" in str(refused.value)
+        assert str(run.folder) in (hint := refused.value.hint) and hint.endswith(
+            "-o FILE.parquet  writes them a part at a time."
+        )
+        assert ("--warnings" in hint) == (read == run.warnings)
     with pytest.raises(StoreError, match="GB are free"):
         sf.diff(run, run)
     said("errors", str(run.folder), "-o", str(tmp_path / "out.csv"))

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
+from ..hints import Shell
 from ..store.run_folder import RunFolder
 from ..sweep.arrow import empty
 from ..sweep.conditions import read_conditions
@@ -30,6 +31,7 @@ class Messages:
     schema: pa.Schema
     size: int  # about how many bytes it has
     rows: int
+    _writes: Shell  # the command that writes them into a file
     _run: RunFolder
     _merge: Merge
     _design: Design
@@ -47,7 +49,7 @@ class Messages:
         """All of it. Raises StoreError if that does not fit the memory."""
         check_memory(
             f"the errors or warnings of run {self._run.id}", _IN_MEMORY * self.size,
-            "simferry errors -o FILE writes all of them, a part at a time (with --warnings the warnings).",
+            self._writes + "  writes them a part at a time.",
         )  # fmt: skip
         return whole(self.schema, self.pieces())
 
@@ -73,7 +75,10 @@ def messages(run: RunFolder, name: str) -> Iterator[Messages]:
         merge, design = found.merge(name), read_conditions(run)
         renamed = output_names(merge.schema.names, design, lambda name: repeats(name, merge.pieces(), design))
         schema = with_columns(empty(merge.schema), design, renamed).schema
-        yield Messages(schema, merge.size, 0, run, merge, design, renamed)
+        writes = Shell("simferry", "errors", run.handle, "-o", "FILE.parquet")
+        if name == "warnings":
+            writes = Shell("simferry", "errors", run.handle, "--warnings", "-o", "FILE.parquet")
+        yield Messages(schema, merge.size, 0, writes, run, merge, design, renamed)
 
 
 def _with_own_paths(run: RunFolder, failures: pa.Table) -> pa.Table:

@@ -17,6 +17,7 @@ import psutil
 import pyarrow as pa
 
 from ..errors import StoreError
+from ..hints import Words
 from ..store.run_folder import RunFolder
 from ..sweep.arrow import as_numpy
 from ..sweep.conditions import check_key, read_conditions
@@ -57,7 +58,7 @@ def table(run: RunFolder, copies: int = 1) -> pa.Table:
     return reading(run, whole)
 
 
-def check_memory(what: str, size: int, hint: str) -> None:
+def check_memory(what: str, size: int, hint: Words) -> None:
     """Raises StoreError if so many bytes are not free."""
     room = psutil.virtual_memory().available
     if size > room:

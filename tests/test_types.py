@@ -39,14 +39,18 @@ def test_mistakes_are_errors(said):
     assert {number: code for number, (code, _) in said["wrong.py"].items()} == wrong
 
 
+READ_ONLY = (simferry.Forecast, simferry.Progress, simferry.Diff, simferry.infra.Infrastructure)
+
+
 def public():
     """Each public name that is no module, what classes have, their public methods and properties, and what r has."""
-    for name in set(simferry.__all__) - {"__version__", "images", "r"}:
+    for name in set(simferry.__all__) - {"__version__", "images", "infra", "r"}:
         value = getattr(simferry, name)
         yield name, value
         if inspect.isclass(value):
             yield from ((f"{name}.{own}", it) for own, it in vars(value).items() if is_documented(own, it))
     yield from ((f"r.{name}", getattr(simferry.r, name)) for name in simferry.r.__all__)
+    yield from ((f"infra.{name}", getattr(simferry.infra, name)) for name in simferry.infra.__all__)
 
 
 def is_documented(name, value):
@@ -62,7 +66,7 @@ def test_docstrings_name_each_argument_and_the_errors(name, value):
     arguments = set(inspect.signature(value).parameters) - {"self"}
     assert {one for one in arguments if not re.search(rf"\b{one}\b", text)} == set()
     # a dataclass that users only read raises nothing
-    assert not arguments or "Raises" in text or value in (simferry.Forecast, simferry.Progress, simferry.Diff)
+    assert not arguments or "Raises" in text or value in READ_ONLY
     for unit, arguments_with_it in {
         "second": r"seconds|timeout|deadline|max_runtime",
         "dollar": "budget|dollars",

@@ -112,3 +112,9 @@ except sf.SimferryError as error:
 # images
 assert_type(sf.images.build(sf.images.recipe("containers/r")), sf.images.Built)
 assert_type(sf.images.registry.push("simferry-r", to="123456789012.dkr.ecr.us-west-2.amazonaws.com").uri, str)
+
+# infrastructure
+assert_type(sf.infra.deploy("lab", yes=True), sf.infra.Infrastructure | None)
+assert_type(sf.infra.show().dollars_a_month, float)
+assert_type(sf.infra.delete("lab", data=True, yes=True), bool)
+assert_type(sf.infra.template("base"), str)

@@ -100,9 +100,9 @@ class Infrastructure:
 
 
 def show(name: str | None = None) -> Infrastructure:
-    """What is there of a stack [SIMFERRY_STACK, or "simferry"] in the configured region, what runs now, and what that costs.
+    """What is there of a stack in the configured region, what runs now, and what that costs.
 
-    Raises UsageError if there is no such stack.
+    name: of the stack [SIMFERRY_STACK, or "simferry"]. Raises UsageError if there is no such stack.
     """
     name = name or stacks.default_name()
     found = {one: stacks.find(stack_of(name, one)) for one in SUFFIX}

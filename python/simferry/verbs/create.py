@@ -3,6 +3,7 @@
 import datetime
 import secrets
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from .._version import __version__
@@ -22,7 +23,7 @@ from ..sweep.conditions import write_conditions
 from ..sweep.inputs import record_of, write_inputs
 from ..sweep.sweep import Sweep
 from ..system.files import writing
-from ..system.git import commit_of
+from ..system.git import asked_ahead
 from .check import check
 
 
@@ -93,6 +94,8 @@ def described(
     """The record of a new run, after a check of its simulation where its jobs will run or, if that can't be, on this machine."""
     simulation = sweep.simulation
     simulation.renew_inputs()  # a sweep may be older than its files
+    own = [file for file in simulation.own_files().values() if isinstance(file, Path)]
+    commit = asked_ahead(simulation.folder, own)
     try:
         check(simulation, sweep.design, foreground)
     except WorkerError:  # no interpreter here
@@ -100,7 +103,7 @@ def described(
             raise
     # a substitute's interpreter is not that of the jobs
     environment = {} if foreground.substitute else simulation.environment
-    return _record(sweep, replications, prepared, environment, pilot)
+    return replace(_record(sweep, replications, prepared, environment, pilot), git=commit())
 
 
 def _record(
@@ -126,7 +129,7 @@ def _record(
         image=prepared.image_digest,
         pilot=pilot,
         name="" if pilot else options.name or "",
-        git=commit_of(simulation.folder, [file for file in simulation.own_files().values() if isinstance(file, Path)]),
+        git=None,
         options=RecordedOptions(
             backend=sweep.backend.table,
             backend_options={**sweep.backend.given(), **prepared.options},

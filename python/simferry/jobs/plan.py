@@ -13,7 +13,7 @@ from ..store.counts import Counts
 from ..store.keys import JobId, key_of
 from ..store.records import PlanRecord
 from ..store.run_folder import RunFolder
-from ..store.spans import Spans
+from ..store.spans import Spans, distinct
 from ..sweep import own_code
 from ..sweep.conditions import read_conditions
 from ..sweep.design import Design
@@ -103,7 +103,7 @@ class Streams:
     def numbers(self, conditions: np.ndarray) -> np.ndarray:
         """The number of the stream of each of these conditions, which may come in any order and again: uint64."""
         if self._known is None or not np.isin(conditions, self._known[0]).all():
-            ids = np.unique(conditions)
+            ids = distinct(conditions)
             self._known = ids, streams.stream_numbers(self._texts(ids))
         ids, numbers = self._known
         return np.asarray(numbers[np.searchsorted(ids, conditions)])
@@ -157,7 +157,7 @@ def job_bytes(
     stretches = {"condition": work.condition, "first": work.first, "count": work.count}
     states = streams_.states(work) if spec["language"] == "r" else np.zeros((len(work), 6), dtype=np.int32)
     stretches |= {f"state_{i + 1}": states[:, i] for i in range(6)}
-    ids = np.unique(work.condition)
+    ids = distinct(work.condition)
     some = design.rows(ids - 1)
     conditions, arguments, patterns = streams_.conditions(ids), [], None
     variables = rendered_variables(spec, some)

@@ -226,6 +226,9 @@ class Gathered:
 
     def _add_unreadable(self) -> None:
         """Replications whose results file can't be read have failed."""
+        if not self._unreadable:
+            self.unreadable = np.empty(0, dtype=np.int64)
+            return
         at = np.array([row[:3] for row in self._unreadable], dtype=np.int64).reshape(-1, 3)
         key = key_of(at[:, 1], at[:, 2])
         self.unreadable = np.unique(key[~self.replications.copies().has(key, at[:, 0])])

@@ -6,16 +6,18 @@ import tempfile
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from ..sweep.arrow import empty
 from ..system.files import replacing
 from .gather import HELD_BYTES, PIECE_BYTES, ordered
 from .sorted_rows import Sorted, keys, ranges
+
+if TYPE_CHECKING:
+    import pyarrow.parquet as pq
 
 _MOST_ROWS = 1 << 20  # of a row group
 _SMALL = 1 << 30  # bytes
@@ -30,11 +32,13 @@ class Part(Sorted):
     """A Parquet file, sorted, with `step` rows in each row group. It stays open: another process may replace it meanwhile."""
 
     stream: pa.NativeFile | None = None
-    reader: pq.ParquetFile | None = None
+    reader: "pq.ParquetFile | None" = None
     is_new: bool = False  # it was written just now
 
     def open(self, path: Path) -> None:
         """Open the file that is there now. Raises OSError or pyarrow.ArrowException."""
+        import pyarrow.parquet as pq  # here and below: a short run writes no Parquet, and loads none
+
         self.stream = pa.OSFile(str(path))
         self.reader = pq.ParquetFile(self.stream, page_checksum_verification=True)
 
@@ -212,8 +216,10 @@ def _row_groups(pieces: Iterable[pa.Table]) -> Iterator[tuple[pa.Table, int]]:
         yield pa.concat_tables(held), step
 
 
-def _writer(path: Path, schema: pa.Schema, first: pa.Table) -> pq.ParquetWriter:
+def _writer(path: Path, schema: pa.Schema, first: pa.Table) -> "pq.ParquetWriter":
     """Columns of numbers that rarely repeat get no dictionary: it would be given up after the first megabyte."""
+    import pyarrow.parquet as pq
+
     sample = first.slice(0, 10_000)
     repeated = [
         name

@@ -157,8 +157,9 @@ class RemoteRunFolder(RunFolder):
 
     def read_blocks(self, names: Iterable[str]) -> Iterator[tuple[str, bytes]]:
         names, there = list(names), self._there()
-        with os.scandir(self.blocks) as entries:
-            here = {entry.name: entry.stat().st_size for entry in entries}
+        wanted = set(names)
+        with os.scandir(self.blocks) as entries:  # also files that another thread is about to rename
+            here = {entry.name: entry.stat().st_size for entry in entries if entry.name in wanted}
         # a block of another size is incomplete, for example after a power failure
         missing = {name for name in names if there.get(name, here.get(name)) != here.get(name)}
         fetched = self.objects.get_many(f"blocks/{name}" for name in names if name in missing)

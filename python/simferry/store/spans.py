@@ -11,6 +11,13 @@ from .keys import of_key
 Spans = tuple[np.ndarray, np.ndarray]
 
 
+def distinct(values: np.ndarray) -> np.ndarray:
+    """The distinct values of an array, sorted. As np.unique(), which loads numpy.ma: that takes as long as a short job."""
+    values = np.sort(values, axis=None)
+    found: np.ndarray = values[np.append(True, values[1:] != values[:-1])[: len(values)]]
+    return found
+
+
 def joined(*several: Spans) -> Spans:
     """The spans of all of these, apart: as few as possible."""
     first, last = (np.concatenate([spans[i] for spans in several]) for i in (0, 1))
@@ -66,7 +73,7 @@ class Growing:
 
     def add(self, keys: np.ndarray) -> None:
         """Add keys, in any order, none of which is there."""
-        keys = np.unique(keys)
+        keys = distinct(keys)
         part = joined((keys, keys))
         while self._parts and len(self._parts[-1][0]) < 2 * len(part[0]):
             part = joined(self._parts.pop(), part)

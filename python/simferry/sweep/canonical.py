@@ -14,6 +14,7 @@ from .lists import encoded
 from .parameters import SINGLE, canonical_value
 
 ROWS = 1 << 16  # that become texts at a time
+FEW = 100  # rows that are faster without pyarrow.compute, which takes long to load
 _NUMBERS = ("number", "integer")
 
 
@@ -29,7 +30,11 @@ def _texts(table: pa.Table, types: Mapping[str, str], names: Sequence[str]) -> I
     columns = []
     for name in names:
         key = f"{canonical_value(name)}:"
-        codes, values = encoded(table[name].combine_chunks())
+        column = table[name].combine_chunks()
+        if len(column) <= FEW:
+            columns.append([key + text for text in _forms(column, types[name])])
+            continue
+        codes, values = encoded(column)
         parts = [key + text for text in _forms(values, types[name])]
         columns.append([parts[i] for i in codes.tolist()])
     return (f"{{{','.join(row)}}}" for row in zip(*columns, strict=True))

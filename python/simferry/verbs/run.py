@@ -127,7 +127,4 @@ def _begun(
 
 def _load_the_rest() -> None:
     """Loads what is needed after the check."""
-    import numpy.ma  # noqa: F401  np.unique uses it
-    import pyarrow.compute  # noqa: F401
-
     from . import compute, reuse, runs  # noqa: F401

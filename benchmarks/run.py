@@ -22,6 +22,7 @@ import conditions
 import foreach
 import help
 import list_runs
+import memory
 import mixture
 import numpy_batches
 import plan
@@ -51,6 +52,7 @@ BENCHMARKS: dict[str, Callable[[int], list[Row]]] = {
     "r": r_session.benchmark,
     "help": help.benchmark,
     "list": list_runs.benchmark,
+    "memory": memory.benchmark,
     "containers": containers.benchmark,
     "sagemaker": sagemaker_jobs.benchmark,
 }

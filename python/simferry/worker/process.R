@@ -94,7 +94,7 @@ new_process <- function(job, number, careful) {
   seeds <- new_seeds()
   marks <- c(failures = 0L, warned = 0L, outputs = 0L, seeds = 0L, objects = 0L)   # how many of them are of `batches`
   bytes <- 0                       # of values; R writes less than 2^31 at a time
-  saving <- 0                      # seconds that the last block took
+  saving <- 0                      # seconds that it took to write the first block
   state <- new_state()             # last: what was loaded until now stays
   environment()
 }

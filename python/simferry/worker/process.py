@@ -51,7 +51,7 @@ class Process:
         self.sequence = 0
         self.fraction = 1e-9
         self.flushing = False
-        self.saving = 0.0  # seconds that the last block took
+        self.saving = 0.0  # seconds that it took to write the first block
         self.out = sys.stdout
         self.umask, self.recursion_limit = os.umask(0), sys.getrecursionlimit()
         os.umask(self.umask)
@@ -304,9 +304,8 @@ class Process:
                 self.unsaved.set_seeds.add(self.condition, self.replication, function, seed)
 
     def seconds_per_block(self, now: float) -> float:
-        """How many seconds of work a block holds: one, up to five where it takes long to write, more where there would be more than 50,000.
-
-        What takes long because there is much to write takes longer in a larger block: without an end blocks would grow and grow."""
+        """How many seconds of work a block holds: one, up to five where the first took long to write, more where there would be more than
+        50,000. Later ones do not count: what takes long because there is much to write takes longer in a larger block."""
         total = (now - self.started) * self.job.workers * self.job.jobs / self.fraction
         return min(max(1.0, min(5.0, 5 * self.saving), total / 50_000), self.job.longest_block_seconds)
 
@@ -332,7 +331,8 @@ class Process:
                 save_block(self.job, self.number, name, self.facts, tables)
         self.unsaved.clear()
         self.block_started = time.perf_counter()
-        self.saving = self.block_started - began
+        if self.sequence <= 1:
+            self.saving = self.block_started - began
         self.flushing = False
 
 

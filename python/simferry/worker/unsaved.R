@@ -83,7 +83,7 @@ new_seeds <- function() {
   c(records[c("all", "clear", "size", "keep")], note = note, rewind = rewind)
 }
 
-# A second, but more if a block takes long to write, or the run would have more than 50,000 blocks.
+# A second, but more if the first block took long to write, or the run would have more than 50,000 blocks.
 is_block_due <- function(process, now) {
   if (process$bytes > 2^28) return(TRUE)
   job <- process$job
@@ -131,7 +131,8 @@ save_unsaved <- function(process) suspendInterrupts({
   process$marks <- marks_of(process)
   options(settings)
   process$block_started <- clock()
-  process$saving <- process$block_started - began
+  # later ones do not count: what takes long because there is much to write takes longer in a larger block
+  if (process$sequence <= 1L) process$saving <- process$block_started - began
 })
 
 unsaved_tables <- function(process, columns) {

@@ -22,3 +22,20 @@ def test_what_a_module_draws_when_a_replication_imports_it_moves_no_replication(
     mine = ["value_1", "value_2"]
     assert tables[0][mine].equals(tables[1][mine])
     assert tables[0]["value_3"].nunique() == 1 and tables[0]["value_5"].nunique() == 4
+
+
+@pytest.mark.parametrize("taken", ["n", "n, rng"])
+def test_compiled_code_that_draws_from_a_pointer_draws_what_np_random_would(tmp_path, good, taken):
+    """As scipy.stats.random_table does; it takes no lock."""
+    code = "import numpy as np\nbits = lambda: np.random.mtrand._rand._bit_generator.ctypes\n{}\ndef simulate({}):\n    return {}\n"
+    draw = "one.next_double(one.state)"
+    tables = []
+    for early, value in [
+        ("", "np.random.random()"),
+        ("", f"[{draw} for one in [bits()]][0]"),
+        ("one = bits()", draw),
+    ]:
+        script = write(tmp_path, "simulate.py", code.format(early, taken, value))
+        tables.append(good(script, {"n": [1, 2]}, 3, workers=1, fresh=True).results())
+    assert tables[0]["value"].nunique() == 6
+    assert tables[1].equals(tables[0]) and tables[2].equals(tables[0])

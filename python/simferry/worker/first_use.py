@@ -101,42 +101,63 @@ class RandomAtFirstUse:
 class NumpyAtFirstUse:
     """np.random. Its functions all take the lock of its bit generator, which is this object until `remove`.
 
+    Compiled code (scipy.stats.random_table, nchypergeom_wallenius) asks the bit generator for a pointer to its state, takes no lock,
+    and may keep the pointer: from then on np.random is seeded before each replication, and the bit generator stays the same.
+
     seed: seeds it from a stream.
     """
 
     def __init__(self, seed: Callable[[streams.Stream], None]) -> None:
         self.seed, self.unseeded = seed, False
-        hook = self
+        hook, base = self, np.random.MT19937
 
-        class MT19937(np.random.MT19937):
+        class MT19937(base):  # type: ignore[misc,valid-type]
+            def __reduce__(self) -> Any:
+                plain = base(0)
+                plain.state = self.state
+                return plain.__reduce__()
+
+        settled = MT19937
+
+        class Waiting(settled):  # type: ignore[misc,valid-type]
             @property
-            def lock(self) -> Any:  # type: ignore[override]
+            def lock(self) -> Any:
                 return hook
 
             @property
             def state(self) -> Any:
                 if hook.unseeded:
                     hook.first_use()
-                return np.random.MT19937.state.__get__(self)
+                return base.state.__get__(self)
 
             @state.setter
             def state(self, value: Any) -> None:
                 hook.unseeded = False
-                np.random.MT19937.state.__set__(self, value)  # type: ignore[attr-defined]
+                base.state.__set__(self, value)  # type: ignore[attr-defined]
 
             def random_raw(self, *args: Any, **kwargs: Any) -> Any:
                 if hook.unseeded:
                     hook.first_use()
                 return super().random_raw(*args, **kwargs)
 
-            def __reduce__(self) -> Any:
-                plain = np.random.MT19937(0)
-                plain.state = self.state
-                return plain.__reduce__()
+        def pointer(name: str) -> property:
+            def get(self: Any) -> Any:
+                hook.is_shared = True
+                if hook.unseeded:
+                    hook.first_use()
+                return getattr(base, name).__get__(self)
 
-        bits = MT19937(0)
-        self.lock = np.random.MT19937.lock.__get__(bits)  # type: ignore[attr-defined]
-        np.random.mtrand.set_bit_generator(bits)
+            return property(get)
+
+        for name in ("capsule", "cffi", "ctypes"):
+            setattr(Waiting, name, pointer(name))
+        Waiting.__name__ = settled.__name__  # numpy writes it into states
+        self.settled = settled
+        self.bits = Waiting(0)
+        self.bits.state = np.random.mtrand._rand._bit_generator.state
+        self.lock = base.lock.__get__(self.bits)  # type: ignore[attr-defined]
+        np.random.mtrand.set_bit_generator(self.bits)
+        self.is_shared = False  # whether a pointer to its state was asked for, besides np.random's own
 
     def __enter__(self) -> Any:
         if self.unseeded:
@@ -156,12 +177,20 @@ class NumpyAtFirstUse:
 
     def renew(self) -> None:
         self.unseeded = True
+        if self.is_shared:
+            self.first_use()
 
     def remove(self) -> None:
-        np.random.mtrand.set_bit_generator(np.random.MT19937(0))
+        """Its bit generator stays the same object; np.random takes its own lock again."""
+        self.unseeded = False
+        self.bits.__class__ = self.settled
+        if self.is_in_place():
+            np.random.mtrand.set_bit_generator(self.bits)
 
+    def is_in_place(self) -> bool:
+        """Whether np.random draws from its bit generator: a script may set another."""
+        return np.random.mtrand._rand._bit_generator is self.bits
 
-def can_wait_for_numpy() -> bool:
-    """Whether np.random draws from a Mersenne twister that nothing else refers to: it can be replaced by one that waits."""
-    bits = np.random.mtrand._rand._bit_generator
-    return type(bits) is np.random.MT19937 and sys.getrefcount(bits) <= 3
+    def is_alone(self) -> bool:
+        """Whether nothing but np.random refers to the bit generator."""
+        return self.is_in_place() and sys.getrefcount(self.bits) <= 3

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from . import adopted, below, hooks, streams
-from .first_use import NumpyAtFirstUse, RandomAtFirstUse, can_wait_for_numpy
+from .first_use import NumpyAtFirstUse, RandomAtFirstUse
 from .job import Job
 from .sent import load_objects
 
@@ -76,7 +76,8 @@ class FunctionRunner:
         below.count_processes(
             tempfile.mkdtemp(prefix="processes-", dir=job.scratch), str(job.code.resolve() / "profile.R")
         )
-        random_at_first_use = RandomAtFirstUse(self.seed_random)  # before the script imports functions of that module
+        # before the script imports functions of these modules, or keeps what they refer to
+        random_at_first_use, numpy_at_first_use = RandomAtFirstUse(self.seed_random), NumpyAtFirstUse(self.seed_numpy)
         before = adopted.generators()
         self.function, self.constants = load_function(job)
         loaded = adopted.generators()
@@ -85,10 +86,14 @@ class FunctionRunner:
         self.words = np.zeros(5, dtype="<u4")  # of the condition's key, and the replication
         self.at_first_use: list[RandomAtFirstUse | NumpyAtFirstUse] = [random_at_first_use]
         self.at_once: list[Callable[[streams.Stream], None]] = []
-        if self.rng or can_wait_for_numpy():
-            self.at_first_use.append(NumpyAtFirstUse(self.seed_numpy))
+        if numpy_at_first_use.is_alone():
+            self.at_first_use.append(numpy_at_first_use)
         else:
-            self.at_once.append(self.seed_numpy)
+            numpy_at_first_use.remove()
+            if self.rng:  # what the script keeps is not np.random's any more
+                self.at_first_use.append(NumpyAtFirstUse(self.seed_numpy))
+            else:
+                self.at_once.append(self.seed_numpy)
         if self.rng:
             sequence = streams.sequence_type()(0)
             sequence.of_replication = True

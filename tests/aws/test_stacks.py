@@ -8,6 +8,7 @@ from emulator_fixtures import allow
 from simferry.aws import stacks
 from simferry.aws.session import AwsError, CredentialsError, client
 from simferry.errors import NoAnswer, UsageError
+from sweeps import wait_until
 
 LOGS = """
 Parameters: {Days: {Type: Number, Default: 1, MinValue: 1}}
@@ -105,8 +106,7 @@ def test_two_at_once(emulator):
     update = proposed(TWO, stacks.find("lab"))
     runs = threading.Thread(target=stacks.execute, args=[update, lambda event: None])
     runs.start()
-    while not stacks.find("lab").busy:
-        pass
+    wait_until(lambda: stacks.find("lab").busy)
     with pytest.raises(stacks.StackError, match="somebody else is changing stack lab"):
         proposed(before=stacks.find("lab"), Days="9")
     held.set()

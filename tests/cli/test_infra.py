@@ -16,7 +16,7 @@ def refused(*words, code=2):
 def test_the_commands(emulator, tmp_path):
     assert "there is no terminal on which to ask\n--yes  does not ask." in refused("infra", "deploy")
     mine = tmp_path / "mine.yaml"
-    mine.write_text(said("infra", "template", "base").replace("expire", "expire"))
+    mine.write_text(said("infra", "template", "base"))
     result = CliRunner().invoke(
         main, ["infra", "deploy", "--name", "lab", "--template", str(mine), "--parameter", "KeepImages=3", "--yes"]
     )

@@ -1,7 +1,6 @@
 """Stacks of CloudFormation: their state, what a change would do, events as they come, deletion."""
 
 import contextlib
-import datetime
 import os
 import time
 import uuid
@@ -15,11 +14,8 @@ from . import session
 from .session import AccessDenied, AwsError, asking, client, emulated
 
 FAILED_FOR_GOOD = ("ROLLBACK_COMPLETE", "ROLLBACK_FAILED", "CREATE_FAILED")  # of its creation: it can only be deleted
-_BUSY = (
-    "ChangeSetNotFound",
-    "InvalidChangeSetStatus",
-    "OperationInProgressException",
-)  # after another one was executed
+# after another one was executed
+_BUSY = ("ChangeSetNotFound", "InvalidChangeSetStatus", "OperationInProgressException")
 _CANCELLED = ("Resource creation cancelled", "Resource update cancelled", "Resource deletion cancelled")
 _NO_CHANGES = ("didn't contain changes", "No updates are to be performed")
 TAG = "simferry:stack"  # of each stack and its resources: the stack's name
@@ -43,7 +39,6 @@ class Stack:
     outputs: Mapping[str, str]
     parameters: Mapping[str, str]
     tags: Mapping[str, str]
-    created: datetime.datetime
 
     @property
     def busy(self) -> bool:
@@ -68,7 +63,6 @@ class Change:
     action: str
     name: str
     kind: str
-    physical: str = ""
     properties: Sequence[str] = ()
 
 
@@ -88,7 +82,6 @@ class Event:
     """An event of a resource, or, with whole, of the stack. status: such as CREATE_FAILED."""
 
     id: str
-    time: datetime.datetime
     name: str
     kind: str
     status: str
@@ -119,7 +112,7 @@ def _stack(one: Mapping[str, Any]) -> Stack:
         one["StackName"], one["StackId"], one["StackStatus"], one.get("StackStatusReason", ""),
         {output["OutputKey"]: output["OutputValue"] for output in one.get("Outputs", [])},
         {given["ParameterKey"]: given.get("ParameterValue", "") for given in one.get("Parameters", [])},
-        {tag["Key"]: tag["Value"] for tag in one.get("Tags", [])}, one["CreationTime"],
+        {tag["Key"]: tag["Value"] for tag in one.get("Tags", [])},
     )  # fmt: skip
 
 
@@ -140,9 +133,8 @@ def propose(
     which = {"StackName": name, "ChangeSetName": f"simferry-{uuid.uuid4().hex}"}
     cloudformation = _cloudformation()
     with _changing(name):
-        with contextlib.suppress(
-            cloudformation.exceptions.AlreadyExistsException
-        ):  # the answer to a first attempt was lost
+        # where it exists already, the answer to a first attempt was lost
+        with contextlib.suppress(cloudformation.exceptions.AlreadyExistsException):
             cloudformation.create_change_set(
                 **which, ChangeSetType="CREATE" if new else "UPDATE", TemplateBody=template, Parameters=given,
                 Capabilities=["CAPABILITY_IAM"], Tags=[{"Key": key, "Value": value} for key, value in tags.items()],
@@ -206,9 +198,7 @@ def _change(one: Mapping[str, Any]) -> Change:
     action = words.get(one["Action"], str(one["Action"]).lower())
     action = {"True": "replace", "Conditional": "may replace"}.get(str(one.get("Replacement")), action)
     names = {detail["Target"].get("Name", "") for detail in one.get("Details", [])} - {""}
-    return Change(
-        action, one["LogicalResourceId"], one["ResourceType"], one.get("PhysicalResourceId", ""), sorted(names)
-    )
+    return Change(action, one["LogicalResourceId"], one["ResourceType"], sorted(names))
 
 
 def discard(proposal: Proposal) -> None:
@@ -278,7 +268,7 @@ def follow(
     while True:
         now = find(arn)
         if now is None and "DELETE_COMPLETE" in good:
-            return _gone(arn)
+            return Stack(arn.split("/")[1], arn, "DELETE_COMPLETE", "", {}, {}, {})
         if now is None:
             raise StackError(f"stack {arn} is gone")
         for event in _events(arn, since):
@@ -293,11 +283,6 @@ def follow(
     if now.status in good:
         return now
     raise StackError(f"stack {now.name}: {_why(failures, now)}", _way_out(now, failures))
-
-
-def _gone(arn: str) -> Stack:
-    now = datetime.datetime.now(datetime.timezone.utc)
-    return Stack(arn.split("/")[1], arn, "DELETE_COMPLETE", "", {}, {}, {}, now)
 
 
 def _why(failures: Sequence[Event], now: Stack) -> str:
@@ -341,7 +326,7 @@ def _events(arn: str, since: str) -> list[Event]:
                     return found[::-1]
                 found.append(
                     Event(
-                        one["EventId"], one["Timestamp"], one["LogicalResourceId"], one.get("ResourceType", ""),
+                        one["EventId"], one["LogicalResourceId"], one.get("ResourceType", ""),
                         one["ResourceStatus"], one.get("ResourceStatusReason", ""),
                         one.get("PhysicalResourceId") == arn,
                     )

@@ -2,19 +2,11 @@
 
 import datetime
 from collections.abc import Callable
-from functools import cache
 from typing import Any
 from xml.sax.saxutils import escape
 
+from ..aws.limits import service_model
 from .calls import Answer, Call, Refusal, headers
-
-
-@cache
-def _model(service: str) -> Any:
-    import botocore.loaders
-    import botocore.model
-
-    return botocore.model.ServiceModel(botocore.loaders.Loader().load_service_model(service, "service-2"))
 
 
 def parameters(service: str, operation: str, form: dict[str, str]) -> dict[str, Any]:
@@ -32,7 +24,7 @@ def parameters(service: str, operation: str, form: dict[str, str]) -> dict[str, 
             if not isinstance(node, dict):
                 raise Refusal("MalformedInput", f"{path} is given twice")
         node[parts[-1]] = text
-    shape = _model(service).operation_model(operation).input_shape
+    shape = service_model(service).operation_model(operation).input_shape
     return dict(_read(shape, tree, "")) if shape else {}
 
 
@@ -68,7 +60,7 @@ def _boolean(text: str) -> bool:
 
 def answer(call: Call, content: dict[str, Any]) -> Answer:
     """Status, headers and body of an answer. content: as boto3 gives it; times are seconds since 1970."""
-    service, operation, sent = _model(call.service), call.operation, headers("text/xml")
+    service, operation, sent = service_model(call.service), call.operation, headers("text/xml")
     shape, space = service.operation_model(operation).output_shape, service.metadata.get("xmlNamespace", "")
     inner = _write(shape, content) if shape else ""
     if shape and (wrapper := shape.serialization.get("resultWrapper")):

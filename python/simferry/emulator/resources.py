@@ -30,6 +30,9 @@ _RECORDED = {  # by type: what its ids begin with
     "AWS::IAM::InstanceProfile": "",
 }
 
+# what services say of a resource that does not exist
+_GONE = {"NoSuchBucket", "NoSuchEntity", "RepositoryNotFoundException", "ResourceNotFoundException"}
+
 
 class Failed(Exception):
     """A service refused to create, update or delete a resource. The text is its reason."""
@@ -86,7 +89,16 @@ class Resources:
 
     def delete(self, kind: str, place: Place, made: Made, given: Properties) -> None:
         """Raises Failed. Does nothing for a resource that is gone."""
-        self._asked(self._types[kind][2], kind, place, made, given)
+        from botocore.exceptions import ClientError
+
+        def remove() -> None:
+            try:
+                self._types[kind][2](kind, place, made, given)
+            except ClientError as error:
+                if error.response["Error"]["Code"] not in _GONE:
+                    raise
+
+        self._asked(remove)
 
     def _asked(self, function: Callable[..., Any], *arguments: Any) -> Any:
         from botocore.exceptions import BotoCoreError, ClientError
@@ -143,13 +155,7 @@ class Resources:
         return made
 
     def _delete_bucket(self, _: str, place: Place, made: Made, given: Properties) -> None:
-        from botocore.exceptions import ClientError
-
-        try:
-            self.client("s3", place.region).delete_bucket(Bucket=made.physical)
-        except ClientError as error:
-            if error.response["Error"]["Code"] != "NoSuchBucket":
-                raise
+        self.client("s3", place.region).delete_bucket(Bucket=made.physical)
 
     def _put_bucket_policy(self, _: str, place: Place, given: Properties) -> Made:
         text = json.dumps(given["PolicyDocument"])
@@ -160,13 +166,7 @@ class Resources:
         return self._put_bucket_policy(_, place, given)
 
     def _drop_bucket_policy(self, _: str, place: Place, made: Made, given: Properties) -> None:
-        from botocore.exceptions import ClientError
-
-        try:
-            self.client("s3", place.region).delete_bucket_policy(Bucket=made.physical)
-        except ClientError as error:
-            if error.response["Error"]["Code"] != "NoSuchBucket":
-                raise
+        self.client("s3", place.region).delete_bucket_policy(Bucket=made.physical)
 
     # ---- ECR ----
 
@@ -187,15 +187,9 @@ class Resources:
         return made
 
     def _delete_repository(self, _: str, place: Place, made: Made, given: Properties) -> None:
-        from botocore.exceptions import ClientError
-
-        try:
-            self.client("ecr", place.region).delete_repository(
-                repositoryName=made.physical, force=_true(given.get("EmptyOnDelete"))
-            )
-        except ClientError as error:
-            if error.response["Error"]["Code"] != "RepositoryNotFoundException":
-                raise
+        self.client("ecr", place.region).delete_repository(
+            repositoryName=made.physical, force=_true(given.get("EmptyOnDelete"))
+        )
 
     # ---- IAM ----
 
@@ -228,8 +222,7 @@ class Resources:
 
     def _delete_role(self, _: str, place: Place, made: Made, given: Properties) -> None:
         iam, name = self.client("iam", place.region), made.physical
-        if not _is_there(lambda: iam.get_role(RoleName=name)):
-            return
+        iam.get_role(RoleName=name)  # raises an error if it is gone
         for policy in iam.list_role_policies(RoleName=name)["PolicyNames"]:
             iam.delete_role_policy(RoleName=name, PolicyName=policy)
         for one in iam.list_attached_role_policies(RoleName=name)["AttachedPolicies"]:
@@ -255,8 +248,7 @@ class Resources:
 
     def _delete_policy(self, _: str, place: Place, made: Made, given: Properties) -> None:
         iam, arn = self.client("iam", place.region), made.physical
-        if not _is_there(lambda: iam.get_policy(PolicyArn=arn)):
-            return
+        iam.get_policy(PolicyArn=arn)  # raises an error if it is gone
         users = iam.list_entities_for_policy(PolicyArn=arn)
         if users["PolicyUsers"] or users["PolicyRoles"] or users["PolicyGroups"]:  # moto would delete it
             raise Failed("Cannot delete a policy attached to entities. (Service: Iam, Status Code: 409)")
@@ -284,13 +276,7 @@ class Resources:
         return made
 
     def _delete_logs(self, _: str, place: Place, made: Made, given: Properties) -> None:
-        from botocore.exceptions import ClientError
-
-        try:
-            self.client("logs", place.region).delete_log_group(logGroupName=made.physical)
-        except ClientError as error:
-            if error.response["Error"]["Code"] != "ResourceNotFoundException":
-                raise
+        self.client("logs", place.region).delete_log_group(logGroupName=made.physical)
 
     # ---- what is only kept in the stack ----
 
@@ -313,18 +299,6 @@ class Resources:
 
     def _forget(self, kind: str, place: Place, made: Made, given: Properties) -> None:
         pass
-
-
-def _is_there(ask: Callable[[], Any]) -> bool:
-    from botocore.exceptions import ClientError
-
-    try:
-        ask()
-    except ClientError as error:
-        if error.response["Error"]["Code"] == "NoSuchEntity":
-            return False
-        raise
-    return True
 
 
 def _tags(place: Place, given: Properties) -> list[dict[str, str]]:

@@ -1,8 +1,10 @@
 """CloudFormation's templates: YAML or JSON, parameters, conditions, functions, and what depends on what."""
 
+import base64
 import ipaddress
 import json
 import re
+import zlib
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -52,9 +54,9 @@ class Template:
                 )
         if unknown := sorted({str(one["Type"]) for one in self.resources.values() if not exists(str(one["Type"]))}):
             raise invalid(f"Template format error: Unrecognized resource types: [{', '.join(unknown)}]")
-        self._checkreferences()
+        self._check_references()
 
-    def _checkreferences(self) -> None:
+    def _check_references(self) -> None:
         known = {*self.parameters, *self.resources}
         places = [(f"/Resources/{name}", one) for name, one in self.resources.items()]
         places += [(f"/Outputs/{name}", one) for name, one in self.outputs.items()]
@@ -87,13 +89,12 @@ class Template:
             _check_value(name, text, self.parameters[name])
         return values
 
-    def order(self, names: "set[str] | None" = None) -> list[str]:
+    def order(self) -> list[str]:
         """The resources in the order in which they are created: what another one needs comes first."""
-        wanted = set(self.resources) if names is None else names
         done: list[str] = []
-        waiting = [name for name in self.resources if name in wanted]
+        waiting = [*self.resources]
         while waiting:
-            ready = [name for name in waiting if self.needs(name) & wanted <= set(done)]
+            ready = [name for name in waiting if self.needs(name) <= set(done)]
             if not ready:
                 raise invalid(f"Circular dependency between resources: [{', '.join(sorted(waiting))}]")
             done += ready
@@ -196,8 +197,8 @@ def _check_value(name: str, text: str, declared: Mapping[str, Any]) -> None:
 class Scope:
     """Evaluates the functions of a template.
 
-    reference: the value of Ref for a resource, attribute: of GetAtt; both may raise LookupError where it does not exist yet. imported:
-    the value of an export. image: the value of a public parameter of SSM.
+    stack: its name, ARN and region. reference: gives the value of Ref for a resource, attribute: of GetAtt, imported: of an export.
+    They raise Refusal where there is none.
     """
 
     def __init__(
@@ -255,7 +256,7 @@ class Scope:
         if name in self.values:
             kind, text = str(self.template.parameters[name].get("Type", "String")), self.values[name]
             if kind.startswith("AWS::SSM::Parameter::Value"):
-                return f"ami-{abs(hash_of(text)):017x}"[:21]
+                return f"ami-{zlib.crc32(text.encode()):017x}"
             return [one.strip() for one in text.split(",")] if "List" in kind else text
         return self.reference(name)
 
@@ -290,27 +291,15 @@ class Scope:
         return re.sub(r"\$\{([^}]+)\}", one, text)
 
 
-def hash_of(text: str) -> int:
-    import zlib
-
-    return zlib.crc32(text.encode())
-
-
 def _cidr(given: list[Any]) -> list[str]:
     block, count, bits = str(given[0]), int(given[1]), int(given[2]) if len(given) > 2 else 8
     subnets = ipaddress.ip_network(block).subnets(new_prefix=32 - bits)
     return [str(subnet) for subnet, _ in zip(subnets, range(count), strict=False)]
 
 
-def _base64(text: str) -> str:
-    import base64
-
-    return base64.b64encode(text.encode()).decode()
-
-
 _FUNCTIONS: dict[str, Callable[[Any], Any]] = {
     "And": all,
-    "Base64": _base64,
+    "Base64": lambda given: base64.b64encode(given.encode()).decode(),
     "Cidr": _cidr,
     "Equals": lambda given: str(given[0]) == str(given[1]),
     "Join": lambda given: str(given[0]).join(map(str, given[1])),

@@ -210,7 +210,7 @@ class Stacks:
         self.change_sets.append(one)
         return {"Id": arn, "StackId": stack.arn}
 
-    def _change_set(self, given: Mapping[str, Any], call: Call) -> ChangeSet:
+    def _change_set(self, given: Mapping[str, Any]) -> ChangeSet:
         name = given["ChangeSetName"]
         for one in self.change_sets:
             if one.arn == name or (one.name == name and given.get("StackName") in (one.stack.name, one.stack.arn)):
@@ -218,7 +218,7 @@ class Stacks:
         raise Refusal("ChangeSetNotFound", f"ChangeSet [{name}] does not exist", 404)
 
     def _describe_change_set(self, given: dict[str, Any], call: Call) -> dict[str, Any]:
-        one = self._change_set(given, call)
+        one = self._change_set(given)
         changes = [{"Type": "Resource", "ResourceChange": _change(change)} for change in one.changes]
         page, token = _page(changes, given)
         return {
@@ -232,10 +232,10 @@ class Stacks:
         return {"Summaries": page, **token}
 
     def _delete_change_set(self, given: dict[str, Any], call: Call) -> None:
-        self.change_sets.remove(self._change_set(given, call))
+        self.change_sets.remove(self._change_set(given))
 
     def _execute_change_set(self, given: dict[str, Any], call: Call) -> None:
-        one = self._change_set(given, call)
+        one = self._change_set(given)
         stack = one.stack
         if one.execution != "AVAILABLE":
             raise Refusal(
@@ -245,9 +245,8 @@ class Stacks:
         if stack.busy:
             raise invalid(f"Stack:{stack.arn} is in {stack.status} state and can not be updated.")
         resources, wanted = self.resources_of(call.access_key), one.wanted
-        self.change_sets = [
-            other for other in self.change_sets if other.stack is not stack
-        ]  # the service deletes the others
+        # the service deletes the others
+        self.change_sets = [other for other in self.change_sets if other.stack is not stack]
         one.execution = "EXECUTE_COMPLETE"
         self.change_sets.append(one)
         failure = given.get("OnStackFailure") or ("DO_NOTHING" if given.get("DisableRollback") else "ROLLBACK")
@@ -294,7 +293,7 @@ class Stacks:
 
     def _get_template(self, given: dict[str, Any], call: Call) -> dict[str, Any]:
         if "ChangeSetName" in given:
-            return {"TemplateBody": self._change_set(given, call).wanted.template.body}
+            return {"TemplateBody": self._change_set(given).wanted.template.body}
         stack = self._find(given["StackName"], call)
         return {
             "TemplateBody": stack.wanted.template.body if stack.wanted else "",

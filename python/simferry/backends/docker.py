@@ -15,15 +15,17 @@ from ..aws.instances import Instance, instance
 from ..aws.limits import service_model
 from ..containers.engine import EngineError, connect, find_image
 from ..containers.job import ROLE, ContainerJob, Outcome
+from ..containers.limits import cores_of
 from ..containers.processing import Processing
 from ..containers.removal import JOB, OWNER, leftovers, remove_folder, remove_orphans
 from ..containers.storage import Files, local_uri
-from ..containers.waiting import WaitingContainer, cores_of
+from ..containers.waiting import WaitingContainer
 from ..errors import UsageError
 from ..hints import BackendOptions, MakesImage, Text
 from ..images.framework import explained, own_image
 from ..store import records
 from ..store.folder_store import DEFAULT_STORE, Store
+from ..store.keys import JobId
 from ..store.run_folder import LOCK, RunFolder
 from ..sweep.inputs import bring
 from ..sweep.options import DockerOptions
@@ -48,7 +50,7 @@ from .in_image import InImage, StayingInImage
 from .names import job_name, job_name_at
 from .request import Machines, Places, check_hosts, processing_request
 
-FIRST_JOB = "0001-0001"
+FIRST_JOB = JobId.of("0001", 1)
 ENGINE_SECONDS = 120  # to wait for an engine that restarts
 _STATES = {"Completed": "succeeded", "Failed": "failed", "Stopped": "cancelled"}
 

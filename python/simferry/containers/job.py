@@ -17,9 +17,10 @@ from typing import Any, Protocol
 
 from ..aws.instances import Instance
 from .engine import EngineError, find_image
+from .limits import GIB, limits
 from .removal import labels_of, leftovers, remove_folder
 from .storage import Storage
-from .waiting import GIB, WaitingContainer, limits, open_to_all
+from .waiting import WaitingContainer, open_to_all
 
 ROLE = "arn:aws:iam::000000000000:role/simferry-local"  # in requests of local jobs; it is never assumed
 

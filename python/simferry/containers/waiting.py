@@ -15,24 +15,11 @@ from typing import Any
 
 from ..aws.instances import Instance
 from .engine import EngineError
+from .limits import limits
 from .removal import FOLDER, WAITING_FOLDER, labels_of, leftovers, remove_folder
 
-GIB = 2**30
 MOUNT, HOST = "/opt/ml", "algo-1"
 START_SECONDS = 120  # for a container to start
-
-
-def cores_of(kind: Instance, here: int) -> int:
-    """The cores of a job here: those of the instance, at most those of the machine."""
-    return min(kind.cores, here)
-
-
-def limits(kind: Instance) -> dict[str, int]:
-    """The limits of a container: those of an instance type."""
-    memory = int(kind.memory_gib * GIB)
-    cores = cores_of(kind, os.cpu_count() or 1)
-    # no swap, as on the service
-    return {"nano_cpus": cores * 10**9, "mem_limit": memory, "memswap_limit": memory}
 
 
 def open_to_all(folder: Path) -> None:

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from ..containers.job import ContainerJob, Outcome
+from ..containers.limits import cores_of
 from ..containers.processing import Processing
 from ..containers.storage import S3Storage, TransferError, split
-from ..containers.waiting import cores_of
 from ..errors import SimferryError
 from ..system.untrusted import Tree
 from .host_log import HostLog

@@ -8,10 +8,13 @@ import re
 import signal
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import pyarrow.parquet
 import pytest
+import simferry as sf
 from command_line import ended, said, started, status, until
+from simferry.verbs import runs
 
 
 def test_a_sweep_from_run_to_table(folder):
@@ -65,3 +68,10 @@ def test_a_detached_run_is_watched_and_cancelled_from_elsewhere(folder):
     assert busy[0] == 1 and "is being computed by process" in busy[2]
     assert re.match(rf"run {made['run']} is stopped; \d+ of 3,000 replications are kept\n", said("cancel", "latest"))
     assert status()["state"] == "incomplete"
+
+
+def test_the_pause_between_looks_grows_with_what_a_look_takes(hand_made, monkeypatch):
+    run, clock = sf.open(hand_made(sf.grid(n=1)).run.path), iter([100.0, 103.0])
+    monkeypatch.setattr(runs.Run, "status", lambda self: "now")
+    monkeypatch.setattr(runs, "time", SimpleNamespace(monotonic=lambda: next(clock)))
+    assert run._look() == ("now", 30)

@@ -184,10 +184,10 @@ def status(given: Arguments) -> Arguments:
     found = open_run(given)
     process = drivers.get(found.address)
     ended = process is not None and process.has_ended()
-    now = found.status()
+    now, pause = found._look()
     out = {**head_of(found), **progress_fields(now), "jobs": now.jobs, "dollars": now.dollars}
     out |= {"per_second": now.per_second, "seconds_left": now.seconds_left}
-    out |= {"name": found.name, "note": found.note, "pause": found._folder.seconds_between_looks}
+    out |= {"name": found.name, "note": found.note, "pause": pause}
     if process is None:
         return out
     if not ended:

@@ -125,9 +125,8 @@ class Run:
         rows = {
             "state": now.state,
             "replications": f"{now.done:,} of {now.total:,} done, {now.failed:,} failed",
-            "conditions": f"{record.conditions:,} ({', '.join(record.parameters)})"
-            if record.parameters
-            else record.conditions,
+            "conditions": f"{record.conditions:,}"
+            + (f" ({', '.join(record.parameters)})" if record.parameters else ""),
             "seed": str(self.seed),
             "in": self.address,
         }
@@ -155,12 +154,16 @@ class Run:
         """
         with shown_progress(on_progress) as report:
             while True:
-                began, now = time.monotonic(), self.status()
+                now, pause = self._look()
                 report(now)
                 if now.state != "running":
                     return now
-                took = time.monotonic() - began  # it grows with the number of blocks
-                time.sleep(max(seconds_between_looks, self._folder.seconds_between_looks, 5 * took))
+                time.sleep(max(seconds_between_looks, pause))
+
+    def _look(self) -> tuple[Progress, float]:
+        """The progress, and the seconds to wait before the next look: one takes the longer the more blocks there are."""
+        began, now = time.monotonic(), self.status()
+        return now, max(self._folder.seconds_between_looks, 10 * (time.monotonic() - began))
 
     def logs(self, job: str | None = None) -> dict[str, str]:
         """What the jobs have printed, by the name of the job.
@@ -188,9 +191,8 @@ class Run:
     def cancel(self, seconds_to_wait: float = 10) -> Progress:
         """Stop computing. Finished replications stay, and the run can be resumed.
 
-        seconds_to_wait: how long the process that computes the run may take to end before it is killed.
-
-        Raises RunBusy if another machine computes the run.
+        seconds_to_wait: how long the process that computes the run may take to end before it is killed. Raises RunBusy if another
+        machine computes the run.
         """
         cancel(self._folder, backend_of_run(self._folder), seconds_to_wait)
         return self.status()

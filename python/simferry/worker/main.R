@@ -75,7 +75,7 @@ leave_to_driver <- function(job) {
 }
 
 # Watches this container's files. A function that tells whether none has changed since, but for those of tempdir().
-files_watched <- function() {
+watch_files <- function() {
   mark <- tempfile("mark-")
   file.create(mark)
   shared <- function() list.files("/dev/shm", all.files = TRUE, no.. = TRUE)
@@ -109,7 +109,7 @@ wait <- function(log, store = character()) {
     if (line == "end") return()
     if (line == "prepare") {
       loadNamespace("parallel")
-      compile_work(list(stretches = list(count = Inf), row = seq_len(2001L)))
+      compile_work(list(stretches = list(count = Inf)))
       next
     }
     root <- sub("^[a-z]+ ", "", line)
@@ -124,7 +124,7 @@ wait <- function(log, store = character()) {
 # The same in a container, which was started to check: it runs the job if a line of standard input names its ROOT. The
 # container is the driver's to remove; what a check leaves in its files keeps it from going on.
 check_and_run <- function(root) {
-  untouched <- files_watched()
+  untouched <- watch_files()
   is_fit <- function() {
     end_children()   # there a driver can't do it
     untouched()

@@ -3,7 +3,7 @@
 import contextlib
 import inspect
 import pickle
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 import numpy as np
@@ -142,8 +142,12 @@ def size_of(rows: dict[str, Any] | None) -> int:
     """The bytes of rows in memory, about."""
     columns = (rows or {}).values()
     cells = [v for column in columns if not isinstance(column, np.ndarray) for v in column]
-    arrays = sum(column.nbytes for column in columns if isinstance(column, np.ndarray))
-    return arrays + 32 * len(cells) + sum(len(v) for v in cells if type(v) is str)
+    return bytes_of(cells) + sum(column.nbytes for column in columns if isinstance(column, np.ndarray))
+
+
+def bytes_of(cells: Collection[Any]) -> int:
+    """The bytes of cells in memory, about: 32 for each that Python keeps, and the texts."""
+    return 32 * len(cells) + sum(len(v) for v in cells if type(v) is str)
 
 
 # by the names of columns: conditions, replications, and the values of each column

@@ -6,12 +6,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from . import blocks
-from .rows import DOUBLES, MOST_BYTES, ids_of, plain, records, result_tables, results_table, table
+from .rows import DOUBLES, MOST_BYTES, bytes_of, ids_of, plain, records, result_tables, results_table, table
 from .set_seeds import SetSeeds
 
 MOST_WARNINGS = 1000  # different ones of a replication that are told apart
 OTHER_WARNINGS = f"other warnings, after {MOST_WARNINGS:,} different ones"
-_CELL = 32  # bytes of a number that Python keeps
 _WARNING = 300  # bytes of a warning without its text, about
 _SINGLE = ""  # the names of numbers that have none
 _all_doubles = DOUBLES.issuperset
@@ -83,7 +82,7 @@ class Values:
             self.begin(Segment([*kept] if type(kept) is dict else _SINGLE, len(cells)))
             self.extend(cells)
         else:
-            self.keep(kept, _CELL * len(cells) + sum(len(v) for v in cells if type(v) is str))
+            self.keep(kept, bytes_of(cells))
         return True
 
     def keep(self, value: Any, size: int) -> None:
@@ -147,10 +146,8 @@ class Unsaved:
         self.values = Values()
         self.failures: list[tuple[int, int, str, str, str]] = []
         self.warned: dict[tuple[int, int, str], int] = {}
-        self.warned_last, self.different = (
-            (0, 0),
-            0,
-        )  # the last replication that warned, and how many different warnings it gave
+        # the last replication that warned, and how many different warnings it gave
+        self.warned_last, self.different = (0, 0), 0
         self.warned_bytes = 0
         self.outputs: list[tuple[int, int, str, bytes]] = []  # results files
         self.objects: list[tuple[int, int, str, str]] = []

@@ -6,7 +6,6 @@ import subprocess
 import tempfile
 import threading
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,16 +30,13 @@ class Watched:
     printed: str
 
 
-def watch(*arguments: str | Path, environment: Mapping[str, str] | None = None) -> Watched:
+def watch(*arguments: str | Path) -> Watched:
     """Runs simferry to its end. A command that fails ends the benchmarks, with what it said."""
     command = [SIMFERRY, *map(str, arguments)]
     own = {name: value for name, value in os.environ.items() if not name.startswith("SIMFERRY_")}
     with tempfile.TemporaryFile("w+") as printed:
         begin = time.perf_counter()
-        process = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=printed, stderr=subprocess.STDOUT,
-            env={**own, **(environment or {})},
-        )  # fmt: skip
+        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=printed, stderr=subprocess.STDOUT, env=own)
         peaks = {process.pid: 0}
         ended = threading.Event()
         looking = threading.Thread(target=_look, args=(process.pid, peaks, ended))

@@ -212,7 +212,7 @@ def _carry_out(order: dict[str, Any]) -> None:
         os.dup2(log.fileno(), 2)
     folder = found._folder
     here, spec = folder.record.options.backend == "local", folder.record.simulation
-    if here and all(bool(spec[name]) if name == "objects" else spec[name] == LIKE_LOOP[name] for name in LIKE_LOOP):
+    if here and LIKE_LOOP.items() <= spec.items():
         order |= {"spec": LIKE_LOOP, "store": str(folder.path.parent), "idle": True}  # for the next one
     if order["verb"] == "run":
         _forget_old_worker()

@@ -15,9 +15,8 @@ from ..system import untrusted
 from ..system.terminal import shown
 
 LONGEST_ANSWER = 1 << 26  # bytes
-MOST_COPIED = (
-    1 << 24
-)  # bytes of a simulation's files and inputs: copying more takes longer than to start a second container
+# bytes of a simulation's files and inputs: copying more takes longer than to start a second container
+MOST_COPIED = 1 << 24
 
 
 class InImage:

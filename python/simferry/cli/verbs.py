@@ -262,30 +262,32 @@ def errors(name: str, warned: bool, output: str | None, store: str | None, as_js
     """Show the failed replications, and why they failed. --json and -o include the call and the traceback."""
     from ..verbs import runs
 
-    found = runs.open(name, store)
+    found, which = runs.open(name, store), "warnings" if warned else "failures"
     if output:
         from ..results.messages import messages
 
         check_output(output)
-        with messages(found._folder, "warnings" if warned else "failures") as some:
+        with messages(found._folder, which) as some:
             write_results(some, output, as_json)
         return
     if is_shown(as_json):
-        head = found._messages_head("warnings" if warned else "failures")
+        head = found._messages_head(which)
         condition, replication, *_ = head.columns
+        if head.rows:
+            show_head(head)
     else:
-        frame = found.warnings() if warned else found.errors()
+        frame = found._messages(which)
         condition, replication = frame["condition"], frame["replication"]
-    if as_json:
-        show(frame, as_json)
-    elif len(condition) == 0:
+        if as_json:
+            show(frame, as_json)
+            return
+        if len(frame):
+            show(frame.drop(columns=["call", "traceback"], errors="ignore"), False)
+    if len(condition) == 0:
         click.echo(f"no {'warnings' if warned else 'failed replications'}")
-    else:
-        show_head(head) if is_shown(as_json) else show(
-            frame.drop(columns=["call", "traceback"], errors="ignore"), False
-        )
-        again = found.command("replay", condition=int(condition[0]), replication=int(replication[0]))
-        click.echo(f"{again}  shows one with its traceback")
+        return
+    again = found.command("replay", condition=int(condition[0]), replication=int(replication[0]))
+    click.echo(f"{again}  shows one with its traceback")
 
 
 @example("simferry replay latest --condition 3 --replication 17")

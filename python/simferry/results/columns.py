@@ -71,7 +71,7 @@ def _of_one_form(columns: list[Column]) -> list[Column]:
     if form:
         levels = common_levels({c.levels for c in known})
         kind = blocks.FORMS[form.partition(" ")[0]]
-        each = [_stored(c, form, kind) if any(c is k for k in known) else nothing(kind, len(c.values)) for c in columns]
+        each = [_stored(c, form) if any(c is k for k in known) else nothing(kind, len(c.values)) for c in columns]
         return [dataclasses.replace(c, form=form, levels=levels) for c in each]
     kind = plain or max((c.kind for c in known), key=KINDS.index)
     each = [as_kind(c, kind) if any(c is k for k in known) else nothing(kind, len(c.values)) for c in columns]
@@ -108,7 +108,7 @@ def nothing(kind: str, rows: int) -> Column:
     return Column(kind, np.full(rows, -1 if kind == "string" else blocks.NA_INTEGER, dtype="<i4"))
 
 
-def _stored(column: Column, form: str, kind: str) -> Column:
+def _stored(column: Column, form: str) -> Column:
     """A column as one of a form that holds its values."""
     if form != "long" or column.form:
         return column

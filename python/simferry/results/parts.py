@@ -142,8 +142,9 @@ class Results:
         if part is None or not part.schema.equals(self.schema, check_metadata=True):
             write_table(path, self.schema, self.pieces())
             return
-        for _ in () if part.is_new else self.pieces():
-            pass  # it is what was written
+        if not part.is_new:
+            for _ in self.pieces():  # raises DamagedPart where it is not what was written
+                pass
         part.copy(path)
 
 

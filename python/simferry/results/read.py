@@ -86,10 +86,8 @@ _KINDS: dict[str, dict[str, tuple[str, ...]]] = {
 }  # the columns of a block's tables, besides condition and replication
 
 
-_LEAST, _MOST = (
-    np.minimum.reduce,
-    np.maximum.reduce,
-)  # the methods of arrays take twice as long for a few hundred values
+# the methods of arrays take twice as long for a few hundred values
+_LEAST, _MOST = np.minimum.reduce, np.maximum.reduce
 _IDS: dict[str, tuple[str, ...]] = {"condition": ("integer",), "replication": ("integer",)}
 
 

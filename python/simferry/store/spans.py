@@ -44,10 +44,9 @@ def holds(spans: Spans, keys: np.ndarray) -> np.ndarray:
 
 def overlap(spans: Spans, others: Spans) -> bool:
     """Whether a key is in both. spans: apart. others: in any order."""
-    before = np.append(-1, spans[1])[
-        np.searchsorted(spans[0], others[1], "right")
-    ]  # ends of the last that begins before its end
-    return bool((before >= others[0]).any())
+    begun = np.searchsorted(spans[0], others[1], "right")  # how many begin before its end
+    last_end = np.append(-1, spans[1])[begun]
+    return bool((last_end >= others[0]).any())
 
 
 def of_each_condition(spans: Spans, conditions: int) -> np.ndarray:

@@ -66,10 +66,8 @@ def files_known(folder: Path) -> list[str] | None:
     if not any((around / ".git").exists() for around in (folder, *folder.parents)):
         return None
     try:
-        if (
-            _run(folder, "check-ignore", "--quiet", ".", seconds=LISTING_SECONDS).returncode == 0
-            and not (folder / ".git").exists()
-        ):
+        ignored = _run(folder, "check-ignore", "--quiet", ".", seconds=LISTING_SECONDS)
+        if ignored.returncode == 0 and not (folder / ".git").exists():
             return None
         listing = ("ls-files", "-z", "--cached", "--others", "--exclude-standard")
         done = _run(folder, *listing, seconds=LISTING_SECONDS)

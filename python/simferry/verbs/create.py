@@ -3,8 +3,8 @@
 import datetime
 import secrets
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from .._version import __version__
 from ..backends import backend_of
@@ -103,11 +103,16 @@ def described(
             raise
     # a substitute's interpreter is not that of the jobs
     environment = {} if foreground.substitute else simulation.environment
-    return replace(_record(sweep, replications, prepared, environment, pilot), git=commit())
+    return _record(sweep, replications, prepared, environment, commit(), pilot)
 
 
 def _record(
-    sweep: Sweep, replications: Counts, prepared: Prepared, environment: dict[str, str], pilot: bool
+    sweep: Sweep,
+    replications: Counts,
+    prepared: Prepared,
+    environment: dict[str, str],
+    git: dict[str, Any] | None,
+    pilot: bool,
 ) -> RunRecord:
     """run.json of a new run."""
     simulation, options = sweep.simulation, sweep.options
@@ -129,7 +134,7 @@ def _record(
         image=prepared.image_digest,
         pilot=pilot,
         name="" if pilot else options.name or "",
-        git=None,
+        git=git,
         options=RecordedOptions(
             backend=sweep.backend.table,
             backend_options={**sweep.backend.given(), **prepared.options},

@@ -13,6 +13,7 @@ from .._version import __version__
 from ..errors import SimferryError
 from ..hints import Extra, InR, Option
 from ..store.folder_store import DEFAULT_STORE, Store
+from ..system.cores import cores_here
 from ..system.files import is_address
 
 
@@ -28,8 +29,6 @@ class Finding:
 
 def examine(store: str | Path | None = None) -> list[Finding]:
     """Examine this machine. Starts R if it is installed; changes nothing, and contacts no service."""
-    from ..system.cores import cores_here
-
     found = [
         Finding("simferry", True, __version__),
         Finding("Python", True, f"{platform.python_version()} ({platform.system()} {platform.machine()})"),

@@ -117,10 +117,9 @@ def _take_from(run: RunFolder, earlier: RunFolder, ids: np.ndarray, taken: Growi
     own = own_runs.is_own(earlier)
     for block, new in _new_in(earlier, run.record, ids, taken, now, run.code):
         with writing(run.path):
+            having = new[np.isin(of_key(new)[0], with_artifacts)]
             # before the block, which marks them as done
-            for c, r in zip(
-                *(part.tolist() for part in of_key(new[np.isin(of_key(new)[0], with_artifacts)])), strict=True
-            ):
+            for c, r in zip(*(part.tolist() for part in of_key(having)), strict=True):
                 ours = _link(Tree(folders, (str(c), str(r))), run.path / "artifacts" / str(ids[c]) / str(r))
                 if not (own and ours):
                     own_runs.forget(run)

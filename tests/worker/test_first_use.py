@@ -39,3 +39,18 @@ def test_compiled_code_that_draws_from_a_pointer_draws_what_np_random_would(tmp_
         tables.append(good(script, {"n": [1, 2]}, 3, workers=1, fresh=True).results())
     assert tables[0]["value"].nunique() == 6
     assert tables[1].equals(tables[0]) and tables[2].equals(tables[0])
+
+
+@pytest.mark.parametrize("taken", ["n", "n, rng"])
+def test_functions_that_draw_several_numbers_draw_them_one_after_the_other_at_first_use(tmp_path, good, taken):
+    code = (
+        "import random\ndef simulate({}):\n    {}\n"
+        "    if n == 1: return random.choices(range(1000), k=4)\n"
+        "    if n == 2: return random.gauss(0, 1)\n"
+        "    return random.sample(range(10), 10)\n"  # it draws until the number is small enough
+    )
+    tables = []
+    for early in ("state = random.getstate()", "pass"):  # the first use is another one
+        script = write(tmp_path, "simulate.py", code.format(taken, early))
+        tables.append(good(script, {"n": [1, 2, 3]}, 8, workers=1, fresh=True).results())
+    assert tables[1].equals(tables[0])

@@ -48,7 +48,8 @@ class RandomAtFirstUse:
                 inst.setstate(state)
 
         def first_use() -> None:
-            if stream := streams.wide:
+            # once: functions such as random.choices keep a method, and call it again
+            if (stream := streams.wide) and inst.__class__ is Unseeded:
                 seed(stream)
 
         self.unseeded = Unseeded

@@ -141,6 +141,34 @@ def test_stretches_that_share_a_look_do_not_meet_each_others_changes(tmp_path, n
     assert two.warnings()[pairs].sort_values(pairs).values.tolist() == warned[pairs].sort_values(pairs).values.tolist()
 
 
+GIVEN = {
+    "simulate.R": """
+simulate <- function(n) {
+  found <- Sys.getenv("GIVEN")
+  if (n == 10) Sys.setenv(GIVEN = "changed")
+  list(found = found)
+}
+""",
+    "simulate.py": """
+import os
+def simulate(n, rng):
+    found = os.environ["GIVEN"]
+    if n == 10: os.environ["GIVEN"] = "changed"
+    return {"found": found}
+""",
+}
+
+
+@pytest.mark.parametrize("name", GIVEN)
+def test_a_variable_that_the_next_condition_sets_is_as_it_was_for_the_rest_of_this_one(tmp_path, name):
+    if name.endswith("R"):
+        require("r", shutil.which("Rscript") is not None, "Rscript is not on the PATH")
+    script = write(tmp_path, name, GIVEN[name])
+    given = {"env": {"GIVEN": "of {n}"}, "store": tmp_path / "runs", "workers": 1}
+    rows = sf.run(script, sf.grid(n=range(200)), replications=5, seed=7, **given).results()
+    assert rows["found"].tolist() == [f"of {n}" for n in range(200) for _ in range(5)]
+
+
 def test_what_a_package_sets_while_it_is_loaded_stays(tmp_path):
     require("r", shutil.which("Rscript") is not None, "Rscript is not on the PATH")
     code = """

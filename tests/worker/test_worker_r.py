@@ -278,6 +278,15 @@ def test_hangs_crashes_and_quits_are_narrowed_down_to_the_replication(tmp_path):
     assert run.status().failed == len(errors)
 
 
+@pytest.mark.parametrize("ends", ['quit("no")', 'invokeRestart("abort")'])
+def test_a_replication_that_ends_r_leaves_the_temporary_folder_to_the_others(tmp_path, ends):
+    code = f"simulate <- function() {{ cat(1, file = tempfile()); if ((u <- runif(1)) < 0.02) {ends}; u }}"
+    run = go(write(tmp_path, "simulate.R", code), None, 100, workers=2, seed=4)
+    assert set(run.errors()["message"]) == {"the process ended (a crash, quit(), or out of memory)"}
+    assert len(run.results()) + len(run.errors()) == 100
+    assert run.results()["value"].min() >= 0.02
+
+
 def test_crashes_without_a_time_limit(tmp_path):
     code = "simulate <- function() if ((u <- runif(1)) < 0.02) tools::pskill(Sys.getpid(), 11) else u"
     run = go(write(tmp_path, "simulate.R", code), None, 300, workers=2, seed=4)

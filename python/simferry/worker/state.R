@@ -16,20 +16,21 @@ new_state <- function() {
   umask <- Sys.umask(NA)
   devices <- open_devices()
   attached <- search()
+  overwritten <- FALSE   # whether variables were set after a change, which they may hide
 
   changed <- function() {
-    !identical(.Options, options_copy) || !identical(variables(), variables_at_start) ||
+    overwritten || !identical(.Options, options_copy) || !identical(variables(), variables_at_start) ||
       !identical(.Internal(Sys.getlocale(1L)), locale_at_start) || !identical(Sys.umask(NA), umask) ||
       !identical(open_devices(), devices)
   }
   restore <- function() {
+    overwritten <<- FALSE
     for (device in setdiff(open_devices(), devices)) grDevices::dev.off(device)
     Sys.umask(umask)
     restore_locale(locale_parts)
     restore_variables(variables_at_start)
     restore_options(options_at_start)
-    # a copy: options() changes the list in place. In the present order.
-    options_copy <<- as.pairlist(as.list(.Options))
+    options_copy <<- as.pairlist(as.list(.Options))   # a copy: options() changes it in place. In the present order
     variables_at_start <<- variables()
     devices <<- open_devices()
   }
@@ -49,6 +50,7 @@ new_state <- function() {
   }
   # Sets environment variables of a replication, which are no change of its own.
   set <- function(values) {
+    overwritten <<- overwritten || !identical(variables(), variables_at_start)
     set_variables(values)
     Encoding(values) <- "unknown"
     at <- match(names(values), names_of_variables(variables_at_start), nomatch = 0L)

@@ -65,6 +65,9 @@ run_process <- function(job, number, pieces, careful) {
     parallel:::sendMaster(value, FALSE)
     parallel:::mcexit(0L)
   }
+  # R itself, at quit() and after a jump to its top level, would remove the temporary folder that all processes share
+  on.exit(parallel:::mcexit(1L))
+  put_before(c("quit", "q"), quote(parallel:::mcexit(1L)))
   parallel:::mcinteractive(FALSE)
   withCallingHandlers({
     if (is_function(job)) job <- job$load_here(job)

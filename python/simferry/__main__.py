@@ -9,6 +9,7 @@ from pathlib import Path
 
 def main() -> None:
     """Run the command, and exit with its code."""
+    _open_streams()
     try:
         if sys.argv[1:2] == ["run"]:
             _run()
@@ -19,6 +20,15 @@ def main() -> None:
     except KeyboardInterrupt:  # while it was being loaded
         sys.stderr.write("simferry: stopped\n")
         sys.exit(4)
+
+
+def _open_streams() -> None:
+    """Let a stream that was closed before the start lead nowhere. A file would get its number, and take what is printed."""
+    for name in ("stdin", "stdout", "stderr"):
+        if getattr(sys, name) is None:
+            stream = open(os.devnull, "r" if name == "stdin" else "w")  # noqa: SIM115
+            os.set_inheritable(stream.fileno(), True)  # what this process starts needs it too
+            setattr(sys, name, stream)
 
 
 def _run() -> None:
@@ -57,9 +67,8 @@ def _leave(code: object) -> None:
     if isinstance(code, int) and threading.active_count() == 1:
         atexit._run_exitfuncs()
         try:
-            for stream in (sys.stdout, sys.stderr):
-                if stream is not None:  # it was closed before the start
-                    stream.flush()
+            sys.stdout.flush()
+            sys.stderr.flush()
         except OSError:  # nobody reads it: the usual exit says so
             return
         os._exit(code)
@@ -84,7 +93,7 @@ def simulation_of(arguments: list[str]) -> dict[str, str]:
 
 def option(name: str, arguments: list[str]) -> str:
     """The value of an option in a command line; empty if it is not there."""
-    for word, following in zip(arguments, [*arguments[1:], ""], strict=True):
+    for word, following in zip(arguments, [*arguments[1:], ""], strict=False):
         if word == name:
             return following
         if word.startswith(f"{name}="):

@@ -242,7 +242,7 @@ session_facts <- function(packages) {
 
 # What each iteration returned; an error is one's value where it failed.
 compute_loop <- function(sent, count, options, data, stops, verbose) {
-  on.exit(unlink(sent$file))
+  on.exit(unlink(sent$file, expand = FALSE))
   seed <- data$seed
   drawn <- is.null(seed)
   label <- if (!is.null(options$name)) options$name else if (drawn) 0 else data$loops

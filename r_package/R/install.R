@@ -35,20 +35,20 @@ simferry_install <- function(python = NULL, quiet = FALSE, extras = NULL) {
   if (is.null(python)) python <- suitable_python() else check_version(named_python(python, "python"))
   message("Making ", folder, " with ", python, " (Python ", probe_python(python)$version,
           ").\nsimferry_uninstall() removes it.")
-  unlink(folder, recursive = TRUE)
+  unlink(folder, recursive = TRUE, expand = FALSE)
   dir.create(dirname(folder), recursive = TRUE, showWarnings = FALSE)
   step(python, c("-m", "venv", shQuote(folder)), quiet = TRUE, hint = "Debian, Ubuntu: apt-get install python3-venv")
   source <- bundled_source()
   copy <- tempfile("simferry-source-")   # pip builds in place, and R's library may not be writable
   dir.create(copy)
-  on.exit(unlink(copy, recursive = TRUE))
+  on.exit(unlink(copy, recursive = TRUE, expand = FALSE))
   file.copy(source, copy, recursive = TRUE)
   # an old reticulate converts no arrays of numpy 2: not needed here, but where this environment is used for other
   # things; newer versions of the others need numpy 2
   old <- if (utils::packageVersion("reticulate") < "1.38") shQuote(c("numpy<2", "pandas<3", "pyarrow<20"))
   message("Installing simferry ", utils::packageVersion("simferry"), " and the Python packages that it needs.")
   complete <- FALSE
-  on.exit(if (!complete) unlink(folder, recursive = TRUE), add = TRUE)
+  on.exit(if (!complete) unlink(folder, recursive = TRUE, expand = FALSE), add = TRUE)
   step(python_in(folder),
        c("-m", "pip", "install", "--disable-pip-version-check",
          shQuote(sprintf("%s[%s]", file.path(copy, basename(source)),
@@ -77,7 +77,7 @@ step <- function(python, arguments, quiet, hint) {
 simferry_uninstall <- function() {
   folder <- environment_folder()
   there <- dir.exists(folder)
-  unlink(folder, recursive = TRUE)
+  unlink(folder, recursive = TRUE, expand = FALSE)
   message(if (there) paste("Removed", folder) else "There was no environment to remove.")
   invisible(there)
 }

@@ -69,3 +69,12 @@ def test_python_without_docstrings_has_the_command():
 def test_arguments_too_many_are_told_what_they_may_be(words, hint):
     result = CliRunner().invoke(main, words.split())
     assert result.exit_code == 2 and result.stderr.splitlines()[-1] == hint
+
+
+@pytest.mark.parametrize("closed", [">&-", "2>&-", "<&- >&- 2>&-"])
+def test_a_run_needs_no_open_streams(tmp_path, closed):
+    (tmp_path / "simulate.py").write_text("def simulate(): return 1\n")
+    command = [sys.executable, "-m", "simferry", "run", "simulate.py", "-n", "2", "--store", "runs", "-o", "out.csv"]
+    done = subprocess.run(["sh", "-c", f'exec "$@" {closed}', "sh", *command], cwd=tmp_path, check=False)
+    assert done.returncode == 0
+    assert (tmp_path / "out.csv").read_text().splitlines()[1:] == ["1,1,1", "1,2,1"]

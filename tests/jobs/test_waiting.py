@@ -92,6 +92,19 @@ def simulate(rng):
     assert alone.results()["x"].tolist() == results["x"].tolist()
 
 
+def test_it_starts_where_python_looks_into_no_folder_of_a_script(tmp_path, monkeypatch):
+    monkeypatch.setenv("PYTHONSAFEPATH", "1")
+    script = write(tmp_path, "simulate.py", "def simulate(): return 1")
+    run = sf.run(script, replications=1, seed=1, workers=1, store=tmp_path / "runs")
+    assert all(marks(run))
+
+
+def test_the_working_folder_is_that_of_the_job_in_the_variable_too(tmp_path):
+    script = write(tmp_path, "simulate.R", "simulate <- function() Sys.getenv('PWD')")
+    run = sf.run(script, replications=1, seed=1, workers=1, store=tmp_path / "runs")
+    assert run.results()["value"].tolist() == [f"{run.folder}/jobs/0001-0001/input/code"]
+
+
 def test_a_function_of_this_session_needs_no_check(tmp_path):
     run = sf.run(lambda rng: rng.random(), replications=2, seed=1, workers=1, store=tmp_path / "runs")
     assert all(marks(run)) and len(run.results()) == 2
@@ -118,6 +131,7 @@ def test_what_can_be_seen_of_a_simulation(tmp_path, monkeypatch):
     assert simulation_of(["simulate.R", "-n", "2", "--backend=local"]) == function
     assert simulation_of(["simulate.R", "--args", "1"]) == {**function, "kind": "script"}
     for other in (
+        [],
         ["no.R"],
         ["simulate.R", "--backend", "docker"],
         ["simulate.R", "--detach"],
@@ -153,7 +167,8 @@ def test_a_simulation_that_is_refused_leaves_nothing(tmp_path, code):
 
 def test_what_the_check_made_is_not_there_when_the_job_loads(tmp_path):
     code = f"""
-cache <- file.path(tempdir(), "draw.rds")
+cache <- file.path(tempdir(), "draw[1].rds")
+file.create(file.path(tempdir(), "draw1.rds"))   # the other's name, taken as a pattern, is this one
 if (!file.exists(cache)) saveRDS(runif(1), cache)
 draw <- readRDS(cache)
 system("sleep 61.{tmp_path.stat().st_ino} >/dev/null 2>&1 &")   # in the background, as a server

@@ -6,6 +6,7 @@ import os
 import shutil
 import stat
 import struct
+import sys
 
 import numpy as np
 import pandas as pd
@@ -183,6 +184,12 @@ def simulate(rng, kind):
     assert type(whole).__name__ == "Fit" and 0 < whole.u < 1  # a class that this process does not have
     assert isinstance(array, np.ndarray) and array.tolist() == [run.results()["value_1"].dropna().iloc[1]] * 2
     assert capfd.readouterr().out == "drawing\n" * 3
+
+
+def test_a_session_may_have_no_standard_output(tmp_path, go, monkeypatch):
+    run = go(write(tmp_path, "simulate.py", "def simulate(rng): return rng.normal()\n"), None, 1)
+    monkeypatch.setattr(sys, "stdout", None)
+    assert run.replay(1, 1) == run.results()["value"][0]
 
 
 def test_a_function_object(go):

@@ -2,7 +2,6 @@
 
 import contextlib
 import subprocess
-import sys
 import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -26,7 +25,7 @@ class Interpreter:
     def ask(
         self, spec: Mapping[str, Any], root: Path, verb: str, show: bool = False
     ) -> "subprocess.CompletedProcess[str]":
-        sys.stdout.flush()
+        print(end="", flush=True)  # a session may have no standard output
         command = [*command_here(spec["language"]), verb, str(root)]
         environment = {**environment_here(spec, str(root / "input")), JOB: str(root)}
         with contextlib.ExitStack() as until_done:

@@ -73,8 +73,7 @@ class Commands(click.Group):
     def invoke(self, ctx: click.Context) -> Any:
         try:
             code = super().invoke(ctx)
-            if sys.stdout is not None:  # it was closed before the start
-                sys.stdout.flush()
+            sys.stdout.flush()
         except BrokenPipeError:  # as in `simferry results latest | head`
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             return 0

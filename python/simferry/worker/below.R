@@ -12,7 +12,7 @@ stream_below <- function() {
   folder <- Sys.getenv("SIMFERRY_PROCESSES")
   digest <- function(...) {
     file <- tempfile(tmpdir = folder)
-    on.exit(unlink(file))
+    on.exit(unlink(file, expand = FALSE))
     writeBin(charToRaw(paste(c(...), collapse = "\n")), file)
     tools::md5sum(file)[[1L]]
   }

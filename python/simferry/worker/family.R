@@ -41,6 +41,6 @@ run_alone <- function(command, settings, log, seconds) {
                                      env = paste0(names(settings), "=", shQuote(settings)),
                                      stdin = nullfile(), stdout = log, stderr = log, timeout = limit))
   if (file.exists(record)) system(paste0("kill -9 -", scan(record, integer(), quiet = TRUE)), ignore.stderr = TRUE)
-  unlink(record)
+  unlink(record, expand = FALSE)
   status
 }

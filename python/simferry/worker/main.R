@@ -70,7 +70,7 @@ run <- function(root) {
 
 # Makes what is left removable for the driver, who is another user: else it starts a container for that.
 leave_to_driver <- function(job) {
-  unlink(file.path(job$root, "scratch"), recursive = TRUE, force = TRUE)
+  unlink(file.path(job$root, "scratch"), recursive = TRUE, force = TRUE, expand = FALSE)
   Sys.chmod(list.dirs(file.path(job$root, "artifacts")), "777", use_umask = FALSE)
 }
 
@@ -82,7 +82,7 @@ watch_files <- function() {
   before <- shared()
   function() {
     file.create(witness <- tempfile("mark-"))   # without it, `find` does not do what is asked
-    on.exit(unlink(c(mark, witness)))
+    on.exit(unlink(c(mark, witness), expand = FALSE))
     # times of change, which nobody can set; a large image is looked through for a second at most
     found <- tryCatch(suppressWarnings(system2("find", c("/", "-xdev", "-cnewer", shQuote(mark)), stdout = TRUE,
                                                stderr = FALSE, timeout = 1)), error = function(e) character())
@@ -99,7 +99,7 @@ wait <- function(log, store = character()) {
   driver <- as.integer(Sys.getenv("SIMFERRY_DRIVER", "0"))
   is_alone <- function() driver > 0L && !runs(driver)
   end <- function() {   # the driver has died, and nobody else tidies up: also programs that the check has left
-    unlink(c(root, log, tempdir()), recursive = TRUE)
+    unlink(c(root, log, tempdir()), recursive = TRUE, expand = FALSE)
     suppressWarnings(file.remove(store))   # if it is empty
     system(paste0("kill -9 -", Sys.getpid()), ignore.stderr = TRUE)
   }
@@ -151,20 +151,22 @@ check_in_fork <- function(root, is_alone = function() FALSE, is_fit = function()
   # a program that a dead check had started may keep its pipe open: R does not notice then
   collected <- function() suppressWarnings(parallel::mccollect(checked, wait = FALSE, timeout = 0.2))
   while (is.null(collected()) && !is_dead(checked$pid)) if (is_alone()) return(FALSE)
-  unlink(setdiff(temporary_files(), before), recursive = TRUE, force = TRUE)   # the fork has no folder of its own
+  # the fork has no folder of its own
+  unlink(setdiff(temporary_files(), before), recursive = TRUE, force = TRUE, expand = FALSE)
   is_fit() && file.create(file.path(root, "checked"))
 }
 
 enter <- function(root) {
   Sys.setenv(SIMFERRY_INPUT = file.path(root, "input"))
   setwd(file.path(root, "input", "code"))
+  Sys.setenv(PWD = getwd())   # Rscript has set it to the folder in which it started
 }
 
 main <- function(arguments) {
   Sys.setenv(PYTHONHASHSEED = "0")   # of Python that a simulation starts
   if (arguments[1] == "wait") return(do.call(wait, as.list(arguments[-1L])))
   root <- normalizePath(if (length(arguments) > 1L) arguments[2] else "/opt/ml/processing")
-  setwd(file.path(root, "input", "code"))
+  enter(root)
   switch(arguments[1], check = check(root), run = run(root), replay = replay(root), check_and_run = check_and_run(root),
          stop("worker.R check | run | replay | check_and_run ROOT, or wait LOG"))
 }

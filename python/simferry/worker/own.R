@@ -45,7 +45,7 @@ package_hash <- function(path) {
                                   "DESCRIPTION") & !grepl("[.]o$", files)],
                 method = "radix")
   list_file <- tempfile()
-  on.exit(unlink(list_file))
+  on.exit(unlink(list_file, expand = FALSE))
   writeLines(enc2utf8(paste(files, tools::md5sum(file.path(path, files)))), list_file, useBytes = TRUE)
   file_hash(list_file)
 }

@@ -10,7 +10,7 @@ script_runner <- function(job, process) {
   processes <- file.path(job$root, "scratch", paste0("processes-", process))
   displaced <- Sys.getenv("R_PROFILE_USER", NA)
   function(row, r, state) {
-    unlink(processes, recursive = TRUE)
+    unlink(processes, recursive = TRUE, expand = FALSE)
     dir.create(processes)
     seeds <- seeds_of(r, job$seed_keys[row, ])
     given <- filled(job, vapply(arguments, `[[`, "", row), row, r)
@@ -46,7 +46,7 @@ script_runner <- function(job, process) {
       if (!length(files)) wrote <- shown_files(folder, job$folder)
     }
     artifacts <- file.path(job$root, "artifacts", job$conditions$condition[row], r)
-    unlink(artifacts, recursive = TRUE, force = TRUE)   # of an earlier attempt
+    unlink(artifacts, recursive = TRUE, force = TRUE, expand = FALSE)   # of an earlier attempt
     folder$tidy(artifacts)
     if (status == 124 && job$replication_timeout > 0)
       stop("timed out after ", ceiling(job$replication_timeout), " s", call. = FALSE)

@@ -108,7 +108,7 @@ save_unsaved <- function(process) suspendInterrupts({
   began <- clock()
   job <- process$job
   settings <- worker_settings(process$settings)
-  if (process$careful) unlink(process$marker)
+  if (process$careful) unlink(process$marker, expand = FALSE)
   batches <- process$batches$all()
   if (length(batches)) {
     columns <- columns_of(batches)
@@ -231,7 +231,7 @@ save_object <- function(process, id, r, value) {
     if (!file.rename(open, file.path(folder, "value.rds"))) stop("it can't be written", call. = FALSE)
   }
   tryCatch(keep(), error = function(e) {
-    unlink(open)
+    unlink(open, expand = FALSE)
     tryCatch(serialize(value, NULL), error = function(e) refuse_value(value, e))
     give_up(job, "disk: ", file.path(folder, "value.rds"), ": ", message_of(e))
   })
@@ -242,7 +242,7 @@ save_block <- function(job, number, sequence, done, failed, facts, tables) {
   name <- sprintf("%s-%s-%s-%02d.%06d-r%d-f%d", job$plan, job$job, job$attempt, number, sequence, done, failed)
   open <- file.path(job$root, "scratch", name)
   failed_to <- function(condition) {
-    unlink(open)
+    unlink(open, expand = FALSE)
     give_up(job, "disk: block ", name, ": ", conditionMessage(condition))
   }
   tryCatch({

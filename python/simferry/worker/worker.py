@@ -21,7 +21,7 @@ here = os.path.dirname(os.path.abspath(__file__))
 if os.path.isdir(os.path.join(here, "simferry_worker")):
     sys.path.insert(0, here)
 else:
-    if sys.path[0] and os.path.samefile(sys.path[0], here):
+    if sys.path[0] and os.path.realpath(sys.path[0]) == os.path.realpath(here):  # not with PYTHONSAFEPATH
         del sys.path[0]  # no module is to be imported by its short name
     from importlib.util import module_from_spec, spec_from_file_location
 

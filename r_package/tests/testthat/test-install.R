@@ -60,10 +60,12 @@ test_that("the environment in use is not made anew, another one of the same Pyth
 })
 
 test_that("uninstalling removes what installing made", {
-  folder <- tempfile()
-  dir.create(folder)
+  folder <- tempfile("of-[me]-")
+  other <- sub("[me]", "m", folder, fixed = TRUE)   # it fits the first one's name as a pattern
+  for (path in c(folder, other)) dir.create(path)
   uninstall <- function() with_mocks(list(environment_folder = function() folder), simferry_uninstall())
   expect_message(there <- uninstall(), "Removed")
   expect_true(there)
+  expect_true(dir.exists(other))
   expect_message(expect_false(uninstall()), "no environment")
 })

@@ -381,3 +381,12 @@ def outputs(name: str | None) -> Mapping[str, str]:
     raise UsageError(
         f"the stack {wanted} {state} in {session.region()}", on_stack("infra deploy", wanted) + "  makes it."
     )
+
+
+def outputs_if_there(name: str) -> Mapping[str, str]:
+    """The outputs of a stack; empty if it is not there, or may not be looked for."""
+    try:
+        stack = find(name)
+    except AccessDenied:
+        return {}
+    return stack.outputs if stack and stack.usable and stack.ours else {}

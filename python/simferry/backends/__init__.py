@@ -5,7 +5,10 @@ from typing import Any
 from ..sweep.options import Options, backend_kind, check
 from .base import Backend
 
-_CLASSES = {"local": ("local", "Local"), "docker": ("docker", "Docker"), "sagemaker": ("processing", "Sagemaker")}
+_CLASSES = {
+    "local": ("local", "Local"), "docker": ("docker", "Docker"), "sagemaker": ("processing", "Sagemaker"),
+    "batch": ("batch", "Batch"),
+}  # fmt: skip
 
 
 def backend(name: str, **options: Any) -> Backend:

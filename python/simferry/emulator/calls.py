@@ -7,6 +7,7 @@ import json
 import re
 from collections import Counter
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 from urllib.parse import parse_qsl, quote, unquote_to_bytes
 from uuid import uuid4
@@ -17,6 +18,7 @@ from ..aws.session import is_loopback
 JSON = {
     "ecr": "AmazonEC2ContainerRegistry_V20150921", "logs": "Logs_20140328", "sagemaker": "SageMaker"
 }  # what X-Amz-Target begins with  # fmt: skip
+REST = ("batch",)  # JSON whose operation is in the path
 QUERY = ("cloudformation", "iam", "sts")
 ACCOUNT = "123456789012"  # moto's
 BUCKET_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
@@ -53,7 +55,7 @@ def not_emulated(service: str, operation: str) -> Refusal:
     """The refusal of an operation that the emulator does not have."""
     has = "of SageMaker it runs processing jobs only"
     if service != "sagemaker":
-        has = "it has what simferry needs of S3, STS, IAM, ECR, CloudFormation, CloudWatch Logs and SageMaker"
+        has = "it has what simferry needs of S3, STS, IAM, ECR, Batch, CloudFormation, CloudWatch Logs and SageMaker"
     return Refusal("NotImplemented", f"simferry's emulator does not answer {service}:{operation}: {has}", 501)
 
 
@@ -177,6 +179,17 @@ def parse_call(request: Request, service: str, region: str, access_key: str, tok
         if not isinstance(given, dict):
             raise Refusal("MalformedXML", "the body is no JSON object")
         return call(operation, given)
+    if service in REST:
+        operation = _rest_operations(service).get((request.method, request.path), "")
+        if not operation or query:
+            raise not_emulated(service, f"{request.method} {request.path}")
+        try:
+            given = json.loads(body or b"{}")
+        except (ValueError, RecursionError):
+            given = None
+        if not isinstance(given, dict):
+            raise Refusal("MalformedXML", "the body is no JSON object")
+        return call(operation, given)
     if service in QUERY:
         given = _once([*query, *(parse_qsl(body.decode(errors="replace"), keep_blank_values=True))])
         if target or request.path != "/" or not given.get("Action"):
@@ -185,6 +198,15 @@ def parse_call(request: Request, service: str, region: str, access_key: str, tok
     form = dict(parse_qsl(body.decode(errors="replace"))) if _has_form(request) else {}
     asked = target.rpartition(".")[2] or form.get("Action") or dict(query).get("Action")
     raise not_emulated(service, asked or f"{request.method} {request.path}")
+
+
+@cache
+def _rest_operations(service: str) -> dict[tuple[str, str], str]:
+    """The operations of a service by HTTP method and path."""
+    import botocore.loaders
+
+    model = botocore.loaders.Loader().load_service_model(service, "service-2")
+    return {(one["http"]["method"], one["http"]["requestUri"]): name for name, one in model["operations"].items()}
 
 
 def _once(pairs: list[tuple[str, str]]) -> dict[str, str]:
@@ -220,7 +242,7 @@ def _has_form(request: Request) -> bool:
 Answer = tuple[int, list[tuple[str, str]], bytes]
 
 
-def answer(_: Call, content: Any) -> Answer:
+def answer(_: Call | None, content: Any) -> Answer:
     """Status, headers and body of an answer in JSON."""
     return 200, headers("application/x-amz-json-1.1"), json.dumps(content).encode()
 

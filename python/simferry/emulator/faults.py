@@ -11,9 +11,11 @@ LOST_WITHIN_SECONDS = 3.0  # a lost host is lost within this time after its star
 class Faults:
     """Probabilities of faults, and delays. They may be changed while the emulator runs.
 
-    throttle: probability that a request to SageMaker or Logs is answered with ThrottlingException. capacity: probability that an
+    throttle: probability that a request to SageMaker, Batch or Logs is answered with ThrottlingException. capacity: probability that an
     instance type is not available for a job. lost_host: probability that a job loses a host. start_seconds: time from
     CreateProcessingJob until the job starts. list_lag_seconds: time from CreateProcessingJob until ListProcessingJobs shows the job.
+    lost_answer: probability that a job is submitted to Batch, and the answer is an error. pace: the service's own limits of time (a job's
+    timeout, the patience of a queue) are multiplied by it.
     resources: by (verb, logical name) of a stack's resource, the reason why its "create", "update", "rollback" (of an update) or "delete"
     fails.
     seed: the same seed and the same order of requests give the same faults.
@@ -25,6 +27,8 @@ class Faults:
     lost_host: float = 0.0
     start_seconds: float = 0.2
     list_lag_seconds: float = 0.0
+    lost_answer: float = 0.0
+    pace: float = 1.0
     resources: dict[tuple[str, str], str] = field(default_factory=dict)
     _draws: dict[str, random.Random] = field(default_factory=dict, repr=False)
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False, compare=False)
@@ -36,6 +40,9 @@ class Faults:
 
     def throttles(self) -> bool:
         return self._draw("throttle") < self.throttle
+
+    def loses_answer(self) -> bool:
+        return self._draw("lost_answer") < self.lost_answer
 
     def has_capacity(self) -> bool:
         return self._draw("capacity") >= self.capacity

@@ -13,14 +13,14 @@ EVENT_CHARACTERS = 60_000
 class HostLog:
     """Follows a container. `flush` sends complete lines; `close` sends the rest."""
 
-    def __init__(self, logs: Any, stream: str, container: Any) -> None:
-        self.logs, self.stream, self.container = logs, stream, container
+    def __init__(self, logs: Any, stream: str, container: Any, group: str = GROUP) -> None:
+        self.logs, self.stream, self.container, self.group = logs, stream, container, group
         self._pending = b""
         self._sent_lines = 0
         self._lock = threading.Lock()
         with contextlib.suppress(logs.exceptions.ResourceAlreadyExistsException):
-            logs.create_log_group(logGroupName=GROUP)
-        logs.create_log_stream(logGroupName=GROUP, logStreamName=stream)
+            logs.create_log_group(logGroupName=group)
+        logs.create_log_stream(logGroupName=group, logStreamName=stream)
         threading.Thread(target=self._follow, daemon=True).start()
 
     def _follow(self) -> None:
@@ -46,5 +46,5 @@ class HostLog:
         events = [{"timestamp": now, "message": line[:EVENT_CHARACTERS]} for line in lines if line.strip()]
         for first in range(0, len(events), EVENTS_AT_ONCE):
             self.logs.put_log_events(
-                logGroupName=GROUP, logStreamName=self.stream, logEvents=events[first : first + EVENTS_AT_ONCE]
+                logGroupName=self.group, logStreamName=self.stream, logEvents=events[first : first + EVENTS_AT_ONCE]
             )

@@ -35,6 +35,12 @@ POLICY = {
 }  # fmt: skip
 
 OPERATIONS = {
+    "batch": {
+        "CancelJob", "CreateComputeEnvironment", "CreateJobQueue", "DeleteComputeEnvironment", "DeleteJobQueue",
+        "DeregisterJobDefinition", "DescribeComputeEnvironments", "DescribeJobDefinitions", "DescribeJobQueues",
+        "DescribeJobs", "ListJobs", "RegisterJobDefinition", "SubmitJob", "TerminateJob", "UpdateComputeEnvironment",
+        "UpdateJobQueue",
+    },
     "cloudformation": {
         "ContinueUpdateRollback", "CreateChangeSet", "CreateStack", "DeleteChangeSet", "DeleteStack", "DescribeChangeSet",
         "DescribeStackEvents", "DescribeStackResources", "DescribeStacks", "ExecuteChangeSet", "GetTemplate",

@@ -71,6 +71,12 @@ class Resources:
             "AWS::Logs::LogGroup": (self._make_logs, self._change_logs, self._delete_logs),
             "AWS::S3::Bucket": (self._make_bucket, self._change_bucket, self._delete_bucket),
             "AWS::S3::BucketPolicy": (self._put_bucket_policy, self._change_bucket_policy, self._drop_bucket_policy),
+            "AWS::Batch::ComputeEnvironment": (
+                self._make_environment,
+                self._change_environment,
+                self._delete_environment,
+            ),
+            "AWS::Batch::JobQueue": (self._make_queue, self._change_queue, self._delete_queue),
             **dict.fromkeys(_RECORDED, (self._record, self._keep, self._forget)),
         }
 
@@ -278,6 +284,48 @@ class Resources:
     def _delete_logs(self, _: str, place: Place, made: Made, given: Properties) -> None:
         self.client("logs", place.region).delete_log_group(logGroupName=made.physical)
 
+    # ---- Batch ----
+
+    def _make_environment(self, _: str, place: Place, given: Properties) -> Made:
+        name = given.get("ComputeEnvironmentName") or place.name(128)
+        made = self.client("batch", place.region).create_compute_environment(
+            computeEnvironmentName=name, type=str(given["Type"]).upper(), state=given.get("State", "ENABLED"),
+            computeResources=_for_batch(given["ComputeResources"]), tags={**place.tags, **given.get("Tags", {})},
+        )  # fmt: skip
+        return Made(made["computeEnvironmentArn"], {"ComputeEnvironmentArn": made["computeEnvironmentArn"]})
+
+    def _change_environment(self, _: str, place: Place, made: Made, given: Properties, before: Properties) -> Made:
+        resources = _for_batch(given["ComputeResources"])
+        allowed = self.client("batch", place.region).meta.service_model.shape_for("ComputeResourceUpdate").members
+        self.client("batch", place.region).update_compute_environment(
+            computeEnvironment=made.physical, state=given.get("State", "ENABLED"),
+            computeResources={name: value for name, value in resources.items() if name in allowed and name != "type"},
+        )  # fmt: skip
+        return made
+
+    def _delete_environment(self, _: str, place: Place, made: Made, given: Properties) -> None:
+        batch = self.client("batch", place.region)
+        if batch.describe_compute_environments(computeEnvironments=[made.physical])["computeEnvironments"]:
+            batch.update_compute_environment(computeEnvironment=made.physical, state="DISABLED")
+            batch.delete_compute_environment(computeEnvironment=made.physical)
+
+    def _make_queue(self, _: str, place: Place, given: Properties) -> Made:
+        made = self.client("batch", place.region).create_job_queue(
+            jobQueueName=given.get("JobQueueName") or place.name(128), tags={**place.tags, **given.get("Tags", {})},
+            **_queue(given),
+        )  # fmt: skip
+        return Made(made["jobQueueArn"], {"JobQueueArn": made["jobQueueArn"]})
+
+    def _change_queue(self, _: str, place: Place, made: Made, given: Properties, before: Properties) -> Made:
+        self.client("batch", place.region).update_job_queue(jobQueue=made.physical, **_queue(given))
+        return made
+
+    def _delete_queue(self, _: str, place: Place, made: Made, given: Properties) -> None:
+        batch = self.client("batch", place.region)
+        if batch.describe_job_queues(jobQueues=[made.physical])["jobQueues"]:
+            batch.update_job_queue(jobQueue=made.physical, state="DISABLED")
+            batch.delete_job_queue(jobQueue=made.physical)
+
     # ---- what is only kept in the stack ----
 
     def _record(self, kind: str, place: Place, given: Properties) -> Made:
@@ -299,6 +347,34 @@ class Resources:
 
     def _forget(self, kind: str, place: Place, made: Made, given: Properties) -> None:
         pass
+
+
+def _lowered(given: Any) -> Any:
+    """Members of a template's property, named as Batch's requests name them."""
+    if isinstance(given, Mapping):
+        return {f"{name[0].lower()}{name[1:]}": _lowered(value) for name, value in given.items()}
+    return [_lowered(one) for one in given] if isinstance(given, list) else given
+
+
+def _for_batch(given: Properties) -> dict[str, Any]:
+    numbers = ("minvCpus", "maxvCpus", "desiredvCpus", "bidPercentage")
+    out = {name: int(value) if name in numbers else value for name, value in _lowered(given).items()}
+    out.pop("updateToLatestImageVersion", None)
+    if "tags" in out:
+        out["tags"] = dict(given["Tags"])
+    return out
+
+
+def _queue(given: Properties) -> dict[str, Any]:
+    limits = [
+        {**one, "maxTimeSeconds": int(one["maxTimeSeconds"])}
+        for one in _lowered(given.get("JobStateTimeLimitActions", []))
+    ]
+    order = [{**one, "order": int(one["order"])} for one in _lowered(given["ComputeEnvironmentOrder"])]
+    return {
+        "priority": int(given["Priority"]), "state": given.get("State", "ENABLED"), "computeEnvironmentOrder": order,
+        "jobStateTimeLimitActions": limits,
+    }  # fmt: skip
 
 
 def _tags(place: Place, given: Properties) -> list[dict[str, str]]:

@@ -9,7 +9,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import replace
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 from ..aws.limits import check_request
@@ -25,6 +25,7 @@ from .machine import Machine, clean_up_killed_emulators
 from .registry import Registry
 from .resources import Resources
 from .services import Service
+from .services.batch import Batch
 from .services.processing import ProcessingJobs
 from .services.stacks import Stacks
 from .signature import Key
@@ -32,6 +33,7 @@ from .signature import Key
 HOST = "127.0.0.1"
 ROLE, USER = "simferry", "simferry-user"
 STOP_SECONDS = 30
+CREDENTIALS = "/v2/credentials/"
 BY_STACK = "cloudformation.amazonaws.com"  # in the user agent of requests that an operation on a stack makes
 # environment variables that would lead SDKs to another endpoint or account
 CLEARED = ("AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS")
@@ -110,11 +112,23 @@ class Emulator:
         self._backends = Backends(f"{HOST}:{self.port}")
         self._machine = Machine()
         self.processing_jobs = ProcessingJobs(
-            self.quotas, self.faults, self._machine, self._has_role, self._clients_of, self.on_event
+            self.quotas,
+            self.faults,
+            self._machine,
+            partial(self._has_role, "sagemaker.amazonaws.com"),
+            self._clients_of,
+            self.on_event,
         )
         self._registry = Registry(self._machine)
         self.stacks = Stacks(self._resources_of, self.faults.of_resource, self.on_event)
-        self._services: list[Service] = [self.processing_jobs, self.stacks, self._registry]
+        self._secrets: dict[
+            str, str
+        ] = {}  # roles of Batch's containers, by the secret in the address of their credentials
+        self.batch = Batch(
+            self.faults, self._machine, partial(self._has_role, "ecs-tasks.amazonaws.com"), self._clients_of,
+            self._environment_of_task, self.on_event,
+        )  # fmt: skip
+        self._services: list[Service] = [self.processing_jobs, self.batch, self.stacks, self._registry]
         self._service_key = Key(f"SIMFERRY{secrets.token_hex(6).upper()}", secrets.token_urlsafe(30))
         self._own_keys = {self._service_key.id}
         self._session = _session()
@@ -206,11 +220,29 @@ class Emulator:
         given = {"aws_access_key_id": key.id, "aws_secret_access_key": key.secret, **token}
         return Resources(lambda service, region: self._client(service, region, agent=BY_STACK, **given))
 
-    def _has_role(self, arn: str) -> bool:
-        """Whether the role exists and SageMaker may assume it."""
+    def _environment_of_task(self, role: str, region: str) -> dict[str, str]:
+        """Environment variables of a container of Batch: the emulator's address, and where the role's credentials are."""
+        out = {"AWS_ENDPOINT_URL": self.url, "AWS_REGION": region, "AWS_DEFAULT_REGION": region}
+        if role:
+            secret = secrets.token_urlsafe(24)
+            self._secrets[f"{CREDENTIALS}{secret}"] = role
+            out["AWS_CONTAINER_CREDENTIALS_FULL_URI"] = f"{self.url}{CREDENTIALS}{secret}"
+        return out
+
+    def _credentials(self, role: str) -> dict[str, str]:
+        """The answer of the address that gives a container the credentials of its role, as ECS has it."""
+        sts = self._client("sts", self.region)
+        got = sts.assume_role(RoleArn=role, RoleSessionName="Batch")["Credentials"]
+        self._own_keys.add(got["AccessKeyId"])
+        ends = got["Expiration"].strftime("%Y-%m-%dT%H:%M:%SZ")
+        names = {"AccessKeyId": "AccessKeyId", "SecretAccessKey": "SecretAccessKey", "Token": "SessionToken"}
+        return {"RoleArn": role, "Expiration": ends, **{name: got[key] for name, key in names.items()}}
+
+    def _has_role(self, principal: str, arn: str) -> bool:
+        """Whether the role exists and a service may assume it."""
         with self._lock:
             role = self._backends.role(arn)
-            return role is not None and "sagemaker.amazonaws.com" in role.assume_role_policy_document
+            return role is not None and principal in role.assume_role_policy_document
 
     # ---- requests ----
 
@@ -220,6 +252,10 @@ class Emulator:
         try:
             request = calls.read(environ)
             calls.refuse_web_pages(request)
+            if role := self._secrets.get(request.path):
+                status, headers, content = calls.answer(None, self._credentials(role))
+                start_response(str(status), [*headers, ("Content-Length", str(len(content)))])
+                return [content]
             claim = signature.read_claim(request)
             service = claim.service
             own = claim.key == self._service_key.id
@@ -240,8 +276,9 @@ class Emulator:
 
     def _execute(self, call: Call, start_response: Callable[..., Any]) -> Iterable[bytes]:
         internal = call.access_key in self._own_keys
-        if not internal and call.service in ("sagemaker", "logs") and self.faults.throttles():
-            raise Refusal("ThrottlingException", "Rate exceeded")
+        if not internal and call.service in ("batch", "sagemaker", "logs") and self.faults.throttles():
+            code = "TooManyRequestsException" if call.service == "batch" else "ThrottlingException"
+            raise Refusal(code, "Rate exceeded")
         with self._lock:
             if call.operation == "AssumeRole" and self._backends.role(call.parameters.get("RoleArn", "")) is None:
                 raise Refusal("AccessDenied", f"There is no role {call.parameters.get('RoleArn')}", 403)

@@ -52,7 +52,7 @@ def deploy(
     StackError with the first failure.
     """
     name = checked(name)
-    bodies = {"base": packaged() if template is None else read(template)}
+    bodies = {"base": packaged() if template is None else read(template), "batch": packaged("batch")}
     given = {key: _text(value) for key, value in (parameters or {}).items()}
     known = {one: stacks.declared(body) for one, body in bodies.items()}
     _check_parameters(set().union(*known.values()), given)
@@ -65,6 +65,8 @@ def deploy(
     for one, body in bodies.items():
         before = stacks.find(stack_of(name, one))
         mine = {key: value for key, value in given.items() if key in known[one]}
+        if one != "base":
+            mine.setdefault("BaseStack", name)
         tags = {**(before.tags if before else {}), "made-by": "simferry", stacks.TAG: name}
         proposal = stacks.propose(stack_of(name, one), body, mine, tags, before)
         if proposal is None:

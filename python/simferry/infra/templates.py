@@ -6,7 +6,7 @@ from ..errors import UsageError, nearest
 from ..hints import Command
 
 FOLDER = Path(__file__).parent / "templates"
-SUFFIX = {"base": ""}  # of the stack's name, by template; in the order in which they are deployed
+SUFFIX = {"base": "", "batch": "-batch"}  # of the stack's name, by template; in the order in which they are deployed
 LONGEST = 51_200  # bytes that CloudFormation takes
 
 

@@ -153,7 +153,55 @@ class ProcessingOptions(ContainerOptions):
     image_id: Annotated[str | None, OptionSpec("what Docker calls the image here, for replays", kept=True)] = None
 
 
-BACKENDS: dict[str, type[Options]] = {kind.table: kind for kind in (LocalOptions, DockerOptions, ProcessingOptions)}
+def _memory(text: str) -> str:
+    return "" if re.fullmatch(r"[0-9]+([.][0-9]+)? ?[KMGT]i?B?", text, re.I) else "a size such as 4G or 512M"
+
+
+@dataclass(frozen=True, repr=False, eq=False)
+class BatchOptions(Options):
+    """Children of an array job of AWS Batch: the backend batch."""
+
+    table = "batch"
+    owner = "the batch backend"
+
+    image: Annotated[
+        str | None, OptionSpec("the image that jobs run in", "NAME", default="simferry-r or simferry-python")
+    ] = None  # fmt: skip
+    jobs: Annotated[
+        int | None, OptionSpec("number of jobs, the children of an array", "N", "jobs", default="1", minimum=1, maximum=10_000)
+    ] = None  # fmt: skip
+    vcpus: Annotated[float | None, OptionSpec("of a job", "N", default="2", above=0, maximum=192)] = None
+    memory: Annotated[str | None, OptionSpec("of a job", "SIZE", default="4G", fits=_memory)] = None
+    on: Annotated[
+        str | None, OptionSpec("the machines", default="spot", choices=("spot", "demand", "fargate"))
+    ] = None  # fmt: skip
+    queue: Annotated[str | None, OptionSpec("another job queue than the stack's", "NAME")] = None
+    stack: Annotated[
+        str | None, OptionSpec("the stack of simferry infra", "NAME", default="$SIMFERRY_STACK, or simferry")
+    ] = None  # fmt: skip
+    max_runtime: Annotated[
+        float | None, OptionSpec("time limit of an attempt", "SECONDS", "seconds", default="a day", minimum=60, maximum=1e9)
+    ] = None  # fmt: skip
+    attempts: Annotated[
+        int | None, OptionSpec("of a job whose machine is lost", "N", default="5", minimum=1, maximum=10)
+    ] = None  # fmt: skip
+    budget: Annotated[
+        float | None, OptionSpec("the most that the run may cost, if each attempt takes all its time", "DOLLARS", "US dollars", above=0)
+    ] = None  # fmt: skip
+    tags: Annotated[Pairs | None, OptionSpec("of the jobs", "NAME=VALUE,...")] = None
+    job_role: Annotated[str | None, OptionSpec("the role of jobs", kept=True)] = None
+    execution_role: Annotated[str | None, OptionSpec("the role that starts containers", kept=True)] = None
+    log_group: Annotated[str | None, OptionSpec("of jobs", kept=True)] = None
+    entrypoint: Annotated[str | None, OptionSpec("the program of the image's entry point", kept=True)] = None
+    carrier_image: Annotated[str | None, OptionSpec("of the container beside an image without Python", kept=True)] = (
+        None
+    )
+    image_id: Annotated[str | None, OptionSpec("what Docker calls the image here, for replays", kept=True)] = None
+
+
+BACKENDS: dict[str, type[Options]] = {
+    kind.table: kind for kind in (LocalOptions, DockerOptions, ProcessingOptions, BatchOptions)
+}
 
 
 @dataclass(frozen=True, repr=False, eq=False)

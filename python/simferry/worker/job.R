@@ -5,6 +5,7 @@ read_job <- function(root) {
   job <- block$facts
   job$root <- root
   job$code <- file.path(root, "input", "code")
+  job$attempt <- Sys.getenv("SIMFERRY_ATTEMPT", job$attempt)   # the carrier's, where a service tries again
   job$supervisor <- Sys.getpid()
   job$loop <- FALSE
   for (number in c("workers", "cores", "jobs", "replication_timeout")) job[[number]] <- as.numeric(job[[number]])
@@ -74,14 +75,14 @@ facts_here <- function() {
     blas = basename(extSoftVersion()[["BLAS"]]), cpu = if (is.na(cpu)) R.version$arch else sub("^[^:]*: *", "", cpu))
 }
 
-in_container <- function(job) job$root == "/opt/ml/processing" && dir.exists("/opt/ml/output")
+in_container <- function(job) job$root == "/opt/ml/processing"
 
 stopping <- function(job) file.exists(file.path(job$root, "scratch", "stop"))
 
 # Ends the whole job, from the supervisor or from one of its processes.
 give_up <- function(job, ...) {
   # in a container under SageMaker's contract, the second file becomes the job's ExitMessage
-  for (folder in c(job$root, if (in_container(job)) "/opt/ml/output")) {
+  for (folder in c(job$root, if (in_container(job) && dir.exists("/opt/ml/output")) "/opt/ml/output")) {
     # whole or not at all: as soon as there is one, the supervisor ends all processes
     part <- file.path(folder, paste0("message-", Sys.getpid(), "~"))
     cat(paste0(...), file = part)

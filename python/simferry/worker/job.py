@@ -21,6 +21,7 @@ from .seeds import seed_of
 MARKS = {"replication": "\ue001", "seed": "\ue002", "condition": "\ue003"}
 Stretch = tuple[int, int, int]  # row of the condition, first replication, count
 CONTRACT = Path("/opt/ml")
+OUTPUT = CONTRACT / "output"  # SageMaker's
 
 
 class OwnPackage(MetaPathFinder):
@@ -44,7 +45,8 @@ class Job:
         block = blocks.decode((root / "input" / "plan" / "job").read_bytes())
         facts = block.facts
         self.root, self.code, self.scratch = root, root / "input" / "code", root / "scratch"
-        self.run, self.prefix = facts["run"], f"{facts['plan']}-{facts['job']}-{facts['attempt']}"
+        attempt = os.environ.get("SIMFERRY_ATTEMPT") or facts["attempt"]  # the carrier's, where a service tries again
+        self.run, self.prefix = facts["run"], f"{facts['plan']}-{facts['job']}-{attempt}"
         self.own_code = facts.get("own_code", "")
         self.language, self.kind, self.function = facts["language"], facts["kind"], facts["function"]
         self.script, self.objects, self.results_file = facts["script"], facts["objects"], facts["results_file"]
@@ -180,13 +182,13 @@ def used_packages() -> list[tuple[str, str]]:
 
 
 def in_container(job: Job) -> bool:
-    return job.root == CONTRACT / "processing" and (CONTRACT / "output").is_dir()
+    return job.root == CONTRACT / "processing"
 
 
 def give_up(job: Job, text: str) -> NoReturn:
     """End the whole job, from the supervisor or from one of its processes."""
     # in a container under the contract of SageMaker the second file becomes the ExitMessage of the job
-    for folder in [job.root, *([CONTRACT / "output"] if in_container(job) else [])]:
+    for folder in [job.root, *([OUTPUT] if in_container(job) and OUTPUT.is_dir() else [])]:
         leave_message(folder, text)
     sys.stdout.flush()
     os._exit(1)

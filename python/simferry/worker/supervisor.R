@@ -3,6 +3,8 @@
 # Interrupts are for the processes: they write what they have, and end.
 supervise <- function(job) suspendInterrupts({
   job$workers <- max(1, floor(job$workers / job$cores))
+  # by an attempt whose machine was lost
+  job <- without_blocks(job, list.files(file.path(job$root, "input", "done"), full.names = TRUE))
   careful <- job$replication_timeout > 0 && is_function(job)
   pieces <- if (nzchar(job$chunked)) seq_along(job$row) else cut_pieces(job$stretches$count, job$workers)
   dir.create(file.path(job$root, "scratch", "claims"), recursive = TRUE, showWarnings = FALSE)
@@ -126,11 +128,9 @@ recover <- function(job, child, start, out_of_memory) {
                  unlist(lapply(claimed, function(k) (if (k > 1L) child$pieces[k - 1L] + 1L else 1L):child$pieces[k])))
     then <- list(child$job, child$pieces, child$careful)
   }
-  finished <- lapply(list.files(file.path(job$root, "blocks"),
-                                sprintf("^%s-%s-%s-%02d\\.", job$plan, job$job, job$attempt, child$number),
-                                  full.names = TRUE),
-                     function(path) read_block(path)$tables$replications)
-  left <- without(left, unlist(lapply(finished, `[[`, "condition")), unlist(lapply(finished, `[[`, "replication")))
+  finished <- list.files(file.path(job$root, "blocks"),
+                         sprintf("^%s-%s-%s-%02d\\.", job$plan, job$job, job$attempt, child$number), full.names = TRUE)
+  left <- without_blocks(left, finished)
   culprit <- if (is.null(child$pieces) || !is.null(child$hung)) marker_of(job, child)
   if (length(culprit)) {
     why <- if (!is.null(child$hung)) child$hung
@@ -153,6 +153,12 @@ only <- function(job, at) {
   job$row <- job$row[at]
   job$states <- job$states[at, , drop = FALSE]
   job
+}
+
+# The job's stretches without the replications in some blocks.
+without_blocks <- function(job, paths) {
+  finished <- lapply(paths, function(path) read_block(path)$tables$replications)
+  without(job, unlist(lapply(finished, `[[`, "condition")), unlist(lapply(finished, `[[`, "replication")))
 }
 
 # The job's stretches without some replications.

@@ -8,6 +8,7 @@ import os
 import signal
 import sys
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
@@ -27,6 +28,10 @@ class Supervisor:
     def __init__(self, job: Job) -> None:
         job.workers = max(1, job.workers // job.cores)
         self.job = job
+        if done := replications_of(
+            sorted((job.root / "input" / "done").glob("*"))
+        ):  # by an attempt whose machine was lost
+            job.stretches = self.without(job.stretches, done)
         careful = job.timeout_seconds > 0 and job.kind == "function"
         self.everything = Part(
             job.stretches, cut_pieces([count for _, _, count in job.stretches], job.workers), careful
@@ -104,10 +109,7 @@ class Supervisor:
             claimed = job.scratch / f"claimed-{number}"
             spans = [map(int, line.split()) for line in claimed.read_text().splitlines()] if claimed.exists() else []
             left, then = [stretch for before, end in spans for stretch in job.stretches[before:end]], part
-        done: set[tuple[int, int]] = set()
-        for path in (job.root / "blocks").glob(f"{job.prefix}-{number:02d}.*"):
-            columns = blocks.decode(path.read_bytes()).table("replications").columns
-            done |= set(zip(columns["condition"].values.tolist(), columns["replication"].values.tolist(), strict=True))
+        done = replications_of((job.root / "blocks").glob(f"{job.prefix}-{number:02d}.*"))
         left = self.without(left, done)
         at = marker(job, number) if part.pieces is None or number in self.hung else ""
         if at:
@@ -157,6 +159,15 @@ class Part:
     pieces: list[int] | None
     careful: bool
     then: "Part | None" = None
+
+
+def replications_of(paths: Iterable[Path]) -> set[tuple[int, int]]:
+    """The (condition, replication) in blocks."""
+    done: set[tuple[int, int]] = set()
+    for path in paths:
+        columns = blocks.decode(path.read_bytes()).table("replications").columns
+        done |= set(zip(columns["condition"].values.tolist(), columns["replication"].values.tolist(), strict=True))
+    return done
 
 
 def marker(job: Job, process: int) -> str:

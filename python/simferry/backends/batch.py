@@ -1,0 +1,374 @@
+"""The batch backend: the jobs of a plan are the children of one array job of AWS Batch.
+
+Batch has no token that makes a submission unique, and names are not unique. So a plan, which is in the store before it is submitted,
+is looked for by its array's name, and each child claims its part of the plan. A second array of a plan, which can only come about
+where the service's list lags behind, computes nothing.
+"""
+
+import datetime
+import hashlib
+import os
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from functools import cached_property
+from typing import Any
+
+from ..aws import session, stacks
+from ..aws.contracts import batch as contract
+from ..aws.instances import Instance
+from ..containers.engine import EngineError, ImageError, connect, find_image
+from ..errors import BudgetReached, SimferryError, UsageError
+from ..hints import BackendOptions, Command, Option, Shell
+from ..images.config import config_of
+from ..images.find import Image, find_or_push, on_this_machine
+from ..store.keys import JobId
+from ..store.objects import Objects
+from ..store.run_folder import RunFolder
+from ..sweep.options import BatchOptions
+from . import batch_requests as requests
+from .base import Cursor, Foreground, JobLimits, Line, Lines, Prepared, Report, Traits
+from .batch_children import Array, children_of, described
+from .batch_costs import dollars_an_hour
+from .batch_queue import check_queue, check_size, why_waiting
+from .foreground import Interpreter
+from .in_image import InImage
+from .names import job_name, tag_of
+from .service import MeteredService, NotNow, Request, ServiceJob
+
+_IMAGES = {"r": "simferry-r", "python": "simferry-python"}
+_QUEUES = {"spot": "SpotQueue", "demand": "DemandQueue", "fargate": "FargateQueue"}
+_SECONDS_AT_MOST = 86_400  # default of max_runtime
+_THROTTLED = ("TooManyRequestsException", "ThrottlingException", "RequestLimitExceeded")
+_LONGEST_NAME = 80  # characters of a run's id in the names of its arrays
+_MESSAGES, _LONGEST_MESSAGE = 10, 1 << 16  # of children that failed; bytes
+
+
+class Batch(MeteredService):
+    """Queue, roles, bucket and repository are those of a stack of simferry infra. Options: see sweep/options.py."""
+
+    name = "batch"
+    service_error = session.AwsError
+
+    def __init__(self, options: BatchOptions) -> None:
+        super().__init__()
+        self.options, self.budget, self.image = options, options.budget, options.image
+        self.instances = [Instance("batch", max(1, int(requests.vcpus(options))), 0.0)]
+        self._image: Image | None = None
+        self._stopped: set[str] = set()
+        self._arrays: dict[str, list[Array]] = {}  # of plans, by name: one, or several where the list lagged behind
+        self._messages: dict[str, str] = {}  # of workers that could not go on, by job
+
+    @cached_property
+    def traits(self) -> Traits:
+        given = self.options
+        return Traits(
+            max(1, int(requests.vcpus(given))),
+            given.jobs or 1,
+            1,
+            float(int(given.max_runtime or _SECONDS_AT_MOST)),
+            contract=True,
+            outlives_driver=True,
+            poll_seconds=1.0 if _emulated() else 15.0,
+            remote_logs=True,
+            service="AWS Batch",
+        )
+
+    # ---- before anything starts ----
+
+    @property
+    def _stack(self) -> Mapping[str, str]:
+        return stacks.outputs(self.options.stack)
+
+    @property
+    def _batch_stack(self) -> Mapping[str, str]:
+        name = f"{self.options.stack or stacks.default_name()}-batch"
+        return stacks.outputs(name) if self.options.stack else stacks.outputs_if_there(name)
+
+    def default_store(self) -> str:
+        if not (store := self._stack.get("Store")):
+            raise self._no_stack("store")
+        return store
+
+    def _no_stack(self, what: str) -> UsageError:
+        name = self.options.stack or stacks.default_name()
+        return UsageError(
+            f"the batch backend needs a {what}, and there is no stack {name} with Batch in {session.region()}",
+            Command("infra deploy", name=name) + "  makes queue, roles and bucket.",
+        )
+
+    def check_store(self, store: str) -> None:
+        if not store.startswith("s3://"):
+            raise UsageError(
+                f"the store {store} is not in S3, where Batch's jobs read and write",
+                Option("store", "s3://my-bucket/simferry"),
+            )
+
+    def prepare(self, spec: Mapping[str, Any], store: str, on_progress: Report) -> Prepared:
+        self.check_store(store)
+        size = requests.vcpus(self.options)
+        check_size(size, requests.mebibytes(self.options), requests.on_fargate(self.options))
+        stack, batch = self._stack, self._batch_stack
+        queue = self.options.queue or batch.get(_QUEUES[self.options.on or "spot"])
+        if not queue:
+            raise self._no_stack("job queue")
+        for key, what in (("BatchJobRole", "role"), ("ExecutionRole", "execution role"), ("LogGroup", "log group")):
+            if key not in batch:
+                raise self._no_stack(what)
+        check_queue(queue, size, requests.on_fargate(self.options))
+        found = self._image = find_or_push(self._name_for(spec), on_progress, stack.get("Repository", ""))
+        kept = {
+            "image": found.uri, "queue": queue, "job_role": batch["BatchJobRole"],
+            "execution_role": batch["ExecutionRole"], "log_group": batch["LogGroup"], **self._about(found, spec),
+        }  # fmt: skip
+        return Prepared(kept, found.digest, self.budget_note())
+
+    def _about(self, found: Image, spec: Mapping[str, Any]) -> dict[str, str]:
+        """Options that follow from the image."""
+        config = config_of(found.digest, ask_python=True) if found.local else None
+        if config and config.architecture != contract.ARCHITECTURE:
+            raise UsageError(
+                f"the image {found.local} is for {config.architecture}, and the machines of AWS Batch are {contract.ARCHITECTURE}",
+                Command("image build", "FOLDER", platform=f"linux/{contract.ARCHITECTURE}") + "  builds one for them.",
+            )
+        about = {"image_id": found.digest, "entrypoint": config.entrypoint} if config else {}
+        if config and config.python and config.as_root:  # it can make the job's folders
+            return about
+        carrier = os.environ.get("SIMFERRY_CARRIER_IMAGE") or contract.PYTHON_IMAGE
+        size = requests.vcpus(self.options), requests.mebibytes(self.options)
+        if requests.on_fargate(self.options) and not contract.has_room_for_carrier(*size):
+            raise UsageError(
+                f"the image {self._name_for(spec)} has no Python 3.8, so that another container carries its files, and on Fargate "
+                f"{size[0]:g} vCPUs with {size[1] / 1024:g} GB are too few for both",
+                BackendOptions("batch", vcpus=0.5, memory="2G"),
+            )
+        return {**about, "carrier_image": carrier}
+
+    def _name_for(self, spec: Mapping[str, Any]) -> str:
+        return self.image or _IMAGES.get(spec["language"], "simferry-r")
+
+    def known_image(self, spec: Mapping[str, Any], in_ecr: bool) -> Image | None:
+        name = self._name_for(spec)
+        return on_this_machine(name) or (find_or_push(name, into=self._stack.get("Repository", "")) if in_ecr else None)
+
+    def foreground(self, verb: str) -> Foreground:
+        """In the image if Docker has it on this machine. Else a check runs with the interpreter of this machine."""
+        image = (self._image.local if self._image else None) or self.options.image_id or self.image or ""
+        try:
+            find_image(client := connect(), image, pull=False)
+        except (EngineError, ImageError, UsageError):
+            if verb == "replay":  # another R or Python may give other numbers
+                raise UsageError(
+                    f"a replay needs the image {image}, which is not on this machine", Shell("docker", "pull", image)
+                ) from None
+            return Interpreter(contract=True, substitute=True, image=image)
+        return InImage(image, client)
+
+    # ---- starting ----
+
+    def start(self, request: Request) -> None:
+        """Submit the array of the request's plan, unless it is there; its other jobs then have started too."""
+        from botocore.exceptions import ClientError
+
+        run, plan = request.run, request.plan
+        name = array_name(run, plan.number)
+        if name in self._arrays or self._find(name):
+            return
+        revision = self._revision(run)
+        asked = requests.submission(self.options, run, plan, name, revision)
+        with session.asking("AWS Batch"):
+            try:
+                batch = session.client("batch", attempts=1)  # a second attempt could submit it again
+                made = batch.submit_job(**asked)
+            except ClientError as error:
+                if error.response["Error"].get("Code") in _THROTTLED:
+                    raise NotNow("AWS Batch, which is throttling", 1.0 if _emulated() else 5.0) from None
+                raise
+        self._arrays[name] = [Array(made["jobId"], plan.jobs)]
+
+    def _find(self, name: str) -> bool:
+        """Look for arrays and plain jobs of this name; with * at its end, of names that begin so. Whether there are any."""
+        pages = session.client("batch").get_paginator("list_jobs")
+        found: dict[str, list[Array]] = {}
+        with session.asking("AWS Batch"):
+            for page in pages.paginate(jobQueue=self.options.queue, filters=[{"name": "JOB_NAME", "values": [name]}]):
+                for one in page["jobSummaryList"]:
+                    array = Array(one["jobId"], one.get("arrayProperties", {}).get("size", 1))
+                    found.setdefault(one["jobName"], []).append(array)
+        self._arrays |= found
+        return bool(found)
+
+    def _revision(self, run: RunFolder) -> str:
+        """The job definition of these options, registered if it is not there. It is named by its content."""
+        carrier = self.options.carrier_image
+        made = requests.definition(self.options, run.record.simulation, _entrypoint_of(carrier) if carrier else "")
+        name = f"simferry-{hashlib.sha256(contract.as_json(made).encode()).hexdigest()[:20]}"
+        batch = session.client("batch")
+        with session.asking("AWS Batch"):
+            found = batch.describe_job_definitions(jobDefinitionName=name, status="ACTIVE")["jobDefinitions"]
+            if found:
+                return str(found[0]["jobDefinitionArn"])
+            return str(batch.register_job_definition(jobDefinitionName=name, **made)["jobDefinitionArn"])
+
+    # ---- looking ----
+
+    def list(self, run: RunFolder) -> dict[str, ServiceJob]:
+        """All jobs of a run. Of an array the service counts its children by state; as few of them as possible are listed."""
+        begin = array_name(run, "")
+        self._find(f"{begin}*")
+        mine = {one.id: name for name, arrays in self._arrays.items() if name.startswith(begin) for one in arrays}
+        out: dict[str, ServiceJob] = {}
+        waiting = 0
+        for job in described([*mine]):
+            plan = mine[job["jobId"]].rpartition("-")[2]
+            children = children_of(job)
+            self._add_messages(run, plan, children.jobs)
+            for number, child in children.jobs.items():
+                name = job_name(run, JobId.of(plan, number))
+                out[name] = _of_two(out[name], child) if name in out else child
+            if children.runnable and not children.moving:
+                waiting += children.runnable
+                self.waits_for = why_waiting(self.options.queue or "", children.waiting)
+        if not waiting and not self._waiting:
+            self.waits_for = ""
+        return out
+
+    def _add_messages(self, run: RunFolder, plan: str, children: dict[int, ServiceJob]) -> None:
+        """Why workers could not go on, in their own words, which the carrier has left in the store: of the first that failed."""
+        failed = [(number, JobId.of(plan, number)) for number, one in children.items() if _may_have_said(one)][
+            :_MESSAGES
+        ]
+        missing = [job for _, job in failed if job not in self._messages]
+        if missing:
+            objects = Objects(run.address)
+            said = dict(objects.find_many([f"jobs/{job}/message" for job in missing], _LONGEST_MESSAGE))
+            for job in missing:
+                self._messages[job] = said.get(f"jobs/{job}/message", b"").decode(errors="replace")
+        for number, job in failed:
+            children[number] = replace(children[number], message=self._messages[job])
+
+    def stop(self, name: str) -> None:
+        """Stop the array of which this job is a child: a plan is stopped as a whole."""
+        for identity, _ in self._arrays_of(name):
+            if identity not in self._stopped:
+                with session.asking(f"job {identity}"):
+                    session.client("batch").terminate_job(jobId=identity, reason=contract.CANCELLED)
+                self._stopped.add(identity)
+
+    def _arrays_of(self, name: str) -> Sequence[tuple[str, str]]:
+        """The ids of the arrays of a job, each with the job's own. name: as in the base class."""
+        found = re.search(r"-([0-9a-f]{10}-[0-9]{4,9})-([0-9]{4,9})$", name)
+        arrays = [
+            one for array, some in self._arrays.items() if found and array.endswith(f"-{found[1]}") for one in some
+        ]
+        return [(one.id, one.id if one.size == 1 else f"{one.id}:{int(found[2]) - 1}") for one in arrays if found]
+
+    def read_logs(self, run: RunFolder, jobs: Sequence[str], after: Cursor | None = None) -> tuple[Lines, Cursor]:
+        self._list(run, 60)  # finds the arrays
+        return super().read_logs(run, jobs, after)
+
+    def lines(self, names: Sequence[str], after: Cursor) -> tuple[Lines, Cursor]:
+        """The lines of jobs, from the log streams of their attempts."""
+        cursor, out = dict(after), []
+        by_id = {own: name for name in names for _, own in self._arrays_of(name)}
+        for job in described([*by_id]):
+            for stream in _streams_of(job):
+                out += [Line(by_id[job["jobId"]], "", f"{text}\n") for text in self._new_lines(stream, cursor)]
+        return out, cursor
+
+    def _new_lines(self, stream: str, cursor: Cursor) -> Iterator[str]:
+        logs = session.client("logs")
+        while True:
+            position = {"nextToken": cursor[stream]} if cursor.get(stream) else {}
+            with session.asking(f"log stream {stream}"):
+                try:
+                    page = logs.get_log_events(
+                        logGroupName=self.options.log_group, logStreamName=stream, startFromHead=True, **position
+                    )
+                except logs.exceptions.ResourceNotFoundException:
+                    return
+            for event in page["events"]:
+                yield from event["message"].splitlines() or [""]
+            before, cursor[stream] = cursor.get(stream), page["nextForwardToken"]
+            if page["nextForwardToken"] == before:
+                return
+
+    # ---- money ----
+
+    def job_limits(self, run: RunFolder, jobs: int) -> JobLimits:
+        """Each attempt counts at its longest: the service keeps the limit, whether anybody watches or not."""
+        limit = self.traits.seconds_at_most
+        if self.budget is not None:
+            hourly = jobs * self._attempts * dollars_an_hour(self.options)
+            left = self.budget - self._cost(run, committed=True)
+            limit = min(limit, left / hourly * 3600)
+            if limit < contract.LEAST_SECONDS:
+                least = contract.LEAST_SECONDS / 3600 * hourly
+                attempts = f" with {self._attempts} attempts each" if self._attempts > 1 else ""
+                raise BudgetReached(
+                    f"the budget of ${self.budget:g} does not allow {jobs} job{'s' if jobs > 1 else ''} of run {run.id}{attempts}: "
+                    f"${self.budget - left:.2g} are spent or promised, and a minute of all takes ${least:.2g}",
+                    BackendOptions("batch", budget=round(1.05 * (self.budget - left + least) + 0.005, 2))
+                    + ", or fewer jobs or attempts.",
+                )
+        return JobLimits(float(int(limit)), ["batch"], 1)
+
+    @property
+    def _attempts(self) -> int:
+        return self.options.attempts or requests.ATTEMPTS
+
+    def _cost(self, run: RunFolder, committed: bool) -> float:
+        """committed: jobs that have not ended count as if all their attempts took all their time."""
+        known = self._list(run, 60) if run.plans() else {}
+        now, seconds = datetime.datetime.now(datetime.timezone.utc), 0.0
+        for plan in run.plans():
+            longest = self._attempts * (plan.limit or self.traits.seconds_at_most)
+            for job in plan.job_ids:
+                one = known.get(job_name(run, job))
+                if one is None and job not in self._submitted:
+                    continue
+                if committed and (one is None or one.ended is None):
+                    seconds += longest
+                elif one is not None:
+                    seconds += max(0.0, ((one.ended or now) - one.created).total_seconds())
+        return seconds / 3600 * dollars_an_hour(self.options)
+
+
+def array_name(run: RunFolder, plan: str) -> str:
+    """The name of a plan's array; without a plan what the names of all arrays of the run begin with."""
+    name = re.sub(r"[^A-Za-z0-9]+", "-", run.id).strip("-")[:_LONGEST_NAME]
+    return f"{name}-{tag_of(run)}-{plan}"
+
+
+def _of_two(one: ServiceJob, other: ServiceJob) -> ServiceJob:
+    """The state of a job of two arrays, one of which does nothing: it runs as long as one of the two does."""
+    order = ("running", "failed", "stopped", "succeeded")
+    return min(one, other, key=lambda job: order.index(job.state))
+
+
+def _may_have_said(job: ServiceJob) -> bool:
+    """Whether a job ended in a way in which its worker may have left a message."""
+    return job.state == "failed" and not job.cut_short and not job.for_all
+
+
+def _streams_of(job: Mapping[str, Any]) -> Iterator[str]:
+    """The log streams of a job's attempts, the latest last."""
+    last = [{"container": job.get("container", {}), **job.get("ecsProperties", {})}]
+    for attempt in [*job.get("attempts", []), *last]:
+        tasks = [container for task in attempt.get("taskProperties", []) for container in task["containers"]]
+        for container in tasks or [attempt.get("container", {})]:
+            if container.get("logStreamName"):
+                yield container["logStreamName"]
+
+
+def _entrypoint_of(image: str) -> str:
+    """The entry point of an image on this machine."""
+    config = config_of(image)
+    return config.entrypoint if config else ""
+
+
+def _emulated() -> bool:
+    try:
+        return session.emulated("batch")
+    except (ImportError, SimferryError):  # the first request to the service raises it again
+        return False

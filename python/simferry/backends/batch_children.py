@@ -1,0 +1,126 @@
+"""The children of an array job of AWS Batch: their states, from the service's counts and as few pages of its list as possible."""
+
+import datetime
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from ..aws import session
+from ..aws.contracts import batch as contract
+from .service import ServiceJob
+
+_PAGE = 1000  # children on a page
+_DESCRIBED = 100  # jobs in a request
+
+
+class Array(NamedTuple):
+    """An array job, or a plain job, whose size is 1."""
+
+    id: str
+    size: int
+
+
+@dataclass
+class Children:
+    """jobs: by their numbers, which begin at 1. runnable: how many wait for a machine; waiting: some of them, as listed. moving: whether
+    others start, run, or have succeeded, so that it is no wonder that some wait."""
+
+    jobs: dict[int, ServiceJob] = field(default_factory=dict)
+    runnable: int = 0
+    waiting: Sequence[Mapping[str, Any]] = ()
+    moving: bool = False
+
+
+def children_of(job: Mapping[str, Any]) -> Children:
+    """The children of an array as DescribeJobs tells of it; a plain job is its only one.
+
+    Children are of three classes: going on, succeeded, failed. Of the most common class only the first page is listed: the rest is of
+    that class, and its times are the mean of those listed. An array of 10,000 takes at most 10 requests.
+    """
+    array = job.get("arrayProperties", {})
+    if not array.get("size"):
+        waits = job["status"] == "RUNNABLE"
+        return Children({1: _service_job(job)}, int(waits), [job], False)
+    counts = {state: count for state, count in array["statusSummary"].items() if count}
+    sizes: dict[str, int] = {}
+    for state, count in counts.items():
+        sizes[_class(state)] = sizes.get(_class(state), 0) + count
+    most = max(sizes, key=lambda one: sizes[one], default="running")
+    found: dict[int, ServiceJob] = {}
+    waiting: list[dict[str, Any]] = []
+    of_most: list[ServiceJob] = []
+    for state in counts:
+        listed = [*_pages(str(job["jobId"]), state, first_only=_class(state) == most)]
+        if state == "FAILED" and "ecsProperties" in job:  # only a description tells of several containers
+            listed = [*described([one["jobId"] for one in listed[:_DESCRIBED]]), *listed[_DESCRIBED:]]
+        if state == "RUNNABLE":
+            waiting = listed
+        for one in listed:
+            child = found[int(one["arrayProperties"]["index"]) + 1] = _service_job({**one, "status": state})
+            of_most += [child] if _class(state) == most else []
+    if len(found) < array["size"]:
+        rest = _mean(most, of_most, _time(job["createdAt"]))
+        found |= {number: rest for number in range(1, array["size"] + 1) if number not in found}
+    moving = any(counts.get(state) for state in ("STARTING", "RUNNING", "SUCCEEDED"))
+    return Children(dict(sorted(found.items())), counts.get("RUNNABLE", 0), waiting, moving)
+
+
+def described(ids: Sequence[str]) -> Iterator[dict[str, Any]]:
+    """Jobs by their ids, as DescribeJobs tells of them."""
+    for first in range(0, len(ids), _DESCRIBED):
+        with session.asking("AWS Batch"):
+            yield from session.client("batch").describe_jobs(jobs=[*ids[first : first + _DESCRIBED]])["jobs"]
+
+
+def _pages(array: str, state: str, first_only: bool) -> Iterator[dict[str, Any]]:
+    with session.asking("AWS Batch"):
+        pages = session.client("batch").get_paginator("list_jobs")
+        limits = {"PageSize": _PAGE, **({"MaxItems": _PAGE} if first_only else {})}
+        for page in pages.paginate(arrayJobId=array, jobStatus=state, PaginationConfig=limits):
+            yield from page["jobSummaryList"]
+
+
+def _class(status: str) -> str:
+    """running, succeeded or failed."""
+    state = contract.STATES[status]
+    return "running" if state == "pending" else state  # the base class has no state for jobs that wait in the service
+
+
+def _mean(state: str, listed: Sequence[ServiceJob], created: datetime.datetime) -> ServiceJob:
+    """A job of a class that took as long as the mean of those listed."""
+    now = datetime.datetime.now(datetime.timezone.utc)
+    seconds = [max(0.0, ((one.ended or now) - one.created).total_seconds()) for one in listed]
+    mean = datetime.timedelta(seconds=sum(seconds) / max(1, len(seconds)))
+    if state == "running":
+        return ServiceJob(state, now - mean)
+    return ServiceJob(state, created, created + mean)
+
+
+def _service_job(one: Mapping[str, Any]) -> ServiceJob:
+    """A job of ListJobs or DescribeJobs. One that waits was created now: it costs nothing yet."""
+    state, reason = _class(one["status"]), str(one.get("statusReason", ""))
+    told = [container for container in _containers_of(one) if container.get("reason") or container.get("exitCode")]
+    words = next((str(container["reason"]) for container in told if container.get("reason")), "")
+    code = next((container["exitCode"] for container in told if container.get("exitCode")), None)
+    said = words or (f"exited with code {code}" if code else reason)
+    ended = _time(one["stoppedAt"]) if one.get("stoppedAt") else None
+    began = _time(one["startedAt"]) if one.get("startedAt") else ended or datetime.datetime.now(datetime.timezone.utc)
+    return ServiceJob(
+        "stopped" if reason == contract.CANCELLED else state, began, ended, said if state == "failed" else "",
+        cut_short=contract.cut_short(reason), for_all=_for_all(words, reason),
+    )  # fmt: skip
+
+
+def _for_all(words: str, reason: str) -> bool:
+    """Whether what kept a job from running would keep all others from it."""
+    return words.startswith(("CannotPull", "CannotStart", "CannotCreate")) or reason.startswith("MISCONFIGURATION:")
+
+
+def _containers_of(job: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """The containers of a job: its only one, or those of its task."""
+    tasks = job.get("ecsProperties", {}).get("taskProperties", [])
+    return [container for task in tasks for container in task["containers"]] or [job.get("container", {})]
+
+
+def _time(milliseconds: int) -> datetime.datetime:
+    return datetime.datetime.fromtimestamp(milliseconds / 1000, datetime.timezone.utc)

@@ -1,0 +1,123 @@
+"""The requests of the batch backend: a job definition, and the submission of a plan's array."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from ..aws.contracts import batch as contract
+from ..errors import UsageError
+from ..jobs.launch import command_in_container, environment_of
+from ..store.keys import JobId
+from ..store.records import PlanRecord
+from ..store.run_folder import RunFolder
+from ..sweep.options import BatchOptions
+from .request import named_texts
+
+ATTEMPTS = 5  # default of a job whose machine is lost
+VCPUS, MEMORY = 2.0, "4G"  # defaults of a job
+
+
+def vcpus(options: BatchOptions) -> float:
+    """vCPUs of a job."""
+    return options.vcpus or VCPUS
+
+
+def mebibytes(options: BatchOptions) -> int:
+    """Memory of a job."""
+    return contract.mebibytes(options.memory or MEMORY)
+
+
+def carrier_vcpus(options: BatchOptions) -> float:
+    """vCPUs of the container that carries files beside one without Python."""
+    if not options.carrier_image:
+        return 0.0
+    return contract.CARRIER_VCPUS_ON_FARGATE if on_fargate(options) else contract.CARRIER_VCPUS
+
+
+def on_fargate(options: BatchOptions) -> bool:
+    return options.on == "fargate"
+
+
+def definition(options: BatchOptions, spec: Mapping[str, Any], carrier_entrypoint: str) -> dict[str, Any]:
+    """The request of RegisterJobDefinition, without a name. carrier_entrypoint: of the carrier's image, where there is one."""
+    fargate = on_fargate(options)
+    log = {
+        "logDriver": "awslogs",
+        "options": {"awslogs-group": options.log_group, "awslogs-stream-prefix": "simferry"},
+    }
+    roles = {"executionRoleArn": options.execution_role}
+    network = {"networkConfiguration": {"assignPublicIp": "ENABLED"}} if fargate else {}
+    common: dict[str, Any] = {
+        "type": "container",
+        "platformCapabilities": ["FARGATE" if fargate else "EC2"],
+        "retryStrategy": {"attempts": options.attempts or ATTEMPTS, "evaluateOnExit": contract.RETRIES},
+        "tags": {"made-by": "simferry"},
+        "propagateTags": True,
+    }
+    cpus, mib = vcpus(options), mebibytes(options)
+    if options.carrier_image and fargate:  # a task has one of Fargate's sizes: the carrier takes its part of it
+        cpus, mib = cpus - carrier_vcpus(options), mib - contract.CARRIER_MIB
+    sized = {"resourceRequirements": _needs(cpus, mib), "logConfiguration": log}
+    entrypoint = options.entrypoint or ""
+    if not options.carrier_image:
+        run = contract.after_entrypoint(entrypoint, contract.carrier_command())
+        only = {"image": options.image, "command": run, "jobRoleArn": options.job_role, **roles, **sized, **network}
+        return {**common, "containerProperties": only}
+    mounts = [{"sourceVolume": contract.VOLUME, "containerPath": contract.ROOT}]
+    carrier = {
+        "name": contract.CARRIER, "image": options.carrier_image, "essential": True, "mountPoints": mounts,
+        "command": contract.after_entrypoint(carrier_entrypoint, contract.carrier_command()), "logConfiguration": log,
+        "resourceRequirements": _needs(carrier_vcpus(options), contract.CARRIER_MIB), "user": "0",  # a new volume is root's
+    }  # fmt: skip
+    command = contract.beside_command([*_worker(spec), "run"])
+    worker = {
+        "name": contract.WORKER, "image": options.image, "essential": False, "mountPoints": mounts,
+        "command": contract.after_entrypoint(entrypoint, command),
+        "dependsOn": [{"containerName": contract.CARRIER, "condition": "START"}], **sized,
+    }  # fmt: skip
+    task = {"taskRoleArn": options.job_role, **roles, "volumes": [{"name": contract.VOLUME}], **network}
+    return {**common, "ecsProperties": {"taskProperties": [{**task, "containers": [carrier, worker]}]}}
+
+
+def submission(options: BatchOptions, run: RunFolder, plan: PlanRecord, name: str, revision: str) -> dict[str, Any]:
+    """The request of SubmitJob: an array of the plan's jobs, or a plain job where it has one. revision: the job definition's ARN.
+
+    plan: with the time limit of its jobs. Raises UsageError if environment variables are too long for the service.
+    """
+    spec = run.record.simulation
+    beside = bool(options.carrier_image)
+    files = run.job_address(JobId.of(plan.number, 1))
+    carried = {
+        "run": run.address, "plan": plan.number, "jobs": files.rstrip("/").rpartition("/")[0],
+        "command": [] if beside else [*_worker(spec), "run"],
+        "inputs": {key: one["place"] or f"{run.address}/input/{key}" for key, one in run.inputs.items()},
+    }  # fmt: skip
+    work = environment_of(spec, f"{contract.ROOT}/input")
+    carry = {"SIMFERRY_CARRIED": contract.as_json(carried)}
+    overrides: dict[str, Any] = {"containerOverrides": {"environment": contract.overrides({**work, **carry})}}
+    if beside:
+        containers = [
+            {"name": contract.CARRIER, "environment": contract.overrides(carry)},
+            {"name": contract.WORKER, "environment": contract.overrides(work)},
+        ]
+        overrides = {"ecsPropertiesOverride": {"taskProperties": [{"containers": containers}]}}
+    if len(contract.as_json(overrides)) > contract.LONGEST_OVERRIDES:
+        raise UsageError(
+            f"environment variables and addresses of inputs have more than {contract.LONGEST_OVERRIDES:,} characters, "
+            "which AWS Batch does not take",
+            "Shorter values, or an input file with them.",
+        )
+    return {
+        "jobName": name, "jobQueue": options.queue, "jobDefinition": revision, **overrides,
+        **({"arrayProperties": {"size": plan.jobs}} if plan.jobs > 1 else {}),
+        "timeout": {"attemptDurationSeconds": plan.limit},
+        "tags": {"made-by": "simferry", "simferry:run": run.id, **named_texts(options.tags)}, "propagateTags": True,
+    }  # fmt: skip
+
+
+def _worker(spec: Mapping[str, Any]) -> list[str]:
+    """The command of the worker, without its verb."""
+    return command_in_container(spec["language"], f"{contract.ROOT}/input/code")
+
+
+def _needs(vcpus: float, mib: int) -> list[dict[str, str]]:
+    return [{"type": "VCPU", "value": f"{vcpus:g}"}, {"type": "MEMORY", "value": str(mib)}]

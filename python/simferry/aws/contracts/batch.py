@@ -78,8 +78,10 @@ def after_entrypoint(entrypoint: str, command: list[str]) -> list[str]:
     entrypoint: the last part of its first word, such as Rscript. One that is not known here has to run its arguments, as scripts do
     that end with exec "$@".
     """
-    if entrypoint in ("python", "python3") and command[0] == "python3":
-        return command[1:]
+    if entrypoint.startswith("python"):
+        if command[0] == "python3":
+            return command[1:]
+        return ["-c", "import os, sys; os.execvp(sys.argv[1], sys.argv[1:])", *command]
     if entrypoint == "Rscript":  # no space and no line break: Rscript changes them
         texts = ",".join(f"rawToChar(as.raw(c({','.join(map(str, one.encode()))})))" for one in command[1:])
         return ["-e", f"quit(status=system2('{command[0]}',shQuote(c({texts}))))"]

@@ -43,6 +43,10 @@ def script(name: str, text: str | bytes, says: list[str], title: str = "", code:
     return Case(title or name, run(f"{name} -p n=10"), says, {name: text}, code)
 
 
+def batch(title: str, options: str, says: list[str]) -> Case:
+    return Case(title, run(f"simulate.py -p n=1 --backend batch {options}"), says)
+
+
 def sweep(title: str, text: str, says: list[str]) -> Case:
     return Case(title, ["run", "sweep.toml"], says, {"sweep.toml": text})
 
@@ -139,6 +143,14 @@ OPTIONS = [
     Case("retries -1", run("simulate.py -p n=1 --retries -1"), ["--retries is -1; it has to be a whole number from 0"]),
     Case("timeout 0", run("simulate.py -p n=1 --replication-timeout 0"), ["--replication-timeout is 0; it has to be"]),
     Case("on error", run("simulate.py -p n=1 --on-error halt"), ['--on-error is "halt"; it has to be continue or stop']),
+    batch("jobs of an array", "--jobs 20000", ["--jobs is 20000; it has to be a whole number from 1 to 10000"]),
+    batch("short attempt", "--max-runtime 30", ["--max-runtime is 30; it has to be a number of seconds from 60"]),
+    batch("no such machine", "--on spto", ['--on is "spto"; it has to be spot, demand or fargate', "Did you mean spot?"]),
+    batch("Fargate's sizes", "--on fargate --vcpus 3", ["has no size of 3 vCPUs with 4 GB", "--vcpus 4 --memory 8G"]),
+    batch("memory of a job", "--memory 8", ["--memory is", "it has to be a size such as 4G"]),
+    batch("several hosts", "--hosts 2", ["the batch backend has no option --hosts", "one machine"]),
+    batch("more cores than a job", "--cores 8", ["--cores is 8, and a job of AWS Batch has 2 vCPUs", "--vcpus 8"]),
+    batch("folder as store", "--store here", ["here is not in S3, where Batch's jobs", "--store s3://"]),
     Case("backend", run("simulate.py -p n=1 --backend locl"), ['--backend is "locl"; it has to be local', "Did you mean local?"]),
     Case("store is a file", run("simulate.py -p n=1 --store simulate.R"), ["simulate.R"], code=1),
     Case("output's kind", run("simulate.py -p n=1 -o t.xlsx"), ["t.xlsx", ".parquet or .csv"]),

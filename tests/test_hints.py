@@ -288,7 +288,7 @@ have <- new.env()
 for (file in list.files("R", full.names = TRUE)) for (one in as.list(parse(file, keep.source = FALSE)))
   if (is.call(one) && identical(one[[1]], as.name("<-")) && is.call(one[[3]]) && identical(one[[3]][[1]], as.name("function")))
     assign(as.character(one[[2]]), eval(one[[3]]), have)
-backends <- unlist(lapply(c("sim_local", "sim_docker", "sim_sagemaker"), function(name) names(formals(have[[name]]))))
+backends <- unlist(lapply(c("sim_local", "sim_docker", "sim_sagemaker", "sim_batch"), function(name) names(formals(have[[name]]))))
 known <- c(unlist(lapply(exported, function(name) names(formals(have[[name]])))))
 check <- function(text) {
   one <- parse(text = text, keep.source = FALSE)

@@ -314,7 +314,12 @@ class Upgrade(Part):
 
 # ---- names and values ----
 
-_REPEATED = {"include": "include", "inputs": "input", "env": "env"}  # the shell repeats these for each value
+_REPEATED = {
+    "include": "include",
+    "inputs": "input",
+    "env": "env",
+    "parameters": "parameter",
+}  # the shell repeats these for each value
 
 
 def _name(name: str, face: Face) -> str:

@@ -3,31 +3,42 @@
 #' `sim_local()`: processes on this machine, without Docker or an account. `sim_docker()`: containers on this
 #' machine, under the contract of SageMaker Processing. `sim_sagemaker()`: jobs of SageMaker Processing, in the account
 #' and region of the usual AWS configuration (environment variables, profiles, SSO); the runs are stored in S3.
-#' `vignette("sagemaker")` shows how to try it without an account.
+#' `sim_batch()`: jobs of AWS Batch, on machines that start when jobs wait and end when none do, by default at the lower
+#' price of Spot. Its queues and roles are those of [infra_deploy()]. `vignette("sagemaker")` shows how to try both
+#' without an account.
 #'
-#' Interrupting [sim_run()] on SageMaker (Ctrl-C, or RStudio's stop button) does not stop the jobs: they continue, and
-#' cost money, until they have ended. [sim_watch()] follows them from any machine, [sim_cancel()] stops them.
+#' Interrupting [sim_run()] on SageMaker or AWS Batch (Ctrl-C, or RStudio's stop button) does not stop the jobs: they
+#' continue, and cost money, until they have ended. [sim_watch()] follows them from any machine, [sim_cancel()] stops
+#' them.
 #'
 #' @param workers `[numeric(1)]` number of cores of one job. `NULL`: all.
-#' @param image `[character(1)]` the image that runs the simulation, see [image_build()]. For SageMaker an image on this
-#'   machine, which is pushed to the account's ECR, or the address of an image in ECR. `NULL`: `"simferry-r"`, or
-#'   `"simferry-python"` for a Python script.
+#' @param image `[character(1)]` the image that runs the simulation, see [image_build()]. For SageMaker and AWS Batch an
+#'   image on this machine, which is pushed to the account's ECR, or the address of an image in ECR. `NULL`:
+#'   `"simferry-r"`, or `"simferry-python"` for a Python script.
 #' @param images `[named character]` images of yours in place of AWS's framework images, such as
 #'   `c("sagemaker-scikit-learn" = "simferry-python")`. `NULL`: the environment variable `SIMFERRY_IMAGES`.
 #' @param instance_type `[character(1)]` such as `"ml.m5.xlarge"`: a job gets its cores and memory. `NULL`: in local
 #'   containers all of this machine, on SageMaker `"ml.m5.xlarge"`. For SageMaker also several types, `[character]`: the
 #'   first one with capacity is used.
-#' @param jobs `[numeric(1)]` number of containers or jobs that share the work. `NULL`: 1.
-#' @param max_runtime `[numeric(1)]` time limit of a job in seconds. `NULL`: nine days; on SageMaker one day.
+#' @param jobs `[numeric(1)]` number of containers or jobs that share the work; on AWS Batch at most 10,000. `NULL`: 1.
+#' @param vcpus `[numeric(1)]` vCPUs of a job, which are all its cores. `NULL`: 2.
+#' @param memory `[character(1)]` memory of a job, such as `"8G"` or `"512M"`. `NULL`: `"4G"`.
+#' @param on `[character(1)]` the machines: `"spot"`, cheap ones that AWS may take back, whose jobs start again;
+#'   `"demand"`; or `"fargate"`, which start sooner and have certain sizes only. `NULL`: `"spot"`.
+#' @param queue `[character(1)]` name or ARN of a job queue in place of the stack's.
+#' @param attempts `[numeric(1)]` how often a job is started whose machine is lost, at most 10. `NULL`: 5.
+#' @param max_runtime `[numeric(1)]` time limit of a job in seconds, on AWS Batch of each attempt and at least 60.
+#'   `NULL`: nine days; on SageMaker and AWS Batch one day.
 #' @param hosts `[numeric(1)]` number of containers or instances of one job; a whole script gets one cluster over all of
 #'   them. `NULL`: 1.
 #' @param role `[character(1)]` name or ARN of the IAM role that jobs have. `NULL`: that of the stack for runs in its
 #'   bucket, else the environment variable `SIMFERRY_ROLE`.
-#' @param stack `[character(1)]` name of the stack of [infra_deploy()] whose role, bucket and repository are used.
-#'   `NULL`: the environment variable `SIMFERRY_STACK`, or `"simferry"` if there is one.
+#' @param stack `[character(1)]` name of the stack of [infra_deploy()] whose roles, bucket, repository and queues are
+#'   used. `NULL`: the environment variable `SIMFERRY_STACK`, or `"simferry"` if there is one.
 #' @param volume `[numeric(1)]` size of a job's disk in GB. `NULL`: 30.
-#' @param budget `[numeric(1)]` largest cost of the whole run in US dollars, at on-demand prices; SageMaker ends jobs
-#'   that would exceed it. `NULL`: no limit.
+#' @param budget `[numeric(1)]` largest cost of the whole run in US dollars, at on-demand prices; AWS ends jobs that
+#'   would exceed it. On AWS Batch each attempt counts at its longest; what machines cost before and after jobs is not
+#'   counted. `NULL`: no limit.
 #' @param subnets,security_groups `[character]` ids in the VPC in which jobs run. `NULL`: no VPC.
 #' @param kms_key `[character(1)]` id of the KMS key that encrypts disks and files in S3. `NULL`: the default key of
 #'   AWS.
@@ -39,6 +50,7 @@
 #' sim_local(workers = 2)
 #' sim_docker("simferry-r", jobs = 2)
 #' sim_sagemaker(c("ml.c5.4xlarge", "ml.m5.4xlarge"), jobs = 10, tags = c(project = "ferry"))
+#' sim_batch(jobs = 200, vcpus = 4, memory = "8G")
 #' @export
 sim_local <- function(workers = NULL) new_backend("local", workers = workers)
 
@@ -67,6 +79,13 @@ sim_sagemaker <- function(instance_type = NULL, jobs = NULL, image = NULL, role 
               network_isolation = if (!isFALSE(network_isolation)) network_isolation,
               encrypt_traffic = if (!isFALSE(encrypt_traffic)) encrypt_traffic, tags = tags, images = images,
               stack = stack)
+
+#' @rdname sim_local
+#' @export
+sim_batch <- function(jobs = NULL, vcpus = NULL, memory = NULL, on = NULL, queue = NULL, stack = NULL,
+                      max_runtime = NULL, attempts = NULL, budget = NULL, tags = NULL, image = NULL)
+  new_backend("batch", jobs = jobs, vcpus = vcpus, memory = memory, on = on, queue = queue, stack = stack,
+              max_runtime = max_runtime, attempts = attempts, budget = budget, tags = tags, image = image)
 
 new_backend <- function(name, ...) {
   structure(class = "simferry_backend", Filter(Negate(is.null), list(name = name, ...)))

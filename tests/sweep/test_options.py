@@ -14,7 +14,12 @@ from simferry.errors import UsageError
 from simferry.sweep.option_values import Field
 from simferry.sweep.options import BACKENDS, ProcessingOptions, RunOptions, SimulationOptions, check, offered
 
-NEEDED = {"docker": {"image": "x"}, "local": {}, "sagemaker": {}}  # by a backend before its options are looked at
+NEEDED = {
+    "docker": {"image": "x"},
+    "local": {},
+    "sagemaker": {},
+    "batch": {},
+}  # by a backend before its options are looked at
 VALUES = {  # by the kind of an option: values of a wrong type and a wrong sign
     "whole number": ["two", True, 2.5, -1, 0, 2**31, math.nan, [1, 2]],
     "whole numbers": ["two", True, 2.5, -1, 0, 2**31, math.nan, [1, 0]],
@@ -71,11 +76,11 @@ def words(backend: str, option: str, value: object, surface: str) -> str:
     if field.kind == "logical":
         return f"{literal(True, surface)} or {literal(False, surface)}"
     if field.option.choices:
-        return " or ".join(field.option.choices)
+        return f"{', '.join(field.option.choices[:-1])} or {field.option.choices[-1]}"
     numbers = {
         "whole number": "a whole number from ",
         "whole numbers": "a whole number from ",
-        "number": f"a number of {field.option.unit} above 0",
+        "number": f"a number of {field.option.unit} {'from 60 to' if field.option.minimum == 60 else 'above 0'}",
     }
     texts = {"texts": "a text, or several", "paths": "a text, or several", "pairs": "NAME=VALUE, with commas between"}
     return {**numbers, **texts}.get(field.kind, "a text")
@@ -124,8 +129,27 @@ def test_several_faults_are_one_error(script):
         "  replications is 0; it has to be a whole number from 1 to 2147483647, or one for each condition",
         "  retries is 1.5; it has to be a whole number from 0 to 2147483647",
         '  jobs is "3"; it has to be a whole number from 1 to 2147483647',
-        "  the docker backend has no option budget. The sagemaker backend has it.",
+        "  the docker backend has no option budget. The sagemaker backend and the batch backend have it.",
     ]
+
+
+@pytest.mark.parametrize(
+    ("options", "message", "hint"),
+    [
+        ({"on": "fargate", "vcpus": 3}, "Fargate has no size of 3 vCPUs with 4 GB", 'vcpus=4, memory="8G"  is the nearest one.'),
+        ({"on": "fargate", "memory": "512M"}, "Fargate has no size of 2 vCPUs with 0.5 GB", 'vcpus=2, memory="4G"  is the nearest one.'),
+        ({"vcpus": 0.5}, "vcpus is 0.5, and machines of EC2 have whole ones", 'vcpus=1, or on="fargate"'),
+        ({"cores": 8, "vcpus": 4}, "cores is 8, and a job of AWS Batch has 4 vCPUs", "vcpus=8"),
+        ({"store": "here"}, "the store ", 'store="s3://my-bucket/simferry"'),
+        ({"memory": "4096"}, 'memory is "4096"; it has to be a size such as 4G or 512M', ""),
+        ({"hosts": 2}, "the batch backend has no option hosts", "A job of AWS Batch has one machine"),
+    ],
+)  # fmt: skip
+def test_what_aws_batch_can_not_do_is_said_before_it_is_asked(script, options, message, hint):
+    for verb in (sf.run, sf.plan) if "store" not in options else (sf.run,):
+        with pytest.raises(UsageError) as error:
+            verb(script, replications=2, backend="batch", **options)
+        assert str(error.value).startswith(message) and hint in f"{error.value} {error.value.hint}"
 
 
 def test_a_sweep_file(script, tmp_path):

@@ -151,7 +151,7 @@ def worker_started(sweep: Any) -> Iterator[None]:
 
     backend, spare = backend_of(sweep.backend), None
     if isinstance(backend, Local):
-        store = store_at(sweep.options.store, backend.default_store()).path
+        store = store_at(sweep.options.store, backend.default_store).path
         spare = start_worker(sweep.simulation.spec(), store)
     try:
         yield

@@ -40,7 +40,7 @@ def loop_backend(given: Arguments) -> Arguments:
     keep_spare()
     if where.name == "local":
         store = given.get("store")
-        folder = store_at(store.plain() if store is not None else None, where.default_store()).path
+        folder = store_at(store.plain() if store is not None else None, where.default_store).path
         if folder.exists():  # it is made by the first loop
             start_worker(LIKE_LOOP, folder, idle=True)
     return {"workers": where.traits.workers * where.traits.jobs}
@@ -92,7 +92,7 @@ def _earlier_loop(simulation: Any, seed: Any, options: Arguments) -> "tuple[Any,
 
     code_hash, environment = simulation.code_hash(), dict(simulation.target.environment)
     where = backend(options["backend"], **options["backend_options"])
-    home = store_at(options.get("store"), where.default_store())
+    home = store_at(options.get("store"), where.default_store)
     for folder in reversed(home.folders()):
         record = folder.record
         same = record.code_hash == code_hash and record.replications == options["replications"]

@@ -52,6 +52,7 @@ class Batch(MeteredService):
 
     def __init__(self, options: BatchOptions) -> None:
         super().__init__()
+        check_size(requests.vcpus(options), requests.mebibytes(options), requests.on_fargate(options))
         self.options, self.budget, self.image = options, options.budget, options.image
         self.instances = [Instance("batch", max(1, int(requests.vcpus(options))), 0.0)]
         self._image: Image | None = None
@@ -107,7 +108,6 @@ class Batch(MeteredService):
     def prepare(self, spec: Mapping[str, Any], store: str, on_progress: Report) -> Prepared:
         self.check_store(store)
         size = requests.vcpus(self.options)
-        check_size(size, requests.mebibytes(self.options), requests.on_fargate(self.options))
         stack, batch = self._stack, self._batch_stack
         queue = self.options.queue or batch.get(_QUEUES[self.options.on or "spot"])
         if not queue:

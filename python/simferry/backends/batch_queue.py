@@ -1,12 +1,13 @@
 """Whether a job could start in a job queue of AWS Batch, and why jobs wait there."""
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..aws import session
 from ..aws.contracts import batch as contract
 from ..errors import UsageError
-from ..hints import BackendOptions, Command, Option, Shell
+from ..hints import BackendOptions, Command, Shell, Text
 
 # why a job stays RUNNABLE, as the service says it since 2024
 _WAITS = {
@@ -28,7 +29,7 @@ def check_size(vcpus: float, mib: int, on_fargate: bool) -> None:
     elif vcpus != int(vcpus):
         raise UsageError(
             f"vcpus is {vcpus:g}, and machines of EC2 have whole ones",
-            BackendOptions("batch", vcpus=max(1, round(vcpus))) + ", or " + Option("on", "fargate"),
+            BackendOptions("batch", vcpus=max(1, round(vcpus))) + ", or " + BackendOptions("batch", on="fargate"),
         )
 
 
@@ -61,9 +62,10 @@ def check_queue(queue: str, vcpus: float, on_fargate: bool) -> None:
         )
     most = max(one["computeResources"].get("maxvCpus", 0) for one in good)
     if vcpus > most:
+        larger = Command("infra deploy", parameters={"MaxCpus": math.ceil(vcpus)}) + "  for the stack's."
         raise UsageError(
             f"a job needs {vcpus:g} vCPUs, and the compute environments of the job queue {name} have at most {most}",
-            BackendOptions("batch", vcpus=most) if most else Command("infra deploy", parameter="MaxCpus=256"),
+            Text(BackendOptions("batch", vcpus=most), ", or  ") + larger if most else larger,
         )
 
 

@@ -9,11 +9,11 @@ from ..jobs.launch import command_in_container, environment_of
 from ..store.keys import JobId
 from ..store.records import PlanRecord
 from ..store.run_folder import RunFolder
-from ..sweep.options import BatchOptions
+from ..sweep.options import VCPUS, BatchOptions
 from .request import named_texts
 
 ATTEMPTS = 5  # default of a job whose machine is lost
-VCPUS, MEMORY = 2.0, "4G"  # defaults of a job
+MEMORY = "4G"  # default of a job
 
 
 def vcpus(options: BatchOptions) -> float:

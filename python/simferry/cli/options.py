@@ -88,8 +88,8 @@ def _variables(option: str, texts: tuple[str, ...]) -> dict[str, str] | None:
 PAGE = """# Options
 
 The options of runs and backends. They are the same in the shell (`simferry run --max-runtime`), in Python (`sf.run(max_runtime=)`), in R
-(`sim_sagemaker(max_runtime = )`) and in the tables of sweep files (`[run]`, `[local]`, `[docker]`, `[sagemaker]`). Whole numbers may be
-written as `2.0`. All options are checked before anything starts; one error names all wrong ones.
+(`sim_sagemaker(max_runtime = )`) and in the tables of sweep files (`[run]`, `[local]`, `[docker]`, `[sagemaker]`, `[batch]`). Whole numbers
+may be written as `2.0`. All options are checked before anything starts; one error names all wrong ones.
 
 """
 
@@ -104,7 +104,8 @@ def _table(kinds: Iterable[type[Options]]) -> str:
     rows: dict[str, tuple[Field, list[str]]] = {}
     for kind in kinds:
         for name, field in offered(kind).items():
-            rows.setdefault(name, (field, []))[1].append(kind.table)
+            _, owners = rows.get(name, (field, []))
+            rows[name] = field, [*owners, kind.table]
     lines = ["| option | of | value | default | |", "|---|---|---|---|---|"]
     for name, (field, owners) in rows.items():
         option = field.option

@@ -1,6 +1,7 @@
 """Finds stores and runs by the names that users give: a folder, an address, an id or its beginning."""
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,9 +11,12 @@ from .folder_store import DEFAULT_STORE, Store
 from .run_folder import RunFolder
 
 
-def store_at(store: str | Path | None = None, default: str = DEFAULT_STORE) -> Store:
-    """The store in a folder or at an address (s3://bucket/folder). None stands for $SIMFERRY_STORE, or else the default."""
-    store = store or os.environ.get("SIMFERRY_STORE") or default
+def store_at(store: str | Path | None = None, default: str | Callable[[], str] = DEFAULT_STORE) -> Store:
+    """The store in a folder or at an address (s3://bucket/folder). None stands for $SIMFERRY_STORE, or else the default.
+
+    default: an address, or what asks for it, which is called only if it is needed.
+    """
+    store = store or os.environ.get("SIMFERRY_STORE") or (default() if callable(default) else default)
     if not isinstance(store, (str, Path)):
         raise UsageError(f"store is {store!r}", 'A store is a folder, or an address such as "s3://bucket/folder".')
     if not is_address(store):

@@ -132,6 +132,8 @@ def _in_words(field: Field) -> str:
     if field.kind.startswith("whole"):
         each = ", or one for each condition" if field.kind == "whole numbers" else ""
         return f"a whole number from {option.minimum:.0f} to {option.maximum:.0f}{each}"
+    if option.minimum is not None:
+        return f"a number of {option.unit} from {option.minimum:.0f} to {option.maximum:.0f}"
     at_most = f", at most {option.maximum:.0f}" if option.maximum < math.inf else ""
     return f"a number of {option.unit} above {option.above:.0f}{at_most}"
 

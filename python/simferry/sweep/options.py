@@ -10,16 +10,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from functools import cache
 from pathlib import Path
-from types import NoneType
+from types import MappingProxyType, NoneType
 from typing import Annotated, Any, ClassVar, NamedTuple, TypeVar, get_args, get_type_hints
 
 from ..errors import Near, UsageError, nearest
-from ..hints import Face, Literal, Option, Part, Text, Words, lines
+from ..hints import BackendOptions, Face, Literal, Option, Part, Text, Words, lines
 from ..words import joined
 from .option_values import KINDS, Field, OptionSpec, Pairs, Paths, Texts, Unfit, Variables, checked
 
 MOST = 2**31 - 1  # R's largest integer
 MOST_NOTE = 10_000  # bytes
+VCPUS = 2.0  # of a job of AWS Batch, by default
 ARGUMENTS = ("design", "constants", "inputs", "backend", "on_progress", "on_start", "detach")  # of a call, no options
 
 
@@ -28,6 +29,10 @@ class Options:
 
     table: ClassVar[str]
     owner: ClassVar[str]  # whose options they are, in words
+    lacks: ClassVar[Mapping[str, str]] = MappingProxyType({})  # options of others that are missing here, and why
+
+    def check_beside(self, run: "RunOptions") -> None:
+        """Raises UsageError if they do not fit those of the run."""
 
     def given(self) -> dict[str, Any]:
         """The options that are not None, as plain values that JSON can hold."""
@@ -68,6 +73,21 @@ def _note(text: str) -> str:
 
 
 Workers = Annotated[int | None, OptionSpec("Cores to use", "N", "cores", default="all", minimum=1, maximum=MOST)]
+ImageName = Annotated[
+    str | None,
+    OptionSpec("the image that jobs run in", "NAME", default="sagemaker, batch: simferry-r or simferry-python"),
+]
+Stack = Annotated[
+    str | None,
+    OptionSpec(
+        "the stack whose roles, bucket, repository and queues are used", "NAME", default="$SIMFERRY_STACK, or simferry"
+    ),
+]
+Budget = Annotated[
+    float | None,
+    OptionSpec("the most that the run may cost; plan: the fastest way within it", "DOLLARS", "US dollars", above=0),
+]
+Tags = Annotated[Pairs | None, OptionSpec("tags of the jobs", "NAME=VALUE,...")]
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -84,9 +104,7 @@ class LocalOptions(Options):
 class ContainerOptions(Options):
     """Options of all backends whose jobs are containers under SageMaker's contracts."""
 
-    image: Annotated[
-        str | None, OptionSpec("the image that jobs run in", "NAME", default="sagemaker: simferry-r or simferry-python")
-    ] = None  # fmt: skip
+    image: ImageName = None
     images: Annotated[
         Pairs | None,
         OptionSpec("your images in place of AWS's framework images", "NAME=IMAGE,...", default="$SIMFERRY_IMAGES"),
@@ -103,7 +121,7 @@ class ContainerOptions(Options):
     ] = None  # fmt: skip
     max_runtime: Annotated[
         float | None,
-        OptionSpec("time limit of a job", "SECONDS", "seconds", default="sagemaker: a day", above=0, maximum=1e9),
+        OptionSpec("time limit of a job", "SECONDS", "seconds", default="docker: nine days; else a day", above=0, maximum=1e9),
     ] = None  # fmt: skip
     hosts: Annotated[
         int | None,
@@ -133,12 +151,8 @@ class ProcessingOptions(ContainerOptions):
     role: Annotated[
         str | None, OptionSpec("the IAM role of the jobs", "ARN", default="$SIMFERRY_ROLE, or that of the stack")
     ] = None  # fmt: skip
-    stack: Annotated[
-        str | None, OptionSpec("the stack whose role, bucket and repository are used", "NAME", default="$SIMFERRY_STACK, or simferry")
-    ] = None  # fmt: skip
-    budget: Annotated[
-        float | None, OptionSpec("the most that the run may cost; plan: the fastest way within it", "DOLLARS", "US dollars", above=0)
-    ] = None  # fmt: skip
+    stack: Stack = None
+    budget: Budget = None
     volume: Annotated[
         int | None, OptionSpec("disk of a job", "GB", "GB", default="30", minimum=1, maximum=MOST)
     ] = None  # fmt: skip
@@ -149,12 +163,13 @@ class ProcessingOptions(ContainerOptions):
     ] = None
     network_isolation: Annotated[bool | None, OptionSpec("jobs have no network access")] = None
     encrypt_traffic: Annotated[bool | None, OptionSpec("encrypt traffic between the hosts of a job")] = None
-    tags: Annotated[Pairs | None, OptionSpec("tags of the jobs", "NAME=VALUE,...")] = None
+    tags: Tags = None
     image_id: Annotated[str | None, OptionSpec("what Docker calls the image here, for replays", kept=True)] = None
 
 
 def _memory(text: str) -> str:
-    return "" if re.fullmatch(r"[0-9]+([.][0-9]+)? ?[KMGT]i?B?", text, re.I) else "a size such as 4G or 512M"
+    found = re.fullmatch(r"([0-9]+(?:[.][0-9]+)?) ?[MGT]i?B?", text, re.I)
+    return "" if found and float(found[1]) > 0 else "a size such as 4G or 512M"
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -163,32 +178,37 @@ class BatchOptions(Options):
 
     table = "batch"
     owner = "the batch backend"
+    lacks = MappingProxyType({
+        "hosts": "A job of AWS Batch has one machine here: jobs of several nodes can't be in arrays, nor on Spot machines or Fargate. "
+        "A machine has up to 192 vCPUs.",
+        "instance_type": "A job asks for vCPUs and memory, and AWS Batch chooses a machine.",
+        "workers": "A job uses the vCPUs that it asks for.",
+        "role": "The role of jobs is that of the stack.",
+    })  # fmt: skip
 
-    image: Annotated[
-        str | None, OptionSpec("the image that jobs run in", "NAME", default="simferry-r or simferry-python")
-    ] = None  # fmt: skip
     jobs: Annotated[
-        int | None, OptionSpec("number of jobs, the children of an array", "N", "jobs", default="1", minimum=1, maximum=10_000)
+        int | None, OptionSpec("number of jobs; of batch at most 10,000", "N", "jobs", default="1", minimum=1, maximum=10_000)
     ] = None  # fmt: skip
-    vcpus: Annotated[float | None, OptionSpec("of a job", "N", default="2", above=0, maximum=192)] = None
-    memory: Annotated[str | None, OptionSpec("of a job", "SIZE", default="4G", fits=_memory)] = None
+    vcpus: Annotated[
+        float | None, OptionSpec("vCPUs of a job", "N", "vCPUs", default="2", above=0, maximum=192)
+    ] = None  # fmt: skip
+    memory: Annotated[str | None, OptionSpec("memory of a job, such as 8G", "SIZE", default="4G", fits=_memory)] = None
     on: Annotated[
-        str | None, OptionSpec("the machines", default="spot", choices=("spot", "demand", "fargate"))
+        str | None, OptionSpec("machines of the jobs", default="spot", choices=("spot", "demand", "fargate"))
     ] = None  # fmt: skip
-    queue: Annotated[str | None, OptionSpec("another job queue than the stack's", "NAME")] = None
-    stack: Annotated[
-        str | None, OptionSpec("the stack of simferry infra", "NAME", default="$SIMFERRY_STACK, or simferry")
-    ] = None  # fmt: skip
+    queue: Annotated[str | None, OptionSpec("a job queue in place of the stack's", "NAME")] = None
+    stack: Stack = None
     max_runtime: Annotated[
-        float | None, OptionSpec("time limit of an attempt", "SECONDS", "seconds", default="a day", minimum=60, maximum=1e9)
+        float | None,
+        OptionSpec("time limit of a job, of batch of each attempt", "SECONDS", "seconds", default="docker: nine days; else a day",
+                   minimum=60, maximum=1e9),
     ] = None  # fmt: skip
     attempts: Annotated[
-        int | None, OptionSpec("of a job whose machine is lost", "N", default="5", minimum=1, maximum=10)
+        int | None, OptionSpec("attempts of a job whose machine is lost", "N", default="5", minimum=1, maximum=10)
     ] = None  # fmt: skip
-    budget: Annotated[
-        float | None, OptionSpec("the most that the run may cost, if each attempt takes all its time", "DOLLARS", "US dollars", above=0)
-    ] = None  # fmt: skip
-    tags: Annotated[Pairs | None, OptionSpec("of the jobs", "NAME=VALUE,...")] = None
+    budget: Budget = None
+    tags: Tags = None
+    image: ImageName = None
     job_role: Annotated[str | None, OptionSpec("the role of jobs", kept=True)] = None
     execution_role: Annotated[str | None, OptionSpec("the role that starts containers", kept=True)] = None
     log_group: Annotated[str | None, OptionSpec("of jobs", kept=True)] = None
@@ -197,6 +217,14 @@ class BatchOptions(Options):
         None
     )
     image_id: Annotated[str | None, OptionSpec("what Docker calls the image here, for replays", kept=True)] = None
+
+    def check_beside(self, run: "RunOptions") -> None:
+        vcpus = self.vcpus or VCPUS
+        if run.cores and run.cores > max(1, vcpus):
+            raise UsageError(
+                Text(Option("cores"), f" is {run.cores}, and a job of AWS Batch has {vcpus:g} vCPUs"),
+                BackendOptions("batch", vcpus=run.cores),
+            )
 
 
 BACKENDS: dict[str, type[Options]] = {
@@ -363,6 +391,8 @@ def backend_kind(name: Any) -> type[Options]:
 def _unknown(kind: type[Options], name: str) -> Fault:
     message = Text(f"{kind.owner} has no option ", Given(kind.table, name))
     others = [other.owner for other in BACKENDS.values() if other is not kind and name in offered(other)]
+    if name in kind.lacks:
+        return Fault(kind.table, name, message, kind.lacks[name])
     if kind.table in BACKENDS and others:
         owners = joined(others, "and")
         return Fault(

@@ -76,7 +76,8 @@ class Sweep:
         faults += wrong
         backend_options, wrong = read(kind, {name: value for name, value in options.items() if name not in _OF_RUN})
         refuse([*faults, *wrong])
-        assert called is not None and ours is not None
+        assert called is not None and ours is not None and backend_options is not None
+        backend_options.check_beside(ours)
         if isinstance(simulation, Simulation):
             if beside := _not_default({**call, "constants": constants, "inputs": inputs}):
                 raise UsageError(

@@ -153,7 +153,7 @@ def _known(sweep: Sweep, metered: Metered) -> _Known:
         if named := sweep.options.store or os.environ.get("SIMFERRY_STORE"):
             metered.check_store(store_at(named).address)
         session.check_credentials()
-        home = store_at(named or metered.default_store())
+        home = store_at(named, metered.default_store)
         home.check()
         image = image or metered.known_image(spec, in_ecr=True)
     except ImportError:  # boto3

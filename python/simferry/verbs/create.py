@@ -42,7 +42,7 @@ def create(sweep: Sweep, pilot: bool = False, meanwhile: Callable[[], None] | No
                 nearest(name, design.names) or f"It has: {', '.join(design.names) or 'none'}.",
             )
     where = backend_of(sweep.backend)
-    home = store_at(options.store, where.default_store())
+    home = store_at(options.store, where.default_store)
     home.check()
     with last_line(show=on_terminal()) as on_progress:  # a first push takes minutes
         prepared = where.prepare(simulation.spec(), home.address, on_progress)

@@ -16,6 +16,17 @@ test_that("several values of an option stay several", {
   expect_equal(eval(str2lang(format(place))), place)
 })
 
+test_that("AWS Batch takes a size instead of an instance type", {
+  place <- sim_batch(jobs = 200, vcpus = 4, memory = "8G", on = "demand")
+  expect_equal(unclass(place), list(name = "batch", jobs = 200, vcpus = 4, memory = "8G", on = "demand"))
+  expect_equal(eval(str2lang(format(place))), place)
+  needs_python()
+  on_batch <- function(...) sim_run(draws, data.frame(n = 1), 1, backend = list(name = "batch", ...))
+  expect_error(on_batch(on = "fargate", vcpus = 3), "has no size of 3 vCPUs.*sim_batch\\(vcpus = 4, memory = \"8G\"\\)",
+               class = "simferry_error_usage")
+  expect_error(on_batch(hosts = 2), "no option hosts.*one machine", class = "simferry_error_usage")
+})
+
 test_that("options of another backend are refused", {
   needs_python()
   expect_error(sim_run(draws, data.frame(n = 1), 1, backend = list(name = "local", image_name = "x")),

@@ -54,7 +54,7 @@ def carrier_command() -> list[str]:
 BESIDE = f"""
 cd {ROOT}
 until [ -e carried ]; do sleep 0.2; done
-SIMFERRY_ATTEMPT=$(cat carried); export SIMFERRY_ATTEMPT
+read -r SIMFERRY_ATTEMPT < carried; export SIMFERRY_ATTEMPT
 [ "$SIMFERRY_ATTEMPT" = 0 ] && exit 0
 (while :; do : > alive; sleep 2; done) &
 "$@" &

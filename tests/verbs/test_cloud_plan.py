@@ -7,9 +7,11 @@ import pytest
 import simferry as sf
 from click.testing import CliRunner
 from sagemaker_sweeps import submit
-from simferry.aws.prices import START_UP_SECONDS
+from simferry.aws.prices import START_UP_SECONDS, prices
+from simferry.backends.batch_costs import dollars_an_hour
 from simferry.cli import main
 from simferry.errors import SimulationError, UsageError, WorkerError
+from simferry.sweep.options import BatchOptions, check
 from simferry.verbs.forecast import VCPU_SPEED
 from sweeps import digest, write
 
@@ -34,7 +36,8 @@ def here(tmp_path, monkeypatch):
         monkeypatch.setenv(name, str(tmp_path / "no-such-file"))
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-1")
-    monkeypatch.setattr("simferry.backends.processing.on_this_machine", lambda name: None)
+    for backend in ("processing", "batch"):
+        monkeypatch.setattr(f"simferry.backends.{backend}.on_this_machine", lambda name: None)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setattr("simferry.aws.prices.session.client", lambda *_: pytest.fail("AWS was asked"))
     from simferry.aws import session
@@ -91,6 +94,44 @@ def test_a_simulation_that_can_not_run_here_and_not_in_the_image_is_an_error_of_
     assert "In the image" not in str(caught.value)
     with pytest.raises(SimulationError, match=r"no_such_module(.|\n)*In the image no-such-image on this machine: "):
         sf.plan("simulate.py", replications=3, backend="sagemaker", image="no-such-image")
+
+
+def test_a_plan_for_batch_is_of_jobs_of_the_size_that_is_asked_for(here):
+    out = sf.plan(
+        sleepy, sf.grid(n=[10, 20]), replications=100_000, backend="batch", vcpus=4, memory="8G", jobs=20, deadline="2h", budget=50
+    )  # fmt: skip
+    first, rest = out.cloud.rows[0], out.cloud.rows[1:]
+    assert (first.instance_type, first.jobs, first.cores, first.remark) == (
+        "spot, 4 vCPUs, 8 GB",
+        20,
+        4,
+        "as asked for",
+    )
+    assert {row.instance_type for row in rest} == {first.instance_type} and len({row.jobs for row in rest}) == len(rest)
+    assert out.cloud.cheapest.seconds <= 7200 and 5 * out.cloud.fastest.dollars <= 50
+    notes = " ".join(out.cloud.notes)
+    for said in (
+        "prices of eu-west-1",
+        "Spot is never dearer",
+        "a machine starts in 4 min",
+        "the budget counts 5 attempts",
+    ):
+        assert said in notes
+    options = check(BatchOptions, {"vcpus": 4, "memory": "8G"})
+    of_a_vcpu = max(prices("eu-west-1").of(f"ml.{one}.xlarge") / 4 for one in ("m6i", "c6i", "r6i", "c7i")) / 1.2
+    assert dollars_an_hour(options, "eu-west-1") == pytest.approx(4 * of_a_vcpu)
+    assert first.dollars == pytest.approx(20 * first.seconds / 3600 * 4 * of_a_vcpu, rel=1e-3)
+
+
+def test_fargate_costs_by_vcpu_and_memory_and_starts_sooner(here):
+    out = sf.plan(
+        sleepy, replications=1000, design=sf.grid(n=[10]), backend="batch", on="fargate", vcpus=1, memory="2G", jobs=1
+    )
+    row = out.cloud.rows[0]
+    assert row.instance_type == "fargate, 1 vCPUs, 2 GB" and row.seconds > 90
+    raised = 1.1 * prices("eu-west-1").of("ml.m5.xlarge") / prices("us-east-1").of("ml.m5.xlarge")
+    assert row.dollars == pytest.approx((0.04048 + 2 * 0.004445) * raised * row.seconds / 3600, abs=1e-4)
+    assert f"raised by {raised - 1:.0%} for eu-west-1" in out.cloud.notes[0] and "Spot" not in " ".join(out.cloud.notes)
 
 
 @pytest.mark.parametrize(("cores", "fewer_jobs"), [(None, False), (1, True)])

@@ -1,13 +1,15 @@
 """The forecast for the cloud: what a sweep would take and cost there."""
 
 import itertools
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from simferry.aws.prices import START_UP_SECONDS, Prices
+from simferry.backends.base import Machine
 from simferry.errors import UsageError
-from simferry.verbs.forecast import JOBS_AT_MOST, VCPU_SPEED, Work, forecast, seconds_of, seconds_on
+from simferry.verbs.forecast import JOBS_AT_MOST, VCPU_SPEED, Work, forecast, forecast_of, seconds_of, seconds_on
 
 TABLE = {
     "ml.c5.xlarge": 0.204,
@@ -155,6 +157,30 @@ def test_what_can_not_be_had_is_told_with_the_nearest_to_it():
     assert both.cheapest.dollars > 2 and both.fastest.seconds > 600
     assert both.notes[0].startswith(
         "nothing ends within 10 min and costs at most $2.00: the cheapest within the deadline is"
+    )
+
+
+SPOT = Machine("spot, 2 vCPUs, 4 GB", 2, 2, 0.1, 240.0, 10_000, 80, 5, ["a note"])
+
+
+def test_for_one_size_only_the_number_of_jobs_varies():
+    made = forecast_of(DAY_OF_WORK, SPOT, jobs=3, deadline=3600)
+    assert (made.rows[0].jobs, made.rows[0].remark) == (3, "as asked for") and made.notes[0] == "a note"
+    assert {(row.instance_type, row.cores) for row in made.rows} == {(SPOT.name, 2)}
+    assert all(a.dollars < b.dollars for a, b in itertools.pairwise(made.rows[1:]))
+    assert made.cheapest.jobs == next(n for n in range(1, 100) if seconds_on(DAY_OF_WORK, 2, n) <= 3600)
+    more = forecast_of(DAY_OF_WORK, SPOT, jobs=1000).rows[0]
+    asked = seconds_on(DAY_OF_WORK, 2, 80)  # all others wait for these
+    assert more.seconds == asked and more.dollars == pytest.approx(80 * 0.1 * asked / 3600, abs=1e-4)
+
+
+def test_a_budget_counts_every_attempt():
+    five, one = (forecast_of(DAY_OF_WORK, replace(SPOT, attempts=n), budget=10) for n in (5, 1))
+    assert five.fastest.dollars * 5 <= 10 < one.fastest.dollars * 5 and one.fastest.jobs > five.fastest.jobs
+    assert five.fastest.remark == "fastest within $10.00" and "5 attempts" in five.notes[0] and one.notes[0] == "a note"
+    dear = forecast_of(DAY_OF_WORK, SPOT, budget=1)
+    assert dear.fastest is None and dear.notes[0].startswith(
+        "nothing costs at most $1.00 with 5 attempts of each job; "
     )
 
 

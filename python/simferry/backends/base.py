@@ -223,6 +223,33 @@ class Metered(Protocol):
         """The limits of the jobs of the next plan. jobs: their number. Raises BudgetReached."""
 
 
+@dataclass(frozen=True)
+class Machine:
+    """What a job runs on, for a forecast. name: an instance type, or a size in words. cores: which a job uses of its vCPUs.
+
+    dollars_an_hour: at the most. start_up: seconds until a job computes. jobs_at_most: of a run; jobs_at_once: how many of them can
+    run at a time. attempts: of a job whose machine is lost, which a budget counts. notes: what the forecast assumes of it.
+    """
+
+    name: str
+    vcpus: float
+    cores: int
+    dollars_an_hour: float
+    start_up: float
+    jobs_at_most: int
+    jobs_at_once: int
+    attempts: int = 1
+    notes: Sequence[str] = ()
+
+
+@runtime_checkable
+class Sized(Protocol):
+    """A backend that is Metered, whose jobs have the size that they ask for instead of an instance type."""
+
+    def machine(self, spec: Mapping[str, Any], image: "Image | None", region: str) -> Machine:
+        """What jobs run on. image: of the run, if it is known. Raises UsageError if AWS says that no such job could start."""
+
+
 def new_lines(job: str, host: str, log: bytes, cursor: Cursor) -> Lines:
     """The new lines of a log. log: all its bytes. cursor: is moved to the end of the last complete line."""
     read_to = int(cursor.get(name := f"{job}/{host}", 0))

@@ -5,8 +5,10 @@ is looked for by its array's name, and each child claims its part of the plan. A
 where the service's list lags behind, computes nothing.
 """
 
+import contextlib
 import datetime
 import hashlib
+import math
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -27,9 +29,9 @@ from ..store.objects import Objects
 from ..store.run_folder import RunFolder
 from ..sweep.options import BatchOptions
 from . import batch_requests as requests
-from .base import Cursor, Foreground, JobLimits, Line, Lines, Prepared, Report, Traits
+from .base import Cursor, Foreground, JobLimits, Line, Lines, Machine, Prepared, Report, Traits
 from .batch_children import Array, children_of, described
-from .batch_costs import dollars_an_hour
+from .batch_costs import dollars_an_hour, machine
 from .batch_queue import check_queue, check_size, why_waiting
 from .foreground import Interpreter
 from .in_image import InImage
@@ -83,8 +85,7 @@ class Batch(MeteredService):
 
     @property
     def _batch_stack(self) -> Mapping[str, str]:
-        name = f"{self.options.stack or stacks.default_name()}-batch"
-        return stacks.outputs(name) if self.options.stack else stacks.outputs_if_there(name)
+        return stacks.outputs_if_there(f"{self.options.stack or stacks.default_name()}-batch")
 
     def default_store(self) -> str:
         if not (store := self._stack.get("Store")):
@@ -137,8 +138,9 @@ class Batch(MeteredService):
         carrier = os.environ.get("SIMFERRY_CARRIER_IMAGE") or contract.PYTHON_IMAGE
         size = requests.vcpus(self.options), requests.mebibytes(self.options)
         if requests.on_fargate(self.options) and not contract.has_room_for_carrier(*size):
+            why = "runs as another user than root" if config and config.python else "has no Python 3.8"
             raise UsageError(
-                f"the image {self._name_for(spec)} has no Python 3.8, so that another container carries its files, and on Fargate "
+                f"the image {self._name_for(spec)} {why}, so that another container carries its files, and on Fargate "
                 f"{size[0]:g} vCPUs with {size[1] / 1024:g} GB are too few for both",
                 BackendOptions("batch", vcpus=0.5, memory="2G"),
             )
@@ -150,6 +152,16 @@ class Batch(MeteredService):
     def known_image(self, spec: Mapping[str, Any], in_ecr: bool) -> Image | None:
         name = self._name_for(spec)
         return on_this_machine(name) or (find_or_push(name, into=self._stack.get("Repository", "")) if in_ecr else None)
+
+    def machine(self, spec: Mapping[str, Any], image: Image | None, region: str) -> Machine:
+        """For a forecast. Without credentials nothing is known of the queue."""
+        about: dict[str, Any] = self._about(image, spec) if image else {}
+        options = replace(self.options, **about)
+        most = math.inf
+        with contextlib.suppress(ImportError, session.AwsError):
+            if queue := options.queue or {**self._stack, **self._batch_stack}.get(_QUEUES[options.on or "spot"]):
+                most = check_queue(queue, requests.vcpus(options), requests.on_fargate(options))
+        return machine(options, region, most)
 
     def foreground(self, verb: str) -> Foreground:
         """In the image if Docker has it on this machine. Else a check runs with the interpreter of this machine."""

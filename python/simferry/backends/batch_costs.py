@@ -1,21 +1,73 @@
 """What jobs of AWS Batch cost, at the most. Batch itself costs nothing: its machines do."""
 
+import math
+from collections.abc import Iterator
+
 from ..aws import session
-from ..aws.prices import prices
+from ..aws.contracts import batch as contract
+from ..aws.prices import REGION, START_UP_SECONDS, prices
 from ..sweep.options import BatchOptions
-from .batch_requests import carrier_vcpus, mebibytes, on_fargate, vcpus
+from ..words import counted, duration
+from .base import Machine
+from .batch_requests import ATTEMPTS, carrier_vcpus, mebibytes, on_fargate, vcpus
 
 # The stack's queues have machines of these families (default_x86_64): the dearest per vCPU counts. Spot is never dearer than on demand.
 _TYPES = {"ml.m6i.xlarge": 4, "ml.c6i.xlarge": 4, "ml.r6i.xlarge": 4, "ml.c7i.xlarge": 4}  # vCPUs
 _SAGEMAKER = 1.2  # times the price of EC2
 _FARGATE = (0.04048, 0.004445)  # dollars an hour per vCPU and per GB: us-east-1, November 2026
+_STARTS, _STARTS_ON_FARGATE = (
+    START_UP_SECONDS,
+    90.0,
+)  # seconds until a job computes: a machine, or a container, and its image
 
 
-def dollars_an_hour(options: BatchOptions) -> float:
-    """US dollars an hour of one job, at the dearest type's price on demand. What machines cost before and after jobs is not counted."""
+def dollars_an_hour(options: BatchOptions, region: str | None = None) -> float:
+    """US dollars an hour of one job, at the dearest type's price on demand. What machines cost before and after jobs is not counted.
+
+    region: in place of the configured one.
+    """
     if on_fargate(options):  # the carrier is within the job's size
-        return vcpus(options) * _FARGATE[0] + mebibytes(options) / 1024 * _FARGATE[1]
-    table = prices(session.region())
+        here = vcpus(options) * _FARGATE[0] + mebibytes(options) / 1024 * _FARGATE[1]
+        return here * _raised(region or session.region())
+    table = prices(region or session.region())
     a_vcpu = max(table.of(name) / number for name, number in _TYPES.items()) / _SAGEMAKER
     gigabytes = mebibytes(options) / 1024
     return max(vcpus(options) + carrier_vcpus(options), gigabytes / 8) * a_vcpu  # the largest have 8 GB per vCPU
+
+
+def _raised(region: str) -> float:
+    """How much dearer Fargate is than in us-east-1, at the most: as much as machines are there, and a tenth."""
+    there, here = (prices(one).of("ml.m5.xlarge") for one in (region, REGION))
+    return 1.0 if region == REGION else max(1.0, 1.1 * there / here)
+
+
+def machine(options: BatchOptions, region: str, most_vcpus: float) -> Machine:
+    """What jobs run on, for a forecast. most_vcpus: of the queue at once; infinite if that is not known."""
+    size = vcpus(options) + (0 if on_fargate(options) else carrier_vcpus(options))
+    at_once = max(1, int(min(contract.MOST_CHILDREN, most_vcpus / size)))
+    start_up = _STARTS_ON_FARGATE if on_fargate(options) else _STARTS
+    where = options.on or "spot"
+    each = vcpus(options)
+    return Machine(
+        f"{where}, {each:g} vCPUs, {mebibytes(options) / 1024:g} GB",
+        int(each) if each == int(each) else each, max(1, int(each)),
+        dollars_an_hour(options, region), start_up, contract.MOST_CHILDREN, at_once, options.attempts or ATTEMPTS,
+        [*_notes(options, region, start_up, at_once, most_vcpus)],
+    )  # fmt: skip
+
+
+def _notes(options: BatchOptions, region: str, start_up: float, at_once: int, most_vcpus: float) -> Iterator[str]:
+    if on_fargate(options):
+        raised = f", raised by {_raised(region) - 1:.0%} for {region}" if region != REGION else ""
+        yield f"prices of {REGION}, November 2026{raised}: vCPUs and memory of Fargate on demand"
+    else:
+        yield f"{prices(region).note}: divided by {_SAGEMAKER} for AWS Batch, the dearest of the queue's types, on demand"
+        if (options.on or "spot") == "spot":
+            yield "Spot is never dearer, and mostly far cheaper. A job whose machine AWS takes back starts again after its last block"
+    queue = (
+        f"the queue runs {counted(at_once, 'job')} at once"
+        if most_vcpus < math.inf
+        else "the queue and your quotas let all jobs run at once"
+    )
+    yield f"assumed: a machine starts in {duration(start_up)}, which is counted; {queue}"
+    yield "not counted: minutes that machines are kept after the last job, storage and transfer. Not checked: whether memory is enough"

@@ -33,8 +33,8 @@ def check_size(vcpus: float, mib: int, on_fargate: bool) -> None:
         )
 
 
-def check_queue(queue: str, vcpus: float, on_fargate: bool) -> None:
-    """Raises UsageError for a queue in which no job of this size would start."""
+def check_queue(queue: str, vcpus: float, on_fargate: bool) -> float:
+    """The vCPUs that a queue can use at once. Raises UsageError for a queue in which no job of this size would start."""
     found = _queue(queue)
     if found is None:
         raise UsageError(
@@ -60,13 +60,15 @@ def check_queue(queue: str, vcpus: float, on_fargate: bool) -> None:
             f"the job queue {name} is {'one of Fargate' if not on_fargate else 'not one of Fargate'}",
             BackendOptions("batch", on="demand" if on_fargate else "fargate", queue=name),
         )
-    most = max(one["computeResources"].get("maxvCpus", 0) for one in good)
+    all_of = [float(one["computeResources"].get("maxvCpus", 0)) for one in good]
+    most = max(all_of)
     if vcpus > most:
         larger = Command("infra deploy", parameters={"MaxCpus": math.ceil(vcpus)}) + "  for the stack's."
         raise UsageError(
-            f"a job needs {vcpus:g} vCPUs, and the compute environments of the job queue {name} have at most {most}",
+            f"a job needs {vcpus:g} vCPUs, and the compute environments of the job queue {name} have at most {most:g}",
             Text(BackendOptions("batch", vcpus=most), ", or  ") + larger if most else larger,
         )
+    return sum(all_of)
 
 
 def why_waiting(queue: str, jobs: Sequence[Mapping[str, Any]]) -> str:

@@ -90,6 +90,7 @@ def agreed(sweep: "Sweep") -> "Sweep":
     "simferry run simulate.R -p n=10,20,50 --replications 1000 --seed 2026",
     'simferry run parallel.R --args "{n}" -p n=100 --replications 10 --results-file result.csv',
     "simferry run sweep.toml --workers 2 -o results.parquet",
+    "simferry run sweep.toml --backend batch --jobs 200 --image simferry-r",
 )
 @main.command()
 @Deferred(options_of_sweeps)
@@ -140,16 +141,17 @@ def run(output: str | None, as_json: bool, detach: bool, **given: Any) -> int:
 @click.option(
     "--deadline",
     metavar="TIME",
-    help="sagemaker: find the cheapest way to finish within 2h, 90m or a number of seconds.",
+    help="sagemaker, batch: find the cheapest way to finish within 2h, 90m or a number of seconds.",
 )
-@click.option("--refresh-prices", is_flag=True, help="sagemaker: ask AWS for today's prices, and store them.")
+@click.option("--refresh-prices", is_flag=True, help="sagemaker, batch: ask AWS for today's prices, and store them.")
 @JSON
 def plan(no_pilot: bool, deadline: str | None, refresh_prices: bool, as_json: bool, **given: Any) -> None:
     """Show what a run would compute, and how long it would take.
 
-    A pilot computes a few replications to measure the time. They are kept, and a run with the same seed uses them. For sagemaker, time
-    and cost of what is left to compute are shown, by instance type and number of jobs. The pilot runs on this machine, in the image of
-    the jobs if Docker has it, and is then kept in the store.
+    A pilot computes a few replications to measure the time. They are kept, and a run with the same seed uses them. For sagemaker and
+    batch, time and cost of what is left to compute are shown, by instance type and number of jobs, for batch for jobs of the size that
+    --vcpus, --memory and --on ask for. The pilot runs on this machine, in the image of the jobs if Docker has it, and is then kept in
+    the store.
     """
     from dataclasses import asdict
 
@@ -203,7 +205,8 @@ def show_ways(out: Any) -> None:
             (r.instance_type, r.jobs, r.cores, duration(r.seconds), f"${r.dollars:,.2f}", r.remark)
             for r in out.cloud.rows
         ]
-        show_table(pd.DataFrame(rows, columns=["instance type", "jobs", "vCPUs each", "time", "cost", ""]))
+        what = "instance type" if "." in rows[0][0].partition(",")[0] else "job"
+        show_table(pd.DataFrame(rows, columns=[what, "jobs", "vCPUs each", "time", "cost", ""]))
         click.echo()
     for note in out.cloud.notes:
         click.echo(note)

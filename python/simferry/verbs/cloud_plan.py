@@ -4,12 +4,13 @@ import contextlib
 import os
 import tempfile
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
 from ..aws import prices, session
 from ..backends import backend_of
-from ..backends.base import Backend, Metered, Prepared
+from ..backends.base import Backend, Metered, Prepared, Sized
 from ..backends.foreground import foreground_of
 from ..errors import SimferryError, SimulationError, UsageError, WorkerError
 from ..hints import Extra, Option, Text, Words
@@ -23,7 +24,7 @@ from ..sweep.sweep import Sweep
 from ..words import size
 from . import reuse
 from .create import create, described
-from .forecast import CloudForecast, Work, forecast, seconds_of
+from .forecast import CloudForecast, Work, forecast, forecast_of, seconds_of
 from .pilot import PILOT_REPLICATIONS, PILOT_SECONDS, Forecast, measure, run_pilot, size_of
 
 MOST_UPLOADED = 100e6  # bytes of inputs, for a pilot
@@ -32,7 +33,7 @@ MOST_UPLOADED = 100e6  # bytes of inputs, for a pilot
 def plan_in_the_cloud(
     sweep: Sweep, metered: Metered, pilot: bool, deadline: float | str | None, refresh_prices: bool
 ) -> Forecast:
-    """The forecast by instance type and number of jobs."""
+    """The forecast by instance type and number of jobs, or for one size of jobs by their number."""
     simulation, design, replications, total = size_of(sweep)
     given = sweep.backend.given()
     if given.get("hosts", 1) > 1:
@@ -46,12 +47,14 @@ def plan_in_the_cloud(
     types = [kind.name for kind in metered.instances] if "instance_type" in given else []
     for name in types:
         table.of(name)  # raises for an unknown type, before anything runs
+    known = _known(sweep, metered)
+    machine = metered.machine(simulation.spec(), known.image, region) if isinstance(metered, Sized) else None
     out = Forecast(len(design), replications, total, 0, 0, given.get("workers", 0), sweep.seed or 0)
     if not pilot:
         out.cloud = CloudForecast([], None, None, ["time and cost are not known without a pilot"])
         out.code = simulation.code()
         return out
-    notes += _run_pilot(out, sweep, metered)
+    notes += _run_pilot(out, sweep, known)
     if out.core_seconds is None or out.longest_replication is None:
         nothing_ended = f"no replication ended within the pilot's {PILOT_SECONDS:.0f} s: time and cost are not known"
         out.cloud = CloudForecast([], None, None, [nothing_ended])
@@ -65,10 +68,11 @@ def plan_in_the_cloud(
         )
     left = total - out.already_there
     work = Work(left, out.core_seconds / cores, out.longest_replication, cores, whole_instance)
-    out.cloud = forecast(
-        work, table, deadline=seconds, budget=given.get("budget"), instance_types=types, jobs=given.get("jobs"),
-        workers=given.get("workers"),
-    )  # fmt: skip
+    limits: dict[str, Any] = {"deadline": seconds, "budget": given.get("budget"), "jobs": given.get("jobs")}
+    if machine:
+        out.cloud = forecast_of(work, machine, **limits)
+    else:
+        out.cloud = forecast(work, table, instance_types=types, workers=given.get("workers"), **limits)
     out.cloud.notes += notes
     return out
 
@@ -86,10 +90,9 @@ def _cores(sweep: Sweep, workers: int) -> int:
     return sweep.options.cores or (1 if sweep.simulation.kind == "function" else workers)
 
 
-def _run_pilot(out: Forecast, sweep: Sweep, metered: Metered) -> list[str]:
+def _run_pilot(out: Forecast, sweep: Sweep, run: "_Known") -> list[str]:
     """Run a pilot and write what it tells into `out`. Returns notes."""
     few = sweep.replace(replications=counts.at_most(sweep.replications, PILOT_REPLICATIONS))
-    run = _known(sweep, metered)
     with tempfile.TemporaryDirectory(prefix="simferry-pilot-", ignore_cleanup_errors=True) as scrap:
         if run.image and run.image.local:  # as in the run's jobs, which can take its replications over
             kept = run.home if not run.why else None

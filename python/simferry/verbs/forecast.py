@@ -1,4 +1,4 @@
-"""Forecasts time and cost of a sweep on SageMaker Processing, by instance type and number of jobs.
+"""Forecasts time and cost of a sweep on SageMaker Processing, by instance type and number of jobs, and on AWS Batch, by number of jobs.
 
 A pilot on this machine measures how long replications take. The other assumptions, which users see (`ASSUMED`), are cautious:
 time and cost are rather too high than too low.
@@ -19,16 +19,20 @@ from typing import Any
 
 from ..aws.instances import instance, instances
 from ..aws.prices import REMEDY, START_UP_SECONDS, Prices
+from ..backends.base import Machine
 from ..errors import UsageError
+from ..hints import Option
+from ..sweep.options import MOST
 from ..words import duration
 
 FAMILIES = ("c6i", "c5", "c7i", "m6i", "m5", "m7i")  # to choose from; at equal cost the first is taken
 JOBS_AT_MOST = 100  # more need quotas that few accounts have
 VCPU_SPEED = 0.65
 ROWS = 8  # besides those asked for
-ROUND = (1, 2, 5, 10, 20, 50, 100)  # numbers of jobs that are shown
+ROUND = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000)  # numbers of jobs that are shown
+SPEED = f"assumed: a core there is as fast as one here; a vCPU, half a core, does {VCPU_SPEED} of its work"
 ASSUMED = (
-    f"assumed: a core there is as fast as one here; a vCPU, half a core, does {VCPU_SPEED} of its work",
+    SPEED,
     f"assumed: a job starts in {duration(START_UP_SECONDS)}, which is paid for; your quotas let all jobs run at once",
     "not counted: storage and transfer. Not checked: memory (GiB per vCPU: 2 in types c, 4 in m, 8 in r)",
 )
@@ -50,11 +54,12 @@ class Work:
 
 @dataclass(frozen=True)
 class Row:
-    """A way to run the sweep. cores: vCPUs of an instance. seconds, dollars: of the whole run. remark: why it is shown."""
+    """A way to run the sweep. instance_type: or the size of a job, in words. cores: vCPUs of a job. seconds, dollars: of the whole run.
+    remark: why it is shown."""
 
     instance_type: str
     jobs: int
-    cores: int
+    cores: float
     seconds: float
     dollars: float
     remark: str = ""
@@ -69,6 +74,9 @@ class CloudForecast:
     cheapest: Row | None
     fastest: Row | None
     notes: list[str]
+
+
+NOTHING_LEFT = CloudForecast([], None, None, ["there is nothing left to compute"])
 
 
 def forecast(
@@ -86,18 +94,43 @@ def forecast(
     instance_types or jobs restrict the choice; if both are given, these ways come first and all others follow.
     """
     if not work.replications:
-        return CloudForecast([], None, None, ["there is nothing left to compute"])
+        return NOTHING_LEFT
     asked: list[Row] = []
     if instance_types and jobs:
-        ways = _ways(work, prices, instance_types, jobs, workers)
+        ways = _ways(work, _machines(prices, instance_types, workers), jobs)
         asked = [replace(row, remark="as asked for") for row in ways]
         instance_types, jobs = (), None
-    rows = sorted(_ways(work, prices, instance_types, jobs, workers), key=_by_dollars)
+    rows = [*_ways(work, _machines(prices, instance_types, workers), jobs)]
+    remedy = [str(REMEDY)] if prices.asked != prices.region else []
+    return _chosen(rows, asked, [prices.note, *remedy, *ASSUMED], deadline, budget)
+
+
+def forecast_of(
+    work: Work, machine: Machine, *, deadline: float | None = None, budget: float | None = None, jobs: int | None = None
+) -> CloudForecast:
+    """The forecast for machines of one size, by number of jobs. As `forecast`; `jobs` comes first, and others follow."""
+    if not work.replications:
+        return NOTHING_LEFT
+    asked = [replace(row, remark="as asked for") for row in _ways(work, [machine], jobs)] if jobs else []
+    notes = [*machine.notes, SPEED]
+    if budget and machine.attempts > 1:
+        notes.insert(
+            0,
+            f"the budget counts {machine.attempts} attempts of each job, made or not; the cost above is that of one. "
+            f"{Option('attempts', 1)}  allows more jobs",
+        )
+    return _chosen([*_ways(work, [machine], None)], asked, notes, deadline, budget, machine.attempts)
+
+
+def _chosen(
+    ways: list[Row], asked: list[Row], notes: list[str], deadline: float | None, budget: float | None, attempts: int = 1
+) -> CloudForecast:
+    """The best of the ways. attempts: of each job, which the budget has to allow."""
+    rows = sorted(ways, key=_by_dollars)
     cheapest = next((row for row in rows if deadline and row.seconds <= deadline), None)
-    fastest = min((row for row in rows if budget and row.dollars <= budget), key=_by_seconds, default=None)
-    notes = [*_impossible(rows, cheapest, fastest, deadline, budget), prices.note, *ASSUMED]
-    if prices.asked != prices.region:
-        notes.insert(-len(ASSUMED), str(REMEDY))
+    within = (row for row in rows if budget and attempts * row.dollars <= budget)
+    fastest = min(within, key=_by_seconds, default=None)
+    notes = [*_impossible(rows, cheapest, fastest, deadline, budget, attempts), *notes]
     if cheapest and deadline:
         cheapest = replace(cheapest, remark=f"cheapest within {duration(deadline)}")
     if fastest and budget:
@@ -106,27 +139,31 @@ def forecast(
     return CloudForecast(_shown(rows, asked, best), cheapest, fastest, notes)
 
 
-def seconds_on(work: Work, cores: int, jobs: int) -> float:
-    """Seconds from submission to the end of the last job. cores: vCPUs of an instance. jobs: their number."""
+def seconds_on(work: Work, cores: int, jobs: int, start_up: float = START_UP_SECONDS) -> float:
+    """Seconds from submission to the end of the last job. cores: vCPUs of an instance. jobs: their number. start_up: seconds."""
     alone = max(1.0, work.cores / cores) / VCPU_SPEED  # how much longer a replication takes than here
     slots = min(jobs * _at_once(work, cores), work.replications)
-    return START_UP_SECONDS + alone * (work.seconds / slots + (1 - 1 / slots) * work.longest)
+    return start_up + alone * (work.seconds / slots + (1 - 1 / slots) * work.longest)
 
 
-def _ways(
-    work: Work, prices: Prices, instance_types: Sequence[str], jobs: int | None, workers: int | None
-) -> Iterator[Row]:
-    """Rows for every instance type and useful number of jobs, or for those given."""
+def _machines(prices: Prices, instance_types: Sequence[str], workers: int | None) -> Iterator[Machine]:
+    """The given instance types, or all that are offered."""
     known = instances()
     types = [n for n in prices.dollars_per_hour if n in known and _family(n) in FAMILIES]
     for name in instance_types or types:
-        hourly, vcpus = prices.of(name), instance(name).cores
-        cores = min(vcpus, workers or vcpus)
-        useful = math.ceil(work.replications / _at_once(work, cores))
-        counts = [min(jobs, work.replications)] if jobs else range(1, min(JOBS_AT_MOST, useful) + 1)
+        vcpus = instance(name).cores
+        yield Machine(name, vcpus, min(vcpus, workers or vcpus), prices.of(name), START_UP_SECONDS, JOBS_AT_MOST, MOST)
+
+
+def _ways(work: Work, machines: Iterable[Machine], jobs: int | None) -> Iterator[Row]:
+    """Rows for every machine and useful number of jobs, or for the number given. Jobs beyond those that run at once wait for them."""
+    for one in machines:
+        useful = math.ceil(work.replications / _at_once(work, one.cores))
+        counts = [min(jobs, work.replications)] if jobs else range(1, min(one.jobs_at_most, useful) + 1)
         for count in counts:
-            seconds = seconds_on(work, cores, count)
-            yield Row(name, count, vcpus, seconds, round(count * seconds / 3600 * hourly, 4))
+            paid = min(count, one.jobs_at_once)
+            seconds = seconds_on(work, one.cores, paid, one.start_up)
+            yield Row(one.name, count, one.vcpus, seconds, round(paid * seconds / 3600 * one.dollars_an_hour, 4))
 
 
 def _at_once(work: Work, cores: int) -> int:
@@ -135,7 +172,7 @@ def _at_once(work: Work, cores: int) -> int:
 
 
 def _family(instance_type: str) -> str:
-    return instance_type.split(".")[1]
+    return instance_type.partition(".")[2].partition(".")[0]
 
 
 def _preference(row: Row) -> tuple[Any, ...]:
@@ -152,7 +189,12 @@ def _by_seconds(row: Row) -> tuple[Any, ...]:
 
 
 def _impossible(
-    rows: list[Row], cheapest: Row | None, fastest: Row | None, deadline: float | None, budget: float | None
+    rows: list[Row],
+    cheapest: Row | None,
+    fastest: Row | None,
+    deadline: float | None,
+    budget: float | None,
+    attempts: int,
 ) -> Iterator[str]:
     """Notes on a deadline or budget that can't be met, with the nearest way."""
     if deadline and not cheapest:
@@ -160,8 +202,9 @@ def _impossible(
         nearest = next(row for row in rows if row.seconds <= enough)
         yield f"nothing ends within {duration(deadline)}; the nearest is about {_in_words(nearest)}"
     if budget and not fastest:
-        yield f"nothing costs at most ${budget:,.2f}; the cheapest is {_in_words(rows[0])}"
-    if deadline and budget and cheapest and fastest and cheapest.dollars > budget:
+        times = f" with {attempts} attempts of each job" if attempts > 1 else ""
+        yield f"nothing costs at most ${budget:,.2f}{times}; the cheapest is {_in_words(rows[0])}"
+    if deadline and budget and cheapest and fastest and attempts * cheapest.dollars > budget:
         yield (
             f"nothing ends within {duration(deadline)} and costs at most ${budget:,.2f}: the cheapest within the deadline is "
             f"{_in_words(cheapest)}, the fastest within the budget is {_in_words(fastest)}"
@@ -169,7 +212,7 @@ def _impossible(
 
 
 def _in_words(row: Row) -> str:
-    return f"{row.jobs} x {row.instance_type}, {duration(row.seconds)}, ${row.dollars:,.2f}"
+    return f"{row.jobs:,} x {row.instance_type}, {duration(row.seconds)}, ${row.dollars:,.2f}"
 
 
 def _shown(rows: list[Row], asked: list[Row], best: Iterable[Row]) -> list[Row]:

@@ -66,6 +66,9 @@ def plan(
     and number of jobs, the cheapest within `deadline` ("2h", or seconds) and the fastest within `budget` (US dollars).
     refresh_prices: ask AWS for today's prices first.
 
+    backend "batch": the same, by number of jobs of the size that vcpus, memory and on ask for, at the dearest on-demand price of the
+    machines that the queue may choose.
+
     Raises SimulationError, DesignError or UsageError as `run` does, and AwsError if AWS refuses.
     """
     sweep = as_sweep(

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from aws_fixtures import account, moto_server  # noqa: F401
+from batch_sweeps import deployed, on_batch  # noqa: F401
 from docker_fixtures import engine, image_python, image_r, registry, scrap  # noqa: F401
 from emulator_fixtures import emulate, emulator, gate, jobs, limited, machine, place, s3  # noqa: F401
 from hand_made import hand_made  # noqa: F401
@@ -21,6 +22,8 @@ if (
 
 # files whose tests share Docker's images: they run in one process
 DOCKER = (
+    "tests/backends/batch/",
+    "tests/backends/test_batch.py",
     "tests/backends/test_in_image.py",
     "tests/aws/test_policies.py",
     "tests/backends/processing/",

@@ -70,7 +70,7 @@ def client(service: str, in_region: str | None = None, attempts: int = ATTEMPTS)
     """A boto3 client with adaptive back-off. It uses AWS_ENDPOINT_URL."""
     from botocore.config import Config
 
-    config = Config(retries={"mode": "adaptive", "max_attempts": attempts}, connect_timeout=10, read_timeout=60)
+    config = Config(retries={"mode": "adaptive", "total_max_attempts": attempts}, connect_timeout=10, read_timeout=60)
     with asking(service):
         made = session().client(service, region_name=in_region or region(), config=config)
     made.meta.events.register("needs-retry", partial(_say_that_it_is_slow, made.meta.endpoint_url))

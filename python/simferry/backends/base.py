@@ -34,6 +34,7 @@ class Traits:
     workers: cores of one job. jobs: maximum number of jobs. seconds_at_most: maximum run time of a job. contract: jobs run in
     containers with /opt/ml/processing, as on SageMaker. outlives_driver: jobs go on after their driver ends. poll_seconds:
     minimum time between two polls. remote_logs: a service keeps the logs, and a job's last lines arrive shortly after its end.
+    carry_files: jobs bring their files from the store and send their results there themselves.
     service: the name of whatever runs the jobs, for users.
     """
 
@@ -45,6 +46,7 @@ class Traits:
     outlives_driver: bool = False
     poll_seconds: float = 0.25
     remote_logs: bool = False
+    carry_files: bool = False
     service: str = "this machine"
 
 

@@ -74,6 +74,7 @@ class Batch(MeteredService):
             outlives_driver=True,
             poll_seconds=1.0 if _emulated() else 15.0,
             remote_logs=True,
+            carry_files=True,
             service="AWS Batch",
         )
 

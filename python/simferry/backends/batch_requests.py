@@ -85,9 +85,8 @@ def submission(options: BatchOptions, run: RunFolder, plan: PlanRecord, name: st
     """
     spec = run.record.simulation
     beside = bool(options.carrier_image)
-    files = run.job_address(JobId.of(plan.number, 1))
     carried = {
-        "run": run.address, "plan": plan.number, "jobs": files.rstrip("/").rpartition("/")[0],
+        "run": run.address, "plan": plan.number, "jobs": run.job_address(JobId.of(plan.number, 1)),
         "command": [] if beside else [*_worker(spec), "run"],
         "inputs": {key: one["place"] or f"{run.address}/input/{key}" for key, one in run.inputs.items()},
     }  # fmt: skip

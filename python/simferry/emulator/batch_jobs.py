@@ -192,8 +192,8 @@ class Attempts:
             **self._told(job, containers, told, code), "startedAt": _ms(job.started), "stoppedAt": _ms(time.time()),
             "statusReason": reason,
         })  # fmt: skip
-        good = code == 0 and not job.terminated
         timed_out = reason.startswith("Job attempt duration exceeded")
+        good = code == 0 and not job.terminated and not timed_out
         if good:
             job.end("SUCCEEDED", "Essential container in task exited")
         elif not timed_out and job.retries(reason, told, code):
@@ -258,9 +258,9 @@ class Task:
         for one, image in zip(self.containers, images, strict=True):
             self.running[self._name(one)] = self._create(one, image, given)
         job.container = {"taskArn": f"arn:aws:ecs:{job.region}:123456789012:task/{self.id}", "of": {}}
-        self._log(clients)
         for container in self.running.values():  # a container that depends on another one waits for its start only
             container.start()
+        self._log(clients)
         job.started, job.status = time.time(), "RUNNING"
         self.attempts.on_event(f"{job.request['jobName']} {job.id[-12:]}  running")
 

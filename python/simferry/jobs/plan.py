@@ -81,7 +81,7 @@ def add_plan(
         types=list(limits.types),
         hosts=limits.hosts,
     )
-    number = run.add_plan(plan, {f"{j + 1:04d}": job(j) for j in range(len(dealt))})
+    number = run.add_plan(plan, {f"{j + 1:04d}": job(j) for j in range(len(dealt))}, traits.carry_files)
     return [JobId.of(number, j + 1) for j in range(len(dealt))]
 
 

@@ -15,6 +15,7 @@ import secrets
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from ..aws.buckets import check_bucket, public_by
@@ -27,10 +28,12 @@ from . import records
 from .folder_store import Store, is_whole_id, warn_of_skipped
 from .keys import BlockName, JobId
 from .objects import ObjectNotFound, Objects
+from .packed import packed, unpacked
 from .records import PlanRecord
 from .run_folder import CANCELLED, NOTE, RECORD, UNPUBLISHED, RunFolder, read_blocks, read_plan
 
 PLAN_RECORD = "plan.json"
+IN_ONE = "jobs"  # the object with all of a plan's job files
 
 
 def mirror_of(address: str) -> Path:
@@ -215,7 +218,7 @@ class RemoteRunFolder(RunFolder):
     def _plan(self, path: Path) -> PlanRecord:
         record = read_plan(path)
         if not re.fullmatch(
-            rf"plan/{record.number}-[0-9a-f]{{8}}", record.files
+            rf"plan/{record.number}-[0-9a-f]{{8}}(/{IN_ONE})?", record.files
         ):  # anybody who can write to the store may have written it
             raise StoreError(
                 f"plan {record.number} of run {self.id} has a wrong folder of jobs: {record.files or None!r}"
@@ -229,11 +232,12 @@ class RemoteRunFolder(RunFolder):
     def is_cancelled(self, plan: str) -> bool:
         return bool(list(self.objects.find_many([f"plan/{plan}/{CANCELLED}"])))
 
-    def _write_plan(self, record: PlanRecord, files: Mapping[str, bytes]) -> None:
+    def _write_plan(self, record: PlanRecord, files: Mapping[str, bytes], in_one: bool) -> None:
         """Put the jobs' files first, then the record, unless there is one: a plan is complete or absent."""
-        folder = f"plan/{record.number}-{secrets.token_hex(4)}"
-        names = [f"{folder}/{name}/job" for name in files]
-        self.objects.put_many(list(zip(names, files.values(), strict=True)))
+        folder = f"plan/{record.number}-{secrets.token_hex(4)}" + (f"/{IN_ONE}" if in_one else "")
+        contents = {folder: packed([*files.values()])} if in_one else {f"{folder}/{n}/job": f for n, f in files.items()}
+        names = [*contents]
+        self.objects.put_many([*contents.items()])
         written = json.dumps(replace(record, files=folder).content(), indent=1).encode()
         if not self.objects.create(f"plan/{record.number}/{PLAN_RECORD}", written):
             self.objects.delete(names)
@@ -245,14 +249,17 @@ class RemoteRunFolder(RunFolder):
     def job_folder(self, job: str) -> Path:
         folder = super().job_folder(job)
         if not (folder / "job").exists():
-            write_files(folder, [("job", self.objects.get(f"{self._place_of(job)}/job"))])
+            files, number = self.plan(JobId(job).plan).files, JobId(job).number
+            if files.endswith(IN_ONE):
+                content = unpacked(partial(self.objects.get_range, files), int(number))
+            else:
+                content = self.objects.get(f"{files}/{number}/job")
+            write_files(folder, [("job", content)])
         return folder
 
     def job_address(self, job: str) -> str:
-        return f"{self.address}/{self._place_of(job)}/"
-
-    def _place_of(self, job: str) -> str:
-        return f"{self.plan(JobId(job).plan).files}/{JobId(job).number}"
+        files, number = self.plan(JobId(job).plan).files, JobId(job).number
+        return f"{self.address}/{files}" if files.endswith(IN_ONE) else f"{self.address}/{files}/{number}/"
 
     # ---- from the mirror to the store ----
 

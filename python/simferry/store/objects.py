@@ -131,6 +131,11 @@ class Objects:
         """Raises ObjectNotFound."""
         return next(self.get_many([name]))[1]
 
+    def get_range(self, name: str, start: int, end: int) -> bytes:
+        """The bytes from start to before end of an object. Raises ObjectNotFound."""
+        with self._explained():
+            return bytes(self._store.get_range(self._full(name), start=start, end=end))
+
     def put(self, name: str, data: Content) -> None:
         self.put_many([(name, data)])
 

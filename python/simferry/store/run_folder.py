@@ -288,16 +288,17 @@ class RunFolder:
         except ValueError:
             raise StoreError(f"a plan of run {self.id} has the replications of other conditions") from None
 
-    def add_plan(self, record: PlanRecord, jobs: Mapping[str, Callable[[str], bytes]]) -> str:
+    def add_plan(self, record: PlanRecord, jobs: Mapping[str, Callable[[str], bytes]], in_one: bool = False) -> str:
         """Write a plan. Returns its number. Raises RunBusy if another process has added one meanwhile.
 
-        jobs: by job number (0001), a function that makes the job's file from the number of the plan.
+        jobs: by job number (0001), a function that makes the job's file from the number of the plan. in_one: in an object store, put all
+        these files into one object.
         """
         number = f"{len(self.plans()) + 1:04d}"
-        self._write_plan(replace(record, number=number), {name: make(number) for name, make in jobs.items()})
+        self._write_plan(replace(record, number=number), {name: make(number) for name, make in jobs.items()}, in_one)
         return number
 
-    def _write_plan(self, record: PlanRecord, files: Mapping[str, bytes]) -> None:
+    def _write_plan(self, record: PlanRecord, files: Mapping[str, bytes], in_one: bool) -> None:
         draft = self.path / "plan" / f".draft-{secrets.token_hex(4)}"
         with writing(self.path):
             try:
@@ -322,5 +323,5 @@ class RunFolder:
         return RunBusy(f"another process has just started to compute run {self.id}", self.command("watch"))
 
     def job_address(self, job: str) -> str:
-        """The address of a job's folder in the store."""
+        """The address of the folder with a job's file in the store, or of the object with those of all the plan's jobs."""
         return f"{self.job_folder(job)}/"

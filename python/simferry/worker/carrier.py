@@ -3,8 +3,8 @@
 It runs in the job's container and starts the worker, or, where the image has no Python, in a container beside it that shares
 /opt/ml/processing. It needs Python's standard library only, from version 3.8 on: it is the text of a command, and is never imported.
 
-    SIMFERRY_CARRIED   what it carries, as JSON: run and jobs (addresses of the run, and of its jobs' files), plan, command (of the
-                       worker; empty: beside it), inputs (address by name)
+    SIMFERRY_CARRIED   what it carries, as JSON: run (its address), plan, jobs (the address of the object with the files of the plan's
+                       jobs), command (of the worker; empty: beside it), inputs (address by name)
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ import re
 import shutil
 import signal
 import stat
+import struct
 import subprocess
 import sys
 import time
@@ -246,7 +247,6 @@ class Carrier:
         """Code, plan and inputs. Where an earlier attempt has finished blocks, these too: the worker leaves out what they have."""
         code = f"{self.run}/code"
         wanted = self.below(self.s3, code, "input/code")
-        wanted += self.below(self.s3, f"{place(self.carried['jobs'])[1]}/{self.number}", "input/plan")
         for name, address in self.carried["inputs"].items():
             s3, key = place(address)
             wanted += self.below(s3, key, "input/" + name)
@@ -257,10 +257,25 @@ class Carrier:
         os.chmod(ROOT, 0o777)
         for folder in ("input/code", "input/plan", "input/done", "blocks", "artifacts", "output", "scratch"):
             os.makedirs(os.path.join(ROOT, folder), exist_ok=True)
+        self.bring_job()
         with concurrent.futures.ThreadPoolExecutor(AT_ONCE) as pool:
             for failed in pool.map(self.fetch, wanted):
                 if failed:
                     fail(failed)
+
+    def bring_job(self) -> None:
+        """The job's file, which is a part of one object: its index has the begin of each file and the end of the last, of 8 bytes each."""
+        _, key = place(self.carried["jobs"])
+        index = self.part(key, 8 * (int(self.number) - 1), 8 * (int(self.number) + 1))
+        content = self.part(key, *struct.unpack("<2Q", index))
+        with open(ROOT + "/input/plan/job", "wb") as file:
+            file.write(content)
+
+    def part(self, key: str, start: int, end: int) -> bytes:
+        status, answer = self.s3.ask("GET", key, headers={"range": f"bytes={start}-{end - 1}"})
+        if status != 206 or len(answer) != end - start:
+            fail(f"s3://{self.s3.bucket}/{key} can't be read: {_said(status, answer)}")
+        return answer
 
     def below(self, s3: S3, prefix: str, folder: str) -> list[tuple[S3, str, str]]:
         """What to fetch from a prefix: one file, or all that are below it."""

@@ -1,0 +1,103 @@
+"""Sweeps on AWS Batch, on the emulator: HTTP on loopback, jobs in real containers."""
+
+import boto3
+import pytest
+import simferry as sf
+from batch_sweeps import DESIGN, arrays, children, detached, own_cache, submit  # noqa: F401
+from simferry import errors
+from simferry.backends.batch import Batch, array_name
+from sweeps import DRAWS, digest, done_pairs, write
+
+
+@pytest.mark.parametrize("language", ["r", "python"])
+def test_the_same_table_local_docker_and_batch(tmp_path, on_batch, image_r, image_python, language):
+    script = write(tmp_path, *DRAWS[language])
+    image = {"r": image_r, "python": image_python}[language]
+    given = {"replications": 20, "seed": 7, "store": tmp_path / "store"}
+    here = sf.run(script, sf.grid(DESIGN), **given)
+    docker = sf.run(script, sf.grid(DESIGN), backend="docker", image=image, **given)
+    there = submit(script, image, jobs=3)
+    assert digest(there) == digest(docker) == digest(here)
+    assert sorted(done_pairs(there)) == sorted(set(done_pairs(there))) and len(done_pairs(there)) == 80
+    assert there.address.startswith(on_batch.stack["Store"])
+    assert on_batch.requests["batch", "SubmitJob"] == 1
+    (array,) = arrays()
+    assert array["jobName"] == array_name(there._folder, "0001") and array["arrayProperties"]["size"] == 3
+    assert array["tags"]["simferry:run"] == there.id
+    assert {state for state in there.status().jobs.values()} == {"succeeded"} and 0 < there.status().dollars < 0.05
+
+
+def test_a_whole_script_its_inputs_and_artifacts(tmp_path, on_batch, image_r):
+    write(tmp_path, "data/d 1+%.csv", "x\n2\n")
+    code = """
+    d <- read.csv(file.path(Sys.getenv("SIMFERRY_INPUT"), "data", "d 1+%.csv"))
+    n <- as.numeric(commandArgs(TRUE)[1])
+    writeLines("kept", "note.txt")
+    write.csv(data.frame(m = mean(rnorm(n)) + d$x), "r.csv", row.names = FALSE)
+    """
+    script = write(tmp_path, "whole.R", code)
+    given = {"args": "{n}", "results_file": "r.csv", "replications": 3, "inputs": {"data": tmp_path / "data"}}
+    here = sf.run(script, sf.grid({"n": [5, 10]}), seed=7, store=tmp_path / "store", **given)
+    there = submit(script, image_r, {"n": [5, 10]}, **given)
+    assert here.errors().empty and digest(there) == digest(here)
+    (job,) = arrays()
+    assert "arrayProperties" not in job  # a plain job
+    assert {path.name for path in there.artifacts()} == {"note.txt", "r.csv"} and len(there.artifacts()) == 12
+
+
+def test_what_goes_wrong_is_told_in_the_workers_words(tmp_path, on_batch, image_python):
+    script = write(
+        tmp_path,
+        "fails.py",
+        "import os\nif os.path.isdir('/opt/ml'): raise OSError('not there')\ndef simulate(): return 1\n",
+    )
+    with pytest.raises(errors.SimulationError, match=r"fails when it is loaded: .*not there"):
+        submit(script, image_python, {}, replications=4, jobs=2)
+
+
+def test_logs_and_cancel(tmp_path, on_batch, image_r):
+    script = write(tmp_path, "slow.R", 'cat("loaded\\n"); simulate <- function(n) { Sys.sleep(0.3); mean(rnorm(n)) }')
+
+    run = detached(script, image_r, {"n": 5}, lambda now: now.done, replications=400, jobs=2)
+    assert "loaded" in run.logs()["0001-0001"]
+    run.cancel()
+    (array,) = arrays()
+    assert len(children(array, "FAILED")) == 2 and array["statusReason"]
+    state = run.status()
+    assert set(state.jobs.values()) == {"cancelled"} and state.state == "incomplete" and state.done >= 1
+    pairs = done_pairs(run)
+    assert len(pairs) == len(set(pairs)) == state.done
+
+
+def test_a_budget_is_a_limit_of_each_attempt(tmp_path, on_batch, image_r):
+    script = write(tmp_path, *DRAWS["r"])
+    with pytest.raises(errors.BudgetReached, match=r"does not allow 4 jobs of run .* with 5 attempts each"):
+        submit(script, image_r, jobs=4, budget=0.001)
+    assert arrays() == []
+    run = submit(script, image_r, jobs=4, budget=0.5, attempts=2)
+    (array,) = arrays()
+    seconds = array["timeout"]["attemptDurationSeconds"]
+    hourly = 4 * 2 * run._folder.plans()[0].limit / 3600
+    assert seconds == run._folder.plans()[0].limit and 60 <= seconds < 86_400 and hourly * 0.05 < 0.5
+    definition = boto3.client("batch").describe_job_definitions(status="ACTIVE")["jobDefinitions"][0]
+    assert definition["retryStrategy"]["attempts"] == 2
+
+
+def test_requests_of_an_array(tmp_path, on_batch, image_r, monkeypatch):
+    script = write(tmp_path, "simulate.R", "simulate <- function(n) n + runif(1)")
+    on_batch.faults.start_seconds = 1e9  # none of them starts
+    accepted, start = [], Batch.start
+
+    def and_count(self, request):
+        start(self, request)
+        accepted.append(on_batch.requests.copy())
+
+    monkeypatch.setattr(Batch, "start", and_count)
+    run = detached(script, image_r, {"n": range(10_000)}, replications=1, jobs=200)
+    control = sum(count for (service, _), count in accepted[0].items() if service not in ("s3", "ecr"))
+    s3 = sum(count for (service, _), count in accepted[0].items() if service == "s3")
+    assert control <= 15 and s3 <= 60, accepted[0]
+    on_batch.requests.clear()
+    assert len(sf.open(run.address).status().jobs) == 200
+    assert sum(count for (service, _), count in on_batch.requests.items() if service == "batch") <= 12
+    run.cancel()

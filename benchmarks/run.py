@@ -15,6 +15,7 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import batch
 import collect
 import collect_large
 import collect_s3
@@ -55,6 +56,7 @@ BENCHMARKS: dict[str, Callable[[int], list[Row]]] = {
     "memory": memory.benchmark,
     "containers": containers.benchmark,
     "sagemaker": sagemaker_jobs.benchmark,
+    "batch": batch.benchmark,
 }
 WIDTHS = (18, 16, 14, 14, 8, 20, 4)
 

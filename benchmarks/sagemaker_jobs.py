@@ -59,7 +59,12 @@ def service() -> Iterator[Service]:
 
 
 def submit(aws: Service, store: str, jobs: int, conditions: int) -> dict[str, Any]:
-    """Starts a sweep, and stops simferry when the last job was accepted.
+    place = ["--backend", "sagemaker", "--image", IMAGE, "--instance-type", "ml.m5.xlarge", "--jobs", str(jobs)]
+    return submit_until(aws, store, jobs, conditions, place)
+
+
+def submit_until(aws: Service, store: str, accepted: int, conditions: int, place: list[str]) -> dict[str, Any]:
+    """Starts a sweep, and stops simferry when the last of so many jobs was accepted. place: the options that say where.
 
     Returns its seconds, CPU seconds and peak memory in bytes until then, and the requests of each kind.
     """
@@ -67,27 +72,16 @@ def submit(aws: Service, store: str, jobs: int, conditions: int) -> dict[str, An
     values = ",".join(map(str, range(conditions)))
     with fresh_folder() as cache:
         sweep = ["run", script, "-p", f"a={values}", "-p", "b=1", "-n", "1", "--seed", "1"]
-        place = [
-            "--backend",
-            "sagemaker",
-            "--image",
-            IMAGE,
-            "--instance-type",
-            "ml.m5.xlarge",
-            "--jobs",
-            str(jobs),
-            "--store",
-            store,
-        ]
+        place = [*place, "--store", store]
         aws.ask("forget")
         began = time.time()
         process = subprocess.Popen(
             [SIMFERRY, *map(str, sweep), *place], env={**os.environ, **aws.environment, "XDG_CACHE_HOME": cache},
             stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
         )  # fmt: skip
-        while (counted := aws.ask("count"))["created"] < jobs:
+        while (counted := aws.ask("count"))["created"] < accepted:
             if process.poll() is not None:
-                raise SystemExit(f"sagemaker: {process.stderr.read()}")
+                raise SystemExit(f"{place[1]}: {process.stderr.read()}")
             time.sleep(0.02)
         counted = aws.ask("accepted")
         times, peak = psutil.Process(process.pid).cpu_times(), peak_of(process.pid)
@@ -117,7 +111,7 @@ def status(aws: Service, run: str, jobs: int = JOBS) -> dict[str, Any]:
         seconds = time.time() - began
     must_be_equal("jobs", sum(s == "running" for s in json.loads(done.stdout)["jobs"].values()), jobs)
     counted = aws.ask("count")
-    return {"seconds": seconds, "requests": counted["control"] + counted["s3"]}
+    return {"seconds": seconds, "requests": counted["control"] + counted["s3"], "control": counted["control"]}
 
 
 def benchmark(repeats: int) -> list[Row]:

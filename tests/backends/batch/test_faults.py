@@ -67,17 +67,20 @@ def test_a_lost_machine_loses_seconds(tmp_path, deployed, image_r, image_python,
     assert run.results()["m"].tolist() == here.results()["m"].tolist()
 
 
+CHILDREN, KILLS = (int(os.environ.get(f"SIMFERRY_TEST_{name}", n)) for name, n in (("CHILDREN", 12), ("KILLS", 4)))
+
+
 def test_children_through_throttling_lost_machines_lost_answers_and_a_killed_submitter(tmp_path, deployed, image_r):
     emulator = deployed(faults=Faults(seed=3, throttle=0.1, lost_host=0.15, lost_answer=0.5))
     script = write(tmp_path, *DRAWS["r"])
     draw = random.Random(11)
-    sweep = ("-p", "n=5,10", "-p", "effect=0,0.1", "-n", "50", "--seed", "7", "--retries", "5")
-    place = ("--backend", "batch", "--image", image_r, "--jobs", "12", "--store", emulator.stack["Store"])
+    sweep = ("-p", "n=5,10", "-p", "effect=0,0.1", "-n", str(4 * CHILDREN), "--seed", "7", "--retries", "5")
+    place = ("--backend", "batch", "--image", image_r, "--jobs", str(CHILDREN), "--store", emulator.stack["Store"])
     command, kills = ["run", script, *sweep, *place], 0
     for _ in range(30):
         driver = simferry(*command, cwd=tmp_path, start=True)
         with contextlib.suppress(subprocess.TimeoutExpired):
-            driver.communicate(timeout=draw.uniform(2, 8) if kills < 4 else 600)
+            driver.communicate(timeout=draw.uniform(2, 8) if kills < KILLS else 1800)
             if driver.returncode == 0:
                 break
         if driver.poll() is None:
@@ -86,13 +89,13 @@ def test_children_through_throttling_lost_machines_lost_answers_and_a_killed_sub
             kills += 1
         if sf.runs(emulator.stack["Store"]):
             command = ["resume", "latest", "--store", emulator.stack["Store"]]
-    assert kills == 4
+    assert kills == KILLS
     (run,) = sf.runs(emulator.stack["Store"])
     assert run.status().state == "complete"
-    here = sf.run(script, sf.grid(DESIGN), replications=50, seed=7, store=tmp_path / "store")
+    here = sf.run(script, sf.grid(DESIGN), replications=4 * CHILDREN, seed=7, store=tmp_path / "store")
     assert digest(run) == digest(here)
     pairs = done_pairs(run)
-    assert len(pairs) == len(set(pairs)) == 200  # no finished replication was computed twice
+    assert len(pairs) == len(set(pairs)) == 16 * CHILDREN  # no finished replication was computed twice
 
 
 def test_machines_that_never_come_are_explained(tmp_path, deployed, image_r):

@@ -34,6 +34,7 @@ def test_wrong_words(emulator):
     assert "--parameter KeepImages is not of the form NAME=VALUE" in refused(
         "infra", "deploy", "--parameter", "KeepImages"
     )
+    assert "--parameter NAME=VALUE" in refused("infra", "deploy", "--parameter", "=3")
     assert "there is no template rstudio" in refused("infra", "template", "rstudio")
     assert "the template nowhere.yaml can't be read" in refused("infra", "deploy", "--template", "nowhere.yaml")
     said_no = CliRunner().invoke(main, ["infra", "show"])

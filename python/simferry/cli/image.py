@@ -61,15 +61,11 @@ def build(
     """
     from ..images import recipes as images
     from ..screen import last_line
+    from .options import named_values
 
     if (folder is None) == (script is None):
         raise UsageError("name a folder with a Dockerfile, or --for SCRIPT", Command("image build", "containers/r"))
-    given = {}
-    for text in build_args:
-        key, equals, value = text.partition("=")
-        if not equals:
-            raise UsageError(f"--build-arg {text} is not of the form NAME=VALUE")
-        given[key] = value
+    given = named_values("--build-arg", build_args)
     if script is not None:
         from ..images.infer import recipe_for, write_recipe
 

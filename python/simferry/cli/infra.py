@@ -39,15 +39,10 @@ def deploy(name: str | None, parameters: tuple[str, ...], path: str | None, yes:
     It shows what would be added, changed, replaced or removed, asks, and follows CloudFormation to the end. Runs with --backend
     sagemaker then take role and bucket from the stack.
     """
-    from ..errors import UsageError
     from ..infra import deployment
+    from .options import named_values
 
-    given = {}
-    for text in parameters:
-        key, equals, value = text.partition("=")
-        if not equals:
-            raise UsageError(f"--parameter {text} is not of the form NAME=VALUE")
-        given[key] = value
+    given = named_values("--parameter", parameters)
     found = deployment.deploy(name, template=path, parameters=given, yes=yes, tell=_tell)
     if found is None:
         return 1

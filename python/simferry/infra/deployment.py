@@ -185,10 +185,15 @@ def _carried_out(name: str, proposal: Proposal, yes: bool, tell: Tell, confirm: 
 
 
 def in_words(change: Change) -> str:
-    """A change in a line. Those that lose something are marked."""
-    mark = {"add": "+", "remove": "-", "replace": "!", "may replace": "!"}.get(change.action, "~")
+    """A change in a line. Those that lose something are marked, and say what becomes of what is there."""
+    replaced = change.action in ("replace", "may replace")
+    mark = "!" if replaced else {"add": "+", "remove": "-"}.get(change.action, "~")
     names = f"  ({', '.join(change.properties)})" if change.properties else ""
-    return f"  {mark} {change.action:11} {change.name:18} {change.kind}{names}"
+    end = ""
+    if change.kept is not None:
+        what = f"the old one, {change.physical}," if replaced else change.physical
+        end = f": {what} {'stays, outside of the stack' if change.kept else 'is deleted'}"
+    return f"  {mark} {change.action:11} {change.name:18} {change.kind}{names}{end}"
 
 
 def tell_event(event: Event, tell: Tell) -> None:

@@ -15,7 +15,8 @@ from xml.sax.saxutils import escape
 from ..aws.session import is_loopback
 
 JSON = {
-    "ecr": "AmazonEC2ContainerRegistry_V20150921", "logs": "Logs_20140328", "sagemaker": "SageMaker"
+    "ce": "AWSInsightsIndexService", "ecr": "AmazonEC2ContainerRegistry_V20150921", "logs": "Logs_20140328",
+    "sagemaker": "SageMaker", "tagging": "ResourceGroupsTaggingAPI_20170126",
 }  # what X-Amz-Target begins with  # fmt: skip
 QUERY = ("cloudformation", "iam", "sts")
 ACCOUNT = "123456789012"  # moto's

@@ -35,6 +35,7 @@ POLICY = {
 }  # fmt: skip
 
 OPERATIONS = {
+    "ce": {"GetCostAndUsage"},
     "cloudformation": {
         "ContinueUpdateRollback", "CreateChangeSet", "CreateStack", "DeleteChangeSet", "DeleteStack", "DescribeChangeSet",
         "DescribeStackEvents", "DescribeStackResources", "DescribeStacks", "ExecuteChangeSet", "GetTemplate",
@@ -56,6 +57,7 @@ OPERATIONS = {
         "StopProcessingJob",
     },
     "sts": {"AssumeRole", "GetCallerIdentity"},
+    "tagging": {"GetResources"},
 }  # fmt: skip
 
 # S3's operations: the IAM action by HTTP method and subresource ("": the bucket or the object itself)

@@ -25,6 +25,7 @@ from .machine import Machine, clean_up_killed_emulators
 from .registry import Registry
 from .resources import Resources
 from .services import Service
+from .services.account import Account
 from .services.processing import ProcessingJobs
 from .services.stacks import Stacks
 from .signature import Key
@@ -114,7 +115,9 @@ class Emulator:
         )
         self._registry = Registry(self._machine)
         self.stacks = Stacks(self._resources_of, self.faults.of_resource, self.on_event)
-        self._services: list[Service] = [self.processing_jobs, self.stacks, self._registry]
+        self._services: list[Service] = [
+            self.processing_jobs, self.stacks, Account(self.stacks, self.processing_jobs), self._registry
+        ]  # fmt: skip
         self._service_key = Key(f"SIMFERRY{secrets.token_hex(6).upper()}", secrets.token_urlsafe(30))
         self._own_keys = {self._service_key.id}
         self._session = _session()

@@ -87,7 +87,8 @@ def test_what_the_service_is_asked_for(tmp_path, emulator, image_r):
     assert job["NetworkConfig"]["EnableNetworkIsolation"] is True
     assert job["StoppingCondition"] == {"MaxRuntimeInSeconds": 600}
     tags = boto3.client("sagemaker").list_tags(ResourceArn=job["ProcessingJobArn"])["Tags"]
-    assert {t["Key"]: t["Value"] for t in tags} == {"simferry:run": run.id, "project": "ferry", "cost": "low"}
+    own = {"made-by": "simferry", "simferry:run": run.id}
+    assert {t["Key"]: t["Value"] for t in tags} == {**own, "project": "ferry", "cost": "low"}
 
 
 SCRIPT = """

@@ -14,6 +14,7 @@ from ..aws.contracts import processing as contract
 from ..aws.instances import instance
 from ..aws.prices import prices
 from ..aws.script_processor import script_arguments, start_script
+from ..aws.tags import MADE_BY
 from ..containers.engine import EngineError, ImageError, connect, find_image
 from ..errors import SimferryError, UsageError
 from ..hints import BackendOptions, Command, Extra, Option, Shell, Text
@@ -111,6 +112,8 @@ class Sagemaker(MeteredService):
             found = find_or_push(name, on_progress, self._repository(name))
         self._image = found
         here = {"image_id": found.digest} if found.local else {}
+        if not self.options.role and role == self._stack.get("JobRole"):
+            here["stack"] = self.options.stack or stacks.default_name()  # the tag of its jobs
         return Prepared({"image": found.uri, "role": role, **here}, found.digest, self.budget_note())
 
     def known_image(self, spec: Mapping[str, Any], in_ecr: bool) -> Image | None:
@@ -198,7 +201,10 @@ class Sagemaker(MeteredService):
         machines = Machines(
             plan.types, plan.hosts, disk, plan.limit or int(self.traits.seconds_at_most), self.kms_key, self._network()
         )
-        tags = {"simferry:run": run.id, **named_texts(self.options.tags)}
+        stack = (
+            {stacks.TAG: self.options.stack} if self.options.stack else {}
+        )  # so that Cost Explorer knows what it costs
+        tags = {**MADE_BY, "simferry:run": run.id, **stack, **named_texts(self.options.tags)}
         return processing_request(run, asked.job, self.image or "", self._role(run.address), places, machines, tags)
 
     def _network(self) -> dict[str, Any]:

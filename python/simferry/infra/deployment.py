@@ -2,35 +2,19 @@
 
 import contextlib
 import re
-import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from ..aws import session, stacks
 from ..aws.stacks import Change, Event, Proposal, Stack, StackError
 from ..errors import Interrupted, UsageError, nearest
 from ..hints import Option
+from .dialogue import Confirm, Tell, ask, print_line
 from .inventory import Infrastructure, elsewhere, show
 from .templates import read, stack_of
 from .templates import template as packaged
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9-]{0,99}")
-Tell = Callable[[str], None]
-Confirm = Callable[[str], bool]  # asks a question
-
-
-def print_line(text: str) -> None:
-    print(text, file=sys.stderr)
-
-
-def ask(question: str) -> bool:
-    """Ask on the terminal. Raises UsageError if there is none."""
-    if not (sys.stdin and sys.stdin.isatty()):
-        raise UsageError(
-            "nothing is done: there is no terminal on which to ask", Option("yes", True) + "  does not ask."
-        )
-    print(f"{question} [y/N]: ", end="", file=sys.stderr, flush=True)
-    return sys.stdin.readline().strip().lower() in ("y", "yes")
 
 
 def deploy(

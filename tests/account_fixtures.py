@@ -16,6 +16,7 @@ RUN = {
 }  # fmt: skip
 PLAN = {
     "reason": "run", "replications": 1, "jobs": 1, "to_do": 1, "created": "2026-11-28T12:00:00+00:00", "files": "plan/0001-0123abcd",
+    "types": ["ml.m5.xlarge"], "limit": 3600, "hosts": 1,
 }  # fmt: skip
 
 

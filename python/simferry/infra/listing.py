@@ -75,7 +75,11 @@ class ListedResource:
 
 @dataclass(frozen=True)
 class Listing:
-    """What simferry has made in one region of an account. unseen: what could not be looked at, with the reasons."""
+    """What simferry has made in one region of an account.
+
+    stacks, buckets, runs, repositories, images, logs: each with its name and size. others: what else has simferry's tag. unseen: what
+    could not be looked at, with the reasons.
+    """
 
     region: str
     account: str

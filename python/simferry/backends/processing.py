@@ -21,6 +21,7 @@ from ..hints import BackendOptions, Command, Extra, Option, Shell, Text
 from ..images.ecr import ECR
 from ..images.find import Image, find_or_push, on_this_machine
 from ..images.framework import explained, own_image
+from ..jobs import setup_script
 from ..store.run_folder import RunFolder
 from ..sweep.options import ProcessingOptions
 from .base import Cursor, Foreground, Line, Lines, Prepared, Report, Traits
@@ -114,7 +115,8 @@ class Sagemaker(MeteredService):
         here = {"image_id": found.digest} if found.local else {}
         if not self.options.role and role == self._stack.get("JobRole"):
             here["stack"] = self.options.stack or stacks.default_name()  # the tag of its jobs
-        return Prepared({"image": found.uri, "role": role, **here}, found.digest, self.budget_note())
+        notes = [self.budget_note(), setup_script.note(spec, bool(self.options.network_isolation))]
+        return Prepared({"image": found.uri, "role": role, **here}, found.digest, "; ".join(filter(None, notes)))
 
     def known_image(self, spec: Mapping[str, Any], in_ecr: bool) -> Image | None:
         name = self._name_for(spec)
@@ -152,7 +154,7 @@ class Sagemaker(MeteredService):
                     f"a replay needs the image {image}, which is not on this machine", Shell("docker", "pull", image)
                 ) from None
             return Interpreter(contract=True, substitute=True, image=image)
-        return InImage(image, client)
+        return InImage(image, client, self.traits.seconds_at_most, bool(self.options.network_isolation))
 
     # ---- the service ----
 

@@ -32,8 +32,7 @@ class Options:
     def given(self) -> dict[str, Any]:
         """The options that are not None, as plain values that JSON can hold."""
         values = {field.name: getattr(self, field.name) for field in fields(self)}  # type: ignore[arg-type]
-        plain = {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
-        return {name: value for name, value in plain.items() if value is not None}
+        return {name: _plain(value) for name, value in values.items() if value is not None}
 
     # not generated for each dataclass: that would take a tenth of the time of --help
     def __eq__(self, other: object) -> bool:
@@ -44,6 +43,10 @@ class Options:
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in self.given().items())})"
+
+
+def _plain(value: Any) -> Any:
+    return list(value) if isinstance(value, tuple) else str(value) if isinstance(value, Path) else value
 
 
 AnyOptions = TypeVar("AnyOptions", bound=Options)
@@ -68,6 +71,9 @@ def _note(text: str) -> str:
 
 
 Workers = Annotated[int | None, OptionSpec("Cores to use", "N", "cores", default="all", minimum=1, maximum=MOST)]
+Before = Annotated[
+    str | Path | None, OptionSpec("a script that each container runs first, to install what the image lacks", "FILE")
+]  # fmt: skip
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -91,6 +97,7 @@ class ContainerOptions(Options):
         Pairs | None,
         OptionSpec("your images in place of AWS's framework images", "NAME=IMAGE,...", default="$SIMFERRY_IMAGES"),
     ] = None  # fmt: skip
+    before: Before = None
     workers: Workers = None
     instance_type: Annotated[
         Texts | None, OptionSpec(
@@ -314,6 +321,9 @@ def backend_kind(name: Any) -> type[Options]:
 
 def _unknown(kind: type[Options], name: str) -> Fault:
     message = Text(f"{kind.owner} has no option ", Given(kind.table, name))
+    if name == "before" and kind is LocalOptions:
+        text = "It would change this machine: run it here yourself, once. Or use a container: "
+        return Fault(kind.table, name, message, Text(text, Option("backend", "docker"), "."))
     others = [other.owner for other in BACKENDS.values() if other is not kind and name in offered(other)]
     if kind.table in BACKENDS and others:
         owners = joined(others, "and")

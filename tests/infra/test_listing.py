@@ -104,4 +104,6 @@ def test_dollars_and_bounds():
     text = str(found)
     assert "bucket b  at least 100.000 GB in 1 object" in text and "repository i  at most 10.000 GB in 2 images" in text
     assert "logs l  10.000 GB, kept 30 days" in text and "storage: at least $3.60 a month" in text
+    for_ever = str(Listing("r", "1", logs=[ListedLog("l", "", 1.0, None)]))
+    assert "--log-group-name l --retention-in-days 90  deletes logs that are older" in for_ever
     assert "nothing of simferry was found" in str(Listing("r", "1"))

@@ -10,7 +10,7 @@ from ..aws.buckets import default_name
 from ..aws.session import AwsError, CredentialsError, asking, client
 from ..aws.tags import IN_STACK, Tagged, made_by_simferry
 from ..errors import ServiceError
-from ..hints import Command, Words
+from ..hints import Command, Shell, Words
 from ..images.ecr import InRepository, images_in
 from ..words import counted
 from .contents import StoredRun, contents
@@ -262,6 +262,12 @@ def _ways_out(found: Listing) -> Iterator[Words]:
         yield Command("delete", found.runs[0].address) + "  deletes a run"
     if found.images:
         yield Command("image prune") + "  deletes images that no run uses"
+    for log in found.logs:
+        if log.gigabytes and not log.days_kept:
+            days = Shell(
+                "aws", "logs", "put-retention-policy", "--log-group-name", log.name, "--retention-in-days", "90"
+            )
+            yield days + "  deletes logs that are older"
     parts: list[Sequence[ListedStack | ListedBucket | ListedRepository | ListedLog | ListedResource]]
     parts = [found.stacks, found.buckets, found.repositories, found.logs, found.others]
     for name in sorted({one.stack for part in parts for one in part} - {""}):

@@ -21,7 +21,7 @@ _LISTS = ("manifest.list", "image.index")  # in the media types of images for se
 
 @dataclass(frozen=True)
 class Pruned:
-    """images: those that were deleted. repositories: those that were deleted, since no stack has made them and nothing was left in them."""
+    """images: those that were deleted. repositories: those that were deleted, since no stack has them and nothing was left in them."""
 
     images: list[InRepository]
     repositories: list[str]
@@ -45,7 +45,8 @@ def prune_images(
 ) -> Pruned | None:
     """Delete images from ECR that no run uses which is still kept, and no job that runs.
 
-    repository: the name of one that simferry has made [those of the stack, SIMFERRY_STACK or "simferry", and of no stack]. keep: so many
+    repository: the name of one that simferry has made [those of the stack, SIMFERRY_STACK or "simferry", and of no stack that is there].
+    keep: so many
     of the newest images of each name stay in any case, 0 or more. older_than: days; only images that were pushed before. used: also those
     that kept runs use: resuming or replaying these runs will then fail. Those of jobs that run stay. store: further stores whose runs
     count. yes: do not ask. tell: called with each line of the report. confirm: asks a question.
@@ -90,8 +91,10 @@ def _check_numbers(keep: int, older_than: float) -> None:
 
 
 def _repositories(made: Sequence[Tagged], wanted: str | None) -> dict[str, str]:
-    """The names of the repositories to look at, with their stacks."""
+    """The names of the repositories to look at, with their stacks, as far as these are there."""
     known = {one.name: one.stack for one in made if one.kind == "ecr:repository"}
+    there = {stack: bool(stack and stacks.find(stack)) for stack in set(known.values())}
+    known = {name: stack if there[stack] else "" for name, stack in known.items()}
     if wanted is None:
         return {name: stack for name, stack in known.items() if stack in ("", stacks.default_name())}
     name = wanted.partition("/")[2] if ".dkr.ecr" in wanted.partition("/")[0] else wanted
@@ -180,7 +183,7 @@ def _told(images: Sequence[InRepository], emptied: Sequence[str]) -> Iterable[st
     for one in images:
         yield f"  - {one.name}  {one.gigabytes:,.3f} GB, pushed {one.pushed:%Y-%m-%d}"
     for name in emptied:
-        yield f"  - repository {name}, which no stack has made"
+        yield f"  - repository {name}, which no stack has"
     if images:
         size = sum(one.gigabytes for one in images)
         yield f"{counted(len(images), 'image')}, at most {size:,.3f} GB, ${size * DOLLARS_PER_GB['images']:,.2f} a month"

@@ -21,7 +21,7 @@ Confirm = Callable[[str], bool]
 class Dialogue:
     """A function in a thread of its own, which goes on only while R waits for its next step: a line to print, a question, or its end."""
 
-    def __init__(self, function: Callable[[Tell, Confirm], Any], goes_on: bool) -> None:
+    def __init__(self, function: Callable[[Tell, Confirm], Any], goes_on: bool = False) -> None:
         self._steps: queue.Queue[tuple[str, Any]] = queue.Queue()
         self._answers: queue.Queue[Any] = queue.Queue()
         self._function, self.goes_on = function, goes_on
@@ -138,7 +138,7 @@ def infra_show(given: Arguments) -> Arguments:
     from ..infra import inventory
 
     options = plain(given)
-    if not options["costs"]:
+    if not options.get("costs"):
         return described(inventory.show(options["name"]))
     return _begin(lambda tell, confirm: described(inventory.show(options["name"], costs=True, tell=tell)))
 

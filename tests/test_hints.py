@@ -196,7 +196,7 @@ def test_a_shell_reads_what_was_meant(where, part):
     if isinstance(part, Command):
         assert words[0] == "simferry"
         plain = ["..." if one is ... else one for one in part.arguments]
-        found = parsed(words[1:])
+        found = {n: v[0] if isinstance(v, tuple) and len(v) == 1 else v for n, v in parsed(words[1:]).items()}
         options = {name: as_click_has(name, value) for name, value in part.options.items()}
         assert set(plain) <= set(found.values())
         assert {name: found[name] for name in options} == options and len(found) == len(plain) + len(options)

@@ -25,6 +25,7 @@ TESTED_ELSEWHERE = {
     "emulator.backends": "emulator/test_operations.py",  # over HTTP, as all of the emulator
     "emulator.services.processing": "emulator/test_jobs.py",
     "emulator.services.stacks": "emulator/test_stack.py",
+    "infra.dialogue": "infra/test_deployment.py",
     "results.copies": "results/test_gather.py",
     "results.parameter_columns": "results/test_table.py",
     "results.parts": "results/test_cache.py",

@@ -39,7 +39,8 @@ def test_mistakes_are_errors(said):
     assert {number: code for number, (code, _) in said["wrong.py"].items()} == wrong
 
 
-READ_ONLY = (simferry.Forecast, simferry.Progress, simferry.Diff, simferry.infra.Infrastructure)
+_OF_INFRA = (simferry.infra.Infrastructure, simferry.infra.Listing, simferry.infra.Pruned)
+READ_ONLY = (simferry.Forecast, simferry.Progress, simferry.Diff, *_OF_INFRA)
 
 
 def public():

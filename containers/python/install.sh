@@ -1,5 +1,6 @@
 #!/bin/sh
-# Python, where the base has none, and what requirements.txt beside this file names, in /opt/simulation.
+# Python, where the base has none, and what requirements.txt beside this file names, in /opt/simulation, which belongs to the user
+# simulation: pip installs more there when a container starts.
 # Before that the certificate authorities, *.crt, that lie beside it.
 set -eu
 export DEBIAN_FRONTEND=noninteractive
@@ -19,3 +20,5 @@ rm -rf /var/lib/apt/lists/*
 export PIP_CERT=/etc/ssl/certs/ca-certificates.crt SSL_CERT_FILE=/etc/ssl/certs/ca-certificates.crt
 python3 -m venv /opt/simulation
 /opt/simulation/bin/pip install --no-cache-dir --quiet --disable-pip-version-check -r "$here/requirements.txt"
+id simulation >/dev/null 2>&1 || useradd --create-home simulation
+chown -R simulation /opt/simulation

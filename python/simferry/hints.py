@@ -188,6 +188,8 @@ VERBS = {
     "image push": Verb("image push", "simferry.images.registry.push({})", "image_push({})"),
     "infra deploy": Verb("infra deploy", "simferry.infra.deploy({})", "infra_deploy({})"),
     "infra show": Verb("infra show", "simferry.infra.show({})", "infra_show({})"),
+    "infra list": Verb("infra list", "simferry.infra.list_all({})", "infra_list({})"),
+    "image prune": Verb("image prune", "simferry.infra.prune_images({})", "image_prune({})"),
     "infra delete": Verb("infra delete", "simferry.infra.delete({})", "infra_delete({})"),
     "infra template": Verb("infra template", "simferry.infra.template({})", "infra_template({})"),
     "emulator": Verb("emulator", None, None),

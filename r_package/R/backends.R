@@ -15,6 +15,8 @@
 #' @param image `[character(1)]` the image that runs the simulation, see [image_build()]. For SageMaker and AWS Batch an
 #'   image on this machine, which is pushed to the account's ECR, or the address of an image in ECR. `NULL`:
 #'   `"simferry-r"`, or `"simferry-python"` for a Python script.
+#' @param before `[character(1)]` path of a script that each container runs first, to install what the image lacks.
+#'   It runs as the image's user, in the folder of the simulation. `NULL`: none.
 #' @param images `[named character]` images of yours in place of AWS's framework images, such as
 #'   `c("sagemaker-scikit-learn" = "simferry-python")`. `NULL`: the environment variable `SIMFERRY_IMAGES`.
 #' @param instance_type `[character(1)]` such as `"ml.m5.xlarge"`: a job gets its cores and memory. `NULL`: in local
@@ -57,13 +59,13 @@ sim_local <- function(workers = NULL) new_backend("local", workers = workers)
 #' @rdname sim_local
 #' @export
 sim_docker <- function(image, workers = NULL, instance_type = NULL, jobs = NULL, max_runtime = NULL, hosts = NULL,
-                       images = NULL) {
+                       images = NULL, before = NULL) {
   if (missing(image))
     raise("usage", "the docker backend needs an image",
           paste0("sim_docker(\"simferry-r\"); image_build(script = \"SCRIPT\", name = \"simferry-r\")",
                  "  makes one with what SCRIPT needs."))
   new_backend("docker", image = image, workers = workers, instance_type = instance_type, jobs = jobs,
-              max_runtime = max_runtime, hosts = hosts, images = images)
+              max_runtime = max_runtime, hosts = hosts, images = images, before = before)
 }
 
 #' @rdname sim_local
@@ -72,20 +74,21 @@ sim_sagemaker <- function(instance_type = NULL, jobs = NULL, image = NULL, role 
                           hosts = NULL, workers = NULL, volume = NULL, budget = NULL, subnets = NULL,
                           security_groups = NULL, kms_key = NULL,
                           network_isolation = FALSE, encrypt_traffic = FALSE, tags = NULL,
-                          images = NULL, stack = NULL)
+                          images = NULL, stack = NULL, before = NULL)
   new_backend("sagemaker", instance_type = instance_type, jobs = jobs, image = image, role = role,
               max_runtime = max_runtime, hosts = hosts, workers = workers, volume = volume, budget = budget,
               subnets = subnets, security_groups = security_groups, kms_key = kms_key,
               network_isolation = if (!isFALSE(network_isolation)) network_isolation,
               encrypt_traffic = if (!isFALSE(encrypt_traffic)) encrypt_traffic, tags = tags, images = images,
-              stack = stack)
+              stack = stack, before = before)
 
 #' @rdname sim_local
 #' @export
 sim_batch <- function(jobs = NULL, vcpus = NULL, memory = NULL, on = NULL, queue = NULL, stack = NULL,
-                      max_runtime = NULL, attempts = NULL, budget = NULL, tags = NULL, image = NULL)
+                      max_runtime = NULL, attempts = NULL, budget = NULL, tags = NULL, image = NULL, before = NULL)
   new_backend("batch", jobs = jobs, vcpus = vcpus, memory = memory, on = on, queue = queue, stack = stack,
-              max_runtime = max_runtime, attempts = attempts, budget = budget, tags = tags, image = image)
+              max_runtime = max_runtime, attempts = attempts, budget = budget, tags = tags, image = image,
+              before = before)
 
 new_backend <- function(name, ...) {
   structure(class = "simferry_backend", Filter(Negate(is.null), list(name = name, ...)))

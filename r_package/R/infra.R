@@ -6,6 +6,8 @@
 #' repeated: what is there already is updated, and an attempt that was interrupted is continued. `infra_show()` tells
 #' what is there, what runs now, and what both cost. `infra_delete()` deletes the stack; the bucket stays while
 #' something is in it, unless `data` is `TRUE`. `infra_template()` gives the template, to read or to change.
+#' `infra_list()` lists all that simferry has made in the account, in the configured region: also what no stack has
+#' made, and what a deleted one has left. Where access is denied, the rest is listed.
 #'
 #' Credentials and region are those of the usual AWS configuration. In a session that is not interactive, nothing is
 #' done unless `yes` is `TRUE`. Interrupting does not stop CloudFormation; calling the function again follows it.
@@ -16,12 +18,19 @@
 #' @param parameters `[named list]` parameters of the template, such as `list(DeleteRunsAfterDays = 90)`. Those that are
 #'   not given keep their values.
 #' @param yes `[logical(1)]` do not ask.
+#' @param costs `[logical(1)]` ask Cost Explorer what this month has cost. AWS charges 0.01 dollars for that. The bill
+#'   knows the tag `simferry:stack` only after it was activated as a cost allocation tag.
 #' @param data `[logical(1)]` delete the bucket with all its runs, too.
 #' @return `infra_deploy()` and `infra_show()`: a list of class `simferry_infra` with `stacks` (states) and `outputs`
 #'   (addresses, roles), `[named character]`; `stored`, a data frame of `what`, `name`, `things`, `gigabytes`,
 #'   `dollars_a_month`, `complete`; `images`, `[character]`; `jobs`, a data frame of the jobs that run now: `name`,
 #'   `role`, `instance_type`, `instances`, `dollars_an_hour`; `instances`, `dollars_an_hour`, `dollars_a_month`,
-#'   `[numeric(1)]` in US dollars. `infra_deploy()` gives it invisibly, and `NULL` if the answer was no.
+#'   `[numeric(1)]` in US dollars; `costs`, a data frame of `service` and `dollars`, or `NULL`. `infra_deploy()` gives
+#'   it invisibly, and `NULL` if the answer was no.
+#'   `infra_list()`: a list of class `simferry_infra` with data frames: `stacks`, `buckets`, `runs`, `repositories`,
+#'   `images`, `logs`, `others`, with names, stacks, sizes in `gigabytes`, and where a bucket has very many objects
+#'   `complete`, `FALSE`: only the first were counted; `unseen`, `[character]`, what could not be looked at;
+#'   `dollars_a_month`, `[numeric(1)]`.
 #'   `infra_delete()`: `[logical(1)]` whether it was carried out, invisibly. `infra_template()`: `[character(1)]`.
 #' @section Errors: `simferry_error_usage`: a name, parameter or template that is wrong; there is no such stack; jobs
 #'   still run. `simferry_error_stack`: CloudFormation could not do it, with the first failure.
@@ -31,6 +40,7 @@
 #' infra_deploy()
 #' run <- sim_run("train_model.R", sim_grid(n = 10:20), replications = 100, backend = sim_sagemaker(jobs = 10))
 #' infra_show()
+#' infra_list()$runs
 #' infra_delete()
 #' }
 #' @export
@@ -42,7 +52,14 @@ infra_deploy <- function(name = NULL, template = NULL, parameters = list(), yes 
 
 #' @rdname infra_deploy
 #' @export
-infra_show <- function(name = NULL) structure(bridge("infra_show", name = name), class = "simferry_infra")
+infra_show <- function(name = NULL, costs = FALSE) {
+  ask <- if (isTRUE(costs)) dialogue else bridge
+  structure(ask("infra_show", name = name, costs = isTRUE(costs)), class = "simferry_infra")
+}
+
+#' @rdname infra_deploy
+#' @export
+infra_list <- function() structure(bridge("infra_list"), class = "simferry_infra")
 
 #' @rdname infra_deploy
 #' @export

@@ -7,6 +7,7 @@ import shutil
 import boto3
 import pytest
 import simferry as sf
+from account_fixtures import put_image, put_run
 from botocore.exceptions import ClientError
 from emulator_fixtures import Jobs
 from simferry import infra, sagemaker
@@ -16,7 +17,7 @@ from simferry.aws.stacks import StackError
 from simferry.backends.names import job_name
 from simferry.emulator.access import allows
 from simferry.emulator.faults import Faults
-from simferry.errors import Interrupted
+from simferry.errors import Interrupted, UsageError
 from sweeps import digest, write
 
 VALUES = {
@@ -47,7 +48,7 @@ def actions(name: str) -> set[str]:
     return {action for one in found for action in ([one] if isinstance(one, str) else one)}
 
 
-@pytest.mark.parametrize("name", ["deploy", "user", "role"])
+@pytest.mark.parametrize("name", ["deploy", "tidy", "user", "role"])
 def test_each_action_is_explained(name):
     text = (folder() / "README.md").read_text()
     table = text.split(f"## {name}.json")[1].split("\n## ")[0]
@@ -122,6 +123,45 @@ def test_deploying_needs_all_of_these_actions_and_no_more(emulate, tmp_path):
     for data in (False, True):
         assert infra.delete("lab", yes=True, data=data, tell=lambda line: None)
     assert emulator.actions == actions("deploy") - OF_HANDLERS
+
+
+def test_tidying_needs_all_of_these_actions_and_no_more(emulate, tmp_path, monkeypatch):
+    """infra list, show --costs and image prune, with the keys of a user who has no policy but docs/iam/tidy.json."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    emulator = emulate(iam=True, faults=Faults(start_seconds=60))
+    service = {name: emulator._client(name, "us-east-1") for name in ("ecr", "iam", "s3", "sagemaker")}
+
+    def become(*names):
+        statements = [one for name in names for one in policy(name, **VALUES)["Statement"]]
+        document = json.dumps({"Version": "2012-10-17", "Statement": statements})
+        service["iam"].put_user_policy(UserName="simferry-user", PolicyName="simferry", PolicyDocument=document)
+
+    become("deploy")
+    bucket = infra.deploy("lab", yes=True, tell=lambda line: None).outputs["Bucket"]
+    image = f"{VALUES['Account']}.dkr.ecr.us-east-1.amazonaws.com/lab@sha256:{64 * '0'}"
+    put_run(service["s3"], bucket, "simferry/power-20261128-0123abcd", image)
+    for name, tags in (("simferry-r", [{"Key": "made-by", "Value": "simferry"}]), ("theirs", [])):
+        service["ecr"].create_repository(repositoryName=name, tags=tags)
+        put_image(service["ecr"], name, "1")
+    put_image(service["ecr"], "simferry-r", "2", manifests=[])
+    jobs = Jobs(emulator, "no-image")
+    jobs.s3, jobs.sagemaker = service["s3"], service["sagemaker"]
+    jobs.submit("power-20261128-0123abcd-0123456789-0001-0001", "1")
+    become("tidy")
+    emulator.actions.clear()
+    found = infra.list_all()
+    assert not found.unseen and [one.address for one in found.runs] == [
+        f"s3://{bucket}/simferry/power-20261128-0123abcd"
+    ]
+    assert infra.show("lab", costs=True, tell=lambda line: None).costs.dollars == {}
+    with pytest.raises(UsageError, match="has made no repository theirs"):
+        infra.prune_images("theirs", yes=True)
+    done = infra.prune_images(keep=0, yes=True, tell=lambda line: None)
+    assert len(done.images) == 2 and done.repositories == ["simferry-r"]
+    with pytest.raises(ClientError, match="ecr:BatchDeleteImage"):  # it has not simferry's tag
+        boto3.client("ecr").batch_delete_image(repositoryName="theirs", imageIds=[{"imageTag": "1"}])
+    assert emulator.actions == actions("tidy")
 
 
 def interrupt(now):

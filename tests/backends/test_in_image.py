@@ -156,3 +156,172 @@ def test_a_check_that_hangs_is_ended_by_the_next_command(tmp_path, engine, image
     sf.run(other, replications=1, seed=1, backend="docker", image=image_r, store=tmp_path / "other")
     wait_until(lambda: ours(engine, tmp_path / "store") == [] and folders(store) == [])
     shutil.rmtree(store)
+
+
+# what it installs is there only after it; a server that it starts goes on
+INSTALLS = {
+    "R": """
+R CMD INSTALL --no-docs package
+echo "a file" >~/left
+sleep 301 >/dev/null 2>&1 &
+""",
+    "py": """#!/bin/sh
+set -e
+cp -r package /tmp  # setup.py builds there
+pip install --no-index --no-build-isolation /tmp/package
+ferry || test $? = 7
+echo "a file" >~/left
+sleep 301 >/dev/null 2>&1 &
+""",
+}
+NEEDS_IT = {
+    "R": """library(ferrypack)
+servers <- function() sum(grepl("301", lapply(Sys.glob("/proc/[0-9]*/cmdline"), readLines, warn = FALSE, skipNul = TRUE)))
+simulate <- function() c(x = rnorm(1), version = ferry(), left = file.exists("~/left"), servers = servers())
+""",
+    "py": """import glob, os
+import ferrypack
+def simulate(rng):
+    servers = sum(b"301" in open(name, "rb").read() for name in glob.glob("/proc/[0-9]*/cmdline"))
+    return {"x": rng.normal(), "version": ferrypack.ferry(), "left": os.path.exists(os.path.expanduser("~/left")), "servers": servers}
+""",
+}
+
+
+def own_package(folder, language):
+    if language == "R":
+        write(
+            folder,
+            "package/DESCRIPTION",
+            "Package: ferrypack\nVersion: 7.0\nTitle: T\nDescription: D.\nLicense: MIT\n",
+        )
+        write(folder, "package/NAMESPACE", "export(ferry)\n")
+        write(folder, "package/R/ferry.R", "ferry <- function() 7\n")
+    else:
+        entry = "entry_points={'console_scripts': ['ferry=ferrypack:ferry']}"
+        write(
+            folder,
+            "package/setup.py",
+            f"from setuptools import setup\nsetup(name='ferrypack', packages=['ferrypack'], {entry})\n",
+        )
+        write(folder, "package/ferrypack/__init__.py", "def ferry():\n    return 7\n")
+
+
+@pytest.mark.parametrize("language", ["R", "py"])
+def test_a_setup_script_runs_once_in_each_container_before_check_and_worker(tmp_path, engine, language, request):
+    image = request.getfixturevalue("image_r" if language == "R" else "image_python")
+    script = write(tmp_path, f"simulate.{language}", NEEDS_IT[language])
+    own_package(tmp_path, language)
+    setup = write(tmp_path, "setup.sh", INSTALLS[language])
+    given = {
+        "backend": "docker",
+        "image": image,
+        "replications": 4,
+        "seed": 1,
+        "workers": 1,
+        "store": tmp_path / "store",
+    }
+    with pytest.raises(errors.SimulationError, match=r"not installed in image .*: ferrypack"):
+        sf.run(script, include="package", **given)
+    with containers_made(engine, tmp_path / "store") as names:
+        run = sf.run(script, include="package", before=setup, jobs=2, **given)
+    assert sorted(name.split("-algo-1-")[0][-9:] for name in names) == ["0001-0001", "0001-0002"]
+    table = run.results()
+    assert table["version"].tolist() == [7] * 4 and table["left"].all() and table["servers"].tolist() == [1] * 4
+    for log in run.logs().values():
+        assert (
+            log.startswith("simferry: the setup script begins\n")
+            and log.count("nstalled ferrypack") + log.count("DONE (ferrypack") == 1
+        )
+    assert run.replay(1, 3) == table.iloc[2].drop(["condition", "replication"]).to_dict() | {"left": True}
+    assert left_behind(engine, run.id) == [] == folders(tmp_path / "store")
+
+
+WRITES = "echo 1 >number.txt\nmkdir -p clone/.git\n"
+
+
+def test_a_run_goes_on_with_its_own_setup_script_and_a_new_one_with_another(tmp_path, engine, image_python):
+    """Files that it leaves beside the script are not those of a check: the first job gets a container of its own."""
+    script = write(tmp_path, "simulate.py", "def simulate(rng):\n    return int(open('number.txt').read())\n")
+    setup = write(tmp_path, "setup.sh", WRITES)
+    given = {"backend": "docker", "image": image_python, "before": "setup.sh", "seed": 1, "store": tmp_path / "store"}
+    with containers_made(engine, tmp_path / "store") as names:
+        run = sf.run(script, replications=2, **given)
+    assert len(names) == 2 and run.results()["value"].tolist() == [1, 1]
+    setup.write_text(WRITES.replace("1", "2"))
+    assert run.extend(3).results()["value"].tolist() == [1, 1, 1]
+    other = sf.run(script, replications=2, **given)
+    assert other.results()["value"].tolist() == [2, 2]
+    assert "-echo 1 >number.txt\n+echo 2 >number.txt" in sf.diff(run, other).code
+    with pytest.raises(errors.UsageError, match="before is part of the code of run"):
+        run.resume(before="setup.sh")
+
+
+@pytest.mark.parametrize(
+    ("content", "options", "says"),
+    [
+        ("echo Łódź; no-such-program\n", {}, r"sh failed with exit code 127, before the simulation:\n  Łódź\n  setup.sh: line 1: no-"),
+        ("#!/usr/bin/env Rscript\nstop('no mirror')\n", {}, r"exit code 1, .*:\n  Error: no mirror"),
+        ("mkdir /opt/new\n", {}, r"Permission denied\nIt ran as simulation, the image's user"),
+        ("sleep 300\n", {"max_runtime": 2}, "setup.sh and the check of the simulation did not end within 2 s"),
+    ],
+)  # fmt: skip
+def test_a_setup_script_that_fails_is_one_error_and_leaves_nothing(tmp_path, engine, image_r, content, options, says):
+    script = write(tmp_path, "simulate.R", "simulate <- function() 1")
+    setup = write(tmp_path, "setup.sh", content)
+    with pytest.raises(errors.SimulationError, match=says):
+        sf.run(
+            script,
+            replications=4,
+            seed=1,
+            backend="docker",
+            image=image_r,
+            before=setup,
+            store=tmp_path / "runs",
+            **options,
+        )
+    assert not (tmp_path / "runs").exists() and ours(engine, tmp_path / "runs") == []
+
+
+def test_a_setup_script_that_fails_or_hangs_in_one_of_two_jobs(tmp_path, engine, image_r):
+    """What it does there counts as a lost job, which is tried again."""
+    script = write(tmp_path, "simulate.R", "simulate <- function() 1")
+    of_job = "name=$(cat /opt/ml/config/processingjobconfig.json 2>/dev/null || true)\n"
+    for then in ("echo the mirror is away; exit 3", "echo it hangs; sleep 300"):
+        setup = write(tmp_path, "setup.sh", f"{of_job}case $name in *0001-0002*) {then} ;; esac\n")
+        given = {"seed": 1, "backend": "docker", "image": image_r, "before": setup, "jobs": 2, "max_runtime": 5}
+        with pytest.warns(errors.Note, match="attempt 2 of run"):
+            run = sf.run(script, replications=4, store=tmp_path / "runs", **given)
+        assert run.status().done == 4 and run.status().jobs["0001-0002"] == "failed"
+        assert then.split(";")[0].removeprefix("echo ") in run.logs()["0001-0002"]
+        assert left_behind(engine, run.id) == []
+
+
+def test_ctrl_c_while_a_setup_script_runs(tmp_path, engine, image_r):
+    store = tmp_path / "store"
+    write(tmp_path, "simulate.R", "simulate <- function() 1")
+    for condition in ("true", "test -d /opt/ml/config"):  # in the check, and in the second job
+        write(tmp_path, "setup.sh", f"if {condition}; then sleep 300; fi\n")
+        arguments = [
+            "--backend",
+            "docker",
+            "--image",
+            image_r,
+            "--before",
+            "setup.sh",
+            "--jobs",
+            2,
+            "--workers",
+            1,
+            "--store",
+            store,
+        ]
+        driver = simferry("run", "simulate.R", "-n", 4, *arguments, cwd=tmp_path, start=True)
+        job = "0001-0001" if condition == "true" else "0001-0002"
+        wait_until(lambda name=job: [c for c in ours(engine, store) if c.status == "running" and name in c.name])
+        time.sleep(1)
+        driver.send_signal(signal.SIGINT)
+        began = time.monotonic()
+        _, err = driver.communicate(timeout=60)
+        assert "Traceback" not in err and time.monotonic() - began < 30
+        assert wait_until(lambda: ours(engine, store) == [])

@@ -87,7 +87,8 @@ def test_what_the_service_is_asked_for(tmp_path, emulator, image_r):
     assert job["NetworkConfig"]["EnableNetworkIsolation"] is True
     assert job["StoppingCondition"] == {"MaxRuntimeInSeconds": 600}
     tags = boto3.client("sagemaker").list_tags(ResourceArn=job["ProcessingJobArn"])["Tags"]
-    assert {t["Key"]: t["Value"] for t in tags} == {"simferry:run": run.id, "project": "ferry", "cost": "low"}
+    own = {"made-by": "simferry", "simferry:run": run.id}
+    assert {t["Key"]: t["Value"] for t in tags} == {**own, "project": "ferry", "cost": "low"}
 
 
 SCRIPT = """
@@ -208,3 +209,30 @@ def test_role_bucket_and_repository_are_those_of_the_stack(emulator, monkeypatch
         errors.UsageError, match=r"needs the IAM role of its jobs\nsimferry.infra.deploy\(\)  makes one"
     ):
         Sagemaker(ProcessingOptions())._role("s3://a/b")
+
+
+def test_a_run_of_a_stack_keeps_its_image_until_it_is_deleted(emulator, image_r, tmp_path, monkeypatch):
+    """With jobs in containers: image, role, bucket and tags are those of the stack."""
+    from simferry import infra
+
+    monkeypatch.delenv("SIMFERRY_ROLE")
+    monkeypatch.chdir(tmp_path)
+    ecr, quiet = boto3.client("ecr"), {"yes": True, "tell": lambda line: None}
+    repository = infra.deploy("lab", **quiet).outputs["Repository"].partition("/")[2]
+    monkeypatch.setenv("SIMFERRY_STACK", "lab")
+    script = write(tmp_path, "draw.R", "simulate <- function(n) mean(rnorm(n))")
+    run = sf.run(
+        script, sf.grid(n=[5]), replications=2, seed=1, backend="sagemaker", image=image_r, instance_type="ml.t3.medium"
+    )
+    assert run.status().state == "complete"
+    (job,) = boto3.client("sagemaker").list_processing_jobs()["ProcessingJobSummaries"]
+    found = boto3.client("sagemaker").list_tags(ResourceArn=job["ProcessingJobArn"])["Tags"]
+    assert {one["Key"]: one["Value"] for one in found} == {
+        "made-by": "simferry", "simferry:run": run.id, "simferry:stack": "lab",
+    }  # fmt: skip
+    assert [one.address for one in infra.list_all().runs] == [run.address]
+    assert infra.prune_images(keep=0, **quiet).images == []
+    sf.open(run.address).delete()
+    assert len(ecr.describe_images(repositoryName=repository)["imageDetails"]) == 1
+    assert [one.repository for one in infra.prune_images(keep=0, **quiet).images] == [repository]
+    assert ecr.describe_images(repositoryName=repository)["imageDetails"] == []

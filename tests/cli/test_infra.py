@@ -26,6 +26,14 @@ def test_the_commands(emulator, tmp_path):
     assert shown["stacks"] == {"lab": "CREATE_COMPLETE"} and shown["dollars_an_hour"] == 0
     assert shown["outputs"]["Store"] in said("infra", "show", "--name", "lab")
     assert json.loads(said("infra", "deploy", "--name", "lab", "--template", str(mine), "--yes", "--json")) == shown
+    listed = json.loads(said("infra", "list", "--json"))
+    assert listed["buckets"][0]["stack"] == "lab" and listed["dollars_a_month"] == 0 and listed["unseen"] == []
+    assert "simferry infra delete --name lab --data  deletes all of stack lab" in said("infra", "list")
+    pruned = json.loads(said("image", "prune", "--yes", "--json"))
+    assert pruned == {"images": [], "repositories": [], "gigabytes": 0}
+    costs = CliRunner().invoke(main, ["infra", "show", "--name", "lab", "--costs", "--json"])
+    assert costs.stderr == "Cost Explorer charges $0.01 for each question\n"
+    assert json.loads(costs.stdout)["costs"]["dollars"] == {}
     assert said("infra", "delete", "--name", "lab", "--yes", "--data") == ""
     assert "there is no stack lab" in refused("infra", "show", "--name", "lab")
 
@@ -34,6 +42,7 @@ def test_wrong_words(emulator):
     assert "--parameter KeepImages is not of the form NAME=VALUE" in refused(
         "infra", "deploy", "--parameter", "KeepImages"
     )
+    assert "--parameter NAME=VALUE" in refused("infra", "deploy", "--parameter", "=3")
     assert "there is no template rstudio" in refused("infra", "template", "rstudio")
     assert "the template nowhere.yaml can't be read" in refused("infra", "deploy", "--template", "nowhere.yaml")
     said_no = CliRunner().invoke(main, ["infra", "show"])

@@ -7,8 +7,10 @@ import subprocess
 import sys
 
 import simferry as sf
+from account_fixtures import put_run
 from click.testing import CliRunner
 from command_line import said
+from simferry import infra
 from simferry.cli import main
 
 QUICK = ("run", "simulate.py", "-p", "n=5", "-n", "2", "--workers", "1", "--json")
@@ -79,3 +81,19 @@ def test_artifacts_are_listed_and_copied(folder):
     assert [(folder / "out" / c / "1" / "out.txt").read_text() for c in "12"] == ["5", "7"]
     again = CliRunner().invoke(main, ["artifacts", "latest", "-o", "out"])
     assert again.exit_code == 2 and "out.txt exists, and 1 more: nothing is copied" in again.stderr
+
+
+def test_runs_in_the_bucket_of_a_stack_are_deleted_also_when_the_stack_is_gone(emulator, machine, folder):
+    import boto3
+
+    s3, store = boto3.client("s3"), infra.deploy(yes=True, tell=lambda line: None).outputs["Store"]
+    bucket, runs = store.removeprefix("s3://").partition("/")[0], [f"power-20261128-0123abc{n}" for n in range(3)]
+    for run in runs:
+        put_run(s3, bucket, f"simferry/{run}", "123456789012.dkr.ecr.us-east-1.amazonaws.com/r:1")
+    assert said("delete", runs[0], "--store", store, "--yes") == f"deleted {store}/{runs[0]}\n"
+    infra.delete(yes=True, tell=lambda line: None)
+    s3.delete_object(Bucket=bucket, Key=f"simferry/{runs[2]}/run.json")  # as an interrupted deletion does
+    found = {one.address: one.whole for one in infra.list_all().runs}
+    assert found == {f"{store}/{runs[1]}": True, f"{store}/{runs[2]}": False}
+    assert json.loads(said("delete", *found, "--yes", "--json"))["deleted"] == [*found]
+    assert infra.list_all().runs == [] and s3.list_objects_v2(Bucket=bucket)["KeyCount"] == 0

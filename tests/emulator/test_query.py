@@ -45,12 +45,25 @@ def test_parameters_are_what_was_sent(operation, given):
     [
         {"Stack": "lab"}, {"StackName.member.1": "lab"}, {"Parameters": "lab"}, {"Parameters.1": "lab"},
         {"TimeoutInMinutes": "soon"}, {"DisableRollback": "perhaps"}, {"StackName": "a", "StackName.b": "c"},
+        {"StackName.b": "c", "StackName": "a"}, {"Tags.member.\N{SUPERSCRIPT TWO}.Key": "a"},
     ],
 )  # fmt: skip
 def test_a_form_that_is_no_request_is_refused(form):
     with pytest.raises(Refusal) as caught:
         query.parameters("cloudformation", "CreateStack", form)
     assert caught.value.code == "MalformedInput"
+
+
+def test_what_an_operation_needs():
+    with pytest.raises(Refusal, match="'StackName' failed") as caught:
+        query.parameters("cloudformation", "CreateStack", {"TemplateBody": "x"})
+    assert caught.value.code == "ValidationError"
+
+
+def test_answers_are_xml_whatever_a_template_says():
+    call = SimpleNamespace(service="cloudformation", operation="ValidateTemplate")
+    body = query.answer(call, {"Description": "a\x00\x1b\ud800</Description>\ufffe\U0001f600"})[2]
+    assert "<Description>a\ufffd\ufffd\ufffd&lt;/Description&gt;\ufffd\U0001f600</Description>" in body.decode()
 
 
 def test_answers_are_read_by_botocore():

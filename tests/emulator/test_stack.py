@@ -262,3 +262,24 @@ def test_policies_name_stacks(limited):
     for name in ("laboratory", "other"):
         with pytest.raises(ClientError, match=f"DescribeStacks on resource: .*stack/{name}/"):
             state(cloud, name)
+
+
+def test_a_change_set_of_another_stack_is_not_taken(cloud):
+    """Rights are those on the stack that a request names."""
+    for name in ("lab", "other"):
+        cloud.create_change_set(StackName=name, ChangeSetName="one", ChangeSetType="CREATE", TemplateBody=TEMPLATE)
+    arn = cloud.describe_change_set(StackName="other", ChangeSetName="one")["ChangeSetId"]
+    for operation in (cloud.describe_change_set, cloud.delete_change_set, cloud.execute_change_set):
+        with refused("ChangeSetNotFound", "does not exist"):
+            operation(StackName="lab", ChangeSetName=arn)
+    assert cloud.describe_change_set(ChangeSetName=arn)["StackName"] == "other"
+
+
+def test_properties_of_a_wrong_form_fail_the_resource_and_nothing_else(cloud):
+    wrong = (
+        "Resources: {A: {Type: AWS::Logs::LogGroup}, B: {Type: AWS::S3::Bucket, DependsOn: A, Properties: {Tags: [x]}}}"
+    )
+    arn = made(cloud, wrong)
+    assert state(cloud, arn) == "ROLLBACK_COMPLETE" and groups() == []
+    reasons = [one.get("ResourceStatusReason", "") for one in cloud.describe_stack_events(StackName=arn)["StackEvents"]]
+    assert any("Properties validation failed" in one for one in reasons)

@@ -23,7 +23,8 @@ def value(text, **given):
     made = template(
         f"  A: {{Type: AWS::Logs::LogGroup}}\n  B: {{Type: AWS::Logs::LogGroup, Properties: {{LogGroupName: {text}}}}}",
         Parameters="{P: {Type: String, Default: p}, L: {Type: CommaDelimitedList, Default: 'a, b'}}",
-        Conditions="{Is: !Equals [!Ref P, p], Not: !Not [!Condition Is], Both: !And [!Condition Is, !Condition Not]}",
+        Conditions="{Is: !Equals [!Ref P, p], Not: !Not [!Condition Is], Both: !And [!Condition Is, !Condition Not],"
+        " Me: !Not [!Condition Me]}",
     )
     return scope(made, **given).value(made.resources["B"]["Properties"]["LogGroupName"])
 
@@ -58,6 +59,37 @@ def test_functions(text, expected):
     assert value(text) == expected
 
 
+def multiplied(levels):
+    text = "x"
+    for _ in range(levels):
+        text = f'!Sub ["{"${a}" * 16}", {{a: {text}}}]'
+    return text
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("!Cidr [0.0.0.0/0, 4000000000, 1]", "4000000000 blocks, not 1 to 256"),
+        ("!Cidr [there, 1, 1]", "Fn::Cidr can't be evaluated"),
+        ("!Select [2, [a]]", "Fn::Select can't be evaluated"),
+        ("!Join [1]", "Fn::Join can't be evaluated"),
+        ("!Base64 [1]", "Fn::Base64 can't be evaluated"),
+        (multiplied(9), "give more than"),
+        ("!Join [" * 8 + "xxxxxxxxxx" + f", [{', '.join([chr(39) * 2] * 20)}]]" * 8, "give more than"),
+        ("!If [Me, 1, 2]", "Condition 'Me' refers to itself"),
+    ],
+)
+def test_functions_that_end_nowhere(text, words):
+    with pytest.raises(Refusal) as caught:
+        value(text)
+    assert words in caught.value.message
+
+
+def test_conditions_are_evaluated_once():
+    names = ", ".join(f"C{n}: !And [!Condition C{n - 1}, !Condition C{n - 1}]" for n in range(1, 60))
+    assert scope(template(Conditions=f"{{C0: !Equals [1, 1], {names}}}")).holds("C59")
+
+
 def test_a_parameter_decides_conditions():
     assert value("!If [Is, 1, 2]", P="q") == 2
 
@@ -89,6 +121,21 @@ def test_the_order_is_that_of_needs():
         ("Transform: x\nResources: {A: {Type: AWS::S3::Bucket}}", "no transforms"),
         ("a: &x {}\nb: *x", "aliases are not allowed"),
         (f"Description: {'x' * LONGEST}", "less than or equal to 51200"),
+        ("Resources: " + "[" * 5000, "YAML not well-formed"),
+        (f"Metadata: {'1' * 5000}", "YAML not well-formed"),
+        ("Metadata: " + "[" * 70 + "]" * 70, "more than 64 levels"),
+        ("Resources: {A: {Type: 1}}", "must contain a Type member"),
+        ("Resources: {A: {Type: AWS::S3::Bucket, Properties: [1]}}", "[/Resources/A] Properties must be"),
+        ("Resources: {A: {Type: AWS::S3::Bucket, DependsOn: [[B]]}}", "[/Resources/A] DependsOn must name"),
+        ("Resources: {A: {Type: AWS::S3::Bucket, Properties: {BucketName: !Sub [1]}}}", "Fn::Sub in [/Resources/A/Properties/BucketName]"),
+        ("Resources: {A: {Type: AWS::S3::Bucket, Properties: {BucketName: !If [1, 2]}}}", "argument of Fn::If"),
+        ("Outputs: {O: {Vale: 1}}\nResources: {A: {Type: AWS::S3::Bucket}}", "[/Outputs/O] Every Outputs member"),
+        ("Outputs: {O: {Value: 1, Export: x}}\nResources: {A: {Type: AWS::S3::Bucket}}", "Export must have a Name"),
+        ("Outputs: {O: {Value: 1, Condition: [x]}}\nResources: {A: {Type: AWS::S3::Bucket}}", "must name a condition"),
+        ("Parameters: {P: {Type: [x]}}\nResources: {A: {Type: AWS::S3::Bucket}}", "Type has a wrong form"),
+        ("Conditions: [x]\nResources: {A: {Type: AWS::S3::Bucket}}", "Every Conditions member must"),
+        ("Outputs: 1\nResources: {A: {Type: AWS::S3::Bucket}}", "Every Outputs member must be an object"),
+        ("Resources: {" + ", ".join(f"A{n}: {{Type: AWS::S3::Bucket}}" for n in range(501)) + "}", "greater than maximum allowed, 500"),
     ],
 )  # fmt: skip
 def test_a_wrong_template_is_refused(body, words):
@@ -105,6 +152,10 @@ def test_a_wrong_template_is_refused(body, words):
         ("{Type: String, AllowedValues: [a, b]}", "c", "one of AllowedValues"),
         ("{Type: String, AllowedPattern: '[a-z]+'}", "A", "must match pattern"),
         ("{Type: String, MaxLength: 2}", "abc", "length between"),
+        ("{Type: String}", "x" * 4097, "at most 4096 bytes"),
+        ("{Type: String, AllowedPattern: '('}", "a", "is no pattern"),
+        ("{Type: String, MinLength: few}", "a", "limits of parameter P are no numbers"),
+        ("{Type: Number, MinValue: 1}", "nan", "a number between 1 and None"),
         ("{Type: Number, MinValue: 1, ConstraintDescription: at least one}", "0", "at least one"),
     ],
 )

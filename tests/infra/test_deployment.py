@@ -76,6 +76,31 @@ def test_what_is_lost_is_marked(deploy, told, tmp_path):
     assert any(line.split() == ["Repository", "kept"] for line in told)  # the old one, with its images
 
 
+def test_what_becomes_of_data_is_said_before(emulator, deploy, told, tmp_path):
+    """The bucket would stay, the repository goes with its images: the answer may then be no."""
+    bucket, repository = (deploy().outputs[name] for name in ("Bucket", "Repository"))
+    text, mine = templates.template(), tmp_path / "mine.yaml"
+    named = "    Properties:\n      BucketEncryption"
+    mine.write_text(text.replace(named, named.replace("BucketEncryption", "BucketName: mine\n      BucketEncryption")))
+    deploy(template=mine, yes=False, confirm=lambda question: False)
+    assert f"AWS::S3::Bucket  (BucketName): the old one, {bucket}, stays, outside of the stack" in "\n".join(told)
+    text = text[: text.index("  Bucket:\n    Type")] + text[text.index("  JobRole: #") :]
+    for old, new in {
+        "!GetAtt Repository.Arn": "'*'", "!GetAtt Repository.RepositoryUri": "none", "!GetAtt Bucket.Arn": "'*'",
+        "!Ref Bucket\n": f"{emulator.bucket}\n", "${Bucket.Arn}": "arn:aws:s3:::none", "${Bucket}": "none",
+        "Conditions:\n  RunsExpire: !Not [!Equals [!Ref DeleteRunsAfterDays, 0]]\n": "",
+    }.items():  # fmt: skip
+        text = text.replace(old, new)
+    mine.write_text(text)
+    deploy(template=mine, yes=False, confirm=lambda question: False)
+    name = repository.partition("/")[2]
+    assert f"AWS::S3::Bucket: {bucket} stays, outside of the stack" in "\n".join(told)
+    assert f"AWS::ECR::Repository: {name} is deleted" in "\n".join(told)
+    deploy(template=mine)
+    assert {one["Name"] for one in boto3.client("s3").list_buckets()["Buckets"]} == {bucket, emulator.bucket}
+    assert boto3.client("ecr").describe_repositories()["repositories"] == []
+
+
 def test_a_creation_that_fails_leaves_nothing_and_can_be_repeated(emulator, deploy, told):
     """At each resource."""
     for name in RESOURCES:

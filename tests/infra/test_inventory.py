@@ -33,21 +33,6 @@ def test_what_is_stored_costs_by_the_month(emulator):
     assert "runs now: 0 instances, $0.00 an hour" in str(found)
 
 
-def test_a_large_bucket_is_not_counted_to_its_end(monkeypatch):
-    class Pages:
-        def get_paginator(self, name):
-            return self
-
-        def paginate(self, Bucket):
-            yield {"Contents": [{"Size": 5}], "IsTruncated": True}
-            raise AssertionError("a second page")
-
-    monkeypatch.setattr(inventory, "client", lambda service: Pages())
-    monkeypatch.setattr(inventory, "LOOKED_AT", 1)
-    size = inventory.size_of("lab")
-    assert (size.things, size.complete) == (1, False)
-
-
 def test_jobs_of_runs_cost_by_the_hour(emulator, monkeypatch):
     """Those of runs, among others; only the first ones are looked at."""
     names = [f"power-20261128-0123abcd-0123456789-0001-000{n}" for n in range(3)]

@@ -42,6 +42,21 @@ def test_a_loop_in_containers_gives_what_it_gives_here(image_r, in_r):
     """)
 
 
+def test_a_setup_script_runs_before_a_function_and_a_loop(image_r, in_r):
+    in_r(f"""
+        writeLines("echo 7 >~/seven", "setup.sh")
+        docker <- sim_docker("{image_r}", before = "setup.sh")
+        seven <- function() scan("~/seven", quiet = TRUE)
+        run <- sim_run(seven, replications = 2, seed = 1, backend = docker, store = "docker")
+        stopifnot(sim_results(run)$value == 7, grepl("^simferry: the setup script begins", sim_logs(run)))
+        registerDoSimferry(seed = 1, backend = docker)
+        stopifnot(identical(foreach::`%dopar%`(foreach::foreach(i = 1:2, .combine = c), i + scan("~/seven", quiet = TRUE)), c(8, 9)))
+        writeLines(c("echo no mirror", "exit 3"), "setup.sh")
+        e <- tryCatch(sim_run(seven, replications = 2, backend = docker), simferry_error_simulation = conditionMessage)
+        stopifnot(grepl("setup.sh failed with exit code 3, before the simulation:\n  no mirror", e, fixed = TRUE))
+    """)
+
+
 def test_an_image_is_built_checked_and_pushed(image_r, registry, scrap, in_r, tmp_path):
     (tmp_path / "image").mkdir()
     (tmp_path / "image" / "Dockerfile").write_text(

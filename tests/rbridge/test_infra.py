@@ -2,7 +2,9 @@
 
 import os
 
+import boto3
 import pytest
+from account_fixtures import put_image, put_run
 from bridge_requests import call
 from simferry._rbridge.infra import Dialogue
 from simferry.aws import stacks
@@ -58,6 +60,32 @@ def test_a_stack_is_deployed_shown_and_deleted(emulator):
     assert to_end(deleted)[-1] == {"kind": "end", "value": True}
     assert stacks.find("lab") is None
     assert "infra_deploy()" in error_of("infra_next", answer=flag(True))["hint"]
+
+
+def test_what_there_is_as_data_frames_and_what_is_deleted(emulator, machine, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("SIMFERRY_STORE", raising=False)
+    s3, ecr = boto3.client("s3"), boto3.client("ecr")
+    put_run(s3, emulator.bucket, "simferry/power-20261128-0123abcd", "")
+    ecr.create_repository(repositoryName="simferry-r", tags=[{"Key": "made-by", "Value": "simferry"}])
+    digests = [put_image(ecr, "simferry-r", tag) for tag in ("1", "2")]
+    boto3.client("logs").create_log_group(logGroupName="/aws/sagemaker/ProcessingJobs")
+    listed = value_of("infra_list").plain()
+    assert listed["runs"]["address"] == f"s3://{emulator.bucket}/simferry/power-20261128-0123abcd"
+    assert listed["runs"]["whole"] is True and listed["runs"]["changed"] > 1_700_000_000
+    assert sorted(listed["images"]["tags"]) == ["1", "2"] and listed["repositories"]["images"] == 2
+    assert listed["logs"]["days_kept"] is None and listed["stacks"]["name"] == [] and listed["unseen"] == []
+    assert 'sim_delete("s3://' in "".join(listed["text"]) and "image_prune()  deletes" in "".join(listed["text"])
+    number = {name: Vector("double", [value]) for name, value in (("keep", 1.0), ("older_than", 0.0))}
+    asked = {"repository": None, "store": text("simferry-runs"), "used": flag(False), "yes": flag(False), **number}
+    *lines, question = to_end(value_of("image_prune", **asked).plain())
+    assert question == {"kind": "question", "value": "Delete 1 image?"}
+    assert 'store = "s3://my-bucket/simferry"  looks there, too' in lines[-1]["value"]
+    *_, end = to_end(value_of("infra_next", answer=flag(True)).plain())
+    assert end["value"]["images"]["digest"] in digests and end["value"]["repositories"] == []
+    *lines, end = to_end(begin())
+    line, end = to_end(value_of("infra_show", name=text("lab"), costs=flag(True)).plain())
+    assert "charges $0.01" in line["value"] and end["value"]["costs"]["service"] == []
 
 
 def test_no_leaves_nothing(emulator):

@@ -47,7 +47,7 @@ OF_BACKENDS = [
 OF_RUNS = [("local", option, value) for option, field in offered(RunOptions).items() for value in wrong_values(field)]
 NO_TYPE = [("docker", "instance_type", "ml.m5.xlareg"), ("sagemaker", "instance_type", "ml.m5.xlarge,ml.m5.xlareg")]
 CASES = [*OF_BACKENDS, *OF_RUNS, *NO_TYPE]
-FITTING = {"whole number": 2, "number": 60, "logical": True, "pairs": "a=b", "text": "a", "texts": "a"}
+FITTING = {"whole number": 2, "number": 60, "logical": True, "pairs": "a=b", "text": "a", "texts": "a", "path": "a"}
 OF_OTHERS = [  # options that only other backends have
     (name, option, FITTING[field.kind])
     for name, kind in BACKENDS.items()

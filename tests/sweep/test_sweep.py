@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import simferry as sf
-from simferry.errors import UsageError
+from simferry.errors import SimulationError, UsageError
 
 
 @pytest.mark.parametrize(
@@ -68,3 +68,32 @@ def test_a_sweep_file_is_no_simulation(script, tmp_path):
         sf.run(tmp_path / "sweep.toml")
     with pytest.raises(UsageError, match="can't be read: Is a directory"):
         sf.read_sweep(tmp_path)
+
+
+def test_a_setup_script_is_part_of_the_code(script, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "setup.sh").write_bytes(b"echo 1\n")
+    plain = sf.Sweep(script, sf.grid(n=[10]), replications=5, backend="docker", image="simferry-r")
+    sweep = plain.replace(before="setup.sh")
+    own, without = sweep.simulation.code_hash(), plain.simulation.code_hash()
+    assert own != without and {"name": "before", "path": str(tmp_path / "setup.sh")} in sweep.simulation.code()
+    assert sweep.simulation.spec()["before"] == "setup.sh" and "before" not in plain.simulation.spec()
+    sweep.simulation.write_code(tmp_path / "snapshot")
+    assert (tmp_path / "snapshot" / "simferry_worker" / "before").read_bytes() == b"echo 1\n"
+    (tmp_path / "setup.sh").write_bytes(b"echo 1\r\n")  # as Windows saves it
+    assert sweep.simulation.code_hash() == own
+    (tmp_path / "setup.sh").write_bytes(b"echo 2\n")
+    assert sweep.simulation.code_hash() not in (own, without)
+    assert sweep.replace(seed=1).simulation.before == "setup.sh"
+    here = sweep.replace(backend="local")
+    assert here.simulation.code_hash() == without and here.simulation.before is None
+    sweep.write(tmp_path / "sweep.toml")
+    assert 'before = "setup.sh"' in (tmp_path / "sweep.toml").read_text()
+    monkeypatch.chdir(tmp_path.parent)  # in a file it is relative to the file
+    assert sf.read_sweep(tmp_path / "sweep.toml") == sf.Sweep(
+        script, sf.grid(n=[10]), replications=5, backend="docker", image="simferry-r", before=tmp_path / "setup.sh"
+    )
+    with pytest.raises(SimulationError, match=r"before: setpu\.sh is not there"):
+        plain.replace(before="setpu.sh")
+    with pytest.raises(UsageError, match=r'no option before\nIt would change this machine: .* backend="docker"'):
+        sf.run(script, replications=1, before=tmp_path / "setup.sh", store=tmp_path / "runs")

@@ -233,6 +233,18 @@ def test_the_pilot_is_kept_and_the_run_takes_it_over(stored, emulator, image_r):
     assert more.core_seconds < 0.9 * more.seconds_per_replication * more.total
 
 
+def test_the_pilot_and_the_run_begin_with_the_same_setup_script(stored, emulator, image_r, tmp_path):
+    script = write(
+        tmp_path, "seven.R", 'seven <- scan("~/seven", quiet = TRUE)\nsimulate <- function(n) rnorm(1) + seven\n'
+    )
+    setup = write(tmp_path, "setup.sh", "echo 7 >~/seven\n")
+    out = planned(script, image_r, before=setup)
+    assert out.pilot_replications == 6 and {"name": "before", "path": str(setup)} in out.code
+    taken = []
+    submit(emulator, script, image_r, DESIGN, before=setup, on_start=lambda run, count, drawn: taken.append(count))
+    assert taken == [6]
+
+
 def test_without_the_image_here_the_pilot_is_not_kept_and_the_store_is_looked_at(stored, emulator, image_r):
     run = submit(emulator, stored, image_r, DESIGN, replications=2)
     uri = run._folder.record.options.backend_options["image"]

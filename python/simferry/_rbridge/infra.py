@@ -2,13 +2,17 @@
 
 import queue
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from datetime import datetime
 from typing import Any
+
+import numpy as np
 
 from ..errors import Interrupted, UsageError
 from ..hints import Command
 from ..r.serialization import Vector, data_frame
-from .arguments import Arguments, plain, verb
+from ..worker.blocks import NA_DOUBLE
+from .arguments import Arguments, plain, text_list, verb
 
 Tell = Callable[[str], None]
 Confirm = Callable[[str], bool]
@@ -17,10 +21,10 @@ Confirm = Callable[[str], bool]
 class Dialogue:
     """A function in a thread of its own, which goes on only while R waits for its next step: a line to print, a question, or its end."""
 
-    def __init__(self, function: Callable[[Tell, Confirm], Any]) -> None:
+    def __init__(self, function: Callable[[Tell, Confirm], Any], goes_on: bool = False) -> None:
         self._steps: queue.Queue[tuple[str, Any]] = queue.Queue()
         self._answers: queue.Queue[Any] = queue.Queue()
-        self._function = function
+        self._function, self.goes_on = function, goes_on
         threading.Thread(target=self._run, name="infra", daemon=True).start()
 
     def _run(self) -> None:
@@ -61,10 +65,11 @@ class Dialogue:
 _dialogue: list[Dialogue] = []  # the one that R is in
 
 
-def _begin(function: Callable[[Tell, Confirm], Any]) -> Arguments:
+def _begin(function: Callable[[Tell, Confirm], Any], goes_on: bool = False) -> Arguments:
+    """goes_on: whether CloudFormation goes on where R is interrupted."""
     while _dialogue:
         _dialogue.pop().leave()
-    _dialogue.append(Dialogue(function))
+    _dialogue.append(Dialogue(function, goes_on))
     return _next(True)
 
 
@@ -72,7 +77,10 @@ def _next(answer: bool) -> Arguments:
     try:
         kind, value = _dialogue[-1].step(answer)
     except KeyboardInterrupt:
-        _dialogue.pop().leave()
+        left = _dialogue.pop()
+        left.leave()
+        if not left.goes_on:
+            raise Interrupted("interrupted", "What was done until then stays done; it can be repeated.") from None
         raise Interrupted(
             "what CloudFormation has begun goes on",
             Command("infra deploy") + "  or  " + Command("infra delete") + "  follows it, and goes on.",
@@ -110,7 +118,7 @@ def infra_deploy(given: Arguments) -> Arguments:
         )
         return found and described(found)
 
-    return _begin(deploy)
+    return _begin(deploy, goes_on=True)
 
 
 @verb
@@ -122,14 +130,54 @@ def infra_delete(given: Arguments) -> Arguments:
     def delete(tell: Tell, confirm: Confirm) -> bool:
         return removal.delete(options["name"], data=options["data"], yes=options["yes"], tell=tell, confirm=confirm)
 
-    return _begin(delete)
+    return _begin(delete, goes_on=True)
 
 
 @verb
 def infra_show(given: Arguments) -> Arguments:
     from ..infra import inventory
 
-    return described(inventory.show(plain(given)["name"]))
+    options = plain(given)
+    if not options.get("costs"):
+        return described(inventory.show(options["name"]))
+    return _begin(lambda tell, confirm: described(inventory.show(options["name"], costs=True, tell=tell)))
+
+
+@verb
+def infra_list(given: Arguments) -> Arguments:
+    from ..images.ecr import InRepository
+    from ..infra import listing
+    from ..infra.contents import StoredRun
+
+    found = listing.list_all()
+    frames = {
+        "stacks": rows(found.stacks, listing.ListedStack), "buckets": rows(found.buckets, listing.ListedBucket),
+        "runs": rows(found.runs, StoredRun), "repositories": rows(found.repositories, listing.ListedRepository),
+        "images": rows(found.images, InRepository), "logs": rows(found.logs, listing.ListedLog),
+        "others": rows(found.others, listing.ListedResource),
+    }  # fmt: skip
+    return {
+        "region": found.region, "account": found.account, **frames, "unseen": Vector("string", found.unseen),
+        "dollars_a_month": found.dollars_a_month, "text": Vector("string", str(found).splitlines()),
+    }  # fmt: skip
+
+
+@verb
+def image_prune(given: Arguments) -> Arguments:
+    from ..images.ecr import InRepository
+    from ..infra import pruning
+
+    options = plain(given)
+    stores = text_list(options.pop("store"))
+
+    def prune(tell: Tell, confirm: Confirm) -> Any:
+        done = pruning.prune_images(**options, store=stores, tell=tell, confirm=confirm)
+        return done and {
+            "images": rows(done.images, InRepository), "repositories": Vector("string", done.repositories),
+            "gigabytes": done.gigabytes,
+        }  # fmt: skip
+
+    return _begin(prune)
 
 
 @verb
@@ -166,9 +214,36 @@ def described(found: Any) -> Arguments:
         "images": Vector("string", list(found.images)), "stored": data_frame(frames["stored"], len(stored)),
         "jobs": data_frame(frames["jobs"], len(jobs)), "instances": found.instances,
         "dollars_an_hour": found.dollars_an_hour, "dollars_a_month": found.dollars_a_month,
+        "costs": found.costs and data_frame(
+            {"service": Vector("string", [*found.costs.dollars]), "dollars": Vector("double", [*found.costs.dollars.values()])},
+            len(found.costs.dollars),
+        ),
         "text": Vector("string", str(found).splitlines()),
     }  # fmt: skip
 
 
 def _texts(named: Any) -> Vector:
     return Vector("string", list(named.values()), {"names": Vector("string", list(named))})
+
+
+def rows(things: Sequence[Any], kind: Any) -> Vector:
+    """A data frame with a column for each field of a dataclass. None is NA; several texts are one, with commas between."""
+
+    def column(name: str, annotation: Any) -> Vector:
+        values = [getattr(one, name) for one in things]
+        types = {*getattr(annotation, "__args__", ()), annotation}  # of int | None, both
+        if bool in types:
+            return Vector("logical", values)
+        if types & {int, float, datetime}:
+            is_time = datetime in types
+            numbers = np.array([0 if v is None else v.timestamp() if is_time else v for v in values], dtype="<f8")
+            numbers[[v is None for v in values]] = NA_DOUBLE
+            time: dict[str, Vector | None] = {
+                "class": Vector("string", ["POSIXct", "POSIXt"]),
+                "tzone": Vector("string", ["UTC"]),
+            }
+            return Vector("double", numbers, time if is_time else {})
+        return Vector("string", [one if isinstance(one, str) else ",".join(one) for one in values])
+
+    columns = {name: column(name, one) for name, one in kind.__annotations__.items()}
+    return data_frame(columns, len(things))

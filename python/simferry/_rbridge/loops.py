@@ -57,7 +57,7 @@ def loop(given: Arguments) -> Arguments:
 
     from ..sweep.design import Design
     from ..sweep.simulation import Simulation
-    from ..sweep.sweep import Sweep
+    from ..sweep.sweep import Sweep, with_setup
     from ..verbs import create
     from ..verbs.runs import Run
 
@@ -68,6 +68,7 @@ def loop(given: Arguments) -> Arguments:
     options = {name: value for name, value in plain({n: given.get(n) for n in rest}).items() if value is not None}
     label, drawn, named = options.pop("label"), options.pop("drawn"), options.pop("named")
     options |= _loop_backend(given)
+    simulation = with_setup(simulation, options["backend_options"].get("before"))
     earlier = _earlier_loop(simulation, None if drawn else options["seed"], options) if named else None
     if earlier is not None:
         found, whole = earlier

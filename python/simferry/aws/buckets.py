@@ -7,6 +7,7 @@ from typing import Any
 from ..errors import ServiceError
 from ..hints import Option, Variable
 from .session import AwsError, CredentialsError, account, asking, client, refused, region, session
+from .tags import MADE_BY
 
 _NEW_NAME = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 _OPEN_GROUPS = ("AllUsers", "AuthenticatedUsers")
@@ -119,5 +120,8 @@ def _make(name: str, s3: Any, in_region: str) -> None:
         if error.response["Error"]["Code"] not in ("OperationAborted", "BucketAlreadyOwnedByYou"):
             raise  # another process of this account is creating it
     closed = dict.fromkeys(("BlockPublicAcls", "IgnorePublicAcls", "BlockPublicPolicy", "RestrictPublicBuckets"), True)
+    with contextlib.suppress(ClientError):  # `infra list` finds it by its name, too
+        tags = [{"Key": key, "Value": value} for key, value in MADE_BY.items()]
+        s3.put_bucket_tagging(Bucket=name, Tagging={"TagSet": tags})
     with contextlib.suppress(ClientError):  # buckets created since 2023 have no public access anyway
         s3.put_public_access_block(Bucket=name, PublicAccessBlockConfiguration=closed)

@@ -15,7 +15,7 @@ from .session import AccessDenied, AwsError, asking, client, emulated
 
 FAILED_FOR_GOOD = ("ROLLBACK_COMPLETE", "ROLLBACK_FAILED", "CREATE_FAILED")  # of its creation: it can only be deleted
 # after another one was executed
-_BUSY = ("ChangeSetNotFound", "InvalidChangeSetStatus", "OperationInProgressException")
+_BUSY = {"ChangeSetNotFound", "InvalidChangeSetStatus", "OperationInProgressException"}
 _CANCELLED = ("Resource creation cancelled", "Resource update cancelled", "Resource deletion cancelled")
 _NO_CHANGES = ("didn't contain changes", "No updates are to be performed")
 TAG = "simferry:stack"  # of each stack and its resources: the stack's name
@@ -58,12 +58,15 @@ class Stack:
 @dataclass(frozen=True)
 class Change:
     """What a change does to a resource. action: add, change, replace, may replace, or remove. kind: such as AWS::S3::Bucket.
-    properties: those that change."""
+    properties: those that change. kept: whether what is removed or replaced stays, outside of the stack; None if CloudFormation does not
+    say."""
 
     action: str
     name: str
     kind: str
+    physical: str = ""
     properties: Sequence[str] = ()
+    kept: bool | None = None
 
 
 @dataclass(frozen=True)
@@ -198,7 +201,9 @@ def _change(one: Mapping[str, Any]) -> Change:
     action = words.get(one["Action"], str(one["Action"]).lower())
     action = {"True": "replace", "Conditional": "may replace"}.get(str(one.get("Replacement")), action)
     names = {detail["Target"].get("Name", "") for detail in one.get("Details", [])} - {""}
-    return Change(action, one["LogicalResourceId"], one["ResourceType"], sorted(names))
+    kept = {"Retain": True, "Delete": False}.get(str(one.get("PolicyAction")).removeprefix("ReplaceAnd"))
+    physical = one.get("PhysicalResourceId", "")
+    return Change(action, one["LogicalResourceId"], one["ResourceType"], physical, sorted(names), kept)
 
 
 def discard(proposal: Proposal) -> None:

@@ -175,7 +175,7 @@ class Batch(MeteredService):
                     f"a replay needs the image {image}, which is not on this machine", Shell("docker", "pull", image)
                 ) from None
             return Interpreter(contract=True, substitute=True, image=image)
-        return InImage(image, client)
+        return InImage(image, client, self.traits.seconds_at_most)
 
     # ---- starting ----
 

@@ -115,7 +115,7 @@ def submission(options: BatchOptions, run: RunFolder, plan: PlanRecord, name: st
 
 def _worker(spec: Mapping[str, Any]) -> list[str]:
     """The command of the worker, without its verb."""
-    return command_in_container(spec["language"], f"{contract.ROOT}/input/code")
+    return command_in_container(spec, f"{contract.ROOT}/input/code")
 
 
 def _needs(vcpus: float, mib: int) -> list[dict[str, str]]:

@@ -114,7 +114,7 @@ class Docker:
         return bool(self.client.version().get("KernelVersion") == platform.release())
 
     def foreground(self, verb: str) -> Foreground:
-        return InImage(self.image, self.client)
+        return InImage(self.image, self.client, self.traits.seconds_at_most)
 
     def staying(self, spec: Mapping[str, Any], home: Store, run_id: str, meanwhile: Callable[[], None]) -> Staying:
         job = job_name_at(run_id, f"{home.address}/{run_id}", FIRST_JOB) if self._may_stay else ""
@@ -123,7 +123,8 @@ class Docker:
             meanwhile()
             service_model("sagemaker")  # for the request
 
-        return StayingInImage(self.image, self.client, self.instance, job, run_id, home.path, load)
+        seconds = self.traits.seconds_at_most
+        return StayingInImage(self.image, self.client, seconds, self.instance, job, run_id, home.path, load)
 
     def submit(self, run: RunFolder, jobs: Sequence[str]) -> None:
         if run.waiting:

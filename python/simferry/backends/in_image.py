@@ -1,5 +1,6 @@
 """Runs the worker in the foreground in containers of an image, for checks and replays; after a check one may go on as the first job."""
 
+import math
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
@@ -9,23 +10,29 @@ from typing import Any
 from ..aws.contracts import processing as contract
 from ..aws.instances import Instance
 from ..containers.engine import run_once
+from ..containers.removal import open_by_image
 from ..containers.waiting import WaitingContainer, open_to_all
+from ..errors import SimulationError
+from ..hints import Option
 from ..jobs.launch import command_in_container, environment_of
 from ..system import untrusted
 from ..system.terminal import shown
 
-LONGEST_ANSWER = 1 << 26  # bytes
+LONGEST_ANSWER, LONGEST_MESSAGE = 1 << 26, 1 << 16  # bytes
 # bytes of a simulation's files and inputs: copying more takes longer than to start a second container
 MOST_COPIED = 1 << 24
 
 
 class InImage:
-    """A container of an image on this machine. client: a Docker client."""
+    """A container of an image on this machine. client: a Docker client.
+
+    isolated: jobs have no network, so that a setup script has none here either. seconds: that a setup script and a check may take.
+    """
 
     contract, substitute = True, False
 
-    def __init__(self, image: str, client: Any) -> None:
-        self.image, self.client = image, client
+    def __init__(self, image: str, client: Any, seconds: float, isolated: bool = False) -> None:
+        self.image, self.client, self.seconds, self.isolated = image, client, seconds, isolated
 
     def check(self, spec: Mapping[str, Any], root: Path) -> "subprocess.CompletedProcess[str]":
         return self.ask(spec, root, "check")
@@ -34,14 +41,29 @@ class InImage:
         self, spec: Mapping[str, Any], root: Path, verb: str, show: bool = False
     ) -> "subprocess.CompletedProcess[str]":
         open_to_all(root)
-        command = [*command_in_container(spec["language"], contract.CODE), verb]
+        command = [*command_in_container(spec, contract.CODE), verb]
+        network = "bridge" if spec.get("before") and not self.isolated else "none"
         volumes = {str(root): {"bind": contract.ROOT, "mode": "rw"}}
         environment = environment_of(spec, contract.INPUTS)
-        status, out, err = run_once(self.client, self.image, command, volumes=volumes, environment=environment)
+        given = {"volumes": volumes, "environment": environment, "network_mode": network}
+        try:
+            at_most = self.seconds if spec.get("before") else None
+            status, out, err = run_once(self.client, self.image, command, at_most, **given)
+        except TimeoutError:
+            raise self._too_long(spec) from None
+        finally:
+            if spec.get("before"):  # it may have left files, which are its user's
+                open_by_image(self.client, self.image, root)
         if show:
             sys.stdout.write(shown(out, sys.stdout))
             sys.stderr.write(shown(err))
         return subprocess.CompletedProcess(command, status, out, err)
+
+    def _too_long(self, spec: Mapping[str, Any]) -> SimulationError:
+        return SimulationError(
+            f"{spec['before']} and the check of the simulation did not end within {self.seconds:.0f} s, the time limit of a job",
+            Option("max_runtime", 3600) + "  allows more.",
+        )
 
 
 class StayingInImage(InImage):
@@ -52,9 +74,17 @@ class StayingInImage(InImage):
     """
 
     def __init__(
-        self, image: str, client: Any, kind: Instance, job: str, owner: str, store: Path, meanwhile: Callable[[], None]
+        self,
+        image: str,
+        client: Any,
+        seconds: float,
+        kind: Instance,
+        job: str,
+        owner: str,
+        store: Path,
+        meanwhile: Callable[[], None],
     ) -> None:
-        super().__init__(image, client)
+        super().__init__(image, client, seconds)
         self.kind, self.job, self.owner, self.store, self.meanwhile = kind, job, owner, store, meanwhile
         self.waiting: WaitingContainer | None = None
 
@@ -62,7 +92,8 @@ class StayingInImage(InImage):
         self.end()
         try:
             if self.job and _size(root / "input") <= MOST_COPIED:
-                self.waiting = WaitingContainer(self.client, self.image, self.job, self.owner, self.store)
+                sets_up = bool(spec.get("before"))
+                self.waiting = WaitingContainer(self.client, self.image, self.job, self.owner, self.store, sets_up)
         except OSError:
             pass
         if self.waiting:
@@ -80,15 +111,23 @@ class StayingInImage(InImage):
         self, waiting: WaitingContainer, spec: Mapping[str, Any], root: Path
     ) -> "subprocess.CompletedProcess[str] | None":
         """The check's outcome, if it has an answer. Ends the container if it is not fit to go on."""
-        command = [*command_in_container(spec["language"], contract.CODE), "check_and_run"]
+        command = [*command_in_container(spec, contract.CODE), "check_and_run"]
         waiting.start(command, environment_of(spec, contract.INPUTS), self.kind, root / "input")
-        is_waiting = waiting.is_waiting("checked", self.meanwhile)
+        try:
+            is_waiting = waiting.is_waiting("checked", self.meanwhile, self.seconds if waiting.sets_up else math.inf)
+        except TimeoutError:
+            raise self._too_long(spec) from None
+        message = untrusted.read(waiting.mount, "processing/message", LONGEST_MESSAGE) if waiting.sets_up else None
         answer = untrusted.read(waiting.mount, "processing/check", LONGEST_ANSWER)
+        if message is not None and not is_waiting:  # of the setup script
+            (root / "message").write_bytes(message)
+            self.end()
+            return subprocess.CompletedProcess(command, 1, "", "")
         if answer is None or not (is_waiting or waiting.status == 0):
             return None
         (root / "check").write_bytes(answer)
         done = subprocess.CompletedProcess(command, 0, "", waiting.printed())
-        if not (is_waiting and waiting.put_aside()):
+        if not (is_waiting and waiting.put_aside(root / "input")):
             self.end()
         return done
 

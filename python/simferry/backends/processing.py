@@ -14,12 +14,14 @@ from ..aws.contracts import processing as contract
 from ..aws.instances import instance
 from ..aws.prices import prices
 from ..aws.script_processor import script_arguments, start_script
+from ..aws.tags import MADE_BY
 from ..containers.engine import EngineError, ImageError, connect, find_image
 from ..errors import SimferryError, UsageError
 from ..hints import BackendOptions, Command, Extra, Option, Shell, Text
 from ..images.ecr import ECR
 from ..images.find import Image, find_or_push, on_this_machine
 from ..images.framework import explained, own_image
+from ..jobs import setup_script
 from ..store.run_folder import RunFolder
 from ..sweep.options import ProcessingOptions
 from .base import Cursor, Foreground, Line, Lines, Prepared, Report, Traits
@@ -111,7 +113,10 @@ class Sagemaker(MeteredService):
             found = find_or_push(name, on_progress, self._repository(name))
         self._image = found
         here = {"image_id": found.digest} if found.local else {}
-        return Prepared({"image": found.uri, "role": role, **here}, found.digest, self.budget_note())
+        if not self.options.role and role == self._stack.get("JobRole"):
+            here["stack"] = self.options.stack or stacks.default_name()  # the tag of its jobs
+        notes = [self.budget_note(), setup_script.note(spec, bool(self.options.network_isolation))]
+        return Prepared({"image": found.uri, "role": role, **here}, found.digest, "; ".join(filter(None, notes)))
 
     def known_image(self, spec: Mapping[str, Any], in_ecr: bool) -> Image | None:
         name = self._name_for(spec)
@@ -149,7 +154,7 @@ class Sagemaker(MeteredService):
                     f"a replay needs the image {image}, which is not on this machine", Shell("docker", "pull", image)
                 ) from None
             return Interpreter(contract=True, substitute=True, image=image)
-        return InImage(image, client)
+        return InImage(image, client, self.traits.seconds_at_most, bool(self.options.network_isolation))
 
     # ---- the service ----
 
@@ -198,7 +203,10 @@ class Sagemaker(MeteredService):
         machines = Machines(
             plan.types, plan.hosts, disk, plan.limit or int(self.traits.seconds_at_most), self.kms_key, self._network()
         )
-        tags = {"simferry:run": run.id, **named_texts(self.options.tags)}
+        stack = (
+            {stacks.TAG: self.options.stack} if self.options.stack else {}
+        )  # so that Cost Explorer knows what it costs
+        tags = {**MADE_BY, "simferry:run": run.id, **stack, **named_texts(self.options.tags)}
         return processing_request(run, asked.job, self.image or "", self._role(run.address), places, machines, tags)
 
     def _network(self) -> dict[str, Any]:

@@ -9,7 +9,9 @@ import click
 from ..errors import UsageError
 from ..hints import Command
 from ..system.terminal import styled
+from ..words import counted
 from .app import main
+from .output import print_json, tell
 
 
 @main.group()
@@ -61,15 +63,11 @@ def build(
     """
     from ..images import recipes as images
     from ..screen import last_line
+    from .options import named_values
 
     if (folder is None) == (script is None):
         raise UsageError("name a folder with a Dockerfile, or --for SCRIPT", Command("image build", "containers/r"))
-    given = {}
-    for text in build_args:
-        key, equals, value = text.partition("=")
-        if not equals:
-            raise UsageError(f"--build-arg {text} is not of the form NAME=VALUE")
-        given[key] = value
+    given = named_values("--build-arg", build_args)
     if script is not None:
         from ..images.infer import recipe_for, write_recipe
 
@@ -145,3 +143,47 @@ def push(name: str, to: str | None, as_json: bool) -> None:
         click.echo(json.dumps(vars(pushed)))
     else:
         click.echo(f"{pushed.uri} {'exists already' if pushed.skipped else 'is pushed'} ({pushed.digest[:19]})")
+
+
+@image.command()
+@click.option(
+    "--repository", metavar="NAME", help="A repository of simferry [that of the stack, and those of no stack]."
+)
+@click.option("--keep", type=int, default=1, metavar="N", help="Keep the newest N images of each name [1].")
+@click.option("--older-than", type=float, default=0, metavar="DAYS", help="Only images that were pushed before.")
+@click.option("--used", is_flag=True, help="Also images that kept runs use: these runs can't be resumed then.")
+@click.option("--store", "stores", multiple=True, metavar="STORE", help="Runs in this store count, too.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@JSON
+def prune(
+    repository: str | None,
+    keep: int,
+    older_than: float,
+    used: bool,
+    stores: tuple[str, ...],
+    yes: bool,
+    as_json: bool,
+) -> int:
+    """Delete images from ECR that no run uses any more.
+
+    It shows which, with their sizes, and asks. The newest image of each name stays. So do images of jobs that run, and of runs that are
+    kept in simferry's buckets, in the default bucket, in $SIMFERRY_STORE and on this machine.
+
+    \b
+    Example:
+      simferry image prune --older-than 30
+      simferry image prune --store s3://my-bucket/simferry --yes
+    """
+    from ..infra import pruning
+
+    done = pruning.prune_images(
+        repository, keep=keep, older_than=older_than, used=used, store=stores, yes=yes, tell=tell
+    )  # fmt: skip
+    if done is None:
+        return 1
+    if as_json:
+        images = [{"name": one.name, "digest": one.digest, "gigabytes": one.gigabytes} for one in done.images]
+        print_json({"images": images, "repositories": done.repositories, "gigabytes": done.gigabytes})
+    else:
+        click.echo(f"{counted(len(done.images), 'image')} deleted, at most {done.gigabytes:,.3f} GB")
+    return 0

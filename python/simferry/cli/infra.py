@@ -1,11 +1,14 @@
 """The commands of `simferry infra`."""
 
-from typing import TYPE_CHECKING
+import sys
+from datetime import date
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from ..system.terminal import shown
 from .app import JSON, example, main
-from .output import print_json
+from .output import print_json, tell
 
 if TYPE_CHECKING:
     from ..infra import Infrastructure
@@ -39,16 +42,11 @@ def deploy(name: str | None, parameters: tuple[str, ...], path: str | None, yes:
     It shows what would be added, changed, replaced or removed, asks, and follows CloudFormation to the end. Runs with --backend
     sagemaker then take role and bucket from the stack.
     """
-    from ..errors import UsageError
     from ..infra import deployment
+    from .options import named_values
 
-    given = {}
-    for text in parameters:
-        key, equals, value = text.partition("=")
-        if not equals:
-            raise UsageError(f"--parameter {text} is not of the form NAME=VALUE")
-        given[key] = value
-    found = deployment.deploy(name, template=path, parameters=given, yes=yes, tell=_tell)
+    given = named_values("--parameter", parameters)
+    found = deployment.deploy(name, template=path, parameters=given, yes=yes, tell=tell)
     if found is None:
         return 1
     if as_json:
@@ -58,18 +56,40 @@ def deploy(name: str | None, parameters: tuple[str, ...], path: str | None, yes:
     return 0
 
 
+@example("simferry infra show", "simferry infra show --costs")
 @infra.command()
 @NAME
+@click.option("--costs", is_flag=True, help="Ask Cost Explorer what this month has cost. AWS charges $0.01 for that.")
 @JSON
-def show(name: str | None, as_json: bool) -> None:
+def show(name: str | None, costs: bool, as_json: bool) -> None:
     """Show what is there, what runs now, and what it costs."""
     from ..infra import inventory
 
-    found = inventory.show(name)
+    found = inventory.show(name, costs=costs, tell=tell)
     if as_json:
         print_json(_described(found))
     else:
         click.echo(str(found))
+
+
+@example("simferry infra list", "AWS_DEFAULT_REGION=eu-west-1 simferry infra list --json")
+@infra.command("list")
+@JSON
+def list_(as_json: bool) -> None:
+    """List all that simferry has made in the account.
+
+    Stacks, buckets with the runs in them, repositories with their images, and logs, with their sizes; also what no stack has made, and
+    what a deleted one has left. It looks at the configured region only. Where access is denied, the rest is listed.
+    """
+    from dataclasses import asdict
+
+    from ..infra import listing
+
+    found = listing.list_all()
+    if as_json:
+        print_json({**asdict(found, dict_factory=_json), "dollars_a_month": found.dollars_a_month})
+    else:
+        click.echo(shown(str(found), sys.stdout))
 
 
 @example("simferry infra delete", "simferry infra delete --data")
@@ -84,7 +104,7 @@ def delete(name: str | None, data: bool, yes: bool) -> int:
     """
     from ..infra import removal
 
-    return 0 if removal.delete(name, data=data, yes=yes, tell=_tell) else 1
+    return 0 if removal.delete(name, data=data, yes=yes, tell=tell) else 1
 
 
 @example("simferry infra template base > mine.yaml", "simferry infra deploy --template mine.yaml")
@@ -97,12 +117,16 @@ def template(name: str) -> None:
     click.echo(templates.template(name), nl=False)
 
 
-def _tell(line: str) -> None:
-    click.echo(line, err=True)
-
-
 def _described(found: "Infrastructure") -> dict[str, object]:
     from dataclasses import asdict
 
     costs = {name: getattr(found, name) for name in ("instances", "dollars_an_hour", "dollars_a_month")}
-    return {**asdict(found), **costs}
+    return {**asdict(found, dict_factory=_json), **costs}
+
+
+def _json(items: list[tuple[str, Any]]) -> dict[str, Any]:
+    """The fields of a dataclass as JSON has them: times as ISO 8601."""
+    return {
+        name: value.isoformat() if isinstance(value, date) else [*value] if isinstance(value, tuple) else value
+        for name, value in items
+    }

@@ -57,7 +57,7 @@ def _reader(field: Field) -> Callable[[click.Context, click.Parameter, Any], Any
     """Converts numbers and NAME=VALUE. Other text is returned as it is; the check of options refuses it later."""
     numeric = field.kind in ("whole number", "whole numbers", "number")
     if field.kind == "variables":
-        return lambda _, __, texts: _variables(field.name, texts)
+        return lambda _, __, texts: named_values(f"--{field.name}", texts, "{condition}") or None
 
     def read(_: click.Context, __: click.Parameter, value: Any) -> Any:
         if not numeric or value is None:
@@ -72,17 +72,15 @@ def _reader(field: Field) -> Callable[[click.Context, click.Parameter, Any], Any
     return read
 
 
-def _variables(option: str, texts: tuple[str, ...]) -> dict[str, str] | None:
-    """The values of --env NAME=VALUE by name."""
+def named_values(option: str, texts: tuple[str, ...], example: str = "VALUE") -> dict[str, str]:
+    """The values of an option NAME=VALUE that may be given several times, by name. option: with its dashes."""
     out = {}
     for text in texts:
         name, equals, value = text.partition("=")
-        if not equals:
-            raise UsageError(
-                f"--{option} {text} is not of the form NAME=VALUE", f"--{option} {text or 'NAME'}={{condition}}"
-            )
+        if not equals or not name:
+            raise UsageError(f"{option} {text} is not of the form NAME=VALUE", f"{option} {name or 'NAME'}={example}")
         out[name] = value
-    return out or None
+    return out
 
 
 PAGE = """# Options

@@ -117,6 +117,11 @@ def records_of(frame: Any) -> list[dict[str, Any]]:
     return rows
 
 
+def tell(line: str) -> None:
+    """Print a line of a report that is no result."""
+    click.echo(line, err=True)
+
+
 def print_json(value: Any) -> None:
     click.echo(json.dumps(plain(value), allow_nan=False))
 

@@ -188,19 +188,21 @@ def driver_label() -> dict[str, str]:
     return {DRIVER: json.dumps(identity(os.getpid()))}
 
 
-def run_once(client: Any, image: str, command: list[str], **options: Any) -> tuple[int, str, str]:
+def run_once(
+    client: Any, image: str, command: list[str], seconds: float | None = None, **options: Any
+) -> tuple[int, str, str]:
     """Run a command in a new container, and remove it. Returns exit status, standard output and standard error.
 
-    Raises ImageError if the image has no such program.
+    Raises ImageError if the image has no such program, TimeoutError if it takes longer than `seconds`.
     """
     import docker.errors
+    import requests
 
-    container = client.containers.create(
-        image, entrypoint=command, command=[], network_mode="none", labels=driver_label(), **options
-    )
+    given = {"network_mode": "none", **options}
+    container = client.containers.create(image, entrypoint=command, command=[], labels=driver_label(), **given)
     try:
         container.start()
-        status = int(container.wait()["StatusCode"])
+        status = int(container.wait(timeout=seconds)["StatusCode"])
         out, err = (container.logs(stdout=o, stderr=not o).decode(errors="replace") for o in (True, False))
         return status, out, err
     except docker.errors.APIError as error:
@@ -208,6 +210,10 @@ def run_once(client: Any, image: str, command: list[str], **options: Any) -> tup
         if "executable file not found" in text or "no such file" in text:
             raise ImageError(f"image {image} has no {command[0]}", MakesImage(image)) from None
         raise EngineError(f"image {image} can't be started: {text}") from None
+    except requests.exceptions.RequestException as error:
+        if seconds is None or not _is_slow(error):
+            raise
+        raise TimeoutError(f"{command[0]} has not ended") from None
     finally:
         container.remove(force=True)
 

@@ -169,7 +169,9 @@ class ContainerJob:
             for made in list(staged.folder.iterdir()):
                 os.rename(made, waiting.mount / made.name)
             staged.folder.rmdir()
-            self.logs_since = time.time()
+            self.logs_since = (
+                0.0 if waiting.sets_up else time.time()
+            )  # the log begins with what the setup script printed
             waiting.run()
         except Exception:  # a new container will do; if it is no passing trouble, its start says what it is
             self.logs_since = 0.0

@@ -26,12 +26,17 @@ def remove_folder(client: Any, image: str, folder: Path) -> None:
     """Remove a folder in which a container's user, perhaps root, has written. A link is not followed."""
     shutil.rmtree(folder, ignore_errors=True)
     if folder.exists() and not folder.is_symlink():
-        with contextlib.suppress(Exception):
-            client.containers.run(
-                image, entrypoint=["chmod", "-R", "a+rwX", "/folder"], user="0", remove=True, network_mode="none",
-                volumes={str(folder): {"bind": "/folder", "mode": "rw"}},
-            )  # fmt: skip
+        open_by_image(client, image, folder)
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def open_by_image(client: Any, image: str, folder: Path) -> None:
+    """Let everybody read, write and remove what a container's user has left in a folder, by a container of the same image."""
+    with contextlib.suppress(Exception):
+        client.containers.run(
+            image, entrypoint=["chmod", "-R", "a+rwX", "/folder"], user="0", remove=True, network_mode="none",
+            volumes={str(folder): {"bind": "/folder", "mode": "rw"}},
+        )  # fmt: skip
 
 
 def leftovers(client: Any, labels: dict[str, str], patience_seconds: float = 0) -> None:

@@ -7,8 +7,10 @@ import contextlib
 import os
 import secrets
 import shutil
+import stat
 import tempfile
 import threading
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -29,13 +31,14 @@ def open_to_all(folder: Path) -> None:
 
 
 class WaitingContainer:
-    """job, owner: of the job that may come. store: holds the run that it is of, and the container's folder until then.
+    """job, owner: of the job that may come. store: holds the run that it is of, and the container's folder until then. sets_up: whether
+    it begins with a setup script, which is done for the job as well.
 
     Raises OSError where nothing can be written there.
     """
 
-    def __init__(self, client: Any, image: str, job: str, owner: str, store: Path) -> None:
-        self.client, self.image, self.job, self.store = client, image, job, store
+    def __init__(self, client: Any, image: str, job: str, owner: str, store: Path, sets_up: bool = False) -> None:
+        self.client, self.image, self.job, self.store, self.sets_up = client, image, job, store, sets_up
         self.is_new_store = not store.exists()
         store.mkdir(exist_ok=True)
         self.folder = Path(tempfile.mkdtemp(prefix=WAITING_FOLDER, dir=store))
@@ -72,15 +75,17 @@ class WaitingContainer:
             self.status = self.client.api.wait(self.container.id, timeout=None)["StatusCode"]
         self.ended.set()
 
-    def is_waiting(self, mark: str, meanwhile: Callable[[], None]) -> bool:
+    def is_waiting(self, mark: str, meanwhile: Callable[[], None], seconds: float) -> bool:
         """Returns True when the container has made the file `mark` in /opt/ml/processing and waits, False when it has ended.
 
-        meanwhile: is called first.
+        meanwhile: is called first. Raises TimeoutError after so many seconds.
         """
+        until = time.monotonic() + seconds
         meanwhile()
         path = self.mount / "processing" / mark
         while not os.path.lexists(path) and not self.ended.wait(0.002):
-            pass
+            if time.monotonic() > until:
+                raise TimeoutError(f"{self.job} does not wait yet")
         return not self.ended.is_set()
 
     def printed(self) -> str:
@@ -89,9 +94,14 @@ class WaitingContainer:
             return bytes(self.container.logs()).decode(errors="replace")
         return ""
 
-    def put_aside(self) -> bool:
-        """Take away the files of its first task, where it no longer sees them. Returns whether nothing else is left in its folder."""
+    def put_aside(self, inputs: Path) -> bool:
+        """Take away the files of its first task, where it no longer sees them. Returns whether nothing else is left in its folder.
+
+        inputs: as `start` got them. A setup script may have left files beside the code, which the job would not find.
+        """
         with contextlib.suppress(OSError):
+            if self.sets_up and _stamps(inputs) != _stamps(self.mount / "processing" / "input"):
+                return False
             os.rename(self.mount / "processing", self.folder / "before")
             return not os.listdir(self.mount)
         return False
@@ -119,3 +129,18 @@ class WaitingContainer:
         if self.is_new_store:
             with contextlib.suppress(OSError):  # it holds runs by now
                 self.store.rmdir()
+
+
+def _stamps(folder: Path) -> dict[str, tuple[int, ...]]:
+    """By the path of each file and folder in a folder: kind, size, and time of change. No link is followed."""
+    found = {}
+    for inside, folders, files in os.walk(folder):
+        for name in (*folders, *files):
+            path = os.path.join(inside, name)
+            one = os.lstat(path)
+            is_file = stat.S_ISREG(one.st_mode)
+            found[os.path.relpath(path, folder)] = (
+                stat.S_IFMT(one.st_mode),
+                *((one.st_size, one.st_mtime_ns) if is_file else ()),
+            )
+    return found

@@ -13,7 +13,7 @@ import numpy as np
 from ..backends.base import ENDED, Backend, Standing, Waits, log_text
 from ..errors import Interrupted, NoAnswer, Note, ServiceError, SimferryError, SimulationError, StoreError, WorkerError
 from ..hints import Text, lines
-from ..jobs import plan, stretches
+from ..jobs import plan, setup_script, stretches
 from ..results import collect
 from ..store.counts import Counts
 from ..store.keys import JobId
@@ -289,8 +289,10 @@ def _warn_of_full_disk(run: RunFolder, now: Progress) -> None:
 def _raise_common_error(run: RunFolder, standing: Standing) -> None:
     """Raises the error of a failed job if other jobs would fail in the same way."""
     messages = {job: _message(run, job) for job in standing.jobs}
+    # a download that fails in one of many containers is an accident
+    setup_fails = all(map(setup_script.has_failed, messages.values()))
     for job, message in messages.items():
-        if message and not message.startswith(SHARED):
+        if message and not message.startswith(SHARED) and (setup_fails or not setup_script.has_failed(message)):
             raise _as_error(run, job, message)
     # a refusal of one job may be an accident; a refusal of all jobs is not
     refusals = [state.refusal for job, state in standing.jobs.items() if not messages[job]]
@@ -324,6 +326,8 @@ def _shared_is_written(run: RunFolder, jobs: list[JobId]) -> bool:
 
 
 def _as_error(run: RunFolder, job: str, message: str) -> SimferryError:
+    if setup_script.has_failed(message):
+        return setup_script.failure(str(run.record.simulation.get("before")), message, run.command("logs"))
     kind, _, text = message.partition(": ")
     where = f"jobs/{job}/log.txt in {run.path}"
     errors: dict[str, SimferryError] = {

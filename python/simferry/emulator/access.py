@@ -115,7 +115,9 @@ def _holds(conditions: dict[str, dict[str, Any]], context: dict[str, str], where
 
 
 # the condition keys that are evaluated
-_CONTEXT = {key.lower(): key for key in ("iam:PassedToService", "iam:PolicyARN", "s3:prefix")}
+_CONTEXT = {
+    key.lower(): key for key in ("aws:ResourceTag/made-by", "iam:PassedToService", "iam:PolicyARN", "s3:prefix")
+}
 
 
 def _like(pattern: str, value: str) -> bool:
@@ -128,6 +130,8 @@ def _listed(value: Any) -> list[Any]:
 
 # ---- the actions of an operation ----
 
+_PREFIX = {"tagging": "tag"}  # of a service's actions, where it is not the service's name
+
 
 def needs(call: Call, caller: str) -> Iterator[Need]:
     """The actions that a request needs, each with its resource. caller: the ARN of its principal."""
@@ -137,7 +141,8 @@ def needs(call: Call, caller: str) -> Iterator[Need]:
         given = call.parameters
         for resource in _resources(call, caller):
             attached = {"iam:PolicyARN": str(given["PolicyArn"])} if "PolicyArn" in given else {}
-            yield f"{call.service}:{call.operation}", resource, attached
+            own = _tag_of_repository(call, resource) if call.service == "ecr" else {}
+            yield f"{_PREFIX.get(call.service, call.service)}:{call.operation}", resource, {**attached, **own}
             if call.operation == "CreateRepository" and given.get("tags"):
                 yield "ecr:TagResource", resource, {}
             if call.operation == "CreateRole" and any(name.startswith("Tags.") for name in given):
@@ -175,6 +180,14 @@ def _resources(call: Call, caller: str) -> list[str]:
     if call.operation == "AssumeRole":
         return [str(given.get("RoleArn", ""))]
     return ["*"]
+
+
+def _tag_of_repository(call: Call, arn: str) -> dict[str, str]:
+    """The condition key of simferry's tag, for a repository that has it."""
+    from moto.ecr.models import ecr_backends
+
+    tags = ecr_backends[ACCOUNT][call.region].tagger.get_tag_dict_for_resource(arn)
+    return {"aws:ResourceTag/made-by": tags["made-by"]} if "made-by" in tags else {}
 
 
 def _identity(kind: str, name: str) -> str:

@@ -16,7 +16,8 @@ from xml.sax.saxutils import escape
 from ..aws.session import is_loopback
 
 JSON = {
-    "ecr": "AmazonEC2ContainerRegistry_V20150921", "logs": "Logs_20140328", "sagemaker": "SageMaker"
+    "ce": "AWSInsightsIndexService", "ecr": "AmazonEC2ContainerRegistry_V20150921", "logs": "Logs_20140328",
+    "sagemaker": "SageMaker", "tagging": "ResourceGroupsTaggingAPI_20170126",
 }  # what X-Amz-Target begins with  # fmt: skip
 REST = ("batch",)  # JSON whose operation is in the path
 QUERY = ("cloudformation", "iam", "sts")
@@ -239,6 +240,14 @@ def _has_form(request: Request) -> bool:
 
 # ---- answers ----
 
+_NOT_IN_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
+
+
+def in_xml(text: str) -> str:
+    """A text as XML has it. Characters that XML can't have become U+FFFD: with them no client could read the answer."""
+    return escape(_NOT_IN_XML.sub("\ufffd", text), {"\r": "&#13;"})
+
+
 Answer = tuple[int, list[tuple[str, str]], bytes]
 
 
@@ -266,7 +275,7 @@ def refuse(request: Request, service: str, refusal: Refusal) -> Answer:
         body = json.dumps({"__type": code, "message": message}).encode()
         status = refusal.status if refusal.status == 500 else 400
         return status, [*headers("application/x-amz-json-1.1"), ("x-amzn-ErrorType", code)], body
-    error = f"<Code>{code}</Code><Message>{escape(message)}</Message>"
+    error = f"<Code>{code}</Code><Message>{in_xml(message)}</Message>"
     if s3:
         text = f"<Error>{error}</Error>"
     elif service == "ec2":

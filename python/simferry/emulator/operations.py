@@ -41,6 +41,7 @@ OPERATIONS = {
         "DescribeJobs", "ListJobs", "RegisterJobDefinition", "SubmitJob", "TerminateJob", "UpdateComputeEnvironment",
         "UpdateJobQueue",
     },
+    "ce": {"GetCostAndUsage"},
     "cloudformation": {
         "ContinueUpdateRollback", "CreateChangeSet", "CreateStack", "DeleteChangeSet", "DeleteStack", "DescribeChangeSet",
         "DescribeStackEvents", "DescribeStackResources", "DescribeStacks", "ExecuteChangeSet", "GetTemplate",
@@ -62,6 +63,7 @@ OPERATIONS = {
         "StopProcessingJob",
     },
     "sts": {"AssumeRole", "GetCallerIdentity"},
+    "tagging": {"GetResources"},
 }  # fmt: skip
 
 # S3's operations: the IAM action by HTTP method and subresource ("": the bucket or the object itself)

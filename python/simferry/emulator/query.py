@@ -1,12 +1,12 @@
 """The protocol of AWS's query services (such as CloudFormation): requests are forms, answers XML. Both follow the service's model."""
 
 import datetime
+import re
 from collections.abc import Callable
 from typing import Any
-from xml.sax.saxutils import escape
 
 from ..aws.limits import service_model
-from .calls import Answer, Call, Refusal, headers
+from .calls import Answer, Call, Refusal, headers, in_xml
 
 
 def parameters(service: str, operation: str, form: dict[str, str]) -> dict[str, Any]:
@@ -23,6 +23,8 @@ def parameters(service: str, operation: str, form: dict[str, str]) -> dict[str, 
             node = node.setdefault(part, {})
             if not isinstance(node, dict):
                 raise Refusal("MalformedInput", f"{path} is given twice")
+        if isinstance(node.get(parts[-1]), dict):
+            raise Refusal("MalformedInput", f"{path} is given twice")
         node[parts[-1]] = text
     shape = service_model(service).operation_model(operation).input_shape
     return dict(_read(shape, tree, "")) if shape else {}
@@ -34,11 +36,19 @@ def _read(shape: Any, given: Any, path: str) -> Any:
         members = {member.serialization.get("name", name): (name, member) for name, member in shape.members.items()}
         if unknown := [name for name in given if name not in members]:
             raise Refusal("MalformedInput", f"unknown parameter {path}{unknown[0]}")
-        return {members[n][0]: _read(members[n][1], value, f"{path}{n}.") for n, value in given.items()}
+        read_members = {members[n][0]: _read(members[n][1], value, f"{path}{n}.") for n, value in given.items()}
+        if missing := [name for name in shape.required_members if name not in read_members]:
+            why = "failed to satisfy constraint: Member must not be null"
+            raise Refusal("ValidationError", f"Value null at '{path}{missing[0]}' {why}")
+        return read_members
     if kind == "list" and isinstance(given, dict):
         name = shape.member.serialization.get("name", "member")
         items = given.get(name)
-        if [*given] != [name] or not isinstance(items, dict) or not all(number.isdigit() for number in items):
+        if (
+            [*given] != [name]
+            or not isinstance(items, dict)
+            or not all(re.fullmatch(r"[1-9][0-9]{0,8}", number) for number in items)
+        ):
             raise Refusal("MalformedInput", f"{path[:-1]} is no list")
         return [_read(shape.member, items[number], f"{path}{number}.") for number in sorted(items, key=int)]
     if kind == "list" and given == "":  # an empty list is sent as an empty field
@@ -85,7 +95,7 @@ def _write(shape: Any, value: Any) -> str:
         return "true" if value else "false"
     if kind == "timestamp":
         return datetime.datetime.fromtimestamp(value, datetime.timezone.utc).isoformat(timespec="milliseconds")
-    return escape(str(value), {"\r": "&#13;"})
+    return in_xml(str(value))
 
 
 def _element(name: str, inner: str) -> str:

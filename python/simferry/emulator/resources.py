@@ -113,6 +113,8 @@ class Resources:
             return function(*arguments)
         except BotoCoreError as error:  # values of a wrong type
             raise Failed(f"Properties validation failed: {error}") from None
+        except (AttributeError, KeyError, TypeError, ValueError) as error:  # the same, here
+            raise Failed(f"Properties validation failed: {type(error).__name__}: {error}") from None
         except ClientError as error:
             answer, meta = error.response["Error"], error.response["ResponseMetadata"]
             status, request = meta.get("HTTPStatusCode", 400), meta.get("RequestId", "")

@@ -25,6 +25,7 @@ from .machine import Machine, clean_up_killed_emulators
 from .registry import Registry
 from .resources import Resources
 from .services import Service
+from .services.account import Account
 from .services.batch import Batch
 from .services.processing import ProcessingJobs
 from .services.stacks import Stacks
@@ -128,7 +129,8 @@ class Emulator:
             self.faults, self._machine, partial(self._has_role, "ecs-tasks.amazonaws.com"), self._clients_of,
             self._environment_of_task, self.on_event,
         )  # fmt: skip
-        self._services: list[Service] = [self.processing_jobs, self.batch, self.stacks, self._registry]
+        account = Account(self.stacks, self.processing_jobs)
+        self._services: list[Service] = [self.processing_jobs, self.batch, self.stacks, account, self._registry]
         self._service_key = Key(f"SIMFERRY{secrets.token_hex(6).upper()}", secrets.token_urlsafe(30))
         self._own_keys = {self._service_key.id}
         self._session = _session()

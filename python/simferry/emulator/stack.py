@@ -57,7 +57,8 @@ class Wanted:
 
 @dataclass(frozen=True)
 class Change:
-    """What an update does with a resource. action: Add, Modify or Remove. names: the properties that change."""
+    """What an update does with a resource. action: Add, Modify or Remove. names: the properties that change. policy: what becomes of
+    what is removed or replaced, such as ReplaceAndRetain."""
 
     action: str
     logical: str
@@ -65,6 +66,7 @@ class Change:
     physical: str = ""
     replaced: str = "False"
     names: tuple[str, ...] = ()
+    policy: str = ""
 
 
 class Stack:
@@ -190,9 +192,11 @@ class Stack:
                 what = "True" if full else "Conditional" if fixed_properties(kind) & {*through} else "False"
                 if what != "False":
                     renamed.add(name)
-                out.append(Change("Modify", name, kind, old.made.physical, what, tuple(sorted({*names, *through}))))
+                policy = "" if what == "False" else f"ReplaceAnd{_policy(old, 'UpdateReplacePolicy')}"
+                changed = tuple(sorted({*names, *through}))
+                out.append(Change("Modify", name, kind, old.made.physical, what, changed, policy))
         out += [
-            Change("Remove", one.logical, one.kind, one.made.physical)
+            Change("Remove", one.logical, one.kind, one.made.physical, policy=_policy(one, "DeletionPolicy"))
             for one in self.resources.values()
             if one.made and one.logical not in included
         ]
@@ -386,7 +390,7 @@ class Stack:
             if one.made is None or not (gone or (now and now.made and now.made.physical != one.made.physical)):
                 continue
             key = "DeletionPolicy" if gone else "UpdateReplacePolicy"
-            if one.definition.get(key, "Delete") in _KEPT:
+            if _policy(one, key) == "Retain":
                 self._set(replace(one), "DELETE_SKIPPED")
             else:
                 self._drop(replace(one), resources)
@@ -426,6 +430,11 @@ class Stack:
                 self.resources.pop(name, None)
         self.wanted = self.before
         self.set_status("UPDATE_ROLLBACK_COMPLETE")
+
+
+def _policy(one: Resource, key: str) -> str:
+    """Retain or Delete, for a resource that exists. key: DeletionPolicy or UpdateReplacePolicy."""
+    return "Retain" if one.definition.get(key) in _KEPT else "Delete"
 
 
 def _stuck(names: list[str], verb: str = "delete") -> str:

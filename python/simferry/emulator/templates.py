@@ -17,6 +17,11 @@ _SECTIONS = {
     "Rules", "Transform",
 }  # fmt: skip
 LONGEST = 51_200  # bytes of a template in a request
+LONGEST_VALUE = 4096  # bytes of a parameter's value
+MOST = {"Parameters": 200, "Resources": 500, "Outputs": 200}  # of a template
+DEEPEST = 64  # levels of lists and mappings in each other; the service's own limit is not documented
+# characters and list elements that the functions of a template give: each can multiply what it is given
+MOST_MADE = 4_000_000
 _NO_VALUE = object()
 
 
@@ -34,27 +39,53 @@ class Template:
                 f"less than or equal to {LONGEST}"
             )
         self.body = body
-        document = _parse(body)
+        document = _plain(_parse(body))
         if unknown := sorted(set(document) - _SECTIONS):
             raise invalid(f"Invalid template property or properties [{', '.join(unknown)}]")
         if "Transform" in document or "Rules" in document or "Mappings" in document:
             raise invalid("simferry's emulator has no transforms, rules and mappings of templates")
         if not isinstance(document.get("Resources"), dict) or not document["Resources"]:
             raise invalid("Template format error: At least one Resources member must be defined.")
-        self.description = str(document.get("Description", ""))
-        self.parameters: dict[str, dict[str, Any]] = document.get("Parameters") or {}
+        self.description = str(document.get("Description") or "")
+        self.parameters = _section(document, "Parameters")
         self.conditions: dict[str, Any] = document.get("Conditions") or {}
-        self.resources: dict[str, dict[str, Any]] = document["Resources"]
-        self.outputs: dict[str, dict[str, Any]] = document.get("Outputs") or {}
+        if not isinstance(self.conditions, dict):
+            raise invalid("Template format error: Every Conditions member must be an object.")
+        self.resources = _section(document, "Resources")
+        self.outputs = _section(document, "Outputs")
         self.metadata = document.get("Metadata") or {}
-        for name, one in self.resources.items():
-            if not isinstance(one, dict) or "Type" not in one:
-                raise invalid(
-                    f"Template format error: [/Resources/{name}] Every Resources object must contain a Type member."
-                )
-        if unknown := sorted({str(one["Type"]) for one in self.resources.values() if not exists(str(one["Type"]))}):
+        self._check_members()
+        if unknown := sorted({one["Type"] for one in self.resources.values() if not exists(one["Type"])}):
             raise invalid(f"Template format error: Unrecognized resource types: [{', '.join(unknown)}]")
         self._check_references()
+
+    def _check_members(self) -> None:
+        """Check the form of resources, outputs and parameters."""
+
+        def wrong(section: str, name: str, what: str) -> Refusal:
+            return invalid(f"Template format error: [/{section}/{name}] {what}")
+
+        for name, one in self.resources.items():
+            if not isinstance(one.get("Type"), str):
+                raise wrong("Resources", name, "Every Resources object must contain a Type member.")
+            depends = one.get("DependsOn", [])
+            if not all(isinstance(other, str) for other in (depends if isinstance(depends, list) else [depends])):
+                raise wrong("Resources", name, "DependsOn must name resources.")
+            if not isinstance(one.setdefault("Properties", {}), dict):
+                raise wrong("Resources", name, "Properties must be an object.")
+        for name, one in self.outputs.items():
+            if "Value" not in one:
+                raise wrong("Outputs", name, "Every Outputs member must contain a Value object")
+            if "Export" in one and not (isinstance(one["Export"], dict) and "Name" in one["Export"]):
+                raise wrong("Outputs", name, "Export must have a Name.")
+        for section, members in ("Resources", self.resources), ("Outputs", self.outputs):
+            for name, one in members.items():
+                if not isinstance(one.get("Condition", ""), str):
+                    raise wrong(section, name, "Condition must name a condition.")
+        for name, one in self.parameters.items():
+            for key, value in one.items():
+                if isinstance(value, dict) or isinstance(value, list) != (key == "AllowedValues"):
+                    raise wrong("Parameters", name, f"{key} has a wrong form.")
 
     def _check_references(self) -> None:
         known = {*self.parameters, *self.resources}
@@ -93,12 +124,14 @@ class Template:
         """The resources in the order in which they are created: what another one needs comes first."""
         done: list[str] = []
         waiting = [*self.resources]
+        needs = {name: self.needs(name) for name in waiting}
         while waiting:
-            ready = [name for name in waiting if self.needs(name) <= set(done)]
+            finished = set(done)
+            ready = [name for name in waiting if needs[name] <= finished]
             if not ready:
                 raise invalid(f"Circular dependency between resources: [{', '.join(sorted(waiting))}]")
             done += ready
-            waiting = [name for name in waiting if name not in ready]
+            waiting = [name for name in waiting if needs[name] - finished]
         return done
 
     def needs(self, name: str) -> set[str]:
@@ -136,13 +169,57 @@ def _parse(body: str) -> dict[str, Any]:
     }
     try:
         document = yaml.load(body, Loader)  # a SafeLoader
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, RecursionError) as error:
         mark = getattr(error, "problem_mark", None)
         where = f" (line {mark.line + 1}, column {mark.column + 1})" if mark else ""
         raise invalid(f"Template format error: YAML not well-formed.{where}") from None
+    except ValueError:  # such as a number with more digits than Python reads
+        raise invalid("Template format error: YAML not well-formed.") from None
     if not isinstance(document, dict):
         raise invalid("Template format error: unsupported structure.")
     return document
+
+
+def _plain(part: Any, path: str = "", level: int = 0) -> Any:
+    """A part of a template whose keys are texts, and whose functions have arguments of the right form, as far as that can be told
+    before they are evaluated."""
+    if level > DEEPEST:
+        raise invalid(f"Template format error: [{path}] is nested in more than {DEEPEST} levels.")
+    if isinstance(part, list):
+        return [_plain(one, f"{path}/{number}", level + 1) for number, one in enumerate(part)]
+    if not isinstance(part, dict):
+        if isinstance(part, str | int | float | None):
+            return part
+        raise invalid(f"Template format error: [{path}] is a {type(part).__name__}.")
+    plain = {str(key): _plain(one, f"{path}/{key}", level + 1) for key, one in part.items()}
+    for key, right in _FORMS.items():
+        if key in plain and not right(plain[key]):
+            raise invalid(f"Template error: the argument of {key} in [{path}] has a wrong form")
+    return plain
+
+
+def _texts(given: Any, count: int) -> bool:
+    return isinstance(given, list) and len(given) == count and isinstance(given[0], str)
+
+
+_FORMS: dict[str, Callable[[Any], bool]] = {
+    "Ref": lambda given: isinstance(given, str),
+    "Fn::GetAtt": lambda given: _texts(given, 2) or (isinstance(given, str) and "." in given),
+    "Fn::If": lambda given: _texts(given, 3),
+    "Fn::Sub": lambda given: isinstance(given, str) or (_texts(given, 2) and isinstance(given[1], dict)),
+}
+
+
+def _section(document: Mapping[str, Any], name: str) -> dict[str, dict[str, Any]]:
+    """A section of a template: mappings by their names."""
+    section = document.get(name) or {}
+    if not isinstance(section, dict) or not all(isinstance(one, dict) for one in section.values()):
+        raise invalid(f"Template format error: Every {name} member must be an object.")
+    if len(section) > MOST[name]:
+        raise invalid(
+            f"Template format error: Number of {name.lower()}, {len(section)}, is greater than maximum allowed, {MOST[name]}"
+        )
+    return section
 
 
 def references(part: Any) -> Iterator[str]:
@@ -175,22 +252,30 @@ def _check_value(name: str, text: str, declared: Mapping[str, Any]) -> None:
     def refuse(constraint: str) -> Refusal:
         return invalid(f"Parameter {name} failed to satisfy constraint: {said or constraint}")
 
+    if len(text.encode()) > LONGEST_VALUE:
+        raise invalid(f"Parameter '{name}' must have at most {LONGEST_VALUE} bytes")
     allowed = [str(one) for one in declared.get("AllowedValues", [])]
     if allowed and text not in allowed:
         raise invalid(f"Parameter '{name}' must be one of AllowedValues")
-    if "AllowedPattern" in declared and not re.fullmatch(str(declared["AllowedPattern"]), text):
+    try:
+        fits = bool(re.fullmatch(str(declared.get("AllowedPattern", ".*")), text, re.DOTALL))
+    except re.error:
+        raise invalid(f"Template format error: the AllowedPattern of parameter {name} is no pattern") from None
+    if not fits:
         raise invalid(f"Parameter '{name}' must match pattern {declared['AllowedPattern']}")
-    if declared.get("Type") == "Number":
-        try:
-            number = float(text)
-        except ValueError:
-            raise invalid(f"Parameter '{name}' must be a number.") from None
-        if number < float(declared.get("MinValue", number)) or number > float(declared.get("MaxValue", number)):
-            least, most = declared.get("MinValue"), declared.get("MaxValue")
-            raise refuse(f"Parameter '{name}' must be a number between {least} and {most}")
-    elif not int(declared.get("MinLength", 0)) <= len(text) <= int(declared.get("MaxLength", len(text))):
+    is_number = declared.get("Type") == "Number"
+    least, most = (declared.get(f"{end}{'Value' if is_number else 'Length'}") for end in ("Min", "Max"))
+    try:
+        size = float(text) if is_number else len(text)
+    except ValueError:
+        raise invalid(f"Parameter '{name}' must be a number.") from None
+    try:
+        fits = (least is None or float(least) <= size) and (most is None or size <= float(most))
+    except (OverflowError, ValueError):
+        raise invalid(f"Template format error: the limits of parameter {name} are no numbers") from None
+    if not fits:
         raise refuse(
-            f"Parameter '{name}' must have a length between {declared.get('MinLength')} and {declared.get('MaxLength')}"
+            f"Parameter '{name}' must {'be a number' if is_number else 'have a length'} between {least} and {most}"
         )
 
 
@@ -212,6 +297,8 @@ class Scope:
     ) -> None:
         self.template, self.values = template, values
         self.reference, self.attribute, self.imported = reference, attribute, imported
+        self._conditions: dict[str, bool | None] = {}  # None: is being evaluated
+        self._made = 0
         name, arn, region = stack
         self.pseudo = {
             "AWS::AccountId": ACCOUNT, "AWS::Partition": "aws", "AWS::Region": region, "AWS::StackId": arn,
@@ -226,7 +313,12 @@ class Scope:
     def holds(self, condition: str) -> bool:
         if condition not in self.template.conditions:
             raise invalid(f"Template error: Condition '{condition}' is not defined")
-        return bool(self.value(self.template.conditions[condition]))
+        if condition not in self._conditions:
+            self._conditions[condition] = None
+            self._conditions[condition] = bool(self.value(self.template.conditions[condition]))
+        if (held := self._conditions[condition]) is None:
+            raise invalid(f"Template error: Condition '{condition}' refers to itself")
+        return held
 
     def value(self, part: Any) -> Any:
         """A part of the template, with its functions evaluated."""
@@ -264,7 +356,8 @@ class Scope:
         if name == "If":
             return self._value(given[1] if self.holds(given[0]) else given[2])
         if name == "GetAtt":
-            return self.attribute(given[0], str(self._value(given[1])))
+            thing, key = given.split(".", 1) if isinstance(given, str) else given
+            return self.attribute(thing, str(self._value(key)))
         if name == "Sub":
             return self._sub(given)
         values = self._value(given)
@@ -274,7 +367,19 @@ class Scope:
             if name == "ImportValue":
                 return self.imported(str(values))
             raise invalid(f"Template error: simferry's emulator has no function Fn::{name}")
-        return _FUNCTIONS[name](values)
+        try:
+            if name == "Join":  # before it is made
+                self._count(len(str(values[0])) * len(values[1]))
+            made = _FUNCTIONS[name](values)
+        except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+            raise invalid(f"Template error: Fn::{name} can't be evaluated: {error}") from None
+        self._count(len(made) if isinstance(made, str | list) else 0)
+        return made
+
+    def _count(self, made: int) -> None:
+        self._made += made
+        if self._made > MOST_MADE:
+            raise invalid("Template error: the functions of the template give more than simferry's emulator takes")
 
     def _sub(self, given: Any) -> str:
         text, names = (given[0], self._value(given[1])) if isinstance(given, list) else (given, {})
@@ -284,16 +389,21 @@ class Scope:
             if name.startswith("!"):
                 return f"${{{name[1:]}}}"
             if name in names:
-                return str(names[name])
-            thing, _, attribute = name.partition(".")
-            return str(self.attribute(thing, attribute) if attribute else self._ref(name))
+                found = str(names[name])
+            else:
+                thing, _, attribute = name.partition(".")
+                found = str(self.attribute(thing, attribute) if attribute else self._ref(name))
+            self._count(len(found))
+            return found
 
         return re.sub(r"\$\{([^}]+)\}", one, text)
 
 
 def _cidr(given: list[Any]) -> list[str]:
-    block, count, bits = str(given[0]), int(given[1]), int(given[2]) if len(given) > 2 else 8
-    subnets = ipaddress.ip_network(block).subnets(new_prefix=32 - bits)
+    block, count, bits = ipaddress.ip_network(str(given[0])), int(given[1]), int(given[2]) if len(given) > 2 else 8
+    if not 1 <= count <= 256:
+        raise ValueError(f"{count} blocks, not 1 to 256")
+    subnets = block.subnets(new_prefix=block.max_prefixlen - bits)
     return [str(subnet) for subnet, _ in zip(subnets, range(count), strict=False)]
 
 

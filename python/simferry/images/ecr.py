@@ -5,16 +5,52 @@ import contextlib
 import json
 import re
 from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from ..aws.session import asking
 from ..aws.session import client as aws_client
+from ..aws.tags import MADE_BY
 from ..containers.engine import repository_of
 
 ECR = re.compile(r"(\d{12})\.dkr\.ecr(?:-fips)?\.([a-z0-9-]+)\.amazonaws\.com(?:\.cn)?")
 ATTEMPTS = 3  # few, because a user waits for the answer
 KEPT_IMAGES = 30
 Progress = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class InRepository:
+    """An image in a repository of ECR. pushed: when. gigabytes: compressed, as ECR counts it; images share layers. kind: the media type of
+    its manifest."""
+
+    repository: str
+    tags: tuple[str, ...]
+    digest: str
+    pushed: datetime
+    gigabytes: float
+    kind: str = ""
+
+    @property
+    def name(self) -> str:
+        """repository:tag, or with the beginning of its digest if it has no tag."""
+        return f"{self.repository}:{self.tags[0]}" if self.tags else f"{self.repository}@{self.digest[:19]}"
+
+
+def images_in(repository: str) -> list[InRepository]:
+    """The images of a repository, the newest first. Raises AwsError."""
+    with asking(f"repository {repository}"):
+        pages = aws_client("ecr").get_paginator("describe_images").paginate(repositoryName=repository)
+        found = [
+            InRepository(
+                repository, tuple(one.get("imageTags", ())), one["imageDigest"], one["imagePushedAt"],
+                one.get("imageSizeInBytes", 0) / 1e9, one.get("imageManifestMediaType", ""),
+            )
+            for page in pages
+            for one in page["imageDetails"]
+        ]  # fmt: skip
+    return sorted(found, key=lambda one: (one.pushed, one.digest), reverse=True)
 
 
 def ecr_host(account: str, region: str) -> str:
@@ -59,7 +95,7 @@ def _make_repository(ecr: Any, account: str, repository: str) -> None:
     try:
         ecr.create_repository(
             registryId=account, repositoryName=repository, imageTagMutability="IMMUTABLE",
-            imageScanningConfiguration={"scanOnPush": True}, tags=[{"Key": "made-by", "Value": "simferry"}],
+            imageScanningConfiguration={"scanOnPush": True}, tags=[{"Key": key, "Value": value} for key, value in MADE_BY.items()],
         )  # fmt: skip
     except ecr.exceptions.RepositoryAlreadyExistsException:
         return  # another process has created it

@@ -149,6 +149,7 @@ def recipe_for(script: str | Path, name: str | None = None, packages: Iterable[s
     lines += [
         "# The contract's folders belong to everybody, so that the image need not run as root.",
         "RUN mkdir -p /opt/ml && chmod 777 /opt/ml && (id simulation >/dev/null 2>&1 || useradd --create-home simulation)",
+        *(["RUN chown simulation \"$(Rscript -e 'cat(.libPaths()[1])')\""] if language == "r" else []),
         "USER simulation",
         "WORKDIR /home/simulation",
         f'ENTRYPOINT ["{"Rscript" if language == "r" else "python3"}"]',

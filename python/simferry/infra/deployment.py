@@ -2,35 +2,19 @@
 
 import contextlib
 import re
-import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from ..aws import session, stacks
 from ..aws.stacks import Change, Event, Proposal, Stack, StackError
 from ..errors import Interrupted, UsageError, nearest
 from ..hints import Option
+from .dialogue import Confirm, Tell, ask, print_line
 from .inventory import Infrastructure, elsewhere, show
 from .templates import read, stack_of
 from .templates import template as packaged
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9-]{0,99}")
-Tell = Callable[[str], None]
-Confirm = Callable[[str], bool]  # asks a question
-
-
-def print_line(text: str) -> None:
-    print(text, file=sys.stderr)
-
-
-def ask(question: str) -> bool:
-    """Ask on the terminal. Raises UsageError if there is none."""
-    if not (sys.stdin and sys.stdin.isatty()):
-        raise UsageError(
-            "nothing is done: there is no terminal on which to ask", Option("yes", True) + "  does not ask."
-        )
-    print(f"{question} [y/N]: ", end="", file=sys.stderr, flush=True)
-    return sys.stdin.readline().strip().lower() in ("y", "yes")
 
 
 def deploy(
@@ -187,10 +171,15 @@ def _carried_out(name: str, proposal: Proposal, yes: bool, tell: Tell, confirm: 
 
 
 def in_words(change: Change) -> str:
-    """A change in a line. Those that lose something are marked."""
-    mark = {"add": "+", "remove": "-", "replace": "!", "may replace": "!"}.get(change.action, "~")
+    """A change in a line. Those that lose something are marked, and say what becomes of what is there."""
+    replaced = change.action in ("replace", "may replace")
+    mark = "!" if replaced else {"add": "+", "remove": "-"}.get(change.action, "~")
     names = f"  ({', '.join(change.properties)})" if change.properties else ""
-    return f"  {mark} {change.action:11} {change.name:18} {change.kind}{names}"
+    end = ""
+    if change.kept is not None:
+        what = f"the old one, {change.physical}," if replaced else change.physical
+        end = f": {what} {'stays, outside of the stack' if change.kept else 'is deleted'}"
+    return f"  {mark} {change.action:11} {change.name:18} {change.kind}{names}{end}"
 
 
 def tell_event(event: Event, tell: Tell) -> None:

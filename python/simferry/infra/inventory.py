@@ -10,14 +10,18 @@ from ..aws.prices import prices
 from ..aws.session import AccessDenied, asking, client
 from ..errors import UsageError
 from ..hints import Text, Variable
+from ..images.ecr import InRepository, images_in
 from ..words import counted
+from .contents import contents
+from .costs import WARNING, Costs
+from .costs import costs as asked
+from .dialogue import Tell, print_line
 from .templates import SUFFIX, stack_of
 
-# US dollars per GB and month in us-east-1, November 2026 (public price lists of S3 Standard and ECR)
-DOLLARS_PER_GB = {"bucket": 0.023, "images": 0.10}
-LOOKED_AT = 100_000  # objects of a bucket whose sizes are added: 100 requests
+# US dollars per GB and month in us-east-1, November 2026 (public price lists of S3 Standard, ECR, CloudWatch Logs)
+DOLLARS_PER_GB = {"bucket": 0.023, "images": 0.10, "logs": 0.03}
 DESCRIBED = 100  # jobs whose instances are asked for, a request each
-_JOB = re.compile(r"-\d{8}-[0-9a-f]{8}-[0-9a-f]{10}-\d{4}-\d{4}$")  # the end of a job's name: see backends/names.py
+JOB = re.compile(r"-\d{8}-[0-9a-f]{8}-[0-9a-f]{10}-\d{4}-\d{4}$")  # the end of a job's name: see backends/names.py
 
 
 @dataclass(frozen=True)
@@ -62,6 +66,7 @@ class Infrastructure:
     images: Sequence[str] = field(default_factory=list)
     jobs: Sequence[Job] = field(default_factory=list)
     more_jobs: int = 0
+    costs: Costs | None = None
 
     @property
     def instances(self) -> int:
@@ -96,13 +101,17 @@ class Infrastructure:
                 f"storage: {kept.what:8} {least}{kept.gigabytes:,.3f} GB in {counted(kept.things, what)}, "
                 f"{least}${kept.dollars_a_month:,.2f} a month  ({kept.name})"
             )
+        lines += [str(self.costs)] if self.costs else []
         return "\n".join(lines)
 
 
-def show(name: str | None = None) -> Infrastructure:
+def show(name: str | None = None, *, costs: bool = False, tell: Tell = print_line) -> Infrastructure:
     """What is there of a stack in the configured region, what runs now, and what that costs.
 
-    name: of the stack [SIMFERRY_STACK, or "simferry"]. Raises UsageError if there is no such stack.
+    name: of the stack [SIMFERRY_STACK, or "simferry"]. costs: ask Cost Explorer what this month has cost, by service, for the resources
+    with the stack's tag and the jobs of its runs. AWS charges 0.01 dollars for that. tell: called with the line that says so.
+
+    Raises UsageError if there is no such stack, AwsError if AWS can't be asked.
     """
     name = name or stacks.default_name()
     found = {one: stacks.find(stack_of(name, one)) for one in SUFFIX}
@@ -110,11 +119,13 @@ def show(name: str | None = None) -> Infrastructure:
     if not there:
         raise missing(name)
     outputs = {key: value for stack in there for key, value in stack.outputs.items()}
-    images = list(images_of(outputs))
+    images = images_of(outputs)
     jobs, more = running()
+    if costs:
+        tell(WARNING)
     return Infrastructure(
         name, session.region(), {stack.name: stack.status for stack in there}, outputs, list(_stored(outputs, images)),
-        [one["name"] for one in images], jobs, more,
+        [one.name for one in images], jobs, more, asked(name) if costs else None,
     )  # fmt: skip
 
 
@@ -162,34 +173,23 @@ def _tag(bucket: str, region: str) -> str:
     return next((str(tag["Value"]) for tag in tags if tag["Key"] == stacks.TAG), "")
 
 
-def _stored(outputs: Mapping[str, str], images: list[dict[str, Any]]) -> Iterator[Stored]:
+def _stored(outputs: Mapping[str, str], images: Sequence[InRepository]) -> Iterator[Stored]:
     if bucket := outputs.get("Bucket"):
         yield size_of(bucket)
     if repository := outputs.get("Repository"):
-        yield Stored("images", repository, len(images), sum(one["bytes"] for one in images) / 1e9)
+        yield Stored("images", repository, len(images), sum(one.gigabytes for one in images))
 
 
 def size_of(bucket: str) -> Stored:
-    """Number and size of the objects in a bucket; of the first LOOKED_AT if there are more."""
-    count = size = 0
-    with asking(f"bucket {bucket}"):
-        for page in client("s3").get_paginator("list_objects_v2").paginate(Bucket=bucket):
-            count += len(page.get("Contents", []))
-            size += sum(one["Size"] for one in page.get("Contents", []))
-            if count >= LOOKED_AT and page.get("IsTruncated"):
-                return Stored("bucket", bucket, count, size / 1e9, complete=False)
-    return Stored("bucket", bucket, count, size / 1e9)
+    """Number and size of the objects in a bucket; of the first ones if there are very many."""
+    found = contents(bucket)
+    return Stored("bucket", bucket, found.objects, found.gigabytes, found.complete)
 
 
-def images_of(outputs: Mapping[str, str]) -> Iterator[dict[str, Any]]:
-    """The images of the stack's repository: name with tag, and bytes."""
-    if not (repository := outputs.get("Repository", "").partition("/")[2]):
-        return
-    with asking(f"repository {repository}"):
-        for page in client("ecr").get_paginator("describe_images").paginate(repositoryName=repository):
-            for one in page["imageDetails"]:
-                tag = f":{one['imageTags'][0]}" if one.get("imageTags") else f"@{one['imageDigest'][:19]}"
-                yield {"name": f"{repository}{tag}", "bytes": one.get("imageSizeInBytes", 0)}
+def images_of(outputs: Mapping[str, str]) -> list[InRepository]:
+    """The images of the stack's repository."""
+    repository = outputs.get("Repository", "").partition("/")[2]
+    return images_in(repository) if repository else []
 
 
 def running() -> tuple[list[Job], int]:
@@ -200,7 +200,7 @@ def running() -> tuple[list[Job], int]:
         pages = sagemaker.get_paginator("list_processing_jobs")
         for page in pages.paginate(StatusEquals="InProgress", PaginationConfig={"PageSize": 100}):
             names += [one["ProcessingJobName"] for one in page["ProcessingJobSummaries"]]
-        names = [one for one in names if _JOB.search(one)]
+        names = [one for one in names if JOB.search(one)]
         jobs = [_job(sagemaker.describe_processing_job(ProcessingJobName=one), known) for one in names[:DESCRIBED]]
     return jobs, len(names) - len(jobs)
 

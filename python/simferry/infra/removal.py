@@ -7,8 +7,10 @@ from ..aws.session import AccessDenied, AwsError, asking, client
 from ..aws.stacks import Stack
 from ..errors import UsageError
 from ..hints import Command
+from ..images.ecr import InRepository
 from ..words import counted
-from .deployment import Confirm, Tell, ask, check_ours, checked, going_on, print_line, settled, tell_event
+from .deployment import check_ours, checked, going_on, settled, tell_event
+from .dialogue import Confirm, Tell, ask, print_line
 from .inventory import buckets_of, elsewhere, images_of, running, size_of
 from .templates import SUFFIX, stack_of
 
@@ -80,7 +82,7 @@ def _told(there: list[Stack], buckets: list[str], data: bool) -> list[str]:
     lines = [f"{session.region()}, account {session.account()}:"]
     for stack in there:
         lines.append(f"  - stack {stack.name} ({counted(len(stacks.resources(stack)), 'resource')})")
-        lines += [f"  - image {one['name']}" for one in _images(stack)]
+        lines += [f"  - image {one.name}" for one in _images(stack)]
     for bucket in buckets:
         size = size_of(bucket)
         least = "" if size.complete else "at least "
@@ -93,9 +95,9 @@ def _told(there: list[Stack], buckets: list[str], data: bool) -> list[str]:
     return lines
 
 
-def _images(stack: Stack) -> list[dict[str, Any]]:
+def _images(stack: Stack) -> list[InRepository]:
     try:
-        return list(images_of(stack.outputs))
+        return images_of(stack.outputs)
     except AwsError as error:
         if error.service_code == "RepositoryNotFoundException":  # a deletion that failed may have removed it
             return []

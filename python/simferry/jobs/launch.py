@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import WorkerError
 from ..system.threads import ONE_THREAD
+from .setup_script import command_after
 
 if TYPE_CHECKING:
     import psutil
@@ -87,10 +88,11 @@ def command_here(language: str) -> list[str]:
     return [rscript, "worker.R"]
 
 
-def command_in_container(language: str, code: str) -> list[str]:
-    """The same in a container. code: the folder of the code there."""
-    program, worker = COMMANDS[language]
-    return [program, f"{code}/{worker}"]
+def command_in_container(spec: Mapping[str, Any], code: str) -> list[str]:
+    """The same in a container, after the simulation's setup script. spec: the simulation, as in run.json. code: the folder of the
+    code there."""
+    program, worker = COMMANDS[spec["language"]]
+    return command_after(spec, code, [program, f"{code}/{worker}"])
 
 
 def environment_of(spec: Mapping[str, Any], inputs: str) -> dict[str, str]:

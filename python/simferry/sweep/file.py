@@ -125,6 +125,8 @@ def arguments(path: str | Path, backend: str | None = None) -> dict[str, Any]:
     out = {option: value for option, value in out.items() if option not in ("script", "program")}
     if "store" in out and not is_address(out["store"]):
         out["store"] = path.parent / Path(out["store"]).expanduser()
+    if "before" in out:
+        out["before"] = path.parent / Path(out["before"]).expanduser()
     out["inputs"] = {name: {**one.given(), "place": _source(one.place, path.parent)} for name, one in inputs.items()}
     script = beside if simulation.script or beside.is_file() else target
     return {**out, "simulation": script, "design": _design(*design, path), "backend": name}

@@ -37,8 +37,7 @@ class Options:
     def given(self) -> dict[str, Any]:
         """The options that are not None, as plain values that JSON can hold."""
         values = {field.name: getattr(self, field.name) for field in fields(self)}  # type: ignore[arg-type]
-        plain = {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
-        return {name: value for name, value in plain.items() if value is not None}
+        return {name: _plain(value) for name, value in values.items() if value is not None}
 
     # not generated for each dataclass: that would take a tenth of the time of --help
     def __eq__(self, other: object) -> bool:
@@ -49,6 +48,10 @@ class Options:
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in self.given().items())})"
+
+
+def _plain(value: Any) -> Any:
+    return list(value) if isinstance(value, tuple) else str(value) if isinstance(value, Path) else value
 
 
 AnyOptions = TypeVar("AnyOptions", bound=Options)
@@ -88,6 +91,9 @@ Budget = Annotated[
     OptionSpec("the most that the run may cost; plan: the fastest way within it", "DOLLARS", "US dollars", above=0),
 ]
 Tags = Annotated[Pairs | None, OptionSpec("tags of the jobs", "NAME=VALUE,...")]
+Before = Annotated[
+    str | Path | None, OptionSpec("a script that each container runs first, to install what the image lacks", "FILE")
+]  # fmt: skip
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -109,6 +115,7 @@ class ContainerOptions(Options):
         Pairs | None,
         OptionSpec("your images in place of AWS's framework images", "NAME=IMAGE,...", default="$SIMFERRY_IMAGES"),
     ] = None  # fmt: skip
+    before: Before = None
     workers: Workers = None
     instance_type: Annotated[
         Texts | None, OptionSpec(
@@ -207,6 +214,7 @@ class BatchOptions(Options):
         int | None, OptionSpec("attempts of a job whose machine is lost", "N", default="5", minimum=1, maximum=10)
     ] = None  # fmt: skip
     budget: Budget = None
+    before: Before = None
     tags: Tags = None
     image: ImageName = None
     job_role: Annotated[str | None, OptionSpec("the role of jobs", kept=True)] = None
@@ -390,6 +398,9 @@ def backend_kind(name: Any) -> type[Options]:
 
 def _unknown(kind: type[Options], name: str) -> Fault:
     message = Text(f"{kind.owner} has no option ", Given(kind.table, name))
+    if name == "before" and kind is LocalOptions:
+        text = "It would change this machine: run it here yourself, once. Or use a container: "
+        return Fault(kind.table, name, message, Text(text, Option("backend", "docker"), "."))
     others = [other.owner for other in BACKENDS.values() if other is not kind and name in offered(other)]
     if name in kind.lacks:
         return Fault(kind.table, name, message, kind.lacks[name])

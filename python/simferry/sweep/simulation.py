@@ -11,6 +11,7 @@ from typing import Any
 
 from ..errors import SimulationError, nearest
 from ..hints import Option, Shell, Text
+from ..jobs import setup_script
 from ..jobs.launch import WORKER_FILES, write_code
 from ..worker.own import CODE, Own
 from ..worker.values import shown
@@ -84,6 +85,8 @@ class Simulation:
     script: str = field(init=False, default="")
     # the objects that parameters stand for, see by_name.py
     by_name: Mapping[str, Mapping[str, Any]] = field(init=False, default_factory=dict)
+    # a script that containers run first, see jobs/setup_script.py; an option of their backend
+    before: str | None = field(init=False, default=None)
     environment: dict[str, str] = field(init=False, default_factory=dict, compare=False)
     own_code: list[Own] = field(init=False, default_factory=list)  # outside of the snapshot; known after `check`
 
@@ -284,12 +287,20 @@ class Simulation:
 
         entry: as `include` names it. Raises SimulationError if it does not exist.
         """
+        return self._found("include", entry)
+
+    def _found(self, option: str, entry: str | Path) -> Path:
         for base in (self.folder, Path.cwd()):
             path = base / Path(entry).expanduser()
             if path.exists():  # a link keeps its name
                 return path if path.is_relative_to(base) and ".." not in path.parts else path.resolve()
         path = base / entry
-        raise SimulationError(f"include: {entry} is not there", nearest(path.name, _beside(path)) or _where(path))
+        raise SimulationError(f"{option}: {entry} is not there", nearest(path.name, _beside(path)) or _where(path))
+
+    @property
+    def setup_script(self) -> Path:
+        """The path of `before`, which is relative to the script or to the current directory. Raises SimulationError."""
+        return self._found("before", self.before or "")
 
     def code_hash(self) -> str:
         """SHA-256 of everything that decides the results: code, included files, constants, template."""
@@ -327,6 +338,8 @@ class Simulation:
             add(name, f"{one.sharded} {one.version}".encode())
         for name, text in sorted(self.env.items()):
             add("env", name, text)
+        if self.before is not None:
+            add("before", setup_script.content_of(self.setup_script))
         for name, hash_ in own_code.of_hash(self.own_code):
             add("own", name, hash_)
         return digest.hexdigest()
@@ -344,6 +357,8 @@ class Simulation:
         files = {name: str(path) for name, path in beside.items()}
         if self.is_object or (self.kind == "command" and self.path is None):
             files = {self.function if self.is_object else self.script: "", **files}
+        if self.before is not None:
+            files["before"] = str(self.setup_script)
         own = [one for one in self.own_code if one.path or one.name not in files]
         return [{"name": name, "path": path} for name, path in files.items()] + [
             {"name": one.name, "path": one.path or os.path.normpath(self.folder / one.name)} for one in own
@@ -358,6 +373,7 @@ class Simulation:
             "path": str(self.path or ""),
             "private_mount": self.needs_private_mount(),
             **({"env": dict(self.env)} if self.env else {}),
+            **({"before": self.setup_script.name} if self.before is not None else {}),
             **self.around.spec(self.language == "python"),
         }  # fmt: skip
 
@@ -377,6 +393,8 @@ class Simulation:
                 above = named_above(self.text(), self.folder, self.around.root, IGNORED)
                 named += [self.around.name_of(path) for path in above]
             folders += [name for name in named if name not in files and name not in folders]
+        if self.before is not None:
+            files = {**files, **setup_script.files_of(setup_script.content_of(self.setup_script))}
         write_code(self.language, files, folders, folder)
 
     def needs_private_mount(self) -> bool:

@@ -10,6 +10,7 @@ from typing import Any
 
 from ..errors import Note, UsageError
 from ..hints import Option
+from ..jobs import setup_script
 from ..store.counts import Counts, simplest
 from ..system.files import is_address
 from .calls import literal, named
@@ -92,6 +93,7 @@ class Sweep:
             )  # fmt: skip
         if isinstance(design, Mapping) and (note := note_of_columns(design, "sf.grid(**d)", "sf.table(d)")):
             warnings.warn(Note(note), stacklevel=2)
+        simulation = with_setup(simulation, getattr(backend_options, "before", None))
         design = Design({}) if design is None else design if isinstance(design, Design) else table(design)
         design, ours = counted(design, ours)
         if design.objects or simulation.by_name:
@@ -193,6 +195,8 @@ class Sweep:
         if "store" in given:
             given["store"] = _whole(given["store"])
         backend_options = {n: [v] if isinstance(v, str) else v for n, v in self.backend.given().items()}
+        if one.before is not None:
+            backend_options["before"] = [str(one.setup_script)]
         return [call, given, self.backend.table, backend_options, self.design]
 
 
@@ -206,6 +210,17 @@ def with_objects(simulation: Simulation, design: Design) -> Simulation:
         )
     out = copy.copy(simulation)
     out.by_name = design.objects
+    return out
+
+
+def with_setup(simulation: Simulation, before: str | Path | None) -> Simulation:
+    """The simulation with the setup script of a backend, which is part of its code. Raises SimulationError if there is none."""
+    if simulation.before == (name := None if before is None else str(before)):
+        return simulation
+    out = copy.copy(simulation)
+    out.before = name
+    if name is not None:
+        setup_script.content_of(out.setup_script)
     return out
 
 

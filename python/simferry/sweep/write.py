@@ -45,11 +45,12 @@ def write_sweep(simulation: Simulation, design: Design, options: RunOptions, bac
     run = {"backend": backend.table, **options.given()}
     if "store" in run and not is_address(str(run["store"])):
         run["store"] = _relative(Path(run["store"]), path.parent)
+    before = {} if simulation.before is None else {"before": _relative(simulation.setup_script, path.parent)}
     if not path.parent.is_dir():
         raise UsageError(f"{path}: there is no folder {path.parent}")
     with writing(path, "Choose another path for the sweep file."):
         tables |= _design(design, path)
-        tables |= {"run": run, backend.table: backend.given()}
+        tables |= {"run": run, backend.table: {**backend.given(), **before}}
         text = "\n".join(_table(name, content) for name, content in tables.items() if content)
         try:
             encoded = text.encode()

@@ -15,7 +15,7 @@ import numpy as np
 from ..backends.base import Foreground
 from ..errors import Note, SimulationError, nearest
 from ..hints import Command, InR, Option, Parameter, Shell, Text, Words
-from ..jobs import job_file
+from ..jobs import job_file, setup_script
 from ..jobs.launch import CHECK_PREFIX, COMMANDS
 from ..sweep import own_code
 from ..sweep.design import Design
@@ -148,6 +148,9 @@ def _ask_worker(simulation: Simulation, root: Path, foreground: Foreground) -> t
     show_inputs(simulation.inputs, root, copied=foreground.contract)
     done = foreground.check(simulation.spec(), root)
     answer = untrusted.read(root, "check", 1 << 26)
+    message = (untrusted.read(root, "message", 1 << 16) or b"").decode(errors="replace")
+    if setup_script.has_failed(message):
+        raise setup_script.failure(simulation.setup_script.name, message)
     if answer is None:
         output = done.stderr.replace("Execution halted", "").strip() or done.stdout.strip()
         _refuse_shadowing(simulation)
@@ -207,9 +210,10 @@ def _raise_missing(simulation: Simulation, names: list[str], foreground: Foregro
                 )
     listed = ", ".join(names)
     if foreground.substitute:
+        setup = f"or {simulation.before} " if simulation.before is not None else ""
         warnings.warn(
             f"{simulation.target} needs {listed}, not installed on this machine. Image {foreground.image}, which is not "
-            f"here, has to have {'it' if len(names) == 1 else 'them'}; without, every replication fails. "
+            f"here, {setup}has to have {'it' if len(names) == 1 else 'them'}; without, every replication fails. "
             f"{_installing(simulation, names, foreground)}",
             stacklevel=5,
         )
@@ -255,6 +259,8 @@ def _installing(simulation: Simulation, names: list[str], foreground: Foreground
         Option("image"),
         ". Or add to the image's own Dockerfile: RUN ",
         run,
+        ". Or install what is missing when a container starts: ",
+        Option("before", "setup.sh"),
     )
 
 

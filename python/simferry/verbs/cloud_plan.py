@@ -96,12 +96,14 @@ def _run_pilot(out: Forecast, sweep: Sweep, run: "_Known") -> list[str]:
     with tempfile.TemporaryDirectory(prefix="simferry-pilot-", ignore_cleanup_errors=True) as scrap:
         if run.image and run.image.local:  # as in the run's jobs, which can take its replications over
             kept = run.home if not run.why else None
-            pilot = few.replace(backend="docker", image=run.image.local, store=kept.address if kept else scrap)
+            place = {"image": run.image.local, "before": sweep.simulation.before}
+            pilot = few.replace(backend="docker", store=kept.address if kept else scrap, **place)
             folder, backend = create(pilot, pilot=True), backend_of(pilot.backend)
             where, record = f"the pilot ran in the image {run.image.local} on this machine", folder.record
         else:
             kept, image = None, sweep.backend.given().get("image")
-            folder, backend, where = _pilot_here(few.replace(backend="local", store=scrap), image)
+            local = few.replace(backend="local", store=scrap)
+            folder, backend, where = _pilot_here(local, image, sweep.simulation.before)
             record = folder.record
             if run.home and run.image and sweep.seed is not None:
                 prepared = Prepared(image_digest=run.image.digest)
@@ -167,14 +169,15 @@ def _known(sweep: Sweep, metered: Metered) -> _Known:
     return _Known(home, image, f"its inputs, {size(inputs)}, would be uploaded" if inputs > MOST_UPLOADED else "")
 
 
-def _pilot_here(sweep: Sweep, image: str | None) -> tuple[RunFolder, Backend, str]:
-    """A pilot's folder, its backend, and a note on where it runs: on this machine, or else in the image on this machine."""
+def _pilot_here(sweep: Sweep, image: str | None, before: str | None) -> tuple[RunFolder, Backend, str]:
+    """A pilot's folder, its backend, and a note on where it runs: on this machine, or else in the image on this machine, after the
+    setup script `before`."""
     try:
         return create(sweep, pilot=True), backend_of(sweep.backend), "the pilot ran on this machine"
     except (SimulationError, WorkerError) as error:  # WorkerError: R isn't installed here
         if not image:
             raise
-        there = sweep.replace(backend="docker", image=image)
+        there = sweep.replace(backend="docker", image=image, before=before)
         try:
             folder = create(there, pilot=True)
         except SimferryError as failed:

@@ -9,7 +9,7 @@ from ..backends import backend as backend_of
 from ..backends.base import Backend, Settles
 from ..driver import drive
 from ..driver.progress import Progress
-from ..errors import Note, SimferryError, StoreError
+from ..errors import Note, SimferryError, StoreError, UsageError
 from ..jobs.streams import note_other_version
 from ..screen import shown_progress
 from ..store.counts import Counts
@@ -28,6 +28,11 @@ def backend_of_run(folder: RunFolder, **backend_options: Any) -> Backend:
     plans = folder.plans()
     before = plans[-1].backend_options if plans else {}  # a resume may have changed some
     given = {name: value for name, value in backend_options.items() if value is not None}
+    if "before" in given:
+        raise UsageError(
+            f"before is part of the code of run {folder.id}, which goes on with its own copy",
+            "A new run takes another one.",
+        )
     kept = {**options.backend_options, **before}
     try:
         recorded = backend_of(options.backend, **kept)

@@ -97,7 +97,9 @@ def described(
     own = [file for file in simulation.own_files().values() if isinstance(file, Path)]
     commit = asked_ahead(simulation.folder, own)
     try:
-        check(simulation, sweep.design, foreground)
+        with last_line(show=on_terminal() and simulation.before is not None) as on_progress:
+            on_progress(f"{simulation.before} runs in a container, and then the check of the simulation")
+            check(simulation, sweep.design, foreground)
     except WorkerError:  # no interpreter here
         if not foreground.substitute:
             raise

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..analysis.comparison import Numbers, Values, compare
+from ..jobs import setup_script
 from ..jobs.launch import WORKER_FILES
 from ..results.collect import collect
 from ..results.kept_whole import kept_whole
@@ -124,9 +125,10 @@ def _files(run: RunFolder) -> dict[str, bytes]:
     run.code  # noqa: B018  brings it from an object store
     found = {}
     for file in Tree(run.path, ("code",)).files():
-        if file.name not in _OF_WORKERS and not file.name.startswith("simferry_worker/"):
+        mine = file.name == setup_script.PLACE
+        if mine or (file.name not in _OF_WORKERS and not file.name.startswith("simferry_worker/")):
             with file.open() as stream:
-                found[file.name] = stream.read(1 << 30)
+                found["before" if mine else file.name] = stream.read(1 << 30)
     return found
 
 

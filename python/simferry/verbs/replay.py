@@ -13,7 +13,7 @@ import numpy as np
 from ..backends.base import Foreground
 from ..backends.foreground import foreground_of
 from ..errors import Note, ReplicationError, RError, UsageError
-from ..jobs import streams, stretches
+from ..jobs import setup_script, streams, stretches
 from ..jobs.job_file import facts_of
 from ..jobs.launch import JOB, end_processes
 from ..jobs.plan import job_bytes, streams_of
@@ -124,7 +124,7 @@ def replay(run: Any, condition: int, replication: int, in_process: bool = True) 
         in_process = in_process and not (foreground.contract or foreground.substitute)
         in_process = in_process and (spec["language"], spec["kind"]) == ("r", "function")
         how = _run(root, spec, foreground, in_process)
-        return _answer(root, spec["language"], how, foreground.contract)
+        return _answer(root, spec["language"], how, foreground.contract, spec.get("before", ""))
 
 
 def _run(root: Path, spec: dict[str, Any], foreground: Foreground, in_process: bool) -> str:
@@ -147,9 +147,13 @@ def _in_process(root: Path) -> bool:
         end_processes(str(root))
 
 
-def _answer(root: Path, language: str, how: str, in_container: bool) -> Replayed:
+def _answer(root: Path, language: str, how: str, in_container: bool, before: str) -> Replayed:
+    """before: the name of the setup script; empty if there is none."""
     kind = RError if language == "r" else ReplicationError
     answer = untrusted.read(root, "replay", MOST_BYTES)
+    message = (untrusted.read(root, "message", 1 << 16) or b"").decode(errors="replace")
+    if setup_script.has_failed(message):
+        raise setup_script.failure(before, message)
     if answer is None:
         error = kind(f"the process ended without a result ({how}): a crash, quit() or exit, or out of memory")
         return Replayed(language, "", b"", error)

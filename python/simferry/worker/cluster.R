@@ -76,10 +76,11 @@ span_hosts <- function(hosts, cores, itself) {
 if (any(grepl("^--file=.*cluster[.]R$", commandArgs()))) {   # Rscript cluster.R start -l USER HOST COMMAND
   arguments <- commandArgs(trailingOnly = TRUE)
   host <- arguments[length(arguments) - 1L]
-  for (attempt in 1:50) {
+  until <- Sys.time() + 600
+  repeat {   # its setup script may take longer than the leader's
     asked <- tryCatch(suppressWarnings(socketConnection(host, control_port, open = "r+", blocking = TRUE,
                                                         timeout = 10)), error = function(e) NULL)
-    if (!is.null(asked)) break
+    if (!is.null(asked) || Sys.time() > until) break
     Sys.sleep(0.2)
   }
   if (is.null(asked)) stop("host ", host, " does not answer", call. = FALSE)

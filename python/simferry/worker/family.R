@@ -11,9 +11,9 @@ family <- function(pid) {
 # Whether there is a process of this number. tools::pskill() says so too, and takes 30 ms to load.
 runs <- function(pid) tryCatch(.Call(parallel:::C_mc_kill, as.integer(pid), 0L), error = function(e) FALSE)
 
-# Ends what this process has started: jobs, clusters and programs that were left running.
-end_children <- function() {
-  ended <- integer()
+# Ends what this process has started: jobs, clusters and programs that were left running. spared: ids that go on.
+end_children <- function(spared = integer()) {
+  ended <- spared
   for (round in 1:10) {   # one may be starting another
     left <- setdiff(family(Sys.getpid())[-1L], ended)
     if (!length(left)) break

@@ -125,8 +125,9 @@ wait <- function(log, store = character()) {
 # container is the driver's to remove; what a check leaves in its files keeps it from going on.
 check_and_run <- function(root) {
   untouched <- watch_files()
+  servers <- family(Sys.getpid())[-1L]   # which a setup script has left running
   is_fit <- function() {
-    end_children()   # there a driver can't do it
+    end_children(servers)   # there a driver can't do it
     untouched()
   }
   if (!check_in_fork(root, is_fit = is_fit)) return()

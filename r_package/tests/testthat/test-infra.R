@@ -31,6 +31,24 @@ test_that("what is there is printed", {
   })
 })
 
+test_that("all that is there is listed, costs are asked for with a warning, and images are deleted", {
+  asked <- list()
+  bridge <- function(verb, ...) {
+    asked[[length(asked) + 1L]] <<- list(verb, ...)
+    switch(verb, infra_list = list(runs = data.frame(address = "s3://lab/r"), text = "storage: $0.00 a month"),
+           infra_show = if (list(...)$costs) list(kind = "line", value = "it charges"), image_prune = , infra_next =
+             list(kind = "end", value = list(images = data.frame(), text = "lab")))
+  }
+  with_mocks(list(bridge = bridge), {
+    expect_output(print(infra_list()), "storage: $0.00 a month", fixed = TRUE)
+    expect_message(found <- infra_show("lab", costs = TRUE), "it charges")
+    expect_s3_class(found, "simferry_infra")
+    expect_invisible(image_prune("lab", keep = 2, store = "s3://mine"))
+  })
+  expect_identical(asked[[4]], list("image_prune", repository = "lab", keep = 2, older_than = 0, used = FALSE,
+                                    store = "s3://mine", yes = FALSE))
+})
+
 test_that("the template is a text, and a wrong name an error", {
   needs_python()
   text <- tryCatch(infra_template(), simferry_error_python = function(e) lacking("aws", conditionMessage(e)))

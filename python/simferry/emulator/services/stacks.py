@@ -210,15 +210,18 @@ class Stacks:
         self.change_sets.append(one)
         return {"Id": arn, "StackId": stack.arn}
 
-    def _change_set(self, given: Mapping[str, Any]) -> ChangeSet:
-        name = given["ChangeSetName"]
+    def _change_set(self, given: Mapping[str, Any], call: Call) -> ChangeSet:
+        """That of a name and a stack, or of an ARN. A stack that is named has to be its own: the caller's rights are on that one."""
+        name, stack = given["ChangeSetName"], given.get("StackName")
         for one in self.change_sets:
-            if one.arn == name or (one.name == name and given.get("StackName") in (one.stack.name, one.stack.arn)):
+            of_stack = stack in (one.stack.name, one.stack.arn)
+            is_meant = (name == one.arn and stack is None) or (name in (one.arn, one.name) and of_stack)
+            if is_meant and one.stack.region == call.region:
                 return one
         raise Refusal("ChangeSetNotFound", f"ChangeSet [{name}] does not exist", 404)
 
     def _describe_change_set(self, given: dict[str, Any], call: Call) -> dict[str, Any]:
-        one = self._change_set(given)
+        one = self._change_set(given, call)
         changes = [{"Type": "Resource", "ResourceChange": _change(change)} for change in one.changes]
         page, token = _page(changes, given)
         return {
@@ -232,10 +235,10 @@ class Stacks:
         return {"Summaries": page, **token}
 
     def _delete_change_set(self, given: dict[str, Any], call: Call) -> None:
-        self.change_sets.remove(self._change_set(given))
+        self.change_sets.remove(self._change_set(given, call))
 
     def _execute_change_set(self, given: dict[str, Any], call: Call) -> None:
-        one = self._change_set(given)
+        one = self._change_set(given, call)
         stack = one.stack
         if one.execution != "AVAILABLE":
             raise Refusal(
@@ -293,7 +296,7 @@ class Stacks:
 
     def _get_template(self, given: dict[str, Any], call: Call) -> dict[str, Any]:
         if "ChangeSetName" in given:
-            return {"TemplateBody": self._change_set(given).wanted.template.body}
+            return {"TemplateBody": self._change_set(given, call).wanted.template.body}
         stack = self._find(given["StackName"], call)
         return {
             "TemplateBody": stack.wanted.template.body if stack.wanted else "",
@@ -413,6 +416,8 @@ def _change(change: Change) -> dict[str, Any]:
     }
     if change.physical:
         out["PhysicalResourceId"] = change.physical
+    if change.policy:
+        out["PolicyAction"] = change.policy
     if change.action == "Modify":
         out |= {
             "Replacement": change.replaced,

@@ -28,10 +28,10 @@
 #' @param seed `[numeric(1)]` an integer from 0 to 2^31 - 1. The same script gives the same numbers when it is run
 #'   again, and two loops under one registration get different ones. `NULL`: each loop draws its seed from R's own
 #'   generator, so that `set.seed()` before a loop makes it reproducible.
-#' @param backend where loops run: [sim_local()], [sim_docker()], [sim_sagemaker()], or a backend's name. A loop that is
-#'   interrupted stops its jobs, wherever they are.
+#' @param backend where loops run: [sim_local()], [sim_docker()], [sim_sagemaker()], [sim_batch()], or a backend's name.
+#'   A loop that is interrupted stops its jobs, wherever they are.
 #' @param store `[character(1)]` the folder in which runs live, or an address such as `"s3://bucket/folder"`. `NULL`:
-#'   `SIMFERRY_STORE`, or `./simferry-runs`; for SageMaker the folder simferry of the account's default bucket.
+#'   `SIMFERRY_STORE`, or `./simferry-runs`; for SageMaker and AWS Batch that of [sim_run()].
 #' @return `NULL`, invisibly. `foreach::getDoParWorkers()` then tells how many workers there are.
 #' @section Errors:
 #' Of the registration: `simferry_error_usage` for an invalid seed, backend or number of workers. Of a loop:

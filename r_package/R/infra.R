@@ -1,13 +1,13 @@
 #' Infrastructure in an AWS account
 #'
-#' `infra_deploy()` makes what runs on SageMaker need, as a stack of CloudFormation: a bucket for runs, a repository for
-#' images, the role of jobs, and a policy and a role for users who submit runs. [sim_sagemaker()] then takes role,
-#' bucket and repository from the stack. It shows first what would be added, changed, replaced or removed. It can be
-#' repeated: what is there already is updated, and an attempt that was interrupted is continued. `infra_show()` tells
-#' what is there, what runs now, and what both cost. `infra_delete()` deletes the stack; the bucket stays while
-#' something is in it, unless `data` is `TRUE`. `infra_template()` gives the template, to read or to change.
-#' `infra_list()` lists all that simferry has made in the account, in the configured region: also what no stack has
-#' made, and what a deleted one has left. Where access is denied, the rest is listed.
+#' `infra_deploy()` makes what runs on SageMaker and AWS Batch need, as stacks of CloudFormation: a bucket for runs, a
+#' repository for images, job queues, the roles of jobs, and a policy and a role for users who submit runs.
+#' [sim_sagemaker()] and [sim_batch()] then take them from there. It shows first what would be added, changed, replaced
+#' or removed. It can be repeated: what is there already is updated, and an attempt that was interrupted is continued.
+#' `infra_show()` tells what is there, what runs now, and what both cost. `infra_delete()` deletes the stacks; the
+#' bucket stays while something is in it, unless `data` is `TRUE`. `infra_template()` gives the template, to read or to
+#' change. `infra_list()` lists all that simferry has made in the account, in the configured region: also what no
+#' stack has made, and what a deleted one has left. Where access is denied, the rest is listed.
 #'
 #' Credentials and region are those of the usual AWS configuration. In a session that is not interactive, nothing is
 #' done unless `yes` is `TRUE`. Interrupting does not stop CloudFormation; calling the function again follows it.
@@ -38,7 +38,7 @@
 #' @examples
 #' \dontrun{
 #' infra_deploy()
-#' run <- sim_run("train_model.R", sim_grid(n = 10:20), replications = 100, backend = sim_sagemaker(jobs = 10))
+#' run <- sim_run("train_model.R", sim_grid(n = 10:20), replications = 100, backend = sim_batch(jobs = 200))
 #' infra_show()
 #' infra_list()$runs
 #' infra_delete()

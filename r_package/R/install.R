@@ -10,7 +10,7 @@
 #'
 #' @param python `[character(1)]` the Python to make the environment with. `NULL`: the newest on the `PATH` that fits.
 #' @param extras `[character]` optional parts to install: `"sagemaker"` for
-#'   [sim_sagemaker()] and runs in S3 (some 450 MB), `"emulator"` for rehearsals without an account.
+#'   [sim_sagemaker()], [sim_batch()] and runs in S3 (some 450 MB), `"emulator"` for rehearsals without an account.
 #' @param quiet `[logical(1)]` do not show pip's output.
 #' @param store `[character(1)]` the folder in which runs live. `NULL`: `SIMFERRY_STORE`, or `./simferry-runs`.
 #' @return `simferry_install()`: the folder of the environment, invisibly. `simferry_uninstall()`: whether there was

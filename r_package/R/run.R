@@ -2,7 +2,8 @@
 #'
 #' Runs a simulation `replications` times for each condition of a design, by default on all cores. Separate processes
 #' compute the run. You can interrupt R (Ctrl-C, or RStudio's stop button): the run then saves its finished replications
-#' and stops, and [sim_resume()] continues it. On SageMaker an interrupt does not stop the jobs, see [sim_sagemaker()].
+#' and stops, and [sim_resume()] continues it. On SageMaker and AWS Batch an interrupt does not stop the jobs,
+#' see [sim_sagemaker()].
 #'
 #' A function is called once per replication with the design's columns as arguments. It returns a number, a named
 #' vector, a list of single values, or a data frame of one or more rows; any other object is saved as an .rds file.
@@ -46,8 +47,10 @@
 #' @param common `[character]` parameters (or `"all"`) that do not change the random numbers: conditions that differ
 #'   only in these use the same random numbers.
 #' @param store `[character(1)]` the folder in which runs live, or an address such as `"s3://bucket/folder"`. `NULL`:
-#'   `SIMFERRY_STORE`, or `./simferry-runs`; for SageMaker the folder simferry of the account's default bucket.
-#' @param backend where it runs: [sim_local()], [sim_docker()], [sim_sagemaker()], or a backend's name.
+#'   `SIMFERRY_STORE`, or `./simferry-runs`; for SageMaker and AWS Batch the store of the stack of
+#'   [infra_deploy()], without one the folder simferry of the account's default bucket.
+#' @param backend where it runs: [sim_local()], [sim_docker()], [sim_sagemaker()], [sim_batch()], or a backend's
+#'   name.
 #' @param workers `[numeric(1)]` number of cores to use. `NULL`: all.
 #' @param cores `[numeric(1)]` number of cores that one replication uses. `NULL`: 1 for functions, all workers for
 #'   scripts and programs.
@@ -70,7 +73,7 @@
 #' than the design has columns, or uses an object that can't be sent (the error names it). `simferry_error_design`,
 #' `simferry_error_usage`: an argument is wrong. These errors are raised before anything starts.
 #' `simferry_error_interrupted`: the run was stopped, and can be resumed. `simferry_error_worker`,
-#' `simferry_error_store`: the run can't continue. On SageMaker `simferry_error_credentials`: there are no credentials,
+#' `simferry_error_store`: the run can't continue. In the cloud `simferry_error_credentials`: there are no credentials,
 #' or they have expired; `simferry_error_aws`: AWS refused a request; `simferry_error_quota`: the account's quota is 0;
 #' `simferry_error_budget`: the budget does not allow more. A replication that fails is no error: it is recorded, see
 #' [sim_errors()].
@@ -150,25 +153,27 @@ as_simulation <- function(simulation, expression, constants, packages, globals, 
 #' Forecast what a run computes and how long it takes
 #'
 #' Takes the arguments of [sim_run()]. A pilot of a few replications (at most 20 seconds) measures how long they take.
-#' Its results are kept: a run with the same seed does not compute them again. For SageMaker the plan gives time and
-#' cost of what is left to compute, by instance type and number of jobs. Its pilot runs in the image of the jobs, and is
-#' kept in the store, if Docker has that image on this machine. Else it runs with the R or Python of this machine and is
-#' not kept.
+#' Its results are kept: a run with the same seed does not compute them again. For SageMaker and AWS Batch the plan
+#' gives time and cost of what is left to compute, by instance type and number of jobs; for AWS Batch by number of jobs
+#' of the size that [sim_batch()] asks for, at the dearest price of its machines. The pilot then runs in the image of
+#' the jobs, and is kept in the store, if Docker has that image on this machine. Else it runs with the R or Python of
+#' this machine and is not kept.
 #'
 #' @inheritParams sim_run
 #' @param pilot `[logical(1)]` `FALSE`: run nothing, and forecast no time.
-#' @param deadline `[character(1)]` such as `"2h"` or `"90m"`, or `[numeric(1)]` seconds. For SageMaker: find the
+#' @param deadline `[character(1)]` such as `"2h"` or `"90m"`, or `[numeric(1)]` seconds. In the cloud: find the
 #'   cheapest way to finish in this time.
-#' @param budget `[numeric(1)]` US dollars. For SageMaker: find the fastest way that costs no more.
+#' @param budget `[numeric(1)]` US dollars. In the cloud: find the fastest way that costs no more, on AWS Batch
+#'   with all attempts of each job.
 #' @param refresh_prices `[logical(1)]` request today's prices from AWS, and store them on this machine.
 #' @return A list of class `simferry_forecast`: `conditions`, `replications`, `total`, `already_there` (replications
 #'   that earlier runs have in the store), `workers`, `seed`, `code` (a data frame of `name` and `path`: the code that
 #'   identifies the simulation, so that results of earlier runs can be reused: the function or script, included files,
 #'   sourced files, and packages that were built here), and with a pilot `pilot_run`, `pilot_replications`,
 #'   `seconds_per_replication`, `longest_replication` (in seconds), `core_seconds`, `seconds` (of wall time),
-#'   `disk_bytes` (of what is left to compute), `slowest_condition`. For SageMaker instead of `seconds` a list `cloud`:
-#'   `rows`, a data frame with `instance_type`, `jobs`, `cores` (of one instance), `seconds`, `dollars` and `remark`,
-#'   which is also what `as.data.frame()` gives;
+#'   `disk_bytes` (of what is left to compute), `slowest_condition`. In the cloud instead of `seconds` a list `cloud`:
+#'   `rows`, a data frame with `instance_type` (or the size of a job, in words), `jobs`, `cores` (vCPUs of a job),
+#'   `seconds`, `dollars` and `remark`, which is also what `as.data.frame()` gives;
 #'   `cheapest` within the deadline and `fastest` within the budget, a row each, as a list; `notes`, `[character]`, what
 #'   to know.
 #' @section Errors: Those of [sim_run()].
@@ -177,6 +182,7 @@ as_simulation <- function(simulation, expression, constants, packages, globals, 
 #' sim_plan(draw, sim_grid(n = c(10, 20)), replications = 1000, store = tempfile())
 #' \dontrun{
 #' sim_plan(draw, sim_grid(n = c(10, 20)), replications = 1e8, backend = "sagemaker", deadline = "2h")
+#' sim_plan(draw, sim_grid(n = c(10, 20)), replications = 1e8, backend = sim_batch(vcpus = 4), budget = 20)
 #' }
 #' @export
 sim_plan <- function(simulation, design = NULL, replications = NULL, seed = NULL, function_name = NULL, args = NULL,
@@ -216,11 +222,14 @@ format.simferry_forecast <- function(x, ...) {
 }
 
 format_cloud <- function(x) {
+  old <- options(width = 500L)   # a row is a line
+  on.exit(options(old))
   rows <- x$cloud$rows
   if (length(rows)) {
     rows <- data.frame(rows$instance_type, rows$jobs, rows$cores, vapply(rows$seconds, duration, ""),
                        sprintf("$%.2f", rows$dollars), rows$remark)
-    names(rows) <- c("instance type", "jobs", "vCPUs each", "time", "cost", "")
+    what <- if (any(grepl(",", rows[[1]]))) "job" else "instance type"
+    names(rows) <- c(what, "jobs", "vCPUs each", "time", "cost", "")
   }
   c(if (!is.null(x$core_seconds))
       sprintf("a replication takes %.3g s on average, %.3g s at most (a pilot of %s); %s of core time in all",

@@ -6,7 +6,8 @@
 #' replications, with the run's own copy of the code. `sim_extend()` adds replications; existing ones do not change.
 #'
 #' @param run a run of [sim_run()] or [sim_open()], or `[character(1)]` its id, the beginning of it, its folder or
-#'   address (`"s3://bucket/folder/RUN"`), its name, or `"latest"`.
+#'   address (`"s3://bucket/folder/RUN"`), its name, or `"latest"`. Runs that this working directory has sent to the
+#'   cloud are found too, if no `store` was named for them.
 #' @param store `[character(1)]` the folder in which runs live, or an address such as `"s3://bucket/folder"`, where
 #'   `run` is an id. `NULL`: `SIMFERRY_STORE`, or `./simferry-runs`.
 #' @param job `[character(1)]` one job's name, as `sim_status()` lists them. `NULL`: all.
@@ -19,8 +20,8 @@
 #'   or one for each condition.
 #' @param add `[numeric(1)]` instead of `replications`: how many more each condition gets.
 #' @param detach `[logical(1)]` return at once; the run continues in the background.
-#' @param ... new values of the backend's options, such as `jobs`, `instance_type`,
-#'   `max_runtime` or `budget`: see [sim_docker()] and [sim_sagemaker()].
+#' @param ... new values of the backend's options, such as `jobs`, `instance_type`, `memory`,
+#'   `max_runtime` or `budget`: see [sim_docker()], [sim_sagemaker()] and [sim_batch()].
 #' @return `sim_status()`: a list of class `simferry_status` with `run`, `state` (`"running"`, `"complete"`,
 #'   `"incomplete"`), `total`, `done`, `failed`, `jobs`, the states of the jobs, and `dollars`, their cost so far in US
 #'   dollars, at on-demand prices (`NULL` where they are free); while the run is computed also `per_second`, the

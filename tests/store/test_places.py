@@ -1,9 +1,10 @@
 """Where a store is: addresses, SIMFERRY_STORE, the default."""
 
 import pytest
-from simferry.errors import UsageError
+import simferry as sf
+from simferry.errors import RunNotFound, UsageError
 from simferry.sagemaker.values import is_s3
-from simferry.store.places import store_at
+from simferry.store.places import find_run, remember, store_at
 from simferry.sweep.inputs import as_inputs
 
 
@@ -43,3 +44,29 @@ def test_the_store_comes_from_the_environment(tmp_path, monkeypatch):
     monkeypatch.delenv("SIMFERRY_STORE")
     monkeypatch.chdir(tmp_path)
     assert store_at().path == tmp_path / "simferry-runs"
+
+
+def test_a_run_whose_store_was_not_named_is_found_without_naming_it(place, tmp_path, monkeypatch):
+    """A backend such as batch puts runs into its stack's bucket: later commands in the same folder find them there."""
+    monkeypatch.delenv("SIMFERRY_STORE", raising=False)
+    monkeypatch.chdir(tmp_path)
+    there = sf.run(len_of, sf.grid(n=[1]), replications=1, store=place)._folder
+    with pytest.raises(RunNotFound):
+        find_run("latest")
+    remember(there, place)  # a store that is named once has to be named again
+    with pytest.raises(RunNotFound, match=r"no run in .*simferry-runs"):
+        find_run("latest")
+    remember(there, None)
+    assert find_run("latest").address == find_run(there.id[:12]).address == there.address
+    here = sf.run(len_of, sf.grid(n=[1]), replications=1)
+    assert find_run("latest").id == here.id and find_run(there.id).address == there.address
+    with pytest.raises(RunNotFound, match=r"there is no run other in .*simferry-runs"):
+        find_run("other")
+    (tmp_path / "sub").mkdir()
+    monkeypatch.chdir(tmp_path / "sub")
+    with pytest.raises(RunNotFound):
+        find_run("latest")
+
+
+def len_of(n):
+    return n

@@ -27,7 +27,7 @@ from ..images.find import Image, find_or_push, on_this_machine
 from ..store.keys import JobId
 from ..store.objects import Objects
 from ..store.run_folder import RunFolder
-from ..sweep.options import BatchOptions
+from ..sweep.options import BatchOptions, check
 from . import batch_requests as requests
 from .base import Cursor, Foreground, JobLimits, Line, Lines, Machine, Prepared, Report, Traits
 from .batch_children import Array, children_of, described
@@ -318,11 +318,12 @@ class Batch(MeteredService):
             if limit < contract.LEAST_SECONDS:
                 least = contract.LEAST_SECONDS / 3600 * hourly
                 attempts = f" with {self._attempts} attempts each" if self._attempts > 1 else ""
+                need = round(1.05 * (self.budget - left + least) + 0.005, 2)
+                again = run.command("resume", budget=need) if run.plans() else BackendOptions("batch", budget=need)
                 raise BudgetReached(
                     f"the budget of ${self.budget:g} does not allow {jobs} job{'s' if jobs > 1 else ''} of run {run.id}{attempts}: "
                     f"${self.budget - left:.2g} are spent or promised, and a minute of all takes ${least:.2g}",
-                    BackendOptions("batch", budget=round(1.05 * (self.budget - left + least) + 0.005, 2))
-                    + ", or fewer jobs or attempts.",
+                    again + ", or fewer jobs or attempts.",
                 )
         return JobLimits(float(int(limit)), ["batch"], 1)
 
@@ -333,9 +334,11 @@ class Batch(MeteredService):
     def _cost(self, run: RunFolder, committed: bool) -> float:
         """committed: jobs that have not ended count as if all their attempts took all their time."""
         known = self._list(run, 60) if run.plans() else {}
-        now, seconds = datetime.datetime.now(datetime.timezone.utc), 0.0
+        now, dollars = datetime.datetime.now(datetime.timezone.utc), 0.0
         for plan in run.plans():
-            longest = self._attempts * (plan.limit or self.traits.seconds_at_most)
+            options = check(BatchOptions, plan.backend_options)  # of this plan: a resume may have changed the size
+            longest = (options.attempts or requests.ATTEMPTS) * (plan.limit or self.traits.seconds_at_most)
+            seconds = 0.0
             for job in plan.job_ids:
                 one = known.get(job_name(run, job))
                 if one is None and job not in self._submitted:
@@ -344,7 +347,8 @@ class Batch(MeteredService):
                     seconds += longest
                 elif one is not None:
                     seconds += max(0.0, ((one.ended or now) - one.created).total_seconds())
-        return seconds / 3600 * dollars_an_hour(self.options)
+            dollars += seconds / 3600 * dollars_an_hour(options)
+        return dollars
 
 
 def array_name(run: RunFolder, plan: str) -> str:

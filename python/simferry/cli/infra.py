@@ -24,7 +24,7 @@ def infra() -> None:
     \b
     Example:
       simferry infra deploy
-      simferry run sweep.toml --backend sagemaker
+      simferry run sweep.toml --backend batch --jobs 200
       simferry infra delete
     """
 
@@ -37,10 +37,10 @@ def infra() -> None:
 @YES
 @JSON
 def deploy(name: str | None, parameters: tuple[str, ...], path: str | None, yes: bool, as_json: bool) -> int:
-    """Make a bucket for runs, a repository for images, and the roles of jobs.
+    """Make a bucket for runs, a repository for images, job queues, and the roles of jobs.
 
     It shows what would be added, changed, replaced or removed, asks, and follows CloudFormation to the end. Runs with --backend
-    sagemaker then take role and bucket from the stack.
+    sagemaker or batch then take all of it from the stacks.
     """
     from ..infra import deployment
     from .options import named_values

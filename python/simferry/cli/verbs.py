@@ -25,7 +25,8 @@ def changeable_options() -> list[Any]:
     """Options of the backend that may change when a run goes on."""
     from .options import options_of_backends
 
-    return options_of_backends("workers", "jobs", "instance_type", "max_runtime", "role", "budget", default="as before")
+    names = ("workers", "jobs", "instance_type", "vcpus", "memory", "max_runtime", "attempts", "role", "budget")
+    return options_of_backends(*names, default="as before")
 
 
 @Deferred

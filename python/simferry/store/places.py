@@ -1,12 +1,14 @@
 """Finds stores and runs by the names that users give: a folder, an address, an id or its beginning."""
 
+import contextlib
+import hashlib
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..errors import UsageError
-from ..system.files import is_address
+from ..errors import RunNotFound, UsageError
+from ..system.files import cache_folder, is_address, write_whole
 from .folder_store import DEFAULT_STORE, Store
 from .run_folder import RunFolder
 
@@ -27,11 +29,52 @@ def store_at(store: str | Path | None = None, default: str | Callable[[], str] =
 
 
 def find_run(name: str | Path, store: str | Path | None = None) -> RunFolder:
-    """A run by its id, the beginning of its id, `latest`, its folder or its address. store: as for `store_at`."""
+    """A run by its id, the beginning of its id, `latest`, its folder or its address. store: as for `store_at`.
+
+    Where no store is named, runs are also found in the store where the last run of this working directory went by itself.
+    """
     if is_address(name):
         above, _, run_id = str(name).rstrip("/").rpartition("/")
         return store_at(above).find(run_id)
-    return store_at(store).find(name)
+    home, other = store_at(store), _last_used(store)
+    if other is None:
+        return home.find(name)
+    address, created = other
+    try:
+        here = home.find(name)
+    except RunNotFound as error:
+        with contextlib.suppress(RunNotFound):
+            return store_at(address).find(name)
+        raise error from None
+    if name != "latest" or here.record.created > created:
+        return here
+    with contextlib.suppress(RunNotFound):
+        return max(here, store_at(address).find(name), key=lambda run: (not run.record.pilot, run.record.created))
+    return here
+
+
+def remember(run: RunFolder, store: str | Path | None) -> None:
+    """Note where a new run is, if its backend has chosen the store. store: that the user has named, if any."""
+    if is_address(run.home.address) and not store and not os.environ.get("SIMFERRY_STORE"):
+        with contextlib.suppress(OSError):
+            _note_of_here().parent.mkdir(parents=True, exist_ok=True)
+            write_whole(_note_of_here(), f"{run.home.address}\n{run.record.created}\n".encode())
+
+
+def _last_used(store: str | Path | None) -> tuple[str, str] | None:
+    """The address that was noted last in this working directory, and when its run was created. None if a store is named."""
+    if store or os.environ.get("SIMFERRY_STORE"):
+        return None
+    try:
+        address, created = _note_of_here().read_text(encoding="utf-8").splitlines()
+    except (OSError, ValueError):
+        return None
+    return address, created
+
+
+def _note_of_here() -> Path:
+    here = hashlib.sha256(os.fsencode(Path.cwd())).hexdigest()[:20]
+    return cache_folder() / "used-stores" / here
 
 
 @dataclass(frozen=True)

@@ -30,6 +30,7 @@ class Options:
     table: ClassVar[str]
     owner: ClassVar[str]  # whose options they are, in words
     lacks: ClassVar[Mapping[str, str]] = MappingProxyType({})  # options of others that are missing here, and why
+    lasting: ClassVar[Mapping[str, str]] = MappingProxyType({})  # options that a run keeps for ever, and why
 
     def check_beside(self, run: "RunOptions") -> None:
         """Raises UsageError if they do not fit those of the run."""
@@ -192,6 +193,7 @@ class BatchOptions(Options):
         "workers": "A job uses the vCPUs that it asks for.",
         "role": "The role of jobs is that of the stack.",
     })  # fmt: skip
+    lasting = MappingProxyType(dict.fromkeys(("on", "queue", "stack"), "Its jobs are looked for in one job queue."))
 
     jobs: Annotated[
         int | None, OptionSpec("number of jobs; of batch at most 10,000", "N", "jobs", default="1", minimum=1, maximum=10_000)

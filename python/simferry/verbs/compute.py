@@ -10,6 +10,7 @@ from ..backends.base import Backend, Settles
 from ..driver import drive
 from ..driver.progress import Progress
 from ..errors import Note, SimferryError, StoreError, UsageError
+from ..hints import Option, Text
 from ..jobs.streams import note_other_version
 from ..screen import shown_progress
 from ..store.counts import Counts
@@ -17,6 +18,9 @@ from ..store.run_folder import RunFolder
 from ..sweep import own_code
 
 ProgressCallback = Callable[[Progress], None]
+
+
+NEW_RUN = " A new run with the same seed takes over what this one has computed."
 
 
 def backend_of_run(folder: RunFolder, **backend_options: Any) -> Backend:
@@ -42,6 +46,11 @@ def backend_of_run(folder: RunFolder, **backend_options: Any) -> Backend:
             f"the options of run {folder.id} can't be used: {reason}",
             f"They are in run.json and plan/ of {folder.address}",
         ) from None
+    for name in given:
+        if name in recorded.options.lasting and given[name] != kept.get(name):
+            raise UsageError(
+                Text(Option(name), f" of run {folder.id} can't be changed"), recorded.options.lasting[name] + NEW_RUN
+            )
     return backend_of(options.backend, **{**kept, **given}) if given else recorded
 
 

@@ -16,7 +16,7 @@ from ..screen import last_line, on_terminal
 from ..store.counts import Counts
 from ..store.folder_store import Store
 from ..store.own_runs import sign
-from ..store.places import store_at
+from ..store.places import remember, store_at
 from ..store.records import RecordedOptions, RunRecord
 from ..store.run_folder import RunFolder
 from ..sweep.conditions import write_conditions
@@ -85,6 +85,8 @@ def _made(
     except BaseException:
         folder.remove()
         raise
+    if not pilot:
+        remember(folder, sweep.options.store)
     return folder
 
 

@@ -40,7 +40,7 @@ def examine(store: str | Path | None = None) -> list[Finding]:
     ]
     for module, name, why in (
         ("sagemaker", "sagemaker-core", f"SageMaker: {Extra('sagemaker')}"),
-        ("obstore", "obstore", f"runs in S3: {Extra('sagemaker')}"),
+        ("obstore", "obstore", f"AWS Batch, and runs in S3: {Extra('sagemaker')}"),
         ("scipy", "scipy", f"latin_hypercube and sobol designs: {Extra('design')}"),
         ("rpy2", "rpy2", f"R functions in Python's process: {Extra('r')}"),
     ):
@@ -68,7 +68,7 @@ def _aws() -> Finding:
         with session.asking("the AWS configuration"):
             credentials = session.session().get_credentials()
         if credentials is None:
-            return Finding("AWS", None, "no credentials", f"For SageMaker and S3: {session.LOGIN}")
+            return Finding("AWS", None, "no credentials", f"For SageMaker, AWS Batch and S3: {session.LOGIN}")
         endpoint = f" at {url}" if (url := os.environ.get("AWS_ENDPOINT_URL")) else ""
         return Finding("AWS", True, f"credentials ({credentials.method}), region {session.region()}{endpoint}")
     except ImportError as error:

@@ -60,13 +60,14 @@ def run(
         column of the design that holds them and is no parameter.
     seed: whole number from 0 to 2^31 - 1. None: one is drawn; `run.seed` has it.
     common: names of parameters (or "all") that do not change the random numbers: conditions that differ only there share them.
-    store: a folder, or an address such as s3://bucket/folder [$SIMFERRY_STORE; ./simferry-runs, or for sagemaker a folder of
-        the account's default bucket].
+    store: a folder, or an address such as s3://bucket/folder [$SIMFERRY_STORE; ./simferry-runs, or for sagemaker and batch
+        the store of the stack of `simferry.infra`].
     cores: how many one replication uses (1 for functions, all workers for scripts and commands).
-    backend: "local", "docker" (containers here) or "sagemaker" (SageMaker Processing). backend_options: its options, as further arguments:
-        workers (cores of a job to use; by default all); for the last two image, instance_type (such as
+    backend: "local", "docker" (containers here), "sagemaker" (SageMaker Processing) or "batch" (AWS Batch). backend_options: its options,
+        as further arguments: workers (cores of a job to use; by default all); for docker and sagemaker image, instance_type (such as
         ml.m5.xlarge), jobs, max_runtime (seconds, of a job) and hosts (containers to a job, which give a whole script one
-        cluster); for sagemaker also role, budget (US dollars) and those of `simferry.sweep.options.ProcessingOptions`.
+        cluster); for sagemaker also role, budget (US dollars) and those of `simferry.sweep.options.ProcessingOptions`; for batch
+        jobs (at most 10,000), vcpus, memory ("8G"), on ("spot", "demand" or "fargate") and those of `simferry.sweep.options.BatchOptions`.
     on_error: "continue", or "stop" to end the run at the first failed replication.
     replication_timeout: seconds after which a replication is ended and recorded as failed.
     retries: how often replications that a lost job left undone are tried again.

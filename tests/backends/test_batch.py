@@ -101,3 +101,18 @@ def test_requests_of_an_array(tmp_path, on_batch, image_r, monkeypatch):
     assert len(sf.open(run.address).status().jobs) == 200
     assert sum(count for (service, _), count in on_batch.requests.items() if service == "batch") <= 12
     run.cancel()
+
+
+def test_a_setup_script_runs_before_the_worker(tmp_path, on_batch, image_r):
+    """On Batch, too, where the worker's container has its files from another one."""
+    write(tmp_path, "setup.sh", 'echo "sets up"; echo 41 > /tmp/number\n')
+    script = write(tmp_path, "simulate.R", "simulate <- function() scan('/tmp/number', quiet = TRUE) + 1")
+    run = submit(script, image_r, {}, replications=2, before=tmp_path / "setup.sh")
+    assert run.results()["value"].tolist() == [42, 42] and "sets up" in run.logs()["0001-0001"]
+    write(
+        tmp_path, "setup.sh", '[ -d /opt/ml/processing/scratch ] || exit 0\necho "only there"; exit 3\n'
+    )  # the check passes
+    with pytest.raises(
+        errors.SimulationError, match=r"setup.sh failed with exit code 3, before the simulation:\n  only there"
+    ):
+        submit(script, image_r, {}, replications=2, before=tmp_path / "setup.sh", retries=0)

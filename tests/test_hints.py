@@ -195,9 +195,10 @@ def test_a_shell_reads_what_was_meant(where, part):
     words = shlex.split(part.spelled(Face.SHELL))
     if isinstance(part, Command):
         assert words[0] == "simferry"
-        plain = ["..." if one is ... else one for one in part.arguments]
-        found = {n: v[0] if isinstance(v, tuple) and len(v) == 1 else v for n, v in parsed(words[1:]).items()}
-        options = {name: as_click_has(name, value) for name, value in part.options.items()}
+        plain = ["..." if word is ... else word for word in part.arguments]
+        one = lambda value: value[0] if isinstance(value, tuple) and len(value) == 1 else value  # noqa: E731
+        found = {name: one(value) for name, value in parsed(words[1:]).items()}
+        options = {name: one(as_click_has(name, value)) for name, value in part.options.items()}
         assert set(plain) <= set(found.values())
         assert {name: found[name] for name in options} == options and len(found) == len(plain) + len(options)
     elif words[-1] == "--help":

@@ -29,7 +29,7 @@ class Options:
 
     table: ClassVar[str]
     owner: ClassVar[str]  # whose options they are, in words
-    lacks: ClassVar[Mapping[str, str]] = MappingProxyType({})  # options of others that are missing here, and why
+    lacks: ClassVar[Mapping[str, Words]] = MappingProxyType({})  # options of others that are missing here, and why
     lasting: ClassVar[Mapping[str, str]] = MappingProxyType({})  # options that a run keeps for ever, and why
 
     def check_beside(self, run: "RunOptions") -> None:
@@ -103,6 +103,9 @@ class LocalOptions(Options):
 
     table = "local"
     owner = "the local backend"
+    lacks = MappingProxyType({
+        "before": Text("It would change this machine: run it here yourself, once. Or use a container: ", Option("backend", "docker"), "."),
+    })  # fmt: skip
 
     workers: Workers = None
 
@@ -400,9 +403,6 @@ def backend_kind(name: Any) -> type[Options]:
 
 def _unknown(kind: type[Options], name: str) -> Fault:
     message = Text(f"{kind.owner} has no option ", Given(kind.table, name))
-    if name == "before" and kind is LocalOptions:
-        text = "It would change this machine: run it here yourself, once. Or use a container: "
-        return Fault(kind.table, name, message, Text(text, Option("backend", "docker"), "."))
     others = [other.owner for other in BACKENDS.values() if other is not kind and name in offered(other)]
     if name in kind.lacks:
         return Fault(kind.table, name, message, kind.lacks[name])

@@ -33,6 +33,7 @@ DOCKER = (
     "tests/cli/test_image.py",
     "tests/cloud/",
     "tests/containers/",
+    "tests/emulator/test_batch_tasks.py",
     "tests/emulator/test_faults.py",
     "tests/emulator/test_images.py",
     "tests/emulator/test_jobs.py",

@@ -3,7 +3,7 @@
 import threading
 
 import pytest
-from simferry.emulator.host_log import EVENT_CHARACTERS, GROUP, HostLog
+from simferry.emulator.host_log import EVENT_CHARACTERS, GROUP, HostLog, make_group
 
 
 class Printing:
@@ -32,7 +32,10 @@ def sent(logs):
 
 
 def test_whole_lines_are_sent_as_they_come_and_each_line_once(logs):
+    for _ in range(2):
+        make_group(logs, GROUP)
     log = HostLog(logs, "job/algo-1", container := Printing())
+    log.follow()
     with container.more:
         container.pieces += [b"first\n\nsec", b"ond\nthi"]
         container.more.notify()

@@ -5,17 +5,7 @@ import json
 import boto3
 import pytest
 from botocore.exceptions import ClientError
-from simferry.emulator.resources import (
-    Failed,
-    Made,
-    Place,
-    changed_properties,
-    exists,
-    fixed_properties,
-    missing_properties,
-    replaces,
-    unknown_properties,
-)
+from simferry.emulator.resources import Failed, Made, Place
 
 PLACE = Place("lab", "Thing", "us-east-1", {"made-by": "simferry"})
 TRUST = {
@@ -107,21 +97,45 @@ def test_networks_are_only_kept(resources):
     assert (
         resources.update("AWS::EC2::LaunchTemplate", PLACE, template, {}, {}).attributes["LatestVersionNumber"] == "2"
     )
-    assert not resources.knows("AWS::Batch::JobQueue")
+    assert not resources.knows("AWS::Batch::JobDefinition")
 
 
-def test_what_the_schemas_say():
-    kind = "AWS::S3::BucketPolicy"
-    assert exists(kind) and not exists("AWS::S3::Buckt")
-    assert unknown_properties(kind, {"Bucket": "a", "Polcy": {}}) == ["Polcy"]
-    assert missing_properties(kind, {"Bucket": "a"}) == ["PolicyDocument"]
-    assert fixed_properties(kind) == {"Bucket"}
-    assert replaces(kind, {"Bucket": "a"}, {"Bucket": "b"}) and not replaces(
-        kind, {"Bucket": "a"}, {"Bucket": "a", "x": 1}
+def test_queues_and_compute_environments_are_batchs(resources):
+    batch = boto3.client("batch")
+    limit = {
+        "Action": "CANCEL",
+        "State": "RUNNABLE",
+        "MaxTimeSeconds": "600",
+        "Reason": "CAPACITY:INSUFFICIENT_INSTANCE_CAPACITY",
+    }
+    machines = {
+        "Type": "SPOT", "MinvCpus": 0, "MaxvCpus": "16", "Subnets": ["subnet-1"], "SecurityGroupIds": ["sg-1"],
+        "InstanceRole": "arn:1", "InstanceTypes": ["default_x86_64"], "AllocationStrategy": "SPOT_PRICE_CAPACITY_OPTIMIZED",
+        "LaunchTemplate": {"LaunchTemplateId": "lt-1", "Version": "1"}, "Tags": {"Name": "Machine"},
+    }  # fmt: skip
+    given = {"Type": "managed", "ComputeResources": machines}
+    made = resources.create("AWS::Batch::ComputeEnvironment", PLACE, given)
+    more = {"Type": "managed", "ComputeResources": {**machines, "MaxvCpus": "64"}}
+    assert resources.update("AWS::Batch::ComputeEnvironment", PLACE, made, more, given) == made
+    (shown,) = batch.describe_compute_environments(computeEnvironments=[made.physical])["computeEnvironments"]
+    assert shown["tags"] == {"made-by": "simferry"} and shown["computeResources"]["maxvCpus"] == 64
+    assert shown["computeResources"]["launchTemplate"] == {"launchTemplateId": "lt-1", "version": "1"}
+    assert shown["computeResources"]["tags"] == {"Name": "Machine"}
+
+    order = [{"Order": "1", "ComputeEnvironment": made.physical}]
+    first = {"Priority": "1", "ComputeEnvironmentOrder": order, "JobStateTimeLimitActions": [limit]}
+    queue = resources.create("AWS::Batch::JobQueue", PLACE, first)
+    resources.update("AWS::Batch::JobQueue", PLACE, queue, {**first, "Priority": 5}, first)
+    (shown,) = batch.describe_job_queues(jobQueues=[queue.physical])["jobQueues"]
+    assert shown["priority"] == 5 and shown["jobStateTimeLimitActions"][0]["maxTimeSeconds"] == 600
+    with pytest.raises(Failed, match="JobQueue relationship"):
+        resources.delete("AWS::Batch::ComputeEnvironment", PLACE, made, more)
+    for kind, one in (("JobQueue", queue), ("ComputeEnvironment", made)):
+        for _ in range(2):  # the second time it is gone
+            resources.delete(f"AWS::Batch::{kind}", PLACE, one, {})
+    assert (
+        batch.describe_job_queues()["jobQueues"] == batch.describe_compute_environments()["computeEnvironments"] == []
     )
-    nested = {"EncryptionConfiguration": {"EncryptionType": "KMS"}}
-    assert replaces("AWS::ECR::Repository", {}, nested) and not replaces("AWS::ECR::Repository", nested, nested)
-    assert changed_properties({"a": 1, "b": 2}, {"b": 3, "c": 4}) == ["a", "b", "c"]
 
 
 def test_names_are_as_long_as_the_services_allow():

@@ -273,7 +273,7 @@ def refuse(request: Request, service: str, refusal: Refusal) -> Answer:
         return 400, [*headers("application/cbor"), ("smithy-protocol", "rpc-v2-cbor")], body
     if is_json:
         body = json.dumps({"__type": code, "message": message}).encode()
-        status = refusal.status if refusal.status == 500 else 400
+        status = refusal.status if refusal.status in (429, 500) else 400
         return status, [*headers("application/x-amz-json-1.1"), ("x-amzn-ErrorType", code)], body
     error = f"<Code>{code}</Code><Message>{in_xml(message)}</Message>"
     if s3:

@@ -10,17 +10,24 @@ EVENTS_AT_ONCE = 5000  # PutLogEvents takes at most 10,000 events and 1 MB
 EVENT_CHARACTERS = 60_000
 
 
+def make_group(logs: Any, group: str) -> None:
+    """Create a log group that may be there."""
+    with contextlib.suppress(logs.exceptions.ResourceAlreadyExistsException):
+        logs.create_log_group(logGroupName=group)
+
+
 class HostLog:
-    """Follows a container. `flush` sends complete lines; `close` sends the rest."""
+    """A new log stream, of a container. `follow` begins to read, once the container runs; `flush` sends complete lines; `close` sends the
+    rest."""
 
     def __init__(self, logs: Any, stream: str, container: Any, group: str = GROUP) -> None:
         self.logs, self.stream, self.container, self.group = logs, stream, container, group
         self._pending = b""
         self._sent_lines = 0
         self._lock = threading.Lock()
-        with contextlib.suppress(logs.exceptions.ResourceAlreadyExistsException):
-            logs.create_log_group(logGroupName=group)
         logs.create_log_stream(logGroupName=group, logStreamName=stream)
+
+    def follow(self) -> None:
         threading.Thread(target=self._follow, daemon=True).start()
 
     def _follow(self) -> None:

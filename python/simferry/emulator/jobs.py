@@ -15,7 +15,7 @@ from ..containers.processing import Processing
 from ..containers.storage import S3Storage, TransferError, split
 from ..errors import SimferryError
 from ..system.untrusted import Tree
-from .host_log import HostLog
+from .host_log import GROUP, HostLog, make_group
 from .images import ImageNotFound, local_image
 from .machine import Machine
 
@@ -239,8 +239,10 @@ class Job:
 
         client = self.clients("logs", self.region)
         now = round(time.time() * 1000)
+        logs: dict[str, HostLog] = {}
         with contextlib.suppress(ClientError):
-            return {
-                name: HostLog(client, f"{self.name}/{name}-{now}", host.container) for name, host in job.hosts.items()
-            }
-        return {}
+            make_group(client, GROUP)
+            for name, host in job.hosts.items():
+                logs[name] = HostLog(client, f"{self.name}/{name}-{now}", host.container)
+                logs[name].follow()
+        return logs

@@ -36,10 +36,10 @@ POLICY = {
 
 OPERATIONS = {
     "batch": {
-        "CancelJob", "CreateComputeEnvironment", "CreateJobQueue", "DeleteComputeEnvironment", "DeleteJobQueue",
+        "CancelJob", "CancelJobs", "CreateComputeEnvironment", "CreateJobQueue", "DeleteComputeEnvironment", "DeleteJobQueue",
         "DeregisterJobDefinition", "DescribeComputeEnvironments", "DescribeJobDefinitions", "DescribeJobQueues",
-        "DescribeJobs", "ListJobs", "RegisterJobDefinition", "SubmitJob", "TerminateJob", "UpdateComputeEnvironment",
-        "UpdateJobQueue",
+        "DescribeJobs", "ListJobs", "RegisterJobDefinition", "SubmitJob", "TerminateJob", "TerminateJobs",
+        "UpdateComputeEnvironment", "UpdateJobQueue",
     },
     "ce": {"GetCostAndUsage"},
     "cloudformation": {

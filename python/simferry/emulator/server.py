@@ -20,6 +20,7 @@ from ..hints import Command, Extra
 from . import calls, operations, query, signature
 from .access import authorize
 from .calls import ACCOUNT, QUERY, Call, Refusal
+from .credentials import PATH, TaskCredentials
 from .faults import Faults
 from .machine import Machine, clean_up_killed_emulators
 from .registry import Registry
@@ -34,7 +35,6 @@ from .signature import Key
 HOST = "127.0.0.1"
 ROLE, USER = "simferry", "simferry-user"
 STOP_SECONDS = 30
-CREDENTIALS = "/v2/credentials/"
 BY_STACK = "cloudformation.amazonaws.com"  # in the user agent of requests that an operation on a stack makes
 # environment variables that would lead SDKs to another endpoint or account
 CLEARED = ("AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS")
@@ -122,12 +122,10 @@ class Emulator:
         )
         self._registry = Registry(self._machine)
         self.stacks = Stacks(self._resources_of, self.faults.of_resource, self.on_event)
-        self._secrets: dict[
-            str, str
-        ] = {}  # roles of Batch's containers, by the secret in the address of their credentials
+        self._task_credentials = TaskCredentials(self.url, lambda role: self._assume(role, "Batch"))
         self.batch = Batch(
             self.faults, self._machine, partial(self._has_role, "ecs-tasks.amazonaws.com"), self._clients_of,
-            self._environment_of_task, self.on_event,
+            self._task_credentials.environment, self._task_credentials.forget, self.on_event,
         )  # fmt: skip
         account = Account(self.stacks, self.processing_jobs)
         self._services: list[Service] = [self.processing_jobs, self.batch, self.stacks, account, self._registry]
@@ -200,14 +198,15 @@ class Emulator:
             )
 
     def _clients_of(self, role: str) -> Callable[..., Any]:
-        """A function that makes clients with the credentials of a role. The first client assumes the role."""
+        """A function that makes clients with the credentials of a role; without a role, with those of the service, as its machines have
+        them. The first client assumes the role."""
+        if not role:
+            return self._client
         made: dict[str, str] = {}
 
         def client(service: str, region: str) -> Any:
             if not made:
-                sts = self._client("sts", self.region)
-                got = sts.assume_role(RoleArn=role, RoleSessionName="SageMaker")["Credentials"]
-                self._own_keys.add(got["AccessKeyId"])
+                got = self._assume(role, "SageMaker")
                 made["aws_access_key_id"] = got["AccessKeyId"]
                 made["aws_secret_access_key"] = got["SecretAccessKey"]
                 made["aws_session_token"] = got["SessionToken"]
@@ -222,23 +221,11 @@ class Emulator:
         given = {"aws_access_key_id": key.id, "aws_secret_access_key": key.secret, **token}
         return Resources(lambda service, region: self._client(service, region, agent=BY_STACK, **given))
 
-    def _environment_of_task(self, role: str, region: str) -> dict[str, str]:
-        """Environment variables of a container of Batch: the emulator's address, and where the role's credentials are."""
-        out = {"AWS_ENDPOINT_URL": self.url, "AWS_REGION": region, "AWS_DEFAULT_REGION": region}
-        if role:
-            secret = secrets.token_urlsafe(24)
-            self._secrets[f"{CREDENTIALS}{secret}"] = role
-            out["AWS_CONTAINER_CREDENTIALS_FULL_URI"] = f"{self.url}{CREDENTIALS}{secret}"
-        return out
-
-    def _credentials(self, role: str) -> dict[str, str]:
-        """The answer of the address that gives a container the credentials of its role, as ECS has it."""
+    def _assume(self, role: str, session: str) -> dict[str, Any]:
         sts = self._client("sts", self.region)
-        got = sts.assume_role(RoleArn=role, RoleSessionName="Batch")["Credentials"]
+        got: dict[str, Any] = sts.assume_role(RoleArn=role, RoleSessionName=session)["Credentials"]
         self._own_keys.add(got["AccessKeyId"])
-        ends = got["Expiration"].strftime("%Y-%m-%dT%H:%M:%SZ")
-        names = {"AccessKeyId": "AccessKeyId", "SecretAccessKey": "SecretAccessKey", "Token": "SessionToken"}
-        return {"RoleArn": role, "Expiration": ends, **{name: got[key] for name, key in names.items()}}
+        return got
 
     def _has_role(self, principal: str, arn: str) -> bool:
         """Whether the role exists and a service may assume it."""
@@ -254,8 +241,8 @@ class Emulator:
         try:
             request = calls.read(environ)
             calls.refuse_web_pages(request)
-            if role := self._secrets.get(request.path):
-                status, headers, content = calls.answer(None, self._credentials(role))
+            if request.method == "GET" and request.path.startswith(PATH):
+                status, headers, content = calls.answer(None, self._task_credentials.answer(request.path))
                 start_response(str(status), [*headers, ("Content-Length", str(len(content)))])
                 return [content]
             claim = signature.read_claim(request)
@@ -279,8 +266,9 @@ class Emulator:
     def _execute(self, call: Call, start_response: Callable[..., Any]) -> Iterable[bytes]:
         internal = call.access_key in self._own_keys
         if not internal and call.service in ("batch", "sagemaker", "logs") and self.faults.throttles():
-            code = "TooManyRequestsException" if call.service == "batch" else "ThrottlingException"
-            raise Refusal(code, "Rate exceeded")
+            if call.service == "batch":
+                raise Refusal("TooManyRequestsException", "Too Many Requests", 429)
+            raise Refusal("ThrottlingException", "Rate exceeded")
         with self._lock:
             if call.operation == "AssumeRole" and self._backends.role(call.parameters.get("RoleArn", "")) is None:
                 raise Refusal("AccessDenied", f"There is no role {call.parameters.get('RoleArn')}", 403)

@@ -9,17 +9,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from .calls import ACCOUNT, Refusal
-from .resources import (
-    Failed,
-    Made,
-    Place,
-    Resources,
-    changed_properties,
-    fixed_properties,
-    missing_properties,
-    replaces,
-    unknown_properties,
-)
+from .resources import Failed, Made, Place, Resources
+from .schemas import changed_properties, fixed_properties, missing_properties, replaces, unknown_properties
 from .templates import Scope, Template, invalid, references
 
 STACK = "AWS::CloudFormation::Stack"

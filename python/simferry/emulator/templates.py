@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from .calls import ACCOUNT, Refusal
-from .resources import exists
+from .schemas import exists
 
 ZONES = ("a", "b", "c")
 _SECTIONS = {

@@ -3,23 +3,25 @@
 import collections
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from ...aws.limits import RequestRefused, check_request
-from ..batch_jobs import ENDED, WAITING, Attempts, Job, new_job
-from ..batch_units import Definitions, Environments, check_timeout, page_of, refused, task_of
+from ..batch_definitions import Definitions, check_submission, on_fargate
+from ..batch_jobs import WAITING, Job, new_job
+from ..batch_tasks import Attempts
+from ..batch_units import NO_CAPACITY, Environments, page_of, refused
 from ..calls import Call, Refusal
 from ..faults import Faults
 from ..machine import Machine
 
-LONGEST_SUBMISSION = 30 * 1024
-MOST_CHILDREN = 10_000
-_LIMITED = "CAPACITY:INSUFFICIENT_INSTANCE_CAPACITY"
+MOST_AT_ONCE = 50  # jobs of CancelJobs and TerminateJobs
+PAGE, PAGE_OF_FILTER = 1000, 100
+_NO_CAPACITY = f"{NO_CAPACITY} - Service cannot fulfill the capacity requested for instance type [any]"
 
 
 class Batch:
-    """has_role: whether ECS may assume a role. environment: variables by which containers find the emulator and their role."""
+    """has_role: whether ECS may assume a role. clients_of, environment, forget: as of Attempts."""
 
     def __init__(
         self,
@@ -28,20 +30,21 @@ class Batch:
         has_role: Callable[[str], bool],
         clients_of: Callable[[str], Callable[..., Any]],
         environment: Callable[[str, str], dict[str, str]],
+        forget: Callable[[dict[str, str]], None],
         on_event: Callable[[str], None],
     ) -> None:
-        self.faults, self.machine, self.has_role, self.on_event = faults, machine, has_role, on_event
-        self.attempts = Attempts(machine, faults, clients_of, environment, on_event)
-        self.units, self.definitions = Environments(self._is_busy), Definitions()
+        self.faults, self.machine, self.on_event = faults, machine, on_event
+        self.attempts = Attempts(machine, faults, clients_of, environment, forget, on_event)
+        self.units, self.definitions = Environments(self._end_jobs), Definitions(has_role)
         self.jobs: dict[str, Job] = {}  # by id, parents and children
-        self.children: dict[str, list[Job]] = {}  # by the parent's id
-        self._runnable: collections.deque[Job] = collections.deque()
+        self._waiting: collections.deque[Job] = collections.deque()
         self._lock = threading.RLock()
         self._changed = threading.Condition(self._lock)
         self._threads: list[threading.Thread] = []
         self._over = False
         self._operations: dict[str, Callable[[dict[str, Any], str], dict[str, Any]]] = {
             "CancelJob": self._cancel,
+            "CancelJobs": lambda request, region: self._each(self._cancel, request, region),
             "CreateComputeEnvironment": self.units.create_environment,
             "CreateJobQueue": self.units.create_queue,
             "DeleteComputeEnvironment": self.units.delete_environment,
@@ -52,9 +55,10 @@ class Batch:
             "DescribeJobQueues": self.units.describe_queues,
             "DescribeJobs": self._describe,
             "ListJobs": self._list,
-            "RegisterJobDefinition": self._register,
+            "RegisterJobDefinition": self.definitions.register,
             "SubmitJob": self._submit,
             "TerminateJob": self._terminate,
+            "TerminateJobs": lambda request, region: self._each(self._terminate, request, region),
             "UpdateComputeEnvironment": self.units.update_environment,
             "UpdateJobQueue": self.units.update_queue,
         }
@@ -74,59 +78,35 @@ class Batch:
         return found
 
     def stop(self, seconds: float) -> None:
+        self.attempts.kill_seconds = 1
         with self._changed:
             self._over = True
-            for job in self.jobs.values():
-                if not job.over:
-                    job.terminated = job.terminated or "the emulator ends"
-            self._changed.notify_all()
-        self.machine.cores.wake()
+            self._end(self.jobs.values(), "the emulator ends")
         until = time.monotonic() + seconds
         for thread in self._threads:
             thread.join(max(0.0, until - time.monotonic()))
 
-    def _is_busy(self, queue: str) -> bool:
-        return any(job.queue == queue and not job.over for job in self.jobs.values() if not job.array)
+    def _end_jobs(self, queue: str) -> None:
+        self._end((job for job in self.jobs.values() if job.queue == queue), "Job Queue was deleted")
 
     # ---- submitting ----
 
-    def _register(self, request: dict[str, Any], region: str) -> dict[str, Any]:
-        task = task_of(request) if {"containerProperties", "ecsProperties"} & set(request) else {}
-        for name in ("jobRoleArn", "taskRoleArn", "executionRoleArn"):
-            if (role := task.get(name)) and not self.has_role(role):
-                raise refused(f"Role {role} can't be assumed by ecs-tasks.amazonaws.com")
-        return self.definitions.register(request, region)
-
     def _submit(self, request: dict[str, Any], region: str) -> dict[str, Any]:
-        import json
-
-        if len(json.dumps(request)) > LONGEST_SUBMISSION:
-            raise refused("Request is larger than 30 KiB")
         queue = self.units.queue(request["jobQueue"], region)
         if queue["state"] != "ENABLED":
             raise refused(f"Job queue {queue['jobQueueArn']} is DISABLED and does not take jobs")
         definition = self.definitions.find(request["jobDefinition"], region)
         if definition["status"] != "ACTIVE":
             raise refused(f"JobDefinition {request['jobDefinition']} is not active")
-        if self.units.on_fargate(queue) != ("FARGATE" in definition.get("platformCapabilities", [])):
+        if self.units.on_fargate(queue) != on_fargate(definition):
             raise refused("The job definition's platformCapabilities do not fit the job queue's compute environments")
-        size = request.get("arrayProperties", {}).get("size")
-        if size is not None and not 2 <= size <= MOST_CHILDREN:
-            raise refused(f"arrayProperties.size must be between 2 and {MOST_CHILDREN}")
-        for one in request.get("dependsOn", []):
-            if one.get("type") or one.get("jobId") not in self.jobs:
-                raise refused("simferry's emulator has dependencies on other jobs only, by their id")
-        check_timeout(request)
-        job, children = new_job(request, definition, queue["jobQueueArn"], region)
-        self.jobs |= {one.id: one for one in (job, *children)}
-        if children:
-            self.children[job.id] = children
-        for one in children or [job]:
+        check_submission(request, definition)
+        job, run = new_job(request, definition, queue["jobQueueArn"], region, self.jobs)
+        self.jobs |= {one.id: one for one in (job, *job.children)}
+        for one in run:
             one.no_capacity = not self.faults.has_capacity()
-            one.status = "RUNNABLE" if not request.get("dependsOn") else "PENDING"
-            self._runnable.append(one)
-        job.status = "PENDING" if children else job.status
-        self.on_event(f"{request['jobName']}  accepted{f', {size} children' if size else ''}")
+            self._waiting.append(one)
+        self.on_event(f"{request['jobName']}  accepted{f', {len(run)} children' if job.children else ''}")
         self._start_threads()
         self._changed.notify_all()
         return {"jobArn": job.arn, "jobName": request["jobName"], "jobId": job.id}
@@ -143,144 +123,124 @@ class Batch:
         while (job := self._next()) is not None:
             self.attempts.run(job)
             with self._changed:
-                if job.status == "RUNNABLE":
-                    self._runnable.append(job)
+                if not job.over:  # it is tried again
+                    self._waiting.append(job)
                 self._changed.notify_all()
 
     def _next(self) -> Job | None:
         """The next job that can run; None when the emulator ends."""
         with self._changed:
             while not self._over:
-                for _ in range(len(self._runnable)):
-                    job = self._runnable.popleft()
-                    if job.cancelled or job.terminated:
-                        job.end("FAILED", job.cancelled or job.terminated)
-                    elif self._ready(job):
+                for _ in range(len(self._waiting)):
+                    job = self._waiting.popleft()
+                    if job.terminated:
+                        job.end("FAILED", job.terminated)
+                    elif job.may_start() and self._has_place(job):
                         return job
-                    else:
-                        self._runnable.append(job)
+                    elif not job.over:
+                        self._waiting.append(job)
                 self._changed.wait(0.5)
             return None
 
-    def _ready(self, job: Job) -> bool:
-        """Whether a job can start. One that can't for too long is ended where its queue says so."""
-        needed = [self._status(self.jobs[one["jobId"]]) for one in job.request.get("dependsOn", [])]
-        if "FAILED" in needed:
-            job.cancelled = "Dependent Job failed"
+    def _has_place(self, job: Job) -> bool:
+        """Whether a compute environment starts the job. One that waits for too long is ended where its queue says so."""
+        now, job.status = time.time(), "RUNNABLE"
+        if now - job.created < self.faults.start_seconds:
             return False
-        if any(status != "SUCCEEDED" for status in needed):
-            return False
-        job.status = "RUNNABLE"
-        if time.time() - job.created < self.faults.start_seconds:
-            return False
-        queue = self.units.queues.get(job.queue, {})
-        disabled = all(
-            self.units.environments[one["computeEnvironment"]]["state"] == "DISABLED"
-            for one in queue.get("computeEnvironmentOrder", [])
-            if one["computeEnvironment"] in self.units.environments
-        )
-        if job.no_capacity or disabled:
-            for rule in queue.get("jobStateTimeLimitActions", []):
-                late = time.time() - job.created > rule["maxTimeSeconds"] * self.faults.pace
-                if late and rule["reason"] == _LIMITED:
-                    job.cancelled = _LIMITED
-            return False
-        return True
+        queue = self.units.queues[job.queue]
+        job.place, job.reason = self.units.place_for(queue, job.vcpus)
+        if job.place and job.no_capacity:
+            job.place, job.reason = "", _NO_CAPACITY
+        if job.place:
+            job.blocked = 0.0
+            return True
+        job.blocked = job.blocked or now
+        for rule in queue["jobStateTimeLimitActions"]:
+            late = now - job.blocked > rule["maxTimeSeconds"] * self.faults.pace
+            if late and job.reason.startswith(rule["reason"]):
+                job.cancelled = f"Canceled by JobStateTimeLimit action due to reason: {rule['reason']}"
+                job.end("FAILED", job.cancelled)
+                break
+        return False
 
     # ---- ending ----
 
-    def _concerned(self, request: dict[str, Any]) -> list[Job]:
+    def _with_children(self, request: dict[str, Any], region: str) -> list[Job]:
+        """A job, and an array's children; none if the job is not there, or has ended."""
         job = self.jobs.get(request["jobId"])
-        if job is None:
+        if job is None or job.region != region or job.over:
             return []
-        return [one for one in self.children.get(job.id, [job]) if not one.over]
+        return [job, *(one for one in job.children if not one.over)]
 
-    def _cancel(self, request: dict[str, Any], _: str) -> dict[str, Any]:
-        for job in self._concerned(request):
+    def _cancel(self, request: dict[str, Any], region: str) -> dict[str, Any]:
+        for job in self._with_children(request, region):
             if job.status in WAITING:  # others go on
                 job.cancelled = request["reason"]
+        self.machine.cores.wake()
         self._changed.notify_all()
         return {}
 
-    def _terminate(self, request: dict[str, Any], _: str) -> dict[str, Any]:
-        for job in self._concerned(request):
-            job.terminated = request["reason"]
-        self._changed.notify_all()
-        self.machine.cores.wake()
+    def _terminate(self, request: dict[str, Any], region: str) -> dict[str, Any]:
+        self._end(self._with_children(request, region), request["reason"])
         return {}
+
+    def _end(self, jobs: Iterable[Job], reason: str) -> None:
+        for job in jobs:
+            if not job.over:
+                job.terminated = job.terminated or reason
+        self.machine.cores.wake()
+        self._changed.notify_all()
+
+    def _each(
+        self, end: Callable[[dict[str, Any], str], dict[str, Any]], request: dict[str, Any], region: str
+    ) -> dict[str, Any]:
+        if len(request["jobs"]) > MOST_AT_ONCE:
+            raise refused(f"At most {MOST_AT_ONCE} jobs can be ended at once")
+        for name in request["jobs"]:
+            end({"jobId": name, "reason": request["reason"]}, region)
+        return {"successful": request["jobs"], "errors": []}  # one that is not there counts as ended
 
     # ---- looking ----
-
-    def _status(self, job: Job) -> str:
-        """The state of a job; that of an array follows from its children."""
-        if not job.array or job.over:
-            return job.status
-        children = self.children[job.id]
-        if all(one.over for one in children):
-            bad = any(one.status == "FAILED" for one in children)
-            job.started = min((one.started for one in children if one.started), default=0.0)
-            job.end("FAILED" if bad else "SUCCEEDED", "Array Child Job failed" if bad else "")
-            job.stopped = max(one.stopped for one in children)
-        return job.status
 
     def _describe(self, request: dict[str, Any], region: str) -> dict[str, Any]:
         if len(request["jobs"]) > 100:
             raise refused("At most 100 jobs can be described at once")
-        out = []
-        for name in request["jobs"]:
-            job = self.jobs.get(name.rpartition("job/")[2])
-            if job is None or job.region != region:
-                continue
-            self._status(job)
-            one = job.describe()
-            if job.array:
-                counts = collections.Counter(child.status for child in self.children[job.id])
-                names = (*WAITING, "STARTING", "RUNNING", *ENDED)
-                one["arrayProperties"] = {"size": job.array, "statusSummary": {name: counts[name] for name in names}}
-            elif job.index is not None:
-                one["arrayProperties"] = {"index": job.index}
-            out.append(one)
-        return {"jobs": out}
+        found = [self.jobs.get(name.rpartition("job/")[2]) for name in request["jobs"]]
+        return {"jobs": [job.describe() for job in found if job is not None and job.region == region]}
 
     def _list(self, request: dict[str, Any], region: str) -> dict[str, Any]:
         filters = request.get("filters", [])
-        if len(filters) > 1 or sum(name in request for name in ("jobQueue", "arrayJobId", "multiNodeJobId")) != 1:
-            raise refused(
-                "Exactly one of jobQueue, arrayJobId and multiNodeJobId must be given, and at most one filter"
-            )
-        shown = time.time() - self.faults.list_lag_seconds
+        if "multiNodeJobId" in request:
+            raise refused("simferry's emulator has no multi-node jobs")
+        if ("jobQueue" in request) == ("arrayJobId" in request) or len(filters) > 1:
+            raise refused("Exactly one of jobQueue and arrayJobId must be given, and at most one filter")
         if "arrayJobId" in request:
-            found = self.children.get(request["arrayJobId"], [])
+            array = self.jobs.get(request["arrayJobId"])
+            found = array.children if array is not None and array.region == region else []
         else:
-            queue = self.units.queue(request["jobQueue"], region)["jobQueueArn"]
-            found = [
-                job for job in self.jobs.values() if job.index is None and job.queue == queue and job.created <= shown
-            ]
-        if filters:
-            found = [job for job in found if _fits(job, filters[0])]
-            return page_of([self._summary(job) for job in reversed(found)], request, 100, "jobSummaryList")
+            queue, shown = self.units.queue(request["jobQueue"], region), time.time() - self.faults.list_lag_seconds
+            found = [job for job in self.jobs.values() if job.index is None and job.queue == queue["jobQueueArn"]]
+            found = [job for job in found if job.created <= shown]
+            if filters:  # without effect on children; the latest first, of whatever state
+                found = [job for job in reversed(found) if _fits(job, filters[0])]
+                return page_of([job.summary() for job in found], request, PAGE_OF_FILTER, "jobSummaryList")
         wanted = request.get("jobStatus", "RUNNING")
-        return page_of(
-            [self._summary(job) for job in found if self._status(job) == wanted], request, 1000, "jobSummaryList"
-        )
-
-    def _summary(self, job: Job) -> dict[str, Any]:
-        self._status(job)
-        return job.summary()
+        return page_of([job.summary() for job in found if job.state == wanted], request, PAGE, "jobSummaryList")
 
 
 def _fits(job: Job, asked: dict[str, Any]) -> bool:
-    texts = [str(text) for text in asked["values"]]
-    if asked["name"] == "JOB_NAME":
-        name = job.request["jobName"].lower()
-        return any(name.startswith(t[:-1].lower()) if t.endswith("*") else name == t.lower() for t in texts)
-    if asked["name"] == "JOB_DEFINITION":
-        own = job.definition["jobDefinitionArn"].rpartition("/")[2]
-        return any(
-            own.startswith(t[:-1]) if t.endswith("*") else t in (own, job.definition["jobDefinitionArn"]) for t in texts
-        )
-    if asked["name"] == "BEFORE_CREATED_AT":
-        return job.created * 1000 < float(texts[0])
-    if asked["name"] == "AFTER_CREATED_AT":
-        return job.created * 1000 > float(texts[0])
-    raise refused(f"unknown filter {asked['name']}")
+    """Whether a job is among those that a filter of ListJobs names."""
+    kind, texts = asked.get("name"), [str(text) for text in asked.get("values", [])]
+    if kind == "JOB_NAME":
+        return any(_like(text.lower(), job.request["jobName"].lower()) for text in texts)
+    if kind == "JOB_DEFINITION":  # a name means all of its revisions
+        arn, name = job.definition["jobDefinitionArn"], job.definition["jobDefinitionName"]
+        return any(text == arn or _like(text, name) for text in texts)
+    if kind in ("BEFORE_CREATED_AT", "AFTER_CREATED_AT") and len(texts) == 1 and texts[0].isdecimal():
+        asked_for, created = int(texts[0]), job.created * 1000
+        return created < asked_for if kind == "BEFORE_CREATED_AT" else created > asked_for
+    raise refused(f"The filter {kind} with the values {texts} is not valid")
+
+
+def _like(pattern: str, text: str) -> bool:
+    return text.startswith(pattern[:-1]) if pattern.endswith("*") else text == pattern

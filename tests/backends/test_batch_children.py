@@ -110,7 +110,7 @@ def test_a_plain_job():
     "told, state, for_all",
     [
         ({"container": {"reason": "CannotPullContainerError: not found"}}, "failed", True),
-        ({"statusReason": "MISCONFIGURATION:JOB_RESOURCE_REQUIREMENT - too large"}, "failed", True),
+        ({"statusReason": "Canceled by JobStateTimeLimit action due to reason: MISCONFIGURATION:JOB_RESOURCE_REQUIREMENT"}, "failed", True),
         ({"statusReason": "cancelled by simferry"}, "stopped", False),
         ({"container": {"reason": "OutOfMemoryError: Container killed due to memory usage", "exitCode": 137}}, "failed", False),
     ],

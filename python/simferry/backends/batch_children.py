@@ -113,7 +113,8 @@ def _service_job(one: Mapping[str, Any]) -> ServiceJob:
 
 def _for_all(words: str, reason: str) -> bool:
     """Whether what kept a job from running would keep all others from it."""
-    return words.startswith(("CannotPull", "CannotStart", "CannotCreate")) or reason.startswith("MISCONFIGURATION:")
+    # a queue that has given up says "Canceled by JobStateTimeLimit action due to reason: MISCONFIGURATION:..."
+    return words.startswith(("CannotPull", "CannotStart", "CannotCreate")) or "MISCONFIGURATION:" in reason
 
 
 def _containers_of(job: Mapping[str, Any]) -> list[Mapping[str, Any]]:

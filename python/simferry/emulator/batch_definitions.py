@@ -63,6 +63,11 @@ class Definitions:
             raise refused(f"JobDefinition {name} not found")
         return found[0]
 
+    def tagged(self, region: str) -> list[tuple[str, dict[str, str]]]:
+        """ARN and tags of the active revisions of a region."""
+        found = [one for (where, _), some in self.revisions.items() if where == region for one in some]
+        return [(one["jobDefinitionArn"], one.get("tags", {})) for one in found if one["status"] == "ACTIVE"]
+
     def describe(self, request: dict[str, Any], region: str) -> dict[str, Any]:
         found = [one for (where, _), some in self.revisions.items() if where == region for one in reversed(some)]
         if names := request.get("jobDefinitions"):

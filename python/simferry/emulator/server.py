@@ -127,7 +127,7 @@ class Emulator:
             self.faults, self._machine, partial(self._has_role, "ecs-tasks.amazonaws.com"), self._clients_of,
             self._task_credentials.environment, self._task_credentials.forget, self.on_event,
         )  # fmt: skip
-        account = Account(self.stacks, self.processing_jobs)
+        account = Account(self.stacks, self.processing_jobs, self.batch)
         self._services: list[Service] = [self.processing_jobs, self.batch, self.stacks, account, self._registry]
         self._service_key = Key(f"SIMFERRY{secrets.token_hex(6).upper()}", secrets.token_urlsafe(30))
         self._own_keys = {self._service_key.id}

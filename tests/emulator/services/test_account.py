@@ -17,7 +17,8 @@ def test_resources_are_found_by_tag_and_kind_in_pages(emulator):
     boto3.client("logs").create_log_group(logGroupName="/lab/a", tags={"made-by": "somebody"})
     pages = [*tagging.get_paginator("get_resources").paginate(ResourcesPerPage=1, **OURS)]
     found = {one["ResourceARN"]: one["Tags"] for page in pages for one in page["ResourceTagMappingList"]}
-    assert len(pages) == 4  # stack, bucket, its repository and mine
+    # two stacks, bucket, its repository and mine, log group, compute environments and queues
+    assert len(pages) == len(found) == 2 + 1 + 2 + 1 + 3 + 3
     assert found["arn:aws:ecr:us-east-1:123456789012:repository/mine"] == tags
     by_cloudformation = {one["Key"]: one["Value"] for one in found[f"arn:aws:s3:::{bucket}"]}
     assert by_cloudformation["aws:cloudformation:stack-name"] == by_cloudformation["simferry:stack"] == "simferry"
@@ -27,7 +28,8 @@ def test_resources_are_found_by_tag_and_kind_in_pages(emulator):
         return len(asked.get_resources(ResourceTypeFilters=kinds, **filters)["ResourceTagMappingList"])
 
     assert [count(["s3"]), count(["ecr:repository"]), count(["ecr", "s3"]), count(["ecr:image"])] == [1, 2, 3, 0]
-    assert count([], {"TagFilters": [{"Key": "made-by"}]}) == 5 and count(["s3"], region="eu-west-1") == 0
+    assert [count(["batch"]), count(["batch:job-queue"]), count(["batch:job-definition"])] == [6, 3, 0]
+    assert count([], {"TagFilters": [{"Key": "made-by"}]}) == 13 and count(["s3"], region="eu-west-1") == 0
     assert count([], {"TagFilters": [*OURS["TagFilters"], {"Key": "project", "Values": ["ferry", "other"]}]}) == 1
     infra.delete(yes=True, tell=lambda line: None)
     assert count(["cloudformation:stack", "s3"]) == 0

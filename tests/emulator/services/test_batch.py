@@ -265,6 +265,21 @@ def test_a_list_that_is_behind(emulate):
     until(lambda: listed(batch, **asked) == ["new"])
 
 
+def test_definitions_and_jobs_are_found_by_their_tags(batch):
+    mine = {"made-by": "me"}
+    batch.define("tagged", container("true"), tags=mine)
+    job = batch.submit(array=2, tags=mine)
+
+    def found():
+        asked = {"TagFilters": [{"Key": "made-by", "Values": ["me"]}]}
+        answer = boto3.client("resourcegroupstaggingapi").get_resources(**asked)["ResourceTagMappingList"]
+        return [one["ResourceARN"].split(":", 5)[5] for one in answer]
+
+    assert found() == ["job-definition/tagged:1", f"job/{job}"]
+    batch.client.deregister_job_definition(jobDefinition="tagged:1")
+    assert found() == [f"job/{job}"]
+
+
 # ---- what waits, and what is ended ----
 
 

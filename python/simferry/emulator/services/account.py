@@ -6,6 +6,7 @@ from typing import Any
 
 from ...aws.limits import RequestRefused, check_request
 from ..calls import ACCOUNT, Call, Refusal
+from .batch import Batch
 from .processing import ProcessingJobs
 from .stacks import Stacks
 
@@ -17,8 +18,8 @@ Tags = dict[str, str]
 class Account:
     """Answers GetResources and GetCostAndUsage. Nothing costs here: the answer has no groups, as one for a tag that is not activated."""
 
-    def __init__(self, stacks: Stacks, jobs: ProcessingJobs) -> None:
-        self.stacks, self.jobs = stacks, jobs
+    def __init__(self, stacks: Stacks, jobs: ProcessingJobs, batch: Batch) -> None:
+        self.stacks, self.jobs, self.batch = stacks, jobs, batch
 
     def answers(self, call: Call) -> bool:
         return call.service in _MODELS
@@ -77,6 +78,8 @@ class Account:
             yield repository.arn, {**tags, **made_by.get(repository.name, {})}
         for group in list(logs.groups.values()):
             yield group.arn, {**logs.tagger.get_tag_dict_for_resource(group.arn), **made_by.get(group.name, {})}
+        for arn, tags in self.batch.tagged(region):
+            yield arn, {**tags, **made_by.get(arn, {})}
         for arn, job in list(self.jobs.jobs.items()):
             if job.region == region:
                 yield arn, dict(job.tags)

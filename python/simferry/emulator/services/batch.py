@@ -208,6 +208,15 @@ class Batch:
         found = [self.jobs.get(name.rpartition("job/")[2]) for name in request["jobs"]]
         return {"jobs": [job.describe() for job in found if job is not None and job.region == region]}
 
+    def tagged(self, region: str) -> list[tuple[str, dict[str, str]]]:
+        """ARN and tags of what is in a region. Of an array its children are no resources of their own."""
+        with self._lock:
+            units = [*self.units.environments.items(), *self.units.queues.items()]
+            found = [(arn, one["tags"]) for arn, one in units if arn.split(":")[3] == region]
+            found += self.definitions.tagged(region)
+            jobs = [job for job in self.jobs.values() if job.region == region and job.index is None]
+            return [*found, *((job.arn, job.request.get("tags", {})) for job in jobs)]
+
     def _list(self, request: dict[str, Any], region: str) -> dict[str, Any]:
         filters = request.get("filters", [])
         if "multiNodeJobId" in request:

@@ -1,8 +1,10 @@
 """Where a store is: addresses, SIMFERRY_STORE, the default."""
 
+import re
+
 import pytest
 import simferry as sf
-from simferry.errors import RunNotFound, UsageError
+from simferry.errors import Note, RunNotFound, UsageError
 from simferry.sagemaker.values import is_s3
 from simferry.store.places import find_run, remember, store_at
 from simferry.sweep.inputs import as_inputs
@@ -60,6 +62,8 @@ def test_a_run_whose_store_was_not_named_is_found_without_naming_it(place, tmp_p
     assert find_run("latest").address == find_run(there.id[:12]).address == there.address
     here = sf.run(len_of, sf.grid(n=[1]), replications=1)
     assert find_run("latest").id == here.id and find_run(there.id).address == there.address
+    with pytest.warns(Note, match=re.escape(f'are also in {place}: simferry.runs(store="{place}")')):
+        assert [one.id for one in sf.runs()] == [here.id]
     with pytest.raises(RunNotFound, match=r"there is no run other in .*simferry-runs"):
         find_run("other")
     (tmp_path / "sub").mkdir()

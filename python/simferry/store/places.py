@@ -3,11 +3,13 @@
 import contextlib
 import hashlib
 import os
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..errors import RunNotFound, UsageError
+from ..errors import Note, RunNotFound, UsageError
+from ..hints import Command, Text
 from ..system.files import cache_folder, is_address, write_whole
 from .folder_store import DEFAULT_STORE, Store
 from .run_folder import RunFolder
@@ -59,6 +61,14 @@ def remember(run: RunFolder, store: str | Path | None) -> None:
         with contextlib.suppress(OSError):
             _note_of_here().parent.mkdir(parents=True, exist_ok=True)
             write_whole(_note_of_here(), f"{run.home.address}\n{run.record.created}\n".encode())
+
+
+def store_to_list(store: str | Path | None) -> Store:
+    """The store whose runs are listed. Where none is named, a warning names the other store with runs of this working directory."""
+    if other := _last_used(store):
+        note = Text(f"runs of this folder are also in {other[0]}: ", Command("list", store=other[0]))
+        warnings.warn(Note(note), stacklevel=3)
+    return store_at(store)
 
 
 def _last_used(store: str | Path | None) -> tuple[str, str] | None:

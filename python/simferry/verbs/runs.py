@@ -24,7 +24,7 @@ from ..screen import MOST_ROWS, Head, most_columns, shown_progress
 from ..store import counts
 from ..store.counts import Counts
 from ..store.folder_store import warn_of_skipped
-from ..store.places import find_run, store_at
+from ..store.places import find_run, store_to_list
 from ..store.run_folder import RunFolder
 from ..sweep import own_code
 from ..sweep.conditions import read_conditions
@@ -436,7 +436,7 @@ def runs(store: str | Path | None = None) -> list[Run]:
 
     store: as for `run`. Raises StoreError if the store cannot be read.
     """
-    return [Run(folder) for folder in store_at(store).folders()]
+    return [Run(folder) for folder in store_to_list(store).folders()]
 
 
 def standing(store: str | Path | None = None) -> list[tuple[Run, Progress]]:

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import simferry as sf
 from common import require
 from scipy import integrate, stats
 from scipy.spatial.distance import pdist
@@ -18,6 +19,7 @@ from scipy.spatial.distance import pdist
 SIMULATIONS = Path(__file__).resolve().parents[1] / "simulations"
 DISTANCING = SIMULATIONS / "social_distancing"
 COVERAGE = SIMULATIONS / "interval_coverage"
+TRAINING = SIMULATIONS / "model_training"
 
 
 def _require_r():
@@ -366,7 +368,6 @@ def test_parameters_that_make_no_interval_are_refused(name, value):
 def test_a_sweep_agrees_with_the_exact_expectation(language, tmp_path):
     if language == "R":
         _require_r()
-    import simferry as sf
 
     design = sf.grid(num_people=[100, 1000], x_length=1000, y_length=1000)
     script = str(DISTANCING / f"simulate.{language}")
@@ -378,3 +379,34 @@ def test_a_sweep_agrees_with_the_exact_expectation(language, tmp_path):
         assert_mean(outcomes["violations"], exact.expected_violations(1000, 1000, num_people))
         assert_mean(outcomes["per_person"], exact.expected_per_person(1000, 1000, num_people))
     assert len(run.summary()) >= 2
+
+
+# Model training: no rule is better than the ratio of the densities -----------------------------------------------------
+
+
+def best_accuracy(noise):
+    """The probability with which the rule that chooses the larger density is right, by sums over a grid."""
+    angle = (np.arange(400) + 0.5) / 400 * math.pi
+    step = 0.02
+    x, y = np.meshgrid(np.arange(-2.5, 3.5, step), np.arange(-2.25, 2.75, step))
+
+    def density(centre_x, centre_y):
+        squares = ((x - a) ** 2 + (y - b) ** 2 for a, b in zip(centre_x, centre_y, strict=True))
+        return sum(np.exp(-square / (2 * noise**2)) for square in squares) / len(angle) / (2 * math.pi * noise**2)
+
+    one, other = density(np.cos(angle), np.sin(angle)), density(1 - np.cos(angle), 0.5 - np.sin(angle))
+    return float(np.maximum(one, other).sum() * step**2 / 2)
+
+
+def test_no_network_is_better_than_the_best_rule(tmp_path):
+    best = best_accuracy(0.2)
+    assert best == pytest.approx(0.97104, abs=1e-4)  # as the page says
+    run = sf.run(
+        TRAINING / "train_model.py", sf.grid(hidden=[2, 32], learning_rate=[0.5, 5]), replications=4, seed=2026, store=tmp_path,
+        args="--hidden {hidden} --learning-rate {learning_rate}", results_file="metrics.csv",
+    )  # fmt: skip
+    accuracy = run.results().groupby(["hidden", "learning_rate"])["accuracy_unseen"]
+    mcse = accuracy.std() / 2
+    assert ((accuracy.mean() > 0.75) & (accuracy.mean() < best + 4 * mcse)).all()
+    assert accuracy.mean()[32, 5] > best - 0.01 > accuracy.mean()[2, 0.5]
+    assert sum(path.name == "model.npz" for path in run.artifacts()) == 16

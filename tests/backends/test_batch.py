@@ -1,12 +1,16 @@
 """Sweeps on AWS Batch, on the emulator: HTTP on loopback, jobs in real containers."""
 
+from pathlib import Path
+
 import boto3
 import pytest
 import simferry as sf
 from batch_sweeps import DESIGN, arrays, children, detached, own_cache, submit  # noqa: F401
 from simferry import errors
 from simferry.backends.batch import Batch, array_name
-from sweeps import DRAWS, digest, done_pairs, write
+from sweeps import DRAWS, digest, done_pairs, simferry, write
+
+EXAMPLE = Path(__file__).resolve().parents[2] / "simulations" / "model_training"
 
 
 @pytest.mark.parametrize("language", ["r", "python"])
@@ -116,3 +120,20 @@ def test_a_setup_script_runs_before_the_worker(tmp_path, on_batch, image_r):
         errors.SimulationError, match=r"setup.sh failed with exit code 3, before the simulation:\n  only there"
     ):
         submit(script, image_r, {}, replications=2, before=tmp_path / "setup.sh", retries=0)
+
+
+def test_the_example_of_a_model(tmp_path, on_batch, image_python):
+    """simulations/model_training, with its setup script: metrics are results, models are artifacts in S3."""
+    sweep = ("run", EXAMPLE / "sweep.toml", "-n", "1")
+    place = ("--backend", "batch", "--image", image_python, "--jobs", "3", "--before", EXAMPLE / "setup.sh")
+    for words in ((*sweep, *place), (*sweep, "--store", tmp_path / "store")):
+        done = simferry(*words, cwd=tmp_path)
+        assert done.returncode == 0, done.stderr
+    (there,), (here,) = sf.runs(on_batch.stack["Store"]), sf.runs(tmp_path / "store")
+    assert len(there.results()) == 9 and there.errors().empty
+    assert there.results()["accuracy_unseen"].tolist() == pytest.approx(
+        here.results()["accuracy_unseen"].tolist(), abs=0.01
+    )
+    assert (
+        sum(path.name == "model.npz" for path in there.artifacts()) == 9 and "epochs took" in there.logs()["0001-0001"]
+    )

@@ -65,7 +65,7 @@ class Dialogue:
 _dialogue: list[Dialogue] = []  # the one that R is in
 
 
-def _begin(function: Callable[[Tell, Confirm], Any], goes_on: bool = False) -> Arguments:
+def begin(function: Callable[[Tell, Confirm], Any], goes_on: bool = False) -> Arguments:
     """goes_on: whether CloudFormation goes on where R is interrupted."""
     while _dialogue:
         _dialogue.pop().leave()
@@ -118,7 +118,7 @@ def infra_deploy(given: Arguments) -> Arguments:
         )
         return found and described(found)
 
-    return _begin(deploy, goes_on=True)
+    return begin(deploy, goes_on=True)
 
 
 @verb
@@ -130,7 +130,7 @@ def infra_delete(given: Arguments) -> Arguments:
     def delete(tell: Tell, confirm: Confirm) -> bool:
         return removal.delete(options["name"], data=options["data"], yes=options["yes"], tell=tell, confirm=confirm)
 
-    return _begin(delete, goes_on=True)
+    return begin(delete, goes_on=True)
 
 
 @verb

@@ -27,6 +27,7 @@ from .resources import Resources
 from .services import Service
 from .services.account import Account
 from .services.processing import ProcessingJobs
+from .services.sessions import Sessions
 from .services.stacks import Stacks
 from .signature import Key
 
@@ -116,7 +117,8 @@ class Emulator:
         self._registry = Registry(self._machine)
         self.stacks = Stacks(self._resources_of, self.faults.of_resource, self.on_event)
         self._services: list[Service] = [
-            self.processing_jobs, self.stacks, Account(self.stacks, self.processing_jobs), self._registry
+            self.processing_jobs, self.stacks, Account(self.stacks, self.processing_jobs), self._registry,
+            Sessions(self._backends.runs),
         ]  # fmt: skip
         self._service_key = Key(f"SIMFERRY{secrets.token_hex(6).upper()}", secrets.token_urlsafe(30))
         self._own_keys = {self._service_key.id}

@@ -31,7 +31,7 @@ def infra_rstudio_deploy(given: Arguments) -> Arguments:
         )  # fmt: skip
         return found and _described(found)
 
-    return begin(deploy)
+    return begin(deploy, goes_on="infra rstudio")
 
 
 @verb
@@ -39,7 +39,10 @@ def infra_rstudio_delete(given: Arguments) -> Arguments:
     from ..infra import rstudio
 
     options = plain(given)
-    return begin(lambda tell, confirm: rstudio.delete(options["name"], yes=options["yes"], tell=tell, confirm=confirm))
+    return begin(
+        lambda tell, confirm: rstudio.delete(options["name"], yes=options["yes"], tell=tell, confirm=confirm),
+        goes_on="infra rstudio",
+    )
 
 
 @verb

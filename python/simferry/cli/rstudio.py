@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING
 import click
 
 from .app import JSON, example
-from .infra import NAME, YES, given_parameters, infra, tell
-from .output import print_json
+from .infra import NAME, YES, infra
+from .output import print_json, tell
 
 if TYPE_CHECKING:
     from ..infra.rstudio import RStudio
@@ -44,9 +44,15 @@ def deploy(
     itself after 60 minutes without use (IdleMinutes); a stopped machine costs only its disk.
     """
     from ..infra import rstudio
+    from .options import named_values
 
     found = rstudio.deploy(
-        name, accept_licence=accept_licence, template=path, parameters=given_parameters(parameters), yes=yes, tell=tell
+        name,
+        accept_licence=accept_licence,
+        template=path,
+        parameters=named_values("--parameter", parameters),
+        yes=yes,
+        tell=tell,
     )
     if found is None:
         return 1

@@ -2,7 +2,7 @@
 
 import contextlib
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 from ..aws import session, stacks
@@ -158,20 +158,21 @@ def carried_out(
     prepare: Callable[[], None] = lambda: None,
 ) -> bool:
     """Show a proposal, ask, and carry it out. False if the answer was no. prepare: called before it is carried out."""
-    agreed = False
+    ready = False
     try:
         what = "new" if proposal.new else "changes"
         tell(f"stack {proposal.name} in {session.region()}, account {session.account()}: {what}")
         for change in proposal.changes:
             tell(in_words(change))
-        agreed = yes or confirm("Deploy?")
+        if yes or confirm("Deploy?"):
+            prepare()
+            ready = True
     finally:
-        if not agreed:
+        if not ready:
             stacks.discard(proposal)
-    if not agreed:
+    if not ready:
         tell("nothing is changed")
         return False
-    prepare()
     with going_on(stacks.verb("deploy", proposal.name, name), name, proposal.name):
         stacks.execute(proposal, lambda event: tell_event(event, tell))
     return True

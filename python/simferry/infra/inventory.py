@@ -201,9 +201,7 @@ def _tag(bucket: str, region: str) -> str:
     return next((str(tag["Value"]) for tag in tags if tag["Key"] == stacks.TAG), "")
 
 
-def _stored(
-    outputs: Mapping[str, str], images: Sequence[InRepository], rstudio: Machine | None
-) -> Iterator[Stored]:
+def _stored(outputs: Mapping[str, str], images: Sequence[InRepository], rstudio: Machine | None) -> Iterator[Stored]:
     if bucket := outputs.get("Bucket"):
         yield size_of(bucket)
     if repository := outputs.get("Repository"):

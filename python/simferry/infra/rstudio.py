@@ -14,20 +14,8 @@ from ..errors import UsageError
 from ..hints import Command, Option
 from ..words import counted
 from . import package
-from .deployment import (
-    Confirm,
-    Tell,
-    ask,
-    carried_out,
-    check_ours,
-    check_parameters,
-    checked,
-    going_on,
-    made_ready,
-    print_line,
-    tell_event,
-    text_of,
-)  # fmt: skip
+from .deployment import carried_out, check_ours, check_parameters, checked, going_on, made_ready, tell_event, text_of
+from .dialogue import Confirm, Tell, ask, print_line
 from .inventory import in_words, machine_of, missing
 from .templates import read, stack_of
 from .templates import template as packaged

@@ -18,7 +18,7 @@ _SECTIONS = {
 }  # fmt: skip
 LONGEST = 51_200  # bytes of a template in a request
 LONGEST_VALUE = 4096  # bytes of a parameter's value
-MOST = {"Parameters": 200, "Resources": 500, "Outputs": 200}  # of a template
+MOST = {"Parameters": 200, "Resources": 500, "Outputs": 200, "Rules": 200}  # of a template
 DEEPEST = 64  # levels of lists and mappings in each other; the service's own limit is not documented
 # characters and list elements that the functions of a template give: each can multiply what it is given
 MOST_MADE = 4_000_000
@@ -132,7 +132,10 @@ class Template:
         for name, rule in self.rules.items():
             if "RuleCondition" in rule and not scope.value(rule["RuleCondition"]):
                 continue
-            for one in rule["Assertions"]:
+            assertions = rule.get("Assertions")
+            if not isinstance(assertions, list) or not all(isinstance(a, dict) and "Assert" in a for a in assertions):
+                raise invalid(f"Template format error: [/Rules/{name}] Every Rules object must contain Assertions.")
+            for one in assertions:
                 if not scope.value(one["Assert"]):
                     raise invalid(f"Rule {name} is not satisfied: {one.get('AssertDescription', '')}")
 

@@ -116,9 +116,15 @@ def test_lines_leaves_out_what_is_empty():
 
 # ---- every hint of the package ----
 
-COMMANDS = {name: command for name, command in main.commands.items() if not isinstance(command, click.Group)}
-for group in ("image", "infra"):
-    COMMANDS |= {f"{group} {name}": command for name, command in main.commands[group].commands.items()}
+
+def commands_of(group, name=""):
+    """The commands of a group and of those within it, by name."""
+    for one, command in group.commands.items():
+        within = isinstance(command, click.Group)
+        yield from commands_of(command, f"{name}{one} ") if within else [(f"{name}{one}", command)]
+
+
+COMMANDS = dict(commands_of(main))
 
 
 def value_of(name, node):
@@ -145,7 +151,7 @@ def parts_of_the_package():
             kind, of = getattr(node.func, "attr", getattr(node.func, "id", "")), getattr(node.func, "value", None)
             literal = [arg.value if isinstance(arg, ast.Constant) else NASTY for arg in node.args]
             of_a_run = kind == "command" and not (
-                isinstance(of, ast.Name) and of.id in ("main", "image", "infra")
+                isinstance(of, ast.Name) and of.id in ("main", "image", "infra", "rstudio")
             )  # click's
             if not literal or literal[0] == NASTY or not (of_a_run or kind in imported):
                 continue
@@ -245,6 +251,7 @@ def test_parts_of_the_package_that_hints_name_need_no_import():
 def test_python_has_what_hints_name():
     functions = (simferry.run, simferry.plan, Run.resume, Run.extend, Run.summary, Run.values, simferry.images.Recipe)
     functions += (simferry.images.registry.push, simferry.infra.deploy)
+    functions += (simferry.infra.rstudio.deploy, simferry.infra.rstudio.open)
     known = {name for f in functions for name in inspect.signature(f).parameters} | OPTIONS_OF_BACKENDS
     for where, part in TYPED:
         text = part.spelled(Face.PYTHON)

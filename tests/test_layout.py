@@ -24,6 +24,7 @@ TESTED_ELSEWHERE = {
     "backends.foreground": "jobs/test_waiting.py",
     "emulator.backends": "emulator/test_operations.py",  # over HTTP, as all of the emulator
     "emulator.services.processing": "emulator/test_jobs.py",
+    "emulator.services.sessions": "infra/test_rstudio.py",
     "emulator.services.stacks": "emulator/test_stack.py",
     "infra.dialogue": "infra/test_deployment.py",
     "results.copies": "results/test_gather.py",

@@ -192,6 +192,12 @@ VERBS = {
     "image prune": Verb("image prune", "simferry.infra.prune_images({})", "image_prune({})"),
     "infra delete": Verb("infra delete", "simferry.infra.delete({})", "infra_delete({})"),
     "infra template": Verb("infra template", "simferry.infra.template({})", "infra_template({})"),
+    **{
+        f"infra rstudio {verb}": Verb(
+            f"infra rstudio {verb}", f"simferry.infra.rstudio.{verb}({{}})", f"infra_rstudio_{verb}({{}})"
+        )
+        for verb in ("deploy", "open", "password", "start", "stop", "show", "delete")
+    },
     "emulator": Verb("emulator", None, None),
 }
 

@@ -13,7 +13,7 @@
 #' done unless `yes` is `TRUE`. Interrupting does not stop CloudFormation; calling the function again follows it.
 #'
 #' @param name `[character(1)]` the name of the stack. `NULL`: the environment variable `SIMFERRY_STACK`, or
-#'   `"simferry"`. For `infra_template()`: `"base"`.
+#'   `"simferry"`. For `infra_template()`: `"base"` or `"rstudio"`.
 #' @param template `[character(1)]` path of your own copy of the template. `NULL`: that of the package.
 #' @param parameters `[named list]` parameters of the template, such as `list(DeleteRunsAfterDays = 90)`. Those that are
 #'   not given keep their values.

@@ -3,6 +3,7 @@
 import json
 import re
 import shutil
+import socket
 
 import boto3
 import pytest
@@ -11,8 +12,9 @@ from account_fixtures import put_image, put_run
 from botocore.exceptions import ClientError
 from emulator_fixtures import Jobs
 from simferry import infra, sagemaker
+from simferry.aws import machines
 from simferry.aws.policies import folder, policy
-from simferry.aws.session import AccessDenied
+from simferry.aws.session import AccessDenied, asking
 from simferry.aws.stacks import StackError
 from simferry.backends.names import job_name
 from simferry.emulator.access import allows
@@ -48,7 +50,7 @@ def actions(name: str) -> set[str]:
     return {action for one in found for action in ([one] if isinstance(one, str) else one)}
 
 
-@pytest.mark.parametrize("name", ["deploy", "tidy", "user", "role"])
+@pytest.mark.parametrize("name", ["deploy", "deploy-rstudio", "rstudio", "tidy", "user", "role"])
 def test_each_action_is_explained(name):
     text = (folder() / "README.md").read_text()
     table = text.split(f"## {name}.json")[1].split("\n## ")[0]
@@ -162,6 +164,76 @@ def test_tidying_needs_all_of_these_actions_and_no_more(emulate, tmp_path, monke
     with pytest.raises(ClientError, match="ecr:BatchDeleteImage"):  # it has not simferry's tag
         boto3.client("ecr").batch_delete_image(repositoryName="theirs", imageIds=[{"imageTag": "1"}])
     assert emulator.actions == actions("tidy")
+
+
+def test_rstudio_needs_all_of_these_actions_and_no_more(emulate, tmp_path, monkeypatch):
+    """Those who deploy have deploy.json and deploy-rstudio.json, its users rstudio.json. The emulator makes no networks."""
+    emulator = emulate(iam=True)
+    iam = emulator._client("iam", "us-east-1")
+
+    def may(*names):
+        for name in iam.list_user_policies(UserName="simferry-user")["PolicyNames"]:
+            iam.delete_user_policy(UserName="simferry-user", PolicyName=name)
+        for name in names:
+            document = json.dumps(policy(name, **VALUES))
+            iam.put_user_policy(UserName="simferry-user", PolicyName=name, PolicyDocument=document)
+        emulator.actions.clear()
+
+    given = {"yes": True, "tell": lambda line: None}
+    may("deploy", "deploy-rstudio")
+    infra.deploy("lab", **given)
+    assert infra.rstudio.deploy("lab", accept_licence=True, **given).machine.runs
+    assert infra.rstudio.deploy("lab", parameters={"IdleMinutes": 90}, **given).idle_minutes == 90
+    assert infra.show("lab").instances == 1
+    by_deploying = {*emulator.actions}
+
+    may("rstudio")
+    program = tmp_path / "session-manager-plugin"
+    program.write_text("#!/bin/sh\n[ $1 = --version ] && echo 1.2.707.0 || exec sleep 60\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    infra.rstudio.connect("lab", port=free_port(), tell=lambda line: None).close()
+    name = infra.rstudio._found("lab")[1].outputs["RStudioPassword"]
+    emulator._client("ssm", "us-east-1").put_parameter(Name=name, Value="secret", Type="SecureString")
+    assert infra.rstudio.password("lab") == "secret"
+    assert (
+        not infra.rstudio.stop("lab", tell=print).machine.runs and infra.rstudio.start("lab", tell=print).machine.runs
+    )
+    assert emulator.actions == actions("rstudio") - {
+        "ssm:ResumeSession",
+        "ssm:TerminateSession",
+    }  # which the plugin needs
+    with (
+        pytest.raises(AccessDenied, match=r"ssm:StartSession on resource: .*document/SSM-SessionManagerRunShell"),
+        asking("a shell"),
+    ):
+        boto3.client("ssm").start_session(Target=infra.rstudio.show("lab").machine.id)
+    other = emulator._client("ec2", "us-east-1").run_instances(ImageId="ami-12c6146b", MinCount=1, MaxCount=1)
+    with pytest.raises(AccessDenied, match="ec2:StopInstances"):
+        machines.stop(other["Instances"][0]["InstanceId"])
+
+    may("deploy", "deploy-rstudio")
+    assert infra.rstudio.delete("lab", **given)
+    network = {one for one in actions("deploy-rstudio") if one.startswith("ec2:")} - OF_MACHINES
+    profile = {one for one in actions("deploy-rstudio") if "InstanceProfile" in one} | {
+        "iam:PassRole",
+        "ssm:GetParameters",
+    }
+    assert by_deploying | emulator.actions >= actions("deploy-rstudio") - network - profile
+    assert by_deploying | emulator.actions <= actions("deploy-rstudio") | actions("deploy")
+
+
+# what the emulator asks for where EC2 makes and changes an instance
+OF_MACHINES = {
+    "ec2:CreateTags", "ec2:DescribeInstances", "ec2:ModifyInstanceAttribute", "ec2:RunInstances", "ec2:StartInstances",
+    "ec2:StopInstances", "ec2:TerminateInstances",
+}  # fmt: skip
+
+
+def free_port():
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return one.getsockname()[1]
 
 
 def interrupt(now):

@@ -43,7 +43,7 @@ def test_wrong_words(emulator):
         "infra", "deploy", "--parameter", "KeepImages"
     )
     assert "--parameter NAME=VALUE" in refused("infra", "deploy", "--parameter", "=3")
-    assert "there is no template rstudio" in refused("infra", "template", "rstudio")
+    assert "there is no template rstdio\nDid you mean rstudio" in refused("infra", "template", "rstdio")
     assert "the template nowhere.yaml can't be read" in refused("infra", "deploy", "--template", "nowhere.yaml")
     said_no = CliRunner().invoke(main, ["infra", "show"])
     assert said_no.exit_code == 2 and "simferry infra deploy  makes it." in said_no.stderr

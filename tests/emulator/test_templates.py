@@ -180,3 +180,20 @@ def test_a_wrong_parameter_is_refused(declared, given, words):
 )
 def test_capabilities(resources, needed):
     assert template(resources).capabilities == needed
+
+
+def test_rules_of_parameters():
+    made = template(
+        Parameters="{P: {Type: String, Default: a}}",
+        Rules="{R: {RuleCondition: !Not [!Equals [!Ref P, c]], Assertions: [{Assert: !Equals [!Ref P, b], AssertDescription: it is b}]}}",
+    )
+    assert made.values({"P": "b"}) == {"P": "b"} and made.values({"P": "c"}) == {"P": "c"}
+    with pytest.raises(Refusal, match="Rule R is not satisfied: it is b"):
+        made.values({})
+    for rules, words in (
+        ("{R: {Assertions: [{Assert: !Ref A}]}}", "refer to parameters only"),
+        ("{R: {Assertions: 3}}", "must contain Assertions"),
+        ("{R: 3}", "Every Rules member must be an object"),
+    ):
+        with pytest.raises(Refusal, match=words):
+            template(Rules=rules).values({})

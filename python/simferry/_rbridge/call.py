@@ -19,7 +19,7 @@ from typing import Any
 
 from ..hints import Face, speaking
 from ..r.serialization import Vector, decode, encode
-from . import designs, images, infra, interrupts, loops, manage, runs  # noqa: F401  for their verbs
+from . import designs, images, infra, interrupts, loops, manage, rstudio, runs  # noqa: F401  for their verbs
 from .arguments import VERBS, Arguments, check_texts
 from .drivers import become, drivers, forget_aws
 from .words import described, warnings_and_notes
@@ -28,7 +28,8 @@ from .words import described, warnings_and_notes
 _INTERRUPTIBLE = (
     "design", "plan", "results", "summary", "errors", "warnings", "artifacts", "values", "diff", "replay", "doctor", "image_build",
     "image_check",
-    "image_push", "infra_delete", "infra_deploy", "infra_next", "infra_show", "loop_values",
+    "image_push", "infra_delete", "infra_deploy", "infra_next", "infra_rstudio_delete", "infra_rstudio_deploy", "infra_rstudio_open",
+    "infra_rstudio_password", "infra_rstudio_show", "infra_rstudio_start", "infra_rstudio_stop", "infra_show", "loop_values",
 )  # fmt: skip
 
 

@@ -21,7 +21,7 @@ Confirm = Callable[[str], bool]
 class Dialogue:
     """A function in a thread of its own, which goes on only while R waits for its next step: a line to print, a question, or its end."""
 
-    def __init__(self, function: Callable[[Tell, Confirm], Any], goes_on: bool = False) -> None:
+    def __init__(self, function: Callable[[Tell, Confirm], Any], goes_on: str = "") -> None:
         self._steps: queue.Queue[tuple[str, Any]] = queue.Queue()
         self._answers: queue.Queue[Any] = queue.Queue()
         self._function, self.goes_on = function, goes_on
@@ -65,8 +65,8 @@ class Dialogue:
 _dialogue: list[Dialogue] = []  # the one that R is in
 
 
-def _begin(function: Callable[[Tell, Confirm], Any], goes_on: bool = False) -> Arguments:
-    """goes_on: whether CloudFormation goes on where R is interrupted."""
+def begin(function: Callable[[Tell, Confirm], Any], goes_on: str = "") -> Arguments:
+    """goes_on: the group of verbs that follow CloudFormation, which goes on where R is interrupted."""
     while _dialogue:
         _dialogue.pop().leave()
     _dialogue.append(Dialogue(function, goes_on))
@@ -83,7 +83,10 @@ def _next(answer: bool) -> Arguments:
             raise Interrupted("interrupted", "What was done until then stays done; it can be repeated.") from None
         raise Interrupted(
             "what CloudFormation has begun goes on",
-            Command("infra deploy") + "  or  " + Command("infra delete") + "  follows it, and goes on.",
+            Command(f"{left.goes_on} deploy")
+            + "  or  "
+            + Command(f"{left.goes_on} delete")
+            + "  follows it, and goes on.",
         ) from None
     except BaseException:
         _dialogue.pop()
@@ -118,7 +121,7 @@ def infra_deploy(given: Arguments) -> Arguments:
         )
         return found and described(found)
 
-    return _begin(deploy, goes_on=True)
+    return begin(deploy, goes_on="infra")
 
 
 @verb
@@ -130,7 +133,7 @@ def infra_delete(given: Arguments) -> Arguments:
     def delete(tell: Tell, confirm: Confirm) -> bool:
         return removal.delete(options["name"], data=options["data"], yes=options["yes"], tell=tell, confirm=confirm)
 
-    return _begin(delete, goes_on=True)
+    return begin(delete, goes_on="infra")
 
 
 @verb
@@ -140,7 +143,7 @@ def infra_show(given: Arguments) -> Arguments:
     options = plain(given)
     if not options.get("costs"):
         return described(inventory.show(options["name"]))
-    return _begin(lambda tell, confirm: described(inventory.show(options["name"], costs=True, tell=tell)))
+    return begin(lambda tell, confirm: described(inventory.show(options["name"], costs=True, tell=tell)))
 
 
 @verb
@@ -177,7 +180,7 @@ def image_prune(given: Arguments) -> Arguments:
             "gigabytes": done.gigabytes,
         }  # fmt: skip
 
-    return _begin(prune)
+    return begin(prune)
 
 
 @verb

@@ -1,8 +1,8 @@
 """Reads the IAM policies of docs/iam, and fills in their placeholders."""
 
 import json
+import re
 from pathlib import Path
-from string import Template
 from typing import Any
 
 
@@ -13,5 +13,6 @@ def folder() -> Path:
 
 
 def policy(name: str, **values: str) -> dict[str, Any]:
-    """A policy document. name: "user", "role" or "trust"; values: Account, Bucket, Prefix, Region, Role."""
-    return dict(json.loads(Template((folder() / f"{name}.json").read_text()).substitute(values)))
+    """A policy document. name: of the file; values: of its placeholders, such as ${Account}. Variables of IAM's (${aws:userid}) stay."""
+    text = (folder() / f"{name}.json").read_text()
+    return dict(json.loads(re.sub(r"\$\{(\w+)\}", lambda found: values[found[1]], text)))

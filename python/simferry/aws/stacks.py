@@ -52,7 +52,7 @@ class Stack:
     @property
     def ours(self) -> bool:
         """Whether it comes from one of simferry's templates."""
-        return TAG in self.tags or set(self.outputs) >= _OUTPUTS
+        return TAG in self.tags or set(self.outputs) >= _OUTPUTS or "BaseStack" in self.outputs
 
 
 @dataclass(frozen=True)
@@ -299,19 +299,25 @@ def _why(failures: Sequence[Event], now: Stack) -> str:
     return f"{first.name} ({first.kind}) can't be {verb}: {first.reason.strip()}"
 
 
+def verb(what: str, stack: str, name: str) -> str:
+    """The command that deploys or deletes a stack of a name."""
+    return f"infra rstudio {what}" if stack == f"{name}-rstudio" else f"infra {what}"
+
+
 def _way_out(now: Stack, failures: Sequence[Event]) -> Words:
     name = now.tags.get(TAG, now.name)
+    deploy, delete = (on_stack(verb(what, now.name, name), name) for what in ("deploy", "delete"))
     if now.status == "DELETE_FAILED" and failures and "attached to entities" in failures[0].reason:
-        policy = now.outputs.get("SubmitterPolicy", "ARN")
+        policy = now.outputs.get("SubmitterPolicy") or now.outputs.get("RStudioPolicy", "ARN")
         who = Shell("aws", "iam", "list-entities-for-policy", "--policy-arn", policy)
-        return who + "  lists whom to take it from; then  " + on_stack("infra delete", name) + "  goes on."
+        return who + "  lists whom to take it from; then  " + delete + "  goes on."
     if now.status in FAILED_FOR_GOOD:
-        return on_stack("infra deploy", name) + "  tries again, from the start. Nothing is left of this attempt."
+        return deploy + "  tries again, from the start. Nothing is left of this attempt."
     if now.status == "UPDATE_ROLLBACK_COMPLETE":
         return "The stack is as it was before."
     if now.status == "UPDATE_ROLLBACK_FAILED":
-        return on_stack("infra deploy", name) + "  goes on with the way back, and then tries again."
-    return on_stack("infra delete", name) + "  goes on with the deletion."
+        return deploy + "  goes on with the way back, and then tries again."
+    return delete + "  goes on with the deletion."
 
 
 def newest(arn: str) -> str:

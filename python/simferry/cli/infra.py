@@ -111,7 +111,7 @@ def delete(name: str | None, data: bool, yes: bool) -> int:
 @infra.command()
 @click.argument("name", metavar="TEMPLATE", default="base")
 def template(name: str) -> None:
-    """Print the template of CloudFormation, to read or to change. TEMPLATE: base."""
+    """Print the template of CloudFormation, to read or to change. TEMPLATE: base or rstudio."""
     from ..infra import templates
 
     click.echo(templates.template(name), nl=False)

@@ -25,9 +25,9 @@ START_SECONDS = 120  # for a container to start
 
 
 def open_to_all(folder: Path) -> None:
-    """Let the user of an image, who is not this one, write in a folder."""
+    """Let the user of an image, who is not this one, write in a folder. Programs stay programs."""
     for path in [folder, *(p for p in folder.rglob("*") if not p.is_symlink())]:
-        path.chmod(0o777 if path.is_dir() else 0o666)
+        path.chmod(0o777 if path.is_dir() or path.stat().st_mode & stat.S_IXUSR else 0o666)
 
 
 class WaitingContainer:

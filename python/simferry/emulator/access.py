@@ -115,8 +115,10 @@ def _holds(conditions: dict[str, dict[str, Any]], context: dict[str, str], where
 
 
 # the condition keys that are evaluated
+_TAGS = ("made-by", "simferry:stack")  # of resources
 _CONTEXT = {
-    key.lower(): key for key in ("aws:ResourceTag/made-by", "iam:PassedToService", "iam:PolicyARN", "s3:prefix")
+    key.lower(): key
+    for key in ("iam:PassedToService", "iam:PolicyARN", "s3:prefix", *(f"aws:ResourceTag/{tag}" for tag in _TAGS))
 }
 
 
@@ -141,10 +143,12 @@ def needs(call: Call, caller: str) -> Iterator[Need]:
         given = call.parameters
         for resource in _resources(call, caller):
             attached = {"iam:PolicyARN": str(given["PolicyArn"])} if "PolicyArn" in given else {}
-            own = _tag_of_repository(call, resource) if call.service == "ecr" else {}
+            own = _tags(call, resource)
             yield f"{_PREFIX.get(call.service, call.service)}:{call.operation}", resource, {**attached, **own}
             if call.operation == "CreateRepository" and given.get("tags"):
                 yield "ecr:TagResource", resource, {}
+            if call.operation == "RunInstances" and any(name.startswith("TagSpecification.") for name in given):
+                yield "ec2:CreateTags", resource, {}
             if call.operation == "CreateRole" and any(name.startswith("Tags.") for name in given):
                 yield "iam:TagRole", resource, {}
             if call.operation == "CreateProcessingJob" and given.get("Tags"):
@@ -164,6 +168,11 @@ def _resources(call: Call, caller: str) -> list[str]:
     if call.service == "logs" and call.operation != "DescribeLogGroups":
         stream = given.get("logStreamName", "")
         return [f"arn:aws:logs:{here}:log-group:{given.get('logGroupName', '')}:log-stream:{stream}"]
+    if call.service == "ec2" and call.operation != "DescribeInstances":
+        named = [value for name, value in given.items() if re.fullmatch(r"InstanceId(\.\d+)?", name)]
+        return [f"arn:aws:ec2:{here}:instance/{one}" for one in named or ["*"]]
+    if call.service == "ssm":
+        return _of_ssm(call, here)
     if call.service == "ecr" and call.operation != "GetAuthorizationToken":
         names = [given["repositoryName"]] if "repositoryName" in given else given.get("repositoryNames") or ["*"]
         return [f"arn:aws:ecr:{here}:repository/{name}" for name in names]
@@ -182,12 +191,29 @@ def _resources(call: Call, caller: str) -> list[str]:
     return ["*"]
 
 
-def _tag_of_repository(call: Call, arn: str) -> dict[str, str]:
-    """The condition key of simferry's tag, for a repository that has it."""
-    from moto.ecr.models import ecr_backends
+def _of_ssm(call: Call, here: str) -> list[str]:
+    given = call.parameters
+    if call.operation == "StartSession":
+        document = f"arn:aws:ssm:{call.region}::document/{given.get('DocumentName', 'SSM-SessionManagerRunShell')}"
+        return [f"arn:aws:ec2:{here}:instance/{given.get('Target', '')}", document]
+    if call.operation == "TerminateSession":
+        return [f"arn:aws:ssm:{here}:session/{given.get('SessionId', '')}"]
+    return [f"arn:aws:ssm:{here}:parameter/{str(given.get('Name', '')).lstrip('/')}"]
 
-    tags = ecr_backends[ACCOUNT][call.region].tagger.get_tag_dict_for_resource(arn)
-    return {"aws:ResourceTag/made-by": tags["made-by"]} if "made-by" in tags else {}
+
+def _tags(call: Call, arn: str) -> dict[str, str]:
+    """The condition keys of simferry's tags, for a repository or an instance that has them."""
+    tags: dict[str, str] = {}
+    if call.service == "ecr":
+        from moto.ecr.models import ecr_backends
+
+        tags = ecr_backends[ACCOUNT][call.region].tagger.get_tag_dict_for_resource(arn)
+    elif ":instance/i-" in arn:
+        from moto.ec2.models import ec2_backends
+
+        found = ec2_backends[ACCOUNT][call.region].get_instance_by_id(arn.rpartition("/")[2])
+        tags = {tag["key"]: tag["value"] for tag in found.get_tags()} if found else {}
+    return {f"aws:ResourceTag/{tag}": tags[tag] for tag in _TAGS if tag in tags}
 
 
 def _identity(kind: str, name: str) -> str:

@@ -31,6 +31,7 @@ class Backends:
         _respect_conditions()
         self._host, self._random, self.reset = host, mock_random, moto_api_backend.reset
         self.reset()
+        self._make_app: Callable[[Any], Any] = create_backend_app
         self._apps = {service: create_backend_app(service) for service in ("ecr", "iam", "logs", "s3", "sts")}
         self._roles: dict[str, Any] = {}  # assumed roles by their temporary access key
 
@@ -41,6 +42,8 @@ class Backends:
             call.operation in _MAKE_SECRETS
         ):  # else secrets could be predicted from earlier ones: moto draws them from one generator
             self._random.seed(secrets.randbits(256))
+        if call.service not in self._apps:  # that of EC2 takes two seconds
+            self._apps[call.service] = self._make_app(call.service)
         try:
             return list(self._apps[call.service](self._environment(call), start_response))
         finally:
@@ -117,6 +120,15 @@ class Backends:
         from moto.iam.models import iam_backends
 
         return next((role for role in iam_backends[ACCOUNT]["aws"].get_roles() if role.arn == arn), None)
+
+    def runs(self, region: str, instance: str) -> bool:
+        """Whether there is an instance of EC2 that runs."""
+        if "ec2" not in self._apps:
+            return False
+        from moto.ec2.models import ec2_backends
+
+        found = ec2_backends[ACCOUNT][region].get_instance_by_id(instance)
+        return found is not None and found.state == "running"
 
     def check_upload(self, call: Call) -> None:
         """Refuse an upload id that belongs to another object: moto would write to that object."""

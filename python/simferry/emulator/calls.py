@@ -17,10 +17,10 @@ from ..aws.session import is_loopback
 
 JSON = {
     "ce": "AWSInsightsIndexService", "ecr": "AmazonEC2ContainerRegistry_V20150921", "logs": "Logs_20140328",
-    "sagemaker": "SageMaker", "tagging": "ResourceGroupsTaggingAPI_20170126",
+    "sagemaker": "SageMaker", "ssm": "AmazonSSM", "tagging": "ResourceGroupsTaggingAPI_20170126",
 }  # what X-Amz-Target begins with  # fmt: skip
 REST = ("batch",)  # JSON whose operation is in the path
-QUERY = ("cloudformation", "iam", "sts")
+QUERY = ("cloudformation", "ec2", "iam", "sts")
 ACCOUNT = "123456789012"  # moto's
 BUCKET_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 # query parameters that belong to the signature
@@ -56,7 +56,7 @@ def not_emulated(service: str, operation: str) -> Refusal:
     """The refusal of an operation that the emulator does not have."""
     has = "of SageMaker it runs processing jobs only"
     if service != "sagemaker":
-        has = "it has what simferry needs of S3, STS, IAM, ECR, Batch, CloudFormation, CloudWatch Logs and SageMaker"
+        has = "it has what simferry needs of S3, STS, IAM, EC2, ECR, SSM, Batch, CloudFormation, CloudWatch Logs and SageMaker"
     return Refusal("NotImplemented", f"simferry's emulator does not answer {service}:{operation}: {has}", 501)
 
 

@@ -52,6 +52,7 @@ OPERATIONS = {
         "BatchDeleteImage", "BatchGetImage", "CreateRepository", "DeleteRepository", "DescribeImages",
         "DescribeRepositories", "GetAuthorizationToken", "GetLifecyclePolicy", "ListImages", "PutImage", "PutLifecyclePolicy",
     },
+    "ec2": {"DescribeInstances", "ModifyInstanceAttribute", "RunInstances", "StartInstances", "StopInstances", "TerminateInstances"},
     "iam": ROLE | USER | POLICY | {"ListPolicies", "ListRoles", "ListUsers"},
     "logs": {
         "CreateLogGroup", "CreateLogStream", "DeleteLogGroup", "DeleteLogStream", "DeleteRetentionPolicy",
@@ -62,6 +63,7 @@ OPERATIONS = {
         "AddTags", "CreateProcessingJob", "DeleteTags", "DescribeProcessingJob", "ListProcessingJobs", "ListTags",
         "StopProcessingJob",
     },
+    "ssm": {"DeleteParameter", "GetParameter", "PutParameter", "StartSession", "TerminateSession"},
     "sts": {"AssumeRole", "GetCallerIdentity"},
     "tagging": {"GetResources"},
 }  # fmt: skip

@@ -1,9 +1,10 @@
 """The resource types of CloudFormation that the emulator has: how each is created, updated and deleted, and what GetAtt gives.
 
-Buckets, repositories, roles, policies and log groups are real ones of the emulator's services. Networks and machines are only kept in
-the stack: nothing here uses them.
+Buckets, repositories, roles, policies and log groups are real ones of the emulator's services. An instance is one of moto's, which has
+states and starts no machine. Networks are only kept in the stack: nothing here uses them.
 """
 
+import base64
 import contextlib
 import json
 import secrets
@@ -14,7 +15,8 @@ from .calls import ACCOUNT
 
 Properties = Mapping[str, Any]
 _RECORDED = {  # by type: what its ids begin with
-    "AWS::EC2::Instance": "i-",
+    "AWS::CloudFormation::WaitCondition": "",
+    "AWS::CloudFormation::WaitConditionHandle": "https://cloudformation-waitcondition.s3.amazonaws.com/",
     "AWS::EC2::InternetGateway": "igw-",
     "AWS::EC2::LaunchTemplate": "lt-",
     "AWS::EC2::Route": "route-",
@@ -29,7 +31,13 @@ _RECORDED = {  # by type: what its ids begin with
 }
 
 # what services say of a resource that does not exist
-_GONE = {"NoSuchBucket", "NoSuchEntity", "RepositoryNotFoundException", "ResourceNotFoundException"}
+_GONE = {
+    "InvalidInstanceID.NotFound",
+    "NoSuchBucket",
+    "NoSuchEntity",
+    "RepositoryNotFoundException",
+    "ResourceNotFoundException",
+}
 
 
 class Failed(Exception):
@@ -75,6 +83,7 @@ class Resources:
                 self._delete_environment,
             ),
             "AWS::Batch::JobQueue": (self._make_queue, self._change_queue, self._delete_queue),
+            "AWS::EC2::Instance": (self._make_instance, self._change_instance, self._delete_instance),
             **dict.fromkeys(_RECORDED, (self._record, self._keep, self._forget)),
         }
 
@@ -326,6 +335,29 @@ class Resources:
             batch.update_job_queue(jobQueue=made.physical, state="DISABLED")
             batch.delete_job_queue(jobQueue=made.physical)
 
+    # ---- EC2 ----
+
+    def _make_instance(self, _: str, place: Place, given: Properties) -> Made:
+        one = self.client("ec2", place.region).run_instances(
+            ImageId="ami-12c6146b", MinCount=1, MaxCount=1, InstanceType=given.get("InstanceType", "t3.micro"),
+            UserData=base64.b64decode(given.get("UserData", "")).decode(),
+            TagSpecifications=[{"ResourceType": "instance", "Tags": _tags(place, given)}],
+        )["Instances"][0]  # fmt: skip
+        return Made(one["InstanceId"], {"InstanceId": one["InstanceId"], "PrivateIp": one["PrivateIpAddress"]})
+
+    def _change_instance(self, _: str, place: Place, made: Made, given: Properties, before: Properties) -> Made:
+        ec2, this = self.client("ec2", place.region), made.physical
+        if any(
+            given.get(name) != before.get(name) for name in ("InstanceType", "UserData")
+        ):  # only while it is stopped
+            ec2.stop_instances(InstanceIds=[this])
+            ec2.modify_instance_attribute(InstanceId=this, InstanceType={"Value": given["InstanceType"]})
+            ec2.start_instances(InstanceIds=[this])
+        return made
+
+    def _delete_instance(self, _: str, place: Place, made: Made, given: Properties) -> None:
+        self.client("ec2", place.region).terminate_instances(InstanceIds=[made.physical])
+
     # ---- what is only kept in the stack ----
 
     def _record(self, kind: str, place: Place, given: Properties) -> Made:
@@ -333,7 +365,7 @@ class Resources:
             name = place.name(128)
             return Made(name, {"Arn": f"arn:aws:iam::{ACCOUNT}:instance-profile/{name}"})
         number = f"{_RECORDED[kind]}{secrets.token_hex(9)[:17]}"
-        named = {"VPC": "VpcId", "Subnet": "SubnetId", "SecurityGroup": "GroupId", "Instance": "InstanceId"}
+        named = {"VPC": "VpcId", "Subnet": "SubnetId", "SecurityGroup": "GroupId"}
         attributes = {named.get(kind.rpartition(":")[2], "Id"): number}
         if kind == "AWS::EC2::LaunchTemplate":
             attributes |= {"LatestVersionNumber": "1", "DefaultVersionNumber": "1", "LaunchTemplateId": number}

@@ -29,6 +29,7 @@ from .services import Service
 from .services.account import Account
 from .services.batch import Batch
 from .services.processing import ProcessingJobs
+from .services.sessions import Sessions
 from .services.stacks import Stacks
 from .signature import Key
 
@@ -127,8 +128,10 @@ class Emulator:
             self.faults, self._machine, partial(self._has_role, "ecs-tasks.amazonaws.com"), self._clients_of,
             self._task_credentials.environment, self._task_credentials.forget, self.on_event,
         )  # fmt: skip
-        account = Account(self.stacks, self.processing_jobs, self.batch)
-        self._services: list[Service] = [self.processing_jobs, self.batch, self.stacks, account, self._registry]
+        self._services: list[Service] = [
+            self.processing_jobs, self.batch, self.stacks, Account(self.stacks, self.processing_jobs, self.batch),
+            self._registry, Sessions(self._backends.runs),
+        ]  # fmt: skip
         self._service_key = Key(f"SIMFERRY{secrets.token_hex(6).upper()}", secrets.token_urlsafe(30))
         self._own_keys = {self._service_key.id}
         self._session = _session()

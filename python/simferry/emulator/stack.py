@@ -167,7 +167,7 @@ class Stack:
         scope = self.scope(wanted, unknown="<not known before>")
         out = []
         included = [name for name in wanted.template.order() if scope.included(name)]
-        renamed: set[str] = set()  # those that get, or may get, another physical id
+        renamed: set[str] = set()  # those that get, or may get, another physical id or version
         for name in included:
             definition = wanted.template.resources[name]
             written = definition.get("Properties", {})
@@ -181,7 +181,7 @@ class Stack:
             if names or through or old.kind != kind:
                 full = old.kind != kind or replaces(kind, old.properties, given)
                 what = "True" if full else "Conditional" if fixed_properties(kind) & {*through} else "False"
-                if what != "False":
+                if what != "False" or kind == "AWS::EC2::LaunchTemplate":
                     renamed.add(name)
                 policy = "" if what == "False" else f"ReplaceAnd{_policy(old, 'UpdateReplacePolicy')}"
                 changed = tuple(sorted({*names, *through}))

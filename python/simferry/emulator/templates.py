@@ -18,7 +18,7 @@ _SECTIONS = {
 }  # fmt: skip
 LONGEST = 51_200  # bytes of a template in a request
 LONGEST_VALUE = 4096  # bytes of a parameter's value
-MOST = {"Parameters": 200, "Resources": 500, "Outputs": 200}  # of a template
+MOST = {"Parameters": 200, "Resources": 500, "Outputs": 200, "Rules": 200}  # of a template
 DEEPEST = 64  # levels of lists and mappings in each other; the service's own limit is not documented
 # characters and list elements that the functions of a template give: each can multiply what it is given
 MOST_MADE = 4_000_000
@@ -42,12 +42,13 @@ class Template:
         document = _plain(_parse(body))
         if unknown := sorted(set(document) - _SECTIONS):
             raise invalid(f"Invalid template property or properties [{', '.join(unknown)}]")
-        if "Transform" in document or "Rules" in document or "Mappings" in document:
-            raise invalid("simferry's emulator has no transforms, rules and mappings of templates")
+        if "Transform" in document or "Mappings" in document:
+            raise invalid("simferry's emulator has no transforms and mappings of templates")
         if not isinstance(document.get("Resources"), dict) or not document["Resources"]:
             raise invalid("Template format error: At least one Resources member must be defined.")
         self.description = str(document.get("Description") or "")
         self.parameters = _section(document, "Parameters")
+        self.rules = _section(document, "Rules")
         self.conditions: dict[str, Any] = document.get("Conditions") or {}
         if not isinstance(self.conditions, dict):
             raise invalid("Template format error: Every Conditions member must be an object.")
@@ -118,7 +119,25 @@ class Template:
         values = {name: str(given.get(name, one.get("Default"))) for name, one in self.parameters.items()}
         for name, text in values.items():
             _check_value(name, text, self.parameters[name])
+        self._check_rules(values)
         return values
+
+    def _check_rules(self, values: Mapping[str, str]) -> None:
+        """Refuse values that a rule excludes. Rules see parameters only. What the service says is not documented."""
+
+        def unknown(*_: str) -> str:
+            raise invalid("Template error: rules refer to parameters only")
+
+        scope = Scope(self, values, ("", "", ""), unknown, unknown, unknown)
+        for name, rule in self.rules.items():
+            if "RuleCondition" in rule and not scope.value(rule["RuleCondition"]):
+                continue
+            assertions = rule.get("Assertions")
+            if not isinstance(assertions, list) or not all(isinstance(a, dict) and "Assert" in a for a in assertions):
+                raise invalid(f"Template format error: [/Rules/{name}] Every Rules object must contain Assertions.")
+            for one in assertions:
+                if not scope.value(one["Assert"]):
+                    raise invalid(f"Rule {name} is not satisfied: {one.get('AssertDescription', '')}")
 
     def order(self) -> list[str]:
         """The resources in the order in which they are created: what another one needs comes first."""

@@ -6,8 +6,10 @@ sf.infra.deploy()     # bucket, image repository and roles; asks first, unless y
 sf.infra.show()       # what is there, what runs now, what it costs
 sf.infra.list_all()   # all that simferry has made in the account, whatever made it
 sf.infra.delete()     # all of it but the bucket with results; data=True deletes that too
+sf.infra.rstudio.deploy(accept_licence=True)   # RStudio on a machine of EC2; open() connects it to http://localhost:8787
 """
 
+from . import rstudio as rstudio
 from .deployment import deploy as deploy
 from .inventory import Infrastructure as Infrastructure
 from .inventory import show as show
@@ -18,4 +20,6 @@ from .pruning import prune_images as prune_images
 from .removal import delete as delete
 from .templates import template as template
 
-__all__ = ["Infrastructure", "Listing", "Pruned", "delete", "deploy", "list_all", "prune_images", "show", "template"]
+__all__ = [
+    "Infrastructure", "Listing", "Pruned", "delete", "deploy", "list_all", "prune_images", "rstudio", "show", "template",
+]  # fmt: skip

@@ -2,7 +2,7 @@
 
 import contextlib
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 from ..aws import session, stacks
@@ -37,13 +37,13 @@ def deploy(
     """
     name = checked(name)
     bodies = {"base": packaged() if template is None else read(template), "batch": packaged("batch")}
-    given = {key: _text(value) for key, value in (parameters or {}).items()}
+    given = {key: text_of(value) for key, value in (parameters or {}).items()}
     known = {one: stacks.declared(body) for one, body in bodies.items()}
-    _check_parameters(set().union(*known.values()), given)
+    check_parameters(set().union(*known.values()), given)
     if not stacks.find(stack_of(name, "base")):
         for region in elsewhere(name):
             tell(f"note: there is a stack {name} in {region}, too")
-    if not all(_made_ready(name, stack_of(name, one), yes, tell, confirm) for one in bodies):
+    if not all(made_ready(name, stack_of(name, one), yes, tell, confirm) for one in bodies):
         return None
     changed = False
     for one, body in bodies.items():
@@ -55,7 +55,7 @@ def deploy(
         proposal = stacks.propose(stack_of(name, one), body, mine, tags, before)
         if proposal is None:
             tell(f"stack {stack_of(name, one)} is as the template says")
-        elif not _carried_out(name, proposal, yes, tell, confirm):
+        elif not carried_out(name, proposal, yes, tell, confirm):
             return None
         else:
             changed = True
@@ -64,7 +64,7 @@ def deploy(
     return show(name)
 
 
-def _text(value: object) -> str:
+def text_of(value: object) -> str:
     """A parameter as CloudFormation takes it."""
     if isinstance(value, float) and value.is_integer():  # as R's numbers are
         value = int(value)
@@ -82,7 +82,7 @@ def checked(name: str | None) -> str:
     return name
 
 
-def _check_parameters(known: set[str], given: Mapping[str, str]) -> None:
+def check_parameters(known: set[str], given: Mapping[str, str]) -> None:
     for name in given:
         if name not in known:
             raise UsageError(
@@ -111,12 +111,12 @@ def settled(stack: Stack, tell: Tell) -> Stack | None:
     return stacks.find(stack.name)
 
 
-def _made_ready(name: str, stack: str, yes: bool, tell: Tell, confirm: Confirm) -> bool:
+def made_ready(name: str, stack: str, yes: bool, tell: Tell, confirm: Confirm) -> bool:
     """Bring a stack that is in the middle of something, or has failed, into a state that can be changed. False if the answer was no."""
     now = stacks.find(stack)
     if now is not None and now.status != "REVIEW_IN_PROGRESS":
         check_ours(now)
-    with going_on("infra deploy", name, stack):
+    with going_on(stacks.verb("deploy", stack, name), name, stack):
         if now is not None and now.busy:
             now = settled(now, tell)
         if now is None:
@@ -126,7 +126,8 @@ def _made_ready(name: str, stack: str, yes: bool, tell: Tell, confirm: Confirm) 
             stacks.finish_rollback(now, lambda event: tell_event(event, tell))
         elif now.status == "DELETE_FAILED":
             raise UsageError(
-                f"stack {stack} is deleted by half", stacks.on_stack("infra delete", name) + "  deletes the rest."
+                f"stack {stack} is deleted by half",
+                stacks.on_stack(stacks.verb("delete", stack, name), name) + "  deletes the rest.",
             )
         elif now.status in stacks.FAILED_FOR_GOOD:
             tell(
@@ -150,22 +151,31 @@ def going_on(verb: str, name: str, stack: str) -> Iterator[None]:
         ) from None
 
 
-def _carried_out(name: str, proposal: Proposal, yes: bool, tell: Tell, confirm: Confirm) -> bool:
-    """Show a proposal, ask, and carry it out. False if the answer was no."""
-    agreed = False
+def carried_out(
+    name: str,
+    proposal: Proposal,
+    yes: bool,
+    tell: Tell,
+    confirm: Confirm,
+    prepare: Callable[[], None] = lambda: None,
+) -> bool:
+    """Show a proposal, ask, and carry it out. False if the answer was no. prepare: called before it is carried out."""
+    ready = False
     try:
         what = "new" if proposal.new else "changes"
         tell(f"stack {proposal.name} in {session.region()}, account {session.account()}: {what}")
         for change in proposal.changes:
             tell(in_words(change))
-        agreed = yes or confirm("Deploy?")
+        if yes or confirm("Deploy?"):
+            prepare()
+            ready = True
     finally:
-        if not agreed:
+        if not ready:
             stacks.discard(proposal)
-    if not agreed:
+    if not ready:
         tell("nothing is changed")
         return False
-    with going_on("infra deploy", name, proposal.name):
+    with going_on(stacks.verb("deploy", proposal.name, name), name, proposal.name):
         stacks.execute(proposal, lambda event: tell_event(event, tell))
     return True
 

@@ -5,9 +5,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..aws import session, stacks
+from ..aws import machines, session, stacks
+from ..aws.machines import Machine
 from ..aws.prices import prices
 from ..aws.session import AccessDenied, asking, client
+from ..aws.stacks import Stack
 from ..errors import UsageError
 from ..hints import Text, Variable
 from ..images.ecr import InRepository, images_in
@@ -19,14 +21,14 @@ from .dialogue import Tell, print_line
 from .templates import SUFFIX, stack_of
 
 # US dollars per GB and month in us-east-1, November 2026 (public price lists of S3 Standard, ECR, CloudWatch Logs)
-DOLLARS_PER_GB = {"bucket": 0.023, "images": 0.10, "logs": 0.03}
+DOLLARS_PER_GB = {"bucket": 0.023, "images": 0.10, "logs": 0.03, "disk": machines.DISK}
 DESCRIBED = 100  # jobs whose instances are asked for, a request each
 JOB = re.compile(r"-\d{8}-[0-9a-f]{8}-[0-9a-f]{10}-\d{4}-\d{4}$")  # the end of a job's name: see backends/names.py
 
 
 @dataclass(frozen=True)
 class Stored:
-    """What one kind of storage has. what: "bucket" or "images". complete: False if only its beginning was counted."""
+    """What one kind of storage has. what: "bucket", "images" or "disk". complete: False if only its beginning was counted."""
 
     what: str
     name: str
@@ -55,7 +57,8 @@ class Infrastructure:
     """The stacks of a name in one region.
 
     stacks: their states. outputs: Bucket, Store, Repository, JobRole ... stored, images: what costs by the month. jobs: those of
-    simferry's runs in this account and region that run now, whatever their role. more_jobs: how many were not looked at.
+    simferry's runs in this account and region that run now, whatever their role. more_jobs: how many were not looked at. rstudio: its
+    machine.
     """
 
     name: str
@@ -67,15 +70,23 @@ class Infrastructure:
     jobs: Sequence[Job] = field(default_factory=list)
     more_jobs: int = 0
     costs: Costs | None = None
+    rstudio: Machine | None = None
 
     @property
     def instances(self) -> int:
-        return sum(one.instances for one in self.jobs)
+        return sum(one.instances for one in self.jobs) + bool(self.rstudio and self.rstudio.runs)
 
     @property
     def dollars_an_hour(self) -> float:
         """Of what runs now."""
-        return sum(one.dollars_an_hour or 0.0 for one in self.jobs)
+        return sum(one or 0.0 for one in self._costs)
+
+    @property
+    def _costs(self) -> list[float | None]:
+        """Of each job and of RStudio, an hour; None where the price is not known."""
+        return [
+            *(one.dollars_an_hour for one in self.jobs), *([self.rstudio.dollars_an_hour] if self.rstudio else [])
+        ]  # fmt: skip
 
     @property
     def dollars_a_month(self) -> float:
@@ -84,8 +95,8 @@ class Infrastructure:
 
     def __str__(self) -> str:
         lines = [f"stack {stack:24} {state}" for stack, state in self.stacks.items()]
-        lines += [f"  {key:16} {value}" for key, value in self.outputs.items()]
-        unknown = self.more_jobs or any(one.dollars_an_hour is None for one in self.jobs)
+        lines += [f"  {key:22} {value}" for key, value in self.outputs.items()]
+        unknown = self.more_jobs or None in self._costs
         jobs = f", {counted(len(self.jobs) + self.more_jobs, 'job')}" if self.jobs or self.more_jobs else ""
         lines.append(
             f"runs now: {counted(self.instances, 'instance')}{jobs}, {'at least ' if unknown else ''}"
@@ -94,11 +105,13 @@ class Infrastructure:
         for one in self.jobs:
             price = "price not known" if one.dollars_an_hour is None else f"${one.dollars_an_hour:.2f} an hour"
             lines.append(f"  {one.name}  {one.instances} x {one.instance_type}, {price}")
+        if self.rstudio:
+            lines.append(f"  RStudio: {in_words(self.rstudio)}")
         for kept in self.stored:
             least = "" if kept.complete else "at least "
-            what = "object" if kept.what == "bucket" else "image"
+            held = {"bucket": "object", "images": "image"}.get(kept.what)
             lines.append(
-                f"storage: {kept.what:8} {least}{kept.gigabytes:,.3f} GB in {counted(kept.things, what)}, "
+                f"storage: {kept.what:8} {least}{kept.gigabytes:,.3f} GB{f' in {counted(kept.things, held)}' if held else ''}, "
                 f"{least}${kept.dollars_a_month:,.2f} a month  ({kept.name})"
             )
         lines += [str(self.costs)] if self.costs else []
@@ -123,10 +136,25 @@ def show(name: str | None = None, *, costs: bool = False, tell: Tell = print_lin
     jobs, more = running()
     if costs:
         tell(WARNING)
+    stack = found["rstudio"]
+    rstudio = machine_of(stack) if stack else None
     return Infrastructure(
-        name, session.region(), {stack.name: stack.status for stack in there}, outputs, list(_stored(outputs, images)),
-        [one.name for one in images], jobs, more, asked(name) if costs else None,
+        name, session.region(), {stack.name: stack.status for stack in there}, outputs,
+        list(_stored(outputs, images, rstudio)), [one.name for one in images], jobs, more,
+        asked(name) if costs else None, rstudio,
     )  # fmt: skip
+
+
+def machine_of(stack: Stack) -> Machine | None:
+    """The machine of a stack with RStudio; None if it has none yet, or any more."""
+    instance = stack.outputs.get("RStudioInstance")
+    return machines.describe(instance, float(stack.parameters.get("DiskGB", 0))) if instance else None
+
+
+def in_words(machine: Machine) -> str:
+    price = machine.dollars_an_hour
+    cost = "price not known" if price is None else f"${price:.2f} an hour"
+    return f"{machine.id}, {machine.instance_type}, {machine.state}, {cost}"
 
 
 def missing(name: str) -> UsageError:
@@ -173,11 +201,13 @@ def _tag(bucket: str, region: str) -> str:
     return next((str(tag["Value"]) for tag in tags if tag["Key"] == stacks.TAG), "")
 
 
-def _stored(outputs: Mapping[str, str], images: Sequence[InRepository]) -> Iterator[Stored]:
+def _stored(outputs: Mapping[str, str], images: Sequence[InRepository], rstudio: Machine | None) -> Iterator[Stored]:
     if bucket := outputs.get("Bucket"):
         yield size_of(bucket)
     if repository := outputs.get("Repository"):
         yield Stored("images", repository, len(images), sum(one.gigabytes for one in images))
+    if rstudio:
+        yield Stored("disk", f"RStudio, {rstudio.id}", 1, rstudio.gigabytes)
 
 
 def size_of(bucket: str) -> Stored:

@@ -12,6 +12,7 @@ from ..words import counted
 from .deployment import check_ours, checked, going_on, settled, tell_event
 from .dialogue import Confirm, Tell, ask, print_line
 from .inventory import buckets_of, elsewhere, images_of, running, size_of
+from .rstudio import check_disk_may_go, forget
 from .templates import SUFFIX, stack_of
 
 
@@ -41,6 +42,8 @@ def delete(
         others = "".join(f"; there is one in {region}" for region in elsewhere(name))
         tell(f"there is no stack {name} in {session.region()}{kept}{others}")
         return True
+    if not data:
+        check_disk_may_go(name, there)
     _check_idle(name, there)
     for line in _told(there, buckets, data):
         tell(line)
@@ -54,6 +57,7 @@ def delete(
                 now = settled(stack, tell)
             if now:
                 stacks.remove(now, lambda event: tell_event(event, tell))
+        forget(stack)
     for bucket in buckets:
         _remove_bucket(name, bucket, data, tell)
     return True

@@ -6,7 +6,8 @@ from ..errors import UsageError, nearest
 from ..hints import Command
 
 FOLDER = Path(__file__).parent / "templates"
-SUFFIX = {"base": "", "batch": "-batch"}  # of the stack's name, by template; in the order in which they are deployed
+# of the stack's name, by template; in the order in which they are deployed
+SUFFIX = {"base": "", "batch": "-batch", "rstudio": "-rstudio"}
 LONGEST = 51_200  # bytes that CloudFormation takes
 
 
@@ -17,7 +18,7 @@ def names() -> list[str]:
 def template(name: str = "base") -> str:
     """The text of a template in YAML.
 
-    name: "base": bucket, image repository, roles. Raises UsageError for another name.
+    name: "base": bucket, image repository, roles; "rstudio": a machine with RStudio. Raises UsageError for another name.
     """
     if name not in names():
         raise UsageError(f"there is no template {name}", nearest(name, names()) or f"There is {' and '.join(names())}.")

@@ -62,9 +62,13 @@ def held_open(folder: Path) -> list[str]:
 
 
 class Included:
-    """The included folders and files, by name. Small files are copied, large ones are shared."""
+    """The included folders and files, by name. Small files are copied, large ones are shared.
 
-    def __init__(self, code: Path, hidden: str = "", copies: bool = False, beside: str = "") -> None:
+    program: the command that is run, if it is one of them: its copies are executable, which a service forgets that moves files.
+    """
+
+    def __init__(self, code: Path, hidden: str = "", copies: bool = False, beside: str = "", program: str = "") -> None:
+        self.program = program
         self.code, self.beside = str(code.resolve()), beside  # beside: the script's folder
         empty = empty_folders(code)
         self.folders: list[str] = []
@@ -82,7 +86,7 @@ class Included:
         total, self.shared = 0, dict[Path, Stamp]()
         for n, (size, name) in enumerate(sorted(sizes), start=1):
             total += size
-            if not copies and (total > COPIED_BYTES or n > COPIED_FILES):
+            if not copies and name != program and (total > COPIED_BYTES or n > COPIED_FILES):
                 self.shared[self.files[name]] = stamp(self.files[name])
 
     def shared_changed(self) -> str:
@@ -102,7 +106,7 @@ class Folder:
         self.path, self.spare, self.shared = path, spare, included.shared
         self.folders, self.files = list(included.folders), dict(included.files)
         self.stamps: dict[str, Stamp] = {}
-        self.beside = included.beside
+        self.beside, self.program = included.beside, included.program
         self.home = path.resolve() / self.beside  # the current directory at the start of each replication
         path.mkdir(parents=True, exist_ok=True)
         for entry in list(path.iterdir()):
@@ -122,6 +126,8 @@ class Folder:
                     path.symlink_to(source)
                 else:
                     shutil.copy2(source, path, follow_symlinks=False)
+                if name == self.program and not os.access(path, os.X_OK):
+                    os.chmod(path, 0o755)
                 self.stamps[name] = stamp(path)
         for name in ["", *self.folders]:
             if os.stat(self.path / name).st_mtime_ns != LONG_AGO:

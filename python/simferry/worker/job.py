@@ -61,7 +61,10 @@ class Job:
         self.stop_on_error = facts["on_error"] == "stop"
         self.output, self.private_mount = facts["output"], bool(facts["private_mount"])
         self.keep_files = bool(facts["keep_files"])
-        self.included = Included(self.code, self.objects, copies=bool(facts["copies"]), beside=self.beside)
+        program = self.script if self.kind == "command" else ""
+        self.included = Included(
+            self.code, self.objects, copies=bool(facts["copies"]), beside=self.beside, program=program
+        )
         self.supervisor = os.getpid()
         stretches, conditions = block.table("stretches").columns, block.table("conditions").columns
         self.ids = conditions["condition"].values.tolist()

@@ -53,7 +53,7 @@ test_that("the template is a text, and a wrong name an error", {
   needs_python()
   text <- tryCatch(infra_template(), simferry_error_python = function(e) lacking("aws", conditionMessage(e)))
   expect_match(text, "^AWSTemplateFormatVersion")
-  expect_error(infra_template("rstudio"), "there is no template rstudio", class = "simferry_error_usage")
+  expect_error(infra_template("rstdio"), "there is no template rstdio", class = "simferry_error_usage")
 })
 
 test_that("the sagemaker backend takes a stack", {

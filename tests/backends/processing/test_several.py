@@ -7,7 +7,7 @@ import signal
 import pandas as pd
 import pytest
 import simferry as sf
-from sagemaker_sweeps import SLOW, SMALL, describe, described, detached, interrupt_when, names_of, place_of
+from sagemaker_sweeps import SLOW, SMALL, describe, described, detached, interrupt_when, names_of, place_of, submit
 from simferry import errors
 from simferry.emulator import Faults
 from sweeps import digest, done_pairs, simferry, wait_until, write
@@ -155,3 +155,19 @@ def test_lists_variables_and_replications_by_condition_are_the_same_everywhere(
     table = runs[1].results()
     assert table["condition"].value_counts().to_dict() == {1: 2, 2: 4} and table["who"].iloc[-1] == "a b 10"
     assert [len(values) for values in table["all"]] == [5, 5, 10, 10, 10, 10]
+
+
+def test_a_program_of_the_users_runs_there_as_it_does_here(tmp_path, emulator, image_python):
+    """S3 keeps no modes of files. In containers here they are kept, also those of programs that a script runs."""
+    program = write(tmp_path, "draw", "#!/bin/sh\nprintf 'v\\n%s\\n' $SIMFERRY_SEED >out.csv\n")
+    helper = write(
+        tmp_path, "simulate.py", "import subprocess\ndef simulate():\n    return subprocess.call(['./draw'])\n"
+    )
+    program.chmod(0o755)
+    given = {"args": "", "results_file": "out.csv", "replications": 2}
+    there = submit(emulator, program, image_python, {}, **given)
+    in_docker = {"backend": "docker", "image": image_python, "store": tmp_path / "runs"}
+    here = sf.run(program, seed=7, **in_docker, **given)
+    assert there.results().equals(here.results()) and here.results()["v"].nunique() == 2
+    below = sf.run(helper, replications=1, seed=1, include="draw", **in_docker)
+    assert below.results()["value"].tolist() == [0]

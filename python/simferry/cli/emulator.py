@@ -40,7 +40,11 @@ def quotas_of(_: click.Context, __: click.Parameter, given: tuple[str, ...]) -> 
 )
 @click.option("--throttle", type=PROBABILITY, default=0.0, metavar="P", help="Throttle requests.")
 @click.option(
-    "--capacity-errors", type=PROBABILITY, default=0.0, metavar="P", help="Start jobs without capacity, which fail."
+    "--capacity-errors",
+    type=PROBABILITY,
+    default=0.0,
+    metavar="P",
+    help="Start jobs without capacity. SageMaker's fail, Batch's wait.",
 )
 @click.option("--lost-hosts", type=PROBABILITY, default=0.0, metavar="P", help="Let jobs lose a host while they run.")
 @click.option(

@@ -11,11 +11,11 @@ LOST_WITHIN_SECONDS = 3.0  # a lost host is lost within this time after its star
 class Faults:
     """Probabilities of faults, and delays. They may be changed while the emulator runs.
 
-    throttle: probability that a request to SageMaker, Batch or Logs is answered with ThrottlingException. capacity: probability that an
-    instance type is not available for a job. lost_host: probability that a job loses a host. start_seconds: time from
-    CreateProcessingJob until the job starts. list_lag_seconds: time from CreateProcessingJob until ListProcessingJobs shows the job.
-    lost_answer: probability that a job is submitted to Batch, and the answer is an error. pace: the service's own limits of time (a job's
-    timeout, the patience of a queue) are multiplied by it.
+    throttle: probability that a request to SageMaker, Batch or Logs is refused as one too many. capacity: probability that an instance
+    type is not available for a job: one of SageMaker fails, one of Batch stays RUNNABLE. lost_host: probability that a job, or an attempt
+    of Batch, loses a host. start_seconds: time from a job's creation until it starts. list_lag_seconds: time until ListProcessingJobs,
+    and ListJobs of a queue, show it. lost_answer: probability that a job is submitted to Batch, and the answer is an error. pace: Batch's
+    limits of time (a job's timeout, the patience of a queue) are multiplied by it.
     resources: by (verb, logical name) of a stack's resource, the reason why its "create", "update", "rollback" (of an update) or "delete"
     fails.
     seed: the same seed and the same order of requests give the same faults.

@@ -111,3 +111,11 @@ def test_roles_are_assumed_by_those_whom_they_trust(limited):
     for missing in (f"arn:aws:iam::{ACCOUNT}:role/none", "arn:aws:iam::999999999999:role/mine"):
         with pytest.raises(ClientError, match="There is no role"):
             sts.assume_role(RoleArn=missing, RoleSessionName="me")
+
+
+def test_ending_several_jobs_of_batch_needs_the_right_to_end_one(limited):
+    limited(allow("batch:TerminateJob", "*"))
+    batch = boto3.client("batch")
+    assert batch.terminate_jobs(jobs=["a", "b"], reason="enough")["successful"] == ["a", "b"]
+    with pytest.raises(ClientError, match=r"AccessDenied.*batch:CancelJob "):
+        batch.cancel_jobs(jobs=["a"], reason="enough")

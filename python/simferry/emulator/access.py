@@ -7,6 +7,7 @@ it names S3's actions after its operations. The actions here are those of AWS's 
 import json
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 from .calls import ACCOUNT, Call, Refusal
@@ -34,6 +35,12 @@ class Principal:
 
 def authorize(call: Call) -> list[str]:
     """The actions that a request needs. Raises Refusal unless its principal may do all of them."""
+    if call.operation in ("CancelJobs", "TerminateJobs"):  # they have no actions of their own
+        jobs = [
+            replace(call, operation=call.operation[:-1], parameters={"jobId": job})
+            for job in call.parameters.get("jobs", ())
+        ]
+        return [wanted for one in jobs for wanted in authorize(one)]
     principal = Principal(call)
     needed = list(needs(call, principal.arn))
     for wanted, resource, context in needed:

@@ -65,7 +65,8 @@ class Environments:
         if not resources["type"].startswith("FARGATE"):
             resources.setdefault("desiredvCpus", 0)
         self.environments[made] = {
-            "computeEnvironmentName": name, "computeEnvironmentArn": made, "ecsClusterArn": f"arn:aws:ecs:{region}:{ACCOUNT}:cluster/AWSBatch-{name}-{uuid.uuid4()}",
+            "computeEnvironmentName": name, "computeEnvironmentArn": made,
+            "ecsClusterArn": f"arn:aws:ecs:{region}:{ACCOUNT}:cluster/AWSBatch-{name}-{uuid.uuid4()}",
             "type": request["type"], "state": request.get("state", "ENABLED"), "status": "VALID",
             "statusReason": "ComputeEnvironment Healthy", "computeResources": resources, "tags": request.get("tags", {}),
             "containerOrchestrationType": "ECS", "uuid": str(uuid.uuid4()),

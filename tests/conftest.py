@@ -25,6 +25,7 @@ DOCKER = (
     "tests/backends/batch/",
     "tests/backends/test_batch.py",
     "tests/backends/test_in_image.py",
+    "tests/aws/contracts/test_batch.py",
     "tests/aws/test_policies.py",
     "tests/backends/processing/",
     "tests/backends/test_docker.py",

@@ -115,7 +115,9 @@ def test_where_only_docker_is_it_is_a_container(scrap, tmp_path, monkeypatch, en
         )
     monkeypatch.setattr(registry_module, "PROGRAMS", ())
     monkeypatch.setattr(registry_module, "IMAGE", image)
-    made = Registry(SimpleNamespace(folder=tmp_path, client=engine, owner="simferry-test-registry"))
+    made = Registry(
+        SimpleNamespace(folder=tmp_path, client=engine, owner="simferry-test-registry"), "http://127.0.0.1:1"
+    )
     assert made.is_there()
     made.start()
     assert made._get("_catalog") == b'{"repositories":[]}\n'
@@ -128,7 +130,7 @@ def test_where_only_docker_is_it_is_a_container(scrap, tmp_path, monkeypatch, en
 def test_without_a_registry_it_says_what_to_install(engine, tmp_path, monkeypatch):
     monkeypatch.setattr(registry_module, "PROGRAMS", ())
     monkeypatch.setattr(registry_module, "IMAGE", "127.0.0.1:9/no-such-registry:2")
-    made = Registry(SimpleNamespace(folder=tmp_path, client=engine, owner="nobody"))
+    made = Registry(SimpleNamespace(folder=tmp_path, client=engine, owner="nobody"), "http://127.0.0.1:1")
     assert not made.is_there()
     with pytest.raises(Refusal, match=r"has no registry: .*\(.*Install docker-registry"):
         made.start()

@@ -124,3 +124,10 @@ def test_an_image_of_another_region_is_not_looked_for(emulator):
     ) as caught:
         find_or_push(f"{name}/lab:1")
     assert 'us-east-1.amazonaws.com")  brings it there; or ' in caught.value.hint
+
+
+def test_an_image_for_another_machine_is_not_said_to_be_missing(emulator, scrap):
+    with pytest.raises(
+        UsageError, match=r"there is no image .* in this account's ECR, and image .* is for arm64, and this machine is"
+    ):
+        find_or_push(scrap.image_for("arm64"))

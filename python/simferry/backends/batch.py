@@ -11,6 +11,7 @@ import hashlib
 import math
 import os
 import re
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
@@ -22,7 +23,7 @@ from ..aws.instances import Instance
 from ..containers.engine import EngineError, ImageError, connect, find_image
 from ..errors import BudgetReached, SimferryError, UsageError
 from ..hints import BackendOptions, Command, Option, Shell
-from ..images.config import config_of
+from ..images.config import config_here, config_in_ecr, entrypoint_of
 from ..images.find import Image, find_or_push, on_this_machine
 from ..store.keys import JobId
 from ..store.objects import Objects
@@ -127,21 +128,26 @@ class Batch(MeteredService):
 
     def _about(self, found: Image, spec: Mapping[str, Any]) -> dict[str, str]:
         """Options that follow from the image."""
-        config = config_of(found.digest, ask_python=True) if found.local else None
+        config = config_here(found.digest) if found.local else None
+        if not config and found.uri:
+            config = config_in_ecr(found.uri, contract.ARCHITECTURE)
+        name = self._name_for(spec)
         if config and config.architecture != contract.ARCHITECTURE:
             raise UsageError(
-                f"the image {found.local} is for {config.architecture}, and the machines of AWS Batch are {contract.ARCHITECTURE}",
+                f"the image {name} is for {config.architecture}, and the machines of AWS Batch are {contract.ARCHITECTURE}",
                 Command("image build", "FOLDER", platform=f"linux/{contract.ARCHITECTURE}") + "  builds one for them.",
             )
-        about = {"image_id": found.digest, "entrypoint": config.entrypoint} if config else {}
-        if config and config.python and config.as_root:  # it can make the job's folders
+        if config and not config.runs:
+            raise requests.no_program(name, config.entrypoint)
+        entrypoint = shlex.join(config.entrypoint) if config else ""
+        about = {"entrypoint": entrypoint, **({"image_id": found.digest} if found.local else {})}
+        if config and config.carries:
             return about
         carrier = os.environ.get("SIMFERRY_CARRIER_IMAGE") or contract.PYTHON_IMAGE
         size = requests.vcpus(self.options), requests.mebibytes(self.options)
         if requests.on_fargate(self.options) and not contract.has_room_for_carrier(*size):
-            why = "runs as another user than root" if config and config.python else "has no Python 3.8"
             raise UsageError(
-                f"the image {self._name_for(spec)} {why}, so that another container carries its files, and on Fargate "
+                f"the image {name} can't bring and send its files itself, so that another container carries them, and on Fargate "
                 f"{size[0]:g} vCPUs with {size[1] / 1024:g} GB are too few for both",
                 BackendOptions("batch", vcpus=0.5, memory="2G"),
             )
@@ -188,7 +194,8 @@ class Batch(MeteredService):
         if name in self._arrays or self._find(name):
             return
         revision = self._revision(run)
-        asked = requests.submission(self.options, run, plan, name, revision)
+        key = Objects(run.address).kms_key
+        asked = requests.submission(self.options, run, plan, name, revision, session.region(), key)
         with session.asking("AWS Batch"):
             try:
                 batch = session.client("batch", attempts=1)  # a second attempt could submit it again
@@ -214,7 +221,7 @@ class Batch(MeteredService):
     def _revision(self, run: RunFolder) -> str:
         """The job definition of these options, registered if it is not there. It is named by its content."""
         carrier = self.options.carrier_image
-        made = requests.definition(self.options, run.record.simulation, _entrypoint_of(carrier) if carrier else "")
+        made = requests.definition(self.options, run.record.simulation, entrypoint_of(carrier) if carrier else ())
         name = f"simferry-{hashlib.sha256(contract.as_json(made).encode()).hexdigest()[:20]}"
         batch = session.client("batch")
         with session.asking("AWS Batch"):
@@ -376,12 +383,6 @@ def _streams_of(job: Mapping[str, Any]) -> Iterator[str]:
         for container in tasks or [attempt.get("container", {})]:
             if container.get("logStreamName"):
                 yield container["logStreamName"]
-
-
-def _entrypoint_of(image: str) -> str:
-    """The entry point of an image on this machine."""
-    config = config_of(image)
-    return config.entrypoint if config else ""
 
 
 def _emulated() -> bool:

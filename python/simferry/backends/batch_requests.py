@@ -1,6 +1,7 @@
 """The requests of the batch backend: a job definition, and the submission of a plan's array."""
 
-from collections.abc import Mapping
+import shlex
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..aws.contracts import batch as contract
@@ -37,8 +38,10 @@ def on_fargate(options: BatchOptions) -> bool:
     return options.on == "fargate"
 
 
-def definition(options: BatchOptions, spec: Mapping[str, Any], carrier_entrypoint: str) -> dict[str, Any]:
-    """The request of RegisterJobDefinition, without a name. carrier_entrypoint: of the carrier's image, where there is one."""
+def definition(options: BatchOptions, spec: Mapping[str, Any], carrier_entrypoint: Sequence[str]) -> dict[str, Any]:
+    """The request of RegisterJobDefinition, without a name. carrier_entrypoint: of the carrier's image, where there is one.
+
+    Raises UsageError for an entry point that runs no command."""
     fargate = on_fargate(options)
     log = {
         "logDriver": "awslogs",
@@ -57,38 +60,48 @@ def definition(options: BatchOptions, spec: Mapping[str, Any], carrier_entrypoin
     if options.carrier_image and fargate:  # a task has one of Fargate's sizes: the carrier takes its part of it
         cpus, mib = cpus - carrier_vcpus(options), mib - contract.CARRIER_MIB
     sized = {"resourceRequirements": _needs(cpus, mib), "logConfiguration": log}
-    entrypoint = options.entrypoint or ""
+    entrypoint = shlex.split(options.entrypoint or "")
     if not options.carrier_image:
-        run = contract.after_entrypoint(entrypoint, contract.carrier_command())
+        run = _command(options.image, entrypoint, contract.carrier_command())
         only = {"image": options.image, "command": run, "jobRoleArn": options.job_role, **roles, **sized, **network}
         return {**common, "containerProperties": only}
     mounts = [{"sourceVolume": contract.VOLUME, "containerPath": contract.ROOT}]
     carrier = {
         "name": contract.CARRIER, "image": options.carrier_image, "essential": True, "mountPoints": mounts,
-        "command": contract.after_entrypoint(carrier_entrypoint, contract.carrier_command()), "logConfiguration": log,
+        "command": _command(options.carrier_image, carrier_entrypoint, contract.carrier_command()), "logConfiguration": log,
         "resourceRequirements": _needs(carrier_vcpus(options), contract.CARRIER_MIB), "user": "0",  # a new volume is root's
     }  # fmt: skip
     command = contract.beside_command([*_worker(spec), "run"])
     worker = {
         "name": contract.WORKER, "image": options.image, "essential": False, "mountPoints": mounts,
-        "command": contract.after_entrypoint(entrypoint, command),
+        "command": _command(options.image, entrypoint, command),
         "dependsOn": [{"containerName": contract.CARRIER, "condition": "START"}], **sized,
     }  # fmt: skip
     task = {"taskRoleArn": options.job_role, **roles, "volumes": [{"name": contract.VOLUME}], **network}
     return {**common, "ecsProperties": {"taskProperties": [{**task, "containers": [carrier, worker]}]}}
 
 
-def submission(options: BatchOptions, run: RunFolder, plan: PlanRecord, name: str, revision: str) -> dict[str, Any]:
+def submission(
+    options: BatchOptions,
+    run: RunFolder,
+    plan: PlanRecord,
+    name: str,
+    revision: str,
+    region: str,
+    kms_key: str | None = None,
+) -> dict[str, Any]:
     """The request of SubmitJob: an array of the plan's jobs, or a plain job where it has one. revision: the job definition's ARN.
 
-    plan: with the time limit of its jobs. Raises UsageError if environment variables are too long for the service.
+    plan: with the time limit of its jobs. region: of the store; Batch does not tell it to containers. kms_key: encrypts what jobs
+    send. Raises UsageError if environment variables are too long for the service.
     """
     spec = run.record.simulation
     beside = bool(options.carrier_image)
     carried = {
-        "run": run.address, "plan": plan.number, "jobs": run.job_address(JobId.of(plan.number, 1)),
+        "region": region, "kms_key": kms_key or "", "run": run.address, "plan": plan.number,
+        "jobs": run.job_address(JobId.of(plan.number, 1)),
         "command": [] if beside else [*_worker(spec), "run"],
-        "inputs": {key: one["place"] or f"{run.address}/input/{key}" for key, one in run.inputs.items()},
+        "inputs": {key: one["place"] or f"{run.address}/input/{key}/" for key, one in run.inputs.items()},
     }  # fmt: skip
     work = environment_of(spec, f"{contract.ROOT}/input")
     carry = {"SIMFERRY_CARRIED": contract.as_json(carried)}
@@ -111,6 +124,21 @@ def submission(options: BatchOptions, run: RunFolder, plan: PlanRecord, name: st
         "timeout": {"attemptDurationSeconds": plan.limit},
         "tags": {"made-by": "simferry", "simferry:run": run.id, **named_texts(options.tags)}, "propagateTags": True,
     }  # fmt: skip
+
+
+def _command(image: str | None, entrypoint: Sequence[str], command: list[str]) -> list[str]:
+    given = contract.after_entrypoint(entrypoint, command)
+    if given is None:
+        raise no_program(image or "", entrypoint)
+    return given
+
+
+def no_program(image: str, entrypoint: Sequence[str]) -> UsageError:
+    """The error of an image whose entry point does not run what it is given."""
+    return UsageError(
+        f"the entry point of the image {image} runs no other program, and AWS Batch can't replace it: {shlex.join(entrypoint)}",
+        'Use an image without an entry point, or with one that ends with  exec "$@"',
+    )
 
 
 def _worker(spec: Mapping[str, Any]) -> list[str]:

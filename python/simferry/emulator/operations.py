@@ -50,7 +50,8 @@ OPERATIONS = {
     },
     "ecr": {
         "BatchDeleteImage", "BatchGetImage", "CreateRepository", "DeleteRepository", "DescribeImages",
-        "DescribeRepositories", "GetAuthorizationToken", "GetLifecyclePolicy", "ListImages", "PutImage", "PutLifecyclePolicy",
+        "DescribeRepositories", "GetAuthorizationToken", "GetDownloadUrlForLayer", "GetLifecyclePolicy", "ListImages", "PutImage",
+        "PutLifecyclePolicy",
     },
     "ec2": {"DescribeInstances", "ModifyInstanceAttribute", "RunInstances", "StartInstances", "StopInstances", "TerminateInstances"},
     "iam": ROLE | USER | POLICY | {"ListPolicies", "ListRoles", "ListUsers"},

@@ -30,6 +30,7 @@ IMAGE = "registry:2"  # used where none of the programs is installed
 USER = "AWS"
 HOURS = 12  # as AWS's passwords last; this one lasts as long as the emulator
 START_SECONDS = 20
+LAYERS = "/simferry-emulator/layers/"
 _MANIFESTS = (
     "application/vnd.docker.distribution.manifest.v2+json, application/vnd.oci.image.manifest.v1+json, "
     "application/vnd.docker.distribution.manifest.list.v2+json, application/vnd.oci.image.index.v1+json"
@@ -41,12 +42,15 @@ def _program() -> str | None:
 
 
 class Registry:
-    """host: such as 127.0.0.1:40123."""
+    """host: such as 127.0.0.1:40123. url: the emulator's."""
 
-    def __init__(self, machine: Machine) -> None:
+    def __init__(self, machine: Machine, url: str) -> None:
         with socket.create_server(("127.0.0.1", 0)) as free:
             self.host = f"127.0.0.1:{free.getsockname()[1]}"
-        self.machine, self.password = machine, secrets.token_urlsafe(30)
+        self.machine, self.url, self.password = machine, url, secrets.token_urlsafe(30)
+        self._layers: dict[
+            str, tuple[str, str]
+        ] = {}  # repositories and digests of layers, by paths that nobody can guess
         self._process: subprocess.Popen[bytes] | None = None
         self._container: Any = None
         self._seen: set[tuple[str, str, str]] = set()
@@ -56,14 +60,46 @@ class Registry:
     # ---- the service ----
 
     def answers(self, call: Call) -> bool:
-        return call.service == "ecr" and call.operation == "GetAuthorizationToken"
+        return call.service == "ecr" and call.operation in ("GetAuthorizationToken", "GetDownloadUrlForLayer")
 
     def answer(self, call: Call) -> dict[str, Any]:
+        if call.operation == "GetDownloadUrlForLayer":
+            return self._address_of_layer(**call.parameters)
         self.start()
         token = base64.b64encode(f"{USER}:{self.password}".encode()).decode()
         expires = time.time() + 3600 * HOURS
         one = {"authorizationToken": token, "expiresAt": expires, "proxyEndpoint": f"http://{self.host}"}
         return {"authorizationData": [one for _ in call.parameters.get("registryIds") or [ACCOUNT]]}
+
+    def _address_of_layer(self, repositoryName: str, layerDigest: str, **_: Any) -> dict[str, Any]:
+        """Where a layer, or the configuration of an image, can be read without a signature."""
+        if not self._blob(repositoryName, layerDigest):
+            raise Refusal(
+                "LayersNotFoundException",
+                f"One or more of the layers does not exist in the repository with name '{repositoryName}' "
+                f"in the registry with id '{ACCOUNT}'",
+            )
+        secret = f"{LAYERS}{secrets.token_urlsafe(24)}"
+        self._layers[secret] = (repositoryName, layerDigest)
+        return {"downloadUrl": f"{self.url}{secret}", "layerDigest": layerDigest}
+
+    def layer(self, path: str) -> bytes | None:
+        """The content at an address that GetDownloadUrlForLayer has given; None for another address."""
+        found = self._layers.get(path)
+        return self._blob(*found) if found else None
+
+    def _blob(self, repository: str, digest: str) -> bytes:
+        """What was pushed; empty if there is no such thing. simferry pushes no layers to the emulator: of an image that the engine has,
+        it is what the engine says of it."""
+        if self._runs() and (pushed := self._get(f"{repository}/blobs/{digest}")):
+            return pushed
+        with contextlib.suppress(Exception):  # without Docker, or without the image
+            told = self.machine.client.images.get(digest).attrs
+            if told["Id"] == digest:
+                return json.dumps(
+                    {"architecture": told["Architecture"], "os": told["Os"], "config": told["Config"]}
+                ).encode()
+        return b""
 
     def in_place(self, content: bytes, region: str) -> bytes:
         """moto's answer, with this registry's host in place of AWS's in the URIs of repositories."""

@@ -121,7 +121,7 @@ class Emulator:
             self._clients_of,
             self.on_event,
         )
-        self._registry = Registry(self._machine)
+        self._registry = Registry(self._machine, self.url)
         self.stacks = Stacks(self._resources_of, self.faults.of_resource, self.on_event)
         self._task_credentials = TaskCredentials(self.url, lambda role: self._assume(role, "Batch"))
         self.batch = Batch(
@@ -248,6 +248,9 @@ class Emulator:
                 status, headers, content = calls.answer(None, self._task_credentials.answer(request.path))
                 start_response(str(status), [*headers, ("Content-Length", str(len(content)))])
                 return [content]
+            if (layer := self._registry.layer(request.path)) is not None:
+                start_response("200 OK", [("Content-Length", str(len(layer)))])
+                return [layer]
             claim = signature.read_claim(request)
             service = claim.service
             own = claim.key == self._service_key.id

@@ -50,8 +50,9 @@ def find_or_push(name: str, on_progress: Callable[[str], None] = lambda _: None,
         here = find_image(connect(), name, pull=False)
     except EngineError as error:
         return _only_in_ecr(name, f"Docker does not run here ({error.message})", into)
-    except (ImageError, UsageError):
-        return _only_in_ecr(name, "it is not here either", into)
+    except (ImageError, UsageError) as error:
+        is_none = str(error.message).startswith("there is no image")
+        return _only_in_ecr(name, "it is not here either" if is_none else str(error.message), into)
     registry = ecr_host(account(), region())
     repository, tag = place_in(into, name, tag_of(here))
     digest = _found(account(), region(), repository, {"imageTag": tag}, name)

@@ -111,6 +111,7 @@ def environment_of(spec: Mapping[str, Any], inputs: str) -> dict[str, str]:
 def environment_here(spec: Mapping[str, Any], inputs: str) -> dict[str, str]:
     """The whole environment of a job on this machine: this process's own, and that of `environment_of`."""
     out = {**_with_utf8(os.environ), **environment_of(spec, inputs)}
+    out.pop("SIMFERRY_ATTEMPT", None)  # of a job of AWS Batch whose simulation runs simferry
     if out.get("R_NSIZE") == HEAP:
         out["R_NSIZE"] = os.environ.get("R_NSIZE", HEAP)
     if spec["objects"]:  # a function object imports what it imports here

@@ -1,243 +1,94 @@
 """Carries the files of a job where the service moves none (AWS Batch): brings its inputs from S3, sends its results as they are finished.
 
 It runs in the job's container and starts the worker, or, where the image has no Python, in a container beside it that shares
-/opt/ml/processing. It needs Python's standard library only, from version 3.8 on: it is the text of a command, and is never imported.
+/opt/ml/processing. It needs Python's standard library only, from version 3.8 on: it is the text of a command.
 
     SIMFERRY_CARRIED   what it carries, as JSON: run (its address), plan, jobs (the address of the object with the files of the plan's
-                       jobs), command (of the worker; empty: beside it), inputs (address by name)
+                       jobs), region, kms_key (encrypts what is sent; may be empty), command (of the worker; empty: beside it),
+                       inputs (address by name; of a folder it ends in a slash)
 """
 
 from __future__ import annotations
 
 import concurrent.futures
-import datetime
-import hashlib
-import hmac
-import http.client
+import contextlib
 import json
 import os
 import re
-import shutil
 import signal
 import stat
 import struct
 import subprocess
 import sys
 import time
-import urllib.parse
-import urllib.request
 from collections.abc import Iterator
-from typing import Any, NoReturn
-from xml.etree import ElementTree
+from typing import Any
+
+from .s3 import S3, Failed, Part, Role
 
 ROOT = "/opt/ml/processing"
-READY = ROOT + "/carried"  # for the container beside it: the number of the attempt; 0 if there is nothing to do
-ENDED = ROOT + "/ended"  # from there: the worker's exit code
-SENT = ("artifacts", "blocks")  # in this order: a block is sent after the artifacts of its replications
-ALIVE = ROOT + "/alive"  # the container beside it touches it as long as it lives
+READY = "carried"  # for the container beside it: the number of the attempt; 0 if there is nothing to do
+ENDED = "ended"  # from there: the worker's exit code
+ALIVE = "alive"  # the container beside it touches it as long as it lives
+STOP = "scratch/stop"  # the worker is to write what it has, and to end
 SILENT_SECONDS, STARTS_SECONDS = 60, 600
 EACH_SECONDS = 2.0
+PATIENCE_SECONDS = 120  # for the last files
 AT_ONCE = 8
-ATTEMPTS = 8
-METADATA = "169.254.170.2"
-EMPTY = hashlib.sha256(b"").hexdigest()
-
-
-class S3:
-    """Requests to S3, signed with the job's role (AWS Signature Version 4)."""
-
-    def __init__(self, bucket: str) -> None:
-        self.bucket = bucket
-        self.region = os.environ.get("AWS_REGION") or os.environ["AWS_DEFAULT_REGION"]
-        given = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
-        domain = "amazonaws.com.cn" if self.region.startswith("cn-") else "amazonaws.com"
-        self.base = ""
-        if given or "." in bucket:
-            self.base = "/" + bucket
-            given = given or "https://s3." + self.region + "." + domain
-        at = urllib.parse.urlsplit(given or "https://" + bucket + ".s3." + self.region + "." + domain)
-        self.secure, self.host = at.scheme == "https", at.netloc
-        self.keys, self.until = ("", "", ""), 0.0
-
-    def credentials(self) -> tuple[str, str, str]:
-        """Access key, secret and token, of the environment or of the container's role; new ones before these expire."""
-        if time.time() < self.until:
-            return self.keys
-        if os.environ.get("AWS_ACCESS_KEY_ID"):
-            key, secret = os.environ["AWS_ACCESS_KEY_ID"], os.environ["AWS_SECRET_ACCESS_KEY"]
-            self.keys, self.until = (key, secret, os.environ.get("AWS_SESSION_TOKEN", "")), float("inf")
-            return self.keys
-        relative = os.environ.get("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI")
-        url = "http://" + METADATA + relative if relative else os.environ["AWS_CONTAINER_CREDENTIALS_FULL_URI"]
-        token = os.environ.get("AWS_CONTAINER_AUTHORIZATION_TOKEN")
-        request = urllib.request.Request(url, headers={"Authorization": token} if token else {})
-        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-        with opener.open(request, timeout=10) as answer:
-            got = json.loads(answer.read().decode())
-        ends = datetime.datetime.strptime(got["Expiration"][:19], "%Y-%m-%dT%H:%M:%S")
-        seconds = (ends - datetime.datetime.utcnow()).total_seconds()
-        self.keys = (got["AccessKeyId"], got["SecretAccessKey"], got["Token"])
-        self.until = time.time() + max(seconds - 300, seconds / 2)
-        return self.keys
-
-    def signed(self, method: str, path: str, query: str, headers: dict[str, str], payload: str) -> dict[str, str]:
-        """The headers of a request. payload: the SHA-256 of its body."""
-        key, secret, token = self.credentials()
-        now = datetime.datetime.utcnow().strftime("%Y%m%dT%H%M%SZ")
-        headers = {"host": self.host, "x-amz-content-sha256": payload, "x-amz-date": now, **headers}
-        if token:
-            headers["x-amz-security-token"] = token
-        names = ";".join(sorted(headers))
-        lines = "".join(f"{name}:{headers[name]}\n" for name in sorted(headers))
-        asked = "\n".join([method, path, query, lines, names, payload])
-        scope = f"{now[:8]}/{self.region}/s3/aws4_request"
-        text = "\n".join(["AWS4-HMAC-SHA256", now, scope, hashlib.sha256(asked.encode()).hexdigest()])
-        made = ("AWS4" + secret).encode()
-        for part in (now[:8], self.region, "s3", "aws4_request"):
-            made = hmac.new(made, part.encode(), "sha256").digest()
-        signature = hmac.new(made, text.encode(), "sha256").hexdigest()
-        signed = f"SignedHeaders={names}, Signature={signature}"
-        headers["authorization"] = f"AWS4-HMAC-SHA256 Credential={key}/{scope}, {signed}"
-        del headers["host"]
-        return headers
-
-    def ask(
-        self,
-        method: str,
-        key: str,
-        query: dict[str, str] | None = None,
-        headers: dict[str, str] | None = None,
-        body: bytes | str | None = None,
-        to: str = "",
-    ) -> tuple[int, bytes]:
-        """Status and body of the answer. body: bytes, or a path to send. to: a path for the answer. Tries again what may succeed."""
-        path = self.base + "/" + urllib.parse.quote(key, safe="/~")
-        asked = "&".join(f"{n}={urllib.parse.quote(v, safe='~')}" for n, v in sorted((query or {}).items()))
-        attempt = 0
-        while True:
-            try:
-                status, answer = self.once(method, path, asked, headers or {}, body, to)
-            except (OSError, http.client.HTTPException) as error:
-                status, answer = 599, str(error).encode()
-            if (status < 500 and status not in (403, 408, 409, 429)) or attempt == ATTEMPTS - 1:
-                return status, answer
-            if status == 403:
-                if b"ExpiredToken" not in answer and b"RequestTimeTooSkewed" not in answer:
-                    return status, answer
-                self.until = 0.0
-            time.sleep(min(20, 0.1 * 2**attempt))
-
-    def once(
-        self, method: str, path: str, query: str, headers: dict[str, str], body: bytes | str | None, to: str
-    ) -> tuple[int, bytes]:
-        kind = http.client.HTTPSConnection if self.secure else http.client.HTTPConnection
-        connection = kind(self.host, timeout=60)
-        try:
-            if isinstance(body, str):
-                with open(body, "rb") as file:
-                    size = os.fstat(file.fileno()).st_size
-                    payload = _digest(file)
-                    file.seek(0)
-                    given = {**self.signed(method, path, query, headers, payload), "content-length": str(size)}
-                    connection.request(method, path + ("?" + query if query else ""), file, given)
-                    answer = connection.getresponse()
-                    return answer.status, answer.read()
-            payload = hashlib.sha256(body).hexdigest() if body else EMPTY
-            given = self.signed(method, path, query, headers, payload)
-            connection.request(method, path + ("?" + query if query else ""), body, given)
-            answer = connection.getresponse()
-            if not to or answer.status != 200:
-                return answer.status, answer.read()
-            with open(to + ".part", "wb") as file:
-                shutil.copyfileobj(answer, file, 1 << 20)
-                whole = file.tell() == int(answer.headers.get("content-length", file.tell()))
-            if not whole:
-                raise OSError("the answer was cut off")
-            os.replace(to + ".part", to)
-            return 200, b""
-        finally:
-            connection.close()
-
-    def names(self, prefix: str) -> Iterator[str]:
-        """The keys below a prefix."""
-        token: str | None = None
-        while True:
-            query = {"list-type": "2", "prefix": prefix}
-            if token:
-                query["continuation-token"] = token
-            status, answer = self.ask("GET", "", query)
-            if status != 200:
-                fail(f"s3://{self.bucket}/{prefix} can't be listed: {_said(status, answer)}")
-            root = ElementTree.fromstring(answer)
-            space = root.tag.partition("}")[0] + "}" if "}" in root.tag else ""
-            for one in root.iter(space + "Contents"):
-                yield str(one.findtext(space + "Key"))
-            token = root.findtext(space + "NextContinuationToken")
-            if not token:
-                return
-
-
-def _digest(file: Any) -> str:
-    made = hashlib.sha256()
-    for piece in iter(lambda: file.read(1 << 20), b""):
-        made.update(piece)
-    return made.hexdigest()
-
-
-def _said(status: int, answer: bytes) -> str:
-    found = re.search(rb"<Code>(.*?)</Code>.*?<Message>(.*?)</Message>", answer, re.S)
-    text = b": ".join(found.groups()) if found else answer[:200]
-    return f"{status} {text.decode(errors='replace')}"
-
-
-def fail(text: str) -> NoReturn:
-    print("simferry: " + text, flush=True)
-    sys.exit(1)
-
-
-def write_whole(path: str, text: str) -> None:
-    with open(path + ".part", "w") as file:
-        file.write(text)
-    os.replace(path + ".part", path)
-
-
-def place(address: str) -> tuple[S3, str]:
-    """The bucket and the key of s3://bucket/key."""
-    bucket, _, key = address[len("s3://") :].partition("/")
-    return S3(bucket), key.rstrip("/")
+MOST_AT_ONCE = 1 << 30  # bytes; a larger file is sent in parts
+LONGEST_KEY = 1024
+MOST_LISTED = 100
 
 
 class Carrier:
     """carried: what SIMFERRY_CARRIED says."""
 
-    def __init__(self, carried: dict[str, Any]) -> None:
-        self.carried = carried
+    def __init__(self, carried: dict[str, Any], root: str = ROOT) -> None:
+        self.carried, self.given_root = carried, root
+        self.beside = not carried["command"]
         index = int(os.environ.get("AWS_BATCH_JOB_ARRAY_INDEX", "0"))
         self.number = f"{index + 1:04d}"
         self.job = f"{carried['plan']}-{self.number}"
         self.attempt = int(os.environ.get("AWS_BATCH_JOB_ATTEMPT", "1"))
-        self.s3, self.run = place(carried["run"])
-        self.began = 0.0
+        self.role = Role()
+        self.s3, self.run = self.place(carried["run"])
+        self.encryption = {}
+        if key := carried.get("kms_key"):
+            self.encryption = {
+                "x-amz-server-side-encryption": "aws:kms",
+                "x-amz-server-side-encryption-aws-kms-key-id": key,
+            }
+        self.root = ""
+        self.stopped = False
         self.sent: dict[str, tuple[int, int]] = {}
+        self.left_out: set[str] = set()
         self.worker: subprocess.Popen[bytes] | None = None
+        self.heard: tuple[int, float] = (0, 0.0)  # when the container beside was last touched, and when this was seen
+
+    def place(self, address: str) -> tuple[S3, str]:
+        """The bucket and the key of s3://bucket/key."""
+        bucket, _, key = address[len("s3://") :].partition("/")
+        return S3(bucket, self.carried["region"], self.role), key
 
     # ---- before the worker ----
 
     def claim(self) -> bool:
         """Whether this job may compute its part of the plan: the first that asks, in all its attempts, unless the plan was cancelled."""
-        mine = os.environ.get("AWS_BATCH_JOB_ID", "").encode()
-        status, answer = self.s3.ask("GET", f"{self.run}/plan/{self.carried['plan']}/cancelled")
-        if status == 200:
+        mine = os.environ["AWS_BATCH_JOB_ID"].encode()
+        answer = self.s3.ask("GET", f"{self.run}/plan/{self.carried['plan']}/cancelled")
+        if answer.status == 200:
             return self.idle("its plan was cancelled")
+        if answer.status != 404:
+            raise Failed(f"{self.carried['run']} can't be read: {answer}")
         key = f"{self.run}/jobs/{self.job}/claim"
-        status, answer = self.s3.ask("PUT", key, headers={"if-none-match": "*"}, body=mine)
-        if status in (200, 204):
+        answer = self.s3.ask("PUT", key, headers={"if-none-match": "*", **self.encryption}, body=mine)
+        if answer.status == 200:
             return True
-        said = _said(status, answer)
-        status, answer = self.s3.ask("GET", key)
-        if status != 200:
-            fail("the job can't be claimed: " + said)
-        return answer == mine or self.idle("an earlier submission computes it")
+        there = self.s3.ask("GET", key)
+        if there.status != 200:
+            raise Failed(f"the job can't be claimed: {answer}")
+        # it is ours if the answer was lost, and in later attempts
+        return there.content == mine or self.idle("an earlier submission computes it")
 
     def idle(self, why: str) -> bool:
         print(f"simferry: job {self.job} does nothing: {why}", flush=True)
@@ -245,110 +96,154 @@ class Carrier:
 
     def bring(self) -> None:
         """Code, plan and inputs. Where an earlier attempt has finished blocks, these too: the worker leaves out what they have."""
-        code = f"{self.run}/code"
-        wanted = self.below(self.s3, code, "input/code")
-        for name, address in self.carried["inputs"].items():
-            s3, key = place(address)
-            wanted += self.below(s3, key, "input/" + name)
-        if self.attempt > 1:
-            blocks = f"{self.run}/blocks/{self.job}-"
-            for key in self.s3.names(blocks):
-                wanted.append((self.s3, key, "input/done/" + key.rpartition("/")[2]))
-        os.chmod(ROOT, 0o777)
         for folder in ("input/code", "input/plan", "input/done", "blocks", "artifacts", "output", "scratch"):
-            os.makedirs(os.path.join(ROOT, folder), exist_ok=True)
+            os.makedirs(os.path.join(self.root, folder), exist_ok=True)
+        wanted = self.below(self.carried["run"] + "/code/", "input/code")
         self.bring_job()
+        for name, address in self.carried["inputs"].items():
+            wanted += self.below(address, "input/" + name)
+        if self.attempt > 1:
+            for key in self.s3.names(f"{self.run}/blocks/{self.job}-"):
+                wanted.append((self.s3, key, "input/done/" + key.rpartition("/")[2]))
         with concurrent.futures.ThreadPoolExecutor(AT_ONCE) as pool:
-            for failed in pool.map(self.fetch, wanted):
-                if failed:
-                    fail(failed)
+            for _ in pool.map(self.fetch, wanted):
+                pass
 
     def bring_job(self) -> None:
         """The job's file, which is a part of one object: its index has the begin of each file and the end of the last, of 8 bytes each."""
-        _, key = place(self.carried["jobs"])
-        index = self.part(key, 8 * (int(self.number) - 1), 8 * (int(self.number) + 1))
-        content = self.part(key, *struct.unpack("<2Q", index))
-        with open(ROOT + "/input/plan/job", "wb") as file:
-            file.write(content)
+        index = self.part(8 * (int(self.number) - 1), 8 * (int(self.number) + 1))
+        content = self.part(*struct.unpack("<2Q", index))
+        try:
+            with open(os.path.join(self.root, "input/plan/job"), "wb") as file:
+                file.write(content)
+        except OSError as error:
+            raise Failed(f"disk: the job's file can't be written: {error.strerror}") from None
 
-    def part(self, key: str, start: int, end: int) -> bytes:
-        status, answer = self.s3.ask("GET", key, headers={"range": f"bytes={start}-{end - 1}"})
-        if status != 206 or len(answer) != end - start:
-            fail(f"s3://{self.s3.bucket}/{key} can't be read: {_said(status, answer)}")
-        return answer
+    def part(self, start: int, end: int) -> bytes:
+        s3, key = self.place(self.carried["jobs"])
+        answer = s3.ask("GET", key, headers={"range": f"bytes={start}-{end - 1}"})
+        if answer.status != 206 or len(answer.content) != end - start:
+            raise Failed(f"{self.carried['jobs']} can't be read: {answer}")
+        return answer.content
 
-    def below(self, s3: S3, prefix: str, folder: str) -> list[tuple[S3, str, str]]:
-        """What to fetch from a prefix: one file, or all that are below it."""
-        found = []
-        for key in s3.names(prefix):
-            if key == prefix:
-                found.append((s3, key, folder + "/" + key.rpartition("/")[2]))
-            elif key.startswith(prefix + "/") and not key.endswith("/"):
-                found.append((s3, key, folder + key[len(prefix) :]))
+    def below(self, address: str, folder: str) -> list[tuple[S3, str, str]]:
+        """What to fetch from an address: one object, or all in a folder."""
+        s3, prefix = self.place(address)
+        if prefix and not prefix.endswith("/"):
+            return [(s3, prefix, folder + "/" + prefix.rpartition("/")[2])]
+        found = [(s3, key, folder + "/" + key[len(prefix) :]) for key in s3.names(prefix) if not key.endswith("/")]
+        if not found:
+            raise Failed(f"there is nothing at {address}")
         return found
 
-    def fetch(self, one: tuple[S3, str, str]) -> str:
-        """What went wrong; empty if nothing did."""
+    def fetch(self, one: tuple[S3, str, str]) -> None:
         s3, key, name = one
-        path = os.path.normpath(os.path.join(ROOT, name))
-        if not path.startswith(ROOT + "/"):
-            return f"{key} leads out of the job's folder"
-        os.makedirs(os.path.dirname(path), exist_ok=True)
-        status, answer = s3.ask("GET", key, to=path)
-        return "" if status == 200 else f"s3://{s3.bucket}/{key} can't be read: {_said(status, answer)}"
+        if ".." in name.split("/") or "\0" in name:
+            raise Failed(f"s3://{s3.bucket}/{key} is no file's name")
+        path = os.path.join(self.root, name)
+        try:
+            os.makedirs(os.path.dirname(path), exist_ok=True)
+            open(path, "wb").close()
+        except OSError as error:
+            raise Failed(f"disk: {path} can't be written: {error.strerror}") from None
+        answer = s3.ask("GET", key, to=path)
+        if answer.status != 200:
+            raise Failed(f"s3://{s3.bucket}/{key} can't be read: {answer}")
 
     # ---- beside the worker ----
 
-    def send(self) -> str:
-        """Send what is new, artifacts before blocks. What went wrong; empty if nothing did. Links and special files are left out."""
-        for name in SENT:
-            found = []
-            for folder, _, files in os.walk(os.path.join(ROOT, name)):
-                for file in files:
-                    path = os.path.join(folder, file)
-                    try:
-                        now = os.lstat(path)
-                    except OSError:
-                        continue
-                    stamp = (now.st_size, now.st_mtime_ns)
-                    if stat.S_ISREG(now.st_mode) and self.sent.get(path) != stamp:
-                        found.append((path, stamp))
+    def send(self) -> None:
+        """Send what is new: the blocks that are there now, after the artifacts of their replications, which are there too."""
+        blocks = [*self.new("blocks")]
+        for found in ([*self.new("artifacts")], blocks):
             with concurrent.futures.ThreadPoolExecutor(AT_ONCE) as pool:
-                for path, stamp, failed in pool.map(self.put, found):
-                    if failed:
-                        return failed  # no block without its artifacts
-                    self.sent[path] = stamp
-        return ""
+                for _ in pool.map(self.put, found):
+                    pass
 
-    def put(self, one: tuple[str, tuple[int, int]]) -> tuple[str, tuple[int, int], str]:
-        path, stamp = one
-        key = f"{self.run}/{os.path.relpath(path, ROOT)}"
+    def new(self, name: str) -> Iterator[str]:
+        """The plain files of a folder that are not sent, or have changed since."""
+        for folder, folders, files in os.walk(os.path.join(self.root, name)):
+            for file in [*files, *folders]:
+                path = os.path.join(folder, file)
+                try:
+                    now = os.lstat(path)
+                except OSError:  # it was moved meanwhile
+                    continue
+                key = os.fsencode(path[len(self.root) :])
+                if stat.S_ISDIR(now.st_mode):
+                    continue
+                if not stat.S_ISREG(now.st_mode):
+                    self.leave_out(path, "it is a link, or no plain file")
+                elif re.search(rb"[\x00-\x1f\x7f]", key):
+                    self.leave_out(path, "its name has a control character, with which lists of objects can't be read")
+                elif len(key) + len(self.run) > LONGEST_KEY:
+                    self.leave_out(path, f"its name in S3 would have more than {LONGEST_KEY:,} bytes")
+                elif self.sent.get(path) != (now.st_size, now.st_mtime_ns):
+                    yield path
+
+    def leave_out(self, path: str, why: str) -> None:
+        if path not in self.left_out and len(self.left_out) < MOST_LISTED:
+            self.left_out.add(path)
+            print(f"simferry: {path!r} is left out: {why}", flush=True)
+
+    def put(self, path: str) -> None:
         try:
-            status, answer = self.s3.ask("PUT", key, body=path)
+            file = open(path, "rb", opener=no_link)  # noqa: SIM115
+        except FileNotFoundError:  # it was moved meanwhile
+            return
         except OSError as error:
-            return path, stamp, f"{path} can't be read: {error}"
-        return path, stamp, "" if status == 200 else f"{path} can't be sent: {_said(status, answer)}"
+            raise Failed(f"{path!r} can't be read: {error.strerror}") from None
+        with file:
+            now = os.fstat(file.fileno())
+            if os.readlink(f"/proc/self/fd/{file.fileno()}") != path or not stat.S_ISREG(now.st_mode):
+                return  # a folder above it has become a link: it may be any file
+            # bytes that are not UTF-8 become \x and two digits
+            key = self.run + os.fsencode(path[len(self.root) :]).decode(errors="backslashreplace")
+            if now.st_size <= MOST_AT_ONCE:
+                answer = self.s3.ask("PUT", key, headers=self.encryption, body=Part(file, 0, now.st_size))
+            else:
+                answer = self.s3.send_parts(key, file, now.st_size, self.encryption)
+        if answer.status != 200:
+            raise Failed(f"{path!r} can't be sent: {answer}")
+        self.sent[path] = (now.st_size, now.st_mtime_ns)
 
     def leave_message(self) -> None:
-        """Send the reason why the worker could not go on."""
+        """Send the worker's reason why it could not go on."""
+        text = self.read("message")
+        if text is not None:
+            self.tell(text or b"disk: it is full")  # where it is, there may be no room for words
+
+    def tell(self, text: bytes) -> None:
+        """Leave the reason why the job could not go on in the store."""
+        with contextlib.suppress(Failed):  # without credentials
+            self.s3.ask("PUT", f"{self.run}/jobs/{self.job}/message", headers=self.encryption, body=text)
+
+    def read(self, name: str) -> bytes | None:
+        """The beginning of a file that the worker's container may have written; None if there is none."""
         try:
-            with open(ROOT + "/message", "rb") as file:
-                text = file.read(1024)
+            with open(os.path.join(self.root, name), "rb", opener=no_link) as file:
+                return file.read(1024)
         except OSError:
-            return
-        self.s3.ask("PUT", f"{self.run}/jobs/{self.job}/message", body=text)
+            return None
 
     # ---- the whole ----
 
-    def start(self) -> subprocess.Popen[bytes]:
+    def start(self) -> None:
         environment = {**os.environ, "SIMFERRY_ATTEMPT": str(self.attempt)}
         environment.pop("SIMFERRY_CARRIED", None)
-        return subprocess.Popen(self.carried["command"], env=environment, cwd=ROOT + "/input/code")
+        command = self.carried["command"]
+        try:
+            self.worker = subprocess.Popen(command, env=environment, cwd=os.path.join(self.root, "input/code"))
+        except OSError as error:
+            raise Failed(f"the image can't run {command[0]}: {error.strerror}") from None
 
-    def stop(self, number: int, _: Any) -> None:
+    def stop(self, *_: Any) -> None:
         """The service ends the job: the worker writes what it has, which is sent within 30 s."""
-        with open(ROOT + "/scratch/stop", "w"):
-            pass
+        if not self.heard[1]:  # it has not begun
+            os._exit(143)
+        self.stopped = True
+        with contextlib.suppress(OSError):  # the worker has ended
+            os.close(os.open(os.path.join(self.root, STOP), os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW, 0o666))
         if self.worker is not None:
             self.worker.send_signal(signal.SIGINT)
 
@@ -357,39 +252,76 @@ class Carrier:
         if self.worker is not None:
             code = self.worker.poll()
             return code if code is None or code >= 0 else 128 - code
+        said = self.read(ENDED)
+        if said is not None and re.fullmatch(rb"[0-9]+\s*", said):
+            return int(said)
         try:
-            with open(ENDED) as file:
-                return int(file.read())
-        except (OSError, ValueError):
-            pass
-        try:
-            silent = time.time() - os.stat(ALIVE).st_mtime
-        except OSError:  # it has not begun
-            silent = time.time() - self.began - STARTS_SECONDS
-        return 137 if silent > SILENT_SECONDS else None  # it was killed, for example for want of memory
+            touched = os.lstat(os.path.join(self.root, ALIVE)).st_mtime_ns
+        except OSError:
+            touched = 0
+        if touched != self.heard[0]:
+            self.heard = (touched, time.monotonic())
+        silent = time.monotonic() - self.heard[1]
+        if not touched and silent > STARTS_SECONDS:
+            raise Failed("the worker's container has not started: its image needs a shell, sh")
+        if touched and silent > SILENT_SECONDS:
+            print("simferry: the worker's container was killed, perhaps because its memory was full", flush=True)
+            return 137
+        return None
 
     def carry(self) -> int:
-        if not self.claim():
-            write_whole(READY, "0")
-            return 0
-        self.bring()
+        """The exit code of the job."""
         signal.signal(signal.SIGTERM, self.stop)
-        if self.carried["command"]:
-            self.worker = self.start()
-        self.began = time.time()
-        write_whole(READY, str(self.attempt))
+        try:
+            return self.carried_out()
+        except Failed as error:
+            print(f"simferry: {error}", flush=True)
+            self.tell(str(error).encode(errors="backslashreplace"))
+            return 1
+
+    def carried_out(self) -> int:
+        before = os.umask(0)  # the container beside this one may have another user
+        os.makedirs(self.given_root, exist_ok=True)
+        self.root = os.path.realpath(self.given_root)
+        mine = self.claim()
+        if mine:
+            os.chmod(self.root, 0o777)
+            self.bring()
+        os.umask(before)
+        if mine and not self.beside:
+            self.start()
+        self.heard = (0, time.monotonic())
+        ready = os.path.join(self.root, READY)
+        with open(ready + ".part", "w") as file:
+            file.write(str(self.attempt if mine else 0))
+        os.replace(ready + ".part", ready)
+        return self.accompany() if mine else 0
+
+    def accompany(self) -> int:
         while (code := self.over()) is None:
-            self.send()
-            until = time.time() + EACH_SECONDS
-            while time.time() < until and self.over() is None:
+            try:
+                self.send()
+            except Failed as error:
+                print(f"simferry: {error}", flush=True)  # it is tried again
+            until = time.monotonic() + EACH_SECONDS
+            while time.monotonic() < until and self.over() is None:
                 time.sleep(0.1)
-        failed = self.send() and self.send()
+        until = time.monotonic() + PATIENCE_SECONDS
+        while True:
+            try:
+                self.send()
+                break
+            except Failed:
+                if time.monotonic() > until:
+                    raise
+                time.sleep(EACH_SECONDS)
         self.leave_message()
-        if failed:
-            fail(failed)
-        return code
+        return 143 if self.stopped else code
+
+
+def no_link(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
 
 
 if __name__ == "__main__":
-    os.umask(0)  # the container beside this one may have another user
     sys.exit(Carrier(json.loads(os.environ["SIMFERRY_CARRIED"])).carry())

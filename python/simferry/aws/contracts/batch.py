@@ -4,7 +4,7 @@ import base64
 import json
 import re
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -43,23 +43,32 @@ RETRIES = [
 
 
 def carrier_command() -> list[str]:
-    """The command that runs the carrier in a container with Python: its whole text, packed."""
-    path = Path(__file__).parents[2] / "worker" / "carrier.py"
-    packed = base64.b85encode(zlib.compress(path.read_bytes(), 9)).decode()
-    return ["python3", "-c", f"import base64,zlib;exec(zlib.decompress(base64.b85decode({packed!r})))"]
+    """The command that runs the carrier in a container with Python: its whole text, packed. -I: what lies in the image's working
+    directory, or is named in its variables, is no module of it."""
+    folder = Path(__file__).parents[2] / "worker"
+    text = (folder / "s3.py").read_text()
+    text += re.sub(r"^from (__future__|[.]s3) import .*\n", "", (folder / "carrier.py").read_text(), flags=re.M)
+    packed = base64.b85encode(zlib.compress(text.encode(), 9)).decode()
+    return ["python3", "-I", "-c", f"import base64,zlib;exec(zlib.decompress(base64.b85decode({packed!r})))"]
 
 
 # In the worker's container, where the carrier is in another one: waits for the files, works, and says how it ended. The carrier
-# notices a container that dies by the file that is no longer touched.
+# notices a container that dies by the file that is no longer touched. When the job is to end, one of the two containers makes the
+# file scratch/stop; an interrupt is sent only then, since without the file it would be the simulation's own.
 BESIDE = f"""
-cd {ROOT}
+trap 'exit 143' TERM
+cd {ROOT} || exit 1
 until [ -e carried ]; do sleep 0.2; done
 read -r SIMFERRY_ATTEMPT < carried; export SIMFERRY_ATTEMPT
 [ "$SIMFERRY_ATTEMPT" = 0 ] && exit 0
-(while :; do : > alive; sleep 2; done) &
+trap '{{ echo > scratch/stop; }} 2> /dev/null' TERM
 "$@" &
-pid=$!
-trap 'kill -INT $pid' TERM
+pid=$! told=
+while :; do
+  {{ echo > alive; }} 2> /dev/null
+  [ -z "$told" ] && [ -e scratch/stop ] && told=1 && kill -INT $pid
+  sleep 1
+done 2> /dev/null &
 wait $pid; code=$?
 while kill -0 $pid 2> /dev/null; do wait $pid; code=$?; done
 echo $code > ended.part && mv ended.part ended
@@ -72,21 +81,36 @@ def beside_command(command: list[str]) -> list[str]:
     return ["sh", "-c", BESIDE, "sh", *command]
 
 
-def after_entrypoint(entrypoint: str, command: list[str]) -> list[str]:
-    """A command for an image with an entry point, which Batch can't replace: the command is its arguments.
+_PYTHON = re.compile(r"python(3([.]\d+)?)?")
+_SHELLS = ("sh", "bash", "dash", "ash", "zsh", "ksh")
+_RUN_ALL = 'exec "$0" "$@"'  # in a shell
 
-    entrypoint: the last part of its first word, such as Rscript. One that is not known here has to run its arguments, as scripts do
-    that end with exec "$@".
+
+def after_entrypoint(entrypoint: Sequence[str], command: list[str]) -> list[str] | None:
+    """A command for an image with an entry point, which Batch can't replace: the command is its arguments. None if the entry point
+    leaves no room for one, such as a script of Python or R.
+
+    entrypoint: its words; of one that is not known here it is assumed that it runs its arguments, as scripts do that end with
+    exec "$@". An R that runs the command keeps signals to itself.
     """
-    if entrypoint.startswith("python"):
+    first, rest = (entrypoint[0].rpartition("/")[2], [*entrypoint[1:]]) if entrypoint else ("", [])
+    if _PYTHON.fullmatch(first):
+        if rest:
+            return None
         if command[0] == "python3":
             return command[1:]
-        return ["-c", "import os, sys; os.execvp(sys.argv[1], sys.argv[1:])", *command]
-    if entrypoint == "Rscript":  # no space and no line break: Rscript changes them
+        return ["-I", "-c", "import os, sys; os.execvp(sys.argv[1], sys.argv[1:])", *command]
+    if first in ("R", "Rscript"):  # no space and no line break: they change them
         texts = ",".join(f"rawToChar(as.raw(c({','.join(map(str, one.encode()))})))" for one in command[1:])
-        return ["-e", f"quit(status=system2('{command[0]}',shQuote(c({texts}))))"]
-    if entrypoint in ("sh", "bash") and command[0] == "sh":
-        return command[1:]
+        run = ["-e", f"quit('no',system2('{command[0]}',shQuote(c({texts}))))"]
+        return None if rest else run if first == "Rscript" else ["--no-echo", "--no-restore", *run]
+    if first in _SHELLS:
+        options = [one for one in rest if one.startswith("-")]
+        if rest and options and rest[-1] == options[-1] and "c" in options[-1]:
+            return [_RUN_ALL, *command]
+        if any(re.fullmatch(r"-\w*c", one) for one in options):
+            return None
+        return command if len(options) < len(rest) else ["-c", _RUN_ALL, *command]
     return command
 
 

@@ -98,7 +98,7 @@ class Batch(MeteredService):
         name = self.options.stack or stacks.default_name()
         return UsageError(
             f"the batch backend needs a {what}, and there is no stack {name} with Batch in {session.region()}",
-            Command("infra deploy", name=name) + "  makes queue, roles and bucket.",
+            stacks.on_stack("infra deploy", name) + "  makes queue, roles and bucket.",
         )
 
     def check_store(self, store: str) -> None:

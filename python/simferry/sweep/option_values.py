@@ -92,7 +92,8 @@ def checked(field: Field, value: Any) -> Any:
         if all(isinstance(one, str) or (field.kind == "paths" and isinstance(one, Path)) for one in parts):
             return _known(option, parts)
     if not isinstance(value, (str, Path) if field.kind in ("path", "paths") else str):
-        raise Unfit("a text, or several" if field.kind in ("texts", "paths") else "a text")
+        such = f", such as {Literal(option.default)}" if option.fits and option.default else ""
+        raise Unfit(f"a text{such}" if field.kind in ("text", "path") else "a text, or several")
     if option.fits and (problem := option.fits(str(value))):
         raise Unfit(problem)
     return _known(option, value)

@@ -4,7 +4,7 @@ import datetime
 
 import pytest
 from simferry.backends import batch_children
-from simferry.backends.batch_children import children_of
+from simferry.backends.batch_children import children_of, seconds_of
 
 NOW = datetime.datetime.now(datetime.timezone.utc)
 MINUTE = 60_000
@@ -118,3 +118,12 @@ def test_a_plain_job():
 def test_reasons(told, state, for_all):
     (child,) = children_of({"jobId": "p", "status": "FAILED", "createdAt": 1000, **told}).jobs.values()
     assert (child.state, child.for_all) == (state, for_all)
+
+
+def test_each_attempt_counts():
+    attempts = [
+        {"startedAt": 1000, "stoppedAt": 61_000},
+        {"statusReason": "never began"},
+        {"startedAt": 70_000, "stoppedAt": 100_000},
+    ]
+    assert seconds_of({"attempts": attempts}) == 90 and seconds_of({}) == 0

@@ -31,7 +31,7 @@ from ..store.run_folder import RunFolder
 from ..sweep.options import BatchOptions, check
 from . import batch_requests as requests
 from .base import Cursor, Foreground, JobLimits, Line, Lines, Machine, Prepared, Report, Traits
-from .batch_children import Array, children_of, described
+from .batch_children import Array, children_of, described, seconds_of
 from .batch_costs import dollars_an_hour, machine
 from .batch_queue import check_queue, check_size, why_waiting
 from .foreground import Interpreter
@@ -44,6 +44,7 @@ _QUEUES = {"spot": "SpotQueue", "demand": "DemandQueue", "fargate": "FargateQueu
 _SECONDS_AT_MOST = 86_400  # default of max_runtime
 _THROTTLED = ("TooManyRequestsException", "ThrottlingException", "RequestLimitExceeded")
 _LONGEST_NAME = 80  # characters of a run's id in the names of its arrays
+_KEPT = datetime.timedelta(days=6)  # the service keeps jobs for 7 days after their end
 _MESSAGES, _LONGEST_MESSAGE = 10, 1 << 16  # of children that failed; bytes
 
 
@@ -339,21 +340,26 @@ class Batch(MeteredService):
         return self.options.attempts or requests.ATTEMPTS
 
     def _cost(self, run: RunFolder, committed: bool) -> float:
-        """committed: jobs that have not ended count as if all their attempts took all their time."""
+        """committed: jobs that have not ended count as if all their attempts took all their time, and of others each attempt is asked."""
         known = self._list(run, 60) if run.plans() else {}
         now, dollars = datetime.datetime.now(datetime.timezone.utc), 0.0
         for plan in run.plans():
             options = check(BatchOptions, plan.backend_options)  # of this plan: a resume may have changed the size
             longest = (options.attempts or requests.ATTEMPTS) * (plan.limit or self.traits.seconds_at_most)
-            seconds = 0.0
+            forgotten = now - plan.created > _KEPT  # by the service: nobody knows how long its jobs took
+            seconds, ended = 0.0, []
             for job in plan.job_ids:
-                one = known.get(job_name(run, job))
-                if one is None and job not in self._submitted:
+                name = job_name(run, job)
+                one = known.get(name)
+                if one is None and not forgotten and job not in self._submitted:
                     continue
                 if committed and (one is None or one.ended is None):
                     seconds += longest
+                elif committed:
+                    ended += [own for _, own in self._arrays_of(name)]
                 elif one is not None:
                     seconds += max(0.0, ((one.ended or now) - one.created).total_seconds())
+            seconds += sum(map(seconds_of, described(ended)))
             dollars += seconds / 3600 * dollars_an_hour(options)
         return dollars
 

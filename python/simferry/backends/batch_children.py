@@ -72,6 +72,14 @@ def described(ids: Sequence[str]) -> Iterator[dict[str, Any]]:
             yield from session.client("batch").describe_jobs(jobs=[*ids[first : first + _DESCRIBED]])["jobs"]
 
 
+def seconds_of(job: Mapping[str, Any]) -> float:
+    """The time that all attempts of a job took together. job: as DescribeJobs tells of it."""
+    times: list[tuple[int, int]] = [
+        (one.get("startedAt", 0), one.get("stoppedAt", 0)) for one in job.get("attempts", [])
+    ]
+    return sum((ended - began) / 1000 for began, ended in times if began and ended)
+
+
 def _pages(array: str, state: str, first_only: bool) -> Iterator[dict[str, Any]]:
     with session.asking("AWS Batch"):
         pages = session.client("batch").get_paginator("list_jobs")

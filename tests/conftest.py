@@ -35,6 +35,7 @@ DOCKER = (
     "tests/emulator/test_jobs.py",
     "tests/emulator/test_registry.py",
     "tests/images/",
+    "tests/infra/test_user_data.py",
     "tests/r_package/test_docker.py",
     "tests/r_package/test_sagemaker.py",
     "tests/sagemaker/test_framework.py",

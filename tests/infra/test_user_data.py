@@ -18,6 +18,7 @@ from pathlib import Path
 import boto3
 import pytest
 from docker_fixtures import BASE, with_authorities
+from simferry import __version__
 from simferry.emulator.templates import Scope, Template
 from simferry.images import recipes as images
 from simferry.infra import package, templates
@@ -33,9 +34,8 @@ CONTROL = "Package: rstudio-server\nVersion: 1\nArchitecture: all\nMaintainer: A
 DONE = """set -e
 printf '#!/bin/sh\\necho "$@" >>/tmp/systemctl\\n' >/usr/local/bin/systemctl; chmod 755 /usr/local/bin/systemctl
 bash /w/setup.sh
-for one in '-n' ''; do id $one rstudio; done; cat /tmp/systemctl /etc/rstudio/rserver.conf /home/rstudio/.aws/config
-su rstudio -c "cd; Rscript -e 'library(simferry); cat(format(sim_grid(n = 1:3)), fill = TRUE)'; simferry infra --help" >/tmp/simferry
-grep -c Sweep /tmp/simferry || cat /tmp/simferry
+id rstudio; cat /tmp/systemctl /etc/rstudio/rserver.conf /home/rstudio/.aws/config
+su rstudio -c "cd; Rscript -e 'library(simferry); simferry_doctor()'; simferry infra --help"
 grep '^rstudio:' /etc/shadow | cut -d: -f2 >/tmp/first; bash /w/setup.sh >/dev/null
 grep '^rstudio:' /etc/shadow | cut -d: -f2 | cmp -s - /tmp/first || echo another password
 """
@@ -192,6 +192,7 @@ def test_it_runs_to_its_end_and_again(emulator, machine, rstudio_package):
     status, said = machine(DONE, files, emulator.environment)
     assert status == 0, said[-3000:]
     lines = said.splitlines()
+    assert {f"ok  R package simferry: {__version__}", f"ok  simferry: {__version__}"} <= {*lines}
     assert "www-address=127.0.0.1" in lines and "another password" in lines
     assert "enable --now simferry-idle.timer" in lines and "restart rstudio-server" in lines
     assert "role_arn = arn:aws:iam::123456789012:role/Submitter" in lines

@@ -42,6 +42,7 @@ DOCKER = (
     "tests/emulator/test_registry.py",
     "tests/images/",
     "tests/r_package/test_batch.py",
+    "tests/infra/test_user_data.py",
     "tests/r_package/test_docker.py",
     "tests/r_package/test_sagemaker.py",
     "tests/sagemaker/test_framework.py",

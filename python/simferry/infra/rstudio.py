@@ -14,7 +14,17 @@ from ..errors import UsageError
 from ..hints import Command, Option
 from ..words import counted
 from . import package
-from .deployment import carried_out, check_ours, check_parameters, checked, going_on, made_ready, tell_event, text_of
+from .deployment import (
+    carried_out,
+    check_ours,
+    check_parameters,
+    checked,
+    going_on,
+    made_ready,
+    settled,
+    tell_event,
+    text_of,
+)
 from .dialogue import Confirm, Tell, ask, print_line
 from .inventory import in_words, machine_of, missing
 from .templates import read, stack_of
@@ -182,13 +192,13 @@ def password(name: str | None = None) -> str:
     from botocore.exceptions import ClientError
 
     name, stack = _found(name)
-    parameter = stack.outputs.get("RStudioPassword", "")
-    with asking(f"the parameter {parameter}"):
-        try:
-            return str(client("ssm").get_parameter(Name=parameter, WithDecryption=True)["Parameter"]["Value"])
-        except ClientError as error:
-            if error.response["Error"]["Code"] != "ParameterNotFound":
-                raise
+    if parameter := stack.outputs.get("RStudioPassword"):
+        with asking(f"the parameter {parameter}"):
+            try:
+                return str(client("ssm").get_parameter(Name=parameter, WithDecryption=True)["Parameter"]["Value"])
+            except ClientError as error:
+                if error.response["Error"]["Code"] != "ParameterNotFound":
+                    raise
     raise UsageError("the machine has made no password yet", _command("show", name) + "  shows its state.")
 
 
@@ -229,7 +239,11 @@ def delete(name: str | None = None, *, yes: bool = False, tell: Tell = print_lin
         tell("nothing is deleted")
         return False
     with going_on("infra rstudio delete", name, stack.name):
-        stacks.remove(stack, lambda event: tell_event(event, tell))
+        now: Stack | None = stack
+        if stack.busy and not stack.status.startswith("DELETE"):
+            now = settled(stack, tell)
+        if now:
+            stacks.remove(now, lambda event: tell_event(event, tell))
     forget(stack)
     base = stacks.find(name)
     if base and (bucket := base.outputs.get("Bucket")):

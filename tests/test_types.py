@@ -40,7 +40,7 @@ def test_mistakes_are_errors(said):
 
 
 _OF_INFRA = (simferry.infra.Infrastructure, simferry.infra.Listing, simferry.infra.Pruned)
-READ_ONLY = (simferry.Forecast, simferry.Progress, simferry.Diff, *_OF_INFRA)
+READ_ONLY = (simferry.Forecast, simferry.Progress, simferry.Diff, *_OF_INFRA, simferry.infra.rstudio.RStudio)
 
 
 def public():
@@ -51,7 +51,9 @@ def public():
         if inspect.isclass(value):
             yield from ((f"{name}.{own}", it) for own, it in vars(value).items() if is_documented(own, it))
     yield from ((f"r.{name}", getattr(simferry.r, name)) for name in simferry.r.__all__)
-    yield from ((f"infra.{name}", getattr(simferry.infra, name)) for name in simferry.infra.__all__)
+    infra = {name: getattr(simferry.infra, name) for name in simferry.infra.__all__ if name != "rstudio"}
+    rstudio = {f"rstudio.{name}": getattr(simferry.infra.rstudio, name) for name in simferry.infra.rstudio.__all__}
+    yield from ((f"infra.{name}", value) for name, value in {**infra, **rstudio}.items())
 
 
 def is_documented(name, value):

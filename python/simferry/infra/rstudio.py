@@ -30,6 +30,8 @@ from .inventory import in_words, machine_of, missing
 from .templates import read, stack_of
 from .templates import template as packaged
 
+__all__ = ["RStudio", "connect", "delete", "deploy", "open", "password", "show", "start", "stop"]
+
 LICENCE = "the GNU Affero General Public License, version 3: https://www.gnu.org/licenses/agpl-3.0.html"
 PORT = 8787  # RStudio Server's own
 FOLDER = "simferry-package/"  # in the base stack's bucket: the wheels that instances install
@@ -38,7 +40,8 @@ _IN_PLACE = {"IamInstanceProfile", "InstanceType", "SecurityGroupIds", "Tags", "
 
 @dataclass(frozen=True)
 class RStudio:
-    """An RStudio. status: of its stack. machine: None if it is not there. idle_minutes: without use, after which it stops."""
+    """An RStudio. name, region: of the stack with the bucket. stack, status: of its own. machine: None if it is not there. idle_minutes:
+    without use, after which it stops."""
 
     name: str
     region: str
@@ -151,7 +154,10 @@ def _check_disk_stays(name: str, proposal: Proposal, tell: Tell) -> None:
 
 
 def show(name: str | None = None) -> RStudio:
-    """The state of an RStudio, and what it costs. Raises UsageError if there is none."""
+    """The state of an RStudio, and what it costs.
+
+    name: of the stack [SIMFERRY_STACK, or "simferry"]. Raises UsageError if there is none.
+    """
     name, stack = _found(name)
     idle = int(stack.parameters.get("IdleMinutes", 0))
     return RStudio(name, session.region(), stack.name, stack.status, machine_of(stack), idle)
@@ -160,8 +166,9 @@ def show(name: str | None = None) -> RStudio:
 def open(name: str | None = None, *, port: int = PORT, tell: Tell = print_line) -> None:
     """Connect RStudio to http://localhost:PORT, until Ctrl-C or the machine ends it.
 
-    port: of this machine. tell: called with each line of the report. Needs AWS's session-manager-plugin. Raises UsageError without it,
-    if the port is in use, and if RStudio does not run; AwsError if the session can't be made.
+    name: of the stack [SIMFERRY_STACK, or "simferry"]. port: of this machine. tell: called with each line of the report.
+    Needs AWS's session-manager-plugin. Raises UsageError without it, if the port is in use, and if RStudio does not run; AwsError if
+    the session can't be made.
     """
     with connect(name, port=port, tell=tell) as tunnel:
         tell("Ctrl-C ends the connection; RStudio goes on.")
@@ -173,7 +180,10 @@ def open(name: str | None = None, *, port: int = PORT, tell: Tell = print_line) 
 
 
 def connect(name: str | None = None, *, port: int = PORT, tell: Tell = print_line) -> Tunnel:
-    """As `open`, but it returns at once. The connection lasts until the tunnel's `close`."""
+    """As `open`, but it returns at once. The connection lasts until the tunnel's `close`.
+
+    name, port, tell: as in `open`. Raises UsageError and AwsError as `open` does.
+    """
     name, machine = _there(name)
     if not machine.runs:
         raise UsageError(f"RStudio is not running ({machine.state})", _command("start", name) + "  starts it.")
@@ -188,7 +198,10 @@ def connect(name: str | None = None, *, port: int = PORT, tell: Tell = print_lin
 
 
 def password(name: str | None = None) -> str:
-    """The password of the user rstudio, which the machine makes at each start. Raises UsageError if it has made none yet."""
+    """The password of the user rstudio, which the machine makes at each start.
+
+    name: of the stack [SIMFERRY_STACK, or "simferry"]. Raises UsageError if the machine has made none yet.
+    """
     from botocore.exceptions import ClientError
 
     name, stack = _found(name)
@@ -203,7 +216,10 @@ def password(name: str | None = None) -> str:
 
 
 def start(name: str | None = None, *, tell: Tell = print_line) -> RStudio:
-    """Start the machine after it was stopped, or has stopped itself. What is on its disk is there again."""
+    """Start the machine after it was stopped, or has stopped itself. What is on its disk is there again.
+
+    name: of the stack [SIMFERRY_STACK, or "simferry"]. tell: called with each line of the report. Raises UsageError if there is no RStudio.
+    """
     name, machine = _there(name)
     if not machine.runs:
         tell(f"starting {machine.id}")
@@ -212,7 +228,10 @@ def start(name: str | None = None, *, tell: Tell = print_line) -> RStudio:
 
 
 def stop(name: str | None = None, *, tell: Tell = print_line) -> RStudio:
-    """Stop the machine: R sessions end, the disk stays. Runs on SageMaker or Batch go on."""
+    """Stop the machine: R sessions end, the disk stays. Runs on SageMaker or Batch go on.
+
+    name: of the stack [SIMFERRY_STACK, or "simferry"]. tell: called with each line of the report. Raises UsageError if there is no RStudio.
+    """
     name, machine = _there(name)
     if machine.state != "stopped":
         tell(f"stopping {machine.id}")
@@ -223,7 +242,7 @@ def stop(name: str | None = None, *, tell: Tell = print_line) -> RStudio:
 def delete(name: str | None = None, *, yes: bool = False, tell: Tell = print_line, confirm: Confirm = ask) -> bool:
     """Delete RStudio with its disk. Bucket and roles stay. A second deletion does nothing.
 
-    yes, tell, confirm: as in simferry.infra.delete. Returns whether it was carried out. Raises StackError with the first failure.
+    name, yes, tell, confirm: as in simferry.infra.delete. Returns whether it was carried out. Raises StackError with the first failure.
     """
     name = checked(name)
     stack = stacks.find(stack_of(name, "rstudio"))

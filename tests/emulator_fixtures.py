@@ -232,6 +232,23 @@ class Jobs:
             time.sleep(0.1)
 
 
+def submit_to_batch(batch, outputs, queue="SpotQueue", children=1, **more) -> str:
+    """Submit jobs that sleep, with a client of Batch, to a queue of a stack. Returns the id."""
+    fargate = queue == "FargateQueue"
+    needs = [{"type": "VCPU", "value": "1"}, {"type": "MEMORY", "value": "2048"}]
+    container = {
+        "image": "no-image", "command": ["sleep", "60"], "resourceRequirements": needs,
+        "executionRoleArn": outputs["ExecutionRole"],
+    }  # fmt: skip
+    made = batch.register_job_definition(
+        jobDefinitionName="sleeper", type="container", containerProperties=container,
+        platformCapabilities=["FARGATE" if fargate else "EC2"],
+    )["jobDefinitionArn"]  # fmt: skip
+    array = {"arrayProperties": {"size": children}} if children > 1 else {}
+    job = {"jobName": "power-1-0123456789-0001", "jobQueue": outputs[queue], "jobDefinition": made}
+    return batch.submit_job(**job, **array, **more)["jobId"]
+
+
 @pytest.fixture
 def limited(emulate):
     """An emulator with policies enforced, two objects, and a user who has `policy` only, as keys and as clients."""

@@ -13,10 +13,10 @@
 #' done unless `yes` is `TRUE`. Interrupting does not stop CloudFormation; calling the function again follows it.
 #'
 #' @param name `[character(1)]` the name of the stack. `NULL`: the environment variable `SIMFERRY_STACK`, or
-#'   `"simferry"`. For `infra_template()`: `"base"` or `"rstudio"`.
-#' @param template `[character(1)]` path of your own copy of the template. `NULL`: that of the package.
-#' @param parameters `[named list]` parameters of the template, such as `list(DeleteRunsAfterDays = 90)`. Those that are
-#'   not given keep their values.
+#'   `"simferry"`. For `infra_template()`: `"base"`, `"batch"` or `"rstudio"`.
+#' @param template `[character]` path of your own copy of a template, or of both. `NULL`: those of the package.
+#' @param parameters `[named list]` parameters of the templates, such as `list(DeleteRunsAfterDays = 90)`. Those that
+#'   are not given keep their values.
 #' @param yes `[logical(1)]` do not ask.
 #' @param costs `[logical(1)]` ask Cost Explorer what this month has cost. AWS charges 0.01 dollars for that. The bill
 #'   knows the tag `simferry:stack` only after it was activated as a cost allocation tag.
@@ -24,8 +24,9 @@
 #' @return `infra_deploy()` and `infra_show()`: a list of class `simferry_infra` with `stacks` (states) and `outputs`
 #'   (addresses, roles), `[named character]`; `stored`, a data frame of `what`, `name`, `things`, `gigabytes`,
 #'   `dollars_a_month`, `complete`; `images`, `[character]`; `jobs`, a data frame of the jobs that run now: `name`,
-#'   `role`, `instance_type`, `instances`, `dollars_an_hour`; `instances`, `dollars_an_hour`, `dollars_a_month`,
-#'   `[numeric(1)]` in US dollars; `costs`, a data frame of `service` and `dollars`, or `NULL`. `infra_deploy()` gives
+#'   `role`, `instance_type`, `instances`, `dollars_an_hour`; `queues`, a data frame of Batch's: `on`, `vcpus`,
+#'   `running`, `waiting` (jobs), `dollars_an_hour`, `trouble` (why it starts none); `instances`, `dollars_an_hour`,
+#'   `dollars_a_month`, `[numeric(1)]` in US dollars; `costs`, a data frame of `service` and `dollars`, or `NULL`. `infra_deploy()` gives
 #'   it invisibly, and `NULL` if the answer was no.
 #'   `infra_list()`: a list of class `simferry_infra` with data frames: `stacks`, `buckets`, `runs`, `repositories`,
 #'   `images`, `logs`, `others`, with names, stacks, sizes in `gigabytes`, and where a bucket has very many objects

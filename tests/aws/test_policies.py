@@ -10,7 +10,7 @@ import pytest
 import simferry as sf
 from account_fixtures import put_image, put_run
 from botocore.exceptions import ClientError
-from emulator_fixtures import Jobs
+from emulator_fixtures import Jobs, submit_to_batch
 from simferry import infra, sagemaker
 from simferry.aws import machines
 from simferry.aws.policies import folder, policy
@@ -42,6 +42,8 @@ OF_HANDLERS = {
     "ecr:PutImageScanningConfiguration", "ecr:PutImageTagMutability", "ecr:UntagResource", "iam:GetPolicyVersion", "iam:GetRolePolicy",
     "iam:UntagRole", "iam:UpdateRole", "iam:UpdateRoleDescription", "s3:GetBucketPolicy",
     "s3:PutBucketOwnershipControls", "s3:TagResource", "s3:UntagResource",
+    "batch:UntagResource", "ec2:DescribeAvailabilityZones", "ec2:DescribeLaunchTemplateVersions", "logs:DescribeLogGroups",
+    "logs:ListTagsForResource", "logs:UntagResource",
 }  # fmt: skip
 
 
@@ -50,7 +52,7 @@ def actions(name: str) -> set[str]:
     return {action for one in found for action in ([one] if isinstance(one, str) else one)}
 
 
-@pytest.mark.parametrize("name", ["deploy", "deploy-rstudio", "rstudio", "tidy", "user", "role"])
+@pytest.mark.parametrize("name", ["batch", "deploy", "deploy-rstudio", "rstudio", "tidy", "user", "role"])
 def test_each_action_is_explained(name):
     text = (folder() / "README.md").read_text()
     table = text.split(f"## {name}.json")[1].split("\n## ")[0]
@@ -98,7 +100,7 @@ def test_the_verbs_need_all_of_these_actions_and_no_more(emulate, image_r, tmp_p
 def test_deploying_needs_all_of_these_actions_and_no_more(emulate, tmp_path):
     """Every verb of infra, with the keys of a user who has no policy but docs/iam/deploy.json."""
     emulator = emulate(iam=True, faults=Faults(start_seconds=60))
-    service = {name: emulator._client(name, "us-east-1") for name in ("iam", "s3", "sagemaker")}
+    service = {name: emulator._client(name, "us-east-1") for name in ("batch", "iam", "s3", "sagemaker")}
     document = json.dumps(policy("deploy", **VALUES))
     service["iam"].put_user_policy(UserName="simferry-user", PolicyName="simferry", PolicyDocument=document)
 
@@ -116,12 +118,24 @@ def test_deploying_needs_all_of_these_actions_and_no_more(emulate, tmp_path):
     emulator.faults.resources.clear()
     mine = tmp_path / "mine.yaml"
     mine.write_text(infra.template().replace("Sid: ReadPrices", "Sid: ReadAllPrices"))
-    deploy(template=mine)
+    ours = tmp_path / "batch.yaml"
+    text = infra.template("batch").replace("Value: !Ref AWS::StackName", "Value: lab").replace('-a"', '-1"')
+    ours.write_text(text.replace('Description: "S3, ECR', 'Description: "To S3, ECR'))
+    deploy(
+        template=[mine, ours], parameters={"MaxCpus": 64, "DiskGB": 100, "KeepLogsDays": 30, "GiveUpAfterSeconds": 900}
+    )
     jobs = Jobs(emulator, "no-image")
     jobs.s3, jobs.sagemaker = service["s3"], service["sagemaker"]
     jobs.submit("power-20261128-0123abcd-0123456789-0001-0001", "1")
     assert infra.show("lab").instances == 1
     jobs.sagemaker.stop_processing_job(ProcessingJobName="power-20261128-0123abcd-0123456789-0001-0001")
+    waits = submit_to_batch(service["batch"], infra.show("lab").outputs)
+    with pytest.raises(
+        UsageError, match=r"nothing is deleted: 1 job of stack lab still runs \(power-1-0123456789-0001\)"
+    ):
+        infra.delete("lab", yes=True)
+    service["batch"].terminate_job(jobId=waits, reason="enough")
+    Jobs.until(lambda: not [name for queue in infra.show("lab").queues for name in queue.jobs])
     for data in (False, True):
         assert infra.delete("lab", yes=True, data=data, tell=lambda line: None)
     assert emulator.actions == actions("deploy") - OF_HANDLERS
@@ -132,7 +146,7 @@ def test_tidying_needs_all_of_these_actions_and_no_more(emulate, tmp_path, monke
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     emulator = emulate(iam=True, faults=Faults(start_seconds=60))
-    service = {name: emulator._client(name, "us-east-1") for name in ("ecr", "iam", "s3", "sagemaker")}
+    service = {name: emulator._client(name, "us-east-1") for name in ("batch", "ecr", "iam", "s3", "sagemaker")}
 
     def become(*names):
         statements = [one for name in names for one in policy(name, **VALUES)["Statement"]]
@@ -140,7 +154,9 @@ def test_tidying_needs_all_of_these_actions_and_no_more(emulate, tmp_path, monke
         service["iam"].put_user_policy(UserName="simferry-user", PolicyName="simferry", PolicyDocument=document)
 
     become("deploy")
-    bucket = infra.deploy("lab", yes=True, tell=lambda line: None).outputs["Bucket"]
+    outputs = infra.deploy("lab", yes=True, tell=lambda line: None).outputs
+    bucket = outputs["Bucket"]
+    submit_to_batch(service["batch"], outputs)
     image = f"{VALUES['Account']}.dkr.ecr.us-east-1.amazonaws.com/lab@sha256:{64 * '0'}"
     put_run(service["s3"], bucket, "simferry/power-20261128-0123abcd", image)
     for name, tags in (("simferry-r", [{"Key": "made-by", "Value": "simferry"}]), ("theirs", [])):
@@ -234,6 +250,48 @@ def free_port():
     with socket.socket() as one:
         one.bind(("127.0.0.1", 0))
         return one.getsockname()[1]
+
+
+def test_running_on_batch_needs_all_of_these_actions_and_no_more(emulate, image_r, image_python, tmp_path, monkeypatch):
+    """Every verb, with the keys of a user who has docs/iam/user.json and batch.json. Jobs have the roles of the stack."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setenv("SIMFERRY_CARRIER_IMAGE", image_python)
+    emulator = emulate(iam=True)
+    iam = emulator._client("iam", "us-east-1")
+
+    def become(*names, **values):
+        statements = [one for name in names for one in policy(name, **{**VALUES, **values})["Statement"]]
+        document = json.dumps({"Version": "2012-10-17", "Statement": statements})
+        iam.put_user_policy(UserName="simferry-user", PolicyName="simferry", PolicyDocument=document)
+
+    become("deploy")
+    found = infra.deploy("lab", yes=True, tell=lambda line: None)
+    become("user", "batch", Bucket=found.outputs["Bucket"])
+    emulator.actions.clear()
+    script = write(tmp_path, "pause.R", "simulate <- function(n) { if (n > 50) Sys.sleep(n); mean(rnorm(n)) }")
+    place = {"backend": "batch", "image": image_r, "stack": "lab"}
+    run = sf.run(script, sf.grid(n=[5, 10]), replications=20, seed=7, jobs=2, **place)
+    assert run.status().state == "complete" and run.address.startswith(found.outputs["Store"])
+    assert set(run.logs()) == {"0001-0001", "0001-0002"} and list(run.follow("0001-0001")) == []
+    assert run.extend(22, jobs=1).status().done == 44
+    slow = sf.run(script, sf.grid(n=60), replications=1, seed=7, detach=lambda run: None, **place)
+    with pytest.raises(Interrupted, match="1 job goes on"):
+        slow.resume(on_progress=interrupt)
+    Jobs.until(lambda: [slow.logs(), "logs:GetLogEvents" in emulator.actions][1])  # while it runs
+    assert slow.cancel().state in ("running", "incomplete")
+    Jobs.until(lambda: slow.status().jobs["0001-0001"] == "cancelled")
+    assert {one for one in emulator.actions if one in actions("batch")} == actions("batch")
+    assert emulator.actions <= actions("batch") | actions("user")
+    with pytest.raises(ClientError, match="iam:PassRole on resource: arn:aws:iam::123456789012:role/simferry"):
+        boto3.client("batch").register_job_definition(
+            jobDefinitionName="simferry-mine", type="container", containerProperties={"jobRoleArn": emulator.role}
+        )
+    with pytest.raises(ClientError, match=r"RegisterJobDefinition on resource: .*job-definition/other"):
+        boto3.client("batch").register_job_definition(jobDefinitionName="other", type="container")
+    with pytest.raises(ClientError, match="batch:UpdateJobQueue"):
+        boto3.client("batch").update_job_queue(jobQueue=found.outputs["SpotQueue"], state="DISABLED")
+    with pytest.raises(AccessDenied, match="access to stack lab is denied"):
+        infra.delete("lab", yes=True)
 
 
 def interrupt(now):

@@ -20,10 +20,14 @@ def test_the_commands(emulator, tmp_path):
     result = CliRunner().invoke(
         main, ["infra", "deploy", "--name", "lab", "--template", str(mine), "--parameter", "KeepImages=3", "--yes"]
     )
+    assert said("infra", "template", "batch").startswith("AWSTemplateFormatVersion")
     assert result.exit_code == 0 and "+ add         Bucket " in result.stderr
     assert "runs now: 0 instances, $0.00 an hour" in result.stdout
     shown = json.loads(said("infra", "show", "--name", "lab", "--json"))
-    assert shown["stacks"] == {"lab": "CREATE_COMPLETE"} and shown["dollars_an_hour"] == 0
+    assert (
+        shown["stacks"] == {"lab": "CREATE_COMPLETE", "lab-batch": "CREATE_COMPLETE"} and shown["dollars_an_hour"] == 0
+    )
+    assert [one["on"] for one in shown["queues"]] == ["spot", "demand", "fargate"]
     assert shown["outputs"]["Store"] in said("infra", "show", "--name", "lab")
     assert json.loads(said("infra", "deploy", "--name", "lab", "--template", str(mine), "--yes", "--json")) == shown
     listed = json.loads(said("infra", "list", "--json"))

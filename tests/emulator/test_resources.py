@@ -6,6 +6,9 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError
 from simferry.emulator.resources import Failed, Made, Place
+from simferry.emulator.schemas import (
+    needs,
+)
 
 PLACE = Place("lab", "Thing", "us-east-1", {"made-by": "simferry"})
 TRUST = {
@@ -97,7 +100,36 @@ def test_networks_are_only_kept(resources):
     assert (
         resources.update("AWS::EC2::LaunchTemplate", PLACE, template, {}, {}).attributes["LatestVersionNumber"] == "2"
     )
-    assert not resources.knows("AWS::Batch::JobDefinition")
+    assert not resources.knows("AWS::Lambda::Function")
+
+
+def test_a_policy_is_given_to_roles_and_taken_from_them(resources):
+    iam = boto3.client("iam")
+    roles = [resources.create("AWS::IAM::Role", PLACE, role("runs")).physical for _ in range(2)]
+
+    def given_to():
+        return {one["RoleName"] for one in iam.list_entities_for_policy(PolicyArn=made.physical)["PolicyRoles"]}
+
+    first, second = ({"PolicyDocument": ALLOW, "Roles": [name]} for name in roles)
+    made = resources.create("AWS::IAM::ManagedPolicy", PLACE, first)
+    assert given_to() == {roles[0]}
+    resources.update("AWS::IAM::ManagedPolicy", PLACE, made, second, first)
+    assert given_to() == {roles[1]}
+    resources.delete("AWS::IAM::ManagedPolicy", PLACE, made, second)
+    assert iam.list_attached_role_policies(RoleName=roles[1])["AttachedPolicies"] == []
+    with pytest.raises(Failed, match="nobody"):
+        resources.create("AWS::IAM::ManagedPolicy", PLACE, {"PolicyDocument": ALLOW, "Roles": ["nobody"]})
+    assert iam.list_policies(Scope="Local")["Policies"] == []
+
+
+def test_the_rights_that_handlers_need():
+    """Those of the properties that are used, each with its resource."""
+    asked = {one: resource for one, resource, _ in needs("AWS::EC2::VPC", "create", "vpc-1", "eu-west-1", {})}
+    assert asked["ec2:CreateVpc"] == "arn:aws:ec2:eu-west-1:123456789012:vpc/vpc-1" and asked["ec2:DescribeVpcs"] == "*"
+    assert not [one for one in asked if "Encryption" in one]
+    every = needs("AWS::IAM::InstanceProfile", "create", "p", "eu-west-1", {"Roles": ["r"]})
+    (passed,) = [one for one in every if one[0] == "iam:PassRole"]
+    assert passed[1:] == ("arn:aws:iam::123456789012:role/r", {"iam:PassedToService": "ec2.amazonaws.com"})
 
 
 def test_queues_and_compute_environments_are_batchs(resources):

@@ -9,7 +9,9 @@ from simferry.emulator.templates import Template
 from simferry.errors import Interrupted, UsageError
 from simferry.infra import deployment, templates
 
-RESOURCES = list(Template(templates.template()).resources)
+BASE, BATCH = (Template(templates.template(one)) for one in ("base", "batch"))
+STACKS = {"simferry": "CREATE_COMPLETE", "simferry-batch": "CREATE_COMPLETE"}
+LOGS = "Resources: {A: {Type: AWS::Logs::LogGroup}}"
 
 
 @pytest.fixture
@@ -28,52 +30,82 @@ def left(emulator):
     roles = {one["RoleName"] for one in boto3.client("iam").list_roles()["Roles"]} - {"simferry"}
     policies = [one["PolicyName"] for one in boto3.client("iam").list_policies(Scope="Local")["Policies"]]
     repositories = [one["repositoryName"] for one in boto3.client("ecr").describe_repositories()["repositories"]]
-    return [*buckets, *roles, *policies, *repositories]
+    return [*buckets, *roles, *policies, *repositories, *left_of_batch()]
 
 
-def test_a_stack_is_made_and_changed(emulator, deploy, told):
+def left_of_batch():
+    batch = boto3.client("batch")
+    logs = boto3.client("logs").describe_log_groups()["logGroups"]
+    environments = batch.describe_compute_environments()["computeEnvironments"]
+    queues = batch.describe_job_queues()["jobQueues"]
+    return [
+        *(one["logGroupName"] for one in logs),
+        *(one["computeEnvironmentName"] for one in environments),
+        *(one["jobQueueName"] for one in queues),
+    ]
+
+
+def made(told):
+    return [line.split()[0] for line in told if line.endswith(" made")]
+
+
+def test_both_stacks_are_made_and_changed(emulator, deploy, told):
     asked = []
     assert deploy(yes=False, confirm=asked.append) is None  # whose answer is None
     assert asked == ["Deploy?"] and told[-1] == "nothing is changed" and left(emulator) == []
-    assert stacks.find("simferry") is None
+    assert stacks.find("simferry") is None and stacks.find("simferry-batch") is None
     told.clear()
-    found = deploy(parameters={"KeepImages": 7.0})  # as R sends numbers
+    found = deploy(
+        yes=False, confirm=lambda question: question == "Deploy?", parameters={"KeepImages": 7.0}
+    )  # as R has it
     assert told[0] == "stack simferry in us-east-1, account 123456789012: new"
-    assert [line.split()[1:3] for line in told[1:7]] == [
-        ["add", name] for name in Template(templates.template()).order()
-    ]
-    assert {line.split()[0] for line in told if line.endswith(" made")} == set(RESOURCES) and told[
-        -1
-    ] == "simferry is ready"
-    assert len(left(emulator)) == 5 and all(name.startswith("simferry-") for name in left(emulator))
-    assert (found.instances, found.dollars_an_hour, found.dollars_a_month) == (0, 0, 0)
+    assert [line.split()[1:3] for line in told[1:7]] == [["add", name] for name in BASE.order()]
+    kinds = sorted({one["Type"] for one in BATCH.resources.values()})
+    assert told[7] == "stack simferry-batch: new, after that one"
+    assert [line.split() for line in told[8 : 8 + len(kinds)]] == [["+", "add", kind] for kind in kinds]
+    assert made(told) == [*BASE.order(), *BATCH.order()] and told[-1] == "simferry is ready"
+    assert len(left(emulator)) == 5 + 4 + 1 + 3 + 3
+    assert (found.instances, found.dollars_an_hour, found.dollars_a_month, found.stacks) == (0, 0, 0, STACKS)
     bucket = found.outputs["Bucket"]
     tags = {tag["Key"]: tag["Value"] for tag in boto3.client("s3").get_bucket_tagging(Bucket=bucket)["TagSet"]}
     assert tags == {"made-by": "simferry", "simferry:stack": "simferry"}
+    queues = boto3.client("batch").describe_job_queues(jobQueues=[found.outputs["SpotQueue"]])["jobQueues"]
+    assert queues[0]["tags"] == tags
     told.clear()
-    assert deploy() == found and told == ["stack simferry is as the template says"]  # KeepImages too
+    assert deploy() == found  # KeepImages too
+    assert told == [f"stack {name} is as the template says" for name in STACKS]
     told.clear()
-    deploy(parameters={"DeleteRunsAfterDays": 9})
-    assert [line.split() for line in told[1:3]] == [
-        ["~", "change", "Bucket", "AWS::S3::Bucket", "(LifecycleConfiguration)"], ["Bucket", "changed"]
+    deploy(parameters={"DeleteRunsAfterDays": 9, "MaxCpus": 64})
+    environments = [
+        ["~", "change", name, "AWS::Batch::ComputeEnvironment", "(ComputeResources)"]
+        for name in ("Spot", "Demand", "Fargate")
+    ]
+    assert [line.split() for line in told if line.startswith("  ~")] == [
+        ["~", "change", "Bucket", "AWS::S3::Bucket", "(LifecycleConfiguration)"], *environments
     ]  # fmt: skip
+    assert [line.split()[0] for line in told if line.endswith(" changed")] == ["Bucket", "Spot", "Demand", "Fargate"]
     assert stacks.find("simferry").parameters == {"DeleteRunsAfterDays": "9", "KeepImages": "7"}
+    assert stacks.find("simferry-batch").parameters["MaxCpus"] == "64"
 
 
 def test_what_is_lost_is_marked(deploy, told, tmp_path):
     deploy()
-    mine = tmp_path / "mine.yaml"
-    text = templates.template().replace(
-        "      EmptyOnDelete: true", "      EmptyOnDelete: true\n      RepositoryName: lab"
-    )
-    mine.write_text(text[: text.index("  SubmitterRole: #")] + text[text.index("Outputs:") :].replace(
-        text[text.index("  SubmitterRole:\n    Description"):text.index("  Command:\n")], ""))  # fmt: skip
+    mine, ours = tmp_path / "mine.yaml", tmp_path / "batch.yaml"
+    text = templates.template()
+    mine.write_text(text.replace("      EmptyOnDelete: true", "      EmptyOnDelete: true\n      RepositoryName: lab"))
+    text = templates.template("batch")
+    queue = text[text.index("  FargateQueue:\n    Type") : text.index("\nOutputs:")]
+    output = "  FargateQueue:\n    Description: Queue on Fargate\n    Value: !Ref FargateQueue\n"
+    ours.write_text(text.replace(queue, "").replace(output, ""))
     told.clear()
-    deploy(template=mine)
+    found = deploy(template=[mine, ours], parameters={"NetworkRange": "10.9.0.0/16"})
     marked = {line.split()[2]: line.split()[:2] for line in told if line.startswith("  ! ") or line.startswith("  - ")}
-    assert marked == {"Repository": ["!", "replace"], "SubmitterRole": ["-", "remove"]}
+    assert marked["Repository"] == marked["Network"] == ["!", "replace"] and marked["FargateQueue"] == ["-", "remove"]
     assert "~ change      SubmitterPolicy" in "\n".join(told)  # which refers to the repository
     assert any(line.split() == ["Repository", "kept"] for line in told)  # the old one, with its images
+    assert "FargateQueue" not in found.outputs and [one.on for one in found.queues] == ["spot", "demand"]
+    with pytest.raises(UsageError, match=r"mine\.yaml is a second template base\nOne of base and one of batch"):
+        deploy(template=[mine, mine])
 
 
 def test_what_becomes_of_data_is_said_before(emulator, deploy, told, tmp_path):
@@ -102,57 +134,123 @@ def test_what_becomes_of_data_is_said_before(emulator, deploy, told, tmp_path):
 
 
 def test_a_creation_that_fails_leaves_nothing_and_can_be_repeated(emulator, deploy, told):
-    """At each resource."""
-    for name in RESOURCES:
+    """At each resource of the first stack."""
+    for name in BASE.resources:
         emulator.faults.resources["create", name] = "quota exceeded"
-        with pytest.raises(StackError, match=rf"{name} .* can't be created: quota exceeded"):
+        with pytest.raises(StackError, match=rf"simferry: {name} .* can't be created: quota exceeded"):
             deploy()
         assert left(emulator) == [] and stacks.find("simferry").status == "ROLLBACK_COMPLETE"
         emulator.faults.resources.clear()
     asked = []
     assert deploy(yes=False, confirm=lambda question: bool(asked.append(question))) is None
-    assert asked == ["Delete what is left of it?"]
-    assert deploy().stacks == {"simferry": "CREATE_COMPLETE"}
-    assert "could not be made the last time (ROLLBACK_COMPLETE)" in "\n".join(told)
+    assert asked == ["Delete what is left of it?"] and stacks.find("simferry-batch") is None
+
+
+def test_the_second_stack_that_fails_leaves_the_first(emulator, deploy, told):
+    """At each of its resources."""
+    deploy()
+    stacks.remove(stacks.find("simferry-batch"), lambda _: None)
+    for name in BATCH.resources:
+        emulator.faults.resources["create", name] = "no"
+        with pytest.raises(
+            StackError, match=rf"simferry-batch: {name} .* can't be created: no\n.*infra.deploy\(\)  tries"
+        ):
+            deploy()
+        assert left_of_batch() == [] and stacks.find("simferry").status == "CREATE_COMPLETE"
+        assert stacks.find("simferry-batch").status == "ROLLBACK_COMPLETE"
+        emulator.faults.resources.clear()
+    told.clear()
+    assert deploy().stacks == STACKS
+    assert told[0].startswith("stack simferry-batch could not be made the last time (ROLLBACK_COMPLETE)")
+    assert "stack simferry is as the template says" in told
+
+
+def interrupted_by(name):
+    def interrupt(line):
+        if line.split() == [name, "made"]:
+            raise KeyboardInterrupt
+
+    return interrupt
 
 
 def test_an_update_that_fails(emulator, deploy, told):
     """At each resource that the parameters change; also the way back may fail, and is gone on with."""
     deploy()
-    change = {"DeleteRunsAfterDays": 9, "KeepImages": 3}
-    for name in ("Bucket", "Repository"):
+    change = {
+        "DeleteRunsAfterDays": 9,
+        "KeepImages": 3,
+        "MaxCpus": 64,
+        "KeepLogsDays": 30,
+        "GiveUpAfterSeconds": 700,
+        "DiskGB": 90,
+    }
+    of_batch = ("LogGroup", "LaunchTemplate", "Spot", "Demand", "Fargate", "SpotQueue", "DemandQueue", "FargateQueue")
+    before = {name: stacks.find(name).parameters for name in STACKS}
+    for name in ("Bucket", "Repository", *of_batch):
         emulator.faults.resources["update", name] = "not now"
         with pytest.raises(StackError, match=rf"{name} .* can't be changed: not now\nThe stack is as it was before"):
             deploy(parameters=change)
         emulator.faults.resources.clear()
-        assert stacks.find("simferry").parameters == {"DeleteRunsAfterDays": "0", "KeepImages": "30"}
-    emulator.faults.resources |= {("update", "Repository"): "not now", ("rollback", "Bucket"): "nor back"}
+        if name == "Repository":  # the first stack, and from then on it is as it should be
+            assert {name: stacks.find(name).parameters for name in STACKS} == before
+        assert stacks.find("simferry-batch").parameters == before["simferry-batch"]
+        assert stacks.find("simferry-batch").status in ("CREATE_COMPLETE", "UPDATE_ROLLBACK_COMPLETE")
+    emulator.faults.resources |= {("update", "Spot"): "not now", ("rollback", "LogGroup"): "nor back"}
     with pytest.raises(StackError, match="goes on with the way back"):
         deploy(parameters=change)
     emulator.faults.resources.clear()
     told.clear()
-    assert deploy(parameters=change).stacks == {"simferry": "UPDATE_COMPLETE"}
-    assert told[0] == "stack simferry: going on with the rollback of an update that failed"
+    assert deploy(parameters=change).stacks == dict.fromkeys(STACKS, "UPDATE_COMPLETE")
+    assert told[0] == "stack simferry-batch: going on with the rollback of an update that failed"
+
+
+def test_a_stack_of_an_earlier_version_is_updated_first(deploy, told, monkeypatch):
+    """Without exports, and alone. About the second one is asked before the first one is changed."""
+    text = templates.template()
+    old = "\n".join(line for line in text.splitlines() if "Export:" not in line)
+    with monkeypatch.context() as patch:
+        patch.setattr(deployment, "packaged", lambda name="base": old)
+        patch.setattr(deployment, "_bodies", lambda _: {"base": old, "batch": LOGS})
+        deploy()
+        stacks.remove(stacks.find("simferry-batch"), lambda _: None)
+    told.clear()
+    asked = []
+    assert deploy(yes=False, confirm=asked.append) is None and asked == ["Deploy?"]
+    assert stacks.find("simferry").exports == [] and stacks.find("simferry-batch") is None
+    assert told[0] == "stack simferry in us-east-1, account 123456789012: changes"
+    assert told[1] == "stack simferry-batch: new, after that one"
+    assert deploy().stacks == {"simferry": "UPDATE_COMPLETE", "simferry-batch": "CREATE_COMPLETE"}
+
+
+def test_a_half_deleted_second_stack_is_deleted_and_made_again(emulator, deploy, told):
+    deploy()
+    emulator.faults.resources["delete", "Network"] = "in use"
+    with pytest.raises(StackError, match=r"Network .* can't be deleted: in use"):
+        infra.delete(yes=True, tell=told.append)
+    emulator.faults.resources.clear()
+    assert stacks.find("simferry").status == "CREATE_COMPLETE"  # the first one waits for the end of the second
+    told.clear()
+    assert deploy().stacks == STACKS
+    assert told[0].startswith("stack simferry-batch could not be deleted the last time (DELETE_FAILED)")
 
 
 def test_an_interruption_says_how_to_go_on(emulator, deploy, told):
-    def interrupted(line):
-        if line.endswith("made"):
-            raise KeyboardInterrupt
-
-    with pytest.raises(
-        Interrupted, match=r"CloudFormation goes on with stack lab\nsimferry.infra.deploy\(name=\"lab\"\)"
-    ):
-        deploy("lab", tell=interrupted)
-    assert deploy("lab").stacks == {"lab": "CREATE_COMPLETE"}  # it waits for the end of that, if need be
+    for resource, stack in (("Bucket", "lab"), ("Network", "lab-batch")):
+        with pytest.raises(
+            Interrupted, match=rf"CloudFormation goes on with stack {stack}\nsimferry.infra.deploy\(name=\"lab\"\)"
+        ):
+            deploy("lab", tell=interrupted_by(resource))
+    found = deploy("lab")  # it waits for the end of that, if need be
+    assert found.stacks == {"lab": "CREATE_COMPLETE", "lab-batch": "CREATE_COMPLETE"}
+    assert found.outputs["BaseStack"] == "lab"
     with pytest.raises(KeyboardInterrupt):
-        deploy("other", yes=False, confirm=lambda question: interrupted("made"))
-    assert stacks.find("other") is None
+        deploy("other", yes=False, confirm=lambda question: interrupted_by("a")("a made"))
+    assert stacks.find("other") is None and stacks.find("other-batch") is None
 
 
 def test_a_stack_that_somebody_changes_is_waited_for(emulator, deploy, told):
     deploy()
-    stack = emulator.stacks.stacks[0]
+    stack = next(one for one in emulator.stacks.stacks if one.name == "simferry")
     real = stack.fails
 
     def slow(verb, name):
@@ -173,17 +271,36 @@ def test_a_stack_that_somebody_changes_is_waited_for(emulator, deploy, told):
     told.clear()
     deploy()
     assert told[0] == "stack simferry is being changed (UPDATE_IN_PROGRESS): waiting for the end of that"
-    assert (
-        told[-1] == "stack simferry is as the template says" and stacks.find("simferry").parameters["KeepImages"] == "3"
-    )
+    assert "stack simferry is as the template says" in told and stacks.find("simferry").parameters["KeepImages"] == "3"
 
 
 def test_a_stack_that_is_not_ours_is_left_alone(deploy):
-    logs = "Resources: {A: {Type: AWS::Logs::LogGroup}}"
-    boto3.client("cloudformation").create_stack(StackName="website", TemplateBody=logs)
+    cloudformation = boto3.client("cloudformation")
+    for name in ("website", "shop-batch"):
+        cloudformation.create_stack(StackName=name, TemplateBody=LOGS)
     for verb in (deploy, lambda name: infra.delete(name, yes=True)):
-        with pytest.raises(UsageError, match="the stack website in us-east-1 is not simferry's"):
-            verb("website")
+        for name, stack in (("website", "website"), ("shop", "shop-batch")):
+            with pytest.raises(UsageError, match=f"the stack {stack} in us-east-1 is not simferry's"):
+                verb(name)
+    assert stacks.find("shop") is None
+
+
+def test_names_that_meet(deploy, told):
+    """A stack named NAME-batch may be the second one of NAME, or the first one of another name."""
+    deploy("lab")
+    for verb in (deploy, infra.show, lambda name: infra.delete(name, yes=True)):
+        with pytest.raises(
+            UsageError, match=r"the stack lab-batch in us-east-1 belongs to that of the name lab\nname=\"lab\""
+        ):
+            verb("lab-batch")
+    deploy("a-batch")
+    with pytest.raises(UsageError, match="the stack a-batch in us-east-1 belongs to that of the name a-batch"):
+        deploy("a")
+    assert stacks.find("a") is None
+    with pytest.raises(UsageError, match="there is no stack a in"):
+        infra.show("a")
+    told.clear()
+    assert infra.delete("a", yes=True, tell=told.append) and told == ["there is no stack a in us-east-1"]
 
 
 def test_a_stack_in_another_region_is_named(deploy, told, monkeypatch):
@@ -200,7 +317,7 @@ def test_a_stack_in_another_region_is_named(deploy, told, monkeypatch):
     assert infra.delete(data=True, yes=True, tell=told.append) and "us-east-1" not in "\n".join(told)
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
     forget()
-    assert infra.show().stored[0].what == "bucket"
+    assert infra.show().stored[0].what == "bucket" and set(infra.show().stacks) == set(STACKS)
 
 
 def forget():

@@ -3,13 +3,27 @@
 import re
 
 import pytest
+from simferry.aws.policies import policy
+from simferry.backends import batch_queue
 from simferry.emulator.calls import Refusal
 from simferry.emulator.templates import Template
 from simferry.errors import UsageError
 from simferry.infra import templates
 
+QUEUES = {"SpotQueue", "DemandQueue", "FargateQueue"}
 TEXTS = {name: templates.template(name) for name in templates.names()}
-NAMES = ("BucketName", "RepositoryName", "RoleName", "ManagedPolicyName", "LogGroupName", "UserName", "GroupName")
+NAMES = (
+    "BucketName", "RepositoryName", "RoleName", "ManagedPolicyName", "LogGroupName", "UserName", "GroupName",
+    "ComputeEnvironmentName", "JobQueueName", "JobDefinitionName", "LaunchTemplateName", "InstanceProfileName",
+)  # fmt: skip
+# which have no resources in AWS, or, of metrics, only a condition
+WITHOUT_RESOURCE = {
+    "base": {"cloudwatch:PutMetricData", "ecr:GetAuthorizationToken", "pricing:GetProducts", "sagemaker:ListProcessingJobs"},
+    "batch": {
+        "batch:DescribeComputeEnvironments", "batch:DescribeJobDefinitions", "batch:DescribeJobQueues", "batch:DescribeJobs",
+        "batch:ListJobs", "ecr:GetAuthorizationToken",
+    },
+}  # fmt: skip
 
 
 @pytest.fixture(params=sorted(TEXTS))
@@ -41,7 +55,7 @@ def listed(one):
     return one if isinstance(one, list) else [one]
 
 
-def test_there_is_one():
+def test_there_is_one_for_each_stack():
     assert sorted(TEXTS) == sorted(templates.SUFFIX)
 
 
@@ -57,9 +71,12 @@ def test_it_can_be_uploaded_by_hand(text, template):
 
 
 def test_what_they_tell():
-    """Bucket, repository, roles and the command to connect."""
+    """Bucket, repository, queues, roles and the command to connect."""
     base = {"Bucket", "Store", "Repository", "JobRole", "SubmitterPolicy", "SubmitterRole", "Command"}
     assert base <= set(Template(TEXTS["base"]).outputs)
+    batch = {"BaseStack", "BatchJobRole", "BatchSubmitterPolicy", "ExecutionRole", "LogGroup", *QUEUES, "BatchCommand"}
+    assert batch <= set(Template(TEXTS["batch"]).outputs)
+    assert not set(Template(TEXTS["base"]).outputs) & set(Template(TEXTS["batch"]).outputs)  # `infra show` has both
     rstudio = {"BaseStack", "RStudioInstance", "RStudioRole", "RStudioPolicy", "RStudioPassword", "RStudioCommand"}
     assert rstudio <= set(Template(TEXTS["rstudio"]).outputs)
 
@@ -69,30 +86,30 @@ def test_nothing_has_a_fixed_name(template):
     assert not [name for one in template.resources.values() for name in NAMES if name in one.get("Properties", {})]
 
 
-def test_policies_allow_no_more_than_they_must(template):
+@pytest.mark.parametrize("name", WITHOUT_RESOURCE)
+def test_policies_allow_no_more_than_they_must(name):
+    template = Template(TEXTS[name])
     without_resource = set()
     for one in statements(template):
         actions = listed(one["Action"])
         if one["Effect"] == "Allow":
-            assert not [action for action in actions if "*" in action], one
+            assert not [action for action in actions if "*" in action or action.startswith("iam:Create")], one
             if one.get("Resource") == "*":
                 without_resource.update(actions)
-    # AWS has no resources for these, or, of metrics, only a condition
-    assert without_resource <= {
-        "cloudwatch:PutMetricData", "ec2:DescribeInstances", "ecr:GetAuthorizationToken", "pricing:GetProducts",
-        "sagemaker:ListProcessingJobs",
-    }  # fmt: skip
+    assert without_resource == WITHOUT_RESOURCE[name]
+    (passing,) = [one for one in statements(template) if one["Action"] == "iam:PassRole"]
+    service = {"base": "sagemaker.amazonaws.com", "batch": "ecs-tasks.amazonaws.com"}[name]
+    assert passing["Condition"] == {"StringEquals": {"iam:PassedToService": service}}
+    roles = {"base": ["JobRole"], "batch": ["JobRole", "ExecutionRole"]}[name]
+    assert listed(passing["Resource"]) == [{"Fn::GetAtt": [role, "Arn"]} for role in roles]
+
+
+def test_roles_are_for_this_account_only(template):
     trusting = [
         one for one in statements(template) if "Service" in str(one.get("Principal")) and one["Effect"] == "Allow"
     ]
-    # EC2 says of no account: an instance's role can be given by its own account only
+    # EC2 tells of no account: the role of an instance can be given by its own account only
     assert trusting and all("aws:SourceAccount" in str(one) or "ec2.amazonaws.com" in str(one) for one in trusting)
-
-
-def test_roles_are_passed_to_one_service_only():
-    (passing,) = [one for one in statements(Template(TEXTS["base"])) if one["Action"] == "iam:PassRole"]
-    assert passing["Condition"] == {"StringEquals": {"iam:PassedToService": "sagemaker.amazonaws.com"}}
-    assert passing["Resource"] == {"Fn::GetAtt": ["JobRole", "Arn"]}
 
 
 def test_nothing_comes_in(text, template):
@@ -100,6 +117,8 @@ def test_nothing_comes_in(text, template):
     for name, one in template.resources.items():
         if "0.0.0.0/0" in str(one):  # the way out
             assert one["Type"] in ("AWS::EC2::Route", "AWS::EC2::SecurityGroup"), name
+        if one["Type"] == "AWS::EC2::SecurityGroup":
+            assert "SecurityGroupIngress" not in one["Properties"] and one["Properties"]["SecurityGroupEgress"]
 
 
 def test_machines_keep_their_disk_and_their_keys():
@@ -131,47 +150,131 @@ def test_the_bucket_is_closed():
     assert template.resources["Repository"]["Properties"]["ImageTagMutability"] == "IMMUTABLE"
 
 
+def of_type(template, kind):
+    return {name: one for name, one in template.resources.items() if one["Type"] == kind}
+
+
+def test_nothing_costs_by_the_hour_while_nothing_runs(template):
+    idle = {
+        "AWS::EC2::NatGateway", "AWS::EC2::EIP", "AWS::EC2::TransitGateway", "AWS::ElasticLoadBalancingV2::LoadBalancer",
+        "AWS::KMS::Key", "AWS::EFS::FileSystem",
+    }  # fmt: skip
+    assert not idle & {one["Type"] for one in template.resources.values()}
+    assert all(
+        one["Properties"]["VpcEndpointType"] == "Gateway" for one in of_type(template, "AWS::EC2::VPCEndpoint").values()
+    )
+    for name, one in of_type(template, "AWS::Batch::ComputeEnvironment").items():
+        resources = one["Properties"]["ComputeResources"]
+        fargate = resources["Type"].startswith("FARGATE")
+        assert ("MinvCpus" in resources) != fargate and resources.get("MinvCpus", 0) == 0, name
+        assert "DesiredvCpus" not in resources, name  # an update would set it back
+
+
+def test_machines_have_encrypted_disks_and_no_metadata_for_containers(template):
+    for one in of_type(template, "AWS::EC2::LaunchTemplate").values():
+        data = one["Properties"]["LaunchTemplateData"]
+        assert data["MetadataOptions"] == {
+            "HttpTokens": "required",
+            "HttpPutResponseHopLimit": 1,
+            "HttpEndpoint": "enabled",
+        }
+        disks = [disk["Ebs"] for disk in data["BlockDeviceMappings"]]
+        assert disks and all(disk["Encrypted"] and disk["DeleteOnTermination"] for disk in disks)
+
+
+def test_compute_environments_can_be_updated_and_find_a_way_out():
+    template = Template(TEXTS["batch"])
+    environments = of_type(template, "AWS::Batch::ComputeEnvironment")
+    kinds = {name: one["Properties"]["ComputeResources"]["Type"] for name, one in environments.items()}
+    assert kinds == {"Spot": "SPOT", "Demand": "EC2", "Fargate": "FARGATE"}
+    associations = of_type(template, "AWS::EC2::SubnetRouteTableAssociation")
+    for name, one in environments.items():
+        given = one["Properties"]
+        assert given["ReplaceComputeEnvironment"] is False and "ServiceRole" not in given, (
+            name
+        )  # or it can't be updated
+        assert {"RouteOut", *associations} <= set(one["DependsOn"]), name
+        resources = given["ComputeResources"]
+        assert len(resources["Subnets"]) == 2 and listed(resources["SecurityGroupIds"]) == [{"Ref": "SecurityGroup"}]
+        if kinds[name] != "FARGATE":
+            assert resources["AllocationStrategy"] in ("SPOT_PRICE_CAPACITY_OPTIMIZED", "BEST_FIT_PROGRESSIVE")
+            assert given["UpdatePolicy"]["TerminateJobsOnUpdate"] is False and "LaunchTemplate" in resources, name
+    assert template.resources["RouteOut"]["DependsOn"] == "GatewayAttachment"
+    zones = [one["Properties"]["AvailabilityZone"] for one in of_type(template, "AWS::EC2::Subnet").values()]
+    assert len({str(zone) for zone in zones}) == 2
+
+
+def test_queues_end_jobs_that_can_not_start():
+    """With each reason that the service gives, within the limits that it has."""
+    template = Template(TEXTS["batch"])
+    limit = template.parameters["GiveUpAfterSeconds"]
+    assert (limit["MinValue"], limit["MaxValue"]) == (600, 86_400)
+    queues = of_type(template, "AWS::Batch::JobQueue")
+    assert set(queues) == QUEUES
+    for name, one in queues.items():
+        actions = one["Properties"]["JobStateTimeLimitActions"]
+        assert {(act["Action"], act["State"], str(act["MaxTimeSeconds"])) for act in actions} == {
+            ("CANCEL", "RUNNABLE", str({"Ref": "GiveUpAfterSeconds"}))
+        }
+        assert {act["Reason"] for act in actions} == set(batch_queue._WAITS), name
+        assert one["Properties"]["ComputeEnvironmentOrder"] == [
+            {"Order": 1, "ComputeEnvironment": {"Ref": name.removesuffix("Queue")}}
+        ]
+
+
+def test_job_definitions_are_not_in_stacks(template):
+    """They are registered for each image, with attempts and timeouts: see backends/batch_requests.py."""
+    assert not of_type(template, "AWS::Batch::JobDefinition")
+
+
 def test_what_holds_data_says_what_is_done_at_a_deletion(template):
     for name, one in template.resources.items():
         if one["Type"] in ("AWS::S3::Bucket", "AWS::ECR::Repository", "AWS::Logs::LogGroup"):
             assert "DeletionPolicy" in one and "UpdateReplacePolicy" in one, name
-    if "Bucket" in template.resources:
-        assert template.resources["Bucket"]["DeletionPolicy"] == "RetainExceptOnCreate"
+    kept = {name for name, one in template.resources.items() if one.get("DeletionPolicy", "Delete") != "Delete"}
+    assert kept == {name for name in template.resources if name == "Bucket"}
+    assert all(template.resources[name]["DeletionPolicy"] == "RetainExceptOnCreate" for name in kept)
+
+
+# which have no tags in CloudFormation
+WITHOUT_TAGS = {
+    "AWS::CloudFormation::WaitCondition", "AWS::CloudFormation::WaitConditionHandle", "AWS::EC2::Route",
+    "AWS::EC2::SubnetRouteTableAssociation", "AWS::EC2::VPCGatewayAttachment", "AWS::IAM::InstanceProfile",
+    "AWS::IAM::ManagedPolicy", "AWS::S3::BucketPolicy",
+}  # fmt: skip
 
 
 def test_what_can_have_tags_has_one(template):
-    without = [
-        n
-        for n, one in template.resources.items()
-        if {"Key": "made-by", "Value": "simferry"} not in one.get("Properties", {}).get("Tags", [])
-        and "'made-by'" not in str(one.get("Properties", {}).get("TagSpecifications"))
-    ]
-    none = {  # in CloudFormation
-        "AWS::CloudFormation::WaitCondition", "AWS::CloudFormation::WaitConditionHandle", "AWS::EC2::Route",
-        "AWS::EC2::SubnetRouteTableAssociation", "AWS::EC2::VPCGatewayAttachment", "AWS::IAM::InstanceProfile",
-        "AWS::IAM::ManagedPolicy", "AWS::S3::BucketPolicy",
-    }  # fmt: skip
-    assert {template.resources[name]["Type"] for name in without} <= none
+    for name, one in template.resources.items():
+        if one["Type"] not in WITHOUT_TAGS:
+            tags = [part for part in parts(one) if part.get("made-by") == "simferry" or part.get("Key") == "made-by"]
+            assert tags, name
+
+
+def given_by(template, logical):
+    """The actions of a policy, or of a role's policies."""
+    properties = template.resources[logical]["Properties"]
+    inline = [one["PolicyDocument"] for one in properties.get("Policies", [])]
+    documents = inline or [properties["PolicyDocument"]]
+    return {action for document in documents for one in document["Statement"] for action in listed(one["Action"])}
 
 
 def test_users_of_the_stack_may_do_what_docs_iam_says():
     """But make no repositories: the stack has one."""
-    from simferry.aws.policies import policy
+    values = {name: "x" for name in ("Account", "Bucket", "Prefix", "Region", "Role", "Stack")}
 
-    template = Template(TEXTS["base"])
-    values = {name: "x" for name in ("Account", "Bucket", "Prefix", "Region", "Role")}
-    said = {action for one in policy("user", **values)["Statement"] for action in listed(one["Action"])}
-    document = template.resources["SubmitterPolicy"]["Properties"]["PolicyDocument"]
-    given = {action for one in document["Statement"] for action in listed(one["Action"])}
+    def said(name):
+        return {action for one in policy(name, **values)["Statement"] for action in listed(one["Action"])}
+
+    base, batch = Template(TEXTS["base"]), Template(TEXTS["batch"])
+    given = given_by(base, "SubmitterPolicy")
     repositories = {"ecr:CreateRepository", "ecr:DeleteRepository", "ecr:PutLifecyclePolicy", "ecr:TagResource"}
-    assert said - given == repositories and given <= said
-    role = {action for one in policy("role", **values)["Statement"] for action in listed(one["Action"])}
-    document = template.resources["JobRole"]["Properties"]["Policies"]
-    assert {a for one in document for s in one["PolicyDocument"]["Statement"] for a in listed(s["Action"])} == role
-    document = Template(TEXTS["rstudio"]).resources["UserPolicy"]["Properties"]["PolicyDocument"]
-    said = policy("rstudio", Account="1", Region="r", Stack="s")["Statement"]
-    of = [{a for one in found for a in listed(one["Action"])} for found in (document["Statement"], said)]
-    assert of[0] == of[1]
+    assert said("user") - given == repositories and given <= said("user")
+    assert given_by(base, "JobRole") == said("role")
+    assert given_by(batch, "SubmitterPolicy") == said("batch")
+    assert given_by(batch, "JobRole") == {"s3:GetObject", "s3:PutObject", "s3:ListBucket"}
+    assert not given_by(batch, "JobRole") & given_by(batch, "ExecutionRole")
+    assert given_by(Template(TEXTS["rstudio"]), "UserPolicy") == said("rstudio")
 
 
 def test_a_name_that_is_none():

@@ -2,7 +2,7 @@
 
 import queue
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -192,7 +192,7 @@ def infra_template(given: Arguments) -> str:
 
 def described(found: Any) -> Arguments:
     """What is there, as R has it."""
-    jobs, stored = found.jobs, found.stored
+    jobs, stored, queues = found.jobs, found.stored, found.queues
     frames = {
         "stored": {
             "what": Vector("string", [one.what for one in stored]),
@@ -207,15 +207,21 @@ def described(found: Any) -> Arguments:
             "role": Vector("string", [one.role for one in jobs]),
             "instance_type": Vector("string", [one.instance_type for one in jobs]),
             "instances": Vector("double", [float(one.instances) for one in jobs]),
-            "dollars_an_hour": Vector(
-                "double", [float("nan") if one.dollars_an_hour is None else one.dollars_an_hour for one in jobs]
-            ),
+            "dollars_an_hour": _dollars(one.dollars_an_hour for one in jobs),
+        },
+        "queues": {
+            "on": Vector("string", [one.on for one in queues]),
+            "vcpus": Vector("double", [float(one.vcpus) for one in queues]),
+            "running": Vector("double", [float(one.running) for one in queues]),
+            "waiting": Vector("double", [float(one.waiting) for one in queues]),
+            "dollars_an_hour": _dollars(one.dollars_an_hour for one in queues),
+            "trouble": Vector("string", [one.trouble for one in queues]),
         },
     }
     return {
         "name": found.name, "region": found.region, "stacks": _texts(found.stacks), "outputs": _texts(found.outputs),
         "images": Vector("string", list(found.images)), "stored": data_frame(frames["stored"], len(stored)),
-        "jobs": data_frame(frames["jobs"], len(jobs)), "instances": found.instances,
+        "jobs": data_frame(frames["jobs"], len(jobs)), "queues": data_frame(frames["queues"], len(queues)), "instances": found.instances,
         "dollars_an_hour": found.dollars_an_hour, "dollars_a_month": found.dollars_a_month,
         "costs": found.costs and data_frame(
             {"service": Vector("string", [*found.costs.dollars]), "dollars": Vector("double", [*found.costs.dollars.values()])},
@@ -223,6 +229,10 @@ def described(found: Any) -> Arguments:
         ),
         "text": Vector("string", str(found).splitlines()),
     }  # fmt: skip
+
+
+def _dollars(some: Iterable[float | None]) -> Vector:
+    return Vector("double", [float("nan") if one is None else one for one in some])
 
 
 def _texts(named: Any) -> Vector:

@@ -19,7 +19,9 @@ _BUSY = {"ChangeSetNotFound", "InvalidChangeSetStatus", "OperationInProgressExce
 _CANCELLED = ("Resource creation cancelled", "Resource update cancelled", "Resource deletion cancelled")
 _NO_CHANGES = ("didn't contain changes", "No updates are to be performed")
 TAG = "simferry:stack"  # of each stack and its resources: the stack's name
-_OUTPUTS = {"Bucket", "JobRole"}  # which a stack of our template has, also one that was made in the console
+# which a stack of one of our templates has, also one that was made in the console
+_OUTPUTS = ({"Bucket", "JobRole"}, {"BaseStack"})
+NO_EXPORT = "No export named"  # what CloudFormation says where a template imports what no stack exports
 
 
 class StackError(AwsError):
@@ -30,7 +32,8 @@ class StackError(AwsError):
 
 @dataclass(frozen=True)
 class Stack:
-    """A stack as it is now. status: in CloudFormation's words, such as CREATE_COMPLETE. outputs, parameters, tags: by name."""
+    """A stack as it is now. status: in CloudFormation's words, such as CREATE_COMPLETE. outputs, parameters, tags: by name. exports: the
+    names under which other stacks import its outputs."""
 
     name: str
     arn: str
@@ -39,6 +42,7 @@ class Stack:
     outputs: Mapping[str, str]
     parameters: Mapping[str, str]
     tags: Mapping[str, str]
+    exports: Sequence[str] = ()
 
     @property
     def busy(self) -> bool:
@@ -52,7 +56,7 @@ class Stack:
     @property
     def ours(self) -> bool:
         """Whether it comes from one of simferry's templates."""
-        return TAG in self.tags or set(self.outputs) >= _OUTPUTS or "BaseStack" in self.outputs
+        return TAG in self.tags or any(set(self.outputs) >= some for some in _OUTPUTS)
 
 
 @dataclass(frozen=True)
@@ -116,7 +120,24 @@ def _stack(one: Mapping[str, Any]) -> Stack:
         {output["OutputKey"]: output["OutputValue"] for output in one.get("Outputs", [])},
         {given["ParameterKey"]: given.get("ParameterValue", "") for given in one.get("Parameters", [])},
         {tag["Key"]: tag["Value"] for tag in one.get("Tags", [])},
+        [output["ExportName"] for output in one.get("Outputs", []) if "ExportName" in output],
     )  # fmt: skip
+
+
+def importers(stack: Stack) -> set[str]:
+    """The names of the stacks that import an output of this one, which then can't be deleted."""
+    from botocore.exceptions import ClientError
+
+    found: set[str] = set()
+    with asking(f"stack {stack.name}"):
+        for name in stack.exports:
+            try:
+                for page in _cloudformation().get_paginator("list_imports").paginate(ExportName=name):
+                    found.update(page["Imports"])
+            except ClientError as error:
+                if "is not imported" not in str(error):
+                    raise
+    return found
 
 
 # ---- changes ----
@@ -194,6 +215,12 @@ def declared(template: str) -> set[str]:
             Command("infra template", "base") + "  prints one to start from.",
         ) from None
     return {one["ParameterKey"] for one in found.get("Parameters", [])}
+
+
+def kinds(template: str) -> list[str]:
+    """The types of a template's resources, each once, such as AWS::S3::Bucket. Raises AwsError if it is no template."""
+    with asking("CloudFormation"):
+        return sorted(set(_cloudformation().get_template_summary(TemplateBody=template).get("ResourceTypes", [])))
 
 
 def _change(one: Mapping[str, Any]) -> Change:
@@ -308,7 +335,7 @@ def _way_out(now: Stack, failures: Sequence[Event]) -> Words:
     name = now.tags.get(TAG, now.name)
     deploy, delete = (on_stack(verb(what, now.name, name), name) for what in ("deploy", "delete"))
     if now.status == "DELETE_FAILED" and failures and "attached to entities" in failures[0].reason:
-        policy = now.outputs.get("SubmitterPolicy") or now.outputs.get("RStudioPolicy", "ARN")
+        policy = next((value for key, value in now.outputs.items() if key.endswith("Policy")), "ARN")
         who = Shell("aws", "iam", "list-entities-for-policy", "--policy-arn", policy)
         return who + "  lists whom to take it from; then  " + delete + "  goes on."
     if now.status in FAILED_FOR_GOOD:

@@ -27,12 +27,22 @@ def dollars_an_hour(options: BatchOptions, region: str | None = None) -> float:
     region: in place of the configured one.
     """
     if on_fargate(options):  # the carrier is within the job's size
-        here = vcpus(options) * _FARGATE[0] + mebibytes(options) / 1024 * _FARGATE[1]
-        return here * _raised(region or session.region())
-    table = prices(region or session.region())
-    a_vcpu = max(table.of(name) / number for name, number in _TYPES.items()) / _SAGEMAKER
+        return of_fargate(vcpus(options), mebibytes(options), region)
     gigabytes = mebibytes(options) / 1024
-    return max(vcpus(options) + carrier_vcpus(options), gigabytes / 8) * a_vcpu  # the largest have 8 GB per vCPU
+    return of_vcpus(
+        max(vcpus(options) + carrier_vcpus(options), gigabytes / 8), region
+    )  # the largest have 8 GB per vCPU
+
+
+def of_fargate(cpus: float, mib: float, region: str | None = None) -> float:
+    """US dollars an hour of a job on Fargate, on demand. region: in place of the configured one."""
+    return (cpus * _FARGATE[0] + mib / 1024 * _FARGATE[1]) * _raised(region or session.region())
+
+
+def of_vcpus(number: float, region: str | None = None) -> float:
+    """US dollars an hour of so many vCPUs of machines, at the dearest type's price on demand. region: in place of the configured one."""
+    table = prices(region or session.region())
+    return number * max(table.of(name) / size for name, size in _TYPES.items()) / _SAGEMAKER
 
 
 def _raised(region: str) -> float:

@@ -32,21 +32,23 @@ def infra() -> None:
 @example("simferry infra deploy", "simferry infra deploy --name lab --parameter DeleteRunsAfterDays=90")
 @infra.command()
 @NAME
-@click.option("--parameter", "parameters", multiple=True, metavar="NAME=VALUE", help="A parameter of the template.")
-@click.option("--template", "path", metavar="FILE", help="Your own copy of the template.")
+@click.option("--parameter", "parameters", multiple=True, metavar="NAME=VALUE", help="A parameter of the templates.")
+@click.option(
+    "--template", "paths", multiple=True, metavar="FILE", help="Your own copy of a template; may be given for both."
+)
 @YES
 @JSON
-def deploy(name: str | None, parameters: tuple[str, ...], path: str | None, yes: bool, as_json: bool) -> int:
-    """Make a bucket for runs, a repository for images, job queues, and the roles of jobs.
+def deploy(name: str | None, parameters: tuple[str, ...], paths: tuple[str, ...], yes: bool, as_json: bool) -> int:
+    """Make a bucket for runs, a repository for images, the roles of jobs, and queues of AWS Batch.
 
     It shows what would be added, changed, replaced or removed, asks, and follows CloudFormation to the end. Runs with --backend
-    sagemaker or batch then take all of it from the stacks.
+    sagemaker or batch then take bucket, roles and queue from the stacks. While nothing runs, only what is stored costs.
     """
     from ..infra import deployment
     from .options import named_values
 
     given = named_values("--parameter", parameters)
-    found = deployment.deploy(name, template=path, parameters=given, yes=yes, tell=tell)
+    found = deployment.deploy(name, template=paths, parameters=given, yes=yes, tell=tell)
     if found is None:
         return 1
     if as_json:
@@ -98,7 +100,7 @@ def list_(as_json: bool) -> None:
 @click.option("--data", is_flag=True, help="Delete the bucket with all its runs, too.")
 @YES
 def delete(name: str | None, data: bool, yes: bool) -> int:
-    """Delete the stack. The bucket stays while something is in it, unless --data is given.
+    """Delete the stacks. The bucket stays while something is in it, unless --data is given.
 
     It names what would go, and asks. It can be repeated until all is gone.
     """
@@ -111,7 +113,7 @@ def delete(name: str | None, data: bool, yes: bool) -> int:
 @infra.command()
 @click.argument("name", metavar="TEMPLATE", default="base")
 def template(name: str) -> None:
-    """Print the template of CloudFormation, to read or to change. TEMPLATE: base or rstudio."""
+    """Print a template of CloudFormation, to read or to change. TEMPLATE: base, batch or rstudio."""
     from ..infra import templates
 
     click.echo(templates.template(name), nl=False)

@@ -6,7 +6,7 @@ it names S3's actions after its operations. The actions here are those of AWS's 
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -20,12 +20,12 @@ Need = tuple[str, str, dict[str, str]]
 class Principal:
     """The user or role that signed a request, and its policies. Raises Refusal for an unknown key."""
 
-    def __init__(self, call: Call) -> None:
+    def __init__(self, access_key: str, session_token: str) -> None:
         from moto.iam import access_control
 
-        token = {"X-Amz-Security-Token": call.token} if call.token else {}
+        token = {"X-Amz-Security-Token": session_token} if session_token else {}
         try:
-            known = access_control.create_access_key(ACCOUNT, "aws", call.access_key, token)
+            known = access_control.create_access_key(ACCOUNT, "aws", access_key, token)
         except access_control.CreateAccessKeyFailure:
             raise Refusal("InvalidAccessKeyId", "The security token included in the request is invalid.", 403) from None
         self.arn = known.arn
@@ -41,16 +41,21 @@ def authorize(call: Call) -> list[str]:
             for job in call.parameters.get("jobs", ())
         ]
         return [wanted for one in jobs for wanted in authorize(one)]
-    principal = Principal(call)
+    principal = Principal(call.access_key, call.token)
     needed = list(needs(call, principal.arn))
-    for wanted, resource, context in needed:
-        if not allows(principal.policies, wanted, resource, context):
-            raise _denied(principal, wanted, resource, f"no identity-based policy allows the {wanted} action")
+    check(principal, needed)
     if call.operation == "AssumeRole" and not _trusts(call.parameters["RoleArn"], principal.arn):
         raise _denied(
             principal, "sts:AssumeRole", call.parameters["RoleArn"], "the role's trust policy does not allow it"
         )
     return [wanted for wanted, _, _ in needed]
+
+
+def check(principal: Principal, needed: Iterable[Need]) -> None:
+    """Raises Refusal unless a principal may do all of this."""
+    for wanted, resource, context in needed:
+        if not allows(principal.policies, wanted, resource, context):
+            raise _denied(principal, wanted, resource, f"no identity-based policy allows the {wanted} action")
 
 
 def _denied(principal: Principal, wanted: str, resource: str, why: str) -> Refusal:
@@ -125,7 +130,13 @@ def _holds(conditions: dict[str, dict[str, Any]], context: dict[str, str], where
 _TAGS = ("made-by", "simferry:stack")  # of resources
 _CONTEXT = {
     key.lower(): key
-    for key in ("iam:PassedToService", "iam:PolicyARN", "s3:prefix", *(f"aws:ResourceTag/{tag}" for tag in _TAGS))
+    for key in (
+        "iam:AWSServiceName",
+        "iam:PassedToService",
+        "iam:PolicyARN",
+        "s3:prefix",
+        *(f"aws:ResourceTag/{tag}" for tag in _TAGS),
+    )
 }
 
 
@@ -146,6 +157,8 @@ def needs(call: Call, caller: str) -> Iterator[Need]:
     """The actions that a request needs, each with its resource. caller: the ARN of its principal."""
     if call.service == "s3":
         yield from _s3(call)
+    elif call.service == "batch":
+        yield from _batch(call)
     elif call.operation != "GetCallerIdentity":  # needs no permission
         given = call.parameters
         for resource in _resources(call, caller):
@@ -156,6 +169,8 @@ def needs(call: Call, caller: str) -> Iterator[Need]:
                 yield "ecr:TagResource", resource, {}
             if call.operation == "RunInstances" and any(name.startswith("TagSpecification.") for name in given):
                 yield "ec2:CreateTags", resource, {}
+            if call.operation == "CreateLogGroup" and given.get("tags"):
+                yield "logs:TagResource", resource, {}
             if call.operation == "CreateRole" and any(name.startswith("Tags.") for name in given):
                 yield "iam:TagRole", resource, {}
             if call.operation == "CreateProcessingJob" and given.get("Tags"):
@@ -221,6 +236,41 @@ def _tags(call: Call, arn: str) -> dict[str, str]:
         found = ec2_backends[ACCOUNT][call.region].get_instance_by_id(arn.rpartition("/")[2])
         tags = {tag["key"]: tag["value"] for tag in found.get_tags()} if found else {}
     return {f"aws:ResourceTag/{tag}": tags[tag] for tag in _TAGS if tag in tags}
+
+
+_OF_BATCH = {  # members of requests that name a resource: its type
+    "computeEnvironment": "compute-environment", "computeEnvironmentName": "compute-environment", "jobDefinition": "job-definition",
+    "jobDefinitionName": "job-definition", "jobId": "job", "jobQueue": "job-queue", "jobQueueName": "job-queue",
+}  # fmt: skip
+
+
+def _batch(call: Call) -> Iterator[Need]:
+    """AWS Batch: those that look have no resource."""
+    given, here = call.parameters, f"arn:aws:batch:{call.region}:{ACCOUNT}"
+
+    def named(kind: str, name: str) -> str:
+        return name if name.startswith("arn:") else f"{here}:{kind}/{name}"
+
+    wanted = f"batch:{call.operation}"
+    if call.operation.startswith(("Describe", "List")):
+        yield wanted, "*", {}
+        return
+    used = [one["computeEnvironment"] for one in given.get("computeEnvironmentOrder", ())]
+    own = [named(kind, str(given[member])) for member, kind in _OF_BATCH.items() if member in given]
+    for resource in [*own, *(named("compute-environment", one) for one in used)]:
+        yield wanted, resource, {}
+    if given.get("tags"):
+        yield "batch:TagResource", f"{here}:job/id" if call.operation == "SubmitJob" else own[0], {}
+    if call.operation == "CreateComputeEnvironment" and "serviceRole" not in given:
+        role = "role/aws-service-role/batch.amazonaws.com/AWSServiceRoleForBatch"
+        context = {"iam:AWSServiceName": "batch.amazonaws.com"}
+        yield "iam:CreateServiceLinkedRole", f"arn:aws:iam::{ACCOUNT}:{role}", context
+    if call.operation == "RegisterJobDefinition":
+        tasks = given.get("ecsProperties", {}).get("taskProperties", []) or [given.get("containerProperties", {})]
+        for role in {
+            one[key] for one in tasks for key in ("jobRoleArn", "taskRoleArn", "executionRoleArn") if key in one
+        }:
+            yield "iam:PassRole", role, {"iam:PassedToService": "ecs-tasks.amazonaws.com"}
 
 
 def _identity(kind: str, name: str) -> str:

@@ -8,10 +8,12 @@ import base64
 import contextlib
 import json
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
+from .batch_templates import queue_of, resources_of
 from .calls import ACCOUNT
+from .schemas import needs
 
 Properties = Mapping[str, Any]
 _RECORDED = {  # by type: what its ids begin with
@@ -66,10 +68,15 @@ class Place(NamedTuple):
 
 
 class Resources:
-    """client: makes a boto3 client for a service and a region, with the rights of the caller."""
+    """client: makes a boto3 client for a service and a region, with the rights of the caller. check: raises Failed unless the caller may
+    do all of this: actions with resources and values of condition keys."""
 
-    def __init__(self, client: Callable[[str, str], Any]) -> None:
-        self.client = client
+    def __init__(
+        self,
+        client: Callable[[str, str], Any],
+        check: Callable[[Iterable[tuple[str, str, dict[str, str]]]], None] = lambda _: None,
+    ) -> None:
+        self.client, self.check = client, check
         self._types: dict[str, tuple[Callable[..., Made], Callable[..., Made], Callable[..., None]]] = {
             "AWS::ECR::Repository": (self._make_repository, self._change_repository, self._delete_repository),
             "AWS::IAM::ManagedPolicy": (self._make_policy, self._change_policy, self._delete_policy),
@@ -245,12 +252,27 @@ class Resources:
         iam.delete_role(RoleName=name)
 
     def _make_policy(self, _: str, place: Place, given: Properties) -> Made:
-        policy = self.client("iam", place.region).create_policy(
+        iam = self.client("iam", place.region)
+        policy = iam.create_policy(
             PolicyName=given.get("ManagedPolicyName") or place.name(128),
             PolicyDocument=json.dumps(given["PolicyDocument"]),
             Description=given.get("Description", ""),
         )["Policy"]
-        return Made(policy["Arn"], {"PolicyArn": policy["Arn"], "PolicyId": policy["PolicyId"]})
+        made = Made(policy["Arn"], {"PolicyArn": policy["Arn"], "PolicyId": policy["PolicyId"]})
+        try:
+            self._attach(iam, made.physical, given, {})
+        except BaseException:
+            with contextlib.suppress(Exception):
+                self._delete_policy(_, place, made, given)
+            raise
+        return made
+
+    def _attach(self, iam: Any, arn: str, given: Properties, before: Properties) -> None:
+        """Give a policy to the roles that its template names, and take it from those that it named before."""
+        for role in sorted({*given.get("Roles", ())} - {*before.get("Roles", ())}):
+            iam.attach_role_policy(RoleName=role, PolicyArn=arn)
+        for role in sorted({*before.get("Roles", ())} - {*given.get("Roles", ())}):
+            iam.detach_role_policy(RoleName=role, PolicyArn=arn)
 
     def _change_policy(self, _: str, place: Place, made: Made, given: Properties, before: Properties) -> Made:
         iam, arn = self.client("iam", place.region), made.physical
@@ -259,12 +281,17 @@ class Resources:
             oldest = min((v for v in versions if not v["IsDefaultVersion"]), key=lambda v: v["CreateDate"])
             iam.delete_policy_version(PolicyArn=arn, VersionId=oldest["VersionId"])
         iam.create_policy_version(PolicyArn=arn, PolicyDocument=json.dumps(given["PolicyDocument"]), SetAsDefault=True)
+        self._attach(iam, arn, given, before)
         return made
 
     def _delete_policy(self, _: str, place: Place, made: Made, given: Properties) -> None:
         iam, arn = self.client("iam", place.region), made.physical
         iam.get_policy(PolicyArn=arn)  # raises an error if it is gone
         users = iam.list_entities_for_policy(PolicyArn=arn)
+        mine = {*given.get("Roles", ())}
+        for one in [one for one in users["PolicyRoles"] if one["RoleName"] in mine]:
+            iam.detach_role_policy(RoleName=one["RoleName"], PolicyArn=arn)
+            users["PolicyRoles"].remove(one)
         if users["PolicyUsers"] or users["PolicyRoles"] or users["PolicyGroups"]:  # moto would delete it
             raise Failed("Cannot delete a policy attached to entities. (Service: Iam, Status Code: 409)")
         for one in iam.list_policy_versions(PolicyArn=arn)["Versions"]:
@@ -299,12 +326,12 @@ class Resources:
         name = given.get("ComputeEnvironmentName") or place.name(128)
         made = self.client("batch", place.region).create_compute_environment(
             computeEnvironmentName=name, type=str(given["Type"]).upper(), state=given.get("State", "ENABLED"),
-            computeResources=_for_batch(given["ComputeResources"]), tags={**place.tags, **given.get("Tags", {})},
+            computeResources=resources_of(given["ComputeResources"]), tags={**place.tags, **given.get("Tags", {})},
         )  # fmt: skip
         return Made(made["computeEnvironmentArn"], {"ComputeEnvironmentArn": made["computeEnvironmentArn"]})
 
     def _change_environment(self, _: str, place: Place, made: Made, given: Properties, before: Properties) -> Made:
-        resources = _for_batch(given["ComputeResources"])
+        resources = resources_of(given["ComputeResources"])
         allowed = self.client("batch", place.region).meta.service_model.shape_for("ComputeResourceUpdate").members
         self.client("batch", place.region).update_compute_environment(
             computeEnvironment=made.physical, state=given.get("State", "ENABLED"),
@@ -321,12 +348,12 @@ class Resources:
     def _make_queue(self, _: str, place: Place, given: Properties) -> Made:
         made = self.client("batch", place.region).create_job_queue(
             jobQueueName=given.get("JobQueueName") or place.name(128), tags={**place.tags, **given.get("Tags", {})},
-            **_queue(given),
+            **queue_of(given),
         )  # fmt: skip
         return Made(made["jobQueueArn"], {"JobQueueArn": made["jobQueueArn"]})
 
     def _change_queue(self, _: str, place: Place, made: Made, given: Properties, before: Properties) -> Made:
-        self.client("batch", place.region).update_job_queue(jobQueue=made.physical, **_queue(given))
+        self.client("batch", place.region).update_job_queue(jobQueue=made.physical, **queue_of(given))
         return made
 
     def _delete_queue(self, _: str, place: Place, made: Made, given: Properties) -> None:
@@ -363,50 +390,25 @@ class Resources:
     def _record(self, kind: str, place: Place, given: Properties) -> Made:
         if kind == "AWS::IAM::InstanceProfile":
             name = place.name(128)
+            self.check(needs(kind, "create", name, place.region, given))
             return Made(name, {"Arn": f"arn:aws:iam::{ACCOUNT}:instance-profile/{name}"})
         number = f"{_RECORDED[kind]}{secrets.token_hex(9)[:17]}"
         named = {"VPC": "VpcId", "Subnet": "SubnetId", "SecurityGroup": "GroupId"}
+        self.check(needs(kind, "create", number, place.region, given))
         attributes = {named.get(kind.rpartition(":")[2], "Id"): number}
         if kind == "AWS::EC2::LaunchTemplate":
             attributes |= {"LatestVersionNumber": "1", "DefaultVersionNumber": "1", "LaunchTemplateId": number}
         return Made(number, attributes)
 
     def _keep(self, kind: str, place: Place, made: Made, given: Properties, before: Properties) -> Made:
+        self.check(needs(kind, "update", made.physical, place.region, given))
         if kind == "AWS::EC2::LaunchTemplate":
             latest = str(int(made.attributes["LatestVersionNumber"]) + 1)
             return made._replace(attributes={**made.attributes, "LatestVersionNumber": latest})
         return made
 
     def _forget(self, kind: str, place: Place, made: Made, given: Properties) -> None:
-        pass
-
-
-def _lowered(given: Any) -> Any:
-    """Members of a template's property, named as Batch's requests name them."""
-    if isinstance(given, Mapping):
-        return {f"{name[0].lower()}{name[1:]}": _lowered(value) for name, value in given.items()}
-    return [_lowered(one) for one in given] if isinstance(given, list) else given
-
-
-def _for_batch(given: Properties) -> dict[str, Any]:
-    numbers = ("minvCpus", "maxvCpus", "desiredvCpus", "bidPercentage")
-    out = {name: int(value) if name in numbers else value for name, value in _lowered(given).items()}
-    out.pop("updateToLatestImageVersion", None)
-    if "tags" in out:
-        out["tags"] = dict(given["Tags"])
-    return out
-
-
-def _queue(given: Properties) -> dict[str, Any]:
-    limits = [
-        {**one, "maxTimeSeconds": int(one["maxTimeSeconds"])}
-        for one in _lowered(given.get("JobStateTimeLimitActions", []))
-    ]
-    order = [{**one, "order": int(one["order"])} for one in _lowered(given["ComputeEnvironmentOrder"])]
-    return {
-        "priority": int(given["Priority"]), "state": given.get("State", "ENABLED"), "computeEnvironmentOrder": order,
-        "jobStateTimeLimitActions": limits,
-    }  # fmt: skip
+        self.check(needs(kind, "delete", made.physical, place.region, given))
 
 
 def _tags(place: Place, given: Properties) -> list[dict[str, str]]:

@@ -1,11 +1,38 @@
-"""What types of resources have, by their published schemas: which properties, and which of them can't be changed in place."""
+"""What types of CloudFormation's resources are, by their published schemas: properties, replacement, rights that are needed."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import cache
 from typing import Any
 
+from .calls import ACCOUNT
+
 Properties = Mapping[str, Any]
+
+# actions of the handlers of these types that belong to properties which nobody here uses
+_UNUSED = ("EncryptionControl", "Ingress", "Tenancy", "SubnetCidrBlock", "VpnGateway", "vpc-lattice:", "vpce:")
+
+_IN_ARNS = {  # what a resource is called there, where it is not the type
+    "Route": "route-table", "SubnetRouteTableAssociation": "route-table", "VPCEndpoint": "vpc-endpoint",
+    "VPCGatewayAttachment": "internet-gateway",
+}  # fmt: skip
+
+
+def needs(kind: str, verb: str, name: str, region: str, given: Properties) -> Iterator[tuple[str, str, dict[str, str]]]:
+    """The actions that the service's handler of a type needs, as its schema says, each with its resource."""
+    for action in _schema(kind).get("handlers", {}).get(verb, {}).get("permissions", ()):
+        if any(word in action for word in _UNUSED):
+            continue
+        if action == "iam:PassRole":
+            for role in given.get("Roles", ()):
+                yield action, f"arn:aws:iam::{ACCOUNT}:role/{role}", {"iam:PassedToService": "ec2.amazonaws.com"}
+        elif action.startswith("iam:"):
+            yield action, f"arn:aws:iam::{ACCOUNT}:instance-profile/{name}", {}
+        else:
+            last = kind.rpartition(":")[2]
+            what = _IN_ARNS.get(last) or re.sub(r"(?<=[a-z])(?=[A-Z])", "-", last).lower()
+            here = f"arn:aws:ec2:{region}:{ACCOUNT}:{what}/{name}"
+            yield action, "*" if action.startswith("ec2:Describe") else here, {}
 
 
 @cache

@@ -17,14 +17,13 @@ from ..aws.policies import policy
 from ..aws.session import EMULATOR
 from ..errors import SimferryError
 from ..hints import Command, Extra
-from . import calls, operations, query, signature
-from .access import authorize
+from . import access, calls, operations, query, signature
 from .calls import ACCOUNT, QUERY, Call, Refusal
 from .credentials import PATH, TaskCredentials
 from .faults import Faults
 from .machine import Machine, clean_up_killed_emulators
 from .registry import Registry
-from .resources import Resources
+from .resources import Failed, Resources
 from .services import Service
 from .services.account import Account
 from .services.batch import Batch
@@ -222,7 +221,19 @@ class Emulator:
         key = self._backends.key(access_key)
         token = {"aws_session_token": key.token} if key.token else {}
         given = {"aws_access_key_id": key.id, "aws_secret_access_key": key.secret, **token}
-        return Resources(lambda service, region: self._client(service, region, agent=BY_STACK, **given))
+
+        def check(needs: Iterable[tuple[str, str, dict[str, str]]]) -> None:
+            if not self.iam or key is self._service_key:
+                return
+            needed = [*needs]
+            with self._lock:
+                try:
+                    access.check(access.Principal(key.id, key.token), needed)
+                except Refusal as refusal:
+                    raise Failed(f"{refusal.message} (Service: Ec2, Status Code: {refusal.status})") from None
+                self.actions.update(action for action, _, _ in needed)
+
+        return Resources(lambda service, region: self._client(service, region, agent=BY_STACK, **given), check)
 
     def _assume(self, role: str, session: str) -> dict[str, Any]:
         sts = self._client("sts", self.region)
@@ -279,7 +290,7 @@ class Emulator:
             if call.operation == "AssumeRole" and self._backends.role(call.parameters.get("RoleArn", "")) is None:
                 raise Refusal("AccessDenied", f"There is no role {call.parameters.get('RoleArn')}", 403)
             if self.iam and call.access_key != self._service_key.id:
-                actions = authorize(call)
+                actions = access.authorize(call)
                 if not internal:
                     self.actions.update(actions)
             service = next((one for one in self._services if one.answers(call)), None)

@@ -1,8 +1,8 @@
-"""Infrastructure in an AWS account, as a stack of CloudFormation: what runs need, made by one command and removed by one.
+"""Infrastructure in an AWS account, as stacks of CloudFormation: what runs need, made by one command and removed by one.
 
 import simferry as sf
 
-sf.infra.deploy()     # bucket, image repository and roles; asks first, unless yes=True
+sf.infra.deploy()     # bucket, image repository, roles, and queues of AWS Batch; asks first, unless yes=True
 sf.infra.show()       # what is there, what runs now, what it costs
 sf.infra.list_all()   # all that simferry has made in the account, whatever made it
 sf.infra.delete()     # all of it but the bucket with results; data=True deletes that too

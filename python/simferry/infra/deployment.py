@@ -2,7 +2,7 @@
 
 import contextlib
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from ..aws import session, stacks
@@ -10,7 +10,7 @@ from ..aws.stacks import Change, Event, Proposal, Stack, StackError
 from ..errors import Interrupted, UsageError, nearest
 from ..hints import Option
 from .dialogue import Confirm, Tell, ask, print_line
-from .inventory import Infrastructure, elsewhere, show
+from .inventory import Infrastructure, check_owner, elsewhere, show
 from .templates import read, stack_of
 from .templates import template as packaged
 
@@ -20,23 +20,24 @@ _NAME = re.compile(r"[A-Za-z][A-Za-z0-9-]{0,99}")
 def deploy(
     name: str | None = None,
     *,
-    template: str | Path | None = None,
+    template: str | Path | Sequence[str | Path] | None = None,
     parameters: Mapping[str, object] | None = None,
     yes: bool = False,
     tell: Tell = print_line,
     confirm: Confirm = ask,
 ) -> Infrastructure | None:
-    """Make a bucket, a repository of images and the roles of jobs, or update them. It goes on where an earlier attempt was interrupted.
+    """Make bucket, repository of images, roles, and queues of AWS Batch, or update them: the stacks NAME and NAME-batch. It goes on
+    where an earlier attempt was interrupted.
 
-    name: of the stack [SIMFERRY_STACK, or "simferry"]. template: the path of your own copy of the template. parameters: of the template,
-    by name; those that are not given keep their values, or have the template's. yes: do not ask. tell: called with each line of the
-    report. confirm: asks a question.
+    name: of the stack [SIMFERRY_STACK, or "simferry"]. template: the path of your own copy of a template, or of both. parameters: of the
+    templates, by name; those that are not given keep their values, or have the template's. yes: do not ask. tell: called with each line
+    of the report. confirm: asks a question.
 
     Returns what is there in the end; None if the answer was no. Raises UsageError for a name, template or parameter that is wrong,
     StackError with the first failure.
     """
     name = checked(name)
-    bodies = {"base": packaged() if template is None else read(template), "batch": packaged("batch")}
+    bodies = _bodies([template] if isinstance(template, str | Path) else template or ())
     given = {key: text_of(value) for key, value in (parameters or {}).items()}
     known = {one: stacks.declared(body) for one, body in bodies.items()}
     check_parameters(set().union(*known.values()), given)
@@ -45,23 +46,104 @@ def deploy(
             tell(f"note: there is a stack {name} in {region}, too")
     if not all(made_ready(name, stack_of(name, one), yes, tell, confirm) for one in bodies):
         return None
-    changed = False
-    for one, body in bodies.items():
+
+    def proposed(one: str) -> Proposal | None:
         before = stacks.find(stack_of(name, one))
         mine = {key: value for key, value in given.items() if key in known[one]}
-        if one != "base":
-            mine.setdefault("BaseStack", name)
+        if "BaseStack" in known[one]:
+            mine["BaseStack"] = name
         tags = {**(before.tags if before else {}), "made-by": "simferry", stacks.TAG: name}
-        proposal = stacks.propose(stack_of(name, one), body, mine, tags, before)
-        if proposal is None:
-            tell(f"stack {stack_of(name, one)} is as the template says")
-        elif not carried_out(name, proposal, yes, tell, confirm):
-            return None
-        else:
-            changed = True
-    if changed:
+        return stacks.propose(stack_of(name, one), bodies[one], mine, tags, before)
+
+    done = _both(name, proposed, lambda: stacks.kinds(bodies["batch"]), yes, tell, confirm)
+    if done is None:
+        tell("nothing is changed")
+        return None
+    if done:
         tell(f"{name} is ready")
     return show(name)
+
+
+def _bodies(paths: Sequence[str | Path]) -> dict[str, str]:
+    """The templates by name, in the order in which they are deployed: a user's own where there is one."""
+    own: dict[str, str] = {}
+    for path in paths:
+        body = read(path)
+        stacks.declared(body)  # or an error says what is wrong with it
+        one = "batch" if "AWS::Batch::JobQueue" in stacks.kinds(body) else "base"
+        if one in own:
+            raise UsageError(f"{path} is a second template {one}", "One of base and one of batch can be given.")
+        own[one] = body
+    return {one: own.get(one) or packaged(one) for one in ("base", "batch")}
+
+
+def _both(
+    name: str,
+    proposed: Callable[[str], Proposal | None],
+    kinds: Callable[[], Sequence[str]],
+    yes: bool,
+    tell: Tell,
+    confirm: Confirm,
+) -> bool | None:
+    """Propose both stacks, show that, ask once, and carry it out. Whether anything was changed; None if the answer was no.
+
+    The second stack imports what the first one exports. Where that is not there yet, it can be proposed only when the first is ready: of
+    a new one the types of its resources are shown before (kinds), and about changes of one that is there is asked then.
+    """
+    base, batch = proposed("base"), None
+    proposals = [base] if base else []
+    try:
+        late = base is not None and base.new
+        if not late:
+            try:
+                batch = proposed("batch")
+                proposals += [batch] if batch else []
+            except StackError as error:
+                if base is None or stacks.NO_EXPORT not in error.message:
+                    raise
+                late = True
+        is_there = late and stacks.find(stack_of(name, "batch")) is not None
+        _tell_proposal(stack_of(name, "base"), base, tell)
+        if not late:
+            _tell_proposal(stack_of(name, "batch"), batch, tell)
+        elif not is_there:
+            tell(f"stack {stack_of(name, 'batch')}: new, after that one")
+            for kind in kinds():
+                tell(f"  + {'add':11} {kind}")
+        if not late and not proposals:
+            return False
+        if not yes and not confirm("Deploy?"):
+            return None
+        _carry_out(name, proposals, tell)
+        if late and (batch := proposed("batch")):
+            proposals.append(batch)
+            if is_there:
+                _tell_proposal(batch.name, batch, tell)
+                if not yes and not confirm("Deploy?"):
+                    return True
+            _carry_out(name, proposals, tell)
+        return True
+    finally:
+        for one in proposals:  # that were not carried out
+            stacks.discard(one)
+
+
+def _carry_out(name: str, proposals: list[Proposal], tell: Tell) -> None:
+    """Carry proposals out, and take each that was begun from the list."""
+    while proposals:
+        one = proposals.pop(0)
+        with going_on("infra deploy", name, one.name):
+            stacks.execute(one, lambda event: tell_event(event, tell))
+
+
+def _tell_proposal(stack: str, proposal: Proposal | None, tell: Tell) -> None:
+    if proposal is None:
+        tell(f"stack {stack} is as the template says")
+        return
+    what = "new" if proposal.new else "changes"
+    tell(f"stack {stack} in {session.region()}, account {session.account()}: {what}")
+    for change in proposal.changes:
+        tell(in_words(change))
 
 
 def text_of(value: object) -> str:
@@ -91,13 +173,14 @@ def check_parameters(known: set[str], given: Mapping[str, str]) -> None:
             )
 
 
-def check_ours(stack: Stack) -> None:
-    """Raise UsageError for a stack that has nothing to do with simferry: an update would remove what it has."""
+def check_ours(stack: Stack, name: str) -> None:
+    """Raise UsageError for a stack that has nothing to do with simferry, or belongs to another name: an update would remove what it has."""
     if not stack.ours:
         raise UsageError(
             f"the stack {stack.name} in {session.region()} is not simferry's",
             Option("name", "simferry-2") + "  uses another name.",
         )
+    check_owner(stack, name)
 
 
 def settled(stack: Stack, tell: Tell) -> Stack | None:
@@ -115,7 +198,7 @@ def made_ready(name: str, stack: str, yes: bool, tell: Tell, confirm: Confirm) -
     """Bring a stack that is in the middle of something, or has failed, into a state that can be changed. False if the answer was no."""
     now = stacks.find(stack)
     if now is not None and now.status != "REVIEW_IN_PROGRESS":
-        check_ours(now)
+        check_ours(now, name)
     with going_on(stacks.verb("deploy", stack, name), name, stack):
         if now is not None and now.busy:
             now = settled(now, tell)
@@ -124,14 +207,15 @@ def made_ready(name: str, stack: str, yes: bool, tell: Tell, confirm: Confirm) -
         if now.status == "UPDATE_ROLLBACK_FAILED":
             tell(f"stack {stack}: going on with the rollback of an update that failed")
             stacks.finish_rollback(now, lambda event: tell_event(event, tell))
-        elif now.status == "DELETE_FAILED":
+        elif now.status == "DELETE_FAILED" and stack != stack_of(name, "batch"):  # others have a bucket or a disk
             raise UsageError(
                 f"stack {stack} is deleted by half",
                 stacks.on_stack(stacks.verb("delete", stack, name), name) + "  deletes the rest.",
             )
-        elif now.status in stacks.FAILED_FOR_GOOD:
+        elif now.status in (*stacks.FAILED_FOR_GOOD, "DELETE_FAILED"):
+            failed = "deleted" if now.status == "DELETE_FAILED" else "made"
             tell(
-                f"stack {stack} could not be made the last time ({now.status}). It has to be deleted before it can be made."
+                f"stack {stack} could not be {failed} the last time ({now.status}). It has to be deleted before it can be made."
             )
             if not yes and not confirm("Delete what is left of it?"):
                 tell("nothing is changed")
@@ -162,10 +246,7 @@ def carried_out(
     """Show a proposal, ask, and carry it out. False if the answer was no. prepare: called before it is carried out."""
     ready = False
     try:
-        what = "new" if proposal.new else "changes"
-        tell(f"stack {proposal.name} in {session.region()}, account {session.account()}: {what}")
-        for change in proposal.changes:
-            tell(in_words(change))
+        _tell_proposal(proposal.name, proposal, tell)
         if yes or confirm("Deploy?"):
             prepare()
             ready = True

@@ -11,9 +11,10 @@ from ..aws.prices import prices
 from ..aws.session import AccessDenied, asking, client
 from ..aws.stacks import Stack
 from ..errors import UsageError
-from ..hints import Text, Variable
+from ..hints import Option, Text, Variable
 from ..images.ecr import InRepository, images_in
 from ..words import counted
+from .computing import Queue, queues_of
 from .contents import contents
 from .costs import WARNING, Costs
 from .costs import costs as asked
@@ -57,8 +58,8 @@ class Infrastructure:
     """The stacks of a name in one region.
 
     stacks: their states. outputs: Bucket, Store, Repository, JobRole ... stored, images: what costs by the month. jobs: those of
-    simferry's runs in this account and region that run now, whatever their role. more_jobs: how many were not looked at. rstudio: its
-    machine.
+    simferry's runs on SageMaker in this account and region that run now, whatever their role. more_jobs: how many were not looked at.
+    queues: of Batch. rstudio: its machine.
     """
 
     name: str
@@ -71,9 +72,11 @@ class Infrastructure:
     more_jobs: int = 0
     costs: Costs | None = None
     rstudio: Machine | None = None
+    queues: Sequence[Queue] = field(default_factory=list)
 
     @property
     def instances(self) -> int:
+        """Of SageMaker and RStudio. Of Batch its vCPUs are known."""
         return sum(one.instances for one in self.jobs) + bool(self.rstudio and self.rstudio.runs)
 
     @property
@@ -83,10 +86,10 @@ class Infrastructure:
 
     @property
     def _costs(self) -> list[float | None]:
-        """Of each job and of RStudio, an hour; None where the price is not known."""
-        return [
-            *(one.dollars_an_hour for one in self.jobs), *([self.rstudio.dollars_an_hour] if self.rstudio else [])
-        ]  # fmt: skip
+        """Of each job and queue, and of RStudio, an hour; None where the price is not known."""
+        of_batch = [one.dollars_an_hour for one in self.queues]
+        of_rstudio = [self.rstudio.dollars_an_hour] if self.rstudio else []
+        return [*(one.dollars_an_hour for one in self.jobs), *of_batch, *of_rstudio]
 
     @property
     def dollars_a_month(self) -> float:
@@ -97,14 +100,18 @@ class Infrastructure:
         lines = [f"stack {stack:24} {state}" for stack, state in self.stacks.items()]
         lines += [f"  {key:22} {value}" for key, value in self.outputs.items()]
         unknown = self.more_jobs or None in self._costs
-        jobs = f", {counted(len(self.jobs) + self.more_jobs, 'job')}" if self.jobs or self.more_jobs else ""
+        number = len(self.jobs) + self.more_jobs + sum(one.running for one in self.queues)
+        jobs = f", {counted(number, 'job')}" if number else ""
+        vcpus = sum(one.vcpus for one in self.queues)
+        batch = f", {vcpus:g} vCPUs of Batch" if vcpus else ""
         lines.append(
-            f"runs now: {counted(self.instances, 'instance')}{jobs}, {'at least ' if unknown else ''}"
+            f"runs now: {counted(self.instances, 'instance')}{batch}{jobs}, {'at least ' if unknown else ''}"
             f"${self.dollars_an_hour:.2f} an hour"
         )
         for one in self.jobs:
             price = "price not known" if one.dollars_an_hour is None else f"${one.dollars_an_hour:.2f} an hour"
             lines.append(f"  {one.name}  {one.instances} x {one.instance_type}, {price}")
+        lines += [f"  {one}" for one in self.queues if one.vcpus or one.jobs or one.trouble]
         if self.rstudio:
             lines.append(f"  RStudio: {in_words(self.rstudio)}")
         for kept in self.stored:
@@ -127,8 +134,7 @@ def show(name: str | None = None, *, costs: bool = False, tell: Tell = print_lin
     Raises UsageError if there is no such stack, AwsError if AWS can't be asked.
     """
     name = name or stacks.default_name()
-    found = {one: stacks.find(stack_of(name, one)) for one in SUFFIX}
-    there = [stack for stack in found.values() if stack and stack.status != "REVIEW_IN_PROGRESS"]
+    there = [stack for stack in stacks_of(name) if stack.status != "REVIEW_IN_PROGRESS"]
     if not there:
         raise missing(name)
     outputs = {key: value for stack in there for key, value in stack.outputs.items()}
@@ -136,12 +142,11 @@ def show(name: str | None = None, *, costs: bool = False, tell: Tell = print_lin
     jobs, more = running()
     if costs:
         tell(WARNING)
-    stack = found["rstudio"]
-    rstudio = machine_of(stack) if stack else None
+    rstudio = next((machine_of(stack) for stack in there if stack.name == stack_of(name, "rstudio")), None)
     return Infrastructure(
         name, session.region(), {stack.name: stack.status for stack in there}, outputs,
         list(_stored(outputs, images, rstudio)), [one.name for one in images], jobs, more,
-        asked(name) if costs else None, rstudio,
+        asked(name) if costs else None, rstudio, queues_of(outputs),
     )  # fmt: skip
 
 
@@ -155,6 +160,27 @@ def in_words(machine: Machine) -> str:
     price = machine.dollars_an_hour
     cost = "price not known" if price is None else f"${price:.2f} an hour"
     return f"{machine.id}, {machine.instance_type}, {machine.state}, {cost}"
+
+
+def stacks_of(name: str) -> list[Stack]:
+    """The stacks of a name that are there. Raises UsageError for the name of a stack that belongs to another name."""
+    found = {one: stacks.find(stack_of(name, one)) for one in SUFFIX}
+    if found["base"]:
+        check_owner(found["base"], name)
+    return [stack for stack in found.values() if stack and owner(stack, name) == name]
+
+
+def owner(stack: Stack, name: str) -> str:
+    """The name to which a stack belongs. NAME-batch may be the second stack of NAME, or the first one of another name."""
+    return stack.tags.get(stacks.TAG, name)
+
+
+def check_owner(stack: Stack, name: str) -> None:
+    if (other := owner(stack, name)) != name:
+        raise UsageError(
+            f"the stack {stack.name} in {session.region()} belongs to that of the name {other}",
+            Option("name", other) + "  is that one; others need another name.",
+        )
 
 
 def missing(name: str) -> UsageError:

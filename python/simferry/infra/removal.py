@@ -6,14 +6,14 @@ from ..aws import session, stacks
 from ..aws.session import AccessDenied, AwsError, asking, client
 from ..aws.stacks import Stack
 from ..errors import UsageError
-from ..hints import Command
+from ..hints import Command, Shell
 from ..images.ecr import InRepository
 from ..words import counted
+from .computing import queues_of
 from .deployment import check_ours, checked, going_on, settled, tell_event
 from .dialogue import Confirm, Tell, ask, print_line
-from .inventory import buckets_of, elsewhere, images_of, running, size_of
+from .inventory import buckets_of, elsewhere, images_of, running, size_of, stacks_of
 from .rstudio import check_disk_may_go, forget
-from .templates import SUFFIX, stack_of
 
 
 def delete(
@@ -32,16 +32,17 @@ def delete(
     Returns whether it was carried out. Raises UsageError while jobs run with the stack's role, StackError with the first failure.
     """
     name = checked(name)
-    there = [stack for one in reversed(SUFFIX) if (stack := stacks.find(stack_of(name, one)))]
+    there = stacks_of(name)[::-1]
     for stack in there:
         if stack.status != "REVIEW_IN_PROGRESS":
-            check_ours(stack)
+            check_ours(stack, name)
     buckets = _buckets(name, there)
     if not there and not (buckets and data):
         kept = "".join(f"; the bucket {one} is kept" for one in buckets)
         others = "".join(f"; there is one in {region}" for region in elsewhere(name))
         tell(f"there is no stack {name} in {session.region()}{kept}{others}")
         return True
+    _check_unused(name, there)
     if not data:
         check_disk_may_go(name, there)
     _check_idle(name, there)
@@ -69,12 +70,24 @@ def _buckets(name: str, there: list[Stack]) -> list[str]:
     return [one for one, region in buckets_of(name, named) if region == session.region()]
 
 
+def _check_unused(name: str, there: list[Stack]) -> None:
+    """Raise UsageError where another stack imports an output of these: the deletion would fail halfway."""
+    users = {user for stack in there for user in stacks.importers(stack)} - {stack.name for stack in there}
+    if users:
+        raise UsageError(
+            f"nothing is deleted: {' and '.join(sorted(users))} import{'s' if len(users) == 1 else ''} outputs of stack {name}",
+            Shell("aws", "cloudformation", "delete-stack", "--stack-name", min(users)) + "  deletes a stack.",
+        )
+
+
 def _check_idle(name: str, there: list[Stack]) -> None:
-    """Raise UsageError while jobs run with the role of the stacks: their results would be lost."""
-    roles = {stack.outputs["JobRole"] for stack in there if "JobRole" in stack.outputs}
-    jobs = [one for one in (running()[0] if roles else []) if one.role in roles]
+    """Raise UsageError while jobs run with the role of the stacks, or are in their queues: their results would be lost."""
+    outputs = {key: value for stack in there for key, value in stack.outputs.items()}
+    role = outputs.get("JobRole")
+    jobs = [one.name for one in (running()[0] if role else []) if one.role == role]
+    jobs += [job for queue in queues_of(outputs) for job in queue.jobs]
     if jobs:
-        some = ", ".join(one.name for one in jobs[:3]) + (", ..." if len(jobs) > 3 else "")
+        some = ", ".join(jobs[:3]) + (", ..." if len(jobs) > 3 else "")
         raise UsageError(
             f"nothing is deleted: {counted(len(jobs), 'job')} of stack {name} still run{'s' if len(jobs) == 1 else ''} ({some})",
             Command("cancel", "RUN") + "  stops the jobs of a run.",

@@ -250,7 +250,7 @@ def delete(name: str | None = None, *, yes: bool = False, tell: Tell = print_lin
         tell(f"there is no RStudio in stack {name} in {session.region()}")
         return True
     if stack.status != "REVIEW_IN_PROGRESS":
-        check_ours(stack)
+        check_ours(stack, name)
     tell(f"{session.region()}, account {session.account()}:")
     tell(f"  - stack {stack.name} ({counted(len(stacks.resources(stack)), 'resource')})")
     tell(f"  - the disk of {stack.parameters.get('DiskGB', '?')} GB with all that is on it")

@@ -18,7 +18,8 @@ def names() -> list[str]:
 def template(name: str = "base") -> str:
     """The text of a template in YAML.
 
-    name: "base": bucket, image repository, roles; "rstudio": a machine with RStudio. Raises UsageError for another name.
+    name: "base": bucket, image repository, roles; "batch": a network, and queues of AWS Batch; "rstudio": a machine with
+    RStudio. Raises UsageError for another name.
     """
     if name not in names():
         raise UsageError(f"there is no template {name}", nearest(name, names()) or f"There is {' and '.join(names())}.")

@@ -5,6 +5,7 @@ import time
 import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from .. import query
@@ -15,6 +16,9 @@ from ..templates import Template, invalid
 
 PAGE = 100
 _NO_CHANGES = "The submitted information didn't contain changes. Submit different information to create a change set."
+
+
+_template = lru_cache(maxsize=16)(Template)  # nobody changes one
 
 
 @dataclass
@@ -84,7 +88,7 @@ class Stacks:
 
     def _check_exports_unused(self, stack: Stack) -> None:
         for name, (_, owner) in self._exported(stack.region).items():
-            users = [one.name for one in self.stacks if name in one.imports]
+            users = [one.name for one in self.stacks if name in one.imports and one.region == stack.region]
             if owner is stack and users:
                 raise invalid(f"Export {name} cannot be deleted as it is in use by {' and '.join(users)}")
 
@@ -95,7 +99,7 @@ class Stacks:
         if given.get("UsePreviousTemplate") and old:
             template = old.template
         elif "TemplateBody" in given:
-            template = Template(given["TemplateBody"])
+            template = _template(given["TemplateBody"])
         else:
             raise invalid("Either Template URL or Template Body must be specified.")
         values: dict[str, str] = {}
@@ -204,7 +208,15 @@ class Stacks:
             stack = self._new(name, call)
             stack.set_status("REVIEW_IN_PROGRESS", "User Initiated")
         arn = f"arn:aws:cloudformation:{call.region}:{ACCOUNT}:changeSet/{given['ChangeSetName']}/{uuid.uuid4()}"
-        one = ChangeSet(given["ChangeSetName"], arn, kind, stack, wanted, stack.changes(wanted), time.time())
+        one = ChangeSet(given["ChangeSetName"], arn, kind, stack, wanted, [], time.time())
+        try:
+            one.changes = stack.changes(wanted)
+        except Refusal as refusal:  # the service finds out after it has accepted the request
+            if not refusal.message.startswith("No export named"):
+                raise
+            one.status, one.reason, one.execution = "FAILED", refusal.message, "UNAVAILABLE"
+            self.change_sets.append(one)
+            return {"Id": arn, "StackId": stack.arn}
         if kind == "UPDATE" and not stack.differs(wanted):
             one.status, one.reason, one.execution = "FAILED", _NO_CHANGES, "UNAVAILABLE"
         self.change_sets.append(one)
@@ -304,7 +316,7 @@ class Stacks:
         }
 
     def _validate_template(self, given: dict[str, Any], call: Call) -> dict[str, Any]:
-        template = Template(given.get("TemplateBody", ""))
+        template = _template(given.get("TemplateBody", ""))
         needed = template.capabilities
         why = (
             {"CapabilitiesReason": "The following resource(s) require capabilities: [AWS::IAM::Role]"} if needed else {}
@@ -323,9 +335,9 @@ class Stacks:
     def _get_template_summary(self, given: dict[str, Any], call: Call) -> dict[str, Any]:
         if "StackName" in given:
             wanted = self._find(given["StackName"], call).wanted
-            template = wanted.template if wanted else Template("")
+            template = wanted.template if wanted else _template("")
         else:
-            template = Template(given.get("TemplateBody", ""))
+            template = _template(given.get("TemplateBody", ""))
         declared = [
             {
                 "ParameterKey": n,

@@ -24,7 +24,6 @@ TESTED_ELSEWHERE = {
     "backends.foreground": "jobs/test_waiting.py",
     "emulator.backends": "emulator/test_operations.py",  # over HTTP, as all of the emulator
     "emulator.batch_templates": "infra/test_deployment.py",
-    "emulator.schemas": "emulator/test_resources.py",
     "emulator.services.processing": "emulator/test_jobs.py",
     "emulator.services.sessions": "infra/test_rstudio.py",
     "emulator.services.stacks": "emulator/test_stack.py",

@@ -32,7 +32,7 @@ def test_nothing_idle_costs(outputs):
 
 
 def test_what_runs_and_waits(emulator, outputs, monkeypatch):
-    monkeypatch.setattr(emulator.batch, "_ready", lambda job: False)
+    monkeypatch.setattr(emulator.batch, "_has_place", lambda job: False)
     batch = boto3.client("batch")
     submit_to_batch(batch, outputs, "SpotQueue", 5)
     submit_to_batch(batch, outputs, "FargateQueue", 3)

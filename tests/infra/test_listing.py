@@ -33,7 +33,9 @@ def bucket(emulator):
 def test_all_is_found_in_few_requests(emulator, bucket):
     emulator.requests.clear()
     found = infra.list_all()
-    assert [(one.name, one.status) for one in found.stacks] == [("simferry", "CREATE_COMPLETE")]
+    assert [(one.name, one.status) for one in found.stacks] == [
+        ("simferry", "CREATE_COMPLETE"), ("simferry-batch", "CREATE_COMPLETE")
+    ]  # fmt: skip
     assert [(one.name, one.folder, one.stack, one.objects) for one in found.buckets] == [
         (bucket, "", "simferry", 2), (emulator.bucket, "simferry/", "", 2),
     ]  # fmt: skip
@@ -42,8 +44,13 @@ def test_all_is_found_in_few_requests(emulator, bucket):
         ("simferry", "simferry", 0), ("simferry-r", "", 1),
     }  # fmt: skip
     assert [one.name for one in found.images] == ["simferry-r:0123"]
-    assert [(one.name, one.days_kept) for one in found.logs] == [("/aws/sagemaker/ProcessingJobs", None)]
-    assert found.others == [] and found.unseen == []
+    assert {(one.name.partition("-LogGroup")[0], one.days_kept) for one in found.logs} == {
+        ("/aws/sagemaker/ProcessingJobs", None), ("simferry-batch", 90),
+    }  # fmt: skip
+    assert {(one.kind, one.stack) for one in found.others} == {
+        ("batch:compute-environment", "simferry"), ("batch:job-queue", "simferry"),
+    }  # fmt: skip
+    assert found.unseen == []
     assert sum(emulator.requests.values()) <= 9, emulator.requests
     for line in ("us-east-1, account 123456789012 (other regions are not looked at)", "(stack simferry)",
                  f's3://{bucket}/simferry/{RUN}").delete()  deletes a run'):  # fmt: skip

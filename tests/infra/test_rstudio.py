@@ -160,7 +160,8 @@ def test_it_needs_a_stack_with_a_bucket(emulator, tmp_path):
     old = text[: text.index("  SubmitterRoleName:\n")] + text[text.index("  Command:\n") :]
     mine = tmp_path / "mine.yaml"
     mine.write_text(old)
-    infra.deploy("lab", template=mine, yes=True, tell=lambda line: None)
+    with pytest.raises(StackError, match=r"lab-batch: No export named lab-(?s:.*)infra.template\(\"base\"\)"):
+        infra.deploy("lab", template=mine, yes=True, tell=lambda line: None)
     with pytest.raises(
         UsageError, match=r"the stack lab is of an earlier simferry\nsimferry.infra.deploy\(name=\"lab\"\)"
     ):

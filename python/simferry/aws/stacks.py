@@ -175,7 +175,10 @@ def propose(
         reason = found[0].get("StatusReason", "")
         if any(words in reason for words in _NO_CHANGES):
             return None
-        raise StackError(f"CloudFormation can't change stack {name}: {reason}")
+        hint = (
+            Command("infra template", "base") + "  prints the template that exports it." if NO_EXPORT in reason else ""
+        )
+        raise StackError(f"CloudFormation can't change stack {name}: {reason}", hint)
     return proposal
 
 

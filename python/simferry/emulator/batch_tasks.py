@@ -195,9 +195,7 @@ class Task:
                 make_group(self.attempts.clients_of("")("logs", region), group)
             elif options.get("awslogs-create-group") == "true":
                 make_group(clients("logs", region), group)
-            self.logs[name] = HostLog(
-                clients("logs", region), stream, self.made[name], group, create="awslogs-group" not in options
-            )
+            self.logs[name] = HostLog(clients("logs", region), stream, self.made[name], group)
         except ClientError as error:
             raise NotStarted(
                 name,

@@ -20,7 +20,7 @@ class HostLog:
     """A new log stream, of a container. `follow` begins to read, once the container runs; `flush` sends complete lines; `close` sends the
     rest."""
 
-    def __init__(self, logs: Any, stream: str, container: Any, group: str = GROUP, create: bool = True) -> None:
+    def __init__(self, logs: Any, stream: str, container: Any, group: str = GROUP) -> None:
         self.logs, self.stream, self.container, self.group = logs, stream, container, group
         self._pending = b""
         self._sent_lines = 0

@@ -280,7 +280,8 @@ def test_running_on_batch_needs_all_of_these_actions_and_no_more(emulate, image_
     Jobs.until(lambda: [slow.logs(), "logs:GetLogEvents" in emulator.actions][1])  # while it runs
     assert slow.cancel().state in ("running", "incomplete")
     Jobs.until(lambda: slow.status().jobs["0001-0001"] == "cancelled")
-    assert {one for one in emulator.actions if one in actions("batch")} == actions("batch")
+    from_ecr = {"ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"}  # of an image that is not on this machine
+    assert emulator.actions >= actions("batch") - from_ecr
     assert emulator.actions <= actions("batch") | actions("user")
     with pytest.raises(ClientError, match="iam:PassRole on resource: arn:aws:iam::123456789012:role/simferry"):
         boto3.client("batch").register_job_definition(
@@ -290,7 +291,7 @@ def test_running_on_batch_needs_all_of_these_actions_and_no_more(emulate, image_
         boto3.client("batch").register_job_definition(jobDefinitionName="other", type="container")
     with pytest.raises(ClientError, match="batch:UpdateJobQueue"):
         boto3.client("batch").update_job_queue(jobQueue=found.outputs["SpotQueue"], state="DISABLED")
-    with pytest.raises(AccessDenied, match="access to stack lab is denied"):
+    with pytest.raises(AccessDenied, match="is denied"):
         infra.delete("lab", yes=True)
 
 

@@ -3,6 +3,7 @@
 import boto3
 import pytest
 from account_fixtures import put_run
+from simferry import infra
 from simferry.errors import StoreError
 from simferry.infra import images_in_use
 from simferry.infra.images_in_use import reference, uses
@@ -58,4 +59,19 @@ def test_one_job_of_each_plan_is_asked_for(emulator, monkeypatch):
             return {"AppSpecification": {"ImageUri": f"{HOST}/r:{ProcessingJobName}"}}
 
     monkeypatch.setattr(images_in_use, "client", lambda service: Answers())
-    assert list(images_in_use._of_jobs()) == [f"{HOST}/r:{one}" for one in (names[0], names[3], "etl-1", "etl-2")]
+    assert list(images_in_use._of_processing_jobs()) == [
+        f"{HOST}/r:{one}" for one in (names[0], names[3], "etl-1", "etl-2")
+    ]
+
+
+def test_the_images_of_batch_jobs_that_have_not_ended(emulator, s3):
+    infra.deploy(yes=True, tell=lambda _: None)
+    emulator.faults.start_seconds = 1e9
+    batch, outputs = boto3.client("batch"), infra.show().outputs
+    for tag in ("a", "b"):
+        sizes = [{"type": "VCPU", "value": "1"}, {"type": "MEMORY", "value": "512"}]
+        only = {"image": f"{HOST}/r:{tag}", "resourceRequirements": sizes}
+        batch.register_job_definition(jobDefinitionName=tag, type="container", containerProperties=only)
+    assert uses([], []).jobs == set()
+    batch.submit_job(jobName="x", jobQueue=outputs["DemandQueue"], jobDefinition="b")
+    assert uses([], []).jobs == {("r", "b")}

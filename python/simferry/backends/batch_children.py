@@ -107,7 +107,9 @@ def _mean(state: str, listed: Sequence[ServiceJob], created: datetime.datetime) 
 def _service_job(one: Mapping[str, Any]) -> ServiceJob:
     """A job of ListJobs or DescribeJobs. One that waits was created now: it costs nothing yet."""
     state, reason = _class(one["status"]), str(one.get("statusReason", ""))
-    told = [container for container in _containers_of(one) if container.get("reason") or container.get("exitCode")]
+    told = [
+        container for container in contract.containers_of(one) if container.get("reason") or container.get("exitCode")
+    ]
     words = next((str(container["reason"]) for container in told if container.get("reason")), "")
     code = next((container["exitCode"] for container in told if container.get("exitCode")), None)
     said = words or (f"exited with code {code}" if code else reason)
@@ -123,12 +125,6 @@ def _for_all(words: str, reason: str) -> bool:
     """Whether what kept a job from running would keep all others from it."""
     # a queue that has given up says "Canceled by JobStateTimeLimit action due to reason: MISCONFIGURATION:..."
     return words.startswith(("CannotPull", "CannotStart", "CannotCreate")) or "MISCONFIGURATION:" in reason
-
-
-def _containers_of(job: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    """The containers of a job: its only one, or those of its task."""
-    tasks = job.get("ecsProperties", {}).get("taskProperties", [])
-    return [container for task in tasks for container in task["containers"]] or [job.get("container", {})]
 
 
 def _time(milliseconds: int) -> datetime.datetime:

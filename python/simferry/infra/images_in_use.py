@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from ..aws import session
 from ..aws.buckets import default_name
+from ..aws.contracts.batch import GOING_ON, containers_of
 from ..aws.session import AwsError, asking, client
 from ..errors import RunNotFound, StoreError
 from ..hints import Command
@@ -35,7 +36,8 @@ def uses(buckets: Iterable[str], stores: Sequence[str]) -> Uses:
 
     Raises an error if any of that can't be read: an image that seems unused could be in use.
     """
-    found = Uses(jobs={ref for image in _of_jobs() if (ref := reference(image))})
+    running = (*_of_processing_jobs(), *_of_batch_jobs())
+    found = Uses(jobs={ref for image in running if (ref := reference(image))})
     default = default_name(session.region(), session.account())
     homes: dict[str, list[str]] = {}
     for bucket in dict.fromkeys([*buckets, default]):
@@ -67,7 +69,22 @@ def in_use(image: InRepository, references: set[Reference]) -> bool:
     return any((image.repository, one) in references for one in (image.digest, *image.tags))
 
 
-def _of_jobs() -> Iterator[str]:
+def _of_batch_jobs() -> Iterator[str]:
+    """The images of jobs in AWS Batch's queues that have not ended, whoever submitted them."""
+    batch, definitions = client("batch"), set()
+    with asking("AWS Batch"):
+        queues = [one for page in batch.get_paginator("describe_job_queues").paginate() for one in page["jobQueues"]]
+        for queue in queues:
+            for status in GOING_ON:
+                for page in batch.get_paginator("list_jobs").paginate(jobQueue=queue["jobQueueArn"], jobStatus=status):
+                    definitions |= {one["jobDefinition"] for one in page["jobSummaryList"]}
+        ordered = sorted(definitions)
+        for first in range(0, len(ordered), 100):
+            some = batch.describe_job_definitions(jobDefinitions=ordered[first : first + 100])["jobDefinitions"]
+            yield from (container["image"] for one in some for container in containers_of(one) if "image" in container)
+
+
+def _of_processing_jobs() -> Iterator[str]:
     """The images of processing jobs that run, whoever started them. Jobs of one plan have one image: the first one is asked for."""
     sagemaker, seen = client("sagemaker"), set()
     with asking("SageMaker"):

@@ -16,6 +16,7 @@ STATES = {
     "SUBMITTED": "pending", "PENDING": "pending", "RUNNABLE": "pending", "STARTING": "running", "RUNNING": "running",
     "SUCCEEDED": "succeeded", "FAILED": "failed",
 }  # fmt: skip
+GOING_ON = [state for state, ours in STATES.items() if ours in ("pending", "running")]
 ARCHITECTURE = "amd64"  # of the stack's machines
 CARRIER_VCPUS, CARRIER_MIB = 1.0, 512  # of the container that carries files beside one without Python
 CARRIER_VCPUS_ON_FARGATE = 0.25
@@ -133,6 +134,13 @@ def has_room_for_carrier(vcpus: float, mib: int) -> bool:
 
 def overrides(environment: Mapping[str, str]) -> list[dict[str, str]]:
     return [{"name": name, "value": value} for name, value in sorted(environment.items())]
+
+
+def containers_of(job: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """The containers of a job, or of a job definition: its only one, or those of its task."""
+    tasks = job.get("ecsProperties", {}).get("taskProperties", [])
+    only = job.get("container") or job.get("containerProperties") or {}
+    return [container for task in tasks for container in task["containers"]] or [only]
 
 
 def cut_short(reason: str) -> bool:

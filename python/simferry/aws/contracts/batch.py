@@ -70,8 +70,10 @@ while :; do
   [ -z "$told" ] && [ -e scratch/stop ] && told=1 && kill -INT $pid
   sleep 1
 done 2> /dev/null &
+signs=$!
 wait $pid; code=$?
 while kill -0 $pid 2> /dev/null; do wait $pid; code=$?; done
+kill $signs
 echo $code > ended.part && mv ended.part ended
 exit $code
 """.strip()

@@ -26,6 +26,11 @@ def test_an_exit_message_that_is_no_text_is_the_clients_fault(job):
     assert outcome.failure_reason == "ClientError: /opt/ml/output/message is not encoded in UTF-8"
 
 
+def test_a_folder_in_the_place_of_the_exit_message_is_no_message(job):
+    outcome = run(job('dir.create("/opt/ml/output/message"); quit(status = 3)'))
+    assert (outcome.status, outcome.exit_message) == ("Failed", "")
+
+
 def test_a_job_that_runs_too_long_is_stopped(job):
     limit = {"StoppingCondition": {"MaxRuntimeInSeconds": 1}}
     outcome = run(job("Sys.sleep(60)", **limit))

@@ -36,6 +36,25 @@ def check_request(service: str, operation: str, request: dict[str, Any]) -> None
         raise RequestRefused(f"{count}: {'; '.join(faults)}")
     if operation == "CreateProcessingJob":
         _check_processing_job(request)
+    if operation == "CreateTrainingJob":
+        _check_training_job(request)
+
+
+def _check_training_job(request: dict[str, Any]) -> None:
+    """What the service refuses beyond its model: channels of one name, a wait that is shorter than the run, Spot without one."""
+    names = [one["ChannelName"] for one in request.get("InputDataConfig", [])]
+    if repeated := sorted({name for name in names if names.count(name) > 1}):
+        raise RequestRefused(f"InputDataConfig must have unique channel names: {', '.join(repeated)}")
+    stopping, spot = request.get("StoppingCondition", {}), request.get("EnableManagedSpotTraining", False)
+    run, wait = stopping.get("MaxRuntimeInSeconds", 86400), stopping.get("MaxWaitTimeInSeconds")
+    if wait is not None and not spot:
+        raise RequestRefused("MaxWaitTimeInSeconds is only for managed Spot training (EnableManagedSpotTraining)")
+    if spot and (wait is None or wait < run):
+        shown = "missing" if wait is None else wait
+        raise RequestRefused(
+            f"Invalid MaxWaitTimeInSeconds ({shown}): it must be present and be greater than or equal to "
+            f"MaxRuntimeInSeconds ({run}) for managed Spot training"
+        )
 
 
 def _check_processing_job(request: dict[str, Any]) -> None:

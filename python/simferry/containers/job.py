@@ -1,11 +1,12 @@
 """One job in containers on this machine, under the contract of a service.
 
-The request is the service's own. A `Contract` interprets it (processing.py); a `Storage` stands for S3. This module has what all such
-jobs share: several hosts on one network, the limits of the instance type, the maximal run time. `finish` and `discard` remove
-containers, network and folder (removal.py).
+The request is the service's own. A `Contract` interprets it (processing.py, training.py); a `Storage` stands for S3. This module
+has what all such jobs share: several hosts on one network, the limits of the instance type, the maximal run time. `finish` and
+`discard` remove containers, network and folder (removal.py).
 """
 
 import contextlib
+import math
 import os
 import secrets
 import threading
@@ -78,7 +79,13 @@ class Launch:
 
 
 class Contract(Protocol):
-    """What a service provides in the containers of its jobs, and how it judges their exit."""
+    """What a service provides in the containers of its jobs, and how it judges their exit.
+
+    grace_seconds: from SIGTERM to SIGKILL when a job is stopped.
+    """
+
+    @property
+    def grace_seconds(self) -> float: ...
 
     def needs(self, request: Mapping[str, Any]) -> Needs:
         """What a request needs. Raises RequestRefused for a request that the service would refuse."""
@@ -86,8 +93,8 @@ class Contract(Protocol):
     def prepare(self, host: Host, request: Mapping[str, Any], storage: Storage) -> Launch:
         """Fills the folder of a host before its container starts."""
 
-    def send(self, host: Host, request: Mapping[str, Any], storage: Storage, ended: bool) -> None:
-        """Copies outputs of a host to the storage: those copied while it runs, or, if `ended`, those of a completed job."""
+    def send(self, hosts: list[Host], request: Mapping[str, Any], storage: Storage, status: str) -> None:
+        """Copies outputs of hosts to the storage. status: InProgress for those copied while the job runs; else how it ended."""
 
     def outcome(self, hosts: list[Host], states: Mapping[str, Mapping[str, Any]], stopped: str) -> Outcome:
         """How a job ended. states: the engine's states of the hosts that decide, by name. stopped: why it was stopped, or empty."""
@@ -120,6 +127,7 @@ class ContainerJob:
         self.started = 0.0
         self.send_again = 0.0
         self.stopped = ""  # the reason, after `stop`
+        self.kill_at = math.inf  # after `stop`
         self.network: Any = None
         self.outcome = Outcome("InProgress")
         self.kept_logs: dict[str, str] = {}  # by host, after the end
@@ -228,14 +236,16 @@ class ContainerJob:
                 states[name] = {"Running": False, "Status": "removed", "ExitCode": 137, "OOMKilled": False}
         if time.monotonic() >= self.send_again:
             began = time.monotonic()
-            self._send(ended=False)
+            self._send("InProgress")
             # looking through many files takes at most a fifth of the time
             self.send_again = time.monotonic() + 4 * (time.monotonic() - began)
         running = [name for name, s in states.items() if s.get("Running") or s.get("Status") == "created"]
         bad = {name: s for name, s in states.items() if name not in running and s["ExitCode"] != 0}
-        if running and time.monotonic() - self.started > self.needs.seconds:
+        if running and not self.stopped and time.monotonic() - self.started > self.needs.seconds:
             self.stop(f"MaxRuntimeExceeded: the job ran longer than {self.needs.seconds} s")
-            return self.poll()
+            return self.outcome
+        if running and time.monotonic() >= self.kill_at:
+            self.signal("SIGKILL")
         if running and bad:  # without one host the others can't complete the job
             for name in running:
                 with contextlib.suppress(docker.errors.APIError):
@@ -259,29 +269,31 @@ class ContainerJob:
             with contextlib.suppress(Exception):
                 host.container.kill(signal=name)
 
-    def stop(self, why: str) -> None:
-        """End the job at once."""
+    def stop(self, why: str, at_once: bool = False) -> None:
+        """End the job, after the contract's grace unless `at_once`."""
         self.stopped = self.stopped or why
-        self.signal("SIGKILL")
+        if at_once or not self.contract.grace_seconds:
+            self.signal("SIGKILL")
+        elif self.kill_at == math.inf:
+            self.kill_at = time.monotonic() + self.contract.grace_seconds
+            self.signal("SIGTERM")
 
     # ---- end ----
 
     def finish(self, states: dict[str, dict[str, Any]]) -> Outcome:
         """Copy outputs, begin to remove containers. states: those of the hosts that decide the outcome."""
         printed = {name: self.logs(name) for name in self.hosts}
-        self._send(ended=False)
+        self._send("InProgress")
         outcome = self.contract.outcome(list(self.hosts.values()), states, self.stopped)
-        if outcome.status == "Completed":
-            self._send(ended=True)
+        self._send(outcome.status)
         self.outcome = outcome
         self.kept_logs = {name: printed[name] + _left_out(host) for name, host in self.hosts.items()}
         self._removal = threading.Thread(target=self._remove)
         self._removal.start()
         return self.outcome
 
-    def _send(self, ended: bool) -> None:
-        for host in self.hosts.values():
-            self.contract.send(host, self.request, self.storage, ended)
+    def _send(self, status: str) -> None:
+        self.contract.send(list(self.hosts.values()), self.request, self.storage, status)
 
     def discard(self) -> None:
         """Remove containers, network and folder, whatever state they are in. After the job's end: wait until they are removed."""
@@ -298,3 +310,23 @@ class ContainerJob:
 
 def _left_out(host: Host) -> str:
     return "".join(f"simferry: {f'/opt/ml/{name}'!r} is left out: {why}\n" for name, why in host.left_out.items())
+
+
+def resources_of(host: Host) -> dict[str, Any]:
+    """The content of resourceconfig.json, in all contracts."""
+    return {
+        "current_host": host.name,
+        "current_instance_type": host.needs.instance.name,
+        "hosts": host.needs.host_names,
+        "network_interface_name": "eth0",
+    }
+
+
+def failed_by(host: str, state: Mapping[str, Any], needs: Needs) -> str:
+    """Why a job failed in which this host ended with an exit code other than 0."""
+    code, memory = state["ExitCode"], f"{needs.instance.memory_gib:g} GiB"
+    why = f": out of memory ({needs.instance.name} has {memory})" if state.get("OOMKilled") else ""
+    if needs.hosts > 1 and code == 137 and not why:
+        return f"host {host} was lost (exit code 137)"
+    which = f"host {host} " if needs.hosts > 1 else ""
+    return f"{which}exited with code {code}{why}"

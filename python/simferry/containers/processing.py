@@ -13,7 +13,7 @@ from ..aws.instances import instance
 from ..aws.limits import RequestRefused, check_request
 from ..system import untrusted
 from ..system.untrusted import Tree
-from .job import Host, Launch, Needs, Outcome
+from .job import Host, Launch, Needs, Outcome, failed_by, resources_of
 from .storage import Storage
 
 MESSAGE_BYTES = 1024
@@ -23,6 +23,8 @@ MOUNT = "/opt/ml"
 
 class Processing:
     """The `Contract` of SageMaker Processing. arn: the job's ARN in its configuration file."""
+
+    grace_seconds = 0  # a worker that is to stop is told so beforehand
 
     def __init__(self, arn: str = "") -> None:
         self.arn = arn
@@ -71,23 +73,18 @@ class Processing:
             "RoleArn": request["RoleArn"],
             "StoppingCondition": request.get("StoppingCondition", {"MaxRuntimeInSeconds": 86400}),
         }
-        resources = {
-            "current_host": host.name,
-            "current_instance_type": host.needs.instance.name,
-            "hosts": host.needs.host_names,
-            "network_interface_name": "eth0",
-        }
         folder = host.folder / "config"
         (folder / "processingjobconfig.json").write_text(json.dumps(config))
-        (folder / "resourceconfig.json").write_text(json.dumps(resources))
+        (folder / "resourceconfig.json").write_text(json.dumps(resources_of(host)))
 
-    def send(self, host: Host, request: Mapping[str, Any], storage: Storage, ended: bool) -> None:
-        mode = "EndOfJob" if ended else "Continuous"
-        for one in _outputs(request):
-            output = one["S3Output"]
-            if output.get("S3UploadMode", "EndOfJob") == mode:
-                parts = _inside(host, output["LocalPath"]).relative_to(host.folder).parts
-                storage.send(Tree(host.folder, parts, host.volume_bytes, host.left_out), output["S3Uri"])
+    def send(self, hosts: list[Host], request: Mapping[str, Any], storage: Storage, status: str) -> None:
+        mode = {"InProgress": "Continuous", "Completed": "EndOfJob"}.get(status)
+        for host in hosts:
+            for one in _outputs(request):
+                output = one["S3Output"]
+                if output.get("S3UploadMode", "EndOfJob") == mode:
+                    parts = _inside(host, output["LocalPath"]).relative_to(host.folder).parts
+                    storage.send(Tree(host.folder, parts, host.volume_bytes, host.left_out), output["S3Uri"])
 
     def outcome(self, hosts: list[Host], states: Mapping[str, Mapping[str, Any]], stopped: str) -> Outcome:
         written = b"".join(_message(host) for host in hosts)
@@ -96,7 +93,7 @@ class Processing:
         if stopped:
             return Outcome("Stopped", message, stopped)
         if bad:
-            return Outcome("Failed", message, _reason(*next(iter(bad.items())), hosts[0].needs))
+            return Outcome("Failed", message, f"AlgorithmError: {failed_by(*next(iter(bad.items())), hosts[0].needs)}")
         if not is_text(written):
             return Outcome("Failed", message, "ClientError: /opt/ml/output/message is not encoded in UTF-8")
         return Outcome("Completed", message)
@@ -120,16 +117,6 @@ def _inside(host: Host, path: str) -> Path:
 
 def _message(host: Host) -> bytes:
     return untrusted.read(host.folder, "output/message", LONGEST_MESSAGE) or b""
-
-
-def _reason(host: str, state: Mapping[str, Any], needs: Needs) -> str:
-    """The FailureReason of a job in which this host failed."""
-    code, memory = state["ExitCode"], f"{needs.instance.memory_gib:g} GiB"
-    why = f": out of memory ({needs.instance.name} has {memory})" if state.get("OOMKilled") else ""
-    if needs.hosts > 1 and code == 137 and not why:
-        return f"AlgorithmError: host {host} was lost (exit code 137)"
-    which = f"host {host} " if needs.hosts > 1 else ""
-    return f"AlgorithmError: {which}exited with code {code}{why}"
 
 
 def is_text(content: bytes) -> bool:

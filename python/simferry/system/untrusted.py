@@ -77,9 +77,10 @@ class File:
     def open(self) -> Iterator[BinaryIO]:
         """Open it for reading. Raises FileNotFoundError if it is gone, Unfit if it is no plain file now."""
         number = _inside(self._folder, self.name.rpartition("/")[2], _FILE)
+        if not stat.S_ISREG(os.fstat(number).st_mode):  # Python opens no folder
+            os.close(number)
+            raise Unfit(errno.EINVAL, "it is not a plain file", self.name)
         with os.fdopen(number, "rb") as stream:
-            if not stat.S_ISREG(os.fstat(number).st_mode):
-                raise Unfit(errno.EINVAL, "it is not a plain file", self.name)
             yield stream
 
     def copy(self, stream: BinaryIO) -> BinaryIO:

@@ -1,0 +1,68 @@
+"""The contract of SageMaker Training: paths in containers, hyperparameters and channels of requests, and their limits."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from ...errors import UsageError
+
+ROOT = "/opt/ml"
+GRACE_SECONDS = 120  # from SIGTERM to SIGKILL
+SECONDS_AT_MOST = 2_419_200  # of MaxRuntimeInSeconds: 28 days
+FAILURE_CHARACTERS = 1024  # of output/failure, which become the FailureReason
+MOST_HYPERPARAMETERS, LONGEST_NAME, LONGEST_VALUE = 100, 256, 2500
+MOST_METRICS, LONGEST_EXPRESSION = 40, 500
+
+
+def channel(name: str, address: str, mode: str = "File", sharded: bool = False) -> dict[str, Any]:
+    """One of CreateTrainingJob's channels (InputDataConfig), at /opt/ml/input/data/NAME."""
+    source = {"S3DataType": "S3Prefix", "S3Uri": address}
+    source["S3DataDistributionType"] = "ShardedByS3Key" if sharded else "FullyReplicated"
+    return {"ChannelName": name, "DataSource": {"S3DataSource": source}, "InputMode": mode}
+
+
+def input_config(request: Mapping[str, Any]) -> dict[str, dict[str, str]]:
+    """The content of inputdataconfig.json."""
+    out = {}
+    for one in request.get("InputDataConfig", []):
+        source = one["DataSource"].get("S3DataSource", {})
+        mode = one.get("InputMode") or request["AlgorithmSpecification"].get("TrainingInputMode", "File")
+        facts = {
+            "TrainingInputMode": mode,
+            "S3DistributionType": source.get("S3DataDistributionType", "FullyReplicated"),
+            "RecordWrapperType": one.get("RecordWrapperType", "None"),
+        }
+        out[one["ChannelName"]] = facts | ({"ContentType": one["ContentType"]} if one.get("ContentType") else {})
+    return out
+
+
+def hyperparameter(value: Any) -> str:
+    """A parameter as the contract has it, a text: 20, 0.1, true, NA, and JSON for lists."""
+    if isinstance(value, list):
+        return f"[{', '.join(json.dumps(one) if isinstance(one, str) else hyperparameter(one) for one in value)}]"
+    if value is None:
+        return "NA"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, float):
+        if value != value or value in (float("inf"), float("-inf")):
+            return "NaN" if value != value else "Inf" if value > 0 else "-Inf"
+        return str(int(value)) if value.is_integer() and abs(value) < 2**53 else repr(value)
+    return str(value)
+
+
+def check_hyperparameters(given: Mapping[str, str], where: str = "") -> None:
+    """Raise UsageError for hyperparameters that no job takes. where: whose they are, for the message."""
+    if len(given) > MOST_HYPERPARAMETERS:
+        raise UsageError(
+            f"there are {len(given)} hyperparameters{where}; a training job takes {MOST_HYPERPARAMETERS}",
+            "Many values go into a file, which is an input.",
+        )
+    for name, value in given.items():
+        if not name or len(name) > LONGEST_NAME:
+            raise UsageError(f"hyperparameter {name[:40]!r}: a name has 1 to {LONGEST_NAME} characters")
+        if len(value) > LONGEST_VALUE:
+            raise UsageError(
+                f"hyperparameter {name} has {len(value):,} characters{where}; a training job takes {LONGEST_VALUE:,}",
+                "A long value goes into a file, which is an input.",
+            )

@@ -1,0 +1,144 @@
+"""The contract of SageMaker Training, for a job in containers here.
+
+It has /opt/ml/input, model, output and checkpoints, the argument `train`, the failure file, SIGTERM and 120 seconds, and exit codes.
+A program that says that it failed has failed, whatever its exit code: the service would call it Completed, and nobody would look.
+"""
+
+import gzip
+import json
+import tarfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ..aws.contracts import training as contract
+from ..aws.instances import instance
+from ..aws.limits import check_request
+from ..system import untrusted
+from ..system.untrusted import Tree
+from .job import Host, Launch, Needs, Outcome, failed_by, resources_of
+from .storage import Storage
+
+_ARCHIVES = {"model.tar.gz": ("model",), "output.tar.gz": ("output", "data")}
+_FAILURE_BYTES = 4 * contract.FAILURE_CHARACTERS
+# the second is what MATLAB's writetable makes of the name without an extension
+_FAILURES = ("failure", "failure.txt")
+
+
+class Training:
+    """The `Contract` of SageMaker Training. arn: the job's ARN, which it finds in its environment."""
+
+    grace_seconds = contract.GRACE_SECONDS
+
+    def __init__(self, arn: str = "") -> None:
+        self.arn = arn
+
+    def needs(self, request: Mapping[str, Any]) -> Needs:
+        check_request("sagemaker", "CreateTrainingJob", dict(request))
+        resources = request["ResourceConfig"]
+        return Needs(
+            request["TrainingJobName"],
+            request["AlgorithmSpecification"]["TrainingImage"],
+            instance(resources["InstanceType"]),
+            resources.get("InstanceCount", 1),
+            resources["VolumeSizeInGB"],
+            request.get("StoppingCondition", {}).get("MaxRuntimeInSeconds", 86400),
+            bool(request.get("EnableNetworkIsolation")),
+        )
+
+    def prepare(self, host: Host, request: Mapping[str, Any], storage: Storage) -> Launch:
+        for name in ("input/config", "input/data", "model", "output/data", "checkpoints"):
+            (host.folder / name).mkdir(parents=True)
+        for one in request.get("InputDataConfig", []):
+            folder = host.folder / "input" / "data" / one["ChannelName"]
+            folder.mkdir()
+            storage.fetch(one["DataSource"]["S3DataSource"], folder, host.number, host.needs.hosts)
+        config = {
+            "hyperparameters": request.get("HyperParameters", {}),
+            "inputdataconfig": contract.input_config(request),
+            "resourceconfig": resources_of(host),
+        }
+        for name, content in config.items():
+            (host.folder / "input" / "config" / f"{name}.json").write_text(json.dumps(content))
+        program = request["AlgorithmSpecification"]
+        own = {"TRAINING_JOB_NAME": host.needs.name, "TRAINING_JOB_ARN": self.arn or arn_here(host.needs.name)}
+        return Launch(
+            program.get("ContainerEntrypoint"),
+            program.get("ContainerArguments") or (None if program.get("ContainerEntrypoint") else ["train"]),
+            {**request.get("Environment", {}), **own},
+            contract.ROOT,
+        )
+
+    def send(self, hosts: list[Host], request: Mapping[str, Any], storage: Storage, status: str) -> None:
+        if checkpoints := request.get("CheckpointConfig"):
+            for host in hosts:
+                storage.send(
+                    Tree(host.folder, ("checkpoints",), host.volume_bytes, host.left_out), checkpoints["S3Uri"]
+                )
+        if status == "InProgress":
+            return
+        packed = hosts[0].folder.parent / "packed"  # which no container sees
+        packed.mkdir(exist_ok=True)
+        for name, parts in _ARCHIVES.items():
+            if status != "Failed" or name == "output.tar.gz":
+                pack([Tree(host.folder, parts, host.volume_bytes, host.left_out) for host in hosts], packed / name)
+        storage.send(
+            Tree(packed), f"{request['OutputDataConfig']['S3OutputPath'].rstrip('/')}/{hosts[0].needs.name}/output"
+        )
+
+    def outcome(self, hosts: list[Host], states: Mapping[str, Mapping[str, Any]], stopped: str) -> Outcome:
+        if stopped:
+            return Outcome("Stopped", "", stopped)
+        bad = {host: state for host, state in states.items() if state["ExitCode"] != 0}
+        said = next(filter(None, (_failure(host) for host in hosts if host.name in bad or not bad)), "")
+        if bad:
+            host, state = next(iter(bad.items()))
+            reason = f"{said}, exit code: {state['ExitCode']}" if said else failed_by(host, state, hosts[0].needs)
+            return Outcome("Failed", said, f"AlgorithmError: {reason}")
+        if said:
+            return Outcome("Failed", said, f"AlgorithmError: {said}, exit code: 0")
+        return Outcome("Completed")
+
+
+def arn_here(name: str) -> str:
+    """The ARN of a training job that runs without the service."""
+    return f"arn:aws:sagemaker:us-east-1:000000000000:training-job/{name}"
+
+
+def pack(trees: list[Tree], path: Path) -> None:
+    """Write the plain files of trees as a tar.gz. Of files with one name, who unpacks it gets the last tree's."""
+    with (
+        path.open("wb") as raw,
+        gzip.GzipFile("", "wb", 1, raw, mtime=0) as packed,
+        tarfile.open(fileobj=packed, mode="w") as archive,
+    ):
+        for tree in trees:
+            for file in tree.files():
+                with file.open() as stream:
+                    member = tarfile.TarInfo(file.name)
+                    member.size, member.mtime = file.size, file.mtime_ns // 10**9
+                    archive.addfile(member, stream)
+
+
+def _failure(host: Host) -> str:
+    """What a host's program says of its failure; empty if it says nothing."""
+    for name in _FAILURES:
+        if written := untrusted.read(host.folder, f"output/{name}", _FAILURE_BYTES):
+            return written.decode(errors="replace").strip()[: contract.FAILURE_CHARACTERS] or "output/failure is empty"
+    folder = Tree(host.folder, ("output", "failure"))
+    if not _is_folder(host):
+        return ""
+    inside = [
+        untrusted.read(host.folder, f"output/failure/{file.name}", _FAILURE_BYTES) or b"" for file in folder.files()
+    ]
+    text = b"\n".join(inside).decode(errors="replace").strip()
+    words = "/opt/ml/output/failure is a folder; the contract has a file there, with the reason why the program failed"
+    return (f"{words}. In the folder: {text}" if text else words)[: contract.FAILURE_CHARACTERS]
+
+
+def _is_folder(host: Host) -> bool:
+    try:
+        with untrusted.opened(host.folder, "output", "failure"):
+            return True
+    except (FileNotFoundError, untrusted.Unfit):
+        return False

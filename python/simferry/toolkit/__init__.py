@@ -1,0 +1,23 @@
+"""What an image of SageMaker's training contract can run, with no need of simferry.
+
+These files are plain Python, use the standard library only, and work from Python 3.8 on. An image takes the folder along, under any
+name; `simferry_toolkit`, say:
+
+    COPY simferry_toolkit /opt/simferry/simferry_toolkit
+    ENV PYTHONPATH=/opt/simferry
+    COPY program.py /opt/program/
+    ENTRYPOINT ["python3", "-m", "simferry_toolkit", "/opt/program/program.py"]
+
+Then `docker run IMAGE train` runs program.py with `--name value` for each hyperparameter and the SM_ variables in its environment. A
+program of one's own calls a function instead:
+
+    from simferry_toolkit import train
+    train(fit)  # fit(gain, rate): hyperparameters by name, as numbers, texts, lists
+
+`serve` is not part of it yet.
+"""
+
+from .environment import Environment
+from .program import train
+
+__all__ = ["Environment", "train"]

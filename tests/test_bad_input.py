@@ -150,7 +150,7 @@ OPTIONS = [
     batch("memory of a job", "--memory 8", ["--memory is", "it has to be a size such as 4G"]),
     batch("several hosts", "--hosts 2", ["the batch backend has no option --hosts", "one machine"]),
     batch("more cores than a job", "--cores 8", ["--cores is 8, and a job of AWS Batch has 2 vCPUs", "--vcpus 8"]),
-    batch("folder as store", "--store here", ["here is not in S3, where Batch's jobs", "--store s3://"]),
+    batch("folder as store", "--store here", ["here is not in S3, where jobs of AWS Batch", "--store s3://"]),
     Case("backend", run("simulate.py -p n=1 --backend locl"), ['--backend is "locl"; it has to be local', "Did you mean local?"]),
     Case("store is a file", run("simulate.py -p n=1 --store simulate.R"), ["simulate.R"], code=1),
     Case("output's kind", run("simulate.py -p n=1 -o t.xlsx"), ["t.xlsx", ".parquet or .csv"]),

@@ -1,9 +1,9 @@
-"""The output of processing jobs, from CloudWatch Logs: read at once, or followed for one or hundreds of jobs."""
+"""The output of jobs, from CloudWatch Logs. That of processing jobs is read at once, or followed for one or hundreds of jobs."""
 
 import os
 import re
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, MutableMapping, Sequence
 from typing import Any
 
 from . import session as aws
@@ -69,7 +69,7 @@ class Streams:
         for job in jobs:
             for stream in streams.get(job, []):
                 host = _host(stream)
-                for line in self._new_lines(stream):
+                for line in new_lines(self._client, GROUP, stream, self.read_to):
                     yield job, host, line
 
     def _list(self, jobs: Sequence[str]) -> None:
@@ -85,22 +85,22 @@ class Streams:
                 except self._client.exceptions.ResourceNotFoundException:
                     pass  # the first job of an account creates the group
 
-    def _new_lines(self, stream: str) -> Iterator[str]:
-        while True:
-            token = self.read_to[stream]
-            position = {"nextToken": token} if token else {}
-            with aws.asking(f"log stream {stream}"):
-                try:
-                    page = self._client.get_log_events(
-                        logGroupName=GROUP, logStreamName=stream, startFromHead=True, **position
-                    )
-                except self._client.exceptions.ResourceNotFoundException:
-                    return
-            for event in page["events"]:
-                yield from event["message"].splitlines() or [""]
-            self.read_to[stream] = page["nextForwardToken"]
-            if page["nextForwardToken"] == token:  # an empty page is not the end; an equal token is
+
+def new_lines(client: Any, group: str, stream: str, read_to: MutableMapping[str, Any]) -> Iterator[str]:
+    """The lines of a log stream after the token that `read_to` has for it, which moves with them. None if there is no such stream."""
+    while True:
+        token = read_to.get(stream)
+        position = {"nextToken": token} if token else {}
+        with aws.asking(f"log stream {stream}"):
+            try:
+                page = client.get_log_events(logGroupName=group, logStreamName=stream, startFromHead=True, **position)
+            except client.exceptions.ResourceNotFoundException:
                 return
+        for event in page["events"]:
+            yield from event["message"].splitlines() or [""]
+        read_to[stream] = page["nextForwardToken"]
+        if page["nextForwardToken"] == token:  # an empty page is not the end; an equal token is
+            return
 
 
 def _host(stream: str) -> str:

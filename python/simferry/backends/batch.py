@@ -17,12 +17,11 @@ from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
-from ..aws import session, stacks
+from ..aws import logs, session, stacks
 from ..aws.contracts import batch as contract
 from ..aws.instances import Instance
-from ..containers.engine import EngineError, ImageError, connect, find_image
-from ..errors import BudgetReached, SimferryError, UsageError
-from ..hints import BackendOptions, Command, Option, Shell
+from ..errors import BudgetReached, UsageError
+from ..hints import BackendOptions, Command
 from ..images.config import config_here, config_in_ecr, entrypoint_of
 from ..images.find import Image, find_or_push, on_this_machine
 from ..store.keys import JobId
@@ -34,14 +33,11 @@ from .base import Cursor, Foreground, JobLimits, Line, Lines, Machine, Prepared,
 from .batch_children import Array, children_of, described, seconds_of
 from .batch_costs import dollars_an_hour, machine
 from .batch_queue import check_queue, check_size, why_waiting
-from .foreground import Interpreter
-from .in_image import InImage
+from .in_image import in_image_if_here
 from .names import job_name, tag_of
-from .service import MeteredService, NotNow, Request, ServiceJob
+from .service import SECONDS_AT_MOST, MeteredService, NotNow, Request, ServiceJob, emulated
 
-_IMAGES = {"r": "simferry-r", "python": "simferry-python"}
 _QUEUES = {"spot": "SpotQueue", "demand": "DemandQueue", "fargate": "FargateQueue"}
-_SECONDS_AT_MOST = 86_400  # default of max_runtime
 _THROTTLED = ("TooManyRequestsException", "ThrottlingException", "RequestLimitExceeded")
 _LONGEST_NAME = 80  # characters of a run's id in the names of its arrays
 _KEPT = datetime.timedelta(days=6)  # the service keeps jobs for 7 days after their end
@@ -52,6 +48,7 @@ class Batch(MeteredService):
     """Queue, roles, bucket and repository are those of a stack of simferry infra. Options: see sweep/options.py."""
 
     name = "batch"
+    service = "AWS Batch"
     service_error = session.AwsError
 
     def __init__(self, options: BatchOptions) -> None:
@@ -71,13 +68,13 @@ class Batch(MeteredService):
             max(1, int(requests.vcpus(given))),
             given.jobs or 1,
             1,
-            float(int(given.max_runtime or _SECONDS_AT_MOST)),
+            float(int(given.max_runtime or SECONDS_AT_MOST)),
             contract=True,
             outlives_driver=True,
-            poll_seconds=1.0 if _emulated() else 15.0,
+            poll_seconds=1.0 if emulated("batch") else 15.0,
             remote_logs=True,
             carry_files=True,
-            service="AWS Batch",
+            service=self.service,
         )
 
     # ---- before anything starts ----
@@ -102,13 +99,6 @@ class Batch(MeteredService):
             stacks.on_stack("infra deploy", name) + "  makes queue, roles and bucket.",
         )
 
-    def check_store(self, store: str) -> None:
-        if not store.startswith("s3://"):
-            raise UsageError(
-                f"the store {store} is not in S3, where Batch's jobs read and write",
-                Option("store", "s3://my-bucket/simferry"),
-            )
-
     def prepare(self, spec: Mapping[str, Any], store: str, on_progress: Report) -> Prepared:
         self.check_store(store)
         size = requests.vcpus(self.options)
@@ -120,7 +110,7 @@ class Batch(MeteredService):
             if key not in batch:
                 raise self._no_stack(what)
         check_queue(queue, size, requests.on_fargate(self.options))
-        found = self._image = find_or_push(self._name_for(spec), on_progress, stack.get("Repository", ""))
+        found = self._image = find_or_push(self.image_for(spec), on_progress, stack.get("Repository", ""))
         kept = {
             "image": found.uri, "queue": queue, "job_role": batch["BatchJobRole"],
             "execution_role": batch["ExecutionRole"], "log_group": batch["LogGroup"], **self._about(found, spec),
@@ -132,7 +122,7 @@ class Batch(MeteredService):
         config = config_here(found.digest) if found.local else None
         if not config and found.uri:
             config = config_in_ecr(found.uri, contract.ARCHITECTURE)
-        name = self._name_for(spec)
+        name = self.image_for(spec)
         if config and config.architecture != contract.ARCHITECTURE:
             raise UsageError(
                 f"the image {name} is for {config.architecture}, and the machines of AWS Batch are {contract.ARCHITECTURE}",
@@ -154,11 +144,8 @@ class Batch(MeteredService):
             )
         return {**about, "carrier_image": carrier}
 
-    def _name_for(self, spec: Mapping[str, Any]) -> str:
-        return self.image or _IMAGES.get(spec["language"], "simferry-r")
-
     def known_image(self, spec: Mapping[str, Any], in_ecr: bool) -> Image | None:
-        name = self._name_for(spec)
+        name = self.image_for(spec)
         return on_this_machine(name) or (find_or_push(name, into=self._stack.get("Repository", "")) if in_ecr else None)
 
     def machine(self, spec: Mapping[str, Any], image: Image | None, region: str) -> Machine:
@@ -172,17 +159,8 @@ class Batch(MeteredService):
         return machine(options, region, most)
 
     def foreground(self, verb: str) -> Foreground:
-        """In the image if Docker has it on this machine. Else a check runs with the interpreter of this machine."""
         image = (self._image.local if self._image else None) or self.options.image_id or self.image or ""
-        try:
-            find_image(client := connect(), image, pull=False)
-        except (EngineError, ImageError, UsageError):
-            if verb == "replay":  # another R or Python may give other numbers
-                raise UsageError(
-                    f"a replay needs the image {image}, which is not on this machine", Shell("docker", "pull", image)
-                ) from None
-            return Interpreter(contract=True, substitute=True, image=image)
-        return InImage(image, client, self.traits.seconds_at_most)
+        return in_image_if_here(image, verb, self.traits.seconds_at_most)
 
     # ---- starting ----
 
@@ -203,7 +181,7 @@ class Batch(MeteredService):
                 made = batch.submit_job(**asked)
             except ClientError as error:
                 if error.response["Error"].get("Code") in _THROTTLED:
-                    raise NotNow("AWS Batch, which is throttling", 1.0 if _emulated() else 5.0) from None
+                    raise NotNow("AWS Batch, which is throttling", 1.0 if emulated("batch") else 5.0) from None
                 raise
         self._arrays[name] = [Array(made["jobId"], plan.jobs)]
 
@@ -290,29 +268,13 @@ class Batch(MeteredService):
 
     def lines(self, names: Sequence[str], after: Cursor) -> tuple[Lines, Cursor]:
         """The lines of jobs, from the log streams of their attempts."""
-        cursor, out = dict(after), []
+        cursor, out, client = dict(after), [], session.client("logs")
         by_id = {own: name for name in names for _, own in self._arrays_of(name)}
         for job in described([*by_id]):
             for stream in _streams_of(job):
-                out += [Line(by_id[job["jobId"]], "", f"{text}\n") for text in self._new_lines(stream, cursor)]
+                texts = logs.new_lines(client, self.options.log_group or "", stream, cursor)
+                out += [Line(by_id[job["jobId"]], "", f"{text}\n") for text in texts]
         return out, cursor
-
-    def _new_lines(self, stream: str, cursor: Cursor) -> Iterator[str]:
-        logs = session.client("logs")
-        while True:
-            position = {"nextToken": cursor[stream]} if cursor.get(stream) else {}
-            with session.asking(f"log stream {stream}"):
-                try:
-                    page = logs.get_log_events(
-                        logGroupName=self.options.log_group, logStreamName=stream, startFromHead=True, **position
-                    )
-                except logs.exceptions.ResourceNotFoundException:
-                    return
-            for event in page["events"]:
-                yield from event["message"].splitlines() or [""]
-            before, cursor[stream] = cursor.get(stream), page["nextForwardToken"]
-            if page["nextForwardToken"] == before:
-                return
 
     # ---- money ----
 
@@ -389,10 +351,3 @@ def _streams_of(job: Mapping[str, Any]) -> Iterator[str]:
         for container in tasks or [attempt.get("container", {})]:
             if container.get("logStreamName"):
                 yield container["logStreamName"]
-
-
-def _emulated() -> bool:
-    try:
-        return session.emulated("batch")
-    except (ImportError, SimferryError):  # the first request to the service raises it again
-        return False

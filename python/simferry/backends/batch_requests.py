@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..aws.contracts import batch as contract
+from ..aws.tags import MADE_BY
 from ..errors import UsageError
 from ..jobs.launch import command_in_container, environment_of
 from ..store.keys import JobId
@@ -53,7 +54,7 @@ def definition(options: BatchOptions, spec: Mapping[str, Any], carrier_entrypoin
         "type": "container",
         "platformCapabilities": ["FARGATE" if fargate else "EC2"],
         "retryStrategy": {"attempts": options.attempts or ATTEMPTS, "evaluateOnExit": contract.RETRIES},
-        "tags": {"made-by": "simferry"},
+        "tags": MADE_BY,
         "propagateTags": True,
     }
     cpus, mib = vcpus(options), mebibytes(options)
@@ -122,7 +123,7 @@ def submission(
         "jobName": name, "jobQueue": options.queue, "jobDefinition": revision, **overrides,
         **({"arrayProperties": {"size": plan.jobs}} if plan.jobs > 1 else {}),
         "timeout": {"attemptDurationSeconds": plan.limit},
-        "tags": {"made-by": "simferry", "simferry:run": run.id, **named_texts(options.tags)}, "propagateTags": True,
+        "tags": {**MADE_BY, "simferry:run": run.id, **named_texts(options.tags)}, "propagateTags": True,
     }  # fmt: skip
 
 

@@ -9,14 +9,16 @@ from typing import Any
 
 from ..aws.contracts import processing as contract
 from ..aws.instances import Instance
-from ..containers.engine import run_once
+from ..containers.engine import EngineError, ImageError, connect, find_image, run_once
 from ..containers.removal import open_by_image
 from ..containers.waiting import WaitingContainer, open_to_all
-from ..errors import SimulationError
-from ..hints import Option
+from ..errors import SimulationError, UsageError
+from ..hints import Option, Shell
 from ..jobs.launch import command_in_container, environment_of
 from ..system import untrusted
 from ..system.terminal import shown
+from .base import Foreground
+from .foreground import Interpreter
 
 LONGEST_ANSWER, LONGEST_MESSAGE = 1 << 26, 1 << 16  # bytes
 # bytes of a simulation's files and inputs: copying more takes longer than to start a second container
@@ -64,6 +66,20 @@ class InImage:
             f"{spec['before']} and the check of the simulation did not end within {self.seconds:.0f} s, the time limit of a job",
             Option("max_runtime", 3600) + "  allows more.",
         )
+
+
+def in_image_if_here(image: str, verb: str, seconds: float, isolated: bool = False) -> Foreground:
+    """In the image of a service's jobs if Docker has it on this machine. Else a check runs with the interpreter of this machine, and a
+    replay is refused: another R or Python may give other numbers. seconds, isolated: as of InImage."""
+    try:
+        find_image(client := connect(), image, pull=False)
+    except (EngineError, ImageError, UsageError):
+        if verb == "replay":
+            raise UsageError(
+                f"a replay needs the image {image}, which is not on this machine", Shell("docker", "pull", image)
+            ) from None
+        return Interpreter(contract=True, substitute=True, image=image)
+    return InImage(image, client, seconds, isolated)
 
 
 class StayingInImage(InImage):

@@ -15,9 +15,8 @@ from ..aws.instances import instance
 from ..aws.prices import prices
 from ..aws.script_processor import script_arguments, start_script
 from ..aws.tags import MADE_BY
-from ..containers.engine import EngineError, ImageError, connect, find_image
-from ..errors import SimferryError, UsageError
-from ..hints import BackendOptions, Command, Extra, Option, Shell, Text
+from ..errors import UsageError
+from ..hints import BackendOptions, Command, Extra, Option, Text
 from ..images.ecr import ECR
 from ..images.find import Image, find_or_push, on_this_machine
 from ..images.framework import explained, own_image
@@ -25,24 +24,22 @@ from ..jobs import setup_script
 from ..store.run_folder import RunFolder
 from ..sweep.options import ProcessingOptions
 from .base import Cursor, Foreground, Line, Lines, Prepared, Report, Traits
-from .foreground import Interpreter
-from .in_image import InImage
+from .in_image import in_image_if_here
 from .names import tag_of
 from .request import Machines, Places, check_hosts, named_texts, processing_request, several
-from .service import MeteredService, NotNow, Request, ServiceJob
+from .service import SECONDS_AT_MOST, MeteredService, NotNow, Request, ServiceJob, emulated
 
-_IMAGES = {"r": "simferry-r", "python": "simferry-python"}
 _STATES = {
     "InProgress": "running", "Stopping": "stopping", "Completed": "succeeded", "Failed": "failed", "Stopped": "stopped",
 }  # fmt: skip
 _WAIT = {"ResourceLimitExceeded": 30.0, "ThrottlingException": 10.0}  # seconds until the next attempt
-_SECONDS_AT_MOST = 86_400  # default of max_runtime
 
 
 class Sagemaker(MeteredService):
     """An image of this machine is pushed to the account's ECR. Options: see sweep/options.py."""
 
     name = "sagemaker"
+    service = "SageMaker"
     service_error = session.AwsError
 
     def __init__(self, options: ProcessingOptions) -> None:
@@ -61,12 +58,12 @@ class Sagemaker(MeteredService):
             given.workers or min(kind.cores for kind in self.instances),
             given.jobs or 1,
             given.hosts or 1,
-            float(int(given.max_runtime or _SECONDS_AT_MOST)),
+            float(int(given.max_runtime or SECONDS_AT_MOST)),
             contract=True,
             outlives_driver=True,
-            poll_seconds=1.0 if _emulated() else 10.0,
+            poll_seconds=1.0 if emulated("sagemaker") else 10.0,
             remote_logs=True,
-            service="SageMaker",
+            service=self.service,
         )
 
     # ---- before anything starts ----
@@ -82,13 +79,6 @@ class Sagemaker(MeteredService):
 
     def default_store(self) -> str:
         return self._stack.get("Store") or f"s3://{default_bucket()}/simferry"
-
-    def check_store(self, store: str) -> None:
-        if not store.startswith("s3://"):
-            raise UsageError(
-                f"the store {store} is not in S3, where SageMaker's jobs read and write",
-                Option("store", "s3://my-bucket/simferry"),
-            )
 
     def prepare(self, spec: Mapping[str, Any], store: str, on_progress: Report) -> Prepared:
         self.check_store(store)
@@ -108,7 +98,7 @@ class Sagemaker(MeteredService):
         role = self._role(store)
         for kind in self.instances if self.budget is not None else []:
             prices(session.region()).of(kind.name)  # raises an error if the type has no price
-        name = self._name_for(spec)
+        name = self.image_for(spec)
         with explained(name):
             found = find_or_push(name, on_progress, self._repository(name))
         self._image = found
@@ -119,12 +109,9 @@ class Sagemaker(MeteredService):
         return Prepared({"image": found.uri, "role": role, **here}, found.digest, "; ".join(filter(None, notes)))
 
     def known_image(self, spec: Mapping[str, Any], in_ecr: bool) -> Image | None:
-        name = self._name_for(spec)
+        name = self.image_for(spec)
         with explained(name):
             return on_this_machine(name) or (find_or_push(name, into=self._repository(name)) if in_ecr else None)
-
-    def _name_for(self, spec: Mapping[str, Any]) -> str:
-        return self.image or _IMAGES.get(spec["language"], "simferry-r")
 
     def _role(self, address: str) -> str:
         """The role of jobs of runs at this address. That of the stack comes first for runs in its bucket, which other roles can't read."""
@@ -144,17 +131,8 @@ class Sagemaker(MeteredService):
         return session.role_arn(role)
 
     def foreground(self, verb: str) -> Foreground:
-        """In the image if Docker has it on this machine. Else a check runs with the interpreter of this machine."""
         image = (self._image.local if self._image else None) or self.options.image_id or self.image or ""
-        try:
-            find_image(client := connect(), image, pull=False)
-        except (EngineError, ImageError, UsageError):
-            if verb == "replay":  # another R or Python may give other numbers
-                raise UsageError(
-                    f"a replay needs the image {image}, which is not on this machine", Shell("docker", "pull", image)
-                ) from None
-            return Interpreter(contract=True, substitute=True, image=image)
-        return InImage(image, client, self.traits.seconds_at_most, bool(self.options.network_isolation))
+        return in_image_if_here(image, verb, self.traits.seconds_at_most, bool(self.options.network_isolation))
 
     # ---- the service ----
 
@@ -188,7 +166,7 @@ class Sagemaker(MeteredService):
             )
         throttled = code == "ThrottlingException"
         waits_for = "SageMaker, which is throttling" if throttled else f"the quota ({message.partition('. ')[0]})"
-        return NotNow(waits_for, 1.0 if _emulated() else _WAIT[code])
+        return NotNow(waits_for, 1.0 if emulated("sagemaker") else _WAIT[code])
 
     def request(self, asked: Request) -> dict[str, Any]:
         """The job as a request of CreateProcessingJob."""
@@ -203,9 +181,8 @@ class Sagemaker(MeteredService):
         machines = Machines(
             plan.types, plan.hosts, disk, plan.limit or int(self.traits.seconds_at_most), self.kms_key, self._network()
         )
-        stack = (
-            {stacks.TAG: self.options.stack} if self.options.stack else {}
-        )  # so that Cost Explorer knows what it costs
+        # so that Cost Explorer knows what the stack's jobs cost
+        stack = {stacks.TAG: self.options.stack} if self.options.stack else {}
         tags = {**MADE_BY, "simferry:run": run.id, **stack, **named_texts(self.options.tags)}
         return processing_request(run, asked.job, self.image or "", self._role(run.address), places, machines, tags)
 
@@ -245,10 +222,3 @@ class Sagemaker(MeteredService):
     def lines(self, names: Sequence[str], after: Cursor) -> tuple[Lines, Cursor]:
         streams = logs.Streams(read_to=after)
         return [Line(name, host, f"{text}\n") for name, host, text in streams.look(names)], streams.read_to
-
-
-def _emulated() -> bool:
-    try:
-        return session.emulated()
-    except (ImportError, SimferryError):  # the first request to the service raises it again
-        return False

@@ -18,7 +18,6 @@ from ..aws.instances import Instance
 from ..aws.prices import REMEDY, START_UP_SECONDS, affordable_seconds, cost_so_far, prices
 from ..errors import BudgetReached, NoAnswer, ServiceError, SimferryError, UsageError
 from ..hints import BackendOptions, Option, Text
-from ..images.find import Image
 from ..store.keys import JobId
 from ..store.records import PlanRecord
 from ..store.run_folder import RunFolder
@@ -29,6 +28,8 @@ from .base import Cursor, JobLimits, JobState, Lines, Standing, Traits
 from .names import job_name
 
 LEAST_SECONDS = 60  # minimum run time of a job within a budget
+SECONDS_AT_MOST = 86_400  # default of max_runtime
+_IMAGES = {"r": "simferry-r", "python": "simferry-python"}  # by language: default of image
 
 
 class Request(NamedTuple):
@@ -230,13 +231,20 @@ class MeteredService(ServiceBackend):
     """
 
     budget: float | None
+    image: str | None
     instances: list[Instance]
+    service: str  # its name, for users
 
     def check_store(self, store: str) -> None:
-        """Any store will do."""
+        if not store.startswith("s3://"):
+            raise UsageError(
+                f"the store {store} is not in S3, where jobs of {self.service} read and write",
+                Option("store", "s3://my-bucket/simferry"),
+            )
 
-    def known_image(self, spec: Mapping[str, Any], in_ecr: bool) -> Image | None:
-        return None
+    def image_for(self, spec: Mapping[str, Any]) -> str:
+        """The name of the image that was asked for, or simferry's own for a simulation."""
+        return self.image or _IMAGES.get(spec["language"], "simferry-r")
 
     def budget_note(self) -> str:
         """A note if prices of another region are used for the budget; else empty."""
@@ -310,6 +318,14 @@ class MeteredService(ServiceBackend):
                 ended = one.ended if one else None
                 times.append((started, ended or (started + longest if committed else now)))
         return times
+
+
+def emulated(service: str) -> bool:
+    """Whether requests to a service of AWS go to an emulator. False if they can't be made: the first one says why."""
+    try:
+        return session.emulated(service)
+    except (ImportError, SimferryError):
+        return False
 
 
 def _leave_message(run: RunFolder, job: str, text: str) -> None:

@@ -34,13 +34,13 @@ def test_the_same_table_local_docker_and_batch(tmp_path, on_batch, image_r, imag
 def test_a_whole_script_its_inputs_and_artifacts(tmp_path, on_batch, image_r):
     write(tmp_path, "data/d 1+%.csv", "x\n2\n")
     code = """
-    d <- read.csv(file.path(Sys.getenv("SIMFERRY_INPUT"), "data", "d 1+%.csv"))
+    d <- read.csv(file.path(Sys.getenv("SIMFERRY_INPUT"), "done", "d 1+%.csv"))
     n <- as.numeric(commandArgs(TRUE)[1])
     writeLines("kept", "note.txt")
     write.csv(data.frame(m = mean(rnorm(n)) + d$x), "r.csv", row.names = FALSE)
     """
     script = write(tmp_path, "whole.R", code)
-    given = {"args": "{n}", "results_file": "r.csv", "replications": 3, "inputs": {"data": tmp_path / "data"}}
+    given = {"args": "{n}", "results_file": "r.csv", "replications": 3, "inputs": {"done": tmp_path / "data"}}
     here = sf.run(script, sf.grid({"n": [5, 10]}), seed=7, store=tmp_path / "store", **given)
     there = submit(script, image_r, {"n": [5, 10]}, **given)
     assert here.errors().empty and digest(there) == digest(here)

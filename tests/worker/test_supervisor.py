@@ -71,12 +71,12 @@ def test_crashes_without_a_time_limit(go):
 def on_hand(run, plan, root, done, facts=None):
     """A plan's first job, run as in a later attempt, by hand. done: blocks that earlier ones have sent. Returns its blocks."""
     shutil.copytree(run.folder / "code", root / "input" / "code")
-    for folder in ("input/plan", "input/done", "blocks", "artifacts"):
+    for folder in ("input/plan", "done", "blocks", "artifacts"):
         (root / folder).mkdir()
     given = blocks.decode((run.folder / "plan" / plan / "0001" / "job").read_bytes())
     (root / "input/plan/job").write_bytes(blocks.encode(blocks.Block({**given.facts, **(facts or {})}, given.tables)))
     for path in done:
-        shutil.copy(path, root / "input" / "done")
+        shutil.copy(path, root / "done")
     language = run.record["simulation"]["language"]
     command = command_here(language)
     env = {**environment_here(run.record["simulation"], str(root / "input")), "SIMFERRY_ATTEMPT": "2"}

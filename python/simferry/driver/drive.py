@@ -103,6 +103,8 @@ def _adopt(run: RunFolder, backend: Backend, on_progress: Callable[[Progress], N
     start = set(not_started)
     dealt_again = [job for job in pending if job not in start]
     if backend.traits.outlives_driver and dealt_again:  # the service's list lags behind: they may have started
+        if not any(job.plan == last.number for job in [*going_on, *not_started]):
+            run.cancel_plan()  # a job that can't be stopped before it is listed asks for it when it starts
         backend.cancel(run, dealt_again, at_once=True)
     if not_started:
         backend.submit(run, not_started)

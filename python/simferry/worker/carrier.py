@@ -96,7 +96,7 @@ class Carrier:
 
     def bring(self) -> None:
         """Code, plan and inputs. Where an earlier attempt has finished blocks, these too: the worker leaves out what they have."""
-        for folder in ("input/code", "input/plan", "input/done", "blocks", "artifacts", "output", "scratch"):
+        for folder in ("input/code", "input/plan", "done", "blocks", "artifacts", "output", "scratch"):
             os.makedirs(os.path.join(self.root, folder), exist_ok=True)
         wanted = self.below(self.carried["run"] + "/code/", "input/code")
         self.bring_job()
@@ -104,7 +104,7 @@ class Carrier:
             wanted += self.below(address, "input/" + name)
         if self.attempt > 1:
             for key in self.s3.names(f"{self.run}/blocks/{self.job}-"):
-                wanted.append((self.s3, key, "input/done/" + key.rpartition("/")[2]))
+                wanted.append((self.s3, key, "done/" + key.rpartition("/")[2]))
         with concurrent.futures.ThreadPoolExecutor(AT_ONCE) as pool:
             for _ in pool.map(self.fetch, wanted):
                 pass
@@ -276,7 +276,9 @@ class Carrier:
             return self.carried_out()
         except Failed as error:
             print(f"simferry: {error}", flush=True)
-            self.tell(str(error).encode(errors="backslashreplace"))
+            text = str(error)
+            kind = "" if text.startswith("disk: ") else "worker: "
+            self.tell((kind + text).encode(errors="backslashreplace"))
             return 1
 
     def carried_out(self) -> int:

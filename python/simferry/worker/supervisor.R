@@ -4,7 +4,7 @@
 supervise <- function(job) suspendInterrupts({
   job$workers <- max(1, floor(job$workers / job$cores))
   # by an attempt whose machine was lost
-  job <- without_blocks(job, list.files(file.path(job$root, "input", "done"), full.names = TRUE))
+  job <- without_blocks(job, list.files(file.path(job$root, "done"), full.names = TRUE))
   careful <- job$replication_timeout > 0 && is_function(job)
   pieces <- if (nzchar(job$chunked)) seq_along(job$row) else cut_pieces(job$stretches$count, job$workers)
   dir.create(file.path(job$root, "scratch", "claims"), recursive = TRUE, showWarnings = FALSE)

@@ -28,9 +28,7 @@ class Supervisor:
     def __init__(self, job: Job) -> None:
         job.workers = max(1, job.workers // job.cores)
         self.job = job
-        if done := replications_of(
-            sorted((job.root / "input" / "done").glob("*"))
-        ):  # by an attempt whose machine was lost
+        if done := replications_of(sorted((job.root / "done").glob("*"))):  # by an attempt whose machine was lost
             job.stretches = self.without(job.stretches, done)
         careful = job.timeout_seconds > 0 and job.kind == "function"
         self.everything = Part(

@@ -48,6 +48,23 @@ def test_a_second_array_of_a_plan_computes_nothing(tmp_path, deployed, image_r):
     assert len(done_pairs(run)) == len(set(done_pairs(run))) == 40
 
 
+def test_what_a_resume_with_other_options_does_not_find_computes_nothing(tmp_path, on_batch, image_r):
+    """The service's list lags behind. Another plan has what the array of the first one was to compute."""
+    on_batch.faults.start_seconds, on_batch.faults.list_lag_seconds = 5, 1e9
+    run = detached(write(tmp_path, *DRAWS["r"]), image_r, jobs=2)
+
+    def list_all(now):
+        on_batch.faults.list_lag_seconds = 0.0
+
+    sf.open(run.address).resume(memory="3G", on_progress=list_all)
+    assert len(arrays()) == 2 and run.status().state == "complete"
+    until = time.monotonic() + 60
+    while {array["status"] for array in arrays()} != {"SUCCEEDED"}:
+        assert time.monotonic() < until
+        time.sleep(0.3)
+    assert len(done_pairs(run)) == len(set(done_pairs(run))) == 80
+
+
 @pytest.mark.parametrize("language", ["r", "python"])
 def test_a_lost_machine_loses_seconds(tmp_path, deployed, image_r, image_python, language):
     """The next attempt leaves out what was sent."""

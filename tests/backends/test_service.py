@@ -68,10 +68,8 @@ class Toy(ServiceBackend):
 
     def list(self, run):
         states = {None: "running", 0: "succeeded", -15: "stopped"}
-        return {
-            name: ServiceJob(states.get(process.poll(), "failed"), begun)
-            for name, (process, begun, _) in service.items()
-        }
+        ends = {name: (states.get(process.poll(), "failed"), begun) for name, (process, begun, _) in service.items()}
+        return {name: ServiceJob(*end, reason="broken" * (end[0] == "failed")) for name, end in ends.items()}
 
     def stop(self, name):
         if name in service:
@@ -160,6 +158,18 @@ def test_jobs_of_a_service_go_on_are_followed_and_cancelled(tmp_path, toy):
         run.extend(2000, on_progress=interrupt)
     assert run.cancel().state == "incomplete"
     assert [run.status().jobs[f"0002-000{j}"] for j in (1, 2)] == ["cancelled"] * 2
+
+
+def test_whoever_follows_a_job_is_told_why_it_ended(tmp_path, toy):
+    code = "import time\ndef simulate(n):\n    print('begun', flush=True)\n    time.sleep(100)"
+    with pytest.raises(Interrupted):
+        sf.run(write(tmp_path, "slow.py", code), {"n": 1}, replications=1, store=tmp_path / "runs", backend="toy",
+               on_progress=interrupt)  # fmt: skip
+    (run,) = sf.runs(tmp_path / "runs")
+    said = run.follow()
+    assert next(said) == ("0001-0001", "begun")
+    next(iter(service.values()))[0].kill()
+    assert list(said) == [("0001-0001", "broken")]
 
 
 def test_what_a_service_refuses_leaves_nothing(tmp_path, toy, monkeypatch):

@@ -46,7 +46,7 @@ def test_a_port_that_is_taken(emulator):
     done = subprocess.run(
         [sys.executable, "-m", "simferry", "emulator", "--port", str(emulator.port)], capture_output=True, text=True
     )
-    assert done.returncode == 1
+    assert done.returncode == 1 and done.stdout == ""
     assert done.stderr.splitlines()[0] == f"simferry: port {emulator.port} is in use"
 
 

@@ -103,6 +103,7 @@ def test_a_wrong_address_is_named_with_what_names_it(monkeypatch, where, why):
     monkeypatch.setenv("DOCKER_HOST", where)
     error = refused()
     assert error.message.startswith(f"no Docker engine answers at {where}, which DOCKER_HOST names: {why}")
+    assert not error.message.endswith('"')
     assert "unset DOCKER_HOST" in error.hint
 
 

@@ -5,7 +5,7 @@ import json
 import boto3
 import pytest
 from simferry.aws.session import client
-from simferry.emulator.images import local_image
+from simferry.emulator.images import ImageNotFound, local_image
 from simferry.errors import UsageError
 from simferry.images.ecr import ecr_host
 from simferry.images.find import Image, find_or_push
@@ -65,6 +65,14 @@ def test_where_tags_are_mutable_the_tag_goes_to_the_image_that_is_here(emulator,
     assert second.digest == later and first.uri != second.uri
     assert find_or_push(second.uri).uri == second.uri
     assert local_image(second.uri, lambda region: boto3.client("ecr", region), emulator._machine) == later
+
+
+def test_only_batch_pulls_from_other_registries(emulator):
+    name = "localhost:1/lab/python:3"  # a registry that does not answer
+    with pytest.raises(ImageNotFound, match=f"there is no image {name} here"):
+        local_image(name, None, emulator._machine)
+    with pytest.raises(ImageNotFound, match=f"{name} is not here and can't be pulled"):
+        local_image(name, None, emulator._machine, pull=True)
 
 
 def test_an_image_that_came_from_ecr_is_the_one_that_is_there(emulator, ecr, registry, scrap, image):

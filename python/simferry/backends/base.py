@@ -269,20 +269,21 @@ def log_text(backend: Backend, run: RunFolder, job: str) -> str:
 
 
 def follow(backend: Backend, run: RunFolder, jobs: Sequence[str]) -> Iterator[tuple[str, str]]:
-    """Yields (job, line) as jobs print lines, until all jobs have ended."""
+    """Yields (job, line) as jobs print lines, until all jobs have ended. A job's last line is the reason why it ended, as in log_text."""
     traits, going_on = backend.traits, list(jobs)
     cursor: Cursor = {}
     had_ended: set[str] = set()
     while going_on:
         before = had_ended
-        states = backend.poll(run, going_on).states
-        had_ended = {job for job in going_on if states[job] in ENDED}
+        now = backend.poll(run, going_on)
+        had_ended = {job for job in going_on if now.states[job] in ENDED}
         last_look = before if traits.remote_logs else had_ended
         lines, cursor = backend.read_logs(run, going_on, cursor)
         for line in lines:
             if line.text.endswith("\n") or line.job in last_look:
                 text = line.text.rstrip("\n")
                 yield line.job, f"[{line.host}] {text}" if traits.hosts > 1 else text
+        yield from ((job, now.jobs[job].reason) for job in going_on if job in last_look and now.jobs[job].reason)
         going_on = [job for job in going_on if job not in last_look]
         if going_on:
             many = len(cursor) / LOG_REQUESTS_PER_SECOND if traits.remote_logs and len(had_ended) < len(going_on) else 0

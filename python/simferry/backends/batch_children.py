@@ -115,8 +115,10 @@ def _service_job(one: Mapping[str, Any]) -> ServiceJob:
     said = words or (f"exited with code {code}" if code else reason)
     ended = _time(one["stoppedAt"]) if one.get("stoppedAt") else None
     began = _time(one["startedAt"]) if one.get("startedAt") else ended or datetime.datetime.now(datetime.timezone.utc)
+    if reason == contract.CANCELLED:  # its exit code is that of the signal
+        state = "stopped"
     return ServiceJob(
-        "stopped" if reason == contract.CANCELLED else state, began, ended, said if state == "failed" else "",
+        state, began, ended, said if state == "failed" else "",
         cut_short=contract.cut_short(reason), for_all=_for_all(words, reason),
     )  # fmt: skip
 

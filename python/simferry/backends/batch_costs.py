@@ -71,7 +71,7 @@ def _notes(options: BatchOptions, region: str, start_up: float, at_once: int, mo
         raised = f", raised by {_raised(region) - 1:.0%} for {region}" if region != REGION else ""
         yield f"prices of {REGION}, November 2026{raised}: vCPUs and memory of Fargate on demand"
     else:
-        yield f"{prices(region).note}: divided by {_SAGEMAKER} for AWS Batch, the dearest of the queue's types, on demand"
+        yield f"{prices(region).note}: SageMaker's divided by {_SAGEMAKER}, for the dearest of the queue's types, on demand"
         if (options.on or "spot") == "spot":
             yield "Spot is never dearer, and mostly far cheaper. A job whose machine AWS takes back starts again after its last block"
     queue = (

@@ -72,9 +72,9 @@ def emulator(
 ) -> None:
     """Rehearse at no cost: AWS on this machine, with jobs in Docker.
 
-    It has S3, IAM, ECR, logs and SageMaker Processing. It prints environment variables, with which all AWS SDKs use it, then a
-    line for each event of a job. The access key is new at each start. Ctrl-C ends the emulator, and removes its jobs, containers
-    and everything in its S3. P is a probability.
+    It has S3, IAM, ECR, logs, CloudFormation, SageMaker Processing and AWS Batch. It prints environment variables, with which all
+    AWS SDKs use it, then a line for each event of a job or a stack. The access key is new at each start. Ctrl-C ends the emulator,
+    and removes its jobs, containers and everything in its S3. P is a probability.
     """
     from ..emulator import Emulator, Faults
 

@@ -145,7 +145,7 @@ def _why_not(error: BaseException, where: str, named_by: str) -> EngineError:
 def _short(text: str) -> str:
     """The reason in an error of Docker's client: what it repeats before and around it is left out."""
     text = text.removeprefix("Error while fetching server API version: ")
-    inner = re.findall(r"(?:Errno -?\d+\] |\d+, ')([^'\]()]+)'?\)", text)
+    inner = re.findall(r"(?:Errno -?\d+\] |\d+, ')([^'\"\]()]+)['\"]?\)", text)
     return inner[-1] if inner else text
 
 

@@ -132,7 +132,7 @@ class Task:
             self.volumes.append(self.machine.client.volumes.create(self._of_task(volume), labels=self._labels))
         for name, one in self.containers.items():
             try:
-                image = local_image(one["image"], lambda region: clients("ecr", region), self.machine)
+                image = local_image(one["image"], lambda region: clients("ecr", region), self.machine, pull=True)
             except ImageNotFound as error:
                 raise NotStarted(name, f"CannotPullContainerError: {error}") from None
             self.made[name] = self._create(name, one, image)

@@ -13,10 +13,10 @@ class ImageNotFound(Exception):
     """There is no such image. The message becomes the job's FailureReason."""
 
 
-def local_image(name: str, ecr_in: Any, machine: Machine) -> str:
+def local_image(name: str, ecr_in: Any, machine: Machine, pull: bool = False) -> str:
     """The Docker engine's id of an image. A name in ECR is looked up in the emulated ECR, any other name in the engine.
 
-    ecr_in: makes an ECR client for a region.
+    ecr_in: makes an ECR client for a region. pull: an image of another registry that is not in the engine is pulled.
     """
     client = machine.client
     name = own_image(name)
@@ -32,7 +32,7 @@ def local_image(name: str, ecr_in: Any, machine: Machine) -> str:
             repository, which = named_in_ecr(rest)
             reference = next(iter(which.values()))
         else:
-            return str(find_image(client, name, pull=False).id)
+            return str(find_image(client, name, pull).id)
         try:
             return str(find_image(client, here, pull=False).id)
         except ImageError:  # it was removed since it was pushed

@@ -2,6 +2,7 @@
 
 import contextlib
 import hashlib
+import io
 import json
 import os
 import secrets
@@ -104,7 +105,7 @@ class Emulator:
 
         clean_up_killed_emulators()
         try:
-            with contextlib.redirect_stderr(None):  # where the port is in use, werkzeug prints that and exits
+            with contextlib.redirect_stderr(io.StringIO()):  # where the port is in use, werkzeug prints that and exits
                 self._server = make_server(HOST, self.port, self._respond, threaded=True, request_handler=Quiet)
         except (OSError, SystemExit):
             raise EmulatorError(f"port {self.port} is in use", Command("emulator", port=5556)) from None

@@ -27,7 +27,7 @@ def test_the_same_table_local_docker_and_batch(tmp_path, on_batch, image_r, imag
     assert on_batch.requests["batch", "SubmitJob"] == 1
     (array,) = arrays()
     assert array["jobName"] == array_name(there._folder, "0001") and array["arrayProperties"]["size"] == 3
-    assert array["tags"]["simferry:run"] == there.id
+    assert array["tags"]["simferry:run"] == there.id and array["tags"]["simferry:stack"] == "simferry"
     assert {state for state in there.status().jobs.values()} == {"succeeded"} and 0 < there.status().dollars < 0.05
 
 

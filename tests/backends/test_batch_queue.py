@@ -41,8 +41,8 @@ def test_sizes_that_there_are(size):
 
 
 def test_queues(queues):
-    check_queue(queues["Spot"], 256, False)
-    check_queue(queues["Fargate"], 1, True)
+    assert check_queue(queues["Spot"], 256, False) == (256, ("default_x86_64",))
+    assert check_queue(queues["Fargate"], 1, True) == (256, ())
     with pytest.raises(UsageError, match="there is no job queue none in us-east-1"):
         check_queue("none", 1, False)
     with pytest.raises(UsageError, match=r"a job needs 257 vCPUs, and the compute environments of .* at most 256"):

@@ -251,6 +251,18 @@ def test_what_can_have_tags_has_one(template):
             assert tags, name
 
 
+def test_the_bill_knows_whose_the_machines_and_their_disks_are(template):
+    """CloudFormation gives a stack's tags to its resources, but not to the instances of Batch, nor to the disks of any."""
+    tag = {"Key": "simferry:stack", "Value": {"Ref": "BaseStack"}}
+    for one in of_type(template, "AWS::EC2::LaunchTemplate").values():
+        (disk,) = one["Properties"]["LaunchTemplateData"]["TagSpecifications"]
+        assert disk["ResourceType"] == "volume" and tag in disk["Tags"]
+    for one in of_type(template, "AWS::Batch::ComputeEnvironment").values():
+        resources = one["Properties"]["ComputeResources"]
+        if resources["Type"] != "FARGATE":  # whose tasks have the tags of their jobs
+            assert resources["Tags"]["simferry:stack"] == tag["Value"]
+
+
 def given_by(template, logical):
     """The actions of a policy, or of a role's policies."""
     properties = template.resources[logical]["Properties"]

@@ -109,11 +109,14 @@ class Batch(MeteredService):
         for key, what in (("BatchJobRole", "role"), ("ExecutionRole", "execution role"), ("LogGroup", "log group")):
             if key not in batch:
                 raise self._no_stack(what)
-        check_queue(queue, size, requests.on_fargate(self.options))
+        machines = check_queue(queue, size, requests.on_fargate(self.options)).machines
+        if self.budget is not None:
+            dollars_an_hour(replace(self.options, machines=machines))  # raises an error if one of them has no price
         found = self._image = find_or_push(self.image_for(spec), on_progress, stack.get("Repository", ""))
         kept = {
-            "image": found.uri, "queue": queue, "job_role": batch["BatchJobRole"],
-            "execution_role": batch["ExecutionRole"], "log_group": batch["LogGroup"], **self._about(found, spec),
+            "image": found.uri, "queue": queue, "machines": machines, "job_role": batch["BatchJobRole"],
+            "execution_role": batch["ExecutionRole"], "log_group": batch["LogGroup"],
+            "stack": self.options.stack or stacks.default_name(), **self._about(found, spec),
         }  # fmt: skip
         return Prepared(kept, found.digest, self.budget_note())
 
@@ -155,7 +158,8 @@ class Batch(MeteredService):
         most = math.inf
         with contextlib.suppress(ImportError, session.AwsError):
             if queue := options.queue or {**self._stack, **self._batch_stack}.get(_QUEUES[options.on or "spot"]):
-                most = check_queue(queue, requests.vcpus(options), requests.on_fargate(options))
+                most, machines = check_queue(queue, requests.vcpus(options), requests.on_fargate(options))
+                options = replace(options, machines=machines)
         return machine(options, region, most)
 
     def foreground(self, verb: str) -> Foreground:

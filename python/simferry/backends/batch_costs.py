@@ -1,24 +1,26 @@
 """What jobs of AWS Batch cost, at the most. Batch itself costs nothing: its machines do."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from ..aws import session
 from ..aws.contracts import batch as contract
+from ..aws.instances import Instance, instance
 from ..aws.prices import REGION, START_UP_SECONDS, prices
+from ..errors import UsageError
+from ..hints import Command
 from ..sweep.options import BatchOptions
 from ..words import counted, duration
 from .base import Machine
 from .batch_requests import ATTEMPTS, carrier_vcpus, mebibytes, on_fargate, vcpus
+from .request import several
 
-# The stack's queues have machines of these families (default_x86_64): the dearest per vCPU counts. Spot is never dearer than on demand.
-_TYPES = {"ml.m6i.xlarge": 4, "ml.c6i.xlarge": 4, "ml.r6i.xlarge": 4, "ml.c7i.xlarge": 4}  # vCPUs
+# Families of machines that Batch chooses from by itself. The dearest per vCPU counts; Spot is never dearer than on demand.
+_CHOICES = dict.fromkeys(("default_x86_64", "optimal"), ("m6i", "c6i", "r6i", "c7i"))
 _SAGEMAKER = 1.2  # times the price of EC2
 _FARGATE = (0.04048, 0.004445)  # dollars an hour per vCPU and per GB: us-east-1, November 2026
-_STARTS, _STARTS_ON_FARGATE = (
-    START_UP_SECONDS,
-    90.0,
-)  # seconds until a job computes: a machine, or a container, and its image
+# seconds until a job computes: a machine, or a container, and its image
+_STARTS, _STARTS_ON_FARGATE = START_UP_SECONDS, 90.0
 
 
 def dollars_an_hour(options: BatchOptions, region: str | None = None) -> float:
@@ -28,10 +30,10 @@ def dollars_an_hour(options: BatchOptions, region: str | None = None) -> float:
     """
     if on_fargate(options):  # the carrier is within the job's size
         return of_fargate(vcpus(options), mebibytes(options), region)
-    gigabytes = mebibytes(options) / 1024
-    return of_vcpus(
-        max(vcpus(options) + carrier_vcpus(options), gigabytes / 8), region
-    )  # the largest have 8 GB per vCPU
+    machines = several(options.machines)
+    roomiest = max(one.memory_gib / one.cores for one in _machines(machines))
+    share = max(vcpus(options) + carrier_vcpus(options), mebibytes(options) / 1024 / roomiest)
+    return of_vcpus(share, region, machines)
 
 
 def of_fargate(cpus: float, mib: float, region: str | None = None) -> float:
@@ -39,10 +41,26 @@ def of_fargate(cpus: float, mib: float, region: str | None = None) -> float:
     return (cpus * _FARGATE[0] + mib / 1024 * _FARGATE[1]) * _raised(region or session.region())
 
 
-def of_vcpus(number: float, region: str | None = None) -> float:
-    """US dollars an hour of so many vCPUs of machines, at the dearest type's price on demand. region: in place of the configured one."""
+def of_vcpus(number: float, region: str | None = None, machines: Sequence[str] = ()) -> float:
+    """US dollars an hour of so many vCPUs of machines, at the dearest type's price on demand. region: in place of the configured one.
+
+    machines: types and families of a queue; none for those that Batch chooses. Raises UsageError if one of them has no price.
+    """
     table = prices(region or session.region())
-    return number * max(table.of(name) / size for name, size in _TYPES.items()) / _SAGEMAKER
+    return number * max(table.of(one.name) / one.cores for one in _machines(machines)) / _SAGEMAKER
+
+
+def _machines(given: Sequence[str]) -> list[Instance]:
+    """The types of SageMaker whose prices those of EC2 are found by: of a family one, since they cost the same per vCPU."""
+    names = [name for one in given or ("default_x86_64",) for name in _CHOICES.get(one, (one,))]
+    try:
+        return [instance(f"ml.{name}" if "." in name else f"ml.{name}.xlarge") for name in names]
+    except UsageError as error:
+        raise UsageError(
+            f"the cost of jobs on {', '.join(given)}, which the job queue's machines may be, is not known: {error.message}",
+            Command("infra deploy", parameters={"InstanceTypes": "m7i,c7i,r7i"})
+            + "  names types whose prices are known.",
+        ) from None
 
 
 def _raised(region: str) -> float:

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..aws import session
 from ..aws.contracts import batch as contract
@@ -33,8 +33,15 @@ def check_size(vcpus: float, mib: int, on_fargate: bool) -> None:
         )
 
 
-def check_queue(queue: str, vcpus: float, on_fargate: bool) -> float:
-    """The vCPUs that a queue can use at once. Raises UsageError for a queue in which no job of this size would start."""
+class Capacity(NamedTuple):
+    """What a job queue may start. vcpus: at once. machines: types and families of EC2; none on Fargate."""
+
+    vcpus: float
+    machines: tuple[str, ...]
+
+
+def check_queue(queue: str, vcpus: float, on_fargate: bool) -> Capacity:
+    """What a queue may start. Raises UsageError for a queue in which no job of this size would start."""
     found = _queue(queue)
     if found is None:
         raise UsageError(
@@ -68,7 +75,8 @@ def check_queue(queue: str, vcpus: float, on_fargate: bool) -> float:
             f"a job needs {vcpus:g} vCPUs, and the compute environments of the job queue {name} have at most {most:g}",
             Text(BackendOptions("batch", vcpus=most), ", or  ") + larger if most else larger,
         )
-    return sum(all_of)
+    machines = {name for one in good for name in one["computeResources"].get("instanceTypes", ())}
+    return Capacity(sum(all_of), tuple(sorted(machines)))
 
 
 def why_waiting(queue: str, jobs: Sequence[Mapping[str, Any]]) -> str:

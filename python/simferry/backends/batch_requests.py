@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..aws.contracts import batch as contract
+from ..aws.stacks import TAG
 from ..aws.tags import MADE_BY
 from ..errors import UsageError
 from ..jobs.launch import command_in_container, environment_of
@@ -119,11 +120,12 @@ def submission(
             "which AWS Batch does not take",
             "Shorter values, or an input file with them.",
         )
+    stack = {TAG: options.stack} if options.stack else {}  # so that Cost Explorer knows what jobs on Fargate cost
     return {
         "jobName": name, "jobQueue": options.queue, "jobDefinition": revision, **overrides,
         **({"arrayProperties": {"size": plan.jobs}} if plan.jobs > 1 else {}),
         "timeout": {"attemptDurationSeconds": plan.limit},
-        "tags": {**MADE_BY, "simferry:run": run.id, **named_texts(options.tags)}, "propagateTags": True,
+        "tags": {**MADE_BY, "simferry:run": run.id, **stack, **named_texts(options.tags)}, "propagateTags": True,
     }  # fmt: skip
 
 

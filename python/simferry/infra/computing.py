@@ -15,7 +15,6 @@ QUEUES = {
     "FargateQueue": "fargate",
 }  # outputs of a stack: what `on` calls them
 _UNENDED = ("SUBMITTED", "PENDING", "RUNNABLE", "STARTING", "RUNNING")
-_PRICED = {"default_x86_64", "optimal"}  # machines whose prices are known
 
 
 @dataclass(frozen=True)
@@ -99,8 +98,8 @@ def _cost(
         return sum(of_fargate(*size) * number for size, number in on_fargate)
     kinds = {kind for one in environments for kind in one.get("computeResources", {}).get("instanceTypes", ())}
     try:
-        return of_vcpus(vcpus) if kinds <= _PRICED else None
-    except UsageError:  # this region has no prices of these machines
+        return of_vcpus(vcpus, machines=sorted(kinds))
+    except UsageError:  # their prices are not known, or not those of this region
         return None
 
 

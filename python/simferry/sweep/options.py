@@ -225,6 +225,7 @@ class BatchOptions(Options):
     job_role: Annotated[str | None, OptionSpec("the role of jobs", kept=True)] = None
     execution_role: Annotated[str | None, OptionSpec("the role that starts containers", kept=True)] = None
     log_group: Annotated[str | None, OptionSpec("of jobs", kept=True)] = None
+    machines: Annotated[Texts | None, OptionSpec("types and families that the queue may start", kept=True)] = None
     entrypoint: Annotated[str | None, OptionSpec("the program of the image's entry point", kept=True)] = None
     carrier_image: Annotated[str | None, OptionSpec("of the container beside an image without Python", kept=True)] = (
         None

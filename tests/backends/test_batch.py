@@ -1,12 +1,13 @@
 """Sweeps on AWS Batch, on the emulator: HTTP on loopback, jobs in real containers."""
 
+import math
 from pathlib import Path
 
 import boto3
 import pytest
 import simferry as sf
 from batch_sweeps import DESIGN, arrays, children, detached, own_cache, submit  # noqa: F401
-from simferry import errors
+from simferry import errors, infra
 from simferry.backends.batch import Batch, array_name
 from sweeps import DRAWS, digest, done_pairs, simferry, write
 
@@ -81,10 +82,23 @@ def test_a_budget_is_a_limit_of_each_attempt(tmp_path, on_batch, image_r):
     run = submit(script, image_r, jobs=4, budget=0.5, attempts=2)
     (array,) = arrays()
     seconds = array["timeout"]["attemptDurationSeconds"]
-    hourly = 4 * 2 * run._folder.plans()[0].limit / 3600
+    hourly = 4 * 2 * (run._folder.plans()[0].limit + 30) / 3600  # from SIGTERM to SIGKILL
     assert seconds == run._folder.plans()[0].limit and 60 <= seconds < 86_400 and hourly * 0.05 < 0.5
     definition = boto3.client("batch").describe_job_definitions(status="ACTIVE")["jobDefinitions"][0]
     assert definition["retryStrategy"]["attempts"] == 2
+
+
+def test_a_run_whose_queue_is_gone(tmp_path, on_batch, image_python):
+    """With it went what the service knows of the run's jobs."""
+    run = submit(write(tmp_path, "s.py", "def simulate(n): return n\n"), image_python, {"n": [1]}, replications=2)
+    infra.delete(yes=True, tell=lambda _: None)
+    later = sf.open(run.address)
+    now = later.status()
+    assert (now.state, now.done) == ("complete", 2) and math.isnan(now.dollars) and later.logs() == {"0001-0001": ""}
+    with pytest.raises(errors.UsageError, match=r"the job queue .* of run .* is gone"):
+        later.extend(4)
+    assert later.replications == 2 and later.cancel().done == 2
+    later.delete()
 
 
 def test_requests_of_an_array(tmp_path, on_batch, image_r, monkeypatch):

@@ -4,7 +4,7 @@ import datetime
 
 import pytest
 from simferry.backends import batch_children
-from simferry.backends.batch_children import children_of, seconds_of
+from simferry.backends.batch_children import children_of, seconds_before, seconds_of
 
 NOW = datetime.datetime.now(datetime.timezone.utc)
 MINUTE = 60_000
@@ -127,3 +127,6 @@ def test_each_attempt_counts():
         {"startedAt": 70_000, "stoppedAt": 100_000},
     ]
     assert seconds_of({"attempts": attempts}) == 90 and seconds_of({}) == 0
+    assert seconds_before({"startedAt": 70_000, "attempts": attempts}) == 60  # its last attempt has ended, or
+    assert seconds_before({"startedAt": 200_000, "attempts": attempts}) == 90  # goes on, or
+    assert seconds_before({"attempts": attempts}) == 90  # has not begun

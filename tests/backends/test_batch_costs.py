@@ -19,6 +19,7 @@ def test_the_dearest_of_the_types_counts():
     assert dollars_an_hour(BatchOptions(vcpus=8, on="demand")) == pytest.approx(8 * a_vcpu)
     assert dollars_an_hour(BatchOptions(vcpus=1, memory="32G")) == pytest.approx(4 * a_vcpu)
     assert dollars_an_hour(BatchOptions(carrier_image="python")) == pytest.approx(3 * a_vcpu)
+    assert dollars_an_hour(BatchOptions(memory="32G", carrier_image="python")) == pytest.approx(4.0625 * a_vcpu)
 
 
 def test_the_machines_of_a_queue_count():

@@ -30,9 +30,9 @@ from ..store.run_folder import RunFolder
 from ..sweep.options import BatchOptions, check
 from . import batch_requests as requests
 from .base import Cursor, Foreground, JobLimits, Line, Lines, Machine, Prepared, Report, Traits
-from .batch_children import Array, children_of, described, seconds_of
+from .batch_children import DESCRIBED, Array, children_of, described, seconds_before, seconds_of
 from .batch_costs import dollars_an_hour, machine
-from .batch_queue import check_queue, check_size, why_waiting
+from .batch_queue import check_queue, check_size, queue_named, why_waiting
 from .in_image import in_image_if_here
 from .names import job_name, tag_of
 from .service import SECONDS_AT_MOST, MeteredService, NotNow, Request, ServiceJob, emulated
@@ -59,6 +59,8 @@ class Batch(MeteredService):
         self._image: Image | None = None
         self._stopped: set[str] = set()
         self._arrays: dict[str, list[Array]] = {}  # of plans, by name: one, or several where the list lagged behind
+        self._queue_is_gone = False
+        self._lost: dict[str, float] = {}  # seconds of attempts whose machine was lost, by the service's id of the job
         self._messages: dict[str, str] = {}  # of workers that could not go on, by job
 
     @cached_property
@@ -176,6 +178,7 @@ class Batch(MeteredService):
         name = array_name(run, plan.number)
         if name in self._arrays or self._find(name):
             return
+        self._check_queue_of(run)
         revision = self._revision(run)
         key = Objects(run.address).kms_key
         asked = requests.submission(self.options, run, plan, name, revision, session.region(), key)
@@ -191,15 +194,31 @@ class Batch(MeteredService):
 
     def _find(self, name: str) -> bool:
         """Look for arrays and plain jobs of this name; with * at its end, of names that begin so. Whether there are any."""
+        from botocore.exceptions import ClientError
+
         pages = session.client("batch").get_paginator("list_jobs")
         found: dict[str, list[Array]] = {}
         with session.asking("AWS Batch"):
-            for page in pages.paginate(jobQueue=self.options.queue, filters=[{"name": "JOB_NAME", "values": [name]}]):
-                for one in page["jobSummaryList"]:
-                    array = Array(one["jobId"], one.get("arrayProperties", {}).get("size", 1))
-                    found.setdefault(one["jobName"], []).append(array)
+            try:
+                for page in pages.paginate(
+                    jobQueue=self.options.queue, filters=[{"name": "JOB_NAME", "values": [name]}]
+                ):
+                    for one in page["jobSummaryList"]:
+                        array = Array(one["jobId"], one.get("arrayProperties", {}).get("size", 1))
+                        found.setdefault(one["jobName"], []).append(array)
+            except ClientError as error:
+                if error.response["Error"].get("Code") != "ClientException" or queue_named(self.options.queue or ""):
+                    raise
+                self._queue_is_gone = True  # with all its jobs
         self._arrays |= found
         return bool(found)
+
+    def _check_queue_of(self, run: RunFolder) -> None:
+        if self._queue_is_gone:
+            raise UsageError(
+                f"the job queue {(self.options.queue or '').rpartition('/')[2]} of run {run.id} is gone",
+                "Jobs of a run go to one queue. A new run with the same seed takes over what this one has computed.",
+            )
 
     def _revision(self, run: RunFolder) -> str:
         """The job definition of these options, registered if it is not there. It is named by its content."""
@@ -284,19 +303,20 @@ class Batch(MeteredService):
 
     def job_limits(self, run: RunFolder, jobs: int) -> JobLimits:
         """Each attempt counts at its longest: the service keeps the limit, whether anybody watches or not."""
+        self._check_queue_of(run)  # before there is a plan; a run that goes on was looked for in its queue
         limit = self.traits.seconds_at_most
         if self.budget is not None:
             hourly = jobs * self._attempts * dollars_an_hour(self.options)
             left = self.budget - self._cost(run, committed=True)
-            limit = min(limit, left / hourly * 3600)
+            limit = min(limit, left / hourly * 3600 - contract.KILL_SECONDS)
             if limit < contract.LEAST_SECONDS:
-                least = contract.LEAST_SECONDS / 3600 * hourly
+                least = (contract.LEAST_SECONDS + contract.KILL_SECONDS) / 3600 * hourly
                 attempts = f" with {self._attempts} attempts each" if self._attempts > 1 else ""
                 need = round(1.05 * (self.budget - left + least) + 0.005, 2)
                 again = run.command("resume", budget=need) if run.plans() else BackendOptions("batch", budget=need)
                 raise BudgetReached(
                     f"the budget of ${self.budget:g} does not allow {jobs} job{'s' if jobs > 1 else ''} of run {run.id}{attempts}: "
-                    f"${self.budget - left:.2g} are spent or promised, and a minute of all takes ${least:.2g}",
+                    f"${self.budget - left:.2g} are spent or promised, and a minute of all, and half a minute to end, takes ${least:.2g}",
                     again + ", or fewer jobs or attempts.",
                 )
         return JobLimits(float(int(limit)), ["batch"], 1)
@@ -311,9 +331,11 @@ class Batch(MeteredService):
         now, dollars = datetime.datetime.now(datetime.timezone.utc), 0.0
         for plan in run.plans():
             options = check(BatchOptions, plan.backend_options)  # of this plan: a resume may have changed the size
-            longest = (options.attempts or requests.ATTEMPTS) * (plan.limit or self.traits.seconds_at_most)
-            forgotten = now - plan.created > _KEPT  # by the service: nobody knows how long its jobs took
-            seconds, ended = 0.0, []
+            attempts = options.attempts or requests.ATTEMPTS
+            longest = attempts * ((plan.limit or self.traits.seconds_at_most) + contract.KILL_SECONDS)
+            # by the service: nobody knows how long its jobs took
+            forgotten = now - plan.created > _KEPT or self._queue_is_gone
+            seconds, ended, seen = 0.0, [], []
             for job in plan.job_ids:
                 name = job_name(run, job)
                 one = known.get(name)
@@ -325,9 +347,23 @@ class Batch(MeteredService):
                     ended += [own for _, own in self._arrays_of(name)]
                 elif one is not None:
                     seconds += max(0.0, ((one.ended or now) - one.created).total_seconds())
-            seconds += sum(map(seconds_of, described(ended)))
+                    seen += [(own, one.ended is not None) for _, own in self._arrays_of(name)]
+                elif forgotten:
+                    seconds = math.nan
+            seconds += sum(map(seconds_of, described(ended))) + self._lost_seconds(seen if attempts > 1 else [])
             dollars += seconds / 3600 * dollars_an_hour(options)
         return dollars
+
+    def _lost_seconds(self, jobs: Sequence[tuple[str, bool]]) -> float:
+        """The time of jobs' attempts whose machine was lost. Where one request can't tell of all, the others are as those it tells of.
+
+        jobs: ids, and whether they have ended."""
+        if not jobs:
+            return 0.0
+        some = dict(jobs[:: math.ceil(len(jobs) / DESCRIBED)])
+        asked = [own for own, over in some.items() if not over or own not in self._lost]
+        self._lost |= {job["jobId"]: seconds_before(job) for job in described(asked)}
+        return len(jobs) * sum(self._lost.get(own, 0.0) for own in some) / len(some)
 
 
 def array_name(run: RunFolder, plan: str) -> str:

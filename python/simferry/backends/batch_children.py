@@ -1,6 +1,7 @@
 """The children of an array job of AWS Batch: their states, from the service's counts and as few pages of its list as possible."""
 
 import datetime
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -10,7 +11,7 @@ from ..aws.contracts import batch as contract
 from .service import ServiceJob
 
 _PAGE = 1000  # children on a page
-_DESCRIBED = 100  # jobs in a request
+DESCRIBED = 100  # jobs in a request
 
 
 class Array(NamedTuple):
@@ -52,7 +53,7 @@ def children_of(job: Mapping[str, Any]) -> Children:
     for state in counts:
         listed = [*_pages(str(job["jobId"]), state, first_only=_class(state) == most)]
         if state == "FAILED" and "ecsProperties" in job:  # only a description tells of several containers
-            listed = [*described([one["jobId"] for one in listed[:_DESCRIBED]]), *listed[_DESCRIBED:]]
+            listed = [*described([one["jobId"] for one in listed[:DESCRIBED]]), *listed[DESCRIBED:]]
         if state == "RUNNABLE":
             waiting = listed
         for one in listed:
@@ -67,9 +68,9 @@ def children_of(job: Mapping[str, Any]) -> Children:
 
 def described(ids: Sequence[str]) -> Iterator[dict[str, Any]]:
     """Jobs by their ids, as DescribeJobs tells of them."""
-    for first in range(0, len(ids), _DESCRIBED):
+    for first in range(0, len(ids), DESCRIBED):
         with session.asking("AWS Batch"):
-            yield from session.client("batch").describe_jobs(jobs=[*ids[first : first + _DESCRIBED]])["jobs"]
+            yield from session.client("batch").describe_jobs(jobs=[*ids[first : first + DESCRIBED]])["jobs"]
 
 
 def seconds_of(job: Mapping[str, Any]) -> float:
@@ -78,6 +79,12 @@ def seconds_of(job: Mapping[str, Any]) -> float:
         (one.get("startedAt", 0), one.get("stoppedAt", 0)) for one in job.get("attempts", [])
     ]
     return sum((ended - began) / 1000 for began, ended in times if began and ended)
+
+
+def seconds_before(job: Mapping[str, Any]) -> float:
+    """The time that attempts of a job took whose machine was lost: those before its last. job: as DescribeJobs tells of it."""
+    last = job.get("startedAt") or math.inf
+    return seconds_of({"attempts": [one for one in job.get("attempts", []) if one.get("startedAt", 0) < last]})
 
 
 def _pages(array: str, state: str, first_only: bool) -> Iterator[dict[str, Any]]:

@@ -32,7 +32,8 @@ def dollars_an_hour(options: BatchOptions, region: str | None = None) -> float:
         return of_fargate(vcpus(options), mebibytes(options), region)
     machines = several(options.machines)
     roomiest = max(one.memory_gib / one.cores for one in _machines(machines))
-    share = max(vcpus(options) + carrier_vcpus(options), mebibytes(options) / 1024 / roomiest)
+    mib = mebibytes(options) + (contract.CARRIER_MIB if options.carrier_image else 0)
+    share = max(vcpus(options) + carrier_vcpus(options), mib / 1024 / roomiest)
     return of_vcpus(share, region, machines)
 
 

@@ -42,7 +42,7 @@ class Capacity(NamedTuple):
 
 def check_queue(queue: str, vcpus: float, on_fargate: bool) -> Capacity:
     """What a queue may start. Raises UsageError for a queue in which no job of this size would start."""
-    found = _queue(queue)
+    found = queue_named(queue)
     if found is None:
         raise UsageError(
             f"there is no job queue {queue} in {session.region()}",
@@ -87,7 +87,7 @@ def why_waiting(queue: str, jobs: Sequence[Mapping[str, Any]]) -> str:
             return f"a machine: {words}"
     if told:
         return f"a machine: {told}"
-    found = _queue(queue)
+    found = queue_named(queue)
     if found is None or found["state"] != "ENABLED":
         return f"the job queue {queue.rpartition('/')[2]}, which is {'gone' if found is None else 'disabled'}"
     environments = _environments(found)
@@ -97,7 +97,8 @@ def why_waiting(queue: str, jobs: Sequence[Mapping[str, Any]]) -> str:
     return "a machine"
 
 
-def _queue(name: str) -> Mapping[str, Any] | None:
+def queue_named(name: str) -> Mapping[str, Any] | None:
+    """What the service tells of a job queue; None if there is none of this name or ARN."""
     with session.asking(f"job queue {name}"):
         found = session.client("batch").describe_job_queues(jobQueues=[name])["jobQueues"]
     return found[0] if found else None

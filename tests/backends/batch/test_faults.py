@@ -12,7 +12,10 @@ import pytest
 import simferry as sf
 from batch_sweeps import DESIGN, arrays, children, detached, own_cache, submit  # noqa: F401
 from simferry import errors
+from simferry.backends.batch_children import described, seconds_of
+from simferry.backends.batch_costs import dollars_an_hour
 from simferry.emulator import Faults
+from simferry.sweep.options import BatchOptions, check
 from sweeps import DRAWS, digest, done_pairs, simferry, write
 
 
@@ -78,6 +81,10 @@ def test_a_lost_machine_loses_seconds(tmp_path, deployed, image_r, image_python,
     run = submit(script, image, {"n": [5, 10]}, replications=25, jobs=2, vcpus=1, attempts=10, retries=10)
     pairs = done_pairs(run)
     assert len(pairs) == len(set(pairs)) == 50
+    jobs = described([one["jobId"] for array in arrays() for one in children(array, "SUCCEEDED", "FAILED")])
+    options = check(BatchOptions, run._folder.plans()[0].backend_options)
+    cost = sum(map(seconds_of, jobs)) / 3600 * dollars_an_hour(options)
+    assert run.status().dollars == pytest.approx(cost)  # of all attempts
     attempts = {name.name.split("-")[2] for name in run._folder.block_names()}
     assert len(attempts) > 1 and emulator.requests["batch", "SubmitJob"] >= 1
     here = sf.run(script, sf.grid({"n": [5, 10]}), replications=25, seed=7, store=tmp_path / "store")

@@ -12,6 +12,7 @@ MOST_CHILDREN = 10_000  # of an array
 LONGEST_DEFINITION = 24 * 1024
 LONGEST_OVERRIDES = 8192  # characters; ECS's limit
 LEAST_SECONDS = 60  # of an attempt
+KILL_SECONDS = 30  # from the end of its time, SIGTERM, to SIGKILL
 STATES = {
     "SUBMITTED": "pending", "PENDING": "pending", "RUNNABLE": "pending", "STARTING": "running", "RUNNING": "running",
     "SUCCEEDED": "succeeded", "FAILED": "failed",

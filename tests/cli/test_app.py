@@ -64,9 +64,15 @@ def test_python_without_docstrings_has_the_command():
 
 @pytest.mark.parametrize(
     ("words", "hint"),
-    [("run s.py n=10 m=a", "Parameters are given with -p n=10"), ("list more", "simferry list --help")],
+    [
+        ("run s.py n=10 m=a", "Parameters are given with -p n=10"),
+        ("list more", "simferry list --help"),
+        ("infra show more", "simferry infra show --help"),
+        ("image prune --zzz x", "simferry image prune --help  lists them."),
+        ("infra rstudio conquer", "simferry infra rstudio --help  lists them."),
+    ],
 )
-def test_arguments_too_many_are_told_what_they_may_be(words, hint):
+def test_words_that_mean_nothing_are_told_where_the_right_ones_are(words, hint):
     result = CliRunner().invoke(main, words.split())
     assert result.exit_code == 2 and result.stderr.splitlines()[-1] == hint
 

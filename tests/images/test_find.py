@@ -111,6 +111,11 @@ def test_an_image_that_is_not_here_is_that_of_its_name_and_tag(ecr):
     assert find_or_push(f"simferry-elsewhere@{first}").digest == first
     assert find_or_push("simferry-elsewhere").digest in (first, second)
     assert asked[-1]["filter"] == {"tagStatus": "TAGGED"}  # which moto does not know
+    ecr.create_repository(repositoryName="lab-images")  # of a stack: it takes all images
+    stacks = [put(ecr, "lab-images", tag, f"sha256:{tag}") for tag in ("simferry-elsewhere-1", "simferry-elsewhere2-1")]
+    into = f"{HOST}/lab-images"
+    for name in ("simferry-elsewhere", "simferry-elsewhere:1"):
+        assert find_or_push(name, into=into).uri == f"{into}@{stacks[0]}"
     for name in ("simferry-elsewhere:3", "simferry-nowhere", "simferry-nowhere:1", "No Name"):
         with pytest.raises(UsageError, match=f"there is no image {name} in this account's ECR"):
             find_or_push(name)

@@ -49,6 +49,13 @@ class Deferred:
         return list(reversed(command.__click_params__))  # type: ignore[attr-defined]
 
 
+def _path(context: click.Context | None) -> list[str]:
+    """The words of a command, as users type it."""
+    if context is None or context.parent is None:
+        return ["simferry"]
+    return [*_path(context.parent), str(context.info_name)]
+
+
 class Commands(click.Group):
     """Shows errors in one or two lines, and similar names for an unknown command."""
 
@@ -67,7 +74,7 @@ class Commands(click.Group):
         except click.UsageError:
             raise UsageError(
                 f"there is no command {args[0]}",
-                nearest(args[0], self.commands) or Shell("simferry", "--help") + "  lists them.",
+                nearest(args[0], self.commands) or Shell(*_path(ctx), "--help") + "  lists them.",
             ) from None
 
     def invoke(self, ctx: click.Context) -> Any:
@@ -91,12 +98,12 @@ class Commands(click.Group):
         except click.NoSuchOption as error:
             command = error.ctx.command if error.ctx else self
             known = [name for option in command.params for name in option.opts if name.startswith("--")]
-            name = error.ctx.info_name if error.ctx else "simferry"
-            near: Words = nearest(error.option_name, known) or f"simferry {name} --help  lists them."
-            fail(f"{name} has no option {error.option_name}", near, 2)
+            path = _path(error.ctx)
+            near: Words = nearest(error.option_name, known) or Shell(*path, "--help") + "  lists them."
+            fail(f"{path[-1]} has no option {error.option_name}", near, 2)
         except click.ClickException as error:
             hint: Words = (
-                f"simferry {error.ctx.info_name} --help"
+                Shell(*_path(error.ctx), "--help")
                 if isinstance(error, click.UsageError) and error.ctx and error.ctx.parent
                 else ""
             )

@@ -6,7 +6,7 @@ from typing import Any
 
 from ..aws.session import account, asking, client, region
 from ..errors import UsageError
-from ..hints import Command, MakesImage, Variable
+from ..hints import Command, MakesImage, Variable, Words
 from .ecr import ECR, ecr_host, named_in_ecr
 from .registry import digests_of, place_in, push, tag_of
 
@@ -49,10 +49,10 @@ def find_or_push(name: str, on_progress: Callable[[str], None] = lambda _: None,
     try:
         here = find_image(connect(), name, pull=False)
     except EngineError as error:
-        return _only_in_ecr(name, f"Docker does not run here ({error.message})", into)
+        return _only_in_ecr(name, f"Docker does not run here ({error.message})", into, error.hint)
     except (ImageError, UsageError) as error:
         is_none = str(error.message).startswith("there is no image")
-        return _only_in_ecr(name, "it is not here either" if is_none else str(error.message), into)
+        return _only_in_ecr(name, "it is not here either" if is_none else str(error.message), into, MakesImage(name))
     registry = ecr_host(account(), region())
     repository, tag = place_in(into, name, tag_of(here))
     digest = _found(account(), region(), repository, {"imageTag": tag}, name)
@@ -84,18 +84,18 @@ def _found(owner: str, where: str, repository: str, which: dict[str, str], name:
     return str(found["imageDetails"][0]["imageDigest"])
 
 
-def _only_in_ecr(name: str, why: str, into: str) -> Image:
+def _only_in_ecr(name: str, why: str, into: str, hint: Words) -> Image:
     """The image of this name and tag in the account's ECR; without a tag, the newest that has one."""
     own, which = named_in_ecr(name)
-    repository, tag = place_in(into, own, which.get("imageTag", ""))
+    repository, tag = place_in(into, own, "" if name == own else which.get("imageTag", ""))
     if name == own:
-        digest = _newest(repository, tag if into else "")
+        digest = _newest(repository, tag)
     else:
         digest = _found(account(), region(), repository, {"imageTag": tag} if "imageTag" in which else which, name)
     if not digest:
         raise UsageError(
             f"there is no image {name} in this account's ECR, and {why}",
-            MakesImage(name),
+            hint,
         )
     return Image(f"{ecr_host(account(), region())}/{repository}@{digest}", digest)
 

@@ -14,6 +14,9 @@ def test_progress_in_words():
     assert progress.progress_text(replace(now, per_second=50.0)) == "3 failed, 50/s, 20 s left"
     assert progress.progress_text(replace(now, per_second=0.125)) == "3 failed, 0.12/s, 2 h 13 min left"
     assert progress.progress_text(Progress(1200, 1200, 3, "complete", {}, per_second=50.0)) == "3 failed"
+    waits = replace(now, note="a machine", dollars=0.0, jobs={"0001-0001": "running"})
+    assert progress.jobs_text(waits) == "1 running, $0.00 so far, waiting for a machine"
+    assert progress.progress_text(waits).count("waiting for a machine") == 1
 
 
 def test_who_follows_a_run_counts_from_the_first_results(monkeypatch):

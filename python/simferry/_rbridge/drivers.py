@@ -257,8 +257,7 @@ def progress_fields(now: Any) -> dict[str, Any]:
     """The fields of a Progress, as R needs them."""
     from ..driver.progress import jobs_text, rate_texts
 
-    waiting = f", waiting for {now.note}" if now.note else ""
-    jobs = "" if now.dollars is None and len(now.jobs) <= 20 else f"{jobs_text(now)}{waiting}"
+    jobs = "" if now.dollars is None and len(now.jobs) <= 20 else jobs_text(now)
     counts = {"total": now.total, "done": now.done, "failed": now.failed, "state": now.state, "said": jobs}
     return {**counts, "pace": ", ".join(rate_texts(now))}
 

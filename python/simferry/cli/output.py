@@ -75,6 +75,7 @@ def status_of(now: Any) -> dict[str, Any]:
         "done": now.done,
         "failed": now.failed,
         "jobs": now.jobs,
+        "waiting_for": now.note,
         "dollars": now.dollars,
         "per_second": now.per_second,
         "seconds_left": now.seconds_left,

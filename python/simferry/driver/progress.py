@@ -128,14 +128,15 @@ def progress_text(now: Progress) -> str:
     parts = [f"{now.failed:,} failed", *rate_texts(now)]
     if now.dollars is not None:
         parts += [f"jobs: {jobs_text(now)}"]
-    if now.note:
+    elif now.note:
         parts += [f"waiting for {now.note}"]
     return ", ".join(parts)
 
 
 def jobs_text(now: Progress) -> str:
-    """How many jobs are in each state, and what they have cost."""
+    """How many jobs are in each state, what they have cost, and what they wait for."""
     counts = Counter(now.jobs.values())
     parts = [f"{counts[state]} {state}" for state in ("pending", "running", *ENDED) if counts[state]]
     cost = "" if now.dollars is None or now.dollars != now.dollars else f", {dollars(now.dollars)} so far"
-    return f"{', '.join(parts) or 'none yet'}{cost}"
+    waiting = f", waiting for {now.note}" if now.note else ""
+    return f"{', '.join(parts) or 'none yet'}{cost}{waiting}"

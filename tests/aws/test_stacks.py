@@ -173,7 +173,7 @@ def test_a_template_that_is_wrong(emulator):
             stacks.StackError, match=f"CloudFormation refuses the template: .*{words}(?s:.*)infra.template"
         ):
             stacks.declared(text)
-    assert stacks.declared(LOGS) == {"Days"}
+    assert list(stacks.declared(LOGS)) == ["Days"]
     with pytest.raises(stacks.StackError, match="has roles or policies with fixed names\nWithout RoleName"):
         proposed("Resources: {A: {Type: AWS::IAM::Role, Properties: {RoleName: a, AssumeRolePolicyDocument: {}}}}")
     with pytest.raises(stacks.StackError, match=r"refuses the change of stack lab: .*Days.*[^)]$"):

@@ -48,10 +48,10 @@ def test_what_runs_and_waits(emulator, outputs, monkeypatch):
     assert fargate.dollars_an_hour == 2 * of_fargate(1, 2048) and len(fargate.jobs) == 2
     assert found.dollars_an_hour == pytest.approx(of_vcpus(16) + 2 * of_fargate(1, 2048))
     assert f"runs now: 0 instances, 18 vCPUs of Batch, 4 jobs, ${found.dollars_an_hour:.2f} an hour" in str(found)
-    assert f"Batch, spot: 2 jobs run, 3 wait on 16 vCPUs, at most ${of_vcpus(16):.2f} an hour" in str(found)
+    assert f"Batch, spot: 2 jobs run on 16 vCPUs, 3 wait, at most ${of_vcpus(16):.2f} an hour" in str(found)
     set_state(emulator, "Spot", computeResources={"instanceTypes": ["g5.xlarge"]})
     assert infra.show().queues[0].dollars_an_hour is None
-    assert "2 jobs run, 3 wait on 16 vCPUs, price not known" in str(infra.show()) and "at least $" in str(infra.show())
+    assert "2 jobs run on 16 vCPUs, 3 wait, price not known" in str(infra.show()) and "at least $" in str(infra.show())
 
 
 def test_what_starts_no_jobs_says_why(emulator, outputs):

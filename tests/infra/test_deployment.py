@@ -96,16 +96,21 @@ def test_what_is_lost_is_marked(deploy, told, tmp_path):
     text = templates.template("batch")
     queue = text[text.index("  FargateQueue:\n    Type") : text.index("\nOutputs:")]
     output = "  FargateQueue:\n    Description: Queue on Fargate\n    Value: !Ref FargateQueue\n"
-    ours.write_text(text.replace(queue, "").replace(output, ""))
+    ours.write_text(text.replace(queue, "").replace(output, "").replace("Default: 256", "Default: 32"))
     told.clear()
     found = deploy(template=[mine, ours], parameters={"NetworkRange": "10.9.0.0/16"})
     marked = {line.split()[2]: line.split()[:2] for line in told if line.startswith("  ! ") or line.startswith("  - ")}
     assert marked["Repository"] == marked["Network"] == ["!", "replace"] and marked["FargateQueue"] == ["-", "remove"]
     assert "~ change      SubmitterPolicy" in "\n".join(told)  # which refers to the repository
     assert any(line.split() == ["Repository", "kept"] for line in told)  # the old one, with its images
+    note = "note: MaxCpus stays 256; the template's default, 32, is for new stacks: simferry.infra.deploy("
+    assert next(line for line in told if line.startswith("note")).startswith(note)
     assert "FargateQueue" not in found.outputs and [one.on for one in found.queues] == ["spot", "demand"]
     with pytest.raises(UsageError, match=r"mine\.yaml is a second template base\nOne of base and one of batch"):
         deploy(template=[mine, mine])
+    mine.write_text(templates.template("rstudio"))
+    with pytest.raises(UsageError, match="is a template of a machine, and would take the place of bucket"):
+        deploy(template=mine, parameters={"AcceptLicence": "yes"})
 
 
 def test_what_becomes_of_data_is_said_before(emulator, deploy, told, tmp_path):

@@ -151,7 +151,7 @@ def propose(
     The caller executes or discards the proposal. Raises AwsError if CloudFormation refuses the template.
     """
     new = before is None or before.status == "REVIEW_IN_PROGRESS"
-    kept = set() if before is None or new else set(before.parameters) & declared(template)
+    kept = set() if before is None or new else before.parameters.keys() & declared(template).keys()
     given: list[dict[str, Any]] = [{"ParameterKey": key, "ParameterValue": value} for key, value in parameters.items()]
     given += [{"ParameterKey": key, "UsePreviousValue": True} for key in sorted(kept - set(parameters))]
     which = {"StackName": name, "ChangeSetName": f"simferry-{uuid.uuid4().hex}"}
@@ -204,8 +204,8 @@ def _changing(name: str) -> Iterator[None]:
         raise
 
 
-def declared(template: str) -> set[str]:
-    """The names of a template's parameters. Raises StackError if it is no template."""
+def declared(template: str) -> dict[str, str]:
+    """A template's parameters with their defaults, empty where there is none. Raises StackError if it is no template."""
     try:
         with asking("CloudFormation"):
             found = _cloudformation().validate_template(TemplateBody=template)
@@ -217,7 +217,7 @@ def declared(template: str) -> set[str]:
             f"CloudFormation refuses the template: {text}",
             Command("infra template", "base") + "  prints one to start from.",
         ) from None
-    return {one["ParameterKey"] for one in found.get("Parameters", [])}
+    return {one["ParameterKey"]: one.get("DefaultValue", "") for one in found.get("Parameters", [])}
 
 
 def kinds(template: str) -> list[str]:

@@ -37,7 +37,7 @@ class Queue:
     def __str__(self) -> str:
         cost = "price not known" if self.dollars_an_hour is None else f"at most ${self.dollars_an_hour:.2f} an hour"
         wait = f", {self.waiting:,} wait" if self.waiting else ""
-        now = f"{self.running:,} jobs run{wait} on {self.vcpus:g} vCPUs, {cost}"
+        now = f"{self.running:,} jobs run on {self.vcpus:g} vCPUs{wait}, {cost}"
         return f"Batch, {self.on}: {now}{f'; {self.trouble}' if self.trouble else ''}"
 
 

@@ -2,13 +2,13 @@
 
 import contextlib
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from ..aws import session, stacks
 from ..aws.stacks import Change, Event, Proposal, Stack, StackError
 from ..errors import Interrupted, UsageError, nearest
-from ..hints import Option
+from ..hints import Command, Option
 from .dialogue import Confirm, Tell, ask, print_line
 from .inventory import Infrastructure, check_owner, elsewhere, show
 from .templates import read, stack_of
@@ -47,6 +47,11 @@ def deploy(
     if not all(made_ready(name, stack_of(name, one), yes, tell, confirm) for one in bodies):
         return None
 
+    for one in bodies:
+        if bodies[one] != packaged(one):
+            defaults = {key: value for key, value in known[one].items() if key not in {"BaseStack", *given}}
+            _tell_kept(name, stacks.find(stack_of(name, one)), defaults, tell)
+
     def proposed(one: str) -> Proposal | None:
         before = stacks.find(stack_of(name, one))
         mine = {key: value for key, value in given.items() if key in known[one]}
@@ -70,11 +75,26 @@ def _bodies(paths: Sequence[str | Path]) -> dict[str, str]:
     for path in paths:
         body = read(path)
         stacks.declared(body)  # or an error says what is wrong with it
-        one = "batch" if "AWS::Batch::JobQueue" in stacks.kinds(body) else "base"
+        kinds = stacks.kinds(body)
+        if "AWS::EC2::Instance" in kinds:
+            raise UsageError(
+                f"{path} is a template of a machine, and would take the place of bucket and repository",
+                Command("infra rstudio deploy", template=path) + "  deploys it.",
+            )
+        one = "batch" if "AWS::Batch::JobQueue" in kinds else "base"
         if one in own:
             raise UsageError(f"{path} is a second template {one}", "One of base and one of batch can be given.")
         own[one] = body
     return {one: own.get(one) or packaged(one) for one in ("base", "batch")}
+
+
+def _tell_kept(name: str, now: Stack | None, defaults: Mapping[str, str], tell: Tell) -> None:
+    """Tell of parameters that keep their values where the user's own template has other defaults, which are those of new stacks."""
+    for key, value in defaults.items():
+        kept = now.parameters.get(key, value) if now else value
+        if value and kept != value:
+            how = stacks.on_stack("infra deploy", name, parameters={key: value})
+            tell(f"note: {key} stays {kept}; the template's default, {value}, is for new stacks: {how}  sets it")
 
 
 def _both(
@@ -164,7 +184,7 @@ def checked(name: str | None) -> str:
     return name
 
 
-def check_parameters(known: set[str], given: Mapping[str, str]) -> None:
+def check_parameters(known: Collection[str], given: Mapping[str, str]) -> None:
     for name in given:
         if name not in known:
             raise UsageError(

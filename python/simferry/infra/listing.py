@@ -235,8 +235,8 @@ def _lines(found: Listing) -> Iterator[str]:
         shared = "; of all processing jobs" if log.name == JOBS_LOGS else ""
         kept = f"kept {counted(log.days_kept, 'day')}" if log.days_kept else "kept for ever"
         yield f"logs {log.name}  {_size(log.gigabytes)}, {kept}{shared}{of(log.stack)}"
-    yield from (f"{one.kind} {one.arn.rpartition(':')[2]}{of(one.stack)}" for one in found.others)
-    if not (found.buckets or found.repositories or found.logs or found.stacks):
+    yield from (f"{one.kind} {one.arn.split(':', 5)[-1]}{of(one.stack)}" for one in found.others)
+    if not (found.buckets or found.repositories or found.logs or found.stacks or found.others):
         yield "nothing of simferry was found"
     least = "" if all(one.complete for one in found.buckets) and not found.unseen else "at least "
     yield f"storage: {least}${found.dollars_a_month:,.2f} a month"

@@ -26,26 +26,18 @@ def test_an_answer_that_is_lost_submits_no_second_array(tmp_path, deployed, imag
     assert len(done_pairs(run)) == len(set(done_pairs(run))) == 80
 
 
-def test_a_second_array_of_a_plan_computes_nothing(tmp_path, deployed, image_r):
+def test_a_second_array_of_a_plan_computes_nothing(tmp_path, on_batch, image_r, monkeypatch):
     """The service's list lags behind: the submitter does not find the array whose answer was lost."""
-    emulator = deployed(faults=Faults(lost_answer=1.0, list_lag_seconds=1e9))
+    emulator, answers = on_batch, []
+
+    def loses_the_first():
+        answers.append(len(answers) == 0)
+        emulator.faults.list_lag_seconds = 1e9 if answers[-1] else 0.0
+        return answers[-1]
+
+    monkeypatch.setattr(emulator.faults, "loses_answer", loses_the_first)
     script = write(tmp_path, "slow.R", "simulate <- function(n) { Sys.sleep(0.1); mean(rnorm(n)) }")
-
-    def forgive(now):  # the second answer comes, and the list is up to date
-        emulator.faults.lost_answer = emulator.faults.list_lag_seconds = 0.0
-
-    with contextlib.suppress(errors.Interrupted):
-        emulator.faults.lost_answer, count = 1.0, [0]
-        original = emulator.faults.loses_answer
-
-        def once():
-            count[0] += 1
-            emulator.faults.list_lag_seconds = 1e9 if count[0] == 1 else 0.0
-            return count[0] == 1
-
-        emulator.faults.loses_answer = once
-        run = submit(script, image_r, {"n": 5}, replications=40, jobs=2, on_progress=forgive)
-        emulator.faults.loses_answer = original
+    run = submit(script, image_r, {"n": 5}, replications=40, jobs=2)
     assert emulator.requests["batch", "SubmitJob"] == 2 and len(arrays()) == 2
     assert run.status().state == "complete" and len(run.status().jobs) == 2
     assert len(done_pairs(run)) == len(set(done_pairs(run))) == 40

@@ -16,7 +16,9 @@ def outputs(emulator):
 
 def set_state(emulator, name, **values):
     """What only the service can change in an environment."""
-    (one,) = [e for e in emulator.batch.units.environments.values() if f"-{name}-" in e["computeEnvironmentName"]]
+    (one,) = [
+        e for e in emulator.batch.environments.environments.values() if f"-{name}-" in e["computeEnvironmentName"]
+    ]
     one.update({key: value for key, value in values.items() if key != "computeResources"})
     one["computeResources"].update(values.get("computeResources", {}))
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from ..aws.contracts.batch import FARGATE, LEAST_SECONDS, LONGEST_DEFINITION, MOST_CHILDREN
-from .batch_units import arn, checked_name, page_of, refused
+from .batch_environments import arn, checked_name, page_of, refused
 
 MOST_CONTAINERS, MOST_RULES, MOST_NEEDED = 10, 5, 20
 LONGEST_SUBMISSION = 30 * 1024

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from .batch_definitions import overridden, size_of, task_of
-from .batch_units import arn, refused
+from .batch_environments import arn, refused
 
 ENDED = ("SUCCEEDED", "FAILED")
 WAITING = ("SUBMITTED", "PENDING", "RUNNABLE")

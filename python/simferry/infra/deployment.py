@@ -7,6 +7,7 @@ from pathlib import Path
 
 from ..aws import session, stacks
 from ..aws.stacks import Change, Event, Proposal, Stack, StackError
+from ..aws.tags import MADE_BY
 from ..errors import Interrupted, UsageError, nearest
 from ..hints import Command, Option
 from .dialogue import Confirm, Tell, ask, print_line
@@ -57,7 +58,7 @@ def deploy(
         mine = {key: value for key, value in given.items() if key in known[one]}
         if "BaseStack" in known[one]:
             mine["BaseStack"] = name
-        tags = {**(before.tags if before else {}), "made-by": "simferry", stacks.TAG: name}
+        tags = {**(before.tags if before else {}), **MADE_BY, stacks.TAG: name}
         return stacks.propose(stack_of(name, one), bodies[one], mine, tags, before)
 
     done = _both(name, proposed, lambda: stacks.kinds(bodies["batch"]), yes, tell, confirm)

@@ -1,5 +1,6 @@
 """Deletes images from ECR that nothing uses any more."""
 
+import datetime
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -46,10 +47,9 @@ def prune_images(
     """Delete images from ECR that no run uses which is still kept, and no job that runs.
 
     repository: the name of one that simferry has made [those of the stack, SIMFERRY_STACK or "simferry", and of no stack that is there].
-    keep: so many
-    of the newest images of each name stay in any case, 0 or more. older_than: days; only images that were pushed before. used: also those
-    that kept runs use: resuming or replaying these runs will then fail. Those of jobs that run stay. store: further stores whose runs
-    count. yes: do not ask. tell: called with each line of the report. confirm: asks a question.
+    keep: so many of the newest images of each name stay in any case, 0 or more. older_than: days; only images that were pushed before.
+    used: also those that kept runs use: resuming or replaying these runs will then fail. Those of jobs that run stay. store: further
+    stores whose runs count. yes: do not ask. tell: called with each line of the report. confirm: asks a question.
 
     Runs are looked for in simferry's buckets of this region, in SageMaker's default bucket, in SIMFERRY_STORE and ./simferry-runs.
 
@@ -146,8 +146,6 @@ def _going(
 
 
 def _is_older(image: InRepository, days: float) -> bool:
-    import datetime
-
     return datetime.datetime.now(datetime.timezone.utc) - image.pushed >= datetime.timedelta(days=days)
 
 

@@ -10,6 +10,7 @@ from ..aws import machines, session, stacks
 from ..aws.machines import Machine, Tunnel
 from ..aws.session import asking, client
 from ..aws.stacks import Proposal, Stack
+from ..aws.tags import MADE_BY
 from ..errors import UsageError
 from ..hints import Command, Option
 from ..words import counted
@@ -117,7 +118,7 @@ def deploy(
     if not made_ready(name, stack, yes, tell, confirm):
         return None
     before = stacks.find(stack)
-    tags = {**(before.tags if before else {}), "made-by": "simferry", stacks.TAG: name}
+    tags = {**(before.tags if before else {}), **MADE_BY, stacks.TAG: name}
     mine = {key: value for key, value in given.items() if key in known}
     proposal = stacks.propose(stack, body, mine, tags, before)
     if proposal is None:

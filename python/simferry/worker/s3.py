@@ -117,7 +117,7 @@ class S3:
         self.bucket, self.role = bucket, role
         self.given = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL") or ""
         self.secure: ssl.SSLContext | None = None
-        self.ahead = 0.0  # seconds by which the service's clock is
+        self.ahead = 0.0  # seconds by which the service's clock is ahead of this machine's
         self.move(region)
 
     def move(self, region: str) -> None:

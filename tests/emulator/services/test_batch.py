@@ -334,7 +334,7 @@ def test_jobs_that_no_machine_takes(emulate, monkeypatch):
     batch.client.update_compute_environment(computeEnvironment="machines", computeResources={"maxvCpus": 32})
     assert "statusReason" not in batch.wait(job)
 
-    (environment,) = emulator.batch.units.environments.values()
+    (environment,) = emulator.batch.environments.environments.values()
     environment["status"] = "INVALID"
     job = batch.submit()
     until(lambda: "invalid" in batch.describe(job).get("statusReason", ""))

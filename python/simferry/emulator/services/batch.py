@@ -8,9 +8,9 @@ from typing import Any
 
 from ...aws.limits import RequestRefused, check_request
 from ..batch_definitions import Definitions, check_submission, on_fargate
+from ..batch_environments import NO_CAPACITY, Environments, page_of, refused
 from ..batch_jobs import WAITING, Job, new_job
 from ..batch_tasks import Attempts
-from ..batch_units import NO_CAPACITY, Environments, page_of, refused
 from ..calls import Call, Refusal
 from ..faults import Faults
 from ..machine import Machine
@@ -35,7 +35,7 @@ class Batch:
     ) -> None:
         self.faults, self.machine, self.on_event = faults, machine, on_event
         self.attempts = Attempts(machine, faults, clients_of, environment, forget, on_event)
-        self.units, self.definitions = Environments(self._end_jobs), Definitions(has_role)
+        self.environments, self.definitions = Environments(self._end_jobs), Definitions(has_role)
         self.jobs: dict[str, Job] = {}  # by id, parents and children
         self._waiting: collections.deque[Job] = collections.deque()
         self._lock = threading.RLock()
@@ -45,22 +45,22 @@ class Batch:
         self._operations: dict[str, Callable[[dict[str, Any], str], dict[str, Any]]] = {
             "CancelJob": self._cancel,
             "CancelJobs": lambda request, region: self._each(self._cancel, request, region),
-            "CreateComputeEnvironment": self.units.create_environment,
-            "CreateJobQueue": self.units.create_queue,
-            "DeleteComputeEnvironment": self.units.delete_environment,
-            "DeleteJobQueue": self.units.delete_queue,
+            "CreateComputeEnvironment": self.environments.create_environment,
+            "CreateJobQueue": self.environments.create_queue,
+            "DeleteComputeEnvironment": self.environments.delete_environment,
+            "DeleteJobQueue": self.environments.delete_queue,
             "DeregisterJobDefinition": self.definitions.deregister,
-            "DescribeComputeEnvironments": self.units.describe_environments,
+            "DescribeComputeEnvironments": self.environments.describe_environments,
             "DescribeJobDefinitions": self.definitions.describe,
-            "DescribeJobQueues": self.units.describe_queues,
+            "DescribeJobQueues": self.environments.describe_queues,
             "DescribeJobs": self._describe,
             "ListJobs": self._list,
             "RegisterJobDefinition": self.definitions.register,
             "SubmitJob": self._submit,
             "TerminateJob": self._terminate,
             "TerminateJobs": lambda request, region: self._each(self._terminate, request, region),
-            "UpdateComputeEnvironment": self.units.update_environment,
-            "UpdateJobQueue": self.units.update_queue,
+            "UpdateComputeEnvironment": self.environments.update_environment,
+            "UpdateJobQueue": self.environments.update_queue,
         }
 
     def answers(self, call: Call) -> bool:
@@ -92,13 +92,13 @@ class Batch:
     # ---- submitting ----
 
     def _submit(self, request: dict[str, Any], region: str) -> dict[str, Any]:
-        queue = self.units.queue(request["jobQueue"], region)
+        queue = self.environments.queue(request["jobQueue"], region)
         if queue["state"] != "ENABLED":
             raise refused(f"Job queue {queue['jobQueueArn']} is DISABLED and does not take jobs")
         definition = self.definitions.find(request["jobDefinition"], region)
         if definition["status"] != "ACTIVE":
             raise refused(f"JobDefinition {request['jobDefinition']} is not active")
-        if self.units.on_fargate(queue) != on_fargate(definition):
+        if self.environments.on_fargate(queue) != on_fargate(definition):
             raise refused("The job definition's platformCapabilities do not fit the job queue's compute environments")
         check_submission(request, definition)
         job, run = new_job(request, definition, queue["jobQueueArn"], region, self.jobs)
@@ -147,8 +147,8 @@ class Batch:
         now, job.status = time.time(), "RUNNABLE"
         if now - job.created < self.faults.start_seconds:
             return False
-        queue = self.units.queues[job.queue]
-        job.place, job.reason = self.units.place_for(queue, job.vcpus)
+        queue = self.environments.queues[job.queue]
+        job.place, job.reason = self.environments.place_for(queue, job.vcpus)
         if job.place and job.no_capacity:
             job.place, job.reason = "", _NO_CAPACITY
         if job.place:
@@ -211,7 +211,7 @@ class Batch:
     def tagged(self, region: str) -> list[tuple[str, dict[str, str]]]:
         """ARN and tags of what is in a region. Of an array its children are no resources of their own."""
         with self._lock:
-            units = [*self.units.environments.items(), *self.units.queues.items()]
+            units = [*self.environments.environments.items(), *self.environments.queues.items()]
             found = [(arn, one["tags"]) for arn, one in units if arn.split(":")[3] == region]
             found += self.definitions.tagged(region)
             jobs = [job for job in self.jobs.values() if job.region == region and job.index is None]
@@ -227,7 +227,10 @@ class Batch:
             array = self.jobs.get(request["arrayJobId"])
             found = array.children if array is not None and array.region == region else []
         else:
-            queue, shown = self.units.queue(request["jobQueue"], region), time.time() - self.faults.list_lag_seconds
+            queue, shown = (
+                self.environments.queue(request["jobQueue"], region),
+                time.time() - self.faults.list_lag_seconds,
+            )
             found = [job for job in self.jobs.values() if job.index is None and job.queue == queue["jobQueueArn"]]
             found = [job for job in found if job.created <= shown]
             if filters:  # without effect on children; the latest first, of whatever state

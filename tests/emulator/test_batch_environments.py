@@ -2,7 +2,7 @@
 
 import pytest
 from batch_requests import MACHINES, ON_FARGATE, limit
-from simferry.emulator.batch_units import INVALID, Environments, page_of
+from simferry.emulator.batch_environments import INVALID, Environments, page_of
 from simferry.emulator.calls import Refusal
 
 HERE = "us-east-1"

@@ -107,6 +107,32 @@ def test_a_plain_job():
 
 
 @pytest.mark.parametrize(
+    "told, end",
+    [
+        ({"statusReason": "cancelled by simferry"}, ("stopped", False, False)),
+        ({"statusReason": "Job attempt duration exceeded timeout"}, ("failed", True, False)),
+        ({"container": {"reason": "CannotPullContainerError: not found"}}, ("failed", False, True)),
+    ],
+)
+def test_those_that_are_not_listed_ended_as_all_others_did(service, told, end):
+    found = children_of(service(["FAILED"] * 2500, FAILED=told)).jobs
+    assert service.pages == 1 and len(found) == 2500
+    assert {(child.state, child.cut_short, child.for_all) for child in found.values()} == {end}
+
+
+def test_an_image_that_no_task_could_pull_failed_those_that_are_not_described(service, monkeypatch):
+    """Of several containers the list tells nothing."""
+    broken = {"containers": [{"reason": "CannotPullContainerError: not found"}]}
+    told = {"status": "FAILED", "ecsProperties": {"taskProperties": [broken]}}
+    monkeypatch.setattr(
+        service, "describe_jobs", lambda jobs: {"jobs": [service.one(int(name[2:]), "FAILED") | told for name in jobs]},
+        raising=False,
+    )  # fmt: skip
+    found = children_of({**service(["FAILED"] * 1500), "ecsProperties": {}}).jobs
+    assert len(found) == 1500 and all(child.for_all and "CannotPull" in child.reason for child in found.values())
+
+
+@pytest.mark.parametrize(
     "told, state, for_all",
     [
         ({"container": {"reason": "CannotPullContainerError: not found"}}, "failed", True),

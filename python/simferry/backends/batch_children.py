@@ -3,7 +3,7 @@
 import datetime
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 from ..aws import session
@@ -56,9 +56,14 @@ def children_of(job: Mapping[str, Any]) -> Children:
             listed = [*described([one["jobId"] for one in listed[:DESCRIBED]]), *listed[DESCRIBED:]]
         if state == "RUNNABLE":
             waiting = listed
-        for one in listed:
-            child = found[int(one["arrayProperties"]["index"]) + 1] = _service_job({**one, "status": state})
-            of_most += [child] if _class(state) == most else []
+        children = [_service_job({**one, "status": state}) for one in listed]
+        if "ecsProperties" in job and len(children) > DESCRIBED and all(one.for_all for one in children[:DESCRIBED]):
+            children[DESCRIBED:] = [
+                replace(one, reason=children[0].reason, for_all=True) if (one.state, one.cut_short) == ("failed", False) else one
+                for one in children[DESCRIBED:]
+            ]  # fmt: skip
+        found |= {int(one["arrayProperties"]["index"]) + 1: child for one, child in zip(listed, children, strict=True)}
+        of_most += children if _class(state) == most else []
     if len(found) < array["size"]:
         rest = _mean(most, of_most, _time(job["createdAt"]))
         found |= {number: rest for number in range(1, array["size"] + 1) if number not in found}
@@ -102,13 +107,15 @@ def _class(status: str) -> str:
 
 
 def _mean(state: str, listed: Sequence[ServiceJob], created: datetime.datetime) -> ServiceJob:
-    """A job of a class that took as long as the mean of those listed."""
+    """A job of a class that took as long as the mean of those listed, and ended as they did where they all ended in one way."""
     now = datetime.datetime.now(datetime.timezone.utc)
     seconds = [max(0.0, ((one.ended or now) - one.created).total_seconds()) for one in listed]
     mean = datetime.timedelta(seconds=sum(seconds) / max(1, len(seconds)))
     if state == "running":
         return ServiceJob(state, now - mean)
-    return ServiceJob(state, created, created + mean)
+    ways = {name: {getattr(one, name) for one in listed} for name in ("state", "reason", "cut_short", "for_all")}
+    alike = {name: some.pop() for name, some in ways.items() if len(some) == 1}
+    return replace(ServiceJob(state, created, created + mean), **alike)
 
 
 def _service_job(one: Mapping[str, Any]) -> ServiceJob:

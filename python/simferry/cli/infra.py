@@ -111,9 +111,9 @@ def delete(name: str | None, data: bool, yes: bool) -> int:
 
 @example("simferry infra template base > mine.yaml", "simferry infra deploy --template mine.yaml")
 @infra.command()
-@click.argument("name", metavar="TEMPLATE", default="base")
+@click.argument("name", metavar="[TEMPLATE]", default="base")
 def template(name: str) -> None:
-    """Print a template of CloudFormation, to read or to change. TEMPLATE: base, batch or rstudio."""
+    """Print a template of CloudFormation, to read or to change. TEMPLATE: base, batch or rstudio [base]."""
     from ..infra import templates
 
     click.echo(templates.template(name), nl=False)

@@ -284,7 +284,8 @@ def test_users_of_the_stack_may_do_what_docs_iam_says():
     assert said("user") - given == repositories and given <= said("user")
     assert given_by(base, "JobRole") == said("role")
     assert given_by(batch, "SubmitterPolicy") == said("batch")
-    assert given_by(batch, "JobRole") == {"s3:GetObject", "s3:PutObject", "s3:ListBucket"}
+    objects = {"s3:GetObject", "s3:PutObject", "s3:AbortMultipartUpload"}
+    assert given_by(batch, "JobRole") == {*objects, "s3:ListBucket"}
     assert not given_by(batch, "JobRole") & given_by(batch, "ExecutionRole")
     assert given_by(Template(TEXTS["rstudio"]), "UserPolicy") == said("rstudio")
 

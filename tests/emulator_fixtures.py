@@ -241,8 +241,9 @@ def submit_to_batch(batch, outputs, queue="SpotQueue", children=1, **more) -> st
         "executionRoleArn": outputs["ExecutionRole"],
     }  # fmt: skip
     made = batch.register_job_definition(
-        jobDefinitionName="sleeper", type="container", containerProperties=container,
+        jobDefinitionName="simferry-sleeper", type="container", containerProperties=container,
         platformCapabilities=["FARGATE" if fargate else "EC2"],
+        tags={"made-by": "simferry", "simferry:stack": outputs["BaseStack"]},
     )["jobDefinitionArn"]  # fmt: skip
     array = {"arrayProperties": {"size": children}} if children > 1 else {}
     job = {"jobName": "power-1-0123456789-0001", "jobQueue": outputs[queue], "jobDefinition": made}

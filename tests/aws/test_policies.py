@@ -136,8 +136,11 @@ def test_deploying_needs_all_of_these_actions_and_no_more(emulate, tmp_path):
         infra.delete("lab", yes=True)
     service["batch"].terminate_job(jobId=waits, reason="enough")
     Jobs.until(lambda: not [name for queue in infra.show("lab").queues for name in queue.jobs])
+    told = []
     for data in (False, True):
-        assert infra.delete("lab", yes=True, data=data, tell=lambda line: None)
+        assert infra.delete("lab", yes=True, data=data, tell=told.append)
+    assert "  1 job definition deregistered" in told
+    assert service["batch"].describe_job_definitions(status="ACTIVE")["jobDefinitions"] == []
     assert emulator.actions == actions("deploy") - OF_HANDLERS
 
 

@@ -55,7 +55,7 @@ def definition(options: BatchOptions, spec: Mapping[str, Any], carrier_entrypoin
         "type": "container",
         "platformCapabilities": ["FARGATE" if fargate else "EC2"],
         "retryStrategy": {"attempts": options.attempts or ATTEMPTS, "evaluateOnExit": contract.RETRIES},
-        "tags": MADE_BY,
+        "tags": {**MADE_BY, **_stack(options)},
         "propagateTags": True,
     }
     cpus, mib = vcpus(options), mebibytes(options)
@@ -120,12 +120,11 @@ def submission(
             "which AWS Batch does not take",
             "Shorter values, or an input file with them.",
         )
-    stack = {TAG: options.stack} if options.stack else {}  # so that Cost Explorer knows what jobs on Fargate cost
     return {
         "jobName": name, "jobQueue": options.queue, "jobDefinition": revision, **overrides,
         **({"arrayProperties": {"size": plan.jobs}} if plan.jobs > 1 else {}),
         "timeout": {"attemptDurationSeconds": plan.limit},
-        "tags": {**MADE_BY, "simferry:run": run.id, **stack, **named_texts(options.tags)}, "propagateTags": True,
+        "tags": {**MADE_BY, "simferry:run": run.id, **_stack(options), **named_texts(options.tags)}, "propagateTags": True,
     }  # fmt: skip
 
 
@@ -142,6 +141,11 @@ def no_program(image: str, entrypoint: Sequence[str]) -> UsageError:
         f"the entry point of the image {image} runs no other program, and AWS Batch can't replace it: {shlex.join(entrypoint)}",
         'Use an image without an entry point, or with one that ends with  exec "$@"',
     )
+
+
+def _stack(options: BatchOptions) -> dict[str, str]:
+    """The tag of the stack: Cost Explorer knows by it what jobs on Fargate cost, and `infra delete` which definitions are its own."""
+    return {TAG: options.stack} if options.stack else {}
 
 
 def _worker(spec: Mapping[str, Any]) -> list[str]:

@@ -5,6 +5,7 @@ from typing import Any
 from ..aws import session, stacks
 from ..aws.session import AccessDenied, AwsError, asking, client
 from ..aws.stacks import Stack
+from ..aws.tags import made_by_simferry
 from ..errors import UsageError
 from ..hints import Command, Shell
 from ..images.ecr import InRepository
@@ -14,6 +15,7 @@ from .deployment import check_ours, checked, going_on, settled, tell_event
 from .dialogue import Confirm, Tell, ask, print_line
 from .inventory import buckets_of, elsewhere, images_of, running, size_of, stacks_of
 from .rstudio import check_disk_may_go, forget
+from .templates import stack_of
 
 
 def delete(
@@ -59,9 +61,25 @@ def delete(
             if now:
                 stacks.remove(now, lambda event: tell_event(event, tell))
         forget(stack)
+    if any(stack.name == stack_of(name, "batch") for stack in there):
+        _deregister(name, tell)
     for bucket in buckets:
         _remove_bucket(name, bucket, data, tell)
     return True
+
+
+def _deregister(name: str, tell: Tell) -> None:
+    """Deregister the job definitions that runs on the stack's queues have made."""
+    try:
+        found = made_by_simferry(("batch:job-definition",), name)
+        with asking("AWS Batch"):
+            for one in found:
+                client("batch").deregister_job_definition(jobDefinition=one.arn)
+    except AccessDenied as error:  # the stacks are gone already, and definitions cost nothing
+        tell(f"note: job definitions stay, which cost nothing: {error.message}")
+        return
+    if found:
+        tell(f"  {counted(len(found), 'job definition')} deregistered")
 
 
 def _buckets(name: str, there: list[Stack]) -> list[str]:

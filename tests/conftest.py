@@ -29,6 +29,7 @@ DOCKER = (
     "tests/aws/test_policies.py",
     "tests/backends/processing/",
     "tests/backends/test_docker.py",
+    "tests/backends/test_images.py",
     "tests/backends/test_processing.py",
     "tests/cli/test_batch.py",
     "tests/cli/test_emulator.py",

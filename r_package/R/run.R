@@ -12,7 +12,8 @@
 #'
 #' @param simulation a function, or `[character(1)]` the path of a script (.R or .py) that defines the function
 #'   `function_name`, of a whole script or program (with `args`), or of a sweep file (.toml). Other arguments override
-#'   the settings of the sweep file.
+#'   the settings of the sweep file. Or `"image:NAME"`, an image that is the program (`docker run NAME train`), with
+#'   `backend = "docker"`: one job per condition and replication, the design's columns as its hyperparameters.
 #' @param design a design made by [sim_grid()] or a related function, any data frame with a row per condition, or the
 #'   path of a CSV or Parquet file. `NULL`: one condition without parameters.
 #' @param replications `[numeric]` how many replications of each condition: one number, or one for each condition, in
@@ -44,6 +45,11 @@
 #' @param env `[named character]` or `[named list]` environment variables of each replication, by their names: texts
 #'   with the placeholders of `args`, such as `c(SLURM_ARRAY_TASK_ID = "{condition}")`. They are restored after each
 #'   replication, and stored in the run: names that look like credentials are refused.
+#' @param metric `[named character]` of an image: by the name of an output a regular expression whose first group is its
+#'   number in the log, such as `c(loss = "loss=([0-9.]+)")`. The last number is the output; all are in an artifact.
+#' @param replications_as `[character(1)]` of an image: the hyperparameter that tells it how many replications to do in
+#'   one job, with a row for each in its results file. `NULL`: each replication is a job.
+#' @param seed_as `[character(1)]` of an image: the hyperparameter with the seed, which is in `SIMFERRY_SEED` anyway.
 #' @param common `[character]` parameters (or `"all"`) that do not change the random numbers: conditions that differ
 #'   only in these use the same random numbers.
 #' @param store `[character(1)]` the folder in which runs live, or an address such as `"s3://bucket/folder"`. `NULL`:
@@ -91,6 +97,7 @@
 sim_run <- function(simulation, design = NULL, replications = NULL, seed = NULL, function_name = NULL, args = NULL,
                     include = NULL, constants = list(), packages = character(), globals = character(),
                     results_file = NULL, inputs = NULL, env = NULL, project = FALSE, large_project = FALSE,
+                    metric = NULL, replications_as = NULL, seed_as = NULL,
                     common = NULL, store = NULL, backend = NULL, workers = NULL, cores = NULL,
                     on_error = NULL, replication_timeout = NULL, retries = NULL, keep_files = FALSE, fresh = FALSE,
                     name = NULL, note = NULL, detach = FALSE) {
@@ -103,7 +110,8 @@ sim_run <- function(simulation, design = NULL, replications = NULL, seed = NULL,
     made <- bridge("run",
       simulation = simulation, design = as_columns(design), replications = replications, seed = seed,
       function_name = function_name, args = args, include = include, results_file = results_file, inputs = inputs,
-      env = env, project = if (!isFALSE(project)) project, large_project = if (!isFALSE(large_project)) large_project,
+      env = env, metric = metric, replications_as = replications_as, seed_as = seed_as,
+      project = if (!isFALSE(project)) project, large_project = if (!isFALSE(large_project)) large_project,
       common = common, store = store, backend = backend, workers = workers, cores = cores,
       on_error = on_error, replication_timeout = replication_timeout, retries = retries,
       keep_files = if (!isFALSE(keep_files)) keep_files, fresh = fresh, name = name, note = note
@@ -188,6 +196,7 @@ as_simulation <- function(simulation, expression, constants, packages, globals, 
 sim_plan <- function(simulation, design = NULL, replications = NULL, seed = NULL, function_name = NULL, args = NULL,
                      include = NULL, constants = list(), packages = character(), globals = character(),
                      results_file = NULL, inputs = NULL, env = NULL, project = FALSE, large_project = FALSE,
+                     metric = NULL, replications_as = NULL, seed_as = NULL,
                      common = NULL, store = NULL, backend = NULL, workers = NULL, cores = NULL,
                      pilot = TRUE, deadline = NULL, budget = NULL, refresh_prices = FALSE) {
   simulation <- as_simulation(simulation, substitute(simulation), constants, packages, globals, parent.frame(),
@@ -195,7 +204,8 @@ sim_plan <- function(simulation, design = NULL, replications = NULL, seed = NULL
   structure(class = "simferry_forecast", bridge("plan",
     simulation = simulation, design = as_columns(design), replications = replications, seed = seed,
     function_name = function_name, args = args, include = include, results_file = results_file, inputs = inputs,
-    env = env, project = if (!isFALSE(project)) project, large_project = if (!isFALSE(large_project)) large_project,
+    env = env, metric = metric, replications_as = replications_as, seed_as = seed_as,
+    project = if (!isFALSE(project)) project, large_project = if (!isFALSE(large_project)) large_project,
     common = common, store = store, backend = backend, workers = workers, cores = cores, pilot = pilot,
     deadline = deadline, budget = budget, refresh_prices = if (refresh_prices) TRUE
   ))

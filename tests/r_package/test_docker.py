@@ -57,6 +57,19 @@ def test_a_setup_script_runs_before_a_function_and_a_loop(image_r, in_r):
     """)
 
 
+def test_an_image_that_is_the_program(scrap, in_r):
+    train = "#!/bin/sh\\necho x,seed > /opt/ml/model/r.csv; echo 1,$SIMFERRY_SEED >> /opt/ml/model/r.csv; echo acc=0.5\\n"
+    recipe = f"FROM debian:bookworm-slim\nRUN printf '{train}' > /bin/train && chmod 755 /bin/train\n"
+    in_r(f"""
+        run <- sim_run("image:{scrap.build(recipe)}", sim_grid(n = 1:2), 1, seed = 1, results_file = "r.csv", store = "store",
+                       metric = c(acc = "acc=([0-9.]+)"), backend = "docker", workers = 1)
+        found <- sim_results(run)
+        stopifnot(found$x == 1, found$acc == 0.5, length(unique(found$seed)) == 2, identical(found$n, 1:2))
+        e <- tryCatch(sim_run("image:x", metric = c("(x)"), backend = "docker"), simferry_error_usage = conditionMessage)
+        stopifnot(grepl("metric has to be texts with names", e, fixed = TRUE))
+    """)
+
+
 def test_an_image_is_built_checked_and_pushed(image_r, registry, scrap, in_r, tmp_path):
     (tmp_path / "image").mkdir()
     (tmp_path / "image" / "Dockerfile").write_text(

@@ -57,6 +57,8 @@ def test_a_whole_sweep(tmp_path):
         "include": ["helpers.R"],
         "project": True,
         "large_project": False,
+        "replications_as": "",
+        "seed_as": "",
         "results_file": "result.csv",
         "replications": 100,
         "seed": 2026,
@@ -125,6 +127,7 @@ def test_windows_line_endings_and_a_byte_order_mark(tmp_path):
 def test_every_known_key_is_offered(tmp_path):
     with pytest.raises(
         SweepFileError,
-        match="It has: function, args, include, project, large_project, env, results_file, script, program",
+        match="It has: function, args, include, project, large_project, env, results_file, "
+        "metric, replications_as, seed_as, script, program",
     ):
         swept(tmp_path, SIMULATION + "zzz = 1\n")

@@ -46,7 +46,9 @@ def sweep_of(given: Arguments) -> "Sweep":
 
     simulation = simulation_of(given)
     rest = {
-        name: value for name, value in given.items() if name not in ("simulation", "design", "backend", "inputs", "env")
+        name: value
+        for name, value in given.items()
+        if name not in ("simulation", "design", "backend", "inputs", "env", "metric")
     }
     counts = rest.get("replications")
     if counts is not None and "simferry_column" in counts.classes:
@@ -70,6 +72,8 @@ def sweep_of(given: Arguments) -> "Sweep":
         sweep["inputs"] = {**sweep.get("inputs", {}), **inputs_of(given["inputs"])}
     if given.get("env") is not None:
         sweep["env"] = {**sweep.get("env", {}), **env_of(given["env"])}
+    if given.get("metric") is not None:
+        sweep["metric"] = {**sweep.get("metric", {}), **metric_of(given["metric"])}
     return Sweep(**{**sweep, **out})
 
 
@@ -78,6 +82,12 @@ def env_of(vector: Vector) -> Arguments:
     if vector.kind not in ("list", "string", "double", "integer") or not names or not all(names):
         raise UsageError("env has values without a name", Option("env", {"SLURM_ARRAY_TASK_ID": "{condition}"}))
     return dict(zip(names, vector.elements() if vector.kind != "list" else vector.plain().values(), strict=True))
+
+
+def metric_of(vector: Vector) -> Arguments:
+    if vector.kind != "string" or not vector.names or not all(vector.names):
+        raise UsageError("metric has to be texts with names", Option("metric", {"loss": "loss=([0-9.]+)"}))
+    return dict(zip(vector.names, vector.elements(), strict=True))
 
 
 def inputs_of(vector: Vector) -> Arguments:

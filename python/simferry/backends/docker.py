@@ -1,12 +1,15 @@
-"""The docker backend: a job runs in one or several containers on this machine, under the contract of SageMaker Processing."""
+"""The docker backend: a job runs in one or several containers on this machine, under the contract of SageMaker Processing, or, if
+the simulation is an image, of SageMaker Training."""
 
 import contextlib
 import json
 import os
 import platform
+import shutil
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
@@ -19,10 +22,12 @@ from ..containers.limits import cores_of
 from ..containers.processing import Processing
 from ..containers.removal import JOB, OWNER, leftovers, remove_folder, remove_orphans
 from ..containers.storage import Files, local_uri
+from ..containers.training import Training
 from ..containers.waiting import WaitingContainer
 from ..errors import UsageError
 from ..hints import BackendOptions, MakesImage, Text
 from ..images.framework import explained, own_image
+from ..jobs.image_block import Ended, keep, reason_of
 from ..store import records
 from ..store.folder_store import DEFAULT_STORE, Store
 from ..store.keys import JobId
@@ -48,11 +53,17 @@ from .base import (
 )  # fmt: skip
 from .in_image import InImage, StayingInImage
 from .names import job_name, job_name_at
-from .request import Machines, Places, check_hosts, processing_request
+from .request import Machines, Places, check_hosts, processing_request, training_request
 
 FIRST_JOB = JobId.of("0001", 1)
 ENGINE_SECONDS = 120  # to wait for an engine that restarts
+_ARCHIVES = "archives"  # in a job's folder, until their content is kept
 _STATES = {"Completed": "succeeded", "Failed": "failed", "Stopped": "cancelled"}
+
+
+def _is_image(run: RunFolder) -> bool:
+    """Whether the jobs of a run are of the training contract."""
+    return bool(run.record.simulation["kind"] == "image")
 
 
 @contextlib.contextmanager
@@ -63,6 +74,11 @@ def _refused(image: str) -> Iterator[None]:
     try:
         yield
     except docker.errors.APIError as error:
+        if '"train": executable file not found' in str(error.explanation):
+            raise EngineError(
+                f"image {image} has no program train, which the contract of training jobs runs",
+                "Put an executable named train on its PATH, or give it an ENTRYPOINT that takes the argument train.",
+            ) from None
         raise EngineError(f"a container of image {image} can't be started: {error.explanation or error}") from None
 
 
@@ -139,13 +155,13 @@ class Docker:
             self._begin()
 
     def _begin(self) -> None:
-        at_once = max(1, (os.cpu_count() or 1) // max(1, self.traits.workers * self.traits.hosts))
-        while self._waiting and len(self._running) < at_once:
+        while self._waiting and len(self._running) < self._at_once(self._waiting[0][0]):
             run, job = self._waiting.pop(0)
             folder = run.jobs / job / "ml"
             waiting, self._checked = self._checked, None
+            under = Training() if _is_image(run) else Processing()
             made = ContainerJob(
-                self.client, self.request(run, job), Processing(), Files(), folder, run.id, on_end=self._end_seen.set
+                self.client, self.request(run, job), under, Files(), folder, run.id, on_end=self._end_seen.set
             )
             try:
                 made.start(waiting)
@@ -157,15 +173,26 @@ class Docker:
             self._to_tidy |= not made.logs_since  # a container that has checked may have ended badly
             self._record(run, job, "running", made.logs_since)
 
+    def _at_once(self, run: RunFolder) -> int:
+        """How many jobs of a run go on at the same time. A job of an image is a replication, and uses so many cores."""
+        cores = (_is_image(run) and run.record.options.cores) or self.traits.workers
+        return max(1, (os.cpu_count() or 1) // max(1, cores * self.traits.hosts))
+
     def request(self, run: RunFolder, job: str) -> dict[str, Any]:
-        """The job as a request of CreateProcessingJob. Addresses stand for folders of this machine."""
+        """The job as a request of CreateProcessingJob, or CreateTrainingJob. Addresses stand for folders of this machine."""
         places = Places(
             local_uri(run.code),
             local_uri(run.job_folder(job)),
             lambda name, one: local_uri(bring(name, one, run)),
             lambda name: local_uri(run.path / name),
         )
-        machines = Machines([self.instance.name], self.traits.hosts, 16_384, int(self.traits.seconds_at_most))
+        seconds = self.traits.seconds_at_most
+        if _is_image(run):
+            places = replace(places, output=lambda name: local_uri(run.jobs / name / _ARCHIVES))
+            seconds = min(seconds, run.record.options.replication_timeout or seconds)
+        machines = Machines([self.instance.name], self.traits.hosts, 16_384, max(1, int(seconds)))
+        if _is_image(run):
+            return training_request(run, job, self.image, ROLE, places, machines, {})
         return processing_request(run, job, self.image, ROLE, places, machines, {})
 
     def poll(self, run: RunFolder, jobs: Sequence[str], begin: bool = False) -> Standing:
@@ -213,10 +240,27 @@ class Docker:
         for host, text in made.kept_logs.items():
             with contextlib.suppress(OSError):
                 (folder / f"{host}.log").write_text(text)
-        if outcome.exit_message:
+        if _is_image(run):
+            self._keep(run, job, made, outcome)
+        elif outcome.exit_message:
             (folder / "message").write_text(outcome.exit_message)
         state = "failed" if "MaxRuntime" in outcome.failure_reason else _STATES[outcome.status]
         self._record(run, job, state, reason=outcome.failure_reason)
+
+    def _keep(self, run: RunFolder, job: str, made: ContainerJob, outcome: Outcome) -> None:
+        """Keep the results of an image's job, or its failure. One that was cut short is done again."""
+        archives = run.jobs / job / _ARCHIVES
+        log = "".join(made.kept_logs.values())
+        failure = ""
+        if "MaxRuntime" in outcome.failure_reason:
+            failure = f"timed out after {made.needs.seconds:g} s"
+        elif outcome.status == "Failed":
+            failure = reason_of(outcome.failure_reason.removeprefix("AlgorithmError: "), outcome.exit_message, log)
+        lost = contract.cut_short(outcome.failure_reason) and not failure.startswith("timed out")
+        if outcome.status == "Completed" or (failure and not lost):
+            places = {name: archives / made.name / "output" / f"{name}.tar.gz" for name in ("model", "output")}
+            keep(run, job, Ended(failure, places, log, made.seconds))
+        shutil.rmtree(archives, ignore_errors=True)
 
     def read_logs(self, run: RunFolder, jobs: Sequence[str], after: Cursor | None = None) -> tuple[Lines, Cursor]:
         cursor = dict(after or {})
@@ -243,13 +287,16 @@ class Docker:
                 self._record(run, job, "cancelled")
             elif job in self._running and not at_once:
                 made = self._running[job]
+                if _is_image(run):
+                    made.stop("cancelled")
+                    continue
                 made.stopped = "cancelled"
                 for host in made.hosts:
                     with contextlib.suppress(OSError):
                         untrusted.touch(made.folder / host, "processing/scratch/stop")
                 made.signal("SIGINT")
             elif job in self._running:
-                self._running[job].stop("cancelled")
+                self._running[job].stop("cancelled", at_once=True)
         if not self._running:
             self._clean_up(run, jobs)
 
@@ -264,7 +311,7 @@ class Docker:
         for job in mine:
             ml = run.jobs / job / "ml"
             for host in sorted(ml.glob("algo-*")):
-                for name in contract.OUTPUTS:
+                for name in () if _is_image(run) else contract.OUTPUTS:
                     Files().send(Tree(ml, (host.name, "processing", name)), local_uri(run.path / name))
             remove_folder(self.client, self.image, ml)
             self._record(run, job, "lost")

@@ -1,12 +1,14 @@
-"""Builds the CreateProcessingJob request of a job, for SageMaker and for containers on this machine."""
+"""Builds the request of a job, CreateProcessingJob or, of an image, CreateTrainingJob, for SageMaker and for containers on this machine."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from ..aws.contracts import processing as contract
+from ..aws.contracts import training
 from ..errors import UsageError
 from ..hints import Option
+from ..jobs.image_job import image_job
 from ..jobs.launch import command_in_container, environment_of
 from ..store.run_folder import RunFolder
 from .names import job_name
@@ -67,6 +69,33 @@ def processing_request(
         },
         "StoppingCondition": {"MaxRuntimeInSeconds": machines.seconds_at_most},
         **({"NetworkConfig": dict(machines.network)} if machines.network else {}),
+        "RoleArn": role,
+        "Tags": [{"Key": name, "Value": value} for name, value in tags.items()],
+    }
+
+
+def training_request(
+    run: RunFolder, job: str, image: str, role: str, places: Places, machines: Machines, tags: Mapping[str, str]
+) -> dict[str, Any]:
+    """The same for a job of an image, which is its own program. Its archives go to OUTPUT/NAME-OF-THE-JOB/output."""
+    made, key = image_job(run, job), machines.kms_key
+    channels = [
+        training.channel(name, places.input(name, one), one["mode"], one["sharded"]) for name, one in run.inputs.items()
+    ]
+    return {
+        "TrainingJobName": job_name(run, job),
+        "AlgorithmSpecification": {"TrainingImage": image, "TrainingInputMode": "File"},
+        "HyperParameters": dict(made.hyperparameters),
+        **({"InputDataConfig": channels} if channels else {}),
+        "OutputDataConfig": {"S3OutputPath": places.output(job), **({"KmsKeyId": key} if key else {})},
+        "ResourceConfig": {
+            "InstanceType": machines.types[0],
+            "InstanceCount": machines.hosts,
+            "VolumeSizeInGB": machines.volume_gb,
+            **({"VolumeKmsKeyId": key} if key else {}),
+        },
+        "StoppingCondition": {"MaxRuntimeInSeconds": machines.seconds_at_most},
+        "Environment": {**made.environment, "SIMFERRY_INPUT": f"{training.ROOT}/input/data"},
         "RoleArn": role,
         "Tags": [{"Key": name, "Value": value} for name, value in tags.items()],
     }

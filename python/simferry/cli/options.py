@@ -49,15 +49,16 @@ def _click(field: Field, text: str, default: str | None = None) -> Callable[[Any
     if field.kind == "logical":
         return click.option(*names, is_flag=True, default=None, help=text)
     metavar = "|".join(option.choices) if option.choices else option.metavar
-    several = field.kind in ("paths", "variables")
+    several = field.kind in ("paths", "variables", "named texts")
     return click.option(*names, metavar=metavar, multiple=several, help=text, callback=_reader(field))
 
 
 def _reader(field: Field) -> Callable[[click.Context, click.Parameter, Any], Any]:
     """Converts numbers and NAME=VALUE. Other text is returned as it is; the check of options refuses it later."""
     numeric = field.kind in ("whole number", "whole numbers", "number")
-    if field.kind == "variables":
-        return lambda _, __, texts: named_values(f"--{field.name}", texts, "{condition}") or None
+    if field.kind in ("variables", "named texts"):
+        example = "{condition}" if field.kind == "variables" else "loss=([0-9.]+)"
+        return lambda _, __, texts: named_values(f"--{field.name}", texts, example) or None
 
     def read(_: click.Context, __: click.Parameter, value: Any) -> Any:
         if not numeric or value is None:

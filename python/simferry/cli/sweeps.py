@@ -68,8 +68,9 @@ def sweep_of(simulation: str, parameters: tuple[str, ...], table: str | None, **
         out["design"] = designs.grid(columns, types=types)
     if inputs := parse_inputs(given.pop("inputs")):
         out["inputs"] = {**out.get("inputs", {}), **inputs}
-    if given["env"]:
-        given["env"] = {**out.get("env", {}), **given["env"]}
+    for name in ("env", "metric"):
+        if given[name]:
+            given[name] = {**out.get(name, {}), **given[name]}
     given["common"] = listed(given["common"])
     if given["replications_from"] is not None:
         out.pop("replications", None)
@@ -102,7 +103,8 @@ def run(output: str | None, as_json: bool, detach: bool, **given: Any) -> int:
     """Run a simulation, or a sweep file.
 
     SIMULATION is a script (.R or .py), whose function is called once per replication. With --args it is a script or a program, which
-    is run once per replication. It may also be a sweep file (.toml). Options replace those of the sweep file; -p and --table replace
+    is run once per replication. image:NAME is an image that is the program, `docker run NAME train`: one job per condition and
+    replication. It may also be a sweep file (.toml). Options replace those of the sweep file; -p and --table replace
     its design.
     """
     from ..screen import progress_bar
@@ -160,7 +162,8 @@ def plan(no_pilot: bool, deadline: str | None, refresh_prices: bool, as_json: bo
     from ..verbs import plan as forecast
     from ..words import size as size_in_words
 
-    out = forecast.plan(agreed(sweep_of(**given)), pilot=not no_pilot, deadline=deadline, refresh_prices=refresh_prices)
+    sweep = agreed(sweep_of(**given))
+    out = forecast.plan(sweep, pilot=not no_pilot, deadline=deadline, refresh_prices=refresh_prices)
     if as_json:
         print_json(asdict(out))
         return
@@ -170,9 +173,11 @@ def plan(no_pilot: bool, deadline: str | None, refresh_prices: bool, as_json: bo
         click.echo("\n".join([f"{size} = {out.total:,}", f"code: {shown(out.code)}", *along]))
         show_ways(out)
         return
-    click.echo(f"{size} = {out.total:,}, in {out.stretches:,} stretch{'' if out.stretches == 1 else 'es'}")
+    stretches = f"{out.stretches:,} stretch{'' if out.stretches == 1 else 'es'}"
+    pieces = counted(out.stretches, "job") if sweep.simulation.image else stretches
+    click.echo(f"{size} = {out.total:,}, in {pieces}")
     click.echo("\n".join([f"code: {shown(out.code)}", *along]))
-    if not no_pilot:
+    if not no_pilot and not sweep.simulation.image:
         click.echo(f"already there: {out.already_there:,}")
     if out.seconds is not None and out.seconds_per_replication is not None and out.core_seconds is not None:
         click.echo(

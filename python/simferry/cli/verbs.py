@@ -287,6 +287,9 @@ def errors(name: str, warned: bool, output: str | None, store: str | None, as_js
     if len(condition) == 0:
         click.echo(f"no {'warnings' if warned else 'failed replications'}")
         return
+    if found.record["simulation"]["kind"] == "image":
+        click.echo(f"{found.command('logs')}  shows what their jobs printed")
+        return
     again = found.command("replay", condition=int(condition[0]), replication=int(replication[0]))
     click.echo(f"{again}  shows one with its traceback")
 

@@ -125,6 +125,7 @@ class ContainerJob:
         self.token = secrets.token_hex(4)  # jobs of one name may run at once, in two regions or by two emulators
         self.hosts = {name: Host(name, i, folder / name, self.needs) for i, name in enumerate(self.needs.host_names)}
         self.started = 0.0
+        self.seconds = 0.0  # that it ran, after its end
         self.send_again = 0.0
         self.stopped = ""  # the reason, after `stop`
         self.kill_at = math.inf  # after `stop`
@@ -282,6 +283,7 @@ class ContainerJob:
 
     def finish(self, states: dict[str, dict[str, Any]]) -> Outcome:
         """Copy outputs, begin to remove containers. states: those of the hosts that decide the outcome."""
+        self.seconds = time.monotonic() - self.started
         printed = {name: self.logs(name) for name in self.hosts}
         self._send("InProgress")
         outcome = self.contract.outcome(list(self.hosts.values()), states, self.stopped)

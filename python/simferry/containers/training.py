@@ -81,7 +81,8 @@ class Training:
         packed.mkdir(exist_ok=True)
         for name, parts in _ARCHIVES.items():
             if status != "Failed" or name == "output.tar.gz":
-                pack([Tree(host.folder, parts, host.volume_bytes, host.left_out) for host in hosts], packed / name)
+                trees = [Tree(host.folder, parts, host.volume_bytes, host.left_out) for host in hosts]
+                pack(trees[::-1], packed / name)  # so that the first host's files win
         storage.send(
             Tree(packed), f"{request['OutputDataConfig']['S3OutputPath'].rstrip('/')}/{hosts[0].needs.name}/output"
         )

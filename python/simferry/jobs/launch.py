@@ -48,7 +48,7 @@ _IN_PYTHON = (
     ),
 )
 # files beside the script: the worker's program, and a folder with its parts
-WORKER_FILES = {"r": _IN_R, "python": _IN_PYTHON, "command": _IN_PYTHON}
+WORKER_FILES: dict[str, tuple[str, ...]] = {"r": _IN_R, "python": _IN_PYTHON, "command": _IN_PYTHON, "image": ()}
 # in an image: the interpreter, and the worker's program
 COMMANDS = {"r": ("Rscript", "worker.R"), "python": ("python3", "worker.py"), "command": ("python3", "worker.py")}
 
@@ -72,6 +72,7 @@ def write_code(language: str, files: Mapping[str, Path | bytes], empty_folders: 
             shutil.copy(content, path)
     write_worker(language, folder)
     # stores and services transfer files only
+    (folder / "simferry_worker").mkdir(exist_ok=True)
     (folder / "simferry_worker" / "folders").write_text("".join(f"{name}\n" for name in empty_folders))
 
 

@@ -46,7 +46,10 @@ def add_plan(
     made = streams_of(design, record.seed, record.common, spec["kind"])
     cores = options.cores or (1 if spec["kind"] == "function" else workers)
     chunk_size = options.chunk_size
-    if chunk_size:
+    if spec["kind"] == "image":
+        in_stretches = work if spec.get("replications_as") else chunks(work, 1)
+        jobs = len(in_stretches)
+    elif chunk_size:
         in_stretches = chunks(work, chunk_size)
     else:
         in_stretches = cut(work, made.numbers(work.condition), jobs * max(1, workers // cores))
@@ -164,7 +167,8 @@ def job_bytes(
     if spec["kind"] != "function" or variables:
         conditions |= streams_.seed_keys(ids)
     if spec["kind"] != "function":
-        arguments, patterns = rendered_arguments(spec, some), results_patterns(spec, some)
+        patterns = results_patterns(spec, some)
+        arguments = rendered_arguments(spec, some) if spec["kind"] != "image" else []
     return job_file.encode(
         facts, stretches, conditions, arguments, some.table, patterns, variables, constant_variables(spec), design.types
     )

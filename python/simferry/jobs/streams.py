@@ -26,6 +26,7 @@ VERSIONS = {
     ("python", "function"): 2,
     ("python", "script"): 2,
     ("command", "command"): 2,
+    ("image", "image"): 2,
 }
 KIND = 10407  # .Random.seed[1] for L'Ecuyer-CMRG, normals by inversion, sample() by rejection
 

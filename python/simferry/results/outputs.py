@@ -111,6 +111,16 @@ def read_output(content: str | bytes, name: str) -> Rows:
     return read_file(content.encode() if isinstance(content, str) else content, name)[1]
 
 
+def read_typed(content: bytes, name: str) -> list[dict[str, Any]]:
+    """The rows of one results file, each column of the type that fits all of its cells. Raises ValueError with the reason."""
+    try:
+        form, rows = read_file(content, name)
+    except ValueError as error:
+        raise ValueError(f"{name} can't be read: {error}") from None
+    columns = {label: _typed(column, set(map(_kind, column)), form) for label, column in rows.items()}
+    return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+
+
 def read_file(content: bytes, name: str) -> tuple[str, Rows]:
     """The form of a results file's cells, and its columns. Raises ValueError."""
     try:

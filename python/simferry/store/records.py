@@ -106,6 +106,8 @@ _SIMULATION: dict[str, Check] = {
     "results_file": _text, "objects": _text, "private_mount": _logical,
     "folder?": _text, "module?": _text, "loaded_from?": _text,
     "import_from?": lambda value: "" if isinstance(value, list) and all(map(_is_text, value)) else "texts",
+    "metric?": lambda value: "" if isinstance(value, dict) and all(map(_is_text, value.values())) else "texts by name",
+    "replications_as?": _text, "seed_as?": _text,
     "env?": lambda value: "" if isinstance(value, dict) and all(map(_is_text, value.values())) else "texts by name",
 }  # fmt: skip
 _INPUT: dict[str, Check] = {

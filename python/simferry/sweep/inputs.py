@@ -134,6 +134,13 @@ def below(folder: Path, around: frozenset[str] = frozenset()) -> Iterator[Path]:
             yield from below(path, here)
 
 
+def files_in(path: Path, base: Path, ignored: set[str]) -> Iterator[tuple[Path, str]]:
+    """A file, or those in a folder, with their names relative to `base`. ignored: names of folders and files to leave out."""
+    for file in sorted(p for p in below(path) if p.is_file()) if path.is_dir() else [path]:
+        if not ignored & set(file.relative_to(path).parts):
+            yield file, file.relative_to(base).as_posix()
+
+
 def _beside(path: Path) -> list[str]:
     return [p.name for p in path.parent.iterdir()] if path.parent.is_dir() else []
 

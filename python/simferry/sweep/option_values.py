@@ -35,6 +35,7 @@ Texts = str | tuple[str, ...]  # one text, or several
 Paths = str | Path | tuple[str | Path, ...]
 Pairs = str | dict[str, str]  # NAME=VALUE with commas between, or a dict
 Variables = dict[str, str]
+Named = Mapping[str, str]  # texts by their names
 KINDS = {  # by the types of a value
     frozenset({int}): "whole number",
     frozenset({int, tuple[int, ...]}): "whole numbers",  # one, or one for each condition
@@ -46,6 +47,7 @@ KINDS = {  # by the types of a value
     frozenset({str, Path, tuple[str | Path, ...]}): "paths",
     frozenset({str, dict[str, str]}): "pairs",
     frozenset({dict[str, str]}): "variables",
+    frozenset({Mapping[str, str]}): "named texts",
 }
 
 
@@ -86,6 +88,10 @@ def checked(field: Field, value: Any) -> Any:
         return _pairs(value)
     if field.kind == "variables":
         return variables(value)
+    if field.kind == "named texts":
+        if not (isinstance(value, Mapping) and all(isinstance(one, str) for pair in value.items() for one in pair)):
+            raise Unfit("texts by their names")
+        return dict(value)
     several = field.kind in ("texts", "paths") and isinstance(value, Iterable) and not isinstance(value, (str, Mapping))
     if several and not isinstance(value, Path):
         parts = tuple(value)

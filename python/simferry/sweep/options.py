@@ -16,7 +16,7 @@ from typing import Annotated, Any, ClassVar, NamedTuple, TypeVar, get_args, get_
 from ..errors import Near, UsageError, nearest
 from ..hints import BackendOptions, Face, Literal, Option, Part, Text, Words, lines
 from ..words import joined
-from .option_values import KINDS, Field, OptionSpec, Pairs, Paths, Texts, Unfit, Variables, checked
+from .option_values import KINDS, Field, Named, OptionSpec, Pairs, Paths, Texts, Unfit, Variables, checked
 
 MOST = 2**31 - 1  # R's largest integer
 MOST_NOTE = 10_000  # bytes
@@ -268,6 +268,13 @@ class SimulationOptions(Options):
     results_file: Annotated[
         str, OptionSpec("The file, or pattern, with a whole script's results (CSV, JSON, .rds, numbers)", "NAME")
     ] = ""  # fmt: skip
+    metric: Annotated[
+        Named | None, OptionSpec("image: a number in its log, as loss='loss=([0-9.]+)'; the last one is an output", "NAME=REGEX")
+    ] = None  # fmt: skip
+    replications_as: Annotated[
+        str, OptionSpec("image: do a condition in one job, and tell it the number of replications in this hyperparameter", "NAME")
+    ] = ""  # fmt: skip
+    seed_as: Annotated[str, OptionSpec("image: tell it the seed in this hyperparameter, too", "NAME")] = ""
 
 
 @dataclass(frozen=True, repr=False, eq=False)

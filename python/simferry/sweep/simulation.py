@@ -1,6 +1,7 @@
 """What to run: a function, a whole script or a command; its snapshot and hash."""
 
 import hashlib
+import json
 import os
 import re
 import shutil
@@ -15,8 +16,8 @@ from ..jobs import setup_script
 from ..jobs.launch import WORKER_FILES, write_code
 from ..worker.own import CODE, Own
 from ..worker.values import shown
-from . import own_code
-from .inputs import as_inputs, below
+from . import image_program, own_code
+from .inputs import as_inputs, below, files_in
 from .named_folders import named_above, named_folders
 from .own_package import Package, package_of
 from .project import LARGE, Project
@@ -53,7 +54,7 @@ class RFunction:
 class Simulation:
     """A simulation.
 
-    target: path of an R or Python script, a Python callable, an R function (see `RFunction`), or a program.
+    target: path of an R or Python script, a Python callable, an R function (see `RFunction`), a program, or image:NAME.
     function: the function of the script to call once per replication.
     args: a template such as "{n} {effect}"; it makes the target a whole script (or a command), run once per
         replication. {replication}, {seed} and {condition} may be used as well.
@@ -66,6 +67,7 @@ class Simulation:
         bare numbers. Placeholders as in args, and * and ?, make it a pattern: "results/out_{n}_{replication}.csv", "results/*.csv".
     inputs: files that it reads in the folder $SIMFERRY_INPUT/NAME, by name: a local file or folder, an address in S3, or a dict
         of place, mode ("File", or "Pipe") and sharded (each host gets its share). See inputs.py.
+    metric, replications_as, seed_as: of an image, see image_program.py.
     Raises SimulationError if the target does not exist or does not fit the other arguments.
     """
 
@@ -79,10 +81,14 @@ class Simulation:
     env: Mapping[str, Any] = field(default_factory=dict)
     project: bool = False
     large_project: bool = False
+    metric: Mapping[str, str] = field(default_factory=dict)
+    replications_as: str = ""
+    seed_as: str = ""
 
     language: str = field(init=False)
     kind: str = field(init=False)
     script: str = field(init=False, default="")
+    image: str = field(init=False, default="")
     # the objects that parameters stand for, see by_name.py
     by_name: Mapping[str, Mapping[str, Any]] = field(init=False, default_factory=dict)
     # a script that containers run first, see jobs/setup_script.py; an option of their backend
@@ -95,6 +101,9 @@ class Simulation:
         self.path: Path | None = None
         if isinstance(self.include, (str, Path)):
             self.include = (self.include,)
+        if image_program.is_called(self):
+            self._take_image()
+            return
         if self.is_object:
             self.language, self.kind, self.folder = "python", "function", Path.cwd()
             self.function = getattr(self.target, "__name__", type(self.target).__name__)
@@ -131,10 +140,8 @@ class Simulation:
             self.script = path.stem + ".py" if self.language == "python" else path.name
             self.folder = self.path.parent
             if suffix == ".toml":
-                raise SimulationError(
-                    f"{self.target} is a sweep file, not a script",
-                    f"In Python: simferry.run(simferry.read_sweep({str(self.target)!r}))",
-                )
+                how = f"In Python: simferry.run(simferry.read_sweep({str(self.target)!r}))"
+                raise SimulationError(f"{self.target} is a sweep file, not a script", how)
             if self.kind == "command" and not os.access(path, os.X_OK):
                 raise SimulationError(
                     f"{self.target} is neither an R script (.R), a Python script (.py) nor executable",
@@ -145,6 +152,15 @@ class Simulation:
                 f"constants go with a function itself, not with a script, and {self.target} is one",
                 "Let the script define them, or read them from a file.",
             )
+        self._check_results_file()
+        self._place()
+
+    def _take_image(self) -> None:
+        self.image = str(self.target).removeprefix(image_program.PREFIX)
+        self.language = self.kind = "image"
+        self.function, self.folder = "", Path.cwd()
+        self.results_file = image_program.results_place(self.results_file)
+        image_program.check_call(self)
         self._check_results_file()
         self._place()
 
@@ -201,7 +217,8 @@ class Simulation:
     @property
     def name(self) -> str:
         """A short name, from which run ids are made."""
-        name = self.function if self.is_object else Path(self.script).stem
+        image = self.image.rpartition("/")[2].partition("@")[0].partition(":")[0]
+        name = self.function if self.is_object else image or Path(self.script).stem
         if name in ("simulate", "<lambda>") and not self.is_object:
             name = self.folder.name or name
         return re.sub(r"[^A-Za-z0-9]+", "-", name).strip("-").lower()[:30] or "run"
@@ -231,7 +248,7 @@ class Simulation:
         if place := self.around.place:
             out = {f"{place}/{name}": one for name, one in out.items()}
             for path in self.around.above:
-                for file, _ in _files_in(path, path.parent):
+                for file, _ in files_in(path, path.parent, IGNORED):
                     out.setdefault(self.around.name_of(file), file)
             for name, file in self.around.files().items():
                 out.setdefault(name, file)
@@ -245,7 +262,7 @@ class Simulation:
         for entry in self.include:
             path = self.included(entry)
             base = self.folder if path.is_relative_to(self.folder) else path.parent
-            for file, name in _files_in(path, base):
+            for file, name in files_in(path, base, IGNORED):
                 if name == self.objects or not file.samefile(out.get(name, file)):
                     raise SimulationError(f"include: {file} would overwrite another {name}", "Rename one of the two.")
                 out[name] = file
@@ -334,6 +351,8 @@ class Simulation:
             add(name, path.read_bytes())
         if self.kind == "command":
             add(self.script)
+        if self.kind == "image":  # which image is known by its digest
+            add("image", json.dumps(image_program.spec_of(self), sort_keys=True))
         for name, one in sorted(self.inputs.items()):
             add(name, f"{one.sharded} {one.version}".encode())
         for name, text in sorted(self.env.items()):
@@ -355,8 +374,8 @@ class Simulation:
         """Name and path of what the hash covers: the script or function, included files, and own code elsewhere."""
         beside = {**self._beside_script(), **self._code_of_command()}
         files = {name: str(path) for name, path in beside.items()}
-        if self.is_object or (self.kind == "command" and self.path is None):
-            files = {self.function if self.is_object else self.script: "", **files}
+        if self.path is None:
+            files = {self.function if self.is_object else self.script or f"{self.target}": "", **files}
         if self.before is not None:
             files["before"] = str(self.setup_script)
         own = [one for one in self.own_code if one.path or one.name not in files]
@@ -375,6 +394,7 @@ class Simulation:
             **({"env": dict(self.env)} if self.env else {}),
             **({"before": self.setup_script.name} if self.before is not None else {}),
             **self.around.spec(self.language == "python"),
+            **image_program.spec_of(self),
         }  # fmt: skip
 
     def text(self) -> bytes:
@@ -400,13 +420,6 @@ class Simulation:
     def needs_private_mount(self) -> bool:
         """Whether the script names the absolute output folder of containers."""
         return self.kind != "function" and self.path is not None and b"/opt/ml/processing" in self.path.read_bytes()
-
-
-def _files_in(path: Path, base: Path) -> Iterable[tuple[Path, str]]:
-    """An included file, or those in an included folder, with their names relative to `base`."""
-    for file in sorted(p for p in below(path) if p.is_file()) if path.is_dir() else [path]:
-        if not IGNORED & set(file.relative_to(path).parts):
-            yield file, file.relative_to(base).as_posix()
 
 
 def _path_of(target: Any) -> Path:

@@ -4,19 +4,29 @@ import copy
 import os
 import warnings
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
 from ..errors import Note, UsageError
-from ..hints import Option
+from ..hints import Option, Text
 from ..jobs import setup_script
 from ..store.counts import Counts, simplest
 from ..system.files import is_address
 from .calls import literal, named
 from .design import Design, note_of_columns, table
 from .fingerprint import fingerprint
-from .options import Options, RunOptions, SimulationOptions, backend_kind, check, fields_of, read, refuse
+from .options import (
+    DockerOptions,
+    Options,
+    RunOptions,
+    SimulationOptions,
+    backend_kind,
+    check,
+    fields_of,
+    read,
+    refuse,
+)
 from .replications import as_options, counted
 from .simulation import Simulation
 from .write import write_sweep
@@ -31,7 +41,7 @@ class Sweep:
     """A sweep, for `run` and `plan`: sf.run(sweep). It is immutable, see `replace`. Two are equal if all their parts are.
 
     simulation, design, backend: as for `run`. function, args, include, constants, results_file, inputs, env, project,
-        large_project: as for `Simulation`.
+        large_project, metric, replications_as, seed_as: as for `Simulation`.
     options: further arguments of `run`: replications, seed, common, store, cores, on_error, ..., and options of the backend.
 
     Attributes: simulation, a Simulation; design, a Design; options, the RunOptions; backend, the options of the backend, of
@@ -59,18 +69,18 @@ class Sweep:
         env: Mapping[str, Any] | None = None,
         project: bool = False,
         large_project: bool = False,
+        metric: Mapping[str, str] | None = None,
+        replications_as: str = "",
+        seed_as: str = "",
         backend: str = "local",
         **options: Any,
     ) -> None:
         kind = backend_kind("local" if backend is None else backend)
         call: dict[str, Any] = {
-            "function": function,
-            "args": args,
-            "include": include,
-            "results_file": results_file,
-            "env": env,
-        }
-        call |= {"project": project, "large_project": large_project}
+            "function": function, "args": args, "include": include, "results_file": results_file, "env": env,
+            "project": project, "large_project": large_project, "metric": metric, "replications_as": replications_as,
+            "seed_as": seed_as,
+        }  # fmt: skip
         called, faults = read(SimulationOptions, call)
         options = as_options(options)
         ours, wrong = read(RunOptions, {name: options[name] for name in options if name in _OF_RUN})
@@ -90,20 +100,18 @@ class Sweep:
             simulation = Simulation(
                 simulation, called.function, called.args, include, dict(constants or {}), called.results_file,
                 dict(inputs or {}), called.env or {}, called.project, called.large_project,
+                called.metric or {}, called.replications_as, called.seed_as,
             )  # fmt: skip
         if isinstance(design, Mapping) and (note := note_of_columns(design, "sf.grid(**d)", "sf.table(d)")):
             warnings.warn(Note(note), stacklevel=2)
+        backend_options = with_image(backend_options, simulation)
         simulation = with_setup(simulation, getattr(backend_options, "before", None))
         design = Design({}) if design is None else design if isinstance(design, Design) else table(design)
         design, ours = counted(design, ours)
         if design.objects or simulation.by_name:
             simulation = with_objects(simulation, design)
-        for name, value in {
-            "simulation": simulation,
-            "design": design,
-            "options": ours,
-            "backend": backend_options,
-        }.items():
+        parts = {"simulation": simulation, "design": design, "options": ours, "backend": backend_options}
+        for name, value in parts.items():
             object.__setattr__(self, name, value)
 
     @property
@@ -211,6 +219,22 @@ def with_objects(simulation: Simulation, design: Design) -> Simulation:
     out = copy.copy(simulation)
     out.by_name = design.objects
     return out
+
+
+def with_image(backend: Options, simulation: Simulation) -> Options:
+    """The backend's options with the image that the simulation is. Raises UsageError where they do not go together."""
+    if not (name := simulation.image):
+        return backend
+    if not isinstance(backend, DockerOptions):
+        raise UsageError(
+            f"{simulation.target} is an image, which runs in containers of this machine", Option("backend", "docker")
+        )
+    for option in ("image", "before"):
+        if getattr(backend, option) not in (None, name):
+            raise UsageError(
+                Text(Option(option), " is given beside ", f"{simulation.target}, which is a program of its own")
+            )
+    return replace(backend, image=name)
 
 
 def with_setup(simulation: Simulation, before: str | Path | None) -> Simulation:

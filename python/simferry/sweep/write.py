@@ -28,13 +28,19 @@ def write_sweep(simulation: Simulation, design: Design, options: RunOptions, bac
         )
     if path.suffix.lower() != ".toml":
         raise UsageError(f"a sweep file ends in .toml, and {path.name} does not")
-    kind = "program" if simulation.language == "command" else "script"
-    target = simulation.script if simulation.path is None else _relative(simulation.path, path.parent)
+    kind = "program" if simulation.language in ("command", "image") else "script"
+    target = (
+        (simulation.script or str(simulation.target))
+        if simulation.path is None
+        else _relative(simulation.path, path.parent)
+    )
     called = {
         kind: target, "function": simulation.function, "args": simulation.args,
         "include": [_included(simulation, entry) for entry in simulation.include],
         "results_file": simulation.results_file or None, "env": dict(simulation.env) or None,
-        "project": simulation.project or None, "large_project": simulation.large_project or None,
+        "metric": dict(simulation.metric) or None, "replications_as": simulation.replications_as or None,
+        "seed_as": simulation.seed_as or None, "project": simulation.project or None, 
+        "large_project": simulation.large_project or None,
     }  # fmt: skip
     if simulation.kind != "function" or simulation.function == "simulate":
         del called["function"]

@@ -19,6 +19,7 @@ from ..jobs import job_file, setup_script
 from ..jobs.launch import CHECK_PREFIX, COMMANDS
 from ..sweep import own_code
 from ..sweep.design import Design
+from ..sweep.image_program import check_design
 from ..sweep.inputs import show_inputs
 from ..sweep.own_package import Package, holding
 from ..sweep.project import project_folder
@@ -41,6 +42,9 @@ def check(simulation: Simulation, design: Design, foreground: Foreground) -> Non
 
     Raises SimulationError.
     """
+    if simulation.kind == "image":  # what is in it is seen when it runs
+        check_design(simulation, design)
+        return
     if simulation.kind != "function":
         rendered_arguments(simulation.spec(), design)
         results_patterns(simulation.spec(), design)

@@ -20,6 +20,7 @@ from ..store.places import remember, store_at
 from ..store.records import RecordedOptions, RunRecord
 from ..store.run_folder import RunFolder
 from ..sweep.conditions import write_conditions
+from ..sweep.image_program import number_of_jobs
 from ..sweep.inputs import record_of, write_inputs
 from ..sweep.sweep import Sweep
 from ..system.files import writing
@@ -41,6 +42,8 @@ def create(sweep: Sweep, pilot: bool = False, meanwhile: Callable[[], None] | No
                 f"common: there is no parameter {name!r} in the design",
                 nearest(name, design.names) or f"It has: {', '.join(design.names) or 'none'}.",
             )
+    if simulation.kind == "image":
+        number_of_jobs(simulation.spec(), replications, len(design))  # raises if there are too many
     where = backend_of(sweep.backend)
     home = store_at(options.store, where.default_store)
     home.check()

@@ -16,6 +16,7 @@ from ..results import collect
 from ..store import counts
 from ..store.places import store_at
 from ..store.spans import of_each_condition
+from ..sweep.image_program import number_of_jobs
 from ..sweep.replications import Column
 from ..sweep.simulation import Simulation
 from ..sweep.sweep import Sweep, as_sweep
@@ -42,6 +43,9 @@ def plan(
     env: Mapping[str, Any] | None = None,
     project: bool = False,
     large_project: bool = False,
+    metric: Mapping[str, str] | None = None,
+    replications_as: str = "",
+    seed_as: str = "",
     common: str | Iterable[str] = (),
     store: str | Path | None = None,
     backend: str = "local",
@@ -55,7 +59,7 @@ def plan(
     """What `run` would do with the same arguments, without doing it.
 
     simulation, design, replications, seed, function, args, include, constants, results_file, inputs, env, project,
-    large_project, common, store, backend, cores, backend_options: as for `run`.
+    large_project, metric, replications_as, seed_as, common, store, backend, cores, backend_options: as for `run`.
 
     With `pilot`, a few replications of (up to 200 of) the conditions are run for at most 20 seconds to see how long they
     take. They are kept: a run with the same seed does not compute them again.
@@ -74,8 +78,8 @@ def plan(
     sweep = as_sweep(
         simulation, design, replications=replications, seed=seed, function=function, args=args, include=include,
         constants=constants, results_file=results_file, inputs=inputs, env=env, project=project,
-        large_project=large_project, common=common, store=store, backend=backend,
-        cores=cores, budget=budget, **backend_options,
+        large_project=large_project, metric=metric, replications_as=replications_as, seed_as=seed_as,
+        common=common, store=store, backend=backend, cores=cores, budget=budget, **backend_options,
     )  # fmt: skip
     where = backend_of(sweep.backend)
     if isinstance(where, Metered):
@@ -100,7 +104,7 @@ def _here(sweep: Sweep, where: Backend, pilot: bool) -> Forecast:
     """The forecast for this machine. The pilot is a run in the sweep's store."""
     simulation, design, replications, total = size_of(sweep)
     workers = where.traits.workers
-    if not pilot:
+    if not pilot or simulation.kind == "image":  # whose replications are jobs
         where.prepare(simulation.spec(), store_at(sweep.options.store).address, lambda _: None)
         check(simulation, design, foreground_of(where, "check"))
         number = _stretches(sweep, workers)
@@ -129,6 +133,8 @@ def _here(sweep: Sweep, where: Backend, pilot: bool) -> Forecast:
 
 
 def _stretches(sweep: Sweep, cores: int) -> int:
-    """Their number, which does not depend on their order."""
+    """Their number, which does not depend on their order. Of an image, the number of jobs."""
+    if sweep.simulation.kind == "image":
+        return number_of_jobs(sweep.simulation.spec(), sweep.replications, len(sweep.design))
     work = stretches.all_work(len(sweep.design), sweep.replications)
     return len(stretches.cut(work, work.condition, cores))

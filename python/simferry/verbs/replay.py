@@ -101,6 +101,8 @@ def replay(run: Any, condition: int, replication: int, in_process: bool = True) 
             stacklevel=3,
         )
     streams.note_other_version(run._folder.record.streams, run._folder.record.simulation, run.id)
+    if run._folder.record.simulation["kind"] == "image":
+        raise UsageError("a replication of an image is a job, which is not replayed", run._folder.command("logs"))
     spec, backend, design = run._folder.record.simulation, backend_of_run(run._folder), read_conditions(run._folder)
     foreground = foreground_of(backend, "replay")
     one = stretches.Work(*(np.array([v], dtype=np.int64) for v in (condition, replication, 1)))

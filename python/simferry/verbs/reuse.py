@@ -70,6 +70,8 @@ def _alike(record: RunRecord, store: Home, design: Design) -> Iterator[tuple[Run
             continue
         if record.options.keep_files and not earlier.record.options.keep_files:
             continue
+        if record.simulation.get("replications_as") and earlier.replications != record.replications:
+            continue  # how many replications a job does may change all of them
         try:
             old_design = read_conditions(earlier)
         except StoreError:  # reported when that run is read

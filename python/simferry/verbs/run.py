@@ -34,6 +34,9 @@ def run(
     env: Mapping[str, Any] | None = None,
     project: bool = False,
     large_project: bool = False,
+    metric: Mapping[str, str] | None = None,
+    replications_as: str = "",
+    seed_as: str = "",
     common: str | Iterable[str] = (),
     store: str | Path | None = None,
     backend: str = "local",
@@ -52,13 +55,17 @@ def run(
 ) -> "Run":
     """Run a simulation: `replications` times for each condition of a design.
 
-    simulation: path of a script, a function, or a program (with `args`); or a `Sweep`, which has all but on_progress, on_start
-        and detach. function, args, include, constants, results_file, inputs, env, project and large_project: as for `Simulation`.
+    simulation: path of a script, a function, a program (with `args`), or image:NAME, an image that is the program (`docker run NAME
+        train`); or a `Sweep`, which has all but on_progress, on_start and detach. function, args, include, constants,
+        results_file, inputs, env, project and large_project: as for `Simulation`.
     design: a Design (grid, zipped, table, random, latin_hypercube, sobol), or anything that `table` reads; None is one
         condition without parameters.
     replications: of each condition: one number, or one for each condition, in the order of the design; or `sf.column("reps")`, a
         column of the design that holds them and is no parameter.
     seed: whole number from 0 to 2^31 - 1. None: one is drawn; `run.seed` has it.
+    metric: of an image: by the name of an output a regular expression whose first group is its number in the log; the last one counts.
+    replications_as: of an image: the hyperparameter that tells it to do so many replications in one job, with a row for each in its
+        results file; without, each replication is a job. seed_as: the hyperparameter with the seed, which is in $SIMFERRY_SEED anyway.
     common: names of parameters (or "all") that do not change the random numbers: conditions that differ only there share them.
     store: a folder, or an address such as s3://bucket/folder [$SIMFERRY_STORE; ./simferry-runs, or for sagemaker and batch
         the store of the stack of `simferry.infra`].
@@ -83,7 +90,8 @@ def run(
     sweep = as_sweep(
         simulation, design, replications=replications, seed=seed, function=function, args=args, include=include,
         constants=constants, results_file=results_file, inputs=inputs, env=env, project=project,
-        large_project=large_project, common=common, store=store, backend=backend, cores=cores, on_error=on_error, retries=retries,
+        large_project=large_project, metric=metric, replications_as=replications_as, seed_as=seed_as,
+        common=common, store=store, backend=backend, cores=cores, on_error=on_error, retries=retries,
         replication_timeout=replication_timeout, keep_files=keep_files, fresh=fresh, name=name, note=note, **backend_options,
     )  # fmt: skip
     folder = create(sweep, meanwhile=None if detach else _load_the_rest)

@@ -63,6 +63,6 @@ def check_hyperparameters(given: Mapping[str, str], where: str = "") -> None:
             raise UsageError(f"hyperparameter {name[:40]!r}: a name has 1 to {LONGEST_NAME} characters")
         if len(value) > LONGEST_VALUE:
             raise UsageError(
-                f"hyperparameter {name} has {len(value):,} characters{where}; a training job takes {LONGEST_VALUE:,}",
+                f"hyperparameter {name}{where} has {len(value):,} characters; a training job takes {LONGEST_VALUE:,}",
                 "A long value goes into a file, which is an input.",
             )

@@ -9,9 +9,11 @@ from pathlib import Path
 from timing import PEERS, PYTHON, SIMULATIONS, Row, fresh_folder, in_turn, run_process, run_simferry
 
 FEW = 1_000
+BARS = {"Octave": 100}  # microseconds; of others 6
 SIDES = {  # the simulation, how a bare loop of it is run, and how many replications
     "Python": ("one_output.py", (PYTHON, PEERS / "bare_loop.py", SIMULATIONS), 400_000),
     "R": ("one_output.R", ("Rscript", PEERS / "bare_loop.R", SIMULATIONS / "one_output.R"), 400_000),
+    "Octave": ("one_output.m", ("octave-cli", "--norc", "--no-history", PEERS / "bare_loop.m", SIMULATIONS), 20_000),
     "R, t-test": ("ttest.R", ("Rscript", PEERS / "bare_loop.R", SIMULATIONS / "ttest.R"), 50_000),
 }
 
@@ -38,5 +40,7 @@ def over_a_bare_loop(name: str) -> float:
 def benchmark(repeats: int) -> list[Row]:
     taken = in_turn(repeats, {name: lambda name=name: over_a_bare_loop(name) for name in SIDES})
     return [
-        Row(f"loop, {name}", "µs", "", [], taken[name], "at most 6 µs", lambda _, ours: ours <= 6) for name in SIDES
+        Row(f"loop, {name}", "µs", "", [], taken[name], f"at most {bar} µs", lambda _, ours, bar=bar: ours <= bar)
+        for name in SIDES
+        for bar in [BARS.get(name, 6)]
     ]

@@ -27,11 +27,13 @@ from .summary import outputs
 _SAME = {
     "r": "call set.seed()",
     "python": "seed its generator itself, or keep an earlier result (lru_cache)",
+    "octave": "set the seed of rand, randn or rng itself, or keep a result in a persistent variable",
     "command": "set its own seed",
 }
 _INTO_TEXT = {
     "r": "In R c(1.5, 'a') turns both into text; list() or data.frame() keeps the number.",
     "python": "np.array([1.5, 'a']) turns both into text; a dict or a list keeps the number.",
+    "octave": "[65, 'a'] turns both into text; a struct or a cell array keeps the number.",
 }
 # R's and Python's words
 _NOT_FOUND = re.compile(r"'([^'\n]+)': No such file|No such file or directory: '([^'\n]+)'")

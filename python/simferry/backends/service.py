@@ -29,7 +29,7 @@ from .names import job_name
 
 LEAST_SECONDS = 60  # minimum run time of a job within a budget
 SECONDS_AT_MOST = 86_400  # default of max_runtime
-_IMAGES = {"r": "simferry-r", "python": "simferry-python"}  # by language: default of image
+_IMAGES = {"r": "simferry-r", "python": "simferry-python", "octave": "simferry-octave"}  # by language: default of image
 
 
 class Request(NamedTuple):

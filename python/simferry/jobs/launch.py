@@ -47,10 +47,18 @@ _IN_PYTHON = (
         for part in ("first_use", "forms", "frames", "sent", "set_seeds", "unsaved", *_PARTS)
     ),
 )
+# the worker of Python, with an interpreter in each of its processes
+_IN_OCTAVE = (
+    *_IN_PYTHON,
+    *(f"simferry_worker/{part}" for part in ("octave.py", "octave_text.py", "octave_values.py", "worker.m", "seed.m")),
+)
 # files beside the script: the worker's program, and a folder with its parts
-WORKER_FILES: dict[str, tuple[str, ...]] = {"r": _IN_R, "python": _IN_PYTHON, "command": _IN_PYTHON, "image": ()}
+WORKER_FILES: dict[str, tuple[str, ...]] = {
+    "r": _IN_R, "python": _IN_PYTHON, "octave": _IN_OCTAVE, "command": _IN_PYTHON, "image": (),
+}  # fmt: skip
 # in an image: the interpreter, and the worker's program
-COMMANDS = {"r": ("Rscript", "worker.R"), "python": ("python3", "worker.py"), "command": ("python3", "worker.py")}
+_PYTHON = ("python3", "worker.py")
+COMMANDS = {"r": ("Rscript", "worker.R"), "python": _PYTHON, "octave": _PYTHON, "command": _PYTHON}
 
 
 def write_worker(language: str, folder: Path) -> None:
@@ -78,6 +86,8 @@ def write_code(language: str, files: Mapping[str, Path | bytes], empty_folders: 
 
 def command_here(language: str) -> list[str]:
     """The command that runs the worker on this machine in the folder of the code, without arguments."""
+    if language == "octave":
+        _find_octave()
     if language != "r":
         return [sys.executable, "worker.py"]
     rscript = shutil.which("Rscript")
@@ -87,6 +97,16 @@ def command_here(language: str) -> list[str]:
             "Install R (Debian, Ubuntu: apt-get install r-base-core; others: https://cran.r-project.org).",
         )
     return [rscript, "worker.R"]
+
+
+def _find_octave() -> None:
+    from ..worker.octave import program
+
+    if not program():
+        raise WorkerError(
+            "Octave is not installed: there is no octave-cli on the PATH, and no matlab",
+            "Install Octave (Debian, Ubuntu: apt-get install octave; others: https://octave.org/download).",
+        )
 
 
 def command_in_container(spec: Mapping[str, Any], code: str) -> list[str]:

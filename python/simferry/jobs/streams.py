@@ -25,6 +25,8 @@ VERSIONS = {
     ("r", "script"): 2,
     ("python", "function"): 2,
     ("python", "script"): 2,
+    ("octave", "function"): 1,
+    ("octave", "script"): 1,
     ("command", "command"): 2,
     ("image", "image"): 2,
 }

@@ -14,6 +14,7 @@ from ..errors import SimulationError, nearest
 from ..hints import Option, Shell, Text
 from ..jobs import setup_script
 from ..jobs.launch import WORKER_FILES, write_code
+from ..worker import octave_text
 from ..worker.own import CODE, Own
 from ..worker.values import shown
 from . import image_program, own_code
@@ -120,7 +121,7 @@ class Simulation:
             return
         path = _path_of(self.target)
         suffix = path.suffix.lower()
-        self.language = {".r": "r", ".py": "python"}.get(suffix, "command")
+        self.language = {".r": "r", ".py": "python", ".m": "octave"}.get(suffix, "command")
         self.kind = "command" if self.language == "command" else "function" if self.args is None else "script"
         if (name := path.name) != name.encode(errors="replace").decode():  # bytes that are no text
             raise SimulationError(f"the file name {name!a} is not UTF-8", "Rename the file, then run it again.")
@@ -139,12 +140,14 @@ class Simulation:
             # Python imports no file that ends in .PY
             self.script = path.stem + ".py" if self.language == "python" else path.name
             self.folder = self.path.parent
+            if self.language == "octave" and self.kind == "function":
+                self.function = octave_text.chosen(octave_text.read(self.path), self.function)
             if suffix == ".toml":
                 how = f"In Python: simferry.run(simferry.read_sweep({str(self.target)!r}))"
                 raise SimulationError(f"{self.target} is a sweep file, not a script", how)
             if self.kind == "command" and not os.access(path, os.X_OK):
                 raise SimulationError(
-                    f"{self.target} is neither an R script (.R), a Python script (.py) nor executable",
+                    f"{self.target} is neither an R script (.R), a Python script (.py), a MATLAB one (.m) nor executable",
                     Shell("chmod", "+x", str(self.target)) + "  makes it a program.",
                 )
         if self.constants:
@@ -259,6 +262,8 @@ class Simulation:
     def _beside_script(self) -> dict[str, Path]:
         """The script and what is included, by names relative to the script's folder."""
         out = {} if self.is_object or self.path is None else {self.script: self.path}
+        if self.language == "octave" and self.path is not None:
+            out |= octave_text.helpers(self.path)
         for entry in self.include:
             path = self.included(entry)
             base = self.folder if path.is_relative_to(self.folder) else path.parent

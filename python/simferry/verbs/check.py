@@ -28,7 +28,7 @@ from ..sweep.simulation import RFunction, Simulation
 from ..sweep.template import constant_variables, rendered_arguments, rendered_variables, results_patterns
 from ..system import untrusted
 from ..system.untrusted import scrap_folder
-from ..worker import blocks
+from ..worker import blocks, octave_text
 from ..worker.functions import arguments_of
 from ..worker.job import facts_here
 
@@ -186,6 +186,19 @@ def _raise_problem(simulation: Simulation, problem: str, detail: str, functions:
             absent = found[1] or found[2]
             hint = _where_it_is(simulation, absent)
         raise SimulationError(f"{simulation.target} fails when it is loaded: {_tidy(detail)}", hint)
+    if problem == "interpreter":
+        raise SimulationError(
+            f"{simulation.target} needs Octave or MATLAB, and there is neither where it is to run ({detail})",
+            Text(
+                Command("image build", "containers/octave"),
+                "  builds an image that has Octave and what simferry needs.",
+            ),
+        )
+    if problem == "lacks":
+        raise SimulationError(
+            f"{simulation.target} uses functions that Octave does not have: {', '.join(detail.splitlines())}",
+            octave_text.lacking(detail.splitlines()),
+        )
     if problem == "function":
         near = nearest(detail, functions)
         which = Text(f"It defines {', '.join(functions)}: choose one with ", Option("function"), ".")

@@ -26,7 +26,12 @@ def check(root: Path) -> None:
     functions: list[str] = []
     found: list[own.Own] = []
     try:
-        if job.script and job.language == "python":
+        if job.language == "octave":
+            from .octave import examine
+
+            more, arguments, functions = examine(job)
+            facts |= more
+        elif job.script and job.language == "python":
             source = (job.code / job.script).read_bytes()
             tree = ast.parse(source, Path(job.script).name)
             facts["mentioned"] = ", ".join(sorted(imported(ast.walk(tree))))
@@ -68,7 +73,7 @@ def check(root: Path) -> None:
             facts.update(problem="packages", detail=name)
         else:
             facts.update(problem="load", detail=describe(error)[0] + f" (in {describe(error)[1]})")
-    facts |= facts_here()
+    facts = facts_here() | facts  # an interpreter of another language has facts of its own
     flags = blocks.numbers("logical", [has_default for _, has_default in arguments])
     tables = [
         table("arguments", {"name": blocks.strings([name for name, _ in arguments]), "has_default": flags}),

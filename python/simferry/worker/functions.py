@@ -64,6 +64,8 @@ class FunctionRunner:
     functions, until a replication uses them: from then on they are seeded before each one, and calls of them take no longer.
     """
 
+    limit, ahead = 1, ()  # as of OctaveRunner: it computes none ahead
+
     def __init__(self, job: Job) -> None:
         self.job = job
         self.rng = False

@@ -171,6 +171,22 @@ def facts_here() -> dict[str, str]:
     }
 
 
+def keep_facts(job: Job, facts: dict[str, str]) -> None:
+    """Write the facts down for `known_facts`, in another process of the job."""
+    with contextlib.suppress(OSError):
+        part = job.scratch / f"interpreter-{os.getpid()}~"
+        part.write_text("\n".join(f"{name}: {text}" for name, text in facts.items()), encoding="utf-8")
+        os.replace(part, job.scratch / "interpreter")
+
+
+def known_facts(job: Job) -> dict[str, str]:
+    """The facts of the interpreter that runs the replications; none if it is this Python."""
+    with contextlib.suppress(OSError):
+        lines = (job.scratch / "interpreter").read_text(encoding="utf-8").splitlines()
+        return dict(line.partition(": ")[::2] for line in lines)
+    return {}
+
+
 def used_packages() -> list[tuple[str, str]]:
     """Imported top-level packages that have a __version__: name and version."""
     own = {"simferry_worker", "worker", "simferry"}

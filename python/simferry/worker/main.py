@@ -9,7 +9,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from . import blocks
 from .check import check
@@ -38,17 +38,22 @@ def replay(root: Path) -> None:
     try:
         if job.kind == "function":
             folder = enter(job.scratch / "folder-0", job.scratch / "loaded-0", job.included)
-            run = FunctionRunner(job)
+            if job.language == "octave":
+                from .octave import OctaveRunner
+
+                run: Any = OctaveRunner(job, lambda text: print(f"warning: {text}", file=sys.stderr))
+            else:
+                run = FunctionRunner(job)
             folder.adopt()
             set_variables(job.variables_of(row, replication))
             value = run(row, replication)
             rows = rows_of(value) or Rows()  # raises for values that a run refuses
-            text = shown(value)
+            text = run.shown() if job.language == "octave" else shown(value)
             form = form_of(value) if rows or value is None else ""
             with contextlib.suppress(ImportError):  # the reader cannot import the script
                 import cloudpickle
 
-                if job.script:
+                if job.script and job.language == "python":
                     cloudpickle.register_pickle_by_value(sys.modules[job.module or Path(job.script).stem])
         else:
             runner = ScriptRunner(job, 0)

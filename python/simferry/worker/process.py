@@ -7,8 +7,10 @@ import sys
 import time
 import traceback
 import warnings
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -16,12 +18,15 @@ from . import blocks, own, streams
 from .family import leave
 from .folders import Folder, enter
 from .functions import FunctionRunner
-from .job import Job, Stretch, facts_here, give_up
+from .job import Job, Stretch, facts_here, give_up, known_facts
 from .rows import Refused, pickled, size_of
 from .scripts import NotKept, ScriptRunner, not_kept_on_error
 from .state import State
 from .unsaved import Part, Unsaved
 from .values import cannot_be_kept, describe, kind_phrase, message_of, rows_of
+
+if TYPE_CHECKING:
+    from .octave import OctaveRunner
 
 
 def cut_pieces(counts: list[int], workers: int) -> list[int]:
@@ -73,6 +78,7 @@ class Process:
             OSError
         ):  # if memory runs out, the system should end this process and not its supervisor
             Path("/proc/self/oom_score_adj").write_text("1000")
+        make_state: Callable[[], State] = State
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("always")  # before the script is loaded: it may set filters of its own
@@ -84,16 +90,23 @@ class Process:
                     self.folder = enter(
                         scratch / f"folder-{self.number}", scratch / f"loaded-{self.number}", job.included
                     )
-                    self.run: FunctionRunner | ScriptRunner = FunctionRunner(job)
+                    self.run: FunctionRunner | ScriptRunner | OctaveRunner
+                    if job.language == "octave":
+                        from . import octave  # here: without it other workers start faster
+
+                        self.run = run = octave.OctaveRunner(job, self.warn_of)
+                        make_state = partial(octave.OctaveState, run)
+                    else:
+                        self.run = FunctionRunner(job)
                     self.folder.adopt()
                 else:
                     self.run = ScriptRunner(job, self.number)
                 self.out = sys.stdout or self.out
-                self.facts = {"run": job.run, **facts_here()}
+                self.facts = {"run": job.run, **facts_here(), **known_facts(job)}
                 self.own = own.News(job)
                 warnings.showwarning = self.warn
                 streams.on_seed = self.record_seed
-                self.state = State()
+                self.state = make_state()
                 self.run_stretches()
             self.flush()
         except KeyboardInterrupt:
@@ -156,6 +169,7 @@ class Process:
         if job.variables and self.folder:
             self.state.set_variables(job.variables_of(row, first))
             changing = job.variables_change(row)
+        run.limit = 1 if careful or restore_each or self.check_each or changing else most
         self.condition, done, failed, interrupted = condition, 0, False, False
         begin, deadline = clock(), self.next_check
         try:
@@ -180,7 +194,7 @@ class Process:
                 if restore_each and self.state.changed():
                     self.state.restore()
                 done += 1  # last: what belongs to the first `done` replications is whole at any moment
-                if done == most or clock() >= deadline:
+                if done == most or (clock() >= deadline and not run.ahead):
                     break
         except NotKept:
             raise
@@ -297,6 +311,9 @@ class Process:
 
     def warn(self, message: Any, category: Any, *_: Any, **__: Any) -> None:
         self.unsaved.warn(self.condition, self.replication, message_of(message, category))
+
+    def warn_of(self, message: str) -> None:
+        self.unsaved.warn(self.condition, self.replication, message)
 
     def record_seed(self, function: str, seed: Any) -> None:
         if isinstance(seed, (int, float, str, bytes, np.integer)):  # arrays may be long

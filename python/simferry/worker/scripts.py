@@ -22,12 +22,18 @@ class ScriptFailed(Exception):
     """A whole script or a command failed."""
 
 
+class Reported(Exception):
+    """An error in a replication that another interpreter ran: message, call and traceback, as it reported them."""
+
+
 class NotKept(Exception):
     """The files of a replication could not be kept, for instance because the disk is full."""
 
 
 class ScriptRunner:
     """Runs a whole script or a command in a working directory of its own. `files` then has its results files: names and contents."""
+
+    limit, ahead = 1, ()  # as of OctaveRunner: it computes none ahead
 
     def __init__(self, job: Job, process: int) -> None:
         self.job, self.process = job, process
@@ -71,6 +77,10 @@ class ScriptRunner:
         beside = self.output / job.script
         program = str(beside.resolve().parent / beside.name) if beside.is_file() else job.script
         start = [sys.executable, program] if job.language == "python" else [program]
+        if job.language == "octave":
+            from .octave import script_command
+
+            start = script_command(program, job.seed_of(row, replication))
         if job.module:
             start = [sys.executable, str(job.code.resolve() / "simferry_worker" / "as_module.py"), job.module]
         if job.private_mount:
@@ -82,6 +92,8 @@ class ScriptRunner:
         own = {"PYTHONPATH": hooks.with_hook(code)}
         if self.job.language == "python":
             own = hooks.at_start(streams.derive(self.job.keys[row].tobytes(), f"script {replication}"), code)
+        if self.job.language == "octave":
+            own["OCTAVE_SITE_INITFILE"] = str(Path(code, "simferry_worker", "seed.m"))
         if job_paths := [str(self.output.resolve() / folder) for folder in self.job.import_from]:
             own["PYTHONPATH"] = os.pathsep.join([own["PYTHONPATH"], *job_paths])
         seed_hex = seed_hex_of(replication, self.job.seed_keys[row])

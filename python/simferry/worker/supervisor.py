@@ -17,7 +17,7 @@ import numpy as np
 
 from . import blocks
 from .family import ending, family, kill
-from .job import Job, Stretch, facts_here, give_up, in_container
+from .job import Job, Stretch, facts_here, give_up, in_container, known_facts
 from .process import Process, cut_pieces, finished, marker_file, save_block
 from .rows import ids_of, records, table
 
@@ -124,7 +124,7 @@ class Supervisor:
                 table("replications", ids_of(*([v] for v in culprit)), status),
                 records("failures", ("message", "call", "traceback"), [(*culprit, why, "", "")]),
             ]
-            save_block(job, number, "999999-r1-f1", {"run": job.run, **facts_here()}, tables)
+            save_block(job, number, "999999-r1-f1", {"run": job.run, **facts_here(), **known_facts(job)}, tables)
             left = self.without(left, {culprit})
         self.died_without_progress = (
             0 if at or done or (part.pieces is not None and left) else self.died_without_progress + 1

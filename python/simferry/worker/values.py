@@ -13,7 +13,7 @@ import numpy as np
 
 from .forms import exact
 from .rows import LONGEST_TEXT, MOST_BYTES, Refused, an, as_rows
-from .scripts import ScriptFailed
+from .scripts import Reported, ScriptFailed
 
 MOST = 100_000  # characters of a message
 MOST_CAUSES = 10
@@ -83,6 +83,9 @@ def describe(error: BaseException) -> tuple[str, str, str]:
     """Message, call and traceback of a failed replication, without the worker's own frames."""
     if type(error) in (ScriptFailed, Refused):
         return cut(str(error)), "", ""
+    if type(error) is Reported:
+        message, where, way = error.args
+        return cut(message), where, cut(way)
     call = ""
     with contextlib.suppress(BaseException):  # methods of the user's exception may raise
         frames = _frames(error)

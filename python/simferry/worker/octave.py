@@ -1,0 +1,440 @@
+"""Simulations that are functions of MATLAB or Octave: each process of a job keeps an interpreter of its own, which runs worker.m.
+
+docs/decisions/octave.md says why it is driven from Python.
+"""
+
+import contextlib
+import os
+import re
+import select
+import shutil
+import struct
+import subprocess
+import sys
+import tempfile
+import time
+from collections import deque
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from . import streams
+from .family import ending, family, kill
+from .job import Job, keep_facts
+from .octave_text import (
+    MATLAB_ONLY,
+    Function,
+    advice,
+    functions,
+    helpers,
+    is_function_file,
+    names_in,
+    packages_in,
+    read,
+)
+from .octave_values import decoded, exact, literal
+from .scripts import Reported, ScriptFailed
+from .state import State
+
+PROGRAMS = ("octave-cli", "octave", "matlab")
+_HERE = Path(__file__).parent
+_NUMBER, _RECORD, _END, _NAMES, _VALUE, _ERROR, _REPLY = 1, 2, 0, 10, 11, 12, 13
+_AHEAD_SECONDS = 0.005  # of work that the interpreter is given at once
+_WARNING = re.compile(r"warning: (.*)")
+
+
+class Ended(Exception):
+    """The interpreter has ended. status: its exit code, or the negative number of a signal."""
+
+    def __init__(self, status: int) -> None:
+        self.status = status
+
+
+def program() -> str:
+    """The interpreter on this machine; empty if there is none."""
+    return next(filter(None, map(shutil.which, PROGRAMS)), "")
+
+
+class Interpreter:
+    """A process of Octave or MATLAB that runs worker.m. folder: of its pipes; nobody else uses it."""
+
+    def __init__(self, folder: Path) -> None:
+        path = program()
+        self.is_matlab = Path(path).name == "matlab"
+        self.errors = folder / "errors"  # what it prints on standard error: its warnings
+        names = [str((folder / name).resolve()) for name in ("requests", "answers")]
+        for name in names:
+            os.mkfifo(name)
+        self.requests = os.open(names[0], os.O_RDWR)
+        answers = os.open(names[1], os.O_RDONLY | os.O_NONBLOCK)
+        call = f"worker('{names[0]}', '{names[1]}')"
+        command = [path, "--no-gui", "--norc", "--no-history", "--eval", call]
+        if self.is_matlab:
+            command = [path, "-nodisplay", "-nosplash", "-nodesktop", "-r", f"{call}; exit"]
+        sys.stdout.flush()
+        # a session of its own: Ctrl-C is for the worker
+        with open(self.errors, "ab") as errors:
+            self.process = subprocess.Popen(
+                command, cwd=_HERE.resolve(), stdin=subprocess.DEVNULL, stderr=errors, start_new_session=True
+            )
+        while not select.select([answers], [], [], 0.05)[0]:
+            if self.process.poll() is not None:
+                break
+        os.set_blocking(answers, True)
+        self.answers = open(answers, "rb")  # noqa: SIM115
+        self.answer()  # that it is ready
+
+    def read(self, size: int) -> bytes:
+        data = self.answers.read(size)
+        if len(data) < size:
+            raise Ended(self.process.wait())
+        return data
+
+    def write(self, data: bytes) -> None:
+        while data:
+            data = data[os.write(self.requests, data) :]
+
+    def answer(self) -> tuple[int, Any]:
+        """The next part of an answer: what it is, and its numbers or bytes."""
+        kind, size = struct.unpack("<2d", self.read(16))
+        if kind == _END:
+            return _END, size
+        if kind in (_NUMBER, _RECORD):
+            return int(kind), struct.unpack(f"<{int(size)}d", self.read(8 * int(size)))
+        return int(kind), self.read(int(size))
+
+    def ask(self, text: str) -> str:
+        """Evaluate a text in worker.m. Returns what it has put into `reply`. Raises Reported, Ended."""
+        data = text.encode("utf-8", "surrogateescape")
+        self.write(struct.pack("<2d", -len(data), 0) + data)
+        kind, content = self.answer()
+        if kind == _ERROR:
+            raise reported(content)
+        return str(content.decode("utf-8", "replace"))
+
+    def printed(self) -> str:
+        """What it has printed on standard error since the last call."""
+        with contextlib.suppress(OSError):
+            if os.path.getsize(self.errors):
+                text = self.errors.read_text(encoding="utf-8", errors="replace")
+                os.truncate(self.errors, 0)
+                return text
+        return ""
+
+    def end(self) -> None:
+        kill(family(self.process.pid))
+        self.process.wait()
+        self.answers.close()
+        os.close(self.requests)
+
+
+def reported(content: bytes) -> Reported:
+    """The error that `described` in worker.m has written."""
+    message, _, stack = (part.decode("utf-8", "replace") for part in content.split(b"\0", 2))
+    found = [line.split("\t") for line in stack.splitlines() if line.count("\t") == 2]
+    own = str((_HERE / "worker.m").resolve())
+    frames = [(name, line) for name, line, file in found if file != own]
+    message = advice(message.removeprefix("error: "))
+    where = f"{frames[0][0]}, line {frames[0][1]}" if frames else ""
+    called = "".join(f"    {name} at line {line}\n" for name, line in frames)
+    return Reported(message, where, f"error: {message}\n" + (f"error: called from\n{called}" if called else ""))
+
+
+class Outcome(NamedTuple):
+    """Of a replication: its value or error, and its warnings."""
+
+    replication: int
+    value: Any
+    warnings: list[str]
+
+
+class OctaveRunner:
+    """Calls the function in its interpreter, which computes a few milliseconds' replications at once.
+
+    limit: how many replications it may compute at once. ahead: those that it has computed.
+    on_warning: takes the warnings of the replication that was called last.
+    """
+
+    limit = 1
+
+    def __init__(self, job: Job, on_warning: Callable[[str], None]) -> None:
+        self.job, self.row, self.on_warning = job, -1, on_warning
+        self.folder = Path(tempfile.mkdtemp(prefix="octave-", dir=job.scratch))
+        self.home = os.getcwd()
+        text = read(job.code / job.script)
+        self.function = next(one for one in functions(text) if one.name == job.function)
+        self.used = [False] * 5  # which of Octave's generators the simulation draws from
+        self.careful_until = 0  # replications before it are computed one by one: one of them has ended the interpreter
+        self.many, self.started = 1, 0
+        self.unsure = False  # whether it ended before it was known what replications left behind
+        self.ahead: deque[Outcome] = deque()
+        self.names: list[str] = []
+        self.interpreter: Interpreter | None = None
+        self.start()
+
+    def start(self) -> Interpreter:
+        self.started += 1
+        folder = self.folder / str(self.started)
+        folder.mkdir()
+        self.interpreter = one = Interpreter(folder)
+        self.row, self.names = -1, []
+        one.ask(loading(self.job, self.function, self.home, one.is_matlab))
+        for text in sorted_out(one.printed()):  # of the loading, as that its name is also one of Octave's own functions
+            print(f"warning: {text}", flush=True)
+        if self.started == 1:
+            self.facts = facts_of(one)
+            keep_facts(self.job, self.facts)
+        self.seed_used(one)
+        return one
+
+    def seed_used(self, one: Interpreter) -> None:
+        """Let these generators be seeded before each replication. Each takes a replication 5 to 15 microseconds."""
+        one.ask(f"used = logical([{' '.join(str(int(flag)) for flag in self.used)}]); base = generators();")
+
+    def left_behind(self) -> bool:
+        """Whether a replication has changed the current folder, the path, or which warnings are on. It may have, if it ended with that."""
+        return self.unsure or bool(
+            self.interpreter and self.interpreter.ask("reply = num2str(~isequal(state_now(), start));") == "1"
+        )
+
+    def restore(self) -> None:
+        self.unsure = False
+        if self.interpreter:
+            self.interpreter.ask("put_back(start);")
+
+    def begin(self, one: Interpreter, row: int) -> None:
+        """Go to a condition."""
+        self.row = row
+        key = self.job.keys[row]
+        given = ", ".join(arguments_of(self.function, self.job.values(row)))
+        code = [f"given = {{{given}}};", f"key = [{' '.join(map(str, key.view('<u4').tolist()))}];"]
+        if one.is_matlab:
+            code.append(
+                f"stream = RandStream.create('mrg32k3a', 'NumStreams', 2^53, 'StreamIndices', {int(key[0]) % 2**53 + 1}); "
+                "RandStream.setGlobalStream(stream);"
+            )
+        one.ask(" ".join(code))
+
+    def __call__(self, row: int, replication: int) -> Any:
+        if row != self.row or not self.ahead or self.ahead[0].replication != replication:
+            self.ahead.clear()
+            self.compute(row, replication)
+        outcome = self.ahead.popleft()
+        for text in outcome.warnings:
+            self.on_warning(text)
+        if isinstance(outcome.value, BaseException):
+            raise outcome.value
+        return outcome.value
+
+    def compute(self, row: int, replication: int) -> None:
+        """Compute this replication, and others that follow."""
+        many = 1 if replication < self.careful_until else max(1, min(self.limit, self.many))
+        for attempt in (1, 2):
+            try:
+                self._ask(row, replication, many)
+                return
+            except Ended as end:
+                self._drop()
+                if many == 1 and (end.status >= 0 or attempt == 2):
+                    how = f"the simulation ended the interpreter ({ending(end.status)})"
+                    self.ahead.append(Outcome(replication, Reported(how, "", ""), []))
+                    return
+                # one after the other: so the culprit is known
+                self.careful_until, many = max(self.careful_until, replication + many), 1
+            except BaseException:  # an interrupt: what it computes is nobody's now
+                self._drop()
+                self.ahead.clear()
+                raise
+        raise AssertionError
+
+    def _drop(self) -> None:
+        if self.interpreter:
+            self.interpreter.end()
+            self.interpreter = None
+            self.unsure = True
+
+    def _ask(self, row: int, replication: int, many: int) -> None:
+        one = self.interpreter or self.start()
+        changing = bool(self.job.variables) and self.job.variables_change(row)
+        if row != self.row:
+            self.begin(one, row)
+            changing = bool(self.job.variables)
+        if changing:
+            pairs = self.job.variables_of(row, replication).items()
+            one.ask(" ".join(f"setenv({literal(name)}, {literal(text)});" for name, text in pairs))
+        began = time.perf_counter()
+        while unseeded := self.answers_to(one, replication, many):
+            # they have drawn other numbers than they should
+            self.used = [flag or bool(unseeded & 1 << i) for i, flag in enumerate(self.used)]
+            self.seed_used(one)
+            one.printed()
+        seconds, count = time.perf_counter() - began, len(self.ahead)
+        self.many = max(1, min(2 * count, int(count * _AHEAD_SECONDS / seconds)))
+        if text := one.printed():  # an answer ends with the first replication that warns
+            self.ahead[-1].warnings.extend(sorted_out(text))
+
+    def answers_to(self, one: Interpreter, first: int, many: int) -> int:
+        """Let so many replications be computed. Returns which generators they drew from that were not seeded, as worker.m does.
+
+        Raises Ended; there are no results then.
+        """
+        self.ahead.clear()
+        found: list[Outcome] = []
+        one.write(struct.pack("<2d", first, many))
+        while True:
+            kind, content = one.answer()
+            if kind == _END:
+                self.ahead.extend(found)
+                return int(content)
+            if kind == _NAMES:
+                self.names = content.decode("utf-8", "replace").splitlines()
+            else:
+                found.append(Outcome(first + len(found), self.value(kind, content), []))
+
+    def value(self, kind: int, content: Any) -> Any:
+        if kind == _NUMBER:
+            return exact(content[0])
+        if kind == _RECORD:
+            return dict(zip(self.names, map(exact, content), strict=True))
+        if kind == _ERROR:
+            return reported(content)
+        try:
+            return decoded(content)
+        except Exception as error:  # it is the replication's
+            return error
+
+    def shown(self) -> str:
+        """The last value, as the interpreter prints it."""
+        assert self.interpreter
+        return self.interpreter.ask("reply = evalc('value');").strip()
+
+
+class OctaveState(State):
+    """The same of a process whose replications run in an interpreter: its current folder, path and warnings too."""
+
+    def __init__(self, run: OctaveRunner) -> None:
+        super().__init__()
+        self.run = run
+
+    def changed(self) -> bool:
+        return self.run.left_behind() or super().changed()
+
+    def restore(self) -> None:
+        self.run.restore()
+        super().restore()
+
+
+def loading(job: Job, function: Function, home: str, is_matlab: bool) -> str:
+    """What worker.m evaluates to load the function. home: the working directory."""
+    path = os.path.join(home, Path(job.script).name)
+    text = read(job.code / job.script)
+    outs = function.outputs
+    code = [f"cd({literal(home)});"]
+    if not is_matlab:
+        seed = streams.words(streams.derive(b"load", job.seed)[:16])
+        code += ["warning('off', 'backtrace');", f"seed_all([{' '.join(map(str, seed))}], 0);"]
+        code += [f"pkg('load', {literal(name)});" for name in packages_in(text)]
+    name = Path(job.script).stem
+    if not (is_function_file(text) and functions(text)[0].name == function.name == name):
+        code.append(f"source({literal(path)});")
+        name = function.name
+    code.append(f"target = str2func({literal(name)});")
+    code.append(
+        f"outs = {len(outs)}; outputs = {{{', '.join(map(literal, outs))}}}; start = state_now(); lastwarn('');"
+    )
+    return " ".join(code)
+
+
+def facts_of(one: Interpreter) -> dict[str, str]:
+    """What the numbers may depend on, see facts_here()."""
+    name = "MATLAB" if one.is_matlab else "Octave"
+    return {
+        "interpreter": f"{name} {one.ask('reply = version();')}",
+        "packages": "" if one.is_matlab else one.ask("reply = loaded_packages();"),
+        "blas": one.ask("reply = version('-blas');"),
+    }
+
+
+def arguments_of(function: Function, values: dict[str, Any]) -> list[str]:
+    """The arguments of a call, as expressions: in the function's order, [] for one that is left out before others, and what only
+    varargin takes as names and values."""
+    named = [name for name, _ in function.arguments if name != "..."]
+    last = max((i for i, name in enumerate(named) if name in values), default=-1)
+    extra = [name for name in values if name not in named]
+    given = [literal(values[name]) if name in values else "[]" for name in (named if extra else named[: last + 1])]
+    return given + [text for name in extra for text in (literal(name), literal(values[name]))]
+
+
+def sorted_out(printed: str) -> list[str]:
+    """The warnings among what was printed on standard error. The rest goes to the job's log."""
+    found = []
+    for line in printed.splitlines(keepends=True):
+        if match := _WARNING.match(line):
+            found.append(match[1])
+        elif line.strip():
+            sys.stdout.write(line)
+    sys.stdout.flush()
+    return found
+
+
+class Examined(NamedTuple):
+    """What `examine` has found: facts for the check's answer, the arguments of the function, and the names of all functions."""
+
+    facts: dict[str, str]
+    arguments: list[tuple[str, bool]]
+    functions: list[str]
+
+
+def examine(job: Job) -> Examined:
+    """Load the function as a replication does, and see whether the interpreter has what it uses."""
+    script = job.code / job.script
+    text = script.read_text(encoding="utf-8", errors="replace")
+    defined = functions(text)
+    names = [one.name for one in defined]
+    if not program():
+        return Examined({"problem": "interpreter", "detail": ", ".join(PROGRAMS)}, [], names)
+    is_here = job.function in names
+    function = next((one for one in defined if one.name == job.function), Function(job.function, [], []))
+    with tempfile.TemporaryDirectory(prefix="simferry-octave-") as folder:
+        one = Interpreter(Path(folder))
+        try:
+            facts = facts_of(one)
+            used = set().union(*(names_in(read(path)) for path in (script, *helpers(script).values()))) & {*MATLAB_ONLY}
+            try:
+                if is_here:
+                    one.ask(loading(job, function, os.getcwd(), one.is_matlab) + " nargin(target);")
+                else:
+                    one.ask(f"cd({literal(os.getcwd())}); source({literal(script.name)});")
+            except Reported as error:
+                return Examined({**facts, **problem_of(error.args[0], job.script)}, [], names)
+            if not is_here:
+                return Examined({**facts, "problem": "function", "detail": job.function}, [], names)
+            absent = one.ask(f"reply = absent({{{', '.join(map(literal, sorted(used)))}}});").split()
+            if absent and not one.is_matlab and not re.search(r"\bOCTAVE_VERSION\b|\bexist\b", text):
+                return Examined({**facts, "problem": "lacks", "detail": "\n".join(absent)}, [], names)
+            return Examined(facts, function.arguments, names)
+        except Ended as end:
+            detail = f"the interpreter ended ({ending(end.status)}): does it call quit() or exit()?"
+            return Examined({"problem": "load", "detail": detail}, [], names)
+        finally:
+            sys.stdout.write(one.printed())
+            one.end()
+
+
+def script_command(path: str, seed: int) -> list[str]:
+    """The command that runs a whole script. seed: for MATLAB; Octave's generators are seeded by seed.m."""
+    one = program()
+    if not one:
+        raise ScriptFailed("there is no Octave and no MATLAB on the PATH")
+    if Path(one).name == "matlab":
+        return [one, "-nodisplay", "-nosplash", "-nodesktop", "-r", f"rng({seed}); run({literal(path)}); exit"]
+    return [one, "--no-gui", "--no-init-file", "--no-history", path]
+
+
+def problem_of(message: str, script: str) -> dict[str, str]:
+    """A syntax error with its line, or another error of the loading."""
+    if match := re.match(r"parse error(?: near line (\d+) of file (\S+))?:?\s*(.*)", message, re.DOTALL):
+        place = f"{os.path.basename(match[2]) if match[2] else script}, line {match[1]}: " if match[1] else ""
+        lines = [line.strip(" >^") for line in match[3].splitlines()]
+        return {"problem": "syntax", "detail": place + ": ".join(filter(None, lines))}
+    return {"problem": "load", "detail": message}

@@ -62,6 +62,12 @@ def image_python(engine, tmp_path_factory):
     return ready_image("python", tmp_path_factory.mktemp("python"))
 
 
+@pytest.fixture(scope="session")
+def image_octave(engine, tmp_path_factory):
+    """The image of containers/octave."""
+    return ready_image("octave", tmp_path_factory.mktemp("octave"))
+
+
 class Scrap:
     """Images that a test makes; all of them, and what they left, are removed after it."""
 

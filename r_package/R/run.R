@@ -10,7 +10,7 @@
 #' Each replication has its own random-number stream, so do not call `set.seed()`. The objects that the function uses
 #' are sent with it, and the packages whose functions it calls are attached; `pkg::name` works too.
 #'
-#' @param simulation a function, or `[character(1)]` the path of a script (.R or .py) that defines the function
+#' @param simulation a function, or `[character(1)]` the path of a script (.R, .py or .m) that defines the function
 #'   `function_name`, of a whole script or program (with `args`), or of a sweep file (.toml). Other arguments override
 #'   the settings of the sweep file. Or `"image:NAME"`, an image that is the program (`docker run NAME train`), with
 #'   `backend = "docker"`: one job per condition and replication, the design's columns as its hyperparameters.

@@ -50,7 +50,10 @@ _IN_PYTHON = (
 # the worker of Python, with an interpreter in each of its processes
 _IN_OCTAVE = (
     *_IN_PYTHON,
-    *(f"simferry_worker/{part}" for part in ("octave.py", "octave_text.py", "octave_values.py", "worker.m", "seed.m")),
+    *(
+        f"simferry_worker/{part}"
+        for part in ("octave.py", "octave_program.py", "octave_text.py", "octave_values.py", "worker.m", "seed.m")
+    ),
 )
 # files beside the script: the worker's program, and a folder with its parts
 WORKER_FILES: dict[str, tuple[str, ...]] = {
@@ -100,7 +103,7 @@ def command_here(language: str) -> list[str]:
 
 
 def _find_octave() -> None:
-    from ..worker.octave import program
+    from ..worker.octave_program import program
 
     if not program():
         raise WorkerError(

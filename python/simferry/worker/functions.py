@@ -66,6 +66,9 @@ class FunctionRunner:
 
     limit, ahead = 1, ()  # as of OctaveRunner: it computes none ahead
 
+    def end(self) -> None:
+        """Nothing is left to end."""
+
     def __init__(self, job: Job) -> None:
         self.job = job
         self.rng = False

@@ -7,7 +7,6 @@ import contextlib
 import os
 import re
 import select
-import shutil
 import struct
 import subprocess
 import sys
@@ -21,6 +20,7 @@ from typing import Any, NamedTuple
 from . import streams
 from .family import ending, family, kill
 from .job import Job, keep_facts
+from .octave_program import PROGRAMS, program
 from .octave_text import (
     MATLAB_ONLY,
     Function,
@@ -33,10 +33,9 @@ from .octave_text import (
     read,
 )
 from .octave_values import decoded, exact, literal
-from .scripts import Reported, ScriptFailed
+from .scripts import Reported
 from .state import State
 
-PROGRAMS = ("octave-cli", "octave", "matlab")
 _HERE = Path(__file__).parent
 _NUMBER, _RECORD, _END, _NAMES, _VALUE, _ERROR, _REPLY = 1, 2, 0, 10, 11, 12, 13
 _AHEAD_SECONDS = 0.005  # of work that the interpreter is given at once
@@ -48,11 +47,6 @@ class Ended(Exception):
 
     def __init__(self, status: int) -> None:
         self.status = status
-
-
-def program() -> str:
-    """The interpreter on this machine; empty if there is none."""
-    return next(filter(None, map(shutil.which, PROGRAMS)), "")
 
 
 class Interpreter:
@@ -234,7 +228,7 @@ class OctaveRunner:
                 self._ask(row, replication, many)
                 return
             except Ended as end:
-                self._drop()
+                self.end()
                 if many == 1 and (end.status >= 0 or attempt == 2):
                     how = f"the simulation ended the interpreter ({ending(end.status)})"
                     self.ahead.append(Outcome(replication, Reported(how, "", ""), []))
@@ -242,12 +236,13 @@ class OctaveRunner:
                 # one after the other: so the culprit is known
                 self.careful_until, many = max(self.careful_until, replication + many), 1
             except BaseException:  # an interrupt: what it computes is nobody's now
-                self._drop()
+                self.end()
                 self.ahead.clear()
                 raise
         raise AssertionError
 
-    def _drop(self) -> None:
+    def end(self) -> None:
+        """End the interpreter. The next replication starts another."""
         if self.interpreter:
             self.interpreter.end()
             self.interpreter = None
@@ -399,6 +394,8 @@ def examine(job: Job) -> Examined:
         one = Interpreter(Path(folder))
         try:
             facts = facts_of(one)
+            if job.kind != "function":
+                return Examined(facts, [], names)
             used = set().union(*(names_in(read(path)) for path in (script, *helpers(script).values()))) & {*MATLAB_ONLY}
             try:
                 if is_here:
@@ -419,16 +416,6 @@ def examine(job: Job) -> Examined:
         finally:
             sys.stdout.write(one.printed())
             one.end()
-
-
-def script_command(path: str, seed: int) -> list[str]:
-    """The command that runs a whole script. seed: for MATLAB; Octave's generators are seeded by seed.m."""
-    one = program()
-    if not one:
-        raise ScriptFailed("there is no Octave and no MATLAB on the PATH")
-    if Path(one).name == "matlab":
-        return [one, "-nodisplay", "-nosplash", "-nodesktop", "-r", f"rng({seed}); run({literal(path)}); exit"]
-    return [one, "--no-gui", "--no-init-file", "--no-history", path]
 
 
 def problem_of(message: str, script: str) -> dict[str, str]:

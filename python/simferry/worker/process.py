@@ -109,6 +109,7 @@ class Process:
                 self.state = make_state()
                 self.run_stretches()
             self.flush()
+            self.run.end()
         except KeyboardInterrupt:
             self.unsaved.keep_first(len(self.unsaved.parts))  # of others something may have been recorded
             self.flush()

@@ -35,6 +35,9 @@ class ScriptRunner:
 
     limit, ahead = 1, ()  # as of OctaveRunner: it computes none ahead
 
+    def end(self) -> None:
+        """Nothing is left to end."""
+
     def __init__(self, job: Job, process: int) -> None:
         self.job, self.process = job, process
         self.output = Path(job.output) if job.output else job.scratch / f"output-{process}"
@@ -78,7 +81,7 @@ class ScriptRunner:
         program = str(beside.resolve().parent / beside.name) if beside.is_file() else job.script
         start = [sys.executable, program] if job.language == "python" else [program]
         if job.language == "octave":
-            from .octave import script_command
+            from .octave_program import script_command
 
             start = script_command(program, job.seed_of(row, replication))
         if job.module:

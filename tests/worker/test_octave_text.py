@@ -1,0 +1,45 @@
+from simferry.worker.octave_text import Function, advice, chosen, functions, helpers, is_function_file, packages_in
+
+POWER = """%{
+function wrong(x)
+%}
+function [p, estimate] = power(n, ... the size
+    effect) % function other(y)
+p = x'; q = 'it''s function z(y)';
+end
+function y = half(x)
+if nargin < 1, x = 2; end
+function varargout = any_of(varargin)
+function nothing
+"""
+
+
+def test_functions_with_their_arguments_and_outputs():
+    assert functions(POWER) == [
+        Function("power", [("n", False), ("effect", False)], ["p", "estimate"]),
+        Function("half", [("x", True)], ["y"]),
+        Function("any_of", [("...", True)], []),
+        Function("nothing", [], []),
+    ]
+    assert is_function_file(POWER) and not is_function_file("1;\nfunction f()\nend\n")
+
+
+def test_the_files_own_function_is_called_unless_another_is_wanted():
+    assert chosen(POWER, "simulate") == "power"
+    assert chosen(POWER, "half") == "half"
+    assert chosen("1;\nfunction other()\nend\nfunction simulate()\nend\n", "simulate") == "simulate"
+
+
+def test_functions_in_files_of_their_own_come_along(tmp_path):
+    (tmp_path / "private").mkdir()
+    (tmp_path / "main.m").write_text("function r = main()\nr = one(1); % two(2)\n")
+    (tmp_path / "one.m").write_text("function r = one(x)\nr = three(x);\n")
+    (tmp_path / "two.m").write_text("function r = two(x)\n")
+    (tmp_path / "private" / "three.m").write_text("function r = three(x)\n")
+    assert set(helpers(tmp_path / "main.m")) == {"one.m", "private/three.m"}
+
+
+def test_packages_and_advice():
+    assert packages_in("pkg load statistics\n% pkg load optim\npkg('load', 'io')") == ["statistics", "io"]
+    assert "return a struct" in advice("'table' undefined\n\nplease read")
+    assert advice("'mine' undefined") == "'mine' undefined"

@@ -13,7 +13,8 @@ from toolkit_files import TOOLKIT
 # PAUSE makes it slow; gain 5 fails, in the way of MODE
 PROGRAM = r"""#!/bin/sh
 gain=$(sed -n 's/.*"gain": "\([^"]*\)".*/\1/p' /opt/ml/input/config/hyperparameters.json)
-sleep "${PAUSE:-0}"
+trap 'exit 143' TERM
+sleep "${PAUSE:-0}" & wait
 for i in 3 2 1; do echo "step $i loss=0.$i"; done
 if [ "$gain" = 5 ]; then
   echo "no licence for gain $gain"

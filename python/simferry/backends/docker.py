@@ -3,6 +3,7 @@ the simulation is an image, of SageMaker Training."""
 
 import contextlib
 import json
+import math
 import os
 import platform
 import shutil
@@ -28,6 +29,7 @@ from ..errors import UsageError
 from ..hints import BackendOptions, MakesImage, Text
 from ..images.framework import explained, own_image
 from ..jobs.image_block import Ended, keep, reason_of
+from ..jobs.image_job import image_job
 from ..store import records
 from ..store.folder_store import DEFAULT_STORE, Store
 from ..store.keys import JobId
@@ -95,6 +97,7 @@ class Docker:
         self._waiting: list[tuple[RunFolder, str]] = []
         self._running: dict[str, ContainerJob] = {}
         self._ended: list[ContainerJob] = []  # of which something may be left
+        self._over: dict[tuple[str, str], JobState] = {}  # by run and job; an image's run has very many
         self._checked: WaitingContainer | None = None  # may take the first job
         self._may_stay = False  # whether a container that checks may take it
         self._end_seen = threading.Event()
@@ -189,8 +192,9 @@ class Docker:
         seconds = self.traits.seconds_at_most
         if _is_image(run):
             places = replace(places, output=lambda name: local_uri(run.jobs / name / _ARCHIVES))
-            seconds = min(seconds, run.record.options.replication_timeout or seconds)
-        machines = Machines([self.instance.name], self.traits.hosts, 16_384, max(1, int(seconds)))
+            if limit := run.record.options.replication_timeout:
+                seconds = min(seconds, math.ceil(limit * image_job(run, job).count))
+        machines = Machines([self.instance.name], self.traits.hosts, 16_384, int(seconds))
         if _is_image(run):
             return training_request(run, job, self.image, ROLE, places, machines, {})
         return processing_request(run, job, self.image, ROLE, places, machines, {})
@@ -246,6 +250,7 @@ class Docker:
             (folder / "message").write_text(outcome.exit_message)
         state = "failed" if "MaxRuntime" in outcome.failure_reason else _STATES[outcome.status]
         self._record(run, job, state, reason=outcome.failure_reason)
+        self._over[run.id, job] = self._state(run, job)
 
     def _keep(self, run: RunFolder, job: str, made: ContainerJob, outcome: Outcome) -> None:
         """Keep the results of an image's job, or its failure. One that was cut short is done again."""
@@ -317,6 +322,8 @@ class Docker:
             self._record(run, job, "lost")
 
     def _state(self, run: RunFolder, job: str) -> JobState:
+        if (run.id, job) in self._over:
+            return self._over[run.id, job]
         record = records.read_job(run.jobs, f"{job}/job.json")
         state = str(record.get("state", "pending"))
         if state in ("pending", "running") and job not in self._running and (run, job) not in self._waiting:

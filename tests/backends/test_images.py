@@ -142,7 +142,7 @@ def test_a_lost_container_is_started_again_and_a_stopped_run_goes_on(image, give
     child = simferry(*words, cwd=tmp_path, start=True)
     wait_until(lambda: containers(engine, tmp_path))
     containers(engine, tmp_path)[0].kill()
-    wait_until(lambda: len(list((tmp_path / "runs").glob("*/blocks/*"))) >= 1)
+    wait_until(lambda: len(list((tmp_path / "runs").glob("*/blocks/*-f0"))) >= 1)
     child.send_signal(signal.SIGINT)
     child.communicate(timeout=60)
     assert child.returncode == 4

@@ -26,8 +26,8 @@
 #'   `dollars_a_month`, `complete`; `images`, `[character]`; `jobs`, a data frame of the jobs that run now: `name`,
 #'   `role`, `instance_type`, `instances`, `dollars_an_hour`; `queues`, a data frame of Batch's: `on`, `vcpus`,
 #'   `running`, `waiting` (jobs), `dollars_an_hour`, `trouble` (why it starts none); `instances`, `dollars_an_hour`,
-#'   `dollars_a_month`, `[numeric(1)]` in US dollars; `costs`, a data frame of `service` and `dollars`, or `NULL`. `infra_deploy()` gives
-#'   it invisibly, and `NULL` if the answer was no.
+#'   `dollars_a_month`, `[numeric(1)]` in US dollars; `costs`, a data frame of `service` and `dollars`, or `NULL`.
+#'   `infra_deploy()` gives it invisibly, and `NULL` if the answer was no.
 #'   `infra_list()`: a list of class `simferry_infra` with data frames: `stacks`, `buckets`, `runs`, `repositories`,
 #'   `images`, `logs`, `others`, with names, stacks, sizes in `gigabytes`, and where a bucket has very many objects
 #'   `complete`, `FALSE`: only the first were counted; `unseen`, `[character]`, what could not be looked at;

@@ -14,7 +14,7 @@
 #' @param workers `[numeric(1)]` number of cores of one job. `NULL`: all.
 #' @param image `[character(1)]` the image that runs the simulation, see [image_build()]. For SageMaker and AWS Batch an
 #'   image on this machine, which is pushed to the account's ECR, or the address of an image in ECR. `NULL`:
-#'   `"simferry-r"`, or `"simferry-python"` for a Python script.
+#'   `"simferry-r"`, or `"simferry-python"` or `"simferry-octave"` for a script of that language.
 #' @param before `[character(1)]` path of a script that each container runs first, to install what the image lacks.
 #'   It runs as the image's user, in the folder of the simulation. `NULL`: none.
 #' @param images `[named character]` images of yours in place of AWS's framework images, such as

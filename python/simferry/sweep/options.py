@@ -79,7 +79,7 @@ def _note(text: str) -> str:
 Workers = Annotated[int | None, OptionSpec("Cores to use", "N", "cores", default="all", minimum=1, maximum=MOST)]
 ImageName = Annotated[
     str | None,
-    OptionSpec("the image that jobs run in", "NAME", default="sagemaker, batch: simferry-r or simferry-python"),
+    OptionSpec("the image that jobs run in", "NAME", default="sagemaker, batch: simferry-r, -python or -octave"),
 ]
 Stack = Annotated[
     str | None,

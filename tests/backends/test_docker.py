@@ -1,6 +1,7 @@
 """Sweeps in local containers: the same numbers as without, the same survival, nothing left behind."""
 
 import random
+import shutil
 import signal
 import threading
 import time
@@ -8,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import simferry as sf
+from common import require
 from docker_fixtures import left_behind
 from simferry import errors
 from simferry.containers.storage import Files, local_uri
@@ -50,6 +52,16 @@ def test_the_same_table_as_on_this_machine(tmp_path, engine, image_r):
         assert left_behind(engine, there.id) == []
         assert not list(there.folder.glob("jobs/*/ml"))
         assert there.record["image"].startswith("sha256:")
+
+
+def test_a_function_of_matlab_draws_the_same_numbers_in_a_container(tmp_path, image_octave):
+    require("octave", shutil.which("octave-cli") is not None, "Octave is not installed")
+    script = write(tmp_path, "draws.m", "function [a, b] = draws(n)\na = sum(randn(n, 1));\nb = rande();\nend\n")
+    given = {"replications": 200, "seed": 7, "store": tmp_path / "store", "fresh": True}
+    here = sf.run(script, sf.grid(n=[5, 10]), workers=2, **given)
+    there = sf.run(script, sf.grid(n=[5, 10]), backend="docker", image=image_octave, **given)
+    assert digest(there) == digest(here)
+    assert "Octave" in there.record["environment"]["interpreter"]
 
 
 @pytest.mark.parametrize("language", ["R", "py"])

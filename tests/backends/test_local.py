@@ -32,7 +32,7 @@ def test_what_a_job_leaves_in_its_folder(run):
 def test_all_cores_unless_told_otherwise():
     assert Local().traits.workers == cores_here() >= 1
     assert backend("local", workers=3).traits.workers == 3
-    with pytest.raises(UsageError, match='backend is "lokal"; it has to be local, docker or sagemaker'):
+    with pytest.raises(UsageError, match='backend is "lokal"; it has to be local, docker, sagemaker or batch'):
         backend("lokal")
 
 

@@ -57,7 +57,7 @@ def test_a_service_that_answers_with_errors_is_waited_for_with_a_note(monkeypatc
         with noted as notes, pytest.raises(errors.NoAnswer), session.asking("this account"):
             session.client("sts", "us-east-1", 3).get_caller_identity()
         server.shutdown()
-    assert len(answers) == 4 and len(notes) == 1
+    assert len(answers) == 3 and len(notes) == 1
     session.session.cache_clear()
     session.client.cache_clear()
 

@@ -91,7 +91,18 @@ def test_children_through_throttling_lost_machines_lost_answers_and_a_killed_sub
     script = write(tmp_path, *DRAWS["r"])
     draw = random.Random(11)
     sweep = ("-p", "n=5,10", "-p", "effect=0,0.1", "-n", str(4 * CHILDREN), "--seed", "7", "--retries", "5")
-    place = ("--backend", "batch", "--image", image_r, "--jobs", str(CHILDREN), "--store", emulator.stack["Store"])
+    place = (
+        "--backend",
+        "batch",
+        "--image",
+        image_r,
+        "--vcpus",
+        "1",
+        "--jobs",
+        str(CHILDREN),
+        "--store",
+        emulator.stack["Store"],
+    )
     command, kills = ["run", script, *sweep, *place], 0
     for _ in range(30):
         driver = simferry(*command, cwd=tmp_path, start=True)

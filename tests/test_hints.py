@@ -186,7 +186,7 @@ def as_click_has(name, value):
     if name == "env":
         return value
     if name in hints._REPEATED:
-        return value if name == "env" else tuple(value)
+        return tuple(f"{key}={one}" for key, one in value.items()) if isinstance(value, dict) else tuple(value)
     return ",".join(value) if isinstance(value, list) else value
 
 

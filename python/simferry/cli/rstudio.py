@@ -32,11 +32,11 @@ def rstudio() -> None:
 @NAME
 @click.option("--accept-licence", is_flag=True, help="Accept RStudio Server's licence, the GNU AGPL version 3.")
 @click.option("--parameter", "parameters", multiple=True, metavar="NAME=VALUE", help="A parameter of the template.")
-@click.option("--template", "path", metavar="FILE", help="Your own copy of the template.")
+@click.option("--template", metavar="FILE", help="Your own copy of the template.")
 @YES
 @JSON
 def deploy(
-    name: str | None, accept_licence: bool, parameters: tuple[str, ...], path: str | None, yes: bool, as_json: bool
+    name: str | None, accept_licence: bool, parameters: tuple[str, ...], template: str | None, yes: bool, as_json: bool
 ) -> int:
     """Make the machine, or update it, in some ten minutes.
 
@@ -49,7 +49,7 @@ def deploy(
     found = rstudio.deploy(
         name,
         accept_licence=accept_licence,
-        template=path,
+        template=template,
         parameters=named_values("--parameter", parameters),
         yes=yes,
         tell=tell,

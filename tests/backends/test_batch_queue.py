@@ -62,6 +62,20 @@ def test_queues(queues):
         check_queue(queues["Demand"], 1, False)
 
 
+@pytest.mark.parametrize("allowed", [0, 5])
+def test_a_quota_that_is_too_small_is_told_before_anything_is_submitted(emulate, allowed):
+    emulate(quotas={"SPOT": allowed})
+    infra.deploy(yes=True, tell=lambda _: None)
+    outputs = infra.show().outputs
+    said = rf"quota of vCPUs in us-east-1 is {allowed}, and a job needs 6 \(All Standard .* Spot Instance Requests\)"
+    with pytest.raises(UsageError, match=said) as caught:
+        check_queue(outputs["SpotQueue"], 6, False)
+    assert "--quota-code L-34B43A08" in str(caught.value) and 'on="demand"' in str(caught.value)
+    check_queue(outputs["DemandQueue"], 6, False)
+    if allowed:
+        check_queue(outputs["SpotQueue"], 5, False)
+
+
 def test_why_jobs_wait(queues):
     told = "MISCONFIGURATION:JOB_RESOURCE_REQUIREMENT - The job resource requirement is too high"
     assert (

@@ -40,7 +40,7 @@ OTHERS = [
     ("ecs", "list_clusters", {}, "ecs:ListClusters"),
     ("codebuild", "list_projects", {}, "codebuild:ListProjects"),
     ("pricing", "get_products", {"ServiceCode": "AmazonSageMaker"}, "pricing:GetProducts"),
-    ("service-quotas", "get_service_quota", {"ServiceCode": "sagemaker", "QuotaCode": "L-1"}, "servicequotas:GetServiceQuota"),
+    ("service-quotas", "list_service_quotas", {"ServiceCode": "ec2"}, "servicequotas:ListServiceQuotas"),
     ("sagemaker", "search", {"Resource": "TrainingJob"}, "sagemaker:Search: of SageMaker it runs processing jobs only"),
     ("iam", "list_groups", {}, "iam:ListGroups"),
     ("sts", "get_session_token", {}, "sts:GetSessionToken"),
@@ -128,7 +128,9 @@ def test_a_page_that_is_an_object_is_an_object(emulator):
 
 def test_operations_are_the_services_own():
     for service, operations in OPERATIONS.items():
-        named = {"tagging": "resourcegroupstaggingapi"}.get(service, service)  # where a signature has another name
+        named = {"servicequotas": "service-quotas", "tagging": "resourcegroupstaggingapi"}.get(
+            service, service
+        )  # where a signature has another name
         model = botocore.loaders.Loader().load_service_model(named, "service-2")
         assert operations <= set(model["operations"])
         assert JSON.get(service) == model["metadata"].get("targetPrefix")

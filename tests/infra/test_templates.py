@@ -21,7 +21,7 @@ WITHOUT_RESOURCE = {
     "base": {"cloudwatch:PutMetricData", "ecr:GetAuthorizationToken", "pricing:GetProducts", "sagemaker:ListProcessingJobs"},
     "batch": {
         "batch:DescribeComputeEnvironments", "batch:DescribeJobDefinitions", "batch:DescribeJobQueues", "batch:DescribeJobs",
-        "batch:ListJobs", "ecr:GetAuthorizationToken",
+        "batch:ListJobs", "ecr:GetAuthorizationToken", "servicequotas:GetServiceQuota",
     },
 }  # fmt: skip
 

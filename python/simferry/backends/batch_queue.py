@@ -1,10 +1,10 @@
 """Whether a job could start in a job queue of AWS Batch, and why jobs wait there."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from ..aws import session
+from ..aws import quotas, session
 from ..aws.contracts import batch as contract
 from ..errors import UsageError
 from ..hints import BackendOptions, Command, Shell, Text
@@ -15,6 +15,7 @@ _WAITS = {
     "MISCONFIGURATION:COMPUTE_ENVIRONMENT_MAX_RESOURCE": "the compute environment's limit of vCPUs is smaller than a job",
     "MISCONFIGURATION:JOB_RESOURCE_REQUIREMENT": "no machine of the compute environment is large enough for a job",
 }
+_KINDS = {"demand": "EC2", "spot": "SPOT", "fargate": "FARGATE"}  # of compute environments, by what `on` says
 
 
 def check_size(vcpus: float, mib: int, on_fargate: bool) -> None:
@@ -76,7 +77,28 @@ def check_queue(queue: str, vcpus: float, on_fargate: bool) -> Capacity:
             Text(BackendOptions("batch", vcpus=most), ", or  ") + larger if most else larger,
         )
     machines = {name for one in good for name in one["computeResources"].get("instanceTypes", ())}
+    _check_quota({one["computeResources"]["type"] for one in good}, machines, vcpus)
     return Capacity(sum(all_of), tuple(sorted(machines)))
+
+
+def _check_quota(kinds: Collection[str], machines: Collection[str], vcpus: float) -> None:
+    """Raises UsageError if the account may not use as many vCPUs as a job needs. kinds: of compute environments, such as SPOT."""
+    if len(kinds) > 1:  # another kind may start it
+        return
+    (kind,) = kinds
+    allowed = quotas.vcpus(kind, machines)
+    if allowed is None or allowed >= vcpus:
+        return
+    service, code, name = quotas.QUOTAS[kind]
+    others = [on for on, other in _KINDS.items() if other != kind]
+    raise UsageError(
+        f"this account's quota of vCPUs in {session.region()} is {allowed:g}, and a job needs {vcpus:g} ({name})",
+        Text(
+            Shell("aws", "service-quotas", "request-service-quota-increase", "--service-code", service, "--quota-code", code,
+                  "--desired-value", "256"),
+            "  asks AWS for more; or ", BackendOptions("batch", on=others[0]), ", which has another quota.",
+        ),
+    )  # fmt: skip
 
 
 def why_waiting(queue: str, jobs: Sequence[Mapping[str, Any]]) -> str:

@@ -15,13 +15,14 @@ PROBABILITY = click.FloatRange(0, 1)
 
 def quotas_of(_: click.Context, __: click.Parameter, given: tuple[str, ...]) -> dict[str, int]:
     from ..aws.instances import instance
+    from ..aws.quotas import QUOTAS
 
     quotas = {}
     for text in given:
         kind, equals, count = text.partition("=")
         if not equals or not count.isdigit():
             raise click.BadParameter(f"{text!r} is not of the form TYPE=N, such as ml.c5.4xlarge=2")
-        quotas[instance(kind).name] = int(count)
+        quotas[kind if kind in QUOTAS else instance(kind).name] = int(count)
     return quotas
 
 
@@ -36,7 +37,7 @@ def quotas_of(_: click.Context, __: click.Parameter, given: tuple[str, ...]) -> 
     multiple=True,
     callback=quotas_of,
     metavar="TYPE=N",
-    help="Maximum number of instances of a type.",
+    help="Maximum number of instances of a type; SPOT, EC2 or FARGATE: the quota of vCPUs that Batch's machines have.",
 )
 @click.option("--throttle", type=PROBABILITY, default=0.0, metavar="P", help="Throttle requests.")
 @click.option(

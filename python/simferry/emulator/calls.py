@@ -17,7 +17,7 @@ from ..aws.session import is_loopback
 
 JSON = {
     "ce": "AWSInsightsIndexService", "ecr": "AmazonEC2ContainerRegistry_V20150921", "logs": "Logs_20140328",
-    "sagemaker": "SageMaker", "ssm": "AmazonSSM", "tagging": "ResourceGroupsTaggingAPI_20170126",
+    "sagemaker": "SageMaker", "servicequotas": "ServiceQuotasV20190624", "ssm": "AmazonSSM", "tagging": "ResourceGroupsTaggingAPI_20170126",
 }  # what X-Amz-Target begins with  # fmt: skip
 REST = ("batch",)  # JSON whose operation is in the path
 QUERY = ("cloudformation", "ec2", "iam", "sts")

@@ -64,6 +64,7 @@ OPERATIONS = {
         "AddTags", "CreateProcessingJob", "DeleteTags", "DescribeProcessingJob", "ListProcessingJobs", "ListTags",
         "StopProcessingJob",
     },
+    "servicequotas": {"GetServiceQuota"},
     "ssm": {"DeleteParameter", "GetParameter", "PutParameter", "StartSession", "TerminateSession"},
     "sts": {"AssumeRole", "GetCallerIdentity"},
     "tagging": {"GetResources"},

@@ -48,9 +48,10 @@ class EmulatorError(SimferryError):
 class Emulator:
     """AWS at http://127.0.0.1:port, from `start` to `stop`; also a context manager. A process can run one at a time.
 
-    port: 0 for any free port. quotas: by instance type, the instances that may be in use at once; other types have no limit. faults:
-    which faults happen. iam: whether policies are enforced; `environment` then has the keys of a user with the policies of docs/iam.
-    region: of the default bucket. on_event: called with a line of text for each event of a job.
+    port: 0 for any free port. quotas: by instance type, the instances that may be in use at once; other types have no limit; by SPOT,
+    EC2 and FARGATE what Service Quotas tells of vCPUs. faults: which faults happen. iam: whether policies are enforced; `environment`
+    then has the keys of a user with the policies of docs/iam. region: of the default bucket. on_event: called with a line of text for
+    each event of a job.
 
     requests: the number of users' requests by (service, operation), for S3 by ("s3", HTTP method). actions: with iam, the IAM actions
     that users' requests needed.
@@ -129,7 +130,7 @@ class Emulator:
             self._task_credentials.environment, self._task_credentials.forget, self.on_event,
         )  # fmt: skip
         self._services: list[Service] = [
-            self.processing_jobs, self.batch, self.stacks, Account(self.stacks, self.processing_jobs, self.batch),
+            self.processing_jobs, self.batch, self.stacks, Account(self.stacks, self.processing_jobs, self.batch, self.quotas),
             self._registry, Sessions(self._backends.runs),
         ]  # fmt: skip
         self._service_key = Key(f"SIMFERRY{secrets.token_hex(6).upper()}", secrets.token_urlsafe(30))

@@ -1,9 +1,10 @@
-"""What is asked of a whole account: resources by their tags (Resource Groups Tagging API), and costs (Cost Explorer)."""
+"""What is asked of a whole account: resources by their tags (Resource Groups Tagging API), costs (Cost Explorer), and quotas."""
 
 import datetime
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
+from ...aws import quotas
 from ...aws.limits import RequestRefused, check_request
 from ..calls import ACCOUNT, Call, Refusal
 from .batch import Batch
@@ -11,29 +12,50 @@ from .processing import ProcessingJobs
 from .stacks import Stacks
 
 PAGE = 50
-_MODELS = {"tagging": "resourcegroupstaggingapi", "ce": "ce"}  # the services' names in botocore
+LARGE = 10_000  # vCPUs
+_MODELS = {
+    "tagging": "resourcegroupstaggingapi",
+    "ce": "ce",
+    "servicequotas": "service-quotas",
+}  # the services' names in botocore
 Tags = dict[str, str]
 
 
 class Account:
-    """Answers GetResources and GetCostAndUsage. Nothing costs here: the answer has no groups, as one for a tag that is not activated."""
+    """Answers GetResources, GetCostAndUsage and GetServiceQuota. Nothing costs here: the answer has no groups, as one for a tag that is
+    not activated. vcpus: quotas of vCPUs by the type of Batch's compute environments; of those without one it is large."""
 
-    def __init__(self, stacks: Stacks, jobs: ProcessingJobs, batch: Batch) -> None:
-        self.stacks, self.jobs, self.batch = stacks, jobs, batch
+    def __init__(self, stacks: Stacks, jobs: ProcessingJobs, batch: Batch, vcpus: Mapping[str, int]) -> None:
+        self.stacks, self.jobs, self.batch, self.vcpus = stacks, jobs, batch, vcpus
 
     def answers(self, call: Call) -> bool:
         return call.service in _MODELS
 
     def answer(self, call: Call) -> dict[str, Any]:
-        wrong = "InvalidParameterException" if call.service == "tagging" else "ValidationException"
+        wrong = {"tagging": "InvalidParameterException", "servicequotas": "IllegalArgumentException"}.get(
+            call.service, "ValidationException"
+        )
         try:
             check_request(_MODELS[call.service], call.operation, call.parameters)
         except RequestRefused as error:
             raise Refusal(wrong, error.message) from None
+        if call.service == "servicequotas":
+            return self._quota(call.parameters)
         return self._resources(call) if call.service == "tagging" else _costs(call.parameters)
 
     def stop(self, seconds: float) -> None:
         pass
+
+    # ---- quotas ----
+
+    def _quota(self, given: dict[str, Any]) -> dict[str, Any]:
+        service, code = given["ServiceCode"], given["QuotaCode"]
+        for kind, (of, own, name) in quotas.QUOTAS.items():
+            if (of, own) == (service, code):
+                value = float(self.vcpus.get(kind, LARGE))
+                told = {"ServiceCode": of, "QuotaCode": own, "QuotaName": name, "Value": value}
+                return {"Quota": {**told, "Unit": "None", "Adjustable": True, "GlobalQuota": False}}
+        raise Refusal("NoSuchResourceException", "simferry's emulator has the quotas of vCPUs only")
 
     # ---- tags ----
 

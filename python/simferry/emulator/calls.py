@@ -158,6 +158,16 @@ def read_body(environ: dict[str, Any]) -> bytes:
     return body
 
 
+def _json_object(body: bytes) -> dict[str, Any]:
+    try:
+        given = json.loads(body or b"{}")
+    except (ValueError, RecursionError):
+        given = None
+    if not isinstance(given, dict):
+        raise Refusal("MalformedXML", "the body is no JSON object")
+    return given
+
+
 def parse_call(request: Request, service: str, region: str, access_key: str, token: str, body: bytes) -> Call:
     """The call that a request makes. service, region: from its signature. Raises Refusal for an ambiguous request."""
 
@@ -173,24 +183,12 @@ def parse_call(request: Request, service: str, region: str, access_key: str, tok
         prefix, _, operation = target.rpartition(".")
         if (request.method, request.path, query, prefix) != ("POST", "/", [], JSON[service]) or not operation:
             raise not_emulated(service, target or f"{request.method} {request.path}")
-        try:
-            given = json.loads(body or b"{}")
-        except (ValueError, RecursionError):
-            given = None
-        if not isinstance(given, dict):
-            raise Refusal("MalformedXML", "the body is no JSON object")
-        return call(operation, given)
+        return call(operation, _json_object(body))
     if service in REST:
         operation = _rest_operations(service).get((request.method, request.path), "")
         if not operation or query:
             raise not_emulated(service, f"{request.method} {request.path}")
-        try:
-            given = json.loads(body or b"{}")
-        except (ValueError, RecursionError):
-            given = None
-        if not isinstance(given, dict):
-            raise Refusal("MalformedXML", "the body is no JSON object")
-        return call(operation, given)
+        return call(operation, _json_object(body))
     if service in QUERY:
         given = _once([*query, *(parse_qsl(body.decode(errors="replace"), keep_blank_values=True))])
         if target or request.path != "/" or not given.get("Action"):

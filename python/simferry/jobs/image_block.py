@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ..aws.contracts import training as contract
 from ..containers.storage import is_inside
 from ..results.outputs import read_typed
 from ..store.keys import JobId
@@ -184,11 +185,11 @@ def _free(name: str, row: Mapping[str, Any]) -> str:
 
 
 def _plain(row: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: _text(v) if isinstance(v, float) and not math.isfinite(v) else v for name, v in row.items()}
-
-
-def _text(value: float) -> str:
-    return "NaN" if value != value else "Inf" if value > 0 else "-Inf"
+    """A row that JSON holds: NaN and Inf as the contract's texts, which the reading of results knows."""
+    return {
+        name: contract.hyperparameter(v) if isinstance(v, float) and not math.isfinite(v) else v
+        for name, v in row.items()
+    }
 
 
 def _as_csv(series: Mapping[str, list[float]]) -> bytes:

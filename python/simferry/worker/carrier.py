@@ -111,16 +111,17 @@ class Carrier:
 
     def bring_job(self) -> None:
         """The job's file, which is a part of one object: its index has the begin of each file and the end of the last, of 8 bytes each."""
-        index = self.part(8 * (int(self.number) - 1), 8 * (int(self.number) + 1))
-        content = self.part(*struct.unpack("<2Q", index))
+        place = self.place(self.carried["jobs"])
+        index = self.part(place, 8 * (int(self.number) - 1), 8 * (int(self.number) + 1))
+        content = self.part(place, *struct.unpack("<2Q", index))
         try:
             with open(os.path.join(self.root, "input/plan/job"), "wb") as file:
                 file.write(content)
         except OSError as error:
             raise Failed(f"disk: the job's file can't be written: {error.strerror}") from None
 
-    def part(self, start: int, end: int) -> bytes:
-        s3, key = self.place(self.carried["jobs"])
+    def part(self, place: tuple[S3, str], start: int, end: int) -> bytes:
+        s3, key = place
         answer = s3.ask("GET", key, headers={"range": f"bytes={start}-{end - 1}"})
         if answer.status != 206 or len(answer.content) != end - start:
             raise Failed(f"{self.carried['jobs']} can't be read: {answer}")

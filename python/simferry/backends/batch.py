@@ -32,12 +32,11 @@ from . import batch_requests as requests
 from .base import Cursor, Foreground, JobLimits, Line, Lines, Machine, Prepared, Report, Traits
 from .batch_children import DESCRIBED, Array, children_of, described, seconds_before, seconds_of
 from .batch_costs import dollars_an_hour, machine
-from .batch_queue import check_queue, check_size, queue_named, why_waiting
+from .batch_queue import QUEUES, check_queue, check_size, queue_named, why_waiting
 from .in_image import in_image_if_here
 from .names import job_name, tag_of
 from .service import SECONDS_AT_MOST, MeteredService, NotNow, Request, ServiceJob, emulated
 
-_QUEUES = {"spot": "SpotQueue", "demand": "DemandQueue", "fargate": "FargateQueue"}
 _THROTTLED = ("TooManyRequestsException", "ThrottlingException", "RequestLimitExceeded")
 _LONGEST_NAME = 80  # characters of a run's id in the names of its arrays
 _KEPT = datetime.timedelta(days=6)  # the service keeps jobs for 7 days after their end
@@ -105,7 +104,7 @@ class Batch(MeteredService):
         self.check_store(store)
         size = requests.vcpus(self.options)
         stack, batch = self._stack, self._batch_stack
-        queue = self.options.queue or batch.get(_QUEUES[self.options.on or "spot"])
+        queue = self.options.queue or batch.get(QUEUES[self.options.on or "spot"])
         if not queue:
             raise self._no_stack("job queue")
         for key, what in (("BatchJobRole", "role"), ("ExecutionRole", "execution role"), ("LogGroup", "log group")):
@@ -159,7 +158,7 @@ class Batch(MeteredService):
         options = replace(self.options, **about)
         most = math.inf
         with contextlib.suppress(ImportError, session.AwsError):
-            if queue := options.queue or {**self._stack, **self._batch_stack}.get(_QUEUES[options.on or "spot"]):
+            if queue := options.queue or {**self._stack, **self._batch_stack}.get(QUEUES[options.on or "spot"]):
                 most, machines = check_queue(queue, requests.vcpus(options), requests.on_fargate(options))
                 options = replace(options, machines=machines)
         return machine(options, region, most)

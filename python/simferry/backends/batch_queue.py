@@ -9,6 +9,8 @@ from ..aws.contracts import batch as contract
 from ..errors import UsageError
 from ..hints import BackendOptions, Command, Shell, Text
 
+# of the stack NAME-batch, by what the option `on` calls them: its outputs
+QUEUES = {"spot": "SpotQueue", "demand": "DemandQueue", "fargate": "FargateQueue"}
 # why a job stays RUNNABLE, as the service says it since 2024
 _WAITS = {
     "CAPACITY:INSUFFICIENT_INSTANCE_CAPACITY": "AWS has no such machines free now",

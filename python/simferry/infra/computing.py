@@ -5,16 +5,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ..aws.contracts.batch import GOING_ON
 from ..aws.session import asking, client
+from ..backends.batch_children import described
 from ..backends.batch_costs import of_fargate, of_vcpus
+from ..backends.batch_queue import QUEUES
 from ..errors import UsageError
-
-QUEUES = {
-    "SpotQueue": "spot",
-    "DemandQueue": "demand",
-    "FargateQueue": "fargate",
-}  # outputs of a stack: what `on` calls them
-_UNENDED = ("SUBMITTED", "PENDING", "RUNNABLE", "STARTING", "RUNNING")
 
 
 @dataclass(frozen=True)
@@ -43,7 +39,7 @@ class Queue:
 
 def queues_of(outputs: Mapping[str, str]) -> list[Queue]:
     """The queues of a stack that are there, by its outputs."""
-    on = {outputs[key]: word for key, word in QUEUES.items() if outputs.get(key)}
+    on = {outputs[key]: word for word, key in QUEUES.items() if outputs.get(key)}
     if not on:
         return []
     batch = client("batch")
@@ -60,12 +56,11 @@ def _unended(batch: Any, queue: Mapping[str, Any]) -> Iterator[Mapping[str, Any]
     pages = batch.get_paginator("list_jobs")
     names = [
         one["jobId"]
-        for status in _UNENDED
+        for status in GOING_ON
         for page in pages.paginate(jobQueue=queue["jobQueueArn"], jobStatus=status)
         for one in page["jobSummaryList"]
     ]
-    for first in range(0, len(names), 100):
-        yield from batch.describe_jobs(jobs=names[first : first + 100])["jobs"]
+    return described(names)
 
 
 def _queue(
@@ -106,7 +101,7 @@ def _cost(
 def _states(job: Mapping[str, Any]) -> Counter[str]:
     """The children of an array that have not ended, or a plain job, by state."""
     counts = job.get("arrayProperties", {}).get("statusSummary") or {job["status"]: 1}
-    return Counter({state: number for state, number in counts.items() if state in _UNENDED})
+    return Counter({state: number for state, number in counts.items() if state in GOING_ON})
 
 
 def _size(job: Mapping[str, Any]) -> tuple[float, float]:

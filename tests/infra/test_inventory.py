@@ -31,6 +31,8 @@ def test_what_is_stored_costs_by_the_month(emulator):
     assert (objects.name, objects.things, objects.gigabytes) == (bucket, 2, 1e-6)
     assert images.things == 1 and found.images[0].endswith(":lab-1")
     assert "runs now: 0 instances, $0.00 an hour" in str(found)
+    boto3.client("ecr").delete_repository(repositoryName=found.outputs["Repository"].partition("/")[2], force=True)
+    assert infra.show().stored[1].things == 0  # as after a deletion that failed halfway
 
 
 def test_jobs_of_runs_cost_by_the_hour(emulator, monkeypatch):

@@ -8,7 +8,7 @@ from typing import Any
 from ..aws import machines, session, stacks
 from ..aws.machines import Machine
 from ..aws.prices import prices
-from ..aws.session import AccessDenied, asking, client
+from ..aws.session import AccessDenied, AwsError, asking, client
 from ..aws.stacks import Stack
 from ..errors import UsageError
 from ..hints import Option, Text, Variable
@@ -245,7 +245,17 @@ def size_of(bucket: str) -> Stored:
 def images_of(outputs: Mapping[str, str]) -> list[InRepository]:
     """The images of the stack's repository."""
     repository = outputs.get("Repository", "").partition("/")[2]
-    return images_in(repository) if repository else []
+    return images_there(repository) if repository else []
+
+
+def images_there(repository: str) -> list[InRepository]:
+    """The images of a repository; none if it is gone: its tags are found for a while, and a deletion that failed may have removed it."""
+    try:
+        return images_in(repository)
+    except AwsError as error:
+        if error.service_code == "RepositoryNotFoundException":
+            return []
+        raise
 
 
 def running() -> tuple[list[Job], int]:

@@ -6,15 +6,15 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from ..aws import session, stacks
-from ..aws.session import AwsError, asking, client
+from ..aws.session import asking, client
 from ..aws.tags import Tagged, made_by_simferry
 from ..errors import UsageError, nearest
 from ..hints import Option, Shell
-from ..images.ecr import InRepository, images_in
+from ..images.ecr import InRepository
 from ..words import counted
 from .dialogue import Confirm, Tell, ask, print_line
 from .images_in_use import Uses, in_use, uses
-from .inventory import DOLLARS_PER_GB
+from .inventory import DOLLARS_PER_GB, images_there
 
 AT_ONCE = 100  # images that a request deletes, or reads
 _LISTS = ("manifest.list", "image.index")  # in the media types of images for several architectures
@@ -67,7 +67,7 @@ def prune_images(
     found = uses([one.name for one in made if one.service == "s3"], stores)
     for address, count in found.looked_at.items():
         tell(f"  {counted(count, 'run')} in {address}")
-    every = {name: _there(name) for name in names}
+    every = {name: images_there(name) for name in names}
     going = {name: _going(images, found, keep, older_than, used, tell) for name, images in every.items()}
     # an empty one may be waiting for its first image
     emptied = [name for name, own in names.items() if not (own or keep) and len(going[name]) == len(every[name])]
@@ -105,15 +105,6 @@ def _repositories(made: Sequence[Tagged], wanted: str | None) -> dict[str, str]:
             nearest(name, known) or by_hand + "  deletes an image of another.",
         )
     return {name: known[name]}
-
-
-def _there(repository: str) -> list[InRepository]:
-    try:
-        return images_in(repository)
-    except AwsError as error:
-        if error.service_code == "RepositoryNotFoundException":  # tags are found for a while after a deletion
-            return []
-        raise
 
 
 # ---- which ones ----
@@ -158,9 +149,14 @@ def _by_name(images: Iterable[InRepository]) -> dict[str, list[InRepository]]:
     return out
 
 
+def _has_parts(image: InRepository) -> bool:
+    """Whether it is one for several architectures."""
+    return any(word in image.kind for word in _LISTS)
+
+
 def _parts(images: Sequence[InRepository]) -> dict[str, str]:
     """Of images for several architectures, the digests of their parts with that of the whole: ECR lists each part as an image, too."""
-    lists = [one for one in images if any(word in one.kind for word in _LISTS)]
+    lists = [one for one in images if _has_parts(one)]
     out = {}
     for start in range(0, len(lists), AT_ONCE):
         some = lists[start : start + AT_ONCE]
@@ -198,8 +194,8 @@ def _deleted(
 ) -> list[InRepository]:
     """Delete images, those for several architectures before their parts. Returns those that are gone."""
     failed: dict[str, str] = {}
-    first = [one for one in going if any(word in one.kind for word in _LISTS)]
-    rest = [one for one in going if one not in first]
+    first = [one for one in going if _has_parts(one)]
+    rest = [one for one in going if not _has_parts(one)]
     ecr = client("ecr")
     for some in (first, rest):
         for start in range(0, len(some), AT_ONCE):

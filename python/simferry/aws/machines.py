@@ -10,6 +10,7 @@ import socket
 import subprocess
 import tempfile
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -83,24 +84,23 @@ def describe(instance: str, gigabytes: float) -> Machine | None:
 
 def start(instance: str) -> None:
     """Start a machine, and wait until it runs. One that is being stopped is waited for first."""
-    _change(instance, "start_instances", "running", first="stopped")
+    _change(instance, "start_instances", "running", after="stopping")
 
 
 def stop(instance: str) -> None:
     """Stop a machine, and wait until it has stopped."""
-    _change(instance, "stop_instances", "stopped", first="running")
+    _change(instance, "stop_instances", "stopped", after="pending")
 
 
-def _change(instance: str, verb: str, wanted: str, first: str) -> None:
-    before = {"running": "pending", "stopped": "stopping"}[first]
-    _wait(instance, lambda state: state != before)
+def _change(instance: str, verb: str, wanted: str, after: str) -> None:
+    _wait(instance, lambda state: state != after)
     with asking(f"instance {instance}"):
         getattr(client("ec2"), verb)(InstanceIds=[instance])
     if _wait(instance, lambda state: state in (wanted, "terminated")) != wanted:
         raise AwsError(f"instance {instance} is gone")
 
 
-def _wait(instance: str, done: Any) -> str:
+def _wait(instance: str, done: Callable[[str], bool]) -> str:
     """The state when it is the one that is waited for."""
     while True:
         found = describe(instance, 0)

@@ -53,21 +53,26 @@ def deploy(
             defaults = {key: value for key, value in known[one].items() if key not in {"BaseStack", *given}}
             _tell_kept(name, stacks.find(stack_of(name, one)), defaults, tell)
 
-    def proposed(one: str) -> Proposal | None:
-        before = stacks.find(stack_of(name, one))
+    def proposal(one: str) -> Proposal | None:
         mine = {key: value for key, value in given.items() if key in known[one]}
         if "BaseStack" in known[one]:
             mine["BaseStack"] = name
-        tags = {**(before.tags if before else {}), **MADE_BY, stacks.TAG: name}
-        return stacks.propose(stack_of(name, one), bodies[one], mine, tags, before)
+        return proposed(name, stack_of(name, one), bodies[one], mine)
 
-    done = _both(name, proposed, lambda: stacks.kinds(bodies["batch"]), yes, tell, confirm)
+    done = _both(name, proposal, lambda: stacks.kinds(bodies["batch"]), yes, tell, confirm)
     if done is None:
         tell("nothing is changed")
         return None
     if done:
         tell(f"{name} is ready")
     return show(name)
+
+
+def proposed(name: str, stack: str, body: str, given: Mapping[str, str]) -> Proposal | None:
+    """What would make a stack of a name as the template says; None if it is so. given: parameters of the template."""
+    before = stacks.find(stack)
+    tags = {**(before.tags if before else {}), **MADE_BY, stacks.TAG: name}
+    return stacks.propose(stack, body, given, tags, before)
 
 
 def _bodies(paths: Sequence[str | Path]) -> dict[str, str]:
@@ -100,7 +105,7 @@ def _tell_kept(name: str, now: Stack | None, defaults: Mapping[str, str], tell: 
 
 def _both(
     name: str,
-    proposed: Callable[[str], Proposal | None],
+    propose: Callable[[str], Proposal | None],
     kinds: Callable[[], Sequence[str]],
     yes: bool,
     tell: Tell,
@@ -111,13 +116,13 @@ def _both(
     The second stack imports what the first one exports. Where that is not there yet, it can be proposed only when the first is ready: of
     a new one the types of its resources are shown before (kinds), and about changes of one that is there is asked then.
     """
-    base, batch = proposed("base"), None
+    base, batch = propose("base"), None
     proposals = [base] if base else []
     try:
         late = base is not None and base.new
         if not late:
             try:
-                batch = proposed("batch")
+                batch = propose("batch")
                 proposals += [batch] if batch else []
             except StackError as error:
                 if base is None or stacks.NO_EXPORT not in error.message:
@@ -136,7 +141,7 @@ def _both(
         if not yes and not confirm("Deploy?"):
             return None
         _carry_out(name, proposals, tell)
-        if late and (batch := proposed("batch")):
+        if late and (batch := propose("batch")):
             proposals.append(batch)
             if is_there:
                 _tell_proposal(batch.name, batch, tell)
@@ -213,6 +218,16 @@ def settled(stack: Stack, tell: Tell) -> Stack | None:
     except StackError as error:
         tell(f"that failed: {error.message}")
     return stacks.find(stack.name)
+
+
+def removed(verb: str, name: str, stack: Stack, tell: Tell) -> None:
+    """Remove a stack, after the end of what somebody has begun with it. verb: the command that goes on with it."""
+    with going_on(verb, name, stack.name):
+        now: Stack | None = stack
+        if stack.busy and not stack.status.startswith("DELETE"):
+            now = settled(stack, tell)
+        if now:
+            stacks.remove(now, lambda event: tell_event(event, tell))
 
 
 def made_ready(name: str, stack: str, yes: bool, tell: Tell, confirm: Confirm) -> bool:

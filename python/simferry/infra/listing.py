@@ -155,17 +155,18 @@ def _stacks(found: Listing, tagged: Sequence[Tagged]) -> list[stacks.Stack]:
     arns |= {one.tags[f"{IN_STACK}id"]: one.tags[f"{IN_STACK}name"] for one in tagged if f"{IN_STACK}id" in one.tags}
     own = {one.arn: one.stack or one.name.partition("/")[0] for one in tagged if one.kind == "cloudformation:stack"}
     there = []
-    for arn, name in ({} if arns or not found.unseen else {stacks.default_name(): stacks.default_name()}).items():
-        arns[arn] = name
+    if not arns and found.unseen:
+        arns[stacks.default_name()] = stacks.default_name()
     for arn, name in arns.items():
         status = ""
         with _noting(found):
             stack = stacks.find(arn)
             if stack is None and arn == name:  # it was only looked for
                 continue
-            gone = stack is None or stack.status == "DELETE_COMPLETE"
-            status = "DELETED" if stack is None or gone else stack.status
-            if stack and not gone:
+            if stack is None or stack.status == "DELETE_COMPLETE":
+                status = "DELETED"
+            else:
+                status = stack.status
                 there.append(stack)
         found.stacks.append(ListedStack(name, status, own.get(arn, name)))
     found.stacks.sort(key=lambda one: (one.name, one.status))

@@ -8,10 +8,9 @@ from ..aws.stacks import Stack
 from ..aws.tags import made_by_simferry
 from ..errors import UsageError
 from ..hints import Command, Shell
-from ..images.ecr import InRepository
 from ..words import counted
 from .computing import queues_of
-from .deployment import check_ours, checked, going_on, settled, tell_event
+from .deployment import check_ours, checked, removed
 from .dialogue import Confirm, Tell, ask, print_line
 from .inventory import buckets_of, elsewhere, images_of, running, size_of, stacks_of
 from .rstudio import check_disk_may_go, forget
@@ -54,12 +53,7 @@ def delete(
         tell("nothing is deleted")
         return False
     for stack in there:
-        with going_on("infra delete", name, stack.name):
-            now: Stack | None = stack
-            if stack.busy and not stack.status.startswith("DELETE"):
-                now = settled(stack, tell)
-            if now:
-                stacks.remove(now, lambda event: tell_event(event, tell))
+        removed("infra delete", name, stack, tell)
         forget(stack)
     if any(stack.name == stack_of(name, "batch") for stack in there):
         _deregister(name, tell)
@@ -117,7 +111,7 @@ def _told(there: list[Stack], buckets: list[str], data: bool) -> list[str]:
     lines = [f"{session.region()}, account {session.account()}:"]
     for stack in there:
         lines.append(f"  - stack {stack.name} ({counted(len(stacks.resources(stack)), 'resource')})")
-        lines += [f"  - image {one.name}" for one in _images(stack)]
+        lines += [f"  - image {one.name}" for one in images_of(stack.outputs)]
     for bucket in buckets:
         size = size_of(bucket)
         least = "" if size.complete else "at least "
@@ -128,15 +122,6 @@ def _told(there: list[Stack], buckets: list[str], data: bool) -> list[str]:
         goes = data or empty
         lines.append(f"  {'-' if goes else '='} bucket {bucket}: {held}{'' if goes else ', which stay'}")
     return lines
-
-
-def _images(stack: Stack) -> list[InRepository]:
-    try:
-        return images_of(stack.outputs)
-    except AwsError as error:
-        if error.service_code == "RepositoryNotFoundException":  # a deletion that failed may have removed it
-            return []
-        raise
 
 
 def _is_empty(bucket: str) -> bool:

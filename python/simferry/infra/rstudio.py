@@ -10,7 +10,6 @@ from ..aws import machines, session, stacks
 from ..aws.machines import Machine, Tunnel
 from ..aws.session import asking, client
 from ..aws.stacks import Proposal, Stack
-from ..aws.tags import MADE_BY
 from ..errors import UsageError
 from ..hints import Command, Option
 from ..words import counted
@@ -20,10 +19,9 @@ from .deployment import (
     check_ours,
     check_parameters,
     checked,
-    going_on,
     made_ready,
-    settled,
-    tell_event,
+    proposed,
+    removed,
     text_of,
 )
 from .dialogue import Confirm, Tell, ask, print_line
@@ -58,8 +56,8 @@ class RStudio:
             lines.append(
                 f"storage: disk     {self.machine.gigabytes:,.0f} GB, ${self.machine.dollars_a_month:,.2f} a month"
             )
-            verb = "open" if self.machine.runs else "start"
-            lines.append(str(_command(verb, self.name) + ("  connects it." if verb == "open" else "  starts it.")))
+            verb, does = ("open", "connects") if self.machine.runs else ("start", "starts")
+            lines.append(str(_command(verb, self.name) + f"  {does} it."))
         return "\n".join(lines)
 
 
@@ -117,10 +115,7 @@ def deploy(
     given = {"AcceptLicence": "yes", "BaseStack": name, "Package": f"s3://{bucket}/{key}", **given}
     if not made_ready(name, stack, yes, tell, confirm):
         return None
-    before = stacks.find(stack)
-    tags = {**(before.tags if before else {}), **MADE_BY, stacks.TAG: name}
-    mine = {key: value for key, value in given.items() if key in known}
-    proposal = stacks.propose(stack, body, mine, tags, before)
+    proposal = proposed(name, stack, body, {key: value for key, value in given.items() if key in known})
     if proposal is None:
         tell(f"stack {stack} is as the template says")
     else:
@@ -258,12 +253,7 @@ def delete(name: str | None = None, *, yes: bool = False, tell: Tell = print_lin
     if not yes and not confirm("Delete?"):
         tell("nothing is deleted")
         return False
-    with going_on("infra rstudio delete", name, stack.name):
-        now: Stack | None = stack
-        if stack.busy and not stack.status.startswith("DELETE"):
-            now = settled(stack, tell)
-        if now:
-            stacks.remove(now, lambda event: tell_event(event, tell))
+    removed("infra rstudio delete", name, stack, tell)
     forget(stack)
     base = stacks.find(name)
     if base and (bucket := base.outputs.get("Bucket")):

@@ -9,7 +9,7 @@ from docker_fixtures import BASE, left_behind
 from simferry.aws.limits import RequestRefused
 from simferry.containers.job import ContainerJob
 from simferry.containers.storage import Files, local_uri
-from simferry.containers.training import Training
+from simferry.containers.training import Training, pack
 from simferry.system.untrusted import Tree
 
 
@@ -84,6 +84,9 @@ def test_the_contract_of_a_job(job, tmp_path):
         ("echo bad data > /opt/ml/output/failure.txt", "AlgorithmError: bad data, exit code: 0"),
         ("mkdir /opt/ml/output/failure; echo 'no licence' > /opt/ml/output/failure/why.txt",
          "failure is a folder; the contract has a file there, with the reason why the program failed. In the folder: no licence"),
+        (": > /opt/ml/output/failure", "AlgorithmError: output/failure is empty, exit code: 0"),
+        ("ln -s /etc/passwd /opt/ml/output/failure",
+         "AlgorithmError: /opt/ml/output/failure is there and can't be read: it has to be a plain file, exit code: 0"),
         ("ln -s /etc/passwd /opt/ml/output/failure; exit 1", "AlgorithmError: exited with code 1"),
     ],
 )  # fmt: skip
@@ -166,3 +169,15 @@ def test_links_are_not_packed(tmp_path):
     pack([Tree(tmp_path / "a")], tmp_path / "a.tar.gz")
     with tarfile.open(tmp_path / "a.tar.gz") as packed:
         assert packed.getnames() == ["x"]
+
+
+def test_a_file_with_holes_that_does_not_fit_on_the_disk_is_not_packed(tmp_path):
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "kept").write_text("kept")
+    with open(tmp_path / "model" / "holes", "wb") as file:
+        file.truncate(1 << 43)
+    tree = Tree(tmp_path, ("model",))
+    pack([tree], tmp_path / "model.tar.gz")
+    with tarfile.open(tmp_path / "model.tar.gz") as packed:
+        assert packed.getnames() == ["kept"]
+    assert list(tree.passed_over) == ["model/holes"]

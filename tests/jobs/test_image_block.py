@@ -92,6 +92,11 @@ def test_metrics_alone_are_a_row(kept):
     assert (replication, json.loads(content)) == (5, [{"acc": 0.75}])
 
 
+def test_a_metric_of_a_results_file_without_rows_is_a_row(kept):
+    ((_, _, content),) = files_of(kept(output={"r.csv": "a\n"}, log="acc: 0.75", metric={"acc": "acc: (.*)"}))
+    assert json.loads(content) == [{"acc": 0.75}]
+
+
 def test_each_replication_gets_its_row(kept):
     block = kept(output={"r.csv": "x,name\n0.1,a\nNaN,b\nNA,c\n"}, count=3, replications_as="n")
     assert [(r, json.loads(content)) for r, _, content in files_of(block)] == [
@@ -118,12 +123,20 @@ def test_what_is_not_as_it_has_to_be_has_failed(kept, output, more, message):
 
 def test_an_archive_writes_nowhere_else(kept, tmp_path):
     outside = tmp_path / "outside"
-    names = {"../../../../outside": "x", str(outside): "x", "link": None, "a": "x", "a/b": "x", "r.csv": "1"}
+    names = {
+        "/".join(["a" * 250] * 20): "x",
+        "../../../../outside": "x",
+        str(outside): "x",
+        "link": None,
+        "a": "x",
+        "a/b": "x",
+        "r.csv": "1",
+    }
     block = kept(output=names)
     assert not outside.exists()
     kept_files = sorted(path.name for path in (tmp_path / "artifacts").rglob("*") if path.is_file())
     assert kept_files == ["a", "r.csv"]
-    assert len(block.table("warnings").columns["message"].strings()) == 3
+    assert len(block.table("warnings").columns["message"].strings()) == 4
 
 
 def test_a_damaged_archive_is_a_failure(kept):

@@ -164,3 +164,7 @@ def test_two_files_of_one_name_are_refused(hand_made):
 def test_a_column_named_like_an_id_in_a_results_file_is_renamed(hand_made):
     out = table(of_files(hand_made, "r.csv", "replication,x\n7,1\n").run)
     assert values(out, "replication") == [1] and values(out, "replication_result") == [7]
+
+
+def test_results_files_without_rows_are_a_table_without_rows(hand_made):
+    assert table(of_files(hand_made, "r.csv", "x\n", "x\n").run).num_rows == 0

@@ -174,3 +174,15 @@ def test_a_file_comes_into_the_place_of_a_link_and_not_of_its_target(root, outsi
     (root / "out" / "name").symlink_to(outside / "secret")
     untrusted.write(root, "out/name", io.BytesIO(b"mine"), 4)
     assert (root / "out" / "name").read_text() == "mine" and (outside / "secret").read_text() == "secret"
+
+
+def test_a_folder_is_open_if_all_in_it_may_be_read(root, monkeypatch):
+    (root / "out" / "in").mkdir()
+    (root / "out" / "in" / "closed").write_text("x")
+    os.symlink("nowhere", root / "out" / "link")
+    assert untrusted.is_open(root)
+    may = os.access  # root may read all
+    monkeypatch.setattr(
+        os, "access", lambda path, mode, **more: not path.endswith("closed") and may(path, mode, **more)
+    )
+    assert not untrusted.is_open(root)

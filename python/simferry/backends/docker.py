@@ -58,6 +58,7 @@ from .names import job_name, job_name_at
 from .request import Machines, Places, check_hosts, processing_request, training_request
 
 FIRST_JOB = JobId.of("0001", 1)
+_OVER_TIME = "MaxRuntimeExceeded"
 ENGINE_SECONDS = 120  # to wait for an engine that restarts
 _ARCHIVES = "archives"  # in a job's folder, until their content is kept
 _STATES = {"Completed": "succeeded", "Failed": "failed", "Stopped": "cancelled"}
@@ -248,7 +249,7 @@ class Docker:
             self._keep(run, job, made, outcome)
         elif outcome.exit_message:
             (folder / "message").write_text(outcome.exit_message)
-        state = "failed" if "MaxRuntime" in outcome.failure_reason else _STATES[outcome.status]
+        state = "failed" if outcome.failure_reason.startswith(_OVER_TIME) else _STATES[outcome.status]
         self._record(run, job, state, reason=outcome.failure_reason)
         self._over[run.id, job] = self._state(run, job)
 
@@ -257,7 +258,7 @@ class Docker:
         archives = run.jobs / job / _ARCHIVES
         log = "".join(made.kept_logs.values())
         failure = ""
-        if "MaxRuntime" in outcome.failure_reason:
+        if outcome.failure_reason.startswith(_OVER_TIME):
             failure = f"timed out after {made.needs.seconds:g} s"
         elif outcome.status == "Failed":
             failure = reason_of(outcome.failure_reason.removeprefix("AlgorithmError: "), outcome.exit_message, log)

@@ -17,9 +17,10 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from ..aws.instances import Instance
+from ..system import untrusted
 from .engine import EngineError, find_image
 from .limits import GIB, limits
-from .removal import labels_of, leftovers, remove_folder
+from .removal import labels_of, leftovers, open_by_image, remove_folder
 from .storage import Storage
 from .waiting import WaitingContainer, open_to_all
 
@@ -284,6 +285,9 @@ class ContainerJob:
     def finish(self, states: dict[str, dict[str, Any]]) -> Outcome:
         """Copy outputs, begin to remove containers. states: those of the hosts that decide the outcome."""
         self.seconds = time.monotonic() - self.started
+        for host in self.hosts.values():
+            if not untrusted.is_open(host.folder):
+                open_by_image(self.client, self.image, host.folder)
         printed = {name: self.logs(name) for name in self.hosts}
         self._send("InProgress")
         outcome = self.contract.outcome(list(self.hosts.values()), states, self.stopped)

@@ -4,18 +4,20 @@ It has /opt/ml/input, model, output and checkpoints, the argument `train`, the f
 A program that says that it failed has failed, whatever its exit code: the service would call it Completed, and nobody would look.
 """
 
+import contextlib
 import gzip
 import json
+import os
 import tarfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from ..aws.contracts import training as contract
 from ..aws.instances import instance
 from ..aws.limits import check_request
 from ..system import untrusted
-from ..system.untrusted import Tree
+from ..system.untrusted import File, Tree
 from .job import Host, Launch, Needs, Outcome, failed_by, resources_of
 from .storage import Storage
 
@@ -96,7 +98,7 @@ class Training:
             host, state = next(iter(bad.items()))
             reason = f"{said}, exit code: {state['ExitCode']}" if said else failed_by(host, state, hosts[0].needs)
             return Outcome("Failed", said, f"AlgorithmError: {reason}")
-        if said:
+        if said := said or next(filter(None, map(_unreadable_failure, hosts)), ""):
             return Outcome("Failed", said, f"AlgorithmError: {said}, exit code: 0")
         return Outcome("Completed")
 
@@ -107,24 +109,32 @@ def arn_here(name: str) -> str:
 
 
 def pack(trees: list[Tree], path: Path) -> None:
-    """Write the plain files of trees as a tar.gz. Of files with one name, who unpacks it gets the last tree's."""
+    """Write the plain files of trees as a tar.gz. Of files with one name, who unpacks it gets the last tree's. Files that can't be
+    read, or have holes and do not fit on the disk, are passed over."""
     with (
         path.open("wb") as raw,
         gzip.GzipFile("", "wb", 1, raw, mtime=0) as packed,
         tarfile.open(fileobj=packed, mode="w") as archive,
     ):
+
+        def add(file: File, stream: BinaryIO) -> None:
+            if file.on_disk < file.size:
+                untrusted.check_room(str(path.parent), file.size)
+            member = tarfile.TarInfo(file.name)
+            member.size, member.mtime = file.size, file.mtime_ns // 10**9
+            archive.addfile(member, stream)
+
         for tree in trees:
-            for file in tree.files():
-                with file.open() as stream:
-                    member = tarfile.TarInfo(file.name)
-                    member.size, member.mtime = file.size, file.mtime_ns // 10**9
-                    archive.addfile(member, stream)
+            tree.send({}, add)
 
 
 def _failure(host: Host) -> str:
     """What a host's program says of its failure; empty if it says nothing."""
     for name in _FAILURES:
-        if written := untrusted.read(host.folder, f"output/{name}", _FAILURE_BYTES):
+        written = None
+        with contextlib.suppress(PermissionError):
+            written = untrusted.read(host.folder, f"output/{name}", _FAILURE_BYTES)
+        if written is not None:
             return written.decode(errors="replace").strip()[: contract.FAILURE_CHARACTERS] or "output/failure is empty"
     folder = Tree(host.folder, ("output", "failure"))
     if not _is_folder(host):
@@ -135,6 +145,18 @@ def _failure(host: Host) -> str:
     text = b"\n".join(inside).decode(errors="replace").strip()
     words = "/opt/ml/output/failure is a folder; the contract has a file there, with the reason why the program failed"
     return (f"{words}. In the folder: {text}" if text else words)[: contract.FAILURE_CHARACTERS]
+
+
+def _unreadable_failure(host: Host) -> str:
+    """What is said of a failure file that is a link, for instance; empty if there is none."""
+    try:
+        with untrusted.opened(host.folder, "output") as folder:
+            name = next((name for name in _FAILURES if name in os.listdir(folder)), "")
+    except FileNotFoundError:
+        return ""
+    except OSError:
+        return "/opt/ml/output is no folder that can be read"
+    return name and f"/opt/ml/output/{name} is there and can't be read: it has to be a plain file"
 
 
 def _is_folder(host: Host) -> bool:

@@ -5,6 +5,7 @@ Nothing in the archives is trusted: the user's program made them.
 
 import contextlib
 import csv
+import errno
 import gzip
 import io
 import json
@@ -138,6 +139,10 @@ def _is_kept(folder: Path, name: str, stream: Any) -> bool:
             shutil.copyfileobj(stream, out)
     except (FileExistsError, NotADirectoryError, IsADirectoryError):
         return False
+    except OSError as error:
+        if error.errno != errno.ENAMETOOLONG:
+            raise
+        return False
     return True
 
 
@@ -162,14 +167,12 @@ def _outputs(
     if not (series or told):
         return [(made.condition, made.first, *file) for file in files]
     last = {name: values[-1] if values else None for name, values in series.items()}
-    rows = [row for file in files for row in read_typed(file[1], file[0])] if files else [{}]
+    rows = [row for file in files for row in read_typed(file[1], file[0])]
     if told and len(rows) != made.count:
         raise ValueError(
             f"{spec['results_file']} has {len(rows)} rows, and the image was told to do {made.count} replications: a row for each"
         )
-    rows = [{**row, **{_free(name, row): value for name, value in last.items()}} for row in rows]
-    if not rows:
-        return []
+    rows = [{**row, **{_free(name, row): value for name, value in last.items()}} for row in rows or [{}]]
     parts = [[row] for row in rows] if told else [rows]
     return [
         (made.condition, made.first + number, "results.json", json.dumps(list(map(_plain, part))).encode())

@@ -53,7 +53,7 @@ class Outputs:
                 unreadable.append((condition, replication, str(error)))
                 continue
             for number, (form, rows) in enumerate(found):
-                if rows:
+                if any(rows.values()):
                     add_rows(groups[form], condition, replication, rows)
                     place, group = (condition, replication, _FORMS.index(form), number), (form, tuple(rows))
                     self._first[group] = min(place, self._first.get(group, place))

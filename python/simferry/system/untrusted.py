@@ -241,6 +241,16 @@ def is_plain(path: Path, at_most: int) -> bool:
     return False
 
 
+def is_open(folder: Path) -> bool:
+    """Whether we may read all plain files and folders of a folder. Another user, perhaps root, made them."""
+    for path, folders, files in os.walk(folder):
+        below = [(os.path.join(path, name), os.R_OK | os.X_OK) for name in folders]
+        below += [(os.path.join(path, name), os.R_OK) for name in files]
+        if not all(os.path.islink(name) or os.access(name, mode, effective_ids=True) for name, mode in below):
+            return False
+    return True
+
+
 def write(root: Path, name: str, stream: BinaryIO, size: int) -> None:
     """Write the file root/name atomically. size: the number of bytes to read at most."""
     *parts, short = name.split("/")

@@ -13,6 +13,8 @@ from simferry.aws.contracts import processing as contract
         ("InternalServerError: We encountered an internal error. Please try again.", True),
         ("AlgorithmError: exited with code 137: out of memory (ml.m5.large has 8 GiB)", False),
         ("AlgorithmError: exited with code 1", False),
+        ("AlgorithmError: the API said InternalServerError, exit code: 1", False),
+        ("AlgorithmError: exited with code 137, exit code: 1", False),
         ("ClientError: no such image", False),
         ("", False),
     ],

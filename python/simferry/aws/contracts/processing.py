@@ -22,6 +22,11 @@ def output_of(name: str, address: str, mode: str) -> dict[str, Any]:
 
 
 def cut_short(reason: str) -> bool:
-    """Whether a FailureReason names a time limit or a lost host. Exit code 137 is the latter: it is a kill from outside."""
-    lost = re.search(r"MaxRuntimeExceeded|InternalServerError|host \S+ was lost|exited with code 137", reason)
-    return lost is not None and "out of memory" not in reason
+    """Whether a FailureReason names a time limit or a lost host. Exit code 137 is the latter: it is a kill from outside.
+
+    A reason that a training program wrote, before ", exit code: 1", may have the same words.
+    """
+    if reason.startswith("AlgorithmError: "):
+        lost = r"AlgorithmError: (host \S+ was lost \(exit code 137\)|(host \S+ )?exited with code 137)"
+        return re.fullmatch(lost, reason) is not None
+    return re.search("MaxRuntimeExceeded|InternalServerError", reason) is not None

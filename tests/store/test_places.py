@@ -2,6 +2,7 @@
 
 import re
 
+import boto3
 import pytest
 import simferry as sf
 from simferry.errors import Note, RunNotFound, UsageError
@@ -70,6 +71,22 @@ def test_a_run_whose_store_was_not_named_is_found_without_naming_it(place, tmp_p
     monkeypatch.chdir(tmp_path / "sub")
     with pytest.raises(RunNotFound):
         find_run("latest")
+
+
+def test_a_bucket_that_is_gone_has_no_runs(emulator, machine, tmp_path, monkeypatch):
+    """As after `infra delete --data`."""
+    monkeypatch.delenv("SIMFERRY_STORE", raising=False)
+    monkeypatch.chdir(tmp_path)
+    bucket = boto3.resource("s3").create_bucket(Bucket="short-lived")
+    here = sf.run(len_of, sf.grid(n=[1]), replications=1)
+    there = sf.run(len_of, sf.grid(n=[1]), replications=1, store="s3://short-lived/runs")
+    remember(there._folder, None)
+    assert find_run("latest").id == there.id
+    bucket.objects.delete()
+    bucket.delete()
+    assert find_run("latest").id == here.id
+    with pytest.raises(RunNotFound, match=r"there is no run other in .*simferry-runs"):
+        find_run("other")
 
 
 def len_of(n):

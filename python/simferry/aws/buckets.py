@@ -32,6 +32,7 @@ def check_bucket(name: str) -> str:
                         f"aws s3 mb s3://{name}  makes one; buckets' names are unique worldwide."
                         if _NEW_NAME.fullmatch(name)
                         else "Names of new buckets have 3 to 63 lower-case letters, digits, dots and hyphens.",
+                        "NoSuchBucket",
                     ) from None
                 if not found or found == wanted:
                     raise refused(f"bucket {name}", error) from None

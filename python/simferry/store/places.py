@@ -44,15 +44,28 @@ def find_run(name: str | Path, store: str | Path | None = None) -> RunFolder:
     address, created = other
     try:
         here = home.find(name)
-    except RunNotFound as error:
-        with contextlib.suppress(RunNotFound):
-            return store_at(address).find(name)
-        raise error from None
+    except RunNotFound:
+        if there := _find_there(name, address):
+            return there
+        raise
     if name != "latest" or here.record.created > created:
         return here
-    with contextlib.suppress(RunNotFound):
-        return max(here, store_at(address).find(name), key=lambda run: (not run.record.pilot, run.record.created))
-    return here
+    both = filter(None, (here, _find_there(name, address)))
+    return max(both, key=lambda run: (not run.record.pilot, run.record.created))
+
+
+def _find_there(name: str | Path, address: str) -> RunFolder | None:
+    """The run in a store that was not named; None if it does not have it, or is gone with its stack."""
+    from ..aws.session import AwsError
+
+    try:
+        return store_at(address).find(name)
+    except RunNotFound:
+        return None
+    except AwsError as error:
+        if error.service_code != "NoSuchBucket":
+            raise
+        return None
 
 
 def remember(run: RunFolder, store: str | Path | None) -> None:

@@ -9,6 +9,7 @@
     │   └── ImageError            an image is missing or unsuitable                        exit code 1
     ├── StoreError                a run folder cannot be read or written
     │   ├── RunNotFound           no run has this name
+    │   │   └── AmbiguousRun      several runs have it
     │   ├── ObjectNotFound        an object of the store does not exist
     │   └── UnfitName             the name of an object is no valid file name
     ├── RunBusy                   another process is computing this run
@@ -101,6 +102,10 @@ class StoreError(SimferryError):
 
 class RunNotFound(StoreError):
     code = "run_not_found"
+
+
+class AmbiguousRun(RunNotFound):
+    """Several runs of the store have this name, or begin with it."""
 
 
 class RunBusy(SimferryError):

@@ -283,6 +283,9 @@ def test_running_on_batch_needs_all_of_these_actions_and_no_more(emulate, image_
     Jobs.until(lambda: [slow.logs(), "logs:GetLogEvents" in emulator.actions][1])  # while it runs
     assert slow.cancel().state in ("running", "incomplete")
     Jobs.until(lambda: slow.status().jobs["0001-0001"] == "cancelled")
+    assert slow.watch().state == "incomplete"
+    slow.delete()
+    assert sf.runs(found.outputs["Store"])[0].id == run.id
     from_ecr = {"ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"}  # of an image that is not on this machine
     assert emulator.actions >= actions("batch") - from_ecr
     assert emulator.actions <= actions("batch") | actions("user")

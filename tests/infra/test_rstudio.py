@@ -12,6 +12,7 @@ from simferry import infra
 from simferry.aws import machines, stacks
 from simferry.aws.session import AwsError
 from simferry.aws.stacks import StackError
+from simferry.emulator.templates import Template
 from simferry.errors import UsageError
 from simferry.infra import rstudio
 from simferry.infra.templates import template
@@ -151,6 +152,33 @@ def test_a_set_up_that_fails_says_why_and_leaves_nothing(emulator, deploy):
     emulator.faults.resources.clear()
     assert infra.delete(yes=True, data=True, tell=lambda line: None)  # with RStudio
     assert stacks.find("simferry-rstudio") is None and stacks.find("simferry") is None
+
+
+def test_failures_at_each_resource_leave_nothing_and_can_be_repeated(emulator, deploy):
+    """Of the creation, and then of the deletion: what can be deleted is."""
+    order, roles = Template(template("rstudio")).order(), names_of_roles()
+    for name in order:
+        emulator.faults.resources["create", name] = "no"
+        with pytest.raises(StackError, match=rf"simferry-rstudio: {name} .* can't be created: no"):
+            deploy()
+        emulator.faults.resources.clear()
+        stack = stacks.find("simferry-rstudio")
+        assert stack.status == "ROLLBACK_COMPLETE" and stacks.resources(stack) == {} and names_of_roles() == roles
+    assert deploy().machine.state == "running"
+    emulator.faults.resources |= {("delete", name): "in use" for name in order}
+    while order:
+        with pytest.raises(
+            StackError, match=rf"{order[-1]} .* can't be deleted: in use(?s:.*)infra.rstudio.delete\(\)  goes on"
+        ):
+            rstudio.delete(yes=True, tell=lambda line: None)
+        assert set(stacks.resources(stacks.find("simferry-rstudio"))) == set(order)
+        del emulator.faults.resources["delete", order.pop()]
+    assert rstudio.delete(yes=True, tell=lambda line: None) and stacks.find("simferry-rstudio") is None
+    assert names_of_roles() == roles and keys(infra.show().outputs["Bucket"]) == []
+
+
+def names_of_roles():
+    return {one["RoleName"] for one in boto3.client("iam").list_roles()["Roles"]}
 
 
 def test_it_needs_a_stack_with_a_bucket(emulator, tmp_path):

@@ -89,5 +89,27 @@ def test_a_bucket_that_is_gone_has_no_runs(emulator, machine, tmp_path, monkeypa
         find_run("other")
 
 
+def test_no_other_store_decides_which_run_is_meant(place, tmp_path, monkeypatch):
+    monkeypatch.delenv("SIMFERRY_STORE", raising=False)
+    monkeypatch.chdir(tmp_path)
+    there = sf.run(len_of, sf.grid(n=[1]), replications=1, store=place, name="paper")._folder
+    remember(there, None)
+    for seed in (1, 2):
+        sf.run(len_of, sf.grid(n=[1]), replications=1, seed=seed, name="paper")
+    with pytest.raises(RunNotFound, match=r"2 runs in .*simferry-runs have the name paper"):
+        find_run("paper")
+    with pytest.raises(RunNotFound, match=r"no run len-of in .*\nDid you mean len-of-.* or len-of-"):
+        find_run("len-of")
+
+
+def test_the_latest_is_no_pilot_in_another_store_either(place, tmp_path, monkeypatch):
+    monkeypatch.delenv("SIMFERRY_STORE", raising=False)
+    monkeypatch.chdir(tmp_path)
+    there = sf.run(len_of, sf.grid(n=[1]), replications=1, store=place)._folder
+    remember(there, None)
+    assert sf.plan(len_of, sf.grid(n=[1, 2]), replications=5) and store_at().find("latest").record.pilot
+    assert find_run("latest").address == there.address
+
+
 def len_of(n):
     return n

@@ -9,7 +9,7 @@ import shutil
 import warnings
 from pathlib import Path
 
-from ..errors import RunNotFound, SimferryError, StoreError, nearest
+from ..errors import AmbiguousRun, RunNotFound, SimferryError, StoreError, nearest
 from ..hints import Command, Help
 from ..system.files import write_whole, writing
 from ..system.terminal import shown
@@ -114,7 +114,7 @@ class Store:
             return named[0]
         if named:
             listed = "\n".join(f"  {run.id}, of {run.record.created[:16].replace('T', ' ')}" for run in named)
-            raise RunNotFound(
+            raise AmbiguousRun(
                 f"{len(named)} runs in {self.address} have the name {text}:\n{shown(listed)}",
                 "Use the id of one of them.",
             )
@@ -122,7 +122,7 @@ class Store:
         if text in ids or len(begin) == 1:
             return self.folder(text if text in ids else begin[0])
         hint = f"Did you mean {' or '.join(sorted(begin)[:3])}?" if begin else nearest(text, ids)
-        raise RunNotFound(
+        raise (AmbiguousRun if begin else RunNotFound)(
             f"there is no run {text} in {self.address}",
             hint or Command("list", store=self.address) + "  lists all runs.",
         )

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..errors import Note, RunNotFound, UsageError
+from ..errors import AmbiguousRun, Note, RunNotFound, UsageError
 from ..hints import Command, Text
 from ..system.files import cache_folder, is_address, write_whole
 from .folder_store import DEFAULT_STORE, Store
@@ -44,11 +44,13 @@ def find_run(name: str | Path, store: str | Path | None = None) -> RunFolder:
     address, created = other
     try:
         here = home.find(name)
+    except AmbiguousRun:
+        raise
     except RunNotFound:
         if there := _find_there(name, address):
             return there
         raise
-    if name != "latest" or here.record.created > created:
+    if name != "latest" or (here.record.created > created and not here.record.pilot):
         return here
     both = filter(None, (here, _find_there(name, address)))
     return max(both, key=lambda run: (not run.record.pilot, run.record.created))

@@ -32,10 +32,10 @@ def put_image(ecr, repository, tag=None, **content):
     return digest
 
 
-def put_run(s3, bucket, key, image, of_plan=None):
-    """Put the records of a run with this image into a bucket. of_plan: the image with which it was resumed."""
+def put_run(s3, bucket, key, image, of_plan=None, **place):
+    """Put the records of a run with this image into a bucket. of_plan: the image with which it was resumed. place: further options."""
     options = {
-        "backend": "sagemaker", "place": {"image": image}, "cores": None, "on_error": "continue", "replication_timeout": None,
+        "backend": "sagemaker", "place": {"image": image, **place}, "cores": None, "on_error": "continue", "replication_timeout": None,
         "retries": 2,
     }  # fmt: skip
     record = {"id": key.rpartition("/")[2], "format": FORMAT, **RUN, "options": options}

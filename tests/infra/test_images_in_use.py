@@ -31,11 +31,11 @@ def test_images_of_runs_in_all_stores_and_of_their_plans(emulator, s3):
         s3.create_bucket(Bucket=bucket)
     put_run(s3, emulator.bucket, f"simferry/{RUN}0", f"{HOST}/r:0")
     put_run(s3, emulator.bucket, f"simferry/{RUN}1", f"{HOST}/r:1", of_plan=f"{HOST}/r:2")
-    put_run(s3, "lab", f"deep/er/{RUN}3", f"{HOST}/r:3")
+    put_run(s3, "lab", f"deep/er/{RUN}3", f"{HOST}/r:3", carrier_image=f"{HOST}/python:3")
     put_run(s3, "mine", f"{RUN}4", f"{HOST}/r:4")
     s3.put_object(Bucket="lab", Key=f"deep/er/{RUN}5/blocks/a", Body=b"")  # what a deletion has left
     found = uses(["lab", "gone-for-long"], ["s3://mine"])
-    assert found.runs == {("r", str(n)) for n in range(5)} and found.jobs == set()
+    assert found.runs == {*(("r", str(n)) for n in range(5)), ("python", "3")} and found.jobs == set()
     assert found.looked_at == {f"s3://{emulator.bucket}/simferry": 2, "s3://lab/deep/er": 1, "s3://mine": 1}
 
 

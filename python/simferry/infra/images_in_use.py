@@ -113,7 +113,7 @@ def _read(home: Store, ids: Sequence[str], found: Uses) -> None:
                 f"nothing is deleted: it is not known which image run {run_id} uses: {error.message}",
                 Command("delete", f"{home.address}/{run_id}") + "  deletes it.",
             ) from None
-        return {str(place["image"]) for place in places if place.get("image")}
+        return {str(place[one]) for place in places for one in ("image", "carrier_image") if place.get(one)}
 
     with ThreadPoolExecutor(AT_ONCE) as threads:
         images = [one for one in threads.map(of_run, ids) if one is not None]

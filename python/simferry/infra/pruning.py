@@ -120,7 +120,7 @@ def _going(
     kept: dict[str, list[InRepository]] = {}
     going = []
     for one in whole:
-        own = [one, *(part for part in images if parts.get(part.digest) == one.digest)]
+        own = [one, *(part for part in images if one.digest in parts.get(part.digest, ()))]
         if any(in_use(part, found.jobs) for part in own):
             kept.setdefault("in use by jobs", []).append(one)
         elif any(in_use(part, found.runs) for part in own) and not used:
@@ -130,7 +130,9 @@ def _going(
         elif not _is_older(one, older_than):
             kept.setdefault(f"pushed in the last {older_than:g} days", []).append(one)
         else:
-            going += own
+            going += [part for part in own if part not in going]
+    gone = {one.digest for one in going}
+    going = [one for one in going if parts.get(one.digest, set()) <= gone]  # a part may be of several
     for why, some in kept.items():
         tell(f"  = {counted(len(some), 'image')} of {some[0].repository}: {why}")
     return going
@@ -154,10 +156,10 @@ def _has_parts(image: InRepository) -> bool:
     return any(word in image.kind for word in _LISTS)
 
 
-def _parts(images: Sequence[InRepository]) -> dict[str, str]:
-    """Of images for several architectures, the digests of their parts with that of the whole: ECR lists each part as an image, too."""
+def _parts(images: Sequence[InRepository]) -> dict[str, set[str]]:
+    """Of images for several architectures, the digests of their parts with those of the wholes: ECR lists each part as an image, too."""
     lists = [one for one in images if _has_parts(one)]
-    out = {}
+    out: dict[str, set[str]] = {}
     for start in range(0, len(lists), AT_ONCE):
         some = lists[start : start + AT_ONCE]
         name = some[0].repository
@@ -169,8 +171,8 @@ def _parts(images: Sequence[InRepository]) -> dict[str, str]:
             )
         for one in answer["images"]:
             for part in json.loads(one["imageManifest"]).get("manifests", []):
-                out[part["digest"]] = one["imageId"]["imageDigest"]
-    return {digest: whole for digest, whole in out.items() if digest != whole}
+                out.setdefault(part["digest"], set()).add(one["imageId"]["imageDigest"])
+    return {digest: wholes for digest, wholes in out.items() if digest not in wholes}
 
 
 def _told(images: Sequence[InRepository], emptied: Sequence[str]) -> Iterable[str]:

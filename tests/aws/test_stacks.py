@@ -96,6 +96,11 @@ def test_a_discarded_proposal_leaves_nothing_and_takes_nothing_away(emulator):
 
 
 def test_two_at_once(emulator):
+    of_lab = {"name": "lab-rstudio", "tags": {**OURS, stacks.TAG: "lab"}}
+    first, second = proposed(**of_lab), proposed(TWO, **of_lab)
+    stacks.execute(first, lambda event: None)
+    with pytest.raises(stacks.StackError, match=r'stack lab-rstudio\n.*infra.rstudio.deploy\(name="lab"\)  waits'):
+        stacks.execute(second, lambda event: None)
     first, second = proposed(), proposed(TWO)
     stacks.execute(first, lambda event: None)
     with pytest.raises(stacks.StackError, match=r"somebody else is changing stack lab(?s:.*)infra.deploy"):

@@ -298,6 +298,9 @@ def test_names_that_meet(deploy, told):
             UsageError, match=r"the stack lab-batch in us-east-1 belongs to that of the name lab\nname=\"lab\""
         ):
             verb("lab-batch")
+    for verb in (infra.show, lambda name: infra.delete(name, yes=True)):  # as of a variable that is not set
+        with pytest.raises(UsageError, match="'' is no name for a stack"):
+            verb("")
     deploy("a-batch")
     with pytest.raises(UsageError, match="the stack a-batch in us-east-1 belongs to that of the name a-batch"):
         deploy("a")
@@ -337,6 +340,7 @@ def forget():
     [
         ("9a", {}, "'9a' is no name for a stack\nNames have letters"),
         ("a_b", {}, "'a_b' is no name"),
+        ("", {}, "'' is no name"),
         (None, {"parameters": {"KeepImagez": 3}}, "the template has no parameter KeepImagez\nDid you mean KeepImages"),
         (None, {"parameters": {"KeepImages": 0}}, "refuses the change of stack simferry: .*KeepImages"),
         (None, {"yes": False, "confirm": deployment.ask}, "there is no terminal on which to ask\nyes=True"),

@@ -75,11 +75,12 @@ class Change:
 
 @dataclass(frozen=True)
 class Proposal:
-    """A change set. arn: its own. stack, name: the stack's ARN and name. new: there is no stack yet."""
+    """A change set. arn: its own. stack, name: the stack's ARN and name. owner: the name that users know. new: there is no stack yet."""
 
     arn: str
     stack: str
     name: str
+    owner: str
     new: bool
     changes: list[Change]
 
@@ -156,7 +157,8 @@ def propose(
     given += [{"ParameterKey": key, "UsePreviousValue": True} for key in sorted(kept - set(parameters))]
     which = {"StackName": name, "ChangeSetName": f"simferry-{uuid.uuid4().hex}"}
     cloudformation = _cloudformation()
-    with _changing(name):
+    owner = tags.get(TAG, name)
+    with _changing(name, owner):
         # where it exists already, the answer to a first attempt was lost
         with contextlib.suppress(cloudformation.exceptions.AlreadyExistsException):
             cloudformation.create_change_set(
@@ -169,7 +171,7 @@ def propose(
                 break
             _wait()
     changes = [_change(one["ResourceChange"]) for page in found for one in page["Changes"]]
-    proposal = Proposal(found[0]["ChangeSetId"], found[0]["StackId"], name, new, changes)
+    proposal = Proposal(found[0]["ChangeSetId"], found[0]["StackId"], name, owner, new, changes)
     if found[0]["Status"] == "FAILED":
         discard(proposal)
         reason = found[0].get("StatusReason", "")
@@ -183,7 +185,7 @@ def propose(
 
 
 @contextlib.contextmanager
-def _changing(name: str) -> Iterator[None]:
+def _changing(name: str, owner: str) -> Iterator[None]:
     """Turns refusals of a change into errors that say why: the template is wrong, or somebody else changes the stack."""
     try:
         with asking(f"stack {name}"):
@@ -193,7 +195,10 @@ def _changing(name: str) -> Iterator[None]:
     except AwsError as error:
         text = error.message.partition(": AWS refuses ")[2].partition(": ")[2] or error.message
         if error.service_code in _BUSY or "_IN_PROGRESS state" in text:
-            again = on_stack("infra deploy", name) + "  waits for that, and shows what is then left to change."
+            again = (
+                on_stack(verb("deploy", name, owner), owner)
+                + "  waits for that, and shows what is then left to change."
+            )
             raise StackError(f"somebody else is changing stack {name}", again) from None
         if error.service_code == "InsufficientCapabilitiesException":
             names = "Without RoleName, ManagedPolicyName and the like CloudFormation gives them names of their own."
@@ -252,7 +257,7 @@ def execute(proposal: Proposal, on_event: Callable[[Event], None]) -> Stack:
     since = newest(proposal.stack)
     which = {"StackName": proposal.name, "ChangeSetName": proposal.arn}
     try:
-        with _changing(proposal.name):
+        with _changing(proposal.name, proposal.owner):
             _cloudformation().execute_change_set(**which, ClientRequestToken=uuid.uuid4().hex)
     except (NoAnswer, StackError):  # it may have been executed, and only the answer is lost
         if not _executed(which):

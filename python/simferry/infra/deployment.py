@@ -1,7 +1,6 @@
 """Makes and updates the stacks of an account. What would be changed is shown before anything is."""
 
 import contextlib
-import re
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -12,10 +11,8 @@ from ..errors import Interrupted, UsageError, nearest
 from ..hints import Command, Option
 from .dialogue import Confirm, Tell, ask, print_line
 from .inventory import Infrastructure, check_owner, elsewhere, show
-from .templates import read, stack_of
+from .templates import checked, read, stack_of
 from .templates import template as packaged
-
-_NAME = re.compile(r"[A-Za-z][A-Za-z0-9-]{0,99}")
 
 
 def deploy(
@@ -177,17 +174,6 @@ def text_of(value: object) -> str:
     if isinstance(value, float) and value.is_integer():  # as R's numbers are
         value = int(value)
     return str(value).lower() if isinstance(value, bool) else str(value)
-
-
-def checked(name: str | None) -> str:
-    """The name of the stacks. Raises UsageError for one that CloudFormation refuses."""
-    name = name or stacks.default_name()
-    if not _NAME.fullmatch(name):
-        raise UsageError(
-            f"{name!r} is no name for a stack",
-            "Names have letters, digits and hyphens, begin with a letter, and have at most 100.",
-        )
-    return name
 
 
 def check_parameters(known: Collection[str], given: Mapping[str, str]) -> None:

@@ -19,7 +19,7 @@ from .contents import contents
 from .costs import WARNING, Costs
 from .costs import costs as asked
 from .dialogue import Tell, print_line
-from .templates import SUFFIX, stack_of
+from .templates import SUFFIX, checked, stack_of
 
 # US dollars per GB and month in us-east-1, November 2026 (public price lists of S3 Standard, ECR, CloudWatch Logs)
 DOLLARS_PER_GB = {"bucket": 0.023, "images": 0.10, "logs": 0.03, "disk": machines.DISK}
@@ -133,7 +133,7 @@ def show(name: str | None = None, *, costs: bool = False, tell: Tell = print_lin
 
     Raises UsageError if there is no such stack, AwsError if AWS can't be asked.
     """
-    name = name or stacks.default_name()
+    name = checked(name)
     there = [stack for stack in stacks_of(name) if stack.status != "REVIEW_IN_PROGRESS"]
     if not there:
         raise missing(name)

@@ -10,11 +10,11 @@ from ..errors import UsageError
 from ..hints import Command, Shell
 from ..words import counted
 from .computing import queues_of
-from .deployment import check_ours, checked, removed
+from .deployment import check_ours, removed
 from .dialogue import Confirm, Tell, ask, print_line
 from .inventory import buckets_of, elsewhere, images_of, running, size_of, stacks_of
 from .rstudio import check_disk_may_go, forget
-from .templates import stack_of
+from .templates import checked, stack_of
 
 
 def delete(

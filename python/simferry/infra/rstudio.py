@@ -18,7 +18,6 @@ from .deployment import (
     carried_out,
     check_ours,
     check_parameters,
-    checked,
     made_ready,
     proposed,
     removed,
@@ -26,7 +25,7 @@ from .deployment import (
 )
 from .dialogue import Confirm, Tell, ask, print_line
 from .inventory import in_words, machine_of, missing
-from .templates import read, stack_of
+from .templates import checked, read, stack_of
 from .templates import template as packaged
 
 __all__ = ["RStudio", "connect", "delete", "deploy", "open", "password", "show", "start", "stop"]

@@ -1,13 +1,16 @@
-"""The templates of the package, and those of a user's own."""
+"""The templates of the package, and those of a user's own; the names of their stacks."""
 
+import re
 from pathlib import Path
 
+from ..aws import stacks
 from ..errors import UsageError, nearest
 from ..hints import Command
 
 FOLDER = Path(__file__).parent / "templates"
 # of the stack's name, by template; in the order in which they are deployed
 SUFFIX = {"base": "", "batch": "-batch", "rstudio": "-rstudio"}
+_NAME = re.compile(r"[A-Za-z][A-Za-z0-9-]{0,99}")
 LONGEST = 51_200  # bytes that CloudFormation takes
 
 
@@ -45,3 +48,14 @@ def read(path: str | Path) -> str:
 def stack_of(name: str, template: str) -> str:
     """The name of the stack of a template."""
     return f"{name}{SUFFIX[template]}"
+
+
+def checked(name: str | None) -> str:
+    """The name of the stacks. Raises UsageError for one that CloudFormation refuses; an empty one is not the default."""
+    name = stacks.default_name() if name is None else name
+    if not _NAME.fullmatch(name):
+        raise UsageError(
+            f"{name!r} is no name for a stack",
+            "Names have letters, digits and hyphens, begin with a letter, and have at most 100.",
+        )
+    return name

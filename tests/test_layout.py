@@ -40,6 +40,7 @@ TESTED_ELSEWHERE = {
     "verbs.run": "driver/test_drive.py",
     "verbs.runs": "cli/test_verbs.py",
     "worker.check": "verbs/test_check.py",
+    "worker.octave_check": "worker/test_octave.py",  # by what is refused
     "worker.octave_program": "worker/test_octave.py",  # by a whole script
 }
 

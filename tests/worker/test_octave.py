@@ -1,4 +1,7 @@
 import shutil
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -46,6 +49,38 @@ def test_a_generator_that_is_used_late_is_seeded_from_the_first_draw():
     assert bits(one) == bits(two) and (one > 1).any()
 
 
+def test_the_generators_of_rand_seed_are_seeded_for_each_replication():
+    text = "function r = sim(k)\nif rand() < 0.5, rand('seed', 3); end\nr = [randn(), rande()];\n"
+    one, two = (run(text, replications=20, workers=w).results() for w in (1, 2))
+    assert bits(one["value_1"]) == bits(two["value_1"]) and bits(one["value_2"]) == bits(two["value_2"])
+
+
+def test_replications_leave_nothing_to_later_ones_nor_one_that_was_run_again_to_itself():
+    text = """function r = sim(k)
+persistent calls
+if isempty(calls), calls = 0; end
+calls = calls + 1;
+f = fopen('log', 'a'); fprintf(f, 'x'); fclose(f);
+r = struct('calls', calls, 'log', numel(fileread('log')), 'set', numel(getenv('SET')), 'home', numel(getenv('HOME')));
+r.digits = output_precision(); r.umask = umask(0); umask(7);
+setenv('SET', 'yes'); unsetenv('HOME'); output_precision(9);
+r.x = feval(['ra', 'nd']); % a name that is not seen
+"""
+    with pytest.warns(sf.errors.Note, match="persistent or global variables"):
+        found = run(text, workers=1, keep_files=True)
+    rows = found.results()
+    assert rows["calls"][0] == 1 and rows["log"].tolist() == [1] * 3 and rows["x"].nunique() == 3
+    for name in ("set", "home", "digits", "umask"):
+        assert rows[name].nunique() == 1
+
+
+def test_names_of_worker_m_are_free_for_the_user_and_a_folder_may_have_a_quote(folder, monkeypatch):
+    (folder / "it's é").mkdir()
+    monkeypatch.chdir(folder / "it's é")
+    text = "key = 1; out = 2; names = 3; value = 4;\nfunction varargout = send(k)\nvarargout{1} = 7;\nend\n"
+    assert run(text, function="send").results()["value"].tolist() == [7] * 3
+
+
 def test_structs_and_tables_become_rows_and_keep_their_bits():
     text = """function r = sim(k)
 switch k
@@ -88,6 +123,23 @@ def test_what_ends_the_interpreter_loses_nothing_and_is_named():
     ]  # fmt: skip
 
 
+def test_the_interpreter_ends_with_its_process_that_is_killed():
+    code = """import os, struct
+from pathlib import Path
+from simferry.worker.octave import Interpreter
+one = Interpreter(Path())
+Path("pid").write_text(str(one.process.pid))
+one.write(struct.pack("<2d", -15, 0) + b"while true, end")
+os.kill(os.getpid(), 9)
+"""
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == -9
+    running = Path(f"/proc/{Path('pid').read_text()}/exe")
+    deadline = time.monotonic() + 20
+    while running.exists() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not running.exists()
+
+
 def test_a_replication_that_takes_too_long_is_ended():
     text = "function r = sim(k)\nif k == 2, while true, end, end\nr = k;\n"
     finished = run(text, values=[1, 2], replications=1, replication_timeout=2)
@@ -100,6 +152,7 @@ def test_a_replication_that_takes_too_long_is_ended():
     [
         ("function r = sim(k)\nr = (k + 1;\n", "can't be parsed.*line 2"),
         ("1;\nfunction r = other(k)\nr = k;\nend\nfunction r = more(k)\nr = k;\nend\n", None),
+        ("function r = sim(k)\nr = k; fclose('all');\n", "close each file"),
         ("x = 1;\n", "defines no function simulate"),
         ("function r = sim(k)\nr = table(k);\n", "does not have: table"),
         ("function r = sim(n)\nr = n;\n", "no argument 'k'"),

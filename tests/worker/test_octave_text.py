@@ -1,4 +1,13 @@
-from simferry.worker.octave_text import Function, advice, chosen, functions, helpers, is_function_file, packages_in
+from simferry.worker.octave_text import (
+    Function,
+    advice,
+    chosen,
+    functions,
+    helpers,
+    is_function_file,
+    packages_in,
+    traits,
+)
 
 POWER = """%{
 function wrong(x)
@@ -18,7 +27,7 @@ def test_functions_with_their_arguments_and_outputs():
     assert functions(POWER) == [
         Function("power", [("n", False), ("effect", False)], ["p", "estimate"]),
         Function("half", [("x", True)], ["y"]),
-        Function("any_of", [("...", True)], []),
+        Function("any_of", [("...", True)], ["varargout"]),
         Function("nothing", [], []),
     ]
     assert is_function_file(POWER) and not is_function_file("1;\nfunction f()\nend\n")
@@ -43,3 +52,10 @@ def test_packages_and_advice():
     assert packages_in("pkg load statistics\n% pkg load optim\npkg('load', 'io')") == ["statistics", "io"]
     assert "return a struct" in advice("'table' undefined\n\nplease read")
     assert advice("'mine' undefined") == "'mine' undefined"
+
+
+def test_what_a_program_draws_from_and_leaves_is_seen_in_its_text():
+    one = traits(["function r = f()\nglobal g\nr = randi(3) + g; % randn()\n", "setenv('A', 'rande')\n"])
+    assert one == ([True, False, False, False, False], False, True, True, False)
+    old = traits(['rand ("seed", 3)\nfclose all\n'])
+    assert old == ([True] * 5, True, False, False, True)

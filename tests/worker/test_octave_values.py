@@ -19,7 +19,7 @@ def test_parameters_are_expressions_that_keep_all_bits():
     assert [literal(v) for v in (20, 0.1, True, "it's", None)] == [
         "20", "hex2num('3fb999999999999a')", "true", "'it''s'", "hex2num('7FF840F440000000')",
     ]  # fmt: skip
-    assert literal("é\n") == "text_of([195 169 10])"
+    assert literal("é\n") == "text_of_([195 169 10])"
     assert literal([1, 2]) == "[1, 2]" and literal(["a", "b"]) == "{{'a', 'b'}}"
 
 

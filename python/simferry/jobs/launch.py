@@ -52,7 +52,15 @@ _IN_OCTAVE = (
     *_IN_PYTHON,
     *(
         f"simferry_worker/{part}"
-        for part in ("octave.py", "octave_program.py", "octave_text.py", "octave_values.py", "worker.m", "seed.m")
+        for part in (
+            "octave.py",
+            "octave_check.py",
+            "octave_program.py",
+            "octave_text.py",
+            "octave_values.py",
+            "worker.m",
+            "seed.m",
+        )
     ),
 )
 # files beside the script: the worker's program, and a folder with its parts

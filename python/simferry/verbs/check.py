@@ -118,6 +118,15 @@ def _check_code(simulation: Simulation, design: Design, foreground: Foreground) 
             "Open it in the function, so that no replication sees what another wrote",
             stacklevel=4,
         )
+    if facts.get("lasting"):
+        warnings.warn(
+            Note(
+                f"{simulation.script} has persistent or global variables. They keep their values from one replication to the next in "
+                "the same process: what is random in them makes results depend on the number of workers. Set them in each "
+                "replication, or let them hold only what is the same in all"
+            ),
+            stacklevel=4,
+        )
     packages = simulation.target.packages if isinstance(simulation.target, RFunction) else ()
     _warn_of_tasks(simulation, [*packages, *facts.get("mentioned", "").split(", ")])
     if facts["problem"] or simulation.kind != "function":  # it could not be loaded without inputs that are not here

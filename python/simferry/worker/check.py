@@ -27,7 +27,7 @@ def check(root: Path) -> None:
     found: list[own.Own] = []
     try:
         if job.language == "octave":
-            from .octave import examine
+            from .octave_check import examine
 
             more, arguments, functions = examine(job)
             facts |= more

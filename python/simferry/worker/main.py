@@ -41,7 +41,7 @@ def replay(root: Path) -> None:
             if job.language == "octave":
                 from .octave import OctaveRunner
 
-                run: Any = OctaveRunner(job, lambda text: print(f"warning: {text}", file=sys.stderr))
+                run: Any = OctaveRunner(job, lambda text: print(f"warning: {text}", file=sys.stderr), folder.tidy)
             else:
                 run = FunctionRunner(job)
             folder.adopt()

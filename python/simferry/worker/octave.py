@@ -4,9 +4,11 @@ docs/decisions/octave.md says why it is driven from Python.
 """
 
 import contextlib
+import ctypes
 import os
 import re
 import select
+import signal
 import struct
 import subprocess
 import sys
@@ -20,17 +22,16 @@ from typing import Any, NamedTuple
 from . import streams
 from .family import ending, family, kill
 from .job import Job, keep_facts
-from .octave_program import PROGRAMS, program
+from .octave_program import program
 from .octave_text import (
-    MATLAB_ONLY,
     Function,
+    Traits,
     advice,
     functions,
-    helpers,
     is_function_file,
-    names_in,
     packages_in,
     read,
+    traits,
 )
 from .octave_values import decoded, exact, literal
 from .scripts import Reported
@@ -49,6 +50,15 @@ class Ended(Exception):
         self.status = status
 
 
+_LIBC = ctypes.CDLL(None)  # here: nothing is loaded between fork and exec
+
+
+def _end_with_parent() -> None:
+    """Let the system end this process when its parent ends, however that is killed: its loop may have no end."""
+    if sys.platform == "linux":
+        _LIBC.prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
+
+
 class Interpreter:
     """A process of Octave or MATLAB that runs worker.m. folder: of its pipes; nobody else uses it."""
 
@@ -61,7 +71,7 @@ class Interpreter:
             os.mkfifo(name)
         self.requests = os.open(names[0], os.O_RDWR)
         answers = os.open(names[1], os.O_RDONLY | os.O_NONBLOCK)
-        call = f"worker('{names[0]}', '{names[1]}')"
+        call = "worker('{}', '{}')".format(*(name.replace("'", "''") for name in names))
         command = [path, "--no-gui", "--norc", "--no-history", "--eval", call]
         if self.is_matlab:
             command = [path, "-nodisplay", "-nosplash", "-nodesktop", "-r", f"{call}; exit"]
@@ -69,8 +79,9 @@ class Interpreter:
         # a session of its own: Ctrl-C is for the worker
         with open(self.errors, "ab") as errors:
             self.process = subprocess.Popen(
-                command, cwd=_HERE.resolve(), stdin=subprocess.DEVNULL, stderr=errors, start_new_session=True
-            )
+                command, cwd=_HERE.resolve(), stdin=subprocess.DEVNULL, stderr=errors, start_new_session=True,
+                preexec_fn=_end_with_parent,
+            )  # fmt: skip
         while not select.select([answers], [], [], 0.05)[0]:
             if self.process.poll() is not None:
                 break
@@ -147,20 +158,23 @@ class OctaveRunner:
 
     limit: how many replications it may compute at once. ahead: those that it has computed.
     on_warning: takes the warnings of the replication that was called last.
+    on_drop: called when replications were computed whose results are not used and which are computed again: removes their files.
     """
 
     limit = 1
 
-    def __init__(self, job: Job, on_warning: Callable[[str], None]) -> None:
-        self.job, self.row, self.on_warning = job, -1, on_warning
+    def __init__(self, job: Job, on_warning: Callable[[str], None], on_drop: Callable[[], object]) -> None:
+        self.job, self.row, self.on_warning, self.on_drop = job, -1, on_warning, on_drop
         self.folder = Path(tempfile.mkdtemp(prefix="octave-", dir=job.scratch))
         self.home = os.getcwd()
         text = read(job.code / job.script)
         self.function = next(one for one in functions(text) if one.name == job.function)
-        self.used = [False] * 5  # which of Octave's generators the simulation draws from
+        self.traits = traits_of(job)
+        self.used = self.traits.drawing  # which of Octave's generators the simulation draws from
         self.careful_until = 0  # replications before it are computed one by one: one of them has ended the interpreter
         self.many, self.started = 1, 0
-        self.unsure = False  # whether it ended before it was known what replications left behind
+        self.since = 0  # how many replications were computed since it was last asked what they left behind
+        self.unsure = False  # whether the interpreter ended before it was known
         self.ahead: deque[Outcome] = deque()
         self.names: list[str] = []
         self.interpreter: Interpreter | None = None
@@ -183,18 +197,21 @@ class OctaveRunner:
 
     def seed_used(self, one: Interpreter) -> None:
         """Let these generators be seeded before each replication. Each takes a replication 5 to 15 microseconds."""
-        one.ask(f"used = logical([{' '.join(str(int(flag)) for flag in self.used)}]); base = generators();")
+        one.ask(
+            f"has_old = {int(self.traits.old)}; used = logical([{' '.join(str(int(flag)) for flag in self.used)}]); base = generators_();"
+        )
 
     def left_behind(self) -> bool:
         """Whether a replication has changed the current folder, the path, or which warnings are on. It may have, if it ended with that."""
+        self.since = 0
         return self.unsure or bool(
-            self.interpreter and self.interpreter.ask("reply = num2str(~isequal(state_now(), start));") == "1"
+            self.interpreter and self.interpreter.ask("reply = num2str(~isequal(state_now_(watched), start));") == "1"
         )
 
     def restore(self) -> None:
         self.unsure = False
         if self.interpreter:
-            self.interpreter.ask("put_back(start);")
+            self.interpreter.ask("put_back_(start);")
 
     def begin(self, one: Interpreter, row: int) -> None:
         """Go to a condition."""
@@ -214,6 +231,7 @@ class OctaveRunner:
             self.ahead.clear()
             self.compute(row, replication)
         outcome = self.ahead.popleft()
+        self.since += 1
         for text in outcome.warnings:
             self.on_warning(text)
         if isinstance(outcome.value, BaseException):
@@ -233,6 +251,7 @@ class OctaveRunner:
                     how = f"the simulation ended the interpreter ({ending(end.status)})"
                     self.ahead.append(Outcome(replication, Reported(how, "", ""), []))
                     return
+                self.on_drop()
                 # one after the other: so the culprit is known
                 self.careful_until, many = max(self.careful_until, replication + many), 1
             except BaseException:  # an interrupt: what it computes is nobody's now
@@ -246,7 +265,7 @@ class OctaveRunner:
         if self.interpreter:
             self.interpreter.end()
             self.interpreter = None
-            self.unsure = True
+            self.unsure = self.unsure or self.since > 0
 
     def _ask(self, row: int, replication: int, many: int) -> None:
         one = self.interpreter or self.start()
@@ -257,12 +276,16 @@ class OctaveRunner:
         if changing:
             pairs = self.job.variables_of(row, replication).items()
             one.ask(" ".join(f"setenv({literal(name)}, {literal(text)});" for name, text in pairs))
+            one.ask("now = state_now_(watched); start.environment = now.environment;")
         began = time.perf_counter()
-        while unseeded := self.answers_to(one, replication, many):
-            # they have drawn other numbers than they should
+        if unseeded := self.answers_to(one, replication, many):
+            # they have drawn other numbers than they should: again, in a new interpreter, which knows nothing of it
             self.used = [flag or bool(unseeded & 1 << i) for i, flag in enumerate(self.used)]
-            self.seed_used(one)
-            one.printed()
+            self.end()
+            self.ahead.clear()
+            self.on_drop()
+            self._ask(row, replication, many)
+            return
         seconds, count = time.perf_counter() - began, len(self.ahead)
         self.many = max(1, min(2 * count, int(count * _AHEAD_SECONDS / seconds)))
         if text := one.printed():  # an answer ends with the first replication that warns
@@ -319,23 +342,29 @@ class OctaveState(State):
         super().restore()
 
 
+def traits_of(job: Job) -> Traits:
+    """Of all of the user's files in this language."""
+    return traits(read(path) for path in sorted(job.code.rglob("*.m")) if path.resolve().parent != _HERE.resolve())
+
+
 def loading(job: Job, function: Function, home: str, is_matlab: bool) -> str:
     """What worker.m evaluates to load the function. home: the working directory."""
     path = os.path.join(home, Path(job.script).name)
     text = read(job.code / job.script)
     outs = function.outputs
-    code = [f"cd({literal(home)});"]
+    code = [f"cd({literal(home)}); watched = {str(traits_of(job).sets_variables).lower()};"]
     if not is_matlab:
         seed = streams.words(streams.derive(b"load", job.seed)[:16])
-        code += ["warning('off', 'backtrace');", f"seed_all([{' '.join(map(str, seed))}], 0);"]
+        code += ["warning('off', 'backtrace');", f"seed_all_([{' '.join(map(str, seed))}], 0);"]
         code += [f"pkg('load', {literal(name)});" for name in packages_in(text)]
     name = Path(job.script).stem
     if not (is_function_file(text) and functions(text)[0].name == function.name == name):
-        code.append(f"source({literal(path)});")
+        # in the base workspace: its variables are not worker.m's
+        code.append(f"evalin('base', ['source(''', strrep({literal(path)}, '''', ''''''), ''')']);")
         name = function.name
     code.append(f"target = str2func({literal(name)});")
     code.append(
-        f"outs = {len(outs)}; outputs = {{{', '.join(map(literal, outs))}}}; start = state_now(); lastwarn('');"
+        f"outs = {len(outs)}; outputs = {{{', '.join(map(literal, outs))}}}; start = state_now_(watched); lastwarn('');"
     )
     return " ".join(code)
 
@@ -345,7 +374,7 @@ def facts_of(one: Interpreter) -> dict[str, str]:
     name = "MATLAB" if one.is_matlab else "Octave"
     return {
         "interpreter": f"{name} {one.ask('reply = version();')}",
-        "packages": "" if one.is_matlab else one.ask("reply = loaded_packages();"),
+        "packages": "" if one.is_matlab else one.ask("reply = loaded_packages_();"),
         "blas": one.ask("reply = version('-blas');"),
     }
 
@@ -370,58 +399,3 @@ def sorted_out(printed: str) -> list[str]:
             sys.stdout.write(line)
     sys.stdout.flush()
     return found
-
-
-class Examined(NamedTuple):
-    """What `examine` has found: facts for the check's answer, the arguments of the function, and the names of all functions."""
-
-    facts: dict[str, str]
-    arguments: list[tuple[str, bool]]
-    functions: list[str]
-
-
-def examine(job: Job) -> Examined:
-    """Load the function as a replication does, and see whether the interpreter has what it uses."""
-    script = job.code / job.script
-    text = script.read_text(encoding="utf-8", errors="replace")
-    defined = functions(text)
-    names = [one.name for one in defined]
-    if not program():
-        return Examined({"problem": "interpreter", "detail": ", ".join(PROGRAMS)}, [], names)
-    is_here = job.function in names
-    function = next((one for one in defined if one.name == job.function), Function(job.function, [], []))
-    with tempfile.TemporaryDirectory(prefix="simferry-octave-") as folder:
-        one = Interpreter(Path(folder))
-        try:
-            facts = facts_of(one)
-            if job.kind != "function":
-                return Examined(facts, [], names)
-            used = set().union(*(names_in(read(path)) for path in (script, *helpers(script).values()))) & {*MATLAB_ONLY}
-            try:
-                if is_here:
-                    one.ask(loading(job, function, os.getcwd(), one.is_matlab) + " nargin(target);")
-                else:
-                    one.ask(f"cd({literal(os.getcwd())}); source({literal(script.name)});")
-            except Reported as error:
-                return Examined({**facts, **problem_of(error.args[0], job.script)}, [], names)
-            if not is_here:
-                return Examined({**facts, "problem": "function", "detail": job.function}, [], names)
-            absent = one.ask(f"reply = absent({{{', '.join(map(literal, sorted(used)))}}});").split()
-            if absent and not one.is_matlab and not re.search(r"\bOCTAVE_VERSION\b|\bexist\b", text):
-                return Examined({**facts, "problem": "lacks", "detail": "\n".join(absent)}, [], names)
-            return Examined(facts, function.arguments, names)
-        except Ended as end:
-            detail = f"the interpreter ended ({ending(end.status)}): does it call quit() or exit()?"
-            return Examined({"problem": "load", "detail": detail}, [], names)
-        finally:
-            sys.stdout.write(one.printed())
-            one.end()
-
-
-def problem_of(message: str, script: str) -> dict[str, str]:
-    """A syntax error with its line, or another error of the loading."""
-    if match := re.match(r"parse error(?: near line (\d+) of file (\S+))?:?\s*(.*)", message, re.DOTALL):
-        place = f"{os.path.basename(match[2]) if match[2] else script}, line {match[1]}: " if match[1] else ""
-        lines = [line.strip(" >^") for line in match[3].splitlines()]
-        return {"problem": "syntax", "detail": place + ": ".join(filter(None, lines))}
-    return {"problem": "load", "detail": message}

@@ -23,6 +23,14 @@ MATLAB_ONLY = {
     "fitlm": "solve with X \\ y", "fitglm": "maximise the likelihood with fminsearch()",
 }  # fmt: skip
 
+# what draws from each of Octave's generators; others are noticed when they have drawn
+_DRAWING = (
+    {"rand", "randi", "randperm", "sprand", "unifrnd", "randsample"}, {"randn", "sprandn", "normrnd"}, {"rande", "exprnd"},
+    {"randg", "gamrnd"}, {"randp", "poissrnd"},
+)  # fmt: skip
+_OLD = re.compile(r"rand[a-z]?\s*\(?\s*['\"]?seed\b")  # rand('seed', x)
+_CLOSING = re.compile(r"\bfclose[\s(]+['\"]?all\b")
+_SETTING = {"setenv", "putenv", "unsetenv"}
 _FUNCTION = re.compile(
     r"^[ \t]*function\b[ \t]*(?:(?:\[([^\]]*)\]|(\w+))[ \t]*=[ \t]*)?([A-Za-z][\w.]*)[ \t]*(?:\(([^)]*)\))?",
     re.MULTILINE,
@@ -36,7 +44,7 @@ _PACKAGE = re.compile(r"\bpkg[ \t(]+'?load'?[ \t,]+'?(\w+)")
 
 
 class Function(NamedTuple):
-    """arguments: names, and whether each may be left out. `...` stands for varargin. outputs: names, without varargout."""
+    """arguments: names, and whether each may be left out. `...` stands for varargin. outputs: varargout only if alone."""
 
     name: str
     arguments: list[tuple[str, bool]]
@@ -66,7 +74,8 @@ def functions(text: str) -> list[Function]:
         optional = bool(_OPTIONAL.search(body))
         names = [name for name in re.split(r"[\s,]+", match[4] or "") if name]
         arguments = [("...", True) if name == "varargin" else (name, optional) for name in names]
-        outputs = [name for name in re.split(r"[\s,]+", match[1] or match[2] or "") if name and name != "varargout"]
+        outputs = [name for name in re.split(r"[\s,]+", match[1] or match[2] or "") if name]
+        outputs = [name for name in outputs if name != "varargout"] or outputs  # of it alone, the first
         out.append(Function(match[3], arguments, outputs))
     return out
 
@@ -86,9 +95,36 @@ def names_in(text: str) -> set[str]:
     return {name for name in _NAME.findall(code_of(text)) if len(name) < 64}
 
 
+class Traits(NamedTuple):
+    """What the text of a program shows of what it does. drawing: from which of Octave's generators, rand, randn, rande, randg and randp.
+    old: whether it seeds those of before 1997. sets_variables: in the environment.
+    lasting: whether it has persistent or global variables. closes_all: whether it closes all files."""
+
+    drawing: list[bool]
+    old: bool
+    sets_variables: bool
+    lasting: bool
+    closes_all: bool
+
+
+def traits(texts: Iterable[str]) -> Traits:
+    """Of all texts together: of a script and its helpers."""
+    texts = list(texts)
+    names = set().union(*(names_in(text) for text in texts))
+    old = any(map(_OLD.search, texts))
+    closes = any(_CLOSING.search(text) for text in map(without_comments, texts))
+    drawing = [old or bool(names & one) for one in _DRAWING]
+    return Traits(drawing, old, bool(names & _SETTING), bool(names & {"persistent", "global"}), closes)
+
+
+def without_comments(text: str) -> str:
+    """The text without lines that are comments."""
+    return _BLOCK_COMMENT.sub("", re.sub(r"(?m)^[ \t]*[%#].*$", "", text))
+
+
 def packages_in(text: str) -> list[str]:
     """The Octave packages that `pkg load` names."""
-    return list(dict.fromkeys(_PACKAGE.findall(_BLOCK_COMMENT.sub("", re.sub(r"(?m)^[ \t]*[%#].*$", "", text)))))
+    return list(dict.fromkeys(_PACKAGE.findall(without_comments(text))))
 
 
 def helpers(script: Path) -> dict[str, Path]:

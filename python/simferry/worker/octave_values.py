@@ -29,7 +29,7 @@ def literal(value: Any) -> str:
     if isinstance(value, str):
         if _PLAIN.issuperset(value):
             return "'" + value.replace("'", "''") + "'"
-        return f"text_of([{' '.join(map(str, value.encode('utf-8', 'surrogateescape')))}])"
+        return f"text_of_([{' '.join(map(str, value.encode('utf-8', 'surrogateescape')))}])"
     if isinstance(value, (int, np.integer)) and abs(int(value)) <= 2**53:
         return str(value)
     if isinstance(value, (int, float, np.number)):

@@ -68,6 +68,7 @@ class Process:
         self.next_check = 0.0
         self.again: list[Stretch] = []  # to be run again
         self.condition = self.replication = 0  # that is being run
+        self.batch_first = 0  # the first replication of its batch
         self.unsaved = Unsaved()
 
     def work(self) -> None:
@@ -94,7 +95,7 @@ class Process:
                     if job.language == "octave":
                         from . import octave  # here: without it other workers start faster
 
-                        self.run = run = octave.OctaveRunner(job, self.warn_of)
+                        self.run = run = octave.OctaveRunner(job, self.warn_of, self.drop_files)
                         make_state = partial(octave.OctaveState, run)
                     else:
                         self.run = FunctionRunner(job)
@@ -172,6 +173,7 @@ class Process:
             changing = job.variables_change(row)
         run.limit = 1 if careful or restore_each or self.check_each or changing else most
         self.condition, done, failed, interrupted = condition, 0, False, False
+        self.batch_first = first
         begin, deadline = clock(), self.next_check
         try:
             while True:
@@ -268,6 +270,13 @@ class Process:
         unsaved.checked = len(unsaved.parts)
         cost = time.perf_counter() - now
         self.next_check = 0.0 if self.check_each else now + max(0.002, 250 * cost)
+
+    def drop_files(self) -> None:
+        """Remove the files of replications that are to be computed again. If others before them were not checked yet, whose
+        files these may be, the next check finds them, and all are run again."""
+        unsaved = self.unsaved
+        if self.folder and self.replication == self.batch_first and unsaved.checked == len(unsaved.parts):
+            self.folder.tidy()
 
     def keep(self, value: Any) -> None:
         """Keep a value that is no number and no dict of numbers."""

@@ -8,6 +8,8 @@ import struct
 from collections.abc import Callable, Sequence
 from itertools import accumulate
 
+from ..errors import StoreError
+
 
 def packed(files: Sequence[bytes]) -> bytes:
     """The bytes of the object with these files."""
@@ -17,6 +19,14 @@ def packed(files: Sequence[bytes]) -> bytes:
 
 
 def unpacked(read: Callable[[int, int], bytes], number: int) -> bytes:
-    """One of the files. read: gives the object's bytes from the first position to before the second. number: begins at 1."""
-    start, end = struct.unpack("<2Q", read(8 * (number - 1), 8 * (number + 1)))
-    return read(start, end)
+    """One of the files. read: gives the object's bytes from the first position to before the second. number: begins at 1.
+
+    Raises StoreError if the object is damaged, such as cut off.
+    """
+    index = read(8 * (number - 1), 8 * (number + 1))
+    if len(index) == 16:
+        start, end = struct.unpack("<2Q", index)
+        content = read(start, end) if start < end else b""  # stores refuse to read nothing
+        if len(content) == end - start:
+            return content
+    raise StoreError(f"the file of job {number} is damaged: the object with all jobs' files is not whole")

@@ -28,7 +28,8 @@ echo model of $(hostname) > /opt/ml/model/m-$(hostname).txt
 echo "out,seed,lines" > /opt/ml/output/data/result.csv
 echo "$((gain * 2)),$SIMFERRY_SEED,$(wc -l < "$SIMFERRY_INPUT/training/data.csv")" >> /opt/ml/output/data/result.csv
 """
-RECIPE = "FROM debian:bookworm-slim\nRUN true\nCOPY train /usr/local/bin/train\nRUN chmod 755 /usr/local/bin/train\n"
+# what is written into a volume that the image declares is kept too
+RECIPE = "FROM debian:bookworm-slim\nVOLUME /opt/ml/model\nCOPY train /usr/local/bin/train\nRUN chmod 755 /usr/local/bin/train\n"
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ import warnings
 
 import pytest
 import simferry as sf
-from hand_made import HandMade
+from hand_made import HandMade, pairs
 from simferry.results.collect import collect, done
 from simferry.results.table import table
 from simferry.store.folder_store import Store
@@ -53,6 +53,15 @@ def test_no_more_replications_are_taken_than_are_wanted(store):
     finished(store, sf.grid(n=[10]), 5)
     new, count = taken_by(store, sf.grid(n=[10]), 3)
     assert count == 3 and done(new)[1].tolist() == [1, 2, 3]
+
+
+@pytest.mark.parametrize(("wanted", "taken"), [(2, 0), (3, 3), (5, 0)])
+def test_a_job_that_was_told_how_many_replications_to_do_is_taken_whole(store, wanted, taken):
+    told = {"simulation": {"kind": "image", "replications_as": "n"}}
+    extended = HandMade(store, sf.grid(n=[10]), 5, **told)
+    extended.add(pairs(1, [1, 2, 3]))
+    extended.add(pairs(1, [4, 5]))
+    assert taken_by(store, sf.grid(n=[10]), wanted, **told)[1] == taken
 
 
 def test_what_two_runs_have_is_taken_once(store):

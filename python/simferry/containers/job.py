@@ -8,10 +8,11 @@ has what all such jobs share: several hosts on one network, the limits of the in
 import contextlib
 import math
 import os
+import posixpath
 import secrets
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
@@ -150,7 +151,7 @@ class ContainerJob:
             threading.Thread(target=self._await_end, args=(host.container.id,), daemon=True).start()
 
     def _start_new(self) -> None:
-        find_image(self.client, self.image)
+        volumes = find_image(self.client, self.image).attrs["Config"].get("Volumes") or {}
         try:
             self.folder.mkdir(mode=0o700, exist_ok=True)  # its subfolders are writable for all
             launches = {host.name: self._prepared(host) for host in self.hosts.values()}
@@ -159,7 +160,7 @@ class ContainerJob:
                     f"{self.name}-{self.token}", driver="bridge", labels=self.labels, internal=self.needs.isolated
                 )
             for name, host in self.hosts.items():
-                host.container = self._container(host, launches[name])
+                host.container = self._container(host, launches[name], volumes)
             for host in self.hosts.values():
                 host.container.start()
         except BaseException:
@@ -203,7 +204,16 @@ class ContainerJob:
         open_to_all(host.folder)
         return launch
 
-    def _container(self, host: Host, launch: Launch) -> Any:
+    def _container(self, host: Host, launch: Launch, volumes: Iterable[str]) -> Any:
+        """volumes: folders of the image that the engine gives a volume of their own; what is written there would be lost."""
+        binds = {str(host.folder): {"bind": launch.mount, "mode": "rw"}}
+        for volume in map(posixpath.normpath, volumes):
+            if volume.startswith(f"{launch.mount}/"):
+                inner = host.folder / volume.removeprefix(f"{launch.mount}/")
+                if not inner.exists():
+                    inner.mkdir(parents=True)
+                    open_to_all(host.folder)
+                binds[str(inner)] = {"bind": volume, "mode": "rw"}
         options: dict[str, Any] = {"network_mode": "none"} if self.needs.isolated and not self.network else {}
         if self.network:
             alias = self.client.api.create_endpoint_config(aliases=[host.name])
@@ -215,7 +225,7 @@ class ContainerJob:
             environment=launch.environment,
             hostname=host.name,
             name=f"{self.name}-{host.name}-{self.token}",
-            volumes={str(host.folder): {"bind": launch.mount, "mode": "rw"}},
+            volumes=binds,
             labels=self.labels,
             **limits(self.needs.instance),
             **options,

@@ -70,8 +70,6 @@ def _alike(record: RunRecord, store: Home, design: Design) -> Iterator[tuple[Run
             continue
         if record.options.keep_files and not earlier.record.options.keep_files:
             continue
-        if record.simulation.get("replications_as") and earlier.replications != record.replications:
-            continue  # how many replications a job does may change all of them
         try:
             old_design = read_conditions(earlier)
         except StoreError:  # reported when that run is read
@@ -107,6 +105,8 @@ def _new_in(
         condition, replication, ok = (status[name].values for name in ("condition", "replication", "ok"))
         here = ids[condition]
         new = (ok != 0) & (here > 0) & (replication <= wanted[here]) & ~taken.holds(key_of(here, replication))
+        if record.simulation.get("replications_as"):  # how many replications a job does may change all of them
+            new &= np.bincount(condition)[condition] == wanted[here]
         if new.any():
             yield block, np.unique(key_of(condition[new], replication[new]))
             taken.add(key_of(here[new], replication[new]))

@@ -13,8 +13,9 @@
 #'
 #' @param workers `[numeric(1)]` number of cores of one job. `NULL`: all.
 #' @param image `[character(1)]` the image that runs the simulation, see [image_build()]. For SageMaker and AWS Batch an
-#'   image on this machine, which is pushed to the account's ECR, or the address of an image in ECR. `NULL`:
-#'   `"simferry-r"`, or `"simferry-python"` or `"simferry-octave"` for a script of that language.
+#'   image on this machine, which is pushed to the account's ECR, or the address of an image in ECR. `NULL`: the
+#'   simulation `"image:NAME"` itself; for SageMaker and AWS Batch also `"simferry-r"`, or `"simferry-python"` or
+#'   `"simferry-octave"` for a script of that language.
 #' @param before `[character(1)]` path of a script that each container runs first, to install what the image lacks.
 #'   It runs as the image's user, in the folder of the simulation. `NULL`: none.
 #' @param images `[named character]` images of yours in place of AWS's framework images, such as
@@ -58,12 +59,8 @@ sim_local <- function(workers = NULL) new_backend("local", workers = workers)
 
 #' @rdname sim_local
 #' @export
-sim_docker <- function(image, workers = NULL, instance_type = NULL, jobs = NULL, max_runtime = NULL, hosts = NULL,
-                       images = NULL, before = NULL) {
-  if (missing(image))
-    raise("usage", "the docker backend needs an image",
-          paste0("sim_docker(\"simferry-r\"); image_build(script = \"SCRIPT\", name = \"simferry-r\")",
-                 "  makes one with what SCRIPT needs."))
+sim_docker <- function(image = NULL, workers = NULL, instance_type = NULL, jobs = NULL, max_runtime = NULL,
+                       hosts = NULL, images = NULL, before = NULL) {
   new_backend("docker", image = image, workers = workers, instance_type = instance_type, jobs = jobs,
               max_runtime = max_runtime, hosts = hosts, images = images, before = before)
 }

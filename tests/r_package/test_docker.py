@@ -62,7 +62,7 @@ def test_an_image_that_is_the_program(scrap, in_r):
     recipe = f"FROM debian:bookworm-slim\nRUN printf '{train}' > /bin/train && chmod 755 /bin/train\n"
     in_r(f"""
         run <- sim_run("image:{scrap.build(recipe)}", sim_grid(n = 1:2), 1, seed = 1, results_file = "r.csv", store = "store",
-                       metric = c(acc = "acc=([0-9.]+)"), backend = "docker", workers = 1)
+                       metric = c(acc = "acc=([0-9.]+)"), backend = sim_docker(workers = 1))
         found <- sim_results(run)
         stopifnot(found$x == 1, found$acc == 0.5, length(unique(found$seed)) == 2, identical(found$n, 1:2))
         e <- tryCatch(sim_run("image:x", metric = c("(x)"), backend = "docker"), simferry_error_usage = conditionMessage)

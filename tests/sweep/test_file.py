@@ -112,6 +112,11 @@ def test_programs_are_found_beside_the_file_or_on_the_path(tmp_path):
     assert swept(tmp_path, '[simulation]\nprogram = "octave"\n')["simulation"] == "octave"
 
 
+@pytest.mark.parametrize("key", ["script", "program"])
+def test_an_image_has_no_path(key, tmp_path):
+    assert swept(tmp_path, f'[simulation]\n{key} = "image:some/program:1"')["simulation"] == "image:some/program:1"
+
+
 def test_home_folders_and_addresses(tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     out = swept(tmp_path, '[simulation]\nscript = "~/s.R"\n[run]\nstore = "~/runs"\n')

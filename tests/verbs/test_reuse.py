@@ -57,7 +57,7 @@ def test_no_more_replications_are_taken_than_are_wanted(store):
 
 @pytest.mark.parametrize(("wanted", "taken"), [(2, 0), (3, 3), (5, 0)])
 def test_a_job_that_was_told_how_many_replications_to_do_is_taken_whole(store, wanted, taken):
-    told = {"simulation": {"kind": "image", "replications_as": "n"}}
+    told = {"simulation": {"kind": "image", "language": "image", "replications_as": "n"}}
     extended = HandMade(store, sf.grid(n=[10]), 5, **told)
     extended.add(pairs(1, [1, 2, 3]))
     extended.add(pairs(1, [4, 5]))

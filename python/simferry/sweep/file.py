@@ -35,7 +35,7 @@ from ..errors import DesignError, SweepFileError, nearest
 from ..hints import Face
 from ..system.files import is_address
 from . import design as designs
-from . import sampling
+from . import image_program, sampling
 from .inputs import MODES
 from .option_values import OptionSpec
 from .options import BACKENDS, Fault, Options, RunOptions, SimulationOptions, fields_of, offered, read
@@ -128,7 +128,8 @@ def arguments(path: str | Path, backend: str | None = None) -> dict[str, Any]:
     if "before" in out:
         out["before"] = path.parent / Path(out["before"]).expanduser()
     out["inputs"] = {name: {**one.given(), "place": _source(one.place, path.parent)} for name, one in inputs.items()}
-    script = beside if simulation.script or beside.is_file() else target
+    is_name = target.startswith(image_program.PREFIX) or not (simulation.script or beside.is_file())
+    script = target if is_name else beside
     return {**out, "simulation": script, "design": _design(*design, path), "backend": name}
 
 

@@ -27,6 +27,7 @@ def test_na_is_rs_na_and_no_nan():
     values = [exact(v) for v in (NA, float("nan"), -0.0)]
     assert bits(values) == bits([blocks.NA_DOUBLE, float("nan"), -0.0])
     assert bits(decoded(of("double", (1, 3), struct.pack("<3d", NA, float("nan"), -0.0)))) == bits(values)
+    assert bits([decoded(of("single", (1, 1), struct.pack("<I", 0x7FC207A2)))]) == bits(values[:1])
 
 
 def test_values_have_the_kind_and_shape_that_they_had():

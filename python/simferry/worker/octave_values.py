@@ -94,7 +94,8 @@ class _Reader:
     def numbers(self, kind: str, dims: list[int], size: int) -> Any:
         dtype = np.dtype("u1" if kind == "logical" else _SIZES[kind])
         array = np.frombuffer(self.take(size * dtype.itemsize), dtype).astype("?" if kind == "logical" else dtype)
-        if kind == "double":
+        if kind in ("double", "single"):
+            array = array.astype("<f8")
             bits = array.view("<u8")
             bits[bits == _NA] = blocks.NA_DOUBLE.view("<u8")
         if size <= 1:

@@ -149,6 +149,8 @@ def test_a_lost_container_is_started_again_and_a_stopped_run_goes_on(image, give
     assert child.returncode == 4
     (folder,) = (tmp_path / "runs").iterdir()
     assert left_behind(engine, folder.name) == []
+    logs = [path.read_text() for path in folder.glob("jobs/*/algo-1.log")]
+    assert sum(text.endswith("simferry: exited with code 137\n") for text in logs) == 1
     before = {path.name for path in (folder / "blocks").iterdir()}
     assert 1 <= len(before) < 4
     assert simferry("resume", str(folder), cwd=tmp_path).returncode == 0

@@ -242,9 +242,12 @@ class Docker:
         made = self._running.pop(job)
         self._ended.append(made)
         folder = run.jobs / job
+        cut_short = contract.cut_short(outcome.failure_reason)
+        why = f"simferry: {outcome.failure_reason.removeprefix('AlgorithmError: ')}\n" if cut_short else ""
         for host, text in made.kept_logs.items():
+            line = "\n" if why and text and not text.endswith("\n") else ""
             with contextlib.suppress(OSError):
-                (folder / f"{host}.log").write_text(text)
+                (folder / f"{host}.log").write_text(text + line + why)
         if _is_image(run):
             self._keep(run, job, made, outcome)
         elif outcome.exit_message:

@@ -56,5 +56,6 @@ def test_a_machine_that_session_manager_does_not_know(emulator, program):
     program("exit 1")
     with pytest.raises(AwsError, match="i-0123456789abcdef0 is not connected"):
         Tunnel("i-0123456789abcdef0", 8787, 8799)
-    with pytest.raises(UsageError, match="70000 is no port"):
-        Tunnel("i-0123456789abcdef0", 8787, 70000)
+    for port in (70000, 87.5, float("nan"), "8787", None):
+        with pytest.raises(UsageError, match=f"{port!r} is no port"):
+            Tunnel("i-0123456789abcdef0", 8787, port)

@@ -199,7 +199,7 @@ def test_it_needs_a_stack_with_a_bucket(emulator, tmp_path):
 def test_it_is_connected_by_the_plugin(emulator, deploy, program, told, monkeypatch):
     deploy()
     port, machine = free_port(), rstudio.show().machine
-    with rstudio.connect(port=port, tell=told.append) as tunnel:
+    with rstudio.connect(port=float(port), tell=told.append) as tunnel:  # as R has it
         assert told[-1].startswith(f"RStudio is at http://localhost:{port}, for the user rstudio; ")
         (response, region, operation, profile, request, endpoint), token = program()
         assert (region, operation, profile, endpoint) == ("us-east-1", "StartSession", "", emulator.url)

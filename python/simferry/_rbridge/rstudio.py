@@ -53,7 +53,7 @@ def infra_rstudio_open(given: Arguments) -> Vector:
     options = plain(given)
     lines: list[str] = []
     infra_rstudio_close({})
-    _tunnels.append(rstudio.connect(options["name"], port=int(options["port"]), tell=lines.append))
+    _tunnels.append(rstudio.connect(options["name"], port=options["port"], tell=lines.append))
     return Vector("string", [str(line) for line in lines])
 
 

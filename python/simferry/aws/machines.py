@@ -138,7 +138,7 @@ class Tunnel:
     def __init__(self, instance: str, remote: int, local: int) -> None:
         """Raises UsageError if the plugin is missing or the local port is in use, AwsError if there is no session."""
         program = plugin()
-        _check_free(local)
+        local = _free(local)
         request: dict[str, Any] = {
             "Target": instance, "DocumentName": "AWS-StartPortForwardingSession",
             "Parameters": {"portNumber": [str(remote)], "localPortNumber": [str(local)]},
@@ -187,9 +187,11 @@ class Tunnel:
         self._said.close()
 
 
-def _check_free(port: int) -> None:
-    if not 0 < port < 65536:
-        raise UsageError(f"{port} is no port", "Ports are 1 to 65535.")
+def _free(port: object) -> int:
+    """The port, which R gives as a double. Raises UsageError if it is none, or in use."""
+    if not isinstance(port, int | float) or port != port // 1 or not 0 < port < 65536:
+        raise UsageError(f"{port!r} is no port", "Ports are 1 to 65535.")
+    port = int(port)
     with contextlib.closing(socket.socket()) as probe:
         try:
             probe.setsockopt(
@@ -200,6 +202,7 @@ def _check_free(port: int) -> None:
             raise UsageError(
                 f"port {port} of this machine is in use", Option("port", port + 1) + "  takes another one."
             ) from None
+    return port
 
 
 def _session(instance: str, request: dict[str, Any]) -> dict[str, Any]:

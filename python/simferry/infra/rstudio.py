@@ -187,7 +187,7 @@ def connect(name: str | None = None, *, port: int = PORT, tell: Tell = print_lin
         tell("RStudio's machine is starting")
     tunnel = Tunnel(machine.id, PORT, port)
     tell(
-        f"RStudio is at http://localhost:{port}, for the user rstudio; {_command('password', name)}  shows the password."
+        f"RStudio is at http://localhost:{tunnel.port}, for the user rstudio; {_command('password', name)}  shows the password."
     )
     return tunnel
 

@@ -1,4 +1,4 @@
-"""The output of jobs, from CloudWatch Logs. That of processing jobs is read at once, or followed for one or hundreds of jobs."""
+"""The output of jobs, from CloudWatch Logs. That of SageMaker's jobs is read at once, or followed for one or hundreds of jobs."""
 
 import os
 import re
@@ -9,17 +9,18 @@ from typing import Any
 from . import session as aws
 
 GROUP = "/aws/sagemaker/ProcessingJobs"
+TRAINING_GROUP = "/aws/sagemaker/TrainingJobs"
 REQUESTS_PER_SECOND = 10  # of the account's 25; other programs read logs too
 COMMON_PREFIX = 12  # jobs whose names share so many characters are listed in one request
 
 
-def read(job_name: str, client: Any = None) -> dict[str, str]:
+def read(job_name: str, client: Any = None, group: str = GROUP) -> dict[str, str]:
     """The output of each host of a job so far, by host: algo-1, algo-2, ...
 
-    client: of CloudWatch Logs; None for the configured one.
+    client: of CloudWatch Logs; None for the configured one. group: that of processing jobs, or another.
     """
     lines: dict[str, list[str]] = {}
-    for _, host, line in Streams(client).look([job_name]):
+    for _, host, line in Streams(client, group=group).look([job_name]):
         lines.setdefault(host, []).append(line)
     return {host: "".join(f"{line}\n" for line in lines[host]) for host in sorted(lines, key=_number)}
 
@@ -31,12 +32,13 @@ def follow(
     ended_jobs: Callable[[], Collection[str]] | None = None,
     poll_seconds: float = 2.0,
     client: Any = None,
+    group: str = GROUP,
 ) -> Iterator[tuple[str, str, str]]:
     """New lines of jobs: (job, host, line). Ends when the jobs have ended and their last lines have been read.
 
     ended: whether all jobs have ended. ended_jobs: which jobs have ended; each of them is read once more.
     """
-    streams = Streams(client)
+    streams = Streams(client, group=group)
     still = list(dict.fromkeys(job_names))
     over: set[str] = set()
     while still:
@@ -52,8 +54,10 @@ def follow(
 class Streams:
     """The log streams of jobs. read_to: by stream, the token from which to read on."""
 
-    def __init__(self, client: Any = None, read_to: Mapping[str, str | None] | None = None) -> None:
-        self._client = client or aws.client("logs")
+    def __init__(
+        self, client: Any = None, read_to: Mapping[str, str | None] | None = None, group: str = GROUP
+    ) -> None:
+        self._client, self._group = client or aws.client("logs"), group
         self.read_to = dict(read_to or {})
 
     def count(self, jobs: Sequence[str]) -> int:
@@ -69,7 +73,7 @@ class Streams:
         for job in jobs:
             for stream in streams.get(job, []):
                 host = _host(stream)
-                for line in new_lines(self._client, GROUP, stream, self.read_to):
+                for line in new_lines(self._client, self._group, stream, self.read_to):
                     yield job, host, line
 
     def _list(self, jobs: Sequence[str]) -> None:
@@ -77,9 +81,9 @@ class Streams:
         together = len(jobs) > 1 and len(common) >= COMMON_PREFIX
         for prefix in [common] if together else [f"{job}/" for job in jobs]:
             pages = self._client.get_paginator("describe_log_streams")
-            with aws.asking(f"log group {GROUP}"):
+            with aws.asking(f"log group {self._group}"):
                 try:
-                    for page in pages.paginate(logGroupName=GROUP, logStreamNamePrefix=prefix):
+                    for page in pages.paginate(logGroupName=self._group, logStreamNamePrefix=prefix):
                         for stream in page["logStreams"]:
                             self.read_to.setdefault(stream["logStreamName"], None)
                 except self._client.exceptions.ResourceNotFoundException:

@@ -59,7 +59,7 @@ def test_it_is_deployed_connected_and_deleted(emulator, monkeypatch):
     assert to_end(value_of("infra_rstudio_start", name=text("lab"))) == made
 
     tunnel = Tunnel()
-    monkeypatch.setattr(rstudio, "connect", lambda name, port, tell: tell(f"{name} at {port}") or tunnel)
+    monkeypatch.setattr(rstudio, "connect", lambda name, port, tell: tell(f"{name} at {port:g}") or tunnel)
     assert value_of("infra_rstudio_open", name=text("lab"), port=Vector("double", [8800.0])) == "lab at 8800"
     assert value_of("infra_rstudio_is_open") is True and value_of("infra_rstudio_is_open") is False
     assert call("infra_rstudio_close", _environment={})["ok"].plain()

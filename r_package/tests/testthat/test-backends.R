@@ -3,9 +3,11 @@ test_that("backends are descriptions, and print as the calls that make them", {
   expect_output(print(sim_docker("simferry-r", jobs = 2)), "sim_docker(image = \"simferry-r\", jobs = 2)", fixed = TRUE)
 })
 
-test_that("containers need an image", {
-  expect_error(sim_docker(), "needs an image.*sim_docker\\(\"simferry-r\"\\); image_build\\(script =",
-               class = "simferry_error_usage")
+test_that("containers need an image, unless the simulation is one", {
+  expect_output(print(sim_docker()), "sim_docker()", fixed = TRUE)
+  needs_python()
+  expect_error(sim_run(draws, data.frame(n = 1), 1, backend = sim_docker()),
+               "needs an image.*sim_docker\\(\"simferry-r\"\\); image_build\\(script =", class = "simferry_error_usage")
 })
 
 test_that("several values of an option stay several", {

@@ -32,7 +32,7 @@ def test_every_error_is_drawn_in_the_tree_and_has_a_code():
     own = [kind.code for kind in here if "code" in vars(kind)]
     assert len(set(own)) == len(own)
     # who handles a run that is not found handles a name that fits several, too
-    assert [kind for kind in here if "code" not in vars(kind)] == [errors.AmbiguousRun]
+    assert [kind for kind in here[1:] if "code" not in vars(kind)] == [errors.AmbiguousRun]
 
 
 def test_ctrl_c_passes_through_except_exception():

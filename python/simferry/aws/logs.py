@@ -54,9 +54,7 @@ def follow(
 class Streams:
     """The log streams of jobs. read_to: by stream, the token from which to read on."""
 
-    def __init__(
-        self, client: Any = None, read_to: Mapping[str, str | None] | None = None, group: str = GROUP
-    ) -> None:
+    def __init__(self, client: Any = None, read_to: Mapping[str, str | None] | None = None, group: str = GROUP) -> None:
         self._client, self._group = client or aws.client("logs"), group
         self.read_to = dict(read_to or {})
 

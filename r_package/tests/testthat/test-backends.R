@@ -7,7 +7,8 @@ test_that("containers need an image, unless the simulation is one", {
   expect_output(print(sim_docker()), "sim_docker()", fixed = TRUE)
   needs_python()
   expect_error(sim_run(draws, data.frame(n = 1), 1, backend = sim_docker()),
-               "needs an image.*sim_docker\\(image = \"simferry-r\"\\); image_build\\(script =", class = "simferry_error_usage")
+               "needs an image.*sim_docker\\(image = \"simferry-r\"\\); image_build\\(script =",
+               class = "simferry_error_usage")
 })
 
 test_that("several values of an option stay several", {

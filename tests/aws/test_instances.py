@@ -1,7 +1,7 @@
 """Instance types: their cores, their memory, and names that are mistyped."""
 
 import pytest
-from simferry.aws.instances import instance, instances
+from simferry.aws.instances import hosting_instances, instance, instances
 from simferry.errors import UsageError
 
 
@@ -13,6 +13,17 @@ def test_what_is_known_of_instance_types_is_in_the_services_list():
     assert sorted(set(instances()) - there) == []
     # of those for general use, every one is known
     assert sorted(n for n in there - set(instances()) if n.startswith(("ml.t", "ml.m", "ml.c", "ml.r"))) == []
+
+
+def test_endpoints_have_types_of_their_own():
+    from botocore.loaders import Loader
+
+    model = Loader().load_service_model("sagemaker", "service-2")
+    own = set(hosting_instances()) - set(instances())
+    assert own <= set(model["shapes"]["ProductionVariantInstanceType"]["enum"])
+    assert (instance("ml.t2.medium", hosting=True).cores, instance("ml.t2.medium", hosting=True).memory_gib) == (2, 4)
+    with pytest.raises(UsageError, match="there is no instance type"):
+        instance("ml.t2.medium")
 
 
 @pytest.mark.parametrize(

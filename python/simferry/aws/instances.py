@@ -54,6 +54,17 @@ _ODD = {
 }
 
 
+# what endpoints have beside these, as far as it has x86 processors
+_HOSTING = [
+    (4.0, "m5d", "large xlarge 2xlarge 4xlarge 12xlarge 24xlarge"),
+    (2.0, "c5 c6i", "large"),
+    (2.0, "c5d", "large xlarge 2xlarge 4xlarge 9xlarge 18xlarge"),
+    (2.0, "c6in", f"{_TO_24} 32xlarge"),
+    (1.875, "c4", "large"),
+]
+_ODD_HOSTING = {"t2.medium": (2, 4.0), "t2.large": (2, 8.0), "t2.xlarge": (4, 16.0), "t2.2xlarge": (8, 32.0)}
+
+
 @dataclass(frozen=True)
 class Instance:
     """An instance type: vCPUs, and memory in GiB."""
@@ -63,9 +74,12 @@ class Instance:
     memory_gib: float
 
 
-def instance(name: str) -> Instance:
-    """The instance type of this name, such as ml.m5.xlarge. Raises UsageError with similar names."""
-    table = instances()
+def instance(name: str, hosting: bool = False) -> Instance:
+    """The instance type of this name, such as ml.m5.xlarge. hosting: also those that only endpoints have, such as ml.t2.medium.
+
+    Raises UsageError with similar names.
+    """
+    table = hosting_instances() if hosting else instances()
     if name not in table:
         family = re.sub(r"^(ml\.)?([^.]*)\..*$", r"ml.\2", name)
         known = [n for n in table if n.startswith(f"{family}.")]
@@ -77,10 +91,19 @@ def instance(name: str) -> Instance:
 
 
 def instances() -> dict[str, Instance]:
-    """All known instance types, by name."""
-    out = {f"ml.{name}": Instance(f"ml.{name}", *odd) for name, odd in _ODD.items()}
-    for memory, families, sizes in _FAMILIES:
-        for name in (f"ml.{family}.{size}" for family in families.split() for size in sizes.split()):
+    """All known instance types of jobs, by name."""
+    return _table(_ODD, _FAMILIES)
+
+
+def hosting_instances() -> dict[str, Instance]:
+    """All known instance types of endpoints, by name: those of jobs, and some more."""
+    return _table({**_ODD, **_ODD_HOSTING}, [*_FAMILIES, *_HOSTING])
+
+
+def _table(odd: dict[str, tuple[int, float]], families: list[tuple[float, str, str]]) -> dict[str, Instance]:
+    out = {f"ml.{name}": Instance(f"ml.{name}", *one) for name, one in odd.items()}
+    for memory, some, sizes in families:
+        for name in (f"ml.{family}.{size}" for family in some.split() for size in sizes.split()):
             size = name.rpartition(".")[2]
             cores = _VCPUS.get(size) or 4 * int(size.removesuffix("xlarge"))
             out[name] = Instance(name, cores, cores * memory)

@@ -1,5 +1,7 @@
 """On-demand prices of SageMaker Processing, and the cost of jobs. docs/decisions/prices.md has their source.
 
+An instance costs the same in an endpoint. Types that only endpoints have (t2) are 1.2 times the price of EC2.
+
 The package has a dated table. `refresh` asks AWS's price list API, if the user wants it, and stores the answer in the user's cache
 folder. It then replaces the package's table. Prices of the user's own, in the file that SIMFERRY_PRICES names, come before both.
 """
@@ -65,7 +67,7 @@ class Prices:
     def of(self, instance_type: str) -> float:
         """US dollars an hour. Raises UsageError for a type that doesn't exist or has no price here."""
         if instance_type not in self.dollars_per_hour:
-            instance(instance_type)  # does it exist? The nearest one is named
+            instance(instance_type, hosting=True)  # does it exist? The nearest one is named
             raise UsageError(f"there is no price for {instance_type} among the {self.note}", REMEDY)
         return self.dollars_per_hour[instance_type]
 
@@ -103,7 +105,7 @@ def _own(region: str) -> Prices | None:
                 raise ValueError(f"it has two prices of {name}")
         dollars = {**of[""], **of[region]}
         for name in dollars:
-            instance(name)  # raises for a type that does not exist
+            instance(name, hosting=True)  # raises for a type that does not exist
         date = datetime.date.fromtimestamp(path.stat().st_mtime)
     except UsageError as error:
         raise UsageError(f"{VARIABLE}: {path}: {error.message}", error.hint) from None

@@ -68,6 +68,12 @@ def image_octave(engine, tmp_path_factory):
     return ready_image("octave", tmp_path_factory.mktemp("octave"))
 
 
+@pytest.fixture(scope="session")
+def image_sklearn(engine, tmp_path_factory):
+    """The image of containers/sklearn."""
+    return ready_image("sklearn", tmp_path_factory.mktemp("sklearn"))
+
+
 class Scrap:
     """Images that a test makes; all of them, and what they left, are removed after it."""
 

@@ -163,3 +163,16 @@ def test_certificate_authorities_beside_the_dockerfile(scrap, tmp_path):
 
 def test_the_engine_is_named_where_it_is_at_fault():
     assert issubclass(EngineError, Exception) and EngineError("x").exit_code == 1
+
+
+def test_a_dockerfile_that_copies_the_toolkit_gets_it(tmp_path):
+    folder = folder_with(tmp_path / "a", Dockerfile="FROM x\nCOPY simferry_toolkit /opt/simferry_toolkit\n")
+    files = images.recipe(folder).files
+    assert (
+        files["simferry_toolkit/__init__.py"].startswith(b'"""What an image of')
+        and "simferry_toolkit/program.py" in files
+    )
+    (folder / "simferry_toolkit").mkdir()
+    (folder / "simferry_toolkit" / "own.py").write_text("")
+    assert [name for name in images.recipe(folder).files if "toolkit" in name] == ["simferry_toolkit/own.py"]
+    assert not [name for name in images.recipe(folder_with(tmp_path / "b")).files if "toolkit" in name]

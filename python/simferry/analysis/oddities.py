@@ -29,6 +29,7 @@ _SAME = {
     "python": "seed its generator itself, or keep an earlier result (lru_cache)",
     "octave": "set the seed of rand, randn or rng itself, or keep a result in a persistent variable",
     "command": "set its own seed",
+    "image": "set its own seed, or not draw from SIMFERRY_SEED",
 }
 _INTO_TEXT = {
     "r": "In R c(1.5, 'a') turns both into text; list() or data.frame() keeps the number.",

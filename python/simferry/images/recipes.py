@@ -18,6 +18,7 @@ from ..errors import nearest
 LABEL = "simferry.recipe"
 IGNORED = {".git", ".venv", "__pycache__"}
 LAST_LINES = 20
+TOOLKIT = "simferry_toolkit"  # the folder that Dockerfiles copy
 STEP_ENDS_SECONDS = 10
 _LAYER = re.compile(r" ---> ([0-9a-f]{12,})")
 Progress = Callable[[str], None]
@@ -68,7 +69,10 @@ class Built:
 
 
 def recipe(folder: str | Path, name: str | None = None, build_args: Mapping[str, str] | None = None) -> Recipe:
-    """The recipe in a folder: its Dockerfile and the files beside it, except those that .dockerignore names."""
+    """The recipe in a folder: its Dockerfile and the files beside it, except those that .dockerignore names.
+
+    A Dockerfile that copies the folder simferry_toolkit gets simferry's toolkit, unless a folder of that name lies beside it.
+    """
     folder = Path(folder)
     if folder.is_file():
         folder = folder.parent
@@ -82,6 +86,11 @@ def recipe(folder: str | Path, name: str | None = None, build_args: Mapping[str,
         path = folder / inside
         if path.is_file() and not IGNORED & set(path.relative_to(folder).parts):
             files[path.relative_to(folder).as_posix()] = path.read_bytes()
+    copies = re.search(rf"(?m)^\s*COPY\b.*\b{TOOLKIT}\b", files["Dockerfile"].decode(errors="replace"))
+    if copies and not any(name.startswith(f"{TOOLKIT}/") for name in files):
+        files |= {
+            f"{TOOLKIT}/{path.name}": path.read_bytes() for path in (Path(__file__).parents[1] / "toolkit").glob("*.py")
+        }
     stem = folder.resolve().name.lower().removesuffix(".image")  # `--for parallel.R` writes parallel.image
     return Recipe(name or f"simferry-{re.sub(r'[^a-z0-9]+', '-', stem).strip('-')}", files, dict(build_args or {}))
 

@@ -19,6 +19,7 @@ from simferry.containers import engine as engine_module
 from simferry.containers import removal
 from simferry.images import recipes as images
 from simferry.images.infer import recipes
+from toolkit_files import TOOLKIT
 
 BASE = "debian:bookworm-slim"
 # what htpasswd says of user "ferry", password "secret"
@@ -72,6 +73,33 @@ def image_octave(engine, tmp_path_factory):
 def image_sklearn(engine, tmp_path_factory):
     """The image of containers/sklearn."""
     return ready_image("sklearn", tmp_path_factory.mktemp("sklearn"))
+
+
+SLOPE = """import os, time
+def model_fn(folder):
+    print("loading", os.listdir(folder), os.environ.get("MINE"), flush=True)
+    return float(open(os.path.join(folder, "slope")).read())
+def predict_fn(rows, slope):
+    word = rows[0][-1]
+    if word == "exit":
+        os._exit(3)
+    if word == "sleep":
+        time.sleep(60)
+    return [slope * row[0] for row in rows] if word != "much" else "x" * 7_000_000
+"""
+
+
+@pytest.fixture(scope="session")
+def image_serve(engine, image_python):
+    """An image of the hosting contract, made with the toolkit. Its model is a number in the file `slope`; a row whose last cell is
+    exit, sleep or much lets it end, wait, or answer too much."""
+    text = (
+        f"FROM {image_python}\nCOPY simferry_toolkit /opt/simferry/simferry_toolkit\nENV PYTHONPATH=/opt/simferry\n"
+        'COPY slope.py /opt/program/\nENTRYPOINT ["python3", "-m", "simferry_toolkit", "/opt/program/slope.py"]\n'
+    )
+    files = {f"simferry_toolkit/{path.name}": path.read_bytes() for path in TOOLKIT.glob("*.py")}
+    files |= {"Dockerfile": text.encode(), "slope.py": SLOPE.encode()}
+    return images.build(images.Recipe("simferry-test-serve", files)).tag
 
 
 class Scrap:

@@ -6,6 +6,7 @@
     │   ├── SimulationError       the script or function: missing, unparsable, wrong arguments
     │   ├── SweepFileError        a sweep file: unknown keys, wrong types
     │   ├── RequestRefused        SageMaker would not accept this description of a job
+    │   ├── ModelArchiveError     a model.tar.gz is none, or holds what can't be unpacked
     │   └── ImageError            an image is missing or unsuitable                        exit code 1
     ├── StoreError                a run folder cannot be read or written
     │   ├── RunNotFound           no run has this name
@@ -17,6 +18,8 @@
     ├── ReplicationError          a replayed replication failed                            exit code 3
     │   └── RError                an R function failed, called from Python or replayed
     ├── EngineError               Docker can't be reached, or refused a request
+    ├── ServingError              a container does not start, or does not answer, under the hosting contract
+    │   └── ServingTimeout        it did not answer in its time
     ├── RegistryError             a registry refuses the login or the image, or can't be reached
     ├── ServiceError              a service refused a request, or can't be reached
     │   ├── NoAnswer              a service can't be reached

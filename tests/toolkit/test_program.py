@@ -117,13 +117,13 @@ def test_a_stop_reaches_the_program_which_may_save_what_it_has(job, kind):
 
 def test_numbers_of_numpy_are_kept_with_all_digits():
     numpy = pytest.importorskip("numpy")
-    from simferry.toolkit.program import _plain
+    from simferry.toolkit.program import plain
 
-    made = _plain([{"x": numpy.float64(0.1) * 3, "y": numpy.arange(2), "z": -math.inf}])
+    made = plain([{"x": numpy.float64(0.1) * 3, "y": numpy.arange(2), "z": -math.inf}])
     assert json.loads(json.dumps(made)) == [{"x": 0.1 * 3, "y": [0, 1], "z": "-Inf"}]
 
 
 def test_the_command_says_what_it_takes(job):
-    child = job.begin([sys.executable, "-m", "simferry_toolkit", "fit.py", "serve"])
-    assert "'serve' is no command of this image: it has train" in child.communicate(timeout=60)[1]
+    child = job.begin([sys.executable, "-m", "simferry_toolkit", "fit.py", "go"])
+    assert "'go' is no command of this image: it has train and serve" in child.communicate(timeout=60)[1]
     assert child.returncode == 1

@@ -14,10 +14,15 @@ program of one's own calls a function instead:
     from simferry_toolkit import train
     train(fit)  # fit(gain, rate): hyperparameters by name, as numbers, texts, lists
 
-`serve` is not part of it yet.
+`docker run IMAGE serve` serves the model that program.py knows to load, see serve.py; what it does at its top is done then, too, so
+training belongs below `if __name__ == "__main__":`. Or, in a program of one's own:
+
+    from simferry_toolkit import serve
+    serve(sys.modules[__name__])  # model_fn(model_dir), and what else it has of input_fn, predict_fn, output_fn
 """
 
 from .environment import Environment
 from .program import train
+from .serve import serve
 
-__all__ = ["Environment", "train"]
+__all__ = ["Environment", "serve", "train"]

@@ -97,20 +97,20 @@ def _chosen(function: Callable[..., Any], given: dict[str, Any]) -> dict[str, An
 
 def _write_result(value: Any, folder: str) -> None:
     path = os.path.join(folder, RESULT)
-    text = json.dumps(_plain(value), allow_nan=False)
+    text = json.dumps(plain(value), allow_nan=False)
     with open(f"{path}~", "w", encoding="utf-8") as file:
         file.write(text)
     os.replace(f"{path}~", path)
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
     """A value that JSON holds with all its digits. Numbers of numpy become Python's; NaN and Inf become texts."""
     if isinstance(value, dict):
-        return {str(name): _plain(one) for name, one in value.items()}
+        return {str(name): plain(one) for name, one in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_plain(one) for one in value]
+        return [plain(one) for one in value]
     if not isinstance(value, (str, int, float, type(None))) and hasattr(value, "tolist"):
-        return _plain(value.tolist())
+        return plain(value.tolist())
     if isinstance(value, float) and not math.isfinite(value):
         return "NaN" if value != value else "Inf" if value > 0 else "-Inf"
     return value

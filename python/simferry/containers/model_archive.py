@@ -9,7 +9,10 @@ from pathlib import Path
 from typing import IO
 
 from ..errors import UsageError
+from ..hints import Shell
 from ..system import untrusted
+
+_PACK = ("tar", "czf", "model.tar.gz", "-C")
 
 
 class ModelArchiveError(UsageError):
@@ -25,7 +28,7 @@ def unpack(archive: Path, folder: Path) -> None:
     """
     if archive.is_dir():
         raise ModelArchiveError(
-            f"{archive} is a folder; a model is an archive", f"tar czf model.tar.gz -C {archive} .  makes one."
+            f"{archive} is a folder; a model is an archive", Shell(*_PACK, str(archive), ".") + "  makes one."
         )
     folder.chmod(0o777)
     try:
@@ -39,7 +42,7 @@ def unpack(archive: Path, folder: Path) -> None:
     except (tarfile.TarError, gzip.BadGzipFile, zlib.error, EOFError) as error:
         raise ModelArchiveError(
             f"{archive} is no tar.gz that can be unpacked: {error}",
-            "A model is an archive such as tar czf model.tar.gz -C FOLDER .  makes.",
+            Shell(*_PACK, "FOLDER", ".") + "  makes one.",
         ) from None
     except OSError as error:
         raise ModelArchiveError(f"{archive} can't be unpacked: {error.strerror or error}") from None

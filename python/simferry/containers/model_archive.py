@@ -62,7 +62,8 @@ def _unpack_one(members: tarfile.TarFile, member: tarfile.TarInfo, folder: Path,
         kind = "a link" if member.issym() or member.islnk() else "no plain file"
         raise ModelArchiveError(
             f"{archive} holds {member.name!r}, which is {kind}; a model has plain files and folders",
-            "tar czhf model.tar.gz --hard-dereference -C FOLDER .  packs files in the place of links.",
+            Shell("tar", "czhf", "model.tar.gz", "--hard-dereference", "-C", "FOLDER", ".")
+            + "  packs files in the place of links.",
         )
     _make_folder(folder, target.parent)
     untrusted.check_room(str(folder), member.size, str(archive))

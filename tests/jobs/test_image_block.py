@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 from simferry.jobs import image_block
-from simferry.jobs.image_block import Ended, series_of
+from simferry.jobs.image_block import Ended
 from simferry.jobs.image_job import ImageJob
 from simferry.worker import blocks
 
@@ -141,8 +141,3 @@ def test_an_archive_writes_nowhere_else(kept, tmp_path):
 
 def test_a_damaged_archive_is_a_failure(kept):
     assert "model.tar.gz can't be read" in failures_of(kept(model="no archive"))[0][1]
-
-
-def test_a_series_is_what_the_first_group_is_where_it_is_a_number():
-    log = "loss=0.5 loss=nothing\nsomething else\nstep 2 loss=1e-3\n"
-    assert series_of("loss=([a-z0-9.-]+)", log) == [0.5, 0.001]

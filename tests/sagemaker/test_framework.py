@@ -7,10 +7,10 @@ import pytest
 from aws_fixtures import ROLE
 from sagemaker_fixtures import BUCKET, IMAGE, TIMED
 from simferry.errors import UsageError
-from simferry.sagemaker.framework import pack
 from simferry.sagemaker.processing import FrameworkProcessor, ProcessingInput, ProcessingOutput, ScriptProcessor
 from simferry.sagemaker.pytorch.estimator import PyTorch
 from simferry.sagemaker.s3 import S3Downloader
+from simferry.sagemaker.script_mode import pack
 from simferry.sagemaker.sklearn.estimator import SKLearn
 from simferry.sagemaker.sklearn.processing import SKLearnProcessor
 

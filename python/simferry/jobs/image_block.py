@@ -3,11 +3,8 @@
 Nothing in the archives is trusted: the user's program made them.
 """
 
-import contextlib
-import csv
 import errno
 import gzip
-import io
 import json
 import math
 import os
@@ -28,11 +25,10 @@ from ..store.run_folder import RunFolder
 from ..sweep.template import has_wildcards
 from ..system.files import write_whole, writing
 from ..worker import blocks
+from ..worker.metrics import SERIES, Series, as_csv, texts_of
 from ..worker.scripts import last_words
 from ..worker.unsaved import Part, Unsaved
 from .image_job import ImageJob, image_job
-
-SERIES = "metrics.csv"  # artifact: metric, step, value
 
 
 @dataclass
@@ -62,14 +58,14 @@ def keep(run: RunFolder, job: str, ended: Ended) -> None:
     """Write the block of a job of a run, after its artifacts. Each replication of the job is done then, or has failed."""
     spec, made = run.record.simulation, image_job(run, job)
     metrics = spec.get("metric") or {}
-    series = {name: series_of(text, ended.log) for name, text in metrics.items()}
+    series = {name: texts_of(text, ended.log) for name, text in metrics.items()}
     folder = run.path / "artifacts" / str(made.condition) / str(made.first)
     with writing(run.path):
         shutil.rmtree(folder, ignore_errors=True)
         found = _unpack(ended.archives, folder, made.results)
         if any(series.values()):
             folder.mkdir(parents=True, exist_ok=True)
-            write_whole(folder / SERIES, _as_csv(series))
+            write_whole(folder / SERIES, as_csv(series))
     unsaved = Unsaved()
     failure = ended.failure or found.damage
     if not failure:
@@ -97,16 +93,6 @@ def keep(run: RunFolder, job: str, ended: Ended) -> None:
 def reason_of(words: str, said: str, log: str) -> str:
     """Why a program failed. words: how it ended. said: what it wrote in its failure file, else its last lines are shown."""
     return said or f"the image {words}: {last_words(log)}".rstrip(": \n")
-
-
-def series_of(expression: str, log: str) -> list[float]:
-    """The values of a metric, in the order of the log: the first group of each match, where it is a number."""
-    out = []
-    for line in log.splitlines():
-        for match in re.finditer(expression, line):
-            with contextlib.suppress(TypeError, ValueError):
-                out.append(float(match[1]))
-    return out
 
 
 def _unpack(archives: Mapping[str, Path], folder: Path, results: str) -> _Found:
@@ -154,7 +140,7 @@ def _members(path: Path) -> Iterator[tuple[str, Any]]:
 
 
 def _outputs(
-    made: ImageJob, spec: Mapping[str, Any], found: _Found, series: Mapping[str, list[float]]
+    made: ImageJob, spec: Mapping[str, Any], found: _Found, series: Series
 ) -> list[tuple[int, int, str, bytes]]:
     """The results files of the job's replications. Raises ValueError with the reason if they are not as they have to be."""
     files = sorted(found.results.values())
@@ -166,7 +152,7 @@ def _outputs(
     told = bool(spec.get("replications_as"))
     if not (series or told):
         return [(made.condition, made.first, *file) for file in files]
-    last = {name: values[-1] if values else None for name, values in series.items()}
+    last = {name: float(values[-1]) if values else None for name, values in series.items()}
     rows = [row for file in files for row in read_typed(file[1], file[0])]
     if told and len(rows) != made.count:
         raise ValueError(
@@ -193,12 +179,3 @@ def _plain(row: Mapping[str, Any]) -> dict[str, Any]:
         name: contract.hyperparameter(v) if isinstance(v, float) and not math.isfinite(v) else v
         for name, v in row.items()
     }
-
-
-def _as_csv(series: Mapping[str, list[float]]) -> bytes:
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(("metric", "step", "value"))
-    for name, values in series.items():
-        writer.writerows((name, step, repr(value)) for step, value in enumerate(values, 1))
-    return out.getvalue().encode()

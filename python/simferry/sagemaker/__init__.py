@@ -1,16 +1,31 @@
-"""The interface of version 2 of the SageMaker Python SDK, for processing jobs. Old scripts run after a change of their import line.
+"""The interface of version 2 of the SageMaker Python SDK, for jobs. Old scripts run after a change of their import line.
 
     sagemaker <- reticulate::import("simferry.sagemaker")
     import simferry.sagemaker as sagemaker
 
-Names, defaults and addresses are those of version 2. Jobs are submitted by today's SDK. Numbers from R (1, 1000) are accepted as
+Names, defaults and addresses are those of version 2. Processing jobs are submitted by today's SDK. Numbers from R (1, 1000) are accepted as
 whole numbers and as arguments, and a single value as a list of one. Objects passed in are never changed.
 """
 
 from typing import TYPE_CHECKING, Any
 
 from .. import __version__ as _version
-from . import exceptions, image_uris, local, network, processing, pytorch, s3, session, sklearn, tensorflow, xgboost
+from . import (
+    estimator,
+    exceptions,
+    image_uris,
+    inputs,
+    local,
+    network,
+    processing,
+    pytorch,
+    s3,
+    session,
+    sklearn,
+    tensorflow,
+    xgboost,
+)
+from .inputs import TrainingInput, s3_input
 from .local import LocalSession
 from .processing import FrameworkProcessor, Processor, ScriptProcessor
 from .session import Session, get_execution_role
@@ -21,14 +36,18 @@ __all__ = [
     "Processor",
     "ScriptProcessor",
     "Session",
+    "TrainingInput",
+    "estimator",
     "exceptions",
     "get_execution_role",
     "image_uris",
+    "inputs",
     "local",
     "network",
     "processing",
     "pytorch",
     "s3",
+    "s3_input",
     "session",
     "sklearn",
     "tensorflow",
@@ -42,6 +61,4 @@ if not TYPE_CHECKING:  # to a type checker an unknown name is an error
             return f"2+simferry.{_version}"
         if name.startswith("_"):  # Python and reticulate look for such names
             raise AttributeError(name)
-        raise AttributeError(
-            f"simferry.sagemaker has no {name}; it has only the part of version 2 for processing jobs: {', '.join(__all__)}"
-        )
+        raise AttributeError(f"simferry.sagemaker has no {name}; of version 2 it has: {', '.join(__all__)}")

@@ -23,12 +23,16 @@ class CapacityError(UnexpectedStatusException):
     code = "capacity"
 
 
-def check_status(description: dict[str, Any], hint: Words = "") -> None:
-    """Raise UnexpectedStatusException if a job has failed. description: the answer of DescribeProcessingJob."""
-    status = description["ProcessingJobStatus"]
+def check_status(description: dict[str, Any], hint: Words = "", kind: str = "processing") -> None:
+    """Raise UnexpectedStatusException if a job has failed.
+
+    description: the answer of DescribeProcessingJob or its kin. hint: what to do then. kind: of job, processing, training or transform.
+    """
+    name = kind.capitalize()
+    status = description[f"{name}JobStatus"]
     if status == "Failed":
         reason = description.get("FailureReason") or "the service gives no reason"
-        message = f"processing job {description['ProcessingJobName']} has failed: {reason}"
+        message = f"{kind} job {description[f'{name}JobName']} has failed: {reason}"
         if exit_message := description.get("ExitMessage"):
             message += f"\nIts exit message: {exit_message}"
         raise (CapacityError if "CapacityError" in reason else UnexpectedStatusException)(message, hint, status)

@@ -1,67 +1,19 @@
 """Version 2's processors with a framework's image: for a script alone, and for one with the folder around it."""
 
 import shlex
-import tarfile
 from pathlib import Path
 from typing import Any
 
 from ..errors import UsageError
-from ..images.framework import hint_for, own_image
 from ..system.untrusted import scrap_folder
+from .frameworks import SKLearn, image_of
 from .inputs import ProcessingInput
 from .processor import CODE, Preparation, Processor, ScriptProcessor
-from .values import is_s3, listed, local_path, text, texts
+from .script_mode import ARCHIVE, pack
+from .values import is_s3, text, texts
 
 ENTRYPOINT = "/opt/ml/processing/input/entrypoint"
-ARCHIVE = "sourcedir.tar.gz"
 START = "runproc.sh"
-
-
-class Framework:
-    """A framework, as `estimator_cls` names it. Only its name is used: simferry has no training jobs."""
-
-    _framework_name = ""
-    _image = ""  # the image's repository
-    _tag = "{version}"
-
-    def __init__(self, *_: Any, **__: Any) -> None:
-        raise UsageError(
-            f"{type(self).__name__} is a training job, and simferry.sagemaker has processing jobs only",
-            f"Name the class itself: FrameworkProcessor(estimator_cls={type(self).__name__}, …)",
-        )
-
-
-class SKLearn(Framework):
-    _framework_name, _image, _tag = "sklearn", "sagemaker-scikit-learn", "{version}-cpu-{python}"
-
-
-class PyTorch(Framework):
-    _framework_name, _image, _tag = "pytorch", "pytorch-training", "{version}-cpu-{python}"
-
-
-class TensorFlow(Framework):
-    _framework_name, _image, _tag = "tensorflow", "tensorflow-training", "{version}-cpu-{python}"
-
-
-class XGBoost(Framework):
-    _framework_name, _image = "xgboost", "sagemaker-xgboost"
-
-
-FRAMEWORKS = {kind._framework_name: kind for kind in (SKLearn, PyTorch, TensorFlow, XGBoost)}
-
-
-def image_of(estimator_cls: Any, version: str | None, python: str) -> str:
-    """The user's image for a framework's, by the table of images. Raises UsageError if it has none."""
-    name = str(getattr(estimator_cls, "_framework_name", None) or estimator_cls)
-    kind = FRAMEWORKS.get(name.lower())
-    known = ", ".join(one.__name__ for one in FRAMEWORKS.values())
-    if kind is None:
-        raise UsageError(f"estimator_cls is {estimator_cls!r}", f"It is one of {known}, or give image_uri.")
-    wanted = f"{kind._image}:{kind._tag.format(version=version or 'latest', python=python)}"
-    found = own_image(wanted)
-    if found == wanted:
-        raise UsageError(f"AWS's image {wanted} needs one of yours in its place, or image_uri", hint_for(wanted))
-    return found
 
 
 class SKLearnProcessor(ScriptProcessor):
@@ -166,25 +118,6 @@ class FrameworkProcessor(ScriptProcessor):
             self._start(preparation, inputs, outputs, arguments, experiment_config, kms_key, wait, logs)
 
     _send = Processor._send  # its entry point is no script that the job's description could name
-
-
-def pack(archive: Path, code: str, source_dir: str | None, dependencies: Any) -> str:
-    """Make the archive of a script and of what belongs to it. Returns its path. Raises UsageError."""
-    base = local_path(source_dir) if source_dir else None
-    if base is not None and not base.is_dir():
-        raise UsageError(f"there is no folder {source_dir} (source_dir)")
-    script = base / code if base is not None else local_path(code)
-    if not script.is_file():
-        where = f" in source_dir {source_dir}" if source_dir else ""
-        raise UsageError(f"there is no script {code}{where}", "code is a file on this machine.")
-    members = sorted(base.iterdir()) if base is not None else [script]
-    members += [local_path(one) for one in listed(dependencies)]
-    with tarfile.open(archive, "w:gz", dereference=True) as tar:
-        for path in members:
-            if not path.exists():
-                raise UsageError(f"there is no file or folder {path} (dependencies)")
-            tar.add(path, arcname=path.resolve().name if path.name in ("", "..") else path.name)
-    return str(archive)
 
 
 def start_script(command: list[str], script: str, archive: str) -> str:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from .framework import image_of
+from .frameworks import image_of
 from .values import text
 
 

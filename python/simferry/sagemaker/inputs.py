@@ -1,7 +1,8 @@
-"""The inputs and outputs of a processing job, with the interface of version 2."""
+"""The inputs and outputs of a processing job, and the inputs of a training job, with the interface of version 2."""
 
 from typing import Any
 
+from ..aws.contracts import training as contract
 from ..errors import UsageError
 
 
@@ -71,3 +72,49 @@ class ProcessingOutput:
     def _request(self, address: str) -> dict[str, Any]:
         s3 = {"S3Uri": address, "LocalPath": self.source, "S3UploadMode": self.s3_upload_mode}
         return {"OutputName": self.output_name, "S3Output": s3}
+
+
+class TrainingInput:
+    """Data for a training job: s3_data is an address in S3, or in local mode file:///folder. Version 1 called it s3_input.
+
+    Its members are version 2's. config: the part of CreateTrainingJob's request for it, without the channel's name.
+    """
+
+    def __init__(
+        self,
+        s3_data: str | None = None,
+        distribution: str | None = None,
+        compression: str | None = None,
+        content_type: str | None = None,
+        record_wrapping: str | None = None,
+        s3_data_type: str = "S3Prefix",
+        instance_groups: Any = None,
+        input_mode: str | None = None,
+        attribute_names: Any = None,
+        target_attribute_name: str | None = None,
+        shuffle_config: Any = None,
+    ) -> None:
+        given = {
+            "instance_groups": instance_groups,
+            "attribute_names": attribute_names,
+            "target_attribute_name": target_attribute_name,
+            "shuffle_config": shuffle_config,
+        }
+        if refused := [name for name, value in given.items() if value]:
+            raise UsageError(f"{refused[0]} of an input is not supported", "Leave it out.")
+        if not s3_data:
+            raise UsageError("an input of a training job has no s3_data", 'TrainingInput("s3://bucket/folder")')
+        self.s3_data, self.input_mode = s3_data, input_mode
+        source = contract.channel("", s3_data)["DataSource"]["S3DataSource"]
+        source |= {"S3DataType": s3_data_type, "S3DataDistributionType": distribution or "FullyReplicated"}
+        named = {
+            "CompressionType": compression,
+            "ContentType": content_type,
+            "RecordWrapperType": record_wrapping,
+            "InputMode": input_mode,
+        }
+        self.config: dict[str, Any] = {"DataSource": {"S3DataSource": source}}
+        self.config |= {name: value for name, value in named.items() if value}
+
+
+s3_input = TrainingInput

@@ -11,12 +11,15 @@ from pathlib import Path
 from typing import Any
 
 from ..containers.engine import connect
-from ..containers.job import ContainerJob
+from ..containers.job import ContainerJob, Contract
 from ..containers.processing import Processing, arn_here
 from ..containers.storage import HERE, Files, S3Storage, TransferError
+from ..containers.training import Training
+from ..containers.training import arn_here as training_arn
 from ..errors import UsageError
 from ..system.terminal import shown
 from ..system.untrusted import Tree, scrap_folder
+from ..worker.metrics import texts_of
 from .session import Session
 
 LARGEST = "ml.m5.24xlarge"  # so that only this machine limits the job
@@ -32,40 +35,31 @@ class LocalSession(Session):
         super().__init__(*given, **options)
         self.described: dict[str, dict[str, Any]] = {}  # by job name
 
-    def describe_processing_job(self, job_name: str) -> dict[str, Any]:
-        """The answer of DescribeProcessingJob, for a job of this session; the service does not know it."""
-        return self.described.get(job_name) or super().describe_processing_job(job_name)
+    def describe_job(self, kind: str, name: str) -> dict[str, Any]:
+        """What the service says of a job, for one of this session too, which the service does not know. Else as of Session."""
+        return self.described.get(name) or super().describe_job(kind, name)
 
-    def logs_for_processing_job(self, job_name: str, wait: bool = False, poll: float = 5) -> None:
-        """Nothing for a job of this session: its lines were printed while it ran."""
-        if job_name not in self.described:
-            super().logs_for_processing_job(job_name, wait, poll)
+    def logs_of(self, kind: str, name: str, wait: bool = False, poll: float = 5) -> None:
+        """Nothing for a job of this session: its lines were printed while it ran. Else as of Session."""
+        if name not in self.described:
+            super().logs_of(kind, name, wait, poll)
+
+    def stop_job(self, kind: str, name: str) -> None:
+        """Nothing for a job of this session: it has ended. Else as of Session."""
+        if name not in self.described:
+            super().stop_job(kind, name)
 
 
 def run_here(request: dict[str, Any], session: Session, show_logs: bool) -> dict[str, Any]:
-    """Run a job until it has ended. Returns the answer that DescribeProcessingJob would give."""
-    engine = connect()
-    owner = f"local-{os.getpid()}"
+    """Run a processing job until it has ended.
+
+    request: of CreateProcessingJob. session: whose credentials are used in S3. show_logs: print the job's lines.
+
+    Returns the answer that DescribeProcessingJob would give. Raises UsageError, EngineError.
+    """
     kms_key = request.get("ProcessingOutputConfig", {}).get("KmsKeyId")
-    storage = FoldersAndS3(session, kms_key)
-    created = datetime.now(timezone.utc)
-    with scrap_folder("simferry-") as folder:
-        job = ContainerJob(engine, request, Processing(), storage, folder / "ml", owner)
-        printed = dict.fromkeys(job.hosts, 0)
-        try:
-            job.start()
-            while job.poll().status == "InProgress":
-                if show_logs:
-                    _print_new(job, {host: job.logs(host) for host in job.hosts}, printed, last=False)
-                time.sleep(POLL_SECONDS)
-        except KeyboardInterrupt:
-            print(f"\nProcessing job {job.name} is stopped.", file=sys.stderr, flush=True)
-            raise
-        finally:
-            job.discard()
-        if show_logs:
-            _print_new(job, job.kept_logs, printed, last=True)
-    description = {
+    created, job = datetime.now(timezone.utc), _run(request, Processing(), session, kms_key, show_logs)
+    return _described(session, job, {
         **request,
         "ProcessingJobArn": arn_here(job.name),
         "ProcessingJobStatus": job.outcome.status,
@@ -74,10 +68,69 @@ def run_here(request: dict[str, Any], session: Session, show_logs: bool) -> dict
         "CreationTime": created,
         "ProcessingStartTime": created,
         "ProcessingEndTime": datetime.now(timezone.utc),
+    })  # fmt: skip
+
+
+def train_here(request: dict[str, Any], session: Session, show_logs: bool) -> dict[str, Any]:
+    """The same for a training job. request: of CreateTrainingJob. Its other arguments and errors are those of `run_here`."""
+    output = request["OutputDataConfig"]
+    created, job = (
+        datetime.now(timezone.utc),
+        _run(request, Training(), session, output.get("KmsKeyId"), show_logs),
+    )
+    log = "".join(job.kept_logs.values())
+    values = {
+        one["Name"]: found
+        for one in request["AlgorithmSpecification"].get("MetricDefinitions", [])
+        if (found := texts_of(one["Regex"], log))
     }
+    ended = datetime.now(timezone.utc)
+    archive = f"{output['S3OutputPath'].rstrip('/')}/{job.name}/output/model.tar.gz"
+    return _described(session, job, {
+        **request,
+        "TrainingJobArn": training_arn(job.name),
+        "TrainingJobStatus": job.outcome.status,
+        "SecondaryStatus": job.outcome.status,
+        "FailureReason": job.outcome.failure_reason,
+        "ModelArtifacts": {"S3ModelArtifacts": archive if job.outcome.status != "Failed" else ""},
+        "FinalMetricDataList": [
+            {"MetricName": name, "Value": float(found[-1]), "Timestamp": ended} for name, found in values.items()
+        ],
+        "CreationTime": created,
+        "TrainingStartTime": created,
+        "TrainingEndTime": ended,
+        "TrainingTimeInSeconds": int(job.seconds),
+    })  # fmt: skip
+
+
+def _described(session: Session, job: ContainerJob, description: dict[str, Any]) -> dict[str, Any]:
     if isinstance(session, LocalSession):
         session.described[job.name] = description
     return description
+
+
+def _run(
+    request: dict[str, Any], contract: Contract, session: Session, kms_key: str | None, show_logs: bool
+) -> ContainerJob:
+    """Run a job until it has ended."""
+    storage = FoldersAndS3(session, kms_key)
+    with scrap_folder("simferry-") as folder:
+        job = ContainerJob(connect(), request, contract, storage, folder / "ml", f"local-{os.getpid()}")
+        printed = dict.fromkeys(job.hosts, 0)
+        try:
+            job.start()
+            while job.poll().status == "InProgress":
+                if show_logs:
+                    _print_new(job, {host: job.logs(host) for host in job.hosts}, printed, last=False)
+                time.sleep(POLL_SECONDS)
+        except KeyboardInterrupt:
+            print(f"\nJob {job.name} is stopped.", file=sys.stderr, flush=True)
+            raise
+        finally:
+            job.discard()
+        if show_logs:
+            _print_new(job, job.kept_logs, printed, last=True)
+    return job
 
 
 def _print_new(job: ContainerJob, texts: dict[str, str], printed: dict[str, int], last: bool) -> None:

@@ -68,7 +68,7 @@ class Processor:
         self.volume_size_in_gb = whole(volume_size_in_gb, "volume_size_in_gb")
         self.volume_kms_key, self.output_kms_key = volume_kms_key, output_kms_key
         self.max_runtime_in_seconds = whole(max_runtime_in_seconds, "max_runtime_in_seconds")
-        self.base_job_name, self.env, self.tags = base_job_name, named_texts(env, "env"), _tags(tags)
+        self.base_job_name, self.env, self.tags = base_job_name, named_texts(env, "env"), tags_of(tags)
         self.network_config = network_config
         self.sagemaker_session = sagemaker_session or Session()
         self.jobs: list[ProcessingJob] = []
@@ -305,24 +305,24 @@ class Preparation:
             kinds = {"InstancePreferences": [{"InstanceType": name} for name in types]}
         role = of.role if not self.here else of.role if "/" in str(of.role) else ROLE
         network = of.network_config
-        outputs = {"Outputs": self._output_requests} | _given(KmsKeyId=of.output_kms_key)
+        outputs = {"Outputs": self._output_requests} | given_only(KmsKeyId=of.output_kms_key)
         return {
             "ProcessingJobName": self.job_name,
             "AppSpecification": {"ImageUri": of.image_uri}
-            | _given(ContainerEntrypoint=self.entrypoint, ContainerArguments=arguments),
+            | given_only(ContainerEntrypoint=self.entrypoint, ContainerArguments=arguments),
             "ProcessingResources": {
                 "ClusterConfig": {**kinds, "InstanceCount": of.instance_count, "VolumeSizeInGB": of.volume_size_in_gb}
-                | _given(VolumeKmsKeyId=of.volume_kms_key)
+                | given_only(VolumeKmsKeyId=of.volume_kms_key)
             },
             "RoleArn": self.session.expand_role(str(role)),
-        } | _given(
+        } | given_only(
             ProcessingInputs=self._input_requests + self._code_requests,
             ProcessingOutputConfig=outputs if self._output_requests else None,
             Environment=of.env,
             NetworkConfig=network._to_request_dict()
             if hasattr(network, "_to_request_dict")
             else copy.deepcopy(network),
-            StoppingCondition=_given(MaxRuntimeInSeconds=of.max_runtime_in_seconds),
+            StoppingCondition=given_only(MaxRuntimeInSeconds=of.max_runtime_in_seconds),
             Tags=of.tags,
             ExperimentConfig=experiment,
         )
@@ -332,7 +332,7 @@ class Preparation:
             S3Uploader.upload(path, folder, kms_key, self.session)
 
 
-def _given(**members: Any) -> dict[str, Any]:
+def given_only(**members: Any) -> dict[str, Any]:
     """The members that have a value."""
     return {name: value for name, value in members.items() if value}
 
@@ -350,7 +350,7 @@ def image_name(image_uri: str) -> str:
     return image_uri.partition("@")[0].rpartition("/")[2].partition(":")[0]
 
 
-def _tags(tags: Any) -> list[dict[str, str]]:
+def tags_of(tags: Any) -> list[dict[str, str]]:
     """Tags in the form of the service, from a list of Key and Value or from a named list."""
     if isinstance(tags, dict) and set(tags) != {"Key", "Value"}:
         return [{"Key": name, "Value": value} for name, value in named_texts(tags, "tags").items()]

@@ -1,4 +1,4 @@
-"""The session of version 2: the default bucket, files in S3, the caller's role, states and logs of processing jobs."""
+"""The session of version 2: the default bucket, files in S3, the caller's role, states and logs of jobs."""
 
 import contextlib
 import json
@@ -22,6 +22,11 @@ from .values import local_path
 METADATA = "/opt/ml/metadata/resource-metadata.json"  # of SageMaker's notebooks and Studio
 AT_ONCE = 16  # files that are copied at the same time
 ENDED = ("Completed", "Failed", "Stopped")
+LOG_GROUPS = {
+    "processing": logs.GROUP,
+    "training": logs.TRAINING_GROUP,
+    "transform": "/aws/sagemaker/TransformJobs",
+}
 
 
 class Session:
@@ -29,7 +34,7 @@ class Session:
 
     boto_session: a boto3 session; None takes the usual configuration. default_bucket: the bucket to use instead of
     sagemaker-<region>-<account>. default_bucket_prefix: begins every default address. The other clients and settings of
-    version 2 are accepted and ignored: processing jobs don't need them.
+    version 2 are accepted and ignored: jobs don't need them.
     """
 
     local_mode = False
@@ -228,79 +233,147 @@ class Session:
             asked = pages.paginate(Bucket=bucket, Prefix=key_prefix, **self._owner(bucket))
             return [one["Key"] for page in asked for one in page.get("Contents", [])]
 
-    # ---- processing jobs ----
+    # ---- jobs ----
 
     def describe_processing_job(self, job_name: str) -> dict[str, Any]:
-        """The answer of DescribeProcessingJob."""
-        with aws.asking(f"processing job {job_name}"):
-            return dict(self.sagemaker_client.describe_processing_job(ProcessingJobName=job_name))
+        """The answer of DescribeProcessingJob. job_name: the job's. Raises AwsError."""
+        return self.describe_job("processing", job_name)
+
+    def describe_training_job(self, job_name: str) -> dict[str, Any]:
+        """The answer of DescribeTrainingJob. job_name: the job's. Raises AwsError."""
+        return self.describe_job("training", job_name)
+
+    def describe_transform_job(self, job_name: str) -> dict[str, Any]:
+        """The answer of DescribeTransformJob. job_name: the job's. Raises AwsError."""
+        return self.describe_job("transform", job_name)
 
     def was_processing_job_successful(self, job_name: str) -> bool:
         return bool(self.describe_processing_job(job_name)["ProcessingJobStatus"] == "Completed")
 
     def stop_processing_job(self, job_name: str) -> None:
-        """Ask the service to stop a job. A job that has ended is no error, as in version 2."""
-        try:
-            with aws.asking(f"processing job {job_name}"):
-                self.sagemaker_client.stop_processing_job(ProcessingJobName=job_name)
-        except aws.AwsError as error:
-            if error.service_code != "ValidationException":
-                raise
-            if (status := self.describe_processing_job(job_name)["ProcessingJobStatus"]) not in (*ENDED, "Stopping"):
-                raise
-            print(f"processing job {job_name} is not running any more: {status}", file=sys.stderr, flush=True)
+        """Ask the service to stop a processing job. A job that has ended is no error, as in version 2."""
+        self.stop_job("processing", job_name)
+
+    def stop_training_job(self, job_name: str) -> None:
+        """Ask the service to stop a training job. A job that has ended is no error, as in version 2."""
+        self.stop_job("training", job_name)
+
+    def stop_transform_job(self, name: str, wait: bool = False) -> None:
+        """Ask the service to stop a transform job. A job that has ended is no error, as in version 2. wait: until it has ended."""
+        self.stop_job("transform", name)
+        if wait:
+            self.wait_for("transform", name)
 
     def wait_for_processing_job(self, job: str, poll: float = 5) -> dict[str, Any]:
         """Wait until a job has ended. Returns its description. Raises UnexpectedStatusException if it has failed."""
-        with _message_on_interrupt(job):
-            while (description := self.describe_processing_job(job))["ProcessingJobStatus"] not in ENDED:
-                time.sleep(poll)
-        return self._checked(description)
+        return self.wait_for("processing", job, poll)
+
+    def wait_for_job(self, job: str, poll: float = 5, log_type: Any = None, timeout: Any = None) -> dict[str, Any]:
+        """The same for a training job. log_type, timeout: ignored."""
+        return self.wait_for("training", job, poll)
 
     def logs_for_processing_job(self, job_name: str, wait: bool = False, poll: float = 5) -> None:
         """Print the output of a job so far; with wait, until it has ended. Raises UnexpectedStatusException if the job has then failed."""
-        state = _Description(lambda: self.describe_processing_job(job_name), poll)
-        cluster = state.description.get("ProcessingResources", {}).get("ClusterConfig", {})
-        several = cluster.get("SelectedInstanceCount", cluster.get("InstanceCount", 1)) > 1
-        with _message_on_interrupt(job_name):
-            lines = logs.follow([job_name], lambda: not wait or state.ended(), client=self.client("logs"))
-            for _, host, line in lines:
-                print(shown(f"[{host}] {line}" if several else line, sys.stdout), flush=True)
-        if wait:
-            self._checked(state.description)
+        self.logs_of("processing", job_name, wait, poll)
 
-    def _checked(self, description: dict[str, Any]) -> dict[str, Any]:
-        name = description["ProcessingJobName"]
-        check_status(description, f'Session().logs_for_processing_job("{name}")  prints its output.')
-        if description["ProcessingJobStatus"] == "Stopped":
+    def logs_for_job(
+        self, job_name: str, wait: bool = False, poll: float = 5, log_type: Any = None, timeout: Any = None
+    ) -> None:
+        """The same for a training job. log_type, timeout: ignored."""
+        self.logs_of("training", job_name, wait, poll)
+
+    def wait_for_transform_job(self, job: str, poll: float = 5) -> dict[str, Any]:
+        """The same for a transform job."""
+        return self.wait_for("transform", job, poll)
+
+    def describe_job(self, kind: str, name: str) -> dict[str, Any]:
+        """What the service says of a job. kind: processing, training or transform. name: the job's. Raises AwsError."""
+        with aws.asking(f"{kind} job {name}"):
+            describe = getattr(self.sagemaker_client, f"describe_{kind}_job")
+            return dict(describe(**{f"{kind.capitalize()}JobName": name}))
+
+    def stop_job(self, kind: str, name: str) -> None:
+        """Ask the service to stop a job. Arguments as of `describe_job`. Raises AwsError."""
+        words = f"{kind} job {name}"
+        try:
+            with aws.asking(words):
+                getattr(self.sagemaker_client, f"stop_{kind}_job")(**{f"{kind.capitalize()}JobName": name})
+        except aws.AwsError as error:
+            if error.service_code != "ValidationException":
+                raise
+            if (status := _status(self.describe_job(kind, name), kind)) not in (*ENDED, "Stopping"):
+                raise
+            print(f"{words} is not running any more: {status}", file=sys.stderr, flush=True)
+
+    def wait_for(self, kind: str, name: str, poll: float = 5) -> dict[str, Any]:
+        """Wait until a job has ended. Returns what the service says of it then.
+
+        kind, name: as of `describe_job`. poll: seconds between two questions.
+        Raises AwsError, and UnexpectedStatusException if it has failed.
+        """
+        with _message_on_interrupt(kind, name):
+            while _status(description := self.describe_job(kind, name), kind) not in ENDED:
+                time.sleep(poll)
+        return self._checked(description, kind)
+
+    def logs_of(self, kind: str, name: str, wait: bool = False, poll: float = 5) -> None:
+        """Print the output of a job so far; with wait, until it has ended. Arguments and errors as of `wait_for`."""
+        state = _Description(lambda: self.describe_job(kind, name), poll, kind)
+        with _message_on_interrupt(kind, name):
+            lines = logs.follow(
+                [name], lambda: not wait or state.ended(), client=self.client("logs"), group=LOG_GROUPS[kind]
+            )
+            for _, host, line in lines:
+                print(shown(f"[{host}] {line}" if _hosts(state.description) > 1 else line, sys.stdout), flush=True)
+        if wait:
+            self._checked(state.description, kind)
+
+    def _checked(self, description: dict[str, Any], kind: str) -> dict[str, Any]:
+        name = description[f"{kind.capitalize()}JobName"]
+        prints = "logs_for_job" if kind == "training" else f"logs_for_{kind}_job"
+        check_status(
+            description, "" if kind == "transform" else f'Session().{prints}("{name}")  prints its output.', kind
+        )
+        if _status(description, kind) == "Stopped":
             reason = description.get("FailureReason") or "by a user, or at its time limit"
-            print(shown(f"processing job {name} was stopped before its end: {reason}"), file=sys.stderr, flush=True)
+            print(shown(f"{kind} job {name} was stopped before its end: {reason}"), file=sys.stderr, flush=True)
         return description
+
+
+def _status(description: dict[str, Any], kind: str) -> str:
+    return str(description[f"{kind.capitalize()}JobStatus"])
+
+
+def _hosts(description: dict[str, Any]) -> int:
+    """The number of a job's hosts."""
+    cluster = description.get("ProcessingResources", {}).get("ClusterConfig") or description.get("ResourceConfig", {})
+    groups = sum(one.get("InstanceCount", 1) for one in cluster.get("InstanceGroups", []))
+    return int(cluster.get("SelectedInstanceCount", cluster.get("InstanceCount", 1)) or groups)
 
 
 class _Description:
     """The description of a job. It is requested again when it is older than `seconds`, until the job has ended."""
 
-    def __init__(self, describe: Callable[[], dict[str, Any]], seconds: float) -> None:
-        self._describe, self._seconds = describe, seconds
+    def __init__(self, describe: Callable[[], dict[str, Any]], seconds: float, kind: str) -> None:
+        self._describe, self._seconds, self._kind = describe, seconds, kind
         self.description, self._asked = describe(), time.monotonic()
 
     def ended(self) -> bool:
-        if self.description["ProcessingJobStatus"] not in ENDED and time.monotonic() - self._asked >= self._seconds:
+        if _status(self.description, self._kind) not in ENDED and time.monotonic() - self._asked >= self._seconds:
             self.description, self._asked = self._describe(), time.monotonic()
-        return self.description["ProcessingJobStatus"] in ENDED
+        return _status(self.description, self._kind) in ENDED
 
 
 @contextlib.contextmanager
-def _message_on_interrupt(job_name: str) -> Iterator[None]:
+def _message_on_interrupt(kind: str, job_name: str) -> Iterator[None]:
     """Ctrl-C ends the waiting, but not the job. The message is printed here because R shows none for an interrupt."""
     try:
         yield
     except KeyboardInterrupt:
         print(
-            f"\nNo longer waiting for processing job {job_name}, which goes on and costs money. To stop it:\n"
-            f'    Session().stop_processing_job("{job_name}")\n'
-            f"    aws sagemaker stop-processing-job --processing-job-name {job_name}",
+            f"\nNo longer waiting for {kind} job {job_name}, which goes on and costs money. To stop it:\n"
+            f'    Session().stop_{kind}_job("{job_name}")\n'
+            f"    aws sagemaker stop-{kind}-job --{kind}-job-name {job_name}",
             file=sys.stderr,
             flush=True,
         )

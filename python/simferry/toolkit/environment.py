@@ -13,6 +13,7 @@ import re
 from typing import Any
 
 BASE = "SAGEMAKER_BASE_DIR"  # the contract's folder, if it is not /opt/ml
+OWN_CHANNELS = "simferry_"  # begins the names of channels with code, which are no inputs of the user
 TYPES = "SIMFERRY_TYPES"  # JSON: types of the hyperparameters whose text does not show them
 _NOT_FINITE = {"NA": None, "NaN": math.nan, "Inf": math.inf, "-Inf": -math.inf}
 
@@ -44,7 +45,8 @@ class Environment:
         self.hyperparameters = {name: typed(text, types.get(name, "")) for name, text in self.texts.items()}
         self.current_host = str(self.resources.get("current_host", "algo-1"))
         self.hosts = [str(host) for host in self.resources.get("hosts", [self.current_host])]
-        self.channels = {name: os.path.join(self.input_dir, "data", name) for name in sorted(self.input_config)}
+        names = [name for name in sorted(self.input_config) if not name.startswith(OWN_CHANNELS)]
+        self.channels = {name: os.path.join(self.input_dir, "data", name) for name in names}
 
     def _config(self, name: str) -> dict[str, Any]:
         """The object in a file of the contract; empty if there is none."""

@@ -31,24 +31,24 @@ class Stopped(BaseException):
     """The service ends the job (SIGTERM): 120 seconds are left."""
 
 
-def train(program: str | Callable[..., Any], root: str = "") -> NoReturn:
+def train(program: str | Callable[..., Any], root: str = "", folder: str = "") -> NoReturn:
     """Run a program as the training job of this container, and end the process with its exit code.
 
     program: a function, or the path of a script (.py, .sh) or of another executable. A function gets the hyperparameters that its
         signature names; what it returns, a number or a dict or a list of dicts, goes to output/data/result.json. A script gets
         all as --name value (-n value for a name of one letter), and the SM_ variables in its environment.
-    root: the contract's folder, see `Environment`.
+    root: the contract's folder, see `Environment`. folder: where a script is started [beside it].
     """
     environment = None
     try:
         environment = Environment(root)
-        for folder in (environment.model_dir, environment.output_data_dir):
-            os.makedirs(folder, exist_ok=True)
-        code, reason = _call(program, environment) if callable(program) else _run(program, environment)
+        for place in (environment.model_dir, environment.output_data_dir):
+            os.makedirs(place, exist_ok=True)
+        code, reason = _call(program, environment) if callable(program) else _run(program, environment, folder)
     except (ContractError, OSError, ValueError) as error:
         code, reason = 1, str(error)
     if code:
-        _write_failure(environment, reason)
+        write_failure(environment, reason)
     sys.exit(code)
 
 
@@ -116,7 +116,7 @@ def plain(value: Any) -> Any:
     return value
 
 
-def _run(script: str, environment: Environment) -> tuple[int, str]:
+def _run(script: str, environment: Environment, folder: str) -> tuple[int, str]:
     """Exit code and reason of a script or another executable."""
     path = os.path.abspath(script)
     if not os.path.isfile(path):
@@ -137,7 +137,7 @@ def _run(script: str, environment: Environment) -> tuple[int, str]:
     signal.signal(signal.SIGTERM, stop)  # the first process of a container ignores it otherwise
     child = subprocess.Popen(
         [*start, path, *environment.arguments],
-        cwd=os.path.dirname(path),
+        cwd=folder or os.path.dirname(path),
         env={**os.environ, **variables},
         stderr=subprocess.PIPE,
     )
@@ -167,7 +167,7 @@ def _end(words: str) -> str:
     return words if len(words) <= SHOWN - 100 else "..." + words[-(SHOWN - 100) :]
 
 
-def _write_failure(environment: Environment | None, reason: str) -> None:
+def write_failure(environment: Environment | None, reason: str) -> None:
     """The failure file, and the same text in the log. Nothing here may turn a failure into anything else."""
     print(reason, file=sys.stderr)
     if environment is None:

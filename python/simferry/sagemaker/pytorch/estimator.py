@@ -1,5 +1,5 @@
-"""PyTorch, for FrameworkProcessor(estimator_cls=PyTorch)."""
+"""PyTorch, the estimator, also for FrameworkProcessor(estimator_cls=PyTorch)."""
 
-from ..framework import PyTorch
+from ..frameworks import PyTorch
 
 __all__ = ["PyTorch"]

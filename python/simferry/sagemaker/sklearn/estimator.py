@@ -1,5 +1,5 @@
-"""SKLearn, for FrameworkProcessor(estimator_cls=SKLearn)."""
+"""SKLearn, the estimator, also for FrameworkProcessor(estimator_cls=SKLearn)."""
 
-from ..framework import SKLearn
+from ..frameworks import SKLearn
 
 __all__ = ["SKLearn"]

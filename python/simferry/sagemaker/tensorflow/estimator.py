@@ -1,5 +1,5 @@
-"""TensorFlow, for FrameworkProcessor(estimator_cls=TensorFlow)."""
+"""TensorFlow, the estimator, also for FrameworkProcessor(estimator_cls=TensorFlow)."""
 
-from ..framework import TensorFlow
+from ..frameworks import TensorFlow
 
 __all__ = ["TensorFlow"]

@@ -1,5 +1,5 @@
-"""XGBoost, for FrameworkProcessor(estimator_cls=XGBoost)."""
+"""XGBoost, the estimator, also for FrameworkProcessor(estimator_cls=XGBoost)."""
 
-from ..framework import XGBoost
+from ..frameworks import XGBoost
 
 __all__ = ["XGBoost"]

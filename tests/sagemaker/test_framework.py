@@ -89,8 +89,6 @@ def test_the_image_comes_from_the_table(session, source, monkeypatch):
 def test_what_is_refused(session, source, sent):
     with pytest.raises(UsageError, match="git_config is not supported"):
         framework(image_uri=IMAGE).run("main.py", source, git_config={"repo": "x"})
-    with pytest.raises(UsageError, match="SKLearn is a training job"):
-        SKLearn(entry_point="main.py")
     with pytest.raises(UsageError, match="is an image of AWS's own: the emulator's jobs run images of this machine"):
         framework(image_uri=SKLEARN).run("main.py", source, wait=False)
     with pytest.raises(UsageError, match="there is no folder nowhere"):

@@ -255,9 +255,9 @@ def test_what_a_processor_needs_is_said_at_once(session):
 def test_a_name_that_is_not_here_says_what_is():
     assert sagemaker.__version__.startswith("2+simferry.")
     with pytest.raises(
-        AttributeError, match=r"has no estimator; .* for processing jobs: FrameworkProcessor, LocalSession, "
+        AttributeError, match=r"has no clarify; of version 2 it has: FrameworkProcessor, LocalSession, "
     ):
-        sagemaker.estimator  # noqa: B018
+        sagemaker.clarify  # noqa: B018
 
 
 # ---- from R ----

@@ -26,7 +26,7 @@ def main() -> None:
         unpack(archive, folder)
         install(folder, entry)
     except (OSError, tarfile.TarError, ValueError) as error:
-        write_failure(_environment(), f"{os.path.basename(archive)}: {error}")
+        write_failure(_environment(), f"{entry} was not started: {error}")
         sys.exit(1)
     program = os.path.join(folder, entry)
     os.environ.update(SM_USER_ENTRY_POINT=entry, SM_MODULE_DIR=archive, SM_MODULE_NAME=os.path.splitext(entry)[0])

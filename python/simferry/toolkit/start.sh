@@ -8,5 +8,6 @@ for python in python3 python; do
 done
 why="the image has no Python 3 (python3 on the PATH), and a script as entry_point needs it"
 echo "$why" >&2
-mkdir -p /opt/ml/output && printf %s "$why" >/opt/ml/output/failure
+output=${SAGEMAKER_BASE_DIR:-/opt/ml}/output
+mkdir -p "$output" && printf %s "$why" >"$output/failure"
 exit 1

@@ -6,7 +6,17 @@ from pathlib import Path
 import pytest
 from aws_fixtures import account, moto_server  # noqa: F401
 from batch_sweeps import deployed, on_batch  # noqa: F401
-from docker_fixtures import engine, image_octave, image_python, image_r, image_serve, image_sklearn, registry, scrap  # noqa: F401
+from docker_fixtures import (  # noqa: F401
+    engine,
+    image_mpi,
+    image_octave,
+    image_python,
+    image_r,
+    image_serve,
+    image_sklearn,
+    registry,
+    scrap,
+)
 from emulator_fixtures import emulate, emulator, gate, jobs, limited, machine, place, s3  # noqa: F401
 from hand_made import hand_made  # noqa: F401
 from r_fixtures import in_r, library  # noqa: F401
@@ -52,6 +62,7 @@ DOCKER = (
     "tests/sagemaker/test_training.py",
     "tests/sweep/test_inputs.py",
     "tests/test_setup.py",
+    "tests/toolkit/test_mpi.py",
     "tests/verbs/test_cloud_plan.py",
     "tests/verbs/test_image_check.py",
 )

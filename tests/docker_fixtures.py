@@ -102,6 +102,12 @@ def image_serve(engine, image_python):
     return images.build(images.Recipe("simferry-test-serve", files)).tag
 
 
+@pytest.fixture(scope="session")
+def image_mpi(engine, tmp_path_factory):
+    """The image of containers/mpi."""
+    return ready_image("mpi", tmp_path_factory.mktemp("mpi"))
+
+
 class Scrap:
     """Images that a test makes; all of them, and what they left, are removed after it."""
 

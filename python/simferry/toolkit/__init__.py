@@ -19,6 +19,8 @@ training belongs below `if __name__ == "__main__":`. Or, in a program of one's o
 
     from simferry_toolkit import serve
     serve(sys.modules[__name__])  # model_fn(model_dir), and what else it has of input_fn, predict_fn, output_fn
+
+`mpi.py` runs a program in several processes on several hosts; its first lines say how it is called.
 """
 
 from .environment import Environment

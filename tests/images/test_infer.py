@@ -83,6 +83,16 @@ def test_a_recipe_for_python(tmp_path):
     assert dockerfile(made).endswith('ENTRYPOINT ["python3"]\n')
 
 
+def test_a_recipe_for_octave(tmp_path):
+    script(tmp_path, "fitted.m", "function y = fitted(x)\npkg load optim\ny = x;\nend\n")
+    made = recipe_for(script(tmp_path, "power.m", "function p = power(n)\npkg load statistics\np = fitted(n);\nend\n"))
+    text = dockerfile(made)
+    assert made.name == "simferry-power" and set(made.files) == {"Dockerfile", "install.sh"}
+    assert "RUN sh /tmp/recipe/install.sh statistics optim\n" in text and text.endswith('ENTRYPOINT ["octave-cli"]\n')
+    with pytest.raises(SimulationError, match=r"'a;b' is no Octave package's name"):
+        recipe_for(tmp_path / "power.m", packages=["a;b"])
+
+
 def test_requirements_win(tmp_path):
     script(tmp_path, "requirements.txt", "NumPy==1.26.4\nstatsmodels>=0.14  # the last line has no end")
     made = recipe_for(script(tmp_path, "sweep.py", "import scipy\n"))

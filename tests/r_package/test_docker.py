@@ -82,7 +82,7 @@ def test_an_image_is_built_checked_and_pushed(image_r, registry, scrap, in_r, tm
         again <- image_build("image", name = "{scrap.name}")
         stopifnot(!made$skipped, again$skipped, identical(made$id, again$id), startsWith(made$tag, "{scrap.name}:"))
         e <- tryCatch(image_check(made$tag), simferry_error_image = conditionMessage)
-        stopifnot(grepl('has neither Rscript nor python3\\nimage_build(script = "SCRIPT"', e, fixed = TRUE))
+        stopifnot(grepl('has neither Rscript nor python3 nor octave-cli\\nimage_build(script = "SCRIPT"', e, fixed = TRUE))
         found <- image_check("{image_r}")
         stopifnot(found$ok, c("R packages", "R worker") %in% found$what)
         pushed <- image_push("{scrap.name}", to = "{host}/lab")

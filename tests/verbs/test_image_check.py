@@ -32,6 +32,14 @@ def test_the_recipe_for_python_keeps_the_contract(image_python):
     }
 
 
+def test_the_recipe_for_octave_keeps_the_contract(image_octave):
+    findings = found(image_octave)
+    assert [f.what for f in findings.values() if not f.ok] == []
+    assert findings["Octave"].found.startswith("Octave ") and findings["Octave packages"].found == "none"
+    assert findings["Octave worker"].found == "ran a block"
+    assert "exited with code 7" in findings["Octave exit code"].found
+
+
 def test_more_packages_are_an_argument(image_r):
     """A recipe with packages is another image; an unchanged one is not."""
     folder = recipes() / "r"
@@ -42,7 +50,7 @@ def test_more_packages_are_an_argument(image_r):
 def test_an_image_without_an_interpreter(engine):
     with pytest.raises(ImageError) as caught:
         check("debian:bookworm-slim")
-    assert caught.value.message == "image debian:bookworm-slim has neither Rscript nor python3"
+    assert caught.value.message == "image debian:bookworm-slim has neither Rscript nor python3 nor octave-cli"
     assert "recipe_for" in caught.value.hint and caught.value.exit_code == 1
 
 

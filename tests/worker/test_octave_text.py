@@ -50,6 +50,12 @@ def test_functions_in_files_of_their_own_come_along(tmp_path):
 
 def test_packages_and_advice():
     assert packages_in("pkg load statistics\n% pkg load optim\npkg('load', 'io')") == ["statistics", "io"]
+    assert packages_in("if x, pkg load optim struct; end\npkg (\"load\", 'io', 'control') % pkg load") == [
+        "optim",
+        "struct",
+        "io",
+        "control",
+    ]
     assert "return a struct" in advice("'table' undefined\n\nplease read")
     assert advice("'mine' undefined") == "'mine' undefined"
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from ..errors import SimulationError, UsageError, nearest
 from ..hints import Command
+from ..worker import octave_text
 from .recipes import Recipe
 
 # packages that come with R; Debian has the recommended ones in a package of their own
@@ -23,6 +24,7 @@ _PACKAGES = {
     "sklearn": "scikit-learn", "skimage": "scikit-image", "PIL": "pillow", "yaml": "pyyaml", "cv2": "opencv-python-headless",
     "bs4": "beautifulsoup4", "dateutil": "python-dateutil", "Bio": "biopython",
 }  # fmt: skip
+_ENTRY_POINTS = {"r": "Rscript", "python": "python3", "octave": "octave-cli"}
 WORKER_NEEDS = ["numpy", "joblib", "cloudpickle"]
 
 # ---- R ----
@@ -128,15 +130,15 @@ def recipe_for(script: str | Path, name: str | None = None, packages: Iterable[s
     if not path.is_file():
         near = nearest(path.name, [p.name for p in path.parent.iterdir()] if path.parent.is_dir() else [])
         raise SimulationError(f"{script} is not there", near)
-    language = {".r": "r", ".py": "python"}.get(path.suffix.lower())
+    language = {".r": "r", ".py": "python", ".m": "octave"}.get(path.suffix.lower())
     if language is None:
         raise SimulationError(
-            f"{script} is neither an R nor a Python script", "Write a Dockerfile, and build its folder."
+            f"{script} is no script of R, Python or Octave (.m)", "Write a Dockerfile, and build its folder."
         )
     files = {"install.sh": (recipes() / language / "install.sh").read_bytes()}
     files |= {crt.name: crt.read_bytes() for crt in sorted(path.parent.glob("*.crt"))}
-    make_lines = _r_lines if language == "r" else _python_lines
-    lines = make_lines(path, files, list(packages))
+    make_lines = {"r": _r_lines, "python": _python_lines, "octave": _octave_lines}
+    lines = make_lines[language](path, files, list(packages))
     setup = path.parent / "setup.sh"
     if setup.is_file():
         files["setup.sh"] = setup.read_bytes()
@@ -152,7 +154,7 @@ def recipe_for(script: str | Path, name: str | None = None, packages: Iterable[s
         *(["RUN chown simulation \"$(Rscript -e 'cat(.libPaths()[1])')\""] if language == "r" else []),
         "USER simulation",
         "WORKDIR /home/simulation",
-        f'ENTRYPOINT ["{"Rscript" if language == "r" else "python3"}"]',
+        f'ENTRYPOINT ["{_ENTRY_POINTS[language]}"]',
     ]
     text = "\n".join(lines) + "\n"
     files["Dockerfile"] = (
@@ -235,6 +237,15 @@ def _python_lines(path: Path, files: dict[str, bytes], more: list[str]) -> list[
         "RUN sh /tmp/recipe/install.sh",
         "ENV PATH=/opt/simulation/bin:$PATH",
     ]
+
+
+def _octave_lines(path: Path, files: dict[str, bytes], more: list[str]) -> list[str]:
+    """Octave's packages are those that the script, and the functions that it uses, load by pkg."""
+    texts = [octave_text.read(one) for one in (path, *octave_text.helpers(path).values())]
+    found = dict.fromkeys([*(name for text in texts for name in octave_text.packages_in(text)), *more])
+    if wrong := [name for name in found if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]*", name)]:
+        raise SimulationError(f"{wrong[0]!r} is no Octave package's name")
+    return [*_head("debian:bookworm-slim"), " ".join(["RUN sh /tmp/recipe/install.sh", *found])]
 
 
 def recipes() -> Path:

@@ -28,14 +28,17 @@ class Finding:
     found: str
 
 
+# by language, the interpreter
+_INTERPRETERS = {"r": "Rscript", "python": "python3", "octave": "octave-cli"}
 # lists installed packages, without those that come with the interpreter
 _LIST = {
     "r": """p <- installed.packages(priority = "NA"); cat(paste(p[, 1], p[, 3]), sep = ", ")""",
     "python": "import importlib.metadata as m; "
     "print(', '.join(sorted({f'{d.name} {d.version}' for d in m.distributions()}, key=str.lower)))",
+    "octave": "p = pkg('list'); s = cellfun(@(x) [x.name ' ' x.version], p, 'UniformOutput', false); printf('%s', strjoin(s, ', '))",
 }
-_FLAG = {"r": "-e", "python": "-c"}
-_LABEL = {"r": "R", "python": "Python"}
+_FLAG = {"r": "-e", "python": "-c", "octave": "--eval"}
+_LABEL = {"r": "R", "python": "Python", "octave": "Octave"}
 _LACKS = (
     "from importlib.util import find_spec\n"
     "print(*(p for p in ('numpy', 'joblib', 'cloudpickle') if find_spec(p) is None), sep=', ')"
@@ -50,14 +53,9 @@ def check(name: str) -> list[Finding]:
     client = connect()
     image = find_image(client, name)
     user = image.attrs["Config"].get("User") or "root"
-    languages = [
-        lang for lang, (program, _) in COMMANDS.items() if lang in _LIST and _runs(client, name, [program, "--version"])
-    ]
+    languages = [lang for lang, program in _INTERPRETERS.items() if _runs(client, name, [program, "--version"])]
     if not languages:
-        raise ImageError(
-            f"image {name} has neither Rscript nor python3",
-            MakesImage(name),
-        )
+        raise ImageError(f"image {name} has neither Rscript nor python3 nor octave-cli", MakesImage(name))
     out = [
         Finding("architecture", True, str(image.attrs.get("Architecture"))),
         Finding("size", True, f"{image.attrs['Size'] / 1e6:.0f} MB"),
@@ -71,11 +69,17 @@ def check(name: str) -> list[Finding]:
                 "/opt/ml", False, f"{user} can't write it: RUN mkdir -p /opt/ml && chmod 777 /opt/ml  in the Dockerfile"
             )
         )
+    lacks = "python3"
+    if "python" in languages:
+        lacks = run_once(client, name, ["python3", "-c", _LACKS])[1].strip() if len(languages) > 1 else ""
     for language in languages:
-        lacks = run_once(client, name, ["python3", "-c", _LACKS])[1].strip() if languages == ["r", "python"] else ""
-        if language == "python" and lacks:  # an R image with Python for some package
+        if language == "octave" and lacks:
+            out.append(
+                Finding("Octave worker", False, f"the image lacks {lacks}, which simferry's worker for Octave needs")
+            )
+        elif language == "python" and lacks:  # an R image with Python for some package
             out.append(Finding("Python", True, f"lacks {lacks}: this image runs R simulations only"))
-        else:
+        elif language != "python" or "octave" not in languages:  # Octave's worker is Python's
             out += _check_language(client, name, language)
     return out
 
@@ -97,10 +101,11 @@ def _check_language(client: Any, name: str, language: str) -> list[Finding]:
             "fail.py",
             "raise SystemExit(7)\n",
         ),
+        "octave": ("simulate.m", "function x = simulate(n)\nx = mean(randn(n, 1));\nend\n", "fail.m", "exit(7)\n"),
     }[language]
     program, worker = COMMANDS[language]
     label = _LABEL[language]
-    installed = run_once(client, name, [program, _FLAG[language], _LIST[language]])[1].strip()
+    installed = run_once(client, name, [_INTERPRETERS[language], _FLAG[language], _LIST[language]])[1].strip()
     with scrap_folder("simferry-image-") as folder:
         code, plan, results = folder / "code", folder / "plan", folder / "blocks"
         for path in (code, plan, results):
@@ -110,10 +115,9 @@ def _check_language(client: Any, name: str, language: str) -> list[Finding]:
         (code / scripts[2]).write_text(scripts[3])
         (plan / "job").write_bytes(_small_job(language, scripts[0]))
 
-        def run(entry: str, arguments: list[str]) -> tuple[Any, ContainerJob]:
-            request = _request(
-                name, [program, f"/opt/ml/processing/input/code/{entry}"], arguments, code, plan, results
-            )
+        def run(program: str, entry: str, arguments: list[str]) -> tuple[Any, ContainerJob]:
+            command = [program, f"/opt/ml/processing/input/code/{entry}"]
+            request = _request(name, command, arguments, code, plan, results)
             job = ContainerJob(client, request, Processing(), Files(), folder / entry, "image-check")
             job.start()
             try:
@@ -123,7 +127,7 @@ def _check_language(client: Any, name: str, language: str) -> list[Finding]:
                 job.discard()
             return outcome, job
 
-        outcome, job = run(worker, ["run"])
+        outcome, job = run(program, worker, ["run"])
         written = sorted(results.iterdir())
         if outcome.status != "Completed" or not written:
             message = (outcome.exit_message or job.kept_logs["algo-1"] or outcome.failure_reason).strip()
@@ -134,7 +138,7 @@ def _check_language(client: Any, name: str, language: str) -> list[Finding]:
             Finding(f"{label} packages", True, installed or "none"),
             Finding(f"{label} worker", True, "ran a block"),
         ]
-        outcome, _ = run(scripts[2], [])
+        outcome, _ = run(_INTERPRETERS[language], scripts[2], [])
         out.append(
             Finding(
                 f"{label} exit code",

@@ -40,7 +40,10 @@ _BLOCK_COMMENT = re.compile(r"^[ \t]*[%#]\{[ \t]*$.*?^[ \t]*[%#]\}[ \t]*$", re.M
 _TEXT_OR_COMMENT = re.compile(r"""(?<![\w)\]}.'])'(?:[^'\n]|'')*'|"(?:[^"\\\n]|\\.|"")*"|[%#][^\n]*|\.\.\.[^\n]*\n""")
 _OPTIONAL = re.compile(r"\b(?:nargin|exist|inputParser|arguments)\b")
 _NAME = re.compile(r"(?<![\w.])[A-Za-z]\w*")
-_PACKAGE = re.compile(r"\bpkg[ \t(]+'?load'?[ \t,]+'?(\w+)")
+# pkg load a b, or pkg('load', 'a', 'b')
+_PACKAGES = re.compile(
+    r"""\bpkg(?:[ \t]+load((?:[ \t]+['"]?[\w-]+['"]?)+)|[ \t]*\([ \t]*['"]load['"]((?:[ \t]*,[ \t]*['"][\w-]+['"])+))"""
+)
 
 
 class Function(NamedTuple):
@@ -124,7 +127,8 @@ def without_comments(text: str) -> str:
 
 def packages_in(text: str) -> list[str]:
     """The Octave packages that `pkg load` names."""
-    return list(dict.fromkeys(_PACKAGE.findall(without_comments(text))))
+    given = " ".join(" ".join(one) for one in _PACKAGES.findall(without_comments(text)))
+    return list(dict.fromkeys(name for name in re.findall(r"[\w-]+", given) if name[0] != "-"))
 
 
 def helpers(script: Path) -> dict[str, Path]:

@@ -141,3 +141,12 @@ def test_an_archive_writes_nowhere_else(kept, tmp_path):
 
 def test_a_damaged_archive_is_a_failure(kept):
     assert "model.tar.gz can't be read" in failures_of(kept(model="no archive"))[0][1]
+
+
+def test_an_archive_that_does_not_fit_on_the_disk_is_a_failure_and_leaves_nothing(kept, tmp_path, monkeypatch):
+    monkeypatch.setattr(image_block.shutil, "disk_usage", lambda path: SimpleNamespace(free=12))
+    ((_, message),) = failures_of(kept(model={"small": "x" * 10, "r.csv": "x" * 5}))
+    assert message.startswith(
+        f"model.tar.gz does not fit on the disk at {tmp_path}, where 0.1 MB were free: its file r.csv has "
+    )
+    assert not [*tmp_path.rglob("small")]

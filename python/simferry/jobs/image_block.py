@@ -24,6 +24,7 @@ from ..store.keys import JobId
 from ..store.run_folder import RunFolder
 from ..sweep.template import has_wildcards
 from ..system.files import write_whole, writing
+from ..words import size
 from ..worker import blocks
 from ..worker.metrics import SERIES, Series, as_csv, texts_of
 from ..worker.scripts import last_words
@@ -98,9 +99,18 @@ def reason_of(words: str, said: str, log: str) -> str:
 def _unpack(archives: Mapping[str, Path], folder: Path, results: str) -> _Found:
     """Put the files of archives into folder/NAME. results: what the names of results files match."""
     found = _Found()
+    room = free = shutil.disk_usage(folder.parents[2]).free
     for place, path in archives.items():
         try:
-            for name, stream in _members(path) if path.exists() else ():
+            for name, stream, many in _members(path) if path.exists() else ():
+                room -= many
+                if room < 0:
+                    found.damage = (
+                        f"{place}.tar.gz does not fit on the disk at {folder.parents[2]}, where {size(free)} were free: its file "
+                        f"{name} has {size(many)}"
+                    )
+                    shutil.rmtree(folder, ignore_errors=True)
+                    return found
                 if not _is_kept(folder / place, name, stream):
                     found.left_out.append(f"{place}/{name}")
                     continue
@@ -132,11 +142,12 @@ def _is_kept(folder: Path, name: str, stream: Any) -> bool:
     return True
 
 
-def _members(path: Path) -> Iterator[tuple[str, Any]]:
+def _members(path: Path) -> Iterator[tuple[str, Any, int]]:
+    """The files in an archive: name, stream, and bytes."""
     with tarfile.open(path, "r:gz") as archive:
         for member in archive:
             if member.isreg() and (stream := archive.extractfile(member)):
-                yield member.name, stream
+                yield member.name, stream, member.size
 
 
 def _outputs(

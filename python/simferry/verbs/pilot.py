@@ -140,6 +140,17 @@ def warn_of_full_disk(out: Forecast, folder: RunFolder) -> None:
         )
 
 
+def _later(condition: np.ndarray, replication: np.ndarray) -> np.ndarray:
+    """Which replications are not the first of their condition, or are its only one. The first takes longer: what the function keeps
+    is made then, and an Octave is told the arguments."""
+    order = np.lexsort((replication, condition))
+    starts = np.diff(condition[order], prepend=-1) != 0
+    alone = starts & np.append(starts[1:], True)
+    out = np.empty(len(order), dtype=bool)
+    out[order] = ~starts | alone
+    return out
+
+
 def measure(out: Forecast, folder: RunFolder, design: Design, cores: int, there: np.ndarray) -> None:
     """Write what the pilot in a folder tells into `out`. there: how many replications of each condition need not be computed."""
     out.already_there = int(there.sum())
@@ -150,9 +161,10 @@ def measure(out: Forecast, folder: RunFolder, design: Design, cores: int, there:
     out.pilot_replications = len(seconds)
     if not len(seconds):
         return
-    n = np.bincount(condition, minlength=out.conditions + 1)[1:]
+    later = _later(condition, table["replication"].to_numpy()[known])
+    n = np.bincount(condition[later], minlength=out.conditions + 1)[1:]
     with np.errstate(invalid="ignore"):
-        mean = np.bincount(condition, seconds, minlength=out.conditions + 1)[1:] / n
+        mean = np.bincount(condition[later], seconds[later], minlength=out.conditions + 1)[1:] / n
     slowest = int(np.nanargmax(mean))
     each = np.where(n > 0, mean, np.nanmean(mean))  # a condition that was not tried counts as the average one
     wanted = counts.each(out.replications, out.conditions)

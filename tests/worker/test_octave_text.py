@@ -5,6 +5,7 @@ from simferry.worker.octave_text import (
     functions,
     helpers,
     is_function_file,
+    lacked,
     packages_in,
     traits,
 )
@@ -56,6 +57,13 @@ def test_packages_and_advice():
         "io",
         "control",
     ]
+    printed = (
+        "a\nerror: 'string' undefined near line 1\n\nThe 'string' function is not\nerror: called from\n  sc at line 1\n"
+    )
+    assert (
+        lacked(printed) == "'string' undefined near line 1. Octave has no string: use a cell array of character vectors"
+    )
+    assert lacked("error: 'mine' undefined\n") == ""
     assert "return a struct" in advice("'table' undefined\n\nplease read")
     assert advice("'mine' undefined") == "'mine' undefined"
 

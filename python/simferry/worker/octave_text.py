@@ -153,6 +153,12 @@ def advice(message: str) -> str:
     return message
 
 
+def lacked(printed: str) -> str:
+    """Of what a script printed, the last error of a function of MATLAB that Octave lacks, with what to use; empty if there is none."""
+    errors = [line.removeprefix("error: ") for line in printed.splitlines() if line.startswith("error: ")]
+    return next((told for line in reversed(errors) if (told := advice(line)) != line), "")
+
+
 def lacking(names: Iterable[str]) -> str:
     """Functions of MATLAB that Octave lacks, with what to use, for an error."""
     return "; ".join(f"{name}: {MATLAB_ONLY[name]}" for name in sorted(names))

@@ -67,6 +67,10 @@ class ScriptRunner:
             raise ScriptFailed(f"timed out after {job.timeout_seconds:g} s")
         if status != 0:
             tail = last_words(printed_text)
+            if job.language == "octave":
+                from .octave_text import lacked
+
+                tail = lacked(printed_text) or tail
             how = f"status {status}" if status >= 0 else ending(status)
             raise ScriptFailed(
                 f"the {job.kind} ended with {how}: {tail}" if tail else f"the {job.kind} ended with {how}"

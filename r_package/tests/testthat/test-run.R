@@ -26,6 +26,19 @@ test_that("the same seed gives the same table as a script, bit for bit, whatever
   expect_identical(one, from_script)
 })
 
+test_that("a function of Octave in a .m file is a simulation", {
+  needs_python()
+  if (!nzchar(Sys.which("octave-cli"))) lacking("octave", "Octave is not installed")
+  script <- file.path(tempfile(), "scaled.m")
+  dir.create(dirname(script))
+  writeLines(c("function [x, gone] = scaled(n, gain)", "x = gain * mean(randn(n, 1));", "gone = NA;", "end"), script)
+  rows <- sim_results(quiet_run(script, sim_grid(n = c(2, 3), gain = 0.5), 5, seed = 1))
+  expect_equal(names(rows), c("condition", "replication", "n", "gain", "x", "gone"))
+  expect_true(all(is.na(rows$gone) & !is.nan(rows$gone)) && !anyDuplicated(rows$x))
+  writeLines("function t = scaled(n)\nt = table(n);\nend", script)
+  expect_match(conditionMessage(error_of(quiet_run(script, sim_grid(n = 1), 1))), "table: return a struct")
+})
+
 test_that("globals, packages and constants are there", {
   needs_python()
   data <- data.frame(x = c(1, 2, 6))

@@ -56,6 +56,7 @@ DOCKER = (
     "tests/infra/test_user_data.py",
     "tests/r_package/test_docker.py",
     "tests/r_package/test_sagemaker.py",
+    "tests/sagemaker/test_endpoints_here.py",
     "tests/sagemaker/test_framework.py",
     "tests/sagemaker/test_local.py",
     "tests/sagemaker/test_processor.py",

@@ -25,32 +25,48 @@ from . import (
     tensorflow,
     xgboost,
 )
+from .amazon.amazon_estimator import get_image_uri
 from .inputs import TrainingInput, s3_input
 from .local import LocalSession
+from .model import Model
+from .predictor import Predictor, RealTimePredictor
 from .processing import FrameworkProcessor, Processor, ScriptProcessor
 from .session import Session, get_execution_role
 
 __all__ = [
     "FrameworkProcessor",
     "LocalSession",
+    "Model",
+    "Predictor",
     "Processor",
+    "RealTimePredictor",
     "ScriptProcessor",
     "Session",
     "TrainingInput",
+    "amazon",
+    "deserializers",
     "estimator",
     "exceptions",
     "get_execution_role",
+    "get_image_uri",
     "image_uris",
     "inputs",
     "local",
+    "model",
     "network",
+    "parameter",
+    "predictor",
     "processing",
     "pytorch",
     "s3",
     "s3_input",
+    "serializers",
+    "serverless",
     "session",
     "sklearn",
     "tensorflow",
+    "transformer",
+    "tuner",
     "xgboost",
 ]
 

@@ -17,6 +17,7 @@ from ..containers.storage import as_key
 from ..errors import UsageError
 from ..system.terminal import shown
 from .exceptions import check_status
+from .session_endpoints import EndpointsOfSession
 from .values import local_path
 
 METADATA = "/opt/ml/metadata/resource-metadata.json"  # of SageMaker's notebooks and Studio
@@ -29,7 +30,7 @@ LOG_GROUPS = {
 }
 
 
-class Session:
+class Session(EndpointsOfSession):
     """A session with AWS.
 
     boto_session: a boto3 session; None takes the usual configuration. default_bucket: the bucket to use instead of
@@ -53,7 +54,8 @@ class Session:
         default_bucket_prefix: str | None = None,
     ) -> None:
         self.boto_session = boto_session or aws.session()
-        self._clients: dict[str, Any] = {"sagemaker": sagemaker_client} if sagemaker_client else {}
+        given = {"sagemaker": sagemaker_client, "sagemaker-runtime": sagemaker_runtime_client}
+        self._clients: dict[str, Any] = {name: client for name, client in given.items() if client}
         self._bucket, self._bucket_is_there = default_bucket, False
         self._own_bucket = default_bucket is None
         self._account = ""
@@ -76,6 +78,10 @@ class Session:
     @property
     def s3_resource(self) -> Any:
         return self.boto_session.resource("s3", region_name=self.boto_region_name)
+
+    @property
+    def sagemaker_runtime_client(self) -> Any:
+        return self.client("sagemaker-runtime")
 
     def client(self, service: str) -> Any:
         """A boto3 client of this session."""

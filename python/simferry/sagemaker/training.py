@@ -12,11 +12,13 @@ from ..errors import UsageError, nearest
 from ..images.framework import explained, is_framework, not_here, own_image
 from ..system.untrusted import scrap_folder
 from . import local
+from .model import Model
 from .processor import LOCAL, given_only, image_name, tags_of, timed_name
 from .s3 import s3_path_join
 from .script_mode import Code, Script, code_of, plain, send
 from .session import Session
 from .training_job import TrainingJob, channels_of, logs_wanted
+from .transformer import Transformer
 from .values import is_s3, listed, local_path, named_texts, text, texts, whole
 
 # version 1's names
@@ -42,6 +44,8 @@ _OPTIONS = {
     "container_log_level": 20, "container_entry_point": None, "container_arguments": None, "disable_output_compression": False,
     "distribution": None,
 }  # fmt: skip
+_OF_MODEL = ("role", "image_uri", "image", "predictor_cls", "env", "enable_network_isolation", "vpc_config_override", "entry_point",
+             "source_dir", "dependencies")  # fmt: skip
 _WHOLE = (
     "keep_alive_period_in_seconds",
     "volume_size",
@@ -275,6 +279,66 @@ class EstimatorBase:
     def model_data(self) -> str:
         """The address of the latest job's model.tar.gz. Raises UsageError before `fit`, and where the job has none."""
         return self._job().model()
+
+    # ---- the model ----
+
+    def create_model(
+        self,
+        role: str | None = None,
+        image_uri: str | None = None,
+        predictor_cls: Any = None,
+        env: Any = None,
+        **options: Any,
+    ) -> Model:
+        """The latest job's model, of the same image unless image_uri names another.
+
+        role, predictor_cls, env and options: as Model takes them. Raises UsageError before `fit`, and as Model does.
+        """
+        image = image_uri or options.pop("image", None) or self.image_uri
+        if isinstance(vpc := options.pop("vpc_config_override", None), dict):
+            options["vpc_config"] = vpc
+        return Model(
+            image, self.model_data, role or self.role, predictor_cls, env, options.pop("name", None),
+            sagemaker_session=self.sagemaker_session, **options,
+        )  # fmt: skip
+
+    def deploy(
+        self,
+        initial_instance_count: Any = None,
+        instance_type: Any = None,
+        serializer: Any = None,
+        deserializer: Any = None,
+        endpoint_name: str | None = None,
+        model_name: str | None = None,
+        use_compiled_model: bool = False,
+        **options: Any,
+    ) -> Any:
+        """Make an endpoint of the latest job's model. Returns its predictor. It costs money until it is deleted.
+
+        model_name: of the model that is made. The other arguments are those of `create_model` and of Model.deploy. Raises what they raise.
+        """
+        made = {name: options.pop(name) for name in _OF_MODEL if name in options}
+        model = self.create_model(name=model_name, **made)
+        return model.deploy(
+            initial_instance_count, instance_type, serializer, deserializer, endpoint_name=endpoint_name, **options
+        )
+
+    def transformer(
+        self,
+        instance_count: Any,
+        instance_type: Any,
+        strategy: str | None = None,
+        model_name: str | None = None,
+        **options: Any,
+    ) -> Transformer:
+        """What transforms files with the latest job's model, which is made in the service.
+
+        model_name: of it. instance_count, instance_type, strategy, options: as Transformer takes them; role, image_uri and env as
+        `create_model` does. Raises what these raise.
+        """
+        made = {name: options.pop(name) for name in _OF_MODEL if name in options and name != "env"}
+        model = self.create_model(name=model_name, **made)
+        return model.transformer(instance_count, instance_type, strategy, **options)
 
 
 class Estimator(EstimatorBase):

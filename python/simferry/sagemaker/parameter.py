@@ -1,0 +1,5 @@
+"""Version 2's module of hyperparameters' ranges."""
+
+from .tuner import CategoricalParameter, ContinuousParameter, IntegerParameter
+
+__all__ = ["CategoricalParameter", "ContinuousParameter", "IntegerParameter"]

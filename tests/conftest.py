@@ -51,6 +51,7 @@ DOCKER = (
     "tests/emulator/test_images.py",
     "tests/emulator/test_jobs.py",
     "tests/emulator/test_registry.py",
+    "tests/emulator/services/test_training.py",
     "tests/images/",
     "tests/r_package/test_batch.py",
     "tests/infra/test_user_data.py",

@@ -3,8 +3,10 @@
 import datetime
 import hashlib
 import http.client
+import json
 from urllib.parse import urlsplit
 
+import boto3
 import pytest
 from botocore.auth import S3SigV4Auth, SigV4Auth
 from botocore.awsrequest import AWSRequest
@@ -46,3 +48,40 @@ def send(emulator, method, path, headers, body=b"") -> tuple[int, str]:
 def refused(code: str, words: str):
     """What a client's call is under that the emulator refuses with a code, in these words."""
     return pytest.raises(ClientError, match=rf"(?s)\({code}\).*{words}")
+
+
+def answered_by(service: str) -> set[str]:
+    """Compares every answer of a service, as it is sent from now on, with its shape in botocore's model. Gives the operations that were
+    answered; those of boto3's default session."""
+    seen: set[str] = set()
+
+    def received(http_response, model, **_):
+        if http_response.status_code == 200:
+            seen.add(model.name)
+            if model.output_shape is not None:
+                has_shape(model.output_shape, json.loads(http_response.content), model.name)
+
+    boto3.setup_default_session()
+    boto3.DEFAULT_SESSION.events.register(f"after-call.{service}", received)
+    return seen
+
+
+_TYPES = {
+    "string": (str,), "integer": (int,), "long": (int,), "boolean": (bool,), "timestamp": (int, float), "float": (float,),
+}  # fmt: skip
+
+
+def has_shape(shape, value, where):
+    if shape.type_name == "structure":
+        assert {*value} <= {*shape.members}, f"{where} has members that the service does not have"
+        assert {*shape.required_members} <= {*value}, f"{where} is without members that the service always has"
+        for name, member in value.items():
+            has_shape(shape.members[name], member, f"{where}.{name}")
+    elif shape.type_name == "list":
+        for member in value:
+            has_shape(shape.member, member, f"{where}[]")
+    elif shape.type_name == "map":
+        for name, member in value.items():
+            has_shape(shape.value, member, f"{where}.{name}")
+    else:
+        assert type(value) in _TYPES[shape.type_name], f"{where} is {value!r}"

@@ -24,9 +24,13 @@ TESTED_ELSEWHERE = {
     "backends.foreground": "jobs/test_waiting.py",
     "emulator.backends": "emulator/test_operations.py",  # over HTTP, as all of the emulator
     "emulator.batch_templates": "infra/test_deployment.py",
+    "emulator.processing_job": "emulator/test_jobs.py",
+    "emulator.services.jobs": "emulator/services/test_training.py",
     "emulator.services.processing": "emulator/test_jobs.py",
     "emulator.services.sessions": "infra/test_rstudio.py",
     "emulator.services.stacks": "emulator/test_stack.py",
+    "emulator.services.tags": "emulator/test_jobs.py",
+    "emulator.training_job": "emulator/services/test_training.py",
     "infra.dialogue": "infra/test_deployment.py",
     "results.copies": "results/test_gather.py",
     "results.parameter_columns": "results/test_table.py",

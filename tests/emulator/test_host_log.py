@@ -3,7 +3,9 @@
 import threading
 
 import pytest
-from simferry.emulator.host_log import EVENT_CHARACTERS, GROUP, HostLog, make_group
+from simferry.emulator.host_log import EVENT_CHARACTERS, HostLog, make_group
+
+GROUP = "/aws/sagemaker/TrainingJobs"
 
 
 class Printing:
@@ -34,7 +36,7 @@ def sent(logs):
 def test_whole_lines_are_sent_as_they_come_and_each_line_once(logs):
     for _ in range(2):
         make_group(logs, GROUP)
-    log = HostLog(logs, "job/algo-1", container := Printing())
+    log = HostLog(logs, "job/algo-1", container := Printing(), GROUP)
     log.follow()
     with container.more:
         container.pieces += [b"first\n\nsec", b"ond\nthi"]

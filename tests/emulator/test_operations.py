@@ -20,9 +20,8 @@ TRANSFORM = {
     "TransformResources": {"InstanceType": "ml.m5.large", "InstanceCount": 1},
 }  # fmt: skip
 OTHERS = [
-    ("sagemaker", "create_training_job", TRAINING, "sagemaker:CreateTrainingJob: of SageMaker it runs processing jobs only"),
-    ("sagemaker", "create_transform_job", TRANSFORM, "sagemaker:CreateTransformJob: of SageMaker it runs processing jobs only"),
-    ("sagemaker", "describe_training_job", {"TrainingJobName": "one"}, "sagemaker:DescribeTrainingJob"),
+    ("sagemaker", "list_notebook_instances", {}, "sagemaker:ListNotebookInstances: of SageMaker it has "),
+    ("sagemaker", "create_transform_job", TRANSFORM, "sagemaker:CreateTransformJob: of SageMaker it has "),
     ("sagemaker", "create_model", {"ModelName": "one"}, "sagemaker:CreateModel"),
     ("sagemaker", "list_endpoints", {}, "sagemaker:ListEndpoints"),
     ("sagemaker", "list_tags", {"ResourceArn": f"arn:aws:sagemaker:us-east-1:{ACCOUNT}:model/one"}, "sagemaker:ListTags of arn:"),
@@ -41,7 +40,7 @@ OTHERS = [
     ("codebuild", "list_projects", {}, "codebuild:ListProjects"),
     ("pricing", "get_products", {"ServiceCode": "AmazonSageMaker"}, "pricing:GetProducts"),
     ("service-quotas", "list_service_quotas", {"ServiceCode": "ec2"}, "servicequotas:ListServiceQuotas"),
-    ("sagemaker", "search", {"Resource": "TrainingJob"}, "sagemaker:Search: of SageMaker it runs processing jobs only"),
+    ("sagemaker", "search", {"Resource": "TrainingJob"}, "sagemaker:Search: of SageMaker it has "),
     ("iam", "list_groups", {}, "iam:ListGroups"),
     ("sts", "get_session_token", {}, "sts:GetSessionToken"),
     ("sts", "assume_role", {"RoleArn": f"arn:aws:iam::{ACCOUNT}:role/simferry", "RoleSessionName": "me", "Policy": "{}"},
@@ -66,23 +65,6 @@ def test_what_is_not_emulated_is_refused_by_its_name(emulator):
         assert said["Code"] in ("UnknownOperationException", "InvalidAction", "NotImplemented"), (service, said)
         assert f"simferry's emulator does not answer {words}" in said["Message"], (service, said)
     assert boto3.client("sagemaker").list_processing_jobs()["ProcessingJobSummaries"] == []
-
-
-def test_the_sdks_trainer_does_not_say_that_it_has_trained(emulator, tmp_path, monkeypatch):
-    from sagemaker.core.resources import TrainingJob
-    from sagemaker.core.shapes import AlgorithmSpecification, OutputDataConfig, ResourceConfig, StoppingCondition
-
-    monkeypatch.setenv("SAGEMAKER_USER_CONFIG_OVERRIDE", str(tmp_path / "none"))
-    with pytest.raises(
-        ClientError, match=r"\(UnknownOperationException\) when calling the CreateTrainingJob .* processing jobs only"
-    ):
-        TrainingJob.create(
-            training_job_name="one", role_arn=emulator.role, session=boto3.Session(), region="us-east-1",
-            algorithm_specification=AlgorithmSpecification(training_input_mode="File", training_image="simferry-r"),
-            output_data_config=OutputDataConfig(s3_output_path=f"s3://{emulator.bucket}/out"),
-            resource_config=ResourceConfig(instance_type="ml.m5.large", instance_count=1, volume_size_in_gb=1),
-            stopping_condition=StoppingCondition(max_runtime_in_seconds=60),
-        )  # fmt: skip
 
 
 def test_moto_itself_is_not_reached(emulator):

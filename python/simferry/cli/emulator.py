@@ -26,7 +26,11 @@ def quotas_of(_: click.Context, __: click.Parameter, given: tuple[str, ...]) -> 
     return quotas
 
 
-@example("simferry emulator", "simferry emulator --quota ml.c5.4xlarge=2 --lost-hosts 0.1")
+@example(
+    "simferry emulator",
+    "simferry emulator --quota ml.c5.4xlarge=2 --lost-hosts 0.1",
+    "simferry emulator --spot-interruptions 1",
+)
 @main.command()
 @click.option(
     "--port", type=click.IntRange(0, 65535), default=5555, show_default=True, help="The port; 0 uses any free one."
@@ -49,6 +53,13 @@ def quotas_of(_: click.Context, __: click.Parameter, given: tuple[str, ...]) -> 
 )
 @click.option("--lost-hosts", type=PROBABILITY, default=0.0, metavar="P", help="Let jobs lose a host while they run.")
 @click.option(
+    "--spot-interruptions",
+    type=click.IntRange(0),
+    default=0,
+    metavar="N",
+    help="Interrupt each training job on managed Spot N times, within 3 seconds of its starts.",
+)
+@click.option(
     "--start-seconds", type=click.FloatRange(0), default=0.2, show_default=True, help="Time until a job starts."
 )
 @click.option(
@@ -64,6 +75,7 @@ def emulator(
     throttle: float,
     capacity_errors: float,
     lost_hosts: float,
+    spot_interruptions: int,
     start_seconds: float,
     list_lag: float,
     seed: int,
@@ -73,8 +85,8 @@ def emulator(
 ) -> None:
     """Rehearse at no cost: AWS on this machine, with jobs in Docker.
 
-    It has S3, IAM, ECR, logs, CloudFormation, SageMaker Processing and AWS Batch. It prints environment variables, with which all
-    AWS SDKs use it, then a line for each event of a job or a stack. The access key is new at each start. Ctrl-C ends the emulator,
+    It has S3, IAM, ECR, logs, CloudFormation, SageMaker's processing and training jobs, and AWS Batch. It prints environment
+    variables, with which all AWS SDKs use it, then a line for each event of a job or a stack. The access key is new at each start. Ctrl-C ends the emulator,
     and removes its jobs, containers and everything in its S3. P is a probability.
     """
     from ..emulator import Emulator, Faults
@@ -91,6 +103,7 @@ def emulator(
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, end)
     faults = Faults(seed, throttle, capacity_errors, lost_hosts, start_seconds, list_lag)
+    faults.spot_interruptions = spot_interruptions
     with Emulator(port, quotas, faults, iam, region, event) as started:
         click.echo(json.dumps(described(started)) if as_json else greeting(started))
         while not stop.wait(3600):

@@ -32,7 +32,7 @@ ROLE = "arn:aws:iam::000000000000:role/simferry-local"  # in requests of local j
 class Outcome:
     """The state of a job: the service's status, exit message and failure reason."""
 
-    status: str  # InProgress, Completed, Failed, Stopped
+    status: str  # InProgress, Completed, Failed, Stopped; of training jobs Interrupted
     exit_message: str = ""
     failure_reason: str = ""
 

@@ -20,6 +20,9 @@ class Storage(Protocol):
     def fetch(self, source: dict[str, Any], folder: Path, host: int, hosts: int) -> None:
         """Copy the files of an S3Input into a folder; of sharded data only the share of host number `host`."""
 
+    def restore(self, tree: Tree, uri: str) -> None:
+        """Copy what was sent to a URI into an empty tree of ours; nothing where nothing was."""
+
     def send(self, tree: Tree, uri: str) -> None:
         """Copy new and changed files of a tree to a URI. Files that can't be copied are left out."""
 
@@ -54,6 +57,11 @@ class Files:
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(file, target)
 
+    def restore(self, tree: Tree, uri: str) -> None:
+        if Path(uri.removeprefix(HERE)).is_dir():
+            self.fetch({"S3Uri": uri}, tree.path, 0, 1)
+            tree.mark(self.sent)
+
     def send(self, tree: Tree, uri: str) -> None:
         target = Path(uri.removeprefix(HERE))
         target.mkdir(parents=True, exist_ok=True)
@@ -62,6 +70,10 @@ class Files:
 
 class TransferError(Exception):
     """Data could not be copied. The message becomes the job's FailureReason."""
+
+
+class NothingThere(TransferError):
+    """There is no object below a prefix."""
 
 
 @dataclass(frozen=True)
@@ -104,7 +116,7 @@ class S3Storage:
         pages = self.s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
         keys = [one["Key"] for page in pages for one in page.get("Contents", [])]
         if not keys:
-            raise TransferError(
+            raise NothingThere(
                 f'ClientError: Data download failed:No S3 objects found under S3 URL "{uri}" given in input data source. '
                 f"Please ensure that the bucket exists in the selected region ({self.s3.meta.region_name}), that objects "
                 f'exist under that S3 prefix, and that the role "{self.role}" has "s3:ListBucket" permissions on bucket '
@@ -122,6 +134,11 @@ class S3Storage:
             return [Item(bucket, prefix + name, name) for name in names]
         except (ValueError, KeyError, TypeError):
             raise TransferError(f"ClientError: Data download failed:{uri} is not a valid manifest") from None
+
+    def restore(self, tree: Tree, uri: str) -> None:
+        with contextlib.suppress(NothingThere):
+            self.fetch({"S3Uri": f"{uri.rstrip('/')}/", "S3DataType": "S3Prefix"}, tree.path, 0, 1)
+            tree.mark(self.sent)
 
     def send(self, tree: Tree, uri: str) -> None:
         from boto3.s3.transfer import TransferConfig

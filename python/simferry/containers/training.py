@@ -10,19 +10,21 @@ import json
 import os
 import tarfile
 from collections.abc import Mapping
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO
 
 from ..aws.contracts import training as contract
 from ..aws.instances import instance
-from ..aws.limits import check_request
+from ..aws.limits import RequestRefused, check_request
 from ..system import untrusted
 from ..system.untrusted import File, Tree
 from .job import Host, Launch, Needs, Outcome, failed_by, resources_of
 from .storage import Storage
 
 _ARCHIVES = {"model.tar.gz": ("model",), "output.tar.gz": ("output", "data")}
+INTERRUPTED = "the Spot instance was taken back"  # why a job is stopped that is to go on from its checkpoints
 _FAILURE_BYTES = 4 * contract.FAILURE_CHARACTERS
+_TAKEN = ("input", "model", "output", "code")  # folders below /opt/ml that are not for checkpoints
 # the second is what MATLAB's writetable makes of the name without an extension
 _FAILURES = ("failure", "failure.txt")
 
@@ -30,13 +32,14 @@ _FAILURES = ("failure", "failure.txt")
 class Training:
     """The `Contract` of SageMaker Training. arn: the job's ARN, which it finds in its environment."""
 
-    grace_seconds = contract.GRACE_SECONDS
+    grace_seconds: float = contract.GRACE_SECONDS
 
     def __init__(self, arn: str = "") -> None:
         self.arn = arn
 
     def needs(self, request: Mapping[str, Any]) -> Needs:
         check_request("sagemaker", "CreateTrainingJob", dict(request))
+        checkpoints_of(request)
         resources = request["ResourceConfig"]
         return Needs(
             request["TrainingJobName"],
@@ -49,8 +52,11 @@ class Training:
         )
 
     def prepare(self, host: Host, request: Mapping[str, Any], storage: Storage) -> Launch:
-        for name in ("input/config", "input/data", "model", "output/data", "checkpoints"):
+        checkpoints, parts = checkpoints_of(request)
+        for name in ("input/config", "input/data", "model", "output/data", "/".join(parts)):
             (host.folder / name).mkdir(parents=True)
+        if checkpoints:
+            storage.restore(Tree(host.folder, parts), checkpoints)
         for one in request.get("InputDataConfig", []):
             folder = host.folder / "input" / "data" / one["ChannelName"]
             folder.mkdir()
@@ -72,12 +78,10 @@ class Training:
         )
 
     def send(self, hosts: list[Host], request: Mapping[str, Any], storage: Storage, status: str) -> None:
-        if checkpoints := request.get("CheckpointConfig"):
-            for host in hosts:
-                storage.send(
-                    Tree(host.folder, ("checkpoints",), host.volume_bytes, host.left_out), checkpoints["S3Uri"]
-                )
-        if status == "InProgress":
+        checkpoints, parts = checkpoints_of(request)
+        for host in hosts if checkpoints else ():
+            storage.send(Tree(host.folder, parts, host.volume_bytes, host.left_out), checkpoints)
+        if status in ("InProgress", "Interrupted"):
             return
         packed = hosts[0].folder.parent / "packed"  # which no container sees
         packed.mkdir(exist_ok=True)
@@ -91,7 +95,7 @@ class Training:
 
     def outcome(self, hosts: list[Host], states: Mapping[str, Mapping[str, Any]], stopped: str) -> Outcome:
         if stopped:
-            return Outcome("Stopped", "", stopped)
+            return Outcome("Interrupted" if stopped == INTERRUPTED else "Stopped", "", stopped)
         bad = {host: state for host, state in states.items() if state["ExitCode"] != 0}
         said = next(filter(None, (_failure(host) for host in hosts if host.name in bad or not bad)), "")
         if bad:
@@ -101,6 +105,19 @@ class Training:
         if said := said or next(filter(None, map(_unreadable_failure, hosts)), ""):
             return Outcome("Failed", said, f"AlgorithmError: {said}, exit code: 0")
         return Outcome("Completed")
+
+
+def checkpoints_of(request: Mapping[str, Any]) -> tuple[str, tuple[str, ...]]:
+    """The address of a job's checkpoints, which is empty if they are not kept, and their folder's path below /opt/ml."""
+    config = request.get("CheckpointConfig", {})
+    path = config.get("LocalPath") or f"{contract.ROOT}/checkpoints"
+    parts = PurePosixPath(path).parts
+    if parts[:3] != PurePosixPath(contract.ROOT).parts or len(parts) < 4 or ".." in parts or parts[3] in _TAKEN:
+        raise RequestRefused(
+            f"CheckpointConfig: LocalPath must be a folder of its own below {contract.ROOT}/, and is '{path}'",
+            f"The default is {contract.ROOT}/checkpoints.",
+        )
+    return config.get("S3Uri", ""), parts[3:]
 
 
 def arn_here(name: str) -> str:

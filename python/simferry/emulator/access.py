@@ -151,6 +151,8 @@ def _listed(value: Any) -> list[Any]:
 # ---- the actions of an operation ----
 
 _PREFIX = {"tagging": "tag"}  # of a service's actions, where it is not the service's name
+_OF_SAGEMAKER = {"ProcessingJobName": "processing-job", "TrainingJobName": "training-job"}  # what names a resource
+_CREATE_JOB = ("CreateProcessingJob", "CreateTrainingJob")
 
 
 def needs(call: Call, caller: str) -> Iterator[Need]:
@@ -173,9 +175,9 @@ def needs(call: Call, caller: str) -> Iterator[Need]:
                 yield "logs:TagResource", resource, {}
             if call.operation == "CreateRole" and any(name.startswith("Tags.") for name in given):
                 yield "iam:TagRole", resource, {}
-            if call.operation == "CreateProcessingJob" and given.get("Tags"):
+            if call.operation in _CREATE_JOB and given.get("Tags"):
                 yield "sagemaker:AddTags", resource, {}
-        if call.operation == "CreateProcessingJob" and given.get("RoleArn"):
+        if call.operation in _CREATE_JOB and given.get("RoleArn"):
             yield "iam:PassRole", str(given["RoleArn"]), {"iam:PassedToService": "sagemaker.amazonaws.com"}
 
 
@@ -185,8 +187,9 @@ def _resources(call: Call, caller: str) -> list[str]:
     here = f"{call.region}:{ACCOUNT}"
     if call.service == "sagemaker" and "ResourceArn" in given:
         return [str(given["ResourceArn"])]
-    if call.service == "sagemaker" and "ProcessingJobName" in given:
-        return [f"arn:aws:sagemaker:{here}:processing-job/{given['ProcessingJobName']}"]
+    if call.service == "sagemaker":
+        named = [f"{kind}/{given[member]}" for member, kind in _OF_SAGEMAKER.items() if member in given]
+        return [f"arn:aws:sagemaker:{here}:{one}" for one in named] or ["*"]
     if call.service == "logs" and call.operation != "DescribeLogGroups":
         stream = given.get("logStreamName", "")
         return [f"arn:aws:logs:{here}:log-group:{given.get('logGroupName', '')}:log-stream:{stream}"]

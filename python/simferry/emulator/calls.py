@@ -54,7 +54,7 @@ class Refusal(Exception):
 
 def not_emulated(service: str, operation: str) -> Refusal:
     """The refusal of an operation that the emulator does not have."""
-    has = "of SageMaker it runs processing jobs only"
+    has = "of SageMaker it has processing jobs and training jobs"
     if service != "sagemaker":
         has = "it has what simferry needs of S3, STS, IAM, EC2, ECR, SSM, Batch, CloudFormation, CloudWatch Logs and SageMaker"
     return Refusal("NotImplemented", f"simferry's emulator does not answer {service}:{operation}: {has}", 501)

@@ -5,7 +5,6 @@ import threading
 import time
 from typing import Any
 
-GROUP = "/aws/sagemaker/ProcessingJobs"
 EVENTS_AT_ONCE = 5000  # PutLogEvents takes at most 10,000 events and 1 MB
 EVENT_CHARACTERS = 60_000
 
@@ -20,7 +19,7 @@ class HostLog:
     """A new log stream, of a container. `follow` begins to read, once the container runs; `flush` sends complete lines; `close` sends the
     rest."""
 
-    def __init__(self, logs: Any, stream: str, container: Any, group: str = GROUP) -> None:
+    def __init__(self, logs: Any, stream: str, container: Any, group: str) -> None:
         self.logs, self.stream, self.container, self.group = logs, stream, container, group
         self._pending = b""
         self._sent_lines = 0

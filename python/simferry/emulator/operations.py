@@ -19,6 +19,8 @@ from .calls import ACCOUNT, BUCKET_NAME, Call, Refusal, not_emulated
 
 _REGION = re.compile(r"(af|ap|ca|eu|il|me|mx|sa|us)-[a-z]+-\d")  # of AWS's main partition
 
+_TAGGED = re.compile(":(processing|training)-job/")  # what tags are kept of
+
 # IAM's operations, by their resource
 ROLE = {
     "AttachRolePolicy", "CreateRole", "DeleteRole", "DeleteRolePolicy", "DetachRolePolicy", "GetRole", "GetRolePolicy",
@@ -61,8 +63,8 @@ OPERATIONS = {
         "FilterLogEvents", "GetLogEvents", "PutLogEvents", "PutRetentionPolicy",
     },
     "sagemaker": {
-        "AddTags", "CreateProcessingJob", "DeleteTags", "DescribeProcessingJob", "ListProcessingJobs", "ListTags",
-        "StopProcessingJob",
+        "AddTags", "CreateProcessingJob", "CreateTrainingJob", "DeleteTags", "DescribeProcessingJob", "DescribeTrainingJob",
+        "ListProcessingJobs", "ListTags", "ListTrainingJobs", "StopProcessingJob", "StopTrainingJob", "UpdateTrainingJob",
     },
     "servicequotas": {"GetServiceQuota"},
     "ssm": {"DeleteParameter", "GetParameter", "PutParameter", "StartSession", "TerminateSession"},
@@ -145,7 +147,7 @@ def check(call: Call) -> None:
         raise not_emulated(call.service, call.operation)
     elif call.service == "sagemaker" and "Tags" in call.operation:
         arn = str(call.parameters.get("ResourceArn", ""))
-        if arn.startswith("arn:") and ":processing-job/" not in arn:
+        if arn.startswith("arn:") and not _TAGGED.search(arn):
             raise not_emulated("sagemaker", f"{call.operation} of {arn}")
     elif call.service == "logs" and (other := [name for name in call.parameters if "Identifier" in name]):
         raise not_emulated("logs", f"{call.operation} with {other[0]} in place of logGroupName")

@@ -31,6 +31,8 @@ from .services.batch import Batch
 from .services.processing import ProcessingJobs
 from .services.sessions import Sessions
 from .services.stacks import Stacks
+from .services.tags import Tags
+from .services.training import TrainingJobs
 from .signature import Key
 
 HOST = "127.0.0.1"
@@ -114,14 +116,12 @@ class Emulator:
         self.url = f"http://{HOST}:{self.port}"
         self._backends = Backends(f"{HOST}:{self.port}")
         self._machine = Machine()
-        self.processing_jobs = ProcessingJobs(
-            self.quotas,
-            self.faults,
-            self._machine,
-            partial(self._has_role, "sagemaker.amazonaws.com"),
-            self._clients_of,
+        of_jobs = (
+            self.quotas, self.faults, self._machine, partial(self._has_role, "sagemaker.amazonaws.com"), self._clients_of,
             self.on_event,
-        )
+        )  # fmt: skip
+        self.processing_jobs, self.training_jobs = ProcessingJobs(*of_jobs), TrainingJobs(*of_jobs)
+        jobs = (self.processing_jobs, self.training_jobs)
         self._registry = Registry(self._machine, self.url)
         self.stacks = Stacks(self._resources_of, self.faults.of_resource, self.on_event)
         self._task_credentials = TaskCredentials(self.url, lambda role: self._assume(role, "Batch"))
@@ -130,8 +130,8 @@ class Emulator:
             self._task_credentials.environment, self._task_credentials.forget, self.on_event,
         )  # fmt: skip
         self._services: list[Service] = [
-            self.processing_jobs, self.batch, self.stacks, Account(self.stacks, self.processing_jobs, self.batch, self.quotas),
-            self._registry, Sessions(self._backends.runs),
+            *jobs, Tags(*(one.tags_of for one in jobs)), self.batch, self.stacks,
+            Account(self.stacks, jobs, self.batch, self.quotas), self._registry, Sessions(self._backends.runs),
         ]  # fmt: skip
         self._service_key = Key(f"SIMFERRY{secrets.token_hex(6).upper()}", secrets.token_urlsafe(30))
         self._own_keys = {self._service_key.id}

@@ -160,6 +160,10 @@ class FoldersAndS3(Files):
         with _usage_errors():
             super().fetch(source, folder, host, hosts) if here else self.s3.fetch(source, folder, host, hosts)
 
+    def restore(self, tree: Tree, uri: str) -> None:
+        with _usage_errors():
+            super().restore(tree, uri) if uri.startswith(HERE) else self.s3.restore(tree, uri)
+
     def send(self, tree: Tree, uri: str) -> None:
         with _usage_errors():
             super().send(tree, uri) if uri.startswith(HERE) else self.s3.send(tree, uri)

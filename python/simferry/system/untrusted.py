@@ -115,6 +115,10 @@ class Tree:
     at_most: int | None = None
     passed_over: dict[str, str] = field(default_factory=dict)
 
+    @property
+    def path(self) -> Path:
+        return self.root.joinpath(*self.parts)
+
     def files(self) -> Iterator[File]:
         """All plain files, sorted; none if there is no such folder. Use each before the iterator moves on."""
         try:
@@ -131,7 +135,7 @@ class Tree:
         take: raises Unfit for a file that can't be sent.
         """
         for file in self.files():
-            key, state = (self.root.joinpath(*self.parts), file.name), (file.mtime_ns, file.size)
+            key, state = (self.path, file.name), (file.mtime_ns, file.size)
             if sent.get(key) == state:
                 continue
             with contextlib.ExitStack() as until_sent:
@@ -150,6 +154,10 @@ class Tree:
                     if not (isinstance(error, Unfit) or (error.errno == errno.ENOSPC and file.on_disk < file.size)):
                         raise
                     self.pass_over(file.name, error)
+
+    def mark(self, sent: Sent) -> None:
+        """Record every file as sent: it has come from there."""
+        sent.update({(self.path, file.name): (file.mtime_ns, file.size) for file in self.files()})
 
     def pass_over(self, name: str, why: OSError) -> None:
         if len(self.passed_over) < MOST_LISTED:

@@ -1,15 +1,15 @@
 """AWS Batch in the emulator, asked with boto3. No container runs here: see emulator/test_batch_tasks.py."""
 
 import datetime
-import json
 import urllib.error
 import urllib.request
+from functools import partial
 
 import boto3
 import botocore.config
 import pytest
 from batch_requests import NO_CAPACITY, Batch, container, limit, role, size, task, until
-from emulator_requests import refused, send, signed
+from emulator_requests import answered_by, refused, send, signed
 from simferry.emulator import Faults
 from simferry.emulator.operations import OPERATIONS
 
@@ -41,37 +41,8 @@ def at_once(emulate, monkeypatch):
 
 @pytest.fixture
 def answered():
-    """Compares every answer of Batch, as it was sent, with its shape in botocore's model. Gives the operations that were answered."""
-    seen = set()
-
-    def received(http_response, model, **_):
-        if http_response.status_code == 200:
-            seen.add(model.name)
-            has_shape(model.output_shape, json.loads(http_response.content), model.name)
-
-    def watch():
-        boto3.setup_default_session()
-        boto3.DEFAULT_SESSION.events.register("after-call.batch", received)
-        return seen
-
-    return watch
-
-
-def has_shape(shape, value, where):
-    if shape.type_name == "structure":
-        assert {*value} <= {*shape.members}, f"{where} has members that the service does not have"
-        assert {*shape.required_members} <= {*value}, f"{where} is without members that the service always has"
-        for name, member in value.items():
-            has_shape(shape.members[name], member, f"{where}.{name}")
-    elif shape.type_name == "list":
-        for member in value:
-            has_shape(shape.member, member, f"{where}[]")
-    elif shape.type_name == "map":
-        for name, member in value.items():
-            has_shape(shape.value, member, f"{where}.{name}")
-    else:
-        kind = {"string": str, "integer": int, "long": int, "boolean": bool}[shape.type_name]
-        assert type(value) is kind, f"{where} is {value!r}"
+    """The operations of Batch that were answered, each in its shape."""
+    return partial(answered_by, "batch")
 
 
 def test_every_answer_has_the_services_shape(emulate, answered):

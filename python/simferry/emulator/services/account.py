@@ -1,14 +1,14 @@
 """What is asked of a whole account: resources by their tags (Resource Groups Tagging API), costs (Cost Explorer), and quotas."""
 
 import datetime
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from ...aws import quotas
 from ...aws.limits import RequestRefused, check_request
 from ..calls import ACCOUNT, Call, Refusal
 from .batch import Batch
-from .processing import ProcessingJobs
+from .jobs import JobService
 from .stacks import Stacks
 
 PAGE = 50
@@ -25,7 +25,7 @@ class Account:
     """Answers GetResources, GetCostAndUsage and GetServiceQuota. Nothing costs here: the answer has no groups, as one for a tag that is
     not activated. vcpus: quotas of vCPUs by the type of Batch's compute environments; of those without one it is large."""
 
-    def __init__(self, stacks: Stacks, jobs: ProcessingJobs, batch: Batch, vcpus: Mapping[str, int]) -> None:
+    def __init__(self, stacks: Stacks, jobs: Iterable[JobService], batch: Batch, vcpus: Mapping[str, int]) -> None:
         self.stacks, self.jobs, self.batch, self.vcpus = stacks, jobs, batch, vcpus
 
     def answers(self, call: Call) -> bool:
@@ -102,9 +102,8 @@ class Account:
             yield group.arn, {**logs.tagger.get_tag_dict_for_resource(group.arn), **made_by.get(group.name, {})}
         for arn, tags in self.batch.tagged(region):
             yield arn, {**tags, **made_by.get(arn, {})}
-        for arn, job in list(self.jobs.jobs.items()):
-            if job.region == region:
-                yield arn, dict(job.tags)
+        for service in self.jobs:
+            yield from service.tagged(region)
 
 
 def _fits(tags: Tags, wanted: dict[str, Any]) -> bool:

@@ -8,12 +8,6 @@ from emulator_requests import refused, send, signed
 from simferry.emulator.calls import ACCOUNT, JSON
 from simferry.emulator.operations import OPERATIONS
 
-TRAINING = {
-    "TrainingJobName": "one", "RoleArn": f"arn:aws:iam::{ACCOUNT}:role/simferry",
-    "AlgorithmSpecification": {"TrainingInputMode": "File", "TrainingImage": "simferry-r"},
-    "OutputDataConfig": {"S3OutputPath": "s3://lab/out"}, "StoppingCondition": {"MaxRuntimeInSeconds": 60},
-    "ResourceConfig": {"InstanceType": "ml.m5.large", "InstanceCount": 1, "VolumeSizeInGB": 1},
-}  # fmt: skip
 TRANSFORM = {
     "TransformJobName": "one", "ModelName": "one", "TransformOutput": {"S3OutputPath": "s3://lab/out"},
     "TransformInput": {"DataSource": {"S3DataSource": {"S3DataType": "S3Prefix", "S3Uri": "s3://lab/in"}}},

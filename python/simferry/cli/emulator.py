@@ -86,8 +86,8 @@ def emulator(
     """Rehearse at no cost: AWS on this machine, with jobs in Docker.
 
     It has S3, IAM, ECR, logs, CloudFormation, SageMaker's processing and training jobs, and AWS Batch. It prints environment
-    variables, with which all AWS SDKs use it, then a line for each event of a job or a stack. The access key is new at each start. Ctrl-C ends the emulator,
-    and removes its jobs, containers and everything in its S3. P is a probability.
+    variables, with which all AWS SDKs use it, then a line for each event of a job or a stack. The access key is new at each start.
+    Ctrl-C ends the emulator, and removes its jobs, containers and everything in its S3. P is a probability.
     """
     from ..emulator import Emulator, Faults
 

@@ -209,8 +209,9 @@ class TrainingJob(Job):
     def has_printed(self, logs: dict[str, str]) -> None:
         for one in self.request["AlgorithmSpecification"].get("MetricDefinitions", []):
             for log in [*logs.values()][::-1]:  # so that the first host's value stays
-                if values := texts_of(one["Regex"], log):
-                    self.metrics[one["Name"]] = float(values[-1])
+                values = [value for value in map(float, texts_of(one["Regex"], log)) if math.isfinite(value)]
+                if values:
+                    self.metrics[one["Name"]] = values[-1]
 
 
 _SWITCHES = ("EnableNetworkIsolation", "EnableInterContainerTrafficEncryption", "EnableManagedSpotTraining")

@@ -55,6 +55,21 @@ def test_a_manifest_and_names_that_lead_elsewhere(emulator, tmp_path):
         storage.fetch({"S3Uri": "s3://nowhere/x", "S3DataType": "S3Prefix"}, tmp_path, 0, 1)
 
 
+def test_what_was_sent_comes_back_once(emulator, tmp_path):
+    s3 = boto3.client("s3")
+    for key in ("kept/a", "kept/sub/b", "kept-not"):
+        s3.put_object(Bucket=emulator.bucket, Key=key, Body=key.encode())
+    storage, tree = S3Storage(s3, emulator.role, {}), Tree(tmp_path)
+    storage.restore(tree, f"s3://{emulator.bucket}/none")
+    storage.restore(tree, f"s3://{emulator.bucket}/kept")
+    assert sorted(str(p.relative_to(tmp_path)) for p in tmp_path.rglob("*") if p.is_file()) == ["a", "sub/b"]
+    s3.delete_object(Bucket=emulator.bucket, Key="kept/a")
+    (tmp_path / "c").write_text("new")
+    storage.send(tree, f"s3://{emulator.bucket}/kept")
+    listed = s3.list_objects_v2(Bucket=emulator.bucket, Prefix="kept/")["Contents"]
+    assert [one["Key"] for one in listed] == ["kept/c", "kept/sub/b"]  # what came from there is not sent again
+
+
 def test_an_output_whose_name_no_list_can_show_is_passed_over(emulator, tmp_path):
     for name in ("a", "a\nb", "\x1b[2Jc"):
         (tmp_path / name).write_text(name)

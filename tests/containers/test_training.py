@@ -9,7 +9,7 @@ from docker_fixtures import BASE, left_behind
 from simferry.aws.limits import RequestRefused
 from simferry.containers.job import ContainerJob
 from simferry.containers.storage import Files, local_uri
-from simferry.containers.training import Training, pack
+from simferry.containers.training import INTERRUPTED, Training, pack
 from simferry.system.untrusted import Tree
 
 
@@ -144,9 +144,34 @@ def test_checkpoints_are_sent_while_the_job_runs(job, tmp_path):
         time.sleep(0.05)
 
 
+def test_checkpoints_come_back_at_the_start(job, tmp_path):
+    (tmp_path / "kept" / "old").mkdir(parents=True)
+    (tmp_path / "kept" / "old" / "c").write_text("1")
+    checkpoints = {"S3Uri": local_uri(tmp_path / "kept"), "LocalPath": "/opt/ml/mine/"}
+    outcome = ended(job("cd /opt/ml/mine; cat old/c > /opt/ml/model/m; echo 2 > new", CheckpointConfig=checkpoints))
+    assert outcome.status == "Completed" and archive(tmp_path, "model") == {"m": "1"}
+    assert (tmp_path / "kept" / "new").read_text() == "2\n"
+
+
+def test_a_job_that_is_interrupted_leaves_its_checkpoints_and_no_model(job, tmp_path):
+    checkpoints = {"S3Uri": local_uri(tmp_path / "kept")}
+    script = "trap 'echo saved > /opt/ml/checkpoints/c; echo 1 > /opt/ml/model/m; exit 0' TERM; echo ready; while :; do sleep 0.1; done"
+    made = job(script, CheckpointConfig=checkpoints)
+    made.start()
+    while "ready" not in made.logs("algo-1"):
+        time.sleep(0.05)
+    made.stop(INTERRUPTED)
+    while (outcome := made.poll()).status == "InProgress":
+        time.sleep(0.05)
+    assert outcome.status == "Interrupted" and (tmp_path / "kept" / "c").read_text() == "saved\n"
+    assert not (tmp_path / "out").exists()
+
+
 @pytest.mark.parametrize(
     ("more", "message"),
     [
+        ({"CheckpointConfig": {"S3Uri": "s3://b/c", "LocalPath": "/opt/ml/output/../model"}},
+         "LocalPath must be a folder of its own below /opt/ml/"),
         ({"HyperParameters": {f"p{i}": "1" for i in range(101)}}, "length less than or equal to 100"),
         ({"HyperParameters": {"p": "x" * 2501}}, "length less than or equal to 2500"),
         ({"EnableManagedSpotTraining": True}, "MaxWaitTimeInSeconds (missing)"),

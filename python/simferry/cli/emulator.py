@@ -22,7 +22,7 @@ def quotas_of(_: click.Context, __: click.Parameter, given: tuple[str, ...]) -> 
         kind, equals, count = text.partition("=")
         if not equals or not count.isdigit():
             raise click.BadParameter(f"{text!r} is not of the form TYPE=N, such as ml.c5.4xlarge=2")
-        quotas[kind if kind in QUOTAS else instance(kind).name] = int(count)
+        quotas[kind if kind in QUOTAS else instance(kind, hosting=True).name] = int(count)
     return quotas
 
 
@@ -85,7 +85,7 @@ def emulator(
 ) -> None:
     """Rehearse at no cost: AWS on this machine, with jobs in Docker.
 
-    It has S3, IAM, ECR, logs, CloudFormation, SageMaker's processing and training jobs, and AWS Batch. It prints environment
+    It has S3, IAM, ECR, logs, CloudFormation, SageMaker's jobs and endpoints, and AWS Batch. It prints environment
     variables, with which all AWS SDKs use it, then a line for each event of a job or a stack. The access key is new at each start.
     Ctrl-C ends the emulator, and removes its jobs, containers and everything in its S3. P is a probability.
     """

@@ -151,8 +151,10 @@ def _listed(value: Any) -> list[Any]:
 # ---- the actions of an operation ----
 
 _PREFIX = {"tagging": "tag"}  # of a service's actions, where it is not the service's name
-_OF_SAGEMAKER = {"ProcessingJobName": "processing-job", "TrainingJobName": "training-job"}  # what names a resource
-_CREATE_JOB = ("CreateProcessingJob", "CreateTrainingJob")
+_OF_SAGEMAKER = {  # members of requests that name a resource: its type
+    "ProcessingJobName": "processing-job", "TrainingJobName": "training-job", "TransformJobName": "transform-job",
+    "EndpointName": "endpoint", "EndpointConfigName": "endpoint-config", "ModelName": "model",
+}  # fmt: skip
 
 
 def needs(call: Call, caller: str) -> Iterator[Need]:
@@ -175,10 +177,11 @@ def needs(call: Call, caller: str) -> Iterator[Need]:
                 yield "logs:TagResource", resource, {}
             if call.operation == "CreateRole" and any(name.startswith("Tags.") for name in given):
                 yield "iam:TagRole", resource, {}
-            if call.operation in _CREATE_JOB and given.get("Tags"):
-                yield "sagemaker:AddTags", resource, {}
-        if call.operation in _CREATE_JOB and given.get("RoleArn"):
-            yield "iam:PassRole", str(given["RoleArn"]), {"iam:PassedToService": "sagemaker.amazonaws.com"}
+        if call.service == "sagemaker" and call.operation.startswith("Create"):
+            if given.get("Tags"):
+                yield "sagemaker:AddTags", _resources(call, caller)[0], {}
+            if role := given.get("RoleArn") or given.get("ExecutionRoleArn"):
+                yield "iam:PassRole", str(role), {"iam:PassedToService": "sagemaker.amazonaws.com"}
 
 
 def _resources(call: Call, caller: str) -> list[str]:
@@ -189,6 +192,8 @@ def _resources(call: Call, caller: str) -> list[str]:
         return [str(given["ResourceArn"])]
     if call.service == "sagemaker":
         named = [f"{kind}/{given[member]}" for member, kind in _OF_SAGEMAKER.items() if member in given]
+        if "TransformJobName" in given:  # its model is no resource of the request
+            named = named[:1]
         return [f"arn:aws:sagemaker:{here}:{one}" for one in named] or ["*"]
     if call.service == "logs" and call.operation != "DescribeLogGroups":
         stream = given.get("logStreamName", "")

@@ -45,16 +45,17 @@ _CODES = {
 
 
 class Refusal(Exception):
-    """The error that a service answers. code: such as ValidationException, or a key of _CODES, which is S3's code."""
+    """The error that a service answers. code: such as ValidationException, or a key of _CODES, which is S3's code. members: that the
+    error has besides."""
 
-    def __init__(self, code: str, message: str, status: int = 400) -> None:
+    def __init__(self, code: str, message: str, status: int = 400, members: dict[str, Any] | None = None) -> None:
         super().__init__(message)
-        self.code, self.message, self.status = code, message, status
+        self.code, self.message, self.status, self.members = code, message, status, members or {}
 
 
 def not_emulated(service: str, operation: str) -> Refusal:
     """The refusal of an operation that the emulator does not have."""
-    has = "of SageMaker it has processing jobs and training jobs"
+    has = "of SageMaker it has processing, training and transform jobs, models and endpoints"
     if service != "sagemaker":
         has = "it has what simferry needs of S3, STS, IAM, EC2, ECR, SSM, Batch, CloudFormation, CloudWatch Logs and SageMaker"
     return Refusal("NotImplemented", f"simferry's emulator does not answer {service}:{operation}: {has}", 501)
@@ -181,7 +182,10 @@ def parse_call(request: Request, service: str, region: str, access_key: str, tok
         return call(request.method, _once(query), bucket=bucket, key=key)
     if service in JSON:
         prefix, _, operation = target.rpartition(".")
-        if (request.method, request.path, query, prefix) != ("POST", "/", [], JSON[service]) or not operation:
+        if service == "sagemaker" and (found := _invocation(request)) and not (query or target):
+            return call(*found)
+        own = (request.method, request.path, query, prefix) == ("POST", "/", [], JSON[service])
+        if not operation or operation in _RUNTIME.values() or not own:
             raise not_emulated(service, target or f"{request.method} {request.path}")
         return call(operation, _json_object(body))
     if service in REST:
@@ -197,6 +201,35 @@ def parse_call(request: Request, service: str, region: str, access_key: str, tok
     form = dict(parse_qsl(body.decode(errors="replace"))) if _has_form(request) else {}
     asked = target.rpartition(".")[2] or form.get("Action") or dict(query).get("Action")
     raise not_emulated(service, asked or f"{request.method} {request.path}")
+
+
+# the operations of SageMaker's runtime, which signs as SageMaker, by the end of their path
+_RUNTIME = {
+    "async-invocations": "InvokeEndpointAsync", "invocations": "InvokeEndpoint",
+    "invocations-response-stream": "InvokeEndpointWithResponseStream",
+}  # fmt: skip
+
+
+def _invocation(request: Request) -> tuple[str, dict[str, str]] | None:
+    """The operation of SageMaker's runtime that a request asks for, and its parameters; None if it asks for none."""
+    match = re.fullmatch(r"/endpoints/([^/]+)/([a-z-]+)", request.path)
+    if not match or request.method != "POST" or match[2] not in _RUNTIME:
+        return None
+    given = {member: request.headers[name] for name, member in _runtime_headers().items() if name in request.headers}
+    return _RUNTIME[match[2]], {"EndpointName": match[1], **given}
+
+
+@cache
+def _runtime_headers() -> dict[str, str]:
+    """The members of InvokeEndpoint that are headers, by the header's name in lower case."""
+    from ..aws.limits import service_model
+
+    members = service_model("sagemaker-runtime").operation_model("InvokeEndpoint").input_shape.members
+    return {
+        shape.serialization["name"].lower(): name
+        for name, shape in members.items()
+        if shape.serialization.get("location") == "header"
+    }
 
 
 @cache
@@ -250,13 +283,15 @@ Answer = tuple[int, list[tuple[str, str]], bytes]
 
 
 def answer(_: Call | None, content: Any) -> Answer:
-    """Status, headers and body of an answer in JSON."""
+    """Status, headers and body of an answer in JSON. content: may have all three already."""
+    if isinstance(content, tuple):
+        return content
     return 200, headers("application/x-amz-json-1.1"), json.dumps(content).encode()
 
 
 def refuse(request: Request, service: str, refusal: Refusal) -> Answer:
     """Status, headers and body of a refusal, in the format of the service. service: "" if it is unknown."""
-    by_action = _has_form(request) or any(name == "Action" for name, _ in request.query)
+    by_action = service not in JSON and (_has_form(request) or any(name == "Action" for name, _ in request.query))
     cbor = request.headers.get("smithy-protocol") == "rpc-v2-cbor"
     by_target = cbor or "x-amz-target" in request.headers
     s3 = service == "s3" or not (service or by_target or by_action)
@@ -270,8 +305,8 @@ def refuse(request: Request, service: str, refusal: Refusal) -> Answer:
         body = b"\xa2" + b"".join(_cbor(text) for text in ("__type", code, "message", message))
         return 400, [*headers("application/cbor"), ("smithy-protocol", "rpc-v2-cbor")], body
     if is_json:
-        body = json.dumps({"__type": code, "message": message}).encode()
-        status = refusal.status if refusal.status in (429, 500) else 400
+        body = json.dumps({"__type": code, "message": message, **refusal.members}).encode()
+        status = refusal.status if refusal.status in (413, 424, 429, 500, 503) else 400
         return status, [*headers("application/x-amz-json-1.1"), ("x-amzn-ErrorType", code)], body
     error = f"<Code>{code}</Code><Message>{in_xml(message)}</Message>"
     if s3:

@@ -15,8 +15,9 @@ class Faults:
     type is not available for a job: one of SageMaker fails, one of Batch stays RUNNABLE. lost_host: probability that a job, or an attempt
     of Batch, loses a host. start_seconds: time from a job's creation until it starts. list_lag_seconds: time until ListProcessingJobs,
     and ListJobs of a queue, show it. lost_answer: probability that a job is submitted to Batch, and the answer is an error. pace: Batch's
-    limits of time (a job's timeout, the patience of a queue) and the time that a training job has to end are multiplied by it.
-    spot_interruptions: how often each training job on managed Spot is interrupted, if it runs for so long.
+    limits of time (a job's timeout, the patience of a queue), those of hosted containers (start, requests) and the time that a training
+    job has to end are multiplied by it. spot_interruptions: how often each training job on managed Spot is interrupted, if it runs for
+    so long.
     resources: by (verb, logical name) of a stack's resource, the reason why its "create", "update", "rollback" (of an update) or "delete"
     fails.
     seed: the same seed and the same order of requests give the same faults.

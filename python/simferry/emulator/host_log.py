@@ -7,6 +7,7 @@ from typing import Any
 
 EVENTS_AT_ONCE = 5000  # PutLogEvents takes at most 10,000 events and 1 MB
 EVENT_CHARACTERS = 60_000
+FOLLOW_SECONDS = 5  # until the output of a container that has ended has come
 
 
 def make_group(logs: Any, group: str) -> None:
@@ -17,7 +18,7 @@ def make_group(logs: Any, group: str) -> None:
 
 class HostLog:
     """A new log stream, of a container. `follow` begins to read, once the container runs; `flush` sends complete lines; `close` sends the
-    rest."""
+    rest, of a host whose whole output is known; `finish` does so once the container has ended."""
 
     def __init__(self, logs: Any, stream: str, container: Any, group: str) -> None:
         self.logs, self.stream, self.container, self.group = logs, stream, container, group
@@ -27,7 +28,8 @@ class HostLog:
         logs.create_log_stream(logGroupName=group, logStreamName=stream)
 
     def follow(self) -> None:
-        threading.Thread(target=self._follow, daemon=True).start()
+        self._thread = threading.Thread(target=self._follow, daemon=True)
+        self._thread.start()
 
     def _follow(self) -> None:
         with contextlib.suppress(Exception):  # the container was removed
@@ -40,6 +42,12 @@ class HostLog:
             complete, _, self._pending = self._pending.rpartition(b"\n")
         if complete:
             self._send(complete.decode(errors="replace").split("\n"))
+
+    def finish(self) -> None:
+        self._thread.join(FOLLOW_SECONDS)
+        with self._lock:
+            rest, self._pending = self._pending, b""
+        self._send(rest.decode(errors="replace").split("\n"))
 
     def close(self, text: str) -> None:
         """text: the whole output of the host."""

@@ -115,6 +115,10 @@ class Job(ABC):
     def image(self) -> str: ...
 
     @property
+    def role(self) -> str:
+        return str(self.request["RoleArn"])
+
+    @property
     @abstractmethod
     def kms_key(self) -> str | None:
         """The key that encrypts its outputs."""
@@ -221,8 +225,7 @@ class Job(ABC):
         cluster = {**self.cluster, "InstanceType": kind, "InstanceCount": hosts}
         cluster.pop("InstancePreferences", None)
         request = self.with_cluster(cluster)
-        encryption = {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": self.kms_key} if self.kms_key else {}
-        storage = RegionalStorage(self.clients("s3", self.region), request["RoleArn"], encryption)
+        storage = self.storage()
         image = local_image(self.image, lambda region: self.clients("ecr", region), self.machine)
         folder = self.machine.folder / f"{self.kind}-{self.region}-{self.name}"
         folder.mkdir(exist_ok=True)
@@ -237,6 +240,10 @@ class Job(ABC):
             return self._follow(job, storage)
         finally:
             job.discard()
+
+    def storage(self) -> RegionalStorage:
+        encryption = {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": self.kms_key} if self.kms_key else {}
+        return RegionalStorage(self.clients("s3", self.region), self.role, encryption)
 
     def begin(self, job: ContainerJob) -> None:
         import docker.errors

@@ -19,7 +19,7 @@ from .calls import ACCOUNT, BUCKET_NAME, Call, Refusal, not_emulated
 
 _REGION = re.compile(r"(af|ap|ca|eu|il|me|mx|sa|us)-[a-z]+-\d")  # of AWS's main partition
 
-_TAGGED = re.compile(":(processing|training)-job/")  # what tags are kept of
+_TAGGED = re.compile(":((processing|training|transform)-job|model|endpoint|endpoint-config)/")  # what tags are kept of
 
 # IAM's operations, by their resource
 ROLE = {
@@ -63,8 +63,12 @@ OPERATIONS = {
         "FilterLogEvents", "GetLogEvents", "PutLogEvents", "PutRetentionPolicy",
     },
     "sagemaker": {
-        "AddTags", "CreateProcessingJob", "CreateTrainingJob", "DeleteTags", "DescribeProcessingJob", "DescribeTrainingJob",
-        "ListProcessingJobs", "ListTags", "ListTrainingJobs", "StopProcessingJob", "StopTrainingJob", "UpdateTrainingJob",
+        "AddTags", "CreateEndpoint", "CreateEndpointConfig", "CreateModel", "CreateProcessingJob",
+        "CreateTrainingJob", "CreateTransformJob", "DeleteEndpoint", "DeleteEndpointConfig", "DeleteModel",
+        "DeleteTags", "DescribeEndpoint", "DescribeEndpointConfig", "DescribeModel", "DescribeProcessingJob",
+        "DescribeTrainingJob", "DescribeTransformJob", "InvokeEndpoint", "ListEndpointConfigs", "ListEndpoints",
+        "ListModels", "ListProcessingJobs", "ListTags", "ListTrainingJobs", "ListTransformJobs", "StopProcessingJob",
+        "StopTrainingJob", "StopTransformJob", "UpdateEndpoint", "UpdateTrainingJob",
     },
     "servicequotas": {"GetServiceQuota"},
     "ssm": {"DeleteParameter", "GetParameter", "PutParameter", "StartSession", "TerminateSession"},

@@ -28,11 +28,13 @@ from .resources import Failed, Resources
 from .services import Service
 from .services.account import Account
 from .services.batch import Batch
+from .services.hosting import Hosting
 from .services.processing import ProcessingJobs
 from .services.sessions import Sessions
 from .services.stacks import Stacks
 from .services.tags import Tags
 from .services.training import TrainingJobs
+from .services.transform import TransformJobs
 from .signature import Key
 
 HOST = "127.0.0.1"
@@ -121,7 +123,9 @@ class Emulator:
             self.on_event,
         )  # fmt: skip
         self.processing_jobs, self.training_jobs = ProcessingJobs(*of_jobs), TrainingJobs(*of_jobs)
-        jobs = (self.processing_jobs, self.training_jobs)
+        self.hosting = Hosting(*of_jobs)
+        self.transform_jobs = TransformJobs(self.hosting.model, *of_jobs)
+        jobs = (self.processing_jobs, self.training_jobs, self.transform_jobs)
         self._registry = Registry(self._machine, self.url)
         self.stacks = Stacks(self._resources_of, self.faults.of_resource, self.on_event)
         self._task_credentials = TaskCredentials(self.url, lambda role: self._assume(role, "Batch"))
@@ -130,8 +134,9 @@ class Emulator:
             self._task_credentials.environment, self._task_credentials.forget, self.on_event,
         )  # fmt: skip
         self._services: list[Service] = [
-            *jobs, Tags(*(one.tags_of for one in jobs)), self.batch, self.stacks,
-            Account(self.stacks, jobs, self.batch, self.quotas), self._registry, Sessions(self._backends.runs),
+            *jobs, self.hosting, Tags(*(one.tags_of for one in (*jobs, self.hosting))), self.batch, self.stacks,
+            Account(self.stacks, (*jobs, self.hosting, self.batch), self.quotas), self._registry,
+            Sessions(self._backends.runs),
         ]  # fmt: skip
         self._service_key = Key(f"SIMFERRY{secrets.token_hex(6).upper()}", secrets.token_urlsafe(30))
         self._own_keys = {self._service_key.id}

@@ -2,7 +2,7 @@
 
 from typing import Any, Protocol
 
-from ..calls import Call
+from ..calls import Answer, Call
 
 
 class Service(Protocol):
@@ -11,8 +11,8 @@ class Service(Protocol):
     def answers(self, call: Call) -> bool:
         """Whether this service answers the call."""
 
-    def answer(self, call: Call) -> dict[str, Any]:
-        """The content of the answer. Raises Refusal."""
+    def answer(self, call: Call) -> dict[str, Any] | Answer:
+        """The content of the answer, or all of it. Raises Refusal."""
 
     def stop(self, seconds: float) -> None:
         """End what runs, and wait at most `seconds` for it."""

@@ -2,13 +2,11 @@
 
 import datetime
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from typing import Any, Protocol
 
 from ...aws import quotas
 from ...aws.limits import RequestRefused, check_request
 from ..calls import ACCOUNT, Call, Refusal
-from .batch import Batch
-from .jobs import JobService
 from .stacks import Stacks
 
 PAGE = 50
@@ -21,12 +19,20 @@ _MODELS = {
 Tags = dict[str, str]
 
 
+class HasTags(Protocol):
+    """A service whose resources have tags."""
+
+    def tagged(self, region: str) -> Iterable[tuple[str, Tags]]:
+        """ARN and tags of what is in a region."""
+
+
 class Account:
     """Answers GetResources, GetCostAndUsage and GetServiceQuota. Nothing costs here: the answer has no groups, as one for a tag that is
-    not activated. vcpus: quotas of vCPUs by the type of Batch's compute environments; of those without one it is large."""
+    not activated. services: those whose resources have tags. vcpus: quotas of vCPUs by the type of Batch's compute environments; of those
+    without one it is large."""
 
-    def __init__(self, stacks: Stacks, jobs: Iterable[JobService], batch: Batch, vcpus: Mapping[str, int]) -> None:
-        self.stacks, self.jobs, self.batch, self.vcpus = stacks, jobs, batch, vcpus
+    def __init__(self, stacks: Stacks, services: Iterable[HasTags], vcpus: Mapping[str, int]) -> None:
+        self.stacks, self.services, self.vcpus = stacks, services, vcpus
 
     def answers(self, call: Call) -> bool:
         return call.service in _MODELS
@@ -100,10 +106,9 @@ class Account:
             yield repository.arn, {**tags, **made_by.get(repository.name, {})}
         for group in list(logs.groups.values()):
             yield group.arn, {**logs.tagger.get_tag_dict_for_resource(group.arn), **made_by.get(group.name, {})}
-        for arn, tags in self.batch.tagged(region):
-            yield arn, {**tags, **made_by.get(arn, {})}
-        for service in self.jobs:
-            yield from service.tagged(region)
+        for service in self.services:
+            for arn, tags in service.tagged(region):
+                yield arn, {**tags, **made_by.get(arn, {})}
 
 
 def _fits(tags: Tags, wanted: dict[str, Any]) -> bool:

@@ -103,18 +103,12 @@ class JobService(ABC):
             self.check(request)
         except RequestRefused as error:
             raise refused(error.message) from None
-        role, arn = request["RoleArn"], self.arn_of(request[f"{self.kind}JobName"], region)
+        arn = self.arn_of(request[f"{self.kind}JobName"], region)
         if arn in self.jobs:
             raise Refusal("ResourceInUse", f"{self.name_taken} ({arn})")
-        job = self.job(request, arn, self.faults, self.machine, self.clients_of(role), self.on_event)
+        job = self.new_job(request, arn)
         check_region(own_image(job.image), region)
-        if role.split(":")[4] != ACCOUNT:
-            raise refused("RoleArn: Cross-account pass role is not allowed.")
-        if not self.has_role(role):
-            raise refused(
-                f"Could not assume role {role}. Please ensure that the role exists and allows principal "
-                "'sagemaker.amazonaws.com' to assume the role."
-            )
+        check_role(job.role, self.has_role)
         wanted = choices(job.cluster)
         allowed = [one for one in wanted if not self._over_quota(job.usage, one)]
         if not allowed:
@@ -124,25 +118,17 @@ class JobService(ABC):
         job.start((available or allowed)[0], bool(available), self.seconds_until_start(job))
         return {f"{self.kind}JobArn": arn}
 
+    def new_job(self, request: dict[str, Any], arn: str) -> Job:
+        clients = self.clients_of(request["RoleArn"])
+        return self.job(request, arn, self.faults, self.machine, clients, self.on_event)
+
     def seconds_until_start(self, job: Any) -> float:
         return self.faults.start_seconds
 
     def _over_quota(self, usage: str, wanted: tuple[str, int]) -> Refusal | None:
-        kind, count = wanted
-        quota = self.quotas.get(kind)
-        if quota is None:
-            return None
         running = [job for job in self.jobs.values() if job.status not in ENDED and job.usage == usage]
-        used = sum(job.selected[1] for job in running if job.selected[0] == kind)
-        if used + count <= quota:
-            return None
-        return Refusal(
-            "ResourceLimitExceeded",
-            f"The account-level service limit '{kind} for {usage} usage' is {quota} Instances, with current utilization of "
-            f"{used} Instances and a request delta of {count} Instances. Please use AWS Service Quotas to request an "
-            "increase for this quota. If AWS Service Quotas is not available, contact AWS support to request an increase "
-            "for this quota.",
-        )
+        used = sum(job.selected[1] for job in running if job.selected[0] == wanted[0])
+        return over_quota(self.quotas, wanted[0], usage, used, wanted[1])
 
     def arn_of(self, name: str, region: str) -> str:
         return f"arn:aws:sagemaker:{region}:{ACCOUNT}:{self.kind.lower()}-job/{name}"
@@ -203,6 +189,31 @@ def choices(cluster: dict[str, Any]) -> list[tuple[str, int]]:
         if kind not in instances():
             raise refused(f"{kind}: simferry emulator does not know this instance type")
     return found
+
+
+def over_quota(quotas: dict[str, int], kind: str, usage: str, used: int, wanted: int) -> Refusal | None:
+    """The refusal of more instances of a type than its quota allows; None if they may be had. usage: what they are for."""
+    quota = quotas.get(kind)
+    if quota is None or used + wanted <= quota:
+        return None
+    return Refusal(
+        "ResourceLimitExceeded",
+        f"The account-level service limit '{kind} for {usage} usage' is {quota} Instances, with current utilization of "
+        f"{used} Instances and a request delta of {wanted} Instances. Please use AWS Service Quotas to request an "
+        "increase for this quota. If AWS Service Quotas is not available, contact AWS support to request an increase "
+        "for this quota.",
+    )
+
+
+def check_role(role: str, has_role: Callable[[str], bool], member: str = "RoleArn") -> None:
+    """Refuse a role that is not there, or that SageMaker may not assume. member: that names it."""
+    if role.split(":")[4] != ACCOUNT:
+        raise refused(f"{member}: Cross-account pass role is not allowed.")
+    if not has_role(role):
+        raise refused(
+            f"Could not assume role {role}. Please ensure that the role exists and allows principal "
+            "'sagemaker.amazonaws.com' to assume the role."
+        )
 
 
 def check_region(image: str, region: str) -> None:

@@ -25,6 +25,7 @@ _PUBLIC = {
     "verbs.run": ("run",),
     "verbs.runs": ("Run", "open", "runs"),
     "verbs.plan": ("Forecast", "plan"),
+    "verbs.serve": ("serve",),
     "verbs.diff": ("Diff", "diff"),
     "driver.progress": ("Progress",),
     "sweep.file": ("read_sweep",),
@@ -61,6 +62,7 @@ if TYPE_CHECKING:  # for type checkers, `as` makes a name public
     from .verbs.runs import Run as Run
     from .verbs.runs import open as open
     from .verbs.runs import runs as runs
+    from .verbs.serve import serve as serve
 else:  # hidden from type checkers, so that they report unknown names
 
     def __getattr__(name: str) -> Any:

@@ -125,10 +125,18 @@ class Serving:
         self.container: Any = None
         self.network: Any = None
         self.address = ("127.0.0.1", port)  # where it is asked
+        self.ready_seconds = self.ping_seconds = 0.0  # from the start to the first 200 of /ping, and what that took
         self.ended = threading.Event()
         self.end: Ended | None = None
         self._idle: deque[HTTPConnection] = deque(maxlen=_IDLE_CONNECTIONS)
         self._kept_lines: list[str] | None = None
+        self._started = 0.0
+
+    def __enter__(self) -> "Serving":
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.stop()
 
     @property
     def url(self) -> str:
@@ -144,6 +152,7 @@ class Serving:
         """
         import docker.errors
 
+        self._started = time.monotonic()
         find_image(self.client, self.image)
         _check_free(self.port)
         try:
@@ -218,8 +227,11 @@ class Serving:
                     f"/ping of {self.image} did not answer 200 within {seconds:g} s: {said}", self._last_words()
                 )
             try:
+                asked = time.monotonic()
                 answer = self.ping(min(PING_SECONDS, left))
                 if answer.status == 200:
+                    self.ready_seconds = time.monotonic() - self._started
+                    self.ping_seconds = time.monotonic() - asked
                     return
                 said = f"it answers {answer.status}"
             except ServingTimeout:
@@ -380,16 +392,18 @@ class Serving:
     def stop(self, seconds: float = GRACE_SECONDS) -> Ended:
         """End the container: SIGTERM, then SIGKILL after so many seconds. It is removed then; `lines` are kept."""
         began, killed = time.monotonic(), False
-        if not self.ended.is_set():
-            self._signal("SIGTERM")
-            if not self.ended.wait(seconds):
-                killed = True
-                self._signal("SIGKILL")
-                self.ended.wait(_CONNECT_SECONDS)
-        took = time.monotonic() - began
+        try:
+            if not self.ended.is_set():
+                self._signal("SIGTERM")
+                if not self.ended.wait(seconds):
+                    killed = True
+                    self._signal("SIGKILL")
+                    self.ended.wait(_CONNECT_SECONDS)
+            took = time.monotonic() - began
+            self._kept_lines = self.lines()
+        finally:
+            self.discard()
         end = self.end or Ended(137, False)
-        self._kept_lines = self.lines()
-        self.discard()
         return Ended(end.exit_code, end.out_of_memory, killed, took)
 
     def _signal(self, name: str) -> None:

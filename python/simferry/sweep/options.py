@@ -178,7 +178,8 @@ class ProcessingOptions(ContainerOptions):
     image_id: Annotated[str | None, OptionSpec("what Docker calls the image here, for replays", kept=True)] = None
 
 
-def _memory(text: str) -> str:
+def not_a_size(text: str) -> str:
+    """What a size of memory has to be, in words, if the text is none; else empty."""
     found = re.fullmatch(r"([0-9]+(?:[.][0-9]+)?) ?[MGT]i?B?", text, re.I)
     return "" if found and float(found[1]) > 0 else "a size such as 4G or 512M"
 
@@ -204,7 +205,9 @@ class BatchOptions(Options):
     vcpus: Annotated[
         float | None, OptionSpec("vCPUs of a job", "N", "vCPUs", default="2", above=0, maximum=192)
     ] = None  # fmt: skip
-    memory: Annotated[str | None, OptionSpec("memory of a job, such as 8G", "SIZE", default="4G", fits=_memory)] = None
+    memory: Annotated[str | None, OptionSpec("memory of a job, such as 8G", "SIZE", default="4G", fits=not_a_size)] = (
+        None
+    )
     on: Annotated[
         str | None, OptionSpec("machines of the jobs", default="spot", choices=("spot", "demand", "fargate"))
     ] = None  # fmt: skip

@@ -44,6 +44,7 @@ DOCKER = (
     "tests/cli/test_batch.py",
     "tests/cli/test_emulator.py",
     "tests/cli/test_image.py",
+    "tests/cli/test_serve.py",
     "tests/cloud/",
     "tests/containers/",
     "tests/emulator/test_batch_tasks.py",
@@ -69,6 +70,7 @@ DOCKER = (
     "tests/toolkit/test_mpi.py",
     "tests/verbs/test_cloud_plan.py",
     "tests/verbs/test_image_check.py",
+    "tests/verbs/test_serve.py",
 )
 
 

@@ -1,25 +1,12 @@
 """Archives of models: what is unpacked, and what is refused."""
 
 import gzip
-import io
 import tarfile
 
 import pytest
+from model_archives import archive
 from simferry.containers.model_archive import ModelArchiveError, unpack
 from simferry.system import untrusted
-
-
-def archive(path, *members):
-    """members: (name, content) or a TarInfo."""
-    with tarfile.open(path, "w:gz") as packed:
-        for member in members:
-            if isinstance(member, tarfile.TarInfo):
-                packed.addfile(member)
-            else:
-                info = tarfile.TarInfo(member[0])
-                info.size, info.mode = len(member[1]), 0o700 if member[0].endswith(".sh") else 0o400
-                packed.addfile(info, io.BytesIO(member[1]))
-    return path
 
 
 def odd(name, kind, target=""):

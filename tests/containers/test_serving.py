@@ -1,12 +1,11 @@
 """One container of the hosting contract: its start, requests, limits and end; and containers that do not keep the contract."""
 
-import io
 import socket
-import tarfile
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from docker_fixtures import BASE, left_behind
+from model_archives import archive
 from simferry.aws.instances import Instance
 from simferry.containers.engine import ImageError
 from simferry.containers.model_archive import ModelArchiveError
@@ -14,23 +13,16 @@ from simferry.containers.serving import Serving, ServingError, ServingTimeout, b
 from simferry.errors import UsageError
 
 
-def model(folder, slope="2.5"):
-    with tarfile.open(folder / "model.tar.gz", "w:gz") as packed:
-        info = tarfile.TarInfo("slope")
-        info.size = len(slope)
-        packed.addfile(info, io.BytesIO(slope.encode()))
-    return folder / "model.tar.gz"
-
-
 @pytest.fixture
 def serving(tmp_path, engine, image_serve):
     """Makes containers; afterwards nothing of them is left."""
 
-    def make(image=image_serve, model=model(tmp_path), **more):  # noqa: B008
+    made, slope = [], archive(tmp_path / "model.tar.gz", ("slope", b"2.5"))
+
+    def make(image=image_serve, model=slope, **more):
         made.append(Serving(engine, image, tmp_path / f"serving-{len(made)}", tmp_path.name, model=model, **more))
         return made[-1]
 
-    made = []
     yield make
     for one in made:
         one.discard()

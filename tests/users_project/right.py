@@ -118,3 +118,8 @@ assert_type(sf.infra.deploy("lab", yes=True), sf.infra.Infrastructure | None)
 assert_type(sf.infra.show().dollars_a_month, float)
 assert_type(sf.infra.delete("lab", data=True, yes=True), bool)
 assert_type(sf.infra.template("base"), str)
+
+# an image's model, served here
+with sf.serve("an-image", model="model.tar.gz", port=0, env={"WORKERS": "2"}) as server:
+    assert_type(server.url, str)
+    assert_type(server.invoke(b"1,2\n", "text/csv").body, bytes)

@@ -235,7 +235,7 @@ class Serving:
                     return
                 said = f"it answers {answer.status}"
             except ServingTimeout:
-                said = f"it gives no answer in {PING_SECONDS:g} s"
+                said = said if left < PING_SECONDS else f"it gives no answer in {PING_SECONDS:g} s"
             except ServingError:
                 pass
             self.ended.wait(wait)

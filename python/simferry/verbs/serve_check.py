@@ -8,7 +8,6 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from ..containers.serving import GRACE_SECONDS, MOST_BYTES, PING_SECONDS, Answer, Serving, ServingError
-from ..hints import Option, Text, Words
 
 REQUESTS, CONNECTIONS, PINGS = 200, 8, 10
 UNKNOWN = "application/x-simferry-unknown"
@@ -21,7 +20,7 @@ class Finding:
 
     what: str
     state: str
-    text: Words
+    text: str
 
     def __str__(self) -> str:
         return f"{self.state:<6}  {self.what:<13}  {self.text}"
@@ -35,7 +34,7 @@ def findings(server: Serving, data: bytes | None, content_type: str) -> Iterator
     yield Finding("start", "ok", f"/ping answered 200 after {server.ready_seconds:.1f} s")
     yield _pings(server)
     if data is None:
-        yield Finding("invocations", "note", Text("none was sent: ", Option("data"), " names a file with a request"))
+        yield Finding("invocations", "note", "none was sent: no data were given")
     else:
         yield _prediction(server, data, content_type)
         yield _at_once(server, data, content_type)
@@ -90,11 +89,13 @@ def _at_once(server: Serving, data: bytes, content_type: str) -> Finding:
         took.append(time.perf_counter() - began)
 
     def ping() -> None:
-        while not done.wait(0.05):
+        while True:
             try:
                 pings.append(server.ping().status)
             except ServingError:
                 pings.append(0)
+            if done.wait(0.05):
+                return
 
     pinging = threading.Thread(target=ping)
     pinging.start()

@@ -1,4 +1,4 @@
-"""What an image of SageMaker's training contract can run, with no need of simferry.
+"""What an image of SageMaker's training and hosting contracts can run, with no need of simferry.
 
 These files are plain Python, use the standard library only, and work from Python 3.8 on. An image takes the folder along, under any
 name; `simferry_toolkit`, say:

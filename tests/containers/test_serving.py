@@ -66,7 +66,7 @@ def test_200_requests_on_8_connections(serving):
     with ThreadPoolExecutor(8) as threads:
         answers = list(threads.map(lambda i: one.invoke(f"{i}\n".encode(), "text/csv"), range(200)))
     assert [answer.body for answer in answers] == [f"[{2.5 * i}]".encode() for i in range(200)]
-    assert len(one._idle) <= 8  # they were kept open
+    assert len(one._lines._idle) <= 8  # they were kept open
 
 
 def test_requests_that_are_no_answer(serving):

@@ -5,14 +5,12 @@ container answers is not trusted: it has a limit of bytes and of time.
 """
 
 import contextlib
-import select
 import socket
 import threading
 import time
-from collections import deque
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from http.client import HTTPConnection, HTTPException, IncompleteRead
+from http.client import HTTPException
 from pathlib import Path
 from secrets import token_hex
 from typing import Any
@@ -21,6 +19,8 @@ from ..aws.instances import Instance
 from ..errors import SimferryError, UsageError
 from ..hints import Option, Text
 from .engine import EngineError, ImageError, driver_label, find_image
+from .http_lines import ATTRIBUTES, Lines, reason
+from .http_lines import Answer as Answer
 from .limits import limits
 from .model_archive import unpack
 from .removal import OWNER, leftovers, remove_folder
@@ -32,11 +32,9 @@ INVOKE_SECONDS = 60.0
 PING_SECONDS = 2.0
 START_SECONDS = 480.0  # from the start to the first 200 of /ping
 GRACE_SECONDS = 30.0  # from SIGTERM to SIGKILL
-ATTRIBUTES = "X-Amzn-SageMaker-Custom-Attributes"
 _SERVING = "simferry.serving"  # label: tells containers of one owner apart
-_CONNECT_SECONDS = 5.0
+_KILL_SECONDS = 5.0  # from SIGKILL to the end
 _NOTICED_SECONDS = 0.3  # after a lost connection, for the engine to say that the container has ended
-_IDLE_CONNECTIONS = 64
 _LAST_LINES = 20
 
 
@@ -48,24 +46,6 @@ class ServingError(SimferryError):
 
 class ServingTimeout(ServingError):
     """A container did not answer a request in its time."""
-
-
-@dataclass(frozen=True)
-class Answer:
-    """What a container answered. headers: by name in lower case."""
-
-    status: int
-    headers: Mapping[str, str]
-    body: bytes
-
-    @property
-    def content_type(self) -> str:
-        return self.headers.get("content-type", "")
-
-    @property
-    def attributes(self) -> str:
-        """The custom attributes; empty if it gave none."""
-        return self.headers.get(ATTRIBUTES.lower(), "")
 
 
 @dataclass(frozen=True)
@@ -124,11 +104,10 @@ class Serving:
         self.name, self.labels = f"{name}-{self.token}", {OWNER: owner, _SERVING: self.token, **driver_label()}
         self.container: Any = None
         self.network: Any = None
-        self.address = ("127.0.0.1", port)  # where it is asked
         self.ready_seconds = self.ping_seconds = 0.0  # from the start to the first 200 of /ping, and what that took
         self.ended = threading.Event()
         self.end: Ended | None = None
-        self._idle: deque[HTTPConnection] = deque(maxlen=_IDLE_CONNECTIONS)
+        self._lines = Lines(("127.0.0.1", port), most_bytes)
         self._kept_lines: list[str] | None = None
         self._started = 0.0
 
@@ -137,6 +116,11 @@ class Serving:
 
     def __exit__(self, *error: object) -> None:
         self.stop()
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """Where it is asked: host and port."""
+        return self._lines.address
 
     @property
     def url(self) -> str:
@@ -174,9 +158,9 @@ class Serving:
         threading.Thread(target=self._await_end, daemon=True).start()
         networks = self.container.attrs["NetworkSettings"]
         if self.network:  # no port of it is published; this machine reaches it
-            self.address = (networks["Networks"][self.network.name]["IPAddress"], self.inner_port)
+            self._lines.address = (networks["Networks"][self.network.name]["IPAddress"], self.inner_port)
         elif published := (networks.get("Ports") or {}).get(f"{self.inner_port}/tcp"):  # none: it has ended
-            self.address = ("127.0.0.1", int(published[0]["HostPort"]))
+            self._lines.address = ("127.0.0.1", int(published[0]["HostPort"]))
 
     def _create(self, model: Path) -> None:
         options: dict[str, Any] = {"ports": {f"{self.inner_port}/tcp": ("127.0.0.1", self.port or None)}}
@@ -284,87 +268,16 @@ class Serving:
     def _exchange(
         self, method: str, path: str, body: bytes | None, headers: Mapping[str, str], seconds: float
     ) -> Answer:
-        until = time.monotonic() + seconds
-        connection, used = self._connection()
         try:
-            try:
-                answer = self._ask(connection, method, path, body, headers, until)
-            except ConnectionError:  # a connection that the container has closed while it was idle
-                if not used:
-                    raise
-                connection.close()
-                connection = self._new_connection()
-                answer = self._ask(connection, method, path, body, headers, until)
+            return self._lines.exchange(method, path, body, headers, seconds)
         except TimeoutError:
-            connection.close()
             raise ServingTimeout(f"{path} of {self.image} gave no answer within {seconds:g} s") from None
         except ValueError as error:
-            connection.close()
             raise UsageError(f"a header of the request is none: {error}") from None
         except (OSError, HTTPException) as error:
-            connection.close()
             has_ended = self.ended.wait(_NOTICED_SECONDS if body is not None else 0)
             ended = f"; the container has ended, {self.end}" if has_ended else ""
-            raise ServingError(f"{path} of {self.image} gave no answer: {_reason(error)}{ended}") from None
-        except BaseException:
-            connection.close()
-            raise
-        if connection.sock:
-            self._idle.append(connection)
-        return answer
-
-    def _connection(self) -> tuple[HTTPConnection, bool]:
-        """A connection, and whether it was used before."""
-        while True:
-            try:
-                connection = self._idle.pop()
-            except IndexError:
-                return self._new_connection(), False
-            asked = select.poll()
-            asked.register(connection.sock, select.POLLIN)
-            if not asked.poll(0):
-                return connection, True
-            connection.close()  # the container has closed it, or says what nobody asked for
-
-    def _new_connection(self) -> HTTPConnection:
-        return HTTPConnection(*self.address, timeout=_CONNECT_SECONDS)
-
-    def _ask(
-        self,
-        connection: HTTPConnection,
-        method: str,
-        path: str,
-        body: bytes | None,
-        headers: Mapping[str, str],
-        until: float,
-    ) -> Answer:
-        if not connection.sock:
-            connection.connect()
-        line = connection.sock
-        line.settimeout(_left(until))
-        broken = False
-        try:
-            connection.request(method, path, body, dict(headers))
-        except ConnectionError:
-            broken = True  # perhaps it has answered before it had read all of the body
-            if not body:
-                raise
-        response = connection.getresponse()
-        parts, size = [], 0
-        line.settimeout(_left(until))
-        while piece := response.read1(1 << 16):
-            parts.append(piece)
-            size += len(piece)
-            if size > self.most_bytes:
-                raise HTTPException(f"the answer has more than {self.most_bytes:,} bytes")
-            line.settimeout(_left(until))
-        if response.length:
-            raise IncompleteRead(b"", response.length)
-        if broken or not response.isclosed():
-            connection.close()
-        return Answer(
-            response.status, {name.lower(): value for name, value in response.headers.items()}, b"".join(parts)
-        )
+            raise ServingError(f"{path} of {self.image} gave no answer: {reason(error)}{ended}") from None
 
     # ---- log ----
 
@@ -398,7 +311,7 @@ class Serving:
                 if not self.ended.wait(seconds):
                     killed = True
                     self._signal("SIGKILL")
-                    self.ended.wait(_CONNECT_SECONDS)
+                    self.ended.wait(_KILL_SECONDS)
             took = time.monotonic() - began
             self._kept_lines = self.lines()
         finally:
@@ -412,8 +325,7 @@ class Serving:
 
     def discard(self) -> None:
         """Remove container, network and folder, whatever state they are in."""
-        while self._idle:
-            self._idle.pop().close()
+        self._lines.close()
         with contextlib.suppress(EngineError):  # by label: the engine may have made one whose answer was lost
             leftovers(self.client, self.labels)
         remove_folder(self.client, self.image, self.folder)
@@ -438,18 +350,3 @@ def _in_use(port: int) -> UsageError:
     return UsageError(
         f"port {port} of this machine is in use, or not allowed", Text(Option("port", 0), "  takes a free one.")
     )
-
-
-def _left(until: float) -> float:
-    left = until - time.monotonic()
-    if left <= 0:
-        raise TimeoutError
-    return left
-
-
-def _reason(error: Exception) -> str:
-    if isinstance(error, IncompleteRead):
-        return "the connection was lost before the answer's end"
-    if isinstance(error, ConnectionError):
-        return "the connection was refused, or lost"
-    return str(error) or type(error).__name__

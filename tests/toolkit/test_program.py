@@ -91,11 +91,45 @@ def test_a_shell_script_runs_and_a_killed_one_fails(job):
     assert job.failure == "fit.sh ended with signal 9"
 
 
-def test_a_folder_in_the_failure_files_place_does_not_turn_a_failure_into_success(job):
+def test_a_folder_in_the_failure_files_place_becomes_the_file(job):
     (job.root / "output" / "failure").mkdir(parents=True)
     assert job.call("raise OSError('gone')") == 1
-    assert "failure can't be written" in job.printed[1]
-    assert "gone" in job.printed[1]
+    assert job.failure.startswith("OSError: gone")
+
+
+@pytest.mark.parametrize(
+    ("text", "code", "failure"),
+    [
+        ("echo 'no data' > failure", 1, "no data"),
+        ("echo 'no data' > failure; exit 4", 4, "no data"),
+        ("touch failure", 1, "the program wrote {output}/failure, and nothing in it"),
+        (
+            "mkdir failure; echo why > failure/a.txt; echo else > failure/b",
+            1,
+            "why\n\nelse",
+        ),  # as programs of MATLAB do
+        ("echo why > failure.txt", 1, "why"),
+        ("mkdir failure", 0, None),
+    ],
+)
+def test_a_program_that_writes_a_failure_has_failed_whatever_its_exit_code(job, text, code, failure):
+    assert job.script("fit.sh", f'cd "$SM_OUTPUT_DIR"; {text}') == code
+    if failure is None:
+        assert not (job.root / "output" / "failure").exists()
+    else:
+        assert job.failure == failure.format(output=job.root / "output")
+
+
+@pytest.mark.parametrize(("printed", "code"), [("Error using fit (line 3)", 1), ("no Error using it", 0)])
+def test_errors_on_standard_error_are_failures_where_the_program_is_known_for_it(job, printed, code):
+    (job.folder / "fit.sh").write_text(f'echo "$@"; echo "{printed}" >&2; echo "no licence" >&2')
+    text = "from simferry_toolkit import train\ntrain('fit.sh', arguments=['a b'], errors='Error (using|in) ')\n"
+    (job.folder / "own.py").write_text(text)
+    child = job.begin([sys.executable, "own.py"], rate="0.1")
+    assert child.communicate(timeout=60)[0] == "a b\n"
+    assert child.returncode == code
+    if code:
+        assert job.failure == f"fit.sh printed an error, and ended with exit code 0: {printed}\nno licence"
 
 
 @pytest.mark.parametrize("kind", ["function", "script"])

@@ -88,9 +88,8 @@ def recipe(folder: str | Path, name: str | None = None, build_args: Mapping[str,
             files[path.relative_to(folder).as_posix()] = path.read_bytes()
     copies = re.search(rf"(?m)^\s*COPY\b.*\b{TOOLKIT}\b", files["Dockerfile"].decode(errors="replace"))
     if copies and not any(name.startswith(f"{TOOLKIT}/") for name in files):
-        files |= {
-            f"{TOOLKIT}/{path.name}": path.read_bytes() for path in (Path(__file__).parents[1] / "toolkit").glob("*.py")
-        }
+        parts = [path for path in (Path(__file__).parents[1] / "toolkit").iterdir() if path.is_file()]
+        files |= {f"{TOOLKIT}/{path.name}": path.read_bytes() for path in parts}
     stem = folder.resolve().name.lower().removesuffix(".image")  # `--for parallel.R` writes parallel.image
     return Recipe(name or f"simferry-{re.sub(r'[^a-z0-9]+', '-', stem).strip('-')}", files, dict(build_args or {}))
 

@@ -7,17 +7,20 @@ reason is in the file output/failure, of which the service shows 1,024 character
 from __future__ import annotations
 
 import contextlib
+import glob
 import inspect
 import json
 import math
 import os
+import re
+import shutil
 import signal
 import subprocess
 import sys
 import threading
 import traceback
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
 from .environment import ContractError, Environment
@@ -31,20 +34,37 @@ class Stopped(BaseException):
     """The service ends the job (SIGTERM): 120 seconds are left."""
 
 
-def train(program: str | Callable[..., Any], root: str = "", folder: str = "") -> NoReturn:
+def train(
+    program: str | Callable[..., Any],
+    root: str = "",
+    folder: str = "",
+    arguments: Sequence[str] | None = None,
+    errors: str = "",
+) -> NoReturn:
     """Run a program as the training job of this container, and end the process with its exit code.
 
     program: a function, or the path of a script (.py, .sh) or of another executable. A function gets the hyperparameters that its
         signature names; what it returns, a number or a dict or a list of dicts, goes to output/data/result.json. A script gets
         all as --name value (-n value for a name of one letter), and the SM_ variables in its environment.
     root: the contract's folder, see `Environment`. folder: where a script is started [beside it].
+    arguments: of a script, in the place of the hyperparameters.
+    errors: a regular expression; a script on whose standard error a line begins with it has failed, also if its exit code is 0.
+
+    A program that writes output/failure has failed, whatever its exit code. So has one that writes output/failure.txt, or into a folder
+    output/failure, as programs of MATLAB do: the contract's file is made of it.
     """
     environment = None
     try:
         environment = Environment(root)
         for place in (environment.model_dir, environment.output_data_dir):
             os.makedirs(place, exist_ok=True)
-        code, reason = _call(program, environment) if callable(program) else _run(program, environment, folder)
+        if callable(program):
+            code, reason = _call(program, environment)
+        else:
+            given = environment.arguments if arguments is None else arguments
+            code, reason = _run(program, environment, folder, given, errors)
+        if said := _said(environment):
+            code, reason = code or 1, said
     except (ContractError, OSError, ValueError) as error:
         code, reason = 1, str(error)
     if code:
@@ -116,7 +136,7 @@ def plain(value: Any) -> Any:
     return value
 
 
-def _run(script: str, environment: Environment, folder: str) -> tuple[int, str]:
+def _run(script: str, environment: Environment, folder: str, arguments: Sequence[str], errors: str) -> tuple[int, str]:
     """Exit code and reason of a script or another executable."""
     path = os.path.abspath(script)
     if not os.path.isfile(path):
@@ -136,7 +156,7 @@ def _run(script: str, environment: Environment, folder: str) -> tuple[int, str]:
 
     signal.signal(signal.SIGTERM, stop)  # the first process of a container ignores it otherwise
     child = subprocess.Popen(
-        [*start, path, *environment.arguments],
+        [*start, path, *arguments],
         cwd=folder or os.path.dirname(path),
         env={**os.environ, **variables},
         stderr=subprocess.PIPE,
@@ -144,20 +164,26 @@ def _run(script: str, environment: Environment, folder: str) -> tuple[int, str]:
     if stopped:
         child.terminate()
     last: deque[bytes] = deque(maxlen=_LAST_LINES)
-    copying = threading.Thread(target=_copy, args=(child.stderr, last), daemon=True)
+    wrong: list[bytes] = []
+    copying = threading.Thread(target=_copy, args=(child.stderr, last, errors, wrong), daemon=True)
     copying.start()
     code = child.wait()
     copying.join(5)  # what it left running may still hold its standard error
     words = b"".join(last).decode(errors="replace").strip()
-    if code == 0:
+    if code == 0 and not wrong:
         return 0, ""
+    if code == 0:
+        return 1, f"{os.path.basename(path)} printed an error, and ended with exit code 0: {_end(words)}"
     how = f"exit code {code}" if code > 0 else f"signal {-code}"
     return code if code > 0 else 128 - code, f"{os.path.basename(path)} ended with {how}: {_end(words)}".rstrip(": ")
 
 
-def _copy(stream: Any, last: deque[bytes]) -> None:
+def _copy(stream: Any, last: deque[bytes], errors: str, wrong: list[bytes]) -> None:
+    """Copy a stream to standard error. last: gets its last lines. wrong: gets those that begin with `errors`."""
     for line in stream:
         last.append(line)
+        if errors and re.match(errors.encode(), line):
+            wrong.append(line)
         sys.stderr.buffer.write(line)
         sys.stderr.buffer.flush()
 
@@ -167,15 +193,38 @@ def _end(words: str) -> str:
     return words if len(words) <= SHOWN - 100 else "..." + words[-(SHOWN - 100) :]
 
 
+def _said(environment: Environment) -> str:
+    """What a program wrote of its failure; empty if it wrote nothing. An empty folder, which the image may have made, says nothing."""
+    for name in ("failure", "failure.txt"):  # the second is what MATLAB's writetable makes of the first
+        path = os.path.join(environment.output_dir, name)
+        inside = (
+            sorted(glob.glob(os.path.join(glob.escape(path), "**"), recursive=True)) if os.path.isdir(path) else [path]
+        )
+        files = [one for one in inside if os.path.isfile(one)]
+        if files:
+            text = "\n".join(map(_content, files)).strip()
+            return text or f"the program wrote {path}, and nothing in it"
+        if os.path.isdir(path):
+            shutil.rmtree(path, ignore_errors=True)
+    return ""
+
+
+def _content(path: str) -> str:
+    with open(path, encoding="utf-8", errors="replace") as file:
+        return file.read(4 * SHOWN)
+
+
 def write_failure(environment: Environment | None, reason: str) -> None:
     """The failure file, and the same text in the log. Nothing here may turn a failure into anything else."""
     print(reason, file=sys.stderr)
     if environment is None:
         return
+    if os.path.isdir(environment.failure_file):  # as in images that make one
+        shutil.rmtree(environment.failure_file, ignore_errors=True)
     try:
         os.makedirs(environment.output_dir, exist_ok=True)
         with open(environment.failure_file, "w", encoding="utf-8", errors="backslashreplace") as file:
             file.write(reason)
-    except OSError as error:  # a folder has its name, as in images that make one
+    except OSError as error:
         with contextlib.suppress(OSError):
             print(f"{environment.failure_file} can't be written: {error.strerror}", file=sys.stderr)

@@ -19,6 +19,7 @@ from docker_fixtures import (  # noqa: F401
 )
 from emulator_fixtures import emulate, emulator, gate, jobs, limited, machine, place, s3  # noqa: F401
 from hand_made import hand_made  # noqa: F401
+from hosting_accounts import hosting  # noqa: F401
 from r_fixtures import in_r, library  # noqa: F401
 from sagemaker_fixtures import r_script, sent, session  # noqa: F401
 

@@ -151,7 +151,7 @@ def parts_of_the_package():
             kind, of = getattr(node.func, "attr", getattr(node.func, "id", "")), getattr(node.func, "value", None)
             literal = [arg.value if isinstance(arg, ast.Constant) else NASTY for arg in node.args]
             of_a_run = kind == "command" and not (
-                isinstance(of, ast.Name) and of.id in ("main", "image", "infra", "rstudio")
+                isinstance(of, ast.Name) and of.id in ("main", "image", "infra", "rstudio", "endpoint")
             )  # click's
             if not literal or literal[0] == NASTY or not (of_a_run or kind in imported):
                 continue
@@ -252,6 +252,7 @@ def test_python_has_what_hints_name():
     functions = (simferry.run, simferry.plan, Run.resume, Run.extend, Run.summary, Run.values, simferry.images.Recipe)
     functions += (simferry.images.registry.push, simferry.infra.deploy)
     functions += (simferry.infra.rstudio.deploy, simferry.infra.rstudio.open, simferry.serve)
+    functions += (simferry.Endpoint.deploy, simferry.Endpoint.predict, simferry.transform)
     known = {name for f in functions for name in inspect.signature(f).parameters} | OPTIONS_OF_BACKENDS
     for where, part in TYPED:
         text = part.spelled(Face.PYTHON)

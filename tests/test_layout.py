@@ -10,7 +10,7 @@ BANDS = [  # from the ground up
     {"_version", "errors", "hints", "system", "words", "worker"},
     {"aws", "containers", "emulator", "images", "r", "toolkit"},
     {"analysis", "backends", "driver", "jobs", "results", "store", "sweep"},
-    {"infra", "screen", "verbs"},
+    {"hosting", "infra", "screen", "verbs"},
     {"_rbridge", "cli", "sagemaker"},
 ]
 # modules without a file of tests of their own: where they are tested
@@ -33,13 +33,13 @@ TESTED_ELSEWHERE = {
     "emulator.services.stacks": "emulator/test_stack.py",
     "emulator.services.tags": "emulator/test_jobs.py",
     "emulator.training_job": "emulator/services/test_training.py",
-    "infra.dialogue": "infra/test_deployment.py",
     "results.copies": "results/test_gather.py",
     "results.parameter_columns": "results/test_table.py",
     "results.parts": "results/test_cache.py",
     "results.read": "results/test_collect.py",  # damaged blocks
     "results.sorted_rows": "results/test_gather.py",
     "results.witnesses": "results/test_gather.py",
+    "system.dialogue": "infra/test_deployment.py",
     "toolkit.__main__": "toolkit/test_program.py",
     "verbs.compute": "driver/test_drive.py",
     "verbs.create": "sweep/test_sweep.py",

@@ -30,6 +30,8 @@ _PUBLIC = {
     "driver.progress": ("Progress",),
     "sweep.file": ("read_sweep",),
     "errors": ("SimferryError",),
+    "hosting.endpoint": ("Endpoint", "endpoints"),
+    "hosting.batch_transform": ("transform",),
     "images": ("images",),  # the modules themselves
     "infra": ("infra",),
     "r": ("r",),
@@ -43,6 +45,9 @@ if TYPE_CHECKING:  # for type checkers, `as` makes a name public
     from . import r as r
     from .driver.progress import Progress as Progress
     from .errors import SimferryError as SimferryError
+    from .hosting.batch_transform import transform as transform
+    from .hosting.endpoint import Endpoint as Endpoint
+    from .hosting.endpoint import endpoints as endpoints
     from .sweep.design import Design as Design
     from .sweep.design import grid as grid
     from .sweep.design import table as table

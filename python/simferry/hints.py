@@ -198,6 +198,15 @@ VERBS = {
         )
         for verb in ("deploy", "open", "password", "start", "stop", "show", "delete")
     },
+    "endpoint deploy": Verb("endpoint deploy", "simferry.Endpoint.deploy({})", "sim_endpoint_deploy({})"),
+    **{
+        f"endpoint {verb}": Verb(
+            f"endpoint {verb}", f"simferry.Endpoint({{run}}).{verb}({{}})", f"sim_endpoint_{verb}({{}})"
+        )
+        for verb in ("invoke", "logs", "delete")
+    },
+    "endpoint list": Verb("endpoint list", "simferry.endpoints({})", "sim_endpoints({})"),
+    "transform": Verb("transform", "simferry.transform({})", "sim_transform({})"),
     "emulator": Verb("emulator", None, None),
 }
 

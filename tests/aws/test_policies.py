@@ -52,7 +52,7 @@ def actions(name: str) -> set[str]:
     return {action for one in found for action in ([one] if isinstance(one, str) else one)}
 
 
-@pytest.mark.parametrize("name", ["batch", "deploy", "deploy-rstudio", "rstudio", "tidy", "user", "role"])
+@pytest.mark.parametrize("name", ["batch", "deploy", "deploy-rstudio", "hosting", "rstudio", "tidy", "user", "role"])
 def test_each_action_is_explained(name):
     text = (folder() / "README.md").read_text()
     table = text.split(f"## {name}.json")[1].split("\n## ")[0]

@@ -123,3 +123,10 @@ assert_type(sf.infra.template("base"), str)
 with sf.serve("an-image", model="model.tar.gz", port=0, env={"WORKERS": "2"}) as server:
     assert_type(server.url, str)
     assert_type(server.invoke(b"1,2\n", "text/csv").body, bytes)
+# endpoints
+served = sf.Endpoint.deploy("simferry-sklearn", "model.tar.gz", instance_type="ml.t2.medium", yes=True)
+assert_type(served, sf.Endpoint | None)
+assert_type(sf.Endpoint("trees").predict(pd.DataFrame({"x": [1.0]})), Any)
+assert_type(sf.Endpoint("trees").invoke(b"1\n"), bytes)
+assert_type(sf.endpoints()[0].dollars_an_hour, float | None)
+assert_type(sf.transform("simferry-sklearn", None, "data.csv", "answers").files, list[str])

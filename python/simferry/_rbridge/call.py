@@ -19,17 +19,18 @@ from typing import Any
 
 from ..hints import Face, speaking
 from ..r.serialization import Vector, decode, encode
-from . import designs, images, infra, interrupts, loops, manage, rstudio, runs  # noqa: F401  for their verbs
+from . import designs, endpoint, images, infra, interrupts, loops, manage, rstudio, runs  # noqa: F401  for their verbs
 from .arguments import VERBS, Arguments, check_texts
 from .drivers import become, drivers, forget_aws
 from .words import described, warnings_and_notes
 
 # verbs that may take long, and that can be interrupted at any time
 _INTERRUPTIBLE = (
-    "design", "plan", "results", "summary", "errors", "warnings", "artifacts", "values", "diff", "replay", "doctor", "image_build",
+    "design", "plan", "results", "summary", "errors", "warnings", "artifacts", "values", "diff", "replay", "doctor", "endpoint_delete",
+    "endpoint_deploy", "endpoint_describe", "endpoint_invoke", "endpoint_logs", "endpoint_predict", "endpoints", "image_build",
     "image_check",
     "image_push", "infra_delete", "infra_deploy", "infra_next", "infra_rstudio_delete", "infra_rstudio_deploy", "infra_rstudio_open",
-    "infra_rstudio_password", "infra_rstudio_show", "infra_rstudio_start", "infra_rstudio_stop", "infra_show", "loop_values",
+    "infra_rstudio_password", "infra_rstudio_show", "infra_rstudio_start", "infra_rstudio_stop", "infra_show", "loop_values", "transform",
 )  # fmt: skip
 
 

@@ -200,6 +200,15 @@ def _hourly(product: dict[str, Any]) -> Iterator[float]:
 
 # ---- money ----
 
+# US dollars for a GB of memory and a second, in us-east-1 (SageMaker's pricing page, November 2026); data cost 0.016 a GB in and out
+SERVERLESS = 0.00002
+
+
+def serverless_dollars_an_hour(memory_mb: int, concurrency: int) -> float:
+    """What a serverless endpoint costs at most: while all of it is busy. Idle it costs nothing."""
+    return memory_mb / 1024 * concurrency * 3600 * SERVERLESS
+
+
 # start, end, instance type, number of instances
 Job = tuple[datetime.datetime | None, datetime.datetime | None, str, int]
 

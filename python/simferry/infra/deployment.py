@@ -9,7 +9,7 @@ from ..aws.stacks import Change, Event, Proposal, Stack, StackError
 from ..aws.tags import MADE_BY
 from ..errors import Interrupted, UsageError, nearest
 from ..hints import Command, Option
-from .dialogue import Confirm, Tell, ask, print_line
+from ..system.dialogue import Confirm, Tell, ask, print_line
 from .inventory import Infrastructure, check_owner, elsewhere, show
 from .templates import checked, read, stack_of
 from .templates import template as packaged

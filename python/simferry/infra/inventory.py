@@ -13,12 +13,12 @@ from ..aws.stacks import Stack
 from ..errors import UsageError
 from ..hints import Option, Text, Variable
 from ..images.ecr import InRepository, images_in
+from ..system.dialogue import Tell, print_line
 from ..words import counted
 from .computing import Queue, queues_of
 from .contents import contents
 from .costs import WARNING, Costs
 from .costs import costs as asked
-from .dialogue import Tell, print_line
 from .templates import SUFFIX, checked, stack_of
 
 # US dollars per GB and month in us-east-1, November 2026 (public price lists of S3 Standard, ECR, CloudWatch Logs)

@@ -11,8 +11,8 @@ from ..aws.tags import Tagged, made_by_simferry
 from ..errors import UsageError, nearest
 from ..hints import Option, Shell
 from ..images.ecr import InRepository
+from ..system.dialogue import Confirm, Tell, ask, print_line
 from ..words import counted
-from .dialogue import Confirm, Tell, ask, print_line
 from .images_in_use import Uses, in_use, uses
 from .inventory import DOLLARS_PER_GB, images_there
 

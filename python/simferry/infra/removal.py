@@ -8,10 +8,10 @@ from ..aws.stacks import Stack
 from ..aws.tags import made_by_simferry
 from ..errors import UsageError
 from ..hints import Command, Shell
+from ..system.dialogue import Confirm, Tell, ask, print_line
 from ..words import counted
 from .computing import queues_of
 from .deployment import check_ours, removed
-from .dialogue import Confirm, Tell, ask, print_line
 from .inventory import buckets_of, elsewhere, images_of, running, size_of, stacks_of
 from .rstudio import check_disk_may_go, forget
 from .templates import checked, stack_of

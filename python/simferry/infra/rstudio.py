@@ -12,6 +12,7 @@ from ..aws.session import asking, client
 from ..aws.stacks import Proposal, Stack
 from ..errors import UsageError
 from ..hints import Command, Option
+from ..system.dialogue import Confirm, Tell, ask, print_line
 from ..words import counted
 from . import package
 from .deployment import (
@@ -23,7 +24,6 @@ from .deployment import (
     removed,
     text_of,
 )
-from .dialogue import Confirm, Tell, ask, print_line
 from .inventory import in_words, machine_of, missing
 from .templates import checked, read, stack_of
 from .templates import template as packaged

@@ -17,6 +17,7 @@ from .records import RunRecord
 from .run_folder import FORMAT, RECORD, UNPUBLISHED, RunFolder, remove_folder
 
 DEFAULT_STORE = "simferry-runs"
+HOSTING = "hosting"  # a folder beside the runs of a store in S3: models of endpoints, files of transform jobs
 
 
 def warn_of_skipped(run_id: str, error: SimferryError) -> None:

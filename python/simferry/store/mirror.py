@@ -25,7 +25,7 @@ from ..system.files import below, cache_folder, is_name, writing
 from ..system.untrusted import Tree
 from ..worker import blocks
 from . import records
-from .folder_store import Store, is_whole_id, warn_of_skipped
+from .folder_store import HOSTING, Store, is_whole_id, warn_of_skipped
 from .keys import BlockName, JobId
 from .objects import ObjectNotFound, Objects
 from .packed import packed, unpacked
@@ -81,7 +81,7 @@ class RemoteStore(Store):
             )
 
     def ids(self) -> list[str]:
-        names = self.objects.folders()
+        names = [name for name in self.objects.folders() if name != HOSTING]
         for name in names:
             if not _is_id(name):
                 warn_of_skipped(repr(name), StoreError("the name is not valid for a run"))

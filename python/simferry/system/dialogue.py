@@ -1,4 +1,4 @@
-"""How the verbs of infra speak to a user: lines of a report, and questions."""
+"""How verbs that cost or delete something speak to a user: lines of a report, and questions."""
 
 import sys
 from collections.abc import Callable

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ...aws.instances import hosting_instances
-from ...containers.serving import ATTRIBUTES
+from ...containers.http_lines import ATTRIBUTES
 from ...images.framework import own_image
 from ..calls import ACCOUNT, Answer, Call, Refusal, headers
 from ..endpoints import Endpoint

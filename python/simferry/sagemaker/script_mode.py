@@ -6,10 +6,12 @@ simferry's toolkit as a channel, with an entry point that runs it: what is unpac
 
 import json
 import logging
+import secrets
+import shlex
 import shutil
 import tarfile
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +19,23 @@ from ..aws.contracts import training as contract
 from ..containers.storage import local_uri
 from ..errors import UsageError
 from ..images.framework import is_framework
+from ..toolkit.mpi import problem_of
+from ..toolkit.script import MPI, PROJECT, SECRET
 from .s3 import S3Uploader, s3_path_join
 from .session import Session
-from .values import is_s3, listed, local_path, text
+from .values import is_s3, listed, local_path, text, whole
 
 ARCHIVE = "sourcedir.tar.gz"
 CHANNEL, SOURCE = "simferry_driver", "simferry_source"  # of simferry's toolkit, of an archive that is in S3 already
 _TOOLKIT = Path(__file__).parents[1] / "toolkit"
+
+
+@dataclass(frozen=True)
+class Mpi:
+    """That a script runs with MPI. processes: per host. options: of mpirun."""
+
+    processes: int
+    options: str = ""
 
 
 @dataclass(frozen=True)
@@ -35,6 +47,7 @@ class Script:
     dependencies: Any
     code_location: str | None
     log_level: Any = logging.INFO
+    mpi: Mpi | None = None
 
 
 @dataclass(frozen=True)
@@ -45,6 +58,7 @@ class Code:
     channels: list[dict[str, Any]]
     entrypoint: list[str]
     arguments: list[str]
+    environment: Mapping[str, str] = field(default_factory=dict)
     upload: tuple[str, str] | None = None  # a folder of this machine, and the address that it goes to
 
 
@@ -62,20 +76,15 @@ def code_of(script: Script, image: str, job_name: str, session: Session, here: b
     given = script.source_dir if script.source_dir and is_s3(script.source_dir) else ""
     entry = script.entry_point if script.source_dir else Path(script.entry_point).name
     if not given:
-        pack(scrap / ARCHIVE, script.entry_point, script.source_dir, script.dependencies)
+        pack(scrap / ARCHIVE, script.entry_point, script.source_dir, script.dependencies, packages=True)
     elif script.dependencies:
         raise UsageError(
             f"dependencies go with code of this machine, and source_dir is {given}", "Put them into the archive."
         )
     upload = None if here else (str(scrap), base)
     if is_framework(image):
-        return Code(
-            _of_toolkit(given or f"{base}/{ARCHIVE}", entry, script, job_name, session),
-            [],
-            [],
-            [],
-            None if given else upload,
-        )
+        told = _of_toolkit(given or f"{base}/{ARCHIVE}", entry, script, job_name, session)
+        return Code(told, [], [], [], upload=None if given else upload)
     shutil.copytree(_TOOLKIT, scrap / "simferry_toolkit", ignore=shutil.ignore_patterns("__pycache__", "start.sh"))
     shutil.copy(_TOOLKIT / "start.sh", scrap)
     folder = f"{contract.ROOT}/input/data"
@@ -84,16 +93,52 @@ def code_of(script: Script, image: str, job_name: str, session: Session, here: b
     if given:
         channels.append(contract.channel(SOURCE, given))
         archive = f"{folder}/{SOURCE}/{given.rpartition('/')[2]}"
-    return Code({}, channels, ["sh", f"{folder}/{CHANNEL}/start.sh"], [archive, entry], upload)
+    environment = {}
+    if script.mpi:
+        (scrap / SECRET).write_text(secrets.token_hex(32))
+        given_mpi = {"processes": script.mpi.processes, "options": shlex.split(script.mpi.options)}
+        environment = {MPI: json.dumps(given_mpi)}
+    return Code({}, channels, ["sh", f"{folder}/{CHANNEL}/start.sh"], [archive, entry], environment, upload)
 
 
-def pack(archive: Path, code: str, source_dir: str | None, dependencies: Any) -> str:
-    """Make the archive of a script and of what belongs to it. Returns its path. Raises UsageError."""
+def mpi_of(distribution: Any) -> Mpi | None:
+    """What an estimator's `distribution` says of MPI: {"mpi": {"enabled", "processes_per_host", "custom_mpi_options"}}.
+
+    Raises UsageError for another kind of distribution, and for options of mpirun that simferry says itself.
+    """
+    given = {name: value for name, value in dict(distribution or {}).items() if _enabled(value)}
+    if not given:
+        return None
+    if set(given) != {"mpi"} or not isinstance(given["mpi"], Mapping):
+        raise UsageError(
+            f"distribution is {distribution!r}", 'It is {"mpi": {"enabled": True, "processes_per_host": 4}}.'
+        )
+    mpi = given["mpi"]
+    options = text(mpi.get("custom_mpi_options") or "")
+    try:
+        if problem := problem_of(shlex.split(options)):
+            raise UsageError(f"custom_mpi_options of distribution: {problem}")
+    except ValueError as error:
+        raise UsageError(f"custom_mpi_options of distribution can't be split into options: {error}") from None
+    return Mpi(whole(mpi.get("processes_per_host"), "processes_per_host") or 1, options)
+
+
+def _enabled(value: Any) -> bool:
+    return bool(value.get("enabled") if isinstance(value, Mapping) else value)
+
+
+def pack(archive: Path, code: str, source_dir: str | None, dependencies: Any, packages: bool = False) -> str:
+    """Make the archive of a script and of what belongs to it. Returns its path.
+
+    archive: its path. code: the script, in source_dir if there is one. dependencies: files and folders beside it. packages: whether code
+    may be the name of a package that source_dir installs. Raises UsageError.
+    """
     base = local_path(source_dir) if source_dir else None
     if base is not None and not base.is_dir():
         raise UsageError(f"there is no folder {source_dir} (source_dir)")
     script = base / code if base is not None else local_path(code)
-    if not script.is_file():
+    package = packages and base is not None and any((base / name).is_file() for name in PROJECT)
+    if not script.is_file() and not package:
         where = f" in source_dir {source_dir}" if source_dir else ""
         raise UsageError(f"there is no script {code}{where}", "code is a file on this machine.")
     members = sorted(base.iterdir()) if base is not None else [script]
@@ -121,6 +166,12 @@ def _of_toolkit(archive: str, entry: str, script: Script, job_name: str, session
         "sagemaker_job_name": job_name,
         "sagemaker_region": session.boto_region_name,
     }
+    if script.mpi:
+        given |= {
+            "sagemaker_mpi_enabled": True,
+            "sagemaker_mpi_num_of_processes_per_host": script.mpi.processes,
+            "sagemaker_mpi_custom_mpi_options": script.mpi.options,
+        }
     return {name: json.dumps(value) for name, value in given.items()}
 
 

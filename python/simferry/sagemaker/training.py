@@ -15,7 +15,7 @@ from . import local
 from .model import Model
 from .processor import LOCAL, given_only, image_name, tags_of, timed_name
 from .s3 import s3_path_join
-from .script_mode import Code, Script, code_of, plain, send
+from .script_mode import Code, Script, code_of, mpi_of, plain, send
 from .session import Session
 from .training_job import TrainingJob, channels_of, logs_wanted
 from .transformer import Transformer
@@ -94,6 +94,7 @@ class EstimatorBase:
             value = whole(given[name], name) if name in _WHOLE and given[name] is not None else given[name]
             setattr(self, name, value)
         self.options = {name: getattr(self, name) for name in _OPTIONS}
+        self._mpi = mpi_of(self.options["distribution"])
         self._check_places()
         self._hyperparameters: dict[str, Any] = dict(hyperparameters or {})
         self.jobs: list[TrainingJob] = []
@@ -173,6 +174,10 @@ class EstimatorBase:
     def _code(self, job_name: str, scrap: Any) -> Code:
         given = self.options
         if not given["entry_point"]:
+            if self._mpi:
+                raise UsageError(
+                    "distribution goes with entry_point, the script that runs with MPI", 'entry_point="train.py"'
+                )
             if given["source_dir"] or given["dependencies"]:
                 raise UsageError(
                     "source_dir and dependencies go with entry_point, the script in them", 'entry_point="train.py"'
@@ -184,7 +189,7 @@ class EstimatorBase:
                 "entry_point and container_entry_point exclude each other", "entry_point is a script of yours."
             )
         script = Script(str(given["entry_point"]), given["source_dir"], given["dependencies"], given["code_location"],
-                        given["container_log_level"])  # fmt: skip
+                        given["container_log_level"], self._mpi)  # fmt: skip
         return code_of(script, self.image_uri, job_name, self.sagemaker_session, self._local, scrap)
 
     def _output(self) -> str:
@@ -225,7 +230,7 @@ class EstimatorBase:
             EnableInterContainerTrafficEncryption=bool(given["encrypt_inter_container_traffic"]),
             EnableManagedSpotTraining=bool(given["use_spot_instances"]),
             CheckpointConfig=checkpoints,
-            Environment=named_texts(given["environment"], "environment"),
+            Environment={**named_texts(given["environment"], "environment"), **code.environment},
             RetryStrategy=given_only(MaximumRetryAttempts=given["max_retry_attempts"]),
             Tags=tags_of(given["tags"]),
             ExperimentConfig=named_texts(experiment, "experiment_config"),

@@ -40,6 +40,7 @@ def train(
     folder: str = "",
     arguments: Sequence[str] | None = None,
     errors: str = "",
+    before: Sequence[str] = (),
 ) -> NoReturn:
     """Run a program as the training job of this container, and end the process with its exit code.
 
@@ -49,6 +50,7 @@ def train(
     root: the contract's folder, see `Environment`. folder: where a script is started [beside it].
     arguments: of a script, in the place of the hyperparameters.
     errors: a regular expression; a script on whose standard error a line begins with it has failed, also if its exit code is 0.
+    before: a command that a script's own is added to.
 
     A program that writes output/failure has failed, whatever its exit code. So has one that writes output/failure.txt, or into a folder
     output/failure, as programs of MATLAB do: the contract's file is made of it.
@@ -62,7 +64,7 @@ def train(
             code, reason = _call(program, environment)
         else:
             given = environment.arguments if arguments is None else arguments
-            code, reason = _run(program, environment, folder, given, errors)
+            code, reason = _run(program, environment, folder, given, errors, before)
         if said := _said(environment):
             code, reason = code or 1, said
     except (ContractError, OSError, ValueError) as error:
@@ -136,7 +138,9 @@ def plain(value: Any) -> Any:
     return value
 
 
-def _run(script: str, environment: Environment, folder: str, arguments: Sequence[str], errors: str) -> tuple[int, str]:
+def _run(
+    script: str, environment: Environment, folder: str, arguments: Sequence[str], errors: str, before: Sequence[str]
+) -> tuple[int, str]:
     """Exit code and reason of a script or another executable."""
     path = os.path.abspath(script)
     if not os.path.isfile(path):
@@ -156,7 +160,7 @@ def _run(script: str, environment: Environment, folder: str, arguments: Sequence
 
     signal.signal(signal.SIGTERM, stop)  # the first process of a container ignores it otherwise
     child = subprocess.Popen(
-        [*start, path, *arguments],
+        [*before, *start, path, *arguments],
         cwd=folder or os.path.dirname(path),
         env={**os.environ, **variables},
         stderr=subprocess.PIPE,

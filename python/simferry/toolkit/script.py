@@ -6,6 +6,7 @@ executable, or the name of a package that the code's setup.py or pyproject.toml 
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -15,7 +16,9 @@ import tempfile
 from .environment import ContractError, Environment
 from .program import train, write_failure
 
-_PROJECT = ("setup.py", "pyproject.toml")
+MPI = "SIMFERRY_MPI_RUN"  # JSON: processes per host, and options of mpirun, where the script runs with MPI
+SECRET = "mpi_secret"  # the file beside the toolkit's folder that all hosts of the job have
+PROJECT = ("setup.py", "pyproject.toml")  # of a package
 
 
 def main() -> None:
@@ -31,12 +34,12 @@ def main() -> None:
     program = os.path.join(folder, entry)
     os.environ.update(SM_USER_ENTRY_POINT=entry, SM_MODULE_DIR=archive, SM_MODULE_NAME=os.path.splitext(entry)[0])
     if is_package(folder, entry):
-        program = os.path.join(tempfile.mkdtemp(), "start.py")
+        program = os.path.join(folder, "simferry_start.py")
         with open(program, "w", encoding="utf-8") as file:
             file.write(f"import runpy\nrunpy.run_module({entry!r}, run_name='__main__', alter_sys=True)\n")
     elif os.path.dirname(entry):  # imports what is at the top of the code, as the service's toolkit has it
         os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [folder, os.environ.get("PYTHONPATH")]))
-    train(program, folder=folder)
+    train(program, folder=folder, before=launcher())
 
 
 def _folder() -> str:
@@ -46,8 +49,24 @@ def _folder() -> str:
         os.makedirs(folder, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):
             return folder
-    except OSError:
-        return tempfile.mkdtemp()
+    except OSError:  # the same on all hosts
+        folder = os.path.join(tempfile.gettempdir(), "simferry-code")
+        os.makedirs(folder, exist_ok=True)
+        return folder
+
+
+def launcher() -> list[str]:
+    """What runs the script with MPI on the hosts of the job; empty where it runs without."""
+    given = json.loads(os.environ.get(MPI) or "{}")
+    if not given:
+        return []
+    here, environment = os.path.dirname(os.path.abspath(__file__)), Environment()
+    itself = [sys.executable, os.path.join(here, "mpi.py")]
+    secret = os.path.join(os.path.dirname(here), SECRET)
+    ranks = str(given["processes"] * len(environment.hosts))
+    options = [f"--option={option}" for option in given["options"]]
+    return [*itself, "hosts", "--secret", secret, "--message", environment.failure_file, "--",
+            *itself, "run", "--ranks", ranks, *options, "--"]  # fmt: skip
 
 
 def _environment() -> Environment | None:
@@ -72,7 +91,7 @@ def unpack(archive: str, folder: str) -> None:
 
 def is_package(folder: str, entry: str) -> bool:
     """Whether the entry point is a package that the code installs. folder: of the code. entry: as the user has named it."""
-    there = any(os.path.isfile(os.path.join(folder, name)) for name in _PROJECT)
+    there = any(os.path.isfile(os.path.join(folder, name)) for name in PROJECT)
     return there and not os.path.isfile(os.path.join(folder, entry))
 
 

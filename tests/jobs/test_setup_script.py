@@ -135,6 +135,14 @@ def test_what_is_no_script(tmp_path):
     assert setup_script.content_of(tmp_path / "windows.sh") == b"#!/bin/sh\necho \xe9\n"
 
 
+def test_requirements_are_installed_by_pip(tmp_path):
+    (tmp_path / "requirements-dev.txt").write_bytes(b"no-such-package-of-simferrys==1.26\r\n")
+    content = setup_script.content_of(tmp_path / "requirements-dev.txt")
+    job = Container(tmp_path / "job", content)
+    status, _, _ = job.run(PIP_NO_INDEX="1")
+    assert status == 1 and "no-such-package-of-simferrys==1.26" in job.message
+
+
 def test_what_a_failure_says():
     refused = (
         "before: 100 simulation\nE: Unable to lock, are you root?\n/x/simferry_worker/before: line 2: foo: not found\n"

@@ -31,6 +31,10 @@ def test_an_image_has_a_name(tmp_path):
     assert sf.Simulation("image:registry.example.com/group/My_Program:1.2").name == "my-program"
     with pytest.raises(errors.SimulationError, match="seed_as is for images"):
         sf.Simulation("true", args="", seed_as="seed")
+    with pytest.raises(errors.SimulationError, match="metric is for images, whole scripts and commands"):
+        sf.Simulation(print, metric={"a": "(b)"})
+    with pytest.raises(errors.SimulationError, match="metric a: the expression b has no group"):
+        sf.Simulation("true", args="", metric={"a": "b"})
 
 
 def test_results_files_may_be_named_with_their_path_in_the_container():

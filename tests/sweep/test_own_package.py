@@ -31,6 +31,25 @@ def test_which_package_a_script_is_in(tmp_path, files, script, code, module):
     assert (found.module if found else None) == module
 
 
+def test_a_package_is_run_by_its_name(tmp_path):
+    write(tmp_path, "tool/core.py", "def double(x): return 2 * x\n")
+    write(
+        tmp_path,
+        "tool/__main__.py",
+        "import sys\nfrom .core import double\nopen('r.txt', 'w').write(str(double(int(sys.argv[1]))))\n",
+    )
+    run = sf.run(
+        tmp_path / "tool",
+        sf.grid(x=[4]),
+        replications=1,
+        seed=1,
+        store=tmp_path / "runs",
+        args="{x}",
+        results_file="r.txt",
+    )
+    assert run.results()["value"].tolist() == [8] and run.id.startswith("tool-")
+
+
 def test_a_function_and_a_whole_script_in_a_package(tmp_path):
     """Modules of the package that are called as Python's own are in nobody's way; what is beside the script is found."""
     write(tmp_path, "mypkg/__init__.py", "")

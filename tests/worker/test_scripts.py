@@ -255,6 +255,40 @@ def test_several_at_a_time_with_one_core_each(tmp_path, go):
     assert run.status().failed == 0 and len(list(here.iterdir())) == 2
 
 
+LOGS = {
+    "r": ("log.R", r"""x <- commandArgs(TRUE)
+        for (i in 1:2) cat("step ", i, " l\u00f6ss=", as.numeric(x) / i, " loss=", x, "e-", i, "\n", sep = "")
+        if (x == "1") writeLines("a\n1\n2", "out.csv") else writeLines("{\"a\": 3}", "out.json")"""),
+    "python": ("log.py", r"""import sys
+x = sys.argv[1]
+for i in (1, 2):
+    print(f"step {i} loss={x}e-{i}", "loss=none")
+open("out.csv" if x == "1" else "out.json", "w").write("a\n1\n2\n" if x == "1" else '{"a": 3}')"""),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("language", LOGS)
+def test_metrics_are_columns_and_their_series_an_artifact(tmp_path, go, language):
+    require("r", language != "r" or shutil.which("Rscript") is not None, "Rscript is not on the PATH")
+    metric = {"loss": "loss=([0-9.e-]+)", 'no"ne': "zip=(.*)"}
+    run = go(write(tmp_path, *LOGS[language]), sf.grid(x=[1, 2]), 1, args="{x}", metric=metric)
+    assert run.results()["loss"].tolist() == [0.01, 0.02] and run.results()['no"ne'].isna().all()
+    assert files(run)["metrics.csv"] == "metric,step,value\nloss,1,1e-1\nloss,2,1e-2\n"
+    assert [one["message"] for one in run.warnings().to_dict("records")] == [
+        'metric no"ne: no line of the output matches zip=(.*)'
+    ] * 2
+    run = go(
+        tmp_path / LOGS[language][0],
+        sf.grid(x=[1, 2]),
+        1,
+        args="{x}",
+        metric={"a": metric["loss"]},
+        results_file="out.*",
+    )
+    assert run.results()[["a", "a_metric"]].to_numpy().tolist() == [[1, 0.01], [2, 0.01], [3, 0.02]]
+    assert run.replay(1, 1)["metrics"] == '{"a": "1e-2"}'
+
+
 # ---- failures ----
 
 

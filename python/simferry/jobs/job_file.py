@@ -6,6 +6,7 @@ conditions   id, 128-bit key (four integers); of whole scripts and commands the 
              the environment variables (env_NAME); the 31-bit seed to which workers of version 1 add the replication; and the patterns
              of results files' names
 parameters   the design's columns, a row for each of `conditions`; lists have a form, list or array, see worker/blocks.py
+metrics      where there are some: name, and value, the regular expression
 variables    name and value of the environment variables that all conditions share, which are set before the simulation is loaded
 
 Do not remove a table or column: a run is continued by the worker in its code folder, which may be of an earlier version.
@@ -40,6 +41,7 @@ def encode(
     variables: Mapping[str, list[str]] | None = None,
     constants: Mapping[str, str] | None = None,
     types: Mapping[str, str] | None = None,
+    metrics: Mapping[str, str] | None = None,
 ) -> bytes:
     """The bytes of a job file. Arguments that are left out give a job that runs nothing, as in checks."""
     nothing = np.empty(0, dtype=np.int32)
@@ -62,13 +64,16 @@ def encode(
     )
     tables = [("stretches", first), ("conditions", second), ("parameters", third), ("variables", fourth)]
     rows = [len(c["condition"].values) for c in (first, second)]
+    rows += [rows[1], len(constants or {})]
+    if metrics:
+        tables.append(
+            ("metrics", {"name": blocks.strings(list(metrics)), "value": blocks.strings(list(metrics.values()))})
+        )
+        rows.append(len(metrics))
     return blocks.encode(
         blocks.Block(
             {key: str(value) for key, value in {**_NO_JOB, **facts}.items()},
-            [
-                blocks.Table(name, n, columns)
-                for (name, columns), n in zip(tables, [*rows, rows[1], len(constants or {})], strict=True)
-            ],
+            [blocks.Table(name, n, columns) for (name, columns), n in zip(tables, rows, strict=True)],
         )
     )
 

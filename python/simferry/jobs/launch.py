@@ -44,7 +44,7 @@ _IN_PYTHON = (
     *_BELOW,
     *(
         f"simferry_worker/{part}.py"
-        for part in ("first_use", "forms", "frames", "sent", "set_seeds", "unsaved", *_PARTS)
+        for part in ("first_use", "forms", "frames", "metrics", "sent", "set_seeds", "unsaved", *_PARTS)
     ),
 )
 # the worker of Python, with an interpreter in each of its processes

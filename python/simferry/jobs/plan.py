@@ -170,5 +170,6 @@ def job_bytes(
         patterns = results_patterns(spec, some)
         arguments = rendered_arguments(spec, some) if spec["kind"] != "image" else []
     return job_file.encode(
-        facts, stretches, conditions, arguments, some.table, patterns, variables, constant_variables(spec), design.types
-    )
+        facts, stretches, conditions, arguments, some.table, patterns, variables, constant_variables(spec), design.types,
+        spec.get("metric"),
+    )  # fmt: skip

@@ -18,7 +18,8 @@ _FAILED = "before: "  # how a message begins that start.sh has left: exit code a
 
 
 def content_of(path: Path) -> bytes:
-    """A setup script as containers get it: with line ends of Unix, without a byte order mark. Raises SimulationError."""
+    """A setup script as containers get it: with line ends of Unix, without a byte order mark. A file requirements.txt becomes
+    a script that pip runs. Raises SimulationError."""
     if path.is_dir():
         raise SimulationError(
             f"before: {path} is a folder, not a script", f"Name the script in it: {path / 'setup.sh'}"
@@ -28,6 +29,8 @@ def content_of(path: Path) -> bytes:
     except OSError as error:
         raise SimulationError(f"before: {path} can't be read: {error.strerror or error}") from None
     content = content.removeprefix(codecs.BOM_UTF8).replace(b"\r\n", b"\n")
+    if content.strip() and re.fullmatch(r"requirements.*\.txt", path.name):  # the first line is a comment to pip
+        content = b"#!python3 -m pip install --disable-pip-version-check -r\n" + content
     if b"\0" in content:
         raise SimulationError(f"before: {path} is not a text file: it holds null bytes", "Scripts are UTF-8 text.")
     if not content.strip():

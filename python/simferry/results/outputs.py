@@ -10,6 +10,7 @@ from typing import Any
 from ..sweep.template import has_wildcards
 from ..worker import blocks
 from ..worker.forms import ListCell, column_of
+from ..worker.metrics import LAST
 from ..worker.rows import Groups, Refused, add_rows, as_rows, kinds_apart, results_table
 from .contents import R_FORMS, READ, as_text, looks_like, unpacked
 from .delimited import Quoted, read_delimited
@@ -88,6 +89,10 @@ def _files(part: blocks.Table, name: str) -> Iterator[tuple[int, int, list[tuple
 
 
 def _rows_of_files(files: list[tuple[str, bytes]], pattern: str) -> list[tuple[str, Rows]]:
+    last = next((json.loads(content) for name, content in files if name == LAST), None)
+    files = [file for file in files if file[0] != LAST]
+    if last is not None and not files:
+        return [(_TEXT, {name: [text or ""] for name, text in last.items()})]
     if len(files) > 1 and not has_wildcards(pattern):
         raise ValueError(f"{' and '.join(n for n, _ in files)} are both {pattern}: one of them is too many")
     out = []
@@ -102,7 +107,18 @@ def _rows_of_files(files: list[tuple[str, bytes]], pattern: str) -> list[tuple[s
                 number += 1
                 label = f"file_{number}"
             rows = {label: [name] * len(next(iter(rows.values()))), **rows}
-        out.append((form, rows))
+        out.append((form, with_metrics(form, rows, last or {})))
+    return out
+
+
+def with_metrics(form: str, rows: Rows, last: dict[str, str | None]) -> Rows:
+    """The rows of a results file, and in each the last values of metrics, as texts. A metric whose name the file has gets another one."""
+    count, out = len(next(iter(rows.values()), [])), dict(rows)
+    for name, text in last.items():
+        value = (text or "") if form == _TEXT else float(text) if text else None
+        while name in out:
+            name += "_metric"
+        out[name] = [value] * count
     return out
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from ..aws.contracts import training as contract
 from ..errors import SimulationError, UsageError
-from ..hints import Option
+from ..hints import Option, Text
 from ..store import counts
 from ..store.counts import Counts
 from ..store.records import MOST_JOBS
@@ -29,15 +29,13 @@ def is_called(simulation: Any) -> bool:
     target = simulation.target
     if isinstance(target, str) and target.startswith(PREFIX):
         return True
-    if wrong := next((name for name in ("metric", "replications_as", "seed_as") if getattr(simulation, name)), None):
+    if wrong := next((name for name in ("replications_as", "seed_as") if getattr(simulation, name)), None):
         raise SimulationError(f"{wrong} is for images, and {target} is none", "An image is named image:NAME.")
     return False
 
 
 def spec_of(simulation: Any) -> dict[str, Any]:
-    """What run.json has of an image's call, beside what every simulation has."""
-    if simulation.kind != "image":
-        return {}
+    """What run.json has of metrics and of an image's call, beside what every simulation has."""
     given = {
         "metric": dict(simulation.metric),
         "replications_as": simulation.replications_as,
@@ -58,10 +56,6 @@ def check_call(simulation: Any) -> None:
             f"{wrong} is not for an image, which brings its program along",
             "The design's columns are its hyperparameters; files are inputs.",
         )
-    for metric, text in simulation.metric.items():
-        check_metric(metric, text)
-    if len(simulation.metric) > contract.MOST_METRICS:
-        raise SimulationError(f"there are {len(simulation.metric)} metrics; a job takes {contract.MOST_METRICS}")
     converted = simulation.metric or simulation.replications_as
     if converted and simulation.results_file.lower().endswith(_OF_R):
         raise SimulationError(
@@ -73,6 +67,21 @@ def check_call(simulation: Any) -> None:
             "replications_as makes one job a condition, and without a results file it has nothing for its replications",
             Option("results_file", "result.csv"),
         )
+
+
+def check_metrics(simulation: Any) -> None:
+    """Check the metrics of a simulation. Raises SimulationError."""
+    if simulation.metric and simulation.kind == "function":
+        raise SimulationError(
+            "metric is for images, whole scripts and commands: a function returns its results",
+            Text(
+                "A whole script has ", Option("args", "{n}"), ", or ", Option("args", ""), " if it takes no arguments."
+            ),
+        )
+    for metric, text in simulation.metric.items():
+        check_metric(metric, text)
+    if len(simulation.metric) > contract.MOST_METRICS:
+        raise SimulationError(f"there are {len(simulation.metric)} metrics; a job takes {contract.MOST_METRICS}")
 
 
 def check_metric(name: str, text: str) -> None:

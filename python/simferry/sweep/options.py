@@ -93,7 +93,7 @@ Budget = Annotated[
 ]
 Tags = Annotated[Pairs | None, OptionSpec("tags of the jobs", "NAME=VALUE,...")]
 Before = Annotated[
-    str | Path | None, OptionSpec("a script that each container runs first, to install what the image lacks", "FILE")
+    str | Path | None, OptionSpec("a script, or requirements.txt, that each container runs first, to install what the image lacks", "FILE")
 ]  # fmt: skip
 
 
@@ -272,7 +272,7 @@ class SimulationOptions(Options):
         str, OptionSpec("The file, or pattern, with a whole script's results (CSV, JSON, .rds, numbers)", "NAME")
     ] = ""  # fmt: skip
     metric: Annotated[
-        Named | None, OptionSpec("image: a number in its log, as loss='loss=([0-9.]+)'; the last one is an output", "NAME=REGEX")
+        Named | None, OptionSpec("script or image: a number in its log, as loss='loss=([0-9.]+)'; the last one is an output", "NAME=REGEX")
     ] = None  # fmt: skip
     replications_as: Annotated[
         str, OptionSpec("image: do a condition in one job, and tell it the number of replications in this hyperparameter", "NAME")

@@ -19,15 +19,20 @@ class Package(NamedTuple):
     module: str
 
 
+ENTRY = "__main__.py"  # of a package that is run by its name
+
+
 def package_of(script: Path) -> Package | None:
     """The package that a script imports from, relatively or by a name that Python would not find otherwise; None if it does neither.
 
+    A package's __main__.py is a module of it, whatever it imports.
     A folder is a package if it has an __init__.py, if the script imports a module in it by its name, or if relative imports reach
     up to it.
     """
+    whole = made(script.parent, script) if script.name == ENTRY else None
     tree = _parsed(script)
     if tree is None:
-        return None
+        return whole
     levels = [node.level for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.level]
     named = dict(_imported(tree))
     tops = [folder for folder in _around(script) if _is_imported(folder, named, script)]
@@ -35,7 +40,7 @@ def package_of(script: Path) -> Package | None:
         reached = [script.parent, *script.parent.parents][max(levels) - 1]
         tops += [one for one in (_regular(script), _below_mark(script), reached) if one and one.name.isidentifier()]
     if not tops:
-        return None
+        return whole
     return made(min(tops, key=lambda folder: len(folder.parts)), script)  # the outermost
 
 

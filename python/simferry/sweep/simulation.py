@@ -20,7 +20,7 @@ from ..worker.values import shown
 from . import image_program, own_code
 from .inputs import as_inputs, below, files_in
 from .named_folders import named_above, named_folders
-from .own_package import Package, package_of
+from .own_package import ENTRY, Package, package_of
 from .project import LARGE, Project
 from .sent import pickled
 from .surroundings import Surroundings
@@ -55,20 +55,18 @@ class RFunction:
 class Simulation:
     """A simulation.
 
-    target: path of an R or Python script, a Python callable, an R function (see `RFunction`), a program, or image:NAME.
+    target: path of a script, a package with __main__.py, a Python callable, an R function (see `RFunction`), a program, or image:NAME.
     function: the function of the script to call once per replication.
-    args: a template such as "{n} {effect}"; it makes the target a whole script (or a command), run once per
-        replication. {replication}, {seed} and {condition} may be used as well.
+    args: a template such as "{n} {effect} {seed}"; it makes the target a whole script or a command. See template.py.
     include: files and folders to copy along with the script, by paths relative to it; ../R is there as ../R, and beside the script.
-    project: copy the files of the project that the script is in, see project.py. Of these only code that is loaded enters the hash.
-    large_project: agree to more than 100 MB of them.
+    project, large_project: copy the files of the project that the script is in, see project.py, even more than 100 MB.
     constants: objects given to a function object of Python in every replication, sent once; a script defines its own.
     env: environment variables of each replication, by name: texts with the placeholders of `args`, or numbers.
     results_file: what a script writes in its output folder to be read as rows: CSV and other delimited text, JSON, .rds, .RData, or
         bare numbers. Placeholders as in args, and * and ?, make it a pattern: "results/out_{n}_{replication}.csv", "results/*.csv".
     inputs: files that it reads in the folder $SIMFERRY_INPUT/NAME, by name: a local file or folder, an address in S3, or a dict
         of place, mode ("File", or "Pipe") and sharded (each host gets its share). See inputs.py.
-    metric, replications_as, seed_as: of an image, see image_program.py.
+    metric: not of a function; see worker/metrics.py. replications_as, seed_as: of an image, see image_program.py.
     Raises SimulationError if the target does not exist or does not fit the other arguments.
     """
 
@@ -212,6 +210,7 @@ class Simulation:
         return isinstance(self.target, RFunction) or callable(self.target)
 
     def _check_results_file(self) -> None:
+        image_program.check_metrics(self)
         if self.kind == "function" and self.results_file:
             raise SimulationError("results_file is for whole scripts and commands: a function returns its results")
         if self.results_file:
@@ -222,7 +221,7 @@ class Simulation:
         """A short name, from which run ids are made."""
         image = self.image.rpartition("/")[2].partition("@")[0].partition(":")[0]
         name = self.function if self.is_object else image or Path(self.script).stem
-        if name in ("simulate", "<lambda>") and not self.is_object:
+        if name in ("simulate", "<lambda>", "__main__") and not self.is_object:
             name = self.folder.name or name
         return re.sub(r"[^A-Za-z0-9]+", "-", name).strip("-").lower()[:30] or "run"
 
@@ -356,8 +355,8 @@ class Simulation:
             add(name, path.read_bytes())
         if self.kind == "command":
             add(self.script)
-        if self.kind == "image":  # which image is known by its digest
-            add("image", json.dumps(image_program.spec_of(self), sort_keys=True))
+        if self.kind == "image" or self.metric:  # which image is known by its digest
+            add(self.kind, json.dumps(image_program.spec_of(self), sort_keys=True))
         for name, one in sorted(self.inputs.items()):
             add(name, f"{one.sharded} {one.version}".encode())
         for name, text in sorted(self.env.items()):
@@ -435,6 +434,8 @@ def _path_of(target: Any) -> Path:
         )
     path = Path(str(target)).expanduser()
     if path.is_dir():
+        if (path / ENTRY).is_file():
+            return path / ENTRY
         raise SimulationError(
             f"{str(target)!r} is a folder, not a script", f"Name the script in it: {path / 'simulate.R'}, say."
         )

@@ -63,7 +63,7 @@ def run(
     replications: of each condition: one number, or one for each condition, in the order of the design; or `sf.column("reps")`, a
         column of the design that holds them and is no parameter.
     seed: whole number from 0 to 2^31 - 1. None: one is drawn; `run.seed` has it.
-    metric: of an image: by the name of an output a regular expression whose first group is its number in the log; the last one counts.
+    metric: not of a function: by the name of an output a regular expression whose first group is its number in the log; the last counts.
     replications_as: of an image: the hyperparameter that tells it to do so many replications in one job, with a row for each in its
         results file; without, each replication is a job. seed_as: the hyperparameter with the seed, which is in $SIMFERRY_SEED anyway.
     common: names of parameters (or "all") that do not change the random numbers: conditions that differ only there share them.

@@ -17,6 +17,7 @@ read_job <- function(root) {
   job$variables <- job$conditions[grep("^env_", names(job$conditions))]
   names(job$variables) <- sub("^env_", "", names(job$variables))
   job$states <- unname(cbind(rep(10407L, length(job$row)), do.call(cbind, job$stretches[paste0("state_", 1:6)])))
+  job$metrics <- block$tables$metrics
   shared <- block$tables$variables   # are there before the simulation is loaded
   set_variables(stats::setNames(shared$value, shared$name))
   job

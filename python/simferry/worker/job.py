@@ -87,6 +87,10 @@ class Job:
         self.shared_variables = dict(
             zip(*(map(str, shared[name].strings()) for name in ("name", "value")), strict=True)
         )
+        self.metrics: dict[str, str] = {}  # name -> expression
+        if any(table.name == "metrics" for table in block.tables):
+            found = block.table("metrics").columns
+            self.metrics = dict(zip(*(map(str, found[name].strings()) for name in ("name", "value")), strict=True))
         self.parameters = {name: as_python(column) for name, column in block.table("parameters").columns.items()}
 
     def enter_code(self) -> None:

@@ -36,8 +36,8 @@ replay <- function(root) {
     } else {
       job$included <- included_files(job)
       files <- script_runner(job, 0L)(row, r, state)
-      value <- lapply(files, text_of)
-      shown <- unlist(Map(function(name, text) c(paste0(name, ":"), text), names(files), value), use.names = FALSE)
+      value <- stats::setNames(lapply(files, text_of), sub("^/", "", names(files)))
+      shown <- unlist(Map(function(name, text) c(paste0(name, ":"), text), names(value), value), use.names = FALSE)
       if (length(value) < 2L) value <- unlist(value, use.names = FALSE)
     }
     saveRDS(value, file.path(root, "value.rds"), compress = FALSE)

@@ -56,9 +56,9 @@ def replay(root: Path) -> None:
                 if job.script and job.language == "python":
                     cloudpickle.register_pickle_by_value(sys.modules[job.module or Path(job.script).stem])
         else:
-            runner = ScriptRunner(job, 0)
+            runner = ScriptRunner(job, 0, lambda text: print(f"warning: {text}", file=sys.stderr))
             runner(row, replication)
-            texts = {name: text_of(content) for name, content in runner.files.items()}
+            texts = {name.lstrip("/"): text_of(content) for name, content in runner.files.items()}
             text = "\n".join(f"{name}:\n{content}" for name, content in texts.items())
             value = texts if len(texts) > 1 else next(iter(texts.values()), None)
             form = "none" if value is None else "dict" if len(texts) > 1 else "value"

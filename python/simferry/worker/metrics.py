@@ -5,22 +5,29 @@ import csv
 import io
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 SERIES = "metrics.csv"  # artifact: metric, step, value
 LAST = "/metrics"  # in a block beside the results files: the last value of each metric, as text. No file has this name
 Series = Mapping[str, Sequence[str]]
 
 
-def texts_of(expression: str, log: str) -> list[str]:
-    """The values of a metric in the order of the log, as they were printed: the first group of each match, where it is a number."""
-    out = []
-    for line in log.splitlines():
-        for match in re.finditer(expression, line):
-            with contextlib.suppress(TypeError, ValueError):
-                float(match[1])
-                out.append(match[1].strip())
+def series_of(metrics: Mapping[str, str], lines: Iterable[str]) -> dict[str, list[str]]:
+    """The values of metrics, by name, in the order of a log's lines and as they were printed: the first group of each match of the
+    metric's expression, where it is a number."""
+    out: dict[str, list[str]] = {name: [] for name in metrics}
+    for line in lines:
+        for name, expression in metrics.items():
+            for match in re.finditer(expression, line):
+                with contextlib.suppress(TypeError, ValueError):
+                    float(match[1])
+                    out[name].append(match[1].strip())
     return out
+
+
+def texts_of(expression: str, log: str) -> list[str]:
+    """The same of one metric, and a whole log."""
+    return series_of({"": expression}, log.splitlines())[""]
 
 
 def as_csv(series: Series) -> bytes:

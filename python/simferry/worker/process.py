@@ -101,7 +101,7 @@ class Process:
                         self.run = FunctionRunner(job)
                     self.folder.adopt()
                 else:
-                    self.run = ScriptRunner(job, self.number)
+                    self.run = ScriptRunner(job, self.number, self.warn_of)
                 self.out = sys.stdout or self.out
                 self.facts = {"run": job.run, **facts_here(), **known_facts(job)}
                 self.own = own.News(job)

@@ -37,13 +37,19 @@ script_runner <- function(job, process) {
     note_reported(processes)
     printed <- readLines(log, warn = FALSE)
     cat(printed, sep = "\n")
-    files <- wrote <- list()
+    files <- wrote <- series <- list()
     if (nzchar(job$results_file)) {
       pattern <- job$conditions$results_pattern[row]
       if (!is.null(pattern)) pattern <- filled(job, pattern, row, r)
       for (inside in unique(c(job$folder, ""))) if (!length(files))
         files <- read_results(folder, job$results_file, pattern, inside)
       if (!length(files)) wrote <- shown_files(folder, job$folder)
+    }
+    is_there <- length(files) || !nzchar(job$results_file)
+    if (length(job$metrics)) {
+      series <- series_of(job$metrics, printed)
+      write_series(series, file.path(home, "metrics.csv"))
+      files[["/metrics"]] <- charToRaw(enc2utf8(last_of(series)))
     }
     artifacts <- file.path(job$root, "artifacts", job$conditions$condition[row], r)
     unlink(artifacts, recursive = TRUE, force = TRUE, expand = FALSE)   # of an earlier attempt
@@ -54,10 +60,47 @@ script_runner <- function(job, process) {
       stop("the script ended with status ", status, if (status > 128) paste0(" (signal ", status - 128, ")"), ": ",
            paste(last_words(printed[nzchar(printed)]), collapse = "
 "), call. = FALSE)
-    if (nzchar(job$results_file) && !length(files))
+    if (!is_there)
       stop("the script ended without writing ", job$results_file, " in its output folder", wrote, call. = FALSE)
+    for (name in names(series)[!lengths(series)])
+      warning("metric ", name, ": no line of the output matches ", job$metrics$value[job$metrics$name == name],
+              call. = FALSE)
     files
   }
+}
+
+# The values of metrics, as texts by name: the first group of each match, where it is a number. See metrics.py.
+series_of <- function(metrics, lines) {
+  lines <- iconv(lines, "UTF-8", "UTF-8", sub = "byte")
+  one <- function(expression) {
+    found <- gregexpr(expression, lines, perl = TRUE)
+    texts <- unlist(Map(function(line, match) {
+      if (match[1L] == -1L) return(NULL)
+      start <- attr(match, "capture.start")[, 1L]
+      substring(line, start, start + attr(match, "capture.length")[, 1L] - 1L)
+    }, lines, found), use.names = FALSE)
+    texts <- trimws(as.character(texts))
+    texts[grepl("^[+-]?([0-9]+[.]?[0-9]*|[.][0-9]+)(e[+-]?[0-9]+)?$|^[+-]?(nan|inf|infinity)$", texts, ignore.case = TRUE)]
+  }
+  stats::setNames(lapply(metrics$value, one), metrics$name)
+}
+
+# As CSV: metric, step, value. path: if the script has written such a file itself, log_ is put before its name.
+write_series <- function(series, path) {
+  if (!sum(lengths(series))) return(invisible())
+  while (file.exists(path)) path <- file.path(dirname(path), paste0("log_", basename(path)))
+  quoted <- function(text) ifelse(grepl("[\",\r\n]", text), paste0("\"", gsub("\"", "\"\"", text), "\""), text)
+  rows <- Map(function(name, values) sprintf("%s,%d,%s", quoted(name), seq_along(values), values), names(series), series)
+  out <- file(path, "wb")
+  on.exit(close(out))
+  writeLines(enc2utf8(c("metric,step,value", unlist(rows, use.names = FALSE))), out, useBytes = TRUE)
+}
+
+# The last values as JSON, null where there is none.
+last_of <- function(series) {
+  text <- function(x) paste0("\"", gsub("([\"\\\\])", "\\\\\\1", x), "\"")
+  values <- vapply(series, function(one) if (length(one)) text(one[length(one)]) else "null", "")
+  paste0("{", paste0(text(names(series)), ": ", values, collapse = ", "), "}")
 }
 
 # name: of the one file, or else the pattern of their names. inside: the folder that names are relative to.

@@ -7,7 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from . import hooks, streams
 from .family import ending
 from .folders import Folder, name_of, stamp
 from .job import Job
+from .metrics import LAST, SERIES, as_csv, last_of, series_of
 from .seeds import seed_hex_of
 
 
@@ -38,8 +39,8 @@ class ScriptRunner:
     def end(self) -> None:
         """Nothing is left to end."""
 
-    def __init__(self, job: Job, process: int) -> None:
-        self.job, self.process = job, process
+    def __init__(self, job: Job, process: int, on_warning: Callable[[str], None]) -> None:
+        self.job, self.process, self.on_warning = job, process, on_warning
         self.output = Path(job.output) if job.output else job.scratch / f"output-{process}"
         self.home = self.output / job.beside  # where the script is started
         self.folder = Folder(self.output, job.scratch / f"loaded-{process}", job.included)
@@ -61,7 +62,9 @@ class ScriptRunner:
             printed.seek(max(0, printed.tell() - 100_000))
             printed_text = printed.read().decode(errors="replace")
         self.files = self.read_results(row, replication) if job.results_file else {}
-        wrote = "" if self.files or not job.results_file else self.shown_files()
+        is_there = bool(self.files) or not job.results_file
+        wrote = "" if is_there else self.shown_files()
+        series = self.read_metrics(log)
         self.keep_output(self.job.ids[row], replication)
         if status is None:
             raise ScriptFailed(f"timed out after {job.timeout_seconds:g} s")
@@ -75,8 +78,11 @@ class ScriptRunner:
             raise ScriptFailed(
                 f"the {job.kind} ended with {how}: {tail}" if tail else f"the {job.kind} ended with {how}"
             )
-        if job.results_file and not self.files:
+        if not is_there:
             raise ScriptFailed(f"the {job.kind} ended without writing {job.results_file} in its output folder{wrote}")
+        for name in series:
+            if not series[name]:
+                self.on_warning(f"metric {name}: no line of the output matches {job.metrics[name]}")
 
     def command(self, row: int, replication: int) -> list[str]:
         job = self.job
@@ -137,6 +143,20 @@ class ScriptRunner:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(child.pid, signal.SIGKILL)
             child.wait()
+
+    def read_metrics(self, log: Path) -> dict[str, list[str]]:
+        """The metrics in what was printed. Their series becomes a file of the replication, their last values are among `files`."""
+        if not self.job.metrics:
+            return {}
+        with open(log, errors="replace") as lines:
+            series = series_of(self.job.metrics, lines)
+        if any(series.values()):
+            path = self.home / SERIES
+            while os.path.lexists(path):  # the script has written one itself
+                path = path.with_name(f"log_{path.name}")
+            path.write_bytes(as_csv(series))
+        self.files[LAST] = last_of(series)
+        return series
 
     def read_results(self, row: int, replication: int) -> dict[str, bytes]:
         """The content of the results files that the script has written, by name: in its folder, or else in that around all."""

@@ -16,8 +16,8 @@
 #'   image on this machine, which is pushed to the account's ECR, or the address of an image in ECR. `NULL`: the
 #'   simulation `"image:NAME"` itself; for SageMaker and AWS Batch also `"simferry-r"`, or `"simferry-python"` or
 #'   `"simferry-octave"` for a script of that language.
-#' @param before `[character(1)]` path of a script, or of a `requirements.txt` for pip, that each container runs first, to install
-#'   what the image lacks.
+#' @param before `[character(1)]` path of a script, or of a `requirements.txt` for pip, that each container runs first,
+#'   to install what the image lacks.
 #'   It runs as the image's user, in the folder of the simulation. `NULL`: none.
 #' @param images `[named character]` images of yours in place of AWS's framework images, such as
 #'   `c("sagemaker-scikit-learn" = "simferry-python")`. `NULL`: the environment variable `SIMFERRY_IMAGES`.

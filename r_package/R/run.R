@@ -45,9 +45,9 @@
 #' @param env `[named character]` or `[named list]` environment variables of each replication, by their names: texts
 #'   with the placeholders of `args`, such as `c(SLURM_ARRAY_TASK_ID = "{condition}")`. They are restored after each
 #'   replication, and stored in the run: names that look like credentials are refused.
-#' @param metric `[named character]` of a whole script, a program or an image: by the name of an output a regular expression
-#'   whose first group is its number in the log, such as `c(loss = "loss=([0-9.]+)")`. The last number is the output; all
-#'   are in an artifact.
+#' @param metric `[named character]` of a whole script, a program or an image: by the name of an output a regular
+#'   expression whose first group is its number in the log, such as `c(loss = "loss=([0-9.]+)")`. The last number is the
+#'   output; all are in an artifact.
 #' @param replications_as `[character(1)]` of an image: the hyperparameter that tells it how many replications to do in
 #'   one job, with a row for each in its results file. `NULL`: each replication is a job.
 #' @param seed_as `[character(1)]` of an image: the hyperparameter with the seed, which is in `SIMFERRY_SEED` anyway.

@@ -54,17 +54,10 @@ script_runner <- function(job, process) {
     artifacts <- file.path(job$root, "artifacts", job$conditions$condition[row], r)
     unlink(artifacts, recursive = TRUE, force = TRUE, expand = FALSE)   # of an earlier attempt
     folder$tidy(artifacts)
-    if (status == 124 && job$replication_timeout > 0)
-      stop("timed out after ", ceiling(job$replication_timeout), " s", call. = FALSE)
-    if (status != 0)
-      stop("the script ended with status ", status, if (status > 128) paste0(" (signal ", status - 128, ")"), ": ",
-           paste(last_words(printed[nzchar(printed)]), collapse = "
-"), call. = FALSE)
+    stop_if_failed(job, status, printed)
     if (!is_there)
       stop("the script ended without writing ", job$results_file, " in its output folder", wrote, call. = FALSE)
-    for (name in names(series)[!lengths(series)])
-      warning("metric ", name, ": no line of the output matches ", job$metrics$value[job$metrics$name == name],
-              call. = FALSE)
+    warn_of_metrics(job$metrics, series)
     files
   }
 }
@@ -80,9 +73,14 @@ series_of <- function(metrics, lines) {
       substring(line, start, start + attr(match, "capture.length")[, 1L] - 1L)
     }, lines, found), use.names = FALSE)
     texts <- trimws(as.character(texts))
-    texts[grepl("^[+-]?([0-9]+[.]?[0-9]*|[.][0-9]+)(e[+-]?[0-9]+)?$|^[+-]?(nan|inf|infinity)$", texts, ignore.case = TRUE)]
+    texts[grepl("^[+-]?(([0-9]+[.]?[0-9]*|[.][0-9]+)(e[+-]?[0-9]+)?|nan|inf|infinity)$", texts, ignore.case = TRUE)]
   }
   stats::setNames(lapply(metrics$value, one), metrics$name)
+}
+
+warn_of_metrics <- function(metrics, series) {
+  for (name in names(series)[!lengths(series)])
+    warning("metric ", name, ": no line of the output matches ", metrics$value[metrics$name == name], call. = FALSE)
 }
 
 # As CSV: metric, step, value. path: if the script has written such a file itself, log_ is put before its name.
@@ -90,7 +88,8 @@ write_series <- function(series, path) {
   if (!sum(lengths(series))) return(invisible())
   while (file.exists(path)) path <- file.path(dirname(path), paste0("log_", basename(path)))
   quoted <- function(text) ifelse(grepl("[\",\r\n]", text), paste0("\"", gsub("\"", "\"\"", text), "\""), text)
-  rows <- Map(function(name, values) sprintf("%s,%d,%s", quoted(name), seq_along(values), values), names(series), series)
+  row_of <- function(name, values) sprintf("%s,%d,%s", quoted(name), seq_along(values), values)
+  rows <- Map(row_of, names(series), series)
   out <- file(path, "wb")
   on.exit(close(out))
   writeLines(enc2utf8(c("metric,step,value", unlist(rows, use.names = FALSE))), out, useBytes = TRUE)
@@ -101,6 +100,16 @@ last_of <- function(series) {
   text <- function(x) paste0("\"", gsub("([\"\\\\])", "\\\\\\1", x), "\"")
   values <- vapply(series, function(one) if (length(one)) text(one[length(one)]) else "null", "")
   paste0("{", paste0(text(names(series)), ": ", values, collapse = ", "), "}")
+}
+
+# Raises the error of a script that has ended with another status than 0.
+stop_if_failed <- function(job, status, printed) {
+  if (status == 124 && job$replication_timeout > 0)
+    stop("timed out after ", ceiling(job$replication_timeout), " s", call. = FALSE)
+  if (status != 0)
+    stop("the script ended with status ", status, if (status > 128) paste0(" (signal ", status - 128, ")"), ": ",
+         paste(last_words(printed[nzchar(printed)]), collapse = "
+"), call. = FALSE)
 }
 
 # name: of the one file, or else the pattern of their names. inside: the folder that names are relative to.

@@ -107,6 +107,7 @@ class TrainingJob(Job):
             out = {
                 **dict.fromkeys(_SWITCHES, False),
                 **super().describe(),
+                "OutputDataConfig": {"KmsKeyId": "", "CompressionType": "GZIP", **self.request["OutputDataConfig"]},
                 "ModelArtifacts": {"S3ModelArtifacts": f"{archives}/model.tar.gz"},
                 "SecondaryStatusTransitions": [*map(dict, self.transitions)],
             }

@@ -4,10 +4,14 @@ import json
 import signal
 import subprocess
 import sys
+from contextlib import nullcontext
 
 import pytest
+from click.testing import CliRunner
 from docker_fixtures import left_behind
 from emulator_fixtures import Jobs, P
+from simferry.cli.app import main
+from simferry.emulator import Faults
 
 
 def start_command(*arguments: str) -> tuple[subprocess.Popen, dict]:
@@ -48,6 +52,17 @@ def test_a_port_that_is_taken(emulator):
     )
     assert done.returncode == 1 and done.stdout == ""
     assert done.stderr.splitlines()[0] == f"simferry: port {emulator.port} is in use"
+
+
+def test_faults_are_asked_for_by_options(monkeypatch):
+    asked = []
+    monkeypatch.setattr(
+        "simferry.emulator.Emulator", lambda port, quotas, faults, *_: asked.append(faults) or nullcontext()
+    )
+    monkeypatch.setattr("simferry.cli.emulator.greeting", lambda _: sys.exit())
+    monkeypatch.setattr(signal, "signal", lambda *_: None)
+    CliRunner().invoke(main, ["emulator", "--spot-interruptions", "2", "--lost-hosts", "0.5"])
+    assert asked == [Faults(lost_host=0.5, spot_interruptions=2)]
 
 
 def test_a_quota_of_an_instance_type_that_does_not_exist():

@@ -30,6 +30,7 @@ import plan
 import r_session
 import replication
 import sagemaker_jobs
+import serve
 import start
 import ttest
 import wide
@@ -55,6 +56,7 @@ BENCHMARKS: dict[str, Callable[[int], list[Row]]] = {
     "list": list_runs.benchmark,
     "memory": memory.benchmark,
     "containers": containers.benchmark,
+    "serve": serve.benchmark,
     "sagemaker": sagemaker_jobs.benchmark,
     "batch": batch.benchmark,
 }

@@ -55,6 +55,9 @@ def test_the_check_of_an_image(image_serve, model, tmp_path):
 def test_what_is_wrong_is_told(image_serve, tmp_path):
     result = CliRunner().invoke(main, ["serve", image_serve, "--data", "x"])
     assert (result.exit_code, "--data is for --check" in result.stderr) == (2, True)
+    (tmp_path / "large").write_bytes(b"1" * 6_291_457)
+    result = CliRunner().invoke(main, ["serve", image_serve, "--check", "--data", str(tmp_path / "large")])
+    assert (result.exit_code, "large has more than 6,291,456 bytes" in result.stderr) == (2, True)
     result = CliRunner().invoke(main, ["serve", image_serve, "--port", "0", "--check"])
     assert result.exit_code == 1
     assert "ended before /ping answered 200: exit code 1\nThe container's last lines:\nloading []" in result.stderr

@@ -70,7 +70,7 @@ def serve(
 
     if data is not None and not check:
         raise click.UsageError("--data is for --check")
-    content = _content(data)
+    content = _content(data, MOST_BYTES)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     server = verb.serve(
         image,
@@ -87,11 +87,14 @@ def serve(
     return _checked(server, content, content_type) if check else _served(server)
 
 
-def _content(path: str | None) -> bytes | None:
+def _content(path: str | None, most: int) -> bytes | None:
     if path is None:
         return None
     with open(path, "rb") as file:
-        return file.read()
+        content = file.read(most + 1)
+    if len(content) > most:
+        raise click.UsageError(f"{path} has more than {most:,} bytes, which is what a request may have")
+    return content
 
 
 def _show(server: "Serving") -> None:

@@ -35,7 +35,7 @@ GRACE_SECONDS = 30.0  # from SIGTERM to SIGKILL
 _SERVING = "simferry.serving"  # label: tells containers of one owner apart
 _KILL_SECONDS = 5.0  # from SIGKILL to the end
 _NOTICED_SECONDS = 0.3  # after a lost connection, for the engine to say that the container has ended
-_LAST_LINES = 20
+_LAST_LINES, _LONGEST_LINE = 20, 1 << 16
 
 
 class ServingError(SimferryError):
@@ -296,6 +296,8 @@ class Serving:
         with contextlib.suppress(Exception):  # the container was removed
             for piece in self.container.logs(stream=True, follow=True):
                 *whole, pending = (pending + piece).split(b"\n")
+                if len(pending) > _LONGEST_LINE:
+                    whole, pending = [*whole, pending], b""
                 yield from (line.decode(errors="replace") for line in whole)
         if pending:
             yield pending.decode(errors="replace")

@@ -19,8 +19,9 @@ from ..aws.instances import Instance
 from ..errors import SimferryError, UsageError
 from ..hints import Option, Text
 from .engine import EngineError, ImageError, driver_label, find_image
-from .http_lines import ATTRIBUTES, Lines, reason
+from .http_lines import ATTRIBUTES as ATTRIBUTES
 from .http_lines import Answer as Answer
+from .http_lines import Lines, reason
 from .limits import limits
 from .model_archive import unpack
 from .removal import OWNER, leftovers, remove_folder

@@ -38,7 +38,7 @@ def kept(tmp_path, monkeypatch):
         run = SimpleNamespace(path=tmp_path, id="a-run", record=record, blocks=tmp_path / "blocks")
         run.blocks.mkdir()
         given = {"model": archive(tmp_path / "m", model or {}), "output": archive(tmp_path / "o", output or {})}
-        image_block.keep(run, "0001-0002", Ended(failure, given, log, 10.0))
+        image_block.keep(run, "0001-0002", Ended(failure, given, log if isinstance(log, list) else [log], 10.0))
         (name,) = (path.name for path in run.blocks.iterdir())
         assert name == f"0001-0002-1-00.000001-r{count}-f{count if failing(run, name) else 0}"
         return blocks.decode((run.blocks / name).read_bytes())
@@ -85,6 +85,20 @@ def test_the_last_number_of_a_metric_is_a_column_and_all_are_an_artifact(kept, t
     series = (tmp_path / "artifacts" / "3" / "5" / "metrics.csv").read_text()
     assert series == "metric,step,value\nloss,1,0.5\nloss,2,0.1\n"
     assert "metric gone: no line of the log matches" in block.table("warnings").columns["message"].strings()[0]
+
+
+def test_a_metric_is_the_first_hosts_that_printed_it(kept):
+    block = kept(results="", log=["loss=1\nloss=2\n", "loss=3\nacc=4\n"], metric={"loss": "loss=(.)", "acc": "acc=(.)"})
+    ((_, _, content),) = files_of(block)
+    assert json.loads(content) == [{"loss": 2, "acc": 4}]
+
+
+def test_a_metric_that_takes_too_long_is_missing_and_said(kept, monkeypatch):
+    monkeypatch.setattr(image_block, "series_within", lambda metrics, log: {"loss": ["1"], "slow": None})
+    block = kept(results="", log="x", metric={"loss": "loss=(.)", "slow": "(a+)+b"})
+    assert json.loads(files_of(block)[0][2]) == [{"loss": 1, "slow": None}]
+    warned = block.table("warnings").columns["message"].strings()
+    assert warned == ["metric slow: its expression (a+)+b takes more than 10 s on a log, and was given up"]
 
 
 def test_metrics_alone_are_a_row(kept):

@@ -259,16 +259,18 @@ class Docker:
     def _keep(self, run: RunFolder, job: str, made: ContainerJob, outcome: Outcome) -> None:
         """Keep the results of an image's job, or its failure. One that was cut short is done again."""
         archives = run.jobs / job / _ARCHIVES
-        log = "".join(made.kept_logs.values())
+        logs = [*made.kept_logs.values()]
         failure = ""
         if outcome.failure_reason.startswith(_OVER_TIME):
             failure = f"timed out after {made.needs.seconds:g} s"
         elif outcome.status == "Failed":
-            failure = reason_of(outcome.failure_reason.removeprefix("AlgorithmError: "), outcome.exit_message, log)
+            failure = reason_of(
+                outcome.failure_reason.removeprefix("AlgorithmError: "), outcome.exit_message, "".join(logs)
+            )
         lost = contract.cut_short(outcome.failure_reason) and not failure.startswith("timed out")
         if outcome.status == "Completed" or (failure and not lost):
             places = {name: archives / made.name / "output" / f"{name}.tar.gz" for name in ("model", "output")}
-            keep(run, job, Ended(failure, places, log, made.seconds))
+            keep(run, job, Ended(failure, places, logs, made.seconds))
         shutil.rmtree(archives, ignore_errors=True)
 
     def read_logs(self, run: RunFolder, jobs: Sequence[str], after: Cursor | None = None) -> tuple[Lines, Cursor]:

@@ -10,7 +10,7 @@ from ..aws.contracts.training import GRACE_SECONDS
 from ..containers.job import ContainerJob, Contract, Host, Outcome
 from ..containers.storage import Storage
 from ..containers.training import INTERRUPTED, Training
-from ..worker.metrics import texts_of
+from ..system.log_metrics import series_within
 from .jobs import ENDED, INTERNAL, Job
 from .warm_pool import WarmPool
 
@@ -208,11 +208,12 @@ class TrainingJob(Job):
                     self.enter("Stopping")
 
     def has_printed(self, logs: dict[str, str]) -> None:
-        for one in self.request["AlgorithmSpecification"].get("MetricDefinitions", []):
-            for log in [*logs.values()][::-1]:  # so that the first host's value stays
-                values = [value for value in map(float, texts_of(one["Regex"], log)) if math.isfinite(value)]
-                if values:
-                    self.metrics[one["Name"]] = values[-1]
+        given = self.request["AlgorithmSpecification"].get("MetricDefinitions", [])
+        defined = {one["Name"]: one["Regex"] for one in given}
+        for log in [*logs.values()][::-1]:  # so that the first host's value stays
+            for name, found in series_within(defined, log).items():
+                if values := [value for value in map(float, found or []) if math.isfinite(value)]:
+                    self.metrics[name] = values[-1]
 
 
 _SWITCHES = ("EnableNetworkIsolation", "EnableInterContainerTrafficEncryption", "EnableManagedSpotTraining")

@@ -12,7 +12,7 @@ import re
 import shutil
 import tarfile
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -24,9 +24,10 @@ from ..store.keys import JobId
 from ..store.run_folder import RunFolder
 from ..sweep.template import has_wildcards
 from ..system.files import write_whole, writing
+from ..system.log_metrics import SECONDS, series_within
 from ..words import size
 from ..worker import blocks
-from ..worker.metrics import SERIES, Series, as_csv, texts_of
+from ..worker.metrics import SERIES, Series, as_csv
 from ..worker.scripts import last_words
 from ..worker.unsaved import Part, Unsaved
 from .image_job import ImageJob, image_job
@@ -34,12 +35,12 @@ from .image_job import ImageJob, image_job
 
 @dataclass
 class Ended:
-    """A job that has ended. failure: why its program failed; empty if it did not. archives: by folder, model and output. log: all
-    that it printed. seconds: that it ran."""
+    """A job that has ended. failure: why its program failed; empty if it did not. archives: by folder, model and output. logs: all
+    that its hosts printed, the first one's first. seconds: that it ran."""
 
     failure: str
     archives: Mapping[str, Path]
-    log: str
+    logs: Sequence[str]
     seconds: float
 
 
@@ -59,7 +60,7 @@ def keep(run: RunFolder, job: str, ended: Ended) -> None:
     """Write the block of a job of a run, after its artifacts. Each replication of the job is done then, or has failed."""
     spec, made = run.record.simulation, image_job(run, job)
     metrics = spec.get("metric") or {}
-    series = {name: texts_of(text, ended.log) for name, text in metrics.items()}
+    series, slow = _series(metrics, ended.logs)
     folder = run.path / "artifacts" / str(made.condition) / str(made.first)
     with writing(run.path):
         shutil.rmtree(folder, ignore_errors=True)
@@ -82,7 +83,10 @@ def keep(run: RunFolder, job: str, ended: Ended) -> None:
     for name in found.left_out:
         unsaved.warn(made.condition, made.first, f"{name} is not kept: its name is unfit")
     for name, values in series.items():
-        if not values and not failure:
+        if name in slow:
+            why = f"its expression {metrics[name]} takes more than {SECONDS:g} s on a log, and was given up"
+            unsaved.warn(made.condition, made.first, f"metric {name}: {why}")
+        elif not values and not failure:
             unsaved.warn(made.condition, made.first, f"metric {name}: no line of the log matches {metrics[name]}")
     facts = {"run": run.id, "interpreter": f"image {run.record.image}", "packages": "", "blas": "", "cpu": ""}
     failed = made.count if failure else 0
@@ -94,6 +98,18 @@ def keep(run: RunFolder, job: str, ended: Ended) -> None:
 def reason_of(words: str, said: str, log: str) -> str:
     """Why a program failed. words: how it ended. said: what it wrote in its failure file, else its last lines are shown."""
     return said or f"the image {words}: {last_words(log)}".rstrip(": \n")
+
+
+def _series(metrics: Mapping[str, str], logs: Sequence[str]) -> tuple[dict[str, list[str]], set[str]]:
+    """Each metric's values, of the first host that has printed any; and those metrics that took too long."""
+    found: dict[str, list[str]] = {name: [] for name in metrics}
+    slow: set[str] = set()
+    for log in logs:
+        left = {name: text for name, text in metrics.items() if not found[name] and name not in slow}
+        for name, values in series_within(left, log).items():
+            found[name] = values or []
+            slow |= {name} if values is None else set()
+    return found, slow
 
 
 def _unpack(archives: Mapping[str, Path], folder: Path, results: str) -> _Found:

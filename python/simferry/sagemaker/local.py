@@ -17,9 +17,9 @@ from ..containers.storage import HERE, Files, S3Storage, TransferError
 from ..containers.training import Training
 from ..containers.training import arn_here as training_arn
 from ..errors import UsageError
+from ..system.log_metrics import series_within
 from ..system.terminal import shown
 from ..system.untrusted import Tree, scrap_folder
-from ..worker.metrics import texts_of
 from .session import Session
 
 LARGEST = "ml.m5.24xlarge"  # so that only this machine limits the job
@@ -78,12 +78,8 @@ def train_here(request: dict[str, Any], session: Session, show_logs: bool) -> di
         datetime.now(timezone.utc),
         _run(request, Training(), session, output.get("KmsKeyId"), show_logs),
     )
-    log = "".join(job.kept_logs.values())
-    values = {
-        one["Name"]: found
-        for one in request["AlgorithmSpecification"].get("MetricDefinitions", [])
-        if (found := texts_of(one["Regex"], log))
-    }
+    defined = {one["Name"]: one["Regex"] for one in request["AlgorithmSpecification"].get("MetricDefinitions", [])}
+    values = {name: found for name, found in series_within(defined, "".join(job.kept_logs.values())).items() if found}
     ended = datetime.now(timezone.utc)
     archive = f"{output['S3OutputPath'].rstrip('/')}/{job.name}/output/model.tar.gz"
     return _described(session, job, {

@@ -1,6 +1,6 @@
 """Differences between two methods in each measure, on the replications that both have, and the precision of one relative to another."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,14 +21,15 @@ class Pairs:
 PairPieces = Callable[[], Iterable[Pairs]]
 
 
-def pairs_of(blocks: Iterable[tuple[np.ndarray, list[Rows]]], reference: Sequence[int]) -> Iterator[Pairs]:
+def pairs_of(
+    blocks: Iterable[tuple[np.ndarray, list[Rows]]], reference: Sequence[int], names: Collection[str]
+) -> Iterator[Pairs]:
     """Each method beside its reference. reference: by the number of a method in its condition the number of its reference, or -1.
-    A pair has the cell of the second one, the method that is compared."""
+    A pair has the cell of the second one, the method that is compared. names: the features."""
     methods = len(reference)
     compared = [number for number, other in enumerate(reference) if other not in (-1, number)]
     for unit, parts in blocks:
         cell = np.concatenate([rows.cell for rows in parts])
-        names = parts[0].features
         features = {name: np.concatenate([rows.features[name] for rows in parts]) for name in names}
         at = np.full((unit[-1] + 1, methods), -1)
         at[np.tile(unit, len(parts)), cell % methods] = np.arange(len(cell))

@@ -16,6 +16,7 @@ from .measure import Rows
 from .roles import Roles
 from .row_keys import group_values, members_of
 
+MOST_KEPT = 4_000_000  # rows whose features stay in memory: 100 bytes a row
 Pieces = Callable[[], Iterable[pa.Table]]  # sorted by condition and replication, whose columns come first
 
 
@@ -60,6 +61,7 @@ class Estimates:
         self._groups = groups
         self.labels = [Label(keys, number) for number in range(len(roles.estimate)) for keys in groups]
         self.excluded = Excluded()
+        self._kept: list[tuple[np.ndarray, list[Rows]]] | None = None
 
     @property
     def cells(self) -> int:
@@ -72,7 +74,20 @@ class Estimates:
 
     def blocks(self) -> Iterator[tuple[np.ndarray, list[Rows]]]:
         """Of some whole replications: the number of each row's replication, from 0, and the rows by estimate."""
-        self.excluded = Excluded()
+        if self._kept is None:
+            self.excluded, kept, many = Excluded(), [], 0
+            for block in self._computed():
+                many += len(block[0])
+                if many <= MOST_KEPT:
+                    kept.append(block)
+                else:
+                    kept = []
+                yield block
+            self._kept = kept if many <= MOST_KEPT else None
+        else:
+            yield from self._kept
+
+    def _computed(self) -> Iterator[tuple[np.ndarray, list[Rows]]]:
         for piece in self._pieces():
             if not piece.num_rows:
                 continue
@@ -83,13 +98,8 @@ class Estimates:
             self._check_single(condition, replication, unit, group)
             at = (condition - 1) * len(self.labels) + group
             parts = [self._features(piece, self.roles.of(number)) for number in range(len(self.roles.estimate))]
-            yield (
-                unit,
-                [
-                    Rows(at + number * len(self._groups), features, ends)
-                    for number, (features, ends) in enumerate(parts)
-                ],
-            )
+            rows = [Rows(at + number * len(self._groups), *part) for number, part in enumerate(parts)]
+            yield unit, rows
 
     def _check_single(
         self, condition: np.ndarray, replication: np.ndarray, unit: np.ndarray, group: np.ndarray

@@ -105,14 +105,25 @@ def _keys(rows: pa.Table, by: Collection[str] | None) -> list[str]:
 def _numbered(rows: pa.Table, keys: list[str]) -> tuple[np.ndarray, np.ndarray]:
     """Numbers of the first rows of each group, ascending, and the number of each row's group in this order."""
     at = np.zeros(rows.num_rows, dtype=np.int64)
+    first = at[:1]
     for name in keys:
         codes = _codes(rows[name])
-        at = np.unique(at * (codes.max() + 1) + codes, return_inverse=True)[1]
-    _, first, group = np.unique(at, return_index=True, return_inverse=True)
-    order = np.argsort(first)
-    rank = np.empty(len(order), dtype=np.int64)
-    rank[order] = np.arange(len(order))
-    return first[order], rank[group]
+        first, at = _ranked(at * (codes.max() + 1) + codes)
+    return first, at
+
+
+def _ranked(codes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The first position of each distinct code, ascending, and each code's rank among these. Codes are from 0 on."""
+    many = int(codes.max()) + 1
+    if many > 2 * len(codes):
+        codes = np.unique(codes, return_inverse=True)[1]
+        many = int(codes.max()) + 1
+    at = np.full(many, -1)
+    at[codes[::-1]] = np.arange(len(codes))[::-1]
+    first = np.sort(at[at >= 0])
+    rank = np.empty(many, dtype=np.int64)
+    rank[codes[first]] = np.arange(len(first))
+    return first, rank[codes]
 
 
 def _hashable(values: dict[str, Any]) -> tuple[Any, ...]:

@@ -1,0 +1,92 @@
+"""Where estimates come from: the results of a run, or any table. Both as pieces that are sorted by condition and replication."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+
+from ..errors import UsageError, nearest
+from ..results.parameter_columns import output_names, with_columns
+from ..results.parts import Results
+from ..store.run_folder import RunFolder
+from ..sweep.arrow import empty, whole_numbers
+from ..sweep.conditions import read_conditions
+from ..sweep.design import Design
+from .estimates import Pieces
+from .row_keys import texts
+
+
+@dataclass
+class Source:
+    """schema: of the pieces. done, failed: numbers of replications by condition. design: the parameters of a run's conditions.
+    is_paired: rows of one replication are known to belong together."""
+
+    pieces: Pieces
+    schema: pa.Schema
+    done: np.ndarray
+    failed: np.ndarray
+    design: Design | None = None
+    is_paired: bool = True
+
+    @property
+    def conditions(self) -> int:
+        return len(self.done)
+
+    def outputs(self) -> list[str]:
+        """The columns that are neither numbers of condition and replication nor parameters."""
+        known = ("condition", "replication", *(self.design.names if self.design else ()))
+        return [name for name in self.schema.names if name not in known]
+
+
+def of_run(run: RunFolder, results: Results) -> Source:
+    """The results of a run, with its parameters as columns."""
+    design = read_conditions(run)
+    names = output_names(results.schema.names, design, lambda name: False)
+
+    def pieces() -> Iterator[pa.Table]:
+        return (with_columns(piece, design, names) for piece in results.pieces())
+
+    schema = with_columns(empty(results.schema), design, names).schema
+    return Source(pieces, schema, results.counts.done, results.counts.failed, design)
+
+
+def of_table(table: pa.Table, replication: str | None = None) -> Source:
+    """Any table. Columns condition and replication are what a run's are; without a condition all rows are of one.
+
+    replication: the column that says which rows are of one data set. Raises UsageError."""
+    condition = _whole(table, "condition") if "condition" in table.column_names else np.ones(len(table), dtype=np.int64)
+    name = replication or ("replication" if "replication" in table.column_names else None)
+    if name is None:
+        number = np.arange(1, len(table) + 1)
+    elif name in table.column_names:
+        number = (
+            table[name].combine_chunks().dictionary_encode().indices.to_numpy(zero_copy_only=False).astype(np.int64) + 1
+        )
+    else:
+        raise UsageError(f"replication: there is no column {name!r}", nearest(name, table.column_names))
+    table = table.select([one for one in table.column_names if one not in ("condition", "replication", name)])
+    order = np.lexsort((number, condition))
+    table = table.take(whole_numbers(order))
+    for i, (column, values) in enumerate({"condition": condition[order], "replication": number[order]}.items()):
+        table = table.add_column(i, column, whole_numbers(values))
+    many = int(condition.max(initial=1))
+    new = np.r_[True, (np.diff(condition[order]) != 0) | (np.diff(number[order]) != 0)][: len(table)]
+    done = np.bincount(condition[order][new] - 1, minlength=many)
+    return Source(lambda: [table], table.schema, done, np.zeros(many, dtype=np.int64), None, name is not None)
+
+
+def _whole(table: pa.Table, name: str) -> np.ndarray:
+    values = table[name].cast(pa.float64(), safe=False).fill_null(np.nan).to_numpy()
+    if not ((values >= 1) & (values == np.floor(values)) & (values < 2**31)).all():
+        raise UsageError(f"column {name!r} has values that are no numbers of conditions: whole numbers from 1 on")
+    return np.asarray(values.astype(np.int64))
+
+
+def keys_of(source: Source, by: tuple[str, ...] | None, used: list[str]) -> tuple[str, ...] | None:
+    """The columns that tell the rows of a replication apart: of `by` those that are no parameters; None where they are not given and
+    no texts are there that could be."""
+    if by is not None:
+        return tuple(name for name in by if not (source.design and name in source.design.names))
+    found = [name for name in texts(empty(source.schema)) if name in source.outputs() and name not in used]
+    return None if found else ()

@@ -64,8 +64,8 @@ def differences(pieces: PairPieces, cells: int, statistics: Mapping[str, Statist
     left_out = {name: tuple(LeftOut(one, side) for side in sums) for name, one in others.items()}
     for pairs in pieces() if others else ():
         for name, (without, other_without) in left_out.items():
-            first, second = _both(pairs, others[name].features)
-            found[name].add(first.cell, other_without.of(second) - without.of(first))
+            rows, other_rows = _both(pairs, others[name].features)
+            found[name].add(rows.cell, other_without.of(other_rows) - without.of(rows))
     out = {}
     for name, moments in found.items():
         if name in plain:

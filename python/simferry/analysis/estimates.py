@@ -142,6 +142,7 @@ class Estimates:
         truth = column(roles.truth)
         with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
             if truth is not None:
+                features["truth"] = truth
                 error = b - truth
                 features |= {"error": error, "squared": error * error}
                 features["relative"] = np.where(truth == 0, np.nan, error / truth)

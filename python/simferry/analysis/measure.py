@@ -24,7 +24,7 @@ class Rows:
 
     def have(self, names: Iterable[str]) -> np.ndarray:
         """Whether a row has all of some features."""
-        return ~np.logical_or.reduce([np.isnan(self.features[name]) for name in names])
+        return np.asarray(~np.logical_or.reduce([np.isnan(self.features[name]) for name in names]))
 
     def where(self, chosen: np.ndarray, names: Iterable[str]) -> "Rows":
         """Some rows, with some features."""

@@ -1,7 +1,7 @@
-"""The measures of a run or a table as one table: a row for each condition, method and measure."""
+"""The measures of a run or of any table, and their differences between methods: a row for each condition, method and measure."""
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,23 +11,37 @@ from ..errors import UsageError, nearest
 from ..hints import Option
 from ..results.table import as_pandas
 from ..sweep.arrow import doubles, plain_array, whole_numbers
-from ..words import counted
-from .contrast import PairPieces, differences, pairs_of, relative_precision
-from .estimates import Estimates, Label
+from .cells import Cells
+from .contrast import differences, relative_precision
 from .measure import Measured, measures
 from .quantiles import quantiles
 from .roles import Roles
-from .sources import Source, keys_of
+from .sources import Source
 from .statistics import Statistic, available
 
 if TYPE_CHECKING:
     import pandas as pd
 
+FIXED = (
+    "condition",
+    "column",
+    "measure",
+    "estimate",
+    "mcse",
+    "n",
+    "missing",
+    "failed",
+    "nominal",
+    "reference",
+    "paired",
+)
+_OTHERS = ("relative_precision", "median", "nonconvergence")
+
 
 @dataclass(frozen=True)
 class MeasureTable:
-    """table: condition, the parameters, by, measure, estimate, mcse, n, missing, failed. notes: what was excluded, and what the numbers
-    of replications stand for."""
+    """table: condition, the parameters, by, measure, estimate, mcse, n, missing, failed, and nominal or reference and paired. notes:
+    what was excluded, and what the numbers of replications stand for."""
 
     table: pa.Table
     parameters: tuple[str, ...]
@@ -48,47 +62,59 @@ def measure_table(
     """The measures. wanted: their names; None: all that the roles allow. complete: n counts replications that have estimate and
     standard error; else each measure counts those that have what it needs. formula: MCSEs by published formulas throughout. at: the
     probabilities of quantiles, besides the median. Raises UsageError."""
-    some = _Cells(source, roles, complete)
-    chosen = _chosen(available(some.features, len(roles.alpha)), wanted, roles)
-    found = measures(some.estimates.pieces, some.estimates.cells, chosen, formula)
-    if some.reference is not None and (wanted is None or "relative_precision" in wanted):
-        found["relative_precision"] = relative_precision(some.pairs(["estimate"]), some.estimates.cells, formula)
+    some = Cells(source, roles, complete)
+    chosen = _chosen(available(some.features, len(roles.alpha)), wanted)
+    cells, pieces = some.estimates.cells, some.estimates.pieces
+    found = measures(pieces, cells, chosen, formula)
+    if some.reference is not None and source.is_paired and (wanted is None or "relative_precision" in wanted):
+        found["relative_precision"] = relative_precision(some.pairs(["estimate"]), cells, formula)
     of = {"median": 0.5, **{f"quantile_{p:g}": p for p in at}}
     of = {name: p for name, p in of.items() if wanted is None or name in wanted or p in at}
     if of:
-        found.update(zip(of, quantiles(some.estimates.pieces, some.estimates.cells, [*of.values()]), strict=True))
+        found.update(zip(of, quantiles(pieces, cells, [*of.values()]), strict=True))
     if wanted is None or "nonconvergence" in wanted:
         found["nonconvergence"] = some.nonconvergence()
-    return some.table(found)
+    nominal = _nominal(roles)
+    rows = _Rows(some, some.shown(), found)
+    if some.reference is not None:  # which has no precision relative to itself
+        label = rows.cell % len(some.estimates.labels)
+        rows.drop((rows.measure == "relative_precision") & np.isin(label, some.reference))
+    columns = rows.columns()
+    columns["nominal"] = doubles(np.array([nominal.get(name, np.nan) for name in rows.measure]))
+    return _table(some, columns)
 
 
 def contrast_table(
     source: Source, roles: Roles, wanted: Collection[str] | None = None, complete: bool = True
 ) -> MeasureTable:
     """The differences of measures from those of the reference. Parameters as in `measure_table`. Raises UsageError."""
-    some = _Cells(source, roles, complete)
+    some = Cells(source, roles, complete)
     if some.reference is None:
-        raise UsageError("contrast needs the columns that tell the methods apart", Option("by", ["method"]))
+        raise UsageError("a contrast needs the columns that tell the methods apart", Option("by", ["method"]))
     if not source.is_paired:
         raise UsageError(
-            "contrast needs to know which rows are of one data set",
-            Option("replication", "dataset") + "  names the column that says it.",
+            "a contrast needs to know which rows are of one data set; name the column that says it",
+            Option("replication", "dataset"),
         )
-    known = {
-        name: one
-        for name, one in available(some.features, len(roles.alpha)).items()
-        if name != "bias_eliminated_coverage"
-    }
-    chosen = _chosen(known, wanted, roles)
+    known = available(some.features, len(roles.alpha))
+    known.pop("bias_eliminated_coverage", None)
+    chosen = _chosen(known, wanted)
     names = {name for one in chosen.values() for name in one.features}
-    found = differences(some.pairs(names), some.estimates.cells, chosen)
-    return some.table(found, only_compared=True)
+    cells, labels = some.shown(), some.estimates.labels
+    reference = np.array(some.reference)
+    cells = cells[
+        ~np.isin(reference[cells % len(labels)], -1) & (reference[cells % len(labels)] != cells % len(labels))
+    ]
+    rows = _Rows(some, cells, differences(some.pairs(names), some.estimates.cells, chosen))
+    columns = rows.columns()
+    columns["reference"] = plain_array([some.name_of(reference[one]) for one in rows.cell % len(labels)])
+    columns["paired"] = plain_array([True] * len(rows.cell))
+    return _table(some, columns)
 
 
-def _chosen(known: Mapping[str, Statistic], wanted: Collection[str] | None, roles: Roles) -> dict[str, Statistic]:
-    others = ("relative_precision", "median", "nonconvergence")
+def _chosen(known: Mapping[str, Statistic], wanted: Collection[str] | None) -> dict[str, Statistic]:
     for name in wanted or ():
-        if name not in known and name not in others:
+        if name not in known and name not in _OTHERS:
             raise UsageError(
                 f"there is no measure {name!r} of these columns",
                 nearest(name, known) or f"There are: {', '.join(known)}.",
@@ -96,109 +122,57 @@ def _chosen(known: Mapping[str, Statistic], wanted: Collection[str] | None, role
     return {name: one for name, one in known.items() if wanted is None or name in wanted}
 
 
-class _Cells:
-    """The cells of a table: what is in them, and their rows of the table of measures."""
+def _nominal(roles: Roles) -> dict[str, float]:
+    """What a measure is for a method without fault."""
+    level = 1 - roles.alpha[0]
+    zero = dict.fromkeys(("bias", "relative_bias", "relative_error"), 0.0)
+    return {**zero, "coverage": level, "bias_eliminated_coverage": level}
 
-    def __init__(self, source: Source, roles: Roles, complete: bool) -> None:
-        self.source, self.roles = source, replace(roles, by=keys_of(source, roles.by, roles.columns()))
-        self.estimates = Estimates(source.pieces, source.schema, self.roles, source.conditions, complete)
-        self.present = np.zeros(self.estimates.cells, dtype=np.int64)  # rows
-        self.there = np.zeros(self.estimates.cells, dtype=np.int64)  # rows with an estimate that counts
-        self.features: set[str] = set()
-        for rows in self.estimates.pieces():
-            self.features |= {*rows.features, *(("mean_covered",) if rows.ends is not None else ())}
-            self.present += np.bincount(rows.cell, minlength=len(self.present))
-            self.there += np.bincount(rows.cell[rows.have(["estimate"])], minlength=len(self.there))
-        self.reference = self._references()
 
-    def pairs(self, names: Collection[str]) -> PairPieces:
-        """The methods beside their references, with some features."""
-        return lambda: pairs_of(self.estimates.blocks(), self.reference or [], names)
+class _Rows:
+    """Rows of a table of measures: by cell all measures."""
 
-    def _references(self) -> list[int] | None:
-        """By label the number of the label that it is compared with; None where there is no such choice."""
-        labels, keys = self.estimates.labels, self.estimates.keys
-        if not keys and len(self.roles.estimate) < 2:
-            return None
-        key, given = (keys[0] if keys else "estimate"), self.roles.reference
-
-        def of(label: Label) -> Any:
-            return label.keys[keys[0]] if keys else self.roles.estimate[label.estimate]
-
-        values = list(dict.fromkeys(of(label) for label in labels))
-        wanted = values[0] if given is None else next((value for value in values if _same(value, given)), None)
-        if wanted is None:
-            known = ", ".join(map(str, values))
-            raise UsageError(
-                f"reference: no row has the {key} {given!r}",
-                nearest(str(given), map(str, values)) or f"There are: {known}.",
-            )
-
-        def rest(label: Label) -> tuple[Any, ...]:
-            return (*(label.keys[name] for name in keys[1:]), label.estimate if keys else 0)
-
-        at = {rest(label): number for number, label in enumerate(labels) if of(label) == wanted}
-        return [at.get(rest(label), -1) for label in labels]
-
-    def nonconvergence(self) -> Measured:
-        """The share of replications without an estimate."""
-        many = self.expected()
-        with np.errstate(invalid="ignore", divide="ignore"):
-            share = (many - self.there) / many
-            return Measured(share, np.sqrt(share * (1 - share) / many), many)
-
-    def expected(self) -> np.ndarray:
-        """The replications of each cell, with those that failed."""
-        return np.repeat(self.source.done, len(self.estimates.labels)) if self.source.is_paired else self.present
-
-    def table(self, found: Mapping[str, Measured], only_compared: bool = False) -> MeasureTable:
-        """A row for each cell and measure, in this order."""
-        labels, many = self.estimates.labels, len(self.estimates.labels)
-        shown = self.present.reshape(-1, many) > 0
-        shown |= ~shown.any(axis=1, keepdims=True) & (self.source.done > 0)[:, None]
-        absent = [(labels[j], int((~shown[:, j] & (self.source.done > 0)).sum())) for j in range(many)]
-        if only_compared:
-            shown &= np.array([self.reference[j] not in (-1, j) for j in range(many)])  # type: ignore[index]
-        cells = np.flatnonzero(shown.ravel())
-        condition, label = cells // many, cells % many
-        names = list(found)
-        columns: dict[str, Any] = {"condition": whole_numbers(np.repeat(condition + 1, len(names)))}
-        design = self.source.design
-        if design:
-            at = whole_numbers(np.repeat(condition, len(names)))
-            columns |= {name: design.table[name].take(at) for name in design.names}
-        schema = self.source.schema
-        for key in self.estimates.keys:
-            values = pa.array([one.keys[key] for one in labels], schema.field(key).type)
-            columns[key] = values.take(whole_numbers(np.repeat(label, len(names))))
-        if len(self.roles.estimate) > 1:
-            values = plain_array([self.roles.estimate[one.estimate] for one in labels])
-            columns["column"] = values.take(whole_numbers(np.repeat(label, len(names))))
-        columns["measure"] = plain_array(names * len(cells)).cast(pa.string())
+    def __init__(self, some: Cells, cells: np.ndarray, found: Mapping[str, Measured]) -> None:
+        names = np.array([*found], dtype=object)
+        self._some, self.cell, self.measure = some, np.repeat(cells, len(names)), np.tile(names, len(cells))
 
         def of(part: str) -> np.ndarray:
-            return np.stack([getattr(found[name], part)[cells] for name in names], axis=1).ravel()
+            each = [getattr(one, part)[cells] for one in found.values()]
+            return np.stack(each, axis=1).ravel() if each else np.empty(0)
 
-        columns |= {"estimate": doubles(of("estimate")), "mcse": doubles(of("mcse"))}
-        n = of("n")
-        failed = np.repeat(self.source.failed[condition], len(names))
-        columns["n"] = whole_numbers(n)
-        columns["missing"] = whole_numbers(np.repeat(self.expected()[cells], len(names)) - failed - n)
-        columns["failed"] = whole_numbers(failed)
-        return MeasureTable(pa.table(columns), tuple(design.names) if design else (), self._notes(absent))
+        self.values = {part: of(part) for part in ("estimate", "mcse", "n")}
 
-    def _notes(self, absent: list[tuple[Label, int]]) -> list[str]:
-        notes = [
-            f"{counted(many, 'value')}: {what}; they count as missing"
-            for what, many in self.estimates.excluded.counts.items()
-        ]
-        for label, many in absent:
-            if many:
-                name = " ".join(map(str, label.keys.values()))
-                notes.append(f"{name} has no rows in {counted(many, 'condition')}, and is left out there")
-        return notes
+    def drop(self, which: np.ndarray) -> None:
+        self.cell, self.measure = self.cell[~which], self.measure[~which]
+        self.values = {name: values[~which] for name, values in self.values.items()}
+
+    def columns(self) -> dict[str, Any]:
+        some, labels = self._some, self._some.estimates.labels
+        source, label = some.source, self.cell % len(labels)
+        condition = self.cell // len(labels)
+        out: dict[str, Any] = {} if source.is_single else {"condition": whole_numbers(condition + 1)}
+        if source.design:
+            at = whole_numbers(condition)
+            out |= {name: source.design.table[name].take(at) for name in source.design.names}
+        for key in some.estimates.keys:
+            values = pa.array([one.keys[key] for one in labels], source.schema.field(key).type)
+            out[f"{key}_result" if key in FIXED else key] = values.take(whole_numbers(label))
+        if len(some.roles.estimate) > 1:
+            out["column"] = plain_array([some.roles.estimate[labels[one].estimate] for one in label])
+        n, failed = self.values["n"].astype(np.int64), source.failed[condition]
+        return {
+            **out,
+            "measure": plain_array(self.measure.tolist()).cast(pa.string()),
+            "estimate": doubles(self.values["estimate"]),
+            "mcse": doubles(self.values["mcse"]),
+            "n": whole_numbers(n),
+            "missing": whole_numbers(
+                np.where(self.measure == "nonconvergence", 0, some.expected()[self.cell] - failed - n)
+            ),
+            "failed": whole_numbers(failed),
+        }
 
 
-def _same(value: Any, given: Any) -> bool:
-    """Whether a value is meant by what was given, which may be a text."""
-    return bool(value == given) or str(value) == str(given)
+def _table(some: Cells, columns: Mapping[str, Any]) -> MeasureTable:
+    design = some.source.design
+    return MeasureTable(pa.table(dict(columns)), tuple(design.names) if design else (), some.notes())

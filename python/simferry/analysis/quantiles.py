@@ -27,10 +27,10 @@ def quantiles(pieces: Pieces, cells: int, probabilities: Sequence[float]) -> lis
         high = np.minimum(low + 1, many - 1)
         estimate[:, cell] = values[low] + (at - low) * (values[high] - values[low])
         if many not in known:
-            known[many] = np.clip(binom.ppf(np.array([[0.16], [0.84]]), many, p).astype(np.int64), 0, many - 1)
-        ranks = known[many]
+            ranks = np.asarray(binom.ppf(np.array([[0.16], [0.84]]), many, p))
+            known[many] = np.clip(ranks.astype(np.int64), 0, many - 1)
         if many > 1:
-            mcse[:, cell] = (values[ranks[1]] - values[ranks[0]]) / 2
+            mcse[:, cell] = (values[known[many][1]] - values[known[many][0]]) / 2
         n[cell] = many
     return [Measured(estimate[i], mcse[i], n) for i in range(len(p))]
 

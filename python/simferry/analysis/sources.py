@@ -20,7 +20,7 @@ from .row_keys import texts
 @dataclass
 class Source:
     """schema: of the pieces. done, failed: numbers of replications by condition. design: the parameters of a run's conditions.
-    is_paired: rows of one replication are known to belong together."""
+    is_paired: rows of one replication are known to belong together. is_single: there is one condition, which has no number."""
 
     pieces: Pieces
     schema: pa.Schema
@@ -28,6 +28,7 @@ class Source:
     failed: np.ndarray
     design: Design | None = None
     is_paired: bool = True
+    is_single: bool = False
 
     @property
     def conditions(self) -> int:
@@ -55,7 +56,8 @@ def of_table(table: pa.Table, replication: str | None = None) -> Source:
     """Any table. Columns condition and replication are what a run's are; without a condition all rows are of one.
 
     replication: the column that says which rows are of one data set. Raises UsageError."""
-    condition = _whole(table, "condition") if "condition" in table.column_names else np.ones(len(table), dtype=np.int64)
+    is_single = "condition" not in table.column_names
+    condition = np.ones(len(table), dtype=np.int64) if is_single else _whole(table, "condition")
     name = replication or ("replication" if "replication" in table.column_names else None)
     if name is None:
         number = np.arange(1, len(table) + 1)
@@ -73,7 +75,9 @@ def of_table(table: pa.Table, replication: str | None = None) -> Source:
     many = int(condition.max(initial=1))
     new = np.r_[True, (np.diff(condition[order]) != 0) | (np.diff(number[order]) != 0)][: len(table)]
     done = np.bincount(condition[order][new] - 1, minlength=many)
-    return Source(lambda: [table], table.schema, done, np.zeros(many, dtype=np.int64), None, name is not None)
+    return Source(
+        lambda: [table], table.schema, done, np.zeros(many, dtype=np.int64), None, name is not None, is_single
+    )
 
 
 def _whole(table: pa.Table, name: str) -> np.ndarray:

@@ -1,0 +1,115 @@
+"""The cells of a table of estimates: a condition and a method in it, which rows they have, and which other cell each is compared with."""
+
+from collections.abc import Collection
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from ..errors import UsageError, nearest
+from ..words import counted
+from .contrast import PairPieces, pairs_of
+from .estimates import Estimates, Label
+from .measure import Measured
+from .roles import Roles
+from .sources import Source, keys_of
+
+
+class Cells:
+    """The cells of a source under roles.
+
+    present: rows of each cell. features: that the roles allow. reference: by label the number of the label that it is compared with, or -1;
+    None where there is one method. Raises UsageError.
+    """
+
+    def __init__(self, source: Source, roles: Roles, complete: bool) -> None:
+        self.source, self.roles = source, replace(roles, by=keys_of(source, roles.by, roles.columns()))
+        self.estimates = Estimates(source.pieces, source.schema, self.roles, source.conditions, complete)
+        self.present = np.zeros(self.estimates.cells, dtype=np.int64)  # rows
+        self.there = np.zeros(self.estimates.cells, dtype=np.int64)  # rows with an estimate that counts
+        self.features: set[str] = set()
+        least, most = np.full((2, self.estimates.cells), np.nan)
+        for rows in self.estimates.pieces():
+            if "truth" in rows.features:
+                np.fmin.at(least, rows.cell, rows.features["truth"])
+                np.fmax.at(most, rows.cell, rows.features["truth"])
+            self.features |= {*rows.features, *(("mean_covered",) if rows.ends is not None else ())}
+            self.present += np.bincount(rows.cell, minlength=len(self.present))
+            self.there += np.bincount(rows.cell[rows.have(["estimate"])], minlength=len(self.there))
+        self._varying = int(np.count_nonzero(least < most))
+        self.reference = self._references()
+
+    def pairs(self, names: Collection[str]) -> PairPieces:
+        """The methods beside their references, with some features."""
+        return lambda: pairs_of(self.estimates.blocks(), self.reference or [], names)
+
+    def _references(self) -> list[int] | None:
+        """By label the number of the label that it is compared with; None where there is no such choice."""
+        labels, keys = self.estimates.labels, self.estimates.keys
+        if not keys and len(self.roles.estimate) < 2:
+            return None
+        key, given = (keys[0] if keys else "estimate"), self.roles.reference
+
+        def of(label: Label) -> Any:
+            return label.keys[keys[0]] if keys else self.roles.estimate[label.estimate]
+
+        values = list(dict.fromkeys(of(label) for label in labels))
+        wanted = values[0] if given is None else next((value for value in values if _same(value, given)), None)
+        if wanted is None:
+            known = ", ".join(map(str, values))
+            raise UsageError(
+                f"reference: no row has the {key} {given!r}",
+                nearest(str(given), map(str, values)) or f"There are: {known}.",
+            )
+
+        def rest(label: Label) -> tuple[Any, ...]:
+            return (*(label.keys[name] for name in keys[1:]), label.estimate if keys else 0)
+
+        at = {rest(label): number for number, label in enumerate(labels) if of(label) == wanted}
+        return [at.get(rest(label), -1) for label in labels]
+
+    def name_of(self, label: int) -> str:
+        """What a method is called among those that it is compared with."""
+        one, keys = self.estimates.labels[label], self.estimates.keys
+        return str(one.keys[keys[0]]) if keys else self.roles.estimate[one.estimate]
+
+    def nonconvergence(self) -> Measured:
+        """The share of replications without an estimate."""
+        many = self.expected()
+        with np.errstate(invalid="ignore", divide="ignore"):
+            share = (many - self.there) / many
+            return Measured(share, np.sqrt(share * (1 - share) / many), many)
+
+    def expected(self) -> np.ndarray:
+        """The replications of each cell, with those that failed."""
+        return np.repeat(self.source.done, len(self.estimates.labels)) if self.source.is_paired else self.present
+
+    def shown(self) -> np.ndarray:
+        """The cells that have rows, and those of a condition that has none at all: all of its replications failed."""
+        there = self.present.reshape(-1, len(self.estimates.labels)) > 0
+        there |= ~there.any(axis=1, keepdims=True) & (self.source.done > 0)[:, None]
+        return np.flatnonzero(there.ravel())
+
+    def notes(self) -> list[str]:
+        """What was excluded, and what is not everywhere."""
+        notes = [
+            f"{counted(many, 'value')}: {what}; they count as missing"
+            for what, many in self.estimates.excluded.counts.items()
+        ]
+        labels = self.estimates.labels
+        rows = self.present.reshape(-1, len(labels))
+        for number, label in enumerate(labels):
+            without = int(((rows[:, number] == 0) & (rows > 0).any(axis=1)).sum())
+            if without:
+                name = ", ".join(map(str, label.keys.values()))
+                notes.append(f"{name} has no rows in {counted(without, 'condition')}, and is left out there")
+        if self._varying:
+            notes.append(
+                f"the truth varies within {self._varying} of {int((self.present > 0).sum())} cells: each replication has its own"
+            )
+        return notes
+
+
+def _same(value: Any, given: Any) -> bool:
+    """Whether a value is meant by what was given, which may be a text."""
+    return bool(value == given) or str(value) == str(given)

@@ -11,6 +11,7 @@ from ..words import counted
 from .contrast import PairPieces, pairs_of
 from .estimates import Estimates, Label
 from .measure import Measured
+from .outliers import NONE, Outliers
 from .roles import Roles
 from .sources import Source, keys_of
 
@@ -22,9 +23,9 @@ class Cells:
     None where there is one method. Raises UsageError.
     """
 
-    def __init__(self, source: Source, roles: Roles, complete: bool) -> None:
+    def __init__(self, source: Source, roles: Roles, complete: bool, outliers: Outliers = NONE) -> None:
         self.source, self.roles = source, replace(roles, by=keys_of(source, roles.by, roles.columns()))
-        self.estimates = Estimates(source.pieces, source.schema, self.roles, source.conditions, complete)
+        self.estimates = Estimates(source.pieces, source.schema, self.roles, source.conditions, complete, outliers)
         self.present = np.zeros(self.estimates.cells, dtype=np.int64)  # rows
         self.there = np.zeros(self.estimates.cells, dtype=np.int64)  # rows with an estimate that counts
         self.features: set[str] = set()
@@ -92,10 +93,7 @@ class Cells:
 
     def notes(self) -> list[str]:
         """What was excluded, and what is not everywhere."""
-        notes = [
-            f"{counted(many, 'value')}: {what}; they count as missing"
-            for what, many in self.estimates.excluded.counts.items()
-        ]
+        notes = [f"{many:,} {what}" for what, many in self.estimates.excluded.counts.items()]
         labels = self.estimates.labels
         rows = self.present.reshape(-1, len(labels))
         for number, label in enumerate(labels):

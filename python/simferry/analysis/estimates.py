@@ -1,8 +1,7 @@
 """The estimates of a table as rows of features (error, coverage ...) of cells: a cell is a condition, and a method in it."""
 
-import statistics
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -12,7 +11,9 @@ from ..errors import UsageError, nearest
 from ..hints import Option, Text
 from ..results.columns import is_number
 from ..sweep.arrow import as_numpy
+from .features import Excluded, Raw
 from .measure import Rows
+from .outliers import NONE, Limits, Outliers, limits
 from .roles import Roles
 from .row_keys import group_values, members_of
 
@@ -29,24 +30,21 @@ class Label:
     estimate: int = 0
 
 
-@dataclass
-class Excluded:
-    """Values that count as missing, by what is wrong with them: how many."""
-
-    counts: dict[str, int] = field(default_factory=dict)
-
-    def add(self, what: str, many: int) -> None:
-        if many:
-            self.counts[what] = self.counts.get(what, 0) + many
-
-
 class Estimates:
     """A table of estimates under roles.
 
     labels: of the cells of a condition. conditions: the number of them; they are numbered from 1. excluded: filled while pieces() is read.
     """
 
-    def __init__(self, pieces: Pieces, schema: pa.Schema, roles: Roles, conditions: int, complete: bool = True) -> None:
+    def __init__(
+        self,
+        pieces: Pieces,
+        schema: pa.Schema,
+        roles: Roles,
+        conditions: int,
+        complete: bool = True,
+        outliers: Outliers = NONE,
+    ) -> None:
         """complete: a row counts only if estimate and standard error are both there. Raises UsageError for columns that do not fit."""
         self._pieces, self.roles, self.conditions, self._complete = pieces, roles, conditions, complete
         for name in roles.columns():
@@ -62,6 +60,10 @@ class Estimates:
         self.labels = [Label(keys, number) for number in range(len(roles.estimate)) for keys in groups]
         self.excluded = Excluded()
         self._kept: list[tuple[np.ndarray, list[Rows]]] | None = None
+        self._outliers = outliers
+        self._limits: Limits | None = None
+        if outliers != NONE:
+            self._limits = limits(self._values, self.cells, outliers)
 
     @property
     def cells(self) -> int:
@@ -88,6 +90,15 @@ class Estimates:
             yield from self._kept
 
     def _computed(self) -> Iterator[tuple[np.ndarray, list[Rows]]]:
+        for unit, parts in self._read():
+            rows = []
+            for cell, raw in parts:
+                if self._limits is not None:
+                    raw.limited(cell, self._limits, self._outliers, self.excluded, self._complete)
+                rows.append(Rows(cell, raw.features(self.roles.alpha), raw.ends(self.roles.alpha[0])))
+            yield unit, rows
+
+    def _read(self) -> Iterator[tuple[np.ndarray, list[tuple[np.ndarray, Raw]]]]:
         for piece in self._pieces():
             if not piece.num_rows:
                 continue
@@ -97,9 +108,12 @@ class Estimates:
             group = members_of(piece, self.keys, self._groups).group
             self._check_single(condition, replication, unit, group)
             at = (condition - 1) * len(self.labels) + group
-            parts = [self._features(piece, self.roles.of(number)) for number in range(len(self.roles.estimate))]
-            rows = [Rows(at + number * len(self._groups), *part) for number, part in enumerate(parts)]
-            yield unit, rows
+            many = range(len(self.roles.estimate))
+            yield unit, [(at + i * len(self._groups), self._raw(piece, self.roles.of(i))) for i in many]
+
+    def _values(self) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray | None]]:
+        for _, parts in self._read():
+            yield from ((cell, raw.estimate, raw.se) for cell, raw in parts)
 
     def _check_single(
         self, condition: np.ndarray, replication: np.ndarray, unit: np.ndarray, group: np.ndarray
@@ -114,77 +128,17 @@ class Estimates:
                 Text(Option("by", "method"), "  names the columns that tell them apart."),
             )
 
-    def _features(
-        self, piece: pa.Table, roles: Roles
-    ) -> tuple[dict[str, np.ndarray], tuple[np.ndarray, np.ndarray] | None]:
-        def column(given: tuple[Any, ...]) -> np.ndarray | None:
+    def _raw(self, piece: pa.Table, roles: Roles) -> Raw:
+        def column(role: str) -> np.ndarray | None:
+            given = getattr(roles, role)
             if not given:
                 return None
-            if isinstance(given[0], str):
-                return as_doubles(piece[given[0]])
-            return np.full(piece.num_rows, float(given[0]))
+            return as_doubles(piece[given[0]]) if isinstance(given[0], str) else np.full(piece.num_rows, given[0])
 
-        b, s, p, df = (column(given) for given in (roles.estimate, roles.se, roles.p_value, roles.df))
-        assert b is not None
-        b = self._without(b, np.isinf(b), "infinite estimates")
-        if s is not None:
-            s = self._without(s, (s <= 0) | np.isinf(s), "standard errors that are not above 0, or infinite")
-            if self._complete:
-                b, s = np.where(np.isnan(s), np.nan, b), np.where(np.isnan(b), np.nan, s)
-        lower, upper = column(roles.lower), column(roles.upper)
-        if lower is not None and upper is not None:
-            crossed = lower > upper
-            lower = self._without(lower, crossed, "intervals whose lower end is above the upper one")
-        elif s is not None:
-            half = critical(roles.alpha[0], df) * s
-            lower, upper = b - half, b + half
-        features = {"estimate": b}
-        truth = column(roles.truth)
-        with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
-            if truth is not None:
-                features["truth"] = truth
-                error = b - truth
-                features |= {"error": error, "squared": error * error}
-                features["relative"] = np.where(truth == 0, np.nan, error / truth)
-            if s is not None:
-                features["variance"] = s * s
-            if lower is not None and upper is not None:
-                features["width"] = upper - lower
-                if truth is not None:
-                    features["covered"] = _indicator((lower <= truth) & (truth <= upper), lower, upper, truth)
-            for number, level in enumerate(roles.alpha):
-                if p is not None:
-                    features[_numbered(number)] = _indicator(p < level, p)
-                elif s is not None:
-                    features[_numbered(number)] = _indicator(np.abs(b) >= critical(level, df) * s, b, s)
-        ends = (lower, upper) if lower is not None and upper is not None else None
-        return features, ends
-
-    def _without(self, values: np.ndarray, bad: np.ndarray, what: str) -> np.ndarray:
-        many = int(np.count_nonzero(bad))
-        if many:
-            self.excluded.add(what, many)
-            return np.where(bad, np.nan, values)
-        return values
-
-
-def _numbered(number: int) -> str:
-    return f"rejected_{number + 1}" if number else "rejected"
-
-
-def _indicator(values: np.ndarray, *of: np.ndarray) -> np.ndarray:
-    """1 or 0, and NaN where one of the values that it is made of is."""
-    return np.where(np.logical_or.reduce([np.isnan(one) for one in of]), np.nan, values.astype(np.float64))
-
-
-def critical(alpha: float, df: np.ndarray | None) -> np.ndarray | float:
-    """The quantile 1 - alpha / 2 of the normal, or of t with degrees of freedom."""
-    if df is None:
-        return statistics.NormalDist().inv_cdf(1 - alpha / 2)
-    from scipy.special import stdtrit
-
-    different, at = np.unique(df, return_inverse=True)
-    return np.asarray(stdtrit(different, 1 - alpha / 2)[at])
+        names = ("truth", "se", "lower", "upper", "p_value", "df")
+        out = Raw(as_doubles(piece[roles.estimate[0]]), **{name: column(name) for name in names})
+        out.cleaned(self.excluded, self._complete)
+        return out
 
 
 def as_doubles(column: pa.ChunkedArray) -> np.ndarray:

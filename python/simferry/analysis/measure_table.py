@@ -14,6 +14,7 @@ from ..sweep.arrow import doubles, plain_array, whole_numbers
 from .cells import Cells
 from .contrast import differences, relative_precision
 from .measure import Measured, measures
+from .outliers import NONE, Outliers
 from .quantiles import quantiles
 from .roles import Roles
 from .sources import Source
@@ -22,26 +23,14 @@ from .statistics import Statistic, available
 if TYPE_CHECKING:
     import pandas as pd
 
-FIXED = (
-    "condition",
-    "column",
-    "measure",
-    "estimate",
-    "mcse",
-    "n",
-    "missing",
-    "failed",
-    "nominal",
-    "reference",
-    "paired",
-)
 _OTHERS = ("relative_precision", "median", "nonconvergence")
 
 
 @dataclass(frozen=True)
 class MeasureTable:
-    """table: condition, the parameters, by, measure, estimate, mcse, n, missing, failed, and nominal or reference and paired. notes:
-    what was excluded, and what the numbers of replications stand for."""
+    """table: condition, the parameters, the columns of `by`, measure, estimate, mcse, replications (that the estimate stands on), missing,
+    failed, and nominal or reference and paired. Of these, one with the name of a parameter is renamed <name>_result. notes: what was
+    excluded, and what the numbers of replications stand for."""
 
     table: pa.Table
     parameters: tuple[str, ...]
@@ -58,11 +47,12 @@ def measure_table(
     complete: bool = True,
     formula: bool = False,
     at: Sequence[float] = (),
+    outliers: Outliers = NONE,
 ) -> MeasureTable:
     """The measures. wanted: their names; None: all that the roles allow. complete: n counts replications that have estimate and
     standard error; else each measure counts those that have what it needs. formula: MCSEs by published formulas throughout. at: the
-    probabilities of quantiles, besides the median. Raises UsageError."""
-    some = Cells(source, roles, complete)
+    probabilities of quantiles, besides the median. outliers: what becomes of these. Raises UsageError."""
+    some = Cells(source, roles, complete, outliers)
     chosen = _chosen(available(some.features, len(roles.alpha)), wanted)
     cells, pieces = some.estimates.cells, some.estimates.pieces
     found = measures(pieces, cells, chosen, formula)
@@ -81,14 +71,18 @@ def measure_table(
         rows.drop((rows.measure == "relative_precision") & np.isin(label, some.reference))
     columns = rows.columns()
     columns["nominal"] = doubles(np.array([nominal.get(name, np.nan) for name in rows.measure]))
-    return _table(some, columns)
+    return _table(some, rows.keys(), columns)
 
 
 def contrast_table(
-    source: Source, roles: Roles, wanted: Collection[str] | None = None, complete: bool = True
+    source: Source,
+    roles: Roles,
+    wanted: Collection[str] | None = None,
+    complete: bool = True,
+    outliers: Outliers = NONE,
 ) -> MeasureTable:
     """The differences of measures from those of the reference. Parameters as in `measure_table`. Raises UsageError."""
-    some = Cells(source, roles, complete)
+    some = Cells(source, roles, complete, outliers)
     if some.reference is None:
         raise UsageError("a contrast needs the columns that tell the methods apart", Option("by", ["method"]))
     if not source.is_paired:
@@ -97,7 +91,8 @@ def contrast_table(
             Option("replication", "dataset"),
         )
     known = available(some.features, len(roles.alpha))
-    known.pop("bias_eliminated_coverage", None)
+    if source.is_shared:
+        known.pop("bias_eliminated_coverage", None)
     chosen = _chosen(known, wanted)
     names = {name for one in chosen.values() for name in one.features}
     cells, labels = some.shown(), some.estimates.labels
@@ -105,11 +100,29 @@ def contrast_table(
     cells = cells[
         ~np.isin(reference[cells % len(labels)], -1) & (reference[cells % len(labels)] != cells % len(labels))
     ]
-    rows = _Rows(some, cells, differences(some.pairs(names), some.estimates.cells, chosen))
+    if source.is_shared:
+        found = differences(some.pairs(names), some.estimates.cells, chosen)
+    else:
+        found = _independent(some, measures(some.estimates.pieces, some.estimates.cells, chosen))
+    rows = _Rows(some, cells, found)
     columns = rows.columns()
-    columns["reference"] = plain_array([some.name_of(reference[one]) for one in rows.cell % len(labels)])
-    columns["paired"] = plain_array([True] * len(rows.cell))
-    return _table(some, columns)
+    label = np.repeat(cells % len(labels), len(found))
+    columns["reference"] = plain_array([some.name_of(reference[one]) for one in label])
+    columns["paired"] = plain_array([source.is_shared] * len(label))
+    return _table(some, rows.keys(), columns)
+
+
+def _independent(some: Cells, found: Mapping[str, Measured]) -> dict[str, Measured]:
+    """Differences of independent measures from those of their references."""
+    labels = len(some.estimates.labels)
+    cells = np.arange(some.estimates.cells)
+    other = cells - cells % labels + np.array(some.reference)[cells % labels]
+    return {
+        name: Measured(
+            one.estimate - one.estimate[other], np.hypot(one.mcse, one.mcse[other]), np.minimum(one.n, one.n[other])
+        )
+        for name, one in found.items()
+    }
 
 
 def _chosen(known: Mapping[str, Statistic], wanted: Collection[str] | None) -> dict[str, Statistic]:
@@ -146,7 +159,8 @@ class _Rows:
         self.cell, self.measure = self.cell[~which], self.measure[~which]
         self.values = {name: values[~which] for name, values in self.values.items()}
 
-    def columns(self) -> dict[str, Any]:
+    def keys(self) -> dict[str, Any]:
+        """The columns that say which cell a row is of."""
         some, labels = self._some, self._some.estimates.labels
         source, label = some.source, self.cell % len(labels)
         condition = self.cell // len(labels)
@@ -156,23 +170,29 @@ class _Rows:
             out |= {name: source.design.table[name].take(at) for name in source.design.names}
         for key in some.estimates.keys:
             values = pa.array([one.keys[key] for one in labels], source.schema.field(key).type)
-            out[f"{key}_result" if key in FIXED else key] = values.take(whole_numbers(label))
+            out[f"{key}_result" if key in out else key] = values.take(whole_numbers(label))
+        return out
+
+    def columns(self) -> dict[str, Any]:
+        """The other columns."""
+        some, labels = self._some, self._some.estimates.labels
+        n, failed = self.values["n"].astype(np.int64), some.source.failed[self.cell // len(labels)]
+        missing = np.where(self.measure == "nonconvergence", 0, some.expected()[self.cell] - failed - n)
+        out: dict[str, Any] = {}
         if len(some.roles.estimate) > 1:
-            out["column"] = plain_array([some.roles.estimate[labels[one].estimate] for one in label])
-        n, failed = self.values["n"].astype(np.int64), source.failed[condition]
+            out["column"] = plain_array([some.roles.estimate[labels[one].estimate] for one in self.cell % len(labels)])
         return {
             **out,
             "measure": plain_array(self.measure.tolist()).cast(pa.string()),
             "estimate": doubles(self.values["estimate"]),
             "mcse": doubles(self.values["mcse"]),
-            "n": whole_numbers(n),
-            "missing": whole_numbers(
-                np.where(self.measure == "nonconvergence", 0, some.expected()[self.cell] - failed - n)
-            ),
+            "replications": whole_numbers(n),
+            "missing": whole_numbers(missing),
             "failed": whole_numbers(failed),
         }
 
 
-def _table(some: Cells, columns: Mapping[str, Any]) -> MeasureTable:
+def _table(some: Cells, keys: Mapping[str, Any], columns: Mapping[str, Any]) -> MeasureTable:
     design = some.source.design
-    return MeasureTable(pa.table(dict(columns)), tuple(design.names) if design else (), some.notes())
+    named = {f"{name}_result" if name in keys else name: values for name, values in columns.items()}
+    return MeasureTable(pa.table({**keys, **named}), tuple(design.names) if design else (), some.notes())

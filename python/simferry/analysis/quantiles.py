@@ -1,10 +1,11 @@
 """Quantiles of estimates by cell, with a standard error from order statistics."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
-from .measure import Measured, Pieces, Rows
+from .measure import Measured, Pieces
+from .outliers import by_cell
 
 
 def quantiles(pieces: Pieces, cells: int, probabilities: Sequence[float]) -> list[Measured]:
@@ -19,7 +20,7 @@ def quantiles(pieces: Pieces, cells: int, probabilities: Sequence[float]) -> lis
     estimate, mcse = np.full((2, len(p), cells), np.nan)
     n = np.zeros(cells, dtype=np.int64)
     known: dict[int, np.ndarray] = {}  # ranks, by number of estimates
-    for cell, values in _by_cell(pieces()):
+    for cell, values in by_cell((rows.cell, rows.features["estimate"]) for rows in pieces()):
         many = len(values)
         values.sort()
         at = p * (many - 1)
@@ -33,19 +34,3 @@ def quantiles(pieces: Pieces, cells: int, probabilities: Sequence[float]) -> lis
             mcse[:, cell] = (values[known[many][1]] - values[known[many][0]]) / 2
         n[cell] = many
     return [Measured(estimate[i], mcse[i], n) for i in range(len(p))]
-
-
-def _by_cell(pieces: Iterable[Rows]) -> Iterator[tuple[int, np.ndarray]]:
-    """The number and the estimates of each cell."""
-    held: dict[int, list[np.ndarray]] = {}
-    for rows in pieces:
-        values = rows.features["estimate"]
-        there = ~np.isnan(values)
-        cell, values = rows.cell[there], values[there]
-        order = np.argsort(cell, kind="stable")
-        cell, values = cell[order], values[order]
-        begins = np.flatnonzero(np.diff(cell, prepend=-1))
-        for begin, end in zip(begins, [*begins[1:], len(cell)], strict=True):
-            held.setdefault(int(cell[begin]), []).append(values[begin:end])
-    for one in sorted(held):
-        yield one, np.concatenate(held.pop(one))

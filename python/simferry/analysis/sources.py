@@ -10,7 +10,7 @@ from ..errors import UsageError, nearest
 from ..results.parameter_columns import output_names, with_columns
 from ..results.parts import Results
 from ..store.run_folder import RunFolder
-from ..sweep.arrow import empty, whole_numbers
+from ..sweep.arrow import as_numpy, empty, whole_numbers
 from ..sweep.conditions import read_conditions
 from ..sweep.design import Design
 from .estimates import Pieces
@@ -20,7 +20,8 @@ from .row_keys import texts
 @dataclass
 class Source:
     """schema: of the pieces. done, failed: numbers of replications by condition. design: the parameters of a run's conditions.
-    is_paired: rows of one replication are known to belong together. is_single: there is one condition, which has no number."""
+    is_paired: rows of one replication are known to belong together. is_single: there is one condition, which has no number. is_shared:
+    the methods of a replication have the same data; else they are conditions that are independent."""
 
     pieces: Pieces
     schema: pa.Schema
@@ -29,6 +30,7 @@ class Source:
     design: Design | None = None
     is_paired: bool = True
     is_single: bool = False
+    is_shared: bool = True
 
     @property
     def conditions(self) -> int:
@@ -50,6 +52,42 @@ def of_run(run: RunFolder, results: Results) -> Source:
 
     schema = with_columns(empty(results.schema), design, names).schema
     return Source(pieces, schema, results.counts.done, results.counts.failed, design)
+
+
+def across(run: RunFolder, results: Results, parameter: str) -> Source:
+    """The results of a run in which conditions that differ in one parameter alone are one, and the parameter tells its methods apart."""
+    source, common = of_run(run, results), run.record.common
+    design = source.design
+    assert design is not None
+    rest = design.table.drop_columns([parameter])
+    first: dict[str, int] = {}
+    texts = map(repr, rest.to_pylist()) if rest.column_names else [""] * len(design)
+    number = np.array([first.setdefault(text, len(first)) for text in texts])
+    chosen = list(dict.fromkeys(number.tolist()))
+    begins = [int(np.flatnonzero(number == one)[0]) for one in chosen]
+    names = output_names(results.schema.names, design, lambda name: False)
+
+    def pieces() -> Iterator[pa.Table]:
+        for one in chosen:
+            conditions = np.flatnonzero(number == one) + 1
+            rows = with_columns(results.of_conditions(conditions.tolist()), design, names)
+            order = np.lexsort((as_numpy(rows["condition"]), as_numpy(rows["replication"])))
+            rows = rows.take(whole_numbers(order))
+            at = rows.schema.get_field_index("condition")
+            yield rows.set_column(at, "condition", whole_numbers(np.full(len(rows), one + 1)))
+
+    def largest(counts: np.ndarray) -> np.ndarray:
+        out = np.zeros(len(chosen), dtype=np.int64)
+        np.maximum.at(out, number, counts)
+        return out
+
+    types = {name: kind for name, kind in design.types.items() if name != parameter}
+    others = Design(
+        {name: rest[name].take(whole_numbers(np.array(begins))) for name in types}, types, known_distinct=True
+    )
+    shared = common == "all" or parameter in common
+    done, failed = largest(results.counts.done), largest(results.counts.failed)
+    return Source(pieces, source.schema, done, failed, others, is_shared=shared)
 
 
 def of_table(table: pa.Table, replication: str | None = None) -> Source:

@@ -26,6 +26,7 @@ _PUBLIC = {
     "verbs.runs": ("Run", "open", "runs"),
     "verbs.plan": ("Forecast", "plan"),
     "verbs.serve": ("serve",),
+    "verbs.measures": ("measures", "contrast"),
     "verbs.diff": ("Diff", "diff"),
     "driver.progress": ("Progress",),
     "sweep.file": ("read_sweep",),
@@ -61,6 +62,8 @@ if TYPE_CHECKING:  # for type checkers, `as` makes a name public
     from .sweep.sweep import Sweep as Sweep
     from .verbs.diff import Diff as Diff
     from .verbs.diff import diff as diff
+    from .verbs.measures import contrast as contrast
+    from .verbs.measures import measures as measures
     from .verbs.plan import Forecast as Forecast
     from .verbs.plan import plan as plan
     from .verbs.run import run as run

@@ -338,13 +338,13 @@ def logs_leave(_: Arguments) -> None:
 def summary(given: Arguments) -> Any:
     found = open_run(given)
     by = given.get("by")
-    return _frame(found, found.summary(None if by is None else by.plain()))
+    return frame_of(found, found.summary(None if by is None else by.plain()))
 
 
 @verb
 def errors(given: Arguments) -> Any:
     found = open_run(given)
-    return _frame(found, found.errors())
+    return frame_of(found, found.errors())
 
 
 @verb
@@ -358,10 +358,10 @@ def said_by_failures(given: Arguments) -> Vector:
 @verb
 def warnings_(given: Arguments) -> Any:
     found = open_run(given)
-    return _frame(found, found.warnings())
+    return frame_of(found, found.warnings())
 
 
-def _frame(found: Any, frame: Any) -> Any:
+def frame_of(found: Any, frame: Any) -> Any:
     """Convert number parameters to doubles, as R has them; pandas has whole numbers as integers."""
     for name, kind in found.record["parameters"].items():
         if kind == "number" and name in frame.columns and frame[name].dtype.kind == "i":

@@ -1,6 +1,7 @@
 """The command line: it parses arguments, calls the verbs, and prints the results. It has no other logic."""
 
-from . import sweeps, verbs, manage, image, infra, rstudio, serve, endpoint, emulator  # isort: skip  in the order in which help lists their commands
+# in the order in which help lists their commands
+from . import sweeps, verbs, measures, manage, image, infra, rstudio, serve, endpoint, emulator  # isort: skip
 from .app import main
 
-__all__ = ["emulator", "endpoint", "image", "infra", "main", "manage", "rstudio", "serve", "sweeps", "verbs"]
+__all__ = ["emulator", "endpoint", "image", "infra", "main", "manage", "measures", "rstudio", "serve", "sweeps", "verbs"]

@@ -33,6 +33,7 @@ from ..sweep.sweep import check_replications
 from ..system.notebook import facts
 from ..words import counted
 from .compute import ProgressCallback, backend_of_run, compute
+from .measuring import Measuring
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -40,7 +41,7 @@ if TYPE_CHECKING:
     from pyarrow.dataset import Dataset
 
 
-class Run:
+class Run(Measuring):
     """One sweep, from design to results. Made by `run()`, `open()` and `runs()`."""
 
     def __init__(self, folder: RunFolder) -> None:

@@ -1,0 +1,163 @@
+"""Performance measures of a run, or of any table, and differences between methods."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..analysis.measure_table import MeasureTable, contrast_table, measure_table
+from ..analysis.sources import of_table
+from ..errors import UsageError
+from ..hints import Option, Text
+from ..sweep.parameters import read_table
+from .measuring import Table, asked, shown
+from .runs import Run
+from .runs import open as open_run
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def measures(
+    data: Any,
+    *,
+    estimate: str | Sequence[str] | None = None,
+    truth: str | float | Sequence[str | float] | None = None,
+    se: str | Sequence[str] | None = None,
+    interval: str | Sequence[str] | None = None,
+    p_value: str | Sequence[str] | None = None,
+    df: str | float | None = None,
+    by: str | Sequence[str] | None = None,
+    reference: Any = None,
+    alpha: float | Sequence[float] | None = None,
+    measures: str | Sequence[str] | None = None,
+    quantiles: float | Sequence[float] | None = None,
+    cases: str | None = None,
+    mcse: str | None = None,
+    dropbig: bool | None = None,
+    winsorize: float | None = None,
+    replication: str | None = None,
+    store: str | Path | None = None,
+) -> "pd.DataFrame":
+    """Bias, coverage, power and the other measures of a run, or of any table, each with its Monte Carlo standard error.
+
+    data: a Run, the name of one, a table of pandas, Polars or Arrow, or the path of a CSV or Parquet file.
+    estimate: the column of estimates, or several. truth: the true value: a number, a parameter, or a column. se: the column of
+    standard errors. interval: the columns of lower and upper ends. p_value, df: columns; without `interval`, intervals are
+    estimate -/+ quantile x se, of the normal or, with df, of t. by: columns that tell the methods apart; None: the texts. reference: the
+    method that relative precision compares with; None: the first one. alpha: the level of tests, or several.
+    measures: names of the wanted ones; None: all that the columns allow. quantiles: probabilities. cases: "complete" (estimate and
+    standard error are there) or "all" (each measure counts what it has). mcse: "jackknife" (where it is right and the published
+    formula is not: docs/measures.md) or "formula". dropbig: leave out estimates far from the others. winsorize: or move those beyond
+    so many interquartile ranges. replication: of a table, the column that says which rows are of one data set. store: where a run is
+    looked for.
+
+    Returns a pandas.DataFrame: condition, the parameters, the columns of `by`, measure, estimate, mcse, replications, missing, failed,
+    nominal. Raises UsageError for columns that are not there or do not fit.
+    """
+    return shown(
+        made(
+            data,
+            measure_table,
+            estimate=estimate,
+            truth=truth,
+            se=se,
+            interval=interval,
+            p_value=p_value,
+            df=df,
+            by=by,
+            reference=reference,
+            alpha=alpha,
+            measures=measures,
+            quantiles=quantiles,
+            cases=cases,
+            mcse=mcse,
+            dropbig=dropbig,
+            winsorize=winsorize,
+            replication=replication,
+            store=store,
+        )
+    )
+
+
+def contrast(
+    data: Any,
+    *,
+    estimate: str | Sequence[str] | None = None,
+    truth: str | float | Sequence[str | float] | None = None,
+    se: str | Sequence[str] | None = None,
+    interval: str | Sequence[str] | None = None,
+    p_value: str | Sequence[str] | None = None,
+    df: str | float | None = None,
+    by: str | Sequence[str] | None = None,
+    reference: Any = None,
+    alpha: float | Sequence[float] | None = None,
+    measures: str | Sequence[str] | None = None,
+    cases: str | None = None,
+    dropbig: bool | None = None,
+    winsorize: float | None = None,
+    replication: str | None = None,
+    store: str | Path | None = None,
+) -> "pd.DataFrame":
+    """The difference of each method from the reference, in every measure, with the Monte Carlo standard error of the difference.
+
+    It is paired: it stands on the replications that both have. With `by` a parameter, its values are the methods; they are paired where
+    the run gave their conditions the same random numbers (`common`), and else compared as independent.
+
+    data, estimate, truth, se, interval, p_value, df, by, reference, alpha, measures, cases, dropbig, winsorize, replication, store: as
+    for `measures`. Returns a pandas.DataFrame: condition, the
+    parameters, the columns of `by`, measure, estimate (the difference), mcse, replications, missing, failed, reference, paired. Raises
+    UsageError for columns that are not there or do not fit.
+    """
+    return shown(
+        made(
+            data,
+            contrast_table,
+            estimate=estimate,
+            truth=truth,
+            se=se,
+            interval=interval,
+            p_value=p_value,
+            df=df,
+            by=by,
+            reference=reference,
+            alpha=alpha,
+            measures=measures,
+            cases=cases,
+            dropbig=dropbig,
+            winsorize=winsorize,
+            replication=replication,
+            store=store,
+        )
+    )
+
+
+def made(data: Any, table: Table, **options: Any) -> MeasureTable:
+    """The measures or contrasts of what `data` is. store: where a run is looked for."""
+    store, replication = options.pop("store", None), options.pop("replication", None)
+    if isinstance(data, str | Path) and not _is_table(data):
+        data = open_run(data, store)
+    if isinstance(data, Run):
+        if replication is not None:
+            raise UsageError(Text(Option("replication"), " is for tables: a run knows its replications"))
+        return data._measured(table, options)
+    given, how = asked(options, table)
+    return table(of_table(_as_arrow(data), replication), given, **how)
+
+
+def _is_table(data: str | Path) -> bool:
+    return Path(data).suffix.lower() in (".csv", ".parquet", ".pq")
+
+
+def _as_arrow(data: Any) -> Any:
+    import pyarrow as pa
+
+    if isinstance(data, str | Path):
+        return read_table(Path(data), {})
+    if isinstance(data, pa.Table):
+        return data
+    if type(data).__module__.split(".")[0] == "pandas" and hasattr(data, "columns"):
+        return pa.Table.from_pandas(data, preserve_index=False)
+    try:
+        return pa.table(data)
+    except (pa.ArrowException, TypeError, ValueError) as error:
+        raise UsageError(f"a {type(data).__name__} is no table: {error}") from None

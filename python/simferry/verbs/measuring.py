@@ -1,0 +1,108 @@
+"""What a run, or a table, is asked about its estimates: the options of measures and contrasts, and the run's methods."""
+
+import warnings
+from collections.abc import Callable, Collection, Sequence
+from typing import TYPE_CHECKING, Any
+
+from ..analysis.measure_table import MeasureTable, contrast_table, measure_table
+from ..analysis.outliers import Outliers
+from ..analysis.roles import Roles, roles
+from ..analysis.sources import across, of_run
+from ..errors import Note, UsageError
+from ..hints import Option
+from ..results import table as results
+from ..results.parts import Results
+from ..store.run_folder import RunFolder
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+ROLES = ("estimate", "truth", "se", "interval", "p_value", "df", "by", "reference", "alpha")
+Table = Callable[..., MeasureTable]  # measure_table or contrast_table
+
+
+class Measuring:
+    """The methods of a run that look at its estimates."""
+
+    _folder: RunFolder
+
+    def measures(self, **options: Any) -> "pd.DataFrame":
+        """Bias, coverage, power and other measures, each with its Monte Carlo standard error. Options: see `simferry.measures`.
+
+        Returns a pandas.DataFrame. Raises UsageError for columns that are not there or do not fit.
+        """
+        return shown(self._measured(measure_table, options))
+
+    def contrast(self, **options: Any) -> "pd.DataFrame":
+        """The differences of methods from a reference in every measure. Options: see `simferry.contrast`.
+
+        Returns a pandas.DataFrame. Raises UsageError for columns that are not there or do not fit.
+        """
+        return shown(self._measured(contrast_table, options))
+
+    def _measured(self, table: Table, options: dict[str, Any]) -> MeasureTable:
+        given, how = asked(options, table)
+        run = self._folder
+        first = (given.by or ("",))[0]
+        is_across = table is contrast_table and first in run.record.parameters
+
+        def made(found: Results) -> MeasureTable:
+            return table(across(run, found, first) if is_across else of_run(run, found), given, **how)
+
+        return results.reading(run, made)
+
+
+def asked(options: dict[str, Any], table: Table) -> tuple[Roles, dict[str, Any]]:
+    """The roles, and the other options as arguments of measure_table or contrast_table. Raises UsageError."""
+    options = dict(options)
+    given = roles({name: options.pop(name, None) for name in ROLES})
+    wanted = _texts("measures", options.pop("measures", None))
+    cases = options.pop("cases", None) or "complete"
+    mcse = options.pop("mcse", None) or "jackknife"
+    if cases not in ("complete", "all"):
+        raise UsageError(f"cases is {cases!r}; it has to be complete or all")
+    if mcse not in ("jackknife", "formula"):
+        raise UsageError(f"mcse is {mcse!r}; it has to be jackknife or formula")
+    winsor, drop = options.pop("winsorize", None), bool(options.pop("dropbig", False))
+    if winsor is not None and (
+        drop or isinstance(winsor, bool) or not isinstance(winsor, int | float) or not winsor > 0
+    ):
+        raise UsageError(
+            "winsorize is a number of interquartile ranges above 0, and not beside dropbig", Option("winsorize", 3)
+        )
+    out: dict[str, Any] = {"wanted": wanted, "complete": cases == "complete", "outliers": Outliers(drop, winsor)}
+    at = options.pop("quantiles", None)
+    if options:
+        raise UsageError(f"there is no option {next(iter(options))!r}")
+    if table is contrast_table:
+        return given, out
+    return given, {**out, "formula": mcse == "formula", "at": _probabilities(at)}
+
+
+def _texts(name: str, value: Any) -> Collection[str] | None:
+    if value is None:
+        return None
+    listed = value.split(",") if isinstance(value, str) else list(value)
+    if not all(isinstance(one, str) for one in listed):
+        raise UsageError(f"{name} is {value!r}; it takes names")
+    return [one.strip() for one in listed if one.strip()]
+
+
+def _probabilities(value: Any) -> Sequence[float]:
+    listed = value.split(",") if isinstance(value, str) else [value] if isinstance(value, int | float) else value or ()
+    try:
+        out = [float(one) for one in listed]
+    except (TypeError, ValueError):
+        out = [-1.0]
+    if not all(0 < one < 1 for one in out):
+        raise UsageError(
+            f"quantiles is {value!r}; it takes probabilities between 0 and 1", Option("quantiles", [0.1, 0.9])
+        )
+    return out
+
+
+def shown(found: MeasureTable) -> "pd.DataFrame":
+    """The table as a pandas.DataFrame; its notes are warnings of the class Note."""
+    for note in found.notes:
+        warnings.warn(note, Note, stacklevel=3)
+    return found.frame()

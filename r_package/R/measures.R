@@ -1,0 +1,66 @@
+#' Performance measures and contrasts
+#'
+#' `sim_measures()` gives bias, coverage, power and the other measures of a simulation study (Morris, White and Crowther
+#' 2019, \doi{10.1002/sim.8086}), each with its Monte Carlo standard error (MCSE). `sim_contrast()` gives the
+#' differences between methods, paired on the replications that both have. Both take a run, or any data frame with a row
+#' for each estimate.
+#'
+#' @inheritParams verbs
+#' @param run a run, its name, or a data frame.
+#' @param estimate `[character]` the column of estimates, or several.
+#' @param truth `[numeric(1)]` the true value, or `[character(1)]` a parameter or a column.
+#' @param se `[character]` the column of standard errors.
+#' @param interval `[character(2)]` the columns of lower and upper ends. `NULL`: the estimate plus and minus a quantile
+#'   times the standard error.
+#' @param p_value `[character(1)]` the column of p-values.
+#' @param df `[numeric(1)]` degrees of freedom, or `[character(1)]` their column: intervals and tests are then those of
+#'   t.
+#' @param by `[character]` the columns that tell the methods apart. `NULL`: the texts. In `sim_contrast()` also a
+#'   parameter, whose values are then compared: paired where the run gave them the same random numbers (`common`), else
+#'   as independent.
+#' @param reference the method that others are compared with. `NULL`: the first one.
+#' @param alpha `[numeric]` the level of tests; intervals have the level `1 - alpha[1]`.
+#' @param measures `[character]` the wanted measures. `NULL`: all that the columns allow.
+#' @param quantiles `[numeric]` probabilities of quantiles, besides the median.
+#' @param cases `[character(1)]` `"complete"`: rows count that have estimate and standard error; `"all"`: each measure
+#'   counts what it has.
+#' @param mcse `[character(1)]` `"jackknife"`: where it is right and the published formula holds for normal estimates
+#'   only; `"formula"`: the formulas throughout.
+#' @param dropbig `[logical(1)]` leave out estimates far from the others; they are counted.
+#' @param winsorize `[numeric(1)]` move estimates beyond so many interquartile ranges; they are counted.
+#' @param replication `[character(1)]` of a data frame: the column that says which rows are of one data set.
+#' @return A data frame (a tibble where the package tibble is loaded): `condition`, the parameters, the columns of `by`,
+#'   `measure`, `estimate`, `mcse`, `replications` (that the estimate stands on), `missing` (replications that did not
+#'   fail and have no value), `failed`; of `sim_measures()` also `nominal`, the value of a method without fault; of
+#'   `sim_contrast()` `reference` and `paired`.
+#' @section Errors: `simferry_error_usage`: a column is not there or does not fit.
+#'   `simferry_error_run_not_found`: there is no such run; the nearest ones are named.
+#' @examplesIf simferry:::python_is_there()
+#' study <- function(n, theta) {
+#'   x <- rnorm(n, theta)
+#'   data.frame(method = c("mean", "median"), est = c(mean(x), median(x)), se = sd(x) / sqrt(n))
+#' }
+#' run <- sim_run(study, sim_grid(n = c(10, 40), theta = 1), replications = 50, seed = 1, store = tempfile())
+#' sim_measures(run, estimate = "est", truth = "theta", se = "se", by = "method", measures = c("bias", "coverage"))
+#' sim_contrast(run, estimate = "est", truth = "theta", by = "method", measures = "empirical_se")
+#' @export
+sim_measures <- function(run, estimate = NULL, truth = NULL, se = NULL, interval = NULL, p_value = NULL, df = NULL,
+                         by = NULL, reference = NULL, alpha = NULL, measures = NULL, quantiles = NULL, cases = NULL,
+                         mcse = NULL, dropbig = NULL, winsorize = NULL, replication = NULL, store = NULL)
+  ask_measures("measures", run, estimate = estimate, truth = truth, se = se, interval = interval, p_value = p_value,
+               df = df, by = by, reference = reference, alpha = alpha, measures = measures, quantiles = quantiles,
+               cases = cases, mcse = mcse, dropbig = dropbig, winsorize = winsorize, data_set = replication,
+               store = store)
+
+#' @rdname sim_measures
+#' @export
+sim_contrast <- function(run, estimate = NULL, truth = NULL, se = NULL, interval = NULL, p_value = NULL, df = NULL,
+                         by = NULL, reference = NULL, alpha = NULL, measures = NULL, cases = NULL, dropbig = NULL,
+                         winsorize = NULL, replication = NULL, store = NULL)
+  ask_measures("contrast", run, estimate = estimate, truth = truth, se = se, interval = interval, p_value = p_value,
+               df = df, by = by, reference = reference, alpha = alpha, measures = measures, cases = cases,
+               dropbig = dropbig, winsorize = winsorize, data_set = replication, store = store)
+
+ask_measures <- function(verb, run, ...) {
+  if (is.data.frame(run)) as_table(bridge(verb, table = as.list(run), ...)) else as_table(ask(verb, run, ...))
+}

@@ -187,6 +187,8 @@ def as_click_has(name, value):
         return value
     if name in hints._REPEATED:
         return tuple(f"{key}={one}" for key, one in value.items()) if isinstance(value, dict) else tuple(value)
+    if name in ("alpha", "quantiles"):  # numbers with commas between
+        return ",".join(map(str, value)) if isinstance(value, list) else str(value)
     return ",".join(value) if isinstance(value, list) else value
 
 

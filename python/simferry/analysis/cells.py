@@ -93,7 +93,7 @@ class Cells:
 
     def notes(self) -> list[str]:
         """What was excluded, and what is not everywhere."""
-        notes = [f"{many:,} {what}" for what, many in self.estimates.excluded.counts.items()]
+        notes = [f"{what}: {many:,}" for what, many in self.estimates.excluded.counts.items()]
         labels = self.estimates.labels
         rows = self.present.reshape(-1, len(labels))
         for number, label in enumerate(labels):

@@ -17,7 +17,7 @@ class Excluded:
     def without(self, values: np.ndarray, bad: np.ndarray, what: str) -> np.ndarray:
         """The values, NaN where they are bad."""
         many = int(np.count_nonzero(bad))
-        self.count(f"{what}: {'it counts' if many == 1 else 'they count'} as missing", many)
+        self.count(f"{what} count as missing", many)
         return np.where(bad, np.nan, values) if many else values
 
     def count(self, what: str, many: int) -> None:
@@ -56,13 +56,13 @@ class Raw:
         if not how.drop:
             self.estimate = np.where(b < low, low, np.where(b > high, high, b))
             excluded.count(
-                "estimates far from the others, moved to the limit", int(np.count_nonzero((b < low) | (b > high)))
+                "estimates far from the others are moved to the limit", int(np.count_nonzero((b < low) | (b > high)))
             )
             return
-        self.estimate = excluded.without(b, (b < low) | (b > high), "estimates far from the others, left out")
+        self.estimate = excluded.without(b, (b < low) | (b > high), "estimates far from the others")
         if self.se is not None:
             bad = (self.se < limits.low_error[cell]) | (self.se > limits.high_error[cell])
-            self.se = excluded.without(self.se, bad, "standard errors far from the others, left out")
+            self.se = excluded.without(self.se, bad, "standard errors far from the others")
             if complete:
                 b, s = self.estimate, self.se
                 self.estimate, self.se = np.where(np.isnan(s), np.nan, b), np.where(np.isnan(b), np.nan, s)

@@ -69,8 +69,11 @@ def measure_table(
     if some.reference is not None:  # which has no precision relative to itself
         label = rows.cell % len(some.estimates.labels)
         rows.drop((rows.measure == "relative_precision") & np.isin(label, some.reference))
+    if "relative_bias" in found:  # there is none where the truth is 0
+        empty = (found["relative_bias"].n == 0) & (some.there > 0)
+        rows.drop((rows.measure == "relative_bias") & empty[rows.cell])
     columns = rows.columns()
-    columns["nominal"] = doubles(np.array([nominal.get(name, np.nan) for name in rows.measure]))
+    columns["nominal"] = pa.array([nominal.get(name) for name in rows.measure], pa.float64())
     return _table(some, rows.keys(), columns)
 
 

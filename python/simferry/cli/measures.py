@@ -92,7 +92,7 @@ def _write(name: str, table: Any, layout: str, output: str | None, as_json: bool
 
     if output:
         check_output(output)
-    found = made(name, table, **{name: value for name, value in given.items() if value is not None})
+    found = made(table, name, **{name: value for name, value in given.items() if value is not None})
     if output:
         write_table(found.table, output, as_json)
     elif as_json or layout == "json":

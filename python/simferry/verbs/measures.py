@@ -15,6 +15,7 @@ from .runs import open as open_run
 
 if TYPE_CHECKING:
     import pandas as pd
+    import pyarrow as pa
 
 
 def measures(
@@ -54,29 +55,8 @@ def measures(
     Returns a pandas.DataFrame: condition, the parameters, the columns of `by`, measure, estimate, mcse, replications, missing, failed,
     nominal. Raises UsageError for columns that are not there or do not fit.
     """
-    return shown(
-        made(
-            data,
-            measure_table,
-            estimate=estimate,
-            truth=truth,
-            se=se,
-            interval=interval,
-            p_value=p_value,
-            df=df,
-            by=by,
-            reference=reference,
-            alpha=alpha,
-            measures=measures,
-            quantiles=quantiles,
-            cases=cases,
-            mcse=mcse,
-            dropbig=dropbig,
-            winsorize=winsorize,
-            replication=replication,
-            store=store,
-        )
-    )
+    given = locals()  # the arguments
+    return shown(made(measure_table, **given))
 
 
 def contrast(
@@ -108,30 +88,11 @@ def contrast(
     parameters, the columns of `by`, measure, estimate (the difference), mcse, replications, missing, failed, reference, paired. Raises
     UsageError for columns that are not there or do not fit.
     """
-    return shown(
-        made(
-            data,
-            contrast_table,
-            estimate=estimate,
-            truth=truth,
-            se=se,
-            interval=interval,
-            p_value=p_value,
-            df=df,
-            by=by,
-            reference=reference,
-            alpha=alpha,
-            measures=measures,
-            cases=cases,
-            dropbig=dropbig,
-            winsorize=winsorize,
-            replication=replication,
-            store=store,
-        )
-    )
+    given = locals()  # the arguments
+    return shown(made(contrast_table, **given))
 
 
-def made(data: Any, table: Table, **options: Any) -> MeasureTable:
+def made(table: Table, data: Any, **options: Any) -> MeasureTable:
     """The measures or contrasts of what `data` is. store: where a run is looked for."""
     store, replication = options.pop("store", None), options.pop("replication", None)
     if isinstance(data, str | Path) and not _is_table(data):
@@ -148,16 +109,17 @@ def _is_table(data: str | Path) -> bool:
     return Path(data).suffix.lower() in (".csv", ".parquet", ".pq")
 
 
-def _as_arrow(data: Any) -> Any:
+def _as_arrow(data: Any) -> "pa.Table":
     import pyarrow as pa
 
     if isinstance(data, str | Path):
         return read_table(Path(data), {})
-    if isinstance(data, pa.Table):
-        return data
-    if type(data).__module__.split(".")[0] == "pandas" and hasattr(data, "columns"):
-        return pa.Table.from_pandas(data, preserve_index=False)
     try:
-        return pa.table(data)
-    except (pa.ArrowException, TypeError, ValueError) as error:
+        is_pandas = type(data).__module__.split(".")[0] == "pandas"
+        table = pa.Table.from_pandas(data, preserve_index=False) if is_pandas else pa.table(data)
+    except (pa.ArrowException, TypeError, ValueError, AttributeError) as error:
         raise UsageError(f"a {type(data).__name__} is no table: {error}") from None
+    for i, field in enumerate(table.schema):  # Polars' texts, which Arrow can't sort
+        if field.type == pa.string_view():
+            table = table.set_column(i, field.name, table[field.name].cast(pa.string()))
+    return table

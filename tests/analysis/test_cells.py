@@ -1,0 +1,37 @@
+"""Which cells there are, and what each is compared with."""
+
+import numpy as np
+import pyarrow as pa
+from simferry.analysis.cells import Cells
+from simferry.analysis.roles import roles
+from simferry.analysis.sources import of_table
+
+TABLE = pa.table({
+    "condition": [1, 1, 1, 2, 2, 4], "replication": [1, 1, 2, 1, 1, 1], "method": ["a", "b", "a", "a", "c", "a"],
+    "size": [1, 1, 1, 1, 1, 2], "b": np.arange(6.0), "b2": np.arange(6.0),
+})  # fmt: skip
+
+
+def test_methods_that_are_in_some_conditions_only_are_told():
+    found = Cells(of_table(TABLE), roles({"estimate": "b", "by": "method"}), complete=True)
+    assert [label.keys["method"] for label in found.estimates.labels] == ["a", "b", "c"]
+    assert found.shown().tolist() == [0, 1, 3, 5, 9] and found.expected()[:4].tolist() == [2, 2, 2, 1]
+    assert found.notes() == [
+        "b has no rows in 2 conditions, and is left out there",
+        "c has no rows in 2 conditions, and is left out there",
+    ]
+
+
+def test_a_reference_has_the_same_values_of_the_other_columns():
+    given = roles({"estimate": "b", "by": "method,size", "reference": "a"})
+    found = Cells(of_table(TABLE), given, complete=True)
+    labels = [tuple(label.keys.values()) for label in found.estimates.labels]
+    assert [labels[other] for other in found.reference] == [("a", one[1]) for one in labels]
+    assert found.name_of(0) == "a"
+
+
+def test_several_estimates_are_methods():
+    found = Cells(of_table(TABLE), roles({"estimate": "b,b2", "by": "method", "reference": "b"}), complete=True)
+    assert found.reference == [1, 1, 1, 4, 4, 4]  # the methods are those of `by`
+    alone = Cells(of_table(TABLE.slice(0, 1)), roles({"estimate": "b,b2", "by": [], "reference": "b2"}), complete=True)
+    assert alone.reference == [1, 1] and alone.name_of(1) == "b2"

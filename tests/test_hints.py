@@ -254,7 +254,7 @@ def test_python_has_what_hints_name():
     functions = (simferry.run, simferry.plan, Run.resume, Run.extend, Run.summary, Run.values, simferry.images.Recipe)
     functions += (simferry.images.registry.push, simferry.infra.deploy)
     functions += (simferry.infra.rstudio.deploy, simferry.infra.rstudio.open, simferry.serve)
-    functions += (simferry.Endpoint.deploy, simferry.Endpoint.predict, simferry.transform)
+    functions += (simferry.Endpoint.deploy, simferry.Endpoint.predict, simferry.transform, simferry.measures)
     known = {name for f in functions for name in inspect.signature(f).parameters} | OPTIONS_OF_BACKENDS
     for where, part in TYPED:
         text = part.spelled(Face.PYTHON)

@@ -28,7 +28,7 @@
 #'   only; `"formula"`: the formulas throughout.
 #' @param dropbig `[logical(1)]` leave out estimates far from the others; they are counted.
 #' @param winsorize `[numeric(1)]` move estimates beyond so many interquartile ranges; they are counted.
-#' @param replication `[character(1)]` of a data frame: the column that says which rows are of one data set.
+#' @param data_set `[character(1)]` of a data frame: the column that says which rows are of one data set.
 #' @return A data frame (a tibble where the package tibble is loaded): `condition`, the parameters, the columns of `by`,
 #'   `measure`, `estimate`, `mcse`, `replications` (that the estimate stands on), `missing` (replications that did not
 #'   fail and have no value), `failed`; of `sim_measures()` also `nominal`, the value of a method without fault; of
@@ -46,20 +46,20 @@
 #' @export
 sim_measures <- function(run, estimate = NULL, truth = NULL, se = NULL, interval = NULL, p_value = NULL, df = NULL,
                          by = NULL, reference = NULL, alpha = NULL, measures = NULL, quantiles = NULL, cases = NULL,
-                         mcse = NULL, dropbig = NULL, winsorize = NULL, replication = NULL, store = NULL)
+                         mcse = NULL, dropbig = NULL, winsorize = NULL, data_set = NULL, store = NULL)
   ask_measures("measures", run, estimate = estimate, truth = truth, se = se, interval = interval, p_value = p_value,
                df = df, by = by, reference = reference, alpha = alpha, measures = measures, quantiles = quantiles,
-               cases = cases, mcse = mcse, dropbig = dropbig, winsorize = winsorize, data_set = replication,
+               cases = cases, mcse = mcse, dropbig = dropbig, winsorize = winsorize, data_set = data_set,
                store = store)
 
 #' @rdname sim_measures
 #' @export
 sim_contrast <- function(run, estimate = NULL, truth = NULL, se = NULL, interval = NULL, p_value = NULL, df = NULL,
                          by = NULL, reference = NULL, alpha = NULL, measures = NULL, cases = NULL, dropbig = NULL,
-                         winsorize = NULL, replication = NULL, store = NULL)
+                         winsorize = NULL, data_set = NULL, store = NULL)
   ask_measures("contrast", run, estimate = estimate, truth = truth, se = se, interval = interval, p_value = p_value,
                df = df, by = by, reference = reference, alpha = alpha, measures = measures, cases = cases,
-               dropbig = dropbig, winsorize = winsorize, data_set = replication, store = store)
+               dropbig = dropbig, winsorize = winsorize, data_set = data_set, store = store)
 
 ask_measures <- function(verb, run, ...) {
   if (is.data.frame(run)) as_table(bridge(verb, table = as.list(run), ...)) else as_table(ask(verb, run, ...))

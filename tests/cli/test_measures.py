@@ -24,7 +24,7 @@ def test_the_shell_shows_writes_and_counts(tmp_path):
         "s",
         "--by",
         "m",
-        "--replication",
+        "--data-set",
         "rep",
         "--measures",
         "bias",

@@ -119,6 +119,12 @@ assert_type(sf.infra.show().dollars_a_month, float)
 assert_type(sf.infra.delete("lab", data=True, yes=True), bool)
 assert_type(sf.infra.template("base"), str)
 
+# measures
+assert_type(
+    sf.measures("table.csv", estimate=["b"], truth=0.5, se="s", interval=("lo", "up"), alpha=[0.05, 0.01]), pd.DataFrame
+)
+assert_type(sf.contrast("latest", estimate="est", truth="theta", by="method", reference="CC"), pd.DataFrame)
+
 # an image's model, served here
 with sf.serve("an-image", model="model.tar.gz", port=0, env={"WORKERS": "2"}) as server:
     assert_type(server.url, str)

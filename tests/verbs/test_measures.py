@@ -8,7 +8,7 @@ import simferry as sf
 from simferry.errors import Note, UsageError
 
 DATA = pd.DataFrame({"rep": [1, 1, 2, 2, 3, 3], "m": ["a", "b"] * 3, "b": [1.0, 2, 2, 4, 3, 9], "s": [1.0] * 6})
-GIVEN = {"estimate": "b", "truth": 2, "se": "s", "by": "m", "replication": "rep"}
+GIVEN = {"estimate": "b", "truth": 2, "se": "s", "by": "m", "data_set": "rep"}
 
 
 def test_tables_of_each_kind_and_files_give_the_same(tmp_path):
@@ -31,7 +31,7 @@ def test_a_run_may_be_named(tmp_path):
     pd.testing.assert_frame_equal(run.measures(estimate="est", truth="n", measures="bias"), found)
     assert found["estimate"].tolist() == [0.0, 0.0] and found["mcse"].tolist() == [0.0, 0.0]
     with pytest.raises(UsageError, match="a run knows its replications"):
-        sf.measures(run, estimate="est", replication="n")
+        sf.measures(run, estimate="est", data_set="n")
 
 
 @pytest.mark.parametrize(

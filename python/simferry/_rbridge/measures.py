@@ -26,9 +26,8 @@ def _asked(given: Arguments, verb: Any) -> Any:
     import pyarrow as pa
 
     options = plain({name: value for name, value in given.items() if name not in _RUN and value is not None})
-    replication = options.pop("data_set", None)
     if (table := given.get("table")) is None:
         found = open_run(given)
-        return frame_of(found, verb(found, replication=replication, **options))
+        return frame_of(found, verb(found, **options))
     data = pa.table({name: column(name, vector) for name, vector in table.items()})
-    return verb(data, replication=replication, **options)
+    return verb(data, **options)

@@ -91,7 +91,7 @@ def contrast_table(
     if not source.is_paired:
         raise UsageError(
             "a contrast needs to know which rows are of one data set; name the column that says it",
-            Option("replication", "dataset"),
+            Option("data_set", "dataset"),
         )
     known = available(some.features, len(roles.alpha))
     if source.is_shared:

@@ -90,13 +90,13 @@ def across(run: RunFolder, results: Results, parameter: str) -> Source:
     return Source(pieces, source.schema, done, failed, others, is_shared=shared)
 
 
-def of_table(table: pa.Table, replication: str | None = None) -> Source:
+def of_table(table: pa.Table, data_set: str | None = None) -> Source:
     """Any table. Columns condition and replication are what a run's are; without a condition all rows are of one.
 
-    replication: the column that says which rows are of one data set. Raises UsageError."""
+    data_set: the column that says which rows are of one data set. Raises UsageError."""
     is_single = "condition" not in table.column_names
     condition = np.ones(len(table), dtype=np.int64) if is_single else _whole(table, "condition")
-    name = replication or ("replication" if "replication" in table.column_names else None)
+    name = data_set or ("replication" if "replication" in table.column_names else None)
     if name is None:
         number = np.arange(1, len(table) + 1)
     elif name in table.column_names:
@@ -104,7 +104,7 @@ def of_table(table: pa.Table, replication: str | None = None) -> Source:
             table[name].combine_chunks().dictionary_encode().indices.to_numpy(zero_copy_only=False).astype(np.int64) + 1
         )
     else:
-        raise UsageError(f"replication: there is no column {name!r}", nearest(name, table.column_names))
+        raise UsageError(f"data_set: there is no column {name!r}", nearest(name, table.column_names))
     table = table.select([one for one in table.column_names if one not in ("condition", "replication", name)])
     order = np.lexsort((number, condition))
     table = table.take(whole_numbers(order))

@@ -4,4 +4,16 @@
 from . import sweeps, verbs, measures, manage, image, infra, rstudio, serve, endpoint, emulator  # isort: skip
 from .app import main
 
-__all__ = ["emulator", "endpoint", "image", "infra", "main", "manage", "measures", "rstudio", "serve", "sweeps", "verbs"]
+__all__ = [
+    "emulator",
+    "endpoint",
+    "image",
+    "infra",
+    "main",
+    "manage",
+    "measures",
+    "rstudio",
+    "serve",
+    "sweeps",
+    "verbs",
+]

@@ -20,7 +20,7 @@ _ROLES = [
     click.option("--by", metavar="COLUMN,...", help="The columns that tell the methods apart [texts]."),
     click.option("--reference", metavar="VALUE", help="The method that others are compared with [the first one]."),
     click.option("--alpha", metavar="LEVEL,...", help="The level of tests; intervals have 1 - alpha [0.05]."),
-    click.option("--replication", metavar="COLUMN", help="Of a table: the column that says which rows are of one data set."),
+    click.option("--data-set", metavar="COLUMN", help="Of a table: the column that says which rows are of one data set."),
 ]  # fmt: skip
 _HOW = [
     click.option("--measures", metavar="NAME,...", help="The wanted measures [all that the columns allow]."),
@@ -44,7 +44,7 @@ def _options(*parts: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
 
 @example(
     "simferry measures latest --estimate est --truth theta --se se --by method",
-    "simferry measures table.csv --estimate b --truth 0.5 --se se --by method,dgm --replication dataset",
+    "simferry measures table.csv --estimate b --truth 0.5 --se se --by method,dgm --data-set dataset",
 )
 @main.command()
 @click.argument("name", metavar="RUN|TABLE")

@@ -36,7 +36,7 @@ def measures(
     mcse: str | None = None,
     dropbig: bool | None = None,
     winsorize: float | None = None,
-    replication: str | None = None,
+    data_set: str | None = None,
     store: str | Path | None = None,
 ) -> "pd.DataFrame":
     """Bias, coverage, power and the other measures of a run, or of any table, each with its Monte Carlo standard error.
@@ -49,7 +49,7 @@ def measures(
     measures: names of the wanted ones; None: all that the columns allow. quantiles: probabilities. cases: "complete" (estimate and
     standard error are there) or "all" (each measure counts what it has). mcse: "jackknife" (where it is right and the published
     formula is not: docs/measures.md) or "formula". dropbig: leave out estimates far from the others. winsorize: or move those beyond
-    so many interquartile ranges. replication: of a table, the column that says which rows are of one data set. store: where a run is
+    so many interquartile ranges. data_set: of a table, the column that says which rows are of one data set. store: where a run is
     looked for.
 
     Returns a pandas.DataFrame: condition, the parameters, the columns of `by`, measure, estimate, mcse, replications, missing, failed,
@@ -75,7 +75,7 @@ def contrast(
     cases: str | None = None,
     dropbig: bool | None = None,
     winsorize: float | None = None,
-    replication: str | None = None,
+    data_set: str | None = None,
     store: str | Path | None = None,
 ) -> "pd.DataFrame":
     """The difference of each method from the reference, in every measure, with the Monte Carlo standard error of the difference.
@@ -83,7 +83,7 @@ def contrast(
     It is paired: it stands on the replications that both have. With `by` a parameter, its values are the methods; they are paired where
     the run gave their conditions the same random numbers (`common`), and else compared as independent.
 
-    data, estimate, truth, se, interval, p_value, df, by, reference, alpha, measures, cases, dropbig, winsorize, replication, store: as
+    data, estimate, truth, se, interval, p_value, df, by, reference, alpha, measures, cases, dropbig, winsorize, data_set, store: as
     for `measures`. Returns a pandas.DataFrame: condition, the
     parameters, the columns of `by`, measure, estimate (the difference), mcse, replications, missing, failed, reference, paired. Raises
     UsageError for columns that are not there or do not fit.
@@ -94,15 +94,15 @@ def contrast(
 
 def made(table: Table, data: Any, **options: Any) -> MeasureTable:
     """The measures or contrasts of what `data` is. store: where a run is looked for."""
-    store, replication = options.pop("store", None), options.pop("replication", None)
+    store, data_set = options.pop("store", None), options.pop("data_set", None)
     if isinstance(data, str | Path) and not _is_table(data):
         data = open_run(data, store)
     if isinstance(data, Run):
-        if replication is not None:
-            raise UsageError(Text(Option("replication"), " is for tables: a run knows its replications"))
+        if data_set is not None:
+            raise UsageError(Text(Option("data_set"), " is for tables: a run knows its replications"))
         return data._measured(table, options)
     given, how = asked(options, table)
-    return table(of_table(_as_arrow(data), replication), given, **how)
+    return table(of_table(_as_arrow(data), data_set), given, **how)
 
 
 def _is_table(data: str | Path) -> bool:

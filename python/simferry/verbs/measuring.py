@@ -1,30 +1,60 @@
-"""What a run, or a table, is asked about its estimates: the options of measures and contrasts, and the run's methods."""
+"""What a run says of its numbers: summary, measures, contrasts; and the options of these."""
 
 import warnings
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..analysis.measure_table import MeasureTable, contrast_table, measure_table
+from ..analysis.oddities import averaged_keys, oddities, without_means
 from ..analysis.outliers import Outliers
 from ..analysis.roles import Roles, roles
+from ..analysis.row_keys import check_keys
 from ..analysis.sources import across, of_run
+from ..analysis.summary import first_rows
 from ..errors import Note, UsageError
 from ..hints import Option
+from ..results import same_seeds
 from ..results import table as results
 from ..results.parts import Results
+from ..screen import MOST_ROWS, Head
 from ..store.run_folder import RunFolder
 
 if TYPE_CHECKING:
     import pandas as pd
+    import pyarrow as pa
 
 ROLES = ("estimate", "truth", "se", "interval", "p_value", "df", "by", "reference", "alpha")
 Table = Callable[..., MeasureTable]  # measure_table or contrast_table
 
 
 class Measuring:
-    """The methods of a run that look at its estimates."""
+    """The methods of a run that look at its numbers."""
 
     _folder: RunFolder
+
+    def summary(self, by: str | Iterable[str] | None = None) -> "pd.DataFrame":
+        """Per condition and numeric output: n, failed, missing, warnings, mean, sd and MCSE, as a pandas.DataFrame.
+
+        by: outputs that distinguish the rows of one replication, such as "method"; None: the text outputs.
+        Raises UsageError where there is no such output.
+        """
+        return results.as_pandas(self._summary(by, None)[0], self._folder.record.parameters)
+
+    def _summary_head(self, by: str | Iterable[str] | None = None) -> Head:
+        """What a terminal shows of the summary."""
+        head, rows = self._summary(by, MOST_ROWS)
+        return Head(results.as_shown(head[:MOST_ROWS], self._folder.record.parameters), rows, head.column_names)
+
+    def _summary(self, by: str | Iterable[str] | None, most: int | None) -> "tuple[pa.Table, int]":
+        """At least the first `most` rows of the summary (None: all), and how many it has."""
+        run, by = self._folder, check_keys(by)
+        found, out = results.reading(run, lambda found: (found, first_rows(run, found, by, most)))
+        if not found.is_small:  # all that warns looks at the whole table
+            return out
+        self._warn_of_oddities(found.table(), stacklevel=4)
+        for warning in without_means(self._folder, found.table()) + averaged_keys(self._folder, found.table(), by):
+            warnings.warn(warning, stacklevel=3)
+        return out
 
     def measures(self, **options: Any) -> "pd.DataFrame":
         """Bias, coverage, power and other measures, each with its Monte Carlo standard error. Options: see `simferry.measures`.
@@ -39,6 +69,12 @@ class Measuring:
         Returns a pandas.DataFrame. Raises UsageError for columns that are not there or do not fit.
         """
         return shown(self._measured(contrast_table, options))
+
+    def _warn_of_oddities(self, rows: "pa.Table", stacklevel: int = 3) -> None:
+        if same := same_seeds.conditions(rows.schema.metadata):
+            warnings.warn(Note(same_seeds.note(self._folder.id, same)), stacklevel=stacklevel)
+        for warning in oddities(self._folder, rows):
+            warnings.warn(warning, stacklevel=stacklevel)
 
     def _measured(self, table: Table, options: dict[str, Any]) -> MeasureTable:
         given, how = asked(options, table)

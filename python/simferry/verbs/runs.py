@@ -3,21 +3,17 @@
 import os
 import time
 import warnings
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..analysis.oddities import averaged_keys, oddities, without_means
-from ..analysis.row_keys import check_keys
-from ..analysis.summary import first_rows
 from ..backends.base import follow, log_text
 from ..driver.cancel import cancel
 from ..driver.progress import Progress, job_names, progress_of
-from ..errors import Note, RunNotFound, StoreError, UsageError, nearest
+from ..errors import RunNotFound, StoreError, UsageError, nearest
 from ..hints import Command, Option
-from ..results import same_seeds
 from ..results import table as results
 from ..results.messages import messages
 from ..screen import MOST_ROWS, Head, most_columns, shown_progress
@@ -299,30 +295,6 @@ class Run(Measuring):
         """The same as a pyarrow.dataset.Dataset, of which no more is read than is asked for. Ask again when the run has grown."""
         return results.dataset(self._folder)
 
-    def summary(self, by: str | Iterable[str] | None = None) -> "pd.DataFrame":
-        """Per condition and numeric output: n, failed, missing, warnings, mean, sd and MCSE, as a pandas.DataFrame.
-
-        by: outputs that distinguish the rows of one replication, such as "method"; None: the text outputs.
-        Raises UsageError where there is no such output.
-        """
-        return results.as_pandas(self._summary(by, None)[0], self._folder.record.parameters)
-
-    def _summary_head(self, by: str | Iterable[str] | None = None) -> Head:
-        """What a terminal shows of the summary."""
-        head, rows = self._summary(by, MOST_ROWS)
-        return Head(results.as_shown(head[:MOST_ROWS], self._folder.record.parameters), rows, head.column_names)
-
-    def _summary(self, by: str | Iterable[str] | None, most: int | None) -> "tuple[pa.Table, int]":
-        """At least the first `most` rows of the summary (None: all), and how many it has."""
-        run, by = self._folder, check_keys(by)
-        found, out = results.reading(run, lambda found: (found, first_rows(run, found, by, most)))
-        if not found.is_small:  # all that warns looks at the whole table
-            return out
-        self._warn_of_oddities(found.table(), stacklevel=4)
-        for warning in without_means(self._folder, found.table()) + averaged_keys(self._folder, found.table(), by):
-            warnings.warn(warning, stacklevel=3)
-        return out
-
     def errors(self) -> "pd.DataFrame":
         """The failed replications: condition, replication, parameters, message, call, traceback, as a pandas.DataFrame."""
         return self._messages("failures")
@@ -414,12 +386,6 @@ class Run(Measuring):
         from .replay import replay
 
         return replay(self, condition, replication).value()
-
-    def _warn_of_oddities(self, rows: "pa.Table", stacklevel: int = 3) -> None:
-        if same := same_seeds.conditions(rows.schema.metadata):
-            warnings.warn(Note(same_seeds.note(self.id, same)), stacklevel=stacklevel)
-        for warning in oddities(self._folder, rows):
-            warnings.warn(warning, stacklevel=stacklevel)
 
 
 def open(name: str | Path, store: str | Path | None = None) -> Run:

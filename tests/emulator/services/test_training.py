@@ -203,9 +203,9 @@ def test_a_job_on_spot_is_interrupted_and_goes_on_from_its_checkpoints(training)
 
 
 def test_only_jobs_on_spot_are_interrupted(training):
-    jobs = training(spot_interruptions=1)
-    jobs.submit("whole", "sleep 4")
-    assert "Interrupted" not in states(jobs.wait("whole"))
+    jobs = training("no-image", spot_interruptions=2, start_seconds=600)
+    arns = [jobs.submit("whole"), jobs.submit("spot", spot=True)]
+    assert [len(jobs.emulator.training_jobs.jobs[arn].interruptions) for arn in arns] == [0, 2]
 
 
 def test_stopping_a_job_while_it_is_interrupted(training):

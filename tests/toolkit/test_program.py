@@ -9,6 +9,7 @@ import subprocess
 import sys
 
 import pytest
+from common import require
 from toolkit_files import TOOLKIT, contract
 
 FUNCTION = "from simferry_toolkit import train\ndef fit({arguments}):\n    {body}\ntrain(fit)\n"
@@ -89,6 +90,13 @@ def test_a_shell_script_runs_and_a_killed_one_fails(job):
     assert job.script("fit.sh", text) == 128 + signal.SIGKILL
     assert (job.root / "model" / "host").read_text() == "algo-1\n"
     assert job.failure == "fit.sh ended with signal 9"
+
+
+def test_a_script_of_octave_gets_its_arguments_and_fails_with_its_words(job):
+    require("octave", shutil.which("octave-cli") is not None, "Octave is not installed")
+    assert job.script("fit.m", "printf('%s ', argv(){:}); error('no data');", gain="2") == 1
+    assert job.printed[0] == "--gain 2 "
+    assert job.failure.startswith("fit.m ended with exit code 1: error: no data")
 
 
 def test_a_folder_in_the_failure_files_place_becomes_the_file(job):

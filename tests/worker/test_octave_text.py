@@ -64,6 +64,13 @@ def test_packages_and_advice():
         lacked(printed) == "'string' undefined near line 1. Octave has no string: use a cell array of character vectors"
     )
     assert lacked("error: 'mine' undefined\n") == ""
+    for name, use in {
+        "readtable": "dlmread()",
+        "writetable": "dlmwrite()",
+        "string": "cell array",
+        "datetime": "datestr()",
+    }.items():
+        assert use in advice(f"'{name}' undefined near line 1")
     assert "return a struct" in advice("'table' undefined\n\nplease read")
     assert advice("'mine' undefined") == "'mine' undefined"
 

@@ -44,7 +44,7 @@ def train(
 ) -> NoReturn:
     """Run a program as the training job of this container, and end the process with its exit code.
 
-    program: a function, or the path of a script (.py, .sh) or of another executable. A function gets the hyperparameters that its
+    program: a function, or the path of a script (.py, .sh, .m) or of another executable. A function gets the hyperparameters that its
         signature names; what it returns, a number or a dict or a list of dicts, goes to output/data/result.json. A script gets
         all as --name value (-n value for a name of one letter), and the SM_ variables in its environment.
     root: the contract's folder, see `Environment`. folder: where a script is started [beside it].
@@ -145,9 +145,10 @@ def _run(
     path = os.path.abspath(script)
     if not os.path.isfile(path):
         return 1, f"there is no program {script} in the image"
-    start = {".py": [sys.executable, "-u"], ".sh": ["sh"]}.get(os.path.splitext(path)[1].lower(), [])
+    known = {".py": [sys.executable, "-u"], ".sh": ["sh"], ".m": ["octave-cli", "--no-init-file"]}
+    start = known.get(os.path.splitext(path)[1].lower(), [])
     if not start and not os.access(path, os.X_OK):
-        return 1, f"{script} is neither a Python script (.py), a shell script (.sh) nor executable"
+        return 1, f"{script} is neither a script of Python (.py), a shell (.sh) or Octave (.m) nor executable"
     variables = {**environment.variables(), "PYTHONUNBUFFERED": "1"}
     child: subprocess.Popen[bytes] | None = None
     stopped = False

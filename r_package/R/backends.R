@@ -1,8 +1,9 @@
 #' Backends: where a run is computed
 #'
 #' `sim_local()`: processes on this machine, without Docker or an account. `sim_docker()`: containers on this
-#' machine, under the contract of SageMaker Processing. `sim_sagemaker()`: jobs of SageMaker Processing, in the account
-#' and region of the usual AWS configuration (environment variables, profiles, SSO); the runs are stored in S3.
+#' machine, under the contract of SageMaker Processing. `sim_sagemaker()`: jobs of SageMaker Processing, or with `spot`
+#' of SageMaker Training, in the account and region of the usual AWS configuration (environment variables, profiles,
+#' SSO); the runs are stored in S3.
 #' `sim_batch()`: jobs of AWS Batch, on machines that start when jobs wait and end when none do, by default at the lower
 #' price of Spot. Its queues and roles are those of [infra_deploy()]. `vignette("sagemaker")` shows how to try both
 #' without an account.
@@ -30,7 +31,16 @@
 #' @param on `[character(1)]` the machines: `"spot"`, cheap ones that AWS may take back, whose jobs start again;
 #'   `"demand"`; or `"fargate"`, which start sooner and have certain sizes only. `NULL`: `"spot"`.
 #' @param queue `[character(1)]` name or ARN of a job queue in place of the stack's.
-#' @param attempts `[numeric(1)]` how often a job is started whose machine is lost, at most 10. `NULL`: 5.
+#' @param attempts `[numeric(1)]` how often a job is started whose machine is lost, at most 10; on SageMaker of training
+#'   jobs. `NULL`: 5.
+#' @param spot `[logical(1)]` `TRUE`: training jobs on Spot machines, cheap ones that AWS may take back; a job then waits
+#'   for another one, and goes on after its last block.
+#' @param max_wait `[numeric(1)]` with `spot`: the longest time in seconds until a job's end, in which it waits and runs.
+#'   `NULL`: `max_runtime` and a day.
+#' @param service `[character(1)]` `"processing"` or `"training"`: the kind of SageMaker's jobs. `NULL`: `"training"` with
+#'   `spot` and for an image that is the simulation, else `"processing"`.
+#' @param keep_alive `[numeric(1)]` of training jobs: seconds for which a job's machine is kept for the next job, at most
+#'   21,600; they cost as much. `NULL`: 0.
 #' @param max_runtime `[numeric(1)]` time limit of a job in seconds, on AWS Batch of each attempt and at least 60.
 #'   `NULL`: nine days; on SageMaker and AWS Batch one day.
 #' @param hosts `[numeric(1)]` number of containers or instances of one job; a whole script gets one cluster over all of
@@ -54,6 +64,7 @@
 #' sim_local(workers = 2)
 #' sim_docker("simferry-r", jobs = 2)
 #' sim_sagemaker(c("ml.c5.4xlarge", "ml.m5.4xlarge"), jobs = 10, tags = c(project = "ferry"))
+#' sim_sagemaker(jobs = 10, spot = TRUE)
 #' sim_batch(jobs = 200, vcpus = 4, memory = "8G")
 #' @export
 sim_local <- function(workers = NULL) new_backend("local", workers = workers)
@@ -72,13 +83,15 @@ sim_sagemaker <- function(instance_type = NULL, jobs = NULL, image = NULL, role 
                           hosts = NULL, workers = NULL, volume = NULL, budget = NULL, subnets = NULL,
                           security_groups = NULL, kms_key = NULL,
                           network_isolation = FALSE, encrypt_traffic = FALSE, tags = NULL,
-                          images = NULL, stack = NULL, before = NULL)
+                          images = NULL, stack = NULL, before = NULL, spot = FALSE, max_wait = NULL, service = NULL,
+                          keep_alive = NULL, attempts = NULL)
   new_backend("sagemaker", instance_type = instance_type, jobs = jobs, image = image, role = role,
               max_runtime = max_runtime, hosts = hosts, workers = workers, volume = volume, budget = budget,
               subnets = subnets, security_groups = security_groups, kms_key = kms_key,
               network_isolation = if (!isFALSE(network_isolation)) network_isolation,
               encrypt_traffic = if (!isFALSE(encrypt_traffic)) encrypt_traffic, tags = tags, images = images,
-              stack = stack, before = before)
+              stack = stack, before = before, spot = if (!isFALSE(spot)) spot, max_wait = max_wait, service = service,
+              keep_alive = keep_alive, attempts = attempts)
 
 #' @rdname sim_local
 #' @export

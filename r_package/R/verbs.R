@@ -24,8 +24,9 @@
 #'   `max_runtime` or `budget`: see [sim_docker()], [sim_sagemaker()] and [sim_batch()].
 #' @return `sim_status()`: a list of class `simferry_status` with `run`, `state` (`"running"`, `"complete"`,
 #'   `"incomplete"`), `total`, `done`, `failed`, `jobs`, the states of the jobs, and `dollars`, their cost so far in US
-#'   dollars, at on-demand prices (`NULL` where they are free); while the run is computed also `per_second`, the
-#'   replications per second, and `seconds_left`, the time left in seconds. `sim_logs()`: a named character vector, an
+#'   dollars, at on-demand prices (`NULL` where they are free), and `saved`, what they would have cost more without Spot
+#'   machines; while the run is computed also `per_second`, the replications per second, and `seconds_left`, the time
+#'   left in seconds. `sim_logs()`: a named character vector, an
 #'   element per job; `NULL` with `follow`. The others: the run, invisibly.
 #' @section Errors:
 #' `simferry_error_run_not_found`: there is no such run; the nearest ones are named. `simferry_error_run_busy`: another
@@ -46,8 +47,8 @@ sim_status <- function(run, store = NULL) {
   now <- ask("status", run, store)
   structure(class = "simferry_status",
             list(run = now$id, state = now$state, total = now$total, done = now$done, failed = now$failed,
-                 jobs = unlist(now$jobs), dollars = now$dollars, per_second = now$per_second,
-                 seconds_left = now$seconds_left, pace = now$pace, said = now$said, handle = now$handle))
+                 jobs = unlist(now$jobs), dollars = now$dollars, saved = now$saved,
+                 per_second = now$per_second, seconds_left = now$seconds_left, pace = now$pace, said = now$said, handle = now$handle))
 }
 
 #' @export

@@ -184,31 +184,31 @@ def test_role_bucket_and_repository_are_those_of_the_stack(emulator, monkeypatch
     """A run in the stack's bucket has the stack's role, which alone can read it; another one has that of the environment."""
     from simferry import infra
     from simferry.backends.processing import Sagemaker
-    from simferry.sweep.options import ProcessingOptions
+    from simferry.sweep.options import SagemakerOptions
 
     other = emulator.environment["SIMFERRY_ROLE"]
-    alone = Sagemaker(ProcessingOptions())
+    alone = Sagemaker(SagemakerOptions())
     assert alone.default_store() == f"s3://{emulator.bucket}/simferry" and alone._role("s3://a/b") == other
     outputs = infra.deploy(yes=True, tell=lambda line: None).outputs
     lab = infra.deploy("lab", yes=True, tell=lambda line: None).outputs
-    with_stack = Sagemaker(ProcessingOptions())
+    with_stack = Sagemaker(SagemakerOptions())
     assert with_stack.default_store() == outputs["Store"] == f"s3://{outputs['Bucket']}/simferry"
     assert with_stack._role(f"{outputs['Store']}/run") == outputs["JobRole"] and with_stack._role("s3://a/b") == other
     assert with_stack._repository("simferry-r") == outputs["Repository"]
     assert with_stack._repository("123456789012.dkr.ecr.us-east-1.amazonaws.com/x") == ""
-    named = Sagemaker(ProcessingOptions(stack="lab"))
+    named = Sagemaker(SagemakerOptions(stack="lab"))
     assert named.default_store() == lab["Store"] and named._role("s3://a/b") == lab["JobRole"]
-    assert Sagemaker(ProcessingOptions(role=other, stack="lab"))._role(lab["Store"]) == other
+    assert Sagemaker(SagemakerOptions(role=other, stack="lab"))._role(lab["Store"]) == other
     monkeypatch.delenv("SIMFERRY_ROLE")
     assert with_stack._role("s3://a/b") == outputs["JobRole"]
     with pytest.raises(errors.UsageError, match=r"the stack laboratory does not exist in us-east-1(?s:.*)infra.deploy"):
-        Sagemaker(ProcessingOptions(stack="laboratory")).default_store()
+        Sagemaker(SagemakerOptions(stack="laboratory")).default_store()
     for name in ("lab", "simferry"):
         infra.delete(name, yes=True, tell=lambda line: None)
     with pytest.raises(
         errors.UsageError, match=r"needs the IAM role of its jobs\nsimferry.infra.deploy\(\)  makes one"
     ):
-        Sagemaker(ProcessingOptions())._role("s3://a/b")
+        Sagemaker(SagemakerOptions())._role("s3://a/b")
 
 
 def test_a_run_of_a_stack_keeps_its_image_until_it_is_deleted(emulator, image_r, tmp_path, monkeypatch):

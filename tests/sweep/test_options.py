@@ -12,7 +12,7 @@ from r_fixtures import ROOT, in_r, library  # noqa: F401
 from simferry.cli import main
 from simferry.errors import UsageError
 from simferry.sweep.option_values import Field
-from simferry.sweep.options import BACKENDS, ProcessingOptions, RunOptions, SimulationOptions, check, offered
+from simferry.sweep.options import BACKENDS, RunOptions, SagemakerOptions, SimulationOptions, check, offered
 
 NEEDED = {
     "docker": {"image": "x"},
@@ -246,7 +246,7 @@ def test_a_logical_of_numpy_is_one():
 
 def test_texts_and_pairs():
     options = check(
-        ProcessingOptions, {"instance_type": ["ml.m5.large", "ml.c5.xlarge"], "tags": {"x": "y"}, "subnets": "s-1,s-2"}
+        SagemakerOptions, {"instance_type": ["ml.m5.large", "ml.c5.xlarge"], "tags": {"x": "y"}, "subnets": "s-1,s-2"}
     )
     assert options.given() == {
         "instance_type": ["ml.m5.large", "ml.c5.xlarge"],

@@ -195,7 +195,7 @@ def status(given: Arguments) -> Arguments:
     process = drivers.get(found.address)
     ended = process is not None and process.has_ended()
     now, pause = found._look()
-    out = {**head_of(found), **progress_fields(now), "jobs": now.jobs, "dollars": now.dollars}
+    out = {**head_of(found), **progress_fields(now), "jobs": now.jobs, "dollars": now.dollars, "saved": now.saved}
     out |= {"per_second": now.per_second, "seconds_left": now.seconds_left}
     out |= {"name": found.name, "note": found.note, "pause": pause}
     if process is None:

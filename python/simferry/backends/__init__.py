@@ -7,7 +7,7 @@ from .base import Backend
 
 _CLASSES = {
     "local": ("local", "Local"), "docker": ("docker", "Docker"), "sagemaker": ("processing", "Sagemaker"),
-    "batch": ("batch", "Batch"),
+    "training": ("training", "Training"), "batch": ("batch", "Batch"),
 }  # fmt: skip
 
 
@@ -20,6 +20,6 @@ def backend_of(options: Options) -> Backend:
     """The backend to which these options belong."""
     from importlib import import_module
 
-    module, name = _CLASSES[options.table]
+    module, name = _CLASSES[options.runner]
     made: Backend = getattr(import_module(f".{module}", __name__), name)(options)
     return made

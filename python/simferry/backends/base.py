@@ -79,13 +79,15 @@ class Standing:
     """The state of jobs.
 
     waits_for: what pending jobs wait for, in words. dollars: cost of the run's jobs so far (US dollars); None if they cost nothing.
-    active: jobs ended or were planned so recently that a driver on another machine may start more.
+    active: jobs ended or were planned so recently that a driver on another machine may start more. saved: what they would have cost more
+    without Spot machines (US dollars); None if nothing is known to be saved.
     """
 
     jobs: dict[str, JobState]
     waits_for: str = ""
     dollars: float | None = None
     active: bool = False
+    saved: float | None = None
 
     @property
     def states(self) -> dict[str, str]:

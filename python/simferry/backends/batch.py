@@ -27,7 +27,7 @@ from ..images.find import Image, find_or_push, on_this_machine
 from ..store.keys import JobId
 from ..store.objects import Objects
 from ..store.run_folder import RunFolder
-from ..sweep.options import BatchOptions, check
+from ..sweep.options import SECONDS_OF_A_JOB, BatchOptions, check
 from . import batch_requests as requests
 from .base import Cursor, Foreground, JobLimits, Line, Lines, Machine, Prepared, Report, Traits
 from .batch_children import DESCRIBED, Array, children_of, described, seconds_before, seconds_of
@@ -35,7 +35,7 @@ from .batch_costs import dollars_an_hour, machine
 from .batch_queue import QUEUES, check_queue, check_size, queue_named, why_waiting
 from .in_image import in_image_if_here
 from .names import job_name, tag_of
-from .service import SECONDS_AT_MOST, MeteredService, NotNow, Request, ServiceJob, emulated
+from .service import MeteredService, NotNow, Request, ServiceJob, emulated
 
 _THROTTLED = ("TooManyRequestsException", "ThrottlingException", "RequestLimitExceeded")
 _LONGEST_NAME = 80  # characters of a run's id in the names of its arrays
@@ -69,7 +69,7 @@ class Batch(MeteredService):
             max(1, int(requests.vcpus(given))),
             given.jobs or 1,
             1,
-            float(int(given.max_runtime or SECONDS_AT_MOST)),
+            float(int(given.max_runtime or SECONDS_OF_A_JOB)),
             contract=True,
             outlives_driver=True,
             poll_seconds=1.0 if emulated("batch") else 15.0,

@@ -3,7 +3,6 @@ the simulation is an image, of SageMaker Training."""
 
 import contextlib
 import json
-import math
 import os
 import platform
 import shutil
@@ -29,7 +28,6 @@ from ..errors import UsageError
 from ..hints import BackendOptions, MakesImage, Text
 from ..images.framework import explained, own_image
 from ..jobs.image_block import Ended, keep, reason_of
-from ..jobs.image_job import image_job
 from ..store import records
 from ..store.folder_store import DEFAULT_STORE, Store
 from ..store.keys import JobId
@@ -55,7 +53,7 @@ from .base import (
 )  # fmt: skip
 from .in_image import InImage, StayingInImage
 from .names import job_name, job_name_at
-from .request import Machines, Places, check_hosts, processing_request, training_request
+from .request import Machines, Places, check_hosts, processing_request, seconds_of, training_request
 
 FIRST_JOB = JobId.of("0001", 1)
 _OVER_TIME = "MaxRuntimeExceeded"
@@ -193,8 +191,7 @@ class Docker:
         seconds = self.traits.seconds_at_most
         if _is_image(run):
             places = replace(places, output=lambda name: local_uri(run.jobs / name / _ARCHIVES))
-            if limit := run.record.options.replication_timeout:
-                seconds = min(seconds, math.ceil(limit * image_job(run, job).count))
+            seconds = seconds_of(run, job, seconds)
         machines = Machines([self.instance.name], self.traits.hosts, 16_384, int(seconds))
         if _is_image(run):
             return training_request(run, job, self.image, ROLE, places, machines, {})

@@ -1,10 +1,10 @@
-"""The sagemaker backend: each job is a processing job of SageMaker, submitted by ScriptProcessor."""
+"""The sagemaker backend: each job is a processing job of SageMaker, submitted by ScriptProcessor. Training jobs: training.py."""
 
 import datetime
 import importlib.util
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -22,12 +22,12 @@ from ..images.find import Image, find_or_push, on_this_machine
 from ..images.framework import explained, own_image
 from ..jobs import setup_script
 from ..store.run_folder import RunFolder
-from ..sweep.options import ProcessingOptions
+from ..sweep.options import SECONDS_OF_A_JOB, SagemakerOptions
 from .base import Cursor, Foreground, Line, Lines, Prepared, Report, Traits
 from .in_image import in_image_if_here
 from .names import tag_of
 from .request import Machines, Places, check_hosts, named_texts, processing_request, several
-from .service import SECONDS_AT_MOST, MeteredService, NotNow, Request, ServiceJob, emulated
+from .service import MeteredService, NotNow, Request, ServiceJob, emulated
 
 _STATES = {
     "InProgress": "running", "Stopping": "stopping", "Completed": "succeeded", "Failed": "failed", "Stopped": "stopped",
@@ -41,8 +41,11 @@ class Sagemaker(MeteredService):
     name = "sagemaker"
     service = "SageMaker"
     service_error = session.AwsError
+    seconds_allowed, in_words = contract.SECONDS_AT_MOST, "nine days"  # for max_runtime
+    quota = "processing jobs"  # what an account's quota counts
+    log_group = logs.GROUP
 
-    def __init__(self, options: ProcessingOptions) -> None:
+    def __init__(self, options: SagemakerOptions) -> None:
         super().__init__()
         self.options, self.budget = options, options.budget
         self.image = own_image(options.image, options.images) if options.image else None
@@ -58,7 +61,7 @@ class Sagemaker(MeteredService):
             given.workers or min(kind.cores for kind in self.instances),
             given.jobs or 1,
             given.hosts or 1,
-            float(int(given.max_runtime or SECONDS_AT_MOST)),
+            float(int(given.max_runtime or SECONDS_OF_A_JOB)),
             contract=True,
             outlives_driver=True,
             poll_seconds=1.0 if emulated("sagemaker") else 10.0,
@@ -82,9 +85,9 @@ class Sagemaker(MeteredService):
 
     def prepare(self, spec: Mapping[str, Any], store: str, on_progress: Report) -> Prepared:
         self.check_store(store)
-        if self.traits.seconds_at_most > contract.SECONDS_AT_MOST:
+        if self.traits.seconds_at_most > self.seconds_allowed:
             raise UsageError(
-                f"max_runtime is {self.traits.seconds_at_most:.0f} s; SageMaker allows {contract.SECONDS_AT_MOST} (nine days)",
+                f"max_runtime is {self.traits.seconds_at_most:.0f} s; SageMaker allows {self.seconds_allowed} ({self.in_words})",
                 "More jobs make each shorter: " + Option("jobs", 2),
             )
         check_hosts(spec, self.traits.hosts)
@@ -93,8 +96,7 @@ class Sagemaker(MeteredService):
                 "a VPC takes both subnets and security groups",
                 BackendOptions("sagemaker", subnets=["subnet-1", "subnet-2"], security_groups=["sg-1"]),
             )
-        if importlib.util.find_spec("sagemaker") is None:
-            raise UsageError("the Python package sagemaker-core is not installed", Extra("sagemaker"))
+        self.check_installed()
         role = self._role(store)
         for kind in self.instances if self.budget is not None else []:
             prices(session.region()).of(kind.name)  # raises an error if the type has no price
@@ -107,6 +109,11 @@ class Sagemaker(MeteredService):
             here["stack"] = self.options.stack or stacks.default_name()  # the tag of its jobs
         notes = [self.budget_note(), setup_script.note(spec, bool(self.options.network_isolation))]
         return Prepared({"image": found.uri, "role": role, **here}, found.digest, "; ".join(filter(None, notes)))
+
+    def check_installed(self) -> None:
+        """Raise UsageError without what starts jobs."""
+        if importlib.util.find_spec("sagemaker") is None:
+            raise UsageError("the Python package sagemaker-core is not installed", Extra("sagemaker"))
 
     def known_image(self, spec: Mapping[str, Any], in_ecr: bool) -> Image | None:
         name = self.image_for(spec)
@@ -141,11 +148,15 @@ class Sagemaker(MeteredService):
 
         with session.asking("SageMaker"):
             try:
-                start_script(**script_arguments(self.request(request)))
+                self.create(self.request(request))
             except ClientError as error:
                 answer = error.response["Error"]
                 if answer.get("Code") != "ResourceInUse":  # an earlier attempt has started it
                     raise self._not_now(str(answer.get("Code")), str(answer.get("Message"))) or error from None
+
+    def create(self, request: Mapping[str, Any]) -> None:
+        """Start the job of a request."""
+        start_script(**script_arguments(dict(request)))
 
     def _not_now(self, code: str, message: str) -> Exception | None:
         """The error for a refusal: NotNow, or QuotaError if waiting does not help. None for other refusals."""
@@ -158,7 +169,7 @@ class Sagemaker(MeteredService):
         if allowed and asked and int(allowed[1]) < int(asked[1]) and one_or_first:
             names = ", ".join(kind.name for kind in self.instances)
             return session.QuotaError(
-                f"this account's quota for processing jobs on {names} is {allowed[1]}, and a job needs {asked[1]}",
+                f"this account's quota for {self.quota} on {names} is {allowed[1]}, and a job needs {asked[1]}",
                 Text(
                     "Ask AWS for more (Service Quotas, Amazon SageMaker), or use another ", Option("instance_type"), "."
                 ),
@@ -170,6 +181,10 @@ class Sagemaker(MeteredService):
 
     def request(self, asked: Request) -> dict[str, Any]:
         """The job as a request of CreateProcessingJob."""
+        return processing_request(asked.run, asked.job, *self.parts(asked))
+
+    def parts(self, asked: Request) -> tuple[str, str, Places, Machines, dict[str, str]]:
+        """What requests of both kinds have: image, role, places, machines and tags."""
         run, plan = asked.run, asked.plan
         places = Places(
             f"{run.address}/code/",
@@ -184,7 +199,7 @@ class Sagemaker(MeteredService):
         # so that Cost Explorer knows what the stack's jobs cost
         stack = {stacks.TAG: self.options.stack} if self.options.stack else {}
         tags = {**MADE_BY, "simferry:run": run.id, **stack, **named_texts(self.options.tags)}
-        return processing_request(run, asked.job, self.image or "", self._role(run.address), places, machines, tags)
+        return self.image or "", self._role(run.address), places, machines, tags
 
     def _network(self) -> dict[str, Any]:
         """NetworkConfig of a request."""
@@ -194,31 +209,38 @@ class Sagemaker(MeteredService):
         return {**vpc, **isolated, **encrypted}
 
     def list(self, run: RunFolder) -> dict[str, ServiceJob]:
-        pages = session.client("sagemaker").get_paginator("list_processing_jobs")
         found = {}
+        for one in self.summaries(run, "list_processing_jobs", "ProcessingJobSummaries"):
+            reason = one.get("FailureReason", "")
+            found[one["ProcessingJobName"]] = ServiceJob(
+                _STATES[one["ProcessingJobStatus"]], one["CreationTime"], one.get("ProcessingEndTime"), reason,
+                one.get("ExitMessage", ""), contract.cut_short(reason), reason.startswith("ClientError"),
+            )  # fmt: skip
+        return found
+
+    def summaries(self, run: RunFolder, operation: str, member: str) -> Iterator[Mapping[str, Any]]:
+        """What a list of the service says of each job of a run."""
+        pages = session.client("sagemaker").get_paginator(operation)
         # the service finds jobs by time, page after page, and only then filters them by name
         begin = datetime.datetime.fromisoformat(run.record.created) - datetime.timedelta(minutes=5)
         asked = {"NameContains": f"-{tag_of(run)}-", "CreationTimeAfter": begin}
         with session.asking("SageMaker"):
             for page in pages.paginate(**asked, PaginationConfig={"PageSize": 100}):
-                for one in page["ProcessingJobSummaries"]:
-                    reason = one.get("FailureReason", "")
-                    found[one["ProcessingJobName"]] = ServiceJob(
-                        _STATES[one["ProcessingJobStatus"]], one["CreationTime"], one.get("ProcessingEndTime"), reason,
-                        one.get("ExitMessage", ""), contract.cut_short(reason), reason.startswith("ClientError"),
-                    )  # fmt: skip
-        return found
+                yield from page[member]
 
     def stop(self, name: str) -> None:
         from botocore.exceptions import ClientError
 
-        with session.asking(f"processing job {name}"):
+        with session.asking(f"job {name}"):
             try:
-                session.client("sagemaker").stop_processing_job(ProcessingJobName=name)
+                self.ask_to_stop(name)
             except ClientError as error:
                 if error.response["Error"].get("Code") not in ("ValidationException", "ResourceNotFound"):
                     raise  # otherwise the job has ended, or never started
 
+    def ask_to_stop(self, name: str) -> None:
+        session.client("sagemaker").stop_processing_job(ProcessingJobName=name)
+
     def lines(self, names: Sequence[str], after: Cursor) -> tuple[Lines, Cursor]:
-        streams = logs.Streams(read_to=after)
+        streams = logs.Streams(read_to=after, group=self.log_group)
         return [Line(name, host, f"{text}\n") for name, host, text in streams.look(names)], streams.read_to

@@ -28,7 +28,6 @@ from .base import Cursor, JobLimits, JobState, Lines, Standing, Traits
 from .names import job_name
 
 LEAST_SECONDS = 60  # minimum run time of a job within a budget
-SECONDS_AT_MOST = 86_400  # default of max_runtime
 _IMAGES = {"r": "simferry-r", "python": "simferry-python", "octave": "simferry-octave"}  # by language: default of image
 
 
@@ -45,8 +44,10 @@ class Request(NamedTuple):
 class ServiceJob:
     """A job in the service's list.
 
-    state: running, stopping, stopped, succeeded or failed. reason: how it ended, in the service's words. message: in the worker's
-    words, if it could not go on. cut_short: as in JobState. for_all: the reason why it did not run may be true of all jobs.
+    state: running, stopping, stopped, cancelled, succeeded or failed; what is stopped may have reached its time limit. reason: how it
+    ended, in the service's words. message: in the worker's words, if it could not go on. cut_short: as in JobState. for_all: the reason
+    why it did not run may be true of all jobs. billed: the seconds that an ended job is billed for, if the service says so. ran: those
+    that it ran; on Spot machines they are more.
     """
 
     state: str
@@ -56,6 +57,8 @@ class ServiceJob:
     message: str = ""
     cut_short: bool = False
     for_all: bool = False
+    billed: float | None = None
+    ran: float = 0.0
 
 
 class NotNow(Exception):
@@ -156,7 +159,7 @@ class ServiceBackend(ABC):
         with self._noting_whether_jobs_started():
             if begin:
                 self._begin(run)
-            known = self._list(run) if jobs else {}
+            known = self.kept(run, self._list(run)) if jobs else {}
         plans = {plan.number: plan for plan in run.plans()}
         last = max(plans, default="")
         states = {}
@@ -165,7 +168,7 @@ class ServiceBackend(ABC):
             plan = plans.get(number) or run.plan(number)  # raises an error if the plan is gone
             states[job] = self._state(run, job, known.get(job_name(run, job)), plan, number == last)
         active = bool(last) and self._active(run, plans[last], known)
-        return Standing(states, self.waits_for, self._dollars(run), active)
+        return Standing(states, self.waits_for, self._dollars(run), active, self._dollars_saved(run))
 
     def _state(self, run: RunFolder, job: str, now: ServiceJob | None, plan: PlanRecord, last: bool) -> JobState:
         if now is None and job in self._submitted:  # the list lags behind
@@ -186,6 +189,10 @@ class ServiceBackend(ABC):
             state = "failed" if ran_too_long else "cancelled"
         return JobState(state, now.cut_short or now.state == "stopped", now.reason, refusal)
 
+    def kept(self, run: RunFolder, known: Mapping[str, ServiceJob]) -> Mapping[str, ServiceJob]:
+        """Makes blocks of what ended jobs have left that write none themselves. Returns the jobs: one without its block yet goes on."""
+        return known
+
     def _list(self, run: RunFolder, seconds_old: float = 0.0) -> dict[str, ServiceJob]:
         """The service's list of jobs. An answer is used again until it is `seconds_old`."""
         when, found = self._listed
@@ -203,6 +210,9 @@ class ServiceBackend(ABC):
         return recent and not run.is_cancelled(last.number)
 
     def _dollars(self, run: RunFolder) -> float | None:
+        return None
+
+    def _dollars_saved(self, run: RunFolder) -> float | None:
         return None
 
     def read_logs(self, run: RunFolder, jobs: Sequence[str], after: Cursor | None = None) -> tuple[Lines, Cursor]:
@@ -234,6 +244,7 @@ class MeteredService(ServiceBackend):
     image: str | None
     instances: list[Instance]
     service: str  # its name, for users
+    seconds_beside = START_UP_SECONDS  # of a job, which are paid for beside its run time
 
     def check_store(self, store: str) -> None:
         if not store.startswith("s3://"):
@@ -258,7 +269,8 @@ class MeteredService(ServiceBackend):
         if self.budget is not None:
             left = self.budget - self._cost(run, committed=True)
             seconds = min(
-                affordable_seconds(left, jobs * hosts, kind.name, session.region()) for kind in self.instances
+                affordable_seconds(left, jobs * hosts, kind.name, session.region(), self.seconds_beside)
+                for kind in self.instances
             )
             if seconds < LEAST_SECONDS:
                 raise self._too_dear(run, jobs, left)
@@ -268,7 +280,7 @@ class MeteredService(ServiceBackend):
 
     def _too_dear(self, run: RunFolder, jobs: int, left: float) -> BudgetReached:
         assert self.budget is not None
-        hours = jobs * self.traits.hosts * (START_UP_SECONDS + LEAST_SECONDS) / 3600
+        hours = jobs * self.traits.hosts * (self.seconds_beside + LEAST_SECONDS) / 3600
         least = hours * max(prices(session.region()).of(kind.name) for kind in self.instances)
         need = math.ceil(100 * (self.budget - left + 1.05 * least)) / 100
         fewer = Text(" Fewer ", Option("jobs"), " cost less to start.") if jobs > 1 else ""
@@ -290,6 +302,18 @@ class MeteredService(ServiceBackend):
         except UsageError:
             return math.nan
 
+    def _dollars_saved(self, run: RunFolder) -> float | None:
+        """What jobs would have cost more without Spot machines; None if nothing is known to be saved."""
+        known = self._list(run, 60) if run.plans() else {}
+        saved = 0.0
+        with contextlib.suppress(UsageError):  # a type has no price
+            for plan in run.plans():
+                of_plan = [one for job in plan.job_ids if (one := known.get(job_name(run, job)))]
+                if seconds := sum(max(0.0, one.ran - one.billed) for one in of_plan if one.billed is not None):
+                    hourly = max(prices(session.region()).of(name) for name in plan.types)
+                    saved += seconds / 3600 * plan.hosts * hourly
+        return saved or None
+
     def _cost(self, run: RunFolder, committed: bool) -> float:
         """The cost of the run's jobs so far. committed: instead, their cost if running jobs use all their time."""
         dollars, plans = 0.0, run.plans()
@@ -305,18 +329,17 @@ class MeteredService(ServiceBackend):
     def _times(
         self, run: RunFolder, plan: PlanRecord, known: Mapping[str, ServiceJob], committed: bool
     ) -> list[tuple[datetime.datetime, datetime.datetime]]:
-        """Start and end of each job of a plan. The end of a running job is now, or, if `committed`, its time limit."""
-        now, longest = (
-            _now(),
-            datetime.timedelta(seconds=START_UP_SECONDS + (plan.limit or self.traits.seconds_at_most)),
-        )
-        times = []
+        """Start and end of each job of a plan. The end of a running job is now, or, if `committed`, its time limit. On Spot machines a job
+        may wait long, and then its time limit is the most that it has used."""
+        longest = datetime.timedelta(seconds=self.seconds_beside + (plan.limit or self.traits.seconds_at_most))
+        now, times = _now(), []
         for job in plan.job_ids:
             one = known.get(job_name(run, job))
-            started = one.created if one else now if job in self._submitted else None
-            if started:
-                ended = one.ended if one else None
-                times.append((started, ended or (started + longest if committed else now)))
+            if one and one.ended and one.billed is not None:
+                times.append((one.ended - datetime.timedelta(seconds=one.billed), one.ended))
+            elif started := one.created if one else now if job in self._submitted else None:
+                at_most = started + longest
+                times.append((started, (one and one.ended) or (at_most if committed else min(now, at_most))))
         return times
 
 

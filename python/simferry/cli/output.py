@@ -77,6 +77,7 @@ def status_of(now: Any) -> dict[str, Any]:
         "jobs": now.jobs,
         "waiting_for": now.note,
         "dollars": now.dollars,
+        "dollars_saved": now.saved,
         "per_second": now.per_second,
         "seconds_left": now.seconds_left,
     }

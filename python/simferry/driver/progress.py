@@ -23,7 +23,7 @@ class Progress:
 
     total, done, failed: numbers of replications; failed ones count as done.
     state: "running", "complete" or "incomplete". jobs: the state of each job, by its name.
-    dollars: US dollars so far; None where jobs cost no money. note: what the backend waits for.
+    dollars: US dollars so far; None where jobs cost no money. saved: US dollars more without Spot machines; None if none are known. note: what the backend waits for.
     per_second: replications per second since the last submission; None before the first results, and shortly after.
     """
 
@@ -35,6 +35,7 @@ class Progress:
     dollars: float | None = None
     note: str = ""
     per_second: float | None = None
+    saved: float | None = None
 
     @property
     def finished(self) -> bool:
@@ -56,6 +57,7 @@ class Progress:
                 "rate": ", ".join(rate_texts(self)),
                 "jobs": ", ".join(f"{number} {state}" for state, number in jobs.items()),
                 "cost so far": None if self.dollars is None or self.dollars != self.dollars else dollars(self.dollars),
+                "saved by Spot": dollars(self.saved) if self.saved else None,
                 "waiting for": self.note,
             },
         )
@@ -82,7 +84,7 @@ def progress_of(run: RunFolder, backend: Backend) -> Progress:
         failed = done - size_of(collect.done_spans(run, failed=False))
     state = "running" if running else "complete" if done >= total else "incomplete"
     per_second = _replications_per_second(run, plans[-1], names) if running and plans else None
-    return Progress(total, min(done, total), failed, state, jobs, now.dollars, now.waits_for, per_second)
+    return Progress(total, min(done, total), failed, state, jobs, now.dollars, now.waits_for, per_second, now.saved)
 
 
 def _tried_twice(plans: list[PlanRecord], names: list[BlockName], conditions: int) -> bool:
@@ -138,5 +140,6 @@ def jobs_text(now: Progress) -> str:
     counts = Counter(now.jobs.values())
     parts = [f"{counts[state]} {state}" for state in ("pending", "running", *ENDED) if counts[state]]
     cost = "" if now.dollars is None or now.dollars != now.dollars else f", {dollars(now.dollars)} so far"
+    cost += f", {dollars(now.saved)} saved by Spot" if now.saved else ""
     waiting = f", waiting for {now.note}" if now.note else ""
     return f"{', '.join(parts) or 'none yet'}{cost}{waiting}"

@@ -36,12 +36,13 @@ from .image_job import ImageJob, image_job
 @dataclass
 class Ended:
     """A job that has ended. failure: why its program failed; empty if it did not. archives: by folder, model and output. logs: all
-    that its hosts printed, the first one's first. seconds: that it ran."""
+    that its hosts printed, the first one's first. seconds: that it ran. notes: what to warn of."""
 
     failure: str
     archives: Mapping[str, Path]
     logs: Sequence[str]
     seconds: float
+    notes: Sequence[str] = ()
 
 
 @dataclass
@@ -80,6 +81,8 @@ def keep(run: RunFolder, job: str, ended: Ended) -> None:
         unsaved.parts.append(Part(0, made.condition, replication, 1, bool(failure), each))
         if failure:
             unsaved.failures.append((made.condition, replication, failure, "", ""))
+    for note in ended.notes:
+        unsaved.warn(made.condition, made.first, note)
     for name in found.left_out:
         unsaved.warn(made.condition, made.first, f"{name} is not kept: its name is unfit")
     for name, values in series.items():

@@ -31,11 +31,13 @@ _PARTS = (
 _OF_PYTHON = (
     "__init__", "streams", "adopted", "hooks", "tasks", "libraries", "below", "as_module", "startup/sitecustomize",
 )  # fmt: skip
-# for R and Python processes that a script or a command starts
+TRAIN = "simferry_worker/train.sh"  # what a training job runs, which starts the worker
+# for R and Python processes that a script or a command starts, and for training jobs
 _BELOW = (
     "profile.R",
     *(f"simferry_worker/{part}.R" for part in ("below", "tasks")),
     "private_mount.sh",
+    TRAIN,
     *(f"simferry_worker/{part}.py" for part in _OF_PYTHON),
 )
 _IN_R = ("worker.R", "cluster.R", *_BELOW, *(f"simferry_worker/{part}.R" for part in ("stretches", "unsaved", *_PARTS)))
@@ -125,6 +127,11 @@ def command_in_container(spec: Mapping[str, Any], code: str) -> list[str]:
     code there."""
     program, worker = COMMANDS[spec["language"]]
     return command_after(spec, code, [program, f"{code}/{worker}"])
+
+
+def command_in_training(spec: Mapping[str, Any], channel: str, code: str) -> list[str]:
+    """The same in a container of a training job. channel: where the code arrives. code: its folder when the worker runs."""
+    return ["sh", f"{channel}/{TRAIN}", *command_in_container(spec, code)]
 
 
 def environment_of(spec: Mapping[str, Any], inputs: str) -> dict[str, str]:

@@ -21,7 +21,8 @@ from pathlib import Path
 from ..aws.buckets import check_bucket, public_by
 from ..errors import RunNotFound, SimferryError, StoreError, UsageError
 from ..hints import Option, Text
-from ..system.files import below, cache_folder, is_name, writing
+from ..system.files import below as inside
+from ..system.files import cache_folder, is_name, writing
 from ..system.untrusted import Tree
 from ..worker import blocks
 from . import records
@@ -34,6 +35,9 @@ from .run_folder import CANCELLED, NOTE, RECORD, UNPUBLISHED, RunFolder, read_bl
 
 PLAN_RECORD = "plan.json"
 IN_ONE = "jobs"  # the object with all of a plan's job files
+CHECKPOINTS = (
+    "checkpoints"  # of training jobs: checkpoints/JOB has their blocks and artifacts, as the service has sent them
+)
 
 
 def mirror_of(address: str) -> Path:
@@ -126,6 +130,7 @@ class RemoteRunFolder(RunFolder):
             raise
         self._plans: list[str] | None = None
         self._blocks: dict[str, int] | None = None  # with their sizes
+        self._keys: dict[str, str] = {}  # of blocks among checkpoints
         self._anothers = False  # another process has created the run with this id in the store
 
     @property
@@ -148,9 +153,21 @@ class RemoteRunFolder(RunFolder):
         return self._plans
 
     def _look_for_blocks(self) -> dict[str, int]:
-        found = ((name.removeprefix("blocks/"), size) for name, size in self.objects.listing("blocks/"))
-        self._blocks = {name: size for name, size in found if BlockName.parse(name)}
+        found = self.objects.listing("blocks/")
+        for listed in self.objects.listings(f"{CHECKPOINTS}/{job}/blocks/" for job in self._jobs_with_checkpoints()):
+            found += listed
+        self._blocks, self._keys = {}, {}
+        for key, size in found:
+            folder, _, name = key.rpartition("/")
+            if (block := BlockName.parse(name)) and folder in ("blocks", f"{CHECKPOINTS}/{block.job}/blocks"):
+                self._blocks[name], self._keys[name] = size, key
         return self._blocks
+
+    def _jobs_with_checkpoints(self) -> list[str]:
+        """The training jobs that have sent something, oldest first."""
+        jobs = [job for plan in self.plans() if plan.trains for job in plan.job_ids]
+        there = set(self.objects.folders(CHECKPOINTS)) if jobs else set()
+        return [job for job in jobs if job in there]
 
     def _there(self) -> dict[str, int]:
         return self._look_for_blocks() if self._blocks is None else self._blocks
@@ -165,7 +182,7 @@ class RemoteRunFolder(RunFolder):
             here = {entry.name: entry.stat().st_size for entry in entries if entry.name in wanted}
         # a block of another size is incomplete, for example after a power failure
         missing = {name for name in names if there.get(name, here.get(name)) != here.get(name)}
-        fetched = self.objects.get_many(f"blocks/{name}" for name in names if name in missing)
+        fetched = self.objects.get_many(self._key(name) for name in names if name in missing)
         for name in names:
             if name in missing:
                 _, content = next(fetched)
@@ -175,11 +192,14 @@ class RemoteRunFolder(RunFolder):
                 ((_, content),) = read_blocks(self.path, [name])
             yield name, content
 
+    def _key(self, block: str) -> str:
+        return self._keys.get(block, f"blocks/{block}")
+
     def set_aside(self, block: str) -> str:
         if block not in self._there():  # not pushed yet
             return super().set_aside(block)
-        self.objects.put(f"damaged/{block}", self.objects.get(f"blocks/{block}"))
-        self.objects.delete([f"blocks/{block}"])
+        self.objects.put(f"damaged/{block}", self.objects.get(self._key(block)))
+        self.objects.delete([self._key(block)])
         del self._there()[block]
         (self.blocks / block).unlink(missing_ok=True)
         return f"{self.address}/damaged/{block}"
@@ -189,7 +209,17 @@ class RemoteRunFolder(RunFolder):
         return super().bring_conditions()
 
     def bring_artifacts(self, below: str = "", wanted: Callable[[str], bool] | None = None) -> Path:
-        self._bring(f"artifacts/{below}/" if below else "artifacts/", whole=False, wanted=wanted)
+        newest: dict[
+            str, tuple[datetime.datetime, int, str]
+        ] = {}  # by name: a replication may have been tried again elsewhere
+        for folder in ("", *(f"{CHECKPOINTS}/{job}/" for job in self._jobs_with_checkpoints())):
+            begin = f"{folder}artifacts/{below}/" if below else f"{folder}artifacts/"
+            for key, size, when in self.objects.listing_with_times(begin):
+                name = key.removeprefix(folder)
+                if wanted is None or wanted(name.removeprefix("artifacts/")):
+                    newest[name] = max((when, size, key), newest.get(name, (when, size, key)))
+        changed = [(key, name) for name, (when, size, key) in newest.items() if not self._has_since(name, size, when)]
+        self.objects.download([(key, inside(self.path, name)) for key, name in changed])
         return super().bring_artifacts(below)
 
     def bring_input(self, name: str) -> Path:
@@ -317,28 +347,19 @@ class RemoteRunFolder(RunFolder):
         path = self.path / name
         return path.exists() and path.stat().st_size == size and path.stat().st_mtime >= when.timestamp()
 
-    def _bring(self, name: str, whole: bool = True, wanted: Callable[[str], bool] | None = None) -> None:
-        """Copy a file, or all files of a folder (`code/`), to the mirror. whole: a folder in the mirror is always complete. wanted: if
-        not whole, which files are needed, by their names below the run's first folder."""
-        if whole and self._has(name):
+    def _bring(self, name: str) -> None:
+        """Copy a file, or all files of a folder (`code/`), to the mirror, where a folder is always complete."""
+        if self._has(name):
             return
         if not name.endswith("/"):
             write_files(self.path, [(name, self.objects.get(name))])
-            return
-        if not whole:
-            changed = (
-                n
-                for n, size, when in self.objects.listing_with_times(name)
-                if (wanted is None or wanted(n.partition("/")[2])) and not self._has_since(n, size, when)
-            )
-            self.objects.download([(found, below(self.path, found)) for found in changed])
             return
         names = [found for found, _ in self.objects.listing(name)]
         if not names:
             raise StoreError(f"there is nothing at {self.address}/{name}")
         draft = self.path / f".draft-{secrets.token_hex(4)}"
         try:
-            self.objects.download((found, below(draft, found)) for found in names)
+            self.objects.download((found, inside(draft, found)) for found in names)
             with writing(self.path):
                 (self.path / name).parent.mkdir(parents=True, exist_ok=True)
                 try:
@@ -354,7 +375,7 @@ def write_files(folder: Path, contents: Iterable[tuple[str, bytes]]) -> None:
     """Write files of a mirror."""
     with writing(folder):
         for name, content in contents:
-            path = below(folder, name)
+            path = inside(folder, name)
             path.parent.mkdir(parents=True, exist_ok=True)
             _write(path, content)
 

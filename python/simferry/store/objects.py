@@ -211,6 +211,10 @@ class Objects:
         with self._explained():
             return sorted((self._short(meta), int(meta["size"])) for meta in self._below(folder))
 
+    def listings(self, folders: Iterable[str]) -> list[list[tuple[str, int]]]:
+        """The same of several folders."""
+        return _concurrently(self.listing, list(folders))
+
     def listing_with_times(self, folder: str) -> list[tuple[str, int, datetime]]:
         """Names, sizes and times of change of all objects below a folder."""
         with self._explained():

@@ -295,6 +295,11 @@ class PlanRecord:
         return {**_named(self, *absent), "created": self.created.isoformat(timespec="milliseconds")}
 
     @property
+    def trains(self) -> bool:
+        """Whether its jobs are training jobs of SageMaker, which leave blocks among their checkpoints."""
+        return bool(self.backend_options.get("spot")) or self.backend_options.get("service") == "training"
+
+    @property
     def job_ids(self) -> list[JobId]:
         return [JobId.of(self.number, number) for number in range(1, self.jobs + 1)]
 

@@ -37,8 +37,9 @@ from ..system.files import is_address
 from . import design as designs
 from . import image_program, sampling
 from .inputs import MODES
+from .option_base import Fault
 from .option_values import OptionSpec
-from .options import BACKENDS, Fault, Options, RunOptions, SimulationOptions, fields_of, offered, read
+from .options import BACKENDS, Options, RunOptions, SimulationOptions, fields_of, offered, read
 from .parameters import TYPES
 from .sweep import Sweep
 

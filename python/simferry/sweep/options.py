@@ -11,51 +11,21 @@ from dataclasses import dataclass, fields
 from functools import cache
 from pathlib import Path
 from types import MappingProxyType, NoneType
-from typing import Annotated, Any, ClassVar, NamedTuple, TypeVar, get_args, get_type_hints
+from typing import Annotated, Any, get_args, get_type_hints
 
 from ..errors import Near, UsageError, nearest
-from ..hints import BackendOptions, Face, Literal, Option, Part, Text, Words, lines
+from ..hints import BackendOptions, Literal, Option, Text, Words, lines
 from ..words import joined
+from .option_base import AnyOptions, Fault, Given
+from .option_base import Options as Options
 from .option_values import KINDS, Field, Named, OptionSpec, Pairs, Paths, Texts, Unfit, Variables, checked
 
 MOST = 2**31 - 1  # R's largest integer
 MOST_NOTE = 10_000  # bytes
 VCPUS = 2.0  # of a job of AWS Batch, by default
+SECONDS_OF_A_JOB = 86_400  # of a service: default of max_runtime
+MOST_KEPT_ALIVE = 21_600  # seconds
 ARGUMENTS = ("design", "constants", "inputs", "backend", "on_progress", "on_start", "detach")  # of a call, no options
-
-
-class Options:
-    """What dataclasses of options have in common. table: their table in a sweep file."""
-
-    table: ClassVar[str]
-    owner: ClassVar[str]  # whose options they are, in words
-    lacks: ClassVar[Mapping[str, Words]] = MappingProxyType({})  # options of others that are missing here, and why
-    lasting: ClassVar[Mapping[str, str]] = MappingProxyType({})  # options that a run keeps for ever, and why
-
-    def check_beside(self, run: "RunOptions") -> None:
-        """Raises UsageError if they do not fit those of the run."""
-
-    def given(self) -> dict[str, Any]:
-        """The options that are not None, as plain values that JSON can hold."""
-        values = {field.name: getattr(self, field.name) for field in fields(self)}  # type: ignore[arg-type]
-        return {name: _plain(value) for name, value in values.items() if value is not None}
-
-    # not generated for each dataclass: that would take a tenth of the time of --help
-    def __eq__(self, other: object) -> bool:
-        return type(self) is type(other) and vars(self) == vars(other)
-
-    def __hash__(self) -> int:
-        return hash((self.table, *vars(self)))
-
-    def __repr__(self) -> str:
-        return f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in self.given().items())})"
-
-
-def _plain(value: Any) -> Any:
-    return list(value) if isinstance(value, tuple) else str(value) if isinstance(value, Path) else value
-
-
-AnyOptions = TypeVar("AnyOptions", bound=Options)
 
 
 def _instance(name: str) -> None:
@@ -92,6 +62,11 @@ Budget = Annotated[
     OptionSpec("the most that the run may cost; plan: the fastest way within it", "DOLLARS", "US dollars", above=0),
 ]
 Tags = Annotated[Pairs | None, OptionSpec("tags of the jobs", "NAME=VALUE,...")]
+SERVICES = ("processing", "training")
+Attempts = Annotated[
+    int | None,
+    OptionSpec("attempts of a job whose machine is lost; of sagemaker a training job's", "N", default="5", minimum=1, maximum=10),
+]  # fmt: skip
 Before = Annotated[
     str | Path | None, OptionSpec("a script, or requirements.txt, that each container runs first, to install what the image lacks", "FILE")
 ]  # fmt: skip
@@ -153,8 +128,8 @@ class DockerOptions(ContainerOptions):
 
 
 @dataclass(frozen=True, repr=False, eq=False)
-class ProcessingOptions(ContainerOptions):
-    """Jobs of SageMaker Processing: the backend sagemaker."""
+class SagemakerOptions(ContainerOptions):
+    """Jobs of SageMaker, Processing or Training: the backend sagemaker."""
 
     table = "sagemaker"
     owner = "the sagemaker backend"
@@ -175,7 +150,56 @@ class ProcessingOptions(ContainerOptions):
     network_isolation: Annotated[bool | None, OptionSpec("jobs have no network access")] = None
     encrypt_traffic: Annotated[bool | None, OptionSpec("encrypt traffic between the hosts of a job")] = None
     tags: Tags = None
+    spot: Annotated[bool | None, OptionSpec("training jobs on Spot machines, cheap ones that AWS may take back")] = None
+    service: Annotated[
+        str | None,
+        OptionSpec("kind of the jobs", default="processing; with spot, or of an image: training", choices=SERVICES),
+    ] = None  # fmt: skip
+    max_wait: Annotated[
+        float | None,
+        OptionSpec("with spot: the longest time until a job's end, waiting included", "SECONDS", "seconds", default="max_runtime and a day",
+                   above=0, maximum=1e9),
+    ] = None  # fmt: skip
+    keep_alive: Annotated[
+        int | None,
+        OptionSpec("training: keep a job's machine for the next job, which costs as much", "SECONDS", "seconds", default="0", minimum=0,
+                   maximum=MOST_KEPT_ALIVE),
+    ] = None  # fmt: skip
+    attempts: Attempts = None
     image_id: Annotated[str | None, OptionSpec("what Docker calls the image here, for replays", kept=True)] = None
+
+    @property
+    def runner(self) -> str:
+        return "training" if self.spot or self.service == "training" else "sagemaker"
+
+    def conflicts(self) -> list[Fault]:
+        def fault(name: str, *words: Words, hint: Words = "") -> None:
+            out.append(Fault(self.table, name, Text(Given(self.table, name), *words), hint))
+
+        out: list[Fault] = []
+        trains, use_training = self.runner == "training", BackendOptions(self.table, service="training")
+        if self.spot and self.service == "processing":
+            fault("spot", " is for training jobs: SageMaker Processing has no Spot machines", hint=use_training)
+        for name in ("keep_alive", "attempts"):
+            if not trains and getattr(self, name) is not None:
+                fault(name, " is for training jobs, and these are processing jobs", hint=use_training)
+        if self.max_wait is not None and not self.spot:
+            fault("max_wait", " is for Spot machines", hint=BackendOptions(self.table, spot=True))
+        limit = self.max_runtime or SECONDS_OF_A_JOB
+        if self.spot and self.max_wait is not None and self.max_wait < limit:
+            words = (
+                f" is {self.max_wait:.0f} s, less than the time limit of a job, {limit:.0f} s (",
+                Option("max_runtime"),
+                ")",
+            )
+            fault("max_wait", *words, hint="It includes the time that a job runs.")
+        if self.spot and self.keep_alive:
+            fault(
+                "keep_alive",
+                " does not go with Spot machines, which SageMaker does not keep",
+                hint="Leave one of them out.",
+            )
+        return out
 
 
 def not_a_size(text: str) -> str:
@@ -218,9 +242,7 @@ class BatchOptions(Options):
         OptionSpec("time limit of a job, of batch of each attempt", "SECONDS", "seconds", default="docker: nine days; else a day",
                    minimum=60, maximum=1e9),
     ] = None  # fmt: skip
-    attempts: Annotated[
-        int | None, OptionSpec("attempts of a job whose machine is lost", "N", default="5", minimum=1, maximum=10)
-    ] = None  # fmt: skip
+    attempts: Attempts = None
     budget: Budget = None
     before: Before = None
     tags: Tags = None
@@ -235,6 +257,15 @@ class BatchOptions(Options):
     )
     image_id: Annotated[str | None, OptionSpec("what Docker calls the image here, for replays", kept=True)] = None
 
+    @property
+    def runner(self) -> str:
+        """Which of the classes of backends runs jobs with these options."""
+        return self.table
+
+    def conflicts(self) -> list[Fault]:
+        """What is wrong between these options."""
+        return []
+
     def check_beside(self, run: "RunOptions") -> None:
         vcpus = self.vcpus or VCPUS
         if run.cores and run.cores > max(1, vcpus):
@@ -245,7 +276,7 @@ class BatchOptions(Options):
 
 
 BACKENDS: dict[str, type[Options]] = {
-    kind.table: kind for kind in (LocalOptions, DockerOptions, ProcessingOptions, BatchOptions)
+    kind.table: kind for kind in (LocalOptions, DockerOptions, SagemakerOptions, BatchOptions)
 }
 
 
@@ -325,26 +356,6 @@ class RunOptions(Options):
     ] = None  # fmt: skip
 
 
-class Given(Part):
-    """An option as a user gives it: --max-runtime, max_runtime, [sagemaker] max_runtime."""
-
-    def __init__(self, table: str, name: str) -> None:
-        self.table, self.name = table, name
-
-    def spelled(self, face: Face) -> str:
-        named = Option(self.name).spelled(face)
-        return f"[{self.table}] {named}" if face is Face.FILE else named
-
-
-class Fault(NamedTuple):
-    """A wrong option: its table and name, with a message and a hint."""
-
-    table: str
-    name: str
-    message: Words
-    hint: Words = ""
-
-
 def fields_of(kind: type[Options]) -> Mapping[str, Field]:
     """The options of a dataclass by their names, in its order."""
     one: Any = kind
@@ -383,7 +394,9 @@ def read(kind: type[AnyOptions], given: Mapping[str, Any]) -> tuple[AnyOptions |
         except Unfit as unfit:
             message = Text(Given(kind.table, name), " is ", Literal(value), "; it has to be ", unfit.words)
             faults.append(Fault(kind.table, name, message, unfit.hint))
-    return (None if faults else kind(**values)), faults
+    made = None if faults else kind(**values)
+    faults += made.conflicts() if made else []
+    return (None if faults else made), faults
 
 
 def check(kind: type[AnyOptions], given: Mapping[str, Any]) -> AnyOptions:

@@ -20,6 +20,7 @@ from .options import (
     DockerOptions,
     Options,
     RunOptions,
+    SagemakerOptions,
     SimulationOptions,
     backend_kind,
     check,
@@ -225,10 +226,18 @@ def with_image(backend: Options, simulation: Simulation) -> Options:
     """The backend's options with the image that the simulation is. Raises UsageError where they do not go together."""
     if not (name := simulation.image):
         return backend
-    if not isinstance(backend, DockerOptions):
+    if not isinstance(backend, (DockerOptions, SagemakerOptions)):
         raise UsageError(
-            f"{simulation.target} is an image, which runs in containers of this machine", Option("backend", "docker")
+            f"{simulation.target} is an image, which the {backend.table} backend does not run",
+            Text(Option("backend", "docker"), "  or ", Option("backend", "sagemaker")),
         )
+    if isinstance(backend, SagemakerOptions):
+        if backend.service == "processing":
+            raise UsageError(
+                f"{simulation.target} is an image, whose jobs are training jobs, and service is processing",
+                "Leave service out.",
+            )
+        backend = replace(backend, service="training")
     for option in ("image", "before"):
         if getattr(backend, option) not in (None, name):
             raise UsageError(

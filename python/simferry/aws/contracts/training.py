@@ -1,17 +1,26 @@
 """The contract of SageMaker Training: paths in containers, hyperparameters and channels of requests, and their limits."""
 
 import json
+import re
 from collections.abc import Mapping
 from typing import Any
 
 from ...errors import UsageError
 
 ROOT = "/opt/ml"
+CHANNELS = f"{ROOT}/input/data"
+CHECKPOINTS = f"{ROOT}/checkpoints"  # which the service sends to S3, and brings back after an interruption
 GRACE_SECONDS = 120  # from SIGTERM to SIGKILL
 SECONDS_AT_MOST = 2_419_200  # of MaxRuntimeInSeconds: 28 days
 FAILURE_CHARACTERS = 1024  # of output/failure, which become the FailureReason
 MOST_HYPERPARAMETERS, LONGEST_NAME, LONGEST_VALUE = 100, 256, 2500
 MOST_METRICS, LONGEST_EXPRESSION = 40, 500
+MOST_CHANNELS = 20
+STATES = {
+    "InProgress": "running", "Stopping": "stopping", "Completed": "succeeded", "Failed": "failed", "Stopped": "cancelled",
+    "Deleting": "cancelled",
+}  # fmt: skip
+OVER_TIME = ("MaxRuntimeExceeded", "MaxWaitTimeExceeded")  # secondary states of jobs that the service has stopped
 
 
 def channel(name: str, address: str, mode: str = "File", sharded: bool = False) -> dict[str, Any]:
@@ -66,3 +75,21 @@ def check_hyperparameters(given: Mapping[str, str], where: str = "") -> None:
                 f"hyperparameter {name}{where} has {len(value):,} characters; a training job takes {LONGEST_VALUE:,}",
                 "A long value goes into a file, which is an input.",
             )
+
+
+def failure_of(reason: str) -> tuple[str, str]:
+    """Of a FailureReason how the program ended, and what it wrote in its failure file; empty if nothing."""
+    text = reason.removeprefix("AlgorithmError: ")
+    found = re.fullmatch(r"(.*), exit code: (\d+)", text, re.S)
+    return (f"exited with code {found[2]}", found[1].strip()) if found else (text, "")
+
+
+def cut_short(reason: str) -> bool:
+    """Whether a FailureReason says that the machine or the service failed, and not the program. Exit code 137 is a kill from outside."""
+    if not reason.startswith("AlgorithmError: "):
+        return re.search("InternalServerError|CapacityError|MaxRuntimeExceeded", reason) is not None
+    how, said = failure_of(reason)
+    return (
+        not said
+        and re.fullmatch(r"(host \S+ )?exited with code 137|host \S+ was lost \(exit code 137\)", how) is not None
+    )

@@ -16,6 +16,7 @@ from remote_stores import SWEEP, bare, keys
 from simferry.errors import Interrupted, RunBusy, RunNotFound, StoreError
 from simferry.store.mirror import write_files
 from simferry.store.objects import Objects
+from simferry.store.records import PlanRecord
 from sweeps import digest, done_pairs, how_many_done, simferry, wait_until, write
 
 # ---- every verb ----
@@ -385,3 +386,36 @@ def test_only_artifacts_that_match_are_brought(place, machine, tmp_path):
     paths = sf.open(run.address).artifacts(pattern="*/*/*.png", folder=tmp_path / "out")
     assert [str(path.relative_to(tmp_path / "out")) for path in paths] == ["1/1/b.png", "1/2/b.png"]
     assert not list(sf.open(run.address).folder.glob("artifacts/*/*/a.txt"))
+
+
+# ---- checkpoints of training jobs ----
+
+
+def test_blocks_and_artifacts_among_checkpoints_are_those_of_the_run(place, script, s3, machine, monkeypatch):
+    """A training job's blocks are below checkpoints/JOB, where only its own count."""
+    run = sf.run(script, store=place, keep_files=True, **SWEEP)
+    table, bucket = digest(run), place.split("/")[2]
+    prefix = place.removeprefix(f"s3://{bucket}/") + f"/{run.id}/"
+    (first, *_) = moved = [block.name for block in run._folder.block_names()]
+
+    def put(key, content):
+        s3.put_object(Bucket=bucket, Key=f"{prefix}{key}", Body=content)
+
+    for name in moved:
+        content = s3.get_object(Bucket=bucket, Key=f"{prefix}blocks/{name}")["Body"].read()
+        job = "-".join(name.split("-")[:2])
+        put(f"checkpoints/{job}/blocks/{name}", content)
+        s3.delete_object(Bucket=bucket, Key=f"{prefix}blocks/{name}")
+        put(f"checkpoints/{job}/blocks/{name.replace('0001-0001', '0001-0009', 1)}", b"another job's")
+        put(f"checkpoints/{job}/.part", b"half")
+    monkeypatch.setattr(PlanRecord, "trains", True)
+    put("checkpoints/0001-0001/artifacts/1/2/a.txt", b"new")
+    machine("second")
+    there = sf.open(run.address)
+    assert [block.name for block in there._folder.block_names()] == moved and digest(there) == table
+    assert [path.read_text() for path in there.artifacts(1, 2)] == ["new"]
+    assert there._folder.set_aside(first) == f"{run.address}/damaged/{first}"
+    there._folder.look()
+    assert first not in {block.name for block in there._folder.block_names()}
+    there.delete()
+    assert keys(s3, place, f"{run.id}/") == []

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from ..aws import session
 from ..aws.buckets import default_name
 from ..aws.contracts.batch import GOING_ON, containers_of
+from ..aws.running import running_jobs
 from ..aws.session import AwsError, asking, client
 from ..errors import RunNotFound, StoreError
 from ..hints import Command
@@ -36,7 +37,7 @@ def uses(buckets: Iterable[str], stores: Sequence[str]) -> Uses:
 
     Raises an error if any of that can't be read: an image that seems unused could be in use.
     """
-    running = (*_of_processing_jobs(), *_of_batch_jobs())
+    running = (*_of_sagemaker_jobs(), *_of_batch_jobs())
     found = Uses(jobs={ref for image in running if (ref := reference(image))})
     default = default_name(session.region(), session.account())
     homes: dict[str, list[str]] = {}
@@ -84,19 +85,14 @@ def _of_batch_jobs() -> Iterator[str]:
             yield from (container["image"] for one in some for container in containers_of(one) if "image" in container)
 
 
-def _of_processing_jobs() -> Iterator[str]:
-    """The images of processing jobs that run, whoever started them. Jobs of one plan have one image: the first one is asked for."""
-    sagemaker, seen = client("sagemaker"), set()
-    with asking("SageMaker"):
-        pages = sagemaker.get_paginator("list_processing_jobs")
-        for page in pages.paginate(StatusEquals="InProgress", PaginationConfig={"PageSize": 100}):
-            for one in page["ProcessingJobSummaries"]:
-                name = one["ProcessingJobName"]
-                plan = re.sub(r"-\d+$", "", name) if JOB.search(name) else name
-                if plan not in seen:
-                    seen.add(plan)
-                    described = sagemaker.describe_processing_job(ProcessingJobName=name)
-                    yield described["AppSpecification"]["ImageUri"]
+def _of_sagemaker_jobs() -> Iterator[str]:
+    """The images of SageMaker's jobs that run, whoever started them. Jobs of one plan have one image: the first one is asked for."""
+    seen = set()
+    for name, describe in running_jobs():
+        plan = re.sub(r"-\d+$", "", name) if JOB.search(name) else name
+        if plan not in seen:
+            seen.add(plan)
+            yield describe()["image"]
 
 
 def _read(home: Store, ids: Sequence[str], found: Uses) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 from ..aws import machines, session, stacks
 from ..aws.machines import Machine
 from ..aws.prices import prices
+from ..aws.running import running_jobs
 from ..aws.session import AccessDenied, AwsError, asking, client
 from ..aws.stacks import Stack
 from ..errors import UsageError
@@ -260,19 +261,15 @@ def images_there(repository: str) -> list[InRepository]:
 
 def running() -> tuple[list[Job], int]:
     """The jobs of simferry's runs that run now in SageMaker, and how many there are beyond the first DESCRIBED."""
-    sagemaker, known = client("sagemaker"), prices(session.region()).dollars_per_hour
-    names: list[str] = []
-    with asking("SageMaker"):
-        pages = sagemaker.get_paginator("list_processing_jobs")
-        for page in pages.paginate(StatusEquals="InProgress", PaginationConfig={"PageSize": 100}):
-            names += [one["ProcessingJobName"] for one in page["ProcessingJobSummaries"]]
-        names = [one for one in names if JOB.search(one)]
-        jobs = [_job(sagemaker.describe_processing_job(ProcessingJobName=one), known) for one in names[:DESCRIBED]]
-    return jobs, len(names) - len(jobs)
+    known = prices(session.region()).dollars_per_hour
+    found = [(name, describe) for name, describe in running_jobs() if JOB.search(name)]
+    jobs = [_job(name, describe(), known) for name, describe in found[:DESCRIBED]]
+    return jobs, len(found) - len(jobs)
 
 
-def _job(described: Mapping[str, Any], known: Mapping[str, float]) -> Job:
-    cluster = described["ProcessingResources"]["ClusterConfig"]
-    kind, count = cluster["InstanceType"], cluster["InstanceCount"]
+def _job(name: str, described: Mapping[str, Any], known: Mapping[str, float]) -> Job:
+    cluster = described["cluster"]
+    kind = cluster.get("InstanceType") or cluster["InstancePreferences"][0]["InstanceType"]
+    count = cluster["InstanceCount"]
     cost = known[kind] * count if kind in known else None
-    return Job(described["ProcessingJobName"], described.get("RoleArn", ""), kind, count, cost)
+    return Job(name, described["role"], kind, count, cost)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from ..aws import session, stacks
 from ..aws.buckets import default_name
+from ..aws.logs import GROUP, TRAINING_GROUP
 from ..aws.session import AwsError, CredentialsError, asking, client
 from ..aws.tags import IN_STACK, Tagged, made_by_simferry
 from ..errors import ServiceError
@@ -16,7 +17,7 @@ from ..words import counted
 from .contents import StoredRun, contents
 from .inventory import DOLLARS_PER_GB
 
-JOBS_LOGS = "/aws/sagemaker/ProcessingJobs"  # SageMaker makes it, and writes the logs of all processing jobs there
+JOBS_LOGS = (GROUP, TRAINING_GROUP)  # SageMaker makes them, and writes the logs of all its jobs there
 _FOLDER = "simferry/"  # of runs in the default bucket, which is not simferry's alone
 _GONE = ("NoSuchBucket", "RepositoryNotFoundException", "404")  # tags are found for a while after a deletion
 
@@ -197,8 +198,8 @@ def _buckets(found: Listing, tagged: Sequence[Tagged], known: Sequence[stacks.St
 
 
 def _logs(groups: Mapping[str, str]) -> Iterator[ListedLog]:
-    """The log groups with these names, and that of processing jobs. A request each: an account may have thousands of others."""
-    for name, stack in {JOBS_LOGS: "", **groups}.items():
+    """The log groups with these names, and those of SageMaker's jobs. A request each: an account may have thousands of others."""
+    for name, stack in {**dict.fromkeys(JOBS_LOGS, ""), **groups}.items():
         with asking("the log groups"):
             found = client("logs").describe_log_groups(logGroupNamePrefix=name, limit=1)["logGroups"]
         for one in found:  # they are sorted by name
@@ -233,7 +234,7 @@ def _lines(found: Listing) -> Iterator[str]:
         for image in [one for one in found.images if one.repository == repository.name]:
             yield f"  {image.name.removeprefix(repository.name)[1:]}  {_size(image.gigabytes)}, {image.pushed:%Y-%m-%d}"
     for log in found.logs:
-        shared = "; of all processing jobs" if log.name == JOBS_LOGS else ""
+        shared = "; of all of SageMaker's jobs" if log.name in JOBS_LOGS else ""
         kept = f"kept {counted(log.days_kept, 'day')}" if log.days_kept else "kept for ever"
         yield f"logs {log.name}  {_size(log.gigabytes)}, {kept}{shared}{of(log.stack)}"
     yield from (f"{one.kind} {one.arn.split(':', 5)[-1]}{of(one.stack)}" for one in found.others)

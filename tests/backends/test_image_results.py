@@ -56,7 +56,7 @@ def test_archives_are_brought_unless_they_are_too_large(results, monkeypatch):
     ((ended, files),) = results({"0001-0001": job}, archives).values()
     assert files == {"output": "output.tar.gz"} and (ended.failure, ended.log, ended.seconds) == ("", "", 12)
     (note,) = ended.notes
-    assert note.startswith("model.tar.gz, 1.0 kB, stays at s3://b/x/archives/") and "more than" in note
+    assert note.startswith("model.tar.gz, 0.1 MB, stays at s3://b/x/archives/") and "more than" in note
     assert results({}, {}) == {}
 
 

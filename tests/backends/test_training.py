@@ -16,7 +16,7 @@ ROLE = "arn:aws:iam::123456789012:role/simferry"
 def service(monkeypatch):
     """A service that knows the training jobs in `jobs`, by name, and counts what it is asked to describe."""
 
-    def described(TrainingJobName):  # noqa: N803
+    def described(TrainingJobName):
         asked.append(TrainingJobName)
         return {"TrainingJobName": TrainingJobName, "CreationTime": NOW, **jobs[TrainingJobName]}
 

@@ -23,7 +23,8 @@ class Progress:
 
     total, done, failed: numbers of replications; failed ones count as done.
     state: "running", "complete" or "incomplete". jobs: the state of each job, by its name.
-    dollars: US dollars so far; None where jobs cost no money. saved: US dollars more without Spot machines; None if none are known. note: what the backend waits for.
+    dollars: US dollars so far; None where jobs cost no money. note: what the backend waits for. saved: US dollars that jobs would have
+    cost more without Spot machines; None if none are known.
     per_second: replications per second since the last submission; None before the first results, and shortly after.
     """
 

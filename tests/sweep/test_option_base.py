@@ -24,6 +24,7 @@ def test_an_option_is_spelled_as_the_user_gave_it():
         ({"keep_alive": 60}, "keep_alive is for training jobs, and these are processing jobs"),
         ({"attempts": 2}, "attempts is for training jobs"),
         ({"spot": True, "keep_alive": 60}, "keep_alive does not go with Spot machines"),
+        ({"spot": True, "instance_type": "ml.m5.large,ml.c5.xlarge"}, "instance_type names several types, which SageMaker"),
         ({"service": "training", "keep_alive": 21_601}, "keep_alive is 21601; it has to be a whole number from 0 to 21600"),
         ({"service": "serving"}, 'service is "serving"; it has to be processing or training'),
     ],

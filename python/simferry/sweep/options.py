@@ -65,7 +65,7 @@ Tags = Annotated[Pairs | None, OptionSpec("tags of the jobs", "NAME=VALUE,...")]
 SERVICES = ("processing", "training")
 Attempts = Annotated[
     int | None,
-    OptionSpec("attempts of a job whose machine is lost; of sagemaker a training job's", "N", default="5", minimum=1, maximum=10),
+    OptionSpec("attempts of a job whose machine is lost; of sagemaker of training jobs", "N", default="5", minimum=1, maximum=10),
 ]  # fmt: skip
 Before = Annotated[
     str | Path | None, OptionSpec("a script, or requirements.txt, that each container runs first, to install what the image lacks", "FILE")
@@ -195,9 +195,15 @@ class SagemakerOptions(ContainerOptions):
             fault("max_wait", *words, hint="It includes the time that a job runs.")
         if self.spot and self.keep_alive:
             fault(
-                "keep_alive",
-                " does not go with Spot machines, which SageMaker does not keep",
+                "keep_alive", " does not go with Spot machines, which SageMaker does not keep",
                 hint="Leave one of them out.",
+            )  # fmt: skip
+        types = self.instance_type.split(",") if isinstance(self.instance_type, str) else self.instance_type or ()
+        if self.spot and len(types) > 1:
+            fault(
+                "instance_type",
+                " names several types, which SageMaker does not try for Spot machines",
+                hint="Name one of them.",
             )
         return out
 

@@ -43,6 +43,10 @@ def plan_in_the_cloud(
         )
     seconds = None if deadline is None else seconds_of(deadline)
     region, notes = _region()
+    if given.get("spot"):
+        notes.append(
+            "dollars are those of machines on demand: Spot costs less, mostly by half or more, and may have to wait"
+        )
     table = prices.refresh(region) if refresh_prices else prices.prices(region)
     types = [kind.name for kind in metered.instances] if "instance_type" in given else []
     for name in types:

@@ -73,8 +73,9 @@ def run(
     backend: "local", "docker" (containers here), "sagemaker" (SageMaker Processing) or "batch" (AWS Batch). backend_options: its options,
         as further arguments: workers (cores of a job to use; by default all); for docker and sagemaker image, instance_type (such as
         ml.m5.xlarge), jobs, max_runtime (seconds, of a job) and hosts (containers to a job, which give a whole script one
-        cluster); for sagemaker also role, budget (US dollars) and those of `simferry.sweep.options.SagemakerOptions`; for batch
-        jobs (at most 10,000), vcpus, memory ("8G"), on ("spot", "demand" or "fargate") and those of `simferry.sweep.options.BatchOptions`.
+        cluster); for sagemaker also role, budget (US dollars), spot (True: training jobs on Spot machines) and those of
+        `simferry.sweep.options.SagemakerOptions`; for batch jobs (at most 10,000), vcpus, memory ("8G"), on ("spot", "demand" or
+        "fargate") and those of `simferry.sweep.options.BatchOptions`.
     on_error: "continue", or "stop" to end the run at the first failed replication.
     replication_timeout: seconds after which a replication is ended and recorded as failed.
     retries: how often replications that a lost job left undone are tried again.

@@ -4,12 +4,9 @@ from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, TypeVar
+from typing import Any, ClassVar, NamedTuple, TypeVar
 
 from ..hints import Face, Option, Part, Words
-
-if TYPE_CHECKING:
-    from .options import RunOptions
 
 
 class Given(Part):
@@ -49,8 +46,8 @@ class Options:
         """What is wrong between these options."""
         return []
 
-    def check_beside(self, run: "RunOptions") -> None:
-        """Raises UsageError if they do not fit those of the run."""
+    def check_beside(self, run: Any) -> None:
+        """Raises UsageError if they do not fit those of the run, RunOptions."""
 
     def given(self) -> dict[str, Any]:
         """The options that are not None, as plain values that JSON can hold."""

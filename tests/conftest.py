@@ -42,6 +42,7 @@ DOCKER = (
     "tests/backends/test_docker.py",
     "tests/backends/test_images.py",
     "tests/backends/test_processing.py",
+    "tests/backends/test_training.py",
     "tests/cli/test_batch.py",
     "tests/cli/test_emulator.py",
     "tests/cli/test_image.py",

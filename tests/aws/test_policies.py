@@ -89,12 +89,24 @@ def test_the_verbs_need_all_of_these_actions_and_no_more(emulate, image_r, tmp_p
         again = sf.open(run.address).resume(jobs=1)
     assert digest(again) == whole
 
-    slow = sf.run(script, sf.grid(n=60), replications=1, seed=7, detach=lambda run: None, **place)
-    with pytest.raises(Interrupted, match="1 job goes on"):
-        slow.resume(on_progress=interrupt)
-    assert slow.cancel().state in ("running", "incomplete")
-    Jobs.until(lambda: slow.status().jobs["0001-0001"] == "cancelled")
+    for spot in (False, True):
+        slow = sf.run(script, sf.grid(n=60), replications=1, seed=7, detach=lambda run: None, spot=spot, **place)
+        with pytest.raises(Interrupted, match="1 job goes on"):
+            slow.resume(on_progress=interrupt)
+        assert slow.cancel().state in ("running", "incomplete")
+        Jobs.until(lambda run=slow: run.status().jobs["0001-0001"] == "cancelled")
+        assert list(slow.logs()) == ["0001-0001"]
     assert emulator.actions == actions("user") - ELSEWHERE
+
+
+def train(jobs, name):
+    """Submit a training job."""
+    jobs.sagemaker.create_training_job(
+        TrainingJobName=name, AlgorithmSpecification={"TrainingImage": jobs.image, "TrainingInputMode": "File"},
+        RoleArn=jobs.emulator.role, OutputDataConfig={"S3OutputPath": f"s3://{jobs.emulator.bucket}/out"},
+        ResourceConfig={"InstanceType": "ml.m5.large", "InstanceCount": 1, "VolumeSizeInGB": 1},
+        StoppingCondition={"MaxRuntimeInSeconds": 60},
+    )  # fmt: skip
 
 
 def test_deploying_needs_all_of_these_actions_and_no_more(emulate, tmp_path):
@@ -126,9 +138,12 @@ def test_deploying_needs_all_of_these_actions_and_no_more(emulate, tmp_path):
     )
     jobs = Jobs(emulator, "no-image")
     jobs.s3, jobs.sagemaker = service["s3"], service["sagemaker"]
-    jobs.submit("power-20261128-0123abcd-0123456789-0001-0001", "1")
-    assert infra.show("lab").instances == 1
-    jobs.sagemaker.stop_processing_job(ProcessingJobName="power-20261128-0123abcd-0123456789-0001-0001")
+    name = "power-20261128-0123abcd-0123456789-0001-0001"
+    jobs.submit(name, "1")
+    train(jobs, name)
+    assert infra.show("lab").instances == 2
+    jobs.sagemaker.stop_processing_job(ProcessingJobName=name)
+    jobs.sagemaker.stop_training_job(TrainingJobName=name)
     waits = submit_to_batch(service["batch"], infra.show("lab").outputs)
     with pytest.raises(
         UsageError, match=r"nothing is deleted: 1 job of stack lab still runs \(power-1-0123456789-0001\)"
@@ -169,6 +184,7 @@ def test_tidying_needs_all_of_these_actions_and_no_more(emulate, tmp_path, monke
     jobs = Jobs(emulator, "no-image")
     jobs.s3, jobs.sagemaker = service["s3"], service["sagemaker"]
     jobs.submit("power-20261128-0123abcd-0123456789-0001-0001", "1")
+    train(jobs, "power-20261128-0123abcd-0123456789-0001-0001")
     become("tidy")
     emulator.actions.clear()
     found = infra.list_all()

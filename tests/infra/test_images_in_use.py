@@ -1,5 +1,7 @@
 """Which images are in use."""
 
+from functools import partial
+
 import boto3
 import pytest
 from account_fixtures import put_run
@@ -48,18 +50,9 @@ def test_a_run_that_cannot_be_read_is_an_error(emulator, s3):
 def test_one_job_of_each_plan_is_asked_for(emulator, monkeypatch):
     names = [f"{RUN}d-0123456789-{plan}-000{n}" for plan in ("0001", "0002") for n in range(1, 4)]
 
-    class Answers:
-        def get_paginator(self, name):
-            return self
-
-        def paginate(self, **given):
-            yield {"ProcessingJobSummaries": [{"ProcessingJobName": name} for name in [*names, "etl-1", "etl-2"]]}
-
-        def describe_processing_job(self, ProcessingJobName):
-            return {"AppSpecification": {"ImageUri": f"{HOST}/r:{ProcessingJobName}"}}
-
-    monkeypatch.setattr(images_in_use, "client", lambda service: Answers())
-    assert list(images_in_use._of_processing_jobs()) == [
+    running = [(name, partial(dict, image=f"{HOST}/r:{name}")) for name in [*names, "etl-1", "etl-2"]]
+    monkeypatch.setattr(images_in_use, "running_jobs", lambda: running)
+    assert list(images_in_use._of_sagemaker_jobs()) == [
         f"{HOST}/r:{one}" for one in (names[0], names[3], "etl-1", "etl-2")
     ]
 

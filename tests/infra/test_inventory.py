@@ -1,5 +1,7 @@
 """simferry.infra.show: what is there, what runs, and the dollars."""
 
+from functools import partial
+
 import boto3
 import pytest
 from simferry import infra
@@ -40,27 +42,13 @@ def test_jobs_of_runs_cost_by_the_hour(emulator, monkeypatch):
     names = [f"power-20261128-0123abcd-0123456789-0001-000{n}" for n in range(3)]
     described = []
 
-    class Answers:
-        def get_paginator(self, name):
-            assert name == "list_processing_jobs"
-            return self
+    def describe(name):
+        described.append(name)
+        kind = "ml.m5.xlarge" if name == names[0] else "ml.new.xlarge"
+        return {"role": "r", "cluster": {"InstanceType": kind, "InstanceCount": 2}}
 
-        def paginate(self, **given):
-            assert given["StatusEquals"] == "InProgress"
-            yield {"ProcessingJobSummaries": [{"ProcessingJobName": name} for name in ["etl-20261128", *names[:2]]]}
-            yield {"ProcessingJobSummaries": [{"ProcessingJobName": names[2]}]}
-
-        def describe_processing_job(self, ProcessingJobName):
-            described.append(ProcessingJobName)
-            kind = "ml.m5.xlarge" if ProcessingJobName == names[0] else "ml.new.xlarge"
-            cluster = {"InstanceType": kind, "InstanceCount": 2}
-            return {
-                "ProcessingJobName": ProcessingJobName,
-                "RoleArn": "r",
-                "ProcessingResources": {"ClusterConfig": cluster},
-            }
-
-    monkeypatch.setattr(inventory, "client", lambda service: Answers())
+    running = [(name, partial(describe, name)) for name in ["etl-20261128", *names]]
+    monkeypatch.setattr(inventory, "running_jobs", lambda: running)
     monkeypatch.setattr(inventory, "DESCRIBED", 2)
     jobs, more = inventory.running()
     cost = 2 * prices("us-east-1").of("ml.m5.xlarge")

@@ -48,7 +48,8 @@ sim_status <- function(run, store = NULL) {
   structure(class = "simferry_status",
             list(run = now$id, state = now$state, total = now$total, done = now$done, failed = now$failed,
                  jobs = unlist(now$jobs), dollars = now$dollars, saved = now$saved,
-                 per_second = now$per_second, seconds_left = now$seconds_left, pace = now$pace, said = now$said, handle = now$handle))
+                 per_second = now$per_second, seconds_left = now$seconds_left, pace = now$pace, said = now$said,
+                 handle = now$handle))
 }
 
 #' @export

@@ -39,8 +39,8 @@
 #'   `NULL`: `max_runtime` and a day.
 #' @param service `[character(1)]` `"processing"` or `"training"`: the kind of SageMaker's jobs. `NULL`: `"training"` with
 #'   `spot` and for an image that is the simulation, else `"processing"`.
-#' @param keep_alive `[numeric(1)]` of training jobs: seconds for which a job's machine is kept for the next job, at most
-#'   21,600; they cost as much. `NULL`: 0.
+#' @param keep_alive `[numeric(1)]` of training jobs: seconds for which a job's machine is kept for the next job, at
+#'   most 21,600; they cost as much. `NULL`: 0.
 #' @param max_runtime `[numeric(1)]` time limit of a job in seconds, on AWS Batch of each attempt and at least 60.
 #'   `NULL`: nine days; on SageMaker and AWS Batch one day.
 #' @param hosts `[numeric(1)]` number of containers or instances of one job; a whole script gets one cluster over all of

@@ -54,7 +54,7 @@ def test_archives_are_brought_unless_they_are_too_large(results, monkeypatch):
     job = ServiceJob("succeeded", NOW, NOW, ran=12)
     archives = {"model.tar.gz": 1001, "output.tar.gz": 10, "other": 1}
     ((ended, files),) = results({"0001-0001": job}, archives).values()
-    assert files == {"output": "output.tar.gz"} and (ended.failure, ended.log, ended.seconds) == ("", "", 12)
+    assert files == {"output": "output.tar.gz"} and (ended.failure, ended.logs, ended.seconds) == ("", [], 12)
     (note,) = ended.notes
     assert note.startswith("model.tar.gz, 0.1 MB, stays at s3://b/x/archives/") and "more than" in note
     assert results({}, {}) == {}
@@ -78,4 +78,4 @@ def test_why_a_job_failed(results, reason, cut_short, limit, failure):
 def test_a_log_is_read_for_metrics(results):
     job = ServiceJob("succeeded", NOW, NOW)
     ((ended, _),) = results({"0001-0001": job}, {}, metric={"loss": "loss=(.)"}, log="loss=1\n").values()
-    assert ended.log == "loss=1\n"
+    assert ended.logs == ["loss=1\n"]

@@ -56,11 +56,12 @@ def _bring(run: RemoteRunFolder, job: str, state: ServiceJob, folder: Path, grou
         fetched.append((key, paths[kind]))
     run.objects.download(fetched)
     simulation = run.record.simulation
-    log = "".join(logs.read(name, group=group).values()) if simulation.get("metric") or state.state == "failed" else ""
+    needed = simulation.get("metric") or state.state == "failed"
+    printed = [*logs.read(name, group=group).values()] if needed else []
     failure = ""
     if state.state == "failed" and state.cut_short:  # its time limit
         limit = run.record.options.replication_timeout
         failure = f"timed out after {limit * image_job(run, job).count:g} s" if limit else "it reached its time limit"
     elif state.state == "failed":
-        failure = reason_of(*failure_of(state.reason), log)
-    return Ended(failure, paths, log, state.ran, notes)
+        failure = reason_of(*failure_of(state.reason), "".join(printed))
+    return Ended(failure, paths, printed, state.ran, notes)

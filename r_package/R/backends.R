@@ -37,8 +37,8 @@
 #'   for another one, and goes on after its last block.
 #' @param max_wait `[numeric(1)]` with `spot`: the longest time in seconds until a job's end, in which it waits and runs.
 #'   `NULL`: `max_runtime` and a day.
-#' @param service `[character(1)]` `"processing"` or `"training"`: the kind of SageMaker's jobs. `NULL`: `"training"` with
-#'   `spot` and for an image that is the simulation, else `"processing"`.
+#' @param service `[character(1)]` `"processing"` or `"training"`: the kind of SageMaker's jobs. `NULL`: `"training"`
+#'   with `spot` and for an image that is the simulation, else `"processing"`.
 #' @param keep_alive `[numeric(1)]` of training jobs: seconds for which a job's machine is kept for the next job, at
 #'   most 21,600; they cost as much. `NULL`: 0.
 #' @param max_runtime `[numeric(1)]` time limit of a job in seconds, on AWS Batch of each attempt and at least 60.

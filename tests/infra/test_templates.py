@@ -18,7 +18,10 @@ NAMES = (
 )  # fmt: skip
 # which have no resources in AWS, or, of metrics, only a condition
 WITHOUT_RESOURCE = {
-    "base": {"cloudwatch:PutMetricData", "ecr:GetAuthorizationToken", "pricing:GetProducts", "sagemaker:ListProcessingJobs", "sagemaker:ListTrainingJobs"},
+    "base": {
+        "cloudwatch:PutMetricData", "ecr:GetAuthorizationToken", "pricing:GetProducts", "sagemaker:ListProcessingJobs",
+        "sagemaker:ListTrainingJobs",
+    },
     "batch": {
         "batch:DescribeComputeEnvironments", "batch:DescribeJobDefinitions", "batch:DescribeJobQueues", "batch:DescribeJobs",
         "batch:ListJobs", "ecr:GetAuthorizationToken", "servicequotas:GetServiceQuota",

@@ -33,10 +33,10 @@
 #' @param queue `[character(1)]` name or ARN of a job queue in place of the stack's.
 #' @param attempts `[numeric(1)]` how often a job is started whose machine is lost, at most 10; on SageMaker of training
 #'   jobs. `NULL`: 5.
-#' @param spot `[logical(1)]` `TRUE`: training jobs on Spot machines, cheap ones that AWS may take back; a job then waits
-#'   for another one, and goes on after its last block.
-#' @param max_wait `[numeric(1)]` with `spot`: the longest time in seconds until a job's end, in which it waits and runs.
-#'   `NULL`: `max_runtime` and a day.
+#' @param spot `[logical(1)]` `TRUE`: training jobs on Spot machines, cheap ones that AWS may take back; a job then
+#'   waits for another one, and goes on after its last block.
+#' @param max_wait `[numeric(1)]` with `spot`: the longest time in seconds until a job's end, in which it waits and
+#'   runs. `NULL`: `max_runtime` and a day.
 #' @param service `[character(1)]` `"processing"` or `"training"`: the kind of SageMaker's jobs. `NULL`: `"training"`
 #'   with `spot` and for an image that is the simulation, else `"processing"`.
 #' @param keep_alive `[numeric(1)]` of training jobs: seconds for which a job's machine is kept for the next job, at

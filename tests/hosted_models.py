@@ -6,6 +6,7 @@ import tarfile
 import boto3
 from botocore.config import Config
 from emulator_fixtures import Jobs
+from emulator_requests import answered_by
 
 
 def archive(slope="2.5") -> bytes:
@@ -19,13 +20,13 @@ def archive(slope="2.5") -> bytes:
 
 
 class Host:
-    """Makes models and endpoints, and asks them."""
+    """Makes models and endpoints, and asks them. What the emulator says of them is compared with its shape in botocore's model."""
 
     def __init__(self, emulator, image: str) -> None:
         self.emulator, self.image = emulator, image
-        session = boto3.Session()
-        self.s3, self.sagemaker, self.logs = (session.client(name) for name in ("s3", "sagemaker", "logs"))
-        self.runtime = session.client("sagemaker-runtime", config=Config(retries={"total_max_attempts": 1}))
+        answered_by("sagemaker")
+        self.s3, self.sagemaker, self.logs = (boto3.client(name) for name in ("s3", "sagemaker", "logs"))
+        self.runtime = boto3.client("sagemaker-runtime", config=Config(retries={"total_max_attempts": 1}))
 
     def model(self, name, content=None, **more) -> str:
         """Returns the model's ARN. content: of its archive."""

@@ -91,21 +91,22 @@ def test_files_are_transformed(transforms, engine):
     assert left_behind(engine, f"simferry-emulator-{os.getpid()}") == []
 
 
-@pytest.mark.parametrize(
-    ("more", "words"),
-    [
-        ({"ModelName": "other"}, r"Could not find model \"arn:.*model/other\""),
-        ({"given": {"SplitType": "RecordIO"}}, "splits files by lines only; SplitType is RecordIO"),
-        ({"given": {"CompressionType": "Gzip"}}, "CompressionType"),
-        ({"MaxPayloadInMB": 60, "MaxConcurrentTransforms": 2}, "must be at most 100 MB; they are 60 and 120"),
-        ({"TransformResources": {"InstanceType": "ml.m5.large", "InstanceCount": 2}}, "on one instance; InstanceCount is 2"),
-        ({"DataProcessing": {"InputFilter": "$[1:]"}}, "InputFilter of DataProcessing"),
-        ({"DataProcessing": {"JoinSource": "Input"}}, "JoinSource of DataProcessing"),
-    ],
-)  # fmt: skip
-def test_jobs_that_are_refused(emulator, more, words):
-    with refused("ValidationException", words):
-        Transforms(emulator, "").submit("one", **more)
+REFUSED = [
+    ({"ModelName": "other"}, r"Could not find model \"arn:.*model/other\""),
+    ({"given": {"SplitType": "RecordIO"}}, "splits files by lines only; SplitType is RecordIO"),
+    ({"given": {"CompressionType": "Gzip"}}, "CompressionType"),
+    ({"MaxPayloadInMB": 60, "MaxConcurrentTransforms": 2}, "must be at most 100 MB; they are 60 and 2"),
+    ({"MaxConcurrentTransforms": 17}, "must be at most 100 MB; they are 6 and 17"),
+    ({"TransformResources": {"InstanceType": "ml.m5.large", "InstanceCount": 2}}, "on one instance; InstanceCount is 2"),
+    ({"DataProcessing": {"InputFilter": "$[1:]"}}, "InputFilter of DataProcessing"),
+    ({"DataProcessing": {"JoinSource": "Input"}}, "JoinSource of DataProcessing"),
+]  # fmt: skip
+
+
+def test_jobs_that_are_refused(emulator):
+    for more, words in REFUSED:
+        with refused("ValidationException", words):
+            Transforms(emulator, "").submit("one", **more)
 
 
 def test_files_are_cut_into_requests(tmp_path):

@@ -20,7 +20,7 @@ START_SECONDS, SERVERLESS_SECONDS = 480.0, 180.0  # from a container's start to 
 MOST_SERVERLESS_BYTES = 4 * 1024 * 1024
 AGAIN_SECONDS = 5.0  # from the end of a container to the start of the next
 _MESSAGE = 4096  # characters of a container's answer in an error
-_MB_PER_CORE = 1769  # of a serverless container, about
+_MB_PER_CORE = 1769  # of a serverless container: it has cores by its memory, and the service does not say how many
 
 
 class Config(Protocol):
@@ -263,18 +263,19 @@ class Endpoint:
 
     def _bring(self, config: Config, model: Model) -> str:
         """Start a configuration, and let it answer. Returns why that failed; empty if it went well."""
+        self._next = new = Deployment(self, config, model)
         try:
-            self._next = Deployment(self, config, model)
-            self._next.start()
+            new.start()
         except HostingFailed as error:
             return str(error)
         except Exception as error:
+            new.end(0)
             return f"InternalServerError: simferry emulator: {type(error).__name__}: {error}"
         if self._gone.is_set():
-            self._next.end(0)
+            new.end(0)
             return ""
-        self.config, self.deployment = config, self._next
-        threading.Thread(target=self._next.keep, daemon=True).start()
+        self.config, self.deployment = config, new
+        threading.Thread(target=new.keep, daemon=True).start()
         return ""
 
     def _delete(self, before: threading.Thread, seconds: float) -> None:

@@ -180,10 +180,10 @@ class Hosted:
             self._start()
             if self._ended.is_set():  # meanwhile
                 raise HostingFailed("it was ended while it started")
+            self._begin_log()
         except BaseException:
             self.end(0)
             raise
-        self._begin_log()
 
     def _image(self) -> str:
         try:
@@ -246,10 +246,10 @@ class Hosted:
         """Send what the container prints; nothing if the role may not write logs, as on the service."""
         from botocore.exceptions import ClientError
 
-        client = self.clients("logs", self.region)
+        assert self.serving
         try:
+            client = self.clients("logs", self.region)
             make_group(client, self.group)
-            assert self.serving
             self._log = HostLog(client, self.stream, self.serving.container, self.group)
         except ClientError:
             return

@@ -102,6 +102,13 @@ class TransformJob(Job):
                 out["FailureReason"] = self.outcome.failure_reason[:1024]
             return out
 
+    def describe(self) -> dict[str, Any]:
+        return {
+            key: value
+            for key, value in super().describe().items()
+            if key not in ("LastModifiedTime", "StoppingCondition")
+        }
+
     # ---- the thread ----
 
     def work(self) -> Outcome:
@@ -158,7 +165,7 @@ class TransformJob(Job):
         strategy = given.get("BatchStrategy") or _STRATEGIES.get(str(asked.get("BatchStrategy")), default.strategy)
         payload = given.get("MaxPayloadInMB", asked.get("MaxPayloadInMB", default.payload_mb))
         transforms = given.get("MaxConcurrentTransforms") or asked.get("MaxConcurrentTransforms") or default.transforms
-        return Execution(transforms, payload, strategy)
+        return Execution(min(transforms, MOST_MB // (payload or 1)), payload, strategy)
 
     def _asked(self, hosted: Hosted) -> dict[str, Any]:
         """What the container says of its requests at /execution-parameters, if it has that; numbers that are none are left out."""

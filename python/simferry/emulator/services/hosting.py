@@ -277,11 +277,10 @@ class Hosting:
                     "ValidationError", f"{member}: endpoint {name} has one model in one container, and no sessions"
                 )
         got = endpoint.invoke(call.body, given)
-        told = {
-            "x-Amzn-Invoked-Production-Variant": variant["VariantName"],
-            **({ATTRIBUTES: got.attributes} if got.attributes else {}),
-        }
-        return 200, [*headers(got.content_type), *told.items()], got.body
+        told = {"x-Amzn-Invoked-Production-Variant": variant["VariantName"]}
+        if got.attributes:
+            told[ATTRIBUTES] = _in_one_line(got.attributes)
+        return 200, [*headers(_in_one_line(got.content_type)), *told.items()], got.body
 
     @staticmethod
     def _check_new(arn: str, known: dict[str, Any]) -> None:
@@ -297,6 +296,11 @@ def arn_of(kind: str, name: str, region: str) -> str:
 def kind_of(arn: str) -> str:
     """The type of a resource, such as endpoint-config."""
     return arn.rpartition(":")[2].partition("/")[0]
+
+
+def _in_one_line(header: str) -> str:
+    """A header of a container's, which may go over several lines."""
+    return " ".join(header.split())
 
 
 def missing(arn: str) -> Refusal:

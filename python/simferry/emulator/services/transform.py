@@ -54,10 +54,8 @@ def check_transform(request: dict[str, Any]) -> None:
         raise refused(f"simferry emulator does not filter or join records: {other[0]} of DataProcessing")
     if "DataCaptureConfig" in request:
         raise refused("simferry emulator does not capture data: DataCaptureConfig")
-    payload, default = request.get("MaxPayloadInMB"), Execution()
-    at_once = (request.get("MaxConcurrentTransforms") or default.transforms) * (payload or 0)
-    if (payload or 0) > MOST_MB or at_once > MOST_MB:
+    payload, transforms = request.get("MaxPayloadInMB", Execution.payload_mb), request.get("MaxConcurrentTransforms", 0)
+    if payload > MOST_MB or (payload or 1) * transforms > MOST_MB:
         raise refused(
-            f"MaxPayloadInMB, and MaxConcurrentTransforms * MaxPayloadInMB, must be at most {MOST_MB} MB; "
-            f"they are {payload} and {at_once}"
+            f"MaxPayloadInMB * MaxConcurrentTransforms must be at most {MOST_MB} MB; they are {payload} and {transforms}"
         )

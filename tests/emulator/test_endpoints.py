@@ -64,18 +64,21 @@ def test_the_life_of_an_endpoint(host, engine):
     assert (told["EndpointStatus"], told["EndpointConfigName"]) == ("InService", "first")
     assert "Failed to extract model data archive" in told["FailureReason"]
     host.model("steeper", archive("10"))
-    host.config("third", "steeper")
+    host.config("third", "steeper", InitialInstanceCount=2)
     host.sagemaker.update_endpoint(EndpointName="e", EndpointConfigName="third")
     told = host.wait("e")
     assert told["EndpointConfigName"] == "third" and "FailureReason" not in told and host.predict("e", "1") == "[10.0]"
+    assert told["ProductionVariants"][0]["CurrentInstanceCount"] == 2
+    assert len(left_behind(engine, f"simferry-emulator-{os.getpid()}")) == 2
 
     # a container that gives no answer, and one that ends, which is started anew
     host.emulator.faults.pace = 1e-9
     with refused("ModelError", "Your invocation timed out while waiting for a response from container primary"):
         host.predict("e", "1")
     host.emulator.faults.pace = 0.1
-    with refused("ModelError", r"Received server error \(0\) from primary"):
-        host.predict("e", "1,exit")
+    for _ in range(2):
+        with refused("ModelError", r"Received server error \(0\) from primary"):
+            host.predict("e", "1,exit")
     Jobs.until(lambda: host.answers("e", "1"))
     host.delete("e")
     lines = host.log(f"{GROUP}/e")

@@ -1,14 +1,24 @@
 """An emulated endpoint: its state as the service reports it, and the container that answers its requests."""
 
 import contextlib
+import itertools
 import secrets
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Protocol
 
 from ..aws.instances import Instance, instance
-from ..containers.serving import GRACE_SECONDS, INVOKE_SECONDS, MOST_BYTES, Answer, ServingError, ServingTimeout
+from ..containers.serving import (
+    GRACE_SECONDS,
+    INVOKE_SECONDS,
+    MOST_BYTES,
+    Answer,
+    Serving,
+    ServingError,
+    ServingTimeout,
+)
 from ..errors import UsageError
 from .calls import ACCOUNT, Refusal
 from .hosted import Hosted, HostingFailed, Model
@@ -34,7 +44,7 @@ class Config(Protocol):
 
 
 class Deployment:
-    """A configuration with its model, as an endpoint runs it."""
+    """A configuration with its model, as an endpoint runs it: a container for each instance."""
 
     def __init__(self, endpoint: "Endpoint", config: Config, model: Model) -> None:
         self.config, self.model = config, model
@@ -45,8 +55,9 @@ class Deployment:
         self.seconds = SERVERLESS_SECONDS if serverless else START_SECONDS
         self.seconds = variant.get("ContainerStartupHealthCheckTimeoutInSeconds", self.seconds)
         self._endpoint = endpoint
-        self.hosted = self._new()
+        self.hosts = [self._new() for _ in range(variant.get("InitialInstanceCount", 1))]
         self.ended = threading.Event()
+        self._turn = itertools.count()
 
     def _new(self) -> Hosted:
         one, variant = self._endpoint, self.config.variant
@@ -58,39 +69,51 @@ class Deployment:
 
     def start(self) -> None:
         """Raises HostingFailed, after which nothing is left."""
-        self.hosted.start()
-        if not self.hosted.wait_ready(self.seconds * self._endpoint.pace()):
-            self.hosted.end(0)
-            raise HostingFailed(
-                f"The primary container for production variant {self.config.variant['VariantName']} did not pass the ping "
-                "health check. Please check CloudWatch logs for this endpoint."
-            )
+        try:
+            for host in self.hosts:
+                host.start()
+            until = time.monotonic() + self.seconds * self._endpoint.pace()
+            if not all(host.wait_ready(until - time.monotonic()) for host in self.hosts):
+                raise HostingFailed(
+                    f"The primary container for production variant {self.config.variant['VariantName']} did not pass the "
+                    "ping health check. Please check CloudWatch logs for this endpoint."
+                )
+        except BaseException:
+            self.end(0)
+            raise
+        for number in range(len(self.hosts)):
+            threading.Thread(target=self._keep, args=[number], daemon=True).start()
 
-    def keep(self) -> None:
-        """Start the container anew whenever it ends, until `end`."""
+    def _keep(self, number: int) -> None:
+        """Start a container anew whenever it ends, until `end`."""
         while not self.ended.is_set():
-            assert self.hosted.serving
-            self.hosted.serving.ended.wait()
+            old = self.hosts[number]
+            assert old.serving
+            old.serving.ended.wait()
             if not self.ended.is_set():
                 self._endpoint.on_event(f"{self._endpoint.name}  its container has ended; it starts anew")
-                self.hosted.end(0)
-                self.ended.wait(AGAIN_SECONDS * self._endpoint.pace())
-                self._revive()
+                old.end(0)
+                self._revive(number)
 
-    def _revive(self) -> None:
-        while not self.ended.is_set():
+    def _revive(self, number: int) -> None:
+        while not self.ended.wait(AGAIN_SECONDS * self._endpoint.pace()):
             new = self._new()
             with contextlib.suppress(HostingFailed):
                 new.start()
-                self.hosted = new
+                self.hosts[number] = new
                 if self.ended.is_set():
                     new.end(0)
                 return
-            self.ended.wait(AGAIN_SECONDS)
+
+    def next(self) -> Serving | None:
+        """The container whose turn it is; None while all of them are started anew."""
+        running = [one for host in self.hosts if (one := host.serving) and not one.ended.is_set()]
+        return running[next(self._turn) % len(running)] if running else None
 
     def end(self, seconds: float = GRACE_SECONDS) -> None:
         self.ended.set()
-        self.hosted.end(seconds)
+        with ThreadPoolExecutor(len(self.hosts)) as threads:
+            list(threads.map(lambda host: host.end(seconds), self.hosts))
 
     def row(self) -> dict[str, Any]:
         """The variant in the answer of DescribeEndpoint."""
@@ -196,8 +219,8 @@ class Endpoint:
                 deployment.free.release()
 
     def _ask(self, deployment: Deployment, body: bytes, given: dict[str, str]) -> Answer:
-        serving = deployment.hosted.serving
-        if serving is None or serving.ended.is_set():
+        serving = deployment.next()
+        if serving is None:
             raise Refusal("ServiceUnavailable", f"Endpoint {self.name} starts its container anew", 503)
         headers = {"X-Amzn-SageMaker-Inference-Id": given["InferenceId"]} if "InferenceId" in given else {}
         try:
@@ -269,13 +292,11 @@ class Endpoint:
         except HostingFailed as error:
             return str(error)
         except Exception as error:
-            new.end(0)
             return f"InternalServerError: simferry emulator: {type(error).__name__}: {error}"
         if self._gone.is_set():
             new.end(0)
             return ""
         self.config, self.deployment = config, new
-        threading.Thread(target=new.keep, daemon=True).start()
         return ""
 
     def _delete(self, before: threading.Thread, seconds: float) -> None:

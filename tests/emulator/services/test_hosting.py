@@ -22,7 +22,7 @@ CONFIGS = [
     ({}, [without("InstanceType", "InitialInstanceCount", ServerlessConfig={**SERVERLESS, "MemorySizeInMB": 1500})],
      "must be one of 1024, .*, and is 1500"),
     ({}, [without("InstanceType", ServerlessConfig={**SERVERLESS, "MaxConcurrency": 201})], "less than or equal to 200"),
-    ({}, [without(InitialInstanceCount=2)], "on one instance; InitialInstanceCount is 2"),
+    ({}, [without(InitialInstanceCount=5)], "on at most 4 instances; InitialInstanceCount is 5"),
     ({}, [without("InitialInstanceCount")], "InitialInstanceCount must be given"),
     ({}, [without(InstanceType="ml.inf1.xlarge")], "ml.inf1.xlarge: simferry emulator does not know"),
     ({}, [without(InstanceType="ml.huge")], "Member must satisfy enum value set"),

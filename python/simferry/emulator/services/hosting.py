@@ -21,6 +21,7 @@ from .listing import page
 WORDS = {"model": "model", "endpoint-config": "endpoint configuration", "endpoint": "endpoint"}
 BUSY = ("Creating", "Updating", "RollingBack", "Deleting")
 _HEADERS = 1024  # characters of a header
+MOST_INSTANCES = 4
 NOT_HERE = {  # of a production variant
     "AcceleratorType", "CapacityReservationConfig", "CoreDumpConfig", "InferenceAmiVersion", "InstancePools",
     "AcceleratorPartitionLayouts",
@@ -343,9 +344,9 @@ def check_config(request: dict[str, Any]) -> None:
         return
     if "InitialInstanceCount" not in variant:
         raise refused("InitialInstanceCount must be given with InstanceType.")
-    if variant["InitialInstanceCount"] > 1:
+    if (count := variant["InitialInstanceCount"]) > MOST_INSTANCES:
         raise refused(
-            f"simferry emulator runs endpoints on one instance; InitialInstanceCount is {variant['InitialInstanceCount']}"
+            f"simferry emulator runs endpoints on at most {MOST_INSTANCES} instances; InitialInstanceCount is {count}"
         )
     if variant["InstanceType"] not in hosting_instances():
         raise refused(f"{variant['InstanceType']}: simferry emulator does not know this instance type")

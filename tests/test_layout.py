@@ -17,6 +17,7 @@ BANDS = [  # from the ground up
 TESTED_ELSEWHERE = {
     "_rbridge.images": "r_package/test_docker.py",  # from R, in containers
     "_rbridge.manage": "r_package/test_check.py",
+    "_rbridge.serve": "r_package/test_docker.py",
     "_rbridge.loops": "r_package/test_check.py",  # by the tests of R's package
     "containers.removal": "backends/test_in_image.py",
     "containers.waiting": "backends/test_in_image.py",

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 from common import require, rscript
+from docker_fixtures import left_behind
+from model_archives import archive
 
 
 
@@ -123,3 +125,19 @@ def test_what_can_t_be_is_one_clear_error(image_r, in_r):
     ):
         assert line.startswith(text), said
     assert 'backend = sim_docker(image = "simferry-r"); image_build(script = "SCRIPT", name = "simferry-r")  makes one with what SCRIPT needs.' in said
+
+
+def test_a_model_is_served_asked_and_ends_with_the_session(image_serve, engine, in_r, tmp_path):
+    archive(tmp_path / "model.tar.gz", ("slope", b"2.5"))
+    in_r(f"""
+        server <- sim_serve("{image_serve}", "{tmp_path}/model.tar.gz", port = 0, env = list(MINE = 1), memory = "1G")
+        stopifnot(identical(predict(server, data.frame(x = c(1, 2), y = 3:4)), c(2.5, 5)))
+        failed <- function(code) tryCatch(code, simferry_error = function(e) c(class(e)[1], conditionMessage(e)))
+        said <- failed(predict(server, data.frame(x = "a")))
+        stopifnot(said[1] == "simferry_error_serving", grepl("the container answered 500: the prediction failed", said[2]))
+        close(server)
+        stopifnot(grepl("this server was closed", failed(predict(server, 1))[2]))
+        stopifnot(grepl("memory is 2; it has to be a size", failed(sim_serve("{image_serve}", memory = 2))[2]))
+        server <- sim_serve("{image_serve}", "{tmp_path}/model.tar.gz", port = 0)
+    """)
+    assert not [name for name in left_behind(engine, "serve") if name.startswith("simferry-serve-")]

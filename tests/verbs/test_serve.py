@@ -12,7 +12,9 @@ from simferry.containers.engine import ImageError
     ("given", "words"),
     [
         ({"port": 70_000}, "port is 70000; ports are 0 to 65535"),
-        ({"memory": "2"}, "memory is '2'; it has to be a size such as 4G or 512M"),
+        ({"port": 80.5}, "port is 80.5; ports are 0 to 65535"),
+        ({"env": {"A B": 1}}, "env: 'A B' is no name"),
+        ({"memory": 2}, "memory is 2; it has to be a size such as 4G or 512M"),
         ({"memory": "2G", "instance_type": "ml.m5.large"}, "instance_type and memory both limit the memory"),
         ({"instance_type": "ml.m5.larg"}, "there is no instance type 'ml.m5.larg'"),
     ],

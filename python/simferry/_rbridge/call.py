@@ -19,7 +19,7 @@ from typing import Any
 
 from ..hints import Face, speaking
 from ..r.serialization import Vector, decode, encode
-from . import designs, endpoint, images, infra, interrupts, loops, manage, measures, rstudio, runs  # noqa: F401  for their verbs
+from . import designs, endpoint, images, infra, interrupts, loops, manage, measures, rstudio, runs, serve  # noqa: F401  for their verbs
 from .arguments import VERBS, Arguments, check_texts
 from .drivers import become, drivers, forget_aws
 from .words import described, warnings_and_notes
@@ -31,7 +31,8 @@ _INTERRUPTIBLE = (
     "endpoint_deploy", "endpoint_describe", "endpoint_invoke", "endpoint_logs", "endpoint_predict", "endpoints", "image_build",
     "image_check",
     "image_push", "infra_delete", "infra_deploy", "infra_next", "infra_rstudio_delete", "infra_rstudio_deploy", "infra_rstudio_open",
-    "infra_rstudio_password", "infra_rstudio_show", "infra_rstudio_start", "infra_rstudio_stop", "infra_show", "loop_values", "transform",
+    "infra_rstudio_password", "infra_rstudio_show", "infra_rstudio_start", "infra_rstudio_stop", "infra_show", "loop_values",
+    "serve", "serve_predict", "transform",
 )  # fmt: skip
 
 

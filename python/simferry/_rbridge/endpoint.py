@@ -85,13 +85,20 @@ def endpoint_invoke(given: Arguments) -> Arguments:
 def endpoint_predict(given: Arguments) -> Any:
     """A vector, or a data frame."""
     from ..hosting import Endpoint
-    from ..r.values import from_r, to_r
+    from ..r.values import from_r
 
     data = from_r(given["data"])
     options = plain({name: value for name, value in given.items() if name != "data"})
     values = Endpoint(options["name"]).predict(
         data, content_type=options["content_type"], accept=options["accept"], header=options["header"]
     )
+    return predicted(values)
+
+
+def predicted(values: Any) -> Any:
+    """Predictions as R has them: columns without a name are V1, V2 ..."""
+    from ..r.values import to_r
+
     if hasattr(values, "columns"):
         values = values.rename(columns=lambda one: f"V{one + 1}" if isinstance(one, int) else one)
     return to_r(values)

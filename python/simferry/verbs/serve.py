@@ -12,8 +12,9 @@ from ..containers.engine import connect
 from ..containers.removal import remove_orphans
 from ..containers.serving import MOST_BYTES, START_SECONDS, Serving
 from ..errors import UsageError
-from ..hints import Option, Text
+from ..hints import Literal, Option, Text
 from ..sweep.options import not_a_size
+from ..sweep.variables import variables
 
 PORT = 8080
 OWNER = "serve"
@@ -24,7 +25,7 @@ def serve(
     *,
     model: str | Path | None = None,
     port: int = PORT,
-    env: Mapping[str, str] | None = None,
+    env: Mapping[str, object] | None = None,
     instance_type: str | None = None,
     memory: str | None = None,
     network_isolation: bool = False,
@@ -48,8 +49,9 @@ def serve(
     ServingError with the container's last lines if it does not answer, EngineError.
     """
     kind = _limits(instance_type, memory)
-    if not 0 <= port < 1 << 16:
-        raise UsageError(Text(Option("port"), f" is {port}; ports are 0 to 65535"))
+    if port not in range(1 << 16):
+        raise UsageError(Text(Option("port"), " is ", Literal(port), "; ports are 0 to 65535"))
+    environment = variables(env or {})
     client = connect()
     remove_orphans(client)
     server = Serving(
@@ -58,9 +60,9 @@ def serve(
         Path(tempfile.gettempdir()) / f"simferry-serve-{token_hex(8)}",
         OWNER,
         model=Path(model) if model is not None else None,
-        environment=env,
+        environment=environment,
         kind=kind,
-        port=port,
+        port=int(port),
         isolated=network_isolation,
         most_bytes=most_bytes,
     )
@@ -81,7 +83,7 @@ def _limits(instance_type: str | None, memory: str | None) -> Instance | None:
             Text("Give ", Option("instance_type"), ", or, as for a serverless endpoint, ", Option("memory"), " alone."),
         )
     if memory:
-        if why := not_a_size(memory):
-            raise UsageError(Text(Option("memory"), f" is {memory!r}; it has to be {why}"))
+        if why := not_a_size(str(memory)):
+            raise UsageError(Text(Option("memory"), " is ", Literal(memory), f"; it has to be {why}"))
         return Instance(memory, os.cpu_count() or 1, mebibytes(memory) / 1024)
     return instance(instance_type) if instance_type else None

@@ -66,6 +66,7 @@ DOCKER = (
     "tests/sagemaker/test_framework.py",
     "tests/sagemaker/test_local.py",
     "tests/sagemaker/test_processor.py",
+    "tests/sagemaker/test_published_training.py",
     "tests/sagemaker/test_training.py",
     "tests/sweep/test_inputs.py",
     "tests/test_setup.py",

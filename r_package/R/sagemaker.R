@@ -3,8 +3,8 @@
 #' Published R scripts use `reticulate::import("sagemaker")`, which no longer has these names. With this module instead
 #' they run as they
 #' are: `Session`, `get_execution_role`, `processing$Processor`, `processing$ScriptProcessor`,
-#' `processing$ProcessingInput`, `processing$ProcessingOutput`, `s3$S3Uploader` and `s3$S3Downloader`. R's `1` does for
-#' `1L`.
+#' `processing$ProcessingInput`, `processing$ProcessingOutput`, `estimator$Estimator`, `inputs$TrainingInput`,
+#' `model$Model`, `predictor$Predictor`, `serializers`, `s3$S3Uploader` and `s3$S3Downloader`. R's `1` does for `1L`.
 #'
 #' The module asks AWS as the environment variables say when this function is called: set them, or those of the
 #' emulator, before.

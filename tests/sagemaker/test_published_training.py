@@ -10,8 +10,13 @@ import tarfile
 
 import boto3
 import pytest
+import simferry.sagemaker as sage
 from common import require
 from docker_fixtures import BASE, left_behind
+from simferry.aws.session import AwsError
+from simferry.sagemaker.exceptions import UnexpectedStatusException
+from simferry.sagemaker.model import Model
+from simferry.sagemaker.predictor import csv_serializer
 
 OCTAVE = """#!/usr/bin/env octave-cli
 given = jsondecode(fileread('/opt/ml/input/config/hyperparameters.json'));
@@ -92,8 +97,6 @@ def pushed(engine, emulator, image):
 
 
 def test_the_matlab_projects_way(engine, emulator, scrap, folder, monkeypatch, capsys):
-    from simferry.sagemaker.exceptions import UnexpectedStatusException
-
     monkeypatch.setenv("SIMFERRY_ROLE", emulator.role)
     known = {"image": pushed(engine, emulator, scrap.build(DOCKERFILE.format(BASE), train=PLAIN))}
     exec(SUBMIT, known)
@@ -102,7 +105,7 @@ def test_the_matlab_projects_way(engine, emulator, scrap, folder, monkeypatch, c
     told = it.latest_training_job.describe()
     assert told["TrainingJobStatus"] == "Completed" and told["FinalMetricDataList"][0]["Value"] == 3
     assert it.model_data == f"s3://{session.default_bucket()}/output/{it.latest_training_job.name}/output/model.tar.gz"
-    known["sage"].s3.S3Downloader.download(it.model_data, "back")
+    sage.s3.S3Downloader.download(it.model_data, "back")
     with tarfile.open("back/model.tar.gz") as tar:
         assert tar.extractfile("fit.csv").read() == b"6\n"
     it.set_hyperparameters(gain=-1)
@@ -129,3 +132,29 @@ def test_r_trains_a_program_of_octave_through_reticulate(emulator, scrap, image_
     lines = [line.strip() for line in done.stdout.splitlines()]
     assert "gain=2 mean=3" in lines and "fit: 6" in lines and "attached: 2 Completed" in lines
     assert any(line.startswith("failed: ") and "the gain is negative" in done.stdout for line in lines)
+
+
+def test_a_model_is_deployed_asked_transformed_and_removed(engine, emulator, image_serve, folder):
+    """As the decision trees' project: an endpoint answers CSV, and after it was deleted nothing is left."""
+    (folder / "slope").write_text("2.5")
+    with tarfile.open(folder / "model.tar.gz", "w:gz") as out:
+        out.add(folder / "slope", "slope")
+    session = sage.Session()
+    model = Model(
+        image_serve, session.upload_data("model.tar.gz", key_prefix="m"), emulator.role, sagemaker_session=session
+    )
+    predictor = model.deploy(1, "ml.t2.medium", csv_serializer)
+    predictor.accept = "text/csv"
+    assert predictor.predict([[1], [2]]) == b"2.5\n5.0\n"
+    with pytest.raises(AwsError, match="endpoint simferry-test-serve"):
+        predictor.predict("no number")
+    session.delete_endpoint(predictor.endpoint, with_config=True)
+    transformer = model.transformer(1, "ml.m5.large", "MultiRecord", assemble_with="Line", accept="text/csv")
+    transformer.transform(
+        session.upload_data("data", key_prefix="d"), content_type="text/csv", split_type="Line", logs=False
+    )
+    assert sage.s3.S3Downloader.read_file(f"{transformer.output_path}/data.csv.out").split() == ["2.5", "5.0", "15.0"]
+    model.delete_model()
+    client = session.sagemaker_client
+    assert not client.list_endpoints()["Endpoints"] and not client.list_endpoint_configs()["EndpointConfigs"]
+    assert not client.list_models()["Models"] and left_behind(engine, f"simferry-emulator-{os.getpid()}") == []

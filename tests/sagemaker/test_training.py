@@ -155,3 +155,33 @@ def test_a_script_is_trained_here_with_folders(engine, image_python, r_script, m
     assert it.latest_training_job.describe()["TrainingJobStatus"] == "Failed"
     with pytest.raises(UsageError, match="has no model: it is Failed"):
         _ = it.model_data
+
+
+MPI = """import os, sys
+from mpi4py import MPI
+world = MPI.COMM_WORLD
+hosts = world.gather(os.environ["SM_CURRENT_HOST"])
+if world.rank == 0:
+    print(world.size, sorted(hosts), sys.argv[1:], flush=True)
+    sys.exit("bad luck" if "-b" in sys.argv else 0)
+"""
+
+
+def test_a_script_runs_with_mpi_on_all_hosts(engine, image_mpi, r_script, capsys, tmp_path):
+    (tmp_path / "train.py").write_text(MPI)
+    mpi = {"mpi": {"enabled": True, "processes_per_host": 2.0, "custom_mpi_options": "-x A"}}
+    given = {
+        "entry_point": "train.py",
+        "output_path": f"file://{tmp_path}/out",
+        "instance_count": 2,
+        "instance_type": "local",
+    }
+    it = Estimator(image_mpi, distributions=mpi, hyperparameters={"b": 1}, environment={"A": "b"}, **given)
+    with pytest.raises(UnexpectedStatusException, match=r"AlgorithmError: train.py ended with exit code 1: bad luck"):
+        it.fit()
+    assert "[algo-1] 4 ['algo-1', 'algo-1', 'algo-2', 'algo-2'] ['-b', '1']" in capsys.readouterr().out.splitlines()
+    for wrong, words in (({"smdistributed": {"dataparallel": {"enabled": True}}}, "distribution is"),
+                         ({"mpi": {"enabled": True, "custom_mpi_options": "-np 3"}}, "-np is for simferry to say")):  # fmt: skip
+        with pytest.raises(UsageError, match=words):
+            Estimator(image_mpi, distribution=wrong, **given)
+    assert Estimator(image_mpi, distribution={"mpi": {"enabled": False}}, **given)._mpi is None

@@ -195,7 +195,7 @@ class Model:
                 found = client.describe_endpoint(EndpointName=name)
             if (status := found["EndpointStatus"]) not in ("Creating", "Updating", "SystemUpdating"):
                 break
-            time.sleep(POLL_SECONDS)
+            time.sleep(self.sagemaker_session._pause(POLL_SECONDS))
         if status != "InService":
             reason = found.get("FailureReason") or "the service gives no reason"
             raise UnexpectedStatusException(

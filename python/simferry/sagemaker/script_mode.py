@@ -124,7 +124,9 @@ def mpi_of(distribution: Any) -> Mpi | None:
 
 
 def _enabled(value: Any) -> bool:
-    return bool(value.get("enabled") if isinstance(value, Mapping) else value)
+    if isinstance(value, Mapping) and "enabled" not in value:
+        return any(_enabled(one) for one in value.values())
+    return bool(value["enabled"] if isinstance(value, Mapping) else value)
 
 
 def pack(archive: Path, code: str, source_dir: str | None, dependencies: Any, packages: bool = False) -> str:

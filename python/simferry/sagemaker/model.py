@@ -66,9 +66,12 @@ class Model:
         self.vpc_config, self.enable_network_isolation = vpc_config, enable_network_isolation
         self.sagemaker_session = sagemaker_session or Session()
         self.endpoint_name: str | None = None
+        self._is_made = False  # in the service
 
     def create(self, tags: Any = None) -> None:
-        """Make the model in the service. Its name is `name` then. tags: of it. Raises UsageError, RequestRefused, AwsError."""
+        """Make the model in the service, once. Its name is `name` then. tags: of it. Raises UsageError, RequestRefused, AwsError."""
+        if self._is_made:
+            return
         if not self.role:
             raise UsageError("Model needs role")
         if self.model_data and not is_s3(self.model_data):
@@ -88,6 +91,7 @@ class Model:
             Tags=tags_of(tags),
         )
         self._ask("CreateModel", request, f"model {self.name}")
+        self._is_made = True
 
     def _ask(self, operation: str, request: dict[str, Any], what: str) -> None:
         check_request("sagemaker", operation, request)
@@ -217,6 +221,7 @@ class Model:
         if not self.name:
             raise UsageError("the model was not made in the service yet", "deploy() and create() make it.")
         self.sagemaker_session.delete_model(self.name)
+        self._is_made = False
 
 
 def check_options(owner: str, options: dict[str, Any]) -> None:

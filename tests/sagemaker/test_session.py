@@ -5,6 +5,7 @@ import os
 import pickle
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import boto3
 import pytest
@@ -154,6 +155,8 @@ def test_without_credentials_it_says_so(account, monkeypatch):
 
 class Service:
     """A SageMaker client whose jobs have the states that are given, one after the other."""
+
+    meta = SimpleNamespace(endpoint_url="https://api.sagemaker.us-east-1.amazonaws.com")
 
     def __init__(self, *descriptions):
         self.descriptions, self.stopped = list(descriptions), []

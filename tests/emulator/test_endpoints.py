@@ -1,5 +1,6 @@
 """Models, endpoints and their requests in the emulator, asked for with boto3 and with sagemaker-core, unmodified; real containers."""
 
+import json
 import os
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 
@@ -8,6 +9,7 @@ from docker_fixtures import BASE, left_behind
 from emulator_fixtures import Jobs
 from emulator_requests import refused
 from hosted_models import Host, archive
+from simferry.aws.policies import policy
 
 GROUP = "/aws/sagemaker/Endpoints"
 
@@ -171,11 +173,19 @@ def test_an_endpoint_of_sagemaker_core(host, tmp_path, monkeypatch):
     assert [*Endpoint.get_all(), *EndpointConfig.get_all(), *Model.get_all()] == []
 
 
-def test_a_serverless_endpoint_when_the_emulator_stops(host, engine):
+def test_a_serverless_endpoint_when_the_emulator_stops(emulate, image_serve, engine):
+    """With no rights but those of docs/iam."""
+    emulator = emulate(iam=True)
+    host, iam = Host(emulator, image_serve), emulator._client("iam", "us-east-1")
+    values = {"Account": "123456789012", "Region": "us-east-1"}
+    document = json.dumps(policy("hosting", **values))
+    iam.put_user_policy(UserName="simferry-user", PolicyName="hosting", PolicyDocument=document)
     host.model("slope", archive())
     host.config("c", "slope", ServerlessConfig={"MemorySizeInMB": 2048, "MaxConcurrency": 1})
     told = host.deploy("e", "c")["ProductionVariants"][0]
     assert told["CurrentServerlessConfig"] == {"MemorySizeInMB": 2048, "MaxConcurrency": 1}
+    assert host.predict("e", "1") == "[2.5]"
+    Jobs.until(lambda: "loading ['slope'] None" in host.log(f"{GROUP}/e"))
     (running,) = left_behind(engine, f"simferry-emulator-{os.getpid()}")
     assert engine.containers.get(running).attrs["HostConfig"]["Memory"] == 2 << 30
     with refused("ValidationError", "HTTP content length exceeded 4194304 bytes"):
@@ -185,6 +195,6 @@ def test_a_serverless_endpoint_when_the_emulator_stops(host, engine):
         (throttled,), (long,) = wait(asked, return_when=FIRST_COMPLETED)
         assert "(ThrottlingException)" in str(throttled.exception())
         host.sagemaker.create_endpoint(EndpointName="being-created", EndpointConfigName="c")
-        host.emulator.stop()
+        emulator.stop()
         assert isinstance(long.exception(), Exception)
     assert left_behind(engine, f"simferry-emulator-{os.getpid()}") == []

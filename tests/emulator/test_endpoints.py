@@ -4,6 +4,7 @@ import json
 import os
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 
+import boto3
 import pytest
 from docker_fixtures import BASE, left_behind
 from emulator_fixtures import Jobs
@@ -35,6 +36,15 @@ def test_the_life_of_an_endpoint(host, engine):
     told = host.wait("e")
     assert (told["EndpointStatus"], told["EndpointConfigName"]) == ("InService", "first")
     assert told["ProductionVariants"][0]["CurrentInstanceCount"] == 1
+    host.sagemaker.add_tags(ResourceArn=told["EndpointArn"], Tags=[{"Key": "made-by", "Value": "me"}])
+    tagged = boto3.client("resourcegroupstaggingapi").get_resources(TagFilters=[{"Key": "made-by", "Values": ["me"]}])
+    assert [one["ResourceARN"] for one in tagged["ResourceTagMappingList"]] == [told["EndpointArn"]]
+    host.emulator.quotas["ml.t2.medium"] = 1
+    with refused(
+        "ResourceLimitExceeded", "'ml.t2.medium for endpoint usage' is 1 Instances, with current utilization of 1"
+    ):
+        host.sagemaker.create_endpoint(EndpointName="f", EndpointConfigName="first")
+    host.emulator.quotas.clear()
 
     answer = host.ask("e", b"1\n2\n", ContentType="text/csv", Accept="text/csv", CustomAttributes="trace=7")
     assert (answer["Body"].read(), answer["ContentType"], answer["InvokedProductionVariant"]) == (
@@ -120,6 +130,8 @@ def test_endpoints_that_fail(host, scrap, engine):
         told = host.wait(name)
         assert told["EndpointStatus"] == "Failed" and reason in told["FailureReason"], told
     assert any("FileNotFoundError" in line for line in host.log(f"{GROUP}/nothing"))
+    host.emulator.faults.capacity = 1.0
+    assert "InsufficientInstanceCapacity" in host.deploy("no-room", "none")["FailureReason"]
     with refused("ValidationException", "in status Failed: delete it"):
         host.sagemaker.update_endpoint(EndpointName="none", EndpointConfigName="nothing")
     assert left_behind(engine, f"simferry-emulator-{os.getpid()}") == []

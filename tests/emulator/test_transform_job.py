@@ -104,9 +104,10 @@ REFUSED = [
 
 
 def test_jobs_that_are_refused(emulator):
+    transforms = Transforms(emulator, "")
     for more, words in REFUSED:
         with refused("ValidationException", words):
-            Transforms(emulator, "").submit("one", **more)
+            transforms.submit("one", **more)
 
 
 def test_files_are_cut_into_requests(tmp_path):

@@ -22,12 +22,15 @@ from ..containers.serving import (
 from ..errors import UsageError
 from .calls import ACCOUNT, Refusal
 from .hosted import Hosted, HostingFailed, Model
-from .jobs import NO_CAPACITY
 from .machine import Machine
 
 GROUP = "/aws/sagemaker/Endpoints"
 START_SECONDS, SERVERLESS_SECONDS = 480.0, 180.0  # from a container's start to the first answer of /ping
 MOST_SERVERLESS_BYTES = 4 * 1024 * 1024
+NO_CAPACITY = (
+    "Unable to provision requested ML compute capacity due to InsufficientInstanceCapacity error. Please retry using a "
+    "different ML instance type or after some time."
+)
 AGAIN_SECONDS = 5.0  # from the end of a container to the start of the next
 _MESSAGE = 4096  # characters of a container's answer in an error
 _MB_PER_CORE = 1769  # of a serverless container: it has cores by its memory, and the service does not say how many
@@ -206,7 +209,7 @@ class Endpoint:
     def invoke(self, body: bytes, given: dict[str, str]) -> Answer:
         """What the container answers. given: the headers, by their names in InvokeEndpoint. Raises Refusal."""
         deployment = self.deployment
-        if deployment is None:
+        if deployment is None or self._gone.is_set():
             raise Refusal("ValidationError", f"Endpoint {self.name} of account {ACCOUNT} not found.")
         if len(body) > deployment.most_bytes:
             raise Refusal("ValidationError", f"HTTP content length exceeded {deployment.most_bytes} bytes.", 413)

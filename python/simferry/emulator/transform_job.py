@@ -120,6 +120,8 @@ class TransformJob(Job):
             MOST_MB * MB,
         )  # fmt: skip
         try:
+            if self._stop.is_set():  # before `stop` could end it
+                return Outcome("Stopped")
             hosted.start()
             if not hosted.wait_ready(START_SECONDS * self.faults.pace):
                 return Outcome(

@@ -113,7 +113,7 @@ def test_a_lost_host_ends_all_and_is_named(hosts):
     assert hosts.ended() == {"algo-1": 1, "algo-2": 137}
     assert time.monotonic() - killed < 30
     assert "host algo-2 was lost" in hosts.printed("algo-1")
-    assert (hosts.folder / "algo-1" / "message").read_text().startswith("mpi: host algo-2 was lost")
+    assert (hosts.folder / "algo-1" / "message").read_text().startswith("lost: host algo-2 was lost")
 
 
 def test_an_image_without_mpirun(tmp_path):

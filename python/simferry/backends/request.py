@@ -51,7 +51,7 @@ def processing_request(
         "ProcessingJobName": job_name(run, job),
         "AppSpecification": {
             "ImageUri": image,
-            "ContainerEntrypoint": command_in_container(spec, contract.CODE),
+            "ContainerEntrypoint": command_in_container(spec, contract.CODE, machines.hosts),
             "ContainerArguments": ["run"],
         },
         "Environment": environment_of(spec, contract.INPUTS),

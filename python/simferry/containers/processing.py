@@ -93,7 +93,8 @@ class Processing:
         if stopped:
             return Outcome("Stopped", message, stopped)
         if bad:
-            return Outcome("Failed", message, f"AlgorithmError: {failed_by(*next(iter(bad.items())), hosts[0].needs)}")
+            first = min(bad.items(), key=lambda item: item[1]["ExitCode"] != 137)  # others end because one is lost
+            return Outcome("Failed", message, f"AlgorithmError: {failed_by(*first, hosts[0].needs)}")
         if not is_text(written):
             return Outcome("Failed", message, "ClientError: /opt/ml/output/message is not encoded in UTF-8")
         return Outcome("Completed", message)

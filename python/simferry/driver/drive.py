@@ -25,7 +25,8 @@ from ..words import are, counted, size
 from .claim import driving
 from .progress import Progress, job_names, progress_of
 
-SHARED = "shared: "  # start of a job's message: a replication wrote to a file that the processes share
+# how a job's message starts: a replication wrote to a file that the processes share; a host was lost
+SHARED, LOST = "shared: ", "lost: "
 LONGEST_MESSAGE = 1 << 16  # bytes
 SECONDS_TO_WEIGH = 2  # of a run, before its results are weighed
 PATIENCE = 100  # polls without an answer before the driver gives up
@@ -294,7 +295,7 @@ def _raise_common_error(run: RunFolder, standing: Standing) -> None:
     # a download that fails in one of many containers is an accident
     setup_fails = all(map(setup_script.has_failed, messages.values()))
     for job, message in messages.items():
-        if message and not message.startswith(SHARED) and (setup_fails or not setup_script.has_failed(message)):
+        if message and not message.startswith((SHARED, LOST)) and (setup_fails or not setup_script.has_failed(message)):
             raise _as_error(run, job, message)
     # a refusal of one job may be an accident; a refusal of all jobs is not
     refusals = [state.refusal for job, state in standing.jobs.items() if not messages[job]]
@@ -334,6 +335,7 @@ def _as_error(run: RunFolder, job: str, message: str) -> SimferryError:
     where = f"jobs/{job}/log.txt in {run.path}"
     errors: dict[str, SimferryError] = {
         "disk": StoreError(f"{text} (in {run.path})", "Make room there, then: " + run.command("resume")),
+        "mpi": WorkerError(f"the hosts of the job do not work together: {text}", run.command("logs")),
         "load": SimulationError(f"the simulation fails when it is loaded: {text}", f"Its output is in {where}."),
     }
     return errors.get(kind) or WorkerError(f"the worker failed: {text}", run.command("logs"))

@@ -26,6 +26,7 @@ _NO_JOB = {
     "objects": "", "results_file": "", "workers": 1, "cores": 1, "jobs": 1, "replication_timeout": 0,
     "longest_block": 1e9, "on_error": "continue", "output": "", "private_mount": "", "chunked": "", "keep_files": "",
     "copies": "", "own_code": "", "seed": "", "folder": "", "module": "", "import_from": "", "loaded_from": "",
+    "ranks": "", "each_host": "", "mpi_options": "", "secret": "",
 }  # fmt: skip
 _STRETCHES = ("condition", "first", "count", *(f"state_{i}" for i in range(1, 7)))
 _CONDITIONS = ("condition", "seed", *(f"key_{i}" for i in range(1, 5)))
@@ -82,7 +83,9 @@ def facts_of(spec: Mapping[str, Any]) -> dict[str, str]:
     """The facts about a simulation. spec: as in run.json."""
     facts = {name: spec[name] for name in ("language", "kind", "function", "script", "objects", "results_file")}
     facts |= {name: spec.get(name, "") for name in ("folder", "module", "loaded_from")}
-    return {**facts, "import_from": "\n".join(spec.get("import_from", ()))}
+    if mpi := spec.get("mpi"):
+        facts |= {"ranks": str(mpi["ranks"]), "mpi_options": "\n".join(mpi["options"])}
+    return {**facts, "each_host": str(spec.get("each_host", "")), "import_from": "\n".join(spec.get("import_from", ()))}
 
 
 def column_of(array: pa.Array, kind: str = "") -> blocks.Column:

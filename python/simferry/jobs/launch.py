@@ -5,6 +5,7 @@ A worker may start before the rest of simferry is loaded (waiting.py): what take
 
 import contextlib
 import os
+import posixpath
 import shutil
 import signal
 import sys
@@ -23,7 +24,8 @@ if TYPE_CHECKING:
 JOB = "SIMFERRY_JOB"  # environment variable of all processes of a local job: its mark
 HEAP = "1000k"  # R_NSIZE, read when R starts: fewer garbage collections. worker.R removes it
 CHECK_PREFIX = "simferry-check-"  # of the temporary folders in which simulations are checked, and of their marks
-WORKER = Path(__file__).parents[1] / "worker"
+WORKER, TOOLKIT = Path(__file__).parents[1] / "worker", Path(__file__).parents[1] / "toolkit"
+LAUNCHER = "simferry_worker/toolkit/mpi.py"  # in the folder of the code
 _PARTS = (
     "blocks", "rows", "values", "job", "family", "folders", "functions", "seeds", "scripts", "own", "state", "process",
     "supervisor", "needs", "check", "main",
@@ -122,11 +124,22 @@ def _find_octave() -> None:
         )
 
 
-def command_in_container(spec: Mapping[str, Any], code: str) -> list[str]:
+def command_in_container(spec: Mapping[str, Any], code: str, hosts: int = 1) -> list[str]:
     """The same in a container, after the simulation's setup script. spec: the simulation, as in run.json. code: the folder of the
-    code there."""
+    code there. hosts: that the job has; the worker of a script which uses all of them runs on the first one."""
     program, worker = COMMANDS[spec["language"]]
-    return command_after(spec, code, [program, f"{code}/{worker}"])
+    command = [program, f"{code}/{worker}"]
+    if hosts > 1 and (spec.get("mpi") or spec.get("each_host")):
+        secret = f"{posixpath.dirname(code)}/plan/job"  # has random bytes, and is in no other job
+        messages = ["--message", "/opt/ml/output/message"]
+        settings = ["--secret", secret, *messages, *(() if spec.get("mpi") else ("--no-ssh",))]
+        command = ["python3", "-I", f"{code}/{LAUNCHER}", "hosts", *settings, "--", *command]
+    return command_after(spec, code, command)
+
+
+def toolkit_files() -> dict[str, Path | bytes]:
+    """The files of the snapshot with simferry's toolkit, by name, for scripts that use several processes or hosts."""
+    return {f"{posixpath.dirname(LAUNCHER)}/{path.name}": path for path in sorted(TOOLKIT.glob("*.py"))}
 
 
 def command_in_training(spec: Mapping[str, Any], channel: str, code: str) -> list[str]:

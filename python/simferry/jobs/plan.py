@@ -1,6 +1,7 @@
 """Plans: the work of each job of a submission, as files in the run folder."""
 
 import datetime
+import secrets
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -45,6 +46,7 @@ def add_plan(
     design = read_conditions(run)
     made = streams_of(design, record.seed, record.common, spec["kind"])
     cores = options.cores or (1 if spec["kind"] == "function" else workers)
+    hosts = spec.get("mpi") or spec.get("each_host")
     chunk_size = options.chunk_size
     if spec["kind"] == "image":
         in_stretches = work if spec.get("replications_as") else chunks(work, 1)
@@ -69,7 +71,11 @@ def add_plan(
     }  # fmt: skip
 
     def job(j: int) -> Callable[[str], bytes]:
-        return lambda number: job_bytes({**facts, "plan": number, "job": f"{j + 1:04d}"}, dealt[j], made, spec, design)
+        own = {
+            "job": f"{j + 1:04d}",
+            "secret": secrets.token_hex(32) if hosts else "",
+        }  # its hosts know each other by it
+        return lambda number: job_bytes({**facts, "plan": number, **own}, dealt[j], made, spec, design)
 
     plan = PlanRecord(
         reason=reason,

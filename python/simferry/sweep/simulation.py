@@ -13,11 +13,11 @@ from typing import Any
 from ..errors import SimulationError, nearest
 from ..hints import Option, Shell, Text
 from ..jobs import setup_script
-from ..jobs.launch import WORKER_FILES, write_code
+from ..jobs.launch import WORKER_FILES, toolkit_files, write_code
 from ..worker import octave_text
 from ..worker.own import CODE, Own
 from ..worker.values import shown
-from . import image_program, own_code
+from . import image_program, on_hosts, own_code
 from .inputs import as_inputs, below, files_in
 from .named_folders import named_above, named_folders
 from .own_package import ENTRY, Package, package_of
@@ -90,8 +90,9 @@ class Simulation:
     image: str = field(init=False, default="")
     # the objects that parameters stand for, see by_name.py
     by_name: Mapping[str, Mapping[str, Any]] = field(init=False, default_factory=dict)
-    # a script that containers run first, see jobs/setup_script.py; an option of their backend
+    # options of backends: a script that containers run first (jobs/setup_script.py), processes and hosts (on_hosts.py)
     before: str | None = field(init=False, default=None)
+    on_hosts: Mapping[str, Any] = field(init=False, default_factory=dict)
     environment: dict[str, str] = field(init=False, default_factory=dict, compare=False)
     own_code: list[Own] = field(init=False, default_factory=list)  # outside of the snapshot; known after `check`
 
@@ -126,14 +127,12 @@ class Simulation:
         if self.language == "command" and not path.is_file():
             found = shutil.which(str(self.target))
             if not found:
-                raise SimulationError(
-                    f"there is no script or program {self.target}", nearest(path.name, _beside(path)) or _where(path)
-                )
+                raise SimulationError(f"there is no script or program {self.target}", _near(path))
             self.script = str(self.target)
             self.folder = Path.cwd()
         else:
             if not path.is_file():
-                raise SimulationError(f"{self.target} is not there", nearest(path.name, _beside(path)) or _where(path))
+                raise SimulationError(f"{self.target} is not there", _near(path))
             self.path = path.resolve()
             # Python imports no file that ends in .PY
             self.script = path.stem + ".py" if self.language == "python" else path.name
@@ -316,7 +315,7 @@ class Simulation:
             if path.exists():  # a link keeps its name
                 return path if path.is_relative_to(base) and ".." not in path.parts else path.resolve()
         path = base / entry
-        raise SimulationError(f"{option}: {entry} is not there", nearest(path.name, _beside(path)) or _where(path))
+        raise SimulationError(f"{option}: {entry} is not there", _near(path))
 
     @property
     def setup_script(self) -> Path:
@@ -363,6 +362,8 @@ class Simulation:
             add("env", name, text)
         if self.before is not None:
             add("before", setup_script.content_of(self.setup_script))
+        if decides := on_hosts.decides(self.on_hosts):
+            add("hosts", json.dumps(decides, sort_keys=True))
         for name, hash_ in own_code.of_hash(self.own_code):
             add("own", name, hash_)
         return digest.hexdigest()
@@ -397,6 +398,7 @@ class Simulation:
             "private_mount": self.needs_private_mount(),
             **({"env": dict(self.env)} if self.env else {}),
             **({"before": self.setup_script.name} if self.before is not None else {}),
+            **self.on_hosts,
             **self.around.spec(self.language == "python"),
             **image_program.spec_of(self),
         }  # fmt: skip
@@ -407,7 +409,7 @@ class Simulation:
 
     def write_code(self, folder: Path) -> None:
         """Write the snapshot and the worker into a folder. Raises OSError if that fails."""
-        files, folders = self.files(), self.empty_folders()
+        files, folders = {**self.files(), **(toolkit_files() if self.on_hosts else {})}, self.empty_folders()
         if self.path is not None:  # not part of the code's hash: they follow from the script
             place, named = self.around.place, list[str]()
             if self.kind != "function":
@@ -442,9 +444,7 @@ def _path_of(target: Any) -> Path:
     return path
 
 
-def _beside(path: Path) -> Iterable[str]:
-    return [p.name for p in path.parent.iterdir()] if path.parent.is_dir() else []
-
-
-def _where(path: Path) -> str:
-    return f"Looked in {path.parent.resolve()}."
+def _near(path: Path) -> str:
+    """A hint at a path where nothing is."""
+    beside = [p.name for p in path.parent.iterdir()] if path.parent.is_dir() else []
+    return nearest(path.name, beside) or f"Looked in {path.parent.resolve()}."

@@ -16,6 +16,7 @@ from ..system.files import is_address
 from .calls import literal, named
 from .design import Design, note_of_columns, table
 from .fingerprint import fingerprint
+from .on_hosts import with_hosts
 from .options import (
     DockerOptions,
     Options,
@@ -107,6 +108,7 @@ class Sweep:
             warnings.warn(Note(note), stacklevel=2)
         backend_options = with_image(backend_options, simulation)
         simulation = with_setup(simulation, getattr(backend_options, "before", None))
+        simulation = with_hosts(simulation, backend_options)
         design = Design({}) if design is None else design if isinstance(design, Design) else table(design)
         design, ours = counted(design, ours)
         if design.objects or simulation.by_name:

@@ -1,11 +1,12 @@
 """Runs a program with MPI on all hosts of a job. It needs Open MPI and, for several hosts, an SSH server; of simferry only this folder.
 
     mpi.py hosts --secret FILE -- COMMAND     on each host: on the first one COMMAND runs when all are there; the others serve it
-    mpi.py run --ranks N -- PROGRAM           in COMMAND: PROGRAM in N processes, shared out to the hosts; becomes mpirun
-    mpi.py rank -- PROGRAM                    what mpirun starts: PROGRAM with the variables of its host and its rank
+    mpi.py run --ranks N -- PROGRAM           in COMMAND: runs PROGRAM in N processes, shared out to the hosts, by mpirun
+    mpi.py each -- PROGRAM                    in COMMAND: runs PROGRAM once on each host, without MPI; `hosts --no-ssh` will do
 
-The file is started by its path, or as the module mpi of its package. The contract's resourceconfig.json names the hosts. The exit code
-is COMMAND's on the first host; on the others 0, or 1 where the first one was lost. When a host is lost, all end, and its name is told.
+mpirun starts mpi_rank.py, which sets the variables of its host and its rank and becomes PROGRAM. Both are started by their paths. The
+contract's resourceconfig.json names the hosts. The exit code is COMMAND's on the first host; on the others 0, or 1 where the first
+one was lost. When a host is lost, all end, and its name is told.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import contextlib
 import ctypes
 import json
 import os
+import queue
 import re
 import shlex
 import shutil
@@ -26,13 +28,18 @@ import tempfile
 import time
 from typing import Any, NoReturn
 
-if __name__ == "__main__" and not __package__:  # started by its path
-    sys.path[0] = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-    __package__ = os.path.basename(os.path.dirname(os.path.abspath(__file__)))
-    __import__(__package__)
+if __name__ == "__main__" and not __package__:  # started by its path: the package is there, without what it imports
+    from importlib.util import module_from_spec, spec_from_file_location
+
+    _folder = os.path.dirname(os.path.abspath(__file__))
+    _spec = spec_from_file_location("simferry_mpi", f"{_folder}/__init__.py", submodule_search_locations=[_folder])
+    assert _spec
+    sys.modules[_spec.name] = module_from_spec(_spec)
+    __package__ = _spec.name
 from .environment import ContractError, number_of_cpus
-from .mpi_hosts import LOST, Follower, HostError, Leader
-from .mpi_rank import OF_PROGRAM, PLACE, RANKS, become_rank, host_files, take_files
+from .mpi_each import Desk, Orders, ask
+from .mpi_hosts import LOST, Follower, HostError, HostLost, Leader
+from .mpi_rank import OF_PROGRAM, PLACE, RANK, RANKS, resources, take_files
 
 FOLDER = "SIMFERRY_MPI"  # of COMMAND: the folder with what ssh needs; without it there is one host
 SECONDS_TO_WAIT = 900.0  # for the other hosts
@@ -59,10 +66,13 @@ def problem_of(options: list[str]) -> str:
 # ---- hosts ----
 
 
-def on_hosts(command: list[str], secret: bytes, messages: list[str], seconds: float, lost_after: float) -> int:
+def on_hosts(
+    command: list[str], secret: bytes, messages: list[str], seconds: float, lost_after: float, ssh: bool = True
+) -> int:
     """Run a command on the first host of the job, while the others serve it. Returns the exit code of this host.
 
-    messages: files that get the reason where it can't go on. seconds: to wait for the others.
+    messages: files that get the reason where it can't go on. seconds: to wait for the others. ssh: whether the first one can
+    start processes on them.
     """
     with contextlib.suppress(OSError, AttributeError):  # processes that lose their parent become ours
         ctypes.CDLL(None).prctl(_SUBREAPER, 1, 0, 0, 0)
@@ -72,13 +82,13 @@ def on_hosts(command: list[str], secret: bytes, messages: list[str], seconds: fl
         hosts = [str(name) for name in config["hosts"]]
         current = str(config["current_host"])
         if current == hosts[0]:
-            return _lead(command, Leader(hosts, secret, folder, say, lost_after), seconds)
+            return _lead(command, Leader(hosts, secret, folder, say, lost_after, ssh), seconds)
         return _follow(Follower(current, hosts[0], secret, folder, say, lost_after), seconds)
     except (HostError, ContractError) as error:
         say(str(error))
         for path in messages:
             with contextlib.suppress(OSError):
-                _write_whole(path, f"mpi: {error}")
+                _write_whole(path, f"{'lost' if isinstance(error, HostLost) else 'mpi'}: {error}")
         return 1
     finally:
         _end_all()
@@ -87,36 +97,43 @@ def on_hosts(command: list[str], secret: bytes, messages: list[str], seconds: fl
 
 def _lead(command: list[str], leader: Leader, seconds: float) -> int:
     leader.gather(seconds)
+    Desk(leader, f"{leader.folder}/desk")
     child = subprocess.Popen(command, env={**os.environ, FOLDER: leader.folder})
     for number in (signal.SIGINT, signal.SIGTERM):  # the first process of a container gets them alone
         signal.signal(number, lambda number, frame: os.kill(child.pid, number))
-    while (status := _reaped(child.pid)) is None:
+    while child.pid not in (ended := _reaped()):
         if leader.lost:
-            raise HostError(leader.lost)
+            raise HostLost(leader.lost)
         time.sleep(0.05)
-    leader.end(status)
-    return status
+    leader.end(ended[child.pid])
+    return ended[child.pid]
 
 
 def _follow(follower: Follower, seconds: float) -> int:
     for number in (signal.SIGINT, signal.SIGTERM):  # the first host gets them too, and ends with this one
         signal.signal(number, signal.SIG_IGN)
-    server = follower.join(seconds)
-    while not follower.ended.wait(0.2):
-        if _reaped(server.pid) is not None:
-            raise HostError(f"the ssh server of host {follower.name} has ended")
+    server, line = follower.join(seconds)
+    orders = Orders(line)
+    while not follower.ended.is_set():
+        with contextlib.suppress(queue.Empty):
+            orders.take(follower.orders.get(timeout=0.05))
+        for pid, status in _reaped().items():
+            if server is not None and pid == server.pid:
+                raise HostError(f"the ssh server of host {follower.name} has ended")
+            with contextlib.suppress(OSError):  # the connection: then the first host is lost
+                orders.ended(pid, status)
     if follower.problem:
-        raise HostError(follower.problem)
+        raise HostLost(follower.problem)
     return 0
 
 
-def _reaped(pid: int) -> int | None:
-    """Ends what is left of dead processes. The exit code of the one with this number, if it is among them."""
+def _reaped() -> dict[int, int]:
+    """Ends what is left of dead processes. Returns their exit codes by their numbers."""
+    out = {}
     with contextlib.suppress(ChildProcessError):
         while (found := os.waitpid(-1, os.WNOHANG)) != (0, 0):
-            if found[0] == pid:
-                return os.WEXITSTATUS(found[1]) if os.WIFEXITED(found[1]) else 128 + os.WTERMSIG(found[1])
-    return None
+            out[found[0]] = os.WEXITSTATUS(found[1]) if os.WIFEXITED(found[1]) else 128 + os.WTERMSIG(found[1])
+    return out
 
 
 def _end_all() -> None:
@@ -126,7 +143,7 @@ def _end_all() -> None:
         for pid in left:
             with contextlib.suppress(OSError):
                 os.kill(pid, signal.SIGKILL)
-        _reaped(0)
+        _reaped()
         if not left:
             return
         time.sleep(0.02)
@@ -148,21 +165,6 @@ def _write_whole(path: str, text: str) -> None:
     os.replace(f"{path}~", path)
 
 
-def resources() -> dict[str, Any]:
-    """The content of resourceconfig.json, of the contract of processing or of training jobs. Raises ContractError."""
-    root = os.environ.get("SAGEMAKER_BASE_DIR", "/opt/ml")
-    paths = [f"{root}/{folder}/resourceconfig.json" for folder in ("config", "input/config")]
-    path = next(filter(os.path.exists, paths), "")
-    if not path:
-        return {"current_host": "localhost", "hosts": ["localhost"]}
-    try:
-        with open(path, encoding="utf-8") as file:
-            found = json.load(file)
-        return {**found, "hosts": [str(name) for name in found["hosts"]], "current_host": str(found["current_host"])}
-    except (OSError, ValueError, TypeError, KeyError) as error:
-        raise ContractError(f"{path} can't be read, or names no hosts: {error!r}") from None
-
-
 # ---- mpirun ----
 
 
@@ -173,33 +175,44 @@ def run(program: list[str], ranks: int, options: list[str], work: str, code: str
     is, and the one with the files that are copied there on other hosts. Without, the hosts have the current folder.
     """
     here, folder = resources(), os.environ.get(FOLDER, "")
-    hosts = [here["current_host"]]
+    hosts = ["localhost"]
     if folder:
         with open(f"{folder}/hosts", encoding="utf-8") as file:
             hosts = json.load(file)
-    environment = dict(os.environ)
-    given = {name: environment.pop(name) for name in OF_PROGRAM if name in environment}
-    environment[RANKS] = json.dumps(given)
-    place = {"leader": hosts[0], "folder": os.getcwd()}
-    if work:
-        place.update(work=work, code=code, id=f"{os.getpid()} {time.time_ns()}")
-    environment[PLACE] = json.dumps(place)
+    environment = for_ranks(here, work, code)
     command = mpirun(hosts, ranks, folder, str(here.get("network_interface_name") or ""))
     for name in sorted(environment):
         if passed_on(name) and name not in options:
             command += ["-x", name]
-    itself = [sys.executable, os.path.abspath(__file__)]
     if not shutil.which("mpirun"):
         raise HostError("there is no mpirun in this image; containers/mpi has it (Open MPI)")
-    child = subprocess.Popen([*command, *options, *itself, "rank", "--", *program], env=environment)
+    child = subprocess.Popen([*command, *options, *RANK, "rank", *program], env=environment)
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda number, frame: child.send_signal(number))
     status = child.wait()
     for host in hosts[1:] if work else []:
-        _bring_files(host, folder, work, itself)
+        _bring_files(host, folder, work)
     if status:
         say(f"mpirun ended with exit code {status}")
     return status if status >= 0 else 128 - status
+
+
+def each(program: list[str], work: str, code: str) -> int:
+    """Run a program once on each host of the job. Returns its exit code. work, code: as of `run`."""
+    folder = os.environ.get(FOLDER, "")
+    environment = for_ranks(resources(), work, code)
+    environment = {name: text for name, text in environment.items() if passed_on(name)}
+    return ask(f"{folder}/desk" if folder else "", program, environment, work)
+
+
+def for_ranks(here: dict[str, Any], work: str, code: str) -> dict[str, str]:
+    """The environment that ranks make theirs of. here: what is known of this host."""
+    environment = dict(os.environ)
+    given = {name: environment.pop(name) for name in OF_PROGRAM if name in environment}
+    place = {"leader": here["current_host"], "folder": os.getcwd()}
+    if work:
+        place.update(work=work, code=code, id=f"{os.getpid()} {time.time_ns()}")
+    return {**environment, RANKS: json.dumps(given), PLACE: json.dumps(place)}
 
 
 def mpirun(hosts: list[str], ranks: int, folder: str, interface: str) -> list[str]:
@@ -227,9 +240,9 @@ def passed_on(name: str) -> bool:
     return not own and name != FOLDER and re.fullmatch("[A-Za-z_][A-Za-z0-9_]*", name) is not None
 
 
-def _bring_files(host: str, folder: str, work: str, itself: list[str]) -> None:
+def _bring_files(host: str, folder: str, work: str) -> None:
     """Bring what ranks on another host have left in their working folder into that of this host."""
-    command = " ".join(map(shlex.quote, [*itself, "files", "--work", work]))
+    command = " ".join(map(shlex.quote, [*RANK, "files", work]))
     with subprocess.Popen(
         ["ssh", "-F", f"{folder}/ssh_config", host, command], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE
     ) as child:
@@ -259,7 +272,7 @@ def main(arguments: list[str]) -> NoReturn:
         at = arguments.index("--")
         before, program = arguments[:at], arguments[at + 1 :]
     parser = argparse.ArgumentParser(prog="mpi.py", description=str(__doc__))
-    parser.add_argument("verb", choices=("hosts", "run", "rank", "files"))
+    parser.add_argument("verb", choices=("hosts", "run", "each"))
     parser.add_argument(
         "--secret", help="hosts: a file with at least 16 random bytes, the same on all hosts of this job alone"
     )
@@ -268,6 +281,9 @@ def main(arguments: list[str]) -> NoReturn:
     )
     parser.add_argument("--wait", type=float, default=SECONDS_TO_WAIT, help="hosts: seconds to wait for the others")
     parser.add_argument("--lost-after", type=float, default=LOST, help="hosts: seconds without a sign of life")
+    parser.add_argument(
+        "--no-ssh", action="store_true", help="hosts: for `each` alone, in images without an SSH server"
+    )
     parser.add_argument("--ranks", type=int, default=1, help="run: number of processes")
     parser.add_argument("--option", action="append", default=[], help="run: an argument of mpirun, as --option=-x")
     parser.add_argument(
@@ -278,13 +294,10 @@ def main(arguments: list[str]) -> NoReturn:
     try:
         if given.verb == "hosts":
             secret = _secret(given.secret or parser.error("hosts needs the file of the secret"))
-            sys.exit(on_hosts(program, secret, given.message, given.wait, given.lost_after))
-        if given.verb == "run":
-            sys.exit(run(program, given.ranks, given.option, given.work, given.code))
-        if given.verb == "files":
-            host_files(given.work, sys.stdout.buffer)
-            sys.exit(0)
-        become_rank(program, resources())
+            sys.exit(on_hosts(program, secret, given.message, given.wait, given.lost_after, not given.no_ssh))
+        if given.verb == "each":
+            sys.exit(each(program, given.work, given.code))
+        sys.exit(run(program, given.ranks, given.option, given.work, given.code))
     except (ContractError, HostError, OSError, ValueError) as error:
         say(str(error))
         sys.exit(1)

@@ -14,6 +14,7 @@ import hashlib
 import hmac
 import json
 import os
+import queue
 import secrets
 import shutil
 import socket
@@ -25,7 +26,7 @@ from typing import Any
 PORT = 11713  # where the other hosts wait for the first one
 BEAT = 2.0  # seconds between signs of life
 LOST = 20.0  # seconds without one after which a host is lost
-LONGEST_LINE = 1 << 16
+LONGEST_LINE = 1 << 22
 _SERVER = """
 Port {port}
 HostKey {folder}/host_key
@@ -62,6 +63,10 @@ LogLevel ERROR
 
 class HostError(Exception):
     """The hosts of the job can't work together. The message names the host."""
+
+
+class HostLost(HostError):
+    """A host that was there is lost. Another attempt may do."""
 
 
 class Line:
@@ -116,16 +121,25 @@ class Leader:
     lost: the name of a host that was lost, and how; empty while all are there.
     """
 
-    def __init__(self, hosts: list[str], secret: bytes, folder: str, say: Any, lost_after: float = LOST) -> None:
+    def __init__(
+        self, hosts: list[str], secret: bytes, folder: str, say: Any, lost_after: float = LOST, ssh: bool = True
+    ) -> None:
         self.hosts, self.secret, self.folder, self.say, self.lost_after = hosts, secret, folder, say, lost_after
+        self.ssh = ssh
+        self.answers: dict[
+            int, queue.Queue[dict[str, Any]]
+        ] = {}  # of other hosts, by the number of what they were asked
         self.lines: dict[str, Line] = {}
         self.lost = ""
-        make_key(os.path.join(folder, "key"))
+        if ssh:
+            make_key(os.path.join(folder, "key"))
 
     def gather(self, seconds: float) -> None:
         """Wait for all hosts, and write what ssh needs to know of them. Raises HostError where one is not there in time."""
-        with open(os.path.join(self.folder, "key.pub"), encoding="ascii") as file:
-            own = file.read().strip()
+        own = ""
+        if self.ssh:
+            with open(os.path.join(self.folder, "key.pub"), encoding="ascii") as file:
+                own = file.read().strip()
         until, ports, keys = time.monotonic() + seconds, [], []
         for name in self.hosts[1:]:
             line, answer = self._reached(name, own, until, seconds)
@@ -164,7 +178,9 @@ class Leader:
     def _watch(self, name: str, line: Line) -> None:
         try:
             while True:
-                line.receive()
+                said = line.receive()
+                if "answer" in said:
+                    self.answers[said["answer"]].put({**said, "host": name})
         except socket.timeout:  # noqa: UP041  before Python 3.10 another error than TimeoutError
             why = f"nothing came from it for {self.lost_after:g} s"
         except OSError as error:
@@ -186,10 +202,11 @@ class Follower:
         self.lost_after = lost_after
         self.ended = threading.Event()
         self.problem = ""
-        make_key(os.path.join(folder, "host_key"))
+        self.orders: queue.Queue[dict[str, Any]] = queue.Queue()
 
-    def join(self, seconds: float) -> subprocess.Popen[bytes]:
-        """Wait for the first host, and start the ssh server for it. Returns that. Raises HostError where it does not come in time."""
+    def join(self, seconds: float) -> tuple[subprocess.Popen[bytes] | None, Line]:
+        """Wait for the first host, and start the ssh server for it, if it wants one. Returns that, and the connection. Raises HostError
+        where it does not come in time."""
         until, told, why = time.monotonic() + seconds, time.monotonic() + 5, ""
         with socket.create_server(("", PORT)) as listening:
             listening.settimeout(1)
@@ -208,22 +225,25 @@ class Follower:
                     self.say(f"{self.name} waits for the first host, {self.leader}{why}")
                     told = time.monotonic() + 60
         try:
-            server, port = self._serve(key)
+            server, port, own = self._serve(key) if key else (None, 0, "")
         except HostError as error:
             line.send(error=str(error))
             raise
-        with open(os.path.join(self.folder, "host_key.pub"), encoding="ascii") as file:
-            line.send(port=port, key=" ".join(file.read().split()[:2]))
+        line.send(port=port, key=own)
         threading.Thread(target=line.beat, daemon=True).start()
         threading.Thread(target=self._watch, args=(line,), daemon=True).start()
-        return server
+        return server, line
 
-    def _serve(self, key: str) -> tuple[subprocess.Popen[bytes], int]:
+    def _serve(self, key: str) -> tuple[subprocess.Popen[bytes], int, str]:
+        """The ssh server, its port and its public key."""
         program = ssh_server()
         if program is None:
             raise HostError(f"host {self.name} has no SSH server (sshd); containers/mpi has it")
         if "\n" in key:
             raise HostError("the key of the first host is none")
+        make_key(os.path.join(self.folder, "host_key"))
+        with open(os.path.join(self.folder, "host_key.pub"), encoding="ascii") as file:
+            own = " ".join(file.read().split()[:2])
         _write(os.path.join(self.folder, "authorized_keys"), f"restrict {key}\n")
         with socket.create_server(("", 0)) as free:
             port = int(free.getsockname()[1])
@@ -238,14 +258,15 @@ class Follower:
         while time.monotonic() < until and server.poll() is None:
             with contextlib.suppress(OSError):
                 socket.create_connection(("127.0.0.1", port), timeout=1).close()
-                return server, port
+                return server, port, own
             time.sleep(0.05)
         raise HostError(f"the ssh server (sshd) of host {self.name} does not start; its log has the reason")
 
     def _watch(self, line: Line) -> None:
         try:
-            while "end" not in line.receive():
-                pass
+            while "end" not in (said := line.receive()):
+                if "run" in said or "kill" in said:
+                    self.orders.put(said)
         except OSError as error:
             self.problem = f"the first host, {self.leader}, was lost ({error})"
         self.ended.set()

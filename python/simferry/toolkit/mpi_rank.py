@@ -1,5 +1,8 @@
 """One process of a program that runs with MPI: the variables of its host, the random numbers of its rank, its working folder.
 
+    mpi_rank.py rank PROGRAM ARGUMENT ...    becomes PROGRAM
+    mpi_rank.py files FOLDER                 writes what ranks on this host have left in their working folder, as a tar archive
+
 mpirun hands the same environment to all ranks. Here each gets the SM_ variables of the host it is on, and seeds and streams that follow
 from those of the program and from the rank alone: where a rank runs makes no difference. Rank 0 has those of the program itself.
 """
@@ -15,18 +18,28 @@ import os
 import shutil
 import signal
 import sys
-import tarfile
 from collections.abc import Iterator
 from typing import Any, NoReturn
 
-from .environment import Environment
+if __name__ == "__main__" and not __package__:  # started by its path: the package is there, without what it imports
+    from importlib.util import module_from_spec, spec_from_file_location
+
+    _folder = os.path.dirname(os.path.abspath(__file__))
+    _spec = spec_from_file_location("simferry_mpi", f"{_folder}/__init__.py", submodule_search_locations=[_folder])
+    assert _spec
+    sys.modules[_spec.name] = module_from_spec(_spec)
+    __package__ = _spec.name
+from .environment import ContractError, Environment
 
 RANKS = "SIMFERRY_RANKS"  # JSON: the variables below, as the program has them
 # R's stream, Python's stream, what processes below a command are numbered by, seeds for others (of all ranks: SEEDS)
 STREAM, PYTHON, PARENT = "SIMFERRY_STREAM", "SIMFERRY_PYTHON_STREAM", "SIMFERRY_PARENT"
 SEED, HEX, SEEDS = "SIMFERRY_SEED", "SIMFERRY_SEED_HEX", "SIMFERRY_SEEDS"
 OF_PROGRAM = (STREAM, PYTHON, PARENT, SEED, HEX, SEEDS)
+NUMBER = "SIMFERRY_RANK"  # which it is, where mpirun has not started it
 PLACE = "SIMFERRY_PLACE"  # JSON: leader, folder (the current one), work (the one around it), code (what is copied to work), id
+# what starts a rank; without Python's settings in the environment, which are the program's
+RANK = [sys.executable, "-I", os.path.abspath(__file__)]
 LARGE = 1 << 24  # bytes; larger files are linked
 _MODULI = (4294967087, 4294944443)  # MRG32k3a's
 _OF_HOST = (
@@ -40,11 +53,26 @@ _OF_HOST = (
 )
 
 
+def resources() -> dict[str, Any]:
+    """The content of resourceconfig.json, of the contract of processing or of training jobs. Raises ContractError."""
+    root = os.environ.get("SAGEMAKER_BASE_DIR", "/opt/ml")
+    paths = [f"{root}/{folder}/resourceconfig.json" for folder in ("config", "input/config")]
+    path = next(filter(os.path.exists, paths), "")
+    if not path:
+        return {"current_host": "localhost", "hosts": ["localhost"]}
+    try:
+        with open(path, encoding="utf-8") as file:
+            found = json.load(file)
+        return {**found, "hosts": [str(name) for name in found["hosts"]], "current_host": str(found["current_host"])}
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise ContractError(f"{path} can't be read, or names no hosts: {error!r}") from None
+
+
 def become_rank(program: list[str], resources: dict[str, Any]) -> NoReturn:
     """Become the program, as the rank that mpirun has given this process. resources: the content of resourceconfig.json here."""
     with contextlib.suppress(OSError, AttributeError):  # it ends with mpirun, whatever it is doing
         ctypes.CDLL(None).prctl(1, signal.SIGKILL, 0, 0, 0)
-    rank = int(os.environ.get("OMPI_COMM_WORLD_RANK") or 0)
+    rank = int(os.environ.pop(NUMBER, None) or os.environ.get("OMPI_COMM_WORLD_RANK") or 0)
     given = json.loads(os.environ.pop(RANKS, "{}"))
     place = json.loads(os.environ.pop(PLACE, "{}"))
     environment = {**os.environ, **of_rank(given, rank), **host_variables(resources)}
@@ -177,6 +205,8 @@ def host_files(work: str, out: Any) -> None:
             made = json.load(file)
     except OSError:
         return  # no rank came here
+    import tarfile  # ranks need none
+
     with tarfile.open(fileobj=out, mode="w|") as archive:
         for name, path in _files(work):
             if os.path.isfile(path) and not os.path.islink(path) and made.get(name) != _stamp(path):
@@ -185,6 +215,8 @@ def host_files(work: str, out: Any) -> None:
 
 def take_files(stream: Any, work: str) -> list[str]:
     """Put the files of such an archive into the working folder of the first host. Returns names of those that are there already."""
+    import tarfile
+
     twice = []
     with tarfile.open(fileobj=stream, mode="r|") as archive:
         for one in archive:
@@ -200,3 +232,13 @@ def take_files(stream: Any, work: str) -> list[str]:
             except FileExistsError:
                 twice.append(one.name)
     return twice
+
+
+if __name__ == "__main__":
+    if sys.argv[1] == "files":
+        host_files(sys.argv[2], sys.stdout.buffer)
+    else:
+        try:
+            become_rank(sys.argv[2:], resources())
+        except (ContractError, OSError) as error:
+            sys.exit(f"simferry: {error}")

@@ -109,6 +109,11 @@ def _check_code(simulation: Simulation, design: Design, foreground: Foreground) 
         _note_missing(simulation, possible.split("\n"), foreground)
     defined = answer.table("functions").columns["name"].strings()
     _raise_problem(simulation, facts["problem"], facts["detail"], [n for n in defined if n], printed)
+    if (lacking := facts.get("lacking")) and not foreground.substitute:
+        raise SimulationError(
+            f"{simulation.target} is to run in several processes, for which image {foreground.image} lacks {lacking}",
+            Text(Command("image build", "containers/mpi"), "  builds one that has them: simferry-mpi."),
+        )
     simulation.environment = _environment(answer)
     simulation.own_code = own_code.from_block(answer)
     _note_shadowing(simulation)

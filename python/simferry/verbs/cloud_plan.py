@@ -36,10 +36,11 @@ def plan_in_the_cloud(
     """The forecast by instance type and number of jobs, or for one size of jobs by their number."""
     simulation, design, replications, total = size_of(sweep)
     given = sweep.backend.given()
-    if given.get("hosts", 1) > 1:
+    if given.get("hosts", 1) > 1 or given.get("mpi"):
+        name = "hosts" if given.get("hosts", 1) > 1 else "mpi"
         raise UsageError(
-            f"hosts is {given['hosts']}; a pilot on this machine can't measure a script on several hosts",
-            "Leave hosts out to plan for one.",
+            f"{name} is {given[name]}; a pilot on this machine can't measure a script on several hosts, or with MPI",
+            f"Leave {name} out to plan for one.",
         )
     seconds = None if deadline is None else seconds_of(deadline)
     region, notes = _region()

@@ -15,7 +15,7 @@ from ..jobs.streams import note_other_version
 from ..screen import shown_progress
 from ..store.counts import Counts
 from ..store.run_folder import RunFolder
-from ..sweep import own_code
+from ..sweep import on_hosts, own_code
 
 ProgressCallback = Callable[[Progress], None]
 
@@ -32,10 +32,14 @@ def backend_of_run(folder: RunFolder, **backend_options: Any) -> Backend:
     plans = folder.plans()
     before = plans[-1].backend_options if plans else {}  # a resume may have changed some
     given = {name: value for name, value in backend_options.items() if value is not None}
-    if "before" in given:
+    if fixed := next((name for name in ("before", *on_hosts.NAMES) if name in given), None):
         raise UsageError(
-            f"before is part of the code of run {folder.id}, which goes on with its own copy",
+            f"{fixed} is part of the code of run {folder.id}, which goes on with its own",
             "A new run takes another one.",
+        )
+    if "hosts" in given and {"mpi", "each_host"} & folder.record.simulation.keys():
+        raise UsageError(
+            f"the hosts of run {folder.id} can't be changed: its processes are shared out to them" + NEW_RUN
         )
     kept = {**options.backend_options, **before}
     try:

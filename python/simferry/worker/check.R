@@ -45,6 +45,10 @@ check <- function(root) {
     }
   }
   facts[["open"]] <- if (is_function(job)) paste(held_open(job$code), collapse = ", ") else ""
+  if (length(job$on_hosts)) {
+    needed <- c(if (!is.na(job$ranks)) "mpirun", "python3")
+    facts[["lacking"]] <- paste(needed[!nzchar(Sys.which(needed))], collapse = ", ")
+  }
   mentioned <- own_code_mentioned(job, c(as.list(code), code_of_objects(job$sent)))
   facts[["mentioned"]] <- paste(mentioned$packages, collapse = ", ")
   facts <- c(facts, facts_here(), foreach = if (length(find.package("foreach", quiet = TRUE))) "yes" else "no")

@@ -3,6 +3,7 @@
 import ast
 import contextlib
 import importlib.util
+import shutil
 import sys
 from functools import partial
 from pathlib import Path
@@ -41,6 +42,8 @@ def check(root: Path) -> None:
             facts.update(problem="packages", detail=name)
         else:
             facts.update(problem="load", detail=describe(error)[0] + f" (in {describe(error)[1]})")
+    if job.ranks and (lacking := [name for name in ("mpirun", "python3") if not shutil.which(name)]):
+        facts["lacking"] = ", ".join(lacking)
     facts = facts_here() | facts  # an interpreter of another language has facts of its own
     flags = blocks.numbers("logical", [has_default for _, has_default in arguments])
     tables = [

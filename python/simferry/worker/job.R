@@ -8,6 +8,9 @@ read_job <- function(root) {
   job$attempt <- Sys.getenv("SIMFERRY_ATTEMPT", job$attempt)   # the carrier's, where a service tries again
   job$supervisor <- Sys.getpid()
   job$loop <- FALSE
+  job$ranks <- c(suppressWarnings(as.integer(job$ranks)), NA)[1L]   # of a script: processes with MPI, and
+  job$each_host <- c(suppressWarnings(as.integer(job$each_host)), NA)[1L]   # hosts that each run it
+  job$on_hosts <- c(job$ranks[!is.na(job$ranks)], job$each_host[!is.na(job$each_host)])
   for (number in c("workers", "cores", "jobs", "replication_timeout")) job[[number]] <- as.numeric(job[[number]])
   job$stretches <- block$tables$stretches
   job$conditions <- block$tables$conditions

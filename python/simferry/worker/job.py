@@ -15,7 +15,7 @@ import numpy as np
 from . import blocks
 from .as_module import place_of_own
 from .folders import Included
-from .seeds import seed_of
+from .seeds import seed_of, seeds_of_ranks
 
 # marks in arguments and environment variables, which the worker replaces
 MARKS = {"replication": "\ue001", "seed": "\ue002", "condition": "\ue003"}
@@ -61,6 +61,9 @@ class Job:
         self.stop_on_error = facts["on_error"] == "stop"
         self.output, self.private_mount = facts["output"], bool(facts["private_mount"])
         self.keep_files = bool(facts["keep_files"])
+        # of a script: processes with MPI, options of mpirun, hosts that each run it
+        self.ranks, self.each_host = int(facts.get("ranks") or 0), int(facts.get("each_host") or 0)
+        self.mpi_options = facts["mpi_options"].split("\n") if facts.get("mpi_options") else []
         program = self.script if self.kind == "command" else ""
         self.included = Included(
             self.code, self.objects, copies=bool(facts["copies"]), beside=self.beside, program=program
@@ -107,6 +110,10 @@ class Job:
     def seed_of(self, row: int, replication: int) -> int:
         """The seed of a replication, of 31 bits, for what takes no other."""
         return seed_of(replication, self.seed_keys[row])
+
+    def seeds_of(self, row: int, replication: int) -> str:
+        """The same for each process, or each host, that runs the script."""
+        return ",".join(map(str, seeds_of_ranks(replication, self.seed_keys[row], self.ranks or self.each_host)))
 
     def filled(self, texts: Iterable[str | None], row: int, replication: int) -> list[str]:
         """Texts of the condition, with the number of the condition, of the replication, and its seed in place of marks."""

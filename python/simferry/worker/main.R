@@ -50,7 +50,7 @@ run <- function(root) {
   job <- read_job(root)
   enter_code(job)
   hosts <- hosts_of(job)
-  job$hosts <- hosts$all
+  job$hosts <- if (length(job$on_hosts)) hosts$current else hosts$all   # else the launcher has the others
   if (length(job$hosts) > 1L) {
     source(file.path(job$code, "cluster.R"), local = TRUE)
     if (hosts$current != job$hosts[1L]) serve_host(job$hosts[1L], job$run)

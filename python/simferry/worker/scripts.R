@@ -22,11 +22,13 @@ script_runner <- function(job, process) {
                                         if (nzchar(Sys.getenv("PYTHONPATH")))
                                           Sys.getenv("PYTHONPATH")), collapse = .Platform$path.sep)
     if (!is.na(displaced)) settings[["SIMFERRY_R_PROFILE_USER"]] <- displaced
-    if (in_container(job))
+    if (length(job$on_hosts)) settings[["SIMFERRY_SEEDS"]] <- seeds_of_ranks(r, job$seed_keys[row, ], job$on_hosts)
+    else if (in_container(job))
       settings <- c(settings, SIMFERRY_HOSTS = paste(job$hosts, collapse = ","), SIMFERRY_TOKEN = job$run,
                     SIMFERRY_CLUSTER = file.path(normalizePath(job$code), "cluster.R"))
     settings <- c(settings, variables_of(job, row, r))
     command <- c(file.path(R.home("bin"), "Rscript"), file.path(folder$path, job$script), given)
+    if (length(job$on_hosts)) command <- c(on_hosts(job, folder$path), command)
     if (nzchar(job$private_mount))
       command <- c("sh", file.path(normalizePath(job$code), "private_mount.sh"), folder$path, command)
     log <- file.path(job$root, "scratch", paste0("log-", process))
@@ -110,6 +112,16 @@ stop_if_failed <- function(job, status, printed) {
     stop("the script ended with status ", status, if (status > 128) paste0(" (signal ", status - 128, ")"), ": ",
          paste(last_words(printed[nzchar(printed)]), collapse = "
 "), call. = FALSE)
+}
+
+# What begins a command that runs in several processes, or on each host. It is Python without its settings: those in the
+# environment are the script's.
+on_hosts <- function(job, work) {
+  code <- normalizePath(job$code)
+  options <- strsplit(job$mpi_options, "\n", fixed = TRUE)[[1L]]
+  c("python3", "-I", file.path(code, "simferry_worker", "toolkit", "mpi.py"),
+    if (!is.na(job$ranks)) c("run", "--ranks", job$ranks) else "each",
+    if (length(options)) paste0("--option=", options), "--work", work, "--code", code, "--")
 }
 
 # name: of the one file, or else the pattern of their names. inside: the folder that names are relative to.

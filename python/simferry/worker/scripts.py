@@ -98,7 +98,17 @@ class ScriptRunner:
             start = [sys.executable, str(job.code.resolve() / "simferry_worker" / "as_module.py"), job.module]
         if job.private_mount:
             start = ["sh", str((job.code / "private_mount.sh").resolve()), str(self.output.resolve()), *start]
-        return [*start, *given]
+        return [*self.on_hosts(), *start, *given]
+
+    def on_hosts(self) -> list[str]:
+        """What begins a command that runs in several processes, or on each host."""
+        if not (self.job.ranks or self.job.each_host):
+            return []
+        code = self.job.code.resolve()
+        verb = ["run", "--ranks", f"{self.job.ranks}"] if self.job.ranks else ["each"]
+        options = [f"--option={option}" for option in self.job.mpi_options]
+        place = ["--work", str(self.output.resolve()), "--code", str(code), "--"]
+        return [sys.executable, "-I", str(code / "simferry_worker" / "toolkit" / "mpi.py"), *verb, *options, *place]
 
     def environment(self, row: int, replication: int) -> dict[str, str]:
         code = str(self.job.code.resolve())
@@ -117,6 +127,7 @@ class ScriptRunner:
             "SIMFERRY_OUTPUT": str(self.home.resolve()),
             "SIMFERRY_SEED": str(self.job.seed_of(row, replication)),
             "SIMFERRY_SEED_HEX": seed_hex,
+            **({"SIMFERRY_SEEDS": self.job.seeds_of(row, replication)} if self.on_hosts() else {}),
             # for R and Python processes that it starts
             "SIMFERRY_PROCESSES": str(self.processes),
             "SIMFERRY_PARENT": seed_hex,

@@ -6,6 +6,12 @@ permuted <- function(halves, keys, word) {
   halves
 }
 
+# The seeds of the processes of one replication, as text.
+seeds_of_ranks <- function(replication, keys, ranks) {
+  numbers <- (replication + (seq_len(ranks) - 1) * (2147483648 %/% ranks)) %% 2147483648
+  paste(vapply(numbers, function(number) seeds_of(number, keys)[["SIMFERRY_SEED"]], ""), collapse = ",")
+}
+
 # SIMFERRY_SEED, and SIMFERRY_SEED_HEX, as text
 seeds_of <- function(replication, keys) {
   number <- c(replication %/% 65536, replication %% 65536)

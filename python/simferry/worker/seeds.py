@@ -26,6 +26,12 @@ def seed_of(replication: int, keys: Sequence[int]) -> int:
     return seed
 
 
+def seeds_of_ranks(replication: int, keys: Sequence[int], ranks: int) -> list[int]:
+    """The seeds of the processes of one replication; the first has the replication's own. Below 2^31 / ranks no two of a condition
+    are the same, whichever replications these are."""
+    return [seed_of((replication + rank * (2**31 // ranks)) % 2**31, keys) for rank in range(ranks)]
+
+
 def seed_hex_of(replication: int, keys: Sequence[int]) -> str:
     """SIMFERRY_SEED_HEX: 128 bits, as 32 hexadecimal digits."""
     return "".join(f"{permuted(replication, keys, word):08x}" for word in (1, 2, 3, 4))

@@ -41,6 +41,7 @@ DOCKER = (
     "tests/backends/processing/",
     "tests/backends/test_docker.py",
     "tests/backends/test_images.py",
+    "tests/backends/test_mpi.py",
     "tests/backends/test_processing.py",
     "tests/backends/test_training.py",
     "tests/cli/test_batch.py",

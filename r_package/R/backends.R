@@ -45,6 +45,11 @@
 #'   `NULL`: nine days; on SageMaker and AWS Batch one day.
 #' @param hosts `[numeric(1)]` number of containers or instances of one job; a whole script gets one cluster over all of
 #'   them. `NULL`: 1.
+#' @param mpi `[numeric(1)]` run a script or a command with MPI, in so many processes on each host. The image needs Open
+#'   MPI, and an SSH server if there are several hosts: `image_build("containers/mpi")`. `NULL`: without MPI.
+#' @param mpi_options `[character(1)]` options of mpirun, such as `"-x NAME"`.
+#' @param each_host `[logical(1)]` run a script or a command on each host, instead of on the first one alone. The files
+#'   of the others become artifacts, in folders of their names.
 #' @param role `[character(1)]` name or ARN of the IAM role that jobs have. `NULL`: that of the stack for runs in its
 #'   bucket, else the environment variable `SIMFERRY_ROLE`.
 #' @param stack `[character(1)]` name of the stack of [infra_deploy()] whose roles, bucket, repository and queues are
@@ -72,9 +77,10 @@ sim_local <- function(workers = NULL) new_backend("local", workers = workers)
 #' @rdname sim_local
 #' @export
 sim_docker <- function(image = NULL, workers = NULL, instance_type = NULL, jobs = NULL, max_runtime = NULL,
-                       hosts = NULL, images = NULL, before = NULL) {
+                       hosts = NULL, images = NULL, before = NULL, mpi = NULL, mpi_options = NULL, each_host = FALSE) {
   new_backend("docker", image = image, workers = workers, instance_type = instance_type, jobs = jobs,
-              max_runtime = max_runtime, hosts = hosts, images = images, before = before)
+              max_runtime = max_runtime, hosts = hosts, images = images, before = before, mpi = mpi,
+              mpi_options = mpi_options, each_host = if (!isFALSE(each_host)) each_host)
 }
 
 #' @rdname sim_local
@@ -84,14 +90,15 @@ sim_sagemaker <- function(instance_type = NULL, jobs = NULL, image = NULL, role 
                           security_groups = NULL, kms_key = NULL,
                           network_isolation = FALSE, encrypt_traffic = FALSE, tags = NULL,
                           images = NULL, stack = NULL, before = NULL, spot = FALSE, max_wait = NULL, service = NULL,
-                          keep_alive = NULL, attempts = NULL)
+                          keep_alive = NULL, attempts = NULL, mpi = NULL, mpi_options = NULL, each_host = FALSE)
   new_backend("sagemaker", instance_type = instance_type, jobs = jobs, image = image, role = role,
               max_runtime = max_runtime, hosts = hosts, workers = workers, volume = volume, budget = budget,
               subnets = subnets, security_groups = security_groups, kms_key = kms_key,
               network_isolation = if (!isFALSE(network_isolation)) network_isolation,
               encrypt_traffic = if (!isFALSE(encrypt_traffic)) encrypt_traffic, tags = tags, images = images,
               stack = stack, before = before, spot = if (!isFALSE(spot)) spot, max_wait = max_wait, service = service,
-              keep_alive = keep_alive, attempts = attempts)
+              keep_alive = keep_alive, attempts = attempts, mpi = mpi, mpi_options = mpi_options,
+              each_host = if (!isFALSE(each_host)) each_host)
 
 #' @rdname sim_local
 #' @export

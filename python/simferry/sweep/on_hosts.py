@@ -5,6 +5,7 @@ They are part of the simulation, as numbers depend on how many ranks there are. 
 
 import copy
 import shlex
+from collections.abc import Mapping
 from typing import Any
 
 from ..errors import SimulationError, UsageError
@@ -57,7 +58,7 @@ def _on_hosts(simulation: Any, given: dict[str, Any]) -> dict[str, Any]:
     return {"mpi": {"ranks": given["mpi"] * hosts, "hosts": hosts, "options": shlex.split(given["mpi_options"] or "")}}
 
 
-def decides(on_hosts: dict[str, Any]) -> dict[str, Any]:
+def decides(on_hosts: Mapping[str, Any]) -> Mapping[str, Any]:
     """What of it decides the results: not on how many hosts the ranks are."""
     if "mpi" not in on_hosts:
         return on_hosts

@@ -129,13 +129,7 @@ class ContainerOptions(Options):
 
     def check_beside(self, run: "RunOptions") -> None:
         if self.mpi and run.cores:
-            raise UsageError(
-                Text(
-                    Option("cores"),
-                    " is for replications that share a job's cores; with MPI a replication has all of them",
-                ),
-                Text("Its processes are ", Option("mpi"), "."),
-            )
+            raise UsageError(Text(Option("cores"), " goes not with ", Option("mpi"), ": a replication has all cores"))
 
 
 @dataclass(frozen=True, repr=False, eq=False)

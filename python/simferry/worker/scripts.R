@@ -22,13 +22,9 @@ script_runner <- function(job, process) {
                                         if (nzchar(Sys.getenv("PYTHONPATH")))
                                           Sys.getenv("PYTHONPATH")), collapse = .Platform$path.sep)
     if (!is.na(displaced)) settings[["SIMFERRY_R_PROFILE_USER"]] <- displaced
-    if (length(job$on_hosts)) settings[["SIMFERRY_SEEDS"]] <- seeds_of_ranks(r, job$seed_keys[row, ], job$on_hosts)
-    else if (in_container(job))
-      settings <- c(settings, SIMFERRY_HOSTS = paste(job$hosts, collapse = ","), SIMFERRY_TOKEN = job$run,
-                    SIMFERRY_CLUSTER = file.path(normalizePath(job$code), "cluster.R"))
-    settings <- c(settings, variables_of(job, row, r))
-    command <- c(file.path(R.home("bin"), "Rscript"), file.path(folder$path, job$script), given)
-    if (length(job$on_hosts)) command <- c(on_hosts(job, folder$path), command)
+    settings <- c(settings, settings_of_hosts(job, row, r), variables_of(job, row, r))
+    command <- c(on_hosts(job, folder$path), file.path(R.home("bin"), "Rscript"), file.path(folder$path, job$script),
+                 given)
     if (nzchar(job$private_mount))
       command <- c("sh", file.path(normalizePath(job$code), "private_mount.sh"), folder$path, command)
     log <- file.path(job$root, "scratch", paste0("log-", process))
@@ -114,9 +110,18 @@ stop_if_failed <- function(job, status, printed) {
 "), call. = FALSE)
 }
 
+# Environment variables of a script that uses several processes or hosts.
+settings_of_hosts <- function(job, row, r) {
+  if (length(job$on_hosts)) c(SIMFERRY_SEEDS = seeds_of_ranks(r, job$seed_keys[row, ], job$on_hosts))
+  else if (in_container(job))
+    c(SIMFERRY_HOSTS = paste(job$hosts, collapse = ","), SIMFERRY_TOKEN = job$run,
+      SIMFERRY_CLUSTER = file.path(normalizePath(job$code), "cluster.R"))
+}
+
 # What begins a command that runs in several processes, or on each host. It is Python without its settings: those in the
 # environment are the script's.
 on_hosts <- function(job, work) {
+  if (!length(job$on_hosts)) return()
   code <- normalizePath(job$code)
   options <- strsplit(job$mpi_options, "\n", fixed = TRUE)[[1L]]
   c("python3", "-I", file.path(code, "simferry_worker", "toolkit", "mpi.py"),

@@ -3,7 +3,6 @@
 import pytest
 import simferry as sf
 from simferry import errors
-from simferry.sweep import on_hosts
 from sweeps import write
 
 
@@ -48,4 +47,3 @@ def test_options_of_mpirun_are_words_and_a_sweep_file_has_them(tmp_path):
     assert made.simulation.spec()["mpi"]["options"] == ["-x", "A B", "--mca", "btl", "self"]
     made.write(tmp_path / "sweep.toml")
     assert sf.read_sweep(tmp_path / "sweep.toml") == made
-    assert on_hosts.fit_for_mpirun("-x A") == ""

@@ -108,7 +108,7 @@ def training_request(
     else:
         spec, parameters = run.record.simulation, {}
         channels += [training.channel("code", places.code), training.channel("plan", places.plan)]
-        command = command_in_training(spec, f"{training.CHANNELS}/code", contract.CODE)
+        command = command_in_training(spec, f"{training.CHANNELS}/code", contract.CODE, machines.hosts)
         program = {"ContainerEntrypoint": command, "ContainerArguments": ["run"]}
         environment = environment_of(spec, contract.INPUTS)
     limits = {"MaxRuntimeInSeconds": machines.seconds_at_most}

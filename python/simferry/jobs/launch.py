@@ -131,7 +131,12 @@ def command_in_container(spec: Mapping[str, Any], code: str, hosts: int = 1) -> 
     command = [program, f"{code}/{worker}"]
     if hosts > 1 and (spec.get("mpi") or spec.get("each_host")):
         secret = f"{posixpath.dirname(code)}/plan/job"  # has random bytes, and is in no other job
-        messages = ["--message", "/opt/ml/output/message"]
+        messages = [
+            "--message",
+            f"{posixpath.dirname(posixpath.dirname(code))}/message",
+            "--message",
+            "/opt/ml/output/message",
+        ]
         settings = ["--secret", secret, *messages, *(() if spec.get("mpi") else ("--no-ssh",))]
         command = ["python3", "-I", f"{code}/{LAUNCHER}", "hosts", *settings, "--", *command]
     return command_after(spec, code, command)
@@ -142,9 +147,9 @@ def toolkit_files() -> dict[str, Path | bytes]:
     return {f"{posixpath.dirname(LAUNCHER)}/{path.name}": path for path in sorted(TOOLKIT.glob("*.py"))}
 
 
-def command_in_training(spec: Mapping[str, Any], channel: str, code: str) -> list[str]:
+def command_in_training(spec: Mapping[str, Any], channel: str, code: str, hosts: int = 1) -> list[str]:
     """The same in a container of a training job. channel: where the code arrives. code: its folder when the worker runs."""
-    return ["sh", f"{channel}/{TRAIN}", *command_in_container(spec, code)]
+    return ["sh", f"{channel}/{TRAIN}", *command_in_container(spec, code, hosts)]
 
 
 def environment_of(spec: Mapping[str, Any], inputs: str) -> dict[str, str]:

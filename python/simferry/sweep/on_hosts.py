@@ -6,20 +6,56 @@ They are part of the simulation, as numbers depend on how many ranks there are. 
 import copy
 import shlex
 from collections.abc import Mapping
-from typing import Any
+from typing import Annotated, Any
 
 from ..errors import SimulationError, UsageError
 from ..hints import Option, Text
+from .option_values import OptionSpec
 
 NAMES = ("mpi", "mpi_options", "each_host")
 
 
-def with_hosts(simulation: Any, backend: Any) -> Any:
+def _fit(text: str) -> str:
+    """What options of mpirun have to be, in words, if a text is none; empty if it is right. text: as in a shell. Raises nothing."""
+    from ..toolkit import mpi
+
+    try:
+        problem = mpi.problem_of(shlex.split(text))
+    except ValueError as error:
+        problem = f"these can't be split into words: {error}"
+    return f"options of mpirun, such as -x NAME ({problem})" if problem else ""
+
+
+# the options, of backends whose jobs may have several hosts
+Mpi = Annotated[
+    int | None,
+    OptionSpec("run a script or a command with MPI, in so many processes on each host", "N", "processes", minimum=1, maximum=2**31 - 1),
+]  # fmt: skip
+MpiOptions = Annotated[str | None, OptionSpec('options of mpirun, such as "-x NAME"', "OPTIONS", fits=_fit)]
+EachHost = Annotated[bool | None, OptionSpec("run a script or a command on each host, not on the first one alone")]
+# why other backends have none of them
+LACK_HERE = dict.fromkeys(
+    NAMES, Text("A command can call mpirun itself. Containers have it: ", Option("backend", "docker"), ".")
+)
+LACK_ON_BATCH = dict.fromkeys(
+    NAMES,
+    Text(
+        "A job of AWS Batch is one process of a script, on one machine: ", Option("backend", "sagemaker"), " has more."
+    ),
+)
+
+
+def with_hosts(simulation: Any, backend: Any, cores: int | None = None) -> Any:
     """The simulation with what a backend's options say of its processes and hosts.
 
-    simulation: a `Simulation`. backend: its options. Raises UsageError or SimulationError where they do not go together.
+    simulation: a `Simulation`. backend: its options. cores: of a replication, if they are given.
+    Raises UsageError or SimulationError where they do not go together.
     """
     given = {name: getattr(backend, name, None) or None for name in (*NAMES, "hosts")}
+    if given["mpi"] and cores:
+        raise UsageError(
+            Text(Option("cores"), " goes not with ", Option("mpi"), ": a replication has all cores of a job")
+        )
     on_hosts = _on_hosts(simulation, given) if any(given[name] for name in NAMES) else {}
     if on_hosts == simulation.on_hosts:
         return simulation
@@ -63,14 +99,3 @@ def decides(on_hosts: Mapping[str, Any]) -> Mapping[str, Any]:
     if "mpi" not in on_hosts:
         return on_hosts
     return {"mpi": {name: value for name, value in on_hosts["mpi"].items() if name != "hosts"}}
-
-
-def fit_for_mpirun(text: str) -> str:
-    """What options of mpirun have to be, in words, if a text is none; empty if it is right. text: as in a shell. Raises nothing."""
-    from ..toolkit import mpi
-
-    try:
-        problem = mpi.problem_of(shlex.split(text))
-    except ValueError as error:
-        problem = f"these can't be split into words: {error}"
-    return f"options of mpirun, such as -x NAME ({problem})" if problem else ""

@@ -16,7 +16,7 @@ from typing import Annotated, Any, get_args, get_type_hints
 from ..errors import Near, UsageError, nearest
 from ..hints import BackendOptions, Literal, Option, Text, Words, lines
 from ..words import joined
-from .on_hosts import fit_for_mpirun
+from . import on_hosts
 from .option_base import AnyOptions, Fault, Given
 from .option_base import Options as Options
 from .option_values import KINDS, Field, Named, OptionSpec, Pairs, Paths, Texts, Unfit, Variables, checked
@@ -81,8 +81,7 @@ class LocalOptions(Options):
     owner = "the local backend"
     lacks = MappingProxyType({
         "before": Text("It would change this machine: run it here yourself, once. Or use a container: ", Option("backend", "docker"), "."),
-        **dict.fromkeys(("mpi", "mpi_options"), Text(
-            "A command can call mpirun on this machine. Containers have MPI: ", Option("backend", "docker"), ".")),
+        **on_hosts.LACK_HERE,
     })  # fmt: skip
 
     workers: Workers = None
@@ -116,20 +115,9 @@ class ContainerOptions(Options):
         int | None,
         OptionSpec("hosts of a job; a whole script sees one cluster", "N", "hosts", default="1", minimum=1, maximum=MOST),
     ] = None  # fmt: skip
-    mpi: Annotated[
-        int | None,
-        OptionSpec("run a script or a command with MPI, in so many processes on each host", "N", "processes", minimum=1, maximum=MOST),
-    ] = None  # fmt: skip
-    mpi_options: Annotated[
-        str | None, OptionSpec('options of mpirun, such as "-x NAME"', "OPTIONS", fits=fit_for_mpirun)
-    ] = None  # fmt: skip
-    each_host: Annotated[
-        bool | None, OptionSpec("run a script or a command on each host, not on the first one alone")
-    ] = None
-
-    def check_beside(self, run: "RunOptions") -> None:
-        if self.mpi and run.cores:
-            raise UsageError(Text(Option("cores"), " goes not with ", Option("mpi"), ": a replication has all cores"))
+    mpi: on_hosts.Mpi = None
+    mpi_options: on_hosts.MpiOptions = None
+    each_host: on_hosts.EachHost = None
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -238,8 +226,7 @@ class BatchOptions(Options):
     table = "batch"
     owner = "the batch backend"
     lacks = MappingProxyType({
-        **dict.fromkeys(("mpi", "mpi_options", "each_host"), Text(
-            "A job of AWS Batch runs a script in one process, on one machine: ", Option("backend", "sagemaker"), " has more.")),
+        **on_hosts.LACK_ON_BATCH,
         "hosts": "A job of AWS Batch has one machine here: jobs of several nodes can't be in arrays, nor on Spot machines or Fargate. "
         "A machine has up to 192 vCPUs.",
         "instance_type": "A job asks for vCPUs and memory, and AWS Batch chooses a machine.",
@@ -254,9 +241,7 @@ class BatchOptions(Options):
     vcpus: Annotated[
         float | None, OptionSpec("vCPUs of a job", "N", "vCPUs", default="2", above=0, maximum=192)
     ] = None  # fmt: skip
-    memory: Annotated[str | None, OptionSpec("memory of a job, such as 8G", "SIZE", default="4G", fits=not_a_size)] = (
-        None
-    )
+    memory: Annotated[str | None, OptionSpec("of a job, such as 8G", "SIZE", default="4G", fits=not_a_size)] = None
     on: Annotated[
         str | None, OptionSpec("machines of the jobs", default="spot", choices=("spot", "demand", "fargate"))
     ] = None  # fmt: skip

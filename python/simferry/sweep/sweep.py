@@ -108,7 +108,7 @@ class Sweep:
             warnings.warn(Note(note), stacklevel=2)
         backend_options = with_image(backend_options, simulation)
         simulation = with_setup(simulation, getattr(backend_options, "before", None))
-        simulation = with_hosts(simulation, backend_options)
+        simulation = with_hosts(simulation, backend_options, ours.cores)
         design = Design({}) if design is None else design if isinstance(design, Design) else table(design)
         design, ours = counted(design, ours)
         if design.objects or simulation.by_name:

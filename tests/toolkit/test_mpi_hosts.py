@@ -9,6 +9,7 @@ from types import SimpleNamespace
 import pytest
 from simferry.toolkit import mpi_hosts
 from simferry.toolkit.mpi_hosts import Follower, HostError, Leader, Line
+from sweeps import wait_until
 
 SECRET = b"0123456789abcdef"
 
@@ -69,4 +70,4 @@ def test_a_host_that_says_nothing_any_more_is_lost(tmp_path, port, monkeypatch):
     joining.join(20)
     assert follower.ended.wait(20)
     assert follower.problem.startswith("the first host, here, was lost")
-    assert leader.lost.startswith("host localhost was lost")
+    assert wait_until(lambda: leader.lost.startswith("host localhost was lost"))

@@ -46,7 +46,6 @@ def add_plan(
     design = read_conditions(run)
     made = streams_of(design, record.seed, record.common, spec["kind"])
     cores = options.cores or (1 if spec["kind"] == "function" else workers)
-    hosts = spec.get("mpi") or spec.get("each_host")
     chunk_size = options.chunk_size
     if spec["kind"] == "image":
         in_stretches = work if spec.get("replications_as") else chunks(work, 1)
@@ -71,11 +70,8 @@ def add_plan(
     }  # fmt: skip
 
     def job(j: int) -> Callable[[str], bytes]:
-        own = {
-            "job": f"{j + 1:04d}",
-            "secret": secrets.token_hex(32) if hosts else "",
-        }  # its hosts know each other by it
-        return lambda number: job_bytes({**facts, "plan": number, **own}, dealt[j], made, spec, design)
+        own = {**facts, "job": f"{j + 1:04d}", **secret_of(spec)}
+        return lambda number: job_bytes({**own, "plan": number}, dealt[j], made, spec, design)
 
     plan = PlanRecord(
         reason=reason,
@@ -92,6 +88,11 @@ def add_plan(
     )
     number = run.add_plan(plan, {f"{j + 1:04d}": job(j) for j in range(len(dealt))}, traits.carry_files)
     return [JobId.of(number, j + 1) for j in range(len(dealt))]
+
+
+def secret_of(spec: Mapping[str, Any]) -> dict[str, str]:
+    """What a job's hosts know each other by, if they run one script together. spec: the simulation, as in run.json."""
+    return {"secret": secrets.token_hex(32)} if spec.get("mpi") or spec.get("each_host") else {}
 
 
 class Streams:

@@ -20,6 +20,7 @@ import tempfile
 import threading
 from typing import Any
 
+from .environment import BASE
 from .mpi_hosts import Leader, Line
 from .mpi_rank import NUMBER, RANK, host_files, take_files
 
@@ -75,7 +76,7 @@ class Orders:
     def take(self, order: dict[str, Any]) -> None:
         """Start a program, or kill it."""
         if "run" in order:
-            own = {name: value for name, value in os.environ.items() if name in ("HOSTNAME", "HOME")}
+            own = {name: value for name, value in os.environ.items() if name in ("HOSTNAME", "HOME", BASE)}
             environment = {**order["environment"], **own, NUMBER: str(order["rank"])}
             child = subprocess.Popen([*RANK, "rank", *order["program"]], env=environment, start_new_session=True)
             self.running[child.pid] = (order["run"], order["work"])

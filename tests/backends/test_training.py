@@ -7,19 +7,23 @@ from types import SimpleNamespace
 import boto3
 import pytest
 import simferry as sf
+from botocore.exceptions import ClientError
 from image_programs import PROGRAM, RECIPE
 from sagemaker_sweeps import (
     DESIGN,
     SMALL,
+    interrupt,
     own_cache,  # noqa: F401
     submit,
 )
 from simferry import errors
+from simferry.aws.session import QuotaError
 from simferry.backends import backend
 from simferry.backends.names import job_name
-from simferry.backends.service import Request
+from simferry.backends.service import NotNow, Request
 from simferry.backends.training import Training
 from simferry.emulator import Faults
+from simferry.verbs.compute import backend_of_run
 from sweeps import digest, done_pairs, simferry, write
 
 NOW = datetime.datetime(2026, 11, 1, tzinfo=datetime.timezone.utc)
@@ -41,8 +45,9 @@ def service(monkeypatch):
 
     jobs, asked = {}, []
     client = SimpleNamespace(
-        get_paginator=lambda operation: SimpleNamespace(paginate=pages), describe_training_job=described
-    )
+        get_paginator=lambda operation: SimpleNamespace(paginate=pages), describe_training_job=described,
+        meta=SimpleNamespace(endpoint_url="https://api.sagemaker.us-east-1.amazonaws.com"),
+    )  # fmt: skip
     monkeypatch.setattr("simferry.aws.session.client", lambda name: client)
     return SimpleNamespace(jobs=jobs, asked=asked)
 
@@ -122,6 +127,38 @@ def test_an_old_run_has_no_training_jobs(tmp_path):
     plan = SimpleNamespace(types=["ml.m5.large"], hosts=1, limit=60)
     with pytest.raises(Exception, match="run x was made by a simferry that had no training jobs"):
         backend("sagemaker", spot=True, role=ROLE).request(Request("n", run, "0001-0001", plan))
+
+
+def test_a_job_whose_answer_was_lost_is_there_by_its_name(service, monkeypatch):
+    def refuse(code, message):
+        def create(request):
+            raise ClientError({"Error": {"Code": code, "Message": message}}, "CreateTrainingJob")
+
+        monkeypatch.setattr(where, "create", create)
+
+    where = backend("sagemaker", spot=True, role=ROLE)
+    monkeypatch.setattr(where, "request", lambda asked: {})
+    refuse("ResourceInUse", "Training job names must be unique")
+    where.start(None)
+    used = "is 2 Instances, with current utilization of 2 Instances and a request delta of 1 Instances."
+    refuse(
+        "ResourceLimitExceeded", f"The account-level service limit 'ml.m5.xlarge for spot training job usage' {used}"
+    )
+    with pytest.raises(NotNow, match="the quota"):
+        where.start(None)
+    refuse("ResourceLimitExceeded", used.replace("is 2", "is 0"))
+    with pytest.raises(QuotaError, match=r"quota for spot training jobs on ml\.m5\.xlarge is 0, and a job needs 1"):
+        where.start(None)
+
+
+def test_processing_jobs_stay_processing_jobs(monkeypatch):
+    options = SimpleNamespace(backend="sagemaker", backend_options={"role": ROLE})
+    folder = SimpleNamespace(id="x", record=SimpleNamespace(options=options), plans=lambda: [])
+    assert type(backend_of_run(folder)).__name__ == "Sagemaker"
+    with pytest.raises(errors.UsageError, match="run x has processing jobs of SageMaker, which can't be changed"):
+        backend_of_run(folder, spot=True)
+    options.backend_options |= {"spot": True, "service": "training"}
+    assert isinstance(backend_of_run(folder, spot=False), Training)
 
 
 # ---- sweeps ----
@@ -251,7 +288,8 @@ def test_it_is_stopped_and_goes_on(tmp_path, emulator, image_python):
     assert len(done_pairs(run)) == len(set(done_pairs(run))) == 80
 
 
-def test_an_image_is_a_training_job_for_each_replication(tmp_path, emulator, scrap):
+def test_an_image_is_a_training_job_for_each_replication(tmp_path, emulator, scrap, machine):
+    """The driver goes; the jobs are looked after from another machine."""
     image = scrap.build(RECIPE, train=PROGRAM)
     (tmp_path / "data.csv").write_text("x\n1\n2\n")
     given = {"results_file": "result.csv", "inputs": {"training": tmp_path / "data.csv"}, "seed": 7, "replications": 2}
@@ -259,12 +297,22 @@ def test_an_image_is_a_training_job_for_each_replication(tmp_path, emulator, scr
     design = sf.grid(gain=[1, 2, 5])
     docker = sf.run(f"image:{image}", design, backend="docker", store=tmp_path / "store", **given)
     there = {"backend": "sagemaker", "role": emulator.role, "instance_type": SMALL, "spot": True}
-    run = sf.run(f"image:{image}", design, **there, **given)
-    assert digest(run) == digest(docker)
+    begun = []
+    with pytest.raises(errors.Interrupted, match="detached"):
+        sf.run(
+            f"image:{image}", design, on_start=lambda run, *_: begun.append(run.address), on_progress=interrupt,
+            **there, **given,
+        )  # fmt: skip
+    machine("second")
+    run = sf.open(begun[0]).resume()
+    assert digest(run) == digest(docker) and len(trained()) == 6
     assert run.errors()["message"].tolist() == ["no convergence"] * 2
-    assert sorted(run.status().jobs.values()) == ["failed"] * 2 + ["succeeded"] * 4
+    machine("third")
+    run = sf.open(run.address)
     assert [path.name for path in run.artifacts(2, 1)] == ["metrics.csv", "m-algo-1.txt", "result.csv"]
-    assert len(trained()) == 6 and trained()[0]["HyperParameters"] == {"gain": "1"}
-    done = simferry("status", run.address, "--json", cwd=tmp_path)
-    assert json.loads(done.stdout)["failed"] == 2
-    assert run.resume().status().state == "complete" and len(trained()) == 6
+    assert sorted(run.status().jobs.values()) == ["failed"] * 2 + ["succeeded"] * 4
+    assert trained()[0]["HyperParameters"] == {"gain": "1"}
+    watched = simferry("watch", run.address, cwd=tmp_path)
+    assert watched.returncode == 3 and "2 failed" in watched.stdout + watched.stderr
+    status = json.loads(simferry("status", run.address, "--json", cwd=tmp_path).stdout)
+    assert (status["failed"], status["dollars_saved"] > 0) == (2, True)

@@ -18,6 +18,7 @@ from ..errors import UsageError
 from ..jobs.launch import TRAIN
 from ..store.run_folder import RunFolder
 from ..sweep.options import SagemakerOptions
+from .base import Prepared, Report
 from .image_results import keep_results
 from .names import job_name
 from .processing import Sagemaker
@@ -42,6 +43,10 @@ class Training(Sagemaker):
 
     def check_installed(self) -> None:
         """boto3 starts them, without which there are no credentials."""
+
+    def prepare(self, spec: Mapping[str, Any], store: str, on_progress: Report) -> Prepared:
+        found = super().prepare(spec, store, on_progress)
+        return replace(found, options={**found.options, "service": "training"})  # also where a resume does without Spot
 
     # ---- the service ----
 

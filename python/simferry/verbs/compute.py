@@ -55,7 +55,14 @@ def backend_of_run(folder: RunFolder, **backend_options: Any) -> Backend:
             raise UsageError(
                 Text(Option(name), f" of run {folder.id} can't be changed"), recorded.options.lasting[name] + NEW_RUN
             )
-    return backend_of(options.backend, **{**kept, **given}) if given else recorded
+    made = backend_of(options.backend, **{**kept, **given}) if given else recorded
+    if made.options.runner != recorded.options.runner:
+        raise UsageError(
+            f"run {folder.id} has {'training' if recorded.options.runner == 'training' else 'processing'} jobs of SageMaker, which "
+            "can't be changed",
+            "Its jobs are looked for in one place." + NEW_RUN,
+        )
+    return made
 
 
 def compute(

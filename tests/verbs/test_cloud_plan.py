@@ -204,6 +204,18 @@ def stored(place, tmp_path, monkeypatch):
     return write(tmp_path, "mean.R", MEAN)
 
 
+def test_an_image_pays_for_the_start_of_each_of_its_jobs(stored, emulator, scrap, capsys):
+    recipe = "FROM debian:bookworm-slim\nCOPY train /usr/local/bin/train\nRUN chmod 755 /usr/local/bin/train\n"
+    image = scrap.build(recipe, train="#!/bin/sh\nsleep 0.1\n")
+    out = sf.plan(f"image:{image}", sf.grid(n=[1, 2]), replications=10, backend="sagemaker", spot=True, seed=1)
+    (row,) = out.cloud.rows
+    assert (out.stretches, row.jobs, row.instance_type) == (20, 20, "ml.m5.xlarge")
+    assert row.dollars > 20 * START_UP_SECONDS / 3600 * 0.23
+    assert "an image is a job for each replication, which pays for its start" in out.cloud.notes
+    there = sf.plan("image:123456789012.dkr.ecr.us-east-1.amazonaws.com/x:1", replications=10, backend="sagemaker")
+    assert there.cloud.rows == [] and "which is not on this machine" in there.cloud.notes[0]
+
+
 def test_the_pilot_is_kept_and_the_run_takes_it_over(stored, emulator, image_r):
     out = planned(stored, image_r)
     assert (out.already_there, out.pilot_replications, out.seed) == (0, 6, 7)

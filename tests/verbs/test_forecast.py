@@ -209,3 +209,14 @@ def test_deadlines(text, seconds):
 def test_deadlines_that_are_none(text):
     with pytest.raises(UsageError, match=r"deadline is .*\nWrite it as 2h"):
         seconds_of(text)
+
+
+def test_an_image_has_the_jobs_that_it_has():
+    """A job for each replication: no other number is proposed."""
+    work = Work(replications=37, seconds=370, longest=12, whole_instance=True)
+    found = forecast(work, PRICES, instance_types=["ml.m5.xlarge"], jobs=37, only=True, budget=0.1)
+    (row,) = found.rows
+    assert (row.instance_type, row.jobs) == ("ml.m5.xlarge", 37) and found.fastest is None
+    assert row.dollars == pytest.approx(37 * row.seconds / 3600 * 0.23, rel=1e-3) and row.seconds > START_UP_SECONDS
+    one = Machine("spot, 2 vCPUs, 4 GB", 2, 2, 0.1, 100, 10_000, 10)
+    assert [(row.jobs, row.cores) for row in forecast_of(work, one, jobs=37, only=True).rows] == [(37, 2)]

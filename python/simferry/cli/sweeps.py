@@ -170,7 +170,8 @@ def plan(no_pilot: bool, deadline: str | None, refresh_prices: bool, as_json: bo
     along = [f"along: {one['shown']}" for one in out.project]
     size = f"{counted(out.conditions, 'condition')} x {in_words(out.replications)}"
     if out.cloud:
-        click.echo("\n".join([f"{size} = {out.total:,}", f"code: {shown(out.code)}", *along]))
+        jobs = f", in {counted(out.stretches, 'job')}" if sweep.simulation.image else ""
+        click.echo("\n".join([f"{size} = {out.total:,}{jobs}", f"code: {shown(out.code)}", *along]))
         show_ways(out)
         return
     stretches = f"{out.stretches:,} stretch{'' if out.stretches == 1 else 'es'}"

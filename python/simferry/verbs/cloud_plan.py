@@ -19,6 +19,7 @@ from ..store import counts
 from ..store.folder_store import Store
 from ..store.places import store_at
 from ..store.run_folder import RunFolder
+from ..sweep.image_program import number_of_jobs
 from ..sweep.inputs import bytes_of
 from ..sweep.sweep import Sweep
 from ..words import size
@@ -54,9 +55,12 @@ def plan_in_the_cloud(
         table.of(name)  # raises for an unknown type, before anything runs
     known = _known(sweep, metered)
     machine = metered.machine(simulation.spec(), known.image, region) if isinstance(metered, Sized) else None
-    out = Forecast(len(design), replications, total, 0, 0, given.get("workers", 0), sweep.seed or 0)
-    if not pilot:
-        out.cloud = CloudForecast([], None, None, ["time and cost are not known without a pilot"])
+    is_image = simulation.kind == "image"
+    jobs = number_of_jobs(simulation.spec(), replications, len(design)) if is_image else 0
+    out = Forecast(len(design), replications, total, 0, jobs, given.get("workers", 0), sweep.seed or 0)
+    if not pilot or (is_image and not (known.image and known.image.local)):
+        why = f" of {simulation.target}, which is not on this machine" if pilot else ""
+        out.cloud = CloudForecast([], None, None, [f"time and cost are not known without a pilot{why}"])
         out.code = simulation.code()
         return out
     notes += _run_pilot(out, sweep, known)
@@ -65,8 +69,8 @@ def plan_in_the_cloud(
         out.cloud = CloudForecast([], None, None, [nothing_ended])
         return out
     cores = _cores(sweep, out.workers)
-    whole_instance = simulation.kind != "function" and not sweep.options.cores
-    if whole_instance:
+    whole_instance = is_image or (simulation.kind != "function" and not sweep.options.cores)
+    if whole_instance and not is_image:
         notes.append(
             "an instance runs one whole script at a time, which is assumed to be no faster on more cores: "
             f"{Option('cores')} sets how many it uses"
@@ -74,6 +78,12 @@ def plan_in_the_cloud(
     left = total - out.already_there
     work = Work(left, out.core_seconds / cores, out.longest_replication, cores, whole_instance)
     limits: dict[str, Any] = {"deadline": seconds, "budget": given.get("budget"), "jobs": given.get("jobs")}
+    if is_image:
+        limits |= {"jobs": max(1, round(jobs * left / total)), "only": True}
+        types = types or [kind.name for kind in metered.instances]
+        notes.append(
+            f"an image is a job for each {'condition' if jobs == len(design) else 'replication'}, which pays for its start"
+        )
     if machine:
         out.cloud = forecast_of(work, machine, **limits)
     else:

@@ -88,27 +88,39 @@ def forecast(
     instance_types: Sequence[str] = (),
     jobs: int | None = None,
     workers: int | None = None,
+    only: bool = False,
 ) -> CloudForecast:
     """The forecast. deadline: seconds. budget: US dollars. workers: cores to use of each instance; None: all.
 
-    instance_types or jobs restrict the choice; if both are given, these ways come first and all others follow.
+    instance_types or jobs restrict the choice; if both are given, these ways come first and all others follow, unless `only` these
+    are possible.
     """
     if not work.replications:
         return NOTHING_LEFT
     asked: list[Row] = []
+    remedy = [str(REMEDY)] if prices.asked != prices.region else []
+    notes = [prices.note, *remedy, *ASSUMED]
+    if only:
+        asked = [*_ways(work, _machines(prices, instance_types, workers), jobs)]
+        return _chosen(asked, asked, notes, deadline, budget)
     if instance_types and jobs:
         ways = _ways(work, _machines(prices, instance_types, workers), jobs)
         asked = [replace(row, remark="as asked for") for row in ways]
         instance_types, jobs = (), None
     rows = [*_ways(work, _machines(prices, instance_types, workers), jobs)]
-    remedy = [str(REMEDY)] if prices.asked != prices.region else []
-    return _chosen(rows, asked, [prices.note, *remedy, *ASSUMED], deadline, budget)
+    return _chosen(rows, asked, notes, deadline, budget)
 
 
 def forecast_of(
-    work: Work, machine: Machine, *, deadline: float | None = None, budget: float | None = None, jobs: int | None = None
+    work: Work,
+    machine: Machine,
+    *,
+    deadline: float | None = None,
+    budget: float | None = None,
+    jobs: int | None = None,
+    only: bool = False,
 ) -> CloudForecast:
-    """The forecast for machines of one size, by number of jobs. As `forecast`; `jobs` comes first, and others follow."""
+    """The forecast for machines of one size, by number of jobs. As `forecast`; `jobs` comes first, and others follow, or `only` these."""
     if not work.replications:
         return NOTHING_LEFT
     asked = [replace(row, remark="as asked for") for row in _ways(work, [machine], jobs)] if jobs else []
@@ -119,7 +131,7 @@ def forecast_of(
             f"the budget counts {machine.attempts} attempts of each job, made or not; the cost above is that of one. "
             f"{Option('attempts', 1)}  allows more jobs",
         )
-    return _chosen([*_ways(work, [machine], None)], asked, notes, deadline, budget, machine.attempts)
+    return _chosen(asked if only else [*_ways(work, [machine], None)], asked, notes, deadline, budget, machine.attempts)
 
 
 def _chosen(

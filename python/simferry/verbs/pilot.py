@@ -34,7 +34,8 @@ class Forecast:
 
     conditions, replications (of each condition), total: numbers. already_there: replications that earlier runs in the store have
         computed, as far as a run with these arguments takes them over.
-    stretches: their number (0 in the cloud). workers: cores of this machine to use. seed: of the pilot's run, or as given.
+    stretches: their number (0 in the cloud); of an image that of its jobs. workers: cores of this machine to use. seed: of the pilot's
+        run, or as given.
     pilot_run, pilot_replications: id of the pilot's run (None if it was not kept), and how many replications it computed.
     seconds_per_replication, longest_replication: seconds, as measured here. slowest_condition: parameters and seconds.
     disk_bytes: what the results of all that is left take on disk, about, without the files that replications write.

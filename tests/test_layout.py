@@ -41,6 +41,7 @@ TESTED_ELSEWHERE = {
     "results.sorted_rows": "results/test_gather.py",
     "results.witnesses": "results/test_gather.py",
     "system.dialogue": "infra/test_deployment.py",
+    "sagemaker.transform_here": "sagemaker/test_endpoints_here.py",
     "toolkit.__main__": "toolkit/test_program.py",
     "verbs.compute": "driver/test_drive.py",
     "verbs.create": "sweep/test_sweep.py",

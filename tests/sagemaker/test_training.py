@@ -11,7 +11,9 @@ from sagemaker_fixtures import BUCKET, IMAGE, TIMED
 from simferry.errors import UsageError
 from simferry.sagemaker.estimator import Estimator
 from simferry.sagemaker.exceptions import UnexpectedStatusException
+from simferry.sagemaker.pytorch import PyTorch
 from simferry.sagemaker.s3 import S3Downloader
+from simferry.sagemaker.script_mode import script_of
 
 FRAMEWORK = f"763104351884.dkr.ecr.{REGION}.amazonaws.com/pytorch-training:2.0-cpu-py310"
 TRAIN = """import os, sys
@@ -131,6 +133,33 @@ def test_a_job_is_attached(trained, session):
     assert type(it) is Estimator and it.hyperparameters() == {"n": "1"} and it.image_uri == IMAGE
     assert it.model_data == f"s3://{BUCKET}/mine/output/model.tar.gz"
     assert ACCOUNT in it.role
+
+
+def test_an_attached_script_can_be_run_again(trained, session, r_script, tmp_path):
+    (tmp_path / "train.py").write_text(TRAIN)
+    mpi = {"mpi": {"enabled": True, "processes_per_host": 2, "custom_mpi_options": "-x A"}}
+    given = {
+        "hyperparameters": {"a": "x", "n": 3},
+        "environment": {"A": "b"},
+        "distribution": mpi,
+        "image_uri": IMAGE,
+        "role": ROLE,
+    }
+    PyTorch("train.py", instance_type="ml.m5.large", **given).fit("s3://b/x", wait=False, job_name="one")
+    it = PyTorch.attach("one", session)
+    assert it.hyperparameters() == {"a": "x", "n": 3}
+    it.fit("s3://b/x", wait=False, job_name="two")
+    one, two = trained
+    assert (
+        two["InputDataConfig"][2]["DataSource"]["S3DataSource"]["S3Uri"] == f"s3://{BUCKET}/one/source/sourcedir.tar.gz"
+    )
+    assert two["AlgorithmSpecification"]["ContainerArguments"] == [
+        "/opt/ml/input/data/simferry_source/sourcedir.tar.gz",
+        "train.py",
+    ]
+    for name in ("HyperParameters", "ResourceConfig", "StoppingCondition"):
+        assert one[name] == two[name]
+    assert script_of(one)["distribution"] == mpi and script_of(one)["environment"] == {"A": "b"}
 
 
 def test_a_script_is_trained_here_with_folders(engine, image_python, r_script, monkeypatch, capsys, tmp_path):

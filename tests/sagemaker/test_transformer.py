@@ -35,7 +35,7 @@ def test_the_request_is_version_2s(account, session):
 def test_what_is_refused(session):
     with pytest.raises(UsageError, match="Transformer needs instance_type"):
         Transformer("m")
-    with pytest.raises(UsageError, match="batch transform runs in the service only"):
+    with pytest.raises(UsageError, match="a Transformer of instance_type 'local' needs the model itself"):
         Transformer("m", 1, "local")
     it = Transformer("m", 1, "ml.m5.large")
     with pytest.raises(UsageError, match="there is no transform job yet"):

@@ -4,7 +4,7 @@ from typing import Any
 
 from ..errors import UsageError
 from ..images.framework import hint_for, own_image
-from .script_mode import encoded
+from .script_mode import decoded, encoded
 from .training import EstimatorBase
 from .values import text
 
@@ -46,6 +46,9 @@ class Framework(EstimatorBase):
     def _texts(self) -> dict[str, str]:
         return encoded(self.hyperparameters())
 
+    def _after_attach(self) -> None:
+        self._hyperparameters = {name: decoded(text) for name, text in self._hyperparameters.items()}
+
 
 class SKLearn(Framework):
     _framework_name, _image, _tag = "sklearn", "sagemaker-scikit-learn", "{version}-cpu-{python}"
@@ -59,6 +62,8 @@ class TensorFlow(Framework):
     """A script gets --model_dir, an address in S3 or, in local mode, /opt/ml/model; not with model_dir=False."""
 
     _framework_name, _image, _tag = "tensorflow", "tensorflow-training", "{version}-cpu-{python}"
+
+    model_dir: Any = None
 
     def __init__(self, *given: Any, model_dir: Any = None, script_mode: Any = True, **options: Any) -> None:
         super().__init__(*given, **options)

@@ -16,6 +16,7 @@ from .predictor import Predictor
 from .processor import LOCAL, given_only, image_name, tags_of, timed_name
 from .s3 import parse_s3_url
 from .session import Session
+from .transform_here import transform_here
 from .transformer import Transformer
 from .values import is_s3, local_path, named_texts, texts, whole
 
@@ -134,7 +135,7 @@ class Model:
         types = texts(instance_type, "instance_type")
         if not types and not serverless_inference_config:
             raise UsageError("deploy needs instance_type, or serverless_inference_config")
-        here = types[:1] in ([name] for name in LOCAL) or getattr(self.sagemaker_session, "local_mode", False)
+        here = self._runs_here(types)
         name = self.endpoint_name = endpoint_name or timed_name(image_name(self.name or self.image_uri))
         if here:
             with tempfile.TemporaryDirectory() as folder:
@@ -210,11 +211,22 @@ class Model:
         self, instance_count: Any, instance_type: Any, strategy: str | None = None, **options: Any
     ) -> Transformer:
         """Make the model in the service, and return what transforms files with it. Arguments as of Transformer; errors as of `create`."""
-        if texts(instance_type)[:1] not in ([name] for name in LOCAL):
+        if not self._runs_here(texts(instance_type)):
             self.create(options.get("tags"))
+        self.name = self.name or timed_name(image_name(self.image_uri))
         return Transformer(
-            str(self.name), instance_count, instance_type, strategy, sagemaker_session=self.sagemaker_session, **options
-        )
+            self.name, instance_count, instance_type, strategy, sagemaker_session=self.sagemaker_session, model=self,
+            **options,
+        )  # fmt: skip
+
+    def _transform_here(self, request: dict[str, Any]) -> dict[str, Any]:
+        environment = {**self.env, **request.get("Environment", {})}
+        with tempfile.TemporaryDirectory() as folder:
+            archive = self._archive(Path(folder))
+            return transform_here(request, self.image_uri, archive, environment, self.sagemaker_session)
+
+    def _runs_here(self, types: list[str]) -> bool:
+        return types[:1] in ([name] for name in LOCAL) or getattr(self.sagemaker_session, "local_mode", False)
 
     def delete_model(self) -> None:
         """Delete the model in the service. Raises UsageError where it was not made, and AwsError."""

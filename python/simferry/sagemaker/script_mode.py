@@ -123,6 +123,43 @@ def mpi_of(distribution: Any) -> Mpi | None:
     return Mpi(whole(mpi.get("processes_per_host"), "processes_per_host") or 1, options)
 
 
+def script_of(description: Mapping[str, Any]) -> dict[str, Any]:
+    """The arguments of an estimator that say what a job runs, from what the service says of the job: of its own image, or of a script."""
+    program, given = description["AlgorithmSpecification"], dict(description.get("HyperParameters", {}))
+    environment = dict(description.get("Environment", {}))
+    told = {name: decoded(given.pop(name)) for name in list(given) if name.startswith("sagemaker_")}
+    entry, source, mpi = told.get("sagemaker_program"), told.get("sagemaker_submit_directory"), environment.pop(MPI, "")
+    channels = {one["ChannelName"]: one for one in description.get("InputDataConfig", [])}
+    out: dict[str, Any] = {"hyperparameters": given, "environment": environment}
+    if CHANNEL in channels:
+        entry, at = program["ContainerArguments"][1], channels.get(SOURCE) or channels[CHANNEL]
+        source = at["DataSource"]["S3DataSource"]["S3Uri"] + ("" if SOURCE in channels else ARCHIVE)
+    elif not entry:
+        return {
+            **out,
+            "container_entry_point": program.get("ContainerEntrypoint"),
+            "container_arguments": program.get("ContainerArguments"),
+        }
+    processes, options = (
+        told.get("sagemaker_mpi_num_of_processes_per_host"),
+        told.get("sagemaker_mpi_custom_mpi_options", ""),
+    )
+    if mpi:
+        found = json.loads(mpi)
+        processes, options = found["processes"], shlex.join(found["options"])
+    if processes:
+        out["distribution"] = {"mpi": {"enabled": True, "processes_per_host": processes, "custom_mpi_options": options}}
+    return {**out, "entry_point": entry, "source_dir": source}
+
+
+def decoded(text: str) -> Any:
+    """The value of a hyperparameter that is JSON; another one as it is."""
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
+
+
 def _enabled(value: Any) -> bool:
     if isinstance(value, Mapping) and "enabled" not in value:
         return any(_enabled(one) for one in value.values())

@@ -9,13 +9,14 @@ from ..aws.limits import check_request
 from ..containers.job import ROLE
 from ..containers.storage import local_uri
 from ..errors import UsageError, nearest
+from ..hints import Text
 from ..images.framework import explained, is_framework, not_here, own_image
 from ..system.untrusted import scrap_folder
 from . import local
 from .model import Model
 from .processor import LOCAL, given_only, image_name, tags_of, timed_name
 from .s3 import s3_path_join
-from .script_mode import Code, Script, code_of, mpi_of, plain, send
+from .script_mode import Code, Script, code_of, mpi_of, plain, script_of, send
 from .session import Session
 from .training_job import TrainingJob, channels_of, logs_wanted
 from .transformer import Transformer
@@ -197,7 +198,14 @@ class EstimatorBase:
         if output := self.options["output_path"]:
             return str(output) if is_s3(output) else local_uri(local_path(output))
         session = self.sagemaker_session
-        return s3_path_join("s3://", session.default_bucket(), session.default_bucket_prefix, with_end_slash=True)
+        try:
+            bucket = session.default_bucket()
+        except aws.AwsError as error:
+            if not self._local:
+                raise
+            why = f"outputs go to the default bucket in S3: {error.message}"
+            raise UsageError(why, Text('Or to a folder: output_path="file:///folder". ', error.hint)) from None
+        return s3_path_join("s3://", bucket, session.default_bucket_prefix, with_end_slash=True)
 
     def _request(self, name: str, channels: list[dict[str, Any]], code: Code, experiment: Any) -> dict[str, Any]:
         given, output = self.options, self._output()
@@ -259,21 +267,26 @@ class EstimatorBase:
         """
         session = sagemaker_session or Session()
         found = session.describe_training_job(training_job_name)
-        resources, output = found["ResourceConfig"], found["OutputDataConfig"]
+        resources, output, program = found["ResourceConfig"], found["OutputDataConfig"], found["AlgorithmSpecification"]
         made = EstimatorBase(
-            found["AlgorithmSpecification"]["TrainingImage"], found["RoleArn"], resources.get("InstanceCount", 1),
+            program["TrainingImage"], found["RoleArn"], resources.get("InstanceCount", 1),
             resources.get("InstanceType") or [one["InstanceType"] for one in resources.get("InstancePreferences", [])],
-            found.get("HyperParameters", {}), session, volume_size=resources["VolumeSizeInGB"],
+            sagemaker_session=session, volume_size=resources["VolumeSizeInGB"],
             max_run=found["StoppingCondition"].get("MaxRuntimeInSeconds"), output_path=output["S3OutputPath"],
             output_kms_key=output.get("KmsKeyId") or None, base_job_name=training_job_name,
             use_spot_instances=found.get("EnableManagedSpotTraining", False),
-            max_wait=found["StoppingCondition"].get("MaxWaitTimeInSeconds"),
+            max_wait=found["StoppingCondition"].get("MaxWaitTimeInSeconds"), input_mode=program.get("TrainingInputMode"),
+            metric_definitions=program.get("MetricDefinitions"), **script_of(found),
         )  # fmt: skip
         made.__class__ = cls
+        made._after_attach()
         made.latest_training_job = TrainingJob(session, training_job_name)
         made.jobs = [made.latest_training_job]
         made.latest_training_job.wait(logs=False)
         return made
+
+    def _after_attach(self) -> None:
+        """What a kind of estimator makes of the hyperparameters of a job that was attached."""
 
     def _job(self) -> TrainingJob:
         if self.latest_training_job is None:

@@ -58,6 +58,7 @@ DOCKER = (
     "tests/emulator/test_registry.py",
     "tests/emulator/test_transform_job.py",
     "tests/emulator/services/test_training.py",
+    "tests/hosting/test_trees.py",
     "tests/images/",
     "tests/r_package/test_batch.py",
     "tests/infra/test_user_data.py",

@@ -25,13 +25,14 @@
 #'   (addresses, roles), `[named character]`; `stored`, a data frame of `what`, `name`, `things`, `gigabytes`,
 #'   `dollars_a_month`, `complete`; `images`, `[character]`; `jobs`, a data frame of the jobs that run now: `name`,
 #'   `role`, `instance_type`, `instances`, `dollars_an_hour`; `queues`, a data frame of Batch's: `on`, `vcpus`,
-#'   `running`, `waiting` (jobs), `dollars_an_hour`, `trouble` (why it starts none); `instances`, `dollars_an_hour`,
+#'   `running`, `waiting` (jobs), `dollars_an_hour`, `trouble` (why it starts none); `endpoints`, a data frame as of
+#'   [sim_endpoints()]; `instances`, `dollars_an_hour`,
 #'   `dollars_a_month`, `[numeric(1)]` in US dollars; `costs`, a data frame of `service` and `dollars`, or `NULL`.
 #'   `infra_deploy()` gives it invisibly, and `NULL` if the answer was no.
 #'   `infra_list()`: a list of class `simferry_infra` with data frames: `stacks`, `buckets`, `runs`, `repositories`,
-#'   `images`, `logs`, `others`, with names, stacks, sizes in `gigabytes`, and where a bucket has very many objects
-#'   `complete`, `FALSE`: only the first were counted; `unseen`, `[character]`, what could not be looked at;
-#'   `dollars_a_month`, `[numeric(1)]`.
+#'   `images`, `logs`, `endpoints`, `others`, with names, stacks, sizes in `gigabytes`, and where a bucket has very many
+#'   objects `complete`, `FALSE`: only the first were counted; `unseen`, `[character]`, what could not be looked at;
+#'   `dollars_an_hour`, `dollars_a_month`, `[numeric(1)]`.
 #'   `infra_delete()`: `[logical(1)]` whether it was carried out, invisibly. `infra_template()`: `[character(1)]`.
 #' @section Errors: `simferry_error_usage`: a name, parameter or template that is wrong; there is no such stack; jobs
 #'   still run. `simferry_error_stack`: CloudFormation could not do it, with the first failure.

@@ -8,6 +8,8 @@ from hosting_accounts import IMAGE
 from simferry import Endpoint
 from simferry.aws import endpoints
 from simferry.aws.contracts.hosting import ENDPOINT_LOGS
+from simferry.aws.session import AccessDenied
+from simferry.aws.tags import Tagged
 
 
 def make(hosting, name, *variants):
@@ -50,3 +52,14 @@ def test_the_log_of_each_machine(hosting):
         logs.create_log_stream(**which)
         logs.put_log_events(**which, logEvents=[{"timestamp": int(time.time() * 1000), "message": f"on {machine}"}])
     assert endpoints.lines("trees") == {"AllTraffic/i-1": ["on i-1"], "AllTraffic/i-2": ["on i-2"]}
+
+
+def test_one_that_may_not_be_looked_at_is_named(hosting, monkeypatch):
+    def denied(name):
+        raise AccessDenied("no")
+
+    monkeypatch.setattr(endpoints, "state", denied)
+    tagged = [Tagged("arn:aws:sagemaker:us-west-2:123456789012:endpoint/trees", {"simferry:stack": "lab"})]
+    (found,) = endpoints.of_simferry([*tagged, Tagged("arn:aws:s3:::lab", {})])
+    assert str(found) == "endpoint trees  may not be looked at, machines of an unknown type, price not known"
+    assert found.stack == "lab"

@@ -11,6 +11,7 @@ import simferry as sf
 from account_fixtures import put_image, put_run
 from botocore.exceptions import ClientError
 from emulator_fixtures import Jobs, submit_to_batch
+from hosted_models import Host
 from simferry import infra, sagemaker
 from simferry.aws import machines
 from simferry.aws.policies import folder, policy
@@ -159,7 +160,7 @@ def test_deploying_needs_all_of_these_actions_and_no_more(emulate, tmp_path):
     assert emulator.actions == actions("deploy") - OF_HANDLERS
 
 
-def test_tidying_needs_all_of_these_actions_and_no_more(emulate, tmp_path, monkeypatch):
+def test_tidying_needs_all_of_these_actions_and_no_more(emulate, image_python, tmp_path, monkeypatch):
     """infra list, show --costs and image prune, with the keys of a user who has no policy but docs/iam/tidy.json."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
@@ -185,12 +186,19 @@ def test_tidying_needs_all_of_these_actions_and_no_more(emulate, tmp_path, monke
     jobs.s3, jobs.sagemaker = service["s3"], service["sagemaker"]
     jobs.submit("power-20261128-0123abcd-0123456789-0001-0001", "1")
     train(jobs, "power-20261128-0123abcd-0123456789-0001-0001")
+    tags = [{"Key": "made-by", "Value": "simferry"}]
+    host = Host(emulator, image_python)
+    host.sagemaker = service["sagemaker"]
+    host.model("m")
+    host.config("c", "m")
+    service["sagemaker"].create_endpoint(EndpointName="e", EndpointConfigName="c", Tags=tags)
     become("tidy")
     emulator.actions.clear()
     found = infra.list_all()
     assert not found.unseen and [one.address for one in found.runs] == [
         f"s3://{bucket}/simferry/power-20261128-0123abcd"
     ]
+    assert [(one.name, one.dollars_an_hour) for one in found.endpoints] == [("e", 0.056)]
     assert infra.show("lab", costs=True, tell=lambda line: None).costs.dollars == {}
     with pytest.raises(UsageError, match="has made no repository theirs"):
         infra.prune_images("theirs", yes=True)

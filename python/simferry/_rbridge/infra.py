@@ -148,6 +148,7 @@ def infra_show(given: Arguments) -> Arguments:
 
 @verb
 def infra_list(given: Arguments) -> Arguments:
+    from ..aws.endpoints import Served
     from ..images.ecr import InRepository
     from ..infra import listing
     from ..infra.contents import StoredRun
@@ -157,11 +158,12 @@ def infra_list(given: Arguments) -> Arguments:
         "stacks": rows(found.stacks, listing.ListedStack), "buckets": rows(found.buckets, listing.ListedBucket),
         "runs": rows(found.runs, StoredRun), "repositories": rows(found.repositories, listing.ListedRepository),
         "images": rows(found.images, InRepository), "logs": rows(found.logs, listing.ListedLog),
-        "others": rows(found.others, listing.ListedResource),
+        "endpoints": rows(found.endpoints, Served), "others": rows(found.others, listing.ListedResource),
     }  # fmt: skip
     return {
         "region": found.region, "account": found.account, **frames, "unseen": Vector("string", found.unseen),
-        "dollars_a_month": found.dollars_a_month, "text": Vector("string", str(found).splitlines()),
+        "dollars_an_hour": found.dollars_an_hour, "dollars_a_month": found.dollars_a_month,
+        "text": Vector("string", str(found).splitlines()),
     }  # fmt: skip
 
 
@@ -192,6 +194,8 @@ def infra_template(given: Arguments) -> str:
 
 def described(found: Any) -> Arguments:
     """What is there, as R has it."""
+    from ..aws.endpoints import Served
+
     jobs, stored, queues = found.jobs, found.stored, found.queues
     frames = {
         "stored": {
@@ -221,7 +225,8 @@ def described(found: Any) -> Arguments:
     return {
         "name": found.name, "region": found.region, "stacks": _texts(found.stacks), "outputs": _texts(found.outputs),
         "images": Vector("string", list(found.images)), "stored": data_frame(frames["stored"], len(stored)),
-        "jobs": data_frame(frames["jobs"], len(jobs)), "queues": data_frame(frames["queues"], len(queues)), "instances": found.instances,
+        "jobs": data_frame(frames["jobs"], len(jobs)), "queues": data_frame(frames["queues"], len(queues)),
+        "endpoints": rows(found.endpoints, Served), "instances": found.instances,
         "dollars_an_hour": found.dollars_an_hour, "dollars_a_month": found.dollars_a_month,
         "costs": found.costs and data_frame(
             {"service": Vector("string", [*found.costs.dollars]), "dollars": Vector("double", [*found.costs.dollars.values()])},

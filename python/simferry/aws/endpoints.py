@@ -1,8 +1,8 @@
 """The endpoints of an account as they are now, what they cost, and what they print."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timezone
 from typing import Any
 
 from ..errors import UsageError, nearest
@@ -11,11 +11,13 @@ from . import session, stacks
 from .contracts.hosting import ENDPOINT_LOGS, VARIANT
 from .logs import Streams
 from .prices import prices
-from .session import asking, client
-from .tags import MADE_BY
+from .session import AccessDenied, asking, client
+from .tags import MADE_BY, Tagged, made_by_simferry
 
 TAG = "simferry:endpoint"  # of an endpoint, its configuration and its model: the endpoint's name
 DESCRIBED = 100  # endpoints that are looked at, three requests each
+KIND = "sagemaker:endpoint"  # as tags have it
+HIDDEN = "may not be looked at"
 BUSY = ("Creating", "Updating", "SystemUpdating", "RollingBack", "Deleting")  # they can't be deleted, or are
 
 
@@ -135,13 +137,43 @@ def running() -> tuple[list[Served], int]:
     return [one for one in found if one], max(0, len(every) - DESCRIBED)
 
 
+def of_simferry(tagged: Iterable[Tagged] | None = None) -> list[Served]:
+    """Those that simferry has made, found by their tags; one that may not be looked at, too. tagged: what is known to have them.
+
+    Raises AwsError.
+    """
+    out = []
+    for one in made_by_simferry((KIND,)) if tagged is None else tagged:
+        if one.kind == KIND:
+            try:
+                now = state(one.name)
+                found = _served(now, one.tags) if now else None
+            except AccessDenied:
+                time = datetime.fromtimestamp(0, timezone.utc)
+                found = Served(one.name, HIDDEN, "", "", (), (), (), "", 0, 0, 0, None, time, True, one.stack)
+            out += [found] if found else []
+    return out
+
+
+def images() -> list[str]:
+    """The images of all endpoints in the configured region, whoever made them. Raises AwsError."""
+    found = [now for name in names() if (now := state(name))]
+    return [image for now in found for image in _images(now)]
+
+
+def _images(found: Mapping[str, Any]) -> tuple[str, ...]:
+    every = [one for of in found.get("ProductionVariants", []) for one in of.get("DeployedImages", [])]
+    return tuple(one["SpecifiedImage"] for one in every if one.get("SpecifiedImage"))
+
+
 def tags_of(arn: str) -> dict[str, str]:
     """The tags of something of SageMaker's; none where it has just gone. Raises AwsError."""
     found = look("list_tags", arn.rpartition(":")[2], ResourceArn=arn) or {"Tags": []}
     return {tag["Key"]: tag["Value"] for tag in found["Tags"]}
 
 
-def _served(found: Mapping[str, Any]) -> Served:
+def _served(found: Mapping[str, Any], tags: Mapping[str, str] | None = None) -> Served:
+    """tags: if they are known."""
     name, config = found["EndpointName"], found["EndpointConfigName"]
     told = look("describe_endpoint_config", f"endpoint configuration {config}", EndpointConfigName=config) or {}
     asked = {one["VariantName"]: one for one in told.get("ProductionVariants", [])}
@@ -153,12 +185,12 @@ def _served(found: Mapping[str, Any]) -> Served:
         if "ServerlessConfig" not in one
     ]
     idle = [one["ServerlessConfig"] for one in asked.values() if "ServerlessConfig" in one]
-    tags = tags_of(found["EndpointArn"])
+    tags = tags_of(found["EndpointArn"]) if tags is None else tags
     status = found["EndpointStatus"]
     return Served(
         name, status, found.get("FailureReason", ""), config,
         tuple(one["ModelName"] for one in asked.values() if one.get("ModelName")), tuple(asked) or tuple(counts),
-        tuple(one["SpecifiedImage"] for of in variants for one in of.get("DeployedImages", []) if one.get("SpecifiedImage")),
+        _images(found),
         " and ".join(dict.fromkeys(kind for kind, _ in machines)), sum(count for _, count in machines),
         sum(one["MemorySizeInMB"] for one in idle), sum(one["MaxConcurrency"] for one in idle),
         0.0 if status == "Failed" else _dollars_an_hour(machines, idle, bool(asked)), found["CreationTime"],

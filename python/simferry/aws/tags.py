@@ -11,7 +11,7 @@ IN_STACK = "aws:cloudformation:stack-"  # CloudFormation's own tags begin so
 # jobs are left out: they are gone by themselves, and there may be many
 KINDS = (
     "batch:compute-environment", "batch:job-definition", "batch:job-queue", "cloudformation:stack", "ec2", "ecr:repository",
-    "logs:log-group", "s3",
+    "logs:log-group", "s3", "sagemaker:endpoint", "sagemaker:endpoint-config", "sagemaker:model",
 )  # fmt: skip
 
 

@@ -80,8 +80,9 @@ def show(name: str | None, costs: bool, as_json: bool) -> None:
 def list_(as_json: bool) -> None:
     """List all that simferry has made in the account.
 
-    Stacks, buckets with the runs in them, repositories with their images, and logs, with their sizes; also what no stack has made, and
-    what a deleted one has left. It looks at the configured region only. Where access is denied, the rest is listed.
+    Stacks, buckets with the runs in them, repositories with their images, and logs, with their sizes; endpoints, with their costs;
+    also what no stack has made, and what a deleted one has left. It looks at the configured region only. Where access is denied, the
+    rest is listed.
     """
     from dataclasses import asdict
 
@@ -89,7 +90,12 @@ def list_(as_json: bool) -> None:
 
     found = listing.list_all()
     if as_json:
-        print_json({**asdict(found, dict_factory=_json), "dollars_a_month": found.dollars_a_month})
+        print_json(
+            {
+                **asdict(found, dict_factory=_json),
+                **{name: getattr(found, name) for name in ("dollars_an_hour", "dollars_a_month")},
+            }
+        )
     else:
         click.echo(shown(str(found), sys.stdout))
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from ..aws import session
 from ..aws.buckets import default_name
 from ..aws.contracts.batch import GOING_ON, containers_of
+from ..aws.endpoints import images as images_of_endpoints
 from ..aws.running import running_jobs
 from ..aws.session import AwsError, asking, client
 from ..errors import RunNotFound, StoreError
@@ -37,7 +38,7 @@ def uses(buckets: Iterable[str], stores: Sequence[str]) -> Uses:
 
     Raises an error if any of that can't be read: an image that seems unused could be in use.
     """
-    running = (*_of_sagemaker_jobs(), *_of_batch_jobs())
+    running = (*_of_sagemaker_jobs(), *_of_batch_jobs(), *images_of_endpoints())
     found = Uses(jobs={ref for image in running if (ref := reference(image))})
     default = default_name(session.region(), session.account())
     homes: dict[str, list[str]] = {}

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..aws import machines, session, stacks
+from ..aws.endpoints import Served, of_simferry
 from ..aws.machines import Machine
 from ..aws.prices import prices
 from ..aws.running import running_jobs
@@ -60,7 +61,7 @@ class Infrastructure:
 
     stacks: their states. outputs: Bucket, Store, Repository, JobRole ... stored, images: what costs by the month. jobs: those of
     simferry's runs on SageMaker in this account and region that run now, whatever their role. more_jobs: how many were not looked at.
-    queues: of Batch. rstudio: its machine.
+    queues: of Batch. rstudio: its machine. endpoints: those that simferry has made in this account and region.
     """
 
     name: str
@@ -74,11 +75,16 @@ class Infrastructure:
     costs: Costs | None = None
     rstudio: Machine | None = None
     queues: Sequence[Queue] = field(default_factory=list)
+    endpoints: Sequence[Served] = field(default_factory=list)
 
     @property
     def instances(self) -> int:
         """Of SageMaker and RStudio. Of Batch its vCPUs are known."""
-        return sum(one.instances for one in self.jobs) + bool(self.rstudio and self.rstudio.runs)
+        return (
+            sum(one.instances for one in self.jobs)
+            + sum(one.instances for one in self.endpoints)
+            + bool(self.rstudio and self.rstudio.runs)
+        )
 
     @property
     def dollars_an_hour(self) -> float:
@@ -87,10 +93,11 @@ class Infrastructure:
 
     @property
     def _costs(self) -> list[float | None]:
-        """Of each job and queue, and of RStudio, an hour; None where the price is not known."""
+        """Of each job, endpoint and queue, and of RStudio, an hour; None where the price is not known."""
         of_batch = [one.dollars_an_hour for one in self.queues]
         of_rstudio = [self.rstudio.dollars_an_hour] if self.rstudio else []
-        return [*(one.dollars_an_hour for one in self.jobs), *of_batch, *of_rstudio]
+        of_sagemaker = [*(one.dollars_an_hour for one in self.jobs), *(one.dollars_an_hour for one in self.endpoints)]
+        return [*of_sagemaker, *of_batch, *of_rstudio]
 
     @property
     def dollars_a_month(self) -> float:
@@ -112,6 +119,7 @@ class Infrastructure:
         for one in self.jobs:
             price = "price not known" if one.dollars_an_hour is None else f"${one.dollars_an_hour:.2f} an hour"
             lines.append(f"  {one.name}  {one.instances} x {one.instance_type}, {price}")
+        lines += [f"  {one}" for one in self.endpoints]
         lines += [f"  {one}" for one in self.queues if one.vcpus or one.jobs or one.trouble]
         if self.rstudio:
             lines.append(f"  RStudio: {in_words(self.rstudio)}")
@@ -147,7 +155,7 @@ def show(name: str | None = None, *, costs: bool = False, tell: Tell = print_lin
     return Infrastructure(
         name, session.region(), {stack.name: stack.status for stack in there}, outputs,
         list(_stored(outputs, images, rstudio)), [one.name for one in images], jobs, more,
-        asked(name) if costs else None, rstudio, queues_of(outputs),
+        asked(name) if costs else None, rstudio, queues_of(outputs), of_simferry(),
     )  # fmt: skip
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from ..aws import session, stacks
 from ..aws.buckets import default_name
+from ..aws.endpoints import Served, of_simferry
 from ..aws.logs import GROUP, TRAINING_GROUP
 from ..aws.session import AwsError, CredentialsError, asking, client
 from ..aws.tags import IN_STACK, Tagged, made_by_simferry
@@ -78,8 +79,8 @@ class ListedResource:
 class Listing:
     """What simferry has made in one region of an account.
 
-    stacks, buckets, runs, repositories, images, logs: each with its name and size. others: what else has simferry's tag. unseen: what
-    could not be looked at, with the reasons.
+    stacks, buckets, runs, repositories, images, logs: each with its name and size. endpoints: models that answer requests, which cost by
+    the hour. others: what else has simferry's tag. unseen: what could not be looked at, with the reasons.
     """
 
     region: str
@@ -90,6 +91,7 @@ class Listing:
     repositories: list[ListedRepository] = field(default_factory=list)
     images: list[InRepository] = field(default_factory=list)
     logs: list[ListedLog] = field(default_factory=list)
+    endpoints: list[Served] = field(default_factory=list)
     others: list[ListedResource] = field(default_factory=list)
     unseen: list[str] = field(default_factory=list)
 
@@ -100,12 +102,18 @@ class Listing:
         kinds = {"bucket": self.buckets, "images": self.repositories, "logs": self.logs}
         return sum(one.gigabytes * DOLLARS_PER_GB[kind] for kind, some in kinds.items() for one in some)
 
+    @property
+    def dollars_an_hour(self) -> float:
+        """Of endpoints, while nothing is asked; those whose price is not known count nothing."""
+        return sum(one.dollars_an_hour or 0.0 for one in self.endpoints)
+
     def __str__(self) -> str:
         return "\n".join(_lines(self))
 
 
 def list_all() -> Listing:
-    """All that simferry has made in the configured region: stacks, buckets and the runs in them, repositories and their images, logs.
+    """All that simferry has made in the configured region: stacks, buckets and the runs in them, repositories and their images, logs,
+    endpoints.
 
     What has simferry's tag is found, and also the default bucket of SageMaker, the store of SIMFERRY_STORE and the logs of SageMaker's
     processing jobs. It changes nothing. Where access is denied the rest is listed, and `unseen` says what is missing.
@@ -133,7 +141,9 @@ def list_all() -> Listing:
             found.images.extend(images)
     with _noting(found):
         found.logs.extend(_logs(_named("logs:log-group", tagged, known, "LogGroup")))
-    shown = ("cloudformation:stack", "ecr:repository", "logs:log-group", "s3")
+    with _noting(found):
+        found.endpoints.extend(of_simferry(tagged))
+    shown = ("cloudformation:stack", "ecr:repository", "logs:log-group", "s3", "sagemaker:endpoint")
     found.others.extend(ListedResource(one.arn, one.kind, one.stack) for one in tagged if one.kind not in shown)
     return found
 
@@ -237,9 +247,13 @@ def _lines(found: Listing) -> Iterator[str]:
         shared = "; of all of SageMaker's jobs" if log.name in JOBS_LOGS else ""
         kept = f"kept {counted(log.days_kept, 'day')}" if log.days_kept else "kept for ever"
         yield f"logs {log.name}  {_size(log.gigabytes)}, {kept}{shared}{of(log.stack)}"
+    yield from (f"{one}{of(one.stack)}" for one in found.endpoints)
     yield from (f"{one.kind} {one.arn.split(':', 5)[-1]}{of(one.stack)}" for one in found.others)
-    if not (found.buckets or found.repositories or found.logs or found.stacks or found.others):
+    if not (found.endpoints or found.buckets or found.repositories or found.logs or found.stacks or found.others):
         yield "nothing of simferry was found"
+    if found.endpoints:
+        least = "at least " if any(one.dollars_an_hour is None for one in found.endpoints) else ""
+        yield f"runs now: {counted(len(found.endpoints), 'endpoint')}, {least}${found.dollars_an_hour:.2f} an hour"
     least = "" if all(one.complete for one in found.buckets) and not found.unseen else "at least "
     yield f"storage: {least}${found.dollars_a_month:,.2f} a month"
     yield from (f"not seen: {reason}" for reason in found.unseen)
@@ -260,6 +274,8 @@ def _run(one: StoredRun) -> str:
 
 def _ways_out(found: Listing) -> Iterator[Words]:
     """What removes what is listed."""
+    if found.endpoints:
+        yield Command("endpoint delete", found.endpoints[0].name) + "  deletes an endpoint"
     if found.runs:
         yield Command("delete", found.runs[0].address) + "  deletes a run"
     if found.images:
@@ -270,7 +286,7 @@ def _ways_out(found: Listing) -> Iterator[Words]:
                 "aws", "logs", "put-retention-policy", "--log-group-name", log.name, "--retention-in-days", "90"
             )
             yield days + "  deletes logs that are older"
-    parts: list[Sequence[ListedStack | ListedBucket | ListedRepository | ListedLog | ListedResource]]
+    parts: list[Sequence[ListedStack | ListedBucket | ListedRepository | ListedLog | ListedResource]]  # those of stacks
     parts = [found.stacks, found.buckets, found.repositories, found.logs, found.others]
     for name in sorted({one.stack for part in parts for one in part} - {""}):
         yield stacks.on_stack("infra delete", name, data=True) + f"  deletes all of stack {name}"

@@ -1,8 +1,11 @@
 """Removes what `deploy` made, in the right order. Results go only when that is said."""
 
+import contextlib
+from collections.abc import Iterator
 from typing import Any
 
 from ..aws import session, stacks
+from ..aws.endpoints import KIND, state
 from ..aws.session import AccessDenied, AwsError, asking, client
 from ..aws.stacks import Stack
 from ..aws.tags import made_by_simferry
@@ -93,10 +96,18 @@ def _check_unused(name: str, there: list[Stack]) -> None:
 
 
 def _check_idle(name: str, there: list[Stack]) -> None:
-    """Raise UsageError while jobs run with the role of the stacks, or are in their queues: their results would be lost."""
+    """Raise UsageError while jobs run with the role of the stacks, or are in their queues, whose results would be lost, and while
+    endpoints of the stack run."""
     outputs = {key: value for stack in there for key, value in stack.outputs.items()}
     role = outputs.get("JobRole")
     jobs = [one.name for one in (running()[0] if role else []) if one.role == role]
+    endpoints = [*_endpoints(name)] if role else []
+    if endpoints:
+        raise UsageError(
+            f"nothing is deleted: {counted(len(endpoints), 'endpoint')} of stack {name} still run"
+            f"{'s' if len(endpoints) == 1 else ''} ({', '.join(endpoints[:3])})",
+            Command("endpoint delete", endpoints[0]) + "  deletes an endpoint.",
+        )
     jobs += [job for queue in queues_of(outputs) for job in queue.jobs]
     if jobs:
         some = ", ".join(jobs[:3]) + (", ..." if len(jobs) > 3 else "")
@@ -104,6 +115,18 @@ def _check_idle(name: str, there: list[Stack]) -> None:
             f"nothing is deleted: {counted(len(jobs), 'job')} of stack {name} still run{'s' if len(jobs) == 1 else ''} ({some})",
             Command("cancel", "RUN") + "  stops the jobs of a run.",
         )
+
+
+def _endpoints(name: str) -> Iterator[str]:
+    """The endpoints of a stack. One that may not be looked at counts as there: tags of what is gone are found for a while only."""
+    with contextlib.suppress(AccessDenied):
+        for one in made_by_simferry((KIND,), name):
+            try:
+                there = state(one.name) is not None
+            except AccessDenied:
+                there = True
+            if there:
+                yield one.name
 
 
 def _told(there: list[Stack], buckets: list[str], data: bool) -> list[str]:

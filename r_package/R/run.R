@@ -65,6 +65,9 @@
 #' @param replication_timeout `[numeric(1)]` time limit of a replication in seconds; a longer one is ended and recorded
 #'   as failed. `NULL`: none.
 #' @param retries `[numeric(1)]` how many times the replications of a lost job are tried again.
+#' @param until what [sim_until()] makes, instead of `replications`: go on until the run is precise enough.
+#' @param estimate,truth,se,interval,p_value,df,by,reference,alpha what the outputs are: see [sim_measures()], which
+#'   then need not be told.
 #' @param keep_files `[logical(1)]` keep the files that a function writes into its working directory, see
 #'   [sim_artifacts()]. Files of scripts and programs are always kept.
 #' @param fresh `[logical(1)]` compute all replications, also those that an earlier run in the same store has.
@@ -99,6 +102,8 @@ sim_run <- function(simulation, design = NULL, replications = NULL, seed = NULL,
                     include = NULL, constants = list(), packages = character(), globals = character(),
                     results_file = NULL, inputs = NULL, env = NULL, project = FALSE, large_project = FALSE,
                     metric = NULL, replications_as = NULL, seed_as = NULL,
+                    until = NULL, estimate = NULL, truth = NULL, se = NULL, interval = NULL, p_value = NULL,
+                    df = NULL, by = NULL, reference = NULL, alpha = NULL,
                     common = NULL, store = NULL, backend = NULL, workers = NULL, cores = NULL,
                     on_error = NULL, replication_timeout = NULL, retries = NULL, keep_files = FALSE, fresh = FALSE,
                     name = NULL, note = NULL, detach = FALSE) {
@@ -113,6 +118,8 @@ sim_run <- function(simulation, design = NULL, replications = NULL, seed = NULL,
       function_name = function_name, args = args, include = include, results_file = results_file, inputs = inputs,
       env = env, metric = metric, replications_as = replications_as, seed_as = seed_as,
       project = if (!isFALSE(project)) project, large_project = if (!isFALSE(large_project)) large_project,
+      until = until$targets, least = until$least, most = until$most, estimate = estimate, truth = truth, se = se,
+      interval = interval, p_value = p_value, df = df, by = by, reference = reference, alpha = alpha,
       common = common, store = store, backend = backend, workers = workers, cores = cores,
       on_error = on_error, replication_timeout = replication_timeout, retries = retries,
       keep_files = if (!isFALSE(keep_files)) keep_files, fresh = fresh, name = name, note = note
@@ -132,6 +139,27 @@ sim_run <- function(simulation, design = NULL, replications = NULL, seed = NULL,
       hint_to_send(ask("said_by_failures", run), list(environment(given), parent), "globals")
   })
   invisible(run)
+}
+
+#' A run that goes on until it is precise enough
+#'
+#' For `until` of [sim_run()] and [sim_plan()]: the run looks at its results from time to time, and computes more
+#' replications of each condition until its Monte Carlo standard errors are small enough.
+#'
+#' @param ... `[numeric(1)]` by the name of a measure ([sim_measures()]) or of an output (its mean) the Monte Carlo
+#'   standard error that is small enough, such as `coverage = 0.005`. The furthest decides.
+#' @param least,most `[numeric(1)]` the smallest and the largest number of replications of a condition. `NULL`: 50 and
+#'   100,000.
+#' @return A list of class `simferry_until`.
+#' @examples
+#' sim_until(coverage = 0.005, most = 1e4)
+#' @export
+sim_until <- function(..., least = NULL, most = NULL) {
+  targets <- c(...)
+  if (!is.numeric(targets) || is.null(names(targets)) || !all(nzchar(names(targets))))
+    raise("usage", "sim_until() takes a number for each measure", "sim_until(coverage = 0.005)")
+  targets <- stats::setNames(sprintf("%.17g", targets), names(targets))
+  structure(list(targets = targets, least = least, most = most), class = "simferry_until")
 }
 
 #' @rdname sim_run
@@ -198,6 +226,8 @@ sim_plan <- function(simulation, design = NULL, replications = NULL, seed = NULL
                      include = NULL, constants = list(), packages = character(), globals = character(),
                      results_file = NULL, inputs = NULL, env = NULL, project = FALSE, large_project = FALSE,
                      metric = NULL, replications_as = NULL, seed_as = NULL,
+                     until = NULL, estimate = NULL, truth = NULL, se = NULL, interval = NULL, p_value = NULL,
+                     df = NULL, by = NULL, reference = NULL, alpha = NULL,
                      common = NULL, store = NULL, backend = NULL, workers = NULL, cores = NULL,
                      pilot = TRUE, deadline = NULL, budget = NULL, refresh_prices = FALSE) {
   simulation <- as_simulation(simulation, substitute(simulation), constants, packages, globals, parent.frame(),
@@ -207,6 +237,8 @@ sim_plan <- function(simulation, design = NULL, replications = NULL, seed = NULL
     function_name = function_name, args = args, include = include, results_file = results_file, inputs = inputs,
     env = env, metric = metric, replications_as = replications_as, seed_as = seed_as,
     project = if (!isFALSE(project)) project, large_project = if (!isFALSE(large_project)) large_project,
+    until = until$targets, least = until$least, most = until$most, estimate = estimate, truth = truth, se = se,
+    interval = interval, p_value = p_value, df = df, by = by, reference = reference, alpha = alpha,
     common = common, store = store, backend = backend, workers = workers, cores = cores, pilot = pilot,
     deadline = deadline, budget = budget, refresh_prices = if (refresh_prices) TRUE
   ))

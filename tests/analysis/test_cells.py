@@ -3,8 +3,8 @@
 import numpy as np
 import pyarrow as pa
 from simferry.analysis.cells import Cells
-from simferry.analysis.roles import roles
 from simferry.analysis.sources import of_table
+from simferry.sweep.roles import roles
 
 TABLE = pa.table({
     "condition": [1, 1, 1, 2, 2, 4], "replication": [1, 1, 2, 1, 1, 1], "method": ["a", "b", "a", "a", "c", "a"],

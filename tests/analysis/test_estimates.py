@@ -7,9 +7,9 @@ from simferry.analysis import estimates
 from simferry.analysis.estimates import Estimates
 from simferry.analysis.measure import measures
 from simferry.analysis.outliers import Outliers
-from simferry.analysis.roles import roles
 from simferry.analysis.statistics import STATISTICS, available
 from simferry.errors import UsageError
+from simferry.sweep.roles import roles
 
 
 def table(rows=300):

@@ -5,9 +5,9 @@ import pyarrow as pa
 import pytest
 import simferry as sf
 from simferry.analysis.measure_table import contrast_table, measure_table
-from simferry.analysis.roles import roles
 from simferry.analysis.sources import of_table
 from simferry.errors import UsageError
+from simferry.sweep.roles import roles
 
 
 def table(**changed):

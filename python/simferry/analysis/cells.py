@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 
 from ..errors import UsageError, nearest
+from ..sweep.roles import Roles
 from ..words import counted
 from .contrast import PairPieces, pairs_of
 from .estimates import Estimates, Label
 from .measure import Measured
 from .outliers import NONE, Outliers
-from .roles import Roles
 from .sources import Source, keys_of
 
 

@@ -11,10 +11,10 @@ from ..errors import UsageError, nearest
 from ..hints import Option, Text
 from ..results.columns import is_number
 from ..sweep.arrow import as_numpy
+from ..sweep.roles import Roles
 from .features import Excluded, Raw
 from .measure import Rows
 from .outliers import NONE, Limits, Outliers, limits
-from .roles import Roles
 from .row_keys import group_values, members_of
 
 MOST_KEPT = 4_000_000  # rows whose features stay in memory: 100 bytes a row

@@ -11,12 +11,12 @@ from ..errors import UsageError, nearest
 from ..hints import Option
 from ..results.table import as_pandas
 from ..sweep.arrow import doubles, plain_array, whole_numbers
+from ..sweep.roles import Roles
 from .cells import Cells
 from .contrast import differences, relative_precision
 from .measure import Measured, measures
 from .outliers import NONE, Outliers
 from .quantiles import quantiles
-from .roles import Roles
 from .sources import Source
 from .statistics import Statistic, available
 

@@ -1,25 +1,12 @@
-"""When a run has enough replications: rules for the Monte Carlo standard error (MCSE) of measures, and where to look next."""
+"""Whether a run has enough replications, by the Monte Carlo standard errors of its measures, and where to look next."""
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 import numpy as np
 
+from ..sweep.stopping import Until
 from .measure import Measured
-
-LEAST, BATCH = 50, 50
-
-
-@dataclass(frozen=True)
-class Until:
-    """targets: by measure, or by output (of its mean), the MCSE that is small enough. least, most: replications of a condition. batch:
-    looks are at multiples of it."""
-
-    targets: Mapping[str, float]
-    most: int
-    least: int = LEAST
-    batch: int = BATCH
 
 
 def cautious(measured: Measured, is_share: bool) -> np.ndarray:

@@ -7,21 +7,21 @@ from typing import Any
 import click
 
 from ..errors import Note
-from .app import JSON, STORE, example, main
+from .app import JSON, STORE, Deferred, example, main
 from .output import print_json, records_of
 
-_ROLES = [
-    click.option("--estimate", metavar="COLUMN,...", help="The column of estimates, or several."),
-    click.option("--truth", metavar="NUMBER|NAME", help="The true value: a number, a parameter or a column."),
-    click.option("--se", metavar="COLUMN,...", help="The column of standard errors."),
-    click.option("--interval", metavar="LOWER,UPPER", help="The columns of intervals [estimate -/+ quantile x standard error]."),
-    click.option("--p-value", metavar="COLUMN", help="The column of p-values."),
-    click.option("--df", metavar="NUMBER|COLUMN", help="Degrees of freedom: intervals and tests are then those of t."),
-    click.option("--by", metavar="COLUMN,...", help="The columns that tell the methods apart [texts]."),
-    click.option("--reference", metavar="VALUE", help="The method that others are compared with [the first one]."),
-    click.option("--alpha", metavar="LEVEL,...", help="The level of tests; intervals have 1 - alpha [0.05]."),
-    click.option("--data-set", metavar="COLUMN", help="Of a table: the column that says which rows are of one data set."),
-]  # fmt: skip
+DATA_SET = click.option(
+    "--data-set", metavar="COLUMN", help="Of a table: the column that says which rows are of one data set."
+)
+
+
+def _roles() -> list[Any]:
+    from ..sweep.measure_options import MeasureOptions
+    from .options import options_of
+
+    return options_of(MeasureOptions)
+
+
 _HOW = [
     click.option("--measures", metavar="NAME,...", help="The wanted measures [all that the columns allow]."),
     click.option("--cases", metavar="complete|all", help="Rows that count: with estimate and standard error, or all [complete]."),
@@ -48,7 +48,9 @@ def _options(*parts: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
 )
 @main.command()
 @click.argument("name", metavar="RUN|TABLE")
-@_options(_ROLES, _HOW)
+@Deferred(_roles)
+@DATA_SET
+@_options(_HOW)
 @click.option("--quantiles", metavar="P,...", help="Quantiles of the estimates besides the median.")
 @click.option(
     "--mcse",
@@ -71,7 +73,9 @@ def measures(name: str, layout: str, output: str | None, as_json: bool, **given:
 @example("simferry contrast latest --estimate est --truth theta --by method --reference CC")
 @main.command()
 @click.argument("name", metavar="RUN|TABLE")
-@_options(_ROLES, _HOW)
+@Deferred(_roles)
+@DATA_SET
+@_options(_HOW)
 @STORE
 @JSON
 def contrast(name: str, layout: str, output: str | None, as_json: bool, **given: Any) -> None:

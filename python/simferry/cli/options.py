@@ -6,6 +6,7 @@ from typing import Any
 import click
 
 from ..errors import UsageError
+from ..sweep.measure_options import MeasureOptions
 from ..sweep.option_values import Field
 from ..sweep.options import BACKENDS, Options, RunOptions, offered
 
@@ -87,15 +88,15 @@ def named_values(option: str, texts: tuple[str, ...], example: str = "VALUE") ->
 PAGE = """# Options
 
 The options of runs and backends. They are the same in the shell (`simferry run --max-runtime`), in Python (`sf.run(max_runtime=)`), in R
-(`sim_sagemaker(max_runtime = )`) and in the tables of sweep files (`[run]`, `[local]`, `[docker]`, `[sagemaker]`, `[batch]`). Whole numbers
-may be written as `2.0`. All options are checked before anything starts; one error names all wrong ones.
+(`sim_sagemaker(max_runtime = )`) and in the tables of sweep files (`[run]`, `[measures]`, `[local]`, `[docker]`, `[sagemaker]`, `[batch]`).
+Whole numbers may be written as `2.0`. All options are checked before anything starts; one error names all wrong ones.
 
 """
 
 
 def page() -> str:
     """docs/options.md."""
-    return PAGE + _table([RunOptions, *BACKENDS.values()])
+    return PAGE + _table([RunOptions, MeasureOptions, *BACKENDS.values()])
 
 
 def _table(kinds: Iterable[type[Options]]) -> str:

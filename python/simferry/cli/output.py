@@ -44,6 +44,8 @@ def finish(made: Any, as_json: bool) -> int:
         click.echo(
             f"{now.done:,} of {counted(now.total, 'replication')} done, {now.failed:,} failed, in {made.address}"
         )
+        if now.precision:
+            click.echo(now.precision)
         if now.failed:
             if now.failed == now.done:
                 said = made.errors()["message"].iloc[0].strip().splitlines()
@@ -80,6 +82,7 @@ def status_of(now: Any) -> dict[str, Any]:
         "dollars_saved": now.saved,
         "per_second": now.per_second,
         "seconds_left": now.seconds_left,
+        "precision": now.precision,
     }
 
 

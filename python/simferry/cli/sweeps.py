@@ -23,6 +23,7 @@ VALUES = (
 
 def options_of_sweeps() -> list[Any]:
     """The options of every command that takes a sweep."""
+    from ..sweep.measure_options import MeasureOptions
     from ..sweep.options import BACKENDS, RunOptions, SimulationOptions
     from .options import options_of, options_of_backends
 
@@ -30,13 +31,14 @@ def options_of_sweeps() -> list[Any]:
         click.argument("simulation", metavar="SIMULATION"),
         click.option("-p", "--parameter", "parameters", multiple=True, metavar="NAME=V1,V2", help=VALUES),
         click.option("--table", metavar="FILE", help="A CSV or Parquet file with one row per condition."),
-        *options_of(RunOptions, "replications", "replications_from", "seed"),
+        *options_of(RunOptions, "replications", "replications_from", "until", "least", "most", "seed"),
         *options_of(SimulationOptions),
         *options_of(RunOptions, "common"),
         click.option("--input", "inputs", multiple=True, metavar="NAME=SOURCE",
                      help="A file, a folder or an address in S3 (,mode=Pipe ,sharded), which is then in $SIMFERRY_INPUT/NAME."),
         click.option("--backend", metavar="NAME", help=f"Where jobs run: {', '.join(BACKENDS)} [local]."),
         *options_of_backends(),
+        *options_of(MeasureOptions),
         *options_of(RunOptions, "cores", "store"),
     ]  # fmt: skip
 
@@ -72,6 +74,8 @@ def sweep_of(simulation: str, parameters: tuple[str, ...], table: str | None, **
         if given[name]:
             given[name] = {**out.get(name, {}), **given[name]}
     given["common"] = listed(given["common"])
+    if given["until"] is not None:  # instead of those of a sweep file
+        out.pop("replications", None)
     if given["replications_from"] is not None:
         out.pop("replications", None)
     return Sweep(**{**out, **{name: value for name, value in given.items() if value is not None}})

@@ -58,6 +58,8 @@ def status(name: str, store: str | None, as_json: bool) -> None:
         click.echo(f"  jobs: {jobs_text(now)}")
     for job, state in list(now.jobs.items())[-20:]:
         click.echo(f"  job {job}: {state}")
+    if now.precision:
+        click.echo(f"  {now.precision}")
     if now.state == "incomplete":
         click.echo(f"{found.command('resume')}  goes on")
 

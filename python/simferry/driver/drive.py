@@ -42,11 +42,13 @@ def drive(
     conditions: np.ndarray | None = None,
     changed_code: Mapping[str, str] | None = None,
     on_progress: Callable[[Progress], None] = lambda _: None,
+    further: Callable[[RunFolder], Counts | None] = lambda _: None,
 ) -> None:
     """Compute the missing replications of a run.
 
     replications: wanted of each condition. conditions: only these (ids), for pilots.
-    changed_code: hashes, by name, of own code that has changed since the run began; the plan records them.
+    changed_code: hashes, by name, of own code that has changed since the run began; the plan records them. further: is asked when all
+    are there how many of each condition are wanted then; None: no more.
     Raises Interrupted (Ctrl-C, or SIGTERM), with the run resumable; SimulationError, StoreError or WorkerError when it can't
     go on.
     """
@@ -62,6 +64,8 @@ def drive(
                 return
             changed = dict(changed_code or {})
             _compute(run, backend, reason, replications, retry_failed, conditions, plans, changed, on_progress)
+            while progress_of(run, backend).done_all and (more := further(run)) is not None:
+                _compute(run, backend, "until", more, False, conditions, len(run.plans()), {}, on_progress)
         except Interrupted:  # somebody has stopped the jobs, or they go on without this driver
             raise
         except KeyboardInterrupt:

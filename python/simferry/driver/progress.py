@@ -13,7 +13,7 @@ from ..store.records import PlanRecord
 from ..store.run_folder import RunFolder
 from ..store.spans import size_of
 from ..system.notebook import facts
-from ..words import counted, dollars, duration
+from ..words import are, counted, dollars, duration
 from .claim import is_driven
 
 
@@ -26,6 +26,8 @@ class Progress:
     dollars: US dollars so far; None where jobs cost no money. note: what the backend waits for. saved: US dollars that jobs would have
     cost more without Spot machines; None if none are known.
     per_second: replications per second since the last submission; None before the first results, and shortly after.
+    settled: no more replications will be wanted: False of a run that goes on until it is precise enough, before it is. precision: how
+    far that is, in words; else empty.
     """
 
     total: int
@@ -37,11 +39,18 @@ class Progress:
     note: str = ""
     per_second: float | None = None
     saved: float | None = None
+    settled: bool = True
+    precision: str = ""
+
+    @property
+    def done_all(self) -> bool:
+        """Whether every replication that is wanted now is done, failed ones included."""
+        return self.done >= self.total
 
     @property
     def finished(self) -> bool:
-        """Whether every replication is done, failed ones included."""
-        return self.done >= self.total
+        """Whether every replication is done, failed ones included, and no more will be wanted."""
+        return self.done_all and self.settled
 
     @property
     def text(self) -> str:
@@ -83,9 +92,36 @@ def progress_of(run: RunFolder, backend: Backend) -> Progress:
     if not running and (_tried_twice(plans, names, run.record.conditions) or run.record.simulation["results_file"]):
         done = size_of(collect.done_spans(run))
         failed = done - size_of(collect.done_spans(run, failed=False))
-    state = "running" if running else "complete" if done >= total else "incomplete"
+    settled, precision = _precision(run)
+    state = "running" if running else "complete" if done >= total and settled else "incomplete"
     per_second = _replications_per_second(run, plans[-1], names) if running and plans else None
-    return Progress(total, min(done, total), failed, state, jobs, now.dollars, now.waits_for, per_second, now.saved)
+    return Progress(
+        total,
+        min(done, total),
+        failed,
+        state,
+        jobs,
+        now.dollars,
+        now.waits_for,
+        per_second,
+        now.saved,
+        settled,
+        precision,
+    )
+
+
+def _precision(run: RunFolder) -> tuple[bool, str]:
+    """Whether a run has as many replications as it will have, and how precise it is, in words."""
+    if not run.record.until:
+        return True, ""
+    found, conditions = run.read_precision(), run.record.conditions
+    if found is None:
+        return False, ""
+    words = f"{found.enough:,} of {counted(conditions, 'condition')} {are(found.enough)} precise enough"
+    if found.enough < conditions:
+        times = f"{found.ratio:.2g} times its target" if found.ratio < float("inf") else "not known yet"
+        words += f"; furthest is condition {found.condition}: the MCSE of {found.measure} is {times}"
+    return found.settled, words
 
 
 def _tried_twice(plans: list[PlanRecord], names: list[BlockName], conditions: int) -> bool:

@@ -31,7 +31,7 @@ from .keys import BlockName, JobId
 from .objects import ObjectNotFound, Objects
 from .packed import packed, unpacked
 from .records import PlanRecord
-from .run_folder import CANCELLED, NOTE, RECORD, UNPUBLISHED, RunFolder, read_blocks, read_plan
+from .run_folder import CANCELLED, NOTE, PRECISION, RECORD, UNPUBLISHED, RunFolder, read_blocks, read_plan
 
 PLAN_RECORD = "plan.json"
 IN_ONE = "jobs"  # the object with all of a plan's job files
@@ -235,6 +235,13 @@ class RemoteRunFolder(RunFolder):
             super().write_note(text)
         else:
             self.objects.put(NOTE, text.encode())
+
+    def read_precision(self) -> records.Precision | None:
+        found = list(self.objects.find_many([PRECISION], records.MOST_BYTES))
+        return records.Precision.of(found[0][1], PRECISION) if found else None
+
+    def write_precision(self, precision: records.Precision) -> None:
+        self.objects.put(PRECISION, precision.content())
 
     # ---- plans ----
 

@@ -5,6 +5,7 @@ Anybody who can write to a store may have written them. Each field is therefore 
 
 import datetime
 import json
+import math
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
@@ -126,6 +127,7 @@ _RUN: dict[str, Check] = {
     "simulation": lambda value: _simulation(value), "options": lambda value: _fields(value, _OPTIONS),
     "environment": _object, "inputs?": lambda value: _inputs(value), "code_hash": _text, "image?": _or_none(_text),
     "own_code?": lambda value: _own_code(value), "name?": _text, "git?": lambda value: _or_none(_git)(value),
+    "measures?": lambda value: _measures(value), "until?": lambda value: _until(value),
 }  # fmt: skip
 _PLAN: dict[str, Check] = {
     "reason": _text, "replications": lambda value: _counts(value), "jobs": _whole(0, MOST_JOBS), "to_do": _whole(0, 2**63),
@@ -133,6 +135,9 @@ _PLAN: dict[str, Check] = {
     "created": _moment, "place": _object, "files?": _text, "limit?": _whole(0), "hosts?": _whole(1),
     "changed_code?": lambda value: "" if isinstance(value, dict) and all(map(_is_text, value.values())) else "hashes by name",
     "types?": lambda value: "" if isinstance(value, list) and value and all(map(_is_text, value)) else "instance types",
+}  # fmt: skip
+_PRECISION: dict[str, Check] = {
+    "settled": _logical, "enough": _whole(0), "condition": _whole(1), "measure": _text, "ratio": lambda value: _or_none(_number)(value),
 }  # fmt: skip
 _STATES = ("pending", "running", "succeeded", "failed", "cancelled", "lost")
 _PROCESS: dict[str, Check] = {
@@ -143,6 +148,28 @@ _PROCESS: dict[str, Check] = {
 def _counts(value: Any) -> str:
     each = value if isinstance(value, list) and value else [value]
     return next((f"{fault}, or a list of those" for fault in map(_whole(1), each) if fault), "")
+
+
+def _measures(value: Any) -> str:
+    def fits(one: Any) -> bool:
+        return isinstance(one, str | int | float) and not isinstance(one, bool)
+
+    known = ("estimate", "truth", "se", "interval", "p_value", "df", "by", "reference", "alpha")
+    right = isinstance(value, dict) and all(
+        name in known and (fits(one) or (isinstance(one, list) and all(map(fits, one)))) for name, one in value.items()
+    )
+    return "" if right else "columns by their roles"
+
+
+def _until(value: Any) -> str:
+    if not isinstance(value, dict) or not value:
+        return "" if value == {} else "an object"
+    return _fields(value, {"targets": _targets, "least": _whole(2), "most": _whole(2)})
+
+
+def _targets(value: Any) -> str:
+    fits = isinstance(value, dict) and value and all(not _number(one) and one > 0 for one in value.values())
+    return "" if fits else "numbers above 0 by measure"
 
 
 def _is_text(value: Any) -> bool:
@@ -209,7 +236,9 @@ class RunRecord:
 
     version: of the simferry that wrote it. created: ISO 8601. simulation: as Simulation.spec() returns it. parameters: types by
     name. streams: version of the rules for random numbers. own_code: None if an old version wrote the file, which did not look for
-    own code. name: that its user gave; empty if none. git: see system/git.py. written: the whole file; empty before it is read.
+    own code. name: that its user gave; empty if none. git: see system/git.py. measures: what the outputs are, as options of
+    measures. until: targets, least and most of a run that goes on until it is precise enough. written: the whole file; empty before
+    it is read.
     """
 
     version: str = ""
@@ -229,6 +258,8 @@ class RunRecord:
     pilot: bool = False
     name: str = ""
     git: dict[str, Any] | None = None
+    measures: dict[str, Any] = field(default_factory=dict)
+    until: dict[str, Any] = field(default_factory=dict)
     options: RecordedOptions
     written: dict[str, Any] = field(default_factory=dict, compare=False)
 
@@ -245,7 +276,7 @@ class RunRecord:
     def content(self) -> dict[str, Any]:
         """The fields of run.json; the store adds the id and the format."""
         absent = ["written", *(one for one in ("own_code", "git") if getattr(self, one) is None)]
-        absent += [] if self.name else ["name"]
+        absent += [one for one in ("name", "measures", "until") if not getattr(self, one)]
         return {**_named(self, *absent), "options": _named(self.options)}
 
 
@@ -325,6 +356,36 @@ def _names(kind: type) -> dict[str, str]:
 def _named(record: Any, *absent: str) -> dict[str, Any]:
     """The fields of a dataclass by their names in files, without the absent ones."""
     return {_IN_FILES.get(f.name, f.name): getattr(record, f.name) for f in fields(record) if f.name not in absent}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Precision:
+    """How far a run is that goes on until it is precise enough.
+
+    settled: it has enough replications, or as many as it may have. enough: conditions that have. condition: the one that is furthest
+    from its target; measure: its measure; ratio: how many times as large as the target its MCSE is, infinite where it is not known.
+    """
+
+    settled: bool
+    enough: int
+    condition: int
+    measure: str
+    ratio: float
+
+    @classmethod
+    def of(cls, written: bytes, name: object) -> "Precision":
+        """The content of precision.json. Raises StoreError."""
+        try:
+            record = json.loads(written)
+        except ValueError:
+            record = None
+        checked = _checked(record, _PRECISION, name)
+        ratio = math.inf if checked["ratio"] is None else float(checked["ratio"])
+        return cls(**{**_known(cls, checked), "ratio": ratio})
+
+    def content(self) -> bytes:
+        """What precision.json holds."""
+        return json.dumps({**_named(self), "ratio": self.ratio if math.isfinite(self.ratio) else None}).encode()
 
 
 def _checked(record: Any, fields: Mapping[str, Check], name: object) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 run.json            the record of the run; never changes
 note.txt            the user's note on the run, if there is one
+precision.json      of a run that goes on until it is precise enough: how far it is
 conditions.csv      id and parameters
 plan/NNNN/          one per submission: plan.json, and a folder with a file `job` per job
 code/               the script, its helper files, constants, the worker
@@ -34,10 +35,10 @@ from . import records
 from .counts import Counts, largest
 from .keys import BlockName, JobId
 from .records import MOST_BYTES as MOST_RECORD
-from .records import PlanRecord, RunRecord
+from .records import PlanRecord, Precision, RunRecord
 
 CANCELLED = "cancelled"
-NOTE = "note.txt"
+NOTE, PRECISION = "note.txt", "precision.json"
 LOCK = "driver.lock"  # in jobs/; the driver of the run holds it
 MOST_BYTES = 1 << 32  # of a block, and of conditions.csv
 _REMOVE = "Only who may write there can delete the run."
@@ -177,6 +178,16 @@ class RunFolder:
         """Replace the user's note."""
         with writing(self.path):
             write_whole(self.path / NOTE, text.encode())
+
+    def read_precision(self) -> Precision | None:
+        """How far a run is that goes on until it is precise enough; None before its first look. Raises StoreError."""
+        written = untrusted.read(self.path, PRECISION, MOST_RECORD)
+        return None if written is None else Precision.of(written, self.path / PRECISION)
+
+    def write_precision(self, precision: Precision) -> None:
+        """Replace it."""
+        with writing(self.path):
+            write_whole(self.path / PRECISION, precision.content())
 
     def remove(self) -> None:
         """Remove a new run that could not start, as far as possible."""

@@ -17,6 +17,10 @@ n = "integer"
 replications = 1000
 seed = 2026
 
+[measures]                     # what the outputs are, for bias, coverage ...
+estimate = "est"
+truth = "effect"               # a number, a parameter or a column
+
 [local]                        # a table for each backend, with its options
 workers = 2
 
@@ -37,6 +41,7 @@ from ..system.files import is_address
 from . import design as designs
 from . import image_program, sampling
 from .inputs import MODES
+from .measure_options import MeasureOptions
 from .option_base import Fault
 from .option_values import OptionSpec
 from .options import BACKENDS, Options, RunOptions, SimulationOptions, fields_of, offered, read
@@ -87,8 +92,13 @@ class InputTable(Options):
     sharded: Annotated[bool, OptionSpec("each host gets its share")] = False
 
 
-OPTIONS: dict[str, type[Options]] = {"simulation": SimulationTable, "run": RunTable, **BACKENDS}
-TABLES = ("simulation", "inputs", "design", "run", *BACKENDS)
+OPTIONS: dict[str, type[Options]] = {
+    "simulation": SimulationTable,
+    "run": RunTable,
+    "measures": MeasureOptions,
+    **BACKENDS,
+}
+TABLES = ("simulation", "inputs", "design", "run", "measures", *BACKENDS)
 
 
 def read_sweep(path: str | Path, backend: str | None = None) -> Sweep:
@@ -108,6 +118,7 @@ def arguments(path: str | Path, backend: str | None = None) -> dict[str, Any]:
     found = _Reader(content)
     simulation = found.options(SimulationTable, "simulation")
     run = found.options(RunTable, "run")
+    measures = found.options(MeasureOptions, "measures")
     backends = {name: found.options(kind, name) for name, kind in BACKENDS.items()}
     inputs = found.inputs()
     design = found.design()
@@ -118,11 +129,16 @@ def arguments(path: str | Path, backend: str | None = None) -> dict[str, Any]:
     ):
         found.add("simulation", "", "[simulation] needs a script or a program, and not both")
     _refuse(path, text, found.faults)
-    assert simulation and run
+    assert simulation and run and measures
     name = backend or run.backend or "local"
     target = simulation.script or simulation.program or ""
     beside = path.parent / Path(target).expanduser()
-    out = {**simulation.given(), **run.given(), **(backends[name].given() if backends.get(name) else {})}
+    out = {
+        **simulation.given(),
+        **run.given(),
+        **measures.given(),
+        **(backends[name].given() if backends.get(name) else {}),
+    }
     out = {option: value for option, value in out.items() if option not in ("script", "program")}
     if "store" in out and not is_address(out["store"]):
         out["store"] = path.parent / Path(out["store"]).expanduser()

@@ -36,6 +36,7 @@ Paths = str | Path | tuple[str | Path, ...]
 Pairs = str | dict[str, str]  # NAME=VALUE with commas between, or a dict
 Variables = dict[str, str]
 Named = Mapping[str, str]  # texts by their names
+Values = str | float | tuple[str | float, ...]  # numbers or names
 KINDS = {  # by the types of a value
     frozenset({int}): "whole number",
     frozenset({int, tuple[int, ...]}): "whole numbers",  # one, or one for each condition
@@ -44,6 +45,7 @@ KINDS = {  # by the types of a value
     frozenset({str}): "text",
     frozenset({str, Path}): "path",
     frozenset({str, tuple[str, ...]}): "texts",
+    frozenset({str, float, tuple[str | float, ...]}): "numbers or texts",
     frozenset({str, Path, tuple[str | Path, ...]}): "paths",
     frozenset({str, dict[str, str]}): "pairs",
     frozenset({dict[str, str]}): "variables",
@@ -92,6 +94,8 @@ def checked(field: Field, value: Any) -> Any:
         if not (isinstance(value, Mapping) and all(isinstance(one, str) for pair in value.items() for one in pair)):
             raise Unfit("texts by their names")
         return dict(value)
+    if field.kind == "numbers or texts":
+        return _values(value)
     several = field.kind in ("texts", "paths") and isinstance(value, Iterable) and not isinstance(value, (str, Mapping))
     if several and not isinstance(value, Path):
         parts = tuple(value)
@@ -115,6 +119,16 @@ def _known(option: OptionSpec, value: Any) -> Any:
         except UsageError as error:
             raise Unfit(f"one that is known: {error.message}", error.hint) from None
     return value
+
+
+def _values(value: Any) -> Any:
+    """Numbers and texts as they are; several as a tuple."""
+    several = isinstance(value, Iterable) and not isinstance(value, (str, Mapping))
+    parts = tuple(value) if several else (value,)
+    if not all(isinstance(one, str | Real) and not isinstance(one, bool) for one in parts):
+        raise Unfit("a number or a text, or several")
+    parts = tuple(one if isinstance(one, str) else float(one) for one in parts)
+    return parts if several else parts[0]
 
 
 def _number(field: Field, value: Any) -> int | float:
@@ -146,8 +160,14 @@ def _in_words(field: Field) -> str:
 
 
 def _pairs(value: Any) -> Any:
-    if isinstance(value, Mapping) and all(isinstance(one, str) for pair in value.items() for one in pair):
-        return dict(value)
+    if isinstance(value, Mapping) and all(isinstance(name, str) for name in value):
+        texts = {
+            name: one if isinstance(one, str) else f"{one!r}"
+            for name, one in value.items()
+            if isinstance(one, str | int | float)
+        }
+        if len(texts) == len(value):
+            return texts
     if not isinstance(value, str) or not all("=" in one for one in value.split(",") if one.strip()):
         raise Unfit("NAME=VALUE, with commas between, or texts with names")
     return value

@@ -334,6 +334,15 @@ class RunOptions(Options):
     replications_from: Annotated[
         str | None, OptionSpec("The column of the design with each condition's replications; it is no parameter", "COLUMN")
     ] = None  # fmt: skip
+    until: Annotated[
+        Pairs | None, OptionSpec("Go on until each condition's MCSE is so small, as coverage=0.005,bias=0.01", "MEASURE=MCSE,...")
+    ] = None  # fmt: skip
+    least: Annotated[
+        int | None, OptionSpec("until: the smallest number of replications of a condition", "N", default="50", minimum=2, maximum=MOST)
+    ] = None  # fmt: skip
+    most: Annotated[
+        int | None, OptionSpec("until: the largest number of replications of a condition", "N", default="100000", minimum=2, maximum=MOST)
+    ] = None  # fmt: skip
     seed: Annotated[
         int | None, OptionSpec("0 to 2147483647", "N", default="drawn, and printed", minimum=0, maximum=MOST)
     ] = None  # fmt: skip

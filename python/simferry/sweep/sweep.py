@@ -16,6 +16,7 @@ from ..system.files import is_address
 from .calls import literal, named
 from .design import Design, note_of_columns, table
 from .fingerprint import fingerprint
+from .measure_options import MeasureOptions
 from .on_hosts import with_hosts
 from .options import (
     DockerOptions,
@@ -30,12 +31,15 @@ from .options import (
     refuse,
 )
 from .replications import as_options, counted
+from .roles import roles
 from .simulation import Simulation
+from .stopping import Until, stopping_rule
 from .write import write_sweep
 
 # the arguments of a simulation, beside its target, with their defaults
 _OF_SIMULATION = {one.name: one.default for one in fields(Simulation) if one.init and one.name != "target"}
 _OF_RUN = tuple(fields_of(RunOptions))
+_OF_MEASURES = tuple(fields_of(MeasureOptions))
 
 
 @dataclass(frozen=True, init=False, repr=False, eq=False)
@@ -44,10 +48,11 @@ class Sweep:
 
     simulation, design, backend: as for `run`. function, args, include, constants, results_file, inputs, env, project,
         large_project, metric, replications_as, seed_as: as for `Simulation`.
-    options: further arguments of `run`: replications, seed, common, store, cores, on_error, ..., and options of the backend.
+    options: further arguments of `run`: replications, seed, common, store, cores, on_error, ..., what the outputs are (estimate,
+        truth, se ..., as for `measures`), and options of the backend.
 
     Attributes: simulation, a Simulation; design, a Design; options, the RunOptions; backend, the options of the backend, of
-    that backend's class.
+    that backend's class; measures, the MeasureOptions.
 
     Raises UsageError that names all wrong options at once, DesignError or SimulationError.
     """
@@ -56,6 +61,7 @@ class Sweep:
     design: Design
     options: RunOptions
     backend: Options
+    measures: MeasureOptions
 
     def __init__(
         self,
@@ -87,9 +93,14 @@ class Sweep:
         options = as_options(options)
         ours, wrong = read(RunOptions, {name: options[name] for name in options if name in _OF_RUN})
         faults += wrong
-        backend_options, wrong = read(kind, {name: value for name, value in options.items() if name not in _OF_RUN})
-        refuse([*faults, *wrong])
-        assert called is not None and ours is not None and backend_options is not None
+        measures, unfit = read(MeasureOptions, {name: options[name] for name in options if name in _OF_MEASURES})
+        others = {name: value for name, value in options.items() if name not in (*_OF_RUN, *_OF_MEASURES)}
+        backend_options, unlike = read(kind, others)
+        refuse([*faults, *unfit, *unlike])
+        assert called is not None and ours is not None and backend_options is not None and measures is not None
+        if measures.given():
+            roles(measures.given())  # raises where they do not go together
+        stopping_rule(ours)
         backend_options.check_beside(ours)
         if isinstance(simulation, Simulation):
             if beside := _not_default({**call, "constants": constants, "inputs": inputs}):
@@ -113,16 +124,25 @@ class Sweep:
         design, ours = counted(design, ours)
         if design.objects or simulation.by_name:
             simulation = with_objects(simulation, design)
-        parts = {"simulation": simulation, "design": design, "options": ours, "backend": backend_options}
+        parts = {"simulation": simulation, "design": design, "options": ours, "backend": backend_options,
+            "measures": measures}  # fmt: skip
         for name, value in parts.items():
             object.__setattr__(self, name, value)
 
     @property
     def replications(self) -> Counts:
-        """The number of replications of each condition, or of all of them where it is the same. Raises UsageError if it is not given."""
+        """The number of replications of each condition, or of all of them where it is the same; with `until` those before the first
+        look. Raises UsageError if it is not given."""
+        if self.until is not None:
+            return min(self.until.least, self.until.most)
         if self.options.replications is None:
             raise UsageError("how many replications?", Option("replications", 1000))
         return self.options.replications
+
+    @property
+    def until(self) -> Until | None:
+        """When the run has enough replications; None: they are given."""
+        return stopping_rule(self.options)
 
     @property
     def seed(self) -> int | None:
@@ -142,7 +162,12 @@ class Sweep:
 
         Raises what `Sweep` raises.
         """
-        ours: dict[str, Any] = {"simulation": self.simulation, "design": self.design, **self._given()}
+        ours: dict[str, Any] = {
+            "simulation": self.simulation,
+            "design": self.design,
+            **self._given(),
+            **self.measures.given(),
+        }
         if "backend" not in changes or changes["backend"] == self.backend.table:
             ours |= {"backend": self.backend.table, **self.backend.given()}
         called_anew = any(name in changes for name in ("simulation", *_OF_SIMULATION))
@@ -157,7 +182,7 @@ class Sweep:
 
         Raises UsageError for what no file can hold, such as a function object.
         """
-        write_sweep(self.simulation, self.design, self.options, self.backend, Path(path))
+        write_sweep(self.simulation, self.design, self.options, self.backend, self.measures, Path(path))
 
     def _given(self) -> dict[str, Any]:
         """The options of the run that differ from their defaults."""
@@ -184,7 +209,7 @@ class Sweep:
         call = self._call()
         shown = [literal(call.pop("simulation")), *([repr(self.design)] if self.design.names else [])]
         backend = {} if self.backend.table == "local" else {"backend": self.backend.table}
-        shown += named({**call, **self._given(), **backend, **self.backend.given()})
+        shown += named({**call, **self._given(), **self.measures.given(), **backend, **self.backend.given()})
         return f"sf.Sweep({', '.join(shown)})"
 
     def __eq__(self, other: object) -> bool:
@@ -208,7 +233,7 @@ class Sweep:
         backend_options = {n: [v] if isinstance(v, str) else v for n, v in self.backend.given().items()}
         if one.before is not None:
             backend_options["before"] = [str(one.setup_script)]
-        return [call, given, self.backend.table, backend_options, self.design]
+        return [call, given, self.backend.table, backend_options, self.design, self.measures.given()]
 
 
 def with_objects(simulation: Simulation, design: Design) -> Simulation:

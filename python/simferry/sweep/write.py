@@ -13,13 +13,16 @@ from ..errors import DesignError, UsageError
 from ..system.files import is_address, write_whole, writing
 from .design import Design, table
 from .lists import as_texts
+from .measure_options import MeasureOptions
 from .options import Options, RunOptions
 from .simulation import Simulation
 
 FEW = 20  # conditions, at most, that the sweep file itself holds
 
 
-def write_sweep(simulation: Simulation, design: Design, options: RunOptions, backend: Options, path: Path) -> None:
+def write_sweep(
+    simulation: Simulation, design: Design, options: RunOptions, backend: Options, measures: MeasureOptions, path: Path
+) -> None:
     """Write a sweep file; many conditions go to a CSV file of the same name, which is written first. Raises UsageError."""
     if simulation.is_object:
         raise UsageError(
@@ -56,7 +59,7 @@ def write_sweep(simulation: Simulation, design: Design, options: RunOptions, bac
         raise UsageError(f"{path}: there is no folder {path.parent}")
     with writing(path, "Choose another path for the sweep file."):
         tables |= _design(design, path)
-        tables |= {"run": run, backend.table: {**backend.given(), **before}}
+        tables |= {"run": run, "measures": measures.given(), backend.table: {**backend.given(), **before}}
         text = "\n".join(_table(name, content) for name, content in tables.items() if content)
         try:
             encoded = text.encode()

@@ -16,6 +16,7 @@ from ..screen import shown_progress
 from ..store.counts import Counts
 from ..store.run_folder import RunFolder
 from ..sweep import on_hosts, own_code
+from .precision import further
 
 ProgressCallback = Callable[[Progress], None]
 
@@ -88,7 +89,7 @@ def compute(
             plans = len(folder.plans())
             drive.drive(
                 folder, backend, reason, replications=replications, retry_failed=retry_failed,
-                changed_code=changed_code, on_progress=report,
+                changed_code=changed_code, on_progress=report, further=further,
             )  # fmt: skip
         if warning := own_code.changed_meanwhile(folder):
             warnings.warn(warning, stacklevel=3)

@@ -142,6 +142,8 @@ def _record(
         pilot=pilot,
         name="" if pilot else options.name or "",
         git=git,
+        measures=sweep.measures.given(),
+        until={} if pilot or sweep.until is None else sweep.until.as_record(),
         options=RecordedOptions(
             backend=sweep.backend.table,
             backend_options={**sweep.backend.given(), **prepared.options},

@@ -1,13 +1,13 @@
 """What a run says of its numbers: summary, measures, contrasts; and the options of these."""
 
 import warnings
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from ..analysis.measure_table import MeasureTable, contrast_table, measure_table
 from ..analysis.oddities import averaged_keys, oddities, without_means
 from ..analysis.outliers import Outliers
-from ..analysis.roles import Roles, roles
 from ..analysis.row_keys import check_keys
 from ..analysis.sources import across, of_run
 from ..analysis.summary import first_rows
@@ -18,6 +18,7 @@ from ..results import table as results
 from ..results.parts import Results
 from ..screen import MOST_ROWS, Head
 from ..store.run_folder import RunFolder
+from ..sweep.roles import Roles, roles
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -77,8 +78,8 @@ class Measuring:
             warnings.warn(warning, stacklevel=stacklevel)
 
     def _measured(self, table: Table, options: dict[str, Any]) -> MeasureTable:
-        given, how = asked(options, table)
         run = self._folder
+        given, how = asked(options, table, run.record.measures)
         first = (given.by or ("",))[0]
         is_across = table is contrast_table and first in run.record.parameters
 
@@ -88,10 +89,14 @@ class Measuring:
         return results.reading(run, made)
 
 
-def asked(options: dict[str, Any], table: Table) -> tuple[Roles, dict[str, Any]]:
-    """The roles, and the other options as arguments of measure_table or contrast_table. Raises UsageError."""
+def asked(
+    options: dict[str, Any], table: Table, recorded: Mapping[str, Any] = MappingProxyType({})
+) -> tuple[Roles, dict[str, Any]]:
+    """The roles, and the other options as arguments of measure_table or contrast_table. recorded: roles that the run knows. Raises
+    UsageError."""
     options = dict(options)
-    given = roles({name: options.pop(name, None) for name in ROLES})
+    own = {name: options.pop(name, None) for name in ROLES}
+    given = roles({**recorded, **{name: value for name, value in own.items() if value is not None}})
     wanted = _texts("measures", options.pop("measures", None))
     cases = options.pop("cases", None) or "complete"
     mcse = options.pop("mcse", None) or "jackknife"

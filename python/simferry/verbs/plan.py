@@ -33,6 +33,9 @@ def plan(
     design: Any = None,
     *,
     replications: "int | Sequence[int] | Column | None" = None,
+    until: "str | Mapping[str, str | float] | None" = None,
+    least: int | None = None,
+    most: int | None = None,
     seed: int | None = None,
     function: str = "simulate",
     args: str | None = None,
@@ -46,6 +49,15 @@ def plan(
     metric: Mapping[str, str] | None = None,
     replications_as: str = "",
     seed_as: str = "",
+    estimate: "str | Sequence[str] | None" = None,
+    truth: "str | float | Sequence[str | float] | None" = None,
+    se: "str | Sequence[str] | None" = None,
+    interval: "str | Sequence[str] | None" = None,
+    p_value: "str | Sequence[str] | None" = None,
+    df: "str | float | None" = None,
+    by: "str | Sequence[str] | None" = None,
+    reference: "str | float | None" = None,
+    alpha: "float | Sequence[float] | None" = None,
     common: str | Iterable[str] = (),
     store: str | Path | None = None,
     backend: str = "local",
@@ -58,7 +70,8 @@ def plan(
 ) -> Forecast:
     """What `run` would do with the same arguments, without doing it.
 
-    simulation, design, replications, seed, function, args, include, constants, results_file, inputs, env, project,
+    simulation, design, replications, until, least, most, seed, estimate, truth, se, interval, p_value, df, by, reference, alpha, function,
+    args, include, constants, results_file, inputs, env, project,
     large_project, metric, replications_as, seed_as, common, store, backend, cores, backend_options: as for `run`.
 
     With `pilot`, a few replications of (up to 200 of) the conditions are run for at most 20 seconds to see how long they
@@ -76,9 +89,11 @@ def plan(
     Raises SimulationError, DesignError or UsageError as `run` does, and AwsError if AWS refuses.
     """
     sweep = as_sweep(
-        simulation, design, replications=replications, seed=seed, function=function, args=args, include=include,
+        simulation, design, replications=replications, until=until, least=least, most=most, seed=seed,
+        function=function, args=args, include=include,
         constants=constants, results_file=results_file, inputs=inputs, env=env, project=project,
         large_project=large_project, metric=metric, replications_as=replications_as, seed_as=seed_as,
+        estimate=estimate, truth=truth, se=se, interval=interval, p_value=p_value, df=df, by=by, reference=reference, alpha=alpha,
         common=common, store=store, backend=backend, cores=cores, budget=budget, **backend_options,
     )  # fmt: skip
     where = backend_of(sweep.backend)

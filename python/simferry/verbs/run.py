@@ -24,6 +24,9 @@ def run(
     design: "Design | Mapping[str, Any] | Any | None" = None,
     *,
     replications: "int | Sequence[int] | Column | None" = None,
+    until: "str | Mapping[str, str | float] | None" = None,
+    least: int | None = None,
+    most: int | None = None,
     seed: int | None = None,
     function: str = "simulate",
     args: str | None = None,
@@ -37,6 +40,15 @@ def run(
     metric: Mapping[str, str] | None = None,
     replications_as: str = "",
     seed_as: str = "",
+    estimate: "str | Sequence[str] | None" = None,
+    truth: "str | float | Sequence[str | float] | None" = None,
+    se: "str | Sequence[str] | None" = None,
+    interval: "str | Sequence[str] | None" = None,
+    p_value: "str | Sequence[str] | None" = None,
+    df: "str | float | None" = None,
+    by: "str | Sequence[str] | None" = None,
+    reference: "str | float | None" = None,
+    alpha: "float | Sequence[float] | None" = None,
     common: str | Iterable[str] = (),
     store: str | Path | None = None,
     backend: str = "local",
@@ -62,10 +74,13 @@ def run(
         condition without parameters.
     replications: of each condition: one number, or one for each condition, in the order of the design; or `sf.column("reps")`, a
         column of the design that holds them and is no parameter.
+    until: instead: go on until the Monte Carlo standard error (MCSE) of each condition is so small: {"coverage": 0.005, "bias": 0.01}, for
+        measures or for means of outputs. least, most: replications of a condition [50, 100,000].
     seed: whole number from 0 to 2^31 - 1. None: one is drawn; `run.seed` has it.
     metric: not of a function: by the name of an output a regular expression whose first group is its number in the log; the last counts.
     replications_as: of an image: the hyperparameter that tells it to do so many replications in one job, with a row for each in its
         results file; without, each replication is a job. seed_as: the hyperparameter with the seed, which is in $SIMFERRY_SEED anyway.
+    estimate, truth, se, interval, p_value, df, by, reference, alpha: what the outputs are, as for `measures`, which then need not be told.
     common: names of parameters (or "all") that do not change the random numbers: conditions that differ only there share them.
     store: a folder, or an address such as s3://bucket/folder [$SIMFERRY_STORE; ./simferry-runs, or for sagemaker and batch
         the store of the stack of `simferry.infra`].
@@ -89,9 +104,11 @@ def run(
     Raises SimulationError, DesignError or UsageError before anything starts, Interrupted on Ctrl-C (the run can be resumed).
     """
     sweep = as_sweep(
-        simulation, design, replications=replications, seed=seed, function=function, args=args, include=include,
+        simulation, design, replications=replications, until=until, least=least, most=most, seed=seed,
+        function=function, args=args, include=include,
         constants=constants, results_file=results_file, inputs=inputs, env=env, project=project,
         large_project=large_project, metric=metric, replications_as=replications_as, seed_as=seed_as,
+        estimate=estimate, truth=truth, se=se, interval=interval, p_value=p_value, df=df, by=by, reference=reference, alpha=alpha,
         common=common, store=store, backend=backend, cores=cores, on_error=on_error, retries=retries,
         replication_timeout=replication_timeout, keep_files=keep_files, fresh=fresh, name=name, note=note, **backend_options,
     )  # fmt: skip

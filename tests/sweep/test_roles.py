@@ -1,8 +1,8 @@
 """What columns are, as users say it."""
 
 import pytest
-from simferry.analysis.roles import Roles, roles
 from simferry.errors import UsageError
+from simferry.sweep.roles import Roles, roles
 
 
 def test_names_numbers_and_lists():

@@ -1,0 +1,98 @@
+"""Runs that go on until they are precise enough: a look at the results, and how many replications are wanted then."""
+
+import warnings
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+
+from ..analysis.cells import Cells
+from ..analysis.measure import Measured, measures
+from ..analysis.sources import Source, of_run
+from ..analysis.statistics import available
+from ..analysis.until import distance, next_look
+from ..errors import Note, UsageError, nearest
+from ..hints import Option, Text
+from ..results import table as results
+from ..store import counts
+from ..store.counts import Counts
+from ..store.records import Precision
+from ..store.run_folder import RunFolder
+from ..sweep.roles import roles
+from ..sweep.stopping import Until
+from ..words import counted
+
+_NAMES = {"power": "rejection", "type1": "rejection"}
+_SHARES = ("coverage", "bias_eliminated_coverage", "rejection")
+
+
+def further(run: RunFolder) -> Counts | None:
+    """How many replications of each condition a run wants, of which all that it has wanted until now are there. None: no more.
+
+    Raises UsageError for a rule of measures that its outputs do not have."""
+    rule = Until.of_record(run.record.until)
+    if rule is None:
+        return None
+    ratio, names, done = results.reading(
+        run, lambda found: (*distances(of_run(run, found), rule, run.record.measures), found.counts.done)
+    )
+    wanted = next_look(done, ratio, rule)
+    settled = bool((wanted <= done).all())
+    known = np.where(np.isnan(ratio), np.inf, ratio)
+    worst, short = int(known.argmax()), known > 1
+    run.write_precision(Precision(
+        settled=settled, enough=int(np.count_nonzero(~short)), condition=worst + 1, measure=names[worst], ratio=float(known[worst]),
+    ))  # fmt: skip
+    if settled and short.any():
+        warnings.warn(
+            Note(
+                f"{counted(int(short.sum()), 'condition')} of run {run.id} reached {Option('most')} before the target; "
+                f"furthest is condition {worst + 1}: the MCSE of {names[worst]} is {known[worst]:.2g} times its target"
+            ),
+            stacklevel=4,
+        )
+    return None if settled else counts.simplest(wanted.tolist())
+
+
+def distances(source: Source, rule: Until, given: Mapping[str, Any]) -> tuple[np.ndarray, list[str]]:
+    """By condition how many times as large as its target the MCSE is of the measure and method that is furthest from it, and which
+    measure that is. NaN where it is not known. Raises UsageError."""
+    out, names = np.full(source.conditions, -np.inf), [""] * source.conditions
+    for name, target, some, measured in _measured(source, rule, given):
+        found = distance({name: measured}, {name} & set(_SHARES), Until({name: target}))
+        found = np.where(np.isnan(found), np.inf, found)
+        found[~np.isin(np.arange(len(found)), some.shown())] = -np.inf  # a method that is not in this condition
+        furthest = found.reshape(source.conditions, -1).max(axis=1)
+        for i in np.flatnonzero(furthest > out):
+            out[i], names[i] = furthest[i], name
+    return np.where(np.isinf(out), np.nan, out), names
+
+
+def _measured(source: Source, rule: Until, given: Mapping[str, Any]) -> Iterator[tuple[str, float, Cells, Measured]]:
+    """Each target's name, value, cells and measure."""
+    outputs = source.outputs()
+    for name, target in rule.targets.items():
+        plain = name.removeprefix("measure:")
+        if plain == name and name in outputs:  # the mean of an output
+            some = Cells(source, roles({"estimate": name, "by": given.get("by")}), complete=False)
+            yield (
+                name,
+                target,
+                some,
+                measures(some.estimates.pieces, some.estimates.cells, available(["estimate"]))["mean"],
+            )
+            continue
+        measure = _NAMES.get(plain, plain)
+        some = Cells(source, roles(given), complete=True)
+        known = available(some.features)
+        if measure not in known:
+            raise UsageError(
+                Text(Option("until"), f": {name!r} is neither an output nor a measure of these columns"),
+                nearest(measure, [*outputs, *known]) or f"There are: {', '.join([*outputs, *known])}.",
+            )
+        yield (
+            measure,
+            target,
+            some,
+            measures(some.estimates.pieces, some.estimates.cells, {measure: known[measure]})[measure],
+        )

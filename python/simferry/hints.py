@@ -348,6 +348,8 @@ def _option(name: str, value: Any, face: Face) -> str:
     if name == "replications_from" and face in (Face.PYTHON, Face.R):  # a value of `replications` there
         equals, column = ("=", "simferry.column") if face is Face.PYTHON else (" = ", "sim_column")
         return f"replications{equals}{column}({_literal(value, face)})"
+    if name == "until" and face is Face.R and isinstance(value, Mapping):
+        return f"until = sim_until({', '.join(f'{_key(n, face)} = {v}' for n, v in value.items())})"
     if face is not Face.SHELL:
         return f"{_name(name, face)}{'=' if face is Face.PYTHON else ' = '}{_literal(value, face)}"
     if name in _REPEATED:
@@ -356,6 +358,7 @@ def _option(name: str, value: Any, face: Face) -> str:
     shown = f"--{name.replace('_', '-')}"
     if value is True:
         return shown
+    value = [f"{n}={v}" for n, v in value.items()] if isinstance(value, Mapping) else value
     word = _word(",".join(map(_text, value)) if isinstance(value, (list, tuple)) else value)
     return f"{shown}={word}" if word.startswith("-") else f"{shown} {word}"
 

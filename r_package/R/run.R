@@ -118,7 +118,7 @@ sim_run <- function(simulation, design = NULL, replications = NULL, seed = NULL,
       function_name = function_name, args = args, include = include, results_file = results_file, inputs = inputs,
       env = env, metric = metric, replications_as = replications_as, seed_as = seed_as,
       project = if (!isFALSE(project)) project, large_project = if (!isFALSE(large_project)) large_project,
-      until = until$targets, least = until$least, most = until$most, estimate = estimate, truth = truth, se = se,
+      until = rule(until)$targets, least = until$least, most = until$most, estimate = estimate, truth = truth, se = se,
       interval = interval, p_value = p_value, df = df, by = by, reference = reference, alpha = alpha,
       common = common, store = store, backend = backend, workers = workers, cores = cores,
       on_error = on_error, replication_timeout = replication_timeout, retries = retries,
@@ -160,6 +160,12 @@ sim_until <- function(..., least = NULL, most = NULL) {
     raise("usage", "sim_until() takes a number for each measure", "sim_until(coverage = 0.005)")
   targets <- stats::setNames(sprintf("%.17g", targets), names(targets))
   structure(list(targets = targets, least = least, most = most), class = "simferry_until")
+}
+
+rule <- function(until) {
+  if (!is.null(until) && !inherits(until, "simferry_until"))
+    raise("usage", "until takes what sim_until() makes", "until = sim_until(coverage = 0.005)")
+  until
 }
 
 #' @rdname sim_run
@@ -237,7 +243,7 @@ sim_plan <- function(simulation, design = NULL, replications = NULL, seed = NULL
     function_name = function_name, args = args, include = include, results_file = results_file, inputs = inputs,
     env = env, metric = metric, replications_as = replications_as, seed_as = seed_as,
     project = if (!isFALSE(project)) project, large_project = if (!isFALSE(large_project)) large_project,
-    until = until$targets, least = until$least, most = until$most, estimate = estimate, truth = truth, se = se,
+    until = rule(until)$targets, least = until$least, most = until$most, estimate = estimate, truth = truth, se = se,
     interval = interval, p_value = p_value, df = df, by = by, reference = reference, alpha = alpha,
     common = common, store = store, backend = backend, workers = workers, cores = cores, pilot = pilot,
     deadline = deadline, budget = budget, refresh_prices = if (refresh_prices) TRUE

@@ -12,7 +12,7 @@ def test_they_are_options_of_a_sweep_beside_those_of_run_and_backend():
 
 
 def test_wrong_ones_are_told_before_anything_starts():
-    with pytest.raises(UsageError, match="truth is TRUE; it has to be a number or a text"):
+    with pytest.raises(UsageError, match="truth is True; it has to be a number or a text, or several"):
         sf.Sweep(lambda n: 1.0, sf.grid(n=[1]), replications=2, estimate="est", truth=True)
     with pytest.raises(UsageError, match="no estimate is named"):
         sf.Sweep(lambda n: 1.0, sf.grid(n=[1]), replications=2, truth=1)

@@ -183,6 +183,9 @@ def test_the_shell(script, tmp_path):
     assert done.exit_code == 2 and "--wrokers" in done.stderr and "--workers" in done.stderr
 
 
+OF_OTHERS_IN_R = {"replications_from", "until", "least", "most"}  # sim_column() and sim_until()
+
+
 def test_r(script, in_r):  # noqa: F811
     def call(backend: str, option: str, value: object) -> str:
         given = f"{option} = {literal(value, 'r')}"
@@ -192,7 +195,7 @@ def test_r(script, in_r):  # noqa: F811
         make = f'simferry:::new_backend("{backend}", ' if (backend, option, value) in UNKNOWN else f"sim_{backend}("
         return f"list(backend = {make}{', '.join([*needed, given])}))"
 
-    cases = [case for case in (*CASES, *UNKNOWN) if case[1] != "replications_from"]  # in R it is sim_column()
+    cases = [case for case in (*CASES, *UNKNOWN) if case[1] not in OF_OTHERS_IN_R]
     calls = ",\n".join(call(*case) for case in cases)
     code = f"""
         calls <- list({calls})
@@ -217,7 +220,7 @@ def test_r_has_each_option_as_an_argument_and_tells_of_it():
     verbs = (ROOT / "r_package" / "R" / "run.R").read_text()
     formals = re.search(r"^sim_run <- function\((.*?)\) \{", verbs, re.M | re.S)
     assert formals is not None
-    of_runs = offered(RunOptions).keys() - {"replications_from"}  # in R replications = sim_column("reps")
+    of_runs = offered(RunOptions).keys() - (OF_OTHERS_IN_R - {"until"})
     for option in [*of_runs, *(set(offered(SimulationOptions)) - {"function"})]:
         assert re.search(rf"\b{option}\b", formals[1]) and f"@param {option} " in verbs, option
 

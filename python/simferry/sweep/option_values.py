@@ -1,6 +1,7 @@
 """The values of options: what kinds there are, and what a value has to be. All are checked here, with the same messages."""
 
 import math
+import re
 from collections.abc import Callable, Iterable, Mapping
 from numbers import Integral, Real
 from pathlib import Path
@@ -171,3 +172,20 @@ def _pairs(value: Any) -> Any:
     if not isinstance(value, str) or not all("=" in one for one in value.split(",") if one.strip()):
         raise Unfit("NAME=VALUE, with commas between, or texts with names")
     return value
+
+
+MOST_NOTE = 10_000  # bytes
+
+
+def run_name(text: str) -> str:
+    """What a name of a run has to be, in words, if it is wrong; else empty."""
+    fits = (
+        text.strip() and text.isprintable() and len(text) <= 100 and not re.search(r"[/\\]", text) and text != "latest"
+    )
+    return "" if fits else "a name of at most 100 characters, in one line, without slashes, and not latest"
+
+
+def note(text: str) -> str:
+    """What a note on a run has to be, in words, if it is wrong; else empty."""
+    fits = len(text.encode(errors="replace")) <= MOST_NOTE and not re.search("[\ud800-\udfff]", text)
+    return "" if fits else f"a text of at most {MOST_NOTE:,} bytes"

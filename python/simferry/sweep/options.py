@@ -19,10 +19,22 @@ from ..words import joined
 from . import on_hosts
 from .option_base import AnyOptions, Fault, Given
 from .option_base import Options as Options
-from .option_values import KINDS, Field, Named, OptionSpec, Pairs, Paths, Texts, Unfit, Variables, checked
+from .option_values import (
+    KINDS,
+    Field,
+    Named,
+    OptionSpec,
+    Pairs,
+    Paths,
+    Texts,
+    Unfit,
+    Variables,
+    checked,
+    note,
+    run_name,
+)
 
 MOST = 2**31 - 1  # R's largest integer
-MOST_NOTE = 10_000  # bytes
 VCPUS = 2.0  # of a job of AWS Batch, by default
 SECONDS_OF_A_JOB = 86_400  # of a service: default of max_runtime
 MOST_KEPT_ALIVE = 21_600  # seconds
@@ -33,18 +45,6 @@ def _instance(name: str) -> None:
     from ..aws.instances import instance
 
     instance(name)
-
-
-def _run_name(text: str) -> str:
-    fits = (
-        text.strip() and text.isprintable() and len(text) <= 100 and not re.search(r"[/\\]", text) and text != "latest"
-    )
-    return "" if fits else "a name of at most 100 characters, in one line, without slashes, and not latest"
-
-
-def _note(text: str) -> str:
-    fits = len(text.encode(errors="replace")) <= MOST_NOTE and not re.search("[\ud800-\udfff]", text)
-    return "" if fits else f"a text of at most {MOST_NOTE:,} bytes"
 
 
 Workers = Annotated[int | None, OptionSpec("Cores to use", "N", "cores", default="all", minimum=1, maximum=MOST)]
@@ -338,11 +338,9 @@ class RunOptions(Options):
         Pairs | None, OptionSpec("Go on until each condition's MCSE is so small, as coverage=0.005,bias=0.01", "MEASURE=MCSE,...")
     ] = None  # fmt: skip
     least: Annotated[
-        int | None, OptionSpec("until: the smallest number of replications of a condition", "N", default="50", minimum=2, maximum=MOST)
-    ] = None  # fmt: skip
-    most: Annotated[
-        int | None, OptionSpec("until: the largest number of replications of a condition", "N", default="100000", minimum=2, maximum=MOST)
-    ] = None  # fmt: skip
+        int | None, OptionSpec("until: replications at least", "N", default="50", minimum=2, maximum=MOST)
+    ] = None
+    most: Annotated[int | None, OptionSpec("until: at most", "N", default="100000", minimum=2, maximum=MOST)] = None
     seed: Annotated[
         int | None, OptionSpec("0 to 2147483647", "N", default="drawn, and printed", minimum=0, maximum=MOST)
     ] = None  # fmt: skip
@@ -368,8 +366,8 @@ class RunOptions(Options):
     ] = 2  # fmt: skip
     keep_files: Annotated[bool, OptionSpec("Keep files that a function writes into its working directory")] = False
     fresh: Annotated[bool, OptionSpec("Compute again what an earlier run has computed")] = False
-    name: Annotated[str | None, OptionSpec("A name of the run; several may have it", "NAME", fits=_run_name)] = None
-    note: Annotated[str | None, OptionSpec("A note on the run, which can be changed later", "TEXT", fits=_note)] = None
+    name: Annotated[str | None, OptionSpec("A name of the run; several may have it", "NAME", fits=run_name)] = None
+    note: Annotated[str | None, OptionSpec("A note on the run, which can be changed later", "TEXT", fits=note)] = None
     chunk_size: Annotated[
         int | None, OptionSpec("replications to a stretch", kept=True, minimum=1, maximum=MOST)
     ] = None  # fmt: skip

@@ -18,6 +18,7 @@ from .design import Design, note_of_columns, table
 from .fingerprint import fingerprint
 from .measure_options import MeasureOptions
 from .on_hosts import with_hosts
+from .option_base import Fault
 from .options import (
     DockerOptions,
     Options,
@@ -90,13 +91,8 @@ class Sweep:
             "seed_as": seed_as,
         }  # fmt: skip
         called, faults = read(SimulationOptions, call)
-        options = as_options(options)
-        ours, wrong = read(RunOptions, {name: options[name] for name in options if name in _OF_RUN})
-        faults += wrong
-        measures, unfit = read(MeasureOptions, {name: options[name] for name in options if name in _OF_MEASURES})
-        others = {name: value for name, value in options.items() if name not in (*_OF_RUN, *_OF_MEASURES)}
-        backend_options, unlike = read(kind, others)
-        refuse([*faults, *unfit, *unlike])
+        ours, measures, backend_options, wrong = _parts(as_options(options), kind)
+        refuse([*faults, *wrong])
         assert called is not None and ours is not None and backend_options is not None and measures is not None
         if measures.given():
             roles(measures.given())  # raises where they do not go together
@@ -234,6 +230,17 @@ class Sweep:
         if one.before is not None:
             backend_options["before"] = [str(one.setup_script)]
         return [call, given, self.backend.table, backend_options, self.design, self.measures.given()]
+
+
+def _parts(
+    given: Mapping[str, Any], kind: type[Options]
+) -> tuple[RunOptions | None, MeasureOptions | None, Options | None, list[Fault]]:
+    """Options of the run, of its measures and of its backend, and all faults in them."""
+    ours, faults = read(RunOptions, {name: given[name] for name in given if name in _OF_RUN})
+    measures, unfit = read(MeasureOptions, {name: given[name] for name in given if name in _OF_MEASURES})
+    others = {name: value for name, value in given.items() if name not in (*_OF_RUN, *_OF_MEASURES)}
+    backend, unlike = read(kind, others)
+    return ours, measures, backend, [*faults, *unfit, *unlike]
 
 
 def with_objects(simulation: Simulation, design: Design) -> Simulation:

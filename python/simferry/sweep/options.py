@@ -19,20 +19,9 @@ from ..words import joined
 from . import on_hosts
 from .option_base import AnyOptions, Fault, Given
 from .option_base import Options as Options
-from .option_values import (
-    KINDS,
-    Field,
-    Named,
-    OptionSpec,
-    Pairs,
-    Paths,
-    Texts,
-    Unfit,
-    Variables,
-    checked,
-    note,
-    run_name,
-)
+from .option_values import KINDS, Field, Named, OptionSpec, Pairs, Paths, Texts, Unfit, Variables, checked
+from .option_values import note as is_note
+from .option_values import run_name as is_name
 
 MOST = 2**31 - 1  # R's largest integer
 VCPUS = 2.0  # of a job of AWS Batch, by default
@@ -366,8 +355,10 @@ class RunOptions(Options):
     ] = 2  # fmt: skip
     keep_files: Annotated[bool, OptionSpec("Keep files that a function writes into its working directory")] = False
     fresh: Annotated[bool, OptionSpec("Compute again what an earlier run has computed")] = False
-    name: Annotated[str | None, OptionSpec("A name of the run; several may have it", "NAME", fits=run_name)] = None
-    note: Annotated[str | None, OptionSpec("A note on the run, which can be changed later", "TEXT", fits=note)] = None
+    name: Annotated[str | None, OptionSpec("A name of the run; several may have it", "NAME", fits=is_name)] = None
+    note: Annotated[str | None, OptionSpec("A note on the run, which can be changed later", "TEXT", fits=is_note)] = (
+        None
+    )
     chunk_size: Annotated[
         int | None, OptionSpec("replications to a stretch", kept=True, minimum=1, maximum=MOST)
     ] = None  # fmt: skip

@@ -3,7 +3,7 @@
 import pytest
 from sagemaker_fixtures import BUCKET, IMAGE
 from simferry.errors import UsageError
-from simferry.sagemaker.script_mode import Script, code_of, encoded, plain
+from simferry.sagemaker.script_mode import Script, code_of, encoded, plain, script_of
 
 
 def test_hyperparameters_are_texts_and_rs_whole_numbers_have_no_point():
@@ -13,6 +13,21 @@ def test_hyperparameters_are_texts_and_rs_whole_numbers_have_no_point():
     assert encoded(given) == expected
     with pytest.raises(UsageError, match="hyperparameter n is None"):
         plain({"n": None})
+
+
+def test_what_a_job_of_the_services_toolkit_ran_is_known():
+    told = {"sagemaker_program": '"t.py"', "sagemaker_submit_directory": '"s3://b/s.tar.gz"', "sagemaker_region": '"x"', "n": "3",
+            "sagemaker_mpi_num_of_processes_per_host": "4", "sagemaker_mpi_custom_mpi_options": '"-x A"'}  # fmt: skip
+    assert script_of({"AlgorithmSpecification": {}, "HyperParameters": told}) == {
+        "hyperparameters": {"n": "3"},
+        "environment": {},
+        "entry_point": "t.py",
+        "source_dir": "s3://b/s.tar.gz",
+        "distribution": {"mpi": {"enabled": True, "processes_per_host": 4, "custom_mpi_options": "-x A"}},
+    }
+    program = {"ContainerEntrypoint": ["sh"], "ContainerArguments": ["x"]}
+    found = script_of({"AlgorithmSpecification": program})
+    assert (found["container_entry_point"], found["container_arguments"]) == (["sh"], ["x"])
 
 
 def test_an_archive_in_s3_is_a_channel_of_its_own(session, tmp_path):

@@ -100,6 +100,7 @@ class EstimatorBase:
         self._hyperparameters: dict[str, Any] = dict(hyperparameters or {})
         self.jobs: list[TrainingJob] = []
         self.latest_training_job: TrainingJob | None = None
+        self._current_job_name: str | None = None
 
     def _check_places(self) -> None:
         for name in ("output_path", "checkpoint_s3_uri", "code_location"):
@@ -123,6 +124,8 @@ class EstimatorBase:
     def training_image_uri(self) -> str:
         """The image of the jobs."""
         return self.image_uri
+
+    train_image = training_image_uri  # version 1's name
 
     def _texts(self) -> dict[str, str]:
         """The hyperparameters as the service takes them."""
@@ -169,6 +172,7 @@ class EstimatorBase:
                     client.create_training_job(**request)
         self.latest_training_job = TrainingJob(self.sagemaker_session, name, description)
         self.jobs.append(self.latest_training_job)
+        self._current_job_name = name  # published scripts read it
         if wait or self._local:
             self.latest_training_job.wait(logs=logs)
 

@@ -7,7 +7,7 @@ import pytest
 import simferry as sf
 from hosting_accounts import IMAGE, left
 from simferry.aws.session import AwsError
-from simferry.errors import Interrupted, StoreError, UsageError
+from simferry.errors import Interrupted, NoAnswer, StoreError, UsageError
 from simferry.hosting import batch_transform
 
 
@@ -88,6 +88,20 @@ def test_a_failure_and_an_interruption_leave_nothing(jobs, tmp_path, monkeypatch
     with pytest.raises(Interrupted, match="was stopped"):
         sf.transform(IMAGE, "model.tar.gz", "a.csv", "answers", tell=interrupt)
     assert len(jobs.stopped) == 1 and not any(left().values()) and not (tmp_path / "answers").exists()
+
+
+def test_a_job_that_can_no_longer_be_followed_keeps_what_it_needs(jobs, tmp_path, hosting, monkeypatch):
+    (tmp_path / "a.csv").write_text("1\n")
+    jobs.states[:] = ["InProgress"]
+
+    def lose(line):
+        if line == "  InProgress":
+            raise NoAnswer("AWS does not answer")
+
+    with pytest.raises(AwsError, match="can't be followed any more: AWS does not answer") as lost:
+        sf.transform(IMAGE, "model.tar.gz", "a.csv", "answers", name="mine", tell=lose)
+    assert "aws sagemaker stop-transform-job --transform-job-name mine  stops it." in lost.value.hint
+    assert len(left()["models"]) == 1 and len(left()["objects"]) == 3
 
 
 def test_names_of_answers_are_not_trusted(jobs, tmp_path):

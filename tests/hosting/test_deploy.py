@@ -1,9 +1,10 @@
 """Deploying endpoints: costs first, one question, nothing twice, and errors that say what is left."""
 
+import boto3
 import pytest
 from aws_fixtures import ACCOUNT, REGION
 from botocore.exceptions import ClientError
-from hosting_accounts import IMAGE, left
+from hosting_accounts import IMAGE, archive, left
 from simferry import Endpoint
 from simferry.aws.session import AwsError, CredentialsError, QuotaError
 from simferry.errors import Interrupted, NoAnswer, UsageError
@@ -43,6 +44,14 @@ def test_an_endpoint_is_made_once_and_deleted_whole(hosting):
     assert not any(left().values()) and told[-1].startswith("  model trees-")
     made.delete(tell=told.append)
     assert told[-1] == "there is no endpoint trees in us-west-2"
+
+
+def test_a_model_of_the_users_own_is_not_deleted_wherever_it_lies(hosting):
+    s3, key = boto3.client("s3"), "simferry/hosting/trees/0123456789abcdef/model.tar.gz"
+    s3.create_bucket(Bucket="mine", CreateBucketConfiguration={"LocationConstraint": REGION})
+    s3.put_object(Bucket="mine", Key=key, Body=archive())
+    Endpoint.deploy(IMAGE, f"s3://mine/{key}", **MADE).delete(tell=lambda line: None)
+    assert left() == {"endpoints": [], "configs": [], "models": [], "objects": [key]}
 
 
 def test_an_interrupted_attempt_is_taken_up_and_an_interrupted_deletion_too(hosting, monkeypatch):
@@ -119,6 +128,10 @@ REFUSED = [
     ({"instance_type": "m5.large"}, "no instance type 'm5.large'\nDid you mean ml.m5.large"),
     ({"instance_type": "ml.t3.medium"}, "no instance type 'ml.t3.medium'\nDid you mean ml.t2.medium"),
     ({"instances": 0}, "instances is 0"),
+    ({"instances": "2"}, 'instances is "2"; it has to be a whole number'),
+    ({"serverless": True, "memory": 2048.5}, "memory is 2048.5; it has to be a whole number"),
+    ({"budget": "2"}, 'budget is "2"; it is US dollars a day'),
+    ({"budget": float("nan")}, "budget is .*; it is US dollars a day"),
     ({"serverless": True, "instances": 1}, "a serverless endpoint has no instances"),
     ({"serverless": True, "memory": 2000}, "memory is 2000; it is 1024, 2048"),
     ({"serverless": True, "concurrency": 201}, "concurrency is 201; it is 1 to 200"),

@@ -12,6 +12,7 @@ import pytest
 import simferry as sf
 from common import require
 from emulator_fixtures import Jobs
+from hosted_models import archive
 from sagemaker_fixtures import SIMULATE_R, SUBMIT_R, TIMED
 
 SMALL = "ml.t3.medium"
@@ -344,3 +345,22 @@ def test_image_role_and_store_need_not_be_named(emulator, image_simferry_r, in_r
         run <- sim_run("power.R", design, replications = 1e4, seed = 1, backend = sim_sagemaker(instance_type = "{SMALL}", jobs = 2))
         stopifnot(nrow(sim_results(run)) == 1e4, abs(sim_summary(run)$mean - 0.05) < 0.01, length(sim_status(run)$jobs) == 2)
     """)
+
+
+def test_an_endpoint_is_deployed_asked_and_deleted(emulator, image_serve, in_r, tmp_path):
+    (tmp_path / "model.tar.gz").write_bytes(archive("2.5"))
+    said = in_r(f"""
+        served <- sim_endpoint_deploy("{image_serve}", "model.tar.gz", name = "slope", instances = 1, budget = 2, yes = TRUE)
+        x <- c(1 / 3, 1e-300, 4)
+        stopifnot(identical(predict(served, data.frame(x = x)), 2.5 * x), sim_endpoints()$dollars_an_hour == 0.056)
+        print(served)
+        stopifnot(as.numeric(sim_endpoint_invoke(served, "2", accept = "text/csv")) == 5, length(sim_endpoint_logs(served)) > 0)
+        writeLines(c("1", "2"), "data.csv")
+        done <- suppressMessages(sim_transform("{image_serve}", "model.tar.gz", "data.csv", "answers", accept = "text/csv"))
+        stopifnot(as.numeric(readLines(done$files)) == c(2.5, 5))
+        refused <- tryCatch(predict(sim_endpoint("slop"), data.frame(x = 1)), simferry_error_usage = conditionMessage)
+        stopifnot(grepl("Did you mean slope", refused))
+        sim_endpoint_delete(served)
+        stopifnot(nrow(sim_endpoints()) == 0)
+    """)
+    assert said == "endpoint slope  InService, 1 x ml.t2.medium, $0.06 an hour\n"

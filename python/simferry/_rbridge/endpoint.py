@@ -30,26 +30,12 @@ def endpoint_deploy(given: Arguments) -> Arguments:
 
     options = plain(given)
     options["env"] = _named(options["env"])
-    for count in ("instances", "memory", "concurrency"):
-        options[count] = _whole(count, options[count])
 
     def deploy(tell: Tell, confirm: Confirm) -> Any:
         made = Endpoint.deploy(**options, tell=tell, confirm=confirm)
         return made and _described(made.name)
 
     return begin(deploy)
-
-
-def _whole(name: str, value: Any) -> Any:
-    """R's 2 is a double."""
-    from ..errors import UsageError
-    from ..hints import Option
-
-    if isinstance(value, float):
-        if not value.is_integer():
-            raise UsageError(Option(name) + f" is {value}; it has to be a whole number", Option(name, 1))
-        return int(value)
-    return value
 
 
 @verb
@@ -131,7 +117,7 @@ def transform(given: Arguments) -> Arguments:
     from ..hosting import transform as transformed
 
     options = plain(given)
-    options["env"], options["instances"] = _named(options["env"]), _whole("instances", options["instances"])
+    options["env"] = _named(options["env"])
 
     def run(tell: Tell, _: Confirm) -> Any:
         done = transformed(**options, tell=tell)

@@ -15,6 +15,7 @@ from .session import AccessDenied, asking, client
 from .tags import MADE_BY, Tagged, made_by_simferry
 
 TAG = "simferry:endpoint"  # of an endpoint, its configuration and its model: the endpoint's name
+UPLOADED = "simferry:uploaded"  # of a model: the folder with what was uploaded for it
 DESCRIBED = 100  # endpoints that are looked at, three requests each
 KIND = "sagemaker:endpoint"  # as tags have it
 HIDDEN = "may not be looked at"

@@ -13,6 +13,7 @@ from urllib.parse import urlparse
 from ..errors import NoAnswer, Note, ServiceError, UsageError, nearest
 from ..hints import Extra, Option, Shell, Text, Variable, Words
 
+READ_SECONDS = 70  # an endpoint's container has 60 for its answer
 ATTEMPTS = 12  # with adaptive retries: the client sends less when it is throttled
 
 
@@ -70,7 +71,9 @@ def client(service: str, in_region: str | None = None, attempts: int = ATTEMPTS)
     """A boto3 client with adaptive back-off. It uses AWS_ENDPOINT_URL."""
     from botocore.config import Config
 
-    config = Config(retries={"mode": "adaptive", "total_max_attempts": attempts}, connect_timeout=10, read_timeout=60)
+    config = Config(
+        retries={"mode": "adaptive", "total_max_attempts": attempts}, connect_timeout=10, read_timeout=READ_SECONDS
+    )
     with asking(service):
         made = session().client(service, region_name=in_region or region(), config=config)
     made.meta.events.register("needs-retry", partial(_say_that_it_is_slow, made.meta.endpoint_url))

@@ -1,5 +1,6 @@
 """Batch transform: a model answers all records of files, on machines that end with it."""
 
+import contextlib
 import secrets
 import time
 from collections.abc import Iterator, Mapping
@@ -12,18 +13,19 @@ from ..aws.contracts import hosting as contract
 from ..aws.endpoints import look
 from ..aws.prices import prices
 from ..aws.session import AwsError, asking, client
-from ..errors import Interrupted, StoreError, UsageError
-from ..hints import Option, Text
+from ..errors import Interrupted, ServiceError, SimferryError, StoreError, UsageError
+from ..hints import Option, Shell, Text
 from ..store.objects import Objects, check_address
 from ..sweep.variables import variables
 from ..system.dialogue import Tell, print_line
 from ..system.files import below, is_address, writing
 from ..words import counted, duration
 from . import materials
-from .deploy import check_type
+from .deploy import check_type, whole
 from .resources import SHOWN, make, poll_seconds, remove
 
 DEFAULT_TYPE = "ml.m5.large"
+_GOES_ON = ("InProgress", "Stopping")
 SPLITS = {"lines": "Line", "files": "None"}
 
 
@@ -73,6 +75,7 @@ def transform(
     """
     name = name or f"{contract.name_for(image)[:50].rstrip('-')}-{secrets.token_hex(4)}"
     kind = instance_type or DEFAULT_TYPE
+    instances = whole("instances", instances) or 0
     _check_options(name, kind, instances, split)
     environment, files = variables(env or {}), _files(source)
     _check_output(output)
@@ -94,23 +97,46 @@ def transform(
         uri = materials.image_in_ecr(image, home.repository, tell)
         archive = materials.model_in_s3(model, home.folder)
         of_model = contract.model_request(name, uri, home.role, archive, environment, home.tags)
-        model_name = of_model["ModelName"]
         make("model", of_model)
+        model_name = of_model["ModelName"]
         address = f"{home.folder}/input/" if files else str(source)
         machines = (kind, instances)
-        asked = contract.transform_request(name, model_name, address, target, machines, formats, home.tags)
-        ended = _run(name, asked, tell)
-    except BaseException:
-        materials.remove_below(home.folder)
+        ended = _run(contract.transform_request(name, model_name, address, target, machines, formats, home.tags), tell)
+    except BaseException as error:
+        if _goes_on(name):
+            raise _left_running(name, target, error) from None
+        with contextlib.suppress(SimferryError):  # the error says more
+            _clean(model_name, home.folder)
         raise
-    finally:
-        if model_name:
-            remove("model", model_name)
-    materials.remove_below(f"{home.folder}/input")
+    _clean(model_name, f"{home.folder}/input")
     brought = _brought(target, output)
     materials.remove_below(home.folder)
     seconds = (ended["TransformEndTime"] - ended["TransformStartTime"]).total_seconds()
     return Transformed(name, str(output), brought, seconds, None if each is None else each * instances * seconds / 3600)
+
+
+def _clean(model: str, folder: str) -> None:
+    if model:
+        remove("model", model)
+    materials.remove_below(folder)
+
+
+def _goes_on(name: str) -> bool:
+    """Whether a job runs, as far as is known: one that can't be asked for may run."""
+    try:
+        return (_state(name) or {}).get("TransformJobStatus") in _GOES_ON
+    except ServiceError:
+        return True
+
+
+def _left_running(name: str, target: str, error: BaseException) -> BaseException:
+    """The error where a job can't be followed any more. What it needs stays."""
+    stops = Shell("aws", "sagemaker", "stop-transform-job", "--transform-job-name", name)
+    hint = Text("It may go on, and cost; its answers will be in ", target, ".  ", stops, "  stops it.")
+    if isinstance(error, KeyboardInterrupt):
+        return Interrupted(f"transform job {name} is not followed any more", hint)
+    why = error.message if isinstance(error, SimferryError) else str(error)
+    return AwsError(f"transform job {name} can't be followed any more: {why}", hint)
 
 
 def _check_options(name: str, kind: str, instances: int, split: str) -> None:
@@ -149,9 +175,10 @@ def _check_output(output: str | Path) -> None:
         raise UsageError(f"the folder {path} is not empty", Option("output", f"{path}-2"))
 
 
-def _run(name: str, asked: Mapping[str, Any], tell: Tell) -> Mapping[str, Any]:
+def _run(asked: Mapping[str, Any], tell: Tell) -> Mapping[str, Any]:
     """Create the job, and wait for its end. Raises AwsError if it fails, Interrupted after Ctrl-C, which stops it."""
-    _create(asked)
+    name = asked["TransformJobName"]
+    make("transform_job", asked)
     try:
         ended = _ended(name, tell)
     except KeyboardInterrupt:
@@ -172,22 +199,6 @@ def _run(name: str, asked: Mapping[str, Any], tell: Tell) -> Mapping[str, Any]:
     return ended
 
 
-def _create(asked: Mapping[str, Any]) -> None:
-    from botocore.exceptions import ClientError
-
-    with asking(f"transform job {asked['TransformJobName']}"):
-        try:
-            client("sagemaker").create_transform_job(**asked)
-        except ClientError as error:
-            code, message = (error.response["Error"].get(key, "") for key in ("Code", "Message"))
-            if code == "ResourceLimitExceeded":
-                raise session.QuotaError(
-                    message, "Ask AWS for more (Service Quotas, Amazon SageMaker).", code
-                ) from None
-            if code != "ResourceInUse":  # an attempt whose answer was lost has made it
-                raise
-
-
 def _state(name: str) -> dict[str, Any] | None:
     return look("describe_transform_job", f"transform job {name}", TransformJobName=name)
 
@@ -200,7 +211,7 @@ def _ended(name: str, tell: Tell) -> Mapping[str, Any]:
         if status != last:
             tell(f"  {status}" + (f" after {duration(time.monotonic() - began)}" if last else ""))
             last = status
-        if status not in ("InProgress", "Stopping"):
+        if status not in _GOES_ON:
             return {"TransformJobStatus": status, **now}
         time.sleep(poll_seconds())
 

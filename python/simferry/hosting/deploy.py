@@ -7,13 +7,13 @@ from typing import Any
 
 from ..aws import session
 from ..aws.contracts import hosting as contract
-from ..aws.endpoints import BUSY, Served, find, state
+from ..aws.endpoints import BUSY, UPLOADED, Served, find, state
 from ..aws.instances import hosting_instances
 from ..aws.limits import service_model
 from ..aws.prices import REMEDY, prices, serverless_dollars_an_hour
 from ..aws.session import AwsError
 from ..errors import Interrupted, UsageError, nearest
-from ..hints import Command, Option, Text
+from ..hints import Command, Literal, Option, Text
 from ..sweep.variables import variables
 from ..system.dialogue import Confirm, Tell, ask, print_line
 from . import materials
@@ -68,6 +68,10 @@ def place(
     instance_type: str | None, instances: int | None, serverless: bool, memory: int | None, concurrency: int | None
 ) -> Place:
     """The place that options describe. Raises UsageError."""
+    instances, memory, concurrency = (
+        whole(name, value)
+        for name, value in (("instances", instances), ("memory", memory), ("concurrency", concurrency))
+    )
     if serverless:
         if instance_type or instances:
             raise UsageError(
@@ -96,6 +100,15 @@ def place(
     return Place(kind, count)
 
 
+def whole(name: str, value: Any) -> int | None:
+    """A whole number that users give, also as 2.0. Raises UsageError."""
+    if value is None or (isinstance(value, int) and not isinstance(value, bool)):
+        return value
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    raise UsageError(Text(Option(name), " is ", Literal(value), "; it has to be a whole number"), Option(name, 1))
+
+
 def check_type(kind: str, of: str) -> None:
     """Raise UsageError for an instance type that endpoints, or transform jobs, do not have. of: the service model's list."""
     known = service_model("sagemaker").shape_for(of).enum
@@ -110,6 +123,8 @@ def check_budget(where: Place, budget: float | None) -> None:
     """Raise UsageError for an endpoint that costs more a day than the budget, or whose price is not known."""
     if budget is None:
         return
+    if isinstance(budget, (bool, str)) or not budget >= 0:
+        raise UsageError(Text(Option("budget"), " is ", Literal(budget), "; it is US dollars a day"))
     hour = where.dollars_an_hour
     if hour is None:
         raise UsageError(f"the price of {where.instance_type} is not known, so no budget can be kept", REMEDY)
@@ -137,6 +152,8 @@ def deploy(
     confirm: Confirm = ask,
 ) -> Served | None:
     """See Endpoint.deploy. None if the answer was no."""
+    if not isinstance(image, str) or not image:
+        raise UsageError(Text("image is ", Literal(image), "; it has to be the name of an image"))
     name = contract.name_for(image) if name is None else name
     contract.check_name(name)
     environment = variables(env or {})
@@ -155,7 +172,8 @@ def deploy(
         return None
     address = materials.model_in_s3(model, home.folder)
     uri = materials.image_in_ecr(image, home.repository, tell)
-    of_model = contract.model_request(name, uri, home.role, address, environment, home.tags)
+    uploaded = [] if address == model or address is None else [{"Key": UPLOADED, "Value": home.folder}]
+    of_model = contract.model_request(name, uri, home.role, address, environment, [*home.tags, *uploaded])
     config = contract.config_request(name, of_model["ModelName"], where.request, home.tags)
     if before and before["EndpointConfigName"] != config["EndpointConfigName"]:
         raise exists(name, before)

@@ -200,12 +200,11 @@ class Endpoint:
 
 
 def remove_model(name: str, owner: str) -> None:
-    """Delete a model, and first the archive that was uploaded for it. owner: the endpoint or transform job. Raises AwsError."""
-    found = known.look("describe_model", f"model {name}", ModelName=name) or {}
-    address = str(found.get("PrimaryContainer", {}).get("ModelDataUrl", ""))
-    before, folder, _ = address.partition(f"/{HOSTING}/{owner}/")
-    if folder and address.endswith("/model.tar.gz"):
-        materials.remove_below(f"{before}{folder.rstrip('/')}")
+    """Delete a model, and first the archives that were uploaded for it. owner: the endpoint. Raises AwsError."""
+    if found := known.look("describe_model", f"model {name}", ModelName=name):
+        folder = known.tags_of(found["ModelArn"]).get(known.UPLOADED, "")
+        if folder.endswith(f"/{HOSTING}/{owner}"):
+            materials.remove_below(folder)
     remove("model", name)
 
 

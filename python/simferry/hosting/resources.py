@@ -14,8 +14,15 @@ from ..words import duration
 
 Tell = Callable[[str], None]
 SHOWN = 15  # lines of a log that an error shows
-KINDS = {"model": "ModelName", "endpoint_config": "EndpointConfigName", "endpoint": "EndpointName"}
-_WORDS = {"model": "model", "endpoint_config": "endpoint configuration", "endpoint": "endpoint"}
+KINDS = {
+    "model": "ModelName", "endpoint_config": "EndpointConfigName", "endpoint": "EndpointName", "transform_job": "TransformJobName",
+}  # fmt: skip
+_WORDS = {
+    "model": "model",
+    "endpoint_config": "endpoint configuration",
+    "endpoint": "endpoint",
+    "transform_job": "transform job",
+}
 
 
 def poll_seconds() -> float:

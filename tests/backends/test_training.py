@@ -237,6 +237,7 @@ library(foreach); library(doParallel); registerDoParallel(2)
 m <- foreach(i = 1:4, .combine = c) %dopar% mean(rnorm(as.integer(args[1])) + data$x[1])
 write.csv(data.frame(m = mean(m)), "/opt/ml/processing/output/result.csv", row.names = FALSE)
 writeLines("kept", "note.txt")
+writeLines("no block", "/opt/ml/processing/blocks/a b")
 cat("it printed this\n")
 """
 

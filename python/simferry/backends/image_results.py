@@ -30,11 +30,14 @@ def keep_results(run: RunFolder, jobs: Mapping[str, ServiceJob], group: str) -> 
         tempfile.TemporaryDirectory(prefix=".archives-", dir=run.path) as folder,
         ThreadPoolExecutor(AT_ONCE) as pool,
     ):
-        found = pool.map(lambda job: _bring(run, job, jobs[job], Path(folder), group), jobs)
-        for job, ended in zip(jobs, found, strict=True):
-            keep(run, job, ended)
-            for path in ended.archives.values():
-                path.unlink(missing_ok=True)
+        names = [*jobs]
+        for first in range(0, len(names), AT_ONCE):  # so that few archives lie here at a time
+            some = names[first : first + AT_ONCE]
+            found = pool.map(lambda job: _bring(run, job, jobs[job], Path(folder), group), some)
+            for job, ended in zip(some, found, strict=True):
+                keep(run, job, ended)
+                for path in ended.archives.values():
+                    path.unlink(missing_ok=True)
     run.push()
 
 

@@ -9,7 +9,8 @@ code/               the script, its helper files, constants, the worker
 input/              input files that were uploaded (see inputs.py)
 blocks/             one file per finished block
 artifacts/          files that replications wrote: artifacts/<condition>/<replication>/
-checkpoints/        in an object store, of training jobs: blocks and artifacts of a job, as the two above
+checkpoints/        in an object store, of training jobs: blocks and artifacts of each, as the two above
+archives/           of images' training jobs: what each has left; restarts/: the checkpoints of its program
 jobs/               per job: its state and its log
 results.parquet     the collected table; can always be rebuilt, as all that is named results
 results-*.parquet   rows of blocks that came later

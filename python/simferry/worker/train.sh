@@ -29,9 +29,9 @@ umask "$mask"
 # blocks of earlier attempts, whose names begin with PLAN-JOB-ATTEMPT-
 attempt=1
 for block in $kept/blocks/*; do
-  [ -f "$block" ] || continue
-  cp "$block" $root/done/ || fail "$block can't be read"
   name=${block##*/}
+  case $name in *[!0-9rf.-]*) continue ;; esac
+  cp "$block" $root/done/ || fail "$block can't be read"
   name=${name#*-*-}
   [ "${name%%-*}" -lt $attempt ] || attempt=$((${name%%-*} + 1))
 done
@@ -43,6 +43,7 @@ keep() {
   new=
   for block in $root/blocks/*; do
     name=${block##*/}
+    case $name in *[!0-9rf.-]*) continue ;; esac # a simulation's own
     [ -e "$kept/blocks/$name" ] || [ ! -f "$block" ] || new="$new $name"
   done
   [ -n "$new" ] || return 0

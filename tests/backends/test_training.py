@@ -87,6 +87,24 @@ def test_what_the_end_of_a_job_means(service, said, state, cut_short, message):
     assert service.asked == ["a"]  # once: an end does not change
 
 
+def test_jobs_without_a_machine_are_told(service):
+    going = {"TrainingJobStatus": "InProgress", "SecondaryStatus": "Training"}
+    service.jobs |= {
+        "a": going,
+        "b": {**going, "SecondaryStatus": "Interrupted"},
+        "c": {**going, "SecondaryStatus": "Pending"},
+    }
+    run = SimpleNamespace(**vars(RUN), plans=lambda: [])
+    run.record.simulation = {"kind": "function"}
+    where = backend("sagemaker", spot=True, role=ROLE)
+    assert where.poll(run, []).waits_for == ""
+    where.list(run)
+    assert where.poll(run, []).waits_for == "machines of 2 jobs"
+    service.jobs.clear()
+    where.list(run)
+    assert where.poll(run, []).waits_for == ""
+
+
 def test_the_cost_is_what_is_billed_and_what_spot_saves_is_known(service):
     def job(**times):
         started = {"TrainingStartTime": NOW, "TrainingEndTime": NOW} if times else {"TrainingEndTime": NOW}

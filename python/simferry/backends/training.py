@@ -5,7 +5,7 @@ An image's jobs leave archives, of which this machine makes blocks.
 """
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
@@ -18,7 +18,8 @@ from ..errors import UsageError
 from ..jobs.launch import TRAIN
 from ..store.run_folder import RunFolder
 from ..sweep.options import SagemakerOptions
-from .base import Prepared, Report
+from ..words import counted
+from .base import Prepared, Report, Standing
 from .image_results import keep_results
 from .names import job_name
 from .processing import Sagemaker
@@ -28,6 +29,7 @@ from .service import Request, ServiceJob, emulated
 AT_ONCE = 8  # requests to the service
 ATTEMPTS = 5  # of a job by the service, where the service itself fails: default of attempts
 SECONDS_TO_WAIT = 86_400  # for Spot machines, beside the time limit: default of max_wait
+_WAITS = ("Interrupted", "Pending")  # secondary states of jobs without a machine
 LOG_SECONDS = 10.0  # until the last lines of a job's log are there
 
 
@@ -40,6 +42,7 @@ class Training(Sagemaker):
         self.quota = "spot training jobs" if options.spot else "training jobs"
         self.seconds_beside = START_UP_SECONDS + (options.keep_alive or 0)
         self._ended: dict[str, ServiceJob] = {}  # by name: what the service says of them no longer changes
+        self._without_machine = 0  # jobs that wait for one
 
     def check_installed(self) -> None:
         """boto3 starts them, without which there are no credentials."""
@@ -78,11 +81,19 @@ class Training(Sagemaker):
         """MaxWaitTimeInSeconds of a job with this time limit, which a budget may have made shorter than max_runtime."""
         return max(limit, int(self.options.max_wait or limit + SECONDS_TO_WAIT))
 
+    def poll(self, run: RunFolder, jobs: Sequence[str], begin: bool = False) -> Standing:
+        found = super().poll(run, jobs, begin)
+        if found.waits_for or not self._without_machine:
+            return found
+        return replace(found, waits_for=f"machines of {counted(self._without_machine, 'job')}")
+
     def list(self, run: RunFolder) -> dict[str, ServiceJob]:
-        found, ended = {}, []
+        found: dict[str, ServiceJob] = {}
+        ended, self._without_machine = [], 0
         for one in self.summaries(run, "list_training_jobs", "TrainingJobSummaries"):
             name, state = one["TrainingJobName"], contract.STATES[one["TrainingJobStatus"]]
             found[name] = self._ended.get(name) or ServiceJob(state, one["CreationTime"], one.get("TrainingEndTime"))
+            self._without_machine += state == "running" and one.get("SecondaryStatus") in _WAITS
             if state not in ("running", "stopping") and name not in self._ended:
                 ended.append(name)
         with ThreadPoolExecutor(AT_ONCE) as pool:

@@ -1,5 +1,6 @@
 """Transform jobs in the emulator, in real containers, and how files are cut into requests."""
 
+import json
 import os
 
 import pytest
@@ -7,7 +8,8 @@ from docker_fixtures import left_behind
 from emulator_fixtures import Jobs
 from emulator_requests import refused
 from hosted_models import Host, archive
-from simferry.emulator.transform_job import Execution, RecordFailed, payloads
+from simferry.containers.serving import Answer
+from simferry.emulator.transform_job import Execution, RecordFailed, parameters_of, payloads
 
 GROUP = "/aws/sagemaker/TransformJobs"
 
@@ -108,6 +110,18 @@ def test_jobs_that_are_refused(emulator):
     for more, words in REFUSED:
         with refused("ValidationException", words):
             transforms.submit("one", **more)
+
+
+def test_what_a_container_says_of_its_requests():
+    """It is not trusted."""
+
+    def said(text, status=200):
+        return parameters_of(Answer(status, {}, text.encode()))
+
+    given = {"MaxConcurrentTransforms": 8, "BatchStrategy": "SINGLE_RECORD", "MaxPayloadInMB": 6}
+    assert said(json.dumps(given)) == given and said(json.dumps(given), 404) == {}
+    assert said('{"MaxConcurrentTransforms": 1e9, "MaxPayloadInMB": true, "BatchStrategy": {}}') == {}
+    assert said("[1]") == said("{") == said("[" * 100_000) == {}
 
 
 def test_files_are_cut_into_requests(tmp_path):

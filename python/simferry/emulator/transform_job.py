@@ -164,26 +164,18 @@ class TransformJob(Job):
     def _execution(self, asked: dict[str, Any]) -> Execution:
         """What the request says, else what the container says, else the service's defaults."""
         default, given = Execution(), self.request
-        strategy = given.get("BatchStrategy") or _STRATEGIES.get(str(asked.get("BatchStrategy")), default.strategy)
+        strategy = given.get("BatchStrategy") or _STRATEGIES.get(asked.get("BatchStrategy", ""), default.strategy)
         payload = given.get("MaxPayloadInMB", asked.get("MaxPayloadInMB", default.payload_mb))
         transforms = given.get("MaxConcurrentTransforms") or asked.get("MaxConcurrentTransforms") or default.transforms
         return Execution(min(transforms, MOST_MB // (payload or 1)), payload, strategy)
 
     def _asked(self, hosted: Hosted) -> dict[str, Any]:
-        """What the container says of its requests at /execution-parameters, if it has that; numbers that are none are left out."""
+        """What the container says of its requests, if it says anything."""
         assert hosted.serving
         try:
-            answer = hosted.serving.execution_parameters()
-            said = json.loads(answer.body) if answer.status == 200 else {}
-        except (ServingError, ValueError, RecursionError):
+            return parameters_of(hosted.serving.execution_parameters())
+        except ServingError:
             return {}
-        numbers = {"MaxConcurrentTransforms", "MaxPayloadInMB"}
-        said = said if isinstance(said, dict) else {}
-        return {
-            key: value
-            for key, value in said.items()
-            if key not in numbers or (isinstance(value, int) and 0 < value <= MOST_MB)
-        }
 
     # ---- one file ----
 
@@ -243,6 +235,21 @@ class TransformJob(Job):
             with contextlib.suppress(logs.exceptions.ResourceAlreadyExistsException):
                 logs.create_log_stream(**where)
             logs.put_log_events(**where, logEvents=events)
+
+
+def parameters_of(answer: Answer) -> dict[str, Any]:
+    """What a container answers to /execution-parameters. What makes no sense is left out, as is what it does not say."""
+    try:
+        said = json.loads(answer.body) if answer.status == 200 else {}
+    except (ValueError, RecursionError):
+        return {}
+    said = said if isinstance(said, dict) else {}
+    strategy = str(said.get("BatchStrategy"))
+    kept: dict[str, Any] = {"BatchStrategy": strategy} if strategy in _STRATEGIES else {}
+    for name in ("MaxConcurrentTransforms", "MaxPayloadInMB"):
+        if type(value := said.get(name)) is int and 0 < value <= MOST_MB:
+            kept[name] = value
+    return kept
 
 
 def refusal_of(answer: Answer) -> RecordFailed:

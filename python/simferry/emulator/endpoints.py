@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Protocol
+from typing import Any
 
 from ..aws.instances import Instance, instance
 from ..containers.serving import (
@@ -21,7 +21,7 @@ from ..containers.serving import (
 )
 from ..errors import UsageError
 from .calls import ACCOUNT, Refusal
-from .hosted import Hosted, HostingFailed, Model
+from .hosted import Config, Hosted, HostingFailed, Model
 from .machine import Machine
 
 GROUP = "/aws/sagemaker/Endpoints"
@@ -34,16 +34,6 @@ NO_CAPACITY = (
 AGAIN_SECONDS = 5.0  # from the end of a container to the start of the next
 _MESSAGE = 4096  # characters of a container's answer in an error
 _MB_PER_CORE = 1769  # of a serverless container: it has cores by its memory, and the service does not say how many
-
-
-class Config(Protocol):
-    """An endpoint configuration with one variant."""
-
-    @property
-    def name(self) -> str: ...
-
-    @property
-    def variant(self) -> dict[str, Any]: ...
 
 
 class Deployment:

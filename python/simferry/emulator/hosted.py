@@ -1,4 +1,4 @@
-"""A model that the emulator hosts: what was asked for, and its container, with its data from S3."""
+"""A model that the emulator hosts: what was asked for, how it is to run, and its container, with its data from S3."""
 
 import shutil
 import threading
@@ -72,6 +72,28 @@ class Model:
             container["ModelDataSource"] = {"S3DataSource": source}
         which = {"PrimaryContainer": container} if "PrimaryContainer" in told else {"Containers": [container]}
         return {"EnableNetworkIsolation": False, **told, **which, **self.row()}
+
+
+@dataclass
+class Config:
+    """An endpoint configuration, as it was asked for."""
+
+    request: dict[str, Any]
+    arn: str
+    created: float
+    tags: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        return str(self.request["EndpointConfigName"])
+
+    @property
+    def variant(self) -> dict[str, Any]:
+        """Its only variant."""
+        return dict(self.request["ProductionVariants"][0])
+
+    def row(self) -> dict[str, Any]:
+        return {"EndpointConfigName": self.name, "EndpointConfigArn": self.arn, "CreationTime": self.created}
 
 
 def check_model(request: dict[str, Any]) -> None:

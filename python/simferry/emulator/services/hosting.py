@@ -3,7 +3,6 @@
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Any
 
 from ...aws.instances import hosting_instances
@@ -12,7 +11,7 @@ from ...images.framework import own_image
 from ..calls import ACCOUNT, Answer, Call, Refusal, headers
 from ..endpoints import Endpoint
 from ..faults import Faults
-from ..hosted import Model, check_model, has_image, has_model_data
+from ..hosted import Config, Model, check_model, has_image, has_model_data
 from ..machine import Machine
 from .jobs import check_region, check_role, checked, over_quota, refused
 from .listing import page
@@ -26,28 +25,6 @@ NOT_HERE = {  # of a production variant
     "AcceleratorType", "CapacityReservationConfig", "CoreDumpConfig", "InferenceAmiVersion", "InstancePools",
     "AcceleratorPartitionLayouts",
 }  # fmt: skip
-
-
-@dataclass
-class Config:
-    """An endpoint configuration, as it was asked for."""
-
-    request: dict[str, Any]
-    arn: str
-    created: float
-    tags: dict[str, str] = field(default_factory=dict)
-
-    @property
-    def name(self) -> str:
-        return str(self.request["EndpointConfigName"])
-
-    @property
-    def variant(self) -> dict[str, Any]:
-        """Its only variant."""
-        return dict(self.request["ProductionVariants"][0])
-
-    def row(self) -> dict[str, Any]:
-        return {"EndpointConfigName": self.name, "EndpointConfigArn": self.arn, "CreationTime": self.created}
 
 
 class Hosting:

@@ -4,6 +4,7 @@ its S3; jobs."""
 import contextlib
 import json
 import os
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -53,6 +54,8 @@ def emulate(monkeypatch, tmp_path):
         for function in vars(session).values():
             if hasattr(function, "cache_clear"):
                 function.cache_clear()
+        if core := sys.modules.get("sagemaker.core.utils.utils"):  # it keeps its clients
+            core.SageMakerClient.reset()
 
     yield start
     for one in started:

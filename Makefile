@@ -37,5 +37,5 @@ format: setup ## put the Python files into ruff's format
 	@$(bin)/ruff format
 
 bench: ## measure simferry and its peers side by side
-	@tools/setup future.apply -- octave-cli=octave
+	@tools/setup data.table future.apply -- octave-cli=octave
 	@$(bin)/python benchmarks/run.py

@@ -23,6 +23,7 @@ import conditions
 import foreach
 import help
 import list_runs
+import measures
 import memory
 import mixture
 import numpy_batches
@@ -55,6 +56,7 @@ BENCHMARKS: dict[str, Callable[[int], list[Row]]] = {
     "help": help.benchmark,
     "list": list_runs.benchmark,
     "memory": memory.benchmark,
+    "measures": measures.benchmark,
     "containers": containers.benchmark,
     "serve": serve.benchmark,
     "sagemaker": sagemaker_jobs.benchmark,

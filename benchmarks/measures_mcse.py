@@ -41,8 +41,8 @@ def ratios(name: str, studies: int) -> dict[str, float]:
         truth, se = np.full(len(b), 0.1), np.sqrt(rng.chisquare(20, len(b)) / 20)
         other_se = np.sqrt(rng.chisquare(20, len(b)) / 20)
         raw, raw_other = Raw(b, truth, se), Raw(other, truth, other_se)
-        rows = Rows(cell, raw.features((0.05,)), raw.ends(0.05))
-        pairs = Pairs(rows, Rows(cell, raw_other.features((0.05,))))
+        rows, others = (Rows(cell, one.features((0.05,), one.ends(0.05)), one.ends(0.05)) for one in (raw, raw_other))
+        pairs = Pairs(rows, others)
         known = {one: of for one, of in available(rows.features).items() if one in MEASURES}
         out = measures(lambda rows=rows: [rows], len(some), known)
         formula = measures(lambda rows=rows: [rows], len(some), known, formula=True)

@@ -7,26 +7,30 @@ from simferry.analysis.features import Excluded, Raw, critical
 NAN = np.nan
 
 
+def features(raw, alpha):
+    return raw.features(alpha, raw.ends(alpha[0]))
+
+
 def of(values):
     return np.array(values, dtype=float)
 
 
 def test_intervals_are_those_given_or_made_of_the_standard_error():
-    made = Raw(of([1, 2]), truth=of([1, 0]), se=of([0.5, 0.5])).features((0.05,))
+    made = features(Raw(of([1, 2]), truth=of([1, 0]), se=of([0.5, 0.5])), (0.05,))
     assert made["covered"].tolist() == [1, 0] and made["rejected"].tolist() == [1, 1]
     assert (
         made["width"].tolist() == pytest.approx([2 * critical(0.05, None) * 0.5] * 2)
         and made["relative"].tolist()[0] == 0
     )
-    given = Raw(of([1, 2]), truth=of([1, 0]), lower=of([1, NAN]), upper=of([1, 3])).features((0.05,))
+    given = features(Raw(of([1, 2]), truth=of([1, 0]), lower=of([1, NAN]), upper=of([1, 3])), (0.05,))
     assert given["covered"].tolist()[0] == 1 and np.isnan(given["covered"][1]) and "variance" not in given
 
 
 def test_tests_are_by_p_value_or_by_standard_error_at_each_level():
-    by_p = Raw(of([1, 1, 1]), p_value=of([0.03, 0.005, NAN])).features((0.05, 0.01))
+    by_p = features(Raw(of([1, 1, 1]), p_value=of([0.03, 0.005, NAN])), (0.05, 0.01))
     assert by_p["rejected"].tolist()[:2] == [1, 1] and by_p["rejected_2"].tolist()[:2] == [0, 1]
     assert np.isnan(by_p["rejected"][2])
-    of_t = Raw(of([2.1]), se=of([1]), df=of([5])).features((0.05,))
+    of_t = features(Raw(of([2.1]), se=of([1]), df=of([5])), (0.05,))
     assert of_t["rejected"].tolist() == [0] and critical(0.05, of([5]))[0] == pytest.approx(2.5705818)
 
 

@@ -95,7 +95,8 @@ class Estimates:
             for cell, raw in parts:
                 if self._limits is not None:
                     raw.limited(cell, self._limits, self._outliers, self.excluded, self._complete)
-                rows.append(Rows(cell, raw.features(self.roles.alpha), raw.ends(self.roles.alpha[0])))
+                ends = raw.ends(self.roles.alpha[0])
+                rows.append(Rows(cell, raw.features(self.roles.alpha, ends), ends))
             yield unit, rows
 
     def _read(self) -> Iterator[tuple[np.ndarray, list[tuple[np.ndarray, Raw]]]]:

@@ -76,9 +76,9 @@ class Raw:
         half = critical(alpha, self.df) * self.se
         return self.estimate - half, self.estimate + half
 
-    def features(self, alpha: tuple[float, ...]) -> dict[str, np.ndarray]:
-        """The features that the columns allow, by name."""
-        b, s, truth, ends = self.estimate, self.se, self.truth, self.ends(alpha[0])
+    def features(self, alpha: tuple[float, ...], ends: tuple[np.ndarray, np.ndarray] | None) -> dict[str, np.ndarray]:
+        """The features that the columns allow, by name. ends: of the intervals."""
+        b, s, truth = self.estimate, self.se, self.truth
         out = {"estimate": b}
         with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
             if truth is not None:

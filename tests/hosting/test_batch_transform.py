@@ -72,6 +72,17 @@ def test_addresses_stay_where_they_are(jobs):
         sf.transform(IMAGE, None, "s3://lab/in/", "s3://lab/out/", name="mine", **given)
 
 
+def test_whole_files_are_sent_as_large_as_requests_can_be(jobs, tmp_path):
+    with open(tmp_path / "a.csv", "wb") as file:
+        file.truncate(7 * 2**20 + 1)
+    sf.transform(IMAGE, None, "a.csv", "answers", split="files", tell=lambda line: None)
+    assert (jobs.asked[0]["MaxPayloadInMB"], jobs.asked[0]["MaxConcurrentTransforms"]) == (8, 1)
+    with open(tmp_path / "a.csv", "wb") as file:
+        file.truncate(100 * 2**20 + 1)
+    with pytest.raises(UsageError, match=r"a.csv has 101 MB, and a request takes 100\nsplit=.*  sends it in parts"):
+        sf.transform(IMAGE, None, "a.csv", "more", split="files")
+
+
 def test_a_failure_and_an_interruption_leave_nothing(jobs, tmp_path, monkeypatch):
     (tmp_path / "a.csv").write_text("1\n")
     jobs.states[:] = ["Failed"]

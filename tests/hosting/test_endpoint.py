@@ -62,12 +62,16 @@ def test_what_is_too_large_is_not_sent(runtime):
 def test_errors_have_the_words_of_the_container_or_the_service(runtime):
     said = {"OriginalStatusCode": 415, "OriginalMessage": "text/csv only\n"}
     runtime.answers[:] = [
-        error("ModelError", "Received client error (415)", 424, **said), error("ValidationError", "Endpoint tree not found."),
+        error("ModelError", "Received client error (415)", 424, **said), 
+        error("ModelError", "", 424, OriginalStatusCode=0, OriginalMessage="timed out"),
+        error("ValidationError", "Endpoint tree not found."),
         error("ServiceUnavailable", "busy", 503), error("AccessDeniedException", "no"),
     ]  # fmt: skip
     with pytest.raises(AwsError, match="endpoint trees: its container answered 415: text/csv only") as refused:
         Endpoint("trees").invoke("a")
     assert refused.value.hint == 'simferry.Endpoint("trees").logs()  shows what it has printed.'
+    with pytest.raises(AwsError, match="endpoint trees: its container gave no answer: timed out"):
+        Endpoint("trees").invoke("a")
     with pytest.raises(UsageError, match="there is no endpoint tree in us-west-2\nDid you mean trees"):
         Endpoint("tree").invoke("a")
     with pytest.raises(NoAnswer, match="busy"):

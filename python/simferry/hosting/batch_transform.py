@@ -1,9 +1,10 @@
 """Batch transform: a model answers all records of files, on machines that end with it."""
 
 import contextlib
+import math
 import secrets
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from ..store.objects import Objects, check_address
 from ..sweep.variables import variables
 from ..system.dialogue import Tell, print_line
 from ..system.files import below, is_address, writing
-from ..words import counted, duration
+from ..words import counted, dollars, duration
 from . import materials
 from .deploy import check_type, whole
 from .resources import SHOWN, make, poll_seconds, remove
@@ -40,7 +41,7 @@ class Transformed:
     dollars: float | None
 
     def __str__(self) -> str:
-        cost = "" if self.dollars is None else f", ${self.dollars:.2f}"
+        cost = "" if self.dollars is None else f", {dollars(self.dollars)}"
         return f"{counted(len(self.files), 'file')} in {self.output}, {duration(self.seconds)}{cost}"
 
 
@@ -91,6 +92,7 @@ def transform(
         "content_type": content_type, "accept": accept or "", "split": SPLITS[split],
         "strategy": "SingleRecord" if single else "MultiRecord",
     }  # fmt: skip
+    payload = _payload(files) if split == "files" else {}
     model_name = ""
     try:
         Objects(home.folder).put_many((f"input/{below_it}", path) for below_it, path in files)
@@ -101,7 +103,8 @@ def transform(
         model_name = of_model["ModelName"]
         address = f"{home.folder}/input/" if files else str(source)
         machines = (kind, instances)
-        ended = _run(contract.transform_request(name, model_name, address, target, machines, formats, home.tags), tell)
+        asked = contract.transform_request(name, model_name, address, target, machines, formats, home.tags)
+        ended = _run({**asked, **payload}, tell)
     except BaseException as error:
         if _goes_on(name):
             raise _left_running(name, target, error) from None
@@ -162,6 +165,18 @@ def _files(source: str | Path) -> list[tuple[str, Path]]:
     if not found:
         raise UsageError(f"{path} has no files" if path.is_dir() else f"there is no file or folder {path}")
     return [(one.relative_to(path).as_posix(), one) for one in found]
+
+
+def _payload(files: Sequence[tuple[str, Path]]) -> dict[str, int]:
+    """The size of requests where each has a whole file, if that is more than the service's own. Raises UsageError."""
+    sizes = {name: math.ceil(path.stat().st_size / 2**20) for name, path in files}
+    name, most = max(sizes.items(), key=lambda one: one[1], default=("", 0))
+    if most > contract.MOST_PAYLOAD_MB:
+        raise UsageError(
+            f"{name} has {most} MB, and a request takes {contract.MOST_PAYLOAD_MB}",
+            Option("split", "lines") + "  sends it in parts.",
+        )
+    return {"MaxPayloadInMB": most, "MaxConcurrentTransforms": 1} if most > contract.PAYLOAD_MB else {}
 
 
 def _check_output(output: str | Path) -> None:

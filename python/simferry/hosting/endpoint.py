@@ -131,8 +131,9 @@ class Endpoint:
         code, message = answer.get("Code", ""), answer.get("Message", "")
         if code == "ModelError":
             status, said = error.response.get("OriginalStatusCode", "?"), error.response.get("OriginalMessage", message)
+            how = f"answered {status}" if status else "gave no answer"
             return AwsError(
-                f"endpoint {self.name}: its container answered {status}: {str(said).strip()[:2000]}",
+                f"endpoint {self.name}: its container {how}: {str(said).strip()[:2000]}",
                 Command("endpoint logs", self.name) + "  shows what it has printed.",
                 code,
             )

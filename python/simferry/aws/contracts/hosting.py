@@ -12,6 +12,7 @@ VARIANT = "AllTraffic"  # the name of the one variant, as the SDK has it
 ENDPOINT_LOGS = "/aws/sagemaker/Endpoints/"  # each endpoint's group of logs begins so
 TRANSFORM_LOGS = "/aws/sagemaker/TransformJobs"
 MOST_BYTES, MOST_SERVERLESS_BYTES = 6_291_456, 4 * 2**20  # of the body of a request
+PAYLOAD_MB, MOST_PAYLOAD_MB = 6, 100  # of a request of a transform job: where none is named, and at most
 MEMORY_MB = range(1024, 6145, 1024)  # of serverless endpoints
 MOST_CONCURRENT = 200
 _NAME = re.compile("[a-zA-Z0-9](-*[a-zA-Z0-9]){0,62}")

@@ -98,6 +98,7 @@ def pushed(engine, emulator, image):
 
 def test_the_matlab_projects_way(engine, emulator, scrap, folder, monkeypatch, capsys):
     monkeypatch.setenv("SIMFERRY_ROLE", emulator.role)
+    monkeypatch.setattr(engine.api, "timeout", 300)  # a push says nothing while it packs a layer
     known = {"image": pushed(engine, emulator, scrap.build(DOCKERFILE.format(BASE), train=PLAIN))}
     exec(SUBMIT, known)
     it, session = known["matlab"], known["sess"]

@@ -34,6 +34,31 @@ if (rank == 0) {
 }
 mpi.quit()
 """
+# tasks of processes that a rank spawns, as many as the condition says
+TASKS = {
+    "spawn.py": """
+import random, sys
+import numpy as np
+from mpi4py.futures import MPIPoolExecutor
+def draw(i):
+    return random.random(), np.random.random(), np.random.default_rng().random()
+if __name__ == "__main__":
+    with MPIPoolExecutor(int(sys.argv[1])) as pool:
+        rows = [*pool.map(draw, range(6)), *pool.map(draw, range(6), chunksize=6), pool.submit(draw, 0).result()]
+    open("out.csv", "w").write("a,b,c\\n" + "".join(f"{a!r},{b!r},{c!r}\\n" for a, b, c in rows))
+""",
+    "spawn.R": """
+suppressMessages(library(Rmpi))
+mpi.spawn.Rslaves(nslaves = as.integer(commandArgs(TRUE)[1]), needlog = FALSE, quiet = TRUE)
+own <- unlist(mpi.remote.exec(rnorm(1)))
+stopifnot(!anyDuplicated(own))
+a <- unlist(mpi.applyLB(1:6, function(i) rnorm(1)))
+b <- mpi.parSapply(1:6, function(i) rnorm(1))
+write.csv(data.frame(a, b, c = rnorm(6)), "out.csv", row.names = FALSE)
+mpi.close.Rslaves()
+mpi.quit()
+""",
+}
 EACH = """
 import os, random, sys
 host = os.environ["SM_CURRENT_HOST"]
@@ -66,6 +91,15 @@ def test_ranks_add_up_and_draw_by_rank_wherever_they_are(tmp_path, engine, given
     if name == "solve.py":
         kept = {path.name: path.read_text() for path in two.artifacts(1, 1)}
         assert [kept[f"host-{rank}.txt"] for rank in (0, 3, 4, 7)] == ["algo-1", "algo-1", "algo-2", "algo-2"]
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_tasks_draw_by_task_for_any_number_of_workers(tmp_path, given, name):
+    script = write(tmp_path, name, TASKS[name])
+    table = sf.run(script, sf.grid(n=[2, 3]), replications=1, common="all", mpi=1, **given).results()
+    two, three = (table[table["n"] == n][["a", "b", "c"]].to_numpy() for n in (2, 3))
+    assert (two == three).all()
+    assert len({*two.ravel()}) == two.size
 
 
 def test_a_lost_host_fails_the_job_by_name(tmp_path, engine, given):

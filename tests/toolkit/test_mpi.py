@@ -1,5 +1,6 @@
 """The launcher of programs with MPI: two containers, which have the toolkit and no simferry."""
 
+import io
 import json
 import secrets
 import subprocess
@@ -129,3 +130,23 @@ def test_options_that_say_how_many_processes_there_are():
     assert mpi.problem_of(["-x", "NAME", "--mca", "btl", "tcp,self"]) == ""
     for option in ("-np", "--host", "--hostfile=hosts"):
         assert f"{option} is for simferry to say" in mpi.problem_of([option, "4"])
+
+
+def test_messages_of_mpirun_become_lines():
+    rule = b"-" * 74 + b"\n"
+    said = (
+        b"ValueError: five\n"
+        + rule
+        + rule
+        + b"mpirun noticed that process rank 5 with PID 22 on node b exited on signal 11 (Segmentation fault).\n"
+        + rule
+    )
+    said += rule + b"own\n" + rule + rule + b"Open MPI failed to TCP\nconnect.\n" + rule + b"end"
+    mpi.pass_on(io.BytesIO(said), out := io.BytesIO())
+    assert out.getvalue().decode().splitlines() == [
+        "ValueError: five",
+        "simferry: process rank 5 with PID 22 on node b exited on signal 11 (Segmentation fault).",
+        "-" * 74, "own", "-" * 74,
+        "simferry: Open MPI failed to TCP connect.",
+        "end",
+    ]  # fmt: skip

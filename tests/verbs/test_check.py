@@ -117,9 +117,9 @@ def test_packages_in_folders_that_the_script_adds_are_found(tmp_path, language):
 
 @pytest.mark.parametrize("language", ["R", "py"])
 def test_packages_whose_tasks_have_no_streams_are_warned_of(tmp_path, language):
-    name = "snow" if language == "R" else "mpire"
+    name = "snowfall" if language == "R" else "mpire"
     code = {
-        "R": "simulate <- function(n) { if (n > 9) snow::parLapply(cl, 1:2, rnorm); mean(rnorm(n)) }",
+        "R": "simulate <- function(n) { if (n > 9) snowfall::sfLapply(1:2, rnorm); mean(rnorm(n)) }",
         "py": "def simulate(n, rng):\n    if n > 9:\n        import mpire\n    return rng.random()",
     }[language]
     script = write(tmp_path, f"simulate.{language}", code)

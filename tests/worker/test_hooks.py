@@ -3,10 +3,12 @@
 import random
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import simferry as sf
+from simferry.worker import hooks
 from sweeps import digest, write
 
 
@@ -74,3 +76,13 @@ print(subprocess.run([sys.executable, "-c", there, sent], capture_output=True, t
 """
     drawn = [subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True) for _ in range(2)]
     assert float(drawn[0].stdout) == float(drawn[1].stdout)
+
+
+def test_an_exception_of_one_rank_ends_all(monkeypatch):
+    ended = []
+    world = SimpleNamespace(size=2, Abort=ended.append)
+    module = SimpleNamespace(COMM_WORLD=world, Is_initialized=lambda: True, Is_finalized=lambda: False)
+    monkeypatch.setattr(sys, "excepthook", lambda *error: ended.append(error[0]))
+    hooks.CHANGES["mpi4py.MPI"](module)
+    sys.excepthook(ValueError, ValueError("one"), None)
+    assert ended == [ValueError, 1]

@@ -27,7 +27,7 @@ def _r(request: pytest.FixtureRequest) -> None:
     packages = (
         ("parallel", "future.apply")
         if "future" in request.node.name
-        else ("parallel", "foreach", "doParallel", "doSNOW", "furrr", "boot", "pbapply")
+        else ("parallel", "foreach", "doParallel", "doSNOW", "snow", "furrr", "boot", "pbapply")
     )
     lacking = lacking_packages(packages)
     require("r", not lacking, lacking)
@@ -105,6 +105,10 @@ WAYS = {
     "furrr": (
         "future::plan(future::multicore, workers = workers); "
         "furrr::future_map(x, f, .options = furrr::furrr_options(seed = TRUE))"
+    ),
+    "snow": (
+        "s <- snow::makeCluster(workers, 'SOCK'); on.exit(snow::stopCluster(s)); snow::clusterExport(s, 'f'); "
+        "c(snow::parLapply(s, x, f), snow::clusterApplyLB(s, x, f), snow::parRapply(s, matrix(1:8, 4), function(row) f(sum(row))))"
     ),
     "jobs": "lapply(unname(mccollect(lapply(x, function(v) mcparallel(f(v))))), identity)",
 }

@@ -1,7 +1,10 @@
 """Random numbers of Python simulations beyond `rng`: in tasks that they start, in whole scripts, in the global generators."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import simferry as sf
+from simferry.worker import streams, tasks
 from sweeps import write
 
 # All that a task may draw from, and each way to start tasks, twice. `n` workers, chunks of `n`.
@@ -138,3 +141,18 @@ def simulate(kind):
     run = good(write(tmp_path, "simulate.py", code), sf.grid(kind=["shared", "own"]), 2)
     assert run.warnings()["kind"].tolist() == ["shared"] * 2 and run.warnings()["count"].tolist() == [1, 1]
     assert "shared by all threads" in run.warnings()["message"][0]
+
+
+def test_tasks_of_mpi4py_are_numbered_by_order(monkeypatch):
+    """Its own pools run in containers: tests/backends/test_mpi.py."""
+    submitted = []
+    module = SimpleNamespace(MPIPoolExecutor=type("Pool", (), {"submit": lambda self, fn, *args: submitted.append(fn)}))
+    tasks.guard_mpi_executors(module)
+    for _ in range(2):
+        monkeypatch.setattr(streams, "wide", streams.Stream(b"key"))
+        pool = module.MPIPoolExecutor()
+        for i in range(3):
+            pool.submit(abs, i)
+    keys = [task.key for task in submitted]
+    assert keys[:3] == keys[3:]
+    assert len({*keys}) == 3

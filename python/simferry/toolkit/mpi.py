@@ -39,9 +39,15 @@ if __name__ == "__main__" and not __package__:  # started by its path: the packa
 from .environment import ContractError, number_of_cpus
 from .mpi_each import Desk, Orders, ask
 from .mpi_hosts import LOST, Follower, HostError, HostLost, Leader
-from .mpi_rank import OF_PROGRAM, PLACE, RANK, RANKS, resources, take_files
+from .mpi_rank import HELPERS, OF_PROGRAM, PLACE, PYTHON, RANK, RANKS, resources, take_files
 
 FOLDER = "SIMFERRY_MPI"  # of COMMAND: the folder with what ssh needs; without it there is one host
+# what mpirun says of a rank that has failed
+_FAILED = re.compile(
+    rb"(?s)(MPI_ABORT was invoked on rank \d+)|noticed that (process rank \d+ with PID \d+ on node \S+ exited on.*?[.])"
+    rb"|exited with non-zero status.*(Process name: \[\[\d+,\d+\],\d+\].*Exit code: +\d+)|(Primary job  terminated normally)"
+)
+_LONGEST_BLOCK = 60  # lines
 SECONDS_TO_WAIT = 900.0  # for the other hosts
 # options of mpirun that would say otherwise how many processes there are, and where
 TAKEN = ("-n", "-np", "-c", "-H", "-host", "-hostfile", "-machinefile", "-default-hostfile")
@@ -186,15 +192,45 @@ def run(program: list[str], ranks: int, options: list[str], work: str, code: str
             command += ["-x", name]
     if not shutil.which("mpirun"):
         raise HostError("there is no mpirun in this image; containers/mpi has it (Open MPI)")
-    child = subprocess.Popen([*command, *options, *RANK, "rank", *program], env=environment)
+    child = subprocess.Popen([*command, *options, *RANK, "rank", *program], env=environment, stderr=subprocess.PIPE)
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda number, frame: child.send_signal(number))
+    pass_on(child.stderr, sys.stderr.buffer)
     status = child.wait()
     for host in hosts[1:] if work else []:
         _bring_files(host, folder, work)
     if status:
         say(f"mpirun ended with exit code {status}")
     return status if status >= 0 else 128 - status
+
+
+def pass_on(stream: Any, out: Any) -> None:
+    """Copy what mpirun and ranks say, each of mpirun's own messages, which stand between rules, as one line."""
+    block: list[bytes] = []
+    for line in stream:
+        is_rule = re.fullmatch(rb"-{60,}\s*", line) is not None
+        if not (block or is_rule):
+            out.write(line)
+        elif is_rule and len(block) == 1:
+            block = [line]
+        else:
+            block.append(line)
+            if (is_rule and len(block) > 1) or len(block) > _LONGEST_BLOCK:
+                out.write(_as_line(block))
+                block = []
+        out.flush()
+    out.write(b"".join(block))
+
+
+def _as_line(block: list[bytes]) -> bytes:
+    text = b"".join(block)
+    if found := _FAILED.search(text):
+        said = found[found.lastindex or 0]
+    elif re.search(b"Open MPI|MPI_|mpirun|ORTE|PMI", text):
+        said = b"".join(block[1:-1])
+    else:  # a rank's
+        return text
+    return b"simferry: %s\n" % b" ".join(said.split())[:1000]
 
 
 def each(program: list[str], work: str, code: str) -> int:
@@ -212,17 +248,20 @@ def for_ranks(here: dict[str, Any], work: str, code: str) -> dict[str, str]:
     place = {"leader": here["current_host"], "folder": os.getcwd()}
     if work:
         place.update(work=work, code=code, id=f"{os.getpid()} {time.time_ns()}")
-    return {**environment, RANKS: json.dumps(given), PLACE: json.dumps(place)}
+    # Python processes that ranks spawn take their streams from their tasks
+    helpers = {HELPERS: given[PYTHON]} if PYTHON in given else {}
+    return {**environment, **helpers, RANKS: json.dumps(given), PLACE: json.dumps(place)}
 
 
 def mpirun(hosts: list[str], ranks: int, folder: str, interface: str) -> list[str]:
     """The command, without the environment and the program. interface: that hosts reach each other through."""
     each = -(-ranks // len(hosts))
-    out = ["mpirun", "-n", str(ranks), "--host", ",".join(f"{name}:{each}" for name in hosts), "-wdir", "/", "--quiet"]
+    out = ["mpirun", "-n", str(ranks), "--host", ",".join(f"{name}:{each}" for name in hosts), "-wdir", "/"]
     settings = {
         "btl_vader_single_copy_mechanism": "none",  # containers may not read each other's memory
         "hwloc_base_binding_policy": "none",  # a container's cores are a share of time
         "plm_rsh_no_tree_spawn": "1",
+        "rmaps_base_oversubscribe": "1",  # by processes that ranks spawn
         "mpi_yield_when_idle": "1" if each > number_of_cpus() else "0",
     }
     if folder:

@@ -36,6 +36,7 @@ RANKS = "SIMFERRY_RANKS"  # JSON: the variables below, as the program has them
 STREAM, PYTHON, PARENT = "SIMFERRY_STREAM", "SIMFERRY_PYTHON_STREAM", "SIMFERRY_PARENT"
 SEED, HEX, SEEDS = "SIMFERRY_SEED", "SIMFERRY_SEED_HEX", "SIMFERRY_SEEDS"
 OF_PROGRAM = (STREAM, PYTHON, PARENT, SEED, HEX, SEEDS)
+HELPERS = "SIMFERRY_PYTHON_HELPERS"  # Python's stream for the imports of processes that a rank spawns
 NUMBER = "SIMFERRY_RANK"  # which it is, where mpirun has not started it
 PLACE = "SIMFERRY_PLACE"  # JSON: leader, folder (the current one), work (the one around it), code (what is copied to work), id
 # what starts a rank; without Python's settings in the environment, which are the program's

@@ -33,7 +33,7 @@ from ..worker.functions import arguments_of
 from ..worker.job import facts_here
 
 # packages whose tasks get no streams of their own: docs/decisions/task-streams.md, python-task-streams.md
-UNGUARDED = {"BiocParallel", "snow", "snowfall", "dask", "mpire"}
+UNGUARDED = {"BiocParallel", "snowfall", "dask", "mpire"}
 
 
 def check(simulation: Simulation, design: Design, foreground: Foreground) -> None:

@@ -137,12 +137,26 @@ def _change_pickle(module: Any) -> None:
     module.__generator_ctor = __generator_ctor
 
 
+def _change_mpi(module: Any) -> None:
+    """An exception that nobody handles ends all ranks: the others would wait for this one, and it for them when it ends."""
+    original = sys.excepthook
+
+    def excepthook(*error: Any) -> None:
+        original(*error)
+        sys.stderr.flush()
+        if module.Is_initialized() and not module.Is_finalized() and module.COMM_WORLD.size > 1:
+            module.COMM_WORLD.Abort(1)
+
+    sys.excepthook = excepthook
+
+
 CHANGES: dict[str, Callable[[Any], None]] = {
     "random": _change_random,
     "numpy.random.bit_generator": _change_bit_generator,
     "numpy.random.mtrand": _change_mtrand,
     "numpy.random._generator": _change_generator,
     "numpy.random._pickle": _change_pickle,
+    "mpi4py.MPI": _change_mpi,
 }
 
 
@@ -266,6 +280,7 @@ CHANGES |= {
     "concurrent.futures.thread": _guard("thread_executors"),
     "concurrent.futures.process": _guard("process_executors"),
     "loky.process_executor": _guard("process_executors"),
+    "mpi4py.futures.pool": _guard("mpi_executors"),
     "joblib.externals.loky.process_executor": _guard("process_executors"),
     "joblib.parallel": _guard("joblib"),
     "joblib.pool": _guard("pickling"),

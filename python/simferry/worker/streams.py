@@ -253,7 +253,7 @@ def is_installed(file: str) -> bool:
 
 
 def of_main(module: str) -> str:
-    return "__main__" if module == "__mp_main__" else module  # a worker's name for the script
+    return "__main__" if module in ("__mp_main__", "__worker__") else module  # workers' names for the script
 
 
 _sequence_type: Any = None

@@ -191,6 +191,87 @@ keep_streams <- function(stream, running = NULL) {
       fresh()
     })(parent.frame()))))
 
+  # What a worker is sent is a task, or a chunk of them: parLapply sends lapply(chunk, FUN = ), parRapply apply(chunk,
+  # MARGIN = , FUN = ), doParallel's preschedule a function of a list of iterations and the expression that each
+  # evaluates.
+  one <- function(seed, fun, args) {
+    assign(".Random.seed", seed, envir = globalenv())
+    do.call(fun, args, quote = TRUE)
+  }
+  chunk <- function(seeds, fun, args) {
+    i <- 0L
+    begin <- function() if (i < length(seeds)) assign(".Random.seed", seeds[[i <<- i + 1L]], envir = globalenv())
+    FUN <- args[["FUN"]]
+    if (is.null(FUN)) args[[2L]] <- call("{", as.call(list(begin)), args[[2L]])
+    else {
+      FUN <- match.fun(FUN)
+      args[["FUN"]] <- function(...) {
+        begin()
+        FUN(...)
+      }
+    }
+    do.call(fun, args, quote = TRUE)
+  }
+  environment(one) <- environment(chunk) <- .BaseNamespaceEnv      # from where a name of a function is looked up too
+  deal <- function(fun, n, argfun) {
+    force(argfun)
+    if (!kept()) return(list(run = fun, argfun = argfun))
+    take <- dealer()
+    at <- if (identical(fun, lapply)) 2L else if (identical(fun, apply)) 3L
+    if (!is.null(at) && n > 0L && is.null(names(argfun(1L)))) {   # snow's
+      unnamed <- argfun
+      argfun <- function(i) {
+        args <- unnamed(i)
+        names(args) <- c("", if (at == 3L) "MARGIN", "FUN", rep("", length(args) - at))
+        args
+      }
+    }
+    first <- names(if (n > 0L) argfun(1L))
+    rows <- identical(fun, apply) && identical(first[1:3], c("", "MARGIN", "FUN"))
+    chunks <- rows || identical(fun, lapply) && identical(first[1:2], c("", "FUN")) ||
+      is.function(fun) && identical(names(formals(fun))[1:2], c("largs", "expr"))
+    list(run = if (chunks) chunk else one, argfun = function(i) {
+      args <- argfun(i)
+      x <- args[[1L]]
+      if (!chunks) return(list(take(), fun, args))
+      size <- if (rows) prod(dim(x)[args[["MARGIN"]]]) else length(x)
+      list(lapply(seq_len(size), function(j) take()), fun, args)
+    })
+  }
+  guard_clusters <- function(ns) for (name in c("staticClusterApply", "dynamicClusterApply"))
+    inject(ns, name, bquote({
+      dealt <- .(deal)(fun, n, argfun)
+      fun <- dealt$run
+      argfun <- dealt$argfun
+    }))
+  when_loaded("snow", guard_clusters)
+
+  # Rmpi's. What its own functions call is dealt already, but where mpi.parSapply and others call mpi.parLapply.
+  seeded <- function(FUN) {
+    force(FUN)
+    function(.task, ...) {
+      assign(".Random.seed", .task[[1L]], envir = globalenv())
+      FUN(.task[[2L]], ...)
+    }
+  }
+  environment(seeded) <- .BaseNamespaceEnv    # without what surrounds it: it is sent to each worker
+  when_loaded("Rmpi", function(ns) {
+    for (name in c("mpi.apply", "mpi.iapply", "mpi.applyLB", "mpi.iapplyLB", "mpi.parLapply", "mpi.iparLapply"))
+      inject(ns, name, bquote(if (.(kept)() && (.(grepl("par", name)) || !identical(topenv(parent.frame()), .(ns)))) {
+        FUN <- .(seeded)(match.fun(FUN))
+        X <- structure(Map(list, .(deal_out)(length(X)), unname(as.list(X))), names = names(X))
+      }))
+    # workers that are spawned, for what is drawn there outside of tasks
+    inject(ns, "mpi.spawn.Rslaves", bquote(if (.(kept)()) on.exit(.(function(comm) {
+      if (ns$mpi.comm.size(comm) < 2L) return()
+      last <- elsewhere()
+      streams <- lapply(seq_len(ns$mpi.comm.size(comm) - 1L), function(i) last <<- parallel::nextRNGSubStream(last))
+      own <- function(streams, comm) assign(".Random.seed", streams[[Rmpi::mpi.comm.rank(comm)]], envir = globalenv())
+      environment(own) <- globalenv()
+      do.call(ns$mpi.bcast.cmd, list(as.call(list(own, streams, comm)), comm = comm))
+    })(comm))))
+  })
+
   when_loaded("parallel", function(ns) {
     # forks compile nothing
     begin <<- compiler::cmpfun(begin)
@@ -214,50 +295,7 @@ keep_streams <- function(stream, running = NULL) {
       X <- structure(seq_along(X), names = names(X))
     }))
 
-    # What a worker is sent is a task, or a chunk of them: parLapply sends lapply(chunk, FUN = ), parRapply apply(chunk,
-    # MARGIN = , FUN = ), doParallel's preschedule a function of a list of iterations and the expression that each
-    # evaluates.
-    one <- function(seed, fun, args) {
-      assign(".Random.seed", seed, envir = globalenv())
-      do.call(fun, args, quote = TRUE)
-    }
-    chunk <- function(seeds, fun, args) {
-      i <- 0L
-      begin <- function() if (i < length(seeds)) assign(".Random.seed", seeds[[i <<- i + 1L]], envir = globalenv())
-      FUN <- args[["FUN"]]
-      if (is.null(FUN)) args[[2L]] <- call("{", as.call(list(begin)), args[[2L]])
-      else {
-        FUN <- match.fun(FUN)
-        args[["FUN"]] <- function(...) {
-          begin()
-          FUN(...)
-        }
-      }
-      do.call(fun, args, quote = TRUE)
-    }
-    environment(one) <- environment(chunk) <- .BaseNamespaceEnv      # from where a name of a function is looked up too
-    deal <- function(fun, n, argfun) {
-      force(argfun)
-      if (!kept()) return(list(run = fun, argfun = argfun))
-      take <- dealer()
-      first <- names(if (n > 0L) argfun(1L))
-      rows <- identical(fun, apply) && identical(first[1:3], c("", "MARGIN", "FUN"))
-      chunks <- rows || identical(fun, lapply) && identical(first[1:2], c("", "FUN")) ||
-        is.function(fun) && identical(names(formals(fun))[1:2], c("largs", "expr"))
-      list(run = if (chunks) chunk else one, argfun = function(i) {
-        args <- argfun(i)
-        x <- args[[1L]]
-        if (!chunks) return(list(take(), fun, args))
-        size <- if (rows) prod(dim(x)[args[["MARGIN"]]]) else length(x)
-        list(lapply(seq_len(size), function(j) take()), fun, args)
-      })
-    }
-    for (name in c("staticClusterApply", "dynamicClusterApply"))    # all cluster functions but clusterCall end there
-      inject(ns, name, bquote({
-        dealt <- .(deal)(fun, n, argfun)
-        fun <- dealt$run
-        argfun <- dealt$argfun
-      }))
+    guard_clusters(ns)                        # all cluster functions but clusterCall end there
 
     # The port that parallel has picked is the same in all forks of a process, and follows from .Random.seed and the
     # time: here each process has its own, and takes another where that is taken, be it by a replication that names the

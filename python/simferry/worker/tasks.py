@@ -20,7 +20,7 @@ from typing import Any
 from . import streams
 
 # threads, processes and submissions of these packages run tasks, but are no tasks themselves
-RUNNERS = {"concurrent", "multiprocess", "multiprocessing", "joblib", "loky", "threading"}
+RUNNERS = {"concurrent", "mpi4py", "multiprocess", "multiprocessing", "joblib", "loky", "threading"}
 SHARED = (
     "np.random, random and generators made outside the task are shared by all threads: what a task draws from them depends on "
     "scheduling. Use numpy.random.default_rng() in the task, or rng.spawn(1)[0]: these are its own."
@@ -206,6 +206,17 @@ def guard_process_executors(module: Any) -> None:
 
     put(module.ProcessPoolExecutor, "submit", _submit)
     put(module.ProcessPoolExecutor, "map", make)
+
+
+def guard_mpi_executors(module: Any) -> None:
+    def make(original: Any) -> Any:
+        def submit(self: Any, fn: Any, /, *args: Any, **kwargs: Any) -> Any:
+            stream = streams.current()
+            return original(self, Task(fn, stream.next("task")) if stream else fn, *args, **kwargs)
+
+        return submit
+
+    put(module.MPIPoolExecutor, "submit", make)  # its map ends there, for each item or each chunk that the user chose
 
 
 def _submit(original: Any) -> Any:

@@ -16,7 +16,7 @@ def _start() -> None:
     if not (key or helpers or counted) or sys.version_info < (3, 10):
         return
     command = " ".join(sys.orig_argv[1:6])
-    is_helper = "multiprocessing" in command or "loky.backend" in command
+    is_helper = any(name in command for name in ("multiprocessing", "loky.backend", "mpi4py.futures"))
     if not key and not (helpers if is_helper else counted):
         return
     code = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))

@@ -37,7 +37,7 @@ def test_a_run_may_be_named(tmp_path):
 @pytest.mark.parametrize(
     ("given", "words"),
     [
-        ({"cases": "some"}, "complete or all"), ({"mcse": "bootstrap"}, "jackknife or formula"), ({"quantiles": 2}, "between 0 and 1"),
+        ({"cases": "some"}, "complete or all"), ({"mcse": "delta"}, "jackknife or formula"), ({"quantiles": 2}, "between 0 and 1"),
         ({"winsorize": -1}, "above 0"), ({"winsorize": 3, "dropbig": True}, "not beside dropbig"), ({"measures": [1]}, "takes names"),
     ],
 )  # fmt: skip

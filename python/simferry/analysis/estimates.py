@@ -33,7 +33,8 @@ class Label:
 class Estimates:
     """A table of estimates under roles.
 
-    labels: of the cells of a condition. conditions: the number of them; they are numbered from 1. excluded: filled while pieces() is read.
+    groups: values of the keys. labels: of the cells of a condition. conditions: the number of them; they are numbered from 1. excluded:
+    filled while pieces() is read.
     """
 
     def __init__(
@@ -56,7 +57,7 @@ class Estimates:
             else [n for n in schema.names if n not in roles.columns() and n not in keyed]
         )
         self.keys, groups = group_values((piece.select(keyed) for piece in pieces()), roles.by)
-        self._groups = groups
+        self.groups = groups
         self.labels = [Label(keys, number) for number in range(len(roles.estimate)) for keys in groups]
         self.excluded = Excluded()
         self._kept: list[tuple[np.ndarray, list[Rows]]] | None = None
@@ -106,11 +107,11 @@ class Estimates:
             condition = as_numpy(piece["condition"]).astype(np.int64)
             replication = as_numpy(piece["replication"]).astype(np.int64)
             unit = np.cumsum(np.r_[False, (np.diff(condition) != 0) | (np.diff(replication) != 0)])
-            group = members_of(piece, self.keys, self._groups).group
+            group = members_of(piece, self.keys, self.groups).group
             self._check_single(condition, replication, unit, group)
             at = (condition - 1) * len(self.labels) + group
             many = range(len(self.roles.estimate))
-            yield unit, [(at + i * len(self._groups), self._raw(piece, self.roles.of(i))) for i in many]
+            yield unit, [(at + i * len(self.groups), self._raw(piece, self.roles.of(i))) for i in many]
 
     def _values(self) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray | None]]:
         for _, parts in self._read():
@@ -119,7 +120,7 @@ class Estimates:
     def _check_single(
         self, condition: np.ndarray, replication: np.ndarray, unit: np.ndarray, group: np.ndarray
     ) -> None:
-        at = unit * len(self._groups) + group
+        at = unit * len(self.groups) + group
         seen = np.bincount(at, minlength=1)
         if seen.max() > 1:
             row = int(np.flatnonzero(at == int(seen.argmax()))[0])

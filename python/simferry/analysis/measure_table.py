@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from .cells import Cells
 from .contrast import differences, relative_precision
 from .measure import Measured, measures
 from .outliers import NONE, Outliers
+from .own_measures import Function, own_measures
 from .quantiles import quantiles
 from .sources import Source
 from .statistics import Statistic, available
@@ -48,10 +50,13 @@ def measure_table(
     formula: bool = False,
     at: Sequence[float] = (),
     outliers: Outliers = NONE,
+    own: Mapping[str, Function] = MappingProxyType({}),
+    bootstrap: bool = False,
 ) -> MeasureTable:
     """The measures. wanted: their names; None: all that the roles allow. complete: n counts replications that have estimate and
     standard error; else each measure counts those that have what it needs. formula: MCSEs by published formulas throughout. at: the
-    probabilities of quantiles, besides the median. outliers: what becomes of these. Raises UsageError."""
+    probabilities of quantiles, besides the median. outliers: what becomes of these. own: measures of the user. bootstrap: for their
+    standard errors. Raises UsageError."""
     some = Cells(source, roles, complete, outliers)
     chosen = _chosen(available(some.features, len(roles.alpha)), wanted)
     cells, pieces = some.estimates.cells, some.estimates.pieces
@@ -64,6 +69,8 @@ def measure_table(
         found.update(zip(of, quantiles(pieces, cells, [*of.values()]), strict=True))
     if wanted is None or "nonconvergence" in wanted:
         found["nonconvergence"] = some.nonconvergence()
+    if own:
+        found.update(own_measures(some, own, bootstrap))
     nominal = _nominal(roles)
     rows = _Rows(some, some.shown(), found)
     if some.reference is not None:  # which has no precision relative to itself

@@ -1,6 +1,6 @@
 """Performance measures of a run, or of any table, and differences between methods."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -36,6 +36,7 @@ def measures(
     mcse: str | None = None,
     dropbig: bool | None = None,
     winsorize: float | None = None,
+    own: Mapping[str, Callable[["pd.DataFrame"], Any]] | None = None,
     data_set: str | None = None,
     store: str | Path | None = None,
 ) -> "pd.DataFrame":
@@ -50,7 +51,8 @@ def measures(
     standard error are there) or "all" (each measure counts what it has). mcse: "jackknife" (where it is right and the published
     formula is not: docs/measures.md) or "formula". dropbig: leave out estimates far from the others. winsorize: or move those beyond
     so many interquartile ranges. data_set: of a table, the column that says which rows are of one data set. store: where a run is
-    looked for.
+    looked for. own: measures of yours, by name: functions of a pandas.DataFrame with the rows of one condition and method, which return a
+    number; their standard errors are the jackknife's, or the bootstrap's with mcse="bootstrap".
 
     Returns a pandas.DataFrame: condition, the parameters, the columns of `by`, measure, estimate, mcse, replications, missing, failed,
     nominal. Raises UsageError for columns that are not there or do not fit.

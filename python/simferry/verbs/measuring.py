@@ -102,8 +102,8 @@ def asked(
     mcse = options.pop("mcse", None) or "jackknife"
     if cases not in ("complete", "all"):
         raise UsageError(f"cases is {cases!r}; it has to be complete or all")
-    if mcse not in ("jackknife", "formula"):
-        raise UsageError(f"mcse is {mcse!r}; it has to be jackknife or formula")
+    if mcse not in ("jackknife", "formula", "bootstrap"):
+        raise UsageError(f"mcse is {mcse!r}; it has to be jackknife or formula, or bootstrap for own measures")
     winsor, drop = options.pop("winsorize", None), bool(options.pop("dropbig", False))
     if winsor is not None and (
         drop or isinstance(winsor, bool) or not isinstance(winsor, int | float) or not winsor > 0
@@ -112,12 +112,15 @@ def asked(
             "winsorize is a number of interquartile ranges above 0, and not beside dropbig", Option("winsorize", 3)
         )
     out: dict[str, Any] = {"wanted": wanted, "complete": cases == "complete", "outliers": Outliers(drop, winsor)}
-    at = options.pop("quantiles", None)
+    at, own = options.pop("quantiles", None), options.pop("own", None) or {}
     if options:
         raise UsageError(f"there is no option {next(iter(options))!r}")
     if table is contrast_table:
         return given, out
-    return given, {**out, "formula": mcse == "formula", "at": _probabilities(at)}
+    if not isinstance(own, Mapping) or not all(isinstance(n, str) and callable(f) for n, f in own.items()):
+        raise UsageError("own takes functions by the names of their measures")
+    how = {"formula": mcse == "formula", "at": _probabilities(at), "own": own, "bootstrap": mcse == "bootstrap"}
+    return given, {**out, **how}
 
 
 def _texts(name: str, value: Any) -> Collection[str] | None:

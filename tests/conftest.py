@@ -35,6 +35,7 @@ if (
 DOCKER = (
     "tests/backends/batch/",
     "tests/backends/test_batch.py",
+    "tests/backends/test_batch_images.py",
     "tests/backends/test_in_image.py",
     "tests/aws/contracts/test_batch.py",
     "tests/aws/test_policies.py",

@@ -40,9 +40,8 @@ def results(tmp_path, monkeypatch):
         found = {}
         monkeypatch.setattr(image_results, "keep", kept)
         monkeypatch.setattr(image_results, "image_job", lambda run, job: SimpleNamespace(count=3))
-        monkeypatch.setattr(image_results.logs, "read", lambda name, group: {"algo-1": log})
         run = Run()
-        image_results.keep_results(run, jobs, "/a/group")
+        image_results.keep_results(run, jobs, lambda job: [log])
         assert run.pushed == bool(jobs) and list(tmp_path.iterdir()) == []
         return found
 

@@ -8,6 +8,7 @@ from .base import Backend
 _CLASSES = {
     "local": ("local", "Local"), "docker": ("docker", "Docker"), "sagemaker": ("processing", "Sagemaker"),
     "training": ("training", "Training"), "batch": ("batch", "Batch"),
+    "batch_images": ("batch_images", "BatchImages"),
 }  # fmt: skip
 
 

@@ -22,7 +22,7 @@ from ..aws.contracts import batch as contract
 from ..aws.instances import Instance
 from ..errors import BudgetReached, UsageError
 from ..hints import BackendOptions, Command
-from ..images.config import config_here, config_in_ecr, entrypoint_of
+from ..images.config import ImageConfig, config_here, config_in_ecr, entrypoint_of
 from ..images.find import Image, find_or_push, on_this_machine
 from ..store.keys import JobId
 from ..store.objects import Objects
@@ -49,6 +49,7 @@ class Batch(MeteredService):
     name = "batch"
     service = "AWS Batch"
     service_error = session.AwsError
+    kill_seconds = contract.KILL_SECONDS
 
     def __init__(self, options: BatchOptions) -> None:
         super().__init__()
@@ -121,32 +122,41 @@ class Batch(MeteredService):
         }  # fmt: skip
         return Prepared(kept, found.digest, self.budget_note())
 
-    def _about(self, found: Image, spec: Mapping[str, Any]) -> dict[str, str]:
-        """Options that follow from the image."""
+    def _config(self, found: Image, name: str) -> ImageConfig | None:
+        """What the image says of itself; None if that is not known."""
         config = config_here(found.digest) if found.local else None
         if not config and found.uri:
             config = config_in_ecr(found.uri, contract.ARCHITECTURE)
-        name = self.image_for(spec)
         if config and config.architecture != contract.ARCHITECTURE:
             raise UsageError(
                 f"the image {name} is for {config.architecture}, and the machines of AWS Batch are {contract.ARCHITECTURE}",
                 Command("image build", "FOLDER", platform=f"linux/{contract.ARCHITECTURE}") + "  builds one for them.",
             )
+        return config
+
+    def _about(self, found: Image, spec: Mapping[str, Any]) -> dict[str, Any]:
+        """Options that follow from the image."""
+        name = self.image_for(spec)
+        config = self._config(found, name)
         if config and not config.runs:
             raise requests.no_program(name, config.entrypoint)
         entrypoint = shlex.join(config.entrypoint) if config else ""
         about = {"entrypoint": entrypoint, **({"image_id": found.digest} if found.local else {})}
         if config and config.carries:
             return about
-        carrier = os.environ.get("SIMFERRY_CARRIER_IMAGE") or contract.PYTHON_IMAGE
+        return {**about, "carrier_image": self._carrier(name, 1)}
+
+    def _carrier(self, name: str, containers: int) -> str:
+        """The image of the containers that carry files, so many beside this one."""
         size = requests.vcpus(self.options), requests.mebibytes(self.options)
-        if requests.on_fargate(self.options) and not contract.has_room_for_carrier(*size):
+        if requests.on_fargate(self.options) and not contract.has_room_for_carrier(*size, containers):
+            carry = "another container carries" if containers == 1 else "other containers carry"
             raise UsageError(
-                f"the image {name} can't bring and send its files itself, so that another container carries them, and on Fargate "
-                f"{size[0]:g} vCPUs with {size[1] / 1024:g} GB are too few for both",
-                BackendOptions("batch", vcpus=0.5, memory="2G"),
+                f"the image {name} can't bring and send its files itself, so that {carry} them, and on Fargate "
+                f"{size[0]:g} vCPUs with {size[1] / 1024:g} GB are too few for {'both' if containers == 1 else 'all'}",
+                BackendOptions("batch", vcpus=0.5 * containers, memory=f"{2 * containers}G"),
             )
-        return {**about, "carrier_image": carrier}
+        return os.environ.get("SIMFERRY_CARRIER_IMAGE") or contract.PYTHON_IMAGE
 
     def known_image(self, spec: Mapping[str, Any], in_ecr: bool) -> Image | None:
         name = self.image_for(spec)
@@ -171,8 +181,6 @@ class Batch(MeteredService):
 
     def start(self, request: Request) -> None:
         """Submit the array of the request's plan, unless it is there; its other jobs then have started too."""
-        from botocore.exceptions import ClientError
-
         run, plan = request.run, request.plan
         name = array_name(run, plan.number)
         if name in self._arrays or self._find(name):
@@ -181,36 +189,45 @@ class Batch(MeteredService):
         revision = self._revision(run)
         key = Objects(run.address).kms_key
         asked = requests.submission(self.options, run, plan, name, revision, session.region(), key)
+        self._arrays[name] = [Array(self._submitted_as(asked), plan.jobs)]
+
+    def _submitted_as(self, asked: Mapping[str, Any]) -> str:
+        """Submit a job. Returns its id. Raises NotNow."""
+        from botocore.exceptions import ClientError
+
         with session.asking("AWS Batch"):
             try:
                 batch = session.client("batch", attempts=1)  # a second attempt could submit it again
-                made = batch.submit_job(**asked)
+                return str(batch.submit_job(**asked)["jobId"])
             except ClientError as error:
                 if error.response["Error"].get("Code") in _THROTTLED:
                     raise NotNow("AWS Batch, which is throttling", 1.0 if emulated("batch") else 5.0) from None
                 raise
-        self._arrays[name] = [Array(made["jobId"], plan.jobs)]
 
     def _find(self, name: str) -> bool:
         """Look for arrays and plain jobs of this name; with * at its end, of names that begin so. Whether there are any."""
+        found: dict[str, list[Array]] = {}
+        for one in self._summaries(name):
+            array = Array(one["jobId"], one.get("arrayProperties", {}).get("size", 1))
+            found.setdefault(one["jobName"], []).append(array)
+        self._arrays |= found
+        return bool(found)
+
+    def _summaries(self, name: str) -> Iterator[dict[str, Any]]:
+        """What the service lists of them."""
         from botocore.exceptions import ClientError
 
         pages = session.client("batch").get_paginator("list_jobs")
-        found: dict[str, list[Array]] = {}
         with session.asking("AWS Batch"):
             try:
                 for page in pages.paginate(
                     jobQueue=self.options.queue, filters=[{"name": "JOB_NAME", "values": [name]}]
                 ):
-                    for one in page["jobSummaryList"]:
-                        array = Array(one["jobId"], one.get("arrayProperties", {}).get("size", 1))
-                        found.setdefault(one["jobName"], []).append(array)
+                    yield from page["jobSummaryList"]
             except ClientError as error:
                 if error.response["Error"].get("Code") != "ClientException" or queue_named(self.options.queue or ""):
                     raise
                 self._queue_is_gone = True  # with all its jobs
-        self._arrays |= found
-        return bool(found)
 
     def _check_queue_of(self, run: RunFolder) -> None:
         if self._queue_is_gone:
@@ -307,15 +324,16 @@ class Batch(MeteredService):
         if self.budget is not None:
             hourly = jobs * self._attempts * dollars_an_hour(self.options)
             left = self.budget - self._cost(run, committed=True)
-            limit = min(limit, left / hourly * 3600 - contract.KILL_SECONDS)
+            limit = min(limit, left / hourly * 3600 - self.kill_seconds)
             if limit < contract.LEAST_SECONDS:
-                least = (contract.LEAST_SECONDS + contract.KILL_SECONDS) / 3600 * hourly
+                least = (contract.LEAST_SECONDS + self.kill_seconds) / 3600 * hourly
                 attempts = f" with {self._attempts} attempts each" if self._attempts > 1 else ""
                 need = round(1.05 * (self.budget - left + least) + 0.005, 2)
                 again = run.command("resume", budget=need) if run.plans() else BackendOptions("batch", budget=need)
                 raise BudgetReached(
                     f"the budget of ${self.budget:g} does not allow {jobs} job{'s' if jobs > 1 else ''} of run {run.id}{attempts}: "
-                    f"${self.budget - left:.2g} are spent or promised, and a minute of all, and half a minute to end, takes ${least:.2g}",
+                    f"${self.budget - left:.2g} are spent or promised, and a minute of all, and {self.kill_seconds} s to end, "
+                    f"takes ${least:.2g}",
                     again + ", or fewer jobs or attempts.",
                 )
         return JobLimits(float(int(limit)), ["batch"], 1)
@@ -331,7 +349,7 @@ class Batch(MeteredService):
         for plan in run.plans():
             options = check(BatchOptions, plan.backend_options)  # of this plan: a resume may have changed the size
             attempts = options.attempts or requests.ATTEMPTS
-            longest = attempts * ((plan.limit or self.traits.seconds_at_most) + contract.KILL_SECONDS)
+            longest = attempts * ((plan.limit or self.traits.seconds_at_most) + self.kill_seconds)
             # by the service: nobody knows how long its jobs took
             forgotten = now - plan.created > _KEPT or self._queue_is_gone
             seconds, ended, seen = 0.0, [], []

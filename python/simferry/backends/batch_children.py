@@ -41,7 +41,7 @@ def children_of(job: Mapping[str, Any]) -> Children:
     array = job.get("arrayProperties", {})
     if not array.get("size"):
         waits = job["status"] == "RUNNABLE"
-        return Children({1: _service_job(job)}, int(waits), [job], False)
+        return Children({1: service_job(job)}, int(waits), [job], False)
     counts = {state: count for state, count in array["statusSummary"].items() if count}
     sizes: dict[str, int] = {}
     for state, count in counts.items():
@@ -56,7 +56,7 @@ def children_of(job: Mapping[str, Any]) -> Children:
             listed = [*described([one["jobId"] for one in listed[:DESCRIBED]]), *listed[DESCRIBED:]]
         if state == "RUNNABLE":
             waiting = listed
-        children = [_service_job({**one, "status": state}) for one in listed]
+        children = [service_job({**one, "status": state}) for one in listed]
         if "ecsProperties" in job and len(children) > DESCRIBED and all(one.for_all for one in children[:DESCRIBED]):
             children[DESCRIBED:] = [
                 replace(one, reason=children[0].reason, for_all=True) if (one.state, one.cut_short) == ("failed", False) else one
@@ -118,7 +118,7 @@ def _mean(state: str, listed: Sequence[ServiceJob], created: datetime.datetime) 
     return replace(ServiceJob(state, created, created + mean), **alike)
 
 
-def _service_job(one: Mapping[str, Any]) -> ServiceJob:
+def service_job(one: Mapping[str, Any]) -> ServiceJob:
     """A job of ListJobs or DescribeJobs. One that waits was created now: it costs nothing yet."""
     state, reason = _class(one["status"]), str(one.get("statusReason", ""))
     told = [

@@ -12,7 +12,7 @@ from ..hints import Command
 from ..sweep.options import BatchOptions
 from ..words import counted, duration
 from .base import Machine
-from .batch_requests import ATTEMPTS, carrier_vcpus, mebibytes, on_fargate, vcpus
+from .batch_requests import ATTEMPTS, carrier_vcpus, carriers, mebibytes, on_fargate, vcpus
 from .request import several
 
 # Families of machines that Batch chooses from by itself. The dearest per vCPU counts; Spot is never dearer than on demand.
@@ -32,7 +32,7 @@ def dollars_an_hour(options: BatchOptions, region: str | None = None) -> float:
         return of_fargate(vcpus(options), mebibytes(options), region)
     machines = several(options.machines)
     roomiest = max(one.memory_gib / one.cores for one in _machines(machines))
-    mib = mebibytes(options) + (contract.CARRIER_MIB if options.carrier_image else 0)
+    mib = mebibytes(options) + carriers(options) * contract.CARRIER_MIB
     share = max(vcpus(options) + carrier_vcpus(options), mib / 1024 / roomiest)
     return of_vcpus(share, region, machines)
 

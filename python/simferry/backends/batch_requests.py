@@ -5,8 +5,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..aws.contracts import batch as contract
+from ..aws.contracts import training
 from ..aws.stacks import TAG
 from ..aws.tags import MADE_BY
+from ..containers.training import arn_here
 from ..errors import UsageError
 from ..jobs.launch import command_in_container, environment_of
 from ..store.keys import JobId
@@ -29,10 +31,18 @@ def mebibytes(options: BatchOptions) -> int:
     return contract.mebibytes(options.memory or MEMORY)
 
 
+def carriers(options: BatchOptions) -> int:
+    """The containers of a job that carry files: none if its image can do that itself, one before and one beside an image that is the
+    program."""
+    return 2 if options.program else int(bool(options.carrier_image))
+
+
 def carrier_vcpus(options: BatchOptions) -> float:
-    """vCPUs of the container that carries files beside one without Python."""
-    if not options.carrier_image:
-        return 0.0
+    """vCPUs of these containers."""
+    return carriers(options) * _carrier_vcpus(options)
+
+
+def _carrier_vcpus(options: BatchOptions) -> float:
     return contract.CARRIER_VCPUS_ON_FARGATE if on_fargate(options) else contract.CARRIER_VCPUS
 
 
@@ -60,9 +70,15 @@ def definition(options: BatchOptions, spec: Mapping[str, Any], carrier_entrypoin
     }
     cpus, mib = vcpus(options), mebibytes(options)
     if options.carrier_image and fargate:  # a task has one of Fargate's sizes: the carrier takes its part of it
-        cpus, mib = cpus - carrier_vcpus(options), mib - contract.CARRIER_MIB
+        cpus, mib = cpus - carrier_vcpus(options), mib - carriers(options) * contract.CARRIER_MIB
     sized = {"resourceRequirements": _needs(cpus, mib), "logConfiguration": log}
     entrypoint = shlex.split(options.entrypoint or "")
+    task: dict[str, Any] = {"taskRoleArn": options.job_role, **roles, **network}
+    if options.program:
+        return {
+            **common,
+            "ecsProperties": {"taskProperties": [{**task, **_image_task(options, carrier_entrypoint, sized)}]},
+        }
     if not options.carrier_image:
         run = _command(options.image, entrypoint, contract.carrier_command())
         only = {"image": options.image, "command": run, "jobRoleArn": options.job_role, **roles, **sized, **network}
@@ -71,7 +87,7 @@ def definition(options: BatchOptions, spec: Mapping[str, Any], carrier_entrypoin
     carrier = {
         "name": contract.CARRIER, "image": options.carrier_image, "essential": True, "mountPoints": mounts,
         "command": _command(options.carrier_image, carrier_entrypoint, contract.carrier_command()), "logConfiguration": log,
-        "resourceRequirements": _needs(carrier_vcpus(options), contract.CARRIER_MIB), "user": "0",  # a new volume is root's
+        "resourceRequirements": _needs(_carrier_vcpus(options), contract.CARRIER_MIB), "user": "0",  # a new volume is root's
     }  # fmt: skip
     command = contract.beside_command([*_worker(spec), "run"])
     worker = {
@@ -79,8 +95,42 @@ def definition(options: BatchOptions, spec: Mapping[str, Any], carrier_entrypoin
         "command": _command(options.image, entrypoint, command),
         "dependsOn": [{"containerName": contract.CARRIER, "condition": "START"}], **sized,
     }  # fmt: skip
-    task = {"taskRoleArn": options.job_role, **roles, "volumes": [{"name": contract.VOLUME}], **network}
-    return {**common, "ecsProperties": {"taskProperties": [{**task, "containers": [carrier, worker]}]}}
+    task |= {"volumes": [{"name": contract.VOLUME}], "containers": [carrier, worker]}
+    return {**common, "ecsProperties": {"taskProperties": [task]}}
+
+
+def _image_task(options: BatchOptions, entrypoint: Sequence[str], sized: Mapping[str, Any]) -> dict[str, Any]:
+    """Volumes and containers where the image is the program: the first container ends before the second one starts, the image's with
+    the argument train; the third is beside it. entrypoint: of the carrier's image."""
+    places = {contract.VOLUME: training.ROOT}
+    # what an image declares as a volume would be one of its own, which nobody else sees
+    places |= {f"{contract.VOLUME}-{number}": path for number, path in enumerate(options.volumes or (), 1)}
+    shared = [{"sourceVolume": name, "containerPath": path} for name, path in places.items()]
+    own = {"sourceVolume": contract.OWN_VOLUME, "containerPath": contract.OWN_FOLDER}
+    needs = _needs(_carrier_vcpus(options), contract.CARRIER_MIB)
+
+    def carrier(name: str, command: list[str], **more: Any) -> dict[str, Any]:
+        return {
+            "name": name, "image": options.carrier_image, "mountPoints": [*shared, own], "user": "0", "resourceRequirements": needs,
+            "command": _command(options.carrier_image, entrypoint, command), "logConfiguration": sized["logConfiguration"], **more,
+        }  # fmt: skip
+
+    # each line of its log may be a metric: none is dropped where the log is slow
+    log = {**sized["logConfiguration"], "options": {**sized["logConfiguration"]["options"], "mode": "blocking"}}
+    program = {
+        **sized, "name": contract.WORKER, "image": options.image, "essential": False, "mountPoints": shared, "command": ["train"],
+        "logConfiguration": log, "stopTimeout": training.GRACE_SECONDS,
+        "dependsOn": [{"containerName": contract.BEFORE, "condition": "SUCCESS"}],
+    }  # fmt: skip
+    containers = [
+        carrier(contract.BEFORE, contract.carrier_command("image_carrier"), essential=False),
+        program,
+        carrier(
+            contract.CARRIER, ["python3", "-I", f"{contract.OWN_FOLDER}/carrier.py"], essential=True, stopTimeout=training.GRACE_SECONDS,
+            dependsOn=[{"containerName": contract.WORKER, "condition": "START"}],
+        ),
+    ]  # fmt: skip
+    return {"volumes": [{"name": name} for name in (*places, contract.OWN_VOLUME)], "containers": containers}
 
 
 def submission(
@@ -109,11 +159,47 @@ def submission(
     carry = {"SIMFERRY_CARRIED": contract.as_json(carried)}
     overrides: dict[str, Any] = {"containerOverrides": {"environment": contract.overrides({**work, **carry})}}
     if beside:
-        containers = [
-            {"name": contract.CARRIER, "environment": contract.overrides(carry)},
-            {"name": contract.WORKER, "environment": contract.overrides(work)},
-        ]
-        overrides = {"ecsPropertiesOverride": {"taskProperties": [{"containers": containers}]}}
+        overrides = _overrides({contract.CARRIER: carry, contract.WORKER: work})
+    size = {"arrayProperties": {"size": plan.jobs}} if plan.jobs > 1 else {}
+    return {**_submission(options, run, name, revision, overrides, plan.limit), **size}
+
+
+def image_submission(
+    options: BatchOptions,
+    run: RunFolder,
+    asked: Mapping[str, Any],
+    job: JobId,
+    name: str,
+    revision: str,
+    region: str,
+    kms_key: str | None,
+) -> dict[str, Any]:
+    """The request of SubmitJob for a job of an image. asked: the same as a request of CreateTrainingJob. The rest: as for `submission`."""
+    carried = {
+        "region": region, "kms_key": kms_key or "", "run": run.address, "plan": job.plan, "number": job.number,
+        "name": asked["TrainingJobName"],
+    }  # fmt: skip
+    inputs = {
+        one["ChannelName"]: one["DataSource"]["S3DataSource"]["S3Uri"] for one in asked.get("InputDataConfig", [])
+    }
+    named = {"TRAINING_JOB_NAME": asked["TrainingJobName"], "TRAINING_JOB_ARN": arn_here(asked["TrainingJobName"])}
+    overrides = _overrides({
+        contract.BEFORE: {"SIMFERRY_CARRIED": contract.as_json({**carried, "inputs": inputs})},
+        contract.WORKER: {**asked["Environment"], **named},
+        contract.CARRIER: {"SIMFERRY_CARRIED": contract.as_json(carried)},
+    })  # fmt: skip
+    return _submission(options, run, name, revision, overrides, asked["StoppingCondition"]["MaxRuntimeInSeconds"])
+
+
+def _overrides(variables: Mapping[str, Mapping[str, str]]) -> dict[str, Any]:
+    """The environment variables of a task's containers, by their names."""
+    containers = [{"name": name, "environment": contract.overrides(some)} for name, some in variables.items()]
+    return {"ecsPropertiesOverride": {"taskProperties": [{"containers": containers}]}}
+
+
+def _submission(
+    options: BatchOptions, run: RunFolder, name: str, revision: str, overrides: Mapping[str, Any], limit: int | None
+) -> dict[str, Any]:
     if len(contract.as_json(overrides)) > contract.LONGEST_OVERRIDES:
         raise UsageError(
             f"environment variables and addresses of inputs have more than {contract.LONGEST_OVERRIDES:,} characters, "
@@ -122,8 +208,7 @@ def submission(
         )
     return {
         "jobName": name, "jobQueue": options.queue, "jobDefinition": revision, **overrides,
-        **({"arrayProperties": {"size": plan.jobs}} if plan.jobs > 1 else {}),
-        "timeout": {"attemptDurationSeconds": plan.limit},
+        "timeout": {"attemptDurationSeconds": limit},
         "tags": {**MADE_BY, "simferry:run": run.id, **_stack(options), **named_texts(options.tags)}, "propagateTags": True,
     }  # fmt: skip
 

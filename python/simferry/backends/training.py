@@ -4,7 +4,6 @@ A job's blocks and artifacts are its checkpoints, which the service sends to S3 
 An image's jobs leave archives, of which this machine makes blocks.
 """
 
-import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -12,7 +11,7 @@ from typing import Any
 
 from ..aws import session
 from ..aws.contracts import training as contract
-from ..aws.logs import TRAINING_GROUP
+from ..aws.logs import TRAINING_GROUP, read
 from ..aws.prices import START_UP_SECONDS
 from ..errors import UsageError
 from ..jobs.launch import TRAIN
@@ -20,7 +19,7 @@ from ..store.run_folder import RunFolder
 from ..sweep.options import SagemakerOptions
 from ..words import counted
 from .base import Prepared, Report, Standing
-from .image_results import keep_results
+from .image_results import kept
 from .names import job_name
 from .processing import Sagemaker
 from .request import Terms, seconds_of, training_request
@@ -135,24 +134,10 @@ class Training(Sagemaker):
     def kept(self, run: RunFolder, known: Mapping[str, ServiceJob]) -> Mapping[str, ServiceJob]:
         if not _is_image(run):
             return known
-        done = {block.job for block in run.block_names()}
-        ended = {}
-        for plan in run.plans():
-            for job in plan.job_ids:
-                one = known.get(job_name(run, job))
-                if one and job not in done and _has_results(one):
-                    ended[job] = one
-        late = {job for job, one in ended.items() if self._log_is_incomplete(run, one)}
-        keep_results(run, {job: one for job, one in ended.items() if job not in late}, TRAINING_GROUP)
-        going_on = {job_name(run, job): replace(ended[job], state="running") for job in late}
-        return {**known, **going_on}
-
-    def _log_is_incomplete(self, run: RunFolder, job: ServiceJob) -> bool:
-        """Whether lines may be missing that are needed: of metrics, and of a failure."""
-        needed = bool(run.record.simulation.get("metric")) or job.state == "failed"
-        if not (needed and job.ended):
-            return False
-        return time.time() - job.ended.timestamp() < (1.0 if emulated("sagemaker") else LOG_SECONDS)
+        seconds = 1.0 if emulated("sagemaker") else LOG_SECONDS
+        return kept(
+            run, known, _has_results, lambda job: [*read(job_name(run, job), group=TRAINING_GROUP).values()], seconds
+        )
 
 
 def _is_image(run: RunFolder) -> bool:

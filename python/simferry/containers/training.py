@@ -152,16 +152,14 @@ def _failure(host: Host) -> str:
         with contextlib.suppress(PermissionError):
             written = untrusted.read(host.folder, f"output/{name}", _FAILURE_BYTES)
         if written is not None:
-            return written.decode(errors="replace").strip()[: contract.FAILURE_CHARACTERS] or "output/failure is empty"
+            return contract.said(written.decode(errors="replace"))
     folder = Tree(host.folder, ("output", "failure"))
     if not _is_folder(host):
         return ""
     inside = [
         untrusted.read(host.folder, f"output/failure/{file.name}", _FAILURE_BYTES) or b"" for file in folder.files()
     ]
-    text = b"\n".join(inside).decode(errors="replace").strip()
-    words = "/opt/ml/output/failure is a folder; the contract has a file there, with the reason why the program failed"
-    return (f"{words}. In the folder: {text}" if text else words)[: contract.FAILURE_CHARACTERS]
+    return contract.said(None, [text.decode(errors="replace") for text in inside])
 
 
 def _unreadable_failure(host: Host) -> str:
@@ -173,7 +171,7 @@ def _unreadable_failure(host: Host) -> str:
         return ""
     except OSError:
         return "/opt/ml/output is no folder that can be read"
-    return name and f"/opt/ml/output/{name} is there and can't be read: it has to be a plain file"
+    return name and contract.unreadable(name)
 
 
 def _is_folder(host: Host) -> bool:

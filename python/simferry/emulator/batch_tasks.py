@@ -48,7 +48,7 @@ class Attempts:
     """Runs attempts in containers.
 
     clients_of: makes clients with a role's credentials; without a role, with those that Batch's machines have. environment: the
-    variables by which a container finds the emulator and its role's credentials, which forget takes back.
+    variables by which a container finds the emulator, its role's credentials and its task, which forget takes back.
     """
 
     def __init__(
@@ -56,7 +56,7 @@ class Attempts:
         machine: Machine,
         faults: Faults,
         clients_of: Callable[[str], Callable[..., Any]],
-        environment: Callable[[str, str], dict[str, str]],
+        environment: Callable[[str, str, Callable[[], dict[str, Any]]], dict[str, str]],
         forget: Callable[[dict[str, str]], None],
         on_event: Callable[[str], None],
     ) -> None:
@@ -93,6 +93,7 @@ class Attempts:
             task.start()
             return task.follow()
         except NotStarted as error:
+            task.end_all()
             return End(NOT_STARTED, error.container, error.told)
         except SimferryError as error:  # for example: Docker is not running
             return End(f"simferry emulator: {error}")
@@ -112,6 +113,7 @@ class Task:
         self.essential = [name for name, one in self.containers.items() if one.get("essential", True)]
         self.made: dict[str, Any] = {}  # Docker's containers
         self.running: set[str] = set()  # those that were started
+        self.states: dict[str, dict[str, Any]] = {}  # Docker's, of these, as they were last seen
         self.logs: dict[str, HostLog] = {}
         self.volumes: list[Any] = []
         self.environment: dict[str, str] = {}
@@ -124,7 +126,7 @@ class Task:
         job = self.job
         job.container = {"taskArn": f"arn:aws:ecs:{job.region}:{ACCOUNT}:task/{self.id}", "of": {}}
         role = self.task.get("jobRoleArn") or self.task.get("taskRoleArn", "")
-        self.environment = self.attempts.environment(role, job.region)
+        self.environment = self.attempts.environment(role, job.region, self.described)
         clients = self.attempts.clients_of(self.task.get("executionRoleArn", ""))
         for volume in {
             mount["sourceVolume"] for one in self.containers.values() for mount in one.get("mountPoints", [])
@@ -140,6 +142,14 @@ class Task:
         self._start_ready()
         job.started, job.status = time.time(), "RUNNING"
         self.attempts.on_event(f"{job.request['jobName']} {job.id[-12:]}  running")
+
+    def described(self) -> dict[str, Any]:
+        """What ECS tells a container of its task."""
+        return {"TaskARN": self.job.container["taskArn"], "Containers": [
+            {"Name": name, "KnownStatus": "RUNNING"} if state["Running"] else
+            {"Name": name, "KnownStatus": "STOPPED", "ExitCode": state["ExitCode"]}
+            for name, state in self.states.items()
+        ]}  # fmt: skip
 
     @property
     def _labels(self) -> dict[str, str]:
@@ -240,14 +250,14 @@ class Task:
         """Wait for the end of an essential container, then end the others."""
         began, next_log = time.monotonic(), 0.0
         while True:
-            states = {name: self._state(name) for name in self.running}
+            states = self.states = {name: self._state(name) for name in self.running}
             if ended := [name for name in self.essential if name in states and not states[name]["Running"]]:
                 first = min(ended, key=lambda name: states[name]["FinishedAt"])
-                self._stop_all()
+                self.end_all()
                 return End(EXITED, first, *self._told(first))
             age = time.monotonic() - began
             if self.job.terminated or age > self.job.seconds_at_most * self.attempts.faults.pace:
-                self._stop_all()
+                self.end_all()
                 return End(self.job.terminated or TIMED_OUT, self.essential[0], *self._told(self.essential[0]), True)
             if self.lost_after is not None and age >= self.lost_after:
                 for container in self.made.values():
@@ -280,8 +290,8 @@ class Task:
 
     # ---- end ----
 
-    def _stop_all(self) -> None:
-        """SIGTERM, and after 30 s SIGKILL, to all at once. Notes how each container ended."""
+    def end_all(self) -> None:
+        """SIGTERM, and after 30 s, or the container's stopTimeout, SIGKILL, to all at once. Notes how each container ended."""
         ending = [threading.Thread(target=self._stop, args=(name,)) for name in self.running]
         for thread in ending:
             thread.start()
@@ -295,7 +305,8 @@ class Task:
 
     def _stop(self, name: str) -> None:
         with contextlib.suppress(Exception):
-            self.made[name].stop(timeout=self.attempts.kill_seconds)
+            given, seconds = self.containers[name].get("stopTimeout", KILL_SECONDS), self.attempts.kill_seconds
+            self.made[name].stop(timeout=given if seconds == KILL_SECONDS else seconds)
 
     def remove(self) -> None:
         """Remove what the attempt has made; its logs are sent first."""

@@ -20,7 +20,7 @@ from ..errors import SimferryError
 from ..hints import Command, Extra
 from . import access, calls, operations, query, signature
 from .calls import ACCOUNT, QUERY, Call, Refusal
-from .credentials import PATH, TaskCredentials
+from .credentials import PATH, TASK_PATH, TaskCredentials
 from .faults import Faults
 from .machine import Machine, clean_up_killed_emulators
 from .registry import Registry
@@ -262,7 +262,7 @@ class Emulator:
         try:
             request = calls.read(environ)
             calls.refuse_web_pages(request)
-            if request.method == "GET" and request.path.startswith(PATH):
+            if request.method == "GET" and request.path.startswith((PATH, TASK_PATH)):
                 status, headers, content = calls.answer(None, self._task_credentials.answer(request.path))
                 start_response(str(status), [*headers, ("Content-Length", str(len(content)))])
                 return [content]

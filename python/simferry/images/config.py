@@ -32,12 +32,14 @@ _MANIFESTS = [
 @dataclass(frozen=True)
 class ImageConfig:
     """entrypoint: its words; none if there is no entry point. architecture: such as amd64. carries: whether it can bring and send a
-    job's files itself. runs: whether its entry point runs what it is given; where it was not tried, whether that can be true."""
+    job's files itself. runs: whether its entry point runs what it is given; where it was not tried, whether that can be true.
+    volumes: folders that it declares as such."""
 
     entrypoint: tuple[str, ...]
     architecture: str
     carries: bool
     runs: bool
+    volumes: tuple[str, ...] = ()
 
 
 def config_here(image: str) -> ImageConfig | None:
@@ -62,7 +64,9 @@ def config_here(image: str) -> ImageConfig | None:
 
     carries = answers(["python3", "-I", "-c", _CAN_CARRY])
     runs = carries or not entrypoint or answers(["sh", "-c", f"exit {_ANSWER}"])
-    return ImageConfig(entrypoint, str(found.attrs["Architecture"]), carries, runs)
+    return ImageConfig(
+        entrypoint, str(found.attrs["Architecture"]), carries, runs, _volumes(found.attrs.get("Config") or {})
+    )
 
 
 def entrypoint_of(image: str) -> tuple[str, ...]:
@@ -102,7 +106,9 @@ def config_in_ecr(address: str, architecture: str) -> ImageConfig:
         raise AwsError(f"the configuration of the image {address} can't be read ({error})") from None
     entrypoint = _words(config.get("config") or {})
     runs = contract.after_entrypoint(entrypoint, ["sh"]) is not None
-    return ImageConfig(entrypoint, str(config.get("architecture", "")), False, runs)
+    return ImageConfig(
+        entrypoint, str(config.get("architecture", "")), False, runs, _volumes(config.get("config") or {})
+    )
 
 
 def _manifest(found: Any, repository: str, which: Mapping[str, str], address: str) -> dict[str, Any]:
@@ -113,6 +119,10 @@ def _manifest(found: Any, repository: str, which: Mapping[str, str], address: st
     if not images:
         raise AwsError(f"there is no image {address} in ECR")
     return dict(json.loads(images[0]["imageManifest"]))
+
+
+def _volumes(config: Mapping[str, Any]) -> tuple[str, ...]:
+    return tuple(sorted(config.get("Volumes") or {}))
 
 
 def _words(config: Mapping[str, Any]) -> tuple[str, ...]:

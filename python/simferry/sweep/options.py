@@ -255,11 +255,15 @@ class BatchOptions(Options):
         None
     )
     image_id: Annotated[str | None, OptionSpec("what Docker calls the image here, for replays", kept=True)] = None
+    program: Annotated[bool | None, OptionSpec("the image is the program", kept=True)] = None
+    volumes: Annotated[
+        Texts | None, OptionSpec("folders below /opt/ml that the image declares as volumes", kept=True)
+    ] = None
 
     @property
     def runner(self) -> str:
         """Which of the classes of backends runs jobs with these options."""
-        return self.table
+        return "batch_images" if self.program else self.table
 
     def conflicts(self) -> list[Fault]:
         """What is wrong between these options."""

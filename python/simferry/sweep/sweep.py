@@ -20,6 +20,7 @@ from .measure_options import MeasureOptions
 from .on_hosts import with_hosts
 from .option_base import Fault
 from .options import (
+    BatchOptions,
     DockerOptions,
     Options,
     RunOptions,
@@ -260,10 +261,12 @@ def with_image(backend: Options, simulation: Simulation) -> Options:
     """The backend's options with the image that the simulation is. Raises UsageError where they do not go together."""
     if not (name := simulation.image):
         return backend
-    if not isinstance(backend, (DockerOptions, SagemakerOptions)):
+    if not isinstance(backend, (DockerOptions, SagemakerOptions, BatchOptions)):
         raise UsageError(
             f"{simulation.target} is an image, which the {backend.table} backend does not run",
-            Text(Option("backend", "docker"), "  or ", Option("backend", "sagemaker")),
+            Text(
+                Option("backend", "docker"), ", ", Option("backend", "sagemaker"), "  or ", Option("backend", "batch")
+            ),
         )
     if isinstance(backend, SagemakerOptions):
         if backend.service == "processing":
@@ -272,6 +275,8 @@ def with_image(backend: Options, simulation: Simulation) -> Options:
                 "Leave service out.",
             )
         backend = replace(backend, service="training")
+    if isinstance(backend, BatchOptions):
+        backend = replace(backend, program=True)
     for option in ("image", "before"):
         if getattr(backend, option) not in (None, name):
             raise UsageError(

@@ -22,7 +22,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from typing import Any
+from typing import IO, Any
 
 from .s3 import S3, Failed, Part, Role
 
@@ -105,6 +105,9 @@ class Carrier:
         if self.attempt > 1:
             for key in self.s3.names(f"{self.run}/blocks/{self.job}-"):
                 wanted.append((self.s3, key, "done/" + key.rpartition("/")[2]))
+        self.fetch_all(wanted)
+
+    def fetch_all(self, wanted: list[tuple[S3, str, str]]) -> None:
         with concurrent.futures.ThreadPoolExecutor(AT_ONCE) as pool:
             for _ in pool.map(self.fetch, wanted):
                 pass
@@ -188,25 +191,39 @@ class Carrier:
             print(f"simferry: {path!r} is left out: {why}", flush=True)
 
     def put(self, path: str) -> None:
+        with self.opened(path) as (file, now):
+            if file is None:
+                return
+            self.put_as(self.key_of(path), file, now.st_size)
+        self.sent[path] = (now.st_size, now.st_mtime_ns)
+
+    @contextlib.contextmanager
+    def opened(self, path: str) -> Iterator[Any]:
+        """A plain file below the root, and what is known of it; (None, None) if it is gone, or may be another one."""
         try:
             file = open(path, "rb", opener=no_link)  # noqa: SIM115
         except FileNotFoundError:  # it was moved meanwhile
+            yield None, None
             return
         except OSError as error:
             raise Failed(f"{path!r} can't be read: {error.strerror}") from None
         with file:
             now = os.fstat(file.fileno())
-            if os.readlink(f"/proc/self/fd/{file.fileno()}") != path or not stat.S_ISREG(now.st_mode):
-                return  # a folder above it has become a link: it may be any file
-            # bytes that are not UTF-8 become \x and two digits
-            key = self.run + os.fsencode(path[len(self.root) :]).decode(errors="backslashreplace")
-            if now.st_size <= MOST_AT_ONCE:
-                answer = self.s3.ask("PUT", key, headers=self.encryption, body=Part(file, 0, now.st_size))
-            else:
-                answer = self.s3.send_parts(key, file, now.st_size, self.encryption)
+            # where a folder above it has become a link, it may be any file
+            same = os.readlink(f"/proc/self/fd/{file.fileno()}") == path and stat.S_ISREG(now.st_mode)
+            yield (file, now) if same else (None, None)
+
+    def key_of(self, path: str) -> str:
+        """The key of a file of the job's folders. Bytes that are not UTF-8 become \\x and two digits."""
+        return self.run + os.fsencode(path[len(self.root) :]).decode(errors="backslashreplace")
+
+    def put_as(self, key: str, file: IO[bytes], size: int) -> None:
+        if size <= MOST_AT_ONCE:
+            answer = self.s3.ask("PUT", key, headers=self.encryption, body=Part(file, 0, size))
+        else:
+            answer = self.s3.send_parts(key, file, size, self.encryption)
         if answer.status != 200:
-            raise Failed(f"{path!r} can't be sent: {answer}")
-        self.sent[path] = (now.st_size, now.st_mtime_ns)
+            raise Failed(f"{file.name!r} can't be sent: {answer}")
 
     def leave_message(self) -> None:
         """Send the worker's reason why it could not go on."""
@@ -284,8 +301,7 @@ class Carrier:
 
     def carried_out(self) -> int:
         before = os.umask(0)  # the container beside this one may have another user
-        os.makedirs(self.given_root, exist_ok=True)
-        self.root = os.path.realpath(self.given_root)
+        self.enter()
         mine = self.claim()
         if mine:
             os.chmod(self.root, 0o777)
@@ -300,7 +316,18 @@ class Carrier:
         os.replace(ready + ".part", ready)
         return self.accompany() if mine else 0
 
+    def enter(self) -> None:
+        os.makedirs(self.given_root, exist_ok=True)
+        self.root = os.path.realpath(self.given_root)
+
     def accompany(self) -> int:
+        code = self.wait()
+        self.send_last()
+        self.leave_message()
+        return 143 if self.stopped else code
+
+    def wait(self) -> int:
+        """Send what there is until the worker has ended. Returns its exit code."""
         while (code := self.over()) is None:
             try:
                 self.send()
@@ -309,6 +336,9 @@ class Carrier:
             until = time.monotonic() + EACH_SECONDS
             while time.monotonic() < until and self.over() is None:
                 time.sleep(0.1)
+        return code
+
+    def send_last(self) -> None:
         until = time.monotonic() + PATIENCE_SECONDS
         while True:
             try:
@@ -318,8 +348,6 @@ class Carrier:
                 if time.monotonic() > until:
                     raise
                 time.sleep(EACH_SECONDS)
-        self.leave_message()
-        return 143 if self.stopped else code
 
 
 def no_link(path: str, flags: int) -> int:

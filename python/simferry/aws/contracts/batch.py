@@ -24,7 +24,9 @@ CARRIER_VCPUS_ON_FARGATE = 0.25
 CANCELLED = "cancelled by simferry"  # the reason with which arrays are terminated
 ROOT = "/opt/ml/processing"
 WORKER, CARRIER = "work", "carry"  # the containers of a task whose image has no Python
-VOLUME = "ml"
+BEFORE = "bring"  # and one that ends before an image starts that is the program
+VOLUME, OWN_VOLUME = "ml", "simferry"  # what containers share; what only those of the carrier do
+OWN_FOLDER = "/simferry"  # where the latter is
 # what an image without Python has beside it; SIMFERRY_CARRIER_IMAGE replaces it
 PYTHON_IMAGE = "public.ecr.aws/docker/library/python:3.12-slim"
 # vCPU: GB of memory, on Fargate
@@ -44,14 +46,19 @@ RETRIES = [
 ]
 
 
-def carrier_command() -> list[str]:
+def carrier_command(*more: str) -> list[str]:
     """The command that runs the carrier in a container with Python: its whole text, packed. -I: what lies in the image's working
-    directory, or is named in its variables, is no module of it."""
+    directory, or is named in its variables, is no module of it. more: modules beside it, the last of which is run."""
     folder = Path(__file__).parents[2] / "worker"
-    text = (folder / "s3.py").read_text()
-    text += re.sub(r"^from (__future__|[.]s3) import .*\n", "", (folder / "carrier.py").read_text(), flags=re.M)
-    packed = base64.b85encode(zlib.compress(text.encode(), 9)).decode()
-    return ["python3", "-I", "-c", f"import base64,zlib;exec(zlib.decompress(base64.b85decode({packed!r})))"]
+    names = ("s3", "carrier", *more)
+    parts = [(folder / f"{name}.py").read_text() for name in names]
+    parts = [re.sub(r"^from (__future__|[.]\w+) import .*\n", "", part, flags=re.M) for part in parts]
+    run = [part.partition('\nif __name__ == "__main__":')[0] for part in parts[:-1]] + parts[-1:]
+    packed = base64.b85encode(
+        zlib.compress("\n".join(["from __future__ import annotations", *run]).encode(), 9)
+    ).decode()
+    unpacked = f"zlib.decompress(base64.b85decode({packed!r})).decode()"
+    return ["python3", "-I", "-c", f"import base64,zlib;text={unpacked};exec(text)"]
 
 
 # In the worker's container, where the carrier is in another one: waits for the files, works, and says how it ended. The carrier
@@ -130,9 +137,9 @@ def nearest_on_fargate(vcpus: float, mib: int) -> tuple[float, int]:
     return next((one for one in sorted(sizes) if one[0] >= vcpus and one[1] >= mib), max(sizes))
 
 
-def has_room_for_carrier(vcpus: float, mib: int) -> bool:
-    """Whether a size of Fargate leaves something to the worker beside a carrier."""
-    return vcpus > CARRIER_VCPUS_ON_FARGATE and mib > 2 * CARRIER_MIB
+def has_room_for_carrier(vcpus: float, mib: int, containers: int = 1) -> bool:
+    """Whether a size of Fargate leaves something to the worker beside a carrier, in so many containers."""
+    return vcpus > containers * CARRIER_VCPUS_ON_FARGATE and mib > (containers + 1) * CARRIER_MIB
 
 
 def overrides(environment: Mapping[str, str]) -> list[dict[str, str]]:
@@ -148,7 +155,12 @@ def containers_of(job: Mapping[str, Any]) -> list[Mapping[str, Any]]:
 
 def cut_short(reason: str) -> bool:
     """Whether a job ended by its time limit, or because its machine was lost."""
-    return reason.startswith(("Host EC2", "Job attempt duration exceeded", "Your Spot Task was interrupted"))
+    return ran_too_long(reason) or reason.startswith(("Host EC2", "Your Spot Task was interrupted"))
+
+
+def ran_too_long(reason: str) -> bool:
+    """Whether a job ended by its time limit."""
+    return reason.startswith("Job attempt duration exceeded")
 
 
 def as_json(value: Any) -> str:

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ...errors import UsageError
@@ -75,6 +75,23 @@ def check_hyperparameters(given: Mapping[str, str], where: str = "") -> None:
                 f"hyperparameter {name}{where} has {len(value):,} characters; a training job takes {LONGEST_VALUE:,}",
                 "A long value goes into a file, which is an input.",
             )
+
+
+def said(text: str | None, inside: Sequence[str] | None = None) -> str:
+    """What a program says of its failure, as a FailureReason has it; empty if it says nothing. text: its failure file. inside: the files
+    of a folder of that name, which the contract does not have."""
+    if text is not None:
+        return text.strip()[:FAILURE_CHARACTERS] or "output/failure is empty"
+    if inside is None:
+        return ""
+    words = "/opt/ml/output/failure is a folder; the contract has a file there, with the reason why the program failed"
+    found = "\n".join(inside).strip()
+    return (f"{words}. In the folder: {found}" if found else words)[:FAILURE_CHARACTERS]
+
+
+def unreadable(name: str) -> str:
+    """What is said of a failure file that is a link, for instance."""
+    return f"/opt/ml/output/{name} is there and can't be read: it has to be a plain file"
 
 
 def failure_of(reason: str) -> tuple[str, str]:

@@ -29,7 +29,7 @@ class Batch:
         machine: Machine,
         has_role: Callable[[str], bool],
         clients_of: Callable[[str], Callable[..., Any]],
-        environment: Callable[[str, str], dict[str, str]],
+        environment: Callable[[str, str, Callable[[], dict[str, Any]]], dict[str, str]],
         forget: Callable[[dict[str, str]], None],
         on_event: Callable[[str], None],
     ) -> None:

@@ -6,6 +6,7 @@ import pytest
 import simferry as sf
 from batch_sweeps import arrays, own_cache  # noqa: F401
 from image_programs import PROGRAM, RECIPE
+from simferry.backends import batch_images
 from sweeps import digest, simferry
 
 
@@ -34,3 +35,68 @@ def test_a_job_for_each_replication_gives_the_table_of_docker(tmp_path, on_batch
     assert "loss=0.1" in run.logs()["0001-0001"]
     assert json.loads(simferry("status", run.address, "--json", cwd=tmp_path).stdout)["failed"] == 2
     assert run.resume().status().state == "complete" and len(arrays()) == 4
+
+
+HALF = r"""#!/bin/sh
+if [ -e /opt/ml/checkpoints/half ]; then
+  echo "out,seed" > /opt/ml/model/result.csv
+  echo "$(cat /opt/ml/checkpoints/half),$SIMFERRY_SEED" >> /opt/ml/model/result.csv
+  exit 0
+fi
+echo 7 > /opt/ml/checkpoints/half
+sleep 60
+"""
+
+
+def test_a_lost_machine_is_another_attempt_that_finds_its_checkpoints(deployed, scrap):
+    lost = [6.0, None]  # seconds until the machine of an attempt is lost: the program has written by then
+    emulator = deployed()
+    emulator.faults.seconds_until_lost = lambda: lost.pop(0)
+    image = scrap.build(
+        "FROM debian:bookworm-slim\nCOPY train /usr/local/bin/train\nRUN chmod 755 /usr/local/bin/train\n", train=HALF
+    )
+    run = sf.run(f"image:{image}", replications=1, seed=3, results_file="result.csv", backend="batch", vcpus=1)
+    assert run.results()["out"].tolist() == [7] and lost == []
+    (job,) = arrays()
+    assert [one.get("statusReason", "").startswith("Host EC2") for one in job["attempts"]] == [True, False]
+
+
+AT = 1_700_000_000_000
+
+
+def told(**more):
+    return json.dumps({"code": 0, "failure": {}, "seconds": 2.5, "stopped": False, "attempt": 1, **more}).encode()
+
+
+@pytest.mark.parametrize(
+    ("said", "status", "work", "state", "reason", "has_results"),
+    [
+        (told(), {}, {}, "succeeded", "", True),
+        (told(code=4), {}, {}, "failed", "AlgorithmError: exited with code 4", True),
+        (told(code=4, failure={"name": "failure", "text": "no data"}), {}, {}, "failed", "AlgorithmError: no data, exit code: 4", True),
+        (told(failure={"name": "failure"}), {}, {}, "failed",
+         "AlgorithmError: /opt/ml/output/failure is there and can't be read: it has to be a plain file, exit code: 0", True),
+        # killed from outside, but not for its memory: it is done again
+        (told(code=137), {}, {}, "failed", "AlgorithmError: exited with code 137", False),
+        (told(code=137), {}, {"reason": "OutOfMemoryError: Container killed due to memory usage"}, "failed",
+         "AlgorithmError: exited with code 137: out of memory (it had 4G)", True),
+        (told(code=143, stopped=True), {"statusReason": "Job attempt duration exceeded timeout"}, {}, "failed",
+         "MaxRuntimeExceeded: its time limit", True),
+        (told(code=143, stopped=True), {"statusReason": "by hand"}, {}, "failed", "by hand", False),
+        (told(code=143, stopped=True), {"statusReason": "cancelled by simferry"}, {}, "stopped", "", False),
+        (told(attempt=2), {"statusReason": "Host EC2 (instance i-1) terminated."}, {}, "failed",
+         "Host EC2 (instance i-1) terminated.", False),  # of another attempt
+        (b"", {}, {}, "failed", "its files were not sent", False),
+        (b'{"code": [], "failure": 1}', {}, {}, "failed", "its files were not sent", False),
+        (b"", {}, {"reason": "CannotStartContainerError: train"}, "failed", "CannotStartContainerError: train", False),
+    ],
+)  # fmt: skip
+def test_what_the_end_of_a_job_means(said, status, work, state, reason, has_results):
+    good = said == told() or not (status or work or said)
+    task = {"containers": [{"name": "bring"}, {"name": "work", **work}, {"name": "carry"}]}
+    one = {"status": "SUCCEEDED" if good else "FAILED", "startedAt": AT, "stoppedAt": AT + 9000, **status}
+    one |= {"ecsProperties": {"taskProperties": [task]}}
+    memory = "it had 4G" if batch_images._out_of_memory(work) else ""
+    job = batch_images._ended(one, batch_images._parsed(said, 1), "", memory)
+    assert (job.state, job.reason, batch_images._has_results(job)) == (state, reason, has_results)
+    assert job.ran == 2.5 or not has_results or not said

@@ -5,6 +5,7 @@
     │   ├── DesignError           the design: parameters, values, conditions
     │   ├── SimulationError       the script or function: missing, unparsable, wrong arguments
     │   ├── SweepFileError        a sweep file: unknown keys, wrong types
+    │   ├── ManyJobs              more jobs that cost money each than are started without being asked
     │   ├── RequestRefused        SageMaker would not accept this description of a job
     │   ├── ModelArchiveError     a model.tar.gz is none, or holds what can't be unpacked
     │   └── ImageError            an image is missing or unsuitable                        exit code 1
@@ -97,6 +98,10 @@ class SimulationError(UsageError):
 
 class SweepFileError(UsageError):
     code = "sweep_file"
+
+
+class ManyJobs(UsageError):
+    code = "many_jobs"
 
 
 class StoreError(SimferryError):

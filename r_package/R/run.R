@@ -68,6 +68,8 @@
 #' @param until what [sim_until()] makes, instead of `replications`: go on until the run is precise enough.
 #' @param estimate,truth,se,interval,p_value,df,by,reference,alpha what the outputs are: see [sim_measures()], which
 #'   then need not be told.
+#' @param many_jobs `[logical(1)]` agree to more than 100 jobs of an image that cost money each, on SageMaker and AWS
+#'   Batch. An interactive session asks.
 #' @param keep_files `[logical(1)]` keep the files that a function writes into its working directory, see
 #'   [sim_artifacts()]. Files of scripts and programs are always kept.
 #' @param fresh `[logical(1)]` compute all replications, also those that an earlier run in the same store has.
@@ -81,7 +83,8 @@
 #' @section Errors:
 #' `simferry_error_simulation`: the script or function does not exist, can't be parsed or loaded, has other arguments
 #' than the design has columns, or uses an object that can't be sent (the error names it). `simferry_error_design`,
-#' `simferry_error_usage`: an argument is wrong. These errors are raised before anything starts.
+#' `simferry_error_usage`: an argument is wrong. `simferry_error_many_jobs`: see `many_jobs`. These errors are raised
+#' before anything starts.
 #' `simferry_error_interrupted`: the run was stopped, and can be resumed. `simferry_error_worker`,
 #' `simferry_error_store`: the run can't continue. In the cloud `simferry_error_credentials`: there are no credentials,
 #' or they have expired; `simferry_error_aws`: AWS refused a request; `simferry_error_quota`: the account's quota is 0;
@@ -105,15 +108,15 @@ sim_run <- function(simulation, design = NULL, replications = NULL, seed = NULL,
                     until = NULL, estimate = NULL, truth = NULL, se = NULL, interval = NULL, p_value = NULL,
                     df = NULL, by = NULL, reference = NULL, alpha = NULL,
                     common = NULL, store = NULL, backend = NULL, workers = NULL, cores = NULL,
-                    on_error = NULL, replication_timeout = NULL, retries = NULL, keep_files = FALSE, fresh = FALSE,
-                    name = NULL, note = NULL, detach = FALSE) {
+                    on_error = NULL, replication_timeout = NULL, retries = NULL, many_jobs = FALSE, keep_files = FALSE,
+                    fresh = FALSE, name = NULL, note = NULL, detach = FALSE) {
   given <- simulation
   parent <- parent.frame()
   now <- NULL
   simulation <- as_simulation(simulation, substitute(simulation), constants, packages, globals, parent,
                               by_name(design))
   suspendInterrupts({   # what has begun is followed, and stopped in good order
-    made <- bridge("run",
+    made <- agreed(many_jobs, function(many_jobs) bridge("run",
       simulation = simulation, design = as_columns(design), replications = replications, seed = seed,
       function_name = function_name, args = args, include = include, results_file = results_file, inputs = inputs,
       env = env, metric = metric, replications_as = replications_as, seed_as = seed_as,
@@ -122,8 +125,9 @@ sim_run <- function(simulation, design = NULL, replications = NULL, seed = NULL,
       interval = interval, p_value = p_value, df = df, by = by, reference = reference, alpha = alpha,
       common = common, store = store, backend = backend, workers = workers, cores = cores,
       on_error = on_error, replication_timeout = replication_timeout, retries = retries,
+      many_jobs = if (!isFALSE(many_jobs)) many_jobs,
       keep_files = if (!isFALSE(keep_files)) keep_files, fresh = fresh, name = name, note = note
-    )
+    ))
     run <- new_run(made)
     message("run ", run$id, ": ", counted(made$conditions, "condition"), " x ",
             replications_shown(made$replications),
@@ -166,6 +170,15 @@ rule <- function(until) {
   if (!is.null(until) && !inherits(until, "simferry_until"))
     raise("usage", "until takes what sim_until() makes", "until = sim_until(coverage = 0.005)")
   until
+}
+
+# Start a run; where its many jobs cost money, ask first.
+agreed <- function(many_jobs, start) {
+  if (!interactive()) return(start(many_jobs))
+  tryCatch(start(many_jobs), simferry_error_many_jobs = function(e) {
+    if (!says_yes(paste0(sub("\n.*", "", conditionMessage(e)), ". Start them?"))) stop(e)
+    start(TRUE)
+  })
 }
 
 #' @rdname sim_run

@@ -121,3 +121,15 @@ def test_a_project_from_another_folder_and_the_question_of_a_large_one(folder, t
     assert no.exit_code == 2 and "nothing is started" in no.output
     yes = CliRunner().invoke(main, ["run", *sweep], input="y\n")
     assert yes.exit_code == 0, yes.output
+
+
+def test_the_question_of_many_jobs_that_cost_money(monkeypatch):
+    begun = []
+    monkeypatch.setattr("simferry.verbs.run.run", lambda sweep, **_: begun.append(sweep) or sys.exit(0))
+    sweep = ["run", "image:no-such-image", "-n", "101", "--backend", "batch"]
+    terminal = type("sys", (), {"stdin": type("terminal", (), {"isatty": lambda: True})})
+    monkeypatch.setattr("simferry.cli.sweeps.sys", terminal)
+    no = CliRunner().invoke(main, sweep, input="n\n")
+    assert no.exit_code == 2 and "image:no-such-image is 101 jobs of AWS Batch" in no.output and not begun
+    assert CliRunner().invoke(main, sweep, input="y\n").exit_code == 0 and begun[0].options.many_jobs
+    assert CliRunner().invoke(main, [*sweep, "--many-jobs"]).exit_code == 0 and len(begun) == 2

@@ -91,3 +91,26 @@ def test_a_sweep_file_holds_an_image(tmp_path):
     sweep = sf.Sweep("image:some/image:1", sf.grid(n=[1, 2]), replications=3, **given)
     sweep.write(tmp_path / "sweep.toml")
     assert sf.read_sweep(tmp_path / "sweep.toml") == sweep
+
+
+@pytest.mark.parametrize("backend", ["sagemaker", "batch"])
+def test_many_jobs_that_cost_money_have_to_be_agreed_to(backend):
+    """Before an image is looked for, or anybody is asked."""
+    sweep = sf.Sweep("image:no-such-image", sf.grid(n=[1, 2]), replications=51, backend=backend)
+    with pytest.raises(
+        errors.ManyJobs, match=r"image:no-such-image is 102 jobs of .*, each of which costs money"
+    ) as refused:
+        sf.run(sweep)
+    assert "many_jobs=True" in refused.value.hint and sweep.replace(many_jobs=True).many_jobs == ""
+    assert sweep.replace(replications=50).many_jobs == sweep.replace(backend="docker").many_jobs == ""
+    told = sweep.replace(replications_as="n", results_file="r.csv")
+    assert (told.jobs_of_image, told.many_jobs) == (2, "")
+
+
+def test_a_sweep_for_batch_is_written_and_read(tmp_path):
+    sweep = sf.Sweep("image:some/image:1", sf.grid(n=[1, 2]), replications=3, backend="batch", vcpus=1, many_jobs=True)
+    sweep.write(tmp_path / "sweep.toml")
+    assert "program =" not in (tmp_path / "sweep.toml").read_text().partition("[batch]")[2]
+    assert sf.read_sweep(tmp_path / "sweep.toml") == sweep and "program" not in repr(sweep)
+    with pytest.raises(errors.UsageError, match="which the local backend does not run"):
+        sweep.replace(backend="local")

@@ -48,7 +48,9 @@ def options_of_computing() -> list[Any]:
     from ..sweep.options import RunOptions
     from .options import options_of
 
-    return options_of(RunOptions, "on_error", "replication_timeout", "retries", "keep_files", "fresh", "name", "note")
+    return options_of(
+        RunOptions, "on_error", "replication_timeout", "retries", "many_jobs", "keep_files", "fresh", "name", "note"
+    )
 
 
 def sweep_of(simulation: str, parameters: tuple[str, ...], table: str | None, **given: Any) -> "Sweep":
@@ -91,6 +93,16 @@ def agreed(sweep: "Sweep") -> "Sweep":
     return sweep.replace(large_project=True)
 
 
+def agreed_to_jobs(sweep: "Sweep") -> "Sweep":
+    """The same of an image with many jobs that cost money each."""
+    if not (many := sweep.many_jobs) or not sys.stdin.isatty():
+        return sweep
+    click.echo(many, err=True)
+    if not click.confirm("Start them?", err=True):
+        raise UsageError("nothing is started")
+    return sweep.replace(many_jobs=True)
+
+
 @example(
     "simferry run simulate.R -p n=10,20,50 --replications 1000 --seed 2026",
     'simferry run parallel.R --args "{n}" -p n=100 --replications 10 --results-file result.csv',
@@ -114,7 +126,7 @@ def run(output: str | None, as_json: bool, detach: bool, **given: Any) -> int:
     from ..screen import progress_bar
     from ..verbs.run import run as start
 
-    sweep = agreed(sweep_of(**given))
+    sweep = agreed_to_jobs(agreed(sweep_of(**given)))
     if output and detach:
         raise UsageError(
             "--output and --detach are both given",

@@ -18,6 +18,7 @@ from .design import Design
 from .template import rendered_variables, results_patterns
 
 PREFIX = "image:"
+FEW_JOBS = 100  # that are started without being asked
 LONGEST_VARIABLE = 512  # characters of an environment variable's value
 # the folders that results files may be in, as users may name them
 FOLDERS = {"model": f"{contract.ROOT}/model/", "output": f"{contract.ROOT}/output/data/"}
@@ -133,6 +134,11 @@ def number_of_jobs(spec: Mapping[str, Any], replications: Counts, conditions: in
             + Option("replications_as", "n"),
         )
     return jobs
+
+
+def many_jobs(jobs: int, what: str, service: str) -> str:
+    """What a user has to agree to before so many jobs start that cost money each; empty if they are few. what: begins the sentence."""
+    return f"{what}{jobs:,} jobs of {service}, each of which costs money to start" if jobs > FEW_JOBS else ""
 
 
 def marks_filled(text: str, known: Mapping[str, Any]) -> str:

@@ -256,9 +256,7 @@ class BatchOptions(Options):
     )
     image_id: Annotated[str | None, OptionSpec("what Docker calls the image here, for replays", kept=True)] = None
     program: Annotated[bool | None, OptionSpec("the image is the program", kept=True)] = None
-    volumes: Annotated[
-        Texts | None, OptionSpec("folders below /opt/ml that the image declares as volumes", kept=True)
-    ] = None
+    volumes: Annotated[Texts | None, OptionSpec("that the image declares", kept=True)] = None
 
     @property
     def runner(self) -> str:
@@ -357,6 +355,7 @@ class RunOptions(Options):
     retries: Annotated[
         int, OptionSpec("How often to try again what a lost job left undone", "N", default="2", minimum=0, maximum=MOST)
     ] = 2  # fmt: skip
+    many_jobs: Annotated[bool, OptionSpec("Agree to more than 100 jobs of an image, which cost money")] = False
     keep_files: Annotated[bool, OptionSpec("Keep files that a function writes into its working directory")] = False
     fresh: Annotated[bool, OptionSpec("Compute again what an earlier run has computed")] = False
     name: Annotated[str | None, OptionSpec("A name of the run; several may have it", "NAME", fits=is_name)] = None

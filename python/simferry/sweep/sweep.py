@@ -11,11 +11,13 @@ from typing import Any
 from ..errors import Note, UsageError
 from ..hints import Option, Text
 from ..jobs import setup_script
+from ..store import counts
 from ..store.counts import Counts, simplest
 from ..system.files import is_address
 from .calls import literal, named
 from .design import Design, note_of_columns, table
 from .fingerprint import fingerprint
+from .image_program import many_jobs, number_of_jobs
 from .measure_options import MeasureOptions
 from .on_hosts import with_hosts
 from .option_base import Fault
@@ -36,7 +38,7 @@ from .replications import as_options, counted
 from .roles import roles
 from .simulation import Simulation
 from .stopping import Until, stopping_rule
-from .write import write_sweep
+from .write import given_by_user, write_sweep
 
 # the arguments of a simulation, beside its target, with their defaults
 _OF_SIMULATION = {one.name: one.default for one in fields(Simulation) if one.init and one.name != "target"}
@@ -142,6 +144,23 @@ class Sweep:
         return stopping_rule(self.options)
 
     @property
+    def jobs_of_image(self) -> int | None:
+        """The jobs of an image; None for other simulations, whose jobs are as many as they are told. Raises UsageError."""
+        if not self.simulation.image:
+            return None
+        return number_of_jobs(self.simulation.spec(), self.replications, len(self.design))
+
+    @property
+    def many_jobs(self) -> str:
+        """What a user has to agree to first, for a run of an image whose many jobs cost money each; else empty. Raises UsageError."""
+        service = {"sagemaker": "SageMaker", "batch": "AWS Batch"}.get(self.backend.table)
+        if not (service and self.simulation.image) or self.options.many_jobs:
+            return ""
+        each = self.until.most if self.until else self.replications
+        jobs = len(self.design) if self.simulation.replications_as else counts.total(each, len(self.design))
+        return many_jobs(jobs, f"{self.simulation.target} is {'up to ' if self.until else ''}", service)
+
+    @property
     def seed(self) -> int | None:
         """The seed of a run; None: each run draws one."""
         return self.options.seed
@@ -206,7 +225,7 @@ class Sweep:
         call = self._call()
         shown = [literal(call.pop("simulation")), *([repr(self.design)] if self.design.names else [])]
         backend = {} if self.backend.table == "local" else {"backend": self.backend.table}
-        shown += named({**call, **self._given(), **self.measures.given(), **backend, **self.backend.given()})
+        shown += named({**call, **self._given(), **self.measures.given(), **backend, **given_by_user(self.backend)})
         return f"sf.Sweep({', '.join(shown)})"
 
     def __eq__(self, other: object) -> bool:

@@ -14,7 +14,7 @@ from ..system.files import is_address, write_whole, writing
 from .design import Design, table
 from .lists import as_texts
 from .measure_options import MeasureOptions
-from .options import Options, RunOptions
+from .options import Options, RunOptions, offered
 from .simulation import Simulation
 
 FEW = 20  # conditions, at most, that the sweep file itself holds
@@ -59,7 +59,7 @@ def write_sweep(
         raise UsageError(f"{path}: there is no folder {path.parent}")
     with writing(path, "Choose another path for the sweep file."):
         tables |= _design(design, path)
-        tables |= {"run": run, "measures": measures.given(), backend.table: {**backend.given(), **before}}
+        tables |= {"run": run, "measures": measures.given(), backend.table: {**given_by_user(backend), **before}}
         text = "\n".join(_table(name, content) for name, content in tables.items() if content)
         try:
             encoded = text.encode()
@@ -67,6 +67,11 @@ def write_sweep(
             wrong = ascii(text[text.rfind("\n", 0, error.start) + 1 :].partition("\n")[0])
             raise UsageError(f"a sweep file can't hold a name that is not Unicode text: {wrong}") from None
         write_whole(path, encoded)
+
+
+def given_by_user(options: Options) -> dict[str, Any]:
+    """The options that were given, without what simferry sets itself."""
+    return {name: value for name, value in options.given().items() if name in offered(type(options))}
 
 
 def _design(design: Design, path: Path) -> dict[str, Mapping[str, Any]]:

@@ -10,7 +10,8 @@ from .._version import __version__
 from ..backends import backend_of
 from ..backends.base import Foreground, GoesOn, Prepared
 from ..backends.foreground import foreground_of
-from ..errors import UsageError, WorkerError, nearest
+from ..errors import ManyJobs, UsageError, WorkerError, nearest
+from ..hints import Option, Text
 from ..jobs import streams
 from ..screen import last_line, on_terminal
 from ..store.counts import Counts
@@ -20,7 +21,6 @@ from ..store.places import remember, store_at
 from ..store.records import RecordedOptions, RunRecord
 from ..store.run_folder import RunFolder
 from ..sweep.conditions import write_conditions
-from ..sweep.image_program import number_of_jobs
 from ..sweep.inputs import record_of, write_inputs
 from ..sweep.sweep import Sweep
 from ..system.files import writing
@@ -42,8 +42,10 @@ def create(sweep: Sweep, pilot: bool = False, meanwhile: Callable[[], None] | No
                 f"common: there is no parameter {name!r} in the design",
                 nearest(name, design.names) or f"It has: {', '.join(design.names) or 'none'}.",
             )
-    if simulation.kind == "image":
-        number_of_jobs(simulation.spec(), replications, len(design))  # raises if there are too many
+    _ = sweep.jobs_of_image  # raises if there are too many
+    if many := sweep.many_jobs:
+        raise ManyJobs(many, Text(Option("many_jobs", True), "  starts them; ", Option("replications_as", "n"),
+                                  "  makes a condition one job, whose program is told how many to do."))  # fmt: skip
     where = backend_of(sweep.backend)
     home = store_at(options.store, where.default_store)
     home.check()

@@ -16,7 +16,6 @@ from ..results import collect
 from ..store import counts
 from ..store.places import store_at
 from ..store.spans import of_each_condition
-from ..sweep.image_program import number_of_jobs
 from ..sweep.replications import Column
 from ..sweep.simulation import Simulation
 from ..sweep.sweep import Sweep, as_sweep
@@ -149,7 +148,7 @@ def _here(sweep: Sweep, where: Backend, pilot: bool) -> Forecast:
 
 def _stretches(sweep: Sweep, cores: int) -> int:
     """Their number, which does not depend on their order. Of an image, the number of jobs."""
-    if sweep.simulation.kind == "image":
-        return number_of_jobs(sweep.simulation.spec(), sweep.replications, len(sweep.design))
+    if (jobs := sweep.jobs_of_image) is not None:
+        return jobs
     work = stretches.all_work(len(sweep.design), sweep.replications)
     return len(stretches.cut(work, work.condition, cores))

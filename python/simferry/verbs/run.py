@@ -56,6 +56,7 @@ def run(
     on_error: str = "continue",
     replication_timeout: float | None = None,
     retries: int = 2,
+    many_jobs: bool = False,
     keep_files: bool = False,
     fresh: bool = False,
     name: str | None = None,
@@ -94,6 +95,7 @@ def run(
     on_error: "continue", or "stop" to end the run at the first failed replication.
     replication_timeout: seconds after which a replication is ended and recorded as failed.
     retries: how often replications that a lost job left undone are tried again.
+    many_jobs: agree to more than 100 jobs of an image that cost money each, on sagemaker and batch.
     keep_files: keep the files that a function writes into its working directory; those of scripts and commands are always kept.
     fresh: compute everything, even what an earlier run in the same store has computed.
     name: by which the run can be found; several runs may have the same. note: text on the run; `run.note` changes it.
@@ -109,7 +111,7 @@ def run(
         constants=constants, results_file=results_file, inputs=inputs, env=env, project=project,
         large_project=large_project, metric=metric, replications_as=replications_as, seed_as=seed_as,
         estimate=estimate, truth=truth, se=se, interval=interval, p_value=p_value, df=df, by=by, reference=reference, alpha=alpha,
-        common=common, store=store, backend=backend, cores=cores, on_error=on_error, retries=retries,
+        common=common, store=store, backend=backend, cores=cores, on_error=on_error, retries=retries, many_jobs=many_jobs,
         replication_timeout=replication_timeout, keep_files=keep_files, fresh=fresh, name=name, note=note, **backend_options,
     )  # fmt: skip
     folder = create(sweep, meanwhile=None if detach else _load_the_rest)

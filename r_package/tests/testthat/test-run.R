@@ -74,6 +74,22 @@ test_that("what an earlier run computed is taken over, and computed anew with fr
   expect_false(said(draws, data.frame(n = c(3, 4)), 10, seed = 1, store = store, fresh = TRUE))
 })
 
+test_that("an interactive session asks before many jobs start that cost money", {
+  begun <- NULL
+  start <- function(many_jobs) if (many_jobs) begun <<- TRUE else raise("many_jobs", "101 jobs", "a hint")
+  asked <- NULL
+  answer <- function(yes) function(question) {
+    asked <<- question
+    yes
+  }
+  local_mocked_bindings(interactive = function() TRUE, .package = "base")
+  local_mocked_bindings(says_yes = answer(FALSE))
+  expect_error(agreed(FALSE, start), class = "simferry_error_many_jobs")
+  expect_identical(list(asked, begun), list("101 jobs. Start them?", NULL))
+  local_mocked_bindings(says_yes = answer(TRUE))
+  expect_true(agreed(FALSE, start))
+})
+
 test_that("bad input is told before anything starts", {
   needs_python()
   design <- data.frame(n = 1, effect = 2)
@@ -92,6 +108,7 @@ test_that("bad input is told before anything starts", {
   told(draws, design, 10, constants = list(n = 1), class = "simulation", text = "both a parameter")
   told("nowhere.R", design, 10, class = "simulation", text = "not there")
   told("nowhere.R", design, 10, constants = list(a = 1), text = "go with a function")
+  told("image:no-such-image", NULL, 101, backend = "batch", class = "many_jobs", text = "101 jobs of AWS Batch.*many_jobs = TRUE")
   told(42, design, 10, text = "neither a function")
   at_console(list(big = 1:5e8),
              told(typed("function(n, effect) sum(big)"), design, 10, class = "simulation", text = "big is 2,000 MB"))

@@ -68,7 +68,7 @@ def test_the_number_of_jobs():
 
 
 def test_an_image_runs_in_containers_and_is_its_own_image():
-    with pytest.raises(errors.UsageError, match="image:x is an image, which runs in containers of this machine"):
+    with pytest.raises(errors.UsageError, match="image:x is an image, which the local backend does not run"):
         sf.Sweep("image:x", replications=1)
     with pytest.raises(errors.UsageError, match="given beside image:x"):
         sf.Sweep("image:x", replications=1, backend="docker", image="y")

@@ -107,9 +107,8 @@ def run(
     """
     sweep = as_sweep(
         simulation, design, replications=replications, until=until, least=least, most=most, seed=seed,
-        function=function, args=args, include=include,
-        constants=constants, results_file=results_file, inputs=inputs, env=env, project=project,
-        large_project=large_project, metric=metric, replications_as=replications_as, seed_as=seed_as,
+        function=function, args=args, include=include, constants=constants, results_file=results_file, inputs=inputs, env=env,
+        project=project, large_project=large_project, metric=metric, replications_as=replications_as, seed_as=seed_as,
         estimate=estimate, truth=truth, se=se, interval=interval, p_value=p_value, df=df, by=by, reference=reference, alpha=alpha,
         common=common, store=store, backend=backend, cores=cores, on_error=on_error, retries=retries, many_jobs=many_jobs,
         replication_timeout=replication_timeout, keep_files=keep_files, fresh=fresh, name=name, note=note, **backend_options,

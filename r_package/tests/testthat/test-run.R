@@ -108,7 +108,8 @@ test_that("bad input is told before anything starts", {
   told(draws, design, 10, constants = list(n = 1), class = "simulation", text = "both a parameter")
   told("nowhere.R", design, 10, class = "simulation", text = "not there")
   told("nowhere.R", design, 10, constants = list(a = 1), text = "go with a function")
-  told("image:no-such-image", NULL, 101, backend = "batch", class = "many_jobs", text = "101 jobs of AWS Batch.*many_jobs = TRUE")
+  told("image:no-such-image", NULL, 101, backend = "batch", class = "many_jobs",
+       text = "101 jobs of AWS Batch.*many_jobs = TRUE")
   told(42, design, 10, text = "neither a function")
   at_console(list(big = 1:5e8),
              told(typed("function(n, effect) sum(big)"), design, 10, class = "simulation", text = "big is 2,000 MB"))

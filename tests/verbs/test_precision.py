@@ -84,3 +84,12 @@ def test_its_record_is_checked(tmp_path):
     path.write_text(json.dumps({**json.loads(path.read_text()), "ratio": "x"}))
     with pytest.raises(sf.SimferryError, match=r"precision.json can't be read"):
         made.status()
+
+
+def test_a_plan_foresees_how_many_replications_that_takes(tmp_path):
+    with pytest.warns(Note, match="foreseen from 2 of 2 conditions"):
+        found = sf.plan(simulate, sf.grid(n=[5, 200]), seed=1, store=tmp_path, until="bias=0.03", **ROLES)
+    many, few = found.replications
+    made = run(tmp_path / "other")
+    assert few == 50 and 0.5 < many / made.replications[0] < 2 and found.total == many + few
+    assert found.pilot_replications == 100 and found.seconds is not None

@@ -48,6 +48,11 @@ def plus(counts: Counts, more: int) -> Counts:
     return counts + more if isinstance(counts, int) else tuple(one + more for one in counts)
 
 
+def most_of(counts: Counts) -> int:
+    """The largest of the numbers."""
+    return counts if isinstance(counts, int) else max(counts)
+
+
 def in_words(counts: Counts) -> str:
     """As text: "100 replications", or "100 to 5,000 replications"."""
     if isinstance(counts, int):

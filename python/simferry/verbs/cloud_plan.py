@@ -26,7 +26,7 @@ from ..words import size
 from . import reuse
 from .create import create, described
 from .forecast import CloudForecast, Work, forecast, forecast_of, seconds_of
-from .pilot import PILOT_REPLICATIONS, PILOT_SECONDS, Forecast, measure, run_pilot, size_of
+from .pilot import PILOT_SECONDS, Forecast, foresee, measure, pilot_of, run_pilot, size_of
 
 MOST_UPLOADED = 100e6  # bytes of inputs, for a pilot
 
@@ -75,6 +75,7 @@ def plan_in_the_cloud(
             "an instance runs one whole script at a time, which is assumed to be no faster on more cores: "
             f"{Option('cores')} sets how many it uses"
         )
+    total = out.total
     left = total - out.already_there
     work = Work(left, out.core_seconds / cores, out.longest_replication, cores, whole_instance)
     limits: dict[str, Any] = {"deadline": seconds, "budget": given.get("budget"), "jobs": given.get("jobs")}
@@ -107,7 +108,7 @@ def _cores(sweep: Sweep, workers: int) -> int:
 
 def _run_pilot(out: Forecast, sweep: Sweep, run: "_Known") -> list[str]:
     """Run a pilot and write what it tells into `out`. Returns notes."""
-    few = sweep.replace(replications=counts.at_most(sweep.replications, PILOT_REPLICATIONS))
+    few = pilot_of(sweep)
     with tempfile.TemporaryDirectory(prefix="simferry-pilot-", ignore_cleanup_errors=True) as scrap:
         if run.image and run.image.local:  # as in the run's jobs, which can take its replications over
             kept = run.home if not run.why else None
@@ -130,7 +131,8 @@ def _run_pilot(out: Forecast, sweep: Sweep, run: "_Known") -> list[str]:
             there = reuse.already_there(replace(record, replications=sweep.replications), run.home, sweep.design)
         if kept:
             reuse.take_over(folder, kept, sweep.design)
-        run_pilot(folder, backend)
+        run_pilot(folder, backend, counts.most_of(few.replications))
+        foreseen = foresee(out, sweep, folder)
         out.workers, out.seed, out.code = backend.traits.workers, folder.record.seed, sweep.simulation.code()
         measure(out, folder, sweep.design, _cores(sweep, out.workers), there)
         out.seconds = None
@@ -140,7 +142,7 @@ def _run_pilot(out: Forecast, sweep: Sweep, run: "_Known") -> list[str]:
         elif kept:
             out.pilot_run = folder.id
             where += f", and is kept in {folder.handle}: {Option('seed', out.seed)}  uses its replications"
-    notes = [where]
+    notes = [where, *foreseen]
     if not kept:
         notes.append(f"the pilot is not kept: {run.why or 'the image of the jobs is not on this machine'}")
     if not run.home:

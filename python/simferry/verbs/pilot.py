@@ -22,6 +22,7 @@ from ..system.notebook import facts
 from ..words import counted, dollars, duration, size
 from ..worker import blocks
 from .forecast import CloudForecast
+from .precision import needed_until
 
 PILOT_SECONDS = 20.0  # of wall time, at the most
 PILOT_CONDITIONS = 200
@@ -101,8 +102,27 @@ def as_if(folder: RunFolder, replications: Counts) -> RunFolder:
     return folder
 
 
-def run_pilot(folder: RunFolder, backend: Backend) -> None:
-    """Compute the first replications of conditions that are spread over the design, for a while."""
+def pilot_of(sweep: Sweep) -> Sweep:
+    """The sweep of a pilot: with a few replications; of a run that goes on until it is precise enough, with those before its first look."""
+    many = PILOT_REPLICATIONS if sweep.until is None else sweep.until.least
+    return sweep.replace(until=None, least=None, most=None, replications=counts.at_most(sweep.replications, many))
+
+
+def foresee(out: Forecast, sweep: Sweep, folder: RunFolder) -> list[str]:
+    """Write into `out` how many replications a run needs until it is precise enough, as far as its pilot tells. Returns notes."""
+    if sweep.until is None:
+        return []
+    needed, known = needed_until(folder, sweep.until)
+    out.replications = needed
+    out.total = counts.total(needed, out.conditions)
+    return [
+        f"replications until {sweep.options.until} are foreseen from {known:,} of {counted(out.conditions, 'condition')}, with up to "
+        f"{sweep.until.least} replications each: take them as an order of magnitude"
+    ]
+
+
+def run_pilot(folder: RunFolder, backend: Backend, most: int = PILOT_REPLICATIONS) -> None:
+    """Compute the first replications of conditions that are spread over the design, for a while. most: of each condition."""
     conditions = folder.record.conditions
     some = np.unique(np.linspace(1, conditions, min(conditions, PILOT_CONDITIONS)).round().astype(np.int64))
     until = time.monotonic() + PILOT_SECONDS
@@ -111,7 +131,7 @@ def run_pilot(folder: RunFolder, backend: Backend) -> None:
         if time.monotonic() > until:
             raise KeyboardInterrupt
 
-    few = counts.at_most(folder.record.replications, PILOT_REPLICATIONS)
+    few = counts.at_most(folder.record.replications, most)
     try:
         drive.drive(folder, backend, "pilot", replications=few, conditions=some, on_progress=enough)
     except Interrupted:

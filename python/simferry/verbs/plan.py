@@ -9,11 +9,12 @@ from typing import Any
 from ..backends import backend_of
 from ..backends.base import Backend, Metered
 from ..backends.foreground import foreground_of
-from ..errors import UsageError
+from ..errors import Note, UsageError
 from ..hints import Option
 from ..jobs import stretches
 from ..results import collect
 from ..store import counts
+from ..store.counts import Counts
 from ..store.places import store_at
 from ..store.spans import of_each_condition
 from ..sweep.replications import Column
@@ -23,8 +24,8 @@ from . import reuse
 from .check import check
 from .cloud_plan import plan_in_the_cloud
 from .create import create
-from .pilot import PILOT_REPLICATIONS, as_if, measure, run_pilot, size_of, warn_of_full_disk
 from .pilot import Forecast as Forecast
+from .pilot import as_if, foresee, measure, pilot_of, run_pilot, size_of, warn_of_full_disk
 
 
 def plan(
@@ -121,16 +122,20 @@ def _here(sweep: Sweep, where: Backend, pilot: bool) -> Forecast:
     if not pilot or simulation.kind == "image":  # whose replications are jobs
         where.prepare(simulation.spec(), store_at(sweep.options.store).address, lambda _: None)
         check(simulation, design, foreground_of(where, "check"))
-        number = _stretches(sweep, workers)
+        number = _stretches(sweep, replications, workers)
         return Forecast(len(design), replications, total, 0, number, workers, sweep.seed or 0, code=simulation.code())
-    folder = create(sweep.replace(replications=counts.at_most(replications, PILOT_REPLICATIONS)), pilot=True)
+    few = pilot_of(sweep)
+    folder = create(few, pilot=True)
     reuse.take_over(as_if(folder, replications), store_at(sweep.options.store), design)
     there = of_each_condition(collect.done_spans(folder), len(design))
-    run_pilot(folder, where)
+    run_pilot(folder, where, counts.most_of(few.replications))
     seed = folder.record.seed
     out = Forecast(
-        len(design), replications, total, 0, _stretches(sweep, workers), workers, seed, folder.id, code=simulation.code()
+        len(design), replications, total, 0, _stretches(sweep, replications, workers), workers, seed, folder.id, code=simulation.code()
     )  # fmt: skip
+    for note in foresee(out, sweep, folder):
+        out.stretches = _stretches(sweep, out.replications, workers)
+        warnings.warn(Note(note), stacklevel=3)
     cores = sweep.options.cores or (1 if simulation.kind == "function" else workers)
     measure(out, folder, design, cores, there)
     warn_of_full_disk(out, folder)
@@ -146,9 +151,9 @@ def _here(sweep: Sweep, where: Backend, pilot: bool) -> Forecast:
     return out
 
 
-def _stretches(sweep: Sweep, cores: int) -> int:
+def _stretches(sweep: Sweep, replications: Counts, cores: int) -> int:
     """Their number, which does not depend on their order. Of an image, the number of jobs."""
     if (jobs := sweep.jobs_of_image) is not None:
         return jobs
-    work = stretches.all_work(len(sweep.design), sweep.replications)
+    work = stretches.all_work(len(sweep.design), replications)
     return len(stretches.cut(work, work.condition, cores))

@@ -54,6 +54,20 @@ def further(run: RunFolder) -> Counts | None:
     return None if settled else counts.simplest(wanted.tolist())
 
 
+def needed_until(run: RunFolder, rule: Until) -> tuple[Counts, int]:
+    """How many replications each condition needs, as far as those that are there tell, and how many conditions tell something; others
+    count as the median. An MCSE falls with the square root of the number of replications."""
+    ratio, _, done = results.reading(
+        run, lambda found: (*distances(of_run(run, found), rule, run.record.measures), found.counts.done)
+    )
+    known = np.isfinite(ratio) & (done > 1)
+    needed = np.full(len(done), float(rule.most))
+    needed[known] = done[known] * ratio[known] ** 2
+    needed[~known] = np.median(needed[known]) if known.any() else rule.most
+    looks = np.ceil(needed / rule.batch) * rule.batch
+    return counts.simplest(np.clip(looks, rule.least, rule.most).astype(int).tolist()), int(known.sum())
+
+
 def distances(source: Source, rule: Until, given: Mapping[str, Any]) -> tuple[np.ndarray, list[str]]:
     """By condition how many times as large as its target the MCSE is of the measure and method that is furthest from it, and which
     measure that is. NaN where it is not known. Raises UsageError."""

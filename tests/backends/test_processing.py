@@ -1,5 +1,7 @@
 """Sweeps as SageMaker Processing jobs, on the emulator: HTTP on loopback, jobs in real containers."""
 
+import textwrap
+
 import boto3
 import pytest
 import simferry as sf
@@ -132,6 +134,19 @@ def test_a_script_over_several_hosts(tmp_path, emulator, image_r):
     run = submit(emulator, script, image_r, {"n": 1}, args="{n}", results_file="out.csv", replications=1, hosts=2)
     assert described(emulator)[0]["ProcessingResources"]["ClusterConfig"]["InstanceCount"] == 2
     assert run.results()["hosts"].tolist() == [2]
+
+
+def test_a_script_with_mpi_over_several_hosts(tmp_path, emulator, image_mpi):
+    code = """
+    import os
+    from mpi4py import MPI
+    total, hosts = MPI.COMM_WORLD.allreduce(MPI.COMM_WORLD.rank), MPI.COMM_WORLD.gather(os.environ["SM_CURRENT_HOST"])
+    if MPI.COMM_WORLD.rank == 0:
+        open("out.csv", "w").write(f"total,hosts\\n{total},{' '.join(hosts)}\\n")
+    """
+    script = write(tmp_path, "total.py", textwrap.dedent(code))
+    run = submit(emulator, script, image_mpi, {}, args="", results_file="out.csv", replications=1, hosts=2, mpi=2)
+    assert run.results()[["total", "hosts"]].to_numpy().tolist() == [[6, "algo-1 algo-1 algo-2 algo-2"]]
 
 
 # ---- others at the same time ----

@@ -286,7 +286,8 @@ def make_key(path: str) -> None:
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False,
         )  # fmt: skip
     except OSError as error:
-        raise HostError(f"ssh-keygen can't be started: {error.strerror}") from None
+        why = "there is none in this image; containers/mpi has it" if isinstance(error, FileNotFoundError) else error
+        raise HostError(f"ssh-keygen, for an SSH server, can't be started: {why}") from None
     if made.returncode:
         raise HostError(f"ssh-keygen failed: {made.stdout.decode(errors='replace').strip()}")
 

@@ -173,10 +173,10 @@ rule <- function(until) {
 }
 
 # Start a run; where its many jobs cost money, ask first.
-agreed <- function(many_jobs, start) {
-  if (!interactive()) return(start(many_jobs))
+agreed <- function(many_jobs, start, may_ask = interactive(), answer = says_yes) {
+  if (!may_ask) return(start(many_jobs))
   tryCatch(start(many_jobs), simferry_error_many_jobs = function(e) {
-    if (!says_yes(paste0(sub("\n.*", "", conditionMessage(e)), ". Start them?"))) stop(e)
+    if (!answer(paste0(sub("\n.*", "", conditionMessage(e)), ". Start them?"))) stop(e)
     start(TRUE)
   })
 }

@@ -92,7 +92,8 @@ def _notes(options: BatchOptions, region: str, start_up: float, at_once: int, mo
     else:
         yield f"{prices(region).note}: SageMaker's divided by {_SAGEMAKER}, for the dearest of the queue's types, on demand"
         if (options.on or "spot") == "spot":
-            yield "Spot is never dearer, and mostly far cheaper. A job whose machine AWS takes back starts again after its last block"
+            again = "with its checkpoints" if options.program else "after its last block"
+            yield f"Spot is never dearer, and mostly far cheaper. A job whose machine AWS takes back starts again {again}"
     queue = (
         f"the queue runs {counted(at_once, 'job')} at once"
         if most_vcpus < math.inf

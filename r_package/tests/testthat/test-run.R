@@ -75,19 +75,17 @@ test_that("what an earlier run computed is taken over, and computed anew with fr
 })
 
 test_that("an interactive session asks before many jobs start that cost money", {
-  begun <- NULL
-  start <- function(many_jobs) if (many_jobs) begun <<- TRUE else raise("many_jobs", "101 jobs", "a hint")
+  start <- function(many_jobs) if (many_jobs) TRUE else raise("many_jobs", "101 jobs", "a hint")
   asked <- NULL
   answer <- function(yes) function(question) {
     asked <<- question
     yes
   }
-  local_mocked_bindings(interactive = function() TRUE, .package = "base")
-  local_mocked_bindings(says_yes = answer(FALSE))
-  expect_error(agreed(FALSE, start), class = "simferry_error_many_jobs")
-  expect_identical(list(asked, begun), list("101 jobs. Start them?", NULL))
-  local_mocked_bindings(says_yes = answer(TRUE))
-  expect_true(agreed(FALSE, start))
+  expect_error(agreed(FALSE, start, FALSE, answer(TRUE)), class = "simferry_error_many_jobs")
+  expect_null(asked)
+  expect_error(agreed(FALSE, start, TRUE, answer(FALSE)), class = "simferry_error_many_jobs")
+  expect_identical(asked, "101 jobs. Start them?")
+  expect_true(agreed(FALSE, start, TRUE, answer(TRUE)))
 })
 
 test_that("bad input is told before anything starts", {

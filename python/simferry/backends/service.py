@@ -255,7 +255,7 @@ class MeteredService(ServiceBackend):
 
     def image_for(self, spec: Mapping[str, Any]) -> str:
         """The name of the image that was asked for, or simferry's own for a simulation."""
-        return self.image or _IMAGES.get(spec["language"], "simferry-r")
+        return self.image or ("simferry-mpi" if spec.get("mpi") else _IMAGES.get(spec["language"], "simferry-r"))
 
     def budget_note(self) -> str:
         """A note if prices of another region are used for the budget; else empty."""

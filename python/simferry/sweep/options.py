@@ -39,7 +39,7 @@ def _instance(name: str) -> None:
 Workers = Annotated[int | None, OptionSpec("Cores to use", "N", "cores", default="all", minimum=1, maximum=MOST)]
 ImageName = Annotated[
     str | None,
-    OptionSpec("the image that jobs run in", "NAME", default="sagemaker, batch: simferry-r, -python or -octave"),
+    OptionSpec("the image that jobs run in", "NAME", default="sagemaker, batch: simferry-r, -python, -octave, -mpi"),
 ]
 Stack = Annotated[
     str | None,

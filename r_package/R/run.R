@@ -70,6 +70,8 @@
 #'   then need not be told.
 #' @param many_jobs `[logical(1)]` agree to more than 100 jobs of an image that cost money each, on SageMaker and AWS
 #'   Batch. An interactive session asks.
+#' @param study `[named list]` what [sim_report()] says of the study, texts by the names `title`, `aims`,
+#'   `data_generating_mechanisms`, `estimands`, `methods`, `performance_measures`, `authors`.
 #' @param keep_files `[logical(1)]` keep the files that a function writes into its working directory, see
 #'   [sim_artifacts()]. Files of scripts and programs are always kept.
 #' @param fresh `[logical(1)]` compute all replications, also those that an earlier run in the same store has.
@@ -106,7 +108,7 @@ sim_run <- function(simulation, design = NULL, replications = NULL, seed = NULL,
                     results_file = NULL, inputs = NULL, env = NULL, project = FALSE, large_project = FALSE,
                     metric = NULL, replications_as = NULL, seed_as = NULL,
                     until = NULL, estimate = NULL, truth = NULL, se = NULL, interval = NULL, p_value = NULL,
-                    df = NULL, by = NULL, reference = NULL, alpha = NULL,
+                    df = NULL, by = NULL, reference = NULL, alpha = NULL, study = NULL,
                     common = NULL, store = NULL, backend = NULL, workers = NULL, cores = NULL,
                     on_error = NULL, replication_timeout = NULL, retries = NULL, many_jobs = FALSE, keep_files = FALSE,
                     fresh = FALSE, name = NULL, note = NULL, detach = FALSE) {
@@ -123,7 +125,7 @@ sim_run <- function(simulation, design = NULL, replications = NULL, seed = NULL,
       project = if (!isFALSE(project)) project, large_project = if (!isFALSE(large_project)) large_project,
       until = rule(until)$targets, least = until$least, most = until$most, estimate = estimate, truth = truth, se = se,
       interval = interval, p_value = p_value, df = df, by = by, reference = reference, alpha = alpha,
-      common = common, store = store, backend = backend, workers = workers, cores = cores,
+      study = study, common = common, store = store, backend = backend, workers = workers, cores = cores,
       on_error = on_error, replication_timeout = replication_timeout, retries = retries,
       many_jobs = if (!isFALSE(many_jobs)) many_jobs,
       keep_files = if (!isFALSE(keep_files)) keep_files, fresh = fresh, name = name, note = note

@@ -19,14 +19,14 @@ from typing import Any
 
 from ..hints import Face, speaking
 from ..r.serialization import Vector, decode, encode
-from . import designs, endpoint, images, infra, interrupts, loops, manage, measures, rstudio, runs, serve  # noqa: F401  for their verbs
+from . import designs, endpoint, images, infra, interrupts, loops, manage, measures, report, rstudio, runs, serve  # noqa: F401  for their verbs
 from .arguments import VERBS, Arguments, check_texts
 from .drivers import become, drivers, forget_aws
 from .words import described, warnings_and_notes
 
 # verbs that may take long, and that can be interrupted at any time
 _INTERRUPTIBLE = (
-    "contrast", "measures",
+    "contrast", "measures", "report",
     "design", "plan", "results", "summary", "errors", "warnings", "artifacts", "values", "diff", "replay", "doctor", "endpoint_delete",
     "endpoint_deploy", "endpoint_describe", "endpoint_invoke", "endpoint_logs", "endpoint_predict", "endpoints", "image_build",
     "image_check",

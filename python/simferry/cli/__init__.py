@@ -1,7 +1,7 @@
 """The command line: it parses arguments, calls the verbs, and prints the results. It has no other logic."""
 
 # in the order in which help lists their commands
-from . import sweeps, verbs, measures, manage, image, infra, rstudio, serve, endpoint, emulator  # isort: skip
+from . import sweeps, verbs, measures, report, manage, image, infra, rstudio, serve, endpoint, emulator  # isort: skip
 from .app import main
 
 __all__ = [
@@ -12,6 +12,7 @@ __all__ = [
     "main",
     "manage",
     "measures",
+    "report",
     "rstudio",
     "serve",
     "sweeps",

@@ -128,6 +128,7 @@ _RUN: dict[str, Check] = {
     "environment": _object, "inputs?": lambda value: _inputs(value), "code_hash": _text, "image?": _or_none(_text),
     "own_code?": lambda value: _own_code(value), "name?": _text, "git?": lambda value: _or_none(_git)(value),
     "measures?": lambda value: _measures(value), "until?": lambda value: _until(value),
+    "study?": lambda value: _study(value),
 }  # fmt: skip
 _PLAN: dict[str, Check] = {
     "reason": _text, "replications": lambda value: _counts(value), "jobs": _whole(0, MOST_JOBS), "to_do": _whole(0, 2**63),
@@ -159,6 +160,13 @@ def _measures(value: Any) -> str:
         name in known and (fits(one) or (isinstance(one, list) and all(map(fits, one)))) for name, one in value.items()
     )
     return "" if right else "columns by their roles"
+
+
+def _study(value: Any) -> str:
+    def fits(one: Any) -> bool:
+        return _is_text(one) or (isinstance(one, list) and all(map(_is_text, one)))
+
+    return "" if isinstance(value, dict) and all(map(fits, value.values())) else "texts by name"
 
 
 def _until(value: Any) -> str:
@@ -237,8 +245,8 @@ class RunRecord:
     version: of the simferry that wrote it. created: ISO 8601. simulation: as Simulation.spec() returns it. parameters: types by
     name. streams: version of the rules for random numbers. own_code: None if an old version wrote the file, which did not look for
     own code. name: that its user gave; empty if none. git: see system/git.py. measures: what the outputs are, as options of
-    measures. until: targets, least and most of a run that goes on until it is precise enough. written: the whole file; empty before
-    it is read.
+    measures. until: targets, least and most of a run that goes on until it is precise enough. study: what its report says of it.
+    written: the whole file; empty before it is read.
     """
 
     version: str = ""
@@ -260,6 +268,7 @@ class RunRecord:
     git: dict[str, Any] | None = None
     measures: dict[str, Any] = field(default_factory=dict)
     until: dict[str, Any] = field(default_factory=dict)
+    study: dict[str, Any] = field(default_factory=dict)
     options: RecordedOptions
     written: dict[str, Any] = field(default_factory=dict, compare=False)
 
@@ -276,7 +285,7 @@ class RunRecord:
     def content(self) -> dict[str, Any]:
         """The fields of run.json; the store adds the id and the format."""
         absent = ["written", *(one for one in ("own_code", "git") if getattr(self, one) is None)]
-        absent += [one for one in ("name", "measures", "until") if not getattr(self, one)]
+        absent += [one for one in ("name", "measures", "until", "study") if not getattr(self, one)]
         return {**_named(self, *absent), "options": _named(self.options)}
 
 

@@ -21,6 +21,9 @@ seed = 2026
 estimate = "est"
 truth = "effect"               # a number, a parameter or a column
 
+[study]                        # for its report; also data_generating_mechanisms, estimands, methods, performance_measures
+aims = "Which test has more power?"
+
 [local]                        # a table for each backend, with its options
 workers = 2
 
@@ -46,6 +49,7 @@ from .option_base import Fault
 from .option_values import OptionSpec
 from .options import BACKENDS, Options, RunOptions, SimulationOptions, fields_of, offered, read
 from .parameters import TYPES
+from .study_options import StudyOptions
 from .sweep import Sweep
 
 if sys.version_info >= (3, 11):
@@ -96,9 +100,10 @@ OPTIONS: dict[str, type[Options]] = {
     "simulation": SimulationTable,
     "run": RunTable,
     "measures": MeasureOptions,
+    "study": StudyOptions,
     **BACKENDS,
 }
-TABLES = ("simulation", "inputs", "design", "run", "measures", *BACKENDS)
+TABLES = ("simulation", "inputs", "design", "run", "measures", "study", *BACKENDS)
 
 
 def read_sweep(path: str | Path, backend: str | None = None) -> Sweep:
@@ -119,6 +124,7 @@ def arguments(path: str | Path, backend: str | None = None) -> dict[str, Any]:
     simulation = found.options(SimulationTable, "simulation")
     run = found.options(RunTable, "run")
     measures = found.options(MeasureOptions, "measures")
+    study = found.options(StudyOptions, "study")
     backends = {name: found.options(kind, name) for name, kind in BACKENDS.items()}
     inputs = found.inputs()
     design = found.design()
@@ -129,7 +135,7 @@ def arguments(path: str | Path, backend: str | None = None) -> dict[str, Any]:
     ):
         found.add("simulation", "", "[simulation] needs a script or a program, and not both")
     _refuse(path, text, found.faults)
-    assert simulation and run and measures
+    assert simulation and run and measures and study
     name = backend or run.backend or "local"
     target = simulation.script or simulation.program or ""
     beside = path.parent / Path(target).expanduser()
@@ -147,6 +153,8 @@ def arguments(path: str | Path, backend: str | None = None) -> dict[str, Any]:
     out["inputs"] = {name: {**one.given(), "place": _source(one.place, path.parent)} for name, one in inputs.items()}
     is_name = target.startswith(image_program.PREFIX) or not (simulation.script or beside.is_file())
     script = target if is_name else beside
+    if study.given():
+        out["study"] = study.given()
     return {**out, "simulation": script, "design": _design(*design, path), "backend": name}
 
 

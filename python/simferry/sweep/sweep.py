@@ -38,6 +38,7 @@ from .replications import as_options, counted
 from .roles import roles
 from .simulation import Simulation
 from .stopping import Until, stopping_rule
+from .study_options import StudyOptions
 from .write import given_by_user, write_sweep
 
 # the arguments of a simulation, beside its target, with their defaults
@@ -54,9 +55,10 @@ class Sweep:
         large_project, metric, replications_as, seed_as: as for `Simulation`.
     options: further arguments of `run`: replications, seed, common, store, cores, on_error, ..., what the outputs are (estimate,
         truth, se ..., as for `measures`), and options of the backend.
+    study: for its report, texts by the names title, aims, data_generating_mechanisms, estimands, methods, performance_measures, authors.
 
     Attributes: simulation, a Simulation; design, a Design; options, the RunOptions; backend, the options of the backend, of
-    that backend's class; measures, the MeasureOptions.
+    that backend's class; measures, the MeasureOptions; study, the StudyOptions.
 
     Raises UsageError that names all wrong options at once, DesignError or SimulationError.
     """
@@ -66,6 +68,7 @@ class Sweep:
     options: RunOptions
     backend: Options
     measures: MeasureOptions
+    study: StudyOptions
 
     def __init__(
         self,
@@ -94,7 +97,7 @@ class Sweep:
             "seed_as": seed_as,
         }  # fmt: skip
         called, faults = read(SimulationOptions, call)
-        ours, measures, backend_options, wrong = _parts(as_options(options), kind)
+        ours, measures, about, backend_options, wrong = _parts(as_options(options), kind)
         refuse([*faults, *wrong])
         assert called is not None and ours is not None and backend_options is not None and measures is not None
         if measures.given():
@@ -124,7 +127,7 @@ class Sweep:
         if design.objects or simulation.by_name:
             simulation = with_objects(simulation, design)
         parts = {"simulation": simulation, "design": design, "options": ours, "backend": backend_options,
-            "measures": measures}  # fmt: skip
+            "measures": measures, "study": about}  # fmt: skip
         for name, value in parts.items():
             object.__setattr__(self, name, value)
 
@@ -183,6 +186,7 @@ class Sweep:
             "design": self.design,
             **self._given(),
             **self.measures.given(),
+            **self._study(),
         }
         if "backend" not in changes or changes["backend"] == self.backend.table:
             ours |= {"backend": self.backend.table, **self.backend.given()}
@@ -198,12 +202,15 @@ class Sweep:
 
         Raises UsageError for what no file can hold, such as a function object.
         """
-        write_sweep(self.simulation, self.design, self.options, self.backend, self.measures, Path(path))
+        write_sweep(self.simulation, self.design, self.options, self.backend, self.measures, self.study, Path(path))
 
     def _given(self) -> dict[str, Any]:
         """The options of the run that differ from their defaults."""
         ours, without = asdict(self.options), asdict(RunOptions())
         return {name: value for name, value in ours.items() if value != without[name]}
+
+    def _study(self) -> dict[str, Any]:
+        return {"study": self.study.given()} if self.study.given() else {}
 
     def _call(self) -> dict[str, Any]:
         """The arguments that make its Simulation, without defaults."""
@@ -225,7 +232,8 @@ class Sweep:
         call = self._call()
         shown = [literal(call.pop("simulation")), *([repr(self.design)] if self.design.names else [])]
         backend = {} if self.backend.table == "local" else {"backend": self.backend.table}
-        shown += named({**call, **self._given(), **self.measures.given(), **backend, **given_by_user(self.backend)})
+        ours = {**call, **self._given(), **self.measures.given(), **self._study()}
+        shown += named({**ours, **backend, **given_by_user(self.backend)})
         return f"sf.Sweep({', '.join(shown)})"
 
     def __eq__(self, other: object) -> bool:
@@ -249,18 +257,27 @@ class Sweep:
         backend_options = {n: [v] if isinstance(v, str) else v for n, v in self.backend.given().items()}
         if one.before is not None:
             backend_options["before"] = [str(one.setup_script)]
-        return [call, given, self.backend.table, backend_options, self.design, self.measures.given()]
+        return [
+            call,
+            given,
+            self.backend.table,
+            backend_options,
+            self.design,
+            self.measures.given(),
+            self.study.given(),
+        ]
 
 
 def _parts(
     given: Mapping[str, Any], kind: type[Options]
-) -> tuple[RunOptions | None, MeasureOptions | None, Options | None, list[Fault]]:
-    """Options of the run, of its measures and of its backend, and all faults in them."""
+) -> tuple[RunOptions | None, MeasureOptions | None, StudyOptions | None, Options | None, list[Fault]]:
+    """Options of the run, of its measures, of its study and of its backend, and all faults in them."""
     ours, faults = read(RunOptions, {name: given[name] for name in given if name in _OF_RUN})
     measures, unfit = read(MeasureOptions, {name: given[name] for name in given if name in _OF_MEASURES})
-    others = {name: value for name, value in given.items() if name not in (*_OF_RUN, *_OF_MEASURES)}
-    backend, unlike = read(kind, others)
-    return ours, measures, backend, [*faults, *unfit, *unlike]
+    study, unlike = read(StudyOptions, dict(given.get("study") or {}))
+    others = {name: value for name, value in given.items() if name not in (*_OF_RUN, *_OF_MEASURES, "study")}
+    backend, unknown = read(kind, others)
+    return ours, measures, study, backend, [*faults, *unfit, *unlike, *unknown]
 
 
 def with_objects(simulation: Simulation, design: Design) -> Simulation:

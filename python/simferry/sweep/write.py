@@ -16,12 +16,19 @@ from .lists import as_texts
 from .measure_options import MeasureOptions
 from .options import Options, RunOptions, offered
 from .simulation import Simulation
+from .study_options import StudyOptions
 
 FEW = 20  # conditions, at most, that the sweep file itself holds
 
 
 def write_sweep(
-    simulation: Simulation, design: Design, options: RunOptions, backend: Options, measures: MeasureOptions, path: Path
+    simulation: Simulation,
+    design: Design,
+    options: RunOptions,
+    backend: Options,
+    measures: MeasureOptions,
+    study: StudyOptions,
+    path: Path,
 ) -> None:
     """Write a sweep file; many conditions go to a CSV file of the same name, which is written first. Raises UsageError."""
     if simulation.is_object:
@@ -59,7 +66,8 @@ def write_sweep(
         raise UsageError(f"{path}: there is no folder {path.parent}")
     with writing(path, "Choose another path for the sweep file."):
         tables |= _design(design, path)
-        tables |= {"run": run, "measures": measures.given(), backend.table: {**given_by_user(backend), **before}}
+        tables |= {"run": run, "measures": measures.given(), "study": study.given()}
+        tables[backend.table] = {**given_by_user(backend), **before}
         text = "\n".join(_table(name, content) for name, content in tables.items() if content)
         try:
             encoded = text.encode()

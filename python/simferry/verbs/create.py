@@ -145,6 +145,7 @@ def _record(
         name="" if pilot else options.name or "",
         git=git,
         measures=sweep.measures.given(),
+        study=sweep.study.given(),
         until={} if pilot or sweep.until is None else sweep.until.as_record(),
         options=RecordedOptions(
             backend=sweep.backend.table,

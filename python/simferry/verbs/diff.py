@@ -10,15 +10,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..analysis.comparison import Numbers, Values, compare
-from ..jobs import setup_script
-from ..jobs.launch import WORKER_FILES
+from ..jobs.snapshot import code_files
 from ..results.collect import collect
 from ..results.kept_whole import kept_whole
 from ..results.table import check_memory, reading
 from ..store.run_folder import RunFolder
 from ..sweep.conditions import read_conditions
 from ..sweep.design import Design
-from ..system.untrusted import Tree
 from ..words import counted
 from .runs import Run, open
 
@@ -99,7 +97,7 @@ def _kept(run: RunFolder) -> Values:
 
 def _code(a: RunFolder, b: RunFolder) -> Iterator[str]:
     """The lines of a unified diff."""
-    files, others = _files(a), _files(b)
+    files, others = code_files(a), code_files(b)
     changed = a.record.code_hash != b.record.code_hash
     objects = {run.record.simulation["objects"] for run in (a, b)}
     for name in sorted({*files, *others} - {""}):
@@ -119,20 +117,6 @@ def _code(a: RunFolder, b: RunFolder) -> Iterator[str]:
     yield from (f"{name} differs (your own code, outside of the snapshot)" for name in sorted({*own, *other})
                 if own.get(name) != other.get(name))  # fmt: skip
 
-
-def _files(run: RunFolder) -> dict[str, bytes]:
-    """The snapshot's files without the worker's."""
-    run.code  # noqa: B018  brings it from an object store
-    found = {}
-    for file in Tree(run.path, ("code",)).files():
-        mine = file.name == setup_script.PLACE
-        if mine or (file.name not in _OF_WORKERS and not file.name.startswith("simferry_worker/")):
-            with file.open() as stream:
-                found["before" if mine else file.name] = stream.read(1 << 30)
-    return found
-
-
-_OF_WORKERS = {name for names in WORKER_FILES.values() for name in names}
 
 # ---- settings ----
 

@@ -49,6 +49,7 @@ def run(
     by: "str | Sequence[str] | None" = None,
     reference: "str | float | None" = None,
     alpha: "float | Sequence[float] | None" = None,
+    study: "Mapping[str, str | Sequence[str]] | None" = None,
     common: str | Iterable[str] = (),
     store: str | Path | None = None,
     backend: str = "local",
@@ -82,6 +83,7 @@ def run(
     replications_as: of an image: the hyperparameter that tells it to do so many replications in one job, with a row for each in its
         results file; without, each replication is a job. seed_as: the hyperparameter with the seed, which is in $SIMFERRY_SEED anyway.
     estimate, truth, se, interval, p_value, df, by, reference, alpha: what the outputs are, as for `measures`, which then need not be told.
+    study: for its report, texts by the names title, aims, data_generating_mechanisms, estimands, methods, performance_measures, authors.
     common: names of parameters (or "all") that do not change the random numbers: conditions that differ only there share them.
     store: a folder, or an address such as s3://bucket/folder [$SIMFERRY_STORE; ./simferry-runs, or for sagemaker and batch
         the store of the stack of `simferry.infra`].
@@ -110,7 +112,7 @@ def run(
         function=function, args=args, include=include, constants=constants, results_file=results_file, inputs=inputs, env=env,
         project=project, large_project=large_project, metric=metric, replications_as=replications_as, seed_as=seed_as,
         estimate=estimate, truth=truth, se=se, interval=interval, p_value=p_value, df=df, by=by, reference=reference, alpha=alpha,
-        common=common, store=store, backend=backend, cores=cores, on_error=on_error, retries=retries, many_jobs=many_jobs,
+        study=study, common=common, store=store, backend=backend, cores=cores, on_error=on_error, retries=retries, many_jobs=many_jobs,
         replication_timeout=replication_timeout, keep_files=keep_files, fresh=fresh, name=name, note=note, **backend_options,
     )  # fmt: skip
     folder = create(sweep, meanwhile=None if detach else _load_the_rest)

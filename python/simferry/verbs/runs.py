@@ -313,6 +313,16 @@ class Run(Measuring):
             head = found.head(MOST_ROWS)
             return Head(results.as_shown(head, self._folder.record.parameters), found.rows, head.column_names)
 
+    def report(self, path: str | Path, **options: Any) -> Path:
+        """Write the report of the run: one page of HTML, for readers who do not have simferry.
+
+        path: of the page, ending in .html. options: as for `measures`, where the run does not know them; without an estimate it has means
+        only. Returns the path. Raises UsageError for columns that are not there or do not fit, StoreError if the run can't be read.
+        """
+        from .report import report
+
+        return report(self, path, **options)
+
     def artifacts(
         self,
         condition: int | None = None,

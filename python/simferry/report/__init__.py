@@ -1,0 +1,1 @@
+"""Figures of simulation studies as SVG, and the report of a run: one page of HTML that asks nothing of any server."""

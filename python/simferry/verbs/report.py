@@ -45,8 +45,9 @@ REFERENCE = (
 def report(run: Any, path: str | Path, **options: Any) -> Path:
     """Write the report of a run.
 
-    run: a Run. path: of the page, ending in .html. options: as for `Run.measures`, where the run does not know them; without an
-    estimate the report has means only. Returns the path. Raises UsageError for columns that are not there or do not fit, StoreError if the run can't be read.
+    run: a Run. path: of the page, ending in .html. options: as for `Run.measures`, where the run does not know them; without an estimate
+    the report has means only. Returns the path. Raises UsageError for columns that are not there or do not fit, StoreError if the run
+    can't be read.
     """
     out, folder = _page_path(path), run._folder
     known = options.get("estimate") is not None or folder.record.measures.get("estimate")

@@ -60,9 +60,9 @@ def _options(*parts: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
 @STORE
 @JSON
 def measures(name: str, layout: str, output: str | None, as_json: bool, **given: Any) -> None:
-    """Show bias, coverage, power ... with their Monte Carlo standard errors.
+    """Show bias, coverage, power and other measures.
 
-    RUN is a run, TABLE a CSV or Parquet file with a row for each estimate. MCSE is the Monte Carlo standard error: how far the
+    RUN is a run, TABLE a CSV or Parquet file with a row for each estimate. Each measure has its MCSE. MCSE is the Monte Carlo standard error: how far the
     number may be from that of infinitely many replications.
     """
     from ..analysis.measure_table import measure_table
@@ -79,7 +79,7 @@ def measures(name: str, layout: str, output: str | None, as_json: bool, **given:
 @STORE
 @JSON
 def contrast(name: str, layout: str, output: str | None, as_json: bool, **given: Any) -> None:
-    """Show how methods differ in each measure, with the Monte Carlo standard errors of the differences.
+    """Show how methods differ in each measure.
 
     Differences are paired: on the replications that both methods have. With a parameter as --by, conditions are compared: paired where
     they share their random numbers (--common), and else as independent.

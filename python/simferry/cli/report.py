@@ -26,9 +26,9 @@ from .measures import _roles
 )
 @STORE
 def report(name: str, output: str, preregistration: bool, store: str | None, **given: Any) -> None:
-    """Write a report: one page of HTML, for readers who do not have simferry.
+    """Write a report: one page of HTML.
 
-    It has the study in words (the table [study] of the sweep file), the design, measures with their Monte Carlo standard errors, figures,
+    It is for readers who do not have simferry, and has the study in words (the table [study] of the sweep file), the design, measures with their Monte Carlo standard errors, figures,
     failures and warnings, versions, code, and how to compute it again. It needs no other file and no network.
     """
     from ..verbs import report as verb

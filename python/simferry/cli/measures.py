@@ -62,7 +62,7 @@ def _options(*parts: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
 def measures(name: str, layout: str, output: str | None, as_json: bool, **given: Any) -> None:
     """Show bias, coverage, power and other measures.
 
-    RUN is a run, TABLE a CSV or Parquet file with a row for each estimate. Each measure has its MCSE. MCSE is the Monte Carlo standard error: how far the
+    RUN is a run, TABLE a CSV or Parquet file with a row for each estimate. Each has its MCSE, the Monte Carlo standard error: how far the
     number may be from that of infinitely many replications.
     """
     from ..analysis.measure_table import measure_table

@@ -28,8 +28,9 @@ from .measures import _roles
 def report(name: str, output: str, preregistration: bool, store: str | None, **given: Any) -> None:
     """Write a report: one page of HTML.
 
-    It is for readers who do not have simferry, and has the study in words (the table [study] of the sweep file), the design, measures with their Monte Carlo standard errors, figures,
-    failures and warnings, versions, code, and how to compute it again. It needs no other file and no network.
+    It is for readers who do not have simferry: the study in words (the table [study] of the sweep file), the design, measures with their
+    Monte Carlo standard errors, figures, failures and warnings, versions, code, and how to compute it again. It needs no other file and
+    no network.
     """
     from ..verbs import report as verb
     from ..verbs.runs import open as open_run

@@ -1,7 +1,7 @@
 #' The report of a run
 #'
-#' Writes one page of HTML for readers who do not have simferry: the study in words (`study` of [sim_run()], or the table
-#' `[study]` of a sweep file), the design, performance measures with their Monte Carlo standard errors, figures,
+#' Writes one page of HTML for readers who do not have simferry: the study in words (`study` of [sim_run()], or the
+#' table `[study]` of a sweep file), the design, performance measures with their Monte Carlo standard errors, figures,
 #' failures and warnings, versions, code, and how to compute it again. The page needs no other file and no network.
 #'
 #' @inheritParams sim_measures

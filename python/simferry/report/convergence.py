@@ -19,6 +19,11 @@ class Course:
     mean: np.ndarray
     mcse: np.ndarray
 
+    def band(self, share: bool) -> tuple[np.ndarray, np.ndarray]:
+        """± 1.96 MCSE. share: within 0 and 1."""
+        low, high = self.mean - 1.96 * self.mcse, self.mean + 1.96 * self.mcse
+        return (np.maximum(low, 0.0), np.minimum(high, 1.0)) if share else (low, high)
+
 
 def course(name: str, values: np.ndarray, points: int = 30) -> Course:
     """The mean of the first values, at about as many points. values: of replications in their order, without missing ones."""
@@ -31,14 +36,14 @@ def course(name: str, values: np.ndarray, points: int = 30) -> Course:
     return Course(name, many, first[at] / many, np.sqrt(np.maximum(variance, 0) / many))
 
 
-def convergence(measure: str, methods: Sequence[Course], nominal: float | None = None) -> str:
-    """A line with a band of ± 1.96 MCSE for each method."""
-    bands = [one.mean + sign * 1.96 * one.mcse for one in methods for sign in (-1, 1)]
+def convergence(measure: str, methods: Sequence[Course], nominal: float | None = None, share: bool = False) -> str:
+    """A line with a band of ± 1.96 MCSE for each method. share: it is a proportion."""
+    bands = [end for one in methods for end in one.band(share)]
     x = scale([0, *(one.many for one in methods)], 64, 64 + WIDTH)
     y = scale([*bands, *([] if nominal is None else [nominal])], 36 + HEIGHT, 36)
     parts = [axes(x, y, "replications", measure)]
     for i, one in enumerate(methods):
-        low, high = (y.at(one.mean + sign * 1.96 * one.mcse) for sign in (-1, 1))
+        low, high = map(y.at, one.band(share))
         at = x.at(one.many)
         band = polyline(np.r_[at, at[::-1]], np.r_[low, high[::-1]])
         parts.append(path(band and band + "Z", f"c{i % COLOURS} band", f"{one.name} ± 1.96 MCSE"))

@@ -96,8 +96,8 @@ def _kept(rank: np.ndarray, covers: np.ndarray, room: int) -> np.ndarray:
     """The rows that are drawn: those that do not cover, as far as there is room, and others evenly by rank."""
     order = np.argsort(rank)
     misses, others = order[~covers[order]], order[covers[order]]
-    for_misses = min(len(misses), max(room - min(len(others), room // 3), room // 2))
-    return np.sort(np.r_[misses[evenly(len(misses), for_misses)], others[evenly(len(others), room - for_misses)]])
+    first = misses[evenly(len(misses), room)]
+    return np.sort(np.r_[first, others[evenly(len(others), max(room - len(first), room // 3))]])
 
 
 def _strip(some: list[Sample], room: int) -> str:
@@ -130,7 +130,7 @@ def _convergence(some: list[Sample], level: float) -> str:
         ]
         if courses:
             caption = f"{measure.capitalize()} ± 1.96 Monte Carlo standard errors after the first replications."
-            out += html.figure(convergence(measure, courses, nominal), caption)
+            out += html.figure(convergence(measure, courses, nominal, measure == "coverage"), caption)
     return "<h3>Convergence</h3>" + out if out else ""
 
 

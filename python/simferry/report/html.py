@@ -63,7 +63,7 @@ def table(
     cells, by row and column, shown when the mouse is on them. many: rows that there are in all, where not all are given."""
     titles = titles or {}
     heads = "".join(
-        f"<th{' class=n' if i in numeric else ''}{' data-key' if i in keys else ''}><button>{escaped(name)}</button></th>"
+        f"<th{' class=n' if i in numeric else ''}{' data-key' if i in keys else ''}><button>{escaped(name).replace('_', '_<wbr>')}</button></th>"
         for i, name in enumerate(names)
     )
     lines = []

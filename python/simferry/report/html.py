@@ -62,10 +62,10 @@ def table(
     """A table that can be sorted and filtered. numeric: columns of numbers; keys: columns by whose values rows are chosen. titles: of
     cells, by row and column, shown when the mouse is on them. many: rows that there are in all, where not all are given."""
     titles = titles or {}
-    heads = "".join(
-        f"<th{' class=n' if i in numeric else ''}{' data-key' if i in keys else ''}><button>{escaped(name).replace('_', '_<wbr>')}</button></th>"
-        for i, name in enumerate(names)
-    )
+    heads = ""
+    for i, name in enumerate(names):
+        kind = f"{' class=n' if i in numeric else ''}{' data-key' if i in keys else ''}"
+        heads += f"<th{kind}><button>{escaped(name).replace('_', '_<wbr>')}</button></th>"
     lines = []
     for r, row in enumerate(rows[:MOST_ROWS]):
         cells = []

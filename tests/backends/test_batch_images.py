@@ -6,6 +6,7 @@ import pytest
 import simferry as sf
 from batch_sweeps import arrays, own_cache  # noqa: F401
 from image_programs import PROGRAM, RECIPE
+from simferry import errors
 from simferry.backends import batch_images
 from sweeps import digest, simferry
 
@@ -100,3 +101,33 @@ def test_what_the_end_of_a_job_means(said, status, work, state, reason, has_resu
     job = batch_images._ended(one, batch_images._parsed(said, 1), "", memory)
     assert (job.state, job.reason, batch_images._has_results(job)) == (state, reason, has_results)
     assert job.ran == 2.5 or not has_results or not said
+
+
+def test_a_killed_container_is_another_job_and_a_cancelled_run_goes_on(on_batch, engine, image, given):
+    given |= {"env": {"PAUSE": "6"}, "replications": 1}
+    begun, killed = [], []
+
+    def look(now):
+        running = [one for one in engine.containers.list() if one.name.endswith("-work")]
+        if running and not killed:
+            killed.extend(running)
+            running[0].kill()
+        elif running and killed and running[0].id != killed[0].id:
+            sf.open(begun[0].address).cancel()
+
+    with (
+        pytest.warns(errors.Note, match="attempt 2"),
+        pytest.raises(errors.Interrupted, match="were stopped by somebody"),
+    ):
+        sf.run(
+            f"image:{image}", sf.grid(gain=[1]), backend="batch", vcpus=1, on_start=lambda run, *_: begun.append(run),
+            on_progress=look, **given,
+        )  # fmt: skip
+    first, second = arrays()
+    assert [one["name"] for one in first["attempts"][0]["taskProperties"][0]["containers"] if one["exitCode"]] == [
+        "work",
+        "carry",
+    ]
+    assert second["statusReason"] == "cancelled by simferry" and sf.open(begun[0].address).status().done == 0
+    run = sf.open(begun[0].address).resume()
+    assert run.results()["out"].tolist() == [2] and len(arrays()) == 3

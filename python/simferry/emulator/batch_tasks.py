@@ -148,7 +148,7 @@ class Task:
         return {"TaskARN": self.job.container["taskArn"], "Containers": [
             {"Name": name, "KnownStatus": "RUNNING"} if state["Running"] else
             {"Name": name, "KnownStatus": "STOPPED", "ExitCode": state["ExitCode"]}
-            for name, state in self.states.items()
+            for name, state in [*self.states.items()]
         ]}  # fmt: skip
 
     @property
@@ -307,6 +307,7 @@ class Task:
         with contextlib.suppress(Exception):
             given, seconds = self.containers[name].get("stopTimeout", KILL_SECONDS), self.attempts.kill_seconds
             self.made[name].stop(timeout=given if seconds == KILL_SECONDS else seconds)
+            self.states[name] = self._state(name)  # the others may ask for it
 
     def remove(self) -> None:
         """Remove what the attempt has made; its logs are sent first."""

@@ -68,6 +68,7 @@ def test_a_whole_sweep(tmp_path):
         "replication_timeout": 60,
         "retries": 0,
         "cores": 1,
+        "many_jobs": False,
         "keep_files": True,
         "fresh": True,
         "workers": 2,

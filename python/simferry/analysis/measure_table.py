@@ -76,6 +76,9 @@ def measure_table(
     if some.reference is not None:  # which has no precision relative to itself
         label = rows.cell % len(some.estimates.labels)
         rows.drop((rows.measure == "relative_precision") & np.isin(label, some.reference))
+    if own:  # of several estimates, rows of a replication are measured once
+        first = np.array([one.estimate == 0 for one in some.estimates.labels])
+        rows.drop(np.isin(rows.measure, [*own]) & ~first[rows.cell % len(first)])
     if "relative_bias" in found:  # there is none where the truth is 0
         empty = (found["relative_bias"].n == 0) & (some.there > 0)
         rows.drop((rows.measure == "relative_bias") & empty[rows.cell])

@@ -2,11 +2,13 @@
 
 import warnings
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import click
 
 from ..errors import Note
+from ..words import counted
 from .app import JSON, STORE, Deferred, example, main
 from .output import print_json, records_of
 
@@ -91,8 +93,9 @@ def contrast(name: str, layout: str, output: str | None, as_json: bool, **given:
 
 def _write(name: str, table: Any, layout: str, output: str | None, as_json: bool, given: dict[str, Any]) -> None:
     from ..analysis.layouts import in_layout
+    from ..screen import MOST_ROWS
     from ..verbs.measures import made
-    from .output import check_output, write_table
+    from .output import check_output, is_shown, write_table
 
     if output:
         check_output(output)
@@ -101,6 +104,11 @@ def _write(name: str, table: Any, layout: str, output: str | None, as_json: bool
         write_table(found.table, output, as_json)
     elif as_json or layout == "json":
         print_json(records_of(found.frame()))
+    elif layout == "table" and is_shown(as_json) and found.table.num_rows > MOST_ROWS:
+        more = counted(found.table.num_rows - MOST_ROWS, "more row")
+        click.echo(
+            f"{in_layout(replace(found, table=found.table.slice(0, MOST_ROWS)), layout)}... and {more} (-o FILE writes them all)"
+        )
     else:
         click.echo(in_layout(found, layout), nl=False)
     for note in found.notes:

@@ -18,6 +18,7 @@
 #'   path of a CSV or Parquet file. `NULL`: one condition without parameters.
 #' @param replications `[numeric]` how many replications of each condition: one number, or one for each condition, in
 #'   the order of the design. `sim_column("reps")`: the column of the design that holds them; it is no parameter.
+#'   `NULL`: 1 of a whole script, a program or an image. A function needs a number.
 #' @param seed `[numeric(1)]` an integer from 0 to 2^31 - 1. `NULL`: a seed is drawn, printed and recorded.
 #' @param function_name `[character(1)]` the name of the function in the script.
 #' @param args `[character(1)]` a template of command-line arguments, such as `"{n} {effect}"`. The whole script (or

@@ -60,6 +60,15 @@ def test_run_and_plan_take_it(tmp_path):
         sf.run(tmp_path / "s.py", store=tmp_path / "runs")
 
 
+def test_what_is_no_function_has_one_replication_unless_told(tmp_path):
+    (tmp_path / "s.py").write_text("")
+    scripts = sf.Sweep(tmp_path / "s.py", sf.grid(n=[1, 2]), args="{n}")
+    assert scripts.replications == sf.Sweep("image:program", backend="docker").replications == 1
+    assert scripts.replace(replications=3).replications == 3
+    with pytest.raises(UsageError, match="how many replications"):
+        assert sf.Sweep(tmp_path / "s.py").replications
+
+
 def test_a_sweep_file_is_no_simulation(script, tmp_path):
     sf.Sweep(script, replications=1).write(tmp_path / "sweep.toml")
     with pytest.raises(

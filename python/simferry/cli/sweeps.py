@@ -118,7 +118,7 @@ def agreed_to_jobs(sweep: "Sweep") -> "Sweep":
 def run(output: str | None, as_json: bool, detach: bool, **given: Any) -> int:
     """Run a simulation, or a sweep file.
 
-    SIMULATION is a script (.R or .py), whose function is called once per replication. With --args it is a script or a program, which
+    SIMULATION is a script (.R, .py or .m), whose function is called once per replication. With --args it is a script or a program, which
     is run once per replication. image:NAME is an image that is the program, `docker run NAME train`: one job per condition and
     replication. It may also be a sweep file (.toml). Options replace those of the sweep file; -p and --table replace
     its design.

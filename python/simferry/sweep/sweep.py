@@ -134,10 +134,12 @@ class Sweep:
     @property
     def replications(self) -> Counts:
         """The number of replications of each condition, or of all of them where it is the same; with `until` those before the first
-        look. Raises UsageError if it is not given."""
+        look; 1 of a script, a command or an image where none is given. Raises UsageError if it is not given for a function."""
         if self.until is not None:
             return min(self.until.least, self.until.most)
         if self.options.replications is None:
+            if self.simulation.kind != "function":
+                return 1
             raise UsageError("how many replications?", Option("replications", 1000))
         return self.options.replications
 

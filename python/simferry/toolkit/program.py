@@ -145,7 +145,7 @@ def _run(
     path = os.path.abspath(script)
     if not os.path.isfile(path):
         return 1, f"there is no program {script} in the image"
-    known = {".py": [sys.executable, "-u"], ".sh": ["sh"], ".m": ["octave-cli", "--no-init-file"]}
+    known = {".py": [sys.executable, "-u"], ".sh": ["sh"], ".m": ["octave-cli", "--no-init-file", "--no-history"]}
     start = known.get(os.path.splitext(path)[1].lower(), [])
     if not start and not os.access(path, os.X_OK):
         return 1, f"{script} is neither a script of Python (.py), a shell (.sh) or Octave (.m) nor executable"

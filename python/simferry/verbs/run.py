@@ -75,7 +75,7 @@ def run(
     design: a Design (grid, zipped, table, random, latin_hypercube, sobol), or anything that `table` reads; None is one
         condition without parameters.
     replications: of each condition: one number, or one for each condition, in the order of the design; or `sf.column("reps")`, a
-        column of the design that holds them and is no parameter.
+        column of the design that holds them and is no parameter. None: 1, but a function needs a number.
     until: instead: go on until the Monte Carlo standard error (MCSE) of each condition is so small: {"coverage": 0.005, "bias": 0.01}, for
         measures or for means of outputs. least, most: replications of a condition [50, 100,000].
     seed: whole number from 0 to 2^31 - 1. None: one is drawn; `run.seed` has it.

@@ -15,5 +15,7 @@ def test_quantiles_and_the_order_statistics_around_them():
     of = [np.sort(b[:500][~np.isnan(b[:500])]), np.sort(b[500:])]
     assert median.estimate[:2].tolist() == [np.quantile(of[0], 0.5), np.quantile(of[1], 0.5)]
     assert tail.estimate[1] == np.quantile(of[1], 0.9) and median.n.tolist() == [499, 500, 0]
+    nothing = [Rows(cell[:3], {"estimate": np.full(3, np.nan)})]
+    assert quantiles(lambda: nothing, 1, [0.5])[0].n.tolist() == [0]
     # of 500 values, 239 to 261 lie below the median with a chance of 16 % to 84 %
     assert median.mcse[1] == (of[1][261] - of[1][239]) / 2 and np.isnan(median.mcse[2])

@@ -47,6 +47,10 @@ def test_without_roles_it_has_means_and_options_replace_what_is_recorded(run, tm
     plain = sf.run(lambda n: n + 1.0, sf.grid(n=[1, 2]), replications=3, seed=1, store=tmp_path, workers=1)
     page = plain.report(tmp_path / "p.html").read_text()
     assert "Means of the outputs" in page and "No failed replications." in page and "Zip plot" not in page
+    failed = sf.run(
+        lambda n: 1 / 0, sf.grid(n=[1]), replications=3, seed=1, store=tmp_path, estimate="est", truth=1, workers=1
+    )
+    assert "3 failed replications." in failed.report(tmp_path / "f.html").read_text()
     with pytest.raises(UsageError, match="truth is given without an estimate"):
         plain.report(tmp_path / "p.html", truth=1)
     with pytest.raises(UsageError, match=r"does not end in \.html"):

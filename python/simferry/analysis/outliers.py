@@ -75,7 +75,7 @@ def by_cell(pieces: Iterable[tuple[np.ndarray, np.ndarray]]) -> Iterator[tuple[i
         order = np.argsort(cell, kind="stable")
         cell, values = cell[order], values[order]
         begins = np.flatnonzero(np.diff(cell, prepend=-1))
-        for begin, end in zip(begins, [*begins[1:], len(cell)], strict=True):
+        for begin, end in zip(begins, np.append(begins, len(cell))[1:], strict=True):
             held.setdefault(int(cell[begin]), []).append(values[begin:end])
     for one in sorted(held):
         yield one, np.concatenate(held.pop(one))

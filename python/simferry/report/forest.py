@@ -36,7 +36,7 @@ def forest(
             if np.isfinite(estimate[i, j]):
                 row = at + tall // 2 + round((j - (len(methods) - 1) / 2) * step)
                 says = f"{condition}, {method}: " if method else f"{condition}: "
-                says += f"{estimate[i, j]:.4g} (MCSE {mcse[i, j]:.2g})"
+                says += f"{estimate[i, j]:.4g}" + (f" (MCSE {mcse[i, j]:.2g})" if np.isfinite(mcse[i, j]) else "")
                 parts.append(
                     f'<g class="c{j % COLOURS}"><title>{escaped(says)}</title>'
                     f'<path d="M{low[i, j]} {row}H{high[i, j]}"/><path class="dot" d="M{middle[i, j]} {row}h0"/></g>'

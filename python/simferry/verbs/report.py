@@ -53,7 +53,9 @@ def report(run: Any, path: str | Path, **options: Any) -> Path:
     known = options.get("estimate") is not None or folder.record.measures.get("estimate")
     if not known and (given := [name for name in ROLES if options.get(name) is not None]):
         raise UsageError(f"{given[0]} is given without an estimate", Option("estimate", "est"))
-    sections = _measured(run, options) if known else _summed(run)
+    now = run.status()
+    with np.errstate(all="ignore"):  # of estimates that are infinite or very large
+        sections = _measured(run, options) if known and now.done > now.failed else _summed(run)
     study = folder.record.study
     everything = [
         *_aims(study),
@@ -64,7 +66,6 @@ def report(run: Any, path: str | Path, **options: Any) -> Path:
         ("Reproducing it", _reproducing(run)),
         ("How to cite it", _citation(run)),
     ]
-    now = run.status()
     head = html.facts(
         {
             "authors": _in_line(study.get("authors")),

@@ -42,7 +42,9 @@ def test_a_page_has_the_study_its_numbers_and_how_to_compute_them_again(run, tmp
 def test_without_roles_it_has_means_and_options_replace_what_is_recorded(run, tmp_path):
     assert (
         "rejection"
-        not in run.report(tmp_path / "r.html", measures=["bias", "coverage"]).read_text().partition("Figures of")[0]
+        not in run.report(tmp_path / "r.html", measures=["bias", "coverage"], alpha=[0.05, 0.1])
+        .read_text()
+        .partition("Figures of")[0]
     )
     plain = sf.run(lambda n: n + 1.0, sf.grid(n=[1, 2]), replications=3, seed=1, store=tmp_path, workers=1)
     page = plain.report(tmp_path / "p.html").read_text()

@@ -14,8 +14,8 @@ def digits(estimate: float, mcse: float) -> tuple[str, str]:
     """An estimate and its MCSE as text: the MCSE with two digits, the estimate with as many decimals."""
     if math.isnan(estimate):
         return "", ""
-    if not math.isfinite(mcse) or mcse <= 0:
-        return f"{estimate:.4g}", "0" if mcse == 0 else ""
+    if not math.isfinite(mcse) or mcse <= 1e-13 * abs(estimate):  # of numbers that differ by their rounding alone
+        return f"{estimate:.4g}", "0" if math.isfinite(mcse) else ""
     places = 1 - math.floor(math.log10(mcse))
     if places < 0:
         return f"{round(estimate, places):.0f}", f"{round(mcse, places):.0f}"

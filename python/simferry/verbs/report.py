@@ -136,7 +136,7 @@ def _written(path: Path, page: str) -> Path:
 
 
 def _in_line(value: Any) -> str:
-    return value if isinstance(value, str) else ", ".join(value or ())
+    return ", ".join(map(shown, value)) if isinstance(value, list | tuple) else shown(value)
 
 
 def _said(study: Mapping[str, Any], name: str) -> str:
@@ -153,9 +153,7 @@ def _aims(study: Mapping[str, Any]) -> list[tuple[str, str]]:
 
 
 def _estimands(study: Mapping[str, Any], roles: Mapping[str, Any]) -> list[tuple[str, str]]:
-    given = {
-        name: _in_line(v) if isinstance(v, list | tuple) else v for name in ROLES if (v := roles.get(name)) is not None
-    }
+    given = {name: _in_line(value) for name in ROLES if (value := roles.get(name)) is not None}
     columns = {name: given.get(name) for name in ("estimate", "truth", "se", "interval", "p_value", "df", "alpha")}
     return [("Estimands", _said(study, "estimands") + (html.facts(columns) if given else ""))]
 

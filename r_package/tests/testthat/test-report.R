@@ -1,7 +1,8 @@
 test_that("a report has the study, its measures and figures", {
   needs_python()
   about <- list(aims = "which is <better>?", methods = c("mean", "median"))
-  run <- quiet_run(draws, sim_grid(n = c(4, 8)), replications = 20, seed = 1, study = about, estimate = "mean", truth = 0)
+  run <- quiet_run(draws, sim_grid(n = c(4, 8)), replications = 20, seed = 1, study = about, estimate = "mean",
+                   truth = 0)
   path <- tempfile(fileext = ".html")
   expect_equal(sim_report(run, path), path)
   page <- paste(readLines(path, encoding = "UTF-8"), collapse = "\n")

@@ -300,6 +300,12 @@ class MakesImage(Part):
             self.name = self.name.rpartition(":")[0]
 
     def spelled(self, face: Face) -> str:
+        if self.name in (
+            "simferry-mpi",
+            "simferry-sklearn",
+            "simferry-matlab",
+        ):  # of recipes that hold more than a script needs
+            return f"{Command('image build', self.name.replace('simferry-', 'containers/')).spelled(face)}  makes it."
         return (
             f"{Command('image build for', 'SCRIPT', name=self.name).spelled(face)}  makes one with what SCRIPT needs."
         )

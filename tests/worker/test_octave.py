@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import simferry as sf
 from common import bits, require
+from simferry.errors import SimulationError
 from simferry.worker import octave
 
 POWER = """function [p, estimate] = power(n, effect)
@@ -79,6 +80,14 @@ def test_names_of_worker_m_are_free_for_the_user_and_a_folder_may_have_a_quote(f
     monkeypatch.chdir(folder / "it's é")
     text = "key = 1; out = 2; names = 3; value = 4;\nfunction varargout = send(k)\nvarargout{1} = 7;\nend\n"
     assert run(text, function="send").results()["value"].tolist() == [7] * 3
+
+
+def test_any_function_of_a_file_that_begins_with_one_can_be_called():
+    text = "function r = sim(k)\nr = k;\nend\nfunction r = other(k)\nr = 2 * sim(k) + 0 * rand();\nend\n"
+    assert run(text, function="other").results()["value"].tolist() == [2] * 3
+    assert run(text, name="named_otherwise.m").results()["value"].tolist() == [1] * 3
+    with pytest.raises(SimulationError, match="defines no function nothere"):
+        run(text, function="nothere")
 
 
 def test_structs_and_tables_become_rows_and_keep_their_bits():

@@ -347,6 +347,14 @@ def traits_of(job: Job) -> Traits:
     return traits(read(path) for path in sorted(job.code.rglob("*.m")) if path.resolve().parent != _HERE.resolve())
 
 
+def defining(text: str, path: str) -> str:
+    """What Octave evaluates to have all functions of a file, in the base workspace: its variables are not worker.m's. source()
+    would call a file that begins with a function."""
+    if is_function_file(text):
+        return f"evalin('base', fileread({literal(path)}));"
+    return f"evalin('base', ['source(''', strrep({literal(path)}, '''', ''''''), ''')']);"
+
+
 def loading(job: Job, function: Function, home: str, is_matlab: bool) -> str:
     """What worker.m evaluates to load the function. home: the working directory."""
     path = os.path.join(home, Path(job.script).name)
@@ -359,8 +367,7 @@ def loading(job: Job, function: Function, home: str, is_matlab: bool) -> str:
         code += [f"pkg('load', {literal(name)});" for name in packages_in(text)]
     name = Path(job.script).stem
     if not (is_function_file(text) and functions(text)[0].name == function.name == name):
-        # in the base workspace: its variables are not worker.m's
-        code.append(f"evalin('base', ['source(''', strrep({literal(path)}, '''', ''''''), ''')']);")
+        code.append(defining(text, path))
         name = function.name
     code.append(f"target = str2func({literal(name)});")
     code.append(

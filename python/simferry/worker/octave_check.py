@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from .family import ending
 from .job import Job
-from .octave import Ended, Interpreter, facts_of, loading, traits_of
+from .octave import Ended, Interpreter, defining, facts_of, loading, traits_of
 from .octave_program import PROGRAMS, program
 from .octave_text import MATLAB_ONLY, Function, functions, helpers, names_in, read
 from .octave_values import literal
@@ -54,7 +54,7 @@ def examine(job: Job) -> Examined:
                 if is_here:
                     one.ask(loading(job, function, os.getcwd(), one.is_matlab) + " nargin(target);")
                 else:
-                    one.ask(f"cd({literal(os.getcwd())}); source({literal(script.name)});")
+                    one.ask(f"cd({literal(os.getcwd())}); {defining(text, script.name)}")
             except Reported as error:
                 return Examined({**facts, **problem_of(error.args[0], job.script)}, [], names)
             if not is_here:

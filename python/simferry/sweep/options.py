@@ -320,7 +320,7 @@ class RunOptions(Options):
     owner = "a run"
 
     replications: Annotated[
-        int | tuple[int, ...] | None, OptionSpec("Replications of each condition [not of a function: 1]", "N", minimum=1, maximum=MOST)
+        int | tuple[int, ...] | None, OptionSpec("Replications of each condition [1, but not of functions]", "N", minimum=1, maximum=MOST)
     ] = None  # fmt: skip
     replications_from: Annotated[
         str | None, OptionSpec("The column of the design with each condition's replications; it is no parameter", "COLUMN")

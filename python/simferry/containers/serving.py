@@ -118,6 +118,9 @@ class Serving:
     def __exit__(self, *error: object) -> None:
         self.stop()
 
+    def __repr__(self) -> str:
+        return f"<{self.url} serves {self.image}>"
+
     @property
     def address(self) -> tuple[str, int]:
         """Where it is asked: host and port."""

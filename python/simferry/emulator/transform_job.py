@@ -274,14 +274,14 @@ def payloads(path: Path, execution: Execution, lines: bool) -> Iterator[bytes]:
             raise too_large("the file, which is one request with SplitType None,")
         yield path.read_bytes()
         return
-    batch = b""
+    batch = bytearray()
     with path.open("rb") as file:
         for number, line in enumerate(iter(lambda: file.readline(most + 1), b"")):
             if len(line) > most:
                 raise too_large(f"line {number + 1}")
             if batch and (execution.strategy == "SingleRecord" or len(batch) + len(line) > most):
-                yield batch
-                batch = b""
+                yield bytes(batch)
+                batch.clear()
             batch += line
     if batch:
-        yield batch
+        yield bytes(batch)

@@ -76,6 +76,8 @@ def test_version_1s_names_are_taken(trained, session):
     assert trained[0]["ResourceConfig"] == {"InstanceType": "ml.m5.large", "InstanceCount": 1, "VolumeSizeInGB": 5}
     assert trained[0]["StoppingCondition"] == {"MaxRuntimeInSeconds": 60}
     assert trained[0]["InputDataConfig"][0]["ChannelName"] == "training"
+    with pytest.raises(UsageError, match="both instance_count and train_instance_count"):
+        Estimator(IMAGE, ROLE, 1, "ml.m5.large", train_instance_count=2)
 
 
 def test_a_script_travels_as_the_image_needs_it(trained, session, r_script, tmp_path, monkeypatch):

@@ -163,6 +163,7 @@ def test_a_replication_that_takes_too_long_is_ended():
         ("1;\nfunction r = other(k)\nr = k;\nend\nfunction r = more(k)\nr = k;\nend\n", None),
         ("function r = sim(k)\nr = k; fclose('all');\n", "close each file"),
         ("x = 1;\n", "defines no function simulate"),
+        ("x = undefined_here;\n", "defines no function simulate"),
         ("function r = sim(k)\nr = table(k);\n", "does not have: table"),
         ("function r = sim(n)\nr = n;\n", "no argument 'k'"),
     ],

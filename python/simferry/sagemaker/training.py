@@ -396,8 +396,10 @@ class Estimator(EstimatorBase):
 
 def _options(owner: str, given: dict[str, Any]) -> dict[str, Any]:
     """All options of an estimator by version 2's names, those that were not given with their defaults. Raises UsageError."""
-    ordered = sorted((one for one in given.items() if one[1] is not None), key=lambda one: one[0] in _RENAMED)
-    given = {_RENAMED.get(name, name): copy.copy(value) for name, value in ordered}
+    given = {name: copy.copy(value) for name, value in given.items() if value is not None}
+    if twice := next((name for name in given if name in _RENAMED and _RENAMED[name] in given), None):
+        raise UsageError(f"{owner} has both {_RENAMED[twice]} and {twice}, which are one", "Leave one of them out.")
+    given = {_RENAMED.get(name, name): value for name, value in given.items()}
     for name in [name for name in given if name in _SWITCHED_OFF + _IGNORED]:
         if given.pop(name) and name not in _IGNORED:
             raise UsageError(f"{name} of {owner} is not supported", "Leave it out.")

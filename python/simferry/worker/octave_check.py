@@ -56,7 +56,9 @@ def examine(job: Job) -> Examined:
                 else:
                     one.ask(f"cd({literal(os.getcwd())}); {defining(text, script.name)}")
             except Reported as error:
-                return Examined({**facts, **problem_of(error.args[0], job.script)}, [], names)
+                problem = problem_of(error.args[0], job.script)
+                if is_here or problem["problem"] == "syntax":
+                    return Examined({**facts, **problem}, [], names)
             if not is_here:
                 return Examined({**facts, "problem": "function", "detail": job.function}, [], names)
             absent = one.ask(f"reply = absent_({{{', '.join(map(literal, sorted(used)))}}});").split()

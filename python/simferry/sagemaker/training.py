@@ -396,10 +396,11 @@ class Estimator(EstimatorBase):
 
 def _options(owner: str, given: dict[str, Any]) -> dict[str, Any]:
     """All options of an estimator by version 2's names, those that were not given with their defaults. Raises UsageError."""
-    given = {name: copy.copy(value) for name, value in given.items() if value is not None}
-    if twice := next((name for name in given if name in _RENAMED and _RENAMED[name] in given), None):
-        raise UsageError(f"{owner} has both {_RENAMED[twice]} and {twice}, which are one", "Leave one of them out.")
-    given = {_RENAMED.get(name, name): value for name, value in given.items()}
+    ordered = sorted((one for one in given.items() if one[1] is not None), key=lambda one: one[0] in _RENAMED)
+    for new, old in (("instance_count", "train_instance_count"), ("instance_type", "train_instance_type")):
+        if {new, old} <= dict(ordered).keys():  # the other options have defaults
+            raise UsageError(f"{owner} has both {new} and {old}, which are one", "Leave one of them out.")
+    given = {_RENAMED.get(name, name): copy.copy(value) for name, value in ordered}
     for name in [name for name in given if name in _SWITCHED_OFF + _IGNORED]:
         if given.pop(name) and name not in _IGNORED:
             raise UsageError(f"{name} of {owner} is not supported", "Leave it out.")

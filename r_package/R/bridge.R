@@ -6,7 +6,8 @@ session <- new.env(parent = emptyenv())   # bridge: the Python module, once it i
 # What a verb of the bridge answers. Its warnings become R's, its notes messages, its errors conditions of class
 # simferry_error_<code>.
 bridge <- function(verb, ...) {
-  call <- python()$call   # first: starting it changes the environment
+  module <- python()   # first: starting it changes the environment
+  call <- suspendInterrupts(module$call)   # an interrupt in reticulate itself would be an error of C++
   request <- list(verb = verb, arguments = list(...), environment = environment_now(), session = variables())
   asked <- serialize(request, NULL, xdr = FALSE, version = 2L)
   if (length(asked) >= 2^31 - 1) raise("usage", "what is to be sent is larger than 2 GB")

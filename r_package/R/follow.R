@@ -39,7 +39,7 @@ wait_for_end <- function(run, seconds) {
   repeat {
     allowInterrupts(Sys.sleep(0))
     left <- until - proc.time()[[3L]]
-    if (left <= 0 || python()$has_ended(run$folder, min(left, 0.1))) return()
+    if (left <= 0 || suspendInterrupts(python()$has_ended(run$folder, min(left, 0.1)))) return()
   }
 }
 

@@ -26,7 +26,9 @@ ACCEPT = click.option("--accept", metavar="TYPE", help="The content type that is
 
 @main.group()
 def endpoint() -> None:
-    """A model that answers requests in AWS: deploy it, ask it, delete it. It costs until it is deleted.
+    """Models that answer requests in AWS.
+
+    deploy makes an endpoint, invoke asks it. It costs until it is deleted.
 
     \b
     Example:
@@ -179,9 +181,9 @@ def delete(name: str, any: bool) -> None:
 def transform(
     image: str, model: str | None, source: str, output: str, env: tuple[str, ...], as_json: bool, **given: object
 ) -> None:
-    """Let a model answer all lines of a file or a folder, in AWS, and bring the answers. INPUT may be s3://...
+    """Let a model answer all lines of files, in AWS.
 
-    It tells what an hour costs, waits for the end, and leaves nothing but the answers. Ctrl-C stops the job.
+    INPUT is a file or a folder, or s3://... It tells what an hour costs, waits for the end, and leaves nothing but the answers. Ctrl-C stops the job.
     """
     from dataclasses import asdict
 

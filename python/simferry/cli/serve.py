@@ -58,7 +58,7 @@ def serve(
     data: str | None,
     content_type: str,
 ) -> int:
-    """Serve an image's model here as SageMaker's endpoints do, until Ctrl-C.
+    """Serve an image's model here, as SageMaker's endpoints do.
 
     It runs `docker run IMAGE serve`, waits for /ping, and publishes the container itself at http://localhost:8080. What the container
     prints is shown. --check sends the contract's requests: pings, predictions one by one and at once, bodies that are empty, as large as

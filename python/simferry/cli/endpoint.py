@@ -183,7 +183,8 @@ def transform(
 ) -> None:
     """Let a model answer all lines of files, in AWS.
 
-    INPUT is a file or a folder, or s3://... It tells what an hour costs, waits for the end, and leaves nothing but the answers. Ctrl-C stops the job.
+    INPUT is a file or a folder, or s3://... It tells what an hour costs, waits for the end, and leaves nothing but the answers.
+    Ctrl-C stops the job.
     """
     from dataclasses import asdict
 

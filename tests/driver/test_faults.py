@@ -225,7 +225,9 @@ def test_ctrl_c_writes_the_open_blocks_and_says_how_to_go_on(tmp_path, language,
     needs(language)
     script = write(tmp_path, *DRAWS[language])
     hold = Hold(tmp_path)
-    driver = simferry("run", script, *SWEEP, "--store", "runs", cwd=tmp_path, start=True, **hold.environment)
+    # slow enough that a batch is one replication: of microseconds there are many in one, and the open batch is not kept
+    slow = {**hold.environment, "PAUSE": "0.01"}
+    driver = simferry("run", script, *SWEEP, "--store", "runs", cwd=tmp_path, start=True, **slow)
     hold.wait()
     run = the_run(tmp_path)
     os.killpg(driver.pid, signal.SIGINT)

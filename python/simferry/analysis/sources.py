@@ -99,20 +99,23 @@ def of_table(table: pa.Table, data_set: str | None = None) -> Source:
     name = data_set or ("replication" if "replication" in table.column_names else None)
     if name is None:
         number = np.arange(1, len(table) + 1)
-    elif name in table.column_names:
-        number = (
-            table[name].combine_chunks().dictionary_encode().indices.to_numpy(zero_copy_only=False).astype(np.int64) + 1
-        )
-    else:
+    elif name not in table.column_names:
         raise UsageError(f"data_set: there is no column {name!r}", nearest(name, table.column_names))
+    elif pa.types.is_integer(table[name].type) and not table[name].null_count:
+        number = as_numpy(table[name]).astype(np.int64)
+    else:
+        codes = table[name].combine_chunks().dictionary_encode().indices
+        number = codes.to_numpy(zero_copy_only=False).astype(np.int64) + 1
     table = table.select([one for one in table.column_names if one not in ("condition", "replication", name)])
-    order = np.lexsort((number, condition))
-    table = table.take(whole_numbers(order))
-    for i, (column, values) in enumerate({"condition": condition[order], "replication": number[order]}.items()):
+    ahead, further = np.diff(condition), np.diff(number)
+    if ((ahead < 0) | ((ahead == 0) & (further < 0))).any():
+        order = np.lexsort((number, condition))
+        table, condition, number = table.take(whole_numbers(order)), condition[order], number[order]
+    for i, (column, values) in enumerate({"condition": condition, "replication": number}.items()):
         table = table.add_column(i, column, whole_numbers(values))
     many = int(condition.max(initial=1))
-    new = np.r_[True, (np.diff(condition[order]) != 0) | (np.diff(number[order]) != 0)][: len(table)]
-    done = np.bincount(condition[order][new] - 1, minlength=many)
+    new = np.r_[True, (np.diff(condition) != 0) | (np.diff(number) != 0)][: len(table)]
+    done = np.bincount(condition[new] - 1, minlength=many)
     return Source(
         lambda: [table], table.schema, done, np.zeros(many, dtype=np.int64), None, name is not None, is_single
     )

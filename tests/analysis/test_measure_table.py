@@ -131,3 +131,12 @@ def test_a_contrast_needs_methods_and_data_sets():
         contrast_table(of_table(table()), roles({"estimate": "b", "by": "method"}))
     with pytest.raises(UsageError, match="no measure 'biass'"):
         measure_table(of_table(table(), "rep"), roles({"estimate": "b", "truth": 1, "by": "method"}), ["biass"])
+
+
+def test_a_text_parameter_is_no_method(tmp_path):
+    run = sf.run(lambda kind, n: drawn(n, 0), sf.grid(kind=["a", "b"], n=[10]), replications=5, seed=1, store=tmp_path)
+    found = run.measures(estimate="est", truth=0, measures=["bias", "relative_precision"])
+    assert found.columns.tolist()[:5] == ["condition", "kind", "n", "method", "measure"]
+    assert found[found["measure"] == "relative_precision"][["kind", "method", "replications"]].values.tolist() == [
+        ["a", "median", 5], ["b", "median", 5],
+    ]  # fmt: skip

@@ -93,3 +93,24 @@ def test_a_plan_foresees_how_many_replications_that_takes(tmp_path):
     made = run(tmp_path / "other")
     assert few == 50 and 0.5 < many / made.replications[0] < 2 and found.total == many + few
     assert found.pilot_replications == 100 and found.seconds is not None
+
+
+@pytest.mark.parametrize("kind", [bool, float])
+def test_an_output_that_is_a_share_is_judged_cautiously(tmp_path, kind):
+    """In all of the first 50 replications it is TRUE."""
+    made = sf.run(lambda n: {"hit": kind(n > 0)}, sf.grid(n=[1]), seed=1, store=tmp_path, until={"hit": 0.01})
+    assert made.replications > 50
+
+
+def test_replications_that_all_fail_are_not_gone_on_with(tmp_path):
+    def fails(n):
+        if n > 1:
+            raise ValueError("no")
+        return {"est": np.random.normal()}
+
+    with pytest.warns(Note, match="have replications that all failed"):
+        some = sf.run(fails, sf.grid(n=[1, 2]), seed=1, store=tmp_path, until={"est": 0.1}, most=5000)
+    assert some.replications[0] > 50 and some.replications[1] == 50 and some.status().finished
+    with pytest.warns(Note, match="all failed"):
+        none = sf.run(fails, sf.grid(n=[2, 3]), seed=1, store=tmp_path, until={"est": 0.1}, estimate="est")
+    assert none.replications == 50 and none.status().state == "complete"

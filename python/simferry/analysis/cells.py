@@ -25,7 +25,9 @@ class Cells:
 
     def __init__(self, source: Source, roles: Roles, complete: bool, outliers: Outliers = NONE) -> None:
         self.source, self.roles = source, replace(roles, by=keys_of(source, roles.by, roles.columns()))
-        self.estimates = Estimates(source.pieces, source.schema, self.roles, source.conditions, complete, outliers)
+        self.estimates = Estimates(
+            source.pieces, source.schema, self.roles, source.conditions, complete, outliers, source.outputs()
+        )
         self.present = np.zeros(self.estimates.cells, dtype=np.int64)  # rows
         self.there = np.zeros(self.estimates.cells, dtype=np.int64)  # rows with an estimate that counts
         self.features: set[str] = set()

@@ -1,6 +1,6 @@
 """The estimates of a table as rows of features (error, coverage ...) of cells: a cell is a condition, and a method in it."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -45,8 +45,10 @@ class Estimates:
         conditions: int,
         complete: bool = True,
         outliers: Outliers = NONE,
+        outputs: Collection[str] | None = None,
     ) -> None:
-        """complete: a row counts only if estimate and standard error are both there. Raises UsageError for columns that do not fit."""
+        """complete: a row counts only if estimate and standard error are both there. outputs: columns that may tell methods apart where
+        the roles do not say; None: all. Raises UsageError for columns that do not fit."""
         self._pieces, self.roles, self.conditions, self._complete = pieces, roles, conditions, complete
         for name in roles.columns():
             check_column(schema, name, name in (roles.by or ()))
@@ -54,7 +56,7 @@ class Estimates:
         keyed += (
             roles.by
             if roles.by is not None
-            else [n for n in schema.names if n not in roles.columns() and n not in keyed]
+            else [n for n in (outputs or schema.names) if n not in roles.columns() and n not in keyed]
         )
         self.keys, groups = group_values((piece.select(keyed) for piece in pieces()), roles.by)
         self.groups = groups

@@ -7,7 +7,6 @@ import numpy as np
 import pyarrow as pa
 
 from ..errors import UsageError, nearest
-from ..results.parameter_columns import output_names, with_columns
 from ..results.parts import Results
 from ..store.run_folder import RunFolder
 from ..sweep.arrow import as_numpy, empty, whole_numbers
@@ -43,15 +42,8 @@ class Source:
 
 
 def of_run(run: RunFolder, results: Results) -> Source:
-    """The results of a run, with its parameters as columns."""
-    design = read_conditions(run)
-    names = output_names(results.schema.names, design, lambda name: False)
-
-    def pieces() -> Iterator[pa.Table]:
-        return (with_columns(piece, design, names) for piece in results.pieces())
-
-    schema = with_columns(empty(results.schema), design, names).schema
-    return Source(pieces, schema, results.counts.done, results.counts.failed, design)
+    """The results of a run."""
+    return Source(results.pieces, results.schema, results.counts.done, results.counts.failed, read_conditions(run))
 
 
 def across(run: RunFolder, results: Results, parameter: str) -> Source:
@@ -65,12 +57,11 @@ def across(run: RunFolder, results: Results, parameter: str) -> Source:
     number = np.array([first.setdefault(text, len(first)) for text in texts])
     chosen = list(dict.fromkeys(number.tolist()))
     begins = [int(np.flatnonzero(number == one)[0]) for one in chosen]
-    names = output_names(results.schema.names, design, lambda name: False)
 
     def pieces() -> Iterator[pa.Table]:
         for one in chosen:
             conditions = np.flatnonzero(number == one) + 1
-            rows = with_columns(results.of_conditions(conditions.tolist()), design, names)
+            rows = results.of_conditions(conditions.tolist())
             order = np.lexsort((as_numpy(rows["condition"]), as_numpy(rows["replication"])))
             rows = rows.take(whole_numbers(order))
             at = rows.schema.get_field_index("condition")

@@ -33,10 +33,11 @@ def further(run: RunFolder) -> Counts | None:
     rule = Until.of_record(run.record.until)
     if rule is None:
         return None
-    ratio, names, done = results.reading(
-        run, lambda found: (*distances(of_run(run, found), rule, run.record.measures), found.counts.done)
+    ratio, names, done, failed = results.reading(
+        run, lambda found: _look(of_run(run, found), rule, run.record.measures)
     )
-    wanted = next_look(done, ratio, rule)
+    fails = (failed == done) & (done > 0)  # more of the same tells nothing
+    wanted = np.where(fails, done, next_look(done, ratio, rule))
     settled = bool((wanted <= done).all())
     known = np.where(np.isnan(ratio), np.inf, ratio)
     worst, short = int(known.argmax()), known > 1
@@ -44,22 +45,36 @@ def further(run: RunFolder) -> Counts | None:
         settled=settled, enough=int(np.count_nonzero(~short)), condition=worst + 1, measure=names[worst], ratio=float(known[worst]),
     ))  # fmt: skip
     if settled and short.any():
+        why = (
+            f"have replications that all failed, or as many as {Option('most')} allows"
+            if fails.any()
+            else f"reached {Option('most')}"
+        )
+        times = f"{known[worst]:.2g} times its target" if np.isfinite(known[worst]) else "not known"
         warnings.warn(
             Note(
-                f"{counted(int(short.sum()), 'condition')} of run {run.id} reached {Option('most')} before the target; "
-                f"furthest is condition {worst + 1}: the MCSE of {names[worst]} is {known[worst]:.2g} times its target"
+                f"{counted(int(short.sum()), 'condition')} of run {run.id} {why} before the target; "
+                f"furthest is condition {worst + 1}: the MCSE of {names[worst]} is {times}"
             ),
             stacklevel=4,
         )
     return None if settled else counts.simplest(wanted.tolist())
 
 
+def _look(
+    source: Source, rule: Until, given: Mapping[str, Any]
+) -> tuple[np.ndarray, list[str], np.ndarray, np.ndarray]:
+    """`distances`, and how many replications of each condition are done, and have failed."""
+    done, failed = source.done, source.failed
+    if (failed == done).all():  # there are no outputs
+        return np.full(len(done), np.nan), [next(iter(rule.targets))] * len(done), done, failed
+    return *distances(source, rule, given), done, failed
+
+
 def needed_until(run: RunFolder, rule: Until) -> tuple[Counts, int]:
     """How many replications each condition needs, as far as those that are there tell, and how many conditions tell something; others
     count as the median. An MCSE falls with the square root of the number of replications."""
-    ratio, _, done = results.reading(
-        run, lambda found: (*distances(of_run(run, found), rule, run.record.measures), found.counts.done)
-    )
+    ratio, _, done, _ = results.reading(run, lambda found: _look(of_run(run, found), rule, run.record.measures))
     known = np.isfinite(ratio) & (done > 1)
     needed = np.full(len(done), float(rule.most))
     needed[known] = done[known] * ratio[known] ** 2
@@ -72,8 +87,8 @@ def distances(source: Source, rule: Until, given: Mapping[str, Any]) -> tuple[np
     """By condition how many times as large as its target the MCSE is of the measure and method that is furthest from it, and which
     measure that is. NaN where it is not known. Raises UsageError."""
     out, names = np.full(source.conditions, -np.inf), [""] * source.conditions
-    for name, target, some, measured in _measured(source, rule, given):
-        found = distance({name: measured}, {name} & set(_SHARES), Until({name: target}))
+    for name, target, some, measured, is_share in _measured(source, rule, given):
+        found = distance({name: measured}, {name} if is_share else set(), Until({name: target}))
         found = np.where(np.isnan(found), np.inf, found)
         found[~np.isin(np.arange(len(found)), some.shown())] = -np.inf  # a method that is not in this condition
         furthest = found.reshape(source.conditions, -1).max(axis=1)
@@ -82,19 +97,18 @@ def distances(source: Source, rule: Until, given: Mapping[str, Any]) -> tuple[np
     return np.where(np.isinf(out), np.nan, out), names
 
 
-def _measured(source: Source, rule: Until, given: Mapping[str, Any]) -> Iterator[tuple[str, float, Cells, Measured]]:
-    """Each target's name, value, cells and measure."""
+def _measured(
+    source: Source, rule: Until, given: Mapping[str, Any]
+) -> Iterator[tuple[str, float, Cells, Measured, bool]]:
+    """Each target's name, value, cells and measure, and whether that is a share of replications."""
     outputs = source.outputs()
     for name, target in rule.targets.items():
         plain = name.removeprefix("measure:")
         if plain == name and name in outputs:  # the mean of an output
             some = Cells(source, roles({"estimate": name, "by": given.get("by")}), complete=False)
-            yield (
-                name,
-                target,
-                some,
-                measures(some.estimates.pieces, some.estimates.cells, available(["estimate"]))["mean"],
-            )
+            pieces, cells = some.estimates.pieces, some.estimates.cells
+            is_share = all(np.isin(rows.of(["estimate"]).features["estimate"], (0, 1)).all() for rows in pieces())
+            yield name, target, some, measures(pieces, cells, available(["estimate"]))["mean"], is_share
             continue
         measure = _NAMES.get(plain, plain)
         some = Cells(source, roles(given), complete=True)
@@ -104,9 +118,5 @@ def _measured(source: Source, rule: Until, given: Mapping[str, Any]) -> Iterator
                 Text(Option("until"), f": {name!r} is neither an output nor a measure of these columns"),
                 nearest(measure, [*outputs, *known]) or f"There are: {', '.join([*outputs, *known])}.",
             )
-        yield (
-            measure,
-            target,
-            some,
-            measures(some.estimates.pieces, some.estimates.cells, {measure: known[measure]})[measure],
-        )
+        found = measures(some.estimates.pieces, some.estimates.cells, {measure: known[measure]})[measure]
+        yield measure, target, some, found, measure in _SHARES

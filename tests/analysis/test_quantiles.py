@@ -19,3 +19,9 @@ def test_quantiles_and_the_order_statistics_around_them():
     assert quantiles(lambda: nothing, 1, [0.5])[0].n.tolist() == [0]
     # of 500 values, 239 to 261 lie below the median with a chance of 16 % to 84 %
     assert median.mcse[1] == (of[1][261] - of[1][239]) / 2 and np.isnan(median.mcse[2])
+
+
+def test_too_few_estimates_give_no_standard_error():
+    rows = [Rows(np.zeros(4, dtype=int), {"estimate": np.arange(4.0)})]
+    median, tail = quantiles(lambda: rows, 1, [0.5, 0.9])
+    assert tail.estimate[0] == np.quantile(np.arange(4.0), 0.9) and np.isnan(tail.mcse[0]) and median.mcse[0] == 1.0

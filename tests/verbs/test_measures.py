@@ -34,6 +34,15 @@ def test_a_run_may_be_named(tmp_path):
         sf.measures(run, estimate="est", data_set="n")
 
 
+def test_power_and_type1_are_names_of_rejection_and_quantiles_may_be_named():
+    for name in ("power", "type1"):
+        assert set(sf.measures(DATA, **GIVEN, measures=name)["measure"]) == {"rejection"}
+    found = sf.measures(DATA, **GIVEN, quantiles=0.25, measures=["quantile_0.25"])
+    assert set(found["measure"]) == {"quantile_0.25"}
+    with pytest.raises(UsageError, match=r"there is no file nosuch\.csv$"):
+        sf.measures("nosuch.csv", **GIVEN)
+
+
 @pytest.mark.parametrize(
     ("given", "words"),
     [

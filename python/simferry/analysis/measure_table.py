@@ -25,7 +25,7 @@ from .statistics import Statistic, available
 if TYPE_CHECKING:
     import pandas as pd
 
-_OTHERS = ("relative_precision", "median", "nonconvergence")
+_OTHERS = ("relative_precision", "nonconvergence")
 
 
 @dataclass(frozen=True)
@@ -58,12 +58,12 @@ def measure_table(
     probabilities of quantiles, besides the median. outliers: what becomes of these. own: measures of the user. bootstrap: for their
     standard errors. Raises UsageError."""
     some = Cells(source, roles, complete, outliers)
-    chosen = _chosen(available(some.features, len(roles.alpha)), wanted)
+    of = {"median": 0.5, **{f"quantile_{p:g}": p for p in at}}
+    chosen = _chosen(available(some.features, len(roles.alpha)), wanted, of)
     cells, pieces = some.estimates.cells, some.estimates.pieces
     found = measures(pieces, cells, chosen, formula)
     if some.reference is not None and source.is_paired and (wanted is None or "relative_precision" in wanted):
         found["relative_precision"] = relative_precision(some.pairs(["estimate"]), cells, formula)
-    of = {"median": 0.5, **{f"quantile_{p:g}": p for p in at}}
     of = {name: p for name, p in of.items() if wanted is None or name in wanted or p in at}
     if of:
         found.update(zip(of, quantiles(pieces, cells, [*of.values()]), strict=True))
@@ -138,9 +138,11 @@ def _independent(some: Cells, found: Mapping[str, Measured]) -> dict[str, Measur
     }
 
 
-def _chosen(known: Mapping[str, Statistic], wanted: Collection[str] | None) -> dict[str, Statistic]:
+def _chosen(
+    known: Mapping[str, Statistic], wanted: Collection[str] | None, others: Collection[str] = ()
+) -> dict[str, Statistic]:
     for name in wanted or ():
-        if name not in known and name not in _OTHERS:
+        if name not in known and name not in others and name not in _OTHERS:
             raise UsageError(
                 f"there is no measure {name!r} of these columns",
                 nearest(name, known) or f"There are: {', '.join(known)}.",

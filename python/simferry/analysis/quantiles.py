@@ -12,7 +12,7 @@ def quantiles(pieces: Pieces, cells: int, probabilities: Sequence[float]) -> lis
     """The quantiles of the estimates, interpolated as R's type 7. All estimates are held in memory, 8 bytes each.
 
     MCSE: half the distance between the order statistics at the ranks that are the 16 % and 84 % quantiles of a binomial number of
-    estimates below the quantile: no density is estimated.
+    estimates below the quantile: no density is estimated. NaN where there are too few estimates beyond the quantile for that.
     """
     from scipy.stats import binom
 
@@ -29,8 +29,10 @@ def quantiles(pieces: Pieces, cells: int, probabilities: Sequence[float]) -> lis
         estimate[:, cell] = values[low] + (at - low) * (values[high] - values[low])
         if many not in known:
             ranks = np.asarray(binom.ppf(np.array([[0.16], [0.84]]), many, p))
-            known[many] = np.clip(ranks.astype(np.int64), 0, many - 1)
+            known[many] = ranks.astype(np.int64)
         if many > 1:
-            mcse[:, cell] = (values[known[many][1]] - values[known[many][0]]) / 2
+            first, last = known[many]
+            half = (values[np.minimum(last, many - 1)] - values[first]) / 2
+            mcse[:, cell] = np.where(last < many, half, np.nan)
         n[cell] = many
     return [Measured(estimate[i], mcse[i], n) for i in range(len(p))]

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+ALSO_CALLED = {"power": "rejection", "type1": "rejection"}
 Values = Mapping[str, np.ndarray]  # by name of a feature: a value for each cell, or for each row
 
 

@@ -115,6 +115,8 @@ def _as_arrow(data: Any) -> "pa.Table":
     import pyarrow as pa
 
     if isinstance(data, str | Path):
+        if not Path(data).is_file():
+            raise UsageError(f"there is no file {data}")
         return read_table(Path(data), {})
     try:
         is_pandas = type(data).__module__.split(".")[0] == "pandas"

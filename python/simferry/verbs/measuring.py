@@ -10,6 +10,7 @@ from ..analysis.oddities import averaged_keys, oddities, without_means
 from ..analysis.outliers import Outliers
 from ..analysis.row_keys import check_keys
 from ..analysis.sources import across, of_run
+from ..analysis.statistics import ALSO_CALLED
 from ..analysis.summary import first_rows
 from ..errors import Note, UsageError
 from ..hints import Option
@@ -98,6 +99,7 @@ def asked(
     own = {name: options.pop(name, None) for name in ROLES}
     given = roles({**recorded, **{name: value for name, value in own.items() if value is not None}})
     wanted = _texts("measures", options.pop("measures", None))
+    wanted = wanted and [ALSO_CALLED.get(name, name) for name in wanted]
     cases = options.pop("cases", None) or "complete"
     mcse = options.pop("mcse", None) or "jackknife"
     if cases not in ("complete", "all"):

@@ -9,7 +9,7 @@ import numpy as np
 from ..analysis.cells import Cells
 from ..analysis.measure import Measured, measures
 from ..analysis.sources import Source, of_run
-from ..analysis.statistics import available
+from ..analysis.statistics import ALSO_CALLED, available
 from ..analysis.until import distance, next_look
 from ..errors import Note, UsageError, nearest
 from ..hints import Option, Text
@@ -22,7 +22,6 @@ from ..sweep.roles import roles
 from ..sweep.stopping import Until
 from ..words import counted
 
-_NAMES = {"power": "rejection", "type1": "rejection"}
 _SHARES = ("coverage", "bias_eliminated_coverage", "rejection")
 
 
@@ -110,7 +109,7 @@ def _measured(
             is_share = all(np.isin(rows.of(["estimate"]).features["estimate"], (0, 1)).all() for rows in pieces())
             yield name, target, some, measures(pieces, cells, available(["estimate"]))["mean"], is_share
             continue
-        measure = _NAMES.get(plain, plain)
+        measure = ALSO_CALLED.get(plain, plain)
         some = Cells(source, roles(given), complete=True)
         known = available(some.features)
         if measure not in known:

@@ -114,3 +114,11 @@ def test_replications_that_all_fail_are_not_gone_on_with(tmp_path):
     with pytest.warns(Note, match="all failed"):
         none = sf.run(fails, sf.grid(n=[2, 3]), seed=1, store=tmp_path, until={"est": 0.1}, estimate="est")
     assert none.replications == 50 and none.status().state == "complete"
+
+
+def test_a_run_in_an_object_store_says_how_far_it_is(tmp_path, emulator):
+    there, here = run(f"s3://{emulator.bucket}/runs"), run(tmp_path)
+    assert there.replications == here.replications
+    assert (
+        sf.open(there.address).status().precision == here.status().precision == "2 of 2 conditions are precise enough"
+    )

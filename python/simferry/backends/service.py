@@ -162,19 +162,22 @@ class ServiceBackend(ABC):
             known = self.kept(run, self._list(run)) if jobs else {}
         plans = {plan.number: plan for plan in run.plans()}
         last = max(plans, default="")
+        names = {job: job_name(run, job) for job in jobs}
+        # a driver that was ended may have left a plan whose jobs the service has never had
+        to_come = last if jobs and not (known.keys() >= set(names.values()) or run.is_cancelled(last)) else None
         states = {}
         for job in jobs:
             number = JobId(job).plan
             plan = plans.get(number) or run.plan(number)  # raises an error if the plan is gone
-            states[job] = self._state(run, job, known.get(job_name(run, job)), plan, number == last)
+            states[job] = self._state(run, job, known.get(names[job]), plan, number == to_come)
         active = bool(last) and self._active(run, plans[last], known)
         return Standing(states, self.waits_for, self._dollars(run), active, self._dollars_saved(run))
 
-    def _state(self, run: RunFolder, job: str, now: ServiceJob | None, plan: PlanRecord, last: bool) -> JobState:
+    def _state(self, run: RunFolder, job: str, now: ServiceJob | None, plan: PlanRecord, to_come: bool) -> JobState:
         if now is None and job in self._submitted:  # the list lags behind
             return JobState("running")
-        if now is None:  # jobs of earlier plans no longer start
-            return JobState("pending" if last else "cancelled")
+        if now is None:  # jobs of earlier and of cancelled plans no longer start
+            return JobState("pending" if to_come else "cancelled")
         refusal = None
         if now.state == "failed" and now.message:
             _leave_message(run, job, now.message)

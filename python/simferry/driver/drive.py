@@ -213,9 +213,12 @@ def stop_leftovers(run: RunFolder, backend: Backend) -> None:
     if backend.traits.outlives_driver:
         run.cancel_plan()  # its driver starts no more jobs
     states = backend.poll(run, job_names(run)).states
-    # the service's list lags behind: a job that is not in it may run
-    of_interest = ("running", "pending") if backend.traits.outlives_driver else ("running", "lost")
-    left = [job for job, state in states.items() if state in of_interest]
+    # the service's list lags behind: a job of the last plan that is not in it, and so is told as cancelled, may run
+    last = max((JobId(job).plan for job in states), default="") if backend.traits.outlives_driver else None
+    left = [
+        job for job, state in states.items()
+        if state in ("running", "lost") or (JobId(job).plan == last and state in ("pending", "cancelled"))
+    ]  # fmt: skip
     backend.cancel(run, left, at_once=True)
     while "running" in backend.poll(run, left).states.values():
         time.sleep(0.05)

@@ -165,3 +165,19 @@ def test_what_lags_behind_a_cancellation_computes_nothing(tmp_path, on_batch, im
         assert time.monotonic() < until
         time.sleep(0.3)
     assert run.status().done == 0 and len(children(array, "SUCCEEDED")) == 2
+
+
+def test_a_plan_that_its_driver_never_submitted_is_cancelled_and_goes_on(tmp_path, on_batch, image_r, monkeypatch):
+    script = write(tmp_path, "simulate.R", "simulate <- function(n) mean(rnorm(n))")
+
+    def ends(*_):
+        raise SystemExit
+
+    with monkeypatch.context() as patch:
+        patch.setattr("simferry.backends.batch.Batch.submit", ends)
+        with pytest.raises(SystemExit):
+            submit(script, image_r, {"n": 5}, replications=4, jobs=2, name="never")
+    run = sf.open("never")
+    assert set(run.status().jobs.values()) == {"pending"}
+    assert set(run.cancel().jobs.values()) == {"cancelled"} and arrays() == []
+    assert run.resume().status().state == "complete" and len(arrays()) == 1

@@ -9,7 +9,7 @@ PACKAGE = TESTS.parent / "python" / "simferry"
 BANDS = [  # from the ground up
     {"_version", "errors", "hints", "system", "words", "worker"},
     {"aws", "containers", "emulator", "images", "r", "toolkit"},
-    {"analysis", "backends", "driver", "jobs", "report", "results", "store", "sweep"},
+    {"analysis", "backends", "driver", "jobs", "report", "results", "search", "store", "sweep"},
     {"hosting", "infra", "screen", "verbs"},
     {"_rbridge", "cli", "sagemaker"},
 ]
@@ -78,8 +78,8 @@ def test_every_part_has_a_band_and_there_are_few():
     parts = {name.split(".")[0] for name in modules()}
     assert parts == set().union(*BANDS)
     assert (
-        len([path for path in PACKAGE.iterdir() if path.name != "__pycache__"]) <= 30
-    )  # with loops and search, which are to come, 32
+        len([path for path in PACKAGE.iterdir() if path.name != "__pycache__"]) <= 31
+    )  # with loops, which are to come, 32
 
 
 def test_imports_run_down():

@@ -4,20 +4,8 @@ import numpy as np
 import pyarrow as pa
 from simferry.analysis.cells import Cells
 from simferry.analysis.sources import of_table
-from simferry.report.raw import _kept, raw_figures
+from simferry.report.raw import raw_figures
 from simferry.sweep.roles import roles
-
-
-def test_intervals_that_do_not_cover_are_kept_as_far_as_there_is_room():
-    rank, covers = np.arange(1000.0), np.arange(1000) < 950
-    kept = _kept(rank, covers, 100)
-    assert (~covers[kept]).sum() == 50 and len(kept) == 100
-    assert (
-        (~covers[_kept(rank, ~covers, 100)]).sum() == 33
-        and len(_kept(rank, ~covers, 100)) == 133
-        and len(_kept(rank, covers, 5000)) == 1000
-    )
-    assert (~covers[_kept(rank, covers, 30)]).sum() == 30
 
 
 def test_each_figure_says_what_it_shows():

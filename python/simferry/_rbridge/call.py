@@ -26,7 +26,7 @@ from .words import described, warnings_and_notes
 
 # verbs that may take long, and that can be interrupted at any time
 _INTERRUPTIBLE = (
-    "contrast", "measures", "report",
+    "contrast", "figure_data", "measures", "report",
     "design", "plan", "results", "summary", "errors", "warnings", "artifacts", "values", "diff", "replay", "doctor", "endpoint_delete",
     "endpoint_deploy", "endpoint_describe", "endpoint_invoke", "endpoint_logs", "endpoint_predict", "endpoints", "image_build",
     "image_check",
@@ -51,7 +51,7 @@ def call(request: bytearray) -> bytearray:
             check_texts(arguments)
             with _environment(environment, session), interrupts.allowed(verb in _INTERRUPTIBLE):
                 if verb not in VERBS:  # loads what only those who ask for results need
-                    from . import tables  # noqa: F401
+                    from . import plots, tables  # noqa: F401
                 value = VERBS[verb](arguments)
                 return _answer({"ok": True, "value": value}, warned)
         except BaseException as error:

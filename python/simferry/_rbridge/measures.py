@@ -23,11 +23,16 @@ def contrast(given: Arguments) -> Any:
 
 
 def _asked(given: Arguments, verb: Any) -> Any:
+    data, options = data_of(given)
+    frame = verb(data, **options)
+    return frame if given.get("table") is not None else frame_of(data, frame)
+
+
+def data_of(given: Arguments) -> tuple[Any, dict[str, Any]]:
+    """The run, or the data frame as a table, and the options."""
     import pyarrow as pa
 
     options = plain({name: value for name, value in given.items() if name not in _RUN and value is not None})
     if (table := given.get("table")) is None:
-        found = open_run(given)
-        return frame_of(found, verb(found, **options))
-    data = pa.table({name: column(name, vector) for name, vector in table.items()})
-    return verb(data, **options)
+        return open_run(given), options
+    return pa.table({name: column(name, vector) for name, vector in table.items()}), options

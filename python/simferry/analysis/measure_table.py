@@ -71,7 +71,7 @@ def measure_table(
         found["nonconvergence"] = some.nonconvergence()
     if own:
         found.update(own_measures(some, own, bootstrap))
-    nominal = _nominal(roles)
+    nominal = nominal_values(roles)
     rows = _Rows(some, some.shown(), found)
     if some.reference is not None:  # which has no precision relative to itself
         label = rows.cell % len(some.estimates.labels)
@@ -150,7 +150,7 @@ def _chosen(
     return {name: one for name, one in known.items() if wanted is None or name in wanted}
 
 
-def _nominal(roles: Roles) -> dict[str, float]:
+def nominal_values(roles: Roles) -> dict[str, float]:
     """What a measure is for a method without fault."""
     level = 1 - roles.alpha[0]
     zero = dict.fromkeys(("bias", "relative_bias", "relative_error"), 0.0)

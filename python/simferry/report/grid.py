@@ -1,6 +1,6 @@
 """A table of measures as conditions x methods, for the page's table and for figures of all conditions."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -54,6 +54,60 @@ def grid(found: MeasureTable) -> Grid:
     return Grid(found.parameters, keys, rows, values)
 
 
+@dataclass
+class Cross:
+    """Conditions by methods, for figures of all conditions. conditions: their numbers. labels: what these are called. methods: names.
+    varied: by parameter that varies, the value of each condition as text."""
+
+    conditions: list[int]
+    labels: list[str]
+    methods: list[str]
+    varied: dict[str, list[str]]
+    _values: dict[str, dict[tuple[int, str], tuple[float, float, int, int, int, float | None]]]
+
+    @property
+    def measures(self) -> list[str]:
+        return [*self._values]
+
+    def of(self, measure: str) -> tuple[np.ndarray, np.ndarray, float | None]:
+        """Estimates and MCSEs of a measure, arrays of conditions x methods with NaN where there is none, and its nominal value."""
+        some = self._values[measure]
+        rows = [[some.get((c, m), (np.nan, np.nan))[:2] for m in self.methods] for c in self.conditions]
+        both = np.array(rows, dtype=float).reshape(len(self.conditions), len(self.methods), 2)
+        return both[..., 0], both[..., 1], next((v[5] for v in some.values() if v[5] is not None), None)
+
+
+def cross(one: Grid) -> Cross:
+    """The grid as conditions x methods."""
+    wide = 1 + len(one.parameters)
+    first = {row[0]: row for row in reversed(one.rows)}
+    conditions = list(dict.fromkeys(row[0] for row in one.rows))
+    keys = [(row[0], ", ".join(map(shown, row[wide:]))) for row in one.rows]
+    parameters = {name: [first[c][1 + i] for c in conditions] for i, name in enumerate(one.parameters)}
+    return Cross(
+        conditions,
+        labels(parameters, conditions),
+        list(dict.fromkeys(method for _, method in keys)),
+        varying(parameters),
+        {name: {keys[number]: values for number, values in some.items()} for name, some in one.values.items()},
+    )
+
+
+def varying(parameters: Mapping[str, Sequence[Any]]) -> dict[str, list[str]]:
+    """The parameters that vary between conditions, as text. parameters: by name the value of each condition."""
+    texts = {name: list(map(shown, values)) for name, values in parameters.items()}
+    return {name: values for name, values in texts.items() if len(set(values)) > 1}
+
+
+def labels(parameters: Mapping[str, Sequence[Any]], conditions: Sequence[int]) -> list[str]:
+    """What conditions are called: by the parameters that vary, or by number. conditions: their numbers."""
+    some = varying(parameters)
+    return [
+        ", ".join(f"{name}={values[i]}" for name, values in some.items()) or f"condition {number}"
+        for i, number in enumerate(conditions)
+    ]
+
+
 def shown(value: Any) -> str:
     """A value of a parameter, or of a column of methods."""
     return "" if value is None else f"{value:g}" if isinstance(value, float) else str(value)
@@ -89,36 +143,23 @@ def measures_table(one: Grid, contrast: bool = False) -> str:
 
 def measures_figures(one: Grid, wanted: Sequence[str] = ()) -> str:
     """Nested loop plot and forest plot of each measure."""
-    conditions = list(dict.fromkeys(row[0] for row in one.rows))
-    first = {row[0]: row for row in reversed(one.rows)}
-    wide = 1 + len(one.parameters)
-    methods = list(dict.fromkeys(", ".join(map(shown, row[wide:])) for row in one.rows))
-    at = {(row[0], ", ".join(map(shown, row[wide:]))): i for i, row in enumerate(one.rows)}
-    labels = [
-        ", ".join(f"{n}={shown(v)}" for n, v in zip(one.parameters, first[c][1:wide], strict=True)) or f"condition {c}"
-        for c in conditions
-    ]
-    parameters = {name: [first[c][1 + i] for c in conditions] for i, name in enumerate(one.parameters)}
-    varied = {name: list(map(shown, values)) for name, values in parameters.items() if len(set(map(shown, values))) > 1}
+    crossed = cross(one)
 
     def drawn(measure: str) -> str:
-        some = one.values[measure]
-
-        def of(part: int) -> np.ndarray:
-            rows = [[some.get(at.get((c, m), -1), (np.nan,) * 6)[part] for m in methods] for c in conditions]
-            return np.array(rows, dtype=float)
-
-        estimate, mcse = of(0), of(1)
-        nominal = next((v[5] for v in some.values() if v[5] is not None), None)
+        estimate, mcse, nominal = crossed.of(measure)
         out = ""
-        if len(conditions) > 1:
-            svg = nested_loop(measure, varied, methods, estimate, nominal)
+        if len(crossed.labels) > 1:
+            svg = nested_loop(measure, crossed.varied, crossed.methods, estimate, nominal)
             out += html.figure(
                 svg, "Nested loop plot: the measure in each condition, with the parameters of the conditions below."
             )
         few = slice(0, MOST_SHOWN)
-        svg = forest(measure, labels[few], methods, estimate[few], mcse[few], nominal)
-        left = f" The first {MOST_SHOWN} of {len(labels):,} conditions." if len(labels) > MOST_SHOWN else ""
+        svg = forest(measure, crossed.labels[few], crossed.methods, estimate[few], mcse[few], nominal)
+        left = (
+            f" The first {MOST_SHOWN} of {len(crossed.labels):,} conditions."
+            if len(crossed.labels) > MOST_SHOWN
+            else ""
+        )
         return out + html.figure(
             svg, f"Estimate ± 1.96 Monte Carlo standard errors. The dashed line is the nominal value.{left}"
         )

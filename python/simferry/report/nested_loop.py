@@ -9,6 +9,17 @@ from .svg import COLOURS, Scale, axes, figure, legend, path, polyline, scale, sh
 WIDTH, HEIGHT, LOOP = 760, 260, 34
 
 
+def loops(parameters: Mapping[str, Sequence[object]], many: int) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+    """The order of the conditions, and by parameter its height in each of them in that order, from 0 to 1.
+
+    parameters: by name the value of each of `many` conditions; these are sorted by the first, then the second ..., each in the order in
+    which its values come."""
+    ranks = {one: {value: i for i, value in enumerate(dict.fromkeys(values))} for one, values in parameters.items()}
+    codes = {one: np.array([ranks[one][value] for value in values]) for one, values in parameters.items()}
+    order = np.lexsort([*reversed(codes.values())]) if codes else np.arange(many)
+    return order, {name: codes[name][order] / max(len(ranks[name]) - 1, 1) for name in codes}
+
+
 def nested_loop(
     name: str,
     parameters: Mapping[str, Sequence[object]],
@@ -16,11 +27,8 @@ def nested_loop(
     estimate: np.ndarray,
     nominal: float | None = None,
 ) -> str:
-    """estimate: array of conditions x methods. parameters: by name the value of each condition; conditions are sorted by the first,
-    then the second ..., each in the order in which its values come."""
-    ranks = {one: {value: i for i, value in enumerate(dict.fromkeys(values))} for one, values in parameters.items()}
-    codes = [[ranks[one][value] for value in values] for one, values in parameters.items()]
-    order = np.lexsort([np.array(one) for one in reversed(codes)]) if codes else np.arange(len(estimate))
+    """estimate: array of conditions x methods. parameters: as for `loops`."""
+    order, levels = loops(parameters, len(estimate))
     many = len(order)
     x = Scale(0, max(many, 1), 60, 60 + WIDTH)
     y = scale([estimate, *([] if nominal is None else [nominal])], 40 + HEIGHT, 40)
@@ -35,8 +43,7 @@ def nested_loop(
         parts.append(path(d, f"c{j % COLOURS}", method or name))
     for i, (parameter, values) in enumerate(parameters.items()):
         base = 40 + HEIGHT + 18 + LOOP * (i + 1)
-        levels = np.array([codes[i][k] for k in order]) / max(len(ranks[parameter]) - 1, 1)
-        high = base - 4 - np.rint(levels * (LOOP - 18))
+        high = base - 4 - np.rint(levels[parameter] * (LOOP - 18))
         d = polyline(np.repeat(edges, 2)[1:-1].astype(float), np.repeat(high, 2))
         listed = ", ".join(map(str, dict.fromkeys(values)))
         parts.append(path(d, "loop", f"{parameter}: {listed}"))

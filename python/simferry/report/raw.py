@@ -1,19 +1,17 @@
 """The figures of a condition's single estimates: zip plot, estimates, convergence, differences between methods."""
 
-from collections.abc import Iterator
-
-import numpy as np
+from collections.abc import Iterator, Mapping
 
 from ..analysis.cells import Cells
+from ..analysis.measure_table import nominal_values
 from . import html
-from .convergence import convergence, course
-from .differences import Pairs, differences
+from .convergence import convergence
+from .differences import differences
 from .grid import MOST_SHOWN, shown
-from .samples import MOST, Sample, evenly, name_of, samples
-from .strip import Estimates, strip
-from .zip_plot import Intervals, ranked, zip_plot
-
-MOST_METHODS = 6  # beside each other in a figure
+from .marks import MOST_MARKS, MOST_METHODS, SHARES, courses, default_courses, estimates, intervals, one_truth, pairs
+from .samples import MOST, Sample, samples
+from .strip import strip
+from .zip_plot import zip_plot
 
 
 def raw_figures(cells: Cells) -> str:
@@ -21,7 +19,7 @@ def raw_figures(cells: Cells) -> str:
     design = cells.source.design
     many = min(cells.source.conditions, MOST_SHOWN)
     methods = min(len(cells.estimates.labels), MOST_METHODS)
-    room = max(20, min(2000, 27_000 // max(1, many * methods)))
+    room = max(20, min(MOST_MARKS, 27_000 // max(1, many * methods)))
     values = [design.table[name].to_pylist() for name in design.names] if design else []
 
     def label(condition: int) -> str:
@@ -49,36 +47,13 @@ def of_condition(cells: Cells, found: list[Sample], room: int) -> str:
         notes += html.note(f"Of each method the first {MOST:,} replications.")
     if not some:
         return notes + html.note("There is no estimate.")
-    level = 1 - cells.roles.alpha[0]
-    out = [_zip(some, room, level), _strip(some, room), _convergence(some, level), _differences(cells, found, room)]
+    of_means = _convergence(some, nominal_values(cells.roles))
+    out = [_zip(some, room, 1 - cells.roles.alpha[0]), _strip(some, room), of_means, _differences(cells, found, room)]
     return notes + "".join(out)
 
 
 def _zip(some: list[Sample], room: int, level: float) -> str:
-    methods = []
-    for one in some:
-        there = one.have("error", "lower", "upper", "covered")
-        if not there.any():
-            continue
-        error, lower, upper, covered = (one.features[name][there] for name in ("error", "lower", "upper", "covered"))
-        truth = one.features["truth"][there]
-        has_se = "variance" in one.features
-        spread = np.sqrt(one.features["variance"][there]) if has_se else upper - lower
-        with np.errstate(invalid="ignore", divide="ignore"):
-            rank = ranked(error, spread)
-        covers = covered == 1
-        kept = _kept(rank, covers, room)
-        methods.append(
-            Intervals(
-                one.name,
-                (lower - truth)[kept],
-                (upper - truth)[kept],
-                rank[kept],
-                covers[kept],
-                len(rank),
-                int(covers.sum()),
-            )
-        )
+    methods = intervals(some, room)
     if not methods:
         return ""
     misses = sum(int((~one.covers).sum()) for one in methods)
@@ -92,81 +67,33 @@ def _zip(some: list[Sample], room: int, level: float) -> str:
     return "<h3>Intervals</h3>" + html.figure(zip_plot(methods, level, titles=room >= 400), caption)
 
 
-def _kept(rank: np.ndarray, covers: np.ndarray, room: int) -> np.ndarray:
-    """The rows that are drawn: those that do not cover, as far as there is room, and others evenly by rank."""
-    order = np.argsort(rank)
-    misses, others = order[~covers[order]], order[covers[order]]
-    first = misses[evenly(len(misses), room)]
-    return np.sort(np.r_[first, others[evenly(len(others), max(room - len(first), room // 3))]])
-
-
 def _strip(some: list[Sample], room: int) -> str:
-    methods = []
-    for one in some:
-        values = np.sort(one.features["estimate"][one.have("estimate")])
-        methods.append(Estimates(one.name, values[evenly(len(values), room // 2)], float(values.mean()), len(values)))
-    truth = None
-    if all("truth" in one.features for one in some):
-        all_truths = np.unique(np.concatenate([one.features["truth"][one.have("truth")] for one in some]))
-        truth = float(all_truths[0]) if len(all_truths) == 1 else None
+    methods = estimates(some, room // 2)
     drawn, every = sum(len(one.values) for one in methods), sum(one.many for one in methods)
     caption = (
         f"Drawn are {drawn:,} of {every:,} estimates, evenly by rank. Vertical lines: means of all; dashed: the truth."
     )
-    return "<h3>Estimates</h3>" + html.figure(strip(methods, truth), caption)
+    return "<h3>Estimates</h3>" + html.figure(strip(methods, one_truth(some)), caption)
 
 
-def _convergence(some: list[Sample], level: float) -> str:
+def _convergence(some: list[Sample], nominal: Mapping[str, float]) -> str:
     out = ""
-    for feature, measure, nominal in (
-        ("error", "bias", 0.0),
-        ("estimate", "mean", None),
-        ("covered", "coverage", level),
-    ):
-        if feature == "estimate" and out:
-            continue
-        courses = [
-            course(one.name, one.features[feature][there]) for one in some if (there := one.have(feature)).sum() > 1
-        ]
-        if courses:
-            caption = f"{measure.capitalize()} ± 1.96 Monte Carlo standard errors after the first replications."
-            out += html.figure(convergence(measure, courses, nominal, measure == "coverage"), caption)
+    for measure in default_courses(some):
+        caption = f"{measure.capitalize()} ± 1.96 Monte Carlo standard errors after the first replications."
+        out += html.figure(
+            convergence(measure, courses(some, measure), nominal.get(measure), measure in SHARES), caption
+        )
     return "<h3>Convergence</h3>" + out if out else ""
 
 
 def _differences(cells: Cells, found: list[Sample], room: int) -> str:
     """Each method against the reference, on the data sets that both have."""
-    if cells.reference is None or not cells.source.is_paired or len(found) < 2:
+    some = pairs(cells, found, room // 2, [one.name for one in found])[:MOST_METHODS]
+    if not some:
         return ""
-    wanted = next((i for i in range(len(cells.estimates.labels)) if cells.reference[i] == i), 0)
-    base = next((one for one in found if one.name == name_of(cells, wanted)), None)
-    pairs: list[Pairs] = []
-    for one in found:
-        if base is None or one is base or len(pairs) == MOST_METHODS:
-            continue
-        _, mine, others = np.intersect1d(one.unit, base.unit, return_indices=True)
-        first, second = one.features["estimate"][mine], base.features["estimate"][others]
-        there = ~np.isnan(first + second)
-        first, second = first[there], second[there]
-        if len(first) > 1:
-            kept = np.argsort(first - second, kind="stable")[evenly(len(first), room // 2)]
-            away = first - second
-            pairs.append(
-                Pairs(
-                    one.name,
-                    base.name,
-                    first[kept],
-                    second[kept],
-                    float(away.mean()),
-                    float(away.std(ddof=1)),
-                    len(first),
-                )
-            )
-    if not pairs:
-        return ""
-    drawn, every = sum(len(one.first) for one in pairs), sum(one.many for one in pairs)
+    drawn, every = sum(len(one.first) for one in some), sum(one.many for one in some)
     caption = (
         f"Difference of two methods against their mean, data set by data set (Bland and Altman): {drawn:,} of {every:,} pairs, evenly by "
         "rank. Solid: mean difference; dotted: ± 1.96 standard deviations."
     )
-    return "<h3>Differences between methods</h3>" + html.figure(differences(pairs), caption)
+    return "<h3>Differences between methods</h3>" + html.figure(differences(some), caption)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..analysis.cells import Cells
+from .grid import shown
 
 MOST = 100_000  # rows of a method in a condition that are looked at
 
@@ -30,7 +31,7 @@ class Sample:
 def name_of(cells: Cells, label: int) -> str:
     """What a method is called: its values of `by`, and its column where there are several estimates."""
     one = cells.estimates.labels[label]
-    parts = list(map(str, one.keys.values()))
+    parts = list(map(shown, one.keys.values()))
     return ", ".join(parts + ([cells.roles.estimate[one.estimate]] if len(cells.roles.estimate) > 1 else []))
 
 

@@ -4,12 +4,12 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..analysis.measure_table import MeasureTable, contrast_table, measure_table
+from ..analysis.measure_table import contrast_table, measure_table
 from ..analysis.sources import of_table
 from ..errors import UsageError
 from ..hints import Option, Text
 from ..sweep.parameters import read_table
-from .measuring import Table, asked, shown
+from .measuring import T, Table, asked, shown
 from .runs import Run
 from .runs import open as open_run
 
@@ -94,8 +94,8 @@ def contrast(
     return shown(made(contrast_table, **given))
 
 
-def made(table: Table, data: Any, **options: Any) -> MeasureTable:
-    """The measures or contrasts of what `data` is. store: where a run is looked for."""
+def made(table: Table[T], data: Any, **options: Any) -> T:
+    """The measures, contrasts or figure of what `data` is. store: where a run is looked for."""
     store, data_set = options.pop("store", None), options.pop("data_set", None)
     if isinstance(data, str | Path) and not _is_table(data):
         data = open_run(data, store)

@@ -3,7 +3,7 @@
 import warnings
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..analysis.measure_table import MeasureTable, contrast_table, measure_table
 from ..analysis.oddities import averaged_keys, oddities, without_means
@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 ROLES = ("estimate", "truth", "se", "interval", "p_value", "df", "by", "reference", "alpha")
-Table = Callable[..., MeasureTable]  # measure_table or contrast_table
+T = TypeVar("T")
+Table = Callable[..., T]  # of a source and roles: measure_table, contrast_table, or what a figure shows
 
 
 class Measuring:
@@ -78,20 +79,20 @@ class Measuring:
         for warning in oddities(self._folder, rows):
             warnings.warn(warning, stacklevel=stacklevel)
 
-    def _measured(self, table: Table, options: dict[str, Any]) -> MeasureTable:
+    def _measured(self, table: Table[T], options: dict[str, Any]) -> T:
         run = self._folder
         given, how = asked(options, table, run.record.measures)
         first = (given.by or ("",))[0]
         is_across = table is contrast_table and first in run.record.parameters
 
-        def made(found: Results) -> MeasureTable:
+        def made(found: Results) -> T:
             return table(across(run, found, first) if is_across else of_run(run, found), given, **how)
 
         return results.reading(run, made)
 
 
 def asked(
-    options: dict[str, Any], table: Table, recorded: Mapping[str, Any] = MappingProxyType({})
+    options: dict[str, Any], table: Table[Any], recorded: Mapping[str, Any] = MappingProxyType({})
 ) -> tuple[Roles, dict[str, Any]]:
     """The roles, and the other options as arguments of measure_table or contrast_table. recorded: roles that the run knows. Raises
     UsageError."""

@@ -17,6 +17,7 @@ from ..errors import UsageError
 from ..hints import Command, Face, Option
 from ..jobs.snapshot import code_files
 from ..report import html
+from ..report.figure_data import FIRST
 from ..report.grid import grid, measures_figures, measures_table, shown
 from ..report.raw import raw_figures
 from ..results import table as results
@@ -35,7 +36,6 @@ from .measuring import ROLES, asked
 
 MOST_CODE = 100_000  # characters of the code in a page
 MOST_MESSAGES = 20  # different ones
-FIRST = ("bias", "coverage", "empirical_se", "mse", "rejection", "relative_error")  # of the figures
 REFERENCE = (
     "Morris TP, White IR, Crowther MJ (2019). Using simulation studies to evaluate statistical methods. Statistics in Medicine "
     "38:2074\u20132102. doi:10.1002/sim.8086"

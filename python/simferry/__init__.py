@@ -28,6 +28,7 @@ _PUBLIC = {
     "verbs.serve": ("serve",),
     "verbs.measures": ("measures", "contrast"),
     "verbs.diff": ("Diff", "diff"),
+    "search.space": ("space",),
     "driver.progress": ("Progress",),
     "sweep.file": ("read_sweep",),
     "errors": ("SimferryError",),
@@ -49,6 +50,7 @@ if TYPE_CHECKING:  # for type checkers, `as` makes a name public
     from .hosting.batch_transform import transform as transform
     from .hosting.endpoint import Endpoint as Endpoint
     from .hosting.endpoint import endpoints as endpoints
+    from .search.space import space as space
     from .sweep.design import Design as Design
     from .sweep.design import grid as grid
     from .sweep.design import table as table

@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from simferry.cli.parameters import parse_parameters
+from simferry.cli.parameters import parse_parameters, parse_space
 from simferry.errors import UsageError
 
 
@@ -51,3 +51,12 @@ def test_values_that_are_none(typed):
 def test_lists_that_are_none_are_not_cut_at_their_commas(typed):
     with pytest.raises(UsageError, match=r"\["):
         parse_parameters((typed,))
+
+
+def test_a_space():
+    typed = ("lambda=0.001..10 log", "kernel=a,b", "k=1..20 integer", "n=5L")
+    sources, types = parse_space(typed)
+    assert sources == {"lambda": (0.001, 10, "log"), "kernel": ["a", "b"], "k": (1, 20, "integer"), "n": [5]}
+    assert list(sources) == ["lambda", "kernel", "k", "n"] and types == {"n": "integer"}
+    with pytest.raises(UsageError, match="parameter k is given twice"):
+        parse_space(("k=1..20", "k=1,2"))

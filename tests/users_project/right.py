@@ -6,6 +6,7 @@ from typing import Any
 
 import pandas as pd
 import simferry as sf
+from simferry.search.space import Space
 from simferry.sweep.replications import Column
 from typing_extensions import assert_type
 
@@ -41,6 +42,7 @@ assert_type(sf.random(100, n=(10, 50), method=["a", "b"], seed=2), sf.Design)
 assert_type(sf.latin_hypercube(100, n=(10, 50)), sf.Design)
 assert_type(sf.column("reps"), Column)
 assert_type(sf.sobol(128, n=(10, 50)), sf.Design)
+assert_type(sf.space({"lam": (1e-3, 10, "log")}, k=(1, 20, int), where=lambda p: bool(p["k"] > 2)), Space)
 assert_type(len(design), int)
 assert_type(design.names, list[str])
 assert_type(design.types, dict[str, str])

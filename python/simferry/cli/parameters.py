@@ -29,6 +29,27 @@ def parse_parameters(texts: tuple[str, ...]) -> tuple[dict[str, list[Any]], dict
     return columns, types
 
 
+def parse_space(texts: tuple[str, ...]) -> tuple[dict[str, Any], dict[str, str]]:
+    """What `space` takes, of -p "lambda=0.001..10 log" -p "k=1..20 integer" -p kernel=a,b, and the types of those with integers."""
+    from ..search.space import parse_range  # takes long to load
+
+    sources: dict[str, Any] = {}
+    others: list[str] = []
+    for text in texts:
+        name, _, values = text.partition("=")
+        if found := parse_range(name.strip(), values):
+            if name.strip() in sources:
+                raise UsageError(f"parameter {name.strip()} is given twice")
+            sources[name.strip()] = found
+        else:
+            others.append(text)
+    columns, types = parse_parameters(tuple(others))
+    if twice := [name for name in columns if name in sources]:
+        raise UsageError(f"parameter {twice[0]} is given twice")
+    order = [text.partition("=")[0].strip() for text in texts]
+    return {name: sources.get(name, columns.get(name)) for name in order}, types
+
+
 def split_values(values: str, text: str) -> list[str]:
     """Split at commas outside of quotes."""
     out: list[str] = []

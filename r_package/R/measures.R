@@ -8,7 +8,9 @@
 #' @inheritParams verbs
 #' @param run a run, its name, or a data frame.
 #' @param estimate `[character]` the column of estimates, or several.
-#' @param truth `[numeric(1)]` the true value, or `[character(1)]` a parameter or a column.
+#' @param truth `[numeric(1)]` the true value, or `[character(1)]` a parameter or a column; or a table by condition: a
+#'   data frame, or `[character(1)]` the path of a CSV or Parquet file, with the column `truth` and those that say which
+#'   rows it belongs to: `condition`, parameters, columns of `by`.
 #' @param se `[character]` the column of standard errors.
 #' @param interval `[character(2)]` the columns of lower and upper ends. `NULL`: the estimate plus and minus a quantile
 #'   times the standard error.

@@ -18,7 +18,7 @@ _TEXTS = ("store", "job", "folder", "pattern", "script", "name", "platform", "to
 
 def plain(arguments: Arguments) -> Arguments:
     """The arguments as plain Python values. A single NA becomes hints.NA. `condition` and `replication` become int, also from 1.0."""
-    out = {name: None if value is None else NA if _is_na(value) else value.plain() for name, value in arguments.items()}
+    out = {name: None if value is None else NA if _is_na(value) else _plain(value) for name, value in arguments.items()}
     for name, value in out.items():
         if name in _WHOLE and isinstance(value, float) and value.is_integer():
             out[name] = int(value)
@@ -27,6 +27,12 @@ def plain(arguments: Arguments) -> Arguments:
                 Text(Option(name), " is ", Literal(value), "; it has to be a whole number"), Option(name, 10)
             )
     return out
+
+
+def _plain(vector: Vector) -> Any:
+    if "data.frame" in vector.classes:
+        return {name: one.to_pylist() for name, one in columns_of(vector).items()}
+    return vector.plain()
 
 
 def _is_na(vector: Vector) -> bool:

@@ -1,6 +1,6 @@
 """The cells of a table of estimates: a condition and a method in it, which rows they have, and which other cell each is compared with."""
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import replace
 from typing import Any
 
@@ -8,12 +8,14 @@ import numpy as np
 
 from ..errors import UsageError, nearest
 from ..sweep.roles import Roles
+from ..sweep.truths import Truths
 from ..words import counted
 from .contrast import PairPieces, pairs_of
 from .estimates import Estimates, Label
 from .measure import Measured
 from .outliers import NONE, Outliers
 from .sources import Source, keys_of
+from .truth_table import TruthByCell
 
 
 class Cells:
@@ -25,9 +27,11 @@ class Cells:
 
     def __init__(self, source: Source, roles: Roles, complete: bool, outliers: Outliers = NONE) -> None:
         self.source, self.roles = source, replace(roles, by=keys_of(source, roles.by, roles.columns()))
+        by_table = roles.truth and isinstance(roles.truth[0], Truths)
         self.estimates = Estimates(
-            source.pieces, source.schema, self.roles, source.conditions, complete, outliers, source.outputs()
-        )
+            source.pieces, source.schema, self.roles, source.conditions, complete, outliers, source.outputs(),
+            self._truths if by_table else None,
+        )  # fmt: skip
         self.present = np.zeros(self.estimates.cells, dtype=np.int64)  # rows
         self.there = np.zeros(self.estimates.cells, dtype=np.int64)  # rows with an estimate that counts
         self.features: set[str] = set()
@@ -45,6 +49,13 @@ class Cells:
     def pairs(self, names: Collection[str]) -> PairPieces:
         """The methods beside their references, with some features."""
         return lambda: pairs_of(self.estimates.blocks(), self.reference or [], names)
+
+    def _truths(self, labels: list[Label]) -> Callable[[np.ndarray], np.ndarray]:
+        """What gives the truths of cells with some labels, from a table."""
+        (table,), estimates = self.roles.truth, self.roles.estimate
+        assert isinstance(table, Truths)
+        named = [{**one.keys, **({"column": estimates[one.estimate]} if len(estimates) > 1 else {})} for one in labels]
+        return TruthByCell(table, self.source, named).of
 
     def _references(self) -> list[int] | None:
         """By label the number of the label that it is compared with; None where there is no such choice."""

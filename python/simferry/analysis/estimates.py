@@ -12,6 +12,7 @@ from ..hints import Option, Text
 from ..results.columns import is_number
 from ..sweep.arrow import as_numpy
 from ..sweep.roles import Roles
+from ..sweep.truths import Truths
 from .features import Excluded, Raw
 from .measure import Rows
 from .outliers import NONE, Limits, Outliers, limits
@@ -33,8 +34,8 @@ class Label:
 class Estimates:
     """A table of estimates under roles.
 
-    groups: values of the keys. labels: of the cells of a condition. conditions: the number of them; they are numbered from 1. excluded:
-    filled while pieces() is read.
+    groups: values of the keys. labels: of the cells of a condition. conditions: the number of them; they are numbered from 1.
+    truths: of cells, where they are a table. excluded: filled while pieces() is read.
     """
 
     def __init__(
@@ -46,9 +47,11 @@ class Estimates:
         complete: bool = True,
         outliers: Outliers = NONE,
         outputs: Collection[str] | None = None,
+        truths: Callable[[list[Label]], Callable[[np.ndarray], np.ndarray]] | None = None,
     ) -> None:
         """complete: a row counts only if estimate and standard error are both there. outputs: columns that may tell methods apart where
-        the roles do not say; None: all. Raises UsageError for columns that do not fit."""
+        the roles do not say; None: all. truths: of labels what gives the truths of cells, where the roles have them as a table. Raises
+        UsageError for columns that do not fit."""
         self._pieces, self.roles, self.conditions, self._complete = pieces, roles, conditions, complete
         for name in roles.columns():
             check_column(schema, name, name in (roles.by or ()))
@@ -61,6 +64,7 @@ class Estimates:
         self.keys, groups = group_values((piece.select(keyed) for piece in pieces()), roles.by)
         self.groups = groups
         self.labels = [Label(keys, number) for number in range(len(roles.estimate)) for keys in groups]
+        self.truths = truths(self.labels) if truths else None
         self.excluded = Excluded()
         self._kept: list[tuple[np.ndarray, list[Rows]]] | None = None
         self._outliers = outliers
@@ -112,8 +116,8 @@ class Estimates:
             group = members_of(piece, self.keys, self.groups).group
             self._check_single(condition, replication, unit, group)
             at = (condition - 1) * len(self.labels) + group
-            many = range(len(self.roles.estimate))
-            yield unit, [(at + i * len(self.groups), self._raw(piece, self.roles.of(i))) for i in many]
+            cells = [at + i * len(self.groups) for i in range(len(self.roles.estimate))]
+            yield unit, [(cell, self._raw(piece, self.roles.of(i), cell)) for i, cell in enumerate(cells)]
 
     def _values(self) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray | None]]:
         for _, parts in self._read():
@@ -132,11 +136,14 @@ class Estimates:
                 Text(Option("by", "method"), "  names the columns that tell them apart."),
             )
 
-    def _raw(self, piece: pa.Table, roles: Roles) -> Raw:
+    def _raw(self, piece: pa.Table, roles: Roles, cell: np.ndarray) -> Raw:
         def column(role: str) -> np.ndarray | None:
             given = getattr(roles, role)
             if not given:
                 return None
+            if isinstance(given[0], Truths):
+                assert self.truths is not None
+                return self.truths(cell)
             return as_doubles(piece[given[0]]) if isinstance(given[0], str) else np.full(piece.num_rows, given[0])
 
         names = ("truth", "se", "lower", "upper", "p_value", "df")

@@ -21,7 +21,8 @@ Function = Callable[["pd.DataFrame"], Any]
 
 
 def own_measures(some: Cells, functions: Mapping[str, Function], bootstrap: bool = False) -> dict[str, Measured]:
-    """The functions' values by name. Each gets a pandas.DataFrame: the rows of one condition and method, with the parameters.
+    """The functions' values by name. Each gets a pandas.DataFrame: the rows of one condition and method, with the parameters, and with
+    `truth` where the truths are a table.
 
     MCSE: the jackknife's, which leaves out each replication, of more than 200 each of 200 groups of them; bootstrap: the standard
     deviation over 200 drawn sets of replications, the same in each call. Raises UsageError for a value that is no number.
@@ -54,7 +55,10 @@ def _rows_of_cells(some: Cells) -> Iterator[tuple[int, "pd.DataFrame"]]:
         group = members_of(rows, some.estimates.keys, some.estimates.groups).group
         first = (int(as_numpy(rows["condition"])[0]) - 1) * len(some.estimates.labels)
         for one in np.unique(group).tolist():
-            yield first + one, rows.filter(pa.array(group == one)).to_pandas()
+            frame = rows.filter(pa.array(group == one)).to_pandas()
+            if some.estimates.truths is not None:
+                frame["truth"] = some.estimates.truths(np.full(len(frame), first + one))
+            yield first + one, frame
 
     for piece in some.source.pieces():
         condition = as_numpy(piece["condition"])

@@ -18,15 +18,17 @@ from .row_keys import texts
 
 @dataclass
 class Source:
-    """schema: of the pieces. done, failed: numbers of replications by condition. design: the parameters of a run's conditions.
-    is_paired: rows of one replication are known to belong together. is_single: there is one condition, which has no number. is_shared:
-    the methods of a replication have the same data; else they are conditions that are independent."""
+    """schema: of the pieces. done, failed: numbers of replications by condition. design: the parameters of a run's conditions. whole:
+    those of the run's own conditions, where several of them are one here. is_paired: rows of one replication are known to belong
+    together. is_single: there is one condition, which has no number. is_shared: the methods of a replication have the same data; else
+    they are conditions that are independent."""
 
     pieces: Pieces
     schema: pa.Schema
     done: np.ndarray
     failed: np.ndarray
     design: Design | None = None
+    whole: Design | None = None
     is_paired: bool = True
     is_single: bool = False
     is_shared: bool = True
@@ -78,7 +80,7 @@ def across(run: RunFolder, results: Results, parameter: str) -> Source:
     )
     shared = common == "all" or parameter in common
     done, failed = largest(results.counts.done), largest(results.counts.failed)
-    return Source(pieces, source.schema, done, failed, others, is_shared=shared)
+    return Source(pieces, source.schema, done, failed, others, design, is_shared=shared)
 
 
 def of_table(table: pa.Table, data_set: str | None = None) -> Source:
@@ -108,7 +110,12 @@ def of_table(table: pa.Table, data_set: str | None = None) -> Source:
     new = np.r_[True, (np.diff(condition) != 0) | (np.diff(number) != 0)][: len(table)]
     done = np.bincount(condition[new] - 1, minlength=many)
     return Source(
-        lambda: [table], table.schema, done, np.zeros(many, dtype=np.int64), None, name is not None, is_single
+        lambda: [table],
+        table.schema,
+        done,
+        np.zeros(many, dtype=np.int64),
+        is_paired=name is not None,
+        is_single=is_single,
     )
 
 

@@ -157,9 +157,17 @@ def _measures(value: Any) -> str:
 
     known = ("estimate", "truth", "se", "interval", "p_value", "df", "by", "reference", "alpha")
     right = isinstance(value, dict) and all(
-        name in known and (fits(one) or (isinstance(one, list) and all(map(fits, one)))) for name, one in value.items()
+        name in known
+        and (fits(one) or (isinstance(one, list) and all(map(fits, one))) or (name == "truth" and _is_table(one)))
+        for name, one in value.items()
     )
     return "" if right else "columns by their roles"
+
+
+def _is_table(value: Any) -> bool:
+    """Columns of one length by name."""
+    columns = list(value.values()) if isinstance(value, dict) else []
+    return bool(columns) and all(isinstance(one, list) and len(one) == len(columns[0]) for one in columns)
 
 
 def _study(value: Any) -> str:

@@ -19,7 +19,7 @@ seed = 2026
 
 [measures]                     # what the outputs are, for bias, coverage ...
 estimate = "est"
-truth = "effect"               # a number, a parameter or a column
+truth = "effect"               # a number, a parameter, a column, or a table: "truths.csv"
 
 [study]                        # for its report; also data_generating_mechanisms, estimands, methods, performance_measures
 aims = "Which test has more power?"
@@ -43,6 +43,7 @@ from ..hints import Face
 from ..system.files import is_address
 from . import design as designs
 from . import image_program, sampling
+from .any_table import is_table_file
 from .inputs import MODES
 from .measure_options import MeasureOptions
 from .option_base import Fault
@@ -150,6 +151,8 @@ def arguments(path: str | Path, backend: str | None = None) -> dict[str, Any]:
         out["store"] = path.parent / Path(out["store"]).expanduser()
     if "before" in out:
         out["before"] = path.parent / Path(out["before"]).expanduser()
+    if is_table_file(out.get("truth")):
+        out["truth"] = str(path.parent / Path(out["truth"]).expanduser())
     out["inputs"] = {name: {**one.given(), "place": _source(one.place, path.parent)} for name, one in inputs.items()}
     is_name = target.startswith(image_program.PREFIX) or not (simulation.script or beside.is_file())
     script = target if is_name else beside

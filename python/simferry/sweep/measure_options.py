@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from .option_base import Options
-from .option_values import OptionSpec, Texts, Values
+from .option_values import OptionSpec, Texts, Truth, Values
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -15,9 +15,10 @@ class MeasureOptions(Options):
     owner = "a measure"
 
     estimate: Annotated[Texts | None, OptionSpec("The column of estimates, or several", "COLUMN,...")] = None
-    truth: Annotated[Values | None, OptionSpec("The true value: a number, a parameter or a column", "NUMBER|NAME")] = (
-        None
-    )
+    truth: Annotated[
+        Truth | None,
+        OptionSpec("The true value: a number, a parameter, a column, or a CSV or Parquet file by condition", "NUMBER|NAME|FILE"),
+    ] = None  # fmt: skip
     se: Annotated[Texts | None, OptionSpec("The column of standard errors", "COLUMN,...")] = None
     interval: Annotated[
         Texts | None, OptionSpec("The columns of intervals", "LOWER,UPPER", default="estimate -/+ quantile x standard error")

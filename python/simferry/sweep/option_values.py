@@ -38,6 +38,7 @@ Pairs = str | dict[str, str]  # NAME=VALUE with commas between, or a dict
 Variables = dict[str, str]
 Named = Mapping[str, str]  # texts by their names
 Values = str | float | tuple[str | float, ...]  # numbers or names
+Truth = str | float | tuple[str | float, ...] | Mapping[str, Any]  # and a table, as columns
 KINDS = {  # by the types of a value
     frozenset({int}): "whole number",
     frozenset({int, tuple[int, ...]}): "whole numbers",  # one, or one for each condition
@@ -47,6 +48,7 @@ KINDS = {  # by the types of a value
     frozenset({str, Path}): "path",
     frozenset({str, tuple[str, ...]}): "texts",
     frozenset({str, float, tuple[str | float, ...]}): "numbers or texts",
+    frozenset({str, float, tuple[str | float, ...], Mapping[str, Any]}): "numbers, texts or a table",
     frozenset({str, Path, tuple[str | Path, ...]}): "paths",
     frozenset({str, dict[str, str]}): "pairs",
     frozenset({dict[str, str]}): "variables",
@@ -95,8 +97,8 @@ def checked(field: Field, value: Any) -> Any:
         if not (isinstance(value, Mapping) and all(isinstance(one, str) for pair in value.items() for one in pair)):
             raise Unfit("texts by their names")
         return dict(value)
-    if field.kind == "numbers or texts":
-        return _values(value)
+    if field.kind in ("numbers or texts", "numbers, texts or a table"):
+        return _table(value) if field.kind.endswith("table") and not isinstance(value, str | Real) else _values(value)
     several = field.kind in ("texts", "paths") and isinstance(value, Iterable) and not isinstance(value, (str, Mapping))
     if several and not isinstance(value, Path):
         parts = tuple(value)
@@ -130,6 +132,15 @@ def _values(value: Any) -> Any:
         raise Unfit("a number or a text, or several")
     parts = tuple(one if isinstance(one, str) else float(one) for one in parts)
     return parts if several else parts[0]
+
+
+def _table(value: Any) -> Any:
+    """A table as columns; the path of one, and other values, as they are."""
+    from . import truths
+
+    if isinstance(value, Path):
+        return str(value)
+    return truths.columns_of(value) if truths.is_table(value) else _values(value)
 
 
 def _number(field: Field, value: Any) -> int | float:

@@ -2,25 +2,27 @@
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ..errors import UsageError
 from ..hints import Option, Text
+from . import truths
+from .truths import Truths
 
 Truth = str | float
 
 
 @dataclass(frozen=True)
 class Roles:
-    """Names of columns by role; of several estimates, one for each of them. truth and df are a number or a column.
+    """Names of columns by role; of several estimates, one for each of them. truth and df are a number or a column; truth also a table.
 
     by: columns that tell the methods apart. reference: the value of the first of these that others are compared with. alpha: levels
     of tests; intervals that are made of standard errors have the level 1 - alpha[0].
     """
 
     estimate: tuple[str, ...]
-    truth: tuple[Truth, ...] = ()
+    truth: tuple[Truth | Truths, ...] = ()
     se: tuple[str, ...] = ()
     lower: tuple[str, ...] = ()
     upper: tuple[str, ...] = ()
@@ -44,15 +46,14 @@ class Roles:
         parts = (self.estimate, self.truth, self.se, self.lower, self.upper, self.p_value, self.df, self.by or ())
         return list(dict.fromkeys(name for part in parts for name in part if isinstance(name, str)))
 
-    def as_record(self) -> dict[str, Any]:
-        """What a run's record keeps: the roles that are given."""
-        return {name: value for name, value in asdict(self).items() if value not in ((), None)}
-
 
 def roles(given: Mapping[str, Any]) -> Roles:
     """Roles from options: estimate, truth, se, interval (LOWER,UPPER), p_value, df, by, reference, alpha. Each is a name, a list of
-    names, or a text with commas between. Raises UsageError."""
-    listed = {name: _list(value) for name, value in given.items() if value is not None and name != "reference"}
+    names, or a text with commas between; truth may be a table, or the path of one. Raises UsageError."""
+    truth = given.get("truth")
+    by_table = (Truths(truths.columns_of(truth)),) if truths.is_table(truth) else None
+    skipped = ("reference", "truth") if by_table else ("reference",)
+    listed = {name: _list(value) for name, value in given.items() if value is not None and name not in skipped}
     if not listed.get("estimate"):
         raise UsageError(
             "no estimate is named: measures need the column that holds the estimates", Option("estimate", "est")
@@ -65,7 +66,7 @@ def roles(given: Mapping[str, Any]) -> Roles:
         )
     out = Roles(
         _names("estimate", listed["estimate"]),
-        tuple(map(_number_or_name, listed.get("truth", []))),
+        by_table or tuple(map(_number_or_name, listed.get("truth", []))),
         _names("se", listed.get("se", [])),
         _names("interval", ends[::2]),
         _names("interval", ends[1::2]),

@@ -39,6 +39,7 @@ from .roles import roles
 from .simulation import Simulation
 from .stopping import Until, stopping_rule
 from .study_options import StudyOptions
+from .truths import Truths
 from .write import given_by_user, write_sweep
 
 # the arguments of a simulation, beside its target, with their defaults
@@ -100,8 +101,6 @@ class Sweep:
         ours, measures, about, backend_options, wrong = _parts(as_options(options), kind)
         refuse([*faults, *wrong])
         assert called is not None and ours is not None and backend_options is not None and measures is not None
-        if measures.given():
-            roles(measures.given())  # raises where they do not go together
         stopping_rule(ours)
         backend_options.check_beside(ours)
         if isinstance(simulation, Simulation):
@@ -124,6 +123,7 @@ class Sweep:
         simulation = with_hosts(simulation, backend_options, ours.cores)
         design = Design({}) if design is None else design if isinstance(design, Design) else table(design)
         design, ours = counted(design, ours)
+        measures = with_truths(measures, design)
         if design.objects or simulation.by_name:
             simulation = with_objects(simulation, design)
         parts = {"simulation": simulation, "design": design, "options": ours, "backend": backend_options,
@@ -280,6 +280,16 @@ def _parts(
     others = {name: value for name, value in given.items() if name not in (*_OF_RUN, *_OF_MEASURES, "study")}
     backend, unknown = read(kind, others)
     return ours, measures, study, backend, [*faults, *unfit, *unlike, *unknown]
+
+
+def with_truths(measures: MeasureOptions, design: Design) -> MeasureOptions:
+    """The options with the content of a table of truths in place of its path. Raises UsageError where they do not go together, or where a
+    condition has no truth."""
+    truth = roles(measures.given()).truth if measures.given() else ()
+    if not (truth and isinstance(truth[0], Truths)):
+        return measures
+    truth[0].check(design)
+    return replace(measures, truth=truth[0].columns)
 
 
 def with_objects(simulation: Simulation, design: Design) -> Simulation:

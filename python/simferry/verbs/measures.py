@@ -8,21 +8,20 @@ from ..analysis.measure_table import contrast_table, measure_table
 from ..analysis.sources import of_table
 from ..errors import UsageError
 from ..hints import Option, Text
-from ..sweep.parameters import read_table
+from ..sweep.any_table import as_arrow, is_table_file
 from .measuring import T, Table, asked, shown
 from .runs import Run
 from .runs import open as open_run
 
 if TYPE_CHECKING:
     import pandas as pd
-    import pyarrow as pa
 
 
 def measures(
     data: Any,
     *,
     estimate: str | Sequence[str] | None = None,
-    truth: str | float | Sequence[str | float] | None = None,
+    truth: "str | float | Path | Sequence[str | float] | Mapping[str, Any] | pd.DataFrame | None" = None,
     se: str | Sequence[str] | None = None,
     interval: str | Sequence[str] | None = None,
     p_value: str | Sequence[str] | None = None,
@@ -43,8 +42,9 @@ def measures(
     """Bias, coverage, power and the other measures of a run, or of any table, each with its Monte Carlo standard error.
 
     data: a Run, the name of one, a table of pandas, Polars or Arrow, or the path of a CSV or Parquet file.
-    estimate: the column of estimates, or several. truth: the true value: a number, a parameter, or a column. se: the column of
-    standard errors. interval: the columns of lower and upper ends. p_value, df: columns; without `interval`, intervals are
+    estimate: the column of estimates, or several. truth: the true value: a number, a parameter, a column, or a
+    table (a pandas.DataFrame, a CSV or Parquet file) with columns that say of which condition, parameters and method a truth is. se: the
+    column of standard errors. interval: the columns of lower and upper ends. p_value, df: columns; without `interval`, intervals are
     estimate -/+ quantile x se, of the normal or, with df, of t. by: columns that tell the methods apart; None: the texts. reference: the
     method that relative precision compares with; None: the first one. alpha: the level of tests, or several.
     measures: names of the wanted ones; None: all that the columns allow. quantiles: probabilities. cases: "complete" (estimate and
@@ -65,7 +65,7 @@ def contrast(
     data: Any,
     *,
     estimate: str | Sequence[str] | None = None,
-    truth: str | float | Sequence[str | float] | None = None,
+    truth: "str | float | Path | Sequence[str | float] | Mapping[str, Any] | pd.DataFrame | None" = None,
     se: str | Sequence[str] | None = None,
     interval: str | Sequence[str] | None = None,
     p_value: str | Sequence[str] | None = None,
@@ -97,33 +97,11 @@ def contrast(
 def made(table: Table[T], data: Any, **options: Any) -> T:
     """The measures, contrasts or figure of what `data` is. store: where a run is looked for."""
     store, data_set = options.pop("store", None), options.pop("data_set", None)
-    if isinstance(data, str | Path) and not _is_table(data):
+    if isinstance(data, str | Path) and not is_table_file(data):
         data = open_run(data, store)
     if isinstance(data, Run):
         if data_set is not None:
             raise UsageError(Text(Option("data_set"), " is for tables: a run knows its replications"))
         return data._measured(table, options)
     given, how = asked(options, table)
-    return table(of_table(_as_arrow(data), data_set), given, **how)
-
-
-def _is_table(data: str | Path) -> bool:
-    return Path(data).suffix.lower() in (".csv", ".parquet", ".pq")
-
-
-def _as_arrow(data: Any) -> "pa.Table":
-    import pyarrow as pa
-
-    if isinstance(data, str | Path):
-        if not Path(data).is_file():
-            raise UsageError(f"there is no file {data}")
-        return read_table(Path(data), {})
-    try:
-        is_pandas = type(data).__module__.split(".")[0] == "pandas"
-        table = pa.Table.from_pandas(data, preserve_index=False) if is_pandas else pa.table(data)
-    except (pa.ArrowException, TypeError, ValueError, AttributeError) as error:
-        raise UsageError(f"a {type(data).__name__} is no table: {error}") from None
-    for i, field in enumerate(table.schema):  # Polars' texts, which Arrow can't sort
-        if field.type == pa.string_view():
-            table = table.set_column(i, field.name, table[field.name].cast(pa.string()))
-    return table
+    return table(of_table(as_arrow(data), data_set), given, **how)

@@ -4,7 +4,7 @@ import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..backends import backend_of
 from ..backends.base import Backend, Metered
@@ -26,6 +26,9 @@ from .cloud_plan import plan_in_the_cloud
 from .create import create
 from .pilot import Forecast as Forecast
 from .pilot import as_if, foresee, measure, pilot_of, run_pilot, size_of, warn_of_full_disk
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 def plan(
@@ -50,7 +53,7 @@ def plan(
     replications_as: str = "",
     seed_as: str = "",
     estimate: "str | Sequence[str] | None" = None,
-    truth: "str | float | Sequence[str | float] | None" = None,
+    truth: "str | float | Path | Sequence[str | float] | Mapping[str, Any] | pd.DataFrame | None" = None,
     se: "str | Sequence[str] | None" = None,
     interval: "str | Sequence[str] | None" = None,
     p_value: "str | Sequence[str] | None" = None,

@@ -31,6 +31,7 @@ from ..sweep.conditions import read_conditions
 from ..sweep.design import Design
 from ..sweep.roles import Roles
 from ..sweep.sweep import Sweep
+from ..sweep.truths import is_table
 from ..system.files import write_whole, writing
 from .measuring import ROLES, asked
 
@@ -153,7 +154,11 @@ def _aims(study: Mapping[str, Any]) -> list[tuple[str, str]]:
 
 
 def _estimands(study: Mapping[str, Any], roles: Mapping[str, Any]) -> list[tuple[str, str]]:
-    given = {name: _in_line(value) for name in ROLES if (value := roles.get(name)) is not None}
+    given = {
+        name: "a table" if is_table(value) else _in_line(value)
+        for name in ROLES
+        if (value := roles.get(name)) is not None
+    }
     columns = {name: given.get(name) for name in ("estimate", "truth", "se", "interval", "p_value", "df", "alpha")}
     return [("Estimands", _said(study, "estimands") + (html.facts(columns) if given else ""))]
 

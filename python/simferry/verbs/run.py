@@ -14,6 +14,8 @@ from ..system.notebook import in_notebook
 from .create import create
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from ..store.run_folder import RunFolder
     from .compute import ProgressCallback
     from .runs import Run
@@ -41,7 +43,7 @@ def run(
     replications_as: str = "",
     seed_as: str = "",
     estimate: "str | Sequence[str] | None" = None,
-    truth: "str | float | Sequence[str | float] | None" = None,
+    truth: "str | float | Path | Sequence[str | float] | Mapping[str, Any] | pd.DataFrame | None" = None,
     se: "str | Sequence[str] | None" = None,
     interval: "str | Sequence[str] | None" = None,
     p_value: "str | Sequence[str] | None" = None,

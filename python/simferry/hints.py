@@ -167,6 +167,7 @@ _OF_A_RUN = (
     "extend",
     "results",
     "summary",
+    "measures",
     "errors",
     "replay",
     "artifacts",

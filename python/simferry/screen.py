@@ -7,7 +7,7 @@ import shutil
 import sys
 import textwrap
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -120,11 +120,18 @@ MOST_ROWS, MOST_PARTS = 40, 3  # of a table, on a terminal
 
 
 class Head(NamedTuple):
-    """The first rows of a table's first columns, each an array; how many rows it has, and the names of all its columns."""
+    """The first rows of a table's first columns, each an array; how many rows it has, and the names of all its columns.
+
+    right: which columns are right-aligned; None: those of numbers. constant: names of the columns that have one value in all rows; None:
+    as the rows say, where these are all. spare: names of columns that are left out first where there is no room.
+    """
 
     columns: Sequence[Any]
     rows: int
     names: Sequence[Any]
+    right: Sequence[bool] | None = None
+    constant: Collection[str] | None = None
+    spare: Sequence[str] = ()
 
 
 def most_columns() -> int:
@@ -161,14 +168,24 @@ def show_head(head: Head) -> None:
     width, most = shutil.get_terminal_size().columns, most_columns()
     columns = [Column(str(name), values) for name, values in zip(head.names[:most], head.columns[:most], strict=True)]
     rows = len(columns[0].cells) if columns else 0
-    for column in columns:
+    for i, column in enumerate(columns):
         column.clip(max(20, width // 2))
+        if head.right is not None:
+            column.right = head.right[i]
     if total_width(columns) > width and rows > 1:
-        same = [c for c in columns[1:] if head.rows == rows and len(set(c.cells)) == 1]
+        constant = head.constant
+        if constant is None:
+            constant = [c.name for c in columns if head.rows == rows and len(set(c.cells)) == 1]
+        same = [c for c in columns[1:] if c.name in constant]
         columns = [c for c in columns if c not in same]
         if same:
             everywhere = "in all rows: " + ", ".join(f"{c.name} {c.cells[0] or '(empty)'}" for c in same)
             click.echo(textwrap.fill(everywhere, width, subsequent_indent="  ") + "\n")
+    spared = []
+    for name in head.spare:
+        if total_width(columns) > width and any(c.name == name for c in columns):
+            columns = [c for c in columns if c.name != name]
+            spared.append(name)
     first, rest = columns[:1], columns[1:]
     for part in range(MOST_PARTS):
         used, fitting = total_width(first), 0
@@ -181,7 +198,7 @@ def show_head(head: Head) -> None:
             break
         if part < MOST_PARTS - 1:
             click.echo()
-    _say_what_is_left_out(head.rows - rows, head.names[max(0, min(most, len(head.names)) - len(rest)) :])
+    _say_what_is_left_out(head.rows - rows, [*spared, *head.names[max(0, min(most, len(head.names)) - len(rest)) :]])
 
 
 def _print_columns(columns: list["Column"], bold_names: bool = False) -> None:

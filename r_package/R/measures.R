@@ -20,7 +20,7 @@
 #' @param by `[character]` the columns that tell the methods apart. `NULL`: the texts. In `sim_contrast()` also a
 #'   parameter, whose values are then compared: paired where the run gave them the same random numbers (`common`), else
 #'   as independent.
-#' @param reference the method that others are compared with. `NULL`: the first one.
+#' @param reference the method that others are compared with, or one of several estimates. `NULL`: the first one.
 #' @param alpha `[numeric]` the level of tests; intervals have the level `1 - alpha[1]`.
 #' @param measures `[character]` the wanted measures. `NULL`: all that the columns allow.
 #' @param quantiles `[numeric]` probabilities of quantiles, besides the median.

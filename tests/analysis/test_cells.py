@@ -2,8 +2,10 @@
 
 import numpy as np
 import pyarrow as pa
+import pytest
 from simferry.analysis.cells import Cells
 from simferry.analysis.sources import of_table
+from simferry.errors import UsageError
 from simferry.sweep.roles import roles
 
 TABLE = pa.table({
@@ -35,3 +37,16 @@ def test_several_estimates_are_methods():
     assert found.reference == [1, 1, 1, 4, 4, 4]  # the methods are those of `by`
     alone = Cells(of_table(TABLE.slice(0, 1)), roles({"estimate": "b,b2", "by": [], "reference": "b2"}), complete=True)
     assert alone.reference == [1, 1] and alone.name_of(1) == "b2"
+    wide = TABLE.take([0, 2, 3, 5])
+    across = Cells(of_table(wide), roles({"estimate": "b,b2", "by": "size", "reference": "b2"}), complete=True)
+    assert across.reference == [2, 3, 2, 3]  # the reference is an estimate: within each size
+    assert across.name_of(2) == "b2"
+
+
+def test_a_reference_may_be_a_number_as_it_is_shown():
+    table = TABLE.take([0, 2, 3, 5]).set_column(3, "size", pa.array([1.0, 1.0, 1.0, 2.5]))
+    given = {"estimate": "b", "by": "size"}
+    assert Cells(of_table(table), roles({**given, "reference": "1"}), complete=True).name_of(0) == "1"
+    with pytest.raises(UsageError, match="no row has the size '2'") as caught:
+        Cells(of_table(table), roles({**given, "reference": "2"}), complete=True)
+    assert caught.value.hint == "There are: 1, 2.5."

@@ -1,8 +1,10 @@
 """Measures and contrasts in the shell."""
 
 import json
+import re
 
 import pandas as pd
+import pytest
 from click.testing import CliRunner
 from simferry.cli import main
 
@@ -48,3 +50,21 @@ def test_the_shell_shows_writes_and_counts(tmp_path):
     assert pd.read_csv(tmp_path / "out.csv")["estimate"].tolist() == [0.5, 3.0]
     failed = simferry("measures", str(tmp_path / "t.csv"), "--estimate", "bb")
     assert failed.exit_code == 2 and "there is no column 'bb'" in failed.stderr
+
+
+def test_a_narrow_terminal_has_the_numbers_of_all_rows_once(tmp_path, monkeypatch, capsys):
+    DATA.to_csv(tmp_path / "t.csv", index=False)
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    for columns, names in (
+        ("100", "m measure estimate mcse replications missing failed nominal"),
+        ("46", "m measure estimate mcse nominal"),
+        ("40", "m measure estimate mcse"),
+    ):
+        monkeypatch.setenv("COLUMNS", columns)
+        words = ["--estimate", "b", "--truth", "2", "--by", "m", "--data-set", "rep"]
+        with pytest.raises(SystemExit):
+            main(["measures", str(tmp_path / "t.csv"), *words])
+        lines = re.sub("\x1b[^m]*m", "", capsys.readouterr().out).splitlines()
+        assert names.split() in [line.split() for line in lines]
+        assert ("in all rows: replications 3, missing 0" in lines[0]) == (columns != "100")
+        assert (lines[-1] == "... and 1 more column: nominal (-o FILE writes them all)") == (columns == "40")

@@ -87,7 +87,7 @@ def test_its_record_is_checked(tmp_path):
 
 
 def test_a_plan_foresees_how_many_replications_that_takes(tmp_path):
-    with pytest.warns(Note, match="foreseen from 2 of 2 conditions"):
+    with pytest.warns(Note, match=r"until bias=0\.03 are foreseen from 2 of 2 conditions"):
         found = sf.plan(simulate, sf.grid(n=[5, 200]), seed=1, store=tmp_path, until="bias=0.03", **ROLES)
     many, few = found.replications
     made = run(tmp_path / "other")

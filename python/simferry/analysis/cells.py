@@ -44,6 +44,7 @@ class Cells:
             self.present += np.bincount(rows.cell, minlength=len(self.present))
             self.there += np.bincount(rows.cell[rows.have(["estimate"])], minlength=len(self.there))
         self._varying = int(np.count_nonzero(least < most))
+        self._across_estimates = self._by_column()
         self.reference = self._references()
 
     def pairs(self, names: Collection[str]) -> PairPieces:
@@ -59,33 +60,41 @@ class Cells:
 
     def _references(self) -> list[int] | None:
         """By label the number of the label that it is compared with; None where there is no such choice."""
-        labels, keys = self.estimates.labels, self.estimates.keys
+        labels, keys, given = self.estimates.labels, self.estimates.keys, self.roles.reference
         if not keys and len(self.roles.estimate) < 2:
             return None
-        key, given = (keys[0] if keys else "estimate"), self.roles.reference
-
-        def of(label: Label) -> Any:
-            return label.keys[keys[0]] if keys else self.roles.estimate[label.estimate]
-
-        values = list(dict.fromkeys(of(label) for label in labels))
+        by_column = self._across_estimates
+        values = list(dict.fromkeys(map(self._method, labels)))
         wanted = values[0] if given is None else next((value for value in values if _same(value, given)), None)
         if wanted is None:
-            known = ", ".join(map(str, values))
+            key = "estimate" if by_column else keys[0]
+            known = [*map(_text, values), *(self.roles.estimate if len(self.roles.estimate) > 1 and keys else ())]
             raise UsageError(
                 f"reference: no row has the {key} {given!r}",
-                nearest(str(given), map(str, values)) or f"There are: {known}.",
+                nearest(str(given), known) or f"There are: {', '.join(known)}.",
             )
 
         def rest(label: Label) -> tuple[Any, ...]:
-            return (*(label.keys[name] for name in keys[1:]), label.estimate if keys else 0)
+            if by_column:
+                return tuple(label.keys.values())
+            return (*(label.keys[name] for name in keys[1:]), label.estimate)
 
-        at = {rest(label): number for number, label in enumerate(labels) if of(label) == wanted}
+        at = {rest(label): number for number, label in enumerate(labels) if self._method(label) == wanted}
         return [at.get(rest(label), -1) for label in labels]
+
+    def _by_column(self) -> bool:
+        """Whether the methods are columns of estimates: there is nothing else, or the reference is one of them and no value of `by`."""
+        keys = self.estimates.keys
+        if not keys or not self.roles.is_across_estimates():
+            return not keys
+        return not any(_same(label.keys[keys[0]], self.roles.reference) for label in self.estimates.labels)
+
+    def _method(self, label: Label) -> Any:
+        return self.roles.estimate[label.estimate] if self._across_estimates else label.keys[self.estimates.keys[0]]
 
     def name_of(self, label: int) -> str:
         """What a method is called among those that it is compared with."""
-        one, keys = self.estimates.labels[label], self.estimates.keys
-        return str(one.keys[keys[0]]) if keys else self.roles.estimate[one.estimate]
+        return _text(self._method(self.estimates.labels[label]))
 
     def nonconvergence(self) -> Measured:
         """The share of replications without an estimate."""
@@ -123,4 +132,8 @@ class Cells:
 
 def _same(value: Any, given: Any) -> bool:
     """Whether a value is meant by what was given, which may be a text."""
-    return bool(value == given) or str(value) == str(given)
+    return bool(value == given) or str(given) in (str(value), _text(value))
+
+
+def _text(value: Any) -> str:
+    return f"{value:.15g}" if isinstance(value, float) else str(value)

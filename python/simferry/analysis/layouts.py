@@ -26,8 +26,7 @@ def in_layout(found: MeasureTable, layout: str) -> str:
     """The table as text. layout: table, csv (with all digits), latex or markdown."""
     if layout == "csv":
         return _csv(found)
-    names, rows = _cells(found)
-    right = [name.removesuffix("_result") in _NUMBERS for name in names]
+    names, rows, right = cells(found)
     if layout == "latex":
         return _latex(names, rows, right)
     if layout == "markdown":
@@ -35,8 +34,8 @@ def in_layout(found: MeasureTable, layout: str) -> str:
     return _columns(names, rows, right)
 
 
-def _cells(found: MeasureTable) -> tuple[list[str], list[list[str]]]:
-    """Names and cells: without columns that are empty, and without numbers of missing and failed replications where all are 0."""
+def cells(found: MeasureTable) -> tuple[list[str], list[list[str]], list[bool]]:
+    """Names of columns, rows of cells, and which columns are right-aligned: without nominal values where there are none."""
     frame = found.table.to_pydict()
     shown = [digits(*pair) for pair in zip(_of(frame, "estimate"), _of(frame, "mcse"), strict=True)]
     for i, name in enumerate(("estimate", "mcse")):
@@ -44,7 +43,14 @@ def _cells(found: MeasureTable) -> tuple[list[str], list[list[str]]]:
     names = list(frame)
     columns = [[_text(value) for value in frame[name]] for name in names]
     keep = [i for i, name in enumerate(names) if name != "nominal" or any(columns[i])]
-    return [names[i] for i in keep], [list(row) for row in zip(*(columns[i] for i in keep), strict=True)]
+    kept = [names[i] for i in keep]
+    right = [name.removesuffix("_result") in _NUMBERS for name in kept]
+    return kept, [list(row) for row in zip(*(columns[i] for i in keep), strict=True)], right
+
+
+def constant(found: MeasureTable) -> list[str]:
+    """The columns with one value in all rows."""
+    return [name for name in found.table.column_names if len(found.table[name].unique()) < 2]
 
 
 def _named(frame: dict[str, Any], name: str) -> str:

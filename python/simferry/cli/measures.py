@@ -3,14 +3,16 @@
 import warnings
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from ..errors import Note
-from ..words import counted
 from .app import JSON, STORE, Deferred, example, main
 from .output import print_json, records_of
+
+if TYPE_CHECKING:
+    from ..analysis.measure_table import MeasureTable
 
 DATA_SET = click.option(
     "--data-set", metavar="COLUMN", help="Of a table: the column that says which rows are of one data set."
@@ -93,7 +95,6 @@ def contrast(name: str, layout: str, output: str | None, as_json: bool, **given:
 
 def _write(name: str, table: Any, layout: str, output: str | None, as_json: bool, given: dict[str, Any]) -> None:
     from ..analysis.layouts import in_layout
-    from ..screen import MOST_ROWS
     from ..verbs.measures import made
     from .output import check_output, is_shown, write_table
 
@@ -104,12 +105,22 @@ def _write(name: str, table: Any, layout: str, output: str | None, as_json: bool
         write_table(found.table, output, as_json)
     elif as_json or layout == "json":
         print_json(records_of(found.frame()))
-    elif layout == "table" and is_shown(as_json) and found.table.num_rows > MOST_ROWS:
-        more = counted(found.table.num_rows - MOST_ROWS, "more row")
-        click.echo(
-            f"{in_layout(replace(found, table=found.table.slice(0, MOST_ROWS)), layout)}... and {more} (-o FILE writes them all)"
-        )
+    elif layout == "table" and is_shown(as_json):
+        _show(found)
     else:
         click.echo(in_layout(found, layout), nl=False)
     for note in found.notes:
         warnings.warn(note, Note, stacklevel=1)
+
+
+def _show(found: "MeasureTable") -> None:
+    """The head of a table, on a terminal."""
+    import numpy as np
+
+    from ..analysis.layouts import cells, constant
+    from ..screen import MOST_ROWS, Head, show_head
+
+    names, rows, right = cells(replace(found, table=found.table.slice(0, MOST_ROWS)))
+    columns = list(np.array(rows, dtype=object).reshape(-1, len(names)).T)
+    spare = ("nominal", "condition") if found.parameters else ("nominal",)
+    show_head(Head(columns, found.table.num_rows, names, right, constant(found), spare))

@@ -58,7 +58,7 @@ def finish(made: Any, as_json: bool) -> int:
             click.echo(f"{made.command('errors')}  says why")
             click.echo(f"{made.command('resume', retry_failed=True)}  tries them again")
         elif now.finished:
-            click.echo(f"{made.command('summary')}")
+            click.echo(f"{made.command('measures' if made.record.get('measures') else 'summary')}")
         if not now.finished:
             if now.failed and made.record["options"]["on_error"] == "stop":
                 click.echo(f"stopped at a failed replication ({Option('on_error', 'stop')})", err=True)

@@ -6,7 +6,7 @@ import numpy as np
 
 from .svg import COLOURS, axes, escaped, figure, legend, path, scale, short, text
 
-WIDTH, LEFT = 480, 190
+WIDTH, LEFT = 480, 220
 
 
 def forest(

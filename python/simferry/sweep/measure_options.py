@@ -31,7 +31,7 @@ class MeasureOptions(Options):
         Texts | None, OptionSpec("The columns that tell the methods apart", "COLUMN,...", default="texts")
     ] = None
     reference: Annotated[
-        Values | None, OptionSpec("The method that others are compared with", "VALUE", default="the first one")
+        Values | None, OptionSpec("The method that others are compared with, or one of several estimates", "VALUE", default="the first one")
     ] = None  # fmt: skip
     alpha: Annotated[
         Values | None, OptionSpec("The level of tests, or several; intervals have 1 - alpha", "LEVEL,...", default="0.05")

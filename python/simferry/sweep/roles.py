@@ -17,8 +17,8 @@ Truth = str | float
 class Roles:
     """Names of columns by role; of several estimates, one for each of them. truth and df are a number or a column; truth also a table.
 
-    by: columns that tell the methods apart. reference: the value of the first of these that others are compared with. alpha: levels
-    of tests; intervals that are made of standard errors have the level 1 - alpha[0].
+    by: columns that tell the methods apart. reference: the value of the first of these that others are compared with, or one of several
+    estimates, which are then the methods. alpha: levels of tests; intervals that are made of standard errors have the level 1 - alpha[0].
     """
 
     estimate: tuple[str, ...]
@@ -45,6 +45,10 @@ class Roles:
         """All names of columns, each once."""
         parts = (self.estimate, self.truth, self.se, self.lower, self.upper, self.p_value, self.df, self.by or ())
         return list(dict.fromkeys(name for part in parts for name in part if isinstance(name, str)))
+
+    def is_across_estimates(self) -> bool:
+        """Whether the reference is one of several estimates."""
+        return len(self.estimate) > 1 and self.reference in self.estimate
 
 
 def roles(given: Mapping[str, Any]) -> Roles:

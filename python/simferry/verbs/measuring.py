@@ -83,7 +83,7 @@ class Measuring:
         run = self._folder
         given, how = asked(options, table, run.record.measures)
         first = (given.by or ("",))[0]
-        is_across = table is contrast_table and first in run.record.parameters
+        is_across = table is contrast_table and first in run.record.parameters and not given.is_across_estimates()
 
         def made(found: Results) -> T:
             return table(across(run, found, first) if is_across else of_run(run, found), given, **how)

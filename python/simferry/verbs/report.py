@@ -233,11 +233,11 @@ def _measured(run: Any, options: dict[str, Any]) -> list[tuple[str, str]]:
     across = (given.by or ("",))[0] in folder.record.parameters
     contrast = _contrast(run, options, given) if several or across else ""
     by_method = grid(found)
-    methods = sorted({", ".join(map(shown, row[1 + len(by_method.parameters) :])) for row in by_method.rows} - {""})
-    listed = f"<ul>{''.join(f'<li>{html.words(one)}</li>' for one in methods[:100])}</ul>" if methods else ""
+    methods = list(dict.fromkeys(", ".join(map(shown, row[1 + len(by_method.parameters) :])) for row in by_method.rows))
+    listed = "".join(f"<li>{html.words(one)}</li>" for one in methods[:100] if one)
     notes = "".join(map(html.note, found.notes))
     return [
-        ("Methods", _said(study, "methods") + listed),
+        ("Methods", _said(study, "methods") or (f"<ul>{listed}</ul>" if listed else "")),
         ("Performance measures", _said(study, "performance_measures") + measures_table(by_method) + notes),
         ("Differences between methods", contrast),
         ("Figures of the measures", measures_figures(by_method, FIRST)),

@@ -12,18 +12,27 @@ import numpy as np
 import pandas as pd
 import pytest
 import simferry as sf
+from click.testing import CliRunner
 from common import require
+from r_fixtures import lacking_packages
 from scipy import integrate, stats
 from scipy.spatial.distance import pdist
+from simferry.cli import main
 
 SIMULATIONS = Path(__file__).resolve().parents[1] / "simulations"
 DISTANCING = SIMULATIONS / "social_distancing"
 COVERAGE = SIMULATIONS / "interval_coverage"
 TRAINING = SIMULATIONS / "model_training"
+SURVIVAL = SIMULATIONS / "survival_methods"
+POWER = SIMULATIONS / "power"
 
 
 def _require_r():
     require("r", shutil.which("Rscript") is not None, "Rscript is not installed")
+
+
+def _require_survival():
+    require("r", not (lacking := lacking_packages(("survival",))), lacking)
 
 
 def load(path):
@@ -53,6 +62,7 @@ def assert_mean(values, expected):
 exact = load(DISTANCING / "expected.py")
 distancing = load(DISTANCING / "simulate.py")
 coverage = load(COVERAGE / "simulate.py")
+survival = load(SURVIVAL / "simulate.py")
 
 
 # Social distancing: the exact expectation ------------------------------------------------------------------------
@@ -359,6 +369,108 @@ def test_r_and_python_agree_and_small_samples_undercover(distribution, tmp_path)
 def test_parameters_that_make_no_interval_are_refused(name, value):
     with pytest.raises(ValueError, match=f"{name} must .* not {value}"):
         coverage.simulate(**{"n": 10, name: value}, rng=np.random.default_rng(1))
+
+
+# Survival methods ------------------------------------------------------------------------------------------------
+
+
+def exponential_limits(gamma, n, theta=-0.5, rate=0.1, followup=5.0):
+    """What the exponential model tends to as n grows: its estimate, that one's standard deviation, and its standard error."""
+    logs, varies, says = [], 0.0, 0.0
+    for hazard in (rate, rate * math.exp(theta)):
+
+        def lives(t, hazard=hazard):
+            return math.exp(-hazard * t**gamma)
+
+        dead = 1 - lives(followup)
+        years = integrate.quad(lives, 0, followup)[0]
+        squares = integrate.quad(lambda t: 2 * t * lives(t), 0, followup)[0]
+        years_of_dead = integrate.quad(lambda t: lives(t) - lives(followup), 0, followup)[0]
+        logs.append(math.log(dead / years))
+        varies += 1 / dead + squares / years**2 - 2 * years_of_dead / dead / years  # Var(d / E d - t / E t)
+        says += 1 / dead
+    return logs[1] - logs[0], math.sqrt(2 / n * varies), math.sqrt(2 / n * says)
+
+
+@pytest.mark.parametrize(("gamma", "limits"), [(1.0, (-0.5, 0.2060, 0.2060)), (1.5, (-0.4551, 0.1398, 0.1531))])
+def test_a_wrong_model_of_survival_is_as_wrong_as_the_limit_says(gamma, limits):
+    assert exponential_limits(gamma, 300) == pytest.approx(limits, abs=5e-5)  # as the page says
+    rng, many = np.random.default_rng(2026), 400
+    rows = [survival.simulate(4000, gamma, rng) for _ in range(many)]
+    estimate, se = (np.array([row[name] for row in rows]) for name in ("estimate", "se"))
+    tends, deviation, says = exponential_limits(gamma, 4000)
+    for number, truth in enumerate((tends, -0.5, -0.5)):
+        assert_mean(estimate[:, number], truth)
+    assert abs(estimate[:, 0].std(ddof=1) / deviation - 1) < 4 / math.sqrt(2 * many)
+    assert se[:, 0].mean() == pytest.approx(says, rel=0.005)
+
+
+def test_models_of_survival_agree_with_rs_package(tmp_path):
+    _require_survival()
+    rng = np.random.default_rng(8)
+    treated = rng.integers(2, size=200)
+    time = (rng.standard_exponential(200) / (0.1 * np.exp(-0.5 * treated))) ** (1 / 1.5)
+    time, dead = np.minimum(time, 5.0), time < 5.0
+    pd.DataFrame({"time": time, "dead": dead.astype(int), "treated": treated}).to_csv(
+        tmp_path / "trial.csv", index=False
+    )
+    r = run_r(
+        f"""
+        source("{SURVIVAL}/simulate.R")
+        trial <- read.csv("trial.csv")
+        write.csv(fits_of(Surv(trial$time, trial$dead), trial$treated), stdout(), row.names = FALSE)
+        """,
+        tmp_path,
+    )
+    fits = survival.fits_of(time, dead, treated)
+    assert list(r["method"]) == list(fits)
+    for row in r.itertuples():
+        assert (row.estimate, row.se) == pytest.approx(fits[row.method], rel=1e-6)
+
+
+def test_the_study_of_survival_methods_from_its_sweep_file_to_its_report(tmp_path):
+    _require_survival()
+    words = ["run", str(SURVIVAL / "sweep.toml"), "-n", "60", "--store", str(tmp_path), "--workers", "2"]
+    done = CliRunner().invoke(main, words)
+    assert done.exit_code == 0, done.output
+    run = sf.open("latest", tmp_path)
+    found = run.measures(measures=["bias", "coverage", "relative_precision"])
+    assert list(found["method"].unique()) == ["exponential", "weibull", "cox"]
+    bias = found[found["measure"] == "bias"].set_index(["gamma", "method"])
+    assert (bias["replications"] == 60).all()
+    for (gamma, method), row in bias.iterrows():
+        expected = exponential_limits(gamma, 300)[0] + 0.5 if method == "exponential" else 0
+        assert abs(row["estimate"] - expected) < 4 * row["mcse"], (gamma, method)
+    page = run.report(tmp_path / "report.html").read_text()
+    assert "What does it cost to assume constant hazards" in page
+
+
+# Power -----------------------------------------------------------------------------------------------------------
+
+
+def t_test_power(n, effect):
+    noncentral, limit = effect * math.sqrt(n / 2), stats.t.ppf(0.975, 2 * n - 2)
+    return stats.nct.sf(limit, 2 * n - 2, noncentral) + stats.nct.cdf(-limit, 2 * n - 2, noncentral)
+
+
+def test_the_power_study_stops_where_it_is_precise_enough(tmp_path):
+    _require_r()
+    powers = [t_test_power(20, effect) for effect in (0.25, 0.5, 1)]
+    assert powers == pytest.approx([0.1203, 0.3379, 0.869], abs=5e-5)  # as the page says
+    words = ["run", str(POWER / "sweep.toml"), "--until", "power=0.03", "--store", str(tmp_path), "--workers", "2"]
+    done = CliRunner().invoke(main, words)
+    assert done.exit_code == 0, done.output
+    power = sf.open("latest", tmp_path).measures(measures="power").set_index(["distribution", "n", "effect", "test"])
+    assert (power["mcse"] < 0.031).all()  # what stops the run has two successes and two failures more
+    assert power["replications"].between(50, 400).all()
+    for (distribution, n, effect, test), row in power.iterrows():
+        size = {20: 0.0491, 40: 0.0498}[n]
+        exact = size if test == "wilcoxon" and effect == 0 else t_test_power(n, effect)
+        if (test == "t" and distribution == "normal") or (test == "wilcoxon" and effect == 0):
+            mcse = math.sqrt(exact * (1 - exact) / row["replications"])
+            assert abs(row["estimate"] - exact) < 4 * mcse, (distribution, n, effect, test)
+    gain = power["estimate"].xs("wilcoxon", level="test") - power["estimate"].xs("t", level="test")
+    assert gain["exponential", 20, 0.5] > 0.1
 
 
 # Through simferry ------------------------------------------------------------------------------------------------

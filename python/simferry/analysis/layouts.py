@@ -5,9 +5,9 @@ import io
 import math
 from typing import Any
 
-from .measure_table import MeasureTable
+import pyarrow as pa
 
-_NUMBERS = ("estimate", "mcse", "replications", "missing", "failed", "nominal")
+from .measure_table import MeasureTable
 
 
 def digits(estimate: float, mcse: float) -> tuple[str, str]:
@@ -44,7 +44,8 @@ def cells(found: MeasureTable) -> tuple[list[str], list[list[str]], list[bool]]:
     columns = [[_text(value) for value in frame[name]] for name in names]
     keep = [i for i, name in enumerate(names) if name != "nominal" or any(columns[i])]
     kept = [names[i] for i in keep]
-    right = [name.removesuffix("_result") in _NUMBERS for name in kept]
+    types = [found.table.schema.field(name).type for name in kept]
+    right = [pa.types.is_floating(one) or pa.types.is_integer(one) for one in types]
     return kept, [list(row) for row in zip(*(columns[i] for i in keep), strict=True)], right
 
 

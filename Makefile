@@ -19,7 +19,7 @@ demo: setup ## run a real sweep on all cores and print its summary
 	$(bin)/simferry summary latest
 
 test: ## run every test; those of containers where Docker is (make docker)
-	@tools/setup boot cli doRNG doSNOW foreach furrr future.apply globals here iterators knitr lme4 pbapply plyr randomForest Rcpp reticulate rmarkdown RSQLite rstudioapi survival testthat tibble -- busybox g++ git octave-cli=octave pandoc ps=procps qpdf
+	@tools/setup boot cli doRNG doSNOW foreach furrr future.apply ggplot2 globals here iterators knitr lme4 pbapply plyr randomForest Rcpp reticulate rmarkdown RSQLite rstudioapi survival testthat tibble -- busybox g++ git octave-cli=octave pandoc ps=procps qpdf
 	@case ",$$SIMFERRY_REQUIRE," in *[,\ ]docker[,\ ]*) tools/docker ;; esac
 	@echo "test: about 30 minutes on two cores with Docker; the ten slowest tests are listed at the end"
 	@$(bin)/python -m pytest -n 2 --durations=10

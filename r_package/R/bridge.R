@@ -4,15 +4,21 @@
 session <- new.env(parent = emptyenv())   # bridge: the Python module, once it is there; python: which, and why
 
 # What a verb of the bridge answers. Its warnings become R's, its notes messages, its errors conditions of class
-# simferry_error_<code>.
-bridge <- function(verb, ...) {
+# simferry_error_<code>. back: a function of an R object that the verb may call; it must not end in an error.
+bridge <- function(verb, ..., back = NULL) {
   module <- python()   # first: starting it changes the environment
   call <- suspendInterrupts(module$call)   # an interrupt in reticulate itself would be an error of C++
   request <- list(verb = verb, arguments = list(...), environment = environment_now(), session = variables())
   asked <- serialize(request, NULL, xdr = FALSE, version = 2L)
   if (length(asked) >= 2^31 - 1) raise("usage", "what is to be sent is larger than 2 GB")
   # Python calls R at each import: an interrupt there is not Python's to handle
-  answer <- unserialize(suspendInterrupts(call(asked)))
+  if (!is.null(back)) {
+    of_bytes <- function(bytes)
+      suspendInterrupts(serialize(back(unserialize(bytes)), NULL, xdr = FALSE, version = 2L))
+    answer <- unserialize(suspendInterrupts(call(asked, of_bytes)))
+  } else {
+    answer <- unserialize(suspendInterrupts(call(asked)))
+  }
   for (text in answer$notes) message("note: ", shown(text))
   for (text in answer$warnings) warning(shown(text), call. = FALSE)
   if (!answer$ok) {

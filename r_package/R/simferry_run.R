@@ -11,10 +11,11 @@ format.simferry_run <- function(x, ...) {
   parameters <- if (length(now$parameters)) paste0(" (", paste(now$parameters, collapse = ", "), ")")
   c(paste0("<simferry run> ", x$id, if (nzchar(now$name)) paste0(" (", now$name, ")")),
     if (nzchar(now$note)) paste("note:", now$note),
-    paste0(counted(now$conditions, "condition"), parameters, " x ", counted(now$replications, "replication"), ", seed ",
-           x$seed),
+    paste0(counted(now$conditions, "condition"), parameters, " x ", replications_shown(now$replications),
+           ", seed ", x$seed),
     paste0(now$state, ": ", number(now$done), " of ", counted(now$total, "replication"), " done, ", number(now$failed),
            " failed"),
+    if (nzchar(now$precision)) now$precision,
     if (nzchar(now$said)) paste("jobs:", now$said),
     paste("in", x$folder))
 }

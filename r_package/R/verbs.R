@@ -26,8 +26,8 @@
 #'   `"incomplete"`), `total`, `done`, `failed`, `jobs`, the states of the jobs, and `dollars`, their cost so far in US
 #'   dollars, at on-demand prices (`NULL` where they are free), and `saved`, what they would have cost more without Spot
 #'   machines; while the run is computed also `per_second`, the replications per second, and `seconds_left`, the time
-#'   left in seconds. `sim_logs()`: a named character vector, an
-#'   element per job; `NULL` with `follow`. The others: the run, invisibly.
+#'   left in seconds; of a run with `until` also `precision`, how far it is from its targets, in words. `sim_logs()`: a
+#'   named character vector, an element per job; `NULL` with `follow`. The others: the run, invisibly.
 #' @section Errors:
 #' `simferry_error_run_not_found`: there is no such run; the nearest ones are named. `simferry_error_run_busy`: another
 #' process is computing it. `simferry_error_simulation`: your code outside the run's copy has changed; the error names
@@ -48,7 +48,8 @@ sim_status <- function(run, store = NULL) {
   structure(class = "simferry_status",
             list(run = now$id, state = now$state, total = now$total, done = now$done, failed = now$failed,
                  jobs = unlist(now$jobs), dollars = now$dollars, saved = now$saved,
-                 per_second = now$per_second, seconds_left = now$seconds_left, pace = now$pace, said = now$said,
+                 per_second = now$per_second, seconds_left = now$seconds_left,
+                 precision = if (nzchar(now$precision)) now$precision, pace = now$pace, said = now$said,
                  handle = now$handle))
 }
 
@@ -64,6 +65,7 @@ print.simferry_status <- function(x, ...) {
   if (nzchar(x$said)) cat("  jobs: ", x$said, "\n", sep = "")
   jobs <- utils::tail(x$jobs, 20L)
   if (length(jobs)) cat(paste0("  job ", names(jobs), ": ", jobs), sep = "\n")
+  if (!is.null(x$precision)) cat("  ", x$precision, "\n", sep = "")
   if (x$state == "incomplete") cat("sim_resume(", quoted(x$handle), ")  goes on\n", sep = "")
   invisible(x)
 }

@@ -1,7 +1,13 @@
 """Measures of R's data frames."""
 
+import math
+
+import pytest
 from bridge_requests import call
-from simferry.r.serialization import Vector
+from simferry._rbridge.measures import _OfR
+from simferry.analysis.own_measures import NoNumber
+from simferry.errors import RError
+from simferry.r.serialization import Vector, encode
 
 
 def test_a_data_frame_of_r_is_a_table():
@@ -15,3 +21,34 @@ def test_a_data_frame_of_r_is_a_table():
     assert answer["ok"].plain(), answer["error"].plain()
     value = answer["value"].plain()
     assert value["estimate"] == 1.0 and value["replications"] == 3
+
+
+@pytest.mark.parametrize(
+    ("answer", "found"),
+    [
+        ({"value": 2.5}, 2.5),
+        ({"error": "no"}, RError),
+        ({"shown": "NULL"}, NoNumber),
+        ({"interrupted": True}, KeyboardInterrupt),
+    ],
+)
+def test_what_a_function_of_r_gave(answer, found):
+    functions = _OfR(["f"], lambda _: encode(answer))
+    if isinstance(found, float):
+        assert functions.value("f", None) == found
+    else:
+        with pytest.raises(found):
+            functions.value("f", None)
+
+
+def test_a_missing_value_of_r_is_one():
+    functions = _OfR(["f"], lambda _: encode({"value": Vector("logical", [-(2**31)])}))
+    assert math.isnan(functions.value("f", None))
+
+
+def test_an_interrupt_in_r_is_one_here():
+    def interrupted(_):
+        raise RuntimeError("(Unknown exception occurred)")
+
+    with pytest.raises(KeyboardInterrupt):
+        _OfR(["f"], interrupted).value("f", None)

@@ -6,6 +6,7 @@
                                   environment: variables during the call; session: R's own, restored afterwards
     answer                        list(ok = TRUE, value =, warnings =, notes =) or
                                   list(ok = FALSE, error = list(code =, message =, hint =), warnings =, notes =)
+    call(request, back)           back: a function of R, from and to such bytes, which the verb may call
     has_ended(run, seconds)       waits for the driver of a run, which has no answer to give
 
 Runs are computed by other processes: see drivers.py.
@@ -14,7 +15,7 @@ Runs are computed by other processes: see drivers.py.
 import contextlib
 import time
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from ..hints import Face, speaking
@@ -36,7 +37,7 @@ _INTERRUPTIBLE = (
 )  # fmt: skip
 
 
-def call(request: bytearray) -> bytearray:
+def call(request: bytearray, back: Callable[[bytearray], bytearray] | None = None) -> bytearray:
     """Execute a request of R."""
     with speaking(Face.R), warnings.catch_warnings(record=True) as warned:
         warnings.simplefilter("ignore")
@@ -49,6 +50,8 @@ def call(request: bytearray) -> bytearray:
             )
             arguments = dict(parts["arguments"].items())
             check_texts(arguments)
+            if back is not None:
+                arguments["back"] = back
             with _environment(environment, session), interrupts.allowed(verb in _INTERRUPTIBLE):
                 if verb not in VERBS:  # loads what only those who ask for results need
                     from . import plots, tables  # noqa: F401

@@ -197,7 +197,7 @@ def status(given: Arguments) -> Arguments:
     now, pause = found._look()
     out = {**head_of(found), **progress_fields(now), "jobs": now.jobs, "dollars": now.dollars, "saved": now.saved}
     out |= {"per_second": now.per_second, "seconds_left": now.seconds_left}
-    out |= {"name": found.name, "note": found.note, "pause": pause}
+    out |= {"name": found.name, "note": found.note, "pause": pause, "precision": now.precision}
     if process is None:
         return out
     if not ended:

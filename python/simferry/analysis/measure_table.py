@@ -2,7 +2,6 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,7 +16,7 @@ from .cells import Cells
 from .contrast import differences, relative_precision
 from .measure import Measured, measures
 from .outliers import NONE, Outliers
-from .own_measures import Function, own_measures
+from .own_measures import Functions, own_measures
 from .quantiles import quantiles
 from .sources import Source
 from .statistics import Statistic, available
@@ -50,7 +49,7 @@ def measure_table(
     formula: bool = False,
     at: Sequence[float] = (),
     outliers: Outliers = NONE,
-    own: Mapping[str, Function] = MappingProxyType({}),
+    own: Functions | None = None,
     bootstrap: bool = False,
 ) -> MeasureTable:
     """The measures. wanted: their names; None: all that the roles allow. complete: n counts replications that have estimate and
@@ -78,7 +77,7 @@ def measure_table(
         rows.drop((rows.measure == "relative_precision") & np.isin(label, some.reference))
     if own:  # of several estimates, rows of a replication are measured once
         first = np.array([one.estimate == 0 for one in some.estimates.labels])
-        rows.drop(np.isin(rows.measure, [*own]) & ~first[rows.cell % len(first)])
+        rows.drop(np.isin(rows.measure, [*own.names]) & ~first[rows.cell % len(first)])
     if "relative_bias" in found:  # there is none where the truth is 0
         empty = (found["relative_bias"].n == 0) & (some.there > 0)
         rows.drop((rows.measure == "relative_bias") & empty[rows.cell])

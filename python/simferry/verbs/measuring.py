@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from ..analysis.measure_table import MeasureTable, contrast_table, measure_table
 from ..analysis.oddities import averaged_keys, oddities, without_means
 from ..analysis.outliers import Outliers
+from ..analysis.own_measures import Functions, PythonFunctions
 from ..analysis.row_keys import check_keys
 from ..analysis.sources import across, of_run
 from ..analysis.statistics import ALSO_CALLED
@@ -115,15 +116,21 @@ def asked(
             "winsorize is a number of interquartile ranges above 0, and not beside dropbig", Option("winsorize", 3)
         )
     out: dict[str, Any] = {"wanted": wanted, "complete": cases == "complete", "outliers": Outliers(drop, winsor)}
-    at, own = options.pop("quantiles", None), options.pop("own", None) or {}
+    at, functions = options.pop("quantiles", None), options.pop("own", None)
     if options:
         raise UsageError(f"there is no option {next(iter(options))!r}")
     if table is contrast_table:
         return given, out
-    if not isinstance(own, Mapping) or not all(isinstance(n, str) and callable(f) for n, f in own.items()):
+    how = {"formula": mcse == "formula", "at": _probabilities(at), "bootstrap": mcse == "bootstrap"}
+    return given, {**out, **how, "own": _own(functions)}
+
+
+def _own(given: Any) -> Functions | None:
+    if not given or isinstance(given, Functions):
+        return given or None
+    if not isinstance(given, Mapping) or not all(isinstance(n, str) and callable(f) for n, f in given.items()):
         raise UsageError("own takes functions by the names of their measures")
-    how = {"formula": mcse == "formula", "at": _probabilities(at), "own": own, "bootstrap": mcse == "bootstrap"}
-    return given, {**out, **how}
+    return PythonFunctions(given)
 
 
 def _texts(name: str, value: Any) -> Collection[str] | None:

@@ -15,6 +15,19 @@ test_that("a run is resumed, extended, listed and opened", {
   expect_error(sim_extend(run, "more"), "whole number", class = "simferry_error_usage")
 })
 
+test_that("the status of a run says how far it is from its targets", {
+  needs_python()
+  f <- typed("function(spread) c(est = rnorm(1, sd = spread))")
+  expect_message(run <- sim_run(f, sim_grid(spread = c(0.1, 50)), until = sim_until(est = 0.1, most = 100), seed = 1,
+                                store = tempfile()), "before the target")
+  now <- sim_status(run)
+  far <- "1 of 2 conditions is precise enough; furthest is condition 2: the MCSE of est is [0-9.]+ times its target"
+  expect_match(now$precision, far)
+  expect_output(print(now), far)
+  expect_output(print(run), paste0("2 conditions \\(spread\\) x 50 to 100 replications, seed 1.*", far))
+  expect_null(sim_status(quiet_run(draws, data.frame(n = 3), 5, seed = 1))$precision)
+})
+
 test_that("failures and warnings are tables, and replayed", {
   needs_python()
   f <- typed("function(n) { if (n > 1) stop('too much: ', n); warning('careful'); n }")

@@ -27,6 +27,7 @@ _PUBLIC = {
     "verbs.plan": ("Forecast", "plan"),
     "verbs.serve": ("serve",),
     "verbs.measures": ("measures", "contrast"),
+    "verbs.plot": ("plot",),
     "verbs.diff": ("Diff", "diff"),
     "search.space": ("space",),
     "driver.progress": ("Progress",),
@@ -68,6 +69,7 @@ if TYPE_CHECKING:  # for type checkers, `as` makes a name public
     from .verbs.measures import measures as measures
     from .verbs.plan import Forecast as Forecast
     from .verbs.plan import plan as plan
+    from .verbs.plot import plot as plot
     from .verbs.run import run as run
     from .verbs.runs import Run as Run
     from .verbs.runs import open as open

@@ -5,9 +5,10 @@ import pyarrow as pa
 import pytest
 from simferry.analysis.cells import Cells
 from simferry.analysis.measure_table import measure_table
+from simferry.analysis.outliers import NONE
 from simferry.analysis.sources import of_table
 from simferry.errors import UsageError
-from simferry.report.figure_data import KINDS, OF_MEASURES, Choice, check_kind, of_estimates, of_measures
+from simferry.report.figure_data import KINDS, OF_MEASURES, Choice, figure_of, of_estimates, of_measures
 from simferry.report.marks import MOST_MARKS
 from simferry.sweep.roles import roles
 
@@ -116,6 +117,16 @@ def test_what_can_not_be_drawn(kind, choice, given, says):
 
 def test_a_kind_that_is_unknown_gets_the_nearest():
     with pytest.raises(UsageError, match=r"no figure 'forrest'\nDid you mean forest\?"):
-        check_kind("forrest")
+        figure_of("forrest")
     with pytest.raises(UsageError, match=f"There are: {', '.join(KINDS)}"):
-        check_kind(3)
+        figure_of(3)
+
+
+def test_conditions_and_methods_are_given_in_many_ways():
+    source, given = of_table(drawn()), roles(ROLES)
+    for conditions in (2.0, [2], np.array([2]), (np.int64(2), 2)):
+        found = figure_of("zip", conditions, "a")(source, given, None, True, NONE)
+        assert found.panels["condition"].to_pylist() == [2] and found.panels["method"].to_pylist() == ["a"]
+    for wrong in ("2", [1.5], [], [None], [True]):
+        with pytest.raises(UsageError, match="it takes numbers of conditions"):
+            figure_of("zip", wrong)

@@ -126,6 +126,7 @@ assert_type(
     sf.measures("table.csv", estimate=["b"], truth=0.5, se="s", interval=("lo", "up"), alpha=[0.05, 0.01]), pd.DataFrame
 )
 assert_type(sf.contrast("latest", estimate="est", truth="theta", by="method", reference="CC"), pd.DataFrame)
+sf.plot("latest", "zip", conditions=[1], estimate="est", truth="theta", se="se").figure.savefig("zip.pdf")
 
 # an image's model, served here
 with sf.serve("an-image", model="model.tar.gz", port=0, env={"WORKERS": "2"}) as server:

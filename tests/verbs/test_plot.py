@@ -1,19 +1,59 @@
-"""Figures of runs and tables."""
+"""Figures of runs and tables, by matplotlib."""
 
+import builtins
+
+import matplotlib
+import numpy as np
 import pandas as pd
 import pytest
+import simferry as sf
 from simferry.errors import Note, UsageError
 from simferry.verbs.plot import figure_data
 
-TABLE = pd.DataFrame({"condition": [1, 1, 2, 2, 3, 3, 4, 4, 5, 5], "m": ["a"] * 10, "est": range(10), "se": [1.0] * 10})
+matplotlib.use("Agg")
+TABLE = pd.DataFrame({"condition": np.repeat(range(1, 6), 2), "est": range(10), "se": [1.0] * 10})
 
 
-def test_conditions_are_numbers_and_what_is_left_out_is_a_note():
-    assert figure_data(TABLE, "zip", conditions=2.0, estimate="est", truth=3, se="se").panels[
-        "condition"
-    ].to_pylist() == [2]
+def draw(n, sd, rng):
+    x = rng.normal(0, sd, n)
+    return [{"m": "mean", "est": x.mean(), "se": sd / n**0.5}, {"m": "half", "est": x[: n // 2].mean(), "se": sd}]
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    return sf.run(draw, sf.grid(n=[4, 8], sd=[1, 2]), replications=20, seed=4, estimate="est", truth=0, se="se", by="m",
+                  store=tmp_path_factory.mktemp("runs"), workers=1)  # fmt: skip
+
+
+def test_a_run_draws_what_its_measures_are(run):
+    ax = run.plot("forest", measures="bias", methods="half")
+    table = run.measures(measures=["bias"])
+    wanted = table[table["m"] == "half"]["estimate"].tolist()
+    points = next(line for line in ax.lines if line.get_label() == "half")
+    assert points.get_xdata().tolist() == wanted
+    assert [text.get_text() for text in ax.get_yticklabels()] == ["n=4, sd=1", "n=4, sd=2", "n=8, sd=1", "n=8, sd=2"]
+    axes = run.plot("nested_loop", measures=["bias", "coverage"])
+    assert axes.shape == (3, 1) and axes[1, 0].get_ylabel() == "coverage"
+    assert [text.get_text() for text in axes[2, 0].texts] == ["n: 4, 8", "sd: 1, 2"]
+    assert sf.plot(run, "zip", conditions=4, truth=100).shape == (1, 2)  # options replace what the run knows
+
+
+def test_what_is_left_out_is_a_note():
     with pytest.warns(Note, match="the first 4 of 5 conditions"):
-        figure_data(TABLE, "estimates", estimate="est", methods="")
-    for wrong in ("2", [1.5], [], [None]):
-        with pytest.raises(UsageError, match="it takes numbers of conditions"):
-            figure_data(TABLE, "zip", conditions=wrong, estimate="est")
+        figure_data(TABLE, "estimates", estimate="est")
+    with pytest.raises(UsageError, match=r"no figure 'nested'\nDid you mean nested_loop"):
+        sf.plot(TABLE, "nested", estimate="est")
+
+
+def test_without_matplotlib_it_says_what_to_install(monkeypatch):
+    real = builtins.__import__
+
+    def without(name, *rest, **more):
+        if name.startswith("matplotlib"):
+            raise ImportError("No module named 'matplotlib'")
+        return real(name, *rest, **more)
+
+    monkeypatch.setattr(builtins, "__import__", without)
+    with pytest.raises(UsageError, match="matplotlib, which is not installed") as raised:
+        sf.plot(TABLE, "estimates", conditions=1, estimate="est")
+    assert str(raised.value.hint) == "pip install 'simferry[plot]'"

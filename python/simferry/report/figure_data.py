@@ -25,9 +25,12 @@ import numpy as np
 import pyarrow as pa
 
 from ..analysis.cells import Cells
-from ..analysis.measure_table import MeasureTable, nominal_values
+from ..analysis.measure_table import MeasureTable, measure_table, nominal_values
+from ..analysis.outliers import Outliers
+from ..analysis.sources import Source
 from ..errors import UsageError, nearest
 from ..hints import Option
+from ..sweep.roles import Roles
 from .grid import cross, grid, labels
 from .marks import (
     MEANS,
@@ -96,11 +99,43 @@ class Choice:
         return [one for one in known if self.methods is None or one in self.methods]
 
 
-def check_kind(kind: Any) -> None:
-    """Raises UsageError for what is no kind of figure."""
+def figure_of(kind: Any, conditions: Any = None, methods: Any = None) -> Callable[..., FigureData]:
+    """What makes a figure of a source and roles, with the options of measure_table. conditions: numbers; methods: names of those that
+    are drawn; None: all that there is room for. Raises UsageError for what is no kind of figure."""
     if kind not in KINDS:
         hint = nearest(kind, KINDS) if isinstance(kind, str) else ""
         raise UsageError(f"there is no figure {kind!r}", hint or f"There are: {', '.join(KINDS)}.")
+    numbers, names = _numbers(conditions), _names(methods)
+
+    def made(
+        source: Source, roles: Roles, wanted: Sequence[str] | None, complete: bool, outliers: Outliers, **how: Any
+    ) -> FigureData:
+        choice = Choice(numbers, names, wanted)
+        if kind in OF_MEASURES:
+            return of_measures(kind, measure_table(source, roles, wanted, complete, outliers=outliers, **how), choice)
+        return of_estimates(kind, Cells(source, roles, complete, outliers), choice)
+
+    return made
+
+
+def _numbers(value: Any) -> list[int] | None:
+    if value is None:
+        return None
+    listed = np.ravel(np.asarray(value, dtype=object)).tolist()
+    if not listed or not all(
+        isinstance(one, int | float | np.number) and not isinstance(one, bool) and one == np.floor(one)
+        for one in listed
+    ):
+        raise UsageError(
+            f"conditions is {value!r}; it takes numbers of conditions, from 1 on", Option("conditions", [1, 2])
+        )
+    return [int(one) for one in listed]
+
+
+def _names(value: Any) -> list[str] | None:
+    if value is None:
+        return None
+    return [value] if isinstance(value, str) else [str(one) for one in value]
 
 
 # ---- figures of measures ----

@@ -42,6 +42,7 @@ def examine(store: str | Path | None = None) -> list[Finding]:
         ("sagemaker", "sagemaker-core", f"SageMaker: {Extra('sagemaker')}"),
         ("obstore", "obstore", f"AWS Batch, and runs in S3: {Extra('sagemaker')}"),
         ("scipy", "scipy", f"latin_hypercube and sobol designs: {Extra('design')}"),
+        ("matplotlib", "matplotlib", f"run.plot(): {Extra('plot')}"),
         ("rpy2", "rpy2", f"R functions in Python's process: {Extra('r')}"),
     ):
         there = importlib.util.find_spec(module) is not None

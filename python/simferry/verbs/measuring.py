@@ -26,8 +26,11 @@ if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
 
+    from ..report.figure_data import FigureData
+
 ROLES = ("estimate", "truth", "se", "interval", "p_value", "df", "by", "reference", "alpha")
 T = TypeVar("T")
+Told = TypeVar("Told", MeasureTable, "FigureData")
 Table = Callable[..., T]  # of a source and roles: measure_table, contrast_table, or what a figure shows
 
 
@@ -73,6 +76,18 @@ class Measuring:
         Returns a pandas.DataFrame. Raises UsageError for columns that are not there or do not fit.
         """
         return shown(self._measured(contrast_table, options))
+
+    def plot(self, kind: str, *, conditions: Any = None, methods: Any = None, **options: Any) -> Any:
+        """Draw a figure with matplotlib: "zip", "forest", "lolly", "nested_loop", "estimates", "convergence" or "differences".
+
+        kind: see `simferry.plot`. conditions: numbers of those that are drawn. methods: names of those that are drawn. options: as for
+        `measures`, where the run does not know them. Returns matplotlib's Axes, or an array of them where there are several panels. Raises
+        UsageError for what is not there or does not fit, and where matplotlib is not installed.
+        """
+        from ..report.figure_data import figure_of
+        from ..report.plots import drawn
+
+        return drawn(told(self._measured(figure_of(kind, conditions, methods), options)))
 
     def _warn_of_oddities(self, rows: "pa.Table", stacklevel: int = 3) -> None:
         if same := same_seeds.conditions(rows.schema.metadata):
@@ -156,7 +171,12 @@ def _probabilities(value: Any) -> Sequence[float]:
 
 
 def shown(found: MeasureTable) -> "pd.DataFrame":
-    """The table as a pandas.DataFrame; its notes are warnings of the class Note."""
+    """The table as a pandas.DataFrame, with its notes."""
+    return told(found, stacklevel=4).frame()
+
+
+def told(found: Told, stacklevel: int = 3) -> Told:
+    """What was found; its notes are warnings of the class Note."""
     for note in found.notes:
-        warnings.warn(note, Note, stacklevel=3)
-    return found.frame()
+        warnings.warn(note, Note, stacklevel=stacklevel)
+    return found

@@ -1,50 +1,29 @@
 """Figures of a run, or of any table."""
 
-import warnings
 from typing import Any
 
-import numpy as np
-
-from ..analysis.cells import Cells
-from ..analysis.measure_table import measure_table
-from ..analysis.sources import Source
-from ..errors import Note, UsageError
-from ..hints import Option
-from ..report.figure_data import OF_MEASURES, Choice, FigureData, check_kind, of_estimates, of_measures
-from ..sweep.roles import Roles
+from ..report.figure_data import FigureData, figure_of
 from .measures import made
+from .measuring import told
+
+
+def plot(data: Any, kind: str, *, conditions: Any = None, methods: Any = None, **options: Any) -> Any:
+    """Draw a figure of a run, or of any table, with matplotlib.
+
+    data: as for `simferry.measures`. kind: of single estimates "zip" (intervals by the rank of |error| / SE), "estimates" (of each method),
+    "convergence" (of bias or mean, and coverage; `measures` names others that are means), "differences" (of methods, against
+    their mean: Bland and Altman); of measures "forest" (estimate ± 1.96 MCSE), "lolly" (the same with a stem from the nominal value),
+    "nested_loop" (over all conditions). conditions: numbers of those that are drawn; methods: names of those; None: all that there is
+    room for. options: as for `simferry.measures`, where the run does not know them; `measures` names those that are drawn, each in a panel.
+
+    Returns matplotlib's Axes, or a numpy array of rows x columns of them where there are several panels; `axes.figure` has savefig.
+    Raises UsageError for a kind, columns, conditions or methods that are not there, and where matplotlib is not installed.
+    """
+    from ..report.plots import drawn
+
+    return drawn(figure_data(data, kind, conditions, methods, **options))
 
 
 def figure_data(data: Any, kind: str, conditions: Any = None, methods: Any = None, **options: Any) -> FigureData:
     """What a figure shows, for whatever draws it. Parameters as for `plot`. Raises UsageError."""
-    check_kind(kind)
-    numbers, names = _numbers(conditions), _names(methods)
-
-    def of(source: Source, given: Roles, wanted: Any, complete: bool, outliers: Any, **how: Any) -> FigureData:
-        choice = Choice(numbers, names, None if wanted is None else list(wanted))
-        if kind in OF_MEASURES:
-            found = measure_table(source, given, wanted, complete, outliers=outliers, **how)
-            return of_measures(kind, found, choice)
-        return of_estimates(kind, Cells(source, given, complete, outliers), choice)
-
-    found = made(of, data, **options)
-    for note in found.notes:
-        warnings.warn(note, Note, stacklevel=3)
-    return found
-
-
-def _numbers(value: Any) -> list[int] | None:
-    if value is None:
-        return None
-    listed = np.ravel(np.asarray(value, dtype=object)).tolist()
-    if not listed or not all(isinstance(one, int | float | np.number) and one == np.floor(one) for one in listed):
-        raise UsageError(
-            f"conditions is {value!r}; it takes numbers of conditions, from 1 on", Option("conditions", [1, 2])
-        )
-    return [int(one) for one in listed]
-
-
-def _names(value: Any) -> list[str] | None:
-    if value is None:
-        return None
-    return [value] if isinstance(value, str) else [str(one) for one in value]
+    return told(made(figure_of(kind, conditions, methods), data, **options))

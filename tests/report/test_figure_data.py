@@ -6,6 +6,7 @@ import pytest
 from simferry.analysis.cells import Cells
 from simferry.analysis.measure_table import measure_table
 from simferry.analysis.outliers import NONE
+from simferry.analysis.own_measures import PythonFunctions
 from simferry.analysis.sources import of_table
 from simferry.errors import UsageError
 from simferry.report.figure_data import KINDS, OF_MEASURES, Choice, figure_of, of_estimates, of_measures
@@ -107,6 +108,7 @@ def test_what_has_no_room_is_told_and_can_be_chosen():
         ("zip", {}, {"estimate": "est", "by": "m"}, "needs the truth"),
         ("differences", {}, {"estimate": "est", "by": []}, "replication 1 of condition 1 has 2 rows"),
         ("estimates", {"measures": ["bias"]}, ROLES, "shows no measures"),
+        ("estimates", {"conditions": [2], "methods": ["b"]}, ROLES, "no method has an estimate in the chosen"),
         ("convergence", {"measures": ["rmse"]}, ROLES, "it is no mean"),
     ],
 )
@@ -130,3 +132,11 @@ def test_conditions_and_methods_are_given_in_many_ways():
     for wrong in ("2", [1.5], [], [None], [True]):
         with pytest.raises(UsageError, match="it takes numbers of conditions"):
             figure_of("zip", wrong)
+
+
+def test_measures_of_the_users_are_drawn_too():
+    own = PythonFunctions({"largest": lambda rows: rows["est"].max()})
+    made = figure_of("forest", methods="a")(of_table(drawn()), roles(ROLES), ["largest"], True, NONE, own=own)
+    assert set(made.data["measure"].to_pylist()) == {"largest"}
+    frame = drawn().to_pandas().query("m == 'a'")
+    assert made.data["estimate"].to_pylist() == frame.groupby("condition")["est"].max().tolist()

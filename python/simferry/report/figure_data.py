@@ -17,7 +17,7 @@ has them, by which they belong together:
 null or NaN. Means, numbers and coverage are of all estimates, also where a figure has not room for each.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -31,7 +31,7 @@ from ..analysis.sources import Source
 from ..errors import UsageError, nearest
 from ..hints import Option
 from ..sweep.roles import Roles
-from .grid import cross, grid, labels
+from .grid import cross, grid, labels, shown
 from .marks import (
     MEANS,
     MOST_MARKS,
@@ -110,10 +110,12 @@ def figure_of(kind: Any, conditions: Any = None, methods: Any = None) -> Callabl
     def made(
         source: Source, roles: Roles, wanted: Sequence[str] | None, complete: bool, outliers: Outliers, **how: Any
     ) -> FigureData:
-        choice = Choice(numbers, names, wanted)
-        if kind in OF_MEASURES:
-            return of_measures(kind, measure_table(source, roles, wanted, complete, outliers=outliers, **how), choice)
-        return of_estimates(kind, Cells(source, roles, complete, outliers), choice)
+        choice, own = Choice(numbers, names, wanted), how["own"].names if how.get("own") else ()
+        with np.errstate(all="ignore"):  # of estimates that are very large
+            if kind not in OF_MEASURES:
+                return of_estimates(kind, Cells(source, roles, complete, outliers), choice)
+            others = None if wanted is None else [name for name in wanted if name not in own]
+            return of_measures(kind, measure_table(source, roles, others, complete, outliers=outliers, **how), choice)
 
     return made
 
@@ -126,16 +128,14 @@ def _numbers(value: Any) -> list[int] | None:
         isinstance(one, int | float | np.number) and not isinstance(one, bool) and one == np.floor(one)
         for one in listed
     ):
-        raise UsageError(
-            f"conditions is {value!r}; it takes numbers of conditions, from 1 on", Option("conditions", [1, 2])
-        )
+        raise UsageError(f"conditions is {value!r}; it takes numbers of conditions, from 1 on")
     return [int(one) for one in listed]
 
 
 def _names(value: Any) -> list[str] | None:
     if value is None:
         return None
-    return [value] if isinstance(value, str) else [str(one) for one in value]
+    return list(map(shown, [value] if isinstance(value, str) or not isinstance(value, Iterable) else value))
 
 
 # ---- figures of measures ----
@@ -200,12 +200,12 @@ def _steps(varied: dict[str, list[str]], order: np.ndarray, levels: dict[str, np
 def of_estimates(kind: str, cells: Cells, choice: Choice) -> FigureData:
     """The data of a figure of single estimates. Raises UsageError for what needs a column that is not there."""
     methods = [name_of(cells, label) for label in range(len(cells.estimates.labels))]
-    shown = choice.of_methods(methods)
+    some = choice.of_methods(methods)
     notes = []
     _check(kind, cells, choice)
-    if len(shown) > MOST_METHODS and choice.methods is None:
-        notes.append(f"The figure has the first {MOST_METHODS} of {len(shown)} methods; `methods` chooses others.")
-        shown = shown[:MOST_METHODS]
+    if len(some) > MOST_METHODS and choice.methods is None:
+        notes.append(f"The figure has the first {MOST_METHODS} of {len(some)} methods; `methods` chooses others.")
+        some = some[:MOST_METHODS]
     known = [i + 1 for i in range(cells.source.conditions) if cells.present.reshape(-1, len(methods))[i].any()]
     if not known:
         raise UsageError("there is no estimate to draw: no condition has results")
@@ -224,18 +224,21 @@ def of_estimates(kind: str, cells: Cells, choice: Choice) -> FigureData:
         if any(one.many > MOST for one in found):
             notes.append(f"Of each method the first {MOST:,} replications of condition {number + 1} are looked at.")
         where = {"condition": number + 1, "label": names[number]}
-        for panel, marks in _PARTS[kind](cells, found, shown, choice):
+        for panel, marks in _PARTS[kind](cells, found, some, choice):
             panels.append({**where, **panel})
-            data += [{**where, **some} for some in marks]
+            data += [{**where, **mark} for mark in marks]
+    if not data:
+        many = "two estimates or more" if kind in ("convergence", "differences") else "an estimate"
+        raise UsageError(f"there is nothing to draw: no method has {many} in the chosen conditions")
     return FigureData(kind, _marks(data), _panels(panels), None, methods, notes)
 
 
 Parts = Iterator[tuple[dict[str, Any], list[dict[str, Any]]]]  # panels, and the marks in each
 
 
-def _zip(cells: Cells, found: Sequence[Sample], shown: Sequence[str], choice: Choice) -> Parts:
+def _zip(cells: Cells, found: Sequence[Sample], wanted: Sequence[str], choice: Choice) -> Parts:
     made = {one.name: one for one in intervals(found, MOST_MARKS)}
-    for name in shown:
+    for name in wanted:
         one = made.get(name)
         if one is None:
             yield {"method": name, "many": 0, "covered": 0}, []
@@ -246,10 +249,10 @@ def _zip(cells: Cells, found: Sequence[Sample], shown: Sequence[str], choice: Ch
         yield {"method": name, "many": one.many, "covered": one.covered, **says}, [{"method": name, **marks}]
 
 
-def _estimates(cells: Cells, found: Sequence[Sample], shown: Sequence[str], choice: Choice) -> Parts:
-    some = [one for one in found if one.name in shown and one.have("estimate").any()]
+def _estimates(cells: Cells, found: Sequence[Sample], wanted: Sequence[str], choice: Choice) -> Parts:
+    some = [one for one in found if one.name in wanted and one.have("estimate").any()]
     made, truth = {one.name: one for one in estimates(some, MOST_MARKS // 2)}, one_truth(some)
-    for name in shown:
+    for name in wanted:
         one = made.get(name)
         if one is None:
             yield {"method": name, "many": 0, "truth": truth}, []
@@ -258,10 +261,10 @@ def _estimates(cells: Cells, found: Sequence[Sample], shown: Sequence[str], choi
             yield {"method": name, "many": one.many, "mean": one.mean, "truth": truth}, [mark]
 
 
-def _convergence(cells: Cells, found: Sequence[Sample], shown: Sequence[str], choice: Choice) -> Parts:
-    some = [one for one in found if one.name in shown]
+def _convergence(cells: Cells, found: Sequence[Sample], wanted: Sequence[str], choice: Choice) -> Parts:
+    some = [one for one in found if one.name in wanted]
     nominal = nominal_values(cells.roles)
-    for measure in choice.measures or default_courses(some):
+    for measure in choice.measures or default_courses(cells.features):
         marks = []
         for one in courses(some, measure):
             lower, upper = one.band(measure in SHARES)
@@ -270,10 +273,10 @@ def _convergence(cells: Cells, found: Sequence[Sample], shown: Sequence[str], ch
         yield {"measure": measure, "nominal": nominal.get(measure)}, marks
 
 
-def _differences(cells: Cells, found: Sequence[Sample], shown: Sequence[str], choice: Choice) -> Parts:
+def _differences(cells: Cells, found: Sequence[Sample], wanted: Sequence[str], choice: Choice) -> Parts:
     reference = name_of(cells, next(i for i, at in enumerate(cells.reference or ()) if at == i))
-    made = {one.name: one for one in pairs(cells, found, MOST_MARKS // 2, shown)}
-    for name in shown:
+    made = {one.name: one for one in pairs(cells, found, MOST_MARKS // 2, wanted)}
+    for name in wanted:
         if name == reference:
             continue
         one = made.get(name)

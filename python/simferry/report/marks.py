@@ -78,14 +78,10 @@ def courses(some: Sequence[Sample], measure: str) -> list[Course]:
     return [course(one.name, one.features[feature][there]) for one, there in found if there.sum() > 1]
 
 
-def default_courses(some: Sequence[Sample]) -> list[str]:
+def default_courses(features: Collection[str]) -> list[str]:
     """The measures whose convergence is drawn where none is asked for: bias, or the mean where there is no truth, and coverage."""
-
-    def of(measure: str) -> bool:
-        return any(one.have(MEANS[measure]).sum() > 1 for one in some)
-
-    first = "bias" if of("bias") else "mean"
-    return [measure for measure in (first, "coverage") if of(measure)]
+    first = "bias" if MEANS["bias"] in features else "mean"
+    return [measure for measure in (first, "coverage") if MEANS[measure] in features]
 
 
 def pairs(cells: Cells, found: Sequence[Sample], room: int, methods: Collection[str]) -> list[Pairs]:

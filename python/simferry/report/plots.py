@@ -25,7 +25,10 @@ MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")  # colours are never alone in
 DASHES = ("-", (0, (6, 2)), (0, (2, 1.5)), (0, (6, 2, 1.5, 2)), (0, (10, 3)), (0, (4, 1, 1, 1, 1, 1)), (0, (1, 1)), "-")
 INK, SOFT, BAD = "#1c2127", "#5a6572", "#c22f1d"
 WIDEST = 34  # characters of a name in a figure
-STYLE = {
+STYLE: Any = {  # of rcParams
+    "figure.facecolor": "white",
+    "axes.facecolor": "white",
+    "text.color": INK,
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.edgecolor": SOFT,
@@ -89,8 +92,9 @@ def _head(ax: Any, *names: str) -> None:
 def _beside(ax: Any, label: str) -> None:
     """A condition's name, at the right of its row of panels."""
     if label:
+        tall = ax.get_position().height * ax.figure.get_figheight()
         ax.annotate(
-            _name(label, 44), (1.01, 0.5), xycoords="axes fraction", rotation=270, va="center", ha="left", color=INK,
+            _name(label, max(16, int(13 * tall))), (1.01, 0.5), xycoords="axes fraction", rotation=270, va="center", ha="left", color=INK,
             fontsize=9, annotation_clip=False,
         )  # fmt: skip
 
@@ -293,7 +297,7 @@ def _forest(figure: FigureData) -> Grid:
         ax.set_xlabel(f"{measure} ± 1.96 MCSE")
         ax.margins(x=0.08)
         ax.tick_params(axis="y", length=0)
-    rows = (np.arange(len(methods)) - (len(methods) - 1) / 2) * step if single else np.arange(len(conditions))
+    rows = (np.arange(len(methods)) - (len(methods) - 1) / 2) * step if single else np.arange(1.0 * len(conditions))
     names = methods if single else [label for _, label in conditions]
     axes[0, 0].set_yticks(rows, [_name(one, 30) for one in names], color=INK)
     axes[0, 0].set_ylim(len(conditions) - 0.5, -0.5)

@@ -1,6 +1,6 @@
 """The figures of a condition's single estimates: zip plot, estimates, convergence, differences between methods."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
 from ..analysis.cells import Cells
 from ..analysis.measure_table import nominal_values
@@ -47,7 +47,7 @@ def of_condition(cells: Cells, found: list[Sample], room: int) -> str:
         notes += html.note(f"Of each method the first {MOST:,} replications.")
     if not some:
         return notes + html.note("There is no estimate.")
-    of_means = _convergence(some, nominal_values(cells.roles))
+    of_means = _convergence(cells, some)
     out = [_zip(some, room, 1 - cells.roles.alpha[0]), _strip(some, room), of_means, _differences(cells, found, room)]
     return notes + "".join(out)
 
@@ -76,13 +76,12 @@ def _strip(some: list[Sample], room: int) -> str:
     return "<h3>Estimates</h3>" + html.figure(strip(methods, one_truth(some)), caption)
 
 
-def _convergence(some: list[Sample], nominal: Mapping[str, float]) -> str:
-    out = ""
-    for measure in default_courses(some):
-        caption = f"{measure.capitalize()} ± 1.96 Monte Carlo standard errors after the first replications."
-        out += html.figure(
-            convergence(measure, courses(some, measure), nominal.get(measure), measure in SHARES), caption
-        )
+def _convergence(cells: Cells, some: list[Sample]) -> str:
+    out, nominal = "", nominal_values(cells.roles)
+    for measure in default_courses(cells.features):
+        if made := courses(some, measure):
+            caption = f"{measure.capitalize()} ± 1.96 Monte Carlo standard errors after the first replications."
+            out += html.figure(convergence(measure, made, nominal.get(measure), measure in SHARES), caption)
     return "<h3>Convergence</h3>" + out if out else ""
 
 

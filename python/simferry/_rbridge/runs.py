@@ -156,7 +156,7 @@ def for_r(replications: Any) -> Any:
 def head_of(found: Any) -> Arguments:
     record = found.record
     return {
-        "id": found.id, "folder": found.address, "handle": found.handle, "seed": found.seed, "conditions": record["conditions"],
+        "id": found.id, "folder": found.address, "handle": found.handle, "seed": found.seed, "conditions": found._folder.conditions,
         "replications": for_r(found.replications), "parameters": list(record["parameters"]),
     }  # fmt: skip
 
@@ -179,7 +179,7 @@ def list_(given: Arguments) -> Vector:
         "created": Vector("string", [found.record["created"][:19] for found in heads]),
         "state": Vector("string", [now.state for now in states]),
     }
-    counts = {"conditions": [found.record["conditions"] for found in heads]}
+    counts = {"conditions": [found._folder.conditions for found in heads]}
     counts |= {name: [getattr(now, name) for now in states] for name in ("done", "total", "failed")}
     counts["seed"] = [found.seed for found in heads]
     columns |= {name: np.array(values, dtype=np.int64) for name, values in counts.items()}

@@ -21,6 +21,7 @@ from ..hints import BackendOptions, Option, Text
 from ..store.keys import JobId
 from ..store.records import PlanRecord
 from ..store.run_folder import RunFolder
+from ..store.steps import pending
 from ..sweep.inputs import unchanged
 from ..system.files import write_whole, writing
 from ..words import are, counted
@@ -161,16 +162,18 @@ class ServiceBackend(ABC):
                 self._begin(run)
             known = self.kept(run, self._list(run)) if jobs else {}
         plans = {plan.number: plan for plan in run.plans()}
-        last = max(plans, default="")
+        last = [*plans.values()][-1:]
         names = {job: job_name(run, job) for job in jobs}
-        # a driver that was ended may have left a plan whose jobs the service has never had
-        to_come = last if jobs and not (known.keys() >= set(names.values()) or run.is_cancelled(last)) else None
+        # a driver that was ended may have left plans whose jobs the service has never had
+        to_come = pending(plans.values()) if jobs and not known.keys() >= set(names.values()) else set()
+        if cancelled := [int(number) for number in to_come if run.is_cancelled(number)]:
+            to_come = {number for number in to_come if int(number) > max(cancelled)}
         states = {}
         for job in jobs:
             number = JobId(job).plan
             plan = plans.get(number) or run.plan(number)  # raises an error if the plan is gone
-            states[job] = self._state(run, job, known.get(names[job]), plan, number == to_come)
-        active = bool(last) and self._active(run, plans[last], known)
+            states[job] = self._state(run, job, known.get(names[job]), plan, number in to_come)
+        active = bool(last) and self._active(run, last[0], known)
         return Standing(states, self.waits_for, self._dollars(run), active, self._dollars_saved(run))
 
     def _state(self, run: RunFolder, job: str, now: ServiceJob | None, plan: PlanRecord, to_come: bool) -> JobState:
@@ -322,6 +325,8 @@ class MeteredService(ServiceBackend):
         dollars, plans = 0.0, run.plans()
         known = self._list(run, 60) if plans else {}
         for plan in plans:
+            if not plan.jobs:
+                continue
             jobs = self._times(run, plan, known, committed)
             dollars += max(
                 cost_so_far([(*times, name, plan.hosts) for times in jobs], _now(), session.region())

@@ -21,8 +21,7 @@ PYTHONS_HEADING = "Traceback (most recent call last):"
 def announce(made: Any, taken_over: int, seed_was_drawn: bool) -> None:
     from ..store import counts
 
-    record = made.record
-    wanted, conditions = made.replications, record["conditions"]
+    wanted, conditions = made.replications, made._folder.conditions
     total = counts.total(wanted, conditions)
     drawn = ", drawn" if seed_was_drawn else ""
     size = f"{counted(conditions, 'condition')} x {counts.in_words(wanted)}"

@@ -355,7 +355,7 @@ def list_(store: str | None, as_json: bool) -> None:
     for found, now in runs.standing(store):
         state = f"{now.state} (pilot)" if found.record.get("pilot") else now.state
         record = {"run": found.id, "name": found.name, "created": found.record["created"][:19], "state": state}
-        record |= {"conditions": found.record["conditions"], "done": now.done, "total": now.total}
+        record |= {"conditions": found._folder.conditions, "done": now.done, "total": now.total}
         rows.append({**record, "failed": now.failed, "seed": found.seed, "note": found.note})
     if as_json:
         print_json(rows)

@@ -160,7 +160,7 @@ def _compute(
         if len(run.plans()) != plans:  # another driver, on another machine, has dealt out what is missing
             raise run.busy()
         done = collect.done_spans(run, failed=not retry_failed, plans=dealt)
-        work = stretches.missing_work(run.record.conditions, replications, done)
+        work = stretches.missing_work(run.conditions, replications, done)
         if conditions is not None:
             work = work.take(np.isin(work.condition, conditions))
         if len(work) == 0:

@@ -84,12 +84,12 @@ def progress_of(run: RunFolder, backend: Backend) -> Progress:
     now = backend.poll(run, [job for plan in plans for job in plan.job_ids])
     jobs = now.states
     names = run.block_names()  # after the jobs: the blocks of those that have ended are there by then
-    total = counts.total(run.wanted(plans), run.record.conditions)
+    total = counts.total(run.wanted(plans), run.conditions)
     done, failed = sum(b.replications for b in names), sum(b.failed for b in names)
     goes_on = "running" in jobs.values() or (done < total and now.active)
     running = is_driven(run) or (backend.traits.outlives_driver and goes_on)
     # a results file may turn out to be unreadable
-    if not running and (_tried_twice(plans, names, run.record.conditions) or run.record.simulation["results_file"]):
+    if not running and (_tried_twice(plans, names, run.conditions) or run.record.simulation["results_file"]):
         done = size_of(collect.done_spans(run))
         failed = done - size_of(collect.done_spans(run, failed=False))
     settled, precision = _precision(run)
@@ -114,7 +114,7 @@ def _precision(run: RunFolder) -> tuple[bool, str]:
     """Whether a run has as many replications as it will have, and how precise it is, in words."""
     if not run.record.until:
         return True, ""
-    found, conditions = run.read_precision(), run.record.conditions
+    found, conditions = run.read_precision(), run.conditions
     if found is None:
         return False, ""
     words = f"{found.enough:,} of {counted(conditions, 'condition')} {are(found.enough)} precise enough"

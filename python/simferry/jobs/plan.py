@@ -15,8 +15,9 @@ from ..store.keys import JobId, key_of
 from ..store.records import PlanRecord
 from ..store.run_folder import RunFolder
 from ..store.spans import Spans, distinct
+from ..store.steps import Step
 from ..sweep import own_code
-from ..sweep.conditions import read_conditions
+from ..sweep.conditions import joined, read_conditions, rows_to_add
 from ..sweep.design import Design
 from ..sweep.template import constant_variables, rendered_arguments, rendered_variables, results_patterns
 from ..worker import blocks, seeds
@@ -34,28 +35,29 @@ def add_plan(
     jobs: int,
     changed_code: Mapping[str, str],
     copies: bool,
+    step: Step | None = None,
+    added: Design | None = None,
+    beside: int = 0,
 ) -> list[JobId]:
     """Deal work to jobs, and write the plan and the job files into the run folder. Returns the ids of the jobs.
 
     replications: wanted of each condition. jobs: maximum number. changed_code: see driver.drive.
-    copies: whether each process gets its own copies of large input files, because a replication has written to one.
+    copies: whether each process gets its own copies of large input files, because a replication has written to one. step: of a search, of
+    which the plan is one; `replications` is then of its condition. added: a condition that the run does not have yet. beside: how many
+    more jobs a budget has to allow.
     """
     record, options = run.record, run.record.options
     traits, workers = backend.traits, backend.traits.workers
     spec = record.simulation
     design = read_conditions(run)
+    rows = [] if added is None else rows_to_add(run, added)
+    design = design if added is None else joined(design, added)
     made = streams_of(design, record.seed, record.common, spec["kind"])
     cores = options.cores or (1 if spec["kind"] == "function" else workers)
-    chunk_size = options.chunk_size
-    if spec["kind"] == "image":
-        in_stretches = work if spec.get("replications_as") else chunks(work, 1)
-        jobs = len(in_stretches)
-    elif chunk_size:
-        in_stretches = chunks(work, chunk_size)
-    else:
-        in_stretches = cut(work, made.numbers(work.condition), jobs * max(1, workers // cores))
-    dealt = deal(in_stretches, jobs)
-    limits = backend.job_limits(run, len(dealt)) if isinstance(backend, Metered) else JobLimits(traits.seconds_at_most)
+    dealt = _dealt(run, work, made, jobs, workers // cores)
+    limits = JobLimits(traits.seconds_at_most)
+    if isinstance(backend, Metered) and dealt:
+        limits = backend.job_limits(run, len(dealt) + beside)
     facts = {
         **job_file.facts_of(spec),
         "run": run.id, "seed": record.seed, "workers": workers, "cores": cores, "jobs": len(dealt),
@@ -64,7 +66,7 @@ def add_plan(
         # the contract's output folder, if only one replication runs at a time
         "output": "/opt/ml/processing/output" if traits.contract and workers // cores <= 1 else "",
         "private_mount": "yes" if spec["private_mount"] and not traits.contract else "",
-        "chunked": "yes" if chunk_size else "", "keep_files": "yes" if options.keep_files else "",
+        "chunked": "yes" if options.chunk_size else "", "keep_files": "yes" if options.keep_files else "",
         "copies": "yes" if copies else "",
         "own_code": own_code.known_to(record),
     }  # fmt: skip
@@ -85,9 +87,24 @@ def add_plan(
         limit=int(limits.seconds) if limits.types else None,
         types=list(limits.types),
         hosts=limits.hosts,
+        added=rows,
+        step=step,
     )
     number = run.add_plan(plan, {f"{j + 1:04d}": job(j) for j in range(len(dealt))}, traits.carry_files)
     return [JobId.of(number, j + 1) for j in range(len(dealt))]
+
+
+def _dealt(run: RunFolder, work: Work, made: "Streams", jobs: int, processes: int) -> list[Work]:
+    """What each job does. jobs: maximum number. processes: of a job."""
+    spec, chunk_size = run.record.simulation, run.record.options.chunk_size
+    if not len(work):  # all is there: an evaluation of what earlier runs have computed
+        return []
+    if spec["kind"] == "image":
+        in_stretches = work if spec.get("replications_as") else chunks(work, 1)
+        return deal(in_stretches, len(in_stretches))
+    if chunk_size:
+        return deal(chunks(work, chunk_size), jobs)
+    return deal(cut(work, made.numbers(work.condition), jobs * max(1, processes)), jobs)
 
 
 def secret_of(spec: Mapping[str, Any]) -> dict[str, str]:

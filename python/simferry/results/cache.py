@@ -126,7 +126,7 @@ class _Kept:
             renamed = dict(json.loads(content.facts["renamed"]).items())
             kept = cls(content, names, parts, made_of, counts, renamed, notes)
             fit = (_fits(run, part, of) for part, of in zip(parts, made_of, strict=True))
-            same = content.facts["simferry"] == __version__ and len(counts.done) == run.record.conditions
+            same = content.facts["simferry"] == __version__ and len(counts.done) == run.conditions
             if same and parts and all(fit):
                 return kept
         return None
@@ -145,7 +145,7 @@ class _Kept:
             of = {name: column.values for name, column in self.content.table("stretches").columns.items()}
             many = of["last"].astype(np.int64) - of["first"] + 1
             wanted = [int(found[1]) for found in map(_REPLICATIONS.search, self.names) if found]
-            in_range = (of["condition"] >= 1) & (of["condition"] <= run.record.conditions) & (many > 0)
+            in_range = (of["condition"] >= 1) & (of["condition"] <= run.conditions) & (many > 0)
             in_range &= (of["block"] >= 0) & (of["block"] < len(self.names))
             if not in_range.all() or np.bincount(of["block"], many, len(self.names)).tolist() != wanted:
                 return False
@@ -336,7 +336,7 @@ def _joined(run: RunFolder, parts: Results, content: Block, made_of: list[bytes]
 
 
 def _counts(run: RunFolder, found: Gathered) -> Counts:
-    conditions = run.record.conditions
+    conditions = run.conditions
     warned = np.zeros(conditions, dtype=np.int64)
     for rows in found.merge("warnings").pieces():
         of, count = as_numpy(rows["condition"]), as_numpy(rows["count"], 0)

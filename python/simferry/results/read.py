@@ -51,7 +51,7 @@ def _ahead(run: RunFolder, names: dict[str, BlockName]) -> Iterator[tuple[str, _
     with ThreadPoolExecutor(threads) as pool:
         try:
             for name, content in run.read_blocks(names):
-                given = content, names[name], run.record.conditions
+                given = content, names[name], run.conditions
                 waiting.append((name, pool.submit(_read, *given) if len(content) > _LARGE else _read(*given)))
                 while len(waiting) > threads or (waiting and not isinstance(waiting[0][1], Future)):
                     yield _ready(*waiting.popleft())

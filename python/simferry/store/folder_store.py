@@ -14,7 +14,7 @@ from ..hints import Command, Help
 from ..system.files import write_whole, writing
 from ..system.terminal import shown
 from .records import RunRecord
-from .run_folder import FORMAT, RECORD, UNPUBLISHED, RunFolder, remove_folder
+from .run_folder import FORMAT, GROWS, RECORD, UNPUBLISHED, RunFolder, remove_folder
 
 DEFAULT_STORE = "simferry-runs"
 HOSTING = "hosting"  # a folder beside the runs of a store in S3: models of endpoints, files of transform jobs
@@ -62,7 +62,7 @@ class Store:
             try:
                 for folder in ("plan", "blocks", "artifacts", "jobs"):
                     (path / folder).mkdir()
-                content = {"id": path.name, "format": FORMAT, **record.content()}
+                content = {"id": path.name, "format": GROWS if record.search else FORMAT, **record.content()}
                 write_whole(path / RECORD, json.dumps(content, indent=1).encode())
                 made = self.folder(path.name)
                 os.rename(path / RECORD, path / UNPUBLISHED)

@@ -149,7 +149,8 @@ class RemoteRunFolder(RunFolder):
         self._plans = self._blocks = None  # the next use lists them again
 
     def _look_for_plans(self) -> list[str]:
-        self._plans = [name for name in self.objects.folders("plan") if re.fullmatch("[0-9]{4,9}", name)]
+        found = (name for name in self.objects.folders("plan") if re.fullmatch("[0-9]{4,9}", name))
+        self._plans = sorted(found, key=int)
         return self._plans
 
     def _look_for_blocks(self) -> dict[str, int]:
@@ -161,6 +162,8 @@ class RemoteRunFolder(RunFolder):
             folder, _, name = key.rpartition("/")
             if (block := BlockName.parse(name)) and folder in ("blocks", f"{CHECKPOINTS}/{block.job}/blocks"):
                 self._blocks[name], self._keys[name] = size, key
+        if self.record.search:  # of plans that came meanwhile, which have added conditions
+            self._plans = None
         return self._blocks
 
     def _jobs_with_checkpoints(self) -> list[str]:

@@ -15,8 +15,10 @@ from typing import Any
 
 from ..errors import StoreError
 from ..system import untrusted
+from . import steps
 from .counts import Counts, simplest
 from .keys import JobId
+from .steps import Step
 
 MOST_BYTES = 1 << 26  # of a record
 MOST_JOBS = 100_000  # of a plan
@@ -128,7 +130,7 @@ _RUN: dict[str, Check] = {
     "environment": _object, "inputs?": lambda value: _inputs(value), "code_hash": _text, "image?": _or_none(_text),
     "own_code?": lambda value: _own_code(value), "name?": _text, "git?": lambda value: _or_none(_git)(value),
     "measures?": lambda value: _measures(value), "until?": lambda value: _until(value),
-    "study?": lambda value: _study(value),
+    "study?": lambda value: _study(value), "search?": _object,
 }  # fmt: skip
 _PLAN: dict[str, Check] = {
     "reason": _text, "replications": lambda value: _counts(value), "jobs": _whole(0, MOST_JOBS), "to_do": _whole(0, 2**63),
@@ -136,6 +138,8 @@ _PLAN: dict[str, Check] = {
     "created": _moment, "place": _object, "files?": _text, "limit?": _whole(0), "hosts?": _whole(1),
     "changed_code?": lambda value: "" if isinstance(value, dict) and all(map(_is_text, value.values())) else "hashes by name",
     "types?": lambda value: "" if isinstance(value, list) and value and all(map(_is_text, value)) else "instance types",
+    "added?": lambda value: "" if isinstance(value, list) and all(map(_is_text, value)) else "rows of conditions.csv",
+    "step?": steps.problem,
 }  # fmt: skip
 _PRECISION: dict[str, Check] = {
     "settled": _logical, "enough": _whole(0), "condition": _whole(1), "measure": _text, "ratio": lambda value: _or_none(_number)(value),
@@ -254,6 +258,7 @@ class RunRecord:
     name. streams: version of the rules for random numbers. own_code: None if an old version wrote the file, which did not look for
     own code. name: that its user gave; empty if none. git: see system/git.py. measures: what the outputs are, as options of
     measures. until: targets, least and most of a run that goes on until it is precise enough. study: what its report says of it.
+    search: of a run that searches, whose design grows: what, and how.
     written: the whole file; empty before it is read.
     """
 
@@ -277,6 +282,7 @@ class RunRecord:
     measures: dict[str, Any] = field(default_factory=dict)
     until: dict[str, Any] = field(default_factory=dict)
     study: dict[str, Any] = field(default_factory=dict)
+    search: dict[str, Any] = field(default_factory=dict)
     options: RecordedOptions
     written: dict[str, Any] = field(default_factory=dict, compare=False)
 
@@ -293,7 +299,7 @@ class RunRecord:
     def content(self) -> dict[str, Any]:
         """The fields of run.json; the store adds the id and the format."""
         absent = ["written", *(one for one in ("own_code", "git") if getattr(self, one) is None)]
-        absent += [one for one in ("name", "measures", "until", "study") if not getattr(self, one)]
+        absent += [one for one in ("name", "measures", "until", "study", "search") if not getattr(self, one)]
         return {**_named(self, *absent), "options": _named(self.options)}
 
 
@@ -303,7 +309,8 @@ class PlanRecord:
 
     replications: wanted for each condition. to_do: how many were missing. limit: maximum run time of a job in seconds; None if no
     cost is counted. types, hosts: instances of a job, with a limit. backend_options: `place` in plan.json. files: the folder with the
-    jobs' files in an object store. changed_code: hashes by name.
+    jobs' files in an object store. changed_code: hashes by name. added: rows of conditions.csv that the design gets with it. step: of a
+    search, and then replications are of its condition alone; None of another plan.
     """
 
     reason: str
@@ -319,6 +326,8 @@ class PlanRecord:
     hosts: int = 1
     number: str = ""
     files: str = ""
+    added: list[str] = field(default_factory=list)
+    step: Step | None = None
 
     @classmethod
     def of(cls, record: Any, path: Path) -> "PlanRecord":
@@ -332,6 +341,7 @@ class PlanRecord:
                 "replications": replications,
                 "created": created,
                 "number": path.parent.name,
+                "step": Step.read(checked["step"]) if "step" in checked else None,
             }
         )
 
@@ -339,8 +349,9 @@ class PlanRecord:
         """What plan.json holds of it: without what it has none of."""
         absent = [] if self.changed_code else ["changed_code"]
         absent += ["limit", "types", "hosts"] if self.limit is None else []
-        absent += [] if self.files else ["files"]
-        return {**_named(self, *absent), "created": self.created.isoformat(timespec="milliseconds")}
+        absent += [name for name in ("files", "added", "step") if not getattr(self, name)]
+        step = {"step": self.step.content()} if self.step else {}
+        return {**_named(self, *absent), "created": self.created.isoformat(timespec="milliseconds"), **step}
 
     @property
     def trains(self) -> bool:

@@ -32,7 +32,7 @@ from ..errors import RunBusy, RunNotFound, StoreError
 from ..hints import Command, Shell, Upgrade
 from ..system import untrusted
 from ..system.files import sync, write_whole, writing
-from . import records
+from . import records, steps
 from .counts import Counts, largest
 from .keys import BlockName, JobId
 from .records import MOST_BYTES as MOST_RECORD
@@ -44,7 +44,7 @@ LOCK = "driver.lock"  # in jobs/; the driver of the run holds it
 MOST_BYTES = 1 << 32  # of a block, and of conditions.csv
 _REMOVE = "Only who may write there can delete the run."
 RECORD, UNPUBLISHED = "run.json", "run.json.unpublished"
-FORMAT = 2  # of run folders; a newer simferry writes higher numbers
+FORMAT, GROWS = 2, 3  # of run folders; of those whose design grows. A newer simferry writes higher numbers
 
 
 def read_plan(path: Path) -> PlanRecord:
@@ -111,6 +111,7 @@ class RunFolder:
         self.id = path.name
         self._known_blocks: dict[str, BlockName | None] = {}
         self._known_plans: dict[str, tuple[tuple[int, int], PlanRecord]] = {}
+        self._conditions: int | None = None  # of a design that grows, when blocks were listed
         self.first_results: dict[
             str, tuple[float, int]
         ] = {}  # by plan, for rates: when they were seen, how many there were
@@ -121,7 +122,7 @@ class RunFolder:
         except FileNotFoundError:
             raise RunNotFound(f"{path} is not a run folder: it has no run.json") from None
         written = record.get("format", 0) if isinstance(record, dict) else 0
-        if isinstance(written, int) and written > FORMAT:
+        if isinstance(written, int) and written > GROWS:
             raise StoreError(
                 f"run {self.id} was written by a newer simferry ({record.get('simferry')}, run folder format {written})",
                 "Update simferry to read it: " + Upgrade(),
@@ -144,6 +145,7 @@ class RunFolder:
 
     def look(self) -> None:
         """Forget the last listing of plans and blocks, so that new ones are found. Raises RunNotFound if the run was deleted."""
+        self._conditions = None
         if not (self.path / "run.json").exists():
             raise RunNotFound(f"run {self.id} is no longer in {self.home.address}")
 
@@ -226,8 +228,19 @@ class RunFolder:
             raise StoreError(f"{self.blocks} can't be read: {error.strerror}") from None
         return self._parsed(names)
 
+    @property
+    def conditions(self) -> int:
+        """How many conditions the run has. Where the design grows, it is what it was when blocks were last listed, or the run was last
+        looked at: the conditions of these blocks are among them."""
+        if not self.record.search:
+            return self.record.conditions
+        if self._conditions is None:
+            self._conditions = steps.grown(self.record.conditions, self.plans())
+        return self._conditions
+
     def _parsed(self, names: Iterable[str]) -> list[BlockName]:
         """The names that are those of blocks, sorted. Each is taken apart once: who follows a run lists many again and again."""
+        self._conditions = None
         known, names = self._known_blocks, sorted(names)
         known.update((name, BlockName.parse(name)) for name in names if name not in known)
         return [block for name in names if (block := known[name])]
@@ -247,7 +260,7 @@ class RunFolder:
         """The plans, oldest first."""
         folder = self.path / "plan"
         try:
-            names = sorted(name for name in os.listdir(folder) if re.fullmatch("[0-9]{4,9}", name))
+            names = sorted((name for name in os.listdir(folder) if re.fullmatch("[0-9]{4,9}", name)), key=int)
         except OSError:
             return []
         return [plan for name in names if (plan := self._read_plan(f"{folder}/{name}/plan.json"))]
@@ -297,6 +310,8 @@ class RunFolder:
     def wanted(self, plans: Iterable[PlanRecord]) -> Counts:
         """The same, of a run with these plans."""
         try:
+            if self.record.search:
+                return steps.wanted(self.record.conditions, plans)
             return largest(self.record.replications, *(plan.replications for plan in plans))
         except ValueError:
             raise StoreError(f"a plan of run {self.id} has the replications of other conditions") from None
@@ -309,6 +324,7 @@ class RunFolder:
         """
         number = f"{len(self.plans()) + 1:04d}"
         self._write_plan(replace(record, number=number), {name: make(number) for name, make in jobs.items()}, in_one)
+        self._conditions = None
         return number
 
     def _write_plan(self, record: PlanRecord, files: Mapping[str, bytes], in_one: bool) -> None:

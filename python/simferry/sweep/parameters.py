@@ -91,14 +91,21 @@ def read_table(path: Path, types: Mapping[str, str]) -> pa.Table:
         raise DesignError(f"{path} can't be read as a table: {error}") from None
 
 
-def read_csv(path: Path, types: Mapping[str, Any], missing: Sequence[str] = ("", "NA")) -> pa.Table:
-    """A CSV file. types: Arrow types of some columns, by name. missing: texts that mean NA where they are not quoted."""
+def read_csv(
+    source: Path | bytes,
+    types: Mapping[str, Any],
+    missing: Sequence[str] = ("", "NA"),
+    names: Sequence[str] | None = None,
+) -> pa.Table:
+    """A CSV file, or its content. types: Arrow types of some columns, by name. missing: texts that mean NA where they are not quoted.
+    names: of the columns, where it has no header."""
     import pyarrow.csv
 
+    size = len(source) if isinstance(source, bytes) else source.stat().st_size
     return pyarrow.csv.read_csv(
-        path,
+        pa.BufferReader(source) if isinstance(source, bytes) else source,
         # one block: pyarrow infers types from the first one, and no row may span two
-        read_options=pyarrow.csv.ReadOptions(block_size=min(max(path.stat().st_size, 1) + 1, 2**31 - 1)),
+        read_options=pyarrow.csv.ReadOptions(block_size=min(max(size, 1) + 1, 2**31 - 1), column_names=names),
         parse_options=pyarrow.csv.ParseOptions(newlines_in_values=True),
         convert_options=pyarrow.csv.ConvertOptions(
             column_types=types, null_values=missing, strings_can_be_null=True, quoted_strings_can_be_null=False

@@ -17,7 +17,7 @@ def check_idle(run: RunFolder) -> None:
         state = progress_of(run, backend_of_run(run)).state
     except ServiceError:
         done = sum(block.replications for block in run.block_names())
-        if done < total(run.replications, run.record.conditions):
+        if done < total(run.replications, run.conditions):
             raise
         return
     if state == "running":

@@ -91,7 +91,7 @@ class Replayed:
 def replay(run: Any, condition: int, replication: int, in_process: bool = True) -> Replayed:
     """As Run.replay, but returns a failure too. in_process: whether R may run in this process."""
     check_key(run._folder, condition, replication)
-    wanted = int(each(run.replications, run._folder.record.conditions)[condition - 1])
+    wanted = int(each(run.replications, run._folder.conditions)[condition - 1])
     if replication > wanted:
         warnings.warn(
             Note(

@@ -71,7 +71,7 @@ def report(run: Any, path: str | Path, **options: Any) -> Path:
         {
             "authors": _in_line(study.get("authors")),
             "replications": f"{now.done:,} of {now.total:,} done, {now.failed:,} failed",
-            "conditions": f"{folder.record.conditions:,}",
+            "conditions": f"{folder.conditions:,}",
             "seed": folder.record.seed,
             "computed": f"{folder.record.created[:10]}, simferry {folder.record.version}",
             "note": run.note,
@@ -167,7 +167,7 @@ def _estimands(study: Mapping[str, Any], roles: Mapping[str, Any]) -> list[tuple
 
 
 def _conditions(folder: RunFolder) -> str:
-    many = folder.record.conditions
+    many = folder.conditions
     done, failed, seconds = np.zeros((3, many))
     with gathered(folder, ("replications",)) as found:
         for piece in found.merge("replications").pieces():

@@ -103,6 +103,7 @@ def _new_in(
             continue
         status = block.table("replications").columns
         condition, replication, ok = (status[name].values for name in ("condition", "replication", "ok"))
+        condition = np.where(condition < len(ids), condition, 0)  # others came while its design grew
         here = ids[condition]
         new = (ok != 0) & (here > 0) & (replication <= wanted[here]) & ~taken.holds(key_of(here, replication))
         if record.simulation.get("replications_as"):  # how many replications a job does may change all of them

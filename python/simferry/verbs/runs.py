@@ -122,7 +122,7 @@ class Run(Measuring):
         rows = {
             "state": now.state,
             "replications": f"{now.done:,} of {now.total:,} done, {now.failed:,} failed",
-            "conditions": f"{record.conditions:,}"
+            "conditions": f"{self._folder.conditions:,}"
             + (f" ({', '.join(record.parameters)})" if record.parameters else ""),
             "seed": str(self.seed),
             "in": self.address,
@@ -135,8 +135,10 @@ class Run(Measuring):
 
     def design(self) -> "pd.DataFrame":
         """The conditions: pandas.DataFrame of condition (from 1) and the parameters."""
+        if self._folder.record.search:
+            self._folder.look()  # it may have grown
         frame: pd.DataFrame = read_conditions(self._folder).to_pandas()
-        frame.insert(0, "condition", np.arange(1, self._folder.record.conditions + 1, dtype=np.int32))
+        frame.insert(0, "condition", np.arange(1, self._folder.conditions + 1, dtype=np.int32))
         return frame
 
     def status(self) -> Progress:
@@ -248,7 +250,7 @@ class Run(Measuring):
 
     def _extended(self, replications: Any, add: Any = None) -> Counts:
         """The replications of each condition after `extend`. Raises UsageError."""
-        conditions, before = self._folder.record.conditions, self.replications
+        conditions, before = self._folder.conditions, self.replications
         if (replications is None) == (add is None):
             hint = f"{Option('replications', 1000)}  in all, or  {Option('add', 100)}  more of each condition"
             raise UsageError("how many replications?" if add is None else "replications and add are both given", hint)

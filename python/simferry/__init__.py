@@ -30,6 +30,7 @@ _PUBLIC = {
     "verbs.plot": ("plot",),
     "verbs.diff": ("Diff", "diff"),
     "search.space": ("space",),
+    "search.optimizer": ("optimizer",),
     "driver.progress": ("Progress",),
     "sweep.file": ("read_sweep",),
     "errors": ("SimferryError",),
@@ -51,6 +52,7 @@ if TYPE_CHECKING:  # for type checkers, `as` makes a name public
     from .hosting.batch_transform import transform as transform
     from .hosting.endpoint import Endpoint as Endpoint
     from .hosting.endpoint import endpoints as endpoints
+    from .search.optimizer import optimizer as optimizer
     from .search.space import space as space
     from .sweep.design import Design as Design
     from .sweep.design import grid as grid

@@ -6,6 +6,7 @@ from typing import Any
 
 import pandas as pd
 import simferry as sf
+from simferry.search.optimizer import Best
 from simferry.search.space import Space
 from simferry.sweep.replications import Column
 from typing_extensions import assert_type
@@ -43,6 +44,10 @@ assert_type(sf.latin_hypercube(100, n=(10, 50)), sf.Design)
 assert_type(sf.column("reps"), Column)
 assert_type(sf.sobol(128, n=(10, 50)), sf.Design)
 assert_type(sf.space({"lam": (1e-3, 10, "log")}, k=(1, 20, int), where=lambda p: bool(p["k"] > 2)), Space)
+optimizer = sf.optimizer(sf.space(k=(1, 20, int)), seed=1, method="ei", minimize=False, scale="log", evaluations=20)
+assert_type(optimizer.ask(), dict[str, Any] | None)
+optimizer.tell({"k": 3}, 0.5, 0.01, failed=False)
+assert_type(optimizer.best, Best | None)
 assert_type(len(design), int)
 assert_type(design.names, list[str])
 assert_type(design.types, dict[str, str])

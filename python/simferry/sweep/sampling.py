@@ -53,7 +53,7 @@ def latin_hypercube(
 
     size, parameters, named, seed, types: as for `random`. Raises DesignError as `random` does, and if scipy is missing.
     """
-    return _sampled(_qmc("LatinHypercube"), size, seed, merged(parameters, named), types)
+    return _sampled(quasi_random("LatinHypercube"), size, seed, merged(parameters, named), types)
 
 
 def sobol(size: int, parameters: Values = None, /, *, seed: int = 1, types: Types = None, **named: Any) -> Design:
@@ -61,14 +61,14 @@ def sobol(size: int, parameters: Values = None, /, *, seed: int = 1, types: Type
 
     size, parameters, named, seed, types: as for `random`. Raises DesignError as `random` does, and if scipy is missing.
     """
-    return _sampled(_qmc("Sobol"), size, seed, merged(parameters, named), types)
+    return _sampled(quasi_random("Sobol"), size, seed, merged(parameters, named), types)
 
 
 def _uniform(size: int, dimensions: int, seed: int) -> np.ndarray:
     return np.random.default_rng(seed).random((size, dimensions))
 
 
-def _qmc(engine: str) -> Points:
+def quasi_random(engine: str) -> Points:
     """Points of an engine of scipy.stats.qmc. Raises DesignError where scipy is missing."""
     try:
         from scipy.stats import qmc

@@ -133,8 +133,8 @@ sim_run <- function(simulation, design = NULL, replications = NULL, seed = NULL,
     ))
     run <- new_run(made)
     message("run ", run$id, ": ", counted(made$conditions, "condition"), " x ",
-            replications_shown(made$replications),
-            ", seed ", made$seed, if (made$drawn) ", drawn")
+            if (nzchar(made$until)) "at least ", replications_shown(made$replications),
+            if (nzchar(made$until)) paste(" until", made$until), ", seed ", made$seed, if (made$drawn) ", drawn")
     if (made$taken_over > 0)
       message(number(made$taken_over), " of ",
               counted(sum(rep_len(made$replications, made$conditions)), "replication"),

@@ -112,7 +112,8 @@ def run(given: Arguments) -> Arguments:
     sweep = sweep_of(given)
     with worker_started(sweep):
         new = begin(sweep, on_start=started, detach=drive)
-    return {**head_of(new), **start, "note": new.backend_note}
+    until = "" if sweep.until is None else sweep.until.in_words()
+    return {**head_of(new), **start, "note": new.backend_note, "until": until}
 
 
 @verb

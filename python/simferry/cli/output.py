@@ -20,12 +20,15 @@ PYTHONS_HEADING = "Traceback (most recent call last):"
 
 def announce(made: Any, taken_over: int, seed_was_drawn: bool) -> None:
     from ..store import counts
+    from ..sweep.stopping import Until
 
     wanted, conditions = made.replications, made._folder.conditions
     total = counts.total(wanted, conditions)
     drawn = ", drawn" if seed_was_drawn else ""
-    size = f"{counted(conditions, 'condition')} x {counts.in_words(wanted)}"
-    click.echo(f"run {made.id}: {size}, seed {made.seed}{drawn}")
+    rule = Until.of_record(record.get("until") or {})
+    size = f"{counted(conditions, 'condition')} x {'' if rule is None else 'at least '}{counts.in_words(wanted)}"
+    until = "" if rule is None else f" until {rule.in_words()}"
+    click.echo(f"run {made.id}: {size}{until}, seed {made.seed}{drawn}")
     if made.backend_note:
         click.echo(made.backend_note)
     if taken_over:

@@ -22,6 +22,10 @@ class Until:
     most: int = MOST
     batch: int = BATCH
 
+    def in_words(self) -> str:
+        """The targets as text: "coverage=0.005, bias=0.01"."""
+        return ", ".join(f"{name}={value:g}" for name, value in self.targets.items())
+
     def as_record(self) -> dict[str, Any]:
         """What a run's record keeps."""
         return {"targets": dict(self.targets), "least": self.least, "most": self.most}

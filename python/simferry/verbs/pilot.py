@@ -113,11 +113,10 @@ def foresee(out: Forecast, sweep: Sweep, folder: RunFolder) -> list[str]:
     if sweep.until is None:
         return []
     needed, known = needed_until(folder, sweep.until)
-    targets = ", ".join(f"{name}={value:g}" for name, value in sweep.until.targets.items())
     out.replications = needed
     out.total = counts.total(needed, out.conditions)
     return [
-        f"replications until {targets} are foreseen from {known:,} of {counted(out.conditions, 'condition')}, with up to "
+        f"replications until {sweep.until.in_words()} are foreseen from {known:,} of {counted(out.conditions, 'condition')}, with up to "
         f"{sweep.until.least} replications each: take them as an order of magnitude"
     ]
 

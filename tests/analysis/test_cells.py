@@ -24,6 +24,14 @@ def test_methods_that_are_in_some_conditions_only_are_told():
     ]
 
 
+def test_a_parameter_among_the_keys_is_no_method_that_is_missing():
+    table = TABLE.set_column(3, "size", pa.array([1.0, 1.0, 1.0, 2.5, 2.5, 1.0]))
+    found = Cells(of_table(table), roles({"estimate": "b", "by": "method,size"}), complete=True)
+    assert found.notes() == [
+        "b, 1 has no rows in 1 condition, and is left out there",
+    ]
+
+
 def test_a_reference_has_the_same_values_of_the_other_columns():
     given = roles({"estimate": "b", "by": "method,size", "reference": "a"})
     found = Cells(of_table(TABLE), given, complete=True)

@@ -118,16 +118,29 @@ class Cells:
         notes = [f"{what}: {many:,}" for what, many in self.estimates.excluded.counts.items()]
         labels = self.estimates.labels
         rows = self.present.reshape(-1, len(labels))
+        expected = self._expected_rows(rows > 0)
         for number, label in enumerate(labels):
-            without = int(((rows[:, number] == 0) & (rows > 0).any(axis=1)).sum())
+            without = int(((rows[:, number] == 0) & expected[:, number]).sum())
             if without:
-                name = ", ".join(map(str, label.keys.values()))
+                name = ", ".join(map(_text, label.keys.values()))
                 notes.append(f"{name} has no rows in {counted(without, 'condition')}, and is left out there")
         if self._varying:
             notes.append(
                 f"the truth varies within {self._varying} of {int((self.present > 0).sum())} cells: each replication has its own"
             )
         return notes
+
+    def _expected_rows(self, there: np.ndarray) -> np.ndarray:
+        """By condition and label whether rows are to be expected: where there are any, and with the values of the keys that have one value
+        in each condition, as parameters do. there: whether there are rows."""
+        out = np.repeat(there.any(axis=1, keepdims=True), there.shape[1], axis=1)
+        for key in self.estimates.keys:
+            values = [repr(label.keys[key]) for label in self.estimates.labels]
+            number = np.unique(values, return_inverse=True)[1]
+            has = np.stack([there[:, number == one].any(axis=1) for one in range(number.max(initial=-1) + 1)], axis=1)
+            if (has.sum(axis=1) <= 1).all():
+                out &= has[:, number]
+        return out
 
 
 def _same(value: Any, given: Any) -> bool:

@@ -25,7 +25,7 @@ def announce(made: Any, taken_over: int, seed_was_drawn: bool) -> None:
     wanted, conditions = made.replications, made._folder.conditions
     total = counts.total(wanted, conditions)
     drawn = ", drawn" if seed_was_drawn else ""
-    rule = Until.of_record(record.get("until") or {})
+    rule = Until.of_record(made.record.get("until") or {})
     size = f"{counted(conditions, 'condition')} x {'' if rule is None else 'at least '}{counts.in_words(wanted)}"
     until = "" if rule is None else f" until {rule.in_words()}"
     click.echo(f"run {made.id}: {size}{until}, seed {made.seed}{drawn}")

@@ -22,6 +22,7 @@ from simferry.search.sought import Sought
 
 LOOKS = (2_000, 5_000, 10_000)
 AT_ONCE, BATCH = 8, 100
+CAP = 0.7  # how sure a step of the bisection may be: the best of 0.7, 0.8, 0.9 and 0.999
 N = np.arange(501)
 
 
@@ -119,10 +120,8 @@ def bisect(case: Case, seed: int) -> dict[int, tuple[float, float]]:
         hits[n] += new
         counts[n] += batch
         step, done = step + 1, done + batch
-        share = (new + 1) / (batch + 2)
-        above = special.ndtr(
-            (share - 0.8) / math.sqrt(share * (1 - share) / batch)
-        )  # how likely the root is at n or below
+        above = special.ndtr((new / batch - 0.8) / math.sqrt(0.16 / batch))  # how likely the root is at n or below
+        above = min(max(above, 1 - CAP), CAP)
         left = N[10:] <= n
         weights = weights * np.where(left, above, 1 - above)
         weights /= weights.sum()
@@ -148,8 +147,8 @@ def regression(hits: np.ndarray, counts: np.ndarray) -> float:
 
     b = optimize.minimize(loss, np.array([2.0, 3.0, 0.0]), jac=True, method="BFGS").x
     grid = (np.arange(10, 500, 0.05) - 255) / 245
-    above = np.flatnonzero(b[0] + b[1] * grid + b[2] * grid**2 >= special.ndtri(0.8))
-    return float(10 + 0.05 * above[0]) if len(above) else 500.0
+    up = np.flatnonzero(np.diff((b[0] + b[1] * grid + b[2] * grid**2 >= special.ndtri(0.8)).astype(int)) > 0)
+    return float(10 + 0.05 * up[0]) if len(up) else 500.0
 
 
 def lines(case: Case, studies: int) -> dict[int, tuple[float, float]]:

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 from scipy.special import ndtr, ndtri
-from simferry.search.curve import Points, fit
+from simferry.search.curve import Points, are_shares, fit
 
 
 def rates(x, share, n=100):
@@ -96,3 +96,14 @@ def test_without_noise_the_interval_comes_from_what_no_line_explains(mcse):
     assert found.root() == pytest.approx(1, abs=0.02) and 0 < found.root_se() < 0.1
     two = fit(Points(x[[0, -1]], np.exp(x[[0, -1]]), np.zeros(2), np.ones(2), "mean"), math.e, 0, 2, 1)
     assert two.root_se() == math.inf and math.isnan(two.draw(np.random.default_rng(1), 0, 2))
+
+
+def test_shares_are_known_by_their_mcse():
+    share, n = np.array([0.0, 0.02, 0.8, 1.0]), np.full(4, 50.0)
+    plain = np.sqrt(share * (1 - share) / n)
+    sample = np.sqrt(share * (1 - share) / (n - 1))
+    more = (share * n + 2) / (n + 4)
+    cautious = np.sqrt(more * (1 - more) / (n + 4))
+    assert all(are_shares(share, mcse, n) for mcse in (plain, sample, cautious))
+    assert not are_shares(share, plain * 0.9, n) and not are_shares(share * 2, plain, n)
+    assert not are_shares(share, np.full(4, math.nan), n)

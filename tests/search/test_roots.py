@@ -1,5 +1,6 @@
 """Root finding over noisy means: what is asked, when it ends, what it answers."""
 
+import json
 import math
 
 import numpy as np
@@ -97,6 +98,23 @@ def test_a_log_that_is_replayed_leads_to_the_same_points():
         if cut < len(computing.log) and computing.log[cut][1] is None:
             assert again.ask() == following
     assert str(again.roots) == str(computing.finder.roots) and again.over == computing.finder.over
+
+
+def test_an_output_of_0_and_1_is_taken_for_a_rate():
+    questions = [Sought(**{**POWER, "kind": kind}, most=2000, confirm=0) for kind in ("rate", "auto")]
+    (one,), (other,) = (Computing(RootFinder(question), probit_power).run() for question in questions)
+    assert one == other
+    level = RootFinder(Sought("x", 0.0, 1.0, "level", 0.5, most=400, batch=10, confirm=0))
+    (root,) = Computing(level, mean=lambda x: (x, 0.01, 10, False)).run()
+    assert root.root == pytest.approx(0.5, abs=0.01) and level.curves()[0][1].target == 0.5
+
+
+def test_a_record_can_be_json():
+    finder = RootFinder(Sought(**POWER, within=2), [{"effect": np.float64(0.5), "beta": np.array([1, 2])}], seed=4)
+    again = RootFinder.from_record(json.loads(json.dumps(finder.record())))
+    assert again.sought == finder.sought and again.record() == finder.record()
+    again.asked(finder.ask())
+    assert again.ask() == finder.ask() == {"effect": 0.5, "beta": [1, 2], "n": 500}
 
 
 def test_rows_share_the_workers():

@@ -22,7 +22,7 @@ GOOD = {"parameter": "n", "low": 10, "high": 500, "measure": "power", "target": 
         ({"low": -5}, None),  # a rate below 0 is drawn against n itself
         ({"low": -5, "scale": "sqrt"}, r"on the scale sqrt both ends of n are at least 0"),
         ({"within": 0}, r"within=0 is not above 0"),
-        ({"kind": "share"}, r"kind='share' is not rate, positive or mean"),
+        ({"kind": "share"}, r"kind='share' is not auto, rate, positive or mean"),
         ({"most": 400, "confirm": 100}, r"most=400 is not enough: .* take 500 replications"),
         ({"batch": 0}, r"at least 1"),
         ({"level": 95}, r"level=95 is not between 0 and 1"),

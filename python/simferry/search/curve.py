@@ -214,11 +214,22 @@ class _Rate:
 def _efficiency(points: Points) -> float:
     """How many plain yes or no a replication is worth. Replications that return shares themselves are worth more than one."""
     plain = points.mean * (1 - points.mean)
-    known = (plain > 0) & (points.mcse > 0)
+    known = (plain * points.n >= 5) & (points.mcse > 0)
     if not known.any():
         return 1.0
     found = float((plain[known] / points.mcse[known] ** 2).sum() / points.n[known].sum())
-    return 1.0 if 0.9 < found < 1.1 else found
+    return 1.0 if 0.8 < found < 1.25 else found
+
+
+def are_shares(mean: np.ndarray, mcse: np.ndarray, n: np.ndarray) -> bool:
+    """Whether means are shares of replications, by their MCSE: plain, or with two of each kind more (Agresti and Coull)."""
+    if not ((mean >= 0) & (mean <= 1)).all():
+        return False
+    with_more = (mean * n + 2) / (n + 4)
+    some, more = mean * (1 - mean) / n, with_more * (1 - with_more) / (n + 4)
+    slack = 1 / np.maximum(n - 1, 1) + 0.01  # n or n - 1
+    alike = (abs(mcse**2 - some) <= slack * some) | (abs(mcse**2 - more) <= slack * more)
+    return bool(alike.all())
 
 
 class _Smooth:

@@ -7,7 +7,7 @@ values is told with both.
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -15,7 +15,7 @@ import numpy as np
 from ..errors import UsageError
 from ..sweep.parameters import canonical_value
 from ..words import counted
-from .curve import BAD, Curve, Points, fit
+from .curve import BAD, Curve, Points, are_shares, fit
 from .sought import Sought
 
 LEAST = 6  # evaluations before an interval is trusted
@@ -73,7 +73,19 @@ class RootFinder:
                 raise UsageError(f"{sought.parameter} is sought, but the design has it as well")
             if (key := _key(row)) in self._rows:
                 raise UsageError(f"the design has the row {dict(row)} twice")
-            self._rows[key] = _Row(sought, dict(row))
+            self._rows[key] = _Row(sought, _plain(row))
+
+    def record(self) -> dict[str, Any]:
+        """The finder as plain values that JSON can hold, before it was told anything; `from_record` reads it."""
+        rows = [row.parameters for row in self._rows.values()]
+        return {"sought": asdict(self.sought), "rows": rows, "seed": self.seed}
+
+    @classmethod
+    def from_record(cls, record: Mapping[str, Any]) -> "RootFinder":
+        """A finder of which `record` was kept.
+
+        record: what `record` gave. Raises what the constructors do."""
+        return cls(Sought(**record["sought"]), record["rows"], record["seed"])
 
     def ask(self) -> dict[str, Any] | None:
         """The next point, or None: see `Searcher`."""
@@ -99,11 +111,21 @@ class RootFinder:
         A mean that is not finite counts as failed, and so does a positive measure that is not above 0. Raises UsageError if the point is
         none of this search, or a rate is not between 0 and 1."""
         row, x = self._find(point)
-        sought = self.sought
+        sought = row.sought
         if not failed and sought.kind == "rate" and not -1e-9 <= mean <= 1 + 1e-9 and math.isfinite(mean):
             raise UsageError(f"{sought.measure} is {mean:g} at {sought.parameter} = {x:g}, but a rate is from 0 to 1")
         failed = failed or not math.isfinite(mean) or replications < 1 or (sought.kind == "positive" and mean <= 0)
         row.tell(x, mean, mcse, replications, failed)
+        if self.sought.kind == "auto":
+            self._decide()
+
+    def _decide(self) -> None:
+        """Take the measure for what it looks like in all that was told."""
+        told = [one for row in self._rows.values() for one in row.told.values()]
+        mean, mcse, n = np.array(told).reshape(-1, 3).T
+        kind = "rate" if 0 < self.sought.target < 1 and are_shares(mean, mcse, n) else "mean"
+        for row in self._rows.values():
+            row.take(kind)
 
     @property
     def over(self) -> str:
@@ -131,9 +153,12 @@ class RootFinder:
         return row, float(point[self.sought.parameter])
 
 
+def _plain(row: Mapping[str, Any]) -> dict[str, Any]:
+    return {n: v.tolist() if isinstance(v, (np.ndarray, np.generic)) else v for n, v in row.items()}
+
+
 def _key(row: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
-    plain = {n: v.tolist() if isinstance(v, (np.ndarray, np.generic)) else v for n, v in row.items()}
-    return tuple(sorted((name, canonical_value(value)) for name, value in plain.items()))
+    return tuple(sorted((name, canonical_value(value)) for name, value in _plain(row).items()))
 
 
 class _Row:
@@ -166,6 +191,10 @@ class _Row:
             self.told.pop(x, None)
         else:
             self.told[x] = (mean, mcse, replications)
+
+    def take(self, kind: str) -> None:
+        if kind != self.sought.kind:
+            self.sought, self._curve, self._interval = replace(self.sought, kind=kind), None, None
 
     # ---- what is known ----
 

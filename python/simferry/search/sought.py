@@ -8,10 +8,10 @@ import numpy as np
 from ..errors import UsageError
 from ..words import joined
 
-KINDS = ("rate", "positive", "mean")
+KINDS = ("auto", "rate", "positive", "mean")
 SCALES = ("sqrt", "log", "linear")
 X_SHOWN = {"sqrt": "√{}", "log": "log {}", "linear": "{}"}
-Y_SHOWN = {"rate": "probit of {}", "positive": "log {}", "mean": "{}"}
+Y_SHOWN = {"rate": "probit of {}", "auto": "{}", "positive": "log {}", "mean": "{}"}
 
 
 @dataclass(frozen=True)
@@ -19,7 +19,8 @@ class Sought:
     """The question of a root finder.
 
     parameter: what is varied, from low to high. target: what the measure shall reach; kind: what the measure is, a rate (a share of
-    replications, as power), positive (a width, a standard error) or any other mean. within: it ends when the half-width of the root's
+    replications, as power), positive (a width, a standard error), any other mean, or auto: a rate if what is told looks like shares,
+    otherwise a mean. within: it ends when the half-width of the root's
     interval is at most this; None: at `most` alone. most: replications of each root, with those that confirm its answer. batch:
     replications of an evaluation. confirm: replications that confirm the answer, at each of its points; None: a twentieth of most.
     whole: whole numbers only. scale: of the parameter, on which the curve is nearly straight: sqrt, log or linear; without it sqrt for a
@@ -33,7 +34,7 @@ class Sought:
     high: float
     measure: str
     target: float
-    kind: str = "mean"
+    kind: str = "auto"
     within: float | None = None
     most: int = 10_000
     batch: int = 100

@@ -14,12 +14,12 @@ from .svg import number, short
 COLOURS = (
     "#1f6fb4",
     "#d1641a",
-    "#2a8c55",
-    "#8a4fb0",
-    "#b5395f",
-    "#6f7a1d",
-    "#1795a0",
-    "#6b5344",
+    "#7c0370",
+    "#40a59b",
+    "#bc2e69",
+    "#763f0c",
+    "#8a82f6",
+    "#1933b0",
 )  # as c0 to c7 of style.css
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")  # colours are never alone in telling methods apart
 DASHES = ("-", (0, (6, 2)), (0, (2, 1.5)), (0, (6, 2, 1.5, 2)), (0, (10, 3)), (0, (4, 1, 1, 1, 1, 1)), (0, (1, 1)), "-")

@@ -9,7 +9,16 @@ from simferry.analysis.outliers import NONE
 from simferry.analysis.own_measures import PythonFunctions
 from simferry.analysis.sources import of_table
 from simferry.errors import UsageError
-from simferry.report.figure_data import KINDS, OF_MEASURES, Choice, figure_of, of_estimates, of_measures
+from simferry.report.figure_data import (
+    KINDS,
+    OF_MEASURES,
+    Choice,
+    check_kind,
+    chosen,
+    figure_of,
+    of_estimates,
+    of_measures,
+)
 from simferry.report.marks import MOST_MARKS
 from simferry.sweep.roles import roles
 
@@ -119,24 +128,24 @@ def test_what_can_not_be_drawn(kind, choice, given, says):
 
 def test_a_kind_that_is_unknown_gets_the_nearest():
     with pytest.raises(UsageError, match=r"no figure 'forrest'\nDid you mean forest\?"):
-        figure_of("forrest")
+        check_kind("forrest")
     with pytest.raises(UsageError, match=f"There are: {', '.join(KINDS)}"):
-        figure_of(3)
+        check_kind(3)
 
 
 def test_conditions_and_methods_are_given_in_many_ways():
     source, given = of_table(drawn()), roles(ROLES)
     for conditions in (2.0, [2], np.array([2]), (np.int64(2), 2)):
-        found = figure_of("zip", conditions, "a")(source, given, None, True, NONE)
+        found = figure_of("zip", chosen(conditions, "a"))(source, given, None, True, NONE)
         assert found.panels["condition"].to_pylist() == [2] and found.panels["method"].to_pylist() == ["a"]
     for wrong in ("2", [1.5], [], [None], [True]):
         with pytest.raises(UsageError, match="it takes numbers of conditions"):
-            figure_of("zip", wrong)
+            chosen(wrong)
 
 
 def test_measures_of_the_users_are_drawn_too():
     own = PythonFunctions({"largest": lambda rows: rows["est"].max()})
-    made = figure_of("forest", methods="a")(of_table(drawn()), roles(ROLES), ["largest"], True, NONE, own=own)
+    made = figure_of("forest", chosen(methods="a"))(of_table(drawn()), roles(ROLES), ["largest"], True, NONE, own=own)
     assert set(made.data["measure"].to_pylist()) == {"largest"}
     frame = drawn().to_pandas().query("m == 'a'")
     assert made.data["estimate"].to_pylist() == frame.groupby("condition")["est"].max().tolist()

@@ -38,6 +38,20 @@ def test_a_run_draws_what_its_measures_are(run):
     assert sf.plot(run, "zip", conditions=4, truth=100).shape == (1, 2)  # options replace what the run knows
 
 
+def test_tables_of_measures_and_contrasts_are_drawn_as_they_are(run):
+    table, contrast = run.measures(), run.contrast(measures="bias")
+    of_run, of_table = figure_data(run, "forest"), figure_data(table, "forest")
+    assert of_table.data.equals(of_run.data) and of_table.panels.equals(of_run.panels)
+    made = figure_data(contrast, "nested_loop")
+    assert made.data["estimate"].to_pylist() == contrast["estimate"].tolist()
+    assert made.panels.to_pylist() == [{"measure": "bias, difference from mean", "nominal": 0.0}]
+    assert figure_data(run.measures(measures="mean"), "lolly").data.num_rows == 8
+    for wrong, says in (({"kind": "zip"}, "shows single estimates"), ({"truth": 1}, "truth is for tables of estimates"),
+                        ({"measures": "covrage"}, "no measure 'covrage'\nDid you mean coverage")):  # fmt: skip
+        with pytest.raises(UsageError, match=says):
+            figure_data(table, **{"kind": "forest", **wrong})
+
+
 def test_what_is_left_out_is_a_note():
     with pytest.warns(Note, match="the first 4 of 5 conditions"):
         figure_data(TABLE, "estimates", estimate="est")

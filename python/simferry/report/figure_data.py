@@ -18,7 +18,7 @@ null or NaN. Means, numbers and coverage are of all estimates, also where a figu
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -31,6 +31,7 @@ from ..analysis.sources import Source
 from ..errors import UsageError, nearest
 from ..hints import Option
 from ..sweep.roles import Roles
+from ..words import joined
 from .grid import cross, grid, labels, shown
 from .marks import (
     MEANS,
@@ -99,25 +100,32 @@ class Choice:
         return [one for one in known if self.methods is None or one in self.methods]
 
 
-def figure_of(kind: Any, conditions: Any = None, methods: Any = None) -> Callable[..., FigureData]:
-    """What makes a figure of a source and roles, with the options of measure_table. conditions: numbers; methods: names of those that
-    are drawn; None: all that there is room for. Raises UsageError for what is no kind of figure."""
-    if kind not in KINDS:
-        hint = nearest(kind, KINDS) if isinstance(kind, str) else ""
-        raise UsageError(f"there is no figure {kind!r}", hint or f"There are: {', '.join(KINDS)}.")
-    numbers, names = _numbers(conditions), _names(methods)
+def figure_of(kind: str, choice: Choice) -> Callable[..., FigureData]:
+    """What makes a figure of a source and roles, with the options of measure_table."""
 
     def made(
         source: Source, roles: Roles, wanted: Sequence[str] | None, complete: bool, outliers: Outliers, **how: Any
     ) -> FigureData:
-        choice, own = Choice(numbers, names, wanted), how["own"].names if how.get("own") else ()
+        some, own = replace(choice, measures=wanted), how["own"].names if how.get("own") else ()
         with np.errstate(all="ignore"):  # of estimates that are very large
             if kind not in OF_MEASURES:
-                return of_estimates(kind, Cells(source, roles, complete, outliers), choice)
+                return of_estimates(kind, Cells(source, roles, complete, outliers), some)
             others = None if wanted is None else [name for name in wanted if name not in own]
-            return of_measures(kind, measure_table(source, roles, others, complete, outliers=outliers, **how), choice)
+            return of_measures(kind, measure_table(source, roles, others, complete, outliers=outliers, **how), some)
 
     return made
+
+
+def check_kind(kind: Any) -> None:
+    """Raises UsageError for what is no kind of figure."""
+    if kind not in KINDS:
+        hint = nearest(kind, KINDS) if isinstance(kind, str) else ""
+        raise UsageError(f"there is no figure {kind!r}", hint or f"There are: {', '.join(KINDS)}.")
+
+
+def chosen(conditions: Any = None, methods: Any = None) -> Choice:
+    """conditions: numbers, methods: names of those that are drawn; None: all that there is room for. Raises UsageError."""
+    return Choice(_numbers(conditions), _names(methods))
 
 
 def _numbers(value: Any) -> list[int] | None:
@@ -153,12 +161,13 @@ def of_measures(kind: str, found: MeasureTable, choice: Choice) -> FigureData:
     if not measures:
         raise UsageError("there is no measure to draw: no condition has results")
     methods = choice.of_methods(crossed.methods)
-    chosen, notes = choice.of_conditions(crossed.conditions), []
+    chosen, notes = choice.of_conditions(crossed.conditions), list(found.notes)
     room = len(crossed.conditions) if kind == "nested_loop" else max(1, MOST_ROWS // len(methods))
     if chosen is None:
         chosen = crossed.conditions[:room]
-        notes = _left_out(chosen, len(crossed.conditions))
-    rows = np.array([crossed.conditions.index(one) for one in chosen])
+        notes += _left_out(chosen, len(crossed.conditions))
+    numbers = {one: row for row, one in enumerate(crossed.conditions)}
+    rows = np.array([numbers[one] for one in chosen])
     steps = None
     if kind == "nested_loop":
         if len(rows) < 2:
@@ -175,14 +184,49 @@ def of_measures(kind: str, found: MeasureTable, choice: Choice) -> FigureData:
     }
     if kind == "nested_loop":
         where["position"] = np.repeat(np.arange(1, len(rows) + 1), len(methods))
-    data, panels = [], []
+    data, panels, difference = [], [], _difference(found)
     for measure in measures:
         estimate, mcse, nominal = crossed.of(measure)
-        panels.append({"measure": measure, "nominal": nominal})
+        measure += difference
+        panels.append({"measure": measure, "nominal": 0.0 if difference else nominal})
         middle, half = estimate[at].ravel(), 1.96 * mcse[at].ravel()
         ends = {"estimate": middle, "mcse": mcse[at].ravel(), "lower": middle - half, "upper": middle + half}
         data.append({**where, "measure": measure, **ends})
     return FigureData(kind, _marks(data), _panels(panels), steps, crossed.methods, notes)
+
+
+def _difference(found: MeasureTable) -> str:
+    """What a table of contrasts has of each measure."""
+    if not {"reference", "paired"} <= set(found.table.column_names):
+        return ""
+    references = found.table["reference"].unique().to_pylist()
+    return f", difference from {references[0]}" if len(references) == 1 else ", difference"
+
+
+def of_known(kind: str, table: pa.Table, choice: Choice) -> FigureData | None:
+    """The data of a figure of measures or contrasts that a table already has; None where it is no such table. Raises UsageError."""
+    names = table.column_names
+    if not {"measure", "estimate", "mcse", "replications", "missing", "failed"} <= set(names):
+        return None
+    if kind not in OF_MEASURES:
+        raise UsageError(
+            f"a figure of kind {kind} shows single estimates, and this is a table of measures",
+            f"Draw {joined(OF_MEASURES)}, or pass the run or its results.",
+        )
+    keys = [name for name in names[: names.index("measure")] if name != "condition"]
+    constant = [name for name in keys if "condition" in names and _is_constant(table, name)]
+    found = MeasureTable(table, tuple(constant), [])
+    known = table["measure"].unique().to_pylist()
+    for name in choice.measures or ():
+        if name not in known:
+            raise UsageError(f"there is no measure {name!r}", nearest(name, known) or f"There are: {', '.join(known)}.")
+    return of_measures(kind, found, choice)
+
+
+def _is_constant(table: pa.Table, name: str) -> bool:
+    """Whether a column is a parameter: it has one value in each condition."""
+    pairs = table.select(["condition", name]).group_by(["condition", name]).aggregate([])
+    return len(pairs) == len(pairs["condition"].unique())
 
 
 def _steps(varied: dict[str, list[str]], order: np.ndarray, levels: dict[str, np.ndarray]) -> pa.Table | None:
@@ -201,7 +245,7 @@ def of_estimates(kind: str, cells: Cells, choice: Choice) -> FigureData:
     """The data of a figure of single estimates. Raises UsageError for what needs a column that is not there."""
     methods = [name_of(cells, label) for label in range(len(cells.estimates.labels))]
     some = choice.of_methods(methods)
-    notes = []
+    notes = cells.notes()
     _check(kind, cells, choice)
     if len(some) > MOST_METHODS and choice.methods is None:
         notes.append(f"The figure has the first {MOST_METHODS} of {len(some)} methods; `methods` chooses others.")

@@ -1,7 +1,7 @@
 """What a run says of its numbers: summary, measures, contrasts; and the options of these."""
 
 import warnings
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -84,10 +84,11 @@ class Measuring:
         `measures`, where the run does not know them. Returns matplotlib's Axes, or an array of them where there are several panels. Raises
         UsageError for what is not there or does not fit, and where matplotlib is not installed.
         """
-        from ..report.figure_data import figure_of
+        from ..report.figure_data import check_kind, chosen, figure_of
         from ..report.plots import drawn
 
-        return drawn(told(self._measured(figure_of(kind, conditions, methods), options)))
+        check_kind(kind)
+        return drawn(told(self._measured(figure_of(kind, chosen(conditions, methods)), options)))
 
     def _warn_of_oddities(self, rows: "pa.Table", stacklevel: int = 3) -> None:
         if same := same_seeds.conditions(rows.schema.metadata):
@@ -115,8 +116,7 @@ def asked(
     options = dict(options)
     own = {name: options.pop(name, None) for name in ROLES}
     given = roles({**recorded, **{name: value for name, value in own.items() if value is not None}})
-    wanted = _texts("measures", options.pop("measures", None))
-    wanted = wanted and [ALSO_CALLED.get(name, name) for name in wanted]
+    wanted = wanted_measures(options.pop("measures", None))
     cases = options.pop("cases", None) or "complete"
     mcse = options.pop("mcse", None) or "jackknife"
     if cases not in ("complete", "all"):
@@ -148,13 +148,14 @@ def _own(given: Any) -> Functions | None:
     return PythonFunctions(given)
 
 
-def _texts(name: str, value: Any) -> Collection[str] | None:
+def wanted_measures(value: Any) -> Sequence[str] | None:
+    """The names of measures that are given. Raises UsageError."""
     if value is None:
         return None
     listed = value.split(",") if isinstance(value, str) else list(value)
     if not all(isinstance(one, str) for one in listed):
-        raise UsageError(f"{name} is {value!r}; it takes names")
-    return [one.strip() for one in listed if one.strip()]
+        raise UsageError(f"measures is {value!r}; it takes names")
+    return [ALSO_CALLED.get(name, name) for one in listed if (name := one.strip())]
 
 
 def _probabilities(value: Any) -> Sequence[float]:

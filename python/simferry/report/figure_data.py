@@ -152,7 +152,7 @@ def _names(value: Any) -> list[str] | None:
 def of_measures(kind: str, found: MeasureTable, choice: Choice) -> FigureData:
     """The data of a forest, lolly or nested loop plot. Raises UsageError."""
     crossed = cross(grid(found))
-    names = crossed.labels if len(crossed.labels) > 1 else [""]
+    labelled = crossed.labels if len(crossed.labels) > 1 else [""]
     measures = [name for name in dict.fromkeys((*FIRST, *crossed.measures)) if name in crossed.measures]
     if choice.measures is None:
         measures = measures[: 1 if kind == "nested_loop" else MOST_MEASURES]
@@ -179,12 +179,13 @@ def of_measures(kind: str, found: MeasureTable, choice: Choice) -> FigureData:
     at = np.ix_(rows, np.array([crossed.methods.index(one) for one in methods]))
     where = {
         "condition": np.repeat([crossed.conditions[row] for row in rows], len(methods)),
-        "label": [names[row] for row in rows for _ in methods],
+        "label": [labelled[row] for row in rows for _ in methods],
         "method": methods * len(rows),
     }
     if kind == "nested_loop":
         where["position"] = np.repeat(np.arange(1, len(rows) + 1), len(methods))
-    data, panels, difference = [], [], _difference(found)
+    data, panels, references = [], [], _references(found)
+    difference = ", difference" + (f" from {references[0]}" if len(references) == 1 else "") if references else ""
     for measure in measures:
         estimate, mcse, nominal = crossed.of(measure)
         measure += difference
@@ -192,15 +193,14 @@ def of_measures(kind: str, found: MeasureTable, choice: Choice) -> FigureData:
         middle, half = estimate[at].ravel(), 1.96 * mcse[at].ravel()
         ends = {"estimate": middle, "mcse": mcse[at].ravel(), "lower": middle - half, "upper": middle + half}
         data.append({**where, "measure": measure, **ends})
-    return FigureData(kind, _marks(data), _panels(panels), steps, crossed.methods, notes)
+    names = [*dict.fromkeys([*references, *crossed.methods])]  # a method has one colour, whether it is compared or not
+    return FigureData(kind, _marks(data), _panels(panels), steps, names, notes)
 
 
-def _difference(found: MeasureTable) -> str:
-    """What a table of contrasts has of each measure."""
-    if not {"reference", "paired"} <= set(found.table.column_names):
-        return ""
-    references = found.table["reference"].unique().to_pylist()
-    return f", difference from {references[0]}" if len(references) == 1 else ", difference"
+def _references(found: MeasureTable) -> list[str]:
+    """The references of a table of contrasts."""
+    is_contrast = {"reference", "paired"} <= set(found.table.column_names)
+    return list(map(shown, found.table["reference"].unique().to_pylist())) if is_contrast else []
 
 
 def of_known(kind: str, table: pa.Table, choice: Choice) -> FigureData | None:

@@ -78,6 +78,11 @@ def _name(words: object, width: int = WIDEST) -> str:
     return "\n".join([*lines[:1], short(" ".join(lines[1:]), width)] if len(lines) > 1 else lines)
 
 
+def _interval(measure: str) -> str:
+    """What an axis shows of a measure."""
+    return f"{_name(measure, 32)}{' ' if len(measure) <= 22 else chr(10)}± 1.96 MCSE"
+
+
 def _head(ax: Any, *names: str) -> None:
     """A method above a column of panels; or the two whose difference they show."""
     one_line = " \u2212 ".join(names)
@@ -222,7 +227,7 @@ def _convergence(figure: FigureData) -> Grid:
                 ax.text(0.99, 0.98, says, transform=ax.transAxes, ha="right", va="top", color=BAD)
             if nominal[measure] is not None:
                 ax.axhline(nominal[measure], color=INK, linestyle=(0, (5, 4)), linewidth=0.9, label="nominal")
-            ax.set_ylabel(f"{measure} ± 1.96 MCSE")
+            ax.set_ylabel(_interval(measure))
             ax.margins(x=0.02)
         _beside(axes[i, -1], label)
     for ax in axes[-1]:
@@ -294,7 +299,7 @@ def _forest(figure: FigureData) -> Grid:
             rows = np.arange(len(conditions)) + (j - (len(methods) - 1) / 2) * step
             marks = _marks(figure, measure=measure, method=method)
             crosses |= _measured(ax, marks, rows, figure.methods.index(method), figure.kind == "lolly", nominal)
-        ax.set_xlabel(f"{measure} ± 1.96 MCSE")
+        ax.set_xlabel(_interval(measure))
         ax.margins(x=0.08)
         ax.tick_params(axis="y", length=0)
     rows = (np.arange(len(methods)) - (len(methods) - 1) / 2) * step if single else np.arange(1.0 * len(conditions))

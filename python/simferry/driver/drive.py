@@ -5,7 +5,7 @@ import os
 import shutil
 import time
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -52,20 +52,32 @@ def drive(
     Raises Interrupted (Ctrl-C, or SIGTERM), with the run resumable; SimulationError, StoreError or WorkerError when it can't
     go on.
     """
+    with conducting(run, backend):
+        run.look()
+        plans = len(run.plans())
+        read_conditions(run)  # checks run.json: a wrong number of conditions could fill the memory
+        if not backend.traits.outlives_driver:
+            stop_leftovers(run, backend)
+            run.push()
+        elif _adopt(run, backend, on_progress):
+            return
+        changed = dict(changed_code or {})
+        _compute(run, backend, reason, replications, retry_failed, conditions, plans, changed, on_progress)
+        while progress_of(run, backend).done_all and (more := further(run)) is not None:
+            _compute(run, backend, "until", more, False, conditions, len(run.plans()), {}, on_progress)
+        run.look()
+        on_progress(progress_of(run, backend))
+
+
+@contextlib.contextmanager
+def conducting(run: RunFolder, backend: Backend) -> Iterator[None]:
+    """Within the block this process is the run's driver. What ends the block stops jobs that do not outlive it.
+
+    Raises Interrupted instead of KeyboardInterrupt, with the run resumable.
+    """
     with driving(run):
         try:
-            run.look()
-            plans = len(run.plans())
-            read_conditions(run)  # checks run.json: a wrong number of conditions could fill the memory
-            if not backend.traits.outlives_driver:
-                stop_leftovers(run, backend)
-                run.push()
-            elif _adopt(run, backend, on_progress):
-                return
-            changed = dict(changed_code or {})
-            _compute(run, backend, reason, replications, retry_failed, conditions, plans, changed, on_progress)
-            while progress_of(run, backend).done_all and (more := further(run)) is not None:
-                _compute(run, backend, "until", more, False, conditions, len(run.plans()), {}, on_progress)
+            yield
         except Interrupted:  # somebody has stopped the jobs, or they go on without this driver
             raise
         except KeyboardInterrupt:
@@ -84,8 +96,6 @@ def drive(
                     stop_leftovers(run, backend)
                     run.push()
             raise
-        run.look()
-        on_progress(progress_of(run, backend))
 
 
 def _adopt(run: RunFolder, backend: Backend, on_progress: Callable[[Progress], None]) -> bool:
@@ -113,7 +123,7 @@ def _adopt(run: RunFolder, backend: Backend, on_progress: Callable[[Progress], N
         backend.cancel(run, dealt_again, at_once=True)
     if not_started:
         backend.submit(run, not_started)
-    return bool(not_started or going_on) and _watch(run, backend, [*going_on, *not_started], on_progress)
+    return bool(not_started or going_on) and watch(run, backend, [*going_on, *not_started], on_progress)
 
 
 def _untouched(run: RunFolder, jobs: list[JobId]) -> list[JobId]:
@@ -185,22 +195,22 @@ def _compute(
             replications=replications,
             jobs=jobs,
             changed_code=changed_code,
-            copies=_shared_is_written(run, job_names(run)),
+            copies=shared_is_written(run, job_names(run)),
         )
         backend.submit(run, names)
         dealt.add(names[0].plan)
         plans += 1
-        if _watch(run, backend, names, on_progress):
+        if watch(run, backend, names, on_progress):
             return
-        if _shared_is_written(run, names):  # this is no failure: from now on each process gets a copy of the files
+        if shared_is_written(run, names):  # this is no failure: from now on each process gets a copy of the files
             _compute(run, backend, "retry", replications, retry_failed, conditions, plans, changed_code, on_progress)
             return
-        failures += not _only_too_short(run, backend, names, work.replications)
+        failures += not only_too_short(run, backend, names, work.replications)
         # as many jobs as have failed: the rest needs no more
         jobs = max(1, sum(state != "succeeded" for state in backend.poll(run, names).states.values()))
 
 
-def _only_too_short(run: RunFolder, backend: Backend, jobs: list[JobId], given: int) -> bool:
+def only_too_short(run: RunFolder, backend: Backend, jobs: list[JobId], given: int) -> bool:
     """Whether an attempt does not count as failed: only time limits or lost hosts ended its jobs, and it computed at least a tenth."""
     number = jobs[0].plan
     brought = sum(block.replications for block in run.block_names() if block.plan == number)
@@ -224,8 +234,14 @@ def stop_leftovers(run: RunFolder, backend: Backend) -> None:
         time.sleep(0.05)
 
 
-def _watch(run: RunFolder, backend: Backend, jobs: list[JobId], on_progress: Callable[[Progress], None]) -> bool:
-    """Waits for the jobs to end. Returns True when the run must not continue (--on-error stop)."""
+def watch(
+    run: RunFolder,
+    backend: Backend,
+    jobs: list[JobId],
+    on_progress: Callable[[Progress], None],
+    enough: Callable[[Iterable[bool]], bool] = all,
+) -> bool:
+    """Waits for the jobs to end, all or any of them. Returns True when the run must not continue (--on-error stop)."""
     poll_seconds, outlives_driver = backend.traits.poll_seconds, backend.traits.outlives_driver
     between_looks = max(run.seconds_between_looks, poll_seconds)
     took, given = 0.0, set(jobs)
@@ -240,7 +256,7 @@ def _watch(run: RunFolder, backend: Backend, jobs: list[JobId], on_progress: Cal
             if outlives_driver and ("cancelled" in states or run.is_cancelled(jobs[-1].plan)):
                 backend.cancel(run, jobs, at_once=True)
                 raise Interrupted(f"the jobs of run {run.id} were stopped by somebody", run.command("resume"))
-            ended = all(state in ENDED for state in states)
+            ended = enough(state in ENDED for state in states)
             if ended or time.monotonic() - looked >= max(between_looks if between_looks >= 1 else 0, 10 * took) - 0.01:
                 looked = time.monotonic()
                 run.push()
@@ -298,14 +314,15 @@ def _warn_of_full_disk(run: RunFolder, now: Progress) -> None:
 
 def _raise_common_error(run: RunFolder, standing: Standing) -> None:
     """Raises the error of a failed job if other jobs would fail in the same way."""
-    messages = {job: _message(run, job) for job in standing.jobs}
+    ended = {job: now for job, now in standing.jobs.items() if now.state in ENDED}
+    messages = {job: _message(run, job) for job in ended}
     # a download that fails in one of many containers is an accident
     setup_fails = all(map(setup_script.has_failed, messages.values()))
     for job, message in messages.items():
         if message and not message.startswith((SHARED, LOST)) and (setup_fails or not setup_script.has_failed(message)):
             raise _as_error(run, job, message)
     # a refusal of one job may be an accident; a refusal of all jobs is not
-    refusals = [state.refusal for job, state in standing.jobs.items() if not messages[job]]
+    refusals = [state.refusal for job, state in ended.items() if not messages[job]]
     if refusals and all(refusals):
         assert refusals[0] is not None
         raise refusals[0]
@@ -330,7 +347,7 @@ def _message(run: RunFolder, job: str) -> str:
     return content.decode(errors="replace") or "disk: there is no room left on its disk"  # not even for the message
 
 
-def _shared_is_written(run: RunFolder, jobs: list[JobId]) -> bool:
+def shared_is_written(run: RunFolder, jobs: list[JobId]) -> bool:
     """Whether a replication of these jobs wrote to a large file that processes share; see worker/folders.py."""
     return any(_message(run, job).startswith(SHARED) for job in jobs)
 

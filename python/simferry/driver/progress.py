@@ -12,6 +12,7 @@ from ..store.keys import BlockName, JobId
 from ..store.records import PlanRecord
 from ..store.run_folder import RunFolder
 from ..store.spans import size_of
+from ..store.steps import evaluations, grown, over
 from ..system.notebook import facts
 from ..words import are, counted, dollars, duration
 from .claim import is_driven
@@ -84,7 +85,7 @@ def progress_of(run: RunFolder, backend: Backend) -> Progress:
     now = backend.poll(run, [job for plan in plans for job in plan.job_ids])
     jobs = now.states
     names = run.block_names()  # after the jobs: the blocks of those that have ended are there by then
-    total = counts.total(run.wanted(plans), run.conditions)
+    total = max(counts.total(run.wanted(plans), grown(run.record.conditions, plans)), _foreseen(run, plans))
     done, failed = sum(b.replications for b in names), sum(b.failed for b in names)
     goes_on = "running" in jobs.values() or (done < total and now.active)
     running = is_driven(run) or (backend.traits.outlives_driver and goes_on)
@@ -92,7 +93,7 @@ def progress_of(run: RunFolder, backend: Backend) -> Progress:
     if not running and (_tried_twice(plans, names, run.conditions) or run.record.simulation["results_file"]):
         done = size_of(collect.done_spans(run))
         failed = done - size_of(collect.done_spans(run, failed=False))
-    settled, precision = _precision(run)
+    settled, precision = _precision(run, plans)
     state = "running" if running else "complete" if done >= total and settled else "incomplete"
     per_second = _replications_per_second(run, plans[-1], names) if running and plans else None
     return Progress(
@@ -110,8 +111,10 @@ def progress_of(run: RunFolder, backend: Backend) -> Progress:
     )
 
 
-def _precision(run: RunFolder) -> tuple[bool, str]:
+def _precision(run: RunFolder, plans: list[PlanRecord]) -> tuple[bool, str]:
     """Whether a run has as many replications as it will have, and how precise it is, in words."""
+    if run.record.search:
+        return bool(over(plans)), _of_search(run, plans)
     if not run.record.until:
         return True, ""
     found, conditions = run.read_precision(), run.conditions
@@ -124,12 +127,29 @@ def _precision(run: RunFolder) -> tuple[bool, str]:
     return found.settled, words
 
 
+def _foreseen(run: RunFolder, plans: list[PlanRecord]) -> int:
+    """The replications that a search will have at the most, as long as it goes on, where that is known."""
+    limits = [run.record.search.get(name) for name in ("evaluations", "replications", "most")]
+    evaluations, each, most = (one if isinstance(one, int) else 0 for one in limits)
+    return 0 if over(plans) else min(filter(None, (evaluations * each, most)), default=0)
+
+
+def _of_search(run: RunFolder, plans: list[PlanRecord]) -> str:
+    """How far a search is, in words."""
+    asked = evaluations(plans).values()
+    told, most = sum(one.told is not None for one in asked), run.record.search.get("evaluations")
+    ended = f"; it has ended: {over(plans)}" if over(plans) else f", {len(asked) - told} under way"
+    return f"{told} of {most} evaluations" + ended if isinstance(most, int) else counted(told, "evaluation") + ended
+
+
 def _tried_twice(plans: list[PlanRecord], names: list[BlockName], conditions: int) -> bool:
     """Whether blocks may hold a replication twice: failed ones were tried again, or blocks of earlier plans arrived after the last
     plan was made."""
     if len(plans) < 2:
         return False
     last = plans[-1]
+    if any(plan.step for plan in plans):
+        return any(plan.step and plan.step.of for plan in plans)
     before = sum(b.replications for b in names if b.plan != last.number)
     known = counts.total(last.replications, conditions) - last.to_do
     return before > known or any(p.reason == "retry failed" for p in plans)

@@ -1,6 +1,7 @@
 """The tables of a run, from its blocks: each replication once, sorted by condition and replication."""
 
-from collections.abc import Container
+import contextlib
+from collections.abc import Collection, Container, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,8 +11,10 @@ from ..store.keys import key_of, of_key
 from ..store.run_folder import RunFolder
 from ..store.spans import Spans, joined, without
 from ..sweep.arrow import as_numpy
+from ..sweep.conditions import read_conditions
 from .copies import expanded
 from .gather import TABLES, Gathered
+from .parameter_columns import output_names, repeats, with_columns
 from .read import read_blocks
 
 
@@ -60,6 +63,37 @@ def done_spans(run: RunFolder, failed: bool = True, plans: Container[str] = ()) 
 def done(run: RunFolder, failed: bool = True, plans: Container[str] = ()) -> tuple[np.ndarray, np.ndarray]:
     """The same, one by one: (conditions, replications), two integer arrays."""
     return of_key(expanded(*done_spans(run, failed, plans)))
+
+
+class Some:
+    """What some blocks hold. done, failed: keys of replications, sorted."""
+
+    def __init__(self, run: RunFolder, found: Gathered) -> None:
+        self._run, self._found = run, found
+        self.done, self.failed = expanded(*found.replications.spans()), found.failed
+
+    def rows(self, condition: int, last: int) -> pa.Table:
+        """The rows of a condition's replications up to the last, with the parameters."""
+        found, design = self._found.table("results"), read_conditions(self._run)
+        chosen = (as_numpy(found["condition"]) == condition) & (as_numpy(found["replication"]) <= last)
+        rows = found.filter(pa.array(chosen))
+        names = output_names(rows.column_names, design, lambda name: repeats(name, [rows], design))
+        return with_columns(rows, design, names)
+
+    def first_message(self) -> str:
+        """Of a replication that failed; empty where none has."""
+        messages = self._found.table("failures")["message"]
+        return str(messages[0]) if len(messages) else ""
+
+
+@contextlib.contextmanager
+def of_some_blocks(run: RunFolder, names: Collection[str], wanted: tuple[str, ...]) -> Iterator[Some]:
+    """What some blocks of a run hold, whose names these are, and of their tables those that are wanted."""
+    with Gathered(run.record.simulation["results_file"], wanted, run.path) as found:
+        for number, (name, block) in enumerate(read_blocks(run, only=names)):
+            found.add(name, block, number)
+        found.finish()
+        yield Some(run, found)
 
 
 def collect(run: RunFolder) -> Collected:

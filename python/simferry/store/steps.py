@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from .counts import Counts, each, simplest
+from .counts import Counts, each, most_of, simplest
 
 
 def _checked(record: Any, *needed: str, **kinds: Any) -> dict[str, Any]:
@@ -116,6 +116,48 @@ class Plan(Protocol):
     def step(self) -> Step | None: ...
 
 
+@dataclass
+class Evaluation:
+    """Replications of a condition that a search has asked for, from `first` to `last`. number: of its plan. plans: its own, and those that
+    compute what was missing. told: None before it was."""
+
+    number: str
+    condition: int
+    first: int
+    last: int
+    plans: list[str]
+    told: Told | None = None
+
+    @property
+    def count(self) -> int:
+        return self.last - self.first + 1
+
+
+def evaluations(plans: Iterable[Plan]) -> dict[str, Evaluation]:
+    """The evaluations of a search by their numbers, in the order in which they were asked. Raises ValueError where plans do not fit."""
+    out: dict[str, Evaluation] = {}
+    last: dict[int, int] = {}  # by condition
+    for plan in plans:
+        if plan.step is None:
+            continue
+        known = [*(told.evaluation for told in plan.step.told), *filter(None, [plan.step.of])]
+        if wrong := [number for number in known if number not in out]:
+            raise ValueError(f"plan {plan.number} tells of evaluation {wrong[0]}, which there is not")
+        for told in plan.step.told:
+            out[told.evaluation].told = told
+        if plan.step.of:
+            out[plan.step.of].plans.append(plan.number)
+        elif condition := plan.step.condition:
+            first, last[condition] = last.get(condition, 0) + 1, int(most_of(plan.replications))
+            out[plan.number] = Evaluation(plan.number, condition, first, last[condition], [plan.number])
+    return out
+
+
+def over(plans: Iterable[Plan]) -> str:
+    """Why the search has ended; empty while it goes on."""
+    return next((plan.step.over for plan in plans if plan.step and plan.step.over), "")
+
+
 def grown(conditions: int, plans: Iterable[Plan]) -> int:
     """How many conditions a run has that began with so many."""
     return conditions + sum(len(plan.added) for plan in plans)
@@ -124,24 +166,17 @@ def grown(conditions: int, plans: Iterable[Plan]) -> int:
 def wanted(conditions: int, plans: Iterable[Plan]) -> Counts:
     """How many replications a run that searches wants of each condition: those of evaluations but for what was given up, or what an
     extension wants of those that were there. Raises ValueError for a plan of other conditions."""
-    plans = list(plans)
+    plans, there = list(plans), conditions
     last, extended, missing = (np.zeros(grown(conditions, plans), dtype=np.int64) for _ in range(3))
-    of_evaluation: dict[str, int] = {}
-    there = conditions
     for plan in plans:
         there += len(plan.added)
         if plan.step is None:
             extended[:there] = np.maximum(extended[:there], each(plan.replications, there))
-            continue
-        for told in plan.step.told:
-            if (condition := of_evaluation.get(told.evaluation)) is None:
-                raise ValueError(f"plan {plan.number} tells of an evaluation that there is not")
-            missing[condition - 1] += told.missing
-        if not 0 <= plan.step.condition <= there or not isinstance(plan.replications, int):
+        elif not 0 <= plan.step.condition <= there or not isinstance(plan.replications, int):
             raise ValueError(f"plan {plan.number} is of another condition")
-        if plan.step.condition:
-            of_evaluation[plan.number] = plan.step.condition
-            last[plan.step.condition - 1] = max(last[plan.step.condition - 1], plan.replications)
+    for one in evaluations(plans).values():
+        last[one.condition - 1] = one.last
+        missing[one.condition - 1] += one.told.missing if one.told else 0
     return simplest(np.maximum(np.maximum(last - missing, extended), 0).tolist())
 
 

@@ -8,14 +8,17 @@ from ..analysis.oddities import files_not_found, files_not_kept
 from ..backends import backend as backend_of
 from ..backends.base import Backend, Settles
 from ..driver import drive
-from ..driver.progress import Progress
+from ..driver.progress import Progress, progress_of
+from ..driver.search import drive_search
 from ..errors import Note, SimferryError, StoreError, UsageError
 from ..hints import Option, Text
 from ..jobs.streams import note_other_version
 from ..screen import shown_progress
 from ..store.counts import Counts
 from ..store.run_folder import RunFolder
+from ..store.steps import over
 from ..sweep import on_hosts, own_code
+from .objective import search_of
 from .precision import further
 
 ProgressCallback = Callable[[Progress], None]
@@ -87,10 +90,19 @@ def compute(
     try:
         with shown_progress(on_progress) as report:
             plans = len(folder.plans())
-            drive.drive(
-                folder, backend, reason, replications=replications, retry_failed=retry_failed,
-                changed_code=changed_code, on_progress=report, further=further,
-            )  # fmt: skip
+            if folder.record.search and reason != "extend" and not over(folder.plans()):
+                search = search_of(folder)
+                drive_search(folder, backend, search, reason, changed_code=changed_code, on_progress=report)
+                replications = folder.replications
+            if (
+                not folder.record.search
+                or reason in ("extend", "retry failed")
+                or not progress_of(folder, backend).done_all
+            ):
+                drive.drive(
+                    folder, backend, reason, replications=replications, retry_failed=retry_failed,
+                    changed_code=changed_code, on_progress=report, further=further,
+                )  # fmt: skip
         if warning := own_code.changed_meanwhile(folder):
             warnings.warn(warning, stacklevel=3)
         for note in (files_not_kept(folder, plans), files_not_found(folder, plans)):

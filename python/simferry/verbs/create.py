@@ -2,8 +2,10 @@
 
 import datetime
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from .._version import __version__
@@ -28,11 +30,16 @@ from ..system.git import asked_ahead
 from .check import check
 
 
-def create(sweep: Sweep, pilot: bool = False, meanwhile: Callable[[], None] | None = None) -> RunFolder:
+def create(
+    sweep: Sweep,
+    pilot: bool = False,
+    meanwhile: Callable[[], None] | None = None,
+    search: Mapping[str, Any] = MappingProxyType({}),
+) -> RunFolder:
     """A new run folder, in which nothing is computed yet, after all checks that are possible beforehand.
 
     meanwhile: what is done while a worker checks the simulation, which may then wait for the run's first job, as `waiting` of
-    the folder (jobs/waiting.py). None: no worker waits.
+    the folder (jobs/waiting.py). None: no worker waits. search: of a run that searches, what its record says of it.
     """
     simulation, design, options = sweep.simulation, sweep.design, sweep.options
     replications = sweep.replications  # raises if it is not given
@@ -53,10 +60,10 @@ def create(sweep: Sweep, pilot: bool = False, meanwhile: Callable[[], None] | No
         prepared = where.prepare(simulation.spec(), home.address, on_progress)
     run_id = home.new_id(simulation.name)
     if meanwhile is None or not isinstance(where, GoesOn):
-        return _made(sweep, replications, home, run_id, prepared, foreground_of(where, "check"), pilot)
+        return _made(sweep, replications, home, run_id, prepared, foreground_of(where, "check"), pilot, search)
     foreground = where.staying(simulation.spec(), home, run_id, meanwhile)
     try:
-        folder = _made(sweep, replications, home, run_id, prepared, foreground, pilot)
+        folder = _made(sweep, replications, home, run_id, prepared, foreground, pilot, search)
     except BaseException:
         foreground.end()
         raise
@@ -72,9 +79,10 @@ def _made(
     prepared: Prepared,
     foreground: Foreground,
     pilot: bool,
+    search: Mapping[str, Any],
 ) -> RunFolder:
     simulation, note = sweep.simulation, sweep.options.note
-    record = described(sweep, replications, prepared, foreground, pilot)
+    record = replace(described(sweep, replications, prepared, foreground, pilot), search=dict(search))
     folder = home.create(run_id, record)
     folder.backend_note = prepared.note
     try:

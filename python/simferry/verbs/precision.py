@@ -12,7 +12,7 @@ from ..analysis.sources import Source, of_run
 from ..analysis.statistics import ALSO_CALLED, available
 from ..analysis.until import distance, next_look
 from ..errors import Note, UsageError, nearest
-from ..hints import Option, Text
+from ..hints import Option, Text, Words
 from ..results import table as results
 from ..store import counts
 from ..store.counts import Counts
@@ -86,7 +86,7 @@ def distances(source: Source, rule: Until, given: Mapping[str, Any]) -> tuple[np
     """By condition how many times as large as its target the MCSE is of the measure and method that is furthest from it, and which
     measure that is. NaN where it is not known. Raises UsageError."""
     out, names = np.full(source.conditions, -np.inf), [""] * source.conditions
-    for name, target, some, measured, is_share in _measured(source, rule, given):
+    for name, target, some, measured, is_share in measures_of(source, rule, given):
         found = distance({name: measured}, {name} if is_share else set(), Until({name: target}))
         found = np.where(np.isnan(found), np.inf, found)
         found[~np.isin(np.arange(len(found)), some.shown())] = -np.inf  # a method that is not in this condition
@@ -96,8 +96,8 @@ def distances(source: Source, rule: Until, given: Mapping[str, Any]) -> tuple[np
     return np.where(np.isinf(out), np.nan, out), names
 
 
-def _measured(
-    source: Source, rule: Until, given: Mapping[str, Any]
+def measures_of(
+    source: Source, rule: Until, given: Mapping[str, Any], option: Words | None = None
 ) -> Iterator[tuple[str, float, Cells, Measured, bool]]:
     """Each target's name, value, cells and measure, and whether that is a share of replications."""
     outputs = source.outputs()
@@ -114,7 +114,7 @@ def _measured(
         known = available(some.features)
         if measure not in known:
             raise UsageError(
-                Text(Option("until"), f": {name!r} is neither an output nor a measure of these columns"),
+                Text(option or Option("until"), f": {name!r} is neither an output nor a measure of these columns"),
                 nearest(measure, [*outputs, *known]) or f"There are: {', '.join([*outputs, *known])}.",
             )
         found = measures(some.estimates.pieces, some.estimates.cells, {measure: known[measure]})[measure]

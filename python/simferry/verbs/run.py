@@ -117,16 +117,18 @@ def run(
         study=study, common=common, store=store, backend=backend, cores=cores, on_error=on_error, retries=retries, many_jobs=many_jobs,
         replication_timeout=replication_timeout, keep_files=keep_files, fresh=fresh, name=name, note=note, **backend_options,
     )  # fmt: skip
-    return _started(sweep, on_progress, on_start, detach)
+    return started(sweep, on_progress, on_start, detach)
 
 
-def _started(
+def started(
     sweep: Sweep,
     on_progress: "ProgressCallback | None",
     on_start: "Callable[[Run, int, bool], None] | None",
     detach: "bool | Callable[[Run], Any]",
+    search: "Mapping[str, Any] | None" = None,
 ) -> "Run":
-    folder = create(sweep, meanwhile=None if detach else _load_the_rest)
+    """A new run. search: what its record says of a search."""
+    folder = create(sweep, meanwhile=None if detach else _load_the_rest, search=search or {})
     try:
         return _begun(folder, sweep, on_progress, on_start, detach)
     finally:

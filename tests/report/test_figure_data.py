@@ -1,6 +1,7 @@
 """The data of figures."""
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pytest
 from simferry.analysis.cells import Cells
@@ -52,6 +53,7 @@ def test_marks_and_panels_belong_together_also_where_a_method_has_nothing():
     for kind in ("zip", "estimates"):
         found = of(kind, table)
         panels = found.panels.to_pylist()
+        assert {one["replications"] for one in panels} == {30}
         assert [(one["condition"], one["method"], one["many"]) for one in panels] == [
             (1, "a", 30), (1, "b", 30), (2, "a", 30), (2, "b", 0)]  # fmt: skip
         assert found.data.num_rows == 90 and found.methods == ["a", "b"] and not found.notes
@@ -149,3 +151,14 @@ def test_measures_of_the_users_are_drawn_too():
     assert set(made.data["measure"].to_pylist()) == {"largest"}
     frame = drawn().to_pandas().query("m == 'a'")
     assert made.data["estimate"].to_pylist() == frame.groupby("condition")["est"].max().tolist()
+
+
+def test_methods_of_several_columns_are_compared_with_their_own_reference():
+    table = drawn(conditions=1, methods=("a", "b")).to_pandas()
+    twice = pa.Table.from_pandas(
+        pd.concat([table.assign(model="x"), table.assign(model="y", est=table["est"] * 2)]), preserve_index=False
+    )
+    found = of("differences", twice, {**ROLES, "by": ["m", "model"]})
+    panels = found.panels.to_pylist()
+    assert [(one["method"], one["reference"]) for one in panels] == [("b, x", "a, x"), ("b, y", "a, y")]
+    assert panels[1]["mean"] == pytest.approx(2 * panels[0]["mean"])

@@ -49,7 +49,7 @@ def test_intervals_that_cover_and_miss(table):
     ax = axes[2, 1]
     assert len(named(ax, "misses")[0].get_segments()) == missed.sum()
     assert len(named(ax, "covers")[0].get_segments()) == 40 - missed.sum()
-    assert f"coverage {1 - missed.mean():.4f} (40 intervals)" in texts(ax)
+    assert f"coverage {1 - missed.mean():.4f}\n40 replications" in texts(ax)
     assert named(ax, "nominal")[0].get_ydata()[0] == pytest.approx(95)
     left = min(one[0, 0] for one in named(ax, "covers")[0].get_segments())
     assert left == pytest.approx((some["est"][~missed] - 1.959964 - 0.1).min())
@@ -91,7 +91,7 @@ def test_nested_loops_break_where_there_is_none(table):
 
 def test_estimates_their_mean_and_the_truth(table):
     axes = plot(table, "estimates", **ROLES)
-    assert axes.shape == (3, 1) and texts(axes[1, 0])[1:4] == ["n = 40", "n = 40", "no estimates"]
+    assert axes.shape == (3, 1) and texts(axes[1, 0])[1:4] == ["40 replications", "40 replications", "no estimates"]
     some = table[(table["condition"] == 1) & (table["m"] == "_b")]["est"]
     assert [line.get_xdata()[0] for line in named(axes[0, 0], "mean")][1] == pytest.approx(some.mean())
     drawn = next(line for line in axes[0, 0].lines if line.get_color() == COLOURS[1])
@@ -135,5 +135,5 @@ def test_colours_are_those_of_the_page():
 def test_thinned_figures_say_so():
     many = pd.DataFrame({"est": np.random.default_rng(6).normal(size=5000), "se": 1.0})
     ax = plot(many, "zip", estimate="est", truth=0, se="se")
-    assert "5,000 intervals, 2,000 drawn" in ax.get_title()
+    assert "5,000 replications, 2,000 drawn" in ax.get_title()
     assert figure_data(many, "estimates", estimate="est").data.num_rows == 1000

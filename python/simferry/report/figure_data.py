@@ -5,16 +5,18 @@ Both have `condition` (its number), `label` (what it is called: n=10, sd=2), `me
 has them, by which they belong together:
 
     kind                data                                                      panels
-    zip                 lower, upper (minus the truth), percentile, covers       many, covered, coverage, low, high (exact 95 % interval
-                                                                                 of coverage), nominal
-    estimates           estimate                                                 many, mean, truth (null: there is not one)
+    zip                 lower, upper (minus the truth), percentile, covers       many, replications, covered, coverage, low, high (exact
+                                                                                 95 % interval of coverage), nominal
+    estimates           estimate                                                 many, replications, mean, truth (null: there is not one)
     convergence         measure, replications, estimate, mcse, lower, upper      measure, nominal (no method: a panel has all of them)
-    differences         reference, mean (of both), difference                    reference, many, mean (difference), sd, lower, upper
+    differences         reference, mean (of both), difference                    reference, many, replications, mean (difference), sd,
+                                                                                 lower, upper
     forest, lolly       measure, estimate, mcse, lower, upper                    measure, nominal (neither condition nor method)
     nested_loop         the same, and position (from 1)                          the same
 
 `loops`, of a nested loop plot alone, has the steps below it: parameter, position, value (text), level (from 0 to 1). What there is not is
-null or NaN. Means, numbers and coverage are of all estimates, also where a figure has not room for each.
+null or NaN. many: how many values there are, of so many replications, of which some failed or have none. Means, numbers and coverage are of
+all values, also where a figure has not room for each.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -44,6 +46,7 @@ from .marks import (
     intervals,
     one_truth,
     pairs,
+    references,
 )
 from .nested_loop import loops
 from .samples import MOST, Sample, name_of, samples
@@ -184,8 +187,8 @@ def of_measures(kind: str, found: MeasureTable, choice: Choice) -> FigureData:
     }
     if kind == "nested_loop":
         where["position"] = np.repeat(np.arange(1, len(rows) + 1), len(methods))
-    data, panels, references = [], [], _references(found)
-    difference = ", difference" + (f" from {references[0]}" if len(references) == 1 else "") if references else ""
+    data, panels, compared = [], [], _references(found)
+    difference = ", difference" + (f" from {compared[0]}" if len(compared) == 1 else "") if compared else ""
     for measure in measures:
         estimate, mcse, nominal = crossed.of(measure)
         measure += difference
@@ -193,7 +196,7 @@ def of_measures(kind: str, found: MeasureTable, choice: Choice) -> FigureData:
         middle, half = estimate[at].ravel(), 1.96 * mcse[at].ravel()
         ends = {"estimate": middle, "mcse": mcse[at].ravel(), "lower": middle - half, "upper": middle + half}
         data.append({**where, "measure": measure, **ends})
-    names = [*dict.fromkeys([*references, *crossed.methods])]  # a method has one colour, whether it is compared or not
+    names = [*dict.fromkeys([*compared, *crossed.methods])]  # a method has one colour, whether it is compared or not
     return FigureData(kind, _marks(data), _panels(panels), steps, names, notes)
 
 
@@ -257,7 +260,7 @@ def of_estimates(kind: str, cells: Cells, choice: Choice) -> FigureData:
     if wanted is None:
         wanted = known[:MOST_CONDITIONS]
         notes += _left_out(wanted, len(known))
-    names = _labels(cells)
+    names, expected = _labels(cells), cells.expected()
     data: list[dict[str, Any]] = []
     panels: list[dict[str, Any]] = []
     for number, found in samples(cells):
@@ -269,6 +272,8 @@ def of_estimates(kind: str, cells: Cells, choice: Choice) -> FigureData:
             notes.append(f"Of each method the first {MOST:,} replications of condition {number + 1} are looked at.")
         where = {"condition": number + 1, "label": names[number]}
         for panel, marks in _PARTS[kind](cells, found, some, choice):
+            if "many" in panel:
+                panel["replications"] = int(expected[number * len(methods) + methods.index(panel["method"])])
             panels.append({**where, **panel})
             data += [{**where, **mark} for mark in marks]
     if not data:
@@ -318,10 +323,9 @@ def _convergence(cells: Cells, found: Sequence[Sample], wanted: Sequence[str], c
 
 
 def _differences(cells: Cells, found: Sequence[Sample], wanted: Sequence[str], choice: Choice) -> Parts:
-    reference = name_of(cells, next(i for i, at in enumerate(cells.reference or ()) if at == i))
     made = {one.name: one for one in pairs(cells, found, MOST_MARKS // 2, wanted)}
-    for name in wanted:
-        if name == reference:
+    for name, reference in references(cells).items():
+        if name not in wanted or name == reference:
             continue
         one = made.get(name)
         if one is None:

@@ -84,15 +84,21 @@ def default_courses(features: Collection[str]) -> list[str]:
     return [measure for measure in (first, "coverage") if MEANS[measure] in features]
 
 
+def references(cells: Cells) -> dict[str, str]:
+    """By method the one that it is compared with, which may be itself; without methods that have none."""
+    names = [name_of(cells, label) for label in range(len(cells.estimates.labels))]
+    return {name: names[at] for name, at in zip(names, cells.reference or (), strict=False) if at >= 0}
+
+
 def pairs(cells: Cells, found: Sequence[Sample], room: int, methods: Collection[str]) -> list[Pairs]:
-    """Each method with the reference, on the data sets that both have; at most `room` pairs. None where rows are not known to be of
+    """Each method with its reference, on the data sets that both have; at most `room` pairs. None where rows are not known to be of
     one data set. found: the methods of one condition. methods: names of those that are wanted."""
-    if cells.reference is None or not cells.source.is_paired or len(found) < 2:
+    if not cells.source.is_paired:
         return []
-    wanted = next((i for i in range(len(cells.estimates.labels)) if cells.reference[i] == i), 0)
-    base = next((one for one in found if one.name == name_of(cells, wanted)), None)
+    by_name, compared = {one.name: one for one in found}, references(cells)
     out: list[Pairs] = []
     for one in found:
+        base = by_name.get(compared.get(one.name, ""))
         if base is None or one is base or one.name not in methods:
             continue
         _, mine, others = np.intersect1d(one.unit, base.unit, return_indices=True)

@@ -89,7 +89,7 @@ def _head(ax: Any, *names: str) -> None:
     lines = one_line if len(one_line) <= 30 else " \u2212\n".join(_name(name, 30) for name in names)
     if lines:
         ax.annotate(
-            lines, (0.5, 1), (0, 20), xycoords="axes fraction", textcoords="offset points", ha="center", va="bottom",
+            lines, (0.5, 1), (0, 30), xycoords="axes fraction", textcoords="offset points", ha="center", va="bottom",
             color=INK, fontsize=9, fontweight="bold", annotation_clip=False,
         )  # fmt: skip
 
@@ -134,6 +134,12 @@ def _nothing(ax: Any, what: str) -> None:
     ax.text(0.5, 0.5, what, transform=ax.transAxes, ha="center", va="center", color=SOFT)
 
 
+def _many(panel: dict[str, Any], drawn: int) -> str:
+    """How many values there are, of how many replications, and how many of them are drawn."""
+    of_all = f" of {panel['replications']:,}" if panel["many"] < panel["replications"] else ""
+    return f"{panel['many']:,}{of_all} replications" + (f", {drawn:,} drawn" if drawn < panel["many"] else "")
+
+
 def _colour(number_of_method: int) -> str:
     return COLOURS[number_of_method % len(COLOURS)]
 
@@ -172,8 +178,7 @@ def _zip_panel(ax: Any, panel: dict[str, Any], marks: dict[str, np.ndarray]) -> 
             100 * panel[name], color=INK, linestyle=(0, (1, 1.5)), linewidth=0.9, label=f"{name} end of coverage"
         )
     ax.axhline(100 * panel["nominal"], color=INK, linewidth=0.9, label="nominal")
-    some = f", {len(covers):,} drawn" if len(covers) < panel["many"] else ""
-    ax.set_title(f"coverage {panel['coverage']:.4f} ({panel['many']:,} intervals{some})")
+    ax.set_title(f"coverage {panel['coverage']:.4f}\n{_many(panel, len(covers))}")
 
 
 def _estimates(figure: FigureData) -> Grid:
@@ -196,8 +201,7 @@ def _estimates(figure: FigureData) -> Grid:
 
 
 def _strip(ax: Any, row: int, panel: dict[str, Any], values: np.ndarray, colour: str) -> None:
-    many = panel["many"]
-    says = f"n = {many:,}" + (f", {len(values):,} drawn" if len(values) < many else "")
+    many, says = panel["many"], _many(panel, len(values))
     at = ax.get_yaxis_transform()
     ax.text(1, row - 0.44, says if many else "no estimates", transform=at, ha="right", va="center", color=SOFT)
     if many:
@@ -272,8 +276,7 @@ def _pairs(ax: Any, panel: dict[str, Any], marks: dict[str, np.ndarray], colour:
     ax.plot(marks["mean"], marks["difference"], ".", color=colour, alpha=0.45, markersize=4, markeredgewidth=0)
     for name, style, width in (("mean", "-", 1.5), ("lower", (0, (1, 1.5)), 1.1), ("upper", (0, (1, 1.5)), 1.1)):
         ax.axhline(panel[name], color=INK, linestyle=style, linewidth=width, label=name)
-    some = f", {len(marks['mean']):,} drawn" if len(marks["mean"]) < panel["many"] else ""
-    ax.set_title(f"mean {number(panel['mean'])}, sd {number(panel['sd'])} ({panel['many']:,} pairs{some})")
+    ax.set_title(f"mean {number(panel['mean'])}, sd {number(panel['sd'])}\n{_many(panel, len(marks['mean']))}")
 
 
 # ---- measures ----

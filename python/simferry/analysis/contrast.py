@@ -91,15 +91,17 @@ def relative_precision(pieces: PairPieces, cells: int, formula: bool = False) ->
     """
     own = Moments(cells), Moments(cells)
     paired = {name: Moments(cells) for name in ("first", "second", "sum", "difference")}
+    n = np.zeros(cells, dtype=np.int64)
     for pairs in pieces():
         sides = pairs.first.features["estimate"], pairs.second.features["estimate"]
         for moments, values in zip(own, sides, strict=True):
             moments.add(pairs.first.cell, values)
         there = ~np.isnan(sides[0] + sides[1])
         cell, (a, b) = pairs.first.cell[there], (values[there] for values in sides)
-        for name, values in {"first": a, "second": b, "sum": a + b, "difference": b - a}.items():
-            paired[name].add(cell, values)
-    n = paired["first"].n
+        n += np.bincount(cell, minlength=cells)
+        if formula:
+            for name, values in {"first": a, "second": b, "sum": a + b, "difference": b - a}.items():
+                paired[name].add(cell, values)
     with np.errstate(invalid="ignore", divide="ignore"):
         ratio = own[0].variance / own[1].variance
         if formula:

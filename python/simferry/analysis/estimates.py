@@ -18,6 +18,7 @@ from .measure import Rows
 from .outliers import NONE, Limits, Outliers, limits
 from .row_keys import group_values, members_of
 
+ROWS = 32_768  # that are computed with at a time
 MOST_KEPT = 4_000_000  # rows whose features stay in memory: 100 bytes a row
 Pieces = Callable[[], Iterable[pa.Table]]  # sorted by condition and replication, whose columns come first
 
@@ -52,7 +53,7 @@ class Estimates:
         """complete: a row counts only if estimate and standard error are both there. outputs: columns that may tell methods apart where
         the roles do not say; None: all. truths: of labels what gives the truths of cells, where the roles have them as a table. Raises
         UsageError for columns that do not fit."""
-        self._pieces, self.roles, self.conditions, self._complete = pieces, roles, conditions, complete
+        self._pieces, self.roles, self.conditions, self._complete = (lambda: cut(pieces())), roles, conditions, complete
         for name in roles.columns():
             check_column(schema, name, name in (roles.by or ()))
         keyed = [name for name in schema.names if name in ("condition", "replication")]
@@ -61,7 +62,7 @@ class Estimates:
             if roles.by is not None
             else [n for n in (outputs or schema.names) if n not in roles.columns() and n not in keyed]
         )
-        self.keys, groups = group_values((piece.select(keyed) for piece in pieces()), roles.by)
+        self.keys, groups = group_values((piece.select(keyed) for piece in self._pieces()), roles.by)
         self.groups = groups
         self.labels = [Label(keys, number) for number in range(len(roles.estimate)) for keys in groups]
         self.truths = truths(self.labels) if truths else None
@@ -108,8 +109,6 @@ class Estimates:
 
     def _read(self) -> Iterator[tuple[np.ndarray, list[tuple[np.ndarray, Raw]]]]:
         for piece in self._pieces():
-            if not piece.num_rows:
-                continue
             condition = as_numpy(piece["condition"]).astype(np.int64)
             replication = as_numpy(piece["replication"]).astype(np.int64)
             unit = np.cumsum(np.r_[False, (np.diff(condition) != 0) | (np.diff(replication) != 0)])
@@ -150,6 +149,20 @@ class Estimates:
         out = Raw(as_doubles(piece[roles.estimate[0]]), **{name: column(name) for name in names})
         out.cleaned(self.excluded, self._complete)
         return out
+
+
+def cut(pieces: Iterable[pa.Table]) -> Iterator[pa.Table]:
+    """The pieces in parts of whole replications, so small that what is made of them stays in the processor's cache, and takes memory
+    that was there before: that halves the time."""
+    for piece in pieces:
+        condition, replication = as_numpy(piece["condition"]), as_numpy(piece["replication"])
+        begin = 0
+        while begin < len(condition):
+            end = begin + ROWS
+            while end < len(condition) and (condition[end], replication[end]) == (condition[end - 1], replication[end - 1]):
+                end += 1
+            yield piece.slice(begin, end - begin)
+            begin = end
 
 
 def as_doubles(column: pa.ChunkedArray) -> np.ndarray:

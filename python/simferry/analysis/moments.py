@@ -17,10 +17,8 @@ class Moments:
         there = ~np.isnan(values)
         if not there.all():
             cell, values = cell[there], values[there]
-        first = np.full(len(self.n), -1)
-        first[cell[::-1]] = np.arange(len(cell))[::-1]
-        new = np.flatnonzero((self.n == 0) & (first >= 0))
-        self._origin[new] = values[first[new]]
+        new = np.flatnonzero(self.n[cell] == 0)[::-1]
+        self._origin[cell[new]] = values[new]  # of several rows of a cell the first one stays
         with np.errstate(over="ignore", invalid="ignore"):
             values = values - self._origin[cell]
             np.add.at(self._sum, cell, values)

@@ -8,7 +8,9 @@ import argparse
 import json
 import os
 import shutil
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from collect import make_run
 from timing import Row, fresh_folder, in_turn, must_be_equal, rows_of_parquet, run_process, run_simferry, tell
@@ -16,11 +18,21 @@ from timing import Row, fresh_folder, in_turn, must_be_equal, rows_of_parquet, r
 ROWS = 10_000_000
 ROWS_OF_A_BLOCK = 10_000
 CONDITIONS = 100
+Results = Callable[[Any, dict[str, Any]], dict[str, Any]]
 MOST_BYTES = 1_500_000_000  # of memory
 
 
-def make_large_run(store: Path, rows: int) -> Path:
-    """A finished run of so many rows. Each block has replications of every condition, as those of a long run have."""
+def numbers(rng: Any, ids: dict[str, Any]) -> dict[str, Any]:
+    """Results of some replications: a row each, of 6 doubles."""
+    from simferry.worker import blocks
+
+    return ids | {f"x{i}": blocks.numbers("double", rng.standard_normal(ROWS_OF_A_BLOCK)) for i in range(1, 7)}
+
+
+def make_large_run(store: Path, rows: int, each: int = ROWS_OF_A_BLOCK, results: Results = numbers) -> Path:
+    """A finished run of so many rows. Each block has replications of every condition, as those of a long run have.
+
+    each: replications of a block. results: the columns of their results, of a random number generator and their ids."""
     import numpy as np
     from simferry.worker import blocks
 
@@ -28,25 +40,25 @@ def make_large_run(store: Path, rows: int) -> Path:
     (template,) = (run / "blocks").iterdir()
     facts = blocks.decode(template.read_bytes()).facts
     template.unlink()
+    number_of_blocks = rows // ROWS_OF_A_BLOCK
     for path in (run / "run.json", *run.glob("plan/*/plan.json")):
         written = json.loads(path.read_text())
-        written["replications"] = rows // CONDITIONS
+        written["replications"] = number_of_blocks * each // CONDITIONS
         path.write_text(json.dumps(written))
-    rng, each = np.random.default_rng(1), ROWS_OF_A_BLOCK // CONDITIONS
-    for number in range(rows // ROWS_OF_A_BLOCK):
+    rng, many = np.random.default_rng(1), each // CONDITIONS
+    for number in range(number_of_blocks):
         tell(f"collect large: block {number}")
         ids = {
-            "condition": blocks.numbers("integer", np.repeat(np.arange(1, CONDITIONS + 1), each)),
-            "replication": blocks.numbers("integer", np.tile(number * each + np.arange(1, each + 1), CONDITIONS)),
+            "condition": blocks.numbers("integer", np.repeat(np.arange(1, CONDITIONS + 1), many)),
+            "replication": blocks.numbers("integer", np.tile(number * many + np.arange(1, many + 1), CONDITIONS)),
         }
-        ok = blocks.numbers("logical", np.ones(ROWS_OF_A_BLOCK))
-        status = {"ok": ok, "seconds": blocks.numbers("double", rng.random(ROWS_OF_A_BLOCK) / 1e4)}
-        outputs = {f"x{i}": blocks.numbers("double", rng.standard_normal(ROWS_OF_A_BLOCK)) for i in range(1, 7)}
+        ok = blocks.numbers("logical", np.ones(each))
+        status = {"ok": ok, "seconds": blocks.numbers("double", rng.random(each) / 1e4)}
         tables = [
-            blocks.Table("replications", ROWS_OF_A_BLOCK, ids | status),
-            blocks.Table("results", ROWS_OF_A_BLOCK, ids | outputs),
+            blocks.Table("replications", each, ids | status),
+            blocks.Table("results", ROWS_OF_A_BLOCK, results(rng, ids)),
         ]
-        name = f"0001-0001-1-01.{number + 1:06d}-r{ROWS_OF_A_BLOCK}-f0"
+        name = f"0001-0001-1-01.{number + 1:06d}-r{each}-f0"
         (run / "blocks" / name).write_bytes(blocks.encode(blocks.Block(facts, tables)))
     return run
 

@@ -24,6 +24,7 @@ import foreach
 import help
 import list_runs
 import measures
+import measures_large
 import memory
 import mixture
 import numpy_batches
@@ -57,6 +58,7 @@ BENCHMARKS: dict[str, Callable[[int], list[Row]]] = {
     "list": list_runs.benchmark,
     "memory": memory.benchmark,
     "measures": measures.benchmark,
+    "measures_large": measures_large.benchmark,
     "containers": containers.benchmark,
     "serve": serve.benchmark,
     "sagemaker": sagemaker_jobs.benchmark,

@@ -47,3 +47,24 @@ def test_what_cannot_be_used_is_missing_and_counted():
     loose = Raw(of([1, 2]), se=of([NAN, 1]))
     loose.cleaned(Excluded(), complete=False)
     assert loose.estimate.tolist() == [1, 2]
+
+
+def test_a_row_without_estimate_counts_nowhere_in_complete_cases():
+    """Nor do its interval and its p-value: a fit that diverged covers the truth by luck."""
+    given = {"lower": of([-9, 0, 0]), "upper": of([9, 2, 2]), "p_value": of([0.01, 0.01, 2])}
+    raw, loose = (
+        Raw(of([np.inf, 1, 1]), truth=of([1, 1, 1]), **given),
+        Raw(of([np.inf, 1, 1]), truth=of([1, 1, 1]), **given),
+    )
+    for one, complete in ((raw, True), (loose, False)):
+        one.cleaned(Excluded(), complete)
+    assert np.isnan(features(raw, (0.05,))["covered"]).tolist() == [True, False, False]
+    assert np.isnan(features(raw, (0.05,))["rejected"]).tolist() == [True, False, True]
+    assert features(loose, (0.05,))["covered"].tolist() == [1, 1, 1]
+
+
+def test_a_test_without_degrees_of_freedom_is_missing():
+    raw, excluded = Raw(of([9, 9, 9]), se=of([1, 1, 1]), df=of([NAN, 5, 0])), Excluded()
+    raw.cleaned(excluded, complete=True)
+    assert np.isnan(features(raw, (0.05,))["rejected"]).tolist() == [True, False, True]
+    assert excluded.counts == {"degrees of freedom that are not above 0 count as missing": 1}

@@ -159,7 +159,10 @@ def cut(pieces: Iterable[pa.Table]) -> Iterator[pa.Table]:
         begin = 0
         while begin < len(condition):
             end = begin + ROWS
-            while end < len(condition) and (condition[end], replication[end]) == (condition[end - 1], replication[end - 1]):
+            while end < len(condition) and (condition[end], replication[end]) == (
+                condition[end - 1],
+                replication[end - 1],
+            ):
                 end += 1
             yield piece.slice(begin, end - begin)
             begin = end

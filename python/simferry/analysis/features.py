@@ -39,16 +39,28 @@ class Raw:
     df: np.ndarray | None = None
 
     def cleaned(self, excluded: Excluded, complete: bool) -> None:
-        """Make missing what can't be used. complete: also an estimate without standard error, and the other way round."""
-        b = self.estimate = excluded.without(self.estimate, np.isinf(self.estimate), "infinite estimates")
+        """Make missing what can't be used. complete: also all else of a row without estimate, or without standard error."""
+        self.estimate = excluded.without(self.estimate, np.isinf(self.estimate), "infinite estimates")
         if (s := self.se) is not None:
             bad = (s <= 0) | np.isinf(s)
-            s = self.se = excluded.without(s, bad, "standard errors that are not above 0, or infinite")
-            if complete:
-                self.estimate, self.se = np.where(np.isnan(s), np.nan, b), np.where(np.isnan(b), np.nan, s)
+            self.se = excluded.without(s, bad, "standard errors that are not above 0, or infinite")
         if self.lower is not None and self.upper is not None:
             crossed = self.lower > self.upper
             self.lower = excluded.without(self.lower, crossed, "intervals whose lower end is above the upper one")
+        if (p := self.p_value) is not None:
+            self.p_value = excluded.without(p, (p < 0) | (p > 1), "p-values that are not between 0 and 1")
+        if (df := self.df) is not None:
+            self.df = excluded.without(df, df <= 0, "degrees of freedom that are not above 0")
+        if complete:
+            self._complete()
+
+    def _complete(self) -> None:
+        """Without estimate or standard error a row has nothing."""
+        lost = np.isnan(self.estimate) if self.se is None else np.isnan(self.estimate) | np.isnan(self.se)
+        if lost.any():
+            for name in ("estimate", "se", "lower", "upper", "p_value"):
+                if (values := getattr(self, name)) is not None:
+                    setattr(self, name, np.where(lost, np.nan, values))
 
     def limited(self, cell: np.ndarray, limits: Limits, how: Outliers, excluded: Excluded, complete: bool) -> None:
         """Leave out, or move, what is outside of the limits of its cell."""
@@ -63,9 +75,8 @@ class Raw:
         if self.se is not None:
             bad = (self.se < limits.low_error[cell]) | (self.se > limits.high_error[cell])
             self.se = excluded.without(self.se, bad, "standard errors far from the others")
-            if complete:
-                b, s = self.estimate, self.se
-                self.estimate, self.se = np.where(np.isnan(s), np.nan, b), np.where(np.isnan(b), np.nan, s)
+        if complete:
+            self._complete()
 
     def ends(self, alpha: float) -> tuple[np.ndarray, np.ndarray] | None:
         """The intervals: those that are given, else estimate -/+ quantile x standard error."""
@@ -97,7 +108,8 @@ class Raw:
                 if self.p_value is not None:
                     out[name] = indicator(self.p_value < level, self.p_value)
                 elif s is not None:
-                    out[name] = indicator(np.abs(b) >= critical(level, self.df) * s, b, s)
+                    half = np.asarray(critical(level, self.df) * s)
+                    out[name] = indicator(np.abs(b) >= half, b, half)
         return out
 
 

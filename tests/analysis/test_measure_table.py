@@ -94,7 +94,7 @@ def test_a_run_whose_parameter_is_n_keeps_it(tmp_path):
     assert found["estimate"][0] == pytest.approx(first["est"].mean(), rel=1e-12)
     of_n = run.contrast(estimate="est", truth="effect", by="n,method", measures="mean", reference=10)
     assert of_n[["effect", "n", "method", "reference", "paired"]].values.tolist() == [
-        [0, 40, "mean", "10.0", True], [0, 40, "median", "10.0", True], [1, 40, "mean", "10.0", True], [1, 40, "median", "10.0", True],
+        [0, 40, "mean", "10", True], [0, 40, "median", "10", True], [1, 40, "mean", "10", True], [1, 40, "median", "10", True],
     ]  # fmt: skip
     of_effect = run.contrast(estimate="est", by="effect,method", measures="mean")
     assert of_effect["paired"].tolist() == [False] * 4

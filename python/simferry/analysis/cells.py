@@ -11,7 +11,7 @@ from ..sweep.roles import Roles
 from ..sweep.truths import Truths
 from ..words import counted
 from .contrast import PairPieces, pairs_of
-from .estimates import Estimates, Label
+from .estimates import Chapter, Estimates, Label
 from .measure import Measured
 from .outliers import NONE, Outliers
 from .sources import Source, keys_of
@@ -21,7 +21,7 @@ from .truth_table import TruthByCell
 class Cells:
     """The cells of a source under roles.
 
-    present: rows of each cell. features: that the roles allow. reference: by label the number of the label that it is compared with, or -1;
+    features: that the roles allow. reference: by label the number of the label that it is compared with, or -1;
     None where there is one method. Raises UsageError.
     """
 
@@ -29,27 +29,32 @@ class Cells:
         self.source, self.roles = source, replace(roles, by=keys_of(source, roles.by, roles.columns()))
         by_table = roles.truth and isinstance(roles.truth[0], Truths)
         self.estimates = Estimates(
-            source.pieces, source.schema, self.roles, source.conditions, complete, outliers, source.outputs(),
+            source.only, source.schema, self.roles, source.conditions, complete, outliers, source.outputs(),
             self._truths if by_table else None,
         )  # fmt: skip
-        self.present = np.zeros(self.estimates.cells, dtype=np.int64)  # rows
-        self.there = np.zeros(self.estimates.cells, dtype=np.int64)  # rows with an estimate that counts
-        self.features: set[str] = set()
-        least, most = np.full((2, self.estimates.cells), np.nan)
-        for rows in self.estimates.pieces():
-            if "truth" in rows.features:
-                np.fmin.at(least, rows.cell, rows.features["truth"])
-                np.fmax.at(most, rows.cell, rows.features["truth"])
-            self.features |= {*rows.features, *(("mean_covered",) if rows.ends is not None else ())}
-            self.present += np.bincount(rows.cell, minlength=len(self.present))
-            self.there += np.bincount(rows.cell[rows.have(["estimate"])], minlength=len(self.there))
-        self._varying = int(np.count_nonzero(least < most))
+        self.features = self.estimates.features()
         self._across_estimates = self._by_column()
         self.reference = self._references()
 
-    def pairs(self, names: Collection[str]) -> PairPieces:
+    @property
+    def present(self) -> np.ndarray:
+        """The rows of each cell."""
+        return self.estimates.tally.present
+
+    def measured(self, compute: Callable[[Chapter], dict[str, Measured]]) -> dict[str, Measured]:
+        """What `compute` makes of all conditions, of which it gets some at a time."""
+        out: dict[str, Measured] = {}
+        for chapter in self.estimates.chapters():
+            for name, found in compute(chapter).items():
+                if name not in out:
+                    out[name] = found
+                for mine, new in zip(out[name], found, strict=True):
+                    mine[chapter.cells] = new[chapter.cells]
+        return out
+
+    def pairs(self, names: Collection[str], chapter: Chapter) -> PairPieces:
         """The methods beside their references, with some features."""
-        return lambda: pairs_of(self.estimates.blocks(), self.reference or [], names)
+        return lambda: pairs_of(chapter.blocks(), self.reference or [], names)
 
     def _truths(self, labels: list[Label]) -> Callable[[np.ndarray], np.ndarray]:
         """What gives the truths of cells with some labels, from a table."""
@@ -100,7 +105,7 @@ class Cells:
         """The share of replications without an estimate."""
         many = self.expected()
         with np.errstate(invalid="ignore", divide="ignore"):
-            share = (many - self.there) / many
+            share = (many - self.estimates.tally.there) / many
             return Measured(share, np.sqrt(share * (1 - share) / many), many)
 
     def expected(self) -> np.ndarray:
@@ -124,9 +129,9 @@ class Cells:
             if without:
                 name = ", ".join(map(_text, label.keys.values()))
                 notes.append(f"{name} has no rows in {counted(without, 'condition')}, and is left out there")
-        if self._varying:
+        if varying := self.estimates.tally.varying:
             notes.append(
-                f"the truth varies within {self._varying} of {int((self.present > 0).sum())} cells: each replication has its own"
+                f"the truth varies within {varying} of {int((self.present > 0).sum())} cells: each replication has its own"
             )
         return notes
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -43,8 +44,7 @@ class Rows:
 Pieces = Callable[[], Iterable[Rows]]  # gives the rows in the order of their replications, and may be called again
 
 
-@dataclass(frozen=True)
-class Measured:
+class Measured(NamedTuple):
     """A measure of each cell. n: the replications that it stands on."""
 
     estimate: np.ndarray

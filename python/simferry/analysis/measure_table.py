@@ -14,6 +14,7 @@ from ..sweep.arrow import doubles, plain_array, whole_numbers
 from ..sweep.roles import Roles
 from .cells import Cells
 from .contrast import differences, relative_precision
+from .estimates import Chapter
 from .measure import Measured, measures
 from .outliers import NONE, Outliers
 from .own_measures import Functions, own_measures
@@ -59,13 +60,19 @@ def measure_table(
     some = Cells(source, roles, complete, outliers)
     of = {"median": 0.5, **{f"quantile_{p:g}": p for p in at}}
     chosen = _chosen(available(some.features, len(roles.alpha)), wanted, of)
-    cells, pieces = some.estimates.cells, some.estimates.pieces
-    found = measures(pieces, cells, chosen, formula)
-    if some.reference is not None and source.is_paired and (wanted is None or "relative_precision" in wanted):
-        found["relative_precision"] = relative_precision(some.pairs(["estimate"]), cells, formula)
+    cells = some.estimates.cells
     of = {name: p for name, p in of.items() if wanted is None or name in wanted or p in at}
-    if of:
-        found.update(zip(of, quantiles(pieces, cells, [*of.values()]), strict=True))
+    is_compared = some.reference is not None and source.is_paired and (wanted is None or "relative_precision" in wanted)
+
+    def computed(chapter: Chapter) -> dict[str, Measured]:
+        out = measures(chapter.pieces, cells, chosen, formula)
+        if is_compared:
+            out["relative_precision"] = relative_precision(some.pairs(["estimate"], chapter), cells, formula)
+        if of:
+            out.update(zip(of, quantiles(chapter.pieces, cells, [*of.values()]), strict=True))
+        return out
+
+    found = some.measured(computed)
     if wanted is None or "nonconvergence" in wanted:
         found["nonconvergence"] = some.nonconvergence()
     if own:
@@ -79,7 +86,7 @@ def measure_table(
         first = np.array([one.estimate == 0 for one in some.estimates.labels])
         rows.drop(np.isin(rows.measure, [*own.names]) & ~first[rows.cell % len(first)])
     if "relative_bias" in found:  # there is none where the truth is 0
-        empty = (found["relative_bias"].n == 0) & (some.there > 0)
+        empty = (found["relative_bias"].n == 0) & (some.estimates.tally.there > 0)
         rows.drop((rows.measure == "relative_bias") & empty[rows.cell])
     columns = rows.columns()
     columns["nominal"] = pa.array([nominal.get(name) for name in rows.measure], pa.float64())
@@ -107,15 +114,16 @@ def contrast_table(
         known.pop("bias_eliminated_coverage", None)
     chosen = _chosen(known, wanted)
     names = {name for one in chosen.values() for name in one.features}
+    if source.is_shared:
+        found = some.measured(lambda chapter: differences(some.pairs(names, chapter), some.estimates.cells, chosen))
+    else:
+        found = some.measured(lambda chapter: measures(chapter.pieces, some.estimates.cells, chosen))
+        found = _independent(some, found)
     cells, labels = some.shown(), some.estimates.labels
     reference = np.array(some.reference)
     cells = cells[
         ~np.isin(reference[cells % len(labels)], -1) & (reference[cells % len(labels)] != cells % len(labels))
     ]
-    if source.is_shared:
-        found = differences(some.pairs(names), some.estimates.cells, chosen)
-    else:
-        found = _independent(some, measures(some.estimates.pieces, some.estimates.cells, chosen))
     rows = _Rows(some, cells, found)
     columns = rows.columns()
     label = np.repeat(cells % len(labels), len(found))

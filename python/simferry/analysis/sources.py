@@ -1,6 +1,6 @@
 """Where estimates come from: the results of a run, or any table. Both as pieces that are sorted by condition and replication."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,7 +21,7 @@ class Source:
     """schema: of the pieces. done, failed: numbers of replications by condition. design: the parameters of a run's conditions. whole:
     those of the run's own conditions, where several of them are one here. is_paired: rows of one replication are known to belong
     together. is_single: there is one condition, which has no number. is_shared: the methods of a replication have the same data; else
-    they are conditions that are independent."""
+    they are conditions that are independent. some_columns: reads no others."""
 
     pieces: Pieces
     schema: pa.Schema
@@ -32,6 +32,15 @@ class Source:
     is_paired: bool = True
     is_single: bool = False
     is_shared: bool = True
+    some_columns: Callable[[Sequence[str]], Iterable[pa.Table]] | None = None
+
+    def only(self, columns: Sequence[str]) -> Iterator[pa.Table]:
+        """The pieces, with some columns besides condition and replication."""
+        if self.some_columns is not None:
+            yield from self.some_columns(columns)
+        else:
+            names = list(dict.fromkeys([*self.schema.names[:2], *columns]))
+            yield from (piece.select(names) for piece in self.pieces())
 
     @property
     def conditions(self) -> int:
@@ -45,7 +54,10 @@ class Source:
 
 def of_run(run: RunFolder, results: Results) -> Source:
     """The results of a run."""
-    return Source(results.pieces, results.schema, results.counts.done, results.counts.failed, read_conditions(run))
+    return Source(
+        results.pieces, results.schema, results.counts.done, results.counts.failed, read_conditions(run),
+        some_columns=lambda columns: results.pieces(columns=columns),
+    )  # fmt: skip
 
 
 def across(run: RunFolder, results: Results, parameter: str) -> Source:

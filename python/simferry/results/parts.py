@@ -3,7 +3,7 @@
 import contextlib
 import os
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -42,14 +42,15 @@ class Part(Sorted):
         self.stream = pa.OSFile(str(path))
         self.reader = pq.ParquetFile(self.stream, page_checksum_verification=True)
 
-    def read(self, begin: int, end: int) -> pa.Table:
-        """The rows from `begin` to before `end`. Raises DamagedPart."""
+    def read(self, begin: int, end: int, columns: Sequence[str] | None = None) -> pa.Table:
+        """The rows from `begin` to before `end`. columns: those that are read; None: all. Raises DamagedPart."""
         assert self.reader is not None
         first = begin // self.step
         try:
-            some = self.reader.read_row_groups(list(range(first, -(-end // self.step))))
+            some = self.reader.read_row_groups(list(range(first, -(-end // self.step))), columns)
         except (OSError, pa.ArrowException) as damage:
             raise DamagedPart(f"{self.path}: {damage}") from None
+        some = some if columns is None else some.select(columns)
         return some.slice(begin - first * self.step, end - begin)
 
     def copy(self, path: Path) -> None:
@@ -115,14 +116,21 @@ class Results:
         self.whole = out if self.is_small else None
         return out
 
-    def pieces(self, by_condition: bool = False) -> Iterator[pa.Table]:
-        """The rows in order, in tables of about PIECE_BYTES. by_condition: all rows of a condition are in one table."""
+    def pieces(self, by_condition: bool = False, columns: Sequence[str] | None = None) -> Iterator[pa.Table]:
+        """The rows in order, in tables of about PIECE_BYTES. by_condition: all rows of a condition are in one table. columns: besides
+        condition and replication; None: all."""
+        names = self.schema.names if columns is None else list(dict.fromkeys([*self.schema.names[:2], *columns]))
         if self.whole is not None:
-            yield self.whole
+            yield self.whole if columns is None else self.whole.select(names)
             return
         for slices in ranges(self.parts, PIECE_BYTES, by_condition):
-            tables = [part.read(a, b) for part, (a, b) in zip(self.parts, slices, strict=True) if a < b]
-            yield _merged(tables or [empty(self.schema)]).replace_schema_metadata(self.schema.metadata)
+            tables = [
+                part.read(a, b, None if columns is None else names)
+                for part, (a, b) in zip(self.parts, slices, strict=True)
+                if a < b
+            ]
+            none = empty(self.schema).select(names)
+            yield _merged(tables or [none]).replace_schema_metadata(self.schema.metadata)
 
     def of_conditions(self, conditions: list[int]) -> pa.Table:
         """The rows of some conditions, ascending."""

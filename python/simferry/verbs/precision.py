@@ -105,9 +105,9 @@ def measures_of(
         plain = name.removeprefix("measure:")
         if plain == name and name in outputs:  # the mean of an output
             some = Cells(source, roles({"estimate": name, "by": given.get("by")}), complete=False)
-            pieces, cells = some.estimates.pieces, some.estimates.cells
-            is_share = all(np.isin(rows.of(["estimate"]).features["estimate"], (0, 1)).all() for rows in pieces())
-            yield name, target, some, measures(pieces, cells, available(["estimate"]))["mean"], is_share
+            pieces = some.estimates.pieces()
+            is_share = all(np.isin(rows.of(["estimate"]).features["estimate"], (0, 1)).all() for rows in pieces)
+            yield name, target, some, _one(some, "mean"), is_share
             continue
         measure = ALSO_CALLED.get(plain, plain)
         some = Cells(source, roles(given), complete=True)
@@ -117,5 +117,9 @@ def measures_of(
                 Text(option or Option("until"), f": {name!r} is neither an output nor a measure of these columns"),
                 nearest(measure, [*outputs, *known]) or f"There are: {', '.join([*outputs, *known])}.",
             )
-        found = measures(some.estimates.pieces, some.estimates.cells, {measure: known[measure]})[measure]
-        yield measure, target, some, found, measure in _SHARES
+        yield measure, target, some, _one(some, measure), measure in _SHARES
+
+
+def _one(some: Cells, measure: str) -> Measured:
+    one = {measure: available(some.features)[measure]}
+    return some.measured(lambda chapter: measures(chapter.pieces, some.estimates.cells, one))[measure]

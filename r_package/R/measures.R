@@ -32,12 +32,14 @@
 #' @param winsorize `[numeric(1)]` move estimates beyond so many interquartile ranges; they are counted.
 #' @param own `[list]` your own measures by name: functions of a data frame, the rows of one condition and method with
 #'   the parameters, that give a number. Their standard errors are the jackknife's, of more than 200 replications with
-#'   200 groups of them left out. A function may be called 201 times for each condition and method.
+#'   200 groups of them left out. For medians and quantiles it is wrong: take `mcse = "bootstrap"` for these. A function
+#'   is called up to 201 times for each condition and method.
 #' @param data_set `[character(1)]` of a data frame: the column that says which rows are of one data set.
-#' @return A data frame (a tibble where the package tibble is loaded): `condition`, the parameters, the columns of `by`,
-#'   `measure`, `estimate`, `mcse`, `replications` (that the estimate stands on), `missing` (replications that did not
-#'   fail and have no value), `failed`; of `sim_measures()` also `nominal`, the value of a method without fault; of
-#'   `sim_contrast()` `reference` and `paired`.
+#' @return A data frame (a tibble where the package tibble is loaded); `plot()` draws that of `sim_measures()`, see
+#'   [figures]. Its columns: `condition`, the parameters, the columns of `by`, `measure`, `estimate`, `mcse`,
+#'   `replications` (that the estimate stands on), `missing` (replications that did not fail and have no value),
+#'   `failed`; of `sim_measures()` also `nominal`, the value of a method without fault; of `sim_contrast()` `reference`
+#'   and `paired`.
 #' @section Errors: `simferry_error_usage`: a column is not there or does not fit.
 #'   `simferry_error_run_not_found`: there is no such run; the nearest ones are named.
 #' @examplesIf simferry:::python_is_there()
@@ -47,19 +49,23 @@
 #' }
 #' run <- sim_run(study, sim_grid(n = c(10, 40), theta = 1), replications = 50, seed = 1, store = tempfile())
 #' sim_measures(run, estimate = "est", truth = "theta", se = "se", by = "method", measures = c("bias", "coverage"))
-#' # a measure of your own: the root of the median squared error
-#' miss <- function(rows) sqrt(median((rows$est - rows$theta)^2))
-#' sim_measures(run, estimate = "est", truth = "theta", measures = "rmse", own = list(median_miss = miss))
+#' # a measure of your own: the mean absolute error
+#' miss <- function(rows) mean(abs(rows$est - rows$theta))
+#' sim_measures(run, estimate = "est", truth = "theta", measures = "rmse", own = list(absolute_error = miss))
 #' sim_contrast(run, estimate = "est", truth = "theta", by = "method", measures = "empirical_se")
 #' @export
 sim_measures <- function(run, estimate = NULL, truth = NULL, se = NULL, interval = NULL, p_value = NULL, df = NULL,
                          by = NULL, reference = NULL, alpha = NULL, measures = NULL, quantiles = NULL, cases = NULL,
                          mcse = NULL, dropbig = NULL, winsorize = NULL, own = NULL, data_set = NULL, store = NULL) {
   if (length(own)) check_own(own)
-  ask_measures("measures", run, estimate = estimate, truth = truth, se = se, interval = interval, p_value = p_value,
-               df = df, by = by, reference = reference, alpha = alpha, measures = measures, quantiles = quantiles,
-               cases = cases, mcse = mcse, dropbig = dropbig, winsorize = winsorize, data_set = data_set,
-               store = store, own = names(own), back = if (length(own)) values_of(own))
+  options <- list(estimate = estimate, truth = truth, se = se, interval = interval, p_value = p_value, df = df, by = by,
+                  reference = reference, alpha = alpha, measures = measures, quantiles = quantiles, cases = cases,
+                  mcse = mcse, dropbig = dropbig, winsorize = winsorize, data_set = data_set)
+  out <- do.call(ask_measures, c(list("measures", run, store = store, own = names(own),
+                                      back = if (length(own)) values_of(own)), options))
+  source <- list(rows = nrow(out), store = store, options = options, own = own)   # for plot()
+  source[[if (is.data.frame(run)) "table" else "run"]] <- run
+  structure(out, class = c("simferry_measures", class(out)), source = source)
 }
 
 #' @rdname sim_measures

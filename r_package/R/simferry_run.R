@@ -43,23 +43,32 @@ as.data.frame.simferry_run <- function(x, ...) as.data.frame(sim_results(x))
 #' Plot a run
 #'
 #' A panel for each output: its mean in each condition, with 1.96 Monte Carlo standard errors to each side. The first
-#' parameter with several values is the axis; the combinations of the others are lines.
+#' parameter with several values is the axis; the combinations of the others are lines. With a `kind` it is one of the
+#' [figures] of simulation studies.
 #'
 #' @param x a run.
+#' @param kind `[character(1)]` a figure of measures or of single estimates instead: see [figures].
 #' @param output `[character]` names of the outputs to draw. `NULL`: all.
 #' @param parameter `[character(1)]` name of the parameter on the x axis. `NULL`: the first numeric one with several
 #'   values.
 #' @param by `[character]` outputs that distinguish the rows of one replication: each of their values gets its own line.
 #'   See [sim_summary()].
-#' @param ... given to [graphics::plot.default()].
-#' @return The summary that was drawn, invisibly: see [sim_summary()].
+#' @param conditions,methods,measures of a `kind`: see [figures].
+#' @param ... given to [graphics::plot.default()]; with a `kind` also what the outputs are, where the run does not know
+#'   it, and other options of [sim_measures()].
+#' @return What was drawn, invisibly: see [figures]; without a `kind` the summary, see [sim_summary()].
 #' @examplesIf simferry:::python_is_there()
 #' draw <- function(n, mu) mean(rnorm(n, mu))
 #' design <- sim_grid(n = c(10, 20, 40), mu = 0:1)
 #' run <- sim_run(draw, design, replications = 20, seed = 1, store = tempfile())
 #' plot(run)
 #' @export
-plot.simferry_run <- function(x, output = NULL, parameter = NULL, by = NULL, ...) {
+plot.simferry_run <- function(x, kind = NULL, output = NULL, parameter = NULL, by = NULL, conditions = NULL,
+                              methods = NULL, measures = NULL, ...) {
+  if (!is.null(kind)) {
+    given <- source_of_run(x, c(if (!is.null(by)) list(by = by), list(...)))
+    return(do.call(draw, c(list(figure_of(given$source, kind, conditions, methods, measures)), given$rest)))
+  }
   table <- as.data.frame(sim_summary(x, by = by))
   parameters <- as.character(ask("open", x)$parameters)
   outputs <- unique(stats::na.omit(table$output))

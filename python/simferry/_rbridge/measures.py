@@ -48,11 +48,9 @@ class _OfR(Functions):
 
 @verb
 def measures(given: Arguments) -> Any:
-    """own: names of functions of R, which `back` calls."""
     from ..verbs import measures
 
-    back, own = given.pop("back", None), given.pop("own", None)
-    return _asked(given, measures.measures, **({"own": _OfR(own.elements(), back)} if own else {}))
+    return _asked(given, measures.measures)
 
 
 @verb
@@ -62,17 +60,20 @@ def contrast(given: Arguments) -> Any:
     return _asked(given, measures.contrast)
 
 
-def _asked(given: Arguments, verb: Any, **more: Any) -> Any:
+def _asked(given: Arguments, verb: Any) -> Any:
     data, options = data_of(given)
-    frame = verb(data, **options, **more)
+    frame = verb(data, **options)
     return frame if given.get("table") is not None else frame_of(data, frame)
 
 
 def data_of(given: Arguments) -> tuple[Any, dict[str, Any]]:
-    """The run, or the data frame as a table, and the options."""
+    """The run, or the data frame as a table, and the options. given: `own` has names of functions of R, which `back` calls."""
     import pyarrow as pa
 
+    back, own = given.pop("back", None), given.pop("own", None)
     options = plain({name: value for name, value in given.items() if name not in _RUN and value is not None})
+    if own is not None:
+        options["own"] = _OfR(own.elements(), back)
     if (table := given.get("table")) is None:
         return open_run(given), options
     return pa.table({name: column(name, vector) for name, vector in table.items()}), options

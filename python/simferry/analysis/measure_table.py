@@ -59,7 +59,7 @@ def measure_table(
     standard errors. Raises UsageError."""
     some = Cells(source, roles, complete, outliers)
     of = {"median": 0.5, **{f"quantile_{p:g}": p for p in at}}
-    chosen = _chosen(available(some.features, len(roles.alpha)), wanted, of)
+    chosen = _chosen(available(some.features, len(roles.alpha)), wanted, [*of, *(own.names if own else ())])
     cells = some.estimates.cells
     of = {name: p for name, p in of.items() if wanted is None or name in wanted or p in at}
     is_compared = some.reference is not None and source.is_paired and (wanted is None or "relative_precision" in wanted)

@@ -52,7 +52,7 @@ def measures(
     formula is not: docs/measures.md) or "formula". dropbig: leave out estimates far from the others. winsorize: or move those beyond
     so many interquartile ranges. data_set: of a table, the column that says which rows are of one data set. store: where a run is
     looked for. own: measures of yours, by name: functions of a pandas.DataFrame with the rows of one condition and method, which return a
-    number; their standard errors are the jackknife's, or the bootstrap's with mcse="bootstrap".
+    number; their standard errors are the jackknife's, or with mcse="bootstrap" the bootstrap's, which medians and quantiles need.
 
     Returns a pandas.DataFrame: condition, the parameters, the columns of `by`, measure, estimate, mcse, replications, missing, failed,
     nominal. Raises UsageError for columns that are not there or do not fit.

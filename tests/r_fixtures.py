@@ -11,7 +11,7 @@ from common import require, rscript
 
 ROOT = Path(__file__).parents[1]
 NEEDED = [
-    "cli", "foreach", "globals", "iterators", "knitr", "randomForest", "reticulate", "rmarkdown", "RSQLite", "rstudioapi",
+    "cli", "foreach", "ggplot2", "globals", "iterators", "knitr", "randomForest", "reticulate", "rmarkdown", "RSQLite", "rstudioapi",
     "testthat", "tibble",
 ]  # fmt: skip
 

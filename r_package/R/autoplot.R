@@ -63,11 +63,16 @@ nominal_line <- function(panels, aesthetic) {
   else ggplot2::geom_hline(aes(yintercept = .data$nominal), some, linetype = 2)
 }
 
+# How many marks each panel has.
+drawn_in <- function(figure)
+  vapply(seq_len(nrow(figure$panels)), function(i) nrow(rows_of(figure$data, figure$panels[i, ])), 0L)
+
 zip_layers <- function(figure) {
   panels <- figure$panels[figure$panels$many > 0, ]
   colours <- c("TRUE" = grDevices::adjustcolor(figure_colours[1L], 0.55), "FALSE" = missed_colour)
   ends <- rbind(cbind(panels, at = panels$low), cbind(panels, at = panels$high))
-  said <- cbind(figure$panels, says = sub(" (", "\n(", said_of_coverage(figure$panels), fixed = TRUE))
+  says <- said_of_coverage(figure$panels, drawn_in(figure))
+  said <- cbind(figure$panels, says = gsub(", ", "\n", says, fixed = TRUE))
   list(
     ggplot2::geom_segment(aes(x = .data$lower, xend = .data$upper, y = .data$percentile, yend = .data$percentile,
                               colour = factor(.data$covers, c(TRUE, FALSE))), linewidth = 0.3),
@@ -88,6 +93,8 @@ estimate_layers <- function(figure) {
   data$away <- 0.6 * ((at * 0.6180339887) %% 1 - 0.5)
   place <- function(table) length(figure$shown) + 1 - match(table$method, figure$shown)
   data$y <- place(data) + data$away
+  said <- cbind(figure$panels, says = said_of_many(figure$panels, drawn_in(figure), "no estimates"))
+  said$y <- place(said) - 0.45
   panels <- figure$panels[figure$panels$many > 0, ]
   panels$y <- place(panels)
   truth <- unique(figure$panels[!is.na(figure$panels$truth), c("condition", "label", "truth")])
@@ -97,6 +104,8 @@ estimate_layers <- function(figure) {
     ggplot2::geom_point(aes(x = .data$estimate, y = .data$y, colour = .data$method), data, size = 0.5, alpha = 0.5),
     ggplot2::geom_segment(aes(x = .data$mean, xend = .data$mean, y = .data$y - 0.38, yend = .data$y + 0.38), panels,
                           linewidth = 1),
+    ggplot2::geom_text(aes(x = Inf, y = .data$y, label = .data$says), said, hjust = 1.02, size = 2.5,
+                       colour = soft_colour),
     ggplot2::scale_y_continuous(breaks = if (several) rev(seq_along(figure$shown)), labels = if (several) figure$shown,
                                 name = NULL),
     methods_scale(figure, "colour"), ggplot2::guides(colour = "none"), facets(figure, "label"),

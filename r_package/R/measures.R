@@ -35,8 +35,8 @@
 #'   200 groups of them left out. For medians and quantiles it is wrong: take `mcse = "bootstrap"` for these. A function
 #'   is called up to 201 times for each condition and method.
 #' @param data_set `[character(1)]` of a data frame: the column that says which rows are of one data set.
-#' @return A data frame (a tibble where the package tibble is loaded); `plot()` draws that of `sim_measures()`, see
-#'   [figures]. Its columns: `condition`, the parameters, the columns of `by`, `measure`, `estimate`, `mcse`,
+#' @return A data frame (a tibble where the package tibble is loaded), which `plot()` draws, see [figures].
+#'   Its columns: `condition`, the parameters, the columns of `by`, `measure`, `estimate`, `mcse`,
 #'   `replications` (that the estimate stands on), `missing` (replications that did not fail and have no value),
 #'   `failed`; of `sim_measures()` also `nominal`, the value of a method without fault; of `sim_contrast()` `reference`
 #'   and `paired`.
@@ -72,10 +72,12 @@ sim_measures <- function(run, estimate = NULL, truth = NULL, se = NULL, interval
 #' @export
 sim_contrast <- function(run, estimate = NULL, truth = NULL, se = NULL, interval = NULL, p_value = NULL, df = NULL,
                          by = NULL, reference = NULL, alpha = NULL, measures = NULL, cases = NULL, dropbig = NULL,
-                         winsorize = NULL, data_set = NULL, store = NULL)
-  ask_measures("contrast", run, estimate = estimate, truth = truth, se = se, interval = interval, p_value = p_value,
-               df = df, by = by, reference = reference, alpha = alpha, measures = measures, cases = cases,
-               dropbig = dropbig, winsorize = winsorize, data_set = data_set, store = store)
+                         winsorize = NULL, data_set = NULL, store = NULL) {
+  out <- ask_measures("contrast", run, estimate = estimate, truth = truth, se = se, interval = interval,
+                      p_value = p_value, df = df, by = by, reference = reference, alpha = alpha, measures = measures,
+                      cases = cases, dropbig = dropbig, winsorize = winsorize, data_set = data_set, store = store)
+  structure(out, class = c("simferry_measures", class(out)))
+}
 
 ask_measures <- function(verb, run, ...) {
   if (is.data.frame(run)) as_table(bridge(verb, table = as.list(run), ...)) else as_table(ask(verb, run, ...))

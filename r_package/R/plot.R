@@ -28,8 +28,9 @@ rule_colour <- "#d5dae0"
 #' figure has room for, it shows some of them, by rank; means and coverage are of all. A message says which conditions
 #' and methods are left out.
 #'
-#' @param x,object what [sim_measures()] gave, whole, or a run. [plot.simferry_run()] says what a run's plot takes
-#'   besides.
+#' @param x,object what [sim_measures()] or [sim_contrast()] gave, or a run. A part of such a table, and contrasts, have
+#'   no single estimates: they are drawn as `"forest"`, `"lolly"` or `"nested_loop"`. [plot.simferry_run()] says what a
+#'   run's plot takes besides.
 #' @param kind `[character(1)]` `"zip"`, `"forest"`, `"lolly"`, `"nested_loop"`, `"estimates"`, `"convergence"` or
 #'   `"differences"`.
 #' @param conditions `[numeric]` numbers of conditions. `NULL`: those that there is room for.
@@ -40,7 +41,7 @@ rule_colour <- "#d5dae0"
 #'   [sim_measures()].
 #' @return `plot()`: what was drawn, invisibly, a data frame with a row for each mark. `autoplot()`: a ggplot.
 #' @section Errors: `simferry_error_usage`: there is no such kind, condition, method or measure, or a figure needs a
-#'   column that is not there; a part of the table of measures.
+#'   column that is not there.
 #' @examplesIf simferry:::python_is_there()
 #' study <- function(n) {
 #'   x <- rexp(n)
@@ -52,6 +53,7 @@ rule_colour <- "#d5dae0"
 #' plot(m, "zip")
 #' plot(m, "forest", measures = c("bias", "coverage"))
 #' plot(run, "differences")
+#' plot(sim_contrast(run), "forest")
 #' @name figures
 NULL
 
@@ -61,13 +63,10 @@ plot.simferry_measures <- function(x, kind = "forest", conditions = NULL, method
   draw(figure_of(source_of(x), kind, conditions, methods, measures), ...)
 }
 
-# What a table of measures was made of. A part of it does not say which part it is.
+# What a table of measures was made of; of a part of it, which does not say which part it is, and of contrasts: itself.
 source_of <- function(x) {
   source <- attr(x, "source")
-  if (is.null(source) || source$rows != nrow(x))
-    raise("usage", "this is a part of a table of measures, which can't be drawn",
-          "plot(m, conditions = , methods = , measures = ) draws a part of the whole table.")
-  source
+  if (is.null(source) || source$rows != nrow(x)) list(table = x) else source
 }
 
 # list(run or table, store, options, own), as figure_of() takes it, and the arguments that are none of sim_measures().
@@ -206,7 +205,7 @@ zip_panels <- function(figure, settings) {
   span <- range(c(0, figure$data$lower, figure$data$upper), finite = TRUE)
   one <- function(panel, rows) {
     frame_of_panel(span, c(0, 100), settings, xlab = "interval minus truth", ylab = "percentile of |error| / SE")
-    head_of_panel(c(panel$label, panel$method), said_of_coverage(panel))
+    head_of_panel(c(panel$label, panel$method), said_of_coverage(panel, nrow(rows)))
     for (covers in c(TRUE, FALSE)) {
       some <- rows[rows$covers == covers, ]
       graphics::segments(some$lower, some$percentile, some$upper, lwd = 0.7,
@@ -220,9 +219,16 @@ zip_panels <- function(figure, settings) {
   list(panels = panels_of(figure, one), columns = columns_for(nrow(figure$panels), length(figure$shown)), left = 0)
 }
 
-said_of_coverage <- function(panels) {
-  says <- sprintf("coverage %.4g (%.4g to %.4g)", panels$coverage, panels$low, panels$high)
-  ifelse(panels$many == 0, "no intervals", says)
+# How many values there are, of how many replications, and how many of them are drawn.
+said_of_many <- function(panels, drawn, none) {
+  of_all <- ifelse(panels$many < panels$replications, paste(" of", number(panels$replications)), "")
+  thinned <- ifelse(drawn < panels$many, paste0(", ", number(drawn), " drawn"), "")
+  ifelse(panels$many == 0, none, paste0(number(panels$many), of_all, " replications", thinned))
+}
+
+said_of_coverage <- function(panels, drawn) {
+  many <- said_of_many(panels, drawn, "no intervals")
+  ifelse(panels$many == 0, many, sprintf("coverage %.4f, %s", panels$coverage, many))
 }
 
 estimate_panels <- function(figure, settings) {
@@ -231,7 +237,7 @@ estimate_panels <- function(figure, settings) {
   conditions <- unique(figure$panels$condition)
   panels <- lapply(conditions, function(condition) function() {
     at <- figure$panels[figure$panels$condition == condition, ]
-    frame_of_panel(span, c(0.5, length(methods) + 0.5), settings, yaxt = "n", main = at$label[1L], yaxs = "i",
+    frame_of_panel(span, c(0.4, length(methods) + 0.5), settings, yaxt = "n", main = at$label[1L], yaxs = "i",
                    xlab = paste0("estimate (bar: mean", if (any(!is.na(at$truth))) "; dashed: truth", ")"))
     if (length(methods) > 1L)
       graphics::axis(2, rev(seq_along(methods)), methods, las = 1, tick = FALSE, xpd = NA)
@@ -243,7 +249,10 @@ estimate_panels <- function(figure, settings) {
       away <- (seq_along(values) * 0.6180339887) %% 1 - 0.5   # the same on each drawing
       graphics::points(values, y + 0.6 * away, pch = 19, cex = 0.35,
                        col = grDevices::adjustcolor(colour_of(figure, methods[i]), 0.5))
-      mean <- at$mean[at$method == methods[i]]
+      of <- at[at$method == methods[i], ]
+      graphics::text(graphics::par("usr")[2L], y - 0.44, said_of_many(of, length(values), "no estimates"),
+                     adj = c(1, 0.5), cex = 0.7, col = soft_colour)
+      mean <- of$mean
       graphics::segments(mean, y - 0.38, y1 = y + 0.38, lwd = 2)
     }
   })
@@ -280,8 +289,8 @@ difference_panels <- function(figure, settings) {
   one <- function(panel, rows) {
     frame_of_panel(rows$mean, c(0, rows$difference, panel$lower, panel$upper), settings, xlab = "mean of both",
                    ylab = "difference")
-    says <- if (panel$many == 0) "no pairs" else
-      sprintf("mean %.3g, sd %.3g, %s pairs", panel$mean, panel$sd, number(panel$many))
+    many <- said_of_many(panel, nrow(rows), "no pairs")
+    says <- if (panel$many == 0) many else sprintf("mean %.3g, sd %.3g, %s", panel$mean, panel$sd, many)
     head_of_panel(c(panel$label, paste(panel$method, "-", panel$reference)), says)
     graphics::abline(h = 0, col = rule_colour)
     graphics::points(rows$mean, rows$difference, pch = 19, cex = 0.4,

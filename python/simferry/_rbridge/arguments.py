@@ -4,6 +4,8 @@ import warnings
 from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 
+import numpy as np
+
 from ..errors import DesignError, Note, UsageError
 from ..hints import NA, Literal, Option, Text
 from ..r.serialization import Vector, data_frame
@@ -82,7 +84,7 @@ def column(name: str, vector: Vector | None) -> Any:
     if vector.kind == "string":
         return pa.array(vector.values, pa.string())
     values = vector.values.astype(bool) if vector.kind == "logical" else vector.values
-    return pa.array(values, mask=vector.missing(), from_pandas=False)
+    return pa.array(np.require(values, requirements="A"), mask=vector.missing(), from_pandas=False)
 
 
 _ALLOWED = "Parameters are numbers, integers, logicals and strings, and lists of vectors of these"

@@ -40,6 +40,25 @@ test_that("measures are drawn in every way, by what was drawn", {
   expect_setequal(pairs$difference, (data$est[data$m == "a"] - data$est[data$m == "b"])[1:40])
 })
 
+test_that("a part of a table, and contrasts, are drawn as they are", {
+  needs_python()
+  m <- measured()
+  with_device({
+    part <- plot(m[m$measure == "mse" & m$condition == 1, ], "forest")
+    expect_equal(part$estimate, m$estimate[m$measure == "mse" & m$condition == 1])
+    away <- sim_contrast(drawn(), estimate = "est", truth = 0, by = "m")
+    found <- plot(away, "lolly", measures = "bias", conditions = 1)
+    expect_equal(found$estimate, away$estimate[away$measure == "bias" & away$condition == 1])
+  })
+})
+
+test_that("figures say how many replications they stand on, and how many of them are drawn", {
+  panels <- data.frame(many = c(1200, 0, 3), replications = c(1200, 5, 5), coverage = c(0.95, NA, 1))
+  expect_equal(said_of_coverage(panels, c(1000, 0, 3)),
+               c("coverage 0.9500, 1,200 replications, 1,000 drawn", "no intervals",
+                 "coverage 1.0000, 3 of 5 replications"))
+})
+
 test_that("a run is drawn, and a measure of the user", {
   needs_python()
   run <- quiet_run(draws, sim_grid(n = c(4, 8), effect = 0:1), replications = 10, seed = 1)
@@ -62,7 +81,7 @@ test_that("what can't be drawn is one error", {
   m <- measured()
   expect_error(plot(m, "zipp"), "Did you mean zip?", class = "simferry_error_usage")
   expect_error(plot(m, "zip", methods = "c"), "no method 'c'", class = "simferry_error_usage")
-  expect_error(plot(m[m$measure == "bias", ], "forest"), "a part of a table", class = "simferry_error_usage")
+  expect_error(plot(m[m$measure == "bias", ], "zip"), "shows single estimates", class = "simferry_error_usage")
   expect_error(plot(sim_measures(drawn()[1:80, ], estimate = "est", by = "m"), "zip"), "needs the truth",
                class = "simferry_error_usage")
 })

@@ -7,7 +7,7 @@
 #'
 #' @inheritParams verbs
 #' @param run a run, its name, or a data frame.
-#' @param estimate `[character]` the column of estimates, or several.
+#' @param estimate `[character]` the column of estimates, or several. `NULL`: p-values alone need none.
 #' @param truth `[numeric(1)]` the true value, or `[character(1)]` a parameter or a column; or a table by condition: a
 #'   data frame, or `[character(1)]` the path of a CSV or Parquet file, with the column `truth` and those that say which
 #'   rows it belongs to: `condition`, parameters, columns of `by`.

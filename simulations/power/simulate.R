@@ -2,7 +2,7 @@
 
 # n: size of each group, at least 2; effect: difference of the means, in standard deviations; distribution: of
 # both groups, "normal" or "exponential" (standard deviation 1).
-# A row for each test: the estimated difference and the p-value.
+# A row for each test: its p-value.
 simulate <- function(n, effect, distribution = "normal") {
   stopifnot(n >= 2, n == round(n))
   draw <- switch(distribution,
@@ -14,7 +14,6 @@ simulate <- function(n, effect, distribution = "normal") {
   y <- draw(n) + effect
   data.frame(
     test = c("t", "wilcoxon"),
-    difference = mean(y) - mean(x),
     p = c(t.test(x, y, var.equal = TRUE)$p.value, wilcox.test(x, y)$p.value)
   )
 }

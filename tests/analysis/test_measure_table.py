@@ -61,6 +61,22 @@ def test_there_is_no_relative_bias_where_the_truth_is_0_and_a_varying_truth_is_t
     assert found.notes == ["the truth varies within 1 of 2 cells: each replication has its own"]
 
 
+def test_p_values_alone_have_rejections_and_what_is_missing():
+    p = np.tile([0.01, 0.2, 0.03, np.nan], 10)
+    given = roles({"p_value": "p", "by": "method", "alpha": [0.05, 0.02]})
+    found = measure_table(of_table(table(p=p), "rep"), given)
+    assert rows(found, method="a")[["measure", "estimate", "replications"]].values.tolist() == [
+        ["rejection", 1.0, 20], ["rejection_2", 0.5, 20], ["nonconvergence", 0.0, 20],
+    ]  # fmt: skip
+    assert rows(found, method="b", measure="nonconvergence")["estimate"].tolist() == [0.5]
+    difference = contrast_table(of_table(table(p=p), "rep"), given)
+    assert rows(difference)[["measure", "estimate", "replications"]].values.tolist() == [
+        ["rejection", -1.0, 10], ["rejection_2", -1.0, 10],
+    ]  # fmt: skip
+    with pytest.raises(UsageError, match="no measure 'bias' of these columns"):
+        measure_table(of_table(table(p=p), "rep"), given, ["bias"])
+
+
 def test_a_contrast_is_of_the_replications_that_both_have():
     b = table()["b"].to_numpy().copy()
     b[3] = np.nan

@@ -29,6 +29,7 @@ def test_several_estimates_have_a_column_each():
     ("given", "words"),
     [
         ({}, "no estimate is named"),
+        ({"p_value": "p", "truth": 0}, "no estimate is named"),
         ({"estimate": "b", "interval": "lo"}, "two of them"),
         ({"estimate": "b", "alpha": 1}, "between 0 and 1"),
         ({"estimate": "b", "alpha": "x"}, "between 0 and 1"),
@@ -40,3 +41,8 @@ def test_several_estimates_have_a_column_each():
 def test_bad_roles_are_one_error(given, words):
     with pytest.raises(UsageError, match=words):
         roles(given)
+
+
+def test_p_values_alone_need_no_estimate():
+    assert roles({"p_value": "p1,p2", "by": "test"}).are_tests()
+    assert not roles({"p_value": "p", "estimate": "b"}).are_tests()

@@ -49,6 +49,9 @@ def test_without_roles_it_has_means_and_options_replace_what_is_recorded(run, tm
     plain = sf.run(lambda n: n + 1.0, sf.grid(n=[1, 2]), replications=3, seed=1, store=tmp_path, workers=1)
     page = plain.report(tmp_path / "p.html").read_text()
     assert "Means of the outputs" in page and "No failed replications." in page and "Zip plot" not in page
+    tests = sf.run(lambda n: {"p": n / 20}, sf.grid(n=[1, 2]), replications=3, seed=1, store=tmp_path, workers=1)
+    page = tests.report(tmp_path / "t.html", p_value="p").read_text()
+    assert "rejection" in page and "bias" not in page.partition("<script")[0] and "Figures of single" not in page
     failed = sf.run(
         lambda n: 1 / 0, sf.grid(n=[1]), replications=3, seed=1, store=tmp_path, estimate="est", truth=1, workers=1
     )

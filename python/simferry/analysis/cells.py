@@ -33,6 +33,8 @@ class Cells:
             self._truths if by_table else None,
         )  # fmt: skip
         self.features = self.estimates.features()
+        if self.roles.are_tests():
+            self.features = {name for name in self.features if name.startswith("rejected")}
         self._across_estimates = self._by_column()
         self.reference = self._references()
 

@@ -58,11 +58,12 @@ def measure_table(
     probabilities of quantiles, besides the median. outliers: what becomes of these. own: measures of the user. bootstrap: for their
     standard errors. Raises UsageError."""
     some = Cells(source, roles, complete, outliers)
-    of = {"median": 0.5, **{f"quantile_{p:g}": p for p in at}}
+    of = {} if roles.are_tests() else {"median": 0.5, **{f"quantile_{p:g}": p for p in at}}
     chosen = _chosen(available(some.features, len(roles.alpha)), wanted, [*of, *(own.names if own else ())])
     cells = some.estimates.cells
     of = {name: p for name, p in of.items() if wanted is None or name in wanted or p in at}
-    is_compared = some.reference is not None and source.is_paired and (wanted is None or "relative_precision" in wanted)
+    is_compared = some.reference is not None and source.is_paired and not roles.are_tests()
+    is_compared = is_compared and (wanted is None or "relative_precision" in wanted)
 
     def computed(chapter: Chapter) -> dict[str, Measured]:
         out = measures(chapter.pieces, cells, chosen, formula)

@@ -347,6 +347,10 @@ _PARTS: dict[str, Callable[[Cells, Sequence[Sample], Sequence[str], Choice], Par
 
 def _check(kind: str, cells: Cells, choice: Choice) -> None:
     """Raise UsageError for what the columns do not allow."""
+    if kind in ("estimates", "differences") and cells.roles.are_tests():
+        raise UsageError(
+            f"a figure of kind {kind} needs estimates, and there are p-values alone", Option("estimate", "est")
+        )
     if kind == "zip" and "covered" not in cells.features:
         raise UsageError("a zip plot needs the truth, and standard errors or intervals", Option("truth", "theta"))
     if kind == "differences" and (cells.reference is None or len(cells.estimates.labels) < 2):

@@ -14,7 +14,9 @@ class MeasureOptions(Options):
     table = "measures"
     owner = "a measure"
 
-    estimate: Annotated[Texts | None, OptionSpec("The column of estimates, or several", "COLUMN,...")] = None
+    estimate: Annotated[
+        Texts | None, OptionSpec("The column of estimates, or several; p-values alone need none", "COLUMN,...")
+    ] = None
     truth: Annotated[
         Truth | None,
         OptionSpec("The true value: a number, a parameter, a column, or a CSV or Parquet file by condition", "NUMBER|NAME|FILE"),

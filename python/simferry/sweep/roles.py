@@ -46,6 +46,10 @@ class Roles:
         parts = (self.estimate, self.truth, self.se, self.lower, self.upper, self.p_value, self.df, self.by or ())
         return list(dict.fromkeys(name for part in parts for name in part if isinstance(name, str)))
 
+    def are_tests(self) -> bool:
+        """Whether there are p-values and no estimates. The p-values then stand in their place."""
+        return bool(self.p_value) and self.estimate == self.p_value
+
     def is_across_estimates(self) -> bool:
         """Whether the reference is one of several estimates."""
         return len(self.estimate) > 1 and self.reference in self.estimate
@@ -58,9 +62,12 @@ def roles(given: Mapping[str, Any]) -> Roles:
     by_table = (Truths(truths.columns_of(truth)),) if truths.is_table(truth) else None
     skipped = ("reference", "truth") if by_table else ("reference",)
     listed = {name: _list(value) for name, value in given.items() if value is not None and name not in skipped}
+    if not by_table and not any(listed.get(name) for name in ("estimate", "truth", "se", "interval", "df")):
+        listed["estimate"] = listed.get("p_value", [])  # of tests alone
     if not listed.get("estimate"):
         raise UsageError(
-            "no estimate is named: measures need the column that holds the estimates", Option("estimate", "est")
+            "no estimate is named: measures need the column that holds the estimates, or p-values alone",
+            Option("estimate", "est"),
         )
     ends = [str(name) for name in listed.get("interval", [])]
     if len(ends) % 2:

@@ -51,7 +51,8 @@ def report(run: Any, path: str | Path, **options: Any) -> Path:
     can't be read.
     """
     out, folder = _page_path(path), run._folder
-    known = options.get("estimate") is not None or folder.record.measures.get("estimate")
+    roles = {**folder.record.measures, **options}
+    known = roles.get("estimate") is not None or roles.get("p_value") is not None
     if not known and (given := [name for name in ROLES if options.get(name) is not None]):
         raise UsageError(f"{given[0]} is given without an estimate", Option("estimate", "est"))
     now = run.status()
@@ -61,7 +62,7 @@ def report(run: Any, path: str | Path, **options: Any) -> Path:
     everything = [
         *_aims(study),
         ("Data-generating mechanisms", _said(study, "data_generating_mechanisms") + _conditions(folder)),
-        *_estimands(study, options if options.get("estimate") is not None else folder.record.measures),
+        *_estimands(study, roles),
         *sections,
         ("Failures and warnings", _messages(run, "failures") + _messages(run, "warnings")),
         ("Reproducing it", _reproducing(run)),
@@ -227,7 +228,7 @@ def _measured(run: Any, options: dict[str, Any]) -> list[tuple[str, str]]:
 
     def drawn(some: Results) -> tuple[str, bool]:
         cells = Cells(of_run(folder, some), given, how["complete"], how["outliers"])
-        return raw_figures(cells), cells.reference is not None
+        return "" if given.are_tests() else raw_figures(cells), cells.reference is not None
 
     raw, several = results.reading(folder, drawn)
     across = (given.by or ("",))[0] in folder.record.parameters

@@ -12,7 +12,7 @@ from common import require, rscript
 ROOT = Path(__file__).parents[1]
 NEEDED = [
     "cli", "foreach", "ggplot2", "globals", "iterators", "knitr", "randomForest", "reticulate", "rmarkdown", "RSQLite", "rstudioapi",
-    "testthat", "tibble",
+    "survival", "testthat", "tibble",
 ]  # fmt: skip
 
 

@@ -38,6 +38,8 @@ def test_the_package_passes_rs_own_check(tmp_path):
         for vignette, shown in {
             "first-study": "#&gt; Error: too long a wait",
             "foreach": "#&gt;    n effect mean",
+            "methods": "#&gt;        method  measure estimate",
+            "power": "#&gt;    n effect     test estimate",
         }.items():
             page = tar.extractfile(f"simferry/inst/doc/{vignette}.html")
             assert page is not None and shown in page.read().decode()
@@ -55,7 +57,9 @@ def vignettes_are_found_once_installed(r_cmd, tarball, library):
     installed = r_cmd("INSTALL", f"--library={library}", tarball.name)
     assert installed.returncode == 0, installed.stdout + installed.stderr
     look = f'cat(unclass(browseVignettes("simferry", lib.loc = "{library}"))$simferry[, "PDF"], sep = "\\n")'
-    assert rscript(look, library).split() == ["first-study.html", "foreach.html", "sagemaker.html"]
+    assert rscript(look, library).split() == [
+        "first-study.html", "foreach.html", "methods.html", "power.html", "sagemaker.html",
+    ]  # fmt: skip
 
 
 def test_no_built_vignette_is_committed():

@@ -6,7 +6,7 @@ import numpy as np
 
 from .svg import COLOURS, axes, escaped, figure, legend, path, scale, short, text
 
-WIDTH, LEFT = 480, 220
+WIDTH, LETTERS = 480, 48  # of the plot; and of a condition's name
 
 
 def forest(
@@ -18,11 +18,13 @@ def forest(
     nominal: float | None = None,
 ) -> str:
     """estimate, mcse: arrays of conditions x methods; NaN where there is none. conditions, methods: their names."""
+    names = [short(one, LETTERS) for one in conditions]
+    left = 24 + round(6.5 * max(map(len, names), default=0))
     step = 7 if len(methods) > 1 else 12
     tall = max(14, step * len(methods) + 6)
     half = np.where(np.isfinite(mcse), 1.96 * mcse, 0.0)
     ends = [estimate - half, estimate + half]
-    x = scale([*ends, *([] if nominal is None else [nominal])], LEFT, LEFT + WIDTH)
+    x = scale([*ends, *([] if nominal is None else [nominal])], left, left + WIDTH)
     top, height = 40, tall * len(conditions)
     y = scale([0, 1], top + height, top)
     parts = [axes(x, y, name, show_y=False)]
@@ -31,7 +33,7 @@ def forest(
     low, middle, high = (x.at(np.nan_to_num(one, nan=x.low)) for one in (ends[0], estimate, ends[1]))
     for i, condition in enumerate(conditions):
         at = top + i * tall
-        parts.append(text(LEFT - 8, at + tall / 2 + 4, short(condition, 30), "end"))
+        parts.append(text(left - 8, at + tall / 2 + 4, names[i], "end"))
         for j, method in enumerate(methods):
             if np.isfinite(estimate[i, j]):
                 row = at + tall // 2 + round((j - (len(methods) - 1) / 2) * step)
@@ -42,8 +44,8 @@ def forest(
                     f'<path d="M{low[i, j]} {row}H{high[i, j]}"/><path class="dot" d="M{middle[i, j]} {row}h0"/></g>'
                 )
     shown = [one for one in methods if one]
-    parts.append(legend(list(map(short, shown)), LEFT + WIDTH + 16, top + 8))
-    wide = LEFT + WIDTH + (210 if shown else 20)
+    parts.append(legend(list(map(short, shown)), left + WIDTH + 16, top + 8))
+    wide = left + WIDTH + (210 if shown else 20)
     return figure(
         wide, max(top + height + 40, top + 16 * len(shown) + 20), *parts, title=f"{name}, estimate ± 1.96 MCSE"
     )

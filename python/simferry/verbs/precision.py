@@ -101,6 +101,7 @@ def measures_of(
 ) -> Iterator[tuple[str, float, Cells, Measured, bool]]:
     """Each target's name, value, cells and measure, and whether that is a share of replications."""
     outputs = source.outputs()
+    of_measures: Cells | None = None
     for name, target in rule.targets.items():
         plain = name.removeprefix("measure:")
         if plain == name and name in outputs:  # the mean of an output
@@ -110,7 +111,7 @@ def measures_of(
             yield name, target, some, _one(some, "mean"), is_share
             continue
         measure = ALSO_CALLED.get(plain, plain)
-        some = Cells(source, roles(given), complete=True)
+        some = of_measures = of_measures or Cells(source, roles(given), complete=True)
         known = available(some.features)
         if measure not in known:
             raise UsageError(

@@ -90,6 +90,13 @@ def test_the_start_is_a_sequence_that_covers_the_space():
     assert min(abs(a["x"] - b["x"]) for i, a in enumerate(points) for b in points[:i]) > 0.01
 
 
+def test_points_that_are_known_already_are_the_start():
+    opt = sf.optimizer(LINE, seed=1)
+    for x in np.linspace(0, 1, 9):
+        opt.tell({"x": float(x)}, (x - 0.4) ** 2)
+    assert abs(opt.ask()["x"] - 0.4) < 0.1
+
+
 def test_recommends_by_the_posterior_mean_and_not_the_best_value_seen():
     opt = sf.optimizer(LINE, seed=1)
     for x in np.linspace(0, 1, 11):

@@ -46,6 +46,12 @@ def test_replications_that_are_unknown_follow_from_the_mcse():
     assert unknown[0] == pytest.approx(known[0]) and unknown[1] == pytest.approx(known[1])
 
 
+def test_no_noise_beside_noise_is_not_believed():
+    _, noise = forth(Scale("linear", True), (1.0, 0.0, 5), (2.0, 0.3, 5), (2.0, 0.2, 5), (3.0, math.nan, 1))
+    assert noise[:3] == pytest.approx([0.04, 0.09, 0.04]) and math.isnan(noise[3])
+    assert forth(Scale("linear", True), (1.0, 0.0, 5), (3.0, math.nan, 1))[1][0] == 0
+
+
 def test_zero_has_a_logarithm_that_is_unsure():
     y, noise = forth(Scale("log", True), (0.0, 0.0, 100), (0.5, 0.01, 100))
     assert y[0] == pytest.approx(math.log(0.25)) and noise[0] == 1

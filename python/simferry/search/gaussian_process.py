@@ -124,7 +124,7 @@ def fitted(data: Data) -> Hyperparameters:
 class GaussianProcess:
     """The posterior given points. Its numbers are in the objective's own unit.
 
-    hyperparameters: as `fitted` finds them, from these or earlier points.
+    hyperparameters: as `fitted` finds them, from these or earlier points. noise: its variance at each point, where it is unknown too.
     """
 
     def __init__(self, hyperparameters: Hyperparameters, data: Data) -> None:
@@ -135,6 +135,7 @@ class GaussianProcess:
         self._lengths = h.lengths[data.groups]
         self._y = (data.y - h.centre) / h.spread
         self._noise = np.where(np.isnan(data.noise), h.nugget, data.noise / h.spread**2)
+        self.noise = self._noise * h.spread**2
         prior = self._kernel(data.x, data.x)
         for jitter in (_JITTER, 1e-6, 1e-4):
             try:

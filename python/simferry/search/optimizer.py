@@ -172,7 +172,7 @@ class Optimizer:
 
     def _next(self, rng: np.random.Generator) -> np.ndarray | None:
         """The place of the next point; None, with the reason in `_ended`, if there is none."""
-        if self._asked < self.start or len(self._known()) < 2:
+        if max(self._asked, len(self._told)) < self.start or len(self._known()) < 2:
             return self._of_start(rng)
         model = self._model()
         best = self._lowest(model)
@@ -242,8 +242,7 @@ class Optimizer:
         """The negative expected improvement on the lowest posterior mean, if the pending points give their means."""
         pending = [key for key, count in self._pending.items() if count > 0]
         if pending:
-            noise = float(np.nan_to_num(np.median(model.data.noise)))
-            model = model.believing(self.space.features(np.array(pending)), noise)
+            model = model.believing(self.space.features(np.array(pending)), float(np.median(model.noise)))
         lowest = float(model.mean(model.data.x).min())
         return lambda units: -log_improvement(lowest, *model.mean_and_sd(self.space.features(units)))
 
@@ -281,9 +280,9 @@ class Optimizer:
         """A point, or the known one that it can't be told from: more replications there say more than a condition of its own."""
         known = self._known()
         units = np.array([told.unit for told in known])
-        noise = model.data.noise[[not told.failed for told in self._told.values()]]
+        noise = model.noise[[not told.failed for told in self._told.values()]]
         apart = model.difference_sd(self.space.features(unit[None, :])[0], self.space.features(units))
-        same = np.flatnonzero(apart < _SAME * np.sqrt(np.nan_to_num(noise)))
+        same = np.flatnonzero(apart < _SAME * np.sqrt(noise))
         return np.asarray(units[same[np.argmin(apart[same])]]) if len(same) else unit
 
     def _is_enough(self, model: GaussianProcess, best: np.ndarray, rng: np.random.Generator) -> bool:
@@ -292,7 +291,7 @@ class Optimizer:
         means, sds = model.mean_and_sd(self.space.features(units))
         lowest = float(model.mean(self.space.features(best[:1]))[0])
         largest = math.exp(float(log_improvement(lowest, means, sds).max()))
-        mcse = math.sqrt(float(np.nan_to_num(model.data.noise[list(self._told).index(_key(best[0]))])))
+        mcse = math.sqrt(float(model.noise[list(self._told).index(_key(best[0]))]))
         if largest < mcse:
             self._ended = f"the expected improvement ({largest:.2g}) is below the MCSE of the best ({mcse:.2g})"
         return largest < mcse

@@ -36,9 +36,12 @@ class Scale:
         """Values on the scale and the variances of their noise (delta method), NaN where the MCSE is.
 
         replications: 0 where unknown. A rate is (k + 1/2) / (n + 1), so that none and all have a probit, and its variance is at least
-        the binomial's. A 0 on the log scale becomes half of the smallest other value, with a noise as large as itself.
+        the binomial's. A 0 on the log scale becomes half of the smallest other value, with a noise as large as itself. An MCSE of 0
+        beside others above 0 is luck, such as that of few replications that agree: the smallest of the others takes its place.
         """
         sign = 1.0 if self.minimize else -1.0
+        if self.name != "probit" and (mcse > 0).any():
+            mcse = np.where(mcse == 0, mcse[mcse > 0].min(), mcse)
         if self.name == "linear":
             return sign * mean, mcse**2
         if self.name == "log":

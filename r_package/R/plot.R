@@ -2,7 +2,7 @@
 
 figures_of_measures <- c("forest", "lolly", "nested_loop")
 # those of reports
-figure_colours <- c("#1f6fb4", "#d1641a", "#2a8c55", "#8a4fb0", "#b5395f", "#6f7a1d", "#1795a0", "#6b5344")
+figure_colours <- c("#1f6fb4", "#d1641a", "#7c0370", "#40a59b", "#bc2e69", "#763f0c", "#8a82f6", "#1933b0")
 figure_symbols <- c(19L, 17L, 15L, 18L, 1L, 2L, 0L, 5L)
 missed_colour <- "#c22f1d"
 soft_colour <- "#5a6572"

@@ -80,7 +80,12 @@ sim_contrast <- function(run, estimate = NULL, truth = NULL, se = NULL, interval
 }
 
 ask_measures <- function(verb, run, ...) {
-  if (is.data.frame(run)) as_table(bridge(verb, table = as.list(run), ...)) else as_table(ask(verb, run, ...))
+  if (is.data.frame(run)) as_table(bridge(verb, table = plain_columns(run), ...)) else as_table(ask(verb, run, ...))
+}
+
+# The columns of a data frame. Dates and other classes become texts: they may tell rows apart.
+plain_columns <- function(table) {
+  lapply(as.list(table), function(x) if (is.object(x) && is.atomic(x) && !is.factor(x)) as.character(x) else x)
 }
 
 check_own <- function(own) {

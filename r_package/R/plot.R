@@ -84,7 +84,7 @@ figure_of <- function(source, kind, conditions, methods, measures) {
   own <- if (is_of_measures && any(names(source$own) %in% options$measures)) source$own
   what <- if (is.null(source$table))
     list(run = if (inherits(source$run, "simferry_run")) source$run$folder else source$run, store = source$store)
-  else list(table = source$table)
+  else list(table = plain_columns(source$table))
   chosen <- list(kind = kind, conditions = conditions, methods = methods)
   called <- list(own = names(own), back = if (!is.null(own)) values_of(own))
   figure <- do.call(bridge, c(list("figure_data"), chosen, what, options, called))

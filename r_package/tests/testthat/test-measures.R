@@ -86,3 +86,16 @@ test_that("a measure of the user that is none is told with its condition and met
                         own = list(none = function(rows) NA, logical = function(rows) TRUE))
   expect_equal(found$estimate[found$measure != "mean"], c(NaN, 1, NaN, 1))
 })
+
+test_that("columns of dates and other classes may be beside the estimates, and tell rows apart", {
+  needs_python()
+  data <- estimates()
+  plain <- sim_measures(data, estimate = "b", by = "m", measures = "mean", data_set = "rep")
+  data$day <- as.Date("2026-01-01") + (data$m == "b")
+  data$took <- as.difftime(1, units = "secs")
+  beside <- sim_measures(data, estimate = "b", by = "m", measures = "mean", data_set = "rep")
+  expect_equal(beside$estimate, plain$estimate)
+  by_day <- sim_measures(data, estimate = "b", by = "day", measures = "mean", data_set = "rep")
+  expect_equal(by_day$day, c("2026-01-01", "2026-01-02"))
+  expect_equal(by_day$estimate, plain$estimate)
+})

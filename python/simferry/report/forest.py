@@ -19,7 +19,7 @@ def forest(
 ) -> str:
     """estimate, mcse: arrays of conditions x methods; NaN where there is none. conditions, methods: their names."""
     names = [short(one, LETTERS) for one in conditions]
-    left = 24 + round(6.5 * max(map(len, names), default=0))
+    left = 24 + round(7.5 * max(map(len, names), default=0))
     step = 7 if len(methods) > 1 else 12
     tall = max(14, step * len(methods) + 6)
     half = np.where(np.isfinite(mcse), 1.96 * mcse, 0.0)
